@@ -1,0 +1,6 @@
+//! venvtree builds Python environment trees: deterministic, relocatable, with a digest for every file and one for the whole.
+//!
+//! The layers, each of which uses only those above it: [`model`].
+#![forbid(unsafe_code)]
+
+pub mod model;

@@ -1,0 +1,3 @@
+//! The `venvtree` command.
+
+fn main() {}
