@@ -9,3 +9,7 @@ pub mod path;
 pub mod name;
 
 pub mod interpreter;
+
+pub mod wheel;
+
+pub mod requirements;

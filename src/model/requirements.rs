@@ -1,0 +1,1 @@
+//! Whether the requirements of a set of wheels are met by that set.

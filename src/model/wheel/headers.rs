@@ -1,0 +1,1 @@
+//! `Key: value` texts: `WHEEL` and `METADATA`.

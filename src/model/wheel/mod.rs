@@ -1,0 +1,11 @@
+//! Wheels as values: the texts they hold and what those say.
+//!
+//! Model layer. Each file holds one text format, read strictly: what two readers could understand differently is an error here.
+//! Opening archives and reading members is an effect.
+
+pub mod filename;
+pub mod tags;
+
+pub mod entry_points;
+pub mod headers;
+pub mod record;

@@ -1,0 +1,1 @@
+//! `RECORD`, the list of a distribution's files.

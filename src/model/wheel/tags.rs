@@ -1,0 +1,1 @@
+//! Compatibility tags of wheels and of interpreters.
