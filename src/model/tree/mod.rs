@@ -1,0 +1,264 @@
+//! A tree: what a directory holds, and nothing about where it came from. Immutable; has a root digest.
+//!
+//! Model layer. Only [`TreeBuilder::finish`] makes one. The digest of a directory is that of its canonical REAPI
+//! `Directory` message ([`wire`]), so the root digest is what any client of a remote cache computes for the same directory.
+
+pub mod walk;
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest};
+use crate::model::path::{FileName, LinkTarget, TreePath};
+
+/// A file or a symbolic link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leaf {
+    /// A regular file.
+    File {
+        /// Its bytes.
+        blob: BlobDigest,
+        /// Whether it is executable: mode 0755 instead of 0644.
+        executable: bool,
+    },
+    /// A symbolic link.
+    Symlink(LinkTarget),
+}
+
+/// What a name in a directory stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A file or a link.
+    Leaf(Leaf),
+    /// A directory.
+    Directory(Arc<Directory>),
+}
+
+/// A directory: unique names in the order of their bytes, and the digest of the whole.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Directory {
+    entries: Box<[(FileName, Node)]>,
+    digest: DirectoryDigest,
+    message: Box<[u8]>,
+}
+
+impl Directory {
+    /// The entries, in the order of their names' bytes.
+    pub fn entries(&self) -> &[(FileName, Node)] {
+        &self.entries
+    }
+
+    /// The digest of the canonical message.
+    pub fn digest(&self) -> DirectoryDigest {
+        self.digest
+    }
+
+    /// The canonical REAPI `Directory` message.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// The node with that name.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        let index = self.entries.binary_search_by(|(entry, _)| entry.as_str().cmp(name)).ok()?;
+        Some(&self.entries[index].1)
+    }
+
+    fn new(function: DigestFunction, entries: Box<[(FileName, Node)]>) -> Self {
+        let message = wire::encode_directory(&entries).into_boxed_slice();
+        let digest = DirectoryDigest(function.digest(&message));
+        Self { entries, digest, message }
+    }
+}
+
+/// A whole tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    function: DigestFunction,
+    root: Arc<Directory>,
+}
+
+impl Tree {
+    /// The digest function of every digest in it.
+    pub fn function(&self) -> DigestFunction {
+        self.function
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> &Arc<Directory> {
+        &self.root
+    }
+
+    /// The root digest.
+    pub fn digest(&self) -> DirectoryDigest {
+        self.root.digest
+    }
+
+    /// The node at a path.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        let mut directory = &self.root;
+        let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for component in parents.split('/').filter(|component| !component.is_empty()) {
+            match directory.get(component)? {
+                Node::Directory(below) => directory = below,
+                Node::Leaf(_) => return None,
+            }
+        }
+        directory.get(name)
+    }
+}
+
+/// Why an entry cannot be put into a tree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    /// The path is taken.
+    #[error("`{path}` is in the tree already")]
+    Taken {
+        /// The path.
+        path: TreePath,
+    },
+    /// A parent of the path is no directory.
+    #[error("`{path}` cannot be in the tree: `{parent}` is a file or a link")]
+    NotADirectory {
+        /// The path.
+        path: TreePath,
+        /// Its parent that is none.
+        parent: String,
+    },
+}
+
+#[derive(Debug)]
+enum Building {
+    Leaf(Leaf),
+    Directory(BTreeMap<FileName, Building>),
+    Finished(Arc<Directory>),
+}
+
+/// Collects entries in any order; [`TreeBuilder::finish`] makes the tree, which does not depend on that order.
+#[derive(Debug, Default)]
+pub struct TreeBuilder {
+    root: BTreeMap<FileName, Building>,
+}
+
+impl TreeBuilder {
+    /// Starts with an empty root.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file or a link; parents come into being with it.
+    ///
+    /// # Errors
+    /// The path is taken, or lies below a file or a link.
+    pub fn insert(&mut self, path: &TreePath, leaf: Leaf) -> Result<(), TreeError> {
+        self.add(path, Building::Leaf(leaf))
+    }
+
+    /// Adds a directory that may stay empty; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// The path, or a parent of it, is a file or a link.
+    pub fn insert_directory(&mut self, path: &TreePath) -> Result<(), TreeError> {
+        match self.add(path, Building::Directory(BTreeMap::new())) {
+            Err(TreeError::Taken { path }) if self.is_directory(&path) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Adds a whole directory, finished before with the same digest function.
+    ///
+    /// # Errors
+    /// The path is taken, or lies below a file or a link.
+    pub fn insert_finished(&mut self, path: &TreePath, directory: Arc<Directory>) -> Result<(), TreeError> {
+        self.add(path, Building::Finished(directory))
+    }
+
+    fn is_directory(&self, path: &TreePath) -> bool {
+        let mut entries = &self.root;
+        for component in path.components() {
+            match entries.get(component) {
+                Some(Building::Directory(below)) => entries = below,
+                Some(Building::Finished(_)) => return true,
+                Some(Building::Leaf(_)) | None => return false,
+            }
+        }
+        true
+    }
+
+    fn add(&mut self, path: &TreePath, node: Building) -> Result<(), TreeError> {
+        let mut entries = &mut self.root;
+        for parent in path.ancestors() {
+            let name = FileName::parse(parent.rsplit('/').next().unwrap_or(parent)).expect("a component of a tree path is a name");
+            match entries.entry(name).or_insert_with(|| Building::Directory(BTreeMap::new())) {
+                Building::Directory(below) => entries = below,
+                Building::Leaf(_) | Building::Finished(_) => {
+                    return Err(TreeError::NotADirectory { path: path.clone(), parent: parent.to_owned() });
+                }
+            }
+        }
+        let name = FileName::parse(path.name()).expect("a component of a tree path is a name");
+        match entries.entry(name) {
+            std::collections::btree_map::Entry::Occupied(_) => Err(TreeError::Taken { path: path.clone() }),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                entry.insert(node);
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes the tree.
+    pub fn finish(self, function: DigestFunction) -> Tree {
+        fn finish(function: DigestFunction, entries: BTreeMap<FileName, Building>) -> Arc<Directory> {
+            let entries = entries.into_iter().map(|(name, building)| {
+                let node = match building {
+                    Building::Leaf(leaf) => Node::Leaf(leaf),
+                    Building::Directory(below) => Node::Directory(finish(function, below)),
+                    Building::Finished(directory) => Node::Directory(directory),
+                };
+                (name, node)
+            });
+            Arc::new(Directory::new(function, entries.collect()))
+        }
+        Tree { function, root: finish(function, self.root) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> TreePath {
+        TreePath::parse(text).unwrap()
+    }
+
+    fn file(text: &str, executable: bool) -> Leaf {
+        Leaf::File { blob: BlobDigest(DigestFunction::Sha256.digest(text.as_bytes())), executable }
+    }
+
+    #[test]
+    fn the_order_of_insertion_changes_nothing() {
+        let entries = [("a-b", file("1", false)), ("a/b", file("2", true)), ("a.b", file("3", false)), ("a/a/c", file("", false))];
+        let build = |order: &[usize]| {
+            let mut builder = TreeBuilder::new();
+            for &index in order {
+                builder.insert(&path(entries[index].0), entries[index].1.clone()).unwrap();
+            }
+            builder.finish(DigestFunction::Sha256)
+        };
+        assert_eq!(build(&[0, 1, 2, 3]), build(&[3, 1, 0, 2]));
+        assert_eq!(build(&[0, 1, 2, 3]).get("a/b"), Some(&Node::Leaf(file("2", true))));
+    }
+
+    #[test]
+    fn a_path_is_taken_once_and_files_have_nothing_below() {
+        let mut builder = TreeBuilder::new();
+        builder.insert(&path("a"), file("", false)).unwrap();
+        assert!(matches!(builder.insert(&path("a"), file("", false)), Err(TreeError::Taken { .. })));
+        assert!(matches!(builder.insert(&path("a/b"), file("", false)), Err(TreeError::NotADirectory { .. })));
+        assert!(builder.insert_directory(&path("a")).is_err());
+        builder.insert(&path("d/e"), file("", false)).unwrap();
+        builder.insert_directory(&path("d")).unwrap();
+        assert!(matches!(builder.insert(&path("d"), file("", false)), Err(TreeError::Taken { .. })));
+    }
+}

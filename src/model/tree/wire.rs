@@ -1,0 +1,323 @@
+//! The canonical bytes of REAPI's `Directory` and `Tree` messages, written directly: a few fields, always the same order.
+//!
+//! Model layer. `build/bazel/remote/execution/v2/remote_execution.proto` decides: nodes sorted by name within their kind,
+//! unique, names of one segment; fields with default values left out, as canonical protobuf does.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::model::digest::{Digest, DirectoryDigest, Hash};
+use crate::model::path::{FileName, LinkTarget};
+use crate::model::tree::{Directory, Leaf, Node, Tree};
+
+const VARINT: u64 = 0;
+const LENGTH_DELIMITED: u64 = 2;
+
+/// Appends a varint.
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a length-delimited field: a string, bytes or a message.
+pub fn put_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    put_varint(out, field << 3 | LENGTH_DELIMITED);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a varint field; nothing for zero, the default.
+pub fn put_number(out: &mut Vec<u8>, field: u64, value: u64) {
+    if value != 0 {
+        put_varint(out, field << 3 | VARINT);
+        put_varint(out, value);
+    }
+}
+
+/// The `Digest` message.
+pub fn encode_digest(digest: Digest) -> Vec<u8> {
+    let mut out = Vec::with_capacity(76);
+    put_bytes(&mut out, 1, digest.hash.to_hex().as_bytes());
+    put_number(&mut out, 2, digest.size);
+    out
+}
+
+/// The canonical `Directory` message; the entries are sorted by name.
+pub(super) fn encode_directory(entries: &[(FileName, Node)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(entries.len() * 120);
+    let mut node = Vec::with_capacity(160);
+    let mut field = |out: &mut Vec<u8>, number: u64, fill: &dyn Fn(&mut Vec<u8>)| {
+        node.clear();
+        fill(&mut node);
+        put_bytes(out, number, &node);
+    };
+    for (name, entry) in entries {
+        if let Node::Leaf(Leaf::File { blob, executable }) = entry {
+            field(&mut out, 1, &|node| {
+                put_bytes(node, 1, name.as_str().as_bytes());
+                put_bytes(node, 2, &encode_digest(blob.0));
+                put_number(node, 4, u64::from(*executable));
+            });
+        }
+    }
+    for (name, entry) in entries {
+        if let Node::Directory(directory) = entry {
+            field(&mut out, 2, &|node| {
+                put_bytes(node, 1, name.as_str().as_bytes());
+                put_bytes(node, 2, &encode_digest(directory.digest().0));
+            });
+        }
+    }
+    for (name, entry) in entries {
+        if let Node::Leaf(Leaf::Symlink(target)) = entry {
+            field(&mut out, 3, &|node| {
+                put_bytes(node, 1, name.as_str().as_bytes());
+                put_bytes(node, 2, target.as_str().as_bytes());
+            });
+        }
+    }
+    out
+}
+
+/// The `Tree` message: the root, then every other directory once, parents before children.
+pub fn encode_tree(tree: &Tree) -> Vec<u8> {
+    fn children<'a>(directory: &'a Directory, seen: &mut HashSet<DirectoryDigest>, order: &mut Vec<&'a Arc<Directory>>) {
+        for (_, node) in directory.entries() {
+            if let Node::Directory(below) = node
+                && seen.insert(below.digest())
+            {
+                order.push(below);
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    let mut order = Vec::new();
+    children(tree.root(), &mut seen, &mut order);
+    let mut next = 0;
+    while next < order.len() {
+        children(order[next], &mut seen, &mut order);
+        next += 1;
+    }
+    let mut out = Vec::new();
+    put_bytes(&mut out, 1, tree.root().message());
+    for directory in order {
+        put_bytes(&mut out, 2, directory.message());
+    }
+    out
+}
+
+/// Why bytes are no canonical message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// The bytes end in the middle of a field.
+    #[error("the message ends in the middle of a field")]
+    Truncated,
+    /// A field that the message does not have, or with another type.
+    #[error("unexpected field {field} of wire type {wire_type}")]
+    Field {
+        /// The field's number.
+        field: u64,
+        /// Its wire type.
+        wire_type: u64,
+    },
+    /// A required part is missing or no text.
+    #[error("a node has no valid {what}")]
+    Missing {
+        /// Name, digest or target.
+        what: &'static str,
+    },
+    /// A name or target that no tree may hold.
+    #[error(transparent)]
+    Path(#[from] crate::model::path::PathError),
+    /// A hash that is none.
+    #[error(transparent)]
+    Digest(#[from] crate::model::digest::DigestError),
+}
+
+/// Reads the fields of a protobuf message, refusing what is cut off.
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+/// The value of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A varint.
+    Number(u64),
+    /// A string, bytes or a message.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> Fields<'a> {
+    /// Starts at the beginning of a message.
+    pub fn new(message: &'a [u8]) -> Self {
+        Self { rest: message }
+    }
+
+    fn varint(&mut self) -> Result<u64, WireError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.rest.split_first().ok_or(WireError::Truncated)?;
+            self.rest = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(WireError::Truncated)
+    }
+
+    fn next_field(&mut self) -> Result<(u64, Value<'a>), WireError> {
+        let key = self.varint()?;
+        let (field, wire_type) = (key >> 3, key & 7);
+        match wire_type {
+            VARINT => Ok((field, Value::Number(self.varint()?))),
+            LENGTH_DELIMITED => {
+                let length = usize::try_from(self.varint()?).map_err(|_| WireError::Truncated)?;
+                let bytes = self.rest.get(..length).ok_or(WireError::Truncated)?;
+                self.rest = &self.rest[length..];
+                Ok((field, Value::Bytes(bytes)))
+            }
+            _ => Err(WireError::Field { field, wire_type }),
+        }
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u64, Value<'a>), WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.rest.is_empty()).then(|| {
+            self.next_field().inspect_err(|_| {
+                self.rest = &[];
+            })
+        })
+    }
+}
+
+fn text<'a>(value: Value<'a>, what: &'static str) -> Result<&'a str, WireError> {
+    match value {
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).map_err(|_| WireError::Missing { what }),
+        Value::Number(_) => Err(WireError::Missing { what }),
+    }
+}
+
+/// Reads a `Digest` message.
+///
+/// # Errors
+/// The message is cut off, or the hash is none.
+pub fn decode_digest(message: &[u8]) -> Result<Digest, WireError> {
+    let (mut hash, mut size) = (None, 0);
+    for field in Fields::new(message) {
+        match field? {
+            (1, value) => hash = Some(Hash::parse_hex(text(value, "hash")?)?),
+            (2, Value::Number(value)) => size = value,
+            (field, _) => return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED }),
+        }
+    }
+    Ok(Digest { hash: hash.ok_or(WireError::Missing { what: "hash" })?, size })
+}
+
+/// A node of a `Directory` message that stands alone: directories are known by digest only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DecodedNode {
+    /// A file or a link.
+    Leaf(Leaf),
+    /// A directory, whose message is another blob.
+    Directory(DirectoryDigest),
+}
+
+/// Reads a `Directory` message into its nodes, in the order of the message. Node properties (modes and times that some
+/// servers add) are passed over; whether the message is canonical is for the caller to check by its digest.
+///
+/// # Errors
+/// The message is cut off, has fields of another message, or names and targets that no tree may hold.
+pub fn decode_directory(message: &[u8]) -> Result<Vec<(FileName, DecodedNode)>, WireError> {
+    let mut nodes = Vec::new();
+    for field in Fields::new(message) {
+        let (kind, bytes) = match field? {
+            (kind @ 1..=3, Value::Bytes(bytes)) => (kind, bytes),
+            (5, Value::Bytes(_)) => continue,
+            (field, _) => return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED }),
+        };
+        let (mut name, mut digest, mut target, mut executable) = (None, None, None, false);
+        for field in Fields::new(bytes) {
+            match (kind, field?) {
+                (_, (1, value)) => name = Some(FileName::parse(text(value, "name")?)?),
+                (1 | 2, (2, Value::Bytes(bytes))) => digest = Some(decode_digest(bytes)?),
+                (3, (2, value)) => target = Some(LinkTarget::parse(text(value, "target")?)?),
+                (1, (4, Value::Number(value))) => executable = value != 0,
+                (1, (6, Value::Bytes(_))) | (3, (4, Value::Bytes(_))) => {}
+                (_, (field, Value::Number(_))) => return Err(WireError::Field { field, wire_type: VARINT }),
+                (_, (field, Value::Bytes(_))) => return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED }),
+            }
+        }
+        let name = name.ok_or(WireError::Missing { what: "name" })?;
+        let digest = || digest.ok_or(WireError::Missing { what: "digest" });
+        let node = match kind {
+            1 => DecodedNode::Leaf(Leaf::File { blob: crate::model::digest::BlobDigest(digest()?), executable }),
+            2 => DecodedNode::Directory(DirectoryDigest(digest()?)),
+            _ => DecodedNode::Leaf(Leaf::Symlink(target.ok_or(WireError::Missing { what: "target" })?)),
+        };
+        nodes.push((name, node));
+    }
+    Ok(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::{BlobDigest, DigestFunction};
+    use crate::model::path::TreePath;
+    use crate::model::tree::TreeBuilder;
+
+    fn sample() -> Tree {
+        let mut builder = TreeBuilder::new();
+        let mut file = |path: &str, bytes: &[u8], executable| {
+            let blob = BlobDigest(DigestFunction::Sha256.digest(bytes));
+            builder.insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, executable }).unwrap();
+        };
+        file("a.txt", b"hello\n", false);
+        file("bin/run", b"#!/bin/sh\n", true);
+        file("ü.txt", b"u", false);
+        let link = |target: &str| Leaf::Symlink(LinkTarget::parse(target).unwrap());
+        builder.insert(&TreePath::parse("bin/link").unwrap(), link("../a.txt")).unwrap();
+        builder.insert(&TreePath::parse("subl").unwrap(), link("sub")).unwrap();
+        builder.insert_directory(&TreePath::parse("sub/empty").unwrap()).unwrap();
+        builder.finish(DigestFunction::Sha256)
+    }
+
+    /// The expected digests were computed by buildbox's `casupload` for the same directory.
+    #[test]
+    fn digests_are_those_of_another_client() {
+        let tree = sample();
+        assert_eq!(tree.digest().to_string(), "4fe17aedb0d51542b2c222cf6c5d58bd7e554acdd5c7c8dfe187e7897c48b34b/326");
+        let message = Digest { size: encode_tree(&tree).len() as u64, hash: Hash::sha256(&encode_tree(&tree)) };
+        assert_eq!(message.size, 509);
+    }
+
+    #[test]
+    fn names_are_ordered_by_bytes() {
+        let mut builder = TreeBuilder::new();
+        for name in ["\u{1F600}", "\u{FFFD}", "é", "a.b", "a-b", "a", "_x", "Z", "B"] {
+            let blob = BlobDigest(DigestFunction::Sha256.digest(b""));
+            builder.insert(&TreePath::parse(name).unwrap(), Leaf::File { blob, executable: false }).unwrap();
+        }
+        let tree = builder.finish(DigestFunction::Sha256);
+        assert_eq!(tree.digest().to_string(), "664e9e8b632ef260ab268548865b882f08b4d47fb2c0cc0131f0ebf8ea517cd3/668");
+    }
+
+    #[test]
+    fn a_directory_is_decoded_as_it_was_encoded() {
+        let tree = sample();
+        let nodes = decode_directory(tree.root().message()).unwrap();
+        let names: Vec<_> = nodes.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a.txt", "ü.txt", "bin", "sub", "subl"]);
+        for length in 0..tree.root().message().len() {
+            let _ = decode_directory(&tree.root().message()[..length]);
+        }
+    }
+}
