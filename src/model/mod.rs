@@ -15,3 +15,5 @@ pub mod interpreter;
 pub mod wheel;
 
 pub mod requirements;
+
+pub mod script;
