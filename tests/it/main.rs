@@ -1,1 +1,4 @@
 //! The integration tests: one binary, one module for each command or protocol.
+
+mod oracle_texts;
+mod support;

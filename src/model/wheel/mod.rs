@@ -3,8 +3,9 @@
 //! Model layer. Each file holds one text format, read strictly: what two readers could understand differently is an error here.
 //! Opening archives and reading members is an effect.
 
-pub mod filename;
 pub mod tags;
+
+pub mod filename;
 
 pub mod entry_points;
 pub mod headers;

@@ -1,0 +1,3 @@
+//! What the integration tests share: peers to compare with.
+
+pub(crate) mod peers;
