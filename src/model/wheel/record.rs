@@ -1,1 +1,789 @@
-//! `RECORD`, the list of a distribution's files.
+//! `RECORD`, the list of a distribution's files with their hashes and sizes: read strictly, written canonically.
+//!
+//! Model layer. The recording specification says CSV with three columns: path, `ALGORITHM=HASH` in unpadded base64url, size. The
+//! reader keeps every row that can be used and reports every rule broken, with the row; which of them stop an installation is in
+//! [`RecordProblemKind::fatal`]. Rows borrow the text: only quoted paths are copied. (The `csv` crate would copy every row, and
+//! passes over misplaced quotes that Python's reader and others take differently.)
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::model::digest::Hash;
+
+/// A hash of a row, by the algorithm that the row names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordHash {
+    /// SHA-256.
+    Sha256(Hash),
+    /// SHA-384.
+    Sha384(Box<[u8; 48]>),
+    /// SHA-512.
+    Sha512(Box<[u8; 64]>),
+}
+
+impl RecordHash {
+    /// The algorithm's name in `RECORD`.
+    pub fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Sha256(_) => "sha256",
+            Self::Sha384(_) => "sha384",
+            Self::Sha512(_) => "sha512",
+        }
+    }
+
+    /// The raw bytes of the hash.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Sha256(hash) => hash.as_bytes(),
+            Self::Sha384(bytes) => &bytes[..],
+            Self::Sha512(bytes) => &bytes[..],
+        }
+    }
+
+    /// The hash as SHA-256, which predicts the digest of a file without reading it.
+    pub fn sha256(&self) -> Option<Hash> {
+        match self {
+            Self::Sha256(hash) => Some(*hash),
+            Self::Sha384(_) | Self::Sha512(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for RecordHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}={}", self.algorithm(), encode_base64url(self.as_bytes()))
+    }
+}
+
+/// One row: what a distribution says about one of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row<'text> {
+    /// The path, relative to the wheel's root; checked to be one that cannot escape and that has one spelling only.
+    pub path: Cow<'text, str>,
+    /// The hash, where there is one that can be used.
+    pub hash: Option<RecordHash>,
+    /// The size in bytes, where there is one.
+    pub size: Option<u64>,
+    /// The number of the row, from 1; blank lines count.
+    pub number: usize,
+}
+
+/// What a `RECORD` says: one row for each path, sorted by path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Record<'text> {
+    rows: Vec<Row<'text>>,
+    problems: Vec<RecordProblem>,
+}
+
+/// A rule that a `RECORD` breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("row {row} of RECORD{}: {kind}", path.as_ref().map(|path| format!(" ({path:?})")).unwrap_or_default())]
+pub struct RecordProblem {
+    /// The number of the row, from 1.
+    pub row: usize,
+    /// The row's path, where it could be read.
+    pub path: Option<String>,
+    /// Which rule.
+    pub kind: RecordProblemKind,
+}
+
+/// The rules of `RECORD`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordProblemKind {
+    /// Bytes that are not UTF-8.
+    #[error("the row is not UTF-8")]
+    NotUtf8,
+    /// The file begins with U+FEFF, which would become part of the first path.
+    #[error("the file begins with a byte order mark")]
+    ByteOrderMark,
+    /// A line without anything.
+    #[error("the row is empty")]
+    Blank,
+    /// Not three columns.
+    #[error("{found} columns, expected three: path, hash, size")]
+    Columns {
+        /// The number of columns.
+        found: usize,
+    },
+    /// Quotes within a field, after a quoted field, or never closed.
+    #[error("a quote where none can stand, or one that is never closed")]
+    Quotes,
+    /// A path that no member of a wheel can have, or one that two readers could understand differently.
+    #[error("{0}")]
+    Path(RowPathError),
+    /// MD5, SHA-1 or SHA-224.
+    #[error("the hash algorithm `{name}`, which the specification forbids, expected sha256 or better")]
+    WeakAlgorithm {
+        /// The name.
+        name: String,
+    },
+    /// An algorithm that is not known here, so its hash proves nothing.
+    #[error("the hash algorithm `{name}`, expected sha256, sha384 or sha512")]
+    UnknownAlgorithm {
+        /// The name.
+        name: String,
+    },
+    /// Text without `=`.
+    #[error("`{text}` as hash, expected ALGORITHM=HASH")]
+    NoAlgorithm {
+        /// The column.
+        text: String,
+    },
+    /// A padded hash: it means the same, and is written without padding.
+    #[error("a hash with base64 padding, expected none")]
+    Padding,
+    /// A character outside of base64url (`+` and `/` belong to another alphabet), or padding of the wrong length.
+    #[error("`{text}` is not base64url")]
+    Alphabet {
+        /// The hash without its algorithm.
+        text: String,
+    },
+    /// Another number of characters than the algorithm's hashes have.
+    #[error("a hash of {found} characters, expected {expected} for {algorithm}")]
+    HashLength {
+        /// The algorithm.
+        algorithm: &'static str,
+        /// The number of characters found.
+        found: usize,
+        /// The number of characters that such a hash has.
+        expected: usize,
+    },
+    /// The last character holds bits that the hash has no room for.
+    #[error("the last character of the hash holds bits beyond its end")]
+    TrailingBits,
+    /// No number of bytes.
+    #[error("`{text}` as size, expected decimal digits")]
+    Size {
+        /// The column.
+        text: String,
+    },
+    /// A file without a hash: nothing vouches for it.
+    #[error("no hash")]
+    NoHash,
+    /// The same row once more.
+    #[error("the same as row {first}")]
+    Repeated {
+        /// The first row for the path.
+        first: usize,
+    },
+    /// Another row for the same path that says something else.
+    #[error("another hash or size than row {first} has for this path")]
+    Contradiction {
+        /// The first row for the path.
+        first: usize,
+    },
+    /// `RECORD`'s own row has a hash or a size, which cannot be right: it would have to contain itself.
+    #[error("a hash or size for RECORD itself, expected none")]
+    OwnHash,
+    /// There is no row for `RECORD` itself.
+    #[error("no row for RECORD itself")]
+    NoOwnRow,
+    /// A row for a signature, which is made after `RECORD` and cannot be listed in it.
+    #[error("a row for a signature of RECORD, which cannot be listed in it")]
+    Signature,
+}
+
+impl RecordProblemKind {
+    /// Whether a wheel with it is refused: readers could disagree about it, or it names a file or hash that cannot be right. The others
+    /// have one meaning; they are reported, and the rebuilt `RECORD` is without them.
+    pub fn fatal(&self) -> bool {
+        match self {
+            Self::NotUtf8
+            | Self::ByteOrderMark
+            | Self::Columns { .. }
+            | Self::Quotes
+            | Self::Path(_)
+            | Self::WeakAlgorithm { .. }
+            | Self::UnknownAlgorithm { .. }
+            | Self::NoAlgorithm { .. }
+            | Self::Alphabet { .. }
+            | Self::HashLength { .. }
+            | Self::TrailingBits
+            | Self::Size { .. }
+            | Self::Contradiction { .. }
+            | Self::OwnHash => true,
+            Self::Blank | Self::Padding | Self::NoHash | Self::Repeated { .. } | Self::NoOwnRow | Self::Signature => false,
+        }
+    }
+
+    /// A short name that stays the same between releases.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "record.encoding",
+            Self::ByteOrderMark => "record.byte-order-mark",
+            Self::Blank => "record.blank-row",
+            Self::Columns { .. } => "record.columns",
+            Self::Quotes => "record.quotes",
+            Self::Path(_) => "record.path",
+            Self::WeakAlgorithm { .. } => "record.weak-hash",
+            Self::UnknownAlgorithm { .. } => "record.unknown-hash",
+            Self::NoAlgorithm { .. } | Self::Alphabet { .. } | Self::HashLength { .. } | Self::TrailingBits => "record.bad-hash",
+            Self::Padding => "record.padding",
+            Self::Size { .. } => "record.size",
+            Self::NoHash => "record.no-hash",
+            Self::Repeated { .. } => "record.repeated-row",
+            Self::Contradiction { .. } => "record.contradiction",
+            Self::OwnHash => "record.own-hash",
+            Self::NoOwnRow => "record.no-own-row",
+            Self::Signature => "record.signature",
+        }
+    }
+}
+
+/// Why a path cannot stand in a wheel's `RECORD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RowPathError {
+    /// Nothing.
+    #[error("an empty path")]
+    Empty,
+    /// A slash at the beginning.
+    #[error("an absolute path")]
+    Absolute,
+    /// A drive letter at the beginning.
+    #[error("a path with a drive letter")]
+    Drive,
+    /// A component `..`.
+    #[error("a path with `..`, which could lead out of the environment")]
+    Escape,
+    /// A component `.`, or an empty one: another spelling of a path.
+    #[error("a path with a component that is empty or `.`")]
+    Spelling,
+    /// A backslash: a separator on one system, part of a name on another.
+    #[error("a path with a backslash, expected `/`")]
+    Backslash,
+    /// A control character, or one that Python takes for the end of a line.
+    #[error("a path with a control character or a line separator")]
+    Control,
+}
+
+impl<'text> Record<'text> {
+    /// Reads a `RECORD`. `own_path` is the path of the file itself, such as `six-1.16.0.dist-info/RECORD`.
+    ///
+    /// Never fails: what cannot be read is in [`Record::problems`], and the rest is in [`Record::rows`].
+    pub fn parse(bytes: &'text [u8], own_path: &str) -> Self {
+        // Every row needs a path, two commas and a line end; 40 bytes are a low guess for one with a hash.
+        let mut record = Self { rows: Vec::with_capacity(bytes.len() / 80), problems: Vec::new() };
+        let mut rest = bytes;
+        if let Some(without) = bytes.strip_prefix("\u{feff}".as_bytes()) {
+            record.report(1, None, RecordProblemKind::ByteOrderMark);
+            rest = without;
+        }
+        let mut number = 0;
+        while !rest.is_empty() {
+            number += 1;
+            let (line, after) = take_row(rest);
+            rest = after;
+            record.read_row(line, number, own_path);
+        }
+        record.sort();
+        if record.get(own_path).is_none() {
+            record.report(number.max(1), None, RecordProblemKind::NoOwnRow);
+        }
+        record.problems.sort_by_key(|problem| problem.row);
+        record
+    }
+
+    /// The usable rows: one for each path, sorted by the bytes of the path. `RECORD`'s own row is among them.
+    pub fn rows(&self) -> &[Row<'text>] {
+        &self.rows
+    }
+
+    /// The row for a path.
+    pub fn get(&self, path: &str) -> Option<&Row<'text>> {
+        self.rows.binary_search_by(|row| row.path.as_ref().cmp(path)).ok().map(|index| &self.rows[index])
+    }
+
+    /// Every rule broken, by row.
+    pub fn problems(&self) -> &[RecordProblem] {
+        &self.problems
+    }
+
+    fn report(&mut self, row: usize, path: Option<&str>, kind: RecordProblemKind) {
+        self.problems.push(RecordProblem { row, path: path.map(str::to_owned), kind });
+    }
+
+    fn read_row(&mut self, line: &'text [u8], number: usize, own_path: &str) {
+        let Ok(line) = std::str::from_utf8(line) else {
+            return self.report(number, None, RecordProblemKind::NotUtf8);
+        };
+        if line.is_empty() {
+            return self.report(number, None, RecordProblemKind::Blank);
+        }
+        let (fields, found) = match split_fields(line) {
+            Ok(split) => split,
+            Err(kind) => return self.report(number, None, kind),
+        };
+        let [path, hash, size] = fields;
+        if found != 3 {
+            return self.report(number, Some(&path), RecordProblemKind::Columns { found });
+        }
+        if let Err(error) = check_path(&path) {
+            return self.report(number, Some(&path), RecordProblemKind::Path(error));
+        }
+        if *path == *own_path {
+            if !hash.is_empty() || !size.is_empty() {
+                self.report(number, Some(&path), RecordProblemKind::OwnHash);
+            }
+            return self.rows.push(Row { path, hash: None, size: None, number });
+        }
+        if path.strip_prefix(own_path).is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s")) {
+            return self.report(number, Some(&path), RecordProblemKind::Signature);
+        }
+        let hash = if hash.is_empty() {
+            self.report(number, Some(&path), RecordProblemKind::NoHash);
+            None
+        } else {
+            match parse_hash(&hash) {
+                Ok((hash, padded)) => {
+                    if padded {
+                        self.report(number, Some(&path), RecordProblemKind::Padding);
+                    }
+                    Some(hash)
+                }
+                Err(kind) => {
+                    self.report(number, Some(&path), kind);
+                    None
+                }
+            }
+        };
+        let plain = size.bytes().all(|byte| byte.is_ascii_digit()) && (!size.starts_with('0') || size.len() == 1);
+        let parsed = size.parse().ok().filter(|_| plain);
+        if parsed.is_none() && !size.is_empty() {
+            self.report(number, Some(&path), RecordProblemKind::Size { text: size.into_owned() });
+        }
+        self.rows.push(Row { path, hash, size: parsed, number });
+    }
+
+    /// Sorts by path, and for equal paths keeps the first row.
+    fn sort(&mut self) {
+        // A stable sort keeps equal paths in the order of the file, and is quick where the file is in order already.
+        self.rows.sort_by(|left, right| left.path.cmp(&right.path));
+        let problems = &mut self.problems;
+        self.rows.dedup_by(|later, first| {
+            if later.path != first.path {
+                return false;
+            }
+            let same = (&later.hash, later.size) == (&first.hash, first.size);
+            let kind = if same {
+                RecordProblemKind::Repeated { first: first.number }
+            } else {
+                RecordProblemKind::Contradiction { first: first.number }
+            };
+            problems.push(RecordProblem { row: later.number, path: Some(first.path.to_string()), kind });
+            true
+        });
+    }
+}
+
+/// Renders a canonical `RECORD`: `own_path` without hash and size, and every other file; sorted by the bytes of the path, each row ended
+/// by a line feed. Of two entries for one path the first one is written.
+pub fn render<'path>(own_path: &str, files: impl IntoIterator<Item = (&'path str, Hash, u64)>) -> Vec<u8> {
+    let mut rows: BTreeMap<&str, Option<(Hash, u64)>> = BTreeMap::from([(own_path, None)]);
+    for (path, hash, size) in files {
+        rows.entry(path).or_insert(Some((hash, size)));
+    }
+    let mut text = String::with_capacity(rows.len() * 120);
+    for (path, content) in rows {
+        push_field(&mut text, path);
+        match content {
+            None => text.push_str(",,\n"),
+            Some((hash, size)) => {
+                text.push_str(",sha256=");
+                push_base64url(&mut text, hash.as_bytes());
+                text.push(',');
+                text.push_str(&size.to_string());
+                text.push('\n');
+            }
+        }
+    }
+    text.into_bytes()
+}
+
+/// A field as CSV has it: quoted where it must be.
+fn push_field(text: &mut String, field: &str) {
+    if !field.contains([',', '"', '\n', '\r']) {
+        return text.push_str(field);
+    }
+    text.push('"');
+    text.push_str(&field.replace('"', "\"\""));
+    text.push('"');
+}
+
+/// Takes the first row, without its line end, which a quoted field may contain.
+fn take_row(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+    let mut line = &bytes[..end];
+    let mut after = bytes.get(end + 1..).unwrap_or_default();
+    // Only fields that begin with a quote can go on in the next line; then there is an odd number of quotes until they end.
+    if (line.first() == Some(&b'"') || line.windows(2).any(|pair| pair == b",\""))
+        && line.iter().filter(|&&byte| byte == b'"').count() % 2 == 1
+    {
+        let mut open = true;
+        let mut length = end;
+        for &byte in &bytes[end..] {
+            match byte {
+                b'"' => open = !open,
+                b'\n' if !open => break,
+                _ => {}
+            }
+            length += 1;
+        }
+        line = &bytes[..length];
+        after = bytes.get(length + 1..).unwrap_or_default();
+    }
+    (line.strip_suffix(b"\r").unwrap_or(line), after)
+}
+
+/// Splits a row into its first three fields, and counts all.
+fn split_fields(line: &str) -> Result<([Cow<'_, str>; 3], usize), RecordProblemKind> {
+    let mut fields = [Cow::Borrowed(""), Cow::Borrowed(""), Cow::Borrowed("")];
+    let mut found = 0;
+    let mut rest = Some(line);
+    while let Some(text) = rest {
+        let field;
+        (field, rest) = if let Some(quoted) = text.strip_prefix('"') {
+            let (content, after) = take_quoted(quoted).ok_or(RecordProblemKind::Quotes)?;
+            match after.strip_prefix(',') {
+                Some(after) => (content, Some(after)),
+                None if after.is_empty() => (content, None),
+                None => return Err(RecordProblemKind::Quotes),
+            }
+        } else {
+            let (field, after) = match text.split_once(',') {
+                Some((field, after)) => (field, Some(after)),
+                None => (text, None),
+            };
+            if field.contains('"') {
+                return Err(RecordProblemKind::Quotes);
+            }
+            (Cow::Borrowed(field), after)
+        };
+        if let Some(place) = fields.get_mut(found) {
+            *place = field;
+        }
+        found += 1;
+    }
+    Ok((fields, found))
+}
+
+/// The content of a quoted field whose opening quote was taken, and what follows the closing one.
+fn take_quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let mut from = 0;
+    let mut doubled = false;
+    loop {
+        let quote = from + text[from..].find('"')?;
+        if text[quote + 1..].starts_with('"') {
+            doubled = true;
+            from = quote + 2;
+            continue;
+        }
+        let content = &text[..quote];
+        let content = if doubled { Cow::Owned(content.replace("\"\"", "\"")) } else { Cow::Borrowed(content) };
+        return Some((content, &text[quote + 1..]));
+    }
+}
+
+/// Checks that a path cannot escape and has one spelling only. Paths of wheels are relative and separated by `/`.
+fn check_path(path: &str) -> Result<(), RowPathError> {
+    let bytes = path.as_bytes();
+    // Line ends within names: Python's `str.splitlines`, which reads installed RECORDs, knows more of them than `\n` and `\r`. Beyond ASCII
+    // they are C2 80…C2 9F (the controls) and E2 80 A8, E2 80 A9.
+    let mut control = false;
+    let mut backslash = false;
+    let mut wide = false;
+    for &byte in bytes {
+        control |= byte < 0x20 || byte == 0x7f;
+        backslash |= byte == b'\\';
+        wide |= byte >= 0x80;
+    }
+    if control || wide && path.chars().any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')) {
+        return Err(RowPathError::Control);
+    }
+    if path.is_empty() {
+        return Err(RowPathError::Empty);
+    }
+    if backslash {
+        return Err(RowPathError::Backslash);
+    }
+    if bytes[0] == b'/' {
+        return Err(RowPathError::Absolute);
+    }
+    if bytes[0].is_ascii_alphabetic() && bytes.get(1) == Some(&b':') {
+        return Err(RowPathError::Drive);
+    }
+    // Most paths hold none of these, and one search each is quicker than a walk over the components.
+    if bytes[0] == b'.' || bytes.ends_with(b"/") || bytes.windows(2).any(|pair| pair == b"/." || pair == b"//") {
+        let component = |wanted: &str| path.split('/').any(|component| component == wanted);
+        if component("..") {
+            return Err(RowPathError::Escape);
+        }
+        if component("") || component(".") {
+            return Err(RowPathError::Spelling);
+        }
+    }
+    Ok(())
+}
+
+/// Reads `ALGORITHM=HASH`, and says whether the hash was padded.
+fn parse_hash(text: &str) -> Result<(RecordHash, bool), RecordProblemKind> {
+    let (name, hash) = text.split_once('=').ok_or_else(|| RecordProblemKind::NoAlgorithm { text: text.to_owned() })?;
+    match name {
+        "sha256" => decode::<32>("sha256", hash).map(|(bytes, padded)| (RecordHash::Sha256(Hash::new(bytes)), padded)),
+        "sha384" => decode::<48>("sha384", hash).map(|(bytes, padded)| (RecordHash::Sha384(Box::new(bytes)), padded)),
+        "sha512" => decode::<64>("sha512", hash).map(|(bytes, padded)| (RecordHash::Sha512(Box::new(bytes)), padded)),
+        _ if matches!(name.to_ascii_lowercase().as_str(), "md5" | "sha1" | "sha224") => {
+            Err(RecordProblemKind::WeakAlgorithm { name: name.to_owned() })
+        }
+        _ => Err(RecordProblemKind::UnknownAlgorithm { name: name.to_owned() }),
+    }
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// For each byte its value in base64url, or 0xff.
+const VALUES: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut index = 0;
+    while index < ALPHABET.len() {
+        values[ALPHABET[index] as usize] = index as u8;
+        index += 1;
+    }
+    values
+};
+
+/// Decodes a hash of `N` bytes in base64url, and says whether it was padded.
+fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N], bool), RecordProblemKind> {
+    let plain = text.trim_end_matches('=');
+    let padding = text.len() - plain.len();
+    let values = || plain.bytes().map(|byte| VALUES[usize::from(byte)]);
+    if values().any(|value| value == 0xff) || padding > 0 && (padding > 2 || !text.len().is_multiple_of(4)) {
+        return Err(RecordProblemKind::Alphabet { text: text.to_owned() });
+    }
+    let expected = (N * 8).div_ceil(6);
+    if plain.len() != expected {
+        return Err(RecordProblemKind::HashLength { algorithm, found: plain.len(), expected });
+    }
+    let mut bytes = [0; N];
+    let (mut buffer, mut bits, mut index) = (0_u32, 0, 0);
+    for value in values() {
+        buffer = buffer << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes[index] = (buffer >> bits) as u8;
+            index += 1;
+        }
+    }
+    if buffer & ((1 << bits) - 1) != 0 {
+        return Err(RecordProblemKind::TrailingBits);
+    }
+    Ok((bytes, padding > 0))
+}
+
+/// Encodes bytes in base64url without padding, as `RECORD` has its hashes.
+pub fn encode_base64url(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity((bytes.len() * 8).div_ceil(6));
+    push_base64url(&mut text, bytes);
+    text
+}
+
+fn push_base64url(text: &mut String, bytes: &[u8]) {
+    for group in bytes.chunks(3) {
+        let value = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
+        let joined = value(0) << 16 | value(1) << 8 | value(2);
+        for position in 0..=group.len() {
+            text.push(char::from(ALPHABET[(joined >> (18 - 6 * position) & 63) as usize]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OWN: &str = "a-1.dist-info/RECORD";
+    const EMPTY: &str = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+
+    fn kinds(text: &[u8]) -> Vec<(usize, RecordProblemKind)> {
+        let record = Record::parse(text, OWN);
+        record.problems().iter().map(|problem| (problem.row, problem.kind.clone())).collect()
+    }
+
+    #[test]
+    fn a_good_file_has_rows_and_no_problems() {
+        let text = format!("b.py,{EMPTY},0\r\n\"a,\"\"b\"\".py\",{EMPTY},0\n{OWN},,\n");
+        let record = Record::parse(text.as_bytes(), OWN);
+        assert_eq!(record.problems(), []);
+        let paths: Vec<&str> = record.rows().iter().map(|row| row.path.as_ref()).collect();
+        assert_eq!(paths, ["a,\"b\".py", OWN, "b.py"]);
+        let row = record.get("b.py").unwrap();
+        assert_eq!((row.hash.as_ref().and_then(RecordHash::sha256), row.size, row.number), (Some(Hash::sha256(b"")), Some(0), 1));
+        assert!(matches!(row.path, Cow::Borrowed(_)));
+        assert_eq!(row.hash.as_ref().unwrap().to_string(), EMPTY);
+        assert!(record.get("c.py").is_none());
+    }
+
+    #[test]
+    fn every_rule_has_its_problem() {
+        use RecordProblemKind as Kind;
+        let check = |row: &str, expected: &[Kind], code: &str, fatal: bool| {
+            let found = kinds(format!("{row}\n{OWN},,\n").as_bytes());
+            assert_eq!(found.iter().map(|(_, kind)| kind.clone()).collect::<Vec<_>>(), expected, "{row}");
+            assert!(found.iter().all(|(row, _)| *row == 1), "{row}");
+            assert_eq!(found.first().map(|(_, kind)| (kind.code(), kind.fatal())), Some((code, fatal)), "{row}");
+        };
+        let hash = EMPTY.strip_prefix("sha256=").unwrap();
+        let own = |text: &str| text.to_owned();
+        check("", &[Kind::Blank], "record.blank-row", false);
+        check("a.py", &[Kind::Columns { found: 1 }], "record.columns", true);
+        check("a.py,", &[Kind::Columns { found: 2 }], "record.columns", true);
+        check("a.py,,,", &[Kind::Columns { found: 4 }], "record.columns", true);
+        check("a.py,,0", &[Kind::NoHash], "record.no-hash", false);
+        check("a\".py,,0", &[Kind::Quotes], "record.quotes", true);
+        check("\"a\".py,,0", &[Kind::Quotes], "record.quotes", true);
+        check(&format!("\"a\rb\",{EMPTY},0"), &[Kind::Path(RowPathError::Control)], "record.path", true);
+        check(&format!("a.py,md5={hash},0"), &[Kind::WeakAlgorithm { name: own("md5") }], "record.weak-hash", true);
+        check(&format!("a.py,SHA1={hash},0"), &[Kind::WeakAlgorithm { name: own("SHA1") }], "record.weak-hash", true);
+        check(&format!("a.py,sha224={hash},0"), &[Kind::WeakAlgorithm { name: own("sha224") }], "record.weak-hash", true);
+        check(&format!("a.py,blake2b={hash},0"), &[Kind::UnknownAlgorithm { name: own("blake2b") }], "record.unknown-hash", true);
+        check(&format!("a.py,SHA256={hash},0"), &[Kind::UnknownAlgorithm { name: own("SHA256") }], "record.unknown-hash", true);
+        check("a.py,sha256,0", &[Kind::NoAlgorithm { text: own("sha256") }], "record.bad-hash", true);
+        check(&format!("a.py,{EMPTY}=,0"), &[Kind::Padding], "record.padding", false);
+        check(&format!("a.py,{EMPTY}==,0"), &[Kind::Alphabet { text: format!("{hash}==") }], "record.bad-hash", true);
+        let standard = hash.replace('-', "+").replace('_', "/");
+        check(&format!("a.py,sha256={standard},0"), &[Kind::Alphabet { text: standard }], "record.bad-hash", true);
+        let length = |algorithm, found, expected| Kind::HashLength { algorithm, found, expected };
+        check("a.py,sha256=,0", &[length("sha256", 0, 43)], "record.bad-hash", true);
+        check(&format!("a.py,{},0", &EMPTY[..49]), &[length("sha256", 42, 43)], "record.bad-hash", true);
+        check(&format!("a.py,sha256={},0", "ab".repeat(32)), &[length("sha256", 64, 43)], "record.bad-hash", true);
+        check(&format!("a.py,sha512={hash},0"), &[length("sha512", 43, 86)], "record.bad-hash", true);
+        check(&format!("a.py,{}V,0", &EMPTY[..49]), &[Kind::TrailingBits], "record.bad-hash", true);
+        for size in ["-1", "+1", "1.0", " 1", "01", "0x1", "99999999999999999999", "1_0", "١"] {
+            check(&format!("a.py,{EMPTY},{size}"), &[Kind::Size { text: own(size) }], "record.size", true);
+        }
+        check(&format!("{OWN}.jws,{EMPTY},0"), &[Kind::Signature], "record.signature", false);
+        check(&format!("{OWN}.p7s,,"), &[Kind::Signature], "record.signature", false);
+    }
+
+    #[test]
+    fn paths_that_escape_or_have_two_spellings_are_refused() {
+        let check = |path: &str, expected: Result<(), RowPathError>| assert_eq!(check_path(path), expected, "{path:?}");
+        check("", Err(RowPathError::Empty));
+        check("/etc/passwd", Err(RowPathError::Absolute));
+        check("C:/x", Err(RowPathError::Drive));
+        check("c:x", Err(RowPathError::Drive));
+        check("..", Err(RowPathError::Escape));
+        check("../x", Err(RowPathError::Escape));
+        check("a/../../x", Err(RowPathError::Escape));
+        check("a/..", Err(RowPathError::Escape));
+        check("./a", Err(RowPathError::Spelling));
+        check("a/./b", Err(RowPathError::Spelling));
+        check("a//b", Err(RowPathError::Spelling));
+        check("a/", Err(RowPathError::Spelling));
+        check("a\\b", Err(RowPathError::Backslash));
+        check("a\u{0}b", Err(RowPathError::Control));
+        check("a\u{b}b", Err(RowPathError::Control));
+        check("a\u{85}b", Err(RowPathError::Control));
+        check("a\u{2028}b", Err(RowPathError::Control));
+        for path in ["a", "a/b", ".a/..b/c..", "…/ü", "a b", "a/.b", "xx:y"] {
+            check(path, Ok(()));
+        }
+    }
+
+    #[test]
+    fn rows_for_one_path_are_the_same_or_contradict() {
+        use RecordProblemKind as Kind;
+        let own = format!("{OWN},,\n");
+        let check = |text: String, expected: &[(usize, Kind)]| assert_eq!(kinds((text + &own).as_bytes()), expected);
+        check(format!("b,{EMPTY},0\na,{EMPTY},0\nb,{EMPTY},0\n"), &[(3, Kind::Repeated { first: 1 })]);
+        check(format!("b,{EMPTY},0\na,{EMPTY},0\nb,{EMPTY},1\n"), &[(3, Kind::Contradiction { first: 1 })]);
+        check(format!("a,{EMPTY},0\na,,0\n"), &[(2, Kind::NoHash), (2, Kind::Contradiction { first: 1 })]);
+        check(own.clone(), &[(2, Kind::Repeated { first: 1 })]);
+        check(format!("{OWN},{EMPTY},0\n"), &[(1, Kind::OwnHash), (2, Kind::Repeated { first: 1 })]);
+    }
+
+    #[test]
+    fn the_whole_file_has_rules_too() {
+        use RecordProblemKind as Kind;
+        assert_eq!(kinds(b""), [(1, Kind::NoOwnRow)]);
+        assert_eq!(kinds(format!("\u{feff}{OWN},,").as_bytes()), [(1, Kind::ByteOrderMark)]);
+        assert_eq!(kinds(b"\xff,,\na-1.dist-info/RECORD,,\n"), [(1, Kind::NotUtf8)]);
+        assert_eq!(kinds(format!("{OWN},,\n\n\n").as_bytes()), [(2, Kind::Blank), (3, Kind::Blank)]);
+        // A quoted field may go on in the next line, as one row; a line end is no part of a path, though.
+        assert_eq!(kinds(format!("\"a\nb\",{EMPTY},0\n{OWN},,\n").as_bytes()), [(1, Kind::Path(RowPathError::Control))]);
+        assert_eq!(kinds(format!("{OWN},,\n\"a,{EMPTY},0\nb,{EMPTY},0\n").as_bytes()), [(2, Kind::Quotes)]);
+    }
+
+    #[test]
+    fn problems_name_row_and_path() {
+        let record = Record::parse(b"a-1.dist-info/RECORD,,\n../a,,\n", OWN);
+        assert_eq!(
+            record.problems()[0].to_string(),
+            "row 2 of RECORD (\"../a\"): a path with `..`, which could lead out of the environment"
+        );
+    }
+
+    #[test]
+    fn all_algorithms_of_the_specification_are_read() {
+        for (name, length) in [("sha256", 32), ("sha384", 48), ("sha512", 64)] {
+            let text = format!("{name}={}", encode_base64url(&vec![0xa5; length]));
+            let (hash, padded) = parse_hash(&text).unwrap();
+            assert_eq!((hash.as_bytes(), hash.to_string(), padded), (&vec![0xa5; length][..], text, false));
+        }
+    }
+
+    #[test]
+    fn the_written_form_is_sorted_and_quoted() {
+        let hash = Hash::sha256(b"");
+        let text = render(OWN, [("b", hash, 0), ("a,\"b\"", hash, 12), ("../../../bin/x", hash, 3), ("ä", hash, 1), ("b", hash, 9)]);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            format!("../../../bin/x,{EMPTY},3\n\"a,\"\"b\"\"\",{EMPTY},12\n{OWN},,\nb,{EMPTY},0\nä,{EMPTY},1\n")
+        );
+    }
+
+    fn path() -> impl Strategy<Value = String> {
+        "[a-zA-Z0-9_ ,\"'ü.-]{1,8}(/[a-zA-Z0-9_ ,\"'ü.-]{1,8}){0,3}".prop_filter("checked", |path| check_path(path).is_ok())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(files in proptest::collection::btree_map(path(), (any::<[u8; 32]>(), any::<u64>()), 0..20)) {
+            let text = render(OWN, files.iter().map(|(path, (hash, size))| (path.as_str(), Hash::new(*hash), *size)));
+            let record = Record::parse(&text, OWN);
+            prop_assert_eq!(record.problems(), []);
+            prop_assert_eq!(record.rows().len(), files.len() + 1);
+            for (path, (hash, size)) in &files {
+                let row = record.get(path).unwrap();
+                prop_assert_eq!(&row.hash, &Some(RecordHash::Sha256(Hash::new(*hash))));
+                prop_assert_eq!(row.size, Some(*size));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Record::parse(&bytes, OWN);
+        }
+
+        #[test]
+        fn any_csv_is_read_as_the_csv_crate_reads_it(text in "([a-c\",\n\r]|\"\"|,,\n){0,40}") {
+            let record = Record::parse(text.as_bytes(), OWN);
+            if record.problems().iter().all(|problem| !problem.kind.fatal()) {
+                let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+                let mut theirs: Vec<String> = reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
+                theirs.sort();
+                theirs.dedup();
+                let ours: Vec<&str> = record.rows().iter().map(|row| row.path.as_ref()).collect();
+                prop_assert_eq!(ours, theirs);
+            }
+        }
+
+        #[test]
+        fn hashes_are_read_as_they_are_rendered(bytes in any::<[u8; 32]>()) {
+            prop_assert_eq!(decode::<32>("sha256", &encode_base64url(&bytes)), Ok((bytes, false)));
+        }
+    }
+}
