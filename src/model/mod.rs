@@ -6,6 +6,8 @@
 pub mod digest;
 pub mod path;
 
+pub mod finding;
+
 pub mod tree;
 
 pub mod name;

@@ -3,6 +3,10 @@
 //! Model layer. Each file holds one text format, read strictly: what two readers could understand differently is an error here.
 //! Opening archives and reading members is an effect.
 
+pub mod limits;
+
+pub mod index;
+
 pub mod tags;
 
 pub mod filename;

@@ -1,0 +1,7 @@
+//! What touches the world: files read and written, threads, networks.
+//!
+//! The layer above `model`: as little as possible happens here, and what is decided comes from there.
+
+pub mod inflate;
+pub mod input;
+pub mod wheels;

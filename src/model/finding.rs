@@ -1,0 +1,406 @@
+//! Findings: what was noticed about an input, as stable codes with a severity and an explanation.
+//!
+//! Model layer. One table holds every code; the documentation's table is made from it. A finding names the code, the member it
+//! concerns and what was found; whether it stops a build is its severity's (and the escape hatch's) business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; nothing has to change.
+    Information,
+    /// Odd, but understood by everybody in the same way, or made canonical.
+    Warning,
+    /// Not accepted.
+    Error,
+}
+
+impl Severity {
+    /// Every severity, the mildest first.
+    pub const ALL: [Self; 3] = [Self::Information, Self::Warning, Self::Error];
+
+    /// The name, as reports write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Information => "information",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Whether the escape hatch (`--allow CODE`) may let a finding of a code pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// The input can still be read in one way, which is then the way taken.
+    Possible,
+    /// Nothing sensible could be done with the input, or it would write outside the tree.
+    Never,
+}
+
+/// The text is no code of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no code of a finding, expected one such as `zip.duplicate-name`")]
+pub struct UnknownCode {
+    /// The text.
+    pub text: String,
+}
+
+macro_rules! codes {
+    ($($variant:ident = $text:literal, $severity:ident, $allowance:ident, $explanation:literal;)*) => {
+        /// What was found: a closed set, whose texts never change their meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $explanation] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The stable text: a namespace, a full stop and words joined by `-`.
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The severity unless something asks for another one.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// Whether the escape hatch applies.
+            pub fn allowance(self) -> Allowance {
+                match self { $(Self::$variant => Allowance::$allowance,)* }
+            }
+
+            /// One sentence: what the code means and why it matters.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$variant => $explanation,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ZipNoEndRecord = "zip.no-end-record", Error, Never, "No end record was found where a zip archive must have one: the file is empty, cut short or no zip archive.";
+    ZipEmpty = "zip.empty", Error, Never, "The archive has no members.";
+    ZipTrailingBytes = "zip.trailing-bytes", Error, Possible, "Bytes follow the end record and its comment; some readers look for another end record there.";
+    ZipPrefixBytes = "zip.prefix-bytes", Error, Never, "Bytes come before the first member; readers disagree on whether offsets count from there.";
+    ZipComment = "zip.comment", Information, Possible, "The archive or a member has a comment, which nothing reads.";
+    ZipCommentSignature = "zip.comment-signature", Error, Possible, "A comment holds a signature of a zip record, so that some readers would find another archive in it.";
+    ZipMultiDisk = "zip.multi-disk", Error, Never, "The archive claims to be spread over several disks.";
+    ZipZip64End = "zip.zip64-end", Error, Never, "The zip64 end record, its locator and the end record do not agree, or one of them is missing.";
+    ZipDirectoryBounds = "zip.directory-bounds", Error, Never, "The end record's offset and size of the central directory do not lead to one that ends where the end record begins.";
+    ZipDirectoryDamaged = "zip.directory-damaged", Error, Never, "The central directory is cut short or holds something that is no entry.";
+    ZipEntryCount = "zip.entry-count", Error, Never, "The end record counts other entries than the central directory holds.";
+    ZipDuplicateName = "zip.duplicate-name", Error, Never, "Two members have one name; readers differ in which of them wins.";
+    ZipOverlap = "zip.overlap", Error, Never, "The bytes of two members, or of a member and the directory, overlap.";
+    ZipGap = "zip.gap", Error, Possible, "Bytes between two members, or before the directory, belong to no member; a reader that streams could find one there that the directory hides.";
+    ZipLocalHeader = "zip.local-header", Error, Never, "The central directory points to a place where there is no local header.";
+    ZipNameConflict = "zip.name-conflict", Error, Never, "The local header and the central directory give one member two names.";
+    ZipHeaderConflict = "zip.header-conflict", Error, Never, "The local header or data descriptor and the central directory disagree on a member's flags, method, checksum or sizes.";
+    ZipDescriptor = "zip.descriptor", Error, Never, "The data descriptor behind a member's bytes is missing, has a wrong length or disagrees with the central directory.";
+    ZipDescriptorStored = "zip.descriptor-stored", Error, Possible, "A stored member has a data descriptor, and its bytes hold a descriptor's signature: a reader that streams would end the member there.";
+    ZipNameEncoding = "zip.name-encoding", Error, Never, "A member's name is not UTF-8, or it is not ASCII and the flag that declares UTF-8 is missing; readers would guess different names.";
+    ZipNameEmpty = "zip.name-empty", Error, Never, "A member has an empty name.";
+    ZipUnicodePath = "zip.unicode-path", Error, Never, "An extra field gives the member another name than its header.";
+    ZipExtraField = "zip.extra-field", Error, Possible, "The extra fields of a member are cut short or have left-over bytes.";
+    ZipZip64Extra = "zip.zip64-extra", Error, Never, "The zip64 extra field of a member is repeated, too long or too short, or there is none where a header needs it.";
+    ZipEncrypted = "zip.encrypted", Error, Never, "A member is encrypted.";
+    ZipMethod = "zip.method", Error, Never, "A member is compressed by another method than stored, deflate or zstd.";
+    ZipFlags = "zip.flags", Error, Possible, "A member has general purpose flags that are reserved or that no wheel needs.";
+    ZipChecksum = "zip.checksum", Error, Never, "The CRC-32 of a member's bytes is not the one that the archive gives.";
+    ZipSize = "zip.size", Error, Never, "A member's bytes are more or fewer than the archive says.";
+    ZipCompressedData = "zip.compressed-data", Error, Never, "The compressed bytes of a member cannot be decompressed.";
+    ZipCompressedSize = "zip.compressed-size", Error, Never, "The compressed bytes of a member end before or after the place that the archive gives.";
+    ZipLink = "zip.link", Error, Never, "A member is a symbolic link; wheels hold files only, and a link could lead out of the tree.";
+    ZipSpecialFile = "zip.special-file", Error, Never, "A member is a device, a named pipe or a socket.";
+    ZipDirectoryMismatch = "zip.directory-mismatch", Error, Never, "A member's name says file and its attributes say folder, or the other way round, or a folder has bytes.";
+    ZipSpecialBits = "zip.special-bits", Warning, Possible, "A member has the setuid, setgid or sticky bit, which is dropped.";
+    ZipLimitEntries = "zip.limit-entries", Error, Never, "The archive has more entries than the limit.";
+    ZipLimitDirectory = "zip.limit-directory", Error, Never, "The central directory has more bytes than the limit for its number of entries.";
+    ZipLimitSize = "zip.limit-size", Error, Never, "A member, or all members together, would write more bytes than the limit.";
+    ZipLimitRatio = "zip.limit-ratio", Error, Never, "The members together are too many times as large as the archive: a decompression bomb.";
+    ZipChanged = "zip.changed", Error, Never, "The file changed while it was being read.";
+
+    PathAbsolute = "path.absolute", Error, Never, "A path starts at a root, a drive or a network share.";
+    PathTraversal = "path.traversal", Error, Never, "A path has a component `.` or `..`, which could lead out of the tree.";
+    PathBackslash = "path.backslash", Error, Never, "A path holds a backslash, which is a separator on Windows and a character elsewhere.";
+    PathControl = "path.control", Error, Never, "A path holds NUL or another control character; readers cut, drop or keep them.";
+    PathEmptyComponent = "path.empty-component", Error, Never, "A path has an empty component (two slashes in a row).";
+    PathComponentLength = "path.component-length", Error, Never, "A component of a path is longer than the 255 bytes that common file systems can store.";
+    PathLength = "path.length", Error, Never, "A path is longer than the limit.";
+    PathDepth = "path.depth", Error, Never, "A path has more components than the limit.";
+    PathFileAndDirectory = "path.file-and-directory", Error, Never, "One path is a file and also a folder that holds other files.";
+    PathCaseCollision = "path.case-collision", Warning, Possible, "Paths differ only in upper and lower case: an error for targets whose file systems do not tell them apart.";
+    PathUnicodeCollision = "path.unicode-collision", Warning, Possible, "Paths differ only in their Unicode normal form: an error for targets whose file systems do not tell them apart.";
+    PathWindowsName = "path.windows-name", Information, Possible, "Windows cannot store a name (a device's name, a reserved character, a full stop or space at the end): an error for Windows targets.";
+    PathWindowsLength = "path.windows-length", Information, Possible, "A path is so long that Windows without long paths may not store it.";
+    PathBytecode = "path.bytecode", Information, Possible, "Compiled bytecode in `__pycache__`, which is dropped: it belongs to another interpreter or time.";
+
+    MetadataFilename = "metadata.filename", Error, Never, "The file's name is not a wheel's: name-version(-build)-python-abi-platform.whl.";
+    MetadataDistInfoMissing = "metadata.dist-info-missing", Error, Never, "The wheel has no `.dist-info` folder.";
+    MetadataDistInfoMultiple = "metadata.dist-info-multiple", Error, Never, "The wheel has more than one `.dist-info` folder; installers differ in which of them counts.";
+    MetadataDistInfoName = "metadata.dist-info-name", Error, Never, "The `.dist-info` folder names another distribution or version than the file's name.";
+    MetadataWheelMissing = "metadata.wheel-missing", Error, Never, "The `.dist-info` folder has no WHEEL file.";
+    MetadataWheelSyntax = "metadata.wheel-syntax", Error, Possible, "The WHEEL file is not UTF-8, or a line or field of it is not understood.";
+    MetadataWheelVersion = "metadata.wheel-version", Error, Never, "The wheel's format version is missing, malformed or newer than version 1.";
+    MetadataWheelVersionMinor = "metadata.wheel-version-minor", Warning, Possible, "The wheel's format has a newer minor version than is known.";
+    MetadataWheelTags = "metadata.wheel-tags", Warning, Possible, "The tags in the WHEEL file are not those of the file's name.";
+    MetadataMissing = "metadata.metadata-missing", Error, Never, "The `.dist-info` folder has no METADATA file.";
+    MetadataSyntax = "metadata.metadata-syntax", Error, Possible, "The METADATA file is not UTF-8, or a field that matters is missing, repeated or not understood.";
+    MetadataRequirement = "metadata.requirement", Warning, Possible, "A requirement or Python version that the METADATA file asks for is not understood.";
+    MetadataName = "metadata.name", Error, Never, "The METADATA file names another distribution than the file's name.";
+    MetadataVersion = "metadata.version", Error, Never, "The METADATA file gives another version than the file's name.";
+    MetadataDataScheme = "metadata.data-scheme", Error, Never, "The `.data` folder holds something that belongs to no known scheme (purelib, platlib, headers, scripts, data).";
+    MetadataDataFile = "metadata.data-file", Error, Never, "A file lies directly in the `.data` folder, outside every scheme.";
+    MetadataDataName = "metadata.data-name", Error, Possible, "A `.data` folder at the top has another name than the `.dist-info` folder; installers differ in whether its files are installed as data.";
+    MetadataReservedTarget = "metadata.reserved-target", Error, Never, "A member would be installed over a file that the environment itself needs: an interpreter, an activation script or `pyvenv.cfg`.";
+    MetadataLimit = "metadata.limit", Error, Never, "A metadata file has more bytes than the limit.";
+
+    RecordMissing = "record.missing", Error, Never, "The `.dist-info` folder has no RECORD.";
+    RecordSyntax = "record.syntax", Error, Never, "RECORD is not UTF-8 or not CSV of three columns (path, hash, size).";
+    RecordPath = "record.path", Error, Never, "A row of RECORD names an absolute or escaping path, or one that no file can have.";
+    RecordConflict = "record.conflict", Error, Never, "Two rows of RECORD give one path different hashes or sizes.";
+    RecordRepeated = "record.repeated", Warning, Possible, "Rows of RECORD are repeated identically; one is kept.";
+    RecordAbsentFile = "record.absent-file", Warning, Possible, "A row of RECORD names a file that is not in the wheel; it is dropped.";
+    RecordUnlisted = "record.unlisted", Warning, Possible, "A member has no row in RECORD; it is hashed and recorded.";
+    RecordNoHash = "record.no-hash", Warning, Possible, "A member's row in RECORD has no hash; it is hashed and recorded.";
+    RecordAlgorithm = "record.algorithm", Error, Never, "A row's hash is made by an algorithm that wheels may not use (md5, sha1, or one that is not known).";
+    RecordPadding = "record.padding", Warning, Possible, "A row's hash is written with padding or in another alphabet than URL-safe base64; it is made canonical.";
+    RecordDigest = "record.digest", Error, Never, "A row's hash cannot be decoded or has the wrong length for its algorithm.";
+    RecordSize = "record.size", Error, Never, "A row's size is not a number or not the member's size.";
+    RecordHash = "record.hash", Error, Never, "A member's bytes do not have the hash that RECORD gives.";
+    RecordSelfHash = "record.self-hash", Warning, Possible, "RECORD has a hash for itself or for its signature, which cannot be checked before it is written; it is dropped.";
+    RecordSignature = "record.signature", Information, Possible, "The wheel holds a signature of its RECORD (RECORD.jws or RECORD.p7s), which is dropped as RECORD is rebuilt.";
+    RecordLimit = "record.limit", Error, Never, "RECORD has more bytes than the limit for the wheel's number of members.";
+
+    ScriptSyntax = "script.syntax", Error, Never, "`entry_points.txt` is not UTF-8 or a line of it is not understood.";
+    ScriptName = "script.name", Error, Never, "The name of an entry point is no file name, so that its script could lie outside `bin`.";
+    ScriptReference = "script.reference", Error, Never, "The object reference of an entry point is not a module and an attribute of plain identifiers; anything else could inject code.";
+    ScriptReserved = "script.reserved", Error, Never, "A script or entry point has a name that the environment itself needs, such as `python` or `activate`.";
+    ScriptDuplicate = "script.duplicate", Error, Never, "An entry point is defined twice with different objects.";
+    ScriptRepeated = "script.repeated", Warning, Possible, "An entry point is defined twice with the same object.";
+    ScriptCaseCollision = "script.case-collision", Warning, Possible, "Two scripts have names that differ only in upper and lower case.";
+    ScriptNested = "script.nested", Error, Possible, "A script lies in a folder below the scripts of `.data`; installers differ in what they do with it.";
+    ScriptInterpreter = "script.interpreter", Warning, Possible, "The first line of a script starts with `#!python` but is not one of the two forms that are rewritten (`#!python` and `#!pythonw`).";
+
+    StartupImport = "startup.import", Information, Possible, "A `.pth` file has lines that start with `import` and run whenever the interpreter starts.";
+    StartupPath = "startup.path", Warning, Possible, "A `.pth` file adds an absolute path, which breaks a tree that is moved, or one outside the tree.";
+    StartupEncoding = "startup.encoding", Warning, Possible, "A `.pth` file is not plain UTF-8 without NUL and byte order mark; interpreters read it differently.";
+    StartupFile = "startup.start-file", Information, Possible, "A `.start` file (PEP 829) names code that runs whenever the interpreter starts.";
+    StartupCustomize = "startup.customize", Warning, Possible, "A `sitecustomize` or `usercustomize` module runs whenever the interpreter starts.";
+    StartupShadow = "startup.shadow", Warning, Possible, "A top-level name is that of a module of the standard library.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.text())
+    }
+}
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        Self::ALL.iter().copied().find(|code| code.text() == text).ok_or_else(|| UnknownCode { text: text.to_owned() })
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One thing that was noticed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// What.
+    pub code: Code,
+    /// How bad, here.
+    pub severity: Severity,
+    /// Which member it concerns; none where it is the archive as a whole.
+    pub member: Option<String>,
+    /// What was found and what was expected: lower case, no final full stop.
+    pub message: String,
+    /// Whether the escape hatch let it pass: then its severity is at most a warning.
+    #[serde(default)]
+    pub allowed: bool,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}[{}]: ", self.severity, self.code)?;
+        if let Some(member) = &self.member {
+            write!(formatter, "{member:?}: ")?;
+        }
+        formatter.write_str(&self.message)?;
+        if self.allowed { formatter.write_str(" (allowed)") } else { Ok(()) }
+    }
+}
+
+/// The most findings of one code that are kept one by one; what comes after is counted.
+const KEPT_OF_A_CODE: usize = 100;
+/// The most characters of a member's name that a finding keeps.
+const MEMBER_TEXT_LIMIT: usize = 512;
+
+/// Collects findings: applies the escape hatch and keeps hostile input from filling memory with them.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    list: Vec<Finding>,
+    counts: BTreeMap<Code, usize>,
+    allow: BTreeSet<Code>,
+    strict: BTreeSet<Code>,
+}
+
+impl Findings {
+    /// Nothing found yet, nothing allowed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets findings of these codes pass as warnings, where the code's [`Allowance`] permits it, and makes findings of the
+    /// codes in `strict` errors.
+    pub fn with_policy(allow: &BTreeSet<Code>, strict: &BTreeSet<Code>) -> Self {
+        Self { allow: allow.clone(), strict: strict.clone(), ..Self::default() }
+    }
+
+    /// Adds a finding about the archive as a whole.
+    pub fn add(&mut self, code: Code, message: impl Into<String>) {
+        self.push(code, None, message.into());
+    }
+
+    /// Adds a finding about a member.
+    pub fn add_member(&mut self, code: Code, member: &str, message: impl Into<String>) {
+        let member = match member.char_indices().nth(MEMBER_TEXT_LIMIT) {
+            Some((end, _)) => format!("{}…", &member[..end]),
+            None => member.to_owned(),
+        };
+        self.push(code, Some(member), message.into());
+    }
+
+    fn push(&mut self, code: Code, member: Option<String>, message: String) {
+        let count = self.counts.entry(code).or_insert(0);
+        *count += 1;
+        if *count <= KEPT_OF_A_CODE {
+            let (severity, allowed) = self.judge(code);
+            self.list.push(Finding { code, severity, member, message, allowed });
+        }
+    }
+
+    fn judge(&self, code: Code) -> (Severity, bool) {
+        let severity = if self.strict.contains(&code) { Severity::Error } else { code.severity() };
+        let allowed = self.allow.contains(&code) && code.allowance() == Allowance::Possible;
+        (if allowed { severity.min(Severity::Warning) } else { severity }, allowed)
+    }
+
+    /// Takes over what another collection holds, judged by this one's policy.
+    pub fn extend(&mut self, other: impl IntoIterator<Item = Finding>) {
+        for finding in other {
+            self.push(finding.code, finding.member, finding.message);
+        }
+    }
+
+    /// The findings so far, as they came.
+    pub fn as_slice(&self) -> &[Finding] {
+        &self.list
+    }
+
+    /// How many there are, those that are only counted included.
+    pub fn count(&self) -> usize {
+        self.counts.values().sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// The list: errors first, then by code, member and message. Codes with more findings than are kept end with their number.
+    pub fn finish(mut self) -> Vec<Finding> {
+        for (&code, &count) in &self.counts {
+            if count > KEPT_OF_A_CODE {
+                let (severity, allowed) = self.judge(code);
+                let message = format!("{} more findings of this code are not listed", count - KEPT_OF_A_CODE);
+                self.list.push(Finding { code, severity, member: None, message, allowed });
+            }
+        }
+        self.list.sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.cmp(right)));
+        self.list.dedup();
+        self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_namespaced_unique_and_parse_back() {
+        let mut texts = BTreeSet::new();
+        for &code in Code::ALL {
+            assert!(texts.insert(code.text()), "{code} is there twice");
+            assert_eq!(code.text().parse(), Ok(code));
+            let (namespace, name) = code.text().split_once('.').unwrap();
+            assert!(["zip", "path", "metadata", "record", "script", "startup"].contains(&namespace), "{code}");
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'), "{code}");
+            assert!(code.explanation().ends_with('.') && !code.explanation().contains(". "), "{code}");
+        }
+        assert!("zip.nothing".parse::<Code>().is_err());
+    }
+
+    #[test]
+    fn the_escape_hatch_never_lets_an_escape_pass() {
+        let allow = BTreeSet::from([Code::PathTraversal, Code::ZipGap]);
+        let mut findings = Findings::with_policy(&allow, &BTreeSet::from([Code::RecordUnlisted]));
+        findings.add(Code::ZipGap, "a");
+        findings.add_member(Code::PathTraversal, "../x", "b");
+        findings.add_member(Code::RecordUnlisted, "x", "c");
+        let list = findings.finish();
+        let verdicts: Vec<_> = list.iter().map(|finding| (finding.code, finding.severity, finding.allowed)).collect();
+        assert_eq!(
+            verdicts,
+            [
+                (Code::PathTraversal, Severity::Error, false),
+                (Code::RecordUnlisted, Severity::Error, false),
+                (Code::ZipGap, Severity::Warning, true)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_flood_of_findings_is_counted_not_kept() {
+        let mut findings = Findings::new();
+        for index in 0..100_000 {
+            findings.add_member(Code::ZipGap, &index.to_string(), "gap");
+        }
+        let list = findings.finish();
+        assert_eq!(list.len(), KEPT_OF_A_CODE + 1);
+        assert_eq!(list[0].message, "99900 more findings of this code are not listed");
+    }
+}
