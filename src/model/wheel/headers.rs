@@ -163,25 +163,6 @@ pub enum HeaderError {
     },
 }
 
-impl HeaderError {
-    /// A short name that stays the same between releases.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotUtf8 { .. } => "metadata.encoding",
-            Self::ByteOrderMark { .. } => "metadata.byte-order-mark",
-            Self::Line { .. } | Self::Character { .. } => "metadata.syntax",
-            Self::Missing { .. } => "metadata.missing-header",
-            Self::Repeated { .. } => "metadata.repeated-header",
-            Self::FormatVersion { .. } | Self::NewerFormat { .. } => "metadata.format-version",
-            Self::Purelib { .. } => "metadata.purelib",
-            Self::Tag { .. } => "metadata.tag",
-            Self::Build { .. } => "metadata.build",
-            Self::Name { .. } => "metadata.name",
-            Self::Version { .. } => "metadata.version",
-        }
-    }
-}
-
 impl<'text> Headers<'text> {
     /// Splits a text into headers and body.
     ///
@@ -414,7 +395,8 @@ impl Metadata {
     }
 }
 
-/// The metadata says one thing, the wheel's file name another.
+/// The metadata says one thing, the wheel's file name another. With another name or version the wheel would be installed as something else
+/// than its file name promises; tags and builds only help to choose a file, and tools that rename wheels leave old ones behind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Disagreement {
     /// The distribution.
@@ -449,24 +431,6 @@ pub enum Disagreement {
         /// In the file name.
         filename: String,
     },
-}
-
-impl Disagreement {
-    /// A short name that stays the same between releases.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Name { .. } => "metadata.other-name",
-            Self::Version { .. } => "metadata.other-version",
-            Self::Tags { .. } => "metadata.other-tags",
-            Self::Build { .. } => "metadata.other-build",
-        }
-    }
-
-    /// Whether the wheel is refused: it would be installed as something else than its file name promises. Tags and builds only help to
-    /// choose a file, and tools that rename wheels leave old ones behind.
-    pub fn fatal(&self) -> bool {
-        matches!(self, Self::Name { .. } | Self::Version { .. })
-    }
 }
 
 #[cfg(test)]
@@ -560,18 +524,18 @@ mod tests {
 
     #[test]
     fn the_file_name_must_agree() {
-        let codes = |filename: &str| {
+        let others = |filename: &str| {
             let filename = WheelFilename::parse(filename).unwrap();
             let mut found = metadata(METADATA).unwrap().disagreements(&filename);
             found.extend(wheel(WHEEL).unwrap().disagreements(&filename));
-            found.iter().map(|disagreement| (disagreement.code(), disagreement.fatal())).collect::<Vec<_>>()
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(codes("foo_bar-1.0-py2.py3-none-any.whl"), []);
-        assert_eq!(codes("FOO_BAR-1.0.0-py3.py2-none-any.whl"), []);
-        assert_eq!(codes("foobar-1.0-py2.py3-none-any.whl"), [("metadata.other-name", true)]);
-        assert_eq!(codes("foo_bar-1.0.1-py2.py3-none-any.whl"), [("metadata.other-version", true)]);
-        assert_eq!(codes("foo_bar-1.0-py3-none-any.whl"), [("metadata.other-tags", false)]);
-        assert_eq!(codes("foo_bar-1.0-1-py2.py3-none-any.whl"), [("metadata.other-build", false)]);
+        assert!(others("foo_bar-1.0-py2.py3-none-any.whl").is_empty() && others("FOO_BAR-1.0.0-py3.py2-none-any.whl").is_empty());
+        let check = |filename: &str, expected: &str| assert_eq!(others(filename), [expected]);
+        check("foobar-1.0-py2.py3-none-any.whl", "METADATA names the distribution `Foo.Bar`, the file name says `foobar`");
+        check("foo_bar-1.0.1-py2.py3-none-any.whl", "METADATA has the version 1.0, the file name says 1.0.1");
+        check("foo_bar-1.0-py3-none-any.whl", "WHEEL lists the tags py2-none-any, py3-none-any, the file name says py3-none-any");
+        check("foo_bar-1.0-1-py2.py3-none-any.whl", "WHEEL has the build none, the file name says 1");
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! `RECORD`, the list of a distribution's files with their hashes and sizes: read strictly, written canonically.
 //!
 //! Model layer. The recording specification says CSV with three columns: path, `ALGORITHM=HASH` in unpadded base64url, size. The
-//! reader keeps every row that can be used and reports every rule broken, with the row; which of them stop an installation is in
-//! [`RecordProblemKind::fatal`]. Rows borrow the text: only quoted paths are copied. (The `csv` crate would copy every row, and
+//! reader keeps every row that can be used and reports every rule broken, with the row; which of them stop an installation is for the
+//! table of findings to say. Rows borrow the text: only quoted paths are copied. (The `csv` crate would copy every row, and
 //! passes over misplaced quotes that Python's reader and others take differently.)
 
 use std::borrow::Cow;
@@ -133,7 +133,10 @@ pub enum RecordProblemKind {
     /// A padded hash: it means the same, and is written without padding.
     #[error("a hash with base64 padding, expected none")]
     Padding,
-    /// A character outside of base64url (`+` and `/` belong to another alphabet), or padding of the wrong length.
+    /// A hash in the alphabet of ordinary base64, with `+` and `/`: it means the same, and is written in base64url.
+    #[error("a hash in ordinary base64, expected base64url: `-` and `_` instead of `+` and `/`")]
+    OrdinaryAlphabet,
+    /// A character outside of base64url, or padding of the wrong length.
     #[error("`{text}` is not base64url")]
     Alphabet {
         /// The hash without its algorithm.
@@ -182,53 +185,6 @@ pub enum RecordProblemKind {
     /// A row for a signature, which is made after `RECORD` and cannot be listed in it.
     #[error("a row for a signature of RECORD, which cannot be listed in it")]
     Signature,
-}
-
-impl RecordProblemKind {
-    /// Whether a wheel with it is refused: readers could disagree about it, or it names a file or hash that cannot be right. The others
-    /// have one meaning; they are reported, and the rebuilt `RECORD` is without them.
-    pub fn fatal(&self) -> bool {
-        match self {
-            Self::NotUtf8
-            | Self::ByteOrderMark
-            | Self::Columns { .. }
-            | Self::Quotes
-            | Self::Path(_)
-            | Self::WeakAlgorithm { .. }
-            | Self::UnknownAlgorithm { .. }
-            | Self::NoAlgorithm { .. }
-            | Self::Alphabet { .. }
-            | Self::HashLength { .. }
-            | Self::TrailingBits
-            | Self::Size { .. }
-            | Self::Contradiction { .. }
-            | Self::OwnHash => true,
-            Self::Blank | Self::Padding | Self::NoHash | Self::Repeated { .. } | Self::NoOwnRow | Self::Signature => false,
-        }
-    }
-
-    /// A short name that stays the same between releases.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotUtf8 => "record.encoding",
-            Self::ByteOrderMark => "record.byte-order-mark",
-            Self::Blank => "record.blank-row",
-            Self::Columns { .. } => "record.columns",
-            Self::Quotes => "record.quotes",
-            Self::Path(_) => "record.path",
-            Self::WeakAlgorithm { .. } => "record.weak-hash",
-            Self::UnknownAlgorithm { .. } => "record.unknown-hash",
-            Self::NoAlgorithm { .. } | Self::Alphabet { .. } | Self::HashLength { .. } | Self::TrailingBits => "record.bad-hash",
-            Self::Padding => "record.padding",
-            Self::Size { .. } => "record.size",
-            Self::NoHash => "record.no-hash",
-            Self::Repeated { .. } => "record.repeated-row",
-            Self::Contradiction { .. } => "record.contradiction",
-            Self::OwnHash => "record.own-hash",
-            Self::NoOwnRow => "record.no-own-row",
-            Self::Signature => "record.signature",
-        }
-    }
 }
 
 /// Why a path cannot stand in a wheel's `RECORD`.
@@ -335,9 +291,12 @@ impl<'text> Record<'text> {
             None
         } else {
             match parse_hash(&hash) {
-                Ok((hash, padded)) => {
-                    if padded {
+                Ok((hash, form)) => {
+                    if form.padded {
                         self.report(number, Some(&path), RecordProblemKind::Padding);
+                    }
+                    if form.ordinary {
+                        self.report(number, Some(&path), RecordProblemKind::OrdinaryAlphabet);
                     }
                     Some(hash)
                 }
@@ -525,13 +484,20 @@ fn check_path(path: &str) -> Result<(), RowPathError> {
     Ok(())
 }
 
-/// Reads `ALGORITHM=HASH`, and says whether the hash was padded.
-fn parse_hash(text: &str) -> Result<(RecordHash, bool), RecordProblemKind> {
+/// What is unusual, but unambiguous, in how a hash is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct HashForm {
+    padded: bool,
+    ordinary: bool,
+}
+
+/// Reads `ALGORITHM=HASH`.
+fn parse_hash(text: &str) -> Result<(RecordHash, HashForm), RecordProblemKind> {
     let (name, hash) = text.split_once('=').ok_or_else(|| RecordProblemKind::NoAlgorithm { text: text.to_owned() })?;
     match name {
-        "sha256" => decode::<32>("sha256", hash).map(|(bytes, padded)| (RecordHash::Sha256(Hash::new(bytes)), padded)),
-        "sha384" => decode::<48>("sha384", hash).map(|(bytes, padded)| (RecordHash::Sha384(Box::new(bytes)), padded)),
-        "sha512" => decode::<64>("sha512", hash).map(|(bytes, padded)| (RecordHash::Sha512(Box::new(bytes)), padded)),
+        "sha256" => decode::<32>("sha256", hash).map(|(bytes, form)| (RecordHash::Sha256(Hash::new(bytes)), form)),
+        "sha384" => decode::<48>("sha384", hash).map(|(bytes, form)| (RecordHash::Sha384(Box::new(bytes)), form)),
+        "sha512" => decode::<64>("sha512", hash).map(|(bytes, form)| (RecordHash::Sha512(Box::new(bytes)), form)),
         _ if matches!(name.to_ascii_lowercase().as_str(), "md5" | "sha1" | "sha224") => {
             Err(RecordProblemKind::WeakAlgorithm { name: name.to_owned() })
         }
@@ -541,7 +507,7 @@ fn parse_hash(text: &str) -> Result<(RecordHash, bool), RecordProblemKind> {
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// For each byte its value in base64url, or 0xff.
+/// For each byte its value in base64url or, where they differ, in ordinary base64; or 0xff.
 const VALUES: [u8; 256] = {
     let mut values = [0xff; 256];
     let mut index = 0;
@@ -549,15 +515,19 @@ const VALUES: [u8; 256] = {
         values[ALPHABET[index] as usize] = index as u8;
         index += 1;
     }
+    values[b'+' as usize] = 62;
+    values[b'/' as usize] = 63;
     values
 };
 
-/// Decodes a hash of `N` bytes in base64url, and says whether it was padded.
-fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N], bool), RecordProblemKind> {
+/// Decodes a hash of `N` bytes in base64url, or in ordinary base64 but not in a mixture.
+fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N], HashForm), RecordProblemKind> {
     let plain = text.trim_end_matches('=');
     let padding = text.len() - plain.len();
+    let ordinary = plain.contains(['+', '/']);
     let values = || plain.bytes().map(|byte| VALUES[usize::from(byte)]);
-    if values().any(|value| value == 0xff) || padding > 0 && (padding > 2 || !text.len().is_multiple_of(4)) {
+    let mixed = ordinary && plain.contains(['-', '_']);
+    if mixed || values().any(|value| value == 0xff) || padding > 0 && (padding > 2 || !text.len().is_multiple_of(4)) {
         return Err(RecordProblemKind::Alphabet { text: text.to_owned() });
     }
     let expected = (N * 8).div_ceil(6);
@@ -578,7 +548,7 @@ fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N
     if buffer & ((1 << bits) - 1) != 0 {
         return Err(RecordProblemKind::TrailingBits);
     }
-    Ok((bytes, padding > 0))
+    Ok((bytes, HashForm { padded: padding > 0, ordinary }))
 }
 
 /// Encodes bytes in base64url without padding, as `RECORD` has its hashes.
@@ -629,43 +599,46 @@ mod tests {
     #[test]
     fn every_rule_has_its_problem() {
         use RecordProblemKind as Kind;
-        let check = |row: &str, expected: &[Kind], code: &str, fatal: bool| {
+        let check = |row: &str, expected: &[Kind]| {
             let found = kinds(format!("{row}\n{OWN},,\n").as_bytes());
             assert_eq!(found.iter().map(|(_, kind)| kind.clone()).collect::<Vec<_>>(), expected, "{row}");
             assert!(found.iter().all(|(row, _)| *row == 1), "{row}");
-            assert_eq!(found.first().map(|(_, kind)| (kind.code(), kind.fatal())), Some((code, fatal)), "{row}");
         };
         let hash = EMPTY.strip_prefix("sha256=").unwrap();
         let own = |text: &str| text.to_owned();
-        check("", &[Kind::Blank], "record.blank-row", false);
-        check("a.py", &[Kind::Columns { found: 1 }], "record.columns", true);
-        check("a.py,", &[Kind::Columns { found: 2 }], "record.columns", true);
-        check("a.py,,,", &[Kind::Columns { found: 4 }], "record.columns", true);
-        check("a.py,,0", &[Kind::NoHash], "record.no-hash", false);
-        check("a\".py,,0", &[Kind::Quotes], "record.quotes", true);
-        check("\"a\".py,,0", &[Kind::Quotes], "record.quotes", true);
-        check(&format!("\"a\rb\",{EMPTY},0"), &[Kind::Path(RowPathError::Control)], "record.path", true);
-        check(&format!("a.py,md5={hash},0"), &[Kind::WeakAlgorithm { name: own("md5") }], "record.weak-hash", true);
-        check(&format!("a.py,SHA1={hash},0"), &[Kind::WeakAlgorithm { name: own("SHA1") }], "record.weak-hash", true);
-        check(&format!("a.py,sha224={hash},0"), &[Kind::WeakAlgorithm { name: own("sha224") }], "record.weak-hash", true);
-        check(&format!("a.py,blake2b={hash},0"), &[Kind::UnknownAlgorithm { name: own("blake2b") }], "record.unknown-hash", true);
-        check(&format!("a.py,SHA256={hash},0"), &[Kind::UnknownAlgorithm { name: own("SHA256") }], "record.unknown-hash", true);
-        check("a.py,sha256,0", &[Kind::NoAlgorithm { text: own("sha256") }], "record.bad-hash", true);
-        check(&format!("a.py,{EMPTY}=,0"), &[Kind::Padding], "record.padding", false);
-        check(&format!("a.py,{EMPTY}==,0"), &[Kind::Alphabet { text: format!("{hash}==") }], "record.bad-hash", true);
+        check("", &[Kind::Blank]);
+        check("a.py", &[Kind::Columns { found: 1 }]);
+        check("a.py,", &[Kind::Columns { found: 2 }]);
+        check("a.py,,,", &[Kind::Columns { found: 4 }]);
+        check("a.py,,0", &[Kind::NoHash]);
+        check("a\".py,,0", &[Kind::Quotes]);
+        check("\"a\".py,,0", &[Kind::Quotes]);
+        check(&format!("\"a\rb\",{EMPTY},0"), &[Kind::Path(RowPathError::Control)]);
+        check(&format!("a.py,md5={hash},0"), &[Kind::WeakAlgorithm { name: own("md5") }]);
+        check(&format!("a.py,SHA1={hash},0"), &[Kind::WeakAlgorithm { name: own("SHA1") }]);
+        check(&format!("a.py,sha224={hash},0"), &[Kind::WeakAlgorithm { name: own("sha224") }]);
+        check(&format!("a.py,blake2b={hash},0"), &[Kind::UnknownAlgorithm { name: own("blake2b") }]);
+        check(&format!("a.py,SHA256={hash},0"), &[Kind::UnknownAlgorithm { name: own("SHA256") }]);
+        check("a.py,sha256,0", &[Kind::NoAlgorithm { text: own("sha256") }]);
+        check(&format!("a.py,{EMPTY}=,0"), &[Kind::Padding]);
+        check(&format!("a.py,{EMPTY}==,0"), &[Kind::Alphabet { text: format!("{hash}==") }]);
         let standard = hash.replace('-', "+").replace('_', "/");
-        check(&format!("a.py,sha256={standard},0"), &[Kind::Alphabet { text: standard }], "record.bad-hash", true);
+        check(&format!("a.py,sha256={standard},0"), &[Kind::OrdinaryAlphabet]);
+        check(&format!("a.py,sha256={standard}=,0"), &[Kind::Padding, Kind::OrdinaryAlphabet]);
+        let mixed = hash.replace('-', "+");
+        check(&format!("a.py,sha256={mixed},0"), &[Kind::Alphabet { text: mixed }]);
+        check("a.py,sha256=!,0", &[Kind::Alphabet { text: own("!") }]);
         let length = |algorithm, found, expected| Kind::HashLength { algorithm, found, expected };
-        check("a.py,sha256=,0", &[length("sha256", 0, 43)], "record.bad-hash", true);
-        check(&format!("a.py,{},0", &EMPTY[..49]), &[length("sha256", 42, 43)], "record.bad-hash", true);
-        check(&format!("a.py,sha256={},0", "ab".repeat(32)), &[length("sha256", 64, 43)], "record.bad-hash", true);
-        check(&format!("a.py,sha512={hash},0"), &[length("sha512", 43, 86)], "record.bad-hash", true);
-        check(&format!("a.py,{}V,0", &EMPTY[..49]), &[Kind::TrailingBits], "record.bad-hash", true);
+        check("a.py,sha256=,0", &[length("sha256", 0, 43)]);
+        check(&format!("a.py,{},0", &EMPTY[..49]), &[length("sha256", 42, 43)]);
+        check(&format!("a.py,sha256={},0", "ab".repeat(32)), &[length("sha256", 64, 43)]);
+        check(&format!("a.py,sha512={hash},0"), &[length("sha512", 43, 86)]);
+        check(&format!("a.py,{}V,0", &EMPTY[..49]), &[Kind::TrailingBits]);
         for size in ["-1", "+1", "1.0", " 1", "01", "0x1", "99999999999999999999", "1_0", "١"] {
-            check(&format!("a.py,{EMPTY},{size}"), &[Kind::Size { text: own(size) }], "record.size", true);
+            check(&format!("a.py,{EMPTY},{size}"), &[Kind::Size { text: own(size) }]);
         }
-        check(&format!("{OWN}.jws,{EMPTY},0"), &[Kind::Signature], "record.signature", false);
-        check(&format!("{OWN}.p7s,,"), &[Kind::Signature], "record.signature", false);
+        check(&format!("{OWN}.jws,{EMPTY},0"), &[Kind::Signature]);
+        check(&format!("{OWN}.p7s,,"), &[Kind::Signature]);
     }
 
     #[test]
@@ -730,8 +703,8 @@ mod tests {
     fn all_algorithms_of_the_specification_are_read() {
         for (name, length) in [("sha256", 32), ("sha384", 48), ("sha512", 64)] {
             let text = format!("{name}={}", encode_base64url(&vec![0xa5; length]));
-            let (hash, padded) = parse_hash(&text).unwrap();
-            assert_eq!((hash.as_bytes(), hash.to_string(), padded), (&vec![0xa5; length][..], text, false));
+            let (hash, form) = parse_hash(&text).unwrap();
+            assert_eq!((hash.as_bytes(), hash.to_string(), form), (&vec![0xa5; length][..], text, HashForm::default()));
         }
     }
 
@@ -771,7 +744,10 @@ mod tests {
         #[test]
         fn any_csv_is_read_as_the_csv_crate_reads_it(text in "([a-c\",\n\r]|\"\"|,,\n){0,40}") {
             let record = Record::parse(text.as_bytes(), OWN);
-            if record.problems().iter().all(|problem| !problem.kind.fatal()) {
+            let harmless = |kind: &RecordProblemKind| {
+                matches!(kind, RecordProblemKind::Blank | RecordProblemKind::NoHash | RecordProblemKind::Repeated { .. } | RecordProblemKind::NoOwnRow)
+            };
+            if record.problems().iter().all(|problem| harmless(&problem.kind)) {
                 let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
                 let mut theirs: Vec<String> = reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
                 theirs.sort();
@@ -783,7 +759,7 @@ mod tests {
 
         #[test]
         fn hashes_are_read_as_they_are_rendered(bytes in any::<[u8; 32]>()) {
-            prop_assert_eq!(decode::<32>("sha256", &encode_base64url(&bytes)), Ok((bytes, false)));
+            prop_assert_eq!(decode::<32>("sha256", &encode_base64url(&bytes)), Ok((bytes, HashForm::default())));
         }
     }
 }
