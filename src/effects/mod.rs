@@ -2,6 +2,12 @@
 //!
 //! The layer above `model`: as little as possible happens here, and what is decided comes from there.
 
+pub mod notes;
+pub mod staging;
+
+pub mod blob;
+pub mod store;
+
 pub mod inflate;
 pub mod input;
 pub mod wheels;

@@ -1,0 +1,690 @@
+//! Linkable files: the area of the store out of which environments are made, and into which new files go.
+//!
+//! Effects layer. A hardlink shares mode and time with its file, so every file here is read-only, has the one modification time of
+//! its area, and exists once per content and kind (plain or executable). A file is written once, in the output being staged, and then
+//! linked into the area ([`Area::adopt`]); later outputs link it back ([`Area::place`]). Nothing is hashed on
+//! that way: a cheap look at size, mode and time finds what was changed since, and only then the content is
+//! hashed and the file repaired or removed.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::effects::blob::{BlobError, BlobStore, Blobs};
+use crate::effects::store::{Store, set_time};
+use crate::model::digest::{Digest, DigestFunction, Hash, Hasher};
+use crate::model::tree::{Directory, Leaf, Node, Tree};
+
+/// How files come out of the store into an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkMode {
+    /// The fastest that works: hardlinks, else reflinks, else copies.
+    #[default]
+    Auto,
+    /// Hardlinks to read-only files of the store.
+    Hardlink,
+    /// Copies that share their blocks with the store until one is changed (btrfs, xfs, …).
+    Reflink,
+    /// Copies.
+    Copy,
+}
+
+impl LinkMode {
+    /// Every mode, in the order in which help texts list them.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Hardlink, Self::Reflink, Self::Copy];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Hardlink => "hardlink",
+            Self::Reflink => "reflink",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// What is tried for the next file; only ever grows within one area.
+const HARDLINK: u8 = 0;
+const REFLINK: u8 = 1;
+const COPY: u8 = 2;
+
+/// How many files an area gave and took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Files that the output got as hardlinks.
+    pub hardlinks: u64,
+    /// Files that the output got as reflinks.
+    pub reflinks: u64,
+    /// Files that the output got as copies.
+    pub copies: u64,
+    /// New files that the store took over.
+    pub adopted: u64,
+}
+
+/// The linkable files of one modification time, and how they get to one destination.
+#[derive(Debug)]
+pub struct Area<'a> {
+    store: &'a Store,
+    mtime: i64,
+    mode: LinkMode,
+    method: AtomicU8,
+    read_only_output: bool,
+    plain: OnceLock<OwnedFd>,
+    executable: OnceLock<OwnedFd>,
+    hardlinks: AtomicU64,
+    reflinks: AtomicU64,
+    copies: AtomicU64,
+    adopted: AtomicU64,
+}
+
+fn kind_name(executable: bool) -> &'static str {
+    if executable { "exec" } else { "plain" }
+}
+
+/// The permissions of a linkable file.
+fn stored_mode(executable: bool) -> u32 {
+    if executable { 0o555 } else { 0o444 }
+}
+
+pub(super) fn entry_path(base: &Utf8Path, mtime: i64, executable: bool, hash: Hash) -> Utf8PathBuf {
+    base.join("files").join(mtime.to_string()).join(kind_name(executable)).join(entry_name(hash))
+}
+
+fn entry_name(hash: Hash) -> String {
+    let hex = hash.to_hex();
+    format!("{}/{hex}", &hex[..2])
+}
+
+/// Whether a file still is what was put into the area, as far as can be seen without reading it.
+pub(super) fn is_sound(stat: &Stat, digest: Digest, executable: bool, mtime: i64) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && u64::try_from(stat.st_size) == Ok(digest.size)
+        && stat.st_mode & 0o7777 == stored_mode(executable)
+        && has_time(stat, mtime)
+}
+
+#[allow(clippy::useless_conversion, reason = "the types of these fields differ between platforms")]
+pub(super) fn has_time(stat: &Stat, mtime: i64) -> bool {
+    i64::from(stat.st_mtime) == mtime && stat.st_mtime_nsec == 0
+}
+
+impl Store {
+    /// The linkable files of a modification time (seconds since 1970), for outputs in the directory `destination`.
+    pub fn area(&self, mtime: i64, mode: LinkMode, destination: BorrowedFd<'_>) -> Area<'_> {
+        let device = |path: &Utf8Path| rustix::fs::stat(path.as_str()).ok().map(|found| found.st_dev);
+        let own = || device(&self.base.join("files")).or_else(|| device(&self.root)).or_else(|| device(nearest(&self.root)));
+        let method = match mode {
+            // Links do not lead from one file system to another; trying would only fail file by file.
+            LinkMode::Auto | LinkMode::Hardlink if rustix::fs::fstat(destination).ok().map(|found| found.st_dev) == own() => HARDLINK,
+            LinkMode::Auto | LinkMode::Hardlink | LinkMode::Reflink => REFLINK,
+            LinkMode::Copy => COPY,
+        };
+        if mode == LinkMode::Hardlink && method != HARDLINK {
+            self.notes.add(format!("the store `{}` is on another file system than the output, so files are copied, not linked", self.root));
+        }
+        Area {
+            store: self,
+            mtime,
+            mode,
+            method: AtomicU8::new(method),
+            read_only_output: method == HARDLINK,
+            plain: OnceLock::new(),
+            executable: OnceLock::new(),
+            hardlinks: AtomicU64::new(0),
+            reflinks: AtomicU64::new(0),
+            copies: AtomicU64::new(0),
+            adopted: AtomicU64::new(0),
+        }
+    }
+}
+
+/// The nearest parent that exists.
+fn nearest(path: &Utf8Path) -> &Utf8Path {
+    path.ancestors().find(|path| path.as_std_path().exists()).unwrap_or(Utf8Path::new("/"))
+}
+
+impl Area<'_> {
+    /// The permissions that a file of the output has: read-only where outputs share files with the store.
+    pub fn output_mode(&self, executable: bool) -> u32 {
+        match (self.read_only_output, executable) {
+            (true, _) => stored_mode(executable),
+            (false, true) => 0o755,
+            (false, false) => 0o644,
+        }
+    }
+
+    /// The modification time of every file in it, in seconds since 1970.
+    pub fn mtime(&self) -> i64 {
+        self.mtime
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> Counts {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            hardlinks: load(&self.hardlinks),
+            reflinks: load(&self.reflinks),
+            copies: load(&self.copies),
+            adopted: load(&self.adopted),
+        }
+    }
+
+    fn path(&self, digest: Digest, executable: bool) -> Utf8PathBuf {
+        entry_path(&self.store.base, self.mtime, executable, digest.hash)
+    }
+
+    /// The folder of a kind, opened once; nothing where it is not there.
+    fn folder(&self, executable: bool) -> Option<BorrowedFd<'_>> {
+        let slot = if executable { &self.executable } else { &self.plain };
+        if let Some(handle) = slot.get() {
+            return Some(handle.as_fd());
+        }
+        let path = self.store.base.join("files").join(self.mtime.to_string()).join(kind_name(executable));
+        let handle = rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        Some(slot.get_or_init(|| handle).as_fd())
+    }
+
+    fn make_folder(&self, digest: Digest, executable: bool) -> Result<(), BlobError> {
+        let path = self.path(digest, executable);
+        let parent = path.parent().expect("an entry lies in a folder");
+        fs::create_dir_all(parent).map_err(|error| BlobError::io("make the folder", parent, error))
+    }
+
+    /// Whether the store has the file, by a cheap look.
+    pub fn has(&self, digest: Digest, executable: bool) -> bool {
+        let sound = || {
+            let stat = rustix::fs::statat(self.folder(executable)?, entry_name(digest.hash), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            Some(is_sound(&stat, digest, executable, self.mtime) || self.repair(digest, executable))
+        };
+        sound().unwrap_or(false)
+    }
+
+    /// Puts the file with that content into a directory, under a name that is not taken there; says whether the store had it. Nothing
+    /// is hashed unless the file looks touched.
+    ///
+    /// # Errors
+    /// The output cannot be written.
+    pub fn place(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) -> Result<bool, BlobError> {
+        let Some(folder) = self.folder(executable) else { return self.place_from_cas(digest, executable, directory, name) };
+        let entry = entry_name(digest.hash);
+        if self.method.load(Ordering::Relaxed) == HARDLINK {
+            match rustix::fs::linkat(folder, &entry, directory, name, AtFlags::empty()) {
+                Ok(()) => {
+                    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+                        .map_err(|error| BlobError::io("look at", name, error))?;
+                    // The look comes after the link, so it is the linked file that was looked at.
+                    if is_sound(&stat, digest, executable, self.mtime) || self.repair(digest, executable) {
+                        self.hardlinks.fetch_add(1, Ordering::Relaxed);
+                        return Ok(true);
+                    }
+                    rustix::fs::unlinkat(directory, name, AtFlags::empty()).map_err(|error| BlobError::io("remove", name, error))?;
+                    return Ok(false);
+                }
+                Err(Errno::NOENT) => return self.place_from_cas(digest, executable, directory, name),
+                Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => self.fall_back_to(REFLINK),
+                // So many environments have this file that it takes no more links: they go on with a new one.
+                Err(Errno::MLINK) => return self.place_renewed(digest, executable, directory, name),
+                // Files of another user, where the kernel protects hardlinks.
+                Err(Errno::PERM | Errno::ACCESS) => {}
+                Err(error) => return Err(BlobError::io("link", name, error)),
+            }
+        }
+        let source = match rustix::fs::openat(folder, &entry, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(handle) => File::from(handle),
+            Err(Errno::NOENT | Errno::LOOP) => return self.place_from_cas(digest, executable, directory, name),
+            Err(error) => return Err(BlobError::io("open", self.path(digest, executable), error)),
+        };
+        let stat = rustix::fs::fstat(&source).map_err(|error| BlobError::io("look at", self.path(digest, executable), error))?;
+        if !is_sound(&stat, digest, executable, self.mtime) && !self.repair(digest, executable) {
+            return Ok(false);
+        }
+        self.duplicate(&source, digest.size, directory, name, self.output_mode(executable))?;
+        Ok(true)
+    }
+
+    fn fall_back_to(&self, method: u8) {
+        self.method.fetch_max(method, Ordering::Relaxed);
+        match (self.mode, method) {
+            (LinkMode::Hardlink, REFLINK) => self.store.notes.add("this file system has no hardlinks, so files are copied"),
+            (LinkMode::Reflink, COPY) => self.store.notes.add("this file system has no reflinks, so files are copied"),
+            _ => {}
+        }
+    }
+
+    /// Makes an independent file with the content of another one.
+    fn duplicate(&self, source: &File, size: u64, directory: BorrowedFd<'_>, name: &str, mode: u32) -> Result<(), BlobError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let target =
+            rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode)).map_err(|error| BlobError::io("make", name, error))?;
+        let mut target = File::from(target);
+        let filled = self.fill(source, size, &mut target);
+        match filled.and_then(|counter| finish(&target, mode, self.mtime).map(|()| counter)) {
+            Ok(counter) => {
+                counter.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+                Err(BlobError::io("write", name, error))
+            }
+        }
+    }
+
+    /// Fills an empty file by a reflink or, where that is impossible, by copying; returns the counter of what it was.
+    fn fill(&self, mut source: &File, size: u64, target: &mut File) -> io::Result<&AtomicU64> {
+        if self.method.load(Ordering::Relaxed) < COPY && size > 0 {
+            #[cfg(target_os = "linux")]
+            match rustix::fs::ioctl_ficlone(&*target, source) {
+                Ok(()) => return Ok(&self.reflinks),
+                // A hardlinking area copies single files only; that says nothing about the next.
+                Err(Errno::NOSPC | Errno::DQUOT) => return Err(Errno::NOSPC.into()),
+                Err(_) if self.method.load(Ordering::Relaxed) == REFLINK => self.fall_back_to(COPY),
+                Err(_) => {}
+            }
+        }
+        let copied = io::copy(&mut source, target)?;
+        if copied != size {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("copied {copied} bytes of {size}")));
+        }
+        Ok(&self.copies)
+    }
+
+    /// A copy for the output, which then takes the place of the file in the store.
+    fn place_renewed(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) -> Result<bool, BlobError> {
+        let path = self.path(digest, executable);
+        let Ok(source) = File::open(&path) else { return Ok(false) };
+        self.duplicate(&source, digest.size, directory, name, stored_mode(executable))?;
+        self.store.attempt(|| {
+            let (temporary, file) = self.store.temporary()?;
+            drop(file);
+            fs::remove_file(&temporary).map_err(|error| BlobError::io("remove", &temporary, error))?;
+            rustix::fs::linkat(directory, name, rustix::fs::CWD, temporary.as_str(), AtFlags::empty())
+                .map_err(|error| BlobError::io("link", &temporary, error))?;
+            self.store.publish(&temporary, &path)
+        });
+        Ok(true)
+    }
+
+    /// The blob may lie in `cas/`, where Bazel or a download put it: copied out of there and verified, into the area if it can be
+    /// written, else straight into the output.
+    fn place_from_cas(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) -> Result<bool, BlobError> {
+        let path = self.store.blob_path(digest.hash);
+        if digest.size == 0 {
+            return self.place_empty(digest, executable, directory, name).map(|()| true);
+        }
+        let Ok(source) = File::open(&path) else { return Ok(false) };
+        if !source.metadata().is_ok_and(|found| found.is_file() && found.len() == digest.size) {
+            return Ok(false);
+        }
+        if self.store.is_writable() {
+            let mut reader = &source;
+            match self.insert(digest, executable, &mut reader) {
+                Ok(()) => return self.place(digest, executable, directory, name),
+                Err(error @ BlobError::Mismatch { .. }) => {
+                    self.store.discard(&path, &error.to_string());
+                    return Ok(false);
+                }
+                Err(error) => self.store.note_failure(&error),
+            }
+        }
+        if hash_file(&path, self.store.function)? != digest {
+            return Ok(false);
+        }
+        self.duplicate(&source, digest.size, directory, name, self.output_mode(executable))?;
+        Ok(true)
+    }
+
+    /// The empty file is known without any store.
+    fn place_empty(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) -> Result<(), BlobError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = self.output_mode(executable);
+        let file =
+            rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode)).map_err(|error| BlobError::io("make", name, error))?;
+        finish(&File::from(file), mode, self.mtime).map_err(|error| BlobError::io("write", name, error))?;
+        self.copies.fetch_add(1, Ordering::Relaxed);
+        self.store.attempt(|| self.adopt(digest, executable, directory, name));
+        Ok(())
+    }
+
+    /// Takes over a file that was written into the output: whole, verified, of [`Area::output_mode`] and the area's time. From then on
+    /// the store has it, too, without a second copy where the file system can avoid one.
+    ///
+    /// # Errors
+    /// The store cannot be written; the output is as it was.
+    pub fn adopt(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) -> Result<(), BlobError> {
+        if self.method.load(Ordering::Relaxed) == HARDLINK {
+            for attempt in 0..2 {
+                let Some(folder) = self.folder(executable) else {
+                    self.make_folder(digest, executable)?;
+                    continue;
+                };
+                match rustix::fs::linkat(directory, name, folder, entry_name(digest.hash), AtFlags::empty()) {
+                    Ok(()) => {
+                        self.adopted.fetch_add(1, Ordering::Relaxed);
+                        return Ok(());
+                    }
+                    Err(Errno::EXIST) => return Ok(()),
+                    Err(Errno::NOENT) if attempt == 0 => self.make_folder(digest, executable)?,
+                    Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                        self.fall_back_to(REFLINK);
+                        break;
+                    }
+                    Err(error) => return Err(BlobError::io("link", self.path(digest, executable), error)),
+                }
+            }
+        }
+        if self.has(digest, executable) {
+            return Ok(());
+        }
+        let source = rustix::fs::openat(directory, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| BlobError::io("open", name, error))?;
+        let (temporary, mut file) = self.store.temporary()?;
+        let filled = self.fill(&File::from(source), digest.size, &mut file);
+        let result = filled.and_then(|_| finish(&file, stored_mode(executable), self.mtime));
+        if let Err(error) = result {
+            drop(file);
+            let _ = fs::remove_file(&temporary);
+            return Err(BlobError::io("write", &temporary, error));
+        }
+        drop(file);
+        self.store.publish(&temporary, &self.path(digest, executable))?;
+        self.adopted.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Reads a file into the area, verified.
+    ///
+    /// # Errors
+    /// The bytes are wrong or cannot be written. Nothing is kept then.
+    pub fn insert(&self, digest: Digest, executable: bool, bytes: &mut dyn Read) -> Result<(), BlobError> {
+        let (temporary, file) = self.store.receive(digest, bytes, "the source")?;
+        if let Err(error) = finish(&file, stored_mode(executable), self.mtime) {
+            let _ = fs::remove_file(&temporary);
+            return Err(BlobError::io("write", &temporary, error));
+        }
+        drop(file);
+        self.store.publish(&temporary, &self.path(digest, executable))
+    }
+
+    /// A file looks touched: where its content is right, mode and time are set again; where not, it is removed. Says whether it is
+    /// sound now.
+    fn repair(&self, digest: Digest, executable: bool) -> bool {
+        let path = self.path(digest, executable);
+        match repair(&path, self.store.function, digest, executable, self.mtime, self.store.is_writable()) {
+            Repair::Sound => true,
+            Repair::Repaired => {
+                self.store.notes.add(format!("the store's file `{path}` had another mode or time than it was stored with; set right"));
+                true
+            }
+            Repair::Absent => false,
+            Repair::Damaged(why) => {
+                self.store.discard(&path, &why);
+                false
+            }
+        }
+    }
+
+    /// Takes blobs that the tree's files need from elsewhere (a remote cache).
+    pub fn incoming<'b>(&'b self, wanted: &'b Wanted) -> Incoming<'b> {
+        Incoming { area: self, wanted }
+    }
+}
+
+fn finish(file: &File, mode: u32, mtime: i64) -> io::Result<()> {
+    // Set after the content: the umask does not count, and neither does the time of writing.
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
+    set_time(file, mtime)
+}
+
+pub(super) enum Repair {
+    Sound,
+    Repaired,
+    Absent,
+    Damaged(String),
+}
+
+/// Compares a linkable file with what it should be, by its content, and sets mode and time right where `write` allows it.
+pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, executable: bool, mtime: i64, write: bool) -> Repair {
+    let Ok(stat) = rustix::fs::lstat(path.as_str()) else { return Repair::Absent };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Repair::Damaged("it is no file".to_owned());
+    }
+    match hash_file(path, function) {
+        Ok(found) if found == digest => {}
+        Ok(found) => return Repair::Damaged(format!("its content is {found}")),
+        Err(error) => return Repair::Damaged(error.to_string()),
+    }
+    if is_sound(&stat, digest, executable, mtime) {
+        return Repair::Sound;
+    }
+    let set = || File::open(path).and_then(|file| finish(&file, stored_mode(executable), mtime));
+    if write && set().is_ok() { Repair::Repaired } else { Repair::Damaged("its mode or time is another one".to_owned()) }
+}
+
+/// The digest of a file's content.
+pub(super) fn hash_file(path: &Utf8Path, function: DigestFunction) -> Result<Digest, BlobError> {
+    let failed = |error| BlobError::io("read", path, error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hasher = Hasher::new(function);
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+/// The files of a tree by content: each digest, and as which kinds it is needed. Sorted by digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    files: Vec<(Digest, bool)>,
+}
+
+impl Wanted {
+    /// Every file of a tree, once per content and kind.
+    pub fn of(tree: &Tree) -> Self {
+        fn visit(directory: &Directory, seen: &mut std::collections::HashSet<Digest>, files: &mut Vec<(Digest, bool)>) {
+            if !seen.insert(directory.digest().0) {
+                return;
+            }
+            for (_, node) in directory.entries() {
+                match node {
+                    Node::Leaf(Leaf::File { blob, executable }) => files.push((blob.0, *executable)),
+                    Node::Leaf(Leaf::Symlink(_)) => {}
+                    Node::Directory(below) => visit(below, seen, files),
+                }
+            }
+        }
+        let mut files = Vec::new();
+        visit(tree.root(), &mut std::collections::HashSet::new(), &mut files);
+        files.sort_unstable();
+        files.dedup();
+        Self { files }
+    }
+
+    /// The contents and kinds.
+    pub fn files(&self) -> &[(Digest, bool)] {
+        &self.files
+    }
+
+    /// The contents, once each.
+    pub fn digests(&self) -> Vec<Digest> {
+        let mut digests: Vec<Digest> = self.files.iter().map(|(digest, _)| *digest).collect();
+        digests.dedup();
+        digests
+    }
+
+    /// The bytes of all contents together, each once.
+    pub fn size(&self) -> u64 {
+        self.digests().iter().map(|digest| digest.size).sum()
+    }
+
+    fn kinds(&self, digest: Digest) -> impl Iterator<Item = bool> + '_ {
+        let start = self.files.partition_point(|(found, _)| *found < digest);
+        self.files[start..].iter().take_while(move |(found, _)| *found == digest).map(|(_, executable)| *executable)
+    }
+}
+
+/// An area as the target of a download: blobs go where the tree's files will be linked from.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    area: &'a Area<'a>,
+    wanted: &'a Wanted,
+}
+
+impl Blobs for Incoming<'_> {
+    fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
+        self.area.store.open(digest)
+    }
+}
+
+impl BlobStore for Incoming<'_> {
+    fn function(&self) -> DigestFunction {
+        self.area.store.function
+    }
+
+    /// Those that neither the area nor `cas/` has as every kind that is wanted.
+    fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, BlobError> {
+        let mut missing: Vec<Digest> = digests.to_vec();
+        missing.sort_unstable();
+        missing.dedup();
+        missing.retain(|&digest| {
+            let in_area = self.wanted.kinds(digest).all(|executable| self.area.has(digest, executable));
+            let in_cas =
+                || fs::metadata(self.area.store.blob_path(digest.hash)).is_ok_and(|found| found.is_file() && found.len() == digest.size);
+            digest.size != 0 && !in_area && !in_cas()
+        });
+        Ok(missing)
+    }
+
+    fn put(&self, digest: Digest, bytes: &mut (dyn Read + Send)) -> Result<(), BlobError> {
+        let mut kinds = self.wanted.kinds(digest);
+        let Some(first) = kinds.next() else { return self.area.store.put(digest, bytes) };
+        self.area.insert(digest, first, bytes)?;
+        if let Some(second) = kinds.next() {
+            let path = self.area.path(digest, first);
+            let file = File::open(&path).map_err(|error| BlobError::io("open", &path, error))?;
+            self.area.insert(digest, second, &mut &file)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+    use crate::effects::store::tests::store;
+
+    const MTIME: i64 = 315_532_800;
+
+    struct Output {
+        path: Utf8PathBuf,
+        handle: OwnedFd,
+    }
+
+    fn output(folder: &tempfile::TempDir, name: &str) -> Output {
+        let path = Utf8PathBuf::from_path_buf(folder.path().join(name)).unwrap();
+        fs::create_dir(&path).unwrap();
+        let handle = rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        Output { path, handle }
+    }
+
+    fn write(area: &Area<'_>, output: &Output, name: &str, bytes: &[u8], executable: bool) -> Digest {
+        let path = output.path.join(name);
+        fs::write(&path, bytes).unwrap();
+        finish(&File::open(&path).unwrap(), area.output_mode(executable), MTIME).unwrap();
+        let digest = DigestFunction::Sha256.digest(bytes);
+        area.adopt(digest, executable, output.handle.as_fd(), name).unwrap();
+        digest
+    }
+
+    #[test]
+    fn every_mode_gives_the_same_content_and_time() {
+        for mode in LinkMode::ALL {
+            let (folder, store) = store(DigestFunction::Sha256);
+            let (first, second) = (output(&folder, "first"), output(&folder, "second"));
+            let area = store.area(MTIME, mode, first.handle.as_fd());
+            let digest = write(&area, &first, "a", b"hello", true);
+            let empty = write(&area, &first, "e", b"", false);
+            assert!(area.place(digest, true, second.handle.as_fd(), "b").unwrap());
+            assert!(area.place(empty, false, second.handle.as_fd(), "e").unwrap());
+            assert!(!area.place(digest, false, second.handle.as_fd(), "c").unwrap(), "another kind is another file");
+            let metadata = fs::metadata(second.path.join("b")).unwrap();
+            assert_eq!(fs::read(second.path.join("b")).unwrap(), b"hello");
+            assert_eq!(metadata.mtime(), MTIME);
+            assert_eq!(metadata.permissions().mode() & 0o7777, area.output_mode(true), "{mode:?}");
+            let shared = metadata.ino() == fs::metadata(first.path.join("a")).unwrap().ino();
+            assert_eq!(shared, matches!(mode, LinkMode::Auto | LinkMode::Hardlink), "{mode:?}");
+            assert!(store.verify().unwrap().damaged.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_changed_is_not_linked_again() {
+        let (folder, store) = store(DigestFunction::Sha256);
+        let (first, second) = (output(&folder, "first"), output(&folder, "second"));
+        let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
+        let digest = write(&area, &first, "a", b"hello", false);
+        let path = first.path.join("a");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&path, b"jello").unwrap();
+        assert!(!area.place(digest, false, second.handle.as_fd(), "b").unwrap());
+        assert!(!second.path.join("b").exists() && !area.path(digest, false).exists());
+        assert_eq!(store.notes().take().len(), 1);
+        write(&area, &second, "c", b"hello", false);
+        assert!(area.has(digest, false), "the next build repairs");
+    }
+
+    #[test]
+    fn a_file_of_another_mode_or_time_but_the_same_content_is_set_right() {
+        let (folder, store) = store(DigestFunction::Sha256);
+        let (first, second) = (output(&folder, "first"), output(&folder, "second"));
+        let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
+        let digest = write(&area, &first, "a", b"hello", false);
+        fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(area.place(digest, false, second.handle.as_fd(), "b").unwrap());
+        assert_eq!(fs::metadata(second.path.join("b")).unwrap().permissions().mode() & 0o7777, 0o444);
+    }
+
+    #[test]
+    fn a_blob_of_a_bazel_disk_cache_becomes_a_file_but_never_shares_its_inode() {
+        let (folder, store) = store(DigestFunction::Sha256);
+        let first = output(&folder, "first");
+        let digest = DigestFunction::Sha256.digest(b"hello");
+        store.put(digest, &mut &b"hello"[..]).unwrap();
+        let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
+        assert!(area.place(digest, false, first.handle.as_fd(), "a").unwrap());
+        let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
+        assert_ne!(inode(&first.path.join("a")), inode(&store.blob_path(digest.hash)));
+        fs::write(store.blob_path(digest.hash), b"jello").unwrap();
+        fs::remove_file(area.path(digest, false)).unwrap();
+        assert!(!area.place(digest, false, first.handle.as_fd(), "b").unwrap(), "what is copied out of cas/ is verified");
+    }
+
+    #[test]
+    fn an_inode_that_takes_no_more_links_is_followed_by_another() {
+        let (folder, store) = store(DigestFunction::Sha256);
+        let first = output(&folder, "first");
+        let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
+        let digest = write(&area, &first, "a", b"hello", false);
+        assert!(area.place_renewed(digest, false, first.handle.as_fd(), "b").unwrap());
+        let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
+        assert_eq!(inode(&first.path.join("b")), inode(&area.path(digest, false)));
+        assert_ne!(inode(&first.path.join("b")), inode(&first.path.join("a")));
+        assert!(area.has(digest, false));
+    }
+}
