@@ -1,4 +1,5 @@
 //! The integration tests: one binary, one module for each command or protocol.
 
 mod oracle_texts;
+mod script;
 mod support;

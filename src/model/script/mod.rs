@@ -17,7 +17,8 @@ pub use rewrite::{ScriptError, rewrite_script};
 ///
 /// A link is followed unless `../pyvenv.cfg` is a link too: then the tree is a farm of links, and its place counts, not that of
 /// the linked files. The path stays the one that was used (not the physical one) as long as `../pyvenv.cfg` lies beside it, because
-/// CPython looks for `pyvenv.cfg` above the path by which it was called and does not resolve it either.
+/// CPython looks for `pyvenv.cfg` above the path by which it was called and does not resolve it either. Only `//`, `/./` and `/../`
+/// are taken out of it, because they would show in `sys.prefix`.
 ///
 /// Constraints: it is quoted in Python's `'''`, so it holds no backslash and no `'''`; no tab, which would be expanded in a docstring;
 /// it forks only where a link must be read or a folder be resolved; names begin with `_vt_`, so that no exported variable of the user changes.
@@ -28,9 +29,20 @@ case $_vt_s in */*) ;; *) if [ -e "./$_vt_s" ]; then _vt_s=./$_vt_s; else _vt_s=
 case $_vt_s in -*) _vt_s=./$_vt_s ;; esac
 set -- "$_vt_s" "$@"
 while :; do
-case $_vt_s in /*) ;; ./*) _vt_s=${PWD%/}/${_vt_s#./} ;; *) _vt_s=${PWD%/}/$_vt_s ;; esac
-_vt_d=${_vt_s%/*}
-while :; do case $_vt_d in */) _vt_d=${_vt_d%/} ;; */.) _vt_d=${_vt_d%/.} ;; *) break ;; esac; done
+case $_vt_s in /*) ;; *) _vt_s=$PWD/$_vt_s ;; esac
+_vt_d=${_vt_s%/*}/
+while :; do
+case $_vt_d in
+*//*) _vt_d=${_vt_d%%//*}/${_vt_d#*//} ;;
+*/./*) _vt_d=${_vt_d%%/./*}/${_vt_d#*/./} ;;
+*/../*)
+_vt_p=${_vt_d%%/../*}
+if [ -h "$_vt_p" ]; then _vt_p=$(cd -P "$_vt_p/.." && pwd -P && echo .) || break; _vt_p=${_vt_p%?.}; else _vt_p=${_vt_p%/*}; fi
+_vt_d=$_vt_p/${_vt_d#*/../} ;;
+*) break ;;
+esac
+done
+_vt_d=${_vt_d%/}
 if [ ! -h "$_vt_s" ] || [ -h "$_vt_d/../pyvenv.cfg" ]; then break; fi
 _vt_l=$(PATH=${PATH:+$PATH:}/usr/bin:/bin; readlink "$_vt_s" && echo .) || { echo "$0: cannot read the link $_vt_s" >&2; exit 127; }
 case $_vt_l in /*) _vt_s=${_vt_l%?.} ;; *) _vt_s=$_vt_d/${_vt_l%?.} ;; esac

@@ -1,3 +1,6 @@
-//! What the integration tests share: peers to compare with.
+//! What the integration tests share: peers to compare with, interpreters and shells to run things with.
 
 pub(crate) mod peers;
+pub(crate) mod programs;
+
+pub(crate) use programs::{Python, Shell, interpreters, posix_shells};

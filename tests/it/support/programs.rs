@@ -1,0 +1,64 @@
+//! The interpreters and shells of this machine.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// A CPython of this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Python {
+    /// Its major and minor version.
+    pub(crate) version: (u32, u32),
+    /// Its executable, links resolved: `/usr/bin/python3.11`.
+    pub(crate) path: PathBuf,
+}
+
+/// Every CPython 3.8 or newer on `PATH` and among pyenv's, one for each minor version, oldest first.
+///
+/// pyenv's are preferred, because they are complete (Debian keeps `venv` and `ensurepip` apart). The tests need at least one from 3.11 on.
+pub(crate) fn interpreters() -> Vec<Python> {
+    let mut folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    // pyenv's shims are scripts that choose an interpreter by the current folder.
+    folders.retain(|folder| folder.file_name().is_some_and(|name| name != "shims"));
+    let pyenv = Path::new(&env::var_os("HOME").unwrap_or_default()).join(".pyenv/versions");
+    if let Ok(versions) = pyenv.read_dir() {
+        folders.extend(versions.flatten().map(|version| version.path().join("bin")));
+    }
+    let mut found = BTreeMap::new();
+    for folder in folders {
+        for minor in 8..30 {
+            if let Ok(path) = folder.join(format!("python3.{minor}")).canonicalize() {
+                found.insert((3, minor), path);
+            }
+        }
+    }
+    assert!(
+        found.keys().any(|version| *version >= (3, 11)),
+        "the tests run CPython 3.11 or newer, expected one on PATH or in ~/.pyenv/versions"
+    );
+    found.into_iter().map(|(version, path)| Python { version, path }).collect()
+}
+
+/// A POSIX shell of this machine, ready to be the interpreter of scripts.
+#[derive(Debug, Clone)]
+pub(crate) struct Shell {
+    /// Which one: `dash`, `busybox`.
+    pub(crate) name: &'static str,
+    /// A link called `sh` to it: most shells then follow POSIX.
+    pub(crate) sh: PathBuf,
+}
+
+/// The shells that may be `/bin/sh` somewhere, each through a link called `sh` in a folder of its own below `scratch`.
+pub(crate) fn posix_shells(scratch: &Path) -> Vec<Shell> {
+    let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").expect("there is a PATH")).collect();
+    let shell = |name| {
+        let program = folders.iter().map(|folder| folder.join(name)).find(|program| program.exists());
+        let program = program.unwrap_or_else(|| panic!("the tests run scripts with `{name}`, expected it on PATH: run .ci/install"));
+        let folder = scratch.join(name);
+        std::fs::create_dir_all(&folder).expect("the scratch folder is writable");
+        symlink(program, folder.join("sh")).expect("the scratch folder is writable");
+        Shell { name, sh: folder.join("sh") }
+    };
+    ["dash", "bash", "busybox", "ksh93", "mksh", "posh", "yash", "zsh"].map(shell).into()
+}
