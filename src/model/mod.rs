@@ -10,6 +10,8 @@ pub mod finding;
 
 pub mod tree;
 
+pub mod action;
+
 pub mod name;
 
 pub mod interpreter;

@@ -1,0 +1,358 @@
+//! Trees out of messages that somebody else wrote: nothing is taken on trust.
+//!
+//! Model layer. Every directory's digest is computed here, from its bytes; names, order and form must be exactly the canonical
+//! ones, and links must stay inside the tree, except those that the caller expects. As a directory is known by its
+//! digest there can be no cycle, but a few messages can describe more files than there are atoms: that is
+//! counted before anything is listed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::digest::{DigestFunction, DirectoryDigest};
+use crate::model::path::{LinkTarget, PATH_LIMIT, TreePath};
+use crate::model::tree::wire::{self, DecodedNode, Fields, Value, WireError};
+use crate::model::tree::{Directory, Leaf, Node, Tree};
+
+/// The deepest nesting of directories that is accepted.
+pub const DEPTH_LIMIT: usize = 256;
+/// The most entries, directories included, that a tree may have.
+pub const ENTRY_LIMIT: u64 = 4_000_000;
+
+/// Which links may lead out of the tree.
+#[derive(Debug, Clone, Copy)]
+pub enum OutwardLinks<'a> {
+    /// None.
+    Refuse,
+    /// Exactly these.
+    Only(&'a [(TreePath, LinkTarget)]),
+    /// Any: the caller knows the tree by its digest.
+    Allow,
+}
+
+/// Why messages are no tree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiveError {
+    /// A message cannot be read.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The message has no root, or two.
+    #[error("the tree has {0} roots, expected one")]
+    Roots(usize),
+    /// A directory is not written in the canonical way: unsorted, a name twice, or with properties.
+    #[error("the directory {digest} is not in canonical form: names must be sorted and unique, without node properties")]
+    NotCanonical {
+        /// The digest of its bytes.
+        digest: DirectoryDigest,
+    },
+    /// The root is another one than promised.
+    #[error("the tree's root digest is {found}, expected {expected}")]
+    Root {
+        /// That of the bytes.
+        found: DirectoryDigest,
+        /// The promised one.
+        expected: DirectoryDigest,
+    },
+    /// A directory that another one names is not there.
+    #[error("the directory {digest} is missing")]
+    Missing {
+        /// Its digest.
+        digest: DirectoryDigest,
+    },
+    /// The nesting is too deep.
+    #[error("the tree is more than {DEPTH_LIMIT} directories deep")]
+    Depth,
+    /// There are too many entries.
+    #[error("the tree has more than {ENTRY_LIMIT} entries")]
+    Entries,
+    /// A path is too long.
+    #[error("the tree has a path of more than {PATH_LIMIT} bytes")]
+    Length,
+    /// A link leads out of the tree.
+    #[error("the link `{path}` leads out of the tree, to `{target}`")]
+    Outward {
+        /// The link.
+        path: String,
+        /// Where it leads.
+        target: LinkTarget,
+    },
+}
+
+/// Reads a `Tree` message. Directories that nothing names are passed over.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn decode_tree(
+    function: DigestFunction,
+    message: &[u8],
+    expected: Option<DirectoryDigest>,
+    links: OutwardLinks<'_>,
+) -> Result<Tree, ReceiveError> {
+    let mut roots = Vec::new();
+    let mut children = HashMap::new();
+    for field in Fields::new(message) {
+        match field? {
+            (1, Value::Bytes(root)) => roots.push(root),
+            (2, Value::Bytes(child)) => {
+                children.insert(DirectoryDigest(function.digest(child)), child);
+            }
+            (field, Value::Bytes(_)) => return Err(WireError::Field { field, wire_type: 2 }.into()),
+            (field, Value::Number(_)) => return Err(WireError::Field { field, wire_type: 0 }.into()),
+        }
+    }
+    let [root] = roots[..] else { return Err(ReceiveError::Roots(roots.len())) };
+    let found = DirectoryDigest(function.digest(root));
+    if let Some(expected) = expected
+        && found != expected
+    {
+        return Err(ReceiveError::Root { found, expected });
+    }
+    children.insert(found, root);
+    assemble(function, found, links, &|digest| children.get(&digest).copied())
+}
+
+/// Builds a tree from separate `Directory` messages, which `message` finds by digest. They are digested again.
+///
+/// # Errors
+/// A message is missing, wrong, or not acceptable.
+pub fn assemble<'a>(
+    function: DigestFunction,
+    root: DirectoryDigest,
+    links: OutwardLinks<'_>,
+    message: &dyn Fn(DirectoryDigest) -> Option<&'a [u8]>,
+) -> Result<Tree, ReceiveError> {
+    let mut assembly = Assembly { function, message, known: HashMap::new() };
+    let root = assembly.directory(root, 0)?.directory;
+    check_links(&root, &mut Vec::new(), links)?;
+    Ok(Tree { function, root })
+}
+
+/// A directory with what it amounts to when all below is listed.
+#[derive(Clone)]
+struct Known {
+    directory: Arc<Directory>,
+    entries: u64,
+    height: usize,
+    longest: usize,
+}
+
+struct Assembly<'a, 'm> {
+    function: DigestFunction,
+    message: &'m dyn Fn(DirectoryDigest) -> Option<&'a [u8]>,
+    known: HashMap<DirectoryDigest, Known>,
+}
+
+impl Assembly<'_, '_> {
+    fn directory(&mut self, digest: DirectoryDigest, depth: usize) -> Result<Known, ReceiveError> {
+        if let Some(known) = self.known.get(&digest) {
+            return if depth + known.height > DEPTH_LIMIT { Err(ReceiveError::Depth) } else { Ok(known.clone()) };
+        }
+        if depth > DEPTH_LIMIT {
+            return Err(ReceiveError::Depth);
+        }
+        let message = (self.message)(digest).ok_or(ReceiveError::Missing { digest })?;
+        let decoded = wire::decode_directory(message)?;
+        let mut entries = Vec::with_capacity(decoded.len());
+        let (mut count, mut height, mut longest) = (0u64, 0, 0);
+        for (name, node) in decoded {
+            count += 1;
+            let mut length = name.as_str().len();
+            let node = match node {
+                DecodedNode::Leaf(leaf) => Node::Leaf(leaf),
+                DecodedNode::Directory(below) => {
+                    let below = self.directory(below, depth + 1)?;
+                    count = count.saturating_add(below.entries);
+                    height = height.max(below.height + 1);
+                    length += 1 + below.longest;
+                    Node::Directory(below.directory)
+                }
+            };
+            longest = longest.max(length);
+            entries.push((name, node));
+        }
+        if count > ENTRY_LIMIT {
+            return Err(ReceiveError::Entries);
+        }
+        if longest > PATH_LIMIT {
+            return Err(ReceiveError::Length);
+        }
+        entries.sort_by(|(one, _), (two, _)| one.cmp(two));
+        let unique = entries.windows(2).all(|pair| pair[0].0 != pair[1].0);
+        let directory = Arc::new(Directory::new(self.function, entries.into_boxed_slice()));
+        // Written again it must be the same bytes, and so have the digest that it was asked for by.
+        if !unique || directory.digest != digest {
+            return Err(ReceiveError::NotCanonical { digest });
+        }
+        let known = Known { directory, entries: count, height, longest };
+        self.known.insert(digest, known.clone());
+        Ok(known)
+    }
+}
+
+fn check_links<'a>(directory: &'a Directory, path: &mut Vec<&'a str>, links: OutwardLinks<'_>) -> Result<(), ReceiveError> {
+    for (name, node) in directory.entries() {
+        match node {
+            Node::Directory(below) => {
+                path.push(name.as_str());
+                check_links(below, path, links)?;
+                path.pop();
+            }
+            Node::Leaf(Leaf::Symlink(target)) if leads_out(path.len(), target) => {
+                path.push(name.as_str());
+                let link = path.join("/");
+                let accepted = match links {
+                    OutwardLinks::Refuse => false,
+                    OutwardLinks::Only(list) => list.iter().any(|(path, expected)| path.as_str() == link && expected == target),
+                    OutwardLinks::Allow => true,
+                };
+                if !accepted {
+                    return Err(ReceiveError::Outward { path: link, target: target.clone() });
+                }
+                path.pop();
+            }
+            Node::Leaf(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether a link in a directory of that depth leads out of the tree, by its text. The tree's root itself is inside.
+fn leads_out(depth: usize, target: &LinkTarget) -> bool {
+    let mut depth = depth;
+    target.is_absolute()
+        || target.as_str().split('/').any(|component| match component {
+            "" | "." => false,
+            ".." => {
+                let out = depth == 0;
+                depth = depth.saturating_sub(1);
+                out
+            }
+            _ => {
+                depth += 1;
+                false
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::digest::{BlobDigest, Digest};
+    use crate::model::tree::TreeBuilder;
+    use crate::model::tree::wire::{encode_tree, put_bytes, put_number};
+
+    const FUNCTION: DigestFunction = DigestFunction::Sha256;
+
+    fn blob(bytes: &[u8]) -> Digest {
+        FUNCTION.digest(bytes)
+    }
+
+    fn node(kind: u64, name: &str, digest: Digest) -> Vec<u8> {
+        let mut inner = Vec::new();
+        put_bytes(&mut inner, 1, name.as_bytes());
+        put_bytes(&mut inner, 2, &wire::encode_digest(digest));
+        let mut outer = Vec::new();
+        put_bytes(&mut outer, kind, &inner);
+        outer
+    }
+
+    fn link(name: &str, target: &str) -> Vec<u8> {
+        let mut inner = Vec::new();
+        put_bytes(&mut inner, 1, name.as_bytes());
+        put_bytes(&mut inner, 2, target.as_bytes());
+        let mut outer = Vec::new();
+        put_bytes(&mut outer, 3, &inner);
+        outer
+    }
+
+    fn message(root: &[u8], children: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_bytes(&mut out, 1, root);
+        for child in children {
+            put_bytes(&mut out, 2, child);
+        }
+        out
+    }
+
+    fn decode(message: &[u8]) -> Result<Tree, ReceiveError> {
+        decode_tree(FUNCTION, message, None, OutwardLinks::Refuse)
+    }
+
+    #[test]
+    fn a_tree_is_received_as_it_was_sent() {
+        let mut builder = TreeBuilder::new();
+        for (path, executable) in [("a/b/c", false), ("a/d", true), ("same/b/c", false), ("ü", false)] {
+            let leaf = Leaf::File { blob: BlobDigest(blob(b"x")), executable };
+            builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
+        }
+        builder.insert(&TreePath::parse("a/l").unwrap(), Leaf::Symlink(LinkTarget::parse("../ü").unwrap())).unwrap();
+        let tree = builder.finish(FUNCTION);
+        let bytes = encode_tree(&tree);
+        assert_eq!(decode(&bytes).as_ref(), Ok(&tree));
+        assert_eq!(decode_tree(FUNCTION, &bytes, Some(tree.digest()), OutwardLinks::Refuse), Ok(tree));
+        for length in 0..bytes.len() {
+            let _ = decode(&bytes[..length]);
+        }
+    }
+
+    #[test]
+    fn lies_are_refused() {
+        let check = |message: Vec<u8>, expected: &str| {
+            let error = decode(&message).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        let file = |name: &str| node(1, name, blob(b"x"));
+        for name in ["..", ".", "", "a/b", "/a", "a\0b", "a\\b"] {
+            assert!(decode(&message(&file(name), &[])).is_err(), "{name:?}");
+        }
+        check(message(&[file("b"), file("a")].concat(), &[]), "not in canonical form");
+        check(message(&[file("a"), file("a")].concat(), &[]), "not in canonical form");
+        check(message(&[file("a"), node(2, "a", blob(b""))].concat(), &[b""]), "not in canonical form");
+        check(message(&node(2, "a", blob(b"not there")), &[]), "is missing");
+        check(message(&link("a", "../x"), &[]), "leads out of the tree");
+        check(message(&link("a", "/etc/passwd"), &[]), "leads out of the tree");
+        check(message(&link("a", "b/../../x"), &[]), "leads out of the tree");
+        check(Vec::new(), "0 roots");
+        check([message(b"", &[]), message(b"", &[])].concat(), "2 roots");
+        let mut properties = node(1, "a", blob(b"x"));
+        put_bytes(&mut properties, 5, b"\x0a\x00");
+        check(message(&properties, &[]), "not in canonical form");
+        let mut unknown = file("a");
+        put_number(&mut unknown, 9, 1);
+        check(message(&unknown, &[]), "unexpected field");
+        let wrong = DirectoryDigest(blob(b"another"));
+        assert!(matches!(decode_tree(FUNCTION, &message(b"", &[]), Some(wrong), OutwardLinks::Refuse), Err(ReceiveError::Root { .. })));
+    }
+
+    #[test]
+    fn links_out_of_the_tree_are_accepted_only_where_they_are_expected() {
+        let bin = link("python", "../../python/bin/python3");
+        let bytes = message(&node(2, "bin", blob(&bin)), &[&bin]);
+        let expected = |path: &str, target: &str| [(TreePath::parse(path).unwrap(), LinkTarget::parse(target).unwrap())];
+        let accepted = |links: OutwardLinks<'_>| decode_tree(FUNCTION, &bytes, None, links).is_ok();
+        assert!(!accepted(OutwardLinks::Refuse));
+        assert!(accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python3"))));
+        assert!(!accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python4"))));
+        assert!(!accepted(OutwardLinks::Only(&expected("bin/python3", "../../python/bin/python3"))));
+        assert!(accepted(OutwardLinks::Allow));
+    }
+
+    #[test]
+    fn a_few_messages_that_describe_too_much_are_refused_at_once() {
+        // Every level holds the next one twice.
+        let mut levels = vec![node(1, "x", blob(b""))];
+        for _ in 0..200 {
+            let below = blob(levels.last().unwrap());
+            levels.push([node(2, "a", below), node(2, "b", below)].concat());
+        }
+        let root = levels.pop().unwrap();
+        let children: Vec<&[u8]> = levels.iter().map(Vec::as_slice).collect();
+        assert_eq!(decode(&message(&root, &children)), Err(ReceiveError::Entries));
+        let mut levels = vec![node(1, "x", blob(b""))];
+        for _ in 0..2 * DEPTH_LIMIT {
+            levels.push(node(2, "a", blob(levels.last().unwrap())));
+        }
+        let root = levels.pop().unwrap();
+        let children: Vec<&[u8]> = levels.iter().map(Vec::as_slice).collect();
+        assert_eq!(decode(&message(&root, &children)), Err(ReceiveError::Depth));
+    }
+}
