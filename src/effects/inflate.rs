@@ -241,6 +241,18 @@ fn check_surroundings(range: &[u8], name: &str, location: &Location) -> Result<R
     Ok(bytes)
 }
 
+/// Reads and checks a member's local header, and none of its bytes.
+///
+/// # Errors
+/// Reading fails, or the header is not sound.
+pub fn check_header(file: &InputFile, name: &str, location: &Location) -> Result<(), MemberError> {
+    let (start, descriptor) = read_header(file, name, location)?;
+    let mut bytes = [0; 24];
+    let bytes = &mut bytes[..descriptor];
+    file.read_at(bytes, location.offset + start + location.compressed)?;
+    check_descriptor(bytes, name, location)
+}
+
 /// Reads and checks the local header of a large member: where its bytes begin and how long the descriptor behind them is.
 fn read_header(file: &InputFile, name: &str, location: &Location) -> Result<(u64, usize), MemberError> {
     let mut findings = Findings::new();

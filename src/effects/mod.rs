@@ -8,6 +8,7 @@ pub mod staging;
 pub mod blob;
 pub mod store;
 
+pub mod archive;
 pub mod inflate;
 pub mod input;
 pub mod wheels;

@@ -1,196 +1,391 @@
-//! Wheels on disk: opened, checked, read.
+//! Wheels on disk: loaded as far as planning needs them, then read member by member.
 //!
-//! Effects layer. What the bytes mean is decided in `model::wheel`; here they are fetched, with as few reads as possible: two for
-//! the structure of an archive, one for each small member.
+//! Effects layer. What the bytes mean is decided in `model::wheel`. Loading inflates the texts of `.dist-info`, the beginnings of
+//! scripts and the members that RECORD has no SHA-256 for, and nothing else; hashes are RECORD's claims until [`Wheel::stream`] or
+//! [`Wheel::read`] has the bytes. A wheel is loaded by its path and its file name, which need not be the path's.
 
-use camino::Utf8Path;
+use std::collections::BTreeSet;
 
-use super::inflate::{Inflater, MemberError};
+use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
+
+use super::archive;
+use super::inflate::{self, Inflater, MemberError, is_small, with_inflater};
 use super::input::{InputError, InputFile};
-use crate::model::finding::Findings;
-use crate::model::wheel::index::{self, Entry, EntryKind, Location};
+use crate::model::digest::Hash;
+use crate::model::finding::{Code, Finding, Findings};
+use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::index::Entry;
 use crate::model::wheel::limits::Limits;
+use crate::model::wheel::manifest::{Draft, Member, MemberHasher, REWRITTEN, WheelManifest};
 
-/// A wheel's archive, open: its entries and where their bytes are.
-#[derive(Debug)]
-pub struct WheelFile {
-    input: InputFile,
-    entries: Box<[Entry]>,
+/// Why a wheel could not be loaded, or a member of it not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WheelError {
+    /// The file could not be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The wheel is not accepted.
+    #[error(
+        "the wheel `{wheel}` is not accepted:{}",
+        findings.iter().map(|finding| format!("\n  {finding}")).collect::<String>()
+    )]
+    Refused {
+        /// The wheel.
+        wheel: Box<WheelFilename>,
+        /// What was found, errors first.
+        findings: Vec<Finding>,
+    },
+    /// The file is another one than the spec pins.
+    #[error("the wheel `{path}` has the SHA-256 {actual}, expected {expected}")]
+    Digest {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the spec says.
+        expected: Hash,
+        /// What its bytes have.
+        actual: Hash,
+    },
+    /// A member is not what the archive says.
+    #[error("in the wheel `{wheel}`")]
+    Member {
+        /// The wheel.
+        wheel: Box<WheelFilename>,
+        /// What is wrong.
+        source: MemberError,
+    },
 }
 
-impl WheelFile {
-    /// Opens a wheel and reads its end record and central directory. What is wrong with them becomes findings; an archive that
-    /// cannot be read at all has no entries.
-    ///
-    /// # Errors
-    /// The file cannot be opened or read.
-    pub fn open(path: &Utf8Path, limits: &Limits, findings: &mut Findings) -> Result<Self, InputError> {
-        let input = InputFile::open(path)?;
-        let entries = read_index(&input, limits, findings)?.into_boxed_slice();
-        Ok(Self { input, entries })
-    }
+/// How wheels are judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// How much they may hold.
+    pub limits: Limits,
+    /// Codes whose findings pass as warnings, where the code's allowance permits it.
+    pub allow: BTreeSet<Code>,
+    /// Codes whose findings are errors.
+    pub strict: BTreeSet<Code>,
+}
 
+impl LoadOptions {
+    /// An empty collection that judges by these options.
+    pub fn findings(&self) -> Findings {
+        Findings::with_policy(&self.allow, &self.strict)
+    }
+}
+
+/// A wheel, open and loaded.
+#[derive(Debug)]
+pub struct Wheel {
+    input: InputFile,
+    /// What it holds.
+    pub manifest: WheelManifest,
+}
+
+/// Loads a wheel.
+///
+/// # Errors
+/// The file cannot be read, or the wheel is not accepted: then everything that was found is listed.
+pub fn load(path: &Utf8Path, filename: &WheelFilename, options: &LoadOptions) -> Result<Wheel, WheelError> {
+    let mut findings = options.findings();
+    let (input, entries) = archive::open(path, &options.limits, &mut findings)?;
+    with_inflater(|inflater| {
+        let draft = draft(&input, entries, filename, options, inflater, &mut findings)?;
+        input.check_unchanged()?;
+        let refused = |findings| WheelError::Refused { wheel: Box::new(filename.clone()), findings };
+        if findings.has_errors() {
+            return Err(refused(findings.finish()));
+        }
+        let manifest = draft.finish(findings.finish()).map_err(refused)?;
+        Ok(Wheel { input, manifest })
+    })
+}
+
+/// Loads wheels, on all threads; the results are in the order of the wheels.
+pub fn load_all(wheels: &[(Utf8PathBuf, WheelFilename)], options: &LoadOptions) -> Vec<Result<Wheel, WheelError>> {
+    wheels.par_iter().map(|(path, filename)| load(path, filename, options)).collect()
+}
+
+/// Reads what planning needs of an archive and checks it.
+fn draft(
+    input: &InputFile,
+    entries: Vec<Entry>,
+    filename: &WheelFilename,
+    options: &LoadOptions,
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) -> Result<Draft, InputError> {
+    archive::check_directories(input, &entries, inflater, findings)?;
+    let mut draft = Draft::new(filename.clone(), entries, findings);
+    if let Some(index) = draft.record(&options.limits, findings)
+        && let Some(bytes) = whole(input, &draft.entries()[index], inflater, findings)?
+    {
+        draft.set_record(index, &bytes, findings);
+    }
+    for (text, index) in draft.texts(&options.limits, findings) {
+        if let Some(bytes) = whole(input, &draft.entries()[index], inflater, findings)? {
+            draft.set_text(text, index, &bytes, findings);
+            draft.keep(index, &bytes, findings);
+        }
+    }
+    for index in draft.scripts() {
+        let entry = &draft.entries()[index];
+        let start = sound(inflater.peek(input, &entry.name, &entry.location, REWRITTEN.len()), findings)?;
+        if start != Some(REWRITTEN) {
+            continue;
+        }
+        if entry.location.size > options.limits.metadata_size {
+            let message =
+                format!("a script of {} bytes that would be rewritten, the limit is {}", entry.location.size, options.limits.metadata_size);
+            findings.add_member(Code::MetadataLimit, &entry.name, message);
+        } else if let Some(bytes) = whole(input, entry, inflater, findings)? {
+            draft.keep(index, &bytes, findings);
+        }
+    }
+    for index in draft.unhashed() {
+        let Entry { name, location, .. } = &draft.entries()[index];
+        let mut hasher = MemberHasher::new(draft.other_algorithm(index));
+        let mut sink = |bytes: &[u8]| {
+            hasher.update(bytes);
+            Ok::<(), MemberError>(())
+        };
+        if sound(inflater.stream(input, name, location, &mut sink), findings)?.is_some() {
+            draft.verify(index, &hasher.finish(), findings);
+        }
+    }
+    Ok(draft)
+}
+
+/// The bytes of a member whose size was found bearable; none, with findings, if it is not sound.
+fn whole(input: &InputFile, entry: &Entry, inflater: &mut Inflater, findings: &mut Findings) -> Result<Option<Vec<u8>>, InputError> {
+    // The size is the archive's claim: room for it is made as bytes come.
+    let mut bytes = Vec::new();
+    let mut sink = |chunk: &[u8]| {
+        bytes.extend_from_slice(chunk);
+        Ok::<(), MemberError>(())
+    };
+    let done = sound(inflater.stream(input, &entry.name, &entry.location, &mut sink), findings)?;
+    Ok(done.map(|()| bytes))
+}
+
+/// What was read, or findings.
+fn sound<T>(result: Result<T, MemberError>, findings: &mut Findings) -> Result<Option<T>, InputError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(MemberError::Unsound(found)) => {
+            findings.extend(found);
+            Ok(None)
+        }
+        Err(MemberError::Input(error)) => Err(error),
+    }
+}
+
+impl Wheel {
     /// The file.
     pub fn input(&self) -> &InputFile {
         &self.input
     }
 
-    /// Every entry of the central directory that can be read, folders too, sorted by name.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    /// Whether a member can be had by [`Wheel::read`].
+    pub fn is_small(member: &Member) -> bool {
+        is_small(&member.location)
     }
 
-    /// The whole of a small member; see [`Inflater::read`].
+    /// The whole of a small member, in one read, checked by CRC-32 and size but not yet by its SHA-256.
     ///
     /// # Errors
-    /// As [`Inflater::read`].
-    pub fn read<'inflater>(
-        &self,
-        inflater: &'inflater mut Inflater,
-        name: &str,
-        location: &Location,
-    ) -> Result<&'inflater [u8], MemberError> {
-        inflater.read(&self.input, name, location)
+    /// The file cannot be read, or the member is not sound.
+    pub fn read<'inflater>(&self, inflater: &'inflater mut Inflater, member: &Member) -> Result<&'inflater [u8], WheelError> {
+        inflater.read(&self.input, member.path.as_str(), &member.location).map_err(|source| self.member_error(source))
     }
 
-    /// The bytes of a member of any size, chunk by chunk; see [`Inflater::stream`].
+    /// The bytes of a member of any size, in order, at most 256 KiB at a time (a small one at once).
     ///
     /// # Errors
-    /// As [`Inflater::stream`].
-    pub fn stream<E: From<MemberError>>(
+    /// The file cannot be read, the member is not sound, or the sink fails.
+    pub fn stream<E: From<WheelError>>(
         &self,
         inflater: &mut Inflater,
-        name: &str,
-        location: &Location,
+        member: &Member,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        inflater.stream(&self.input, name, location, sink)
+        let done = inflater.stream(&self.input, member.path.as_str(), &member.location, &mut |bytes| sink(bytes).map_err(Stop::Sink));
+        match done {
+            Ok(()) => Ok(()),
+            Err(Stop::Sink(error)) => Err(error),
+            Err(Stop::Member(source)) => Err(self.member_error(source).into()),
+        }
     }
 
-    /// Checks the folders of the archive, whose bytes nothing else reads: that their local headers are sound and hold nothing.
+    /// Checks the local headers of members that are not going to be read, such as excluded ones: a wheel in which they hide
+    /// something is not accepted either.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub fn check_directories(&self, inflater: &mut Inflater, findings: &mut Findings) -> Result<(), InputError> {
-        for entry in self.entries.iter().filter(|entry| entry.kind == EntryKind::Directory) {
-            match inflater.stream::<MemberError>(&self.input, &entry.name, &entry.location, &mut |_| Ok(())) {
-                Ok(()) => {}
-                Err(MemberError::Unsound(found)) => findings.extend(found),
-                Err(MemberError::Input(error)) => return Err(error),
-            }
+    /// The file cannot be read, or a header is not sound.
+    pub fn check_headers<'member>(&self, members: impl IntoIterator<Item = &'member Member>) -> Result<(), WheelError> {
+        members.into_iter().try_for_each(|member| {
+            inflate::check_header(&self.input, member.path.as_str(), &member.location).map_err(|source| self.member_error(source))
+        })
+    }
+
+    /// Reads the whole file and compares its SHA-256 with the one that is pinned. That the file did not change since it was opened
+    /// is checked too, so that what was loaded is what was hashed.
+    ///
+    /// # Errors
+    /// The file cannot be read, has changed, or has another digest.
+    pub fn check_digest(&self, expected: &Hash) -> Result<(), WheelError> {
+        let actual = self.input.sha256()?;
+        self.input.check_unchanged()?;
+        if actual == *expected {
+            return Ok(());
         }
-        Ok(())
+        Err(WheelError::Digest { path: self.input.path().to_owned(), expected: *expected, actual })
+    }
+
+    /// Whether the file is as it was when the wheel was loaded; to be asked when all members have been read.
+    ///
+    /// # Errors
+    /// It is not, or its state cannot be read.
+    pub fn check_unchanged(&self) -> Result<(), WheelError> {
+        Ok(self.input.check_unchanged()?)
+    }
+
+    fn member_error(&self, source: MemberError) -> WheelError {
+        match source {
+            MemberError::Input(error) => WheelError::Input(error),
+            source @ MemberError::Unsound(_) => WheelError::Member { wheel: Box::new(self.manifest.file.clone()), source },
+        }
     }
 }
 
-fn read_index(input: &InputFile, limits: &Limits, findings: &mut Findings) -> Result<Vec<Entry>, InputError> {
-    let size = input.size();
-    // Few archives have a comment or a directory of more than 64 KiB: then this read is the only one.
-    let length = usize::try_from(size).unwrap_or(usize::MAX).min(index::TAIL_LENGTH);
-    let mut tail = vec![0; length];
-    let tail_start = size - length as u64;
-    input.read_at(&mut tail, tail_start)?;
-    let Some(end) = index::end_record(&tail, size, limits, findings) else { return Ok(Vec::new()) };
-    // Both were checked: the directory lies within the file.
-    let directory_size = usize::try_from(end.directory_size).unwrap_or(usize::MAX);
-    if let Some(start) = end.directory_offset.checked_sub(tail_start) {
-        let start = usize::try_from(start).unwrap_or(usize::MAX);
-        return Ok(index::directory(&tail[start..start + directory_size], &end, limits, findings));
+/// Why a stream of bytes stopped.
+enum Stop<E> {
+    Sink(E),
+    Member(MemberError),
+}
+
+impl<E> From<MemberError> for Stop<E> {
+    fn from(error: MemberError) -> Self {
+        Self::Member(error)
     }
-    drop(tail);
-    let mut directory = vec![0; directory_size];
-    input.read_at(&mut directory, end.directory_offset)?;
-    Ok(index::directory(&directory, &end, limits, findings))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Cursor, Write as _};
 
-    use camino::Utf8PathBuf;
+    use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
-    use zip::{CompressionMethod, ZipWriter};
 
     use super::*;
-    use crate::effects::inflate::SMALL;
-    use crate::model::finding::Finding;
+    use crate::model::wheel::HashOrigin;
+    use crate::model::wheel::record::encode_base64url;
 
-    /// Bytes that compress somewhat.
-    fn bytes(length: usize) -> Vec<u8> {
-        (0..length as u64).map(|index| (index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) as u8).collect()
-    }
+    const FILENAME: &str = "demo-1.0-py3-none-any.whl";
+    const WHEEL: &str = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+    const METADATA: &str = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n";
 
-    fn open(archive: &[u8]) -> (WheelFile, Vec<Finding>, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(folder.path().join("archive.zip")).unwrap();
-        std::fs::write(&path, archive).unwrap();
-        let mut findings = Findings::new();
-        let wheel = WheelFile::open(&path, &Limits::default(), &mut findings).unwrap();
-        (wheel, findings.finish(), folder)
-    }
-
-    #[test]
-    fn reads_what_the_zip_crate_writes() {
-        let contents: Vec<(String, Vec<u8>, SimpleFileOptions)> = [
-            ("empty", 0, CompressionMethod::Stored),
-            ("deflated/empty", 0, CompressionMethod::Deflated),
-            ("small", 1000, CompressionMethod::Stored),
-            ("deflated/small", 1000, CompressionMethod::Deflated),
-            ("edge", SMALL as usize, CompressionMethod::Deflated),
-            ("large", SMALL as usize + 1, CompressionMethod::Stored),
-            ("deflated/large", 5 << 20, CompressionMethod::Deflated),
-            ("ümläut/日本", 10, CompressionMethod::Deflated),
-        ]
-        .into_iter()
-        .flat_map(|(name, length, method)| {
-            let options = SimpleFileOptions::default().compression_method(method);
-            [(name.to_owned(), bytes(length), options), (format!("{name}64"), bytes(length), options.large_file(true))]
-        })
-        .collect();
+    /// Packs members, each with what RECORD says of its bytes (nothing: no row).
+    fn pack(members: &[(&str, &[u8], Option<String>)]) -> (tempfile::TempDir, Utf8PathBuf) {
+        let mut record = String::new();
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, bytes, options) in &contents {
-            writer.start_file(name.as_str(), options.unix_permissions(if name.len() > 8 { 0o755 } else { 0o644 })).unwrap();
+        for (name, bytes, hash) in members {
+            writer.start_file(*name, SimpleFileOptions::default()).unwrap();
             writer.write_all(bytes).unwrap();
-        }
-        writer.add_directory("folder", SimpleFileOptions::default()).unwrap();
-        let archive = writer.finish().unwrap().into_inner();
-
-        let (wheel, findings, _folder) = open(&archive);
-        assert_eq!(findings, []);
-        assert_eq!(wheel.entries().len(), contents.len() + 1);
-        let mut inflater = Inflater::default();
-        for (name, bytes, _) in &contents {
-            let entry = wheel.entries().iter().find(|entry| *entry.name == **name).unwrap();
-            assert_eq!(entry.path.as_ref().map(|path| path.as_str()), Some(name.as_str()));
-            assert_eq!(entry.kind, EntryKind::File { executable: name.len() > 8 });
-            let mut streamed = Vec::new();
-            let mut sink = |chunk: &[u8]| {
-                streamed.extend_from_slice(chunk);
-                Ok::<_, MemberError>(())
-            };
-            wheel.stream(&mut inflater, name, &entry.location, &mut sink).unwrap();
-            assert!(streamed == *bytes, "{name}");
-            if bytes.len() as u64 <= SMALL {
-                assert!(wheel.read(&mut inflater, name, &entry.location).unwrap() == bytes.as_slice(), "{name}");
+            if let Some(hash) = hash {
+                record.push_str(&format!("{name},{hash},{}\n", bytes.len()));
             }
         }
-        let mut findings = Findings::new();
-        wheel.check_directories(&mut inflater, &mut findings).unwrap();
-        assert_eq!(findings.finish(), []);
+        writer.start_file("demo-1.0.dist-info/RECORD", SimpleFileOptions::default()).unwrap();
+        writer.write_all(format!("{record}demo-1.0.dist-info/RECORD,,\n").as_bytes()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        // The path's name is not the wheel's.
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("blob")).unwrap();
+        std::fs::write(&path, writer.finish().unwrap().into_inner()).unwrap();
+        (folder, path)
+    }
+
+    fn sha256(bytes: &[u8]) -> Option<String> {
+        Some(format!("sha256={}", encode_base64url(Hash::sha256(bytes).as_bytes())))
+    }
+
+    fn demo<'a>(more: &[(&'a str, &'a [u8], Option<String>)]) -> (tempfile::TempDir, Utf8PathBuf) {
+        let mut members = more.to_vec();
+        members.push(("demo-1.0.dist-info/WHEEL", WHEEL.as_bytes(), sha256(WHEEL.as_bytes())));
+        members.push(("demo-1.0.dist-info/METADATA", METADATA.as_bytes(), sha256(METADATA.as_bytes())));
+        pack(&members)
+    }
+
+    fn load_demo(path: &Utf8Path) -> Result<Wheel, WheelError> {
+        load(path, &WheelFilename::parse(FILENAME).unwrap(), &LoadOptions::default())
     }
 
     #[test]
-    fn every_cut_of_an_archive_is_refused() {
-        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-        for name in ["a", "b"] {
-            writer.start_file(name, SimpleFileOptions::default()).unwrap();
-            writer.write_all(b"some bytes").unwrap();
+    fn a_wheel_is_loaded_with_claims_and_what_planning_reads() {
+        let sha512 = {
+            use sha2::Digest as _;
+            format!("sha512={}", encode_base64url(&sha2::Sha512::digest(b"by another function")))
+        };
+        let (_folder, path) = demo(&[
+            ("demo/__init__.py", b"claimed = True\n", sha256(b"claimed = True\n")),
+            ("demo/other.py", b"by another function", Some(sha512)),
+            ("demo/unlisted.py", b"unlisted", None),
+            ("demo-1.0.data/scripts/run", b"#!python\nprint()\n", sha256(b"#!python\nprint()\n")),
+            ("demo-1.0.data/scripts/binary", b"\x7fELF", sha256(b"\x7fELF")),
+            ("demo-1.0.dist-info/entry_points.txt", b"[console_scripts]\ndemo = demo:main\n", None),
+        ]);
+        let wheel = load_demo(&path).unwrap();
+        let manifest = &wheel.manifest;
+        assert!(manifest.purelib);
+        assert_eq!((&*manifest.dist_info, &*manifest.data), ("demo-1.0.dist-info", "demo-1.0.data"));
+        assert_eq!(manifest.entry_points.len(), 1);
+        let kept: Vec<&str> = manifest.contents.keys().map(|&index| manifest.members[index].path.as_str()).collect();
+        assert_eq!(
+            kept,
+            ["demo-1.0.data/scripts/run", "demo-1.0.dist-info/METADATA", "demo-1.0.dist-info/WHEEL", "demo-1.0.dist-info/entry_points.txt"]
+        );
+        let origin = |path: &str| manifest.member(path).map(|(_, member)| (member.origin, member.sha256)).unwrap();
+        assert_eq!(origin("demo/__init__.py"), (HashOrigin::Claimed, Hash::sha256(b"claimed = True\n")));
+        assert_eq!(origin("demo/other.py"), (HashOrigin::Computed, Hash::sha256(b"by another function")));
+        assert_eq!(origin("demo/unlisted.py"), (HashOrigin::Computed, Hash::sha256(b"unlisted")));
+        let codes: Vec<(Code, Option<&str>)> = manifest.findings.iter().map(|finding| (finding.code, finding.member.as_deref())).collect();
+        assert_eq!(
+            codes,
+            [(Code::RecordUnlisted, Some("demo-1.0.dist-info/entry_points.txt")), (Code::RecordUnlisted, Some("demo/unlisted.py"))]
+        );
+        let mut inflater = Inflater::default();
+        for member in &manifest.members {
+            assert_eq!(Hash::sha256(wheel.read(&mut inflater, member).unwrap()), member.sha256, "{}", member.path);
         }
-        let archive = writer.finish().unwrap().into_inner();
-        for length in 0..archive.len() {
-            let (wheel, findings, _folder) = open(&archive[..length]);
-            assert!(!findings.is_empty(), "{length}");
-            assert_eq!(wheel.entries(), [], "{length}");
-        }
+        wheel.check_headers(&manifest.members).unwrap();
+        let digest = Hash::sha256(&std::fs::read(&path).unwrap());
+        wheel.check_digest(&digest).unwrap();
+        assert!(matches!(wheel.check_digest(&Hash::sha256(b"")), Err(WheelError::Digest { .. })));
+        std::fs::write(&path, b"other").unwrap();
+        assert!(matches!(wheel.check_unchanged(), Err(WheelError::Input(InputError::Changed { .. }))));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_listed() {
+        let (_folder, path) = demo(&[
+            ("demo-1.0.dist-info/entry_points.txt", b"[console_scripts]\n../x = demo:main\n", sha256(b"something else")),
+            ("demo-1.0.data/data/bin/python3", b"", sha256(b"")),
+            ("demo-1.0.data/other/x", b"", sha256(b"")),
+            ("demo-1.0.data/x", b"", sha256(b"")),
+            ("demo/missing.py", b"", Some("md5=xyz".to_owned())),
+        ]);
+        let Err(WheelError::Refused { findings, .. }) = load_demo(&path) else { panic!("accepted") };
+        let codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(
+            codes,
+            [
+                Code::MetadataDataScheme,
+                Code::MetadataDataFile,
+                Code::MetadataReservedTarget,
+                Code::RecordWeakHash,
+                Code::RecordHash,
+                Code::ScriptName
+            ]
+        );
     }
 }

@@ -195,6 +195,7 @@ codes! {
     RecordUnknownHash = "record.unknown-hash", Error, Never, "A row's hash is made by an algorithm that is not known, so that it proves nothing.";
     RecordBadHash = "record.bad-hash", Error, Never, "A row's hash cannot be decoded, or has the wrong length for its algorithm.";
     RecordPadding = "record.padding", Warning, Possible, "A row's hash is written with base64 padding; it is made canonical.";
+    RecordAlphabet = "record.alphabet", Warning, Possible, "A row's hash is written in the ordinary base64 alphabet instead of the URL-safe one; it is made canonical.";
     RecordSize = "record.size", Error, Never, "A row's size is not a number, or not the size of its member.";
     RecordHash = "record.hash", Error, Never, "A member's bytes do not have the hash that RECORD gives.";
     RecordOwnHash = "record.own-hash", Error, Never, "RECORD has a hash or size for itself, which cannot be right.";

@@ -7,7 +7,7 @@
 
 use super::limits::Limits;
 use crate::model::finding::{Code, Findings};
-use crate::model::path::{COMPONENT_LIMIT, TreePath};
+use crate::model::path::{COMPONENT_LIMIT, PATH_LIMIT};
 
 const LOCAL_HEADER: [u8; 4] = *b"PK\x03\x04";
 const CENTRAL_ENTRY: [u8; 4] = *b"PK\x01\x02";
@@ -92,8 +92,8 @@ pub enum EntryKind {
 pub struct Entry {
     /// The name as it is written, a folder's with its last `/`. With an error about it, undecodable bytes are replaced.
     pub name: Box<str>,
-    /// The name as a path; none where it is none.
-    pub path: Option<TreePath>,
+    /// Whether the name, without a folder's last `/`, is a path of a tree.
+    pub sound: bool,
     /// File or folder.
     pub kind: EntryKind,
     /// Where its bytes are.
@@ -359,7 +359,7 @@ fn central_entry(bytes: &[u8], limits: &Limits, findings: &mut Findings) -> Opti
     let (raw_name, variable) = variable.split_at(name_length);
     let extra = &variable[..extra_length];
 
-    let (name, path) = check_name(raw_name, flags, limits, findings);
+    let (name, sound) = check_name(raw_name, flags, limits, findings);
     if comment_length > 0 {
         findings.add_member(Code::ZipComment, &name, format!("the member has a comment of {comment_length} bytes"));
     }
@@ -391,7 +391,7 @@ fn central_entry(bytes: &[u8], limits: &Limits, findings: &mut Findings) -> Opti
         findings.add_member(Code::ZipLimitSize, &name, format!("the member has {size} bytes, the limit is {}", limits.member_size));
     }
     let location = Location { offset, end: offset, compressed, size, crc32, flags, method };
-    Some((Some(Entry { name, path, kind, location }), length))
+    Some((Some(Entry { name, sound, kind, location }), length))
 }
 
 /// Gives every entry the end of its range and removes those that overlap others or lie outside the archive.
@@ -472,8 +472,8 @@ fn check_folders(entries: &[Entry], findings: &mut Findings) {
     }
 }
 
-/// Decodes and checks a name; the path is there if nothing is wrong with it.
-fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut Findings) -> (Box<str>, Option<TreePath>) {
+/// Decodes and checks a name; whether nothing is wrong with it.
+fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut Findings) -> (Box<str>, bool) {
     let text = String::from_utf8_lossy(raw);
     let mut sound = true;
     let mut refuse = |code: Code, message: String| {
@@ -482,7 +482,7 @@ fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut Findings) 
     };
     if raw.is_empty() {
         refuse(Code::ZipNameEmpty, "the name is empty".to_owned());
-        return (text.into(), None);
+        return (text.into(), false);
     }
     if let std::borrow::Cow::Owned(_) = text {
         refuse(Code::ZipNameEncoding, "the name is not UTF-8".to_owned());
@@ -515,17 +515,14 @@ fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut Findings) 
             _ => {}
         }
     }
-    if relative.len() > limits.name_length {
-        refuse(Code::PathLength, format!("the name has {} bytes, the limit is {}", relative.len(), limits.name_length));
+    let limit = limits.name_length.min(PATH_LIMIT);
+    if relative.len() > limit {
+        refuse(Code::PathLength, format!("the name has {} bytes, the limit is {limit}", relative.len()));
     }
     if depth > limits.depth {
         refuse(Code::PathDepth, format!("the name has {depth} components, the limit is {}", limits.depth));
     }
-    let path = if sound { TreePath::parse(relative).ok() } else { None };
-    if sound && path.is_none() {
-        findings.add_member(Code::PathLength, &text, "the name is no path of a tree");
-    }
-    (text.into(), path)
+    (text.into(), sound)
 }
 
 fn check_flags(flags: u16, name: &str, findings: &mut Findings) {

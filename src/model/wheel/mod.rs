@@ -14,3 +14,8 @@ pub mod filename;
 pub mod entry_points;
 pub mod headers;
 pub mod record;
+
+mod judgement;
+pub mod manifest;
+
+pub use manifest::{HashOrigin, Member, WheelManifest};

@@ -1,0 +1,547 @@
+//! What a wheel holds, as far as planning needs it: its files with sizes and hashes, its metadata, its scripts.
+//!
+//! Model layer. A [`Draft`] takes the entries of an archive and the texts of its `.dist-info` folder, in the order in which they
+//! can be known, checks them against each other and ends as a [`WheelManifest`]. Whoever drafts reads the bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::entry_points::{EntryPoint, EntryPoints, is_reserved};
+use super::filename::WheelFilename;
+use super::headers::{Metadata, WheelHeaders};
+use super::index::{Entry, EntryKind, Location};
+use super::judgement::{judge_agreement, judge_entry_points, judge_headers, judge_record};
+use super::limits::Limits;
+use super::record::{Record, RecordHash};
+use crate::model::digest::Hash;
+use crate::model::finding::{Code, Finding, Findings};
+use crate::model::name::{DistName, Version};
+use crate::model::path::TreePath;
+
+/// How sure a member's hash is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HashOrigin {
+    /// RECORD says so; the bytes were not looked at.
+    Claimed,
+    /// Computed from the bytes.
+    Computed,
+}
+
+/// A file in a wheel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its path in the wheel.
+    pub path: TreePath,
+    /// Whether any of its execute bits is set.
+    pub executable: bool,
+    /// The SHA-256 of its bytes.
+    pub sha256: Hash,
+    /// How sure that is.
+    pub origin: HashOrigin,
+    /// Where its bytes are, and how many.
+    pub location: Location,
+}
+
+impl Member {
+    /// Its bytes, decompressed.
+    pub fn size(&self) -> u64 {
+        self.location.size
+    }
+
+    /// Whether it is compiled bytecode in a `__pycache__` folder, which no tree takes over.
+    pub fn is_bytecode(&self) -> bool {
+        is_bytecode(self.path.as_str())
+    }
+}
+
+/// A wheel, read as far as planning needs it. Hashes are RECORD's claims unless marked as computed; whoever writes a member
+/// compares its bytes with them.
+#[derive(Debug, Clone)]
+pub struct WheelManifest {
+    /// The name that the wheel was published under.
+    pub file: WheelFilename,
+    /// Whether what is not in `.data` goes to purelib, else to platlib.
+    pub purelib: bool,
+    /// The name of the `.dist-info` folder, such as `six-1.16.0.dist-info`.
+    pub dist_info: Box<str>,
+    /// The name that a `.data` folder has, such as `six-1.16.0.data`, whether there is one or not.
+    pub data: Box<str>,
+    /// The files, sorted by path. RECORD and its signatures are among them, bytecode too.
+    pub members: Box<[Member]>,
+    /// The bytes of those members, by index, that planning looks at: what was parsed of `.dist-info`, and scripts to rewrite.
+    pub contents: BTreeMap<usize, Arc<[u8]>>,
+    /// The scripts of `entry_points.txt`.
+    pub entry_points: Vec<EntryPoint>,
+    /// What WHEEL says.
+    pub headers: WheelHeaders,
+    /// What METADATA says.
+    pub metadata: Metadata,
+    /// What was noticed, errors first; an error is here only if the escape hatch made it a warning.
+    pub findings: Vec<Finding>,
+}
+
+impl WheelManifest {
+    /// The distribution.
+    pub fn name(&self) -> &DistName {
+        &self.file.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &Version {
+        &self.file.version
+    }
+
+    /// The member of a path.
+    pub fn member(&self, path: &str) -> Option<(usize, &Member)> {
+        let index = self.members.binary_search_by(|member| member.path.as_str().cmp(path)).ok()?;
+        Some((index, &self.members[index]))
+    }
+}
+
+/// The schemes that a `.data` folder may hold.
+pub const SCHEMES: [&str; 5] = ["data", "headers", "platlib", "purelib", "scripts"];
+
+/// The first bytes of a script that installing rewrites.
+pub const REWRITTEN: &[u8] = b"#!python";
+
+fn is_bytecode(path: &str) -> bool {
+    path.ends_with(".pyc") && path.split('/').rev().skip(1).any(|component| component == "__pycache__")
+}
+
+/// Where the files of a `.dist-info` folder are among the entries.
+#[derive(Debug, Clone, Default)]
+struct DistInfo {
+    /// The folder's name; that expected by the wheel's name where there is none.
+    folder: Box<str>,
+    wheel: Option<usize>,
+    metadata: Option<usize>,
+    record: Option<usize>,
+    entry_points: Option<usize>,
+}
+
+/// A manifest in the making.
+#[derive(Debug)]
+pub struct Draft {
+    filename: WheelFilename,
+    /// Files with usable paths, sorted by path.
+    entries: Vec<Entry>,
+    dist_info: DistInfo,
+    claims: Vec<Claim>,
+    contents: BTreeMap<usize, Arc<[u8]>>,
+    headers: Option<WheelHeaders>,
+    metadata: Option<Metadata>,
+    entry_points: Vec<EntryPoint>,
+}
+
+/// What is known of the hash of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Claim {
+    /// RECORD's SHA-256.
+    Claimed(Hash),
+    /// RECORD's hash by another function, in a box because it is rare.
+    Other(Box<RecordHash>),
+    /// Nothing.
+    None,
+    /// The bytes' SHA-256.
+    Computed(Hash),
+}
+
+/// What a text of the `.dist-info` folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// WHEEL.
+    Wheel,
+    /// METADATA.
+    Metadata,
+    /// `entry_points.txt`.
+    EntryPoints,
+}
+
+impl Draft {
+    /// Starts with the entries of an archive, sorted by name: finds the `.dist-info` folder and checks what paths alone tell.
+    pub fn new(filename: WheelFilename, entries: Vec<Entry>, findings: &mut Findings) -> Self {
+        let dist_info = find_dist_info(&entries, &filename, findings);
+        check_data(&entries, data_folder(&dist_info.folder), findings);
+        let entries: Vec<Entry> = entries.into_iter().filter(|entry| entry.sound && entry.kind != EntryKind::Directory).collect();
+        let dist_info = DistInfo {
+            wheel: position(&entries, &dist_info.folder, "WHEEL"),
+            metadata: position(&entries, &dist_info.folder, "METADATA"),
+            record: position(&entries, &dist_info.folder, "RECORD"),
+            entry_points: position(&entries, &dist_info.folder, "entry_points.txt"),
+            folder: dist_info.folder,
+        };
+        for entry in entries.iter().filter(|entry| is_bytecode(&entry.name)) {
+            findings.add_member(Code::PathBytecode, &entry.name, "bytecode is dropped");
+        }
+        let claims = vec![Claim::None; entries.len()];
+        Self { filename, entries, dist_info, claims, contents: BTreeMap::new(), headers: None, metadata: None, entry_points: Vec::new() }
+    }
+
+    /// The files, sorted by path.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The index of RECORD, if it is not too large to be read; a finding otherwise.
+    pub fn record(&self, limits: &Limits, findings: &mut Findings) -> Option<usize> {
+        let folder = &self.dist_info.folder;
+        let Some(index) = self.dist_info.record else {
+            if self.has_dist_info() {
+                findings.add(Code::RecordMissing, format!("there is no {folder}/RECORD"));
+            }
+            return None;
+        };
+        let entry = &self.entries[index];
+        let limit = limits.record_size(self.entries.len() as u64);
+        if entry.location.size > limit {
+            findings.add_member(Code::RecordLimit, &entry.name, format!("{} bytes, the limit is {limit}", entry.location.size));
+            return None;
+        }
+        Some(index)
+    }
+
+    /// The indices of the other texts that are there and not too large; findings for those that are missing.
+    pub fn texts(&self, limits: &Limits, findings: &mut Findings) -> Vec<(Text, usize)> {
+        let wanted = [
+            (Text::Wheel, self.dist_info.wheel, Some((Code::MetadataWheelMissing, "WHEEL"))),
+            (Text::Metadata, self.dist_info.metadata, Some((Code::MetadataMetadataMissing, "METADATA"))),
+            (Text::EntryPoints, self.dist_info.entry_points, None),
+        ];
+        let mut found = Vec::new();
+        for (text, index, required) in wanted {
+            match (index, required) {
+                (Some(index), _) if self.entries[index].location.size > limits.metadata_size => {
+                    let Entry { name, location, .. } = &self.entries[index];
+                    findings.add_member(
+                        Code::MetadataLimit,
+                        name,
+                        format!("{} bytes, the limit is {}", location.size, limits.metadata_size),
+                    );
+                }
+                (Some(index), _) => found.push((text, index)),
+                (None, Some((code, name))) if self.has_dist_info() => {
+                    findings.add(code, format!("there is no {}/{name}", self.dist_info.folder));
+                }
+                (None, _) => {}
+            }
+        }
+        found
+    }
+
+    fn has_dist_info(&self) -> bool {
+        let prefix = format!("{}/", self.dist_info.folder);
+        self.entries.iter().any(|entry| entry.name.starts_with(&prefix))
+    }
+
+    /// Takes the bytes of RECORD and compares its rows with the files.
+    pub fn set_record(&mut self, index: usize, bytes: &[u8], findings: &mut Findings) {
+        self.claims[index] = Claim::Computed(Hash::sha256(bytes));
+        let own_path = self.entries[index].name.clone();
+        let record = Record::parse(bytes, &own_path);
+        judge_record(&record, &own_path, findings);
+        // Both are sorted by path.
+        let mut rows = record.rows().iter().peekable();
+        let absent = |row: &super::record::Row<'_>, findings: &mut Findings| {
+            findings.add_member(Code::RecordAbsentFile, &row.path, format!("row {} names a file that is not in the wheel", row.number));
+        };
+        for (entry, claim) in self.entries.iter().zip(&mut self.claims) {
+            while let Some(row) = rows.next_if(|row| *row.path < *entry.name) {
+                absent(row, findings);
+            }
+            let row = rows.next_if(|row| *row.path == *entry.name);
+            if entry.name == own_path {
+                continue;
+            }
+            if entry.name.strip_prefix(&*own_path).is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s")) {
+                findings.add_member(Code::RecordSignature, &entry.name, "the signature is dropped");
+                continue;
+            }
+            let Some(row) = row else {
+                // Bytecode is dropped anyway.
+                if !is_bytecode(&entry.name) {
+                    findings.add_member(Code::RecordUnlisted, &entry.name, "the member has no row in RECORD");
+                }
+                continue;
+            };
+            if let Some(size) = row.size
+                && size != entry.location.size
+            {
+                findings.add_member(
+                    Code::RecordSize,
+                    &entry.name,
+                    format!("row {} says {size} bytes, the member has {}", row.number, entry.location.size),
+                );
+            }
+            *claim = match &row.hash {
+                Some(RecordHash::Sha256(hash)) => Claim::Claimed(*hash),
+                Some(other) => Claim::Other(Box::new(other.clone())),
+                None => Claim::None,
+            };
+        }
+        for row in rows {
+            absent(row, findings);
+        }
+    }
+
+    /// Takes the bytes of WHEEL, METADATA or `entry_points.txt`.
+    pub fn set_text(&mut self, text: Text, index: usize, bytes: &[u8], findings: &mut Findings) {
+        let member = &*self.entries[index].name;
+        match text {
+            Text::Wheel => match WheelHeaders::parse(bytes) {
+                Ok(headers) => {
+                    judge_agreement(Some((&headers, member)), None, &self.filename, findings);
+                    self.headers = Some(headers);
+                }
+                Err(errors) => judge_headers(&errors, member, findings),
+            },
+            Text::Metadata => match Metadata::parse(bytes) {
+                Ok(metadata) => {
+                    judge_agreement(None, Some((&metadata, member)), &self.filename, findings);
+                    self.metadata = Some(metadata);
+                }
+                Err(errors) => judge_headers(&errors, member, findings),
+            },
+            Text::EntryPoints => {
+                let found = EntryPoints::parse(bytes);
+                judge_entry_points(&found, member, findings);
+                self.entry_points = found.scripts;
+            }
+        }
+    }
+
+    /// Keeps the bytes of a member for planning, and checks them; RECORD has to be set before.
+    pub fn keep(&mut self, index: usize, bytes: &[u8], findings: &mut Findings) {
+        self.verify(index, &MemberHashes::of(bytes, self.other_algorithm(index)), findings);
+        self.contents.insert(index, bytes.into());
+    }
+
+    /// The indices of the members that lie in `.data/scripts`: those whose first bytes are [`REWRITTEN`] have to be kept.
+    pub fn scripts(&self) -> Vec<usize> {
+        let prefix = format!("{}/scripts/", data_folder(&self.dist_info.folder));
+        let start = self.entries.partition_point(|entry| *entry.name < *prefix);
+        let count = self.entries[start..].iter().take_while(|entry| entry.name.starts_with(&prefix)).count();
+        (start..start + count).collect()
+    }
+
+    /// The indices of the members whose SHA-256 RECORD does not say, and which are not known otherwise: they have to be hashed.
+    pub fn unhashed(&self) -> Vec<usize> {
+        (0..self.entries.len()).filter(|&index| matches!(self.claims[index], Claim::None | Claim::Other(_))).collect()
+    }
+
+    /// The algorithm of RECORD's hash of a member if it is not SHA-256: the bytes have to be hashed by it as well.
+    pub fn other_algorithm(&self, index: usize) -> OtherAlgorithm {
+        match &self.claims[index] {
+            Claim::Other(hash) if matches!(**hash, RecordHash::Sha384(_)) => OtherAlgorithm::Sha384,
+            Claim::Other(hash) if matches!(**hash, RecordHash::Sha512(_)) => OtherAlgorithm::Sha512,
+            _ => OtherAlgorithm::None,
+        }
+    }
+
+    /// Compares the hashes of a member's bytes with what RECORD says.
+    pub fn verify(&mut self, index: usize, hashes: &MemberHashes, findings: &mut Findings) {
+        let name = &*self.entries[index].name;
+        let claimed = match &self.claims[index] {
+            Claim::Claimed(hash) if *hash != hashes.sha256 => Some(RecordHash::Sha256(*hash)),
+            Claim::Other(hash) if hashes.other.as_deref() != Some(hash.as_bytes()) => Some((**hash).clone()),
+            _ => None,
+        };
+        if let Some(claimed) = claimed {
+            let actual = RecordHash::Sha256(hashes.sha256);
+            findings.add_member(Code::RecordHash, name, format!("RECORD says {claimed}, the bytes have {actual}"));
+        }
+        self.claims[index] = Claim::Computed(hashes.sha256);
+    }
+
+    /// The manifest.
+    ///
+    /// # Errors
+    /// Something that it cannot do without is missing (WHEEL, METADATA, the hash of a member): the findings say what.
+    pub fn finish(self, findings: Vec<Finding>) -> Result<WheelManifest, Vec<Finding>> {
+        let (Some(headers), Some(metadata)) = (self.headers, self.metadata) else { return Err(findings) };
+        let mut members = Vec::with_capacity(self.entries.len());
+        for (entry, claim) in self.entries.into_iter().zip(self.claims) {
+            let (sha256, origin) = match claim {
+                Claim::Claimed(hash) => (hash, HashOrigin::Claimed),
+                Claim::Computed(hash) => (hash, HashOrigin::Computed),
+                Claim::None | Claim::Other(_) => return Err(findings),
+            };
+            let Ok(path) = TreePath::parse(&entry.name) else { return Err(findings) };
+            let executable = entry.kind == EntryKind::File { executable: true };
+            members.push(Member { path, executable, sha256, origin, location: entry.location });
+        }
+        Ok(WheelManifest {
+            data: data_folder(&self.dist_info.folder).into(),
+            file: self.filename,
+            purelib: headers.purelib,
+            dist_info: self.dist_info.folder,
+            members: members.into(),
+            contents: self.contents,
+            entry_points: self.entry_points,
+            headers,
+            metadata,
+            findings,
+        })
+    }
+}
+
+/// Which hash of a member's bytes is wanted besides SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherAlgorithm {
+    /// None.
+    None,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+/// The hashes of a member's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberHashes {
+    /// By SHA-256.
+    pub sha256: Hash,
+    /// By the other function that was wanted.
+    pub other: Option<Box<[u8]>>,
+}
+
+impl MemberHashes {
+    /// Hashes all of a member's bytes.
+    pub fn of(bytes: &[u8], other: OtherAlgorithm) -> Self {
+        let mut hasher = MemberHasher::new(other);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+}
+
+/// Hashes a member's bytes piece by piece.
+#[derive(Debug, Clone)]
+pub struct MemberHasher {
+    sha256: sha2::Sha256,
+    sha384: Option<sha2::Sha384>,
+    sha512: Option<sha2::Sha512>,
+}
+
+impl MemberHasher {
+    /// Starts.
+    pub fn new(other: OtherAlgorithm) -> Self {
+        Self {
+            sha256: sha2::Sha256::default(),
+            sha384: (other == OtherAlgorithm::Sha384).then(Default::default),
+            sha512: (other == OtherAlgorithm::Sha512).then(Default::default),
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        use sha2::Digest as _;
+        self.sha256.update(bytes);
+        if let Some(hasher) = &mut self.sha384 {
+            hasher.update(bytes);
+        }
+        if let Some(hasher) = &mut self.sha512 {
+            hasher.update(bytes);
+        }
+    }
+
+    /// The hashes of all bytes taken.
+    pub fn finish(self) -> MemberHashes {
+        use sha2::Digest as _;
+        let sha384 = self.sha384.map(|hasher| Box::from(hasher.finalize().as_slice()));
+        let sha512 = self.sha512.map(|hasher| Box::from(hasher.finalize().as_slice()));
+        MemberHashes { sha256: Hash::new(self.sha256.finalize().into()), other: sha384.or(sha512) }
+    }
+}
+
+/// The name of the `.data` folder that belongs to a `.dist-info` folder.
+fn data_folder(dist_info: &str) -> String {
+    format!("{}.data", dist_info.strip_suffix(".dist-info").unwrap_or(dist_info))
+}
+
+fn position(entries: &[Entry], folder: &str, name: &str) -> Option<usize> {
+    let path = format!("{folder}/{name}");
+    entries.binary_search_by(|entry| (*entry.name).cmp(&path)).ok()
+}
+
+/// The names of folders at the top of the wheel.
+fn top_folders(entries: &[Entry]) -> impl Iterator<Item = &str> {
+    let mut previous = "";
+    entries.iter().filter_map(move |entry| {
+        let folder = entry.name.split_once('/')?.0;
+        let new = folder != previous;
+        previous = folder;
+        new.then_some(folder)
+    })
+}
+
+/// Whether `NAME-VERSION` is what the file name says, in whatever way name and version are written.
+fn is_distribution(stem: &str, filename: &WheelFilename) -> bool {
+    if stem == filename.stem() {
+        return true;
+    }
+    let Some((name, version)) = stem.split_once('-') else { return false };
+    let same_name = DistName::parse(name).is_ok_and(|name| name == filename.name);
+    same_name && version.replace('_', "+").parse::<Version>().is_ok_and(|version| version == filename.version)
+}
+
+fn find_dist_info(entries: &[Entry], filename: &WheelFilename, findings: &mut Findings) -> DistInfo {
+    let is_dist_info = |folder: &str| folder.len() > 10 && folder.to_ascii_lowercase().ends_with(".dist-info");
+    // Sorted by name, a folder's entries may be interrupted by others ("a-1.dist-info.x" sorts before "a-1.dist-info/").
+    let mut folders: Vec<&str> = top_folders(entries).filter(|folder| is_dist_info(folder)).collect();
+    folders.sort_unstable();
+    folders.dedup();
+    let matches = |folder: &&&str| folder.strip_suffix(".dist-info").is_some_and(|stem| is_distribution(stem, filename));
+    let own = folders.iter().find(matches).copied();
+    if folders.is_empty() {
+        findings.add(Code::MetadataDistInfoMissing, format!("there is no folder {}.dist-info", filename.stem()));
+    } else if folders.len() > 1 {
+        findings.add(Code::MetadataDistInfoMultiple, format!("there are the folders {}", folders.join(", ")));
+    }
+    if let (None, Some(found)) = (own, folders.first()) {
+        findings.add_member(Code::MetadataDistInfoName, found, format!("expected {}.dist-info", filename.stem()));
+    }
+    let fallback = folders.iter().find(|folder| folder.ends_with(".dist-info")).copied();
+    let folder = own.or(fallback).map_or_else(|| format!("{}.dist-info", filename.stem()), str::to_owned);
+    DistInfo { folder: folder.into(), ..DistInfo::default() }
+}
+
+/// Checks the `.data` folder: its name, its schemes, and what they would be installed over.
+fn check_data(entries: &[Entry], data: impl AsRef<str>, findings: &mut Findings) {
+    let data = data.as_ref();
+    for folder in top_folders(entries).filter(|folder| folder.ends_with(".data") && *folder != data) {
+        findings.add_member(Code::MetadataDataName, folder, format!("expected {data}, or another name than one ending in .data"));
+    }
+    let prefix = format!("{data}/");
+    let start = entries.partition_point(|entry| *entry.name < *prefix);
+    for entry in entries[start..].iter().take_while(|entry| entry.name.starts_with(&prefix)) {
+        let name = &*entry.name;
+        let (scheme, path) = match name[prefix.len()..].split_once('/') {
+            Some(split) => split,
+            // The folder's own entry.
+            None if entry.kind == EntryKind::Directory => continue,
+            None => {
+                findings.add_member(Code::MetadataDataFile, name, format!("expected one of the folders {}", SCHEMES.join(", ")));
+                continue;
+            }
+        };
+        if !SCHEMES.contains(&scheme) {
+            findings.add_member(Code::MetadataDataScheme, name, format!("the scheme `{scheme}`, expected one of {}", SCHEMES.join(", ")));
+        }
+        let script = match scheme {
+            "scripts" => Some(path),
+            "data" => path.strip_prefix("bin/").or_else(|| strip_prefix_any_case(path, "Scripts/")),
+            _ => None,
+        };
+        let over_configuration = scheme == "data" && path.eq_ignore_ascii_case("pyvenv.cfg");
+        if over_configuration || script.is_some_and(|script| is_reserved(script.split('/').next().unwrap_or(script))) {
+            findings.add_member(Code::MetadataReservedTarget, name, "the environment itself has a file of that name there");
+        }
+        if scheme == "scripts" && path.trim_end_matches('/').contains('/') {
+            findings.add_member(Code::ScriptNested, name, "expected scripts directly in their folder");
+        }
+    }
+}
+
+fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let head = text.get(..prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+}
