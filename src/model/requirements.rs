@@ -1,1 +1,0 @@
-//! Whether the requirements of a set of wheels are met by that set.

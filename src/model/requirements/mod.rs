@@ -1,0 +1,424 @@
+//! Whether a set of distributions has what its members require: what `pip check` does, for a target that is only described.
+//!
+//! Model layer. Markers are evaluated with the facts of the spec's interpreter, never with those of the machine that builds. A
+//! question that these facts cannot answer (a kernel's release, a patch level that the spec leaves out) is reported as such, unless the
+//! answer does not matter. Unlike pip, requirements of extras are followed: `foo[bar]` asks for what `foo` requires for `bar`.
+//!
+//! Requirements and markers are parsed here, while versions and their specifiers are `pep440_rs`'s. (The crate for the former keeps markers as
+//! decision diagrams, in a table of the process that only grows: a hostile marker of 600 bytes takes half a gigabyte.)
+
+pub mod marker;
+mod requirement;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::str::FromStr;
+
+use pep440_rs::{VersionSpecifier, VersionSpecifiers, release_specifier_to_range, release_specifiers_to_ranges};
+
+pub use self::requirement::{Requirement, RequirementError};
+use crate::model::interpreter::Interpreter;
+use crate::model::name::{DistName, PythonVersion, Version};
+use marker::{Environment, Fact, Truth};
+
+/// What a distribution says about itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Distribution<'text> {
+    /// Its name.
+    pub name: &'text DistName,
+    /// Its version.
+    pub version: &'text Version,
+    /// What it requires, as `METADATA` has it.
+    pub requires_dist: &'text [Box<str>],
+    /// Its extras, as `METADATA` has them.
+    pub provides_extra: &'text [Box<str>],
+}
+
+/// A requirement that is not met, or that cannot be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} {version}{} requires `{requirement}`{kind}", distribution.written(), extra.as_ref().map(|extra| format!(" with the extra `{}`", extra.normalized())).unwrap_or_default())]
+pub struct RequirementProblem {
+    /// The distribution that requires something.
+    pub distribution: DistName,
+    /// Its version.
+    pub version: Version,
+    /// The extra of it for which it does, if it is one.
+    pub extra: Option<DistName>,
+    /// The requirement as written.
+    pub requirement: String,
+    /// What is wrong.
+    pub kind: RequirementProblemKind,
+}
+
+/// What is wrong with a requirement; each message continues the requirement's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequirementProblemKind {
+    /// No such distribution.
+    #[error(", which is not in the environment")]
+    Missing,
+    /// Another version.
+    #[error(", the environment has {found}")]
+    Conflict {
+        /// The version that is there.
+        found: Version,
+    },
+    /// The distribution has no such extra.
+    #[error(", but {} has no extra `{}`", distribution.written(), extra.normalized())]
+    NoExtra {
+        /// The distribution that was asked for.
+        distribution: DistName,
+        /// The extra that it does not have.
+        extra: DistName,
+    },
+    /// The marker asks for something that is not known, and the answer matters.
+    #[error(", which depends on {fact}")]
+    Undecided {
+        /// What is not known.
+        fact: Fact,
+    },
+    /// The text is no requirement.
+    #[error(", which is no requirement: {0}")]
+    Invalid(RequirementError),
+}
+
+/// Finds every requirement among the distributions that they do not meet themselves. Sorted by the name of what requires; of several
+/// distributions of one name the last one counts.
+pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> Vec<RequirementProblem> {
+    let environment = Environment::new(interpreter);
+    let known: BTreeMap<&DistName, Distribution<'_>> =
+        distributions.iter().map(|distribution| (distribution.name, *distribution)).collect();
+    let mut check =
+        Check { environment, known, asked: BTreeSet::new(), waiting: VecDeque::new(), parsed: BTreeMap::new(), problems: Vec::new() };
+    let names: Vec<&DistName> = check.known.keys().copied().collect();
+    for name in names {
+        check.check_distribution(name, None);
+    }
+    while let Some((name, extra)) = check.waiting.pop_front() {
+        check.check_distribution(name, Some(&extra));
+    }
+    let mut problems = check.problems;
+    // Stable: a distribution's own requirements in their order, then those of its extras.
+    problems.sort_by(|left, right| left.distribution.cmp(&right.distribution));
+    problems
+}
+
+struct Check<'text> {
+    environment: Environment,
+    known: BTreeMap<&'text DistName, Distribution<'text>>,
+    /// Extras that were asked for, so that circles end.
+    asked: BTreeSet<(&'text DistName, DistName)>,
+    waiting: VecDeque<(&'text DistName, DistName)>,
+    /// The requirements that depend on extras, kept for when an extra is asked for.
+    parsed: BTreeMap<&'text DistName, Vec<Requirement<'text>>>,
+    problems: Vec<RequirementProblem>,
+}
+
+impl<'text> Check<'text> {
+    fn check_distribution(&mut self, name: &'text DistName, extra: Option<&DistName>) {
+        let Some(distribution) = self.known.get(name).copied() else { return };
+        match extra {
+            None => {
+                let mut kept = Vec::new();
+                for text in distribution.requires_dist {
+                    match Requirement::parse(text) {
+                        Ok(requirement) => {
+                            self.check_requirement(distribution, None, &requirement);
+                            if requirement.marker.as_ref().is_some_and(marker::Marker::mentions_extra) {
+                                kept.push(requirement);
+                            }
+                        }
+                        Err(error) => self.report(distribution, None, text, RequirementProblemKind::Invalid(error)),
+                    }
+                }
+                self.parsed.insert(name, kept);
+            }
+            Some(extra) => {
+                let requirements = self.parsed.get(name).cloned().unwrap_or_default();
+                for requirement in &requirements {
+                    let marker = requirement.marker.as_ref().expect("only requirements with markers were kept");
+                    // What holds without the extra was checked without it.
+                    if marker.evaluate(&self.environment, None) == Truth::No {
+                        self.check_requirement(distribution, Some(extra), requirement);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_requirement(&mut self, distribution: Distribution<'text>, extra: Option<&DistName>, requirement: &Requirement<'text>) {
+        let truth = requirement.marker.as_ref().map_or(Truth::Yes, |marker| marker.evaluate(&self.environment, extra));
+        let found = self.known.get_key_value(&requirement.name).map(|(name, found)| (*name, *found));
+        let kind = match found {
+            None => RequirementProblemKind::Missing,
+            Some((_, found)) if !requirement.accepts(found.version) => RequirementProblemKind::Conflict { found: found.version.clone() },
+            Some((name, found)) if truth == Truth::Yes => return self.ask_for_extras(distribution, extra, requirement, name, found),
+            // Whether extras are asked for is open; without any, the requirement is met in either case.
+            Some(_) if requirement.extras.is_empty() => return,
+            Some(_) => RequirementProblemKind::Missing,
+        };
+        match truth {
+            Truth::Yes => self.report(distribution, extra, requirement.text, kind),
+            Truth::Unknown(fact) => self.report(distribution, extra, requirement.text, RequirementProblemKind::Undecided { fact }),
+            Truth::No => {}
+        }
+    }
+
+    fn ask_for_extras(
+        &mut self,
+        distribution: Distribution<'text>,
+        extra: Option<&DistName>,
+        requirement: &Requirement<'text>,
+        name: &'text DistName,
+        found: Distribution<'text>,
+    ) {
+        for wanted in &requirement.extras {
+            // Old metadata names extras in markers only.
+            let provided = found.provides_extra.iter().any(|own| DistName::parse(own).is_ok_and(|own| own == *wanted))
+                || found.requires_dist.iter().any(|text| mentions(text, wanted));
+            if !provided {
+                let kind = RequirementProblemKind::NoExtra { distribution: name.clone(), extra: wanted.clone() };
+                self.report(distribution, extra, requirement.text, kind);
+            } else if self.asked.insert((name, wanted.clone())) {
+                self.waiting.push_back((name, wanted.clone()));
+            }
+        }
+    }
+
+    fn report(&mut self, distribution: Distribution<'_>, extra: Option<&DistName>, requirement: &str, kind: RequirementProblemKind) {
+        self.problems.push(RequirementProblem {
+            distribution: distribution.name.clone(),
+            version: distribution.version.clone(),
+            extra: extra.cloned(),
+            requirement: requirement.to_owned(),
+            kind,
+        });
+    }
+}
+
+/// Whether a requirement's marker compares with an extra.
+fn mentions(text: &str, extra: &DistName) -> bool {
+    text.contains("extra")
+        && Requirement::parse(text).is_ok_and(|requirement| requirement.marker.is_some_and(|marker| marker.compares_with_extra(extra)))
+}
+
+/// Why an interpreter does not fit a `Requires-Python`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PythonProblem {
+    /// The text is no list of version specifiers.
+    #[error("Requires-Python is `{requires}`: {reason}")]
+    Invalid {
+        /// The text.
+        requires: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another version of Python is required.
+    #[error("it requires Python {requires}, the interpreter is {found}")]
+    Excluded {
+        /// The text.
+        requires: String,
+        /// The interpreter's version.
+        found: PythonVersion,
+    },
+    /// The patch level decides, and is not known.
+    #[error("it requires Python {requires}, which depends on the patch level that the interpreter's version {found} leaves out")]
+    PatchLevel {
+        /// The text.
+        requires: String,
+        /// The interpreter's version.
+        found: PythonVersion,
+    },
+}
+
+/// Checks a `Requires-Python`. As in pip, a pre-release counts as the release that it precedes.
+///
+/// # Errors
+/// The version does not fit, or it is not known whether it does, or the text is not understood.
+pub fn requires_python(requires: &str, python: &PythonVersion) -> Result<(), PythonProblem> {
+    let own = || (requires.to_owned(), python.clone());
+    let specifiers =
+        requirement::parse_specifiers(requires).map_err(|reason| PythonProblem::Invalid { requires: requires.to_owned(), reason })?;
+    match contains(&specifiers, python) {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let (requires, found) = own();
+            Err(PythonProblem::Excluded { requires, found })
+        }
+        None => {
+            let (requires, found) = own();
+            Err(PythonProblem::PatchLevel { requires, found })
+        }
+    }
+}
+
+/// Whether specifiers allow an interpreter's version; nothing where its patch level decides and is not known.
+fn contains(specifiers: &VersionSpecifiers, python: &PythonVersion) -> Option<bool> {
+    if let Some(full) = python.full() {
+        return Some(specifiers.contains(&Version::new(full.release())));
+    }
+    let own = release_specifier_to_range(minor_release(python));
+    let allowed = release_specifiers_to_ranges(specifiers.clone()).intersection(&own);
+    if allowed.is_empty() {
+        Some(false)
+    } else if allowed == own {
+        Some(true)
+    } else {
+        None
+    }
+}
+
+/// `==3.11.*`: every release that `3.11` can stand for.
+fn minor_release(python: &PythonVersion) -> VersionSpecifier {
+    VersionSpecifier::from_str(&format!("=={}.*", python.short())).expect("two numbers and a star are a specifier")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::interpreter::{Arch, Implementation, Libc, Platform};
+
+    fn interpreter(version: &str) -> Interpreter {
+        Interpreter {
+            implementation: Implementation::CPython,
+            version: PythonVersion::parse(version).unwrap(),
+            abi: "cp311".into(),
+            platform: Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) },
+        }
+    }
+
+    /// Each distribution is `name version`, its requirements, and its extras.
+    fn problems(version: &str, distributions: &[(&str, &[&str], &[&str])]) -> Vec<String> {
+        let boxed = |texts: &[&str]| texts.iter().map(|&text| text.into()).collect::<Vec<Box<str>>>();
+        let owned: Vec<_> = distributions
+            .iter()
+            .map(|(name, requires, extras)| {
+                let (name, version) = name.split_once(' ').unwrap();
+                (DistName::parse(name).unwrap(), Version::from_str(version).unwrap(), boxed(requires), boxed(extras))
+            })
+            .collect();
+        let distributions: Vec<_> = owned
+            .iter()
+            .map(|(name, version, requires_dist, provides_extra)| Distribution { name, version, requires_dist, provides_extra })
+            .collect();
+        check(&distributions, &interpreter(version)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn met_requirements_are_no_problem() {
+        let found = problems(
+            "3.11.7",
+            &[
+                (
+                    "Foo.Bar 1.0",
+                    &["BAZ_x (>=1,<3)", "gone; sys_platform == 'win32'", "b @ file:///somewhere/b.whl ; python_version > '3'"],
+                    &[],
+                ),
+                ("baz-x 2.0b1", &[], &[]),
+                ("b 1", &["foo-bar"], &[]),
+            ],
+        );
+        assert_eq!(found, [""; 0]);
+    }
+
+    #[test]
+    fn missing_and_conflicting_ones_are() {
+        let check = |requirement: &str, expected: &str| {
+            let found = problems("3.11.7", &[("A 1", &[requirement], &[]), ("b 2.0+local", &[], &["x"])]);
+            assert_eq!(found.join("\n"), expected, "{requirement}");
+        };
+        check("c", "A 1 requires `c`, which is not in the environment");
+        check("b>2", "A 1 requires `b>2`, the environment has 2.0+local");
+        check("b==2.0", "");
+        check("b ~=2.0 ; python_version<'3.9'", "");
+        check("b[X]", "");
+        check("b[y]", "A 1 requires `b[y]`, but b has no extra `y`");
+        check(
+            "c ; platform_release > '5'",
+            "A 1 requires `c ; platform_release > '5'`, which depends on platform_release, a fact of the machine",
+        );
+        check("b ; platform_release > '5'", "");
+        check(
+            "b[x] ; platform_version > '5'",
+            "A 1 requires `b[x] ; platform_version > '5'`, which depends on platform_version, a fact of the machine",
+        );
+        check("c ; platform_release > '5' and os_name == 'nt'", "");
+        check(
+            "b=>1",
+            "A 1 requires `b=>1`, which is no requirement: `=>1` is no version specifier: no such comparison operator \"=>\", must be one of ~= == != <= >= < > ===",
+        );
+    }
+
+    #[test]
+    fn extras_are_followed() {
+        let found = problems(
+            "3.11.7",
+            &[
+                ("app 1", &["lib[all]"], &[]),
+                (
+                    "lib 1",
+                    &["one; extra == 'x'", "two ; extra == 'Y_y'", "lib[x,y-y] ; extra == 'all'", "three; extra == 'z'", "four"],
+                    &["x", "y-y", "all", "z"],
+                ),
+                ("one 1", &["lib[x]"], &[]),
+            ],
+        );
+        assert_eq!(
+            found,
+            [
+                "lib 1 requires `four`, which is not in the environment",
+                "lib 1 with the extra `y-y` requires `two ; extra == 'Y_y'`, which is not in the environment"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_patch_level_that_is_left_out_is_named_where_it_matters() {
+        let check = |version: &str, marker: &str, expected: usize| {
+            let requirement = format!("b ; {marker}");
+            let found = problems(version, &[("a 1", &[&requirement], &[])]);
+            assert_eq!(found.len(), expected, "{version} {marker}: {found:?}");
+            if version == "3.11" && expected == 1 && marker.contains("3.11.") {
+                assert!(found[0].ends_with("which depends on the patch level, which the interpreter's version leaves out"), "{found:?}");
+            }
+        };
+        check("3.11", "python_version >= '3.11'", 1);
+        check("3.11", "python_version < '3.11'", 0);
+        check("3.11", "python_full_version < '3.11.4'", 1);
+        check("3.11", "python_full_version < '3.11.4' and os_name == 'nt'", 0);
+        check("3.11", "python_full_version < '3.11'", 0);
+        check("3.11", "python_full_version >= '3.12.1'", 0);
+        check("3.11.4", "python_full_version < '3.11.4'", 0);
+        check("3.11.3", "python_full_version < '3.11.4'", 1);
+    }
+
+    #[test]
+    fn python_versions_are_compared_with_requires_python() {
+        let check = |requires: &str, version: &str, expected: &str| {
+            let found = requires_python(requires, &PythonVersion::parse(version).unwrap());
+            let found = match found {
+                Ok(()) => "fits",
+                Err(PythonProblem::Excluded { .. }) => "excluded",
+                Err(PythonProblem::PatchLevel { .. }) => "patch level",
+                Err(PythonProblem::Invalid { .. }) => "invalid",
+            };
+            assert_eq!(found, expected, "{requires} {version}");
+        };
+        check(">=3.8", "3.11.7", "fits");
+        check(">=3.8,!=3.9.0, <4", "3.11", "fits");
+        check(">=3.8,", "3.11", "fits");
+        check("", "3.11", "fits");
+        check(">=3.12", "3.11.7", "excluded");
+        check("<3.11", "3.11", "excluded");
+        check(">=3.12", "3.11", "excluded");
+        check(">=3.11.4", "3.11", "patch level");
+        check("!=3.11.0", "3.11", "patch level");
+        check("~=3.11.2", "3.11", "patch level");
+        check("==3.11.*", "3.11", "fits");
+        check(">3.11", "3.11", "patch level");
+        check(">=3.15", "3.15.0b1", "fits");
+        check("<3.15", "3.15.0b1", "excluded");
+        check(">=3.6.*", "3.11.7", "invalid");
+        check("3.8", "3.11.7", "invalid");
+        let error = requires_python(">=3.12", &PythonVersion::parse("3.11.7").unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "it requires Python >=3.12, the interpreter is 3.11.7");
+    }
+}
