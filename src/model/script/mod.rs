@@ -7,10 +7,14 @@
 //! `docs/scripts.md` says what users can rely on.
 
 mod launcher;
+mod pe;
 mod rewrite;
+mod windows;
 
 pub use launcher::{LauncherError, launcher};
+pub use pe::PeError;
 pub use rewrite::{ScriptError, rewrite_script};
+pub use windows::{LauncherForm, ScriptKind, WindowsLauncher, WindowsLauncherError, windows_script_name};
 
 /// Finds the environment, as POSIX `sh`: afterwards `$_vt_d` is the absolute path of its `bin`, `$_vt_s` that of the file that runs
 /// (links from outside followed), and `$1` the file as it was called, in a form that cannot be taken for an option.
