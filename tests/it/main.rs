@@ -4,3 +4,4 @@ mod oracle_requirements;
 mod oracle_texts;
 mod script;
 mod support;
+mod windows_scripts;

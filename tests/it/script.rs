@@ -290,7 +290,6 @@ fn a_script_bears_hostile_surroundings() {
             }
         }
         // Nothing that the search needed reaches the program.
-        environment.install("python", b"#!/usr/bin/env -S -i /bin/sh\n");
         environment.install("python", b"#!/usr/bin/perl -l\nprint for sort keys %ENV;\n");
         let names = stdout(command("./x", bin).env("FOO", "1"));
         // What shells set on their own.

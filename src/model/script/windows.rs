@@ -12,43 +12,7 @@
 use super::entry_point_program;
 use super::pe::{self, Header, PeError};
 use crate::model::interpreter::Arch;
-
-/// Whether a program has a console.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ScriptKind {
-    /// It runs in a console: `console_scripts`, `python.exe`.
-    Console,
-    /// It has windows only: `gui_scripts`, `pythonw.exe`.
-    Gui,
-}
-
-impl ScriptKind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::Console, Self::Gui];
-
-    /// The word for it in messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Console => "console",
-            Self::Gui => "GUI",
-        }
-    }
-
-    /// The environment's interpreter for this kind.
-    pub fn interpreter(self) -> &'static str {
-        match self {
-            Self::Console => "python.exe",
-            Self::Gui => "pythonw.exe",
-        }
-    }
-
-    fn subsystem(self) -> u16 {
-        match self {
-            Self::Console => 3,
-            Self::Gui => 2,
-        }
-    }
-}
+use crate::model::wheel::entry_points::ScriptKind;
 
 /// How a launcher learns what to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -154,9 +118,12 @@ impl WindowsLauncher {
             };
             return Err(WindowsLauncherError::Machine { found, expected: arch.name() });
         }
-        if header.subsystem != kind.subsystem() {
-            let (found, expected) = (header.subsystem, kind.subsystem());
-            return Err(WindowsLauncherError::Subsystem { found, expected, kind: kind.name() });
+        let (subsystem, name) = match kind {
+            ScriptKind::Console => (3, "console"),
+            ScriptKind::Gui => (2, "GUI"),
+        };
+        if header.subsystem != subsystem {
+            return Err(WindowsLauncherError::Subsystem { found: header.subsystem, expected: subsystem, kind: name });
         }
         let appended = bytes.len() as u64 - header.end;
         if appended != 0 {
@@ -259,7 +226,7 @@ impl WindowsLauncher {
 
     /// The launcher and a program for the environment's interpreter.
     fn script(&self, program: &str) -> Result<Vec<u8>, WindowsLauncherError> {
-        let interpreter = self.kind.interpreter();
+        let interpreter = windows_interpreter_name(self.kind);
         let archive = archive(program);
         match self.form {
             LauncherForm::Simple => Ok([&self.bytes, format!("#!<launcher_dir>\\{interpreter}\n").as_bytes(), &archive].concat()),
@@ -273,6 +240,14 @@ impl WindowsLauncher {
         let mut bytes = pe::add_resources(&self.bytes, &resources)?;
         bytes.extend_from_slice(appended);
         Ok(bytes)
+    }
+}
+
+/// The environment's interpreter for programs of `kind`.
+pub fn windows_interpreter_name(kind: ScriptKind) -> &'static str {
+    match kind {
+        ScriptKind::Console => "python.exe",
+        ScriptKind::Gui => "pythonw.exe",
     }
 }
 
