@@ -1,0 +1,216 @@
+//! Where things go in an environment: the scheme of each platform, the interpreter's names and `pyvenv.cfg`.
+//!
+//! Model layer. The schemes are those that `sysconfig` gives for a virtual environment (and pip for headers); activation
+//! scripts and launchers are rendered elsewhere.
+
+use crate::model::interpreter::{Implementation, Interpreter, Os};
+use crate::model::path::TreePath;
+
+/// Where a wheel says that a file goes: its root is purelib or platlib, its `.data` directory names any of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// Pure modules: `site-packages`.
+    Purelib,
+    /// Compiled modules: `site-packages` too, in a virtual environment.
+    Platlib,
+    /// C headers.
+    Headers,
+    /// Executables.
+    Scripts,
+    /// The root of the environment.
+    Data,
+}
+
+impl Scheme {
+    /// Every scheme with its name in `.data` directories.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("purelib", Self::Purelib),
+        ("platlib", Self::Platlib),
+        ("headers", Self::Headers),
+        ("scripts", Self::Scripts),
+        ("data", Self::Data),
+    ];
+
+    /// The scheme with that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(text, _)| *text == name).map(|(_, scheme)| *scheme)
+    }
+}
+
+/// The directories of an environment, relative to its root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The operating system that the layout is for.
+    pub os: Os,
+    /// Executables and activation scripts: `bin`, on Windows `Scripts`.
+    pub scripts: TreePath,
+    /// Modules: `lib/python3.11/site-packages`, on Windows `Lib/site-packages`.
+    pub purelib: TreePath,
+    /// Headers; each distribution has a directory of its own below: `include/site/python3.11`.
+    pub headers: TreePath,
+}
+
+impl Layout {
+    /// The layout for an interpreter.
+    pub fn new(interpreter: &Interpreter) -> Self {
+        let os = interpreter.platform.os();
+        let path = |text: String| TreePath::parse(&text).expect("made of plain names");
+        let (scripts, purelib, include) = match os {
+            Os::Linux | Os::MacOs => ("bin", format!("lib/{}/site-packages", interpreter.versioned_name()), "include"),
+            Os::Windows => ("Scripts", "Lib/site-packages".to_owned(), "Include"),
+        };
+        // pip names the directory of headers by the version alone, whatever the implementation and the ABI.
+        let headers = format!("{include}/site/python{}", interpreter.version.short());
+        Self { os, scripts: path(scripts.to_owned()), purelib: path(purelib), headers: path(headers) }
+    }
+
+    /// The directory of a scheme, for a distribution with that normalised name; nothing means the root.
+    pub fn directory(&self, scheme: Scheme, distribution: &str) -> Option<TreePath> {
+        match scheme {
+            Scheme::Purelib | Scheme::Platlib => Some(self.purelib.clone()),
+            Scheme::Scripts => Some(self.scripts.clone()),
+            Scheme::Headers => TreePath::parse(&format!("{}/{distribution}", self.headers)).ok(),
+            Scheme::Data => None,
+        }
+    }
+
+    /// Why nothing but venvtree itself may put something at a path, if so.
+    pub fn reserved(&self, path: &TreePath) -> Option<&'static str> {
+        let lower = path.as_str().to_ascii_lowercase();
+        if lower == "pyvenv.cfg" {
+            return Some("it makes the directory an environment");
+        }
+        if lower == ".python" || lower.starts_with(".python/") {
+            return Some("it belongs to the interpreter");
+        }
+        if lower == format!("{}/{}", self.purelib.as_str().to_ascii_lowercase(), KEEP_NAME) {
+            return Some("it belongs to the environment");
+        }
+        let scripts = self.scripts.as_str().to_ascii_lowercase();
+        let name = lower.strip_prefix(&format!("{scripts}/")).filter(|name| !name.contains('/'))?;
+        if is_interpreter_name(name) {
+            return Some("it starts the interpreter");
+        }
+        let stem = name.split('.').next().unwrap_or(name);
+        matches!(stem, "activate" | "deactivate" | "activate_this").then_some("it activates the environment")
+    }
+}
+
+/// Whether an executable of this name (in lower case) would stand in for the interpreter: `python`, `python3`,
+/// `python3.11`, `python3.13t`, `pythonw.exe`, `pypy3`.
+pub fn is_interpreter_name(name: &str) -> bool {
+    let name = name.strip_suffix(".exe").unwrap_or(name);
+    ["python", "pypy"].iter().filter_map(|stem| name.strip_prefix(stem)).any(|rest| {
+        let rest = rest.strip_prefix('w').unwrap_or(rest);
+        let rest = rest.strip_suffix('t').unwrap_or(rest);
+        rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    })
+}
+
+/// The name of the constant file in site-packages: caches drop empty directories, and without this file an environment
+/// that holds no package would come back without its site-packages.
+pub const KEEP_NAME: &str = ".venvtree";
+/// What that file says.
+pub const KEEP_TEXT: &str = "This directory belongs to a Python environment made by venvtree.\n";
+/// The name of the file that holds the spec's path entries.
+pub const PATH_ENTRIES_NAME: &str = "_venvtree.pth";
+
+/// The names of the interpreter in an environment of the POSIX layout; the first one is the real file or link, the others
+/// lead to it.
+pub fn interpreter_names(interpreter: &Interpreter) -> Vec<String> {
+    let mut names = vec!["python".to_owned(), "python3".to_owned(), format!("python{}", interpreter.version.short())];
+    let versioned = interpreter.versioned_name();
+    if interpreter.implementation == Implementation::PyPy {
+        names.extend(["pypy".to_owned(), "pypy3".to_owned()]);
+    }
+    if !names.contains(&versioned) {
+        names.push(versioned);
+    }
+    names
+}
+
+/// The text of `pyvenv.cfg`.
+///
+/// `home` is there and empty: the one form with which every CPython from 3.8 on finds itself from a link that may be moved.
+/// `relocatable` makes uv write scripts that can be moved when it installs into the environment later.
+pub fn configuration(interpreter: &Interpreter, system_site_packages: bool, prompt: Option<&str>) -> String {
+    let mut text = format!(
+        "home =\nimplementation = {}\nversion = {}\ninclude-system-site-packages = {system_site_packages}\nrelocatable = true\n",
+        interpreter.implementation.platform_name(),
+        interpreter.version,
+    );
+    if let Some(prompt) = prompt {
+        // One line, whatever the prompt holds, in the form that CPython's venv writes: a Python string.
+        let mut quoted = String::with_capacity(prompt.len() + 2);
+        for character in prompt.chars() {
+            match character {
+                '\\' | '\'' => quoted.extend(['\\', character]),
+                '\n' => quoted.push_str("\\n"),
+                '\r' => quoted.push_str("\\r"),
+                '\t' => quoted.push_str("\\t"),
+                character if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') => {
+                    quoted.push_str(&format!("\\u{:04x}", u32::from(character)));
+                }
+                character => quoted.push(character),
+            }
+        }
+        text.push_str(&format!("prompt = '{quoted}'\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::interpreter::{Arch, Platform};
+    use crate::model::name::PythonVersion;
+
+    fn interpreter(implementation: Implementation, version: &str, abi: &str, platform: Platform) -> Interpreter {
+        Interpreter { implementation, version: PythonVersion::parse(version).unwrap(), abi: abi.into(), platform }
+    }
+
+    const LINUX: Platform = Platform::Linux { arch: Arch::X86_64, libc: None };
+
+    #[test]
+    fn directories_follow_the_interpreter() {
+        let check = |interpreter: &Interpreter, purelib: &str, names: &[&str]| {
+            assert_eq!(Layout::new(interpreter).purelib.as_str(), purelib);
+            assert_eq!(interpreter_names(interpreter), names);
+        };
+        let cpython = interpreter(Implementation::CPython, "3.11.7", "cp311", LINUX);
+        check(&cpython, "lib/python3.11/site-packages", &["python", "python3", "python3.11"]);
+        let threaded = interpreter(Implementation::CPython, "3.13.0", "cp313t", LINUX);
+        check(&threaded, "lib/python3.13t/site-packages", &["python", "python3", "python3.13", "python3.13t"]);
+        let pypy = interpreter(Implementation::PyPy, "3.11.11", "pypy311_pp73", LINUX);
+        check(&pypy, "lib/pypy3.11/site-packages", &["python", "python3", "python3.11", "pypy", "pypy3", "pypy3.11"]);
+        let windows = interpreter(Implementation::CPython, "3.12.1", "cp312", Platform::Windows { arch: Arch::X86_64 });
+        assert_eq!(Layout::new(&windows).purelib.as_str(), "Lib/site-packages");
+    }
+
+    #[test]
+    fn nothing_takes_the_place_of_the_interpreter_or_an_activation_script() {
+        let layout = Layout::new(&interpreter(Implementation::CPython, "3.11.7", "cp311", LINUX));
+        let check = |path: &str, expected: bool| {
+            assert_eq!(layout.reserved(&TreePath::parse(path).unwrap()).is_some(), expected, "{path}");
+        };
+        for path in ["bin/python", "bin/Python3.13t", "bin/python3", "bin/pythonw.exe", "bin/pypy3", "bin/activate", "bin/activate.fish"] {
+            check(path, true);
+        }
+        for path in ["pyvenv.cfg", "PYVENV.CFG", ".python/bin/x", "bin/activate_this.py", "bin/deactivate.bat", "bin/Activate.ps1"] {
+            check(path, true);
+        }
+        for path in ["bin/python-config", "bin/pythonista", "bin/activate-global", "bin/x/python", "lib/python", "a/pyvenv.cfg"] {
+            check(path, false);
+        }
+    }
+
+    #[test]
+    fn the_configuration_is_one_line_for_each_key() {
+        let cpython = interpreter(Implementation::CPython, "3.11.7", "cp311", LINUX);
+        assert_eq!(
+            configuration(&cpython, false, None),
+            "home =\nimplementation = CPython\nversion = 3.11.7\ninclude-system-site-packages = false\nrelocatable = true\n"
+        );
+        assert!(configuration(&cpython, true, Some("it's\nüber")).ends_with("\nprompt = 'it\\'s\\nüber'\n"));
+    }
+}

@@ -1,0 +1,409 @@
+//! Claims: every path that something wants in the tree, before anybody asks who else wants it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::model::activate;
+use crate::model::digest::Hash;
+use crate::model::interpreter::Os;
+use crate::model::layout::{self, KEEP_NAME, KEEP_TEXT, Layout, PATH_ENTRIES_NAME, Scheme};
+use crate::model::path::{LinkTarget, TreePath, relative_from};
+use crate::model::plan::problem::{PlanProblem, PlanWarning};
+use crate::model::plan::{Content, Listing, PlannedNode};
+use crate::model::script;
+use crate::model::spec::{Python, Spec};
+use crate::model::wheel::WheelManifest;
+
+/// What makes files that no input holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Generator {
+    /// The way to the interpreter: links or launchers.
+    Python,
+    /// `pyvenv.cfg`.
+    Configuration,
+    /// An activation script.
+    Activator,
+    /// The constant file in site-packages.
+    Keep,
+    /// The file that holds the spec's path entries.
+    PathEntries,
+    /// The script of an entry point.
+    EntryPoint,
+    /// A script of a wheel, made to find the environment's interpreter.
+    Script,
+    /// A distribution's INSTALLER.
+    Installer,
+    /// A distribution's RECORD.
+    Record,
+}
+
+impl Generator {
+    /// The name in manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Configuration => "configuration",
+            Self::Activator => "activator",
+            Self::Keep => "keep",
+            Self::PathEntries => "path-entries",
+            Self::EntryPoint => "entry-point",
+            Self::Script => "script",
+            Self::Installer => "installer",
+            Self::Record => "record",
+        }
+    }
+}
+
+/// Who asked for an entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A wheel's member: indexes into the spec's wheels and the manifest's members.
+    Member {
+        /// The wheel.
+        wheel: usize,
+        /// The member.
+        member: usize,
+    },
+    /// Something made by the planner, for a wheel or for the environment as a whole.
+    Generated {
+        /// What made it.
+        generator: Generator,
+        /// The wheel.
+        wheel: Option<usize>,
+    },
+    /// A file of a source.
+    Source {
+        /// The source.
+        source: usize,
+        /// The file.
+        file: usize,
+    },
+    /// A file of the interpreter that is copied in.
+    Interpreter {
+        /// The file.
+        file: usize,
+    },
+}
+
+/// On whose behalf a path is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    /// venvtree itself.
+    Environment,
+    /// The interpreter that is copied in.
+    Interpreter,
+    /// A wheel.
+    Wheel(usize),
+    /// A source.
+    Source(usize),
+}
+
+/// A path that somebody wants, and what for.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub path: TreePath,
+    pub owner: Owner,
+    pub origin: Origin,
+    pub node: PlannedNode,
+}
+
+/// A file of bytes made here.
+pub(super) fn inline(bytes: impl Into<Arc<[u8]>>, executable: bool) -> PlannedNode {
+    let bytes = bytes.into();
+    PlannedNode::File { sha256: Hash::sha256(&bytes), size: bytes.len() as u64, content: Content::Inline(bytes), executable }
+}
+
+/// Where a distribution's RECORD goes.
+pub(super) fn record_path(layout: &Layout, wheel: &WheelManifest) -> TreePath {
+    dist_info_path(layout, wheel, "RECORD").expect("the metadata directory was accepted with the wheel")
+}
+
+fn dist_info_path(layout: &Layout, wheel: &WheelManifest, name: &str) -> Option<TreePath> {
+    TreePath::parse(&format!("{}/{}/{name}", layout.purelib, wheel.dist_info)).ok()
+}
+
+/// Files of a metadata directory that belong to an installer or to the archive, not to the installed distribution.
+const NOT_INSTALLED: [&str; 7] = ["RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
+/// Files of a metadata directory without which the distribution is not installed.
+const NEEDED: [&str; 4] = ["METADATA", "WHEEL", "RECORD", "entry_points.txt"];
+
+/// What INSTALLER says.
+const INSTALLER: &[u8] = b"venvtree\n";
+
+/// Collects claims.
+pub(super) struct Claims<'a> {
+    spec: &'a Spec,
+    layout: &'a Layout,
+    claims: Vec<Claim>,
+}
+
+impl<'a> Claims<'a> {
+    pub fn new(spec: &'a Spec, layout: &'a Layout) -> Self {
+        Self { spec, layout, claims: Vec::new() }
+    }
+
+    pub fn finish(self) -> Vec<Claim> {
+        self.claims
+    }
+
+    fn generated(&mut self, path: &TreePath, generator: Generator, node: PlannedNode) {
+        let origin = Origin::Generated { generator, wheel: None };
+        self.claims.push(Claim { path: path.clone(), owner: Owner::Environment, origin, node });
+    }
+
+    fn generated_at(&mut self, path: &str, generator: Generator, node: PlannedNode, problems: &mut Vec<PlanProblem>) {
+        match TreePath::parse(path) {
+            Ok(path) => self.generated(&path, generator, node),
+            Err(error) => problems.push(PlanProblem::Path { wheel: None, path: path.to_owned(), error: error.to_string() }),
+        }
+    }
+
+    /// What every environment has.
+    pub fn environment(&mut self, problems: &mut Vec<PlanProblem>) {
+        let flags = &self.spec.flags;
+        let interpreter = &self.spec.interpreter;
+        let configuration = layout::configuration(interpreter, flags.system_site_packages, flags.prompt.as_deref());
+        self.generated_at("pyvenv.cfg", Generator::Configuration, inline(configuration.into_bytes(), false), problems);
+        let purelib = self.layout.purelib.clone();
+        self.generated_at(&format!("{purelib}/{KEEP_NAME}"), Generator::Keep, inline(KEEP_TEXT.as_bytes(), false), problems);
+        if !self.spec.path_entries.is_empty() {
+            let mut text = String::new();
+            for entry in &self.spec.path_entries {
+                text.push_str(&relative_from(purelib.as_str(), entry));
+                text.push('\n');
+            }
+            let path = format!("{purelib}/{PATH_ENTRIES_NAME}");
+            self.generated_at(&path, Generator::PathEntries, inline(text.into_bytes(), false), problems);
+        }
+        let variables = activate::ActivateVariables {
+            prompt: flags.prompt.as_deref(),
+            scripts: self.layout.scripts.as_str(),
+            site_packages: purelib.as_str(),
+        };
+        let scripts = self.layout.scripts.clone();
+        for &shell in &flags.activators {
+            for (name, bytes) in activate::render(shell, &variables) {
+                self.generated_at(&format!("{scripts}/{name}"), Generator::Activator, inline(bytes, false), problems);
+            }
+        }
+        if self.layout.os != Os::Windows {
+            self.python(problems);
+        }
+    }
+
+    /// `bin/python` and its other names.
+    fn python(&mut self, problems: &mut Vec<PlanProblem>) {
+        let scripts = self.layout.scripts.clone();
+        let target = match &self.spec.python {
+            Python::Inside { executable, .. } => relative_from(scripts.as_str(), &format!(".python/{executable}")),
+            Python::Relative { path } => relative_from(scripts.as_str(), path),
+            Python::Absolute { path } => path.clone(),
+            Python::Launcher { candidates } => {
+                match script::launcher(candidates) {
+                    Ok(bytes) => {
+                        let bytes: Arc<[u8]> = bytes.into();
+                        for name in layout::interpreter_names(&self.spec.interpreter) {
+                            self.generated_at(&format!("{scripts}/{name}"), Generator::Python, inline(bytes.clone(), true), problems);
+                        }
+                    }
+                    Err(error) => problems.push(PlanProblem::Launcher { error: error.to_string(), hint: error.hint() }),
+                }
+                return;
+            }
+        };
+        let names = layout::interpreter_names(&self.spec.interpreter);
+        for (index, name) in names.iter().enumerate() {
+            let target = if index == 0 { target.as_str() } else { names[0].as_str() };
+            match LinkTarget::parse(target) {
+                Ok(target) => self.generated_at(&format!("{scripts}/{name}"), Generator::Python, PlannedNode::Symlink(target), problems),
+                Err(error) => problems.push(PlanProblem::Path { wheel: None, path: target.to_owned(), error: error.to_string() }),
+            }
+        }
+    }
+
+    /// The interpreter that is copied in.
+    pub fn interpreter(&mut self, listing: &Listing) {
+        for (index, file) in listing.files.iter().enumerate() {
+            let Some(path) = file.path.as_ref().and_then(|path| TreePath::parse(&format!(".python/{path}")).ok()) else { continue };
+            let content = Content::Interpreter { file: index };
+            let node = PlannedNode::File { content, sha256: file.sha256, size: file.size, executable: file.executable };
+            self.claims.push(Claim { path, owner: Owner::Interpreter, origin: Origin::Interpreter { file: index }, node });
+        }
+    }
+
+    /// A source's files.
+    pub fn source(&mut self, index: usize, listing: &Listing, problems: &mut Vec<PlanProblem>) {
+        let into = self.spec.sources[index].into.as_ref();
+        for (file_index, file) in listing.files.iter().enumerate() {
+            let mut path = self.layout.purelib.to_string();
+            for part in [into, file.path.as_ref()].into_iter().flatten() {
+                path.push('/');
+                path.push_str(part.as_str());
+            }
+            match TreePath::parse(&path) {
+                Ok(path) => {
+                    let content = Content::Source { source: index, file: file_index };
+                    let node = PlannedNode::File { content, sha256: file.sha256, size: file.size, executable: file.executable };
+                    let origin = Origin::Source { source: index, file: file_index };
+                    self.claims.push(Claim { path, owner: Owner::Source(index), origin, node });
+                }
+                Err(error) => problems.push(PlanProblem::Path { wheel: None, path, error: error.to_string() }),
+            }
+        }
+    }
+
+    /// A wheel's members, scripts and metadata.
+    pub fn wheel(&mut self, index: usize, wheel: &WheelManifest, problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
+        let mut collector = WheelClaims {
+            layout: self.layout,
+            index,
+            wheel,
+            excludes: Excludes::new(&self.spec.wheels[index].exclude),
+            claims: &mut self.claims,
+            problems,
+        };
+        collector.collect();
+        let file = wheel.file.as_str();
+        warnings.extend(collector.excludes.unused().map(|pattern| PlanWarning::UnusedExclude { wheel: file.to_owned(), pattern }));
+    }
+}
+
+/// A wheel's `exclude` patterns, and which of them matched.
+struct Excludes {
+    patterns: Vec<(GlobMatcher, String, bool)>,
+}
+
+impl Excludes {
+    fn new(patterns: &[String]) -> Self {
+        let matcher = |pattern: &String| {
+            let glob = GlobBuilder::new(pattern).literal_separator(true).build().expect("checked with the spec");
+            (glob.compile_matcher(), pattern.clone(), false)
+        };
+        Self { patterns: patterns.iter().map(matcher).collect() }
+    }
+
+    /// The pattern that matches a path, if one does. Every pattern is tried, to know those that match nothing.
+    fn matches(&mut self, path: &str) -> Option<&str> {
+        let mut found = None;
+        for (matcher, pattern, used) in &mut self.patterns {
+            if matcher.is_match(path) {
+                *used = true;
+                found = Some(pattern.as_str());
+            }
+        }
+        found
+    }
+
+    fn unused(&self) -> impl Iterator<Item = String> {
+        self.patterns.iter().filter(|(_, _, used)| !used).map(|(_, pattern, _)| pattern.clone())
+    }
+}
+
+struct WheelClaims<'a, 'b> {
+    layout: &'a Layout,
+    index: usize,
+    wheel: &'a WheelManifest,
+    excludes: Excludes,
+    claims: &'b mut Vec<Claim>,
+    problems: &'b mut Vec<PlanProblem>,
+}
+
+impl WheelClaims<'_, '_> {
+    fn claim(&mut self, scheme: Scheme, path: &str, origin: Origin, node: PlannedNode) {
+        if let Some(pattern) = self.excludes.matches(path) {
+            let pattern = pattern.to_owned();
+            let needed = path.strip_prefix(&*self.wheel.dist_info).and_then(|rest| rest.strip_prefix('/'));
+            if needed.is_some_and(|name| NEEDED.contains(&name)) && matches!(scheme, Scheme::Purelib | Scheme::Platlib) {
+                let wheel = self.wheel.file.as_str().to_owned();
+                self.problems.push(PlanProblem::ExcludesMetadata { wheel, pattern, path: path.to_owned() });
+            }
+            return;
+        }
+        let full = match self.layout.directory(scheme, self.wheel.name.normalized()) {
+            Some(directory) => format!("{directory}/{path}"),
+            None => path.to_owned(),
+        };
+        match TreePath::parse(&full) {
+            Ok(path) => self.claims.push(Claim { path, owner: Owner::Wheel(self.index), origin, node }),
+            Err(error) => {
+                let wheel = Some(self.wheel.file.as_str().to_owned());
+                self.problems.push(PlanProblem::Path { wheel, path: full, error: error.to_string() });
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        let wheel = self.wheel;
+        let root = if wheel.purelib { Scheme::Purelib } else { Scheme::Platlib };
+        let entry_points: BTreeSet<&str> = wheel.entry_points.iter().map(|entry_point| &*entry_point.name).collect();
+        for (index, member) in wheel.members.iter().enumerate() {
+            let path = member.path.as_str();
+            if member.path.components().any(|component| component == "__pycache__") {
+                continue;
+            }
+            if let Some(name) = path.strip_prefix(&*wheel.dist_info).and_then(|rest| rest.strip_prefix('/'))
+                && NOT_INSTALLED.contains(&name)
+            {
+                continue;
+            }
+            let (scheme, rest) = match path.strip_prefix(&*wheel.data_dir).and_then(|rest| rest.strip_prefix('/')) {
+                None => (root, path),
+                Some(data) => match data.split_once('/').and_then(|(name, rest)| Some((Scheme::parse(name)?, rest))) {
+                    Some(found) => found,
+                    // Reported when the wheel was read.
+                    None => continue,
+                },
+            };
+            let origin = Origin::Member { wheel: self.index, member: index };
+            let file = |executable| PlannedNode::File {
+                content: Content::Member { wheel: self.index, member: index },
+                sha256: member.sha256,
+                size: member.size,
+                executable,
+            };
+            if scheme != Scheme::Scripts {
+                self.claim(scheme, rest, origin, file(member.executable));
+            } else if entry_points.contains(rest) {
+                // A script that an entry point also makes: pip and uv let the entry point win.
+            } else if let Some(bytes) = wheel.contents.get(&index) {
+                self.script(rest, bytes, file(true), origin);
+            } else {
+                self.claim(scheme, rest, origin, file(true));
+            }
+        }
+        for entry_point in &wheel.entry_points {
+            let bytes = script::console_script(&entry_point.module, &entry_point.attributes);
+            let origin = Origin::Generated { generator: Generator::EntryPoint, wheel: Some(self.index) };
+            self.claim(Scheme::Scripts, &entry_point.name, origin, inline(bytes, true));
+        }
+        let origin = Origin::Generated { generator: Generator::Installer, wheel: Some(self.index) };
+        self.claim(root, &format!("{}/INSTALLER", wheel.dist_info), origin, inline(INSTALLER, false));
+    }
+
+    /// A script of the wheel that may ask for the environment's interpreter.
+    fn script(&mut self, name: &str, bytes: &[u8], untouched: PlannedNode, origin: Origin) {
+        let wheel = || self.wheel.file.as_str().to_owned();
+        match script::rewrite_script(bytes) {
+            Ok(None) => self.claim(Scheme::Scripts, name, origin, untouched),
+            Ok(Some(_)) if name.contains('/') => {
+                let problem = PlanProblem::Script {
+                    wheel: wheel(),
+                    script: name.to_owned(),
+                    error: "it asks for the environment's interpreter from a folder below the scripts, from where it cannot find it".to_owned(),
+                    hint: None,
+                };
+                self.problems.push(problem);
+            }
+            Ok(Some(rewritten)) => {
+                let origin = Origin::Generated { generator: Generator::Script, wheel: Some(self.index) };
+                self.claim(Scheme::Scripts, name, origin, inline(rewritten, true));
+            }
+            Err(error) => {
+                let problem = PlanProblem::Script { wheel: wheel(), script: name.to_owned(), error: error.to_string(), hint: error.hint() };
+                self.problems.push(problem);
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The plan: what goes where, from where, and who asked for it.
+//!
+//! Model layer: a function of the spec, the wheels' manifests and the listings of first-party files. Every conflict and every
+//! other reason not to build is found here, before anything is written, and all are returned at once. The order of wheels
+//! decides nothing but who is first or last where the policy says so.
+
+mod claims;
+mod conflict;
+mod problem;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
+use crate::model::layout::Layout;
+use crate::model::path::{LinkTarget, TreePath};
+use crate::model::requirements;
+use crate::model::spec::{Check, Spec};
+use crate::model::tree::{Leaf, Tree, TreeBuilder};
+use crate::model::wheel::WheelManifest;
+use crate::model::wheel::record;
+use crate::model::wheel::tags::Tags;
+
+pub use claims::{Generator, Origin};
+pub use problem::{Claimant, PlanError, PlanProblem, PlanWarning};
+
+use claims::{Claim, Claims, Owner};
+
+/// A first-party file as it was found: part of a source, or of an interpreter that is copied into the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFile {
+    /// Its path within the source; nothing where the source is this file.
+    pub path: Option<TreePath>,
+    /// The SHA-256 of its bytes.
+    pub sha256: Hash,
+    /// Their number.
+    pub size: u64,
+    /// Whether its owner may execute it.
+    pub executable: bool,
+}
+
+/// What an input directory (or a single file) holds, sorted by path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The files.
+    pub files: Vec<ListedFile>,
+}
+
+/// What planning needs to know about the inputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The wheels' manifests, in the order of the spec.
+    pub wheels: &'a [WheelManifest],
+    /// The listings of the sources, in the order of the spec.
+    pub sources: &'a [Listing],
+    /// The listing of the interpreter's directory, where the spec copies one in.
+    pub interpreter: Option<&'a Listing>,
+}
+
+/// Where a file's bytes come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// They were made by the planner.
+    Inline(Arc<[u8]>),
+    /// A member of a wheel: indexes into the spec's wheels and the manifest's members.
+    Member {
+        /// The wheel.
+        wheel: usize,
+        /// The member.
+        member: usize,
+    },
+    /// A file of a source: indexes into the spec's sources and the listing.
+    Source {
+        /// The source.
+        source: usize,
+        /// The file.
+        file: usize,
+    },
+    /// A file of the interpreter that is copied in: an index into its listing.
+    Interpreter {
+        /// The file.
+        file: usize,
+    },
+}
+
+/// A file or a link to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedNode {
+    /// A file.
+    File {
+        /// Where its bytes come from.
+        content: Content,
+        /// Their SHA-256: computed, or claimed by a wheel's RECORD and verified when they are written.
+        sha256: Hash,
+        /// Their number.
+        size: u64,
+        /// Whether the file is executable.
+        executable: bool,
+    },
+    /// A symbolic link.
+    Symlink(LinkTarget),
+}
+
+/// One entry of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// What is written.
+    pub node: PlannedNode,
+    /// Who asked for it.
+    pub origin: Origin,
+    /// Who asked for the very same bytes.
+    pub same: Box<[Origin]>,
+    /// Who asked for other bytes and did not get them.
+    pub losers: Box<[Origin]>,
+}
+
+/// What goes where.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The entries by path.
+    pub entries: BTreeMap<TreePath, Planned>,
+    /// What a person should know.
+    pub warnings: Vec<PlanWarning>,
+}
+
+/// Plans an environment.
+///
+/// # Errors
+/// Every reason not to build it.
+pub fn plan(spec: &Spec, inputs: Inputs<'_>) -> Result<Plan, PlanError> {
+    let layout = Layout::new(&spec.interpreter);
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    check_wheels(spec, inputs.wheels, &mut problems);
+    check_requirements(spec, inputs.wheels, &mut problems, &mut warnings);
+    let mut claims = Claims::new(spec, &layout);
+    claims.environment(&mut problems);
+    if let Some(listing) = inputs.interpreter {
+        claims.interpreter(listing);
+    }
+    for (index, wheel) in inputs.wheels.iter().enumerate() {
+        claims.wheel(index, wheel, &mut problems, &mut warnings);
+    }
+    for (index, listing) in inputs.sources.iter().enumerate() {
+        claims.source(index, listing, &mut problems);
+    }
+    let names = conflict::Names { spec, wheels: inputs.wheels };
+    let resolved = conflict::resolve(claims.finish(), &layout, &names, &mut problems, &mut warnings);
+    let entries = add_records(resolved, &layout, inputs.wheels, &names, &mut problems);
+    warnings.sort();
+    warnings.dedup();
+    if problems.is_empty() {
+        Ok(Plan { entries, warnings })
+    } else {
+        problems.sort();
+        problems.dedup();
+        Err(PlanError { problems, warnings })
+    }
+}
+
+/// Whether every wheel fits the interpreter, and no distribution comes twice.
+fn check_wheels(spec: &Spec, wheels: &[WheelManifest], problems: &mut Vec<PlanProblem>) {
+    let tags = Tags::new(&spec.interpreter);
+    let mut distributions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for wheel in wheels {
+        distributions.entry(wheel.name.normalized()).or_default().push(wheel.file.as_str().to_owned());
+        if let Err(error) = tags.compatible(&wheel.file.tags) {
+            problems.push(PlanProblem::IncompatibleTags { wheel: wheel.file.as_str().to_owned(), error: error.to_string(), hint: error.hint() });
+        }
+        if let Some(specifiers) = &wheel.metadata.requires_python
+            && let Err(error) = requirements::requires_python(specifiers, &spec.interpreter)
+        {
+            problems.push(PlanProblem::RequiresPython { wheel: wheel.file.as_str().to_owned(), error: error.to_string() });
+        }
+    }
+    for (distribution, mut wheels) in distributions {
+        if wheels.len() > 1 {
+            wheels.sort();
+            problems.push(PlanProblem::SameDistribution { distribution: distribution.to_owned(), wheels });
+        }
+    }
+}
+
+/// The built-in `pip check`.
+fn check_requirements(spec: &Spec, wheels: &[WheelManifest], problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
+    if spec.flags.requirements == Check::Off {
+        return;
+    }
+    let distributions: Vec<requirements::Distribution<'_>> = wheels
+        .iter()
+        .map(|wheel| requirements::Distribution { name: &wheel.name, version: &wheel.version, requires_dist: &wheel.metadata.requires_dist })
+        .collect();
+    for unmet in requirements::check(&distributions, &spec.interpreter) {
+        match spec.flags.requirements {
+            Check::Error => problems.push(PlanProblem::Requirement { text: unmet.to_string() }),
+            Check::Warn | Check::Off => warnings.push(PlanWarning::Requirement { text: unmet.to_string() }),
+        }
+    }
+}
+
+/// Adds every distribution's RECORD: exactly the paths whose bytes in the tree are its own, or identical to its own.
+fn add_records(
+    resolved: BTreeMap<TreePath, conflict::Resolved>,
+    layout: &Layout,
+    wheels: &[WheelManifest],
+    names: &conflict::Names<'_>,
+    problems: &mut Vec<PlanProblem>,
+) -> BTreeMap<TreePath, Planned> {
+    let mut rows: Vec<Vec<record::Row>> = wheels.iter().map(|_| Vec::new()).collect();
+    for (path, entry) in &resolved {
+        let PlannedNode::File { sha256, size, .. } = &entry.planned.node else { continue };
+        for &wheel in &entry.recorded_by {
+            let relative = crate::model::path::relative_from(layout.purelib.as_str(), path.as_str());
+            rows[wheel].push(record::Row { path: relative, sha256: *sha256, size: *size });
+        }
+    }
+    let mut entries: BTreeMap<TreePath, Planned> = resolved.into_iter().map(|(path, entry)| (path, entry.planned)).collect();
+    for (index, (wheel, rows)) in wheels.iter().zip(rows).enumerate() {
+        let path = claims::record_path(layout, wheel);
+        let bytes = record::render(rows, &format!("{}/RECORD", wheel.dist_info));
+        let origin = Origin::Generated { generator: Generator::Record, wheel: Some(index) };
+        let planned = Planned { node: claims::inline(bytes, false), origin, same: Box::default(), losers: Box::default() };
+        if let Some(other) = entries.insert(path.clone(), planned) {
+            let claimants = vec![names.claimant(&other.origin, None), names.claimant(&Origin::Generated { generator: Generator::Record, wheel: Some(index) }, None)];
+            problems.push(PlanProblem::Reserved { path, reason: "it records what is installed", claimants });
+        }
+    }
+    entries
+}
+
+impl Plan {
+    /// The tree that the plan makes, where SHA-256 is its digest function: nothing has to be read for it.
+    pub fn tree_sha256(&self) -> Tree {
+        self.tree(DigestFunction::Sha256, |_, sha256, size| BlobDigest(Digest { hash: sha256, size }))
+    }
+
+    /// The tree that the plan makes, with the digest of every file as `digest` gives it for the file's position among
+    /// [`Plan::entries`], its SHA-256 and its size.
+    pub fn tree(&self, function: DigestFunction, digest: impl Fn(usize, Hash, u64) -> BlobDigest) -> Tree {
+        let mut builder = TreeBuilder::new();
+        for (index, (path, planned)) in self.entries.iter().enumerate() {
+            let leaf = match &planned.node {
+                PlannedNode::File { sha256, size, executable, .. } => {
+                    Leaf::File { blob: digest(index, *sha256, *size), executable: *executable }
+                }
+                PlannedNode::Symlink(target) => Leaf::Symlink(target.clone()),
+            };
+            builder.insert(path, leaf).expect("paths of a plan are unique and no file is a directory");
+        }
+        builder.finish(function)
+    }
+
+    /// Every directory of the tree, parents before what is in them; the root has none.
+    pub fn directories(&self) -> Vec<TreePath> {
+        let mut directories = BTreeSet::new();
+        let mut last: Option<TreePath> = None;
+        for path in self.entries.keys() {
+            let mut parent = path.parent();
+            if parent == last {
+                continue;
+            }
+            last.clone_from(&parent);
+            while let Some(path) = parent {
+                parent = path.parent();
+                if !directories.insert(path) {
+                    break;
+                }
+            }
+        }
+        directories.into_iter().collect()
+    }
+}
+
+impl Claim {
+    fn owner_wheel(&self) -> Option<usize> {
+        match self.owner {
+            Owner::Wheel(index) => Some(index),
+            Owner::Source(_) | Owner::Interpreter | Owner::Environment => None,
+        }
+    }
+}

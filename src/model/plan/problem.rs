@@ -1,0 +1,257 @@
+//! Why a plan cannot be made, and what a person should know about one that can.
+
+use crate::model::path::TreePath;
+
+/// Somebody who wants a path, as messages name them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claimant {
+    /// Who: a wheel's file name, a source, venvtree itself.
+    pub name: String,
+    /// What for: a member's path, what is generated.
+    pub detail: String,
+    /// The SHA-256 of the bytes and their number, or where the link leads.
+    pub content: Option<String>,
+}
+
+impl std::fmt::Display for Claimant {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} ({}", self.name, self.detail)?;
+        if let Some(content) = &self.content {
+            write!(formatter, ", {content}")?;
+        }
+        formatter.write_str(")")
+    }
+}
+
+fn list(claimants: &[Claimant]) -> String {
+    claimants.iter().map(|claimant| format!("\n    {claimant}")).collect()
+}
+
+/// One reason not to build.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum PlanProblem {
+    /// The wheel is for other interpreters.
+    #[error("{wheel}: {error}")]
+    IncompatibleTags {
+        /// The wheel.
+        wheel: String,
+        /// What the wheel is for and what the interpreter accepts.
+        error: String,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// The wheel's Requires-Python leaves the interpreter out.
+    #[error("{wheel}: {error}")]
+    RequiresPython {
+        /// The wheel.
+        wheel: String,
+        /// Both sides.
+        error: String,
+    },
+    /// Two wheels of one distribution.
+    #[error("the distribution `{distribution}` comes from {} wheels, expected one: {}", wheels.len(), wheels.join(", "))]
+    SameDistribution {
+        /// The normalised name.
+        distribution: String,
+        /// The wheels' file names.
+        wheels: Vec<String>,
+    },
+    /// A requirement is missing or conflicts.
+    #[error("{text}")]
+    Requirement {
+        /// Who requires what, and what is there.
+        text: String,
+    },
+    /// A script cannot be made relocatable.
+    #[error("{wheel}: the script `{script}` cannot be installed: {error}")]
+    Script {
+        /// The wheel.
+        wheel: String,
+        /// The script.
+        script: String,
+        /// Why.
+        error: String,
+        /// What to try.
+        hint: Option<&'static str>,
+    },
+    /// The launcher cannot be made.
+    #[error("the launcher cannot be made: {error}")]
+    Launcher {
+        /// Why.
+        error: String,
+        /// What to try.
+        hint: Option<&'static str>,
+    },
+    /// A path that no tree may hold.
+    #[error("{}{error}", wheel.as_ref().map(|wheel| format!("{wheel}: ")).unwrap_or_default())]
+    Path {
+        /// The wheel that asks for it.
+        wheel: Option<String>,
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// An `exclude` pattern matches what installation needs.
+    #[error("{wheel}: the exclude pattern `{pattern}` matches `{path}`, which an installed distribution needs")]
+    ExcludesMetadata {
+        /// The wheel.
+        wheel: String,
+        /// The pattern.
+        pattern: String,
+        /// The file.
+        path: String,
+    },
+    /// Something claims what belongs to the environment.
+    #[error("`{path}` is reserved, {reason}; it is claimed by{}", list(claimants))]
+    Reserved {
+        /// The path.
+        path: TreePath,
+        /// What it is for.
+        reason: &'static str,
+        /// Who claims it.
+        claimants: Vec<Claimant>,
+    },
+    /// One path, several contents.
+    #[error("`{path}` is claimed with different contents by{}", list(claimants))]
+    Conflict {
+        /// The path.
+        path: TreePath,
+        /// Who claims it.
+        claimants: Vec<Claimant>,
+    },
+    /// One path is a file for some and a directory for others.
+    #[error("`{path}` is a file for some and a directory for others:{}", list(claimants))]
+    FileOverDirectory {
+        /// The path.
+        path: TreePath,
+        /// Who claims it as a file, and one who claims something below it.
+        claimants: Vec<Claimant>,
+    },
+    /// Names that the target's file system takes for one.
+    #[error("{} differ only in case or Unicode form, and the target cannot tell them apart", quote(paths))]
+    NamesFold {
+        /// The paths.
+        paths: Vec<String>,
+    },
+    /// An override names a distribution that does not claim the path.
+    #[error("the conflict override of `{path}` names `{distribution}`, which does not claim it; it is claimed by{}", list(claimants))]
+    OverrideWithoutClaim {
+        /// The path.
+        path: TreePath,
+        /// The distribution.
+        distribution: String,
+        /// Who claims it.
+        claimants: Vec<Claimant>,
+    },
+}
+
+fn quote(paths: &[String]) -> String {
+    paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(" and ")
+}
+
+impl PlanProblem {
+    /// A stable word for the kind of problem.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::IncompatibleTags { .. } => "incompatible-tags",
+            Self::RequiresPython { .. } => "requires-python",
+            Self::SameDistribution { .. } => "same-distribution",
+            Self::Requirement { .. } => "requirement",
+            Self::Script { .. } => "script",
+            Self::Launcher { .. } => "launcher",
+            Self::Path { .. } => "path",
+            Self::ExcludesMetadata { .. } => "excludes-metadata",
+            Self::Reserved { .. } => "reserved",
+            Self::Conflict { .. } => "conflict",
+            Self::FileOverDirectory { .. } => "file-over-directory",
+            Self::NamesFold { .. } => "names-fold",
+            Self::OverrideWithoutClaim { .. } => "override-without-claim",
+        }
+    }
+
+    /// What to try.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::IncompatibleTags { hint, .. } => Some(hint),
+            Self::Script { hint, .. } | Self::Launcher { hint, .. } => *hint,
+            Self::Conflict { .. } => Some(
+                "leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)",
+            ),
+            Self::SameDistribution { .. } => Some("keep one of the wheels"),
+            Self::FileOverDirectory { .. } | Self::NamesFold { .. } => Some("leave one of them out with `exclude`"),
+            Self::Requirement { .. } => Some("add the missing wheel, or set the flag `requirements` to `warn`"),
+            _ => None,
+        }
+    }
+
+    /// Whether the problem is about two sources that want one place.
+    pub fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            Self::Reserved { .. }
+                | Self::Conflict { .. }
+                | Self::FileOverDirectory { .. }
+                | Self::NamesFold { .. }
+                | Self::OverrideWithoutClaim { .. }
+                | Self::SameDistribution { .. }
+        )
+    }
+}
+
+/// Something that does not keep a plan from being made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum PlanWarning {
+    /// A requirement is missing or conflicts.
+    #[error("{text}")]
+    Requirement {
+        /// Who requires what, and what is there.
+        text: String,
+    },
+    /// An `exclude` pattern matches nothing.
+    #[error("{wheel}: the exclude pattern `{pattern}` matches nothing")]
+    UnusedExclude {
+        /// The wheel.
+        wheel: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// A conflict that the policy decided.
+    #[error("`{path}` is claimed with different contents; {winner} wins over{}", list(losers))]
+    Decided {
+        /// The path.
+        path: TreePath,
+        /// Who wins.
+        winner: Claimant,
+        /// Who loses.
+        losers: Vec<Claimant>,
+    },
+    /// Names that some file systems take for one.
+    #[error("{} differ only in case or Unicode form: the environment cannot be copied to a file system that ignores case", quote(paths))]
+    NamesFold {
+        /// The paths.
+        paths: Vec<String>,
+    },
+}
+
+impl PlanWarning {
+    /// A stable word for the kind of warning.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Requirement { .. } => "requirement",
+            Self::UnusedExclude { .. } => "unused-exclude",
+            Self::Decided { .. } => "decided",
+            Self::NamesFold { .. } => "names-fold",
+        }
+    }
+}
+
+/// Everything that keeps a plan from being made.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment cannot be built, for {} reason{}", problems.len(), if problems.len() == 1 { "" } else { "s" })]
+pub struct PlanError {
+    /// The reasons, sorted.
+    pub problems: Vec<PlanProblem>,
+    /// What else a person should know.
+    pub warnings: Vec<PlanWarning>,
+}

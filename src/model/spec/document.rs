@@ -1,0 +1,401 @@
+//! The JSON shape of a spec: what the schema is generated from, and what venvtree writes when it writes a spec.
+//!
+//! Model layer. Reading is [`super::parse`]'s, which collects problems; tests keep both in step.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::interpreter::{Interpreter, Platform};
+use crate::model::spec::{Override, Python, Spec};
+
+/// A Python environment to build: an interpreter, wheels and flags.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, title = "venvtree spec, version 1")]
+pub struct SpecDocument {
+    /// The version of the spec: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u64,
+    /// The interpreter that the environment is for.
+    pub interpreter: InterpreterDocument,
+    /// The wheels to install.
+    #[serde(default)]
+    pub wheels: Vec<WheelDocument>,
+    /// First-party files and directories to copy in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceDocument>,
+    /// Directories to put on `sys.path`, relative to the tree's root; they may leave it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path_entries: Vec<String>,
+    /// Everything else, with its defaults.
+    #[serde(default)]
+    pub flags: FlagsDocument,
+}
+
+/// Facts about the interpreter, as `venvtree interpreter probe` prints them. It is never run while building.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct InterpreterDocument {
+    /// `cpython` or `pypy`.
+    pub implementation: ImplementationDocument,
+    /// The version: `3.11.7`, or `3.11` where the patch level is unknown.
+    pub version: String,
+    /// The ABI tag: `cp311`, `cp313t`, `pypy311_pp73`.
+    pub abi: String,
+    /// The platform it runs on.
+    pub platform: PlatformDocument,
+    /// How the environment reaches it.
+    pub python: PythonDocument,
+}
+
+/// An implementation of Python.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ImplementationDocument {
+    /// CPython.
+    CPython,
+    /// PyPy.
+    PyPy,
+}
+
+/// A platform.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PlatformDocument {
+    /// The operating system.
+    pub os: OsDocument,
+    /// The architecture: `x86_64`, `aarch64`, `i686`, `armv7l`, `ppc64le`, `s390x`, `riscv64`, `loongarch64`.
+    pub arch: String,
+    /// Linux only: the C library and its version, `glibc-2.36` or `musl-1.2`. Without it, only pure wheels and those
+    /// tagged `linux_*` are compatible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libc: Option<String>,
+    /// macOS only: the oldest version that the environment must run on, such as `14.0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// An operating system.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OsDocument {
+    /// Linux.
+    Linux,
+    /// macOS.
+    MacOs,
+    /// Windows.
+    Windows,
+}
+
+/// How `bin/python` reaches the interpreter.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[schemars(deny_unknown_fields)]
+pub enum PythonDocument {
+    /// A directory copied into the tree under `.python/`.
+    Inside {
+        /// The directory, an input path or an input's key.
+        directory: String,
+        /// The interpreter within it; by default `bin/python3.11` and the like.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        executable: Option<String>,
+    },
+    /// A symbolic link out of the tree.
+    Relative {
+        /// The interpreter, relative to the tree's root.
+        path: String,
+    },
+    /// A symbolic link to an interpreter of the system.
+    Absolute {
+        /// The interpreter.
+        path: String,
+    },
+    /// A POSIX shell file that runs the first candidate that is there (CPython 3.11 and newer).
+    Launcher {
+        /// The candidates, absolute or relative to the tree's root.
+        candidates: Vec<String>,
+    },
+}
+
+/// A wheel.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct WheelDocument {
+    /// Where it is: absolute, relative to `--root`, or the key of an `--input`.
+    pub path: String,
+    /// Its file name, where the path does not end in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<String>,
+    /// The SHA-256 of the file, 64 hexadecimal digits; may be missing with `"input_digests": "trusted"` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Patterns of installed paths to leave out, relative to the root of their scheme: `**/tests/**`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+}
+
+/// First-party files.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct SourceDocument {
+    /// A file or a directory: absolute, relative to `--root`, or the key of an `--input`.
+    pub path: String,
+    /// Where it goes, relative to site-packages; `.` puts what a directory holds into site-packages itself. By default the
+    /// last part of the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+}
+
+/// Everything about the environment that is not an input.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FlagsDocument {
+    /// Whether the base interpreter's packages are visible, after the environment's own.
+    #[serde(default)]
+    pub system_site_packages: bool,
+    /// What activation shows; `null` for the name of the environment's directory at that time.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// The activation scripts: `"all"`, or a list of shells.
+    #[serde(default = "ActivatorsDocument::all")]
+    pub activators: ActivatorsDocument,
+    /// Who wins where two sources claim one path with different contents: `error` (nobody), `first` or `last` in the order
+    /// of the spec.
+    #[serde(default = "error")]
+    pub conflicts: PolicyDocument,
+    /// Who wins at single paths of the tree (and below them): a policy, or `wheel:NAME` for the distribution NAME.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub conflict_overrides: BTreeMap<String, String>,
+    /// The digest function of the tree: `sha256` or `blake3`.
+    #[serde(default)]
+    pub digest_function: crate::model::digest::DigestFunction,
+    /// The modification time of everything, in seconds since 1970-01-01T00:00:00Z, at most 4294967295.
+    #[serde(default = "default_mtime")]
+    #[schemars(range(max = 4_294_967_295u64))]
+    pub mtime: u64,
+    /// Whether the tree may hold symbolic links; without them, `python` must be of kind `launcher`.
+    #[serde(default = "yes")]
+    pub links: bool,
+    /// `pinned`: every wheel's SHA-256 is given and verified. `trusted`: a build system vouches for its inputs.
+    #[serde(default = "pinned")]
+    pub input_digests: InputDigestsDocument,
+    /// What happens with missing and conflicting requirements of the wheels: `off`, `warn` or `error`.
+    #[serde(default = "warn")]
+    pub requirements: CheckDocument,
+    /// Codes of findings (see `venvtree wheel check`) that are accepted although they are errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_mtime() -> u64 {
+    super::DEFAULT_MTIME
+}
+
+fn error() -> PolicyDocument {
+    PolicyDocument::Error
+}
+
+fn pinned() -> InputDigestsDocument {
+    InputDigestsDocument::Pinned
+}
+
+fn warn() -> CheckDocument {
+    CheckDocument::Warn
+}
+
+impl Default for FlagsDocument {
+    fn default() -> Self {
+        Self::from(&super::Flags::default())
+    }
+}
+
+/// The activation scripts to write.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ActivatorsDocument {
+    /// Every one.
+    All(AllDocument),
+    /// Those of some shells.
+    Some(Vec<String>),
+}
+
+impl ActivatorsDocument {
+    fn all() -> Self {
+        Self::All(AllDocument::All)
+    }
+}
+
+/// The word `all`.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AllDocument {
+    /// Every one.
+    All,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant),*
+        }
+    };
+}
+
+words! {
+    /// Who wins conflicts.
+    PolicyDocument {
+        /// Nobody.
+        Error,
+        /// The first in the order of the spec.
+        First,
+        /// The last in the order of the spec.
+        Last
+    }
+}
+
+words! {
+    /// Who vouches for the inputs.
+    InputDigestsDocument {
+        /// The spec.
+        Pinned,
+        /// A build system.
+        Trusted
+    }
+}
+
+words! {
+    /// What happens with findings.
+    CheckDocument {
+        /// They are not looked for.
+        Off,
+        /// They are warnings.
+        Warn,
+        /// They fail the build.
+        Error
+    }
+}
+
+impl From<&Interpreter> for PlatformDocument {
+    fn from(interpreter: &Interpreter) -> Self {
+        let platform = &interpreter.platform;
+        let (os, libc, version) = match platform {
+            Platform::Linux { libc, .. } => (OsDocument::Linux, libc.map(|libc| libc.to_string()), None),
+            Platform::MacOs { version: (major, minor), .. } => (OsDocument::MacOs, None, Some(format!("{major}.{minor}"))),
+            Platform::Windows { .. } => (OsDocument::Windows, None, None),
+        };
+        Self { os, arch: platform.arch().name().to_owned(), libc, version }
+    }
+}
+
+impl InterpreterDocument {
+    /// The document for an interpreter and the way to reach it.
+    pub fn new(interpreter: &Interpreter, python: &Python) -> Self {
+        use crate::model::interpreter::Implementation;
+        Self {
+            implementation: match interpreter.implementation {
+                Implementation::CPython => ImplementationDocument::CPython,
+                Implementation::PyPy => ImplementationDocument::PyPy,
+            },
+            version: interpreter.version.to_string(),
+            abi: interpreter.abi.to_string(),
+            platform: PlatformDocument::from(interpreter),
+            python: PythonDocument::from(python),
+        }
+    }
+}
+
+impl From<&Python> for PythonDocument {
+    fn from(python: &Python) -> Self {
+        match python {
+            Python::Inside { directory, executable } => {
+                Self::Inside { directory: directory.to_string(), executable: Some(executable.to_string()) }
+            }
+            Python::Relative { path } => Self::Relative { path: path.clone() },
+            Python::Absolute { path } => Self::Absolute { path: path.clone() },
+            Python::Launcher { candidates } => Self::Launcher { candidates: candidates.clone() },
+        }
+    }
+}
+
+impl From<&super::Flags> for FlagsDocument {
+    fn from(flags: &super::Flags) -> Self {
+        use crate::model::activate::Shell;
+        let render = |value: &Override| match value {
+            Override::Policy(policy) => policy.name().to_owned(),
+            Override::Distribution(name) => format!("wheel:{name}"),
+        };
+        Self {
+            system_site_packages: flags.system_site_packages,
+            prompt: flags.prompt.clone(),
+            activators: if Shell::ALL.into_iter().all(|shell| flags.activators.contains(&shell)) {
+                ActivatorsDocument::all()
+            } else {
+                ActivatorsDocument::Some(flags.activators.iter().map(|shell| shell.name().to_owned()).collect())
+            },
+            conflicts: match flags.conflicts {
+                super::Policy::Error => PolicyDocument::Error,
+                super::Policy::First => PolicyDocument::First,
+                super::Policy::Last => PolicyDocument::Last,
+            },
+            conflict_overrides: flags.conflict_overrides.iter().map(|(path, value)| (path.to_string(), render(value))).collect(),
+            digest_function: flags.digest_function,
+            mtime: flags.mtime,
+            links: flags.links,
+            input_digests: match flags.input_digests {
+                super::InputDigests::Pinned => InputDigestsDocument::Pinned,
+                super::InputDigests::Trusted => InputDigestsDocument::Trusted,
+            },
+            requirements: match flags.requirements {
+                super::Check::Off => CheckDocument::Off,
+                super::Check::Warn => CheckDocument::Warn,
+                super::Check::Error => CheckDocument::Error,
+            },
+            allow: flags.allow.iter().cloned().collect(),
+        }
+    }
+}
+
+impl From<&Spec> for SpecDocument {
+    fn from(spec: &Spec) -> Self {
+        Self {
+            version: super::SPEC_VERSION,
+            interpreter: InterpreterDocument::new(&spec.interpreter, &spec.python),
+            wheels: spec
+                .wheels
+                .iter()
+                .map(|wheel| WheelDocument {
+                    path: wheel.path.to_string(),
+                    file_name: (wheel.path.0.rsplit('/').next() != Some(wheel.file_name.as_str())).then(|| wheel.file_name.to_string()),
+                    sha256: wheel.sha256.map(|digest| digest.to_string()),
+                    exclude: wheel.exclude.clone(),
+                })
+                .collect(),
+            sources: spec
+                .sources
+                .iter()
+                .map(|source| SourceDocument {
+                    path: source.path.to_string(),
+                    into: Some(source.into.as_ref().map_or_else(|| ".".to_owned(), ToString::to_string)),
+                })
+                .collect(),
+            path_entries: spec.path_entries.clone(),
+            flags: FlagsDocument::from(&spec.flags),
+        }
+    }
+}
+
+/// The JSON Schema of a spec, with a line feed at its end.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(SpecDocument);
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is plain JSON");
+    text.push('\n');
+    text
+}

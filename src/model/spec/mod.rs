@@ -1,0 +1,255 @@
+//! The spec: the validated request for one environment.
+//!
+//! Model layer. A [`Spec`] is made by [`parse`], which reports every problem of a document at once with its JSON path, and
+//! cannot be wrong in itself; whether the files it names exist is found out when they are opened. [`document`] holds the
+//! JSON shape, which the schema and specs written by venvtree come from.
+
+pub mod document;
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::activate::Shell;
+use crate::model::digest::{DigestFunction, WheelDigest};
+use crate::model::interpreter::Interpreter;
+use crate::model::path::TreePath;
+use crate::model::wheel::filename::WheelFilename;
+
+pub use crate::model::json::Problem;
+pub use read::parse;
+
+/// The version of the spec that this crate reads.
+pub const SPEC_VERSION: u64 = 1;
+/// 1980-01-01T00:00:00Z, the earliest time that zip can express: the modification time of everything, unless the spec says
+/// otherwise. In seconds since 1970-01-01T00:00:00Z.
+pub const DEFAULT_MTIME: u64 = 315_532_800;
+/// The latest modification time that every file system and archive format can express: 2106-02-07T06:28:15Z.
+pub const LATEST_MTIME: u64 = u32::MAX as u64;
+
+/// A request for one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// The interpreter's facts.
+    pub interpreter: Interpreter,
+    /// How the environment reaches the interpreter.
+    pub python: Python,
+    /// The wheels, in the order of the document.
+    pub wheels: Vec<WheelReference>,
+    /// First-party files and directories to copy in.
+    pub sources: Vec<SourceReference>,
+    /// Directories to put on `sys.path`, relative to the tree's root.
+    pub path_entries: Vec<String>,
+    /// Everything else.
+    pub flags: Flags,
+}
+
+/// How `bin/python` reaches the interpreter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Python {
+    /// A directory copied into the tree under `.python/`.
+    Inside {
+        /// Where the directory is: an input path or an input's key.
+        directory: InputPath,
+        /// The interpreter within that directory.
+        executable: TreePath,
+    },
+    /// A symbolic link, relative to the tree's root, that may leave it.
+    Relative {
+        /// The interpreter.
+        path: String,
+    },
+    /// A symbolic link to an interpreter of the system.
+    Absolute {
+        /// The interpreter.
+        path: String,
+    },
+    /// A POSIX shell file that runs the first candidate that is there.
+    Launcher {
+        /// The candidates, absolute or relative to the tree's root.
+        candidates: Vec<String>,
+    },
+}
+
+impl Python {
+    /// The kind's name in specs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Inside { .. } => "inside",
+            Self::Relative { .. } => "relative",
+            Self::Absolute { .. } => "absolute",
+            Self::Launcher { .. } => "launcher",
+        }
+    }
+}
+
+/// The path of an input, or the key that stands for it; never enters the tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InputPath(pub String);
+
+impl std::fmt::Display for InputPath {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A wheel to install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WheelReference {
+    /// Where it is.
+    pub path: InputPath,
+    /// Its file name, which says what it holds: the last part of the path, unless the spec gives another.
+    pub file_name: WheelFilename,
+    /// The SHA-256 of the file.
+    pub sha256: Option<WheelDigest>,
+    /// Patterns of installed paths to leave out, relative to the root of their scheme.
+    pub exclude: Vec<String>,
+}
+
+/// Files to copy in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceReference {
+    /// A file or a directory.
+    pub path: InputPath,
+    /// Where it goes, relative to purelib; nothing means purelib itself.
+    pub into: Option<TreePath>,
+}
+
+/// Who wins where two sources claim one path with different contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// Nobody: the build fails and names everyone.
+    #[default]
+    Error,
+    /// The first one in the order of the spec.
+    First,
+    /// The last one in the order of the spec.
+    Last,
+}
+
+impl Policy {
+    /// Every policy with its name in specs.
+    pub const ALL: [(&'static str, Self); 3] = [("error", Self::Error), ("first", Self::First), ("last", Self::Last)];
+
+    /// The name in specs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::First => "first",
+            Self::Last => "last",
+        }
+    }
+}
+
+/// Who wins at one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Override {
+    /// As the policy says.
+    Policy(Policy),
+    /// The named distribution, whatever the order.
+    Distribution(crate::model::name::DistName),
+}
+
+/// What happens with what the requirements check finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Check {
+    /// The check is left out.
+    Off,
+    /// Findings are warnings.
+    #[default]
+    Warn,
+    /// Findings fail the build.
+    Error,
+}
+
+impl Check {
+    /// Every level with its name in specs.
+    pub const ALL: [(&'static str, Self); 3] = [("off", Self::Off), ("warn", Self::Warn), ("error", Self::Error)];
+
+    /// The name in specs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Who vouches for the bytes of the inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputDigests {
+    /// The spec pins every wheel's SHA-256, and it is verified.
+    #[default]
+    Pinned,
+    /// A build system vouches for its inputs; whole wheels are not hashed.
+    Trusted,
+}
+
+impl InputDigests {
+    /// Every mode with its name in specs.
+    pub const ALL: [(&'static str, Self); 2] = [("pinned", Self::Pinned), ("trusted", Self::Trusted)];
+
+    /// The name in specs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Trusted => "trusted",
+        }
+    }
+}
+
+/// Everything about the environment that is not an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flags {
+    /// Whether the base interpreter's packages are visible, after the environment's own.
+    pub system_site_packages: bool,
+    /// What activation shows instead of the environment's directory name.
+    pub prompt: Option<String>,
+    /// The activation scripts.
+    pub activators: BTreeSet<Shell>,
+    /// Who wins conflicts.
+    pub conflicts: Policy,
+    /// Who wins them at single paths, and below.
+    pub conflict_overrides: BTreeMap<TreePath, Override>,
+    /// The digest function of the tree.
+    pub digest_function: DigestFunction,
+    /// The modification time of everything, in seconds since 1970-01-01T00:00:00Z.
+    pub mtime: u64,
+    /// Whether the tree may hold symbolic links.
+    pub links: bool,
+    /// Who vouches for the inputs.
+    pub input_digests: InputDigests,
+    /// What happens with missing and conflicting requirements.
+    pub requirements: Check,
+    /// Codes of findings that are accepted although they are errors.
+    pub allow: BTreeSet<String>,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self {
+            system_site_packages: false,
+            prompt: None,
+            activators: Shell::ALL.into_iter().collect(),
+            conflicts: Policy::default(),
+            conflict_overrides: BTreeMap::new(),
+            digest_function: DigestFunction::default(),
+            mtime: DEFAULT_MTIME,
+            links: true,
+            input_digests: InputDigests::default(),
+            requirements: Check::default(),
+            allow: BTreeSet::new(),
+        }
+    }
+}
+
+/// Why a text is no spec.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// The text is no JSON.
+    #[error("the spec is no JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The document has problems.
+    #[error("the spec has {} problem{}", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Problems(Vec<Problem>),
+}

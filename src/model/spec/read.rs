@@ -1,0 +1,466 @@
+//! Reading a spec: from JSON text to a [`Spec`], with every problem and its path.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::activate::Shell;
+use crate::model::digest::{DigestFunction, Hash, WheelDigest};
+use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Os, Platform, parse_pair};
+use crate::model::json::{Json, Place, Problems};
+use crate::model::name::{DistName, PythonVersion};
+use crate::model::path::TreePath;
+use crate::model::spec::{
+    Check, Flags, InputDigests, InputPath, LATEST_MTIME, Override, Policy, Python, SPEC_VERSION, SourceReference, Spec, SpecError,
+    WheelReference,
+};
+use crate::model::wheel::filename::WheelFilename;
+
+/// Reads a spec.
+///
+/// # Errors
+/// The text is no JSON, or the document has problems, all of which are returned.
+pub fn parse(text: &str) -> Result<Spec, SpecError> {
+    let json = Json::parse(text)?;
+    let mut problems = Problems::default();
+    let spec = read_spec(&Place::root(&json), &mut problems);
+    let found = problems.into_vec();
+    match spec {
+        Some(spec) if found.is_empty() => Ok(spec),
+        _ => Err(SpecError::Problems(found)),
+    }
+}
+
+fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
+    let mut object = place.object(problems)?;
+    if let Some(version) = object.required("version", problems) {
+        match version.number(problems) {
+            Some(SPEC_VERSION) | None => {}
+            Some(other) => problems.add_with_hint(
+                &version.path,
+                format!("found {other}, expected {SPEC_VERSION}"),
+                "a later version of the spec needs a later venvtree",
+            ),
+        }
+    }
+    let interpreter = object.required("interpreter", problems).and_then(|place| read_interpreter(&place, problems));
+    let flags = object.optional("flags").map_or_else(|| Some(Flags::default()), |place| read_flags(&place, problems));
+    let input_digests = flags.as_ref().map_or(InputDigests::Trusted, |flags| flags.input_digests);
+    let wheels = object.optional("wheels").map_or_else(Vec::new, |place| read_wheels(&place, input_digests, problems));
+    let sources = object.optional("sources").map_or_else(Vec::new, |place| read_sources(&place, problems));
+    let path_entries = object.optional("path_entries").map_or_else(Vec::new, |place| read_path_entries(&place, problems));
+    object.finish(problems);
+    let (interpreter, python) = interpreter?;
+    let flags = flags?;
+    if let (false, Some(python)) = (flags.links, &python)
+        && !matches!(python, Python::Launcher { .. })
+    {
+        problems.add_with_hint(
+            "$.flags.links",
+            format!("found false with a python of kind {:?}, which is a symbolic link", python.kind()),
+            "without links, use the kind \"launcher\"",
+        );
+    }
+    Some(Spec { interpreter, python: python?, wheels, sources, path_entries, flags })
+}
+
+fn read_interpreter(place: &Place<'_>, problems: &mut Problems) -> Option<(Interpreter, Option<Python>)> {
+    let mut object = place.object(problems)?;
+    let implementation = object
+        .required("implementation", problems)
+        .and_then(|place| place.word(&Implementation::ALL.map(|implementation| (implementation.name(), implementation)), problems));
+    let version = object.required("version", problems).and_then(|place| {
+        let text = place.string(problems)?;
+        PythonVersion::parse(text).map_err(|error| problems.add(&place.path, error.to_string())).ok().map(|version| (version, place))
+    });
+    if let (Some(implementation), Some((version, place))) = (implementation, &version) {
+        let oldest = match implementation {
+            Implementation::CPython => 8,
+            Implementation::PyPy => 9,
+        };
+        if version.major != 3 || version.minor < oldest {
+            let name = implementation.platform_name();
+            problems.add(&place.path, format!("found {version}, expected {name} 3.{oldest} or newer"));
+        }
+    }
+    let abi = object.required("abi", problems).and_then(|place| place.string(problems).map(|text| (text, place)));
+    let platform = object.required("platform", problems).and_then(|place| read_platform(&place, problems));
+    let python = object.required("python", problems);
+    object.finish(problems);
+    let (implementation, (version, _), (abi, abi_place)) = (implementation?, version?, abi?);
+    let interpreter = Interpreter { implementation, version, abi: abi.into(), platform: platform? };
+    check_abi(&interpreter, &abi_place, problems);
+    let python = python.and_then(|place| read_python(&place, &interpreter, problems));
+    Some((interpreter, python))
+}
+
+/// The ABI must belong to the version: the library directory is derived from both.
+fn check_abi(interpreter: &Interpreter, place: &Place<'_>, problems: &mut Problems) {
+    let (abi, version) = (&*interpreter.abi, &interpreter.version);
+    let (fits, example) = match interpreter.implementation {
+        Implementation::CPython => {
+            let tag = interpreter.interpreter_tag();
+            let flags = abi.strip_prefix(tag.as_str());
+            (flags.is_some_and(|flags| matches!(flags, "" | "t" | "d" | "td" | "m" | "u")), tag)
+        }
+        Implementation::PyPy => {
+            let tag = format!("pypy{}{}_pp", version.major, version.minor);
+            let rest = abi.strip_prefix(tag.as_str());
+            (rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())), format!("{tag}73"))
+        }
+    };
+    if !fits {
+        problems.add(&place.path, format!("found {abi:?}, expected the ABI tag of {} {version}, such as {example:?}", interpreter.implementation.name()));
+    }
+}
+
+fn read_platform(place: &Place<'_>, problems: &mut Problems) -> Option<Platform> {
+    let mut object = place.object(problems)?;
+    let os = object.required("os", problems).and_then(|place| place.word(&Os::ALL.map(|os| (os.name(), os)), problems));
+    let arch = object.required("arch", problems).and_then(|place| {
+        let text = place.string(problems)?;
+        let arch = Arch::parse(text);
+        if arch.is_none() {
+            let names = Arch::ALL.map(|arch| format!("{:?}", arch.name())).join(", ");
+            problems.add(&place.path, format!("found {text:?}, expected one of {names}"));
+        }
+        arch
+    });
+    let libc = object.nullable("libc");
+    let version = object.nullable("version");
+    object.finish(problems);
+    let wrong_os = |place: &Option<Place<'_>>, only: &str, problems: &mut Problems| {
+        if let Some(place) = place {
+            problems.add(&place.path, format!("given for an operating system other than {only}"));
+        }
+    };
+    match os? {
+        Os::Linux => {
+            wrong_os(&version, "macos", problems);
+            let libc = libc.and_then(|place| {
+                let text = place.string(problems)?;
+                let libc = Libc::parse(text);
+                if libc.is_none() {
+                    problems.add(&place.path, format!("found {text:?}, expected a C library and its version, such as \"glibc-2.36\" or \"musl-1.2\""));
+                }
+                libc
+            });
+            Some(Platform::Linux { arch: arch?, libc })
+        }
+        Os::MacOs => {
+            wrong_os(&libc, "linux", problems);
+            if version.is_none() {
+                problems.add(&place.path, "the field `version` is missing: the oldest macOS that the environment must run on, such as \"14.0\"");
+            }
+            let version = version.and_then(|place| {
+                let text = place.string(problems)?;
+                let version = parse_pair(text);
+                if version.is_none() {
+                    problems.add(&place.path, format!("found {text:?}, expected MAJOR.MINOR, such as \"14.0\""));
+                }
+                version
+            });
+            Some(Platform::MacOs { arch: arch?, version: version? })
+        }
+        Os::Windows => {
+            wrong_os(&libc, "linux", problems);
+            wrong_os(&version, "macos", problems);
+            Some(Platform::Windows { arch: arch? })
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Inside,
+    Relative,
+    Absolute,
+    Launcher,
+}
+
+fn read_python(place: &Place<'_>, interpreter: &Interpreter, problems: &mut Problems) -> Option<Python> {
+    let mut object = place.object(problems)?;
+    let words = [("inside", Kind::Inside), ("relative", Kind::Relative), ("absolute", Kind::Absolute), ("launcher", Kind::Launcher)];
+    let kind_place = object.required("kind", problems)?;
+    let kind = kind_place.word(&words, problems)?;
+    let python = match kind {
+        Kind::Inside => {
+            let directory = object.required("directory", problems).and_then(|place| read_input(&place, problems));
+            let executable = match object.nullable("executable") {
+                Some(place) => read_tree_path(&place, problems),
+                None => TreePath::parse(&format!("bin/{}", interpreter.versioned_name())).ok(),
+            };
+            directory.zip(executable).map(|(directory, executable)| Python::Inside { directory, executable })
+        }
+        Kind::Relative => object
+            .required("path", problems)
+            .and_then(|place| read_location(&place, Some(Location::Relative), problems))
+            .map(|path| Python::Relative { path }),
+        Kind::Absolute => object
+            .required("path", problems)
+            .and_then(|place| read_location(&place, Some(Location::Absolute), problems))
+            .map(|path| Python::Absolute { path }),
+        Kind::Launcher => {
+            check_launcher(interpreter, &kind_place, problems);
+            object.required("candidates", problems).and_then(|place| {
+                let places = place.list(problems);
+                if places.is_empty() && matches!(place.value, Json::Array(_)) {
+                    problems.add(&place.path, "found an empty list, expected at least one interpreter");
+                }
+                let candidates: Option<Vec<_>> = places.iter().map(|place| read_location(place, None, problems)).collect();
+                candidates.map(|candidates| Python::Launcher { candidates })
+            })
+        }
+    };
+    object.finish(problems);
+    python
+}
+
+fn check_launcher(interpreter: &Interpreter, place: &Place<'_>, problems: &mut Problems) {
+    let old = interpreter.implementation != Implementation::CPython || !interpreter.version.at_least(3, 11);
+    if old {
+        problems.add_with_hint(
+            &place.path,
+            format!(
+                "the kind \"launcher\" needs CPython 3.11 or newer, found {} {}",
+                interpreter.implementation.platform_name(),
+                interpreter.version
+            ),
+            "older interpreters ignore __PYVENV_LAUNCHER__; use \"relative\", \"absolute\" or \"inside\"",
+        );
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Location {
+    Relative,
+    Absolute,
+}
+
+/// A path of the target machine: the interpreter's.
+fn read_location(place: &Place<'_>, expected: Option<Location>, problems: &mut Problems) -> Option<String> {
+    let text = place.string(problems)?;
+    let found = if text.starts_with('/') { Location::Absolute } else { Location::Relative };
+    let problem = if text.is_empty() {
+        Some("found an empty path, expected that of an interpreter".to_owned())
+    } else if let Some(character) = text.chars().find(|character| character.is_control()) {
+        Some(format!("found the control character {character:?} in a path"))
+    } else if text.ends_with('/') || text.ends_with("/..") || text == ".." || text == "." {
+        Some(format!("found the directory {text:?}, expected a file"))
+    } else if expected == Some(Location::Relative) && found == Location::Absolute {
+        Some(format!("found the absolute path {text:?}, expected one relative to the tree's root"))
+    } else if expected == Some(Location::Absolute) && found == Location::Relative {
+        Some(format!("found the relative path {text:?}, expected an absolute one"))
+    } else {
+        None
+    };
+    match problem {
+        Some(problem) => {
+            problems.add(&place.path, problem);
+            None
+        }
+        None => Some(text.to_owned()),
+    }
+}
+
+fn read_input(place: &Place<'_>, problems: &mut Problems) -> Option<InputPath> {
+    let text = place.string(problems)?;
+    if text.is_empty() || text.contains('\0') {
+        problems.add(&place.path, format!("found {text:?}, expected a path or an input's key"));
+        return None;
+    }
+    Some(InputPath(text.to_owned()))
+}
+
+fn read_tree_path(place: &Place<'_>, problems: &mut Problems) -> Option<TreePath> {
+    let text = place.string(problems)?;
+    TreePath::parse(text).map_err(|error| problems.add(&place.path, error.to_string())).ok()
+}
+
+fn read_wheels(place: &Place<'_>, input_digests: InputDigests, problems: &mut Problems) -> Vec<WheelReference> {
+    let mut wheels = Vec::new();
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for place in place.list(problems) {
+        let Some(wheel) = read_wheel(&place, input_digests, problems) else { continue };
+        let mut keys = vec![("path", wheel.path.to_string()), ("file name", wheel.file_name.to_string())];
+        keys.extend(wheel.sha256.map(|digest| ("SHA-256", digest.to_string())));
+        let earlier = keys.iter().find_map(|(what, key)| seen.get(&format!("{what} {key}")).map(|path| (*what, path.clone())));
+        if let Some((what, path)) = earlier {
+            problems.add(&place.path, format!("the {what} of `{}` is that of {path}, expected every wheel once", wheel.file_name));
+        }
+        for (what, key) in keys {
+            seen.entry(format!("{what} {key}")).or_insert_with(|| place.path.clone());
+        }
+        wheels.push(wheel);
+    }
+    wheels
+}
+
+fn read_wheel(place: &Place<'_>, input_digests: InputDigests, problems: &mut Problems) -> Option<WheelReference> {
+    let mut object = place.object(problems)?;
+    let path_place = object.required("path", problems);
+    let path = path_place.as_ref().and_then(|place| read_input(place, problems));
+    let file_name_place = object.nullable("file_name");
+    let file_name = match (&file_name_place, &path) {
+        (Some(place), _) => place.string(problems).map(str::to_owned).map(|text| (text, place.path.clone())),
+        (None, Some(path)) => {
+            let name = path.0.rsplit('/').next().unwrap_or(&path.0).to_owned();
+            path_place.as_ref().map(|place| (name, place.path.clone()))
+        }
+        (None, None) => None,
+    };
+    let file_name = file_name
+        .and_then(|(text, path)| WheelFilename::parse(&text).map_err(|error| problems.add(&path, error.to_string())).ok());
+    let sha256 = match object.nullable("sha256") {
+        Some(place) => place.string(problems).and_then(|text| match Hash::parse_hex(text) {
+            Ok(hash) => Some(WheelDigest(hash)),
+            Err(error) => {
+                problems.add(&place.path, error.to_string());
+                None
+            }
+        }),
+        None if input_digests == InputDigests::Pinned => {
+            problems.add_with_hint(
+                object.path(),
+                "the field `sha256` is missing",
+                "pin the wheel, or say \"input_digests\": \"trusted\" where a build system vouches for its inputs",
+            );
+            None
+        }
+        None => None,
+    };
+    let exclude = object.optional("exclude").map_or_else(Vec::new, |place| {
+        let patterns = place.list(problems);
+        let check = |place: &Place<'_>| {
+            let text = place.string(problems)?;
+            match globset::GlobBuilder::new(text).literal_separator(true).build() {
+                Ok(_) if !text.is_empty() => Some(text.to_owned()),
+                Ok(_) => {
+                    problems.add(&place.path, "found an empty pattern");
+                    None
+                }
+                Err(error) => {
+                    problems.add(&place.path, format!("the pattern {text:?} cannot be read: {}", error.kind()));
+                    None
+                }
+            }
+        };
+        patterns.iter().filter_map(check).collect()
+    });
+    object.finish(problems);
+    Some(WheelReference { path: path?, file_name: file_name?, sha256, exclude })
+}
+
+fn read_sources(place: &Place<'_>, problems: &mut Problems) -> Vec<SourceReference> {
+    let mut sources = Vec::new();
+    for place in place.list(problems) {
+        let Some(mut object) = place.object(problems) else { continue };
+        let path = object.required("path", problems).and_then(|place| read_input(&place, problems));
+        let into = match object.nullable("into") {
+            Some(place) if matches!(place.value, Json::String(text) if text == ".") => Some(None),
+            Some(place) => read_tree_path(&place, problems).map(Some),
+            None => path.as_ref().and_then(|path| {
+                let name = path.0.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                TreePath::parse(name).map_err(|error| problems.add(object.path(), format!("{error}: expected a field `into`"))).ok().map(Some)
+            }),
+        };
+        object.finish(problems);
+        if let (Some(path), Some(into)) = (path, into) {
+            sources.push(SourceReference { path, into });
+        }
+    }
+    sources
+}
+
+fn read_path_entries(place: &Place<'_>, problems: &mut Problems) -> Vec<String> {
+    let mut entries = Vec::new();
+    for place in place.list(problems) {
+        let Some(text) = place.string(problems) else { continue };
+        if text.is_empty() || text.starts_with('/') || text.chars().any(char::is_control) {
+            problems.add(&place.path, format!("found {text:?}, expected a path relative to the tree's root"));
+        } else if text.starts_with('#') || text.starts_with("import ") || text.starts_with("import\t") {
+            // site.py would take the line of the .pth file for a comment or for code.
+            problems.add_with_hint(&place.path, format!("found {text:?}, which a .pth file cannot hold"), "begin the path with `./`");
+        } else {
+            entries.push(text.to_owned());
+        }
+    }
+    entries
+}
+
+fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<Flags> {
+    let mut object = place.object(problems)?;
+    let mut flags = Flags::default();
+    let set = |place: Option<bool>, flag: &mut bool| *flag = place.unwrap_or(*flag);
+    set(object.optional("system_site_packages").and_then(|place| place.bool(problems)), &mut flags.system_site_packages);
+    set(object.optional("links").and_then(|place| place.bool(problems)), &mut flags.links);
+    if let Some(place) = object.nullable("prompt")
+        && let Some(text) = place.string(problems)
+    {
+        if text.contains('\0') {
+            problems.add(&place.path, "found a NUL character, which no shell can show");
+        }
+        flags.prompt = Some(text.to_owned());
+    }
+    if let Some(place) = object.optional("activators") {
+        flags.activators = read_activators(&place, problems);
+    }
+    if let Some(policy) = object.optional("conflicts").and_then(|place| place.word(&Policy::ALL, problems)) {
+        flags.conflicts = policy;
+    }
+    if let Some(place) = object.optional("conflict_overrides") {
+        flags.conflict_overrides = read_overrides(&place, problems);
+    }
+    let functions = DigestFunction::ALL.map(|function| (function.name(), function));
+    if let Some(function) = object.optional("digest_function").and_then(|place| place.word(&functions, problems)) {
+        flags.digest_function = function;
+    }
+    if let Some(place) = object.optional("mtime")
+        && let Some(seconds) = place.number(problems)
+    {
+        if seconds > LATEST_MTIME {
+            problems.add(&place.path, format!("found {seconds}, expected at most {LATEST_MTIME}"));
+        }
+        flags.mtime = seconds;
+    }
+    if let Some(mode) = object.optional("input_digests").and_then(|place| place.word(&InputDigests::ALL, problems)) {
+        flags.input_digests = mode;
+    }
+    if let Some(check) = object.optional("requirements").and_then(|place| place.word(&Check::ALL, problems)) {
+        flags.requirements = check;
+    }
+    if let Some(place) = object.optional("allow") {
+        flags.allow = place.list(problems).iter().filter_map(|place| place.string(problems)).map(str::to_owned).collect();
+    }
+    object.finish(problems);
+    Some(flags)
+}
+
+fn read_activators(place: &Place<'_>, problems: &mut Problems) -> BTreeSet<Shell> {
+    let words = Shell::ALL.map(|shell| (shell.name(), shell));
+    match place.value {
+        Json::Array(_) => place.list(problems).iter().filter_map(|place| place.word(&words, problems)).collect(),
+        _ => {
+            place.word(&[("all", ())], problems);
+            Shell::ALL.into_iter().collect()
+        }
+    }
+}
+
+fn read_overrides(place: &Place<'_>, problems: &mut Problems) -> BTreeMap<TreePath, Override> {
+    let mut overrides = BTreeMap::new();
+    for (key, place) in place.map(problems) {
+        let path = TreePath::parse(key).map_err(|error| problems.add(&place.path, error.to_string()));
+        let value = place.string(problems).and_then(|text| {
+            let policy = Policy::ALL.iter().find(|(word, _)| *word == text).map(|(_, policy)| Override::Policy(*policy));
+            let named = || text.strip_prefix("wheel:").and_then(|name| DistName::parse(name).ok()).map(Override::Distribution);
+            let value = policy.or_else(named);
+            if value.is_none() {
+                problems.add(&place.path, format!("found {text:?}, expected \"error\", \"first\", \"last\" or \"wheel:NAME\""));
+            }
+            value
+        });
+        if let (Ok(path), Some(value)) = (path, value) {
+            overrides.insert(path, value);
+        }
+    }
+    overrides
+}
