@@ -1,0 +1,314 @@
+//! The doorway to the file system: operations whose errors name their path, whole-file writes that are all or nothing, and
+//! access relative to open directories, which no link that somebody slips in can lead astray.
+//!
+//! Effects layer.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+
+/// An operation that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} `{path}`")]
+pub struct FsError {
+    /// What was tried: "read", "create".
+    pub operation: &'static str,
+    /// On what.
+    pub path: Utf8PathBuf,
+    /// Why not.
+    pub source: io::Error,
+}
+
+impl FsError {
+    /// What to try.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => Some("make room on the file system, or choose another place"),
+            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => Some("raise the limit of open files (`ulimit -n`), or use fewer `--threads`"),
+            Some(rustix::io::Errno::ROFS) => Some("the file system is mounted read-only"),
+            Some(rustix::io::Errno::NAMETOOLONG) => Some("choose a place with a shorter path"),
+            _ => None,
+        }
+    }
+}
+
+/// Names operation and path of an error.
+pub fn failed<E: Into<io::Error>>(operation: &'static str, path: &Utf8Path) -> impl FnOnce(E) -> FsError {
+    move |source| FsError { operation, path: path.to_owned(), source: source.into() }
+}
+
+/// Reads a file as text.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub fn read_text(path: &Utf8Path) -> Result<String, FsError> {
+    std::fs::read_to_string(path).map_err(failed("read", path))
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read(path: &Utf8Path) -> Result<Vec<u8>, FsError> {
+    std::fs::read(path).map_err(failed("read", path))
+}
+
+/// Writes a file so that it holds all of what `fill` writes, or what it held before.
+///
+/// # Errors
+/// The directory or the file cannot be written to.
+pub fn write_atomically(path: &Utf8Path, fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(), FsError> {
+    let directory = path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".venvtree-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let temporary = builder.tempfile_in(directory).map_err(failed("write", path))?;
+    let mut writer = io::BufWriter::with_capacity(64 << 10, temporary);
+    fill(&mut writer).map_err(failed("write", path))?;
+    let temporary = writer.into_inner().map_err(|error| failed("write", path)(error.into_error()))?;
+    temporary.persist(path).map_err(|error| failed("write", path)(error.error))?;
+    Ok(())
+}
+
+/// What a path is, links not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing is there.
+    Absent,
+    /// A directory without entries.
+    EmptyDirectory,
+    /// A directory with entries.
+    Directory,
+    /// Anything else: a file, a link, a device.
+    Other,
+}
+
+/// What is at a path.
+///
+/// # Errors
+/// It cannot be found out.
+pub fn kind(path: &Utf8Path) -> Result<Kind, FsError> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kind::Absent),
+        Err(error) => Err(failed("look at", path)(error)),
+        Ok(metadata) if metadata.is_dir() => {
+            let mut entries = std::fs::read_dir(path).map_err(failed("list", path))?;
+            Ok(if entries.next().is_none() { Kind::EmptyDirectory } else { Kind::Directory })
+        }
+        Ok(_) => Ok(Kind::Other),
+    }
+}
+
+/// An open directory. Everything below it is reached through it, link by link refused, so that what is written or read lies
+/// inside it even while somebody else moves things about.
+#[derive(Debug)]
+pub struct Directory {
+    handle: OwnedFd,
+    path: Utf8PathBuf,
+}
+
+const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+const CREATE_FILE: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+const READ_FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+
+/// The mode of directories and executable files.
+const EXECUTABLE_MODE: Mode = Mode::from_raw_mode(0o755);
+/// The mode of other files.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// Both times of an entry, in seconds since 1970-01-01T00:00:00Z.
+fn timestamps(mtime: u64) -> Timestamps {
+    let time = Timespec { tv_sec: i64::try_from(mtime).unwrap_or(i64::MAX), tv_nsec: 0 };
+    Timestamps { last_access: time, last_modification: time }
+}
+
+impl Directory {
+    /// Opens a directory, links on the way to it followed.
+    ///
+    /// # Errors
+    /// It is none, or cannot be opened.
+    pub fn open(path: &Utf8Path) -> Result<Self, FsError> {
+        let flags = OPEN_DIRECTORY.difference(OFlags::NOFOLLOW);
+        let handle = rustix::fs::open(path.as_std_path(), flags, Mode::empty()).map_err(failed("open", path))?;
+        Ok(Self { handle, path: path.to_owned() })
+    }
+
+    /// Where it was when it was opened.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    /// The handle, for operations that this type does not have.
+    pub fn handle(&self) -> &OwnedFd {
+        &self.handle
+    }
+
+    fn full(&self, below: &str) -> Utf8PathBuf {
+        if below.is_empty() { self.path.clone() } else { self.path.join(below) }
+    }
+
+    /// Opens a directory below, `""` being this one; no component of the path may be a link.
+    ///
+    /// # Errors
+    /// There is no such directory, or a link is in the way.
+    pub fn open_below(&self, path: &str) -> Result<Self, FsError> {
+        let full = self.full(path);
+        let handle = open_without_links(self.handle.as_fd(), path).map_err(failed("open", &full))?;
+        Ok(Self { handle, path: full })
+    }
+
+    /// Makes a directory of that name.
+    ///
+    /// # Errors
+    /// The name is taken, or the directory cannot be written to.
+    pub fn create_directory(&self, name: &str) -> Result<(), FsError> {
+        rustix::fs::mkdirat(&self.handle, name, EXECUTABLE_MODE).map_err(|error| failed("create", &self.full(name))(error))
+    }
+
+    /// Makes a file of that name, to be filled.
+    ///
+    /// # Errors
+    /// The name is taken, or the directory cannot be written to.
+    pub fn create_file(&self, name: &str, executable: bool) -> Result<NewFile, FsError> {
+        let mode = if executable { EXECUTABLE_MODE } else { FILE_MODE };
+        let handle =
+            rustix::fs::openat(&self.handle, name, CREATE_FILE, mode).map_err(|error| failed("create", &self.full(name))(error))?;
+        Ok(NewFile { file: File::from(handle), path: self.full(name) })
+    }
+
+    /// Makes a symbolic link of that name, with its time.
+    ///
+    /// # Errors
+    /// The name is taken, or the directory cannot be written to.
+    pub fn create_link(&self, name: &str, target: &str, mtime: u64) -> Result<(), FsError> {
+        rustix::fs::symlinkat(target, &self.handle, name).map_err(|error| failed("create", &self.full(name))(error))?;
+        self.set_time(name, mtime)
+    }
+
+    /// Sets the times of an entry; of a link, its own.
+    ///
+    /// # Errors
+    /// There is no such entry, or it belongs to somebody else.
+    pub fn set_time(&self, name: &str, mtime: u64) -> Result<(), FsError> {
+        rustix::fs::utimensat(&self.handle, name, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| failed("set the time of", &self.full(name))(error))
+    }
+
+    /// Sets this directory's own mode to 0755 and its times.
+    ///
+    /// # Errors
+    /// It belongs to somebody else.
+    pub fn normalize(&self, mtime: u64) -> Result<(), FsError> {
+        rustix::fs::fchmod(&self.handle, EXECUTABLE_MODE).map_err(failed("set the mode of", &self.path))?;
+        rustix::fs::futimens(&self.handle, &timestamps(mtime)).map_err(failed("set the time of", &self.path))
+    }
+
+    /// The names in it, in the order of their bytes, without `.` and `..`; names that are not UTF-8 come as bytes.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub fn names(&self) -> Result<Vec<Result<String, Vec<u8>>>, FsError> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.handle).map_err(failed("list", &self.path))? {
+            let entry = entry.map_err(failed("list", &self.path))?;
+            let bytes = entry.file_name().to_bytes();
+            if bytes != b"." && bytes != b".." {
+                names.push(String::from_utf8(bytes.to_vec()).map_err(std::string::FromUtf8Error::into_bytes));
+            }
+        }
+        names.sort_by(|left, right| {
+            let bytes = |name: &Result<String, Vec<u8>>| name.as_ref().map_or_else(Clone::clone, |text| text.clone().into_bytes());
+            bytes(left).cmp(&bytes(right))
+        });
+        Ok(names)
+    }
+
+    /// What a name stands for, links not followed.
+    ///
+    /// # Errors
+    /// There is no such entry.
+    pub fn status(&self, name: &str) -> Result<rustix::fs::Stat, FsError> {
+        rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| failed("look at", &self.full(name))(error))
+    }
+
+    /// Where a link points.
+    ///
+    /// # Errors
+    /// There is no such link, or its target is not UTF-8.
+    pub fn read_link(&self, name: &str) -> Result<String, FsError> {
+        let target =
+            rustix::fs::readlinkat(&self.handle, name, Vec::new()).map_err(|error| failed("read the link", &self.full(name))(error))?;
+        target.into_string().map_err(|_| failed("read the link", &self.full(name))(io::Error::from(io::ErrorKind::InvalidData)))
+    }
+
+    /// Opens a file for reading; a link is refused.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn open_file(&self, name: &str) -> Result<File, FsError> {
+        let handle = rustix::fs::openat(&self.handle, name, READ_FILE, Mode::empty())
+            .map_err(|error| failed("open", &self.full(name))(error))?;
+        Ok(File::from(handle))
+    }
+}
+
+/// One system call where the kernel can refuse links by itself, else component by component.
+fn open_without_links(parent: std::os::fd::BorrowedFd<'_>, path: &str) -> rustix::io::Result<OwnedFd> {
+    if path.is_empty() {
+        return rustix::fs::openat(parent, ".", OPEN_DIRECTORY, Mode::empty());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::ResolveFlags;
+        let resolve = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+        match rustix::fs::openat2(parent, path, OPEN_DIRECTORY, Mode::empty(), resolve) {
+            // Kernels before 5.6, and sandboxes that do not know the call.
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
+            result => return result,
+        }
+    }
+    let mut current: Option<OwnedFd> = None;
+    for component in path.split('/') {
+        let next = match &current {
+            Some(handle) => rustix::fs::openat(handle, component, OPEN_DIRECTORY, Mode::empty())?,
+            None => rustix::fs::openat(parent, component, OPEN_DIRECTORY, Mode::empty())?,
+        };
+        current = Some(next);
+    }
+    current.ok_or(rustix::io::Errno::NOENT)
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    path: Utf8PathBuf,
+}
+
+impl NewFile {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// The file system refuses, or is full.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), FsError> {
+        self.file.write_all(bytes).map_err(failed("write", &self.path))
+    }
+
+    /// Sets the times; the file is complete.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn finish(self, mtime: u64) -> Result<(), FsError> {
+        rustix::fs::futimens(&self.file, &timestamps(mtime)).map_err(failed("set the time of", &self.path))
+    }
+}
+
+/// Makes modes exact: from now on, files get the mode they are created with. For the beginning of a process only, as the
+/// mask is shared by all its threads.
+pub fn clear_umask() {
+    let _ = rustix::process::umask(Mode::empty());
+}
