@@ -2,6 +2,10 @@
 //!
 //! The layer above `model`: as little as possible happens here, and what is decided comes from there.
 
+pub mod parallel;
+
+pub mod fs;
+
 pub mod notes;
 pub mod staging;
 
@@ -12,3 +16,11 @@ pub mod archive;
 pub mod inflate;
 pub mod input;
 pub mod wheels;
+
+pub mod listing;
+
+pub mod supply;
+
+pub mod scan;
+
+pub mod sink;

@@ -1,0 +1,240 @@
+//! The bytes that a plan's files are made of, from wherever they come, checked on the way.
+//!
+//! Effects layer. Every byte that is handed on comes from here: a member's bytes have the SHA-256 that its wheel's RECORD
+//! claims, a first-party file's bytes are those that were there when it was listed. Whole wheels are compared with their
+//! pinned digests by [`Supply::check_wheels`].
+
+use std::io::Read as _;
+use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::effects::fs::{FsError, failed};
+use crate::effects::inflate::{self, MemberError};
+use crate::effects::input::InputError;
+use crate::effects::listing::ListedFiles;
+use crate::effects::parallel;
+use crate::effects::wheels::Wheel;
+use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
+use crate::model::plan::{Content, Plan, PlannedNode};
+
+/// Where the bytes of a plan come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Supply<'a> {
+    /// The wheels, in the order of the spec.
+    pub wheels: &'a [Wheel],
+    /// The sources, in the order of the spec.
+    pub sources: &'a [ListedFiles],
+    /// The interpreter that is copied in.
+    pub interpreter: Option<&'a ListedFiles>,
+}
+
+/// Why bytes could not be had, or are not those that were promised.
+#[derive(Debug, thiserror::Error)]
+pub enum SupplyError {
+    /// A member cannot be read or is not sound.
+    #[error("{wheel}: {error}")]
+    Member {
+        /// The wheel's file name.
+        wheel: String,
+        /// Why.
+        error: MemberError,
+    },
+    /// A member is not what RECORD says.
+    #[error("{wheel}: the member `{member}` has the SHA-256 {actual}, its RECORD says {expected}")]
+    RecordHash {
+        /// The wheel's file name.
+        wheel: String,
+        /// The member.
+        member: String,
+        /// The digest of its bytes.
+        actual: Hash,
+        /// RECORD's claim.
+        expected: Hash,
+    },
+    /// A wheel is not the one that the spec pins.
+    #[error("{wheel}: the file has the SHA-256 {actual}, the spec pins {expected}")]
+    WheelHash {
+        /// The wheel's file name.
+        wheel: String,
+        /// The digest of the file.
+        actual: Hash,
+        /// What the spec pins.
+        expected: Hash,
+    },
+    /// A wheel cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A first-party file changed after it was listed.
+    #[error("`{path}` changed while the environment was being built")]
+    Changed {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// A first-party file cannot be read.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+/// An error of the bytes' source or of whoever takes them.
+#[derive(Debug)]
+pub enum FeedError<E> {
+    /// Of the source.
+    Supply(SupplyError),
+    /// Of the taker.
+    Taker(E),
+}
+
+/// An error while a member's bytes pass by.
+enum Streamed<E> {
+    Member(MemberError),
+    Taker(E),
+}
+
+impl<E> From<MemberError> for Streamed<E> {
+    fn from(error: MemberError) -> Self {
+        Self::Member(error)
+    }
+}
+
+impl<E> From<SupplyError> for FeedError<E> {
+    fn from(error: SupplyError) -> Self {
+        Self::Supply(error)
+    }
+}
+
+/// How many bytes of a first-party file are read at once.
+const CHUNK: usize = 128 << 10;
+
+impl Supply<'_> {
+    /// Hands a file's bytes to `take`, in order, in one or more parts. They are verified when this returns: until then, what
+    /// was taken is a claim.
+    ///
+    /// # Errors
+    /// The bytes cannot be had, are not those promised, or `take` fails.
+    pub fn feed<E>(
+        &self,
+        content: &Content,
+        sha256: Hash,
+        size: u64,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), FeedError<E>> {
+        match content {
+            Content::Inline(bytes) => take(bytes).map_err(FeedError::Taker),
+            Content::Member { wheel, member } => self.feed_member(*wheel, *member, sha256, take),
+            Content::Source { source, file } => feed_file(self.sources[*source].path(*file), sha256, size, &mut take),
+            Content::Interpreter { file } => {
+                let files = self.interpreter.expect("only a plan with an interpreter copied in has such content");
+                feed_file(files.path(*file), sha256, size, &mut take)
+            }
+        }
+    }
+
+    fn feed_member<E>(
+        &self,
+        wheel: usize,
+        member: usize,
+        expected: Hash,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), FeedError<E>> {
+        let wheel = &self.wheels[wheel];
+        let member = &wheel.manifest.members[member];
+        let mut hasher = Hasher::new(DigestFunction::Sha256);
+        let fed = inflate::with_inflater(|inflater| {
+            inflater.stream(wheel.file.input(), member.path.as_str(), &member.location, &mut |bytes: &[u8]| {
+                hasher.update(bytes);
+                take(bytes).map_err(Streamed::Taker)
+            })
+        });
+        let file_name = || wheel.manifest.file.as_str().to_owned();
+        match fed {
+            Err(Streamed::Member(error)) => Err(SupplyError::Member { wheel: file_name(), error }.into()),
+            Err(Streamed::Taker(error)) => Err(FeedError::Taker(error)),
+            Ok(()) => {
+                let actual = hasher.finish().hash;
+                if actual == expected {
+                    return Ok(());
+                }
+                Err(SupplyError::RecordHash { wheel: file_name(), member: member.path.to_string(), actual, expected }.into())
+            }
+        }
+    }
+
+    /// Compares a wheel with the digest that the spec pins.
+    ///
+    /// # Errors
+    /// It is another file, or cannot be read.
+    pub fn check_wheel(&self, wheel: usize, expected: WheelDigest) -> Result<(), SupplyError> {
+        let wheel = &self.wheels[wheel];
+        let actual = wheel.file.input().sha256()?;
+        if actual == expected.0 {
+            return Ok(());
+        }
+        Err(SupplyError::WheelHash { wheel: wheel.manifest.file.as_str().to_owned(), actual, expected: expected.0 })
+    }
+
+    /// The digest, by another function than SHA-256, of every file of a plan, by position. Everything is inflated for it.
+    ///
+    /// # Errors
+    /// All that is wrong with the bytes.
+    pub fn digests(&self, plan: &Plan, function: DigestFunction, threads: usize) -> Result<Vec<BlobDigest>, Vec<SupplyError>> {
+        let empty = BlobDigest(function.digest(b""));
+        let entries: Vec<&PlannedNode> = plan.entries.values().map(|planned| &planned.node).collect();
+        let digests = Mutex::new(vec![empty; entries.len()]);
+        let errors = Mutex::new(Vec::new());
+        let _ = parallel::run(threads, entries.len(), |index| -> ControlFlow<()> {
+            if let PlannedNode::File { content, sha256, size, .. } = entries[index] {
+                match self.digest(content, *sha256, *size, function) {
+                    Ok(digest) => digests.lock().unwrap_or_else(PoisonError::into_inner)[index] = BlobDigest(digest),
+                    Err(error) => errors.lock().unwrap_or_else(PoisonError::into_inner).push((index, error)),
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if errors.is_empty() {
+            return Ok(digests.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
+        errors.sort_by_key(|(index, _)| *index);
+        Err(errors.into_iter().map(|(_, error)| error).collect())
+    }
+
+    fn digest(&self, content: &Content, sha256: Hash, size: u64, function: DigestFunction) -> Result<Digest, SupplyError> {
+        let mut hasher = Hasher::new(function);
+        let fed = self.feed(content, sha256, size, |bytes| -> Result<(), std::convert::Infallible> {
+            hasher.update(bytes);
+            Ok(())
+        });
+        match fed {
+            Ok(()) => Ok(hasher.finish()),
+            Err(FeedError::Supply(error)) => Err(error),
+            Err(FeedError::Taker(never)) => match never {},
+        }
+    }
+}
+
+fn feed_file<E>(
+    path: &Utf8Path,
+    expected: Hash,
+    size: u64,
+    take: &mut impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), FeedError<E>> {
+    let cannot = |error| FeedError::Supply(SupplyError::Fs(failed("read", path)(error)));
+    let mut file = std::fs::File::open(path).map_err(cannot)?;
+    let mut hasher = Hasher::new(DigestFunction::Sha256);
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(size).unwrap_or(CHUNK).max(1))];
+    loop {
+        let length = file.read(&mut buffer).map_err(cannot)?;
+        if length == 0 {
+            break;
+        }
+        hasher.update(&buffer[..length]);
+        take(&buffer[..length]).map_err(FeedError::Taker)?;
+    }
+    let actual = hasher.finish();
+    if actual.hash == expected && actual.size == size {
+        return Ok(());
+    }
+    Err(SupplyError::Changed { path: path.to_owned() }.into())
+}

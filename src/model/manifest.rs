@@ -1,0 +1,286 @@
+//! The manifest: every entry of an environment with its digest and origin, as canonical JSON.
+//!
+//! Model layer. One line for each entry, in the order of the paths' bytes, so that two manifests can be compared by any tool;
+//! the same request always gives the same bytes. No path of an input or output is in it.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
+use crate::model::path::{LinkTarget, TreePath};
+use crate::model::plan::{Inputs, Origin, Plan, PlannedNode};
+use crate::model::spec::Spec;
+use crate::model::tree::{Leaf, Node, Tree, TreeBuilder};
+
+/// The version of the format.
+pub const MANIFEST_VERSION: u64 = 1;
+
+/// Everything before the entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// The version of the format: 1.
+    pub version: u64,
+    /// The digest function of every digest but those called `sha256`.
+    pub digest_function: DigestFunction,
+    /// The root digest: `hash/size` of the REAPI `Directory`.
+    pub root: String,
+    /// The modification time of everything, in seconds since 1970-01-01T00:00:00Z.
+    pub mtime: u64,
+    /// The interpreter's facts, in words.
+    pub interpreter: String,
+    /// `pinned` or `trusted`: whether whole wheels were compared with digests of the spec.
+    pub input_digests: String,
+    /// The wheels, by file name.
+    pub wheels: Vec<ManifestWheel>,
+}
+
+/// A wheel of the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManifestWheel {
+    /// The file name.
+    pub file_name: String,
+    /// The normalised name of the distribution.
+    pub distribution: String,
+    /// Its version.
+    pub version: String,
+    /// The SHA-256 of the file, where the spec pins it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Hash>,
+    /// Codes of findings that the spec accepts although they are errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryKind {
+    /// A file.
+    File,
+    /// A symbolic link.
+    Symlink,
+}
+
+/// An entry of the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// Where it is.
+    pub path: TreePath,
+    /// What it is.
+    pub kind: EntryKind,
+    /// A file's hash, by the manifest's digest function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Hash>,
+    /// A file's size in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Whether a file is executable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<bool>,
+    /// Where a link points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<LinkTarget>,
+    /// Where it comes from.
+    pub origin: EntryOrigin,
+    /// Who else brought the same bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same: Vec<EntryOrigin>,
+    /// Who brought other bytes and lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losers: Vec<EntryOrigin>,
+}
+
+/// Where an entry comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryOrigin {
+    /// The wheel's file name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wheel: Option<String>,
+    /// The wheel's member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// What generated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<String>,
+    /// A source, by its position in the spec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<usize>,
+    /// The path within the source or the interpreter that is copied in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+impl EntryOrigin {
+    /// The origin as manifests name it.
+    pub fn new(origin: &Origin, inputs: Inputs<'_>) -> Self {
+        let mut named = Self { wheel: None, member: None, generator: None, source: None, file: None };
+        let file_name = |wheel: usize| Some(inputs.wheels[wheel].file.as_str().to_owned());
+        match origin {
+            Origin::Member { wheel, member } => {
+                named.wheel = file_name(*wheel);
+                named.member = Some(inputs.wheels[*wheel].members[*member].path.to_string());
+            }
+            Origin::Generated { generator, wheel } => {
+                named.wheel = wheel.and_then(file_name);
+                named.generator = Some(generator.name().to_owned());
+            }
+            Origin::Source { source, file } => {
+                named.source = Some(*source);
+                named.file = inputs.sources[*source].files[*file].path.as_ref().map(ToString::to_string);
+            }
+            Origin::Interpreter { file } => {
+                named.generator = Some("interpreter".to_owned());
+                let files = inputs.interpreter.map(|listing| &listing.files[*file]);
+                named.file = files.and_then(|file| file.path.as_ref()).map(ToString::to_string);
+            }
+        }
+        named
+    }
+}
+
+/// A whole manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// What stands before the entries.
+    pub header: Header,
+    /// The entries, sorted by path.
+    pub entries: Vec<Entry>,
+}
+
+/// Why a text is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// The text is not of this shape.
+    #[error("no manifest: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another version.
+    #[error("the manifest has version {found}, expected {MANIFEST_VERSION}")]
+    Version {
+        /// The version found.
+        found: u64,
+    },
+    /// An entry lacks what its kind needs, or comes twice.
+    #[error("the manifest's entry `{path}` {problem}")]
+    Entry {
+        /// The entry.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The entries do not make the root digest.
+    #[error("the manifest's entries have the root digest {actual}, its header says {expected}")]
+    Root {
+        /// Computed from the entries.
+        actual: String,
+        /// In the header.
+        expected: String,
+    },
+}
+
+/// What stands before the entries, for a plan and its tree.
+pub fn header(spec: &Spec, inputs: Inputs<'_>, tree: &Tree) -> Header {
+    let mut wheels: Vec<ManifestWheel> = inputs
+        .wheels
+        .iter()
+        .zip(&spec.wheels)
+        .map(|(manifest, reference)| ManifestWheel {
+            file_name: manifest.file.as_str().to_owned(),
+            distribution: manifest.name.normalized().to_owned(),
+            version: manifest.version.to_string(),
+            sha256: reference.sha256.map(|digest| digest.0),
+            allowed: manifest.findings.iter().filter(|finding| finding.allowed).map(|finding| finding.code.text().to_owned()).collect(),
+        })
+        .collect();
+    wheels.sort_by(|left, right| left.file_name.cmp(&right.file_name));
+    Header {
+        version: MANIFEST_VERSION,
+        digest_function: tree.function(),
+        root: tree.digest().to_string(),
+        mtime: spec.flags.mtime,
+        interpreter: spec.interpreter.to_string(),
+        input_digests: spec.flags.input_digests.name().to_owned(),
+        wheels,
+    }
+}
+
+/// Writes a manifest, entry by entry.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut dyn Write, spec: &Spec, inputs: Inputs<'_>, plan: &Plan, tree: &Tree) -> io::Result<()> {
+    write!(out, "{{\"header\":{},\n\"entries\":[", serde_json::to_string(&header(spec, inputs, tree))?)?;
+    let mut separator = "\n";
+    for (path, planned) in &plan.entries {
+        let origins = |origins: &[Origin]| origins.iter().map(|origin| EntryOrigin::new(origin, inputs)).collect();
+        let mut entry = Entry {
+            path: path.clone(),
+            kind: EntryKind::Symlink,
+            digest: None,
+            size: None,
+            executable: None,
+            target: None,
+            origin: EntryOrigin::new(&planned.origin, inputs),
+            same: origins(&planned.same),
+            losers: origins(&planned.losers),
+        };
+        match (&planned.node, tree.get(path.as_str())) {
+            (PlannedNode::File { executable, .. }, Some(Node::Leaf(Leaf::File { blob, .. }))) => {
+                entry.kind = EntryKind::File;
+                entry.digest = Some(blob.0.hash);
+                entry.size = Some(blob.0.size);
+                entry.executable = Some(*executable);
+            }
+            (PlannedNode::Symlink(target), _) => entry.target = Some(target.clone()),
+            _ => {}
+        }
+        out.write_all(separator.as_bytes())?;
+        serde_json::to_writer(&mut *out, &entry)?;
+        separator = ",\n";
+    }
+    out.write_all(b"\n]}\n")
+}
+
+impl Manifest {
+    /// Reads a manifest and checks that its entries make its root digest.
+    ///
+    /// # Errors
+    /// The text is no manifest, or does not agree with itself.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_json::from_str(text)?;
+        if manifest.header.version != MANIFEST_VERSION {
+            return Err(ManifestError::Version { found: manifest.header.version });
+        }
+        let actual = manifest.tree()?.digest().to_string();
+        if actual != manifest.header.root {
+            return Err(ManifestError::Root { actual, expected: manifest.header.root });
+        }
+        Ok(manifest)
+    }
+
+    /// The tree of the entries.
+    ///
+    /// # Errors
+    /// An entry lacks what its kind needs, or its path is taken.
+    pub fn tree(&self) -> Result<Tree, ManifestError> {
+        let mut builder = TreeBuilder::new();
+        for entry in &self.entries {
+            let failed = |problem: String| ManifestError::Entry { path: entry.path.to_string(), problem };
+            let leaf = match (entry.kind, &entry.target, entry.digest, entry.size) {
+                (EntryKind::File, None, Some(hash), Some(size)) => {
+                    Leaf::File { blob: BlobDigest(Digest { hash, size }), executable: entry.executable.unwrap_or(false) }
+                }
+                (EntryKind::Symlink, Some(target), None, None) => Leaf::Symlink(target.clone()),
+                (EntryKind::File, ..) => return Err(failed("is a file and needs `digest` and `size`, and no `target`".to_owned())),
+                (EntryKind::Symlink, ..) => return Err(failed("is a link and needs `target`, and no `digest` or `size`".to_owned())),
+            };
+            builder.insert(&entry.path, leaf).map_err(|error| failed(error.to_string()))?;
+        }
+        Ok(builder.finish(self.header.digest_function))
+    }
+}
