@@ -1,7 +1,19 @@
 //! venvtree builds Python environment trees: deterministic, relocatable, with a digest for every file and one for the whole.
 //!
-//! The layers, each of which uses only those above it: [`model`], [`effects`].
+//! The layers, each of which uses only those above it:
+//!
+//! - [`model`]: values and the functions between them;
+//! - [`effects`]: files, threads, interpreters, networks;
+//! - [`engine`]: load, plan, tree, write;
+//! - [`cli`]: the command line.
 #![forbid(unsafe_code)]
 
-pub mod effects;
 pub mod model;
+
+pub mod effects;
+
+pub mod error;
+
+pub mod engine;
+
+pub mod cli;

@@ -117,7 +117,7 @@ pub struct EntryOrigin {
 
 impl EntryOrigin {
     /// The origin as manifests name it.
-    pub fn new(origin: &Origin, inputs: Inputs<'_>) -> Self {
+    pub fn new(origin: &Origin, inputs: &Inputs<'_>) -> Self {
         let mut named = Self { wheel: None, member: None, generator: None, source: None, file: None };
         let file_name = |wheel: usize| Some(inputs.wheels[wheel].file.as_str().to_owned());
         match origin {
@@ -184,15 +184,15 @@ pub enum ManifestError {
 }
 
 /// What stands before the entries, for a plan and its tree.
-pub fn header(spec: &Spec, inputs: Inputs<'_>, tree: &Tree) -> Header {
+pub fn header(spec: &Spec, inputs: &Inputs<'_>, tree: &Tree) -> Header {
     let mut wheels: Vec<ManifestWheel> = inputs
         .wheels
         .iter()
         .zip(&spec.wheels)
         .map(|(manifest, reference)| ManifestWheel {
             file_name: manifest.file.as_str().to_owned(),
-            distribution: manifest.name.normalized().to_owned(),
-            version: manifest.version.to_string(),
+            distribution: manifest.name().normalized().to_owned(),
+            version: manifest.version().to_string(),
             sha256: reference.sha256.map(|digest| digest.0),
             allowed: manifest.findings.iter().filter(|finding| finding.allowed).map(|finding| finding.code.text().to_owned()).collect(),
         })
@@ -213,7 +213,7 @@ pub fn header(spec: &Spec, inputs: Inputs<'_>, tree: &Tree) -> Header {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut dyn Write, spec: &Spec, inputs: Inputs<'_>, plan: &Plan, tree: &Tree) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, spec: &Spec, inputs: &Inputs<'_>, plan: &Plan, tree: &Tree) -> io::Result<()> {
     write!(out, "{{\"header\":{},\n\"entries\":[", serde_json::to_string(&header(spec, inputs, tree))?)?;
     let mut separator = "\n";
     for (path, planned) in &plan.entries {

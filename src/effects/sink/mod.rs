@@ -3,4 +3,4 @@
 //! Effects layer.
 
 pub mod directory;
-pub mod staging;
+pub mod publish;

@@ -321,7 +321,7 @@ impl WheelClaims<'_, '_> {
             }
             return;
         }
-        let full = match self.layout.directory(scheme, self.wheel.name.normalized()) {
+        let full = match self.layout.directory(scheme, self.wheel.name().normalized()) {
             Some(directory) => format!("{directory}/{path}"),
             None => path.to_owned(),
         };
@@ -348,7 +348,7 @@ impl WheelClaims<'_, '_> {
             {
                 continue;
             }
-            let (scheme, rest) = match path.strip_prefix(&*wheel.data_dir).and_then(|rest| rest.strip_prefix('/')) {
+            let (scheme, rest) = match path.strip_prefix(&*wheel.data).and_then(|rest| rest.strip_prefix('/')) {
                 None => (root, path),
                 Some(data) => match data.split_once('/').and_then(|(name, rest)| Some((Scheme::parse(name)?, rest))) {
                     Some(found) => found,
@@ -360,7 +360,7 @@ impl WheelClaims<'_, '_> {
             let file = |executable| PlannedNode::File {
                 content: Content::Member { wheel: self.index, member: index },
                 sha256: member.sha256,
-                size: member.size,
+                size: member.size(),
                 executable,
             };
             if scheme != Scheme::Scripts {

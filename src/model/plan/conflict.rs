@@ -16,7 +16,7 @@ use crate::model::wheel::WheelManifest;
 /// What the sources are called in messages.
 pub(super) struct Names<'a> {
     pub spec: &'a Spec,
-    pub wheels: &'a [WheelManifest],
+    pub wheels: &'a [&'a WheelManifest],
 }
 
 impl Names<'_> {
@@ -128,7 +128,7 @@ fn decide(
             Override::Policy(Policy::First) => 0,
             Override::Policy(Policy::Last) => group.len() - 1,
             Override::Distribution(name) => {
-                let found = group.iter().position(|claim| claim.owner_wheel().is_some_and(|wheel| names.wheels[wheel].name == *name));
+                let found = group.iter().position(|claim| claim.owner_wheel().is_some_and(|wheel| names.wheels[wheel].name() == name));
                 match found {
                     Some(index) => index,
                     None => {

@@ -47,12 +47,12 @@ pub struct Listing {
 }
 
 /// What planning needs to know about the inputs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Inputs<'a> {
     /// The wheels' manifests, in the order of the spec.
-    pub wheels: &'a [WheelManifest],
+    pub wheels: Vec<&'a WheelManifest>,
     /// The listings of the sources, in the order of the spec.
-    pub sources: &'a [Listing],
+    pub sources: Vec<&'a Listing>,
     /// The listing of the interpreter's directory, where the spec copies one in.
     pub interpreter: Option<&'a Listing>,
 }
@@ -127,12 +127,12 @@ pub struct Plan {
 ///
 /// # Errors
 /// Every reason not to build it.
-pub fn plan(spec: &Spec, inputs: Inputs<'_>) -> Result<Plan, PlanError> {
+pub fn plan(spec: &Spec, inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
     let layout = Layout::new(&spec.interpreter);
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
-    check_wheels(spec, inputs.wheels, &mut problems);
-    check_requirements(spec, inputs.wheels, &mut problems, &mut warnings);
+    check_wheels(spec, &inputs.wheels, &mut problems);
+    check_requirements(spec, &inputs.wheels, &mut problems, &mut warnings);
     let mut claims = Claims::new(spec, &layout);
     claims.environment(&mut problems);
     if let Some(listing) = inputs.interpreter {
@@ -144,9 +144,9 @@ pub fn plan(spec: &Spec, inputs: Inputs<'_>) -> Result<Plan, PlanError> {
     for (index, listing) in inputs.sources.iter().enumerate() {
         claims.source(index, listing, &mut problems);
     }
-    let names = conflict::Names { spec, wheels: inputs.wheels };
+    let names = conflict::Names { spec, wheels: &inputs.wheels };
     let resolved = conflict::resolve(claims.finish(), &layout, &names, &mut problems, &mut warnings);
-    let entries = add_records(resolved, &layout, inputs.wheels, &names, &mut problems);
+    let entries = add_records(resolved, &layout, &inputs.wheels, &names, &mut problems);
     warnings.sort();
     warnings.dedup();
     if problems.is_empty() {
@@ -159,11 +159,11 @@ pub fn plan(spec: &Spec, inputs: Inputs<'_>) -> Result<Plan, PlanError> {
 }
 
 /// Whether every wheel fits the interpreter, and no distribution comes twice.
-fn check_wheels(spec: &Spec, wheels: &[WheelManifest], problems: &mut Vec<PlanProblem>) {
+fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanProblem>) {
     let tags = Tags::new(&spec.interpreter);
     let mut distributions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for wheel in wheels {
-        distributions.entry(wheel.name.normalized()).or_default().push(wheel.file.as_str().to_owned());
+        distributions.entry(wheel.name().normalized()).or_default().push(wheel.file.as_str().to_owned());
         if let Err(error) = tags.compatible(&wheel.file.tags) {
             problems.push(PlanProblem::IncompatibleTags { wheel: wheel.file.as_str().to_owned(), error: error.to_string(), hint: error.hint() });
         }
@@ -182,13 +182,13 @@ fn check_wheels(spec: &Spec, wheels: &[WheelManifest], problems: &mut Vec<PlanPr
 }
 
 /// The built-in `pip check`.
-fn check_requirements(spec: &Spec, wheels: &[WheelManifest], problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
+fn check_requirements(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
     if spec.flags.requirements == Check::Off {
         return;
     }
     let distributions: Vec<requirements::Distribution<'_>> = wheels
         .iter()
-        .map(|wheel| requirements::Distribution { name: &wheel.name, version: &wheel.version, requires_dist: &wheel.metadata.requires_dist })
+        .map(|wheel| requirements::Distribution { name: wheel.name(), version: wheel.version(), requires_dist: &wheel.metadata.requires_dist })
         .collect();
     for unmet in requirements::check(&distributions, &spec.interpreter) {
         match spec.flags.requirements {
@@ -202,22 +202,23 @@ fn check_requirements(spec: &Spec, wheels: &[WheelManifest], problems: &mut Vec<
 fn add_records(
     resolved: BTreeMap<TreePath, conflict::Resolved>,
     layout: &Layout,
-    wheels: &[WheelManifest],
+    wheels: &[&WheelManifest],
     names: &conflict::Names<'_>,
     problems: &mut Vec<PlanProblem>,
 ) -> BTreeMap<TreePath, Planned> {
-    let mut rows: Vec<Vec<record::Row>> = wheels.iter().map(|_| Vec::new()).collect();
+    let mut rows: Vec<Vec<(String, Hash, u64)>> = wheels.iter().map(|_| Vec::new()).collect();
     for (path, entry) in &resolved {
         let PlannedNode::File { sha256, size, .. } = &entry.planned.node else { continue };
         for &wheel in &entry.recorded_by {
             let relative = crate::model::path::relative_from(layout.purelib.as_str(), path.as_str());
-            rows[wheel].push(record::Row { path: relative, sha256: *sha256, size: *size });
+            rows[wheel].push((relative, *sha256, *size));
         }
     }
     let mut entries: BTreeMap<TreePath, Planned> = resolved.into_iter().map(|(path, entry)| (path, entry.planned)).collect();
     for (index, (wheel, rows)) in wheels.iter().zip(rows).enumerate() {
         let path = claims::record_path(layout, wheel);
-        let bytes = record::render(rows, &format!("{}/RECORD", wheel.dist_info));
+        let own_path = format!("{}/RECORD", wheel.dist_info);
+        let bytes = record::render(&own_path, rows.iter().map(|(path, sha256, size)| (path.as_str(), *sha256, *size)));
         let origin = Origin::Generated { generator: Generator::Record, wheel: Some(index) };
         let planned = Planned { node: claims::inline(bytes, false), origin, same: Box::default(), losers: Box::default() };
         if let Some(other) = entries.insert(path.clone(), planned) {

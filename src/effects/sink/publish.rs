@@ -1,20 +1,15 @@
 //! A directory that appears at its place complete, or not at all.
 //!
-//! Effects layer. The tree is made beside its place, under a name that says whose it is, and then renamed. The maker holds a
-//! lock on the unfinished directory; what a process left behind that was killed has no lock any more, and the next one to
-//! build at the same place clears it away.
+//! Effects layer. The tree is made beside its place, under a name that says whose it is, and then renamed.
 
 use std::io;
-use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::effects::fs::{self, Directory, FsError, failed};
-
-/// How long an unfinished directory may be without a lock: its maker takes the lock right after making it.
-const GRACE: Duration = Duration::from_secs(60);
+use crate::effects::staging::{self, Staging};
 
 /// Why a finished directory could not be put in its place.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +35,9 @@ pub enum PublishError {
 
 /// An unfinished directory. Dropping it removes it.
 #[derive(Debug)]
-pub struct Staging {
-    directory: Option<Directory>,
-    path: Utf8PathBuf,
+pub struct Unfinished {
+    staging: Staging,
+    directory: Directory,
     place: Utf8PathBuf,
 }
 
@@ -58,7 +53,7 @@ fn parent(place: &Utf8Path) -> &Utf8Path {
     place.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
 
-impl Staging {
+impl Unfinished {
     /// Makes an unfinished directory beside `place`, whose parents are made if need be, and clears away what dead processes
     /// left there.
     ///
@@ -67,41 +62,34 @@ impl Staging {
     pub fn new(place: &Utf8Path) -> Result<Self, FsError> {
         let parent = parent(place);
         std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
-        clear_abandoned(place);
         let prefix = prefix(place);
-        let temporary = tempfile::Builder::new().prefix(&prefix).rand_bytes(10).tempdir_in(parent).map_err(failed("create a directory in", parent))?;
-        let path = Utf8PathBuf::from_path_buf(temporary.keep()).map_err(|path| {
-            failed("create", Utf8Path::new(&path.to_string_lossy()))(io::Error::from(io::ErrorKind::InvalidData))
-        })?;
-        let mut staging = Self { directory: None, path, place: place.to_owned() };
-        let directory = Directory::open(&staging.path)?;
-        // Not every file system has locks; without them, what is abandoned stays until somebody removes it.
-        let _ = flock(directory.handle(), FlockOperation::NonBlockingLockExclusive);
-        staging.directory = Some(directory);
-        Ok(staging)
+        staging::clean(parent, &prefix);
+        let staging = Staging::create(parent, &prefix).map_err(failed("create a directory in", parent))?;
+        let directory = Directory::open(staging.path())?;
+        Ok(Self { staging, directory, place: place.to_owned() })
     }
 
     /// The unfinished directory.
     pub fn directory(&self) -> &Directory {
-        self.directory.as_ref().expect("open until it is published")
+        &self.directory
     }
 
     /// Puts the directory in its place, where nothing or an empty directory must be.
     ///
     /// # Errors
     /// Something is there, or the file system refuses.
-    pub fn publish(mut self) -> Result<(), PublishError> {
-        let renamed = match renameat_with(CWD, self.path.as_std_path(), CWD, self.place.as_std_path(), RenameFlags::NOREPLACE) {
+    pub fn publish(self) -> Result<(), PublishError> {
+        let renamed = match renameat_with(CWD, self.staging.path().as_std_path(), CWD, self.place.as_std_path(), RenameFlags::NOREPLACE) {
             // An empty directory counts as nothing, and a plain rename takes its place in one step, as it does where the
             // file system does not know the flag. Neither replaces a directory that holds anything.
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if fs::kind(&self.place)? != fs::Kind::Other => {
-                rustix::fs::rename(self.path.as_std_path(), self.place.as_std_path())
+                rustix::fs::rename(self.staging.path().as_std_path(), self.place.as_std_path())
             }
             result => result,
         };
         match renamed {
             Ok(()) => {
-                self.path = Utf8PathBuf::new();
+                self.staging.keep();
                 Ok(())
             }
             Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Err(PublishError::Taken { path: self.place.clone() }),
@@ -114,21 +102,13 @@ impl Staging {
     /// # Errors
     /// Nothing is there, or the file system refuses.
     pub fn exchange(self) -> Result<(), PublishError> {
-        match renameat_with(CWD, self.path.as_std_path(), CWD, self.place.as_std_path(), RenameFlags::EXCHANGE) {
+        match renameat_with(CWD, self.staging.path().as_std_path(), CWD, self.place.as_std_path(), RenameFlags::EXCHANGE) {
             // Dropping removes what now has the temporary name: the old directory.
             Ok(()) => Ok(()),
             Err(error @ (Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)) => {
                 Err(PublishError::NoExchange { path: self.place.clone(), source: error.into() })
             }
             Err(error) => Err(failed("exchange", &self.place)(error).into()),
-        }
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        if !self.path.as_str().is_empty() {
-            let _ = remove_directory(&self.path);
         }
     }
 }
@@ -161,25 +141,6 @@ fn make_writable(path: &Utf8Path) {
     }
 }
 
-/// Removes unfinished directories whose makers are gone.
-fn clear_abandoned(place: &Utf8Path) {
-    let prefix = prefix(place);
-    for entry in parent(place).read_dir_utf8().into_iter().flatten().flatten() {
-        if !entry.file_name().starts_with(&prefix) || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        let Ok(directory) = Directory::open(entry.path()) else { continue };
-        let old = |status: rustix::fs::Stat| {
-            let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(status.st_ctime).unwrap_or(0));
-            changed.elapsed().is_ok_and(|age| age > GRACE)
-        };
-        let abandoned = flock(directory.handle(), FlockOperation::NonBlockingLockExclusive).is_ok();
-        if abandoned && rustix::fs::fstat(directory.handle()).is_ok_and(old) {
-            let _ = remove_directory(entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,12 +159,12 @@ mod tests {
     fn a_directory_appears_complete_or_not_at_all() {
         let (_guard, folder) = folder();
         let place = folder.join("a/b");
-        let staging = Staging::new(&place).unwrap();
+        let staging = Unfinished::new(&place).unwrap();
         staging.directory().create_file("x", false).unwrap().finish(0).unwrap();
         assert!(!place.exists());
         drop(staging);
         assert_eq!(entries(&folder.join("a")), 0);
-        let staging = Staging::new(&place).unwrap();
+        let staging = Unfinished::new(&place).unwrap();
         staging.directory().create_file("x", false).unwrap().finish(0).unwrap();
         staging.publish().unwrap();
         assert!(place.join("x").exists());
@@ -215,14 +176,14 @@ mod tests {
         let (_guard, folder) = folder();
         let place = folder.join("out");
         std::fs::create_dir(&place).unwrap();
-        Staging::new(&place).unwrap().publish().unwrap();
+        Unfinished::new(&place).unwrap().publish().unwrap();
         std::fs::write(place.join("mine"), "").unwrap();
-        assert!(matches!(Staging::new(&place).unwrap().publish(), Err(PublishError::Taken { .. })));
+        assert!(matches!(Unfinished::new(&place).unwrap().publish(), Err(PublishError::Taken { .. })));
         assert!(place.join("mine").exists());
         std::fs::write(folder.join("file"), "").unwrap();
-        assert!(matches!(Staging::new(&folder.join("file")).unwrap().publish(), Err(PublishError::Taken { .. })));
+        assert!(matches!(Unfinished::new(&folder.join("file")).unwrap().publish(), Err(PublishError::Taken { .. })));
         std::os::unix::fs::symlink("nowhere", folder.join("link")).unwrap();
-        assert!(matches!(Staging::new(&folder.join("link")).unwrap().publish(), Err(PublishError::Taken { .. })));
+        assert!(matches!(Unfinished::new(&folder.join("link")).unwrap().publish(), Err(PublishError::Taken { .. })));
         assert_eq!(entries(&folder), 3);
     }
 
@@ -232,7 +193,7 @@ mod tests {
         let place = folder.join("out");
         std::fs::create_dir(&place).unwrap();
         std::fs::write(place.join("old"), "").unwrap();
-        let staging = Staging::new(&place).unwrap();
+        let staging = Unfinished::new(&place).unwrap();
         staging.directory().create_file("new", false).unwrap().finish(0).unwrap();
         staging.exchange().unwrap();
         assert!(place.join("new").exists() && !place.join("old").exists());
@@ -243,8 +204,8 @@ mod tests {
     fn what_a_living_process_builds_is_left_alone() {
         let (_guard, folder) = folder();
         let place = folder.join("out");
-        let one = Staging::new(&place).unwrap();
-        let two = Staging::new(&place).unwrap();
+        let one = Unfinished::new(&place).unwrap();
+        let two = Unfinished::new(&place).unwrap();
         assert_eq!(entries(&folder), 2);
         one.publish().unwrap();
         std::fs::write(place.join("x"), "").unwrap();

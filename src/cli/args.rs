@@ -1,0 +1,90 @@
+//! What can be typed: subcommands, options, help. Raw strings and paths only.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Builds deterministic, relocatable Python environments.
+#[derive(Debug, Parser)]
+#[command(name = "venvtree", version, about, max_term_width = 110, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the exit codes mean.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done          3  the spec       6  verification
+  1  differences   4  a wheel        7  input or output
+  2  usage         5  a conflict     8  a remote cache
+
+An argument `@FILE` stands for the lines of FILE, one argument each.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the environment that a spec describes.
+    Build(super::build::BuildArguments),
+    /// Print the root digest of the environment that a spec describes, or of a directory.
+    Digest(super::digest::DigestArguments),
+    /// Show what a build would write, and why.
+    Plan(super::plan::PlanArguments),
+    /// Check that a directory is the environment that it should be.
+    Verify(super::verify::VerifyArguments),
+    /// Explain how two environments differ.
+    Diff(super::diff::DiffArguments),
+    /// Facts about interpreters.
+    #[command(subcommand)]
+    Interpreter(super::interpreter::InterpreterCommand),
+    /// The format of specs.
+    #[command(subcommand)]
+    Spec(super::spec::SpecCommand),
+    /// Print a completion script for a shell.
+    Completions(super::generate::CompletionsArguments),
+    /// Print the manual page, or write one for every subcommand.
+    Man(super::generate::ManArguments),
+}
+
+/// How reports are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: one JSON document on standard output, errors too.
+    Json,
+}
+
+/// How to print.
+#[derive(Debug, Args)]
+pub struct FormatArguments {
+    /// How to print the report.
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// A spec and where its inputs are.
+#[derive(Debug, Args)]
+pub struct SpecArguments {
+    /// The spec, a JSON file; `-` reads standard input.
+    #[arg(value_name = "SPEC")]
+    pub spec: Utf8PathBuf,
+    #[command(flatten)]
+    /// Where inputs are.
+    pub places: PlacesArguments,
+}
+
+/// Where inputs are.
+#[derive(Debug, Args)]
+pub struct PlacesArguments {
+    /// The directory that relative input paths are relative to [default: the spec's, for `-` the working directory].
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<Utf8PathBuf>,
+    /// The place of the input whose path in the spec is KEY; may be given many times.
+    #[arg(long = "input", value_name = "KEY=PATH")]
+    pub inputs: Vec<String>,
+    /// Use at most so many threads [default: one for each processor].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}

@@ -1,0 +1,98 @@
+//! `venvtree digest`.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::args::{Format, FormatArguments, SpecArguments};
+use crate::cli::io::Io;
+use crate::cli::spec_input::{self, say_warnings, warnings_json};
+use crate::cli::{CommandResult, report, written};
+use crate::effects::scan::{self, View};
+use crate::engine::{self, Foresight};
+use crate::error::Error;
+use crate::model::digest::DigestFunction;
+
+/// Arguments of `venvtree digest`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  venvtree digest env.json             # what `build` would write, without writing it
+  venvtree digest env.json --explain   # and which members had to be inflated for it
+  venvtree digest .venv                # of a directory
+
+The root digest is that of the REAPI `Directory` message, printed as HASH/SIZE. For a spec with SHA-256 it is predicted from
+the wheels' RECORDs, which `build` verifies; whole wheels are not hashed. With BLAKE3 everything is inflated.")]
+pub struct DigestArguments {
+    #[command(flatten)]
+    spec: SpecArguments,
+    /// List the members that had to be inflated.
+    #[arg(long)]
+    explain: bool,
+    /// The digest function for a directory; that of a spec is its own flag.
+    #[arg(long, value_name = "FUNCTION", value_parser = parse_function)]
+    digest_function: Option<DigestFunction>,
+    #[command(flatten)]
+    pub(super) format: FormatArguments,
+}
+
+/// Reads the name of a digest function.
+pub(super) fn parse_function(text: &str) -> Result<DigestFunction, String> {
+    let names = DigestFunction::ALL.map(DigestFunction::name).join(" or ");
+    DigestFunction::ALL.into_iter().find(|function| function.name() == text).ok_or_else(|| format!("expected {names}"))
+}
+
+/// Runs `venvtree digest`.
+pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult {
+    let session = spec_input::session(&arguments.spec.places);
+    let path = io.resolve(&arguments.spec.spec);
+    if arguments.spec.spec != "-" && path.is_dir() {
+        let function = arguments.digest_function.unwrap_or_default();
+        let scan = scan::scan(&path, function, View::Exact, session.threads)?;
+        if let Some((name, problem)) = scan.odd.first() {
+            let message = format!("`{name}` in `{}` cannot be part of a digest: {problem}", arguments.spec.spec);
+            return Err(Error::Usage { message, hint: None });
+        }
+        let digest = scan.tree.digest().to_string();
+        let value = json!({"digest_function": function.name(), "digest": digest});
+        written(io.print(&if arguments.format.format == Format::Json { report::to_json(&value) } else { digest }))?;
+        return Ok(0);
+    }
+    let (spec, places) = spec_input::read(&arguments.spec, io)?;
+    if arguments.digest_function.is_some_and(|function| function != spec.flags.digest_function) {
+        let message = format!("the spec asks for {}, `--digest-function` for another one", spec.flags.digest_function);
+        return Err(Error::Usage { message, hint: Some("leave the option out, or change the spec's flag `digest_function`".to_owned()) });
+    }
+    let prepared = engine::prepare(&session, spec, &places)?;
+    let (tree, foresight) = engine::predict(&session, &prepared)?;
+    say_warnings(io, &prepared.plan.warnings);
+    let inflated = prepared.inflated();
+    let method = match foresight {
+        Foresight::Claims => "predicted",
+        Foresight::Inflated => "inflated",
+    };
+    if arguments.format.format == Format::Json {
+        let mut value = json!({
+            "digest_function": tree.function().name(),
+            "digest": tree.digest().to_string(),
+            "method": method,
+            "warnings": warnings_json(&prepared.plan.warnings),
+        });
+        if arguments.explain {
+            value["inflated"] = inflated.iter().map(|(wheel, member)| json!({"wheel": wheel, "member": member})).collect();
+        }
+        written(io.print(&report::to_json(&value)))?;
+        return Ok(0);
+    }
+    if arguments.explain {
+        match foresight {
+            Foresight::Claims => io.say(&format!("predicted from RECORDs; inflated {}:", report::count(inflated.len(), "member"))),
+            Foresight::Inflated => io.say("every member was inflated, as RECORDs hold no BLAKE3; among them for planning:"),
+        }
+        for (wheel, member) in &inflated {
+            io.say(&format!("  {wheel}: {member}"));
+        }
+    }
+    written(io.print(&tree.digest().to_string()))?;
+    Ok(0)
+}
+

@@ -1,0 +1,100 @@
+//! The command line: arguments in, requests to the engine, reports out.
+//!
+//! A front end. Standard output is data, standard error is talk.
+
+pub mod args;
+pub mod io;
+mod report;
+
+mod build;
+mod diff;
+mod digest;
+mod generate;
+mod interpreter;
+mod plan;
+mod spec;
+mod spec_input;
+mod subject;
+mod verify;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
+use crate::cli::args::{Arguments, Command, Format};
+use crate::cli::io::Io;
+use crate::effects::fs;
+use crate::error::Error;
+
+/// The exit code of a command that found differences.
+const DIFFERENCES: u8 = 1;
+
+/// What a command returns: its exit code.
+type CommandResult = Result<u8, Error>;
+
+/// Runs the command that `arguments` (without the program's name) ask for; returns the exit code.
+pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
+    let arguments = match expand(arguments, io) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            report::print_error(io, Format::Text, &error);
+            return error.kind().exit_code();
+        }
+    };
+    let program = std::iter::once(OsString::from("venvtree"));
+    let parsed = match Arguments::try_parse_from(program.chain(arguments)) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Help and version are no errors.
+            let (text, code) = (error.render().to_string(), u8::try_from(error.exit_code()).unwrap_or(2));
+            if error.use_stderr() {
+                io.say(text.trim_end());
+            } else if io.print(text.trim_end()).is_err() {
+                return crate::error::ErrorKind::Io.exit_code();
+            }
+            return code;
+        }
+    };
+    let (format, result) = dispatch(parsed.command, io);
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            report::print_error(io, format, &error);
+            error.kind().exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
+    match command {
+        Command::Build(arguments) => (arguments.format.format, build::run(&arguments, io)),
+        Command::Digest(arguments) => (arguments.format.format, digest::run(&arguments, io)),
+        Command::Plan(arguments) => (arguments.format.format, plan::run(&arguments, io)),
+        Command::Verify(arguments) => (arguments.format.format, verify::run(&arguments, io)),
+        Command::Diff(arguments) => (arguments.format.format, diff::run(&arguments, io)),
+        Command::Interpreter(command) => (Format::Text, interpreter::run(&command, io)),
+        Command::Spec(command) => (Format::Text, spec::run(&command, io)),
+        Command::Completions(arguments) => (Format::Text, generate::completions(&arguments, io)),
+        Command::Man(arguments) => (Format::Text, generate::man(&arguments, io)),
+    }
+}
+
+/// Replaces every `@FILE` by the lines of FILE, one argument each: how build systems pass thousands of inputs.
+fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error> {
+    let mut expanded = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        match argument.to_str().and_then(|text| text.strip_prefix('@')) {
+            Some(path) => {
+                let text = fs::read_text(&io.resolve(path.into()))?;
+                expanded.extend(text.lines().map(OsString::from));
+            }
+            None => expanded.push(argument),
+        }
+    }
+    Ok(expanded)
+}
+
+/// Turns a failure to write data into an error.
+fn written(result: std::io::Result<()>) -> Result<(), Error> {
+    result.map_err(|source| Error::Fs(fs::failed("write", "standard output".into())(source)))
+}

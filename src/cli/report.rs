@@ -1,0 +1,77 @@
+//! How errors, warnings and reports are printed: for people or as JSON.
+
+use serde_json::{Value, json};
+
+use crate::cli::args::Format;
+use crate::cli::io::Io;
+use crate::error::{self, Error};
+
+/// Prints an error: in text to standard error, as JSON also to standard output.
+pub fn print_error(io: &mut Io<'_>, format: Format, error: &Error) {
+    let details = error.details();
+    if format == Format::Json {
+        let value = json!({
+            "error": {
+                "kind": error.kind().name(),
+                "message": error::chain(error),
+                "hint": error.hint(),
+                "details": details,
+            }
+        });
+        let _ = io.print(&to_json(&value));
+    }
+    io.say(&format!("error: {}", error::chain(error)));
+    let mut last_hint = None;
+    for detail in &details {
+        let code = if detail.code == "spec" || detail.code == "input" || detail.code == "supply" { String::new() } else { format!("[{}] ", detail.code) };
+        io.say(&format!("  - {code}{}", detail.message));
+        if detail.hint != last_hint {
+            if let Some(hint) = &detail.hint {
+                io.say(&format!("    hint: {hint}"));
+            }
+            last_hint.clone_from(&detail.hint);
+        }
+    }
+    if let Some(hint) = error.hint() {
+        io.say(&format!("hint: {hint}"));
+    }
+}
+
+/// A JSON document, indented.
+pub fn to_json(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("plain JSON")
+}
+
+/// A size in bytes, as people read it.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} bytes");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A number and its noun.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!(size(0), "0 bytes");
+        assert_eq!(size(1_234_567), "1.2 MB");
+        assert_eq!(size(999_999), "1.0 MB");
+        assert_eq!(count(1, "file"), "1 file");
+        assert_eq!(count(0, "file"), "0 files");
+    }
+}

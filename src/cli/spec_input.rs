@@ -1,0 +1,72 @@
+//! From arguments to a spec and the places of its inputs.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::args::{PlacesArguments, SpecArguments};
+use crate::cli::io::Io;
+use crate::effects::fs;
+use crate::engine::{self, Places, Session};
+use crate::error::Error;
+use crate::model::plan::PlanWarning;
+use crate::model::spec::Spec;
+
+/// A session as the arguments want it.
+pub fn session(arguments: &PlacesArguments) -> Session {
+    let mut session = Session::default();
+    if let Some(threads) = arguments.threads {
+        session.threads = usize::from(threads);
+    }
+    session
+}
+
+/// Reads the spec that the arguments name, and where its inputs are.
+pub fn read(arguments: &SpecArguments, io: &mut Io<'_>) -> Result<(Spec, Places), Error> {
+    let (text, origin, directory) = read_text(&arguments.spec, io)?;
+    let spec = engine::parse_spec(&text, &origin)?;
+    let root = arguments.places.root.as_ref().map_or(directory, |root| io.resolve(root));
+    Ok((spec, Places { root, keys: keys(&arguments.places.inputs, io)? }))
+}
+
+/// The text of a spec, its name in errors, and the directory that its paths are relative to.
+fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<(String, String, Utf8PathBuf), Error> {
+    if path == "-" {
+        let mut text = String::new();
+        let origin = "standard input";
+        io.stdin.read_to_string(&mut text).map_err(|source| Error::Fs(fs::failed("read", origin.into())(source)))?;
+        return Ok((text, origin.to_owned(), io.cwd.clone()));
+    }
+    let full = io.resolve(path);
+    let text = fs::read_text(&full)?;
+    let directory = full.parent().map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
+    Ok((text, path.to_string(), directory))
+}
+
+fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>, Error> {
+    let mut keys = BTreeMap::new();
+    for input in inputs {
+        let usage = |message: String| Error::Usage { message, hint: Some("write `--input KEY=PATH`, each KEY once".to_owned()) };
+        let (key, path) = input.split_once('=').ok_or_else(|| usage(format!("the input `{input}` has no `=`")))?;
+        if key.is_empty() || path.is_empty() {
+            return Err(usage(format!("the input `{input}` has an empty key or path")));
+        }
+        if keys.insert(key.to_owned(), io.resolve(path.into())).is_some() {
+            return Err(usage(format!("the input key `{key}` is given twice")));
+        }
+    }
+    Ok(keys)
+}
+
+/// Says what a person should know of a plan.
+pub fn say_warnings(io: &mut Io<'_>, warnings: &[PlanWarning]) {
+    for warning in warnings {
+        io.say(&format!("warning: {warning}"));
+    }
+}
+
+/// The warnings for a JSON report.
+pub fn warnings_json(warnings: &[PlanWarning]) -> Vec<serde_json::Value> {
+    warnings.iter().map(|warning| serde_json::json!({"code": warning.code(), "message": warning.to_string()})).collect()
+}

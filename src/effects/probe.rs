@@ -1,0 +1,158 @@
+//! Asking a real interpreter what it is.
+//!
+//! Effects layer. The one place that runs an interpreter, and only because somebody asked for it: building never does. Facts
+//! of the host, such as the kernel's release, are left out, so that two machines with the same interpreter give the same answer.
+
+use std::process::{Command, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+
+use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform, parse_pair};
+use crate::model::name::PythonVersion;
+
+/// What an interpreter said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The facts that a spec needs.
+    pub interpreter: Interpreter,
+    /// The interpreter itself, outside of any virtual environment, links resolved as far as Python resolves them.
+    pub executable: Utf8PathBuf,
+    /// Where its wheels of pip and setuptools lie, if it has such a place.
+    pub bundled_wheels: Option<Utf8PathBuf>,
+}
+
+/// Why an interpreter could not be probed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// It cannot be started.
+    #[error("cannot run `{python}`")]
+    Run {
+        /// The interpreter.
+        python: Utf8PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It failed.
+    #[error("`{python}` failed ({status}): {message}")]
+    Failed {
+        /// The interpreter.
+        python: Utf8PathBuf,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// The last line that it wrote to standard error.
+        message: String,
+    },
+    /// It answered something that is no answer.
+    #[error("`{python}` gave an answer that cannot be used: {problem}")]
+    Answer {
+        /// The interpreter.
+        python: Utf8PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl ProbeError {
+    /// What to try.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Run { .. } => Some("give the path of a Python interpreter"),
+            Self::Answer { .. } => Some("venvtree builds for CPython 3.8 and newer and PyPy 3.9 and newer"),
+            Self::Failed { .. } => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    implementation: String,
+    version: String,
+    soabi: Option<String>,
+    debug: bool,
+    free_threaded: bool,
+    platform: String,
+    machine: String,
+    pointer_size: u32,
+    glibc: Option<String>,
+    musl: Option<String>,
+    executable: String,
+    bundled_wheels: Option<String>,
+}
+
+/// Works on every Python 3, isolated from the environment and without `site`.
+const PROGRAM: &str = include_str!("probe.py");
+
+/// Runs an interpreter and asks.
+///
+/// # Errors
+/// It cannot be run, fails, or is none that environments can be built for.
+pub fn probe(python: &Utf8Path) -> Result<Probe, ProbeError> {
+    let output = Command::new(python.as_str())
+        .args(["-I", "-S", "-B", "-c", PROGRAM])
+        .env_remove("__PYVENV_LAUNCHER__")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| ProbeError::Run { python: python.to_owned(), source })?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        let message = text.trim_end().rsplit('\n').next().unwrap_or_default().to_owned();
+        return Err(ProbeError::Failed { python: python.to_owned(), status: output.status, message });
+    }
+    let unusable = |problem: String| ProbeError::Answer { python: python.to_owned(), problem };
+    let answer: Answer = serde_json::from_slice(&output.stdout).map_err(|error| unusable(error.to_string()))?;
+    read_answer(answer).map_err(unusable)
+}
+
+fn read_answer(answer: Answer) -> Result<Probe, String> {
+    let version = PythonVersion::parse(&answer.version).map_err(|error| error.to_string())?;
+    let (implementation, abi) = match answer.implementation.as_str() {
+        "cpython" => {
+            let flags = format!("{}{}", if answer.free_threaded { "t" } else { "" }, if answer.debug { "d" } else { "" });
+            (Implementation::CPython, format!("cp{}{}{flags}", version.major, version.minor))
+        }
+        "pypy" => {
+            // `pypy311-pp73-x86_64-linux-gnu`
+            let soabi = answer.soabi.as_deref().unwrap_or_default();
+            let parts: Vec<&str> = soabi.split('-').take(2).collect();
+            (Implementation::PyPy, parts.join("_"))
+        }
+        other => return Err(format!("the implementation `{other}`, expected cpython or pypy")),
+    };
+    let platform = read_platform(&answer)?;
+    let interpreter = Interpreter { implementation, version, abi: abi.into(), platform };
+    Ok(Probe {
+        interpreter,
+        executable: Utf8PathBuf::from(answer.executable),
+        bundled_wheels: answer.bundled_wheels.map(Utf8PathBuf::from),
+    })
+}
+
+fn read_platform(answer: &Answer) -> Result<Platform, String> {
+    let arch = |text: &str| {
+        // A 32-bit interpreter on a 64-bit kernel.
+        let text = match (text, answer.pointer_size) {
+            ("x86_64", 4) => "i686",
+            ("aarch64", 4) => "armv7l",
+            _ => text,
+        };
+        Arch::parse(text).ok_or_else(|| format!("the architecture `{text}`, which is not known"))
+    };
+    match answer.platform.as_str() {
+        "linux" => {
+            let libc = match (&answer.glibc, &answer.musl) {
+                (Some(version), _) => parse_pair(version).map(|(major, minor)| Libc::Glibc(major, minor)),
+                (None, Some(version)) => parse_pair(version).map(|(major, minor)| Libc::Musl(major, minor)),
+                (None, None) => None,
+            };
+            Ok(Platform::Linux { arch: arch(&answer.machine)?, libc })
+        }
+        "darwin" => {
+            let (version, machine) = answer.machine.split_once('-').ok_or("a macOS without version")?;
+            let version = parse_pair(version).ok_or_else(|| format!("the macOS version `{version}`"))?;
+            Ok(Platform::MacOs { arch: arch(machine)?, version })
+        }
+        "win32" => Ok(Platform::Windows { arch: arch(&answer.machine)? }),
+        other => Err(format!("the platform `{other}`, expected linux, darwin or win32")),
+    }
+}

@@ -1,0 +1,319 @@
+//! The engine: load, plan, tree, write. What commands and the worker start.
+//!
+//! The layer between effects and front ends. Nothing here knows arguments or prints; nothing touches an output before the
+//! plan has succeeded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::effects::fs::{self, Kind};
+use crate::effects::listing::{self, ListedFiles};
+use crate::effects::parallel;
+use crate::effects::scan::{self, Scan, View};
+use crate::effects::sink::directory::{self, WriteOptions};
+use crate::effects::sink::publish::{PublishError, Unfinished};
+use crate::effects::supply::Supply;
+use crate::effects::wheels::{self, LoadError, Wheel};
+use crate::error::{Error, RefusedWheel};
+use crate::model::digest::{BlobDigest, DigestFunction};
+use crate::model::manifest;
+use crate::model::plan::{self, Inputs, Listing, Plan, PlannedNode};
+use crate::model::spec::{self, InputDigests, InputPath, Python, Spec};
+use crate::model::tree::Tree;
+use crate::model::wheel::WheelManifest;
+use crate::model::wheel::limits::Limits;
+use crate::model::wheel::manifest::HashOrigin;
+
+/// What commands of one process share.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// At most so many threads.
+    pub threads: usize,
+    /// What wheels may hold at most.
+    pub limits: Limits,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self { threads: parallel::available(), limits: Limits::default() }
+    }
+}
+
+/// Where inputs are: a root for relative paths, and the places of keys.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The directory that relative input paths are relative to.
+    pub root: Utf8PathBuf,
+    /// Places by key.
+    pub keys: BTreeMap<String, Utf8PathBuf>,
+}
+
+impl Places {
+    /// Where an input is.
+    pub fn find(&self, input: &InputPath) -> Utf8PathBuf {
+        self.keys.get(&input.0).cloned().unwrap_or_else(|| self.root.join(&input.0))
+    }
+
+    /// Keys that no input of the spec has.
+    fn unused(&self, spec: &Spec) -> Vec<String> {
+        let mut used: BTreeSet<&str> = spec.wheels.iter().map(|wheel| wheel.path.0.as_str()).collect();
+        used.extend(spec.sources.iter().map(|source| source.path.0.as_str()));
+        if let Python::Inside { directory, .. } = &spec.python {
+            used.insert(&directory.0);
+        }
+        self.keys.keys().filter(|key| !used.contains(key.as_str())).cloned().collect()
+    }
+}
+
+/// A spec with everything that it names opened, and the plan.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The spec.
+    pub spec: Spec,
+    /// The plan.
+    pub plan: Plan,
+    wheels: Vec<Wheel>,
+    sources: Vec<ListedFiles>,
+    interpreter: Option<ListedFiles>,
+}
+
+impl Prepared {
+    /// What planning knew of the inputs.
+    pub fn inputs(&self) -> Inputs<'_> {
+        inputs(&self.wheels, &self.sources, self.interpreter.as_ref())
+    }
+
+    /// Where the bytes come from.
+    pub fn supply(&self) -> Supply<'_> {
+        Supply { wheels: &self.wheels, sources: &self.sources, interpreter: self.interpreter.as_ref() }
+    }
+
+    /// The members, wheel and path, that had to be inflated for planning, in the order of the spec.
+    pub fn inflated(&self) -> Vec<(String, String)> {
+        let mut inflated = Vec::new();
+        for manifest in self.wheels.iter().map(|wheel| &wheel.manifest) {
+            for (index, member) in manifest.members.iter().enumerate() {
+                if member.origin == HashOrigin::Computed || manifest.contents.contains_key(&index) {
+                    inflated.push((manifest.file.as_str().to_owned(), member.path.to_string()));
+                }
+            }
+        }
+        inflated
+    }
+}
+
+/// Reads a spec. `origin` names it in errors.
+///
+/// # Errors
+/// The text is no spec.
+pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
+    spec::parse(text).map_err(|error| Error::Spec { origin: origin.to_owned(), error })
+}
+
+/// Opens everything that a spec names, and plans.
+///
+/// # Errors
+/// Inputs cannot be read, wheels are not accepted, or there is no plan.
+pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
+    if let Some(key) = places.unused(&spec).first() {
+        let message = format!("the input key `{key}` is not in the spec");
+        return Err(Error::Usage { message, hint: Some("an `--input KEY=PATH` gives the place of a path of the spec that is KEY".to_owned()) });
+    }
+    let loaded = parallel::map(session.threads, spec.wheels.len(), |index| -> Result<_, std::convert::Infallible> {
+        let reference = &spec.wheels[index];
+        Ok(wheels::load(&places.find(&reference.path), &reference.file_name, &spec.flags.allow, &session.limits))
+    })
+    .unwrap_or_else(|never| match never {});
+    let (mut wheels, mut refused, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for (outcome, reference) in loaded.into_iter().zip(&spec.wheels) {
+        match outcome {
+            Ok(wheel) => wheels.push(wheel),
+            Err(WheelError::Findings(findings)) => {
+                refused.push(RefusedWheel { wheel: reference.file_name.as_str().to_owned(), findings });
+            }
+            Err(WheelError::Input(error)) => unreadable.push(error),
+        }
+    }
+    if !unreadable.is_empty() {
+        return Err(Error::Inputs(unreadable));
+    }
+    if !refused.is_empty() {
+        return Err(Error::Wheels(refused));
+    }
+    let list = |path: &InputPath| listing::list(&places.find(path), session.threads);
+    let sources: Vec<ListedFiles> = spec.sources.iter().map(|source| list(&source.path)).collect::<Result<_, _>>()?;
+    let interpreter = match &spec.python {
+        Python::Inside { directory, .. } => Some(list(directory)?),
+        Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
+    };
+    let plan = plan::plan(&spec, &inputs(&wheels, &sources, interpreter.as_ref()))?;
+    Ok(Prepared { spec, plan, wheels, sources, interpreter })
+}
+
+fn inputs<'a>(wheels: &'a [Wheel], sources: &'a [ListedFiles], interpreter: Option<&'a ListedFiles>) -> Inputs<'a> {
+    Inputs {
+        wheels: wheels.iter().map(|wheel| &wheel.manifest).collect(),
+        sources: sources.iter().map(ListedFiles::listing).collect(),
+        interpreter: interpreter.map(ListedFiles::listing),
+    }
+}
+
+/// How a tree came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foresight {
+    /// From RECORDs alone.
+    Claims,
+    /// By inflating everything.
+    Inflated,
+}
+
+/// The tree that a build would write. With SHA-256 it follows from the wheels' RECORDs; with another function everything is
+/// inflated and hashed.
+///
+/// # Errors
+/// Inputs are not what they should be.
+pub fn predict(session: &Session, prepared: &Prepared) -> Result<(Tree, Foresight), Error> {
+    match prepared.spec.flags.digest_function {
+        DigestFunction::Sha256 => Ok((prepared.plan.tree_sha256(), Foresight::Claims)),
+        function @ DigestFunction::Blake3 => {
+            let digests = prepared.supply().digests(&prepared.plan, function, session.threads).map_err(Error::Supply)?;
+            Ok((tree_of(&prepared.plan, function, &digests), Foresight::Inflated))
+        }
+    }
+}
+
+fn tree_of(plan: &Plan, function: DigestFunction, digests: &[BlobDigest]) -> Tree {
+    plan.tree(function, |index, _, _| digests[index])
+}
+
+/// What to build, and where.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// The environment's place.
+    pub out: Utf8PathBuf,
+    /// Whether another environment there gives way.
+    pub replace: bool,
+    /// Where the manifest goes.
+    pub manifest: Option<Utf8PathBuf>,
+    /// Where the root digest goes, as one line `hash/size`.
+    pub digest_file: Option<Utf8PathBuf>,
+}
+
+/// How a build ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The environment was written.
+    Built,
+    /// It was there already.
+    UpToDate,
+    /// It took the place of another one.
+    Replaced,
+}
+
+impl Outcome {
+    /// The word for it in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Built => "built",
+            Self::UpToDate => "up-to-date",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// What was built.
+#[derive(Debug)]
+pub struct BuildReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The environment.
+    pub tree: Tree,
+    /// Its files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Builds an environment.
+///
+/// # Errors
+/// Inputs are not what they should be, the output is taken, or the file system refuses. The output is then what it was before.
+pub fn build(session: &Session, prepared: &Prepared, request: &BuildRequest) -> Result<BuildReport, Error> {
+    let before = fs::kind(&request.out)?;
+    let (outcome, tree) = match before {
+        Kind::Absent | Kind::EmptyDirectory => write(session, prepared, request, false)?,
+        Kind::Other => return Err(Error::OutputTaken { path: request.out.clone() }),
+        Kind::Directory => {
+            let (expected, _) = predict(session, prepared)?;
+            if is_tree(session, &request.out, &expected)? {
+                (Outcome::UpToDate, expected)
+            } else if request.replace {
+                write(session, prepared, request, true)?
+            } else {
+                return Err(Error::OutputTaken { path: request.out.clone() });
+            }
+        }
+    };
+    finish(prepared, request, &tree)?;
+    let (mut files, mut bytes) = (0, 0);
+    for planned in prepared.plan.entries.values() {
+        if let PlannedNode::File { size, .. } = planned.node {
+            files += 1;
+            bytes += size;
+        }
+    }
+    Ok(BuildReport { outcome, tree, files, bytes })
+}
+
+/// Whether a directory is a tree, apart from bytecode that running Python left there.
+fn is_tree(session: &Session, path: &Utf8Path, expected: &Tree) -> Result<bool, Error> {
+    let Scan { tree, odd } = scan::scan(path, expected.function(), View::Exact, session.threads)?;
+    let bytecode = |found: &crate::model::verify::Found| found.deviation == crate::model::verify::Deviation::Bytecode;
+    Ok(odd.is_empty() && crate::model::verify::compare(expected, &tree).iter().all(bytecode))
+}
+
+fn write(session: &Session, prepared: &Prepared, request: &BuildRequest, exchange: bool) -> Result<(Outcome, Tree), Error> {
+    let unfinished = Unfinished::new(&request.out)?;
+    let flags = &prepared.spec.flags;
+    let pinned: Vec<_> = match flags.input_digests {
+        InputDigests::Pinned => {
+            let wheels = prepared.spec.wheels.iter().enumerate();
+            wheels.filter_map(|(index, wheel)| Some((index, wheel.sha256?))).collect()
+        }
+        InputDigests::Trusted => Vec::new(),
+    };
+    let options = WriteOptions { mtime: flags.mtime, function: flags.digest_function, threads: session.threads, pinned: &pinned };
+    let digests = directory::write(&prepared.plan, &prepared.supply(), unfinished.directory(), options)?;
+    let tree = tree_of(&prepared.plan, flags.digest_function, &digests);
+    if exchange {
+        unfinished.exchange()?;
+        return Ok((Outcome::Replaced, tree));
+    }
+    match unfinished.publish() {
+        Ok(()) => Ok((Outcome::Built, tree)),
+        // Another build of the same environment may have been faster.
+        Err(PublishError::Taken { path }) => {
+            if fs::kind(&path)? == Kind::Directory && is_tree(session, &path, &tree)? {
+                Ok((Outcome::UpToDate, tree))
+            } else {
+                Err(PublishError::Taken { path }.into())
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes what goes beside the environment.
+fn finish(prepared: &Prepared, request: &BuildRequest, tree: &Tree) -> Result<(), Error> {
+    if let Some(path) = &request.manifest {
+        fs::write_atomically(path, |out| {
+            let mut out = out;
+            manifest::write(&mut out, &prepared.spec, &prepared.inputs(), &prepared.plan, tree)
+        })?;
+    }
+    if let Some(path) = &request.digest_file {
+        fs::write_atomically(path, |out| writeln!(out, "{}", tree.digest()))?;
+    }
+    Ok(())
+}

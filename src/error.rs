@@ -1,0 +1,254 @@
+//! Every error of the engine, its kind and what to try.
+
+use std::fmt;
+
+use camino::Utf8PathBuf;
+
+use crate::effects::fs::FsError;
+use crate::effects::input::InputError;
+use crate::effects::listing::ListingError;
+use crate::effects::probe::ProbeError;
+use crate::effects::sink::directory::WriteError;
+use crate::effects::sink::publish::PublishError;
+use crate::effects::supply::SupplyError;
+use crate::model::digest::DigestError;
+use crate::model::finding::{Finding, Severity};
+use crate::model::manifest::ManifestError;
+use crate::model::plan::PlanError;
+use crate::model::spec::SpecError;
+
+/// What an error is about; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The command line.
+    Usage,
+    /// The spec.
+    Spec,
+    /// A wheel or another input.
+    Wheel,
+    /// Two sources want one place, or the output is taken.
+    Conflict,
+    /// Something is not what a digest or manifest says.
+    Verification,
+    /// The operating system refuses.
+    Io,
+    /// A remote cache.
+    Remote,
+}
+
+impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [Self::Usage, Self::Spec, Self::Wheel, Self::Conflict, Self::Verification, Self::Io, Self::Remote];
+
+    /// The exit code of a command that ends in such an error.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::Spec => 3,
+            Self::Wheel => 4,
+            Self::Conflict => 5,
+            Self::Verification => 6,
+            Self::Io => 7,
+            Self::Remote => 8,
+        }
+    }
+
+    /// The word for it in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Spec => "spec",
+            Self::Wheel => "wheel",
+            Self::Conflict => "conflict",
+            Self::Verification => "verification",
+            Self::Io => "io",
+            Self::Remote => "remote",
+        }
+    }
+}
+
+/// The findings that keep a wheel from being used.
+#[derive(Debug)]
+pub struct RefusedWheel {
+    /// The file name.
+    pub wheel: String,
+    /// All its findings.
+    pub findings: Vec<Finding>,
+}
+
+/// Whatever keeps a command from doing what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line makes no sense.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to try.
+        hint: Option<String>,
+    },
+    /// The spec cannot be used.
+    #[error("{origin}: {error}")]
+    Spec {
+        /// Where the spec is.
+        origin: String,
+        /// Why.
+        error: SpecError,
+    },
+    /// Wheels that are not accepted.
+    #[error("{} wheel{} cannot be used", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Wheels(Vec<RefusedWheel>),
+    /// Inputs that cannot be read: all of them.
+    #[error("{} input{} cannot be read", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Inputs(Vec<InputError>),
+    /// First-party files that cannot be listed.
+    #[error(transparent)]
+    Listing(#[from] ListingError),
+    /// No plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Inputs are not what they should be.
+    #[error("{} input{} not what {} should be", .0.len(), if .0.len() == 1 { " is" } else { "s are" }, if .0.len() == 1 { "it" } else { "they" })]
+    Supply(Vec<SupplyError>),
+    /// The output is taken.
+    #[error("`{path}` is there already and is another environment or something else")]
+    OutputTaken {
+        /// The output.
+        path: Utf8PathBuf,
+    },
+    /// The output cannot be replaced or has come into being meanwhile.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A file operation failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// A manifest cannot be used.
+    #[error("{path}: {error}")]
+    Manifest {
+        /// Where it is.
+        path: Utf8PathBuf,
+        /// Why.
+        error: ManifestError,
+    },
+    /// A digest cannot be read.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    /// An interpreter cannot be probed.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Supply(errors) => Self::Supply(errors),
+            WriteError::Fs(error) => Self::Fs(error),
+        }
+    }
+}
+
+impl Error {
+    /// What the error is about.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Usage { .. } | Self::Digest(_) => ErrorKind::Usage,
+            Self::Spec { .. } => ErrorKind::Spec,
+            Self::Wheels(_) => ErrorKind::Wheel,
+            Self::Inputs(_) | Self::Listing(_) | Self::Fs(_) | Self::Probe(_) => ErrorKind::Io,
+            Self::Plan(error) if error.problems.iter().all(crate::model::plan::PlanProblem::is_conflict) => ErrorKind::Conflict,
+            Self::Plan(_) => ErrorKind::Wheel,
+            Self::Supply(_) | Self::Manifest { .. } => ErrorKind::Verification,
+            Self::OutputTaken { .. } => ErrorKind::Conflict,
+            Self::Publish(error) => match error {
+                PublishError::Taken { .. } => ErrorKind::Conflict,
+                PublishError::NoExchange { .. } | PublishError::Fs(_) => ErrorKind::Io,
+            },
+        }
+    }
+
+    /// What to try.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::OutputTaken { .. } => Some("choose another place, remove it, or say `--replace`".to_owned()),
+            Self::Publish(PublishError::NoExchange { .. }) => Some("remove the old environment, then build again".to_owned()),
+            Self::Publish(PublishError::Taken { .. }) => Some("another build finished first; run the command again".to_owned()),
+            Self::Wheels(_) => Some("`venvtree wheel check FILE` explains every finding".to_owned()),
+            Self::Fs(error) => error.hint().map(str::to_owned),
+            Self::Probe(error) => error.hint().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    /// The single things that are wrong, where there may be several: code, message and hint of each.
+    pub fn details(&self) -> Vec<Detail> {
+        match self {
+            Self::Spec { error: SpecError::Problems(problems), .. } => problems
+                .iter()
+                .map(|problem| Detail { code: "spec".to_owned(), message: problem.to_string(), hint: problem.hint.clone() })
+                .collect(),
+            Self::Wheels(wheels) => wheels
+                .iter()
+                .flat_map(|wheel| {
+                    wheel.findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| Detail {
+                        code: finding.code.text().to_owned(),
+                        message: format!("{}: {finding}", wheel.wheel),
+                        hint: None,
+                    })
+                })
+                .collect(),
+            Self::Inputs(errors) => errors.iter().map(|error| Detail::of(error, "input", None)).collect(),
+            Self::Plan(error) => error
+                .problems
+                .iter()
+                .map(|problem| Detail {
+                    code: problem.code().to_owned(),
+                    message: problem.to_string(),
+                    hint: problem.hint().map(str::to_owned),
+                })
+                .collect(),
+            Self::Supply(errors) => errors.iter().map(|error| Detail::of(error, "supply", None)).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// One of several things that are wrong.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Detail {
+    /// A stable word.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to try.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Detail {
+    fn of(error: &(dyn std::error::Error + 'static), code: &str, hint: Option<String>) -> Self {
+        Self { code: code.to_owned(), message: chain(error), hint }
+    }
+}
+
+/// An error with its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // Transparent errors repeat their source.
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
