@@ -14,14 +14,13 @@ use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::directory::{self, WriteOptions};
 use crate::effects::sink::publish::{PublishError, Unfinished};
 use crate::effects::supply::Supply;
-use crate::effects::wheels::{self, LoadError, Wheel};
+use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
 use crate::error::{Error, RefusedWheel};
 use crate::model::digest::{BlobDigest, DigestFunction};
 use crate::model::manifest;
-use crate::model::plan::{self, Inputs, Listing, Plan, PlannedNode};
+use crate::model::plan::{self, Inputs, Plan, PlannedNode};
 use crate::model::spec::{self, InputDigests, InputPath, Python, Spec};
 use crate::model::tree::Tree;
-use crate::model::wheel::WheelManifest;
 use crate::model::wheel::limits::Limits;
 use crate::model::wheel::manifest::HashOrigin;
 
@@ -118,21 +117,25 @@ pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
 pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
     if let Some(key) = places.unused(&spec).first() {
         let message = format!("the input key `{key}` is not in the spec");
-        return Err(Error::Usage { message, hint: Some("an `--input KEY=PATH` gives the place of a path of the spec that is KEY".to_owned()) });
+        return Err(Error::Usage {
+            message,
+            hint: Some("an `--input KEY=PATH` gives the place of a path of the spec that is KEY".to_owned()),
+        });
     }
+    let options = LoadOptions { limits: session.limits.clone(), allow: spec.flags.allow.clone(), ..LoadOptions::default() };
     let loaded = parallel::map(session.threads, spec.wheels.len(), |index| -> Result<_, std::convert::Infallible> {
         let reference = &spec.wheels[index];
-        Ok(wheels::load(&places.find(&reference.path), &reference.file_name, &spec.flags.allow, &session.limits))
+        Ok(wheels::load(&places.find(&reference.path), &reference.file_name, &options))
     })
     .unwrap_or_else(|never| match never {});
     let (mut wheels, mut refused, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for (outcome, reference) in loaded.into_iter().zip(&spec.wheels) {
         match outcome {
             Ok(wheel) => wheels.push(wheel),
-            Err(WheelError::Findings(findings)) => {
+            Err(WheelError::Refused { findings, .. }) => {
                 refused.push(RefusedWheel { wheel: reference.file_name.as_str().to_owned(), findings });
             }
-            Err(WheelError::Input(error)) => unreadable.push(error),
+            Err(error) => unreadable.push(error),
         }
     }
     if !unreadable.is_empty() {

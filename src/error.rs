@@ -5,12 +5,12 @@ use std::fmt;
 use camino::Utf8PathBuf;
 
 use crate::effects::fs::FsError;
-use crate::effects::input::InputError;
 use crate::effects::listing::ListingError;
 use crate::effects::probe::ProbeError;
 use crate::effects::sink::directory::WriteError;
 use crate::effects::sink::publish::PublishError;
 use crate::effects::supply::SupplyError;
+use crate::effects::wheels::WheelError;
 use crate::model::digest::DigestError;
 use crate::model::finding::{Finding, Severity};
 use crate::model::manifest::ManifestError;
@@ -100,7 +100,7 @@ pub enum Error {
     Wheels(Vec<RefusedWheel>),
     /// Inputs that cannot be read: all of them.
     #[error("{} input{} cannot be read", .0.len(), if .0.len() == 1 { "" } else { "s" })]
-    Inputs(Vec<InputError>),
+    Inputs(Vec<WheelError>),
     /// First-party files that cannot be listed.
     #[error(transparent)]
     Listing(#[from] ListingError),

@@ -95,4 +95,3 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
     written(io.print(&tree.digest().to_string()))?;
     Ok(0)
 }
-

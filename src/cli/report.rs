@@ -23,7 +23,11 @@ pub fn print_error(io: &mut Io<'_>, format: Format, error: &Error) {
     io.say(&format!("error: {}", error::chain(error)));
     let mut last_hint = None;
     for detail in &details {
-        let code = if detail.code == "spec" || detail.code == "input" || detail.code == "supply" { String::new() } else { format!("[{}] ", detail.code) };
+        let code = if detail.code == "spec" || detail.code == "input" || detail.code == "supply" {
+            String::new()
+        } else {
+            format!("[{}] ", detail.code)
+        };
         io.say(&format!("  - {code}{}", detail.message));
         if detail.hint != last_hint {
             if let Some(hint) = &detail.hint {

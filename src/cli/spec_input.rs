@@ -1,7 +1,6 @@
 //! From arguments to a spec and the places of its inputs.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 

@@ -11,7 +11,7 @@ use crate::effects::fs;
 use crate::effects::scan::{self, View};
 use crate::engine::{self, Places, Session};
 use crate::error::Error;
-use crate::model::digest::{Digest, DigestFunction};
+use crate::model::digest::DigestFunction;
 use crate::model::manifest::{EntryOrigin, Manifest};
 use crate::model::tree::Tree;
 
@@ -34,11 +34,6 @@ pub(super) struct Owners {
     pub versions: BTreeMap<String, String>,
     /// The distribution by path.
     pub paths: BTreeMap<String, String>,
-}
-
-/// A root digest that stands for a tree.
-pub(super) fn digest(text: &str) -> Option<Digest> {
-    Digest::parse(text).ok()
 }
 
 /// Reads a subject. A directory is scanned with `function`; of the others, the tree has its own.
@@ -76,8 +71,7 @@ pub(super) fn read(
     for wheel in &inputs.wheels {
         owners.versions.insert(wheel.name().normalized().to_owned(), wheel.version().to_string());
     }
-    let distributions: BTreeMap<&str, &str> =
-        inputs.wheels.iter().map(|wheel| (wheel.file.as_str(), wheel.name().normalized())).collect();
+    let distributions: BTreeMap<&str, &str> = inputs.wheels.iter().map(|wheel| (wheel.file.as_str(), wheel.name().normalized())).collect();
     for (path, planned) in &prepared.plan.entries {
         let origin = EntryOrigin::new(&planned.origin, &inputs);
         if let Some(distribution) = origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel)) {

@@ -27,7 +27,9 @@ impl FsError {
     pub fn hint(&self) -> Option<&'static str> {
         match self.source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
             Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => Some("make room on the file system, or choose another place"),
-            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => Some("raise the limit of open files (`ulimit -n`), or use fewer `--threads`"),
+            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
+                Some("raise the limit of open files (`ulimit -n`), or use fewer `--threads`")
+            }
             Some(rustix::io::Errno::ROFS) => Some("the file system is mounted read-only"),
             Some(rustix::io::Errno::NAMETOOLONG) => Some("choose a place with a shorter path"),
             _ => None,
@@ -250,8 +252,8 @@ impl Directory {
     /// # Errors
     /// There is no such file.
     pub fn open_file(&self, name: &str) -> Result<File, FsError> {
-        let handle = rustix::fs::openat(&self.handle, name, READ_FILE, Mode::empty())
-            .map_err(|error| failed("open", &self.full(name))(error))?;
+        let handle =
+            rustix::fs::openat(&self.handle, name, READ_FILE, Mode::empty()).map_err(|error| failed("open", &self.full(name))(error))?;
         Ok(File::from(handle))
     }
 }

@@ -23,4 +23,6 @@ pub mod supply;
 
 pub mod scan;
 
+pub mod probe;
+
 pub mod sink;

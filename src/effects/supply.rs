@@ -11,11 +11,10 @@ use std::sync::{Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::fs::{FsError, failed};
-use crate::effects::inflate::{self, MemberError};
-use crate::effects::input::InputError;
+use crate::effects::inflate;
 use crate::effects::listing::ListedFiles;
 use crate::effects::parallel;
-use crate::effects::wheels::Wheel;
+use crate::effects::wheels::{Wheel, WheelError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::plan::{Content, Plan, PlannedNode};
 
@@ -33,14 +32,9 @@ pub struct Supply<'a> {
 /// Why bytes could not be had, or are not those that were promised.
 #[derive(Debug, thiserror::Error)]
 pub enum SupplyError {
-    /// A member cannot be read or is not sound.
-    #[error("{wheel}: {error}")]
-    Member {
-        /// The wheel's file name.
-        wheel: String,
-        /// Why.
-        error: MemberError,
-    },
+    /// A wheel cannot be read, is not sound, or is not the one that is pinned.
+    #[error(transparent)]
+    Wheel(#[from] WheelError),
     /// A member is not what RECORD says.
     #[error("{wheel}: the member `{member}` has the SHA-256 {actual}, its RECORD says {expected}")]
     RecordHash {
@@ -53,19 +47,6 @@ pub enum SupplyError {
         /// RECORD's claim.
         expected: Hash,
     },
-    /// A wheel is not the one that the spec pins.
-    #[error("{wheel}: the file has the SHA-256 {actual}, the spec pins {expected}")]
-    WheelHash {
-        /// The wheel's file name.
-        wheel: String,
-        /// The digest of the file.
-        actual: Hash,
-        /// What the spec pins.
-        expected: Hash,
-    },
-    /// A wheel cannot be read.
-    #[error(transparent)]
-    Input(#[from] InputError),
     /// A first-party file changed after it was listed.
     #[error("`{path}` changed while the environment was being built")]
     Changed {
@@ -88,13 +69,13 @@ pub enum FeedError<E> {
 
 /// An error while a member's bytes pass by.
 enum Streamed<E> {
-    Member(MemberError),
+    Wheel(WheelError),
     Taker(E),
 }
 
-impl<E> From<MemberError> for Streamed<E> {
-    fn from(error: MemberError) -> Self {
-        Self::Member(error)
+impl<E> From<WheelError> for Streamed<E> {
+    fn from(error: WheelError) -> Self {
+        Self::Wheel(error)
     }
 }
 
@@ -142,21 +123,26 @@ impl Supply<'_> {
         let member = &wheel.manifest.members[member];
         let mut hasher = Hasher::new(DigestFunction::Sha256);
         let fed = inflate::with_inflater(|inflater| {
-            inflater.stream(wheel.file.input(), member.path.as_str(), &member.location, &mut |bytes: &[u8]| {
+            wheel.stream(inflater, member, &mut |bytes: &[u8]| {
                 hasher.update(bytes);
                 take(bytes).map_err(Streamed::Taker)
             })
         });
-        let file_name = || wheel.manifest.file.as_str().to_owned();
         match fed {
-            Err(Streamed::Member(error)) => Err(SupplyError::Member { wheel: file_name(), error }.into()),
+            Err(Streamed::Wheel(error)) => Err(SupplyError::Wheel(error).into()),
             Err(Streamed::Taker(error)) => Err(FeedError::Taker(error)),
             Ok(()) => {
                 let actual = hasher.finish().hash;
                 if actual == expected {
                     return Ok(());
                 }
-                Err(SupplyError::RecordHash { wheel: file_name(), member: member.path.to_string(), actual, expected }.into())
+                Err(SupplyError::RecordHash {
+                    wheel: wheel.manifest.file.as_str().to_owned(),
+                    member: member.path.to_string(),
+                    actual,
+                    expected,
+                }
+                .into())
             }
         }
     }
@@ -166,12 +152,7 @@ impl Supply<'_> {
     /// # Errors
     /// It is another file, or cannot be read.
     pub fn check_wheel(&self, wheel: usize, expected: WheelDigest) -> Result<(), SupplyError> {
-        let wheel = &self.wheels[wheel];
-        let actual = wheel.file.input().sha256()?;
-        if actual == expected.0 {
-            return Ok(());
-        }
-        Err(SupplyError::WheelHash { wheel: wheel.manifest.file.as_str().to_owned(), actual, expected: expected.0 })
+        Ok(self.wheels[wheel].check_digest(&expected.0)?)
     }
 
     /// The digest, by another function than SHA-256, of every file of a plan, by position. Everything is inflated for it.
@@ -214,12 +195,7 @@ impl Supply<'_> {
     }
 }
 
-fn feed_file<E>(
-    path: &Utf8Path,
-    expected: Hash,
-    size: u64,
-    take: &mut impl FnMut(&[u8]) -> Result<(), E>,
-) -> Result<(), FeedError<E>> {
+fn feed_file<E>(path: &Utf8Path, expected: Hash, size: u64, take: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), FeedError<E>> {
     let cannot = |error| FeedError::Supply(SupplyError::Fs(failed("read", path)(error)));
     let mut file = std::fs::File::open(path).map_err(cannot)?;
     let mut hasher = Hasher::new(DigestFunction::Sha256);

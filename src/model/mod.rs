@@ -21,3 +21,17 @@ pub mod wheel;
 pub mod requirements;
 
 pub mod script;
+
+pub mod activate;
+
+pub mod json;
+
+pub mod layout;
+
+pub mod spec;
+
+pub mod plan;
+
+pub mod manifest;
+
+pub mod verify;

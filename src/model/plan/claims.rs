@@ -391,7 +391,8 @@ impl WheelClaims<'_, '_> {
                 let problem = PlanProblem::Script {
                     wheel: wheel(),
                     script: name.to_owned(),
-                    error: "it asks for the environment's interpreter from a folder below the scripts, from where it cannot find it".to_owned(),
+                    error: "it asks for the environment's interpreter from a folder below the scripts, from where it cannot find it"
+                        .to_owned(),
                     hint: None,
                 };
                 self.problems.push(problem);

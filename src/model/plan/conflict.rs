@@ -94,7 +94,9 @@ pub(super) fn resolve(
 
 fn same(left: &PlannedNode, right: &PlannedNode) -> bool {
     match (left, right) {
-        (PlannedNode::File { sha256, size, .. }, PlannedNode::File { sha256: other, size: length, .. }) => sha256 == other && size == length,
+        (PlannedNode::File { sha256, size, .. }, PlannedNode::File { sha256: other, size: length, .. }) => {
+            sha256 == other && size == length
+        }
         (PlannedNode::Symlink(target), PlannedNode::Symlink(other)) => target == other,
         _ => false,
     }

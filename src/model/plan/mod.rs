@@ -165,10 +165,14 @@ fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanP
     for wheel in wheels {
         distributions.entry(wheel.name().normalized()).or_default().push(wheel.file.as_str().to_owned());
         if let Err(error) = tags.compatible(&wheel.file.tags) {
-            problems.push(PlanProblem::IncompatibleTags { wheel: wheel.file.as_str().to_owned(), error: error.to_string(), hint: error.hint() });
+            problems.push(PlanProblem::IncompatibleTags {
+                wheel: wheel.file.as_str().to_owned(),
+                error: error.to_string(),
+                hint: error.hint(),
+            });
         }
         if let Some(specifiers) = &wheel.metadata.requires_python
-            && let Err(error) = requirements::requires_python(specifiers, &spec.interpreter)
+            && let Err(error) = requirements::requires_python(specifiers, &spec.interpreter.version)
         {
             problems.push(PlanProblem::RequiresPython { wheel: wheel.file.as_str().to_owned(), error: error.to_string() });
         }
@@ -188,7 +192,12 @@ fn check_requirements(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec
     }
     let distributions: Vec<requirements::Distribution<'_>> = wheels
         .iter()
-        .map(|wheel| requirements::Distribution { name: wheel.name(), version: wheel.version(), requires_dist: &wheel.metadata.requires_dist })
+        .map(|wheel| requirements::Distribution {
+            name: wheel.name(),
+            version: wheel.version(),
+            requires_dist: &wheel.metadata.requires_dist,
+            provides_extra: &wheel.metadata.provides_extra,
+        })
         .collect();
     for unmet in requirements::check(&distributions, &spec.interpreter) {
         match spec.flags.requirements {
@@ -222,7 +231,10 @@ fn add_records(
         let origin = Origin::Generated { generator: Generator::Record, wheel: Some(index) };
         let planned = Planned { node: claims::inline(bytes, false), origin, same: Box::default(), losers: Box::default() };
         if let Some(other) = entries.insert(path.clone(), planned) {
-            let claimants = vec![names.claimant(&other.origin, None), names.claimant(&Origin::Generated { generator: Generator::Record, wheel: Some(index) }, None)];
+            let claimants = vec![
+                names.claimant(&other.origin, None),
+                names.claimant(&Origin::Generated { generator: Generator::Record, wheel: Some(index) }, None),
+            ];
             problems.push(PlanProblem::Reserved { path, reason: "it records what is installed", claimants });
         }
     }

@@ -175,9 +175,9 @@ impl PlanProblem {
         match self {
             Self::IncompatibleTags { hint, .. } => Some(hint),
             Self::Script { hint, .. } | Self::Launcher { hint, .. } => *hint,
-            Self::Conflict { .. } => Some(
-                "leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)",
-            ),
+            Self::Conflict { .. } => {
+                Some("leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)")
+            }
             Self::SameDistribution { .. } => Some("keep one of the wheels"),
             Self::FileOverDirectory { .. } | Self::NamesFold { .. } => Some("leave one of them out with `exclude`"),
             Self::Requirement { .. } => Some("add the missing wheel, or set the flag `requirements` to `warn`"),

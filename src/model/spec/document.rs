@@ -358,7 +358,7 @@ impl From<&super::Flags> for FlagsDocument {
                 super::Check::Warn => CheckDocument::Warn,
                 super::Check::Error => CheckDocument::Error,
             },
-            allow: flags.allow.iter().cloned().collect(),
+            allow: flags.allow.iter().map(|code| code.text().to_owned()).collect(),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::activate::Shell;
 use crate::model::digest::{DigestFunction, WheelDigest};
+use crate::model::finding::Code;
 use crate::model::interpreter::Interpreter;
 use crate::model::path::TreePath;
 use crate::model::wheel::filename::WheelFilename;
@@ -222,7 +223,7 @@ pub struct Flags {
     /// What happens with missing and conflicting requirements.
     pub requirements: Check,
     /// Codes of findings that are accepted although they are errors.
-    pub allow: BTreeSet<String>,
+    pub allow: BTreeSet<Code>,
 }
 
 impl Default for Flags {

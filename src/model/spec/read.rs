@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::activate::Shell;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
+use crate::model::finding::{Allowance, Code};
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Os, Platform, parse_pair};
 use crate::model::json::{Json, Place, Problems};
 use crate::model::name::{DistName, PythonVersion};
@@ -108,7 +109,10 @@ fn check_abi(interpreter: &Interpreter, place: &Place<'_>, problems: &mut Proble
         }
     };
     if !fits {
-        problems.add(&place.path, format!("found {abi:?}, expected the ABI tag of {} {version}, such as {example:?}", interpreter.implementation.name()));
+        problems.add(
+            &place.path,
+            format!("found {abi:?}, expected the ABI tag of {} {version}, such as {example:?}", interpreter.implementation.name()),
+        );
     }
 }
 
@@ -139,7 +143,10 @@ fn read_platform(place: &Place<'_>, problems: &mut Problems) -> Option<Platform>
                 let text = place.string(problems)?;
                 let libc = Libc::parse(text);
                 if libc.is_none() {
-                    problems.add(&place.path, format!("found {text:?}, expected a C library and its version, such as \"glibc-2.36\" or \"musl-1.2\""));
+                    problems.add(
+                        &place.path,
+                        format!("found {text:?}, expected a C library and its version, such as \"glibc-2.36\" or \"musl-1.2\""),
+                    );
                 }
                 libc
             });
@@ -148,7 +155,10 @@ fn read_platform(place: &Place<'_>, problems: &mut Problems) -> Option<Platform>
         Os::MacOs => {
             wrong_os(&libc, "linux", problems);
             if version.is_none() {
-                problems.add(&place.path, "the field `version` is missing: the oldest macOS that the environment must run on, such as \"14.0\"");
+                problems.add(
+                    &place.path,
+                    "the field `version` is missing: the oldest macOS that the environment must run on, such as \"14.0\"",
+                );
             }
             let version = version.and_then(|place| {
                 let text = place.string(problems)?;
@@ -307,8 +317,8 @@ fn read_wheel(place: &Place<'_>, input_digests: InputDigests, problems: &mut Pro
         }
         (None, None) => None,
     };
-    let file_name = file_name
-        .and_then(|(text, path)| WheelFilename::parse(&text).map_err(|error| problems.add(&path, error.to_string())).ok());
+    let file_name =
+        file_name.and_then(|(text, path)| WheelFilename::parse(&text).map_err(|error| problems.add(&path, error.to_string())).ok());
     let sha256 = match object.nullable("sha256") {
         Some(place) => place.string(problems).and_then(|text| match Hash::parse_hex(text) {
             Ok(hash) => Some(WheelDigest(hash)),
@@ -359,7 +369,10 @@ fn read_sources(place: &Place<'_>, problems: &mut Problems) -> Vec<SourceReferen
             Some(place) => read_tree_path(&place, problems).map(Some),
             None => path.as_ref().and_then(|path| {
                 let name = path.0.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-                TreePath::parse(name).map_err(|error| problems.add(object.path(), format!("{error}: expected a field `into`"))).ok().map(Some)
+                TreePath::parse(name)
+                    .map_err(|error| problems.add(object.path(), format!("{error}: expected a field `into`")))
+                    .ok()
+                    .map(Some)
             }),
         };
         object.finish(problems);
@@ -428,7 +441,16 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<Flags> {
         flags.requirements = check;
     }
     if let Some(place) = object.optional("allow") {
-        flags.allow = place.list(problems).iter().filter_map(|place| place.string(problems)).map(str::to_owned).collect();
+        for place in place.list(problems) {
+            match place.string(problems).map(str::parse::<Code>) {
+                Some(Ok(code)) if code.allowance() == Allowance::Possible => {
+                    flags.allow.insert(code);
+                }
+                Some(Ok(code)) => problems.add(&place.path, format!("findings of the code {:?} can never be accepted", code.text())),
+                Some(Err(error)) => problems.add(&place.path, error.to_string()),
+                None => {}
+            }
+        }
     }
     object.finish(problems);
     Some(flags)
