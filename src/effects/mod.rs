@@ -7,9 +7,13 @@ pub mod parallel;
 pub mod fs;
 
 pub mod notes;
+pub mod random;
 pub mod staging;
 
 pub mod blob;
+pub mod exchange;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod store;
 
 pub mod archive;

@@ -4,14 +4,14 @@
 //! however it ends. So whoever comes later can remove what the dead left, and never what the living use.
 
 use std::fs;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags};
+
+use crate::effects::random;
 
 /// Where locks do not work (some network file systems), what is younger than this is taken to be in use.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -32,7 +32,7 @@ impl Staging {
     /// Those of the file system.
     pub fn create(parent: &Utf8Path, prefix: &str) -> io::Result<Self> {
         loop {
-            let path = parent.join(format!("{prefix}{:016x}", unique()));
+            let path = parent.join(format!("{prefix}{:016x}", random::number()));
             match rustix::fs::mkdir(path.as_str(), Mode::from_raw_mode(0o700)) {
                 Err(rustix::io::Errno::EXIST) => continue,
                 result => result?,
@@ -110,16 +110,6 @@ fn is_abandoned(path: &Utf8Path) -> bool {
 
 fn open_directory(path: &Utf8Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// A number that no other call, thread or process is likely to get: names of temporaries, identifiers of uploads.
-pub fn unique() -> u64 {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    // `RandomState` is seeded by the operating system; the counter makes every value another one.
-    let mut hasher = std::hash::RandomState::new().build_hasher();
-    hasher.write_u64(COUNTER.fetch_add(1, Ordering::Relaxed));
-    hasher.write_u32(std::process::id());
-    hasher.finish()
 }
 
 #[cfg(test)]
