@@ -177,7 +177,7 @@ codes! {
     MetadataDataFile = "metadata.data-file", Error, Never, "A file lies directly in the `.data` folder, outside every scheme.";
     MetadataDataName = "metadata.data-name", Error, Possible, "A `.data` folder at the top has another name than the `.dist-info` folder; installers differ in whether its files are installed as data.";
     MetadataReservedTarget = "metadata.reserved-target", Error, Never, "A member would be installed over a file that the environment itself needs: an interpreter, an activation script or `pyvenv.cfg`.";
-    MetadataLimit = "metadata.limit", Error, Never, "A metadata file, or a script that would be rewritten, has more bytes than the limit.";
+    MetadataLimit = "metadata.limit", Error, Never, "A metadata file, or a script that would be rewritten, has more bytes or headers than the limit.";
 
     RecordMissing = "record.missing", Error, Never, "The `.dist-info` folder has no RECORD.";
     RecordEncoding = "record.encoding", Error, Never, "A row of RECORD is not UTF-8.";

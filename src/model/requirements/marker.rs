@@ -243,15 +243,20 @@ impl<'text> Marker<'text> {
         self.0.evaluate(environment, extra.map_or("", DistName::normalized))
     }
 
-    /// Whether the marker asks for an extra.
-    pub fn mentions_extra(&self) -> bool {
-        self.0.any_atom(&|atom| atom.variable == Variable::Extra)
+    /// Which extras can change the answer.
+    pub fn extras(&self) -> Extras {
+        let mut named = Vec::new();
+        if self.0.collect_extras(&mut named) { Extras::Named(named) } else { Extras::Any }
     }
+}
 
-    /// Whether the marker compares with this extra.
-    pub fn compares_with_extra(&self, extra: &DistName) -> bool {
-        self.0.any_atom(&|atom| atom.variable == Variable::Extra && atom.constant == extra.normalized())
-    }
+/// The extras that a marker asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extras {
+    /// These only, each compared by `==`; often none.
+    Named(Vec<DistName>),
+    /// Any could matter.
+    Any,
 }
 
 impl Node<'_> {
@@ -273,10 +278,16 @@ impl Node<'_> {
         result
     }
 
-    fn any_atom(&self, wanted: &impl Fn(&Atom<'_>) -> bool) -> bool {
+    /// Adds the extras that are compared by `==`; false where extras are asked for in another way.
+    fn collect_extras(&self, named: &mut Vec<DistName>) -> bool {
         match self {
-            Self::Atom(atom) => wanted(atom),
-            Self::Any(nodes) | Self::All(nodes) => nodes.iter().any(|node| node.any_atom(wanted)),
+            Self::Atom(atom) if atom.variable == Variable::Extra => {
+                // A constant that is no name, such as the empty one, is no extra's.
+                named.extend(DistName::parse(&atom.constant));
+                atom.comparison == Comparison::Operator("==")
+            }
+            Self::Atom(_) => true,
+            Self::Any(nodes) | Self::All(nodes) => nodes.iter().all(|node| node.collect_extras(named)),
         }
     }
 }
@@ -540,7 +551,11 @@ mod tests {
         let text = text.join(" or ");
         let marker = Marker::parse(&text).unwrap();
         assert_eq!(marker.evaluate(&environment("3.11"), None), Truth::No);
-        assert!(marker.compares_with_extra(&DistName::parse("B1999").unwrap()));
+        assert!(matches!(marker.extras(), Extras::Named(extras) if extras.len() == 4000));
+        let extras = |text: &str| Marker::parse(text).unwrap().extras();
+        assert_eq!(extras("os_name == 'nt' or extra == ''"), Extras::Named(Vec::new()));
+        assert_eq!(extras("os_name == 'nt' and extra != 'a'"), Extras::Any);
+        assert_eq!(extras("'A_b' == extra"), Extras::Named(vec![DistName::parse("a-b").unwrap()]));
     }
 
     proptest! {

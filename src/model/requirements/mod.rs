@@ -18,7 +18,7 @@ use pep440_rs::{VersionSpecifier, VersionSpecifiers, release_specifier_to_range,
 pub use self::requirement::{Requirement, RequirementError};
 use crate::model::interpreter::Interpreter;
 use crate::model::name::{DistName, PythonVersion, Version};
-use marker::{Environment, Fact, Truth};
+use marker::{Environment, Extras, Fact, Truth};
 
 /// What a distribution says about itself.
 #[derive(Debug, Clone, Copy)]
@@ -84,16 +84,29 @@ pub enum RequirementProblemKind {
 /// distributions of one name the last one counts.
 pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> Vec<RequirementProblem> {
     let environment = Environment::new(interpreter);
-    let known: BTreeMap<&DistName, Distribution<'_>> =
-        distributions.iter().map(|distribution| (distribution.name, *distribution)).collect();
-    let mut check =
-        Check { environment, known, asked: BTreeSet::new(), waiting: VecDeque::new(), parsed: BTreeMap::new(), problems: Vec::new() };
-    let names: Vec<&DistName> = check.known.keys().copied().collect();
-    for name in names {
-        check.check_distribution(name, None);
+    let mut problems = Vec::new();
+    let mut known: BTreeMap<&DistName, Member<'_>> = BTreeMap::new();
+    for distribution in distributions {
+        known.insert(distribution.name, Member::new(*distribution));
     }
-    while let Some((name, extra)) = check.waiting.pop_front() {
-        check.check_distribution(name, Some(&extra));
+    for member in known.values_mut() {
+        let invalid = std::mem::take(&mut member.invalid);
+        problems.extend(invalid.into_iter().map(|(text, error)| member.problem(None, text, RequirementProblemKind::Invalid(error))));
+    }
+    let mut check =
+        Check { environment, known: &known, asked: BTreeSet::new(), waiting: VecDeque::new(), reported: BTreeSet::new(), problems };
+    for member in known.values() {
+        for requirement in &member.requirements {
+            check.check_requirement(member, None, requirement);
+        }
+    }
+    while let Some((member, extra)) = check.waiting.pop_front() {
+        for requirement in member.requirements_for(&extra) {
+            // What holds without the extra was checked without it.
+            if requirement.holds(&check.environment, None) == Truth::No {
+                check.check_requirement(member, Some(&extra), requirement);
+            }
+        }
     }
     let mut problems = check.problems;
     // Stable: a distribution's own requirements in their order, then those of its extras.
@@ -101,103 +114,128 @@ pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> V
     problems
 }
 
-struct Check<'text> {
+/// A distribution with its requirements parsed.
+struct Member<'text> {
+    distribution: Distribution<'text>,
+    requirements: Vec<Requirement<'text>>,
+    invalid: Vec<(&'text str, RequirementError)>,
+    /// For each extra the positions of the requirements whose markers name it.
+    by_extra: BTreeMap<DistName, Vec<usize>>,
+    /// The positions of those that ask for extras in another way than by `==`.
+    any_extra: Vec<usize>,
+    provided: BTreeSet<DistName>,
+}
+
+impl<'text> Member<'text> {
+    fn new(distribution: Distribution<'text>) -> Self {
+        let mut member = Self {
+            distribution,
+            requirements: Vec::with_capacity(distribution.requires_dist.len()),
+            invalid: Vec::new(),
+            by_extra: BTreeMap::new(),
+            any_extra: Vec::new(),
+            provided: distribution.provides_extra.iter().filter_map(|extra| DistName::parse(extra).ok()).collect(),
+        };
+        for text in distribution.requires_dist {
+            match Requirement::parse(text) {
+                Ok(requirement) => {
+                    let position = member.requirements.len();
+                    let mut named = BTreeSet::new();
+                    if let Some(marker) = &requirement.marker {
+                        match marker.extras() {
+                            Extras::Named(extras) => named.extend(extras),
+                            Extras::Any => member.any_extra.push(position),
+                        }
+                    }
+                    for extra in named {
+                        member.by_extra.entry(extra).or_default().push(position);
+                    }
+                    member.requirements.push(requirement);
+                }
+                Err(error) => member.invalid.push((text, error)),
+            }
+        }
+        member
+    }
+
+    /// The requirements that an extra can add, in their order.
+    fn requirements_for(&self, extra: &DistName) -> impl Iterator<Item = &Requirement<'text>> {
+        let named = self.by_extra.get(extra).map(Vec::as_slice).unwrap_or_default();
+        let mut positions = [named, &self.any_extra].concat();
+        positions.sort_unstable();
+        positions.into_iter().map(|position| &self.requirements[position])
+    }
+
+    /// Whether there is such an extra. Old metadata names extras in markers only.
+    fn provides(&self, extra: &DistName) -> bool {
+        self.provided.contains(extra) || self.by_extra.contains_key(extra)
+    }
+
+    fn problem(&self, extra: Option<&DistName>, requirement: &str, kind: RequirementProblemKind) -> RequirementProblem {
+        RequirementProblem {
+            distribution: self.distribution.name.clone(),
+            version: self.distribution.version.clone(),
+            extra: extra.cloned(),
+            requirement: requirement.to_owned(),
+            kind,
+        }
+    }
+}
+
+struct Check<'members, 'text> {
     environment: Environment,
-    known: BTreeMap<&'text DistName, Distribution<'text>>,
+    known: &'members BTreeMap<&'text DistName, Member<'text>>,
     /// Extras that were asked for, so that circles end.
     asked: BTreeSet<(&'text DistName, DistName)>,
-    waiting: VecDeque<(&'text DistName, DistName)>,
-    /// The requirements that depend on extras, kept for when an extra is asked for.
-    parsed: BTreeMap<&'text DistName, Vec<Requirement<'text>>>,
+    waiting: VecDeque<(&'members Member<'text>, DistName)>,
+    /// Requirements that were reported, so that several extras with one requirement do not repeat it.
+    reported: BTreeSet<(&'text DistName, &'text str)>,
     problems: Vec<RequirementProblem>,
 }
 
-impl<'text> Check<'text> {
-    fn check_distribution(&mut self, name: &'text DistName, extra: Option<&DistName>) {
-        let Some(distribution) = self.known.get(name).copied() else { return };
-        match extra {
-            None => {
-                let mut kept = Vec::new();
-                for text in distribution.requires_dist {
-                    match Requirement::parse(text) {
-                        Ok(requirement) => {
-                            self.check_requirement(distribution, None, &requirement);
-                            if requirement.marker.as_ref().is_some_and(marker::Marker::mentions_extra) {
-                                kept.push(requirement);
-                            }
-                        }
-                        Err(error) => self.report(distribution, None, text, RequirementProblemKind::Invalid(error)),
-                    }
-                }
-                self.parsed.insert(name, kept);
-            }
-            Some(extra) => {
-                let requirements = self.parsed.get(name).cloned().unwrap_or_default();
-                for requirement in &requirements {
-                    let marker = requirement.marker.as_ref().expect("only requirements with markers were kept");
-                    // What holds without the extra was checked without it.
-                    if marker.evaluate(&self.environment, None) == Truth::No {
-                        self.check_requirement(distribution, Some(extra), requirement);
-                    }
-                }
-            }
+impl<'members, 'text> Check<'members, 'text> {
+    fn check_requirement(&mut self, member: &Member<'text>, extra: Option<&DistName>, requirement: &Requirement<'text>) {
+        let truth = requirement.holds(&self.environment, extra);
+        if truth == Truth::No {
+            return;
         }
-    }
-
-    fn check_requirement(&mut self, distribution: Distribution<'text>, extra: Option<&DistName>, requirement: &Requirement<'text>) {
-        let truth = requirement.marker.as_ref().map_or(Truth::Yes, |marker| marker.evaluate(&self.environment, extra));
-        let found = self.known.get_key_value(&requirement.name).map(|(name, found)| (*name, *found));
+        let found = self.known.get(&requirement.name);
         let kind = match found {
+            Some(found) if requirement.accepts(found.distribution.version) => {
+                if requirement.extras.is_empty() {
+                    return;
+                }
+                if truth == Truth::Yes {
+                    return self.ask_for_extras(member, extra, requirement, found);
+                }
+                // Whether extras are asked for is open, so their requirements are too.
+                RequirementProblemKind::Missing
+            }
+            Some(found) => RequirementProblemKind::Conflict { found: found.distribution.version.clone() },
             None => RequirementProblemKind::Missing,
-            Some((_, found)) if !requirement.accepts(found.version) => RequirementProblemKind::Conflict { found: found.version.clone() },
-            Some((name, found)) if truth == Truth::Yes => return self.ask_for_extras(distribution, extra, requirement, name, found),
-            // Whether extras are asked for is open; without any, the requirement is met in either case.
-            Some(_) if requirement.extras.is_empty() => return,
-            Some(_) => RequirementProblemKind::Missing,
         };
-        match truth {
-            Truth::Yes => self.report(distribution, extra, requirement.text, kind),
-            Truth::Unknown(fact) => self.report(distribution, extra, requirement.text, RequirementProblemKind::Undecided { fact }),
-            Truth::No => {}
+        let kind = if let Truth::Unknown(fact) = truth { RequirementProblemKind::Undecided { fact } } else { kind };
+        if self.reported.insert((member.distribution.name, requirement.text)) {
+            self.problems.push(member.problem(extra, requirement.text, kind));
         }
     }
 
     fn ask_for_extras(
         &mut self,
-        distribution: Distribution<'text>,
+        member: &Member<'text>,
         extra: Option<&DistName>,
         requirement: &Requirement<'text>,
-        name: &'text DistName,
-        found: Distribution<'text>,
+        found: &'members Member<'text>,
     ) {
         for wanted in &requirement.extras {
-            // Old metadata names extras in markers only.
-            let provided = found.provides_extra.iter().any(|own| DistName::parse(own).is_ok_and(|own| own == *wanted))
-                || found.requires_dist.iter().any(|text| mentions(text, wanted));
-            if !provided {
-                let kind = RequirementProblemKind::NoExtra { distribution: name.clone(), extra: wanted.clone() };
-                self.report(distribution, extra, requirement.text, kind);
-            } else if self.asked.insert((name, wanted.clone())) {
-                self.waiting.push_back((name, wanted.clone()));
+            if !found.provides(wanted) {
+                let kind = RequirementProblemKind::NoExtra { distribution: found.distribution.name.clone(), extra: wanted.clone() };
+                self.problems.push(member.problem(extra, requirement.text, kind));
+            } else if self.asked.insert((found.distribution.name, wanted.clone())) {
+                self.waiting.push_back((found, wanted.clone()));
             }
         }
     }
-
-    fn report(&mut self, distribution: Distribution<'_>, extra: Option<&DistName>, requirement: &str, kind: RequirementProblemKind) {
-        self.problems.push(RequirementProblem {
-            distribution: distribution.name.clone(),
-            version: distribution.version.clone(),
-            extra: extra.cloned(),
-            requirement: requirement.to_owned(),
-            kind,
-        });
-    }
-}
-
-/// Whether a requirement's marker compares with an extra.
-fn mentions(text: &str, extra: &DistName) -> bool {
-    text.contains("extra")
-        && Requirement::parse(text).is_ok_and(|requirement| requirement.marker.is_some_and(|marker| marker.compares_with_extra(extra)))
 }
 
 /// Why an interpreter does not fit a `Requires-Python`.
@@ -355,7 +393,14 @@ mod tests {
                 ("app 1", &["lib[all]"], &[]),
                 (
                     "lib 1",
-                    &["one; extra == 'x'", "two ; extra == 'Y_y'", "lib[x,y-y] ; extra == 'all'", "three; extra == 'z'", "four"],
+                    &[
+                        "one; extra == 'x'",
+                        "two ; extra == 'Y_y'",
+                        "lib[x,y-y] ; extra == 'all'",
+                        "three; extra == 'z'",
+                        "four",
+                        "five; extra != ''",
+                    ],
                     &["x", "y-y", "all", "z"],
                 ),
                 ("one 1", &["lib[x]"], &[]),
@@ -365,6 +410,7 @@ mod tests {
             found,
             [
                 "lib 1 requires `four`, which is not in the environment",
+                "lib 1 with the extra `all` requires `five; extra != ''`, which is not in the environment",
                 "lib 1 with the extra `y-y` requires `two ; extra == 'Y_y'`, which is not in the environment"
             ]
         );

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use pep440_rs::{VersionSpecifier, VersionSpecifiers};
 
-use super::marker::{Marker, MarkerError};
+use super::marker::{Environment, Marker, MarkerError, Truth};
 use crate::model::name::{DistName, Version};
 
 /// Why a text is no requirement.
@@ -88,6 +88,11 @@ impl<'text> Requirement<'text> {
         let specifiers = parse_specifiers(specifiers).map_err(RequirementError::Specifiers)?;
         let marker = marker.map(Marker::parse).transpose().map_err(RequirementError::Marker)?;
         Ok(Self { text, name, extras, specifiers, marker })
+    }
+
+    /// Whether it applies, with one extra of what requires it or without any.
+    pub fn holds(&self, environment: &Environment, extra: Option<&DistName>) -> Truth {
+        self.marker.as_ref().map_or(Truth::Yes, |marker| marker.evaluate(environment, extra))
     }
 
     /// Whether a version is allowed; pre-releases are, as they are in the environment already.

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use super::tally::Tally;
+
 /// How a script is started on systems that tell console and windowed programs apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ScriptKind {
@@ -44,8 +46,10 @@ pub struct EntryPoint {
 pub struct EntryPoints {
     /// The usable scripts, sorted by name, one for each name.
     pub scripts: Vec<EntryPoint>,
-    /// Everything that is wrong, by line.
+    /// What is wrong, by line; of each kind at least the first hundred times.
     pub problems: Vec<EntryPointProblem>,
+    /// How many further problems there are, each of a kind that is among `problems`.
+    pub omitted: usize,
 }
 
 /// Something that is wrong with a line of `entry_points.txt`.
@@ -205,19 +209,25 @@ impl EntryPoints {
     ///
     /// Never fails: what is wrong is in [`EntryPoints::problems`], and the rest is in [`EntryPoints::scripts`].
     pub fn parse(bytes: &[u8]) -> Self {
-        let mut problems = Vec::new();
+        let mut reader = Reader {
+            section: Section::None,
+            seen: Vec::new(),
+            indentation: 0,
+            in_value: false,
+            scripts: Vec::new(),
+            problems: Vec::new(),
+            tally: Tally::default(),
+        };
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
                 let good = &bytes[..error.valid_up_to()];
                 let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
-                problems.push(EntryPointProblem { line, kind: EntryPointProblemKind::NotUtf8 });
+                reader.report(line, EntryPointProblemKind::NotUtf8);
                 let whole = good.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
                 std::str::from_utf8(&good[..whole]).expect("valid up to here, and cut after a line feed")
             }
         };
-        let mut reader =
-            Reader { section: Section::None, seen: Vec::new(), indentation: 0, in_value: false, scripts: Vec::new(), problems };
         for (index, line) in text.split('\n').enumerate() {
             reader.read_line(line.strip_suffix('\r').unwrap_or(line), index + 1);
         }
@@ -235,11 +245,14 @@ struct Reader {
     in_value: bool,
     scripts: Vec<(EntryPoint, usize)>,
     problems: Vec<EntryPointProblem>,
+    tally: Tally<EntryPointProblemKind>,
 }
 
 impl Reader {
     fn report(&mut self, line: usize, kind: EntryPointProblemKind) {
-        self.problems.push(EntryPointProblem { line, kind });
+        if self.tally.admit(&kind) {
+            self.problems.push(EntryPointProblem { line, kind });
+        }
     }
 
     fn read_line(&mut self, line: &str, number: usize) {
@@ -303,7 +316,7 @@ impl Reader {
     fn finish(mut self) -> EntryPoints {
         // A stable sort: of two scripts with one name the first one comes first, and is kept.
         self.scripts.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
-        let problems = &mut self.problems;
+        let (problems, tally) = (&mut self.problems, &mut self.tally);
         self.scripts.dedup_by(|(later, line), (script, first)| {
             if later.name != script.name {
                 return false;
@@ -314,11 +327,17 @@ impl Reader {
             } else {
                 EntryPointProblemKind::Duplicate { name, first }
             };
-            problems.push(EntryPointProblem { line: *line, kind });
+            if tally.admit(&kind) {
+                problems.push(EntryPointProblem { line: *line, kind });
+            }
             true
         });
         self.problems.sort_by_key(|problem| problem.line);
-        EntryPoints { scripts: self.scripts.into_iter().map(|(script, _)| script).collect(), problems: self.problems }
+        EntryPoints {
+            scripts: self.scripts.into_iter().map(|(script, _)| script).collect(),
+            problems: self.problems,
+            omitted: tally.omitted(),
+        }
     }
 }
 
@@ -532,6 +551,12 @@ mod tests {
         );
         check(&["pypi", "pypyr", "python_x", "activated", "reactivate", "python3-config", "python-dotenv", "pydoc"], false);
         assert_eq!(parse("[console_scripts]\nPython3.EXE = a:b").problems.len(), 1);
+    }
+
+    #[test]
+    fn very_many_problems_are_counted() {
+        let found = parse(&format!("{}[DEFAULT]", "a\n".repeat(1000)));
+        assert_eq!((found.problems.len(), found.omitted), (101, 900));
     }
 
     #[test]

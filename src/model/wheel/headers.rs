@@ -12,6 +12,12 @@ use crate::model::name::{DistName, NameError, Version};
 use crate::model::wheel::filename::{BuildTag, WheelFilename};
 use crate::model::wheel::tags::{Tag, TagError, TagSet};
 
+/// The most headers of a text; the longest real ones have some thousand requirements.
+const HEADER_LIMIT: usize = 50_000;
+
+/// The most bad tags that are reported.
+const TAG_ERROR_LIMIT: usize = 100;
+
 /// One header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header<'text> {
@@ -86,6 +92,12 @@ pub enum HeaderError {
         line: usize,
         /// The character.
         character: char,
+    },
+    /// More headers than any real file has.
+    #[error("{file} has more than {HEADER_LIMIT} headers")]
+    TooMany {
+        /// The file.
+        file: HeaderFile,
     },
     /// A header that must be there is not.
     #[error("{file} has no `{name}`")]
@@ -197,6 +209,9 @@ impl<'text> Headers<'text> {
             if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(wrong());
             }
+            if headers.len() == HEADER_LIMIT {
+                return Err(HeaderError::TooMany { file });
+            }
             headers.push(Header { name, value: Cow::Borrowed(value), line: number });
         }
         for header in &mut headers {
@@ -213,11 +228,11 @@ impl<'text> Headers<'text> {
         self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
-    /// The one header of a name; further ones are reported.
+    /// The one header of a name; a second one is reported.
     fn once(&self, file: HeaderFile, name: &'static str, errors: &mut Vec<HeaderError>) -> Option<&str> {
         let mut found = self.all(name);
         let first = found.next()?;
-        errors.extend(found.map(|again| HeaderError::Repeated { file, line: again.line, name }));
+        errors.extend(found.next().map(|again| HeaderError::Repeated { file, line: again.line, name }));
         Some(&first.value)
     }
 
@@ -283,10 +298,15 @@ impl WheelHeaders {
         });
         let generator = headers.once(file, "Generator", &mut errors).map(Into::into);
         let mut tags = Vec::new();
+        let mut bad_tags = 0;
         for header in headers.all("Tag") {
             match TagSet::parse(&header.value) {
                 Ok(set) => tags.extend(set.expand()),
-                Err(source) => errors.push(HeaderError::Tag { line: header.line, source }),
+                Err(source) if bad_tags < TAG_ERROR_LIMIT => {
+                    bad_tags += 1;
+                    errors.push(HeaderError::Tag { line: header.line, source });
+                }
+                Err(_) => {}
             }
         }
         if headers.all("Tag").next().is_none() {
@@ -518,6 +538,7 @@ mod tests {
         check("Metadata", " Metadata", &["line 1 of METADATA is \" Metadata-Version: 2.1\", expected"]);
         check("Name: ", "A: \rName: ", &["line 2 of METADATA holds the character '\\r'"]);
         check("Name: ", "A: \0\nName: ", &["line 2 of METADATA holds the character '\\0'"]);
+        check("Name: ", &"A:\n".repeat(50_000), &["METADATA has more than 50000 headers"]);
         let latin: Vec<u8> = METADATA.bytes().chain(*b"Author: \xfc\n").collect();
         assert_eq!(Metadata::parse(&latin), Err(vec![HeaderError::NotUtf8 { file: HeaderFile::Metadata, offset: METADATA.len() + 8 }]));
     }

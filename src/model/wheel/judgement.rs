@@ -47,6 +47,7 @@ impl From<&HeaderError> for Code {
             HeaderError::Build { .. } => Self::MetadataBuild,
             HeaderError::Name { .. } => Self::MetadataName,
             HeaderError::Version { .. } => Self::MetadataVersion,
+            HeaderError::TooMany { .. } => Self::MetadataLimit,
         }
     }
 }

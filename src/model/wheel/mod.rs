@@ -11,6 +11,8 @@ pub mod tags;
 
 pub mod filename;
 
+mod tally;
+
 pub mod entry_points;
 pub mod headers;
 pub mod record;

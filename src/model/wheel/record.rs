@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::tally::Tally;
 use crate::model::digest::Hash;
 
 /// A hash of a row, by the algorithm that the row names.
@@ -74,6 +75,7 @@ pub struct Row<'text> {
 pub struct Record<'text> {
     rows: Vec<Row<'text>>,
     problems: Vec<RecordProblem>,
+    tally: Tally<RecordProblemKind>,
 }
 
 /// A rule that a `RECORD` breaks.
@@ -219,7 +221,7 @@ impl<'text> Record<'text> {
     /// Never fails: what cannot be read is in [`Record::problems`], and the rest is in [`Record::rows`].
     pub fn parse(bytes: &'text [u8], own_path: &str) -> Self {
         // Every row needs a path, two commas and a line end; 40 bytes are a low guess for one with a hash.
-        let mut record = Self { rows: Vec::with_capacity(bytes.len() / 80), problems: Vec::new() };
+        let mut record = Self { rows: Vec::with_capacity(bytes.len() / 80), problems: Vec::new(), tally: Tally::default() };
         let mut rest = bytes;
         if let Some(without) = bytes.strip_prefix("\u{feff}".as_bytes()) {
             record.report(1, None, RecordProblemKind::ByteOrderMark);
@@ -250,12 +252,20 @@ impl<'text> Record<'text> {
         self.rows.binary_search_by(|row| row.path.as_ref().cmp(path)).ok().map(|index| &self.rows[index])
     }
 
-    /// Every rule broken, by row.
+    /// Every rule broken, by row; of each rule at least the first hundred times.
     pub fn problems(&self) -> &[RecordProblem] {
         &self.problems
     }
 
+    /// How many further problems there are, each of a kind that is among [`Record::problems`].
+    pub fn omitted(&self) -> usize {
+        self.tally.omitted()
+    }
+
     fn report(&mut self, row: usize, path: Option<&str>, kind: RecordProblemKind) {
+        if !self.tally.admit(&kind) {
+            return;
+        }
         self.problems.push(RecordProblem { row, path: path.map(str::to_owned), kind });
     }
 
@@ -318,7 +328,7 @@ impl<'text> Record<'text> {
     fn sort(&mut self) {
         // A stable sort keeps equal paths in the order of the file, and is quick where the file is in order already.
         self.rows.sort_by(|left, right| left.path.cmp(&right.path));
-        let problems = &mut self.problems;
+        let (problems, tally) = (&mut self.problems, &mut self.tally);
         self.rows.dedup_by(|later, first| {
             if later.path != first.path {
                 return false;
@@ -329,7 +339,9 @@ impl<'text> Record<'text> {
             } else {
                 RecordProblemKind::Contradiction { first: first.number }
             };
-            problems.push(RecordProblem { row: later.number, path: Some(first.path.to_string()), kind });
+            if tally.admit(&kind) {
+                problems.push(RecordProblem { row: later.number, path: Some(first.path.to_string()), kind });
+            }
             true
         });
     }
@@ -688,6 +700,14 @@ mod tests {
         // A quoted field may go on in the next line, as one row; a line end is no part of a path, though.
         assert_eq!(kinds(format!("\"a\nb\",{EMPTY},0\n{OWN},,\n").as_bytes()), [(1, Kind::Path(RowPathError::Control))]);
         assert_eq!(kinds(format!("{OWN},,\n\"a,{EMPTY},0\nb,{EMPTY},0\n").as_bytes()), [(2, Kind::Quotes)]);
+    }
+
+    #[test]
+    fn very_many_problems_are_counted_and_none_of_another_kind_is_lost() {
+        let text = format!("{}../a,,\n{OWN},,\n", "\n".repeat(1000));
+        let record = Record::parse(text.as_bytes(), OWN);
+        assert_eq!((record.problems().len(), record.omitted()), (101, 900));
+        assert_eq!(record.problems()[100].kind, RecordProblemKind::Path(RowPathError::Escape));
     }
 
     #[test]

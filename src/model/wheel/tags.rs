@@ -33,6 +33,9 @@ impl fmt::Display for Tag {
     }
 }
 
+/// The most tags that a compressed set may stand for; real ones have fewer than fifty.
+const TAG_LIMIT: usize = 1000;
+
 /// Why a text is no tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TagError {
@@ -57,6 +60,14 @@ pub enum TagError {
         text: String,
         /// The character.
         character: char,
+    },
+    /// A compressed set of very many tags.
+    #[error("the tag set `{}…` stands for {found} tags, the limit is {TAG_LIMIT}", text.chars().take(60).collect::<String>())]
+    TooMany {
+        /// The text.
+        text: String,
+        /// The number of tags.
+        found: usize,
     },
     /// An interpreter that begins with a digit.
     #[error("the tag `{text}` names the interpreter `{interpreter}`, which begins with a digit")]
@@ -90,6 +101,10 @@ impl TagSet {
         let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-');
         if let Some(character) = text.chars().find(|&character| !allowed(character)) {
             return Err(TagError::Character { text: text.to_owned(), character });
+        }
+        let found = text.split('-').map(|component| component.split('.').count()).fold(1, usize::saturating_mul);
+        if found > TAG_LIMIT {
+            return Err(TagError::TooMany { text: text.to_owned(), found });
         }
         let set = Self { text: text.to_ascii_lowercase().into() };
         if let Some(interpreter) = set.interpreters().find(|interpreter| interpreter.starts_with(|first: char| first.is_ascii_digit())) {
@@ -544,6 +559,9 @@ mod tests {
         {
             assert!(TagSet::parse(text).is_err(), "{text}");
         }
+        let many = |count: usize| format!("{}-none-any", vec!["a"; count].join("."));
+        assert!(TagSet::parse(&many(1000)).is_ok());
+        assert!(matches!(TagSet::parse(&many(1001)), Err(TagError::TooMany { found: 1001, .. })));
         assert_eq!(TagSet::parse("CP311-none-win_AMD64").unwrap().as_str(), "cp311-none-win_amd64");
         assert_eq!(TagSet::parse("py2.py3.py3-none-any").unwrap().expand().len(), 2);
     }
