@@ -171,7 +171,8 @@ fn interpreters_run_what_scripts_carry() {
     fs::create_dir_all(&scripts).unwrap();
     let package = "import sys\nclass App:\n    def main():\n        print(sys.argv)\n        return 7\n";
     fs::write(scratch.join("application.py"), package).unwrap();
-    let own = "#!python\r\n# coding: latin-1\r\n'Doc'\r\nimport sys\r\nprint(__name__, __file__, __doc__, ascii('\u{e9}'), sys.argv)\r\nsys.exit(5)\r\n";
+    let own =
+        "#!python\n# coding: latin-1\n'Doc'\nimport sys\nprint(__name__, __file__, __doc__, ascii('\u{e9}'), sys.argv)\nsys.exit(5)\n";
     let own: Vec<u8> = own.chars().map(|character| character as u8).collect();
     fs::write(scripts.join("it's.py"), own).unwrap();
     let import = "import sys, zipimport; print(zipimport.zipimporter(sys.argv[1]).get_source('__main__').splitlines()[1])";

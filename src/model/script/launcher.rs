@@ -14,16 +14,14 @@ pub enum LauncherError {
     NoCandidate,
     /// A candidate that is no path.
     #[error(
-        "the interpreter candidate {candidate:?} is no path of a file: expected neither an empty text nor a NUL character nor `/` at the end"
+        "the interpreter candidate {candidate:?} is no path of a file: it is empty, holds a NUL character or ends in `/`, expected a path"
     )]
     NoPath {
         /// The candidate.
         candidate: String,
     },
     /// A candidate that can only be the environment's own `bin/python`, which is the launcher.
-    #[error(
-        "the interpreter candidate `{candidate}` lies in the environment's own `bin`, where the launcher is: expected an interpreter elsewhere"
-    )]
+    #[error("the interpreter candidate `{candidate}` lies in the environment's own `bin`, expected one outside it")]
     OwnScript {
         /// The candidate.
         candidate: String,

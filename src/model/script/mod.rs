@@ -25,9 +25,9 @@ pub use windows::{LauncherForm, WindowsLauncher, WindowsLauncherError, windows_i
 /// are taken out of it, because they would show in `sys.prefix`.
 ///
 /// Constraints: it is quoted in Python's `'''`, so it holds no backslash and no `'''`; no tab, which would be expanded in a docstring;
-/// it forks only where a link must be read or a folder be resolved; names begin with `_vt_`, so that no exported variable of the user changes.
-/// `echo .` keeps line feeds at the end of a path from being cut off by `$()`. `PATH` may be useless: then `readlink` is looked for where it
-/// always is, but never in the current folder.
+/// it forks only where a link must be read or a folder be resolved; names begin with `_vt_`, so that no exported variable of the user
+/// changes. `echo .` keeps line feeds at the end of a path from being cut off by `$()`. `PATH` may be useless: then `readlink` is looked
+/// for where it always is, but never in the current folder.
 const FIND_ENVIRONMENT: &str = r#"_vt_s=$0
 case $_vt_s in */*) ;; *) if [ -e "./$_vt_s" ]; then _vt_s=./$_vt_s; else _vt_s=$(command -v "$_vt_s") || _vt_s=$0; fi ;; esac
 case $_vt_s in -*) _vt_s=./$_vt_s ;; esac

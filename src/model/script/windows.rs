@@ -2,11 +2,11 @@
 //!
 //! Model layer. Windows starts only `.exe` files by name, so a script is a launcher (someone's compiled program, which the spec names) with
 //! the Python program appended as a zip archive: the launcher runs an interpreter with itself as the argument, and Python executes
-//! `__main__.py` of that archive. Two kinds of launchers are known, both of which find the interpreter relative to their own place, so that the
-//! result holds no absolute path:
+//! `__main__.py` of that archive. Two kinds of launchers are known, both of which find the interpreter relative to their own place, so
+//! that the result holds no absolute path:
 //!
-//! - the *simple launcher* (as distlib and pip carry it) reads a `#!` line between itself and the archive, in which `<launcher_dir>\` stands for
-//!   its folder;
+//! - the *simple launcher* (as distlib and pip carry it) reads a `#!` line between itself and the archive, in which `<launcher_dir>\`
+//!   stands for its folder;
 //! - the *trampoline* (as uv has it) reads resources of its own executable.
 
 use super::entry_point_program;
@@ -266,8 +266,8 @@ fn contains_utf16(bytes: &[u8], text: &str) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// A zip archive that holds `__main__.py`, stored, dated with the format's first day. Its offsets count from its own beginning; readers allow
-/// for what stands before it.
+/// A zip archive that holds `__main__.py`, stored, dated with the format's first day. Its offsets count from its own beginning; readers
+/// allow for what stands before it.
 fn archive(program: &str) -> Vec<u8> {
     const NAME: &[u8] = b"__main__.py";
     const FIRST_DAY: u32 = 0x0021 << 16;

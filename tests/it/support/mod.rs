@@ -3,4 +3,4 @@
 pub(crate) mod peers;
 pub(crate) mod programs;
 
-pub(crate) use programs::{Python, Shell, interpreters, posix_shells};
+pub(crate) use programs::{Python, Shell, interpreters, posix_shells, write_executable};

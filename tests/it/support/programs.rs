@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// A CPython of this machine.
 #[derive(Debug, Clone)]
@@ -61,4 +63,16 @@ pub(crate) fn posix_shells(scratch: &Path) -> Vec<Shell> {
         Shell { name, sh: folder.join("sh") }
     };
     ["dash", "bash", "busybox", "ksh93", "mksh", "posh", "yash", "zsh"].map(shell).into()
+}
+
+/// Writes an executable file that can be run at once.
+///
+/// A file that is open for writing cannot be executed (`ETXTBSY`), and a descriptor of this process lives on for a moment in every
+/// child that another test's thread forks meanwhile. So another process writes the file.
+pub(crate) fn write_executable(path: &Path, bytes: &[u8]) {
+    let mut writer = Command::new("/bin/sh");
+    writer.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(Stdio::piped());
+    let mut child = writer.spawn().expect("sh starts");
+    child.stdin.take().expect("piped above").write_all(bytes).expect("sh reads its input");
+    assert!(child.wait().expect("sh ends").success(), "cannot write {}", path.display());
 }
