@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module for each command or protocol.
 
+mod architecture;
 mod oracle_requirements;
 mod oracle_texts;
 mod script;

@@ -2,5 +2,6 @@
 
 pub(crate) mod peers;
 pub(crate) mod programs;
+pub(crate) mod project;
 
 pub(crate) use programs::{Python, Shell, interpreters, posix_shells, write_executable};

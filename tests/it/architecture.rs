@@ -1,0 +1,109 @@
+//! The layers, enforced: who may use what, and that every file says what it is.
+
+use std::path::{Path, PathBuf};
+
+/// The layers: a folder or file below `src`, what of this crate it may use, and what of `std` it may not.
+const LAYERS: [(&str, &[&str], &[&str]); 6] = [
+    ("model", &["model"], &["fs", "env", "net", "process", "thread", "time"]),
+    ("effects", &["model", "effects"], &[]),
+    ("error.rs", &["model", "effects", "error"], &["fs", "env", "net", "process", "thread", "time"]),
+    ("engine.rs", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
+    ("worker", &["model", "effects", "error", "engine", "worker"], &["env", "net"]),
+    ("cli", &["model", "effects", "error", "engine", "worker", "cli"], &["env", "net"]),
+];
+
+/// Crates that a layer may not use.
+const CRATES: [(&str, &[&str]); 4] = [
+    ("model", &["clap", "tokio", "tonic", "rayon", "tempfile", "rustix", "ureq", "indicatif", "filetime"]),
+    ("effects", &["clap", "indicatif"]),
+    ("engine.rs", &["clap", "indicatif"]),
+    ("worker", &["clap", "indicatif"]),
+];
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("a directory of sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The code of a file without its unit tests and comments.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
+    code.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// The words that follow `prefix` in a code.
+fn mentions<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
+    code.match_indices(prefix)
+        .filter(|(index, _)| !code[..*index].ends_with(|character: char| character.is_alphanumeric() || character == '_' || character == ':'))
+        .map(|(index, _)| {
+            let rest = &code[index + prefix.len()..];
+            let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(rest.len());
+            &rest[..end]
+        })
+        .collect()
+}
+
+#[test]
+fn imports_point_down_the_layers() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for path in sources(&root) {
+        let name = path.strip_prefix(&root).expect("below src").display().to_string();
+        let layer = name.split('/').next().unwrap_or(&name);
+        if layer == "lib.rs" || layer == "main.rs" {
+            continue;
+        }
+        let Some((_, may_use, may_not_use)) = LAYERS.iter().find(|(folder, ..)| *folder == layer) else {
+            wrong.push(format!("{name} is in no layer"));
+            continue;
+        };
+        let code = code(&std::fs::read_to_string(&path).expect("a source"));
+        for used in mentions(&code, "crate::").into_iter().filter(|used| !used.is_empty() && !may_use.contains(used)) {
+            // Macros and the root's own items have no layer.
+            if LAYERS.iter().any(|(folder, ..)| folder.trim_end_matches(".rs") == used) {
+                wrong.push(format!("{name} uses crate::{used}"));
+            }
+        }
+        for used in mentions(&code, "std::").into_iter().filter(|used| may_not_use.contains(used)) {
+            wrong.push(format!("{name} uses std::{used}"));
+        }
+        for (folder, crates) in CRATES.iter().filter(|(folder, _)| *folder == layer) {
+            for used in crates.iter().filter(|used| !mentions(&code, &format!("{used}::")).is_empty()) {
+                wrong.push(format!("{name} uses {used}, which {folder} may not"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let silent: Vec<PathBuf> = [root.join("src"), root.join("tests")]
+        .iter()
+        .flat_map(|directory| sources(directory))
+        .filter(|path| !path.components().any(|component| component.as_os_str() == "proto"))
+        .filter(|path| !std::fs::read_to_string(path).expect("a source").starts_with("//! "))
+        .collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}
+
+#[test]
+fn every_integration_test_is_part_of_the_binary() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = std::fs::read_to_string(directory.join("main.rs")).expect("the root of the tests");
+    for entry in std::fs::read_dir(&directory).expect("the tests") {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        let module = name.trim_end_matches(".rs");
+        assert!(module == "main" || main.contains(&format!("mod {module};")), "tests/it/{name} is not declared in main.rs");
+    }
+}

@@ -1,0 +1,247 @@
+//! A directory with wheels, specs and outputs, and the command run in it.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+use venvtree::cli::io::Io;
+use venvtree::model::digest::Hash;
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// The exit code.
+    pub(crate) code: u8,
+    /// Standard output.
+    pub(crate) stdout: String,
+    /// Standard error.
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// Asserts success and returns standard output.
+    pub(crate) fn success(self) -> String {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Standard output as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// Runs the command in this process.
+pub(crate) fn venvtree_in(cwd: &Utf8Path, arguments: &[&str], stdin: &str) -> Output {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut io = Io {
+        stdin: &mut stdin.as_bytes(),
+        stdout: &mut stdout,
+        stderr: &mut stderr,
+        cwd: cwd.to_owned(),
+        variables: BTreeMap::new(),
+        terminal: false,
+    };
+    let code = venvtree::cli::run(arguments.iter().map(Into::into).collect(), &mut io);
+    let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");
+    Output { code, stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// A temporary directory to build in.
+pub(crate) struct Project {
+    directory: tempfile::TempDir,
+}
+
+impl Project {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.directory.path()).expect("temporary directories have UTF-8 paths")
+    }
+
+    /// Runs the command in it.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        venvtree_in(self.path(), arguments, "")
+    }
+
+    /// Writes a file in it; parents come into being.
+    pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> Utf8PathBuf {
+        let full = self.path().join(path);
+        std::fs::create_dir_all(full.parent().expect("below the project")).expect("directories can be made");
+        std::fs::write(&full, bytes).expect("files can be written");
+        full
+    }
+
+    /// Packs a wheel into `wheels/`; returns its entry for a spec.
+    pub(crate) fn wheel(&self, wheel: &WheelText) -> Value {
+        let bytes = wheel.pack();
+        let path = format!("wheels/{}", wheel.file_name());
+        self.write(&path, &bytes);
+        json!({"path": path, "sha256": Hash::sha256(&bytes)})
+    }
+
+    /// Writes `env.json` with these wheels for `interpreter`, and `change` applied.
+    pub(crate) fn spec(&self, interpreter: Value, wheels: &[Value], change: impl FnOnce(&mut Value)) {
+        let mut spec = json!({"version": 1, "interpreter": interpreter, "wheels": wheels});
+        change(&mut spec);
+        self.write("env.json", serde_json::to_string_pretty(&spec).expect("JSON renders"));
+    }
+}
+
+/// The interpreter of specs whose environments are not run.
+pub(crate) fn some_interpreter() -> Value {
+    json!({
+        "implementation": "cpython",
+        "version": "3.11.7",
+        "abi": "cp311",
+        "platform": {"os": "linux", "arch": "x86_64", "libc": "glibc-2.36"},
+        "python": {"kind": "absolute", "path": "/usr/bin/python3.11"},
+    })
+}
+
+/// A wheel as text: packed when a test needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct WheelText {
+    name: String,
+    version: String,
+    tag: String,
+    metadata: String,
+    files: BTreeMap<String, (Vec<u8>, bool)>,
+    unlisted: Vec<String>,
+}
+
+impl WheelText {
+    /// A pure wheel for every Python 3, with nothing in it.
+    pub(crate) fn new(name: &str, version: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            tag: "py3-none-any".to_owned(),
+            metadata: String::new(),
+            files: BTreeMap::new(),
+            unlisted: Vec::new(),
+        }
+    }
+
+    /// With another tag.
+    pub(crate) fn tag(mut self, tag: &str) -> Self {
+        tag.clone_into(&mut self.tag);
+        self
+    }
+
+    /// With a further line of METADATA.
+    pub(crate) fn metadata(mut self, line: &str) -> Self {
+        self.metadata.push_str(line);
+        self.metadata.push('\n');
+        self
+    }
+
+    /// With a file.
+    pub(crate) fn file(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.files.insert(path.to_owned(), (bytes.as_ref().to_vec(), false));
+        self
+    }
+
+    /// With an executable file.
+    pub(crate) fn executable(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.files.insert(path.to_owned(), (bytes.as_ref().to_vec(), true));
+        self
+    }
+
+    /// With a file that RECORD does not list.
+    pub(crate) fn unlisted(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
+        let mut wheel = self.file(path, bytes);
+        wheel.unlisted.push(path.to_owned());
+        wheel
+    }
+
+    /// With console scripts, one line each.
+    pub(crate) fn console_scripts(self, lines: &str) -> Self {
+        let path = format!("{}/entry_points.txt", self.dist_info());
+        self.file(&path, format!("[console_scripts]\n{lines}\n"))
+    }
+
+    /// The name of its metadata directory.
+    pub(crate) fn dist_info(&self) -> String {
+        format!("{}-{}.dist-info", self.name, self.version)
+    }
+
+    /// The name of its `.data` directory.
+    pub(crate) fn data(&self) -> String {
+        format!("{}-{}.data", self.name, self.version)
+    }
+
+    /// Its file name.
+    pub(crate) fn file_name(&self) -> String {
+        format!("{}-{}-{}.whl", self.name, self.version, self.tag)
+    }
+
+    /// The archive's bytes, the same every time.
+    pub(crate) fn pack(&self) -> Vec<u8> {
+        let mut files = self.files.clone();
+        let dist_info = self.dist_info();
+        let purelib = self.tag.ends_with("-any");
+        let tags: String = self.expanded_tags().iter().map(|tag| format!("Tag: {tag}\n")).collect();
+        let wheel = format!("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {purelib}\n{tags}");
+        let metadata = format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n{}", self.name, self.version, self.metadata);
+        files.entry(format!("{dist_info}/WHEEL")).or_insert((wheel.into_bytes(), false));
+        files.entry(format!("{dist_info}/METADATA")).or_insert((metadata.into_bytes(), false));
+        let own = format!("{dist_info}/RECORD");
+        if !files.contains_key(&own) {
+            let listed = files.iter().filter(|(path, _)| !self.unlisted.contains(path));
+            let rows = listed.map(|(path, (bytes, _))| (path.as_str(), Hash::sha256(bytes), bytes.len() as u64));
+            let record = venvtree::model::wheel::record::render(&own, rows);
+            files.insert(own, (record, false));
+        }
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (path, (bytes, executable)) in &files {
+            let options = zip::write::SimpleFileOptions::default()
+                .compression_method(zip::CompressionMethod::Deflated)
+                .unix_permissions(if *executable { 0o755 } else { 0o644 });
+            archive.start_file(path, options).expect("a new name");
+            archive.write_all(bytes).expect("memory is enough");
+        }
+        archive.finish().expect("memory is enough").into_inner()
+    }
+
+    fn expanded_tags(&self) -> Vec<String> {
+        let parts: Vec<Vec<&str>> = self.tag.split('-').map(|part| part.split('.').collect()).collect();
+        let mut tags = Vec::new();
+        for interpreter in &parts[0] {
+            for abi in &parts[1] {
+                tags.extend(parts[2].iter().map(|platform| format!("{interpreter}-{abi}-{platform}")));
+            }
+        }
+        tags
+    }
+}
+
+/// Every path below a directory with what is there, one line each, sorted: `path mode bytes`, `path -> target`, `path/`.
+pub(crate) fn listing(root: &Path) -> Vec<String> {
+    fn visit(root: &Path, directory: &Path, lines: &mut Vec<String>) {
+        use std::os::unix::fs::PermissionsExt as _;
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(root).expect("below the root").display().to_string();
+            let metadata = path.symlink_metadata().expect("it is there");
+            if metadata.is_dir() {
+                lines.push(format!("{name}/ {:o}", metadata.permissions().mode() & 0o7777));
+                visit(root, &path, lines);
+            } else if metadata.is_symlink() {
+                lines.push(format!("{name} -> {}", std::fs::read_link(&path).expect("a link").display()));
+            } else {
+                lines.push(format!("{name} {:o} {}", metadata.permissions().mode() & 0o7777, metadata.len()));
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    visit(root, root, &mut lines);
+    lines.sort();
+    lines
+}
