@@ -43,7 +43,9 @@ fn code(text: &str) -> String {
 /// The words that follow `prefix` in a code.
 fn mentions<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
     code.match_indices(prefix)
-        .filter(|(index, _)| !code[..*index].ends_with(|character: char| character.is_alphanumeric() || character == '_' || character == ':'))
+        .filter(|(index, _)| {
+            !code[..*index].ends_with(|character: char| character.is_alphanumeric() || character == '_' || character == ':')
+        })
         .map(|(index, _)| {
             let rest = &code[index + prefix.len()..];
             let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(rest.len());
