@@ -20,6 +20,7 @@ pub mod archive;
 pub mod inflate;
 pub mod input;
 pub mod wheels;
+pub mod inspect;
 
 pub mod listing;
 

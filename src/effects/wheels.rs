@@ -107,7 +107,7 @@ pub fn load_all(wheels: &[(Utf8PathBuf, WheelFilename)], options: &LoadOptions) 
 }
 
 /// Reads what planning needs of an archive and checks it.
-fn draft(
+pub(super) fn draft(
     input: &InputFile,
     entries: Vec<Entry>,
     filename: &WheelFilename,
@@ -169,7 +169,7 @@ fn whole(input: &InputFile, entry: &Entry, inflater: &mut Inflater, findings: &m
 }
 
 /// What was read, or findings.
-fn sound<T>(result: Result<T, MemberError>, findings: &mut Findings) -> Result<Option<T>, InputError> {
+pub(super) fn sound<T>(result: Result<T, MemberError>, findings: &mut Findings) -> Result<Option<T>, InputError> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(MemberError::Unsound(found)) => {

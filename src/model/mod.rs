@@ -5,6 +5,7 @@
 
 pub mod digest;
 pub mod path;
+pub mod portable;
 
 pub mod finding;
 

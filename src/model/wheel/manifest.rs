@@ -328,6 +328,31 @@ impl Draft {
         (0..self.entries.len()).filter(|&index| matches!(self.claims[index], Claim::None | Claim::Other(_))).collect()
     }
 
+    /// The indices of the members whose SHA-256 RECORD says and whose bytes were not looked at.
+    pub fn claimed(&self) -> Vec<usize> {
+        (0..self.entries.len()).filter(|&index| matches!(self.claims[index], Claim::Claimed(_))).collect()
+    }
+
+    /// The name of the `.dist-info` folder, or the one expected.
+    pub fn dist_info(&self) -> &str {
+        &self.dist_info.folder
+    }
+
+    /// What METADATA says, and its path.
+    pub fn metadata(&self) -> Option<(&Metadata, &str)> {
+        Some((self.metadata.as_ref()?, &self.entries[self.dist_info.metadata?].name))
+    }
+
+    /// The scripts of `entry_points.txt`.
+    pub fn entry_points(&self) -> &[EntryPoint] {
+        &self.entry_points
+    }
+
+    /// The members whose bytes were kept, by index.
+    pub fn contents(&self) -> &BTreeMap<usize, Arc<[u8]>> {
+        &self.contents
+    }
+
     /// The algorithm of RECORD's hash of a member if it is not SHA-256: the bytes have to be hashed by it as well.
     pub fn other_algorithm(&self, index: usize) -> OtherAlgorithm {
         match &self.claims[index] {
@@ -453,7 +478,7 @@ impl MemberHasher {
 }
 
 /// The name of the `.data` folder that belongs to a `.dist-info` folder.
-fn data_folder(dist_info: &str) -> String {
+pub fn data_folder(dist_info: &str) -> String {
     format!("{}.data", dist_info.strip_suffix(".dist-info").unwrap_or(dist_info))
 }
 

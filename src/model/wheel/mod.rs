@@ -20,4 +20,8 @@ pub mod record;
 mod judgement;
 pub mod manifest;
 
+pub mod portability;
+mod standard_library;
+pub mod startup;
+
 pub use manifest::{HashOrigin, Member, WheelManifest};

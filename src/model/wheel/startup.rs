@@ -1,0 +1,156 @@
+//! What would run, or change, whenever the interpreter starts.
+//!
+//! Model layer. The `site` module reads `.pth` files (and `.start` files, PEP 829) in site-packages and imports `sitecustomize` and
+//! `usercustomize`; none of that is wrong, all of it should be visible.
+
+use std::collections::BTreeMap;
+
+use super::standard_library::is_standard_module;
+use crate::model::finding::{Code, Findings};
+
+/// Where a member of a wheel lies relative to site-packages, if it is installed there. `data` is the name of the `.data` folder.
+pub fn site_path<'path>(path: &'path str, data: &str) -> Option<&'path str> {
+    let Some(rest) = path.strip_prefix(data).and_then(|rest| rest.strip_prefix('/')) else { return Some(path) };
+    let (scheme, rest) = rest.split_once('/')?;
+    match scheme {
+        "purelib" | "platlib" => Some(rest),
+        // Some wheels spell site-packages out.
+        "data" => {
+            let at = rest.find("site-packages/")?;
+            Some(&rest[at + "site-packages/".len()..])
+        }
+        _ => None,
+    }
+}
+
+/// Whether the bytes of a file in site-packages matter for start-up, so that they have to be read.
+pub fn is_path_file(site_path: &str) -> bool {
+    !site_path.contains('/') && site_path.ends_with(".pth")
+}
+
+/// The module that a file or folder in site-packages makes importable.
+fn module(site_path: &str) -> Option<&str> {
+    match site_path.split_once('/') {
+        Some((folder, rest)) => {
+            let code = [".py", ".pyc", ".so", ".pyd"].iter().any(|ending| rest.ends_with(ending));
+            (code && !folder.contains('.')).then_some(folder)
+        }
+        None => {
+            let (module, ending) = site_path.split_once('.')?;
+            (matches!(ending, "py" | "pyc") || ending.ends_with("so") || ending.ends_with("pyd")).then_some(module)
+        }
+    }
+}
+
+/// Reports what the names of files in site-packages (`paths`, each with the member that it comes from) do at start-up.
+pub fn examine_names<'a>(paths: impl IntoIterator<Item = (&'a str, &'a str)>, findings: &mut Findings) {
+    let mut shadows: BTreeMap<&str, &str> = BTreeMap::new();
+    for (path, member) in paths {
+        if !path.contains('/') && path.ends_with(".start") {
+            findings.add_member(Code::StartupFile, member, "the entry points that it names run whenever the interpreter starts");
+        }
+        if let Some(module) = module(path)
+            && (matches!(module, "sitecustomize" | "usercustomize") || is_standard_module(module))
+        {
+            shadows.entry(module).or_insert(member);
+        }
+    }
+    for (module, member) in shadows {
+        if matches!(module, "sitecustomize" | "usercustomize") {
+            findings.add_member(Code::StartupCustomize, member, format!("the module `{module}` runs whenever the interpreter starts"));
+        } else {
+            findings.add_member(Code::StartupShadow, member, format!("`{module}` is also a module of the standard library"));
+        }
+    }
+}
+
+/// Reports what a `.pth` file does at start-up. Lines are read as `site` reads them: empty ones and those that start with `#` are
+/// nothing, those that start with `import` and a space or tab are run, others are added to `sys.path`.
+pub fn examine_path_file(bytes: &[u8], member: &str, findings: &mut Findings) {
+    let mut encoding = |message: &str| findings.add_member(Code::StartupEncoding, member, message);
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        encoding("a byte order mark, which older interpreters take for a part of the first line");
+    }
+    if bytes.contains(&0) {
+        encoding("a NUL, at which some interpreters stop");
+    }
+    if std::str::from_utf8(bytes).is_err() {
+        encoding("bytes that are not UTF-8, which interpreters read by the locale's encoding");
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let shorten = |line: &str| if line.chars().count() > 80 { line.chars().take(79).chain(['…']).collect() } else { line.to_owned() };
+    let lines = || text.split(['\n', '\r']).enumerate();
+    let is_import = |line: &str| line.starts_with("import ") || line.starts_with("import\t");
+    let imports: Vec<(usize, &str)> = lines().filter(|(_, line)| is_import(line)).collect();
+    if let Some((number, line)) = imports.first() {
+        let more = if imports.len() > 1 { format!(" and {} more lines", imports.len() - 1) } else { String::new() };
+        findings.add_member(Code::StartupImport, member, format!("line {} runs `{}`{more}", number + 1, shorten(line)));
+    }
+    for (number, line) in lines() {
+        let path = line.trim();
+        if path.is_empty() || line.starts_with('#') || is_import(line) {
+            continue;
+        }
+        let absolute = path.starts_with(['/', '\\']) || path.as_bytes().get(1) == Some(&b':');
+        let outside = path.split(['/', '\\']).try_fold(0_usize, |depth, component| match component {
+            "" | "." => Some(depth),
+            ".." => depth.checked_sub(1),
+            _ => Some(depth + 1),
+        });
+        if absolute || outside.is_none() {
+            let what = if absolute { "an absolute path" } else { "a path outside site-packages" };
+            findings.add_member(Code::StartupPath, member, format!("line {} adds {what}: `{}`", number + 1, shorten(path)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(names: &[&str], bytes: &[u8], expected: &[Code]) {
+        let mut findings = Findings::new();
+        examine_names(names.iter().map(|name| (*name, *name)), &mut findings);
+        examine_path_file(bytes, "a.pth", &mut findings);
+        let mut codes: Vec<Code> = findings.finish().iter().map(|finding| finding.code).collect();
+        codes.sort();
+        assert_eq!(codes, expected, "{names:?} {}", String::from_utf8_lossy(bytes));
+    }
+
+    #[test]
+    fn lines_of_path_files_are_read_as_site_reads_them() {
+        check(&[], b"# import os\n\nimportant\nfolder/below\n./x/../y\n import os\n", &[]);
+        check(&[], b"import os\n", &[Code::StartupImport]);
+        check(&[], b"x\r\nimport\tos; os.system('x')\nimport y\n", &[Code::StartupImport]);
+        check(&[], b"/usr/lib\n", &[Code::StartupPath]);
+        check(&[], b"C:\\Python\n", &[Code::StartupPath]);
+        check(&[], b"a/../../b\n", &[Code::StartupPath]);
+        check(&[], b"\xef\xbb\xbfimport os\n", &[Code::StartupImport, Code::StartupEncoding]);
+        check(&[], b"a\0b\n", &[Code::StartupEncoding]);
+        check(&[], b"\xff\n", &[Code::StartupEncoding]);
+    }
+
+    #[test]
+    fn names_show_what_runs_and_what_shadows() {
+        check(&["six.py", "a/os.py", "os/readme.txt", "os.txt", "a-1.dist-info/METADATA"], b"", &[]);
+        check(&["hook.start"], b"", &[Code::StartupFile]);
+        check(&["sitecustomize.py"], b"", &[Code::StartupCustomize]);
+        check(&["usercustomize/__init__.py"], b"", &[Code::StartupCustomize]);
+        check(&["sitecustomize.cpython-311-x86_64-linux-gnu.so"], b"", &[Code::StartupCustomize]);
+        check(&["encodings/utf_8.py", "encodings/__init__.py"], b"", &[Code::StartupShadow]);
+        check(&["os.py", "ssl.pyd"], b"", &[Code::StartupShadow, Code::StartupShadow]);
+    }
+
+    #[test]
+    fn members_are_found_where_they_are_installed() {
+        let check = |path: &str, expected: Option<&str>| assert_eq!(site_path(path, "a-1.data"), expected, "{path}");
+        check("x.pth", Some("x.pth"));
+        check("a-1.data/purelib/x.pth", Some("x.pth"));
+        check("a-1.data/platlib/x/y.py", Some("x/y.py"));
+        check("a-1.data/data/lib/python3.11/site-packages/x.pth", Some("x.pth"));
+        check("a-1.data/data/share/x.pth", None);
+        check("a-1.data/scripts/x", None);
+        check("a-1.database/x", Some("a-1.database/x"));
+    }
+}
