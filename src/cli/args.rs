@@ -34,6 +34,9 @@ pub enum Command {
     Verify(super::verify::VerifyArguments),
     /// Explain how two environments differ.
     Diff(super::diff::DiffArguments),
+    /// Look into wheels.
+    #[command(subcommand)]
+    Wheel(super::wheel::WheelCommand),
     /// Facts about interpreters.
     #[command(subcommand)]
     Interpreter(super::interpreter::InterpreterCommand),

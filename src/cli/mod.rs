@@ -16,6 +16,7 @@ mod spec;
 mod spec_input;
 mod subject;
 mod verify;
+mod wheel;
 
 use std::ffi::OsString;
 
@@ -72,6 +73,7 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
         Command::Plan(arguments) => (arguments.format.format, plan::run(&arguments, io)),
         Command::Verify(arguments) => (arguments.format.format, verify::run(&arguments, io)),
         Command::Diff(arguments) => (arguments.format.format, diff::run(&arguments, io)),
+        Command::Wheel(command) => (command.format(), wheel::run(&command, io)),
         Command::Interpreter(command) => (Format::Text, interpreter::run(&command, io)),
         Command::Spec(command) => (Format::Text, spec::run(&command, io)),
         Command::Completions(arguments) => (Format::Text, generate::completions(&arguments, io)),

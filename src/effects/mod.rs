@@ -19,8 +19,8 @@ pub mod store;
 pub mod archive;
 pub mod inflate;
 pub mod input;
-pub mod wheels;
 pub mod inspect;
+pub mod wheels;
 
 pub mod listing;
 

@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rayon::prelude::*;
 
 use super::archive;
 use super::inflate::{self, Inflater, MemberError, is_small, with_inflater};
@@ -99,11 +98,6 @@ pub fn load(path: &Utf8Path, filename: &WheelFilename, options: &LoadOptions) ->
         let manifest = draft.finish(findings.finish()).map_err(refused)?;
         Ok(Wheel { input, manifest })
     })
-}
-
-/// Loads wheels, on all threads; the results are in the order of the wheels.
-pub fn load_all(wheels: &[(Utf8PathBuf, WheelFilename)], options: &LoadOptions) -> Vec<Result<Wheel, WheelError>> {
-    wheels.par_iter().map(|(path, filename)| load(path, filename, options)).collect()
 }
 
 /// Reads what planning needs of an archive and checks it.

@@ -47,7 +47,9 @@ mod tests {
 
     #[test]
     fn names_that_windows_cannot_store() {
-        for name in ["con", "NUL.txt", "nul .txt", "COM1", "lpt9.py", "COM¹", "conin$", "a:b", "what?", "a.", "a ", "\"", "a|b", "aux.tar.gz"] {
+        for name in
+            ["con", "NUL.txt", "nul .txt", "COM1", "lpt9.py", "COM¹", "conin$", "a:b", "what?", "a.", "a ", "\"", "a|b", "aux.tar.gz"]
+        {
             assert!(windows_problem(name).is_some(), "{name}");
         }
         for name in ["console", "com", "COM10", "nulls.txt", "a.b", ".gitignore", "lpt", "con_", "é", "CONAUX"] {

@@ -38,7 +38,65 @@ impl Default for Limits {
     }
 }
 
+/// There is no limit of this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is no limit, expected one of {}", NAMES.map(|(name, _)| name).join(", "))]
+pub struct UnknownLimit {
+    /// The name.
+    pub name: String,
+}
+
+/// The names of the limits and what they count, in the order of the fields.
+pub const NAMES: [(&str, &str); 8] = [
+    ("entries", "entries of the central directory"),
+    ("name-length", "bytes of a member's name"),
+    ("depth", "components of a member's name"),
+    ("member-size", "bytes of one member, decompressed"),
+    ("total-size", "bytes of all members together, decompressed"),
+    ("ratio", "times that the members together may be as large as the archive, once they exceed `ratio-from`"),
+    ("ratio-from", "bytes from which `ratio` counts"),
+    ("metadata-size", "bytes of WHEEL, METADATA, `entry_points.txt` or a script that is rewritten"),
+];
+
 impl Limits {
+    /// The value of a limit, by its name.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn get(&self, name: &str) -> Result<u64, UnknownLimit> {
+        Ok(match name {
+            "entries" => self.entries,
+            "name-length" => self.name_length as u64,
+            "depth" => self.depth as u64,
+            "member-size" => self.member_size,
+            "total-size" => self.total_size,
+            "ratio" => self.ratio,
+            "ratio-from" => self.ratio_from,
+            "metadata-size" => self.metadata_size,
+            _ => return Err(UnknownLimit { name: name.to_owned() }),
+        })
+    }
+
+    /// Changes a limit, by its name. A ratio of 0 counts as 1.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn set(&mut self, name: &str, value: u64) -> Result<(), UnknownLimit> {
+        let length = usize::try_from(value).unwrap_or(usize::MAX);
+        match name {
+            "entries" => self.entries = value,
+            "name-length" => self.name_length = length,
+            "depth" => self.depth = length,
+            "member-size" => self.member_size = value,
+            "total-size" => self.total_size = value,
+            "ratio" => self.ratio = value.max(1),
+            "ratio-from" => self.ratio_from = value,
+            "metadata-size" => self.metadata_size = value,
+            _ => return Err(UnknownLimit { name: name.to_owned() }),
+        }
+        Ok(())
+    }
+
     /// The most bytes of a central directory with so many entries: room for long names, not for padding.
     pub fn directory_size(&self, entries: u64) -> u64 {
         (4 << 20) + entries.saturating_mul(512)
@@ -47,5 +105,23 @@ impl Limits {
     /// The most bytes of the RECORD of a wheel with so many members.
     pub fn record_size(&self, members: u64) -> u64 {
         (4 << 20) + members.saturating_mul(512)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_a_name_that_sets_it_alone() {
+        for (name, _) in NAMES {
+            let mut limits = Limits::default();
+            limits.set(name, 7).unwrap();
+            for (other, _) in NAMES {
+                let expected = if other == name { 7 } else { Limits::default().get(other).unwrap() };
+                assert_eq!(limits.get(other), Ok(expected), "{name} {other}");
+            }
+        }
+        assert!(Limits::default().set("size", 1).is_err() && Limits::default().get("size").is_err());
     }
 }
