@@ -6,7 +6,6 @@
 //! passes over misplaced quotes that Python's reader and others take differently.)
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::tally::Tally;
@@ -220,19 +219,34 @@ impl<'text> Record<'text> {
     ///
     /// Never fails: what cannot be read is in [`Record::problems`], and the rest is in [`Record::rows`].
     pub fn parse(bytes: &'text [u8], own_path: &str) -> Self {
-        // Every row needs a path, two commas and a line end; 40 bytes are a low guess for one with a hash.
+        // Rows with a hash have a hundred bytes and more.
         let mut record = Self { rows: Vec::with_capacity(bytes.len() / 80), problems: Vec::new(), tally: Tally::default() };
         let mut rest = bytes;
         if let Some(without) = bytes.strip_prefix("\u{feff}".as_bytes()) {
             record.report(1, None, RecordProblemKind::ByteOrderMark);
             rest = without;
         }
+        // Nearly all files are UTF-8 without quotes; then rows are lines, and need not be looked at again.
+        let quotes = memchr::memchr(b'"', rest).is_some();
         let mut number = 0;
-        while !rest.is_empty() {
-            number += 1;
-            let (line, after) = take_row(rest);
-            rest = after;
-            record.read_row(line, number, own_path);
+        if let (false, Ok(mut text)) = (quotes, std::str::from_utf8(rest)) {
+            while !text.is_empty() {
+                number += 1;
+                let end = memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
+                let line = &text[..end];
+                text = text.get(end + 1..).unwrap_or_default();
+                record.read_line(line.strip_suffix('\r').unwrap_or(line), number, own_path);
+            }
+        } else {
+            while !rest.is_empty() {
+                number += 1;
+                let (line, after) = take_row(rest);
+                rest = after;
+                match std::str::from_utf8(line) {
+                    Ok(line) => record.read_row(line, number, own_path),
+                    Err(_) => record.report(number, None, RecordProblemKind::NotUtf8),
+                }
+            }
         }
         record.sort();
         if record.get(own_path).is_none() {
@@ -269,21 +283,29 @@ impl<'text> Record<'text> {
         self.problems.push(RecordProblem { row, path: path.map(str::to_owned), kind });
     }
 
-    fn read_row(&mut self, line: &'text [u8], number: usize, own_path: &str) {
-        let Ok(line) = std::str::from_utf8(line) else {
-            return self.report(number, None, RecordProblemKind::NotUtf8);
-        };
+    /// Reads a row that holds no quotes.
+    fn read_line(&mut self, line: &'text str, number: usize, own_path: &str) {
+        let mut commas = memchr::memchr_iter(b',', line.as_bytes());
+        if let (Some(first), Some(second), None) = (commas.next(), commas.next(), commas.next()) {
+            self.read_fields(Cow::Borrowed(&line[..first]), &line[first + 1..second], &line[second + 1..], number, own_path);
+        } else {
+            // Blank, or with too few or too many columns.
+            self.read_row(line, number, own_path);
+        }
+    }
+
+    fn read_row(&mut self, line: &'text str, number: usize, own_path: &str) {
         if line.is_empty() {
             return self.report(number, None, RecordProblemKind::Blank);
         }
-        let (fields, found) = match split_fields(line) {
-            Ok(split) => split,
-            Err(kind) => return self.report(number, None, kind),
-        };
-        let [path, hash, size] = fields;
-        if found != 3 {
-            return self.report(number, Some(&path), RecordProblemKind::Columns { found });
+        match split_fields(line) {
+            Ok(([path, hash, size], 3)) => self.read_fields(path, &hash, &size, number, own_path),
+            Ok(([path, ..], found)) => self.report(number, Some(&path), RecordProblemKind::Columns { found }),
+            Err(kind) => self.report(number, None, kind),
         }
+    }
+
+    fn read_fields(&mut self, path: Cow<'text, str>, hash: &str, size: &str, number: usize, own_path: &str) {
         if let Err(error) = check_path(&path) {
             return self.report(number, Some(&path), RecordProblemKind::Path(error));
         }
@@ -300,7 +322,7 @@ impl<'text> Record<'text> {
             self.report(number, Some(&path), RecordProblemKind::NoHash);
             None
         } else {
-            match parse_hash(&hash) {
+            match parse_hash(hash) {
                 Ok((hash, form)) => {
                     if form.padded {
                         self.report(number, Some(&path), RecordProblemKind::Padding);
@@ -319,7 +341,7 @@ impl<'text> Record<'text> {
         let plain = size.bytes().all(|byte| byte.is_ascii_digit()) && (!size.starts_with('0') || size.len() == 1);
         let parsed = size.parse().ok().filter(|_| plain);
         if parsed.is_none() && !size.is_empty() {
-            self.report(number, Some(&path), RecordProblemKind::Size { text: size.into_owned() });
+            self.report(number, Some(&path), RecordProblemKind::Size { text: size.to_owned() });
         }
         self.rows.push(Row { path, hash, size: parsed, number });
     }
@@ -349,36 +371,44 @@ impl<'text> Record<'text> {
 
 /// Renders a canonical `RECORD`: `own_path` without hash and size, and every other file; sorted by the bytes of the path, each row ended
 /// by a line feed. Of two entries for one path the first one is written.
-pub fn render<'path>(own_path: &str, files: impl IntoIterator<Item = (&'path str, Hash, u64)>) -> Vec<u8> {
-    let mut rows: BTreeMap<&str, Option<(Hash, u64)>> = BTreeMap::from([(own_path, None)]);
-    for (path, hash, size) in files {
-        rows.entry(path).or_insert(Some((hash, size)));
-    }
-    let mut text = String::with_capacity(rows.len() * 120);
+pub fn render<'path>(own_path: &'path str, files: impl IntoIterator<Item = (&'path str, Hash, u64)>) -> Vec<u8> {
+    let mut rows: Vec<(&str, Option<(Hash, u64)>)> = vec![(own_path, None)];
+    rows.extend(files.into_iter().map(|(path, hash, size)| (path, Some((hash, size)))));
+    // Stable, and quick where the files are in order already.
+    rows.sort_by_key(|(path, _)| *path);
+    rows.dedup_by_key(|(path, _)| *path);
+    let mut text = Vec::with_capacity(rows.iter().map(|(path, _)| path.len() + 64).sum());
     for (path, content) in rows {
         push_field(&mut text, path);
         match content {
-            None => text.push_str(",,\n"),
+            None => text.extend_from_slice(b",,\n"),
             Some((hash, size)) => {
-                text.push_str(",sha256=");
+                text.extend_from_slice(b",sha256=");
                 push_base64url(&mut text, hash.as_bytes());
-                text.push(',');
-                text.push_str(&size.to_string());
-                text.push('\n');
+                text.push(b',');
+                push_number(&mut text, size);
+                text.push(b'\n');
             }
         }
     }
-    text.into_bytes()
+    text
 }
 
 /// A field as CSV has it: quoted where it must be.
-fn push_field(text: &mut String, field: &str) {
-    if !field.contains([',', '"', '\n', '\r']) {
-        return text.push_str(field);
+fn push_field(text: &mut Vec<u8>, field: &str) {
+    if memchr::memchr3(b',', b'"', b'\n', field.as_bytes()).is_none() && !field.contains('\r') {
+        return text.extend_from_slice(field.as_bytes());
     }
-    text.push('"');
-    text.push_str(&field.replace('"', "\"\""));
-    text.push('"');
+    text.push(b'"');
+    text.extend_from_slice(field.replace('"', "\"\"").as_bytes());
+    text.push(b'"');
+}
+
+fn push_number(text: &mut Vec<u8>, number: u64) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(b'0' + (number % 10) as u8);
 }
 
 /// Takes the first row, without its line end, which a quoted field may contain.
@@ -483,8 +513,9 @@ fn check_path(path: &str) -> Result<(), RowPathError> {
     if bytes[0].is_ascii_alphabetic() && bytes.get(1) == Some(&b':') {
         return Err(RowPathError::Drive);
     }
-    // Most paths hold none of these, and one search each is quicker than a walk over the components.
-    if bytes[0] == b'.' || bytes.ends_with(b"/") || bytes.windows(2).any(|pair| pair == b"/." || pair == b"//") {
+    // Only components that are empty or begin with a full stop need a second look.
+    let odd = |end: usize| matches!(bytes.get(end + 1), None | Some(b'.' | b'/'));
+    if bytes[0] == b'.' || memchr::memchr_iter(b'/', bytes).any(odd) {
         let component = |wanted: &str| path.split('/').any(|component| component == wanted);
         if component("..") {
             return Err(RowPathError::Escape);
@@ -519,27 +550,33 @@ fn parse_hash(text: &str) -> Result<(RecordHash, HashForm), RecordProblemKind> {
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// For each byte its value in base64url or, where they differ, in ordinary base64; or 0xff.
-const VALUES: [u8; 256] = {
-    let mut values = [0xff; 256];
+/// Marks of [`VALUES`], above the six bits of a value: no digit at all, one of base64url only, one of ordinary base64 only.
+const NO_DIGIT: u16 = 0x100;
+const URL_DIGIT: u16 = 0x200;
+const ORDINARY_DIGIT: u16 = 0x400;
+
+/// For each byte its value in base64url or ordinary base64, with marks.
+const VALUES: [u16; 256] = {
+    let mut values = [NO_DIGIT; 256];
     let mut index = 0;
     while index < ALPHABET.len() {
-        values[ALPHABET[index] as usize] = index as u8;
+        values[ALPHABET[index] as usize] = index as u16;
         index += 1;
     }
-    values[b'+' as usize] = 62;
-    values[b'/' as usize] = 63;
+    values[b'-' as usize] |= URL_DIGIT;
+    values[b'_' as usize] |= URL_DIGIT;
+    values[b'+' as usize] = 62 | ORDINARY_DIGIT;
+    values[b'/' as usize] = 63 | ORDINARY_DIGIT;
     values
 };
 
 /// Decodes a hash of `N` bytes in base64url, or in ordinary base64 but not in a mixture.
 fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N], HashForm), RecordProblemKind> {
-    let plain = text.trim_end_matches('=');
+    let plain = text.trim_end_matches('=').as_bytes();
     let padding = text.len() - plain.len();
-    let ordinary = plain.contains(['+', '/']);
-    let values = || plain.bytes().map(|byte| VALUES[usize::from(byte)]);
-    let mixed = ordinary && plain.contains(['-', '_']);
-    if mixed || values().any(|value| value == 0xff) || padding > 0 && (padding > 2 || !text.len().is_multiple_of(4)) {
+    let marks = plain.iter().fold(0, |marks, &byte| marks | VALUES[usize::from(byte)]);
+    let mixed = marks & (URL_DIGIT | ORDINARY_DIGIT) == URL_DIGIT | ORDINARY_DIGIT;
+    if marks & NO_DIGIT != 0 || mixed || padding > 0 && (padding > 2 || !text.len().is_multiple_of(4)) {
         return Err(RecordProblemKind::Alphabet { text: text.to_owned() });
     }
     let expected = (N * 8).div_ceil(6);
@@ -547,36 +584,32 @@ fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N
         return Err(RecordProblemKind::HashLength { algorithm, found: plain.len(), expected });
     }
     let mut bytes = [0; N];
-    let (mut buffer, mut bits, mut index) = (0_u32, 0, 0);
-    for value in values() {
-        buffer = buffer << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes[index] = (buffer >> bits) as u8;
-            index += 1;
-        }
+    let mut trailing = 0;
+    for (digits, bytes) in plain.chunks(4).zip(bytes.chunks_mut(3)) {
+        let value = |index: usize| digits.get(index).map_or(0, |&digit| u32::from(VALUES[usize::from(digit)] & 63));
+        let joined = (value(0) << 18 | value(1) << 12 | value(2) << 6 | value(3)).to_be_bytes();
+        bytes.copy_from_slice(&joined[1..=bytes.len()]);
+        trailing |= joined[1 + bytes.len()..].iter().fold(0, |left, right| left | right);
     }
-    if buffer & ((1 << bits) - 1) != 0 {
+    if trailing != 0 {
         return Err(RecordProblemKind::TrailingBits);
     }
-    Ok((bytes, HashForm { padded: padding > 0, ordinary }))
+    Ok((bytes, HashForm { padded: padding > 0, ordinary: marks & ORDINARY_DIGIT != 0 }))
 }
 
 /// Encodes bytes in base64url without padding, as `RECORD` has its hashes.
 pub fn encode_base64url(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity((bytes.len() * 8).div_ceil(6));
+    let mut text = Vec::with_capacity((bytes.len() * 8).div_ceil(6));
     push_base64url(&mut text, bytes);
-    text
+    String::from_utf8(text).expect("the alphabet is ASCII")
 }
 
-fn push_base64url(text: &mut String, bytes: &[u8]) {
+fn push_base64url(text: &mut Vec<u8>, bytes: &[u8]) {
     for group in bytes.chunks(3) {
-        let value = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
+        let value = |index: usize| group.get(index).map_or(0, |&byte| usize::from(byte));
         let joined = value(0) << 16 | value(1) << 8 | value(2);
-        for position in 0..=group.len() {
-            text.push(char::from(ALPHABET[(joined >> (18 - 6 * position) & 63) as usize]));
-        }
+        let digits = [joined >> 18, joined >> 12 & 63, joined >> 6 & 63, joined & 63].map(|digit| ALPHABET[digit]);
+        text.extend_from_slice(&digits[..=group.len()]);
     }
 }
 
