@@ -574,22 +574,35 @@ const VALUES: [u16; 256] = {
 fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N], HashForm), RecordProblemKind> {
     let plain = text.trim_end_matches('=').as_bytes();
     let padding = text.len() - plain.len();
-    let marks = plain.iter().fold(0, |marks, &byte| marks | VALUES[usize::from(byte)]);
+    let expected = (N * 8).div_ceil(6);
+    let mut bytes = [0; N];
+    let mut marks = 0;
+    let mut trailing = 0;
+    // Whole groups of four digits and three bytes, then what is left: `N` is no multiple of three for all algorithms.
+    let groups = plain.chunks_exact(4);
+    let rest = groups.remainder();
+    for (digits, bytes) in groups.zip(bytes.chunks_exact_mut(3)) {
+        let values: [u16; 4] = std::array::from_fn(|index| VALUES[usize::from(digits[index])]);
+        marks |= values[0] | values[1] | values[2] | values[3];
+        let [first, second, third, fourth] = values.map(|value| value as u8);
+        bytes.copy_from_slice(&[first << 2 | second >> 4, second << 4 | third >> 2, third << 6 | fourth]);
+    }
+    if plain.len() == expected && !rest.is_empty() {
+        let value = |index: usize| rest.get(index).map_or(0, |&digit| VALUES[usize::from(digit)]);
+        let [first, second, third] = [value(0), value(1), value(2)];
+        let last = [(first as u8) << 2 | second as u8 >> 4, (second as u8) << 4 | third as u8 >> 2, (third as u8) << 6];
+        let left = N % 3;
+        bytes[N - left..].copy_from_slice(&last[..left]);
+        trailing = last[left];
+    }
+    let unread = if plain.len() == expected { rest } else { plain };
+    marks = unread.iter().fold(marks, |marks, &byte| marks | VALUES[usize::from(byte)]);
     let mixed = marks & (URL_DIGIT | ORDINARY_DIGIT) == URL_DIGIT | ORDINARY_DIGIT;
     if marks & NO_DIGIT != 0 || mixed || padding > 0 && (padding > 2 || !text.len().is_multiple_of(4)) {
         return Err(RecordProblemKind::Alphabet { text: text.to_owned() });
     }
-    let expected = (N * 8).div_ceil(6);
     if plain.len() != expected {
         return Err(RecordProblemKind::HashLength { algorithm, found: plain.len(), expected });
-    }
-    let mut bytes = [0; N];
-    let mut trailing = 0;
-    for (digits, bytes) in plain.chunks(4).zip(bytes.chunks_mut(3)) {
-        let value = |index: usize| digits.get(index).map_or(0, |&digit| u32::from(VALUES[usize::from(digit)] & 63));
-        let joined = (value(0) << 18 | value(1) << 12 | value(2) << 6 | value(3)).to_be_bytes();
-        bytes.copy_from_slice(&joined[1..=bytes.len()]);
-        trailing |= joined[1 + bytes.len()..].iter().fold(0, |left, right| left | right);
     }
     if trailing != 0 {
         return Err(RecordProblemKind::TrailingBits);
@@ -679,6 +692,9 @@ mod tests {
         check(&format!("a.py,sha256={},0", "ab".repeat(32)), &[length("sha256", 64, 43)]);
         check(&format!("a.py,sha512={hash},0"), &[length("sha512", 43, 86)]);
         check(&format!("a.py,{}V,0", &EMPTY[..49]), &[Kind::TrailingBits]);
+        let long = encode_base64url(&[0; 64]);
+        check(&format!("a.py,sha512={}B,0", &long[..85]), &[Kind::TrailingBits]);
+        check(&format!("a.py,sha512={}!,0", &long[..85]), &[Kind::Alphabet { text: format!("{}!", &long[..85]) }]);
         for size in ["-1", "+1", "1.0", " 1", "01", "0x1", "99999999999999999999", "1_0", "١"] {
             check(&format!("a.py,{EMPTY},{size}"), &[Kind::Size { text: own(size) }]);
         }
@@ -811,7 +827,11 @@ mod tests {
         }
 
         #[test]
-        fn hashes_are_read_as_they_are_rendered(bytes in any::<[u8; 32]>()) {
+        fn hashes_are_read_as_they_are_rendered(bytes in any::<[u8; 32]>(), middle in any::<[u8; 16]>()) {
+            let longer = <[u8; 48]>::try_from([&bytes[..], &middle].concat()).unwrap();
+            prop_assert_eq!(decode::<48>("sha384", &encode_base64url(&longer)), Ok((longer, HashForm::default())));
+            let longest = <[u8; 64]>::try_from([&bytes[..], &bytes].concat()).unwrap();
+            prop_assert_eq!(decode::<64>("sha512", &encode_base64url(&longest)), Ok((longest, HashForm::default())));
             prop_assert_eq!(decode::<32>("sha256", &encode_base64url(&bytes)), Ok((bytes, HashForm::default())));
         }
     }
