@@ -187,16 +187,13 @@ fn read_resources<'a>(bytes: &[u8], header: &Header) -> Option<Vec<Leaf<'a>>> {
     let start = section.file_offset.checked_add(address - section.address)? as usize;
     let table = bytes.get(start..(section.file_offset as usize).checked_add(section.file_size as usize)?)?;
     let mut leaves = Vec::new();
-    for (kind, names) in read_directory(table, 0)? {
-        for (name, languages) in read_directory(table, subdirectory(names)?)? {
-            for (language, entry) in read_directory(table, subdirectory(languages)?)? {
+    let mut budget = MOST_ENTRIES;
+    for (kind, names) in read_directory(table, 0, &mut budget)? {
+        for (name, languages) in read_directory(table, subdirectory(names)?, &mut budget)? {
+            for (language, entry) in read_directory(table, subdirectory(languages)?, &mut budget)? {
                 let at = entry as usize;
                 let data = Data::Kept(u32_at(table, at)?, u32_at(table, at.checked_add(4)?)?, u32_at(table, at.checked_add(8)?)?);
                 leaves.push(([kind.clone(), name.clone(), language], data));
-                // A directory may be listed any number of times, so that a small file describes a huge one.
-                if leaves.len() > table.len() / 16 {
-                    return None;
-                }
             }
         }
     }
@@ -210,9 +207,15 @@ fn subdirectory(offset: u32) -> Option<usize> {
     (offset & HIGH_BIT != 0).then_some((offset & !HIGH_BIT) as usize)
 }
 
-/// The entries of one directory, and where each leads.
-fn read_directory(table: &[u8], at: usize) -> Option<Vec<(Key, u32)>> {
+/// A directory may be listed any number of times, so that a small file could describe a huge one: launchers have a dozen entries.
+const MOST_ENTRIES: usize = 4096;
+/// The longest name of a resource, in UTF-16 units.
+const LONGEST_NAME: usize = 1024;
+
+/// The entries of one directory, and where each leads. `budget` is the number of entries that may still be read.
+fn read_directory(table: &[u8], at: usize, budget: &mut usize) -> Option<Vec<(Key, u32)>> {
     let count = usize::from(u16_at(table, at.checked_add(12)?)?) + usize::from(u16_at(table, at.checked_add(14)?)?);
+    *budget = budget.checked_sub(count)?;
     let entry = |index: usize| {
         let entry = at.checked_add(16 + index * 8)?;
         let name = u32_at(table, entry)?;
@@ -220,7 +223,7 @@ fn read_directory(table: &[u8], at: usize) -> Option<Vec<(Key, u32)>> {
             Key::Number(name)
         } else {
             let text = (name & !HIGH_BIT) as usize;
-            let length = usize::from(u16_at(table, text)?);
+            let length = Some(usize::from(u16_at(table, text)?)).filter(|length| *length <= LONGEST_NAME)?;
             Key::Name((0..length).map(|index| u16_at(table, text + 2 + index * 2)).collect::<Option<_>>()?)
         };
         Some((key, u32_at(table, entry.checked_add(4)?)?))
@@ -394,6 +397,22 @@ pub(super) mod tests {
         let header = Header::parse(&two).unwrap();
         assert_eq!((header.end, u32_at(&two, header.optional + 64)), (two.len() as u64, Some(0)));
         assert_eq!(u32_at(&two, header.optional + 56), Some(0x4000));
+    }
+
+    #[test]
+    fn a_directory_that_contains_itself_is_refused() {
+        let good = add_resources(&executable(0x8664, 3, ""), &[("A", b"one")]).unwrap();
+        // Its only type, name and language each become many that lead to the same place.
+        let mut bytes = good.clone();
+        bytes.truncate(0x400);
+        bytes.resize(0x8400, 0);
+        put_u32(&mut bytes, 0x148 + 40 + 16, 0x8000);
+        for entry in 0..0x0F00 {
+            put_u32(&mut bytes, 0x410 + entry * 8, u32::try_from(entry).unwrap());
+            put_u32(&mut bytes, 0x414 + entry * 8, HIGH_BIT);
+        }
+        bytes[0x40E..0x410].copy_from_slice(&0x0F00_u16.to_le_bytes());
+        assert_eq!(add_resources(&bytes, &[("B", b"two")]), Err(PeError::Resources));
     }
 
     #[test]

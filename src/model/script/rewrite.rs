@@ -56,21 +56,26 @@ pub fn rewrite_script(script: &[u8]) -> Result<Option<Vec<u8>>, ScriptError> {
     // Comments and blank lines mean nothing to `sh` either, so they can stay in front: line 2 stays line 2.
     let mut line = 2;
     while !body.is_empty() {
-        let (text, rest) = split_line(body);
+        let (text, mut rest) = split_line(body);
         let text = trim_start(text);
-        if !matches!(text.first(), None | Some(b'#')) {
-            break;
+        match text.first() {
+            None => {}
+            Some(b'#') => {
+                if line == 2 {
+                    cookie = cookie.or_else(|| self::cookie(text));
+                }
+                rewritten.extend_from_slice(text);
+            }
+            // Joined to the next line, whose indentation then means nothing.
+            Some(b'\\') if text.len() == 1 => rest = trim_start(rest),
+            Some(_) => break,
         }
-        if line == 2 {
-            cookie = cookie.or_else(|| self::cookie(text));
-        }
-        rewritten.extend_from_slice(text);
         rewritten.push(b'\n');
         body = rest;
         line += 1;
     }
     let characters = Characters::of(cookie)?;
-    let (header, length) = header();
+    let (header, _) = header();
     rewritten.extend_from_slice(header.as_bytes());
     match docstring(body, characters).map_err(|UnterminatedString| ScriptError::UnterminatedString { line })? {
         Some(Docstring { strings, rest }) => {
@@ -79,8 +84,7 @@ pub fn rewrite_script(script: &[u8]) -> Result<Option<Vec<u8>>, ScriptError> {
                 rewritten.extend_from_slice(string);
             }
             if !future_import_follows(rest) {
-                // Under -OO there is none.
-                rewritten.extend_from_slice(format!("; __doc__ = __doc__ and __doc__[{length}:]").as_bytes());
+                rewritten.extend_from_slice(reset().as_bytes());
             }
             rewritten.extend_from_slice(rest);
         }
@@ -114,6 +118,12 @@ fn header() -> (String, usize) {
     text.push_str(&" ".repeat(padding));
     text.push_str("'''");
     (text, length + 1 + padding)
+}
+
+/// What takes the header out of the docstring again. Under `-OO` there is none.
+fn reset() -> String {
+    let (_, length) = header();
+    format!("; __doc__ = __doc__ and __doc__[{length}:]")
 }
 
 /// How bytes group to characters, as far as quotes and backslashes are concerned.
@@ -308,6 +318,28 @@ mod tests {
         String::from_utf8(rewrite_script(script).unwrap().expect("begins with #!python")).unwrap()
     }
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_of_a_script_is_lost(body in "['\"\\\\()rubf; \\t\\n\\r\\x0cx%.=_]{0,40}") {
+            let script = format!("#!python\n{body}");
+            if let Ok(Some(found)) = rewrite_script(script.as_bytes()) {
+                // White space, parentheses and continuations may go; the rest stays, in order.
+                let kept = |text: &str| text.chars().filter(|character| !" \t\n\r\x0c()\\".contains(*character)).collect::<String>();
+                let found = String::from_utf8(found).unwrap();
+                let (_, after) = found.split_once(&header().0).unwrap();
+                let after = after.strip_prefix("; __doc__ = None\n").unwrap_or(after);
+                proptest::prop_assert_eq!(kept(after).replacen(&kept(&reset()), "", 1), kept(&body));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(body in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            for first in ["#!python\n", "#!python # coding: big5\n", "#!python\n# coding: cp932\n'"] {
+                let _ = rewrite_script(&[first.as_bytes(), &body].concat());
+            }
+        }
+    }
+
     #[test]
     fn only_scripts_that_ask_for_it_are_rewritten() {
         for script in
@@ -338,6 +370,8 @@ mod tests {
         check("#!python\n\"\"\"Doc\n'\\\"\"\" more\"\"\"\nx\n", "", " \"\"\"Doc\n'\\\"\"\" more\"\"\"RESET\nx\n");
         check("#!python\n'a' R\"\\\"b\" # c\n", "", " 'a' R\"\\\"b\"RESET # c\n");
         check("#!python\n'a'; x", "", " 'a'RESET; x");
+        check("#!python\n \\\n\t# a\n\\\r\n 'a'\n", "\n# a\n\n", " 'a'RESET\n");
+        check("#!python\n\\\n x\n", "\n", "; __doc__ = None\nx\n");
         check("#!python\n'a' \\\r\n 'b'\r\n", "", " 'a' 'b'RESET\r\n");
         check("#!python\n((u'a' # c\n\n'b'\n)) # d", "", " u'a' 'b'RESET # d");
         check("#!python\n'a'\n# c\n\n; from __future__ import x", "", " 'a'\n# c\n\n; from __future__ import x");
