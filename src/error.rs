@@ -4,9 +4,11 @@ use std::fmt;
 
 use camino::Utf8PathBuf;
 
+use crate::effects::discover::DiscoverError;
 use crate::effects::fs::FsError;
 use crate::effects::listing::ListingError;
 use crate::effects::probe::ProbeError;
+use crate::effects::seeds::SeedError;
 use crate::effects::sink::directory::WriteError;
 use crate::effects::sink::publish::PublishError;
 use crate::effects::supply::SupplyError;
@@ -136,6 +138,18 @@ pub enum Error {
     /// An interpreter cannot be probed.
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    /// No interpreter was found.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// A wheel that an environment should begin with was not found.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// Something that is no environment would be cleared away.
+    #[error("`{path}` is no environment: it holds no pyvenv.cfg")]
+    NoEnvironment {
+        /// The place.
+        path: Utf8PathBuf,
+    },
 }
 
 impl From<WriteError> for Error {
@@ -154,11 +168,13 @@ impl Error {
             Self::Usage { .. } | Self::Digest(_) => ErrorKind::Usage,
             Self::Spec { .. } => ErrorKind::Spec,
             Self::Wheels(_) => ErrorKind::Wheel,
-            Self::Inputs(_) | Self::Listing(_) | Self::Fs(_) | Self::Probe(_) => ErrorKind::Io,
+            Self::Inputs(_) | Self::Listing(_) | Self::Fs(_) | Self::Probe(_) | Self::Discover(_) => ErrorKind::Io,
             Self::Plan(error) if error.problems.iter().all(crate::model::plan::PlanProblem::is_conflict) => ErrorKind::Conflict,
             Self::Plan(_) => ErrorKind::Wheel,
             Self::Supply(_) | Self::Manifest { .. } => ErrorKind::Verification,
-            Self::OutputTaken { .. } => ErrorKind::Conflict,
+            Self::OutputTaken { .. } | Self::NoEnvironment { .. } => ErrorKind::Conflict,
+            Self::Seed(SeedError::Fs(_)) => ErrorKind::Io,
+            Self::Seed(_) => ErrorKind::Wheel,
             Self::Publish(error) => match error {
                 PublishError::Taken { .. } => ErrorKind::Conflict,
                 PublishError::NoExchange { .. } | PublishError::Fs(_) => ErrorKind::Io,
@@ -175,6 +191,11 @@ impl Error {
             Self::Publish(PublishError::Taken { .. }) => Some("another build finished first; run the command again".to_owned()),
             Self::Wheels(_) => Some("`venvtree wheel check FILE` explains every finding".to_owned()),
             Self::Fs(error) => error.hint().map(str::to_owned),
+            Self::NoEnvironment { .. } => {
+                Some("only environments are cleared away; remove it yourself, or choose another place".to_owned())
+            }
+            Self::Discover(error) => error.hint().map(str::to_owned),
+            Self::Seed(error) => error.hint().map(str::to_owned),
             Self::Probe(error) => error.hint().map(str::to_owned),
             _ => None,
         }

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         stderr: &mut stderr,
         cwd: current.unwrap_or_else(|| Utf8PathBuf::from(".")),
         variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
+        executable: std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok()),
         terminal: std::io::stderr().is_terminal(),
     };
     let code = cli::run(std::env::args_os().skip(1).collect(), &mut io);

@@ -26,6 +26,8 @@ An argument `@FILE` stands for the lines of FILE, one argument each.";
 pub enum Command {
     /// Build the environment that a spec describes.
     Build(super::build::BuildArguments),
+    /// Make an environment to work in, or make an existing one relocatable.
+    Create(super::create::CreateArguments),
     /// Print the root digest of the environment that a spec describes, or of a directory.
     Digest(super::digest::DigestArguments),
     /// Show what a build would write, and why.

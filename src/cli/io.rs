@@ -17,6 +17,8 @@ pub struct Io<'a> {
     pub cwd: Utf8PathBuf,
     /// The environment's variables, those that are UTF-8.
     pub variables: BTreeMap<String, String>,
+    /// This program's own file.
+    pub executable: Option<Utf8PathBuf>,
     /// Whether standard error is a terminal, where progress may be shown.
     pub terminal: bool,
 }

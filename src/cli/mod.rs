@@ -7,11 +7,13 @@ pub mod io;
 mod report;
 
 mod build;
+mod create;
 mod diff;
 mod digest;
 mod generate;
 mod interpreter;
 mod plan;
+mod relocate;
 mod spec;
 mod spec_input;
 mod subject;
@@ -69,6 +71,7 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
 fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
     match command {
         Command::Build(arguments) => (arguments.format.format, build::run(&arguments, io)),
+        Command::Create(arguments) => (arguments.format.format, create::run(&arguments, io)),
         Command::Digest(arguments) => (arguments.format.format, digest::run(&arguments, io)),
         Command::Plan(arguments) => (arguments.format.format, plan::run(&arguments, io)),
         Command::Verify(arguments) => (arguments.format.format, verify::run(&arguments, io)),

@@ -28,6 +28,9 @@ pub mod supply;
 
 pub mod scan;
 
+pub mod discover;
 pub mod probe;
+pub mod probe_cache;
+pub mod seeds;
 
 pub mod sink;

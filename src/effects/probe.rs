@@ -88,6 +88,12 @@ const PROGRAM: &str = include_str!("probe.py");
 /// # Errors
 /// It cannot be run, fails, or is none that environments can be built for.
 pub fn probe(python: &Utf8Path) -> Result<Probe, ProbeError> {
+    let answer = ask(python)?;
+    read(&answer).map_err(|problem| ProbeError::Answer { python: python.to_owned(), problem })
+}
+
+/// Runs an interpreter and returns its answer as it came.
+pub(super) fn ask(python: &Utf8Path) -> Result<Vec<u8>, ProbeError> {
     let output = Command::new(python.as_str())
         .args(["-I", "-S", "-B", "-c", PROGRAM])
         .env_remove("__PYVENV_LAUNCHER__")
@@ -99,9 +105,12 @@ pub fn probe(python: &Utf8Path) -> Result<Probe, ProbeError> {
         let message = text.trim_end().rsplit('\n').next().unwrap_or_default().to_owned();
         return Err(ProbeError::Failed { python: python.to_owned(), status: output.status, message });
     }
-    let unusable = |problem: String| ProbeError::Answer { python: python.to_owned(), problem };
-    let answer: Answer = serde_json::from_slice(&output.stdout).map_err(|error| unusable(error.to_string()))?;
-    read_answer(answer).map_err(unusable)
+    Ok(output.stdout)
+}
+
+/// Reads an answer, however old.
+pub(super) fn read(answer: &[u8]) -> Result<Probe, String> {
+    read_answer(serde_json::from_slice(answer).map_err(|error| error.to_string())?)
 }
 
 fn read_answer(answer: Answer) -> Result<Probe, String> {

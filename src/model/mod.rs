@@ -16,10 +16,13 @@ pub mod action;
 pub mod name;
 
 pub mod interpreter;
+pub mod python_request;
 
 pub mod wheel;
 
 pub mod requirements;
+
+pub mod preference;
 
 pub mod script;
 

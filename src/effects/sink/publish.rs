@@ -113,6 +113,33 @@ impl Unfinished {
     }
 }
 
+/// Whether a directory is a Python environment: it holds a `pyvenv.cfg`.
+pub fn is_environment(path: &Utf8Path) -> bool {
+    path.join("pyvenv.cfg").is_file()
+}
+
+/// Removes everything in an environment, its `pyvenv.cfg` last: what could not be removed is still an environment, so that the
+/// same can be tried again.
+///
+/// # Errors
+/// Something cannot be removed.
+pub fn empty_environment(path: &Utf8Path) -> Result<(), FsError> {
+    const LAST: &str = "pyvenv.cfg";
+    for entry in path.read_dir_utf8().map_err(failed("list", path))? {
+        let entry = entry.map_err(failed("list", path))?;
+        if entry.file_name() == LAST {
+            continue;
+        }
+        if entry.file_type().map_err(failed("look at", entry.path()))?.is_dir() {
+            remove_directory(entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path()).map_err(failed("remove", entry.path()))?;
+        }
+    }
+    let last = path.join(LAST);
+    std::fs::remove_file(&last).map_err(failed("remove", &last))
+}
+
 /// Removes a directory and all that is in it, also where directories are read-only.
 ///
 /// # Errors
