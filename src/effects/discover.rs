@@ -127,7 +127,7 @@ pub fn find(request: &PythonRequest, surroundings: &Surroundings, cache: &ProbeC
                 Ok(probe) => of(&probe),
                 // A name that somebody gave is meant as it is.
                 Err(error) if matches!(request, PythonRequest::Name(_)) => return Err(error.into()),
-                Err(error) => crate::error::chain(&error),
+                Err(error) => error.to_string(),
             };
             rejected.push((candidate, reason));
         }

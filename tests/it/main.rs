@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module for each command or protocol.
 
 mod architecture;
+mod create;
 mod oracle_requirements;
 mod oracle_texts;
 mod script;

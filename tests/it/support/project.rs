@@ -33,15 +33,21 @@ impl Output {
     }
 }
 
-/// Runs the command in this process.
+/// Runs the command in this process, in an environment without variables.
 pub(crate) fn venvtree_in(cwd: &Utf8Path, arguments: &[&str], stdin: &str) -> Output {
+    venvtree_with(cwd, arguments, stdin, &[])
+}
+
+/// Runs the command in this process, with these variables.
+pub(crate) fn venvtree_with(cwd: &Utf8Path, arguments: &[&str], stdin: &str, variables: &[(&str, &str)]) -> Output {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let mut io = Io {
         stdin: &mut stdin.as_bytes(),
         stdout: &mut stdout,
         stderr: &mut stderr,
         cwd: cwd.to_owned(),
-        variables: BTreeMap::new(),
+        variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        executable: None,
         terminal: false,
     };
     let code = venvtree::cli::run(arguments.iter().map(Into::into).collect(), &mut io);
