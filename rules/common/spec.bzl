@@ -1,0 +1,159 @@
+"""The spec, version 1, as plain values: pure functions, without `ctx`, that build rules of any kind can share.
+
+Nothing here fails: a function that can refuse its input returns a struct of `value` and `error`, and the rule adds the
+label and the attribute.
+"""
+
+_OS_NAMES = ["linux", "macos", "windows"]
+
+def parse_platform(text):
+    """Reads a platform such as `linux-x86_64-glibc-2.36`, `macos-aarch64-14.0` or `windows-x86_64`.
+
+    Args:
+      text: the operating system, the architecture and, except for Windows, the C library or the oldest macOS.
+
+    Returns:
+      A struct: `value` is the spec's `platform`, or None; `error` says what was wrong, or None.
+    """
+    parts = text.split("-", 2)
+    if len(parts) < 2 or parts[0] not in _OS_NAMES or not parts[1]:
+        return _refused("is `%s`; expected OS-ARCH-LIBC such as `linux-x86_64-glibc-2.36`, `linux-aarch64-musl-1.2`, `macos-aarch64-14.0` or `windows-x86_64`" % text)
+    value = {"os": parts[0], "arch": parts[1]}
+    rest = parts[2] if len(parts) == 3 else ""
+    if parts[0] == "linux" and rest:
+        value["libc"] = rest
+    elif parts[0] == "macos":
+        if not rest:
+            return _refused("is `%s`; macOS needs the oldest version that the environment runs on, such as `%s-14.0`" % (text, text))
+        value["version"] = rest
+    elif rest:
+        return _refused("is `%s`; expected nothing after `%s-%s`" % (text, parts[0], parts[1]))
+    return struct(value = value, error = None)
+
+def parse_version(text):
+    """Reads a CPython version that the rules can serve: 3.11 or newer, with or without its patch level.
+
+    Args:
+      text: the version, such as `3.11.7`.
+
+    Returns:
+      A struct: `value` is a struct of `text`, `minor` and `complete` (whether it has a patch level), or None; `error`
+      says what was wrong, or None.
+    """
+    parts = text.split(".")
+    if len(parts) not in [2, 3] or parts[0] != "3" or not parts[1].isdigit() or (len(parts) == 3 and not parts[2][:1].isdigit()):
+        return _refused("is `%s`; expected a version of CPython such as `3.11.7`" % text)
+    if int(parts[1]) < 11:
+        return _refused("is `%s`; the rules need CPython 3.11 or newer, because older ones ignore the variable with which `bin/python` says where its environment is" % text)
+    return struct(value = struct(text = text, minor = int(parts[1]), complete = len(parts) == 3), error = None)
+
+def default_abi(minor):
+    """The ABI tag of a regular build of CPython 3.`minor`.
+
+    Args:
+      minor: the second part of the version.
+
+    Returns:
+      The tag, such as `cp311`.
+    """
+    return "cp3%d" % minor
+
+def interpreter_candidates(tree, root, interpreter, is_source):
+    """Where a launcher in a tree looks for an interpreter that is part of the build.
+
+    A tree is used at two kinds of places: in a runfiles directory, and where Bazel made it. Both are described by paths
+    that hold no name of a configuration, so that the same tree serves every configuration.
+
+    Args:
+      tree: the tree's `short_path`.
+      root: the `path` of the tree's root, of which only the number of parts counts.
+      interpreter: the interpreter's `short_path`.
+      is_source: whether the interpreter is a source file.
+
+    Returns:
+      A list of paths relative to the tree, the likeliest first.
+    """
+    tree_in_bin = _below_root(tree)
+    candidates = [_runfiles_candidate(tree, interpreter)]
+    depth = len(tree_in_bin.split("/"))
+    if is_source:
+        to_execroot = depth + len(root.split("/"))
+        candidates.append(_up(to_execroot) + _below_root(interpreter))
+        if interpreter.startswith("../"):
+            # OUTPUT_BASE/execroot/NAME is where builds run; OUTPUT_BASE/external stays when a later build needs less.
+            candidates.append(_up(to_execroot + 2) + _below_root(interpreter))
+    else:
+        candidates.append(_up(depth) + _below_root(interpreter))
+    unique = []
+    for candidate in candidates:
+        if candidate not in unique:
+            unique.append(candidate)
+    return unique
+
+def _runfiles_candidate(tree, interpreter):
+    tree_external = tree.startswith("../")
+    interpreter_external = interpreter.startswith("../")
+    if not tree_external and not interpreter_external:
+        return _up(len(tree.split("/"))) + interpreter
+    if interpreter_external:
+        # `../repository/path`, seen from the directory that holds the repositories.
+        parts = len(tree.split("/")) - 1 if tree_external else len(tree.split("/")) + 1
+        return _up(parts) + interpreter[len("../"):]
+
+    # The main repository's directory has no name here: it goes by `_main`, `__main__` or the workspace's name. A tree of
+    # another repository finds an interpreter of the main one from where Bazel made both.
+    return _up(len(_below_root(tree).split("/"))) + interpreter
+
+def _below_root(short_path):
+    if short_path.startswith("../"):
+        return "external/" + short_path[len("../"):]
+    return short_path
+
+def _up(count):
+    return "../" * count
+
+def python_launcher(candidates):
+    """The spec's `python` of kind `launcher`.
+
+    Args:
+      candidates: paths, absolute or relative to the tree's root.
+
+    Returns:
+      A dict for the spec.
+    """
+    return {"kind": "launcher", "candidates": candidates}
+
+def spec_document(interpreter, python, wheels, flags, sources = [], path_entries = []):
+    """A spec as a dict, in the order in which people read it.
+
+    Args:
+      interpreter: a dict of `implementation`, `version`, `abi` and `platform`.
+      python: the spec's `python`.
+      wheels: a list of dicts of `path` (an input's key) and, where wanted, `exclude`.
+      flags: a dict of flags; those that are None are left out.
+      sources: a list of dicts of `path` (an input's key) and `into`.
+      path_entries: directories to put on `sys.path`, relative to the tree's root.
+
+    Returns:
+      A dict for `json.encode`.
+    """
+    document = {
+        "version": 1,
+        "interpreter": {
+            "implementation": interpreter["implementation"],
+            "version": interpreter["version"],
+            "abi": interpreter["abi"],
+            "platform": interpreter["platform"],
+            "python": python,
+        },
+        "wheels": wheels,
+    }
+    if sources:
+        document["sources"] = sources
+    if path_entries:
+        document["path_entries"] = path_entries
+    document["flags"] = {name: value for name, value in flags.items() if value != None}
+    return document
+
+def _refused(error):
+    return struct(value = None, error = error)

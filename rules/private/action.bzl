@@ -1,0 +1,37 @@
+"""The one place where the tool's actions are made."""
+
+def run_tool(ctx, toolchain, args, mnemonic, progress_message, inputs, outputs):
+    """Runs the tool with arguments from a parameter file.
+
+    Args:
+      ctx: the rule's context.
+      toolchain: a VenvtreeToolInfo.
+      args: Args whose first line is the tool's command.
+      mnemonic: the action's mnemonic.
+      progress_message: what Bazel shows while it runs.
+      inputs: a list or depset of File.
+      outputs: a list of File.
+    """
+
+    # Thousands of wheels do not fit on a command line, and workers want their requests in a file as the last argument.
+    args.set_param_file_format("multiline")
+    args.use_param_file("@%s", use_always = True)
+    requirements = {"supports-path-mapping": "1"}
+    if toolchain.worker:
+        requirements.update({
+            "supports-workers": "1",
+            "supports-multiplex-workers": "1",
+            "supports-worker-cancellation": "1",
+            "supports-multiplex-sandboxing": "1",
+        })
+        if toolchain.json:
+            requirements["requires-worker-protocol"] = "json"
+    ctx.actions.run(
+        executable = toolchain.tool,
+        arguments = [args],
+        inputs = inputs,
+        outputs = outputs,
+        mnemonic = mnemonic,
+        progress_message = progress_message,
+        execution_requirements = requirements,
+    )

@@ -1,0 +1,2 @@
+def py_venv_archive(**kwargs):
+    fail()

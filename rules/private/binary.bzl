@@ -1,0 +1,130 @@
+"""`py_venv_binary`: a program that runs in an environment."""
+
+load("//rules:providers.bzl", "VenvInfo")
+load(":collect.bzl", "collect_first_party")
+load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
+
+def program(ctx, start, runner = None):
+    """What binaries and tests have in common.
+
+    Args:
+      ctx: the rule's context.
+      start: what to start, for `write_launcher`.
+      runner: for tests, the program that does what Bazel wants of tests.
+
+    Returns:
+      A list of providers.
+    """
+    venv = ctx.attr.venv[VenvInfo]
+    first_party = collect_first_party(
+        ctx,
+        srcs = ctx.files.srcs + ([ctx.file.main] if ctx.file.main and ctx.file.main not in ctx.files.srcs else []),
+        deps = ctx.attr.deps,
+        data = ctx.attr.data,
+        imports = ctx.attr.imports,
+    )
+    launcher = ctx.actions.declare_file(ctx.label.name)
+    launch_runfiles = write_launcher(
+        ctx,
+        output = launcher,
+        tree = venv.tree,
+        start = start,
+        imports = depset(transitive = [first_party.imports, venv.imports]),
+        sources = depset(transitive = [first_party.sources, venv.sources]),
+        env = {name: _expand(ctx, value) for name, value in ctx.attr.env.items()},
+        interpreter_args = ctx.attr.interpreter_args,
+        runner = runner,
+    )
+    return [
+        DefaultInfo(
+            executable = launcher,
+            files = depset([launcher]),
+            runfiles = launch_runfiles.merge(first_party.runfiles).merge(venv.runfiles),
+        ),
+        coverage_common.instrumented_files_info(
+            ctx,
+            source_attributes = ["srcs", "main"],
+            dependency_attributes = ["deps", "data"],
+            extensions = ["py"],
+        ),
+    ]
+
+def _expand(ctx, text):
+    return ctx.expand_make_variables("env", ctx.expand_location(text, ctx.attr.data), {})
+
+def start_of(ctx):
+    """What the attributes `main`, `module` and `script` say to start.
+
+    Args:
+      ctx: the rule's context.
+
+    Returns:
+      A struct for `write_launcher`.
+    """
+    given = [name for name in ["main", "module", "script"] if getattr(ctx.attr, name)]
+    if len(given) > 1:
+        fail("%s: expected one of `main`, `module` and `script`; found %s" % (ctx.label, " and ".join(["`%s`" % name for name in given])))
+    if ctx.attr.module:
+        return struct(kind = "module", name = ctx.attr.module)
+    if ctx.attr.script:
+        if "/" in ctx.attr.script:
+            fail("%s: `script` is `%s`; expected the name of a script in the environment's `bin`, without a directory" % (ctx.label, ctx.attr.script))
+        return struct(kind = "script", name = ctx.attr.script)
+    if ctx.file.main:
+        return struct(kind = "main", file = ctx.file.main)
+    named = [file for file in ctx.files.srcs if file.basename == ctx.label.name.split("/")[-1] + ".py"]
+    candidates = named or ctx.files.srcs
+    if len(candidates) == 1:
+        return struct(kind = "main", file = candidates[0])
+    fail("%s: it is not clear what to run; add `main = \"FILE.py\"`, `module = \"package.module\"` or `script = \"NAME\"` (a script of the environment)" % ctx.label)
+
+PROGRAM_ATTRS = dict({
+    "venv": attr.label(
+        doc = "The environment: a `py_venv`. Many binaries and tests can share one.",
+        mandatory = True,
+        providers = [VenvInfo],
+    ),
+    "srcs": attr.label_list(
+        doc = "First-party sources of the program itself.",
+        allow_files = [".py", ".pyi"],
+    ),
+    "deps": attr.label_list(
+        doc = "Python libraries: targets with Bazel's own or rules_python's `PyInfo`. Their import roots come first on `sys.path`.",
+    ),
+    "data": attr.label_list(
+        doc = "Files that are needed at run time.",
+        allow_files = True,
+    ),
+    "main": attr.label(
+        doc = "The file to run. By default the only one of `srcs`, or the one named as the rule.",
+        allow_single_file = [".py"],
+    ),
+    "module": attr.string(
+        doc = "The module to run, as `python -m` does, instead of `main`.",
+    ),
+    "script": attr.string(
+        doc = "The script of the environment to run, such as `flask`, instead of `main`.",
+    ),
+    "imports": attr.string_list(
+        doc = "Import roots to add, relative to the package. The directory of each repository is one anyway.",
+    ),
+    "env": attr.string_dict(
+        doc = "Environment variables. `$(rootpath LABEL)` and the like are expanded for labels in `data`, and so are Make variables.",
+    ),
+    "interpreter_args": attr.string_list(
+        doc = "Arguments for the interpreter, such as `-Xdev`.",
+    ),
+}, **LAUNCH_ATTRS)
+
+def _py_venv_binary_impl(ctx):
+    return program(ctx, start_of(ctx))
+
+py_venv_binary = rule(
+    implementation = _py_venv_binary_impl,
+    doc = """A program that runs in an environment.
+
+First-party import roots come first on `sys.path`, also in children that `multiprocessing` and `subprocess` start with `sys.executable`. It
+works from runfiles and straight from `bazel-bin`. The directory of `main` comes last on `sys.path`.""",
+    attrs = PROGRAM_ATTRS,
+    executable = True,
+)

@@ -1,0 +1,135 @@
+"""`venvtree_interpreter`: what environments must know about an interpreter, which no rule of Bazel's says in full."""
+
+load("@venvtree_host//:host.bzl", "PY_RUNTIME_INFOS")
+load("//rules:providers.bzl", "VenvtreeInterpreterInfo")
+load("//rules/common:spec.bzl", "default_abi", "parse_platform", "parse_version")
+
+def _venvtree_interpreter_impl(ctx):
+    facts = _facts(ctx)
+    runtime = _runtime(ctx)
+    version = _version(ctx, facts, runtime)
+    platform = _platform(ctx, facts)
+    info = VenvtreeInterpreterInfo(
+        implementation = "cpython",
+        version = version.text,
+        abi = ctx.attr.abi or facts.get("abi") or default_abi(version.minor),
+        platform = platform,
+        path = runtime.path,
+        file = runtime.file,
+        files = runtime.files,
+    )
+    return [info, DefaultInfo(files = depset([runtime.file]) if runtime.file else depset(), runfiles = ctx.runfiles(transitive_files = runtime.files))]
+
+def _facts(ctx):
+    if not ctx.attr.facts:
+        return {}
+    if not ctx.attr.facts.strip().startswith("{"):
+        fail("%s: `facts` is no JSON object; paste what `venvtree interpreter probe` prints" % ctx.label)
+    facts = json.decode(ctx.attr.facts)
+    if facts.get("implementation", "cpython") != "cpython":
+        fail("%s: `facts` describe %s; the rules need CPython" % (ctx.label, facts["implementation"]))
+    return facts
+
+def _version(ctx, facts, runtime):
+    text = ctx.attr.version or facts.get("version") or runtime.version
+    if not text:
+        fail(("%s: the version of the interpreter is unknown, because `runtime` does not say it; " +
+              "add `version = \"3.11.7\"` (with the right numbers), or `facts` as `venvtree interpreter probe` prints them") % ctx.label)
+    version = parse_version(text)
+    if version.error:
+        fail("%s: `version` %s" % (ctx.label, version.error))
+    return version.value
+
+def _platform(ctx, facts):
+    if ctx.attr.platform:
+        platform = parse_platform(ctx.attr.platform)
+        if platform.error:
+            fail("%s: `platform` %s" % (ctx.label, platform.error))
+        return platform.value
+    if "platform" in facts:
+        return facts["platform"]
+    fail(("%s: the platform of the interpreter is unknown; add `platform = \"linux-x86_64-glibc-2.36\"` (with what is true of the machines " +
+          "that environments are for; a `select()` may choose), or `facts` as `venvtree interpreter probe` prints them") % ctx.label)
+
+def _runtime(ctx):
+    if bool(ctx.attr.runtime) == bool(ctx.attr.path):
+        fail("%s: expected one of `runtime` (a label) and `path` (an absolute path); found %s" % (ctx.label, "both" if ctx.attr.path else "neither"))
+    if ctx.attr.path:
+        return _system_runtime(ctx, "path", ctx.attr.path)
+    target = ctx.attr.runtime
+    info = _runtime_info(target)
+    if info:
+        if info.interpreter_path:
+            return _system_runtime(ctx, "runtime", info.interpreter_path)
+        return struct(path = None, file = info.interpreter, files = depset([info.interpreter], transitive = [info.files]), version = _runtime_version(info))
+    default = target[DefaultInfo]
+    files = default.files.to_list()
+    file = default.files_to_run.executable or (files[0] if len(files) == 1 else None)
+    if not file:
+        fail("%s: `runtime` is %s, which is neither a Python runtime nor one file; name a `py_runtime`, a Python toolchain, or the interpreter's file" % (ctx.label, target.label))
+    return struct(
+        path = None,
+        file = file,
+        files = depset([file], transitive = [default.files] + ([default.default_runfiles.files] if default.default_runfiles else [])),
+        version = None,
+    )
+
+def _system_runtime(ctx, attribute, path):
+    if not path.startswith("/"):
+        fail("%s: `%s` leads to `%s`; expected an absolute path" % (ctx.label, attribute, path))
+    return struct(path = path, file = None, files = depset(), version = None)
+
+def _runtime_info(target):
+    for provider in PY_RUNTIME_INFOS:
+        if provider in target:
+            return target[provider]
+    if platform_common.ToolchainInfo in target:
+        # `current_py_toolchain`, `py_runtime_pair`: the runtime is a field.
+        return getattr(target[platform_common.ToolchainInfo], "py3_runtime", None)
+    return None
+
+def _runtime_version(info):
+    version = getattr(info, "interpreter_version_info", None)
+    if not version or getattr(version, "micro", None) == None:
+        return None
+    return "%d.%d.%d" % (version.major, version.minor, version.micro)
+
+venvtree_interpreter = rule(
+    implementation = _venvtree_interpreter_impl,
+    doc = """Describes an interpreter for environments.
+
+The interpreter is not run while building: what wheels and scripts depend on is said here. CPython 3.11 and newer.""",
+    attrs = {
+        "runtime": attr.label(
+            doc = "An interpreter that Bazel knows: a `py_runtime` (in-build or of the system), a Python toolchain such as " +
+                  "`@rules_python//python:current_py_toolchain`, or the interpreter's file.",
+            allow_files = True,
+        ),
+        "path": attr.string(
+            doc = "The absolute path of an interpreter of the system, instead of `runtime`. It must be there where the environment is used, " +
+                  "not where it is built.",
+        ),
+        "facts": attr.string(
+            doc = "What `venvtree interpreter probe PYTHON` prints, instead of `version`, `abi` and `platform`; each of those overrides it.",
+        ),
+        "version": attr.string(
+            doc = "The version, such as `3.11.7`. Without a patch level, a wheel whose requirement depends on it is refused.",
+        ),
+        "abi": attr.string(
+            doc = "The ABI tag; by default that of a regular build, such as `cp311`. A free-threaded build has `cp313t`.",
+        ),
+        "platform": attr.string(
+            doc = "The platform: `linux-x86_64-glibc-2.36`, `linux-aarch64-musl-1.2`, `macos-aarch64-14.0`, `windows-x86_64`. It decides " +
+                  "which wheels fit, and need not be the platform of the build.",
+        ),
+    },
+    provides = [VenvtreeInterpreterInfo],
+)
+
+def _no_interpreter_impl(_ctx):
+    return []
+
+no_interpreter = rule(
+    implementation = _no_interpreter_impl,
+    doc = "Stands where no default interpreter was configured.",
+)

@@ -1,0 +1,97 @@
+"""Puts first-party import roots first on `sys.path`, for a program of the build and for the Pythons that it starts.
+
+The file that starts the program puts this file's directory on PYTHONPATH, which children inherit, and says the rest in
+variables:
+
+VENVTREE_PREFIX    the environment: another Python that inherits the variables is left alone
+VENVTREE_RUNFILES  the runfiles directory, or a manifest where there is none
+VENVTREE_ROOTS     import roots, one a line, relative to the runfiles directory
+VENVTREE_MAIN      the main program's directory, for the first Python only
+"""
+
+import os
+import sys
+
+
+def _install():
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != here]
+    main = os.environ.pop("VENVTREE_MAIN", None)
+    if not _same(sys.prefix, os.environ.get("VENVTREE_PREFIX")):
+        return
+    runfiles = os.environ["VENVTREE_RUNFILES"]
+    roots = os.environ["VENVTREE_ROOTS"].split("\n")
+    if os.path.isdir(runfiles):
+        entries = []
+        for root in roots:
+            entry = os.path.join(runfiles, *root.split("/"))
+            if entry not in entries and os.path.isdir(entry):
+                entries.append(entry)
+        sys.path[:0] = entries
+    else:
+        sys.meta_path.insert(0, _Manifest(runfiles, roots))
+    if main and main not in sys.path:
+        # Last, so that a file beside the main program hides nothing.
+        sys.path.append(main)
+
+
+class _Manifest:
+    """Finds first-party modules where a manifest says that runfiles are, because there is no directory of them."""
+
+    def __init__(self, manifest, roots):
+        self.files = {}
+        self.directories = set()
+        with open(manifest, encoding="utf-8") as lines:
+            for line in lines:
+                key, _, path = line.rstrip("\n").partition(" ")
+                self.files[key] = path
+                while "/" in key:
+                    key = key.rpartition("/")[0]
+                    self.directories.add(key)
+        self.roots = roots
+
+    def find_spec(self, name, path=None, target=None):
+        from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
+        from importlib.util import spec_from_file_location
+
+        places = [root + "/" + name.replace(".", "/") for root in self.roots]
+        for place in places:
+            found = self.files.get(place + "/__init__.py")
+            if found:
+                return spec_from_file_location(name, found, submodule_search_locations=[os.path.dirname(found)])
+            for suffix in EXTENSION_SUFFIXES + [".py"]:
+                found = self.files.get(place + suffix)
+                if found:
+                    return spec_from_file_location(name, found)
+        if any(place in self.directories for place in places):
+            namespace = ModuleSpec(name, None)
+            namespace.submodule_search_locations = []
+            return namespace
+        return None
+
+
+def _same(one, other):
+    if not other:
+        return False
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _next():
+    """Runs the `sitecustomize` that this one hides, if there is one."""
+    from importlib.machinery import PathFinder
+
+    spec = PathFinder.find_spec("sitecustomize", sys.path)
+    if spec is None or spec.loader is None:
+        return
+    from importlib.util import module_from_spec
+
+    module = module_from_spec(spec)
+    sys.modules["sitecustomize"] = module
+    spec.loader.exec_module(module)
+
+
+_install()
+_next()

@@ -1,0 +1,29 @@
+"""Inputs on the tool's command line.
+
+A spec that is written at analysis holds no path, because path mapping and other configurations would not reach into it: its
+inputs are keys, and these arguments say at execution where each key's file is.
+"""
+
+def add_inputs(args, files):
+    """Adds `--input=KEY=PATH` for files whose key is their name.
+
+    Args:
+      args: the Args to add to.
+      files: a list of File.
+    """
+    args.add_all(files, map_each = _named_input, expand_directories = False)
+
+def _named_input(file):
+    return "--input=%s=%s" % (file.basename, file.path)
+
+def add_located_inputs(args, files):
+    """Adds `--input=KEY=PATH` for files whose key is their path in runfiles.
+
+    Args:
+      args: the Args to add to.
+      files: a list or depset of File.
+    """
+    args.add_all(files, map_each = _located_input, expand_directories = False)
+
+def _located_input(file):
+    return "--input=%s=%s" % (file.short_path, file.path)

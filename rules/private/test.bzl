@@ -1,0 +1,50 @@
+"""`py_venv_test`: a test that runs in an environment."""
+
+load("@venvtree_host//:host.bzl", "BAZEL_MAJOR")
+load(":binary.bzl", "PROGRAM_ATTRS", "program", "start_of")
+
+_HAS_COVERAGE_FRAGMENT = BAZEL_MAJOR >= 6
+
+def _py_venv_test_impl(ctx):
+    if ctx.attr.pytest:
+        for name in ["main", "module", "script"]:
+            if getattr(ctx.attr, name):
+                fail("%s: `%s` does not go with `pytest`, which runs `srcs`; remove one" % (ctx.label, name))
+        start = struct(kind = "pytest", files = _test_files(ctx))
+    else:
+        start = start_of(ctx)
+    return program(ctx, start, runner = ctx.file._runner)
+
+def _test_files(ctx):
+    names = [file for file in ctx.files.srcs if file.basename.endswith(".py")]
+    tests = [file for file in names if file.basename.startswith("test_") or file.basename.endswith("_test.py")]
+    files = tests or [file for file in names if file.basename not in ["conftest.py", "__init__.py"]]
+    if not files:
+        fail("%s: `srcs` has nothing for pytest to run; add a file such as `test_%s.py`" % (ctx.label, ctx.label.name))
+    return files
+
+py_venv_test = rule(
+    implementation = _py_venv_test_impl,
+    doc = """A test that runs in an environment, with the attributes of `py_venv_binary`.
+
+With `pytest = True`, pytest runs those of `srcs` that are named as tests, and Bazel's shards, `--test_filter`, fail-fast mode, XML and temporary
+directory are pytest's. Otherwise the program finds Bazel's variables in its environment. `TMPDIR` is the test's own. `bazel coverage` measures
+with coverage.py where the environment has it.""",
+    attrs = dict({
+        "pytest": attr.bool(
+            doc = "Whether to run `srcs` with pytest, which must be in the environment.",
+        ),
+        "_runner": attr.label(
+            default = Label("//rules/private/runtime:run_test.py"),
+            allow_single_file = True,
+        ),
+        "_lcov_merger": attr.label(
+            # Without a merger Bazel collects no coverage; only newer ones know where theirs is without being told.
+            default = configuration_field(fragment = "coverage", name = "output_generator") if _HAS_COVERAGE_FRAGMENT else "@bazel_tools//tools/test:lcov_merger",
+            executable = True,
+            cfg = "exec",
+        ),
+    }, **PROGRAM_ATTRS),
+    fragments = ["coverage"] if _HAS_COVERAGE_FRAGMENT else [],
+    test = True,
+)

@@ -1,0 +1,226 @@
+"""`py_venv`: an environment, made by one cached action."""
+
+load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
+load("//rules/common:spec.bzl", "interpreter_candidates", "python_launcher", "spec_document")
+load("//rules/common:wheel_name.bzl", "normalise_distribution", "parse_wheel_name")
+load(":action.bzl", "run_tool")
+load(":collect.bzl", "collect_first_party", "collect_wheels")
+load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
+load(":spec_args.bzl", "add_inputs")
+
+
+def _py_venv_impl(ctx):
+    interpreter = interpreter_of(ctx)
+    wheels = collect_wheels(ctx, ctx.attr.wheels, "wheels")
+    first_party = collect_first_party(ctx, deps = ctx.attr.deps)
+    tree = ctx.actions.declare_directory(ctx.label.name + ".venv")
+    manifest = ctx.actions.declare_file(ctx.label.name + ".manifest.json")
+    digest = ctx.actions.declare_file(ctx.label.name + ".digest")
+    document = spec_document(
+        interpreter = interpreter_facts(interpreter),
+        python = _python(interpreter, tree),
+        wheels = _wheel_documents(ctx, wheels),
+        flags = _flags(ctx),
+    )
+    spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
+    ctx.actions.write(spec, json.encode(document) + "\n")
+
+    args = ctx.actions.args()
+    args.add("build")
+    args.add(spec)
+    args.add_all("--out", [tree], expand_directories = False)
+    args.add("--manifest", manifest)
+    args.add("--digest-file", digest)
+    add_inputs(args, wheels)
+    run_tool(
+        ctx,
+        toolchain = ctx.attr._toolchain[VenvtreeToolInfo],
+        args = args,
+        mnemonic = "PyVenv",
+        progress_message = "Building Python environment %s (%d wheels)" % (ctx.label, len(wheels)),
+        inputs = [spec] + wheels,
+        outputs = [tree, manifest, digest],
+    )
+
+    runfiles = ctx.runfiles(files = [tree], transitive_files = interpreter.files).merge(first_party.runfiles)
+    launcher = ctx.actions.declare_file(ctx.label.name)
+    launch_runfiles = write_launcher(
+        ctx,
+        output = launcher,
+        tree = tree,
+        start = struct(kind = "python"),
+        imports = first_party.imports,
+        sources = first_party.sources,
+    )
+    venv = VenvInfo(
+        tree = tree,
+        manifest = manifest,
+        digest = digest,
+        spec = spec,
+        document = document,
+        interpreter = interpreter,
+        wheels = wheels,
+        imports = first_party.imports,
+        sources = first_party.sources,
+        runfiles = runfiles,
+    )
+    return [
+        venv,
+        DefaultInfo(executable = launcher, files = depset([tree]), runfiles = runfiles.merge(launch_runfiles)),
+        OutputGroupInfo(manifest = depset([manifest]), digest = depset([digest]), spec = depset([spec])),
+    ]
+
+def interpreter_of(ctx):
+    """The interpreter of a rule's attribute `interpreter`.
+
+    Args:
+      ctx: the rule's context.
+
+    Returns:
+      A VenvtreeInterpreterInfo.
+    """
+    target = ctx.attr.interpreter
+    if VenvtreeInterpreterInfo not in target:
+        fail(("%s: there is no interpreter; add `interpreter = \"//:python\"`, the label of a `venvtree_interpreter`, or give one as " +
+              "`venvtree_repositories(interpreter = …)` in WORKSPACE or `venvtree.python(interpreter = …)` in MODULE.bazel") % ctx.label)
+    return target[VenvtreeInterpreterInfo]
+
+def interpreter_facts(interpreter):
+    """The facts of the spec's `interpreter`.
+
+    Args:
+      interpreter: a VenvtreeInterpreterInfo.
+
+    Returns:
+      A dict.
+    """
+    return {
+        "implementation": interpreter.implementation,
+        "version": interpreter.version,
+        "abi": interpreter.abi,
+        "platform": interpreter.platform,
+    }
+
+def _python(interpreter, tree):
+    if interpreter.path:
+        return python_launcher([interpreter.path])
+    return python_launcher(interpreter_candidates(
+        tree = tree.short_path,
+        root = tree.root.path,
+        interpreter = interpreter.file.short_path,
+        is_source = interpreter.file.is_source,
+    ))
+
+def _wheel_documents(ctx, wheels):
+    excludes = {normalise_distribution(name): patterns for name, patterns in ctx.attr.exclude.items()}
+    unused = dict(excludes)
+    documents = []
+    for wheel in wheels:
+        document = {"path": wheel.basename}
+        distribution = parse_wheel_name(wheel.basename).distribution
+        if distribution in excludes:
+            document["exclude"] = excludes[distribution]
+            unused.pop(distribution, None)
+        documents.append(document)
+    if unused:
+        fail("%s: `exclude` names %s, but `wheels` has no wheel of that name" % (ctx.label, ", ".join(["`%s`" % name for name in sorted(unused.keys())])))
+    return documents
+
+def _flags(ctx):
+    activators = ctx.attr.activators
+    if "all" in activators:
+        activators = "all"
+    return {
+        "system_site_packages": ctx.attr.system_site_packages or None,
+        "prompt": ctx.attr.prompt or None,
+        "activators": activators,
+        "conflicts": ctx.attr.conflicts,
+        "conflict_overrides": ctx.attr.conflict_overrides or None,
+        "digest_function": ctx.attr.digest_function,
+        "mtime": ctx.attr.mtime if ctx.attr.mtime >= 0 else None,
+        # Links do not survive remote caches: they come back as copies, or point at the machine that made them.
+        "links": False,
+        # Bazel vouches for the bytes of its inputs; every member is still verified against its wheel's RECORD.
+        "input_digests": "trusted",
+        "requirements": ctx.attr.requirements,
+        "allow": ctx.attr.allow or None,
+    }
+
+TOOL_ATTRS = {
+    "_toolchain": attr.label(
+        default = Label("@venvtree_host//:toolchain"),
+        cfg = "exec",
+        providers = [VenvtreeToolInfo],
+    ),
+}
+
+INTERPRETER_ATTRS = {
+    "interpreter": attr.label(
+        doc = "The interpreter that the environment is for: a `venvtree_interpreter`. By default the one that was given to " +
+              "`venvtree_repositories` or to the module extension.",
+        default = Label("@venvtree_host//:interpreter"),
+    ),
+}
+
+py_venv = rule(
+    implementation = _py_venv_impl,
+    doc = """A Python environment, made from wheels by one cached action `PyVenv`.
+
+`bazel build` makes the environment's directory, `NAME.venv`; the output groups `manifest`, `digest` and `spec` hold what is known about it.
+`bazel run //:env -- ARGUMENTS` starts its Python, in the directory where `bazel` was called. Binaries and tests share environments:
+first-party code is theirs, and editing it rebuilds no environment.""",
+    attrs = dict(
+        {
+            "wheels": attr.label_list(
+                doc = "The wheels to install: files, filegroups, `py_wheel`s, or any targets that yield `.whl` files, such as " +
+                      "`@pypi//requests:whl`. Wheels among a target's runfiles are installed too. Where `conflicts` says so, their order matters.",
+                allow_files = True,
+            ),
+            "deps": attr.label_list(
+                doc = "Python libraries that `bazel run` of the environment can import: targets with `PyInfo`. They are no part of " +
+                      "the environment's directory, and binaries and tests that use the environment see them too.",
+            ),
+            "system_site_packages": attr.bool(
+                doc = "Whether the packages of the base interpreter are visible, after the environment's own.",
+            ),
+            "prompt": attr.string(
+                doc = "What activation shows; by default the name of the environment's directory.",
+            ),
+            "activators": attr.string_list(
+                doc = "The shells to write activation scripts for, or `all`.",
+                default = ["all"],
+            ),
+            "conflicts": attr.string(
+                doc = "Who wins where two wheels claim one path with different contents: `error` (nobody), `first` or `last` in the order of `wheels`.",
+                default = "error",
+                values = ["error", "first", "last"],
+            ),
+            "conflict_overrides": attr.string_dict(
+                doc = "Who wins at single paths of the environment, and below them: `error`, `first`, `last`, or `wheel:NAME`.",
+            ),
+            "exclude": attr.string_list_dict(
+                doc = "For a distribution's name, patterns of installed paths to leave out: `{\"numpy\": [\"**/tests/**\"]}`.",
+            ),
+            "digest_function": attr.string(
+                doc = "The digest function of the environment's own digests: `sha256` or `blake3`.",
+                default = "sha256",
+                values = ["sha256", "blake3"],
+            ),
+            "mtime": attr.int(
+                doc = "The modification time of everything, in seconds since 1970; by default 1980-01-01.",
+                default = -1,
+            ),
+            "requirements": attr.string(
+                doc = "What happens when a wheel's requirement is missing or does not fit: `off`, `warn` or `error`.",
+                default = "warn",
+                values = ["off", "warn", "error"],
+            ),
+            "allow": attr.string_list(
+                doc = "Codes of findings that are accepted although they are errors; `venvtree wheel check` prints them.",
+            ),
+        },
+        **dict(INTERPRETER_ATTRS, **dict(TOOL_ATTRS, **LAUNCH_ATTRS))
+    ),
+    executable = True,
+    provides = [VenvInfo],
+)

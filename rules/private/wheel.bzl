@@ -1,0 +1,2 @@
+def py_wheel(**kwargs):
+    fail()

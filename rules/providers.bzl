@@ -1,0 +1,48 @@
+"""The providers of the rules, field by field."""
+
+VenvtreeToolInfo = provider(
+    doc = "The tool that builds environments, and how Bazel may run it.",
+    fields = {
+        "tool": "FilesToRunProvider: the `venvtree` program.",
+        "worker": "bool: whether Bazel may keep the tool running as a persistent worker.",
+        "json": "bool: whether workers speak JSON instead of protocol buffers.",
+    },
+)
+
+VenvtreeInterpreterInfo = provider(
+    doc = "An interpreter that environments are for. It is never run while building.",
+    fields = {
+        "implementation": "str: `cpython`.",
+        "version": "str: such as `3.11.7`.",
+        "abi": "str: the ABI tag, such as `cp311`.",
+        "platform": "dict: the spec's `platform`: `os`, `arch`, and `libc` or `version`.",
+        "path": "str or None: the absolute path of an interpreter of the system.",
+        "file": "File or None: an interpreter that is part of the build.",
+        "files": "depset of File: what an interpreter that is part of the build needs at run time.",
+    },
+)
+
+VenvInfo = provider(
+    doc = "A Python environment.",
+    fields = {
+        "tree": "File: the directory that is the environment.",
+        "manifest": "File: JSON: the tree's digest, the wheels, and a digest for every file.",
+        "digest": "File: the tree's digest, `HASH/SIZE` and a line feed.",
+        "spec": "File: the JSON spec; its inputs are keys.",
+        "document": "dict: what `spec` holds.",
+        "interpreter": "VenvtreeInterpreterInfo: the interpreter of the environment.",
+        "wheels": "list of File: the wheels, in the order of the spec; the key of each is its file name.",
+        "imports": "depset of str: first-party import roots, relative to the runfiles directory.",
+        "sources": "depset of File: first-party Python sources.",
+        "runfiles": "runfiles: the tree, the interpreter's files, and what the first-party sources need.",
+    },
+)
+
+WheelInfo = provider(
+    doc = "A wheel that this build makes.",
+    fields = {
+        "wheel": "File: the wheel.",
+        "distribution": "str: the distribution's name, normalised.",
+        "version": "str: the distribution's version.",
+    },
+)
