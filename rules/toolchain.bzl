@@ -1,12 +1,13 @@
 """The tool as a toolchain. Using toolchain resolution is a choice: rules take the tool from a label."""
 
+load("//rules/common:label.bzl", "label_text")
 load(":providers.bzl", "VenvtreeToolInfo")
 
 TOOLCHAIN_TYPE = "//rules:toolchain_type"
 
 def _venvtree_toolchain_impl(ctx):
     if not ctx.attr.tool[DefaultInfo].files_to_run.executable:
-        fail("%s: `tool` is %s, which cannot be run; give the label of the venvtree program" % (ctx.label, ctx.attr.tool.label))
+        fail("%s: `tool` is %s, which cannot be run; give the label of the venvtree program" % (label_text(ctx.label), label_text(ctx.attr.tool.label)))
     info = VenvtreeToolInfo(
         tool = ctx.attr.tool[DefaultInfo].files_to_run,
         worker = ctx.attr.worker != "off",

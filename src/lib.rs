@@ -5,6 +5,7 @@
 //! - [`model`]: values and the functions between them;
 //! - [`effects`]: files, threads, interpreters, networks;
 //! - [`engine`]: load, plan, tree, write;
+//! - [`worker`]: Bazel's persistent workers;
 //! - [`cli`]: the command line.
 #![forbid(unsafe_code)]
 
@@ -15,5 +16,7 @@ pub mod effects;
 pub mod error;
 
 pub mod engine;
+
+pub mod worker;
 
 pub mod cli;

@@ -1,2 +1,89 @@
-def py_venv_archive(**kwargs):
-    fail()
+"""`py_venv_archive`: an environment as one file, for images and deployments."""
+
+load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
+load("//rules/common:install_path.bzl", "install_path")
+load("//rules/common:label.bzl", "label_text")
+load("//rules/common:spec.bzl", "python_launcher", "spec_document")
+load(":action.bzl", "run_tool")
+load(":collect.bzl", "collect_first_party", "rlocation_path")
+load(":spec_args.bzl", "add_inputs", "add_located_inputs")
+load(":venv.bzl", "TOOL_ATTRS", "interpreter_facts")
+
+def _py_venv_archive_impl(ctx):
+    venv = ctx.attr.venv[VenvInfo]
+    first_party = collect_first_party(ctx, deps = ctx.attr.deps)
+    import_roots = first_party.imports.to_list()
+    sources = first_party.sources.to_list()
+    interpreter = venv.interpreter
+    python = venv.document["interpreter"]["python"]
+    if ctx.attr.interpreter:
+        interpreter = ctx.attr.interpreter[VenvtreeInterpreterInfo]
+        if not interpreter.path:
+            fail("%s: `interpreter` is %s, which is part of the build; an archive is used elsewhere, so name one with `path`" % (label_text(ctx.label), label_text(ctx.attr.interpreter.label)))
+        python = python_launcher([interpreter.path])
+    document = spec_document(
+        interpreter = interpreter_facts(interpreter),
+        python = python,
+        wheels = venv.document["wheels"],
+        flags = venv.document["flags"],
+        sources = [
+            {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
+            for file in sources
+        ],
+    )
+    spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
+    ctx.actions.write(spec, json.encode(document) + "\n")
+    archive = ctx.actions.declare_file(ctx.attr.out or "%s.%s" % (ctx.label.name, ctx.attr.format))
+
+    # Packed from the wheels: in the environment's directory modes are not what they were, after a remote cache.
+    args = ctx.actions.args()
+    args.add("pack")
+    args.add(spec)
+    args.add("--out", archive)
+    args.add("--format", ctx.attr.format)
+    if ctx.attr.prefix:
+        args.add("--prefix", ctx.attr.prefix)
+    add_inputs(args, venv.wheels)
+    add_located_inputs(args, sources)
+    run_tool(
+        ctx,
+        toolchain = ctx.attr._toolchain[VenvtreeToolInfo],
+        args = args,
+        mnemonic = "PyVenvArchive",
+        progress_message = "Packing Python environment %s" % label_text(ctx.label),
+        inputs = [spec] + venv.wheels + sources,
+        outputs = [archive],
+    )
+    return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles(files = [archive]))]
+
+py_venv_archive = rule(
+    implementation = _py_venv_archive_impl,
+    doc = """An environment as one file, the same bytes wherever it is packed.
+
+The interpreter is not in it. With `deps`, first-party code is in the environment's `site-packages`.""",
+    attrs = dict({
+        "venv": attr.label(
+            doc = "The environment: a `py_venv`. Its directory need not be built for this.",
+            mandatory = True,
+            providers = [VenvInfo],
+        ),
+        "format": attr.string(
+            doc = "The archive's format.",
+            default = "tar",
+            values = ["tar", "tar.gz", "tar.zst", "zip"],
+        ),
+        "out": attr.string(
+            doc = "The archive's name; by default `NAME.FORMAT`.",
+        ),
+        "prefix": attr.string(
+            doc = "A directory that everything in the archive is in, such as `opt/app`.",
+        ),
+        "deps": attr.label_list(
+            doc = "Python libraries to install into the environment: their sources, below their import roots.",
+        ),
+        "interpreter": attr.label(
+            doc = "The interpreter where the archive is used, if it is another one than the environment's: a `venvtree_interpreter` with `path`.",
+            providers = [VenvtreeInterpreterInfo],
+        ),
+    }, **TOOL_ATTRS),
+)

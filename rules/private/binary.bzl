@@ -1,6 +1,7 @@
 """`py_venv_binary`: a program that runs in an environment."""
 
 load("//rules:providers.bzl", "VenvInfo")
+load("//rules/common:label.bzl", "label_text")
 load(":collect.bzl", "collect_first_party")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 
@@ -63,12 +64,12 @@ def start_of(ctx):
     """
     given = [name for name in ["main", "module", "script"] if getattr(ctx.attr, name)]
     if len(given) > 1:
-        fail("%s: expected one of `main`, `module` and `script`; found %s" % (ctx.label, " and ".join(["`%s`" % name for name in given])))
+        fail("%s: expected one of `main`, `module` and `script`; found %s" % (label_text(ctx.label), " and ".join(["`%s`" % name for name in given])))
     if ctx.attr.module:
         return struct(kind = "module", name = ctx.attr.module)
     if ctx.attr.script:
         if "/" in ctx.attr.script:
-            fail("%s: `script` is `%s`; expected the name of a script in the environment's `bin`, without a directory" % (ctx.label, ctx.attr.script))
+            fail("%s: `script` is `%s`; expected the name of a script in the environment's `bin`, without a directory" % (label_text(ctx.label), ctx.attr.script))
         return struct(kind = "script", name = ctx.attr.script)
     if ctx.file.main:
         return struct(kind = "main", file = ctx.file.main)
@@ -76,7 +77,7 @@ def start_of(ctx):
     candidates = named or ctx.files.srcs
     if len(candidates) == 1:
         return struct(kind = "main", file = candidates[0])
-    fail("%s: it is not clear what to run; add `main = \"FILE.py\"`, `module = \"package.module\"` or `script = \"NAME\"` (a script of the environment)" % ctx.label)
+    fail("%s: it is not clear what to run; add `main = \"FILE.py\"`, `module = \"package.module\"` or `script = \"NAME\"` (a script of the environment)" % label_text(ctx.label))
 
 PROGRAM_ATTRS = dict({
     "venv": attr.label(

@@ -2,6 +2,7 @@
 
 load("@venvtree_host//:host.bzl", "PY_INFOS")
 load("//rules:providers.bzl", "VenvInfo")
+load("//rules/common:label.bzl", "label_text")
 load("//rules/common:wheel_name.bzl", "parse_wheel_name")
 
 def collect_wheels(ctx, targets, attribute):
@@ -24,18 +25,18 @@ def collect_wheels(ctx, targets, attribute):
         info = target[DefaultInfo]
         found = [file for file in info.files.to_list() if file.basename.endswith(".whl")]
         if not found:
-            fail("%s: `%s` has %s, which yields no .whl file; name a wheel, a filegroup of wheels, or a target such as `@pypi//requests:whl`" % (ctx.label, attribute, target.label))
+            fail("%s: `%s` has %s, which yields no .whl file; name a wheel, a filegroup of wheels, or a target such as `@pypi//requests:whl`" % (label_text(ctx.label), attribute, label_text(target.label)))
         if info.default_runfiles:
             found += [file for file in info.default_runfiles.files.to_list() if file.basename.endswith(".whl")]
         for file in found:
             if not parse_wheel_name(file.basename):
-                fail("%s: `%s` has %s, whose file %s is not named as a wheel is; expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl" % (ctx.label, attribute, target.label, file.basename))
+                fail("%s: `%s` has %s, whose file %s is not named as a wheel is; expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl" % (label_text(ctx.label), attribute, label_text(target.label), file.basename))
             other = owners.get(file.basename)
             if other == None:
                 owners[file.basename] = file
                 wheels.append(file)
             elif other != file:
-                fail("%s: `%s` has two files named %s: %s and %s; remove one" % (ctx.label, attribute, file.basename, other.short_path, file.short_path))
+                fail("%s: `%s` has two files named %s: %s and %s; remove one" % (label_text(ctx.label), attribute, file.basename, other.short_path, file.short_path))
     return wheels
 
 def collect_first_party(ctx, srcs = [], deps = [], data = [], imports = []):
@@ -55,7 +56,7 @@ def collect_first_party(ctx, srcs = [], deps = [], data = [], imports = []):
     transitive_sources = []
     runfiles = ctx.runfiles(files = srcs)
     for dep in deps:
-        info = _python_info(dep)
+        info = python_info(dep)
         if info:
             transitive_imports.append(info.imports)
             transitive_sources.append(info.transitive_sources)
@@ -64,7 +65,7 @@ def collect_first_party(ctx, srcs = [], deps = [], data = [], imports = []):
             transitive_imports.append(dep[VenvInfo].imports)
             transitive_sources.append(dep[VenvInfo].sources)
         else:
-            fail("%s: `deps` has %s, which is no Python library: it has no PyInfo; files belong in `data`, wheels in the environment's `wheels`%s" % (ctx.label, dep.label, _PY_INFO_HINT))
+            fail("%s: `deps` has %s, which is no Python library: it has no PyInfo; files belong in `data`, wheels in the environment's `wheels`%s" % (label_text(ctx.label), label_text(dep.label), _PY_INFO_HINT))
         runfiles = runfiles.merge(dep[DefaultInfo].default_runfiles)
     for target in data:
         runfiles = runfiles.merge(ctx.runfiles(transitive_files = target[DefaultInfo].files))
@@ -79,7 +80,15 @@ def collect_first_party(ctx, srcs = [], deps = [], data = [], imports = []):
 _PY_INFO_HINT = "" if PY_INFOS else ("; this Bazel has no PyInfo of its own: give rules_python's with " +
                                      "`venvtree.python(py_info = \"@rules_python//python:py_info.bzl\")` in MODULE.bazel")
 
-def _python_info(target):
+def python_info(target):
+    """The `PyInfo` of a target, whoever's it is.
+
+    Args:
+      target: the target.
+
+    Returns:
+      The provider, or None.
+    """
     for provider in PY_INFOS:
         if provider in target:
             return target[provider]
@@ -98,13 +107,13 @@ def import_root(label, workspace_name, path):
     """
     parts = [part for part in label.package.split("/") if part]
     if path.startswith("/"):
-        fail("%s: `imports` has `%s`; expected a path relative to the package" % (label, path))
+        fail("%s: `imports` has `%s`; expected a path relative to the package" % (label_text(label), path))
     for part in path.split("/"):
         if part in ["", "."]:
             continue
         if part == "..":
             if not parts:
-                fail("%s: `imports` has `%s`, which leaves the repository" % (label, path))
+                fail("%s: `imports` has `%s`, which leaves the repository" % (label_text(label), path))
             parts.pop()
         else:
             parts.append(part)

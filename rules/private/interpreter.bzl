@@ -2,6 +2,7 @@
 
 load("@venvtree_host//:host.bzl", "PY_RUNTIME_INFOS")
 load("//rules:providers.bzl", "VenvtreeInterpreterInfo")
+load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "default_abi", "parse_platform", "parse_version")
 
 def _venvtree_interpreter_impl(ctx):
@@ -24,36 +25,36 @@ def _facts(ctx):
     if not ctx.attr.facts:
         return {}
     if not ctx.attr.facts.strip().startswith("{"):
-        fail("%s: `facts` is no JSON object; paste what `venvtree interpreter probe` prints" % ctx.label)
+        fail("%s: `facts` is no JSON object; paste what `venvtree interpreter probe` prints" % label_text(ctx.label))
     facts = json.decode(ctx.attr.facts)
     if facts.get("implementation", "cpython") != "cpython":
-        fail("%s: `facts` describe %s; the rules need CPython" % (ctx.label, facts["implementation"]))
+        fail("%s: `facts` describe %s; the rules need CPython" % (label_text(ctx.label), facts["implementation"]))
     return facts
 
 def _version(ctx, facts, runtime):
     text = ctx.attr.version or facts.get("version") or runtime.version
     if not text:
         fail(("%s: the version of the interpreter is unknown, because `runtime` does not say it; " +
-              "add `version = \"3.11.7\"` (with the right numbers), or `facts` as `venvtree interpreter probe` prints them") % ctx.label)
+              "add `version = \"3.11.7\"` (with the right numbers), or `facts` as `venvtree interpreter probe` prints them") % label_text(ctx.label))
     version = parse_version(text)
     if version.error:
-        fail("%s: `version` %s" % (ctx.label, version.error))
+        fail("%s: `version` %s" % (label_text(ctx.label), version.error))
     return version.value
 
 def _platform(ctx, facts):
     if ctx.attr.platform:
         platform = parse_platform(ctx.attr.platform)
         if platform.error:
-            fail("%s: `platform` %s" % (ctx.label, platform.error))
+            fail("%s: `platform` %s" % (label_text(ctx.label), platform.error))
         return platform.value
     if "platform" in facts:
         return facts["platform"]
     fail(("%s: the platform of the interpreter is unknown; add `platform = \"linux-x86_64-glibc-2.36\"` (with what is true of the machines " +
-          "that environments are for; a `select()` may choose), or `facts` as `venvtree interpreter probe` prints them") % ctx.label)
+          "that environments are for; a `select()` may choose), or `facts` as `venvtree interpreter probe` prints them") % label_text(ctx.label))
 
 def _runtime(ctx):
     if bool(ctx.attr.runtime) == bool(ctx.attr.path):
-        fail("%s: expected one of `runtime` (a label) and `path` (an absolute path); found %s" % (ctx.label, "both" if ctx.attr.path else "neither"))
+        fail("%s: expected one of `runtime` (a label) and `path` (an absolute path); found %s" % (label_text(ctx.label), "both" if ctx.attr.path else "neither"))
     if ctx.attr.path:
         return _system_runtime(ctx, "path", ctx.attr.path)
     target = ctx.attr.runtime
@@ -66,7 +67,7 @@ def _runtime(ctx):
     files = default.files.to_list()
     file = default.files_to_run.executable or (files[0] if len(files) == 1 else None)
     if not file:
-        fail("%s: `runtime` is %s, which is neither a Python runtime nor one file; name a `py_runtime`, a Python toolchain, or the interpreter's file" % (ctx.label, target.label))
+        fail("%s: `runtime` is %s, which is neither a Python runtime nor one file; name a `py_runtime`, a Python toolchain, or the interpreter's file" % (label_text(ctx.label), label_text(target.label)))
     return struct(
         path = None,
         file = file,
@@ -76,7 +77,7 @@ def _runtime(ctx):
 
 def _system_runtime(ctx, attribute, path):
     if not path.startswith("/"):
-        fail("%s: `%s` leads to `%s`; expected an absolute path" % (ctx.label, attribute, path))
+        fail("%s: `%s` leads to `%s`; expected an absolute path" % (label_text(ctx.label), attribute, path))
     return struct(path = path, file = None, files = depset(), version = None)
 
 def _runtime_info(target):

@@ -4,6 +4,7 @@ Such a file is a cheap write. It finds its runfiles, tells the environment's Pyt
 Import roots reach Python through `sitecustomize` (see `runtime/sitecustomize.py`), so children inherit them.
 """
 
+load("//rules/common:label.bzl", "label_text")
 load(":collect.bzl", "rlocation_path")
 
 # Where runfiles have the files of `runtime/`. As links of the root they are one entry each; as files of an external repository
@@ -39,8 +40,8 @@ def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpr
     workspace = ctx.workspace_name
     lines = [
         "#!/bin/sh",
-        "# Starts %s. Written by py_venv's rules." % ctx.label,
-        "_vt_target=" + shell_quote(str(ctx.label)),
+        "# Starts %s. Written by py_venv's rules." % label_text(ctx.label),
+        "_vt_target=" + shell_quote(label_text(ctx.label)),
         "_vt_workspace=" + shell_quote(workspace),
         "_vt_venv=" + shell_quote(rlocation_path(workspace, tree)),
         "_vt_site=" + shell_quote(_SITE),
@@ -59,7 +60,7 @@ def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpr
 
     # A repository's directory is an import root, as in Bazel's own rules; the main one's name is known to the file.
     args.add(".")
-    args.add_all(sources, map_each = _external_repository, uniquify = True)
+    args.add_all(sources, map_each = external_repository, uniquify = True)
     args.add("_VT_ROOTS\n}")
     args.add("_vt_tests() { cat <<'_VT_TESTS'")
     args.add_all([rlocation_path(workspace, file) for file in getattr(start, "files", [])])
@@ -87,7 +88,15 @@ def _what(workspace, start):
         return rlocation_path(workspace, start.file)
     return getattr(start, "name", "")
 
-def _external_repository(file):
+def external_repository(file):
+    """The import root that a source's repository is, for `map_each`.
+
+    Args:
+      file: a source.
+
+    Returns:
+      The directory of its repository in runfiles, or None for the main repository.
+    """
     if file.short_path.startswith("../"):
         return file.short_path.split("/")[1]
     return None

@@ -1,2 +1,151 @@
-def py_venv_link(**kwargs):
-    fail()
+"""`py_venv_link`: an environment in the workspace, for the IDE."""
+
+load("//rules:providers.bzl", "VenvInfo", "VenvtreeToolInfo")
+load("//rules/common:label.bzl", "label_text")
+load("//rules/common:spec.bzl", "spec_document")
+load(":collect.bzl", "collect_first_party", "rlocation_path")
+load(":launch.bzl", "external_repository", "shell_quote")
+load(":venv.bzl", "TOOL_ATTRS", "interpreter_facts")
+
+# What only the run knows, as texts that JSON leaves as they are.
+_PYTHON = "@PYTHON@"
+_ENTRY = "@ENTRY@"
+
+def _py_venv_link_impl(ctx):
+    for part in ctx.attr.path.split("/"):
+        if part in ["", ".", ".."]:
+            fail("%s: `path` is `%s`; expected a path in the workspace, relative to its root" % (label_text(ctx.label), ctx.attr.path))
+    venv = ctx.attr.venv[VenvInfo]
+    first_party = collect_first_party(ctx, deps = ctx.attr.deps, imports = ctx.attr.imports)
+    interpreter = venv.interpreter
+    flags = dict(venv.document["flags"])
+
+    # A person's environment may have links, and IDEs expect one.
+    flags["links"] = True
+    document = spec_document(
+        interpreter = interpreter_facts(interpreter),
+        python = {"kind": "absolute", "path": interpreter.path or _PYTHON},
+        wheels = venv.document["wheels"],
+        flags = flags,
+        path_entries = [_ENTRY],
+    )
+    spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
+    ctx.actions.write(spec, json.encode(document) + "\n")
+
+    tool = ctx.attr._toolchain[VenvtreeToolInfo].tool
+    workspace = ctx.workspace_name
+    args = ctx.actions.args()
+    args.set_param_file_format("multiline")
+    args.add_all([
+        "#!/bin/sh",
+        "# Makes %s in the workspace. Written by py_venv_link." % ctx.attr.path,
+        "target=" + shell_quote(label_text(ctx.label)),
+        "workspace_name=" + shell_quote(workspace),
+        "path=" + shell_quote(ctx.attr.path),
+        "tool=" + shell_quote(rlocation_path(workspace, tool.executable)),
+        "spec=" + shell_quote(rlocation_path(workspace, spec)),
+        "python=" + shell_quote(rlocation_path(workspace, interpreter.file) if interpreter.file else ""),
+    ])
+    args.add("wheels() { cat <<'END_OF_LIST'")
+    args.add_all([rlocation_path(workspace, wheel) for wheel in venv.wheels])
+    args.add("END_OF_LIST\n}")
+    args.add("roots() { cat <<'END_OF_LIST'")
+    args.add_all(depset(transitive = [first_party.imports, venv.imports]), uniquify = True)
+    args.add(workspace)
+    args.add_all(depset(transitive = [first_party.sources, venv.sources]), map_each = external_repository, uniquify = True)
+    args.add("END_OF_LIST\n}")
+    args.add(_BODY)
+    launcher = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.write(launcher, args, is_executable = True)
+
+    runfiles = ctx.runfiles(files = [spec, tool.executable] + venv.wheels, transitive_files = interpreter.files).merge(first_party.runfiles)
+    runfiles = runfiles.merge(ctx.attr._toolchain[DefaultInfo].default_runfiles)
+    return [DefaultInfo(executable = launcher, files = depset([launcher]), runfiles = runfiles)]
+
+# `bazel run` builds runfiles beside this file; nothing else is meant to start it.
+_BODY = r"""
+fail() {
+  printf '%s: %s\n' "$target" "$1" >&2
+  exit 1
+}
+
+[ -n "${BUILD_WORKSPACE_DIRECTORY-}" ] || fail 'this changes the workspace, so start it with `bazel run`'
+case $0 in
+  /*) runfiles=$0.runfiles ;;
+  *) runfiles=$PWD/$0.runfiles ;;
+esac
+[ -d "$runfiles" ] || fail "found no $runfiles"
+out=$BUILD_WORKSPACE_DIRECTORY/$path
+if [ -e "$out" ] || [ -h "$out" ]; then
+  if [ -f "$out/pyvenv.cfg" ] && grep -q '^relocatable = true$' "$out/pyvenv.cfg" && grep -q '^home =$' "$out/pyvenv.cfg"; then :; else
+    fail "$out is there already and is no environment of venvtree's; move it away, or choose another \`path\`"
+  fi
+fi
+
+# A text as a JSON string without its quotes, and then as the replacement in sed's `s`.
+escape() { printf '%s' "$1" | sed -e 's/[\\"]/\\&/g' -e 's/[\\&|]/\\&/g'; }
+
+# Entries are relative to the environment; so many parents lead to the root of the file system from anywhere.
+to_root=$(printf '%s/' "$out" | sed 's|[^/]*/|../|g')../../../../../../../..
+entry() {
+  case $entries in
+    *"\"$(escape "$1")\""*) ;;
+    *) entries="$entries${entries:+,}\"$(escape "$1")\"" ;;
+  esac
+}
+up=$(printf '%s/' "$path" | sed 's|[^/]*/|../|g')
+output_base=${0%/execroot/*}
+bin=${0%/bin/*}/bin
+entries=
+while IFS= read -r root; do
+  repository=${root%%/*}
+  below=${root#"$repository"}
+  if [ "$repository" = "$workspace_name" ]; then
+    [ -d "$BUILD_WORKSPACE_DIRECTORY$below" ] && entry "$up.$below"
+    [ -n "$below" ] && [ -d "$bin$below" ] && entry "$to_root$bin$below"
+  else
+    [ -d "$output_base/external/$root" ] && entry "$to_root$output_base/external/$root"
+    [ -d "$bin/external/$root" ] && entry "$to_root$bin/external/$root"
+  fi
+done <<END_OF_ROOTS
+$(roots)
+END_OF_ROOTS
+
+if [ -n "$python" ]; then
+  python=$(readlink -f "$runfiles/$python") || fail "found no interpreter at $runfiles/$python"
+fi
+set -- --root "$runfiles" --out "$out" --replace
+while IFS= read -r wheel; do
+  [ -n "$wheel" ] && set -- "$@" "--input=${wheel##*/}=$runfiles/$wheel"
+done <<END_OF_WHEELS
+$(wheels)
+END_OF_WHEELS
+sed -e "s|@PYTHON@|$(escape "$python")|" -e "s|\"@ENTRY@\"|$entries|" "$runfiles/$spec" |
+  "$runfiles/$tool" build - "$@" || exit 1
+printf '%s\n' "$out"
+"""
+
+py_venv_link = rule(
+    implementation = _py_venv_link_impl,
+    doc = """Makes an environment in the workspace with `bazel run`, for IDEs and shells, and brings it up to date when run again.
+
+It has links instead of launchers, and first-party import roots lead to the sources in the workspace, so that editing them needs no other run.""",
+    attrs = dict({
+        "venv": attr.label(
+            doc = "The environment: a `py_venv`.",
+            mandatory = True,
+            providers = [VenvInfo],
+        ),
+        "deps": attr.label_list(
+            doc = "Python libraries whose import roots the environment shall have, besides those of the `py_venv`.",
+        ),
+        "imports": attr.string_list(
+            doc = "Import roots to add, relative to the package. The workspace's root is one anyway.",
+        ),
+        "path": attr.string(
+            doc = "Where to make it, relative to the workspace's root.",
+            default = ".venv",
+        ),
+    }, **TOOL_ATTRS),
+    executable = True,
+)

@@ -1,6 +1,7 @@
 """`py_venv_test`: a test that runs in an environment."""
 
 load("@venvtree_host//:host.bzl", "BAZEL_MAJOR")
+load("//rules/common:label.bzl", "label_text")
 load(":binary.bzl", "PROGRAM_ATTRS", "program", "start_of")
 
 _HAS_COVERAGE_FRAGMENT = BAZEL_MAJOR >= 6
@@ -9,7 +10,7 @@ def _py_venv_test_impl(ctx):
     if ctx.attr.pytest:
         for name in ["main", "module", "script"]:
             if getattr(ctx.attr, name):
-                fail("%s: `%s` does not go with `pytest`, which runs `srcs`; remove one" % (ctx.label, name))
+                fail("%s: `%s` does not go with `pytest`, which runs `srcs`; remove one" % (label_text(ctx.label), name))
         start = struct(kind = "pytest", files = _test_files(ctx))
     else:
         start = start_of(ctx)
@@ -20,7 +21,7 @@ def _test_files(ctx):
     tests = [file for file in names if file.basename.startswith("test_") or file.basename.endswith("_test.py")]
     files = tests or [file for file in names if file.basename not in ["conftest.py", "__init__.py"]]
     if not files:
-        fail("%s: `srcs` has nothing for pytest to run; add a file such as `test_%s.py`" % (ctx.label, ctx.label.name))
+        fail("%s: `srcs` has nothing for pytest to run; add a file such as `test_%s.py`" % (label_text(ctx.label), ctx.label.name))
     return files
 
 py_venv_test = rule(

@@ -1,6 +1,7 @@
 """`py_venv`: an environment, made by one cached action."""
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
+load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "interpreter_candidates", "python_launcher", "spec_document")
 load("//rules/common:wheel_name.bzl", "normalise_distribution", "parse_wheel_name")
 load(":action.bzl", "run_tool")
@@ -37,7 +38,7 @@ def _py_venv_impl(ctx):
         toolchain = ctx.attr._toolchain[VenvtreeToolInfo],
         args = args,
         mnemonic = "PyVenv",
-        progress_message = "Building Python environment %s (%d wheels)" % (ctx.label, len(wheels)),
+        progress_message = "Building Python environment %s (%d wheels)" % (label_text(ctx.label), len(wheels)),
         inputs = [spec] + wheels,
         outputs = [tree, manifest, digest],
     )
@@ -82,7 +83,7 @@ def interpreter_of(ctx):
     target = ctx.attr.interpreter
     if VenvtreeInterpreterInfo not in target:
         fail(("%s: there is no interpreter; add `interpreter = \"//:python\"`, the label of a `venvtree_interpreter`, or give one as " +
-              "`venvtree_repositories(interpreter = …)` in WORKSPACE or `venvtree.python(interpreter = …)` in MODULE.bazel") % ctx.label)
+              "`venvtree_repositories(interpreter = …)` in WORKSPACE or `venvtree.python(interpreter = …)` in MODULE.bazel") % label_text(ctx.label))
     return target[VenvtreeInterpreterInfo]
 
 def interpreter_facts(interpreter):
@@ -123,7 +124,7 @@ def _wheel_documents(ctx, wheels):
             unused.pop(distribution, None)
         documents.append(document)
     if unused:
-        fail("%s: `exclude` names %s, but `wheels` has no wheel of that name" % (ctx.label, ", ".join(["`%s`" % name for name in sorted(unused.keys())])))
+        fail("%s: `exclude` names %s, but `wheels` has no wheel of that name" % (label_text(ctx.label), ", ".join(["`%s`" % name for name in sorted(unused.keys())])))
     return documents
 
 def _flags(ctx):

@@ -1,0 +1,143 @@
+//! Zip archives, deflated. Wheels are such archives too.
+//!
+//! Effects layer. Written front to back, so sizes follow the bytes (APPNOTE 4.3.9). Directories are not entries of their own:
+//! whatever unpacks makes them.
+
+use std::io::{self, Write};
+
+use zip::write::{SimpleFileOptions, StreamWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use crate::effects::sink::archive::Archive;
+
+/// More than this needs zip64's sizes.
+const LARGE: u64 = u32::MAX as u64;
+
+/// A zip archive that grows.
+pub(crate) struct ZipArchive<'a> {
+    out: ZipWriter<StreamWriter<&'a mut dyn Write>>,
+    options: SimpleFileOptions,
+}
+
+impl<'a> ZipArchive<'a> {
+    /// An empty archive whose entries have the time `mtime`, as near as zip can say it.
+    pub(crate) fn new(out: &'a mut dyn Write, mtime: u64) -> Self {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .compression_level(Some(6))
+            .last_modified_time(date_time(mtime));
+        Self { out: ZipWriter::new_stream(out), options }
+    }
+}
+
+fn invalid(error: zip::result::ZipError) -> io::Error {
+    match error {
+        zip::result::ZipError::Io(error) => error,
+        other => io::Error::new(io::ErrorKind::InvalidInput, other),
+    }
+}
+
+impl Archive for ZipArchive<'_> {
+    fn directory(&mut self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
+        self.out.add_symlink(path, target, self.options.unix_permissions(0o777)).map_err(invalid)
+    }
+
+    fn begin(&mut self, path: &str, size: u64, executable: bool) -> io::Result<()> {
+        let options = self.options.unix_permissions(if executable { 0o755 } else { 0o644 }).large_file(size >= LARGE);
+        self.out.start_file(path, options).map_err(invalid)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        self.out.finish().map(drop).map_err(invalid)
+    }
+}
+
+/// Seconds since 1970 as a date and a time of UTC, within what zip can say.
+fn date_time(seconds: u64) -> DateTime {
+    let first = DateTime::default();
+    let days = seconds / 86_400;
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    // Years begin in March here, so that a leap day is the last day of its year (Howard Hinnant's `civil_from_days`).
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
+    match u16::try_from(year) {
+        Ok(year) if year < 1980 => first,
+        Ok(year) => DateTime::from_date_and_time(year, small(month), small(day), small(hour), small(minute), small(second))
+            .unwrap_or(first),
+        Err(_) => first,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read as _};
+
+    use super::*;
+
+    fn sample(mtime: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut archive: Box<dyn Archive + '_> = Box::new(ZipArchive::new(&mut bytes, mtime));
+        archive.directory("bin").unwrap();
+        archive.begin("bin/run", 5, true).unwrap();
+        archive.write(b"he").unwrap();
+        archive.write(b"llo").unwrap();
+        archive.end().unwrap();
+        archive.begin("ü.txt", 0, false).unwrap();
+        archive.end().unwrap();
+        archive.link("python", "../a/b").unwrap();
+        archive.finish().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn another_reader_finds_what_was_written() {
+        let mut archive = zip::ZipArchive::new(Cursor::new(sample(315_532_800))).unwrap();
+        let mut found = Vec::new();
+        for index in 0..archive.len() {
+            let mut file = archive.by_index(index).unwrap();
+            let mut content = String::new();
+            file.read_to_string(&mut content).unwrap();
+            let time = file.last_modified().unwrap().to_string();
+            found.push((file.name().to_owned(), file.unix_mode().unwrap(), content, time));
+        }
+        let entry = |name: &str, mode, content: &str| (name.to_owned(), mode, content.to_owned(), "1980-01-01 00:00:00".to_owned());
+        assert_eq!(
+            found,
+            [entry("bin/run", 0o100_755, "hello"), entry("ü.txt", 0o100_644, ""), entry("python", 0o120_777, "../a/b")]
+        );
+        assert_eq!(sample(315_532_800), sample(315_532_800));
+    }
+
+    #[test]
+    fn times_are_the_nearest_that_zip_knows() {
+        for (seconds, expected) in [
+            (0, "1980-01-01 00:00:00"),
+            (315_532_800, "1980-01-01 00:00:00"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_709_164_799, "2024-02-28 23:59:58"),
+            (1_709_251_199, "2024-02-29 23:59:58"),
+            (4_294_967_295, "2106-02-07 06:28:14"),
+        ] {
+            assert_eq!(date_time(seconds).to_string(), expected, "{seconds}");
+        }
+    }
+}
