@@ -4,6 +4,7 @@
 //! plan has succeeded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -11,12 +12,14 @@ use crate::effects::fs::{self, Kind};
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::parallel;
 use crate::effects::scan::{self, Scan, View};
+use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
 use crate::effects::sink::directory::{self, WriteOptions};
 use crate::effects::sink::publish::{PublishError, Unfinished};
+use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
 use crate::effects::supply::Supply;
 use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
 use crate::error::{Error, RefusedWheel};
-use crate::model::digest::{BlobDigest, DigestFunction};
+use crate::model::digest::{BlobDigest, DigestFunction, WheelDigest};
 use crate::model::manifest;
 use crate::model::plan::{self, Inputs, Plan, PlannedNode};
 use crate::model::spec::{self, InputDigests, InputPath, Python, Spec};
@@ -269,6 +272,79 @@ pub fn build(session: &Session, prepared: &Prepared, request: &BuildRequest) -> 
     Ok(BuildReport { outcome, tree, files, bytes })
 }
 
+/// The wheels whose file is compared with a pinned digest.
+fn pinned(spec: &Spec) -> Vec<(usize, WheelDigest)> {
+    match spec.flags.input_digests {
+        InputDigests::Pinned => spec.wheels.iter().enumerate().filter_map(|(index, wheel)| Some((index, wheel.sha256?))).collect(),
+        InputDigests::Trusted => Vec::new(),
+    }
+}
+
+/// Packs the environment of a plan as an archive into `out`.
+///
+/// # Errors
+/// Inputs are not what they should be, or `out` refuses (an error of writing `place`). What was written until then is no archive.
+pub fn pack(prepared: &Prepared, out: &mut dyn Write, place: &Utf8Path, options: ArchiveOptions<'_>) -> Result<(), Error> {
+    let supply = prepared.supply();
+    for (index, expected) in pinned(&prepared.spec) {
+        supply.check_wheel(index, expected).map_err(|error| Error::Supply(vec![error]))?;
+    }
+    archive::pack_plan(&prepared.plan, &supply, out, options).map_err(|error| packing_failed(error, place))
+}
+
+/// Packs a directory as an archive into `out`.
+///
+/// # Errors
+/// The directory cannot be read, holds what no archive can, or `out` refuses.
+pub fn pack_directory(
+    session: &Session,
+    directory: &Utf8Path,
+    out: &mut dyn Write,
+    place: &Utf8Path,
+    options: ArchiveOptions<'_>,
+) -> Result<(), Error> {
+    let Scan { tree, odd } = scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
+    if let Some((path, what)) = odd.first() {
+        let message = format!("`{directory}/{path}`: {what}");
+        return Err(Error::Usage { message, hint: Some("an archive holds files, directories and relative links with names in UTF-8".to_owned()) });
+    }
+    archive::pack_directory(&tree, directory, out, options).map_err(|error| packing_failed(error, place))
+}
+
+/// Packs a wheel into `out`.
+///
+/// # Errors
+/// A file cannot be read, or `out` refuses.
+pub fn pack_wheel(contents: &WheelContents, out: &mut dyn Write, place: &Utf8Path) -> Result<(), Error> {
+    wheel_sink::pack(contents, out).map_err(|error| packing_failed(error, place))
+}
+
+/// Writes a file so that it holds all of what `fill` writes, or what it held before.
+///
+/// # Errors
+/// Those of `fill`, or the file cannot be written.
+pub fn write_whole(path: &Utf8Path, fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<(), Error> {
+    let mut failure = None;
+    let outcome = fs::write_atomically(path, |out| {
+        fill(out).map_err(|error| {
+            failure = Some(error);
+            io::Error::other("the contents could not be made")
+        })
+    });
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(outcome?),
+    }
+}
+
+fn packing_failed(error: ArchiveError, place: &Utf8Path) -> Error {
+    match error {
+        ArchiveError::Supply(error) => Error::Supply(vec![error]),
+        ArchiveError::Fs(error) => Error::Fs(error),
+        ArchiveError::Write(error) => Error::Fs(fs::failed("write", place)(error)),
+    }
+}
+
 /// Whether a directory is a tree, apart from bytecode that running Python left there.
 fn is_tree(session: &Session, path: &Utf8Path, expected: &Tree) -> Result<bool, Error> {
     let Scan { tree, odd } = scan::scan(path, expected.function(), View::Exact, session.threads)?;
@@ -279,13 +355,7 @@ fn is_tree(session: &Session, path: &Utf8Path, expected: &Tree) -> Result<bool, 
 fn write(session: &Session, prepared: &Prepared, request: &BuildRequest, exchange: bool) -> Result<(Outcome, Tree), Error> {
     let unfinished = Unfinished::new(&request.out)?;
     let flags = &prepared.spec.flags;
-    let pinned: Vec<_> = match flags.input_digests {
-        InputDigests::Pinned => {
-            let wheels = prepared.spec.wheels.iter().enumerate();
-            wheels.filter_map(|(index, wheel)| Some((index, wheel.sha256?))).collect()
-        }
-        InputDigests::Trusted => Vec::new(),
-    };
+    let pinned = pinned(&prepared.spec);
     let options = WriteOptions { mtime: flags.mtime, function: flags.digest_function, threads: session.threads, pinned: &pinned };
     let digests = directory::write(&prepared.plan, &prepared.supply(), unfinished.directory(), options)?;
     let tree = tree_of(&prepared.plan, flags.digest_function, &digests);

@@ -10,7 +10,7 @@ use venvtree::effects::fs;
 fn main() -> ExitCode {
     fs::clear_umask();
     let current = std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
-    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut stdout = std::io::BufWriter::new(std::io::stdout());
     let mut stderr = std::io::stderr().lock();
     let mut io = Io {
         stdin: &mut std::io::stdin().lock(),

@@ -94,8 +94,9 @@ entry() {
   esac
 }
 up=$(printf '%s/' "$path" | sed 's|[^/]*/|../|g')
-output_base=${0%/execroot/*}
-bin=${0%/bin/*}/bin
+output_base=${0%%/execroot/*}
+bin=${0#*/bazel-out/}
+bin=${0%%/bazel-out/*}/bazel-out/${bin%%/*}/bin
 entries=
 while IFS= read -r root; do
   repository=${root%%/*}
@@ -121,7 +122,7 @@ done <<END_OF_WHEELS
 $(wheels)
 END_OF_WHEELS
 sed -e "s|@PYTHON@|$(escape "$python")|" -e "s|\"@ENTRY@\"|$entries|" "$runfiles/$spec" |
-  "$runfiles/$tool" build - "$@" || exit 1
+  "$runfiles/$tool" build - --quiet "$@" || exit 1
 printf '%s\n' "$out"
 """
 

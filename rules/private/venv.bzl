@@ -9,7 +9,6 @@ load(":collect.bzl", "collect_first_party", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":spec_args.bzl", "add_inputs")
 
-
 def _py_venv_impl(ctx):
     interpreter = interpreter_of(ctx)
     wheels = collect_wheels(ctx, ctx.attr.wheels, "wheels")
@@ -32,6 +31,7 @@ def _py_venv_impl(ctx):
     args.add_all("--out", [tree], expand_directories = False)
     args.add("--manifest", manifest)
     args.add("--digest-file", digest)
+    args.add("--quiet")
     add_inputs(args, wheels)
     run_tool(
         ctx,

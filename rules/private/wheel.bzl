@@ -50,7 +50,7 @@ def _py_wheel_impl(ctx):
 def _check(ctx):
     for name in ["distribution", "version", "python_tag", "abi", "platform"]:
         value = getattr(ctx.attr, name)
-        forbidden = [character for character in "/\\ \t\n" + ("-" if name != "distribution" else "") if character in value]
+        forbidden = [character for character in ("/\\ \t\n" + ("-" if name != "distribution" else "")).elems() if character in value]
         if not value or forbidden:
             fail("%s: `%s` is `%s`; expected a text without `-`, `/` and white space, because it is part of the wheel's name" % (label_text(ctx.label), name, value))
     for name in ["summary", "author", "author_email", "license", "homepage"]:

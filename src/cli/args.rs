@@ -36,9 +36,13 @@ pub enum Command {
     Verify(super::verify::VerifyArguments),
     /// Explain how two environments differ.
     Diff(super::diff::DiffArguments),
-    /// Look into wheels.
+    /// Write an environment as one file: tar or zip.
+    Pack(super::pack::PackArguments),
+    /// Look into wheels, or make one.
     #[command(subcommand)]
     Wheel(super::wheel::WheelCommand),
+    /// Serve a build system's requests as a persistent worker.
+    Worker(super::worker::WorkerArguments),
     /// Facts about interpreters.
     #[command(subcommand)]
     Interpreter(super::interpreter::InterpreterCommand),

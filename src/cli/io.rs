@@ -9,8 +9,8 @@ use camino::Utf8PathBuf;
 pub struct Io<'a> {
     /// Standard input.
     pub stdin: &'a mut dyn Read,
-    /// Where data goes.
-    pub stdout: &'a mut dyn Write,
+    /// Where data goes; the worker answers from several threads.
+    pub stdout: &'a mut (dyn Write + Send),
     /// Where talk goes.
     pub stderr: &'a mut dyn Write,
     /// The working directory.

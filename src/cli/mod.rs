@@ -12,6 +12,7 @@ mod diff;
 mod digest;
 mod generate;
 mod interpreter;
+mod pack;
 mod plan;
 mod relocate;
 mod spec;
@@ -19,6 +20,8 @@ mod spec_input;
 mod subject;
 mod verify;
 mod wheel;
+mod wheel_pack;
+mod worker;
 
 use std::ffi::OsString;
 
@@ -37,6 +40,11 @@ type CommandResult = Result<u8, Error>;
 
 /// Runs the command that `arguments` (without the program's name) ask for; returns the exit code.
 pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
+    let mut arguments = arguments;
+    if arguments.first().is_some_and(|first| first == worker::FLAG) {
+        // Bazel's way to start a worker names no subcommand.
+        arguments.insert(0, OsString::from("worker"));
+    }
     let arguments = match expand(arguments, io) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -76,7 +84,9 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
         Command::Plan(arguments) => (arguments.format.format, plan::run(&arguments, io)),
         Command::Verify(arguments) => (arguments.format.format, verify::run(&arguments, io)),
         Command::Diff(arguments) => (arguments.format.format, diff::run(&arguments, io)),
+        Command::Pack(arguments) => (Format::Text, pack::run(&arguments, io)),
         Command::Wheel(command) => (command.format(), wheel::run(&command, io)),
+        Command::Worker(arguments) => (Format::Text, worker::run(&arguments, io)),
         Command::Interpreter(command) => (Format::Text, interpreter::run(&command, io)),
         Command::Spec(command) => (Format::Text, spec::run(&command, io)),
         Command::Completions(arguments) => (Format::Text, generate::completions(&arguments, io)),

@@ -23,13 +23,17 @@ use crate::model::wheel::limits::Limits;
 pub enum WheelCommand {
     /// Report everything that is odd about wheels, and what would run when an interpreter starts.
     Check(CheckArguments),
+    /// Pack files into a wheel.
+    Pack(super::wheel_pack::WheelPackArguments),
 }
 
 impl WheelCommand {
     /// How errors are printed.
     pub(super) fn format(&self) -> Format {
-        let Self::Check(arguments) = self;
-        if arguments.format == CheckFormat::Json { Format::Json } else { Format::Text }
+        match self {
+            Self::Check(arguments) if arguments.format == CheckFormat::Json => Format::Json,
+            Self::Check(_) | Self::Pack(_) => Format::Text,
+        }
     }
 }
 
@@ -111,8 +115,10 @@ fn parse_limit(text: &str) -> Result<(String, u64), String> {
 
 /// Runs `venvtree wheel`.
 pub(super) fn run(command: &WheelCommand, io: &mut Io<'_>) -> CommandResult {
-    let WheelCommand::Check(arguments) = command;
-    check(arguments, io)
+    match command {
+        WheelCommand::Check(arguments) => check(arguments, io),
+        WheelCommand::Pack(arguments) => super::wheel_pack::run(arguments, io),
+    }
 }
 
 fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {

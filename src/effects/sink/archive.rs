@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _, Write};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::effects::fs::{FsError, failed};
 use crate::effects::sink::tar::TarArchive;
@@ -76,12 +76,6 @@ pub enum ArchiveError {
     /// A file of a directory that is packed cannot be read.
     #[error(transparent)]
     Fs(#[from] FsError),
-    /// A file of a directory that is packed is not what it was a moment ago.
-    #[error("`{path}` changed while it was being packed")]
-    Changed {
-        /// The file.
-        path: Utf8PathBuf,
-    },
     /// The archive cannot be written.
     #[error(transparent)]
     Write(#[from] io::Error),
@@ -195,10 +189,10 @@ fn copy(path: &Utf8Path, expected: Digest, function: DigestFunction, archive: &m
         }
         hasher.update(&buffer[..count]);
         // The archive's header has promised a size.
-        left = left.checked_sub(count as u64).ok_or_else(|| ArchiveError::Changed { path: path.to_owned() })?;
+        left = left.checked_sub(count as u64).ok_or_else(|| SupplyError::Changed { path: path.to_owned() })?;
         archive.write(&buffer[..count])?;
     }
-    if hasher.finish() == expected { Ok(()) } else { Err(ArchiveError::Changed { path: path.to_owned() }) }
+    if hasher.finish() == expected { Ok(()) } else { Err(SupplyError::Changed { path: path.to_owned() }.into()) }
 }
 
 #[cfg(test)]

@@ -2,5 +2,10 @@
 //!
 //! Effects layer.
 
+pub mod archive;
 pub mod directory;
 pub mod publish;
+pub mod wheel;
+
+mod tar;
+mod zip;

@@ -117,7 +117,7 @@ mod tests {
             let mut content = String::new();
             file.read_to_string(&mut content).unwrap();
             let time = file.last_modified().unwrap().to_string();
-            found.push((file.name().to_owned(), file.unix_mode().unwrap(), content, time));
+            found.push((file.name().unwrap().into_owned(), file.unix_mode().unwrap(), content, time));
         }
         let entry = |name: &str, mode, content: &str| (name.to_owned(), mode, content.to_owned(), "1980-01-01 00:00:00".to_owned());
         assert_eq!(

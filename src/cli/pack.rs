@@ -1,0 +1,118 @@
+//! `venvtree pack`.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use crate::cli::args::PlacesArguments;
+use crate::cli::io::Io;
+use crate::cli::spec_input::{self, say_warnings};
+use crate::cli::{CommandResult, args::SpecArguments};
+use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions};
+use crate::engine;
+use crate::error::Error;
+use crate::model::path::TreePath;
+use crate::model::spec::DEFAULT_MTIME;
+
+/// Arguments of `venvtree pack`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  venvtree pack env.json --out env.tar.zst
+  venvtree pack env.json --out - --format tar --prefix opt/app | tar -t
+  venvtree pack .venv --out env.zip
+
+A spec is packed straight from its wheels, nothing is unpacked to disk; equal environments make equal archives. With the
+variable SOURCE_DATE_EPOCH, everything in the archive has that time instead of the spec's.")]
+pub struct PackArguments {
+    /// A spec, or an environment's directory; `-` reads a spec from standard input.
+    #[arg(value_name = "SPEC|DIR")]
+    subject: Utf8PathBuf,
+    /// The archive to write; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Utf8PathBuf,
+    /// The format [default: as the archive's name says].
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(ArchiveFormat::ALL.map(ArchiveFormat::name)))]
+    format: Option<String>,
+    /// Put everything into this directory of the archive.
+    #[arg(long, value_name = "DIR")]
+    prefix: Option<String>,
+    #[command(flatten)]
+    places: PlacesArguments,
+    /// Say nothing but warnings and errors.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs `venvtree pack`.
+pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
+    let format = format(arguments)?;
+    let prefix = arguments.prefix.as_deref().map(parse_prefix).transpose()?;
+    let epoch = source_date_epoch(io)?;
+    if let (Some(epoch), false) = (epoch, arguments.quiet) {
+        io.say(&format!("everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"));
+    }
+    let session = spec_input::session(&arguments.places);
+    let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref() };
+    let subject = io.resolve(&arguments.subject);
+    if arguments.subject != "-" && subject.is_dir() {
+        write(arguments, io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;
+    } else {
+        let places = PlacesArguments {
+            root: arguments.places.root.clone(),
+            inputs: arguments.places.inputs.clone(),
+            threads: arguments.places.threads,
+        };
+        let (spec, places) = spec_input::read(&SpecArguments { spec: arguments.subject.clone(), places }, io)?;
+        let mtime = spec.flags.mtime;
+        let prepared = engine::prepare(&session, spec, &places)?;
+        write(arguments, io, |out, place| engine::pack(&prepared, out, place, options(mtime)))?;
+        say_warnings(io, &prepared.plan.warnings);
+    }
+    if !arguments.quiet {
+        io.say(&format!("packed: {}", arguments.out));
+    }
+    Ok(0)
+}
+
+fn write(
+    arguments: &PackArguments,
+    io: &mut Io<'_>,
+    pack: impl FnOnce(&mut dyn std::io::Write, &Utf8Path) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if arguments.out == "-" {
+        return pack(&mut *io.stdout, Utf8Path::new("standard output"));
+    }
+    let out = io.resolve(&arguments.out);
+    engine::write_whole(&out, |writer| pack(writer, &out))
+}
+
+fn format(arguments: &PackArguments) -> Result<ArchiveFormat, Error> {
+    let known = match &arguments.format {
+        Some(name) => ArchiveFormat::ALL.into_iter().find(|format| format.name() == name),
+        None => ArchiveFormat::of_name(arguments.out.file_name().unwrap_or_default()),
+    };
+    known.ok_or_else(|| Error::Usage {
+        message: format!("the name `{}` does not say which format to write", arguments.out),
+        hint: Some(format!("add `--format` with one of {}", ArchiveFormat::ALL.map(ArchiveFormat::name).join(", "))),
+    })
+}
+
+fn parse_prefix(text: &str) -> Result<TreePath, Error> {
+    TreePath::parse(text.trim_matches('/')).map_err(|error| Error::Usage {
+        message: format!("the prefix `{text}`: {error}"),
+        hint: Some("the prefix is a relative path such as `opt/app`".to_owned()),
+    })
+}
+
+/// The time that SOURCE_DATE_EPOCH asks for.
+fn source_date_epoch(io: &Io<'_>) -> Result<Option<u64>, Error> {
+    let Some(text) = io.variable("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    match text.parse::<u32>() {
+        Ok(seconds) => Ok(Some(u64::from(seconds))),
+        Err(_) => Err(Error::Usage {
+            message: format!("SOURCE_DATE_EPOCH is `{text}`, expected seconds since 1970, at most {}", u32::MAX),
+            hint: None,
+        }),
+    }
+}
