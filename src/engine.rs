@@ -306,7 +306,10 @@ pub fn pack_directory(
     let Scan { tree, odd } = scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
     if let Some((path, what)) = odd.first() {
         let message = format!("`{directory}/{path}`: {what}");
-        return Err(Error::Usage { message, hint: Some("an archive holds files, directories and relative links with names in UTF-8".to_owned()) });
+        return Err(Error::Usage {
+            message,
+            hint: Some("an archive holds files, directories and relative links with names in UTF-8".to_owned()),
+        });
     }
     archive::pack_directory(&tree, directory, out, options).map_err(|error| packing_failed(error, place))
 }

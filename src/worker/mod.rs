@@ -353,10 +353,7 @@ mod tests {
         assert!(failure(b"{\"arguments\":3}", None).starts_with("expected a work request as JSON: invalid type"));
         assert!(failure(b"{\"arguments\":[", None).starts_with("expected a work request as JSON: EOF"));
         assert_eq!(failure(&[5, 0x0a], None), "expected a work request as protocol buffer: the input ends in the middle of a request");
-        assert_eq!(
-            failure(&[2, 0x0a, 9], None),
-            "expected a work request as protocol buffer: the message ends in the middle of a field"
-        );
+        assert_eq!(failure(&[2, 0x0a, 9], None), "expected a work request as protocol buffer: the message ends in the middle of a field");
         assert!(failure(&[0xff, 0xff, 0xff, 0xff, 0x7f], None).contains("is 34359738367 bytes, more than"));
         assert!(serve_bytes(b"", None).is_empty());
     }

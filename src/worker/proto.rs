@@ -52,9 +52,7 @@ fn read_length(input: &mut impl Read) -> Result<Option<u64>, WorkerError> {
 
 fn decode(message: &[u8]) -> Result<Request, WorkerError> {
     let mut request = Request::default();
-    let text = |bytes: &[u8]| {
-        String::from_utf8(bytes.to_vec()).map_err(|_| WorkerError::Protobuf("a text is not UTF-8".to_owned()))
-    };
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| WorkerError::Protobuf("a text is not UTF-8".to_owned()));
     for field in Fields::new(message) {
         match field.map_err(|error| WorkerError::Protobuf(error.to_string()))? {
             (1, Value::Bytes(bytes)) => request.arguments.push(text(bytes)?),

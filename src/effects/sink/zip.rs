@@ -81,8 +81,9 @@ fn date_time(seconds: u64) -> DateTime {
     let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
     match u16::try_from(year) {
         Ok(year) if year < 1980 => first,
-        Ok(year) => DateTime::from_date_and_time(year, small(month), small(day), small(hour), small(minute), small(second))
-            .unwrap_or(first),
+        Ok(year) => {
+            DateTime::from_date_and_time(year, small(month), small(day), small(hour), small(minute), small(second)).unwrap_or(first)
+        }
         Err(_) => first,
     }
 }
@@ -120,10 +121,7 @@ mod tests {
             found.push((file.name().unwrap().into_owned(), file.unix_mode().unwrap(), content, time));
         }
         let entry = |name: &str, mode, content: &str| (name.to_owned(), mode, content.to_owned(), "1980-01-01 00:00:00".to_owned());
-        assert_eq!(
-            found,
-            [entry("bin/run", 0o100_755, "hello"), entry("ü.txt", 0o100_644, ""), entry("python", 0o120_777, "../a/b")]
-        );
+        assert_eq!(found, [entry("bin/run", 0o100_755, "hello"), entry("ü.txt", 0o100_644, ""), entry("python", 0o120_777, "../a/b")]);
         assert_eq!(sample(315_532_800), sample(315_532_800));
     }
 
