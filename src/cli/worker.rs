@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
         ProtocolArgument::Proto => Protocol::Protobuf,
         ProtocolArgument::Json => Protocol::Json,
     });
-    let (cwd, variables) = (io.cwd.clone(), io.variables.clone());
+    let (cwd, variables, executable) = (io.cwd.clone(), io.variables.clone(), io.executable.clone());
     let run = |work: &Work<'_>| {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let exit_code = {
@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
                 stderr: &mut stderr,
                 cwd: work.directory.map_or_else(|| cwd.clone(), |directory| cwd.join(directory)),
                 variables: variables.clone(),
+                executable: executable.clone(),
                 terminal: false,
             };
             super::run(work.arguments.iter().map(OsString::from).collect(), &mut io)
