@@ -2,6 +2,7 @@
 
 mod architecture;
 mod create;
+mod hostile;
 mod oracle_requirements;
 mod oracle_texts;
 mod script;

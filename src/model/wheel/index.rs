@@ -98,6 +98,8 @@ pub struct Entry {
     pub kind: EntryKind,
     /// Where its bytes are.
     pub location: Location,
+    /// The bytes of the name as it is written.
+    name_length: u16,
 }
 
 /// What the end records say: where the central directory is.
@@ -301,8 +303,8 @@ fn zip64_end(head: &[u8], tail_start: u64, findings: &mut Findings) -> Option<(E
     Some((end, u64_at(record, 24), tail_start + start as u64))
 }
 
-/// Reads the central directory and checks all that can be said without the members themselves. Entries are sorted by name; those
-/// that cannot be placed (they overlap, or lie outside the archive) are left out, with a finding.
+/// Reads the central directory and checks all that can be said without the members themselves. Entries are sorted by name; the
+/// range of one that overlaps others or lies outside the archive is too short to be read, as the finding about it says.
 pub fn directory(bytes: &[u8], end: &End, limits: &Limits, findings: &mut Findings) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(usize::try_from(end.entries).unwrap_or(0).min(bytes.len() / CENTRAL_ENTRY_LENGTH));
     let mut rest = bytes;
@@ -391,11 +393,11 @@ fn central_entry(bytes: &[u8], limits: &Limits, findings: &mut Findings) -> Opti
         findings.add_member(Code::ZipLimitSize, &name, format!("the member has {size} bytes, the limit is {}", limits.member_size));
     }
     let location = Location { offset, end: offset, compressed, size, crc32, flags, method };
-    Some((Some(Entry { name, sound, kind, location }), length))
+    Some((Some(Entry { name, sound, kind, location, name_length: u16_at(bytes, 28) }), length))
 }
 
-/// Gives every entry the end of its range and removes those that overlap others or lie outside the archive.
-fn place(entries: &mut Vec<Entry>, directory_offset: u64, findings: &mut Findings) {
+/// Gives every entry the end of its range.
+fn place(entries: &mut [Entry], directory_offset: u64, findings: &mut Findings) {
     entries.sort_unstable_by_key(|entry| entry.location.offset);
     if let Some(first) = entries.first()
         && first.location.offset > 0
@@ -403,10 +405,9 @@ fn place(entries: &mut Vec<Entry>, directory_offset: u64, findings: &mut Finding
         findings.add(Code::ZipPrefixBytes, format!("{} bytes come before the first member", first.location.offset));
     }
     let mut next = directory_offset;
-    let mut sound = vec![true; entries.len()];
-    for (index, entry) in entries.iter_mut().enumerate().rev() {
+    for entry in entries.iter_mut().rev() {
         let location = &mut entry.location;
-        let least = LOCAL_HEADER_LENGTH as u64 + entry.name.len() as u64;
+        let least = LOCAL_HEADER_LENGTH as u64 + u64::from(entry.name_length);
         let needed = location.offset.checked_add(least).and_then(|start| start.checked_add(location.compressed));
         location.end = next.max(location.offset);
         if location.offset >= directory_offset {
@@ -415,7 +416,6 @@ fn place(entries: &mut Vec<Entry>, directory_offset: u64, findings: &mut Finding
                 &entry.name,
                 format!("the local header is said to be at {}, the directory begins at {directory_offset}", location.offset),
             );
-            sound[index] = false;
             continue;
         }
         if needed.is_none_or(|needed| needed > next) {
@@ -427,7 +427,6 @@ fn place(entries: &mut Vec<Entry>, directory_offset: u64, findings: &mut Finding
                     location.offset, location.compressed
                 ),
             );
-            sound[index] = false;
         } else if next - needed.unwrap_or(next) > u64::from(u16::MAX) + DESCRIPTOR_LENGTH_MAX {
             findings.add_member(
                 Code::ZipGap,
@@ -437,8 +436,6 @@ fn place(entries: &mut Vec<Entry>, directory_offset: u64, findings: &mut Finding
         }
         next = location.offset;
     }
-    let mut sound = sound.into_iter();
-    entries.retain(|_| sound.next().unwrap_or(true));
 }
 
 fn check_totals(entries: &[Entry], end: &End, limits: &Limits, findings: &mut Findings) {

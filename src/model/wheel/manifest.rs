@@ -160,6 +160,9 @@ pub enum Text {
 impl Draft {
     /// Starts with the entries of an archive, sorted by name: finds the `.dist-info` folder and checks what paths alone tell.
     pub fn new(filename: WheelFilename, entries: Vec<Entry>, findings: &mut Findings) -> Self {
+        // Of an archive that cannot be read nothing more is known.
+        let mut nothing = Findings::new();
+        let findings = if entries.is_empty() { &mut nothing } else { findings };
         let dist_info = find_dist_info(&entries, &filename, findings);
         check_data(&entries, data_folder(&dist_info.folder), findings);
         let entries: Vec<Entry> = entries.into_iter().filter(|entry| entry.sound && entry.kind != EntryKind::Directory).collect();
@@ -239,16 +242,20 @@ impl Draft {
         let own_path = self.entries[index].name.clone();
         let record = Record::parse(bytes, &own_path);
         judge_record(&record, &own_path, findings);
-        // Both are sorted by path.
+        // Both are sorted by path. Of members with one name (an error, reported elsewhere) each gets the row.
         let mut rows = record.rows().iter().peekable();
+        let mut used = false;
         let absent = |row: &super::record::Row<'_>, findings: &mut Findings| {
             findings.add_member(Code::RecordAbsentFile, &row.path, format!("row {} names a file that is not in the wheel", row.number));
         };
         for (entry, claim) in self.entries.iter().zip(&mut self.claims) {
             while let Some(row) = rows.next_if(|row| *row.path < *entry.name) {
-                absent(row, findings);
+                if !std::mem::take(&mut used) {
+                    absent(row, findings);
+                }
             }
-            let row = rows.next_if(|row| *row.path == *entry.name);
+            let row = rows.peek().copied().filter(|row| *row.path == *entry.name);
+            used = row.is_some();
             if entry.name == own_path {
                 continue;
             }
@@ -278,7 +285,7 @@ impl Draft {
                 None => Claim::None,
             };
         }
-        for row in rows {
+        for row in rows.skip(usize::from(used)) {
             absent(row, findings);
         }
     }
@@ -515,17 +522,18 @@ fn find_dist_info(entries: &[Entry], filename: &WheelFilename, findings: &mut Fi
     folders.sort_unstable();
     folders.dedup();
     let matches = |folder: &&&str| folder.strip_suffix(".dist-info").is_some_and(|stem| is_distribution(stem, filename));
-    let own = folders.iter().find(matches).copied();
+    let expected = format!("{}.dist-info", filename.stem());
+    let own = folders.iter().find(|folder| **folder == expected).or_else(|| folders.iter().find(matches)).copied();
     if folders.is_empty() {
-        findings.add(Code::MetadataDistInfoMissing, format!("there is no folder {}.dist-info", filename.stem()));
+        findings.add(Code::MetadataDistInfoMissing, format!("there is no folder {expected}"));
     } else if folders.len() > 1 {
         findings.add(Code::MetadataDistInfoMultiple, format!("there are the folders {}", folders.join(", ")));
     }
     if let (None, Some(found)) = (own, folders.first()) {
-        findings.add_member(Code::MetadataDistInfoName, found, format!("expected {}.dist-info", filename.stem()));
+        findings.add_member(Code::MetadataDistInfoName, found, format!("expected {expected}"));
     }
     let fallback = folders.iter().find(|folder| folder.ends_with(".dist-info")).copied();
-    let folder = own.or(fallback).map_or_else(|| format!("{}.dist-info", filename.stem()), str::to_owned);
+    let folder = own.or(fallback).map_or(expected, str::to_owned);
     DistInfo { folder: folder.into(), ..DistInfo::default() }
 }
 

@@ -26,7 +26,9 @@ pub fn examine_portability<'a>(paths: impl IntoIterator<Item = &'a str>, finding
                 findings.add_member(code, prefix, format!("also there as {other:?}"));
             }
             let name = prefix.rsplit('/').next().unwrap_or(prefix);
-            if let Some(problem) = windows_problem(name) {
+            if !matches!(name, "." | "..")
+                && let Some(problem) = windows_problem(name)
+            {
                 findings.add_member(Code::PathWindowsName, prefix, problem);
             }
         }

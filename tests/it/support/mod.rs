@@ -1,5 +1,6 @@
 //! What the integration tests share: peers to compare with, interpreters and shells to run things with.
 
+pub(crate) mod malformed;
 pub(crate) mod peers;
 pub(crate) mod programs;
 pub(crate) mod project;

@@ -1,0 +1,83 @@
+//! Hostile and odd wheels: every case of `testdata/malformed` gets exactly the findings that it says.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use venvtree::effects::inspect::inspect_wheel;
+use venvtree::effects::wheels::{LoadOptions, WheelError, load};
+use venvtree::model::finding::{Code, Finding, Severity};
+use venvtree::model::wheel::filename::WheelFilename;
+
+use crate::support::malformed::{Recipe, corpus};
+
+fn write(folder: &Utf8Path, bytes: &[u8]) -> Utf8PathBuf {
+    let path = folder.join("wheel");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn temporary() -> (tempfile::TempDir, Utf8PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+    (folder, path)
+}
+
+fn inspect(recipe: &Recipe, folder: &Utf8Path) -> Vec<Finding> {
+    inspect_wheel(&write(folder, &recipe.build()), recipe.filename(), &LoadOptions::default()).unwrap()
+}
+
+#[test]
+fn every_case_of_the_corpus_has_its_findings() {
+    let (_guard, folder) = temporary();
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (file, recipe) in corpus() {
+        let findings = inspect(&recipe, &folder);
+        let found: BTreeSet<String> = findings.iter().map(|finding| finding.code.text().to_owned()).collect();
+        let expected: BTreeSet<String> = recipe.expect.iter().cloned().collect();
+        if found != expected {
+            let list: String = findings.iter().map(|finding| format!("\n    {finding}")).collect();
+            wrong.push(format!("{file}: {}: expected {expected:?}{list}", recipe.name));
+        }
+        seen.extend(found);
+    }
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+    // Those that need a file that changes, or terabytes, have tests of their own.
+    let elsewhere = [Code::ZipChanged, Code::ZipLimitSize, Code::ZipLimitRatio];
+    let missing: Vec<&str> =
+        Code::ALL.iter().filter(|code| !elsewhere.contains(code)).map(|code| code.text()).filter(|code| !seen.contains(*code)).collect();
+    assert!(missing.is_empty(), "codes without a case: {missing:?}");
+}
+
+#[test]
+fn what_is_refused_is_what_has_errors() {
+    let (_guard, folder) = temporary();
+    for (file, recipe) in corpus() {
+        let Ok(filename) = WheelFilename::parse(recipe.filename()) else { continue };
+        let path = write(&folder, &recipe.build());
+        let inspected = inspect_wheel(&path, recipe.filename(), &LoadOptions::default()).unwrap();
+        let has_errors = inspected.iter().any(|finding| finding.severity == Severity::Error);
+        // Loading does not read what RECORD vouches for; whoever uses a member reads it then.
+        let refused = match load(&path, &filename, &LoadOptions::default()) {
+            Err(WheelError::Refused { findings, .. }) => {
+                assert!(findings.iter().any(|finding| finding.severity == Severity::Error));
+                true
+            }
+            Err(error) => panic!("{error}"),
+            Ok(wheel) => venvtree::effects::inflate::with_inflater(|inflater| {
+                wheel.manifest.members.iter().any(|member| {
+                    let mut hasher = venvtree::model::digest::Hasher::new(venvtree::model::digest::DigestFunction::Sha256);
+                    let mut sink = |bytes: &[u8]| {
+                        hasher.update(bytes);
+                        Ok::<(), WheelError>(())
+                    };
+                    wheel.stream(inflater, member, &mut sink).is_err() || hasher.finish().hash != member.sha256
+                })
+            }),
+        };
+        // Whether a script can be rewritten is found out by whoever rewrites it.
+        let only_form =
+            inspected.iter().filter(|finding| finding.severity == Severity::Error).all(|finding| finding.code == Code::ScriptForm);
+        assert!(refused == has_errors || only_form, "{file}: {}: {inspected:?}", recipe.name);
+    }
+}
