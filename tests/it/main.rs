@@ -3,8 +3,12 @@
 mod architecture;
 mod create;
 mod hostile;
+mod build;
+mod conflicts;
 mod oracle_requirements;
 mod oracle_texts;
+mod real;
 mod script;
+mod spec;
 mod support;
 mod windows_scripts;

@@ -72,13 +72,12 @@ fn read_interpreter(place: &Place<'_>, problems: &mut Problems) -> Option<(Inter
         let text = place.string(problems)?;
         PythonVersion::parse(text).map_err(|error| problems.add(&place.path, error.to_string())).ok().map(|version| (version, place))
     });
-    if let (Some(implementation), Some((version, place))) = (implementation, &version) {
-        let oldest = match implementation {
-            Implementation::CPython => 8,
-            Implementation::PyPy => 9,
+    if let Some((version, place)) = &version {
+        let (name, oldest) = match implementation {
+            Some(Implementation::PyPy) => ("PyPy", 9),
+            Some(Implementation::CPython) | None => ("CPython", 8),
         };
         if version.major != 3 || version.minor < oldest {
-            let name = implementation.platform_name();
             problems.add(&place.path, format!("found {version}, expected {name} 3.{oldest} or newer"));
         }
     }

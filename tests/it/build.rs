@@ -1,0 +1,226 @@
+//! `venvtree build` through the front door, on wheels packed from text.
+
+use serde_json::json;
+
+use crate::support::project::{Project, WheelText, listing, some_interpreter};
+
+fn simple(name: &str) -> WheelText {
+    WheelText::new(name, "1.0").file(&format!("{name}/__init__.py"), format!("NAME = '{name}'\n"))
+}
+
+#[test]
+fn a_build_installs_what_the_specifications_say() {
+    let project = Project::new();
+    let wheel = WheelText::new("demo_pkg", "1.0")
+        .file("demo_pkg/__init__.py", "")
+        .executable("demo_pkg/tool", "#!/bin/sh\n")
+        .file("demo_pkg/__pycache__/__init__.cpython-311.pyc", "x")
+        .file("demo_pkg-1.0.data/purelib/pure.py", "")
+        .file("demo_pkg-1.0.data/platlib/plat.py", "")
+        .file("demo_pkg-1.0.data/headers/demo.h", "")
+        .file("demo_pkg-1.0.data/scripts/plain", "#!/bin/sh\n")
+        .file("demo_pkg-1.0.data/scripts/rewritten", "#!python\nprint(1)\n")
+        .file("demo_pkg-1.0.data/data/share/demo.txt", "")
+        .file("demo_pkg-1.0.dist-info/direct_url.json", "{}")
+        .file("demo_pkg-1.0.dist-info/INSTALLER", "other")
+        .console_scripts("demo = demo_pkg:main");
+    let wheel = project.wheel(&wheel);
+    project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = json!({"activators": []}));
+    project.run(&["build", "env.json", "--out", "out", "--manifest", "m.json", "--digest-file", "digest"]).success();
+    let lines = listing(project.path().join("out").as_std_path());
+    let paths: Vec<&str> = lines.iter().map(|line| line.rsplit_once(' ').map_or(line.as_str(), |(path, _)| path)).collect();
+    insta::assert_debug_snapshot!(paths);
+    let site = project.path().join("out/lib/python3.11/site-packages");
+    let record = std::fs::read_to_string(site.join("demo_pkg-1.0.dist-info/RECORD")).unwrap();
+    insta::assert_snapshot!(record.lines().map(|row| row.split(',').next().unwrap()).collect::<Vec<_>>().join("\n"));
+    assert_eq!(std::fs::read_to_string(site.join("demo_pkg-1.0.dist-info/INSTALLER")).unwrap(), "venvtree\n");
+    // The digest that was printed, written, predicted and computed from the directory is one.
+    let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
+    assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
+    assert_eq!(project.run(&["digest", "out"]).success(), digest);
+    project.run(&["verify", "out", "--manifest", "m.json"]).success();
+    project.run(&["verify", "out", "--spec", "env.json"]).success();
+    project.run(&["verify", "out", "--digest", digest.trim()]).success();
+}
+
+#[test]
+fn modes_and_times_are_the_same_everywhere() {
+    let project = Project::new();
+    let wheel = project.wheel(&simple("a").executable("a/tool", "x"));
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    project.run(&["build", "env.json", "--out", "out"]).success();
+    let mut stack = vec![project.path().join("out")];
+    while let Some(path) = stack.pop() {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = path.symlink_metadata().unwrap();
+        assert_eq!(metadata.mtime(), 315_532_800, "{path}");
+        if metadata.is_dir() {
+            assert_eq!(metadata.mode() & 0o7777, 0o755, "{path}");
+            stack.extend(path.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()));
+        } else if metadata.is_file() {
+            assert!(matches!(metadata.mode() & 0o7777, 0o755 | 0o644), "{path}");
+        }
+    }
+}
+
+#[test]
+fn an_output_is_left_alone_replaced_or_refused() {
+    let project = Project::new();
+    let wheel = project.wheel(&simple("a"));
+    project.spec(some_interpreter(), &[wheel.clone()], |_| ());
+    std::fs::create_dir(project.path().join("out")).unwrap();
+    let outcome = |arguments: &[&str]| {
+        let output = project.run(&[&["build", "env.json", "--out", "out", "--format", "json"], arguments].concat());
+        (output.code, output.json()["outcome"].as_str().map(str::to_owned))
+    };
+    assert_eq!(outcome(&[]), (0, Some("built".to_owned())));
+    assert_eq!(outcome(&[]), (0, Some("up-to-date".to_owned())));
+    // Bytecode that running Python leaves behind makes no other environment of it.
+    project.write("out/lib/python3.11/site-packages/a/__pycache__/x.pyc", "");
+    assert_eq!(outcome(&[]), (0, Some("up-to-date".to_owned())));
+    project.write("out/mine.txt", "precious");
+    assert_eq!(outcome(&[]), (5, None));
+    assert!(project.path().join("out/mine.txt").exists());
+    let other = project.wheel(&simple("b"));
+    project.spec(some_interpreter(), &[wheel, other], |_| ());
+    assert_eq!(outcome(&["--replace"]), (0, Some("replaced".to_owned())));
+    assert!(!project.path().join("out/mine.txt").exists());
+    assert!(project.path().join("out/lib/python3.11/site-packages/b/__init__.py").exists());
+    let left: Vec<String> = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+    assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
+    project.write("file", "");
+    assert_eq!(project.run(&["build", "env.json", "--out", "file", "--replace"]).code, 5);
+}
+
+#[test]
+fn the_order_of_wheels_threads_and_places_change_nothing() {
+    let project = Project::new();
+    let wheels: Vec<_> = ["a", "b", "c"].map(|name| project.wheel(&simple(name).file("shared/same.py", "same"))).into();
+    let mut digests = std::collections::BTreeSet::new();
+    let mut manifests = std::collections::BTreeSet::new();
+    for (round, order) in [[0, 1, 2], [2, 0, 1], [1, 2, 0]].iter().enumerate() {
+        let ordered: Vec<_> = order.iter().map(|&index| wheels[index].clone()).collect();
+        project.spec(some_interpreter(), &ordered, |_| ());
+        let out = format!("place {round}/é");
+        let manifest = format!("m{round}.json");
+        let threads = ["1", "2", "8"][round];
+        project.run(&["build", "env.json", "--out", &out, "--threads", threads, "--manifest", &manifest]).success();
+        digests.insert(project.run(&["digest", &out]).success());
+        manifests.insert(std::fs::read_to_string(project.path().join(manifest)).unwrap());
+    }
+    assert_eq!(digests.len(), 1);
+    assert_eq!(manifests.len(), 1);
+}
+
+#[test]
+fn changing_one_wheel_changes_only_its_files() {
+    let project = Project::new();
+    let (a, b) = (project.wheel(&simple("a")), project.wheel(&simple("b")));
+    project.spec(some_interpreter(), &[a.clone(), b], |_| ());
+    project.run(&["build", "env.json", "--out", "one"]).success();
+    let b = project.wheel(&WheelText::new("b", "1.1").file("b/__init__.py", "NAME = 'other'\n"));
+    project.spec(some_interpreter(), &[a, b], |_| ());
+    project.run(&["build", "env.json", "--out", "two"]).success();
+    let output = project.run(&["diff", "one", "two", "--format", "json"]);
+    assert_eq!(output.code, 1);
+    let changes = output.json()["changes"].clone();
+    assert_eq!(changes.as_array().unwrap().len(), 1, "{changes}");
+    assert_eq!((&changes[0]["distribution"], &changes[0]["before"], &changes[0]["after"]), (&json!("b"), &json!("1.0"), &json!("1.1")));
+}
+
+#[test]
+fn no_path_of_the_build_is_in_the_tree() {
+    let project = Project::new();
+    let wheel = project.wheel(&simple("a").console_scripts("a = a:main"));
+    project.write("src/pkg/mod.py", "");
+    project.spec(some_interpreter(), &[wheel], |spec| {
+        spec["sources"] = json!([{"path": "src/pkg"}]);
+        spec["path_entries"] = json!(["../first-party"]);
+    });
+    project.run(&["build", "env.json", "--out", "out", "--manifest", "m.json"]).success();
+    let needle = project.path().file_name().unwrap();
+    let mut files = vec![project.path().join("m.json")];
+    let mut stack = vec![project.path().join("out")];
+    while let Some(path) = stack.pop() {
+        for entry in path.read_dir_utf8().unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() { stack.push(entry.into_path()) } else { files.push(entry.into_path()) }
+        }
+    }
+    for file in files.iter().filter(|file| file.symlink_metadata().unwrap().is_file()) {
+        let bytes = std::fs::read(file).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains(needle), "{file}");
+    }
+    let pth = std::fs::read_to_string(project.path().join("out/lib/python3.11/site-packages/_venvtree.pth")).unwrap();
+    assert_eq!(pth, "../../../../first-party\n");
+}
+
+#[test]
+fn inputs_may_be_given_by_key() {
+    let project = Project::new();
+    let wheel = simple("a");
+    project.write("elsewhere/renamed", wheel.pack());
+    let entry = json!({"path": "key-1", "file_name": wheel.file_name()});
+    project.spec(some_interpreter(), &[entry], |spec| spec["flags"] = json!({"input_digests": "trusted"}));
+    project.write("params", "build\nenv.json\n--out\nout\n--input\nkey-1=elsewhere/renamed\n--quiet\n");
+    let output = project.run(&["@params"]);
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "", ""));
+    let unused = project.run(&["build", "env.json", "--out", "x", "--input", "key-1=elsewhere/renamed", "--input", "k=v"]);
+    assert_eq!(unused.code, 2);
+    assert!(unused.stderr.contains("the input key `k` is not in the spec"), "{}", unused.stderr);
+}
+
+#[test]
+fn a_wheel_that_is_not_the_pinned_one_is_refused() {
+    let project = Project::new();
+    let mut wheel = project.wheel(&simple("a"));
+    wheel["sha256"] = json!("0".repeat(64));
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    let output = project.run(&["build", "env.json", "--out", "out"]);
+    assert_eq!(output.code, 6, "{}", output.stderr);
+    assert!(output.stderr.contains("expected 0000000000"), "{}", output.stderr);
+    assert!(!project.path().join("out").exists());
+    let names: Vec<_> = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+    assert!(names.iter().all(|name| !name.contains(".venvtree-")), "{names:?}");
+}
+
+#[test]
+fn bytes_that_record_does_not_promise_are_refused() {
+    let project = Project::new();
+    let record = "a/__init__.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\na-1.0.dist-info/RECORD,,\n";
+    let wheel = project.wheel(&simple("a").file("a-1.0.dist-info/RECORD", record));
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    let output = project.run(&["build", "env.json", "--out", "out"]);
+    assert_ne!(output.code, 0);
+    assert!(output.stderr.contains("a/__init__.py"), "{}", output.stderr);
+    assert!(!project.path().join("out").exists());
+}
+
+#[test]
+fn blake3_trees_are_what_their_digest_says() {
+    let project = Project::new();
+    let wheel = project.wheel(&simple("a"));
+    project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = json!({"digest_function": "blake3"}));
+    project.run(&["build", "env.json", "--out", "out", "--manifest", "m.json", "--digest-file", "digest"]).success();
+    let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
+    assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
+    assert_eq!(project.run(&["digest", "out", "--digest-function", "blake3"]).success(), digest);
+    project.run(&["verify", "out", "--manifest", "m.json"]).success();
+    project.run(&["verify", "out", "--digest", digest.trim()]).success();
+}
+
+#[test]
+fn an_interpreter_can_be_copied_in() {
+    let project = Project::new();
+    project.write("python/bin/python3.11", "not run");
+    project.write("python/lib/python3.11/os.py", "");
+    project.write("python/lib/python3.11/__pycache__/os.cpython-311.pyc", "");
+    let mut interpreter = some_interpreter();
+    interpreter["python"] = json!({"kind": "inside", "directory": "python"});
+    project.spec(interpreter, &[], |_| ());
+    project.run(&["build", "env.json", "--out", "out"]).success();
+    let link = std::fs::read_link(project.path().join("out/bin/python")).unwrap();
+    assert_eq!(link.to_str(), Some("../.python/bin/python3.11"));
+    assert!(project.path().join("out/.python/lib/python3.11/os.py").exists());
+    assert!(!project.path().join("out/.python/lib/python3.11/__pycache__").exists());
+}
