@@ -146,7 +146,7 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
             })
             .collect();
         let root = project.path().canonicalize_utf8().unwrap();
-        check(root.join("env").as_std_path(), imports, scripts, &names);
+        run(&root.join("env/bin").join(scripts[0][0]).into_std_path_buf(), &scripts[0][1..]);
         let moved = root.join("mövéd to");
         std::fs::create_dir(&moved).unwrap();
         std::fs::rename(root.join("env"), moved.join("env é")).unwrap();
@@ -155,7 +155,7 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
         }
         check(moved.join("env é").as_std_path(), imports, scripts, &names);
         run(Path::new("/bin/cp"), &["-a", moved.join("env é").as_str(), moved.join("copy").as_str()]);
-        check(moved.join("copy").as_std_path(), imports, scripts, &names);
+        run(&moved.join("copy/bin").join(scripts[0][0]).into_std_path_buf(), &scripts[0][1..]);
         run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-cf", moved.join("env.tar").as_str(), "copy"]);
         std::fs::remove_dir_all(moved.join("copy")).unwrap();
         run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-xf", moved.join("env.tar").as_str()]);
@@ -288,8 +288,9 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
         run(&uv, &["--no-cache", "venv", "--quiet", "--python", python, "--no-python-downloads", place.as_str()]);
         let interpreter = place.join("bin/python");
         if install {
+            // The interpreter's own pip: the peers' is too new for the oldest interpreters.
             let pip = ["-m", "pip", "--python", interpreter.as_str(), "--quiet", "--disable-pip-version-check", "install"];
-            run(&peer("python"), &[&pip, &["--no-deps", "--no-compile", "--no-index"][..], &files].concat());
+            run(Path::new(python), &[&pip, &["--no-deps", "--no-compile", "--no-index"][..], &files].concat());
         } else {
             let install =
                 ["--quiet", "--cache-dir", cache.as_str(), "pip", "install", "--python", interpreter.as_str(), "--no-deps", "--offline"];
@@ -308,7 +309,7 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
         // Both list the same distributions of our environment as of their own.
         let listed = |place: &Utf8Path| match name {
             "pip" => run(
-                &peer("python"),
+                Path::new(python),
                 &["-m", "pip", "--python", place.join("bin/python").as_str(), "--disable-pip-version-check", "list", "--format=freeze"],
             ),
             _ => run(&uv, &["--quiet", "pip", "list", "--format=freeze", "--python", place.join("bin/python").as_str()]),
@@ -316,7 +317,7 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
         assert_eq!(listed(&root.join("ours")), listed(&place));
         let check = match name {
             "pip" => run(
-                &peer("python"),
+                Path::new(python),
                 &["-m", "pip", "--python", root.join("ours/bin/python").as_str(), "--disable-pip-version-check", "check"],
             ),
             _ => run(&uv, &["pip", "check", "--python", root.join("ours/bin/python").as_str()]),
