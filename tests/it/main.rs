@@ -1,10 +1,10 @@
 //! The integration tests: one binary, one module for each command or protocol.
 
 mod architecture;
-mod create;
-mod hostile;
 mod build;
 mod conflicts;
+mod create;
+mod hostile;
 mod oracle_requirements;
 mod oracle_texts;
 mod real;
