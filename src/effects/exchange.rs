@@ -123,7 +123,7 @@ pub enum PullError {
         /// What was asked for.
         digest: Digest,
         /// What is wrong.
-        error: receive::ReceiveError,
+        error: Box<receive::ReceiveError>,
     },
 }
 
@@ -134,7 +134,7 @@ pub enum PullError {
 /// The cache does not have it, or cannot be asked.
 pub fn pull(cache: &dyn Cache, place: &str, digest: Digest) -> Result<Tree, PullError> {
     let function = cache.function();
-    let unsound = |error: receive::ReceiveError| PullError::Unsound { digest, error };
+    let unsound = |error: receive::ReceiveError| PullError::Unsound { digest, error: Box::new(error) };
     let memory = Memory { function, limit: TREE_LIMIT, state: Mutex::default() };
     let mut level = vec![digest];
     for depth in 0..=DEPTH_LIMIT {

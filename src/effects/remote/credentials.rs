@@ -33,8 +33,11 @@ pub(super) struct Credentials {
     uri: String,
     given: Vec<(String, String)>,
     helper: Option<Utf8PathBuf>,
-    answer: Mutex<Option<(SystemTime, Vec<(String, String)>)>>,
+    answer: Mutex<Option<HelperAnswer>>,
 }
+
+/// Until when an answer serves, and its headers.
+type HelperAnswer = (SystemTime, Vec<(String, String)>);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -73,7 +76,7 @@ impl Credentials {
     }
 }
 
-fn ask(helper: &Utf8PathBuf, uri: &str, now: SystemTime) -> Result<(SystemTime, Vec<(String, String)>), String> {
+fn ask(helper: &Utf8PathBuf, uri: &str, now: SystemTime) -> Result<HelperAnswer, String> {
     let mut command = Command::new(helper);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn(&mut command).map_err(|error| format!("cannot be run: {error}"))?;

@@ -123,7 +123,6 @@ impl Http {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the outer error is of the credentials, the inner one of the request")]
     fn send_once(
         &self,
         method: &str,
