@@ -36,6 +36,8 @@ pub mod spec;
 
 pub mod plan;
 
+pub mod request;
+
 pub mod manifest;
 
 pub mod verify;
