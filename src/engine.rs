@@ -3,6 +3,8 @@
 //! The layer between effects and front ends. Nothing here knows arguments or prints; nothing touches an output before the
 //! plan has succeeded.
 
+pub mod caching;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
@@ -13,13 +15,13 @@ use crate::effects::listing::{self, ListedFiles};
 use crate::effects::parallel;
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
-use crate::effects::sink::directory::{self, WriteOptions};
+use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
 use crate::effects::sink::publish::{PublishError, Unfinished};
 use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
 use crate::effects::supply::Supply;
 use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
 use crate::error::{Error, RefusedWheel};
-use crate::model::digest::{BlobDigest, DigestFunction, WheelDigest};
+use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest, WheelDigest};
 use crate::model::manifest;
 use crate::model::plan::{self, Inputs, Plan, PlannedNode};
 use crate::model::spec::{self, InputDigests, InputPath, Python, Spec};
@@ -55,6 +57,13 @@ impl Places {
     /// Where an input is.
     pub fn find(&self, input: &InputPath) -> Utf8PathBuf {
         self.keys.get(&input.0).cloned().unwrap_or_else(|| self.root.join(&input.0))
+    }
+
+    /// Refuses places of keys that no input of the spec has.
+    fn check(&self, spec: &Spec) -> Result<(), Error> {
+        let Some(key) = self.unused(spec).into_iter().next() else { return Ok(()) };
+        let message = format!("the input key `{key}` is not in the spec");
+        Err(Error::Usage { message, hint: Some("an `--input KEY=PATH` gives the place of a path of the spec that is KEY".to_owned()) })
     }
 
     /// Keys that no input of the spec has.
@@ -118,13 +127,7 @@ pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
 /// # Errors
 /// Inputs cannot be read, wheels are not accepted, or there is no plan.
 pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
-    if let Some(key) = places.unused(&spec).first() {
-        let message = format!("the input key `{key}` is not in the spec");
-        return Err(Error::Usage {
-            message,
-            hint: Some("an `--input KEY=PATH` gives the place of a path of the spec that is KEY".to_owned()),
-        });
-    }
+    places.check(&spec)?;
     let options = LoadOptions { limits: session.limits.clone(), allow: spec.flags.allow.clone(), ..LoadOptions::default() };
     let loaded = parallel::map(session.threads, spec.wheels.len(), |index| -> Result<_, std::convert::Infallible> {
         let reference = &spec.wheels[index];
@@ -204,6 +207,16 @@ pub struct BuildRequest {
     pub manifest: Option<Utf8PathBuf>,
     /// Where the root digest goes, as one line `hash/size`.
     pub digest_file: Option<Utf8PathBuf>,
+}
+
+impl BuildRequest {
+    /// Writes the digest file, where there is to be one.
+    fn write_digest(&self, digest: DirectoryDigest) -> Result<(), Error> {
+        if let Some(path) = &self.digest_file {
+            fs::write_atomically(path, |out| writeln!(out, "{digest}"))?;
+        }
+        Ok(())
+    }
 }
 
 /// How a build ended.
@@ -357,21 +370,37 @@ fn is_tree(session: &Session, path: &Utf8Path, expected: &Tree) -> Result<bool, 
 
 fn write(session: &Session, prepared: &Prepared, request: &BuildRequest, exchange: bool) -> Result<(Outcome, Tree), Error> {
     let unfinished = Unfinished::new(&request.out)?;
-    let flags = &prepared.spec.flags;
     let pinned = pinned(&prepared.spec);
-    let options = WriteOptions { mtime: flags.mtime, function: flags.digest_function, threads: session.threads, pinned: &pinned };
+    let tree = fill(session, prepared, &unfinished, &pinned, None)?;
+    Ok((publish(session, unfinished, &tree, exchange)?, tree))
+}
+
+/// Writes a plan into an unfinished directory.
+fn fill(
+    session: &Session,
+    prepared: &Prepared,
+    unfinished: &Unfinished,
+    pinned: &[(usize, WheelDigest)],
+    store: Option<StoreUse<'_>>,
+) -> Result<Tree, Error> {
+    let flags = &prepared.spec.flags;
+    let options = WriteOptions { mtime: flags.mtime, function: flags.digest_function, threads: session.threads, pinned, store };
     let digests = directory::write(&prepared.plan, &prepared.supply(), unfinished.directory(), options)?;
-    let tree = tree_of(&prepared.plan, flags.digest_function, &digests);
+    Ok(tree_of(&prepared.plan, flags.digest_function, &digests))
+}
+
+/// Puts a finished directory in its place, or in that of the one that is there.
+fn publish(session: &Session, unfinished: Unfinished, tree: &Tree, exchange: bool) -> Result<Outcome, Error> {
     if exchange {
         unfinished.exchange()?;
-        return Ok((Outcome::Replaced, tree));
+        return Ok(Outcome::Replaced);
     }
     match unfinished.publish() {
-        Ok(()) => Ok((Outcome::Built, tree)),
+        Ok(()) => Ok(Outcome::Built),
         // Another build of the same environment may have been faster.
         Err(PublishError::Taken { path }) => {
-            if fs::kind(&path)? == Kind::Directory && is_tree(session, &path, &tree)? {
-                Ok((Outcome::UpToDate, tree))
+            if fs::kind(&path)? == Kind::Directory && is_tree(session, &path, tree)? {
+                Ok(Outcome::UpToDate)
             } else {
                 Err(PublishError::Taken { path }.into())
             }
@@ -388,8 +417,5 @@ fn finish(prepared: &Prepared, request: &BuildRequest, tree: &Tree) -> Result<()
             manifest::write(&mut out, &prepared.spec, &prepared.inputs(), &prepared.plan, tree)
         })?;
     }
-    if let Some(path) = &request.digest_file {
-        fs::write_atomically(path, |out| writeln!(out, "{}", tree.digest()))?;
-    }
-    Ok(())
+    request.write_digest(tree.digest())
 }

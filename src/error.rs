@@ -4,13 +4,16 @@ use std::fmt;
 
 use camino::Utf8PathBuf;
 
+use crate::effects::blob::{BlobError, absent};
 use crate::effects::discover::DiscoverError;
+use crate::effects::exchange::PullError;
 use crate::effects::fs::FsError;
 use crate::effects::listing::ListingError;
 use crate::effects::probe::ProbeError;
 use crate::effects::seeds::SeedError;
 use crate::effects::sink::directory::WriteError;
 use crate::effects::sink::publish::PublishError;
+use crate::effects::sink::tree::TreeWriteError;
 use crate::effects::supply::SupplyError;
 use crate::effects::wheels::WheelError;
 use crate::model::digest::DigestError;
@@ -135,6 +138,20 @@ pub enum Error {
     /// A digest cannot be read.
     #[error(transparent)]
     Digest(#[from] DigestError),
+    /// A store or a remote cache failed in what the command is about.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A cache does not have a tree, or an unsound one.
+    #[error(transparent)]
+    Pull(#[from] PullError),
+    /// A remote cache cannot be used.
+    #[error("{message}")]
+    Remote {
+        /// Why.
+        message: String,
+        /// What to try.
+        hint: Option<String>,
+    },
     /// An interpreter cannot be probed.
     #[error(transparent)]
     Probe(#[from] ProbeError),
@@ -152,11 +169,22 @@ pub enum Error {
     },
 }
 
+impl From<TreeWriteError> for Error {
+    fn from(error: TreeWriteError) -> Self {
+        match error {
+            TreeWriteError::Fs(error) => Self::Fs(error),
+            TreeWriteError::Blob(error) => Self::Blob(error),
+            TreeWriteError::Missing(digest) => Self::Blob(absent(digest)),
+        }
+    }
+}
+
 impl From<WriteError> for Error {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Supply(errors) => Self::Supply(errors),
             WriteError::Fs(error) => Self::Fs(error),
+            WriteError::Store(error) => Self::Blob(error),
         }
     }
 }
@@ -175,6 +203,14 @@ impl Error {
             Self::OutputTaken { .. } | Self::NoEnvironment { .. } => ErrorKind::Conflict,
             Self::Seed(SeedError::Fs(_)) => ErrorKind::Io,
             Self::Seed(_) => ErrorKind::Wheel,
+            Self::OutputTaken { .. } => ErrorKind::Conflict,
+            Self::Blob(error) | Self::Pull(PullError::Blob(error)) => match error {
+                BlobError::Io { .. } => ErrorKind::Io,
+                BlobError::Remote { .. } => ErrorKind::Remote,
+                BlobError::Mismatch { .. } => ErrorKind::Verification,
+            },
+            Self::Pull(PullError::Absent { .. }) | Self::Remote { .. } => ErrorKind::Remote,
+            Self::Pull(PullError::Unsound { .. }) => ErrorKind::Verification,
             Self::Publish(error) => match error {
                 PublishError::Taken { .. } => ErrorKind::Conflict,
                 PublishError::NoExchange { .. } | PublishError::Fs(_) => ErrorKind::Io,
@@ -196,6 +232,8 @@ impl Error {
             }
             Self::Discover(error) => error.hint().map(str::to_owned),
             Self::Seed(error) => error.hint().map(str::to_owned),
+            Self::Blob(error) | Self::Pull(PullError::Blob(error)) => error.hint(),
+            Self::Remote { hint, .. } => hint.clone(),
             Self::Probe(error) => error.hint().map(str::to_owned),
             _ => None,
         }

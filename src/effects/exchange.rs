@@ -28,6 +28,24 @@ pub trait Cache: BlobStore + ActionCache {}
 
 impl<T: BlobStore + ActionCache> Cache for T {}
 
+/// A cache somewhere else.
+pub trait RemoteCache: Cache {
+    /// Its address, for messages.
+    fn place(&self) -> &str;
+
+    /// Whether entries are taken from it.
+    fn reads(&self) -> bool;
+
+    /// Whether entries are given to it, as far as it still takes them.
+    fn writes(&self) -> bool;
+
+    /// One line of what went over the wire; nothing before the first use.
+    fn summary(&self) -> Option<String>;
+
+    /// The same for machines.
+    fn summary_json(&self) -> serde_json::Value;
+}
+
 /// The tree that a cache has for an action. A result that is wrong in any way is noted and counts as none.
 ///
 /// # Errors
@@ -55,14 +73,19 @@ pub fn find(cache: &dyn Cache, place: &str, action: &Action, links: OutwardLinks
     }
 }
 
-/// Fetches the files of a tree that the area lacks; says whether all are there now. What is missing is noted.
+/// Fetches the files of a tree that none of the areas has into the last of them; says whether all are there now. What is missing is
+/// noted.
 ///
 /// # Errors
 /// The cache cannot be asked, or the area not be written.
-pub fn fetch(cache: &dyn Cache, place: &str, tree: &Tree, area: &Area<'_>, notes: &Notes) -> Result<bool, BlobError> {
+pub fn fetch(cache: &dyn Cache, place: &str, tree: &Tree, areas: &[&Area<'_>], notes: &Notes) -> Result<bool, BlobError> {
     let wanted = Wanted::of(tree);
-    let incoming = area.incoming(&wanted);
-    let missing = incoming.missing(&wanted.digests())?;
+    let Some(last) = areas.last() else { return Ok(false) };
+    let mut missing = wanted.digests();
+    for area in areas {
+        missing = area.incoming(&wanted).missing(&missing)?;
+    }
+    let incoming = last.incoming(&wanted);
     let lacking = cache.get_all(&missing, &incoming)?;
     if let Some(first) = lacking.first() {
         notes.add(format!("{place} lacks {} of the environment's files, or has wrong ones ({first}, …)", lacking.len()));
@@ -364,7 +387,7 @@ mod tests {
         assert_eq!(find(), Some(tree.clone()));
         let handle = File::open(folder.path()).unwrap();
         let area = local.area(0, LinkMode::Auto, handle.as_fd());
-        assert!(fetch(&remote, "test", &tree, &area, &notes).unwrap());
+        assert!(fetch(&remote, "test", &tree, &[&area], &notes).unwrap());
         assert!(Wanted::of(&tree).files().iter().all(|(digest, executable)| digest.size == 0 || area.has(*digest, *executable)));
         assert!(notes.take().is_empty());
         for (digest, _) in action.blobs() {

@@ -176,7 +176,14 @@ impl Directory {
     /// # Errors
     /// The name is taken, or the directory cannot be written to.
     pub fn create_file(&self, name: &str, executable: bool) -> Result<NewFile, FsError> {
-        let mode = if executable { EXECUTABLE_MODE } else { FILE_MODE };
+        self.create_file_with(name, if executable { EXECUTABLE_MODE } else { FILE_MODE })
+    }
+
+    /// Makes a file of that name and mode, to be filled; it can be written to until it is closed, whatever the mode.
+    ///
+    /// # Errors
+    /// The name is taken, or the directory cannot be written to.
+    pub fn create_file_with(&self, name: &str, mode: Mode) -> Result<NewFile, FsError> {
         let handle =
             rustix::fs::openat(&self.handle, name, CREATE_FILE, mode).map_err(|error| failed("create", &self.full(name))(error))?;
         Ok(NewFile { file: File::from(handle), path: self.full(name) })

@@ -47,7 +47,9 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
     });
     request.insert("sources".to_owned(), sources.collect());
     request.entry("path_entries").or_insert_with(|| json!([]));
-    if let (Some(listing), Some(Value::Object(python))) = (facts.interpreter, request.get_mut("interpreter").and_then(|found| found.get_mut("python"))) {
+    if let (Some(listing), Some(Value::Object(python))) =
+        (facts.interpreter, request.get_mut("interpreter").and_then(|found| found.get_mut("python")))
+    {
         python.remove("directory");
         python.insert("listing".to_owned(), Value::String(listing_digest(listing).to_string()));
     }
@@ -141,7 +143,12 @@ fn explain_wheels(first: &Value, second: &Value, sentences: &mut Vec<String>) {
         }
         if one.get("exclude") != two.get("exclude") {
             let show = |wheel: &Value| wheel.get("exclude").map(Value::to_string).unwrap_or_default();
-            sentences.push(format!("what is excluded of the wheel {} is {} in the first, {} in the second", text(one, "file"), show(one), show(two)));
+            sentences.push(format!(
+                "what is excluded of the wheel {} is {} in the first, {} in the second",
+                text(one, "file"),
+                show(one),
+                show(two)
+            ));
         }
     }
     for two in second {
@@ -169,7 +176,12 @@ fn explain_sources(first: &Value, second: &Value, sentences: &mut Vec<String>) {
                 sentences.push(format!("the files of the source that goes into `{}` differ", text(one, "into")));
             }
             Some(two) => {
-                sentences.push(format!("source {} goes into `{}` in the first, `{}` in the second", index + 1, text(one, "into"), text(two, "into")));
+                sentences.push(format!(
+                    "source {} goes into `{}` in the first, `{}` in the second",
+                    index + 1,
+                    text(one, "into"),
+                    text(two, "into")
+                ));
             }
             None => sentences.push(format!("the source that goes into `{}` is only in the first", text(one, "into"))),
         }

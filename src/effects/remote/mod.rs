@@ -20,6 +20,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs};
+use crate::effects::exchange::RemoteCache;
 use crate::effects::notes::Notes;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction};
 
@@ -392,6 +393,29 @@ impl ActionCache for Remote {
 
     fn set_action_result(&self, action: ActionDigest, result: &[u8]) -> Result<(), BlobError> {
         self.timed(|protocol| protocol.set_result(action, result))
+    }
+}
+
+impl RemoteCache for Remote {
+    fn place(&self) -> &str {
+        Self::place(self)
+    }
+
+    fn reads(&self) -> bool {
+        self.mode().reads() && self.protocol.context().gone.get().is_none()
+    }
+
+    fn writes(&self) -> bool {
+        self.takes_writes()
+    }
+
+    fn summary(&self) -> Option<String> {
+        let traffic = self.traffic();
+        (traffic != Traffic::default()).then(|| format!("remote cache {}: {traffic}", self.place()))
+    }
+
+    fn summary_json(&self) -> serde_json::Value {
+        serde_json::to_value(self.traffic()).unwrap_or_default()
     }
 }
 

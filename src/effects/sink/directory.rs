@@ -4,17 +4,20 @@
 //! anything else so that no thread is left alone with one at the end; the directories' times last, when nothing changes
 //! them any more. Each file costs one read, one create, one write, one set of times and one close.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd as _;
 use std::sync::{Mutex, PoisonError};
 
+use crate::effects::blob::BlobError;
 use crate::effects::fs::{Directory, FsError};
 use crate::effects::inflate::SMALL;
 use crate::effects::parallel;
+use crate::effects::store::area::Area;
 use crate::effects::supply::{FeedError, Supply, SupplyError};
-use crate::model::digest::{BlobDigest, DigestFunction, Hasher, WheelDigest};
+use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::path::TreePath;
-use crate::model::plan::{Plan, Planned, PlannedNode};
+use crate::model::plan::{Content, Plan, Planned, PlannedNode};
 
 /// How many files of a directory make one task.
 const PORTION: usize = 64;
@@ -30,7 +33,23 @@ pub struct WriteOptions<'a> {
     pub threads: usize,
     /// The wheels whose whole file is compared with a pinned digest on the way.
     pub pinned: &'a [(usize, WheelDigest)],
+    /// The store that gives files and takes new ones.
+    pub store: Option<StoreUse<'a>>,
 }
+
+/// The store while a plan is written.
+#[derive(Debug, Clone, Copy)]
+pub struct StoreUse<'a> {
+    /// The linkable files.
+    pub area: &'a Area<'a>,
+    /// Of each wheel, what is known of its members' digests: nothing where the store never saw the wheel, so that asking for
+    /// its files is no use.
+    pub wheels: &'a [Option<KnownMembers>],
+}
+
+/// What the store knows of a wheel that it saw before: of each member, by its SHA-256, the hash by the tree's digest function.
+/// With SHA-256 there is nothing to know.
+pub type KnownMembers = HashMap<Hash, Hash>;
 
 /// Why a plan could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +60,9 @@ pub enum WriteError {
     /// The file system refuses.
     #[error(transparent)]
     Fs(#[from] FsError),
+    /// A file of the store cannot be put into the output.
+    #[error(transparent)]
+    Store(#[from] BlobError),
 }
 
 /// A file to write, with its position among the plan's entries.
@@ -64,10 +86,11 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
     levels.for_each_parent(options.threads, root, |parent, name| parent.create_directory(name))?;
 
     let groups = group(plan);
+    let repeated = if options.store.is_some() { repeated(plan) } else { HashSet::new() };
     let tasks = tasks(&groups, options.pinned);
     let digests = Mutex::new(vec![BlobDigest(options.function.digest(b"")); plan.entries.len()]);
     let errors: Mutex<Vec<(usize, SupplyError)>> = Mutex::new(Vec::new());
-    let outcome = parallel::run(options.threads, tasks.len(), |index| {
+    let outcome = parallel::run(options.threads, tasks.len(), |index| -> ControlFlow<WriteError> {
         match &tasks[index] {
             Task::Wheel(wheel, expected) => {
                 if let Err(error) = supply.check_wheel(*wheel, *expected) {
@@ -78,14 +101,15 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
             Task::Files { directory, items } => {
                 let parent = match root.open_below(directory) {
                     Ok(parent) => parent,
-                    Err(error) => return ControlFlow::Break(error),
+                    Err(error) => return ControlFlow::Break(error.into()),
                 };
                 let mut written = Vec::with_capacity(items.len());
                 for (position, path, planned) in *items {
-                    match write_entry(planned, path.name(), supply, &parent, options) {
+                    match write_entry(planned, path.name(), supply, &parent, options, &repeated) {
                         Ok(Some(digest)) => written.push((*position, digest)),
                         Ok(None) => {}
-                        Err(EntryError::Fs(error)) => return ControlFlow::Break(error),
+                        Err(EntryError::Fs(error)) => return ControlFlow::Break(error.into()),
+                        Err(EntryError::Store(error)) => return ControlFlow::Break(error.into()),
                         Err(EntryError::Supply(error)) => {
                             errors.lock().unwrap_or_else(PoisonError::into_inner).push((position + 1, error));
                         }
@@ -100,7 +124,7 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
         ControlFlow::Continue(())
     });
     if let ControlFlow::Break(error) = outcome {
-        return Err(error.into());
+        return Err(error);
     }
     let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !errors.is_empty() {
@@ -158,8 +182,23 @@ fn tasks<'a>(groups: &'a Groups<'a>, pinned: &[(usize, WheelDigest)]) -> Vec<Tas
     tasks
 }
 
+/// The contents that several files of a plan have: with a store, all but the first are links.
+fn repeated(plan: &Plan) -> HashSet<(Hash, bool)> {
+    let mut seen = HashSet::new();
+    let mut repeated = HashSet::new();
+    for planned in plan.entries.values() {
+        if let PlannedNode::File { sha256, executable, .. } = planned.node
+            && !seen.insert((sha256, executable))
+        {
+            repeated.insert((sha256, executable));
+        }
+    }
+    repeated
+}
+
 enum EntryError {
     Fs(FsError),
+    Store(BlobError),
     Supply(SupplyError),
 }
 
@@ -170,6 +209,7 @@ fn write_entry(
     supply: &Supply<'_>,
     parent: &Directory,
     options: WriteOptions<'_>,
+    repeated: &HashSet<(Hash, bool)>,
 ) -> Result<Option<BlobDigest>, EntryError> {
     let (content, sha256, size, executable) = match &planned.node {
         PlannedNode::Symlink(target) => {
@@ -178,7 +218,17 @@ fn write_entry(
         }
         PlannedNode::File { content, sha256, size, executable } => (content, *sha256, *size, *executable),
     };
-    let mut file = parent.create_file(name, executable).map_err(EntryError::Fs)?;
+    if let Some(store) = options.store
+        && let Some(digest) = stored(store, options.function, content, sha256, size, repeated.contains(&(sha256, executable)))
+        && store.area.place(digest, executable, parent.handle().as_fd(), name).map_err(EntryError::Store)?
+    {
+        return Ok(Some(BlobDigest(digest)));
+    }
+    let mut file = match options.store {
+        Some(store) => parent.create_file_with(name, rustix::fs::Mode::from_raw_mode(store.area.output_mode(executable))),
+        None => parent.create_file(name, executable),
+    }
+    .map_err(EntryError::Fs)?;
     // The supply hashes by SHA-256 anyway; another function is computed on the way.
     let mut hasher = (options.function != DigestFunction::Sha256).then(|| Hasher::new(options.function));
     let fed = supply.feed(content, sha256, size, |bytes| {
@@ -193,10 +243,25 @@ fn write_entry(
         Err(FeedError::Supply(error)) => return Err(EntryError::Supply(error)),
     }
     file.finish(options.mtime).map_err(EntryError::Fs)?;
-    Ok(Some(match hasher {
-        Some(hasher) => BlobDigest(hasher.finish()),
-        None => BlobDigest(crate::model::digest::Digest { hash: sha256, size }),
-    }))
+    let digest = hasher.map_or(Digest { hash: sha256, size }, Hasher::finish);
+    if let Some(store) = options.store {
+        store.area.try_adopt(digest, executable, parent.handle().as_fd(), name);
+    }
+    Ok(Some(BlobDigest(digest)))
+}
+
+/// The digest of a file that the store may have. Asking for one costs a system call, so it is done only where there is hope.
+fn stored(store: StoreUse<'_>, function: DigestFunction, content: &Content, sha256: Hash, size: u64, repeated: bool) -> Option<Digest> {
+    let known = match content {
+        Content::Member { wheel, .. } => store.wheels.get(*wheel).and_then(Option::as_ref),
+        Content::Inline(bytes) if function != DigestFunction::Sha256 => return Some(function.digest(bytes)),
+        Content::Inline(_) => return Some(Digest { hash: sha256, size }),
+        Content::Source { .. } | Content::Interpreter { .. } => None,
+    };
+    match function {
+        DigestFunction::Sha256 => (known.is_some() || repeated).then_some(Digest { hash: sha256, size }),
+        DigestFunction::Blake3 => Some(Digest { hash: *known?.get(&sha256)?, size }),
+    }
 }
 
 /// Directories by depth, those of one parent together: one depth can be worked on by many threads, as what is above it is

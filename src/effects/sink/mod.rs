@@ -8,4 +8,5 @@ pub mod publish;
 pub mod wheel;
 
 mod tar;
+pub mod tree;
 mod zip;

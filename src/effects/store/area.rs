@@ -90,9 +90,14 @@ fn kind_name(executable: bool) -> &'static str {
     if executable { "exec" } else { "plain" }
 }
 
-/// The permissions of a linkable file.
-fn stored_mode(executable: bool) -> u32 {
+/// The permissions of a file that others share.
+fn shared_mode(executable: bool) -> u32 {
     if executable { 0o555 } else { 0o444 }
+}
+
+/// The permissions of a file that is nobody else's.
+fn own_mode(executable: bool) -> u32 {
+    if executable { 0o755 } else { 0o644 }
 }
 
 pub(super) fn entry_path(base: &Utf8Path, mtime: i64, executable: bool, hash: Hash) -> Utf8PathBuf {
@@ -105,10 +110,10 @@ fn entry_name(hash: Hash) -> String {
 }
 
 /// Whether a file still is what was put into the area, as far as can be seen without reading it.
-pub(super) fn is_sound(stat: &Stat, digest: Digest, executable: bool, mtime: i64) -> bool {
+pub(super) fn is_sound(stat: &Stat, digest: Digest, mode: u32, mtime: i64) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && u64::try_from(stat.st_size) == Ok(digest.size)
-        && stat.st_mode & 0o7777 == stored_mode(executable)
+        && stat.st_mode & 0o7777 == mode
         && has_time(stat, mtime)
 }
 
@@ -118,6 +123,11 @@ pub(super) fn has_time(stat: &Stat, mtime: i64) -> bool {
 }
 
 impl Store {
+    /// The permissions of a linkable file.
+    pub(super) fn file_mode(&self, executable: bool) -> u32 {
+        if self.scratch { own_mode(executable) } else { shared_mode(executable) }
+    }
+
     /// The linkable files of a modification time (seconds since 1970), for outputs in the directory `destination`.
     pub fn area(&self, mtime: i64, mode: LinkMode, destination: BorrowedFd<'_>) -> Area<'_> {
         let device = |path: &Utf8Path| rustix::fs::stat(path.as_str()).ok().map(|found| found.st_dev);
@@ -155,11 +165,7 @@ fn nearest(path: &Utf8Path) -> &Utf8Path {
 impl Area<'_> {
     /// The permissions that a file of the output has: read-only where outputs share files with the store.
     pub fn output_mode(&self, executable: bool) -> u32 {
-        match (self.read_only_output, executable) {
-            (true, _) => stored_mode(executable),
-            (false, true) => 0o755,
-            (false, false) => 0o644,
-        }
+        if self.read_only_output { self.store.file_mode(executable) } else { own_mode(executable) }
     }
 
     /// The modification time of every file in it, in seconds since 1970.
@@ -203,7 +209,7 @@ impl Area<'_> {
     pub fn has(&self, digest: Digest, executable: bool) -> bool {
         let sound = || {
             let stat = rustix::fs::statat(self.folder(executable)?, entry_name(digest.hash), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-            Some(is_sound(&stat, digest, executable, self.mtime) || self.repair(digest, executable))
+            Some(is_sound(&stat, digest, self.store.file_mode(executable), self.mtime) || self.repair(digest, executable))
         };
         sound().unwrap_or(false)
     }
@@ -222,7 +228,7 @@ impl Area<'_> {
                     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
                         .map_err(|error| BlobError::io("look at", name, error))?;
                     // The look comes after the link, so it is the linked file that was looked at.
-                    if is_sound(&stat, digest, executable, self.mtime) || self.repair(digest, executable) {
+                    if is_sound(&stat, digest, self.store.file_mode(executable), self.mtime) || self.repair(digest, executable) {
                         self.hardlinks.fetch_add(1, Ordering::Relaxed);
                         return Ok(true);
                     }
@@ -244,7 +250,7 @@ impl Area<'_> {
             Err(error) => return Err(BlobError::io("open", self.path(digest, executable), error)),
         };
         let stat = rustix::fs::fstat(&source).map_err(|error| BlobError::io("look at", self.path(digest, executable), error))?;
-        if !is_sound(&stat, digest, executable, self.mtime) && !self.repair(digest, executable) {
+        if !is_sound(&stat, digest, self.store.file_mode(executable), self.mtime) && !self.repair(digest, executable) {
             return Ok(false);
         }
         self.duplicate(&source, digest.size, directory, name, self.output_mode(executable))?;
@@ -302,7 +308,7 @@ impl Area<'_> {
     fn place_renewed(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) -> Result<bool, BlobError> {
         let path = self.path(digest, executable);
         let Ok(source) = File::open(&path) else { return Ok(false) };
-        self.duplicate(&source, digest.size, directory, name, stored_mode(executable))?;
+        self.duplicate(&source, digest.size, directory, name, self.store.file_mode(executable))?;
         self.store.attempt(|| {
             let (temporary, file) = self.store.temporary()?;
             drop(file);
@@ -389,7 +395,7 @@ impl Area<'_> {
             .map_err(|error| BlobError::io("open", name, error))?;
         let (temporary, mut file) = self.store.temporary()?;
         let filled = self.fill(&File::from(source), digest.size, &mut file);
-        let result = filled.and_then(|_| finish(&file, stored_mode(executable), self.mtime));
+        let result = filled.and_then(|_| finish(&file, self.store.file_mode(executable), self.mtime));
         if let Err(error) = result {
             drop(file);
             let _ = fs::remove_file(&temporary);
@@ -401,13 +407,18 @@ impl Area<'_> {
         Ok(())
     }
 
+    /// As [`Area::adopt`], as a write that is allowed to fail.
+    pub fn try_adopt(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) {
+        self.store.attempt(|| self.adopt(digest, executable, directory, name));
+    }
+
     /// Reads a file into the area, verified.
     ///
     /// # Errors
     /// The bytes are wrong or cannot be written. Nothing is kept then.
     pub fn insert(&self, digest: Digest, executable: bool, bytes: &mut dyn Read) -> Result<(), BlobError> {
         let (temporary, file) = self.store.receive(digest, bytes, "the source")?;
-        if let Err(error) = finish(&file, stored_mode(executable), self.mtime) {
+        if let Err(error) = finish(&file, self.store.file_mode(executable), self.mtime) {
             let _ = fs::remove_file(&temporary);
             return Err(BlobError::io("write", &temporary, error));
         }
@@ -419,7 +430,7 @@ impl Area<'_> {
     /// sound now.
     fn repair(&self, digest: Digest, executable: bool) -> bool {
         let path = self.path(digest, executable);
-        match repair(&path, self.store.function, digest, executable, self.mtime, self.store.is_writable()) {
+        match repair(&path, self.store.function, digest, self.store.file_mode(executable), self.mtime, self.store.is_writable()) {
             Repair::Sound => true,
             Repair::Repaired => {
                 self.store.notes.add(format!("the store's file `{path}` had another mode or time than it was stored with; set right"));
@@ -453,7 +464,7 @@ pub(super) enum Repair {
 }
 
 /// Compares a linkable file with what it should be, by its content, and sets mode and time right where `write` allows it.
-pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, executable: bool, mtime: i64, write: bool) -> Repair {
+pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, mode: u32, mtime: i64, write: bool) -> Repair {
     let Ok(stat) = rustix::fs::lstat(path.as_str()) else { return Repair::Absent };
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Repair::Damaged("it is no file".to_owned());
@@ -463,10 +474,10 @@ pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, 
         Ok(found) => return Repair::Damaged(format!("its content is {found}")),
         Err(error) => return Repair::Damaged(error.to_string()),
     }
-    if is_sound(&stat, digest, executable, mtime) {
+    if is_sound(&stat, digest, mode, mtime) {
         return Repair::Sound;
     }
-    let set = || File::open(path).and_then(|file| finish(&file, stored_mode(executable), mtime));
+    let set = || File::open(path).and_then(|file| finish(&file, mode, mtime));
     if write && set().is_ok() { Repair::Repaired } else { Repair::Damaged("its mode or time is another one".to_owned()) }
 }
 

@@ -346,7 +346,9 @@ mod tests {
         let output = Utf8PathBuf::from_path_buf(folder.path().join("out")).unwrap();
         fs::create_dir(&output).unwrap();
         let digest = DigestFunction::Sha256.digest(b"");
-        store.set_stamp(&output, &stamp::Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest) }).unwrap();
+        store
+            .set_stamp(&output, &stamp::Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest), files: 0, bytes: 0 })
+            .unwrap();
         assert_eq!(store.collect_garbage(Limits::default(), SystemTime::now()).unwrap().removed.entries, 0);
         fs::remove_dir(&output).unwrap();
         assert_eq!(store.collect_garbage(Limits::default(), SystemTime::now()).unwrap().removed.entries, 1);

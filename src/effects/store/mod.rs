@@ -51,6 +51,8 @@ pub struct Store {
     base: Utf8PathBuf,
     function: DigestFunction,
     notes: Notes,
+    /// The files' only other place will be one output: they are not read-only.
+    scratch: bool,
     writable: AtomicBool,
     temporary: OnceLock<Mutex<Option<Staging>>>,
     counter: AtomicU64,
@@ -63,6 +65,9 @@ pub enum Access {
     Write,
     /// Read only.
     Read,
+    /// Read and write, for one output only: the store goes away, and files keep the permissions of an output that shares
+    /// none with anybody.
+    Scratch,
 }
 
 impl Store {
@@ -78,7 +83,8 @@ impl Store {
             base,
             function,
             notes,
-            writable: AtomicBool::new(access == Access::Write),
+            scratch: access == Access::Scratch,
+            writable: AtomicBool::new(access != Access::Read),
             temporary: OnceLock::new(),
             counter: AtomicU64::new(0),
         }

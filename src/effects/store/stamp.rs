@@ -20,6 +20,10 @@ pub struct Stamp {
     pub action: ActionDigest,
     /// The tree's root digest.
     pub root: DirectoryDigest,
+    /// The tree's files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// What tells one state of a directory from another without reading it.
@@ -49,7 +53,7 @@ fn identity(output: &Utf8Path) -> io::Result<Option<Identity>> {
 
 fn render(output: &Utf8Path, identity: Identity, stamp: &Stamp) -> String {
     let Identity { device, inode, changed: (seconds, nanoseconds) } = identity;
-    format!("{output}\n{device} {inode} {seconds} {nanoseconds}\n{} {}\n", stamp.action, stamp.root)
+    format!("{output}\n{device} {inode} {seconds} {nanoseconds}\n{} {} {} {}\n", stamp.action, stamp.root, stamp.files, stamp.bytes)
 }
 
 /// The parts of a stamp's payload: the path, its identity as text, what was built.
@@ -57,8 +61,10 @@ fn parse(payload: &str) -> Option<(Utf8PathBuf, &str, Stamp)> {
     // From the end, as the path is the only part that could hold anything.
     let mut lines = payload.strip_suffix('\n')?.rsplitn(3, '\n');
     let (digests, identity, path) = (lines.next()?, lines.next()?, lines.next()?);
-    let (action, root) = digests.split_once(' ')?;
-    let stamp = Stamp { action: ActionDigest(Digest::parse(action).ok()?), root: DirectoryDigest(Digest::parse(root).ok()?) };
+    let mut words = digests.split(' ');
+    let action = ActionDigest(Digest::parse(words.next()?).ok()?);
+    let root = DirectoryDigest(Digest::parse(words.next()?).ok()?);
+    let stamp = Stamp { action, root, files: words.next()?.parse().ok()?, bytes: words.next()?.parse().ok()? };
     Some((Utf8PathBuf::from(path), identity, stamp))
 }
 
@@ -106,7 +112,7 @@ mod tests {
         let (folder, store) = crate::effects::store::tests::store(DigestFunction::Sha256);
         let output = Utf8PathBuf::from_path_buf(folder.path().join("out\nwith a line break")).unwrap();
         let digest = DigestFunction::Sha256.digest(b"abc");
-        let stamp = Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest) };
+        let stamp = Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest), files: 1, bytes: 2 };
         assert_eq!(store.stamp(&output), None);
         fs::create_dir(&output).unwrap();
         store.set_stamp(&output, &stamp).unwrap();

@@ -1,0 +1,562 @@
+//! Building with caches: what is known is linked or downloaded, what is not is built and kept.
+//!
+//! Part of the engine. The order is that of cost: the stamp of the output, the local store, the remote cache, the wheels. Only the
+//! last needs them. Caches never change what is built, and what goes wrong with them is a note, not an error, as long
+//! as the wheels are there.
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::fd::AsFd as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::effects::blob::{ActionCache as _, BlobError};
+use crate::effects::exchange::{self, RemoteCache, TreeFiles};
+use crate::effects::fs::{self, Kind};
+use crate::effects::input::InputFile;
+use crate::effects::listing::{self, ListedFiles};
+use crate::effects::notes::Notes;
+use crate::effects::parallel;
+use crate::effects::sink::directory::{KnownMembers, StoreUse};
+use crate::effects::sink::publish::Unfinished;
+use crate::effects::sink::tree::{self as tree_sink, TreeWriteError};
+use crate::effects::staging::{self, Staging};
+use crate::effects::store::area::{Area, Counts, LinkMode};
+use crate::effects::store::stamp::Stamp;
+use crate::effects::store::{Access, Store};
+use crate::engine::{self, BuildRequest, Outcome, Places, Prepared, Session};
+use crate::error::Error;
+use crate::model::action::{Action, ActionResult};
+use crate::model::digest::{ActionDigest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
+use crate::model::name::DistName;
+use crate::model::path::{LinkTarget, TreePath};
+use crate::model::plan::{self, Content, Inputs, Listing, PlanWarning, PlannedNode};
+use crate::model::request::{self, Facts};
+use crate::model::spec::{InputPath, Python, Spec};
+use crate::model::tree::receive::OutwardLinks;
+use crate::model::tree::{Directory, Leaf, Node, Tree};
+
+/// The caches of a command.
+#[derive(Default)]
+pub struct Caches {
+    /// Where the local store is, if there is to be one.
+    pub store: Option<Utf8PathBuf>,
+    /// How files come out of it.
+    pub link_mode: LinkMode,
+    /// The remote cache.
+    pub remote: Option<Box<dyn RemoteCache>>,
+    /// What went less well than it could have.
+    pub notes: Notes,
+}
+
+impl std::fmt::Debug for Caches {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { store, link_mode, remote, notes: _ } = self;
+        let remote = remote.as_ref().map(|remote| remote.place().to_owned());
+        formatter
+            .debug_struct("Caches")
+            .field("store", store)
+            .field("link_mode", link_mode)
+            .field("remote", &remote)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a tree came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It was in its place already.
+    Output,
+    /// The local store knew it.
+    Store,
+    /// The remote cache knew it.
+    Remote,
+    /// The wheels.
+    Wheels,
+}
+
+impl Source {
+    /// The word for it in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Store => "store",
+            Self::Remote => "remote",
+            Self::Wheels => "wheels",
+        }
+    }
+}
+
+/// What was built.
+#[derive(Debug)]
+pub struct CachedReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Where the tree came from.
+    pub source: Source,
+    /// The digest function of both digests.
+    pub function: DigestFunction,
+    /// The root digest.
+    pub root: DirectoryDigest,
+    /// The key, where caches were used.
+    pub action: Option<ActionDigest>,
+    /// The tree's files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How files came out of the store.
+    pub links: Counts,
+    /// What a person should know of the plan; only where there was one.
+    pub warnings: Vec<PlanWarning>,
+}
+
+/// The action of a spec: wheels without a pinned digest are hashed, first-party inputs are listed. Wheels that are pinned need not be
+/// there.
+///
+/// # Errors
+/// An input cannot be read.
+pub fn action(session: &Session, spec: &Spec, places: &Places) -> Result<Action, Error> {
+    places.check(spec)?;
+    let list = |path: &InputPath| listing::list(&places.find(path), session.threads);
+    let sources: Vec<ListedFiles> = spec.sources.iter().map(|source| list(&source.path)).collect::<Result<_, _>>()?;
+    let interpreter = match &spec.python {
+        Python::Inside { directory, .. } => Some(list(directory)?),
+        Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
+    };
+    let wheels = wheel_digests(session, spec, places)?;
+    let sources: Vec<&Listing> = sources.iter().map(ListedFiles::listing).collect();
+    let facts = Facts { wheels: &wheels, sources: &sources, interpreter: interpreter.as_ref().map(ListedFiles::listing) };
+    let request = request::canonical(spec, facts);
+    Ok(Action::new(spec.flags.digest_function, request::render(&request)))
+}
+
+/// The digests of all wheels: pinned, or those of the files.
+fn wheel_digests(session: &Session, spec: &Spec, places: &Places) -> Result<Vec<WheelDigest>, Error> {
+    let digests = parallel::map(session.threads, spec.wheels.len(), |index| {
+        let wheel = &spec.wheels[index];
+        match wheel.sha256 {
+            Some(digest) => Ok(digest),
+            None => InputFile::open(&places.find(&wheel.path)).and_then(|file| file.sha256()).map(WheelDigest),
+        }
+    });
+    digests.map_err(|error| Error::Inputs(vec![error.into()]))
+}
+
+/// Builds an environment with the help of caches.
+///
+/// # Errors
+/// As [`engine::build`]; what goes wrong with caches is noted only.
+pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, request: &BuildRequest) -> Result<CachedReport, Error> {
+    if caches.store.is_none() && caches.remote.is_none() {
+        let prepared = engine::prepare(session, spec, places)?;
+        let built = engine::build(session, &prepared, request)?;
+        return Ok(CachedReport {
+            outcome: built.outcome,
+            source: if built.outcome == Outcome::UpToDate { Source::Output } else { Source::Wheels },
+            function: built.tree.function(),
+            root: built.tree.digest(),
+            action: None,
+            files: built.files as u64,
+            bytes: built.bytes,
+            links: Counts::default(),
+            warnings: prepared.plan.warnings,
+        });
+    }
+    let action = action(session, &spec, places)?;
+    let store = caches.store.as_ref().map(|root| Store::open(root, action.function(), Access::Write, caches.notes.clone()));
+    Build { session, caches, places, request, action, store }.run(spec)
+}
+
+/// One build, with what all of its steps need.
+struct Build<'a> {
+    session: &'a Session,
+    caches: &'a Caches,
+    places: &'a Places,
+    request: &'a BuildRequest,
+    action: Action,
+    store: Option<Store>,
+}
+
+impl Build<'_> {
+    fn run(&self, spec: Spec) -> Result<CachedReport, Error> {
+        let before = fs::kind(&self.request.out)?;
+        if before == Kind::Other {
+            return Err(Error::OutputTaken { path: self.request.out.clone() });
+        }
+        if before == Kind::Directory
+            && self.request.manifest.is_none()
+            && let Some(stamp) = self.store.as_ref().and_then(|store| store.stamp(&self.request.out))
+            && stamp.action == self.action.digest()
+        {
+            self.request.write_digest(stamp.root)?;
+            return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), Vec::new()));
+        }
+        if let Some((tree, source)) = self.known(&spec)? {
+            match self.use_known(&spec, &tree, source, before)? {
+                Some((outcome, counts)) => {
+                    let mut warnings = Vec::new();
+                    if self.request.manifest.is_some() {
+                        let prepared = engine::prepare(self.session, spec, self.places)?;
+                        engine::finish(&prepared, self.request, &tree)?;
+                        warnings = prepared.plan.warnings;
+                    }
+                    self.request.write_digest(tree.digest())?;
+                    let stamp = self.stamp(&tree);
+                    let source = if outcome == Outcome::UpToDate { Source::Output } else { source };
+                    return Ok(self.report(outcome, source, &stamp, counts, warnings));
+                }
+                None => self.caches.notes.add("the environment is built from the wheels instead"),
+            }
+        }
+        self.build(spec, before)
+    }
+
+    fn report(&self, outcome: Outcome, source: Source, stamp: &Stamp, links: Counts, warnings: Vec<PlanWarning>) -> CachedReport {
+        CachedReport {
+            outcome,
+            source,
+            function: self.action.function(),
+            root: stamp.root,
+            action: Some(stamp.action),
+            files: stamp.files,
+            bytes: stamp.bytes,
+            links,
+            warnings,
+        }
+    }
+
+    /// Notes in the store what the output holds now.
+    fn stamp(&self, tree: &Tree) -> Stamp {
+        let (files, bytes) = totals(tree);
+        let stamp = Stamp { action: self.action.digest(), root: tree.digest(), files, bytes };
+        if let Some(store) = &self.store {
+            store.attempt(|| store.set_stamp(&self.request.out, &stamp));
+        }
+        stamp
+    }
+
+    /// The tree, where a cache knows it.
+    fn known(&self, spec: &Spec) -> Result<Option<(Tree, Source)>, Error> {
+        let base = Base::of(spec, self.places, self.session);
+        let links = match &base {
+            Some(base) => OutwardLinks::Only(&base.links),
+            None => OutwardLinks::Refuse,
+        };
+        let notes = &self.caches.notes;
+        if let Some(store) = &self.store {
+            let place = format!("the store `{}`", store.root());
+            match exchange::find(store, &place, &self.action, links, notes) {
+                Ok(Some(tree)) => return Ok(Some((tree, Source::Store))),
+                Ok(None) => {}
+                Err(error) => note(notes, &error),
+            }
+        }
+        let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.reads()) else { return Ok(None) };
+        match exchange::find(remote, remote.place(), &self.action, links, notes) {
+            Ok(Some(tree)) => {
+                // Nothing but the server says that this tree is the action's: it must at least look like it.
+                match base.as_ref().map_or(Ok(()), |base| base.check(spec, &tree)) {
+                    Ok(()) => return Ok(Some((tree, Source::Remote))),
+                    Err(reason) => {
+                        notes.add(format!("the result that {} has for this environment is not used: {reason}", remote.place()));
+                    }
+                }
+            }
+            Ok(None) => {}
+            Err(error) => note(notes, &error),
+        }
+        Ok(None)
+    }
+
+    /// Puts a known tree in its place; nothing where its files cannot be had.
+    fn use_known(&self, spec: &Spec, tree: &Tree, source: Source, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
+        if before == Kind::Directory {
+            if engine::is_tree(self.session, &self.request.out, tree)? {
+                return Ok(Some((Outcome::UpToDate, Counts::default())));
+            }
+            if !self.request.replace {
+                return Err(Error::OutputTaken { path: self.request.out.clone() });
+            }
+        }
+        let unfinished = Unfinished::new(&self.request.out)?;
+        let destination = unfinished.directory().handle().as_fd();
+        let mtime = spec.flags.mtime;
+        let area = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
+        let remote = self.caches.remote.as_deref().filter(|remote| remote.reads());
+        if source == Source::Store || remote.is_none() {
+            let areas: Vec<&Area<'_>> = area.iter().collect();
+            match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
+                Ok(()) => {
+                    let counts = area.as_ref().map(Area::counts).unwrap_or_default();
+                    return Ok(Some((self.publish(unfinished, tree, before)?, counts)));
+                }
+                Err(TreeWriteError::Missing(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // A directory that is half written is of no use any more.
+        drop(area);
+        drop(unfinished);
+        match remote {
+            Some(remote) => self.use_remote(spec, tree, remote, before),
+            None => Ok(None),
+        }
+    }
+
+    /// Downloads what the store lacks, then writes the tree.
+    fn use_remote(&self, spec: &Spec, tree: &Tree, remote: &dyn RemoteCache, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
+        let notes = &self.caches.notes;
+        let mtime = spec.flags.mtime;
+        let unfinished = Unfinished::new(&self.request.out)?;
+        let destination = unfinished.directory().handle().as_fd();
+        let own = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
+        let fetched = match own.as_ref().zip(self.store.as_ref()) {
+            Some((area, store)) if store.is_writable() => match exchange::fetch(remote, remote.place(), tree, &[area], notes) {
+                Ok(complete) => Some(complete),
+                Err(error @ BlobError::Io { .. }) => {
+                    store.attempt(|| Err(error));
+                    None
+                }
+                Err(error) => {
+                    note(notes, &error);
+                    Some(false)
+                }
+            },
+            _ => None,
+        };
+        if fetched == Some(false) {
+            return Ok(None);
+        }
+        // Without a store that can be written, downloads pass through one that goes away again.
+        let scratch = match fetched {
+            Some(_) => None,
+            None => Some(Scratch::new(&self.request.out, self.action.function(), notes)?),
+        };
+        let scratch_area = scratch.as_ref().map(|scratch| scratch.store.area(signed(mtime), LinkMode::Auto, destination));
+        let areas: Vec<&Area<'_>> = own.iter().chain(scratch_area.iter()).collect();
+        if scratch_area.is_some() {
+            match exchange::fetch(remote, remote.place(), tree, &areas, notes) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) => {
+                    note(notes, &error);
+                    return Ok(None);
+                }
+            }
+        }
+        match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
+            Ok(()) => {}
+            Err(TreeWriteError::Missing(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let counts = own.as_ref().map(Area::counts).unwrap_or_default();
+        let outcome = self.publish(unfinished, tree, before)?;
+        self.remember(tree);
+        Ok(Some((outcome, counts)))
+    }
+
+    fn publish(&self, unfinished: Unfinished, tree: &Tree, before: Kind) -> Result<Outcome, Error> {
+        engine::publish(self.session, unfinished, tree, before == Kind::Directory)
+    }
+
+    /// Keeps in the local store what the action made.
+    fn remember(&self, tree: &Tree) {
+        if let Some(store) = &self.store {
+            store.attempt(|| {
+                let message = store.remember_tree(tree)?;
+                let result = ActionResult { tree: message, root: Some(tree.digest()) };
+                store.set_action_result(self.action.digest(), &result.encode(&self.action))
+            });
+        }
+    }
+
+    /// Builds from the wheels, and tells the caches.
+    fn build(&self, spec: Spec, before: Kind) -> Result<CachedReport, Error> {
+        let digests = wheel_digests(self.session, &spec, self.places)?;
+        let prepared = engine::prepare(self.session, spec, self.places)?;
+        let flags = &prepared.spec.flags;
+        if before == Kind::Directory {
+            let (expected, _) = engine::predict(self.session, &prepared)?;
+            if engine::is_tree(self.session, &self.request.out, &expected)? {
+                engine::finish(&prepared, self.request, &expected)?;
+                let stamp = self.stamp(&expected);
+                return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), prepared.plan.warnings));
+            }
+            if !self.request.replace {
+                return Err(Error::OutputTaken { path: self.request.out.clone() });
+            }
+        }
+        // What caches are told must be true: here wheels are compared with their digests even where a build system vouches for
+        // them.
+        let pinned: Vec<(usize, WheelDigest)> = digests.iter().copied().enumerate().collect();
+        let unfinished = Unfinished::new(&self.request.out)?;
+        let known: Vec<Option<KnownMembers>> = digests.iter().map(|digest| self.known_members(*digest)).collect();
+        let area = self
+            .store
+            .as_ref()
+            .map(|store| store.area(signed(flags.mtime), self.caches.link_mode, unfinished.directory().handle().as_fd()));
+        let store = area.as_ref().map(|area| StoreUse { area, wheels: &known });
+        let tree = engine::fill(self.session, &prepared, &unfinished, &pinned, store)?;
+        let counts = area.as_ref().map(Area::counts).unwrap_or_default();
+        drop(area);
+        let outcome = self.publish(unfinished, &tree, before)?;
+        engine::finish(&prepared, self.request, &tree)?;
+        self.remember(&tree);
+        self.remember_wheels(&prepared, &digests, &known, &tree);
+        let stamp = self.stamp(&tree);
+        if let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.writes()) {
+            let files = TreeFiles::new(&self.request.out, &tree);
+            if let Err(error) = exchange::publish(remote, &self.action, &tree, &files) {
+                note(&self.caches.notes, &error);
+            }
+        }
+        Ok(self.report(outcome, Source::Wheels, &stamp, counts, prepared.plan.warnings))
+    }
+
+    /// What the store knows of a wheel's members: their hashes by the tree's function.
+    fn known_members(&self, wheel: WheelDigest) -> Option<KnownMembers> {
+        let payload = self.store.as_ref()?.wheel(wheel)?;
+        let hash = |bytes: &[u8]| bytes.try_into().ok().map(Hash::new);
+        let pairs = payload.chunks_exact(64).map(|pair| Some((hash(&pair[..32])?, hash(&pair[32..])?)));
+        pairs.collect::<Option<HashMap<_, _>>>()
+    }
+
+    /// Keeps what is known of the wheels' members now.
+    fn remember_wheels(&self, prepared: &Prepared, digests: &[WheelDigest], known: &[Option<KnownMembers>], tree: &Tree) {
+        let Some(store) = &self.store else { return };
+        let mut pairs: Vec<BTreeSet<(Hash, Hash)>> = vec![BTreeSet::new(); digests.len()];
+        if tree.function() != DigestFunction::Sha256 {
+            for (path, planned) in &prepared.plan.entries {
+                if let PlannedNode::File { content: Content::Member { wheel, .. }, sha256, .. } = &planned.node
+                    && let Some(Node::Leaf(Leaf::File { blob, .. })) = tree.get(path.as_str())
+                {
+                    pairs[*wheel].insert((*sha256, blob.0.hash));
+                }
+            }
+        }
+        for ((digest, pairs), known) in digests.iter().zip(&mut pairs).zip(known) {
+            let before = known.as_ref().map_or(0, HashMap::len);
+            if let Some(known) = known {
+                pairs.extend(known.iter().map(|(sha256, hash)| (*sha256, *hash)));
+            }
+            if known.is_none() || pairs.len() > before {
+                let payload: Vec<u8> = pairs.iter().flat_map(|(sha256, hash)| [*sha256.as_bytes(), *hash.as_bytes()].concat()).collect();
+                store.attempt(|| store.keep_wheel(*digest, &payload));
+            }
+        }
+    }
+}
+
+/// A store for one build.
+struct Scratch {
+    store: Store,
+    _staging: Staging,
+}
+
+impl Scratch {
+    fn new(out: &Utf8Path, function: DigestFunction, notes: &Notes) -> Result<Self, Error> {
+        const PREFIX: &str = ".venvtree-download-";
+        let parent = out.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+        staging::clean(parent, PREFIX);
+        let staging = Staging::create(parent, PREFIX).map_err(fs::failed("create a directory in", parent))?;
+        let store = Store::open(staging.path(), function, Access::Scratch, notes.clone());
+        Ok(Self { store, _staging: staging })
+    }
+}
+
+/// What an environment of the spec holds whatever its wheels hold: what a remote result is compared with.
+struct Base {
+    links: Vec<(TreePath, LinkTarget)>,
+    files: Vec<(TreePath, Leaf)>,
+}
+
+impl Base {
+    /// Plans the spec without its wheels and sources; nothing where that is no plan.
+    fn of(spec: &Spec, places: &Places, session: &Session) -> Option<Self> {
+        let interpreter = match &spec.python {
+            Python::Inside { directory, .. } => Some(listing::list(&places.find(directory), session.threads).ok()?),
+            Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
+        };
+        let bare = Spec { wheels: Vec::new(), sources: Vec::new(), ..spec.clone() };
+        let inputs = Inputs { wheels: Vec::new(), sources: Vec::new(), interpreter: interpreter.as_ref().map(ListedFiles::listing) };
+        let plan = plan::plan(&bare, &inputs).ok()?;
+        let function = spec.flags.digest_function;
+        let (mut links, mut files) = (Vec::new(), Vec::new());
+        for (path, planned) in plan.entries {
+            match planned.node {
+                PlannedNode::Symlink(target) => {
+                    files.push((path.clone(), Leaf::Symlink(target.clone())));
+                    links.push((path, target));
+                }
+                PlannedNode::File { content: Content::Inline(bytes), executable, .. } => {
+                    let blob = crate::model::digest::BlobDigest(function.digest(&bytes));
+                    files.push((path, Leaf::File { blob, executable }));
+                }
+                PlannedNode::File { .. } => {}
+            }
+        }
+        Some(Self { links, files })
+    }
+
+    /// Whether a tree can be one of the spec, as far as is known without the wheels.
+    fn check(&self, spec: &Spec, tree: &Tree) -> Result<(), String> {
+        for (path, leaf) in &self.files {
+            match tree.get(path.as_str()) {
+                Some(Node::Leaf(found)) if found == leaf => {}
+                _ => return Err(format!("its `{path}` is not that of this environment")),
+            }
+        }
+        let mut names = BTreeSet::new();
+        distributions(tree.root(), 0, &mut names);
+        for wheel in spec.wheels.iter().filter(|wheel| wheel.exclude.is_empty()) {
+            let name = wheel.file_name.as_str().split('-').next().unwrap_or("");
+            let name = DistName::parse(name).map(|name| name.normalized().to_owned()).unwrap_or_default();
+            if !names.contains(&name) {
+                return Err(format!("it lacks the distribution `{name}`"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The normalised names of the `.dist-info` directories, as deep as they can lie.
+fn distributions(directory: &Directory, depth: usize, names: &mut BTreeSet<String>) {
+    for (name, node) in directory.entries() {
+        let Node::Directory(below) = node else { continue };
+        match name.as_str().strip_suffix(".dist-info").and_then(|stem| stem.split('-').next()) {
+            Some(stem) => {
+                if let Ok(name) = DistName::parse(stem) {
+                    names.insert(name.normalized().to_owned());
+                }
+            }
+            None if depth < 3 => distributions(below, depth + 1, names),
+            None => {}
+        }
+    }
+}
+
+/// The tree's files and their bytes.
+fn totals(tree: &Tree) -> (u64, u64) {
+    fn visit(directory: &Directory, totals: &mut (u64, u64)) {
+        for (_, node) in directory.entries() {
+            match node {
+                Node::Leaf(Leaf::File { blob, .. }) => {
+                    totals.0 += 1;
+                    totals.1 += blob.0.size;
+                }
+                Node::Leaf(Leaf::Symlink(_)) => {}
+                Node::Directory(below) => visit(below, totals),
+            }
+        }
+    }
+    let mut sums = (0, 0);
+    visit(tree.root(), &mut sums);
+    sums
+}
+
+fn signed(mtime: u64) -> i64 {
+    i64::try_from(mtime).unwrap_or(i64::MAX)
+}
+
+fn note(notes: &Notes, error: &BlobError) {
+    notes.add(crate::error::chain(error));
+}
