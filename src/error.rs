@@ -209,7 +209,7 @@ impl Error {
                 BlobError::Remote { .. } => ErrorKind::Remote,
                 BlobError::Mismatch { .. } => ErrorKind::Verification,
             },
-            Self::Pull(PullError::Absent { .. }) | Self::Remote { .. } => ErrorKind::Remote,
+            Self::Pull(PullError::Absent { .. } | PullError::Files { .. }) | Self::Remote { .. } => ErrorKind::Remote,
             Self::Pull(PullError::Unsound { .. }) => ErrorKind::Verification,
             Self::Publish(error) => match error {
                 PublishError::Taken { .. } => ErrorKind::Conflict,

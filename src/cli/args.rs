@@ -32,12 +32,21 @@ pub enum Command {
     Digest(super::digest::DigestArguments),
     /// Show what a build would write, and why.
     Plan(super::plan::PlanArguments),
+    /// Print the key under which caches know the environment of a spec, or why two keys differ.
+    Key(super::key::KeyArguments),
     /// Check that a directory is the environment that it should be.
     Verify(super::verify::VerifyArguments),
     /// Explain how two environments differ.
     Diff(super::diff::DiffArguments),
     /// Write an environment as one file: tar or zip.
     Pack(super::pack::PackArguments),
+    /// The local store: count, collect garbage, verify.
+    #[command(subcommand)]
+    Store(super::store::StoreCommand),
+    /// Bring a directory to a remote cache.
+    Push(super::exchange::PushArguments),
+    /// Make a directory out of a remote cache, by digest.
+    Pull(super::exchange::PullArguments),
     /// Look into wheels, or make one.
     #[command(subcommand)]
     Wheel(super::wheel::WheelCommand),

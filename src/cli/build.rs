@@ -5,10 +5,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::{Format, FormatArguments, SpecArguments};
+use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, report, written};
-use crate::engine::{self, BuildRequest};
+use crate::engine::{BuildRequest, caching};
 
 /// Arguments of `venvtree build`.
 #[derive(Debug, Args)]
@@ -38,6 +39,12 @@ pub struct BuildArguments {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    links: LinkArguments,
+    #[command(flatten)]
+    remote: RemoteArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -45,32 +52,41 @@ pub struct BuildArguments {
 pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult {
     let session = spec_input::session(&arguments.spec.places);
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
-    let prepared = engine::prepare(&session, spec, &places)?;
+    let caches = caches::caches(&arguments.store, &arguments.links, &arguments.remote, spec.flags.digest_function, io)?;
     let request = BuildRequest {
         out: io.resolve(&arguments.out),
         replace: arguments.replace,
         manifest: arguments.manifest.as_ref().map(|path| io.resolve(path)),
         digest_file: arguments.digest_file.as_ref().map(|path| io.resolve(path)),
     };
-    let built = engine::build(&session, &prepared, &request)?;
-    say_warnings(io, &prepared.plan.warnings);
+    let built = caching::build(&session, &caches, spec, &places, &request);
+    let quiet = arguments.quiet || arguments.format.format == Format::Json;
+    let notes = caches::say(&caches, quiet, io);
+    let built = built?;
+    say_warnings(io, &built.warnings);
     match arguments.format.format {
         Format::Json => {
             let value = json!({
                 "outcome": built.outcome.name(),
+                "source": built.source.name(),
                 "out": arguments.out,
-                "digest_function": built.tree.function().name(),
-                "digest": built.tree.digest().to_string(),
+                "digest_function": built.function.name(),
+                "digest": built.root.to_string(),
+                "key": built.action.map(|action| action.to_string()),
                 "files": built.files,
                 "bytes": built.bytes,
-                "warnings": warnings_json(&prepared.plan.warnings),
+                "links": built.links,
+                "warnings": warnings_json(&built.warnings),
+                "notes": notes,
+                "remote": caches.remote.as_ref().map(|remote| remote.summary_json()),
             });
             written(io.print(&report::to_json(&value)))?;
         }
         Format::Text if arguments.quiet => {}
         Format::Text => {
-            let what = format!("{}, {}", report::count(built.files, "file"), report::size(built.bytes));
-            io.say(&format!("{}: {} ({what}), root digest {}", built.outcome.name(), arguments.out, built.tree.digest()));
+            let files = report::count(usize::try_from(built.files).unwrap_or(usize::MAX), "file");
+            let what = format!("{files}, {}", report::size(built.bytes));
+            io.say(&format!("{}: {} ({what}), root digest {}", built.outcome.name(), arguments.out, built.root));
         }
     }
     Ok(0)

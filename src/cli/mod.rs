@@ -8,15 +8,19 @@ mod report;
 
 mod build;
 mod create;
+mod caches;
 mod diff;
 mod digest;
+mod exchange;
 mod generate;
 mod interpreter;
 mod pack;
+mod key;
 mod plan;
 mod relocate;
 mod spec;
 mod spec_input;
+mod store;
 mod subject;
 mod verify;
 mod wheel;
@@ -82,6 +86,10 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
         Command::Create(arguments) => (arguments.format.format, create::run(&arguments, io)),
         Command::Digest(arguments) => (arguments.format.format, digest::run(&arguments, io)),
         Command::Plan(arguments) => (arguments.format.format, plan::run(&arguments, io)),
+        Command::Key(arguments) => (arguments.format.format, key::run(&arguments, io)),
+        Command::Store(command) => (command.format(), store::run(&command, io)),
+        Command::Push(arguments) => (arguments.format.format, exchange::push(&arguments, io)),
+        Command::Pull(arguments) => (arguments.format.format, exchange::pull(&arguments, io)),
         Command::Verify(arguments) => (arguments.format.format, verify::run(&arguments, io)),
         Command::Diff(arguments) => (arguments.format.format, diff::run(&arguments, io)),
         Command::Pack(arguments) => (Format::Text, pack::run(&arguments, io)),

@@ -29,6 +29,14 @@ pub fn read(arguments: &SpecArguments, io: &mut Io<'_>) -> Result<(Spec, Places)
     Ok((spec, Places { root, keys: keys(&arguments.places.inputs, io)? }))
 }
 
+/// Reads another spec with the same arguments for places.
+pub fn read_beside(path: &Utf8Path, places: &PlacesArguments, io: &mut Io<'_>) -> Result<(Spec, Places), Error> {
+    let (text, origin, directory) = read_text(path, io)?;
+    let spec = engine::parse_spec(&text, &origin)?;
+    let root = places.root.as_ref().map_or(directory, |root| io.resolve(root));
+    Ok((spec, Places { root, keys: keys(&places.inputs, io)? }))
+}
+
 /// The text of a spec, its name in errors, and the directory that its paths are relative to.
 fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<(String, String, Utf8PathBuf), Error> {
     if path == "-" {

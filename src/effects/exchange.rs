@@ -140,6 +140,14 @@ pub enum PullError {
         /// What was asked for.
         digest: Digest,
     },
+    /// The cache has the tree, but not all its files, or wrong ones.
+    #[error("{place} does not have all files of {digest}")]
+    Files {
+        /// The cache.
+        place: String,
+        /// What was asked for.
+        digest: Digest,
+    },
     /// The blob is no directory and no tree.
     #[error("the blob {digest} is no directory: {error}")]
     Unsound {

@@ -10,12 +10,13 @@ use std::os::fd::AsFd as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::blob::{ActionCache as _, BlobError};
-use crate::effects::exchange::{self, RemoteCache, TreeFiles};
+use crate::effects::exchange::{self, PullError, RemoteCache, TreeFiles};
 use crate::effects::fs::{self, Kind};
 use crate::effects::input::InputFile;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::notes::Notes;
 use crate::effects::parallel;
+use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::directory::{KnownMembers, StoreUse};
 use crate::effects::sink::publish::Unfinished;
 use crate::effects::sink::tree::{self as tree_sink, TreeWriteError};
@@ -26,13 +27,13 @@ use crate::effects::store::{Access, Store};
 use crate::engine::{self, BuildRequest, Outcome, Places, Prepared, Session};
 use crate::error::Error;
 use crate::model::action::{Action, ActionResult};
-use crate::model::digest::{ActionDigest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
+use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
 use crate::model::name::DistName;
 use crate::model::path::{LinkTarget, TreePath};
 use crate::model::plan::{self, Content, Inputs, Listing, PlanWarning, PlannedNode};
 use crate::model::request::{self, Facts};
 use crate::model::spec::{InputPath, Python, Spec};
-use crate::model::tree::receive::OutwardLinks;
+use crate::model::tree::receive::{self, OutwardLinks};
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
 /// The caches of a command.
@@ -46,6 +47,12 @@ pub struct Caches {
     pub remote: Option<Box<dyn RemoteCache>>,
     /// What went less well than it could have.
     pub notes: Notes,
+}
+
+impl Caches {
+    fn open_store(&self, function: DigestFunction) -> Option<Store> {
+        self.store.as_ref().map(|root| Store::open(root, function, Access::Write, self.notes.clone()))
+    }
 }
 
 impl std::fmt::Debug for Caches {
@@ -162,18 +169,113 @@ pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, re
         });
     }
     let action = action(session, &spec, places)?;
-    let store = caches.store.as_ref().map(|root| Store::open(root, action.function(), Access::Write, caches.notes.clone()));
-    Build { session, caches, places, request, action, store }.run(spec)
+    let store = caches.open_store(action.function());
+    let placement = Placement { session, caches, request, store, mtime: spec.flags.mtime };
+    Build { placement, places, action }.run(spec)
+}
+
+/// How a pull ended.
+#[derive(Debug)]
+pub struct PullReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Where the tree came from.
+    pub source: Source,
+    /// The tree.
+    pub tree: Tree,
+    /// Its files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How files came out of the store.
+    pub links: Counts,
+}
+
+/// Puts the tree of a root digest (or of a `Tree` message's digest) in its place, out of the store and the remote cache.
+///
+/// # Errors
+/// No cache has it, or the output is taken or cannot be written.
+pub fn pull(
+    session: &Session,
+    caches: &Caches,
+    digest: Digest,
+    function: DigestFunction,
+    mtime: u64,
+    request: &BuildRequest,
+) -> Result<PullReport, Error> {
+    let before = fs::kind(&request.out)?;
+    if before == Kind::Other {
+        return Err(Error::OutputTaken { path: request.out.clone() });
+    }
+    let store = caches.open_store(function);
+    let local = store.as_ref().and_then(|store| known_locally(store, digest));
+    let (tree, source) = match (local, caches.remote.as_deref()) {
+        (Some(tree), _) => (tree, Source::Store),
+        (None, Some(remote)) => (exchange::pull(remote, remote.place(), digest)?, Source::Remote),
+        (None, None) => return Err(PullError::Absent { place: "the store".to_owned(), digest }.into()),
+    };
+    let placement = Placement { session, caches, request, store, mtime };
+    let Some((outcome, links)) = placement.place(&tree, source, before)? else {
+        let place = caches.remote.as_ref().map_or_else(|| "the store".to_owned(), |remote| remote.place().to_owned());
+        return Err(PullError::Files { place, digest }.into());
+    };
+    if let Some(store) = &placement.store {
+        store.attempt(|| store.remember_tree(&tree).map(|_| ()));
+    }
+    request.write_digest(tree.digest())?;
+    let (files, bytes) = totals(&tree);
+    Ok(PullReport { outcome, source, tree, files, bytes, links })
+}
+
+fn known_locally(store: &Store, digest: Digest) -> Option<Tree> {
+    let root = DirectoryDigest(digest);
+    let message = store.tree_message_of(root).unwrap_or(digest);
+    let bytes = store.message(message, exchange::TREE_LIMIT).ok()??;
+    let expected = (message != digest).then_some(root);
+    receive::decode_tree(store.function(), &bytes, expected, OutwardLinks::Allow).ok()
+}
+
+/// Brings a directory's tree to the remote cache. Returns the tree, the digest of its `Tree` message, and how many blobs were missing.
+///
+/// # Errors
+/// The directory holds what no tree can, or the cache cannot be written.
+pub fn push(
+    session: &Session,
+    remote: &dyn RemoteCache,
+    directory: &Utf8Path,
+    function: DigestFunction,
+) -> Result<(Tree, Digest, usize), Error> {
+    let Scan { tree, odd } = scan::scan(directory, function, View::Exact, session.threads)?;
+    if let Some((path, what)) = odd.first() {
+        let message = format!("`{}` cannot be pushed: {what}", directory.join(path));
+        return Err(Error::Usage { message, hint: None });
+    }
+    let (message, missing) = exchange::push(remote, &tree, &TreeFiles::new(directory, &tree))?;
+    Ok((tree, message, missing))
+}
+
+/// A tree on its way to an output.
+struct Placement<'a> {
+    session: &'a Session,
+    caches: &'a Caches,
+    request: &'a BuildRequest,
+    store: Option<Store>,
+    mtime: u64,
 }
 
 /// One build, with what all of its steps need.
 struct Build<'a> {
-    session: &'a Session,
-    caches: &'a Caches,
+    placement: Placement<'a>,
     places: &'a Places,
-    request: &'a BuildRequest,
     action: Action,
-    store: Option<Store>,
+}
+
+impl<'a> std::ops::Deref for Build<'a> {
+    type Target = Placement<'a>;
+
+    fn deref(&self) -> &Placement<'a> {
+        &self.placement
+    }
 }
 
 impl Build<'_> {
@@ -191,8 +293,11 @@ impl Build<'_> {
             return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), Vec::new()));
         }
         if let Some((tree, source)) = self.known(&spec)? {
-            match self.use_known(&spec, &tree, source, before)? {
+            match self.place(&tree, source, before)? {
                 Some((outcome, counts)) => {
+                    if source == Source::Remote {
+                        self.remember(&tree);
+                    }
                     let mut warnings = Vec::new();
                     if self.request.manifest.is_some() {
                         let prepared = engine::prepare(self.session, spec, self.places)?;
@@ -265,97 +370,6 @@ impl Build<'_> {
             Err(error) => note(notes, &error),
         }
         Ok(None)
-    }
-
-    /// Puts a known tree in its place; nothing where its files cannot be had.
-    fn use_known(&self, spec: &Spec, tree: &Tree, source: Source, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
-        if before == Kind::Directory {
-            if engine::is_tree(self.session, &self.request.out, tree)? {
-                return Ok(Some((Outcome::UpToDate, Counts::default())));
-            }
-            if !self.request.replace {
-                return Err(Error::OutputTaken { path: self.request.out.clone() });
-            }
-        }
-        let unfinished = Unfinished::new(&self.request.out)?;
-        let destination = unfinished.directory().handle().as_fd();
-        let mtime = spec.flags.mtime;
-        let area = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
-        let remote = self.caches.remote.as_deref().filter(|remote| remote.reads());
-        if source == Source::Store || remote.is_none() {
-            let areas: Vec<&Area<'_>> = area.iter().collect();
-            match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
-                Ok(()) => {
-                    let counts = area.as_ref().map(Area::counts).unwrap_or_default();
-                    return Ok(Some((self.publish(unfinished, tree, before)?, counts)));
-                }
-                Err(TreeWriteError::Missing(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        // A directory that is half written is of no use any more.
-        drop(area);
-        drop(unfinished);
-        match remote {
-            Some(remote) => self.use_remote(spec, tree, remote, before),
-            None => Ok(None),
-        }
-    }
-
-    /// Downloads what the store lacks, then writes the tree.
-    fn use_remote(&self, spec: &Spec, tree: &Tree, remote: &dyn RemoteCache, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
-        let notes = &self.caches.notes;
-        let mtime = spec.flags.mtime;
-        let unfinished = Unfinished::new(&self.request.out)?;
-        let destination = unfinished.directory().handle().as_fd();
-        let own = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
-        let fetched = match own.as_ref().zip(self.store.as_ref()) {
-            Some((area, store)) if store.is_writable() => match exchange::fetch(remote, remote.place(), tree, &[area], notes) {
-                Ok(complete) => Some(complete),
-                Err(error @ BlobError::Io { .. }) => {
-                    store.attempt(|| Err(error));
-                    None
-                }
-                Err(error) => {
-                    note(notes, &error);
-                    Some(false)
-                }
-            },
-            _ => None,
-        };
-        if fetched == Some(false) {
-            return Ok(None);
-        }
-        // Without a store that can be written, downloads pass through one that goes away again.
-        let scratch = match fetched {
-            Some(_) => None,
-            None => Some(Scratch::new(&self.request.out, self.action.function(), notes)?),
-        };
-        let scratch_area = scratch.as_ref().map(|scratch| scratch.store.area(signed(mtime), LinkMode::Auto, destination));
-        let areas: Vec<&Area<'_>> = own.iter().chain(scratch_area.iter()).collect();
-        if scratch_area.is_some() {
-            match exchange::fetch(remote, remote.place(), tree, &areas, notes) {
-                Ok(true) => {}
-                Ok(false) => return Ok(None),
-                Err(error) => {
-                    note(notes, &error);
-                    return Ok(None);
-                }
-            }
-        }
-        match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
-            Ok(()) => {}
-            Err(TreeWriteError::Missing(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        }
-        let counts = own.as_ref().map(Area::counts).unwrap_or_default();
-        let outcome = self.publish(unfinished, tree, before)?;
-        self.remember(tree);
-        Ok(Some((outcome, counts)))
-    }
-
-    fn publish(&self, unfinished: Unfinished, tree: &Tree, before: Kind) -> Result<Outcome, Error> {
-        engine::publish(self.session, unfinished, tree, before == Kind::Directory)
     }
 
     /// Keeps in the local store what the action made.
@@ -443,6 +457,98 @@ impl Build<'_> {
                 store.attempt(|| store.keep_wheel(*digest, &payload));
             }
         }
+    }
+}
+
+impl Placement<'_> {
+    /// Puts a known tree in its place; nothing where its files cannot be had.
+    fn place(&self, tree: &Tree, source: Source, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
+        if before == Kind::Directory {
+            if engine::is_tree(self.session, &self.request.out, tree)? {
+                return Ok(Some((Outcome::UpToDate, Counts::default())));
+            }
+            if !self.request.replace {
+                return Err(Error::OutputTaken { path: self.request.out.clone() });
+            }
+        }
+        let unfinished = Unfinished::new(&self.request.out)?;
+        let destination = unfinished.directory().handle().as_fd();
+        let mtime = self.mtime;
+        let area = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
+        let remote = self.caches.remote.as_deref().filter(|remote| remote.reads());
+        if source == Source::Store || remote.is_none() {
+            let areas: Vec<&Area<'_>> = area.iter().collect();
+            match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
+                Ok(()) => {
+                    let counts = area.as_ref().map(Area::counts).unwrap_or_default();
+                    return Ok(Some((self.publish(unfinished, tree, before)?, counts)));
+                }
+                Err(TreeWriteError::Missing(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // A directory that is half written is of no use any more.
+        drop(area);
+        drop(unfinished);
+        match remote {
+            Some(remote) => self.download(tree, remote, before),
+            None => Ok(None),
+        }
+    }
+
+    /// Downloads what the store lacks, then writes the tree.
+    fn download(&self, tree: &Tree, remote: &dyn RemoteCache, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
+        let notes = &self.caches.notes;
+        let mtime = self.mtime;
+        let unfinished = Unfinished::new(&self.request.out)?;
+        let destination = unfinished.directory().handle().as_fd();
+        let own = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
+        let fetched = match own.as_ref().zip(self.store.as_ref()) {
+            Some((area, store)) if store.is_writable() => match exchange::fetch(remote, remote.place(), tree, &[area], notes) {
+                Ok(complete) => Some(complete),
+                Err(error @ BlobError::Io { .. }) => {
+                    store.attempt(|| Err(error));
+                    None
+                }
+                Err(error) => {
+                    note(notes, &error);
+                    Some(false)
+                }
+            },
+            _ => None,
+        };
+        if fetched == Some(false) {
+            return Ok(None);
+        }
+        // Without a store that can be written, downloads pass through one that goes away again.
+        let scratch = match fetched {
+            Some(_) => None,
+            None => Some(Scratch::new(&self.request.out, tree.function(), notes)?),
+        };
+        let scratch_area = scratch.as_ref().map(|scratch| scratch.store.area(signed(mtime), LinkMode::Auto, destination));
+        let areas: Vec<&Area<'_>> = own.iter().chain(scratch_area.iter()).collect();
+        if scratch_area.is_some() {
+            match exchange::fetch(remote, remote.place(), tree, &areas, notes) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error) => {
+                    note(notes, &error);
+                    return Ok(None);
+                }
+            }
+        }
+        match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
+            Ok(()) => {}
+            Err(TreeWriteError::Missing(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let counts = own.as_ref().map(Area::counts).unwrap_or_default();
+        let outcome = self.publish(unfinished, tree, before)?;
+        Ok(Some((outcome, counts)))
+    }
+
+    fn publish(&self, unfinished: Unfinished, tree: &Tree, before: Kind) -> Result<Outcome, Error> {
+        engine::publish(self.session, unfinished, tree, before == Kind::Directory)
     }
 }
 

@@ -3,20 +3,22 @@
 use std::path::{Path, PathBuf};
 
 /// The layers: a folder or file below `src`, what of this crate it may use, and what of `std` it may not.
-const LAYERS: [(&str, &[&str], &[&str]); 6] = [
+const LAYERS: [(&str, &[&str], &[&str]); 7] = [
     ("model", &["model"], &["fs", "env", "net", "process", "thread", "time"]),
     ("effects", &["model", "effects"], &[]),
     ("error.rs", &["model", "effects", "error"], &["fs", "env", "net", "process", "thread", "time"]),
     ("engine.rs", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
+    ("engine", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
     ("worker", &["model", "effects", "error", "engine", "worker"], &["env", "net"]),
     ("cli", &["model", "effects", "error", "engine", "worker", "cli"], &["env", "net"]),
 ];
 
 /// Crates that a layer may not use.
-const CRATES: [(&str, &[&str]); 4] = [
+const CRATES: [(&str, &[&str]); 5] = [
     ("model", &["clap", "tokio", "tonic", "rayon", "tempfile", "rustix", "ureq", "indicatif", "filetime"]),
     ("effects", &["clap", "indicatif"]),
     ("engine.rs", &["clap", "indicatif"]),
+    ("engine", &["clap", "indicatif"]),
     ("worker", &["clap", "indicatif"]),
 ];
 

@@ -1,0 +1,289 @@
+//! From arguments and variables to the caches of a command.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueEnum};
+
+use crate::cli::io::Io;
+use crate::effects::exchange::RemoteCache;
+use crate::effects::notes::Notes;
+use crate::effects::store::area::LinkMode;
+use crate::engine::caching::Caches;
+use crate::error::Error;
+use crate::model::digest::DigestFunction;
+
+/// The local store.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Caches")]
+pub struct StoreArguments {
+    /// The local store [default: the cache directory of the platform; variable: VENVTREE_STORE].
+    #[arg(long, value_name = "DIR")]
+    store: Option<Utf8PathBuf>,
+    /// Use no local store.
+    #[arg(long, conflicts_with = "store")]
+    no_store: bool,
+}
+
+/// How files come out of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum LinkModeArgument {
+    /// The fastest that works: hardlinks, else reflinks, else copies.
+    #[default]
+    Auto,
+    /// Hardlinks to read-only files of the store.
+    Hardlink,
+    /// Copies that share blocks until they are changed (btrfs, xfs, ...).
+    Reflink,
+    /// Copies.
+    Copy,
+}
+
+/// How environments are made out of the store.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Caches")]
+pub struct LinkArguments {
+    /// How files come out of the store.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    link_mode: LinkModeArgument,
+}
+
+/// What may be done with the remote cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum RemoteModeArgument {
+    /// Take and give entries.
+    #[default]
+    ReadWrite,
+    /// Take entries only.
+    Read,
+    /// Give entries only.
+    Write,
+}
+
+/// The remote cache.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Remote cache")]
+pub struct RemoteArguments {
+    /// The remote cache: grpc://HOST[:PORT], grpcs://..., unix:PATH, http://HOST[:PORT][/PATH] or https://... [variable:
+    /// VENVTREE_REMOTE_CACHE].
+    #[arg(long, value_name = "URL")]
+    remote_cache: Option<String>,
+    /// What may be done with it [variable: VENVTREE_REMOTE_MODE].
+    #[arg(long, value_enum, value_name = "MODE")]
+    remote_mode: Option<RemoteModeArgument>,
+    /// The instance name [variable: VENVTREE_REMOTE_INSTANCE_NAME].
+    #[arg(long, value_name = "NAME")]
+    remote_instance_name: Option<String>,
+    /// A header for every request; may be given many times [variable: VENVTREE_REMOTE_HEADERS, one a line].
+    #[arg(long = "remote-header", value_name = "NAME=VALUE")]
+    remote_headers: Vec<String>,
+    /// A program that gives headers, as Bazel's --credential_helper [variable: VENVTREE_CREDENTIAL_HELPER].
+    #[arg(long, value_name = "PROGRAM")]
+    credential_helper: Option<Utf8PathBuf>,
+    /// The authorities to trust instead of the system's, in PEM [variable: VENVTREE_TLS_CERTIFICATE].
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<Utf8PathBuf>,
+    /// The client's certificate, in PEM [variable: VENVTREE_TLS_CLIENT_CERTIFICATE].
+    #[arg(long, value_name = "FILE")]
+    tls_client_certificate: Option<Utf8PathBuf>,
+    /// The key of the client's certificate, in PEM [variable: VENVTREE_TLS_CLIENT_KEY].
+    #[arg(long, value_name = "FILE")]
+    tls_client_key: Option<Utf8PathBuf>,
+    /// Wait so many seconds for an answer, or for the next part of one [default: 60; variable: VENVTREE_REMOTE_TIMEOUT].
+    #[arg(long, value_name = "SECONDS")]
+    remote_timeout: Option<f64>,
+    /// Try so many times more [default: 5; variable: VENVTREE_REMOTE_RETRIES].
+    #[arg(long, value_name = "N")]
+    remote_retries: Option<u32>,
+    /// At most so many requests at once [default: 8].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    remote_connections: Option<u16>,
+    /// Do not compress blobs.
+    #[arg(long)]
+    no_remote_compression: bool,
+}
+
+/// Where the local store is; nothing where there is to be none.
+pub(super) fn store(arguments: &StoreArguments, io: &Io<'_>) -> Option<Utf8PathBuf> {
+    if arguments.no_store || io.variable("VENVTREE_NO_STORE").is_some() && arguments.store.is_none() {
+        return None;
+    }
+    let given = arguments.store.as_deref().or_else(|| io.variable("VENVTREE_STORE").map(Utf8Path::new));
+    given.map(|path| io.resolve(path)).or_else(|| default_store(io))
+}
+
+/// The platform's directory for caches.
+fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
+    let home = || io.variable("HOME").map(Utf8PathBuf::from);
+    let caches = if cfg!(target_os = "macos") {
+        home()?.join("Library/Caches")
+    } else {
+        // A relative path is invalid by the XDG specification, and to be ignored.
+        match io.variable("XDG_CACHE_HOME").map(Utf8PathBuf::from).filter(|path| path.is_absolute()) {
+            Some(path) => path,
+            None => home()?.join(".cache"),
+        }
+    };
+    Some(caches.join("venvtree"))
+}
+
+/// The caches that a command uses.
+pub(super) fn caches(
+    store_arguments: &StoreArguments,
+    links: &LinkArguments,
+    remote_arguments: &RemoteArguments,
+    function: DigestFunction,
+    io: &Io<'_>,
+) -> Result<Caches, Error> {
+    let notes = Notes::new();
+    let link_mode = match links.link_mode {
+        LinkModeArgument::Auto => LinkMode::Auto,
+        LinkModeArgument::Hardlink => LinkMode::Hardlink,
+        LinkModeArgument::Reflink => LinkMode::Reflink,
+        LinkModeArgument::Copy => LinkMode::Copy,
+    };
+    let remote = remote(remote_arguments, function, &notes, io)?;
+    Ok(Caches { store: store(store_arguments, io), link_mode, remote, notes })
+}
+
+/// The remote cache, where one is given.
+pub(super) fn remote(
+    arguments: &RemoteArguments,
+    function: DigestFunction,
+    notes: &Notes,
+    io: &Io<'_>,
+) -> Result<Option<Box<dyn RemoteCache>>, Error> {
+    let text = |given: &Option<String>, name: &str| given.clone().or_else(|| io.variable(name).map(str::to_owned));
+    let path = |given: &Option<Utf8PathBuf>, name: &str| {
+        given.as_deref().or_else(|| io.variable(name).map(Utf8Path::new)).map(|path| io.resolve(path))
+    };
+    let Some(url) = text(&arguments.remote_cache, "VENVTREE_REMOTE_CACHE") else { return Ok(None) };
+    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
+    let number = |name: &str| -> Result<Option<f64>, Error> {
+        let Some(text) = io.variable(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| usage(format!("the variable {name} is `{text}`"), "it has to be a number"))
+    };
+    let mode = match (arguments.remote_mode, io.variable("VENVTREE_REMOTE_MODE")) {
+        (Some(mode), _) => mode,
+        (None, Some(word)) => RemoteModeArgument::from_str(word, false)
+            .map_err(|_| usage(format!("the variable VENVTREE_REMOTE_MODE is `{word}`"), "it has to be read-write, read or write"))?,
+        (None, None) => RemoteModeArgument::default(),
+    };
+    let mut headers = Vec::new();
+    let lines = io.variable("VENVTREE_REMOTE_HEADERS").into_iter().flat_map(str::lines).filter(|line| !line.is_empty());
+    for header in lines.chain(arguments.remote_headers.iter().map(String::as_str)) {
+        // The header may be a secret: messages name only what stands before the sign.
+        let Some((name, value)) = header.split_once('=') else {
+            return Err(usage("a header for the remote cache has no `=`".to_owned(), "write `--remote-header NAME=VALUE`"));
+        };
+        headers.push((name.trim().to_ascii_lowercase(), value.to_owned()));
+    }
+    let certificate = path(&arguments.tls_client_certificate, "VENVTREE_TLS_CLIENT_CERTIFICATE");
+    let key = path(&arguments.tls_client_key, "VENVTREE_TLS_CLIENT_KEY");
+    let client = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => return Err(usage("a client's certificate and its key belong together".to_owned(), "give both files")),
+    };
+    let timeout = arguments.remote_timeout.map_or_else(|| number("VENVTREE_REMOTE_TIMEOUT"), |given| Ok(Some(given)))?.unwrap_or(60.0);
+    let timeout = Duration::try_from_secs_f64(timeout)
+        .ok()
+        .filter(|timeout| !timeout.is_zero())
+        .ok_or_else(|| usage(format!("{timeout} seconds are no time to wait"), "give a number above 0"))?;
+    let retries = match arguments.remote_retries {
+        Some(retries) => retries,
+        None => number("VENVTREE_REMOTE_RETRIES")?.map_or(5, |number| number as u32),
+    };
+    let settings = Settings {
+        url,
+        mode,
+        instance: text(&arguments.remote_instance_name, "VENVTREE_REMOTE_INSTANCE_NAME").unwrap_or_default(),
+        headers,
+        helper: path(&arguments.credential_helper, "VENVTREE_CREDENTIAL_HELPER"),
+        authorities: path(&arguments.tls_certificate, "VENVTREE_TLS_CERTIFICATE"),
+        client,
+        timeout,
+        retries,
+        connections: arguments.remote_connections.map_or(8, usize::from),
+        compression: !arguments.no_remote_compression,
+    };
+    connect(settings, function, notes).map(Some)
+}
+
+/// What was asked for, with variables filled in.
+struct Settings {
+    url: String,
+    mode: RemoteModeArgument,
+    instance: String,
+    headers: Vec<(String, String)>,
+    helper: Option<Utf8PathBuf>,
+    authorities: Option<Utf8PathBuf>,
+    client: Option<(Utf8PathBuf, Utf8PathBuf)>,
+    timeout: Duration,
+    retries: u32,
+    connections: usize,
+    compression: bool,
+}
+
+#[cfg(feature = "remote")]
+fn connect(settings: Settings, function: DigestFunction, notes: &Notes) -> Result<Box<dyn RemoteCache>, Error> {
+    use crate::effects::remote::{Remote, RemoteConfig, RemoteMode, RemoteUrl, Schedule, TlsFiles, UrlError};
+    let url: RemoteUrl = settings
+        .url
+        .parse()
+        .map_err(|error: UrlError| Error::Usage { message: error.to_string(), hint: error.hint().map(str::to_owned) })?;
+    let config = RemoteConfig {
+        mode: match settings.mode {
+            RemoteModeArgument::ReadWrite => RemoteMode::ReadWrite,
+            RemoteModeArgument::Read => RemoteMode::Read,
+            RemoteModeArgument::Write => RemoteMode::Write,
+        },
+        instance: settings.instance,
+        headers: settings.headers,
+        credential_helper: settings.helper,
+        tls: TlsFiles { authorities: settings.authorities, client: settings.client },
+        timeout: settings.timeout,
+        schedule: Schedule { retries: settings.retries, ..Schedule::default() },
+        connections: settings.connections,
+        compression: settings.compression,
+        ..RemoteConfig::new(url)
+    };
+    let remote =
+        Remote::new(config, function, notes.clone()).map_err(|error| Error::Remote { message: crate::error::chain(&error), hint: None })?;
+    Ok(Box::new(remote))
+}
+
+#[cfg(not(feature = "remote"))]
+fn connect(settings: Settings, _function: DigestFunction, _notes: &Notes) -> Result<Box<dyn RemoteCache>, Error> {
+    let Settings {
+        url,
+        mode: _,
+        instance: _,
+        headers: _,
+        helper: _,
+        authorities: _,
+        client: _,
+        timeout: _,
+        retries: _,
+        connections: _,
+        compression: _,
+    } = settings;
+    Err(Error::Usage {
+        message: format!("the remote cache `{url}` cannot be used: this venvtree was built without the feature `remote`"),
+        hint: None,
+    })
+}
+
+/// Says what went less well, and what went over the wire; returns the notes for a report.
+pub(super) fn say(caches: &Caches, quiet: bool, io: &mut Io<'_>) -> Vec<String> {
+    let notes = caches.notes.take();
+    for note in &notes {
+        io.say(&format!("warning: {note}"));
+    }
+    if let Some(summary) = caches.remote.as_ref().and_then(|remote| remote.summary())
+        && !quiet
+    {
+        io.say(&summary);
+    }
+    notes
+}

@@ -1,0 +1,242 @@
+//! `venvtree store`: what the local store holds, getting rid of some of it, and checking all of it.
+
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::cli::args::{Format, FormatArguments};
+use crate::cli::caches::{self, StoreArguments};
+use crate::cli::io::Io;
+use crate::cli::{CommandResult, DIFFERENCES, report, written};
+use crate::effects::notes::Notes;
+use crate::effects::store::gc::{CollectionReport, Limits, StoreReport, Usage};
+use crate::effects::store::verify::VerifyReport;
+use crate::effects::store::{Access, Store};
+use crate::error::Error;
+use crate::model::digest::DigestFunction;
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Count what the store holds.
+    Stat(StatArguments),
+    /// Remove what was used least recently.
+    Gc(GcArguments),
+    /// Read everything again, repair what can be repaired, remove what is damaged.
+    Verify(VerifyArguments),
+}
+
+/// Which store, and how to report.
+#[derive(Debug, Args)]
+pub struct StatArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    pub(super) format: FormatArguments,
+}
+
+/// Arguments of `venvtree store gc`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  venvtree store gc --max-size 10G
+  venvtree store gc --max-age 30d
+
+Without limits, only what dead processes and removed environments left is collected. Environments stay whole: they have their own links.")]
+pub struct GcArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    /// Keep at most so many bytes: 500M, 10G (powers of 1000).
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_size: Option<u64>,
+    /// Keep nothing that was not used for so long: 12h, 30d.
+    #[arg(long, value_name = "TIME", value_parser = parse_age)]
+    max_age: Option<Duration>,
+    #[command(flatten)]
+    pub(super) format: FormatArguments,
+}
+
+/// Arguments of `venvtree store verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    pub(super) format: FormatArguments,
+}
+
+impl StoreCommand {
+    /// How the command reports.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Stat(arguments) => arguments.format.format,
+            Self::Gc(arguments) => arguments.format.format,
+            Self::Verify(arguments) => arguments.format.format,
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "k" | "K" | "kB" => 1_000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        "T" | "TB" => 1_000_000_000_000u64,
+        _ => return Err("expected a number and one of k, M, G, T".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "expected a number and one of k, M, G, T".to_owned())?;
+    number.checked_mul(unit).ok_or_else(|| "that is more than can be counted".to_owned())
+}
+
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800u64,
+        _ => return Err("expected a number and one of s, m, h, d, w".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "expected a number and one of s, m, h, d, w".to_owned())?;
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(|| "that is longer than can be counted".to_owned())
+}
+
+/// Runs `venvtree store`.
+pub(super) fn run(command: &StoreCommand, io: &mut Io<'_>) -> CommandResult {
+    match command {
+        StoreCommand::Stat(arguments) => stat(arguments, io),
+        StoreCommand::Gc(arguments) => collect(arguments, io),
+        StoreCommand::Verify(arguments) => verify(arguments, io),
+    }
+}
+
+/// The store once for each digest function: they share one directory.
+fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<Store>, Error> {
+    let root = caches::store(arguments, io).ok_or_else(|| Error::Usage {
+        message: "there is no store".to_owned(),
+        hint: Some("name one by `--store DIR`, or set HOME".to_owned()),
+    })?;
+    Ok(DigestFunction::ALL.into_iter().map(|function| Store::open(root.clone(), function, Access::Write, notes.clone())).collect())
+}
+
+fn usage(usage: Usage) -> String {
+    format!(
+        "{}, {}",
+        report::count(usize::try_from(usage.entries).unwrap_or(usize::MAX), "entry").replace("entrys", "entries"),
+        report::size(usage.bytes)
+    )
+}
+
+fn stat(arguments: &StatArguments, io: &mut Io<'_>) -> CommandResult {
+    let notes = Notes::new();
+    let stores = open(&arguments.store, &notes, io)?;
+    let mut reports = Vec::new();
+    for store in &stores {
+        reports.push((store.function(), store.report()?));
+    }
+    let root = stores[0].root();
+    match arguments.format.format {
+        Format::Json => {
+            let functions: serde_json::Map<_, _> =
+                reports.iter().map(|(function, report)| (function.name().to_owned(), json!(report))).collect();
+            written(io.print(&report::to_json(&json!({ "store": root, "functions": functions }))))?;
+        }
+        Format::Text => {
+            written(io.print(&format!("store {root}")))?;
+            for (function, found) in
+                reports.iter().filter(|(function, found)| *function == DigestFunction::Sha256 || found.total.entries > 0)
+            {
+                let StoreReport { blobs, results, files, unlinked_files, wheels, trees, stamps, total } = found;
+                let lines = [
+                    ("files of environments", files),
+                    ("  of them linked nowhere", unlinked_files),
+                    ("blobs", blobs),
+                    ("results", results),
+                    ("trees", trees),
+                    ("wheels", wheels),
+                    ("stamps", stamps),
+                    ("total", total),
+                ];
+                written(io.print(&format!("{function}:")))?;
+                for (what, found) in lines {
+                    written(io.print(&format!("  {what}: {}", usage(*found))))?;
+                }
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
+    let notes = Notes::new();
+    let now = SystemTime::now();
+    let mut sum = CollectionReport::default();
+    // The limit is for all together: what one function's part leaves of it is the next one's.
+    let mut bytes = arguments.max_size;
+    for store in open(&arguments.store, &notes, io)? {
+        let found = store.collect_garbage(Limits { bytes, age: arguments.max_age }, now)?;
+        let kept = found.before.bytes.saturating_sub(found.removed.bytes);
+        bytes = bytes.map(|bytes| bytes.saturating_sub(kept));
+        sum.before.entries += found.before.entries;
+        sum.before.bytes += found.before.bytes;
+        sum.removed.entries += found.removed.entries;
+        sum.removed.bytes += found.removed.bytes;
+        sum.temporaries += found.temporaries;
+        sum.failed.extend(found.failed);
+    }
+    match arguments.format.format {
+        Format::Json => written(io.print(&report::to_json(&json!(sum))))?,
+        Format::Text => {
+            written(io.print(&format!("removed {} of {}", usage(sum.removed), usage(sum.before))))?;
+            if sum.temporaries > 0 {
+                written(io.print(&format!("removed what {} dead processes left", sum.temporaries)))?;
+            }
+            for failure in &sum.failed {
+                io.say(&format!("warning: could not remove {failure}"));
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
+    let notes = Notes::new();
+    let mut sum = VerifyReport::default();
+    for store in open(&arguments.store, &notes, io)? {
+        let found = store.verify()?;
+        sum.checked.entries += found.checked.entries;
+        sum.checked.bytes += found.checked.bytes;
+        sum.damaged.extend(found.damaged);
+    }
+    match arguments.format.format {
+        Format::Json => written(io.print(&report::to_json(&json!(sum))))?,
+        Format::Text => {
+            for damage in &sum.damaged {
+                written(io.print(&format!("{}: {}, {:?}", damage.path, damage.reason, damage.outcome).to_lowercase()))?;
+            }
+            written(io.print(&format!("checked {}, {} damaged", usage(sum.checked), sum.damaged.len())))?;
+        }
+    }
+    Ok(if sum.damaged.is_empty() { 0 } else { DIFFERENCES })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_ages_are_read() {
+        assert_eq!(parse_size("10G"), Ok(10_000_000_000));
+        assert_eq!(parse_size("500MB"), Ok(500_000_000));
+        assert_eq!(parse_size("7"), Ok(7));
+        assert_eq!(parse_age("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        for text in ["", "G", "1X", "1.5G", "99999999999T"] {
+            assert!(parse_size(text).is_err(), "{text}");
+            assert!(parse_age(text).is_err(), "{text}");
+        }
+    }
+}
