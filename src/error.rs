@@ -203,7 +203,6 @@ impl Error {
             Self::OutputTaken { .. } | Self::NoEnvironment { .. } => ErrorKind::Conflict,
             Self::Seed(SeedError::Fs(_)) => ErrorKind::Io,
             Self::Seed(_) => ErrorKind::Wheel,
-            Self::OutputTaken { .. } => ErrorKind::Conflict,
             Self::Blob(error) | Self::Pull(PullError::Blob(error)) => match error {
                 BlobError::Io { .. } => ErrorKind::Io,
                 BlobError::Remote { .. } => ErrorKind::Remote,

@@ -7,15 +7,15 @@ pub mod io;
 mod report;
 
 mod build;
-mod create;
 mod caches;
+mod create;
 mod diff;
 mod digest;
 mod exchange;
 mod generate;
 mod interpreter;
-mod pack;
 mod key;
+mod pack;
 mod plan;
 mod relocate;
 mod spec;

@@ -61,7 +61,10 @@ impl Unfinished {
     /// The parent cannot be made or written to.
     pub fn new(place: &Utf8Path) -> Result<Self, FsError> {
         let parent = parent(place);
-        std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
+        // The process may run without a umask; parents are not for everybody to write to.
+        let mut parents = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(parents.recursive(true), 0o755);
+        parents.create(parent).map_err(failed("create", parent))?;
         let prefix = prefix(place);
         staging::clean(parent, &prefix);
         let staging = Staging::create(parent, &prefix).map_err(failed("create a directory in", parent))?;

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -187,7 +187,7 @@ impl Store {
         let path = self.root().join("gc/lock");
         let failed = |error: io::Error| BlobError::io("lock", &path, error);
         super::make_parent(&path).map_err(failed)?;
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
+        let file = File::options().create(true).truncate(false).read(true).write(true).mode(0o644).open(&path).map_err(failed)?;
         let busy = |_| failed(io::Error::new(io::ErrorKind::WouldBlock, "another garbage collection is at work"));
         // Java, and so Bazel, locks by fcntl, which does not keep threads of one process apart: flock does.
         rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;

@@ -26,6 +26,7 @@ pub mod verify;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -145,13 +146,13 @@ impl Store {
         self.base.join(folder).join(&hex[..2]).join(hex)
     }
 
-    /// A new file in this process's directory in `tmp/`, of a mode before the umask.
+    /// A new file in this process's directory in `tmp/`.
     fn temporary(&self) -> Result<(Utf8PathBuf, File), BlobError> {
         let slot = self.temporary.get_or_init(|| Mutex::new(None));
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
             let parent = self.root.join("tmp");
-            fs::create_dir_all(&parent).map_err(|error| BlobError::io("make the folder", &parent, error))?;
+            make_folders(&parent).map_err(|error| BlobError::io("make the folder", &parent, error))?;
             self.mark();
             staging::clean(&parent, TEMPORARY_PREFIX);
             let staging = Staging::create(&parent, TEMPORARY_PREFIX).map_err(|error| BlobError::io("make a folder in", &parent, error))?;
@@ -159,15 +160,20 @@ impl Store {
         }
         let folder = slot.as_ref().expect("filled above").path();
         let path = folder.join(self.counter.fetch_add(1, Ordering::Relaxed).to_string());
-        let file =
-            File::options().write(true).read(true).create_new(true).open(&path).map_err(|error| BlobError::io("make", &path, error))?;
+        let file = File::options()
+            .write(true)
+            .read(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(&path)
+            .map_err(|error| BlobError::io("make", &path, error))?;
         Ok((path, file))
     }
 
     /// Tells backup programs that all of this can be made again, see bford.info/cachedir.
     fn mark(&self) {
         let path = self.root.join("CACHEDIR.TAG");
-        if let Ok(mut file) = File::options().write(true).create_new(true).open(&path) {
+        if let Ok(mut file) = File::options().write(true).create_new(true).mode(0o644).open(&path) {
             let _ =
                 file.write_all(b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of venvtree; Bazel's disk cache may share it.\n");
         }
@@ -358,7 +364,12 @@ fn renew(path: &Utf8Path, size: Option<u64>) -> bool {
 }
 
 fn make_parent(path: &Utf8Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)
+    path.parent().map_or(Ok(()), make_folders)
+}
+
+/// Makes a folder and its parents, for others to read only: the process may run without a umask.
+fn make_folders(path: &Utf8Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
 /// Copies with a buffer that fits small files.
