@@ -4,7 +4,7 @@
 
 use camino::Utf8Path;
 
-use super::inflate::{Inflater, MemberError};
+use super::inflate::{Inflater, MemberError, ZipFile};
 use super::input::{InputError, InputFile};
 use crate::model::finding::Findings;
 use crate::model::wheel::index::{self, Entry, EntryKind};
@@ -17,19 +17,19 @@ use crate::model::wheel::limits::Limits;
 ///
 /// # Errors
 /// The file cannot be opened or read.
-pub fn open(path: &Utf8Path, limits: &Limits, findings: &mut Findings) -> Result<(InputFile, Vec<Entry>), InputError> {
+pub fn open(path: &Utf8Path, limits: &Limits, findings: &mut Findings) -> Result<(ZipFile, Vec<Entry>), InputError> {
     let input = InputFile::open(path)?;
     let entries = read_index(&input, limits, findings)?;
-    Ok((input, entries))
+    Ok((ZipFile { input, allow: findings.allowed().clone() }, entries))
 }
 
 /// Checks the folders of an archive, whose bytes nothing else reads: that their local headers are sound and hold nothing.
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn check_directories(input: &InputFile, entries: &[Entry], inflater: &mut Inflater, findings: &mut Findings) -> Result<(), InputError> {
+pub fn check_directories(file: &ZipFile, entries: &[Entry], inflater: &mut Inflater, findings: &mut Findings) -> Result<(), InputError> {
     for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Directory) {
-        match inflater.stream::<MemberError>(input, &entry.name, &entry.location, &mut |_| Ok(())) {
+        match inflater.stream::<MemberError>(file, &entry.name, &entry.location, &mut |_| Ok(())) {
             Ok(()) => {}
             Err(MemberError::Unsound(found)) => findings.extend(found),
             Err(MemberError::Input(error)) => return Err(error),
@@ -75,7 +75,7 @@ mod tests {
         (0..length as u64).map(|index| (index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) as u8).collect()
     }
 
-    fn open_bytes(archive: &[u8]) -> (InputFile, Vec<Entry>, Vec<Finding>) {
+    fn open_bytes(archive: &[u8]) -> (ZipFile, Vec<Entry>, Vec<Finding>) {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(folder.path().join("archive.zip")).unwrap();
         std::fs::write(&path, archive).unwrap();

@@ -5,6 +5,7 @@
 //! chunks of a fixed size. Whatever comes out has the size and CRC-32 that the archive says, and its compressed bytes were used up.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use flate2::{Decompress, FlushDecompress, Status};
@@ -37,6 +38,26 @@ pub enum MemberError {
     /// The archive is not sound here.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Unsound(Vec<Finding>),
+}
+
+/// An archive that is open, and the codes that the escape hatch lets pass in it.
+#[derive(Debug)]
+pub struct ZipFile {
+    /// The file.
+    pub input: InputFile,
+    /// Findings of these codes are no reason to refuse a member, where the code's allowance permits it.
+    pub allow: BTreeSet<Code>,
+}
+
+impl ZipFile {
+    fn findings(&self) -> Findings {
+        Findings::with_policy(&self.allow, &BTreeSet::new())
+    }
+
+    /// Refuses a member for what was found, if it is an error.
+    fn judge(findings: Findings) -> Result<(), MemberError> {
+        if findings.has_errors() { Err(MemberError::Unsound(findings.finish())) } else { Ok(()) }
+    }
 }
 
 /// Decompresses members, with buffers that are used again: one for each thread.
@@ -82,7 +103,7 @@ impl Inflater {
     /// # Errors
     /// Reading fails, or header, descriptor, size, checksum or compressed bytes are not sound. A member for which
     /// [`is_small`] is false is refused as well.
-    pub fn read(&mut self, file: &InputFile, name: &str, location: &Location) -> Result<&[u8], MemberError> {
+    pub fn read(&mut self, file: &ZipFile, name: &str, location: &Location) -> Result<&[u8], MemberError> {
         if !is_small(location) {
             return Err(unsound(Code::ZipLimitSize, name, format!("{} bytes are too many to be read in one go", location.size)));
         }
@@ -90,8 +111,8 @@ impl Inflater {
         let size = usize::try_from(location.size).unwrap_or(usize::MAX);
         // Room for what is put in front of and behind the bytes; see `gzip`.
         grow(&mut self.input, length + GZIP_FOOTER_LENGTH);
-        file.read_at(&mut self.input[..length], location.offset)?;
-        let bytes = check_surroundings(&self.input[..length], name, location)?;
+        file.input.read_at(&mut self.input[..length], location.offset)?;
+        let bytes = check_surroundings(file, &self.input[..length], name, location)?;
         match location.method {
             Method::Stored => {
                 let bytes = &self.input[bytes];
@@ -104,7 +125,7 @@ impl Inflater {
                     // Slower, and says what is wrong.
                     let stream = self.stream.get_or_insert_with(|| Decompress::new(false));
                     let mut whole = Whole { output: &mut self.output[..size], at: 0 };
-                    let mut decoder = Decoding::new(Engine::deflate(stream), name, location);
+                    let mut decoder = Decoding::new(Engine::deflate(stream), file, name, location);
                     decoder.push(&self.input[bytes], &mut whole.chunk(), &mut |chunk: &[u8]| whole.put(chunk))?;
                     decoder.finish()?;
                 }
@@ -113,7 +134,7 @@ impl Inflater {
             Method::Zstd => {
                 grow(&mut self.output, size);
                 let mut whole = Whole { output: &mut self.output[..size], at: 0 };
-                let mut decoder = Decoding::new(Engine::zstd(name)?, name, location);
+                let mut decoder = Decoding::new(Engine::zstd(name)?, file, name, location);
                 decoder.push(&self.input[bytes], &mut whole.chunk(), &mut |chunk: &[u8]| whole.put(chunk))?;
                 decoder.finish()?;
                 Ok(&self.output[..size])
@@ -151,7 +172,7 @@ impl Inflater {
     /// Reading fails, the member is not sound, or the sink fails.
     pub fn stream<E: From<MemberError>>(
         &mut self,
-        file: &InputFile,
+        file: &ZipFile,
         name: &str,
         location: &Location,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
@@ -167,20 +188,20 @@ impl Inflater {
             Method::Deflate => Engine::deflate(self.stream.get_or_insert_with(|| Decompress::new(false))),
             Method::Zstd => Engine::zstd(name)?,
         };
-        let mut decoder = Decoding::new(engine, name, location);
+        let mut decoder = Decoding::new(engine, file, name, location);
         let mut at = location.offset + start;
         let end = at + location.compressed;
         while at < end {
             let length = usize::try_from(end - at).unwrap_or(CHUNK_IN).min(CHUNK_IN);
-            file.read_at(&mut self.input[..length], at).map_err(MemberError::from)?;
+            file.input.read_at(&mut self.input[..length], at).map_err(MemberError::from)?;
             decoder.push(&self.input[..length], &mut self.output[..CHUNK_OUT], sink)?;
             at += length as u64;
         }
         decoder.finish()?;
         let mut bytes = [0; 24];
         let bytes = &mut bytes[..descriptor];
-        file.read_at(bytes, end).map_err(MemberError::from)?;
-        check_descriptor(bytes, name, location)?;
+        file.input.read_at(bytes, end).map_err(MemberError::from)?;
+        check_descriptor(file, bytes, name, location)?;
         Ok(())
     }
 
@@ -188,7 +209,7 @@ impl Inflater {
     ///
     /// # Errors
     /// Reading fails, the local header is not sound, or the first bytes cannot be decompressed.
-    pub fn peek(&mut self, file: &InputFile, name: &str, location: &Location, limit: usize) -> Result<&[u8], MemberError> {
+    pub fn peek(&mut self, file: &ZipFile, name: &str, location: &Location, limit: usize) -> Result<&[u8], MemberError> {
         if is_small(location) {
             let bytes = self.read(file, name, location)?;
             return Ok(&bytes[..bytes.len().min(limit)]);
@@ -197,7 +218,7 @@ impl Inflater {
         let length = usize::try_from(location.compressed).unwrap_or(CHUNK_IN).min(CHUNK_IN);
         grow(&mut self.input, length);
         grow(&mut self.output, limit);
-        file.read_at(&mut self.input[..length], location.offset + start)?;
+        file.input.read_at(&mut self.input[..length], location.offset + start)?;
         let output = &mut self.output[..limit];
         let damaged = |_| unsound(Code::ZipCompressedData, name, "the first bytes cannot be decompressed");
         let written = match location.method {
@@ -227,17 +248,18 @@ fn grow(buffer: &mut Vec<u8>, length: usize) {
 }
 
 /// Checks the header in front of a small member's bytes and the descriptor behind them; where the bytes are.
-fn check_surroundings(range: &[u8], name: &str, location: &Location) -> Result<Range<usize>, MemberError> {
-    let mut findings = Findings::new();
+fn check_surroundings(file: &ZipFile, range: &[u8], name: &str, location: &Location) -> Result<Range<usize>, MemberError> {
+    let mut findings = file.findings();
     let compressed = usize::try_from(location.compressed).unwrap_or(usize::MAX);
     let Some((start, descriptor)) = index::local_header(range, name, location, &mut findings) else {
         return Err(MemberError::Unsound(findings.finish()));
     };
     let bytes = start..start + compressed;
-    check_descriptor(&range[bytes.end..bytes.end + descriptor], name, location)?;
+    index::descriptor(&range[bytes.end..bytes.end + descriptor], name, location, &mut findings);
     if index::descriptor_in_stored(&range[bytes.clone()], location) {
-        return Err(unsound(Code::ZipDescriptorStored, name, "the stored bytes hold a data descriptor's signature"));
+        findings.add_member(Code::ZipDescriptorStored, name, "the stored bytes hold a data descriptor's signature");
     }
+    ZipFile::judge(findings)?;
     Ok(bytes)
 }
 
@@ -245,30 +267,31 @@ fn check_surroundings(range: &[u8], name: &str, location: &Location) -> Result<R
 ///
 /// # Errors
 /// Reading fails, or the header is not sound.
-pub fn check_header(file: &InputFile, name: &str, location: &Location) -> Result<(), MemberError> {
+pub fn check_header(file: &ZipFile, name: &str, location: &Location) -> Result<(), MemberError> {
     let (start, descriptor) = read_header(file, name, location)?;
     let mut bytes = [0; 24];
     let bytes = &mut bytes[..descriptor];
-    file.read_at(bytes, location.offset + start + location.compressed)?;
-    check_descriptor(bytes, name, location)
+    file.input.read_at(bytes, location.offset + start + location.compressed)?;
+    check_descriptor(file, bytes, name, location)
 }
 
 /// Reads and checks the local header of a large member: where its bytes begin and how long the descriptor behind them is.
-fn read_header(file: &InputFile, name: &str, location: &Location) -> Result<(u64, usize), MemberError> {
-    let mut findings = Findings::new();
+fn read_header(file: &ZipFile, name: &str, location: &Location) -> Result<(u64, usize), MemberError> {
+    let mut findings = file.findings();
     // Longer overheads cannot be headers; the index has said so.
     let longest = 2 * u64::from(u16::MAX) + 64;
     let mut header = vec![0; usize::try_from(location.overhead().min(longest).max(64).min(location.end - location.offset)).unwrap_or(0)];
-    file.read_at(&mut header, location.offset)?;
+    file.input.read_at(&mut header, location.offset)?;
     match index::local_header(&header, name, location, &mut findings) {
-        Some((start, descriptor)) => Ok((start as u64, descriptor)),
+        Some((start, descriptor)) => ZipFile::judge(findings).map(|()| (start as u64, descriptor)),
         None => Err(MemberError::Unsound(findings.finish())),
     }
 }
 
-fn check_descriptor(bytes: &[u8], name: &str, location: &Location) -> Result<(), MemberError> {
-    let mut findings = Findings::new();
-    if index::descriptor(bytes, name, location, &mut findings) { Ok(()) } else { Err(MemberError::Unsound(findings.finish())) }
+fn check_descriptor(file: &ZipFile, bytes: &[u8], name: &str, location: &Location) -> Result<(), MemberError> {
+    let mut findings = file.findings();
+    index::descriptor(bytes, name, location, &mut findings);
+    ZipFile::judge(findings)
 }
 
 fn check(bytes: &[u8], name: &str, location: &Location) -> Result<(), MemberError> {
@@ -328,6 +351,7 @@ impl<'a> Engine<'a> {
 /// A member being decompressed: counts and checks what goes in and comes out.
 struct Decoding<'a> {
     engine: Engine<'a>,
+    allow: &'a BTreeSet<Code>,
     name: &'a str,
     location: &'a Location,
     checksum: crc32fast::Hasher,
@@ -338,8 +362,8 @@ struct Decoding<'a> {
 }
 
 impl<'a> Decoding<'a> {
-    fn new(engine: Engine<'a>, name: &'a str, location: &'a Location) -> Self {
-        Self { engine, name, location, checksum: crc32fast::Hasher::new(), written: 0, ended: false, seam: Vec::new() }
+    fn new(engine: Engine<'a>, file: &'a ZipFile, name: &'a str, location: &'a Location) -> Self {
+        Self { engine, allow: &file.allow, name, location, checksum: crc32fast::Hasher::new(), written: 0, ended: false, seam: Vec::new() }
     }
 
     /// Takes the next compressed bytes, `chunk` being room for what comes out of them.
@@ -352,7 +376,8 @@ impl<'a> Decoding<'a> {
         let (name, location) = (self.name, self.location);
         if let Engine::Stored = self.engine {
             self.seam.extend_from_slice(&input[..input.len().min(3)]);
-            if index::descriptor_in_stored(input, location) || index::descriptor_in_stored(&self.seam, location) {
+            let tolerated = self.allow.contains(&Code::ZipDescriptorStored);
+            if !tolerated && (index::descriptor_in_stored(input, location) || index::descriptor_in_stored(&self.seam, location)) {
                 return Err(unsound(Code::ZipDescriptorStored, name, "the stored bytes hold a data descriptor's signature").into());
             }
             self.seam.clear();

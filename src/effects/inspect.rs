@@ -5,7 +5,7 @@
 use camino::Utf8Path;
 
 use super::archive;
-use super::inflate::{Inflater, MemberError};
+use super::inflate::{Inflater, MemberError, ZipFile};
 use super::input::{InputError, InputFile};
 use super::wheels::{LoadOptions, draft, sound};
 use crate::model::finding::{Code, Finding, Findings};
@@ -31,27 +31,27 @@ pub fn inspect_wheel(path: &Utf8Path, filename: &str, options: &LoadOptions) -> 
     if let Err(error) = &parsed {
         findings.add(Code::MetadataFilename, error_text(error));
     }
-    let (input, entries) = archive::open(path, &options.limits, &mut findings)?;
+    let (file, entries) = archive::open(path, &options.limits, &mut findings)?;
     let names: Vec<(Box<str>, bool)> = entries.iter().map(|entry| (entry.name.clone(), entry.kind == EntryKind::Directory)).collect();
     // What no draft takes over has to be read as well.
     let unsound: Vec<Entry> = entries.iter().filter(|entry| !entry.sound && entry.kind != EntryKind::Directory).cloned().collect();
     for entry in &unsound {
-        let _ = sound(inflater.stream::<MemberError>(&input, &entry.name, &entry.location, &mut |_| Ok(())), &mut findings)?;
+        let _ = sound(inflater.stream::<MemberError>(&file, &entry.name, &entry.location, &mut |_| Ok(())), &mut findings)?;
     }
     let guessed = parsed.ok().or_else(|| guess(&names));
     match guessed {
-        Some(name) => inspect_members(&input, entries, &name, options, &mut inflater, &mut findings)?,
+        Some(name) => inspect_members(&file, entries, &name, options, &mut inflater, &mut findings)?,
         None if entries.is_empty() => {}
         None => {
             findings.add(Code::MetadataDistInfoMissing, "there is no .dist-info folder");
-            archive::check_directories(&input, &entries, &mut inflater, &mut findings)?;
+            archive::check_directories(&file, &entries, &mut inflater, &mut findings)?;
             for entry in entries.iter().filter(|entry| entry.sound && entry.kind != EntryKind::Directory) {
-                let _ = sound(inflater.stream::<MemberError>(&input, &entry.name, &entry.location, &mut |_| Ok(())), &mut findings)?;
+                let _ = sound(inflater.stream::<MemberError>(&file, &entry.name, &entry.location, &mut |_| Ok(())), &mut findings)?;
             }
         }
     }
     examine_portability(names.iter().map(|(name, _)| name.strip_suffix('/').unwrap_or(name)), &mut findings);
-    if input.check_unchanged().is_err() {
+    if file.input.check_unchanged().is_err() {
         findings.add(Code::ZipChanged, "the file was written to while it was read");
     }
     Ok(findings.finish())
@@ -64,14 +64,14 @@ fn guess(names: &[(Box<str>, bool)]) -> Option<WheelFilename> {
 }
 
 fn inspect_members(
-    input: &InputFile,
+    file: &ZipFile,
     entries: Vec<Entry>,
     filename: &WheelFilename,
     options: &LoadOptions,
     inflater: &mut Inflater,
     findings: &mut Findings,
 ) -> Result<(), InputError> {
-    let mut draft = draft(input, entries, filename, options, inflater, findings)?;
+    let mut draft = draft(file, entries, filename, options, inflater, findings)?;
     let data = data_folder(draft.dist_info());
     let is_path_file = |name: &str| startup::site_path(name, &data).is_some_and(startup::is_path_file);
     for index in draft.claimed() {
@@ -81,12 +81,12 @@ fn inspect_members(
             hasher.update(bytes);
             Ok::<(), MemberError>(())
         };
-        if sound(inflater.stream(input, name, location, &mut sink), findings)?.is_some() {
+        if sound(inflater.stream(file, name, location, &mut sink), findings)?.is_some() {
             draft.verify(index, &hasher.finish(), findings);
         }
     }
     for Entry { name, location, .. } in draft.entries().iter().filter(|entry| is_path_file(&entry.name)) {
-        if let Some(bytes) = beginning(input, name, location, inflater) {
+        if let Some(bytes) = beginning(file, name, location, inflater) {
             startup::examine_path_file(&bytes, name, findings);
         }
     }
@@ -98,9 +98,9 @@ fn inspect_members(
 }
 
 /// The bytes of a member, or the first of them; damage was reported before.
-fn beginning(input: &InputFile, name: &str, location: &Location, inflater: &mut Inflater) -> Option<Vec<u8>> {
+fn beginning(file: &ZipFile, name: &str, location: &Location, inflater: &mut Inflater) -> Option<Vec<u8>> {
     let limit = usize::try_from(location.size.min(PATH_FILE_LIMIT)).unwrap_or(0);
-    inflater.peek(input, name, location, limit).ok().map(<[u8]>::to_vec)
+    inflater.peek(file, name, location, limit).ok().map(<[u8]>::to_vec)
 }
 
 fn examine_scripts(draft: &Draft, findings: &mut Findings) {

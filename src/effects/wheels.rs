@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::archive;
-use super::inflate::{self, Inflater, MemberError, is_small, with_inflater};
+use super::inflate::{self, Inflater, MemberError, ZipFile, is_small, with_inflater};
 use super::input::{InputError, InputFile};
 use crate::model::digest::Hash;
 use crate::model::finding::{Code, Finding, Findings};
@@ -76,7 +76,7 @@ impl LoadOptions {
 /// A wheel, open and loaded.
 #[derive(Debug)]
 pub struct Wheel {
-    input: InputFile,
+    file: ZipFile,
     /// What it holds.
     pub manifest: WheelManifest,
 }
@@ -87,44 +87,44 @@ pub struct Wheel {
 /// The file cannot be read, or the wheel is not accepted: then everything that was found is listed.
 pub fn load(path: &Utf8Path, filename: &WheelFilename, options: &LoadOptions) -> Result<Wheel, WheelError> {
     let mut findings = options.findings();
-    let (input, entries) = archive::open(path, &options.limits, &mut findings)?;
+    let (file, entries) = archive::open(path, &options.limits, &mut findings)?;
     with_inflater(|inflater| {
-        let draft = draft(&input, entries, filename, options, inflater, &mut findings)?;
-        input.check_unchanged()?;
+        let draft = draft(&file, entries, filename, options, inflater, &mut findings)?;
+        file.input.check_unchanged()?;
         let refused = |findings| WheelError::Refused { wheel: Box::new(filename.clone()), findings };
         if findings.has_errors() {
             return Err(refused(findings.finish()));
         }
         let manifest = draft.finish(findings.finish()).map_err(refused)?;
-        Ok(Wheel { input, manifest })
+        Ok(Wheel { file, manifest })
     })
 }
 
 /// Reads what planning needs of an archive and checks it.
 pub(super) fn draft(
-    input: &InputFile,
+    file: &ZipFile,
     entries: Vec<Entry>,
     filename: &WheelFilename,
     options: &LoadOptions,
     inflater: &mut Inflater,
     findings: &mut Findings,
 ) -> Result<Draft, InputError> {
-    archive::check_directories(input, &entries, inflater, findings)?;
+    archive::check_directories(file, &entries, inflater, findings)?;
     let mut draft = Draft::new(filename.clone(), entries, findings);
     if let Some(index) = draft.record(&options.limits, findings)
-        && let Some(bytes) = whole(input, &draft.entries()[index], inflater, findings)?
+        && let Some(bytes) = whole(file, &draft.entries()[index], inflater, findings)?
     {
         draft.set_record(index, &bytes, findings);
     }
     for (text, index) in draft.texts(&options.limits, findings) {
-        if let Some(bytes) = whole(input, &draft.entries()[index], inflater, findings)? {
+        if let Some(bytes) = whole(file, &draft.entries()[index], inflater, findings)? {
             draft.set_text(text, index, &bytes, findings);
             draft.keep(index, &bytes, findings);
         }
     }
     for index in draft.scripts() {
         let entry = &draft.entries()[index];
-        let start = sound(inflater.peek(input, &entry.name, &entry.location, REWRITTEN.len()), findings)?;
+        let start = sound(inflater.peek(file, &entry.name, &entry.location, REWRITTEN.len()), findings)?;
         if start != Some(REWRITTEN) {
             continue;
         }
@@ -132,7 +132,7 @@ pub(super) fn draft(
             let message =
                 format!("a script of {} bytes that would be rewritten, the limit is {}", entry.location.size, options.limits.metadata_size);
             findings.add_member(Code::MetadataLimit, &entry.name, message);
-        } else if let Some(bytes) = whole(input, entry, inflater, findings)? {
+        } else if let Some(bytes) = whole(file, entry, inflater, findings)? {
             draft.keep(index, &bytes, findings);
         }
     }
@@ -143,7 +143,7 @@ pub(super) fn draft(
             hasher.update(bytes);
             Ok::<(), MemberError>(())
         };
-        if sound(inflater.stream(input, name, location, &mut sink), findings)?.is_some() {
+        if sound(inflater.stream(file, name, location, &mut sink), findings)?.is_some() {
             draft.verify(index, &hasher.finish(), findings);
         }
     }
@@ -151,14 +151,14 @@ pub(super) fn draft(
 }
 
 /// The bytes of a member whose size was found bearable; none, with findings, if it is not sound.
-fn whole(input: &InputFile, entry: &Entry, inflater: &mut Inflater, findings: &mut Findings) -> Result<Option<Vec<u8>>, InputError> {
+fn whole(file: &ZipFile, entry: &Entry, inflater: &mut Inflater, findings: &mut Findings) -> Result<Option<Vec<u8>>, InputError> {
     // The size is the archive's claim: room for it is made as bytes come.
     let mut bytes = Vec::new();
     let mut sink = |chunk: &[u8]| {
         bytes.extend_from_slice(chunk);
         Ok::<(), MemberError>(())
     };
-    let done = sound(inflater.stream(input, &entry.name, &entry.location, &mut sink), findings)?;
+    let done = sound(inflater.stream(file, &entry.name, &entry.location, &mut sink), findings)?;
     Ok(done.map(|()| bytes))
 }
 
@@ -177,7 +177,7 @@ pub(super) fn sound<T>(result: Result<T, MemberError>, findings: &mut Findings) 
 impl Wheel {
     /// The file.
     pub fn input(&self) -> &InputFile {
-        &self.input
+        &self.file.input
     }
 
     /// Whether a member can be had by [`Wheel::read`].
@@ -190,7 +190,7 @@ impl Wheel {
     /// # Errors
     /// The file cannot be read, or the member is not sound.
     pub fn read<'inflater>(&self, inflater: &'inflater mut Inflater, member: &Member) -> Result<&'inflater [u8], WheelError> {
-        inflater.read(&self.input, member.path.as_str(), &member.location).map_err(|source| self.member_error(source))
+        inflater.read(&self.file, member.path.as_str(), &member.location).map_err(|source| self.member_error(source))
     }
 
     /// The bytes of a member of any size, in order, at most 256 KiB at a time (a small one at once).
@@ -203,7 +203,7 @@ impl Wheel {
         member: &Member,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let done = inflater.stream(&self.input, member.path.as_str(), &member.location, &mut |bytes| sink(bytes).map_err(Stop::Sink));
+        let done = inflater.stream(&self.file, member.path.as_str(), &member.location, &mut |bytes| sink(bytes).map_err(Stop::Sink));
         match done {
             Ok(()) => Ok(()),
             Err(Stop::Sink(error)) => Err(error),
@@ -218,7 +218,7 @@ impl Wheel {
     /// The file cannot be read, or a header is not sound.
     pub fn check_headers<'member>(&self, members: impl IntoIterator<Item = &'member Member>) -> Result<(), WheelError> {
         members.into_iter().try_for_each(|member| {
-            inflate::check_header(&self.input, member.path.as_str(), &member.location).map_err(|source| self.member_error(source))
+            inflate::check_header(&self.file, member.path.as_str(), &member.location).map_err(|source| self.member_error(source))
         })
     }
 
@@ -228,12 +228,12 @@ impl Wheel {
     /// # Errors
     /// The file cannot be read, has changed, or has another digest.
     pub fn check_digest(&self, expected: &Hash) -> Result<(), WheelError> {
-        let actual = self.input.sha256()?;
-        self.input.check_unchanged()?;
+        let actual = self.file.input.sha256()?;
+        self.file.input.check_unchanged()?;
         if actual == *expected {
             return Ok(());
         }
-        Err(WheelError::Digest { path: self.input.path().to_owned(), expected: *expected, actual })
+        Err(WheelError::Digest { path: self.file.input.path().to_owned(), expected: *expected, actual })
     }
 
     /// Whether the file is as it was when the wheel was loaded; to be asked when all members have been read.
@@ -241,7 +241,7 @@ impl Wheel {
     /// # Errors
     /// It is not, or its state cannot be read.
     pub fn check_unchanged(&self) -> Result<(), WheelError> {
-        Ok(self.input.check_unchanged()?)
+        Ok(self.file.input.check_unchanged()?)
     }
 
     fn member_error(&self, source: MemberError) -> WheelError {

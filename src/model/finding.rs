@@ -121,6 +121,7 @@ codes! {
     ZipEncrypted = "zip.encrypted", Error, Never, "A member is encrypted.";
     ZipMethod = "zip.method", Error, Never, "A member is compressed by another method than stored, deflate or zstd.";
     ZipFlags = "zip.flags", Error, Possible, "A member has general purpose flags that are reserved or that no wheel needs.";
+    ZipVersion = "zip.version", Error, Possible, "A member asks for a newer version of the zip format than readers know; some refuse it.";
     ZipChecksum = "zip.checksum", Error, Never, "The CRC-32 of a member's bytes is not the one that the archive gives.";
     ZipSize = "zip.size", Error, Never, "A member's bytes are more or fewer than the archive says.";
     ZipCompressedData = "zip.compressed-data", Error, Never, "The compressed bytes of a member cannot be decompressed.";
@@ -336,6 +337,11 @@ impl Findings {
         for finding in other {
             self.push(finding.code, finding.member, finding.message);
         }
+    }
+
+    /// The codes whose findings pass as warnings.
+    pub fn allowed(&self) -> &BTreeSet<Code> {
+        &self.allow
     }
 
     /// The findings so far, as they came.

@@ -8,6 +8,7 @@ mod hostile;
 mod oracle_requirements;
 mod oracle_texts;
 mod real;
+mod oracle_zip;
 mod script;
 mod spec;
 mod support;

@@ -23,6 +23,9 @@ const ZIP64_END_RECORD_LENGTH: usize = 56;
 const ZIP64_LOCATOR_LENGTH: usize = 20;
 const DESCRIPTOR_LENGTH_MAX: u64 = 24;
 
+/// The newest version of the format that a member may need: 6.3, the newest that Python reads.
+const NEWEST_VERSION: u8 = 63;
+
 /// How many bytes at the end of an archive [`end_record`] has to see: an end record with the longest comment and the zip64
 /// records before it.
 pub const TAIL_LENGTH: usize = END_RECORD_LENGTH + u16::MAX as usize + ZIP64_LOCATOR_LENGTH + ZIP64_END_RECORD_LENGTH;
@@ -366,6 +369,7 @@ fn central_entry(bytes: &[u8], limits: &Limits, findings: &mut Findings) -> Opti
         findings.add_member(Code::ZipComment, &name, format!("the member has a comment of {comment_length} bytes"));
     }
     check_flags(flags, &name, findings);
+    check_version(bytes[6], &name, findings);
     let zip64 = ExtraFields::parse(extra, raw_name, &name, findings).zip64;
     let header = Wide { size: size.into(), compressed: compressed.into(), offset: offset.into(), disk: disk.into() };
     let Wide { size, compressed, offset, disk } = widen(header, zip64, &name, findings);
@@ -522,6 +526,16 @@ fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut Findings) 
     (text.into(), sound)
 }
 
+fn check_version(needed: u8, name: &str, findings: &mut Findings) {
+    if needed > NEWEST_VERSION {
+        findings.add_member(
+            Code::ZipVersion,
+            name,
+            format!("needs version {}.{} of the format, the newest is 6.3", needed / 10, needed % 10),
+        );
+    }
+}
+
 fn check_flags(flags: u16, name: &str, findings: &mut Findings) {
     if flags & (FLAG_ENCRYPTED | FLAG_STRONG_ENCRYPTION | FLAG_MASKED) != 0 {
         findings.add_member(Code::ZipEncrypted, name, format!("the flags {flags:#06x} say that the member or its header is encrypted"));
@@ -648,14 +662,14 @@ fn widen(header: Wide, field: Option<&[u8]>, name: &str, findings: &mut Findings
 /// Checks the local header at the start of `header` against the central directory, and the length of what surrounds the member's
 /// bytes. `header` holds the first [`Location::overhead`] bytes of the member's range, or more.
 ///
-/// The answer is where the member's bytes begin, counted from the range's start, and how long the descriptor behind them is;
-/// none, with findings, where anything disagrees.
+/// The answer is where the member's bytes begin, counted from the range's start, and how long the descriptor behind them is; none
+/// where they cannot be found. Whatever disagrees is a finding in either case.
 pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &mut Findings) -> Option<(usize, usize)> {
     if header.len() < LOCAL_HEADER_LENGTH || !header.starts_with(&LOCAL_HEADER) {
         findings.add_member(Code::ZipLocalHeader, name, format!("no local header at {}", location.offset));
         return None;
     }
-    let mut sound = true;
+    check_version(header[4], name, findings);
     let flags = u16_at(header, 6);
     let method = u16_at(header, 8);
     let crc32 = u32_at(header, 14);
@@ -671,12 +685,10 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
     if raw_name != name.as_bytes() {
         let local = String::from_utf8_lossy(&raw_name[..raw_name.len().min(256)]);
         findings.add_member(Code::ZipNameConflict, name, format!("the local header names the member {local:?}"));
-        sound = false;
     }
 
     let mut conflict = |what: &str, local: u64, central: u64| {
         findings.add_member(Code::ZipHeaderConflict, name, format!("{what} is {local} in the local header, {central} in the directory"));
-        sound = false;
     };
     // How hard the writer tried to compress says nothing about the bytes.
     if (flags ^ location.flags) & !FLAG_LEVEL != 0 {
@@ -696,13 +708,11 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
     if !agrees(crc32.into(), location.crc32.into()) {
         conflict("the checksum", crc32.into(), location.crc32.into());
     }
-    let before = findings.count();
     let extra = &header[LOCAL_HEADER_LENGTH + name_length..start];
     let zip64_field = ExtraFields::parse(extra, raw_name, name, findings).zip64;
     // A local header has no offset and no disk.
     let local = Wide { size: u32_at(header, 22).into(), compressed: u32_at(header, 18).into(), offset: 0, disk: 0 };
     let local = widen(local, zip64_field.filter(|field| !field.is_empty()), name, findings);
-    sound &= findings.count() == before;
     for (what, local, central) in [("the size", local.size, location.size), ("the compressed size", local.compressed, location.compressed)]
     {
         if !agrees(local, central) {
@@ -711,7 +721,6 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
                 name,
                 format!("{what} is {local} in the local header, {central} in the directory"),
             );
-            sound = false;
         }
     }
 
@@ -727,17 +736,18 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
             _ => (Code::ZipGap, format!("{left} bytes between this member and the next belong to none")),
         };
         findings.add_member(code, name, message);
-        sound = false;
     }
-    sound.then(|| (start, usize::try_from(left).unwrap_or(0)))
+    // With a gap, which the escape hatch may let pass, the descriptor is what could be one.
+    let after = descriptors.iter().rev().find(|&&length| length <= left).copied().unwrap_or(0);
+    Some((start, usize::try_from(after).unwrap_or(0)))
 }
 
 /// Checks the data descriptor `bytes` behind a member: as long as [`local_header`] said.
-pub fn descriptor(bytes: &[u8], name: &str, location: &Location, findings: &mut Findings) -> bool {
+pub fn descriptor(bytes: &[u8], name: &str, location: &Location, findings: &mut Findings) {
     let (signed, fields) = match bytes.len() {
         16 | 24 => (bytes.starts_with(&DESCRIPTOR), &bytes[4..]),
         12 | 20 => (true, bytes),
-        0 => return true,
+        0 => return,
         _ => (false, &bytes[..0]),
     };
     let agrees = signed
@@ -753,7 +763,6 @@ pub fn descriptor(bytes: &[u8], name: &str, location: &Location, findings: &mut 
     if !agrees {
         findings.add_member(Code::ZipDescriptor, name, "the data descriptor does not repeat the directory's checksum and sizes");
     }
-    agrees
 }
 
 /// Whether a reader that streams could take part of a stored member's bytes for the data descriptor that ends it.

@@ -166,6 +166,7 @@ struct MemberRecipe {
 struct HeaderRecipe {
     omit: bool,
     signature: Option<Content>,
+    version: Option<Number>,
     name: Option<Content>,
     flags: Option<Number>,
     method: Option<Number>,
@@ -384,7 +385,7 @@ impl MemberRecipe {
             if !self.local.omit {
                 let header = archive.len();
                 archive.extend(self.local.signature.as_ref().map_or(b"PK\x03\x04".to_vec(), Content::bytes));
-                put16(archive, 20);
+                put16(archive, number(self.local.version.as_ref(), 20));
                 self.write_fields(&self.local, &truth, &name, archive);
                 assert!(archive.len() >= header + 26);
             }
@@ -444,7 +445,7 @@ impl MemberRecipe {
         directory.extend(header.signature.as_ref().map_or(b"PK\x01\x02".to_vec(), Content::bytes));
         // Made by Unix, version 2.0; needs version 2.0.
         put16(directory, 3 << 8 | 20);
-        put16(directory, 20);
+        put16(directory, number(header.version.as_ref(), 20));
         self.write_fields(header, truth, name, directory);
         let comment = header.comment.bytes();
         put16(directory, comment.len() as u64);

@@ -1,0 +1,211 @@
+//! What is accepted is seen alike by others: Python's zipfile, libarchive and the `zip` crate.
+//!
+//! The archives are those of the corpus and thousands of damaged copies of them. Where nothing is found that is an error, every
+//! oracle has to list the same names with the same bytes.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use venvtree::effects::inspect::inspect_wheel;
+use venvtree::effects::wheels::LoadOptions;
+use venvtree::effects::wheels::{Wheel, load};
+use venvtree::model::digest::Hash;
+use venvtree::model::finding::Severity;
+use venvtree::model::portable::compose;
+use venvtree::model::wheel::filename::WheelFilename;
+
+use crate::support::interpreters;
+use crate::support::malformed::corpus;
+
+/// The files of an archive: names and the SHA-256 of their bytes.
+type Contents = BTreeMap<String, String>;
+
+/// Prints, for every file named `*.zip` in a folder, its contents or the error.
+const PYTHON: &str = r#"
+import hashlib, json, os, sys, zipfile
+folder, out = sys.argv[1], {}
+for name in sorted(os.listdir(folder)):
+    try:
+        with zipfile.ZipFile(os.path.join(folder, name)) as archive:
+            files = [info for info in archive.infolist() if not info.is_dir()]
+            assert archive.testzip() is None
+            assert len({info.filename for info in files}) == len(files)
+            out[name] = {info.filename: hashlib.sha256(archive.read(info)).hexdigest() for info in files}
+    except Exception as error:
+        out[name] = {"error": repr(error)}
+json.dump(out, sys.stdout)
+"#;
+
+/// What we see, where we accept.
+fn ours(path: &Utf8Path, name: &str) -> Option<Contents> {
+    let findings = inspect_wheel(path, name, &LoadOptions::default()).unwrap();
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return None;
+    }
+    let wheel: Wheel = load(path, &WheelFilename::parse(name).unwrap(), &LoadOptions::default()).unwrap();
+    let members = wheel.manifest.members.iter();
+    Some(members.map(|member| (member.path.as_str().to_owned(), member.sha256.to_hex())).collect())
+}
+
+fn zip_crate(path: &Utf8Path) -> Result<Contents, String> {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).map_err(|error| error.to_string())?;
+    let mut contents = Contents::new();
+    for index in 0..archive.len() {
+        let mut file = archive.by_index(index).map_err(|error| error.to_string())?;
+        if !file.is_dir() {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            let again = contents.insert(file.name().unwrap().into_owned(), Hash::sha256(&bytes).to_hex());
+            assert_eq!(again, None, "{path}");
+        }
+    }
+    Ok(contents)
+}
+
+fn libarchive(path: &Utf8Path) -> Result<Contents, String> {
+    let output = Command::new("bsdtar")
+        .env("LC_ALL", "C.UTF-8")
+        .args(["-cf", "-", "--format=mtree", "--options=!all,type,sha256", &format!("@{path}")])
+        .output()
+        .expect("bsdtar runs: install libarchive-tools (.ci/install)");
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let mut contents = Contents::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines().skip(1) {
+        let mut fields = line.split(' ');
+        let name = unescape(fields.next().unwrap());
+        if let Some(hash) = fields.find_map(|field| field.strip_prefix("sha256digest=")) {
+            contents.insert(name.strip_prefix("./").unwrap_or(&name).to_owned(), hash.to_owned());
+        }
+    }
+    Ok(contents)
+}
+
+/// Names in mtree: octal escapes.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'\\' && after.len() >= 3 {
+            bytes.push(after[..3].iter().fold(0_u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')));
+            rest = &after[3..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Numbers that are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+}
+
+/// A copy with a few bytes changed, put in, taken out or repeated.
+fn damage(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+    const INTERESTING: [u8; 12] = [0, 1, 2, 8, 0x0a, 0x14, 0x2d, 0x2f, 0x50, 0x7f, 0x80, 0xff];
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=random.below(3) / 2 {
+        let at = random.below(bytes.len());
+        match random.below(8) {
+            0 => bytes.insert(at, INTERESTING[random.below(INTERESTING.len())]),
+            1 if bytes.len() > 1 => {
+                bytes.remove(at);
+            }
+            2 => {
+                let end = (at + random.below(40)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, piece);
+            }
+            3 => bytes[at] ^= 1 << random.below(8),
+            4 => bytes[at] = bytes[at].wrapping_add(1),
+            _ => bytes[at] = INTERESTING[random.below(INTERESTING.len())],
+        }
+    }
+    bytes
+}
+
+#[test]
+fn what_is_accepted_is_seen_alike_by_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut random = Random(1);
+    let mut accepted: BTreeMap<String, (Contents, bool)> = BTreeMap::new();
+    let mut count = 0;
+    for (file, recipe) in corpus() {
+        let original = recipe.build();
+        // What is sound shows where damage passes; what is refused shows whether two wrongs make a right. Not damaged: zeros by the
+        // million.
+        let copies = match recipe.expect.is_empty() {
+            _ if original.len() > 100_000 || original.is_empty() => 0,
+            true => 250,
+            false => 10,
+        };
+        let damaged: Vec<Vec<u8>> = (0..copies).map(|_| damage(&original, &mut random)).collect();
+        for bytes in std::iter::once(original).chain(damaged) {
+            let name = format!("{count:06}.zip");
+            count += 1;
+            let path = folder.join(&name);
+            std::fs::write(&path, &bytes).unwrap();
+            // Python before 3.14 has no zstd.
+            let has_zstd = bytes.windows(4).any(|window| window == [0x28, 0xb5, 0x2f, 0xfd]);
+            match WheelFilename::parse(recipe.filename()).ok().and_then(|_| ours(&path, recipe.filename())) {
+                Some(contents) => {
+                    accepted.insert(name, (contents, has_zstd));
+                }
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+        }
+        assert!(count > 0, "{file}");
+    }
+    assert!(accepted.len() > 200, "{} of {count} were accepted: too few to compare", accepted.len());
+
+    let mut wrong = Vec::new();
+    let pythons = interpreters();
+    for python in [pythons.first(), pythons.last()].into_iter().flatten() {
+        let output = Command::new(&python.path).args(["-I", "-c", PYTHON, folder.as_str()]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let found: BTreeMap<String, Contents> = serde_json::from_slice(&output.stdout).unwrap();
+        for (name, (contents, has_zstd)) in &accepted {
+            if found[name] != *contents && !has_zstd {
+                wrong.push(format!("{name}: Python {:?} sees {:?}, we see {contents:?}", python.version, found[name]));
+            }
+        }
+    }
+    for (name, (contents, has_zstd)) in &accepted {
+        let path = folder.join(name);
+        // Its mtree writer takes names in two Unicode forms for one.
+        let composed =
+            |contents: &Contents| -> Contents { contents.iter().map(|(name, hash)| (compose(name).into_owned(), hash.clone())).collect() };
+        let theirs = libarchive(&path);
+        if theirs.as_ref().map(composed) != Ok(composed(contents)) {
+            wrong.push(format!("{name}: libarchive sees {theirs:?}, we see {contents:?}"));
+        }
+        // Built without zstd here.
+        let theirs = zip_crate(&path);
+        if theirs.as_ref() != Ok(contents) && !has_zstd {
+            wrong.push(format!("{name}: the zip crate sees {theirs:?}, we see {contents:?}"));
+        }
+    }
+    if !wrong.is_empty() {
+        let kept = std::env::temp_dir().join("venvtree-oracle-zip");
+        let _ = std::fs::remove_dir_all(&kept);
+        std::fs::create_dir_all(&kept).unwrap();
+        for message in &wrong {
+            let name = &message[..10];
+            std::fs::copy(folder.join(name), kept.join(name)).unwrap();
+        }
+        panic!("{} disagreements, archives kept in {}:\n{}", wrong.len(), kept.display(), wrong.join("\n"));
+    }
+}
