@@ -4,6 +4,7 @@ mod architecture;
 mod build;
 mod conflicts;
 mod create;
+mod faults;
 mod hostile;
 mod oracle_requirements;
 mod oracle_texts;

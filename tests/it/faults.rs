@@ -1,0 +1,251 @@
+//! Faults: whatever happens to a build, the output is the old environment or the new one, and nothing is left beside it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use camino::Utf8Path;
+use serde_json::json;
+
+use crate::support::peers::ask_python;
+use crate::support::project::{Project, WheelText, some_interpreter};
+
+fn venvtree() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_venvtree"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// A wheel of many files, so that there is a middle to be interrupted in.
+fn many_files(version: &str, count: usize) -> WheelText {
+    let mut wheel = WheelText::new("many", version);
+    for index in 0..count {
+        wheel = wheel.file(&format!("many/p{}/m{index}.py", index % 40), format!("VALUE = '{version} {index}'\n").repeat(20));
+    }
+    wheel
+}
+
+fn project(count: usize) -> Project {
+    let project = Project::new();
+    for version in ["1.0", "2.0"] {
+        let wheel = project.wheel(&many_files(version, count));
+        project.spec(some_interpreter(), &[wheel], |_| ());
+        std::fs::rename(project.path().join("env.json"), project.path().join(format!("{version}.json"))).unwrap();
+    }
+    project
+}
+
+fn digests(project: &Project) -> Vec<String> {
+    ["1.0.json", "2.0.json"].iter().map(|spec| project.run(&["digest", spec]).success()).collect()
+}
+
+/// Names in the project's directory that nobody asked for.
+fn left_over(project: &Project) -> Vec<String> {
+    let names = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
+    names.filter(|name| name.contains(".venvtree-")).collect()
+}
+
+fn kill_at_random(kills: usize) {
+    let project = project(400);
+    let digests = digests(&project);
+    project.run(&["build", "1.0.json", "--out", "out"]).success();
+    // How long a whole build takes here, so that kills fall into it.
+    let start = Instant::now();
+    assert!(
+        venvtree()
+            .current_dir(project.path())
+            .args(["build", "2.0.json", "--out", "out", "--replace", "--no-store"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let whole = start.elapsed();
+    let mut killed = 0;
+    for round in 0..kills {
+        let spec = if round % 2 == 0 { "1.0.json" } else { "2.0.json" };
+        let mut child =
+            venvtree().current_dir(project.path()).args(["build", spec, "--out", "out", "--replace", "--no-store"]).spawn().unwrap();
+        // Multiples of the golden ratio are spread evenly, and the same in every run.
+        let share = (round as f64 * 0.618_033_988_75).fract();
+        std::thread::sleep(whole.mul_f64(share));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let digest = project.run(&["digest", "out"]).success();
+        assert!(digests.contains(&digest), "after {round} kills the output is neither environment");
+    }
+    assert!(killed > kills / 3, "only {killed} of {kills} builds were still running when they were killed");
+    // The next build clears away what the dead left.
+    project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
+    project.run(&["build", "2.0.json", "--out", "out", "--replace", "--no-store"]).success();
+    assert_eq!(left_over(&project), Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_build_leaves_the_old_environment_or_the_new_one() {
+    kill_at_random(24);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --test it -- --ignored faults::"]
+fn three_hundred_killed_builds_leave_the_old_environment_or_the_new_one() {
+    kill_at_random(300);
+}
+
+/// Runs a build in a mount namespace of its own, with `mount` mounted on `place` in it.
+fn build_on(project: &Project, options: &str, size: &str) -> std::process::Output {
+    let script = format!(
+        "mkdir -p small && mount -t tmpfs -o {options},size={size} none small && exec \"$0\" build 1.0.json --no-store --out small/out"
+    );
+    let output =
+        Command::new("unshare").args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_venvtree")]).current_dir(project.path()).output();
+    output.expect("unshare is part of util-linux")
+}
+
+#[test]
+fn a_full_disk_says_so_and_leaves_nothing() {
+    let project = project(400);
+    let output = build_on(&project, "rw", "200k");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{message}");
+    assert!(message.contains("small/out") || message.contains("small/."), "{message}");
+    assert!(message.contains("make room on the file system"), "{message}");
+}
+
+#[test]
+fn a_read_only_place_says_so() {
+    let project = project(4);
+    let output = build_on(&project, "ro", "1m");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{message}");
+    assert!(message.contains("mounted read-only"), "{message}");
+}
+
+#[test]
+fn too_few_open_files_say_so_and_leave_nothing() {
+    let project = project(40);
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 5; exec \"$0\" build 1.0.json --no-store --out out", env!("CARGO_BIN_EXE_venvtree")])
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{message}");
+    assert!(!project.path().join("out").exists());
+    assert_eq!(left_over(&project), Vec::<String>::new());
+}
+
+#[test]
+fn somebody_without_permission_is_told_and_leaves_nothing() {
+    let project = project(4);
+    std::fs::create_dir(project.path().join("closed")).unwrap();
+    let mut permissions = project.path().metadata().unwrap().permissions();
+    permissions.set_mode(0o755);
+    std::fs::set_permissions(project.path(), permissions).unwrap();
+    // The command itself must be within reach of nobody.
+    let reachable = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let program = reachable.path().join("venvtree");
+    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), &program).unwrap();
+    let mut command = Command::new(&program);
+    // Root may write everywhere; nobody may not.
+    command.uid(65534).gid(65534).current_dir(project.path()).args(["build", "1.0.json", "--no-store", "--out", "closed/out"]);
+    let output = command.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{message}");
+    assert!(message.contains("closed"), "{message}");
+    assert_eq!(std::fs::read_dir(project.path().join("closed")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_vanished_input_is_named() {
+    let project = project(4);
+    std::fs::remove_dir_all(project.path().join("wheels")).unwrap();
+    let output = project.run(&["build", "1.0.json", "--out", "out"]);
+    assert_eq!(output.code, 7);
+    assert!(output.stderr.contains("wheels/many-1.0-py3-none-any.whl") && output.stderr.contains("No such file"), "{}", output.stderr);
+}
+
+#[test]
+fn a_link_in_the_place_of_the_output_is_not_followed() {
+    let project = project(4);
+    std::fs::create_dir(project.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", project.path().join("out")).unwrap();
+    let output = project.run(&["build", "1.0.json", "--out", "out", "--replace"]);
+    assert_eq!(output.code, 5, "{}", output.stderr);
+    assert_eq!(std::fs::read_dir(project.path().join("elsewhere")).unwrap().count(), 0);
+}
+
+#[test]
+fn builds_of_one_environment_at_once_all_succeed() {
+    let project = project(200);
+    let digests = digests(&project);
+    let children: Vec<_> = (0..6)
+        .map(|_| venvtree().current_dir(project.path()).args(["build", "1.0.json", "--no-store", "--out", "out"]).spawn().unwrap())
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(project.run(&["digest", "out"]).success(), digests[0]);
+    assert_eq!(left_over(&project), Vec::<String>::new());
+}
+
+#[test]
+fn umask_zone_language_and_user_change_nothing() {
+    let project = project(20);
+    let mut found = std::collections::BTreeSet::new();
+    let places = [("000", "UTC", "C", "a"), ("077", "Asia/Tokyo", "tr_TR.UTF-8", "b c")];
+    for (umask, zone, language, out) in places {
+        let script = format!("umask {umask}; exec \"$0\" build 1.0.json --no-store --out '{out}'");
+        let status = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_venvtree")])
+            .envs([("TZ", zone), ("LANG", language), ("LC_ALL", language)])
+            .current_dir(project.path())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let place = project.path().join(out);
+        found.insert((project.run(&["digest", out]).success(), crate::support::project::listing(place.as_std_path())));
+    }
+    assert_eq!(found.len(), 1);
+}
+
+/// Runs a build and says how much memory it took, in kilobytes.
+fn peak_memory(directory: &Utf8Path, arguments: &[&str]) -> u64 {
+    let program = "import json, os, subprocess, sys\n\
+        command = json.load(sys.stdin)\n\
+        child = subprocess.Popen(command['arguments'], cwd=command['directory'], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)\n\
+        message = child.stderr.read()\n\
+        _, status, usage = os.wait4(child.pid, 0)\n\
+        assert status == 0, message\n\
+        json.dump(usage.ru_maxrss, sys.stdout)";
+    let arguments: Vec<&str> = std::iter::once(env!("CARGO_BIN_EXE_venvtree")).chain(arguments.iter().copied()).collect();
+    ask_python(program, &json!({"arguments": arguments, "directory": directory})).as_u64().unwrap()
+}
+
+#[test]
+fn memory_does_not_grow_with_the_bytes_of_a_member() {
+    let project = Project::new();
+    // Not to be compressed to nothing: a member of 150 MB that takes some 40 in the wheel.
+    let mut state = 1u32;
+    let bytes: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 30) as u8
+    })
+    .take(150 << 20)
+    .collect();
+    let wheel = project.wheel(&WheelText::new("large", "1.0").file("large.bin", &bytes).unlisted("unlisted.bin", &bytes[..64 << 20]));
+    drop(bytes);
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    let peak = peak_memory(project.path(), &["build", "env.json", "--no-store", "--threads", "2", "--out", "out"]);
+    assert!(peak < 64 << 10, "{peak} kB");
+}
+
+#[test]
+fn memory_grows_by_less_than_a_kilobyte_a_file() {
+    let count = 12_000;
+    let project = project(count);
+    let peak = peak_memory(project.path(), &["build", "1.0.json", "--no-store", "--threads", "2", "--out", "out"]);
+    assert!(peak < (64 << 10) + count as u64, "{peak} kB");
+}
