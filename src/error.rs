@@ -199,6 +199,7 @@ impl Error {
             Self::Inputs(_) | Self::Listing(_) | Self::Fs(_) | Self::Probe(_) | Self::Discover(_) => ErrorKind::Io,
             Self::Plan(error) if error.problems.iter().all(crate::model::plan::PlanProblem::is_conflict) => ErrorKind::Conflict,
             Self::Plan(_) => ErrorKind::Wheel,
+            Self::Supply(errors) if errors.iter().all(SupplyError::is_refusal) => ErrorKind::Io,
             Self::Supply(_) | Self::Manifest { .. } => ErrorKind::Verification,
             Self::OutputTaken { .. } | Self::NoEnvironment { .. } => ErrorKind::Conflict,
             Self::Seed(SeedError::Fs(_)) => ErrorKind::Io,

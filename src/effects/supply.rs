@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::fs::{FsError, failed};
 use crate::effects::inflate;
+use crate::effects::input::InputError;
 use crate::effects::listing::ListedFiles;
 use crate::effects::parallel;
 use crate::effects::wheels::{Wheel, WheelError};
@@ -56,6 +57,13 @@ pub enum SupplyError {
     /// A first-party file cannot be read.
     #[error(transparent)]
     Fs(#[from] FsError),
+}
+
+impl SupplyError {
+    /// Whether the operating system refuses, rather than bytes being wrong.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Fs(_) | Self::Wheel(WheelError::Input(InputError::Io { .. })))
+    }
 }
 
 /// An error of the bytes' source or of whoever takes them.

@@ -9,6 +9,7 @@ mod hostile;
 mod oracle_requirements;
 mod oracle_texts;
 mod oracle_zip;
+mod readme;
 mod real;
 mod script;
 mod spec;

@@ -36,8 +36,9 @@ pub enum PublishError {
 /// An unfinished directory. Dropping it removes it.
 #[derive(Debug)]
 pub struct Unfinished {
-    staging: Staging,
+    // Closed before the staging directory is removed, which may need the file descriptor.
     directory: Directory,
+    staging: Staging,
     place: Utf8PathBuf,
 }
 
@@ -69,7 +70,7 @@ impl Unfinished {
         staging::clean(parent, &prefix);
         let staging = Staging::create(parent, &prefix).map_err(failed("create a directory in", parent))?;
         let directory = Directory::open(staging.path())?;
-        Ok(Self { staging, directory, place: place.to_owned() })
+        Ok(Self { directory, staging, place: place.to_owned() })
     }
 
     /// The unfinished directory.
