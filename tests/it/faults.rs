@@ -229,14 +229,15 @@ fn peak_memory(directory: &Utf8Path, arguments: &[&str]) -> u64 {
 #[test]
 fn memory_does_not_grow_with_the_bytes_of_a_member() {
     let project = Project::new();
-    // Not to be compressed to nothing: a member of 150 MB that takes some 40 in the wheel.
+    // A megabyte that hardly compresses, many times: farther apart than deflate looks back.
     let mut state = 1u32;
-    let bytes: Vec<u8> = std::iter::repeat_with(|| {
+    let chunk: Vec<u8> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 30) as u8
+        (state >> 24) as u8 & 0x3f
     })
-    .take(150 << 20)
+    .take(1 << 20)
     .collect();
+    let bytes = chunk.repeat(96);
     let wheel = project.wheel(&WheelText::new("large", "1.0").file("large.bin", &bytes).unlisted("unlisted.bin", &bytes[..64 << 20]));
     drop(bytes);
     project.spec(some_interpreter(), &[wheel], |_| ());
