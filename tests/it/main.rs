@@ -5,6 +5,7 @@ mod build;
 mod conflicts;
 mod create;
 mod faults;
+mod fuzz;
 mod hostile;
 mod oracle_requirements;
 mod oracle_texts;

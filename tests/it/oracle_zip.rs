@@ -18,6 +18,7 @@ use venvtree::model::wheel::filename::WheelFilename;
 
 use crate::support::interpreters;
 use crate::support::malformed::corpus;
+use crate::support::random::Random;
 
 /// The files of an archive: names and the SHA-256 of their bytes.
 type Contents = BTreeMap<String, String>;
@@ -100,47 +101,12 @@ fn unescape(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Numbers that are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % limit.max(1)
-    }
-}
-
-/// A copy with a few bytes changed, put in, taken out or repeated.
-fn damage(bytes: &[u8], random: &mut Random) -> Vec<u8> {
-    const INTERESTING: [u8; 12] = [0, 1, 2, 8, 0x0a, 0x14, 0x2d, 0x2f, 0x50, 0x7f, 0x80, 0xff];
-    let mut bytes = bytes.to_vec();
-    for _ in 0..=random.below(3) / 2 {
-        let at = random.below(bytes.len());
-        match random.below(8) {
-            0 => bytes.insert(at, INTERESTING[random.below(INTERESTING.len())]),
-            1 if bytes.len() > 1 => {
-                bytes.remove(at);
-            }
-            2 => {
-                let end = (at + random.below(40)).min(bytes.len());
-                let piece = bytes[at..end].to_vec();
-                let to = random.below(bytes.len());
-                bytes.splice(to..to, piece);
-            }
-            3 => bytes[at] ^= 1 << random.below(8),
-            4 => bytes[at] = bytes[at].wrapping_add(1),
-            _ => bytes[at] = INTERESTING[random.below(INTERESTING.len())],
-        }
-    }
-    bytes
-}
-
 #[test]
 fn what_is_accepted_is_seen_alike_by_others() {
     let folder = tempfile::tempdir().unwrap();
     let folder = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
     std::fs::create_dir_all(&folder).unwrap();
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     let mut accepted: BTreeMap<String, (Contents, bool)> = BTreeMap::new();
     let mut count = 0;
     for (file, recipe) in corpus() {
@@ -152,7 +118,7 @@ fn what_is_accepted_is_seen_alike_by_others() {
             true => 250,
             false => 10,
         };
-        let damaged: Vec<Vec<u8>> = (0..copies).map(|_| damage(&original, &mut random)).collect();
+        let damaged: Vec<Vec<u8>> = (0..copies).map(|_| random.damage(&original)).collect();
         for bytes in std::iter::once(original).chain(damaged) {
             let name = format!("{count:06}.zip");
             count += 1;

@@ -229,7 +229,10 @@ struct Zip64Recipe {
 
 /// Every case of `testdata/malformed`, with the file that it is in.
 pub(crate) fn corpus() -> Vec<(String, Recipe)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/malformed");
+    // The fuzz crate, a folder below, uses this file too.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = if root.ends_with("fuzz") { root.parent().expect("fuzz lies in the project") } else { root };
+    let folder = root.join("testdata/malformed");
     let mut files: Vec<_> = folder.read_dir().expect("the corpus is there").map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let mut cases = Vec::new();
@@ -260,6 +263,22 @@ impl Recipe {
     /// The name under which the wheel is published.
     pub(crate) fn filename(&self) -> &str {
         self.filename.as_deref().unwrap_or("demo-1.0-py3-none-any.whl")
+    }
+
+    /// The texts in it, each with the name of the parser's fuzz target.
+    pub(crate) fn texts(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let members = self.all_members();
+        let target = |name: &str| match name.rsplit('/').next() {
+            Some("RECORD") => Some("record"),
+            Some("WHEEL") => Some("wheel_headers"),
+            Some("METADATA") => Some("metadata"),
+            Some("entry_points.txt") => Some("entry_points"),
+            _ => name.ends_with(".pth").then_some("startup_files"),
+        };
+        members
+            .iter()
+            .filter_map(|member| Some((target(&String::from_utf8_lossy(&member.name.bytes()))?, member.content.bytes())))
+            .collect()
     }
 
     /// The archive.

@@ -1,0 +1,3 @@
+//! What cargo-fuzz's targets share.
+
+pub mod bodies;
