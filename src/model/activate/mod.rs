@@ -1,19 +1,151 @@
-//! interim
+//! Activation scripts: the files that put an environment first in a running shell.
+//!
+//! Model layer. [`render`] fills a template with text that [`quote`](quote::quote) made a literal of the shell's language. No script
+//! holds a path: each finds out where it is when it is read, so that an environment can be moved and every tree of the same spec is
+//! the same. An environment is recognised by its `pyvenv.cfg`. What the scripts promise is in `docs/activation.md`.
+
+pub mod quote;
+
+/// A language in which activation scripts are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shell {
+    /// bash, zsh, ksh93, mksh, dash, busybox ash, yash, posh and other POSIX shells.
     Posix,
+    /// fish.
+    Fish,
+    /// The BSD csh, and tcsh.
+    Csh,
+    /// nushell.
+    Nushell,
+    /// xonsh.
+    Xonsh,
+    /// Windows PowerShell and PowerShell.
+    PowerShell,
+    /// `cmd.exe`.
+    Cmd,
+    /// Python code that runs in another interpreter.
+    Python,
 }
+
 impl Shell {
-    pub const ALL: [Self; 1] = [Self::Posix];
+    /// Every shell.
+    pub const ALL: [Self; 8] =
+        [Self::Posix, Self::Fish, Self::Csh, Self::Nushell, Self::Xonsh, Self::PowerShell, Self::Cmd, Self::Python];
+
+    /// The name in specs and on the command line.
     pub fn name(self) -> &'static str {
-        "posix"
+        match self {
+            Self::Posix => "posix",
+            Self::Fish => "fish",
+            Self::Csh => "csh",
+            Self::Nushell => "nushell",
+            Self::Xonsh => "xonsh",
+            Self::PowerShell => "powershell",
+            Self::Cmd => "cmd",
+            Self::Python => "python",
+        }
+    }
+
+    /// The shell of a name, as specs write it; virtualenv's names `bash`, `cshell` and `batch` are understood too.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "bash" => Some(Self::Posix),
+            "cshell" => Some(Self::Csh),
+            "batch" => Some(Self::Cmd),
+            _ => Self::ALL.into_iter().find(|shell| shell.name() == name),
+        }
+    }
+
+    /// The files' names in the folder of scripts, and their templates.
+    fn templates(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Posix => &[("activate", include_str!("templates/activate.sh"))],
+            Self::Fish => &[("activate.fish", include_str!("templates/activate.fish"))],
+            Self::Csh => &[("activate.csh", include_str!("templates/activate.csh"))],
+            Self::Nushell => &[("activate.nu", include_str!("templates/activate.nu"))],
+            Self::Xonsh => &[("activate.xsh", include_str!("templates/activate.xsh"))],
+            Self::PowerShell => &[("activate.ps1", include_str!("templates/activate.ps1"))],
+            Self::Cmd => &[
+                ("activate.bat", include_str!("templates/activate.bat")),
+                ("deactivate.bat", include_str!("templates/deactivate.bat")),
+            ],
+            Self::Python => &[("activate_this.py", include_str!("templates/activate_this.py"))],
+        }
+    }
+
+    /// The names of the files that [`render`] gives for this shell, in its order.
+    pub fn file_names(self) -> impl Iterator<Item = &'static str> {
+        self.templates().iter().map(|(name, _)| *name)
     }
 }
+
+/// The folder of an environment that holds its scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScriptsFolder {
+    /// `bin`, everywhere but on Windows.
+    Bin,
+    /// `Scripts`, on Windows.
+    Scripts,
+}
+
+impl ScriptsFolder {
+    /// The folder's name. The templates need no quotes around it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bin => "bin",
+            Self::Scripts => "Scripts",
+        }
+    }
+}
+
+/// What activation scripts depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActivateVariables<'a> {
+    /// What prompts show. Without one, or with an empty one, it is the name of the environment's folder at the time of activation.
     pub prompt: Option<&'a str>,
-    pub scripts: &'a str,
+    /// The folder of the scripts.
+    pub scripts: ScriptsFolder,
+    /// Where packages are, relative to the environment, with `/` between the parts: `lib/python3.11/site-packages`.
     pub site_packages: &'a str,
 }
-pub fn render(_s: Shell, _v: &ActivateVariables<'_>) -> Vec<(&'static str, Vec<u8>)> {
-    vec![("activate", b"# interim\n".to_vec())]
+
+/// The activation files of a shell: their names in the folder of scripts, and their bytes. None of them is executable.
+///
+/// Files of `cmd.exe` have the line ends that it needs to find its labels; PowerShell's begins with the byte order mark without which
+/// Windows PowerShell 5 takes UTF-8 for the code page of the machine.
+pub fn render(shell: Shell, variables: &ActivateVariables<'_>) -> Vec<(&'static str, Vec<u8>)> {
+    let prompt = quote::quote(shell, variables.prompt.unwrap_or_default());
+    let site_packages = quote::quote(shell, variables.site_packages);
+    let files = shell.templates().iter().map(|(name, template)| {
+        let text = fill(template, &[("@BIN@", variables.scripts.name()), ("@PROMPT@", &prompt), ("@SITE_PACKAGES@", &site_packages)]);
+        let bytes = match shell {
+            Shell::Cmd => text.replace('\n', "\r\n").into_bytes(),
+            Shell::PowerShell => format!("\u{feff}{text}").into_bytes(),
+            _ => text.into_bytes(),
+        };
+        (*name, bytes)
+    });
+    files.collect()
+}
+
+/// Replaces placeholders in one pass, so that a value that looks like one stays a value.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut text = String::with_capacity(template.len() + 256);
+    let mut rest = template;
+    while let Some(at) = rest.find('@') {
+        let (before, after) = rest.split_at(at);
+        text.push_str(before);
+        match values.iter().find(|(placeholder, _)| after.starts_with(placeholder)) {
+            Some((placeholder, value)) => {
+                text.push_str(value);
+                rest = &after[placeholder.len()..];
+            }
+            None => {
+                text.push('@');
+                rest = &after[1..];
+            }
+        }
+    }
+    text.push_str(rest);
+    text
 }
