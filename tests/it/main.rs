@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module for each command or protocol.
 
+mod activate;
 mod architecture;
 mod build;
 mod conflicts;

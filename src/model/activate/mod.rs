@@ -6,6 +6,8 @@
 
 pub mod quote;
 
+use crate::model::interpreter::Os;
+
 /// A language in which activation scripts are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shell {
@@ -29,8 +31,7 @@ pub enum Shell {
 
 impl Shell {
     /// Every shell.
-    pub const ALL: [Self; 8] =
-        [Self::Posix, Self::Fish, Self::Csh, Self::Nushell, Self::Xonsh, Self::PowerShell, Self::Cmd, Self::Python];
+    pub const ALL: [Self; 8] = [Self::Posix, Self::Fish, Self::Csh, Self::Nushell, Self::Xonsh, Self::PowerShell, Self::Cmd, Self::Python];
 
     /// The name in specs and on the command line.
     pub fn name(self) -> &'static str {
@@ -56,6 +57,15 @@ impl Shell {
         }
     }
 
+    /// Whether the shell exists where environments of this operating system are used.
+    pub fn is_for(self, os: Os) -> bool {
+        match self {
+            Self::Cmd => os == Os::Windows,
+            Self::Csh => os != Os::Windows,
+            _ => true,
+        }
+    }
+
     /// The files' names in the folder of scripts, and their templates.
     fn templates(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -65,10 +75,9 @@ impl Shell {
             Self::Nushell => &[("activate.nu", include_str!("templates/activate.nu"))],
             Self::Xonsh => &[("activate.xsh", include_str!("templates/activate.xsh"))],
             Self::PowerShell => &[("activate.ps1", include_str!("templates/activate.ps1"))],
-            Self::Cmd => &[
-                ("activate.bat", include_str!("templates/activate.bat")),
-                ("deactivate.bat", include_str!("templates/deactivate.bat")),
-            ],
+            Self::Cmd => {
+                &[("activate.bat", include_str!("templates/activate.bat")), ("deactivate.bat", include_str!("templates/deactivate.bat"))]
+            }
             Self::Python => &[("activate_this.py", include_str!("templates/activate_this.py"))],
         }
     }
@@ -79,32 +88,13 @@ impl Shell {
     }
 }
 
-/// The folder of an environment that holds its scripts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ScriptsFolder {
-    /// `bin`, everywhere but on Windows.
-    Bin,
-    /// `Scripts`, on Windows.
-    Scripts,
-}
-
-impl ScriptsFolder {
-    /// The folder's name. The templates need no quotes around it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bin => "bin",
-            Self::Scripts => "Scripts",
-        }
-    }
-}
-
 /// What activation scripts depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActivateVariables<'a> {
     /// What prompts show. Without one, or with an empty one, it is the name of the environment's folder at the time of activation.
     pub prompt: Option<&'a str>,
-    /// The folder of the scripts.
-    pub scripts: ScriptsFolder,
+    /// The folder of the scripts, as layouts call it: `bin` or `Scripts`. The templates need no quotes around these.
+    pub scripts: &'a str,
     /// Where packages are, relative to the environment, with `/` between the parts: `lib/python3.11/site-packages`.
     pub site_packages: &'a str,
 }
@@ -117,7 +107,7 @@ pub fn render(shell: Shell, variables: &ActivateVariables<'_>) -> Vec<(&'static 
     let prompt = quote::quote(shell, variables.prompt.unwrap_or_default());
     let site_packages = quote::quote(shell, variables.site_packages);
     let files = shell.templates().iter().map(|(name, template)| {
-        let text = fill(template, &[("@BIN@", variables.scripts.name()), ("@PROMPT@", &prompt), ("@SITE_PACKAGES@", &site_packages)]);
+        let text = fill(template, &[("@BIN@", variables.scripts), ("@PROMPT@", &prompt), ("@SITE_PACKAGES@", &site_packages)]);
         let bytes = match shell {
             Shell::Cmd => text.replace('\n', "\r\n").into_bytes(),
             Shell::PowerShell => format!("\u{feff}{text}").into_bytes(),
@@ -148,4 +138,84 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     }
     text.push_str(rest);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VARIABLES: ActivateVariables<'static> =
+        ActivateVariables { prompt: None, scripts: "bin", site_packages: "lib/python3.11/site-packages" };
+
+    /// The lines that differ between a file with a prompt and the same file without, with the names of the files.
+    fn differing(prompt: &str) -> String {
+        let mut text = String::new();
+        for shell in Shell::ALL {
+            let plain = render(shell, &VARIABLES);
+            let named = render(shell, &ActivateVariables { prompt: Some(prompt), ..VARIABLES });
+            for ((name, plain), (_, named)) in plain.iter().zip(&named) {
+                let (plain, named) = (str::from_utf8(plain).unwrap(), str::from_utf8(named).unwrap());
+                for line in named.split('\n').filter(|line| !plain.split('\n').any(|other| other == *line)) {
+                    text.push_str(&format!("{name}: {}\n", line.trim().trim_end_matches('\r')));
+                }
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn a_prompt_is_all_that_changes() {
+        insta::assert_snapshot!(differing("it's \"$(id)\" @BIN@ 100%"), @r###"
+        activate: VIRTUAL_ENV_PROMPT='it'\''s "$(id)" @BIN@ 100%'
+        activate.fish: set -gx VIRTUAL_ENV_PROMPT 'it\'s "$(id)" @BIN@ 100%'
+        activate.csh: setenv _VENVTREE_PROMPT it\'s\ \"\$\(id\)\"\ \@BIN\@\ 100\%
+        activate.nu: let given = "it's \"$(id)\" @BIN@ 100%"
+        activate.xsh: prompt = "it's \"$(id)\" @BIN@ 100%"
+        activate.ps1: $Prompt = 'it''s "$(id)" @BIN@ 100%'
+        activate.bat: @set "VIRTUAL_ENV_PROMPT=it's  $(id)  @BIN@ 100%%"
+        activate_this.py: _activate(__file__, "bin", "it's \"$(id)\" @BIN@ 100%", "lib/python3.11/site-packages")
+        "###);
+    }
+
+    #[test]
+    fn no_prompt_and_an_empty_one_are_the_same() {
+        for shell in Shell::ALL {
+            assert_eq!(render(shell, &VARIABLES), render(shell, &ActivateVariables { prompt: Some(""), ..VARIABLES }));
+        }
+    }
+
+    #[test]
+    fn files_are_what_the_shells_expect() {
+        let mut names = Vec::new();
+        for shell in Shell::ALL {
+            assert_eq!(Shell::from_name(shell.name()), Some(shell));
+            let files = render(shell, &VARIABLES);
+            assert!(files.iter().map(|(name, _)| *name).eq(shell.file_names()));
+            for (name, bytes) in files {
+                names.push(name.to_ascii_lowercase());
+                let text = String::from_utf8(bytes).unwrap();
+                let carriage_returns = text.matches('\r').count();
+                assert_eq!(carriage_returns, if shell == Shell::Cmd { text.matches('\n').count() } else { 0 }, "{name}");
+                assert_eq!(text.starts_with('\u{feff}'), shell == Shell::PowerShell, "{name}");
+                assert!(text.trim_start_matches('\u{feff}').is_ascii() && text.ends_with('\n'), "{name}");
+                for placeholder in ["@BIN@", "@PROMPT@", "@SITE_PACKAGES@", "\t"] {
+                    assert!(!text.contains(placeholder), "{name}: {placeholder:?}");
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 9, "names that differ only in case: {names:?}");
+    }
+
+    #[test]
+    fn windows_has_its_own_folder() {
+        let windows = ActivateVariables { prompt: None, scripts: "Scripts", site_packages: "Lib/site-packages" };
+        for shell in Shell::ALL {
+            for (name, bytes) in render(shell, &windows) {
+                let text = String::from_utf8(bytes).unwrap();
+                assert!(name == "deactivate.bat" || text.contains("Scripts"), "{name}");
+            }
+        }
+    }
 }

@@ -32,14 +32,20 @@ fn fish(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// A backslash before every character that might mean something: the one form that does not depend on `backslash_quote`, on the history
-/// characters, or on which of the two shells it is. A line break has to be quoted as well as escaped.
+/// A backslash before every ASCII character that might mean something: the one form that does not depend on `backslash_quote`, on the
+/// history characters, or on which of the two shells it is. A line break has to be quoted as well as escaped. Other characters stand in
+/// single quotes: outside of them the BSD csh takes all memory there is.
 fn csh(text: &str) -> String {
     if text.is_empty() {
         return "''".to_owned();
     }
     let mut quoted = String::with_capacity(text.len() * 2);
+    let mut in_quotes = false;
     for character in text.chars() {
+        if in_quotes == character.is_ascii() {
+            quoted.push('\'');
+            in_quotes = !in_quotes;
+        }
         match character {
             '\n' => quoted.push_str("'\\\n'"),
             plain if plain.is_ascii_alphanumeric() || !plain.is_ascii() => quoted.push(plain),
@@ -48,6 +54,9 @@ fn csh(text: &str) -> String {
                 quoted.push(special);
             }
         }
+    }
+    if in_quotes {
+        quoted.push('\'');
     }
     quoted
 }
@@ -139,6 +148,7 @@ mod tests {
         check(Shell::Posix, r"it's \", r"'it'\''s \'");
         check(Shell::Fish, r"it's \", r"'it\'s \\'");
         check(Shell::Csh, r"it's !\", r"it\'s\ \!\\");
+        check(Shell::Csh, "éa é", "'é'a\\ 'é'");
         check(Shell::Nushell, r#"a"b\"#, r#""a\"b\\""#);
         check(Shell::Python, r#"a"b\'"#, r#""a\"b\\'""#);
         check(Shell::PowerShell, "it's \u{2019}\u{201a}", "'it''s \u{2019}\u{2019}\u{201a}\u{201a}'");

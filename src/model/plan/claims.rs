@@ -183,7 +183,7 @@ impl<'a> Claims<'a> {
             site_packages: purelib.as_str(),
         };
         let scripts = self.layout.scripts.clone();
-        for &shell in &flags.activators {
+        for shell in flags.activators.iter().copied().filter(|shell| shell.is_for(self.layout.os)) {
             for (name, bytes) in activate::render(shell, &variables) {
                 self.generated_at(&format!("{scripts}/{name}"), Generator::Activator, inline(bytes, false), problems);
             }

@@ -5,5 +5,6 @@ pub(crate) mod peers;
 pub(crate) mod programs;
 pub(crate) mod project;
 pub(crate) mod random;
+pub(crate) mod sessions;
 
 pub(crate) use programs::{Python, Shell, interpreters, posix_shells, write_executable};

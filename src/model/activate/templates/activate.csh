@@ -69,37 +69,38 @@ if ( $#_venvtree_found == 3 ) then
     set _OLD_VIRTUAL_ENV = ""
     set _OLD_VIRTUAL_ENV_PROMPT = ""
 
+    # Words, not double quotes: between those the BSD csh loses the character before a line break.
     if ( $?VIRTUAL_ENV ) then
-        set _OLD_VIRTUAL_ENV = "$VIRTUAL_ENV:q"
+        set _OLD_VIRTUAL_ENV = $VIRTUAL_ENV:q
     endif
     if ( $?VIRTUAL_ENV_PROMPT ) then
-        set _OLD_VIRTUAL_ENV_PROMPT = "$VIRTUAL_ENV_PROMPT:q"
+        set _OLD_VIRTUAL_ENV_PROMPT = $VIRTUAL_ENV_PROMPT:q
     endif
-    setenv VIRTUAL_ENV "$_venvtree_found[1]:q"
-    setenv VIRTUAL_ENV_PROMPT "$_venvtree_found[2]:q"
+    setenv VIRTUAL_ENV $_venvtree_found[1]:q
+    setenv VIRTUAL_ENV_PROMPT $_venvtree_found[2]:q
     if ( "$_VENVTREE_PROMPT:q" != "" ) then
-        setenv VIRTUAL_ENV_PROMPT "$_VENVTREE_PROMPT:q"
+        setenv VIRTUAL_ENV_PROMPT $_VENVTREE_PROMPT:q
     endif
 
     if ( $?PATH ) then
-        set _OLD_VIRTUAL_PATH = "$PATH:q"
+        set _OLD_VIRTUAL_PATH = $PATH:q
     endif
     if ( "$_OLD_VIRTUAL_PATH:q" == "" ) then
-        setenv PATH "$VIRTUAL_ENV:q/@BIN@"
+        setenv PATH $VIRTUAL_ENV:q/@BIN@
     else
-        setenv PATH "$VIRTUAL_ENV:q/@BIN@:$PATH:q"
+        setenv PATH $VIRTUAL_ENV:q/@BIN@:$PATH:q
     endif
     if ( $?PKG_CONFIG_PATH ) then
-        set _OLD_PKG_CONFIG_PATH = "$PKG_CONFIG_PATH:q"
+        set _OLD_PKG_CONFIG_PATH = $PKG_CONFIG_PATH:q
     endif
     if ( "$_OLD_PKG_CONFIG_PATH:q" == "" ) then
-        setenv PKG_CONFIG_PATH "$VIRTUAL_ENV:q/lib/pkgconfig"
+        setenv PKG_CONFIG_PATH $VIRTUAL_ENV:q/lib/pkgconfig
     else
-        setenv PKG_CONFIG_PATH "$VIRTUAL_ENV:q/lib/pkgconfig:$PKG_CONFIG_PATH:q"
+        setenv PKG_CONFIG_PATH $VIRTUAL_ENV:q/lib/pkgconfig:$PKG_CONFIG_PATH:q
     endif
     # It would send the interpreter of the environment to another standard library.
     if ( $?PYTHONHOME ) then
-        set _OLD_VIRTUAL_PYTHONHOME = "$PYTHONHOME:q"
+        set _OLD_VIRTUAL_PYTHONHOME = $PYTHONHOME:q
         unsetenv PYTHONHOME
     endif
 
@@ -109,8 +110,8 @@ if ( $#_venvtree_found == 3 ) then
     endif
     if ( $_venvtree_draw ) then
         set _OLD_VIRTUAL_SET[4] = 1
-        set _OLD_VIRTUAL_PROMPT = "$prompt:q"
-        set prompt = "($_venvtree_found[3]:q) $prompt:q"
+        set _OLD_VIRTUAL_PROMPT = $prompt:q
+        set prompt = '('$_venvtree_found[3]:q') '$prompt:q
     endif
     unset _venvtree_draw
 
@@ -120,7 +121,7 @@ if ( $#_venvtree_found == 3 ) then
         alias pydoc python -m pydoc
     endif
 
-    alias deactivate 'unsetenv VIRTUAL_ENV; unsetenv VIRTUAL_ENV_PROMPT; unsetenv PATH; unsetenv PKG_CONFIG_PATH; if ( $_OLD_VIRTUAL_SET[1] ) setenv PATH "$_OLD_VIRTUAL_PATH:q"; if ( $_OLD_VIRTUAL_SET[2] ) setenv PYTHONHOME "$_OLD_VIRTUAL_PYTHONHOME:q"; if ( $_OLD_VIRTUAL_SET[3] ) setenv PKG_CONFIG_PATH "$_OLD_PKG_CONFIG_PATH:q"; if ( $_OLD_VIRTUAL_SET[4] ) set prompt = "$_OLD_VIRTUAL_PROMPT:q"; if ( $_OLD_VIRTUAL_SET[5] ) setenv VIRTUAL_ENV "$_OLD_VIRTUAL_ENV:q"; if ( $_OLD_VIRTUAL_SET[6] ) setenv VIRTUAL_ENV_PROMPT "$_OLD_VIRTUAL_ENV_PROMPT:q"; if ( $_OLD_VIRTUAL_SET[7] ) unalias pydoc; unset _OLD_VIRTUAL_SET _OLD_VIRTUAL_PATH _OLD_VIRTUAL_PYTHONHOME _OLD_PKG_CONFIG_PATH _OLD_VIRTUAL_PROMPT _OLD_VIRTUAL_ENV _OLD_VIRTUAL_ENV_PROMPT; unalias deactivate; rehash'
+    alias deactivate 'unsetenv VIRTUAL_ENV; unsetenv VIRTUAL_ENV_PROMPT; unsetenv PATH; unsetenv PKG_CONFIG_PATH; if ( $_OLD_VIRTUAL_SET[1] ) setenv PATH $_OLD_VIRTUAL_PATH:q; if ( $_OLD_VIRTUAL_SET[2] ) setenv PYTHONHOME $_OLD_VIRTUAL_PYTHONHOME:q; if ( $_OLD_VIRTUAL_SET[3] ) setenv PKG_CONFIG_PATH $_OLD_PKG_CONFIG_PATH:q; if ( $_OLD_VIRTUAL_SET[4] ) set prompt = $_OLD_VIRTUAL_PROMPT:q; if ( $_OLD_VIRTUAL_SET[5] ) setenv VIRTUAL_ENV $_OLD_VIRTUAL_ENV:q; if ( $_OLD_VIRTUAL_SET[6] ) setenv VIRTUAL_ENV_PROMPT $_OLD_VIRTUAL_ENV_PROMPT:q; if ( $_OLD_VIRTUAL_SET[7] ) unalias pydoc; unset _OLD_VIRTUAL_SET _OLD_VIRTUAL_PATH _OLD_VIRTUAL_PYTHONHOME _OLD_PKG_CONFIG_PATH _OLD_VIRTUAL_PROMPT _OLD_VIRTUAL_ENV _OLD_VIRTUAL_ENV_PROMPT; unalias deactivate; rehash'
     rehash
     unset _venvtree_found
     unsetenv _VENVTREE_PROMPT

@@ -27,7 +27,7 @@ elif [ -n "${ZSH_VERSION-}" ]; then
     unset -f _venvtree_zsh
     if [ -z "$_venvtree_file" ]; then
         eval '_venvtree_file=${(%):-%x}'
-        case $_venvtree_file in *\\*) _venvtree_knows= ;; esac
+        [ -f "$_venvtree_file" ] || _venvtree_knows=
     fi
     # Started as `sh`, it has other prompts: those of sh.
     eval '[ "${+psvar}" = 1 ] || _venvtree_shell=sh'
@@ -69,6 +69,22 @@ _venvtree_normalise() {
     [ -e "$_venvtree_path" ] || [ -h "$_venvtree_path" ]
 }
 
+# Sets _venvtree_path to the folder $1 without links. zsh has `command` for programs only, and hooks in `cd`.
+_venvtree_physical() {
+    if [ -n "${ZSH_VERSION-}" ]; then
+        _venvtree_path=$(builtin cd -q -P "$1" >/dev/null && pwd -P && echo .) || return 1
+    else
+        _venvtree_path=$(command cd -P "$1" >/dev/null && pwd -P && echo .) || return 1
+    fi
+    _venvtree_path=${_venvtree_path%??}
+}
+
+# Sets _venvtree_link to where the link $1 leads. PATH may be empty.
+_venvtree_readlink() {
+    _venvtree_link=$( { readlink "$1" || command -p readlink "$1"; } 2>/dev/null && echo .) || return 1
+    _venvtree_link=${_venvtree_link%??}
+}
+
 # Sets _venvtree_root to the environment of the activate file $1, or fails. A link is followed to the file that
 # belongs to an environment; where a whole environment is made of links, the environment of links is meant.
 _venvtree_accept() {
@@ -80,8 +96,8 @@ _venvtree_accept() {
             */../* | ../*)
                 # `..` after a link leads elsewhere than the text says.
                 if ! [ "$_venvtree_path" -ef "$_venvtree_seen" ]; then
-                    _venvtree_path=$(command cd -P "${_venvtree_seen%/*}" >/dev/null && pwd -P && echo .) || return 1
-                    _venvtree_path=${_venvtree_path%??}/${_venvtree_seen##*/}
+                    _venvtree_physical "${_venvtree_seen%/*}" || return 1
+                    _venvtree_path=$_venvtree_path/${_venvtree_seen##*/}
                 fi
                 ;;
         esac
@@ -94,8 +110,7 @@ _venvtree_accept() {
             fi
         fi
         if [ -h "$_venvtree_seen" ]; then
-            _venvtree_link=$(readlink "$_venvtree_seen" && echo .) || return 1
-            _venvtree_link=${_venvtree_link%??}
+            _venvtree_readlink "$_venvtree_seen" || return 1
             case $_venvtree_link in
                 /*) _venvtree_seen=$_venvtree_link ;;
                 *) _venvtree_seen=${_venvtree_seen%/*}/$_venvtree_link ;;
@@ -103,8 +118,8 @@ _venvtree_accept() {
             _venvtree_hops=$((_venvtree_hops - 1))
         elif [ "${_venvtree_seen##*/}" = activate ] && [ -f "${_venvtree_seen%/*}/../pyvenv.cfg" ]; then
             # The folder of scripts is a link itself, and not one inside an environment.
-            _venvtree_root=$(command cd -P "${_venvtree_seen%/*}/.." >/dev/null && pwd -P && echo .) || return 1
-            _venvtree_root=${_venvtree_root%??}
+            _venvtree_physical "${_venvtree_seen%/*}/.." || return 1
+            _venvtree_root=$_venvtree_path
             return 0
         else
             return 1
@@ -168,8 +183,7 @@ _venvtree_locate() {
     _venvtree_found=
     for _venvtree_open in /proc/$$/fd/*; do
         if [ -h "$_venvtree_open" ] && [ -f "$_venvtree_open" ]; then
-            _venvtree_link=$(readlink "$_venvtree_open" 2>/dev/null && echo .) || continue
-            _venvtree_link=${_venvtree_link%??}
+            _venvtree_readlink "$_venvtree_open" || continue
             case $_venvtree_link in
                 */activate) ;;
                 *) continue ;;
@@ -336,8 +350,8 @@ _venvtree_activate() {
 _venvtree_forget() {
     unset _venvtree_knows _venvtree_file _venvtree_shell _venvtree_root _venvtree_run _venvtree_path _venvtree_rest
     unset _venvtree_part _venvtree_seen _venvtree_hops _venvtree_link _venvtree_found _venvtree_open _venvtree_shown
-    unset -f _venvtree_normalise _venvtree_accept _venvtree_accept_root _venvtree_locate _venvtree_replace
-    unset -f _venvtree_prompt _venvtree_activate _venvtree_forget
+    unset -f _venvtree_normalise _venvtree_physical _venvtree_readlink _venvtree_accept _venvtree_accept_root
+    unset -f _venvtree_locate _venvtree_replace _venvtree_prompt _venvtree_activate _venvtree_forget
 }
 
 if _venvtree_activate; then

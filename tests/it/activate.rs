@@ -1,0 +1,526 @@
+//! Activation in every shell that can be had on this machine, run for real.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use venvtree::model::activate::{ActivateVariables, Shell, render};
+
+use crate::support::sessions::{Dialect, Finished, Step};
+use crate::support::{Python, interpreters};
+
+/// What a directory can be called to hurt a script, without a line break.
+const HOSTILE: &[&str] = &[
+    "it's \"quoted\"",
+    "$(touch PWNED)`touch PWNED`${HOME}$HOME",
+    "x!y!!z ^a^b",
+    "100% %PATH% %n %~dp0",
+    "a; touch PWNED; b & c | d > e < f",
+    "back\\slash \\$(touch PWNED)\\",
+    "èрт🚒片 [1]* ? {a,b} ~ #",
+    "@BIN@ @PROMPT@ -j",
+];
+
+/// The newest interpreter that every environment of these tests links to.
+fn python() -> Python {
+    interpreters().into_iter().rfind(|python| python.version == (3, 11)).unwrap_or_else(|| interpreters().remove(0))
+}
+
+/// An environment made by hand: activation scripts of every shell, an interpreter, `pip` and a console script.
+fn environment(root: &Path, prompt: Option<&str>) {
+    let python = python();
+    let site_packages = format!("lib/python{}.{}/site-packages", python.version.0, python.version.1);
+    let bin = root.join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    fs::create_dir_all(root.join(&site_packages)).unwrap();
+    fs::write(root.join(&site_packages).join("hello.py"), "import sys\ndef main():\n    print('hello from', sys.prefix)\n").unwrap();
+    fs::write(root.join("pyvenv.cfg"), "home =\ninclude-system-site-packages = false\n").unwrap();
+    symlink(&python.path, bin.join("python")).unwrap();
+    for (name, body) in [("hello", "import hello; hello.main()"), ("pip", "import sys; print(\"pip of\", sys.prefix)")] {
+        fs::write(bin.join(name), format!("#!/bin/sh\nexec \"${{0%/*}}/python\" -c '{body}'\n")).unwrap();
+        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let variables = ActivateVariables { prompt, scripts: "bin", site_packages: &site_packages };
+    for shell in Shell::ALL {
+        for (name, bytes) in render(shell, &variables) {
+            fs::write(bin.join(name), bytes).unwrap();
+        }
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the tests' paths are UTF-8")
+}
+
+fn canonical(folder: &TempDir) -> PathBuf {
+    folder.path().canonicalize().unwrap()
+}
+
+/// Checks a whole session in the environment at `root`, sourced by `path`: what it is called, what runs, and that nothing is left.
+fn check_session(dialect: &Dialect, scratch: &Path, root: &Path, path: &str, options: &[&str], variables: &[(&str, &str)]) {
+    // xonsh is a Python program itself: what would hurt it, it sets when it runs.
+    let (own, inherited): (Vec<_>, Vec<_>) =
+        variables.iter().copied().partition(|(name, _)| dialect.shell == Shell::Xonsh && *name == "PYTHONHOME");
+    let raw = own.iter().map(|(name, value)| format!("${name} = '{value}'\n")).collect::<String>();
+    let finished = dialect.run(
+        scratch,
+        &inherited,
+        options,
+        &[
+            Step::Raw(&raw),
+            Step::Probe("before"),
+            Step::Activate(path),
+            Step::Probe("active"),
+            Step::Run("python -c 'import sys; print(sys.prefix)'"),
+            Step::Run("pip"),
+            Step::Run("hello"),
+            Step::Deactivate,
+            Step::Probe("after"),
+        ],
+    );
+    let context = format!("{} {options:?} {variables:?} sourcing {path:?}\n{}\n{}", dialect.name, finished.stdout, finished.stderr);
+    let root = text(root);
+    assert_eq!(finished.stdout, format!("{root}\npip of {root}\nhello from {root}\n"), "{context}");
+    check_active(&finished, root, &context);
+    check_restored(&finished, &context);
+    assert!(!scratch.join("PWNED").exists(), "{context}");
+}
+
+fn check_active(finished: &Finished, root: &str, context: &str) {
+    let before = finished.probe("before");
+    let active = finished.probe("active").exported;
+    let name = Path::new(root).file_name().unwrap().to_str().unwrap();
+    let prefixed = |entry: String, old: &str| match before.exported.get(old).filter(|value| !value.is_empty()) {
+        Some(value) => format!("{entry}:{value}"),
+        None => entry,
+    };
+    assert_eq!(active.get("VIRTUAL_ENV").map(String::as_str), Some(root), "{context}");
+    assert_eq!(active.get("VIRTUAL_ENV_PROMPT").map(String::as_str), Some(name), "{context}");
+    assert_eq!(active.get("PATH"), Some(&prefixed(format!("{root}/bin"), "PATH")), "{context}");
+    assert_eq!(active.get("PKG_CONFIG_PATH"), Some(&prefixed(format!("{root}/lib/pkgconfig"), "PKG_CONFIG_PATH")), "{context}");
+    assert_eq!(active.get("PYTHONHOME"), None, "{context}");
+}
+
+fn check_restored(finished: &Finished, context: &str) {
+    let (before, after) = (finished.probe("before"), finished.probe("after"));
+    assert!(!before.exported.is_empty() && !before.internal.is_empty(), "{context}");
+    assert_eq!(after.exported, before.exported, "{context}");
+    assert_eq!(after.internal, before.internal, "{context}");
+}
+
+#[test]
+fn activates_and_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let root = scratch.join("env");
+    environment(&root, None);
+    for dialect in Dialect::all() {
+        let file = dialect.file();
+        let absolute = format!("{}/bin/{file}", text(&root));
+        check_session(&dialect, &scratch, &root, &absolute, &[], &[]);
+        check_session(
+            &dialect,
+            &scratch,
+            &root,
+            &format!("env/bin/{file}"),
+            &[],
+            &[("PYTHONHOME", "/nowhere"), ("PKG_CONFIG_PATH", "/pc")],
+        );
+        check_session(&dialect, &scratch, &root, &format!("./env/../env/bin/./{file}"), &[], &[("PYTHONHOME", "")]);
+    }
+}
+
+#[test]
+fn survives_a_move() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    environment(&scratch.join("first"), None);
+    fs::create_dir(scratch.join("là bas")).unwrap();
+    let root = scratch.join("là bas/second env");
+    fs::rename(scratch.join("first"), &root).unwrap();
+    for dialect in Dialect::all() {
+        check_session(&dialect, &scratch, &root, &format!("{}/bin/{}", text(&root), dialect.file()), &[], &[]);
+    }
+}
+
+#[test]
+fn works_where_errors_end_the_shell() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let root = scratch.join("env");
+    environment(&root, None);
+    for dialect in Dialect::all() {
+        let options: &[&str] = match dialect.shell {
+            Shell::Posix => &["-eu"],
+            Shell::Csh => &["-e"],
+            _ => continue,
+        };
+        check_session(&dialect, &scratch, &root, &format!("env/bin/{}", dialect.file()), options, &[]);
+        let path = format!("env/bin/{}", dialect.file());
+        let again = dialect.run(
+            &scratch,
+            &[("VIRTUAL_ENV_DISABLE_PROMPT", "1"), ("PYTHONHOME", "/nowhere")],
+            options,
+            &[Step::Probe("before"), Step::Activate(&path), Step::Activate(&path), Step::Deactivate, Step::Probe("after")],
+        );
+        check_restored(&again, &format!("{} {options:?} {again:?}", dialect.name));
+    }
+}
+
+#[test]
+fn a_second_activation_starts_from_the_first_ones_beginning() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    for name in ["one", "two"] {
+        environment(&scratch.join(name), None);
+    }
+    for dialect in Dialect::all() {
+        let [one, two] = ["one", "two"].map(|name| format!("{}/{name}/bin/{}", text(&scratch), dialect.file()));
+        for (first, active) in [(&one, "one"), (&two, "one")] {
+            let finished = dialect.run(
+                &scratch,
+                &[("PKG_CONFIG_PATH", "/pc")],
+                &[],
+                &[
+                    Step::Probe("before"),
+                    Step::Activate(first),
+                    Step::Activate(&one),
+                    Step::Probe("active"),
+                    Step::Run("hello"),
+                    Step::Deactivate,
+                    Step::Probe("after"),
+                ],
+            );
+            let context = format!("{} {first} then {one}: {finished:?}", dialect.name);
+            let root = scratch.join(active);
+            assert_eq!(finished.stdout, format!("hello from {}\n", text(&root)), "{context}");
+            check_active(&finished, text(&root), &context);
+            check_restored(&finished, &context);
+        }
+    }
+}
+
+/// An environment of the standard library's `venv`, which has activation scripts of its own for some shells.
+#[test]
+fn an_environment_of_venv_leaves_first() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    environment(&scratch.join("ours"), None);
+    let made = Command::new(python().path).args(["-m", "venv", "--without-pip"]).arg(scratch.join("theirs")).status().unwrap();
+    assert!(made.success());
+    for dialect in Dialect::all() {
+        if !scratch.join("theirs/bin").join(dialect.file()).exists() || matches!(dialect.name, "posh") {
+            continue;
+        }
+        let [ours, theirs] = ["ours", "theirs"].map(|name| format!("{}/{name}/bin/{}", text(&scratch), dialect.file()));
+        let finished = dialect.run(
+            &scratch,
+            // Its scripts for sh leave a prompt behind where there was none, and export it.
+            &[("VIRTUAL_ENV_DISABLE_PROMPT", "1")],
+            &[],
+            &[
+                // Its script for csh wants a prompt to be there.
+                Step::Raw(if dialect.shell == Shell::Csh { "set prompt = '> '" } else { "" }),
+                Step::Probe("before"),
+                Step::Activate(&theirs),
+                Step::Activate(&ours),
+                Step::Probe("active"),
+                Step::Run("hello"),
+                Step::Deactivate,
+                // An alias is what its own `deactivate` leaves.
+                Step::Raw(if dialect.shell == Shell::Csh { "unalias pydoc" } else { "" }),
+                Step::Probe("after"),
+            ],
+        );
+        let context = format!("{}: {finished:?}", dialect.name);
+        let root = scratch.join("ours");
+        assert_eq!(finished.stdout, format!("hello from {}\n", text(&root)), "{context}");
+        check_active(&finished, text(&root), &context);
+        check_restored(&finished, &context);
+    }
+}
+
+#[test]
+fn what_was_inherited_comes_back() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let root = scratch.join("env");
+    environment(&root, None);
+    for dialect in Dialect::all() {
+        let path = format!("env/bin/{}", dialect.file());
+        // A child of a shell in which another environment is active.
+        let inherited = [("VIRTUAL_ENV", "/other"), ("VIRTUAL_ENV_PROMPT", "other one"), ("PATH", "/other/bin:/usr/bin:/bin")];
+        check_session(&dialect, &scratch, &root, &path, &[], &inherited);
+    }
+    for dialect in Dialect::posix() {
+        for before in ["PATH=", "unset PATH", "PS1=", "unset PS1", "PS1='$ '", "PKG_CONFIG_PATH=; export PKG_CONFIG_PATH"] {
+            let finished = dialect.run(
+                &scratch,
+                &[],
+                &["-eu"],
+                &[Step::Raw(before), Step::Probe("before"), Step::Activate("env/bin/activate"), Step::Deactivate, Step::Probe("after")],
+            );
+            check_restored(&finished, &format!("{} {before}: {finished:?}", dialect.name));
+        }
+    }
+}
+
+#[test]
+fn hostile_paths_stay_text() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    for name in HOSTILE {
+        let root = scratch.join(name);
+        environment(&root, None);
+        for dialect in Dialect::all() {
+            // xonsh expands variables in PATH: it says so, in a test of its own.
+            if dialect.shell == Shell::Xonsh && name.contains(['$', '%', '~']) {
+                continue;
+            }
+            check_session(&dialect, &scratch, &root, &format!("{name}/bin/{}", dialect.file()), &[], &[]);
+        }
+    }
+}
+
+#[test]
+fn line_breaks_in_paths() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let root = scratch.join("line\nbreak");
+    environment(&root, None);
+    for dialect in Dialect::all() {
+        let path = format!("{}/bin/{}", text(&root), dialect.file());
+        if dialect.takes_line_breaks() {
+            check_session(&dialect, &scratch, &root, &path, &[], &[]);
+        } else {
+            let finished = dialect.run(&scratch, &[], &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
+            check_refused(&finished, "activate", &format!("{}: {finished:?}", dialect.name));
+        }
+    }
+}
+
+/// Nothing is active, nothing is left, and the reason is on standard error.
+fn check_refused(finished: &Finished, reason: &str, context: &str) {
+    assert!(finished.stderr.contains(reason), "{context}");
+    let before = finished.probe("before");
+    match finished.success {
+        true => assert_eq!(finished.probe("after").exported, before.exported, "{context}"),
+        // Some shells end when a command fails.
+        false => assert!(!before.exported.contains_key("VIRTUAL_ENV"), "{context}"),
+    }
+}
+
+#[test]
+fn refuses_what_path_cannot_hold() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let root = scratch.join("co:lon");
+    environment(&root, None);
+    for dialect in Dialect::all() {
+        let path = format!("{}/bin/{}", text(&root), dialect.file());
+        let finished = dialect.run(&scratch, &[], &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
+        check_refused(&finished, "PATH cannot hold", &format!("{}: {finished:?}", dialect.name));
+    }
+    let root = scratch.join("a$HOME");
+    environment(&root, None);
+    let xonsh = Dialect::all().into_iter().find(|dialect| dialect.shell == Shell::Xonsh).unwrap();
+    let path = format!("{}/bin/activate.xsh", text(&root));
+    let finished = xonsh.run(&scratch, &[], &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
+    check_refused(&finished, "PATH cannot hold", &format!("{finished:?}"));
+}
+
+#[test]
+fn refuses_what_is_not_an_environment() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let root = scratch.join("env");
+    environment(&root, None);
+    fs::remove_file(root.join("pyvenv.cfg")).unwrap();
+    for dialect in Dialect::all() {
+        let path = format!("{}/bin/{}", text(&root), dialect.file());
+        let finished = dialect.run(&scratch, &[], &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
+        check_refused(&finished, "activate", &format!("{}: {finished:?}", dialect.name));
+    }
+}
+
+#[test]
+fn refuses_to_be_run() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    environment(&scratch.join("env"), None);
+    for dialect in Dialect::posix() {
+        let output = dialect.command(&scratch, &[]).arg("env/bin/activate").output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && errors.contains("You must source this script: $ source "), "{}: {output:?}", dialect.name);
+    }
+}
+
+/// Prompts are drawn by interactive shells; what they show has to be the text, and nothing of it may run.
+#[test]
+fn hostile_prompts_stay_text() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    for (index, prompt) in HOSTILE.iter().enumerate() {
+        let root = scratch.join(format!("env{index}"));
+        environment(&root, Some(prompt));
+        for dialect in Dialect::all() {
+            let path = format!("env{index}/bin/{}", dialect.file());
+            let set = match (dialect.shell, dialect.name) {
+                // In this mode bash takes an exclamation mark in any prompt for the number of the command.
+                (_, "bash --posix") => continue,
+                (Shell::Posix, _) => "PS1=__END__",
+                (Shell::Csh, _) => "set prompt = __END__",
+                (Shell::Fish, _) => "function fish_prompt; printf __END__; end",
+                (Shell::Nushell, _) => "$env.PROMPT_COMMAND = {|| '__END__'}",
+                _ => "",
+            };
+            let (draw, end): (_, &str) = match dialect.shell {
+                Shell::Fish => ("fish_prompt", "__END__"),
+                Shell::Nushell => ("print (do $env.PROMPT_COMMAND)", "__END__"),
+                Shell::Xonsh => ("from xonsh.prompt.base import PromptFormatter; print(PromptFormatter()('{env_name}'))", ""),
+                _ => ("", "__END__"),
+            };
+            let steps = [Step::Raw(set), Step::Activate(&path), Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT"), Step::Raw(draw)];
+            let finished = match dialect.shell {
+                Shell::Posix | Shell::Csh => dialect.interact(&scratch, &[], &steps),
+                _ => dialect.run(&scratch, &[], &[], &steps),
+            };
+            let context = format!("{} {prompt:?}: {finished:?}", dialect.name);
+            let output = format!("{}{}", finished.stdout, finished.stderr);
+            assert!(finished.stdout.contains(&format!("{prompt}\n")), "{context}");
+            // xonsh adds the parentheses where pyvenv.cfg has the same prompt.
+            let drawn = if dialect.shell == Shell::Xonsh { format!("{prompt}\n{prompt}\n") } else { format!("({prompt}) {end}") };
+            assert!(output.contains(&drawn), "{context}");
+            assert!(!scratch.join("PWNED").exists(), "{context}");
+        }
+    }
+}
+
+#[test]
+fn the_prompt_can_be_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    environment(&scratch.join("env"), Some("name"));
+    for dialect in Dialect::all() {
+        let path = format!("env/bin/{}", dialect.file());
+        let (set, draw) = match dialect.shell {
+            Shell::Posix => ("PS1=__END__", "echo \"$PS1\""),
+            Shell::Csh => ("set prompt = __END__", "echo $prompt"),
+            Shell::Fish => ("function fish_prompt; echo __END__; end", "fish_prompt"),
+            Shell::Nushell => ("$env.PROMPT_COMMAND = {|| '__END__'}", "print (do $env.PROMPT_COMMAND)"),
+            _ => ("", "print('__END__' + $PROMPT_FIELDS['env_name'](), flush=True)"),
+        };
+        let steps = [Step::Raw(set), Step::Activate(&path), Step::Raw(draw), Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT")];
+        let finished = dialect.run(&scratch, &[("VIRTUAL_ENV_DISABLE_PROMPT", "1")], &[], &steps);
+        assert_eq!(finished.stdout, "__END__\nname\n", "{}: {finished:?}", dialect.name);
+    }
+}
+
+/// Line breaks in a prompt: the variable keeps them, and a session lives on.
+#[test]
+fn line_breaks_in_prompts() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    environment(&scratch.join("env"), Some("two\nlines"));
+    for dialect in Dialect::all() {
+        let path = format!("env/bin/{}", dialect.file());
+        let steps = [
+            Step::Probe("before"),
+            Step::Activate(&path),
+            Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT"),
+            Step::Deactivate,
+            Step::Probe("after"),
+        ];
+        let finished = dialect.run(&scratch, &[], &[], &steps);
+        let context = format!("{}: {finished:?}", dialect.name);
+        assert_eq!(finished.stdout, "two\nlines\n", "{context}");
+        check_restored(&finished, &context);
+    }
+}
+
+#[test]
+fn links() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let root = scratch.join("real/env");
+    environment(&root, None);
+    symlink("real", scratch.join("parent")).unwrap();
+    symlink("real/env/bin", scratch.join("commands")).unwrap();
+    // As sandboxes of build systems do it: folders are real, and every file is a link.
+    let farm = scratch.join("farm");
+    let copied = Command::new("cp").args(["-rs"]).arg(&root).arg(&farm).status().unwrap();
+    assert!(copied.success());
+    for dialect in Dialect::all() {
+        let file = dialect.file();
+        fs::create_dir_all(scratch.join("links")).unwrap();
+        let link = scratch.join("links").join(file);
+        if !link.exists() {
+            symlink(root.join("bin").join(file), link).unwrap();
+        }
+        // csh and yash learn from the system where the file is, and the system has followed all links.
+        let lexical = dialect.shell != Shell::Csh && dialect.name != "yash";
+        let cases = [
+            (format!("parent/env/bin/{file}"), if lexical { scratch.join("parent/env") } else { root.clone() }),
+            (format!("farm/bin/{file}"), if lexical { farm.clone() } else { root.clone() }),
+            (format!("commands/{file}"), root.clone()),
+            (format!("links/{file}"), root.clone()),
+            (format!("parent/../real/env/bin/{file}"), root.clone()),
+        ];
+        for (path, expected) in cases {
+            let finished = dialect.run(&scratch, &[], &[], &[Step::Activate(&path), Step::Run("/usr/bin/printenv VIRTUAL_ENV")]);
+            assert_eq!(finished.stdout, format!("{}\n", text(&expected)), "{} {path}: {finished:?}", dialect.name);
+        }
+    }
+}
+
+/// Sessions where nothing is mounted at `/proc`, as on other systems than Linux.
+fn without_proc(dialect: &Dialect, scratch: &Path, variables: &[(&str, &str)], steps: &[Step<'_>]) -> Finished {
+    dialect.run_by(&["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"], scratch, variables, steps)
+}
+
+#[test]
+fn without_proc_it_is_right_or_says_so() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    for name in ["env", "other"] {
+        environment(&scratch.join(name), None);
+    }
+    for dialect in Dialect::all() {
+        if dialect.shell == Shell::Nushell {
+            // It does not start there.
+            continue;
+        }
+        let file = dialect.file();
+        let path = format!("env/bin/{file}");
+        let show = Step::Run("/usr/bin/printenv VIRTUAL_ENV");
+        // yash and csh alone cannot tell which file they read.
+        let blind = dialect.name == "yash" || dialect.shell == Shell::Csh;
+        let finished = without_proc(&dialect, &scratch, &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after"), show]);
+        let context = format!("{}: {finished:?}", dialect.name);
+        if blind {
+            assert_eq!(finished.stdout, "", "{context}");
+            check_refused(&finished, "set VENVTREE_ENV to", &context);
+        } else {
+            assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("env"))), "{context}");
+        }
+        // Named, they all know.
+        let named = without_proc(&dialect, &scratch, &[("VENVTREE_ENV", text(&scratch.join("env")))], &[Step::Activate(&path), show]);
+        assert_eq!(named.stdout, format!("{}\n", text(&scratch.join("env"))), "{}: {named:?}", dialect.name);
+        let wrong = [("VENVTREE_ENV", "/nonexistent")];
+        if blind {
+            let finished = without_proc(&dialect, &scratch, &wrong, &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
+            check_refused(&finished, "VENVTREE_ENV is not an environment", &format!("{}: {finished:?}", dialect.name));
+        }
+        // In the environment's own folder the blind take it, and say so; the others never mistake one for another.
+        let finished = without_proc(&dialect, &scratch.join("env"), &[], &[Step::Activate(&format!("bin/{file}")), show]);
+        assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("env"))), "{}: {finished:?}", dialect.name);
+        assert_eq!(finished.stderr.contains("taking the environment in the current folder"), blind, "{}: {finished:?}", dialect.name);
+        if !blind {
+            let path = format!("../other/bin/{file}");
+            let finished = without_proc(&dialect, &scratch.join("env"), &[], &[Step::Activate(&path), show]);
+            assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("other"))), "{}: {finished:?}", dialect.name);
+        }
+    }
+}
