@@ -8,6 +8,8 @@ mod create;
 mod faults;
 mod fuzz;
 mod hostile;
+mod mutations;
+mod oracle_digest;
 mod oracle_requirements;
 mod oracle_texts;
 mod oracle_zip;
