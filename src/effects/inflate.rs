@@ -23,6 +23,8 @@ const SMALL_OVERHEAD: u64 = 128 << 10;
 const CHUNK_IN: usize = 128 << 10;
 /// How many bytes of a large member are handed on at once.
 const CHUNK_OUT: usize = 256 << 10;
+/// How many findings that the escape hatch let pass are kept until somebody takes them.
+const NOTES_LIMIT: usize = 1000;
 /// The largest window that a zstd member may ask for: what RFC 8878 asks every decoder to support.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
@@ -54,9 +56,15 @@ impl ZipFile {
         Findings::with_policy(&self.allow, &BTreeSet::new())
     }
 
-    /// Refuses a member for what was found, if it is an error.
-    fn judge(findings: Findings) -> Result<(), MemberError> {
-        if findings.has_errors() { Err(MemberError::Unsound(findings.finish())) } else { Ok(()) }
+    /// Refuses a member for what was found, if it is an error; notes it otherwise.
+    fn judge(findings: Findings, notes: &mut Vec<Finding>) -> Result<(), MemberError> {
+        if findings.has_errors() {
+            return Err(MemberError::Unsound(findings.finish()));
+        }
+        if !findings.is_empty() && notes.len() < NOTES_LIMIT {
+            notes.extend(findings.finish());
+        }
+        Ok(())
     }
 }
 
@@ -66,11 +74,12 @@ pub struct Inflater {
     output: Vec<u8>,
     whole: libdeflater::Decompressor,
     stream: Option<Decompress>,
+    notes: Vec<Finding>,
 }
 
 impl Default for Inflater {
     fn default() -> Self {
-        Self { input: Vec::new(), output: Vec::new(), whole: libdeflater::Decompressor::new(), stream: None }
+        Self { input: Vec::new(), output: Vec::new(), whole: libdeflater::Decompressor::new(), stream: None, notes: Vec::new() }
     }
 }
 
@@ -98,6 +107,23 @@ fn unsound(code: Code, name: &str, message: impl Into<String>) -> MemberError {
 }
 
 impl Inflater {
+    /// What the escape hatch has let pass in the members read so far, since this was asked last.
+    pub fn take_notes(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Reads and checks a member's local header and descriptor, and none of its bytes.
+    ///
+    /// # Errors
+    /// Reading fails, or the header is not sound.
+    pub fn check_header(&mut self, file: &ZipFile, name: &str, location: &Location) -> Result<(), MemberError> {
+        let (start, descriptor) = read_header(file, name, location, &mut self.notes)?;
+        let mut bytes = [0; 24];
+        let bytes = &mut bytes[..descriptor];
+        file.input.read_at(bytes, location.offset + start + location.compressed)?;
+        check_descriptor(file, bytes, name, location, &mut self.notes)
+    }
+
     /// The whole of a small member.
     ///
     /// # Errors
@@ -112,7 +138,7 @@ impl Inflater {
         // Room for what is put in front of and behind the bytes; see `gzip`.
         grow(&mut self.input, length + GZIP_FOOTER_LENGTH);
         file.input.read_at(&mut self.input[..length], location.offset)?;
-        let bytes = check_surroundings(file, &self.input[..length], name, location)?;
+        let bytes = check_surroundings(file, &self.input[..length], name, location, &mut self.notes)?;
         match location.method {
             Method::Stored => {
                 let bytes = &self.input[bytes];
@@ -180,7 +206,7 @@ impl Inflater {
         if is_small(location) {
             return sink(self.read(file, name, location)?);
         }
-        let (start, descriptor) = read_header(file, name, location)?;
+        let (start, descriptor) = read_header(file, name, location, &mut self.notes)?;
         grow(&mut self.input, CHUNK_IN);
         grow(&mut self.output, CHUNK_OUT);
         let engine = match location.method {
@@ -201,7 +227,7 @@ impl Inflater {
         let mut bytes = [0; 24];
         let bytes = &mut bytes[..descriptor];
         file.input.read_at(bytes, end).map_err(MemberError::from)?;
-        check_descriptor(file, bytes, name, location)?;
+        check_descriptor(file, bytes, name, location, &mut self.notes)?;
         Ok(())
     }
 
@@ -214,7 +240,7 @@ impl Inflater {
             let bytes = self.read(file, name, location)?;
             return Ok(&bytes[..bytes.len().min(limit)]);
         }
-        let (start, _) = read_header(file, name, location)?;
+        let (start, _) = read_header(file, name, location, &mut self.notes)?;
         let length = usize::try_from(location.compressed).unwrap_or(CHUNK_IN).min(CHUNK_IN);
         grow(&mut self.input, length);
         grow(&mut self.output, limit);
@@ -248,7 +274,13 @@ fn grow(buffer: &mut Vec<u8>, length: usize) {
 }
 
 /// Checks the header in front of a small member's bytes and the descriptor behind them; where the bytes are.
-fn check_surroundings(file: &ZipFile, range: &[u8], name: &str, location: &Location) -> Result<Range<usize>, MemberError> {
+fn check_surroundings(
+    file: &ZipFile,
+    range: &[u8],
+    name: &str,
+    location: &Location,
+    notes: &mut Vec<Finding>,
+) -> Result<Range<usize>, MemberError> {
     let mut findings = file.findings();
     let compressed = usize::try_from(location.compressed).unwrap_or(usize::MAX);
     let Some((start, descriptor)) = index::local_header(range, name, location, &mut findings) else {
@@ -259,39 +291,27 @@ fn check_surroundings(file: &ZipFile, range: &[u8], name: &str, location: &Locat
     if index::descriptor_in_stored(&range[bytes.clone()], location) {
         findings.add_member(Code::ZipDescriptorStored, name, "the stored bytes hold a data descriptor's signature");
     }
-    ZipFile::judge(findings)?;
+    ZipFile::judge(findings, notes)?;
     Ok(bytes)
 }
 
-/// Reads and checks a member's local header, and none of its bytes.
-///
-/// # Errors
-/// Reading fails, or the header is not sound.
-pub fn check_header(file: &ZipFile, name: &str, location: &Location) -> Result<(), MemberError> {
-    let (start, descriptor) = read_header(file, name, location)?;
-    let mut bytes = [0; 24];
-    let bytes = &mut bytes[..descriptor];
-    file.input.read_at(bytes, location.offset + start + location.compressed)?;
-    check_descriptor(file, bytes, name, location)
-}
-
 /// Reads and checks the local header of a large member: where its bytes begin and how long the descriptor behind them is.
-fn read_header(file: &ZipFile, name: &str, location: &Location) -> Result<(u64, usize), MemberError> {
+fn read_header(file: &ZipFile, name: &str, location: &Location, notes: &mut Vec<Finding>) -> Result<(u64, usize), MemberError> {
     let mut findings = file.findings();
     // Longer overheads cannot be headers; the index has said so.
     let longest = 2 * u64::from(u16::MAX) + 64;
     let mut header = vec![0; usize::try_from(location.overhead().min(longest).max(64).min(location.end - location.offset)).unwrap_or(0)];
     file.input.read_at(&mut header, location.offset)?;
     match index::local_header(&header, name, location, &mut findings) {
-        Some((start, descriptor)) => ZipFile::judge(findings).map(|()| (start as u64, descriptor)),
+        Some((start, descriptor)) => ZipFile::judge(findings, notes).map(|()| (start as u64, descriptor)),
         None => Err(MemberError::Unsound(findings.finish())),
     }
 }
 
-fn check_descriptor(file: &ZipFile, bytes: &[u8], name: &str, location: &Location) -> Result<(), MemberError> {
+fn check_descriptor(file: &ZipFile, bytes: &[u8], name: &str, location: &Location, notes: &mut Vec<Finding>) -> Result<(), MemberError> {
     let mut findings = file.findings();
     index::descriptor(bytes, name, location, &mut findings);
-    ZipFile::judge(findings)
+    ZipFile::judge(findings, notes)
 }
 
 fn check(bytes: &[u8], name: &str, location: &Location) -> Result<(), MemberError> {

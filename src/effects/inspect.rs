@@ -50,6 +50,7 @@ pub fn inspect_wheel(path: &Utf8Path, filename: &str, options: &LoadOptions) -> 
             }
         }
     }
+    findings.extend(inflater.take_notes());
     examine_portability(names.iter().map(|(name, _)| name.strip_suffix('/').unwrap_or(name)), &mut findings);
     if file.input.check_unchanged().is_err() {
         findings.add(Code::ZipChanged, "the file was written to while it was read");

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::archive;
-use super::inflate::{self, Inflater, MemberError, ZipFile, is_small, with_inflater};
+use super::inflate::{Inflater, MemberError, ZipFile, is_small, with_inflater};
 use super::input::{InputError, InputFile};
 use crate::model::digest::Hash;
 use crate::model::finding::{Code, Finding, Findings};
@@ -81,6 +81,9 @@ pub struct Wheel {
     pub manifest: WheelManifest,
 }
 
+/// Codes that can be allowed and that come to light only with a member's local header.
+const READ_LATER: [Code; 4] = [Code::ZipGap, Code::ZipExtraField, Code::ZipVersion, Code::ZipDescriptorStored];
+
 /// Loads a wheel.
 ///
 /// # Errors
@@ -89,7 +92,20 @@ pub fn load(path: &Utf8Path, filename: &WheelFilename, options: &LoadOptions) ->
     let mut findings = options.findings();
     let (file, entries) = archive::open(path, &options.limits, &mut findings)?;
     with_inflater(|inflater| {
+        inflater.take_notes();
         let draft = draft(&file, entries, filename, options, inflater, &mut findings)?;
+        if READ_LATER.iter().any(|code| options.allow.contains(code)) {
+            // What the escape hatch lets pass has to be in the manifest, so it cannot wait until members are read.
+            for entry in draft.entries() {
+                let checked = if entry.location.has_stored_descriptor() {
+                    inflater.stream::<MemberError>(&file, &entry.name, &entry.location, &mut |_| Ok(()))
+                } else {
+                    inflater.check_header(&file, &entry.name, &entry.location)
+                };
+                sound(checked, &mut findings)?;
+            }
+        }
+        findings.extend(inflater.take_notes());
         file.input.check_unchanged()?;
         let refused = |findings| WheelError::Refused { wheel: Box::new(filename.clone()), findings };
         if findings.has_errors() {
@@ -217,8 +233,11 @@ impl Wheel {
     /// # Errors
     /// The file cannot be read, or a header is not sound.
     pub fn check_headers<'member>(&self, members: impl IntoIterator<Item = &'member Member>) -> Result<(), WheelError> {
-        members.into_iter().try_for_each(|member| {
-            inflate::check_header(&self.file, member.path.as_str(), &member.location).map_err(|source| self.member_error(source))
+        with_inflater(|inflater| {
+            members.into_iter().try_for_each(|member| {
+                let checked = inflater.check_header(&self.file, member.path.as_str(), &member.location);
+                checked.map_err(|source| self.member_error(source))
+            })
         })
     }
 

@@ -102,6 +102,7 @@ fn the_escape_hatch_lets_a_code_pass_and_says_so() {
         for finding in &findings {
             assert!(finding.allowed && finding.severity <= Severity::Warning, "{file}: {}: {finding}", recipe.name);
         }
+        assert!(!findings.is_empty(), "{file}: {}: passes in silence", recipe.name);
         // What passes can be used.
         let wheel = load(&path, &WheelFilename::parse(recipe.filename()).unwrap(), &options).unwrap();
         venvtree::effects::inflate::with_inflater(|inflater| {
@@ -118,4 +119,79 @@ fn the_escape_hatch_lets_a_code_pass_and_says_so() {
         .map(|code| code.text())
         .collect();
     assert!(untried.is_empty(), "codes that could be allowed, without a case: {untried:?}");
+}
+
+/// An archive by the `zip` crate, without anything that a wheel has.
+fn archive(members: &[(&str, &[u8])], repeat: usize) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for round in 0..repeat {
+        for (name, bytes) in members {
+            writer.start_file(format!("{name}{round}"), zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+fn has(findings: &[Finding], code: Code) -> bool {
+    findings.iter().any(|finding| finding.code == code && finding.severity == Severity::Error)
+}
+
+#[test]
+fn bombs_are_refused_by_what_they_say_and_by_what_they_yield() {
+    let (_guard, folder) = temporary();
+    let zeros = vec![0; 8 << 20];
+    let bytes = archive(&[("zeros", &zeros)], 12);
+    let path = write(&folder, &bytes);
+    let check = |change: &dyn Fn(&mut LoadOptions), code: Code| {
+        let mut options = LoadOptions::default();
+        change(&mut options);
+        let findings = inspect_wheel(&path, "demo-1.0-py3-none-any.whl", &options).unwrap();
+        assert!(has(&findings, code), "{code}: {findings:?}");
+    };
+    // 96 MiB from less than 100 KiB.
+    check(&|_| {}, Code::ZipLimitRatio);
+    check(&|options| options.limits.total_size = 64 << 20, Code::ZipLimitSize);
+    check(&|options| options.limits.member_size = 4 << 20, Code::ZipLimitSize);
+    check(&|options| options.limits.entries = 11, Code::ZipLimitEntries);
+    check(&|options| options.limits.depth = 0, Code::PathDepth);
+    check(&|options| options.limits.name_length = 3, Code::PathLength);
+}
+
+#[test]
+fn a_member_never_yields_more_than_it_says() {
+    use venvtree::effects::inflate::{Inflater, MemberError};
+    let (_guard, folder) = temporary();
+    // Both headers say 10 bytes, the stream holds 64 MiB of zeros.
+    let text = r#"{"about": "", "cases": [{"name": "liar", "expect": [], "members":
+        [{"name": "demo/zeros", "content": {"zeros": 67108864}, "both": {"size": 10}}]}]}"#;
+    let corpus: crate::support::malformed::Corpus = serde_json::from_str(text).unwrap();
+    let path = write(&folder, &corpus.cases[0].build());
+    let mut findings = venvtree::model::finding::Findings::new();
+    let (file, entries) = venvtree::effects::archive::open(&path, &LoadOptions::default().limits, &mut findings).unwrap();
+    let entry = entries.iter().find(|entry| &*entry.name == "demo/zeros").unwrap();
+    let mut seen = 0;
+    let mut sink = |bytes: &[u8]| {
+        seen += bytes.len();
+        Ok::<(), MemberError>(())
+    };
+    let error = Inflater::default().stream(&file, &entry.name, &entry.location, &mut sink).unwrap_err();
+    assert!(matches!(error, MemberError::Unsound(found) if has(&found, Code::ZipSize)));
+    assert!(seen <= 10, "{seen}");
+}
+
+#[test]
+fn a_file_that_changes_is_noticed() {
+    let (_guard, folder) = temporary();
+    let (_, recipe) = corpus().into_iter().find(|(_, recipe)| recipe.name == "plain").unwrap();
+    let path = write(&folder, &recipe.build());
+    let wheel = load(&path, &WheelFilename::parse(recipe.filename()).unwrap(), &LoadOptions::default()).unwrap();
+    let digest = venvtree::model::digest::Hash::sha256(&recipe.build());
+    wheel.check_digest(&digest).unwrap();
+    let mut other = recipe.build();
+    other[100] ^= 1;
+    std::fs::write(&path, &other).unwrap();
+    assert!(matches!(wheel.check_digest(&digest), Err(WheelError::Input(_))));
+    assert!(matches!(wheel.check_unchanged(), Err(WheelError::Input(_))));
 }

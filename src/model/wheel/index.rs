@@ -72,6 +72,11 @@ pub struct Location {
 }
 
 impl Location {
+    /// Whether the bytes are stored with a descriptor behind them: a reader that streams has to search for their end.
+    pub fn has_stored_descriptor(&self) -> bool {
+        self.method == Method::Stored && self.flags & FLAG_DESCRIPTOR != 0
+    }
+
     /// How many bytes local header and descriptor take together, or would, were the archive sound.
     pub fn overhead(&self) -> u64 {
         (self.end - self.offset).saturating_sub(self.compressed)
@@ -767,5 +772,5 @@ pub fn descriptor(bytes: &[u8], name: &str, location: &Location, findings: &mut 
 
 /// Whether a reader that streams could take part of a stored member's bytes for the data descriptor that ends it.
 pub fn descriptor_in_stored(bytes: &[u8], location: &Location) -> bool {
-    location.method == Method::Stored && location.flags & FLAG_DESCRIPTOR != 0 && memchr::memmem::find(bytes, &DESCRIPTOR).is_some()
+    location.has_stored_descriptor() && memchr::memmem::find(bytes, &DESCRIPTOR).is_some()
 }
