@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::fs::{self, Kind};
+use crate::effects::launchers;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::parallel;
 use crate::effects::scan::{self, Scan, View};
@@ -23,9 +24,10 @@ use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
 use crate::error::{Error, RefusedWheel};
 use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest, WheelDigest};
 use crate::model::manifest;
-use crate::model::plan::{self, Inputs, Plan, PlannedNode};
-use crate::model::spec::{self, InputDigests, InputPath, Python, Spec};
+use crate::model::plan::{self, Inputs, Plan, PlannedNode, WindowsLaunchers};
+use crate::model::spec::{self, InputDigests, InputPath, LauncherReference, Launchers, Python, Spec};
 use crate::model::tree::Tree;
+use crate::model::wheel::entry_points::ScriptKind;
 use crate::model::wheel::limits::Limits;
 use crate::model::wheel::manifest::HashOrigin;
 
@@ -73,6 +75,7 @@ impl Places {
         if let Python::Inside { directory, .. } = &spec.python {
             used.insert(&directory.0);
         }
+        used.extend(spec.launchers.iter().flat_map(Launchers::iter).map(|(_, launcher)| launcher.path.0.as_str()));
         self.keys.keys().filter(|key| !used.contains(key.as_str())).cloned().collect()
     }
 }
@@ -87,12 +90,13 @@ pub struct Prepared {
     wheels: Vec<Wheel>,
     sources: Vec<ListedFiles>,
     interpreter: Option<ListedFiles>,
+    launchers: Option<WindowsLaunchers>,
 }
 
 impl Prepared {
     /// What planning knew of the inputs.
     pub fn inputs(&self) -> Inputs<'_> {
-        inputs(&self.wheels, &self.sources, self.interpreter.as_ref())
+        inputs(&self.wheels, &self.sources, self.interpreter.as_ref(), self.launchers.as_ref())
     }
 
     /// Where the bytes come from.
@@ -156,15 +160,38 @@ pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepare
         Python::Inside { directory, .. } => Some(list(directory)?),
         Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
     };
-    let plan = plan::plan(&spec, &inputs(&wheels, &sources, interpreter.as_ref()))?;
-    Ok(Prepared { spec, plan, wheels, sources, interpreter })
+    let launchers = spec.launchers.as_ref().map(|launchers| load_launchers(&spec, launchers, places)).transpose()?;
+    let plan = plan::plan(&spec, &inputs(&wheels, &sources, interpreter.as_ref(), launchers.as_ref()))?;
+    Ok(Prepared { spec, plan, wheels, sources, interpreter, launchers })
 }
 
-fn inputs<'a>(wheels: &'a [Wheel], sources: &'a [ListedFiles], interpreter: Option<&'a ListedFiles>) -> Inputs<'a> {
+/// Reads the launcher files of a spec for Windows.
+fn load_launchers(spec: &Spec, launchers: &Launchers, places: &Places) -> Result<WindowsLaunchers, Error> {
+    let load = |reference: &LauncherReference, kind| {
+        // As for wheels: where a build system vouches, nothing is compared.
+        let expected = reference.sha256.filter(|_| spec.flags.input_digests == InputDigests::Pinned);
+        launchers::load(&places.find(&reference.path), expected, spec.interpreter.platform.arch(), kind)
+    };
+    let optional = |reference: &Option<LauncherReference>, kind| reference.as_ref().map(|reference| load(reference, kind)).transpose();
+    Ok(WindowsLaunchers {
+        console: load(&launchers.console, ScriptKind::Console)?,
+        gui: load(&launchers.gui, ScriptKind::Gui)?,
+        python: optional(&launchers.python, ScriptKind::Console)?,
+        pythonw: optional(&launchers.pythonw, ScriptKind::Gui)?,
+    })
+}
+
+fn inputs<'a>(
+    wheels: &'a [Wheel],
+    sources: &'a [ListedFiles],
+    interpreter: Option<&'a ListedFiles>,
+    launchers: Option<&'a WindowsLaunchers>,
+) -> Inputs<'a> {
     Inputs {
         wheels: wheels.iter().map(|wheel| &wheel.manifest).collect(),
         sources: sources.iter().map(ListedFiles::listing).collect(),
         interpreter: interpreter.map(ListedFiles::listing),
+        launchers,
     }
 }
 

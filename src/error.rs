@@ -8,6 +8,7 @@ use crate::effects::blob::{BlobError, absent};
 use crate::effects::discover::DiscoverError;
 use crate::effects::exchange::PullError;
 use crate::effects::fs::FsError;
+use crate::effects::launchers::LauncherFileError;
 use crate::effects::listing::ListingError;
 use crate::effects::probe::ProbeError;
 use crate::effects::seeds::SeedError;
@@ -109,6 +110,9 @@ pub enum Error {
     /// First-party files that cannot be listed.
     #[error(transparent)]
     Listing(#[from] ListingError),
+    /// A launcher file cannot be used.
+    #[error(transparent)]
+    Launcher(#[from] LauncherFileError),
     /// No plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -202,6 +206,9 @@ impl Error {
             Self::Supply(errors) if errors.iter().all(SupplyError::is_refusal) => ErrorKind::Io,
             Self::Supply(_) | Self::Manifest { .. } => ErrorKind::Verification,
             Self::OutputTaken { .. } | Self::NoEnvironment { .. } => ErrorKind::Conflict,
+            Self::Launcher(LauncherFileError::Fs(_)) => ErrorKind::Io,
+            Self::Launcher(LauncherFileError::Digest { .. }) => ErrorKind::Verification,
+            Self::Launcher(LauncherFileError::Unusable { .. }) => ErrorKind::Wheel,
             Self::Seed(SeedError::Fs(_)) => ErrorKind::Io,
             Self::Seed(_) => ErrorKind::Wheel,
             Self::Blob(error) | Self::Pull(PullError::Blob(error)) => match error {
@@ -231,6 +238,7 @@ impl Error {
                 Some("only environments are cleared away; remove it yourself, or choose another place".to_owned())
             }
             Self::Discover(error) => error.hint().map(str::to_owned),
+            Self::Launcher(error) => error.hint().map(str::to_owned),
             Self::Seed(error) => error.hint().map(str::to_owned),
             Self::Blob(error) | Self::Pull(PullError::Blob(error)) => error.hint(),
             Self::Remote { hint, .. } => hint.clone(),

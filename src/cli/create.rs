@@ -244,7 +244,7 @@ fn specify(arguments: &CreateArguments, probe: &Probe, session: &Session, io: &I
         ..Flags::default()
     };
     let interpreter = probe.interpreter.clone();
-    let spec = Spec { interpreter, python, wheels, sources: Vec::new(), path_entries: Vec::new(), flags };
+    let spec = Spec { interpreter, python, launchers: None, wheels, sources: Vec::new(), path_entries: Vec::new(), flags };
     Ok((spec, seeds))
 }
 

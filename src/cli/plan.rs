@@ -8,8 +8,9 @@ use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, report, written};
 use crate::engine;
+use crate::model::interpreter::Os;
 use crate::model::manifest::EntryOrigin;
-use crate::model::plan::PlannedNode;
+use crate::model::plan::{LONGEST_PATH, PlannedNode};
 
 /// Arguments of `venvtree plan`.
 #[derive(Debug, Args)]
@@ -95,6 +96,7 @@ pub(super) fn run(arguments: &PlanArguments, io: &mut Io<'_>) -> CommandResult {
             "files": files,
             "bytes": bytes,
             "longest_path": longest,
+            "longest_place": (prepared.spec.interpreter.platform.os() == Os::Windows).then(|| LONGEST_PATH.saturating_sub(longest + 1)),
             "entries": entries,
             "warnings": warnings_json(&prepared.plan.warnings),
         });

@@ -22,6 +22,7 @@ pub mod input;
 pub mod inspect;
 pub mod wheels;
 
+pub mod launchers;
 pub mod listing;
 
 pub mod supply;

@@ -20,4 +20,5 @@ mod script;
 mod spec;
 mod support;
 mod wheel_check;
+mod windows_layout;
 mod windows_scripts;

@@ -22,7 +22,7 @@ fn distlib() -> PathBuf {
     PathBuf::from(answer.as_str().unwrap())
 }
 
-fn launcher_bytes(name: &str) -> Vec<u8> {
+pub(crate) fn launcher_bytes(name: &str) -> Vec<u8> {
     let path = distlib().join(name);
     fs::read(&path).unwrap_or_else(|error| panic!("the tests use distlib's launchers, expected {}: {error}", path.display()))
 }
@@ -83,7 +83,7 @@ for text in json.load(sys.stdin):
 json.dump(answers, sys.stdout)
 "#;
 
-fn read_back(files: &[&[u8]]) -> Vec<serde_json::Value> {
+pub(crate) fn read_back(files: &[&[u8]]) -> Vec<serde_json::Value> {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let files: Vec<String> = files.iter().map(|file| hex(file)).collect();
     serde_json::from_value(ask_python(READ, &json!(files))).unwrap()

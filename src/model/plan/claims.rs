@@ -11,8 +11,9 @@ use crate::model::interpreter::Os;
 use crate::model::layout::{self, KEEP_NAME, KEEP_TEXT, Layout, PATH_ENTRIES_NAME, Scheme};
 use crate::model::path::{LinkTarget, TreePath, relative_from};
 use crate::model::plan::problem::{PlanProblem, PlanWarning};
+use crate::model::plan::windows::{self, WindowsLaunchers};
 use crate::model::plan::{Content, Listing, PlannedNode};
-use crate::model::script;
+use crate::model::script::{self, WindowsLauncherError};
 use crate::model::spec::{Python, Spec};
 use crate::model::wheel::WheelManifest;
 
@@ -136,12 +137,13 @@ const INSTALLER: &[u8] = b"venvtree\n";
 pub(super) struct Claims<'a> {
     spec: &'a Spec,
     layout: &'a Layout,
+    launchers: Option<&'a WindowsLaunchers>,
     claims: Vec<Claim>,
 }
 
 impl<'a> Claims<'a> {
-    pub fn new(spec: &'a Spec, layout: &'a Layout) -> Self {
-        Self { spec, layout, claims: Vec::new() }
+    pub fn new(spec: &'a Spec, layout: &'a Layout, launchers: Option<&'a WindowsLaunchers>) -> Self {
+        Self { spec, layout, launchers, claims: Vec::new() }
     }
 
     pub fn finish(self) -> Vec<Claim> {
@@ -188,8 +190,23 @@ impl<'a> Claims<'a> {
                 self.generated_at(&format!("{scripts}/{name}"), Generator::Activator, inline(bytes, false), problems);
             }
         }
-        if self.layout.os != Os::Windows {
-            self.python(problems);
+        match self.layout.os {
+            Os::Windows => self.windows_python(problems),
+            Os::Linux | Os::MacOs => self.python(problems),
+        }
+    }
+
+    /// `python.exe` and `pythonw.exe`.
+    fn windows_python(&mut self, problems: &mut Vec<PlanProblem>) {
+        let Some(launchers) = self.launchers else { return };
+        let scripts = self.layout.scripts.clone();
+        match windows::interpreter_files(&self.spec.python, &scripts, launchers) {
+            Ok(files) => {
+                for (name, bytes) in files {
+                    self.generated_at(&format!("{scripts}/{name}"), Generator::Python, inline(bytes, true), problems);
+                }
+            }
+            Err(error) => problems.push(PlanProblem::Launcher { error: error.to_string(), hint: error.hint() }),
         }
     }
 
@@ -258,6 +275,7 @@ impl<'a> Claims<'a> {
     pub fn wheel(&mut self, index: usize, wheel: &WheelManifest, problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
         let mut collector = WheelClaims {
             layout: self.layout,
+            launchers: self.launchers,
             index,
             wheel,
             excludes: Excludes::new(&self.spec.wheels[index].exclude),
@@ -303,6 +321,7 @@ impl Excludes {
 
 struct WheelClaims<'a, 'b> {
     layout: &'a Layout,
+    launchers: Option<&'a WindowsLaunchers>,
     index: usize,
     wheel: &'a WheelManifest,
     excludes: Excludes,
@@ -374,16 +393,40 @@ impl WheelClaims<'_, '_> {
             }
         }
         for entry_point in &wheel.entry_points {
-            let bytes = script::console_script(&entry_point.module, &entry_point.attributes);
+            let (module, attributes) = (&entry_point.module, &entry_point.attributes);
             let origin = Origin::Generated { generator: Generator::EntryPoint, wheel: Some(self.index) };
-            self.claim(Scheme::Scripts, &entry_point.name, origin, inline(bytes, true));
+            match self.launchers {
+                None => {
+                    let bytes = script::console_script(module, attributes);
+                    self.claim(Scheme::Scripts, &entry_point.name, origin, inline(bytes, true));
+                }
+                Some(launchers) => {
+                    let name = script::windows_script_name(&entry_point.name);
+                    self.program(&name, origin, launchers.of_scripts(entry_point.kind).entry_point(module, attributes));
+                }
+            }
         }
         let origin = Origin::Generated { generator: Generator::Installer, wheel: Some(self.index) };
         self.claim(root, &format!("{}/INSTALLER", wheel.dist_info), origin, inline(INSTALLER, false));
     }
 
+    /// A program made from a launcher.
+    fn program(&mut self, name: &str, origin: Origin, bytes: Result<Vec<u8>, WindowsLauncherError>) {
+        match bytes {
+            Ok(bytes) => self.claim(Scheme::Scripts, name, origin, inline(bytes, true)),
+            Err(error) => {
+                let wheel = self.wheel.file.as_str().to_owned();
+                let problem = PlanProblem::Script { wheel, script: name.to_owned(), error: error.to_string(), hint: error.hint() };
+                self.problems.push(problem);
+            }
+        }
+    }
+
     /// A script of the wheel that may ask for the environment's interpreter.
     fn script(&mut self, name: &str, bytes: &[u8], untouched: PlannedNode, origin: Origin) {
+        if let Some(launchers) = self.launchers {
+            return self.windows_script(name, bytes, untouched, origin, launchers);
+        }
         let wheel = || self.wheel.file.as_str().to_owned();
         match script::rewrite_script(bytes) {
             Ok(None) => self.claim(Scheme::Scripts, name, origin, untouched),
@@ -405,6 +448,22 @@ impl WheelClaims<'_, '_> {
                 let problem = PlanProblem::Script { wheel: wheel(), script: name.to_owned(), error: error.to_string(), hint: error.hint() };
                 self.problems.push(problem);
             }
+        }
+    }
+
+    /// The same for Windows: the script stays as it is, and a program that runs it goes beside it.
+    fn windows_script(&mut self, name: &str, bytes: &[u8], untouched: PlannedNode, origin: Origin, launchers: &WindowsLaunchers) {
+        self.claim(Scheme::Scripts, name, origin, untouched);
+        if let Some(kind) = script::windows_script_kind(bytes) {
+            if name.contains('/') {
+                let error =
+                    "it asks for the environment's interpreter from a folder below the scripts, from where it cannot find it".to_owned();
+                let wheel = self.wheel.file.as_str().to_owned();
+                self.problems.push(PlanProblem::Script { wheel, script: name.to_owned(), error, hint: None });
+                return;
+            }
+            let origin = Origin::Generated { generator: Generator::Script, wheel: Some(self.index) };
+            self.program(&script::windows_script_name(name), origin, launchers.of_scripts(kind).wheel_script(name));
         }
     }
 }

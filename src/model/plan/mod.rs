@@ -7,11 +7,13 @@
 mod claims;
 mod conflict;
 mod problem;
+mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
+use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
 use crate::model::path::{LinkTarget, TreePath};
 use crate::model::requirements;
@@ -23,6 +25,7 @@ use crate::model::wheel::tags::Tags;
 
 pub use claims::{Generator, Origin};
 pub use problem::{Claimant, PlanError, PlanProblem, PlanWarning};
+pub use windows::{LONGEST_PATH, WindowsLaunchers};
 
 use claims::{Claim, Claims, Owner};
 
@@ -55,6 +58,8 @@ pub struct Inputs<'a> {
     pub sources: Vec<&'a Listing>,
     /// The listing of the interpreter's directory, where the spec copies one in.
     pub interpreter: Option<&'a Listing>,
+    /// The launchers, where the spec is for Windows.
+    pub launchers: Option<&'a WindowsLaunchers>,
 }
 
 /// Where a file's bytes come from.
@@ -133,7 +138,7 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
     let mut warnings = Vec::new();
     check_wheels(spec, &inputs.wheels, &mut problems);
     check_requirements(spec, &inputs.wheels, &mut problems, &mut warnings);
-    let mut claims = Claims::new(spec, &layout);
+    let mut claims = Claims::new(spec, &layout, inputs.launchers);
     claims.environment(&mut problems);
     if let Some(listing) = inputs.interpreter {
         claims.interpreter(listing);
@@ -147,6 +152,9 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
     let names = conflict::Names { spec, wheels: &inputs.wheels };
     let resolved = conflict::resolve(claims.finish(), &layout, &names, &mut problems, &mut warnings);
     let entries = add_records(resolved, &layout, &inputs.wheels, &names, &mut problems);
+    if layout.os == Os::Windows {
+        windows::check(&entries, &mut problems, &mut warnings);
+    }
     warnings.sort();
     warnings.dedup();
     if problems.is_empty() {

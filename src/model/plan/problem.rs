@@ -134,6 +134,22 @@ pub enum PlanProblem {
         /// The paths.
         paths: Vec<String>,
     },
+    /// A name that Windows cannot store.
+    #[error("`{path}` cannot be stored on Windows: {reason}")]
+    WindowsName {
+        /// The path.
+        path: TreePath,
+        /// What is wrong with the name.
+        reason: String,
+    },
+    /// A path that is too long for Windows wherever the environment lies.
+    #[error("`{path}` has {length} characters, more than Windows can open below any directory")]
+    WindowsLength {
+        /// The path.
+        path: TreePath,
+        /// Its UTF-16 units.
+        length: usize,
+    },
     /// An override names a distribution that does not claim the path.
     #[error("the conflict override of `{path}` names `{distribution}`, which does not claim it; it is claimed by{}", list(claimants))]
     OverrideWithoutClaim {
@@ -166,6 +182,8 @@ impl PlanProblem {
             Self::Conflict { .. } => "conflict",
             Self::FileOverDirectory { .. } => "file-over-directory",
             Self::NamesFold { .. } => "names-fold",
+            Self::WindowsName { .. } => "windows-name",
+            Self::WindowsLength { .. } => "windows-length",
             Self::OverrideWithoutClaim { .. } => "override-without-claim",
         }
     }
@@ -179,6 +197,7 @@ impl PlanProblem {
                 Some("leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)")
             }
             Self::SameDistribution { .. } => Some("keep one of the wheels"),
+            Self::WindowsName { .. } | Self::WindowsLength { .. } => Some("leave it out with `exclude`"),
             Self::FileOverDirectory { .. } | Self::NamesFold { .. } => Some("leave one of them out with `exclude`"),
             Self::Requirement { .. } => Some("add the missing wheel, or set the flag `requirements` to `warn`"),
             _ => None,
@@ -226,6 +245,16 @@ pub enum PlanWarning {
         /// Who loses.
         losers: Vec<Claimant>,
     },
+    /// Little room is left for the environment's own path.
+    #[error("`{path}` has {length} characters: on Windows without long paths, the path of the environment may have {room} at most")]
+    WindowsLength {
+        /// The longest path.
+        path: TreePath,
+        /// Its UTF-16 units.
+        length: usize,
+        /// What is left.
+        room: usize,
+    },
     /// Names that some file systems take for one.
     #[error("{} differ only in case or Unicode form: the environment cannot be copied to a file system that ignores case", quote(paths))]
     NamesFold {
@@ -241,6 +270,7 @@ impl PlanWarning {
             Self::Requirement { .. } => "requirement",
             Self::UnusedExclude { .. } => "unused-exclude",
             Self::Decided { .. } => "decided",
+            Self::WindowsLength { .. } => "windows-length",
             Self::NamesFold { .. } => "names-fold",
         }
     }

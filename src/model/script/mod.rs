@@ -14,7 +14,9 @@ mod windows;
 pub use launcher::{LauncherError, launcher};
 pub use pe::PeError;
 pub use rewrite::{ScriptError, rewrite_script};
-pub use windows::{LauncherForm, WindowsLauncher, WindowsLauncherError, windows_interpreter_name, windows_script_name};
+pub use windows::{
+    LauncherForm, WindowsLauncher, WindowsLauncherError, windows_interpreter_name, windows_script_kind, windows_script_name,
+};
 
 /// Finds the environment, as POSIX `sh`: afterwards `$_vt_d` is the absolute path of its `bin`, `$_vt_s` that of the file that runs
 /// (links from outside followed), and `$1` the file as it was called, in a form that cannot be taken for an option.

@@ -251,6 +251,12 @@ pub fn windows_interpreter_name(kind: ScriptKind) -> &'static str {
     }
 }
 
+/// Whether a wheel's script asks for the environment's interpreter, and for programs of which kind: `#!pythonw` is one without a console.
+pub fn windows_script_kind(script: &[u8]) -> Option<ScriptKind> {
+    let rest = script.strip_prefix(b"#!python")?;
+    Some(if rest.starts_with(b"w") { ScriptKind::Gui } else { ScriptKind::Console })
+}
+
 /// The file that starts the script `name`: `.exe` takes the place of an extension that begins with `.py`.
 pub fn windows_script_name(name: &str) -> String {
     let stem = match name.rsplit_once('.') {

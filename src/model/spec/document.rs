@@ -19,6 +19,9 @@ pub struct SpecDocument {
     pub version: u64,
     /// The interpreter that the environment is for.
     pub interpreter: InterpreterDocument,
+    /// For Windows, and only there: the programs that scripts and `python.exe` are made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launchers: Option<LaunchersDocument>,
     /// The wheels to install.
     #[serde(default)]
     pub wheels: Vec<WheelDocument>,
@@ -97,7 +100,7 @@ pub enum PythonDocument {
     Inside {
         /// The directory, an input path or an input's key.
         directory: String,
-        /// The interpreter within it; by default `bin/python3.11` and the like.
+        /// The interpreter within it; by default `bin/python3.11` and the like, for Windows `python.exe`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         executable: Option<String>,
     },
@@ -111,11 +114,39 @@ pub enum PythonDocument {
         /// The interpreter.
         path: String,
     },
-    /// A POSIX shell file that runs the first candidate that is there (CPython 3.11 and newer).
+    /// A POSIX shell file that runs the first candidate that is there (CPython 3.11 and newer). For Windows, where `python.exe` is a
+    /// launcher whatever the kind, there is one candidate.
     Launcher {
         /// The candidates, absolute or relative to the tree's root.
         candidates: Vec<String>,
     },
+}
+
+/// Launcher files for Windows, such as distlib's: simple launchers that understand `<launcher_dir>`, or trampolines as uv has them.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct LaunchersDocument {
+    /// For console scripts.
+    pub console: LauncherDocument,
+    /// For scripts without a console.
+    pub gui: LauncherDocument,
+    /// For `python.exe`, if not that of console scripts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<LauncherDocument>,
+    /// For `pythonw.exe`, if not that of scripts without a console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pythonw: Option<LauncherDocument>,
+}
+
+/// A launcher file.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct LauncherDocument {
+    /// Where it is: absolute, relative to `--root`, or the key of an `--input`.
+    pub path: String,
+    /// The SHA-256 of the file, 64 hexadecimal digits; may be missing with `"input_digests": "trusted"` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// A wheel.
@@ -325,6 +356,21 @@ impl From<&Python> for PythonDocument {
     }
 }
 
+impl From<&super::Launchers> for LaunchersDocument {
+    fn from(launchers: &super::Launchers) -> Self {
+        let document = |launcher: &super::LauncherReference| LauncherDocument {
+            path: launcher.path.to_string(),
+            sha256: launcher.sha256.map(|digest| digest.to_string()),
+        };
+        Self {
+            console: document(&launchers.console),
+            gui: document(&launchers.gui),
+            python: launchers.python.as_ref().map(document),
+            pythonw: launchers.pythonw.as_ref().map(document),
+        }
+    }
+}
+
 impl From<&super::Flags> for FlagsDocument {
     fn from(flags: &super::Flags) -> Self {
         use crate::model::activate::Shell;
@@ -368,6 +414,7 @@ impl From<&Spec> for SpecDocument {
         Self {
             version: super::SPEC_VERSION,
             interpreter: InterpreterDocument::new(&spec.interpreter, &spec.python),
+            launchers: spec.launchers.as_ref().map(LaunchersDocument::from),
             wheels: spec
                 .wheels
                 .iter()

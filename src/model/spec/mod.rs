@@ -10,7 +10,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::activate::Shell;
-use crate::model::digest::{DigestFunction, WheelDigest};
+use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::finding::Code;
 use crate::model::interpreter::Interpreter;
 use crate::model::path::TreePath;
@@ -34,6 +34,8 @@ pub struct Spec {
     pub interpreter: Interpreter,
     /// How the environment reaches the interpreter.
     pub python: Python,
+    /// For Windows: the programs that scripts and `python.exe` are made from.
+    pub launchers: Option<Launchers>,
     /// The wheels, in the order of the document.
     pub wheels: Vec<WheelReference>,
     /// First-party files and directories to copy in.
@@ -81,6 +83,41 @@ impl Python {
             Self::Launcher { .. } => "launcher",
         }
     }
+}
+
+/// The launcher files of an environment for Windows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launchers {
+    /// For console scripts.
+    pub console: LauncherReference,
+    /// For scripts without a console.
+    pub gui: LauncherReference,
+    /// For `python.exe`; that of console scripts, unless the spec gives another.
+    pub python: Option<LauncherReference>,
+    /// For `pythonw.exe`; that of scripts without a console, unless the spec gives another.
+    pub pythonw: Option<LauncherReference>,
+}
+
+impl Launchers {
+    /// Every launcher with its name in specs.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &LauncherReference)> {
+        let all = [
+            ("console", Some(&self.console)),
+            ("gui", Some(&self.gui)),
+            ("python", self.python.as_ref()),
+            ("pythonw", self.pythonw.as_ref()),
+        ];
+        all.into_iter().filter_map(|(name, reference)| Some((name, reference?)))
+    }
+}
+
+/// A launcher file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LauncherReference {
+    /// Where it is.
+    pub path: InputPath,
+    /// The SHA-256 of the file.
+    pub sha256: Option<Hash>,
 }
 
 /// The path of an input, or the key that stands for it; never enters the tree.

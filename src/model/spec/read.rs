@@ -6,12 +6,12 @@ use crate::model::activate::Shell;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::finding::{Allowance, Code};
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Os, Platform, parse_pair};
-use crate::model::json::{Json, Place, Problems};
+use crate::model::json::{Json, Object, Place, Problems};
 use crate::model::name::{DistName, PythonVersion};
 use crate::model::path::TreePath;
 use crate::model::spec::{
-    Check, Flags, InputDigests, InputPath, LATEST_MTIME, Override, Policy, Python, SPEC_VERSION, SourceReference, Spec, SpecError,
-    WheelReference,
+    Check, Flags, InputDigests, InputPath, LATEST_MTIME, LauncherReference, Launchers, Override, Policy, Python, SPEC_VERSION,
+    SourceReference, Spec, SpecError, WheelReference,
 };
 use crate::model::wheel::filename::WheelFilename;
 
@@ -45,13 +45,33 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
     let interpreter = object.required("interpreter", problems).and_then(|place| read_interpreter(&place, problems));
     let flags = object.optional("flags").map_or_else(|| Some(Flags::default()), |place| read_flags(&place, problems));
     let input_digests = flags.as_ref().map_or(InputDigests::Trusted, |flags| flags.input_digests);
+    let launchers_place = object.nullable("launchers");
+    let has_launchers = launchers_place.is_some();
+    let launchers = launchers_place.and_then(|place| {
+        let launchers = read_launchers(&place, input_digests, problems)?;
+        let os = interpreter.as_ref().map(|(interpreter, _)| interpreter.platform.os());
+        if os.is_some_and(|os| os != Os::Windows) {
+            problems.add(&place.path, "given for an operating system other than windows");
+        }
+        Some(launchers)
+    });
     let wheels = object.optional("wheels").map_or_else(Vec::new, |place| read_wheels(&place, input_digests, problems));
     let sources = object.optional("sources").map_or_else(Vec::new, |place| read_sources(&place, problems));
     let path_entries = object.optional("path_entries").map_or_else(Vec::new, |place| read_path_entries(&place, problems));
+    let root = object.path().to_owned();
     object.finish(problems);
     let (interpreter, python) = interpreter?;
     let flags = flags?;
-    if let (false, Some(python)) = (flags.links, &python)
+    let windows = interpreter.platform.os() == Os::Windows;
+    if windows && !has_launchers {
+        problems.add_with_hint(
+            &root,
+            "the field `launchers` is missing: Windows starts only .exe files",
+            "name launcher files, such as distlib's t64.exe for `console` and w64.exe for `gui`",
+        );
+    }
+    // There are no links in an environment for Windows, whatever the kind.
+    if let (false, Some(python)) = (flags.links || windows, &python)
         && !matches!(python, Python::Launcher { .. })
     {
         problems.add_with_hint(
@@ -60,7 +80,7 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
             "without links, use the kind \"launcher\"",
         );
     }
-    Some(Spec { interpreter, python: python?, wheels, sources, path_entries, flags })
+    Some(Spec { interpreter, python: python?, launchers, wheels, sources, path_entries, flags })
 }
 
 fn read_interpreter(place: &Place<'_>, problems: &mut Problems) -> Option<(Interpreter, Option<Python>)> {
@@ -190,37 +210,58 @@ fn read_python(place: &Place<'_>, interpreter: &Interpreter, problems: &mut Prob
     let words = [("inside", Kind::Inside), ("relative", Kind::Relative), ("absolute", Kind::Absolute), ("launcher", Kind::Launcher)];
     let kind_place = object.required("kind", problems)?;
     let kind = kind_place.word(&words, problems)?;
+    let windows = interpreter.platform.os() == Os::Windows;
+    if windows {
+        check_windows(interpreter, &kind_place, problems);
+    }
+    let default_executable = || match interpreter.platform.os() {
+        Os::Windows => "python.exe".to_owned(),
+        Os::Linux | Os::MacOs => format!("bin/{}", interpreter.versioned_name()),
+    };
     let python = match kind {
         Kind::Inside => {
             let directory = object.required("directory", problems).and_then(|place| read_input(&place, problems));
             let executable = match object.nullable("executable") {
                 Some(place) => read_tree_path(&place, problems),
-                None => TreePath::parse(&format!("bin/{}", interpreter.versioned_name())).ok(),
+                None => TreePath::parse(&default_executable()).ok(),
             };
             directory.zip(executable).map(|(directory, executable)| Python::Inside { directory, executable })
         }
         Kind::Relative => object
             .required("path", problems)
-            .and_then(|place| read_location(&place, Some(Location::Relative), problems))
+            .and_then(|place| read_location(&place, Some(Location::Relative), windows, problems))
             .map(|path| Python::Relative { path }),
         Kind::Absolute => object
             .required("path", problems)
-            .and_then(|place| read_location(&place, Some(Location::Absolute), problems))
+            .and_then(|place| read_location(&place, Some(Location::Absolute), windows, problems))
             .map(|path| Python::Absolute { path }),
         Kind::Launcher => {
-            check_launcher(interpreter, &kind_place, problems);
+            if !windows {
+                check_launcher(interpreter, &kind_place, problems);
+            }
             object.required("candidates", problems).and_then(|place| {
                 let places = place.list(problems);
                 if places.is_empty() && matches!(place.value, Json::Array(_)) {
                     problems.add(&place.path, "found an empty list, expected at least one interpreter");
                 }
-                let candidates: Option<Vec<_>> = places.iter().map(|place| read_location(place, None, problems)).collect();
+                if windows && places.len() > 1 {
+                    problems.add(&place.path, format!("found {} candidates: a launcher for Windows starts one interpreter", places.len()));
+                }
+                let candidates: Option<Vec<_>> = places.iter().map(|place| read_location(place, None, windows, problems)).collect();
                 candidates.map(|candidates| Python::Launcher { candidates })
             })
         }
     };
     object.finish(problems);
     python
+}
+
+/// Every environment for Windows needs what only newer interpreters have, as its `python.exe` is a launcher.
+fn check_windows(interpreter: &Interpreter, place: &Place<'_>, problems: &mut Problems) {
+    if interpreter.implementation != Implementation::CPython || !interpreter.version.at_least(3, 11) {
+        let name = interpreter.implementation.platform_name();
+        problems.add(&place.path, format!("an environment for Windows needs CPython 3.11 or newer, found {name} {}", interpreter.version));
+    }
 }
 
 fn check_launcher(interpreter: &Interpreter, place: &Place<'_>, problems: &mut Problems) {
@@ -245,9 +286,12 @@ enum Location {
 }
 
 /// A path of the target machine: the interpreter's.
-fn read_location(place: &Place<'_>, expected: Option<Location>, problems: &mut Problems) -> Option<String> {
+fn read_location(place: &Place<'_>, expected: Option<Location>, windows: bool, problems: &mut Problems) -> Option<String> {
     let text = place.string(problems)?;
-    let found = if text.starts_with('/') { Location::Absolute } else { Location::Relative };
+    // Windows takes either slash.
+    let text = &if windows { text.replace('\\', "/") } else { text.to_owned() };
+    let drive = windows && text.as_bytes().get(1) == Some(&b':');
+    let found = if text.starts_with('/') || drive { Location::Absolute } else { Location::Relative };
     let problem = if text.is_empty() {
         Some("found an empty path, expected that of an interpreter".to_owned())
     } else if let Some(character) = text.chars().find(|character| character.is_control()) {
@@ -284,6 +328,44 @@ fn read_tree_path(place: &Place<'_>, problems: &mut Problems) -> Option<TreePath
     TreePath::parse(text).map_err(|error| problems.add(&place.path, error.to_string())).ok()
 }
 
+fn read_launchers(place: &Place<'_>, input_digests: InputDigests, problems: &mut Problems) -> Option<Launchers> {
+    let mut object = place.object(problems)?;
+    let console = object.required("console", problems).and_then(|place| read_launcher(&place, input_digests, problems));
+    let gui = object.required("gui", problems).and_then(|place| read_launcher(&place, input_digests, problems));
+    let python = object.nullable("python").and_then(|place| read_launcher(&place, input_digests, problems));
+    let pythonw = object.nullable("pythonw").and_then(|place| read_launcher(&place, input_digests, problems));
+    object.finish(problems);
+    Some(Launchers { console: console?, gui: gui?, python, pythonw })
+}
+
+fn read_launcher(place: &Place<'_>, input_digests: InputDigests, problems: &mut Problems) -> Option<LauncherReference> {
+    let mut object = place.object(problems)?;
+    let path = object.required("path", problems).and_then(|place| read_input(&place, problems));
+    let sha256 = read_sha256(&mut object, "launcher", input_digests, problems);
+    object.finish(problems);
+    Some(LauncherReference { path: path?, sha256 })
+}
+
+/// The field `sha256` of an input, which may be missing only where somebody vouches for it.
+fn read_sha256(object: &mut Object<'_>, what: &str, input_digests: InputDigests, problems: &mut Problems) -> Option<Hash> {
+    match object.nullable("sha256") {
+        Some(place) => {
+            let text = place.string(problems)?;
+            Hash::parse_hex(text).map_err(|error| problems.add(&place.path, error.to_string())).ok()
+        }
+        None => {
+            if input_digests == InputDigests::Pinned {
+                problems.add_with_hint(
+                    object.path(),
+                    "the field `sha256` is missing",
+                    format!("pin the {what}, or say \"input_digests\": \"trusted\" where a build system vouches for its inputs"),
+                );
+            }
+            None
+        }
+    }
+}
+
 fn read_wheels(place: &Place<'_>, input_digests: InputDigests, problems: &mut Problems) -> Vec<WheelReference> {
     let mut wheels = Vec::new();
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
@@ -318,24 +400,7 @@ fn read_wheel(place: &Place<'_>, input_digests: InputDigests, problems: &mut Pro
     };
     let file_name =
         file_name.and_then(|(text, path)| WheelFilename::parse(&text).map_err(|error| problems.add(&path, error.to_string())).ok());
-    let sha256 = match object.nullable("sha256") {
-        Some(place) => place.string(problems).and_then(|text| match Hash::parse_hex(text) {
-            Ok(hash) => Some(WheelDigest(hash)),
-            Err(error) => {
-                problems.add(&place.path, error.to_string());
-                None
-            }
-        }),
-        None if input_digests == InputDigests::Pinned => {
-            problems.add_with_hint(
-                object.path(),
-                "the field `sha256` is missing",
-                "pin the wheel, or say \"input_digests\": \"trusted\" where a build system vouches for its inputs",
-            );
-            None
-        }
-        None => None,
-    };
+    let sha256 = read_sha256(&mut object, "wheel", input_digests, problems).map(WheelDigest);
     let exclude = object.optional("exclude").map_or_else(Vec::new, |place| {
         let patterns = place.list(problems);
         let check = |place: &Place<'_>| {
