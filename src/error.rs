@@ -11,6 +11,7 @@ use crate::effects::fs::FsError;
 use crate::effects::launchers::LauncherFileError;
 use crate::effects::listing::ListingError;
 use crate::effects::probe::ProbeError;
+use crate::effects::relocate::RelocateError;
 use crate::effects::seeds::SeedError;
 use crate::effects::sink::directory::WriteError;
 use crate::effects::sink::publish::PublishError;
@@ -165,6 +166,9 @@ pub enum Error {
     /// A wheel that an environment should begin with was not found.
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// An environment cannot be made relocatable.
+    #[error(transparent)]
+    Relocate(#[from] RelocateError),
     /// Something that is no environment would be cleared away.
     #[error("`{path}` is no environment: it holds no pyvenv.cfg")]
     NoEnvironment {
@@ -209,6 +213,8 @@ impl Error {
             Self::Launcher(LauncherFileError::Fs(_)) => ErrorKind::Io,
             Self::Launcher(LauncherFileError::Digest { .. }) => ErrorKind::Verification,
             Self::Launcher(LauncherFileError::Unusable { .. }) => ErrorKind::Wheel,
+            Self::Relocate(RelocateError::Windows { .. }) => ErrorKind::Usage,
+            Self::Relocate(RelocateError::Fs(_)) => ErrorKind::Io,
             Self::Seed(SeedError::Fs(_)) => ErrorKind::Io,
             Self::Seed(_) => ErrorKind::Wheel,
             Self::Blob(error) | Self::Pull(PullError::Blob(error)) => match error {

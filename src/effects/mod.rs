@@ -32,6 +32,7 @@ pub mod scan;
 pub mod discover;
 pub mod probe;
 pub mod probe_cache;
+pub mod relocate;
 pub mod seeds;
 
 pub mod sink;

@@ -32,6 +32,8 @@ pub mod json;
 
 pub mod layout;
 
+pub mod relocate;
+
 pub mod spec;
 
 pub mod plan;
