@@ -166,7 +166,7 @@ pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepare
 }
 
 /// Reads the launcher files of a spec for Windows.
-fn load_launchers(spec: &Spec, launchers: &Launchers, places: &Places) -> Result<WindowsLaunchers, Error> {
+pub(crate) fn load_launchers(spec: &Spec, launchers: &Launchers, places: &Places) -> Result<WindowsLaunchers, Error> {
     let load = |reference: &LauncherReference, kind| {
         // As for wheels: where a build system vouches, nothing is compared.
         let expected = reference.sha256.filter(|_| spec.flags.input_digests == InputDigests::Pinned);

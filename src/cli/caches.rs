@@ -113,7 +113,7 @@ pub(super) fn store(arguments: &StoreArguments, io: &Io<'_>) -> Option<Utf8PathB
 }
 
 /// The platform's directory for caches.
-fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
+pub(super) fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
     let home = || io.variable("HOME").map(Utf8PathBuf::from);
     let caches = if cfg!(target_os = "macos") {
         home()?.join("Library/Caches")
@@ -135,15 +135,20 @@ pub(super) fn caches(
     function: DigestFunction,
     io: &Io<'_>,
 ) -> Result<Caches, Error> {
-    let notes = Notes::new();
+    let local = local(store_arguments, links, io);
+    let remote = remote(remote_arguments, function, &local.notes, io)?;
+    Ok(Caches { remote, ..local })
+}
+
+/// The caches of a command that uses no remote one.
+pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io: &Io<'_>) -> Caches {
     let link_mode = match links.link_mode {
         LinkModeArgument::Auto => LinkMode::Auto,
         LinkModeArgument::Hardlink => LinkMode::Hardlink,
         LinkModeArgument::Reflink => LinkMode::Reflink,
         LinkModeArgument::Copy => LinkMode::Copy,
     };
-    let remote = remote(remote_arguments, function, &notes, io)?;
-    Ok(Caches { store: store(store_arguments, io), link_mode, remote, notes })
+    Caches { store: store(store_arguments, io), link_mode, remote: None, notes: Notes::new() }
 }
 
 /// The remote cache, where one is given.

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::{Format, FormatArguments};
+use crate::cli::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{say_warnings, warnings_json};
 use crate::cli::{CommandResult, relocate, report, written};
@@ -18,7 +19,8 @@ use crate::effects::probe_cache::ProbeCache;
 use crate::effects::seeds::{self, Place, PlaceKind, Seed};
 use crate::effects::sink::publish::{self, PublishError};
 use crate::effects::wheels::{LoadOptions, WheelError};
-use crate::engine::{self, BuildRequest, Places, Session};
+use crate::engine::caching;
+use crate::engine::{BuildRequest, Places, Session};
 use crate::error::Error;
 use crate::model::activate::Shell;
 use crate::model::digest::WheelDigest;
@@ -93,6 +95,10 @@ pub struct CreateArguments {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    links: LinkArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -114,7 +120,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     }
 
     let session = Session::default();
-    let cache = ProbeCache::new(cache_directory(io).map(|directory| directory.join("interpreters")));
+    let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")));
     let request = PythonRequest::parse(arguments.python.as_deref().unwrap_or("python"))
         .map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;
     let probe = discover::find(&request, &Surroundings::new(&io.cwd, |name| io.variable(name)), &cache)?;
@@ -123,15 +129,23 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
         io.say(&format!("note: `{}` is taken from the working directory; --no-cwd-search prevents that", seed.file));
     }
     let document = SpecDocument::from(&spec);
-    let prepared = engine::prepare(&session, spec, &Places { root: io.cwd.clone(), ..Places::default() })?;
+    let interpreter = spec.interpreter.clone();
+    let distribution = |wheel: &WheelReference| format!("{} {}", wheel.file_name.name, wheel.file_name.version);
+    let distributions: Vec<String> = spec.wheels.iter().map(distribution).collect();
+    let mut caches = caches::local(&arguments.store, &arguments.links, io);
+    // The few files of an empty environment are written faster than looked up.
+    caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
+    let places = Places { root: io.cwd.clone(), ..Places::default() };
     let request = BuildRequest { out: out.clone(), replace: makes_way, manifest: None, digest_file: None };
-    let built = match engine::build(&session, &prepared, &request) {
+    let built = match caching::build(&session, &caches, spec.clone(), &places, &request) {
         Err(Error::Publish(PublishError::NoExchange { .. })) if arguments.clear => {
             publish::empty_environment(&out)?;
-            engine::build(&session, &prepared, &BuildRequest { replace: false, ..request })?
+            caching::build(&session, &caches, spec, &places, &BuildRequest { replace: false, ..request })
         }
-        result => result?,
+        result => result,
     };
+    let notes = caches::say(&caches, arguments.quiet || arguments.format.format == Format::Json, io);
+    let built = built?;
     let spec_to_stdout = arguments.spec_out.as_deref() == Some(Utf8Path::new("-"));
     if let Some(path) = &arguments.spec_out {
         let text = report::to_json(&json!(document));
@@ -141,22 +155,20 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
             fs::write_atomically(&io.resolve(path), |out| writeln!(out, "{text}"))?;
         }
     }
-    say_warnings(io, &prepared.plan.warnings);
-    let interpreter = &prepared.spec.interpreter;
-    let distributions: Vec<String> =
-        prepared.inputs().wheels.iter().map(|wheel| format!("{} {}", wheel.name().normalized(), wheel.version())).collect();
+    say_warnings(io, &built.warnings);
     match arguments.format.format {
         // The spec and the report cannot both be the one JSON document.
         Format::Json if !spec_to_stdout => {
             let value = json!({
                 "outcome": built.outcome.name(),
                 "out": arguments.environment,
-                "digest_function": built.tree.function().name(),
-                "digest": built.tree.digest().to_string(),
+                "digest_function": built.function.name(),
+                "digest": built.root.to_string(),
                 "interpreter": document.interpreter,
                 "executable": probe.executable,
                 "seeds": seeds.iter().map(|seed| json!({"path": seed.path, "place": seed.kind.describe()})).collect::<Vec<_>>(),
-                "warnings": warnings_json(&prepared.plan.warnings),
+                "warnings": warnings_json(&built.warnings),
+                "notes": notes,
             });
             written(io.print(&report::to_json(&value)))?;
         }
@@ -164,7 +176,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
             let contents = if distributions.is_empty() { "no packages".to_owned() } else { distributions.join(", ") };
             let name = interpreter.implementation.platform_name();
             io.say(&format!("{}: {} ({name} {}, {contents})", built.outcome.name(), arguments.environment, interpreter.version));
-            io.say(&format!("root digest {}", built.tree.digest()));
+            io.say(&format!("root digest {}", built.root));
         }
         Format::Json | Format::Text => {}
     }
@@ -178,14 +190,6 @@ fn place(path: &Utf8Path, io: &Io<'_>) -> Result<Utf8PathBuf, Error> {
         return Ok(full);
     }
     Ok(full.canonicalize_utf8().map_err(fs::failed("find", &full))?)
-}
-
-/// Where caches are, by the variables of the environment.
-fn cache_directory(io: &Io<'_>) -> Option<Utf8PathBuf> {
-    let home = io.variable("HOME").map(Utf8PathBuf::from);
-    let below = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
-    let directory = io.variable("XDG_CACHE_HOME").map(Utf8PathBuf::from).or_else(|| home.map(|home| home.join(below)))?;
-    directory.is_absolute().then(|| directory.join("venvtree"))
 }
 
 /// Whether nothing was asked for that an existing environment cannot get.

@@ -32,7 +32,7 @@ use crate::model::name::DistName;
 use crate::model::path::{LinkTarget, TreePath};
 use crate::model::plan::{self, Content, Inputs, Listing, PlanWarning, PlannedNode};
 use crate::model::request::{self, Facts};
-use crate::model::spec::{InputPath, Python, Spec};
+use crate::model::spec::{InputPath, LauncherReference, Launchers, Python, Spec};
 use crate::model::tree::receive::{self, OutwardLinks};
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
@@ -131,9 +131,21 @@ pub fn action(session: &Session, spec: &Spec, places: &Places) -> Result<Action,
     };
     let wheels = wheel_digests(session, spec, places)?;
     let sources: Vec<&Listing> = sources.iter().map(ListedFiles::listing).collect();
-    let facts = Facts { wheels: &wheels, sources: &sources, interpreter: interpreter.as_ref().map(ListedFiles::listing) };
+    let launchers = launcher_digests(spec, places)?;
+    let facts =
+        Facts { wheels: &wheels, sources: &sources, launchers: &launchers, interpreter: interpreter.as_ref().map(ListedFiles::listing) };
     let request = request::canonical(spec, facts);
     Ok(Action::new(spec.flags.digest_function, request::render(&request)))
+}
+
+/// The digests of all launchers: pinned, or those of the files.
+fn launcher_digests(spec: &Spec, places: &Places) -> Result<Vec<(&'static str, Hash)>, Error> {
+    let launchers = spec.launchers.iter().flat_map(Launchers::iter);
+    let digest = |(name, launcher): (&'static str, &LauncherReference)| match launcher.sha256 {
+        Some(digest) => Ok((name, digest)),
+        None => Ok((name, Hash::sha256(&fs::read(&places.find(&launcher.path))?))),
+    };
+    launchers.map(digest).collect()
 }
 
 /// The digests of all wheels: pinned, or those of the files.
@@ -583,7 +595,13 @@ impl Base {
             Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
         };
         let bare = Spec { wheels: Vec::new(), sources: Vec::new(), ..spec.clone() };
-        let inputs = Inputs { wheels: Vec::new(), sources: Vec::new(), interpreter: interpreter.as_ref().map(ListedFiles::listing) };
+        let launchers = spec.launchers.as_ref().map(|launchers| engine::load_launchers(spec, launchers, places)).transpose().ok()?;
+        let inputs = Inputs {
+            wheels: Vec::new(),
+            sources: Vec::new(),
+            interpreter: interpreter.as_ref().map(ListedFiles::listing),
+            launchers: launchers.as_ref(),
+        };
         let plan = plan::plan(&bare, &inputs).ok()?;
         let function = spec.flags.digest_function;
         let (mut links, mut files) = (Vec::new(), Vec::new());

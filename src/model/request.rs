@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub wheels: &'a [WheelDigest],
     /// The listings of the sources, in the order of the spec.
     pub sources: &'a [&'a Listing],
+    /// The SHA-256 of each launcher for Windows, by its name in specs.
+    pub launchers: &'a [(&'static str, Hash)],
     /// The listing of the interpreter that is copied in.
     pub interpreter: Option<&'a Listing>,
 }
@@ -41,6 +43,10 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
         wheels.sort_by_key(Value::to_string);
     }
     request.insert("wheels".to_owned(), Value::Array(wheels));
+    if request.remove("launchers").is_some() {
+        let launchers = facts.launchers.iter().map(|(name, digest)| ((*name).to_owned(), json!(digest.to_string())));
+        request.insert("launchers".to_owned(), Value::Object(launchers.collect()));
+    }
     let sources = spec.sources.iter().zip(facts.sources).map(|(source, listing)| {
         let into = source.into.as_ref().map_or(".", |into| into.as_str());
         json!({ "into": into, "listing": listing_digest(listing).to_string() })
@@ -230,7 +236,7 @@ mod tests {
         edit(&mut document);
         let spec = spec::parse(&document.to_string()).unwrap();
         let wheels: Vec<WheelDigest> = spec.wheels.iter().map(|wheel| wheel.sha256.unwrap()).collect();
-        canonical(&spec, Facts { wheels: &wheels, sources: &[], interpreter: None })
+        canonical(&spec, Facts { wheels: &wheels, sources: &[], launchers: &[], interpreter: None })
     }
 
     #[test]
