@@ -318,7 +318,7 @@ fn activators(words: &[String]) -> Result<BTreeSet<Shell>, Error> {
         match word {
             "all" => shells.extend(Shell::ALL),
             "none" | "" => {}
-            name => match Shell::ALL.into_iter().find(|shell| shell.name() == name) {
+            name => match Shell::from_name(name) {
                 Some(shell) => {
                     shells.insert(shell);
                 }

@@ -269,7 +269,7 @@ pub fn windows_script_name(name: &str) -> String {
 /// Whether an executable holds a text as Windows programs do, in UTF-16.
 fn contains_utf16(bytes: &[u8], text: &str) -> bool {
     let wanted: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    bytes.windows(wanted.len()).any(|window| window == wanted)
+    memchr::memmem::find(bytes, &wanted).is_some()
 }
 
 /// A zip archive that holds `__main__.py`, stored, dated with the format's first day. Its offsets count from its own beginning; readers
