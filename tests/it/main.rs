@@ -2,7 +2,9 @@
 
 mod activate;
 mod architecture;
+mod blob_store;
 mod build;
+mod caches;
 mod conflicts;
 mod create;
 mod faults;
@@ -16,6 +18,7 @@ mod oracle_texts;
 mod oracle_zip;
 mod readme;
 mod real;
+mod remote;
 mod script;
 mod spec;
 mod support;

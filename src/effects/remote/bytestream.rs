@@ -147,7 +147,7 @@ impl Grpc {
                 data,
             };
             position += length as u64;
-            let sent = runtime.block_on(tokio::time::timeout(self.context.config.timeout, sender.send(message)));
+            let sent = runtime.block_on(async { tokio::time::timeout(self.context.config.timeout, sender.send(message)).await });
             match sent {
                 Ok(Ok(())) if !finish => {}
                 // All was sent, or the server has answered early: both end the stream.

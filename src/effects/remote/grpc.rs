@@ -210,7 +210,7 @@ impl Grpc {
         let reason = format!("{operation}: {}", render(status));
         let transient = judge_grpc(status.code() as i32) == Verdict::Retry;
         if transient || status.code() == Code::Unauthenticated {
-            self.context.give_up(&reason);
+            return self.context.give_up(&reason, transient);
         }
         self.context.error(reason, transient)
     }
@@ -253,10 +253,7 @@ impl Grpc {
             Err(status) if status.code() == Code::Unimplemented => reapi::ServerCapabilities::default(),
             Err(status) => return Err(self.fail("GetCapabilities", &status)),
         };
-        let capabilities = self.negotiate(&answer).map_err(|reason| {
-            self.context.give_up(&reason);
-            self.context.error(reason, false)
-        })?;
+        let capabilities = self.negotiate(&answer).map_err(|reason| self.context.give_up(&reason, false))?;
         *known = Some(capabilities.clone());
         Ok(capabilities)
     }

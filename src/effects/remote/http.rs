@@ -149,7 +149,7 @@ impl Http {
     /// The error for a request that did not succeed. What would come again with the next one ends the use of this cache.
     fn fail(&self, reason: String, transient: bool, status: Option<u16>) -> BlobError {
         if transient || status == Some(401) {
-            self.context.give_up(&reason);
+            return self.context.give_up(&reason, transient);
         }
         self.context.error(reason, transient)
     }

@@ -219,11 +219,10 @@ impl Context {
         self.gone.get().map_or(Ok(()), |reason| Err(self.error(reason.clone(), false)))
     }
 
-    /// Stops asking, and says so.
-    fn give_up(&self, reason: &str) {
-        if self.gone.set(reason.to_owned()).is_ok() {
-            self.notes.add(format!("the remote cache {} is not used any more: {reason}", self.place));
-        }
+    /// Stops asking. The error says so, as does that of every later request.
+    fn give_up(&self, reason: &str, transient: bool) -> BlobError {
+        let reason = self.gone.get_or_init(|| format!("{reason}; it is not used any more"));
+        self.error(reason.clone(), transient)
     }
 
     /// Stops writing, and says so.

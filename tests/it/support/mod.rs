@@ -1,5 +1,7 @@
 //! What the integration tests share: peers to compare with, interpreters and shells to run things with.
 
+pub(crate) mod fake_reapi;
+pub(crate) mod http_cache;
 pub(crate) mod malformed;
 pub(crate) mod peers;
 pub(crate) mod programs;

@@ -1,0 +1,341 @@
+//! The local store from outside: the same trees whatever the cache knows, and what happens when it cannot be used as it should.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+
+use crate::support::project::{Output, Project, WheelText, some_interpreter};
+
+/// A project with some wheels that share files, repeat files, and have executable ones.
+fn project(function: &str) -> Project {
+    let project = Project::new();
+    let mut wheels = Vec::new();
+    for index in 0..4 {
+        let mut wheel = WheelText::new(&format!("dist{index}"), "1.0")
+            .file(&format!("dist{index}/__init__.py"), "")
+            .file(&format!("dist{index}/sub/__init__.py"), "");
+        for file in 0..20 {
+            wheel = wheel.file(&format!("dist{index}/module{file}.py"), format!("VALUE = {}\n", file * (index % 2)));
+        }
+        wheel = wheel.executable(&format!("dist{index}/tool"), "#!/bin/sh\n").console_scripts(&format!("run{index} = dist{index}:run"));
+        wheels.push(project.wheel(&wheel));
+    }
+    project.spec(some_interpreter(), &wheels, |spec| spec["flags"] = json!({ "digest_function": function }));
+    project
+}
+
+#[track_caller]
+fn report(output: &Output) -> Value {
+    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    output.json()
+}
+
+/// Every path with what is the same for every state of the cache: kind, content, the executable bit, time.
+fn contents(root: &Utf8Path) -> Vec<String> {
+    fn visit(root: &Utf8Path, path: &Utf8Path, lines: &mut Vec<String>) {
+        for entry in path.read_dir_utf8().unwrap() {
+            let path = entry.unwrap().into_path();
+            let name = path.strip_prefix(root).unwrap().to_owned();
+            let metadata = path.symlink_metadata().unwrap();
+            let executable = metadata.permissions().mode() & 0o111;
+            let time = (metadata.mtime(), metadata.mtime_nsec());
+            if metadata.is_dir() {
+                lines.push(format!("{name}/ {executable:o} {time:?}"));
+                visit(root, &path, lines);
+            } else if metadata.is_symlink() {
+                lines.push(format!("{name} -> {} {time:?}", path.read_link_utf8().unwrap()));
+            } else {
+                lines.push(format!("{name} {executable:o} {time:?} {:?}", std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    visit(root, root, &mut lines);
+    lines.sort();
+    lines
+}
+
+#[test]
+fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() {
+    for function in ["sha256", "blake3"] {
+        let project = project(function);
+        let plain = report(&project.run(&["build", "env.json", "--out", "plain", "--no-store", "--format", "json"]));
+        let expected = contents(&project.path().join("plain"));
+        for mode in ["auto", "hardlink", "reflink", "copy"] {
+            for threads in ["1", "2", "8"] {
+                let store = format!("store-{mode}-{threads}");
+                for (out, source) in [("cold", "wheels"), ("warm", "store"), ("warm", "output")] {
+                    let out = format!("{out}-{mode}-{threads}");
+                    let arguments = [
+                        "build",
+                        "env.json",
+                        "--out",
+                        &out,
+                        "--store",
+                        &store,
+                        "--link-mode",
+                        mode,
+                        "--threads",
+                        threads,
+                        "--format",
+                        "json",
+                    ];
+                    let built = report(&project.run(&arguments));
+                    assert_eq!((&built["source"], &built["digest"]), (&json!(source), &plain["digest"]), "{function} {out}: {built}");
+                    assert!(contents(&project.path().join(&out)) == expected, "{function} {out}");
+                }
+                assert_eq!(project.run(&["store", "verify", "--store", &store]).code, 0);
+            }
+        }
+        // Half of the cache is gone: files, or what describes them.
+        for folder in ["files", "cas", "ac", "trees", "wheels", "stamps"] {
+            let store = project.path().join("store-auto-1");
+            let store = if function == "blake3" { store.join("blake3") } else { store };
+            std::fs::remove_dir_all(store.join(folder)).unwrap();
+            let out = format!("without-{folder}");
+            let built = report(&project.run(&["build", "env.json", "--out", &out, "--store", "store-auto-1", "--format", "json"]));
+            assert_eq!(built["digest"], plain["digest"], "{function} {folder}");
+            assert!(contents(&project.path().join(&out)) == expected, "{function} {folder}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_wheel_leaves_the_others_files_linked() {
+    for function in ["sha256", "blake3"] {
+        let project = project(function);
+        project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
+        let mut spec: Value = serde_json::from_slice(&std::fs::read(project.path().join("env.json")).unwrap()).unwrap();
+        let changed = WheelText::new("dist0", "1.1").file("dist0/new.py", "NEW = 1\n");
+        spec["wheels"][0] = project.wheel(&changed);
+        project.write("env.json", spec.to_string());
+        let built = report(&project.run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]));
+        let adopted = built["links"]["adopted"].as_u64().unwrap();
+        assert!(built["source"] == "wheels" && adopted <= 10, "{function}: {built}");
+        assert!(built["links"]["hardlinks"].as_u64().unwrap() > 60, "{function}: {built}");
+    }
+}
+
+#[test]
+fn a_hit_needs_no_wheels_and_two_checkouts_have_the_same_key() {
+    let project = project("sha256");
+    project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
+    let key = project.run(&["key", "env.json"]).success();
+    std::fs::rename(project.path().join("wheels"), project.path().join("elsewhere")).unwrap();
+    let built = report(&project.run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]));
+    assert_eq!(built["source"], "store");
+    assert_eq!(built["key"], key.trim());
+    let other = Project::new();
+    other.write("deep/down/env.json", std::fs::read_to_string(project.path().join("env.json")).unwrap().replace("wheels/", "/nowhere/"));
+    assert_eq!(other.run(&["key", "deep/down/env.json"]).success(), key);
+}
+
+#[test]
+fn keys_are_explained() {
+    let project = project("sha256");
+    let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    project.write(
+        "other.json",
+        text.replace("\"sha256\"", "\"sha256\"")
+            .replace("\"digest_function\": \"sha256\"", "\"digest_function\": \"sha256\", \"prompt\": \"x\""),
+    );
+    let same = project.run(&["key", "env.json", "--explain", "env.json"]);
+    assert_eq!((same.code, same.stdout.as_str()), (0, "the keys are the same\n"));
+    let other = project.run(&["key", "env.json", "--explain", "other.json"]);
+    assert_eq!((other.code, other.stdout.as_str()), (1, "`flags.prompt` is null in the first, \"x\" in the second\n"));
+}
+
+#[test]
+fn damage_in_the_store_is_found_and_never_reaches_an_output() {
+    let project = project("sha256");
+    let built = report(&project.run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]));
+    let mut files = Vec::new();
+    collect(&project.path().join("store/files"), &mut files);
+    for (index, path) in files.iter().enumerate() {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        if index % 2 == 0 {
+            let mut bytes = std::fs::read(path).unwrap();
+            bytes.push(b'!');
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    let again = project.run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]);
+    let again = report(&again);
+    assert_eq!((&again["source"], &again["digest"]), (&json!("wheels"), &built["digest"]));
+    assert!(again["notes"].to_string().contains("damaged"), "{again}");
+    assert_eq!(project.run(&["digest", "two"]).success().trim(), built["digest"].as_str().unwrap());
+    // What was not needed again is found by reading everything.
+    project.run(&["store", "verify", "--store", "store"]);
+    assert_eq!(project.run(&["store", "verify", "--store", "store"]).code, 0);
+    let third = report(&project.run(&["build", "env.json", "--out", "three", "--store", "store", "--format", "json"]));
+    assert_eq!(third["digest"], built["digest"]);
+}
+
+fn collect(folder: &Utf8Path, files: &mut Vec<Utf8PathBuf>) {
+    for entry in folder.read_dir_utf8().unwrap() {
+        let path = entry.unwrap().into_path();
+        if path.is_dir() { collect(&path, files) } else { files.push(path) }
+    }
+}
+
+#[test]
+fn garbage_goes_and_environments_stay() {
+    let project = project("sha256");
+    let built = report(&project.run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]));
+    let stat: Value = project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
+    assert!(stat["functions"]["sha256"]["files"]["entries"].as_u64().unwrap() > 20, "{stat}");
+    project.run(&["store", "gc", "--store", "store", "--max-size", "0"]).success();
+    let stat: Value = project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
+    assert_eq!(stat["functions"]["sha256"]["total"]["entries"], 0, "{stat}");
+    assert_eq!(project.run(&["digest", "one"]).success().trim(), built["digest"].as_str().unwrap());
+}
+
+/// A small file system of its own; unmounted when dropped.
+struct Mount {
+    path: Utf8PathBuf,
+}
+
+impl Mount {
+    fn tmpfs(path: Utf8PathBuf, options: &str) -> Self {
+        std::fs::create_dir_all(&path).unwrap();
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs", path.as_str()]).status().expect("mount can be run");
+        assert!(status.success(), "this test needs the right to mount a tmpfs");
+        Self { path }
+    }
+
+    fn remount(&self, options: &str) {
+        let status =
+            Command::new("mount").args(["-o", &format!("remount,{options}"), self.path.as_str()]).status().expect("mount can be run");
+        assert!(status.success(), "this test needs the right to mount");
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path.as_str()).status();
+    }
+}
+
+#[test]
+fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_build() {
+    let project = project("sha256");
+    let plain = report(&project.run(&["build", "env.json", "--out", "plain", "--no-store", "--format", "json"]));
+    let mount = Mount::tmpfs(project.path().join("mount"), "size=16m");
+    let run = |out: &str| report(&project.run(&["build", "env.json", "--out", out, "--store", "mount/store", "--format", "json"]));
+
+    let (cold, warm) = (run("cold"), run("warm"));
+    assert_eq!((&cold["digest"], &warm["digest"], &warm["source"]), (&plain["digest"], &plain["digest"], &json!("store")));
+    assert!(warm["links"]["hardlinks"] == 0 && warm["links"]["copies"].as_u64().unwrap() > 0, "{warm}");
+
+    mount.remount("ro");
+    let read_only = run("read-only");
+    assert_eq!((&read_only["source"], &read_only["digest"]), (&json!("store"), &plain["digest"]));
+    let changed = {
+        let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+        project.write("other.json", text.replace("\"digest_function\"", "\"prompt\": \"x\", \"digest_function\""));
+        report(&project.run(&["build", "other.json", "--out", "changed", "--store", "mount/store", "--format", "json"]))
+    };
+    assert!(changed["source"] == "wheels" && changed["notes"].to_string().contains("cannot be written"), "{changed}");
+    mount.remount("rw");
+
+    let fill = std::fs::File::create(mount.path.join("fill")).unwrap();
+    let mut fill = std::io::BufWriter::new(fill);
+    while std::io::Write::write_all(&mut fill, &[1; 4096]).and_then(|()| std::io::Write::flush(&mut fill)).is_ok() {}
+    std::fs::remove_dir_all(mount.path.join("store")).unwrap();
+    std::fs::create_dir(mount.path.join("store")).unwrap();
+    while std::io::Write::write_all(&mut fill, &[1; 4096]).and_then(|()| std::io::Write::flush(&mut fill)).is_ok() {}
+    let full = run("full");
+    assert_eq!((&full["source"], &full["digest"]), (&json!("wheels"), &plain["digest"]));
+    assert!(full["notes"].to_string().contains("cannot be written"), "{full}");
+
+    // An output on the full file system cannot be; it is said why, and nothing is left of it.
+    let failed = project.run(&["build", "env.json", "--out", "mount/out", "--no-store"]);
+    assert_eq!(failed.code, 7, "{}", failed.stderr);
+    assert!(failed.stderr.contains("No space left"), "{}", failed.stderr);
+    let left: Vec<String> = mount.path.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+    assert!(left.iter().all(|name| name == "fill" || name == "store"), "{left:?}");
+}
+
+fn spawn(project: &Project, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_venvtree"))
+        .args(arguments)
+        .current_dir(project.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command runs")
+}
+
+/// Processes that build overlapping environments in one empty store, some of them killed, some collecting garbage.
+fn crowd(rounds: usize, processes: usize, seconds: u64) {
+    for round in 0..rounds {
+        let project = project("sha256");
+        let spec: Value = serde_json::from_slice(&std::fs::read(project.path().join("env.json")).unwrap()).unwrap();
+        let mut digests = Vec::new();
+        for variant in 0..4 {
+            let mut spec = spec.clone();
+            spec["wheels"].as_array_mut().unwrap().remove(variant);
+            project.write(&format!("env{variant}.json"), spec.to_string());
+            digests.push(project.run(&["digest", &format!("env{variant}.json")]).success().trim().to_owned());
+        }
+        let mut children = Vec::new();
+        for index in 0..processes {
+            let (spec, out) = (format!("env{}.json", index % 4), format!("out{index}"));
+            if index % 8 == 7 {
+                children.push((index, spawn(&project, &["store", "gc", "--store", "store", "--max-size", "10k"])));
+            } else {
+                children.push((index, spawn(&project, &["build", &spec, "--out", &out, "--store", "store"])));
+            }
+        }
+        // Every third is killed, each a little later than the one before.
+        for (index, child) in &mut children {
+            if *index % 3 == 0 {
+                std::thread::sleep(Duration::from_millis(((*index * 7 + round * 13) % 40) as u64));
+                let _ = child.kill();
+            }
+        }
+        let start = Instant::now();
+        for (index, child) in &mut children {
+            let status = child.wait().unwrap();
+            assert!(start.elapsed() < Duration::from_secs(seconds), "a process hangs");
+            let out = project.path().join(format!("out{index}"));
+            let collector = *index % 8 == 7;
+            assert!(status.success() || *index % 3 == 0 || collector, "process {index}: {status}");
+            if out.exists() {
+                assert_eq!(project.run(&["digest", out.as_str()]).success().trim(), digests[*index % 4], "process {index}");
+            } else {
+                assert!(!status.success() || collector, "process {index} made nothing");
+            }
+        }
+        // The next ones finish what was cut off, and clean up after the dead.
+        for index in (0..processes).filter(|index| index % 8 != 7) {
+            let (spec, out) = (format!("env{}.json", index % 4), format!("out{index}"));
+            let built = report(&project.run(&["build", &spec, "--out", &out, "--store", "store", "--format", "json"]));
+            assert_eq!(built["digest"], digests[index % 4]);
+        }
+        project.run(&["store", "gc", "--store", "store"]).success();
+        let verified = project.run(&["store", "verify", "--store", "store"]);
+        assert_eq!(verified.code, 0, "{}", verified.stdout);
+        let left = |folder: &str| -> Vec<String> {
+            let entries = project.path().join(folder).read_dir_utf8().unwrap();
+            entries.map(|entry| entry.unwrap().file_name().to_owned()).filter(|name| name.contains("venvtree-")).collect()
+        };
+        assert_eq!((left("."), left("store/tmp")), (Vec::new(), Vec::new()));
+    }
+}
+
+#[test]
+fn many_processes_share_a_store_while_some_are_killed_and_others_collect_garbage() {
+    crowd(1, 16, 120);
+}
+
+/// As above, for long: `cargo test --test it -- --ignored many_processes_for_long`.
+#[test]
+#[ignore = "takes minutes"]
+fn many_processes_for_long() {
+    crowd(25, 16, 120);
+}
