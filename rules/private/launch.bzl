@@ -195,8 +195,6 @@ case $_vt_kind in
 esac
 
 if [ -n "$_vt_runner" ]; then
-  TMPDIR=${TEST_TMPDIR:-${TMPDIR:-/tmp}}
-  export TMPDIR
   if [ "$_vt_kind" = pytest ] || [ -n "${COVERAGE_DIR-}" ]; then
     _vt_locate "$_vt_runner" || _vt_fail "the runfiles have no $_vt_runner"
     _vt_runner=$_vt_found

@@ -29,8 +29,8 @@ py_venv_test = rule(
     doc = """A test that runs in an environment, with the attributes of `py_venv_binary`.
 
 With `pytest = True`, pytest runs those of `srcs` that are named as tests, and Bazel's shards, `--test_filter`, fail-fast mode, XML and temporary
-directory are pytest's. Otherwise the program finds Bazel's variables in its environment. `TMPDIR` is the test's own. `bazel coverage` measures
-with coverage.py where the environment has it.""",
+directory are pytest's. Otherwise the program finds Bazel's variables in its environment. `TMPDIR` is left alone: sockets of
+`multiprocessing` do not fit into a test's own directory, whose path is too long. `bazel coverage` measures with coverage.py where the environment has it.""",
     attrs = dict({
         "pytest": attr.bool(
             doc = "Whether to run `srcs` with pytest, which must be in the environment.",

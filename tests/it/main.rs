@@ -6,6 +6,7 @@ mod blob_store;
 mod build;
 mod caches;
 mod conflicts;
+mod bazel;
 mod create;
 mod faults;
 mod findings_page;

@@ -1,0 +1,3 @@
+"""A first-party module below an import root of its own."""
+
+VALUE = "first party 1"

@@ -1,0 +1,3 @@
+"""A module of another repository."""
+
+VALUE = "elsewhere 1"

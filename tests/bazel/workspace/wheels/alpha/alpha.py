@@ -1,0 +1,7 @@
+"""A module that comes from a wheel."""
+
+VALUE = "alpha 1"
+
+
+def main():
+    print(VALUE)

@@ -1,0 +1,563 @@
+//! The rules with real Bazels: 4.2.3 with WORKSPACE, 7.7.1 with WORKSPACE and with modules. `tests/bazel/workspace` is what they build.
+//!
+//! `.ci/install` brings the Bazels and the caches' servers; where one is missing, tests fail. They run one after another and share
+//! output bases, because a Bazel is large and slow to start.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn kit(name: &str) -> PathBuf {
+    checkout().join("tests/bazel/kit").join(name)
+}
+
+/// Where Bazels work: kept from run to run, as their repositories take long to make.
+fn work() -> &'static Path {
+    static WORK: OnceLock<PathBuf> = OnceLock::new();
+    WORK.get_or_init(|| {
+        // Short, and on the way into the other root; one for each checkout.
+        let name = checkout().to_str().expect("the checkout's path is UTF-8").replace('/', "-");
+        let work = std::env::temp_dir().join(format!("venvtree-bazel{name}"));
+        fs::create_dir_all(&work).unwrap();
+        work
+    })
+}
+
+/// One Bazel at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tool() -> &'static Path {
+    static TOOL: OnceLock<PathBuf> = OnceLock::new();
+    TOOL.get_or_init(|| {
+        // Without symbols a debug build is a fraction as large, and it goes into every cache.
+        let stripped = work().join("venvtree");
+        let status = Command::new("strip").arg("-o").arg(&stripped).arg(env!("CARGO_BIN_EXE_venvtree")).status().expect("strip (binutils)");
+        assert!(status.success());
+        stripped
+    })
+}
+
+/// The wheels of the consumer's requirements, downloaded once.
+fn wheelhouse() -> &'static Path {
+    static WHEELHOUSE: OnceLock<PathBuf> = OnceLock::new();
+    WHEELHOUSE.get_or_init(|| {
+        let wheels = checkout().join(".cache/bazel-wheels");
+        let requirements = checkout().join("tests/bazel/workspace/requirements.txt");
+        let stamp = wheels.join("requirements.txt");
+        if fs::read(&stamp).ok() != fs::read(&requirements).ok() {
+            let output = Command::new("python3")
+                .args(["-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--dest"])
+                .arg(&wheels)
+                .arg("--requirement")
+                .arg(&requirements)
+                .output()
+                .expect("python3");
+            assert!(output.status.success(), "pip could not download the wheels: {}", text(&output));
+            fs::copy(&requirements, &stamp).unwrap();
+        }
+        wheels
+    })
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// 4.2.3.
+    Four,
+    /// 7.7.1 with WORKSPACE.
+    Seven,
+    /// 7.7.1 with modules.
+    SevenModules,
+}
+
+/// A Bazel with a workspace and an output base of its own, as on one machine.
+struct Bazel {
+    version: Version,
+    workspace: PathBuf,
+    output_base: PathBuf,
+    home: PathBuf,
+}
+
+impl Bazel {
+    /// A machine called `name`, with a fresh copy of the workspace.
+    fn new(version: Version, name: &str) -> Self {
+        let family = if version == Version::Four { "4" } else { "7" };
+        let directory = work().join(format!("{name}{family}"));
+        let workspace = directory.join("workspace");
+        let _ = fs::remove_dir_all(&workspace);
+        copy(&checkout().join("tests/bazel/workspace"), &workspace);
+        let home = directory.join("home");
+        fs::create_dir_all(&home).unwrap();
+        let bazel = Self { version, workspace, output_base: directory.join("base"), home };
+        bazel.write("bad/corrupt-1-py3-none-any.whl", &corrupt_wheel());
+        bazel
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) {
+        fs::write(self.workspace.join(path), bytes).unwrap();
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.workspace.join(path)).unwrap()
+    }
+
+    fn program(&self, program: &str) -> Command {
+        let mut command = if self.version == Version::Four {
+            Command::new(program)
+        } else {
+            let mut command = Command::new(kit("bazel7"));
+            let seen = format!("{} {}", top(checkout()).display(), top(relocatable_python()).display());
+            command.env("VENVTREE_PROGRAM", program).env("VENVTREE_BIND", seen);
+            command
+        };
+        command.current_dir(&self.workspace).env("HOME", &self.home).env("USER", "somebody").stdin(Stdio::null());
+        command.env_remove("PYTHONPATH").env_remove("RUNFILES_DIR");
+        command
+    }
+
+    /// Runs `bazel COMMAND ARGUMENTS`.
+    fn bazel(&self, command: &str, arguments: &[&str]) -> Output {
+        let mut bazel = self.program("bazel");
+        bazel.arg(format!("--output_base={}", self.output_base.display())).args(["--max_idle_secs=60", "--host_jvm_args=-Xmx1g", command]);
+        if command != "shutdown" && command != "clean" {
+            self.add_flags(&mut bazel);
+        }
+        bazel.args(arguments).output().expect("bazel (the package bazel-bootstrap)")
+    }
+
+    fn add_flags(&self, command: &mut Command) {
+        let source = checkout().display();
+        command.args(["--color=no", "--curses=no", "--noshow_progress", "--nosandbox_debug", "--jobs=2"]);
+        command.arg(format!("--repo_env=VENVTREE_BIN={}", tool().display()));
+        command.arg(format!("--repo_env=PIP_FIND_LINKS={}", wheelhouse().display())).arg("--repo_env=PIP_NO_INDEX=1");
+        command.arg(format!("--repo_env=CONSUMER_CPYTHON={}", relocatable_python().display()));
+        match self.version {
+            Version::Four => {
+                for name in ["rules_cc", "rules_java", "remote_coverage_tools"] {
+                    command.arg(format!("--override_repository={name}={}", kit("stubs").join(name).display()));
+                }
+                command.arg(format!("--override_repository=venvtree={source}"));
+            }
+            Version::Seven | Version::SevenModules => {
+                let debian = "/usr/share/bazel";
+                for name in ["cc", "java", "python", "proto", "license"] {
+                    command.arg(format!("--override_repository=rules_{name}={debian}/rules/{name}"));
+                }
+                for (name, place) in [("bazel_skylib", "skylib"), ("bazel_features", "features"), ("platforms", "platforms")] {
+                    command.arg(format!("--override_repository={name}={debian}/tools/{place}"));
+                }
+            }
+        }
+        match self.version {
+            Version::Four => {}
+            Version::Seven => {
+                command.args(["--enable_workspace", "--noenable_bzlmod"]).arg(format!("--override_repository=venvtree={source}"));
+            }
+            Version::SevenModules => {
+                command.arg(format!("--registry=file://{}", registry().display())).arg(format!("--override_module=venvtree={source}"));
+                command.arg(format!("--override_module=other={}", self.workspace.join("other").display()));
+            }
+        }
+    }
+
+    fn succeed(&self, command: &str, arguments: &[&str]) -> String {
+        let output = self.bazel(command, arguments);
+        assert!(output.status.success(), "{:?}: bazel {command} {arguments:?}:\n{}", self.version, text(&output));
+        text(&output)
+    }
+
+    /// Builds or tests, and counts the actions that were not taken from a cache, by mnemonic.
+    fn executed(&self, command: &str, arguments: &[&str]) -> BTreeMap<String, usize> {
+        let log = self.workspace.join("execution.json");
+        let flag = format!("--execution_log_json_file={}", log.display());
+        self.succeed(command, &[&[flag.as_str()], arguments].concat());
+        let mut counts = BTreeMap::new();
+        for spawn in serde_json::Deserializer::from_slice(&fs::read(&log).unwrap()).into_iter::<Value>() {
+            let spawn = spawn.unwrap();
+            let cached = ["cacheHit", "remoteCacheHit"].iter().any(|key| spawn[key] == Value::Bool(true));
+            if !cached {
+                *counts.entry(spawn["mnemonic"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// Runs a file of the workspace where this Bazel's interpreters are.
+    fn run_file(&self, path: &str, arguments: &[&str]) -> String {
+        let output = self.program(self.workspace.join(path).to_str().unwrap()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{:?}: {path}:\n{}", self.version, text(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Bazel {
+    fn drop(&mut self) {
+        let _ = self.bazel("shutdown", &[]);
+    }
+}
+
+/// The directory of a CPython 3.11 that works wherever it lies.
+fn relocatable_python() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let pythons = super::support::interpreters();
+        let python = pythons.iter().find(|python| python.version == (3, 11) && !python.path.starts_with("/usr/bin"));
+        let python = python.expect("a CPython 3.11 of pyenv's");
+        python.path.parent().and_then(Path::parent).expect("PREFIX/bin/python3.11").to_owned()
+    })
+}
+
+/// The first directory of a path, which the other root must see.
+fn top(path: &Path) -> PathBuf {
+    path.components().take(2).collect()
+}
+
+fn registry() -> &'static Path {
+    static REGISTRY: OnceLock<PathBuf> = OnceLock::new();
+    REGISTRY.get_or_init(|| {
+        let registry = work().join("registry");
+        assert!(Command::new(kit("make-registry")).arg(&registry).status().unwrap().success());
+        registry
+    })
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let place = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &place);
+        } else {
+            fs::copy(entry.path(), place).unwrap();
+        }
+    }
+}
+
+/// A wheel one byte of which is not what its RECORD says.
+fn corrupt_wheel() -> Vec<u8> {
+    let mut out = std::io::Cursor::new(Vec::new());
+    let mut archive = zip::ZipWriter::new(&mut out);
+    let record = format!(
+        "corrupt.py,sha256={},4\ncorrupt-1.dist-info/METADATA,,\ncorrupt-1.dist-info/WHEEL,,\ncorrupt-1.dist-info/RECORD,,\n",
+        "A".repeat(43)
+    );
+    for (name, content) in [
+        ("corrupt.py", "x=1\n"),
+        ("corrupt-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: corrupt\nVersion: 1\n"),
+        ("corrupt-1.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+        ("corrupt-1.dist-info/RECORD", &record),
+    ] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(content.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap();
+    out.into_inner()
+}
+
+fn last_json(output: &str) -> Value {
+    let line = output.lines().rfind(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no JSON in:\n{output}"));
+    serde_json::from_str(line).unwrap()
+}
+
+fn builds_runs_and_tests(version: Version) {
+    let _alone = alone();
+    let bazel = Bazel::new(version, "a");
+    bazel.succeed("test", &["--test_output=errors", "--", "//...", "-//bad/..."]);
+
+    // Environments, binaries and scripts, by `bazel run` and straight from `bazel-bin`.
+    let found = last_json(&bazel.succeed("run", &["//app:probe", "--", "a", "b c"]));
+    assert_eq!(found["argv"], serde_json::json!(["a", "b c"]));
+    assert_eq!(found["environ"]["PROBE_DATA"], "library/data.txt");
+    assert_eq!(found["environ"]["PROBE_QUOTE"], "it's \"quoted\" $HOME");
+    let found = last_json(&bazel.run_file("bazel-bin/app/probe", &["x"]));
+    assert_eq!(found["argv"], serde_json::json!(["x"]));
+    assert_eq!(found["values"].as_array().unwrap()[..3], ["first party 1", "elsewhere 1", "alpha 1"]);
+    assert_eq!(found["path"].as_array().unwrap().last().unwrap().as_str().unwrap().rsplit('/').next(), Some("app"));
+    let found = last_json(&bazel.run_file("bazel-bin/app/inbuild", &[]));
+    assert_eq!(found["version"], serde_json::json!([3, 11]));
+    assert!(bazel.succeed("run", &["//app:module", "--", "x", "y z"]).contains("alpha 1 ['x', 'y z']"));
+    assert!(bazel.succeed("run", &["//app:script"]).contains("alpha 1"));
+    let program = "import sys, alpha, first_party; print('started', sys.argv[1:], first_party.VALUE)";
+    assert!(bazel.succeed("run", &["//:env", "--", "-c", program, "a b"]).contains("started ['a b'] first party 1"));
+    assert_eq!(bazel.run_file("bazel-bin/env.venv/bin/python", &["-c", "import alpha; print(alpha.VALUE)"]), "alpha 1\n");
+
+    // What a test carries besides first-party files.
+    let manifest = bazel.read("bazel-bin/app/sharded_test.runfiles/MANIFEST");
+    let ours: Vec<&str> = manifest
+        .lines()
+        .filter(|line| {
+            !["conftest.py", "test_sharded.py", "first_party.py", "elsewhere.py", "data.txt"].iter().any(|name| line.ends_with(name))
+        })
+        .collect();
+    assert!(ours.len() <= 5, "{ours:#?}");
+
+    // The same environment without Bazel: the same digest.
+    let mut inputs = Vec::new();
+    for line in bazel.read("bazel-bin/env.venv-0.params").lines().filter(|line| line.starts_with("--input=")) {
+        let (key, path) = line["--input=".len()..].split_once('=').unwrap();
+        let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+        inputs.push(format!("--input={key}={}", bazel.workspace.join("bazel-bin").join(name).display()));
+    }
+    assert_eq!(inputs.len(), 2);
+    let digest = Command::new(tool()).arg("digest").arg(bazel.workspace.join("bazel-bin/env.spec.json")).args(&inputs).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&digest.stdout).split_whitespace().next().unwrap(), bazel.read("bazel-bin/env.digest").trim());
+
+    // Archives hold first-party code, an IDE's environment leads to it.
+    let listing = Command::new("tar").arg("-tf").arg(bazel.workspace.join("bazel-bin/archive.tar")).output().unwrap();
+    let listing = text(&listing);
+    assert!(listing.contains("/site-packages/first_party.py\n") && listing.contains("opt/app/bin/alpha-tool\n"), "{listing}");
+    for _ in 0..2 {
+        bazel.succeed("run", &["//:env.link"]);
+        let program = "import alpha, elsewhere, first_party; print(first_party.__file__)";
+        let found = bazel.run_file("ide/venv/bin/python", &["-c", program]);
+        assert_eq!(found.trim(), bazel.workspace.join("library/source/first_party.py").to_str().unwrap());
+    }
+    fs::create_dir_all(bazel.workspace.join("ide/other")).unwrap();
+
+    // What an edit reruns.
+    let tests = ["--", "//:env", "//:beta_env", "//app:probe_test"];
+    bazel.executed("test", &tests);
+    assert_eq!(bazel.executed("test", &tests), BTreeMap::new());
+    bazel.write("library/source/first_party.py", b"VALUE = 'first party 1'\n# edited\n");
+    assert_eq!(bazel.executed("test", &tests), BTreeMap::from([("TestRunner".to_owned(), 1)]));
+    bazel.write("wheels/alpha/alpha.py", b"VALUE = 'alpha 1'\n# edited\ndef main():\n    print(VALUE)\n");
+    let counts = bazel.executed("test", &tests);
+    assert_eq!((counts.get("PyWheel"), counts.get("PyVenv"), counts.get("TestRunner")), (Some(&1), Some(&1), Some(&1)), "{counts:?}");
+
+    // Filters, fail-fast, and what Bazel says of a failed test.
+    let filtered = bazel.succeed("test", &["//app:sharded_test", "--test_filter=TestClass.test_method", "--test_output=all"]);
+    assert!(filtered.contains("1 passed") && !filtered.contains("2 passed"), "{filtered}");
+    bazel.write("app/test_sharded.py", b"def test_one():\n    assert 1 == 2\n\ndef test_two():\n    assert 1 == 1\n");
+    let failed = bazel.bazel("test", &["//app:sharded_test", "--test_output=errors"]);
+    assert_eq!(failed.status.code(), Some(3), "{}", text(&failed));
+    assert!(text(&failed).contains("assert 1 == 2"), "{}", text(&failed));
+    let xml = bazel.read("bazel-testlogs/app/sharded_test/shard_1_of_2/test.xml");
+    assert!(xml.contains("<testcase") && xml.contains("test_one") && xml.contains("assert 1 == 2"), "{xml}");
+
+    errors_are_readable(&bazel);
+}
+
+fn errors_are_readable(bazel: &Bazel) {
+    let expect = |target: &str, parts: &[&str]| {
+        let output = bazel.bazel("build", &[target]);
+        let text = text(&output);
+        assert!(!output.status.success(), "{target}: {text}");
+        for part in parts {
+            assert!(text.contains(part), "{:?}: {target}: expected `{part}` in:\n{text}", bazel.version);
+        }
+        assert!(!text.contains("panicked"), "{text}");
+    };
+    expect("//bad:conflict", &["error: ", "clash.py", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "hint"]);
+    expect("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]);
+    expect("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]);
+    expect("//bad:no_version", &["//bad:no_version: the version of the interpreter is unknown", "add `version = "]);
+    expect("//bad:no_platform", &["//bad:no_platform: the platform of the interpreter is unknown", "add `platform = "]);
+    expect("//bad:too_old", &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"]);
+    expect("//bad:no_wheel", &["//bad:no_wheel: `wheels` has //bad:nothing, which yields no .whl file"]);
+    expect("//bad:no_library", &["//bad:no_library: `deps` has //bad:nothing, which is no Python library"]);
+    expect("//bad:no_interpreter", &["//bad:no_interpreter: there is no interpreter; add `interpreter = "]);
+}
+
+#[test]
+fn bazel_4_builds_runs_and_tests() {
+    builds_runs_and_tests(Version::Four);
+}
+
+#[test]
+fn bazel_7_builds_runs_and_tests() {
+    builds_runs_and_tests(Version::Seven);
+}
+
+#[test]
+fn bazel_7_with_modules_builds_runs_and_tests() {
+    builds_runs_and_tests(Version::SevenModules);
+}
+
+/// A server that ends with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Server {
+    fn start(mut command: Command, port: u16) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server's program");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(child.try_wait().unwrap().is_none(), "the server ended: {command:?}");
+            assert!(Instant::now() < deadline, "the server does not listen: {command:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Self(child)
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn buildgrid_program(name: &str) -> PathBuf {
+    let program = checkout().join(".cache/buildgrid/bin").join(name);
+    assert!(program.exists(), "{} is missing: run .ci/install", program.display());
+    program
+}
+
+fn fresh(name: &str) -> PathBuf {
+    let directory = work().join(name);
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+fn buildgrid() -> (Server, String) {
+    let (port, directory) = (free_port(), fresh("buildgrid"));
+    let configuration = fs::read_to_string(kit("buildgrid.yml")).unwrap();
+    let file = directory.join("configuration.yml");
+    fs::write(&file, configuration.replace("@PORT@", &port.to_string()).replace("@DIR@", directory.join("data").to_str().unwrap()))
+        .unwrap();
+    let mut command = Command::new(buildgrid_program("bgd"));
+    command.args(["server", "start"]).arg(&file);
+    (Server::start(command, port), format!("grpc://127.0.0.1:{port}"))
+}
+
+fn http_cache() -> (Server, String) {
+    let (port, directory) = (free_port(), fresh("http-cache"));
+    let mut command = Command::new("python3");
+    command.arg(kit("http_cache.py")).arg(port.to_string()).arg(&directory);
+    (Server::start(command, port), format!("http://127.0.0.1:{port}"))
+}
+
+/// One machine fills the cache, another one, cold and different in everything, executes no `PyVenv`, and can use what it got.
+fn shares(version: Version, address: &str) {
+    let cache = format!("--remote_cache={address}");
+    let targets = ["//:env", "//:beta_env", "//:alpha", "//app:probe"];
+    let first = Bazel::new(version, "a");
+    first.succeed("clean", &[]);
+    let filled = first.executed("build", &[&[cache.as_str()], &targets[..]].concat());
+    assert_eq!(filled.get("PyVenv"), Some(&2), "{filled:?}");
+    drop(first);
+
+    let second = Bazel::new(version, "another-machine");
+    for outputs in ["all", "toplevel", "minimal"] {
+        second.succeed("clean", &[]);
+        let download = format!("--remote_download_outputs={outputs}");
+        let counts = second.executed("build", &[&[cache.as_str(), &download], &targets[..]].concat());
+        assert_eq!(counts, BTreeMap::new(), "{version:?} {outputs}");
+        // As the input of a local test.
+        let flags = [cache.as_str(), &download, "--nocache_test_results", "--test_output=errors", "//app:probe_test"];
+        let counts = second.executed("test", &flags);
+        assert_eq!(counts.get("PyVenv"), None, "{version:?} {outputs}");
+        if outputs == "all" {
+            assert_eq!(second.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]), "alpha 1\n");
+            last_json(&second.run_file("bazel-bin/app/probe", &[]));
+        }
+    }
+}
+
+#[test]
+fn machines_share_environments_through_grpc() {
+    let _alone = alone();
+    let (_server, address) = buildgrid();
+    shares(Version::Four, &address);
+    shares(Version::Seven, &address);
+}
+
+#[test]
+fn machines_share_environments_through_http() {
+    let _alone = alone();
+    let (_server, address) = http_cache();
+    shares(Version::Four, &address);
+    shares(Version::Seven, &address);
+}
+
+#[test]
+fn environments_are_built_remotely() {
+    let _alone = alone();
+    let bazel = Bazel::new(Version::Seven, "a");
+    let (port, proxy_port, directory) = (free_port(), free_port(), fresh("casd"));
+    let mut casd = bazel.program("buildbox-casd");
+    casd.arg(format!("--bind=127.0.0.1:{port}")).args(["--buildbox-run=/usr/bin/buildbox-run-hosttools", "--jobs=2"]).arg(&directory);
+    let _casd = Server::start(casd, port);
+    let mut proxy = Command::new(buildgrid_program("python"));
+    proxy.arg(kit("old_api.py")).arg(format!("127.0.0.1:{port}")).arg(format!("127.0.0.1:{proxy_port}"));
+    let _proxy = Server::start(proxy, proxy_port);
+    bazel.succeed("clean", &[]);
+    let executor = format!("--remote_executor=grpc://127.0.0.1:{proxy_port}");
+    let log = bazel.workspace.join("execution.json");
+    let log_flag = format!("--execution_log_json_file={}", log.display());
+    let flags = [
+        executor.as_str(),
+        &log_flag,
+        "--spawn_strategy=remote",
+        "--strategy=PyVenv=remote",
+        "--strategy=PyWheel=remote",
+        "//:env",
+        "//:beta_env",
+    ];
+    bazel.succeed("build", &flags);
+    let spawns: Vec<Value> = serde_json::Deserializer::from_slice(&fs::read(&log).unwrap()).into_iter().collect::<Result<_, _>>().unwrap();
+    let runners: Vec<&str> =
+        spawns.iter().filter(|spawn| spawn["mnemonic"] == "PyVenv").filter_map(|spawn| spawn["runner"].as_str()).collect();
+    assert_eq!(runners, ["remote", "remote"], "{spawns:#?}");
+    assert_eq!(bazel.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]), "alpha 1\n");
+}
+
+#[test]
+fn configurations_share_one_action_under_path_mapping() {
+    let _alone = alone();
+    let bazel = Bazel::new(Version::Seven, "a");
+    bazel.succeed("clean", &[]);
+    let disk = format!("--disk_cache={}", fresh("disk-cache").display());
+    let mut counts = Vec::new();
+    for mode in ["fastbuild", "opt", "dbg"] {
+        // A worker would be restarted for another configuration, but not be another action.
+        let flags = ["--experimental_output_paths=strip", &disk, "-c", mode, "//:env", "--spawn_strategy=sandboxed"];
+        counts.push(bazel.executed("build", &flags).get("PyVenv").copied());
+        let parameters = bazel.read("bazel-bin/env.venv-0.params");
+        assert!(parameters.contains("bazel-out/cfg/bin/alpha-1.0-py3-none-any.whl"), "{parameters}");
+        assert!(!parameters.contains("k8-") && !parameters.contains(mode), "{parameters}");
+        let spec = bazel.read("bazel-bin/env.spec.json");
+        assert!(spec.is_ascii() && !spec.contains("bazel-out"), "{spec}");
+    }
+    assert_eq!(counts, [Some(1), None, None]);
+}
+
+#[test]
+fn workers_and_single_runs_make_the_same_environment() {
+    let _alone = alone();
+    let bazel = Bazel::new(Version::Seven, "a");
+    let mut digests = Vec::new();
+    for strategy in ["worker", "sandboxed"] {
+        bazel.succeed("clean", &[]);
+        let flag = format!("--strategy=PyVenv={strategy}");
+        let output = bazel.succeed("build", &[flag.as_str(), "--worker_sandboxing", "//:env"]);
+        assert_eq!(output.contains(" worker"), strategy == "worker", "{output}");
+        digests.push((bazel.read("bazel-bin/env.digest"), bazel.read("bazel-bin/env.manifest.json")));
+    }
+    assert_eq!(digests[0], digests[1]);
+    // An error comes back in the response.
+    let output = bazel.bazel("build", &["--strategy=PyVenv=worker", "//bad:conflict"]);
+    assert!(text(&output).contains("clash.py"), "{}", text(&output));
+}
