@@ -337,10 +337,11 @@ fn builds_runs_and_tests(version: Version) {
     bazel.executed("test", &tests);
     assert_eq!(bazel.executed("test", &tests), BTreeMap::new());
     bazel.write("library/source/first_party.py", b"VALUE = 'first party 1'\n# edited\n");
-    assert_eq!(bazel.executed("test", &tests), BTreeMap::from([("TestRunner".to_owned(), 1)]));
+    // One test is one or two such actions: some Bazels make its XML by another one.
+    assert_eq!(bazel.executed("test", &tests).into_keys().collect::<Vec<_>>(), ["TestRunner"]);
     bazel.write("wheels/alpha/alpha.py", b"VALUE = 'alpha 1'\n# edited\ndef main():\n    print(VALUE)\n");
     let counts = bazel.executed("test", &tests);
-    assert_eq!((counts.get("PyWheel"), counts.get("PyVenv"), counts.get("TestRunner")), (Some(&1), Some(&1), Some(&1)), "{counts:?}");
+    assert_eq!((counts.get("PyWheel"), counts.get("PyVenv"), counts.contains_key("TestRunner")), (Some(&1), Some(&1), true), "{counts:?}");
 
     // Filters, fail-fast, and what Bazel says of a failed test.
     let filtered = bazel.succeed("test", &["//app:sharded_test", "--test_filter=TestClass.test_method", "--test_output=all"]);
