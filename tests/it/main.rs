@@ -2,11 +2,11 @@
 
 mod activate;
 mod architecture;
+mod bazel;
 mod blob_store;
 mod build;
 mod caches;
 mod conflicts;
-mod bazel;
 mod create;
 mod faults;
 mod findings_page;
