@@ -30,7 +30,10 @@ fn python() -> Python {
 
 /// An environment made by hand: activation scripts of every shell, an interpreter, `pip` and a console script.
 fn environment(root: &Path, prompt: Option<&str>) {
-    let python = python();
+    environment_of(&python(), root, prompt);
+}
+
+fn environment_of(python: &Python, root: &Path, prompt: Option<&str>) {
     let site_packages = format!("lib/python{}.{}/site-packages", python.version.0, python.version.1);
     let bin = root.join("bin");
     fs::create_dir_all(&bin).unwrap();
@@ -522,5 +525,145 @@ fn without_proc_it_is_right_or_says_so() {
             let finished = without_proc(&dialect, &scratch.join("env"), &[], &[Step::Activate(&path), show]);
             assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("other"))), "{}: {finished:?}", dialect.name);
         }
+    }
+}
+
+#[test]
+fn python_code_activates_an_environment() {
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python/activate_this_check.py");
+    for python in interpreters() {
+        let folder = TempDir::new().unwrap();
+        let root = canonical(&folder).join("it's \"é\" $(x) @BIN@");
+        environment_of(&python, &root, Some("a \"prompt\" é\n🚒"));
+        let site_packages = root.join(format!("lib/python{}.{}/site-packages", python.version.0, python.version.1));
+        fs::create_dir(site_packages.join("more")).unwrap();
+        fs::write(site_packages.join("more/from_pth.py"), "").unwrap();
+        fs::write(site_packages.join("a.pth"), "more\nimport os, sys; os.environ['PTH_RAN_WITH'] = sys.prefix\n").unwrap();
+        for when in ["early", "late"] {
+            let output = Command::new(&python.path)
+                .args(["-B", "-S"].iter().skip(usize::from(when == "early")))
+                .arg(&check)
+                .args([text(&root), when])
+                .env_clear()
+                .env("PATH", ":/usr/bin::/bin:")
+                .env("LC_ALL", "C.UTF-8")
+                .env("PYTHONDONTWRITEBYTECODE", "1")
+                .output()
+                .unwrap();
+            let context = format!("{python:?} {when}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{context}");
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let (root, site_packages) = (text(&root), text(&site_packages));
+            let expected = serde_json::json!({
+                "hello": format!("{site_packages}/hello.py"),
+                "from_pth": format!("{site_packages}/more/from_pth.py"),
+                "added": [site_packages, format!("{site_packages}/more")],
+                "added_first": true,
+                "rest": true,
+                "prefix": [root, root],
+                "base_prefix_differs": true,
+                "site_packages": site_packages,
+                "purelib": site_packages,
+                "pth_ran": root,
+                "path": [format!("{root}/bin"), "/usr/bin", "/bin"],
+                "virtual_env": root,
+                "prompt": "a \"prompt\" é\n🚒",
+                "pkg_config": format!("{root}/lib/pkgconfig"),
+                "pythonhome": null,
+                "console_script": format!("hello from {root}\n"),
+            });
+            assert_eq!(report, expected, "{context}");
+        }
+    }
+}
+
+#[test]
+fn python_code_says_what_is_missing() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    environment(&scratch.join("env"), None);
+    environment(&scratch.join("co:lon"), None);
+    environment(&scratch.join("bare"), None);
+    fs::remove_file(scratch.join("bare/pyvenv.cfg")).unwrap();
+    let cases = [
+        ("exec(open('env/bin/activate_this.py').read())", "You must use import runpy; runpy.run_path(this_file)"),
+        ("import runpy; runpy.run_path('bare/bin/activate_this.py')", "is not in an environment"),
+        ("import runpy; runpy.run_path('co:lon/bin/activate_this.py')", "PATH cannot hold"),
+    ];
+    for (code, reason) in cases {
+        let output = Command::new(python().path).args(["-c", code]).current_dir(&scratch).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && errors.contains(reason), "{code}: {errors}");
+    }
+}
+
+/// The batch files, run by Wine's `cmd.exe`: not Microsoft's, but it reads the same language.
+#[test]
+fn batch_files() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let cases = [("e nv (x86)", None), ("second", Some("a & b $P")), ("se;mi", None), ("bare", None)];
+    for (name, prompt) in cases {
+        let scripts = scratch.join(name).join("Scripts");
+        fs::create_dir_all(&scripts).unwrap();
+        fs::write(scratch.join(name).join("pyvenv.cfg"), "home =\n").unwrap();
+        let variables = ActivateVariables { prompt, scripts: "Scripts", site_packages: "Lib/site-packages" };
+        for (file, bytes) in render(Shell::Cmd, &variables) {
+            fs::write(scripts.join(file), bytes).unwrap();
+        }
+    }
+    fs::remove_file(scratch.join("bare/pyvenv.cfg")).unwrap();
+    let session = [
+        "@echo off",
+        "set > before.txt",
+        "call \"se;mi\\Scripts\\activate.bat\"",
+        "if not errorlevel 1 echo a semicolon was taken",
+        "call bare\\Scripts\\activate.bat",
+        "if not errorlevel 1 echo a bare folder was taken",
+        "set > refused.txt",
+        "call \"e nv (x86)\\Scripts\\activate.bat\"",
+        "if errorlevel 1 echo refused",
+        "set > first.txt",
+        "call \"e nv (x86)\\Scripts\\activate.bat\"",
+        "set > again.txt",
+        "call second\\Scripts\\activate.bat",
+        "set > second.txt",
+        "call deactivate",
+        "set > after.txt",
+        "call second\\Scripts\\deactivate.bat",
+        "set > twice.txt",
+        "",
+    ];
+    fs::write(scratch.join("session.bat"), session.join("\r\n")).unwrap();
+    let mut wine = Command::new("wine");
+    wine.args(["cmd", "/d", "/c", "session.bat"]).current_dir(&scratch).env_clear().env("HOME", &scratch).env("PATH", "/usr/bin:/bin");
+    wine.env("WINEPREFIX", scratch.join("wine")).env("WINEDEBUG", "-all").env("PYTHONHOME", "Z:\\python home");
+    let output = wine.output().unwrap_or_else(|error| panic!("the tests run batch files by `wine` ({error}): run .ci/install"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("taken") && !said.contains("refused"), "{said}");
+    assert!(said.contains("PATH cannot hold a folder with a semicolon") && said.contains("it has no pyvenv.cfg"), "{said}");
+
+    let variables = |name: &str| -> std::collections::BTreeMap<String, String> {
+        let text = fs::read(scratch.join(format!("{name}.txt"))).unwrap_or_else(|error| panic!("{name}: {error}: {said}"));
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_uppercase(), value.to_owned())).collect()
+    };
+    let before = variables("before");
+    assert_eq!(before["PYTHONHOME"], "Z:\\python home");
+    for name in ["refused", "after", "twice"] {
+        assert_eq!(variables(name), before, "{name}: {said}");
+    }
+    assert_eq!(variables("again"), variables("first"));
+    let drive = format!("Z:{}", text(&scratch).replace('/', "\\"));
+    for (name, root, prompt, drawn) in [("first", "e nv (x86)", "e nv (x86)", "e nv (x86)"), ("second", "second", "a   b $P", "a   b $$P")]
+    {
+        let active = variables(name);
+        let root = format!("{drive}\\{root}");
+        assert_eq!(active["VIRTUAL_ENV"], root);
+        assert_eq!(active["VIRTUAL_ENV_PROMPT"], prompt);
+        assert_eq!(active["PATH"], format!("{root}\\Scripts;{}", before["PATH"]));
+        assert_eq!(active["PROMPT"], format!("({drawn}) {}", before["PROMPT"]));
+        assert_eq!(active["PKG_CONFIG_PATH"], format!("{root}\\lib\\pkgconfig"));
+        assert!(!active.contains_key("PYTHONHOME"));
     }
 }
