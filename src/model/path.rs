@@ -77,7 +77,11 @@ fn check_component(component: &str, path: &str) -> Result<(), PathError> {
         "." | ".." => return Err(PathError::Dots { path: path.to_owned(), component: component.to_owned() }),
         _ => {}
     }
-    if let Some(character) = component.chars().find(|&character| character == '/' || character == '\\' || character.is_control()) {
+    // Nearly every name is plain ASCII: one pass over its bytes says so.
+    let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'/' && byte != b'\\';
+    if !component.bytes().all(plain)
+        && let Some(character) = component.chars().find(|&character| character == '/' || character == '\\' || character.is_control())
+    {
         return Err(PathError::Character { path: path.to_owned(), character });
     }
     if component.len() > COMPONENT_LIMIT {
@@ -274,6 +278,13 @@ impl LinkTarget {
 /// The relative path that leads from the directory `from` to `to`, both relative to the same place and free of `.`; `to`
 /// may start with `..`. An empty `from` is that place itself.
 pub fn relative_from(from: &str, to: &str) -> String {
+    if let Some(below) = to.strip_prefix(from).and_then(|rest| rest.strip_prefix('/'))
+        && !below.is_empty()
+        && !from.is_empty()
+        && below.split('/').all(|part| !matches!(part, "" | "." | ".."))
+    {
+        return below.to_owned();
+    }
     let mut from: Vec<&str> = from.split('/').filter(|part| !part.is_empty()).collect();
     let mut to: Vec<&str> = to.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let shared = from.iter().zip(&to).take_while(|(left, right)| left == right && **left != "..").count();

@@ -190,12 +190,14 @@ impl TreeBuilder {
     fn add(&mut self, path: &TreePath, node: Building) -> Result<(), TreeError> {
         let mut entries = &mut self.root;
         for parent in path.ancestors() {
-            let name = FileName::parse(parent.rsplit('/').next().unwrap_or(parent)).expect("a component of a tree path is a name");
-            match entries.entry(name).or_insert_with(|| Building::Directory(BTreeMap::new())) {
-                Building::Directory(below) => entries = below,
-                Building::Leaf(_) | Building::Finished(_) => {
-                    return Err(TreeError::NotADirectory { path: path.clone(), parent: parent.to_owned() });
-                }
+            let name = parent.rsplit('/').next().unwrap_or(parent);
+            if !entries.contains_key(name) {
+                let name = FileName::parse(name).expect("a component of a tree path is a name");
+                entries.insert(name, Building::Directory(BTreeMap::new()));
+            }
+            match entries.get_mut(name) {
+                Some(Building::Directory(below)) => entries = below,
+                _ => return Err(TreeError::NotADirectory { path: path.clone(), parent: parent.to_owned() }),
             }
         }
         let name = FileName::parse(path.name()).expect("a component of a tree path is a name");
