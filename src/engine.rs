@@ -14,6 +14,7 @@ use crate::effects::fs::{self, Kind};
 use crate::effects::launchers;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::parallel;
+use crate::effects::progress::Progress;
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
 use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
@@ -38,11 +39,13 @@ pub struct Session {
     pub threads: usize,
     /// What wheels may hold at most.
     pub limits: Limits,
+    /// How far writing has come.
+    pub progress: Progress,
 }
 
 impl Default for Session {
     fn default() -> Self {
-        Self { threads: parallel::available(), limits: Limits::default() }
+        Self { threads: parallel::available(), limits: Limits::default(), progress: Progress::default() }
     }
 }
 
@@ -411,7 +414,14 @@ fn fill(
     store: Option<StoreUse<'_>>,
 ) -> Result<Tree, Error> {
     let flags = &prepared.spec.flags;
-    let options = WriteOptions { mtime: flags.mtime, function: flags.digest_function, threads: session.threads, pinned, store };
+    let options = WriteOptions {
+        mtime: flags.mtime,
+        function: flags.digest_function,
+        threads: session.threads,
+        progress: &session.progress,
+        pinned,
+        store,
+    };
     let digests = directory::write(&prepared.plan, &prepared.supply(), unfinished.directory(), options)?;
     Ok(tree_of(&prepared.plan, flags.digest_function, &digests))
 }

@@ -8,7 +8,7 @@ use crate::cli::args::{Format, FormatArguments, SpecArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
-use crate::cli::{CommandResult, report, written};
+use crate::cli::{CommandResult, progress, report, written};
 use crate::engine::{BuildRequest, caching};
 
 /// Arguments of `venvtree build`.
@@ -59,7 +59,9 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         manifest: arguments.manifest.as_ref().map(|path| io.resolve(path)),
         digest_file: arguments.digest_file.as_ref().map(|path| io.resolve(path)),
     };
+    let shown = progress::show(&session.progress, io.terminal && !arguments.quiet);
     let built = caching::build(&session, &caches, spec, &places, &request);
+    drop(shown);
     let quiet = arguments.quiet || arguments.format.format == Format::Json;
     let notes = caches::say(&caches, quiet, io);
     let built = built?;

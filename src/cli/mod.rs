@@ -17,6 +17,7 @@ mod interpreter;
 mod key;
 mod pack;
 mod plan;
+mod progress;
 mod relocate;
 mod spec;
 mod spec_input;

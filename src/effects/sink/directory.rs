@@ -13,6 +13,7 @@ use crate::effects::blob::BlobError;
 use crate::effects::fs::{Directory, FsError};
 use crate::effects::inflate::SMALL;
 use crate::effects::parallel;
+use crate::effects::progress::Progress;
 use crate::effects::store::area::Area;
 use crate::effects::supply::{FeedError, Supply, SupplyError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
@@ -31,6 +32,8 @@ pub struct WriteOptions<'a> {
     pub function: DigestFunction,
     /// At most so many threads.
     pub threads: usize,
+    /// Counts the entries that are written.
+    pub progress: &'a Progress,
     /// The wheels whose whole file is compared with a pinned digest on the way.
     pub pinned: &'a [(usize, WheelDigest)],
     /// The store that gives files and takes new ones.
@@ -90,6 +93,7 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
     let tasks = tasks(&groups, options.pinned);
     let digests = Mutex::new(vec![BlobDigest(options.function.digest(b"")); plan.entries.len()]);
     let errors: Mutex<Vec<(usize, SupplyError)>> = Mutex::new(Vec::new());
+    options.progress.begin(plan.entries.len() as u64);
     let outcome = parallel::run(options.threads, tasks.len(), |index| -> ControlFlow<WriteError> {
         match &tasks[index] {
             Task::Wheel(wheel, expected) => {
@@ -115,6 +119,7 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
                         }
                     }
                 }
+                options.progress.advance(items.len() as u64);
                 let mut digests = digests.lock().unwrap_or_else(PoisonError::into_inner);
                 for (position, digest) in written {
                     digests[position] = digest;
