@@ -31,8 +31,11 @@ use venvtree::model::wheel::record::{Record, render};
 use venvtree::model::wheel::startup::examine_path_file;
 use venvtree::worker::{Completion, serve};
 
-/// Every target: its name and what it does with some bytes.
-pub const TARGETS: [(&str, fn(&[u8])); 14] = [
+/// A target: its name and what it does with some bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 14] = [
     ("entry_points", entry_points),
     ("manifest_json", manifest_json),
     ("metadata", metadata),
