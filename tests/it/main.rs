@@ -19,6 +19,7 @@ mod oracle_texts;
 mod oracle_zip;
 mod readme;
 mod real;
+mod real_caches;
 mod remote;
 mod script;
 mod spec;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 use venvtree::model::digest::{Digest, DigestFunction};
 
-use crate::support::fake_reapi::{Corruption, FakeReapi, Faults, Offer, from_message, to_message};
+use crate::support::fake_reapi::{Corruption, FakeReapi, Faults, Listen, Offer, from_message, to_message};
 use crate::support::project::{Output, Project, WheelText, listing, some_interpreter};
 
 /// A file that goes by ByteStream: larger than a batch, and not to be compressed to nothing.
@@ -419,6 +419,55 @@ fn headers_and_credential_helpers_let_requests_in() {
     crate::support::write_executable(helper.as_std_path(), script.as_bytes());
     let built = report(&build(&with_helper, &server.url(), &["--credential-helper", helper.as_str()]));
     assert_eq!((&built["source"], &built["notes"]), (&json!("remote"), &json!([])), "{built}");
+}
+
+/// Runs `openssl` in a project.
+fn openssl(project: &Project, arguments: &str) {
+    let output = std::process::Command::new("openssl").args(arguments.split(' ')).current_dir(project.path()).output();
+    let output = output.expect("openssl is installed: run .ci/install");
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn tls_with_an_authority_and_a_client_certificate_of_ones_own() {
+    let first = project(false);
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(
+        &first,
+        &format!("req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority -addext basicConstraints=critical,CA:TRUE"),
+    );
+    for (name, extension) in [("server", "subjectAltName=DNS:localhost"), ("client", "extendedKeyUsage=clientAuth")] {
+        openssl(&first, &format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+        first.write(&format!("{name}.ext"), extension);
+        openssl(
+            &first,
+            &format!("x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out {name}.pem -days 2 -extfile {name}.ext"),
+        );
+    }
+    let read = |name: &str| std::fs::read_to_string(first.path().join(name)).unwrap();
+    let listen = Listen::Tls { certificate: read("server.pem"), key: read("server.key"), clients: read("ca.pem") };
+    let server = FakeReapi::start_on(Offer::default(), listen);
+    let path = |name: &str| first.path().join(name).to_string();
+    let (ca, certificate, key) = (path("ca.pem"), path("client.pem"), path("client.key"));
+    let trusting = ["--tls-certificate", &ca, "--tls-client-certificate", &certificate, "--tls-client-key", &key];
+    let built = report(&build(&first, &server.url(), &trusting));
+    assert_eq!(built["notes"], json!([]), "{built}");
+    let hit = report(&build(&second_machine(&first), &server.url(), &trusting));
+    assert_eq!((&hit["source"], &hit["notes"]), (&json!("remote"), &json!([])), "{hit}");
+    // Without a certificate the server does not let us in; without the authority we do not trust it.
+    for distrusting in [&trusting[..2], &trusting[2..]] {
+        let refused = report(&build(&project(false), &server.url(), &[distrusting, &HASTY[..]].concat()));
+        assert!(refused["source"] == "wheels" && refused["notes"].to_string().contains("not used any more"), "{refused}");
+    }
+}
+
+#[test]
+fn a_unix_socket_serves_as_well() {
+    let first = project(false);
+    let server = FakeReapi::start_on(Offer::default(), Listen::Unix(first.path().join("socket")));
+    report(&build(&first, &server.url(), &[]));
+    let hit = report(&build(&second_machine(&first), &server.url(), &[]));
+    assert_eq!((&hit["source"], &hit["notes"]), (&json!("remote"), &json!([])), "{hit}");
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! instance has to be the right one, and a result is taken only when everything that it refers to is there. Lies are set between requests.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -102,37 +101,69 @@ struct Server {
     state: Arc<Mutex<State>>,
 }
 
+/// How clients reach the server.
+#[derive(Default)]
+pub(crate) enum Listen {
+    /// TCP, in the clear.
+    #[default]
+    Tcp,
+    /// TLS: the server's certificate and key, and the authority that clients' certificates must be of.
+    Tls { certificate: String, key: String, clients: String },
+    /// A Unix domain socket at a path.
+    Unix(camino::Utf8PathBuf),
+}
+
 /// A running server, stopped when dropped.
 pub(crate) struct FakeReapi {
-    address: SocketAddr,
+    url: String,
     state: Arc<Mutex<State>>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl FakeReapi {
     pub(crate) fn start(offer: Offer) -> Self {
+        Self::start_on(offer, Listen::Tcp)
+    }
+
+    pub(crate) fn start_on(offer: Offer, listen: Listen) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.set_nonblocking(true).expect("a listener");
-        let address = listener.local_addr().expect("an address");
         let state = Arc::new(Mutex::new(State::default()));
         let server = Server { offer, state: Arc::clone(&state) };
-        runtime.spawn(async move {
+        let mut builder = tonic::transport::Server::builder();
+        if let Listen::Tls { certificate, key, clients } = &listen {
+            let tls = tonic::transport::ServerTlsConfig::new()
+                .identity(tonic::transport::Identity::from_pem(certificate, key))
+                .client_ca_root(tonic::transport::Certificate::from_pem(clients));
+            builder = builder.tls_config(tls).expect("certificates that fit");
+        }
+        let router = builder
+            .add_service(CapabilitiesServer::new(server.clone()))
+            .add_service(ActionCacheServer::new(server.clone()))
+            .add_service(ContentAddressableStorageServer::new(server.clone()))
+            .add_service(ByteStreamServer::new(server));
+        let guard = runtime.enter();
+        let url = if let Listen::Unix(path) = &listen {
+            let listener = tokio::net::UnixListener::bind(path).expect("a socket");
+            let incoming = tokio_stream::wrappers::UnixListenerStream::new(listener);
+            runtime.spawn(async move { router.serve_with_incoming(incoming).await.expect("the server runs") });
+            format!("unix:{path}")
+        } else {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            listener.set_nonblocking(true).expect("a listener");
+            let address = listener.local_addr().expect("an address");
             let incoming = tonic::transport::server::TcpIncoming::from(tokio::net::TcpListener::from_std(listener).expect("a listener"));
-            tonic::transport::Server::builder()
-                .add_service(CapabilitiesServer::new(server.clone()))
-                .add_service(ActionCacheServer::new(server.clone()))
-                .add_service(ContentAddressableStorageServer::new(server.clone()))
-                .add_service(ByteStreamServer::new(server))
-                .serve_with_incoming(incoming)
-                .await
-                .expect("the server runs");
-        });
-        Self { address, state, _runtime: runtime }
+            runtime.spawn(async move { router.serve_with_incoming(incoming).await.expect("the server runs") });
+            match listen {
+                Listen::Tls { .. } => format!("grpcs://localhost:{}", address.port()),
+                Listen::Tcp | Listen::Unix(_) => format!("grpc://{address}"),
+            }
+        };
+        drop(guard);
+        Self { url, state, _runtime: runtime }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("grpc://{}", self.address)
+        self.url.clone()
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
