@@ -562,3 +562,20 @@ fn workers_and_single_runs_make_the_same_environment() {
     let output = bazel.bazel("build", &["--strategy=PyVenv=worker", "//bad:conflict"]);
     assert!(text(&output).contains("clash.py"), "{}", text(&output));
 }
+
+#[test]
+fn the_reference_is_that_of_the_code() {
+    let output = Command::new("python3").arg(checkout().join("rules/reference.py")).output().expect("python3");
+    assert!(output.status.success(), "{}", text(&output));
+    let found = fs::read_to_string(checkout().join("docs/rules.md")).unwrap();
+    assert!(found == String::from_utf8_lossy(&output.stdout), "docs/rules.md is old: run `python3 rules/reference.py >docs/rules.md`");
+}
+
+#[test]
+fn buildifier_finds_nothing() {
+    let buildifier = checkout().join(".cache/npm/node_modules/@bazel/buildifier/buildifier-linux_amd64");
+    assert!(buildifier.exists(), "{} is missing: run .ci/install", buildifier.display());
+    let places = ["rules", "examples", "tests/bazel", "WORKSPACE", "MODULE.bazel", "BUILD.bazel"];
+    let output = Command::new(buildifier).args(["-mode=check", "-lint=warn", "-r"]).args(places).current_dir(checkout()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+}

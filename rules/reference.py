@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Prints docs/rules.md: the reference of the rules, made from their code.
+
+Starlark is close enough to Python that Python can run the files; what Bazel would define is recorded here instead.
+"""
+
+import pathlib
+import sys
+import textwrap
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+class Attribute:
+    def __init__(self, kind, doc="", default=None, mandatory=False, values=None, **_):
+        self.kind, self.doc, self.default, self.mandatory, self.values = kind, doc, default, mandatory, values
+
+
+class Attributes:
+    def __getattr__(self, kind):
+        return lambda **options: Attribute(kind, **options)
+
+
+class Definition:
+    def __init__(self, what, doc="", **options):
+        self.what, self.doc, self.options = what, doc, options
+
+
+class Anything:
+    """What the files mention and the reference does not need."""
+
+    def __getattr__(self, name):
+        return Anything()
+
+    def __call__(self, *arguments, **options):
+        return Anything()
+
+
+def recorder(what):
+    def record(implementation=None, **options):
+        return Definition(what, **options)
+
+    return record
+
+
+LOADED = {}
+
+
+def load_file(label, package):
+    if label.startswith("@"):
+        # The repository that depends on the build: a current Bazel.
+        return {"PY_INFOS": [], "PY_RUNTIME_INFOS": [], "BAZEL_MAJOR": 8}
+    path = label[2:].replace(":", "/") if label.startswith("//") else f"{package}/{label[1:]}"
+    if path not in LOADED:
+        LOADED[path] = run(path)
+    return LOADED[path]
+
+
+def run(path):
+    package = str(pathlib.PurePosixPath(path).parent)
+    scope = {
+        "attr": Attributes(),
+        "aspect": recorder("aspect"),
+        "configuration_field": lambda **_: None,
+        "fail": Anything(),
+        "Label": lambda text: text,
+        "module_extension": recorder("extension"),
+        "native": Anything(),
+        "provider": recorder("provider"),
+        "repository_rule": recorder("repository rule"),
+        "rule": recorder("rule"),
+        "struct": lambda **fields: fields,
+        "tag_class": recorder("tag class"),
+    }
+
+    def load(label, *names, **aliases):
+        loaded = load_file(label, package)
+        for name in names:
+            scope[name] = loaded[name]
+        for alias, name in aliases.items():
+            scope[alias] = loaded[name]
+
+    scope["load"] = load
+    exec(compile((ROOT / path).read_text(), path, "exec"), scope)
+    return scope
+
+
+KINDS = {
+    "label": "label",
+    "label_list": "list of labels",
+    "string": "string",
+    "string_list": "list of strings",
+    "string_dict": "dictionary of strings",
+    "string_list_dict": "dictionary of lists of strings",
+    "bool": "boolean",
+    "int": "integer",
+}
+
+
+def default(attribute):
+    if attribute.mandatory:
+        return "required"
+    if attribute.default is not None:
+        value = attribute.default
+        return f"`{value!r}`".replace("'", '"') if isinstance(value, (str, list)) else f"`{value}`"
+    empty = {"bool": "`False`", "string": '`""`', "int": "`0`", "label": "none"}
+    return empty.get(attribute.kind, "empty")
+
+
+def table(attributes):
+    lines = ["| attribute | type | default | |", "| --- | --- | --- | --- |"]
+    for name, attribute in attributes.items():
+        if name.startswith("_"):
+            continue
+        if not attribute.doc:
+            sys.exit(f"the attribute {name} has no doc")
+        doc = attribute.doc.replace("|", "\\|")
+        if attribute.values:
+            doc += " One of " + ", ".join(f"`{value}`" for value in attribute.values) + "."
+        lines.append(f"| `{name}` | {KINDS[attribute.kind]} | {default(attribute)} | {doc} |")
+    return lines
+
+
+def paragraph(text):
+    return textwrap.dedent(text).strip()
+
+
+def main():
+    definitions = run("rules/defs.bzl")
+    public = {name: value for name, value in definitions.items() if not name.startswith("_") and isinstance(value, Definition)}
+    repositories = run("rules/repositories.bzl")
+    extension = run("rules/extensions.bzl")["venvtree"]
+    lines = ["# The rules", "", "Made by `rules/reference.py` from the code; a test keeps it so. How to use them is in [bazel.md](bazel.md).", ""]
+    lines += ["## Rules", "", '`load("@venvtree//rules:defs.bzl", …)`. Every rule also has the attributes that all rules have, such as `name`.', ""]
+    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_venv_link", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
+    rules = [name for name, value in public.items() if value.what == "rule"]
+    if sorted(rules) != sorted(order):
+        sys.exit(f"the rules are {sorted(rules)}, the reference knows {sorted(order)}")
+    for name in order:
+        lines += [f"### {name}", "", paragraph(public[name].doc), ""] + table(public[name].options["attrs"]) + [""]
+    lines += ["## Providers", ""]
+    for name, value in sorted(public.items()):
+        if value.what == "provider":
+            lines += [f"### {name}", "", paragraph(value.doc), "", "| field | |", "| --- | --- |"]
+            lines += [f"| `{field}` | {doc} |" for field, doc in value.options["fields"].items()] + [""]
+    lines += ["## WORKSPACE", "", '`load("@venvtree//rules:repositories.bzl", …)`.', ""]
+    macro = repositories["venvtree_repositories"]
+    lines += ["### venvtree_repositories", ""] + [line.strip() for line in macro.__doc__.split("Args:")[0].strip().split("\n")]
+    lines += ["", "| argument | |", "| --- | --- |"]
+    for line in macro.__doc__.split("Args:")[1].strip().split("\n"):
+        name, _, doc = line.strip().partition(": ")
+        lines.append(f"| `{name}` | {doc} |")
+    lines.append("")
+    for name in ["venvtree_system_interpreter", "venvtree_wheels"]:
+        lines += [f"### {name}", "", paragraph(repositories[name].doc), ""] + table(repositories[name].options["attrs"]) + [""]
+    lines += ["## MODULE.bazel", "", '`venvtree = use_extension("@venvtree//rules:extensions.bzl", "venvtree")`.', ""]
+    for name, tag in extension.options["tag_classes"].items():
+        lines += [f"### venvtree.{name}", "", paragraph(tag.doc), ""] + table(tag.options["attrs"]) + [""]
+    sys.stdout.write("\n".join(lines).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""What the sample wheel holds."""
+
+
+def main():
+    print("sample")

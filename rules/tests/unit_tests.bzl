@@ -1,0 +1,106 @@
+"""Tests of pure functions. They run when this package is loaded: a wrong result is an error of loading."""
+
+load("//rules/common:install_path.bzl", "install_path")
+load("//rules/common:label.bzl", "label_text")
+load("//rules/common:spec.bzl", "default_abi", "interpreter_candidates", "parse_platform", "parse_version", "spec_document")
+load("//rules/common:wheel_name.bzl", "escape_distribution", "normalise_distribution", "parse_wheel_name")
+
+def _equal(found, expected):
+    if found != expected:
+        fail("expected %s, found %s" % (repr(expected), repr(found)))
+
+def _refused(result, part):
+    if result.value != None or part not in result.error:
+        fail("expected an error with `%s`, found %s" % (part, result))
+
+def _platforms():
+    _equal(parse_platform("linux-x86_64-glibc-2.36").value, {"os": "linux", "arch": "x86_64", "libc": "glibc-2.36"})
+    _equal(parse_platform("linux-aarch64").value, {"os": "linux", "arch": "aarch64"})
+    _equal(parse_platform("macos-aarch64-14.0").value, {"os": "macos", "arch": "aarch64", "version": "14.0"})
+    _equal(parse_platform("windows-x86_64").value, {"os": "windows", "arch": "x86_64"})
+    _refused(parse_platform("linux"), "expected OS-ARCH-LIBC")
+    _refused(parse_platform("plan9-x86_64"), "expected OS-ARCH-LIBC")
+    _refused(parse_platform("macos-aarch64"), "needs the oldest version")
+    _refused(parse_platform("windows-x86_64-11"), "expected nothing after")
+
+def _versions():
+    _equal(parse_version("3.11.7").value, struct(text = "3.11.7", minor = 11, complete = True))
+    _equal(parse_version("3.14").value, struct(text = "3.14", minor = 14, complete = False))
+    _refused(parse_version("3.10.13"), "need CPython 3.11 or newer")
+    _refused(parse_version("3"), "expected a version")
+    _refused(parse_version("3.x.1"), "expected a version")
+    _refused(parse_version("2.7.18"), "expected a version")
+    _equal(default_abi(11), "cp311")
+
+def _candidates():
+    bin = "bazel-out/k8-fastbuild/bin"
+
+    # A fetched interpreter, seen from runfiles, from the execution root and from what builds leave.
+    _equal(interpreter_candidates("app/env.venv", bin, "../python/bin/python3", True), [
+        "../../../python/bin/python3",
+        "../../../../../external/python/bin/python3",
+        "../../../../../../../external/python/bin/python3",
+    ])
+
+    # One that this build makes.
+    _equal(interpreter_candidates("app/env.venv", bin, "python/bin/python3", False), ["../../python/bin/python3"])
+
+    # A source of the main repository.
+    _equal(interpreter_candidates("env.venv", bin, "python/bin/python3", True), [
+        "../python/bin/python3",
+        "../../../../python/bin/python3",
+    ])
+
+    # A tree of another repository.
+    _equal(interpreter_candidates("../other/env.venv", bin, "../python/bin/python3", False), [
+        "../../python/bin/python3",
+        "../../../external/python/bin/python3",
+    ])
+
+    # No name of a configuration, whichever it is.
+    _equal(
+        interpreter_candidates("a/env.venv", bin, "../p/python3", True),
+        interpreter_candidates("a/env.venv", "bazel-out/cfg/bin", "../p/python3", True),
+    )
+
+def _wheel_names():
+    wheel = parse_wheel_name("numpy-1.26.4-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl")
+    _equal(wheel.distribution, "numpy")
+    _equal(wheel.version, "1.26.4")
+    _equal(wheel.build, None)
+    _equal(wheel.platform_tags, ["manylinux_2_17_x86_64", "manylinux2014_x86_64"])
+    _equal(parse_wheel_name("Foo.Bar-1-2a-py2.py3-none-any.whl").build, "2a")
+    _equal(parse_wheel_name("Foo.Bar-1-2a-py2.py3-none-any.whl").distribution, "foo-bar")
+    for name in ["a.whl", "a-1-py3-none-any.zip", "a-1-x-py3-none-any.whl", "a--py3-none-any.whl", "a-1-2-3-py3-none-any.whl"]:
+        _equal(parse_wheel_name(name), None)
+    _equal(normalise_distribution("Foo._-Bar_baz"), "foo-bar-baz")
+    _equal(escape_distribution("Foo.Bar"), "foo_bar")
+
+def _install_paths():
+    roots = ["main/src", "main/src/generated", "other/lib"]
+    _equal(install_path("main/src/package/a.py", roots), "package/a.py")
+    _equal(install_path("main/src/generated/b.py", roots), "b.py")
+    _equal(install_path("main/tools/c.py", roots), "tools/c.py")
+    _equal(install_path("other/library/d.py", roots), "library/d.py")
+
+def _documents():
+    interpreter = {"implementation": "cpython", "version": "3.11.7", "abi": "cp311", "platform": {"os": "linux"}}
+    document = spec_document(interpreter, {"kind": "launcher", "candidates": ["/p"]}, [{"path": "a.whl"}], {"links": False, "prompt": None})
+    _equal(document["flags"], {"links": False})
+    _equal(document["interpreter"]["python"]["candidates"], ["/p"])
+    _equal("sources" in document, False)
+    _equal(label_text(Label("//rules:defs.bzl")).endswith("//rules:defs.bzl"), True)
+
+def unit_tests(name):
+    """Runs all of them.
+
+    Args:
+      name: the name of a target that is there where all have passed.
+    """
+    _platforms()
+    _versions()
+    _candidates()
+    _wheel_names()
+    _install_paths()
+    _documents()
+    native.filegroup(name = name)
