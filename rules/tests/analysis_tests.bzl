@@ -52,12 +52,16 @@ action_test = rule(
 )
 
 def _failure_test_impl(ctx):
-    if AnalysisFailureInfo not in ctx.attr.target:
-        return _result(ctx, ["expected a failure, found none"])
-    messages = [cause.message for cause in ctx.attr.target[AnalysisFailureInfo].causes.to_list()]
-    if not [message for message in messages if ctx.attr.message in message]:
-        return _result(ctx, ["expected `%s` in:" % ctx.attr.message] + messages)
-    return _result(ctx, [])
+    # Behind a transition, an attribute for one target is a list of one.
+    target = ctx.attr.target[0] if type(ctx.attr.target) == "list" else ctx.attr.target
+    if AnalysisFailureInfo not in target:
+        return [AnalysisTestResultInfo(success = False, message = "expected a failure, found none")]
+    messages = [cause.message for cause in target[AnalysisFailureInfo].causes.to_list()]
+    found = [message for message in messages if ctx.attr.message in message]
+    return [AnalysisTestResultInfo(
+        success = bool(found),
+        message = "" if found else "expected `%s`, found: %s" % (ctx.attr.message, "\n".join(messages)),
+    )]
 
 _allow_failures = analysis_test_transition(
     settings = {"//command_line_option:allow_analysis_failures": "True"},
