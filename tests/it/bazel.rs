@@ -96,6 +96,15 @@ struct Bazel {
 }
 
 impl Bazel {
+    /// In this checkout: the rules' own workspace.
+    fn here(version: Version) -> Self {
+        let family = if version == Version::Four { "4" } else { "7" };
+        let directory = work().join(format!("here{family}"));
+        let home = directory.join("home");
+        fs::create_dir_all(&home).unwrap();
+        Self { version, workspace: checkout().to_owned(), output_base: directory.join("base"), home }
+    }
+
     /// A machine called `name`, with a fresh copy of the workspace.
     fn new(version: Version, name: &str) -> Self {
         let family = if version == Version::Four { "4" } else { "7" };
@@ -153,7 +162,7 @@ impl Bazel {
                 for name in ["rules_cc", "rules_java", "remote_coverage_tools"] {
                     command.arg(format!("--override_repository={name}={}", kit("stubs").join(name).display()));
                 }
-                command.arg(format!("--override_repository=venvtree={source}"));
+                self.add_consumer(command, &[format!("--override_repository=venvtree={source}")]);
             }
             Version::Seven | Version::SevenModules => {
                 let debian = "/usr/share/bazel";
@@ -168,12 +177,29 @@ impl Bazel {
         match self.version {
             Version::Four => {}
             Version::Seven => {
-                command.args(["--enable_workspace", "--noenable_bzlmod"]).arg(format!("--override_repository=venvtree={source}"));
+                command.args(["--enable_workspace", "--noenable_bzlmod"]);
+                self.add_consumer(command, &[format!("--override_repository=venvtree={source}")]);
             }
             Version::SevenModules => {
-                command.arg(format!("--registry=file://{}", registry().display())).arg(format!("--override_module=venvtree={source}"));
-                command.arg(format!("--override_module=other={}", self.workspace.join("other").display()));
+                command.arg(format!("--registry=file://{}", registry().display()));
+                let other = self.workspace.join("other");
+                self.add_consumer(
+                    command,
+                    &[format!("--override_module=venvtree={source}"), format!("--override_module=other={}", other.display())],
+                );
             }
+        }
+    }
+
+    /// Flags for a workspace that uses the rules; their own one is left as it is.
+    fn add_consumer(&self, command: &mut Command, flags: &[String]) {
+        if self.workspace != checkout() {
+            command.args(flags);
+            return;
+        }
+        command.arg("--symlink_prefix=/");
+        if self.version != Version::Four {
+            command.arg("--lockfile_mode=off");
         }
     }
 
@@ -390,6 +416,14 @@ fn bazel_7_builds_runs_and_tests() {
 #[test]
 fn bazel_7_with_modules_builds_runs_and_tests() {
     builds_runs_and_tests(Version::SevenModules);
+}
+
+#[test]
+fn the_rules_own_tests_pass() {
+    let _alone = alone();
+    for version in [Version::Four, Version::SevenModules] {
+        Bazel::here(version).succeed("test", &["//...", "--test_output=errors"]);
+    }
 }
 
 /// A server that ends with the test.
