@@ -7,6 +7,7 @@ mod blob_store;
 mod build;
 mod caches;
 mod conflicts;
+mod costs;
 mod create;
 mod faults;
 mod findings_page;
