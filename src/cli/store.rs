@@ -150,7 +150,7 @@ fn stat(arguments: &StatArguments, io: &mut Io<'_>) -> CommandResult {
             for (function, found) in
                 reports.iter().filter(|(function, found)| *function == DigestFunction::Sha256 || found.total.entries > 0)
             {
-                let StoreReport { blobs, results, files, unlinked_files, wheels, trees, stamps, total } = found;
+                let StoreReport { blobs, results, files, unlinked_files, wheels, trees, stamps, hashed, total } = found;
                 let lines = [
                     ("files of environments", files),
                     ("  of them linked nowhere", unlinked_files),
@@ -159,6 +159,7 @@ fn stat(arguments: &StatArguments, io: &mut Io<'_>) -> CommandResult {
                     ("trees", trees),
                     ("wheels", wheels),
                     ("stamps", stamps),
+                    ("digests of files", hashed),
                     ("total", total),
                 ];
                 written(io.print(&format!("{function}:")))?;

@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::blob::{ActionCache as _, BlobError};
 use crate::effects::exchange::{self, PullError, RemoteCache, TreeFiles};
 use crate::effects::fs::{self, Kind};
-use crate::effects::input::InputFile;
+use crate::effects::input::{InputError, InputFile};
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::notes::Notes;
 use crate::effects::parallel;
@@ -22,6 +22,7 @@ use crate::effects::sink::publish::Unfinished;
 use crate::effects::sink::tree::{self as tree_sink, TreeWriteError};
 use crate::effects::staging::{self, Staging};
 use crate::effects::store::area::{Area, Counts, LinkMode};
+use crate::effects::store::hashed::FileState;
 use crate::effects::store::stamp::Stamp;
 use crate::effects::store::{Access, Store};
 use crate::engine::{self, BuildRequest, Outcome, Places, Prepared, Session};
@@ -398,11 +399,18 @@ impl Build<'_> {
     /// Builds from the wheels, and tells the caches.
     fn build(&self, spec: Spec, before: Kind) -> Result<CachedReport, Error> {
         let digests = wheel_digests(self.session, &spec, self.places)?;
+        let files = WheelStates::of(&spec, self.places);
         let prepared = engine::prepare(self.session, spec, self.places)?;
         let flags = &prepared.spec.flags;
+        // What caches are told must be true: here wheels are compared with their digests even where a build system vouches for
+        // them, unless that was done before and nobody touched them since.
+        let pinned = files.unproven(self.store.as_ref(), &digests);
         if before == Kind::Directory {
             let (expected, _) = engine::predict(self.session, &prepared)?;
             if engine::is_tree(self.session, &self.request.out, &expected)? {
+                let check = |index: usize| prepared.supply().check_wheel(pinned[index].0, pinned[index].1);
+                parallel::map(self.session.threads, pinned.len(), check).map_err(|error| Error::Supply(vec![error]))?;
+                files.remember(self.store.as_ref(), &digests)?;
                 engine::finish(&prepared, self.request, &expected)?;
                 let stamp = self.stamp(&expected);
                 return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), prepared.plan.warnings));
@@ -411,9 +419,6 @@ impl Build<'_> {
                 return Err(Error::OutputTaken { path: self.request.out.clone() });
             }
         }
-        // What caches are told must be true: here wheels are compared with their digests even where a build system vouches for
-        // them.
-        let pinned: Vec<(usize, WheelDigest)> = digests.iter().copied().enumerate().collect();
         let unfinished = Unfinished::new(&self.request.out)?;
         let known: Vec<Option<KnownMembers>> = digests.iter().map(|digest| self.known_members(*digest)).collect();
         let area = self
@@ -424,6 +429,7 @@ impl Build<'_> {
         let tree = engine::fill(self.session, &prepared, &unfinished, &pinned, store)?;
         let counts = area.as_ref().map(Area::counts).unwrap_or_default();
         drop(area);
+        files.remember(self.store.as_ref(), &digests)?;
         let outcome = self.publish(unfinished, &tree, before)?;
         engine::finish(&prepared, self.request, &tree)?;
         self.remember(&tree);
@@ -561,6 +567,41 @@ impl Placement<'_> {
 
     fn publish(&self, unfinished: Unfinished, tree: &Tree, before: Kind) -> Result<Outcome, Error> {
         engine::publish(self.session, unfinished, tree, before == Kind::Directory)
+    }
+}
+
+/// The wheels' files before they are read.
+struct WheelStates(Vec<(Utf8PathBuf, Option<FileState>)>);
+
+impl WheelStates {
+    fn of(spec: &Spec, places: &Places) -> Self {
+        let state = |path: Utf8PathBuf| (path.clone(), FileState::of(&path));
+        Self(spec.wheels.iter().map(|wheel| state(places.find(&wheel.path))).collect())
+    }
+
+    /// The wheels whose digest nobody has compared yet, in this state.
+    fn unproven(&self, store: Option<&Store>, digests: &[WheelDigest]) -> Vec<(usize, WheelDigest)> {
+        let proven = |index: usize, digest: WheelDigest| {
+            let (path, state) = &self.0[index];
+            store.zip(state.as_ref()).and_then(|(store, state)| store.hashed(path, state)) == Some(digest)
+        };
+        digests.iter().copied().enumerate().filter(|(index, digest)| !proven(*index, *digest)).collect()
+    }
+
+    /// Keeps what was compared; all of the files must be as they were before.
+    fn remember(&self, store: Option<&Store>, digests: &[WheelDigest]) -> Result<(), Error> {
+        for ((path, state), digest) in self.0.iter().zip(digests) {
+            let now = FileState::of(path);
+            if now != *state {
+                return Err(Error::Inputs(vec![InputError::Changed { path: path.clone() }.into()]));
+            }
+            if let Some((store, state)) = store.zip(state.as_ref())
+                && store.hashed(path, state) != Some(*digest)
+            {
+                store.attempt(|| store.set_hashed(path, state, *digest));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -120,6 +120,27 @@ fn a_changed_wheel_leaves_the_others_files_linked() {
 }
 
 #[test]
+fn a_wheel_that_was_exchanged_is_noticed_whatever_the_store_knows() {
+    let project = project("sha256");
+    let wheel = project.path().join("wheels/dist0-1.0-py3-none-any.whl");
+    // Old enough to be remembered as hashed.
+    std::thread::sleep(Duration::from_millis(3100));
+    project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
+    let stat = project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
+    assert_eq!(stat["functions"]["sha256"]["hashed"]["entries"], 4, "{stat}");
+    let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    project.write("other.json", text.replace("\"digest_function\"", "\"prompt\": \"x\", \"digest_function\""));
+    // Another wheel of the same name and modification time.
+    let modified = std::fs::metadata(&wheel).unwrap().modified().unwrap();
+    let other = WheelText::new("dist0", "1.0").file("dist0/evil.py", "EVIL = 1\n").pack();
+    std::fs::write(&wheel, other).unwrap();
+    std::fs::File::options().write(true).open(&wheel).unwrap().set_modified(modified).unwrap();
+    let failed = project.run(&["build", "other.json", "--out", "two", "--store", "store"]);
+    assert_eq!(failed.code, 6, "{}", failed.stderr);
+    assert!(!project.path().join("two").exists());
+}
+
+#[test]
 fn a_hit_needs_no_wheels_and_two_checkouts_have_the_same_key() {
     let project = project("sha256");
     project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();

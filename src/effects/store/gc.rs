@@ -28,6 +28,8 @@ use crate::model::tree::wire;
 pub enum EntryKind {
     /// `stamps/`
     Stamp,
+    /// `hashed/`
+    Hashed,
     /// `ac/`
     Result,
     /// `trees/`
@@ -41,8 +43,14 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    const FOLDERS: [(Self, &'static str); 5] =
-        [(Self::Stamp, "stamps"), (Self::Result, "ac"), (Self::Tree, "trees"), (Self::Wheel, "wheels"), (Self::Blob, "cas")];
+    const FOLDERS: [(Self, &'static str); 6] = [
+        (Self::Stamp, "stamps"),
+        (Self::Hashed, "hashed"),
+        (Self::Result, "ac"),
+        (Self::Tree, "trees"),
+        (Self::Wheel, "wheels"),
+        (Self::Blob, "cas"),
+    ];
 }
 
 /// One file of the store.
@@ -92,6 +100,8 @@ pub struct StoreReport {
     pub trees: Usage,
     /// Stamps of outputs.
     pub stamps: Usage,
+    /// Files whose digest is known.
+    pub hashed: Usage,
     /// Everything.
     pub total: Usage,
 }
@@ -133,6 +143,7 @@ impl Store {
                 EntryKind::Wheel => &mut report.wheels,
                 EntryKind::Tree => &mut report.trees,
                 EntryKind::Stamp => &mut report.stamps,
+                EntryKind::Hashed => &mut report.hashed,
             };
             usage.add(&entry);
             report.total.add(&entry);

@@ -9,6 +9,7 @@
 //! | `files/MTIME/plain\|exec/xx/HASH` | the files of environments, linkable | [`area`] |
 //! | `trees/xx/HASH` | which `Tree` message describes a root digest; its time is the tree's last use | [`record`] |
 //! | `wheels/xx/HASH` | manifests of wheels | [`record`] |
+//! | `hashed/xx/HASH` | the SHA-256 of wheel files that nobody touched since | [`hashed`] |
 //! | `stamps/xx/HASH` | which tree an output path holds | [`stamp`] |
 //! | `tmp/` | what is being written, by living processes | [`crate::effects::staging`] |
 //! | `gc/lock` | held while garbage is collected, by Bazel too | [`gc`] |
@@ -19,6 +20,7 @@
 
 pub mod area;
 pub mod gc;
+pub mod hashed;
 pub mod record;
 pub mod stamp;
 pub mod verify;

@@ -25,7 +25,9 @@ pub struct Kind {
 pub const TREE: Kind = Kind { name: "trees", version: 1 };
 /// What an output path holds.
 pub const STAMP: Kind = Kind { name: "stamps", version: 1 };
-/// The manifest of a wheel.
+/// The SHA-256 of a file, and the file's state at that time.
+pub const HASHED: Kind = Kind { name: "hashed", version: 1 };
+/// What is known of a wheel's members.
 pub const WHEEL: Kind = Kind { name: "wheels", version: 1 };
 
 /// Puts a payload into its frame.
@@ -52,7 +54,7 @@ fn head(kind: Kind, payload: &[u8]) -> String {
 }
 
 impl Store {
-    /// The manifest kept for a wheel, as [`Store::keep_wheel`] got it. Counts as a use.
+    /// What is known of a wheel's members, as [`Store::keep_wheel`] got it. Counts as a use.
     pub fn wheel(&self, wheel: WheelDigest) -> Option<Vec<u8>> {
         let path = self.wheel_path(wheel);
         let payload = unframe(WHEEL, fs::read(&path).ok()?)?;
@@ -62,7 +64,7 @@ impl Store {
         Some(payload)
     }
 
-    /// Keeps the verified manifest of a wheel: its digests are those of bytes that were read and compared.
+    /// Keeps what is known of a wheel's members: digests of bytes that were read and compared.
     ///
     /// # Errors
     /// It cannot be written.
