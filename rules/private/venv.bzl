@@ -31,6 +31,7 @@ def _py_venv_impl(ctx):
     args.add_all("--out", [tree], expand_directories = False)
     args.add("--manifest", manifest)
     args.add("--digest-file", digest)
+
     # Bazel has caches of its own, and an action writes only its outputs.
     args.add("--no-store")
     args.add("--quiet")
