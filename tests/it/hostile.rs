@@ -195,3 +195,39 @@ fn a_file_that_changes_is_noticed() {
     assert!(matches!(wheel.check_digest(&digest), Err(WheelError::Input(_))));
     assert!(matches!(wheel.check_unchanged(), Err(WheelError::Input(_))));
 }
+
+/// The peak memory, in KiB, of a check of the wheel at `path`.
+fn peak_memory(path: &Utf8Path) -> u64 {
+    const MEASURE: &str = "import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let python = &crate::support::interpreters()[0].path;
+    let command = [env!("CARGO_BIN_EXE_venvtree"), "wheel", "check", "--name", "demo-1.0-py3-none-any.whl", path.as_str()];
+    let output = std::process::Command::new(python).args(["-I", "-c", MEASURE]).args(command).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn bombs_do_not_fill_memory() {
+    let (_guard, folder) = temporary();
+    let check = |what: &str, bytes: &[u8], entries: u64| {
+        let peak = peak_memory(&write(&folder, bytes));
+        assert!(peak > 1000 && peak <= 64 * 1024 + entries, "{what}: {peak} KiB");
+    };
+    check("one member of 128 MiB of zeros", &archive(&[("zeros", &vec![0; 128 << 20])], 1), 1);
+    check("many entries", &archive(&[("demo/empty", b"")], 10_000), 10_000);
+    check("many entries with bad names", &archive(&[("../\u{1}\\", b"")], 10_000), 10_000);
+    let recipe = |text: &str| -> Vec<u8> {
+        let text = format!(r#"{{"about": "", "cases": [{text}]}}"#);
+        serde_json::from_str::<crate::support::malformed::Corpus>(&text).unwrap().cases[0].build()
+    };
+    check("a RECORD of 48 MiB", &recipe(r#"{"record": {"repeat": "a,b\n", "times": 12000000}}"#), 4);
+    check("a RECORD of a million bad rows", &recipe(r#"{"record": {"repeat": "a,b\n", "times": 1000000}}"#), 4);
+    check("METADATA of 100 MiB", &recipe(r#"{"metadata": {"zeros": 100000000}}"#), 4);
+    check("entry points without end", &recipe(r#"{"entry_points": {"repeat": "[console_scripts]\nx\n", "times": 400000}}"#), 5);
+    check(
+        "a stream that yields more than it says",
+        &recipe(r#"{"members": [{"name": "demo/zeros", "content": {"zeros": 80000000}, "both": {"size": 10}}]}"#),
+        5,
+    );
+}

@@ -115,7 +115,7 @@ fn what_is_accepted_is_seen_alike_by_others() {
         // million.
         let copies = match recipe.expect.is_empty() {
             _ if original.len() > 100_000 || original.is_empty() => 0,
-            true => 250,
+            true => 100,
             false => 10,
         };
         let damaged: Vec<Vec<u8>> = (0..copies).map(|_| random.damage(&original)).collect();
