@@ -212,7 +212,7 @@ codes! {
     ScriptDuplicate = "script.duplicate", Error, Never, "An entry point is defined twice with different objects.";
     ScriptRepeated = "script.repeated", Warning, Possible, "An entry point is defined twice with the same object.";
     ScriptCaseCollision = "script.case-collision", Warning, Possible, "Two scripts have names that differ only in upper and lower case.";
-    ScriptNested = "script.nested", Error, Possible, "A script lies in a folder below the scripts of `.data`; installers differ in what they do with it.";
+    ScriptNested = "script.nested", Warning, Possible, "A script lies in a folder below the scripts of `.data`; installers differ in what they do with it.";
     ScriptForm = "script.form", Error, Never, "A script that begins with `#!python` cannot be rewritten so that it finds its environment.";
 
     StartupImport = "startup.import", Information, Possible, "A `.pth` file has lines that start with `import` and run whenever the interpreter starts.";

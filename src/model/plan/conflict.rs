@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use unicode_normalization::UnicodeNormalization as _;
-
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
 use crate::model::plan::claims::{Claim, Origin, Owner};
 use crate::model::plan::problem::{Claimant, PlanProblem, PlanWarning};
 use crate::model::plan::{Planned, PlannedNode};
+use crate::model::portable::fold;
 use crate::model::spec::{Override, Policy, Spec};
 use crate::model::wheel::WheelManifest;
 
@@ -187,16 +186,6 @@ fn check_directories(claims: &[Claim], names: &Names<'_>, problems: &mut Vec<Pla
     }
 }
 
-/// The form in which a file system that ignores case and Unicode form compares names.
-pub(super) fn fold(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) { Cow::Owned(text.to_ascii_lowercase()) } else { Cow::Borrowed(text) }
-    } else {
-        let folded = caseless::default_case_fold_str(&text.nfd().collect::<String>());
-        Cow::Owned(folded.nfc().collect())
-    }
-}
-
 /// Names, of files and of directories, that a file system could take for one.
 fn check_folding(claims: &[Claim], names: &Names<'_>, problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
     let mut seen: HashMap<Cow<'_, str>, &str> = HashMap::with_capacity(claims.len());
@@ -238,7 +227,7 @@ fn check_folding(claims: &[Claim], names: &Names<'_>, problems: &mut Vec<PlanPro
 
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use crate::model::portable::fold;
 
     #[test]
     fn names_fold_as_file_systems_compare_them() {
