@@ -14,6 +14,7 @@ use crate::effects::probe_cache::ProbeCache;
 use crate::model::interpreter::{Implementation, Interpreter};
 use crate::model::layout::is_interpreter_name;
 use crate::model::python_request::PythonRequest;
+use crate::model::relocate;
 
 /// What decides where interpreters are looked for.
 #[derive(Debug, Clone, Default)]
@@ -151,6 +152,9 @@ fn is_supported(interpreter: &Interpreter) -> bool {
 /// version tomorrow.
 fn ask(executable: &Utf8Path, cache: &ProbeCache) -> Result<Probe, ProbeError> {
     let resolved = resolve(executable);
+    if let Some(base) = base_of_copy(&resolved) {
+        return cache.probe(&base);
+    }
     let probe = cache.probe(&resolved)?;
     if probe.executable == resolved {
         return Ok(probe);
@@ -158,6 +162,22 @@ fn ask(executable: &Utf8Path, cache: &ProbeCache) -> Result<Probe, ProbeError> {
     // The copy of an interpreter in an environment, or a script that starts one: what it started is asked itself.
     let base = resolve(&probe.executable);
     if base == resolved || !is_executable(&base) { Ok(probe) } else { cache.probe(&base) }
+}
+
+/// The interpreter that a copy in an environment was made of, by what the environment's configuration says.
+fn base_of_copy(executable: &Utf8Path) -> Option<Utf8PathBuf> {
+    let environment = executable.parent()?.parent()?;
+    let text = std::fs::read_to_string(environment.join("pyvenv.cfg")).ok()?;
+    let (file, home) = relocate::configuration(&text, &relocate::Roots::new()).base;
+    let beside = |home: String| {
+        [executable.file_name()?, "python3", "python"]
+            .map(|name| Utf8Path::new(&home).join(name))
+            .into_iter()
+            .find(|path| is_executable(path))
+    };
+    let base = file.map(Utf8PathBuf::from).filter(|path| is_executable(path)).or_else(|| home.and_then(beside))?;
+    let base = resolve(&base);
+    (base != executable && base.is_absolute()).then_some(base)
 }
 
 /// An executable with all links followed, unless they lead to a file that is called otherwise, as in a store of files by digest,

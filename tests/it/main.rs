@@ -23,6 +23,7 @@ mod readme;
 mod real;
 mod real_caches;
 mod remote;
+mod relocate;
 mod script;
 mod spec;
 mod support;

@@ -16,6 +16,7 @@ use crate::model::plan::{Content, Listing, PlannedNode};
 use crate::model::script::{self, WindowsLauncherError};
 use crate::model::spec::{Python, Spec};
 use crate::model::wheel::WheelManifest;
+use crate::model::wheel::entry_points::EntryPoint;
 
 /// What makes files that no input holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -276,6 +277,7 @@ impl<'a> Claims<'a> {
         let mut collector = WheelClaims {
             layout: self.layout,
             launchers: self.launchers,
+            version: self.spec.interpreter.version.short(),
             index,
             wheel,
             excludes: Excludes::new(&self.spec.wheels[index].exclude),
@@ -322,6 +324,7 @@ impl Excludes {
 struct WheelClaims<'a, 'b> {
     layout: &'a Layout,
     launchers: Option<&'a WindowsLaunchers>,
+    version: String,
     index: usize,
     wheel: &'a WheelManifest,
     excludes: Excludes,
@@ -392,7 +395,17 @@ impl WheelClaims<'_, '_> {
                 self.claim(scheme, rest, origin, file(true));
             }
         }
-        for entry_point in &wheel.entry_points {
+        // Installers give pip the interpreter's version as a further name, whatever version of Python its wheel was built with.
+        let pip = wheel.name().normalized() == "pip";
+        let own_name = format!("pip{}", self.version);
+        let is_version = |name: &str| {
+            name.strip_prefix("pip").is_some_and(|rest| rest.contains('.') && rest.starts_with(|first: char| first.is_ascii_digit()))
+        };
+        let entry_points = wheel.entry_points.iter().filter(|entry_point| !(pip && is_version(&entry_point.name)));
+        let further = wheel.entry_points.iter().filter(|entry_point| pip && &*entry_point.name == "pip");
+        let further = further.map(|entry_point| EntryPoint { name: own_name.as_str().into(), ..entry_point.clone() });
+        let entry_points: Vec<EntryPoint> = entry_points.cloned().chain(further).collect();
+        for entry_point in &entry_points {
             let (module, attributes) = (&entry_point.module, &entry_point.attributes);
             let origin = Origin::Generated { generator: Generator::EntryPoint, wheel: Some(self.index) };
             match self.launchers {
