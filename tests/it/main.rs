@@ -3,6 +3,7 @@
 mod activate;
 mod architecture;
 mod bazel;
+#[cfg(feature = "remote")]
 mod blob_store;
 mod build;
 mod caches;
@@ -23,6 +24,7 @@ mod readme;
 mod real;
 mod real_caches;
 mod relocate;
+#[cfg(feature = "remote")]
 mod remote;
 mod script;
 mod spec;

@@ -51,6 +51,7 @@ fn installed(variable: &str, below_checkout: &str) -> PathBuf {
     place
 }
 
+#[cfg(feature = "remote")]
 #[test]
 fn buildgrid_serves_a_second_machine() {
     let program = installed("VENVTREE_BUILDGRID", ".cache/buildgrid").join("bin/bgd");

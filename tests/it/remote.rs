@@ -10,6 +10,7 @@ use tonic::Code;
 use venvtree::model::digest::{Digest, DigestFunction};
 
 use crate::support::fake_reapi::{Corruption, FakeReapi, Faults, Listen, Offer, from_message, to_message};
+use crate::support::http_cache::HttpCache;
 use crate::support::project::{Output, Project, WheelText, listing, some_interpreter};
 
 /// A file that goes by ByteStream: larger than a batch, and not to be compressed to nothing.
@@ -487,4 +488,37 @@ fn trees_are_pushed_and_pulled_by_digest() {
     let lacking = second.run(&["pull", &digest, "--out", "third", "--store", "elsewhere"]);
     assert_eq!(lacking.code, 8, "{}", lacking.stderr);
     assert!(!second.path().join("third").exists());
+}
+
+#[test]
+fn an_http_cache_serves_a_second_machine_and_its_lies_are_misses() {
+    let server = HttpCache::start();
+    let first = project(true);
+    let built = report(&build(&first, &server.url(), &[]));
+    assert_eq!((&built["source"], &built["notes"]), (&json!("wheels"), &json!([])), "{built}");
+    let hit = report(&build(&second_machine(&first), &server.url(), &[]));
+    assert_eq!((&hit["source"], &hit["notes"], &hit["digest"]), (&json!("remote"), &json!([]), &built["digest"]), "{hit}");
+    let honest = server.entries.lock().unwrap().clone();
+    let of_file = format!("/prefix/cas/{}", DigestFunction::Sha256.digest(b"x = 2\n").hash);
+    let of_large = format!("/prefix/cas/{}", DigestFunction::Sha256.digest(&large()).hash);
+    let of_result = honest.keys().find(|path| path.starts_with("/prefix/ac/")).unwrap().clone();
+    let wrong: [(&str, &dyn Fn(&mut Vec<u8>)); 3] = [
+        ("other bytes", &|bytes| bytes[0] ^= 1),
+        ("too short", &|bytes| bytes.truncate(bytes.len() / 2)),
+        ("too long", &|bytes| bytes.push(0)),
+    ];
+    for (what, damage) in wrong {
+        for path in [&of_file, &of_large, &of_result] {
+            let mut entries = honest.clone();
+            damage(entries.get_mut(path).unwrap());
+            *server.entries.lock().unwrap() = entries;
+            let with_wheels = second_machine(&first);
+            for entry in first.path().join("wheels").read_dir_utf8().unwrap().flatten() {
+                with_wheels.write(&format!("wheels/{}", entry.file_name()), std::fs::read(entry.path()).unwrap());
+            }
+            let found = report(&build(&with_wheels, &server.url(), &["--remote-mode", "read"]));
+            assert_eq!((&found["source"], &found["digest"]), (&json!("wheels"), &built["digest"]), "{what} {path}: {found}");
+            assert!(!found["notes"].as_array().unwrap().is_empty(), "{what} {path}: {found}");
+        }
+    }
 }

@@ -176,6 +176,19 @@ impl Grpc {
     where
         F: Future<Output = Result<tonic::Response<T>, Status>>,
     {
+        self.call_unless(None, message, send)
+    }
+
+    /// As [`Grpc::call`], but an error of the code `at_once` is not tried again: a batch that is too large is split instead, and a single blob goes by ByteStream.
+    fn call_unless<M: Clone, T, F>(
+        &self,
+        at_once: Option<Code>,
+        message: &M,
+        send: impl Fn(Request<M>) -> F,
+    ) -> Result<Result<T, Status>, BlobError>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
         let mut retry = 0;
         loop {
             self.context.check()?;
@@ -184,7 +197,7 @@ impl Grpc {
             match self.wait(send(request))? {
                 Ok(response) => return Ok(Ok(response.into_inner())),
                 Err(status) => {
-                    if !self.again(&status, &mut retry) {
+                    if Some(status.code()) == at_once || !self.again(&status, &mut retry) {
                         return Ok(Err(status));
                     }
                 }
@@ -304,7 +317,7 @@ impl Grpc {
         }
         let request = reapi::BatchUpdateBlobsRequest { instance_name: self.instance(), requests, digest_function: self.function_value() };
         let client = self.storage()?;
-        let answer = self.call(&request, |request| {
+        let answer = self.call_unless(Some(Code::ResourceExhausted), &request, |request| {
             let mut client = client.clone();
             async move { client.batch_update_blobs(request).await }
         })?;
@@ -350,7 +363,7 @@ impl Grpc {
             digest_function: self.function_value(),
         };
         let client = self.storage()?;
-        let answer = self.call(&request, |request| {
+        let answer = self.call_unless(Some(Code::ResourceExhausted), &request, |request| {
             let mut client = client.clone();
             async move { client.batch_read_blobs(request).await }
         })?;

@@ -1,6 +1,8 @@
 //! What the integration tests share: peers to compare with, interpreters and shells to run things with.
 
+#[cfg(feature = "remote")]
 pub(crate) mod fake_reapi;
+#[cfg(feature = "remote")]
 pub(crate) mod http_cache;
 pub(crate) mod malformed;
 pub(crate) mod peers;
