@@ -421,7 +421,35 @@ fn the_prompt_can_be_left_alone() {
     }
 }
 
-/// Line breaks in a prompt: the variable keeps them, and a session lives on.
+/// A prompt that needs an element of zsh's `psvar` leaves the array as it was, whatever became of it meanwhile.
+#[test]
+fn zsh_keeps_its_prompt_array() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    environment(&scratch.join("env"), Some("$special"));
+    for dialect in Dialect::posix().into_iter().filter(|dialect| matches!(dialect.name, "zsh" | "zsh -o ksharrays")) {
+        for (before, meanwhile, after) in [
+            ("psvar=()", "", "0 []"),
+            ("psvar=(a b)", "", "2 [a b]"),
+            ("psvar=(1 2 3 4 5 6 7 8 9 10)", "", "10 [1 2 3 4 5 6 7 8 9 10]"),
+            ("psvar=(a)", "psvar=()", "0 []"),
+            ("psvar=(a)", "psvar=(x y)", "2 [x y]"),
+        ] {
+            let steps = [
+                Step::Raw(before),
+                Step::Activate("env/bin/activate"),
+                Step::Raw("[ \"${psvar[-1]}\" = '$special' ] || echo missing"),
+                Step::Raw(meanwhile),
+                Step::Deactivate,
+                Step::Raw("echo \"${#psvar[@]} [${psvar[*]}]\""),
+            ];
+            let finished = dialect.run(&scratch, &[], &["-eu"], &steps);
+            assert_eq!(finished.stdout, format!("{after}\n"), "{} {before} {meanwhile}: {finished:?}", dialect.name);
+        }
+    }
+}
+
+/// Line breaks in a prompt: the variable keeps them, where the shell can, and a session lives on.
 #[test]
 fn line_breaks_in_prompts() {
     let folder = TempDir::new().unwrap();
@@ -438,7 +466,8 @@ fn line_breaks_in_prompts() {
         ];
         let finished = dialect.run(&scratch, &[], &[], &steps);
         let context = format!("{}: {finished:?}", dialect.name);
-        assert_eq!(finished.stdout, "two\nlines\n", "{context}");
+        let expected = if dialect.shell == Shell::Csh { "two lines\n" } else { "two\nlines\n" };
+        assert_eq!(finished.stdout, expected, "{context}");
         check_restored(&finished, &context);
     }
 }
@@ -480,7 +509,12 @@ fn links() {
 
 /// Sessions where nothing is mounted at `/proc`, as on other systems than Linux.
 fn without_proc(dialect: &Dialect, scratch: &Path, variables: &[(&str, &str)], steps: &[Step<'_>]) -> Finished {
-    dialect.run_by(&["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"], scratch, variables, steps)
+    dialect.run_by(
+        &["unshare", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"],
+        scratch,
+        variables,
+        steps,
+    )
 }
 
 #[test]

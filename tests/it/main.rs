@@ -29,6 +29,7 @@ mod remote;
 mod script;
 mod spec;
 mod support;
+mod virtualenv_suite;
 mod wheel_check;
 mod windows_layout;
 mod windows_scripts;

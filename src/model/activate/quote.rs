@@ -33,21 +33,20 @@ fn fish(text: &str) -> String {
 }
 
 /// A backslash before every ASCII character that might mean something: the one form that does not depend on `backslash_quote`, on the
-/// history characters, or on which of the two shells it is. A line break has to be quoted as well as escaped. Other characters stand in
-/// single quotes: outside of them the BSD csh takes all memory there is.
+/// history characters, or on which of the two shells it is. Other characters stand in single quotes: outside of them the BSD csh takes
+/// all memory there is. Line breaks of every kind become spaces, as virtualenv does, because the BSD csh damages text that holds one.
 fn csh(text: &str) -> String {
     if text.is_empty() {
         return "''".to_owned();
     }
     let mut quoted = String::with_capacity(text.len() * 2);
     let mut in_quotes = false;
-    for character in text.chars() {
+    for character in text.chars().map(|character| if is_line_boundary(character) { ' ' } else { character }) {
         if in_quotes == character.is_ascii() {
             quoted.push('\'');
             in_quotes = !in_quotes;
         }
         match character {
-            '\n' => quoted.push_str("'\\\n'"),
             plain if plain.is_ascii_alphanumeric() || !plain.is_ascii() => quoted.push(plain),
             special => {
                 quoted.push('\\');
@@ -59,6 +58,11 @@ fn csh(text: &str) -> String {
         quoted.push('\'');
     }
     quoted
+}
+
+/// The characters that end a line for Python's `splitlines`.
+fn is_line_boundary(character: char) -> bool {
+    matches!(character, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// A double-quoted string. `"` and `\` have escapes; other control characters are written by number.
@@ -158,7 +162,7 @@ mod tests {
     #[test]
     fn line_breaks_and_controls() {
         check(Shell::Posix, "a\nb", "'a\nb'");
-        check(Shell::Csh, "a\nb", "a'\\\n'b");
+        check(Shell::Csh, "a\nb\u{2028}c", "a\\ b\\ c");
         check(Shell::Nushell, "a\n\u{1b}", "\"a\\u{a}\\u{1b}\"");
         check(Shell::Python, "a\n\u{1b}", "\"a\\u000a\\u001b\"");
         check(Shell::Cmd, "a\r\nb\u{1a}\u{2028}", "a  b  ");

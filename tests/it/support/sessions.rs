@@ -149,10 +149,11 @@ impl Dialect {
 
     /// The shells that read `activate`.
     pub(crate) fn posix() -> Vec<Self> {
-        let shells: [(&'static str, &str, &'static [&'static str]); 10] = [
+        let shells: [(&'static str, &str, &'static [&'static str]); 11] = [
             ("bash", "bash", &["--norc", "--noprofile"]),
             ("bash --posix", "bash", &["--norc", "--noprofile", "--posix"]),
             ("zsh", "zsh", &["-f"]),
+            ("zsh -o ksharrays", "zsh", &["-f", "-o", "ksharrays"]),
             ("zsh --emulate sh", "zsh", &["--emulate", "sh", "-f"]),
             ("dash", "dash", &[]),
             ("busybox", "busybox", &["sh"]),

@@ -20,7 +20,7 @@ elif [ -n "${ZSH_VERSION-}" ]; then
     _venvtree_shell=zsh
     # `%x` writes what cannot be printed as an escape; the trace of a function's call does not, but is not always there.
     _venvtree_zsh() {
-        eval 'if [ "${+funcsourcetrace}" = 1 ]; then _venvtree_file=${funcsourcetrace[@]:0:1}; fi'
+        eval 'case ${(t)funcsourcetrace} in *special*) _venvtree_file=${funcsourcetrace[@]:0:1} ;; esac'
         _venvtree_file=${_venvtree_file%:*}
     }
     _venvtree_zsh
@@ -30,7 +30,7 @@ elif [ -n "${ZSH_VERSION-}" ]; then
         [ -f "$_venvtree_file" ] || _venvtree_knows=
     fi
     # Started as `sh`, it has other prompts: those of sh.
-    eval '[ "${+psvar}" = 1 ] || _venvtree_shell=sh'
+    eval 'case ${(t)psvar} in *special*) ;; *) _venvtree_shell=sh ;; esac'
     [ "${ZSH_EVAL_CONTEXT-}" != toplevel ] || [ "$_venvtree_file" != "$0" ] || _venvtree_run=yes
 else
     case ${KSH_VERSION-} in
