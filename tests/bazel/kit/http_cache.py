@@ -42,5 +42,10 @@ class Cache(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    # Bazel opens a hundred connections at once, and takes a refused one for a miss.
+    request_queue_size = 256
+
+
 if __name__ == "__main__":
-    http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Cache).serve_forever()
+    Server(("127.0.0.1", int(sys.argv[1])), Cache).serve_forever()
