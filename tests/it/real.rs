@@ -233,6 +233,44 @@ fn environments_for_pypy_run_too() {
     assert!(said.starts_with(&format!("{moved} pypy {moved}/lib/pypy3.")), "{said}");
 }
 
+/// CPython 3.14 lies in the directory that holds the newer Debian, and runs there.
+#[test]
+fn environments_for_cpython_3_14_run_too() {
+    let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
+    let recorded = std::fs::read_to_string(root.join("testdata/interpreters/debian-cp314.json")).unwrap();
+    let recorded: Value = serde_json::from_str(&recorded).unwrap();
+    for kind in ["absolute", "launcher", "relative"] {
+        let project = Project::new();
+        let path = project.path().canonicalize_utf8().unwrap();
+        let text = WheelText::new("demo", "1.0").file("demo.py", "def main():\n    print('ran')\n").console_scripts("demo = demo:main");
+        let wheel = project.wheel(&text);
+        let mut interpreter = recorded.clone();
+        let up = "../".repeat(path.components().count());
+        interpreter["python"] = match kind {
+            "absolute" => json!({"kind": kind, "path": "/usr/bin/python3.14"}),
+            "launcher" => json!({"kind": kind, "candidates": ["../no/python", "/usr/bin/python3.14"]}),
+            _ => json!({"kind": kind, "path": format!("{up}usr/bin/python3.14")}),
+        };
+        project.spec(interpreter, &[wheel], |_| ());
+        project.run(&["build", "env.json", "--out", "env"]).success();
+        std::fs::rename(path.join("env"), path.join("env é")).unwrap();
+        std::fs::write(path.join("check.py"), CHECK).unwrap();
+        std::fs::write(path.join("spawn.py"), SPAWN).unwrap();
+        let script = "set -e; cd \"$0\"; export PYTHONDONTWRITEBYTECODE=1; 'env é/bin/demo'; 'env é/bin/python' -I check.py \"$0/env é/bin/python\"; \
+            'env é/bin/python' spawn.py; 'env é/bin/python' -m venv --without-pip nested; \
+            nested/bin/python -c 'import sys, _json; assert sys.prefix != sys.base_prefix'";
+        let output = Command::new(root.join("tests/bazel/kit/bazel7"))
+            .current_dir(&path)
+            .env("VENVTREE_PROGRAM", "sh")
+            .args(["-c", script, path.as_str()])
+            .output()
+            .expect("the kit runs");
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{kind}: {text}");
+        assert_eq!(text, format!("ran\n[\"demo\"]\n{path}/env é\n"), "{kind}");
+    }
+}
+
 #[test]
 fn recorded_interpreters_are_what_a_spec_takes() {
     let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/interpreters");
