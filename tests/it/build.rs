@@ -67,7 +67,7 @@ fn modes_and_times_are_the_same_everywhere() {
 fn an_output_is_left_alone_replaced_or_refused() {
     let project = Project::new();
     let wheel = project.wheel(&simple("a"));
-    project.spec(some_interpreter(), &[wheel.clone()], |_| ());
+    project.spec(some_interpreter(), std::slice::from_ref(&wheel), |_| ());
     std::fs::create_dir(project.path().join("out")).unwrap();
     let outcome = |arguments: &[&str]| {
         let output = project.run(&[&["build", "env.json", "--out", "out", "--format", "json"], arguments].concat());

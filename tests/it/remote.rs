@@ -502,7 +502,8 @@ fn an_http_cache_serves_a_second_machine_and_its_lies_are_misses() {
     let of_file = format!("/prefix/cas/{}", DigestFunction::Sha256.digest(b"x = 2\n").hash);
     let of_large = format!("/prefix/cas/{}", DigestFunction::Sha256.digest(&large()).hash);
     let of_result = honest.keys().find(|path| path.starts_with("/prefix/ac/")).unwrap().clone();
-    let wrong: [(&str, &dyn Fn(&mut Vec<u8>)); 3] = [
+    type Damage<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));
+    let wrong: [Damage<'_>; 3] = [
         ("other bytes", &|bytes| bytes[0] ^= 1),
         ("too short", &|bytes| bytes.truncate(bytes.len() / 2)),
         ("too long", &|bytes| bytes.push(0)),

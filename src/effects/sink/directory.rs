@@ -133,7 +133,7 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
     }
     let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !errors.is_empty() {
-        errors.sort_by(|left, right| (left.0, left.1.to_string()).cmp(&(right.0, right.1.to_string())));
+        errors.sort_by_key(|(position, error)| (*position, error.to_string()));
         return Err(WriteError::Supply(errors.into_iter().map(|(_, error)| error).collect()));
     }
     levels.for_each_parent(options.threads, root, |parent, name| parent.set_time(name, options.mtime))?;

@@ -188,7 +188,9 @@ mod tests {
     }
 
     /// Path, kind, mode, time, target, bytes.
-    fn list(bytes: &[u8]) -> Vec<(String, EntryType, u32, u64, Option<String>, Vec<u8>)> {
+    type Listed = (String, EntryType, u32, u64, Option<String>, Vec<u8>);
+
+    fn list(bytes: &[u8]) -> Vec<Listed> {
         let mut archive = tar::Archive::new(bytes);
         let entries = archive.entries().unwrap().map(|entry| {
             let mut entry = entry.unwrap();

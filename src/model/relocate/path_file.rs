@@ -39,7 +39,7 @@ pub fn path_file(bytes: &[u8], folder: &str, roots: &Roots) -> PathFile {
                     found.bytes.extend_from_slice(b"./");
                 }
                 found.bytes.extend_from_slice(relative.as_bytes());
-                found.bytes.extend_from_slice(text[path.len()..].as_bytes());
+                found.bytes.extend_from_slice(&text.as_bytes()[path.len()..]);
             }
             None => {
                 found.left.push(path.to_owned());
