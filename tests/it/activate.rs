@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
-use venvtree::model::activate::{ActivateVariables, Shell, render};
+use venvtree::model::activate::{ActivateVariables, Shell, quote, render};
 
+use crate::support::peers::ask_python;
 use crate::support::sessions::{Dialect, Finished, Step};
 use crate::support::{Python, interpreters};
 
@@ -699,5 +700,73 @@ fn batch_files() {
         assert_eq!(active["PROMPT"], format!("({drawn}) {}", before["PROMPT"]));
         assert_eq!(active["PKG_CONFIG_PATH"], format!("{root}\\lib\\pkgconfig"));
         assert!(!active.contains_key("PYTHONHOME"));
+    }
+}
+
+/// PowerShell is not to be had from the registries; what parses its language is.
+#[test]
+fn powershell_can_be_parsed() {
+    const PARSE: &str = r#"
+import json, sys
+import tree_sitter, tree_sitter_pwsh
+
+parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_pwsh.language()))
+
+def nodes(node):
+    yield node
+    for child in node.children:
+        yield from nodes(child)
+
+def check(text):
+    found = list(nodes(parser.parse(text.encode("utf-8")).root_node))
+    errors = [node.text.decode("utf-8") for node in found if node.is_error or node.is_missing]
+    return {"errors": errors, "strings": [node.text.decode("utf-8") for node in found if node.type == "verbatim_string_characters"]}
+
+json.dump([check(text) for text in json.load(sys.stdin)], sys.stdout)
+"#;
+    let prompts: Vec<&str> = HOSTILE.iter().copied().chain(["", "two\nlines", "\u{2018}\u{2019}\u{201a}\u{201b}'+(1)+'"]).collect();
+    let texts: Vec<String> = prompts
+        .iter()
+        .map(|prompt| {
+            let variables = ActivateVariables { prompt: Some(prompt), scripts: "Scripts", site_packages: "Lib/site-packages" };
+            let (_, bytes) = render(Shell::PowerShell, &variables).remove(0);
+            String::from_utf8(bytes).unwrap().trim_start_matches('\u{feff}').to_owned()
+        })
+        .collect();
+    let parsed = ask_python(PARSE, &serde_json::json!(texts));
+    for (prompt, parsed) in prompts.iter().zip(parsed.as_array().unwrap()) {
+        assert_eq!(parsed["errors"], serde_json::json!([]), "{prompt:?}");
+        let literal = quote::quote(Shell::PowerShell, prompt);
+        assert!(parsed["strings"].as_array().unwrap().iter().any(|string| string == literal.as_str()), "{prompt:?}: {parsed}");
+    }
+    let broken = ask_python(PARSE, &serde_json::json!(["if ($x { 'a' }"]));
+    assert_ne!(broken[0]["errors"], serde_json::json!([]), "the parser sees errors");
+}
+
+/// What `create` makes, with the real pip: in every shell, moved to a hostile place.
+#[test]
+fn created_environments() {
+    let folder = TempDir::new().unwrap();
+    let scratch = canonical(&folder);
+    let mut create = Command::new(env!("CARGO_BIN_EXE_venvtree"));
+    create.args(["create", "--quiet", "--seed", "pip", "--prompt", "created", "--python"]).arg(python().path).arg(scratch.join("env"));
+    assert!(create.env("XDG_CACHE_HOME", scratch.join("cache")).status().unwrap().success());
+    let root = scratch.join("it's (moved) é");
+    fs::rename(scratch.join("env"), &root).unwrap();
+    for dialect in Dialect::all() {
+        let path = format!("{}/bin/{}", text(&root), dialect.file());
+        let steps = [
+            Step::Probe("before"),
+            Step::Activate(&path),
+            Step::Run("python -c 'import sys; print(sys.prefix)'"),
+            Step::Run("pip --version"),
+            Step::Deactivate,
+            Step::Probe("after"),
+        ];
+        let finished = dialect.run(&scratch, &[], &[], &steps);
+        let context = format!("{}: {finished:?}", dialect.name);
+        let lines: Vec<&str> = finished.stdout.lines().collect();
+        assert!(lines.len() == 2 && lines[0] == text(&root) && lines[1].contains(&format!("from {}/lib/", text(&root))), "{context}");
+        check_restored(&finished, &context);
     }
 }

@@ -40,11 +40,15 @@ def _activate(file, bin_name, prompt, site_packages):
     # The prefixes first: code in .pth files may look at them.
     sys.prefix = sys.exec_prefix = base
     site.PREFIXES[:] = [base] + [prefix for prefix in site.PREFIXES if prefix != base]
-    if "sysconfig" in sys.modules:
-        # Loaded earlier, it remembers the prefixes of then.
-        variables = sys.modules["sysconfig"].get_config_vars()
+    sysconfig = sys.modules.get("sysconfig")
+    if sysconfig:
+        # Loaded earlier, it remembers the prefixes of then, and Debian's the scheme as well.
+        variables = sysconfig.get_config_vars()
         for name in ("prefix", "exec_prefix", "base", "platbase"):
             variables[name] = base
+        scheme = getattr(sysconfig, "get_default_scheme", None) or sysconfig._get_default_scheme
+        for function in (sysconfig.get_path, sysconfig.get_paths):
+            function.__defaults__ = (scheme(),) + function.__defaults__[1:]
 
     # `addsitedir` appends what is new and obeys the .pth files; then what it appended goes to the front.
     library = os.path.join(base, *site_packages.split("/"))
