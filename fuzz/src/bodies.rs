@@ -182,7 +182,10 @@ pub fn wheel_verdict(data: &[u8]) {
         index::directory(&data[range], &end, &limits, &mut findings);
     }
     FILE.with_borrow_mut(|folder| {
-        let folder = folder.get_or_insert_with(|| tempfile::tempdir().expect("a temporary folder"));
+        // In memory where that is possible.
+        let memory = std::path::Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = folder.get_or_insert_with(|| tempfile::tempdir_in(place).expect("a temporary folder"));
         let path = Utf8PathBuf::from_path_buf(folder.path().join("wheel")).expect("UTF-8");
         let mut file = std::fs::File::create(&path).expect("a file");
         file.write_all(data).expect("room");

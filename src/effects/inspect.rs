@@ -5,7 +5,7 @@
 use camino::Utf8Path;
 
 use super::archive;
-use super::inflate::{Inflater, MemberError, ZipFile};
+use super::inflate::{Inflater, MemberError, ZipFile, with_inflater};
 use super::input::{InputError, InputFile};
 use super::wheels::{LoadOptions, draft, sound};
 use crate::model::finding::{Code, Finding, Findings};
@@ -25,8 +25,14 @@ const PATH_FILE_LIMIT: u64 = 1 << 20;
 /// # Errors
 /// The file cannot be read.
 pub fn inspect_wheel(path: &Utf8Path, filename: &str, options: &LoadOptions) -> Result<Vec<Finding>, InputError> {
+    with_inflater(|inflater| {
+        inflater.take_notes();
+        inspect(path, filename, options, inflater)
+    })
+}
+
+fn inspect(path: &Utf8Path, filename: &str, options: &LoadOptions, inflater: &mut Inflater) -> Result<Vec<Finding>, InputError> {
     let mut findings = options.findings();
-    let mut inflater = Inflater::default();
     let parsed = WheelFilename::parse(filename);
     if let Err(error) = &parsed {
         findings.add(Code::MetadataFilename, error_text(error));
@@ -40,11 +46,11 @@ pub fn inspect_wheel(path: &Utf8Path, filename: &str, options: &LoadOptions) -> 
     }
     let guessed = parsed.ok().or_else(|| guess(&names));
     match guessed {
-        Some(name) => inspect_members(&file, entries, &name, options, &mut inflater, &mut findings)?,
+        Some(name) => inspect_members(&file, entries, &name, options, inflater, &mut findings)?,
         None if entries.is_empty() => {}
         None => {
             findings.add(Code::MetadataDistInfoMissing, "there is no .dist-info folder");
-            archive::check_directories(&file, &entries, &mut inflater, &mut findings)?;
+            archive::check_directories(&file, &entries, inflater, &mut findings)?;
             for entry in entries.iter().filter(|entry| entry.sound && entry.kind != EntryKind::Directory) {
                 let _ = sound(inflater.stream::<MemberError>(&file, &entry.name, &entry.location, &mut |_| Ok(())), &mut findings)?;
             }
