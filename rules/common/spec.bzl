@@ -4,6 +4,8 @@ Nothing here fails: a function that can refuse its input returns a struct of `va
 label and the attribute.
 """
 
+load(":wheel_name.bzl", "normalise_distribution", "parse_wheel_name")
+
 _OS_NAMES = ["linux", "macos", "windows"]
 
 def parse_platform(text):
@@ -154,6 +156,55 @@ def spec_document(interpreter, python, wheels, flags, sources = [], path_entries
         document["path_entries"] = path_entries
     document["flags"] = {name: value for name, value in flags.items() if value != None}
     return document
+
+def wheel_documents(names, exclude):
+    """The spec's `wheels`, whose keys are their file names.
+
+    Args:
+      names: the file names of wheels.
+      exclude: the attribute: for distributions' names, patterns to leave out.
+
+    Returns:
+      A struct: `value` is a list of dicts, or None; `error` says what was wrong, or None.
+    """
+    excludes = {normalise_distribution(name): patterns for name, patterns in exclude.items()}
+    unused = dict(excludes)
+    documents = []
+    for name in names:
+        document = {"path": name}
+        distribution = parse_wheel_name(name).distribution
+        if distribution in excludes:
+            document["exclude"] = excludes[distribution]
+            unused.pop(distribution, None)
+        documents.append(document)
+    if unused:
+        return _refused("`exclude` names %s, but `wheels` has no wheel of that name" % ", ".join(["`%s`" % name for name in sorted(unused.keys())]))
+    return struct(value = documents, error = None)
+
+def environment_flags(attributes):
+    """The spec's `flags` as the attributes of a `py_venv` say them.
+
+    Args:
+      attributes: the rule's attributes.
+
+    Returns:
+      A dict; what is None in it is left out of the spec.
+    """
+    return {
+        "system_site_packages": attributes.system_site_packages or None,
+        "prompt": attributes.prompt or None,
+        "activators": "all" if "all" in attributes.activators else attributes.activators,
+        "conflicts": attributes.conflicts,
+        "conflict_overrides": attributes.conflict_overrides or None,
+        "digest_function": attributes.digest_function,
+        "mtime": attributes.mtime if attributes.mtime >= 0 else None,
+        # Links do not survive remote caches: they come back as copies, or point at the machine that made them.
+        "links": False,
+        # The build system vouches for the bytes of its inputs; every member is still verified against its wheel's RECORD.
+        "input_digests": "trusted",
+        "requirements": attributes.requirements,
+        "allow": attributes.allow or None,
+    }
 
 def _refused(error):
     return struct(value = None, error = error)

@@ -2,6 +2,7 @@
 
 load("//rules:providers.bzl", "VenvInfo")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:start.bzl", "choose_start")
 load(":collect.bzl", "collect_first_party")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 
@@ -62,22 +63,10 @@ def start_of(ctx):
     Returns:
       A struct for `write_launcher`.
     """
-    given = [name for name in ["main", "module", "script"] if getattr(ctx.attr, name)]
-    if len(given) > 1:
-        fail("%s: expected one of `main`, `module` and `script`; found %s" % (label_text(ctx.label), " and ".join(["`%s`" % name for name in given])))
-    if ctx.attr.module:
-        return struct(kind = "module", name = ctx.attr.module)
-    if ctx.attr.script:
-        if "/" in ctx.attr.script:
-            fail("%s: `script` is `%s`; expected the name of a script in the environment's `bin`, without a directory" % (label_text(ctx.label), ctx.attr.script))
-        return struct(kind = "script", name = ctx.attr.script)
-    if ctx.file.main:
-        return struct(kind = "main", file = ctx.file.main)
-    named = [file for file in ctx.files.srcs if file.basename == ctx.label.name.split("/")[-1] + ".py"]
-    candidates = named or ctx.files.srcs
-    if len(candidates) == 1:
-        return struct(kind = "main", file = candidates[0])
-    fail("%s: it is not clear what to run; add `main = \"FILE.py\"`, `module = \"package.module\"` or `script = \"NAME\"` (a script of the environment)" % label_text(ctx.label))
+    start = choose_start(ctx.label.name, ctx.file.main, ctx.attr.module, ctx.attr.script, ctx.files.srcs)
+    if start.error:
+        fail("%s: %s" % (label_text(ctx.label), start.error))
+    return start.value
 
 PROGRAM_ATTRS = dict({
     "venv": attr.label(

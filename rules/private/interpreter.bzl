@@ -2,55 +2,24 @@
 
 load("@venvtree_host//:host.bzl", "PY_RUNTIME_INFOS")
 load("//rules:providers.bzl", "VenvtreeInterpreterInfo")
+load("//rules/common:facts.bzl", "interpreter_facts_of")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "default_abi", "parse_platform", "parse_version")
 
 def _venvtree_interpreter_impl(ctx):
-    facts = _facts(ctx)
     runtime = _runtime(ctx)
-    version = _version(ctx, facts, runtime)
-    platform = _platform(ctx, facts)
+    facts = interpreter_facts_of(ctx.attr, runtime.version)
+    if facts.error:
+        fail("%s: %s" % (label_text(ctx.label), facts.error))
     info = VenvtreeInterpreterInfo(
-        implementation = "cpython",
-        version = version.text,
-        abi = ctx.attr.abi or facts.get("abi") or default_abi(version.minor),
-        platform = platform,
+        implementation = facts.value["implementation"],
+        version = facts.value["version"],
+        abi = facts.value["abi"],
+        platform = facts.value["platform"],
         path = runtime.path,
         file = runtime.file,
         files = runtime.files,
     )
     return [info, DefaultInfo(files = depset([runtime.file]) if runtime.file else depset(), runfiles = ctx.runfiles(transitive_files = runtime.files))]
-
-def _facts(ctx):
-    if not ctx.attr.facts:
-        return {}
-    if not ctx.attr.facts.strip().startswith("{"):
-        fail("%s: `facts` is no JSON object; paste what `venvtree interpreter probe` prints" % label_text(ctx.label))
-    facts = json.decode(ctx.attr.facts)
-    if facts.get("implementation", "cpython") != "cpython":
-        fail("%s: `facts` describe %s; the rules need CPython" % (label_text(ctx.label), facts["implementation"]))
-    return facts
-
-def _version(ctx, facts, runtime):
-    text = ctx.attr.version or facts.get("version") or runtime.version
-    if not text:
-        fail(("%s: the version of the interpreter is unknown, because `runtime` does not say it; " +
-              "add `version = \"3.11.7\"` (with the right numbers), or `facts` as `venvtree interpreter probe` prints them") % label_text(ctx.label))
-    version = parse_version(text)
-    if version.error:
-        fail("%s: `version` %s" % (label_text(ctx.label), version.error))
-    return version.value
-
-def _platform(ctx, facts):
-    if ctx.attr.platform:
-        platform = parse_platform(ctx.attr.platform)
-        if platform.error:
-            fail("%s: `platform` %s" % (label_text(ctx.label), platform.error))
-        return platform.value
-    if "platform" in facts:
-        return facts["platform"]
-    fail(("%s: the platform of the interpreter is unknown; add `platform = \"linux-x86_64-glibc-2.36\"` (with what is true of the machines " +
-          "that environments are for; a `select()` may choose), or `facts` as `venvtree interpreter probe` prints them") % label_text(ctx.label))
 
 def _runtime(ctx):
     if bool(ctx.attr.runtime) == bool(ctx.attr.path):

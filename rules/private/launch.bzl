@@ -5,6 +5,7 @@ Import roots reach Python through `sitecustomize` (see `runtime/sitecustomize.py
 """
 
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:quote.bzl", "shell_quote")
 load(":collect.bzl", "rlocation_path")
 
 # Where runfiles have the files of `runtime/`. As links of the root they are one entry each; as files of an external repository
@@ -71,17 +72,6 @@ def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpr
     if runner:
         links[_RUNNER] = runner
     return ctx.runfiles(root_symlinks = links)
-
-def shell_quote(text):
-    """Quotes a text for a POSIX shell.
-
-    Args:
-      text: any text.
-
-    Returns:
-      The quoted text.
-    """
-    return "'" + text.replace("'", "'\\''") + "'"
 
 def _what(workspace, start):
     if start.kind == "main":

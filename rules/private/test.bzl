@@ -2,6 +2,7 @@
 
 load("@venvtree_host//:host.bzl", "BAZEL_MAJOR")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:start.bzl", "choose_tests")
 load(":binary.bzl", "PROGRAM_ATTRS", "program", "start_of")
 
 _HAS_COVERAGE_FRAGMENT = BAZEL_MAJOR >= 6
@@ -11,18 +12,13 @@ def _py_venv_test_impl(ctx):
         for name in ["main", "module", "script"]:
             if getattr(ctx.attr, name):
                 fail("%s: `%s` does not go with `pytest`, which runs `srcs`; remove one" % (label_text(ctx.label), name))
-        start = struct(kind = "pytest", files = _test_files(ctx))
+        files = choose_tests(ctx.label.name, ctx.files.srcs)
+        if files.error:
+            fail("%s: %s" % (label_text(ctx.label), files.error))
+        start = struct(kind = "pytest", files = files.value)
     else:
         start = start_of(ctx)
     return program(ctx, start, runner = ctx.file._runner)
-
-def _test_files(ctx):
-    names = [file for file in ctx.files.srcs if file.basename.endswith(".py")]
-    tests = [file for file in names if file.basename.startswith("test_") or file.basename.endswith("_test.py")]
-    files = tests or [file for file in names if file.basename not in ["conftest.py", "__init__.py"]]
-    if not files:
-        fail("%s: `srcs` has nothing for pytest to run; add a file such as `test_%s.py`" % (label_text(ctx.label), ctx.label.name))
-    return files
 
 py_venv_test = rule(
     implementation = _py_venv_test_impl,

@@ -2,8 +2,7 @@
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "interpreter_candidates", "python_launcher", "spec_document")
-load("//rules/common:wheel_name.bzl", "normalise_distribution", "parse_wheel_name")
+load("//rules/common:spec.bzl", "environment_flags", "interpreter_candidates", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "run_tool")
 load(":collect.bzl", "collect_first_party", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
@@ -16,11 +15,14 @@ def _py_venv_impl(ctx):
     tree = ctx.actions.declare_directory(ctx.label.name + ".venv")
     manifest = ctx.actions.declare_file(ctx.label.name + ".manifest.json")
     digest = ctx.actions.declare_file(ctx.label.name + ".digest")
+    documents = wheel_documents([wheel.basename for wheel in wheels], ctx.attr.exclude)
+    if documents.error:
+        fail("%s: %s" % (label_text(ctx.label), documents.error))
     document = spec_document(
         interpreter = interpreter_facts(interpreter),
         python = _python(interpreter, tree),
-        wheels = _wheel_documents(ctx, wheels),
-        flags = _flags(ctx),
+        wheels = documents.value,
+        flags = environment_flags(ctx.attr),
     )
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     ctx.actions.write(spec, json.encode(document) + "\n")
@@ -114,41 +116,6 @@ def _python(interpreter, tree):
         interpreter = interpreter.file.short_path,
         is_source = interpreter.file.is_source,
     ))
-
-def _wheel_documents(ctx, wheels):
-    excludes = {normalise_distribution(name): patterns for name, patterns in ctx.attr.exclude.items()}
-    unused = dict(excludes)
-    documents = []
-    for wheel in wheels:
-        document = {"path": wheel.basename}
-        distribution = parse_wheel_name(wheel.basename).distribution
-        if distribution in excludes:
-            document["exclude"] = excludes[distribution]
-            unused.pop(distribution, None)
-        documents.append(document)
-    if unused:
-        fail("%s: `exclude` names %s, but `wheels` has no wheel of that name" % (label_text(ctx.label), ", ".join(["`%s`" % name for name in sorted(unused.keys())])))
-    return documents
-
-def _flags(ctx):
-    activators = ctx.attr.activators
-    if "all" in activators:
-        activators = "all"
-    return {
-        "system_site_packages": ctx.attr.system_site_packages or None,
-        "prompt": ctx.attr.prompt or None,
-        "activators": activators,
-        "conflicts": ctx.attr.conflicts,
-        "conflict_overrides": ctx.attr.conflict_overrides or None,
-        "digest_function": ctx.attr.digest_function,
-        "mtime": ctx.attr.mtime if ctx.attr.mtime >= 0 else None,
-        # Links do not survive remote caches: they come back as copies, or point at the machine that made them.
-        "links": False,
-        # Bazel vouches for the bytes of its inputs; every member is still verified against its wheel's RECORD.
-        "input_digests": "trusted",
-        "requirements": ctx.attr.requirements,
-        "allow": ctx.attr.allow or None,
-    }
 
 TOOL_ATTRS = {
     "_toolchain": attr.label(

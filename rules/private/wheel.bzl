@@ -3,17 +3,19 @@
 load("//rules:providers.bzl", "VenvtreeToolInfo", "WheelInfo")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:wheel_name.bzl", "escape_distribution", "normalise_distribution")
+load("//rules/common:wheel_metadata.bzl", "check_wheel", "entry_points_text", "metadata_text", "wheel_file_name")
+load("//rules/common:wheel_name.bzl", "normalise_distribution")
 load(":action.bzl", "run_tool")
 load(":collect.bzl", "import_root", "python_info", "rlocation_path")
 load(":venv.bzl", "TOOL_ATTRS")
 
 def _py_wheel_impl(ctx):
-    _check(ctx)
-    name = "%s-%s-%s-%s-%s" % (escape_distribution(ctx.attr.distribution), ctx.attr.version, ctx.attr.python_tag, ctx.attr.abi, ctx.attr.platform)
-    wheel = ctx.actions.declare_file(name + ".whl")
+    problem = check_wheel(ctx.attr)
+    if problem:
+        fail("%s: %s" % (label_text(ctx.label), problem))
+    wheel = ctx.actions.declare_file(wheel_file_name(ctx.attr))
     metadata = ctx.actions.declare_file(ctx.label.name + ".metadata")
-    ctx.actions.write(metadata, _metadata(ctx))
+    ctx.actions.write(metadata, metadata_text(ctx.attr, ctx.file.description_file))
 
     args = ctx.actions.args()
     args.add("wheel")
@@ -26,7 +28,7 @@ def _py_wheel_impl(ctx):
         inputs.append(ctx.file.description_file)
     if ctx.attr.entry_points:
         entry_points = ctx.actions.declare_file(ctx.label.name + ".entry_points")
-        ctx.actions.write(entry_points, _entry_points(ctx))
+        ctx.actions.write(entry_points, entry_points_text(ctx.attr.entry_points))
         args.add("--entry-points", entry_points)
         inputs.append(entry_points)
     for path, file in _contents(ctx):
@@ -47,16 +49,6 @@ def _py_wheel_impl(ctx):
         WheelInfo(wheel = wheel, distribution = normalise_distribution(ctx.attr.distribution), version = ctx.attr.version),
     ]
 
-def _check(ctx):
-    for name in ["distribution", "version", "python_tag", "abi", "platform"]:
-        value = getattr(ctx.attr, name)
-        forbidden = [character for character in ("/\\ \t\n" + ("-" if name != "distribution" else "")).elems() if character in value]
-        if not value or forbidden:
-            fail("%s: `%s` is `%s`; expected a text without `-`, `/` and white space, because it is part of the wheel's name" % (label_text(ctx.label), name, value))
-    for name in ["summary", "author", "author_email", "license", "homepage"]:
-        if "\n" in getattr(ctx.attr, name):
-            fail("%s: `%s` has more than one line; a longer text belongs in `description_file`" % (label_text(ctx.label), name))
-
 def _contents(ctx):
     roots = [import_root(ctx.label, ctx.workspace_name, path) for path in ctx.attr.imports]
     files = list(ctx.files.srcs)
@@ -75,46 +67,6 @@ def _contents(ctx):
     if not contents:
         fail("%s: there is nothing to put into the wheel; add `srcs` or `deps`" % label_text(ctx.label))
     return sorted(contents.items())
-
-def _metadata(ctx):
-    attr = ctx.attr
-    lines = ["Metadata-Version: 2.1", "Name: " + attr.distribution, "Version: " + attr.version]
-    for header, value in [
-        ("Summary", attr.summary),
-        ("Home-page", attr.homepage),
-        ("Author", attr.author),
-        ("Author-email", attr.author_email),
-        ("License", attr.license),
-        ("Requires-Python", attr.python_requires),
-    ]:
-        if value:
-            lines.append("%s: %s" % (header, value))
-    lines += ["Classifier: " + classifier for classifier in attr.classifiers]
-    lines += ["Requires-Dist: " + requirement for requirement in attr.requires]
-    for extra in sorted(attr.extra_requires.keys()):
-        lines.append("Provides-Extra: " + extra)
-        for requirement in attr.extra_requires[extra]:
-            requirement, _, marker = requirement.partition(";")
-            condition = "extra == '%s'" % extra
-            if marker:
-                condition = "(%s) and %s" % (marker.strip(), condition)
-            lines.append("Requires-Dist: %s; %s" % (requirement.strip(), condition))
-    if ctx.file.description_file:
-        lines.append("Description-Content-Type: " + _CONTENT_TYPES.get(ctx.file.description_file.extension, "text/plain"))
-    return "\n".join(lines) + "\n"
-
-_CONTENT_TYPES = {
-    "md": "text/markdown",
-    "rst": "text/x-rst",
-}
-
-def _entry_points(ctx):
-    lines = []
-    for group in sorted(ctx.attr.entry_points.keys()):
-        lines.append("[%s]" % group)
-        lines += sorted(ctx.attr.entry_points[group])
-        lines.append("")
-    return "\n".join(lines)
 
 py_wheel = rule(
     implementation = _py_wheel_impl,
