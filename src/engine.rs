@@ -135,7 +135,7 @@ pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
 /// Inputs cannot be read, wheels are not accepted, or there is no plan.
 pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
     places.check(&spec)?;
-    let options = LoadOptions { limits: session.limits.clone(), allow: spec.flags.allow.clone(), ..LoadOptions::default() };
+    let options = LoadOptions { limits: session.limits.clone(), allow: spec.flags.allow.clone(), deny: spec.flags.deny.clone() };
     let loaded = parallel::map(session.threads, spec.wheels.len(), |index| -> Result<_, std::convert::Infallible> {
         let reference = &spec.wheels[index];
         Ok(wheels::load(&places.find(&reference.path), &reference.file_name, &options))
@@ -331,6 +331,10 @@ pub fn pack(prepared: &Prepared, out: &mut dyn Write, place: &Utf8Path, options:
     let supply = prepared.supply();
     for (index, expected) in pinned(&prepared.spec) {
         supply.check_wheel(index, expected).map_err(|error| Error::Supply(vec![error]))?;
+    }
+    let unsound = supply.check_unread(&supply.unread(&prepared.plan, |_| false));
+    if !unsound.is_empty() {
+        return Err(Error::Supply(unsound));
     }
     archive::pack_plan(&prepared.plan, &supply, out, options).map_err(|error| packing_failed(error, place))
 }

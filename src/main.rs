@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use venvtree::cli::{self, io::Io};
 use venvtree::effects::fs;
+use venvtree::model::wheel::limits::Limits;
 
 fn main() -> ExitCode {
     fs::clear_umask();
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
         executable: std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok()),
         terminal: std::io::stderr().is_terminal(),
+        limits: Limits::default(),
     };
     let code = cli::run(std::env::args_os().skip(1).collect(), &mut io);
     // Whoever reads the output may have gone away: then nobody wants the rest.

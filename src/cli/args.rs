@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::wheel::limits::Limits;
+
 /// Builds deterministic, relocatable Python environments.
 #[derive(Debug, Parser)]
 #[command(name = "venvtree", version, about, max_term_width = 110, after_help = EXIT_CODES)]
@@ -94,7 +96,7 @@ pub struct SpecArguments {
 }
 
 /// Where inputs are.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PlacesArguments {
     /// The directory that relative input paths are relative to [default: the spec's, for `-` the working directory].
     #[arg(long, value_name = "DIR")]
@@ -105,4 +107,43 @@ pub struct PlacesArguments {
     /// Use at most so many threads [default: one for each processor].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    #[command(flatten)]
+    /// What wheels may hold at most.
+    pub limits: LimitArguments,
+}
+
+/// What wheels may hold at most.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LimitArguments {
+    /// Change a limit on wheels, such as `entries=1000000` or `total-size=100G`; may be given many times. `venvtree wheel check
+    /// --help` names all limits.
+    #[arg(long = "limit", value_name = "LIMIT=NUMBER", value_parser = parse_limit)]
+    limits: Vec<(String, u64)>,
+}
+
+impl LimitArguments {
+    /// The limits, where `before` holds unless an option says otherwise.
+    pub fn apply(&self, before: &Limits) -> Limits {
+        let mut limits = before.clone();
+        for (name, number) in &self.limits {
+            limits.set(name, *number).expect("the name was looked up when the option was read");
+        }
+        limits
+    }
+}
+
+/// Reads a limit. The number may end in K, M, G or T, for powers of 1024.
+fn parse_limit(text: &str) -> Result<(String, u64), String> {
+    let (name, number) = text.split_once('=').ok_or("expected LIMIT=NUMBER")?;
+    Limits::default().get(name).map_err(|error| error.to_string())?;
+    let (digits, shift) = match number.chars().last() {
+        Some('K') => (&number[..number.len() - 1], 10),
+        Some('M') => (&number[..number.len() - 1], 20),
+        Some('G') => (&number[..number.len() - 1], 30),
+        Some('T') => (&number[..number.len() - 1], 40),
+        _ => (number, 0),
+    };
+    let value = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
+    let value = value.and_then(|value| value.checked_mul(1 << shift));
+    Ok((name.to_owned(), value.ok_or_else(|| format!("`{number}` is no number, expected one such as 1000000 or 64M"))?))
 }

@@ -50,7 +50,7 @@ pub struct BuildArguments {
 
 /// Runs `venvtree build`.
 pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.spec.places);
+    let session = spec_input::session(&arguments.spec.places, io);
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
     let caches = caches::caches(&arguments.store, &arguments.links, &arguments.remote, spec.flags.digest_function, io)?;
     let request = BuildRequest {

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments};
+use crate::cli::args::{Format, FormatArguments, LimitArguments};
 use crate::cli::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{say_warnings, warnings_json};
@@ -95,6 +95,8 @@ pub struct CreateArguments {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
+    limits: LimitArguments,
+    #[command(flatten)]
     store: StoreArguments,
     #[command(flatten)]
     links: LinkArguments,
@@ -119,7 +121,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
         return Err(Error::Usage { message, hint: Some("run the command from outside".to_owned()) });
     }
 
-    let session = Session::default();
+    let session = Session { limits: arguments.limits.apply(&io.limits), ..Session::default() };
     let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")));
     let request = PythonRequest::parse(arguments.python.as_deref().unwrap_or("python"))
         .map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;

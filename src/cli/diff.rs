@@ -58,7 +58,7 @@ const ENVIRONMENT: &str = "";
 
 /// Runs `venvtree diff`.
 pub(super) fn run(arguments: &DiffArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.places);
+    let session = spec_input::session(&arguments.places, io);
     let mut first = subject::read(&arguments.first, None, &arguments.places, &session, io)?;
     let mut second = subject::read(&arguments.second, None, &arguments.places, &session, io)?;
     if first.tree.function() != second.tree.function() {

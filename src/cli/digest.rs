@@ -43,7 +43,7 @@ pub(super) fn parse_function(text: &str) -> Result<DigestFunction, String> {
 
 /// Runs `venvtree digest`.
 pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.spec.places);
+    let session = spec_input::session(&arguments.spec.places, io);
     let path = io.resolve(&arguments.spec.spec);
     if arguments.spec.spec != "-" && path.is_dir() {
         let function = arguments.digest_function.unwrap_or_default();

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 
 use camino::Utf8PathBuf;
 
+use crate::model::wheel::limits::Limits;
+
 /// The streams, the working directory and the environment of a command.
 pub struct Io<'a> {
     /// Standard input.
@@ -21,6 +23,8 @@ pub struct Io<'a> {
     pub executable: Option<Utf8PathBuf>,
     /// Whether standard error is a terminal, where progress may be shown.
     pub terminal: bool,
+    /// What wheels may hold, unless options say otherwise.
+    pub limits: Limits,
 }
 
 impl Io<'_> {

@@ -29,7 +29,7 @@ pub struct KeyArguments {
 
 /// Runs `venvtree key`.
 pub(super) fn run(arguments: &KeyArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.spec.places);
+    let session = spec_input::session(&arguments.spec.places, io);
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
     let action = caching::action(&session, &spec, &places)?;
     let request: Value = serde_json::from_slice(action.request()).expect("a request is JSON");

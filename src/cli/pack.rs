@@ -52,18 +52,14 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
     if let (Some(epoch), false) = (epoch, arguments.quiet) {
         io.say(&format!("everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"));
     }
-    let session = spec_input::session(&arguments.places);
+    let session = spec_input::session(&arguments.places, io);
     let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref() };
     let subject = io.resolve(&arguments.subject);
     if arguments.subject != "-" && subject.is_dir() {
         write(arguments, io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;
     } else {
-        let places = PlacesArguments {
-            root: arguments.places.root.clone(),
-            inputs: arguments.places.inputs.clone(),
-            threads: arguments.places.threads,
-        };
-        let (spec, places) = spec_input::read(&SpecArguments { spec: arguments.subject.clone(), places }, io)?;
+        let spec = SpecArguments { spec: arguments.subject.clone(), places: arguments.places.clone() };
+        let (spec, places) = spec_input::read(&spec, io)?;
         let mtime = spec.flags.mtime;
         let prepared = engine::prepare(&session, spec, &places)?;
         write(arguments, io, |out, place| engine::pack(&prepared, out, place, options(mtime)))?;

@@ -41,7 +41,7 @@ pub(super) fn describe(origin: &EntryOrigin) -> String {
 
 /// Runs `venvtree plan`.
 pub(super) fn run(arguments: &PlanArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.spec.places);
+    let session = spec_input::session(&arguments.spec.places, io);
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
     let prepared = engine::prepare(&session, spec, &places)?;
     let inputs = prepared.inputs();

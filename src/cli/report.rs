@@ -28,7 +28,8 @@ pub fn print_error(io: &mut Io<'_>, format: Format, error: &Error) {
         } else {
             format!("[{}] ", detail.code)
         };
-        io.say(&format!("  - {code}{}", detail.message));
+        // What is quoted of a hostile input must not reach the terminal as it is.
+        io.say(&format!("  - {code}{}", detail.message.lines().map(printable).collect::<Vec<_>>().join("\n")));
         if detail.hint != last_hint {
             if let Some(hint) = &detail.hint {
                 io.say(&format!("    hint: {hint}"));
@@ -39,6 +40,13 @@ pub fn print_error(io: &mut Io<'_>, format: Format, error: &Error) {
     if let Some(hint) = error.hint() {
         io.say(&format!("hint: {hint}"));
     }
+}
+
+/// The text with what a terminal could act on written out.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| if character.is_control() { character.escape_default().collect::<Vec<_>>() } else { vec![character] })
+        .collect()
 }
 
 /// A JSON document, indented.

@@ -13,8 +13,8 @@ use crate::model::plan::PlanWarning;
 use crate::model::spec::Spec;
 
 /// A session as the arguments want it.
-pub fn session(arguments: &PlacesArguments) -> Session {
-    let mut session = Session::default();
+pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Session {
+    let mut session = Session { limits: arguments.limits.apply(&io.limits), ..Session::default() };
     if let Some(threads) = arguments.threads {
         session.threads = usize::from(threads);
     }

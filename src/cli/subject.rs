@@ -59,10 +59,7 @@ pub(super) fn read(
             return Ok(Subject { name: path.to_string(), tree, owners: owners_of_manifest(&manifest), odd: Vec::new() });
         }
     }
-    let arguments = crate::cli::args::SpecArguments {
-        spec: path.to_owned(),
-        places: PlacesArguments { root: places.root.clone(), inputs: places.inputs.clone(), threads: places.threads },
-    };
+    let arguments = crate::cli::args::SpecArguments { spec: path.to_owned(), places: places.clone() };
     let (spec, places): (_, Places) = spec_input::read(&arguments, io)?;
     let prepared = engine::prepare(session, spec, &places)?;
     let (tree, _) = engine::predict(session, &prepared)?;

@@ -68,7 +68,7 @@ enum Bytecode {
 
 /// Runs `venvtree verify`.
 pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.places);
+    let session = spec_input::session(&arguments.places, io);
     let directory = io.resolve(&arguments.directory);
     let found = match (&arguments.against.manifest, &arguments.against.spec, &arguments.against.digest) {
         (Some(path), _, _) | (_, Some(path), _) => compare(arguments, path, &directory, &session, io)?,

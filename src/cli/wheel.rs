@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::args::Format;
+use crate::cli::args::{Format, LimitArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report, written};
 use crate::effects::input::InputError;
@@ -16,7 +16,6 @@ use crate::effects::parallel;
 use crate::effects::wheels::LoadOptions;
 use crate::error::{Error, ErrorKind};
 use crate::model::finding::{Code, Finding, Severity};
-use crate::model::wheel::limits::Limits;
 
 /// The subcommands of `venvtree wheel`.
 #[derive(Debug, Subcommand)]
@@ -56,17 +55,16 @@ pub struct CheckArguments {
     #[arg(long, value_name = "CODE")]
     allow: Vec<Code>,
     /// Make findings of this code errors; may be given many times.
-    #[arg(long, value_name = "CODE")]
-    strict: Vec<Code>,
+    #[arg(long, value_name = "CODE", visible_alias = "strict")]
+    deny: Vec<Code>,
     /// The least severity that makes the command fail.
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
     fail_on: FailOn,
     /// The file name that the wheel was published under, where the path's is another (a cache's, say); for one FILE.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Change a limit, such as `entries=1000000`; may be given many times. All limits are in docs/findings.md.
-    #[arg(long = "limit", value_name = "LIMIT=NUMBER", value_parser = parse_limit)]
-    limits: Vec<(String, u64)>,
+    #[command(flatten)]
+    limits: LimitArguments,
     /// How to print the report.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: CheckFormat,
@@ -106,13 +104,6 @@ enum CheckFormat {
     Sarif,
 }
 
-fn parse_limit(text: &str) -> Result<(String, u64), String> {
-    let (name, number) = text.split_once('=').ok_or("expected LIMIT=NUMBER")?;
-    let number = number.parse().map_err(|_| format!("`{number}` is no number"))?;
-    Limits::default().set(name, number).map_err(|error| error.to_string())?;
-    Ok((name.to_owned(), number))
-}
-
 /// Runs `venvtree wheel`.
 pub(super) fn run(command: &WheelCommand, io: &mut Io<'_>) -> CommandResult {
     match command {
@@ -125,13 +116,13 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     if arguments.name.is_some() && arguments.files.len() != 1 {
         return Err(Error::Usage { message: "`--name` is for one FILE".to_owned(), hint: None });
     }
-    let mut options = LoadOptions {
-        limits: Limits::default(),
+    let options = LoadOptions {
+        limits: arguments.limits.apply(&io.limits),
         allow: arguments.allow.iter().copied().collect(),
-        strict: arguments.strict.iter().copied().collect(),
+        deny: arguments.deny.iter().copied().collect(),
     };
-    for (name, number) in &arguments.limits {
-        options.limits.set(name, *number).map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;
+    if let Some(code) = options.allow.intersection(&options.deny).next() {
+        return Err(Error::Usage { message: format!("findings of the code `{code}` are allowed and also denied"), hint: None });
     }
     let inspect = |index: usize| -> Result<Vec<Finding>, InputError> {
         let path = io.cwd.join(&arguments.files[index]);
@@ -170,10 +161,10 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
 
 type Reports<'a> = [(&'a Utf8Path, Vec<Finding>)];
 
-fn counts(findings: &[Finding]) -> BTreeMap<Severity, usize> {
-    let mut counts: BTreeMap<Severity, usize> = Severity::ALL.iter().map(|severity| (*severity, 0)).collect();
+fn counts(findings: &[Finding]) -> BTreeMap<Severity, u64> {
+    let mut counts: BTreeMap<Severity, u64> = Severity::ALL.iter().map(|severity| (*severity, 0)).collect();
     for finding in findings {
-        *counts.entry(finding.severity).or_default() += 1;
+        *counts.entry(finding.severity).or_default() += finding.count();
     }
     counts
 }
@@ -187,24 +178,17 @@ fn text(reports: &Reports<'_>) -> String {
         let summary: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Information, "note")]
             .into_iter()
             .filter(|(severity, _)| counts[severity] > 0)
-            .map(|(severity, noun)| report::count(counts[&severity], noun))
+            .map(|(severity, noun)| report::count(usize::try_from(counts[&severity]).unwrap_or(usize::MAX), noun))
             .collect();
         lines.push(format!("{file}: {}", if summary.is_empty() { "nothing found".to_owned() } else { summary.join(", ") }));
         for finding in findings {
-            lines.push(format!("  {}", printable(&finding.to_string())));
+            lines.push(format!("  {}", report::printable(&finding.to_string())));
             if explained.insert(finding.code) {
                 lines.push(format!("      {}", finding.code.explanation()));
             }
         }
     }
     lines.join("\n")
-}
-
-/// The text with what a terminal could act on written out.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| if character.is_control() { character.escape_default().collect::<Vec<_>>() } else { vec![character] })
-        .collect()
 }
 
 fn json(reports: &Reports<'_>) -> Value {
@@ -214,14 +198,18 @@ fn json(reports: &Reports<'_>) -> Value {
             let findings: Vec<Value> = findings
                 .iter()
                 .map(|finding| {
-                    json!({
+                    let mut value = json!({
                         "code": finding.code,
                         "severity": finding.severity,
                         "member": finding.member,
                         "message": finding.message,
                         "explanation": finding.code.explanation(),
                         "allowed": finding.allowed,
-                    })
+                    });
+                    if finding.omitted > 0 {
+                        value["omitted"] = finding.omitted.into();
+                    }
+                    value
                 })
                 .collect();
             json!({ "file": file, "findings": findings })
@@ -264,6 +252,9 @@ fn sarif(reports: &Reports<'_>) -> Value {
                 "message": { "text": finding.message },
                 "locations": [location],
             });
+            if finding.omitted > 0 {
+                result["occurrenceCount"] = finding.omitted.into();
+            }
             if finding.allowed {
                 result["suppressions"] = json!([{ "kind": "external", "justification": "--allow" }]);
             }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Args, ValueEnum};
 
 use crate::cli::CommandResult;
+use crate::cli::args::LimitArguments;
 use crate::cli::io::Io;
 use crate::error::ErrorKind;
 use crate::worker::{self, Completion, Protocol, Work};
@@ -16,11 +17,13 @@ pub(super) const FLAG: &str = "--persistent_worker";
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Bazel starts it as `venvtree --persistent_worker`. Each request's arguments are those of a command, such as `build`, and do what the
-command does.")]
+command does. Limits that the worker was started with hold for all requests, unless a request has its own.")]
 pub struct WorkerArguments {
     /// How messages are written [default: as the first one is].
     #[arg(long, value_enum, value_name = "PROTOCOL")]
     protocol: Option<ProtocolArgument>,
+    #[command(flatten)]
+    limits: LimitArguments,
     /// Accepted because Bazel adds it.
     #[arg(long = "persistent_worker", hide = true)]
     persistent_worker: bool,
@@ -41,6 +44,7 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
         ProtocolArgument::Proto => Protocol::Protobuf,
         ProtocolArgument::Json => Protocol::Json,
     });
+    let limits = arguments.limits.apply(&io.limits);
     let (cwd, variables, executable) = (io.cwd.clone(), io.variables.clone(), io.executable.clone());
     let run = |work: &Work<'_>| {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -53,6 +57,7 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
                 variables: variables.clone(),
                 executable: executable.clone(),
                 terminal: false,
+                limits: limits.clone(),
             };
             super::run(work.arguments.iter().map(OsString::from).collect(), &mut io)
         };

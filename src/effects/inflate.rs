@@ -23,8 +23,6 @@ const SMALL_OVERHEAD: u64 = 128 << 10;
 const CHUNK_IN: usize = 128 << 10;
 /// How many bytes of a large member are handed on at once.
 const CHUNK_OUT: usize = 256 << 10;
-/// How many findings that the escape hatch let pass are kept until somebody takes them.
-const NOTES_LIMIT: usize = 1000;
 /// The largest window that a zstd member may ask for: what RFC 8878 asks every decoder to support.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
@@ -57,11 +55,11 @@ impl ZipFile {
     }
 
     /// Refuses a member for what was found, if it is an error; notes it otherwise.
-    fn judge(findings: Findings, notes: &mut Vec<Finding>) -> Result<(), MemberError> {
+    fn judge(findings: Findings, notes: &mut Findings) -> Result<(), MemberError> {
         if findings.has_errors() {
             return Err(MemberError::Unsound(findings.finish()));
         }
-        if !findings.is_empty() && notes.len() < NOTES_LIMIT {
+        if !findings.is_empty() {
             notes.extend(findings.finish());
         }
         Ok(())
@@ -74,12 +72,12 @@ pub struct Inflater {
     output: Vec<u8>,
     whole: libdeflater::Decompressor,
     stream: Option<Decompress>,
-    notes: Vec<Finding>,
+    notes: Findings,
 }
 
 impl Default for Inflater {
     fn default() -> Self {
-        Self { input: Vec::new(), output: Vec::new(), whole: libdeflater::Decompressor::new(), stream: None, notes: Vec::new() }
+        Self { input: Vec::new(), output: Vec::new(), whole: libdeflater::Decompressor::new(), stream: None, notes: Findings::new() }
     }
 }
 
@@ -109,7 +107,7 @@ fn unsound(code: Code, name: &str, message: impl Into<String>) -> MemberError {
 impl Inflater {
     /// What the escape hatch has let pass in the members read so far, since this was asked last.
     pub fn take_notes(&mut self) -> Vec<Finding> {
-        std::mem::take(&mut self.notes)
+        std::mem::take(&mut self.notes).finish()
     }
 
     /// Reads and checks a member's local header and descriptor, and none of its bytes.
@@ -279,7 +277,7 @@ fn check_surroundings(
     range: &[u8],
     name: &str,
     location: &Location,
-    notes: &mut Vec<Finding>,
+    notes: &mut Findings,
 ) -> Result<Range<usize>, MemberError> {
     let mut findings = file.findings();
     let compressed = usize::try_from(location.compressed).unwrap_or(usize::MAX);
@@ -296,7 +294,7 @@ fn check_surroundings(
 }
 
 /// Reads and checks the local header of a large member: where its bytes begin and how long the descriptor behind them is.
-fn read_header(file: &ZipFile, name: &str, location: &Location, notes: &mut Vec<Finding>) -> Result<(u64, usize), MemberError> {
+fn read_header(file: &ZipFile, name: &str, location: &Location, notes: &mut Findings) -> Result<(u64, usize), MemberError> {
     let mut findings = file.findings();
     // Longer overheads cannot be headers; the index has said so.
     let longest = 2 * u64::from(u16::MAX) + 64;
@@ -308,7 +306,7 @@ fn read_header(file: &ZipFile, name: &str, location: &Location, notes: &mut Vec<
     }
 }
 
-fn check_descriptor(file: &ZipFile, bytes: &[u8], name: &str, location: &Location, notes: &mut Vec<Finding>) -> Result<(), MemberError> {
+fn check_descriptor(file: &ZipFile, bytes: &[u8], name: &str, location: &Location, notes: &mut Findings) -> Result<(), MemberError> {
     let mut findings = file.findings();
     index::descriptor(bytes, name, location, &mut findings);
     ZipFile::judge(findings, notes)

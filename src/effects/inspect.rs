@@ -5,20 +5,15 @@
 use camino::Utf8Path;
 
 use super::archive;
+use super::examine::{PATH_FILE_LIMIT, error_text, examine_members, examine_paths};
 use super::inflate::{Inflater, MemberError, ZipFile, with_inflater};
 use super::input::{InputError, InputFile};
 use super::wheels::{LoadOptions, draft, sound};
 use crate::model::finding::{Code, Finding, Findings};
-use crate::model::requirements::Requirement;
-use crate::model::script::rewrite_script;
 use crate::model::wheel::filename::WheelFilename;
-use crate::model::wheel::index::{Entry, EntryKind, Location};
-use crate::model::wheel::manifest::{Draft, MemberHasher, data_folder};
-use crate::model::wheel::portability::examine_portability;
+use crate::model::wheel::index::{Entry, EntryKind};
+use crate::model::wheel::manifest::MemberHasher;
 use crate::model::wheel::startup;
-
-/// The most bytes of a `.pth` file that are examined.
-const PATH_FILE_LIMIT: u64 = 1 << 20;
 
 /// Inspects the wheel at `path`, published under the name `filename`; errors first, then by code and member.
 ///
@@ -38,7 +33,7 @@ fn inspect(path: &Utf8Path, filename: &str, options: &LoadOptions, inflater: &mu
         findings.add(Code::MetadataFilename, error_text(error));
     }
     let (file, entries) = archive::open(path, &options.limits, &mut findings)?;
-    let names: Vec<(Box<str>, bool)> = entries.iter().map(|entry| (entry.name.clone(), entry.kind == EntryKind::Directory)).collect();
+    let names: Vec<Box<str>> = entries.iter().map(|entry| entry.name.clone()).collect();
     // What no draft takes over has to be read as well.
     let unsound: Vec<Entry> = entries.iter().filter(|entry| !entry.sound && entry.kind != EntryKind::Directory).cloned().collect();
     for entry in &unsound {
@@ -57,7 +52,7 @@ fn inspect(path: &Utf8Path, filename: &str, options: &LoadOptions, inflater: &mu
         }
     }
     findings.extend(inflater.take_notes());
-    examine_portability(names.iter().map(|(name, _)| name.strip_suffix('/').unwrap_or(name)), &mut findings);
+    examine_paths(&names, &mut findings);
     if file.input.check_unchanged().is_err() {
         findings.add(Code::ZipChanged, "the file was written to while it was read");
     }
@@ -65,8 +60,8 @@ fn inspect(path: &Utf8Path, filename: &str, options: &LoadOptions, inflater: &mu
 }
 
 /// The name that a wheel with a bad one could have had, by its `.dist-info` folder.
-fn guess(names: &[(Box<str>, bool)]) -> Option<WheelFilename> {
-    let folder = names.iter().find_map(|(name, _)| name.split_once('/')?.0.strip_suffix(".dist-info"))?;
+fn guess(names: &[Box<str>]) -> Option<WheelFilename> {
+    let folder = names.iter().find_map(|name| name.split_once('/')?.0.strip_suffix(".dist-info"))?;
     WheelFilename::parse(&format!("{folder}-py3-none-any.whl")).ok()
 }
 
@@ -79,8 +74,6 @@ fn inspect_members(
     findings: &mut Findings,
 ) -> Result<(), InputError> {
     let mut draft = draft(file, entries, filename, options, inflater, findings)?;
-    let data = data_folder(draft.dist_info());
-    let is_path_file = |name: &str| startup::site_path(name, &data).is_some_and(startup::is_path_file);
     for index in draft.claimed() {
         let Entry { name, location, .. } = &draft.entries()[index];
         let mut hasher = MemberHasher::new(draft.other_algorithm(index));
@@ -92,67 +85,8 @@ fn inspect_members(
             draft.verify(index, &hasher.finish(), findings);
         }
     }
-    for Entry { name, location, .. } in draft.entries().iter().filter(|entry| is_path_file(&entry.name)) {
-        if let Some(bytes) = beginning(file, name, location, inflater) {
-            startup::examine_path_file(&bytes, name, findings);
-        }
-    }
-    let sites = draft.entries().iter().filter_map(|entry| Some((startup::site_path(&entry.name, &data)?, &*entry.name)));
-    startup::examine_names(sites, findings);
-    examine_scripts(&draft, findings);
-    examine_requirements(&draft, findings);
+    examine_members(file, &draft, inflater, findings);
     Ok(())
-}
-
-/// The bytes of a member, or the first of them; damage was reported before.
-fn beginning(file: &ZipFile, name: &str, location: &Location, inflater: &mut Inflater) -> Option<Vec<u8>> {
-    let limit = usize::try_from(location.size.min(PATH_FILE_LIMIT)).unwrap_or(0);
-    inflater.peek(file, name, location, limit).ok().map(<[u8]>::to_vec)
-}
-
-fn examine_scripts(draft: &Draft, findings: &mut Findings) {
-    for (index, bytes) in draft.contents() {
-        if let Err(error) = rewrite_script(bytes) {
-            findings.add_member(Code::ScriptForm, &draft.entries()[*index].name, error_text(&error));
-        }
-    }
-    let names = draft.scripts().into_iter().filter_map(|index| draft.entries()[index].name.rsplit('/').next());
-    let mut folded = std::collections::BTreeMap::new();
-    for name in names.chain(draft.entry_points().iter().map(|script| &*script.name)) {
-        let other = *folded.entry(crate::model::portable::fold(name)).or_insert(name);
-        if other != name {
-            findings.add(Code::ScriptCaseCollision, format!("the scripts `{other}` and `{name}`"));
-        }
-    }
-}
-
-fn examine_requirements(draft: &Draft, findings: &mut Findings) {
-    let Some((metadata, member)) = draft.metadata() else { return };
-    if let Some(requires) = &metadata.requires_python
-        && let Err(error) = requires.parse::<pep440_rs::VersionSpecifiers>()
-    {
-        findings.add_member(Code::MetadataRequirement, member, format!("Requires-Python is `{requires}`: {}", first_line(&error)));
-    }
-    for requirement in &metadata.requires_dist {
-        if let Err(error) = Requirement::parse(requirement) {
-            findings.add_member(Code::MetadataRequirement, member, format!("`{requirement}`: {}", first_line(&error)));
-        }
-    }
-}
-
-fn first_line(error: &impl ToString) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
-}
-
-/// An error and what it came from, in one line.
-fn error_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Reports what runs when the interpreter of an environment (or one that has `folder` as its site-packages) starts. Members in the

@@ -18,6 +18,7 @@ pub mod remote;
 pub mod store;
 
 pub mod archive;
+mod examine;
 pub mod inflate;
 pub mod input;
 pub mod inspect;

@@ -155,6 +155,35 @@ impl Supply<'_> {
         }
     }
 
+    /// The members, by wheel and index, that a plan has no use for and that nobody has read yet: excluded ones, bytecode, what lost a
+    /// conflict. Wheels for which `sound` holds are left out.
+    pub fn unread(&self, plan: &Plan, sound: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
+        let mut used: Vec<Vec<bool>> = self.wheels.iter().map(|wheel| vec![false; wheel.manifest.members.len()]).collect();
+        for planned in plan.entries.values() {
+            if let PlannedNode::File { content: Content::Member { wheel, member }, .. } = planned.node {
+                used[wheel][member] = true;
+            }
+        }
+        let mut unread = Vec::new();
+        for (wheel, used) in used.iter().enumerate().filter(|(wheel, _)| !sound(*wheel)) {
+            let left = (0..used.len()).filter(|&member| !used[member] && !self.wheels[wheel].was_read(member));
+            unread.extend(left.map(|member| (wheel, member)));
+        }
+        unread
+    }
+
+    /// Checks members that nobody reads.
+    ///
+    /// # Errors
+    /// All that are not sound.
+    pub fn check_unread(&self, members: &[(usize, usize)]) -> Vec<SupplyError> {
+        let check = |&(wheel, member): &(usize, usize)| {
+            let wheel = &self.wheels[wheel];
+            wheel.check_unread(&wheel.manifest.members[member]).err()
+        };
+        members.iter().filter_map(check).map(SupplyError::Wheel).collect()
+    }
+
     /// Compares a wheel with the digest that the spec pins.
     ///
     /// # Errors

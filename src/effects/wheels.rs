@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::archive;
+use super::examine::{examine_members, examine_paths};
 use super::inflate::{Inflater, MemberError, ZipFile, is_small, with_inflater};
 use super::input::{InputError, InputFile};
 use crate::model::digest::Hash;
@@ -16,7 +17,7 @@ use crate::model::finding::{Code, Finding, Findings};
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::index::Entry;
 use crate::model::wheel::limits::Limits;
-use crate::model::wheel::manifest::{Draft, Member, MemberHasher, REWRITTEN, WheelManifest};
+use crate::model::wheel::manifest::{Draft, HashOrigin, Member, MemberHasher, REWRITTEN, WheelManifest};
 
 /// Why a wheel could not be loaded, or a member of it not be read.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +64,13 @@ pub struct LoadOptions {
     /// Codes whose findings pass as warnings, where the code's allowance permits it.
     pub allow: BTreeSet<Code>,
     /// Codes whose findings are errors.
-    pub strict: BTreeSet<Code>,
+    pub deny: BTreeSet<Code>,
 }
 
 impl LoadOptions {
     /// An empty collection that judges by these options.
     pub fn findings(&self) -> Findings {
-        Findings::with_policy(&self.allow, &self.strict)
+        Findings::with_policy(&self.allow, &self.deny)
     }
 }
 
@@ -93,7 +94,16 @@ pub fn load(path: &Utf8Path, filename: &WheelFilename, options: &LoadOptions) ->
     let (file, entries) = archive::open(path, &options.limits, &mut findings)?;
     with_inflater(|inflater| {
         inflater.take_notes();
+        let names: Vec<Box<str>> = match options.deny.is_empty() {
+            true => Vec::new(),
+            false => entries.iter().map(|entry| entry.name.clone()).collect(),
+        };
         let draft = draft(&file, entries, filename, options, inflater, &mut findings)?;
+        if !options.deny.is_empty() {
+            // What planning has no use for may be denied as well.
+            examine_paths(&names, &mut findings);
+            examine_members(&file, &draft, inflater, &mut findings);
+        }
         if READ_LATER.iter().any(|code| options.allow.contains(code)) {
             // What the escape hatch lets pass has to be in the manifest, so it cannot wait until members are read.
             for entry in draft.entries() {
@@ -227,18 +237,23 @@ impl Wheel {
         }
     }
 
-    /// Checks the local headers of members that are not going to be read, such as excluded ones: a wheel in which they hide
-    /// something is not accepted either.
+    /// Checks a member that is not going to be read, such as an excluded one: a wheel in which it hides something is not accepted
+    /// either. Its local header says where it ends, unless there is a descriptor: then its bytes do.
     ///
     /// # Errors
-    /// The file cannot be read, or a header is not sound.
-    pub fn check_headers<'member>(&self, members: impl IntoIterator<Item = &'member Member>) -> Result<(), WheelError> {
-        with_inflater(|inflater| {
-            members.into_iter().try_for_each(|member| {
-                let checked = inflater.check_header(&self.file, member.path.as_str(), &member.location);
-                checked.map_err(|source| self.member_error(source))
-            })
-        })
+    /// The file cannot be read, or the member is not sound.
+    pub fn check_unread(&self, member: &Member) -> Result<(), WheelError> {
+        let (name, location) = (member.path.as_str(), &member.location);
+        let checked = with_inflater(|inflater| match location.has_descriptor() {
+            true => inflater.stream::<MemberError>(&self.file, name, location, &mut |_| Ok(())),
+            false => inflater.check_header(&self.file, name, location),
+        });
+        checked.map_err(|source| self.member_error(source))
+    }
+
+    /// Whether a member was read when the wheel was loaded.
+    pub fn was_read(&self, index: usize) -> bool {
+        self.manifest.members[index].origin == HashOrigin::Computed || self.manifest.contents.contains_key(&index)
     }
 
     /// Reads the whole file and compares its SHA-256 with the one that is pinned. That the file did not change since it was opened
@@ -370,7 +385,7 @@ mod tests {
         for member in &manifest.members {
             assert_eq!(Hash::sha256(wheel.read(&mut inflater, member).unwrap()), member.sha256, "{}", member.path);
         }
-        wheel.check_headers(&manifest.members).unwrap();
+        manifest.members.iter().for_each(|member| wheel.check_unread(member).unwrap());
         let digest = Hash::sha256(&std::fs::read(&path).unwrap());
         wheel.check_digest(&digest).unwrap();
         assert!(matches!(wheel.check_digest(&Hash::sha256(b"")), Err(WheelError::Digest { .. })));

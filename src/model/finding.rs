@@ -264,6 +264,20 @@ pub struct Finding {
     /// Whether the escape hatch let it pass: then its severity is at most a warning.
     #[serde(default)]
     pub allowed: bool,
+    /// Where this stands for findings of its code that are not listed one by one: how many; otherwise 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Finding {
+    /// How many findings it stands for.
+    pub fn count(&self) -> u64 {
+        self.omitted.max(1)
+    }
 }
 
 impl fmt::Display for Finding {
@@ -278,7 +292,7 @@ impl fmt::Display for Finding {
 }
 
 /// The most findings of one code that are kept one by one; what comes after is counted.
-const KEPT_OF_A_CODE: usize = 100;
+const KEPT_OF_A_CODE: u64 = 100;
 /// The most characters of a member's name that a finding keeps.
 const MEMBER_TEXT_LIMIT: usize = 512;
 
@@ -286,9 +300,9 @@ const MEMBER_TEXT_LIMIT: usize = 512;
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     list: Vec<Finding>,
-    counts: BTreeMap<Code, usize>,
+    counts: BTreeMap<Code, u64>,
     allow: BTreeSet<Code>,
-    strict: BTreeSet<Code>,
+    deny: BTreeSet<Code>,
 }
 
 impl Findings {
@@ -298,9 +312,9 @@ impl Findings {
     }
 
     /// Lets findings of these codes pass as warnings, where the code's [`Allowance`] permits it, and makes findings of the
-    /// codes in `strict` errors.
-    pub fn with_policy(allow: &BTreeSet<Code>, strict: &BTreeSet<Code>) -> Self {
-        Self { allow: allow.clone(), strict: strict.clone(), ..Self::default() }
+    /// codes in `deny` errors.
+    pub fn with_policy(allow: &BTreeSet<Code>, deny: &BTreeSet<Code>) -> Self {
+        Self { allow: allow.clone(), deny: deny.clone(), ..Self::default() }
     }
 
     /// Adds a finding about the archive as a whole.
@@ -322,12 +336,17 @@ impl Findings {
         *count += 1;
         if *count <= KEPT_OF_A_CODE {
             let (severity, allowed) = self.judge(code);
-            self.list.push(Finding { code, severity, member, message, allowed });
+            self.list.push(Finding { code, severity, member, message, allowed, omitted: 0 });
         }
     }
 
+    /// Counts further findings of a code of which there are some already.
+    pub fn omit(&mut self, code: Code, count: u64) {
+        *self.counts.entry(code).or_insert(0) += count;
+    }
+
     fn judge(&self, code: Code) -> (Severity, bool) {
-        let severity = if self.strict.contains(&code) { Severity::Error } else { code.severity() };
+        let severity = if self.deny.contains(&code) { Severity::Error } else { code.severity() };
         let allowed = self.allow.contains(&code) && code.allowance() == Allowance::Possible;
         (if allowed { severity.min(Severity::Warning) } else { severity }, allowed)
     }
@@ -335,7 +354,10 @@ impl Findings {
     /// Takes over what another collection holds, judged by this one's policy.
     pub fn extend(&mut self, other: impl IntoIterator<Item = Finding>) {
         for finding in other {
-            self.push(finding.code, finding.member, finding.message);
+            match finding.omitted {
+                0 => self.push(finding.code, finding.member, finding.message),
+                omitted => self.omit(finding.code, omitted),
+            }
         }
     }
 
@@ -350,7 +372,7 @@ impl Findings {
     }
 
     /// How many there are, those that are only counted included.
-    pub fn count(&self) -> usize {
+    pub fn count(&self) -> u64 {
         self.counts.values().sum()
     }
 
@@ -366,12 +388,17 @@ impl Findings {
 
     /// The list: errors first, then by code, member and message. Codes with more findings than are kept end with their number.
     pub fn finish(mut self) -> Vec<Finding> {
-        for (&code, &count) in &self.counts {
-            if count > KEPT_OF_A_CODE {
-                let (severity, allowed) = self.judge(code);
-                let message = format!("{} more findings of this code are not listed", count - KEPT_OF_A_CODE);
-                self.list.push(Finding { code, severity, member: None, message, allowed });
-            }
+        let mut omitted = std::mem::take(&mut self.counts);
+        for finding in &self.list {
+            omitted.entry(finding.code).and_modify(|count| *count -= 1);
+        }
+        for (code, omitted) in omitted.into_iter().filter(|(_, omitted)| *omitted > 0) {
+            let (severity, allowed) = self.judge(code);
+            let message = match omitted {
+                1 => "one more finding of this code is not listed".to_owned(),
+                _ => format!("{omitted} more findings of this code are not listed"),
+            };
+            self.list.push(Finding { code, severity, member: None, message, allowed, omitted });
         }
         self.list.sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.cmp(right)));
         self.list.dedup();
@@ -423,7 +450,17 @@ mod tests {
             findings.add_member(Code::ZipGap, &index.to_string(), "gap");
         }
         let list = findings.finish();
-        assert_eq!(list.len(), KEPT_OF_A_CODE + 1);
-        assert_eq!(list[0].message, "99900 more findings of this code are not listed");
+        assert_eq!(list.len() as u64, KEPT_OF_A_CODE + 1);
+        assert_eq!((list[0].message.as_str(), list[0].omitted), ("99900 more findings of this code are not listed", 99_900));
+        assert_eq!(list.iter().map(Finding::count).sum::<u64>(), 100_000);
+        // Nothing gets lost on the way through another collection.
+        let mut outer = Findings::new();
+        outer.extend(list);
+        outer.add(Code::ZipComment, "one");
+        outer.omit(Code::ZipComment, 1);
+        assert_eq!(outer.count(), 100_002);
+        let list = outer.finish();
+        assert_eq!(list.iter().map(Finding::count).sum::<u64>(), 100_002);
+        assert!(list.iter().any(|finding| finding.message == "one more finding of this code is not listed" && finding.omitted == 1));
     }
 }

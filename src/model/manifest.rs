@@ -3,11 +3,13 @@
 //! Model layer. One line for each entry, in the order of the paths' bytes, so that two manifests can be compared by any tool;
 //! the same request always gives the same bytes. No path of an input or output is in it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
+use crate::model::finding::Code;
 use crate::model::path::{LinkTarget, TreePath};
 use crate::model::plan::{Inputs, Origin, Plan, PlannedNode};
 use crate::model::spec::Spec;
@@ -32,6 +34,9 @@ pub struct Header {
     pub interpreter: String,
     /// `pinned` or `trusted`: whether whole wheels were compared with digests of the spec.
     pub input_digests: String,
+    /// Codes of findings that the spec makes errors: no wheel of the environment has one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<String>,
     /// The wheels, by file name.
     pub wheels: Vec<ManifestWheel>,
 }
@@ -194,7 +199,11 @@ pub fn header(spec: &Spec, inputs: &Inputs<'_>, tree: &Tree) -> Header {
             distribution: manifest.name().normalized().to_owned(),
             version: manifest.version().to_string(),
             sha256: reference.sha256.map(|digest| digest.0),
-            allowed: manifest.findings.iter().filter(|finding| finding.allowed).map(|finding| finding.code.text().to_owned()).collect(),
+            allowed: {
+                let codes: BTreeSet<Code> =
+                    manifest.findings.iter().filter(|finding| finding.allowed).map(|finding| finding.code).collect();
+                codes.into_iter().map(|code| code.text().to_owned()).collect()
+            },
         })
         .collect();
     wheels.sort_by(|left, right| left.file_name.cmp(&right.file_name));
@@ -205,6 +214,7 @@ pub fn header(spec: &Spec, inputs: &Inputs<'_>, tree: &Tree) -> Header {
         mtime: spec.flags.mtime,
         interpreter: spec.interpreter.to_string(),
         input_digests: spec.flags.input_digests.name().to_owned(),
+        denied: spec.flags.deny.iter().map(|code| code.text().to_owned()).collect(),
         wheels,
     }
 }

@@ -63,6 +63,7 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
         flags.remove("input_digests");
         flags.entry("conflict_overrides").or_insert_with(|| json!({}));
         flags.entry("allow").or_insert_with(|| json!([]));
+        flags.entry("deny").or_insert_with(|| json!([]));
         let shells: Vec<&str> = spec.flags.activators.iter().map(|shell| shell.name()).collect();
         flags.insert("activators".to_owned(), json!(shells));
     }

@@ -143,24 +143,24 @@ fn serve_as(
         Protocol::Protobuf => Box::new(proto::requests(input)),
     };
     thread::scope(|scope| {
-        let mut previous: Option<thread::ScopedJoinHandle<'_, ()>> = None;
+        let mut threads = Threads::default();
         for request in requests {
             let request = request?;
+            threads.join_finished();
             if request.cancel {
                 desk.cancel(request.identifier);
                 continue;
             }
-            if request.identifier == 0
-                && let Some(handle) = previous.take()
-            {
+            if request.identifier == 0 {
                 // Nobody could tell the responses of two such requests apart but by their order.
-                let _ = handle.join();
+                threads.join_unnamed();
             }
             let cancelled = desk.begin(request.identifier);
             let (desk, run, identifier) = (&desk, &run, request.identifier);
             let handle = scope.spawn(move || desk.finish(work(run, &request, &cancelled)));
-            if identifier == 0 {
-                previous = Some(handle);
+            match identifier {
+                0 => threads.unnamed = Some(handle),
+                _ => threads.named.push(handle),
             }
             if desk.is_broken() {
                 break;
@@ -171,6 +171,39 @@ fn serve_as(
     match desk.broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(WorkerError::Write(error)),
         None => Ok(()),
+    }
+}
+
+/// The threads of requests. All of them are joined: a scope waits for what its threads do, but not until they are gone, so what they
+/// own outlives them by a moment, which looks like a leak.
+#[derive(Default)]
+struct Threads<'scope> {
+    named: Vec<thread::ScopedJoinHandle<'scope, ()>>,
+    /// The last one of a request without an identifier.
+    unnamed: Option<thread::ScopedJoinHandle<'scope, ()>>,
+}
+
+impl Threads<'_> {
+    /// Joins those that have nothing left to do.
+    fn join_finished(&mut self) {
+        for handle in self.named.extract_if(.., |handle| handle.is_finished()) {
+            let _ = handle.join();
+        }
+    }
+
+    fn join_unnamed(&mut self) {
+        if let Some(handle) = self.unnamed.take() {
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Drop for Threads<'_> {
+    fn drop(&mut self) {
+        self.join_unnamed();
+        for handle in self.named.drain(..) {
+            let _ = handle.join();
+        }
     }
 }
 

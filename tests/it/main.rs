@@ -20,6 +20,7 @@ mod oracle_requirements;
 mod oracle_texts;
 mod oracle_zip;
 mod pack;
+mod policy;
 mod readme;
 mod real;
 mod real_caches;

@@ -708,7 +708,7 @@ mod tests {
         let message = reapi::Action {
             command_digest: Some(to_message(blobs[1].0)),
             input_root_digest: Some(to_message(blobs[2].0)),
-            salt: b"venvtree 1".to_vec(),
+            salt: format!("venvtree {}", crate::model::action::FORMAT_VERSION).into_bytes(),
             ..Default::default()
         };
         assert_eq!(blobs[0].1, message.encode_to_vec());

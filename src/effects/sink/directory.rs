@@ -50,6 +50,13 @@ pub struct StoreUse<'a> {
     pub wheels: &'a [Option<KnownMembers>],
 }
 
+impl StoreUse<'_> {
+    /// Whether the store saw a wheel before.
+    fn knows(&self, wheel: usize) -> bool {
+        self.wheels.get(wheel).is_some_and(Option::is_some)
+    }
+}
+
 /// What the store knows of a wheel that it saw before: of each member, by its SHA-256, the hash by the tree's digest function.
 /// With SHA-256 there is nothing to know.
 pub type KnownMembers = HashMap<Hash, Hash>;
@@ -74,6 +81,8 @@ type Item<'a> = (usize, &'a TreePath, &'a Planned);
 enum Task<'a> {
     /// Hash a whole wheel.
     Wheel(usize, WheelDigest),
+    /// Check members that no file is made from.
+    Unread(&'a [(usize, usize)]),
     /// Write files of one directory.
     Files { directory: &'a str, items: &'a [Item<'a>] },
 }
@@ -90,7 +99,9 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
 
     let groups = group(plan);
     let repeated = if options.store.is_some() { repeated(plan) } else { HashSet::new() };
-    let tasks = tasks(&groups, options.pinned);
+    // The store gives members only of wheels that were checked as a whole.
+    let unread = supply.unread(plan, |wheel| options.store.is_some_and(|store| store.knows(wheel)));
+    let tasks = tasks(&groups, options.pinned, &unread);
     let digests = Mutex::new(vec![BlobDigest(options.function.digest(b"")); plan.entries.len()]);
     let errors: Mutex<Vec<(usize, SupplyError)>> = Mutex::new(Vec::new());
     options.progress.begin(plan.entries.len() as u64);
@@ -101,6 +112,10 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
                     // Before everything that follows from it.
                     errors.lock().unwrap_or_else(PoisonError::into_inner).push((0, error));
                 }
+            }
+            Task::Unread(members) => {
+                let found = supply.check_unread(members).into_iter().map(|error| (0, error));
+                errors.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
             }
             Task::Files { directory, items } => {
                 let parent = match root.open_below(directory) {
@@ -174,13 +189,14 @@ fn size(planned: &Planned) -> u64 {
     }
 }
 
-fn tasks<'a>(groups: &'a Groups<'a>, pinned: &[(usize, WheelDigest)]) -> Vec<Task<'a>> {
+fn tasks<'a>(groups: &'a Groups<'a>, pinned: &[(usize, WheelDigest)], unread: &'a [(usize, usize)]) -> Vec<Task<'a>> {
     let mut tasks: Vec<Task<'a>> = Vec::new();
     for item in groups.large.chunks(1) {
         let directory = item[0].1.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
         tasks.push(Task::Files { directory, items: item });
     }
     tasks.extend(pinned.iter().map(|(wheel, digest)| Task::Wheel(*wheel, *digest)));
+    tasks.extend(unread.chunks(PORTION).map(Task::Unread));
     for (directory, items) in &groups.directories {
         tasks.extend(items.chunks(PORTION).map(|items| Task::Files { directory, items }));
     }
@@ -227,6 +243,12 @@ fn write_entry(
         && let Some(digest) = stored(store, options.function, content, sha256, size, repeated.contains(&(sha256, executable)))
         && store.area.place(digest, executable, parent.handle().as_fd(), name).map_err(EntryError::Store)?
     {
+        if let Content::Member { wheel, member } = *content
+            && !store.knows(wheel)
+            && let Some(error) = supply.check_unread(&[(wheel, member)]).pop()
+        {
+            return Err(EntryError::Supply(error));
+        }
         return Ok(Some(BlobDigest(digest)));
     }
     let mut file = match options.store {

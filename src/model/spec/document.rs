@@ -217,6 +217,10 @@ pub struct FlagsDocument {
     /// Codes of findings (see `venvtree wheel check`) that are accepted although they are errors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
+    /// Codes of findings (see `venvtree wheel check`) that are errors, whatever their severity: `record.unlisted` for members
+    /// without a row in RECORD, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -405,6 +409,7 @@ impl From<&super::Flags> for FlagsDocument {
                 super::Check::Error => CheckDocument::Error,
             },
             allow: flags.allow.iter().map(|code| code.text().to_owned()).collect(),
+            deny: flags.deny.iter().map(|code| code.text().to_owned()).collect(),
         }
     }
 }

@@ -261,6 +261,8 @@ pub struct Flags {
     pub requirements: Check,
     /// Codes of findings that are accepted although they are errors.
     pub allow: BTreeSet<Code>,
+    /// Codes of findings that are errors, whatever their severity.
+    pub deny: BTreeSet<Code>,
 }
 
 impl Default for Flags {
@@ -277,6 +279,7 @@ impl Default for Flags {
             input_digests: InputDigests::default(),
             requirements: Check::default(),
             allow: BTreeSet::new(),
+            deny: BTreeSet::new(),
         }
     }
 }

@@ -516,6 +516,20 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<Flags> {
             }
         }
     }
+    if let Some(place) = object.optional("deny") {
+        for place in place.list(problems) {
+            match place.string(problems).map(str::parse::<Code>) {
+                Some(Ok(code)) if flags.allow.contains(&code) => {
+                    problems.add(&place.path, format!("findings of the code {:?} are accepted by `allow`", code.text()));
+                }
+                Some(Ok(code)) => {
+                    flags.deny.insert(code);
+                }
+                Some(Err(error)) => problems.add(&place.path, error.to_string()),
+                None => {}
+            }
+        }
+    }
     object.finish(problems);
     Some(flags)
 }

@@ -100,6 +100,9 @@ pub(super) fn judge_record(record: &Record<'_>, member: &str, findings: &mut Fin
     for problem in record.problems() {
         findings.add_member(Code::from(&problem.kind), problem.path.as_deref().unwrap_or(member), problem.to_string());
     }
+    for (kind, count) in record.omitted() {
+        findings.omit(Code::from(&kind), count);
+    }
 }
 
 /// Reports what is wrong with WHEEL or METADATA. `member` is its path.
@@ -140,5 +143,8 @@ pub(super) fn judge_agreement(
 pub(super) fn judge_entry_points(entry_points: &EntryPoints, member: &str, findings: &mut Findings) {
     for problem @ EntryPointProblem { kind, .. } in &entry_points.problems {
         findings.add_member(Code::from(kind), member, problem.to_string());
+    }
+    for (kind, count) in &entry_points.omitted {
+        findings.omit(Code::from(kind), *count);
     }
 }

@@ -21,7 +21,14 @@ pub struct Limits {
     pub ratio_from: u64,
     /// Bytes of a metadata file (WHEEL, METADATA, `entry_points.txt`) or of a script that is rewritten.
     pub metadata_size: u64,
+    /// Bytes of RECORD, besides [`PER_ENTRY`] for every member.
+    pub record_size: u64,
+    /// Bytes of the central directory, besides [`PER_ENTRY`] for every entry.
+    pub directory_size: u64,
 }
+
+/// The bytes that every entry may add to the central directory, and every member to RECORD: room for long names, not for padding.
+pub const PER_ENTRY: u64 = 512;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -34,6 +41,8 @@ impl Default for Limits {
             ratio: 200,
             ratio_from: 64 << 20,
             metadata_size: 8 << 20,
+            record_size: 4 << 20,
+            directory_size: 4 << 20,
         }
     }
 }
@@ -47,7 +56,7 @@ pub struct UnknownLimit {
 }
 
 /// The names of the limits and what they count, in the order of the fields.
-pub const NAMES: [(&str, &str); 8] = [
+pub const NAMES: [(&str, &str); 10] = [
     ("entries", "entries of the central directory"),
     ("name-length", "bytes of a member's name"),
     ("depth", "components of a member's name"),
@@ -56,6 +65,8 @@ pub const NAMES: [(&str, &str); 8] = [
     ("ratio", "times that the members together may be as large as the archive, once they exceed `ratio-from`"),
     ("ratio-from", "bytes from which `ratio` counts"),
     ("metadata-size", "bytes of WHEEL, METADATA, `entry_points.txt` or a script that is rewritten"),
+    ("record-size", "bytes of RECORD, besides 512 for every member"),
+    ("directory-size", "bytes of the central directory, besides 512 for every entry"),
 ];
 
 impl Limits {
@@ -73,6 +84,8 @@ impl Limits {
             "ratio" => self.ratio,
             "ratio-from" => self.ratio_from,
             "metadata-size" => self.metadata_size,
+            "record-size" => self.record_size,
+            "directory-size" => self.directory_size,
             _ => return Err(UnknownLimit { name: name.to_owned() }),
         })
     }
@@ -92,19 +105,21 @@ impl Limits {
             "ratio" => self.ratio = value.max(1),
             "ratio-from" => self.ratio_from = value,
             "metadata-size" => self.metadata_size = value,
+            "record-size" => self.record_size = value,
+            "directory-size" => self.directory_size = value,
             _ => return Err(UnknownLimit { name: name.to_owned() }),
         }
         Ok(())
     }
 
-    /// The most bytes of a central directory with so many entries: room for long names, not for padding.
-    pub fn directory_size(&self, entries: u64) -> u64 {
-        (4 << 20) + entries.saturating_mul(512)
+    /// The most bytes of a central directory with so many entries.
+    pub fn directory_of(&self, entries: u64) -> u64 {
+        self.directory_size.saturating_add(entries.saturating_mul(PER_ENTRY))
     }
 
     /// The most bytes of the RECORD of a wheel with so many members.
-    pub fn record_size(&self, members: u64) -> u64 {
-        (4 << 20) + members.saturating_mul(512)
+    pub fn record_of(&self, members: u64) -> u64 {
+        self.record_size.saturating_add(members.saturating_mul(PER_ENTRY))
     }
 }
 

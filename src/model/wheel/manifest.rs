@@ -195,7 +195,7 @@ impl Draft {
             return None;
         };
         let entry = &self.entries[index];
-        let limit = limits.record_size(self.entries.len() as u64);
+        let limit = limits.record_of(self.entries.len() as u64);
         if entry.location.size > limit {
             findings.add_member(Code::RecordLimit, &entry.name, format!("{} bytes, the limit is {limit}", entry.location.size));
             return None;

@@ -49,6 +49,7 @@ pub(crate) fn venvtree_with(cwd: &Utf8Path, arguments: &[&str], stdin: &str, var
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         executable: None,
         terminal: false,
+        limits: Default::default(),
     };
     let code = venvtree::cli::run(arguments.iter().map(Into::into).collect(), &mut io);
     let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");

@@ -102,7 +102,7 @@ pub fn end_record(tail: &[u8], file_size: u64, limits: &Limits, findings: &mut F
         findings.add(Code::ZipLimitEntries, format!("{} entries, the limit is {}", found.entries, limits.entries));
         return None;
     }
-    let limit = limits.directory_size(found.entries);
+    let limit = limits.directory_of(found.entries);
     if found.directory_size > limit {
         findings.add(
             Code::ZipLimitDirectory,

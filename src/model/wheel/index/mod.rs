@@ -72,6 +72,11 @@ pub struct Location {
 }
 
 impl Location {
+    /// Whether a descriptor follows the bytes: a reader that streams finds their end by reading them.
+    pub fn has_descriptor(&self) -> bool {
+        self.flags & FLAG_DESCRIPTOR != 0
+    }
+
     /// Whether the bytes are stored with a descriptor behind them: a reader that streams has to search for their end.
     pub fn has_stored_descriptor(&self) -> bool {
         self.method == Method::Stored && self.flags & FLAG_DESCRIPTOR != 0
