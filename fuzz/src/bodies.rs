@@ -195,8 +195,9 @@ pub fn wheel_verdict(data: &[u8]) {
 }
 
 fn verdict(data: &[u8], path: &Utf8PathBuf) {
-    // A bomb costs time; these limits keep a run quick without closing any path of the code.
-    let limits = Limits { total_size: 64 << 20, member_size: 64 << 20, ..Limits::default() };
+    // A bomb costs time; these limits keep a run quick without closing any path of the code: members of more than a megabyte are
+    // streamed.
+    let limits = Limits { total_size: 4 << 20, member_size: 2 << 20, ..Limits::default() };
     let options = LoadOptions { limits, ..LoadOptions::default() };
     let name = "demo-1.0-py3-none-any.whl";
     let findings = inspect_wheel(path, name, &options).expect("the file is there");

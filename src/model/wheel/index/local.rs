@@ -28,10 +28,12 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
     let extra_length = usize::from(u16_at(header, 28));
     let start = LOCAL_HEADER_LENGTH + name_length + extra_length;
     let room = location.end - location.offset;
-    if start as u64 + location.compressed > room || header.len() < start {
+    // What is left of the room for the descriptor; sizes near 2^64 are among what a directory may claim.
+    let left = room.checked_sub(start as u64).and_then(|room| room.checked_sub(location.compressed));
+    let Some(left) = left.filter(|_| header.len() >= start) else {
         findings.add_member(Code::ZipOverlap, name, "the local header's lengths make the member reach into the next one");
         return None;
-    }
+    };
     let raw_name = &header[LOCAL_HEADER_LENGTH..LOCAL_HEADER_LENGTH + name_length];
     if raw_name != name.as_bytes() {
         let local = String::from_utf8_lossy(&raw_name[..raw_name.len().min(256)]);
@@ -75,7 +77,6 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
         }
     }
 
-    let left = room - start as u64 - location.compressed;
     let descriptors: &[u64] = match (streamed, zip64_field.is_some()) {
         (false, _) => &[0],
         (true, false) => &[12, 16],
