@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Prints docs/rules.md: the reference of the rules, made from their code.
+"""Prints docs/rules.md: the reference of the rules, made from their code; with the argument `buck2`, docs/buck2-rules.md.
 
-Starlark is close enough to Python that Python can run the files; what Bazel would define is recorded here instead.
+Starlark is close enough to Python that Python can run the files; what Bazel or Buck2 would define is recorded here instead.
 """
 
 import pathlib
@@ -12,13 +12,51 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
 class Attribute:
-    def __init__(self, kind, doc="", default=None, mandatory=False, values=None, **_):
+    def __init__(self, kind, doc="", default=None, mandatory=False, values=None, optional=False, **_):
+        self.optional = optional
         self.kind, self.doc, self.default, self.mandatory, self.values = kind, doc, default, mandatory, values
 
 
 class Attributes:
     def __getattr__(self, kind):
         return lambda **options: Attribute(kind, **options)
+
+
+class BuckAttributes:
+    """Attributes are built from others there, and those without a default must be given."""
+
+    PLAIN = {"string": "string", "bool": "boolean", "int": "integer", "dep": "target", "exec_dep": "target", "source": "file"}
+
+    def __getattr__(self, kind):
+        def record(*parts, **options):
+            options["mandatory"] = "default" not in options
+            if kind == "enum":
+                return Attribute("string", values=parts[0], **options)
+            if kind == "one_of":
+                name = " or ".join(part.kind for part in parts)
+            elif kind == "option":
+                name = parts[0].kind
+                options["optional"] = True
+            elif kind == "list":
+                name = "list of " + plural(parts[0].kind)
+            elif kind == "named_set":
+                name = "list or dictionary of " + plural(parts[0].kind)
+            elif kind == "dict":
+                name = "dictionary of " + plural(parts[1].kind)
+            else:
+                name = self.PLAIN.get(kind, kind)
+            if options.get("default") in ([], {}):
+                options["default"] = None
+            return Attribute(name, **options)
+
+        return record
+
+
+def plural(kind):
+    """`string` as `strings`, `list of strings` as `lists of strings`."""
+    head, *rest = kind.split(" or ")
+    first, _, of = head.partition(" ")
+    return " or ".join([f"{first}s {of}".strip()] + [plural(part) for part in rest])
 
 
 class Definition:
@@ -35,6 +73,12 @@ class Anything:
     def __call__(self, *arguments, **options):
         return Anything()
 
+    def __or__(self, other):
+        return Anything()
+
+    def __getitem__(self, key):
+        return Anything()
+
 
 def recorder(what):
     def record(implementation=None, **options):
@@ -47,6 +91,8 @@ LOADED = {}
 
 
 def load_file(label, package):
+    if label.startswith("@prelude//"):
+        return {"PythonLibraryInfo": Anything()}
     if label.startswith("@"):
         # The repository that depends on the build: a current Bazel.
         return {"PY_INFOS": [], "PY_RUNTIME_INFOS": [], "BAZEL_MAJOR": 8}
@@ -60,6 +106,9 @@ def run(path):
     package = str(pathlib.PurePosixPath(path).parent)
     scope = {
         "attr": Attributes(),
+        "attrs": BuckAttributes(),
+        "Artifact": Anything(),
+        "RunInfo": Anything(),
         "aspect": recorder("aspect"),
         "configuration_field": lambda **_: None,
         "fail": Anything(),
@@ -67,10 +116,12 @@ def run(path):
         "module_extension": recorder("extension"),
         "native": Anything(),
         "provider": recorder("provider"),
+        "provider_field": Anything(),
         "repository_rule": recorder("repository rule"),
         "rule": recorder("rule"),
         "struct": lambda **fields: fields,
         "tag_class": recorder("tag class"),
+        "typing": Anything(),
     }
 
     def load(label, *names, **aliases):
@@ -100,6 +151,8 @@ KINDS = {
 def default(attribute):
     if attribute.mandatory:
         return "required"
+    if attribute.optional:
+        return "none"
     if attribute.default is not None:
         value = attribute.default
         return f"`{value!r}`".replace("'", '"') if isinstance(value, (str, list)) else f"`{value}`"
@@ -117,7 +170,7 @@ def table(attributes):
         doc = attribute.doc.replace("|", "\\|")
         if attribute.values:
             doc += " One of " + ", ".join(f"`{value}`" for value in attribute.values) + "."
-        lines.append(f"| `{name}` | {KINDS[attribute.kind]} | {default(attribute)} | {doc} |")
+        lines.append(f"| `{name}` | {KINDS.get(attribute.kind, attribute.kind)} | {default(attribute)} | {doc} |")
     return lines
 
 
@@ -125,7 +178,27 @@ def paragraph(text):
     return textwrap.dedent(text).strip()
 
 
+def buck2():
+    definitions = run("rules/buck2/defs.bzl")
+    lines = ["# The rules for Buck2", "", "Made by `rules/reference.py` from the code; a test keeps it so. How to use them is in [buck2.md](buck2.md).", ""]
+    lines += ["## Rules", "", '`load("@venvtree//rules/buck2:defs.bzl", …)`. Every rule also has the attributes that all rules have, such as `name`.', ""]
+    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
+    public = {name: value for name, value in definitions.items() if not name.startswith("_") and isinstance(value, Definition)}
+    rules = [name for name, value in public.items() if value.what == "rule"]
+    if sorted(rules) != sorted(order):
+        sys.exit(f"the rules are {sorted(rules)}, the reference knows {sorted(order)}")
+    for name in order:
+        lines += [f"### {name}", "", paragraph(public[name].doc), ""] + table(public[name].options["attrs"]) + [""]
+    lines += ["## Providers", ""]
+    for name, value in sorted(public.items()):
+        if value.what == "provider":
+            lines += [f"### {name}", "", paragraph(value.doc), ""]
+    sys.stdout.write("\n".join(lines).rstrip() + "\n")
+
+
 def main():
+    if sys.argv[1:] == ["buck2"]:
+        return buck2()
     definitions = run("rules/defs.bzl")
     public = {name: value for name, value in definitions.items() if not name.startswith("_") and isinstance(value, Definition)}
     repositories = run("rules/repositories.bzl")

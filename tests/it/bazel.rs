@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-fn checkout() -> &'static Path {
+pub(super) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -23,7 +23,7 @@ fn kit(name: &str) -> PathBuf {
 }
 
 /// Where Bazels work: kept from run to run, as their repositories take long to make.
-fn work() -> &'static Path {
+pub(super) fn work() -> &'static Path {
     static WORK: OnceLock<PathBuf> = OnceLock::new();
     WORK.get_or_init(|| {
         // Short, and on the way into the other root; one for each checkout.
@@ -35,12 +35,12 @@ fn work() -> &'static Path {
 }
 
 /// One Bazel at a time.
-fn alone() -> MutexGuard<'static, ()> {
+pub(super) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn tool() -> &'static Path {
+pub(super) fn tool() -> &'static Path {
     static TOOL: OnceLock<PathBuf> = OnceLock::new();
     TOOL.get_or_init(|| {
         // Without symbols a debug build is a fraction as large, and it goes into every cache.
@@ -73,12 +73,12 @@ fn wheelhouse() -> &'static Path {
     })
 }
 
-fn text(output: &Output) -> String {
+pub(super) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     /// 4.2.3.
     Four,
     /// 7.7.1 with WORKSPACE.
@@ -88,9 +88,9 @@ enum Version {
 }
 
 /// A Bazel with a workspace and an output base of its own, as on one machine.
-struct Bazel {
+pub(super) struct Bazel {
     version: Version,
-    workspace: PathBuf,
+    pub(super) workspace: PathBuf,
     output_base: PathBuf,
     home: PathBuf,
 }
@@ -106,7 +106,7 @@ impl Bazel {
     }
 
     /// A machine called `name`, with a fresh copy of the workspace.
-    fn new(version: Version, name: &str) -> Self {
+    pub(super) fn new(version: Version, name: &str) -> Self {
         let family = if version == Version::Four { "4" } else { "7" };
         let directory = work().join(format!("{name}{family}"));
         let workspace = directory.join("workspace");
@@ -119,11 +119,11 @@ impl Bazel {
         bazel
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) {
+    pub(super) fn write(&self, path: &str, bytes: &[u8]) {
         fs::write(self.workspace.join(path), bytes).unwrap();
     }
 
-    fn read(&self, path: &str) -> String {
+    pub(super) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.workspace.join(path)).unwrap()
     }
 
@@ -203,7 +203,7 @@ impl Bazel {
         }
     }
 
-    fn succeed(&self, command: &str, arguments: &[&str]) -> String {
+    pub(super) fn succeed(&self, command: &str, arguments: &[&str]) -> String {
         let output = self.bazel(command, arguments);
         assert!(output.status.success(), "{:?}: bazel {command} {arguments:?}:\n{}", self.version, text(&output));
         text(&output)
@@ -240,7 +240,7 @@ impl Drop for Bazel {
 }
 
 /// The directory of a CPython 3.11 that works wherever it lies.
-fn relocatable_python() -> &'static Path {
+pub(super) fn relocatable_python() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
         let pythons = super::support::interpreters();
@@ -264,7 +264,7 @@ fn registry() -> &'static Path {
     })
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -278,7 +278,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A wheel one byte of which is not what its RECORD says.
-fn corrupt_wheel() -> Vec<u8> {
+pub(super) fn corrupt_wheel() -> Vec<u8> {
     let mut out = std::io::Cursor::new(Vec::new());
     let mut archive = zip::ZipWriter::new(&mut out);
     let record = format!(
@@ -298,7 +298,7 @@ fn corrupt_wheel() -> Vec<u8> {
     out.into_inner()
 }
 
-fn last_json(output: &str) -> Value {
+pub(super) fn last_json(output: &str) -> Value {
     let line = output.lines().rfind(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no JSON in:\n{output}"));
     serde_json::from_str(line).unwrap()
 }
@@ -427,7 +427,7 @@ fn the_rules_own_tests_pass() {
 }
 
 /// A server that ends with the test.
-struct Server(Child);
+pub(super) struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -466,7 +466,7 @@ fn fresh(name: &str) -> PathBuf {
     directory
 }
 
-fn buildgrid() -> (Server, String) {
+pub(super) fn buildgrid() -> (Server, String) {
     let (port, directory) = (free_port(), fresh("buildgrid"));
     let configuration = fs::read_to_string(kit("buildgrid.yml")).unwrap();
     let file = directory.join("configuration.yml");
@@ -619,6 +619,21 @@ fn buildifier_finds_nothing() {
     let buildifier = checkout().join(".cache/npm/node_modules/@bazel/buildifier/buildifier-linux_amd64");
     assert!(buildifier.exists(), "{} is missing: run .ci/install", buildifier.display());
     let places = ["rules", "examples", "tests/bazel", "WORKSPACE", "MODULE.bazel", "BUILD.bazel"];
-    let output = Command::new(buildifier).args(["-mode=check", "-lint=warn", "-r"]).args(places).current_dir(checkout()).output().unwrap();
+    let output = Command::new(&buildifier).args(["-mode=check", "-lint=warn", "-r"]).args(places).current_dir(checkout()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    // Files called BUCK it must be told of.
+    let mut files = Vec::new();
+    let mut directories: Vec<PathBuf> = ["rules", "examples", "tests/buck2"].map(|place| checkout().join(place)).into();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(entry.path());
+            } else if entry.file_name() == "BUCK" {
+                files.push(entry.path());
+            }
+        }
+    }
+    assert!(files.len() > 5, "{files:?}");
+    let output = Command::new(&buildifier).args(["-mode=check", "-lint=warn", "-type=build"]).args(files).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
 }

@@ -5,6 +5,7 @@ mod architecture;
 mod bazel;
 #[cfg(feature = "remote")]
 mod blob_store;
+mod buck2;
 mod build;
 mod caches;
 mod conflicts;

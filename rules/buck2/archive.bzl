@@ -1,0 +1,81 @@
+"""`py_venv_archive`: an environment as one file, for images and deployments."""
+
+load("//rules/common:spec.bzl", "python_launcher", "spec_document")
+load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
+load(":collect.bzl", "collect_sources")
+load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load(":venv.bzl", "interpreter_facts")
+
+def _py_venv_archive_impl(ctx):
+    name = target_name(ctx)
+    venv = ctx.attrs.venv[VenvInfo]
+    sources = collect_sources(name, ctx.attrs.deps)
+    interpreter = venv.interpreter
+    if ctx.attrs.interpreter:
+        interpreter = ctx.attrs.interpreter[VenvtreeInterpreterInfo]
+    if not interpreter.path:
+        fail("%s: the interpreter is part of the build, but an archive is used elsewhere; add `interpreter = …`, a `venvtree_interpreter` with `path`" % name)
+    document = spec_document(
+        interpreter = interpreter_facts(interpreter),
+        python = python_launcher([interpreter.path]),
+        wheels = venv.document["wheels"],
+        flags = venv.document["flags"],
+        sources = [{"path": _key(place), "into": place} for place in sources.keys()],
+    )
+    stem = ctx.label.name.replace("/", "_")
+    spec = ctx.actions.write_json(stem + ".spec.json", document, pretty = True, has_content_based_path = True)
+    archive = ctx.actions.declare_output(ctx.attrs.out or "%s.%s" % (stem, ctx.attrs.format), has_content_based_path = True)
+
+    # Packed from the wheels: the environment's directory need not be there.
+    command = ["pack", spec, "--format", ctx.attrs.format, "--quiet"]
+    if ctx.attrs.prefix:
+        command += ["--prefix", ctx.attrs.prefix]
+    run_tool(
+        ctx,
+        command = command,
+        category = "py_venv_archive",
+        outputs = [("--out", archive)],
+        inputs = [named_input(wheel.basename, wheel) for wheel in venv.wheels] +
+                 [named_input(_key(place), file) for place, file in sources.items()],
+    )
+    return [DefaultInfo(default_output = archive, sub_targets = {"spec": [DefaultInfo(default_output = spec)]})]
+
+# Apart from the keys of wheels, which have no directory.
+def _key(place):
+    return "first_party/" + place
+
+py_venv_archive = rule(
+    impl = _py_venv_archive_impl,
+    doc = """An environment as one file, the same bytes wherever it is packed.
+
+The interpreter is not in it. With `deps`, first-party code is in the environment's `site-packages`.""",
+    attrs = {
+        "venv": attrs.dep(
+            providers = [VenvInfo],
+            doc = "The environment: a `py_venv`. Its directory need not be built for this.",
+        ),
+        "format": attrs.enum(
+            ["tar", "tar.gz", "tar.zst", "zip"],
+            default = "tar",
+            doc = "The archive's format.",
+        ),
+        "out": attrs.string(
+            default = "",
+            doc = "The archive's name; by default `NAME.FORMAT`.",
+        ),
+        "prefix": attrs.string(
+            default = "",
+            doc = "A directory that everything in the archive is in, such as `opt/app`.",
+        ),
+        "deps": attrs.list(
+            attrs.dep(),
+            default = [],
+            doc = "Python libraries of the prelude to install into the environment: their sources and resources, below their `base_module`.",
+        ),
+        "interpreter": attrs.option(
+            attrs.dep(providers = [VenvtreeInterpreterInfo]),
+            default = None,
+            doc = "The interpreter where the archive is used, if it is another one than the environment's: a `venvtree_interpreter` with `path`.",
+        ),
+    } | TOOL_ATTRS,
+)

@@ -1,0 +1,23 @@
+"""The rules for Buck2: environments, and what runs in them. This file only collects; see `docs/buck2.md`."""
+
+load(":archive.bzl", _py_venv_archive = "py_venv_archive")
+load(":binary.bzl", _py_venv_binary = "py_venv_binary")
+load(":interpreter.bzl", _venvtree_interpreter = "venvtree_interpreter")
+load(":providers.bzl", _VenvInfo = "VenvInfo", _VenvtreeInterpreterInfo = "VenvtreeInterpreterInfo", _VenvtreeToolInfo = "VenvtreeToolInfo", _WheelInfo = "WheelInfo")
+load(":test.bzl", _py_venv_test = "py_venv_test")
+load(":toolchain.bzl", _venvtree_toolchain = "venvtree_toolchain")
+load(":venv.bzl", _py_venv = "py_venv")
+load(":wheel.bzl", _py_wheel = "py_wheel")
+
+py_venv = _py_venv
+py_venv_archive = _py_venv_archive
+py_venv_binary = _py_venv_binary
+py_venv_test = _py_venv_test
+py_wheel = _py_wheel
+venvtree_interpreter = _venvtree_interpreter
+venvtree_toolchain = _venvtree_toolchain
+
+VenvInfo = _VenvInfo
+VenvtreeInterpreterInfo = _VenvtreeInterpreterInfo
+VenvtreeToolInfo = _VenvtreeToolInfo
+WheelInfo = _WheelInfo

@@ -1,0 +1,76 @@
+"""`venvtree_interpreter`: what environments must know about an interpreter."""
+
+load("//rules/common:facts.bzl", "interpreter_facts_of")
+load(":providers.bzl", "VenvtreeInterpreterInfo")
+
+def _venvtree_interpreter_impl(ctx):
+    name = str(ctx.label.raw_target())
+    facts = interpreter_facts_of(ctx.attrs)
+    if facts.error:
+        fail("%s: %s" % (name, facts.error))
+    if bool(ctx.attrs.runtime) == bool(ctx.attrs.path):
+        fail("%s: expected one of `runtime` (a file, a directory or a target) and `path` (an absolute path); found %s" % (name, "both" if ctx.attrs.path else "neither"))
+    if ctx.attrs.path and not ctx.attrs.path.startswith("/"):
+        fail("%s: `path` is `%s`; expected an absolute path" % (name, ctx.attrs.path))
+    file, files = _runtime(ctx, name)
+    info = VenvtreeInterpreterInfo(
+        implementation = facts.value["implementation"],
+        version = facts.value["version"],
+        abi = facts.value["abi"],
+        platform = facts.value["platform"],
+        path = ctx.attrs.path or None,
+        file = file,
+        files = files,
+    )
+    return [info, DefaultInfo(default_outputs = files)]
+
+def _runtime(ctx, name):
+    runtime = ctx.attrs.runtime
+    if not runtime:
+        return None, []
+    if isinstance(runtime, Artifact):
+        whole = [runtime]
+    else:
+        whole = runtime[DefaultInfo].default_outputs
+    if len(whole) != 1:
+        fail("%s: `runtime` is %s, which makes %d files; expected the interpreter, or one directory that has it and `executable`" % (name, runtime.label.raw_target(), len(whole)))
+    return (whole[0].project(ctx.attrs.executable) if ctx.attrs.executable else whole[0]), whole
+
+venvtree_interpreter = rule(
+    impl = _venvtree_interpreter_impl,
+    doc = """Describes an interpreter for environments.
+
+The interpreter is not run while building: what wheels and scripts depend on is said here. CPython 3.11 and newer.""",
+    attrs = {
+        "runtime": attrs.option(
+            attrs.one_of(attrs.dep(), attrs.source(allow_directory = True)),
+            default = None,
+            doc = "An interpreter that is part of the project or of the build: its directory, with `executable`, as a source or a target such as an `http_archive`; or its file.",
+        ),
+        "executable": attrs.string(
+            default = "",
+            doc = "Where the interpreter is in the directory that is `runtime`, such as `bin/python3.11`.",
+        ),
+        "path": attrs.string(
+            default = "",
+            doc = "The absolute path of an interpreter of the system, instead of `runtime`. It must be there where the environment is used, not where it is built.",
+        ),
+        "facts": attrs.string(
+            default = "",
+            doc = "What `venvtree interpreter probe PYTHON` prints, instead of `version`, `abi` and `platform`; each of those overrides it.",
+        ),
+        "version": attrs.string(
+            default = "",
+            doc = "The version, such as `3.11.7`. Without a patch level, a wheel whose requirement depends on it is refused.",
+        ),
+        "abi": attrs.string(
+            default = "",
+            doc = "The ABI tag; by default that of a regular build, such as `cp311`. A free-threaded build has `cp313t`.",
+        ),
+        "platform": attrs.string(
+            default = "",
+            doc = "The platform: `linux-x86_64-glibc-2.36`, `linux-aarch64-musl-1.2`, `macos-aarch64-14.0`, `windows-x86_64`. It decides " +
+                  "which wheels fit, and need not be the platform of the build.",
+        ),
+    },
+)

@@ -1,0 +1,130 @@
+"""The POSIX shell files that start environments, binaries and tests.
+
+Such a file is a cheap write. It finds the environment and the first-party files by paths relative to itself, so a checkout can lie anywhere.
+First-party files are links in a directory beside it, and reach Python through `sitecustomize` (see `rules/private/runtime`), so children have them too.
+"""
+
+load("//rules/common:quote.bzl", "shell_quote")
+load(":action.bzl", "target_name")
+
+LAUNCH_ATTRS = {
+    "_site": attrs.default_only(attrs.source(default = "//rules/private/runtime:sitecustomize.py")),
+}
+
+# What the directory beside the launcher holds.
+_ROOT = "first_party"
+_SITE = "site/sitecustomize.py"
+_RUNNER = "site/run_test.py"
+
+def write_launcher(ctx, tree, interpreter, start, sources, env = {}, interpreter_args = [], runner = None):
+    """Writes the file that starts a Python.
+
+    Args:
+      ctx: the rule's context.
+      tree: the environment's directory.
+      interpreter: a VenvtreeInterpreterInfo.
+      start: a struct of `kind` and what the kind needs: `python` (nothing), `main` (`place`), `module` (`name`), `script` (`name`),
+        `pytest` (`places`). Places are those of `sources`.
+      sources: first-party files by their path below the import root.
+      env: environment variables.
+      interpreter_args: arguments for the interpreter, before the program.
+      runner: for tests, the program that runs pytest.
+
+    Returns:
+      A struct of `file` and `needs`, a list of artifacts that must be there when it runs.
+    """
+    name = ctx.label.name.replace("/", "_")
+    launcher = ctx.actions.declare_output(name)
+    links = {_ROOT + "/" + place: file for place, file in sources.items()}
+    links[_SITE] = ctx.attrs._site
+    if runner:
+        links[_RUNNER] = runner
+    files = ctx.actions.symlinked_dir(name + ".files", links)
+
+    lines = cmd_args(
+        "#!/bin/sh",
+        "# Starts %s. Written by py_venv's rules." % target_name(ctx),
+        "_vt_target=" + shell_quote(target_name(ctx)),
+        _assignment("_vt_venv", launcher, tree),
+        _assignment("_vt_files", launcher, files),
+        "_vt_kind=" + start.kind,
+        "_vt_what=" + shell_quote(_what(start)),
+        "_vt_interpreter_args() { exec \"$_vt_python\" %s\"$@\"; }" % "".join([shell_quote(arg) + " " for arg in interpreter_args]),
+        ["export %s=%s" % (variable, shell_quote(env[variable])) for variable in sorted(env.keys())],
+        "_vt_tests() { cat <<'_VT_TESTS'",
+        [_ROOT + "/" + place for place in getattr(start, "places", [])],
+        "_VT_TESTS\n}",
+        _BODY,
+    )
+    ctx.actions.write(launcher.as_output(), lines, is_executable = True)
+    return struct(file = launcher, needs = [tree, files] + interpreter.files)
+
+def _assignment(variable, launcher, artifact):
+    place = cmd_args(artifact, quote = "shell", relative_to = (launcher, 1))
+
+    # Apart, because quotes go around what is formatted.
+    return cmd_args(place, format = variable + "={}")
+
+def _what(start):
+    if start.kind == "main":
+        return _ROOT + "/" + start.place
+    return getattr(start, "name", "")
+
+_BODY = r"""
+_vt_fail() {
+  printf '%s: %s\n' "$_vt_target" "$1" >&2
+  exit 1
+}
+
+# Beside this file, links followed one by one.
+_vt_self=$0
+case $_vt_self in
+  /*) ;;
+  */*) _vt_self=$PWD/$_vt_self ;;
+  *) if [ -e "./$_vt_self" ]; then _vt_self=$PWD/$_vt_self; else _vt_self=$(command -v -- "$_vt_self"); fi ;;
+esac
+while ! [ -e "${_vt_self%/*}/$_vt_venv/pyvenv.cfg" ]; do
+  [ -h "$_vt_self" ] || _vt_fail "found no environment at ${_vt_self%/*}/$_vt_venv: this file works where Buck made it, once Buck has fetched the environment (\`buck2 build\` or \`buck2 run\` of this target)"
+  _vt_link=$(readlink "$_vt_self")
+  case $_vt_link in
+    /*) _vt_self=$_vt_link ;;
+    *) _vt_self=${_vt_self%/*}/$_vt_link ;;
+  esac
+done
+VENVTREE_PREFIX=$(CDPATH='' cd -- "${_vt_self%/*}/$_vt_venv" && pwd) || _vt_fail "cannot enter ${_vt_self%/*}/$_vt_venv"
+VENVTREE_RUNFILES=$(CDPATH='' cd -- "${_vt_self%/*}/$_vt_files" && pwd) || _vt_fail "cannot enter ${_vt_self%/*}/$_vt_files"
+VENVTREE_ROOTS=first_party
+PYTHONPATH=$VENVTREE_RUNFILES/site${PYTHONPATH:+:$PYTHONPATH}
+export VENVTREE_PREFIX VENVTREE_RUNFILES VENVTREE_ROOTS PYTHONPATH
+unset PYTHONHOME
+# Bytecode in an output of Buck's would be a change of it.
+PYTHONDONTWRITEBYTECODE=${PYTHONDONTWRITEBYTECODE-1}
+export PYTHONDONTWRITEBYTECODE
+_vt_python=$VENVTREE_PREFIX/bin/python
+
+case $_vt_kind in
+  python) _vt_interpreter_args "$@" ;;
+  module) _vt_interpreter_args -P -m "$_vt_what" "$@" ;;
+  main)
+    _vt_what=$VENVTREE_RUNFILES/$_vt_what
+    VENVTREE_MAIN=${_vt_what%/*}
+    export VENVTREE_MAIN
+    _vt_interpreter_args -P "$_vt_what" "$@"
+    ;;
+  script)
+    _vt_what=$VENVTREE_PREFIX/bin/$_vt_what
+    [ -e "$_vt_what" ] || _vt_fail "the environment has no bin/${_vt_what##*/}"
+    _vt_interpreter_args -P "$_vt_what" "$@"
+    ;;
+  pytest)
+    set -- -- "$@"
+    _vt_list=$(_vt_tests)
+    while IFS= read -r _vt_test; do
+      set -- "$VENVTREE_RUNFILES/$_vt_test" "$@"
+    done <<_VT_LIST
+$_vt_list
+_VT_LIST
+    _vt_interpreter_args -P "$VENVTREE_RUNFILES/site/run_test.py" pytest '' "$@"
+    ;;
+esac
+"""

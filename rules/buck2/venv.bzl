@@ -1,0 +1,170 @@
+"""`py_venv`: an environment, made by one cached action."""
+
+load("//rules/common:spec.bzl", "environment_flags", "python_launcher", "spec_document", "wheel_documents")
+load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
+load(":collect.bzl", "collect_sources", "collect_wheels")
+load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
+load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
+
+def _py_venv_impl(ctx):
+    name = target_name(ctx)
+    interpreter = _interpreter(ctx)
+    wheels = collect_wheels(name, ctx.attrs.wheels)
+    sources = collect_sources(name, ctx.attrs.deps)
+    stem = ctx.label.name.replace("/", "_")
+    tree = ctx.actions.declare_output(stem + ".venv", dir = True, has_content_based_path = True)
+    manifest = ctx.actions.declare_output(stem + ".manifest.json", has_content_based_path = True)
+    digest = ctx.actions.declare_output(stem + ".digest", has_content_based_path = True)
+    documents = wheel_documents([wheel.basename for wheel in wheels], ctx.attrs.exclude)
+    if documents.error:
+        fail("%s: %s" % (name, documents.error))
+
+    # The only path in the spec is the interpreter's: of the machine, or relative to the tree.
+    candidate = interpreter.path or cmd_args(interpreter.file, relative_to = tree, delimiter = "")
+    document = spec_document(
+        interpreter = interpreter_facts(interpreter),
+        python = python_launcher([candidate]),
+        wheels = documents.value,
+        flags = environment_flags(ctx.attrs),
+    )
+    spec = ctx.actions.write_json(stem + ".spec.json", document, pretty = True, has_content_based_path = True)
+    run_tool(
+        ctx,
+        # Buck has caches of its own, and an action writes only its outputs.
+        command = ["build", spec, "--no-store", "--quiet"],
+        category = "py_venv",
+        outputs = [("--out", tree), ("--manifest", manifest), ("--digest-file", digest)],
+        inputs = [named_input(wheel.basename, wheel) for wheel in wheels],
+    )
+
+    launcher = write_launcher(
+        ctx,
+        tree = tree,
+        interpreter = interpreter,
+        start = struct(kind = "python"),
+        sources = sources,
+    )
+    return [
+        VenvInfo(
+            tree = tree,
+            manifest = manifest,
+            digest = digest,
+            spec = spec,
+            document = document,
+            interpreter = interpreter,
+            wheels = wheels,
+            sources = sources,
+        ),
+        DefaultInfo(
+            default_output = tree,
+            other_outputs = interpreter.files,
+            sub_targets = {
+                "digest": [DefaultInfo(default_output = digest)],
+                "manifest": [DefaultInfo(default_output = manifest)],
+                "spec": [DefaultInfo(default_output = spec)],
+            },
+        ),
+        RunInfo(args = cmd_args(launcher.file, hidden = launcher.needs)),
+    ]
+
+def _interpreter(ctx):
+    if ctx.attrs.interpreter:
+        return ctx.attrs.interpreter[VenvtreeInterpreterInfo]
+    interpreter = ctx.attrs._toolchain[VenvtreeToolInfo].interpreter
+    if not interpreter:
+        fail(("%s: there is no interpreter; add `interpreter = \"//:python\"`, the label of a `venvtree_interpreter`, or give one to the " +
+              "`venvtree_toolchain` that is toolchains//:venvtree") % target_name(ctx))
+    return interpreter
+
+def interpreter_facts(interpreter):
+    """The facts of the spec's `interpreter`.
+
+    Args:
+      interpreter: a VenvtreeInterpreterInfo.
+
+    Returns:
+      A dict.
+    """
+    return {
+        "implementation": interpreter.implementation,
+        "version": interpreter.version,
+        "abi": interpreter.abi,
+        "platform": interpreter.platform,
+    }
+
+py_venv = rule(
+    impl = _py_venv_impl,
+    doc = """A Python environment, made from wheels by one cached action `py_venv`.
+
+`buck2 build` makes the environment's directory; the sub-targets `[manifest]`, `[digest]` and `[spec]` are what is known about it.
+`buck2 run //:env -- ARGUMENTS` starts its Python. Binaries and tests share environments: first-party code is theirs, and editing it
+rebuilds no environment.""",
+    attrs = {
+        "wheels": attrs.list(
+            attrs.one_of(attrs.dep(), attrs.source()),
+            default = [],
+            doc = "The wheels to install: files, and targets that make `.whl` files, such as `py_wheel`, `http_file`, and the prelude's " +
+                  "`prebuilt_python_library` of a wheel. Their `deps` are not followed. Where `conflicts` says so, their order matters.",
+        ),
+        "deps": attrs.list(
+            attrs.dep(),
+            default = [],
+            doc = "Python libraries of the prelude that `buck2 run` of the environment can import. They are no part of the environment's " +
+                  "directory, and binaries and tests that use the environment see them too.",
+        ),
+        "interpreter": attrs.option(
+            attrs.dep(providers = [VenvtreeInterpreterInfo]),
+            default = None,
+            doc = "The interpreter that the environment is for: a `venvtree_interpreter`. By default that of the toolchain.",
+        ),
+        "system_site_packages": attrs.bool(
+            default = False,
+            doc = "Whether the packages of the base interpreter are visible, after the environment's own.",
+        ),
+        "prompt": attrs.string(
+            default = "",
+            doc = "What activation shows; by default the name of the environment's directory.",
+        ),
+        "activators": attrs.list(
+            attrs.string(),
+            default = ["all"],
+            doc = "The shells to write activation scripts for, or `all`.",
+        ),
+        "conflicts": attrs.enum(
+            ["error", "first", "last"],
+            default = "error",
+            doc = "Who wins where two wheels claim one path with different contents: nobody (`error`), `first` or `last` in the order of `wheels`.",
+        ),
+        "conflict_overrides": attrs.dict(
+            attrs.string(),
+            attrs.string(),
+            default = {},
+            doc = "Who wins at single paths of the environment, and below them: `error`, `first`, `last`, or `wheel:NAME`.",
+        ),
+        "exclude": attrs.dict(
+            attrs.string(),
+            attrs.list(attrs.string()),
+            default = {},
+            doc = "For a distribution's name, patterns of installed paths to leave out: `{\"numpy\": [\"**/tests/**\"]}`.",
+        ),
+        "digest_function": attrs.enum(
+            ["sha256", "blake3"],
+            default = "sha256",
+            doc = "The digest function of the environment's own digests.",
+        ),
+        "mtime": attrs.int(
+            default = -1,
+            doc = "The modification time of everything, in seconds since 1970; by default 1980-01-01.",
+        ),
+        "requirements": attrs.enum(
+            ["off", "warn", "error"],
+            default = "warn",
+            doc = "What happens when a wheel's requirement is missing or does not fit.",
+        ),
+        "allow": attrs.list(
+            attrs.string(),
+            default = [],
+            doc = "Codes of findings that are accepted although they are errors; `venvtree wheel check` prints them.",
+        ),
+    } | LAUNCH_ATTRS | TOOL_ATTRS,
+)

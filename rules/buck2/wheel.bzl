@@ -1,0 +1,109 @@
+"""`py_wheel`: a wheel made of first-party code."""
+
+load("@prelude//python:python.bzl", "PythonLibraryInfo")
+load("//rules/common:wheel_metadata.bzl", "check_wheel", "entry_points_text", "metadata_text", "wheel_file_name")
+load("//rules/common:wheel_name.bzl", "normalise_distribution")
+load(":action.bzl", "TOOL_ATTRS", "run_tool", "target_name")
+load(":collect.bzl", "place_files")
+load(":providers.bzl", "WheelInfo")
+
+def _py_wheel_impl(ctx):
+    name = target_name(ctx)
+    problem = check_wheel(ctx.attrs)
+    if problem:
+        fail("%s: %s" % (name, problem))
+    wheel = ctx.actions.declare_output(wheel_file_name(ctx.attrs), has_content_based_path = True)
+    stem = ctx.label.name.replace("/", "_")
+    metadata = ctx.actions.write(stem + ".metadata", metadata_text(ctx.attrs, ctx.attrs.description_file), has_content_based_path = True)
+    inputs = [cmd_args(metadata, format = "--metadata={}")]
+    if ctx.attrs.description_file:
+        inputs.append(cmd_args(ctx.attrs.description_file, format = "--description={}"))
+    if ctx.attrs.entry_points:
+        entry_points = ctx.actions.write(stem + ".entry_points", entry_points_text(ctx.attrs.entry_points), has_content_based_path = True)
+        inputs.append(cmd_args(entry_points, format = "--entry-points={}"))
+    for place, file in _contents(ctx, name):
+        inputs.append(cmd_args(file, format = "--file=%s={}" % place.replace("{", "{{").replace("}", "}}")))
+    run_tool(
+        ctx,
+        command = ["wheel", "pack"],
+        category = "py_wheel",
+        outputs = [("--out", wheel)],
+        inputs = inputs,
+    )
+    return [
+        DefaultInfo(default_output = wheel),
+        WheelInfo(wheel = wheel, distribution = normalise_distribution(ctx.attrs.distribution), version = ctx.attrs.version),
+    ]
+
+def _contents(ctx, name):
+    contents = place_files(ctx.label, ctx.attrs.base_module, ctx.attrs.srcs)
+    for dep in ctx.attrs.deps:
+        if PythonLibraryInfo not in dep:
+            fail("%s: `deps` has %s, which is no Python library: it has no PythonLibraryInfo; files belong in `srcs`" % (name, dep.label.raw_target()))
+
+        # The library's own files, and not those of its dependencies: the first of the set.
+        library = dep[PythonLibraryInfo].manifests.value
+        for manifest in [library.srcs] + ([library.default_resources[0]] if library.default_resources else []):
+            for file, place in (manifest.artifacts if manifest else []):
+                if contents.get(place, file) != file:
+                    fail("%s: both %s and %s would be %s in the wheel; remove one, or correct `base_module`" % (name, contents[place], file, place))
+                contents[place] = file
+    if not contents:
+        fail("%s: there is nothing to put into the wheel; add `srcs` or `deps`" % name)
+    return sorted(contents.items())
+
+py_wheel = rule(
+    impl = _py_wheel_impl,
+    doc = "A wheel made of first-party code, the same bytes wherever it is packed. It can be one of an environment's `wheels`.",
+    attrs = {
+        "distribution": attrs.string(doc = "The distribution's name."),
+        "version": attrs.string(doc = "The distribution's version."),
+        "srcs": attrs.named_set(
+            attrs.source(),
+            default = [],
+            doc = "Files to put into the wheel: modules, and data beside them.",
+        ),
+        "base_module": attrs.option(
+            attrs.string(),
+            default = None,
+            doc = "The package that `srcs` are in, as the prelude's Python rules have it: by default the one that the path says, `\"\"` for none.",
+        ),
+        "deps": attrs.list(
+            attrs.dep(),
+            default = [],
+            doc = "Python libraries of the prelude whose own files go into the wheel, those of their dependencies not.",
+        ),
+        "python_tag": attrs.string(default = "py3", doc = "The Python tag."),
+        "abi": attrs.string(default = "none", doc = "The ABI tag."),
+        "platform": attrs.string(default = "any", doc = "The platform tag."),
+        "entry_points": attrs.dict(
+            attrs.string(),
+            attrs.list(attrs.string()),
+            default = {},
+            doc = "Entry points by group: `{\"console_scripts\": [\"app = package.module:main\"]}`.",
+        ),
+        "requires": attrs.list(
+            attrs.string(),
+            default = [],
+            doc = "Requirements, such as `requests >= 2`.",
+        ),
+        "extra_requires": attrs.dict(
+            attrs.string(),
+            attrs.list(attrs.string()),
+            default = {},
+            doc = "Requirements by extra.",
+        ),
+        "python_requires": attrs.string(default = "", doc = "The versions of Python that it is for, such as `>=3.11`."),
+        "summary": attrs.string(default = "", doc = "What it is, in one line."),
+        "description_file": attrs.option(
+            attrs.source(),
+            default = None,
+            doc = "A longer description: Markdown (`.md`), reStructuredText (`.rst`) or plain text.",
+        ),
+        "author": attrs.string(default = "", doc = "Who wrote it."),
+        "author_email": attrs.string(default = "", doc = "Where to write to."),
+        "homepage": attrs.string(default = "", doc = "Where to read more."),
+        "license": attrs.string(default = "", doc = "Its licence."),
+        "classifiers": attrs.list(attrs.string(), default = [], doc = "Trove classifiers."),
+    } | TOOL_ATTRS,
+)

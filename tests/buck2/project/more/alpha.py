@@ -1,0 +1,5 @@
+VALUE = "alpha 1"
+
+
+def main():
+    print(VALUE)
