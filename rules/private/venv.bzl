@@ -189,6 +189,9 @@ first-party code is theirs, and editing it rebuilds no environment.""",
             "allow": attr.string_list(
                 doc = "Codes of findings that are accepted although they are errors; `venvtree wheel check` prints them.",
             ),
+            "deny": attr.string_list(
+                doc = "Codes of findings that are errors, whatever their severity.",
+            ),
         },
         **dict(INTERPRETER_ATTRS, **dict(TOOL_ATTRS, **LAUNCH_ATTRS))
     ),

@@ -132,18 +132,20 @@ impl LimitArguments {
     }
 }
 
-/// Reads a limit. The number may end in K, M, G or T, for powers of 1024.
+/// Reads a limit. The number may end in k, M, G or T, for powers of 1000.
 fn parse_limit(text: &str) -> Result<(String, u64), String> {
     let (name, number) = text.split_once('=').ok_or("expected LIMIT=NUMBER")?;
     Limits::default().get(name).map_err(|error| error.to_string())?;
-    let (digits, shift) = match number.chars().last() {
-        Some('K') => (&number[..number.len() - 1], 10),
-        Some('M') => (&number[..number.len() - 1], 20),
-        Some('G') => (&number[..number.len() - 1], 30),
-        Some('T') => (&number[..number.len() - 1], 40),
-        _ => (number, 0),
+    let digits = number.trim_end_matches(['k', 'K', 'M', 'G', 'T']);
+    let unit = match &number[digits.len()..] {
+        "" => Some(1),
+        "k" | "K" => Some(1_000),
+        "M" => Some(1_000_000),
+        "G" => Some(1_000_000_000),
+        "T" => Some(1_000_000_000_000),
+        _ => None,
     };
     let value = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
-    let value = value.and_then(|value| value.checked_mul(1 << shift));
+    let value = value.zip(unit).and_then(|(value, unit)| value.checked_mul(unit));
     Ok((name.to_owned(), value.ok_or_else(|| format!("`{number}` is no number, expected one such as 1000000 or 64M"))?))
 }

@@ -307,6 +307,31 @@ mod tests {
     }
 
     #[test]
+    fn protobuf_requests_say_how_much_to_say_and_what_to_cancel() {
+        // verbosity 5; a cancellation of what never ran.
+        let input = [2, 0x28, 5, 4, 0x18, 9, 0x20, 1];
+        assert_eq!(serve_bytes(&input, Some(Protocol::Protobuf)), [&[6, 0x12, 4][..], b"- 5 "].concat());
+        let failure = |input: &[u8]| serve(input, Vec::new(), Some(Protocol::Protobuf), echo).unwrap_err().to_string();
+        assert_eq!(failure(&[0x80; 11]), "expected a work request as protocol buffer: a request's length has more than ten bytes");
+    }
+
+    #[test]
+    fn an_input_that_cannot_be_read_is_an_error_without_advice() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::ConnectionReset.into())
+            }
+        }
+        for protocol in [None, Some(Protocol::Protobuf)] {
+            let error = serve(Broken, Vec::new(), protocol, echo).unwrap_err();
+            assert!(matches!(error, WorkerError::Read(_)) && error.hint().is_none(), "{error}");
+        }
+        let error = serve(Broken, Vec::new(), Some(Protocol::Json), echo).unwrap_err();
+        assert!(error.to_string().contains("connection reset"), "{error}");
+    }
+
+    #[test]
     fn a_protobuf_request_of_the_length_that_is_a_brace_is_no_json() {
         let argument = "x".repeat(121);
         let input = [&[b'{', 0x0a, 121][..], argument.as_bytes()].concat();

@@ -49,7 +49,7 @@ fn left_over(project: &Project) -> Vec<String> {
 fn kill_at_random(kills: usize) {
     let project = project(400);
     let digests = digests(&project);
-    project.run(&["build", "1.0.json", "--out", "out"]).success();
+    project.run(&["build", "1.0.json", "--out", "out", "--no-store"]).success();
     // How long a whole build takes here, so that kills fall into it.
     let start = Instant::now();
     assert!(
@@ -64,8 +64,14 @@ fn kill_at_random(kills: usize) {
     let mut killed = 0;
     for round in 0..kills {
         let spec = if round % 2 == 0 { "1.0.json" } else { "2.0.json" };
-        let mut child =
-            venvtree().current_dir(project.path()).args(["build", spec, "--out", "out", "--replace", "--no-store"]).spawn().unwrap();
+        // Most builds share a store; what they find in it is what killed ones left there. It is cleared now and then, because a store
+        // that knows everything is not written.
+        let store: &[&str] = if round % 5 == 4 { &["--no-store"] } else { &["--store", "store"] };
+        if round % 10 == 9 {
+            std::fs::remove_dir_all(project.path().join("store")).unwrap();
+        }
+        let arguments = [&["build", spec, "--out", "out", "--replace"], store].concat();
+        let mut child = venvtree().current_dir(project.path()).args(arguments).spawn().unwrap();
         // Multiples of the golden ratio are spread evenly, and the same in every run.
         let share = (round as f64 * 0.618_033_988_75).fract();
         std::thread::sleep(whole.mul_f64(share));
@@ -74,12 +80,28 @@ fn kill_at_random(kills: usize) {
         child.wait().unwrap();
         let digest = project.run(&["digest", "out"]).success();
         assert!(digests.contains(&digest), "after {round} kills the output is neither environment");
+        if round % 10 == 8 {
+            check_store(&project, &digests);
+        }
     }
     assert!(killed > kills / 3, "only {killed} of {kills} builds were still running when they were killed");
     // The next build clears away what the dead left.
     project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
     project.run(&["build", "2.0.json", "--out", "out", "--replace", "--no-store"]).success();
     assert_eq!(left_over(&project), Vec::<String>::new());
+    check_store(&project, &digests);
+}
+
+/// Everything in the store is what it is called, and what is built out of it is right.
+fn check_store(project: &Project, digests: &[String]) {
+    let report = project.run(&["store", "verify", "--store", "store", "--format", "json"]).json();
+    let gone = report["damaged"].as_array().unwrap().iter().filter(|damage| damage["outcome"] != "repaired").count();
+    assert_eq!(gone, 0, "{report}");
+    for (spec, digest) in ["1.0.json", "2.0.json"].iter().zip(digests) {
+        project.run(&["build", spec, "--out", "again", "--replace", "--store", "store"]).success();
+        assert_eq!(project.run(&["digest", "again"]).success(), *digest);
+    }
+    std::fs::remove_dir_all(project.path().join("again")).unwrap();
 }
 
 #[test]
@@ -111,6 +133,98 @@ fn a_full_disk_says_so_and_leaves_nothing() {
     assert_eq!(output.status.code(), Some(7), "{message}");
     assert!(message.contains("small/out") || message.contains("small/."), "{message}");
     assert!(message.contains("make room on the file system"), "{message}");
+}
+
+/// Runs a build whose `number`th system call of a kind fails.
+fn build_with_fault(project: &Project, call: &str, error: &str, number: usize, arguments: &[&str]) -> std::process::Output {
+    let fault = format!("inject={call}:error={error}:when={number}");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &fault, env!("CARGO_BIN_EXE_venvtree")]);
+    command.args(arguments).current_dir(project.path()).output().expect("strace is installed by .ci/install")
+}
+
+#[test]
+fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one() {
+    let project = project(40);
+    let digests = digests(&project);
+    let mut failed = 0;
+    for (call, errors, numbers) in [
+        ("openat", &["EIO", "EMFILE", "EACCES"][..], &[20, 40, 60, 80][..]),
+        ("pread64", &["EIO"], &[1, 5, 20, 60]),
+        ("write", &["EIO", "ENOSPC"], &[1, 10, 40]),
+        ("mkdirat", &["EIO", "ENOSPC"], &[1, 10]),
+        ("utimensat", &["EIO"], &[1, 30]),
+        ("symlinkat", &["EIO"], &[1]),
+        ("renameat2", &["EIO"], &[1]),
+        ("getdents64", &["EIO"], &[1, 2]),
+    ] {
+        for (error, number) in errors.iter().flat_map(|error| numbers.iter().map(move |number| (error, number))) {
+            std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
+            project.run(&["build", "1.0.json", "--out", "out", "--no-store"]).success();
+            let output =
+                build_with_fault(&project, call, error, *number, &["build", "2.0.json", "--out", "out", "--replace", "--store", "store"]);
+            let message = String::from_utf8_lossy(&output.stderr);
+            let what = format!("{error} of {call} {number}: {message}");
+            let digest = project.run(&["digest", "out"]).success();
+            match output.status.code() {
+                // What a store cannot do is a note.
+                Some(0) => assert_eq!(digest, digests[1], "{what}"),
+                Some(7) => {
+                    // The message itself is written, too.
+                    assert!(digests.contains(&digest) && (call == "write" || message.starts_with("error: ")), "{what}");
+                    failed += 1;
+                }
+                // The program itself could not be loaded.
+                Some(127) => assert_eq!(digest, digests[0], "{what}"),
+                code => panic!("{code:?}: {what}"),
+            }
+            std::fs::remove_dir_all(project.path().join("store")).unwrap_or_default();
+        }
+    }
+    assert!(failed > 8, "only {failed} faults made a build fail");
+    project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
+    assert_eq!(left_over(&project), Vec::<String>::new());
+}
+
+#[test]
+fn a_directory_that_becomes_a_link_while_it_is_filled_is_not_followed() {
+    let project = project(400);
+    let elsewhere = project.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let state = || {
+        let metadata = elsewhere.metadata().unwrap();
+        (metadata.permissions().mode(), metadata.modified().unwrap())
+    };
+    let before = state();
+    let mut swapped = 0;
+    for _ in 0..12 {
+        let arguments = ["build", "1.0.json", "--out", "out", "--no-store"];
+        let mut child = venvtree().current_dir(project.path()).args(arguments).spawn().unwrap();
+        // Whatever directory of the unfinished environment there is becomes a link that leads out of it.
+        while child.try_wait().unwrap().is_none() {
+            for name in project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()) {
+                let site = project.path().join(&name).join("lib/python3.11/site-packages/many");
+                if !name.contains(".venvtree-") {
+                    continue;
+                }
+                for directory in site.read_dir_utf8().into_iter().flatten().flatten() {
+                    let path = directory.path();
+                    let aside = elsewhere.with_file_name(format!("aside{swapped}"));
+                    if path.is_symlink() || std::fs::rename(path, &aside).is_err() {
+                        continue;
+                    }
+                    std::os::unix::fs::symlink(&elsewhere, path).unwrap_or_default();
+                    swapped += 1;
+                }
+            }
+        }
+        let status = child.wait_with_output().unwrap().status;
+        let written: Vec<_> = elsewhere.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+        assert_eq!(written, Vec::<String>::new(), "the build ended with {status}");
+        std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
+    }
+    assert!(swapped > 0, "nothing was swapped");
+    assert_eq!(state(), before);
 }
 
 #[test]

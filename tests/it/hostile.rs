@@ -181,6 +181,54 @@ fn a_member_never_yields_more_than_it_says() {
     assert!(seen <= 10, "{seen}");
 }
 
+fn one(case: &str) -> Recipe {
+    let text = format!(r#"{{"about": "", "cases": [{case}]}}"#);
+    serde_json::from_str::<crate::support::malformed::Corpus>(&text).unwrap().cases.into_iter().next().unwrap()
+}
+
+#[test]
+fn members_too_large_for_one_read_are_judged_as_small_ones_are() {
+    let (_guard, folder) = temporary();
+    let codes = |case: String| -> Vec<&str> { inspect(&one(&case), &folder).iter().map(|finding| finding.code.text()).collect() };
+    for method in [0, 8, 93] {
+        for name in ["demo/large.txt", "large.pth"] {
+            let member = |more: &str| {
+                format!(
+                    r#"{{"members": [{{"name": "{name}", "content": {{"repeat": "demo/x\n", "times": 300000}}, "method": {method}{more}}}]}}"#
+                )
+            };
+            assert_eq!(codes(member("")), <[&str; 0]>::default(), "{name} {method}");
+            assert_eq!(codes(member(r#", "descriptor": 16"#)), <[&str; 0]>::default(), "{name} {method}");
+            assert_eq!(codes(member(r#", "both": {"crc32": 7}"#)), ["zip.checksum"], "{name} {method}");
+            assert_eq!(codes(member(r#", "descriptor": 16, "descriptor_crc32": "+1""#)), ["zip.descriptor"], "{name} {method}");
+            assert_eq!(codes(member(r#", "local": {"crc32": 7}"#)), ["zip.header-conflict"], "{name} {method}");
+        }
+    }
+    // A signature that lies across two of the portions in which the bytes are read, and nowhere else.
+    let unit = format!("\\u0007\\b{}PK", "x".repeat((128 << 10) - 4));
+    let member = |descriptor: &str| {
+        format!(r#"{{"members": [{{"name": "demo/a", "content": {{"repeat": "{unit}", "times": 9}}, "method": 0{descriptor}}}]}}"#)
+    };
+    assert_eq!(codes(member("")), <[&str; 0]>::default());
+    assert_eq!(codes(member(r#", "descriptor": 16"#)), ["zip.descriptor-stored"]);
+}
+
+#[test]
+fn an_archive_that_is_no_wheel_at_all_is_read_to_its_end() {
+    let (_guard, folder) = temporary();
+    let path = write(&folder, &archive(&[("a/b", b"some bytes"), ("c", b"")], 1));
+    let codes = |path: &Utf8Path| -> Vec<&str> {
+        let findings = inspect_wheel(path, "archive.zip", &LoadOptions::default()).unwrap();
+        findings.iter().map(|finding| finding.code.text()).collect()
+    };
+    assert_eq!(codes(&path), ["metadata.filename", "metadata.dist-info-missing"]);
+    let mut damaged = std::fs::read(&path).unwrap();
+    let at = damaged.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    // The checksum in the directory and that in the header no longer agree.
+    damaged[at + 16] ^= 1;
+    assert_eq!(codes(&write(&folder, &damaged)), ["zip.header-conflict", "metadata.filename", "metadata.dist-info-missing"]);
+}
+
 #[test]
 fn a_file_that_changes_is_noticed() {
     let (_guard, folder) = temporary();

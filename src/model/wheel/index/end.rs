@@ -116,16 +116,13 @@ pub fn end_record(tail: &[u8], file_size: u64, limits: &Limits, findings: &mut F
 /// Where in `tail` the end record starts: the one whose comment ends with the file, if there is one.
 fn find_end_record(tail: &[u8], findings: &mut Findings) -> Option<usize> {
     let length_at = |at: usize| END_RECORD_LENGTH + usize::from(u16_at(tail, at + 20));
-    let starts: Vec<usize> = (0..=tail.len().saturating_sub(END_RECORD_LENGTH))
-        .rev()
-        .filter(|&at| tail.len() >= END_RECORD_LENGTH && tail[at..].starts_with(&END_RECORD))
-        .take(64)
-        .collect();
-    let Some(&last) = starts.first() else {
+    // Nearly always the first one found is right, and nothing more is searched.
+    let mut starts = memchr::memmem::rfind_iter(tail, &END_RECORD).filter(|at| at + END_RECORD_LENGTH <= tail.len()).take(64);
+    let Some(last) = starts.next() else {
         findings.add(Code::ZipNoEndRecord, "no end record in the file's last bytes");
         return None;
     };
-    let at = match starts.iter().copied().find(|&at| at + length_at(at) == tail.len()) {
+    let at = match std::iter::once(last).chain(starts).find(|&at| at + length_at(at) == tail.len()) {
         Some(at) => at,
         None if last + length_at(last) < tail.len() => {
             findings.add(Code::ZipTrailingBytes, format!("{} bytes follow the end record", tail.len() - last - length_at(last)));
