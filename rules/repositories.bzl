@@ -1,5 +1,7 @@
 """External repositories, for WORKSPACE. MODULE.bazel has `extensions.bzl`, which makes the same ones."""
 
+load("//rules/common:wheel_name.bzl", "normalise_distribution")
+
 def _absolute(label):
     """A label's text that means the same in every repository."""
     text = str(label)
@@ -105,24 +107,24 @@ def _venvtree_tool_impl(repository_ctx):
     repository_ctx.symlink(binary, "venvtree")
     worker = repository_ctx.attr.worker
     if worker == "auto":
-        # Bazel 4 runs singleplex workers only, and was tried without them more.
+        # Bazel 4 asks for flags before it starts workers with JSON or several requests at once; what these save is little there.
         worker = "proto" if _bazel_major() >= 6 else "off"
     repository_ctx.file("BUILD.bazel", _TOOL_BUILD % (_absolute(Label("//rules:toolchain.bzl")), worker))
 
 def _build_with_cargo(repository_ctx):
-    manifest = repository_ctx.path(Label("//:Cargo.toml"))
-    root = manifest.dirname
+    root = repository_ctx.path(Label("//:Cargo.toml")).dirname
     listing = repository_ctx.execute(["find", "src", "-type", "f"], working_directory = str(root))
-    for source in ["Cargo.lock"] + sorted(listing.stdout.split("\n")):
+    for source in ["Cargo.lock", "tools/release"] + sorted(listing.stdout.split("\n")):
         if source:
             # Asking for the path is what makes Bazel fetch again after an edit.
             repository_ctx.path(Label("//:" + source))
-    cargo = repository_ctx.which("cargo")
-    if not cargo:
+    if not repository_ctx.which("cargo"):
         fail("there is no venvtree program: set VENVTREE_BIN to its path (`--repo_env=VENVTREE_BIN=…`), or put cargo on PATH, which builds it from %s" % root)
     repository_ctx.report_progress("Building venvtree with cargo")
     result = repository_ctx.execute(
-        [cargo, "build", "--release", "--locked", "--no-default-features", "--manifest-path", manifest, "--target-dir", "target"],
+        # The rules need no remote caches of the tool's own.
+        ["sh", str(root) + "/tools/release", "--no-default-features"],
+        environment = {"CARGO_TARGET_DIR": str(repository_ctx.path("target"))},
         timeout = 3600,
         quiet = False,
     )
@@ -145,8 +147,8 @@ venvtree_tool = repository_rule(
             values = ["auto", "off", "proto", "json"],
         ),
     },
+    # Not `local`: then cargo would build everything again for each new server. Bazel looks at the program behind the link anyway.
     environ = ["VENVTREE_BIN", "PATH", "CARGO_HOME", "RUSTUP_HOME"],
-    local = True,
 )
 
 _INTERPRETER_BUILD = """\
@@ -208,11 +210,10 @@ def _venvtree_wheels_impl(repository_ctx):
         fail("pip could not download the wheels of @%s:\n%s%s" % (repository_ctx.name, result.stdout, result.stderr))
     names = {}
     for path in repository_ctx.path("wheels").readdir():
-        name = path.basename.split("-")[0].lower().replace("_", "-").replace(".", "-")
-        names[name] = path.basename
+        names.setdefault(normalise_distribution(path.basename.split("-")[0]), []).append("wheels/" + path.basename)
     lines = ['package(default_visibility = ["//visibility:public"])', ""]
     for name in sorted(names):
-        lines += ["filegroup(", "    name = %s," % repr(name), "    srcs = [%s]," % repr("wheels/" + names[name]), ")", ""]
+        lines += ["filegroup(", "    name = %s," % repr(name), "    srcs = %s," % repr(sorted(names[name])), ")", ""]
     lines += ["filegroup(", '    name = "all",', "    srcs = ["]
     lines += ["        %s," % repr(":" + name) for name in sorted(names)]
     lines += ["    ],", ")", ""]

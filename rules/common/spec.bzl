@@ -125,6 +125,22 @@ def python_launcher(candidates):
     """
     return {"kind": "launcher", "candidates": candidates}
 
+def interpreter_facts(interpreter):
+    """The facts of the spec's `interpreter`.
+
+    Args:
+      interpreter: a provider of these fields, such as VenvtreeInterpreterInfo.
+
+    Returns:
+      A dict.
+    """
+    return {
+        "implementation": interpreter.implementation,
+        "version": interpreter.version,
+        "abi": interpreter.abi,
+        "platform": interpreter.platform,
+    }
+
 def spec_document(interpreter, python, wheels, flags, sources = [], path_entries = []):
     """A spec as a dict, in the order in which people read it.
 

@@ -1,17 +1,28 @@
 """The one place where the tool's actions are made."""
 
-def run_tool(ctx, toolchain, args, mnemonic, progress_message, inputs, outputs):
+load("//rules:providers.bzl", "VenvtreeToolInfo")
+
+TOOL_ATTRS = {
+    "_toolchain": attr.label(
+        default = Label("@venvtree_host//:toolchain"),
+        cfg = "exec",
+        providers = [VenvtreeToolInfo],
+    ),
+}
+
+def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs):
     """Runs the tool with arguments from a parameter file.
 
     Args:
-      ctx: the rule's context.
-      toolchain: a VenvtreeToolInfo.
+      ctx: the context of a rule with TOOL_ATTRS.
       args: Args whose first line is the tool's command.
       mnemonic: the action's mnemonic.
       progress_message: what Bazel shows while it runs.
       inputs: a list or depset of File.
       outputs: a list of File.
     """
+
+    toolchain = ctx.attr._toolchain[VenvtreeToolInfo]
 
     # Thousands of wheels do not fit on a command line, and workers want their requests in a file as the last argument.
     args.set_param_file_format("multiline")

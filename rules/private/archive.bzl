@@ -1,13 +1,12 @@
 """`py_venv_archive`: an environment as one file, for images and deployments."""
 
-load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
+load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "python_launcher", "spec_document")
-load(":action.bzl", "run_tool")
+load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
+load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
 load(":spec_args.bzl", "add_inputs", "add_located_inputs")
-load(":venv.bzl", "TOOL_ATTRS", "interpreter_facts")
 
 def _py_venv_archive_impl(ctx):
     venv = ctx.attr.venv[VenvInfo]
@@ -48,7 +47,6 @@ def _py_venv_archive_impl(ctx):
     add_located_inputs(args, sources)
     run_tool(
         ctx,
-        toolchain = ctx.attr._toolchain[VenvtreeToolInfo],
         args = args,
         mnemonic = "PyVenvArchive",
         progress_message = "Packing Python environment %s" % label_text(ctx.label),

@@ -5,7 +5,7 @@ load("//rules:providers.bzl", "VenvInfo")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:wheel_name.bzl", "parse_wheel_name")
 
-def collect_wheels(ctx, targets, attribute):
+def collect_wheels(ctx, targets):
     """The wheel files of targets, each once, in their order.
 
     Besides a target's files, those of its runfiles count: a wheel that rules_python fetched carries the wheels that it
@@ -13,8 +13,7 @@ def collect_wheels(ctx, targets, attribute):
 
     Args:
       ctx: the rule's context.
-      targets: the attribute's targets.
-      attribute: the attribute's name, for messages.
+      targets: the targets of its attribute `wheels`.
 
     Returns:
       A list of File.
@@ -25,18 +24,18 @@ def collect_wheels(ctx, targets, attribute):
         info = target[DefaultInfo]
         found = [file for file in info.files.to_list() if file.basename.endswith(".whl")]
         if not found:
-            fail("%s: `%s` has %s, which yields no .whl file; name a wheel, a filegroup of wheels, or a target such as `@pypi//requests:whl`" % (label_text(ctx.label), attribute, label_text(target.label)))
+            fail("%s: `wheels` has %s, which yields no .whl file; name a wheel, a filegroup of wheels, or a target such as `@pypi//requests:whl`" % (label_text(ctx.label), label_text(target.label)))
         if info.default_runfiles:
             found += [file for file in info.default_runfiles.files.to_list() if file.basename.endswith(".whl")]
         for file in found:
             if not parse_wheel_name(file.basename):
-                fail("%s: `%s` has %s, whose file %s is not named as a wheel is; expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl" % (label_text(ctx.label), attribute, label_text(target.label), file.basename))
+                fail("%s: `wheels` has %s, whose file %s is not named as a wheel is; expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl" % (label_text(ctx.label), label_text(target.label), file.basename))
             other = owners.get(file.basename)
             if other == None:
                 owners[file.basename] = file
                 wheels.append(file)
             elif other != file:
-                fail("%s: `%s` has two files named %s: %s and %s; remove one" % (label_text(ctx.label), attribute, file.basename, other.short_path, file.short_path))
+                fail("%s: `wheels` has two files named %s: %s and %s; remove one" % (label_text(ctx.label), file.basename, other.short_path, file.short_path))
     return wheels
 
 def collect_first_party(ctx, srcs = [], deps = [], data = [], imports = []):

@@ -95,11 +95,3 @@ The interpreter is not run while building: what wheels and scripts depend on is 
     },
     provides = [VenvtreeInterpreterInfo],
 )
-
-def _no_interpreter_impl(_ctx):
-    return []
-
-no_interpreter = rule(
-    implementation = _no_interpreter_impl,
-    doc = "Stands where no default interpreter was configured.",
-)

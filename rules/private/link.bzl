@@ -3,10 +3,10 @@
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeToolInfo")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:quote.bzl", "shell_quote")
-load("//rules/common:spec.bzl", "spec_document")
+load("//rules/common:spec.bzl", "interpreter_facts", "spec_document")
+load(":action.bzl", "TOOL_ATTRS")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
 load(":launch.bzl", "external_repository")
-load(":venv.bzl", "TOOL_ATTRS", "interpreter_facts")
 
 # What only the run knows, as texts that JSON leaves as they are.
 _PYTHON = "@PYTHON@"

@@ -1,16 +1,16 @@
 """`py_venv`: an environment, made by one cached action."""
 
-load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
+load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "environment_flags", "interpreter_candidates", "python_launcher", "spec_document", "wheel_documents")
-load(":action.bzl", "run_tool")
+load("//rules/common:spec.bzl", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
+load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":collect.bzl", "collect_first_party", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":spec_args.bzl", "add_inputs")
 
 def _py_venv_impl(ctx):
-    interpreter = interpreter_of(ctx)
-    wheels = collect_wheels(ctx, ctx.attr.wheels, "wheels")
+    interpreter = _interpreter(ctx)
+    wheels = collect_wheels(ctx, ctx.attr.wheels)
     first_party = collect_first_party(ctx, deps = ctx.attr.deps)
     tree = ctx.actions.declare_directory(ctx.label.name + ".venv")
     manifest = ctx.actions.declare_file(ctx.label.name + ".manifest.json")
@@ -40,7 +40,6 @@ def _py_venv_impl(ctx):
     add_inputs(args, wheels)
     run_tool(
         ctx,
-        toolchain = ctx.attr._toolchain[VenvtreeToolInfo],
         args = args,
         mnemonic = "PyVenv",
         progress_message = "Building Python environment %s (%d wheels)" % (label_text(ctx.label), len(wheels)),
@@ -76,36 +75,12 @@ def _py_venv_impl(ctx):
         OutputGroupInfo(manifest = depset([manifest]), digest = depset([digest]), spec = depset([spec])),
     ]
 
-def interpreter_of(ctx):
-    """The interpreter of a rule's attribute `interpreter`.
-
-    Args:
-      ctx: the rule's context.
-
-    Returns:
-      A VenvtreeInterpreterInfo.
-    """
+def _interpreter(ctx):
     target = ctx.attr.interpreter
     if VenvtreeInterpreterInfo not in target:
         fail(("%s: there is no interpreter; add `interpreter = \"//:python\"`, the label of a `venvtree_interpreter`, or give one as " +
               "`venvtree_repositories(interpreter = …)` in WORKSPACE or `venvtree.python(interpreter = …)` in MODULE.bazel") % label_text(ctx.label))
     return target[VenvtreeInterpreterInfo]
-
-def interpreter_facts(interpreter):
-    """The facts of the spec's `interpreter`.
-
-    Args:
-      interpreter: a VenvtreeInterpreterInfo.
-
-    Returns:
-      A dict.
-    """
-    return {
-        "implementation": interpreter.implementation,
-        "version": interpreter.version,
-        "abi": interpreter.abi,
-        "platform": interpreter.platform,
-    }
 
 def _python(interpreter, tree):
     if interpreter.path:
@@ -116,22 +91,6 @@ def _python(interpreter, tree):
         interpreter = interpreter.file.short_path,
         is_source = interpreter.file.is_source,
     ))
-
-TOOL_ATTRS = {
-    "_toolchain": attr.label(
-        default = Label("@venvtree_host//:toolchain"),
-        cfg = "exec",
-        providers = [VenvtreeToolInfo],
-    ),
-}
-
-INTERPRETER_ATTRS = {
-    "interpreter": attr.label(
-        doc = "The interpreter that the environment is for: a `venvtree_interpreter`. By default the one that was given to " +
-              "`venvtree_repositories` or to the module extension.",
-        default = Label("@venvtree_host//:interpreter"),
-    ),
-}
 
 py_venv = rule(
     implementation = _py_venv_impl,
@@ -146,6 +105,11 @@ first-party code is theirs, and editing it rebuilds no environment.""",
                 doc = "The wheels to install: files, filegroups, `py_wheel`s, or any targets that yield `.whl` files, such as " +
                       "`@pypi//requests:whl`. Wheels among a target's runfiles are installed too. Where `conflicts` says so, their order matters.",
                 allow_files = True,
+            ),
+            "interpreter": attr.label(
+                doc = "The interpreter that the environment is for: a `venvtree_interpreter`. By default the one that was given to " +
+                      "`venvtree_repositories` or to the module extension.",
+                default = Label("@venvtree_host//:interpreter"),
             ),
             "deps": attr.label_list(
                 doc = "Python libraries that `bazel run` of the environment can import: targets with `PyInfo`. They are no part of " +
@@ -193,7 +157,7 @@ first-party code is theirs, and editing it rebuilds no environment.""",
                 doc = "Codes of findings that are errors, whatever their severity.",
             ),
         },
-        **dict(INTERPRETER_ATTRS, **dict(TOOL_ATTRS, **LAUNCH_ATTRS))
+        **dict(TOOL_ATTRS, **LAUNCH_ATTRS)
     ),
     executable = True,
     provides = [VenvInfo],

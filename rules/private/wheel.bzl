@@ -1,13 +1,12 @@
 """`py_wheel`: a wheel made of first-party code."""
 
-load("//rules:providers.bzl", "VenvtreeToolInfo", "WheelInfo")
+load("//rules:providers.bzl", "WheelInfo")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:wheel_metadata.bzl", "check_wheel", "entry_points_text", "metadata_text", "wheel_file_name")
 load("//rules/common:wheel_name.bzl", "normalise_distribution")
-load(":action.bzl", "run_tool")
+load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":collect.bzl", "import_root", "python_info", "rlocation_path")
-load(":venv.bzl", "TOOL_ATTRS")
 
 def _py_wheel_impl(ctx):
     problem = check_wheel(ctx.attr)
@@ -37,7 +36,6 @@ def _py_wheel_impl(ctx):
         inputs.append(file)
     run_tool(
         ctx,
-        toolchain = ctx.attr._toolchain[VenvtreeToolInfo],
         args = args,
         mnemonic = "PyWheel",
         progress_message = "Packing wheel %s" % label_text(ctx.label),

@@ -2,7 +2,7 @@
 
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "default_abi", "interpreter_candidates", "parse_platform", "parse_version", "spec_document")
+load("//rules/common:spec.bzl", "default_abi", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
 load("//rules/common:wheel_name.bzl", "escape_distribution", "normalise_distribution", "parse_wheel_name")
 
 def _equal(found, expected):
@@ -84,7 +84,7 @@ def _install_paths():
     _equal(install_path("other/library/d.py", roots), "library/d.py")
 
 def _documents():
-    interpreter = {"implementation": "cpython", "version": "3.11.7", "abi": "cp311", "platform": {"os": "linux"}}
+    interpreter = interpreter_facts(struct(implementation = "cpython", version = "3.11.7", abi = "cp311", platform = {"os": "linux"}, path = "/python"))
     document = spec_document(interpreter, {"kind": "launcher", "candidates": ["/p"]}, [{"path": "a.whl"}], {"links": False, "prompt": None})
     _equal(document["flags"], {"links": False})
     _equal(document["interpreter"]["python"]["candidates"], ["/p"])

@@ -107,16 +107,21 @@ impl Bazel {
 
     /// A machine called `name`, with a fresh copy of the workspace.
     pub(super) fn new(version: Version, name: &str) -> Self {
+        let bazel = Self::with_copy(version, name, "tests/bazel/workspace");
+        bazel.write("bad/corrupt-1-py3-none-any.whl", &corrupt_wheel());
+        bazel
+    }
+
+    /// A machine called `name`, with a fresh copy of a directory of the checkout.
+    fn with_copy(version: Version, name: &str, from: &str) -> Self {
         let family = if version == Version::Four { "4" } else { "7" };
         let directory = work().join(format!("{name}{family}"));
         let workspace = directory.join("workspace");
         let _ = fs::remove_dir_all(&workspace);
-        copy(&checkout().join("tests/bazel/workspace"), &workspace);
+        copy(&checkout().join(from), &workspace);
         let home = directory.join("home");
         fs::create_dir_all(&home).unwrap();
-        let bazel = Self { version, workspace, output_base: directory.join("base"), home };
-        bazel.write("bad/corrupt-1-py3-none-any.whl", &corrupt_wheel());
-        bazel
+        Self { version, workspace, output_base: directory.join("base"), home }
     }
 
     pub(super) fn write(&self, path: &str, bytes: &[u8]) {
@@ -136,7 +141,11 @@ impl Bazel {
             command.env("VENVTREE_PROGRAM", program).env("VENVTREE_BIND", seen);
             command
         };
-        command.current_dir(&self.workspace).env("HOME", &self.home).env("USER", "somebody").stdin(Stdio::null());
+        command
+            .current_dir(&self.workspace)
+            .env("HOME", &self.home)
+            .env("USER", self.output_base.parent().and_then(Path::file_name).expect("a machine's name"))
+            .stdin(Stdio::null());
         command.env_remove("PYTHONPATH").env_remove("RUNFILES_DIR");
         command
     }
@@ -166,6 +175,7 @@ impl Bazel {
             }
             Version::Seven | Version::SevenModules => {
                 let debian = "/usr/share/bazel";
+                command.arg(format!("--override_repository=remote_coverage_tools={}", kit("stubs/remote_coverage_tools").display()));
                 for name in ["cc", "java", "python", "proto", "license"] {
                     command.arg(format!("--override_repository=rules_{name}={debian}/rules/{name}"));
                 }
@@ -182,11 +192,12 @@ impl Bazel {
             }
             Version::SevenModules => {
                 command.arg(format!("--registry=file://{}", registry().display()));
+                let mut flags = vec![format!("--override_module=venvtree={source}")];
                 let other = self.workspace.join("other");
-                self.add_consumer(
-                    command,
-                    &[format!("--override_module=venvtree={source}"), format!("--override_module=other={}", other.display())],
-                );
+                if other.exists() {
+                    flags.push(format!("--override_module=other={}", other.display()));
+                }
+                self.add_consumer(command, &flags);
             }
         }
     }
@@ -223,6 +234,14 @@ impl Bazel {
             }
         }
         counts
+    }
+
+    /// What a shard of the sharded test left in its directory for that, which Bazel packs.
+    fn undeclared_outputs(&self, shard: &str) -> Vec<String> {
+        let file =
+            fs::File::open(self.workspace.join(format!("bazel-testlogs/app/sharded_test/shard_{shard}_of_2/test.outputs/outputs.zip")));
+        let archive = zip::ZipArchive::new(file.unwrap()).unwrap();
+        archive.file_names().map(|name| name.unwrap().into_owned()).collect()
     }
 
     /// Runs a file of the workspace where this Bazel's interpreters are.
@@ -308,6 +327,11 @@ fn builds_runs_and_tests(version: Version) {
     let bazel = Bazel::new(version, "a");
     bazel.succeed("test", &["--test_output=errors", "--", "//...", "-//bad/..."]);
 
+    // Shards share the tests out, and leave what they made.
+    let mut made: Vec<String> = ["1", "2"].iter().flat_map(|shard| bazel.undeclared_outputs(shard)).collect();
+    made.sort();
+    assert_eq!(made, ["number0", "number1", "number2", "number3"]);
+
     // Environments, binaries and scripts, by `bazel run` and straight from `bazel-bin`.
     let found = last_json(&bazel.succeed("run", &["//app:probe", "--", "a", "b c"]));
     assert_eq!(found["argv"], serde_json::json!(["a", "b c"]));
@@ -319,7 +343,7 @@ fn builds_runs_and_tests(version: Version) {
     assert_eq!(found["path"].as_array().unwrap().last().unwrap().as_str().unwrap().rsplit('/').next(), Some("app"));
     let found = last_json(&bazel.run_file("bazel-bin/app/inbuild", &[]));
     assert_eq!(found["version"], serde_json::json!([3, 11]));
-    assert!(bazel.succeed("run", &["//app:module", "--", "x", "y z"]).contains("alpha 1 ['x', 'y z']"));
+    assert!(bazel.succeed("run", &["//app:module", "--", "x", "y z"]).contains("alpha 1 ['of', 'the', 'rule', 'x', 'y z']"));
     assert!(bazel.succeed("run", &["//app:script"]).contains("alpha 1"));
     let program = "import sys, alpha, first_party; print('started', sys.argv[1:], first_party.VALUE)";
     assert!(bazel.succeed("run", &["//:env", "--", "-c", program, "a b"]).contains("started ['a b'] first party 1"));
@@ -369,6 +393,10 @@ fn builds_runs_and_tests(version: Version) {
     let counts = bazel.executed("test", &tests);
     assert_eq!((counts.get("PyWheel"), counts.get("PyVenv"), counts.contains_key("TestRunner")), (Some(&1), Some(&1), true), "{counts:?}");
 
+    if version != Version::SevenModules {
+        measures_coverage(&bazel);
+    }
+
     // Filters, fail-fast, and what Bazel says of a failed test.
     let filtered = bazel.succeed("test", &["//app:sharded_test", "--test_filter=TestClass.test_method", "--test_output=all"]);
     assert!(filtered.contains("1 passed") && !filtered.contains("2 passed"), "{filtered}");
@@ -379,7 +407,29 @@ fn builds_runs_and_tests(version: Version) {
     let xml = bazel.read("bazel-testlogs/app/sharded_test/shard_1_of_2/test.xml");
     assert!(xml.contains("<testcase") && xml.contains("test_one") && xml.contains("assert 1 == 2"), "{xml}");
 
+    configurations_choose(&bazel);
     errors_are_readable(&bazel);
+}
+
+/// Only of instrumented sources, under the names that they have in the workspace.
+fn measures_coverage(bazel: &Bazel) {
+    bazel.succeed("coverage", &["//app:sharded_test", "--instrumentation_filter=//library", "--combined_report=none"]);
+    let report = bazel.read("bazel-testlogs/app/sharded_test/shard_1_of_2/coverage.dat");
+    let sources: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("SF:")).collect();
+    assert_eq!(sources, ["library/source/first_party.py"], "{report}");
+    assert!(report.contains("\nDA:"), "{report}");
+}
+
+/// `select()` and `target_compatible_with`.
+fn configurations_choose(bazel: &Bazel) {
+    for (flag, platform, wheels) in [("for=here", "x86_64", 2), ("for=arm", "aarch64", 1)] {
+        bazel.succeed("build", &["--define", flag, "//:chosen_env"]);
+        let spec: Value = serde_json::from_str(&bazel.read("bazel-bin/chosen_env.spec.json")).unwrap();
+        assert_eq!(spec["interpreter"]["platform"]["arch"], platform);
+        assert_eq!(spec["wheels"].as_array().unwrap().len(), wheels);
+    }
+    let refused = text(&bazel.bazel("build", &["//:incompatible_env"]));
+    assert!(refused.contains("incompatible"), "{refused}");
 }
 
 fn errors_are_readable(bazel: &Bazel) {
@@ -396,6 +446,10 @@ fn errors_are_readable(bazel: &Bazel) {
     expect("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]);
     expect("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]);
     expect("//bad:no_version", &["//bad:no_version: the version of the interpreter is unknown", "add `version = "]);
+    expect(
+        "//bad:no_patch_version",
+        &["//bad:no_patch_version: the version of the interpreter is unknown, because `runtime`", "add `version = "],
+    );
     expect("//bad:no_platform", &["//bad:no_platform: the platform of the interpreter is unknown", "add `platform = "]);
     expect("//bad:too_old", &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"]);
     expect("//bad:no_wheel", &["//bad:no_wheel: `wheels` has //bad:nothing, which yields no .whl file"]);
@@ -416,6 +470,20 @@ fn bazel_7_builds_runs_and_tests() {
 #[test]
 fn bazel_7_with_modules_builds_runs_and_tests() {
     builds_runs_and_tests(Version::SevenModules);
+}
+
+#[test]
+fn the_examples_work() {
+    let _alone = alone();
+    for (version, directory) in [(Version::Four, "examples/workspace"), (Version::SevenModules, "examples/bzlmod")] {
+        let bazel = Bazel::with_copy(version, "example", directory);
+        bazel.succeed("test", &["//...", "--test_output=errors"]);
+        assert!(bazel.succeed("run", &["//app", "--", "Grace"]).contains("Hello, Grace! (requests 2."));
+        bazel.succeed("run", &["//:env.link"]);
+        let program = "import greeting, requests; print(greeting.__file__)";
+        let found = bazel.run_file(".venv/bin/python", &["-c", program]);
+        assert_eq!(found.trim(), bazel.workspace.join("greeting/greeting.py").to_str().unwrap());
+    }
 }
 
 #[test]
@@ -592,18 +660,47 @@ fn configurations_share_one_action_under_path_mapping() {
 fn workers_and_single_runs_make_the_same_environment() {
     let _alone = alone();
     let bazel = Bazel::new(Version::Seven, "a");
-    let mut digests = Vec::new();
-    for strategy in ["worker", "sandboxed"] {
-        bazel.succeed("clean", &[]);
-        let flag = format!("--strategy=PyVenv={strategy}");
-        let output = bazel.succeed("build", &[flag.as_str(), "--strategy=PyWheel=sandboxed", "--worker_sandboxing", "//:env"]);
-        assert_eq!(output.contains("1 worker"), strategy == "worker", "{output}");
-        digests.push((bazel.read("bazel-bin/env.digest"), bazel.read("bazel-bin/env.manifest.json")));
+    let mut made = Vec::new();
+    // Alone, several requests to one process, and several in a sandbox each.
+    for (strategy, flags) in [
+        ("sandboxed", &[][..]),
+        ("worker", &["--noexperimental_worker_multiplex", "--worker_sandboxing"]),
+        ("worker", &["--experimental_worker_multiplex_sandboxing", "--experimental_worker_cancellation"]),
+    ] {
+        made.push(built_by(&bazel, strategy, flags));
     }
-    assert_eq!(digests[0], digests[1]);
+    assert_eq!(made[0], made[1]);
+    assert_eq!(made[0], made[2]);
     // An error comes back in the response.
     let output = bazel.bazel("build", &["--strategy=PyVenv=worker", "//bad:conflict"]);
     assert!(text(&output).contains("clash.py"), "{}", text(&output));
+}
+
+/// Builds one environment again by a strategy, and reads what was made.
+fn built_by(bazel: &Bazel, strategy: &str, flags: &[&str]) -> (String, String, String) {
+    bazel.succeed("clean", &[]);
+    let flag = format!("--strategy=PyVenv={strategy}");
+    let output = bazel.succeed("build", &[&[flag.as_str(), "--strategy=PyWheel=local", "//:env"], flags].concat());
+    assert_eq!(output.contains("1 worker"), strategy == "worker", "{output}");
+    let scanned = Command::new(tool()).arg("digest").arg(bazel.workspace.join("bazel-bin/env.venv")).output().unwrap();
+    (bazel.read("bazel-bin/env.digest"), bazel.read("bazel-bin/env.manifest.json"), text(&scanned))
+}
+
+#[test]
+fn workers_speak_json() {
+    let _alone = alone();
+    for version in [Version::Four, Version::Seven] {
+        let bazel = Bazel::new(version, "a");
+        let workspace = bazel.read("WORKSPACE").replace("venvtree_repositories(", "venvtree_repositories(worker = \"json\", ");
+        bazel.write("WORKSPACE", workspace.as_bytes());
+        let once = built_by(&bazel, "local", &[]);
+        // Bazel 4 asks for the flags, and sends requests that no line feed ends.
+        let flags: &[&str] = match version {
+            Version::Four => &["--experimental_worker_allow_json_protocol", "--experimental_worker_multiplex"],
+            _ => &[],
+        };
+        assert_eq!(built_by(&bazel, "worker", flags), once);
+    }
 }
 
 #[test]

@@ -95,6 +95,9 @@ def _with_coverage(run):
             if path.endswith(".py"):
                 runfile = re.sub(r"^(bazel-out/[^/]+/bin/)?(external/)?", lambda found: "../" if found.group(2) else "", path)
                 sources[os.path.realpath(runfile)] = path
+    if not sources:
+        # No source is instrumented; coverage.py would take an empty list for all that there are.
+        return run()
     data = os.path.join(environ.get("TEST_TMPDIR", environ["COVERAGE_DIR"]), ".coverage")
     measure = coverage.Coverage(data_file=data, branch=True, config_file=False, include=sorted(sources) + [os.path.abspath(path) for path in sources.values()])
     measure.start()
