@@ -4,6 +4,7 @@
 //! plan has succeeded.
 
 pub mod caching;
+mod known_wheels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -13,14 +14,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::fs::{self, Kind};
 use crate::effects::launchers;
 use crate::effects::listing::{self, ListedFiles};
-use crate::effects::parallel;
+use crate::effects::parallel::{self, Threads};
 use crate::effects::progress::Progress;
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
 use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
 use crate::effects::sink::publish::{PublishError, Unfinished};
 use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
-use crate::effects::supply::Supply;
+use crate::effects::supply::{KnownMembers, Supply};
 use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
 use crate::error::{Error, RefusedWheel};
 use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest, WheelDigest};
@@ -28,7 +29,9 @@ use crate::model::manifest;
 use crate::model::plan::{self, Inputs, Plan, PlannedNode, WindowsLaunchers};
 use crate::model::spec::{self, InputDigests, InputPath, LauncherReference, Launchers, Python, Spec};
 use crate::model::tree::Tree;
+use crate::model::wheel::WheelManifest;
 use crate::model::wheel::entry_points::ScriptKind;
+use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::limits::Limits;
 use crate::model::wheel::manifest::HashOrigin;
 
@@ -134,11 +137,30 @@ pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
 /// # Errors
 /// Inputs cannot be read, wheels are not accepted, or there is no plan.
 pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
+    prepare_with(session, spec, places, |_, _| None)
+}
+
+/// By which options the wheels of a spec are loaded.
+fn load_options(session: &Session, spec: &Spec) -> LoadOptions {
+    LoadOptions { limits: session.limits.clone(), allow: spec.flags.allow.clone(), deny: spec.flags.deny.clone() }
+}
+
+/// The same with the manifests of wheels that are known already.
+fn prepare_with(
+    session: &Session,
+    spec: Spec,
+    places: &Places,
+    known: impl Fn(usize, &WheelFilename) -> Option<WheelManifest> + Sync,
+) -> Result<Prepared, Error> {
     places.check(&spec)?;
-    let options = LoadOptions { limits: session.limits.clone(), allow: spec.flags.allow.clone(), deny: spec.flags.deny.clone() };
+    let options = load_options(session, &spec);
     let loaded = parallel::map(session.threads, spec.wheels.len(), |index| -> Result<_, std::convert::Infallible> {
         let reference = &spec.wheels[index];
-        Ok(wheels::load(&places.find(&reference.path), &reference.file_name, &options))
+        let path = places.find(&reference.path);
+        Ok(match known(index, &reference.file_name) {
+            Some(manifest) => wheels::reopen(&path, manifest, &options),
+            None => wheels::load(&path, &reference.file_name, &options),
+        })
     })
     .unwrap_or_else(|never| match never {});
     let (mut wheels, mut refused, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
@@ -164,8 +186,15 @@ pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepare
         Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
     };
     let launchers = spec.launchers.as_ref().map(|launchers| load_launchers(&spec, launchers, places)).transpose()?;
-    let plan = plan::plan(&spec, &inputs(&wheels, &sources, interpreter.as_ref(), launchers.as_ref()))?;
+    let workers = workers(session, wheels.iter().map(|wheel| wheel.manifest.members.len()).sum());
+    let plan = plan::plan(&spec, &inputs(&wheels, &sources, interpreter.as_ref(), launchers.as_ref()), &workers)?;
     Ok(Prepared { spec, plan, wheels, sources, interpreter, launchers })
+}
+
+/// Who plans an environment of so many files: for few, starting a thread takes longer than their share of the work.
+fn workers(session: &Session, files: usize) -> Threads {
+    const FEW: usize = 2_000;
+    Threads(if files < FEW { 1 } else { session.threads })
 }
 
 /// Reads the launcher files of a spec for Windows.
@@ -203,7 +232,9 @@ fn inputs<'a>(
 pub enum Foresight {
     /// From RECORDs alone.
     Claims,
-    /// By inflating everything.
+    /// From what the store knows of the wheels' members.
+    Known,
+    /// By inflating members.
     Inflated,
 }
 
@@ -213,17 +244,24 @@ pub enum Foresight {
 /// # Errors
 /// Inputs are not what they should be.
 pub fn predict(session: &Session, prepared: &Prepared) -> Result<(Tree, Foresight), Error> {
+    predict_with(session, prepared, &[])
+}
+
+/// The same with what is known of the wheels' members.
+fn predict_with(session: &Session, prepared: &Prepared, known: &[Option<KnownMembers>]) -> Result<(Tree, Foresight), Error> {
     match prepared.spec.flags.digest_function {
-        DigestFunction::Sha256 => Ok((prepared.plan.tree_sha256(), Foresight::Claims)),
+        DigestFunction::Sha256 => Ok((prepared.plan.tree_sha256(&workers(session, prepared.plan.entries.len())), Foresight::Claims)),
         function @ DigestFunction::Blake3 => {
-            let digests = prepared.supply().digests(&prepared.plan, function, session.threads).map_err(Error::Supply)?;
-            Ok((tree_of(&prepared.plan, function, &digests), Foresight::Inflated))
+            let found = prepared.supply().digests(&prepared.plan, function, known, session.threads);
+            let (digests, inflated) = found.map_err(Error::Supply)?;
+            let foresight = if inflated == 0 { Foresight::Known } else { Foresight::Inflated };
+            Ok((tree_of(session, &prepared.plan, function, &digests), foresight))
         }
     }
 }
 
-fn tree_of(plan: &Plan, function: DigestFunction, digests: &[BlobDigest]) -> Tree {
-    plan.tree(function, |index, _, _| digests[index])
+fn tree_of(session: &Session, plan: &Plan, function: DigestFunction, digests: &[BlobDigest]) -> Tree {
+    plan.tree(function, |index, _, _| digests[index], &workers(session, plan.entries.len()))
 }
 
 /// What to build, and where.
@@ -306,7 +344,7 @@ pub fn build(session: &Session, prepared: &Prepared, request: &BuildRequest) -> 
     };
     finish(prepared, request, &tree)?;
     let (mut files, mut bytes) = (0, 0);
-    for planned in prepared.plan.entries.values() {
+    for (_, planned) in &prepared.plan.entries {
         if let PlannedNode::File { size, .. } = planned.node {
             files += 1;
             bytes += size;
@@ -427,7 +465,7 @@ fn fill(
         store,
     };
     let digests = directory::write(&prepared.plan, &prepared.supply(), unfinished.directory(), options)?;
-    Ok(tree_of(&prepared.plan, flags.digest_function, &digests))
+    Ok(tree_of(session, &prepared.plan, flags.digest_function, &digests))
 }
 
 /// Puts a finished directory in its place, or in that of the one that is there.

@@ -3,9 +3,12 @@
 //! Effects layer. Threads live as long as one call. The order in which tasks finish is nobody's business: what they find out
 //! is keyed by the task's index.
 
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use crate::model::workers::Workers;
 
 /// Runs `work` for every index below `count`, on at most `threads` threads. `Break` stops as soon as possible: tasks that
 /// have begun come to their end, others never begin. Of several breaks, the one of the lowest index is returned.
@@ -59,6 +62,16 @@ pub fn map<T: Send, E: Send>(threads: usize, count: usize, make: impl Fn(usize) 
             let value = |slot: Mutex<Option<T>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner).expect("every task ran");
             Ok(slots.into_iter().map(value).collect())
         }
+    }
+}
+
+/// At most so many threads, for work of the model.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads(pub usize);
+
+impl Workers for Threads {
+    fn map<T: Send>(&self, count: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        map(self.0, count, |index| Ok::<_, Infallible>(make(index))).unwrap_or_else(|never| match never {})
     }
 }
 

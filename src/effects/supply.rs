@@ -4,8 +4,10 @@
 //! claims, a first-party file's bytes are those that were there when it was listed. Whole wheels are compared with their
 //! pinned digests by [`Supply::check_wheels`].
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,6 +20,10 @@ use crate::effects::parallel;
 use crate::effects::wheels::{Wheel, WheelError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::plan::{Content, Plan, PlannedNode};
+
+/// What the store knows of a wheel that it saw before: of each member, by its SHA-256, the hash by the tree's digest function.
+/// With SHA-256 there is nothing to know.
+pub type KnownMembers = HashMap<Hash, Hash>;
 
 /// Where the bytes of a plan come from.
 #[derive(Debug, Clone, Copy)]
@@ -159,7 +165,7 @@ impl Supply<'_> {
     /// conflict. Wheels for which `sound` holds are left out.
     pub fn unread(&self, plan: &Plan, sound: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
         let mut used: Vec<Vec<bool>> = self.wheels.iter().map(|wheel| vec![false; wheel.manifest.members.len()]).collect();
-        for planned in plan.entries.values() {
+        for (_, planned) in &plan.entries {
             if let PlannedNode::File { content: Content::Member { wheel, member }, .. } = planned.node {
                 used[wheel][member] = true;
             }
@@ -192,18 +198,37 @@ impl Supply<'_> {
         Ok(self.wheels[wheel].check_digest(&expected.0)?)
     }
 
-    /// The digest, by another function than SHA-256, of every file of a plan, by position. Everything is inflated for it.
+    /// The digest, by another function than SHA-256, of every file of a plan, by position. What is not known of the wheels' members
+    /// is inflated for it; their number is the second value.
     ///
     /// # Errors
     /// All that is wrong with the bytes.
-    pub fn digests(&self, plan: &Plan, function: DigestFunction, threads: usize) -> Result<Vec<BlobDigest>, Vec<SupplyError>> {
+    pub fn digests(
+        &self,
+        plan: &Plan,
+        function: DigestFunction,
+        known: &[Option<KnownMembers>],
+        threads: usize,
+    ) -> Result<(Vec<BlobDigest>, usize), Vec<SupplyError>> {
+        let inflated = AtomicUsize::new(0);
         let empty = BlobDigest(function.digest(b""));
-        let entries: Vec<&PlannedNode> = plan.entries.values().map(|planned| &planned.node).collect();
+        let entries: Vec<&PlannedNode> = plan.entries.iter().map(|(_, planned)| &planned.node).collect();
         let digests = Mutex::new(vec![empty; entries.len()]);
         let errors = Mutex::new(Vec::new());
         let _ = parallel::run(threads, entries.len(), |index| -> ControlFlow<()> {
             if let PlannedNode::File { content, sha256, size, .. } = entries[index] {
-                match self.digest(content, *sha256, *size, function) {
+                let members = match content {
+                    Content::Member { wheel, .. } => known.get(*wheel).and_then(Option::as_ref),
+                    Content::Inline(_) | Content::Source { .. } | Content::Interpreter { .. } => None,
+                };
+                let digest = match members.and_then(|members| members.get(sha256)) {
+                    Some(hash) => Ok(Digest { hash: *hash, size: *size }),
+                    None => {
+                        inflated.fetch_add(usize::from(matches!(content, Content::Member { .. })), Ordering::Relaxed);
+                        self.digest(content, *sha256, *size, function)
+                    }
+                };
+                match digest {
                     Ok(digest) => digests.lock().unwrap_or_else(PoisonError::into_inner)[index] = BlobDigest(digest),
                     Err(error) => errors.lock().unwrap_or_else(PoisonError::into_inner).push((index, error)),
                 }
@@ -212,7 +237,7 @@ impl Supply<'_> {
         });
         let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
         if errors.is_empty() {
-            return Ok(digests.into_inner().unwrap_or_else(PoisonError::into_inner));
+            return Ok((digests.into_inner().unwrap_or_else(PoisonError::into_inner), inflated.into_inner()));
         }
         errors.sort_by_key(|(index, _)| *index);
         Err(errors.into_iter().map(|(_, error)| error).collect())

@@ -126,6 +126,15 @@ pub fn load(path: &Utf8Path, filename: &WheelFilename, options: &LoadOptions) ->
     })
 }
 
+/// Opens a wheel whose file is known to be the one that a manifest was loaded from by the same options.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn reopen(path: &Utf8Path, manifest: WheelManifest, options: &LoadOptions) -> Result<Wheel, WheelError> {
+    let file = ZipFile { input: InputFile::open(path)?, allow: options.findings().allowed().clone() };
+    Ok(Wheel { file, manifest })
+}
+
 /// Reads what planning needs of an archive and checks it.
 pub(super) fn draft(
     file: &ZipFile,

@@ -4,7 +4,7 @@
 //! last needs them. Caches never change what is built, and what goes wrong with them is a note, not an error, as long
 //! as the wheels are there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,20 +12,20 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::blob::{ActionCache as _, BlobError};
 use crate::effects::exchange::{self, PullError, RemoteCache, TreeFiles};
 use crate::effects::fs::{self, Kind};
-use crate::effects::input::{InputError, InputFile};
+use crate::effects::input::InputFile;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::notes::Notes;
 use crate::effects::parallel;
 use crate::effects::scan::{self, Scan, View};
-use crate::effects::sink::directory::{KnownMembers, StoreUse};
+use crate::effects::sink::directory::StoreUse;
 use crate::effects::sink::publish::Unfinished;
 use crate::effects::sink::tree::{self as tree_sink, TreeWriteError};
 use crate::effects::staging::{self, Staging};
 use crate::effects::store::area::{Area, Counts, LinkMode};
-use crate::effects::store::hashed::FileState;
 use crate::effects::store::stamp::Stamp;
 use crate::effects::store::{Access, Store};
-use crate::engine::{self, BuildRequest, Outcome, Places, Prepared, Session};
+use crate::engine::known_wheels::KnownWheels;
+use crate::engine::{self, BuildRequest, Foresight, Outcome, Places, Prepared, Session};
 use crate::error::Error;
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
@@ -36,6 +36,7 @@ use crate::model::request::{self, Facts};
 use crate::model::spec::{InputPath, LauncherReference, Launchers, Python, Spec};
 use crate::model::tree::receive::{self, OutwardLinks};
 use crate::model::tree::{Directory, Leaf, Node, Tree};
+use crate::model::workers::Alone;
 
 /// The caches of a command.
 #[derive(Default)]
@@ -185,6 +186,27 @@ pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, re
     let store = caches.open_store(action.function());
     let placement = Placement { session, caches, request, store, mtime: spec.flags.mtime };
     Build { placement, places, action }.run(spec)
+}
+
+/// Plans an environment and the tree that a build would write, with the help of what the store knows of the wheels. Those without a
+/// pinned digest are read, as it is known by their digests.
+///
+/// # Errors
+/// Inputs are not what they should be, or there is no plan.
+pub fn predict(session: &Session, caches: &Caches, spec: Spec, places: &Places) -> Result<(Prepared, Tree, Foresight), Error> {
+    let function = spec.flags.digest_function;
+    let pinned: Option<Vec<WheelDigest>> = spec.wheels.iter().map(|wheel| wheel.sha256).collect();
+    let store = caches.open_store(function);
+    let Some((store, digests)) = store.as_ref().zip(pinned) else {
+        let prepared = engine::prepare(session, spec, places)?;
+        let (tree, foresight) = engine::predict(session, &prepared)?;
+        return Ok((prepared, tree, foresight));
+    };
+    let wheels = KnownWheels::new(Some(store), digests, &spec, places, engine::load_options(session, &spec));
+    let prepared = engine::prepare_with(session, spec, places, |index, file| wheels.manifest(index, file))?;
+    let known = if function == DigestFunction::Sha256 { Vec::new() } else { wheels.members() };
+    let (tree, foresight) = engine::predict_with(session, &prepared, &known)?;
+    Ok((prepared, tree, foresight))
 }
 
 /// How a pull ended.
@@ -399,18 +421,18 @@ impl Build<'_> {
     /// Builds from the wheels, and tells the caches.
     fn build(&self, spec: Spec, before: Kind) -> Result<CachedReport, Error> {
         let digests = wheel_digests(self.session, &spec, self.places)?;
-        let files = WheelStates::of(&spec, self.places);
-        let prepared = engine::prepare(self.session, spec, self.places)?;
+        let wheels = KnownWheels::new(self.store.as_ref(), digests, &spec, self.places, engine::load_options(self.session, &spec));
+        let prepared = engine::prepare_with(self.session, spec, self.places, |index, file| wheels.manifest(index, file))?;
         let flags = &prepared.spec.flags;
         // What caches are told must be true: here wheels are compared with their digests even where a build system vouches for
         // them, unless that was done before and nobody touched them since.
-        let pinned = files.unproven(self.store.as_ref(), &digests);
+        let pinned = wheels.unproven();
         if before == Kind::Directory {
             let (expected, _) = engine::predict(self.session, &prepared)?;
             if engine::is_tree(self.session, &self.request.out, &expected)? {
                 let check = |index: usize| prepared.supply().check_wheel(pinned[index].0, pinned[index].1);
                 parallel::map(self.session.threads, pinned.len(), check).map_err(|error| Error::Supply(vec![error]))?;
-                files.remember(self.store.as_ref(), &digests)?;
+                wheels.remember_files()?;
                 engine::finish(&prepared, self.request, &expected)?;
                 let stamp = self.stamp(&expected);
                 return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), prepared.plan.warnings));
@@ -420,7 +442,7 @@ impl Build<'_> {
             }
         }
         let unfinished = Unfinished::new(&self.request.out)?;
-        let known: Vec<Option<KnownMembers>> = digests.iter().map(|digest| self.known_members(*digest)).collect();
+        let known = wheels.members();
         let area = self
             .store
             .as_ref()
@@ -429,11 +451,11 @@ impl Build<'_> {
         let tree = engine::fill(self.session, &prepared, &unfinished, &pinned, store)?;
         let counts = area.as_ref().map(Area::counts).unwrap_or_default();
         drop(area);
-        files.remember(self.store.as_ref(), &digests)?;
+        wheels.remember_files()?;
         let outcome = self.publish(unfinished, &tree, before)?;
         engine::finish(&prepared, self.request, &tree)?;
         self.remember(&tree);
-        self.remember_wheels(&prepared, &digests, &known, &tree);
+        wheels.remember(&prepared, &known, &tree);
         let stamp = self.stamp(&tree);
         if let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.writes()) {
             let files = TreeFiles::new(&self.request.out, &tree);
@@ -442,43 +464,6 @@ impl Build<'_> {
             }
         }
         Ok(self.report(outcome, Source::Wheels, &stamp, counts, prepared.plan.warnings))
-    }
-
-    /// What the store knows of a wheel's members: their hashes by the tree's function.
-    fn known_members(&self, wheel: WheelDigest) -> Option<KnownMembers> {
-        let payload = self.store.as_ref()?.wheel(wheel)?;
-        let hash = |bytes: &[u8]| bytes.try_into().ok().map(Hash::new);
-        let pairs = payload.chunks_exact(64).map(|pair| Some((hash(&pair[..32])?, hash(&pair[32..])?)));
-        pairs.collect::<Option<HashMap<_, _>>>()
-    }
-
-    /// Keeps what is known of the wheels' members now.
-    fn remember_wheels(&self, prepared: &Prepared, digests: &[WheelDigest], known: &[Option<KnownMembers>], tree: &Tree) {
-        let Some(store) = &self.store else { return };
-        let mut pairs: Vec<BTreeSet<(Hash, Hash)>> = vec![BTreeSet::new(); digests.len()];
-        if tree.function() != DigestFunction::Sha256 {
-            for (path, planned) in &prepared.plan.entries {
-                if let PlannedNode::File { content: Content::Member { wheel, .. }, sha256, .. } = &planned.node
-                    && let Some(Node::Leaf(Leaf::File { blob, .. })) = tree.get(path.as_str())
-                {
-                    pairs[*wheel].insert((*sha256, blob.0.hash));
-                }
-            }
-        }
-        for (wheel, ((digest, pairs), known)) in digests.iter().zip(&mut pairs).zip(known).enumerate() {
-            if prepared.wheels[wheel].manifest.findings.iter().any(|finding| finding.allowed) {
-                // What the store knows is sound for every spec, and this is so only for those that allow it.
-                continue;
-            }
-            let before = known.as_ref().map_or(0, HashMap::len);
-            if let Some(known) = known {
-                pairs.extend(known.iter().map(|(sha256, hash)| (*sha256, *hash)));
-            }
-            if known.is_none() || pairs.len() > before {
-                let payload: Vec<u8> = pairs.iter().flat_map(|(sha256, hash)| [*sha256.as_bytes(), *hash.as_bytes()].concat()).collect();
-                store.attempt(|| store.keep_wheel(*digest, &payload));
-            }
-        }
     }
 }
 
@@ -574,41 +559,6 @@ impl Placement<'_> {
     }
 }
 
-/// The wheels' files before they are read.
-struct WheelStates(Vec<(Utf8PathBuf, Option<FileState>)>);
-
-impl WheelStates {
-    fn of(spec: &Spec, places: &Places) -> Self {
-        let state = |path: Utf8PathBuf| (path.clone(), FileState::of(&path));
-        Self(spec.wheels.iter().map(|wheel| state(places.find(&wheel.path))).collect())
-    }
-
-    /// The wheels whose digest nobody has compared yet, in this state.
-    fn unproven(&self, store: Option<&Store>, digests: &[WheelDigest]) -> Vec<(usize, WheelDigest)> {
-        let proven = |index: usize, digest: WheelDigest| {
-            let (path, state) = &self.0[index];
-            store.zip(state.as_ref()).and_then(|(store, state)| store.hashed(path, state)) == Some(digest)
-        };
-        digests.iter().copied().enumerate().filter(|(index, digest)| !proven(*index, *digest)).collect()
-    }
-
-    /// Keeps what was compared; all of the files must be as they were before.
-    fn remember(&self, store: Option<&Store>, digests: &[WheelDigest]) -> Result<(), Error> {
-        for ((path, state), digest) in self.0.iter().zip(digests) {
-            let now = FileState::of(path);
-            if now != *state {
-                return Err(Error::Inputs(vec![InputError::Changed { path: path.clone() }.into()]));
-            }
-            if let Some((store, state)) = store.zip(state.as_ref())
-                && store.hashed(path, state) != Some(*digest)
-            {
-                store.attempt(|| store.set_hashed(path, state, *digest));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A store for one build.
 struct Scratch {
     store: Store,
@@ -647,7 +597,7 @@ impl Base {
             interpreter: interpreter.as_ref().map(ListedFiles::listing),
             launchers: launchers.as_ref(),
         };
-        let plan = plan::plan(&bare, &inputs).ok()?;
+        let plan = plan::plan(&bare, &inputs, &Alone).ok()?;
         let function = spec.flags.digest_function;
         let (mut links, mut files) = (Vec::new(), Vec::new());
         for (path, planned) in plan.entries {

@@ -69,13 +69,16 @@ impl Hash {
 
     /// The 64 hexadecimal digits.
     pub fn to_hex(self) -> String {
+        self.hex_digits().map(char::from).iter().collect()
+    }
+
+    /// The same as bytes.
+    pub fn hex_digits(self) -> [u8; 64] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-        text
+        std::array::from_fn(|index| {
+            let byte = self.0[index / 2];
+            DIGITS[usize::from(if index % 2 == 0 { byte >> 4 } else { byte & 15 })]
+        })
     }
 
     /// Reads 64 lower-case hexadecimal digits.

@@ -3,6 +3,8 @@
 //! Model layer. The schemes are those that `sysconfig` gives for a virtual environment (and pip for headers); activation
 //! scripts and launchers are rendered elsewhere.
 
+use std::borrow::Cow;
+
 use crate::model::interpreter::{Implementation, Interpreter, Os};
 use crate::model::path::TreePath;
 
@@ -65,35 +67,40 @@ impl Layout {
     }
 
     /// The directory of a scheme, for a distribution with that normalised name; nothing means the root.
-    pub fn directory(&self, scheme: Scheme, distribution: &str) -> Option<TreePath> {
+    pub fn directory(&self, scheme: Scheme, distribution: &str) -> Option<Cow<'_, TreePath>> {
         match scheme {
-            Scheme::Purelib | Scheme::Platlib => Some(self.purelib.clone()),
-            Scheme::Scripts => Some(self.scripts.clone()),
-            Scheme::Headers => TreePath::parse(&format!("{}/{distribution}", self.headers)).ok(),
+            Scheme::Purelib | Scheme::Platlib => Some(Cow::Borrowed(&self.purelib)),
+            Scheme::Scripts => Some(Cow::Borrowed(&self.scripts)),
+            Scheme::Headers => self.headers.join_text(distribution).ok().map(Cow::Owned),
             Scheme::Data => None,
         }
     }
 
     /// Why nothing but venvtree itself may put something at a path, if so.
     pub fn reserved(&self, path: &TreePath) -> Option<&'static str> {
-        let lower = path.as_str().to_ascii_lowercase();
-        if lower == "pyvenv.cfg" {
+        let path = path.as_str();
+        if path.eq_ignore_ascii_case("pyvenv.cfg") {
             return Some("it makes the directory an environment");
         }
-        if lower == ".python" || lower.starts_with(".python/") {
+        if path.eq_ignore_ascii_case(".python") || below_ignoring_case(path, ".python").is_some() {
             return Some("it belongs to the interpreter");
         }
-        if lower == format!("{}/{}", self.purelib.as_str().to_ascii_lowercase(), KEEP_NAME) {
+        if below_ignoring_case(path, self.purelib.as_str()).is_some_and(|name| name.eq_ignore_ascii_case(KEEP_NAME)) {
             return Some("it belongs to the environment");
         }
-        let scripts = self.scripts.as_str().to_ascii_lowercase();
-        let name = lower.strip_prefix(&format!("{scripts}/")).filter(|name| !name.contains('/'))?;
-        if is_interpreter_name(name) {
+        let name = below_ignoring_case(path, self.scripts.as_str()).filter(|name| !name.contains('/'))?.to_ascii_lowercase();
+        if is_interpreter_name(&name) {
             return Some("it starts the interpreter");
         }
-        let stem = name.split('.').next().unwrap_or(name);
+        let stem = name.split('.').next().unwrap_or(&name);
         matches!(stem, "activate" | "deactivate" | "activate_this").then_some("it activates the environment")
     }
+}
+
+/// The rest of a path below a directory, which it may spell in another case.
+fn below_ignoring_case<'path>(path: &'path str, directory: &str) -> Option<&'path str> {
+    let (start, rest) = path.split_at_checked(directory.len())?;
+    if start.eq_ignore_ascii_case(directory) { rest.strip_prefix('/') } else { None }
 }
 
 /// Whether an executable of this name (in lower case) would stand in for the interpreter: `python`, `python3`,

@@ -6,6 +6,7 @@
 pub mod digest;
 pub mod path;
 pub mod portable;
+pub mod workers;
 
 pub mod finding;
 

@@ -72,20 +72,42 @@ pub const COMPONENT_LIMIT: usize = 255;
 pub const PATH_LIMIT: usize = 3072;
 
 fn check_component(component: &str, path: &str) -> Result<(), PathError> {
+    if is_plain(component.as_bytes()) && is_short_name(component.as_bytes()) && !component.contains('/') {
+        return Ok(());
+    }
     match component {
         "" => return Err(PathError::Empty { path: path.to_owned() }),
         "." | ".." => return Err(PathError::Dots { path: path.to_owned(), component: component.to_owned() }),
         _ => {}
     }
-    // Nearly every name is plain ASCII: one pass over its bytes says so.
-    let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'/' && byte != b'\\';
-    if !component.bytes().all(plain)
-        && let Some(character) = component.chars().find(|&character| character == '/' || character == '\\' || character.is_control())
-    {
+    if let Some(character) = component.chars().find(|&character| character == '/' || character == '\\' || character.is_control()) {
         return Err(PathError::Character { path: path.to_owned(), character });
     }
     if component.len() > COMPONENT_LIMIT {
         return Err(PathError::ComponentLength { path: path.to_owned(), length: component.len(), limit: COMPONENT_LIMIT });
+    }
+    Ok(())
+}
+
+/// Whether nothing but printable ASCII other than a backslash is there, which holds for nearly every path. Looks at every byte, as a
+/// loop that never stops early is compiled to one over vectors.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |plain, &byte| plain & (0x20..0x7f).contains(&byte) & (byte != b'\\'))
+}
+
+fn is_short_name(component: &[u8]) -> bool {
+    !matches!(component, b"" | b"." | b"..") && component.len() <= COMPONENT_LIMIT
+}
+
+fn check_path(text: &str) -> Result<(), PathError> {
+    if text.starts_with('/') {
+        return Err(PathError::Absolute { path: text.to_owned() });
+    }
+    if !is_plain(text.as_bytes()) || !text.as_bytes().split(|&byte| byte == b'/').all(is_short_name) {
+        text.split('/').try_for_each(|component| check_component(component, text))?;
+    }
+    if text.len() > PATH_LIMIT {
+        return Err(PathError::Length { path: text.to_owned(), length: text.len(), limit: PATH_LIMIT });
     }
     Ok(())
 }
@@ -169,16 +191,17 @@ impl TreePath {
     /// # Errors
     /// Names the rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, PathError> {
-        if text.starts_with('/') {
-            return Err(PathError::Absolute { path: text.to_owned() });
-        }
-        for component in text.split('/') {
-            check_component(component, text)?;
-        }
-        if text.len() > PATH_LIMIT {
-            return Err(PathError::Length { path: text.to_owned(), length: text.len(), limit: PATH_LIMIT });
-        }
+        check_path(text)?;
         Ok(Self(text.into()))
+    }
+
+    /// The same for a text that is not needed otherwise.
+    ///
+    /// # Errors
+    /// Names the rule that the text breaks.
+    pub fn from_text(text: Box<str>) -> Result<Self, PathError> {
+        check_path(&text)?;
+        Ok(Self(text))
     }
 
     /// This path and below it another one.
@@ -186,11 +209,27 @@ impl TreePath {
     /// # Errors
     /// The whole may be too long.
     pub fn join(&self, below: &Self) -> Result<Self, PathError> {
-        let joined = format!("{self}/{below}");
+        let joined = self.followed_by(&below.0);
         if joined.len() > PATH_LIMIT {
-            return Err(PathError::Length { length: joined.len(), path: joined, limit: PATH_LIMIT });
+            return Err(PathError::Length { length: joined.len(), path: joined.into(), limit: PATH_LIMIT });
         }
-        Ok(Self(joined.into()))
+        Ok(Self(joined))
+    }
+
+    /// This path and below it one that is still a text.
+    ///
+    /// # Errors
+    /// Names the rule that the text breaks; the whole may be too long.
+    pub fn join_text(&self, below: &str) -> Result<Self, PathError> {
+        Self::from_text(self.followed_by(below))
+    }
+
+    fn followed_by(&self, below: &str) -> Box<str> {
+        let mut joined = String::with_capacity(self.0.len() + 1 + below.len());
+        joined.push_str(&self.0);
+        joined.push('/');
+        joined.push_str(below);
+        joined.into_boxed_str()
     }
 
     /// The names, from the root down.
@@ -200,7 +239,7 @@ impl TreePath {
 
     /// The last name.
     pub fn name(&self) -> &str {
-        self.0.rsplit('/').next().expect("split yields at least one part")
+        memchr::memrchr(b'/', self.0.as_bytes()).map_or(&self.0, |slash| &self.0[slash + 1..])
     }
 
     /// The path without its last name; nothing at the top.
@@ -211,6 +250,11 @@ impl TreePath {
     /// Every proper prefix, the shortest first.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         self.0.match_indices('/').map(|(index, _)| &self.0[..index])
+    }
+
+    /// The path from the directory `parent` to this one, if it lies below.
+    pub fn below(&self, parent: &Self) -> Option<&str> {
+        self.0.strip_prefix(&*parent.0)?.strip_prefix('/')
     }
 
     /// Whether this path is `prefix` or lies below it.

@@ -65,3 +65,31 @@ fn what_is_up_to_date_costs_the_same_whatever_its_size() {
     });
     assert!(counts[1] < counts[0] + 20 && counts[1] < 500, "{counts:?}");
 }
+
+#[test]
+fn wheels_that_the_store_knows_are_not_read_for_another_environment() {
+    let project = Project::new();
+    let wheel = project.wheel(&wheel(1_000));
+    // Old enough to be known by its state.
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    let build = |out| ["build", "env.json", "--store", "store", "--threads", "2", "--out", out, "--quiet"];
+    let with_prompt = |prompt: &str| {
+        project.spec(some_interpreter(), std::slice::from_ref(&wheel), |spec| {
+            spec["flags"] = serde_json::json!({"digest_function": "blake3", "prompt": prompt});
+        });
+        let digest = project.run(&["digest", "env.json", "--store", "store", "--format", "json"]).json();
+        (digest["method"].as_str().unwrap().to_owned(), digest["digest"].clone())
+    };
+    assert_eq!(with_prompt("one").0, "inflated");
+    project.run(&build("one")).success();
+    let (method, digest) = with_prompt("two");
+    assert_eq!(method, "known");
+    let calls = system_calls(&project, &build("two"));
+    // Two are the dynamic loader's.
+    assert!(calls.get("pread64").is_none_or(|count| *count <= 2), "{calls:?}");
+    assert_eq!(project.run(&["digest", "two", "--digest-function", "blake3"]).success().trim(), digest);
+    // A file that was touched is read again, and found to be the same.
+    let path = project.path().join(wheel["path"].as_str().unwrap());
+    std::fs::write(&path, std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(with_prompt("two").1, digest);
+}

@@ -15,7 +15,7 @@ use crate::effects::inflate::SMALL;
 use crate::effects::parallel;
 use crate::effects::progress::Progress;
 use crate::effects::store::area::Area;
-use crate::effects::supply::{FeedError, Supply, SupplyError};
+use crate::effects::supply::{FeedError, KnownMembers, Supply, SupplyError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::path::TreePath;
 use crate::model::plan::{Content, Plan, Planned, PlannedNode};
@@ -56,10 +56,6 @@ impl StoreUse<'_> {
         self.wheels.get(wheel).is_some_and(Option::is_some)
     }
 }
-
-/// What the store knows of a wheel that it saw before: of each member, by its SHA-256, the hash by the tree's digest function.
-/// With SHA-256 there is nothing to know.
-pub type KnownMembers = HashMap<Hash, Hash>;
 
 /// Why a plan could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -207,7 +203,7 @@ fn tasks<'a>(groups: &'a Groups<'a>, pinned: &[(usize, WheelDigest)], unread: &'
 fn repeated(plan: &Plan) -> HashSet<(Hash, bool)> {
     let mut seen = HashSet::new();
     let mut repeated = HashSet::new();
-    for planned in plan.entries.values() {
+    for (_, planned) in &plan.entries {
         if let PlannedNode::File { sha256, executable, .. } = planned.node
             && !seen.insert((sha256, executable))
         {

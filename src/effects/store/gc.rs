@@ -36,6 +36,8 @@ pub enum EntryKind {
     Tree,
     /// `wheels/`
     Wheel,
+    /// `manifests/`
+    Manifest,
     /// `cas/`
     Blob,
     /// `files/`
@@ -43,12 +45,13 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    const FOLDERS: [(Self, &'static str); 6] = [
+    const FOLDERS: [(Self, &'static str); 7] = [
         (Self::Stamp, "stamps"),
         (Self::Hashed, "hashed"),
         (Self::Result, "ac"),
         (Self::Tree, "trees"),
         (Self::Wheel, "wheels"),
+        (Self::Manifest, "manifests"),
         (Self::Blob, "cas"),
     ];
 }
@@ -140,7 +143,7 @@ impl Store {
                 EntryKind::Blob => &mut report.blobs,
                 EntryKind::Result => &mut report.results,
                 EntryKind::File => &mut report.files,
-                EntryKind::Wheel => &mut report.wheels,
+                EntryKind::Wheel | EntryKind::Manifest => &mut report.wheels,
                 EntryKind::Tree => &mut report.trees,
                 EntryKind::Stamp => &mut report.stamps,
                 EntryKind::Hashed => &mut report.hashed,

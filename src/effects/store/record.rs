@@ -27,6 +27,8 @@ pub const TREE: Kind = Kind { name: "trees", version: 1 };
 pub const STAMP: Kind = Kind { name: "stamps", version: 1 };
 /// The SHA-256 of a file, and the file's state at that time.
 pub const HASHED: Kind = Kind { name: "hashed", version: 1 };
+/// What a wheel holds, as it was read. The version grows with the rules that wheels are read by, too.
+pub const MANIFEST: Kind = Kind { name: "manifests", version: 1 };
 /// What is known of a wheel's members.
 pub const WHEEL: Kind = Kind { name: "wheels", version: 1 };
 
@@ -70,6 +72,29 @@ impl Store {
     /// It cannot be written.
     pub fn keep_wheel(&self, wheel: WheelDigest, payload: &[u8]) -> Result<(), BlobError> {
         self.write_entry(&self.wheel_path(wheel), &frame(WHEEL, payload))
+    }
+
+    /// The manifest of a wheel, as [`Store::keep_manifest`] got it. Counts as a use.
+    pub fn manifest(&self, key: Hash) -> Option<Vec<u8>> {
+        let path = path(self, MANIFEST, key);
+        let payload = unframe(MANIFEST, fs::read(&path).ok()?)?;
+        if self.is_writable() {
+            renew(&path, None);
+        }
+        Some(payload)
+    }
+
+    /// Whether there is something under that key, sound or not.
+    pub fn has_manifest(&self, key: Hash) -> bool {
+        path(self, MANIFEST, key).exists()
+    }
+
+    /// Keeps the manifest of a wheel whose bytes were read and compared.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_manifest(&self, key: Hash, payload: &[u8]) -> Result<(), BlobError> {
+        self.write_entry(&path(self, MANIFEST, key), &frame(MANIFEST, payload))
     }
 
     fn wheel_path(&self, wheel: WheelDigest) -> Utf8PathBuf {

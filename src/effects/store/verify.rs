@@ -91,6 +91,7 @@ impl Store {
                     EntryKind::Result => wire::Fields::new(&bytes).all(|field| field.is_ok()),
                     EntryKind::Tree => record::unframe(record::TREE, bytes).is_some(),
                     EntryKind::Wheel => record::unframe(record::WHEEL, bytes).is_some(),
+                    EntryKind::Manifest => record::unframe(record::MANIFEST, bytes).is_some(),
                     EntryKind::Hashed => record::unframe(record::HASHED, bytes).is_some(),
                     EntryKind::Stamp => stamp::is_current(bytes).is_some(),
                     EntryKind::Blob | EntryKind::File => true,

@@ -17,6 +17,7 @@ use crate::model::script::{self, WindowsLauncherError};
 use crate::model::spec::{Python, Spec};
 use crate::model::wheel::WheelManifest;
 use crate::model::wheel::entry_points::EntryPoint;
+use crate::model::workers::Workers;
 
 /// What makes files that no input holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,24 +90,21 @@ pub enum Origin {
     },
 }
 
-/// On whose behalf a path is claimed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Owner {
-    /// venvtree itself.
-    Environment,
-    /// The interpreter that is copied in.
-    Interpreter,
-    /// A wheel.
-    Wheel(usize),
-    /// A source.
-    Source(usize),
+impl Origin {
+    /// The wheel that it belongs to, if it belongs to one.
+    pub fn wheel(&self) -> Option<usize> {
+        match self {
+            Self::Member { wheel, .. } => Some(*wheel),
+            Self::Generated { wheel, .. } => *wheel,
+            Self::Source { .. } | Self::Interpreter { .. } => None,
+        }
+    }
 }
 
 /// A path that somebody wants, and what for.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub path: TreePath,
-    pub owner: Owner,
     pub origin: Origin,
     pub node: PlannedNode,
 }
@@ -153,7 +151,7 @@ impl<'a> Claims<'a> {
 
     fn generated(&mut self, path: &TreePath, generator: Generator, node: PlannedNode) {
         let origin = Origin::Generated { generator, wheel: None };
-        self.claims.push(Claim { path: path.clone(), owner: Owner::Environment, origin, node });
+        self.claims.push(Claim { path: path.clone(), origin, node });
     }
 
     fn generated_at(&mut self, path: &str, generator: Generator, node: PlannedNode, problems: &mut Vec<PlanProblem>) {
@@ -247,7 +245,7 @@ impl<'a> Claims<'a> {
             let Some(path) = file.path.as_ref().and_then(|path| TreePath::parse(&format!(".python/{path}")).ok()) else { continue };
             let content = Content::Interpreter { file: index };
             let node = PlannedNode::File { content, sha256: file.sha256, size: file.size, executable: file.executable };
-            self.claims.push(Claim { path, owner: Owner::Interpreter, origin: Origin::Interpreter { file: index }, node });
+            self.claims.push(Claim { path, origin: Origin::Interpreter { file: index }, node });
         }
     }
 
@@ -265,28 +263,44 @@ impl<'a> Claims<'a> {
                     let content = Content::Source { source: index, file: file_index };
                     let node = PlannedNode::File { content, sha256: file.sha256, size: file.size, executable: file.executable };
                     let origin = Origin::Source { source: index, file: file_index };
-                    self.claims.push(Claim { path, owner: Owner::Source(index), origin, node });
+                    self.claims.push(Claim { path, origin, node });
                 }
                 Err(error) => problems.push(PlanProblem::Path { wheel: None, path, error: error.to_string() }),
             }
         }
     }
 
-    /// A wheel's members, scripts and metadata.
-    pub fn wheel(&mut self, index: usize, wheel: &WheelManifest, problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
-        let mut collector = WheelClaims {
-            layout: self.layout,
-            launchers: self.launchers,
-            version: self.spec.interpreter.version.short(),
-            index,
-            wheel,
-            excludes: Excludes::new(&self.spec.wheels[index].exclude),
-            claims: &mut self.claims,
-            problems,
-        };
-        collector.collect();
-        let file = wheel.file.as_str();
-        warnings.extend(collector.excludes.unused().map(|pattern| PlanWarning::UnusedExclude { wheel: file.to_owned(), pattern }));
+    /// The wheels' members, scripts and metadata.
+    pub fn wheels(
+        &mut self,
+        wheels: &[&WheelManifest],
+        workers: &impl Workers,
+        problems: &mut Vec<PlanProblem>,
+        warnings: &mut Vec<PlanWarning>,
+    ) {
+        let found = workers.map(wheels.len(), |index| {
+            let mut collector = WheelClaims {
+                layout: self.layout,
+                launchers: self.launchers,
+                version: self.spec.interpreter.version.short(),
+                index,
+                wheel: wheels[index],
+                excludes: Excludes::new(&self.spec.wheels[index].exclude),
+                claims: Vec::with_capacity(wheels[index].members.len() + 8),
+                problems: Vec::new(),
+            };
+            collector.collect();
+            // All claims are sorted later: then those of a wheel are in order already.
+            collector.claims.sort_by(|left, right| left.path.cmp(&right.path));
+            (collector.claims, collector.problems, collector.excludes)
+        });
+        self.claims.reserve(found.iter().map(|(claims, ..)| claims.len()).sum());
+        for ((claims, found, excludes), wheel) in found.into_iter().zip(wheels) {
+            self.claims.extend(claims);
+            problems.extend(found);
+            let file = wheel.file.as_str();
+            warnings.extend(excludes.unused().map(|pattern| PlanWarning::UnusedExclude { wheel: file.to_owned(), pattern }));
+        }
     }
 }
 
@@ -321,18 +335,18 @@ impl Excludes {
     }
 }
 
-struct WheelClaims<'a, 'b> {
+struct WheelClaims<'a> {
     layout: &'a Layout,
     launchers: Option<&'a WindowsLaunchers>,
     version: String,
     index: usize,
     wheel: &'a WheelManifest,
     excludes: Excludes,
-    claims: &'b mut Vec<Claim>,
-    problems: &'b mut Vec<PlanProblem>,
+    claims: Vec<Claim>,
+    problems: Vec<PlanProblem>,
 }
 
-impl WheelClaims<'_, '_> {
+impl WheelClaims<'_> {
     fn claim(&mut self, scheme: Scheme, path: &str, origin: Origin, node: PlannedNode) {
         if let Some(pattern) = self.excludes.matches(path) {
             let pattern = pattern.to_owned();
@@ -344,14 +358,14 @@ impl WheelClaims<'_, '_> {
             return;
         }
         let full = match self.layout.directory(scheme, self.wheel.name().normalized()) {
-            Some(directory) => format!("{directory}/{path}"),
-            None => path.to_owned(),
+            Some(directory) => directory.join_text(path),
+            None => TreePath::parse(path),
         };
-        match TreePath::parse(&full) {
-            Ok(path) => self.claims.push(Claim { path, owner: Owner::Wheel(self.index), origin, node }),
+        match full {
+            Ok(path) => self.claims.push(Claim { path, origin, node }),
             Err(error) => {
                 let wheel = Some(self.wheel.file.as_str().to_owned());
-                self.problems.push(PlanProblem::Path { wheel, path: full, error: error.to_string() });
+                self.problems.push(PlanProblem::Path { wheel, path: path.to_owned(), error: error.to_string() });
             }
         }
     }

@@ -1,11 +1,10 @@
 //! Who gets a path that several claim, decided before anything is written and whatever the order of work.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
-use crate::model::plan::claims::{Claim, Origin, Owner};
+use crate::model::plan::claims::{Claim, Origin};
 use crate::model::plan::problem::{Claimant, PlanProblem, PlanWarning};
 use crate::model::plan::{Planned, PlannedNode};
 use crate::model::portable::fold;
@@ -41,54 +40,94 @@ impl Names<'_> {
     }
 
     /// A key that does not depend on the order of the spec.
-    fn key(&self, claim: &Claim) -> (Owner, String, Origin) {
-        match claim.owner {
-            Owner::Wheel(index) => (Owner::Wheel(0), self.wheels[index].file.as_str().to_owned(), claim.origin.clone()),
-            owner => (owner, String::new(), claim.origin.clone()),
-        }
+    fn key(&self, claim: &Claim) -> (u8, &str, Origin) {
+        let (rank, wheel) = match &claim.origin {
+            Origin::Generated { wheel: None, .. } => (0, None),
+            Origin::Interpreter { .. } => (1, None),
+            Origin::Member { wheel, .. } | Origin::Generated { wheel: Some(wheel), .. } => (2, Some(*wheel)),
+            Origin::Source { .. } => (3, None),
+        };
+        (rank, wheel.map_or("", |wheel| self.wheels[wheel].file.as_str()), claim.origin.clone())
     }
 }
 
-/// A path with its winner.
-pub(super) struct Resolved {
-    pub planned: Planned,
-    /// The wheels whose RECORD lists the path.
-    pub recorded_by: Vec<usize>,
-}
-
-/// Decides every path.
+/// Decides every path. The result is sorted by path.
 pub(super) fn resolve(
     mut claims: Vec<Claim>,
     layout: &Layout,
     names: &Names<'_>,
     problems: &mut Vec<PlanProblem>,
     warnings: &mut Vec<PlanWarning>,
-) -> BTreeMap<TreePath, Resolved> {
+) -> Vec<(TreePath, Planned)> {
     // Stable: claims of one path keep the order of the spec.
     claims.sort_by(|left, right| left.path.cmp(&right.path));
-    check_directories(&claims, names, problems);
-    check_folding(&claims, names, problems, warnings);
+    let paths = Paths::new(&claims);
+    check_directories(&paths, names, problems);
+    check_folding(&paths, names, problems, warnings);
     let mut resolved = Vec::with_capacity(claims.len());
     let mut claims = claims.into_iter().peekable();
     while let Some(first) = claims.next() {
-        let path = first.path.clone();
-        let mut group = vec![first];
-        while let Some(next) = claims.next_if(|claim| claim.path == path) {
-            group.push(next);
+        let mut others = Vec::new();
+        while let Some(next) = claims.next_if(|claim| claim.path == first.path) {
+            others.push(next);
         }
-        let foreign = |claim: &&Claim| !matches!(claim.owner, Owner::Environment | Owner::Interpreter);
-        if let Some(reason) = layout.reserved(&path)
-            && group.iter().any(|claim| foreign(&claim))
+        let foreign = |claim: &&Claim| !matches!(claim.origin, Origin::Generated { wheel: None, .. } | Origin::Interpreter { .. });
+        if let Some(reason) = layout.reserved(&first.path)
+            && std::iter::once(&first).chain(&others).any(|claim| foreign(&claim))
         {
-            let claimants = group.iter().filter(foreign).map(|claim| names.of_claim(claim)).collect();
-            problems.push(PlanProblem::Reserved { path: path.clone(), reason, claimants });
-            continue;
-        }
-        if let Some(winner) = decide(&path, group, names, problems, warnings) {
-            resolved.push((path, winner));
+            let group = std::iter::once(&first).chain(&others);
+            let claimants = group.filter(foreign).map(|claim| names.of_claim(claim)).collect();
+            problems.push(PlanProblem::Reserved { path: first.path.clone(), reason, claimants });
+        } else if others.is_empty() {
+            let Claim { path, origin, node, .. } = first;
+            resolved.push((path, Planned { node, origin, same: Box::default(), losers: Box::default() }));
+        } else {
+            let path = first.path.clone();
+            others.insert(0, first);
+            if let Some(winner) = decide(&path, others, names, problems, warnings) {
+                resolved.push((path, winner));
+            }
         }
     }
-    resolved.into_iter().collect()
+    resolved
+}
+
+/// Every path that the tree would hold, whoever wants it.
+struct Paths<'claims> {
+    /// Sorted by path.
+    claims: &'claims [Claim],
+    directories: HashSet<&'claims str>,
+}
+
+impl<'claims> Paths<'claims> {
+    fn new(claims: &'claims [Claim]) -> Self {
+        let mut directories = HashSet::new();
+        let mut last = "";
+        for claim in claims {
+            let mut rest = claim.path.as_str();
+            while let Some((parent, _)) = rest.rsplit_once('/') {
+                // Neighbours mostly share a directory. One that is known has its own parents with it.
+                if parent == last || !directories.insert(parent) {
+                    break;
+                }
+                rest = parent;
+            }
+            last = claim.path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
+        }
+        Self { claims, directories }
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.claims.binary_search_by(|claim| claim.path.as_str().cmp(path)).is_ok()
+    }
+
+    fn contains(&self, path: &str) -> bool {
+        self.directories.contains(path) || self.is_file(path)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'claims str> {
+        self.claims.iter().map(|claim| claim.path.as_str()).chain(self.directories.iter().copied())
+    }
 }
 
 fn same(left: &PlannedNode, right: &PlannedNode) -> bool {
@@ -107,7 +146,7 @@ fn decide(
     names: &Names<'_>,
     problems: &mut Vec<PlanProblem>,
     warnings: &mut Vec<PlanWarning>,
-) -> Option<Resolved> {
+) -> Option<Planned> {
     let different = group.iter().any(|claim| !same(&claim.node, &group[0].node));
     let mut decided = false;
     let winner = if different {
@@ -129,7 +168,7 @@ fn decide(
             Override::Policy(Policy::First) => 0,
             Override::Policy(Policy::Last) => group.len() - 1,
             Override::Distribution(name) => {
-                let found = group.iter().position(|claim| claim.owner_wheel().is_some_and(|wheel| names.wheels[wheel].name() == name));
+                let found = group.iter().position(|claim| claim.origin.wheel().is_some_and(|wheel| names.wheels[wheel].name() == name));
                 match found {
                     Some(index) => index,
                     None => {
@@ -154,73 +193,48 @@ fn decide(
         let losers = losers.iter().map(|claim| names.of_claim(claim)).collect();
         warnings.push(PlanWarning::Decided { path: path.clone(), winner: names.of_claim(&winner), losers });
     }
-    let recorded_by = std::iter::once(&winner).chain(&identical).filter_map(Claim::owner_wheel).collect();
     let origins = |claims: Vec<Claim>| claims.into_iter().map(|claim| claim.origin).collect();
-    let planned = Planned { node: winner.node, origin: winner.origin, same: origins(identical), losers: origins(losers) };
-    Some(Resolved { planned, recorded_by })
+    Some(Planned { node: winner.node, origin: winner.origin, same: origins(identical), losers: origins(losers) })
 }
 
 /// No path may be a file and a directory; no policy helps there.
-fn check_directories(claims: &[Claim], names: &Names<'_>, problems: &mut Vec<PlanProblem>) {
-    let mut directories: HashSet<&str> = HashSet::new();
-    for claim in claims {
-        let mut rest = claim.path.as_str();
-        while let Some((parent, _)) = rest.rsplit_once('/') {
-            if !directories.insert(parent) {
-                break;
-            }
-            rest = parent;
-        }
-    }
-    let mut reported = HashSet::new();
-    for claim in claims.iter().filter(|claim| directories.contains(claim.path.as_str())) {
-        if !reported.insert(claim.path.as_str()) {
-            continue;
-        }
-        let as_file = claims.iter().filter(|other| other.path == claim.path);
-        let mut claimants: Vec<Claimant> = as_file.map(|claim| names.of_claim(claim)).collect();
-        let below = claims.iter().filter(|other| other.path != claim.path && other.path.starts_with(claim.path.as_str()));
-        claimants.extend(below.min_by_key(|claim| names.key(claim)).map(|claim| names.of_claim(claim)));
+fn check_directories(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<PlanProblem>) {
+    for path in paths.directories.iter().filter(|path| paths.is_file(path)) {
+        let as_file: Vec<&Claim> = paths.claims.iter().filter(|claim| claim.path.as_str() == *path).collect();
+        let below = paths.claims.iter().filter(|claim| claim.path.as_str() != *path && claim.path.starts_with(path));
+        let first = below.min_by_key(|claim| names.key(claim));
+        let mut claimants: Vec<Claimant> = as_file.iter().copied().chain(first).map(|claim| names.of_claim(claim)).collect();
         claimants.sort();
-        problems.push(PlanProblem::FileOverDirectory { path: claim.path.clone(), claimants });
+        problems.push(PlanProblem::FileOverDirectory { path: as_file[0].path.clone(), claimants });
     }
 }
 
-/// Names, of files and of directories, that a file system could take for one.
-fn check_folding(claims: &[Claim], names: &Names<'_>, problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
-    let mut seen: HashMap<Cow<'_, str>, &str> = HashMap::with_capacity(claims.len());
-    let mut clashes: BTreeMap<&str, &str> = BTreeMap::new();
-    for claim in claims {
-        let mut path = claim.path.as_str();
-        // Once a directory has been seen in this very spelling, so have those above it.
-        loop {
-            match seen.entry(fold(path)) {
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    entry.insert(path);
-                }
-                std::collections::hash_map::Entry::Occupied(entry) if *entry.get() == path => break,
-                std::collections::hash_map::Entry::Occupied(entry) => {
-                    clashes.insert(path, entry.get());
-                }
-            }
-            match path.rsplit_once('/') {
-                Some((parent, _)) => path = parent,
-                None => break,
-            }
+/// Names in one directory, of files and of directories, that a file system could take for one. Below two directories that it
+/// takes for one, everything else could clash too: the directories stand for it.
+fn check_folding(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
+    let split = |path| str::rsplit_once(path, '/').map_or((None, path), |(parent, name)| (Some(parent), name));
+    // Of two names that fold to one, at least one is not its own fold. Few names are not.
+    let mut clashes: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for path in paths.iter() {
+        let (parent, name) = split(path);
+        let folded = fold(name);
+        if folded != name {
+            clashes.entry(parent.map_or_else(|| folded.to_string(), |parent| format!("{parent}/{folded}"))).or_default().insert(path);
         }
     }
-    for (path, other) in &clashes {
-        // Below two directories that clash, everything else would clash too: name the directories only.
-        let parents = |path: &str| path.rsplit_once('/').map(|(parent, _)| parent.to_owned());
-        if parents(path).is_some_and(|parent| Some(&parent) != parents(other).as_ref()) {
-            continue;
+    for (folded, mut spellings) in clashes {
+        if paths.contains(&folded) {
+            spellings.insert(&folded);
         }
-        let mut paths = vec![(*path).to_owned(), (*other).to_owned()];
-        paths.sort();
-        if names.spec.interpreter.platform.os().folds_names() {
-            problems.push(PlanProblem::NamesFold { paths });
-        } else {
-            warnings.push(PlanWarning::NamesFold { paths });
+        let mut spellings = spellings.into_iter().map(str::to_owned);
+        let Some(first) = spellings.next() else { continue };
+        for other in spellings {
+            let paths = vec![first.clone(), other];
+            if names.spec.interpreter.platform.os().folds_names() {
+                problems.push(PlanProblem::NamesFold { paths });
+            } else {
+                warnings.push(PlanWarning::NamesFold { paths });
+            }
         }
     }
 }

@@ -9,25 +9,27 @@ mod conflict;
 mod problem;
 mod windows;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
 use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
-use crate::model::path::{LinkTarget, TreePath};
+use crate::model::path::{LinkTarget, TreePath, relative_from};
 use crate::model::requirements;
 use crate::model::spec::{Check, Spec};
-use crate::model::tree::{Leaf, Tree, TreeBuilder};
+use crate::model::tree::{Leaf, Tree};
 use crate::model::wheel::WheelManifest;
 use crate::model::wheel::record;
 use crate::model::wheel::tags::Tags;
+use crate::model::workers::Workers;
 
 pub use claims::{Generator, Origin};
 pub use problem::{Claimant, PlanError, PlanProblem, PlanWarning};
 pub use windows::{LONGEST_PATH, WindowsLaunchers};
 
-use claims::{Claim, Claims, Owner};
+use claims::Claims;
 
 /// A first-party file as it was found: part of a source, or of an interpreter that is copied into the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +124,8 @@ pub struct Planned {
 /// What goes where.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The entries by path.
-    pub entries: BTreeMap<TreePath, Planned>,
+    /// The entries, sorted by path, each path once.
+    pub entries: Vec<(TreePath, Planned)>,
     /// What a person should know.
     pub warnings: Vec<PlanWarning>,
 }
@@ -132,7 +134,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// Every reason not to build it.
-pub fn plan(spec: &Spec, inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
+pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<Plan, PlanError> {
     let layout = Layout::new(&spec.interpreter);
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
@@ -143,15 +145,13 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
     if let Some(listing) = inputs.interpreter {
         claims.interpreter(listing);
     }
-    for (index, wheel) in inputs.wheels.iter().enumerate() {
-        claims.wheel(index, wheel, &mut problems, &mut warnings);
-    }
+    claims.wheels(&inputs.wheels, workers, &mut problems, &mut warnings);
     for (index, listing) in inputs.sources.iter().enumerate() {
         claims.source(index, listing, &mut problems);
     }
     let names = conflict::Names { spec, wheels: &inputs.wheels };
     let resolved = conflict::resolve(claims.finish(), &layout, &names, &mut problems, &mut warnings);
-    let entries = add_records(resolved, &layout, &inputs.wheels, &names, &mut problems);
+    let entries = add_records(resolved, &layout, &names, workers, &mut problems);
     if layout.os == Os::Windows {
         windows::check(&entries, &mut problems, &mut warnings);
     }
@@ -217,48 +217,53 @@ fn check_requirements(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec
 
 /// Adds every distribution's RECORD: exactly the paths whose bytes in the tree are its own, or identical to its own.
 fn add_records(
-    resolved: BTreeMap<TreePath, conflict::Resolved>,
+    mut entries: Vec<(TreePath, Planned)>,
     layout: &Layout,
-    wheels: &[&WheelManifest],
     names: &conflict::Names<'_>,
+    workers: &impl Workers,
     problems: &mut Vec<PlanProblem>,
-) -> BTreeMap<TreePath, Planned> {
-    let mut rows: Vec<Vec<(String, Hash, u64)>> = wheels.iter().map(|_| Vec::new()).collect();
-    for (path, entry) in &resolved {
-        let PlannedNode::File { sha256, size, .. } = &entry.planned.node else { continue };
-        for &wheel in &entry.recorded_by {
-            let relative = crate::model::path::relative_from(layout.purelib.as_str(), path.as_str());
+) -> Vec<(TreePath, Planned)> {
+    let wheels = names.wheels;
+    let mut rows: Vec<Vec<(Cow<'_, str>, Hash, u64)>> = wheels.iter().map(|_| Vec::new()).collect();
+    for (path, planned) in &entries {
+        let PlannedNode::File { sha256, size, .. } = &planned.node else { continue };
+        for wheel in std::iter::once(&planned.origin).chain(&planned.same).filter_map(Origin::wheel) {
+            let relative = match path.below(&layout.purelib) {
+                Some(below) => Cow::Borrowed(below),
+                None => Cow::Owned(relative_from(layout.purelib.as_str(), path.as_str())),
+            };
             rows[wheel].push((relative, *sha256, *size));
         }
     }
-    let mut entries: BTreeMap<TreePath, Planned> = resolved.into_iter().map(|(path, entry)| (path, entry.planned)).collect();
-    for (index, (wheel, rows)) in wheels.iter().zip(rows).enumerate() {
+    let records = workers.map(wheels.len(), |index| {
+        let own_path = format!("{}/RECORD", wheels[index].dist_info);
+        claims::inline(record::render(&own_path, rows[index].iter().map(|(path, sha256, size)| (&**path, *sha256, *size))), false)
+    });
+    for (index, (wheel, node)) in wheels.iter().zip(records).enumerate() {
         let path = claims::record_path(layout, wheel);
-        let own_path = format!("{}/RECORD", wheel.dist_info);
-        let bytes = record::render(&own_path, rows.iter().map(|(path, sha256, size)| (path.as_str(), *sha256, *size)));
         let origin = Origin::Generated { generator: Generator::Record, wheel: Some(index) };
-        let planned = Planned { node: claims::inline(bytes, false), origin, same: Box::default(), losers: Box::default() };
-        if let Some(other) = entries.insert(path.clone(), planned) {
-            let claimants = vec![
-                names.claimant(&other.origin, None),
-                names.claimant(&Origin::Generated { generator: Generator::Record, wheel: Some(index) }, None),
-            ];
-            problems.push(PlanProblem::Reserved { path, reason: "it records what is installed", claimants });
-        }
+        let planned = Planned { node, origin, same: Box::default(), losers: Box::default() };
+        entries.push((path, planned));
+    }
+    // Stable: a RECORD comes after whatever else wants its place.
+    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+    for pair in entries.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        let claimants = pair.iter().map(|(_, planned)| names.claimant(&planned.origin, None)).collect();
+        problems.push(PlanProblem::Reserved { path: pair[0].0.clone(), reason: "it records what is installed", claimants });
     }
     entries
 }
 
 impl Plan {
     /// The tree that the plan makes, where SHA-256 is its digest function: nothing has to be read for it.
-    pub fn tree_sha256(&self) -> Tree {
-        self.tree(DigestFunction::Sha256, |_, sha256, size| BlobDigest(Digest { hash: sha256, size }))
+    pub fn tree_sha256(&self, workers: &impl Workers) -> Tree {
+        self.tree(DigestFunction::Sha256, |_, sha256, size| BlobDigest(Digest { hash: sha256, size }), workers)
     }
 
     /// The tree that the plan makes, with the digest of every file as `digest` gives it for the file's position among
     /// [`Plan::entries`], its SHA-256 and its size.
-    pub fn tree(&self, function: DigestFunction, digest: impl Fn(usize, Hash, u64) -> BlobDigest) -> Tree {
-        let mut builder = TreeBuilder::new();
+    pub fn tree(&self, function: DigestFunction, digest: impl Fn(usize, Hash, u64) -> BlobDigest, workers: &impl Workers) -> Tree {
+        let mut leaves = Vec::with_capacity(self.entries.len());
         for (index, (path, planned)) in self.entries.iter().enumerate() {
             let leaf = match &planned.node {
                 PlannedNode::File { sha256, size, executable, .. } => {
@@ -266,16 +271,16 @@ impl Plan {
                 }
                 PlannedNode::Symlink(target) => Leaf::Symlink(target.clone()),
             };
-            builder.insert(path, leaf).expect("paths of a plan are unique and no file is a directory");
+            leaves.push((path, leaf));
         }
-        builder.finish(function)
+        Tree::of_sorted(function, &leaves, workers).expect("paths of a plan are unique and no file is a directory")
     }
 
     /// Every directory of the tree, parents before what is in them; the root has none.
     pub fn directories(&self) -> Vec<TreePath> {
         let mut directories = BTreeSet::new();
         let mut last: Option<TreePath> = None;
-        for path in self.entries.keys() {
+        for (path, _) in &self.entries {
             let mut parent = path.parent();
             if parent == last {
                 continue;
@@ -289,14 +294,5 @@ impl Plan {
             }
         }
         directories.into_iter().collect()
-    }
-}
-
-impl Claim {
-    fn owner_wheel(&self) -> Option<usize> {
-        match self.owner {
-            Owner::Wheel(index) => Some(index),
-            Owner::Source(_) | Owner::Interpreter | Owner::Environment => None,
-        }
     }
 }

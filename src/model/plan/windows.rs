@@ -1,7 +1,5 @@
 //! What is different in an environment for Windows: programs made from launchers, and names and lengths that Windows accepts.
 
-use std::collections::BTreeMap;
-
 use crate::model::path::{TreePath, relative_from};
 use crate::model::plan::Planned;
 use crate::model::plan::problem::{PlanProblem, PlanWarning};
@@ -83,10 +81,10 @@ const SHORTEST_PLACE: usize = 5;
 const COMFORTABLE_PLACE: usize = 80;
 
 /// Whether Windows can store every path.
-pub(super) fn check(entries: &BTreeMap<TreePath, Planned>, problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
+pub(super) fn check(entries: &[(TreePath, Planned)], problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
     let mut longest: Option<(usize, &TreePath)> = None;
     let mut last_parent: Option<&str> = None;
-    for path in entries.keys() {
+    for (path, _) in entries {
         let parent = path.as_str().rsplit_once('/').map(|(parent, _)| parent);
         // Names of directories are looked at once.
         let components: Vec<&str> = if parent == last_parent { vec![path.name()] } else { path.components().collect() };

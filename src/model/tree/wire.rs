@@ -40,9 +40,23 @@ pub fn put_number(out: &mut Vec<u8>, field: u64, value: u64) {
 /// The `Digest` message.
 pub fn encode_digest(digest: Digest) -> Vec<u8> {
     let mut out = Vec::with_capacity(76);
-    put_bytes(&mut out, 1, digest.hash.to_hex().as_bytes());
-    put_number(&mut out, 2, digest.size);
+    put_digest(&mut out, digest);
     out
+}
+
+fn put_digest(out: &mut Vec<u8>, digest: Digest) {
+    put_bytes(out, 1, &digest.hash.hex_digits());
+    put_number(out, 2, digest.size);
+}
+
+/// Appends a field that holds a `Digest` message.
+fn put_digest_field(out: &mut Vec<u8>, field: u64, digest: Digest) {
+    put_varint(out, field << 3 | LENGTH_DELIMITED);
+    // Its length takes one byte: 66 for the hash, at most 11 for the size.
+    let start = out.len();
+    out.push(0);
+    put_digest(out, digest);
+    out[start] = (out.len() - start - 1) as u8;
 }
 
 /// The canonical `Directory` message; the entries are sorted by name.
@@ -58,7 +72,7 @@ pub(super) fn encode_directory(entries: &[(FileName, Node)]) -> Vec<u8> {
         if let Node::Leaf(Leaf::File { blob, executable }) = entry {
             field(&mut out, 1, &|node| {
                 put_bytes(node, 1, name.as_str().as_bytes());
-                put_bytes(node, 2, &encode_digest(blob.0));
+                put_digest_field(node, 2, blob.0);
                 put_number(node, 4, u64::from(*executable));
             });
         }
@@ -67,7 +81,7 @@ pub(super) fn encode_directory(entries: &[(FileName, Node)]) -> Vec<u8> {
         if let Node::Directory(directory) = entry {
             field(&mut out, 2, &|node| {
                 put_bytes(node, 1, name.as_str().as_bytes());
-                put_bytes(node, 2, &encode_digest(directory.digest().0));
+                put_digest_field(node, 2, directory.digest().0);
             });
         }
     }

@@ -397,7 +397,7 @@ impl Draft {
                 Claim::Computed(hash) => (hash, HashOrigin::Computed),
                 Claim::None | Claim::Other(_) => return Err(findings),
             };
-            let Ok(path) = TreePath::parse(&entry.name) else { return Err(findings) };
+            let Ok(path) = TreePath::from_text(entry.name) else { return Err(findings) };
             let executable = entry.kind == EntryKind::File { executable: true };
             members.push(Member { path, executable, sha256, origin, location: entry.location });
         }

@@ -20,6 +20,8 @@ pub mod record;
 mod judgement;
 pub mod manifest;
 
+pub mod kept;
+
 pub mod portability;
 mod standard_library;
 pub mod startup;

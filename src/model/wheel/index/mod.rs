@@ -15,6 +15,8 @@ pub use self::directory::directory;
 pub use self::end::end_record;
 pub use self::local::{descriptor, descriptor_in_stored, local_header};
 
+use serde::{Deserialize, Serialize};
+
 const LOCAL_HEADER: [u8; 4] = *b"PK\x03\x04";
 const CENTRAL_ENTRY: [u8; 4] = *b"PK\x01\x02";
 const END_RECORD: [u8; 4] = *b"PK\x05\x06";
@@ -42,7 +44,7 @@ const FLAG_UTF8: u16 = 1 << 11;
 const FLAG_MASKED: u16 = 1 << 13;
 
 /// How a member's bytes are kept: the methods that wheels may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Method {
     /// As they are (method 0).
     Stored,

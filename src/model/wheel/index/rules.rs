@@ -2,6 +2,8 @@
 //!
 //! Model layer. The reasons for the rules of names are in `docs/findings.md`.
 
+use std::borrow::Cow;
+
 use super::{EntryKind, FLAG_DESCRIPTOR, FLAG_ENCRYPTED, FLAG_LEVEL, FLAG_MASKED, FLAG_PATCH, FLAG_STRONG_ENCRYPTION, FLAG_UTF8};
 use crate::model::finding::{Code, Findings};
 use crate::model::path::{COMPONENT_LIMIT, PATH_LIMIT};
@@ -12,7 +14,9 @@ const NEWEST_VERSION: u8 = 63;
 
 /// Decodes and checks a name; whether nothing is wrong with it.
 pub(super) fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut Findings) -> (Box<str>, bool) {
-    let text = String::from_utf8_lossy(raw);
+    // Most names need no second look.
+    let plain = raw.iter().fold(true, |plain, &byte| plain & (0x20..0x7f).contains(&byte) & (byte != b'\\'));
+    let text = str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
     let mut sound = true;
     let mut refuse = |code: Code, message: String| {
         findings.add_member(code, &text, message);
@@ -22,12 +26,12 @@ pub(super) fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut
         refuse(Code::ZipNameEmpty, "the name is empty".to_owned());
         return (text.into(), false);
     }
-    if let std::borrow::Cow::Owned(_) = text {
+    if let Cow::Owned(_) = text {
         refuse(Code::ZipNameEncoding, "the name is not UTF-8".to_owned());
     } else if !raw.is_ascii() && flags & FLAG_UTF8 == 0 {
         refuse(Code::ZipNameEncoding, "the name is not ASCII and the flag that declares UTF-8 is missing".to_owned());
     }
-    if let Some(character) = text.chars().find(|character| character.is_control()) {
+    if !plain && let Some(character) = text.chars().find(|character| character.is_control()) {
         refuse(Code::PathControl, format!("the name holds the control character {character:?}"));
     }
     if raw.contains(&b'\\') {
@@ -38,15 +42,16 @@ pub(super) fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut
         refuse(Code::PathAbsolute, "the name starts at a root, a drive or a network share".to_owned());
     }
     // Where a backslash separates, these would be components as well.
-    let is_separator = |character: char| character == '/' || character == '\\';
+    let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
     let relative = text.strip_suffix('/').unwrap_or(&text);
     let mut depth = 0;
-    for component in relative.split(is_separator) {
+    for component in relative.as_bytes().split(is_separator) {
         depth += 1;
         match component {
             // A leading slash was reported as such.
-            "" if depth > 1 => refuse(Code::PathEmptyComponent, "the name has an empty component".to_owned()),
-            "." | ".." => refuse(Code::PathTraversal, format!("the name has the component `{component}`")),
+            b"" if depth > 1 => refuse(Code::PathEmptyComponent, "the name has an empty component".to_owned()),
+            b"." => refuse(Code::PathTraversal, "the name has the component `.`".to_owned()),
+            b".." => refuse(Code::PathTraversal, "the name has the component `..`".to_owned()),
             _ if component.len() > COMPONENT_LIMIT => {
                 refuse(Code::PathComponentLength, format!("a component has {} bytes, the limit is {COMPONENT_LIMIT}", component.len()));
             }

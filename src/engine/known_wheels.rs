@@ -1,0 +1,129 @@
+//! What the store knows of a spec's wheels: those that nobody touched are neither hashed nor read again.
+//!
+//! Part of the engine. Everything is known by the wheel's digest; that a file has it is known from an earlier build, as long as the
+//! file's state is the same.
+
+use std::collections::{BTreeSet, HashMap};
+
+use camino::Utf8PathBuf;
+
+use crate::effects::input::InputError;
+use crate::effects::store::Store;
+use crate::effects::store::hashed::FileState;
+use crate::effects::supply::KnownMembers;
+use crate::effects::wheels::LoadOptions;
+use crate::engine::{Places, Prepared};
+use crate::error::Error;
+use crate::model::digest::{DigestFunction, Hash, WheelDigest};
+use crate::model::plan::{Content, PlannedNode};
+use crate::model::spec::Spec;
+use crate::model::tree::{Leaf, Node, Tree};
+use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::{WheelManifest, kept};
+
+/// The wheels of a spec, as they were before they are read.
+pub(super) struct KnownWheels<'a> {
+    store: Option<&'a Store>,
+    digests: Vec<WheelDigest>,
+    files: Vec<(Utf8PathBuf, Option<FileState>)>,
+    options: LoadOptions,
+}
+
+impl<'a> KnownWheels<'a> {
+    /// Looks at the wheels' files.
+    pub fn new(store: Option<&'a Store>, digests: Vec<WheelDigest>, spec: &Spec, places: &Places, options: LoadOptions) -> Self {
+        let state = |path: Utf8PathBuf| (path.clone(), FileState::of(&path));
+        let files = spec.wheels.iter().map(|wheel| state(places.find(&wheel.path))).collect();
+        Self { store, digests, files, options }
+    }
+
+    /// Whether the wheel's file is known to have its digest.
+    fn is_proven(&self, index: usize) -> bool {
+        let (path, state) = &self.files[index];
+        self.store.zip(state.as_ref()).and_then(|(store, state)| store.hashed(path, state)) == Some(self.digests[index])
+    }
+
+    /// The wheels whose digest nobody has compared yet, in this state.
+    pub fn unproven(&self) -> Vec<(usize, WheelDigest)> {
+        self.digests.iter().copied().enumerate().filter(|(index, _)| !self.is_proven(*index)).collect()
+    }
+
+    /// The manifest of a wheel, where its file is known to have its digest and was read before.
+    pub fn manifest(&self, index: usize, file: &WheelFilename) -> Option<WheelManifest> {
+        let store = self.store?;
+        if !self.is_proven(index) {
+            return None;
+        }
+        kept::decode(file, &store.manifest(self.manifest_key(index, file))?)
+    }
+
+    /// What a manifest depends on besides the rules, which the version of its record stands for.
+    fn manifest_key(&self, index: usize, file: &WheelFilename) -> Hash {
+        let LoadOptions { limits, allow, deny } = &self.options;
+        Hash::sha256(format!("{}\n{}\n{limits:?}\n{allow:?}\n{deny:?}", self.digests[index], file.as_str()).as_bytes())
+    }
+
+    /// Of each wheel, what is known of its members: their digests by the tree's function.
+    pub fn members(&self) -> Vec<Option<KnownMembers>> {
+        self.digests.iter().map(|digest| self.members_of(*digest)).collect()
+    }
+
+    fn members_of(&self, wheel: WheelDigest) -> Option<KnownMembers> {
+        let payload = self.store?.wheel(wheel)?;
+        let hash = |bytes: &[u8]| bytes.try_into().ok().map(Hash::new);
+        let pairs = payload.chunks_exact(64).map(|pair| Some((hash(&pair[..32])?, hash(&pair[32..])?)));
+        pairs.collect::<Option<HashMap<_, _>>>()
+    }
+
+    /// Keeps that the files have their digests, after they were compared; all of them must be as they were before.
+    ///
+    /// # Errors
+    /// A file has changed meanwhile.
+    pub fn remember_files(&self) -> Result<(), Error> {
+        for (index, ((path, state), digest)) in self.files.iter().zip(&self.digests).enumerate() {
+            if FileState::of(path) != *state {
+                return Err(Error::Inputs(vec![InputError::Changed { path: path.clone() }.into()]));
+            }
+            if let Some((store, state)) = self.store.zip(state.as_ref())
+                && !self.is_proven(index)
+            {
+                store.attempt(|| store.set_hashed(path, state, *digest));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what is known of the wheels and their members now that the tree is finished.
+    pub fn remember(&self, prepared: &Prepared, known: &[Option<KnownMembers>], tree: &Tree) {
+        let Some(store) = self.store else { return };
+        let mut pairs: Vec<BTreeSet<(Hash, Hash)>> = vec![BTreeSet::new(); self.digests.len()];
+        if tree.function() != DigestFunction::Sha256 {
+            for (path, planned) in &prepared.plan.entries {
+                if let PlannedNode::File { content: Content::Member { wheel, .. }, sha256, .. } = &planned.node
+                    && let Some(Node::Leaf(Leaf::File { blob, .. })) = tree.get(path.as_str())
+                {
+                    pairs[*wheel].insert((*sha256, blob.0.hash));
+                }
+            }
+        }
+        let wheels = self.digests.iter().zip(&mut pairs).zip(known).zip(prepared.inputs().wheels);
+        for (index, (((digest, pairs), known), manifest)) in wheels.enumerate() {
+            if manifest.findings.iter().any(|finding| finding.allowed) {
+                // What the store knows is sound for every spec, and this is so only for those that allow it.
+                continue;
+            }
+            let before = known.as_ref().map_or(0, HashMap::len);
+            if let Some(known) = known {
+                pairs.extend(known.iter().map(|(sha256, hash)| (*sha256, *hash)));
+            }
+            if known.is_none() || pairs.len() > before {
+                let payload: Vec<u8> = pairs.iter().flat_map(|(sha256, hash)| [*sha256.as_bytes(), *hash.as_bytes()].concat()).collect();
+                store.attempt(|| store.keep_wheel(*digest, &payload));
+            }
+            let key = self.manifest_key(index, &manifest.file);
+            if !store.has_manifest(key) {
+                store.attempt(|| store.keep_manifest(key, &kept::encode(manifest)));
+            }
+        }
+    }
+}
