@@ -223,6 +223,17 @@ impl Mount {
         Self { path }
     }
 
+    /// An XFS, which can share blocks between files.
+    fn xfs(image: &Utf8Path, path: Utf8PathBuf) -> Self {
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::File::create(image).unwrap().set_len(512 << 20).unwrap();
+        let made = Command::new("mkfs.xfs").args(["-q", image.as_str()]).status().expect("xfsprogs is installed by .ci/install");
+        assert!(made.success());
+        let status = Command::new("mount").args(["-o", "loop", image.as_str(), path.as_str()]).status().expect("mount can be run");
+        assert!(status.success(), "this test needs the right to mount an image");
+        Self { path }
+    }
+
     fn remount(&self, options: &str) {
         let status =
             Command::new("mount").args(["-o", &format!("remount,{options}"), self.path.as_str()]).status().expect("mount can be run");
@@ -234,6 +245,25 @@ impl Drop for Mount {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.path.as_str()).status();
     }
+}
+
+#[test]
+fn reflinks_share_blocks_and_can_be_written() {
+    let project = project("sha256");
+    let mount = Mount::xfs(&project.path().join("image"), project.path().join("xfs"));
+    let build = |out: &str| {
+        let arguments = ["build", "env.json", "--store", "xfs/store", "--link-mode", "reflink", "--out", out, "--format", "json"];
+        report(&project.run(&arguments))
+    };
+    let one = build("xfs/one");
+    let two = build("xfs/two");
+    assert_eq!(one["digest"], two["digest"]);
+    assert_eq!((&two["source"], &two["links"]["reflinks"]), (&json!("store"), &two["files"]), "{two}");
+    let file = mount.path.join("two/lib/python3.11/site-packages/dist0/module1.py");
+    // A change of one environment is nobody else's.
+    std::fs::write(&file, "changed\n").unwrap();
+    assert_eq!(project.run(&["digest", "xfs/one"]).success().trim(), one["digest"].as_str().unwrap());
+    project.run(&["store", "verify", "--store", "xfs/store"]).success();
 }
 
 #[test]

@@ -23,7 +23,8 @@ struct KeptManifest<'bytes> {
     #[serde(borrow)]
     members: Vec<KeptMember<'bytes>>,
     contents: Vec<(usize, &'bytes [u8])>,
-    findings: Vec<Finding>,
+    /// As JSON, which leaves fields out where they say nothing.
+    findings: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ pub fn encode(manifest: &WheelManifest) -> Vec<u8> {
         dist_info: &manifest.dist_info,
         members: members.collect(),
         contents: manifest.contents.iter().map(|(index, bytes)| (*index, &**bytes)).collect(),
-        findings: manifest.findings.clone(),
+        findings: serde_json::to_string(&manifest.findings).expect("findings are plain values"),
     };
     postcard::to_stdvec(&kept).expect("memory takes everything")
 }
@@ -86,6 +87,7 @@ pub fn decode(file: &WheelFilename, bytes: &[u8]) -> Option<WheelManifest> {
             location: Location { offset, end, compressed, size, crc32, flags, method },
         });
     }
+    let findings: Vec<Finding> = serde_json::from_str(&kept.findings).ok()?;
     let contents: BTreeMap<usize, Arc<[u8]>> = kept.contents.into_iter().map(|(index, bytes)| (index, bytes.into())).collect();
     let text = |name: &str| {
         let path = format!("{}/{name}", kept.dist_info);
@@ -105,7 +107,7 @@ pub fn decode(file: &WheelFilename, bytes: &[u8]) -> Option<WheelManifest> {
         entry_points,
         headers,
         metadata,
-        findings: kept.findings,
+        findings,
     })
 }
 
