@@ -4,6 +4,7 @@
 Starlark is close enough to Python that Python can run the files; what Bazel or Buck2 would define is recorded here instead.
 """
 
+import __future__
 import pathlib
 import sys
 import textwrap
@@ -132,7 +133,9 @@ def run(path):
             scope[alias] = loaded[name]
 
     scope["load"] = load
-    exec(compile((ROOT / path).read_text(), path, "exec"), scope)
+    # Annotations are not looked at: Buck2's types are not Python's.
+    code = compile((ROOT / path).read_text(), path, "exec", flags=__future__.annotations.compiler_flag)
+    exec(code, scope)
     return scope
 
 

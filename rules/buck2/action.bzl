@@ -2,7 +2,7 @@
 
 load(":providers.bzl", "VenvtreeToolInfo")
 
-def run_tool(ctx, command, category, outputs, inputs, identifier = None):
+def run_tool(ctx: AnalysisContext, command: list, category: str, outputs: list[(str, Artifact)], inputs: list[cmd_args]) -> None:
     """Runs the tool. Its result may be kept in a remote cache.
 
     Inputs are named in a file of arguments, because thousands of wheels do not fit on a command line. Neither it nor the command holds a path
@@ -14,7 +14,6 @@ def run_tool(ctx, command, category, outputs, inputs, identifier = None):
       category: the category of the action.
       outputs: options and what they write: a list of pairs of an option and a declared output.
       inputs: the other arguments, one cmd_args each.
-      identifier: tells apart actions of one category and target.
     """
     arguments = ctx.actions.write(category + ".args", cmd_args(inputs), with_inputs = True, has_content_based_path = True)
     line = cmd_args(ctx.attrs._toolchain[VenvtreeToolInfo].tool, command)
@@ -27,12 +26,11 @@ def run_tool(ctx, command, category, outputs, inputs, identifier = None):
     ctx.actions.run(
         line,
         category = category,
-        identifier = identifier,
         # Without it nothing is written to a remote cache, whatever the platform says.
         allow_cache_upload = True,
     )
 
-def named_input(key, file):
+def named_input(key: str, file: Artifact) -> cmd_args:
     """The option that says where the input is that the spec calls `key`.
 
     Args:
@@ -44,7 +42,7 @@ def named_input(key, file):
     """
     return cmd_args(file, format = "--input=%s={}" % key.replace("{", "{{").replace("}", "}}"))
 
-def target_name(ctx):
+def target_name(ctx: AnalysisContext) -> str:
     """The rule's label as people write it, without its configuration.
 
     Args:

@@ -6,7 +6,7 @@ load(":collect.bzl", "collect_sources")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 load(":venv.bzl", "interpreter_facts")
 
-def _py_venv_archive_impl(ctx):
+def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
     name = target_name(ctx)
     venv = ctx.attrs.venv[VenvInfo]
     sources = collect_sources(name, ctx.attrs.deps)
@@ -41,7 +41,7 @@ def _py_venv_archive_impl(ctx):
     return [DefaultInfo(default_output = archive, sub_targets = {"spec": [DefaultInfo(default_output = spec)]})]
 
 # Apart from the keys of wheels, which have no directory.
-def _key(place):
+def _key(place: str) -> str:
     return "first_party/" + place
 
 py_venv_archive = rule(

@@ -6,7 +6,7 @@ load(":collect.bzl", "collect_sources", "place_files")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":providers.bzl", "VenvInfo")
 
-def write_program(ctx, start, runner = None):
+def write_program(ctx: AnalysisContext, start: struct, runner: Artifact | None = None) -> struct:
     """What binaries and tests have in common.
 
     Args:
@@ -43,7 +43,7 @@ def write_program(ctx, start, runner = None):
         runner = runner,
     )
 
-def own_sources(ctx):
+def own_sources(ctx: AnalysisContext) -> list[Artifact]:
     """The files of the attribute `srcs`.
 
     Args:
@@ -54,7 +54,7 @@ def own_sources(ctx):
     """
     return ctx.attrs.srcs if type(ctx.attrs.srcs) == type([]) else ctx.attrs.srcs.values()
 
-def start_of(ctx):
+def start_of(ctx: AnalysisContext) -> struct:
     """What the attributes `main`, `module` and `script` say to start.
 
     Args:
@@ -119,7 +119,7 @@ PROGRAM_ATTRS = {
     ),
 } | LAUNCH_ATTRS
 
-def _py_venv_binary_impl(ctx):
+def _py_venv_binary_impl(ctx: AnalysisContext) -> list[Provider]:
     launcher = write_program(ctx, start_of(ctx))
     return [
         DefaultInfo(default_output = launcher.file, other_outputs = launcher.needs),

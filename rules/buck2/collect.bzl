@@ -4,7 +4,7 @@ load("@prelude//python:python.bzl", "PythonLibraryInfo")
 load("//rules/common:wheel_name.bzl", "parse_wheel_name")
 load(":providers.bzl", "VenvInfo")
 
-def collect_wheels(name, values):
+def collect_wheels(name: str, values: list) -> list[Artifact]:
     """The wheel files of the attribute `wheels`, each once, in their order.
 
     Args:
@@ -38,7 +38,7 @@ def collect_wheels(name, values):
 # What the prelude calls the unpacked directory of a `prebuilt_python_library`, where other libraries have a file's place.
 _PREBUILT = ["binary_src", "source_dir"]
 
-def collect_sources(name, deps, own = {}):
+def collect_sources(name: str, deps: list[Dependency], own: dict[str, Artifact] = {}) -> dict[str, Artifact]:
     """First-party files by their path below the import root, as the prelude's own binaries have them.
 
     What `prebuilt_python_library` unpacks is left out: the environment has the wheel.
@@ -63,7 +63,7 @@ def collect_sources(name, deps, own = {}):
             fail("%s: `deps` has %s, which is no Python library: it has no PythonLibraryInfo; files belong in `resources`, wheels in the environment's `wheels`" % (name, dep.label.raw_target()))
     return sources
 
-def _add_library(name, sources, library):
+def _add_library(name: str, sources: dict[str, Artifact], library) -> None:
     if library.extensions:
         fail("%s: `deps` leads to %s, which is a native extension; put it into a wheel, and the wheel into the environment" % (name, library.label.raw_target()))
     manifests = [library.srcs] + ([library.default_resources[0]] if library.default_resources else [])
@@ -74,13 +74,13 @@ def _add_library(name, sources, library):
             if place not in _PREBUILT:
                 _add(name, sources, place, file)
 
-def _add(name, sources, place, file):
+def _add(name: str, sources: dict[str, Artifact], place: str, file: Artifact) -> None:
     other = sources.get(place, file)
     if other != file:
         fail("%s: two first-party files would be %s: %s and %s; remove one, or give its library another `base_module`" % (name, place, other, file))
     sources[place] = file
 
-def place_files(label, base_module, files):
+def place_files(label: Label, base_module: str | None, files: list[Artifact] | dict[str, Artifact]) -> dict[str, Artifact]:
     """Where a rule's own files go: below `base_module`, by default the package.
 
     Args:

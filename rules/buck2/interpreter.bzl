@@ -3,7 +3,7 @@
 load("//rules/common:facts.bzl", "interpreter_facts_of")
 load(":providers.bzl", "VenvtreeInterpreterInfo")
 
-def _venvtree_interpreter_impl(ctx):
+def _venvtree_interpreter_impl(ctx: AnalysisContext) -> list[Provider]:
     name = str(ctx.label.raw_target())
     facts = interpreter_facts_of(ctx.attrs)
     if facts.error:
@@ -24,7 +24,7 @@ def _venvtree_interpreter_impl(ctx):
     )
     return [info, DefaultInfo(default_outputs = files)]
 
-def _runtime(ctx, name):
+def _runtime(ctx: AnalysisContext, name: str) -> (Artifact | None, list[Artifact]):
     runtime = ctx.attrs.runtime
     if not runtime:
         return None, []

@@ -6,6 +6,7 @@ First-party files are links in a directory beside it, and reach Python through `
 
 load("//rules/common:quote.bzl", "shell_quote")
 load(":action.bzl", "target_name")
+load(":providers.bzl", "VenvtreeInterpreterInfo")
 
 LAUNCH_ATTRS = {
     "_site": attrs.default_only(attrs.source(default = "//rules/private/runtime:sitecustomize.py")),
@@ -16,7 +17,15 @@ _ROOT = "first_party"
 _SITE = "site/sitecustomize.py"
 _RUNNER = "site/run_test.py"
 
-def write_launcher(ctx, tree, interpreter, start, sources, env = {}, interpreter_args = [], runner = None):
+def write_launcher(
+        ctx: AnalysisContext,
+        tree: Artifact,
+        interpreter: VenvtreeInterpreterInfo,
+        start: struct,
+        sources: dict[str, Artifact],
+        env: dict[str, str] = {},
+        interpreter_args: list[str] = [],
+        runner: Artifact | None = None) -> struct:
     """Writes the file that starts a Python.
 
     Args:
@@ -59,13 +68,13 @@ def write_launcher(ctx, tree, interpreter, start, sources, env = {}, interpreter
     ctx.actions.write(launcher.as_output(), lines, is_executable = True)
     return struct(file = launcher, needs = [tree, files] + interpreter.files)
 
-def _assignment(variable, launcher, artifact):
+def _assignment(variable: str, launcher: Artifact, artifact: Artifact) -> cmd_args:
     place = cmd_args(artifact, quote = "shell", relative_to = (launcher, 1))
 
     # Apart, because quotes go around what is formatted.
     return cmd_args(place, format = variable + "={}")
 
-def _what(start):
+def _what(start: struct) -> str:
     if start.kind == "main":
         return _ROOT + "/" + start.place
     return getattr(start, "name", "")

@@ -4,7 +4,7 @@ load("//rules/common:start.bzl", "choose_tests")
 load(":action.bzl", "target_name")
 load(":binary.bzl", "PROGRAM_ATTRS", "own_sources", "start_of", "write_program")
 
-def _py_venv_test_impl(ctx):
+def _py_venv_test_impl(ctx: AnalysisContext) -> list[Provider]:
     if ctx.attrs.pytest:
         for name in ["main", "module", "script"]:
             if getattr(ctx.attrs, name):

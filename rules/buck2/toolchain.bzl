@@ -2,7 +2,7 @@
 
 load(":providers.bzl", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
 
-def _venvtree_toolchain_impl(ctx):
+def _venvtree_toolchain_impl(ctx: AnalysisContext) -> list[Provider]:
     return [
         DefaultInfo(),
         VenvtreeToolInfo(
@@ -11,7 +11,7 @@ def _venvtree_toolchain_impl(ctx):
         ),
     ]
 
-def _tool(ctx):
+def _tool(ctx: AnalysisContext) -> RunInfo:
     name = str(ctx.label.raw_target())
     if bool(ctx.attrs.tool) == bool(ctx.attrs.path):
         fail("%s: expected one of `tool` (the venvtree program as a file or target) and `path` (its path, or its name on PATH); found %s" % (name, "both" if ctx.attrs.path else "neither"))

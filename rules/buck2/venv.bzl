@@ -6,7 +6,7 @@ load(":collect.bzl", "collect_sources", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
 
-def _py_venv_impl(ctx):
+def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
     name = target_name(ctx)
     interpreter = _interpreter(ctx)
     wheels = collect_wheels(name, ctx.attrs.wheels)
@@ -67,7 +67,7 @@ def _py_venv_impl(ctx):
         RunInfo(args = cmd_args(launcher.file, hidden = launcher.needs)),
     ]
 
-def _interpreter(ctx):
+def _interpreter(ctx: AnalysisContext) -> VenvtreeInterpreterInfo:
     if ctx.attrs.interpreter:
         return ctx.attrs.interpreter[VenvtreeInterpreterInfo]
     interpreter = ctx.attrs._toolchain[VenvtreeToolInfo].interpreter
@@ -76,7 +76,7 @@ def _interpreter(ctx):
               "`venvtree_toolchain` that is toolchains//:venvtree") % target_name(ctx))
     return interpreter
 
-def interpreter_facts(interpreter):
+def interpreter_facts(interpreter: VenvtreeInterpreterInfo) -> dict:
     """The facts of the spec's `interpreter`.
 
     Args:

@@ -7,7 +7,7 @@ load(":action.bzl", "TOOL_ATTRS", "run_tool", "target_name")
 load(":collect.bzl", "place_files")
 load(":providers.bzl", "WheelInfo")
 
-def _py_wheel_impl(ctx):
+def _py_wheel_impl(ctx: AnalysisContext) -> list[Provider]:
     name = target_name(ctx)
     problem = check_wheel(ctx.attrs)
     if problem:
@@ -35,7 +35,7 @@ def _py_wheel_impl(ctx):
         WheelInfo(wheel = wheel, distribution = normalise_distribution(ctx.attrs.distribution), version = ctx.attrs.version),
     ]
 
-def _contents(ctx, name):
+def _contents(ctx: AnalysisContext, name: str) -> list[(str, Artifact)]:
     contents = place_files(ctx.label, ctx.attrs.base_module, ctx.attrs.srcs)
     for dep in ctx.attrs.deps:
         if PythonLibraryInfo not in dep:

@@ -303,11 +303,32 @@ fn rules_do_what_they_say() {
     let wheel_env = buck.output_of("//more:wheel_env");
     assert_eq!(run(&wheel_env.join("bin/python"), &["-c", "import more.first_party; print(more.first_party.DATA)"]), "data 1\n");
 
+    #[cfg(feature = "remote")]
+    wheels_are_fetched(&buck);
+
     // Another configuration of the target is the same action.
     buck.succeed(&["build", "//more:env", "--target-platforms=//more:other"]);
     assert_eq!(buck.what_ran(), []);
 
     errors_are_readable(&buck);
+}
+
+/// A wheel that an `http_file` brings.
+#[cfg(feature = "remote")]
+fn wheels_are_fetched(buck: &Buck) {
+    let name = "click-8.5.1-py3-none-any.whl";
+    let bytes = fs::read(buck.project.join("wheels").join(name)).unwrap();
+    let server = super::support::http_cache::HttpCache::start();
+    let build = format!(
+        "load(\"@venvtree//rules/buck2:defs.bzl\", \"py_venv\")\nhttp_file(name = \"click\", out = \"{name}\", sha256 = \"{}\", urls = \
+         [\"{}/{name}\"])\npy_venv(name = \"env\", wheels = [\":click\"])\n",
+        venvtree::model::digest::Hash::sha256(&bytes),
+        server.url()
+    );
+    server.entries.lock().unwrap().insert(format!("/prefix/{name}"), bytes);
+    fs::create_dir_all(buck.project.join("fetched")).unwrap();
+    buck.write("fetched/BUCK", &build);
+    assert_eq!(buck.succeed(&["run", "//fetched:env", "--", "-c", "import click; print(click.__name__)"]), "click\n");
 }
 
 fn errors_are_readable(buck: &Buck) {
