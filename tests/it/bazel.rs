@@ -98,8 +98,7 @@ pub(super) struct Bazel {
 impl Bazel {
     /// In this checkout: the rules' own workspace.
     fn here(version: Version) -> Self {
-        let family = if version == Version::Four { "4" } else { "7" };
-        let directory = work().join(format!("here{family}"));
+        let directory = machine("here", version);
         let home = directory.join("home");
         fs::create_dir_all(&home).unwrap();
         Self { version, workspace: checkout().to_owned(), output_base: directory.join("base"), home }
@@ -114,8 +113,7 @@ impl Bazel {
 
     /// A machine called `name`, with a fresh copy of a directory of the checkout.
     fn with_copy(version: Version, name: &str, from: &str) -> Self {
-        let family = if version == Version::Four { "4" } else { "7" };
-        let directory = work().join(format!("{name}{family}"));
+        let directory = machine(name, version);
         let workspace = directory.join("workspace");
         let _ = fs::remove_dir_all(&workspace);
         copy(&checkout().join(from), &workspace);
@@ -254,8 +252,17 @@ impl Bazel {
 
 impl Drop for Bazel {
     fn drop(&mut self) {
-        let _ = self.bazel("shutdown", &[]);
+        // Most tests are this machine; its server ends by itself when none of them needs it any more.
+        if self.output_base != machine("a", self.version).join("base") {
+            let _ = self.bazel("shutdown", &[]);
+        }
     }
+}
+
+/// Where a machine has its files. Both ways of using Bazel 7 share them.
+fn machine(name: &str, version: Version) -> PathBuf {
+    let family = if version == Version::Four { "4" } else { "7" };
+    work().join(format!("{name}{family}"))
 }
 
 /// The directory of a CPython 3.11 that works wherever it lies.
@@ -442,6 +449,11 @@ fn errors_are_readable(bazel: &Bazel) {
         }
         assert!(!text.contains("panicked"), "{text}");
     };
+    // An interpreter need not be where an environment is built, but where it is used.
+    bazel.succeed("build", &["//:arm_env"]);
+    let launcher = bazel.workspace.join("bazel-bin/arm_env.venv/bin/python");
+    let output = text(&bazel.program(launcher.to_str().unwrap()).output().unwrap());
+    assert!(output.contains("no Python interpreter for") && output.contains("/opt/of-the-other-platform/bin/python3.12"), "{output}");
     expect("//bad:conflict", &["error: ", "clash.py", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "hint"]);
     expect("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]);
     expect("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]);
