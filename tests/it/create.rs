@@ -122,6 +122,30 @@ fn pip_installs_and_uninstalls_in_every_environment() {
 }
 
 /// The standard output of a module, with the environment's place taken out.
+/// CPython 3.14 lies in the directory that holds the newer Debian, and so everything happens there.
+#[test]
+fn an_environment_of_cpython_3_14_is_moved_and_used() {
+    let project = Project::new();
+    let path = project.path().canonicalize_utf8().unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), path.join("venvtree")).unwrap();
+    let activate = "import os, runpy, sys; runpy.run_path(sys.argv[1] + '/bin/activate_this.py'); import pip, sysconfig; \
+        env = sys.argv[1]; assert sys.prefix == env == os.environ['VIRTUAL_ENV'], sys.prefix; \
+        assert sysconfig.get_path('purelib') == sys.path[0] == env + '/lib/python3.14/site-packages', sys.path; \
+        assert pip.__file__.startswith(env)";
+    let script = "set -e; cd \"$0\"; ./venvtree create env --python 3.14 --no-store --quiet; mv env 'moved é'; \
+        . 'moved é/bin/activate'; [ \"$VIRTUAL_ENV\" = \"$0/moved é\" ]; pip --version | cut -d' ' -f4-; deactivate; \
+        python3.14 -c \"$1\" \"$0/moved é\"";
+    let output = Command::new(Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bazel/kit/bazel7"))
+        .current_dir(&path)
+        .env("VENVTREE_PROGRAM", "sh")
+        .args(["-c", script, path.as_str(), activate])
+        .output()
+        .expect("the kit runs");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text, format!("{path}/moved é/lib/python3.14/site-packages/pip (python 3.14)\n"));
+}
+
 fn module(root: &Utf8Path, module: &str) -> String {
     run(Command::new(root.join("bin/python")).args(["-I", "-m", module])).replace(root.as_str(), "ENV")
 }
