@@ -157,15 +157,17 @@ pub(super) fn draft(
             draft.keep(index, &bytes, findings);
         }
     }
+    let mut kept: u64 = 0;
     for index in draft.scripts() {
         let entry = &draft.entries()[index];
         let start = sound(inflater.peek(file, &entry.name, &entry.location, REWRITTEN.len()), findings)?;
         if start != Some(REWRITTEN) {
             continue;
         }
-        if entry.location.size > options.limits.metadata_size {
+        kept = kept.saturating_add(entry.location.size);
+        if kept > options.limits.metadata_size {
             let message =
-                format!("a script of {} bytes that would be rewritten, the limit is {}", entry.location.size, options.limits.metadata_size);
+                format!("the scripts that would be rewritten have {kept} bytes so far, the limit is {}", options.limits.metadata_size);
             findings.add_member(Code::MetadataLimit, &entry.name, message);
         } else if let Some(bytes) = whole(file, entry, inflater, findings)? {
             draft.keep(index, &bytes, findings);

@@ -130,7 +130,7 @@ codes! {
     ZipSpecialFile = "zip.special-file", Error, Never, "A member is a device, a named pipe or a socket.";
     ZipDirectoryMismatch = "zip.directory-mismatch", Error, Never, "A member's name says file and its attributes say folder, or the other way round, or a folder has bytes.";
     ZipSpecialBits = "zip.special-bits", Warning, Possible, "A member has the setuid, setgid or sticky bit, which is dropped.";
-    ZipLimitEntries = "zip.limit-entries", Error, Never, "The archive has more entries than the limit.";
+    ZipLimitEntries = "zip.limit-entries", Error, Never, "The archive has more entries than the limit, or its members lie in more folders.";
     ZipLimitDirectory = "zip.limit-directory", Error, Never, "The central directory has more bytes than the limit for its number of entries.";
     ZipLimitSize = "zip.limit-size", Error, Never, "A member, or all members together, would write more bytes than the limit.";
     ZipLimitRatio = "zip.limit-ratio", Error, Never, "The members together are too many times as large as the archive: a decompression bomb.";
@@ -178,7 +178,7 @@ codes! {
     MetadataDataFile = "metadata.data-file", Error, Never, "A file lies directly in the `.data` folder, outside every scheme.";
     MetadataDataName = "metadata.data-name", Error, Possible, "A `.data` folder at the top has another name than the `.dist-info` folder; installers differ in whether its files are installed as data.";
     MetadataReservedTarget = "metadata.reserved-target", Error, Never, "A member would be installed over a file that the environment itself needs: an interpreter, an activation script or `pyvenv.cfg`.";
-    MetadataLimit = "metadata.limit", Error, Never, "A metadata file, or a script that would be rewritten, has more bytes or headers than the limit.";
+    MetadataLimit = "metadata.limit", Error, Never, "A metadata file has more bytes, headers or scripts than the limit, or the scripts that would be rewritten have more bytes.";
 
     RecordMissing = "record.missing", Error, Never, "The `.dist-info` folder has no RECORD.";
     RecordEncoding = "record.encoding", Error, Never, "A row of RECORD is not UTF-8.";

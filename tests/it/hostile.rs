@@ -156,6 +156,15 @@ fn bombs_are_refused_by_what_they_say_and_by_what_they_yield() {
     check(&|options| options.limits.member_size = 4 << 20, Code::ZipLimitSize);
     check(&|options| options.limits.entries = 11, Code::ZipLimitEntries);
     check(&|options| options.limits.depth = 0, Code::PathDepth);
+    let nested = archive(&[("a/b/c", b""), ("a/b-/c", b""), ("a-/b", b""), ("a/b/d", b"")], 1);
+    let folders = |limit: u64| {
+        let mut options = LoadOptions::default();
+        options.limits.folders = limit;
+        let (_guard, folder) = temporary();
+        has(&inspect_wheel(&write(&folder, &nested), "demo-1.0-py3-none-any.whl", &options).unwrap(), Code::ZipLimitEntries)
+    };
+    // a, a-, a/b, a/b-
+    assert!(folders(3) && !folders(4));
     check(&|options| options.limits.name_length = 3, Code::PathLength);
 }
 
@@ -273,6 +282,18 @@ fn bombs_do_not_fill_memory() {
     check("a RECORD of a million bad rows", &recipe(r#"{"record": {"repeat": "a,b\n", "times": 1000000}}"#), 4);
     check("METADATA of 100 MiB", &recipe(r#"{"metadata": {"zeros": 100000000}}"#), 4);
     check("entry points without end", &recipe(r#"{"entry_points": {"repeat": "[console_scripts]\nx\n", "times": 400000}}"#), 5);
+    let scripts: String = (0..300_000).map(|index| format!("x{index} = demo:main\n")).collect();
+    let scripts = serde_json::to_string(&format!("[console_scripts]\n{scripts}")).unwrap();
+    check("scripts without end", &recipe(&format!(r#"{{"entry_points": {scripts}}}"#)), 5);
+    let version = serde_json::to_string(&format!("Metadata-Version: 2.1\nName: demo\nVersion: {}1\n", "1.".repeat(2_000_000))).unwrap();
+    check("a version without end", &recipe(&format!(r#"{{"metadata": {version}}}"#)), 4);
+    let script = r##"{"name": "demo-1.0.data/scripts/NAME", "content": {"repeat": "#!python\n", "times": 800000}}"##;
+    let scripts: Vec<String> = (0..16).map(|index| script.replace("NAME", &format!("x{index}"))).collect();
+    check("large scripts", &recipe(&format!(r#"{{"members": [{}]}}"#, scripts.join(","))), 20);
+    let deep: Vec<(String, &[u8])> = (0..4000).map(|index| (format!("d{index}/").repeat(60) + "x", &b""[..])).collect();
+    let deep: Vec<(&str, &[u8])> = deep.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    check("many folders", &archive(&deep, 1), 4000);
+    check("zstd", &recipe(r#"{"members": [{"name": "demo/zeros", "content": {"zeros": 134217728}, "method": 93}]}"#), 5);
     check(
         "a stream that yields more than it says",
         &recipe(r#"{"members": [{"name": "demo/zeros", "content": {"zeros": 80000000}, "both": {"size": 10}}]}"#),

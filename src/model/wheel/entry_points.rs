@@ -62,9 +62,15 @@ pub struct EntryPointProblem {
     pub kind: EntryPointProblemKind,
 }
 
+/// The most scripts of one wheel: each becomes a file that is made in memory.
+const SCRIPT_LIMIT: usize = 10_000;
+
 /// What can be wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryPointProblemKind {
+    /// More scripts than any real wheel has.
+    #[error("more than {SCRIPT_LIMIT} scripts")]
+    TooMany,
     /// Bytes that are not UTF-8.
     #[error("the text is not UTF-8 from here on")]
     NotUtf8,
@@ -289,6 +295,7 @@ impl Reader {
         };
         if let Section::Scripts(kind) = self.section {
             match entry_point(kind, name, reference) {
+                Ok(_) if self.scripts.len() == SCRIPT_LIMIT => self.report(number, EntryPointProblemKind::TooMany),
                 Ok(script) => self.scripts.push((script, number)),
                 Err(kind) => self.report(number, kind),
             }
@@ -551,6 +558,14 @@ mod tests {
         );
         check(&["pypi", "pypyr", "python_x", "activated", "reactivate", "python3-config", "python-dotenv", "pydoc"], false);
         assert_eq!(parse("[console_scripts]\nPython3.EXE = a:b").problems.len(), 1);
+    }
+
+    #[test]
+    fn there_are_at_most_so_many_scripts() {
+        let text: String = (0..=SCRIPT_LIMIT).map(|index| format!("x{index:05} = m:f\n")).collect();
+        let found = EntryPoints::parse(format!("[console_scripts]\n{text}").as_bytes());
+        assert_eq!(found.scripts.len(), SCRIPT_LIMIT);
+        assert_eq!(found.problems, [EntryPointProblem { line: SCRIPT_LIMIT + 2, kind: EntryPointProblemKind::TooMany }]);
     }
 
     #[test]

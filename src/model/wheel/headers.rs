@@ -14,6 +14,8 @@ use crate::model::wheel::tags::{Tag, TagError, TagSet};
 
 /// The most headers of a text; the longest real ones have some thousand requirements.
 const HEADER_LIMIT: usize = 50_000;
+/// The most bytes of a version: more than any file name could hold.
+const VERSION_LIMIT: usize = 1024;
 
 /// The most bad tags that are reported.
 const TAG_ERROR_LIMIT: usize = 100;
@@ -384,6 +386,12 @@ impl Metadata {
         let name = name.and_then(|name| name.map_err(|source| errors.push(HeaderError::Name { source })).ok());
         let version = headers.required(file, "Version", &mut errors).map(str::to_owned);
         let version = version.and_then(|value| {
+            if value.len() > VERSION_LIMIT {
+                let reason = format!("{} bytes, the limit is {VERSION_LIMIT}", value.len());
+                let value = value.chars().take(64).chain(['…']).collect();
+                errors.push(HeaderError::Version { value, reason });
+                return None;
+            }
             Version::from_str(&value).map_err(|error| errors.push(HeaderError::Version { reason: error.to_string(), value })).ok()
         });
         let requires_python = headers.once(file, "Requires-Python", &mut errors).map(Into::into);
@@ -468,6 +476,14 @@ mod tests {
 
     fn metadata(text: &str) -> Result<Metadata, Vec<String>> {
         Metadata::parse(text.as_bytes()).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_version_has_a_length() {
+        let metadata = |version: &str| Metadata::parse(format!("Metadata-Version: 2.1\nName: demo\nVersion: {version}\n").as_bytes());
+        assert!(metadata(&format!("1.{}", "0".repeat(VERSION_LIMIT - 2))).is_ok());
+        let errors = metadata(&"1".repeat(VERSION_LIMIT + 1)).unwrap_err();
+        assert!(matches!(&errors[..], [HeaderError::Version { reason, value }] if reason.contains("1025 bytes") && value.len() < 80));
     }
 
     #[test]

@@ -67,6 +67,7 @@ impl From<&EntryPointProblemKind> for Code {
     fn from(kind: &EntryPointProblemKind) -> Self {
         use EntryPointProblemKind as Kind;
         match kind {
+            Kind::TooMany => Self::MetadataLimit,
             Kind::NotUtf8
             | Kind::Character { .. }
             | Kind::Section { .. }

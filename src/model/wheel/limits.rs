@@ -7,6 +7,8 @@
 pub struct Limits {
     /// Entries of the central directory.
     pub entries: u64,
+    /// Folders that the members lie in.
+    pub folders: u64,
     /// Bytes of a member's name.
     pub name_length: usize,
     /// Components of a member's name.
@@ -19,7 +21,8 @@ pub struct Limits {
     pub ratio: u64,
     /// The bytes from which `ratio` counts.
     pub ratio_from: u64,
-    /// Bytes of a metadata file (WHEEL, METADATA, `entry_points.txt`) or of a script that is rewritten.
+    /// Bytes of a metadata file (WHEEL, METADATA, `entry_points.txt`), or of all scripts that are rewritten together: they are kept in
+    /// memory.
     pub metadata_size: u64,
     /// Bytes of RECORD, besides [`PER_ENTRY`] for every member.
     pub record_size: u64,
@@ -34,6 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             entries: 500_000,
+            folders: 50_000,
             name_length: 1024,
             depth: 64,
             member_size: 16 << 30,
@@ -56,15 +60,16 @@ pub struct UnknownLimit {
 }
 
 /// The names of the limits and what they count, in the order of the fields.
-pub const NAMES: [(&str, &str); 10] = [
+pub const NAMES: [(&str, &str); 11] = [
     ("entries", "entries of the central directory"),
+    ("folders", "folders that the members lie in"),
     ("name-length", "bytes of a member's name"),
     ("depth", "components of a member's name"),
     ("member-size", "bytes of one member, decompressed"),
     ("total-size", "bytes of all members together, decompressed"),
     ("ratio", "times that the members together may be as large as the archive, once they exceed `ratio-from`"),
     ("ratio-from", "bytes from which `ratio` counts"),
-    ("metadata-size", "bytes of WHEEL, METADATA, `entry_points.txt` or a script that is rewritten"),
+    ("metadata-size", "bytes of WHEEL, METADATA, `entry_points.txt`, or all scripts that are rewritten together"),
     ("record-size", "bytes of RECORD, besides 512 for every member"),
     ("directory-size", "bytes of the central directory, besides 512 for every entry"),
 ];
@@ -77,6 +82,7 @@ impl Limits {
     pub fn get(&self, name: &str) -> Result<u64, UnknownLimit> {
         Ok(match name {
             "entries" => self.entries,
+            "folders" => self.folders,
             "name-length" => self.name_length as u64,
             "depth" => self.depth as u64,
             "member-size" => self.member_size,
@@ -98,6 +104,7 @@ impl Limits {
         let length = usize::try_from(value).unwrap_or(usize::MAX);
         match name {
             "entries" => self.entries = value,
+            "folders" => self.folders = value,
             "name-length" => self.name_length = length,
             "depth" => self.depth = length,
             "member-size" => self.member_size = value,

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use crate::model::digest::Hash;
 use crate::model::finding::{Code, Findings};
 use crate::model::portable::{compose, fold, windows_problem};
 
@@ -12,7 +13,8 @@ const WINDOWS_LENGTH: usize = 180;
 
 /// Reports names that collide or do not fit, of files and of the folders that they lie in. `paths` are sorted.
 pub fn examine_portability<'a>(paths: impl IntoIterator<Item = &'a str>, findings: &mut Findings) {
-    let mut seen: HashMap<String, &str> = HashMap::new();
+    // By digest: a hostile wheel may have tens of thousands of folders with names of a kilobyte each.
+    let mut seen: HashMap<Hash, &str> = HashMap::new();
     let mut previous = "";
     for path in paths {
         // What is shared with the previous path was looked at there.
@@ -20,7 +22,7 @@ pub fn examine_portability<'a>(paths: impl IntoIterator<Item = &'a str>, finding
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         for end in ends.filter(|&end| end >= shared || end == path.len()) {
             let prefix = &path[..end];
-            let other = *seen.entry(fold(prefix).into_owned()).or_insert(prefix);
+            let other = *seen.entry(Hash::sha256(fold(prefix).as_bytes())).or_insert(prefix);
             if other != prefix {
                 let code = if compose(other) == compose(prefix) { Code::PathUnicodeCollision } else { Code::PathCaseCollision };
                 findings.add_member(code, prefix, format!("also there as {other:?}"));

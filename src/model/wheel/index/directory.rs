@@ -43,7 +43,7 @@ pub fn directory(bytes: &[u8], end: &End, limits: &Limits, findings: &mut Findin
             findings.add_member(Code::ZipDuplicateName, &pair[0].name, "the name is there more than once");
         }
     }
-    check_folders(&entries, findings);
+    check_folders(&entries, limits, findings);
     entries
 }
 
@@ -161,18 +161,24 @@ fn check_totals(entries: &[Entry], end: &End, limits: &Limits, findings: &mut Fi
 }
 
 /// No path may be a file and also a folder. The entries are sorted by name.
-fn check_folders(entries: &[Entry], findings: &mut Findings) {
+fn check_folders(entries: &[Entry], limits: &Limits, findings: &mut Findings) {
     let is_file = |name: &str| entries.binary_search_by(|entry| (*entry.name).cmp(name)).is_ok();
     let mut previous = "";
+    let mut folders: u64 = 0;
     for entry in entries {
         let name: &str = &entry.name;
         // Ancestors shared with the previous name were looked at there.
         let shared = name.bytes().zip(previous.bytes()).take_while(|(left, right)| left == right).count();
         for (at, _) in name.match_indices('/').filter(|&(at, _)| at >= shared && at > 0) {
+            // Sorted, what lies in one folder stands together.
+            folders += 1;
             if is_file(&name[..at]) {
                 findings.add_member(Code::PathFileAndDirectory, &name[..at], format!("the path is a file and the folder of {name:?}"));
             }
         }
         previous = name;
+    }
+    if folders > limits.folders {
+        findings.add(Code::ZipLimitEntries, format!("the members lie in {folders} folders, the limit is {}", limits.folders));
     }
 }
