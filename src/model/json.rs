@@ -82,10 +82,6 @@ impl<'de> Deserialize<'de> for Json {
                 Ok(Json::String(value.to_owned()))
             }
 
-            fn visit_string<E>(self, value: String) -> Result<Json, E> {
-                Ok(Json::String(value))
-            }
-
             fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
                 let mut values = Vec::new();
                 while let Some(value) = access.next_element()? {

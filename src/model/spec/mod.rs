@@ -294,3 +294,31 @@ pub enum SpecError {
     #[error("the spec has {} problem{}", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Problems(Vec<Problem>),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_called_what_specs_call_them() {
+        assert!(Policy::ALL.iter().all(|(name, policy)| policy.name() == *name));
+        assert!(Check::ALL.iter().all(|(name, check)| check.name() == *name));
+        assert!(InputDigests::ALL.iter().all(|(name, digests)| digests.name() == *name));
+        let path = TreePath::parse("bin/python").expect("a path");
+        let kinds = [
+            Python::Inside { directory: InputPath("x".to_owned()), executable: path },
+            Python::Relative { path: "../x".to_owned() },
+            Python::Absolute { path: "/x".to_owned() },
+            Python::Launcher { candidates: vec!["/x".to_owned()] },
+        ];
+        assert_eq!(kinds.map(|python| python.kind()), ["inside", "relative", "absolute", "launcher"]);
+    }
+
+    #[test]
+    fn launchers_are_listed_by_name() {
+        let launcher = |path: &str| LauncherReference { path: InputPath(path.to_owned()), sha256: None };
+        let launchers = Launchers { console: launcher("c"), gui: launcher("g"), python: None, pythonw: Some(launcher("w")) };
+        let names: Vec<(&str, &str)> = launchers.iter().map(|(name, launcher)| (name, launcher.path.0.as_str())).collect();
+        assert_eq!(names, [("console", "c"), ("gui", "g"), ("pythonw", "w")]);
+    }
+}
