@@ -21,9 +21,36 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
     let done = folder.join(".complete");
     if !done.exists() {
         std::fs::create_dir_all(&folder).unwrap();
+        // pip takes markers for those of the interpreter that it runs on, whatever it is told to download for: uv resolves.
+        let (named, pinned) = (folder.join("named.txt"), folder.join("pinned.txt"));
+        std::fs::write(&named, projects.join("\n")).unwrap();
+        let status = Command::new(peer("uv"))
+            .args([
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-cache",
+                "--no-python-downloads",
+                "--only-binary",
+                ":all:",
+                "--output-file",
+                pinned.as_str(),
+            ])
+            .args(["--python", python.path.to_str().unwrap(), named.as_str()])
+            .status()
+            .unwrap();
+        assert!(status.success(), "uv cannot resolve {projects:?} for {major}.{minor}");
         let status = Command::new(peer("python"))
             .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--dest", folder.as_str()])
-            .args(["--implementation", "cp", "--python-version", &format!("{major}.{minor}")])
+            .args([
+                "--no-deps",
+                "--requirement",
+                pinned.as_str(),
+                "--implementation",
+                "cp",
+                "--python-version",
+                &format!("{major}.{minor}"),
+            ])
             .args(
                 ["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"]
                     .iter()
@@ -34,7 +61,6 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
                     .iter()
                     .flat_map(|policy| ["--platform".to_owned(), format!("{policy}_x86_64")]),
             )
-            .args(projects)
             .status()
             .unwrap();
         assert!(status.success(), "pip cannot download {projects:?} for {major}.{minor}");
@@ -159,8 +185,9 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
         run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-cf", moved.join("env.tar").as_str(), "copy"]);
         std::fs::remove_dir_all(moved.join("copy")).unwrap();
         run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-xf", moved.join("env.tar").as_str()]);
-        check(moved.join("copy").as_std_path(), imports, scripts, &names);
+        // Before programs run, which may write their settings into the environment.
         project.run(&["verify", moved.join("copy").as_str(), "--manifest", "m.json"]).success();
+        check(moved.join("copy").as_std_path(), imports, scripts, &names);
     }
 }
 
@@ -393,7 +420,7 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
         };
         assert_eq!(listed(&root.join("ours")), listed(&place));
     }
-    // pip resolved for its own interpreter when it downloaded, so for an older one something may be missing: then all say so.
+    // All agree on whether something is missing.
     let ours = root.join("ours/bin/python");
     let pip = Command::new(python).args(["-m", "pip", "--python", ours.as_str(), "--disable-pip-version-check", "check"]).output().unwrap();
     let uv = Command::new(&uv).args(["pip", "check", "--python", ours.as_str()]).output().unwrap();
