@@ -40,6 +40,8 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
             .status()
             .unwrap();
         assert!(status.success(), "uv cannot resolve {projects:?} for {major}.{minor}");
+        // With its last part, which some projects exclude releases by.
+        let version = run(&python.path, &["-c", "import platform; print(platform.python_version())"]);
         let status = Command::new(peer("python"))
             .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--dest", folder.as_str()])
             .args([
