@@ -44,15 +44,7 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
         let version = run(&python.path, &["-c", "import platform; print(platform.python_version())"]);
         let status = Command::new(peer("python"))
             .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--dest", folder.as_str()])
-            .args([
-                "--no-deps",
-                "--requirement",
-                pinned.as_str(),
-                "--implementation",
-                "cp",
-                "--python-version",
-                &format!("{major}.{minor}"),
-            ])
+            .args(["--no-deps", "--requirement", pinned.as_str(), "--implementation", "cp", "--python-version", version.trim()])
             .args(
                 ["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"]
                     .iter()
