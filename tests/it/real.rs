@@ -173,14 +173,14 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
         if *kind == "relative" {
             std::fs::rename(root.join("base"), moved.join("base")).unwrap();
         }
-        check(moved.join("env é").as_std_path(), imports, scripts, &names);
         run(Path::new("/bin/cp"), &["-a", moved.join("env é").as_str(), moved.join("copy").as_str()]);
         run(&moved.join("copy/bin").join(scripts[0][0]).into_std_path_buf(), &scripts[0][1..]);
         run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-cf", moved.join("env.tar").as_str(), "copy"]);
         std::fs::remove_dir_all(moved.join("copy")).unwrap();
         run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-xf", moved.join("env.tar").as_str()]);
-        // Before programs run, which may write their settings into the environment.
+        // Before all programs run: some write their settings into the environment.
         project.run(&["verify", moved.join("copy").as_str(), "--manifest", "m.json"]).success();
+        check(moved.join("env é").as_std_path(), imports, scripts, &names);
         check(moved.join("copy").as_std_path(), imports, scripts, &names);
     }
 }
