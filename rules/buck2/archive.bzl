@@ -1,10 +1,9 @@
 """`py_venv_archive`: an environment as one file, for images and deployments."""
 
-load("//rules/common:spec.bzl", "python_launcher", "spec_document")
+load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":collect.bzl", "collect_sources")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
-load(":venv.bzl", "interpreter_facts")
 
 def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
     name = target_name(ctx)

@@ -1,6 +1,6 @@
 """`py_venv`: an environment, made by one cached action."""
 
-load("//rules/common:spec.bzl", "environment_flags", "python_launcher", "spec_document", "wheel_documents")
+load("//rules/common:spec.bzl", "environment_flags", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":collect.bzl", "collect_sources", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
@@ -76,22 +76,6 @@ def _interpreter(ctx: AnalysisContext) -> VenvtreeInterpreterInfo:
               "`venvtree_toolchain` that is toolchains//:venvtree") % target_name(ctx))
     return interpreter
 
-def interpreter_facts(interpreter: VenvtreeInterpreterInfo) -> dict:
-    """The facts of the spec's `interpreter`.
-
-    Args:
-      interpreter: a VenvtreeInterpreterInfo.
-
-    Returns:
-      A dict.
-    """
-    return {
-        "implementation": interpreter.implementation,
-        "version": interpreter.version,
-        "abi": interpreter.abi,
-        "platform": interpreter.platform,
-    }
-
 py_venv = rule(
     impl = _py_venv_impl,
     doc = """A Python environment, made from wheels by one cached action `py_venv`.
@@ -165,6 +149,11 @@ rebuilds no environment.""",
             attrs.string(),
             default = [],
             doc = "Codes of findings that are accepted although they are errors; `venvtree wheel check` prints them.",
+        ),
+        "deny": attrs.list(
+            attrs.string(),
+            default = [],
+            doc = "Codes of findings that are errors, whatever their severity.",
         ),
     } | LAUNCH_ATTRS | TOOL_ATTRS,
 )

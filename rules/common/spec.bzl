@@ -220,7 +220,7 @@ def environment_flags(attributes):
         "input_digests": "trusted",
         "requirements": attributes.requirements,
         "allow": attributes.allow or None,
-        "deny": getattr(attributes, "deny", None) or None,
+        "deny": attributes.deny or None,
     }
 
 def _refused(error):
