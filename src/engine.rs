@@ -3,6 +3,7 @@
 //! The layer between effects and front ends. Nothing here knows arguments or prints; nothing touches an output before the
 //! plan has succeeded.
 
+mod base;
 pub mod caching;
 mod known_wheels;
 

@@ -4,7 +4,6 @@
 //! last needs them. Caches never change what is built, and what goes wrong with them is a note, not an error, as long
 //! as the wheels are there.
 
-use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -24,19 +23,17 @@ use crate::effects::staging::{self, Staging};
 use crate::effects::store::area::{Area, Counts, LinkMode};
 use crate::effects::store::stamp::Stamp;
 use crate::effects::store::{Access, Store};
+use crate::engine::base::Base;
 use crate::engine::known_wheels::KnownWheels;
 use crate::engine::{self, BuildRequest, Foresight, Outcome, Places, Prepared, Session};
 use crate::error::Error;
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
-use crate::model::name::DistName;
-use crate::model::path::{LinkTarget, TreePath};
-use crate::model::plan::{self, Content, Inputs, Listing, PlanWarning, PlannedNode};
+use crate::model::plan::{Listing, PlanWarning};
 use crate::model::request::{self, Facts};
 use crate::model::spec::{InputPath, LauncherReference, Launchers, Python, Spec};
 use crate::model::tree::receive::{self, OutwardLinks};
 use crate::model::tree::{Directory, Leaf, Node, Tree};
-use crate::model::workers::Alone;
 
 /// The caches of a command.
 #[derive(Default)]
@@ -573,83 +570,6 @@ impl Scratch {
         let staging = Staging::create(parent, PREFIX).map_err(fs::failed("create a directory in", parent))?;
         let store = Store::open(staging.path(), function, Access::Scratch, notes.clone());
         Ok(Self { store, _staging: staging })
-    }
-}
-
-/// What an environment of the spec holds whatever its wheels hold: what a remote result is compared with.
-struct Base {
-    links: Vec<(TreePath, LinkTarget)>,
-    files: Vec<(TreePath, Leaf)>,
-}
-
-impl Base {
-    /// Plans the spec without its wheels and sources; nothing where that is no plan.
-    fn of(spec: &Spec, places: &Places, session: &Session) -> Option<Self> {
-        let interpreter = match &spec.python {
-            Python::Inside { directory, .. } => Some(listing::list(&places.find(directory), session.threads).ok()?),
-            Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
-        };
-        let bare = Spec { wheels: Vec::new(), sources: Vec::new(), ..spec.clone() };
-        let launchers = spec.launchers.as_ref().map(|launchers| engine::load_launchers(spec, launchers, places)).transpose().ok()?;
-        let inputs = Inputs {
-            wheels: Vec::new(),
-            sources: Vec::new(),
-            interpreter: interpreter.as_ref().map(ListedFiles::listing),
-            launchers: launchers.as_ref(),
-        };
-        let plan = plan::plan(&bare, &inputs, &Alone).ok()?;
-        let function = spec.flags.digest_function;
-        let (mut links, mut files) = (Vec::new(), Vec::new());
-        for (path, planned) in plan.entries {
-            match planned.node {
-                PlannedNode::Symlink(target) => {
-                    files.push((path.clone(), Leaf::Symlink(target.clone())));
-                    links.push((path, target));
-                }
-                PlannedNode::File { content: Content::Inline(bytes), executable, .. } => {
-                    let blob = crate::model::digest::BlobDigest(function.digest(&bytes));
-                    files.push((path, Leaf::File { blob, executable }));
-                }
-                PlannedNode::File { .. } => {}
-            }
-        }
-        Some(Self { links, files })
-    }
-
-    /// Whether a tree can be one of the spec, as far as is known without the wheels.
-    fn check(&self, spec: &Spec, tree: &Tree) -> Result<(), String> {
-        for (path, leaf) in &self.files {
-            match tree.get(path.as_str()) {
-                Some(Node::Leaf(found)) if found == leaf => {}
-                _ => return Err(format!("its `{path}` is not that of this environment")),
-            }
-        }
-        let mut names = BTreeSet::new();
-        distributions(tree.root(), 0, &mut names);
-        for wheel in spec.wheels.iter().filter(|wheel| wheel.exclude.is_empty()) {
-            let name = wheel.file_name.as_str().split('-').next().unwrap_or("");
-            let name = DistName::parse(name).map(|name| name.normalized().to_owned()).unwrap_or_default();
-            if !names.contains(&name) {
-                return Err(format!("it lacks the distribution `{name}`"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The normalised names of the `.dist-info` directories, as deep as they can lie.
-fn distributions(directory: &Directory, depth: usize, names: &mut BTreeSet<String>) {
-    for (name, node) in directory.entries() {
-        let Node::Directory(below) = node else { continue };
-        match name.as_str().strip_suffix(".dist-info").and_then(|stem| stem.split('-').next()) {
-            Some(stem) => {
-                if let Ok(name) = DistName::parse(stem) {
-                    names.insert(name.normalized().to_owned());
-                }
-            }
-            None if depth < 3 => distributions(below, depth + 1, names),
-            None => {}
-        }
     }
 }
 
