@@ -2,11 +2,13 @@
 //!
 //! Effects layer. A small member costs one read, which brings its local header and data descriptor along, so that they are
 //! checked for the price of the same read; it is inflated at once into a buffer that is used again. A large one is streamed in
-//! chunks of a fixed size. Whatever comes out has the size and CRC-32 that the archive says, and its compressed bytes were used up.
+//! chunks of a fixed size, which takes half as long again for a byte: so a few inflaters have room for members of middling size.
+//! Whatever comes out has the size and CRC-32 that the archive says, and its compressed bytes were used up.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Decoder, Operation as _};
@@ -15,14 +17,18 @@ use super::input::{InputError, InputFile};
 use crate::model::finding::{Code, Finding, Findings};
 use crate::model::wheel::index::{self, Location, Method};
 
-/// Members of at most so many bytes, compressed and not, are read in one go.
+/// Members of at most so many bytes, compressed and not, are read in one go by every inflater.
 pub const SMALL: u64 = 1 << 20;
+/// And of at most so many by those with room for it.
+const MIDDLING: u64 = 4 << 20;
+/// How many inflaters of a process have that room at the same time: however many threads there are, buffers stay a few megabytes.
+const ROOMY_INFLATERS: usize = 2;
 /// The most bytes of local header and data descriptor that a small read may take along; few need more than a hundred.
 const SMALL_OVERHEAD: u64 = 128 << 10;
 /// How many compressed bytes are read at once of a large member.
-const CHUNK_IN: usize = 128 << 10;
+const CHUNK_IN: usize = 256 << 10;
 /// How many bytes of a large member are handed on at once.
-const CHUNK_OUT: usize = 256 << 10;
+const CHUNK_OUT: usize = 512 << 10;
 /// The largest window that a zstd member may ask for: what RFC 8878 asks every decoder to support.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
@@ -66,18 +72,48 @@ impl ZipFile {
     }
 }
 
+/// How large the members may be that an inflater reads in one go.
+struct Room {
+    limit: u64,
+}
+
+static ROOMY: AtomicUsize = AtomicUsize::new(0);
+
+impl Room {
+    fn take() -> Self {
+        let taken = ROOMY.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < ROOMY_INFLATERS).then_some(count + 1));
+        Self { limit: if taken.is_ok() { MIDDLING } else { SMALL } }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.limit == MIDDLING {
+            ROOMY.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Decompresses members, with buffers that are used again: one for each thread.
 pub struct Inflater {
+    room: Room,
     input: Vec<u8>,
     output: Vec<u8>,
-    whole: libdeflater::Decompressor,
+    at_once: libdeflater::Decompressor,
     stream: Option<Decompress>,
     notes: Findings,
 }
 
 impl Default for Inflater {
     fn default() -> Self {
-        Self { input: Vec::new(), output: Vec::new(), whole: libdeflater::Decompressor::new(), stream: None, notes: Findings::new() }
+        Self {
+            room: Room::take(),
+            input: Vec::new(),
+            output: Vec::new(),
+            at_once: libdeflater::Decompressor::new(),
+            stream: None,
+            notes: Findings::new(),
+        }
     }
 }
 
@@ -95,7 +131,11 @@ pub fn with_inflater<T>(action: impl FnOnce(&mut Inflater) -> T) -> T {
 
 /// Whether [`Inflater::read`] may be used, rather than [`Inflater::stream`].
 pub fn is_small(location: &Location) -> bool {
-    location.size <= SMALL && location.compressed <= SMALL && location.overhead() <= SMALL_OVERHEAD
+    fits(location, SMALL)
+}
+
+fn fits(location: &Location, limit: u64) -> bool {
+    location.size <= limit && location.compressed <= limit && location.overhead() <= SMALL_OVERHEAD
 }
 
 fn unsound(code: Code, name: &str, message: impl Into<String>) -> MemberError {
@@ -131,6 +171,10 @@ impl Inflater {
         if !is_small(location) {
             return Err(unsound(Code::ZipLimitSize, name, format!("{} bytes are too many to be read in one go", location.size)));
         }
+        self.whole(file, name, location)
+    }
+
+    fn whole(&mut self, file: &ZipFile, name: &str, location: &Location) -> Result<&[u8], MemberError> {
         let length = usize::try_from(location.end - location.offset).unwrap_or(usize::MAX);
         let size = usize::try_from(location.size).unwrap_or(usize::MAX);
         // Room for what is put in front of and behind the bytes; see `gzip`.
@@ -184,13 +228,13 @@ impl Inflater {
         saved_front.copy_from_slice(&self.input[start..bytes.start]);
         self.input[start..bytes.start].copy_from_slice(&GZIP_HEADER);
         self.input[bytes.end..end].copy_from_slice(&footer);
-        let done = self.whole.gzip_decompress(&self.input[start..end], &mut self.output[..size]);
+        let done = self.at_once.gzip_decompress(&self.input[start..end], &mut self.output[..size]);
         self.input[start..bytes.start].copy_from_slice(&saved_front);
         done == Ok(size)
     }
 
-    /// Hands the bytes of a member of any size to `sink`, in order, at most 256 KiB at a time. Size, checksum and descriptor are
-    /// only known to be right when this returns: until then, what the sink has got is a claim.
+    /// Hands the bytes of a member of any size to `sink`, in order, in one part or in parts of at most 512 KiB. Size, checksum and
+    /// descriptor are only known to be right when this returns: until then, what the sink has got is a claim.
     ///
     /// # Errors
     /// Reading fails, the member is not sound, or the sink fails.
@@ -201,8 +245,8 @@ impl Inflater {
         location: &Location,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        if is_small(location) {
-            return sink(self.read(file, name, location)?);
+        if fits(location, self.room.limit) {
+            return sink(self.whole(file, name, location)?);
         }
         let (start, descriptor) = read_header(file, name, location, &mut self.notes)?;
         grow(&mut self.input, CHUNK_IN);

@@ -230,7 +230,7 @@ impl Wheel {
         inflater.read(&self.file, member.path.as_str(), &member.location).map_err(|source| self.member_error(source))
     }
 
-    /// The bytes of a member of any size, in order, at most 256 KiB at a time (a small one at once).
+    /// The bytes of a member of any size, in order, in one part or several.
     ///
     /// # Errors
     /// The file cannot be read, the member is not sound, or the sink fails.

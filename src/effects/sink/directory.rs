@@ -1,13 +1,14 @@
 //! Writing a plan into a directory: files, links and directories with their modes and times, on all cores.
 //!
-//! Effects layer. Directories come first, then the files in portions of one directory each, the largest members before
-//! anything else so that no thread is left alone with one at the end; the directories' times last, when nothing changes
-//! them any more. Each file costs one read, one create, one write, one set of times and one close.
+//! Effects layer. Directories come first, while other threads already hash whole wheels; then the files in portions of one
+//! directory each, the largest members before anything else so that no thread is left alone with one at the end; the
+//! directories' times last, when nothing changes them any more. Each file costs one read, one create, one write, one set of
+//! times and one close.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::effects::blob::BlobError;
 use crate::effects::fs::{Directory, FsError};
@@ -20,8 +21,11 @@ use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, Whe
 use crate::model::path::TreePath;
 use crate::model::plan::{Content, Plan, Planned, PlannedNode};
 
-/// How many files of a directory make one task.
+/// How many files of a directory make one task at most.
 const PORTION: usize = 64;
+/// How many tasks of each thread a small plan is divided into: the fewer there are, the longer one thread may be left alone with
+/// the last.
+const TASKS_OF_A_THREAD: usize = 16;
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +79,8 @@ pub enum WriteError {
 type Item<'a> = (usize, &'a TreePath, &'a Planned);
 
 enum Task<'a> {
+    /// Make all directories. Whatever writes into one waits for it.
+    Directories,
     /// Hash a whole wheel.
     Wheel(usize, WheelDigest),
     /// Check members that no file is made from.
@@ -91,18 +97,26 @@ enum Task<'a> {
 pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteOptions<'_>) -> Result<Vec<BlobDigest>, WriteError> {
     let directories = plan.directories();
     let levels = Levels::new(&directories);
-    levels.for_each_parent(options.threads, root, |parent, name| parent.create_directory(name))?;
-
     let groups = group(plan);
     let repeated = if options.store.is_some() { repeated(plan) } else { HashSet::new() };
     // The store gives members only of wheels that were checked as a whole.
     let unread = supply.unread(plan, |wheel| options.store.is_some_and(|store| store.knows(wheel)));
-    let tasks = tasks(&groups, options.pinned, &unread);
+    let portion = plan.entries.len().div_ceil(options.threads.max(1) * TASKS_OF_A_THREAD).clamp(1, PORTION);
+    let tasks = tasks(&groups, options.pinned, &unread, portion);
+    // Whether they are there; false if they could not be made.
+    let ready: OnceLock<bool> = OnceLock::new();
     let digests = Mutex::new(vec![BlobDigest(options.function.digest(b"")); plan.entries.len()]);
     let errors: Mutex<Vec<(usize, SupplyError)>> = Mutex::new(Vec::new());
     options.progress.begin(plan.entries.len() as u64);
     let outcome = parallel::run(options.threads, tasks.len(), |index| -> ControlFlow<WriteError> {
         match &tasks[index] {
+            Task::Directories => {
+                let made = levels.for_each_parent(options.threads, root, |parent, name| parent.create_directory(name));
+                let _ = ready.set(made.is_ok());
+                if let Err(error) = made {
+                    return ControlFlow::Break(error.into());
+                }
+            }
             Task::Wheel(wheel, expected) => {
                 if let Err(error) = supply.check_wheel(*wheel, *expected) {
                     // Before everything that follows from it.
@@ -113,6 +127,8 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
                 let found = supply.check_unread(members).into_iter().map(|error| (0, error));
                 errors.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
             }
+            // Tasks begin in their order, so somebody is making the directories.
+            Task::Files { .. } if !ready.wait() => {}
             Task::Files { directory, items } => {
                 let parent = match root.open_below(directory) {
                     Ok(parent) => parent,
@@ -185,16 +201,17 @@ fn size(planned: &Planned) -> u64 {
     }
 }
 
-fn tasks<'a>(groups: &'a Groups<'a>, pinned: &[(usize, WheelDigest)], unread: &'a [(usize, usize)]) -> Vec<Task<'a>> {
-    let mut tasks: Vec<Task<'a>> = Vec::new();
+fn tasks<'a>(groups: &'a Groups<'a>, pinned: &[(usize, WheelDigest)], unread: &'a [(usize, usize)], portion: usize) -> Vec<Task<'a>> {
+    let mut tasks = vec![Task::Directories];
+    let wheels = pinned.iter().map(|(wheel, digest)| Task::Wheel(*wheel, *digest));
+    tasks.extend(wheels);
     for item in groups.large.chunks(1) {
         let directory = item[0].1.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
         tasks.push(Task::Files { directory, items: item });
     }
-    tasks.extend(pinned.iter().map(|(wheel, digest)| Task::Wheel(*wheel, *digest)));
     tasks.extend(unread.chunks(PORTION).map(Task::Unread));
     for (directory, items) in &groups.directories {
-        tasks.extend(items.chunks(PORTION).map(|items| Task::Files { directory, items }));
+        tasks.extend(items.chunks(portion).map(|items| Task::Files { directory, items }));
     }
     tasks
 }
