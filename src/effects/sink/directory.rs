@@ -203,8 +203,7 @@ fn size(planned: &Planned) -> u64 {
 
 fn tasks<'a>(groups: &'a Groups<'a>, pinned: &[(usize, WheelDigest)], unread: &'a [(usize, usize)], portion: usize) -> Vec<Task<'a>> {
     let mut tasks = vec![Task::Directories];
-    let wheels = pinned.iter().map(|(wheel, digest)| Task::Wheel(*wheel, *digest));
-    tasks.extend(wheels);
+    tasks.extend(pinned.iter().map(|(wheel, digest)| Task::Wheel(*wheel, *digest)));
     for item in groups.large.chunks(1) {
         let directory = item[0].1.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
         tasks.push(Task::Files { directory, items: item });
