@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Barrier, Mutex, PoisonError};
 
 use crate::model::workers::Workers;
 
@@ -31,11 +31,18 @@ pub fn run<B: Send>(threads: usize, count: usize, work: impl Fn(usize) -> Contro
             }
         }
     };
+    // Linux often gives a new thread to the processor of the one that made it, where it would wait until that one sleeps or a timer
+    // moves it, for milliseconds. So all wait for the last one to begin: who wakes up is given to a processor that is free.
+    let begun = Barrier::new(threads.min(count).max(1));
+    let begin = || {
+        begun.wait();
+        turn();
+    };
     std::thread::scope(|scope| {
         for _ in 1..threads.min(count) {
-            scope.spawn(turn);
+            scope.spawn(begin);
         }
-        turn();
+        begin();
     });
     match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some((_, value)) => ControlFlow::Break(value),
