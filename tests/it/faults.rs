@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
 use camino::Utf8Path;
@@ -252,25 +252,39 @@ fn too_few_open_files_say_so_and_the_next_build_cleans_up() {
     assert_eq!(left_over(&project), Vec::<String>::new());
 }
 
+/// Runs a script of bash as nobody, in the project; `$0` is a copy of the command within reach.
+fn as_nobody(project: &Project, script: &str) -> Output {
+    let reach = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(project.path(), reach(0o755)).unwrap();
+    let reachable = tempfile::Builder::new().permissions(reach(0o755)).tempdir().unwrap();
+    let program = reachable.path().join("venvtree");
+    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), &program).unwrap();
+    Command::new("bash").uid(65534).gid(65534).current_dir(project.path()).args(["-c", script]).arg(&program).output().unwrap()
+}
+
 #[test]
 fn somebody_without_permission_is_told_and_leaves_nothing() {
     let project = project(4);
     std::fs::create_dir(project.path().join("closed")).unwrap();
-    let mut permissions = project.path().metadata().unwrap().permissions();
-    permissions.set_mode(0o755);
-    std::fs::set_permissions(project.path(), permissions).unwrap();
-    // The command itself must be within reach of nobody.
-    let reachable = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
-    let program = reachable.path().join("venvtree");
-    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), &program).unwrap();
-    let mut command = Command::new(&program);
     // Root may write everywhere; nobody may not.
-    command.uid(65534).gid(65534).current_dir(project.path()).args(["build", "1.0.json", "--no-store", "--out", "closed/out"]);
-    let output = command.output().unwrap();
+    let output = as_nobody(&project, "exec \"$0\" build 1.0.json --no-store --out closed/out");
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{message}");
     assert!(message.contains("closed"), "{message}");
     assert_eq!(std::fs::read_dir(project.path().join("closed")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_system_that_has_no_more_threads_builds_the_same() {
+    let project = project(300);
+    let open = project.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let output =
+        as_nobody(&project, "ulimit -u 1; exec \"$0\" build 1.0.json --no-store --threads 4 --out open/out --digest-file open/digest");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let expected = project.run(&["digest", "1.0.json"]).success();
+    assert_eq!(std::fs::read_to_string(open.join("digest")).unwrap(), expected);
 }
 
 #[test]
