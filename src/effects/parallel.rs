@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Mutex, PoisonError};
 
 use crate::model::workers::Workers;
 
@@ -31,27 +31,13 @@ pub fn run<B: Send>(threads: usize, count: usize, work: impl Fn(usize) -> Contro
             }
         }
     };
-    // Linux often gives a new thread to the processor of the one that made it, where it would wait until that one sleeps or a timer
-    // moves it, for milliseconds. So nobody works before all have begun: who wakes up is given to a processor that is free.
-    let (begin, begun) = mpsc::channel();
-    let open = OnceLock::new();
     std::thread::scope(|scope| {
-        let mut helpers = 0;
         for _ in 1..threads.min(count) {
-            let (begin, open, turn) = (begin.clone(), &open, &turn);
-            let helper = move || {
-                let _ = begin.send(());
-                open.wait();
-                turn();
-            };
             // Where the system has no more threads to give, those that are there do all the work.
-            if std::thread::Builder::new().spawn_scoped(scope, helper).is_err() {
+            if std::thread::Builder::new().spawn_scoped(scope, turn).is_err() {
                 break;
             }
-            helpers += 1;
         }
-        begun.iter().take(helpers).for_each(drop);
-        let _ = open.set(());
         turn();
     });
     match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
