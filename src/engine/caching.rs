@@ -149,6 +149,9 @@ fn launcher_digests(spec: &Spec, places: &Places) -> Result<Vec<(&'static str, H
 
 /// The digests of all wheels: pinned, or those of the files.
 fn wheel_digests(session: &Session, spec: &Spec, places: &Places) -> Result<Vec<WheelDigest>, Error> {
+    if let Some(digests) = pinned_digests(spec) {
+        return Ok(digests);
+    }
     let digests = parallel::map(session.threads, spec.wheels.len(), |index| {
         let wheel = &spec.wheels[index];
         match wheel.sha256 {
@@ -157,6 +160,11 @@ fn wheel_digests(session: &Session, spec: &Spec, places: &Places) -> Result<Vec<
         }
     });
     digests.map_err(|error| Error::Inputs(vec![error.into()]))
+}
+
+/// The digests of all wheels, where all are pinned.
+fn pinned_digests(spec: &Spec) -> Option<Vec<WheelDigest>> {
+    spec.wheels.iter().map(|wheel| wheel.sha256).collect()
 }
 
 /// Builds an environment with the help of caches.
@@ -192,9 +200,8 @@ pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, re
 /// Inputs are not what they should be, or there is no plan.
 pub fn predict(session: &Session, caches: &Caches, spec: Spec, places: &Places) -> Result<(Prepared, Tree, Foresight), Error> {
     let function = spec.flags.digest_function;
-    let pinned: Option<Vec<WheelDigest>> = spec.wheels.iter().map(|wheel| wheel.sha256).collect();
     let store = caches.open_store(function);
-    let Some((store, digests)) = store.as_ref().zip(pinned) else {
+    let Some((store, digests)) = store.as_ref().zip(pinned_digests(&spec)) else {
         let prepared = engine::prepare(session, spec, places)?;
         let (tree, foresight) = engine::predict(session, &prepared)?;
         return Ok((prepared, tree, foresight));

@@ -69,16 +69,18 @@ impl Hash {
 
     /// The 64 hexadecimal digits.
     pub fn to_hex(self) -> String {
-        self.hex_digits().map(char::from).iter().collect()
+        self.to_string()
     }
 
     /// The same as bytes.
     pub fn hex_digits(self) -> [u8; 64] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        std::array::from_fn(|index| {
-            let byte = self.0[index / 2];
-            DIGITS[usize::from(if index % 2 == 0 { byte >> 4 } else { byte & 15 })]
-        })
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        digits
     }
 
     /// Reads 64 lower-case hexadecimal digits.
@@ -104,19 +106,19 @@ impl Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.to_hex())
+        formatter.write_str(std::str::from_utf8(&self.hex_digits()).expect("digits are ASCII"))
     }
 }
 
 impl fmt::Debug for Hash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.to_hex())
+        fmt::Display::fmt(self, formatter)
     }
 }
 
 impl Serialize for Hash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_hex())
+        serializer.collect_str(self)
     }
 }
 

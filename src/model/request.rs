@@ -4,7 +4,7 @@
 //! known by its file name and SHA-256, first-party files by a digest over their listing. The order of the wheels counts only
 //! where it decides conflicts. Who vouches for the inputs, links, threads and stores are no part of it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::model::digest::{Hash, WheelDigest};
 use crate::model::plan::Listing;
@@ -26,8 +26,7 @@ pub struct Facts<'a> {
 
 /// The canonical request as a value.
 pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
-    let document = SpecDocument::from(spec);
-    let Ok(Value::Object(mut request)) = serde_json::to_value(document) else { unreachable!("a spec is a JSON object") };
+    let Ok(Value::Object(mut request)) = serde_json::to_value(SpecDocument::without_wheels(spec)) else { unreachable!("a spec is a JSON object") };
     let mut wheels: Vec<Value> = spec
         .wheels
         .iter()
@@ -40,7 +39,7 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
         })
         .collect();
     if !order_counts(spec) {
-        wheels.sort_by_key(Value::to_string);
+        wheels.sort_by_cached_key(Value::to_string);
     }
     request.insert("wheels".to_owned(), Value::Array(wheels));
     if request.remove("launchers").is_some() {
@@ -67,7 +66,9 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
         let shells: Vec<&str> = spec.flags.activators.iter().map(|shell| shell.name()).collect();
         flags.insert("activators".to_owned(), json!(shells));
     }
-    sorted(Value::Object(request))
+    let mut request = Value::Object(request);
+    request.sort_all_objects();
+    request
 }
 
 /// The bytes that are digested.
@@ -89,18 +90,6 @@ fn listing_digest(listing: &Listing) -> Hash {
         text.push_str(&format!("{} {} {} {path}\n", file.sha256, file.size, u8::from(file.executable)));
     }
     Hash::sha256(text.as_bytes())
-}
-
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            let mut entries: Vec<(String, Value)> = object.into_iter().map(|(name, value)| (name, sorted(value))).collect();
-            entries.sort_by(|one, two| one.0.cmp(&two.0));
-            Value::Object(entries.into_iter().collect::<Map<_, _>>())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        other => other,
-    }
 }
 
 /// How the second request differs from the first, one sentence each; empty where they are the same.

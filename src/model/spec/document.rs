@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::interpreter::{Interpreter, Platform};
-use crate::model::spec::{Override, Python, Spec};
+use crate::model::spec::{Override, Python, Spec, WheelReference};
 
 /// A Python environment to build: an interpreter, wheels and flags.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -414,22 +414,14 @@ impl From<&super::Flags> for FlagsDocument {
     }
 }
 
-impl From<&Spec> for SpecDocument {
-    fn from(spec: &Spec) -> Self {
+impl SpecDocument {
+    /// The document for all of a spec but its wheels.
+    pub fn without_wheels(spec: &Spec) -> Self {
         Self {
             version: super::SPEC_VERSION,
             interpreter: InterpreterDocument::new(&spec.interpreter, &spec.python),
             launchers: spec.launchers.as_ref().map(LaunchersDocument::from),
-            wheels: spec
-                .wheels
-                .iter()
-                .map(|wheel| WheelDocument {
-                    path: wheel.path.to_string(),
-                    file_name: (wheel.path.0.rsplit('/').next() != Some(wheel.file_name.as_str())).then(|| wheel.file_name.to_string()),
-                    sha256: wheel.sha256.map(|digest| digest.to_string()),
-                    exclude: wheel.exclude.clone(),
-                })
-                .collect(),
+            wheels: Vec::new(),
             sources: spec
                 .sources
                 .iter()
@@ -441,6 +433,23 @@ impl From<&Spec> for SpecDocument {
             path_entries: spec.path_entries.clone(),
             flags: FlagsDocument::from(&spec.flags),
         }
+    }
+}
+
+impl From<&WheelReference> for WheelDocument {
+    fn from(wheel: &WheelReference) -> Self {
+        Self {
+            path: wheel.path.to_string(),
+            file_name: (wheel.path.0.rsplit('/').next() != Some(wheel.file_name.as_str())).then(|| wheel.file_name.to_string()),
+            sha256: wheel.sha256.map(|digest| digest.to_string()),
+            exclude: wheel.exclude.clone(),
+        }
+    }
+}
+
+impl From<&Spec> for SpecDocument {
+    fn from(spec: &Spec) -> Self {
+        Self { wheels: spec.wheels.iter().map(WheelDocument::from).collect(), ..Self::without_wheels(spec) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a spec: from JSON text to a [`Spec`], with every problem and its path.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::activate::Shell;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
@@ -367,22 +367,40 @@ fn read_sha256(object: &mut Object<'_>, what: &str, input_digests: InputDigests,
 }
 
 fn read_wheels(place: &Place<'_>, input_digests: InputDigests, problems: &mut Problems) -> Vec<WheelReference> {
-    let mut wheels = Vec::new();
-    let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    for place in place.list(problems) {
-        let Some(wheel) = read_wheel(&place, input_digests, problems) else { continue };
-        let mut keys = vec![("path", wheel.path.to_string()), ("file name", wheel.file_name.to_string())];
-        keys.extend(wheel.sha256.map(|digest| ("SHA-256", digest.to_string())));
-        let earlier = keys.iter().find_map(|(what, key)| seen.get(&format!("{what} {key}")).map(|path| (*what, path.clone())));
-        if let Some((what, path)) = earlier {
+    let places = place.list(problems);
+    let mut wheels = Vec::with_capacity(places.len());
+    let mut seen: HashMap<WheelKey, &str> = HashMap::with_capacity(3 * places.len());
+    for place in &places {
+        let Some(wheel) = read_wheel(place, input_digests, problems) else { continue };
+        let mut keys = vec![WheelKey::Path(wheel.path.to_string()), WheelKey::FileName(wheel.file_name.to_string())];
+        keys.extend(wheel.sha256.map(WheelKey::Digest));
+        if let Some((what, path)) = keys.iter().find_map(|key| Some((key.what(), seen.get(key)?))) {
             problems.add(&place.path, format!("the {what} of `{}` is that of {path}, expected every wheel once", wheel.file_name));
         }
-        for (what, key) in keys {
-            seen.entry(format!("{what} {key}")).or_insert_with(|| place.path.clone());
+        for key in keys {
+            seen.entry(key).or_insert(&place.path);
         }
         wheels.push(wheel);
     }
     wheels
+}
+
+/// What two wheels of a spec cannot both be.
+#[derive(PartialEq, Eq, Hash)]
+enum WheelKey {
+    Path(String),
+    FileName(String),
+    Digest(WheelDigest),
+}
+
+impl WheelKey {
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Path(_) => "path",
+            Self::FileName(_) => "file name",
+            Self::Digest(_) => "SHA-256",
+        }
+    }
 }
 
 fn read_wheel(place: &Place<'_>, input_digests: InputDigests, problems: &mut Problems) -> Option<WheelReference> {

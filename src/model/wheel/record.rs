@@ -582,10 +582,13 @@ fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N
     let groups = plain.chunks_exact(4);
     let rest = groups.remainder();
     for (digits, bytes) in groups.zip(bytes.chunks_exact_mut(3)) {
-        let values: [u16; 4] = std::array::from_fn(|index| VALUES[usize::from(digits[index])]);
-        marks |= values[0] | values[1] | values[2] | values[3];
-        let [first, second, third, fourth] = values.map(|value| value as u8);
-        bytes.copy_from_slice(&[first << 2 | second >> 4, second << 4 | third >> 2, third << 6 | fourth]);
+        let mut joined = 0;
+        for &digit in digits {
+            let value = VALUES[usize::from(digit)];
+            marks |= value;
+            joined = joined << 6 | u32::from(value & 63);
+        }
+        bytes.copy_from_slice(&joined.to_be_bytes()[1..]);
     }
     if plain.len() == expected && !rest.is_empty() {
         let value = |index: usize| rest.get(index).map_or(0, |&digit| VALUES[usize::from(digit)]);
@@ -621,8 +624,8 @@ fn push_base64url(text: &mut Vec<u8>, bytes: &[u8]) {
     for group in bytes.chunks(3) {
         let value = |index: usize| group.get(index).map_or(0, |&byte| usize::from(byte));
         let joined = value(0) << 16 | value(1) << 8 | value(2);
-        let digits = [joined >> 18, joined >> 12 & 63, joined >> 6 & 63, joined & 63].map(|digit| ALPHABET[digit]);
-        text.extend_from_slice(&digits[..=group.len()]);
+        let digit = |shift: u32| ALPHABET[joined >> shift & 63];
+        text.extend_from_slice(&[digit(18), digit(12), digit(6), digit(0)][..=group.len()]);
     }
 }
 
