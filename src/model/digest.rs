@@ -51,6 +51,22 @@ impl fmt::Display for DigestFunction {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash([u8; 32]);
 
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The mark of a byte that is no digit, in [`HEX_VALUES`].
+const NO_HEX_DIGIT: u8 = 0x10;
+
+/// For each byte its value as a lower-case hexadecimal digit.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [NO_HEX_DIGIT; 256];
+    let mut value = 0;
+    while value < HEX_DIGITS.len() {
+        values[HEX_DIGITS[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
 impl Hash {
     /// Wraps the bytes that a hash function returned.
     pub const fn new(bytes: [u8; 32]) -> Self {
@@ -74,11 +90,10 @@ impl Hash {
 
     /// The same as bytes.
     pub fn hex_digits(self) -> [u8; 64] {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut digits = [0; 64];
         for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+            pair[0] = HEX_DIGITS[usize::from(byte >> 4)];
+            pair[1] = HEX_DIGITS[usize::from(byte & 15)];
         }
         digits
     }
@@ -92,13 +107,14 @@ impl Hash {
             return Err(DigestError::HexLength { actual: text.len() });
         }
         let mut bytes = [0; 32];
-        for (index, pair) in text.as_bytes().chunks_exact(2).enumerate() {
-            let value = |byte: u8| match byte {
-                b'0'..=b'9' => Ok(byte - b'0'),
-                b'a'..=b'f' => Ok(byte - b'a' + 10),
-                _ => Err(DigestError::HexDigit { text: text.to_owned() }),
-            };
-            bytes[index] = value(pair[0])? << 4 | value(pair[1])?;
+        let mut marks = 0;
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let [high, low] = [HEX_VALUES[usize::from(pair[0])], HEX_VALUES[usize::from(pair[1])]];
+            marks |= high | low;
+            *byte = high << 4 | low & 15;
+        }
+        if marks & NO_HEX_DIGIT != 0 {
+            return Err(DigestError::HexDigit { text: text.to_owned() });
         }
         Ok(Self(bytes))
     }

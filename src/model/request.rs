@@ -26,7 +26,9 @@ pub struct Facts<'a> {
 
 /// The canonical request as a value.
 pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
-    let Ok(Value::Object(mut request)) = serde_json::to_value(SpecDocument::without_wheels(spec)) else { unreachable!("a spec is a JSON object") };
+    let Ok(Value::Object(mut request)) = serde_json::to_value(SpecDocument::without_wheels(spec)) else {
+        unreachable!("a spec is a JSON object")
+    };
     let mut wheels: Vec<Value> = spec
         .wheels
         .iter()
