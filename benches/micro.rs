@@ -142,7 +142,7 @@ fn write(bencher: Bencher<'_, '_>) {
     let prepared = INPUTS.prepared();
     bencher.counter(ItemsCount::new(FILES)).with_inputs(|| tempfile::tempdir().expect("a folder")).bench_refs(|folder| {
         let out = Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("a path in UTF-8");
-        let request = BuildRequest { out, replace: false, manifest: None, digest_file: None };
+        let request = BuildRequest { out, replace: false, manifest: None, digest_file: None, text: None };
         engine::build(&session(), &prepared, &request).expect("an environment")
     });
 }

@@ -25,7 +25,7 @@ use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
 use crate::effects::supply::{KnownMembers, Supply};
 use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
 use crate::error::{Error, RefusedWheel};
-use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest, WheelDigest};
+use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
 use crate::model::manifest;
 use crate::model::plan::{self, Inputs, Plan, PlannedNode, WindowsLaunchers};
 use crate::model::spec::{self, InputDigests, InputPath, LauncherReference, Launchers, Python, Spec};
@@ -276,6 +276,8 @@ pub struct BuildRequest {
     pub manifest: Option<Utf8PathBuf>,
     /// Where the root digest goes, as one line `hash/size`.
     pub digest_file: Option<Utf8PathBuf>,
+    /// What stands for the text that the spec was read from, if it was ([`crate::model::request::text_digest`]).
+    pub text: Option<Hash>,
 }
 
 impl BuildRequest {

@@ -10,6 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, progress, report, written};
 use crate::engine::{BuildRequest, caching};
+use crate::model::request;
 
 /// Arguments of `venvtree build`.
 #[derive(Debug, Args)]
@@ -51,17 +52,27 @@ pub struct BuildArguments {
 /// Runs `venvtree build`.
 pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult {
     let session = spec_input::session(&arguments.spec.places, io);
-    let (spec, places) = spec_input::read(&arguments.spec, io)?;
-    let caches = caches::caches(&arguments.store, &arguments.links, &arguments.remote, spec.flags.digest_function, io)?;
+    let text = spec_input::read_text(&arguments.spec.spec, io)?;
+    let mut caches = caches::local(&arguments.store, &arguments.links, io);
     let request = BuildRequest {
         out: io.resolve(&arguments.out),
         replace: arguments.replace,
         manifest: arguments.manifest.as_ref().map(|path| io.resolve(path)),
         digest_file: arguments.digest_file.as_ref().map(|path| io.resolve(path)),
+        text: Some(request::text_digest(&text.text)),
     };
-    let shown = progress::show(&session.progress, io.terminal && !arguments.quiet);
-    let built = caching::build(&session, &caches, spec, &places, &request);
-    drop(shown);
+    // Keys of inputs and what is said of a remote cache are checked whether or not there is something to do.
+    let plain = arguments.spec.places.inputs.is_empty() && !caches::has_remote(&arguments.remote, io);
+    let unchanged = if plain { caching::unchanged(&caches, &request)? } else { None };
+    let built = match unchanged {
+        Some(report) => Ok(report),
+        None => {
+            let (spec, places) = spec_input::parse(text, &arguments.spec.places, io)?;
+            caches.remote = caches::remote(&arguments.remote, spec.flags.digest_function, &caches.notes, io)?;
+            let _shown = progress::show(&session.progress, io.terminal && !arguments.quiet);
+            caching::build(&session, &caches, spec, &places, &request)
+        }
+    };
     let quiet = arguments.quiet || arguments.format.format == Format::Json;
     let notes = caches::say(&caches, quiet, io);
     let built = built?;

@@ -151,6 +151,15 @@ pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io:
     Caches { store: store(store_arguments, io), link_mode, remote: None, notes: Notes::new() }
 }
 
+/// Whether a remote cache is given.
+pub(super) fn has_remote(arguments: &RemoteArguments, io: &Io<'_>) -> bool {
+    url(arguments, io).is_some()
+}
+
+fn url(arguments: &RemoteArguments, io: &Io<'_>) -> Option<String> {
+    arguments.remote_cache.clone().or_else(|| io.variable("VENVTREE_REMOTE_CACHE").map(str::to_owned))
+}
+
 /// The remote cache, where one is given.
 pub(super) fn remote(
     arguments: &RemoteArguments,
@@ -162,7 +171,7 @@ pub(super) fn remote(
     let path = |given: &Option<Utf8PathBuf>, name: &str| {
         given.as_deref().or_else(|| io.variable(name).map(Utf8Path::new)).map(|path| io.resolve(path))
     };
-    let Some(url) = text(&arguments.remote_cache, "VENVTREE_REMOTE_CACHE") else { return Ok(None) };
+    let Some(url) = url(arguments, io) else { return Ok(None) };
     let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
     let number = |name: &str| -> Result<Option<f64>, Error> {
         let Some(text) = io.variable(name) else { return Ok(None) };

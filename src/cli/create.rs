@@ -138,7 +138,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     // The few files of an empty environment are written faster than looked up.
     caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
     let places = Places { root: io.cwd.clone(), ..Places::default() };
-    let request = BuildRequest { out: out.clone(), replace: makes_way, manifest: None, digest_file: None };
+    let request = BuildRequest { out: out.clone(), replace: makes_way, manifest: None, digest_file: None, text: None };
     let built = match caching::build(&session, &caches, spec.clone(), &places, &request) {
         Err(Error::Publish(PublishError::NoExchange { .. })) if arguments.clear => {
             publish::empty_environment(&out)?;

@@ -127,7 +127,8 @@ pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult 
     let digest = Digest::parse(&arguments.digest)?;
     let function = arguments.digest_function.into();
     let caches = caches::caches(&arguments.store, &arguments.links, &arguments.remote, function, io)?;
-    let request = BuildRequest { out: io.resolve(&arguments.out), replace: arguments.replace, manifest: None, digest_file: None };
+    let request =
+        BuildRequest { out: io.resolve(&arguments.out), replace: arguments.replace, manifest: None, digest_file: None, text: None };
     let pulled = caching::pull(&Session::default(), &caches, digest, function, arguments.mtime, &request);
     let notes = caches::say(&caches, arguments.format.format == Format::Json, io);
     let pulled = pulled?;

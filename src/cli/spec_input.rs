@@ -21,34 +21,45 @@ pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Session {
     session
 }
 
+/// A spec that is still text.
+pub struct SpecText {
+    /// The text.
+    pub text: String,
+    /// Its name in errors.
+    origin: String,
+    /// The directory that its paths are relative to.
+    directory: Utf8PathBuf,
+}
+
 /// Reads the spec that the arguments name, and where its inputs are.
 pub fn read(arguments: &SpecArguments, io: &mut Io<'_>) -> Result<(Spec, Places), Error> {
-    let (text, origin, directory) = read_text(&arguments.spec, io)?;
-    let spec = engine::parse_spec(&text, &origin)?;
-    let root = arguments.places.root.as_ref().map_or(directory, |root| io.resolve(root));
-    Ok((spec, Places { root, keys: keys(&arguments.places.inputs, io)? }))
+    read_beside(&arguments.spec, &arguments.places, io)
 }
 
 /// Reads another spec with the same arguments for places.
 pub fn read_beside(path: &Utf8Path, places: &PlacesArguments, io: &mut Io<'_>) -> Result<(Spec, Places), Error> {
-    let (text, origin, directory) = read_text(path, io)?;
-    let spec = engine::parse_spec(&text, &origin)?;
-    let root = places.root.as_ref().map_or(directory, |root| io.resolve(root));
+    parse(read_text(path, io)?, places, io)
+}
+
+/// Reads the text of a spec as one, and where its inputs are.
+pub fn parse(text: SpecText, places: &PlacesArguments, io: &Io<'_>) -> Result<(Spec, Places), Error> {
+    let spec = engine::parse_spec(&text.text, &text.origin)?;
+    let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
     Ok((spec, Places { root, keys: keys(&places.inputs, io)? }))
 }
 
-/// The text of a spec, its name in errors, and the directory that its paths are relative to.
-fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<(String, String, Utf8PathBuf), Error> {
+/// Reads the text of a spec.
+pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
     if path == "-" {
         let mut text = String::new();
         let origin = "standard input";
         io.stdin.read_to_string(&mut text).map_err(|source| Error::Fs(fs::failed("read", origin.into())(source)))?;
-        return Ok((text, origin.to_owned(), io.cwd.clone()));
+        return Ok(SpecText { text, origin: origin.to_owned(), directory: io.cwd.clone() });
     }
     let full = io.resolve(path);
     let text = fs::read_text(&full)?;
     let directory = full.parent().map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
-    Ok((text, path.to_string(), directory))
+    Ok(SpecText { text, origin: path.to_string(), directory })
 }
 
 fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>, Error> {

@@ -115,6 +115,14 @@ pub struct CachedReport {
     pub warnings: Vec<PlanWarning>,
 }
 
+impl CachedReport {
+    /// What a stamp says of it.
+    fn new(function: DigestFunction, outcome: Outcome, source: Source, stamp: &Stamp) -> Self {
+        let Stamp { action, root, files, bytes, text: _ } = *stamp;
+        Self { outcome, source, function, root, action: Some(action), files, bytes, links: Counts::default(), warnings: Vec::new() }
+    }
+}
+
 /// The action of a spec: wheels without a pinned digest are hashed, first-party inputs are listed. Wheels that are pinned need not be
 /// there.
 ///
@@ -167,6 +175,25 @@ fn pinned_digests(spec: &Spec) -> Option<Vec<WheelDigest>> {
     spec.wheels.iter().map(|wheel| wheel.sha256).collect()
 }
 
+/// The report of a build that has nothing to do, where that is known before the spec is read: the output is still what was made of the
+/// same text, and that text decides everything.
+///
+/// # Errors
+/// The digest file cannot be written.
+pub fn unchanged(caches: &Caches, request: &BuildRequest) -> Result<Option<CachedReport>, Error> {
+    if request.manifest.is_some() || request.text.is_none() {
+        return Ok(None);
+    }
+    for function in DigestFunction::ALL {
+        let stamp = caches.open_store(function).and_then(|store| store.stamp(&request.out));
+        if let Some(stamp) = stamp.filter(|stamp| stamp.text == request.text) {
+            request.write_digest(stamp.root)?;
+            return Ok(Some(CachedReport::new(function, Outcome::UpToDate, Source::Output, &stamp)));
+        }
+    }
+    Ok(None)
+}
+
 /// Builds an environment with the help of caches.
 ///
 /// # Errors
@@ -189,8 +216,9 @@ pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, re
     }
     let action = action(session, &spec, places)?;
     let store = caches.open_store(action.function());
+    let text = request.text.filter(|_| request::follows_from(&spec));
     let placement = Placement { session, caches, request, store, mtime: spec.flags.mtime };
-    Build { placement, places, action }.run(spec)
+    Build { placement, places, action, text }.run(spec)
 }
 
 /// Plans an environment and the tree that a build would write, with the help of what the store knows of the wheels. Those without a
@@ -307,6 +335,8 @@ struct Build<'a> {
     placement: Placement<'a>,
     places: &'a Places,
     action: Action,
+    /// What stands for the spec's text, where that decides the action.
+    text: Option<Hash>,
 }
 
 impl<'a> std::ops::Deref for Build<'a> {
@@ -329,6 +359,9 @@ impl Build<'_> {
             && stamp.action == self.action.digest()
         {
             self.request.write_digest(stamp.root)?;
+            if stamp.text != self.text {
+                self.set_stamp(&Stamp { text: self.text, ..stamp });
+            }
             return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), Vec::new()));
         }
         if let Some((tree, source)) = self.known(&spec)? {
@@ -355,27 +388,21 @@ impl Build<'_> {
     }
 
     fn report(&self, outcome: Outcome, source: Source, stamp: &Stamp, links: Counts, warnings: Vec<PlanWarning>) -> CachedReport {
-        CachedReport {
-            outcome,
-            source,
-            function: self.action.function(),
-            root: stamp.root,
-            action: Some(stamp.action),
-            files: stamp.files,
-            bytes: stamp.bytes,
-            links,
-            warnings,
-        }
+        CachedReport { links, warnings, ..CachedReport::new(self.action.function(), outcome, source, stamp) }
     }
 
     /// Notes in the store what the output holds now.
     fn stamp(&self, tree: &Tree) -> Stamp {
         let (files, bytes) = totals(tree);
-        let stamp = Stamp { action: self.action.digest(), root: tree.digest(), files, bytes };
-        if let Some(store) = &self.store {
-            store.attempt(|| store.set_stamp(&self.request.out, &stamp));
-        }
+        let stamp = Stamp { action: self.action.digest(), root: tree.digest(), files, bytes, text: self.text };
+        self.set_stamp(&stamp);
         stamp
+    }
+
+    fn set_stamp(&self, stamp: &Stamp) {
+        if let Some(store) = &self.store {
+            store.attempt(|| store.set_stamp(&self.request.out, stamp));
+        }
     }
 
     /// The tree, where a cache knows it.

@@ -6,10 +6,11 @@
 
 use serde_json::{Value, json};
 
-use crate::model::digest::{Hash, WheelDigest};
+use crate::model::action::FORMAT_VERSION;
+use crate::model::digest::{DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::plan::Listing;
 use crate::model::spec::document::SpecDocument;
-use crate::model::spec::{Override, Policy, Spec};
+use crate::model::spec::{Launchers, Override, Policy, Python, Spec};
 
 /// What a request needs beyond the spec, as it is found by looking at inputs.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,21 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
 /// The bytes that are digested.
 pub fn render(request: &Value) -> Vec<u8> {
     serde_json::to_vec(request).expect("a value is JSON")
+}
+
+/// Whether the request follows from the spec alone, so that no input has to be looked at.
+pub fn follows_from(spec: &Spec) -> bool {
+    let pinned = spec.wheels.iter().all(|wheel| wheel.sha256.is_some())
+        && spec.launchers.iter().flat_map(Launchers::iter).all(|(_, launcher)| launcher.sha256.is_some());
+    pinned && spec.sources.is_empty() && !matches!(spec.python, Python::Inside { .. })
+}
+
+/// What stands for a spec's text in this venvtree: another version may read another request out of the same text.
+pub fn text_digest(text: &str) -> Hash {
+    let mut hasher = Hasher::new(DigestFunction::Sha256);
+    hasher.update(format!("venvtree {} {FORMAT_VERSION}\n", env!("CARGO_PKG_VERSION")).as_bytes());
+    hasher.update(text.as_bytes());
+    hasher.finish().hash
 }
 
 /// Whether some conflict is decided by the order of the spec.

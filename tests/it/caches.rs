@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
+use venvtree::engine::BuildRequest;
+use venvtree::engine::caching::{self, Caches};
+use venvtree::model::request;
 
 use crate::support::project::{Output, Project, WheelText, some_interpreter};
 
@@ -101,6 +104,103 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
             assert!(contents(&project.path().join(&out)) == expected, "{function} {folder}");
         }
     }
+}
+
+/// Whether the store knows, without a look at the spec, that a build has nothing to do.
+fn is_unchanged(project: &Project) -> bool {
+    let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    let caches = Caches { store: Some(project.path().join("store")), ..Caches::default() };
+    let request = BuildRequest {
+        out: project.path().join("out"),
+        replace: false,
+        manifest: None,
+        digest_file: None,
+        text: Some(request::text_digest(&text)),
+    };
+    caching::unchanged(&caches, &request).unwrap().is_some()
+}
+
+const BUILD: [&str; 7] = ["build", "env.json", "--out", "out", "--store", "store", "--format=json"];
+
+#[test]
+fn a_text_that_decides_everything_is_known_again() {
+    for function in ["sha256", "blake3"] {
+        let project = project(function);
+        let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+        let build = |extra: &[&str]| project.run(&[&BUILD, extra].concat());
+        assert!(!is_unchanged(&project));
+        let built = report(&build(&[]));
+        assert_eq!(built["outcome"], "built");
+        assert!(is_unchanged(&project));
+        let again = report(&build(&["--digest-file", "digest"]));
+        let expected = |outcome: &str| {
+            let mut expected = built.clone();
+            expected["outcome"] = json!(outcome);
+            expected["source"] = json!("output");
+            expected["links"] = again["links"].clone();
+            expected
+        };
+        assert_eq!(again, expected("up-to-date"));
+        let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
+        assert_eq!(digest.trim_end(), built["digest"]);
+        // A manifest is written all the same.
+        report(&build(&["--manifest", "manifest.json"]));
+        assert!(project.path().join("manifest.json").exists());
+        // What is wrong with the arguments is found all the same.
+        assert_eq!(build(&["--input", "nothing=here"]).code, 2);
+        assert_eq!(build(&["--remote-cache", "nonsense"]).code, 2);
+
+        // Another text that means the same: looked at once.
+        project.write("env.json", format!("{text}\n"));
+        assert!(!is_unchanged(&project));
+        assert_eq!(report(&build(&[])), expected("up-to-date"));
+        assert!(is_unchanged(&project));
+
+        // Another environment, and back.
+        let mut other: Value = serde_json::from_str(&text).unwrap();
+        other["flags"]["prompt"] = json!("other");
+        project.write("env.json", other.to_string());
+        assert!(!is_unchanged(&project));
+        assert_eq!(build(&[]).code, 5);
+        assert_eq!(report(&build(&["--replace"]))["outcome"], "replaced");
+        assert!(is_unchanged(&project));
+        project.write("env.json", &text);
+        assert!(!is_unchanged(&project));
+        assert_eq!(report(&build(&["--replace"]))["digest"], built["digest"]);
+
+        // An output that was touched.
+        assert!(is_unchanged(&project));
+        std::fs::remove_dir_all(project.path().join("out/lib")).unwrap();
+        assert!(!is_unchanged(&project));
+        assert_eq!(report(&build(&["--replace"]))["outcome"], "replaced");
+    }
+}
+
+#[test]
+fn a_text_that_does_not_decide_everything_is_read_again() {
+    let project = Project::new();
+    let build = || report(&project.run(&[&BUILD[..], &["--replace"]].concat()))["outcome"].clone();
+    project.write("own/module.py", "VALUE = 1\n");
+    project.spec(some_interpreter(), &[], |spec| spec["sources"] = json!([{ "path": "own" }]));
+    assert_eq!(build(), "built");
+    assert!(!is_unchanged(&project));
+    assert_eq!(build(), "up-to-date");
+    project.write("own/module.py", "VALUE = 2\n");
+    assert_eq!(build(), "replaced");
+
+    let trusted = |text: &str| {
+        let mut wheel = project.wheel(&WheelText::new("dist", "1.0").file("dist.py", text));
+        wheel.as_object_mut().unwrap().remove("sha256");
+        wheel
+    };
+    let wheel = trusted("VALUE = 1\n");
+    project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = json!({ "input_digests": "trusted" }));
+    assert_eq!(build(), "replaced");
+    assert!(!is_unchanged(&project));
+    trusted("VALUE = 2\n");
+    assert_eq!(build(), "replaced");
+    let path = project.path().join("out/lib/python3.11/site-packages/dist.py");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "VALUE = 2\n");
 }
 
 #[test]

@@ -361,7 +361,10 @@ mod tests {
         fs::create_dir(&output).unwrap();
         let digest = DigestFunction::Sha256.digest(b"");
         store
-            .set_stamp(&output, &stamp::Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest), files: 0, bytes: 0 })
+            .set_stamp(
+                &output,
+                &stamp::Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest), files: 0, bytes: 0, text: None },
+            )
             .unwrap();
         assert_eq!(store.collect_garbage(Limits::default(), SystemTime::now()).unwrap().removed.entries, 0);
         fs::remove_dir(&output).unwrap();

@@ -24,7 +24,7 @@ pub struct Kind {
 /// The digest of a `Tree` message, as text.
 pub const TREE: Kind = Kind { name: "trees", version: 1 };
 /// What an output path holds.
-pub const STAMP: Kind = Kind { name: "stamps", version: 1 };
+pub const STAMP: Kind = Kind { name: "stamps", version: 2 };
 /// The SHA-256 of a file, and the file's state at that time.
 pub const HASHED: Kind = Kind { name: "hashed", version: 1 };
 /// What a wheel holds, as it was read. The version grows with the rules that wheels are read by, too.

@@ -24,6 +24,8 @@ pub struct Stamp {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// What stands for the text of the spec, where that text alone decides the key.
+    pub text: Option<Hash>,
 }
 
 /// What tells one state of a directory from another without reading it.
@@ -51,9 +53,14 @@ fn identity(output: &Utf8Path) -> io::Result<Option<Identity>> {
     }))
 }
 
+/// Stands where there is no text.
+const NO_TEXT: &str = "-";
+
 fn render(output: &Utf8Path, identity: Identity, stamp: &Stamp) -> String {
     let Identity { device, inode, changed: (seconds, nanoseconds) } = identity;
-    format!("{output}\n{device} {inode} {seconds} {nanoseconds}\n{} {} {} {}\n", stamp.action, stamp.root, stamp.files, stamp.bytes)
+    let Stamp { action, root, files, bytes, text } = stamp;
+    let text = text.map_or_else(|| NO_TEXT.to_owned(), Hash::to_hex);
+    format!("{output}\n{device} {inode} {seconds} {nanoseconds}\n{action} {root} {files} {bytes} {text}\n")
 }
 
 /// The parts of a stamp's payload: the path, its identity as text, what was built.
@@ -64,7 +71,12 @@ fn parse(payload: &str) -> Option<(Utf8PathBuf, &str, Stamp)> {
     let mut words = digests.split(' ');
     let action = ActionDigest(Digest::parse(words.next()?).ok()?);
     let root = DirectoryDigest(Digest::parse(words.next()?).ok()?);
-    let stamp = Stamp { action, root, files: words.next()?.parse().ok()?, bytes: words.next()?.parse().ok()? };
+    let (files, bytes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let text = match words.next()? {
+        NO_TEXT => None,
+        text => Some(Hash::parse_hex(text).ok()?),
+    };
+    let stamp = Stamp { action, root, files, bytes, text };
     Some((Utf8PathBuf::from(path), identity, stamp))
 }
 
@@ -112,13 +124,16 @@ mod tests {
         let (folder, store) = crate::effects::store::tests::store(DigestFunction::Sha256);
         let output = Utf8PathBuf::from_path_buf(folder.path().join("out\nwith a line break")).unwrap();
         let digest = DigestFunction::Sha256.digest(b"abc");
-        let stamp = Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest), files: 1, bytes: 2 };
+        let stamp = Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest), files: 1, bytes: 2, text: None };
         assert_eq!(store.stamp(&output), None);
         fs::create_dir(&output).unwrap();
         store.set_stamp(&output, &stamp).unwrap();
         assert_eq!(store.stamp(&output), Some(stamp));
         fs::write(output.join("new"), "").unwrap();
         assert_eq!(store.stamp(&output), None);
+        store.set_stamp(&output, &stamp).unwrap();
+        assert_eq!(store.stamp(&output), Some(stamp));
+        let stamp = Stamp { text: Some(Hash::sha256(b"{}")), ..stamp };
         store.set_stamp(&output, &stamp).unwrap();
         assert_eq!(store.stamp(&output), Some(stamp));
         fs::remove_dir_all(&output).unwrap();
