@@ -1,6 +1,6 @@
 //! Who gets a path that several claim, decided before anything is written and whatever the order of work.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
@@ -96,37 +96,63 @@ pub(super) fn resolve(
 struct Paths<'claims> {
     /// Sorted by path.
     claims: &'claims [Claim],
-    directories: HashSet<&'claims str>,
+    /// Each once and with a slash at its end, sorted.
+    directories: Vec<&'claims str>,
 }
 
 impl<'claims> Paths<'claims> {
     fn new(claims: &'claims [Claim]) -> Self {
-        let mut directories = HashSet::new();
+        let mut directories = Vec::new();
         let mut last = "";
         for claim in claims {
-            let mut rest = claim.path.as_str();
-            while let Some((parent, _)) = rest.rsplit_once('/') {
-                // Neighbours mostly share a directory. One that is known has its own parents with it.
-                if parent == last || !directories.insert(parent) {
-                    break;
-                }
-                rest = parent;
+            let path = claim.path.as_str();
+            let directory = &path[..path.len() - claim.path.name().len()];
+            if directory == last {
+                continue;
             }
-            last = claim.path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
+            // Whatever lies in one directory lies together: those of the path before are known, and no others of this one are.
+            let known = std::iter::zip(directory.bytes(), last.bytes()).take_while(|(one, other)| one == other).count();
+            directories.extend(memchr::memchr_iter(b'/', directory.as_bytes()).filter(|&slash| slash >= known).map(|slash| &path[..=slash]));
+            last = directory;
         }
         Self { claims, directories }
     }
 
-    fn is_file(&self, path: &str) -> bool {
-        self.claims.binary_search_by(|claim| claim.path.as_str().cmp(path)).is_ok()
+    /// The claims of a path, and those below it.
+    fn at(&self, path: &str) -> (&'claims [Claim], &'claims [Claim]) {
+        let directory = format!("{path}/");
+        let (file, below) = (self.from(path), self.from(&directory));
+        let end = |claims: &[Claim], belongs: &dyn Fn(&str) -> bool| claims.partition_point(|claim| belongs(claim.path.as_str()));
+        (&file[..end(file, &|other| other == path)], &below[..end(below, &|other| other.starts_with(&directory))])
+    }
+
+    /// The claims that are not before a text.
+    fn from(&self, text: &str) -> &'claims [Claim] {
+        &self.claims[self.claims.partition_point(|claim| claim.path.as_str() < text)..]
     }
 
     fn contains(&self, path: &str) -> bool {
-        self.directories.contains(path) || self.is_file(path)
+        let is_file = self.claims.binary_search_by(|claim| claim.path.as_str().cmp(path)).is_ok();
+        is_file || self.directories.binary_search(&&*format!("{path}/")).is_ok()
+    }
+
+    /// The paths that are files and directories.
+    fn clashes(&self) -> BTreeSet<&'claims str> {
+        let mut clashes = BTreeSet::new();
+        // Between a path and what lies below it, there are only paths that begin with it: `a`, `a-b`, `a/c`.
+        let mut begun: Vec<&str> = Vec::new();
+        for claim in self.claims {
+            let path = claim.path.as_str();
+            while begun.pop_if(|file| *file == path || !path.starts_with(*file)).is_some() {}
+            clashes.extend(begun.iter().filter(|file| path.as_bytes()[file.len()] == b'/'));
+            begun.push(path);
+        }
+        clashes
     }
 
     fn iter(&self) -> impl Iterator<Item = &'claims str> {
-        self.claims.iter().map(|claim| claim.path.as_str()).chain(self.directories.iter().copied())
+        let directories = self.directories.iter().map(|directory| &directory[..directory.len() - 1]);
+        self.claims.iter().map(|claim| claim.path.as_str()).chain(directories)
     }
 }
 
@@ -199,11 +225,10 @@ fn decide(
 
 /// No path may be a file and a directory; no policy helps there.
 fn check_directories(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<PlanProblem>) {
-    for path in paths.directories.iter().filter(|path| paths.is_file(path)) {
-        let as_file: Vec<&Claim> = paths.claims.iter().filter(|claim| claim.path.as_str() == *path).collect();
-        let below = paths.claims.iter().filter(|claim| claim.path.as_str() != *path && claim.path.starts_with(path));
-        let first = below.min_by_key(|claim| names.key(claim));
-        let mut claimants: Vec<Claimant> = as_file.iter().copied().chain(first).map(|claim| names.of_claim(claim)).collect();
+    for path in paths.clashes() {
+        let (as_file, below) = paths.at(path);
+        let first = below.iter().min_by_key(|claim| names.key(claim));
+        let mut claimants: Vec<Claimant> = as_file.iter().chain(first).map(|claim| names.of_claim(claim)).collect();
         claimants.sort();
         problems.push(PlanProblem::FileOverDirectory { path: as_file[0].path.clone(), claimants });
     }
@@ -212,24 +237,27 @@ fn check_directories(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<Pl
 /// Names in one directory, of files and of directories, that a file system could take for one. Below two directories that it
 /// takes for one, everything else could clash too: the directories stand for it.
 fn check_folding(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
-    let split = |path| str::rsplit_once(path, '/').map_or((None, path), |(parent, name)| (Some(parent), name));
     // Of two names that fold to one, at least one is not its own fold. Few names are not.
-    let mut clashes: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let mut folding: Vec<(String, &str)> = Vec::new();
     for path in paths.iter() {
-        let (parent, name) = split(path);
+        let start = memchr::memrchr(b'/', path.as_bytes()).map_or(0, |slash| slash + 1);
+        let (directory, name) = path.split_at(start);
         let folded = fold(name);
         if folded != name {
-            clashes.entry(parent.map_or_else(|| folded.to_string(), |parent| format!("{parent}/{folded}"))).or_default().insert(path);
+            folding.push((format!("{directory}{folded}"), path));
         }
     }
-    for (folded, mut spellings) in clashes {
-        if paths.contains(&folded) {
-            spellings.insert(&folded);
+    folding.sort_unstable();
+    folding.dedup();
+    for group in folding.chunk_by(|(left, _), (right, _)| left == right) {
+        let folded = &group[0].0;
+        let mut spellings: Vec<&str> = group.iter().map(|(_, path)| *path).collect();
+        if paths.contains(folded) {
+            spellings.push(folded);
+            spellings.sort_unstable();
         }
-        let mut spellings = spellings.into_iter().map(str::to_owned);
-        let Some(first) = spellings.next() else { continue };
-        for other in spellings {
-            let paths = vec![first.clone(), other];
+        for other in &spellings[1..] {
+            let paths = vec![spellings[0].to_owned(), (*other).to_owned()];
             if names.spec.interpreter.platform.os().folds_names() {
                 problems.push(PlanProblem::NamesFold { paths });
             } else {
@@ -241,7 +269,44 @@ fn check_folding(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<PlanPr
 
 #[cfg(test)]
 mod tests {
-    use crate::model::portable::fold;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::path::LinkTarget;
+
+    fn claims(paths: &[String]) -> Vec<Claim> {
+        let claim = |path: &String| Claim {
+            path: TreePath::parse(path).unwrap(),
+            origin: Origin::Interpreter { file: 0 },
+            node: PlannedNode::Symlink(LinkTarget::parse("x").unwrap()),
+        };
+        let mut claims: Vec<Claim> = paths.iter().map(claim).collect();
+        claims.sort_by(|left, right| left.path.cmp(&right.path));
+        claims
+    }
+
+    proptest! {
+        #[test]
+        fn paths_know_what_each_path_alone_says(paths in proptest::collection::vec("[a-]{1,2}(/[a.0-]{1,2}b?){0,3}", 0..30)) {
+            prop_assume!(paths.iter().all(|path| TreePath::parse(path).is_ok()));
+            let claims = claims(&paths);
+            let found = Paths::new(&claims);
+            let files: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
+            let directories: BTreeSet<&str> = claims.iter().flat_map(|claim| claim.path.ancestors()).collect();
+            let with_slash: Vec<String> = directories.iter().map(|path| format!("{path}/")).collect::<BTreeSet<_>>().into_iter().collect();
+            prop_assert_eq!(&found.directories, &with_slash);
+            prop_assert_eq!(found.clashes(), files.intersection(&directories).copied().collect());
+            for path in files.union(&directories).copied().chain(["-", "a", "ab/c"]) {
+                prop_assert_eq!(found.contains(path), files.contains(path) || directories.contains(path));
+                let (at, below) = found.at(path);
+                prop_assert_eq!(at.len(), paths.iter().filter(|other| *other == path).count());
+                let directory = format!("{path}/");
+                prop_assert_eq!(below.len(), paths.iter().filter(|other| other.starts_with(&directory)).count());
+                prop_assert!(at.iter().all(|claim| claim.path.as_str() == path));
+                prop_assert!(below.iter().all(|claim| claim.path.as_str().starts_with(&directory)));
+            }
+        }
+    }
 
     #[test]
     fn names_fold_as_file_systems_compare_them() {
