@@ -29,6 +29,7 @@ use venvtree::model::wheel::index;
 use venvtree::model::wheel::limits::Limits;
 use venvtree::model::wheel::record::{Record, render};
 use venvtree::model::wheel::startup::examine_path_file;
+use venvtree::model::workers::Alone;
 use venvtree::worker::{Completion, serve};
 
 /// A target: its name and what it does with some bytes.
@@ -83,7 +84,7 @@ pub fn reapi_messages(data: &[u8]) {
     let _ = ActionResult::decode_any(data);
     let _ = wire::decode_digest(data);
     let _ = wire::decode_directory(data);
-    if let Ok(tree) = decode_tree(DigestFunction::Sha256, data, None, OutwardLinks::Refuse) {
+    if let Ok(tree) = decode_tree(DigestFunction::Sha256, data, None, OutwardLinks::Refuse, &Alone) {
         // A tree that we accept is one that we could have made.
         let directory = DigestFunction::Sha256;
         assert_eq!(tree.function(), directory);

@@ -13,11 +13,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs, Checked, read_small, unwrap_read_error};
 use crate::effects::notes::Notes;
+use crate::effects::parallel::Threads;
 use crate::effects::store::area::{Area, Wanted};
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{Digest, DigestFunction, DirectoryDigest};
 use crate::model::tree::receive::{self, DEPTH_LIMIT, OutwardLinks};
-use crate::model::tree::wire::{self, DecodedNode};
+use crate::model::tree::wire;
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
 /// The most bytes of a tree's messages that are taken from a cache: a million files and more.
@@ -50,7 +51,14 @@ pub trait RemoteCache: Cache {
 ///
 /// # Errors
 /// The cache cannot be asked.
-pub fn find(cache: &dyn Cache, place: &str, action: &Action, links: OutwardLinks<'_>, notes: &Notes) -> Result<Option<Tree>, BlobError> {
+pub fn find(
+    cache: &dyn Cache,
+    place: &str,
+    action: &Action,
+    links: OutwardLinks<'_>,
+    threads: usize,
+    notes: &Notes,
+) -> Result<Option<Tree>, BlobError> {
     let function = action.function();
     let refuse = |reason: &dyn std::fmt::Display| {
         notes.add(format!("the result that {place} has for this environment is not used: {reason}"));
@@ -67,7 +75,7 @@ pub fn find(cache: &dyn Cache, place: &str, action: &Action, links: OutwardLinks
         Err(error @ BlobError::Mismatch { .. }) => return refuse(&error),
         Err(error) => return Err(error),
     };
-    match receive::decode_tree(function, &message, result.root, links) {
+    match receive::decode_tree(function, &message, result.root, links, &Threads(threads)) {
         Ok(tree) => Ok(Some(tree)),
         Err(error) => refuse(&error),
     }
@@ -163,7 +171,7 @@ pub enum PullError {
 ///
 /// # Errors
 /// The cache does not have it, or cannot be asked.
-pub fn pull(cache: &dyn Cache, place: &str, digest: Digest) -> Result<Tree, PullError> {
+pub fn pull(cache: &dyn Cache, place: &str, digest: Digest, threads: usize) -> Result<Tree, PullError> {
     let function = cache.function();
     let unsound = |error: receive::ReceiveError| PullError::Unsound { digest, error: Box::new(error) };
     let memory = Memory { function, limit: TREE_LIMIT, state: Mutex::default() };
@@ -178,11 +186,13 @@ pub fn pull(cache: &dyn Cache, place: &str, digest: Digest) -> Result<Tree, Pull
             let message = memory.get(digest);
             match wire::decode_directory(&message) {
                 Ok(nodes) => next.extend(nodes.into_iter().filter_map(|(_, node)| match node {
-                    DecodedNode::Directory(below) => Some(below.0),
-                    DecodedNode::Leaf(_) => None,
+                    Node::Directory(below) => Some(below.0),
+                    Node::Leaf(_) => None,
                 })),
                 // No directory: then perhaps a message that holds them all.
-                Err(_) if depth == 0 => return receive::decode_tree(function, &message, None, OutwardLinks::Allow).map_err(unsound),
+                Err(_) if depth == 0 => {
+                    return receive::decode_tree(function, &message, None, OutwardLinks::Allow, &Threads(threads)).map_err(unsound);
+                }
                 Err(error) => return Err(unsound(error.into())),
             }
         }
@@ -191,9 +201,10 @@ pub fn pull(cache: &dyn Cache, place: &str, digest: Digest) -> Result<Tree, Pull
         next.retain(|digest| digest.size > 0 && !memory.has(*digest));
         if next.is_empty() {
             let state = memory.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let message =
-                |digest: DirectoryDigest| if digest.0.size == 0 { Some(&b""[..]) } else { state.blobs.get(&digest.0).map(Vec::as_slice) };
-            return receive::assemble(function, DirectoryDigest(digest), OutwardLinks::Allow, &message).map_err(unsound);
+            // The empty directory is nowhere to be had, and needs not be.
+            let messages: Vec<&[u8]> = state.blobs.values().map(Vec::as_slice).chain([&b""[..]]).collect();
+            let root = DirectoryDigest(digest);
+            return receive::assemble(function, root, OutwardLinks::Allow, &messages, &Threads(threads)).map_err(unsound);
         }
         level = next;
     }
@@ -389,7 +400,7 @@ mod tests {
         let action = Action::new(DigestFunction::Sha256, b"{}".to_vec());
         let (remote, local) = (store(&folder, "remote"), store(&folder, "local"));
         let notes = Notes::new();
-        let find = || find(&remote, "test", &action, OutwardLinks::Refuse, &notes).unwrap();
+        let find = || find(&remote, "test", &action, OutwardLinks::Refuse, 1, &notes).unwrap();
         assert_eq!(find(), None);
         publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree)).unwrap();
         assert_eq!(find(), Some(tree.clone()));
@@ -411,12 +422,12 @@ mod tests {
         let (message, missing) = push(&remote, &tree, &TreeFiles::new(&root, &tree)).unwrap();
         assert!(missing > 0);
         assert_eq!(push(&remote, &tree, &TreeFiles::new(&root, &tree)).unwrap(), (message, 0));
-        assert_eq!(pull(&remote, "test", tree.digest().0).unwrap(), tree);
-        assert_eq!(pull(&remote, "test", message).unwrap(), tree);
+        assert_eq!(pull(&remote, "test", tree.digest().0, 1).unwrap(), tree);
+        assert_eq!(pull(&remote, "test", message, 1).unwrap(), tree);
         let other = DigestFunction::Sha256.digest(b"other");
-        assert!(matches!(pull(&remote, "test", other), Err(PullError::Absent { .. })));
+        assert!(matches!(pull(&remote, "test", other, 1), Err(PullError::Absent { .. })));
         let file = DigestFunction::Sha256.digest(b"2");
-        assert!(matches!(pull(&remote, "test", file), Err(PullError::Unsound { .. })));
+        assert!(matches!(pull(&remote, "test", file, 1), Err(PullError::Unsound { .. })));
     }
 
     #[test]

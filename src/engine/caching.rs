@@ -14,7 +14,7 @@ use crate::effects::fs::{self, Kind};
 use crate::effects::input::InputFile;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::notes::Notes;
-use crate::effects::parallel;
+use crate::effects::parallel::{self, Threads};
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::directory::StoreUse;
 use crate::effects::sink::publish::Unfinished;
@@ -275,10 +275,10 @@ pub fn pull(
         return Err(Error::OutputTaken { path: request.out.clone() });
     }
     let store = caches.open_store(function);
-    let local = store.as_ref().and_then(|store| known_locally(store, digest));
+    let local = store.as_ref().and_then(|store| known_locally(store, digest, session.threads));
     let (tree, source) = match (local, caches.remote.as_deref()) {
         (Some(tree), _) => (tree, Source::Store),
-        (None, Some(remote)) => (exchange::pull(remote, remote.place(), digest)?, Source::Remote),
+        (None, Some(remote)) => (exchange::pull(remote, remote.place(), digest, session.threads)?, Source::Remote),
         (None, None) => return Err(PullError::Absent { place: "the store".to_owned(), digest }.into()),
     };
     let placement = Placement { session, caches, request, store, mtime };
@@ -294,12 +294,12 @@ pub fn pull(
     Ok(PullReport { outcome, source, tree, files, bytes, links })
 }
 
-fn known_locally(store: &Store, digest: Digest) -> Option<Tree> {
+fn known_locally(store: &Store, digest: Digest, threads: usize) -> Option<Tree> {
     let root = DirectoryDigest(digest);
     let message = store.tree_message_of(root).unwrap_or(digest);
     let bytes = store.message(message, exchange::TREE_LIMIT).ok()??;
     let expected = (message != digest).then_some(root);
-    receive::decode_tree(store.function(), &bytes, expected, OutwardLinks::Allow).ok()
+    receive::decode_tree(store.function(), &bytes, expected, OutwardLinks::Allow, &Threads(threads)).ok()
 }
 
 /// Brings a directory's tree to the remote cache. Returns the tree, the digest of its `Tree` message, and how many blobs were missing.
@@ -415,14 +415,14 @@ impl Build<'_> {
         let notes = &self.caches.notes;
         if let Some(store) = &self.store {
             let place = format!("the store `{}`", store.root());
-            match exchange::find(store, &place, &self.action, links, notes) {
+            match exchange::find(store, &place, &self.action, links, self.session.threads, notes) {
                 Ok(Some(tree)) => return Ok(Some((tree, Source::Store))),
                 Ok(None) => {}
                 Err(error) => note(notes, &error),
             }
         }
         let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.reads()) else { return Ok(None) };
-        match exchange::find(remote, remote.place(), &self.action, links, notes) {
+        match exchange::find(remote, remote.place(), &self.action, links, self.session.threads, notes) {
             Ok(Some(tree)) => {
                 // Nothing but the server says that this tree is the action's: it must at least look like it.
                 match base.as_ref().map_or(Ok(()), |base| base.check(spec, &tree)) {

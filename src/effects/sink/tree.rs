@@ -53,6 +53,8 @@ struct Stack<'a> {
     tasks: Vec<Task<'a>>,
     /// Threads that work on a task, and may add others.
     busy: usize,
+    /// Threads that wait for one.
+    waiting: usize,
     failure: Option<TreeWriteError>,
 }
 
@@ -71,7 +73,7 @@ pub fn write(tree: &Tree, areas: &[&Area<'_>], root: &Directory, mtime: u64, thr
     let failed = |error: rustix::io::Errno| BlobError::io("open", root.path(), error);
     let handle = root.handle().try_clone().map_err(|error| BlobError::io("open", root.path(), error))?;
     let open = Arc::new(Open { handle, path: root.path().to_owned(), portions: AtomicUsize::new(1) });
-    let stack = Stack { tasks: Vec::new(), busy: 0, failure: None };
+    let stack = Stack { tasks: Vec::new(), busy: 0, waiting: 0, failure: None };
     let writer = Writer { areas, mtime, stack: Mutex::new(stack), changed: Condvar::new() };
     rustix::fs::fchmod(root.handle(), Mode::from_raw_mode(0o755)).map_err(failed)?;
     let first = writer.fill(&open, tree.root())?;
@@ -104,7 +106,9 @@ impl<'a> Writer<'a> {
                     self.changed.notify_all();
                     return;
                 }
+                stack.waiting += 1;
                 stack = self.changed.wait(stack).unwrap_or_else(PoisonError::into_inner);
+                stack.waiting -= 1;
                 continue;
             };
             stack.busy += 1;
@@ -114,7 +118,8 @@ impl<'a> Writer<'a> {
             stack.busy -= 1;
             match outcome {
                 Ok(tasks) => {
-                    if !tasks.is_empty() || stack.busy == 0 {
+                    // To wake nobody takes a system call as well.
+                    if stack.waiting > 0 && (!tasks.is_empty() || stack.busy == 0) {
                         self.changed.notify_all();
                     }
                     stack.tasks.extend(tasks);

@@ -105,8 +105,13 @@ pub(super) fn entry_path(base: &Utf8Path, mtime: i64, executable: bool, hash: Ha
 }
 
 fn entry_name(hash: Hash) -> String {
-    let hex = hash.to_hex();
-    format!("{}/{hex}", &hex[..2])
+    let digits = hash.hex_digits();
+    let hex = std::str::from_utf8(&digits).expect("digits are ASCII");
+    let mut name = String::with_capacity(3 + hex.len());
+    name.push_str(&hex[..2]);
+    name.push('/');
+    name.push_str(hex);
+    name
 }
 
 /// Whether a file still is what was put into the area, as far as can be seen without reading it.

@@ -19,7 +19,7 @@ use crate::effects::blob::BlobError;
 use crate::effects::staging;
 use crate::effects::store::{Store, TEMPORARY_PREFIX, is_absent, record, stamp};
 use crate::model::digest::{Digest, Hash};
-use crate::model::tree::wire;
+use crate::model::tree::{Leaf, Node, wire};
 
 /// What kind of entry a file of the store is; the order in which entries of the same age are collected: what refers before what is
 /// referred to.
@@ -237,7 +237,7 @@ impl Store {
             for (_, value) in wire::Fields::new(&message).flatten() {
                 let wire::Value::Bytes(directory) = value else { continue };
                 for (_, node) in wire::decode_directory(directory).unwrap_or_default() {
-                    if let wire::DecodedNode::Leaf(crate::model::tree::Leaf::File { blob, executable }) = node {
+                    if let Node::Leaf(Leaf::File { blob, executable }) = node {
                         let time = used.entry((blob.0.hash, executable)).or_insert(entry.used);
                         *time = (*time).max(entry.used);
                     }

@@ -112,7 +112,8 @@ impl<'claims> Paths<'claims> {
             }
             // Whatever lies in one directory lies together: those of the path before are known, and no others of this one are.
             let known = std::iter::zip(directory.bytes(), last.bytes()).take_while(|(one, other)| one == other).count();
-            directories.extend(memchr::memchr_iter(b'/', directory.as_bytes()).filter(|&slash| slash >= known).map(|slash| &path[..=slash]));
+            directories
+                .extend(memchr::memchr_iter(b'/', directory.as_bytes()).filter(|&slash| slash >= known).map(|slash| &path[..=slash]));
             last = directory;
         }
         Self { claims, directories }

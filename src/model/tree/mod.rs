@@ -28,13 +28,13 @@ pub enum Leaf {
     Symlink(LinkTarget),
 }
 
-/// What a name in a directory stands for.
+/// What a name in a directory stands for. In a message that stands alone, a directory is known by its digest only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Node {
+pub enum Node<D = Arc<Directory>> {
     /// A file or a link.
     Leaf(Leaf),
     /// A directory.
-    Directory(Arc<Directory>),
+    Directory(D),
 }
 
 /// A directory: unique names in the order of their bytes, and the digest of the whole.
@@ -68,7 +68,7 @@ impl Directory {
     }
 
     fn new(function: DigestFunction, entries: Box<[(FileName, Node)]>) -> Self {
-        let message = wire::encode_directory(&entries).into_boxed_slice();
+        let message = wire::encode_directory(&entries, |directory: &Arc<Self>| directory.digest).into_boxed_slice();
         let digest = DirectoryDigest(function.digest(&message));
         Self { entries, digest, message }
     }
@@ -139,7 +139,7 @@ fn directory_of_sorted(
         };
         // Sorted by path, whatever lies in one directory lies together.
         let prefix = &path.as_str()[..=start + slash];
-        let end = rest.iter().position(|(path, _)| !path.as_str().starts_with(prefix)).unwrap_or(rest.len());
+        let end = rest.partition_point(|(path, _)| path.as_str().starts_with(prefix));
         directories.push((name(&within[..slash]), &rest[..end], prefix.len()));
         rest = &rest[end..];
     }

@@ -9,14 +9,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::digest::{DigestFunction, DirectoryDigest};
-use crate::model::path::{LinkTarget, PATH_LIMIT, TreePath};
-use crate::model::tree::wire::{self, DecodedNode, Fields, Value, WireError};
+use crate::model::path::{FileName, LinkTarget, PATH_LIMIT, TreePath};
+use crate::model::tree::wire::{self, Fields, Value, WireError};
 use crate::model::tree::{Directory, Leaf, Node, Tree};
+use crate::model::workers::{Alone, Workers};
 
 /// The deepest nesting of directories that is accepted.
 pub const DEPTH_LIMIT: usize = 256;
 /// The most entries, directories included, that a tree may have.
 pub const ENTRY_LIMIT: u64 = 4_000_000;
+/// From how many bytes of messages on the work of reading them is shared.
+const SHARED_FROM: usize = 256 << 10;
 
 /// Which links may lead out of the tree.
 #[derive(Debug, Clone, Copy)]
@@ -86,15 +89,17 @@ pub fn decode_tree(
     message: &[u8],
     expected: Option<DirectoryDigest>,
     links: OutwardLinks<'_>,
+    workers: &impl Workers,
 ) -> Result<Tree, ReceiveError> {
     let mut roots = Vec::new();
-    let mut children = HashMap::new();
+    let mut messages = Vec::new();
     for field in Fields::new(message) {
         match field? {
-            (1, Value::Bytes(root)) => roots.push(root),
-            (2, Value::Bytes(child)) => {
-                children.insert(DirectoryDigest(function.digest(child)), child);
+            (1, Value::Bytes(root)) => {
+                roots.push(root);
+                messages.push(root);
             }
+            (2, Value::Bytes(child)) => messages.push(child),
             (field, Value::Bytes(_)) => return Err(WireError::Field { field, wire_type: 2 }.into()),
             (field, Value::Number(_)) => return Err(WireError::Field { field, wire_type: 0 }.into()),
         }
@@ -106,24 +111,55 @@ pub fn decode_tree(
     {
         return Err(ReceiveError::Root { found, expected });
     }
-    children.insert(found, root);
-    assemble(function, found, links, &|digest| children.get(&digest).copied())
+    assemble(function, found, links, &messages, workers)
 }
 
-/// Builds a tree from separate `Directory` messages, which `message` finds by digest. They are digested again.
+/// Builds a tree from separate `Directory` messages, in any order. Their digests are computed here.
 ///
 /// # Errors
 /// A message is missing, wrong, or not acceptable.
-pub fn assemble<'a>(
+pub fn assemble(
     function: DigestFunction,
     root: DirectoryDigest,
     links: OutwardLinks<'_>,
-    message: &dyn Fn(DirectoryDigest) -> Option<&'a [u8]>,
+    messages: &[&[u8]],
+    workers: &impl Workers,
 ) -> Result<Tree, ReceiveError> {
-    let mut assembly = Assembly { function, message, known: HashMap::new() };
+    let read = |index: usize| Read::new(function, messages[index]);
+    // Threads cost more than they gain where there is little to read.
+    let read = if messages.iter().map(|message| message.len()).sum::<usize>() < SHARED_FROM {
+        Alone.map(messages.len(), read)
+    } else {
+        workers.map(messages.len(), read)
+    };
+    let mut assembly = Assembly { read: read.into_iter().collect(), known: HashMap::new() };
     let root = assembly.directory(root, 0)?.directory;
     check_links(&root, &mut Vec::new(), links)?;
     Ok(Tree { function, root })
+}
+
+/// A directory's message, read by itself.
+struct Read<'a> {
+    message: &'a [u8],
+    /// Sorted by name.
+    entries: Result<Vec<(FileName, Node<DirectoryDigest>)>, ReceiveError>,
+}
+
+impl<'a> Read<'a> {
+    fn new(function: DigestFunction, message: &'a [u8]) -> (DirectoryDigest, Self) {
+        let digest = DirectoryDigest(function.digest(message));
+        let entries = wire::decode_directory(message).map_err(ReceiveError::from).and_then(|mut entries| {
+            entries.sort_by(|(one, _), (two, _)| one.cmp(two));
+            let unique = entries.windows(2).all(|pair| pair[0].0 != pair[1].0);
+            // Written again it must be the same bytes.
+            if unique && wire::encode_directory(&entries, |digest| *digest) == message {
+                Ok(entries)
+            } else {
+                Err(ReceiveError::NotCanonical { digest })
+            }
+        });
+        (digest, Self { message, entries })
+    }
 }
 
 /// A directory with what it amounts to when all below is listed.
@@ -135,13 +171,13 @@ struct Known {
     longest: usize,
 }
 
-struct Assembly<'a, 'm> {
-    function: DigestFunction,
-    message: &'m dyn Fn(DirectoryDigest) -> Option<&'a [u8]>,
+struct Assembly<'a> {
+    /// Directories that nothing has named so far.
+    read: HashMap<DirectoryDigest, Read<'a>>,
     known: HashMap<DirectoryDigest, Known>,
 }
 
-impl Assembly<'_, '_> {
+impl Assembly<'_> {
     fn directory(&mut self, digest: DirectoryDigest, depth: usize) -> Result<Known, ReceiveError> {
         if let Some(known) = self.known.get(&digest) {
             return if depth + known.height > DEPTH_LIMIT { Err(ReceiveError::Depth) } else { Ok(known.clone()) };
@@ -149,16 +185,16 @@ impl Assembly<'_, '_> {
         if depth > DEPTH_LIMIT {
             return Err(ReceiveError::Depth);
         }
-        let message = (self.message)(digest).ok_or(ReceiveError::Missing { digest })?;
-        let decoded = wire::decode_directory(message)?;
-        let mut entries = Vec::with_capacity(decoded.len());
+        let read = self.read.remove(&digest).ok_or(ReceiveError::Missing { digest })?;
+        let read_entries = read.entries?;
+        let mut entries = Vec::with_capacity(read_entries.len());
         let (mut count, mut height, mut longest) = (0u64, 0, 0);
-        for (name, node) in decoded {
+        for (name, node) in read_entries {
             count += 1;
             let mut length = name.as_str().len();
             let node = match node {
-                DecodedNode::Leaf(leaf) => Node::Leaf(leaf),
-                DecodedNode::Directory(below) => {
+                Node::Leaf(leaf) => Node::Leaf(leaf),
+                Node::Directory(below) => {
                     let below = self.directory(below, depth + 1)?;
                     count = count.saturating_add(below.entries);
                     height = height.max(below.height + 1);
@@ -175,13 +211,7 @@ impl Assembly<'_, '_> {
         if longest > PATH_LIMIT {
             return Err(ReceiveError::Length);
         }
-        entries.sort_by(|(one, _), (two, _)| one.cmp(two));
-        let unique = entries.windows(2).all(|pair| pair[0].0 != pair[1].0);
-        let directory = Arc::new(Directory::new(self.function, entries.into_boxed_slice()));
-        // Written again it must be the same bytes, and so have the digest that it was asked for by.
-        if !unique || directory.digest != digest {
-            return Err(ReceiveError::NotCanonical { digest });
-        }
+        let directory = Arc::new(Directory { entries: entries.into(), digest, message: read.message.into() });
         let known = Known { directory, entries: count, height, longest };
         self.known.insert(digest, known.clone());
         Ok(known)
@@ -274,7 +304,7 @@ mod tests {
     }
 
     fn decode(message: &[u8]) -> Result<Tree, ReceiveError> {
-        decode_tree(FUNCTION, message, None, OutwardLinks::Refuse)
+        decode_tree(FUNCTION, message, None, OutwardLinks::Refuse, &Alone)
     }
 
     #[test]
@@ -288,7 +318,7 @@ mod tests {
         let tree = builder.finish(FUNCTION);
         let bytes = encode_tree(&tree);
         assert_eq!(decode(&bytes).as_ref(), Ok(&tree));
-        assert_eq!(decode_tree(FUNCTION, &bytes, Some(tree.digest()), OutwardLinks::Refuse), Ok(tree));
+        assert_eq!(decode_tree(FUNCTION, &bytes, Some(tree.digest()), OutwardLinks::Refuse, &Alone), Ok(tree));
         for length in 0..bytes.len() {
             let _ = decode(&bytes[..length]);
         }
@@ -320,7 +350,10 @@ mod tests {
         put_number(&mut unknown, 9, 1);
         check(message(&unknown, &[]), "unexpected field");
         let wrong = DirectoryDigest(blob(b"another"));
-        assert!(matches!(decode_tree(FUNCTION, &message(b"", &[]), Some(wrong), OutwardLinks::Refuse), Err(ReceiveError::Root { .. })));
+        assert!(matches!(
+            decode_tree(FUNCTION, &message(b"", &[]), Some(wrong), OutwardLinks::Refuse, &Alone),
+            Err(ReceiveError::Root { .. })
+        ));
     }
 
     #[test]
@@ -328,7 +361,7 @@ mod tests {
         let bin = link("python", "../../python/bin/python3");
         let bytes = message(&node(2, "bin", blob(&bin)), &[&bin]);
         let expected = |path: &str, target: &str| [(TreePath::parse(path).unwrap(), LinkTarget::parse(target).unwrap())];
-        let accepted = |links: OutwardLinks<'_>| decode_tree(FUNCTION, &bytes, None, links).is_ok();
+        let accepted = |links: OutwardLinks<'_>| decode_tree(FUNCTION, &bytes, None, links, &Alone).is_ok();
         assert!(!accepted(OutwardLinks::Refuse));
         assert!(accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python3"))));
         assert!(!accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python4"))));

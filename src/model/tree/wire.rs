@@ -59,8 +59,8 @@ fn put_digest_field(out: &mut Vec<u8>, field: u64, digest: Digest) {
     out[start] = (out.len() - start - 1) as u8;
 }
 
-/// The canonical `Directory` message; the entries are sorted by name.
-pub(super) fn encode_directory(entries: &[(FileName, Node)]) -> Vec<u8> {
+/// The canonical `Directory` message; the entries are sorted by name. `digest` tells that of a directory below.
+pub(super) fn encode_directory<D>(entries: &[(FileName, Node<D>)], digest: impl Fn(&D) -> DirectoryDigest) -> Vec<u8> {
     let mut out = Vec::with_capacity(entries.len() * 120);
     let mut node = Vec::with_capacity(160);
     let mut field = |out: &mut Vec<u8>, number: u64, fill: &dyn Fn(&mut Vec<u8>)| {
@@ -81,7 +81,7 @@ pub(super) fn encode_directory(entries: &[(FileName, Node)]) -> Vec<u8> {
         if let Node::Directory(directory) = entry {
             field(&mut out, 2, &|node| {
                 put_bytes(node, 1, name.as_str().as_bytes());
-                put_digest_field(node, 2, directory.digest().0);
+                put_digest_field(node, 2, digest(directory).0);
             });
         }
     }
@@ -235,21 +235,12 @@ pub fn decode_digest(message: &[u8]) -> Result<Digest, WireError> {
     Ok(Digest { hash: hash.ok_or(WireError::Missing { what: "hash" })?, size })
 }
 
-/// A node of a `Directory` message that stands alone: directories are known by digest only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DecodedNode {
-    /// A file or a link.
-    Leaf(Leaf),
-    /// A directory, whose message is another blob.
-    Directory(DirectoryDigest),
-}
-
 /// Reads a `Directory` message into its nodes, in the order of the message. Node properties (modes and times that some
 /// servers add) are passed over; whether the message is canonical is for the caller to check by its digest.
 ///
 /// # Errors
 /// The message is cut off, has fields of another message, or names and targets that no tree may hold.
-pub fn decode_directory(message: &[u8]) -> Result<Vec<(FileName, DecodedNode)>, WireError> {
+pub fn decode_directory(message: &[u8]) -> Result<Vec<(FileName, Node<DirectoryDigest>)>, WireError> {
     let mut nodes = Vec::new();
     for field in Fields::new(message) {
         let (kind, bytes) = match field? {
@@ -272,9 +263,9 @@ pub fn decode_directory(message: &[u8]) -> Result<Vec<(FileName, DecodedNode)>, 
         let name = name.ok_or(WireError::Missing { what: "name" })?;
         let digest = || digest.ok_or(WireError::Missing { what: "digest" });
         let node = match kind {
-            1 => DecodedNode::Leaf(Leaf::File { blob: crate::model::digest::BlobDigest(digest()?), executable }),
-            2 => DecodedNode::Directory(DirectoryDigest(digest()?)),
-            _ => DecodedNode::Leaf(Leaf::Symlink(target.ok_or(WireError::Missing { what: "target" })?)),
+            1 => Node::Leaf(Leaf::File { blob: crate::model::digest::BlobDigest(digest()?), executable }),
+            2 => Node::Directory(DirectoryDigest(digest()?)),
+            _ => Node::Leaf(Leaf::Symlink(target.ok_or(WireError::Missing { what: "target" })?)),
         };
         nodes.push((name, node));
     }
