@@ -1,8 +1,8 @@
 //! Writing a tree whose files the store has: links and directories, nothing inflated, nothing hashed.
 //!
-//! Effects layer. Directories are made by whoever works on their parent, relative to its handle, and handed on through a stack that all
-//! threads take from: the last in is the first out, so only few directories are open at once. A directory gets its time when its last
-//! entry is there.
+//! Effects layer. Directories are made relative to their parent's handle by whoever fills them, so that nobody waits until all those of
+//! a large parent are there. They are handed on through a stack that all threads take from: the last in is the first out, so only few
+//! directories are open at once. A directory gets its time when its last entry is there.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,11 +39,12 @@ pub enum TreeWriteError {
 struct Open {
     handle: OwnedFd,
     path: Utf8PathBuf,
+    /// How many tasks will still add entries to it.
     portions: AtomicUsize,
 }
 
 enum Task<'a> {
-    /// Open and fill a directory of that name.
+    /// Make and fill a directory of that name.
     Directory { parent: Arc<Open>, name: &'a str, directory: &'a tree::Directory },
     /// Write some entries that are no directories.
     Leaves { parent: Arc<Open>, entries: &'a [(FileName, Node)] },
@@ -135,11 +136,14 @@ impl<'a> Writer<'a> {
         match task {
             Task::Directory { parent, name, directory } => {
                 let path = parent.path.join(name);
+                rustix::fs::mkdirat(&parent.handle, name, Mode::from_raw_mode(0o755))
+                    .map_err(|error| BlobError::io("make", &path, error))?;
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let handle =
                     rustix::fs::openat(&parent.handle, name, flags, Mode::empty()).map_err(|error| BlobError::io("open", &path, error))?;
-                let open = Arc::new(Open { handle, path, portions: AtomicUsize::new(1) });
+                self.finish_portion(&parent)?;
                 drop(parent);
+                let open = Arc::new(Open { handle, path, portions: AtomicUsize::new(1) });
                 let tasks = self.fill(&open, directory)?;
                 self.finish_portion(&open)?;
                 Ok(tasks)
@@ -152,23 +156,18 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Makes the directories below, and writes the files or leaves them to others where there are many.
+    /// Writes the files, or leaves them to others where there are many, and says what remains to be done.
     fn fill(&self, open: &Arc<Open>, directory: &'a tree::Directory) -> Result<Vec<Task<'a>>, TreeWriteError> {
         let mut tasks = Vec::new();
         for (name, node) in directory.entries() {
             if let Node::Directory(below) = node {
-                let name = name.as_str();
-                rustix::fs::mkdirat(&open.handle, name, Mode::from_raw_mode(0o755))
-                    .map_err(|error| BlobError::io("make", open.path.join(name), error))?;
-                tasks.push(Task::Directory { parent: Arc::clone(open), name, directory: below });
+                tasks.push(Task::Directory { parent: Arc::clone(open), name: name.as_str(), directory: below });
             }
         }
         let mut portions = directory.entries().chunks(PORTION);
         let first = portions.next();
-        for entries in portions {
-            open.portions.fetch_add(1, Ordering::AcqRel);
-            tasks.push(Task::Leaves { parent: Arc::clone(open), entries });
-        }
+        tasks.extend(portions.map(|entries| Task::Leaves { parent: Arc::clone(open), entries }));
+        open.portions.fetch_add(tasks.len(), Ordering::AcqRel);
         self.leaves(open, first.unwrap_or_default())?;
         Ok(tasks)
     }
