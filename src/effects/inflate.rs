@@ -2,7 +2,7 @@
 //!
 //! Effects layer. A small member costs one read, which brings its local header and data descriptor along, so that they are
 //! checked for the price of the same read; it is inflated at once into a buffer that is used again. A large one is streamed in
-//! chunks of a fixed size, which takes half as long again for a byte: so a few inflaters have room for members of middling size.
+//! chunks of a fixed size, which takes a quarter longer for a byte: so a few inflaters have room for members of middling size.
 //! Whatever comes out has the size and CRC-32 that the archive says, and its compressed bytes were used up.
 
 use std::cell::RefCell;
