@@ -201,7 +201,7 @@ pub fn pull(cache: &dyn Cache, place: &str, digest: Digest, threads: usize) -> R
         next.retain(|digest| digest.size > 0 && !memory.has(*digest));
         if next.is_empty() {
             let state = memory.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-            // The empty directory is nowhere to be had, and needs not be.
+            // The empty directory is nowhere to be had, and need not be.
             let messages: Vec<&[u8]> = state.blobs.values().map(Vec::as_slice).chain([&b""[..]]).collect();
             let root = DirectoryDigest(digest);
             return receive::assemble(function, root, OutwardLinks::Allow, &messages, &Threads(threads)).map_err(unsound);

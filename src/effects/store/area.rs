@@ -104,6 +104,7 @@ pub(super) fn entry_path(base: &Utf8Path, mtime: i64, executable: bool, hash: Ha
     base.join("files").join(mtime.to_string()).join(kind_name(executable)).join(entry_name(hash))
 }
 
+/// Made for every file of an environment, hence without a formatter.
 fn entry_name(hash: Hash) -> String {
     let digits = hash.hex_digits();
     let hex = std::str::from_utf8(&digits).expect("digits are ASCII");

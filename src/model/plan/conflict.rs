@@ -1,10 +1,9 @@
 //! Who gets a path that several claim, decided before anything is written and whatever the order of work.
 
-use std::collections::BTreeSet;
-
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
 use crate::model::plan::claims::{Claim, Origin};
+use crate::model::plan::paths::Paths;
 use crate::model::plan::problem::{Claimant, PlanProblem, PlanWarning};
 use crate::model::plan::{Planned, PlannedNode};
 use crate::model::portable::fold;
@@ -90,71 +89,6 @@ pub(super) fn resolve(
         }
     }
     resolved
-}
-
-/// Every path that the tree would hold, whoever wants it.
-struct Paths<'claims> {
-    /// Sorted by path.
-    claims: &'claims [Claim],
-    /// Each once and with a slash at its end, sorted.
-    directories: Vec<&'claims str>,
-}
-
-impl<'claims> Paths<'claims> {
-    fn new(claims: &'claims [Claim]) -> Self {
-        let mut directories = Vec::new();
-        let mut last = "";
-        for claim in claims {
-            let path = claim.path.as_str();
-            let directory = &path[..path.len() - claim.path.name().len()];
-            if directory == last {
-                continue;
-            }
-            // Whatever lies in one directory lies together: those of the path before are known, and no others of this one are.
-            let known = std::iter::zip(directory.bytes(), last.bytes()).take_while(|(one, other)| one == other).count();
-            directories
-                .extend(memchr::memchr_iter(b'/', directory.as_bytes()).filter(|&slash| slash >= known).map(|slash| &path[..=slash]));
-            last = directory;
-        }
-        Self { claims, directories }
-    }
-
-    /// The claims of a path, and those below it.
-    fn at(&self, path: &str) -> (&'claims [Claim], &'claims [Claim]) {
-        let directory = format!("{path}/");
-        let (file, below) = (self.from(path), self.from(&directory));
-        let end = |claims: &[Claim], belongs: &dyn Fn(&str) -> bool| claims.partition_point(|claim| belongs(claim.path.as_str()));
-        (&file[..end(file, &|other| other == path)], &below[..end(below, &|other| other.starts_with(&directory))])
-    }
-
-    /// The claims that are not before a text.
-    fn from(&self, text: &str) -> &'claims [Claim] {
-        &self.claims[self.claims.partition_point(|claim| claim.path.as_str() < text)..]
-    }
-
-    fn contains(&self, path: &str) -> bool {
-        let is_file = self.claims.binary_search_by(|claim| claim.path.as_str().cmp(path)).is_ok();
-        is_file || self.directories.binary_search(&&*format!("{path}/")).is_ok()
-    }
-
-    /// The paths that are files and directories.
-    fn clashes(&self) -> BTreeSet<&'claims str> {
-        let mut clashes = BTreeSet::new();
-        // Between a path and what lies below it, there are only paths that begin with it: `a`, `a-b`, `a/c`.
-        let mut begun: Vec<&str> = Vec::new();
-        for claim in self.claims {
-            let path = claim.path.as_str();
-            while begun.pop_if(|file| *file == path || !path.starts_with(*file)).is_some() {}
-            clashes.extend(begun.iter().filter(|file| path.as_bytes()[file.len()] == b'/'));
-            begun.push(path);
-        }
-        clashes
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &'claims str> {
-        let directories = self.directories.iter().map(|directory| &directory[..directory.len() - 1]);
-        self.claims.iter().map(|claim| claim.path.as_str()).chain(directories)
-    }
 }
 
 fn same(left: &PlannedNode, right: &PlannedNode) -> bool {
@@ -265,57 +199,5 @@ fn check_folding(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<PlanPr
                 warnings.push(PlanWarning::NamesFold { paths });
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::model::path::LinkTarget;
-
-    fn claims(paths: &[String]) -> Vec<Claim> {
-        let claim = |path: &String| Claim {
-            path: TreePath::parse(path).unwrap(),
-            origin: Origin::Interpreter { file: 0 },
-            node: PlannedNode::Symlink(LinkTarget::parse("x").unwrap()),
-        };
-        let mut claims: Vec<Claim> = paths.iter().map(claim).collect();
-        claims.sort_by(|left, right| left.path.cmp(&right.path));
-        claims
-    }
-
-    proptest! {
-        #[test]
-        fn paths_know_what_each_path_alone_says(paths in proptest::collection::vec("[a-]{1,2}(/[a.0-]{1,2}b?){0,3}", 0..30)) {
-            prop_assume!(paths.iter().all(|path| TreePath::parse(path).is_ok()));
-            let claims = claims(&paths);
-            let found = Paths::new(&claims);
-            let files: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
-            let directories: BTreeSet<&str> = claims.iter().flat_map(|claim| claim.path.ancestors()).collect();
-            let with_slash: Vec<String> = directories.iter().map(|path| format!("{path}/")).collect::<BTreeSet<_>>().into_iter().collect();
-            prop_assert_eq!(&found.directories, &with_slash);
-            prop_assert_eq!(found.clashes(), files.intersection(&directories).copied().collect());
-            for path in files.union(&directories).copied().chain(["-", "a", "ab/c"]) {
-                prop_assert_eq!(found.contains(path), files.contains(path) || directories.contains(path));
-                let (at, below) = found.at(path);
-                prop_assert_eq!(at.len(), paths.iter().filter(|other| *other == path).count());
-                let directory = format!("{path}/");
-                prop_assert_eq!(below.len(), paths.iter().filter(|other| other.starts_with(&directory)).count());
-                prop_assert!(at.iter().all(|claim| claim.path.as_str() == path));
-                prop_assert!(below.iter().all(|claim| claim.path.as_str().starts_with(&directory)));
-            }
-        }
-    }
-
-    #[test]
-    fn names_fold_as_file_systems_compare_them() {
-        let check = |left: &str, right: &str, equal: bool| assert_eq!(fold(left) == fold(right), equal, "{left} {right}");
-        check("README", "readme", true);
-        check("\u{e9}", "e\u{301}", true);
-        check("\u{c9}", "e\u{301}", true);
-        check("stra\u{df}e", "STRASSE", true);
-        check("a", "b", false);
     }
 }

@@ -6,6 +6,7 @@
 
 mod claims;
 mod conflict;
+mod paths;
 mod problem;
 mod windows;
 

@@ -95,10 +95,7 @@ pub fn decode_tree(
     let mut messages = Vec::new();
     for field in Fields::new(message) {
         match field? {
-            (1, Value::Bytes(root)) => {
-                roots.push(root);
-                messages.push(root);
-            }
+            (1, Value::Bytes(root)) => roots.push(root),
             (2, Value::Bytes(child)) => messages.push(child),
             (field, Value::Bytes(_)) => return Err(WireError::Field { field, wire_type: 2 }.into()),
             (field, Value::Number(_)) => return Err(WireError::Field { field, wire_type: 0 }.into()),
@@ -111,6 +108,7 @@ pub fn decode_tree(
     {
         return Err(ReceiveError::Root { found, expected });
     }
+    messages.push(root);
     assemble(function, found, links, &messages, workers)
 }
 
@@ -125,27 +123,27 @@ pub fn assemble(
     messages: &[&[u8]],
     workers: &impl Workers,
 ) -> Result<Tree, ReceiveError> {
-    let read = |index: usize| Read::new(function, messages[index]);
+    let receive = |index: usize| Received::new(function, messages[index]);
     // Threads cost more than they gain where there is little to read.
-    let read = if messages.iter().map(|message| message.len()).sum::<usize>() < SHARED_FROM {
-        Alone.map(messages.len(), read)
+    let received = if messages.iter().map(|message| message.len()).sum::<usize>() < SHARED_FROM {
+        Alone.map(messages.len(), receive)
     } else {
-        workers.map(messages.len(), read)
+        workers.map(messages.len(), receive)
     };
-    let mut assembly = Assembly { read: read.into_iter().collect(), known: HashMap::new() };
+    let mut assembly = Assembly { received: received.into_iter().collect(), known: HashMap::new() };
     let root = assembly.directory(root, 0)?.directory;
     check_links(&root, &mut Vec::new(), links)?;
     Ok(Tree { function, root })
 }
 
 /// A directory's message, read by itself.
-struct Read<'a> {
+struct Received<'a> {
     message: &'a [u8],
     /// Sorted by name.
     entries: Result<Vec<(FileName, Node<DirectoryDigest>)>, ReceiveError>,
 }
 
-impl<'a> Read<'a> {
+impl<'a> Received<'a> {
     fn new(function: DigestFunction, message: &'a [u8]) -> (DirectoryDigest, Self) {
         let digest = DirectoryDigest(function.digest(message));
         let entries = wire::decode_directory(message).map_err(ReceiveError::from).and_then(|mut entries| {
@@ -173,7 +171,7 @@ struct Known {
 
 struct Assembly<'a> {
     /// Directories that nothing has named so far.
-    read: HashMap<DirectoryDigest, Read<'a>>,
+    received: HashMap<DirectoryDigest, Received<'a>>,
     known: HashMap<DirectoryDigest, Known>,
 }
 
@@ -185,11 +183,11 @@ impl Assembly<'_> {
         if depth > DEPTH_LIMIT {
             return Err(ReceiveError::Depth);
         }
-        let read = self.read.remove(&digest).ok_or(ReceiveError::Missing { digest })?;
-        let read_entries = read.entries?;
-        let mut entries = Vec::with_capacity(read_entries.len());
+        let Received { message, entries: received } = self.received.remove(&digest).ok_or(ReceiveError::Missing { digest })?;
+        let received = received?;
+        let mut entries = Vec::with_capacity(received.len());
         let (mut count, mut height, mut longest) = (0u64, 0, 0);
-        for (name, node) in read_entries {
+        for (name, node) in received {
             count += 1;
             let mut length = name.as_str().len();
             let node = match node {
@@ -211,7 +209,7 @@ impl Assembly<'_> {
         if longest > PATH_LIMIT {
             return Err(ReceiveError::Length);
         }
-        let directory = Arc::new(Directory { entries: entries.into(), digest, message: read.message.into() });
+        let directory = Arc::new(Directory { entries: entries.into(), digest, message: message.into() });
         let known = Known { directory, entries: count, height, longest };
         self.known.insert(digest, known.clone());
         Ok(known)

@@ -236,7 +236,7 @@ pub fn decode_digest(message: &[u8]) -> Result<Digest, WireError> {
 }
 
 /// Reads a `Directory` message into its nodes, in the order of the message. Node properties (modes and times that some
-/// servers add) are passed over; whether the message is canonical is for the caller to check by its digest.
+/// servers add) are passed over; whether the message is canonical is for the caller to check, by writing it again.
 ///
 /// # Errors
 /// The message is cut off, has fields of another message, or names and targets that no tree may hold.
