@@ -370,9 +370,9 @@ fn pinned(spec: &Spec) -> Vec<(usize, WheelDigest)> {
 /// Inputs are not what they should be, or `out` refuses (an error of writing `place`). What was written until then is no archive.
 pub fn pack(prepared: &Prepared, out: &mut dyn Write, place: &Utf8Path, options: ArchiveOptions<'_>) -> Result<(), Error> {
     let supply = prepared.supply();
-    for (index, expected) in pinned(&prepared.spec) {
-        supply.check_wheel(index, expected).map_err(|error| Error::Supply(vec![error]))?;
-    }
+    let pinned = pinned(&prepared.spec);
+    parallel::map(options.threads, pinned.len(), |turn| supply.check_wheel(pinned[turn].0, pinned[turn].1))
+        .map_err(|error| Error::Supply(vec![error]))?;
     let unsound = supply.check_unread(&supply.unread(&prepared.plan, |_| false));
     if !unsound.is_empty() {
         return Err(Error::Supply(unsound));

@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
         io.say(&format!("everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"));
     }
     let session = spec_input::session(&arguments.places, io);
-    let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref() };
+    let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref(), threads: session.threads };
     let subject = io.resolve(&arguments.subject);
     if arguments.subject != "-" && subject.is_dir() {
         write(arguments, io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;

@@ -3,6 +3,7 @@
 //! The layer above `model`: as little as possible happens here, and what is decided comes from there.
 
 pub mod parallel;
+pub mod pipeline;
 pub mod progress;
 
 pub mod fs;

@@ -4,6 +4,7 @@
 //! claims, a first-party file's bytes are those that were there when it was listed. Whole wheels are compared with their
 //! pinned digests by [`Supply::check_wheels`].
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::ops::ControlFlow;
@@ -17,6 +18,7 @@ use crate::effects::inflate;
 use crate::effects::input::InputError;
 use crate::effects::listing::ListedFiles;
 use crate::effects::parallel;
+use crate::effects::pipeline::{self, PassError, Sink, Stopped, WORTHWHILE};
 use crate::effects::wheels::{Wheel, WheelError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::plan::{Content, Plan, PlannedNode};
@@ -81,18 +83,6 @@ pub enum FeedError<E> {
     Taker(E),
 }
 
-/// An error while a member's bytes pass by.
-enum Streamed<E> {
-    Wheel(WheelError),
-    Taker(E),
-}
-
-impl<E> From<WheelError> for Streamed<E> {
-    fn from(error: WheelError) -> Self {
-        Self::Wheel(error)
-    }
-}
-
 impl<E> From<SupplyError> for FeedError<E> {
     fn from(error: SupplyError) -> Self {
         Self::Supply(error)
@@ -101,10 +91,32 @@ impl<E> From<SupplyError> for FeedError<E> {
 
 /// How many bytes of a first-party file are read at once.
 const CHUNK: usize = 128 << 10;
+/// What a file costs apart from its bytes: as much as this many more of them, measured on a tmpfs.
+const FILE_COST: u64 = 8 << 10;
+
+/// Why a stream of bytes is made no further.
+enum Unmade {
+    /// There is an error in what it is made of.
+    Supply(SupplyError),
+    /// Nobody takes it.
+    Stopped,
+}
+
+impl From<WheelError> for Unmade {
+    fn from(error: WheelError) -> Self {
+        Self::Supply(error.into())
+    }
+}
+
+impl From<Stopped> for Unmade {
+    fn from(Stopped: Stopped) -> Self {
+        Self::Stopped
+    }
+}
 
 impl Supply<'_> {
-    /// Hands a file's bytes to `take`, in order, in one or more parts. They are verified when this returns: until then, what
-    /// was taken is a claim.
+    /// Hands a file's bytes to `take`, in order, in one or more parts, with the help of other threads if `threads` is more than one
+    /// and the file is large. They are verified when this returns: until then, what was taken is a claim.
     ///
     /// # Errors
     /// The bytes cannot be had, are not those promised, or `take` fails.
@@ -113,15 +125,16 @@ impl Supply<'_> {
         content: &Content,
         sha256: Hash,
         size: u64,
+        threads: usize,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), FeedError<E>> {
         match content {
             Content::Inline(bytes) => take(bytes).map_err(FeedError::Taker),
-            Content::Member { wheel, member } => self.feed_member(*wheel, *member, sha256, take),
-            Content::Source { source, file } => feed_file(self.sources[*source].path(*file), sha256, size, &mut take),
+            Content::Member { wheel, member } => self.feed_member(*wheel, *member, sha256, threads, take),
+            Content::Source { source, file } => feed_file(self.sources[*source].path(*file), Digest { hash: sha256, size }, threads, take),
             Content::Interpreter { file } => {
                 let files = self.interpreter.expect("only a plan with an interpreter copied in has such content");
-                feed_file(files.path(*file), sha256, size, &mut take)
+                feed_file(files.path(*file), Digest { hash: sha256, size }, threads, take)
             }
         }
     }
@@ -131,34 +144,21 @@ impl Supply<'_> {
         wheel: usize,
         member: usize,
         expected: Hash,
-        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+        threads: usize,
+        take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), FeedError<E>> {
         let wheel = &self.wheels[wheel];
         let member = &wheel.manifest.members[member];
-        let mut hasher = Hasher::new(DigestFunction::Sha256);
-        let fed = inflate::with_inflater(|inflater| {
-            wheel.stream(inflater, member, &mut |bytes: &[u8]| {
-                hasher.update(bytes);
-                take(bytes).map_err(Streamed::Taker)
-            })
-        });
-        match fed {
-            Err(Streamed::Wheel(error)) => Err(SupplyError::Wheel(error).into()),
-            Err(Streamed::Taker(error)) => Err(FeedError::Taker(error)),
-            Ok(()) => {
-                let actual = hasher.finish().hash;
-                if actual == expected {
-                    return Ok(());
-                }
-                Err(SupplyError::RecordHash {
-                    wheel: wheel.manifest.file.as_str().to_owned(),
-                    member: member.path.to_string(),
-                    actual,
-                    expected,
-                }
-                .into())
-            }
+        let threads = if member.location.size > WORTHWHILE { threads } else { 1 };
+        let make = |sink: &mut Sink<'_>| {
+            inflate::with_inflater(|inflater| wheel.stream(inflater, member, &mut |bytes| Ok::<_, Unmade>(sink(bytes)?)))
+        };
+        let actual = pass(threads, DigestFunction::Sha256, make, take)?.hash;
+        if actual == expected {
+            return Ok(());
         }
+        Err(SupplyError::RecordHash { wheel: wheel.manifest.file.as_str().to_owned(), member: member.path.to_string(), actual, expected }
+            .into())
     }
 
     /// The members, by wheel and index, that a plan has no use for and that nobody has read yet: excluded ones, bytecode, what lost a
@@ -212,11 +212,17 @@ impl Supply<'_> {
     ) -> Result<(Vec<BlobDigest>, usize), Vec<SupplyError>> {
         let inflated = AtomicUsize::new(0);
         let empty = BlobDigest(function.digest(b""));
-        let entries: Vec<&PlannedNode> = plan.entries.iter().map(|(_, planned)| &planned.node).collect();
-        let digests = Mutex::new(vec![empty; entries.len()]);
+        let size = |&index: &usize| plan.entries[index].1.node.size();
+        let (mut order, others): (Vec<usize>, Vec<usize>) = (0..plan.entries.len()).partition(|index| size(index) > WORTHWHILE);
+        order.sort_by_key(|index| Reverse(size(index)));
+        let widths = threads_for(plan, &order.iter().map(size).collect::<Vec<_>>(), threads);
+        order.extend(others);
+        let digests = Mutex::new(vec![empty; plan.entries.len()]);
         let errors = Mutex::new(Vec::new());
-        let _ = parallel::run(threads, entries.len(), |index| -> ControlFlow<()> {
-            if let PlannedNode::File { content, sha256, size, .. } = entries[index] {
+        let width = |turn| widths.get(turn).copied().unwrap_or(1);
+        let _ = parallel::run_wide(threads, order.len(), width, |turn| -> ControlFlow<()> {
+            let index = order[turn];
+            if let PlannedNode::File { content, sha256, size, .. } = &plan.entries[index].1.node {
                 let members = match content {
                     Content::Member { wheel, .. } => known.get(*wheel).and_then(Option::as_ref),
                     Content::Inline(_) | Content::Source { .. } | Content::Interpreter { .. } => None,
@@ -225,7 +231,7 @@ impl Supply<'_> {
                     Some(hash) => Ok(Digest { hash: *hash, size: *size }),
                     None => {
                         inflated.fetch_add(usize::from(matches!(content, Content::Member { .. })), Ordering::Relaxed);
-                        self.digest(content, *sha256, *size, function)
+                        self.digest(content, *sha256, *size, function, width(turn))
                     }
                 };
                 match digest {
@@ -243,9 +249,9 @@ impl Supply<'_> {
         Err(errors.into_iter().map(|(_, error)| error).collect())
     }
 
-    fn digest(&self, content: &Content, sha256: Hash, size: u64, function: DigestFunction) -> Result<Digest, SupplyError> {
+    fn digest(&self, content: &Content, sha256: Hash, size: u64, function: DigestFunction, threads: usize) -> Result<Digest, SupplyError> {
         let mut hasher = Hasher::new(function);
-        let fed = self.feed(content, sha256, size, |bytes| -> Result<(), std::convert::Infallible> {
+        let fed = self.feed(content, sha256, size, threads, |bytes| -> Result<(), std::convert::Infallible> {
             hasher.update(bytes);
             Ok(())
         });
@@ -257,22 +263,61 @@ impl Supply<'_> {
     }
 }
 
-fn feed_file<E>(path: &Utf8Path, expected: Hash, size: u64, take: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), FeedError<E>> {
-    let cannot = |error| FeedError::Supply(SupplyError::Fs(failed("read", path)(error)));
+/// How many of `threads` [`Supply::feed`] should have for each of some files of a plan, given their sizes, largest first: one,
+/// unless the file would keep it busy when all others are done with the rest of the plan.
+pub fn threads_for(plan: &Plan, largest: &[u64], threads: usize) -> Vec<usize> {
+    let total = plan.entries.iter().map(|(_, planned)| planned.node.size() + FILE_COST).sum();
+    let worthwhile = largest.partition_point(|&size| size > WORTHWHILE);
+    let mut widths = parallel::widths(threads, pipeline::STAGES, &largest[..worthwhile], total);
+    widths.resize(largest.len(), 1);
+    widths
+}
+
+fn feed_file<E>(path: &Utf8Path, expected: Digest, threads: usize, take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), FeedError<E>> {
+    if pass_file(path, expected.size, DigestFunction::Sha256, threads, take)? == expected {
+        return Ok(());
+    }
+    Err(SupplyError::Changed { path: path.to_owned() }.into())
+}
+
+/// Hands the bytes of a file, of which there should be `size`, to `take`. Returns their digest.
+///
+/// # Errors
+/// The file cannot be read, or `take` fails.
+pub fn pass_file<E>(
+    path: &Utf8Path,
+    size: u64,
+    function: DigestFunction,
+    threads: usize,
+    take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Digest, FeedError<E>> {
+    let threads = if size > WORTHWHILE { threads } else { 1 };
+    pass(threads, function, |sink| read_all(path, size, sink), take)
+}
+
+fn read_all(path: &Utf8Path, size: u64, sink: &mut Sink<'_>) -> Result<(), Unmade> {
+    let cannot = |error| Unmade::Supply(failed("read", path)(error).into());
     let mut file = std::fs::File::open(path).map_err(cannot)?;
-    let mut hasher = Hasher::new(DigestFunction::Sha256);
     let mut buffer = vec![0; CHUNK.min(usize::try_from(size).unwrap_or(CHUNK).max(1))];
     loop {
         let length = file.read(&mut buffer).map_err(cannot)?;
         if length == 0 {
-            break;
+            return Ok(());
         }
-        hasher.update(&buffer[..length]);
-        take(&buffer[..length]).map_err(FeedError::Taker)?;
+        sink(&buffer[..length])?;
     }
-    let actual = hasher.finish();
-    if actual.hash == expected && actual.size == size {
-        return Ok(());
-    }
-    Err(SupplyError::Changed { path: path.to_owned() }.into())
+}
+
+/// Streams bytes; the digest of all.
+fn pass<E>(
+    threads: usize,
+    function: DigestFunction,
+    make: impl Fn(&mut Sink<'_>) -> Result<(), Unmade> + Sync,
+    take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Digest, FeedError<E>> {
+    pipeline::pass(threads, function, make, take).map_err(|error| match error {
+        PassError::Taker(error) => FeedError::Taker(error),
+        PassError::Maker(Unmade::Supply(error)) => FeedError::Supply(error),
+        PassError::Maker(Unmade::Stopped) => unreachable!("only a taker that failed stops a stream"),
+    })
 }

@@ -112,6 +112,65 @@ fn the_order_of_wheels_threads_and_places_change_nothing() {
     assert_eq!(manifests.len(), 1);
 }
 
+/// A spec for each digest function, `sha256.json` and `blake3.json`, with a member and a first-party file larger than all else.
+fn project_with_giants(change_wheel: impl FnOnce(WheelText) -> WheelText) -> Project {
+    let project = Project::new();
+    let bytes: Vec<u8> = (0..9_u32 << 18).flat_map(|number| (number / 3).to_le_bytes()).collect();
+    std::fs::create_dir(project.path().join("src")).unwrap();
+    std::fs::write(project.path().join("src/giant.bin"), &bytes[4 << 20..]).unwrap();
+    let wheel = project.wheel(&change_wheel(simple("a").file("a/giant.bin", bytes)));
+    for function in ["sha256", "blake3"] {
+        project.spec(some_interpreter(), std::slice::from_ref(&wheel), |spec| {
+            spec["flags"] = json!({"digest_function": function});
+            spec["sources"] = json!([{"path": "src"}]);
+        });
+        std::fs::rename(project.path().join("env.json"), project.path().join(format!("{function}.json"))).unwrap();
+    }
+    project
+}
+
+#[test]
+fn files_that_several_threads_work_on_are_the_same_files() {
+    let project = project_with_giants(|wheel| wheel);
+    for function in ["sha256", "blake3"] {
+        let spec = format!("{function}.json");
+        let mut seen = std::collections::BTreeSet::new();
+        for threads in ["1", "2", "3", "8"] {
+            let out = format!("{function}-{threads}");
+            project.run(&["build", &spec, "--out", &out, "--no-store", "--threads", threads, "--manifest", "m.json"]).success();
+            project.run(&["verify", &out, "--manifest", "m.json"]).success();
+            let manifest = std::fs::read_to_string(project.path().join("m.json")).unwrap();
+            let digest = project.run(&["digest", &spec, "--threads", threads]).success();
+            assert_eq!(project.run(&["digest", &out, "--digest-function", function]).success(), digest);
+            let mut archives = Vec::new();
+            for subject in [&spec, &out] {
+                project.run(&["pack", subject, "--threads", threads, "--out", "env.tar"]).success();
+                archives.push(std::fs::read(project.path().join("env.tar")).unwrap());
+            }
+            assert!(archives[0] == archives[1], "{threads} threads");
+            seen.insert((manifest, digest, archives));
+        }
+        assert_eq!(seen.len(), 1, "{function}");
+    }
+}
+
+#[test]
+fn a_large_member_that_record_does_not_promise_is_refused_by_any_number_of_threads() {
+    let record = "a/giant.bin,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,9437184\na-1.0.dist-info/RECORD,,\n";
+    let project = project_with_giants(|wheel| wheel.file("a-1.0.dist-info/RECORD", record));
+    for command in [["build", "--out", "out"], ["pack", "--out", "out.tar"]] {
+        let mut messages = std::collections::BTreeSet::new();
+        for threads in ["1", "2", "3", "8"] {
+            let output = project.run(&[&command[..], &["sha256.json", "--threads", threads]].concat());
+            assert_eq!(output.code, 6, "{}", output.stderr);
+            assert!(output.stderr.contains("the member `a/giant.bin` has the SHA-256"), "{}", output.stderr);
+            messages.insert(output.stderr);
+            assert!(!project.path().join(command[2]).exists());
+        }
+        assert_eq!(messages.len(), 1, "{messages:?}");
+    }
+}
+
 #[test]
 fn changing_one_wheel_changes_only_its_files() {
     let project = Project::new();

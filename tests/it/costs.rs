@@ -93,3 +93,16 @@ fn wheels_that_the_store_knows_are_not_read_for_another_environment() {
     std::fs::write(&path, std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(with_prompt("two").1, digest);
 }
+
+#[test]
+fn a_member_larger_than_all_else_is_shared_by_threads() {
+    let started = [4, 5].map(|megabytes| {
+        let project = Project::new();
+        let wheel = project.wheel(&wheel(10).file("many/large.bin", vec![7; megabytes << 20]));
+        project.spec(some_interpreter(), &[wheel], |_| ());
+        let calls = system_calls(&project, &["build", "env.json", "--no-store", "--threads", "4", "--out", "out", "--quiet"]);
+        ["clone", "clone3"].iter().filter_map(|name| calls.get(*name)).sum::<u64>()
+    });
+    // One that inflates and one that hashes.
+    assert_eq!(started[1], started[0] + 2, "{started:?}");
+}

@@ -5,16 +5,15 @@
 //! bytes wherever they are packed.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 
 use camino::Utf8Path;
 
-use crate::effects::fs::{FsError, failed};
+use crate::effects::fs::FsError;
 use crate::effects::sink::tar::TarArchive;
 use crate::effects::sink::zip::ZipArchive;
-use crate::effects::supply::{FeedError, Supply, SupplyError};
-use crate::model::digest::{Digest, DigestFunction, Hasher};
+use crate::effects::supply::{self, FeedError, Supply, SupplyError};
+use crate::model::digest::{Digest, DigestFunction};
 use crate::model::path::TreePath;
 use crate::model::plan::{Plan, PlannedNode};
 use crate::model::tree::{Leaf, Tree};
@@ -65,6 +64,8 @@ pub struct ArchiveOptions<'a> {
     pub mtime: u64,
     /// A directory that everything is in.
     pub prefix: Option<&'a TreePath>,
+    /// At most so many threads. Archives are written by one, which large files reach through others.
+    pub threads: usize,
 }
 
 /// Why nothing was packed.
@@ -79,6 +80,15 @@ pub enum ArchiveError {
     /// The archive cannot be written.
     #[error(transparent)]
     Write(#[from] io::Error),
+}
+
+impl From<FeedError<ArchiveError>> for ArchiveError {
+    fn from(error: FeedError<ArchiveError>) -> Self {
+        match error {
+            FeedError::Supply(error) => error.into(),
+            FeedError::Taker(error) => error,
+        }
+    }
 }
 
 /// An archive that grows.
@@ -142,11 +152,8 @@ pub fn pack_plan(plan: &Plan, supply: &Supply<'_>, out: &mut dyn Write, options:
             PlannedNode::Symlink(target) => archive.link(&path, target.as_str())?,
             PlannedNode::File { content, sha256, size, executable } => {
                 archive.begin(&path, *size, *executable)?;
-                match supply.feed(content, *sha256, *size, |bytes| archive.write(bytes)) {
-                    Ok(()) => archive.end()?,
-                    Err(FeedError::Taker(error)) => return Err(error.into()),
-                    Err(FeedError::Supply(error)) => return Err(error.into()),
-                }
+                supply.feed(content, *sha256, *size, options.threads, |bytes| Ok::<_, ArchiveError>(archive.write(bytes)?))?;
+                archive.end()?;
             }
         }
     }
@@ -169,7 +176,7 @@ pub fn pack_directory(tree: &Tree, directory: &Utf8Path, out: &mut dyn Write, op
             Leaf::Symlink(target) => archive.link(&place, target.as_str())?,
             Leaf::File { blob, executable } => {
                 archive.begin(&place, blob.0.size, *executable)?;
-                copy(&directory.join(path.as_str()), blob.0, tree.function(), &mut *archive)?;
+                copy(&directory.join(path.as_str()), blob.0, tree.function(), options.threads, &mut *archive)?;
                 archive.end()?;
             }
         }
@@ -177,22 +184,22 @@ pub fn pack_directory(tree: &Tree, directory: &Utf8Path, out: &mut dyn Write, op
     Ok(archive.finish()?)
 }
 
-fn copy(path: &Utf8Path, expected: Digest, function: DigestFunction, archive: &mut dyn Archive) -> Result<(), ArchiveError> {
-    let mut file = File::open(path).map_err(failed("read", path))?;
-    let mut hasher = Hasher::new(function);
-    let mut buffer = vec![0; 128 << 10];
+/// Adds the bytes of a file that has a digest.
+fn copy(
+    path: &Utf8Path,
+    expected: Digest,
+    function: DigestFunction,
+    threads: usize,
+    archive: &mut dyn Archive,
+) -> Result<(), ArchiveError> {
+    let changed = || SupplyError::Changed { path: path.to_owned() };
     let mut left = expected.size;
-    loop {
-        let count = file.read(&mut buffer).map_err(failed("read", path))?;
-        if count == 0 {
-            break;
-        }
-        hasher.update(&buffer[..count]);
+    let take = |bytes: &[u8]| -> Result<(), ArchiveError> {
         // The archive's header has promised a size.
-        left = left.checked_sub(count as u64).ok_or_else(|| SupplyError::Changed { path: path.to_owned() })?;
-        archive.write(&buffer[..count])?;
-    }
-    if hasher.finish() == expected { Ok(()) } else { Err(SupplyError::Changed { path: path.to_owned() }.into()) }
+        left = left.checked_sub(bytes.len() as u64).ok_or_else(changed)?;
+        Ok(archive.write(bytes)?)
+    };
+    if supply::pass_file(path, expected.size, function, threads, take)? == expected { Ok(()) } else { Err(changed().into()) }
 }
 
 #[cfg(test)]

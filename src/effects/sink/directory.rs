@@ -1,9 +1,9 @@
 //! Writing a plan into a directory: files, links and directories with their modes and times, on all cores.
 //!
 //! Effects layer. Directories come first, while other threads already hash whole wheels; then the files in portions of one
-//! directory each, the largest members before anything else so that no thread is left alone with one at the end; the
-//! directories' times last, when nothing changes them any more. Each file costs one read, one create, one write, one set of
-//! times and one close.
+//! directory each, the largest members before anything else so that no thread is left alone with one at the end. One so large
+//! that a thread would be all the same gets several threads, and begins even before the wheels. The directories' times come last,
+//! when nothing changes them any more. Each file costs one read, one create, one write, one set of times and one close.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -16,7 +16,7 @@ use crate::effects::inflate::SMALL;
 use crate::effects::parallel;
 use crate::effects::progress::Progress;
 use crate::effects::store::area::Area;
-use crate::effects::supply::{FeedError, KnownMembers, Supply, SupplyError};
+use crate::effects::supply::{self, FeedError, KnownMembers, Supply, SupplyError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::path::TreePath;
 use crate::model::plan::{Content, Plan, Planned, PlannedNode};
@@ -85,8 +85,18 @@ enum Task<'a> {
     Wheel(usize, WheelDigest),
     /// Check members that no file is made from.
     Unread(&'a [(usize, usize)]),
-    /// Write files of one directory.
-    Files { directory: &'a str, items: &'a [Item<'a>] },
+    /// Write files of one directory, with the help of other threads if this is more than one.
+    Files { directory: &'a str, items: &'a [Item<'a>], threads: usize },
+}
+
+impl Task<'_> {
+    /// How many threads it uses.
+    fn threads(&self) -> usize {
+        match self {
+            Self::Files { threads, .. } => *threads,
+            Self::Directories | Self::Wheel(..) | Self::Unread(_) => 1,
+        }
+    }
 }
 
 /// Writes everything that a plan holds into an empty directory. Returns the digest of every file, by position among the
@@ -102,13 +112,15 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
     // The store gives members only of wheels that were checked as a whole.
     let unread = supply.unread(plan, |wheel| options.store.is_some_and(|store| store.knows(wheel)));
     let portion = plan.entries.len().div_ceil(options.threads.max(1) * TASKS_OF_A_THREAD).clamp(1, PORTION);
-    let tasks = tasks(&groups, options.pinned, &unread, portion);
+    let sizes: Vec<u64> = groups.large.iter().map(|(_, _, planned)| planned.node.size()).collect();
+    let tasks = tasks(&groups, &supply::threads_for(plan, &sizes, options.threads), options.pinned, &unread, portion);
     // Whether they are there; false if they could not be made.
     let ready: OnceLock<bool> = OnceLock::new();
     let digests = Mutex::new(vec![BlobDigest(options.function.digest(b"")); plan.entries.len()]);
     let errors: Mutex<Vec<(usize, SupplyError)>> = Mutex::new(Vec::new());
     options.progress.begin(plan.entries.len() as u64);
-    let outcome = parallel::run(options.threads, tasks.len(), |index| -> ControlFlow<WriteError> {
+    let width = |index: usize| tasks[index].threads();
+    let outcome = parallel::run_wide(options.threads, tasks.len(), width, |index| -> ControlFlow<WriteError> {
         match &tasks[index] {
             Task::Directories => {
                 let made = levels.for_each_parent(options.threads, root, |parent, name| parent.create_directory(name));
@@ -129,14 +141,14 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
             }
             // Tasks begin in their order, so somebody is making the directories.
             Task::Files { .. } if !ready.wait() => {}
-            Task::Files { directory, items } => {
+            Task::Files { directory, items, threads } => {
                 let parent = match root.open_below(directory) {
                     Ok(parent) => parent,
                     Err(error) => return ControlFlow::Break(error.into()),
                 };
                 let mut written = Vec::with_capacity(items.len());
                 for (position, path, planned) in *items {
-                    match write_entry(planned, path.name(), supply, &parent, options, &repeated) {
+                    match write_entry(planned, path.name(), supply, &parent, WriteOptions { threads: *threads, ..options }, &repeated) {
                         Ok(Some(digest)) => written.push((*position, digest)),
                         Ok(None) => {}
                         Err(EntryError::Fs(error)) => return ControlFlow::Break(error.into()),
@@ -179,7 +191,7 @@ fn group(plan: &Plan) -> Groups<'_> {
     let mut directories: Vec<(&str, Vec<Item<'_>>)> = Vec::new();
     let mut indexes: HashMap<&str, usize> = HashMap::new();
     for (position, (path, planned)) in plan.entries.iter().enumerate() {
-        if size(planned) > SMALL {
+        if planned.node.size() > SMALL {
             large.push((position, path, planned));
             continue;
         }
@@ -190,27 +202,31 @@ fn group(plan: &Plan) -> Groups<'_> {
         });
         directories[index].1.push((position, path, planned));
     }
-    large.sort_by_key(|(_, _, planned)| std::cmp::Reverse(size(planned)));
+    large.sort_by_key(|(_, _, planned)| std::cmp::Reverse(planned.node.size()));
     Groups { large, directories }
 }
 
-fn size(planned: &Planned) -> u64 {
-    match planned.node {
-        PlannedNode::File { size, .. } => size,
-        PlannedNode::Symlink(_) => 0,
-    }
-}
-
-fn tasks<'a>(groups: &'a Groups<'a>, pinned: &[(usize, WheelDigest)], unread: &'a [(usize, usize)], portion: usize) -> Vec<Task<'a>> {
-    let mut tasks = vec![Task::Directories];
-    tasks.extend(pinned.iter().map(|(wheel, digest)| Task::Wheel(*wheel, *digest)));
-    for item in groups.large.chunks(1) {
+/// The tasks in the order in which they begin. `widths` says how many threads the large files have, from the first.
+fn tasks<'a>(
+    groups: &'a Groups<'a>,
+    widths: &[usize],
+    pinned: &[(usize, WheelDigest)],
+    unread: &'a [(usize, usize)],
+    portion: usize,
+) -> Vec<Task<'a>> {
+    let mut large: Vec<Task<'_>> = Vec::with_capacity(groups.large.len());
+    for (item, &threads) in groups.large.chunks(1).zip(widths) {
         let directory = item[0].1.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
-        tasks.push(Task::Files { directory, items: item });
+        large.push(Task::Files { directory, items: item, threads });
     }
+    let rest = large.split_off(large.partition_point(|task| task.threads() > 1));
+    let mut tasks = vec![Task::Directories];
+    tasks.extend(large);
+    tasks.extend(pinned.iter().map(|(wheel, digest)| Task::Wheel(*wheel, *digest)));
+    tasks.extend(rest);
     tasks.extend(unread.chunks(PORTION).map(Task::Unread));
     for (directory, items) in &groups.directories {
-        tasks.extend(items.chunks(portion).map(|items| Task::Files { directory, items }));
+        tasks.extend(items.chunks(portion).map(|items| Task::Files { directory, items, threads: 1 }));
     }
     tasks
 }
@@ -270,7 +286,7 @@ fn write_entry(
     .map_err(EntryError::Fs)?;
     // The supply hashes by SHA-256 anyway; another function is computed on the way.
     let mut hasher = (options.function != DigestFunction::Sha256).then(|| Hasher::new(options.function));
-    let fed = supply.feed(content, sha256, size, |bytes| {
+    let fed = supply.feed(content, sha256, size, options.threads, |bytes| {
         if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
         }

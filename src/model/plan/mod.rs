@@ -109,6 +109,16 @@ pub enum PlannedNode {
     Symlink(LinkTarget),
 }
 
+impl PlannedNode {
+    /// The number of bytes to write: none for a link.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::File { size, .. } => *size,
+            Self::Symlink(_) => 0,
+        }
+    }
+}
+
 /// One entry of the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
