@@ -1,7 +1,10 @@
 //! What can be typed: subcommands, options, help. Raw strings and paths only.
 
+use std::ops::Deref;
+
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::model::wheel::limits::Limits;
 
@@ -27,33 +30,33 @@ An argument `@FILE` stands for the lines of FILE, one argument each.";
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build the environment that a spec describes.
-    Build(super::build::BuildArguments),
+    Build(Deferred<super::build::BuildArguments>),
     /// Make an environment to work in, or make an existing one relocatable.
-    Create(super::create::CreateArguments),
+    Create(Deferred<super::create::CreateArguments>),
     /// Print the root digest of the environment that a spec describes, or of a directory.
-    Digest(super::digest::DigestArguments),
+    Digest(Deferred<super::digest::DigestArguments>),
     /// Show what a build would write, and why.
-    Plan(super::plan::PlanArguments),
+    Plan(Deferred<super::plan::PlanArguments>),
     /// Print the key under which caches know the environment of a spec, or why two keys differ.
-    Key(super::key::KeyArguments),
+    Key(Deferred<super::key::KeyArguments>),
     /// Check that a directory is the environment that it should be.
-    Verify(super::verify::VerifyArguments),
+    Verify(Deferred<super::verify::VerifyArguments>),
     /// Explain how two environments differ.
-    Diff(super::diff::DiffArguments),
+    Diff(Deferred<super::diff::DiffArguments>),
     /// Write an environment as one file: tar or zip.
-    Pack(super::pack::PackArguments),
+    Pack(Deferred<super::pack::PackArguments>),
     /// The local store: count, collect garbage, verify.
     #[command(subcommand)]
     Store(super::store::StoreCommand),
     /// Bring a directory to a remote cache.
-    Push(super::exchange::PushArguments),
+    Push(Deferred<super::exchange::PushArguments>),
     /// Make a directory out of a remote cache, by digest.
-    Pull(super::exchange::PullArguments),
+    Pull(Deferred<super::exchange::PullArguments>),
     /// Look into wheels, or make one.
     #[command(subcommand)]
     Wheel(super::wheel::WheelCommand),
     /// Serve a build system's requests as a persistent worker.
-    Worker(super::worker::WorkerArguments),
+    Worker(Deferred<super::worker::WorkerArguments>),
     /// Facts about interpreters.
     #[command(subcommand)]
     Interpreter(super::interpreter::InterpreterCommand),
@@ -61,9 +64,50 @@ pub enum Command {
     #[command(subcommand)]
     Spec(super::spec::SpecCommand),
     /// Print a completion script for a shell.
-    Completions(super::generate::CompletionsArguments),
+    Completions(Deferred<super::generate::CompletionsArguments>),
     /// Print the manual page, or write one for every subcommand.
-    Man(super::generate::ManArguments),
+    Man(Deferred<super::generate::ManArguments>),
+}
+
+/// Arguments of a subcommand, which are described to clap only when it is that subcommand's turn: all of them together would take
+/// a sixth of the time of a build that has nothing to do.
+#[derive(Debug)]
+pub struct Deferred<T>(T);
+
+impl<T> Deref for Deferred<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Args> Args for Deferred<T> {
+    fn group_id() -> Option<clap::Id> {
+        T::group_id()
+    }
+
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(|command| {
+            // What the subcommands' list says of it, rather than what its arguments say of themselves.
+            let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
+            T::augment_args(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        T::augment_args_for_update(command)
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 /// How reports are printed.

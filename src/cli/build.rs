@@ -51,7 +51,6 @@ pub struct BuildArguments {
 
 /// Runs `venvtree build`.
 pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.spec.places, io);
     let text = spec_input::read_text(&arguments.spec.spec, io)?;
     let mut caches = caches::local(&arguments.store, &arguments.links, io);
     let request = BuildRequest {
@@ -67,6 +66,7 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     let built = match unchanged {
         Some(report) => Ok(report),
         None => {
+            let session = spec_input::session(&arguments.spec.places, io);
             let (spec, places) = spec_input::parse(text, &arguments.spec.places, io)?;
             caches.remote = caches::remote(&arguments.remote, spec.flags.digest_function, &caches.notes, io)?;
             let _shown = progress::show(&session.progress, io.terminal && !arguments.quiet);

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments};
+use crate::cli::args::{Deferred, Format, FormatArguments};
 use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, DIFFERENCES, report, written};
@@ -20,11 +20,11 @@ use crate::model::digest::DigestFunction;
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Count what the store holds.
-    Stat(StatArguments),
+    Stat(Deferred<StatArguments>),
     /// Remove what was used least recently.
-    Gc(GcArguments),
+    Gc(Deferred<GcArguments>),
     /// Read everything again, repair what can be repaired, remove what is damaged.
-    Verify(VerifyArguments),
+    Verify(Deferred<VerifyArguments>),
 }
 
 /// Which store, and how to report.

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::cli::args::{Format, LimitArguments};
+use crate::cli::args::{Deferred, Format, LimitArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report, written};
 use crate::effects::input::InputError;
@@ -21,9 +21,9 @@ use crate::model::finding::{Code, Finding, Severity};
 #[derive(Debug, Subcommand)]
 pub enum WheelCommand {
     /// Report everything that is odd about wheels, and what would run when an interpreter starts.
-    Check(CheckArguments),
+    Check(Deferred<CheckArguments>),
     /// Pack files into a wheel.
-    Pack(super::wheel_pack::WheelPackArguments),
+    Pack(Deferred<super::wheel_pack::WheelPackArguments>),
 }
 
 impl WheelCommand {

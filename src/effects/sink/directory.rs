@@ -2,7 +2,7 @@
 //!
 //! Effects layer. Directories come first, while other threads already hash whole wheels; then the files in portions of one
 //! directory each, the largest members before anything else so that no thread is left alone with one at the end. One so large
-//! that a thread would be all the same gets several threads, and begins even before the wheels. The directories' times come last,
+//! that its thread would be alone all the same gets several threads, and begins even before the wheels. The directories' times come last,
 //! when nothing changes them any more. Each file costs one read, one create, one write, one set of times and one close.
 
 use std::collections::{HashMap, HashSet};
