@@ -133,9 +133,9 @@ impl<B> Drop for EndByPanic<'_, B> {
 /// How many threads each of some tasks should get, so that none is still at work when everything else is done. One task can use `most`
 /// threads; `costs` are theirs, the largest first, and `total` is the cost of all work, theirs included.
 pub fn widths(threads: usize, most: usize, costs: &[u64], total: u64) -> Vec<usize> {
-    let threads_cost = |cost: &&u64| cost.saturating_mul(threads as u64);
     let limit = total.saturating_add(total / MARGIN);
-    let alone = costs.iter().take_while(|cost| threads_cost(cost) > limit).count();
+    let exceeds_share = |cost: &&u64| cost.saturating_mul(threads as u64) > limit;
+    let alone = costs.iter().take_while(exceeds_share).count();
     let mut widths = vec![1; costs.len()];
     let mut spare = threads.saturating_sub(alone);
     for _ in 1..most {

@@ -215,7 +215,7 @@ impl Area<'_> {
     pub fn has(&self, digest: Digest, executable: bool) -> bool {
         let sound = || {
             let stat = rustix::fs::statat(self.folder(executable)?, entry_name(digest.hash), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-            Some(is_sound(&stat, digest, self.store.file_mode(executable), self.mtime) || self.repair(digest, executable))
+            Some(is_sound(&stat, digest, self.store.file_mode(executable), self.mtime) || self.repair(digest, executable).is_some())
         };
         sound().unwrap_or(false)
     }
@@ -234,12 +234,13 @@ impl Area<'_> {
                     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
                         .map_err(|error| BlobError::io("look at", name, error))?;
                     // The look comes after the link, so it is the linked file that was looked at.
-                    if is_sound(&stat, digest, self.store.file_mode(executable), self.mtime) || self.repair(digest, executable) {
+                    let condition = self.examine(&stat, digest, executable);
+                    if let Condition::Sound = condition {
                         self.hardlinks.fetch_add(1, Ordering::Relaxed);
                         return Ok(true);
                     }
                     rustix::fs::unlinkat(directory, name, AtFlags::empty()).map_err(|error| BlobError::io("remove", name, error))?;
-                    return Ok(false);
+                    return if let Condition::Replaced = condition { self.place(digest, executable, directory, name) } else { Ok(false) };
                 }
                 Err(Errno::NOENT) => return self.place_from_cas(digest, executable, directory, name),
                 Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => self.fall_back_to(REFLINK),
@@ -256,8 +257,10 @@ impl Area<'_> {
             Err(error) => return Err(BlobError::io("open", self.path(digest, executable), error)),
         };
         let stat = rustix::fs::fstat(&source).map_err(|error| BlobError::io("look at", self.path(digest, executable), error))?;
-        if !is_sound(&stat, digest, self.store.file_mode(executable), self.mtime) && !self.repair(digest, executable) {
-            return Ok(false);
+        match self.examine(&stat, digest, executable) {
+            Condition::Sound => {}
+            Condition::Replaced => return self.place(digest, executable, directory, name),
+            Condition::Absent => return Ok(false),
         }
         self.duplicate(&source, digest.size, directory, name, self.output_mode(executable))?;
         Ok(true)
@@ -432,20 +435,32 @@ impl Area<'_> {
         self.store.publish(&temporary, &self.path(digest, executable))
     }
 
-    /// A file looks touched: where its content is right, mode and time are set again; where not, it is removed. Says whether it is
-    /// sound now.
-    fn repair(&self, digest: Digest, executable: bool) -> bool {
+    /// Whether a file that was found in the store may be used. Somebody else may have put another one into its place since.
+    fn examine(&self, stat: &Stat, digest: Digest, executable: bool) -> Condition {
+        if is_sound(stat, digest, self.store.file_mode(executable), self.mtime) {
+            return Condition::Sound;
+        }
+        match self.repair(digest, executable) {
+            Some(inode) if inode == stat.st_ino => Condition::Sound,
+            Some(_) => Condition::Replaced,
+            None => Condition::Absent,
+        }
+    }
+
+    /// A file looks touched: where its content is right, mode and time are set again; where not, it is removed. Returns the inode
+    /// number of the file that the store has now, if there is one; it is sound.
+    fn repair(&self, digest: Digest, executable: bool) -> Option<u64> {
         let path = self.path(digest, executable);
         match repair(&path, self.store.function, digest, self.store.file_mode(executable), self.mtime, self.store.is_writable()) {
-            Repair::Sound => true,
-            Repair::Repaired => {
+            Repair::Sound { inode } => Some(inode),
+            Repair::Repaired { inode } => {
                 self.store.notes.add(format!("the store's file `{path}` had another mode or time than it was stored with; set right"));
-                true
+                Some(inode)
             }
-            Repair::Absent => false,
+            Repair::Absent => None,
             Repair::Damaged(why) => {
                 self.store.discard(&path, &why);
-                false
+                None
             }
         }
     }
@@ -462,35 +477,71 @@ fn finish(file: &File, mode: u32, mtime: i64) -> io::Result<()> {
     set_time(file, mtime)
 }
 
-pub(super) enum Repair {
+/// What there is to say of a file that was found in the store.
+enum Condition {
+    /// It is what it should be.
     Sound,
-    Repaired,
+    /// It is not, but one that is sound has taken its place.
+    Replaced,
+    /// It is not, and there is no other.
     Absent,
+}
+
+/// What became of a linkable file.
+pub(super) enum Repair {
+    /// It is what it should be.
+    Sound { inode: u64 },
+    /// It is, now that its mode and time are set again.
+    Repaired { inode: u64 },
+    /// There is none.
+    Absent,
+    /// It is not what it should be, for a reason.
     Damaged(String),
 }
 
 /// Compares a linkable file with what it should be, by its content, and sets mode and time right where `write` allows it.
 pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, mode: u32, mtime: i64, write: bool) -> Repair {
-    let Ok(stat) = rustix::fs::lstat(path.as_str()) else { return Repair::Absent };
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Repair::Damaged("it is no file".to_owned());
+    let no_file = || Repair::Damaged("it is no file".to_owned());
+    match rustix::fs::lstat(path.as_str()) {
+        Err(_) => return Repair::Absent,
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => return no_file(),
+        Ok(_) => {}
     }
-    match hash_file(path, function) {
+    // From here on it is one file, whatever happens to the path.
+    let file = match rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+    {
+        Ok(handle) => File::from(handle),
+        Err(Errno::NOENT) => return Repair::Absent,
+        Err(error) => return Repair::Damaged(BlobError::io("read", path, error).to_string()),
+    };
+    let stat = match rustix::fs::fstat(&file) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => stat,
+        Ok(_) => return no_file(),
+        Err(error) => return Repair::Damaged(BlobError::io("look at", path, error).to_string()),
+    };
+    match hash(&file, path, function) {
         Ok(found) if found == digest => {}
         Ok(found) => return Repair::Damaged(format!("its content is {found}")),
         Err(error) => return Repair::Damaged(error.to_string()),
     }
+    let inode = stat.st_ino;
     if is_sound(&stat, digest, mode, mtime) {
-        return Repair::Sound;
+        return Repair::Sound { inode };
     }
-    let set = || File::open(path).and_then(|file| finish(&file, mode, mtime));
-    if write && set().is_ok() { Repair::Repaired } else { Repair::Damaged("its mode or time is another one".to_owned()) }
+    if write && finish(&file, mode, mtime).is_ok() {
+        Repair::Repaired { inode }
+    } else {
+        Repair::Damaged("its mode or time is another one".to_owned())
+    }
 }
 
 /// The digest of a file's content.
 pub(super) fn hash_file(path: &Utf8Path, function: DigestFunction) -> Result<Digest, BlobError> {
+    hash(&File::open(path).map_err(|error| BlobError::io("read", path, error))?, path, function)
+}
+
+fn hash(mut file: &File, path: &Utf8Path, function: DigestFunction) -> Result<Digest, BlobError> {
     let failed = |error| BlobError::io("read", path, error);
-    let mut file = File::open(path).map_err(failed)?;
     let mut hasher = Hasher::new(function);
     let mut buffer = vec![0; 128 * 1024];
     loop {
@@ -647,6 +698,32 @@ mod tests {
             let shared = metadata.ino() == fs::metadata(first.path.join("a")).unwrap().ino();
             assert_eq!(shared, matches!(mode, LinkMode::Auto | LinkMode::Hardlink), "{mode:?}");
             assert!(store.verify().unwrap().damaged.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_changed_file_is_not_taken_for_the_one_that_replaced_it() {
+        for mode in [LinkMode::Hardlink, LinkMode::Copy] {
+            let (folder, store) = store(DigestFunction::Sha256);
+            for round in 0..200 {
+                let output = output(&folder, &format!("{round}"));
+                let area = store.area(MTIME, mode, output.handle.as_fd());
+                let digest = write(&area, &output, "first", b"hello", false);
+                let stored = area.path(digest, false);
+                fs::set_permissions(&stored, fs::Permissions::from_mode(0o644)).unwrap();
+                fs::write(&stored, b"changed").unwrap();
+                std::thread::scope(|scope| {
+                    for name in ["a", "b", "c", "d"] {
+                        let (area, output) = (&area, &output);
+                        scope.spawn(move || {
+                            if !area.place(digest, false, output.handle.as_fd(), name).unwrap() {
+                                write(area, output, name, b"hello", false);
+                            }
+                            assert_eq!(fs::read(output.path.join(name)).unwrap(), b"hello", "{mode:?}");
+                        });
+                    }
+                });
+            }
         }
     }
 
