@@ -2,7 +2,7 @@
 //!
 //! Effects layer. Every byte that is handed on comes from here: a member's bytes have the SHA-256 that its wheel's RECORD
 //! claims, a first-party file's bytes are those that were there when it was listed. Whole wheels are compared with their
-//! pinned digests by [`Supply::check_wheels`].
+//! pinned digests by [`Supply::check_wheel`].
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -149,11 +149,10 @@ impl Supply<'_> {
     ) -> Result<(), FeedError<E>> {
         let wheel = &self.wheels[wheel];
         let member = &wheel.manifest.members[member];
-        let threads = if member.location.size > WORTHWHILE { threads } else { 1 };
         let make = |sink: &mut Sink<'_>| {
             inflate::with_inflater(|inflater| wheel.stream(inflater, member, &mut |bytes| Ok::<_, Unmade>(sink(bytes)?)))
         };
-        let actual = pass(threads, DigestFunction::Sha256, make, take)?.hash;
+        let actual = pass(threads, member.location.size, DigestFunction::Sha256, make, take)?.hash;
         if actual == expected {
             return Ok(());
         }
@@ -291,8 +290,7 @@ pub fn pass_file<E>(
     threads: usize,
     take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Digest, FeedError<E>> {
-    let threads = if size > WORTHWHILE { threads } else { 1 };
-    pass(threads, function, |sink| read_all(path, size, sink), take)
+    pass(threads, size, function, |sink| read_all(path, size, sink), take)
 }
 
 fn read_all(path: &Utf8Path, size: u64, sink: &mut Sink<'_>) -> Result<(), Unmade> {
@@ -308,13 +306,15 @@ fn read_all(path: &Utf8Path, size: u64, sink: &mut Sink<'_>) -> Result<(), Unmad
     }
 }
 
-/// Streams bytes; the digest of all.
+/// Streams `size` bytes, with other threads only if they are many; the digest of all.
 fn pass<E>(
     threads: usize,
+    size: u64,
     function: DigestFunction,
     make: impl Fn(&mut Sink<'_>) -> Result<(), Unmade> + Sync,
     take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Digest, FeedError<E>> {
+    let threads = if size > WORTHWHILE { threads } else { 1 };
     pipeline::pass(threads, function, make, take).map_err(|error| match error {
         PassError::Taker(error) => FeedError::Taker(error),
         PassError::Maker(Unmade::Supply(error)) => FeedError::Supply(error),
