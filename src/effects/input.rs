@@ -9,7 +9,8 @@ use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::model::digest::{DigestFunction, Hash, Hasher};
+use crate::effects::file_hash::FileHash;
+use crate::model::digest::Hash;
 
 /// Why an input could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +68,6 @@ pub struct InputFile {
     stamp: Stamp,
 }
 
-/// How much is read at once of a file that is hashed.
-const CHUNK: usize = 256 << 10;
-
 impl InputFile {
     /// Opens a regular file (or a link to one).
     ///
@@ -112,16 +110,7 @@ impl InputFile {
     /// # Errors
     /// Reading fails, or the file has become shorter.
     pub fn sha256(&self) -> Result<Hash, InputError> {
-        let mut hasher = Hasher::new(DigestFunction::Sha256);
-        let mut buffer = vec![0; usize::try_from(self.size()).unwrap_or(CHUNK).min(CHUNK)];
-        let mut offset = 0;
-        while offset < self.size() {
-            let length = usize::try_from(self.size() - offset).unwrap_or(CHUNK).min(CHUNK);
-            self.read_at(&mut buffer[..length], offset)?;
-            hasher.update(&buffer[..length]);
-            offset += length as u64;
-        }
-        Ok(hasher.finish().hash)
+        FileHash::new(self).finish()
     }
 
     /// Whether the file is as it was when it was opened: size, time of modification and of change.

@@ -20,6 +20,7 @@ pub mod store;
 
 pub mod archive;
 mod examine;
+pub mod file_hash;
 pub mod inflate;
 pub mod input;
 pub mod inspect;

@@ -8,6 +8,7 @@ use std::panic;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
+use crate::effects::file_hash::FileHash;
 use crate::model::digest::{Digest, DigestFunction, Hasher};
 
 /// How many threads one stream can use: one makes the bytes, one hashes them, one takes them.
@@ -33,20 +34,43 @@ pub enum PassError<M, T> {
     Taker(T),
 }
 
-/// Hands the chunks that `make` gives to its sink on to `take`, in order, with at most so many threads. Returns the digest of all
-/// of them. `take` is called in this thread.
+/// Who works on a stream.
+#[derive(Debug, Clone, Copy)]
+pub enum Crew<'a> {
+    /// One thread.
+    Alone,
+    /// One thread, which hashes some of a file on the way.
+    Beside(&'a FileHash<'a>),
+    /// So many threads at most.
+    Shared(usize),
+}
+
+impl Crew<'_> {
+    /// How many threads they are at most.
+    pub fn threads(self) -> usize {
+        match self {
+            Self::Alone | Self::Beside(_) => 1,
+            Self::Shared(threads) => threads,
+        }
+    }
+}
+
+/// Hands the chunks that `make` gives to its sink on to `take`, in order. Returns the digest of all of them. `take` is called in
+/// this thread.
 ///
 /// # Errors
 /// `make` or `take` fails. After an error of `take`, whatever `make` returns does not count.
 pub fn pass<M: Send, T>(
-    threads: usize,
+    crew: Crew<'_>,
     function: DigestFunction,
     make: impl Fn(&mut Sink<'_>) -> Result<(), M> + Sync,
     take: impl FnMut(&[u8]) -> Result<(), T>,
 ) -> Result<Digest, PassError<M, T>> {
-    if threads < 2 {
-        return pass_alone(function, &make, take);
-    }
+    let threads = match crew {
+        Crew::Shared(threads) if threads > 1 => threads,
+        Crew::Shared(_) | Crew::Alone => return pass_alone(function, None, &make, take),
+        Crew::Beside(file) => return pass_alone(function, Some(file), &make, take),
+    };
     std::thread::scope(|scope| {
         let (deliver, delivered) = mpsc::channel();
         let (give_back, empty) = mpsc::channel();
@@ -62,7 +86,7 @@ pub fn pass<M: Send, T>(
         drop(deliver);
         let make = &make;
         let Ok(making) = Builder::new().spawn_scoped(scope, move || make(&mut |bytes| copy(bytes, &empty, &fill))) else {
-            return pass_alone(function, make, take);
+            return pass_alone(function, None, make, take);
         };
         let hasher = hashing.is_none().then(|| Hasher::new(function));
         let hasher = take_all(delivered, give_back, hasher, take).map_err(PassError::Taker)?;
@@ -75,13 +99,18 @@ pub fn pass<M: Send, T>(
 /// Everything in this thread, without copies. Where the system has no more threads to give, this is what is left.
 fn pass_alone<M, T>(
     function: DigestFunction,
+    beside: Option<&FileHash<'_>>,
     make: &impl Fn(&mut Sink<'_>) -> Result<(), M>,
     mut take: impl FnMut(&[u8]) -> Result<(), T>,
 ) -> Result<Digest, PassError<M, T>> {
     let mut hasher = Hasher::new(function);
+    let mut buffer = Vec::new();
     let mut refused = None;
     let made = make(&mut |bytes| {
-        hasher.update(bytes);
+        match beside {
+            Some(file) => file.advance_beside(&mut hasher, bytes, &mut buffer),
+            None => hasher.update(bytes),
+        }
         take(bytes).map_err(|error| {
             refused = Some(error);
             Stopped
@@ -166,7 +195,7 @@ mod tests {
         for function in [DigestFunction::Sha256, DigestFunction::Blake3] {
             for threads in THREADS {
                 let mut taken = Vec::new();
-                let passed = pass(threads, function, make_all, |bytes| -> Result<(), ()> {
+                let passed = pass(Crew::Shared(threads), function, make_all, |bytes| -> Result<(), ()> {
                     taken.extend_from_slice(bytes);
                     Ok(())
                 });
@@ -185,7 +214,7 @@ mod tests {
                 apart.fetch_add(usize::from(std::thread::current().id() != here), Ordering::Relaxed);
                 make_all(sink)
             };
-            pass(threads, DigestFunction::Sha256, make, |_| -> Result<(), ()> {
+            pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| -> Result<(), ()> {
                 assert_eq!(std::thread::current().id(), here);
                 Ok(())
             })
@@ -202,7 +231,7 @@ mod tests {
                 make_all(sink)?;
                 Err("no more")
             };
-            let passed = pass(threads, DigestFunction::Sha256, make, |_| -> Result<(), ()> {
+            let passed = pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| -> Result<(), ()> {
                 count += 1;
                 Ok(())
             });
@@ -222,7 +251,7 @@ mod tests {
                 Ok(())
             };
             let count = Cell::new(0);
-            let passed = pass(threads, DigestFunction::Sha256, make, |_| {
+            let passed = pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| {
                 count.set(count.get() + 1);
                 if count.get() == 3 { Err("full") } else { Ok(()) }
             });
@@ -236,7 +265,7 @@ mod tests {
     fn a_panic_of_the_maker_is_passed_on() {
         for threads in THREADS {
             let make = |_: &mut Sink<'_>| -> Result<(), ()> { panic!("as planned") };
-            let caught = panic::catch_unwind(|| pass(threads, DigestFunction::Sha256, make, |_| Ok::<(), ()>(())));
+            let caught = panic::catch_unwind(|| pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| Ok::<(), ()>(())));
             assert!(caught.is_err(), "{threads} threads");
         }
     }

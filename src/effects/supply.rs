@@ -13,12 +13,13 @@ use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::effects::file_hash::FileHash;
 use crate::effects::fs::{FsError, failed};
 use crate::effects::inflate;
 use crate::effects::input::InputError;
 use crate::effects::listing::ListedFiles;
 use crate::effects::parallel;
-use crate::effects::pipeline::{self, PassError, Sink, Stopped, WORTHWHILE};
+use crate::effects::pipeline::{self, Crew, PassError, Sink, Stopped, WORTHWHILE};
 use crate::effects::wheels::{Wheel, WheelError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::plan::{Content, Plan, PlannedNode};
@@ -114,9 +115,9 @@ impl From<Stopped> for Unmade {
     }
 }
 
-impl Supply<'_> {
-    /// Hands a file's bytes to `take`, in order, in one or more parts, with the help of other threads if `threads` is more than one
-    /// and the file is large. They are verified when this returns: until then, what was taken is a claim.
+impl<'a> Supply<'a> {
+    /// Hands a file's bytes to `take`, in order, in one or more parts, with the help of other threads if `crew` says so and the file
+    /// is large. They are verified when this returns: until then, what was taken is a claim.
     ///
     /// # Errors
     /// The bytes cannot be had, are not those promised, or `take` fails.
@@ -125,16 +126,16 @@ impl Supply<'_> {
         content: &Content,
         sha256: Hash,
         size: u64,
-        threads: usize,
+        crew: Crew<'_>,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), FeedError<E>> {
         match content {
             Content::Inline(bytes) => take(bytes).map_err(FeedError::Taker),
-            Content::Member { wheel, member } => self.feed_member(*wheel, *member, sha256, threads, take),
-            Content::Source { source, file } => feed_file(self.sources[*source].path(*file), Digest { hash: sha256, size }, threads, take),
+            Content::Member { wheel, member } => self.feed_member(*wheel, *member, sha256, crew, take),
+            Content::Source { source, file } => feed_file(self.sources[*source].path(*file), Digest { hash: sha256, size }, crew, take),
             Content::Interpreter { file } => {
                 let files = self.interpreter.expect("only a plan with an interpreter copied in has such content");
-                feed_file(files.path(*file), Digest { hash: sha256, size }, threads, take)
+                feed_file(files.path(*file), Digest { hash: sha256, size }, crew, take)
             }
         }
     }
@@ -144,7 +145,7 @@ impl Supply<'_> {
         wheel: usize,
         member: usize,
         expected: Hash,
-        threads: usize,
+        crew: Crew<'_>,
         take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), FeedError<E>> {
         let wheel = &self.wheels[wheel];
@@ -152,7 +153,7 @@ impl Supply<'_> {
         let make = |sink: &mut Sink<'_>| {
             inflate::with_inflater(|inflater| wheel.stream(inflater, member, &mut |bytes| Ok::<_, Unmade>(sink(bytes)?)))
         };
-        let actual = pass(threads, member.location.size, DigestFunction::Sha256, make, take)?.hash;
+        let actual = pass(crew, member.location.size, DigestFunction::Sha256, make, take)?.hash;
         if actual == expected {
             return Ok(());
         }
@@ -194,7 +195,20 @@ impl Supply<'_> {
     /// # Errors
     /// It is another file, or cannot be read.
     pub fn check_wheel(&self, wheel: usize, expected: WheelDigest) -> Result<(), SupplyError> {
-        Ok(self.wheels[wheel].check_digest(&expected.0)?)
+        self.check_hash(wheel, &self.begin_hash(wheel), expected)
+    }
+
+    /// Begins to hash a wheel's whole file.
+    pub fn begin_hash(&self, wheel: usize) -> FileHash<'a> {
+        FileHash::new(self.wheels[wheel].input())
+    }
+
+    /// Hashes what is left of a wheel's file and compares it with the digest that the spec pins.
+    ///
+    /// # Errors
+    /// It is another file, or cannot be read.
+    pub fn check_hash(&self, wheel: usize, hash: &FileHash<'_>, expected: WheelDigest) -> Result<(), SupplyError> {
+        Ok(self.wheels[wheel].check_digest(hash, &expected.0)?)
     }
 
     /// The digest, by another function than SHA-256, of every file of a plan, by position. What is not known of the wheels' members
@@ -250,7 +264,7 @@ impl Supply<'_> {
 
     fn digest(&self, content: &Content, sha256: Hash, size: u64, function: DigestFunction, threads: usize) -> Result<Digest, SupplyError> {
         let mut hasher = Hasher::new(function);
-        let fed = self.feed(content, sha256, size, threads, |bytes| -> Result<(), std::convert::Infallible> {
+        let fed = self.feed(content, sha256, size, Crew::Shared(threads), |bytes| -> Result<(), std::convert::Infallible> {
             hasher.update(bytes);
             Ok(())
         });
@@ -272,8 +286,8 @@ pub fn threads_for(plan: &Plan, largest: &[u64], threads: usize) -> Vec<usize> {
     widths
 }
 
-fn feed_file<E>(path: &Utf8Path, expected: Digest, threads: usize, take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), FeedError<E>> {
-    if pass_file(path, expected.size, DigestFunction::Sha256, threads, take)? == expected {
+fn feed_file<E>(path: &Utf8Path, expected: Digest, crew: Crew<'_>, take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), FeedError<E>> {
+    if pass_file(path, expected.size, DigestFunction::Sha256, crew, take)? == expected {
         return Ok(());
     }
     Err(SupplyError::Changed { path: path.to_owned() }.into())
@@ -287,10 +301,10 @@ pub fn pass_file<E>(
     path: &Utf8Path,
     size: u64,
     function: DigestFunction,
-    threads: usize,
+    crew: Crew<'_>,
     take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Digest, FeedError<E>> {
-    pass(threads, size, function, |sink| read_all(path, size, sink), take)
+    pass(crew, size, function, |sink| read_all(path, size, sink), take)
 }
 
 fn read_all(path: &Utf8Path, size: u64, sink: &mut Sink<'_>) -> Result<(), Unmade> {
@@ -308,14 +322,14 @@ fn read_all(path: &Utf8Path, size: u64, sink: &mut Sink<'_>) -> Result<(), Unmad
 
 /// Streams `size` bytes, with other threads only if they are many; the digest of all.
 fn pass<E>(
-    threads: usize,
+    crew: Crew<'_>,
     size: u64,
     function: DigestFunction,
     make: impl Fn(&mut Sink<'_>) -> Result<(), Unmade> + Sync,
     take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Digest, FeedError<E>> {
-    let threads = if size > WORTHWHILE { threads } else { 1 };
-    pipeline::pass(threads, function, make, take).map_err(|error| match error {
+    let crew = if matches!(crew, Crew::Shared(_)) && size <= WORTHWHILE { Crew::Alone } else { crew };
+    pipeline::pass(crew, function, make, take).map_err(|error| match error {
         PassError::Taker(error) => FeedError::Taker(error),
         PassError::Maker(Unmade::Supply(error)) => FeedError::Supply(error),
         PassError::Maker(Unmade::Stopped) => unreachable!("only a taker that failed stops a stream"),

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::archive;
 use super::examine::{examine_members, examine_paths};
+use super::file_hash::FileHash;
 use super::inflate::{Inflater, MemberError, ZipFile, is_small, with_inflater};
 use super::input::{InputError, InputFile};
 use crate::model::digest::Hash;
@@ -267,13 +268,13 @@ impl Wheel {
         self.manifest.members[index].origin == HashOrigin::Computed || self.manifest.contents.contains_key(&index)
     }
 
-    /// Reads the whole file and compares its SHA-256 with the one that is pinned. That the file did not change since it was opened
-    /// is checked too, so that what was loaded is what was hashed.
+    /// Hashes what is left of the file and compares its SHA-256 with the one that is pinned. That the file did not change since it
+    /// was opened is checked too, so that what was loaded is what was hashed.
     ///
     /// # Errors
     /// The file cannot be read, has changed, or has another digest.
-    pub fn check_digest(&self, expected: &Hash) -> Result<(), WheelError> {
-        let actual = self.file.input.sha256()?;
+    pub fn check_digest(&self, hash: &FileHash<'_>, expected: &Hash) -> Result<(), WheelError> {
+        let actual = hash.finish()?;
         self.file.input.check_unchanged()?;
         if actual == *expected {
             return Ok(());
@@ -398,8 +399,9 @@ mod tests {
         }
         manifest.members.iter().for_each(|member| wheel.check_unread(member).unwrap());
         let digest = Hash::sha256(&std::fs::read(&path).unwrap());
-        wheel.check_digest(&digest).unwrap();
-        assert!(matches!(wheel.check_digest(&Hash::sha256(b"")), Err(WheelError::Digest { .. })));
+        let hash = FileHash::new(wheel.input());
+        wheel.check_digest(&hash, &digest).unwrap();
+        assert!(matches!(wheel.check_digest(&hash, &Hash::sha256(b"")), Err(WheelError::Digest { .. })));
         std::fs::write(&path, b"other").unwrap();
         assert!(matches!(wheel.check_unchanged(), Err(WheelError::Input(InputError::Changed { .. }))));
     }

@@ -3,12 +3,16 @@
 //! Model layer. Holds the digest functions of REAPI that venvtree speaks, the digest of some bytes (hash and size, the
 //! shape of REAPI's `Digest` message) and one newtype for each kind of thing digested, so that they cannot be mixed up.
 
+mod sha256;
+
 use std::fmt;
 use std::io;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+
+use self::sha256::Sha256;
 
 /// A digest function of REAPI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
@@ -249,7 +253,7 @@ pub struct Hasher {
 
 #[derive(Debug, Clone)]
 enum State {
-    Sha256(sha2::Sha256),
+    Sha256(Sha256),
     Blake3(Box<blake3::Hasher>),
 }
 
@@ -257,7 +261,7 @@ impl Hasher {
     /// Starts with no bytes.
     pub fn new(function: DigestFunction) -> Self {
         let state = match function {
-            DigestFunction::Sha256 => State::Sha256(sha2::Sha256::new()),
+            DigestFunction::Sha256 => State::Sha256(Sha256::new()),
             DigestFunction::Blake3 => State::Blake3(Box::default()),
         };
         Self { state, size: 0 }
@@ -274,10 +278,22 @@ impl Hasher {
         self.size += bytes.len() as u64;
     }
 
+    /// Adds bytes to two digests, which takes less time than one after the other if both are SHA-256.
+    pub fn update_both([first, second]: [&mut Self; 2], [for_first, for_second]: [&[u8]; 2]) {
+        if let (State::Sha256(one), State::Sha256(other)) = (&mut first.state, &mut second.state) {
+            Sha256::update_both([one, other], [for_first, for_second]);
+            first.size += for_first.len() as u64;
+            second.size += for_second.len() as u64;
+        } else {
+            first.update(for_first);
+            second.update(for_second);
+        }
+    }
+
     /// The digest of all bytes added.
     pub fn finish(self) -> Digest {
         let hash = match self.state {
-            State::Sha256(state) => Hash(state.finalize().into()),
+            State::Sha256(state) => Hash(state.finish()),
             State::Blake3(state) => Hash(*state.finalize().as_bytes()),
         };
         Digest { hash, size: self.size }
@@ -327,6 +343,19 @@ mod tests {
             hasher.update(b"ab");
             hasher.update(b"c");
             assert_eq!(hasher.finish(), function.digest(b"abc"));
+        }
+    }
+
+    #[test]
+    fn two_digests_at_the_same_time_are_those_that_each_is_alone() {
+        for functions in [
+            [DigestFunction::Sha256, DigestFunction::Sha256],
+            [DigestFunction::Sha256, DigestFunction::Blake3],
+            [DigestFunction::Blake3, DigestFunction::Blake3],
+        ] {
+            let [mut first, mut second] = functions.map(Hasher::new);
+            Hasher::update_both([&mut first, &mut second], [&[1; 200], &[2; 100]]);
+            assert_eq!([first.finish(), second.finish()], [functions[0].digest(&[1; 200]), functions[1].digest(&[2; 100])]);
         }
     }
 }

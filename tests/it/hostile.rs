@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use venvtree::effects::file_hash::FileHash;
 use venvtree::effects::inspect::inspect_wheel;
 use venvtree::effects::wheels::{LoadOptions, WheelError, load};
 use venvtree::model::finding::{Code, Finding, Severity};
@@ -245,11 +246,11 @@ fn a_file_that_changes_is_noticed() {
     let path = write(&folder, &recipe.build());
     let wheel = load(&path, &WheelFilename::parse(recipe.filename()).unwrap(), &LoadOptions::default()).unwrap();
     let digest = venvtree::model::digest::Hash::sha256(&recipe.build());
-    wheel.check_digest(&digest).unwrap();
+    wheel.check_digest(&FileHash::new(wheel.input()), &digest).unwrap();
     let mut other = recipe.build();
     other[100] ^= 1;
     std::fs::write(&path, &other).unwrap();
-    assert!(matches!(wheel.check_digest(&digest), Err(WheelError::Input(_))));
+    assert!(matches!(wheel.check_digest(&FileHash::new(wheel.input()), &digest), Err(WheelError::Input(_))));
     assert!(matches!(wheel.check_unchanged(), Err(WheelError::Input(_))));
 }
 

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use camino::Utf8Path;
 
 use crate::effects::fs::FsError;
+use crate::effects::pipeline::Crew;
 use crate::effects::sink::tar::TarArchive;
 use crate::effects::sink::zip::ZipArchive;
 use crate::effects::supply::{self, FeedError, Supply, SupplyError};
@@ -152,7 +153,8 @@ pub fn pack_plan(plan: &Plan, supply: &Supply<'_>, out: &mut dyn Write, options:
             PlannedNode::Symlink(target) => archive.link(&path, target.as_str())?,
             PlannedNode::File { content, sha256, size, executable } => {
                 archive.begin(&path, *size, *executable)?;
-                supply.feed(content, *sha256, *size, options.threads, |bytes| Ok::<_, ArchiveError>(archive.write(bytes)?))?;
+                supply
+                    .feed(content, *sha256, *size, Crew::Shared(options.threads), |bytes| Ok::<_, ArchiveError>(archive.write(bytes)?))?;
                 archive.end()?;
             }
         }
@@ -199,7 +201,7 @@ fn copy(
         left = left.checked_sub(bytes.len() as u64).ok_or_else(changed)?;
         Ok(archive.write(bytes)?)
     };
-    if supply::pass_file(path, expected.size, function, threads, take)? == expected { Ok(()) } else { Err(changed().into()) }
+    if supply::pass_file(path, expected.size, function, Crew::Shared(threads), take)? == expected { Ok(()) } else { Err(changed().into()) }
 }
 
 #[cfg(test)]

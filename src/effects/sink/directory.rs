@@ -2,7 +2,8 @@
 //!
 //! Effects layer. Directories come first, while other threads already hash whole wheels; then the files in portions of one
 //! directory each, the largest members before anything else so that no thread is left alone with one at the end. One so large
-//! that its thread would be alone all the same gets several threads, and begins even before the wheels. The directories' times come last,
+//! that its thread would be alone all the same gets several threads, and begins even before the wheels. A wheel that is mostly
+//! large members is hashed beside them. The directories' times come last,
 //! when nothing changes them any more. Each file costs one read, one create, one write, one set of times and one close.
 
 use std::collections::{HashMap, HashSet};
@@ -11,9 +12,11 @@ use std::os::fd::AsFd as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::effects::blob::BlobError;
+use crate::effects::file_hash::FileHash;
 use crate::effects::fs::{Directory, FsError};
 use crate::effects::inflate::SMALL;
 use crate::effects::parallel;
+use crate::effects::pipeline::Crew;
 use crate::effects::progress::Progress;
 use crate::effects::store::area::Area;
 use crate::effects::supply::{self, FeedError, KnownMembers, Supply, SupplyError};
@@ -81,20 +84,20 @@ type Item<'a> = (usize, &'a TreePath, &'a Planned);
 enum Task<'a> {
     /// Make all directories. Whatever writes into one waits for it.
     Directories,
-    /// Hash a whole wheel.
-    Wheel(usize, WheelDigest),
+    /// Hash what is left of a whole wheel.
+    Wheel(&'a PinnedWheel<'a>),
     /// Check members that no file is made from.
     Unread(&'a [(usize, usize)]),
-    /// Write files of one directory, with the help of other threads if this is more than one.
-    Files { directory: &'a str, items: &'a [Item<'a>], threads: usize },
+    /// Write files of one directory.
+    Files { directory: &'a str, items: &'a [Item<'a>], crew: Crew<'a> },
 }
 
 impl Task<'_> {
     /// How many threads it uses.
     fn threads(&self) -> usize {
         match self {
-            Self::Files { threads, .. } => *threads,
-            Self::Directories | Self::Wheel(..) | Self::Unread(_) => 1,
+            Self::Files { crew, .. } => crew.threads(),
+            Self::Directories | Self::Wheel(_) | Self::Unread(_) => 1,
         }
     }
 }
@@ -113,7 +116,9 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
     let unread = supply.unread(plan, |wheel| options.store.is_some_and(|store| store.knows(wheel)));
     let portion = plan.entries.len().div_ceil(options.threads.max(1) * TASKS_OF_A_THREAD).clamp(1, PORTION);
     let sizes: Vec<u64> = groups.large.iter().map(|(_, _, planned)| planned.node.size()).collect();
-    let tasks = tasks(&groups, &supply::threads_for(plan, &sizes, options.threads), options.pinned, &unread, portion);
+    let widths = supply::threads_for(plan, &sizes, options.threads);
+    let pinned = pinned_wheels(&groups.large, &widths, supply, &options);
+    let tasks = tasks(&groups, &widths, &pinned, &unread, portion);
     // Whether they are there; false if they could not be made.
     let ready: OnceLock<bool> = OnceLock::new();
     let digests = Mutex::new(vec![BlobDigest(options.function.digest(b"")); plan.entries.len()]);
@@ -129,8 +134,8 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
                     return ControlFlow::Break(error.into());
                 }
             }
-            Task::Wheel(wheel, expected) => {
-                if let Err(error) = supply.check_wheel(*wheel, *expected) {
+            Task::Wheel(PinnedWheel { wheel, expected, hash, .. }) => {
+                if let Err(error) = supply.check_hash(*wheel, hash, *expected) {
                     // Before everything that follows from it.
                     errors.lock().unwrap_or_else(PoisonError::into_inner).push((0, error));
                 }
@@ -141,14 +146,14 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
             }
             // Tasks begin in their order, so somebody is making the directories.
             Task::Files { .. } if !ready.wait() => {}
-            Task::Files { directory, items, threads } => {
+            Task::Files { directory, items, crew } => {
                 let parent = match root.open_below(directory) {
                     Ok(parent) => parent,
                     Err(error) => return ControlFlow::Break(error.into()),
                 };
                 let mut written = Vec::with_capacity(items.len());
                 for (position, path, planned) in *items {
-                    match write_entry(planned, path.name(), supply, &parent, WriteOptions { threads: *threads, ..options }, &repeated) {
+                    match write_entry(planned, path.name(), supply, &parent, *crew, options, &repeated) {
                         Ok(Some(digest)) => written.push((*position, digest)),
                         Ok(None) => {}
                         Err(EntryError::Fs(error)) => return ControlFlow::Break(error.into()),
@@ -206,27 +211,71 @@ fn group(plan: &Plan) -> Groups<'_> {
     Groups { large, directories }
 }
 
+/// A wheel whose whole file is compared with a pinned digest.
+struct PinnedWheel<'a> {
+    wheel: usize,
+    expected: WheelDigest,
+    hash: FileHash<'a>,
+    /// Whether it is hashed beside its large members.
+    beside: bool,
+}
+
+/// The wheels that are to be hashed. Those whose large members are enough for most of their file are hashed beside them: members
+/// that one thread writes, and that do not come from the store.
+fn pinned_wheels<'a>(large: &[Item<'_>], widths: &[usize], supply: &Supply<'a>, options: &WriteOptions<'_>) -> Vec<PinnedWheel<'a>> {
+    let mut bytes: HashMap<usize, u64> = HashMap::new();
+    for ((_, _, planned), _) in large.iter().zip(widths).filter(|(_, width)| **width == 1) {
+        if let Some(wheel) = wheel_of(planned) {
+            *bytes.entry(wheel).or_default() += planned.node.size();
+        }
+    }
+    let pin = |&(wheel, expected): &(usize, WheelDigest)| {
+        let hash = supply.begin_hash(wheel);
+        let enough = bytes.get(&wheel).is_some_and(|bytes| *bytes >= supply.wheels[wheel].input().size() / 2);
+        let beside = enough && !options.store.is_some_and(|store| store.knows(wheel));
+        PinnedWheel { wheel, expected, hash, beside }
+    };
+    options.pinned.iter().map(pin).collect()
+}
+
+/// The wheel that an entry is a member of.
+fn wheel_of(planned: &Planned) -> Option<usize> {
+    match planned.node {
+        PlannedNode::File { content: Content::Member { wheel, .. }, .. } => Some(wheel),
+        PlannedNode::File { .. } | PlannedNode::Symlink(_) => None,
+    }
+}
+
 /// The tasks in the order in which they begin. `widths` says how many threads the large files have, from the first.
 fn tasks<'a>(
     groups: &'a Groups<'a>,
     widths: &[usize],
-    pinned: &[(usize, WheelDigest)],
+    pinned: &'a [PinnedWheel<'a>],
     unread: &'a [(usize, usize)],
     portion: usize,
 ) -> Vec<Task<'a>> {
+    let beside: HashMap<usize, &FileHash<'_>> =
+        pinned.iter().filter(|pinned| pinned.beside).map(|pinned| (pinned.wheel, &pinned.hash)).collect();
     let mut large: Vec<Task<'_>> = Vec::with_capacity(groups.large.len());
     for (item, &threads) in groups.large.chunks(1).zip(widths) {
-        let directory = item[0].1.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
-        large.push(Task::Files { directory, items: item, threads });
+        let (_, path, planned) = item[0];
+        let directory = path.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
+        let crew = match wheel_of(planned).and_then(|wheel| beside.get(&wheel)) {
+            _ if threads > 1 => Crew::Shared(threads),
+            Some(hash) => Crew::Beside(hash),
+            None => Crew::Alone,
+        };
+        large.push(Task::Files { directory, items: item, crew });
     }
     let rest = large.split_off(large.partition_point(|task| task.threads() > 1));
     let mut tasks = vec![Task::Directories];
     tasks.extend(large);
-    tasks.extend(pinned.iter().map(|(wheel, digest)| Task::Wheel(*wheel, *digest)));
+    tasks.extend(pinned.iter().filter(|pinned| !pinned.beside).map(Task::Wheel));
     tasks.extend(rest);
+    tasks.extend(pinned.iter().filter(|pinned| pinned.beside).map(Task::Wheel));
     tasks.extend(unread.chunks(PORTION).map(Task::Unread));
     for (directory, items) in &groups.directories {
-        tasks.extend(items.chunks(portion).map(|items| Task::Files { directory, items, threads: 1 }));
+        tasks.extend(items.chunks(portion).map(|items| Task::Files { directory, items, crew: Crew::Alone }));
     }
     tasks
 }
@@ -257,6 +306,7 @@ fn write_entry(
     name: &str,
     supply: &Supply<'_>,
     parent: &Directory,
+    crew: Crew<'_>,
     options: WriteOptions<'_>,
     repeated: &HashSet<(Hash, bool)>,
 ) -> Result<Option<BlobDigest>, EntryError> {
@@ -286,7 +336,7 @@ fn write_entry(
     .map_err(EntryError::Fs)?;
     // The supply hashes by SHA-256 anyway; another function is computed on the way.
     let mut hasher = (options.function != DigestFunction::Sha256).then(|| Hasher::new(options.function));
-    let fed = supply.feed(content, sha256, size, options.threads, |bytes| {
+    let fed = supply.feed(content, sha256, size, crew, |bytes| {
         if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
         }
