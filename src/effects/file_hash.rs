@@ -1,8 +1,8 @@
 //! The SHA-256 of a whole file, found while something else is hashed.
 //!
 //! Effects layer. A processor hashes two messages at a time in little more time than one of them
-//! ([`Hasher::update_both`]). So a wheel whose digest is pinned is hashed beside the large members that are inflated from it, and
-//! what is left of it afterwards alone.
+//! ([`Hasher::update_both`]). So a wheel whose digest is pinned is hashed beside the large members that are inflated from it,
+//! and what is left of it afterwards alone.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -12,12 +12,12 @@ use std::os::fd::AsFd as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::effects::blob::BlobError;
-use crate::effects::file_hash::FileHash;
 use crate::effects::fs::{Directory, FsError};
 use crate::effects::inflate::SMALL;
 use crate::effects::parallel;
 use crate::effects::pipeline::Crew;
 use crate::effects::progress::Progress;
+use crate::effects::sink::pinned::{PinnedWheel, PinnedWheels};
 use crate::effects::store::area::Area;
 use crate::effects::supply::{self, FeedError, KnownMembers, Supply, SupplyError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
@@ -117,7 +117,8 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
     let portion = plan.entries.len().div_ceil(options.threads.max(1) * TASKS_OF_A_THREAD).clamp(1, PORTION);
     let sizes: Vec<u64> = groups.large.iter().map(|(_, _, planned)| planned.node.size()).collect();
     let widths = supply::threads_for(plan, &sizes, options.threads);
-    let pinned = pinned_wheels(&groups.large, &widths, supply, &options);
+    let inflated = inflated_alone(&groups.large, &widths, options.store);
+    let pinned = PinnedWheels::new(options.pinned, supply, &inflated);
     let tasks = tasks(&groups, &widths, &pinned, &unread, portion);
     // Whether they are there; false if they could not be made.
     let ready: OnceLock<bool> = OnceLock::new();
@@ -134,8 +135,8 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
                     return ControlFlow::Break(error.into());
                 }
             }
-            Task::Wheel(PinnedWheel { wheel, expected, hash, .. }) => {
-                if let Err(error) = supply.check_hash(*wheel, hash, *expected) {
+            Task::Wheel(pinned) => {
+                if let Err(error) = pinned.check(supply) {
                     // Before everything that follows from it.
                     errors.lock().unwrap_or_else(PoisonError::into_inner).push((0, error));
                 }
@@ -211,31 +212,17 @@ fn group(plan: &Plan) -> Groups<'_> {
     Groups { large, directories }
 }
 
-/// A wheel whose whole file is compared with a pinned digest.
-struct PinnedWheel<'a> {
-    wheel: usize,
-    expected: WheelDigest,
-    hash: FileHash<'a>,
-    /// Whether it is hashed beside its large members.
-    beside: bool,
-}
-
-/// The wheels that are to be hashed. Those whose large members are enough for most of their file are hashed beside them: members
-/// that one thread writes, and that do not come from the store.
-fn pinned_wheels<'a>(large: &[Item<'_>], widths: &[usize], supply: &Supply<'a>, options: &WriteOptions<'_>) -> Vec<PinnedWheel<'a>> {
-    let mut bytes: HashMap<usize, u64> = HashMap::new();
+/// How many bytes of each wheel's large members one thread is going to inflate.
+fn inflated_alone(large: &[Item<'_>], widths: &[usize], store: Option<StoreUse<'_>>) -> HashMap<usize, u64> {
+    let mut bytes = HashMap::new();
     for ((_, _, planned), _) in large.iter().zip(widths).filter(|(_, width)| **width == 1) {
-        if let Some(wheel) = wheel_of(planned) {
+        if let Some(wheel) = wheel_of(planned)
+            && !store.is_some_and(|store| store.knows(wheel))
+        {
             *bytes.entry(wheel).or_default() += planned.node.size();
         }
     }
-    let pin = |&(wheel, expected): &(usize, WheelDigest)| {
-        let hash = supply.begin_hash(wheel);
-        let enough = bytes.get(&wheel).is_some_and(|bytes| *bytes >= supply.wheels[wheel].input().size() / 2);
-        let beside = enough && !options.store.is_some_and(|store| store.knows(wheel));
-        PinnedWheel { wheel, expected, hash, beside }
-    };
-    options.pinned.iter().map(pin).collect()
+    bytes
 }
 
 /// The wheel that an entry is a member of.
@@ -250,17 +237,15 @@ fn wheel_of(planned: &Planned) -> Option<usize> {
 fn tasks<'a>(
     groups: &'a Groups<'a>,
     widths: &[usize],
-    pinned: &'a [PinnedWheel<'a>],
+    pinned: &'a PinnedWheels<'a>,
     unread: &'a [(usize, usize)],
     portion: usize,
 ) -> Vec<Task<'a>> {
-    let beside: HashMap<usize, &FileHash<'_>> =
-        pinned.iter().filter(|pinned| pinned.beside).map(|pinned| (pinned.wheel, &pinned.hash)).collect();
     let mut large: Vec<Task<'_>> = Vec::with_capacity(groups.large.len());
     for (item, &threads) in groups.large.chunks(1).zip(widths) {
         let (_, path, planned) = item[0];
         let directory = path.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
-        let crew = match wheel_of(planned).and_then(|wheel| beside.get(&wheel)) {
+        let crew = match wheel_of(planned).and_then(|wheel| pinned.file_beside(wheel)) {
             _ if threads > 1 => Crew::Shared(threads),
             Some(hash) => Crew::Beside(hash),
             None => Crew::Alone,
@@ -270,9 +255,9 @@ fn tasks<'a>(
     let rest = large.split_off(large.partition_point(|task| task.threads() > 1));
     let mut tasks = vec![Task::Directories];
     tasks.extend(large);
-    tasks.extend(pinned.iter().filter(|pinned| !pinned.beside).map(Task::Wheel));
+    tasks.extend(pinned.first.iter().map(Task::Wheel));
     tasks.extend(rest);
-    tasks.extend(pinned.iter().filter(|pinned| pinned.beside).map(Task::Wheel));
+    tasks.extend(pinned.beside.iter().map(Task::Wheel));
     tasks.extend(unread.chunks(PORTION).map(Task::Unread));
     for (directory, items) in &groups.directories {
         tasks.extend(items.chunks(portion).map(|items| Task::Files { directory, items, crew: Crew::Alone }));

@@ -4,6 +4,7 @@
 
 pub mod archive;
 pub mod directory;
+mod pinned;
 pub mod publish;
 pub mod wheel;
 

@@ -124,7 +124,7 @@ mod interleaved {
     /// How many messages there are.
     const MESSAGES: usize = 2;
 
-    /// The constants of the 64 rounds.
+    /// The constants of the 64 rounds, in groups as long as a schedule. Loops over one group are unrolled.
     const CONSTANTS: [[[u32; 4]; 4]; 4] = [
         [
             [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
@@ -187,15 +187,15 @@ mod interleaved {
         let mut next = *states;
         let mut schedules: [[__m128i; 4]; MESSAGES] = array::from_fn(|message| schedule(blocks[message]));
         // The first sixteen words of a schedule are the block's.
-        for index in 0..4 {
-            rounds(&mut next, &schedules, index, CONSTANTS[0][index]);
+        for (index, &constants) in CONSTANTS[0].iter().enumerate() {
+            rounds(&mut next, &schedules, index, constants);
         }
-        for constants in &CONSTANTS[1..] {
-            for index in 0..4 {
+        for group in &CONSTANTS[1..] {
+            for (index, &constants) in group.iter().enumerate() {
                 for schedule in &mut schedules {
                     extend(schedule, index);
                 }
-                rounds(&mut next, &schedules, index, constants[index]);
+                rounds(&mut next, &schedules, index, constants);
             }
         }
         for (state, next) in states.iter_mut().zip(next) {
