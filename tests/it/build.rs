@@ -172,6 +172,36 @@ fn a_large_member_that_record_does_not_promise_is_refused_by_any_number_of_threa
 }
 
 #[test]
+fn a_wheel_that_is_mostly_one_member_is_refused_if_it_is_not_the_pinned_one() {
+    let project = project_with_giants(|wheel| wheel);
+    let text = std::fs::read_to_string(project.path().join("sha256.json")).unwrap();
+    let mut spec: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let wheel = project.path().join(spec["wheels"][0]["path"].as_str().unwrap());
+    let digest = spec["wheels"][0]["sha256"].as_str().unwrap().to_owned();
+    let sound = std::fs::read(&wheel).unwrap();
+    // With one thread it is hashed while the member is inflated. What differs is nothing that is read for the environment.
+    for (threads, at) in [("1", 10), ("1", sound.len() / 2), ("2", 10)] {
+        let mut other = sound.clone();
+        if at == 10 {
+            other[at] ^= 1;
+            std::fs::write(&wheel, &other).unwrap();
+        } else {
+            std::fs::write(&wheel, &sound).unwrap();
+            spec["wheels"][0]["sha256"] = json!("0".repeat(64));
+        }
+        std::fs::write(project.path().join("env.json"), spec.to_string()).unwrap();
+        let output = project.run(&["build", "env.json", "--out", "out", "--no-store", "--threads", threads]);
+        assert_eq!(output.code, 6, "{}", output.stderr);
+        assert!(output.stderr.contains(spec["wheels"][0]["sha256"].as_str().unwrap()), "{}", output.stderr);
+        assert!(!project.path().join("out").exists());
+        spec["wheels"][0]["sha256"] = json!(digest);
+    }
+    std::fs::write(&wheel, &sound).unwrap();
+    std::fs::write(project.path().join("env.json"), spec.to_string()).unwrap();
+    project.run(&["build", "env.json", "--out", "out", "--no-store", "--threads", "1"]).success();
+}
+
+#[test]
 fn changing_one_wheel_changes_only_its_files() {
     let project = Project::new();
     let (a, b) = (project.wheel(&simple("a")), project.wheel(&simple("b")));
