@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use venvtree::effects::inflate::Inflater;
 use venvtree::effects::wheels::{self, LoadOptions, Wheel};
 use venvtree::engine::{self, BuildRequest, Places, Prepared, Session};
-use venvtree::model::digest::Hash;
+use venvtree::model::digest::{DigestFunction, Hash, Hasher};
 use venvtree::model::spec;
 use venvtree::model::wheel::WheelManifest;
 use venvtree::model::wheel::filename::WheelFilename;
@@ -144,5 +144,28 @@ fn write(bencher: Bencher<'_, '_>) {
         let out = Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("a path in UTF-8");
         let request = BuildRequest { out, replace: false, manifest: None, digest_file: None, text: None };
         engine::build(&session(), &prepared, &request).expect("an environment")
+    });
+}
+
+/// How many bytes are hashed at once.
+const MESSAGE: usize = 128 << 10;
+
+#[divan::bench]
+fn hash_one_message(bencher: Bencher<'_, '_>) {
+    let bytes = vec![1; MESSAGE];
+    bencher.counter(BytesCount::new(MESSAGE)).bench_local(|| {
+        let mut hasher = Hasher::new(DigestFunction::Sha256);
+        hasher.update(&bytes);
+        hasher.finish()
+    });
+}
+
+#[divan::bench]
+fn hash_two_messages_at_a_time(bencher: Bencher<'_, '_>) {
+    let bytes = [vec![1; MESSAGE], vec![2; MESSAGE]];
+    bencher.counter(BytesCount::new(2 * MESSAGE)).bench_local(|| {
+        let [mut first, mut second] = [DigestFunction::Sha256; 2].map(Hasher::new);
+        Hasher::update_both([&mut first, &mut second], [&bytes[0], &bytes[1]]);
+        [first.finish(), second.finish()]
     });
 }

@@ -178,6 +178,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::effects::input::InputFile;
+    use crate::model::digest::Hash;
 
     const THREADS: [usize; 4] = [1, 2, 3, 8];
 
@@ -220,6 +222,22 @@ mod tests {
             })
             .unwrap();
             assert_eq!(apart.into_inner(), usize::from(threads > 1), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn a_file_is_hashed_beside_a_stream() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("file")).unwrap();
+        let stream = chunks().concat();
+        for length in [0, 100, stream.len(), 2 * stream.len()] {
+            std::fs::write(&path, vec![b'x'; length]).unwrap();
+            let input = InputFile::open(&path).unwrap();
+            let file = FileHash::new(&input);
+            let passed = pass(Crew::Beside(&file), DigestFunction::Sha256, make_all, |_| Ok::<(), ()>(()));
+            assert_eq!(passed, Ok(DigestFunction::Sha256.digest(&stream)));
+            assert_eq!(file.hashed(), length.min(stream.len()) as u64);
+            assert_eq!(file.finish().unwrap(), Hash::sha256(&vec![b'x'; length]));
         }
     }
 
