@@ -18,54 +18,34 @@ const CHUNK: usize = 256 << 10;
 #[derive(Debug)]
 pub struct FileHash<'a> {
     file: &'a InputFile,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// What was hashed.
-    hasher: Hasher,
-    /// How many bytes that was.
-    at: u64,
-}
-
-impl State {
-    /// Reads the file's next bytes, at most `limit` of them.
-    fn read<'buffer>(&self, file: &InputFile, buffer: &'buffer mut Vec<u8>, limit: usize) -> Result<&'buffer [u8], InputError> {
-        let length = usize::try_from(file.size() - self.at).unwrap_or(limit).min(limit);
-        if buffer.len() < length {
-            buffer.resize(length, 0);
-        }
-        file.read_at(&mut buffer[..length], self.at)?;
-        Ok(&buffer[..length])
-    }
+    /// Has hashed the file's first bytes.
+    hasher: Mutex<Hasher>,
 }
 
 impl<'a> FileHash<'a> {
     /// Begins with nothing.
     pub fn new(file: &'a InputFile) -> Self {
-        Self { file, state: Mutex::new(State { hasher: Hasher::new(DigestFunction::Sha256), at: 0 }) }
+        Self { file, hasher: Mutex::new(Hasher::new(DigestFunction::Sha256)) }
     }
 
     /// Adds bytes to another digest, and beside them as many of the file's to its own. Where another thread is at that, or none
     /// can be had, the bytes are added alone. `buffer` is used again.
     pub fn advance_beside(&self, hasher: &mut Hasher, bytes: &[u8], buffer: &mut Vec<u8>) {
-        let Ok(mut state) = self.state.try_lock() else {
+        let Ok(mut own) = self.hasher.try_lock() else {
             hasher.update(bytes);
             return;
         };
         for part in bytes.chunks(PART) {
             // An error comes back when what is left is hashed alone.
-            let beside = state.read(self.file, buffer, part.len()).unwrap_or_default();
-            Hasher::update_both([hasher, &mut state.hasher], [part, beside]);
-            state.at += beside.len() as u64;
+            let beside = self.read(own.size(), buffer, part.len()).unwrap_or_default();
+            Hasher::update_both([hasher, &mut own], [part, beside]);
         }
     }
 
     /// How many bytes of the file were hashed.
     #[cfg(test)]
     pub fn hashed(&self) -> u64 {
-        self.state.lock().unwrap().at
+        self.hasher.lock().unwrap().size()
     }
 
     /// Hashes what is left of the file. Returns the hash of all of it.
@@ -73,14 +53,23 @@ impl<'a> FileHash<'a> {
     /// # Errors
     /// Reading fails, or the file has become shorter.
     pub fn finish(&self) -> Result<Hash, InputError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = Vec::new();
-        while state.at < self.file.size() {
-            let bytes = state.read(self.file, &mut buffer, CHUNK)?;
-            state.hasher.update(bytes);
-            state.at += bytes.len() as u64;
+        while hasher.size() < self.file.size() {
+            let bytes = self.read(hasher.size(), &mut buffer, CHUNK)?;
+            hasher.update(bytes);
         }
-        Ok(state.hasher.clone().finish().hash)
+        Ok(hasher.clone().finish().hash)
+    }
+
+    /// Reads what follows the file's first `at` bytes, at most `limit` bytes of it.
+    fn read<'buffer>(&self, at: u64, buffer: &'buffer mut Vec<u8>, limit: usize) -> Result<&'buffer [u8], InputError> {
+        let length = usize::try_from(self.file.size() - at).unwrap_or(limit).min(limit);
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        self.file.read_at(&mut buffer[..length], at)?;
+        Ok(&buffer[..length])
     }
 }
 
@@ -123,10 +112,10 @@ mod tests {
         let (_folder, path, bytes) = file(1000);
         let input = InputFile::open(&path).unwrap();
         let hash = FileHash::new(&input);
-        let busy = hash.state.lock().unwrap();
+        let busy = hash.hasher.lock().unwrap();
         let mut hasher = Hasher::new(DigestFunction::Sha256);
         hash.advance_beside(&mut hasher, b"alone", &mut Vec::new());
-        assert_eq!((hasher.finish(), busy.at), (DigestFunction::Sha256.digest(b"alone"), 0));
+        assert_eq!((hasher.finish(), busy.size()), (DigestFunction::Sha256.digest(b"alone"), 0));
         drop(busy);
         assert_eq!(hash.finish().unwrap(), Hash::sha256(&bytes));
     }

@@ -267,6 +267,11 @@ impl Hasher {
         Self { state, size: 0 }
     }
 
+    /// How many bytes were added.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
