@@ -10,6 +10,7 @@ use venvtree::engine::BuildRequest;
 use venvtree::engine::caching::{self, Caches};
 use venvtree::model::request;
 
+use crate::support::mount::Mount;
 use crate::support::project::{Output, Project, WheelText, some_interpreter};
 
 /// A project with some wheels that share files, repeat files, and have executable ones.
@@ -310,47 +311,10 @@ fn garbage_goes_and_environments_stay() {
     assert_eq!(project.run(&["digest", "one"]).success().trim(), built["digest"].as_str().unwrap());
 }
 
-/// A small file system of its own; unmounted when dropped.
-struct Mount {
-    path: Utf8PathBuf,
-}
-
-impl Mount {
-    fn tmpfs(path: Utf8PathBuf, options: &str) -> Self {
-        std::fs::create_dir_all(&path).unwrap();
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs", path.as_str()]).status().expect("mount can be run");
-        assert!(status.success(), "this test needs the right to mount a tmpfs");
-        Self { path }
-    }
-
-    /// An XFS, which can share blocks between files.
-    fn xfs(image: &Utf8Path, path: Utf8PathBuf) -> Self {
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::File::create(image).unwrap().set_len(512 << 20).unwrap();
-        let made = Command::new("mkfs.xfs").args(["-q", image.as_str()]).status().expect("xfsprogs is installed by .ci/install");
-        assert!(made.success());
-        let status = Command::new("mount").args(["-o", "loop", image.as_str(), path.as_str()]).status().expect("mount can be run");
-        assert!(status.success(), "this test needs the right to mount an image");
-        Self { path }
-    }
-
-    fn remount(&self, options: &str) {
-        let status =
-            Command::new("mount").args(["-o", &format!("remount,{options}"), self.path.as_str()]).status().expect("mount can be run");
-        assert!(status.success(), "this test needs the right to mount");
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path.as_str()).status();
-    }
-}
-
 #[test]
 fn reflinks_share_blocks_and_can_be_written() {
     let project = project("sha256");
-    let mount = Mount::xfs(&project.path().join("image"), project.path().join("xfs"));
+    let mount = Mount::image("xfs", project.path().join("xfs"));
     let build = |out: &str| {
         let arguments = ["build", "env.json", "--store", "xfs/store", "--link-mode", "reflink", "--out", out, "--format", "json"];
         report(&project.run(&arguments))

@@ -8,6 +8,7 @@ use std::time::Instant;
 use camino::Utf8Path;
 use serde_json::json;
 
+use crate::support::mount::Mount;
 use crate::support::peers::ask_python;
 use crate::support::project::{Project, WheelText, some_interpreter};
 
@@ -184,6 +185,33 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
     assert!(failed > 8, "only {failed} faults made a build fail");
     project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
     assert_eq!(left_over(&project), Vec::<String>::new());
+}
+
+#[test]
+fn room_for_a_large_file_is_reserved_where_that_helps_and_need_not_be_had() {
+    let project = Project::new();
+    let size = 3 << 20;
+    let wheel = project.wheel(&WheelText::new("large", "1.0").file("large.bin", "x".repeat(size)));
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    let digest = project.run(&["digest", "env.json"]).success();
+    let mounts = [Mount::image("ext4", project.path().join("ext4")), Mount::tmpfs(project.path().join("tmpfs"), "size=64m")];
+    for (mount, reserving) in mounts.iter().zip([true, false]) {
+        for fault in [None, Some("ENOSPC"), Some("EOPNOTSUPP")] {
+            let out = mount.path.join(fault.unwrap_or("none"));
+            let trace = project.path().join("trace");
+            let mut command = Command::new("strace");
+            command.args(["-f", "-qq", "-o", trace.as_str(), "-e", "trace=fallocate"]);
+            command.args(fault.map(|error| ["-e".to_owned(), format!("inject=fallocate:error={error}")]).into_iter().flatten());
+            command.args([env!("CARGO_BIN_EXE_venvtree"), "build", "env.json", "--no-store", "--out", out.as_str()]);
+            let output = command.current_dir(project.path()).output().expect("strace is installed by .ci/install");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(project.run(&["digest", out.as_str()]).success(), digest, "{out}");
+            let calls = std::fs::read_to_string(&trace).unwrap();
+            let expected = usize::from(reserving);
+            assert_eq!(calls.matches(&format!("0, 0, {size}")).count(), expected, "{out}: {calls}");
+            assert_eq!(calls.lines().filter(|line| line.contains("fallocate(")).count(), expected, "{out}: {calls}");
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub(crate) mod fake_reapi;
 #[cfg(feature = "remote")]
 pub(crate) mod http_cache;
 pub(crate) mod malformed;
+pub(crate) mod mount;
 pub(crate) mod peers;
 pub(crate) mod programs;
 pub(crate) mod project;
