@@ -41,6 +41,7 @@ fn main() {
         let parent = root.open_below(member.path.parent().as_ref().map_or("", |parent| parent.as_str())).expect("a directory");
         // Wheels may share a file; here nobody asks who wins.
         if let Ok(mut file) = parent.create_file(member.path.name(), member.executable) {
+            file.reserve(member.size());
             with_inflater(|inflater| {
                 wheel.stream(inflater, member, &mut |bytes: &[u8]| {
                     file.write(bytes).expect("room");

@@ -191,7 +191,8 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
 fn room_for_a_large_file_is_reserved_where_that_helps_and_need_not_be_had() {
     let project = Project::new();
     let size = 3 << 20;
-    let wheel = project.wheel(&WheelText::new("large", "1.0").file("large.bin", "x".repeat(size)));
+    let wheel =
+        project.wheel(&WheelText::new("large", "1.0").file("large.bin", "x".repeat(size)).file("small.bin", "x".repeat(size / 100)));
     project.spec(some_interpreter(), &[wheel], |_| ());
     let digest = project.run(&["digest", "env.json"]).success();
     let mounts = [Mount::image("ext4", project.path().join("ext4")), Mount::tmpfs(project.path().join("tmpfs"), "size=64m")];

@@ -319,9 +319,7 @@ fn write_entry(
         None => parent.create_file(name, executable),
     }
     .map_err(EntryError::Fs)?;
-    if size > SMALL {
-        file.reserve(size);
-    }
+    file.reserve(size);
     // The supply hashes by SHA-256 anyway; another function is computed on the way.
     let mut hasher = (options.function != DigestFunction::Sha256).then(|| Hasher::new(options.function));
     let fed = supply.feed(content, sha256, size, crew, |bytes| {
