@@ -4,9 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::io::Io;
-use crate::cli::{CommandResult, written};
-use crate::effects::fs;
-use crate::engine;
+use crate::cli::{CommandResult, spec_input, written};
 use crate::model::spec::document;
 
 /// The subcommands of `venvtree spec`.
@@ -31,14 +29,7 @@ pub(super) fn run(command: &SpecCommand, io: &mut Io<'_>) -> CommandResult {
     match command {
         SpecCommand::Schema => written(io.print(document::schema().trim_end()))?,
         SpecCommand::Check(arguments) => {
-            let text = if arguments.spec == "-" {
-                let mut text = String::new();
-                io.stdin.read_to_string(&mut text).map_err(fs::failed("read", "standard input".into()))?;
-                text
-            } else {
-                fs::read_text(&io.resolve(&arguments.spec))?
-            };
-            engine::parse_spec(&text, arguments.spec.as_str())?;
+            spec_input::read_text(&arguments.spec, io)?.parse()?;
             io.say("the spec has no problems");
         }
     }

@@ -31,6 +31,13 @@ pub struct SpecText {
     directory: Utf8PathBuf,
 }
 
+impl SpecText {
+    /// The spec.
+    pub fn parse(&self) -> Result<Spec, Error> {
+        engine::parse_spec(&self.text, &self.origin)
+    }
+}
+
 /// Reads the spec that the arguments name, and where its inputs are.
 pub fn read(arguments: &SpecArguments, io: &mut Io<'_>) -> Result<(Spec, Places), Error> {
     read_beside(&arguments.spec, &arguments.places, io)
@@ -43,7 +50,7 @@ pub fn read_beside(path: &Utf8Path, places: &PlacesArguments, io: &mut Io<'_>) -
 
 /// Reads the text of a spec as one, and where its inputs are.
 pub fn parse(text: SpecText, places: &PlacesArguments, io: &Io<'_>) -> Result<(Spec, Places), Error> {
-    let spec = engine::parse_spec(&text.text, &text.origin)?;
+    let spec = text.parse()?;
     let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
     Ok((spec, Places { root, keys: keys(&places.inputs, io)? }))
 }

@@ -120,6 +120,9 @@ fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<St
         message: "there is no store".to_owned(),
         hint: Some("name one by `--store DIR`, or set HOME".to_owned()),
     })?;
+    if root.exists() && !root.is_dir() {
+        return Err(Error::Usage { message: format!("the store `{root}` is no directory"), hint: None });
+    }
     Ok(DigestFunction::ALL.into_iter().map(|function| Store::open(root.clone(), function, Access::Write, notes.clone())).collect())
 }
 

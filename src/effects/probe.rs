@@ -40,7 +40,7 @@ pub enum ProbeError {
         python: Utf8PathBuf,
         /// How it ended.
         status: std::process::ExitStatus,
-        /// The last line that it wrote to standard error.
+        /// The last line that it wrote to standard error, or what of it fits into a message.
         message: String,
     },
     /// It answered something that is no answer.
@@ -80,6 +80,9 @@ struct Answer {
     bundled_wheels: Option<String>,
 }
 
+/// How many characters of an interpreter's own message are shown at most.
+const MESSAGE_LENGTH: usize = 200;
+
 /// Works on every Python 3, isolated from the environment and without `site`.
 const PROGRAM: &str = include_str!("probe.py");
 
@@ -102,7 +105,8 @@ pub(super) fn ask(python: &Utf8Path) -> Result<Vec<u8>, ProbeError> {
         .map_err(|source| ProbeError::Run { python: python.to_owned(), source })?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
-        let message = text.trim_end().rsplit('\n').next().unwrap_or_default().to_owned();
+        // What is no Python may repeat the whole program.
+        let message = text.trim_end().rsplit('\n').next().unwrap_or_default().chars().take(MESSAGE_LENGTH).collect();
         return Err(ProbeError::Failed { python: python.to_owned(), status: output.status, message });
     }
     Ok(output.stdout)

@@ -300,6 +300,17 @@ fn collect(folder: &Utf8Path, files: &mut Vec<Utf8PathBuf>) {
 }
 
 #[test]
+fn a_store_that_is_no_directory_is_not_an_empty_one() {
+    let project = project("sha256");
+    for arguments in [&["store", "stat"][..], &["store", "verify"], &["store", "gc", "--max-size", "0"]] {
+        let output = project.run(&[arguments, &["--store", "env.json"]].concat());
+        assert_eq!(output.code, 2, "{output:?}");
+        assert!(output.stderr.contains("env.json` is no directory"), "{output:?}");
+        project.run(&[arguments, &["--store", "not-there-yet"]].concat()).success();
+    }
+}
+
+#[test]
 fn garbage_goes_and_environments_stay() {
     let project = project("sha256");
     let built = report(&project.run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]));

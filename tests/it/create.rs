@@ -247,6 +247,17 @@ fn fake(project: &Project, path: &str, version: &str) -> Utf8PathBuf {
 }
 
 #[test]
+fn what_is_no_python_fails_in_a_message_of_a_few_lines() {
+    let project = Project::new();
+    let repeats = project.path().join("repeats");
+    write_executable(repeats.as_std_path(), b"#!/bin/sh\necho \"cannot find $*\" | tr '\\n' ' ' >&2\nexit 2\n");
+    let output = project.run(&["interpreter", "probe", repeats.as_str()]);
+    assert_eq!(output.code, 7, "{output:?}");
+    assert!(output.stderr.contains("repeats` failed (exit status: 2): cannot find -I -S -B -c "), "{output:?}");
+    assert!(output.stderr.len() < 500, "{output:?}");
+}
+
+#[test]
 fn interpreters_are_found_in_the_order_of_the_path() {
     let project = Project::new();
     let root = project.path().to_owned();
