@@ -121,7 +121,10 @@ fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<St
         hint: Some("name one by `--store DIR`, or set HOME".to_owned()),
     })?;
     if root.exists() && !root.is_dir() {
-        return Err(Error::Usage { message: format!("the store `{root}` is no directory"), hint: None });
+        return Err(Error::Usage {
+            message: format!("the store `{root}` is no directory"),
+            hint: Some("name one by `--store DIR`".to_owned()),
+        });
     }
     Ok(DigestFunction::ALL.into_iter().map(|function| Store::open(root.clone(), function, Access::Write, notes.clone())).collect())
 }

@@ -307,7 +307,7 @@ pub struct NewFile {
 
 impl NewFile {
     /// Makes room for so many bytes where that spares work: for a file that is not small, ext4 then looks for room once and not for
-    /// every block, so that writing takes three quarters of the time. Elsewhere it gains nothing, and on btrfs such a file could
+    /// every block, so that writing takes three quarters of the time. XFS and tmpfs gain nothing, and on btrfs such a file could
     /// not be compressed. Nothing is lost if there is no room: writing will say so.
     pub fn reserve(&self, size: u64) {
         #[cfg(target_os = "linux")]

@@ -5,21 +5,21 @@ use std::process::Command;
 use camino::Utf8PathBuf;
 
 /// A mounted file system; unmounted when dropped.
-pub struct Mount {
+pub(crate) struct Mount {
     /// Where it is.
-    pub path: Utf8PathBuf,
+    pub(crate) path: Utf8PathBuf,
 }
 
 impl Mount {
     /// A file system in memory.
-    pub fn tmpfs(path: Utf8PathBuf, options: &str) -> Self {
+    pub(crate) fn tmpfs(path: Utf8PathBuf, options: &str) -> Self {
         std::fs::create_dir_all(&path).unwrap();
         mount(&["-t", "tmpfs", "-o", options, "tmpfs", path.as_str()]);
         Self { path }
     }
 
     /// A file system of a kind for which there is a `mkfs`, in a file beside it.
-    pub fn image(kind: &str, path: Utf8PathBuf) -> Self {
+    pub(crate) fn image(kind: &str, path: Utf8PathBuf) -> Self {
         std::fs::create_dir_all(&path).unwrap();
         let image = path.with_extension("image");
         std::fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
@@ -30,7 +30,7 @@ impl Mount {
     }
 
     /// Changes its options.
-    pub fn remount(&self, options: &str) {
+    pub(crate) fn remount(&self, options: &str) {
         mount(&["-o", &format!("remount,{options}"), self.path.as_str()]);
     }
 }
