@@ -266,7 +266,7 @@ pub struct WheelHeaders {
     pub format: (u32, u32),
     /// Whether what is not in `.data` goes to purelib, else to platlib.
     pub purelib: bool,
-    /// The program that made the wheel.
+    /// The program that made the wheel: the first that is named.
     pub generator: Option<Box<str>>,
     /// The tags, sorted, each once.
     pub tags: Box<[Tag]>,
@@ -298,7 +298,8 @@ impl WheelHeaders {
                 None
             }
         });
-        let generator = headers.once(file, "Generator", &mut errors).map(Into::into);
+        // Tools that repair wheels add their own to the maker's, and nothing depends on it.
+        let generator = headers.all("Generator").next().map(|header| header.value.as_ref().into());
         let mut tags = Vec::new();
         let mut bad_tags = 0;
         for header in headers.all("Tag") {
@@ -496,6 +497,8 @@ mod tests {
         assert!(!other.purelib && other.newer_format());
         let one_line = wheel(&WHEEL.replace("Tag: py2-none-any\nTag: py3-none-any", "Build: 2b\nTag: py3.py2-none-any")).unwrap();
         assert_eq!(one_line.tags, found.tags);
+        let repaired = wheel(&WHEEL.replace("-any\n\n", "-any\nGenerator: repairer 1\n\n")).unwrap();
+        assert_eq!(repaired, found);
         assert_eq!(one_line.build.unwrap().to_string(), "2b");
     }
 
