@@ -19,6 +19,7 @@ use crate::effects::sink::tree::TreeWriteError;
 use crate::effects::supply::SupplyError;
 use crate::effects::wheels::WheelError;
 use crate::model::digest::DigestError;
+use crate::model::every::every;
 use crate::model::finding::{Finding, Severity};
 use crate::model::manifest::ManifestError;
 use crate::model::plan::PlanError;
@@ -45,7 +46,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [Self::Usage, Self::Spec, Self::Wheel, Self::Conflict, Self::Verification, Self::Io, Self::Remote];
+    pub const ALL: [Self; 7] = every!(ErrorKind: Usage, Spec, Wheel, Conflict, Verification, Io, Remote);
 
     /// The exit code of a command that ends in such an error.
     pub fn exit_code(self) -> u8 {

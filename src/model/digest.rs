@@ -14,6 +14,8 @@ use sha2::Digest as _;
 
 use self::sha256::Sha256;
 
+use crate::model::every::every;
+
 /// A digest function of REAPI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -27,7 +29,7 @@ pub enum DigestFunction {
 
 impl DigestFunction {
     /// Every digest function, in the order in which help texts list them.
-    pub const ALL: [Self; 2] = [Self::Sha256, Self::Blake3];
+    pub const ALL: [Self; 2] = every!(DigestFunction: Sha256, Blake3);
 
     /// The name as it stands in specs and manifests.
     pub fn name(self) -> &'static str {

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::every::every;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,7 +25,7 @@ pub enum Severity {
 
 impl Severity {
     /// Every severity, the mildest first.
-    pub const ALL: [Self; 3] = [Self::Information, Self::Warning, Self::Error];
+    pub const ALL: [Self; 3] = every!(Severity: Information, Warning, Error);
 
     /// The name, as reports write it.
     pub fn name(self) -> &'static str {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::model::every::every;
 use crate::model::name::PythonVersion;
 
 /// Who made the interpreter.
@@ -18,7 +19,7 @@ pub enum Implementation {
 
 impl Implementation {
     /// Every implementation.
-    pub const ALL: [Self; 2] = [Self::CPython, Self::PyPy];
+    pub const ALL: [Self; 2] = every!(Implementation: CPython, PyPy);
 
     /// The name in specs, which is also the marker `implementation_name`.
     pub fn name(self) -> &'static str {
@@ -58,7 +59,7 @@ pub enum Os {
 
 impl Os {
     /// Every operating system.
-    pub const ALL: [Self; 3] = [Self::Linux, Self::MacOs, Self::Windows];
+    pub const ALL: [Self; 3] = every!(Os: Linux, MacOs, Windows);
 
     /// The name in specs.
     pub fn name(self) -> &'static str {
@@ -124,8 +125,7 @@ pub enum Arch {
 
 impl Arch {
     /// Every architecture.
-    pub const ALL: [Self; 8] =
-        [Self::X86_64, Self::I686, Self::Aarch64, Self::Armv7l, Self::Ppc64le, Self::S390x, Self::Riscv64, Self::Loongarch64];
+    pub const ALL: [Self; 8] = every!(Arch: X86_64, I686, Aarch64, Armv7l, Ppc64le, S390x, Riscv64, Loongarch64);
 
     /// The name in specs, as Linux's `uname -m` gives it.
     pub fn name(self) -> &'static str {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::model::every::every;
 use crate::model::interpreter::{Implementation, Interpreter, Os};
 use crate::model::path::TreePath;
 
@@ -25,13 +26,8 @@ pub enum Scheme {
 
 impl Scheme {
     /// Every scheme with its name in `.data` directories.
-    pub const ALL: [(&'static str, Self); 5] = [
-        ("purelib", Self::Purelib),
-        ("platlib", Self::Platlib),
-        ("headers", Self::Headers),
-        ("scripts", Self::Scripts),
-        ("data", Self::Data),
-    ];
+    pub const ALL: [(&'static str, Self); 5] =
+        every!(Scheme: "purelib" => Purelib, "platlib" => Platlib, "headers" => Headers, "scripts" => Scripts, "data" => Data);
 
     /// The scheme with that name.
     pub fn parse(name: &str) -> Option<Self> {

@@ -3,6 +3,8 @@
 //! The lowest layer. Nothing here knows files, the environment, clocks, threads, processes or networks; a test enforces it.
 //! Modules use only those listed above them.
 
+pub(crate) mod every;
+
 pub mod digest;
 pub mod path;
 pub mod portable;

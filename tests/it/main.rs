@@ -25,6 +25,7 @@ mod policy;
 mod readme;
 mod real;
 mod real_caches;
+mod reference_digests;
 mod release;
 mod relocate;
 #[cfg(feature = "remote")]

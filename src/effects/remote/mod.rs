@@ -23,6 +23,7 @@ use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs};
 use crate::effects::exchange::RemoteCache;
 use crate::effects::notes::Notes;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction};
+use crate::model::every::every;
 
 pub use credentials::CredentialError;
 pub use retry::Schedule;
@@ -45,7 +46,7 @@ pub enum RemoteMode {
 
 impl RemoteMode {
     /// Every mode with its name on the command line.
-    pub const ALL: [(&'static str, Self); 3] = [("read-write", Self::ReadWrite), ("read", Self::Read), ("write", Self::Write)];
+    pub const ALL: [(&'static str, Self); 3] = every!(RemoteMode: "read-write" => ReadWrite, "read" => Read, "write" => Write);
 
     /// Whether entries are taken.
     pub fn reads(self) -> bool {

@@ -15,6 +15,7 @@ use crate::effects::sink::tar::TarArchive;
 use crate::effects::sink::zip::ZipArchive;
 use crate::effects::supply::{self, FeedError, Supply, SupplyError};
 use crate::model::digest::{Digest, DigestFunction};
+use crate::model::every::every;
 use crate::model::path::TreePath;
 use crate::model::plan::{Plan, PlannedNode};
 use crate::model::tree::{Leaf, Tree};
@@ -34,7 +35,7 @@ pub enum ArchiveFormat {
 
 impl ArchiveFormat {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Tar, Self::TarGz, Self::TarZst, Self::Zip];
+    pub const ALL: [Self; 4] = every!(ArchiveFormat: Tar, TarGz, TarZst, Zip);
 
     /// The name, which is also the usual extension.
     pub fn name(self) -> &'static str {

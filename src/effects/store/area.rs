@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::effects::blob::{BlobError, BlobStore, Blobs};
 use crate::effects::store::{Store, set_time};
 use crate::model::digest::{Digest, DigestFunction, Hash, Hasher};
+use crate::model::every::every;
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
 /// How files come out of the store into an environment.
@@ -39,7 +40,7 @@ pub enum LinkMode {
 
 impl LinkMode {
     /// Every mode, in the order in which help texts list them.
-    pub const ALL: [Self; 4] = [Self::Auto, Self::Hardlink, Self::Reflink, Self::Copy];
+    pub const ALL: [Self; 4] = every!(LinkMode: Auto, Hardlink, Reflink, Copy);
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {

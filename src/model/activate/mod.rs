@@ -6,6 +6,7 @@
 
 pub mod quote;
 
+use crate::model::every::every;
 use crate::model::interpreter::Os;
 
 /// A language in which activation scripts are written.
@@ -31,7 +32,7 @@ pub enum Shell {
 
 impl Shell {
     /// Every shell.
-    pub const ALL: [Self; 8] = [Self::Posix, Self::Fish, Self::Csh, Self::Nushell, Self::Xonsh, Self::PowerShell, Self::Cmd, Self::Python];
+    pub const ALL: [Self; 8] = every!(Shell: Posix, Fish, Csh, Nushell, Xonsh, PowerShell, Cmd, Python);
 
     /// The name in specs and on the command line.
     pub fn name(self) -> &'static str {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::activate::Shell;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
+use crate::model::every::every;
 use crate::model::finding::Code;
 use crate::model::interpreter::Interpreter;
 use crate::model::path::TreePath;
@@ -166,7 +167,7 @@ pub enum Policy {
 
 impl Policy {
     /// Every policy with its name in specs.
-    pub const ALL: [(&'static str, Self); 3] = [("error", Self::Error), ("first", Self::First), ("last", Self::Last)];
+    pub const ALL: [(&'static str, Self); 3] = every!(Policy: "error" => Error, "first" => First, "last" => Last);
 
     /// The name in specs.
     pub fn name(self) -> &'static str {
@@ -201,7 +202,7 @@ pub enum Check {
 
 impl Check {
     /// Every level with its name in specs.
-    pub const ALL: [(&'static str, Self); 3] = [("off", Self::Off), ("warn", Self::Warn), ("error", Self::Error)];
+    pub const ALL: [(&'static str, Self); 3] = every!(Check: "off" => Off, "warn" => Warn, "error" => Error);
 
     /// The name in specs.
     pub fn name(self) -> &'static str {
@@ -225,7 +226,7 @@ pub enum InputDigests {
 
 impl InputDigests {
     /// Every mode with its name in specs.
-    pub const ALL: [(&'static str, Self); 2] = [("pinned", Self::Pinned), ("trusted", Self::Trusted)];
+    pub const ALL: [(&'static str, Self); 2] = every!(InputDigests: "pinned" => Pinned, "trusted" => Trusted);
 
     /// The name in specs.
     pub fn name(self) -> &'static str {

@@ -1,0 +1,30 @@
+//! Lists of all the variants of an enum that the compiler keeps complete.
+//!
+//! Model layer. A list written by hand forgets the variant that is added later, and with it every test and every option that goes through
+//! the list.
+
+/// An array of all variants of an enum: `every!(Type: One, Two)`, or with a name beside each, `every!(Type: "one" => One, "two" => Two)`.
+///
+/// A variant that is left out does not compile.
+macro_rules! every {
+    ($type:ident: $($variant:ident),+ $(,)?) => {{
+        #[expect(dead_code, reason = "only the compiler reads it: a match without a wildcard names every variant")]
+        fn complete(value: &$type) {
+            match value {
+                $($type::$variant => (),)+
+            }
+        }
+        [$($type::$variant),+]
+    }};
+    ($type:ident: $($name:literal => $variant:ident),+ $(,)?) => {{
+        #[expect(dead_code, reason = "only the compiler reads it: a match without a wildcard names every variant")]
+        fn complete(value: &$type) {
+            match value {
+                $($type::$variant => (),)+
+            }
+        }
+        [$(($name, $type::$variant)),+]
+    }};
+}
+
+pub(crate) use every;
