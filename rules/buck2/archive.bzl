@@ -26,7 +26,7 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
     archive = ctx.actions.declare_output(ctx.attrs.out or "%s.%s" % (stem, ctx.attrs.format), has_content_based_path = True)
 
     # Packed from the wheels: the environment's directory need not be there.
-    command = ["pack", spec, "--format", ctx.attrs.format, "--quiet"]
+    command = ["pack", spec, "--archive-format", ctx.attrs.format, "--quiet"]
     if ctx.attrs.prefix:
         command += ["--prefix", ctx.attrs.prefix]
     run_tool(

@@ -39,7 +39,7 @@ def _py_venv_archive_impl(ctx):
     args.add("pack")
     args.add(spec)
     args.add("--out", archive)
-    args.add("--format", ctx.attr.format)
+    args.add("--archive-format", ctx.attr.format)
     args.add("--quiet")
     if ctx.attr.prefix:
         args.add("--prefix", ctx.attr.prefix)

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use crate::cli::io::Io;
 use crate::model::wheel::limits::Limits;
 
 /// Builds deterministic, relocatable Python environments.
@@ -17,12 +18,23 @@ pub struct Arguments {
     pub command: Command,
 }
 
-/// What the exit codes mean.
+/// The largest number of threads that can be asked for.
+pub const MOST_THREADS: u16 = 1024;
+
+/// What the exit codes mean, and which variables are read.
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0  done          3  the spec       6  verification
   1  differences   4  a wheel        7  input or output
   2  usage         5  a conflict     8  a remote cache
+
+Variables that stand for options (an option that is given wins; an empty variable counts as not set):
+  VENVTREE_STORE, VENVTREE_NO_STORE, VENVTREE_LINK_MODE, VENVTREE_THREADS
+  VENVTREE_REMOTE_CACHE, VENVTREE_REMOTE_MODE, VENVTREE_REMOTE_INSTANCE_NAME
+  VENVTREE_REMOTE_HEADERS, VENVTREE_REMOTE_TIMEOUT, VENVTREE_REMOTE_RETRIES
+  VENVTREE_REMOTE_CONNECTIONS, VENVTREE_NO_REMOTE_COMPRESSION
+  VENVTREE_CREDENTIAL_HELPER, VENVTREE_TLS_CERTIFICATE
+  VENVTREE_TLS_CLIENT_CERTIFICATE, VENVTREE_TLS_CLIENT_KEY
 
 An argument `@FILE` stands for the lines of FILE, one argument each.";
 
@@ -122,10 +134,29 @@ pub enum Format {
 
 /// How to print.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub struct FormatArguments {
     /// How to print the report.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
+}
+
+/// How much to say.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct QuietArguments {
+    /// Say nothing but warnings and errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+impl QuietArguments {
+    /// Writes a line of talk, unless that is not wanted.
+    pub fn say(&self, io: &mut Io<'_>, line: &str) {
+        if !self.quiet {
+            io.say(line);
+        }
+    }
 }
 
 /// A spec and where its inputs are.
@@ -148,8 +179,8 @@ pub struct PlacesArguments {
     /// The place of the input whose path in the spec is KEY; may be given many times.
     #[arg(long = "input", value_name = "KEY=PATH")]
     pub inputs: Vec<String>,
-    /// Use at most so many threads [default: one for each processor].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Use at most N threads [default: one for each processor; variable: VENVTREE_THREADS].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_THREADS)))]
     pub threads: Option<u16>,
     #[command(flatten)]
     /// What wheels may hold at most.

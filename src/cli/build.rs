@@ -4,11 +4,11 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments, SpecArguments};
+use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
-use crate::cli::{CommandResult, progress, report, written};
+use crate::cli::{CommandResult, progress, report};
 use crate::engine::{BuildRequest, caching};
 use crate::model::request;
 
@@ -36,9 +36,6 @@ pub struct BuildArguments {
     /// Write the root digest to FILE.
     #[arg(long, value_name = "FILE")]
     digest_file: Option<Utf8PathBuf>,
-    /// Say nothing but warnings and errors.
-    #[arg(long, short)]
-    quiet: bool,
     #[command(flatten)]
     store: StoreArguments,
     #[command(flatten)]
@@ -46,13 +43,16 @@ pub struct BuildArguments {
     #[command(flatten)]
     remote: RemoteArguments,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
 /// Runs `venvtree build`.
 pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult {
     let text = spec_input::read_text(&arguments.spec.spec, io)?;
-    let mut caches = caches::local(&arguments.store, &arguments.links, io);
+    let session = spec_input::session(&arguments.spec.places, io)?;
+    let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
     let request = BuildRequest {
         out: io.resolve(&arguments.out),
         replace: arguments.replace,
@@ -66,14 +66,13 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     let built = match unchanged {
         Some(report) => Ok(report),
         None => {
-            let session = spec_input::session(&arguments.spec.places, io);
             let (spec, places) = spec_input::parse(text, &arguments.spec.places, io)?;
             caches.remote = caches::remote(&arguments.remote, spec.flags.digest_function, &caches.notes, io)?;
-            let _shown = progress::show(&session.progress, io.terminal && !arguments.quiet);
+            let _shown = progress::show(&session.progress, io.terminal && !arguments.quiet.quiet);
             caching::build(&session, &caches, spec, &places, &request)
         }
     };
-    let quiet = arguments.quiet || arguments.format.format == Format::Json;
+    let quiet = arguments.quiet.quiet || arguments.format.format == Format::Json;
     let notes = caches::say(&caches, quiet, io);
     let built = built?;
     say_warnings(io, &built.warnings);
@@ -93,9 +92,9 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
                 "notes": notes,
                 "remote": caches.remote.as_ref().map(|remote| remote.summary_json()),
             });
-            written(io.print(&report::to_json(&value)))?;
+            report::document(io, value)?;
         }
-        Format::Text if arguments.quiet => {}
+        Format::Text if arguments.quiet.quiet => {}
         Format::Text => {
             let files = report::count(usize::try_from(built.files).unwrap_or(usize::MAX), "file");
             let what = format!("{files}, {}", report::size(built.bytes));

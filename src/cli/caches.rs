@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::cli::io::Io;
+use crate::cli::variables;
 use crate::effects::exchange::RemoteCache;
 use crate::effects::notes::Notes;
 use crate::effects::store::area::LinkMode;
@@ -20,7 +21,7 @@ pub struct StoreArguments {
     /// The local store [default: the cache directory of the platform; variable: VENVTREE_STORE].
     #[arg(long, value_name = "DIR")]
     store: Option<Utf8PathBuf>,
-    /// Use no local store.
+    /// Use no local store [variable: VENVTREE_NO_STORE].
     #[arg(long, conflicts_with = "store")]
     no_store: bool,
 }
@@ -43,9 +44,9 @@ enum LinkModeArgument {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Caches")]
 pub struct LinkArguments {
-    /// How files come out of the store.
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
-    link_mode: LinkModeArgument,
+    /// How files come out of the store [default: auto; variable: VENVTREE_LINK_MODE].
+    #[arg(long, value_enum, value_name = "MODE")]
+    link_mode: Option<LinkModeArgument>,
 }
 
 /// What may be done with the remote cache.
@@ -95,21 +96,23 @@ pub struct RemoteArguments {
     /// Try so many times more [default: 5; variable: VENVTREE_REMOTE_RETRIES].
     #[arg(long, value_name = "N")]
     remote_retries: Option<u32>,
-    /// At most so many requests at once [default: 8].
+    /// Send at most N requests at once [default: 8; variable: VENVTREE_REMOTE_CONNECTIONS].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     remote_connections: Option<u16>,
-    /// Do not compress blobs.
+    /// Do not compress blobs [variable: VENVTREE_NO_REMOTE_COMPRESSION].
     #[arg(long)]
     no_remote_compression: bool,
 }
 
-/// Where the local store is; nothing where there is to be none.
-pub(super) fn store(arguments: &StoreArguments, io: &Io<'_>) -> Option<Utf8PathBuf> {
-    if arguments.no_store || io.variable("VENVTREE_NO_STORE").is_some() && arguments.store.is_none() {
-        return None;
+/// Where the local store is; `None` if no store is to be used.
+pub(super) fn store(arguments: &StoreArguments, io: &Io<'_>) -> Result<Option<Utf8PathBuf>, Error> {
+    if let Some(path) = &arguments.store {
+        return Ok(Some(io.resolve(path)));
     }
-    let given = arguments.store.as_deref().or_else(|| io.variable("VENVTREE_STORE").map(Utf8Path::new));
-    given.map(|path| io.resolve(path)).or_else(|| default_store(io))
+    if arguments.no_store || variables::flag(io, variables::NO_STORE)? {
+        return Ok(None);
+    }
+    Ok(io.variable(variables::STORE).map(|path| io.resolve(path.into())).or_else(|| default_store(io)))
 }
 
 /// The platform's directory for caches.
@@ -135,20 +138,24 @@ pub(super) fn caches(
     function: DigestFunction,
     io: &Io<'_>,
 ) -> Result<Caches, Error> {
-    let local = local(store_arguments, links, io);
+    let local = local(store_arguments, links, io)?;
     let remote = remote(remote_arguments, function, &local.notes, io)?;
     Ok(Caches { remote, ..local })
 }
 
 /// The caches of a command that uses no remote one.
-pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io: &Io<'_>) -> Caches {
+pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io: &Io<'_>) -> Result<Caches, Error> {
     let link_mode = match links.link_mode {
+        Some(mode) => mode,
+        None => variables::word(io, variables::LINK_MODE)?.unwrap_or_default(),
+    };
+    let link_mode = match link_mode {
         LinkModeArgument::Auto => LinkMode::Auto,
         LinkModeArgument::Hardlink => LinkMode::Hardlink,
         LinkModeArgument::Reflink => LinkMode::Reflink,
         LinkModeArgument::Copy => LinkMode::Copy,
     };
-    Caches { store: store(store_arguments, io), link_mode, remote: None, notes: Notes::new() }
+    Ok(Caches { store: store(store_arguments, io)?, link_mode, remote: None, notes: Notes::new() })
 }
 
 /// Whether a remote cache is given.
@@ -208,6 +215,10 @@ pub(super) fn remote(
         Some(retries) => retries,
         None => number("VENVTREE_REMOTE_RETRIES")?.map_or(5, |number| number as u32),
     };
+    let connections = match arguments.remote_connections {
+        Some(connections) => connections,
+        None => variables::number(io, variables::REMOTE_CONNECTIONS, 1, 256)?.unwrap_or(8),
+    };
     let settings = Settings {
         url,
         mode,
@@ -218,8 +229,8 @@ pub(super) fn remote(
         client,
         timeout,
         retries,
-        connections: arguments.remote_connections.map_or(8, usize::from),
-        compression: !arguments.no_remote_compression,
+        connections: usize::from(connections),
+        compression: !arguments.no_remote_compression && !variables::flag(io, variables::NO_REMOTE_COMPRESSION)?,
     };
     connect(settings, function, notes).map(Some)
 }

@@ -134,7 +134,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     let interpreter = spec.interpreter.clone();
     let distribution = |wheel: &WheelReference| format!("{} {}", wheel.file_name.name, wheel.file_name.version);
     let distributions: Vec<String> = spec.wheels.iter().map(distribution).collect();
-    let mut caches = caches::local(&arguments.store, &arguments.links, io);
+    let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
     // The few files of an empty environment are written faster than looked up.
     caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
     let places = Places { root: io.cwd.clone(), ..Places::default() };
@@ -172,7 +172,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
                 "warnings": warnings_json(&built.warnings),
                 "notes": notes,
             });
-            written(io.print(&report::to_json(&value)))?;
+            report::document(io, value)?;
         }
         Format::Text if !arguments.quiet => {
             let contents = if distributions.is_empty() { "no packages".to_owned() } else { distributions.join(", ") };

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments, PlacesArguments};
+use crate::cli::args::{Format, FormatArguments, PlacesArguments, QuietArguments};
 use crate::cli::io::Io;
 use crate::cli::subject::{self, Subject};
 use crate::cli::{CommandResult, DIFFERENCES, report, spec_input, written};
@@ -34,6 +34,8 @@ pub struct DiffArguments {
     #[command(flatten)]
     places: PlacesArguments,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -58,7 +60,7 @@ const ENVIRONMENT: &str = "";
 
 /// Runs `venvtree diff`.
 pub(super) fn run(arguments: &DiffArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.places, io);
+    let session = spec_input::session(&arguments.places, io)?;
     let mut first = subject::read(&arguments.first, None, &arguments.places, &session, io)?;
     let mut second = subject::read(&arguments.second, None, &arguments.places, &session, io)?;
     if first.tree.function() != second.tree.function() {
@@ -79,7 +81,7 @@ pub(super) fn run(arguments: &DiffArguments, io: &mut Io<'_>) -> CommandResult {
     let changes = changes(&first, &second);
     let equal = changes.is_empty() && first.odd == second.odd;
     if arguments.format.format == Format::Json {
-        written(io.print(&report::to_json(&to_json(&first, &second, &changes, equal))))?;
+        report::document(io, to_json(&first, &second, &changes, equal))?;
     } else {
         for (distribution, change) in &changes {
             written(io.print(&heading(distribution, change)))?;
@@ -89,9 +91,9 @@ pub(super) fn run(arguments: &DiffArguments, io: &mut Io<'_>) -> CommandResult {
             }
         }
         if equal {
-            io.say("no differences");
+            arguments.quiet.say(io, "no differences");
         } else {
-            io.say(&format!("{} and {} differ in {}", first.name, second.name, report::count(changes.len(), "part")));
+            arguments.quiet.say(io, &format!("{} and {} differ in {}", first.name, second.name, report::count(changes.len(), "part")));
         }
     }
     Ok(if equal { 0 } else { DIFFERENCES })

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments, SpecArguments};
+use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
@@ -37,6 +37,8 @@ pub struct DigestArguments {
     #[command(flatten)]
     store: StoreArguments,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -48,7 +50,7 @@ pub(super) fn parse_function(text: &str) -> Result<DigestFunction, String> {
 
 /// Runs `venvtree digest`.
 pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.spec.places, io);
+    let session = spec_input::session(&arguments.spec.places, io)?;
     let path = io.resolve(&arguments.spec.spec);
     if arguments.spec.spec != "-" && path.is_dir() {
         let function = arguments.digest_function.unwrap_or_default();
@@ -59,7 +61,10 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
         }
         let digest = scan.tree.digest().to_string();
         let value = json!({"digest_function": function.name(), "digest": digest});
-        written(io.print(&if arguments.format.format == Format::Json { report::to_json(&value) } else { digest }))?;
+        match arguments.format.format {
+            Format::Json => report::document(io, value)?,
+            Format::Text => written(io.print(&digest))?,
+        }
         return Ok(0);
     }
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
@@ -67,7 +72,7 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
         let message = format!("the spec asks for {}, `--digest-function` for another one", spec.flags.digest_function);
         return Err(Error::Usage { message, hint: Some("leave the option out, or change the spec's flag `digest_function`".to_owned()) });
     }
-    let caches = Caches { store: caches::store(&arguments.store, io), ..Caches::default() };
+    let caches = Caches { store: caches::store(&arguments.store, io)?, ..Caches::default() };
     let (prepared, tree, foresight) = caching::predict(&session, &caches, spec, &places)?;
     say_warnings(io, &prepared.plan.warnings);
     let inflated = if arguments.explain { prepared.inflated() } else { Vec::new() };
@@ -86,7 +91,7 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
         if arguments.explain {
             value["inflated"] = inflated.iter().map(|(wheel, member)| json!({"wheel": wheel, "member": member})).collect();
         }
-        written(io.print(&report::to_json(&value)))?;
+        report::document(io, value)?;
         return Ok(0);
     }
     if arguments.explain {

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments};
+use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report, written};
@@ -51,6 +51,8 @@ pub struct PushArguments {
     #[command(flatten)]
     remote: RemoteArguments,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -85,6 +87,8 @@ pub struct PullArguments {
     #[command(flatten)]
     remote: RemoteArguments,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -110,12 +114,12 @@ pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult 
                 "uploaded": missing,
                 "remote": remote.summary_json(),
             });
-            written(io.print(&report::to_json(&value)))?;
+            report::document(io, value)?;
         }
         Format::Text => {
             written(io.print(&tree.digest().to_string()))?;
             if let Some(summary) = remote.summary() {
-                io.say(&summary);
+                arguments.quiet.say(io, &summary);
             }
         }
     }
@@ -130,7 +134,7 @@ pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult 
     let request =
         BuildRequest { out: io.resolve(&arguments.out), replace: arguments.replace, manifest: None, digest_file: None, text: None };
     let pulled = caching::pull(&Session::default(), &caches, digest, function, arguments.mtime, &request);
-    let notes = caches::say(&caches, arguments.format.format == Format::Json, io);
+    let notes = caches::say(&caches, arguments.quiet.quiet || arguments.format.format == Format::Json, io);
     let pulled = pulled?;
     match arguments.format.format {
         Format::Json => {
@@ -146,12 +150,13 @@ pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult 
                 "notes": notes,
                 "remote": caches.remote.as_ref().map(|remote| remote.summary_json()),
             });
-            written(io.print(&report::to_json(&value)))?;
+            report::document(io, value)?;
         }
         Format::Text => {
             let files = report::count(usize::try_from(pulled.files).unwrap_or(usize::MAX), "file");
             let what = format!("{files}, {}", report::size(pulled.bytes));
-            io.say(&format!("{}: {} ({what}), root digest {}", pulled.outcome.name(), arguments.out, pulled.tree.digest()));
+            let line = format!("{}: {} ({what}), root digest {}", pulled.outcome.name(), arguments.out, pulled.tree.digest());
+            arguments.quiet.say(io, &line);
         }
     }
     Ok(0)

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::args::{Format, FormatArguments, SpecArguments};
+use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, DIFFERENCES, report, spec_input, written};
 use crate::engine::caching;
@@ -24,12 +24,14 @@ pub struct KeyArguments {
     #[arg(long, value_name = "OTHER")]
     explain: Option<camino::Utf8PathBuf>,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
 /// Runs `venvtree key`.
 pub(super) fn run(arguments: &KeyArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.spec.places, io);
+    let session = spec_input::session(&arguments.spec.places, io)?;
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
     let action = caching::action(&session, &spec, &places)?;
     let request: Value = serde_json::from_slice(action.request()).expect("a request is JSON");
@@ -44,10 +46,10 @@ pub(super) fn run(arguments: &KeyArguments, io: &mut Io<'_>) -> CommandResult {
             "request": request,
         });
         match arguments.format.format {
-            Format::Json => written(io.print(&report::to_json(&value)))?,
+            Format::Json => report::document(io, value)?,
             Format::Text => {
                 written(io.print(&action.digest().to_string()))?;
-                io.say(&report::to_json(&request));
+                arguments.quiet.say(io, &report::to_json(&request));
             }
         }
         return Ok(0);
@@ -65,7 +67,7 @@ pub(super) fn run(arguments: &KeyArguments, io: &mut Io<'_>) -> CommandResult {
                 "second": other_action.digest().to_string(),
                 "differences": differences,
             });
-            written(io.print(&report::to_json(&value)))?;
+            report::document(io, value)?;
         }
         Format::Text if same => written(io.print("the keys are the same"))?,
         Format::Text => {

@@ -23,6 +23,8 @@ mod spec;
 mod spec_input;
 mod store;
 mod subject;
+mod usage;
+mod variables;
 mod verify;
 mod wheel;
 mod wheel_pack;
@@ -31,6 +33,7 @@ mod worker;
 use std::ffi::OsString;
 
 use clap::Parser as _;
+use serde_json::json;
 
 use crate::cli::args::{Arguments, Command, Format};
 use crate::cli::io::Io;
@@ -46,6 +49,7 @@ type CommandResult = Result<u8, Error>;
 /// Runs the command that `arguments` (without the program's name) ask for; returns the exit code.
 pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
     let mut arguments = arguments;
+    let format = wanted_format(&arguments);
     if arguments.first().is_some_and(|first| first == worker::FLAG) {
         // Bazel's way to start a worker names no subcommand.
         arguments.insert(0, OsString::from("worker"));
@@ -53,7 +57,7 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
     let arguments = match expand(arguments, io) {
         Ok(arguments) => arguments,
         Err(error) => {
-            report::print_error(io, Format::Text, &error);
+            report::print_error(io, format, &error);
             return error.kind().exit_code();
         }
     };
@@ -64,6 +68,9 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
             // Help and version are no errors.
             let (text, code) = (error.render().to_string(), u8::try_from(error.exit_code()).unwrap_or(2));
             if error.use_stderr() {
+                if format == Format::Json {
+                    let _ = report::document(io, json!({ "error": usage::to_json(&error) }));
+                }
                 io.say(text.trim_end());
             } else if io.print(text.trim_end()).is_err() {
                 return crate::error::ErrorKind::Io.exit_code();
@@ -81,6 +88,14 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
     }
 }
 
+/// How reports are to be printed, as far as that can be told before the arguments are understood.
+fn wanted_format(arguments: &[OsString]) -> Format {
+    let text = |index: usize| arguments.get(index).and_then(|argument| argument.to_str());
+    let json = |index| text(index) == Some("--format=json") || text(index) == Some("--format") && text(index + 1) == Some("json");
+    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    if (0..end).any(json) { Format::Json } else { Format::Text }
+}
+
 fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
     match command {
         Command::Build(arguments) => (arguments.format.format, build::run(&arguments, io)),
@@ -93,11 +108,11 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
         Command::Pull(arguments) => (arguments.format.format, exchange::pull(&arguments, io)),
         Command::Verify(arguments) => (arguments.format.format, verify::run(&arguments, io)),
         Command::Diff(arguments) => (arguments.format.format, diff::run(&arguments, io)),
-        Command::Pack(arguments) => (Format::Text, pack::run(&arguments, io)),
+        Command::Pack(arguments) => (arguments.format(), pack::run(&arguments, io)),
         Command::Wheel(command) => (command.format(), wheel::run(&command, io)),
         Command::Worker(arguments) => (Format::Text, worker::run(&arguments, io)),
         Command::Interpreter(command) => (Format::Text, interpreter::run(&command, io)),
-        Command::Spec(command) => (Format::Text, spec::run(&command, io)),
+        Command::Spec(command) => (command.format(), spec::run(&command, io)),
         Command::Completions(arguments) => (Format::Text, generate::completions(&arguments, io)),
         Command::Man(arguments) => (Format::Text, generate::man(&arguments, io)),
     }

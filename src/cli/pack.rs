@@ -2,12 +2,13 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use clap::builder::PossibleValuesParser;
 
-use crate::cli::args::PlacesArguments;
+use serde_json::json;
+
+use crate::cli::args::{Format, PlacesArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
-use crate::cli::spec_input::{self, say_warnings};
-use crate::cli::{CommandResult, args::SpecArguments};
+use crate::cli::spec_input::{self, say_warnings, warnings_json};
+use crate::cli::{CommandResult, report};
 use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions};
 use crate::engine;
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::model::spec::DEFAULT_MTIME;
 #[command(after_help = "\
 Examples:
   venvtree pack env.json --out env.tar.zst
-  venvtree pack env.json --out - --format tar --prefix opt/app | tar -t
+  venvtree pack env.json --out - --archive-format tar --prefix opt/app | tar -t
   venvtree pack .venv --out env.zip
 
 A spec is packed straight from its wheels, nothing is unpacked to disk; equal environments make equal archives. With the
@@ -31,17 +32,51 @@ pub struct PackArguments {
     /// The archive to write; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     out: Utf8PathBuf,
-    /// The format [default: as the archive's name says].
-    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(ArchiveFormat::ALL.map(ArchiveFormat::name)))]
-    format: Option<String>,
+    /// The format of the archive: tar, tar.gz, tar.zst or zip [default: as its name says].
+    #[arg(long, value_name = "FORMAT", value_parser = parse_archive_format)]
+    archive_format: Option<ArchiveFormat>,
     /// Put everything into this directory of the archive.
     #[arg(long, value_name = "DIR")]
     prefix: Option<String>,
     #[command(flatten)]
     places: PlacesArguments,
-    /// Say nothing but warnings and errors.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    quiet: QuietArguments,
+    /// How to print the report: text or json. (A format of archives is taken for --archive-format.)
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = parse_format, help_heading = "Output")]
+    format: PackFormat,
+}
+
+/// What `--format` says.
+#[derive(Debug, Clone, Copy)]
+enum PackFormat {
+    /// How to report.
+    Report(Format),
+    /// The archive's format: what the option was for at first, and what people expect of a packer.
+    Archive(ArchiveFormat),
+}
+
+fn parse_archive_format(text: &str) -> Result<ArchiveFormat, String> {
+    let expected = || format!("expected one of {}", ArchiveFormat::ALL.map(ArchiveFormat::name).join(", "));
+    ArchiveFormat::ALL.into_iter().find(|format| format.name() == text).ok_or_else(expected)
+}
+
+fn parse_format(text: &str) -> Result<PackFormat, String> {
+    match text {
+        "text" => Ok(PackFormat::Report(Format::Text)),
+        "json" => Ok(PackFormat::Report(Format::Json)),
+        _ => parse_archive_format(text).map(PackFormat::Archive).map_err(|_| "expected text or json".to_owned()),
+    }
+}
+
+impl PackArguments {
+    /// How the command reports.
+    pub(super) fn format(&self) -> Format {
+        match self.format {
+            PackFormat::Report(format) => format,
+            PackFormat::Archive(_) => Format::Text,
+        }
+    }
 }
 
 /// Runs `venvtree pack`.
@@ -49,14 +84,15 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
     let format = format(arguments)?;
     let prefix = arguments.prefix.as_deref().map(parse_prefix).transpose()?;
     let epoch = source_date_epoch(io)?;
-    if let (Some(epoch), false) = (epoch, arguments.quiet) {
+    if let (Some(epoch), false) = (epoch, arguments.quiet.quiet) {
         io.say(&format!("everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"));
     }
-    let session = spec_input::session(&arguments.places, io);
+    let session = spec_input::session(&arguments.places, io)?;
     let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref(), threads: session.threads };
     let subject = io.resolve(&arguments.subject);
-    if arguments.subject != "-" && subject.is_dir() {
+    let (mtime, warnings) = if arguments.subject != "-" && subject.is_dir() {
         write(arguments, io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;
+        (epoch.unwrap_or(DEFAULT_MTIME), Vec::new())
     } else {
         let spec = SpecArguments { spec: arguments.subject.clone(), places: arguments.places.clone() };
         let (spec, places) = spec_input::read(&spec, io)?;
@@ -64,9 +100,22 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
         let prepared = engine::prepare(&session, spec, &places)?;
         write(arguments, io, |out, place| engine::pack(&prepared, out, place, options(mtime)))?;
         say_warnings(io, &prepared.plan.warnings);
-    }
-    if !arguments.quiet {
-        io.say(&format!("packed: {}", arguments.out));
+        (epoch.unwrap_or(mtime), prepared.plan.warnings)
+    };
+    match arguments.format() {
+        // The archive itself may be what standard output holds.
+        Format::Json if arguments.out != "-" => {
+            let value = json!({
+                "out": arguments.out,
+                "archive_format": format.name(),
+                "prefix": prefix,
+                "mtime": mtime,
+                "warnings": warnings_json(&warnings),
+            });
+            report::document(io, value)?;
+        }
+        Format::Json => {}
+        Format::Text => arguments.quiet.say(io, &format!("packed: {}", arguments.out)),
     }
     Ok(0)
 }
@@ -84,13 +133,13 @@ fn write(
 }
 
 fn format(arguments: &PackArguments) -> Result<ArchiveFormat, Error> {
-    let known = match &arguments.format {
-        Some(name) => ArchiveFormat::ALL.into_iter().find(|format| format.name() == name),
-        None => ArchiveFormat::of_name(arguments.out.file_name().unwrap_or_default()),
+    let known = match (arguments.archive_format, arguments.format) {
+        (Some(format), _) | (None, PackFormat::Archive(format)) => Some(format),
+        (None, PackFormat::Report(_)) => ArchiveFormat::of_name(arguments.out.file_name().unwrap_or_default()),
     };
     known.ok_or_else(|| Error::Usage {
         message: format!("the name `{}` does not say which format to write", arguments.out),
-        hint: Some(format!("add `--format` with one of {}", ArchiveFormat::ALL.map(ArchiveFormat::name).join(", "))),
+        hint: Some(format!("add `--archive-format` with one of {}", ArchiveFormat::ALL.map(ArchiveFormat::name).join(", "))),
     })
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments, SpecArguments};
+use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, report, written};
@@ -24,6 +24,8 @@ pub struct PlanArguments {
     #[command(flatten)]
     spec: SpecArguments,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -41,7 +43,7 @@ pub(super) fn describe(origin: &EntryOrigin) -> String {
 
 /// Runs `venvtree plan`.
 pub(super) fn run(arguments: &PlanArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.spec.places, io);
+    let session = spec_input::session(&arguments.spec.places, io)?;
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
     let prepared = engine::prepare(&session, spec, &places)?;
     let inputs = prepared.inputs();
@@ -100,9 +102,9 @@ pub(super) fn run(arguments: &PlanArguments, io: &mut Io<'_>) -> CommandResult {
             "entries": entries,
             "warnings": warnings_json(&prepared.plan.warnings),
         });
-        written(io.print(&report::to_json(&value)))?;
+        report::document(io, value)?;
     } else {
-        io.say(&format!("{}, {}, longest path {longest} characters", report::count(files, "file"), report::size(bytes)));
+        arguments.quiet.say(io, &format!("{}, {}, longest path {longest} characters", report::count(files, "file"), report::size(bytes)));
     }
     Ok(0)
 }

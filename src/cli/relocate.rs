@@ -21,7 +21,7 @@ pub(super) fn run(name: &Utf8Path, place: &Utf8Path, quiet: bool, format: Format
             "left": left,
             "bytecode": relocation.bytecode,
         });
-        written(io.print(&report::to_json(&value)))?;
+        report::document(io, value)?;
         return Ok(0);
     }
     if !quiet {

@@ -1,25 +1,51 @@
 //! How errors, warnings and reports are printed: for people or as JSON.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::args::Format;
 use crate::cli::io::Io;
+use crate::cli::written;
 use crate::error::{self, Error};
+
+/// The version of every JSON document that commands print. Documents only grow; what would break a reader raises it.
+const DOCUMENT_VERSION: u64 = 1;
+
+/// Prints a report as the one JSON document on standard output. This is the only way for a report to get there, so that each has a
+/// `version`, which comes first.
+pub fn document(io: &mut Io<'_>, report: Value) -> Result<(), Error> {
+    let mut fields = Map::new();
+    fields.insert("version".to_owned(), DOCUMENT_VERSION.into());
+    match report {
+        Value::Object(report) => fields.extend(report),
+        other => {
+            fields.insert("report".to_owned(), other);
+        }
+    }
+    written(io.print(&to_json(&Value::Object(fields))))
+}
 
 /// Prints an error: in text to standard error, as JSON also to standard output.
 pub fn print_error(io: &mut Io<'_>, format: Format, error: &Error) {
-    let details = error.details();
     if format == Format::Json {
-        let value = json!({
-            "error": {
-                "kind": error.kind().name(),
-                "message": error::chain(error),
-                "hint": error.hint(),
-                "details": details,
-            }
-        });
-        let _ = io.print(&to_json(&value));
+        // Where even that cannot be written, standard error still says why.
+        let _ = document(io, json!({ "error": error_json(error) }));
     }
+    say_error(io, error);
+}
+
+/// An error for a JSON document.
+pub fn error_json(error: &Error) -> Value {
+    json!({
+        "kind": error.kind().name(),
+        "message": error::chain(error),
+        "hint": error.hint(),
+        "details": error.details(),
+    })
+}
+
+/// Prints an error for people.
+pub fn say_error(io: &mut Io<'_>, error: &Error) {
+    let details = error.details();
     io.say(&format!("error: {}", error::chain(error)));
     let mut last_hint = None;
     for detail in &details {

@@ -3,8 +3,11 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
+use serde_json::json;
+
+use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::io::Io;
-use crate::cli::{CommandResult, spec_input, written};
+use crate::cli::{CommandResult, report, spec_input, written};
 use crate::model::spec::document;
 
 /// The subcommands of `venvtree spec`.
@@ -22,6 +25,20 @@ pub struct CheckArguments {
     /// The spec, a JSON file; `-` reads standard input.
     #[arg(value_name = "SPEC")]
     spec: Utf8PathBuf,
+    #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
+    format: FormatArguments,
+}
+
+impl SpecCommand {
+    /// How the command reports.
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Self::Schema => Format::Text,
+            Self::Check(arguments) => arguments.format.format,
+        }
+    }
 }
 
 /// Runs `venvtree spec`.
@@ -29,8 +46,14 @@ pub(super) fn run(command: &SpecCommand, io: &mut Io<'_>) -> CommandResult {
     match command {
         SpecCommand::Schema => written(io.print(document::schema().trim_end()))?,
         SpecCommand::Check(arguments) => {
-            spec_input::read_text(&arguments.spec, io)?.parse()?;
-            io.say("the spec has no problems");
+            let spec = spec_input::read_text(&arguments.spec, io)?.parse()?;
+            match arguments.format.format {
+                Format::Json => {
+                    let value = json!({"spec": arguments.spec, "interpreter": spec.interpreter.to_string(), "wheels": spec.wheels.len()});
+                    report::document(io, value)?;
+                }
+                Format::Text => arguments.quiet.say(io, "the spec has no problems"),
+            }
         }
     }
     Ok(0)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::cli::args::{PlacesArguments, SpecArguments};
+use crate::cli::args::{MOST_THREADS, PlacesArguments, SpecArguments};
 use crate::cli::io::Io;
+use crate::cli::variables;
 use crate::effects::fs;
 use crate::engine::{self, Places, Session};
 use crate::error::Error;
@@ -13,12 +14,16 @@ use crate::model::plan::PlanWarning;
 use crate::model::spec::Spec;
 
 /// A session as the arguments want it.
-pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Session {
+pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Result<Session, Error> {
     let mut session = Session { limits: arguments.limits.apply(&io.limits), ..Session::default() };
-    if let Some(threads) = arguments.threads {
+    let threads = match arguments.threads {
+        Some(threads) => Some(threads),
+        None => variables::number(io, variables::THREADS, 1, MOST_THREADS)?,
+    };
+    if let Some(threads) = threads {
         session.threads = usize::from(threads);
     }
-    session
+    Ok(session)
 }
 
 /// A spec that is still text.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::args::{Deferred, Format, FormatArguments};
+use crate::cli::args::{Deferred, Format, FormatArguments, QuietArguments};
 use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, DIFFERENCES, report, written};
@@ -54,6 +54,8 @@ pub struct GcArguments {
     #[arg(long, value_name = "TIME", value_parser = parse_age)]
     max_age: Option<Duration>,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -62,6 +64,8 @@ pub struct GcArguments {
 pub struct VerifyArguments {
     #[command(flatten)]
     store: StoreArguments,
+    #[command(flatten)]
+    quiet: QuietArguments,
     #[command(flatten)]
     pub(super) format: FormatArguments,
 }
@@ -116,7 +120,7 @@ pub(super) fn run(command: &StoreCommand, io: &mut Io<'_>) -> CommandResult {
 
 /// The store once for each digest function: they share one directory.
 fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<Store>, Error> {
-    let root = caches::store(arguments, io).ok_or_else(|| Error::Usage {
+    let root = caches::store(arguments, io)?.ok_or_else(|| Error::Usage {
         message: "there is no store".to_owned(),
         hint: Some("name one by `--store DIR`, or set HOME".to_owned()),
     })?;
@@ -149,7 +153,7 @@ fn stat(arguments: &StatArguments, io: &mut Io<'_>) -> CommandResult {
         Format::Json => {
             let functions: serde_json::Map<_, _> =
                 reports.iter().map(|(function, report)| (function.name().to_owned(), json!(report))).collect();
-            written(io.print(&report::to_json(&json!({ "store": root, "functions": functions }))))?;
+            report::document(io, json!({ "store": root, "functions": functions }))?;
         }
         Format::Text => {
             written(io.print(&format!("store {root}")))?;
@@ -196,10 +200,12 @@ fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
         sum.failed.extend(found.failed);
     }
     match arguments.format.format {
-        Format::Json => written(io.print(&report::to_json(&json!(sum))))?,
+        Format::Json => report::document(io, json!(sum))?,
         Format::Text => {
-            written(io.print(&format!("removed {} of {}", usage(sum.removed), usage(sum.before))))?;
-            if sum.temporaries > 0 {
+            if !arguments.quiet.quiet {
+                written(io.print(&format!("removed {} of {}", usage(sum.removed), usage(sum.before))))?;
+            }
+            if sum.temporaries > 0 && !arguments.quiet.quiet {
                 written(io.print(&format!("removed what {} dead processes left", sum.temporaries)))?;
             }
             for failure in &sum.failed {
@@ -220,12 +226,14 @@ fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
         sum.damaged.extend(found.damaged);
     }
     match arguments.format.format {
-        Format::Json => written(io.print(&report::to_json(&json!(sum))))?,
+        Format::Json => report::document(io, json!(sum))?,
         Format::Text => {
             for damage in &sum.damaged {
                 written(io.print(&format!("{}: {}, {:?}", damage.path, damage.reason, damage.outcome).to_lowercase()))?;
             }
-            written(io.print(&format!("checked {}, {} damaged", usage(sum.checked), sum.damaged.len())))?;
+            if !arguments.quiet.quiet {
+                written(io.print(&format!("checked {}, {} damaged", usage(sum.checked), sum.damaged.len())))?;
+            }
         }
     }
     Ok(if sum.damaged.is_empty() { 0 } else { DIFFERENCES })

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments, PlacesArguments};
+use crate::cli::args::{Format, FormatArguments, PlacesArguments, QuietArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report, spec_input, subject, written};
 use crate::effects::scan::{self, Scan, View};
@@ -38,6 +38,8 @@ pub struct VerifyArguments {
     #[command(flatten)]
     places: PlacesArguments,
     #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
     pub(super) format: FormatArguments,
 }
 
@@ -68,7 +70,7 @@ enum Bytecode {
 
 /// Runs `venvtree verify`.
 pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
-    let session = spec_input::session(&arguments.places, io);
+    let session = spec_input::session(&arguments.places, io)?;
     let directory = io.resolve(&arguments.directory);
     let found = match (&arguments.against.manifest, &arguments.against.spec, &arguments.against.digest) {
         (Some(path), _, _) | (_, Some(path), _) => compare(arguments, path, &directory, &session, io)?,
@@ -87,18 +89,20 @@ pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult
             "differences": list(&differences),
             "bytecode": list(&bytecode),
         });
-        written(io.print(&report::to_json(&value)))?;
+        report::document(io, value)?;
     } else {
         for found in &differences {
             written(io.print(&format!("{} {}: {}", found.deviation.name(), found.path, found.detail)))?;
         }
         if !bytecode.is_empty() {
-            io.say(&format!("besides, {} of bytecode that running Python left behind", report::count(bytecode.len(), "file")));
+            arguments
+                .quiet
+                .say(io, &format!("besides, {} of bytecode that running Python left behind", report::count(bytecode.len(), "file")));
         }
         if differences.is_empty() {
-            io.say(&format!("{} is as it should be", arguments.directory));
+            arguments.quiet.say(io, &format!("{} is as it should be", arguments.directory));
         } else {
-            io.say(&format!("{} in {}", report::count(differences.len(), "difference"), arguments.directory));
+            arguments.quiet.say(io, &format!("{} in {}", report::count(differences.len(), "difference"), arguments.directory));
         }
     }
     Ok(if differences.is_empty() { 0 } else { ErrorKind::Verification.exit_code() })

@@ -31,7 +31,8 @@ impl WheelCommand {
     pub(super) fn format(&self) -> Format {
         match self {
             Self::Check(arguments) if arguments.format == CheckFormat::Json => Format::Json,
-            Self::Check(_) | Self::Pack(_) => Format::Text,
+            Self::Check(_) => Format::Text,
+            Self::Pack(arguments) => arguments.format.format,
         }
     }
 }
@@ -142,17 +143,28 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
             Err(error) => unreadable.push(error.into()),
         }
     }
-    let text = match arguments.format {
-        CheckFormat::Text => text(&reports),
-        CheckFormat::Json => report::to_json(&json(&reports)),
-        CheckFormat::Sarif => report::to_json(&sarif(&reports)),
-    };
-    // Where nothing could be read, the error alone is the report.
+    let error = (!unreadable.is_empty()).then_some(Error::Inputs(unreadable));
+    // If no file could be read, the error alone is the report.
     if !reports.is_empty() {
-        written(io.print(&text))?;
+        match arguments.format {
+            CheckFormat::Text => written(io.print(&text(&reports)))?,
+            CheckFormat::Json => {
+                let mut value = json(&reports);
+                if let Some(error) = &error {
+                    // One document, whatever happened.
+                    value["error"] = report::error_json(error);
+                    report::document(io, value)?;
+                    report::say_error(io, error);
+                    return Ok(error.kind().exit_code());
+                }
+                report::document(io, value)?;
+            }
+            // The standard says what a document holds, its own version first.
+            CheckFormat::Sarif => written(io.print(&report::to_json(&sarif(&reports))))?,
+        }
     }
-    if !unreadable.is_empty() {
-        return Err(Error::Inputs(unreadable));
+    if let Some(error) = error {
+        return Err(error);
     }
     let worst = reports.iter().flat_map(|(_, findings)| findings).map(|finding| finding.severity).max();
     let failed = worst.is_some_and(|worst| worst >= arguments.fail_on.into());
@@ -218,7 +230,7 @@ fn json(reports: &Reports<'_>) -> Value {
     let all: Vec<Finding> = reports.iter().flat_map(|(_, findings)| findings.iter().cloned()).collect();
     let counts: serde_json::Map<String, Value> =
         counts(&all).into_iter().rev().map(|(severity, count)| (severity.name().to_owned(), count.into())).collect();
-    json!({ "version": 1, "counts": counts, "files": files })
+    json!({ "counts": counts, "files": files })
 }
 
 fn sarif(reports: &Reports<'_>) -> Value {

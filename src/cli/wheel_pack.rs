@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use crate::cli::CommandResult;
+use serde_json::json;
+
+use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::io::Io;
+use crate::cli::{CommandResult, report};
 use crate::effects::fs;
+use crate::effects::input::InputFile;
 use crate::effects::sink::wheel::WheelContents;
+use crate::effects::wheels::WheelError;
 use crate::engine;
 use crate::error::Error;
 use crate::model::path::TreePath;
@@ -38,10 +43,14 @@ pub struct WheelPackArguments {
     /// A file of the wheel, and where it is; may be given many times.
     #[arg(long = "file", value_name = "NAME=PATH")]
     files: Vec<String>,
+    #[command(flatten)]
+    quiet: QuietArguments,
+    #[command(flatten)]
+    pub(super) format: FormatArguments,
 }
 
 /// Runs `venvtree wheel pack`.
-pub(super) fn run(arguments: &WheelPackArguments, io: &Io<'_>) -> CommandResult {
+pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandResult {
     let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
     let name = WheelFilename::parse(arguments.out.file_name().unwrap_or_default())
         .map_err(|error| usage(error.to_string(), "name the file NAME-VERSION-PYTHON-ABI-PLATFORM.whl"))?;
@@ -68,5 +77,13 @@ pub(super) fn run(arguments: &WheelPackArguments, io: &Io<'_>) -> CommandResult 
     let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
     let out = io.resolve(&arguments.out);
     engine::write_whole(&out, |writer| engine::pack_wheel(&contents, writer, &out))?;
+    match arguments.format.format {
+        Format::Json => {
+            let input = InputFile::open(&out).map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
+            let sha256 = input.sha256().map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
+            report::document(io, json!({"out": arguments.out, "sha256": sha256.to_string()}))?;
+        }
+        Format::Text => arguments.quiet.say(io, &format!("packed: {}", arguments.out)),
+    }
     Ok(0)
 }

@@ -30,6 +30,7 @@ mod release;
 mod relocate;
 #[cfg(feature = "remote")]
 mod remote;
+mod reports;
 mod script;
 mod spec;
 mod support;

@@ -52,7 +52,7 @@ fn archives_hold_what_a_build_writes() {
         assert!(std::fs::read(project.path().join(format!("again.{format}"))).unwrap() == bytes, "{format}");
         // And through standard output, with a name that does not say the format.
         let output = Command::new(env!("CARGO_BIN_EXE_venvtree"))
-            .args(["pack", "env.json", "--out", "-", "--format", format])
+            .args(["pack", "env.json", "--out", "-", "--archive-format", format])
             .env_remove("SOURCE_DATE_EPOCH")
             .current_dir(project.path())
             .output()
