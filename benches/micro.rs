@@ -10,8 +10,10 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use tempfile::TempDir;
 use venvtree::effects::inflate::Inflater;
+use venvtree::effects::notes::Notes;
+use venvtree::effects::replaceable::Protected;
 use venvtree::effects::wheels::{self, LoadOptions, Wheel};
-use venvtree::engine::{self, BuildRequest, Places, Prepared, Session};
+use venvtree::engine::{self, BuildRequest, Existing, Places, Prepared, Session};
 use venvtree::model::digest::{DigestFunction, Hash, Hasher};
 use venvtree::model::spec;
 use venvtree::model::wheel::WheelManifest;
@@ -142,8 +144,9 @@ fn write(bencher: Bencher<'_, '_>) {
     let prepared = INPUTS.prepared();
     bencher.counter(ItemsCount::new(FILES)).with_inputs(|| tempfile::tempdir().expect("a folder")).bench_refs(|folder| {
         let out = Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("a path in UTF-8");
-        let request = BuildRequest { out, replace: false, manifest: None, digest_file: None, text: None };
-        engine::build(&session(), &prepared, &request).expect("an environment")
+        let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
+        let request = BuildRequest { out, existing: Existing::Keep, protected, manifest: None, digest_file: None, text: None };
+        engine::build(&session(), &prepared, &request, &Notes::new()).expect("an environment")
     });
 }
 

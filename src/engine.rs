@@ -15,12 +15,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::fs::{self, Kind};
 use crate::effects::launchers;
 use crate::effects::listing::{self, ListedFiles};
+use crate::effects::notes::Notes;
 use crate::effects::parallel::{self, Threads};
 use crate::effects::progress::Progress;
+use crate::effects::replaceable::{self, Protected, Replaceable};
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
 use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
-use crate::effects::sink::publish::{PublishError, Unfinished};
+use crate::effects::sink::publish::{self, PublishError, Unfinished};
 use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
 use crate::effects::supply::{KnownMembers, Supply};
 use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
@@ -265,13 +267,26 @@ fn tree_of(session: &Session, plan: &Plan, function: DigestFunction, digests: &[
     plan.tree(function, |index, _, _| digests[index], &workers(session, plan.entries.len()))
 }
 
+/// What becomes of an environment that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and only the same one is no error.
+    Keep,
+    /// It gives way, unless it is the same.
+    Replace,
+    /// It gives way, even if it is the same.
+    Renew,
+}
+
 /// What to build, and where.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
     /// The environment's place.
     pub out: Utf8PathBuf,
-    /// Whether another environment there gives way.
-    pub replace: bool,
+    /// What becomes of what is there.
+    pub existing: Existing,
+    /// What never gives way.
+    pub protected: Protected,
     /// Where the manifest goes.
     pub manifest: Option<Utf8PathBuf>,
     /// Where the root digest goes, as one line `hash/size`.
@@ -281,6 +296,24 @@ pub struct BuildRequest {
 }
 
 impl BuildRequest {
+    /// What is there, where it may give way.
+    ///
+    /// # Errors
+    /// It may not, or was not asked to.
+    fn old(&self) -> Result<Replaceable, Error> {
+        let old = replaceable::check(&self.out, &self.protected)?;
+        match self.existing {
+            Existing::Keep => Err(Error::OutputTaken { path: self.out.clone() }),
+            Existing::Replace | Existing::Renew => Ok(old),
+        }
+    }
+
+    /// Whether the directory that is there may be left as it is because it is the tree already. One that is no environment need not be
+    /// read for that: a build makes nothing else.
+    fn is_done(&self, session: &Session, tree: &Tree) -> Result<bool, Error> {
+        Ok(self.existing != Existing::Renew && publish::is_environment(&self.out) && is_tree(session, &self.out, tree)?)
+    }
+
     /// Writes the digest file, where there is to be one.
     fn write_digest(&self, digest: DirectoryDigest) -> Result<(), Error> {
         if let Some(path) = &self.digest_file {
@@ -329,19 +362,16 @@ pub struct BuildReport {
 ///
 /// # Errors
 /// Inputs are not what they should be, the output is taken, or the file system refuses. The output is then what it was before.
-pub fn build(session: &Session, prepared: &Prepared, request: &BuildRequest) -> Result<BuildReport, Error> {
+pub fn build(session: &Session, prepared: &Prepared, request: &BuildRequest, notes: &Notes) -> Result<BuildReport, Error> {
     let before = fs::kind(&request.out)?;
     let (outcome, tree) = match before {
-        Kind::Absent | Kind::EmptyDirectory => write(session, prepared, request, false)?,
-        Kind::Other => return Err(Error::OutputTaken { path: request.out.clone() }),
-        Kind::Directory => {
+        Kind::Absent | Kind::EmptyDirectory => write(session, prepared, request, None, notes)?,
+        Kind::Directory | Kind::Other => {
             let (expected, _) = predict(session, prepared)?;
-            if is_tree(session, &request.out, &expected)? {
+            if before == Kind::Directory && request.is_done(session, &expected)? {
                 (Outcome::UpToDate, expected)
-            } else if request.replace {
-                write(session, prepared, request, true)?
             } else {
-                return Err(Error::OutputTaken { path: request.out.clone() });
+                write(session, prepared, request, Some(&request.old()?), notes)?
             }
         }
     };
@@ -438,16 +468,26 @@ fn packing_failed(error: ArchiveError, place: &Utf8Path) -> Error {
 
 /// Whether a directory is a tree, apart from bytecode that running Python left there.
 fn is_tree(session: &Session, path: &Utf8Path, expected: &Tree) -> Result<bool, Error> {
-    let Scan { tree, odd } = scan::scan(path, expected.function(), View::Exact, session.threads)?;
+    let Scan { tree, odd } = match scan::scan(path, expected.function(), View::Exact, session.threads) {
+        // What is written here can be read by whoever wrote it.
+        Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+        result => result?,
+    };
     let bytecode = |found: &crate::model::verify::Found| found.deviation == crate::model::verify::Deviation::Bytecode;
     Ok(odd.is_empty() && crate::model::verify::compare(expected, &tree).iter().all(bytecode))
 }
 
-fn write(session: &Session, prepared: &Prepared, request: &BuildRequest, exchange: bool) -> Result<(Outcome, Tree), Error> {
+fn write(
+    session: &Session,
+    prepared: &Prepared,
+    request: &BuildRequest,
+    old: Option<&Replaceable>,
+    notes: &Notes,
+) -> Result<(Outcome, Tree), Error> {
     let unfinished = Unfinished::new(&request.out)?;
     let pinned = pinned(&prepared.spec);
     let tree = fill(session, prepared, &unfinished, &pinned, None)?;
-    Ok((publish(session, unfinished, &tree, exchange)?, tree))
+    Ok((publish(session, unfinished, &tree, old, notes)?, tree))
 }
 
 /// Writes a plan into an unfinished directory.
@@ -472,9 +512,11 @@ fn fill(
 }
 
 /// Puts a finished directory in its place, or in that of the one that is there.
-fn publish(session: &Session, unfinished: Unfinished, tree: &Tree, exchange: bool) -> Result<Outcome, Error> {
-    if exchange {
-        unfinished.exchange()?;
+fn publish(session: &Session, unfinished: Unfinished, tree: &Tree, old: Option<&Replaceable>, notes: &Notes) -> Result<Outcome, Error> {
+    if let Some(old) = old {
+        if let Some(left) = unfinished.exchange(old)? {
+            notes.add(crate::error::chain(&left));
+        }
         return Ok(Outcome::Replaced);
     }
     match unfinished.publish() {

@@ -12,6 +12,7 @@ use crate::effects::launchers::LauncherFileError;
 use crate::effects::listing::ListingError;
 use crate::effects::probe::ProbeError;
 use crate::effects::relocate::RelocateError;
+use crate::effects::replaceable::KeptError;
 use crate::effects::seeds::SeedError;
 use crate::effects::sink::directory::WriteError;
 use crate::effects::sink::publish::PublishError;
@@ -122,7 +123,7 @@ pub enum Error {
     #[error("{} input{} not what {} should be", .0.len(), if .0.len() == 1 { " is" } else { "s are" }, if .0.len() == 1 { "it" } else { "they" })]
     Supply(Vec<SupplyError>),
     /// The output is taken.
-    #[error("`{path}` is there already and is another environment or something else")]
+    #[error("`{path}` is there already and is another environment")]
     OutputTaken {
         /// The output.
         path: Utf8PathBuf,
@@ -170,12 +171,9 @@ pub enum Error {
     /// An environment cannot be made relocatable.
     #[error(transparent)]
     Relocate(#[from] RelocateError),
-    /// Something that is no environment would be cleared away.
-    #[error("`{path}` is no environment: it holds no pyvenv.cfg")]
-    NoEnvironment {
-        /// The place.
-        path: Utf8PathBuf,
-    },
+    /// What is there does not give way.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
 }
 
 impl From<TreeWriteError> for Error {
@@ -210,7 +208,9 @@ impl Error {
             Self::Plan(_) => ErrorKind::Wheel,
             Self::Supply(errors) if errors.iter().all(SupplyError::is_refusal) => ErrorKind::Io,
             Self::Supply(_) | Self::Manifest { .. } => ErrorKind::Verification,
-            Self::OutputTaken { .. } | Self::NoEnvironment { .. } => ErrorKind::Conflict,
+            Self::Kept(KeptError::Look { .. }) => ErrorKind::Io,
+            Self::Kept(error) if error.is_about_the_place() => ErrorKind::Usage,
+            Self::OutputTaken { .. } | Self::Kept(_) => ErrorKind::Conflict,
             Self::Launcher(LauncherFileError::Fs(_)) => ErrorKind::Io,
             Self::Launcher(LauncherFileError::Digest { .. }) => ErrorKind::Verification,
             Self::Launcher(LauncherFileError::Unusable { .. }) => ErrorKind::Wheel,
@@ -236,14 +236,12 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
-            Self::OutputTaken { .. } => Some("choose another place, remove it, or say `--replace`".to_owned()),
-            Self::Publish(PublishError::NoExchange { .. }) => Some("remove the old environment, then build again".to_owned()),
-            Self::Publish(PublishError::Taken { .. }) => Some("another build finished first; run the command again".to_owned()),
+            Self::OutputTaken { .. } => Some("choose another place, or let the new environment take its place with `--replace`".to_owned()),
+            Self::Publish(PublishError::NoExchange { .. }) => Some("move the old environment away, then run the command again".to_owned()),
+            Self::Publish(PublishError::Taken { .. }) => Some("look at what is there now, then run the command again".to_owned()),
             Self::Wheels(_) => Some("`venvtree wheel check FILE` explains every finding".to_owned()),
             Self::Fs(error) => error.hint().map(str::to_owned),
-            Self::NoEnvironment { .. } => {
-                Some("only environments are cleared away; remove it yourself, or choose another place".to_owned())
-            }
+            Self::Kept(error) => error.hint().map(str::to_owned),
             Self::Discover(error) => error.hint().map(str::to_owned),
             Self::Launcher(error) => error.hint().map(str::to_owned),
             Self::Seed(error) => error.hint().map(str::to_owned),

@@ -9,7 +9,7 @@ use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, progress, report};
-use crate::engine::{BuildRequest, caching};
+use crate::engine::{BuildRequest, Existing, caching};
 use crate::model::request;
 
 /// Arguments of `venvtree build`.
@@ -20,7 +20,8 @@ Examples:
   venvtree build env.json --out .venv --replace --manifest env.manifest.json
   venvtree interpreter probe python3.12   # prints the `interpreter` of a spec
 
-An output that is this environment already is left alone. Another one is replaced only with --replace, in one step.")]
+An output that is this environment already is left alone. Another one is replaced only with --replace, in one step;
+what is no environment, or holds more than one, never is.")]
 pub struct BuildArguments {
     #[command(flatten)]
     spec: SpecArguments,
@@ -54,8 +55,9 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     let session = spec_input::session(&arguments.spec.places, io)?;
     let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
     let request = BuildRequest {
-        out: io.resolve(&arguments.out),
-        replace: arguments.replace,
+        out: io.output(&arguments.out)?,
+        existing: if arguments.replace { Existing::Replace } else { Existing::Keep },
+        protected: io.protected(),
         manifest: arguments.manifest.as_ref().map(|path| io.resolve(path)),
         digest_file: arguments.digest_file.as_ref().map(|path| io.resolve(path)),
         text: Some(request::text_digest(&text.text)),

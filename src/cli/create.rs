@@ -16,11 +16,12 @@ use crate::effects::fs::{self, Kind};
 use crate::effects::input::InputFile;
 use crate::effects::probe::Probe;
 use crate::effects::probe_cache::ProbeCache;
+use crate::effects::replaceable;
 use crate::effects::seeds::{self, Place, PlaceKind, Seed};
 use crate::effects::sink::publish::{self, PublishError};
 use crate::effects::wheels::{LoadOptions, WheelError};
 use crate::engine::caching;
-use crate::engine::{BuildRequest, Places, Session};
+use crate::engine::{BuildRequest, Existing, Places, Session};
 use crate::error::Error;
 use crate::model::activate::Shell;
 use crate::model::digest::WheelDigest;
@@ -106,15 +107,15 @@ pub struct CreateArguments {
 
 /// Runs `venvtree create`.
 pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult {
-    let out = place(&arguments.environment, io)?;
+    let out = io.output(&arguments.environment)?;
     let kind = fs::kind(&out)?;
     let makes_way = arguments.clear || arguments.replace;
     if arguments.relocatable && !makes_way && out.is_dir() && publish::is_environment(&out) {
         check_relocation(arguments)?;
         return relocate::run(&arguments.environment, &out, arguments.quiet, arguments.format.format, io);
     }
-    if makes_way && kind == Kind::Directory && !publish::is_environment(&out) {
-        return Err(Error::NoEnvironment { path: out });
+    if makes_way && matches!(kind, Kind::Directory | Kind::Other) {
+        replaceable::check(&out, &io.protected())?;
     }
     if io.cwd.canonicalize_utf8().is_ok_and(|cwd| out.canonicalize_utf8().is_ok_and(|out| cwd.starts_with(out))) {
         let message = format!("the working directory lies in `{}`, which would be exchanged for another directory", arguments.environment);
@@ -138,11 +139,22 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     // The few files of an empty environment are written faster than looked up.
     caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
     let places = Places { root: io.cwd.clone(), ..Places::default() };
-    let request = BuildRequest { out: out.clone(), replace: makes_way, manifest: None, digest_file: None, text: None };
+    let request = BuildRequest {
+        out: out.clone(),
+        existing: match (arguments.clear, arguments.replace) {
+            (true, _) => Existing::Renew,
+            (false, true) => Existing::Replace,
+            (false, false) => Existing::Keep,
+        },
+        protected: io.protected(),
+        manifest: None,
+        digest_file: None,
+        text: None,
+    };
     let built = match caching::build(&session, &caches, spec.clone(), &places, &request) {
         Err(Error::Publish(PublishError::NoExchange { .. })) if arguments.clear => {
-            publish::empty_environment(&out)?;
-            caching::build(&session, &caches, spec, &places, &BuildRequest { replace: false, ..request })
+            publish::empty_environment(&replaceable::check(&out, &request.protected)?)?;
+            caching::build(&session, &caches, spec, &places, &BuildRequest { existing: Existing::Keep, ..request })
         }
         result => result,
     };
@@ -183,15 +195,6 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
         Format::Json | Format::Text => {}
     }
     Ok(0)
-}
-
-/// The environment's place, by a path whose last part is its name.
-fn place(path: &Utf8Path, io: &Io<'_>) -> Result<Utf8PathBuf, Error> {
-    let full: Utf8PathBuf = io.resolve(path).components().collect();
-    if full.file_name().is_some() {
-        return Ok(full);
-    }
-    Ok(full.canonicalize_utf8().map_err(fs::failed("find", &full))?)
 }
 
 /// Whether nothing was asked for that an existing environment cannot get.

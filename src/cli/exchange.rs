@@ -10,7 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::{CommandResult, report, written};
 use crate::effects::notes::Notes;
 use crate::engine::caching;
-use crate::engine::{BuildRequest, Session};
+use crate::engine::{BuildRequest, Existing, Session};
 use crate::error::Error;
 use crate::model::digest::{Digest, DigestFunction};
 use crate::model::spec::DEFAULT_MTIME;
@@ -71,7 +71,7 @@ pub struct PullArguments {
     /// The directory to make.
     #[arg(long, value_name = "DIR")]
     out: Utf8PathBuf,
-    /// Replace what is there, in one step.
+    /// Replace another environment that is there, in one step.
     #[arg(long)]
     replace: bool,
     /// The digest function.
@@ -131,8 +131,14 @@ pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult 
     let digest = Digest::parse(&arguments.digest)?;
     let function = arguments.digest_function.into();
     let caches = caches::caches(&arguments.store, &arguments.links, &arguments.remote, function, io)?;
-    let request =
-        BuildRequest { out: io.resolve(&arguments.out), replace: arguments.replace, manifest: None, digest_file: None, text: None };
+    let request = BuildRequest {
+        out: io.output(&arguments.out)?,
+        existing: if arguments.replace { Existing::Replace } else { Existing::Keep },
+        protected: io.protected(),
+        manifest: None,
+        digest_file: None,
+        text: None,
+    };
     let pulled = caching::pull(&Session::default(), &caches, digest, function, arguments.mtime, &request);
     let notes = caches::say(&caches, arguments.quiet.quiet || arguments.format.format == Format::Json, io);
     let pulled = pulled?;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::effects::fs::{FsError, failed};
+use crate::effects::replaceable::Protected;
 use crate::model::wheel::limits::Limits;
 
 /// The streams, the working directory and the environment of a command.
@@ -46,8 +48,22 @@ impl Io<'_> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// What no output may take the place of.
+    pub fn protected(&self) -> Protected {
+        Protected { cwd: self.cwd.clone(), home: self.variable("HOME").map(|home| self.cwd.join(home)) }
+    }
+
+    /// The place of a directory to make, by a path whose last part is its name.
+    ///
+    /// # Errors
+    /// The path ends in `..` and leads nowhere.
+    pub fn output(&self, path: &Utf8Path) -> Result<Utf8PathBuf, FsError> {
+        let full: Utf8PathBuf = self.resolve(path).components().collect();
+        if full.file_name().is_some() { Ok(full) } else { full.canonicalize_utf8().map_err(failed("find", &full)) }
+    }
+
     /// A path as the user means it: relative to the working directory.
-    pub fn resolve(&self, path: &camino::Utf8Path) -> Utf8PathBuf {
+    pub fn resolve(&self, path: &Utf8Path) -> Utf8PathBuf {
         self.cwd.join(path)
     }
 }

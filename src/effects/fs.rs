@@ -146,6 +146,11 @@ impl Directory {
         Ok(Self { handle, path: path.to_owned() })
     }
 
+    /// A directory that is open already and lies at a path.
+    pub fn of(handle: OwnedFd, path: &Utf8Path) -> Self {
+        Self { handle, path: path.to_owned() }
+    }
+
     /// Where it was when it was opened.
     pub fn path(&self) -> &Utf8Path {
         &self.path

@@ -10,6 +10,8 @@ pub mod fs;
 
 pub mod notes;
 pub mod random;
+pub mod remove;
+pub mod replaceable;
 pub mod staging;
 
 pub mod blob;

@@ -3,7 +3,6 @@
 //! Effects layer. Each is locked by the process that made it for as long as that lives; the kernel drops the lock with the process,
 //! however it ends. So whoever comes later can remove what the dead left, and never what the living use.
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
@@ -11,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use crate::effects::random;
+use crate::effects::{random, remove};
 
 /// Where locks do not work (some network file systems), what is younger than this is taken to be in use.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -72,7 +71,7 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if !self.kept {
             // Nothing can be done about an error here; the next process tries again.
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = remove::directory(&self.path);
         }
     }
 }
@@ -87,7 +86,7 @@ pub fn clean(parent: &Utf8Path, prefix: &str) -> usize {
             .file_name()
             .strip_prefix(prefix)
             .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        if left && is_abandoned(entry.path()) && fs::remove_dir_all(entry.path()).is_ok() {
+        if left && is_abandoned(entry.path()) && remove::directory(entry.path()).is_ok() {
             removed += 1;
         }
     }
@@ -114,6 +113,8 @@ fn open_directory(path: &Utf8Path) -> rustix::io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

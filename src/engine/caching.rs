@@ -15,6 +15,7 @@ use crate::effects::input::InputFile;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::notes::Notes;
 use crate::effects::parallel::{self, Threads};
+use crate::effects::replaceable::Replaceable;
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::directory::StoreUse;
 use crate::effects::sink::publish::Unfinished;
@@ -25,7 +26,7 @@ use crate::effects::store::stamp::Stamp;
 use crate::effects::store::{Access, Store};
 use crate::engine::base::Base;
 use crate::engine::known_wheels::KnownWheels;
-use crate::engine::{self, BuildRequest, Foresight, Outcome, Places, Prepared, Session};
+use crate::engine::{self, BuildRequest, Existing, Foresight, Outcome, Places, Prepared, Session};
 use crate::error::Error;
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
@@ -201,7 +202,7 @@ pub fn unchanged(caches: &Caches, request: &BuildRequest) -> Result<Option<Cache
 pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, request: &BuildRequest) -> Result<CachedReport, Error> {
     if caches.store.is_none() && caches.remote.is_none() {
         let prepared = engine::prepare(session, spec, places)?;
-        let built = engine::build(session, &prepared, request)?;
+        let built = engine::build(session, &prepared, request, &caches.notes)?;
         return Ok(CachedReport {
             outcome: built.outcome,
             source: if built.outcome == Outcome::UpToDate { Source::Output } else { Source::Wheels },
@@ -272,7 +273,7 @@ pub fn pull(
 ) -> Result<PullReport, Error> {
     let before = fs::kind(&request.out)?;
     if before == Kind::Other {
-        return Err(Error::OutputTaken { path: request.out.clone() });
+        request.old()?;
     }
     let store = caches.open_store(function);
     let local = store.as_ref().and_then(|store| known_locally(store, digest, session.threads));
@@ -351,9 +352,10 @@ impl Build<'_> {
     fn run(&self, spec: Spec) -> Result<CachedReport, Error> {
         let before = fs::kind(&self.request.out)?;
         if before == Kind::Other {
-            return Err(Error::OutputTaken { path: self.request.out.clone() });
+            self.request.old()?;
         }
         if before == Kind::Directory
+            && self.request.existing != Existing::Renew
             && self.request.manifest.is_none()
             && let Some(stamp) = self.store.as_ref().and_then(|store| store.stamp(&self.request.out))
             && stamp.action == self.action.digest()
@@ -458,9 +460,10 @@ impl Build<'_> {
         // What caches are told must be true: here wheels are compared with their digests even where a build system vouches for
         // them, unless that was done before and nobody touched them since.
         let pinned = wheels.unproven();
+        let mut old = None;
         if before == Kind::Directory {
             let (expected, _) = engine::predict(self.session, &prepared)?;
-            if engine::is_tree(self.session, &self.request.out, &expected)? {
+            if self.request.is_done(self.session, &expected)? {
                 let check = |index: usize| prepared.supply().check_wheel(pinned[index].0, pinned[index].1);
                 parallel::map(self.session.threads, pinned.len(), check).map_err(|error| Error::Supply(vec![error]))?;
                 wheels.remember_files()?;
@@ -468,9 +471,7 @@ impl Build<'_> {
                 let stamp = self.stamp(&expected);
                 return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), prepared.plan.warnings));
             }
-            if !self.request.replace {
-                return Err(Error::OutputTaken { path: self.request.out.clone() });
-            }
+            old = Some(self.request.old()?);
         }
         let unfinished = Unfinished::new(&self.request.out)?;
         let known = wheels.members();
@@ -483,7 +484,7 @@ impl Build<'_> {
         let counts = area.as_ref().map(Area::counts).unwrap_or_default();
         drop(area);
         wheels.remember_files()?;
-        let outcome = self.publish(unfinished, &tree, before)?;
+        let outcome = self.publish(unfinished, &tree, old.as_ref())?;
         engine::finish(&prepared, self.request, &tree)?;
         self.remember(&tree);
         wheels.remember(&prepared, &known, &tree);
@@ -501,13 +502,12 @@ impl Build<'_> {
 impl Placement<'_> {
     /// Puts a known tree in its place; nothing where its files cannot be had.
     fn place(&self, tree: &Tree, source: Source, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
+        let mut old = None;
         if before == Kind::Directory {
-            if engine::is_tree(self.session, &self.request.out, tree)? {
+            if self.request.existing != Existing::Renew && engine::is_tree(self.session, &self.request.out, tree)? {
                 return Ok(Some((Outcome::UpToDate, Counts::default())));
             }
-            if !self.request.replace {
-                return Err(Error::OutputTaken { path: self.request.out.clone() });
-            }
+            old = Some(self.request.old()?);
         }
         let unfinished = Unfinished::new(&self.request.out)?;
         let destination = unfinished.directory().handle().as_fd();
@@ -519,7 +519,7 @@ impl Placement<'_> {
             match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
                 Ok(()) => {
                     let counts = area.as_ref().map(Area::counts).unwrap_or_default();
-                    return Ok(Some((self.publish(unfinished, tree, before)?, counts)));
+                    return Ok(Some((self.publish(unfinished, tree, old.as_ref())?, counts)));
                 }
                 Err(TreeWriteError::Missing(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -529,13 +529,13 @@ impl Placement<'_> {
         drop(area);
         drop(unfinished);
         match remote {
-            Some(remote) => self.download(tree, remote, before),
+            Some(remote) => self.download(tree, remote, old.as_ref()),
             None => Ok(None),
         }
     }
 
     /// Downloads what the store lacks, then writes the tree.
-    fn download(&self, tree: &Tree, remote: &dyn RemoteCache, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
+    fn download(&self, tree: &Tree, remote: &dyn RemoteCache, old: Option<&Replaceable>) -> Result<Option<(Outcome, Counts)>, Error> {
         let notes = &self.caches.notes;
         let mtime = self.mtime;
         let unfinished = Unfinished::new(&self.request.out)?;
@@ -581,12 +581,12 @@ impl Placement<'_> {
             Err(error) => return Err(error.into()),
         }
         let counts = own.as_ref().map(Area::counts).unwrap_or_default();
-        let outcome = self.publish(unfinished, tree, before)?;
+        let outcome = self.publish(unfinished, tree, old)?;
         Ok(Some((outcome, counts)))
     }
 
-    fn publish(&self, unfinished: Unfinished, tree: &Tree, before: Kind) -> Result<Outcome, Error> {
-        engine::publish(self.session, unfinished, tree, before == Kind::Directory)
+    fn publish(&self, unfinished: Unfinished, tree: &Tree, old: Option<&Replaceable>) -> Result<Outcome, Error> {
+        engine::publish(self.session, unfinished, tree, old, &self.caches.notes)
     }
 }
 

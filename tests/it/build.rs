@@ -83,8 +83,12 @@ fn an_output_is_left_alone_replaced_or_refused() {
     assert!(project.path().join("out/mine.txt").exists());
     let other = project.wheel(&simple("b"));
     project.spec(some_interpreter(), &[wheel, other], |_| ());
+    // What is no part of an environment is not thrown away with one.
+    let refused = project.run(&["build", "env.json", "--out", "out", "--replace"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("`mine.txt` is no part of one"), "{refused:?}");
+    std::fs::rename(project.path().join("out/mine.txt"), project.path().join("mine.txt")).unwrap();
     assert_eq!(outcome(&["--replace"]), (0, Some("replaced".to_owned())));
-    assert!(!project.path().join("out/mine.txt").exists());
     assert!(project.path().join("out/lib/python3.11/site-packages/b/__init__.py").exists());
     let left: Vec<String> = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
     assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");

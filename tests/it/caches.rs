@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
-use venvtree::engine::BuildRequest;
+use venvtree::effects::replaceable::Protected;
 use venvtree::engine::caching::{self, Caches};
+use venvtree::engine::{BuildRequest, Existing};
 use venvtree::model::request;
 
 use crate::support::mount::Mount;
@@ -113,7 +114,8 @@ fn is_unchanged(project: &Project) -> bool {
     let caches = Caches { store: Some(project.path().join("store")), ..Caches::default() };
     let request = BuildRequest {
         out: project.path().join("out"),
-        replace: false,
+        existing: Existing::Keep,
+        protected: Protected { cwd: project.path().to_owned(), home: None },
         manifest: None,
         digest_file: None,
         text: Some(request::text_digest(&text)),

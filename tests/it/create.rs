@@ -473,6 +473,7 @@ fn only_environments_are_cleared_away() {
     let refused = create(&project, &[&["env"], &basic[..]].concat());
     assert_eq!(refused.code, 5, "{refused:?}");
     assert!(refused.stderr.contains("hint: choose another place"), "{refused:?}");
+    assert!(refused.stderr.contains("--replace"), "{refused:?}");
     for option in ["--clear", "--replace"] {
         project.write("env/lib/extra/file", "added");
         create(&project, &[&["env", option], &basic[..]].concat()).success();

@@ -20,6 +20,7 @@ mod oracle_digest;
 mod oracle_requirements;
 mod oracle_texts;
 mod oracle_zip;
+mod outputs;
 mod pack;
 mod policy;
 mod readme;

@@ -9,6 +9,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::effects::fs::{self, Directory, FsError, failed};
+use crate::effects::remove;
+use crate::effects::replaceable::Replaceable;
 use crate::effects::staging::{self, Staging};
 
 /// Why a finished directory could not be put in its place.
@@ -69,7 +71,9 @@ impl Unfinished {
         let prefix = prefix(place);
         staging::clean(parent, &prefix);
         let staging = Staging::create(parent, &prefix).map_err(failed("create a directory in", parent))?;
-        let directory = Directory::open(staging.path())?;
+        // The very directory that was made and locked: by its path it could be another one by now.
+        let handle = staging.handle().try_clone_to_owned().map_err(failed("open", staging.path()))?;
+        let directory = Directory::of(handle, staging.path());
         Ok(Self { directory, staging, place: place.to_owned() })
     }
 
@@ -101,14 +105,24 @@ impl Unfinished {
         }
     }
 
-    /// Puts the directory in the place of the one that is there, in one step, and removes the old one.
+    /// Puts the directory in the place of the one that is there, in one step, and removes the old one. Returns what could not be
+    /// removed of that.
     ///
     /// # Errors
-    /// Nothing is there, or the file system refuses.
-    pub fn exchange(self) -> Result<(), PublishError> {
-        match renameat_with(CWD, self.staging.path().as_std_path(), CWD, self.place.as_std_path(), RenameFlags::EXCHANGE) {
-            // Dropping removes what now has the temporary name: the old directory.
-            Ok(()) => Ok(()),
+    /// Another directory is there than the one that may be replaced, or the file system refuses.
+    pub fn exchange(self, old: &Replaceable) -> Result<Option<FsError>, PublishError> {
+        let staged = self.staging.path().to_owned();
+        let exchange = || renameat_with(CWD, staged.as_std_path(), CWD, self.place.as_std_path(), RenameFlags::EXCHANGE);
+        match exchange() {
+            // Only now nobody can put another directory there between the look and the step.
+            Ok(()) if !old.is_at(&staged) => {
+                exchange().map_err(failed("exchange back", &self.place))?;
+                Err(PublishError::Taken { path: self.place.clone() })
+            }
+            Ok(()) => {
+                self.staging.keep();
+                Ok(remove::directory(&staged).err().map(failed("remove the replaced environment, which is now", &staged)))
+            }
             Err(error @ (Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)) => {
                 Err(PublishError::NoExchange { path: self.place.clone(), source: error.into() })
             }
@@ -117,7 +131,8 @@ impl Unfinished {
     }
 }
 
-/// Whether a directory is a Python environment: it holds a `pyvenv.cfg`.
+/// Whether a directory is a Python environment, which can be repaired: it holds a `pyvenv.cfg`. What may be replaced is another question
+/// ([`crate::effects::replaceable`]).
 pub fn is_environment(path: &Utf8Path) -> bool {
     path.join("pyvenv.cfg").is_file()
 }
@@ -127,15 +142,16 @@ pub fn is_environment(path: &Utf8Path) -> bool {
 ///
 /// # Errors
 /// Something cannot be removed.
-pub fn empty_environment(path: &Utf8Path) -> Result<(), FsError> {
+pub fn empty_environment(environment: &Replaceable) -> Result<(), FsError> {
     const LAST: &str = "pyvenv.cfg";
+    let path = environment.path();
     for entry in path.read_dir_utf8().map_err(failed("list", path))? {
         let entry = entry.map_err(failed("list", path))?;
         if entry.file_name() == LAST {
             continue;
         }
         if entry.file_type().map_err(failed("look at", entry.path()))?.is_dir() {
-            remove_directory(entry.path())?;
+            remove::directory(entry.path()).map_err(failed("remove", entry.path()))?;
         } else {
             std::fs::remove_file(entry.path()).map_err(failed("remove", entry.path()))?;
         }
@@ -144,37 +160,10 @@ pub fn empty_environment(path: &Utf8Path) -> Result<(), FsError> {
     std::fs::remove_file(&last).map_err(failed("remove", &last))
 }
 
-/// Removes a directory and all that is in it, also where directories are read-only.
-///
-/// # Errors
-/// Something cannot be removed.
-pub fn remove_directory(path: &Utf8Path) -> Result<(), FsError> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_writable(path);
-            std::fs::remove_dir_all(path).map_err(failed("remove", path))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result.map_err(failed("remove", path)),
-    }
-}
-
-fn make_writable(path: &Utf8Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755));
-    }
-    for entry in path.read_dir_utf8().into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            make_writable(entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::replaceable::{self, Protected};
 
     fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -223,11 +212,18 @@ mod tests {
         let (_guard, folder) = folder();
         let place = folder.join("out");
         std::fs::create_dir(&place).unwrap();
-        std::fs::write(place.join("old"), "").unwrap();
+        std::fs::write(place.join("pyvenv.cfg"), "").unwrap();
+        let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
+        let old = replaceable::check(&place, &protected).unwrap();
         let staging = Unfinished::new(&place).unwrap();
         staging.directory().create_file("new", false).unwrap().finish(0).unwrap();
-        staging.exchange().unwrap();
-        assert!(place.join("new").exists() && !place.join("old").exists());
+        assert!(staging.exchange(&old).unwrap().is_none());
+        assert!(place.join("new").exists() && !place.join("pyvenv.cfg").exists());
+        assert_eq!(entries(&folder), 1);
+        // What came to be there since is another directory, which nobody has looked at.
+        std::fs::write(place.join("mine"), "").unwrap();
+        assert!(matches!(Unfinished::new(&place).unwrap().exchange(&old), Err(PublishError::Taken { .. })));
+        assert!(place.join("mine").exists());
         assert_eq!(entries(&folder), 1);
     }
 
