@@ -17,7 +17,7 @@ use crate::effects::launchers;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::notes::Notes;
 use crate::effects::parallel::{self, Threads};
-use crate::effects::progress::Progress;
+use crate::effects::progress::{Amount, Phase, Progress};
 use crate::effects::replaceable::{self, Protected, Replaceable};
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
@@ -45,7 +45,7 @@ pub struct Session {
     pub threads: usize,
     /// What wheels may hold at most.
     pub limits: Limits,
-    /// How far writing has come.
+    /// How far the work has come.
     pub progress: Progress,
 }
 
@@ -157,13 +157,16 @@ fn prepare_with(
 ) -> Result<Prepared, Error> {
     places.check(&spec)?;
     let options = load_options(session, &spec);
+    session.progress.begin(Phase::Loading, Amount { items: spec.wheels.len() as u64, bytes: 0 });
     let loaded = parallel::map(session.threads, spec.wheels.len(), |index| -> Result<_, std::convert::Infallible> {
         let reference = &spec.wheels[index];
         let path = places.find(&reference.path);
-        Ok(match known(index, &reference.file_name) {
+        let outcome = match known(index, &reference.file_name) {
             Some(manifest) => wheels::reopen(&path, manifest, &options),
             None => wheels::load(&path, &reference.file_name, &options),
-        })
+        };
+        session.progress.advance(1, 0);
+        Ok(outcome)
     })
     .unwrap_or_else(|never| match never {});
     let (mut wheels, mut refused, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
@@ -182,6 +185,7 @@ fn prepare_with(
     if !refused.is_empty() {
         return Err(Error::Wheels(refused));
     }
+    session.progress.begin(Phase::Planning, Amount::default());
     let list = |path: &InputPath| listing::list(&places.find(path), session.threads);
     let sources: Vec<ListedFiles> = spec.sources.iter().map(|source| list(&source.path)).collect::<Result<_, _>>()?;
     let interpreter = match &spec.python {

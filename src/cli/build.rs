@@ -8,7 +8,7 @@ use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
-use crate::cli::{CommandResult, progress, report};
+use crate::cli::{CommandResult, report};
 use crate::engine::{BuildRequest, Existing, caching};
 use crate::model::request;
 
@@ -70,7 +70,6 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         None => {
             let (spec, places) = spec_input::parse(text, &arguments.spec.places, io)?;
             caches.remote = caches::remote(&arguments.remote, spec.flags.digest_function, &caches.notes, io)?;
-            let _shown = progress::show(&session.progress, io.terminal && !arguments.quiet.quiet);
             caching::build(&session, &caches, spec, &places, &request)
         }
     };

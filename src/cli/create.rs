@@ -122,7 +122,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
         return Err(Error::Usage { message, hint: Some("run the command from outside".to_owned()) });
     }
 
-    let session = Session { limits: arguments.limits.apply(&io.limits), ..Session::default() };
+    let session = Session { limits: arguments.limits.apply(&io.limits), progress: io.progress.clone(), ..Session::default() };
     let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")));
     let request = PythonRequest::parse(arguments.python.as_deref().unwrap_or("python"))
         .map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;

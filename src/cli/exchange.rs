@@ -92,6 +92,10 @@ pub struct PullArguments {
     pub(super) format: FormatArguments,
 }
 
+fn session(io: &Io<'_>) -> Session {
+    Session { progress: io.progress.clone(), ..Session::default() }
+}
+
 /// Runs `venvtree push`.
 pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult {
     let notes = Notes::new();
@@ -100,7 +104,7 @@ pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult 
         message: "there is no remote cache to push to".to_owned(),
         hint: Some("name one by `--remote-cache URL`".to_owned()),
     })?;
-    let pushed = caching::push(&Session::default(), remote.as_ref(), &io.resolve(&arguments.directory), function);
+    let pushed = caching::push(&session(io), remote.as_ref(), &io.resolve(&arguments.directory), function);
     for note in notes.take() {
         io.say(&format!("warning: {note}"));
     }
@@ -139,7 +143,7 @@ pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult 
         digest_file: None,
         text: None,
     };
-    let pulled = caching::pull(&Session::default(), &caches, digest, function, arguments.mtime, &request);
+    let pulled = caching::pull(&session(io), &caches, digest, function, arguments.mtime, &request);
     let notes = caches::say(&caches, arguments.quiet.quiet || arguments.format.format == Format::Json, io);
     let pulled = pulled?;
     match arguments.format.format {

@@ -5,7 +5,9 @@ use std::io::{self, Read, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::cli::screen::Screen;
 use crate::effects::fs::{FsError, failed};
+use crate::effects::progress::Progress;
 use crate::effects::replaceable::Protected;
 use crate::model::wheel::limits::Limits;
 
@@ -23,8 +25,10 @@ pub struct Io<'a> {
     pub variables: BTreeMap<String, String>,
     /// This program's own file.
     pub executable: Option<Utf8PathBuf>,
-    /// Whether standard error is a terminal, where progress may be shown.
-    pub terminal: bool,
+    /// The terminal that standard error is, where progress may be shown.
+    pub screen: Option<Screen>,
+    /// How far the command has come.
+    pub progress: Progress,
     /// What wheels may hold, unless options say otherwise.
     pub limits: Limits,
 }
@@ -35,12 +39,15 @@ impl Io<'_> {
     /// # Errors
     /// Nobody reads it any more, or the disk is full.
     pub fn print(&mut self, line: &str) -> io::Result<()> {
-        writeln!(self.stdout, "{line}")
+        self.stdout.write_all(format!("{line}\n").as_bytes())
     }
 
     /// Writes a line of talk. Nothing can be done where that fails.
     pub fn say(&mut self, line: &str) {
-        let _ = writeln!(self.stderr, "{line}");
+        // What was said before on standard output comes before, where both are one terminal or one file.
+        let _ = self.stdout.flush();
+        // In one write: the lines of processes that share a log stay apart.
+        let _ = self.stderr.write_all(format!("{line}\n").as_bytes());
     }
 
     /// A variable that is set and not empty.

@@ -5,6 +5,7 @@
 pub mod args;
 pub mod io;
 mod report;
+pub mod screen;
 
 mod build;
 mod caches;
@@ -32,7 +33,7 @@ mod worker;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use serde_json::json;
 
 use crate::cli::args::{Arguments, Command, Format};
@@ -62,7 +63,9 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
         }
     };
     let program = std::iter::once(OsString::from("venvtree"));
-    let parsed = match Arguments::try_parse_from(program.chain(arguments)) {
+    let matches = Arguments::command().try_get_matches_from(program.chain(arguments));
+    let parsed = matches.and_then(|matches| Ok((is_quiet(&matches), Arguments::from_arg_matches(&matches)?)));
+    let (quiet, parsed) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
             // Help and version are no errors.
@@ -78,7 +81,9 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
             return code;
         }
     };
+    let shown = progress::show(&io.progress, io.screen.as_ref().filter(|_| !quiet));
     let (format, result) = dispatch(parsed.command, io);
+    drop(shown);
     match result {
         Ok(code) => code,
         Err(error) => {
@@ -86,6 +91,12 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
             error.kind().exit_code()
         }
     }
+}
+
+/// Whether the command was told to say nothing but warnings and errors.
+fn is_quiet(matches: &ArgMatches) -> bool {
+    let here = matches.try_get_one("quiet").ok().flatten().copied().unwrap_or(false);
+    here || matches.subcommand().is_some_and(|(_, matches)| is_quiet(matches))
 }
 
 /// How reports are to be printed, as far as that can be told before the arguments are understood.

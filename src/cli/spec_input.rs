@@ -15,7 +15,7 @@ use crate::model::spec::Spec;
 
 /// A session as the arguments want it.
 pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Result<Session, Error> {
-    let mut session = Session { limits: arguments.limits.apply(&io.limits), ..Session::default() };
+    let mut session = Session { limits: arguments.limits.apply(&io.limits), progress: io.progress.clone(), ..Session::default() };
     let threads = match arguments.threads {
         Some(threads) => Some(threads),
         None => variables::number(io, variables::THREADS, 1, MOST_THREADS)?,

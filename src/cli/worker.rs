@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::CommandResult;
 use crate::cli::args::LimitArguments;
 use crate::cli::io::Io;
+use crate::effects::progress::Progress;
 use crate::error::ErrorKind;
 use crate::worker::{self, Completion, Protocol, Work};
 
@@ -56,7 +57,8 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
                 cwd: work.directory.map_or_else(|| cwd.clone(), |directory| cwd.join(directory)),
                 variables: variables.clone(),
                 executable: executable.clone(),
-                terminal: false,
+                screen: None,
+                progress: Progress::default(),
                 limits: limits.clone(),
             };
             super::run(work.arguments.iter().map(OsString::from).collect(), &mut io)

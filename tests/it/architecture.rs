@@ -15,11 +15,11 @@ const LAYERS: [(&str, &[&str], &[&str]); 7] = [
 
 /// Crates that a layer may not use.
 const CRATES: [(&str, &[&str]); 5] = [
-    ("model", &["clap", "tokio", "tonic", "rayon", "tempfile", "rustix", "ureq", "indicatif", "filetime"]),
-    ("effects", &["clap", "indicatif"]),
-    ("engine.rs", &["clap", "indicatif"]),
-    ("engine", &["clap", "indicatif"]),
-    ("worker", &["clap", "indicatif"]),
+    ("model", &["clap", "tokio", "tonic", "rayon", "tempfile", "rustix", "ureq", "filetime"]),
+    ("effects", &["clap"]),
+    ("engine.rs", &["clap"]),
+    ("engine", &["clap"]),
+    ("worker", &["clap"]),
 ];
 
 fn sources(directory: &Path) -> Vec<PathBuf> {

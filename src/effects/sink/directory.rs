@@ -16,7 +16,7 @@ use crate::effects::fs::{Directory, FsError};
 use crate::effects::inflate::SMALL;
 use crate::effects::parallel;
 use crate::effects::pipeline::Crew;
-use crate::effects::progress::Progress;
+use crate::effects::progress::{Amount, Phase, Progress};
 use crate::effects::sink::pinned::{PinnedWheel, PinnedWheels};
 use crate::effects::store::area::Area;
 use crate::effects::supply::{self, FeedError, KnownMembers, Supply, SupplyError};
@@ -124,7 +124,8 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
     let ready: OnceLock<bool> = OnceLock::new();
     let digests = Mutex::new(vec![BlobDigest(options.function.digest(b"")); plan.entries.len()]);
     let errors: Mutex<Vec<(usize, SupplyError)>> = Mutex::new(Vec::new());
-    options.progress.begin(plan.entries.len() as u64);
+    let bytes = plan.entries.iter().map(|(_, planned)| planned.node.size()).sum();
+    options.progress.begin(Phase::Writing, Amount { items: plan.entries.len() as u64, bytes });
     let width = |index: usize| tasks[index].threads();
     let outcome = parallel::run_wide(options.threads, tasks.len(), width, |index| -> ControlFlow<WriteError> {
         match &tasks[index] {
@@ -164,7 +165,9 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
                         }
                     }
                 }
-                options.progress.advance(items.len() as u64);
+                // The bytes of large files are counted as they come.
+                let bytes = items.iter().map(|(_, _, planned)| planned.node.size()).filter(|size| *size <= SMALL).sum();
+                options.progress.advance(items.len() as u64, bytes);
                 let mut digests = digests.lock().unwrap_or_else(PoisonError::into_inner);
                 for (position, digest) in written {
                     digests[position] = digest;
@@ -306,6 +309,9 @@ fn write_entry(
         && let Some(digest) = stored(store, options.function, content, sha256, size, repeated.contains(&(sha256, executable)))
         && store.area.place(digest, executable, parent.handle().as_fd(), name).map_err(EntryError::Store)?
     {
+        if size > SMALL {
+            options.progress.advance(0, size);
+        }
         if let Content::Member { wheel, member } = *content
             && !store.knows(wheel)
             && let Some(error) = supply.check_unread(&[(wheel, member)]).pop()
@@ -325,6 +331,9 @@ fn write_entry(
     let fed = supply.feed(content, sha256, size, crew, |bytes| {
         if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
+        }
+        if size > SMALL {
+            options.progress.advance(0, bytes.len() as u64);
         }
         file.write(bytes)
     });

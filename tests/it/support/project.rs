@@ -48,7 +48,8 @@ pub(crate) fn venvtree_with(cwd: &Utf8Path, arguments: &[&str], stdin: &str, var
         cwd: cwd.to_owned(),
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         executable: None,
-        terminal: false,
+        screen: None,
+        progress: Default::default(),
         limits: Default::default(),
     };
     let code = venvtree::cli::run(arguments.iter().map(Into::into).collect(), &mut io);
