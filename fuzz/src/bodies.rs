@@ -24,11 +24,12 @@ use venvtree::model::tree::receive::{OutwardLinks, decode_tree};
 use venvtree::model::tree::wire;
 use venvtree::model::wheel::entry_points::EntryPoints;
 use venvtree::model::wheel::filename::WheelFilename;
-use venvtree::model::wheel::headers::{Metadata, WheelHeaders};
 use venvtree::model::wheel::index;
 use venvtree::model::wheel::limits::Limits;
+use venvtree::model::wheel::metadata::Metadata;
 use venvtree::model::wheel::record::{Record, render};
 use venvtree::model::wheel::startup::examine_path_file;
+use venvtree::model::wheel::wheel_file::WheelHeaders;
 use venvtree::model::workers::Alone;
 use venvtree::worker::{Completion, serve};
 
@@ -76,7 +77,8 @@ pub fn manifest_json(data: &[u8]) {
 
 /// METADATA.
 pub fn metadata(data: &[u8]) {
-    let _ = Metadata::parse(data);
+    let filename = WheelFilename::parse("demo-1.0-py3-none-any.whl").expect("a name");
+    let _ = Metadata::parse(data, &filename);
 }
 
 /// Messages of the remote execution protocol.

@@ -4,8 +4,7 @@
 
 use super::inflate::{Inflater, ZipFile};
 use crate::model::finding::{Code, Findings};
-use crate::model::requirements::Requirement;
-use crate::model::script::rewrite_script;
+use crate::model::script::{foreign_interpreter, rewrite_script};
 use crate::model::wheel::index::{Entry, Location};
 use crate::model::wheel::manifest::{Draft, data_folder};
 use crate::model::wheel::portability::examine_portability;
@@ -13,6 +12,9 @@ use crate::model::wheel::startup;
 
 /// The most bytes of a `.pth` file that are examined.
 pub(super) const PATH_FILE_LIMIT: u64 = 1 << 20;
+
+/// The bytes at the beginning of a script that may name its interpreter.
+const INTERPRETER_LIMIT: usize = 2048;
 
 /// Examines the names of an archive's entries, which are sorted.
 pub(super) fn examine_paths(names: &[Box<str>], findings: &mut Findings) {
@@ -31,7 +33,7 @@ pub(super) fn examine_members(file: &ZipFile, draft: &Draft, inflater: &mut Infl
     let sites = draft.entries().iter().filter_map(|entry| Some((startup::site_path(&entry.name, &data)?, &*entry.name)));
     startup::examine_names(sites, findings);
     examine_scripts(draft, findings);
-    examine_requirements(draft, findings);
+    examine_interpreters(file, draft, inflater, findings);
 }
 
 /// The bytes of a member, or the first of them; damage was reported before.
@@ -56,22 +58,16 @@ fn examine_scripts(draft: &Draft, findings: &mut Findings) {
     }
 }
 
-fn examine_requirements(draft: &Draft, findings: &mut Findings) {
-    let Some((metadata, member)) = draft.metadata() else { return };
-    if let Some(requires) = &metadata.requires_python
-        && let Err(error) = requires.parse::<pep440_rs::VersionSpecifiers>()
-    {
-        findings.add_member(Code::MetadataRequirement, member, format!("Requires-Python is `{requires}`: {}", first_line(&error)));
-    }
-    for requirement in &metadata.requires_dist {
-        if let Err(error) = Requirement::parse(requirement) {
-            findings.add_member(Code::MetadataRequirement, member, format!("`{requirement}`: {}", first_line(&error)));
+/// Reports scripts that name an interpreter by its place on the machine that built the wheel.
+fn examine_interpreters(file: &ZipFile, draft: &Draft, inflater: &mut Inflater, findings: &mut Findings) {
+    for index in draft.installed_scripts() {
+        let Entry { name, location, .. } = &draft.entries()[index];
+        if let Ok(start) = inflater.peek(file, name, location, INTERPRETER_LIMIT)
+            && let Some(interpreter) = foreign_interpreter(start)
+        {
+            findings.add_member(Code::ScriptInterpreter, name, format!("it is run by `{interpreter}`"));
         }
     }
-}
-
-fn first_line(error: &impl ToString) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// An error and what it came from, in one line.

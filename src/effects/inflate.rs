@@ -214,20 +214,21 @@ impl Inflater {
     ///
     /// libdeflate says neither how many bytes a bare deflate stream took nor its checksum, but it checks both for gzip: the
     /// stream is followed by CRC-32 and size. So the bytes are dressed up as gzip, in place: the local header lies before them
-    /// and may be overwritten. A stream that ends early passes only if those eight bytes also follow its end.
+    /// and may be overwritten. A stream that ends early passes only if those eight bytes also follow its end, some of which may be
+    /// the member's and the others those that are put behind it.
     fn gzip(&mut self, bytes: Range<usize>, size: usize, location: &Location) -> bool {
         let mut footer = [0; GZIP_FOOTER_LENGTH];
         footer[..4].copy_from_slice(&location.crc32.to_le_bytes());
         footer[4..].copy_from_slice(&(location.size as u32).to_le_bytes());
-        if memchr::memmem::find(&self.input[bytes.clone()], &footer).is_some() {
-            return false;
-        }
         let start = bytes.start - GZIP_HEADER.len();
         let end = bytes.end + GZIP_FOOTER_LENGTH;
+        self.input[bytes.end..end].copy_from_slice(&footer);
+        if memchr::memmem::find(&self.input[bytes.start..end - 1], &footer).is_some() {
+            return false;
+        }
         let mut saved_front = [0; GZIP_HEADER.len()];
         saved_front.copy_from_slice(&self.input[start..bytes.start]);
         self.input[start..bytes.start].copy_from_slice(&GZIP_HEADER);
-        self.input[bytes.end..end].copy_from_slice(&footer);
         let done = self.at_once.gzip_decompress(&self.input[start..end], &mut self.output[..size]);
         self.input[start..bytes.start].copy_from_slice(&saved_front);
         done == Ok(size)

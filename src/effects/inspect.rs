@@ -8,11 +8,10 @@ use super::archive;
 use super::examine::{PATH_FILE_LIMIT, error_text, examine_members, examine_paths};
 use super::inflate::{Inflater, MemberError, ZipFile, with_inflater};
 use super::input::{InputError, InputFile};
-use super::wheels::{LoadOptions, draft, sound};
+use super::wheels::{LoadOptions, draft, hash_claimed, sound};
 use crate::model::finding::{Code, Finding, Findings};
-use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::filename::{FilenameError, WheelFilename};
 use crate::model::wheel::index::{Entry, EntryKind};
-use crate::model::wheel::manifest::MemberHasher;
 use crate::model::wheel::startup;
 
 /// Inspects the wheel at `path`, published under the name `filename`; errors first, then by code and member.
@@ -30,7 +29,8 @@ fn inspect(path: &Utf8Path, filename: &str, options: &LoadOptions, inflater: &mu
     let mut findings = options.findings();
     let parsed = WheelFilename::parse(filename);
     if let Err(error) = &parsed {
-        findings.add(Code::MetadataFilename, error_text(error));
+        let code = if matches!(error, FilenameError::Variant { .. }) { Code::MetadataVariant } else { Code::MetadataFilename };
+        findings.add(code, error_text(error));
     }
     let (file, entries) = archive::open(path, &options.limits, &mut findings)?;
     let names: Vec<Box<str>> = entries.iter().map(|entry| entry.name.clone()).collect();
@@ -74,17 +74,7 @@ fn inspect_members(
     findings: &mut Findings,
 ) -> Result<(), InputError> {
     let mut draft = draft(file, entries, filename, options, inflater, findings)?;
-    for index in draft.claimed() {
-        let Entry { name, location, .. } = &draft.entries()[index];
-        let mut hasher = MemberHasher::new(draft.other_algorithm(index));
-        let mut sink = |bytes: &[u8]| {
-            hasher.update(bytes);
-            Ok::<(), MemberError>(())
-        };
-        if sound(inflater.stream(file, name, location, &mut sink), findings)?.is_some() {
-            draft.verify(index, &hasher.finish(), findings);
-        }
-    }
+    hash_claimed(file, &mut draft, inflater, findings)?;
     examine_members(file, &draft, inflater, findings);
     Ok(())
 }

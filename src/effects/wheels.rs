@@ -99,11 +99,15 @@ pub fn load(path: &Utf8Path, filename: &WheelFilename, options: &LoadOptions) ->
             true => Vec::new(),
             false => entries.iter().map(|entry| entry.name.clone()).collect(),
         };
-        let draft = draft(&file, entries, filename, options, inflater, &mut findings)?;
+        let mut draft = draft(&file, entries, filename, options, inflater, &mut findings)?;
         if !options.deny.is_empty() {
             // What planning has no use for may be denied as well.
             examine_paths(&names, &mut findings);
             examine_members(&file, &draft, inflater, &mut findings);
+        }
+        if options.allow.contains(&Code::RecordHash) {
+            // Claims that need not be true are no claims: each member's own hash is recorded.
+            hash_claimed(&file, &mut draft, inflater, &mut findings)?;
         }
         if READ_LATER.iter().any(|code| options.allow.contains(code)) {
             // What the escape hatch lets pass has to be in the manifest, so it cannot wait until members are read.
@@ -174,7 +178,24 @@ pub(super) fn draft(
             draft.keep(index, &bytes, findings);
         }
     }
-    for index in draft.unhashed() {
+    hash(draft.unhashed(), file, &mut draft, inflater, findings)?;
+    Ok(draft)
+}
+
+/// Hashes the members whose SHA-256 only RECORD says, and compares.
+pub(super) fn hash_claimed(file: &ZipFile, draft: &mut Draft, inflater: &mut Inflater, findings: &mut Findings) -> Result<(), InputError> {
+    hash(draft.claimed(), file, draft, inflater, findings)
+}
+
+/// Hashes members and compares their hashes with what RECORD says.
+fn hash(
+    members: Vec<usize>,
+    file: &ZipFile,
+    draft: &mut Draft,
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) -> Result<(), InputError> {
+    for index in members {
         let Entry { name, location, .. } = &draft.entries()[index];
         let mut hasher = MemberHasher::new(draft.other_algorithm(index));
         let mut sink = |bytes: &[u8]| {
@@ -185,7 +206,7 @@ pub(super) fn draft(
             draft.verify(index, &hasher.finish(), findings);
         }
     }
-    Ok(draft)
+    Ok(())
 }
 
 /// The bytes of a member whose size was found bearable; none, with findings, if it is not sound.

@@ -48,8 +48,44 @@ impl fmt::Display for Severity {
 pub enum Allowance {
     /// The input can still be read in one way, which is then the way taken.
     Possible,
-    /// Nothing sensible could be done with the input, or it would write outside the tree.
-    Never,
+    /// Never: there is nothing that could be read.
+    Unreadable,
+    /// Never: two readers see different things.
+    Ambiguous,
+    /// Never: the bytes are not those that were packed.
+    Damaged,
+    /// Never: something would be written outside of its place, or run that nobody asked for.
+    Escape,
+    /// Never: it would not be what was asked for.
+    Identity,
+    /// Never: what to install, or where, is not known.
+    Unknown,
+    /// Never: no file system could hold it.
+    Unstorable,
+    /// Not by its code: the limit can be raised.
+    Limit,
+}
+
+impl Allowance {
+    /// Whether the escape hatch applies.
+    pub fn is_possible(self) -> bool {
+        self == Self::Possible
+    }
+
+    /// Why it does not, if it does not.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Possible => None,
+            Self::Unreadable => Some("there is nothing that could be read"),
+            Self::Ambiguous => Some("readers differ in what they see"),
+            Self::Damaged => Some("the bytes are not those that were packed"),
+            Self::Escape => Some("it could reach what is not the wheel's"),
+            Self::Identity => Some("it would not be what was asked for"),
+            Self::Unknown => Some("what to install, or where, is not known"),
+            Self::Unstorable => Some("no file system could hold it"),
+            Self::Limit => Some("the limit protects memory and disk; `--limit` raises those that have a name"),
+        }
+    }
 }
 
 /// The text is no code of a finding.
@@ -96,126 +132,135 @@ macro_rules! codes {
 }
 
 codes! {
-    ZipNoEndRecord = "zip.no-end-record", Error, Never, "No end record was found where a zip archive must have one: the file is empty, cut short or no zip archive.";
-    ZipEmpty = "zip.empty", Error, Never, "The archive has no members.";
+    ZipNoEndRecord = "zip.no-end-record", Error, Unreadable, "No end record was found where a zip archive must have one: the file is empty, cut short or no zip archive.";
+    ZipEmpty = "zip.empty", Error, Unreadable, "The archive has no members.";
     ZipTrailingBytes = "zip.trailing-bytes", Error, Possible, "Bytes follow the end record and its comment; some readers look for another end record there.";
-    ZipPrefixBytes = "zip.prefix-bytes", Error, Never, "Bytes come before the first member; readers disagree on whether offsets count from there.";
+    ZipPrefixBytes = "zip.prefix-bytes", Error, Ambiguous, "Bytes come before the first member; readers disagree on whether offsets count from there.";
     ZipComment = "zip.comment", Information, Possible, "The archive or a member has a comment, which nothing reads.";
     ZipCommentSignature = "zip.comment-signature", Error, Possible, "A comment holds a signature of a zip record, so that some readers would find another archive in it.";
-    ZipMultiDisk = "zip.multi-disk", Error, Never, "The archive claims to be spread over several disks.";
-    ZipZip64End = "zip.zip64-end", Error, Never, "The zip64 end record, its locator and the end record do not agree, or one of them is missing.";
-    ZipDirectoryBounds = "zip.directory-bounds", Error, Never, "The end record's offset and size of the central directory do not lead to one that ends where the end record begins.";
-    ZipDirectoryDamaged = "zip.directory-damaged", Error, Never, "The central directory is cut short or holds something that is no entry.";
-    ZipEntryCount = "zip.entry-count", Error, Never, "The end record counts other entries than the central directory holds.";
-    ZipDuplicateName = "zip.duplicate-name", Error, Never, "Two members have one name; readers differ in which of them wins.";
-    ZipOverlap = "zip.overlap", Error, Never, "The bytes of two members, or of a member and the directory, overlap.";
+    ZipMultiDisk = "zip.multi-disk", Error, Unreadable, "The archive claims to be spread over several disks.";
+    ZipZip64End = "zip.zip64-end", Error, Ambiguous, "The zip64 end record, its locator and the end record do not agree, or one of them is missing.";
+    ZipDirectoryBounds = "zip.directory-bounds", Error, Unreadable, "The end record's offset and size of the central directory do not lead to one that ends where the end record begins.";
+    ZipDirectoryDamaged = "zip.directory-damaged", Error, Unreadable, "The central directory is cut short or holds something that is no entry.";
+    ZipEntryCount = "zip.entry-count", Error, Ambiguous, "The end record counts other entries than the central directory holds.";
+    ZipDuplicateName = "zip.duplicate-name", Error, Ambiguous, "Two members have one name; readers differ in which of them wins.";
+    ZipOverlap = "zip.overlap", Error, Ambiguous, "The bytes of two members, or of a member and the directory, overlap.";
     ZipGap = "zip.gap", Error, Possible, "Bytes between two members, or before the directory, belong to no member; a reader that streams could find one there that the directory hides.";
-    ZipLocalHeader = "zip.local-header", Error, Never, "The central directory points to a place where there is no local header.";
-    ZipNameConflict = "zip.name-conflict", Error, Never, "The local header and the central directory give one member two names.";
-    ZipHeaderConflict = "zip.header-conflict", Error, Never, "The local header or data descriptor and the central directory disagree on a member's flags, method, checksum or sizes.";
-    ZipDescriptor = "zip.descriptor", Error, Never, "The data descriptor behind a member's bytes is missing, has a wrong length or disagrees with the central directory.";
+    ZipLocalHeader = "zip.local-header", Error, Unreadable, "The central directory points to a place where there is no local header.";
+    ZipNameConflict = "zip.name-conflict", Error, Ambiguous, "The local header and the central directory give one member two names.";
+    ZipHeaderConflict = "zip.header-conflict", Error, Ambiguous, "The local header or data descriptor and the central directory disagree on a member's flags, method, checksum or sizes.";
+    ZipDescriptor = "zip.descriptor", Error, Ambiguous, "The data descriptor behind a member's bytes is missing, has a wrong length or disagrees with the central directory.";
     ZipDescriptorStored = "zip.descriptor-stored", Error, Possible, "A stored member has a data descriptor, and its bytes hold a descriptor's signature: a reader that streams would end the member there.";
-    ZipNameEncoding = "zip.name-encoding", Error, Never, "A member's name is not UTF-8, or it is not ASCII and the flag that declares UTF-8 is missing; readers would guess different names.";
-    ZipNameEmpty = "zip.name-empty", Error, Never, "A member has an empty name.";
-    ZipUnicodePath = "zip.unicode-path", Error, Never, "An extra field gives the member another name than its header.";
+    ZipNameEncoding = "zip.name-encoding", Error, Ambiguous, "A member's name is not UTF-8, or it is not ASCII and the flag that declares UTF-8 is missing; readers would guess different names.";
+    ZipNameEmpty = "zip.name-empty", Error, Unreadable, "A member has an empty name.";
+    ZipUnicodePath = "zip.unicode-path", Error, Ambiguous, "An extra field gives the member another name than its header.";
     ZipExtraField = "zip.extra-field", Error, Possible, "The extra fields of a member are cut short or have left-over bytes.";
-    ZipZip64Extra = "zip.zip64-extra", Error, Never, "The zip64 extra field of a member is repeated, too long or too short, or there is none where a header needs it.";
-    ZipEncrypted = "zip.encrypted", Error, Never, "A member is encrypted.";
-    ZipMethod = "zip.method", Error, Never, "A member is compressed by another method than stored, deflate or zstd.";
+    ZipZip64Extra = "zip.zip64-extra", Error, Ambiguous, "The zip64 extra field of a member is repeated, too long or too short, or there is none where a header needs it.";
+    ZipEncrypted = "zip.encrypted", Error, Unreadable, "A member is encrypted.";
+    ZipMethod = "zip.method", Error, Unreadable, "A member is compressed by another method than stored, deflate or zstd.";
     ZipFlags = "zip.flags", Error, Possible, "A member has general purpose flags that are reserved or that no wheel needs.";
     ZipVersion = "zip.version", Error, Possible, "A member asks for a newer version of the zip format than readers know; some refuse it.";
-    ZipChecksum = "zip.checksum", Error, Never, "The CRC-32 of a member's bytes is not the one that the archive gives.";
-    ZipSize = "zip.size", Error, Never, "A member's bytes are more or fewer than the archive says.";
-    ZipCompressedData = "zip.compressed-data", Error, Never, "The compressed bytes of a member cannot be decompressed.";
-    ZipCompressedSize = "zip.compressed-size", Error, Never, "The compressed bytes of a member end before or after the place that the archive gives.";
-    ZipLink = "zip.link", Error, Never, "A member is a symbolic link; wheels hold files only, and a link could lead out of the tree.";
-    ZipSpecialFile = "zip.special-file", Error, Never, "A member is a device, a named pipe or a socket.";
-    ZipDirectoryMismatch = "zip.directory-mismatch", Error, Never, "A member's name says file and its attributes say folder, or the other way round, or a folder has bytes.";
+    ZipChecksum = "zip.checksum", Error, Damaged, "The CRC-32 of a member's bytes is not the one that the archive gives.";
+    ZipSize = "zip.size", Error, Damaged, "A member's bytes are more or fewer than the archive says.";
+    ZipCompressedData = "zip.compressed-data", Error, Unreadable, "The compressed bytes of a member cannot be decompressed.";
+    ZipCompressedSize = "zip.compressed-size", Error, Unreadable, "The compressed bytes of a member end before or after the place that the archive gives.";
+    ZipLink = "zip.link", Error, Escape, "A member is a symbolic link; wheels hold files only, and a link could lead out of the tree.";
+    ZipSpecialFile = "zip.special-file", Error, Escape, "A member is a device, a named pipe or a socket.";
+    ZipDirectoryMismatch = "zip.directory-mismatch", Error, Ambiguous, "A member's name says file and its attributes say folder, or the other way round, or a folder has bytes.";
     ZipSpecialBits = "zip.special-bits", Warning, Possible, "A member has the setuid, setgid or sticky bit, which is dropped.";
-    ZipLimitEntries = "zip.limit-entries", Error, Never, "The archive has more entries than the limit, or its members lie in more folders.";
-    ZipLimitDirectory = "zip.limit-directory", Error, Never, "The central directory has more bytes than the limit for its number of entries.";
-    ZipLimitSize = "zip.limit-size", Error, Never, "A member, or all members together, would write more bytes than the limit.";
-    ZipLimitRatio = "zip.limit-ratio", Error, Never, "The members together are too many times as large as the archive: a decompression bomb.";
-    ZipChanged = "zip.changed", Error, Never, "The file changed while it was being read.";
+    ZipLimitEntries = "zip.limit-entries", Error, Limit, "The archive has more entries than the limit, or its members lie in more folders.";
+    ZipLimitDirectory = "zip.limit-directory", Error, Limit, "The central directory has more bytes than the limit for its number of entries.";
+    ZipLimitSize = "zip.limit-size", Error, Limit, "A member, or all members together, would write more bytes than the limit.";
+    ZipLimitRatio = "zip.limit-ratio", Error, Limit, "The members together are too many times as large as the archive: a decompression bomb.";
+    ZipChanged = "zip.changed", Error, Damaged, "The file changed while it was being read.";
 
-    PathAbsolute = "path.absolute", Error, Never, "A path starts at a root, a drive or a network share.";
-    PathTraversal = "path.traversal", Error, Never, "A path has a component `.` or `..`, which could lead out of the tree.";
-    PathBackslash = "path.backslash", Error, Never, "A path holds a backslash, which is a separator on Windows and a character elsewhere.";
-    PathControl = "path.control", Error, Never, "A path holds NUL or another control character; readers cut, drop or keep them.";
-    PathEmptyComponent = "path.empty-component", Error, Never, "A path has an empty component (two slashes in a row).";
-    PathComponentLength = "path.component-length", Error, Never, "A component of a path is longer than the 255 bytes that common file systems can store.";
-    PathLength = "path.length", Error, Never, "A path is longer than the limit.";
-    PathDepth = "path.depth", Error, Never, "A path has more components than the limit.";
-    PathFileAndDirectory = "path.file-and-directory", Error, Never, "One path is a file and also a folder that holds other files.";
+    PathAbsolute = "path.absolute", Error, Escape, "A path starts at a root, a drive or a network share.";
+    PathTraversal = "path.traversal", Error, Escape, "A path has a component `.` or `..`, which could lead out of the tree.";
+    PathBackslash = "path.backslash", Error, Ambiguous, "A path holds a backslash, which is a separator on Windows and a character elsewhere.";
+    PathControl = "path.control", Error, Ambiguous, "A path holds NUL or another control character, or a line separator (U+2028, U+2029): readers cut, drop or keep them, and Python reads the installed RECORD's rows as others.";
+    PathEmptyComponent = "path.empty-component", Error, Ambiguous, "A path has an empty component (two slashes in a row).";
+    PathComponentLength = "path.component-length", Error, Unstorable, "A component of a path is longer than the 255 bytes that common file systems can store.";
+    PathLength = "path.length", Error, Limit, "A path is longer than the limit.";
+    PathDepth = "path.depth", Error, Limit, "A path has more components than the limit.";
+    PathFileAndDirectory = "path.file-and-directory", Error, Unstorable, "One path is a file and also a folder that holds other files.";
     PathCaseCollision = "path.case-collision", Warning, Possible, "Paths differ only in upper and lower case: an error for targets whose file systems do not tell them apart.";
     PathUnicodeCollision = "path.unicode-collision", Warning, Possible, "Paths differ only in their Unicode normal form: an error for targets whose file systems do not tell them apart.";
     PathWindowsName = "path.windows-name", Information, Possible, "Windows cannot store a name (a device's name, a reserved character, a full stop or space at the end): an error for Windows targets.";
     PathWindowsLength = "path.windows-length", Information, Possible, "A path is so long that Windows without long paths may not store it.";
     PathBytecode = "path.bytecode", Information, Possible, "Compiled bytecode in `__pycache__`, which is dropped: it belongs to another interpreter or time.";
 
-    MetadataFilename = "metadata.filename", Error, Never, "The file's name is not a wheel's: NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl.";
-    MetadataDistInfoMissing = "metadata.dist-info-missing", Error, Never, "The wheel has no `.dist-info` folder.";
-    MetadataDistInfoMultiple = "metadata.dist-info-multiple", Error, Never, "The wheel has more than one `.dist-info` folder; installers differ in which of them counts.";
-    MetadataDistInfoName = "metadata.dist-info-name", Error, Never, "The `.dist-info` folder names another distribution or version than the file's name.";
-    MetadataWheelMissing = "metadata.wheel-missing", Error, Never, "The `.dist-info` folder has no WHEEL file.";
-    MetadataMetadataMissing = "metadata.metadata-missing", Error, Never, "The `.dist-info` folder has no METADATA file.";
-    MetadataEncoding = "metadata.encoding", Error, Never, "WHEEL or METADATA is not UTF-8.";
-    MetadataByteOrderMark = "metadata.byte-order-mark", Error, Never, "WHEEL or METADATA begins with a byte order mark, which readers take for a part of the first name.";
-    MetadataSyntax = "metadata.syntax", Error, Never, "A line of WHEEL or METADATA is no header, no continuation and no end of the headers, so that readers would stop at different places.";
-    MetadataMissingHeader = "metadata.missing-header", Error, Never, "A header that installing needs is missing in WHEEL or METADATA.";
-    MetadataRepeatedHeader = "metadata.repeated-header", Error, Never, "A header that may be there once is there again; readers differ in which of them counts.";
-    MetadataFormatVersion = "metadata.format-version", Error, Never, "The version of a format is malformed, or its major number is newer than is known.";
+    MetadataFilename = "metadata.filename", Error, Identity, "The file's name is not a wheel's: NAME-VERSION(-BUILD)-PYTHON-ABI-PLATFORM.whl.";
+    MetadataVariant = "metadata.variant", Error, Unknown, "The file's name is that of a wheel variant (PEP 817), made for some machines of its platform only; variants are not chosen yet.";
+    MetadataDistInfoMissing = "metadata.dist-info-missing", Error, Unknown, "The wheel has no `.dist-info` folder.";
+    MetadataDistInfoMultiple = "metadata.dist-info-multiple", Error, Ambiguous, "The wheel has more than one `.dist-info` folder; installers differ in which of them counts.";
+    MetadataDistInfoName = "metadata.dist-info-name", Error, Identity, "The `.dist-info` folder names another distribution or version than the file's name.";
+    MetadataWheelMissing = "metadata.wheel-missing", Error, Unknown, "The `.dist-info` folder has no WHEEL file.";
+    MetadataMetadataMissing = "metadata.metadata-missing", Error, Unknown, "The `.dist-info` folder has no METADATA file.";
+    MetadataEncoding = "metadata.encoding", Error, Ambiguous, "WHEEL or METADATA is not UTF-8.";
+    MetadataByteOrderMark = "metadata.byte-order-mark", Error, Ambiguous, "WHEEL or METADATA begins with a byte order mark, which readers take for a part of the first name.";
+    MetadataSyntax = "metadata.syntax", Error, Possible, "A line of WHEEL or METADATA is no header, no continuation and no end of the headers, so that some readers stop there; what stands above it counts.";
+    MetadataMissingHeader = "metadata.missing-header", Error, Possible, "A header that installing needs is missing in WHEEL or METADATA; name and version are then those of the file name, the wheel's format is 1.0, and its files go to platlib.";
+    MetadataRepeatedHeader = "metadata.repeated-header", Error, Possible, "A header that may be there once, and does not decide what is installed, is there again with another value; the first one counts.";
+    MetadataSameHeader = "metadata.same-header", Warning, Possible, "A header that may be there once is there again and says the same.";
+    MetadataContradiction = "metadata.contradiction", Error, Ambiguous, "WHEEL or METADATA has two different values of a header that decides what is installed, and where; readers differ in which of them counts.";
+    MetadataAmbiguousHeader = "metadata.ambiguous-header", Error, Ambiguous, "A header that matters stands where some readers of WHEEL or METADATA see it and others do not.";
+    MetadataFormatVersion = "metadata.format-version", Error, Unknown, "The version of a format is malformed, or its major number is newer than is known.";
     MetadataNewerFormat = "metadata.newer-format", Warning, Possible, "The minor version of a format is newer than is known; what is new in it is not used.";
-    MetadataPurelib = "metadata.purelib", Error, Never, "`Root-Is-Purelib` in WHEEL is neither true nor false.";
-    MetadataTag = "metadata.tag", Error, Never, "A tag in WHEEL is malformed.";
-    MetadataBuild = "metadata.build", Error, Never, "The build tag in WHEEL is malformed.";
-    MetadataName = "metadata.name", Error, Never, "The name in METADATA is no name of a distribution.";
-    MetadataVersion = "metadata.version", Error, Never, "The version in METADATA is no version.";
-    MetadataOtherName = "metadata.other-name", Error, Never, "METADATA names another distribution than the file's name.";
-    MetadataOtherVersion = "metadata.other-version", Error, Never, "METADATA gives another version than the file's name.";
+    MetadataPurelib = "metadata.purelib", Error, Possible, "`Root-Is-Purelib` in WHEEL is neither true nor false; the wheel's files then go to platlib, as in pip and uv.";
+    MetadataTag = "metadata.tag", Warning, Possible, "WHEEL lists no tags, or one that is malformed; those of the file name count.";
+    MetadataBuild = "metadata.build", Warning, Possible, "The build tag in WHEEL is malformed; that of the file name counts.";
+    MetadataName = "metadata.name", Error, Identity, "The name in METADATA is no name of a distribution.";
+    MetadataVersion = "metadata.version", Error, Identity, "The version in METADATA is no version.";
+    MetadataOtherName = "metadata.other-name", Error, Identity, "METADATA names another distribution than the file's name.";
+    MetadataOtherVersion = "metadata.other-version", Error, Identity, "METADATA gives another version than the file's name.";
+    MetadataLocalVersion = "metadata.local-version", Error, Possible, "The file's name has a local version (`+cu12`) that METADATA or the `.dist-info` folder does not have, or the other way round; the installed distribution has METADATA's.";
     MetadataOtherTags = "metadata.other-tags", Warning, Possible, "The tags in WHEEL are not those of the file's name.";
     MetadataOtherBuild = "metadata.other-build", Warning, Possible, "The build tag in WHEEL is not that of the file's name.";
-    MetadataRequirement = "metadata.requirement", Warning, Possible, "A requirement or a range of Python versions in METADATA is not understood.";
-    MetadataDataScheme = "metadata.data-scheme", Error, Never, "The `.data` folder holds something that belongs to no known scheme (purelib, platlib, headers, scripts, data).";
-    MetadataDataFile = "metadata.data-file", Error, Never, "A file lies directly in the `.data` folder, outside every scheme.";
+    MetadataRequirement = "metadata.requirement", Error, Possible, "A requirement or a range of Python versions in METADATA is not understood; where that is allowed, it is left out of what is checked.";
+    MetadataLegacyRequirement = "metadata.legacy-requirement", Warning, Possible, "A requirement or a range of Python versions is written as no current specification has it, and is read as pip or uv read it.";
+    MetadataDataScheme = "metadata.data-scheme", Error, Unknown, "The `.data` folder holds something that belongs to no known scheme (purelib, platlib, headers, scripts, data).";
+    MetadataDataFile = "metadata.data-file", Error, Unknown, "A file lies directly in the `.data` folder, outside every scheme.";
     MetadataDataName = "metadata.data-name", Error, Possible, "A `.data` folder at the top has another name than the `.dist-info` folder; installers differ in whether its files are installed as data.";
-    MetadataReservedTarget = "metadata.reserved-target", Error, Never, "A member would be installed over a file that the environment itself needs: an interpreter, an activation script or `pyvenv.cfg`.";
-    MetadataLimit = "metadata.limit", Error, Never, "A metadata file has more bytes, headers or scripts than the limit, or the scripts that would be rewritten have more bytes.";
+    MetadataReservedTarget = "metadata.reserved-target", Error, Escape, "A member would be installed over a file that the environment itself needs: an interpreter, an activation script or `pyvenv.cfg`.";
+    MetadataLimit = "metadata.limit", Error, Limit, "A metadata file has more bytes, headers or scripts than the limit, or the scripts that would be rewritten have more bytes.";
 
-    RecordMissing = "record.missing", Error, Never, "The `.dist-info` folder has no RECORD.";
-    RecordEncoding = "record.encoding", Error, Never, "A row of RECORD is not UTF-8.";
-    RecordByteOrderMark = "record.byte-order-mark", Error, Never, "RECORD begins with a byte order mark, which readers take for a part of the first path.";
+    RecordMissing = "record.missing", Error, Unknown, "The `.dist-info` folder has no RECORD.";
+    RecordEncoding = "record.encoding", Error, Possible, "A row of RECORD is not UTF-8; it is dropped.";
+    RecordByteOrderMark = "record.byte-order-mark", Error, Possible, "RECORD begins with a byte order mark, which readers take for a part of the first path; it is dropped.";
     RecordBlankRow = "record.blank-row", Warning, Possible, "RECORD has an empty row; it is dropped.";
-    RecordColumns = "record.columns", Error, Never, "A row of RECORD does not have the three columns path, hash and size.";
-    RecordQuotes = "record.quotes", Error, Never, "A row of RECORD has a quote where CSV has no place for one, or one that is never closed.";
-    RecordPath = "record.path", Error, Never, "A row of RECORD names an absolute or escaping path, or one that no member can have.";
-    RecordContradiction = "record.contradiction", Error, Never, "Two rows of RECORD give one path different hashes or sizes.";
+    RecordColumns = "record.columns", Error, Possible, "A row of RECORD does not have the three columns path, hash and size; it is dropped.";
+    RecordQuotes = "record.quotes", Error, Possible, "A row of RECORD has a quote where CSV has no place for one, or one that is never closed; it is dropped.";
+    RecordPath = "record.path", Error, Possible, "A row of RECORD names an absolute or escaping path, or one that no member can have; it is dropped.";
+    RecordContradiction = "record.contradiction", Error, Possible, "Two rows of RECORD give one path different hashes or sizes; neither of them counts.";
     RecordRepeatedRow = "record.repeated-row", Warning, Possible, "A row of RECORD is repeated identically; one is kept.";
     RecordAbsentFile = "record.absent-file", Warning, Possible, "A row of RECORD names a file that is not in the wheel; it is dropped.";
     RecordUnlisted = "record.unlisted", Warning, Possible, "A member has no row in RECORD; it is hashed and recorded.";
     RecordNoHash = "record.no-hash", Warning, Possible, "A member's row in RECORD has no hash; it is hashed and recorded.";
-    RecordWeakHash = "record.weak-hash", Error, Never, "A row's hash is made by an algorithm that wheels may not use (md5, sha1, sha224).";
-    RecordUnknownHash = "record.unknown-hash", Error, Never, "A row's hash is made by an algorithm that is not known, so that it proves nothing.";
-    RecordBadHash = "record.bad-hash", Error, Never, "A row's hash cannot be decoded, or has the wrong length for its algorithm.";
+    RecordWeakHash = "record.weak-hash", Error, Possible, "A row's hash is made by an algorithm that wheels may not use (md5, sha1, sha224); it does not count.";
+    RecordUnknownHash = "record.unknown-hash", Error, Possible, "A row's hash is made by an algorithm that is not known, so that it proves nothing; it does not count.";
+    RecordBadHash = "record.bad-hash", Error, Possible, "A row's hash cannot be decoded, or has the wrong length for its algorithm; it does not count.";
     RecordPadding = "record.padding", Warning, Possible, "A row's hash is written with base64 padding; it is made canonical.";
     RecordAlphabet = "record.alphabet", Warning, Possible, "A row's hash is written in the ordinary base64 alphabet instead of the URL-safe one; it is made canonical.";
-    RecordSize = "record.size", Error, Never, "A row's size is not a number, or not the size of its member.";
-    RecordHash = "record.hash", Error, Never, "A member's bytes do not have the hash that RECORD gives.";
-    RecordOwnHash = "record.own-hash", Error, Never, "RECORD has a hash or size for itself, which cannot be right.";
+    RecordHexadecimal = "record.hexadecimal", Warning, Possible, "A row's hash is written in hexadecimal instead of base64; it is made canonical.";
+    RecordAlgorithmName = "record.algorithm-name", Warning, Possible, "A row names its hash's algorithm otherwise than the specification (`SHA256`, `sha-256`); it is made canonical.";
+    RecordSize = "record.size", Error, Possible, "A row's size is not a number, or not the size of its member; the true one is recorded.";
+    RecordHash = "record.hash", Error, Possible, "A member's bytes do not have the hash that RECORD gives; where that is allowed, every member is hashed and the true hash is recorded.";
+    RecordOwnHash = "record.own-hash", Error, Possible, "RECORD has a hash or size for itself, which cannot be right; it does not count.";
     RecordNoOwnRow = "record.no-own-row", Warning, Possible, "RECORD has no row for itself; it gets one.";
     RecordSignatureRow = "record.signature-row", Warning, Possible, "RECORD has a row for its signature, which is made after it; the row is dropped.";
     RecordSignature = "record.signature", Information, Possible, "The wheel holds a signature of its RECORD (RECORD.jws or RECORD.p7s), which is dropped as RECORD is rebuilt.";
-    RecordLimit = "record.limit", Error, Never, "RECORD has more bytes than the limit for the wheel's number of members.";
+    RecordLimit = "record.limit", Error, Limit, "RECORD has more bytes or rows than the limit for the wheel's number of members.";
 
-    ScriptSyntax = "script.syntax", Error, Never, "`entry_points.txt` is not UTF-8 or a line of it is not understood.";
-    ScriptName = "script.name", Error, Never, "The name of an entry point is no file name, so that its script could lie outside `bin`.";
-    ScriptReference = "script.reference", Error, Never, "The object reference of an entry point is not a module and an attribute of plain identifiers; anything else could inject code.";
-    ScriptReserved = "script.reserved", Error, Never, "A script or entry point has a name that the environment itself needs, such as `python` or `activate`.";
-    ScriptDuplicate = "script.duplicate", Error, Never, "An entry point is defined twice with different objects.";
+    ScriptSyntax = "script.syntax", Error, Unknown, "`entry_points.txt` is not UTF-8 or a line of it is not understood.";
+    ScriptName = "script.name", Error, Escape, "The name of an entry point is no file name, so that its script could lie outside `bin`.";
+    ScriptReference = "script.reference", Error, Escape, "The object reference of an entry point is not a module and an attribute of plain identifiers; anything else could inject code.";
+    ScriptReserved = "script.reserved", Error, Escape, "A script or entry point has a name that the environment itself needs, such as `python` or `activate`.";
+    ScriptDuplicate = "script.duplicate", Error, Ambiguous, "An entry point is defined twice with different objects.";
     ScriptRepeated = "script.repeated", Warning, Possible, "An entry point is defined twice with the same object.";
     ScriptCaseCollision = "script.case-collision", Warning, Possible, "Two scripts have names that differ only in upper and lower case.";
     ScriptNested = "script.nested", Warning, Possible, "A script lies in a folder below the scripts of `.data`; installers differ in what they do with it.";
-    ScriptForm = "script.form", Error, Never, "A script that begins with `#!python` cannot be rewritten so that it finds its environment.";
+    ScriptForm = "script.form", Error, Unknown, "A script that begins with `#!python` cannot be rewritten so that it finds its environment.";
+    ScriptInterpreter = "script.interpreter", Warning, Possible, "A script names an interpreter by its absolute path, which is not the environment's and may be on no machine but the wheel's builder; it is installed as it is.";
 
     StartupImport = "startup.import", Information, Possible, "A `.pth` file has lines that start with `import` and run whenever the interpreter starts.";
     StartupPath = "startup.path", Warning, Possible, "A `.pth` file adds an absolute path, which breaks a tree that is moved, or one outside the tree.";
@@ -295,8 +340,16 @@ impl fmt::Display for Finding {
 
 /// The most findings of one code that are kept one by one; what comes after is counted.
 const KEPT_OF_A_CODE: u64 = 100;
-/// The most characters of a member's name that a finding keeps.
-const MEMBER_TEXT_LIMIT: usize = 512;
+/// The most characters of a member's name, and of a message, that a finding keeps.
+const TEXT_LIMIT: usize = 512;
+
+/// The beginning of a text that may be long.
+fn shorten(text: String) -> String {
+    match text.char_indices().nth(TEXT_LIMIT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
 
 /// Collects findings: applies the escape hatch and keeps hostile input from filling memory with them.
 #[derive(Debug, Clone, Default)]
@@ -326,11 +379,7 @@ impl Findings {
 
     /// Adds a finding about a member.
     pub fn add_member(&mut self, code: Code, member: &str, message: impl Into<String>) {
-        let member = match member.char_indices().nth(MEMBER_TEXT_LIMIT) {
-            Some((end, _)) => format!("{}…", &member[..end]),
-            None => member.to_owned(),
-        };
-        self.push(code, Some(member), message.into());
+        self.push(code, Some(member.to_owned()), message.into());
     }
 
     fn push(&mut self, code: Code, member: Option<String>, message: String) {
@@ -338,6 +387,7 @@ impl Findings {
         *count += 1;
         if *count <= KEPT_OF_A_CODE {
             let (severity, allowed) = self.judge(code);
+            let (member, message) = (member.map(shorten), shorten(message));
             self.list.push(Finding { code, severity, member, message, allowed, omitted: 0 });
         }
     }
@@ -349,7 +399,7 @@ impl Findings {
 
     fn judge(&self, code: Code) -> (Severity, bool) {
         let severity = if self.deny.contains(&code) { Severity::Error } else { code.severity() };
-        let allowed = self.allow.contains(&code) && code.allowance() == Allowance::Possible;
+        let allowed = self.allow.contains(&code) && code.allowance().is_possible();
         (if allowed { severity.min(Severity::Warning) } else { severity }, allowed)
     }
 
@@ -447,6 +497,10 @@ mod tests {
 
     #[test]
     fn a_flood_of_findings_is_counted_not_kept() {
+        let mut findings = Findings::new();
+        let long = "é".repeat(1_000_000);
+        findings.add_member(Code::ZipGap, &long, long.clone());
+        assert!(findings.as_slice()[0].to_string().len() < 5 * TEXT_LIMIT);
         let mut findings = Findings::new();
         for index in 0..100_000 {
             findings.add_member(Code::ZipGap, &index.to_string(), "gap");

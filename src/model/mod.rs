@@ -21,9 +21,9 @@ pub mod name;
 pub mod interpreter;
 pub mod python_request;
 
-pub mod wheel;
-
 pub mod requirements;
+
+pub mod wheel;
 
 pub mod preference;
 

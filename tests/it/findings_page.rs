@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use venvtree::model::finding::{Allowance, Code};
+use venvtree::model::finding::Code;
 use venvtree::model::wheel::limits::{Limits, NAMES};
 
 /// The tables between the page's marks, as the code has them.
@@ -13,7 +13,7 @@ fn tables() -> [(&'static str, String); 2] {
     }
     let mut codes = "| code | severity | may be allowed | meaning |\n| --- | --- | --- | --- |\n".to_owned();
     for code in Code::ALL {
-        let allowed = if code.allowance() == Allowance::Possible { "yes" } else { "no" };
+        let allowed = code.allowance().reason().map_or_else(|| "yes".to_owned(), |reason| format!("no: {reason}"));
         codes += &format!("| `{code}` | {} | {allowed} | {} |\n", code.severity(), code.explanation());
     }
     [("limits", limits), ("codes", codes)]

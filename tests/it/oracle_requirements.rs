@@ -9,7 +9,9 @@ use serde_json::json;
 use venvtree::model::interpreter::{Arch, Implementation, Interpreter, Platform};
 use venvtree::model::name::{DistName, PythonVersion};
 use venvtree::model::requirements::{self, Distribution, RequirementProblemKind};
-use venvtree::model::wheel::headers::Metadata;
+use venvtree::model::wheel::filename::WheelFilename;
+use venvtree::model::wheel::headers::Reading;
+use venvtree::model::wheel::metadata::Metadata;
 
 use crate::support::peers::{ask_python, peer};
 
@@ -34,7 +36,10 @@ fn ours(site_packages: &Path) -> BTreeSet<Problem> {
     for entry in fs::read_dir(site_packages).unwrap() {
         let path = entry.unwrap().path().join("METADATA");
         if path.is_file() {
-            all.push(Metadata::parse(&fs::read(&path).unwrap()).unwrap_or_else(|errors| panic!("{}: {errors:?}", path.display())));
+            let filename = WheelFilename::parse("any-1-py3-none-any.whl").unwrap();
+            let Reading { value, errors } = Metadata::parse(&fs::read(&path).unwrap(), &filename);
+            assert_eq!(errors, [], "{}", path.display());
+            all.extend(value);
         }
     }
     assert!(!all.is_empty());

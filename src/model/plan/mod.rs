@@ -213,7 +213,8 @@ fn check_requirements(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec
         .iter()
         .map(|wheel| requirements::Distribution {
             name: wheel.name(),
-            version: wheel.version(),
+            // What is installed says so, which the file name may say in more detail.
+            version: &wheel.metadata.version,
             requires_dist: &wheel.metadata.requires_dist,
             provides_extra: &wheel.metadata.provides_extra,
         })

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use pep440_rs::{VersionSpecifier, VersionSpecifiers, release_specifier_to_range, release_specifiers_to_ranges};
 
-pub use self::requirement::{Requirement, RequirementError};
+pub use self::requirement::{Requirement, RequirementError, Specifiers, parse_specifiers};
 use crate::model::interpreter::Interpreter;
 use crate::model::name::{DistName, PythonVersion, Version};
 use marker::{Environment, Extras, Fact, Truth};
@@ -75,23 +75,16 @@ pub enum RequirementProblemKind {
         /// What is not known.
         fact: Fact,
     },
-    /// The text is no requirement.
-    #[error(", which is no requirement: {0}")]
-    Invalid(RequirementError),
 }
 
 /// Finds every requirement among the distributions that they do not meet themselves. Sorted by the name of what requires; of several
 /// distributions of one name the last one counts.
 pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> Vec<RequirementProblem> {
     let environment = Environment::new(interpreter);
-    let mut problems = Vec::new();
+    let problems = Vec::new();
     let mut known: BTreeMap<&DistName, Member<'_>> = BTreeMap::new();
     for distribution in distributions {
         known.insert(distribution.name, Member::new(*distribution));
-    }
-    for member in known.values_mut() {
-        let invalid = std::mem::take(&mut member.invalid);
-        problems.extend(invalid.into_iter().map(|(text, error)| member.problem(None, text, RequirementProblemKind::Invalid(error))));
     }
     let mut check =
         Check { environment, known: &known, asked: BTreeSet::new(), waiting: VecDeque::new(), reported: BTreeSet::new(), problems };
@@ -118,7 +111,6 @@ pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> V
 struct Member<'text> {
     distribution: Distribution<'text>,
     requirements: Vec<Requirement<'text>>,
-    invalid: Vec<(&'text str, RequirementError)>,
     /// For each extra the positions of the requirements whose markers name it.
     by_extra: BTreeMap<DistName, Vec<usize>>,
     /// The positions of those that ask for extras in another way than by `==`.
@@ -131,29 +123,25 @@ impl<'text> Member<'text> {
         let mut member = Self {
             distribution,
             requirements: Vec::with_capacity(distribution.requires_dist.len()),
-            invalid: Vec::new(),
             by_extra: BTreeMap::new(),
             any_extra: Vec::new(),
             provided: distribution.provides_extra.iter().filter_map(|extra| DistName::parse(extra).ok()).collect(),
         };
         for text in distribution.requires_dist {
-            match Requirement::parse(text) {
-                Ok(requirement) => {
-                    let position = member.requirements.len();
-                    let mut named = BTreeSet::new();
-                    if let Some(marker) = &requirement.marker {
-                        match marker.extras() {
-                            Extras::Named(extras) => named.extend(extras),
-                            Extras::Any => member.any_extra.push(position),
-                        }
-                    }
-                    for extra in named {
-                        member.by_extra.entry(extra).or_default().push(position);
-                    }
-                    member.requirements.push(requirement);
+            // A wheel with one that nobody understands is accepted only where that is allowed.
+            let Ok(requirement) = Requirement::parse(text) else { continue };
+            let position = member.requirements.len();
+            let mut named = BTreeSet::new();
+            if let Some(marker) = &requirement.marker {
+                match marker.extras() {
+                    Extras::Named(extras) => named.extend(extras),
+                    Extras::Any => member.any_extra.push(position),
                 }
-                Err(error) => member.invalid.push((text, error)),
             }
+            for extra in named {
+                member.by_extra.entry(extra).or_default().push(position);
+            }
+            member.requirements.push(requirement);
         }
         member
     }
@@ -176,9 +164,17 @@ impl<'text> Member<'text> {
             distribution: self.distribution.name.clone(),
             version: self.distribution.version.clone(),
             extra: extra.cloned(),
-            requirement: requirement.to_owned(),
+            requirement: shorten(requirement),
             kind,
         }
+    }
+}
+
+/// A text as messages quote it.
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -241,14 +237,6 @@ impl<'members, 'text> Check<'members, 'text> {
 /// Why an interpreter does not fit a `Requires-Python`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PythonProblem {
-    /// The text is no list of version specifiers.
-    #[error("Requires-Python is `{requires}`: {reason}")]
-    Invalid {
-        /// The text.
-        requires: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// Another version of Python is required.
     #[error("it requires Python {requires}, the interpreter is {found}")]
     Excluded {
@@ -267,14 +255,14 @@ pub enum PythonProblem {
     },
 }
 
-/// Checks a `Requires-Python`. As in pip, a pre-release counts as the release that it precedes.
+/// Checks a `Requires-Python`. As in pip, a pre-release counts as the release that it precedes, and a text that nobody understands asks for
+/// nothing: a wheel with one is accepted only where that is allowed.
 ///
 /// # Errors
-/// The version does not fit, or it is not known whether it does, or the text is not understood.
+/// The version does not fit, or it is not known whether it does.
 pub fn requires_python(requires: &str, python: &PythonVersion) -> Result<(), PythonProblem> {
-    let own = || (requires.to_owned(), python.clone());
-    let specifiers =
-        requirement::parse_specifiers(requires).map_err(|reason| PythonProblem::Invalid { requires: requires.to_owned(), reason })?;
+    let own = || (shorten(requires), python.clone());
+    let Ok(Specifiers { specifiers, .. }) = parse_specifiers(requires) else { return Ok(()) };
     match contains(&specifiers, python) {
         Some(true) => Ok(()),
         Some(false) => {
@@ -379,10 +367,9 @@ mod tests {
             "A 1 requires `b[x] ; platform_version > '5'`, which depends on platform_version, a fact of the machine",
         );
         check("c ; platform_release > '5' and os_name == 'nt'", "");
-        check(
-            "b=>1",
-            "A 1 requires `b=>1`, which is no requirement: `=>1` is no version specifier: no such comparison operator \"=>\", must be one of ~= == != <= >= < > ===",
-        );
+        // Where a wheel with such a requirement is accepted, it asks for nothing.
+        check("b=>1", "");
+        check("b>=3.*", "A 1 requires `b>=3.*`, the environment has 2.0+local");
     }
 
     #[test]
@@ -444,7 +431,6 @@ mod tests {
                 Ok(()) => "fits",
                 Err(PythonProblem::Excluded { .. }) => "excluded",
                 Err(PythonProblem::PatchLevel { .. }) => "patch level",
-                Err(PythonProblem::Invalid { .. }) => "invalid",
             };
             assert_eq!(found, expected, "{requires} {version}");
         };
@@ -462,8 +448,8 @@ mod tests {
         check(">3.11", "3.11", "patch level");
         check(">=3.15", "3.15.0b1", "fits");
         check("<3.15", "3.15.0b1", "excluded");
-        check(">=3.6.*", "3.11.7", "invalid");
-        check("3.8", "3.11.7", "invalid");
+        check(">=3.6.*", "3.11.7", "fits");
+        check("3.8", "3.11.7", "fits");
         let error = requires_python(">=3.12", &PythonVersion::parse("3.11.7").unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "it requires Python >=3.12, the interpreter is 3.11.7");
     }

@@ -43,6 +43,8 @@ pub struct Requirement<'text> {
     pub specifiers: VersionSpecifiers,
     /// When it is required; always, without one.
     pub marker: Option<Marker<'text>>,
+    /// Whether it is written as no current specification has it.
+    pub legacy: bool,
 }
 
 impl<'text> Requirement<'text> {
@@ -85,9 +87,9 @@ impl<'text> Requirement<'text> {
             }
         };
         let specifiers = specifiers.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(specifiers);
-        let specifiers = parse_specifiers(specifiers).map_err(RequirementError::Specifiers)?;
+        let Specifiers { specifiers, legacy } = parse_specifiers(specifiers).map_err(RequirementError::Specifiers)?;
         let marker = marker.map(Marker::parse).transpose().map_err(RequirementError::Marker)?;
-        Ok(Self { text, name, extras, specifiers, marker })
+        Ok(Self { text, name, extras, specifiers, marker, legacy })
     }
 
     /// Whether it applies, with one extra of what requires it or without any.
@@ -101,19 +103,98 @@ impl<'text> Requirement<'text> {
     }
 }
 
-/// Reads version specifiers, separated by commas; one may follow the last.
-pub(super) fn parse_specifiers(text: &str) -> Result<VersionSpecifiers, String> {
+/// Version specifiers as they were read.
+#[derive(Debug, Clone)]
+pub struct Specifiers {
+    /// What they mean.
+    pub specifiers: VersionSpecifiers,
+    /// Whether they are written as no current specification has it, but as pip or uv read it.
+    pub legacy: bool,
+}
+
+/// Reads version specifiers, separated by commas. Those that setuptools and others wrote before the specification was enforced are read
+/// as uv reads them; pip passes over such a `Requires-Python`, or reads it so as well.
+///
+/// # Errors
+/// Says which of them is none.
+pub fn parse_specifiers(text: &str) -> Result<Specifiers, String> {
     let text = trim(text);
-    let text = text.strip_suffix(',').unwrap_or(text);
-    if trim(text).is_empty() {
-        return Ok(VersionSpecifiers::empty());
+    let mut legacy = false;
+    let mut found = Vec::new();
+    // One comma may follow the last.
+    let all = text.strip_suffix(',').unwrap_or(text);
+    for part in all.split(',').map(trim) {
+        if part.is_empty() {
+            legacy |= !trim(all).is_empty();
+            continue;
+        }
+        match VersionSpecifier::from_str(part) {
+            Ok(specifier) => found.push(specifier),
+            Err(error) => {
+                let wrong = || format!("`{part}` is no version specifier: {error}");
+                legacy = true;
+                for part in separate(part) {
+                    found.push(VersionSpecifier::from_str(&modern(part).ok_or_else(wrong)?).map_err(|_| wrong())?);
+                }
+            }
+        }
     }
-    text.split(',')
-        .map(|part| {
-            let part = trim(part);
-            VersionSpecifier::from_str(part).map_err(|error| format!("`{part}` is no version specifier: {error}"))
-        })
-        .collect()
+    Ok(Specifiers { specifiers: found.into_iter().collect(), legacy })
+}
+
+const OPERATOR: [char; 5] = ['<', '>', '=', '!', '~'];
+
+/// Splits before every operator but the first: `>=7.2.0<8.0.0` lacks a comma.
+fn separate(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut previous = None;
+    for (at, character) in text.char_indices() {
+        let begins = OPERATOR.contains(&character) && previous.is_some_and(|before: char| !OPERATOR.contains(&before));
+        if begins && !trim(&text[start..at]).is_empty() {
+            parts.push(trim(&text[start..at]));
+            start = at;
+        }
+        // White space may stand within an operator's place only once: after it.
+        previous = Some(character);
+    }
+    parts.push(trim(&text[start..]));
+    parts
+}
+
+/// A legacy specifier as it is written today; nothing where it cannot be one.
+fn modern(part: &str) -> Option<String> {
+    let unquoted = part.replace(['\'', '"'], "");
+    let part = trim(&unquoted);
+    let end = part.find(|character| !OPERATOR.contains(&character))?;
+    let (operator, version) = part.split_at(end);
+    let version = trim(version);
+    // `!=~5.0` excludes what `~=5.0` would be about.
+    let (operator, version) = match operator {
+        "!=~" => ("!=", format!("{version}.*")),
+        _ => (operator, version.to_owned()),
+    };
+    let ordering = matches!(operator, "<" | "<=" | ">" | ">=");
+    let version = match version.strip_suffix('*') {
+        // A star after an ordering says nothing more: `>=3.5.*`.
+        Some(stem) if ordering => stem.trim_end_matches('.').to_owned(),
+        // `!=3.0*`
+        Some(stem) if stem.ends_with(|last: char| last.is_ascii_digit()) => format!("{stem}.*"),
+        _ => version,
+    };
+    let version = match (operator, &*version) {
+        (">", "dev") => "0.0.0dev",
+        _ => without_trailing_zero(&version),
+    };
+    (!operator.is_empty()).then(|| format!("{operator}{version}"))
+}
+
+/// `9.0.0a1.0` is `9.0.0a1`.
+fn without_trailing_zero(version: &str) -> &str {
+    let Some(stem) = version.strip_suffix(".0") else { return version };
+    let digits = stem.trim_end_matches(|last: char| last.is_ascii_digit());
+    let prerelease = ["a", "b", "rc", "post", "dev"].iter().any(|word| digits.ends_with(word));
+    if prerelease && digits.len() < stem.len() { stem } else { version }
 }
 
 fn trim(text: &str) -> &str {
@@ -144,10 +225,41 @@ mod tests {
     }
 
     #[test]
+    fn legacy_specifiers_mean_what_uv_reads() {
+        let check = |text: &str, expected: &str| {
+            let found = parse_specifiers(text).unwrap();
+            assert_eq!((found.specifiers.to_string(), found.legacy), (expected.to_owned(), true), "{text}");
+        };
+        check(">=3.5.*", ">=3.5");
+        check("<=3.*", "<=3");
+        check(">3.4.*, <4", ">3.4, <4");
+        check(">=3.*, !=3.0.*, !=3.1.*", ">=3, !=3.0.*, !=3.1.*");
+        check("!=3.0*", "!=3.0.*");
+        check("==2.7*", "==2.7.*");
+        check(">=7.2.0<8.0.0", ">=7.2.0, <8.0.0");
+        check(">=2.7 !=3.0.* <4", ">=2.7, !=3.0.*, <4");
+        check("!=~5.0,>=4.12", ">=4.12, !=5.0.*");
+        check(">=9.0.0a1.0", ">=9.0.0a1");
+        check(">dev", ">0.0.0.dev0");
+        check(">= '2.7'", ">=2.7");
+        check(">=3.6'", ">=3.6");
+        check(">=1,,<2", ">=1, <2");
+        assert!(Requirement::parse("omegaconf (>=5.1.*)").unwrap().legacy);
+        assert!(!Requirement::parse("a (>=5.1,)").unwrap().legacy && !Requirement::parse("a").unwrap().legacy);
+    }
+
+    #[test]
+    fn other_specifiers_are_none() {
+        for text in ["3", ">=", ">=x", ">=three", ">=3.x", "*", ">=1;", "~=3", "==1.*.*", "<>1", ">=1 2", "=1", "=>1", "~=3.5.*"] {
+            assert!(parse_specifiers(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn other_texts_are_refused() {
         for text in [
-            "", "-a", "a-", "a b", "a 1.0", "a[", "a[b", "a[b,]", "a[b c]", "a>=1,,<2", "a (>=1", "a >=1)", "a >=x", "a @", "a @ u v",
-            "a;", "a ; x", "a>=1\n", "ä",
+            "", "-a", "a-", "a b", "a 1.0", "a[", "a[b", "a[b,]", "a[b c]", "a (>=1", "a >=1)", "a >=x", "a @", "a @ u v", "a;", "a ; x",
+            "a>=1\n", "ä",
         ] {
             assert!(Requirement::parse(text).is_err(), "{text:?}");
         }

@@ -6,11 +6,13 @@
 //! (a polyglot): `sh` executes a few lines that Python takes for a string. Which names scripts may have is the planner's business;
 //! `docs/scripts.md` says what users can rely on.
 
+mod foreign;
 mod launcher;
 mod pe;
 mod rewrite;
 mod windows;
 
+pub use foreign::foreign_interpreter;
 pub use launcher::{LauncherError, launcher};
 pub use pe::PeError;
 pub use rewrite::{ScriptError, rewrite_script};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::model::activate::Shell;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
-use crate::model::finding::{Allowance, Code};
+use crate::model::finding::Code;
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Os, Platform, parse_pair};
 use crate::model::json::{Json, Object, Place, Problems};
 use crate::model::name::{DistName, PythonVersion};
@@ -525,10 +525,13 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<Flags> {
     if let Some(place) = object.optional("allow") {
         for place in place.list(problems) {
             match place.string(problems).map(str::parse::<Code>) {
-                Some(Ok(code)) if code.allowance() == Allowance::Possible => {
+                Some(Ok(code)) if code.allowance().is_possible() => {
                     flags.allow.insert(code);
                 }
-                Some(Ok(code)) => problems.add(&place.path, format!("findings of the code {:?} can never be accepted", code.text())),
+                Some(Ok(code)) => {
+                    let reason = code.allowance().reason().unwrap_or_default();
+                    problems.add(&place.path, format!("findings of the code {:?} can never be accepted: {reason}", code.text()));
+                }
                 Some(Err(error)) => problems.add(&place.path, error.to_string()),
                 None => {}
             }

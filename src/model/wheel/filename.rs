@@ -26,6 +26,16 @@ pub enum FilenameError {
         /// The number of parts.
         found: usize,
     },
+    /// The name of a variant: of a wheel for some machines of its platform only.
+    #[error(
+        "`{text}` is a wheel variant (PEP 817), for machines that have `{label}`: variants are not supported yet, expected a wheel without one"
+    )]
+    Variant {
+        /// The text.
+        text: String,
+        /// The variant's label.
+        label: String,
+    },
     /// The first part is no distribution name.
     #[error("the wheel name `{text}` does not begin with a distribution name")]
     Name {
@@ -118,6 +128,9 @@ impl WheelFilename {
         let own = || text.to_owned();
         let stem = text.strip_suffix(".whl").ok_or_else(|| FilenameError::Extension { text: own() })?;
         let dashes = stem.matches('-').count();
+        if let Some(label) = variant_label(stem) {
+            return Err(FilenameError::Variant { text: own(), label: label.to_owned() });
+        }
         if !matches!(dashes, 4 | 5) {
             return Err(FilenameError::Parts { text: own(), found: dashes + 1 });
         }
@@ -149,6 +162,22 @@ impl WheelFilename {
         let end = self.text.match_indices('-').nth(1).expect("parse() counted the parts").0;
         &self.text[..end]
     }
+}
+
+/// The label of a wheel variant, if the name is one's: it comes after the tags, so that there is a part more than without it.
+fn variant_label(stem: &str) -> Option<&str> {
+    let parts: Vec<&str> = stem.splitn(9, '-').collect();
+    let build = |part: &str| part.starts_with(|first: char| first.is_ascii_digit());
+    let tags = match parts.len() {
+        6 if !build(parts[2]) => &parts[2..5],
+        7 if build(parts[2]) => &parts[3..6],
+        _ => return None,
+    };
+    let label = *parts.last()?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.');
+    // Otherwise the last part is the platform, and what comes before the tags is a bad build tag.
+    let platform = ["any", "linux_", "manylinux", "musllinux_", "macosx_", "win32", "win_"].iter().any(|known| label.starts_with(known));
+    (!platform && !label.is_empty() && label.bytes().all(plain) && TagSet::parse(&tags.join("-")).is_ok()).then_some(label)
 }
 
 fn parse_version(text: &str) -> Result<Version, String> {
@@ -185,6 +214,20 @@ mod tests {
         check("x-1.0+cu121-002_post.a-py3-none-any.whl", "x", "1.0+cu121", Some((2, "_post.a")), "py3-none-any");
         check("x-1!2.0.post1.dev3-CP311-cp311-WIN_amd64.whl", "x", "1!2.0.post1.dev3", None, "cp311-cp311-win_amd64");
         assert_eq!(WheelFilename::parse("Foo.Bar-1.0.0-1-py3-none-any.whl").unwrap().stem(), "Foo.Bar-1.0.0");
+    }
+
+    #[test]
+    fn variants_are_told_as_such() {
+        let label = |text: &str| match WheelFilename::parse(text) {
+            Err(FilenameError::Variant { label, .. }) => Some(label),
+            _ => None,
+        };
+        assert_eq!(label("numpy-2.3.2-cp313-cp313t-musllinux_1_2_x86_64-x86_64_v3.whl").as_deref(), Some("x86_64_v3"));
+        assert_eq!(label("torch-2.8.0-1-cp312-cp312-manylinux_2_28_x86_64-cu129.whl").as_deref(), Some("cu129"));
+        assert_eq!(label("x-1-py3-none-any-null.whl").as_deref(), Some("null"));
+        for text in ["x-1-1-py3-none-any.whl", "x-1-x1-py3-none-any.whl", "x-1-a-py3-none-win_amd64.whl", "x-1-py3-none-any-A.whl"] {
+            assert_eq!(label(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,9 +3,13 @@
 //! Model layer. The readers of texts say what is wrong; how bad that is stands in the one table of codes.
 
 use super::entry_points::{EntryPointProblem, EntryPointProblemKind, EntryPoints};
-use super::headers::{Disagreement, HeaderError, Metadata, WheelHeaders};
+use super::headers::HeaderError;
+use super::headers::shortened;
+use super::metadata::Metadata;
 use super::record::{Record, RecordProblemKind};
+use super::wheel_file::{Disagreement, WheelHeaders};
 use crate::model::finding::{Code, Findings};
+use crate::model::requirements::{Requirement, parse_specifiers};
 
 impl From<&RecordProblemKind> for Code {
     fn from(kind: &RecordProblemKind) -> Self {
@@ -22,6 +26,9 @@ impl From<&RecordProblemKind> for Code {
             Kind::NoAlgorithm { .. } | Kind::Alphabet { .. } | Kind::HashLength { .. } | Kind::TrailingBits => Self::RecordBadHash,
             Kind::Padding => Self::RecordPadding,
             Kind::OrdinaryAlphabet => Self::RecordAlphabet,
+            Kind::Hexadecimal => Self::RecordHexadecimal,
+            Kind::AlgorithmName { .. } => Self::RecordAlgorithmName,
+            Kind::TooManyRows { .. } => Self::RecordLimit,
             Kind::Size { .. } => Self::RecordSize,
             Kind::NoHash => Self::RecordNoHash,
             Kind::Repeated { .. } => Self::RecordRepeatedRow,
@@ -33,30 +40,12 @@ impl From<&RecordProblemKind> for Code {
     }
 }
 
-impl From<&HeaderError> for Code {
-    fn from(error: &HeaderError) -> Self {
-        match error {
-            HeaderError::NotUtf8 { .. } => Self::MetadataEncoding,
-            HeaderError::ByteOrderMark { .. } => Self::MetadataByteOrderMark,
-            HeaderError::Line { .. } | HeaderError::Character { .. } => Self::MetadataSyntax,
-            HeaderError::Missing { .. } => Self::MetadataMissingHeader,
-            HeaderError::Repeated { .. } => Self::MetadataRepeatedHeader,
-            HeaderError::FormatVersion { .. } | HeaderError::NewerFormat { .. } => Self::MetadataFormatVersion,
-            HeaderError::Purelib { .. } => Self::MetadataPurelib,
-            HeaderError::Tag { .. } => Self::MetadataTag,
-            HeaderError::Build { .. } => Self::MetadataBuild,
-            HeaderError::Name { .. } => Self::MetadataName,
-            HeaderError::Version { .. } => Self::MetadataVersion,
-            HeaderError::TooMany { .. } => Self::MetadataLimit,
-        }
-    }
-}
-
 impl From<&Disagreement> for Code {
     fn from(disagreement: &Disagreement) -> Self {
         match disagreement {
             Disagreement::Name { .. } => Self::MetadataOtherName,
             Disagreement::Version { .. } => Self::MetadataOtherVersion,
+            Disagreement::LocalVersion { .. } => Self::MetadataLocalVersion,
             Disagreement::Tags { .. } => Self::MetadataOtherTags,
             Disagreement::Build { .. } => Self::MetadataOtherBuild,
         }
@@ -110,6 +99,25 @@ pub(super) fn judge_record(record: &Record<'_>, member: &str, findings: &mut Fin
 pub(super) fn judge_headers(errors: &[HeaderError], member: &str, findings: &mut Findings) {
     for error in errors {
         findings.add_member(Code::from(error), member, message(error));
+    }
+}
+
+/// Reports requirements that nobody understands, and those that are written as no current specification has it.
+pub(super) fn judge_requirements(metadata: &Metadata, member: &str, findings: &mut Findings) {
+    let mut report = |what: &str, text: &str, read: Result<bool, String>| match read {
+        Ok(false) => {}
+        Ok(true) => findings.add_member(Code::MetadataLegacyRequirement, member, format!("{what} is `{}`", shortened(text))),
+        Err(reason) => {
+            let reason = reason.lines().next().unwrap_or_default();
+            findings.add_member(Code::MetadataRequirement, member, format!("{what} is `{}`: {reason}", shortened(text)));
+        }
+    };
+    if let Some(requires) = &metadata.requires_python {
+        report("Requires-Python", requires, parse_specifiers(requires).map(|specifiers| specifiers.legacy));
+    }
+    for requirement in &metadata.requires_dist {
+        let read = Requirement::parse(requirement).map(|requirement| requirement.legacy).map_err(|error| error.to_string());
+        report("a requirement", requirement, read);
     }
 }
 

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::entry_points::EntryPoints;
 use super::filename::WheelFilename;
-use super::headers::{Metadata, WheelHeaders};
 use super::index::{Location, Method};
 use super::manifest::{HashOrigin, Member, WheelManifest, data_folder};
+use super::metadata::Metadata;
+use super::wheel_file::WheelHeaders;
 use crate::model::digest::Hash;
 use crate::model::finding::Finding;
 use crate::model::path::TreePath;
@@ -94,8 +95,8 @@ pub fn decode(file: &WheelFilename, bytes: &[u8]) -> Option<WheelManifest> {
         let index = members.binary_search_by(|member| member.path.as_str().cmp(&path)).ok()?;
         contents.get(&index).cloned()
     };
-    let headers = WheelHeaders::parse(&text("WHEEL")?).ok()?;
-    let metadata = Metadata::parse(&text("METADATA")?).ok()?;
+    let headers = WheelHeaders::parse(&text("WHEEL")?).value?;
+    let metadata = Metadata::parse(&text("METADATA")?, file).value?;
     let entry_points = text("entry_points.txt").map(|bytes| EntryPoints::parse(&bytes).scripts).unwrap_or_default();
     Some(WheelManifest {
         file: file.clone(),
@@ -144,8 +145,8 @@ mod tests {
             members: texts.into_iter().map(member).collect(),
             contents: texts[..3].iter().enumerate().map(|(index, (_, bytes))| (index, (*bytes).into())).collect(),
             entry_points: EntryPoints::parse(entry_points).scripts,
-            headers: WheelHeaders::parse(headers).unwrap(),
-            metadata: Metadata::parse(metadata).unwrap(),
+            headers: WheelHeaders::parse(headers).value.unwrap(),
+            metadata: Metadata::parse(metadata, &WheelFilename::parse("demo-1.0-py3-none-any.whl").unwrap()).value.unwrap(),
             findings: findings.finish(),
         }
     }

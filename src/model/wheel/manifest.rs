@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use super::entry_points::{EntryPoint, EntryPoints, is_reserved};
 use super::filename::WheelFilename;
-use super::headers::{Metadata, WheelHeaders};
+use super::headers::Reading;
 use super::index::{Entry, EntryKind, Location};
-use super::judgement::{judge_agreement, judge_entry_points, judge_headers, judge_record};
+use super::judgement::{judge_agreement, judge_entry_points, judge_headers, judge_record, judge_requirements};
 use super::limits::Limits;
+use super::metadata::{Metadata, differ_in_local};
 use super::record::{Record, RecordHash};
+use super::wheel_file::{Disagreement, WheelHeaders, list};
 use crate::model::digest::Hash;
 use crate::model::finding::{Code, Finding, Findings};
 use crate::model::name::{DistName, Version};
@@ -100,6 +102,9 @@ impl WheelManifest {
 
 /// The schemes that a `.data` folder may hold.
 pub const SCHEMES: [&str; 5] = ["data", "headers", "platlib", "purelib", "scripts"];
+
+/// The most rows of RECORD, besides two for every member.
+const ROWS_BESIDES: usize = 10_000;
 
 /// The first bytes of a script that installing rewrites.
 pub const REWRITTEN: &[u8] = b"#!python";
@@ -240,7 +245,7 @@ impl Draft {
     pub fn set_record(&mut self, index: usize, bytes: &[u8], findings: &mut Findings) {
         self.claims[index] = Claim::Computed(Hash::sha256(bytes));
         let own_path = self.entries[index].name.clone();
-        let record = Record::parse(bytes, &own_path);
+        let record = Record::parse_rows(bytes, &own_path, ROWS_BESIDES + 2 * self.entries.len());
         judge_record(&record, &own_path, findings);
         // Both are sorted by path. Of members with one name (an error, reported elsewhere) each gets the row.
         let mut rows = record.rows().iter().peekable();
@@ -294,20 +299,23 @@ impl Draft {
     pub fn set_text(&mut self, text: Text, index: usize, bytes: &[u8], findings: &mut Findings) {
         let member = &*self.entries[index].name;
         match text {
-            Text::Wheel => match WheelHeaders::parse(bytes) {
-                Ok(headers) => {
-                    judge_agreement(Some((&headers, member)), None, &self.filename, findings);
-                    self.headers = Some(headers);
+            Text::Wheel => {
+                let Reading { value, errors } = WheelHeaders::parse(bytes);
+                judge_headers(&errors, member, findings);
+                if let Some(headers) = &value {
+                    judge_agreement(Some((headers, member)), None, &self.filename, findings);
                 }
-                Err(errors) => judge_headers(&errors, member, findings),
-            },
-            Text::Metadata => match Metadata::parse(bytes) {
-                Ok(metadata) => {
-                    judge_agreement(None, Some((&metadata, member)), &self.filename, findings);
-                    self.metadata = Some(metadata);
+                self.headers = value;
+            }
+            Text::Metadata => {
+                let Reading { value, errors } = Metadata::parse(bytes, &self.filename);
+                judge_headers(&errors, member, findings);
+                if let Some(metadata) = &value {
+                    judge_agreement(None, Some((metadata, member)), &self.filename, findings);
+                    judge_requirements(metadata, member, findings);
                 }
-                Err(errors) => judge_headers(&errors, member, findings),
-            },
+                self.metadata = value;
+            }
             Text::EntryPoints => {
                 let found = EntryPoints::parse(bytes);
                 judge_entry_points(&found, member, findings);
@@ -328,6 +336,18 @@ impl Draft {
         let start = self.entries.partition_point(|entry| *entry.name < *prefix);
         let count = self.entries[start..].iter().take_while(|entry| entry.name.starts_with(&prefix)).count();
         (start..start + count).collect()
+    }
+
+    /// The indices of the members that are installed where scripts are: those of `.data/scripts`, and of the folder `bin` or `Scripts` of
+    /// `.data/data`.
+    pub fn installed_scripts(&self) -> Vec<usize> {
+        let prefix = format!("{}/data/", data_folder(&self.dist_info.folder));
+        let is_script = |entry: &Entry| {
+            let path = entry.name.strip_prefix(&prefix);
+            path.is_some_and(|path| path.starts_with("bin/") || strip_prefix_any_case(path, "Scripts/").is_some())
+        };
+        let data = self.entries.iter().enumerate().filter(|(_, entry)| is_script(entry)).map(|(index, _)| index);
+        self.scripts().into_iter().chain(data).collect()
     }
 
     /// The indices of the members whose SHA-256 RECORD does not say, and which are not known otherwise: they have to be hashed.
@@ -505,14 +525,16 @@ fn top_folders(entries: &[Entry]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether `NAME-VERSION` is what the file name says, in whatever way name and version are written.
-fn is_distribution(stem: &str, filename: &WheelFilename) -> bool {
+/// The version of `NAME-VERSION`, if that is what the file name says, in whatever way name and version are written; a local version may
+/// be in one of them only.
+fn distribution_version(stem: &str, filename: &WheelFilename) -> Option<Version> {
     if stem == filename.stem() {
-        return true;
+        return Some(filename.version.clone());
     }
-    let Some((name, version)) = stem.split_once('-') else { return false };
-    let same_name = DistName::parse(name).is_ok_and(|name| name == filename.name);
-    same_name && version.replace('_', "+").parse::<Version>().is_ok_and(|version| version == filename.version)
+    let (name, version) = stem.split_once('-')?;
+    DistName::parse(name).ok().filter(|name| *name == filename.name)?;
+    let version = version.replace('_', "+").parse::<Version>().ok()?;
+    (version == filename.version || differ_in_local(&version, &filename.version)).then_some(version)
 }
 
 fn find_dist_info(entries: &[Entry], filename: &WheelFilename, findings: &mut Findings) -> DistInfo {
@@ -521,13 +543,19 @@ fn find_dist_info(entries: &[Entry], filename: &WheelFilename, findings: &mut Fi
     let mut folders: Vec<&str> = top_folders(entries).filter(|folder| is_dist_info(folder)).collect();
     folders.sort_unstable();
     folders.dedup();
-    let matches = |folder: &&&str| folder.strip_suffix(".dist-info").is_some_and(|stem| is_distribution(stem, filename));
+    let version = |folder: &str| distribution_version(folder.strip_suffix(".dist-info")?, filename);
+    let matches = |folder: &&&str| version(folder).is_some();
     let expected = format!("{}.dist-info", filename.stem());
     let own = folders.iter().find(|folder| **folder == expected).or_else(|| folders.iter().find(matches)).copied();
     if folders.is_empty() {
         findings.add(Code::MetadataDistInfoMissing, format!("there is no folder {expected}"));
     } else if folders.len() > 1 {
-        findings.add(Code::MetadataDistInfoMultiple, format!("there are the folders {}", folders.join(", ")));
+        findings.add(Code::MetadataDistInfoMultiple, format!("there are the folders {}", list(folders.iter())));
+    }
+    if let Some((folder, written)) = own.and_then(|own| Some((own, version(own)?))).filter(|(_, version)| *version != filename.version) {
+        let place = "the .dist-info folder";
+        let found = Disagreement::LocalVersion { place, written, filename: filename.version.clone() };
+        findings.add_member(Code::from(&found), folder, found.to_string());
     }
     if let (None, Some(found)) = (own, folders.first()) {
         findings.add_member(Code::MetadataDistInfoName, found, format!("expected {expected}"));

@@ -15,6 +15,10 @@ mod tally;
 
 pub mod entry_points;
 pub mod headers;
+pub mod wheel_file;
+
+pub mod metadata;
+
 pub mod record;
 
 mod judgement;

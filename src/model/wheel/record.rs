@@ -73,6 +73,8 @@ pub struct Row<'text> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record<'text> {
     rows: Vec<Row<'text>>,
+    /// The most rows that are kept.
+    limit: usize,
     problems: Vec<RecordProblem>,
     tally: Tally<RecordProblemKind>,
 }
@@ -137,6 +139,23 @@ pub enum RecordProblemKind {
     /// A hash in the alphabet of ordinary base64, with `+` and `/`: it means the same, and is written in base64url.
     #[error("a hash in ordinary base64, expected base64url: `-` and `_` instead of `+` and `/`")]
     OrdinaryAlphabet,
+    /// A hash in hexadecimal: it means the same, and is written in base64url.
+    #[error("a hash in hexadecimal, expected base64url")]
+    Hexadecimal,
+    /// Another name of an algorithm that is known.
+    #[error("the hash algorithm is written `{name}`, expected {expected}")]
+    AlgorithmName {
+        /// The name found.
+        name: String,
+        /// The name in the specification.
+        expected: &'static str,
+    },
+    /// More rows than a wheel with so few members needs.
+    #[error("RECORD has more than {limit} rows; those behind them are not read")]
+    TooManyRows {
+        /// The most that are read.
+        limit: usize,
+    },
     /// A character outside of base64url, or padding of the wrong length.
     #[error("`{text}` is not base64url")]
     Alphabet {
@@ -219,8 +238,14 @@ impl<'text> Record<'text> {
     ///
     /// Never fails: what cannot be read is in [`Record::problems`], and the rest is in [`Record::rows`].
     pub fn parse(bytes: &'text [u8], own_path: &str) -> Self {
+        Self::parse_rows(bytes, own_path, usize::MAX)
+    }
+
+    /// The same for a file of which so many rows at most are kept: a short one takes more memory than its text.
+    pub fn parse_rows(bytes: &'text [u8], own_path: &str, limit: usize) -> Self {
         // Rows with a hash have a hundred bytes and more.
-        let mut record = Self { rows: Vec::with_capacity(bytes.len() / 80), problems: Vec::new(), tally: Tally::default() };
+        let rows = Vec::with_capacity((bytes.len() / 80).min(limit));
+        let mut record = Self { rows, limit, problems: Vec::new(), tally: Tally::default() };
         let mut rest = bytes;
         if let Some(without) = bytes.strip_prefix("\u{feff}".as_bytes()) {
             record.report(1, None, RecordProblemKind::ByteOrderMark);
@@ -230,7 +255,7 @@ impl<'text> Record<'text> {
         let quotes = memchr::memchr(b'"', rest).is_some();
         let mut number = 0;
         if let (false, Ok(mut text)) = (quotes, std::str::from_utf8(rest)) {
-            while !text.is_empty() {
+            while !text.is_empty() && record.has_room(number) {
                 number += 1;
                 let end = memchr::memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
                 let line = &text[..end];
@@ -238,7 +263,7 @@ impl<'text> Record<'text> {
                 record.read_line(line.strip_suffix('\r').unwrap_or(line), number, own_path);
             }
         } else {
-            while !rest.is_empty() {
+            while !rest.is_empty() && record.has_room(number) {
                 number += 1;
                 let (line, after) = take_row(rest);
                 rest = after;
@@ -274,6 +299,15 @@ impl<'text> Record<'text> {
     /// How many further problems there are, by kind, each of a kind that is among [`Record::problems`].
     pub fn omitted(&self) -> Vec<(RecordProblemKind, u64)> {
         self.tally.omitted()
+    }
+
+    /// Whether one more row can be kept; reported otherwise.
+    fn has_room(&mut self, number: usize) -> bool {
+        let room = self.rows.len() < self.limit;
+        if !room {
+            self.report(number, None, RecordProblemKind::TooManyRows { limit: self.limit });
+        }
+        room
     }
 
     fn report(&mut self, row: usize, path: Option<&str>, kind: RecordProblemKind) {
@@ -330,6 +364,12 @@ impl<'text> Record<'text> {
                     if form.ordinary {
                         self.report(number, Some(&path), RecordProblemKind::OrdinaryAlphabet);
                     }
+                    if form.hexadecimal {
+                        self.report(number, Some(&path), RecordProblemKind::Hexadecimal);
+                    }
+                    if let Some(name) = form.name {
+                        self.report(number, Some(&path), RecordProblemKind::AlgorithmName { name, expected: hash.algorithm() });
+                    }
                     Some(hash)
                 }
                 Err(kind) => {
@@ -346,7 +386,7 @@ impl<'text> Record<'text> {
         self.rows.push(Row { path, hash, size: parsed, number });
     }
 
-    /// Sorts by path, and for equal paths keeps the first row.
+    /// Sorts by path, and for equal paths keeps the first row; what they contradict each other in is known of none.
     fn sort(&mut self) {
         // A stable sort keeps equal paths in the order of the file, and is quick where the file is in order already.
         self.rows.sort_by(|left, right| left.path.cmp(&right.path));
@@ -359,6 +399,7 @@ impl<'text> Record<'text> {
             let kind = if same {
                 RecordProblemKind::Repeated { first: first.number }
             } else {
+                (first.hash, first.size) = (None, None);
                 RecordProblemKind::Contradiction { first: first.number }
             };
             if tally.admit(&kind) {
@@ -528,31 +569,56 @@ fn check_path(path: &str) -> Result<(), RowPathError> {
 }
 
 /// What is unusual, but unambiguous, in how a hash is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct HashForm {
     padded: bool,
     ordinary: bool,
+    hexadecimal: bool,
+    /// The algorithm's name, where it is not that of the specification.
+    name: Option<String>,
 }
 
 /// Reads `ALGORITHM=HASH`.
 fn parse_hash(text: &str) -> Result<(RecordHash, HashForm), RecordProblemKind> {
     let (name, hash) = text.split_once('=').ok_or_else(|| RecordProblemKind::NoAlgorithm { text: text.to_owned() })?;
-    match name {
-        "sha256" => decode::<32>("sha256", hash).map(|(bytes, form)| (RecordHash::Sha256(Hash::new(bytes)), form)),
-        "sha384" => decode::<48>("sha384", hash).map(|(bytes, form)| (RecordHash::Sha384(Box::new(bytes)), form)),
-        "sha512" => decode::<64>("sha512", hash).map(|(bytes, form)| (RecordHash::Sha512(Box::new(bytes)), form)),
-        _ if matches!(name.to_ascii_lowercase().as_str(), "md5" | "sha1" | "sha224") => {
-            Err(RecordProblemKind::WeakAlgorithm { name: name.to_owned() })
-        }
-        _ => Err(RecordProblemKind::UnknownAlgorithm { name: name.to_owned() }),
+    let decode_as = |name: &str| match name {
+        "sha256" => Some(decode::<32>("sha256", hash).map(|(bytes, form)| (RecordHash::Sha256(Hash::new(bytes)), form))),
+        "sha384" => Some(decode::<48>("sha384", hash).map(|(bytes, form)| (RecordHash::Sha384(Box::new(bytes)), form))),
+        "sha512" => Some(decode::<64>("sha512", hash).map(|(bytes, form)| (RecordHash::Sha512(Box::new(bytes)), form))),
+        _ => None,
+    };
+    if let Some(found) = decode_as(name) {
+        return found;
     }
+    // `SHA256`, `sha-256`, `sha2_256`: other names of the same, and of none else.
+    let plain = name.trim_matches([' ', '\t']).to_ascii_lowercase().replace(['-', '_'], "");
+    let plain =
+        plain.strip_prefix("sha2").filter(|rest| matches!(*rest, "256" | "384" | "512")).map_or(plain.clone(), |rest| format!("sha{rest}"));
+    match decode_as(&plain) {
+        Some(found) => found.map(|(hash, form)| (hash, HashForm { name: Some(name.to_owned()), ..form })),
+        None if matches!(&*plain, "md5" | "sha1" | "sha224") => Err(RecordProblemKind::WeakAlgorithm { name: name.to_owned() }),
+        None => Err(RecordProblemKind::UnknownAlgorithm { name: name.to_owned() }),
+    }
+}
+
+/// Decodes a hash of `N` bytes in hexadecimal. No hash in base64 has so many digits.
+fn decode_hexadecimal<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    let mut bytes = [0; N];
+    if digits.len() != 2 * N {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |at: usize| char::from(pair[at]).to_digit(16);
+        *byte = (digit(0)? << 4 | digit(1)?) as u8;
+    }
+    Some(bytes)
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Marks of [`VALUES`], above the six bits of a value: no digit at all, one of base64url only, one of ordinary base64 only.
+/// Marks of [`VALUES`], above the six bits of a value: no digit at all, one of ordinary base64 only.
 const NO_DIGIT: u16 = 0x100;
-const URL_DIGIT: u16 = 0x200;
 const ORDINARY_DIGIT: u16 = 0x400;
 
 /// For each byte its value in base64url or ordinary base64, with marks.
@@ -563,15 +629,16 @@ const VALUES: [u16; 256] = {
         values[ALPHABET[index] as usize] = index as u16;
         index += 1;
     }
-    values[b'-' as usize] |= URL_DIGIT;
-    values[b'_' as usize] |= URL_DIGIT;
     values[b'+' as usize] = 62 | ORDINARY_DIGIT;
     values[b'/' as usize] = 63 | ORDINARY_DIGIT;
     values
 };
 
-/// Decodes a hash of `N` bytes in base64url, or in ordinary base64 but not in a mixture.
+/// Decodes a hash of `N` bytes: in base64url, in ordinary base64, where a mixture is no more ambiguous, or in hexadecimal.
 fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N], HashForm), RecordProblemKind> {
+    if let Some(bytes) = decode_hexadecimal(text) {
+        return Ok((bytes, HashForm { hexadecimal: true, ..HashForm::default() }));
+    }
     let plain = text.trim_end_matches('=').as_bytes();
     let padding = text.len() - plain.len();
     let expected = (N * 8).div_ceil(6);
@@ -600,8 +667,7 @@ fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N
     }
     let unread = if plain.len() == expected { rest } else { plain };
     marks = unread.iter().fold(marks, |marks, &byte| marks | VALUES[usize::from(byte)]);
-    let mixed = marks & (URL_DIGIT | ORDINARY_DIGIT) == URL_DIGIT | ORDINARY_DIGIT;
-    if marks & NO_DIGIT != 0 || mixed || padding > 0 && (padding > 2 || !text.len().is_multiple_of(4)) {
+    if marks & NO_DIGIT != 0 || padding > 3 {
         return Err(RecordProblemKind::Alphabet { text: text.to_owned() });
     }
     if plain.len() != expected {
@@ -610,7 +676,7 @@ fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N
     if trailing != 0 {
         return Err(RecordProblemKind::TrailingBits);
     }
-    Ok((bytes, HashForm { padded: padding > 0, ordinary: marks & ORDINARY_DIGIT != 0 }))
+    Ok((bytes, HashForm { padded: padding > 0, ordinary: marks & ORDINARY_DIGIT != 0, ..HashForm::default() }))
 }
 
 /// Encodes bytes in base64url without padding, as `RECORD` has its hashes.
@@ -679,20 +745,32 @@ mod tests {
         check(&format!("a.py,SHA1={hash},0"), &[Kind::WeakAlgorithm { name: own("SHA1") }]);
         check(&format!("a.py,sha224={hash},0"), &[Kind::WeakAlgorithm { name: own("sha224") }]);
         check(&format!("a.py,blake2b={hash},0"), &[Kind::UnknownAlgorithm { name: own("blake2b") }]);
-        check(&format!("a.py,SHA256={hash},0"), &[Kind::UnknownAlgorithm { name: own("SHA256") }]);
+        for name in ["SHA256", "sha-256", "Sha_256", "sha2-256", "sha256 "] {
+            check(&format!("a.py,{name}={hash},0"), &[Kind::AlgorithmName { name: own(name), expected: "sha256" }]);
+        }
+        for name in ["sha25", "sha2", "sha3-256", "sha", "sha2256x"] {
+            check(&format!("a.py,{name}={hash},0"), &[Kind::UnknownAlgorithm { name: own(name) }]);
+        }
         check("a.py,sha256,0", &[Kind::NoAlgorithm { text: own("sha256") }]);
         check(&format!("a.py,{EMPTY}=,0"), &[Kind::Padding]);
-        check(&format!("a.py,{EMPTY}==,0"), &[Kind::Alphabet { text: format!("{hash}==") }]);
+        check(&format!("a.py,{EMPTY}==,0"), &[Kind::Padding]);
+        check(&format!("a.py,{EMPTY}====,0"), &[Kind::Alphabet { text: format!("{hash}====") }]);
         let standard = hash.replace('-', "+").replace('_', "/");
         check(&format!("a.py,sha256={standard},0"), &[Kind::OrdinaryAlphabet]);
         check(&format!("a.py,sha256={standard}=,0"), &[Kind::Padding, Kind::OrdinaryAlphabet]);
         let mixed = hash.replace('-', "+");
-        check(&format!("a.py,sha256={mixed},0"), &[Kind::Alphabet { text: mixed }]);
+        check(&format!("a.py,sha256={mixed},0"), &[Kind::OrdinaryAlphabet]);
         check("a.py,sha256=!,0", &[Kind::Alphabet { text: own("!") }]);
         let length = |algorithm, found, expected| Kind::HashLength { algorithm, found, expected };
         check("a.py,sha256=,0", &[length("sha256", 0, 43)]);
         check(&format!("a.py,{},0", &EMPTY[..49]), &[length("sha256", 42, 43)]);
-        check(&format!("a.py,sha256={},0", "ab".repeat(32)), &[length("sha256", 64, 43)]);
+        check(&format!("a.py,sha256={},0", "ab".repeat(32)), &[Kind::Hexadecimal]);
+        check(&format!("a.py,sha256={},0", "ag".repeat(32)), &[length("sha256", 64, 43)]);
+        check(&format!("a.py,sha256={},0", "ab".repeat(31)), &[length("sha256", 62, 43)]);
+        check(
+            &format!("a.py,SHA512={},0", "AB".repeat(64)),
+            &[Kind::Hexadecimal, Kind::AlgorithmName { name: own("SHA512"), expected: "sha512" }],
+        );
         check(&format!("a.py,sha512={hash},0"), &[length("sha512", 43, 86)]);
         check(&format!("a.py,{}V,0", &EMPTY[..49]), &[Kind::TrailingBits]);
         let long = encode_base64url(&[0; 64]);
@@ -761,6 +839,25 @@ mod tests {
         assert_eq!(record.problems().len(), 101);
         assert_eq!(record.omitted().iter().map(|(_, count)| count).sum::<u64>(), 900);
         assert_eq!(record.problems()[100].kind, RecordProblemKind::Path(RowPathError::Escape));
+    }
+
+    #[test]
+    fn hexadecimal_means_what_base64_means() {
+        let hash = Hash::sha256(b"");
+        for text in [hash.to_string(), hash.to_string().to_uppercase()] {
+            assert_eq!(parse_hash(&format!("sha256={text}")).unwrap().0, RecordHash::Sha256(hash));
+        }
+        // As many digits as hexadecimal SHA-256 has, but base64.
+        assert_eq!(parse_hash(&format!("sha384={}", "ab".repeat(32))).unwrap().1, HashForm::default());
+    }
+
+    #[test]
+    fn so_many_rows_are_kept() {
+        let text = (0..100).map(|index| format!("{index},{EMPTY},0\n")).collect::<String>() + OWN + ",,\n";
+        assert_eq!(Record::parse_rows(text.as_bytes(), OWN, 101).problems(), []);
+        let record = Record::parse_rows(text.as_bytes(), OWN, 100);
+        assert_eq!(record.rows().len(), 100);
+        assert_eq!(record.problems()[0].kind, RecordProblemKind::TooManyRows { limit: 100 });
     }
 
     #[test]

@@ -31,8 +31,10 @@ pub(super) fn check_name(raw: &[u8], flags: u16, limits: &Limits, findings: &mut
     } else if !raw.is_ascii() && flags & FLAG_UTF8 == 0 {
         refuse(Code::ZipNameEncoding, "the name is not ASCII and the flag that declares UTF-8 is missing".to_owned());
     }
-    if !plain && let Some(character) = text.chars().find(|character| character.is_control()) {
-        refuse(Code::PathControl, format!("the name holds the control character {character:?}"));
+    // `importlib.metadata` reads the installed RECORD by `str.splitlines`, which ends lines at these as well.
+    let separator = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    if !plain && let Some(character) = text.chars().find(|&character| separator(character)) {
+        refuse(Code::PathControl, format!("the name holds the control character or line separator {character:?}"));
     }
     if raw.contains(&b'\\') {
         refuse(Code::PathBackslash, "the name holds a backslash".to_owned());
