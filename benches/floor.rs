@@ -2,6 +2,7 @@
 //! come near to on this machine, with the same inflater and the same threads.
 //!
 //! `floor OUT WHEEL…`
+#![allow(clippy::disallowed_methods, reason = "the doorways are for the program")]
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

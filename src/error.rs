@@ -17,6 +17,7 @@ use crate::effects::seeds::SeedError;
 use crate::effects::sink::directory::WriteError;
 use crate::effects::sink::publish::PublishError;
 use crate::effects::sink::tree::TreeWriteError;
+use crate::effects::store::place::Untrusted;
 use crate::effects::supply::SupplyError;
 use crate::effects::wheels::WheelError;
 use crate::model::digest::DigestError;
@@ -148,6 +149,9 @@ pub enum Error {
     /// A store or a remote cache failed in what the command is about.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// The store cannot be believed.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
     /// A cache does not have a tree, or an unsound one.
     #[error(transparent)]
     Pull(#[from] PullError),
@@ -200,7 +204,7 @@ impl Error {
     /// What the error is about.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Usage { .. } | Self::Digest(_) => ErrorKind::Usage,
+            Self::Usage { .. } | Self::Digest(_) | Self::Untrusted(_) => ErrorKind::Usage,
             Self::Spec { .. } => ErrorKind::Spec,
             Self::Wheels(_) => ErrorKind::Wheel,
             Self::Inputs(_) | Self::Listing(_) | Self::Fs(_) | Self::Probe(_) | Self::Discover(_) => ErrorKind::Io,
@@ -246,6 +250,7 @@ impl Error {
             Self::Launcher(error) => error.hint().map(str::to_owned),
             Self::Seed(error) => error.hint().map(str::to_owned),
             Self::Blob(error) | Self::Pull(PullError::Blob(error)) => error.hint(),
+            Self::Untrusted(error) => Some(error.hint()),
             Self::Remote { hint, .. } => hint.clone(),
             Self::Probe(error) => error.hint().map(str::to_owned),
             _ => None,

@@ -6,12 +6,10 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use venvtree::cli::screen::{Beside, Screen};
 use venvtree::cli::{self, io::Io};
-use venvtree::effects::fs;
 use venvtree::effects::progress::Progress;
 use venvtree::model::wheel::limits::Limits;
 
 fn main() -> ExitCode {
-    fs::clear_umask();
     let current = std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
     let screen = Screen::of_stderr(std::env::var("TERM").ok().as_deref());
     // Neither is locked for longer than a write: progress is shown by a thread of its own.

@@ -10,6 +10,7 @@ use crate::cli::variables;
 use crate::effects::exchange::RemoteCache;
 use crate::effects::notes::Notes;
 use crate::effects::store::area::LinkMode;
+use crate::effects::store::place::{Naming, StorePlace};
 use crate::engine::caching::Caches;
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
@@ -104,15 +105,27 @@ pub struct RemoteArguments {
     no_remote_compression: bool,
 }
 
-/// Where the local store is; `None` if no store is to be used.
-pub(super) fn store(arguments: &StoreArguments, io: &Io<'_>) -> Result<Option<Utf8PathBuf>, Error> {
-    if let Some(path) = &arguments.store {
-        return Ok(Some(io.resolve(path)));
-    }
-    if arguments.no_store || variables::flag(io, variables::NO_STORE)? {
+/// Where the local store is; `None` if no store is to be used. A store that was named and cannot be believed is an error, one that
+/// was not named is left alone, with a note.
+pub(super) fn store(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Option<StorePlace>, Error> {
+    if arguments.store.is_none() && (arguments.no_store || variables::flag(io, variables::NO_STORE)?) {
         return Ok(None);
     }
-    Ok(io.variable(variables::STORE).map(|path| io.resolve(path.into())).or_else(|| default_store(io)))
+    if let Some(path) = arguments.store.as_deref().or_else(|| io.variable(variables::STORE).map(Utf8Path::new)) {
+        if path.as_str().is_empty() {
+            let hint = "name a directory, or use no store at all: `--no-store`";
+            return Err(Error::Usage { message: "`--store` names nothing".to_owned(), hint: Some(hint.to_owned()) });
+        }
+        return Ok(Some(StorePlace::check(io.resolve(path), Naming::Named)?));
+    }
+    let Some(path) = default_store(io) else { return Ok(None) };
+    match StorePlace::check(path, Naming::Own) {
+        Ok(place) => Ok(Some(place)),
+        Err(untrusted) => {
+            notes.add(format!("{untrusted}; {}", untrusted.hint()));
+            Ok(None)
+        }
+    }
 }
 
 /// The platform's directory for caches.
@@ -155,7 +168,8 @@ pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io:
         LinkModeArgument::Reflink => LinkMode::Reflink,
         LinkModeArgument::Copy => LinkMode::Copy,
     };
-    Ok(Caches { store: store(store_arguments, io)?, link_mode, remote: None, notes: Notes::new() })
+    let notes = Notes::new();
+    Ok(Caches { store: store(store_arguments, &notes, io)?, link_mode, remote: None, notes })
 }
 
 /// Whether a remote cache is given.

@@ -123,7 +123,8 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     }
 
     let session = Session { limits: arguments.limits.apply(&io.limits), progress: io.progress.clone(), ..Session::default() };
-    let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")));
+    let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
+    let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")), caches.notes.clone());
     let request = PythonRequest::parse(arguments.python.as_deref().unwrap_or("python"))
         .map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;
     let probe = discover::find(&request, &Surroundings::new(&io.cwd, |name| io.variable(name)), &cache)?;
@@ -135,7 +136,6 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     let interpreter = spec.interpreter.clone();
     let distribution = |wheel: &WheelReference| format!("{} {}", wheel.file_name.name, wheel.file_name.version);
     let distributions: Vec<String> = spec.wheels.iter().map(distribution).collect();
-    let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
     // The few files of an empty environment are written faster than looked up.
     caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
     let places = Places { root: io.cwd.clone(), ..Places::default() };

@@ -8,6 +8,7 @@ use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, report, written};
+use crate::effects::notes::Notes;
 use crate::effects::scan::{self, View};
 use crate::engine::Foresight;
 use crate::engine::caching::{self, Caches};
@@ -72,8 +73,11 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
         let message = format!("the spec asks for {}, `--digest-function` for another one", spec.flags.digest_function);
         return Err(Error::Usage { message, hint: Some("leave the option out, or change the spec's flag `digest_function`".to_owned()) });
     }
-    let caches = Caches { store: caches::store(&arguments.store, io)?, ..Caches::default() };
-    let (prepared, tree, foresight) = caching::predict(&session, &caches, spec, &places)?;
+    let notes = Notes::new();
+    let caches = Caches { store: caches::store(&arguments.store, &notes, io)?, notes, ..Caches::default() };
+    let predicted = caching::predict(&session, &caches, spec, &places);
+    caches::say(&caches, true, io);
+    let (prepared, tree, foresight) = predicted?;
     say_warnings(io, &prepared.plan.warnings);
     let inflated = if arguments.explain { prepared.inflated() } else { Vec::new() };
     let method = match foresight {

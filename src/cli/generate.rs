@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use crate::cli::args::Arguments;
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, written};
-use crate::effects::fs::{self, failed};
+use crate::effects::fs::{self, Permissions, failed};
 
 /// Arguments of `venvtree completions`.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub(super) fn man(arguments: &ManArguments, io: &mut Io<'_>) -> CommandResult {
         return Ok(0);
     };
     let directory = io.resolve(directory);
-    std::fs::create_dir_all(&directory).map_err(failed("create", &directory))?;
+    fs::create_directories(&directory, Permissions::Usual).map_err(failed("create", &directory))?;
     let mut pages = vec![command];
     while let Some(command) = pages.pop() {
         pages.extend(command.get_subcommands().filter(|command| !command.is_hide_set()).cloned());

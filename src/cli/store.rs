@@ -120,17 +120,18 @@ pub(super) fn run(command: &StoreCommand, io: &mut Io<'_>) -> CommandResult {
 
 /// The store once for each digest function: they share one directory.
 fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<Store>, Error> {
-    let root = caches::store(arguments, io)?.ok_or_else(|| Error::Usage {
-        message: "there is no store".to_owned(),
+    let place = caches::store(arguments, notes, io)?.ok_or_else(|| Error::Usage {
+        message: notes.take().pop().unwrap_or_else(|| "there is no store".to_owned()),
         hint: Some("name one by `--store DIR`, or set HOME".to_owned()),
     })?;
+    let root = &place.root;
     if root.exists() && !root.is_dir() {
         return Err(Error::Usage {
             message: format!("the store `{root}` is no directory"),
             hint: Some("name one by `--store DIR`".to_owned()),
         });
     }
-    Ok(DigestFunction::ALL.into_iter().map(|function| Store::open(root.clone(), function, Access::Write, notes.clone())).collect())
+    Ok(DigestFunction::ALL.into_iter().map(|function| Store::open(place.clone(), function, Access::Write, notes.clone())).collect())
 }
 
 fn usage(usage: Usage) -> String {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
@@ -122,6 +123,90 @@ const EXECUTABLE_MODE: Mode = Mode::from_raw_mode(0o755);
 /// The mode of other files.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 
+/// The bits that the process's umask takes from the mode of what is created; all of them where that cannot be found out. The mask is
+/// never changed, as all threads and the programs that are started share it.
+fn umask() -> Mode {
+    static UMASK: OnceLock<Mode> = OnceLock::new();
+    *UMASK.get_or_init(|| {
+        let status = if cfg!(target_os = "linux") { read(Utf8Path::new("/proc/self/status")).unwrap_or_default() } else { Vec::new() };
+        let digits =
+            String::from_utf8_lossy(&status).lines().find_map(|line| line.strip_prefix("Umask:").map(|rest| rest.trim().to_owned()));
+        let bits = digits.and_then(|digits| u32::from_str_radix(&digits, 8).ok()).unwrap_or(0o777);
+        Mode::from_raw_mode(bits as rustix::fs::RawMode)
+    })
+}
+
+/// Gives a file that was created with a mode those of its bits that the umask took; costs nothing where it took none.
+///
+/// # Errors
+/// The file system refuses.
+pub fn complete_mode(file: impl AsFd, mode: Mode) -> rustix::io::Result<()> {
+    if umask().intersects(mode) { rustix::fs::fchmod(file, mode) } else { Ok(()) }
+}
+
+/// Makes a directory of exactly that mode in an open one, which nobody else may write to: between the two steps, a name could be made to
+/// mean something else.
+///
+/// # Errors
+/// The name is taken, or the directory cannot be written to.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+pub fn make_directory_in(parent: impl AsFd, name: &str, mode: Mode) -> rustix::io::Result<()> {
+    rustix::fs::mkdirat(&parent, name, mode)?;
+    if umask().intersects(mode) { rustix::fs::chmodat(&parent, name, mode, AtFlags::empty()) } else { Ok(()) }
+}
+
+/// The mode of directories that are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permissions {
+    /// What the user's umask leaves of 0755.
+    Usual,
+    /// Exactly this, whatever the umask.
+    Exact(u32),
+}
+
+impl Permissions {
+    /// For nobody but the user.
+    pub const PRIVATE: Self = Self::Exact(0o700);
+}
+
+/// Makes a directory and those above it that are missing.
+///
+/// # Errors
+/// One cannot be made, or something else is in its place.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+pub fn create_directories(path: &Utf8Path, permissions: Permissions) -> io::Result<()> {
+    let mode = match permissions {
+        Permissions::Usual => EXECUTABLE_MODE,
+        Permissions::Exact(bits) => Mode::from_raw_mode(bits as rustix::fs::RawMode),
+    };
+    match rustix::fs::mkdir(path.as_std_path(), mode) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::NOENT) => {
+            let Some(parent) = path.parent().filter(|parent| *parent != path) else { return Err(rustix::io::Errno::NOENT.into()) };
+            create_directories(if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent }, permissions)?;
+            match rustix::fs::mkdir(path.as_std_path(), mode) {
+                Ok(()) => {}
+                // Somebody else was faster.
+                Err(rustix::io::Errno::EXIST) if path.is_dir() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // What is there may also be a place that is read-only, or one that only those above may be looked at.
+        Err(_) if path.is_dir() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    if permissions != Permissions::Usual && umask().intersects(mode) {
+        let flags = OPEN_DIRECTORY;
+        match rustix::fs::open(path.as_std_path(), flags, Mode::empty()) {
+            Ok(made) => rustix::fs::fchmod(made, mode)?,
+            // The mask took the right to open it.
+            Err(rustix::io::Errno::ACCESS) => rustix::fs::chmod(path.as_std_path(), mode)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// The type of file system that is ext4, and those before it.
 #[cfg(target_os = "linux")]
 const EXT4: rustix::fs::FsWord = 0xef53;
@@ -180,7 +265,7 @@ impl Directory {
     /// # Errors
     /// The name is taken, or the directory cannot be written to.
     pub fn create_directory(&self, name: &str) -> Result<(), FsError> {
-        rustix::fs::mkdirat(&self.handle, name, EXECUTABLE_MODE).map_err(|error| failed("create", &self.full(name))(error))
+        make_directory_in(&self.handle, name, EXECUTABLE_MODE).map_err(|error| failed("create", &self.full(name))(error))
     }
 
     /// Makes a file of that name, to be filled.
@@ -198,6 +283,7 @@ impl Directory {
     pub fn create_file_with(&self, name: &str, mode: Mode) -> Result<NewFile, FsError> {
         let handle =
             rustix::fs::openat(&self.handle, name, CREATE_FILE, mode).map_err(|error| failed("create", &self.full(name))(error))?;
+        complete_mode(&handle, mode).map_err(|error| failed("set the mode of", &self.full(name))(error))?;
         Ok(NewFile { file: File::from(handle), path: self.full(name) })
     }
 
@@ -338,10 +424,4 @@ impl NewFile {
     pub fn finish(self, mtime: u64) -> Result<(), FsError> {
         rustix::fs::futimens(&self.file, &timestamps(mtime)).map_err(failed("set the time of", &self.path))
     }
-}
-
-/// Makes modes exact: from now on, files get the mode they are created with. For the beginning of a process only, as the
-/// mask is shared by all its threads.
-pub fn clear_umask() {
-    let _ = rustix::process::umask(Mode::empty());
 }

@@ -11,17 +11,22 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::effects::fs;
+use crate::effects::fs::{self, Directory, Permissions};
+use crate::effects::notes::Notes;
 use crate::effects::probe::{self, Probe, ProbeError};
+use crate::effects::store::place::{Untrusted, check_mode, check_owner};
 use crate::model::digest::Hash;
 
 /// The version of the files; another one is a miss. To be raised with every change of the question.
 const VERSION: u32 = 1;
+/// No answer has more bytes.
+const LARGEST: u64 = 1 << 16;
 
 /// Answers of interpreters in a directory, or nowhere.
 #[derive(Debug, Clone, Default)]
 pub struct ProbeCache {
     directory: Option<Utf8PathBuf>,
+    notes: Notes,
 }
 
 /// A file of the cache.
@@ -80,8 +85,8 @@ fn loader(head: &[u8]) -> Option<Utf8PathBuf> {
 
 impl ProbeCache {
     /// A cache in a directory, which is made when there is something to put into it.
-    pub fn new(directory: Option<Utf8PathBuf>) -> Self {
-        Self { directory }
+    pub fn new(directory: Option<Utf8PathBuf>, notes: Notes) -> Self {
+        Self { directory, notes }
     }
 
     /// What an interpreter is; it is run only where that is not known.
@@ -91,8 +96,13 @@ impl ProbeCache {
     pub fn probe(&self, python: &Utf8Path) -> Result<Probe, ProbeError> {
         let known = self.directory.as_ref().and_then(|directory| Some((self.place(directory, python), identify(python)?)));
         let Some((place, identity)) = known else { return probe::probe(python) };
-        if let Some(probe) = read(&place, python, &identity) {
-            return Ok(probe);
+        match read(&place, python, &identity) {
+            Ok(Some(probe)) => return Ok(probe),
+            Ok(None) => {}
+            Err(untrusted) => {
+                self.notes.add(format!("{untrusted}; {}", untrusted.hint()));
+                return probe::probe(python);
+            }
         }
         let answer = probe::ask(python)?;
         let probe = probe::read(&answer).map_err(|problem| ProbeError::Answer { python: python.to_owned(), problem })?;
@@ -108,17 +118,32 @@ impl ProbeCache {
     }
 }
 
-fn read(place: &Utf8Path, python: &Utf8Path, identity: &[Identity]) -> Option<Probe> {
-    let entry: Entry = serde_json::from_slice(&fs::read(place).ok()?).ok()?;
+/// What is known of an interpreter. It decides what is run, so it counts only where nobody but this user could have written it.
+fn read(place: &Utf8Path, python: &Utf8Path, identity: &[Identity]) -> Result<Option<Probe>, Untrusted> {
+    let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else { return Ok(None) };
+    let Ok(directory) = Directory::open(parent) else { return Ok(None) };
+    let check = |path: &Utf8Path, metadata: std::io::Result<std::fs::Metadata>| match metadata {
+        Ok(metadata) => check_owner(path, &metadata).and_then(|()| check_mode(path, path, metadata.mode(), 0o022)).map(|()| Some(metadata)),
+        Err(_) => Ok(None),
+    };
+    let handle = directory.handle().try_clone().map(std::fs::File::from);
+    check(parent, handle.and_then(|handle| handle.metadata()))?;
+    let Ok(file) = directory.open_file(name) else { return Ok(None) };
+    let Some(metadata) = check(place, file.metadata())? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    if !metadata.is_file() || file.take(LARGEST).read_to_end(&mut bytes).is_err() {
+        return Ok(None);
+    }
+    let Ok(entry) = serde_json::from_slice::<Entry>(&bytes) else { return Ok(None) };
     let fits = entry.version == VERSION && entry.executable == python.as_str() && entry.identity == identity;
-    fits.then(|| probe::read(entry.answer.as_bytes()).ok())?
+    Ok(if fits { probe::read(entry.answer.as_bytes()).ok() } else { None })
 }
 
 fn write(place: &Utf8Path, python: &Utf8Path, identity: Vec<Identity>, answer: &[u8]) {
     let Ok(answer) = std::str::from_utf8(answer) else { return };
     let entry = Entry { version: VERSION, executable: python.to_string(), identity, answer: answer.to_owned() };
     let (Some(directory), Ok(bytes)) = (place.parent(), serde_json::to_vec(&entry)) else { return };
-    if std::fs::create_dir_all(directory).is_ok() {
+    if fs::create_directories(directory, Permissions::PRIVATE).is_ok() {
         let _ = fs::write_atomically(place, |out| out.write_all(&bytes));
     }
 }
@@ -145,15 +170,15 @@ mod tests {
         std::fs::write(&python, "no script").unwrap();
         let place = folder.join("cache/entry.json");
         let identity = identify(&python).unwrap();
-        assert!(read(&place, &python, &identity).is_none());
+        assert!(read(&place, &python, &identity).unwrap().is_none());
         write(&place, &python, identity.clone(), ANSWER);
-        assert_eq!(read(&place, &python, &identity).unwrap().executable, "/opt/python");
-        assert!(read(&place, &folder.join("other"), &identity).is_none());
+        assert_eq!(read(&place, &python, &identity).unwrap().unwrap().executable, "/opt/python");
+        assert!(read(&place, &folder.join("other"), &identity).unwrap().is_none());
         std::fs::write(&python, "another").unwrap();
-        assert!(read(&place, &python, &identify(&python).unwrap()).is_none());
+        assert!(read(&place, &python, &identify(&python).unwrap()).unwrap().is_none());
         for damage in [&b""[..], b"{}", b"\xff", b"{\"version\":1}"] {
             std::fs::write(&place, damage).unwrap();
-            assert!(read(&place, &python, &identity).is_none());
+            assert!(read(&place, &python, &identity).unwrap().is_none());
         }
     }
 
@@ -164,7 +189,7 @@ mod tests {
         std::fs::write(&python, format!("#!/bin/sh\necho run >> '{folder}/log'\nexec cat '{folder}/answer'\n")).unwrap();
         std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::write(folder.join("answer"), ANSWER).unwrap();
-        let cache = ProbeCache::new(Some(folder.join("cache")));
+        let cache = ProbeCache::new(Some(folder.join("cache")), Notes::new());
         for expected in ["run\n", "run\nrun\n"] {
             assert_eq!(cache.probe(&python).unwrap().interpreter.version.as_str(), "3.12.1");
             assert_eq!(std::fs::read_to_string(folder.join("log")).unwrap(), expected);

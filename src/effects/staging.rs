@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use crate::effects::{random, remove};
+use crate::effects::{fs as effects_fs, random, remove};
 
 /// Where locks do not work (some network file systems), what is younger than this is taken to be in use.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -32,7 +32,7 @@ impl Staging {
     pub fn create(parent: &Utf8Path, prefix: &str) -> io::Result<Self> {
         loop {
             let path = parent.join(format!("{prefix}{:016x}", random::number()));
-            match rustix::fs::mkdir(path.as_str(), Mode::from_raw_mode(0o700)) {
+            match effects_fs::make_directory_in(rustix::fs::CWD, path.as_str(), Mode::from_raw_mode(0o700)) {
                 Err(rustix::io::Errno::EXIST) => continue,
                 result => result?,
             }

@@ -6,7 +6,7 @@
 
 use std::os::fd::AsFd as _;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::effects::blob::{ActionCache as _, BlobError};
 use crate::effects::exchange::{self, PullError, RemoteCache, TreeFiles};
@@ -22,6 +22,7 @@ use crate::effects::sink::publish::Unfinished;
 use crate::effects::sink::tree::{self as tree_sink, TreeWriteError};
 use crate::effects::staging::{self, Staging};
 use crate::effects::store::area::{Area, Counts, LinkMode};
+use crate::effects::store::place::StorePlace;
 use crate::effects::store::stamp::Stamp;
 use crate::effects::store::{Access, Store};
 use crate::engine::base::Base;
@@ -40,7 +41,7 @@ use crate::model::tree::{Directory, Leaf, Node, Tree};
 #[derive(Default)]
 pub struct Caches {
     /// Where the local store is, if there is to be one.
-    pub store: Option<Utf8PathBuf>,
+    pub store: Option<StorePlace>,
     /// How files come out of it.
     pub link_mode: LinkMode,
     /// The remote cache.
@@ -51,7 +52,7 @@ pub struct Caches {
 
 impl Caches {
     fn open_store(&self, function: DigestFunction) -> Option<Store> {
-        self.store.as_ref().map(|root| Store::open(root, function, Access::Write, self.notes.clone()))
+        self.store.clone().map(|place| Store::open(place, function, Access::Write, self.notes.clone()))
     }
 }
 
@@ -602,7 +603,7 @@ impl Scratch {
         let parent = out.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
         staging::clean(parent, PREFIX);
         let staging = Staging::create(parent, PREFIX).map_err(fs::failed("create a directory in", parent))?;
-        let store = Store::open(staging.path(), function, Access::Scratch, notes.clone());
+        let store = Store::open(staging.path().to_owned(), function, Access::Scratch, notes.clone());
         Ok(Self { store, _staging: staging })
     }
 }

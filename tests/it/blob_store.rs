@@ -14,7 +14,7 @@ use crate::support::fake_reapi::{FakeReapi, Offer};
 use crate::support::http_cache::HttpCache;
 
 fn local(path: &Utf8Path, function: DigestFunction) -> Store {
-    Store::open(path, function, Access::Write, Notes::new())
+    Store::open(path.to_owned(), function, Access::Write, Notes::new())
 }
 
 fn remote(url: &str, function: DigestFunction) -> Remote {

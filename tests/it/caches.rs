@@ -111,7 +111,7 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
 /// Whether the store knows, without a look at the spec, that a build has nothing to do.
 fn is_unchanged(project: &Project) -> bool {
     let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
-    let caches = Caches { store: Some(project.path().join("store")), ..Caches::default() };
+    let caches = Caches { store: Some(project.path().join("store").into()), ..Caches::default() };
     let request = BuildRequest {
         out: project.path().join("out"),
         existing: Existing::Keep,

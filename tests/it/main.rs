@@ -1,4 +1,5 @@
 //! The integration tests: one binary, one module for each command or protocol.
+#![allow(clippy::disallowed_methods, reason = "the doorways are for the program")]
 
 mod activate;
 mod architecture;
@@ -35,6 +36,7 @@ mod reports;
 mod script;
 mod spec;
 mod support;
+mod users;
 mod virtualenv_suite;
 mod wheel_check;
 mod windows_layout;

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::effects::fs::{self, Directory, FsError, failed};
+use crate::effects::fs::{self, Directory, FsError, Permissions, failed};
 use crate::effects::remove;
 use crate::effects::replaceable::Replaceable;
 use crate::effects::staging::{self, Staging};
@@ -64,10 +64,7 @@ impl Unfinished {
     /// The parent cannot be made or written to.
     pub fn new(place: &Utf8Path) -> Result<Self, FsError> {
         let parent = parent(place);
-        // The process may run without a umask; parents are not for everybody to write to.
-        let mut parents = std::fs::DirBuilder::new();
-        std::os::unix::fs::DirBuilderExt::mode(parents.recursive(true), 0o755);
-        parents.create(parent).map_err(failed("create", parent))?;
+        fs::create_directories(parent, Permissions::Usual).map_err(failed("create", parent))?;
         let prefix = prefix(place);
         staging::clean(parent, &prefix);
         let staging = Staging::create(parent, &prefix).map_err(failed("create a directory in", parent))?;

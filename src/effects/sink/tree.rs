@@ -12,7 +12,7 @@ use camino::Utf8PathBuf;
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 
 use crate::effects::blob::BlobError;
-use crate::effects::fs::{Directory, FsError};
+use crate::effects::fs::{self, Directory, FsError};
 use crate::effects::store::area::Area;
 use crate::model::digest::Digest;
 use crate::model::path::FileName;
@@ -136,7 +136,7 @@ impl<'a> Writer<'a> {
         match task {
             Task::Directory { parent, name, directory } => {
                 let path = parent.path.join(name);
-                rustix::fs::mkdirat(&parent.handle, name, Mode::from_raw_mode(0o755))
+                fs::make_directory_in(&parent.handle, name, Mode::from_raw_mode(0o755))
                     .map_err(|error| BlobError::io("make", &path, error))?;
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let handle =

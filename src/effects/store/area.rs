@@ -209,7 +209,7 @@ impl Area<'_> {
     fn make_folder(&self, digest: Digest, executable: bool) -> Result<(), BlobError> {
         let path = self.path(digest, executable);
         let parent = path.parent().expect("an entry lies in a folder");
-        super::make_folders(parent).map_err(|error| BlobError::io("make the folder", parent, error))
+        self.store.make_folders(parent).map_err(|error| BlobError::io("make the folder", parent, error))
     }
 
     /// Whether the store has the file, by a cheap look.

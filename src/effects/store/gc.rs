@@ -200,7 +200,7 @@ impl Store {
     fn lock(&self) -> Result<File, BlobError> {
         let path = self.root().join("gc/lock");
         let failed = |error: io::Error| BlobError::io("lock", &path, error);
-        super::make_parent(&path).map_err(failed)?;
+        self.make_parent(&path).map_err(failed)?;
         let file = File::options().create(true).truncate(false).read(true).write(true).mode(0o644).open(&path).map_err(failed)?;
         let busy = |_| failed(io::Error::new(io::ErrorKind::WouldBlock, "another garbage collection is at work"));
         // Java, and so Bazel, locks by fcntl, which does not keep threads of one process apart: flock does.

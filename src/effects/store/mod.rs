@@ -21,6 +21,7 @@
 pub mod area;
 pub mod gc;
 pub mod hashed;
+pub mod place;
 pub mod record;
 pub mod stamp;
 pub mod verify;
@@ -28,7 +29,7 @@ pub mod verify;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -37,8 +38,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs, Checked, Verifying, unwrap_read_error};
+use crate::effects::fs::{Permissions, create_directories};
 use crate::effects::notes::Notes;
 use crate::effects::staging::{self, Staging};
+use crate::effects::store::place::StorePlace;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash};
 use crate::model::tree::{Tree, wire};
 
@@ -54,6 +57,7 @@ pub struct Store {
     base: Utf8PathBuf,
     function: DigestFunction,
     notes: Notes,
+    folders: Permissions,
     /// The files' only other place will be one output: they are not read-only.
     scratch: bool,
     writable: AtomicBool,
@@ -75,8 +79,8 @@ pub enum Access {
 
 impl Store {
     /// Opens the store in a directory, which comes into being with the first write; nothing is touched before.
-    pub fn open(root: impl Into<Utf8PathBuf>, function: DigestFunction, access: Access, notes: Notes) -> Self {
-        let root = root.into();
+    pub fn open(place: impl Into<StorePlace>, function: DigestFunction, access: Access, notes: Notes) -> Self {
+        let StorePlace { root, folders } = place.into();
         let base = match function {
             DigestFunction::Sha256 => root.clone(),
             DigestFunction::Blake3 => root.join(function.name()),
@@ -86,6 +90,7 @@ impl Store {
             base,
             function,
             notes,
+            folders,
             scratch: access == Access::Scratch,
             writable: AtomicBool::new(access != Access::Read),
             temporary: OnceLock::new(),
@@ -154,7 +159,8 @@ impl Store {
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
             let parent = self.root.join("tmp");
-            make_folders(&parent).map_err(|error| BlobError::io("make the folder", &parent, error))?;
+            self.make_folders(&parent).map_err(|error| BlobError::io("make the folder", &parent, error))?;
+            self.close_to_others();
             self.mark();
             staging::clean(&parent, TEMPORARY_PREFIX);
             let staging = Staging::create(&parent, TEMPORARY_PREFIX).map_err(|error| BlobError::io("make a folder in", &parent, error))?;
@@ -172,6 +178,25 @@ impl Store {
         Ok((path, file))
     }
 
+    fn make_parent(&self, path: &Utf8Path) -> io::Result<()> {
+        path.parent().map_or(Ok(()), |parent| self.make_folders(parent))
+    }
+
+    fn make_folders(&self, path: &Utf8Path) -> io::Result<()> {
+        create_directories(path, self.folders)
+    }
+
+    /// Takes from others the right to read what is the user's own, where they had it from an earlier version or a restored backup.
+    fn close_to_others(&self) {
+        if self.folders == Permissions::PRIVATE
+            && let Ok(found) = fs::metadata(&self.root)
+            && found.permissions().mode() & 0o077 != 0
+        {
+            // Where this is not allowed, others may go on reading.
+            let _ = fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700));
+        }
+    }
+
     /// Tells backup programs that all of this can be made again, see bford.info/cachedir.
     fn mark(&self) {
         let path = self.root.join("CACHEDIR.TAG");
@@ -184,7 +209,7 @@ impl Store {
     /// Moves a finished temporary file to its place, making parents where they are missing.
     fn publish(&self, temporary: &Utf8Path, target: &Utf8Path) -> Result<(), BlobError> {
         let result = match fs::rename(temporary, target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make_parent(target).and_then(|()| fs::rename(temporary, target)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_parent(target).and_then(|()| fs::rename(temporary, target)),
             result => result,
         };
         result.map_err(|error| {
@@ -363,15 +388,6 @@ fn renew(path: &Utf8Path, size: Option<u64>) -> bool {
         let _ = rustix::fs::utimensat(CWD, path.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
     }
     true
-}
-
-fn make_parent(path: &Utf8Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), make_folders)
-}
-
-/// Makes a folder and its parents, for others to read only: the process may run without a umask.
-fn make_folders(path: &Utf8Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
 /// Copies with a buffer that fits small files.
