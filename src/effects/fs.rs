@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
@@ -173,17 +173,27 @@ impl Permissions {
 ///
 /// # Errors
 /// One cannot be made, or something else is in its place.
-#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
 pub fn create_directories(path: &Utf8Path, permissions: Permissions) -> io::Result<()> {
-    let mode = match permissions {
-        Permissions::Usual => EXECUTABLE_MODE,
-        Permissions::Exact(bits) => Mode::from_raw_mode(bits as rustix::fs::RawMode),
-    };
+    /// Held while a directory may not have its mode yet, so that no other thread takes it for one that cannot be entered.
+    static INCOMPLETE: Mutex<()> = Mutex::new(());
+    match permissions {
+        Permissions::Usual => make_directories(path, EXECUTABLE_MODE, false),
+        Permissions::Exact(bits) => {
+            let mode = Mode::from_raw_mode(bits as rustix::fs::RawMode);
+            let masked = umask().intersects(mode);
+            let _incomplete = masked.then(|| INCOMPLETE.lock().unwrap_or_else(PoisonError::into_inner));
+            make_directories(path, mode, masked)
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+fn make_directories(path: &Utf8Path, mode: Mode, masked: bool) -> io::Result<()> {
     match rustix::fs::mkdir(path.as_std_path(), mode) {
         Ok(()) => {}
         Err(rustix::io::Errno::NOENT) => {
             let Some(parent) = path.parent().filter(|parent| *parent != path) else { return Err(rustix::io::Errno::NOENT.into()) };
-            create_directories(if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent }, permissions)?;
+            make_directories(if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent }, mode, masked)?;
             match rustix::fs::mkdir(path.as_std_path(), mode) {
                 Ok(()) => {}
                 // Somebody else was faster.
@@ -195,9 +205,8 @@ pub fn create_directories(path: &Utf8Path, permissions: Permissions) -> io::Resu
         Err(_) if path.is_dir() => return Ok(()),
         Err(error) => return Err(error.into()),
     }
-    if permissions != Permissions::Usual && umask().intersects(mode) {
-        let flags = OPEN_DIRECTORY;
-        match rustix::fs::open(path.as_std_path(), flags, Mode::empty()) {
+    if masked {
+        match rustix::fs::open(path.as_std_path(), OPEN_DIRECTORY, Mode::empty()) {
             Ok(made) => rustix::fs::fchmod(made, mode)?,
             // The mask took the right to open it.
             Err(rustix::io::Errno::ACCESS) => rustix::fs::chmod(path.as_std_path(), mode)?,

@@ -84,7 +84,8 @@ fn trees_and_what_is_kept_have_the_same_modes_whatever_the_umask() {
         let _ = std::fs::remove_dir_all(&home);
         for (out, options) in [("plain", "--no-store"), ("cold", ""), ("warm", ""), ("copied", "--link-mode copy")] {
             let script = format!("umask {umask}; \"$0\" build ../env.json --out {out}-{umask} {options}");
-            assert!(!machine.succeeds(VICTIM, &script).contains("warning"), "{umask} {out}");
+            let message = machine.succeeds(VICTIM, &script);
+            assert!(!message.contains("warning"), "{umask} {out}: {message}");
             trees.push((out, umask, listing(machine.path().join(format!("work/{out}-{umask}")).as_std_path())));
         }
         for directory in [home, machine.cache()] {

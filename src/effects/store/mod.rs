@@ -38,7 +38,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs, Checked, Verifying, unwrap_read_error};
-use crate::effects::fs::{Permissions, create_directories};
+use crate::effects::fs::{Permissions, complete_mode, create_directories};
 use crate::effects::notes::Notes;
 use crate::effects::staging::{self, Staging};
 use crate::effects::store::place::StorePlace;
@@ -175,6 +175,10 @@ impl Store {
             .mode(0o644)
             .open(&path)
             .map_err(|error| BlobError::io("make", &path, error))?;
+        if self.folders != Permissions::Usual {
+            // Who may come as far as the folder was decided; what the umask says is for stores that this user makes for others.
+            complete_mode(&file, rustix::fs::Mode::from_raw_mode(0o644)).map_err(|error| BlobError::io("make", &path, error))?;
+        }
         Ok((path, file))
     }
 
