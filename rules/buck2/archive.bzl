@@ -1,7 +1,9 @@
 """`py_venv_archive`: an environment as one file, for images and deployments."""
 
+load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
+load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_sources")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 
@@ -51,20 +53,7 @@ The interpreter is not in it. With `deps`, first-party code is in the environmen
     attrs = {
         "venv": attrs.dep(
             providers = [VenvInfo],
-            doc = "The environment: a `py_venv`. Its directory need not be built for this.",
-        ),
-        "format": attrs.enum(
-            ["tar", "tar.gz", "tar.zst", "zip"],
-            default = "tar",
-            doc = "The archive's format.",
-        ),
-        "out": attrs.string(
-            default = "",
-            doc = "The archive's name; by default `NAME.FORMAT`.",
-        ),
-        "prefix": attrs.string(
-            default = "",
-            doc = "A directory that everything in the archive is in, such as `opt/app`.",
+            doc = DOCS["archived_venv"],
         ),
         "deps": attrs.list(
             attrs.dep(),
@@ -74,7 +63,7 @@ The interpreter is not in it. With `deps`, first-party code is in the environmen
         "interpreter": attrs.option(
             attrs.dep(providers = [VenvtreeInterpreterInfo]),
             default = None,
-            doc = "The interpreter where the archive is used, if it is another one than the environment's: a `venvtree_interpreter` with `path`.",
+            doc = DOCS["archive_interpreter"],
         ),
-    } | TOOL_ATTRS,
+    } | attributes(ARCHIVE) | TOOL_ATTRS,
 )

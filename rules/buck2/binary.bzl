@@ -1,7 +1,9 @@
 """`py_venv_binary`: a program that runs in an environment."""
 
+load("//rules/common:attributes.bzl", "DOCS", "PROGRAM")
 load("//rules/common:start.bzl", "choose_start")
 load(":action.bzl", "target_name")
+load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_sources", "place_files")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":providers.bzl", "VenvInfo")
@@ -71,12 +73,12 @@ def start_of(ctx: AnalysisContext) -> struct:
 PROGRAM_ATTRS = {
     "venv": attrs.dep(
         providers = [VenvInfo],
-        doc = "The environment: a `py_venv`. Many binaries and tests can share one.",
+        doc = DOCS["venv"],
     ),
     "srcs": attrs.named_set(
         attrs.source(),
         default = [],
-        doc = "First-party sources of the program itself.",
+        doc = DOCS["program_srcs"],
     ),
     "resources": attrs.named_set(
         attrs.source(allow_directory = True),
@@ -96,15 +98,7 @@ PROGRAM_ATTRS = {
     "main": attrs.option(
         attrs.source(),
         default = None,
-        doc = "The file to run. By default the only one of `srcs`, or the one named as the rule.",
-    ),
-    "module": attrs.string(
-        default = "",
-        doc = "The module to run, as `python -m` does, instead of `main`.",
-    ),
-    "script": attrs.string(
-        default = "",
-        doc = "The script of the environment to run, such as `flask`, instead of `main`.",
+        doc = DOCS["main"],
     ),
     "env": attrs.dict(
         attrs.string(),
@@ -112,12 +106,7 @@ PROGRAM_ATTRS = {
         default = {},
         doc = "Environment variables.",
     ),
-    "interpreter_args": attrs.list(
-        attrs.string(),
-        default = [],
-        doc = "Arguments for the interpreter, such as `-Xdev`.",
-    ),
-} | LAUNCH_ATTRS
+} | attributes(PROGRAM) | LAUNCH_ATTRS
 
 def _py_venv_binary_impl(ctx: AnalysisContext) -> list[Provider]:
     launcher = write_program(ctx, start_of(ctx))

@@ -1,6 +1,8 @@
 """`venvtree_interpreter`: what environments must know about an interpreter."""
 
+load("//rules/common:attributes.bzl", "INTERPRETER")
 load("//rules/common:facts.bzl", "interpreter_facts_of")
+load(":attributes.bzl", "attributes")
 load(":providers.bzl", "VenvtreeInterpreterInfo")
 
 def _venvtree_interpreter_impl(ctx: AnalysisContext) -> list[Provider]:
@@ -51,26 +53,5 @@ The interpreter is not run while building: what wheels and scripts depend on is 
             default = "",
             doc = "Where the interpreter is in the directory that is `runtime`, such as `bin/python3.11`.",
         ),
-        "path": attrs.string(
-            default = "",
-            doc = "The absolute path of an interpreter of the system, instead of `runtime`. It must be there where the environment is used, not where it is built.",
-        ),
-        "facts": attrs.string(
-            default = "",
-            doc = "What `venvtree interpreter probe PYTHON` prints, instead of `version`, `abi` and `platform`; each of those overrides it.",
-        ),
-        "version": attrs.string(
-            default = "",
-            doc = "The version, such as `3.11.7`. Without a patch level, a wheel whose requirement depends on it is refused.",
-        ),
-        "abi": attrs.string(
-            default = "",
-            doc = "The ABI tag; by default that of a regular build, such as `cp311`. A free-threaded build has `cp313t`.",
-        ),
-        "platform": attrs.string(
-            default = "",
-            doc = "The platform: `linux-x86_64-glibc-2.36`, `linux-aarch64-musl-1.2`, `macos-aarch64-14.0`, `windows-x86_64`. It decides " +
-                  "which wheels fit, and need not be the platform of the build.",
-        ),
-    },
+    } | attributes(INTERPRETER),
 )

@@ -5,6 +5,7 @@ First-party files are links in a directory beside it, and reach Python through `
 """
 
 load("//rules/common:quote.bzl", "shell_quote")
+load("//rules/common:shell.bzl", "FIND_BESIDE", "SELF", "START")
 load(":action.bzl", "target_name")
 load(":providers.bzl", "VenvtreeInterpreterInfo")
 
@@ -56,6 +57,8 @@ def write_launcher(
         "_vt_target=" + shell_quote(target_name(ctx)),
         _assignment("_vt_venv", launcher, tree),
         _assignment("_vt_files", launcher, files),
+        "_vt_site=" + _SITE,
+        "_vt_runner=" + (_RUNNER if runner else ""),
         "_vt_kind=" + start.kind,
         "_vt_what=" + shell_quote(_what(start)),
         "_vt_interpreter_args() { exec \"$_vt_python\" %s\"$@\"; }" % "".join([shell_quote(arg) + " " for arg in interpreter_args]),
@@ -63,7 +66,9 @@ def write_launcher(
         "_vt_tests() { cat <<'_VT_TESTS'",
         [_ROOT + "/" + place for place in getattr(start, "places", [])],
         "_VT_TESTS\n}",
-        _BODY,
+        SELF,
+        FIND_BESIDE,
+        START,
     )
     ctx.actions.write(launcher.as_output(), lines, is_executable = True)
     return struct(file = launcher, needs = [tree, files] + interpreter.files)
@@ -78,62 +83,3 @@ def _what(start: struct) -> str:
     if start.kind == "main":
         return _ROOT + "/" + start.place
     return getattr(start, "name", "")
-
-_BODY = r"""
-_vt_fail() {
-  printf '%s: %s\n' "$_vt_target" "$1" >&2
-  exit 1
-}
-
-# Beside this file, links followed one by one.
-_vt_self=$0
-case $_vt_self in
-  /*) ;;
-  */*) _vt_self=$PWD/$_vt_self ;;
-  *) if [ -e "./$_vt_self" ]; then _vt_self=$PWD/$_vt_self; else _vt_self=$(command -v -- "$_vt_self"); fi ;;
-esac
-while ! [ -e "${_vt_self%/*}/$_vt_venv/pyvenv.cfg" ]; do
-  [ -h "$_vt_self" ] || _vt_fail "found no environment at ${_vt_self%/*}/$_vt_venv: this file works where Buck made it, once Buck has fetched the environment (\`buck2 build\` or \`buck2 run\` of this target)"
-  _vt_link=$(readlink "$_vt_self")
-  case $_vt_link in
-    /*) _vt_self=$_vt_link ;;
-    *) _vt_self=${_vt_self%/*}/$_vt_link ;;
-  esac
-done
-VENVTREE_PREFIX=$(CDPATH='' cd -- "${_vt_self%/*}/$_vt_venv" && pwd) || _vt_fail "cannot enter ${_vt_self%/*}/$_vt_venv"
-VENVTREE_RUNFILES=$(CDPATH='' cd -- "${_vt_self%/*}/$_vt_files" && pwd) || _vt_fail "cannot enter ${_vt_self%/*}/$_vt_files"
-VENVTREE_ROOTS=first_party
-PYTHONPATH=$VENVTREE_RUNFILES/site${PYTHONPATH:+:$PYTHONPATH}
-export VENVTREE_PREFIX VENVTREE_RUNFILES VENVTREE_ROOTS PYTHONPATH
-unset PYTHONHOME
-# Bytecode in an output of Buck's would be a change of it.
-PYTHONDONTWRITEBYTECODE=${PYTHONDONTWRITEBYTECODE-1}
-export PYTHONDONTWRITEBYTECODE
-_vt_python=$VENVTREE_PREFIX/bin/python
-
-case $_vt_kind in
-  python) _vt_interpreter_args "$@" ;;
-  module) _vt_interpreter_args -P -m "$_vt_what" "$@" ;;
-  main)
-    _vt_what=$VENVTREE_RUNFILES/$_vt_what
-    VENVTREE_MAIN=${_vt_what%/*}
-    export VENVTREE_MAIN
-    _vt_interpreter_args -P "$_vt_what" "$@"
-    ;;
-  script)
-    _vt_what=$VENVTREE_PREFIX/bin/$_vt_what
-    [ -e "$_vt_what" ] || _vt_fail "the environment has no bin/${_vt_what##*/}"
-    _vt_interpreter_args -P "$_vt_what" "$@"
-    ;;
-  pytest)
-    set -- -- "$@"
-    _vt_list=$(_vt_tests)
-    while IFS= read -r _vt_test; do
-      set -- "$VENVTREE_RUNFILES/$_vt_test" "$@"
-    done <<_VT_LIST
-$_vt_list
-_VT_LIST
-    _vt_interpreter_args -P "$VENVTREE_RUNFILES/site/run_test.py" pytest '' "$@"
-    ;;
-esac
-"""

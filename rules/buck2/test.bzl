@@ -1,7 +1,9 @@
 """`py_venv_test`: a test that runs in an environment."""
 
+load("//rules/common:attributes.bzl", "TEST")
 load("//rules/common:start.bzl", "choose_tests")
 load(":action.bzl", "target_name")
+load(":attributes.bzl", "attributes")
 load(":binary.bzl", "PROGRAM_ATTRS", "own_sources", "start_of", "write_program")
 
 def _py_venv_test_impl(ctx: AnalysisContext) -> list[Provider]:
@@ -36,10 +38,6 @@ py_venv_test = rule(
 With `pytest = True`, pytest runs those of `srcs` that are named as tests; arguments for it are in the variable `PYTEST_ADDOPTS`:
 `buck2 test //app:app_test -- --env PYTEST_ADDOPTS=-x`.""",
     attrs = {
-        "pytest": attrs.bool(
-            default = False,
-            doc = "Whether to run `srcs` with pytest, which must be in the environment.",
-        ),
         "labels": attrs.list(
             attrs.string(),
             default = [],
@@ -51,5 +49,5 @@ With `pytest = True`, pytest runs those of `srcs` that are named as tests; argum
             doc = "Whom to ask about the test.",
         ),
         "_runner": attrs.default_only(attrs.source(default = "//rules/private/runtime:run_test.py")),
-    } | PROGRAM_ATTRS,
+    } | attributes(TEST) | PROGRAM_ATTRS,
 )

@@ -1,7 +1,9 @@
 """`py_venv`: an environment, made by one cached action."""
 
+load("//rules/common:attributes.bzl", "ENVIRONMENT")
 load("//rules/common:spec.bzl", "environment_flags", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
+load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_sources", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
@@ -101,59 +103,5 @@ rebuilds no environment.""",
             default = None,
             doc = "The interpreter that the environment is for: a `venvtree_interpreter`. By default that of the toolchain.",
         ),
-        "system_site_packages": attrs.bool(
-            default = False,
-            doc = "Whether the packages of the base interpreter are visible, after the environment's own.",
-        ),
-        "prompt": attrs.string(
-            default = "",
-            doc = "What activation shows; by default the name of the environment's directory.",
-        ),
-        "activators": attrs.list(
-            attrs.string(),
-            default = ["all"],
-            doc = "The shells to write activation scripts for, or `all`.",
-        ),
-        "conflicts": attrs.enum(
-            ["error", "first", "last"],
-            default = "error",
-            doc = "Who wins where two wheels claim one path with different contents: nobody (`error`), `first` or `last` in the order of `wheels`.",
-        ),
-        "conflict_overrides": attrs.dict(
-            attrs.string(),
-            attrs.string(),
-            default = {},
-            doc = "Who wins at single paths of the environment, and below them: `error`, `first`, `last`, or `wheel:NAME`.",
-        ),
-        "exclude": attrs.dict(
-            attrs.string(),
-            attrs.list(attrs.string()),
-            default = {},
-            doc = "For a distribution's name, patterns of installed paths to leave out: `{\"numpy\": [\"**/tests/**\"]}`.",
-        ),
-        "digest_function": attrs.enum(
-            ["sha256", "blake3"],
-            default = "sha256",
-            doc = "The digest function of the environment's own digests.",
-        ),
-        "mtime": attrs.int(
-            default = -1,
-            doc = "The modification time of everything, in seconds since 1970; by default 1980-01-01.",
-        ),
-        "requirements": attrs.enum(
-            ["off", "warn", "error"],
-            default = "warn",
-            doc = "What happens when a wheel's requirement is missing or does not fit.",
-        ),
-        "allow": attrs.list(
-            attrs.string(),
-            default = [],
-            doc = "Codes of findings that are accepted although they are errors; `venvtree wheel check` prints them.",
-        ),
-        "deny": attrs.list(
-            attrs.string(),
-            default = [],
-            doc = "Codes of findings that are errors, whatever their severity.",
-        ),
-    } | LAUNCH_ATTRS | TOOL_ATTRS,
+    } | attributes(ENVIRONMENT) | LAUNCH_ATTRS | TOOL_ATTRS,
 )

@@ -1,9 +1,11 @@
 """`py_wheel`: a wheel made of first-party code."""
 
 load("@prelude//python:python.bzl", "PythonLibraryInfo")
+load("//rules/common:attributes.bzl", "DOCS", "WHEEL")
 load("//rules/common:wheel_metadata.bzl", "check_wheel", "entry_points_text", "metadata_text", "wheel_file_name")
 load("//rules/common:wheel_name.bzl", "normalise_distribution")
 load(":action.bzl", "TOOL_ATTRS", "run_tool", "target_name")
+load(":attributes.bzl", "attributes")
 load(":collect.bzl", "place_files")
 load(":providers.bzl", "WheelInfo")
 
@@ -55,9 +57,7 @@ def _contents(ctx: AnalysisContext, name: str) -> list[(str, Artifact)]:
 py_wheel = rule(
     impl = _py_wheel_impl,
     doc = "A wheel made of first-party code, the same bytes wherever it is packed. It can be one of an environment's `wheels`.",
-    attrs = {
-        "distribution": attrs.string(doc = "The distribution's name."),
-        "version": attrs.string(doc = "The distribution's version."),
+    attrs = attributes(WHEEL) | {
         "srcs": attrs.named_set(
             attrs.source(),
             default = [],
@@ -73,37 +73,10 @@ py_wheel = rule(
             default = [],
             doc = "Python libraries of the prelude whose own files go into the wheel, those of their dependencies not.",
         ),
-        "python_tag": attrs.string(default = "py3", doc = "The Python tag."),
-        "abi": attrs.string(default = "none", doc = "The ABI tag."),
-        "platform": attrs.string(default = "any", doc = "The platform tag."),
-        "entry_points": attrs.dict(
-            attrs.string(),
-            attrs.list(attrs.string()),
-            default = {},
-            doc = "Entry points by group: `{\"console_scripts\": [\"app = package.module:main\"]}`.",
-        ),
-        "requires": attrs.list(
-            attrs.string(),
-            default = [],
-            doc = "Requirements, such as `requests >= 2`.",
-        ),
-        "extra_requires": attrs.dict(
-            attrs.string(),
-            attrs.list(attrs.string()),
-            default = {},
-            doc = "Requirements by extra.",
-        ),
-        "python_requires": attrs.string(default = "", doc = "The versions of Python that it is for, such as `>=3.11`."),
-        "summary": attrs.string(default = "", doc = "What it is, in one line."),
         "description_file": attrs.option(
             attrs.source(),
             default = None,
-            doc = "A longer description: Markdown (`.md`), reStructuredText (`.rst`) or plain text.",
+            doc = DOCS["description_file"],
         ),
-        "author": attrs.string(default = "", doc = "Who wrote it."),
-        "author_email": attrs.string(default = "", doc = "Where to write to."),
-        "homepage": attrs.string(default = "", doc = "Where to read more."),
-        "license": attrs.string(default = "", doc = "Its licence."),
-        "classifiers": attrs.list(attrs.string(), default = [], doc = "Trove classifiers."),
     } | TOOL_ATTRS,
 )

@@ -4,6 +4,7 @@ Nothing here fails: a function that can refuse its input returns a struct of `va
 label and the attribute.
 """
 
+load(":attributes.bzl", "ENVIRONMENT_FLAGS")
 load(":wheel_name.bzl", "normalise_distribution", "parse_wheel_name")
 
 _OS_NAMES = ["linux", "macos", "windows"]
@@ -206,22 +207,24 @@ def environment_flags(attributes):
     Returns:
       A dict; what is None in it is left out of the spec.
     """
-    return {
-        "system_site_packages": attributes.system_site_packages or None,
-        "prompt": attributes.prompt or None,
-        "activators": "all" if "all" in attributes.activators else attributes.activators,
-        "conflicts": attributes.conflicts,
-        "conflict_overrides": attributes.conflict_overrides or None,
-        "digest_function": attributes.digest_function,
-        "mtime": attributes.mtime if attributes.mtime >= 0 else None,
-        # Links do not survive remote caches: they come back as copies, or point at the machine that made them.
-        "links": False,
-        # The build system vouches for the bytes of its inputs; every member is still verified against its wheel's RECORD.
-        "input_digests": "trusted",
-        "requirements": attributes.requirements,
-        "allow": attributes.allow or None,
-        "deny": attributes.deny or None,
-    }
+    flags = {name: _flag(getattr(attributes, name), row) for name, row in ENVIRONMENT_FLAGS.items()}
+    if "all" in attributes.activators:
+        flags["activators"] = "all"
+
+    # Links do not survive remote caches: they come back as copies, or point at the machine that made them.
+    flags["links"] = False
+
+    # The build system vouches for the bytes of its inputs; every member is still verified against its wheel's RECORD.
+    flags["input_digests"] = "trusted"
+    return flags
+
+def _flag(value, row):
+    """A flag's value, or None where the attribute says nothing: then the spec's own default holds."""
+    if row["kind"] == "int":
+        return value if value >= 0 else None
+    if row["default"] == None:
+        return value or None
+    return value
 
 def _refused(error):
     return struct(value = None, error = error)

@@ -1,10 +1,12 @@
 """`py_venv_archive`: an environment as one file, for images and deployments."""
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
+load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
 load(":spec_args.bzl", "add_inputs", "add_located_inputs")
 
@@ -62,27 +64,16 @@ py_venv_archive = rule(
 The interpreter is not in it. With `deps`, first-party code is in the environment's `site-packages`.""",
     attrs = dict({
         "venv": attr.label(
-            doc = "The environment: a `py_venv`. Its directory need not be built for this.",
+            doc = DOCS["archived_venv"],
             mandatory = True,
             providers = [VenvInfo],
-        ),
-        "format": attr.string(
-            doc = "The archive's format.",
-            default = "tar",
-            values = ["tar", "tar.gz", "tar.zst", "zip"],
-        ),
-        "out": attr.string(
-            doc = "The archive's name; by default `NAME.FORMAT`.",
-        ),
-        "prefix": attr.string(
-            doc = "A directory that everything in the archive is in, such as `opt/app`.",
         ),
         "deps": attr.label_list(
             doc = "Python libraries to install into the environment: their sources, below their import roots.",
         ),
         "interpreter": attr.label(
-            doc = "The interpreter where the archive is used, if it is another one than the environment's: a `venvtree_interpreter` with `path`.",
+            doc = DOCS["archive_interpreter"],
             providers = [VenvtreeInterpreterInfo],
         ),
-    }, **TOOL_ATTRS),
+    }, **dict(attributes(ARCHIVE), **TOOL_ATTRS)),
 )

@@ -1,8 +1,10 @@
 """`py_venv_binary`: a program that runs in an environment."""
 
 load("//rules:providers.bzl", "VenvInfo")
+load("//rules/common:attributes.bzl", "DOCS", "PROGRAM")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:start.bzl", "choose_start")
+load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_first_party")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 
@@ -70,12 +72,12 @@ def start_of(ctx):
 
 PROGRAM_ATTRS = dict({
     "venv": attr.label(
-        doc = "The environment: a `py_venv`. Many binaries and tests can share one.",
+        doc = DOCS["venv"],
         mandatory = True,
         providers = [VenvInfo],
     ),
     "srcs": attr.label_list(
-        doc = "First-party sources of the program itself.",
+        doc = DOCS["program_srcs"],
         allow_files = [".py", ".pyi"],
     ),
     "deps": attr.label_list(
@@ -86,14 +88,8 @@ PROGRAM_ATTRS = dict({
         allow_files = True,
     ),
     "main": attr.label(
-        doc = "The file to run. By default the only one of `srcs`, or the one named as the rule.",
+        doc = DOCS["main"],
         allow_single_file = [".py"],
-    ),
-    "module": attr.string(
-        doc = "The module to run, as `python -m` does, instead of `main`.",
-    ),
-    "script": attr.string(
-        doc = "The script of the environment to run, such as `flask`, instead of `main`.",
     ),
     "imports": attr.string_list(
         doc = "Import roots to add, relative to the package. The directory of each repository is one anyway.",
@@ -101,10 +97,7 @@ PROGRAM_ATTRS = dict({
     "env": attr.string_dict(
         doc = "Environment variables. `$(rootpath LABEL)` and the like are expanded for labels in `data`, and so are Make variables.",
     ),
-    "interpreter_args": attr.string_list(
-        doc = "Arguments for the interpreter, such as `-Xdev`.",
-    ),
-}, **LAUNCH_ATTRS)
+}, **dict(attributes(PROGRAM), **LAUNCH_ATTRS))
 
 def _py_venv_binary_impl(ctx):
     return program(ctx, start_of(ctx))

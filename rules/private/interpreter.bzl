@@ -2,8 +2,10 @@
 
 load("@venvtree_host//:host.bzl", "PY_RUNTIME_INFOS")
 load("//rules:providers.bzl", "VenvtreeInterpreterInfo")
+load("//rules/common:attributes.bzl", "INTERPRETER")
 load("//rules/common:facts.bzl", "interpreter_facts_of")
 load("//rules/common:label.bzl", "label_text")
+load(":attributes.bzl", "attributes")
 
 def _venvtree_interpreter_impl(ctx):
     runtime = _runtime(ctx)
@@ -69,29 +71,12 @@ venvtree_interpreter = rule(
     doc = """Describes an interpreter for environments.
 
 The interpreter is not run while building: what wheels and scripts depend on is said here. CPython 3.11 and newer.""",
-    attrs = {
+    attrs = dict({
         "runtime": attr.label(
             doc = "An interpreter that Bazel knows: a `py_runtime` (in-build or of the system), a Python toolchain such as " +
                   "`@rules_python//python:current_py_toolchain`, or the interpreter's file.",
             allow_files = True,
         ),
-        "path": attr.string(
-            doc = "The absolute path of an interpreter of the system, instead of `runtime`. It must be there where the environment is used, " +
-                  "not where it is built.",
-        ),
-        "facts": attr.string(
-            doc = "What `venvtree interpreter probe PYTHON` prints, instead of `version`, `abi` and `platform`; each of those overrides it.",
-        ),
-        "version": attr.string(
-            doc = "The version, such as `3.11.7`. Without a patch level, a wheel whose requirement depends on it is refused.",
-        ),
-        "abi": attr.string(
-            doc = "The ABI tag; by default that of a regular build, such as `cp311`. A free-threaded build has `cp313t`.",
-        ),
-        "platform": attr.string(
-            doc = "The platform: `linux-x86_64-glibc-2.36`, `linux-aarch64-musl-1.2`, `macos-aarch64-14.0`, `windows-x86_64`. It decides " +
-                  "which wheels fit, and need not be the platform of the build.",
-        ),
-    },
+    }, **attributes(INTERPRETER)),
     provides = [VenvtreeInterpreterInfo],
 )

@@ -1,8 +1,10 @@
 """`py_venv_test`: a test that runs in an environment."""
 
 load("@venvtree_host//:host.bzl", "BAZEL_MAJOR")
+load("//rules/common:attributes.bzl", "TEST")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:start.bzl", "choose_tests")
+load(":attributes.bzl", "attributes")
 load(":binary.bzl", "PROGRAM_ATTRS", "program", "start_of")
 
 _HAS_COVERAGE_FRAGMENT = BAZEL_MAJOR >= 6
@@ -28,9 +30,6 @@ With `pytest = True`, pytest runs those of `srcs` that are named as tests, and B
 directory are pytest's. Otherwise the program finds Bazel's variables in its environment. `TMPDIR` is left alone: sockets of
 `multiprocessing` do not fit into a test's own directory, whose path is too long. `bazel coverage` measures with coverage.py where the environment has it.""",
     attrs = dict({
-        "pytest": attr.bool(
-            doc = "Whether to run `srcs` with pytest, which must be in the environment.",
-        ),
         "_runner": attr.label(
             default = Label("//rules/private/runtime:run_test.py"),
             allow_single_file = True,
@@ -41,7 +40,7 @@ directory are pytest's. Otherwise the program finds Bazel's variables in its env
             executable = True,
             cfg = "exec",
         ),
-    }, **PROGRAM_ATTRS),
+    }, **dict(attributes(TEST), **PROGRAM_ATTRS)),
     fragments = ["coverage"] if _HAS_COVERAGE_FRAGMENT else [],
     test = True,
 )

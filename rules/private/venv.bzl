@@ -1,9 +1,11 @@
 """`py_venv`: an environment, made by one cached action."""
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load("//rules/common:attributes.bzl", "ENVIRONMENT")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
+load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_first_party", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":spec_args.bzl", "add_inputs")
@@ -115,49 +117,8 @@ first-party code is theirs, and editing it rebuilds no environment.""",
                 doc = "Python libraries that `bazel run` of the environment can import: targets with `PyInfo`. They are no part of " +
                       "the environment's directory, and binaries and tests that use the environment see them too.",
             ),
-            "system_site_packages": attr.bool(
-                doc = "Whether the packages of the base interpreter are visible, after the environment's own.",
-            ),
-            "prompt": attr.string(
-                doc = "What activation shows; by default the name of the environment's directory.",
-            ),
-            "activators": attr.string_list(
-                doc = "The shells to write activation scripts for, or `all`.",
-                default = ["all"],
-            ),
-            "conflicts": attr.string(
-                doc = "Who wins where two wheels claim one path with different contents: `error` (nobody), `first` or `last` in the order of `wheels`.",
-                default = "error",
-                values = ["error", "first", "last"],
-            ),
-            "conflict_overrides": attr.string_dict(
-                doc = "Who wins at single paths of the environment, and below them: `error`, `first`, `last`, or `wheel:NAME`.",
-            ),
-            "exclude": attr.string_list_dict(
-                doc = "For a distribution's name, patterns of installed paths to leave out: `{\"numpy\": [\"**/tests/**\"]}`.",
-            ),
-            "digest_function": attr.string(
-                doc = "The digest function of the environment's own digests: `sha256` or `blake3`.",
-                default = "sha256",
-                values = ["sha256", "blake3"],
-            ),
-            "mtime": attr.int(
-                doc = "The modification time of everything, in seconds since 1970; by default 1980-01-01.",
-                default = -1,
-            ),
-            "requirements": attr.string(
-                doc = "What happens when a wheel's requirement is missing or does not fit: `off`, `warn` or `error`.",
-                default = "warn",
-                values = ["off", "warn", "error"],
-            ),
-            "allow": attr.string_list(
-                doc = "Codes of findings that are accepted although they are errors; `venvtree wheel check` prints them.",
-            ),
-            "deny": attr.string_list(
-                doc = "Codes of findings that are errors, whatever their severity.",
-            ),
         },
-        **dict(TOOL_ATTRS, **LAUNCH_ATTRS)
+        **dict(attributes(ENVIRONMENT), **dict(TOOL_ATTRS, **LAUNCH_ATTRS))
     ),
     executable = True,
     provides = [VenvInfo],

@@ -1,11 +1,13 @@
 """`py_wheel`: a wheel made of first-party code."""
 
 load("//rules:providers.bzl", "WheelInfo")
+load("//rules/common:attributes.bzl", "DOCS", "WHEEL")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:wheel_metadata.bzl", "check_wheel", "entry_points_text", "metadata_text", "wheel_file_name")
 load("//rules/common:wheel_name.bzl", "normalise_distribution")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
+load(":attributes.bzl", "attributes")
 load(":collect.bzl", "import_root", "python_info", "rlocation_path")
 
 def _py_wheel_impl(ctx):
@@ -69,15 +71,7 @@ def _contents(ctx):
 py_wheel = rule(
     implementation = _py_wheel_impl,
     doc = "A wheel made of first-party code, the same bytes wherever it is packed. It can be one of an environment's `wheels`.",
-    attrs = dict({
-        "distribution": attr.string(
-            doc = "The distribution's name.",
-            mandatory = True,
-        ),
-        "version": attr.string(
-            doc = "The distribution's version.",
-            mandatory = True,
-        ),
+    attrs = dict(attributes(WHEEL), **dict({
         "srcs": attr.label_list(
             doc = "Files to put into the wheel: modules, and data beside them.",
             allow_files = True,
@@ -89,31 +83,10 @@ py_wheel = rule(
             doc = "Import roots, relative to the package. A file's path in the wheel is its path below the longest import root that " +
                   "holds it, else below the repository.",
         ),
-        "python_tag": attr.string(doc = "The Python tag.", default = "py3"),
-        "abi": attr.string(doc = "The ABI tag.", default = "none"),
-        "platform": attr.string(doc = "The platform tag.", default = "any"),
-        "entry_points": attr.string_list_dict(
-            doc = "Entry points by group: `{\"console_scripts\": [\"app = package.module:main\"]}`.",
-        ),
-        "requires": attr.string_list(
-            doc = "Requirements, such as `requests >= 2`.",
-        ),
-        "extra_requires": attr.string_list_dict(
-            doc = "Requirements by extra.",
-        ),
-        "python_requires": attr.string(
-            doc = "The versions of Python that it is for, such as `>=3.11`.",
-        ),
-        "summary": attr.string(doc = "What it is, in one line."),
         "description_file": attr.label(
-            doc = "A longer description: Markdown (`.md`), reStructuredText (`.rst`) or plain text.",
+            doc = DOCS["description_file"],
             allow_single_file = True,
         ),
-        "author": attr.string(doc = "Who wrote it."),
-        "author_email": attr.string(doc = "Where to write to."),
-        "homepage": attr.string(doc = "Where to read more."),
-        "license": attr.string(doc = "Its licence."),
-        "classifiers": attr.string_list(doc = "Trove classifiers."),
-    }, **TOOL_ATTRS),
+    }, **TOOL_ATTRS)),
     provides = [WheelInfo],
 )

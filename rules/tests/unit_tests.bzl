@@ -1,8 +1,9 @@
 """Tests of pure functions. They run when this package is loaded: a wrong result is an error of loading."""
 
+load("//rules/common:attributes.bzl", "ENVIRONMENT_FLAGS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "default_abi", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
+load("//rules/common:spec.bzl", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
 load("//rules/common:wheel_name.bzl", "escape_distribution", "normalise_distribution", "parse_wheel_name")
 
 def _equal(found, expected):
@@ -91,6 +92,23 @@ def _documents():
     _equal("sources" in document, False)
     _equal(label_text(Label("//rules:defs.bzl")).endswith("//rules:defs.bzl"), True)
 
+def _flags():
+    # What attributes are where a BUILD file says nothing: Bazel's own values where a row has none.
+    unset = {"bool": False, "string": "", "string_dict": {}, "strings": []}
+    values = {name: row["default"] if row["default"] != None else unset[row["kind"]] for name, row in ENVIRONMENT_FLAGS.items()}
+    flags = environment_flags(struct(**values))
+    _equal({name: value for name, value in flags.items() if value != None}, {
+        "activators": "all",
+        "conflicts": "error",
+        "digest_function": "sha256",
+        "requirements": "warn",
+        "links": False,
+        "input_digests": "trusted",
+    })
+    values.update(activators = ["fish"], mtime = 0, prompt = "p", allow = ["a.b"])
+    flags = environment_flags(struct(**values))
+    _equal((flags["activators"], flags["mtime"], flags["prompt"], flags["allow"]), (["fish"], 0, "p", ["a.b"]))
+
 def unit_tests(name):
     """Runs all of them.
 
@@ -103,4 +121,5 @@ def unit_tests(name):
     _wheel_names()
     _install_paths()
     _documents()
+    _flags()
     native.filegroup(name = name)

@@ -35,6 +35,7 @@ mod remote;
 mod reports;
 mod script;
 mod spec;
+mod start_programs;
 mod support;
 mod users;
 mod virtualenv_suite;
