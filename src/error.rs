@@ -246,7 +246,7 @@ impl Error {
             Self::Wheels(_) => Some("`venvtree wheel check FILE` explains every finding".to_owned()),
             Self::Fs(error) => error.hint().map(str::to_owned),
             Self::Kept(error) => error.hint().map(str::to_owned),
-            Self::Discover(error) => error.hint().map(str::to_owned),
+            Self::Discover(error) => error.hint(),
             Self::Launcher(error) => error.hint().map(str::to_owned),
             Self::Seed(error) => error.hint().map(str::to_owned),
             Self::Blob(error) | Self::Pull(PullError::Blob(error)) => error.hint(),

@@ -1,6 +1,9 @@
 //! `venvtree create`: an environment in one command, by way of a spec.
 
-use std::collections::BTreeSet;
+mod activation;
+pub(super) mod foreign;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -17,10 +20,10 @@ use crate::effects::input::InputFile;
 use crate::effects::probe::Probe;
 use crate::effects::probe_cache::ProbeCache;
 use crate::effects::replaceable;
-use crate::effects::seeds::{self, Place, PlaceKind, Seed};
+use crate::effects::seeds::{self, Place, PlaceKind, Seed, SeedRequest};
 use crate::effects::sink::publish::{self, PublishError};
 use crate::effects::wheels::{LoadOptions, WheelError};
-use crate::engine::caching;
+use crate::engine::caching::{self, CachedReport};
 use crate::engine::{BuildRequest, Existing, Places, Session};
 use crate::error::Error;
 use crate::model::activate::Shell;
@@ -35,8 +38,8 @@ use crate::model::wheel::filename::WheelFilename;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  venvtree create .venv
-  venvtree create .venv --python 3.12 --seed pip,setuptools,wheel
+  venvtree create                                     # makes .venv
+  venvtree create env --python '>=3.11' --prompt demo
   venvtree create tool --no-seed --wheel dist/tool-1.0-py3-none-any.whl
   venvtree create .venv --clear --spec-out env.json   # and `venvtree build env.json` makes the same again
   venvtree create --relocatable .venv                 # repair an existing one, such as after `pip install`
@@ -45,9 +48,9 @@ Nothing is downloaded. Wheels of pip and the like are looked for in the director
 ../share/venvtree/seeds beside this program, among the interpreter's own and in the working directory; the first place
 that has one that fits gives its latest.")]
 pub struct CreateArguments {
-    /// The directory to make.
+    /// The directory to make [default: .venv].
     #[arg(value_name = "ENV")]
-    environment: Utf8PathBuf,
+    environment: Option<Utf8PathBuf>,
     /// The interpreter: a version (3.12, pypy3.11, 3.13t, '>=3.11'), a name on PATH, or a path [default: the first python3].
     #[arg(long, short, value_name = "PYTHON")]
     python: Option<String>,
@@ -57,11 +60,12 @@ pub struct CreateArguments {
     /// What activation shows instead of the directory's name; `.` stands for the name of the working directory.
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
-    /// The distributions to begin with [default: pip, and setuptools if it comes with the interpreter].
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    seed: Option<Vec<String>>,
+    /// The distributions to begin with, such as `pip,wheel` or `pip==24.0` [default: pip, and setuptools if it comes with the
+    /// interpreter].
+    #[arg(long, value_name = "NAMES", num_args = 0..=1)]
+    seed: Option<Option<String>>,
     /// Begin with nothing.
-    #[arg(long, conflicts_with = "seed")]
+    #[arg(long, alias = "without-pip", conflicts_with = "seed")]
     no_seed: bool,
     /// Look for those here first; may be given many times.
     #[arg(long, value_name = "DIR")]
@@ -86,6 +90,9 @@ pub struct CreateArguments {
     /// Make a new environment in the place of the one that is there, in one step or not at all.
     #[arg(long, conflicts_with = "clear")]
     replace: bool,
+    /// Write no `.gitignore` into the environment. Else it keeps the environment out of a repository.
+    #[arg(long, alias = "without-scm-ignore-files")]
+    no_vcs_ignore: bool,
     /// The activation scripts: `all`, `none`, or shells.
     #[arg(long, value_name = "SHELLS", value_delimiter = ',', default_value = "all")]
     activators: Vec<String>,
@@ -96,6 +103,8 @@ pub struct CreateArguments {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
+    foreign: foreign::ForeignArguments,
+    #[command(flatten)]
     limits: LimitArguments,
     #[command(flatten)]
     store: StoreArguments,
@@ -105,21 +114,35 @@ pub struct CreateArguments {
     pub(super) format: FormatArguments,
 }
 
+/// The directory that is made where none is named.
+const DEFAULT_ENVIRONMENT: &str = ".venv";
+
+impl CreateArguments {
+    /// ENV and the value of `--seed`. uv's `--seed` has no value: what follows it is ENV where it cannot be a distribution.
+    fn environment_and_seed(&self) -> (&Utf8Path, Option<&str>) {
+        let seed = self.seed.as_ref().and_then(Option::as_deref);
+        match (&self.environment, seed) {
+            (Some(environment), seed) => (environment, seed),
+            (None, Some(text)) if text.contains('/') || text.starts_with('.') => (Utf8Path::new(text), None),
+            (None, seed) => (Utf8Path::new(DEFAULT_ENVIRONMENT), seed),
+        }
+    }
+}
+
 /// Runs `venvtree create`.
 pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult {
-    let out = io.output(&arguments.environment)?;
-    let kind = fs::kind(&out)?;
+    let (environment, _) = arguments.environment_and_seed();
+    let out = io.output(environment)?;
     let makes_way = arguments.clear || arguments.replace;
     if arguments.relocatable && !makes_way && out.is_dir() && publish::is_environment(&out) {
-        check_relocation(arguments)?;
-        return relocate::run(&arguments.environment, &out, arguments.quiet, arguments.format.format, io);
+        check_relocation(arguments, environment)?;
+        return relocate::run(environment, &out, arguments.quiet, arguments.format.format, io);
     }
-    if makes_way && matches!(kind, Kind::Directory | Kind::Other) {
+    if makes_way && matches!(fs::kind(&out)?, Kind::Directory | Kind::Other) {
         replaceable::check(&out, &io.protected())?;
     }
-    if io.cwd.canonicalize_utf8().is_ok_and(|cwd| out.canonicalize_utf8().is_ok_and(|out| cwd.starts_with(out))) {
-        let message = format!("the working directory lies in `{}`, which would be exchanged for another directory", arguments.environment);
-        return Err(Error::Usage { message, hint: Some("run the command from outside".to_owned()) });
+    for note in activation::check(&out, &activators(&arguments.activators)?)? {
+        io.say(&format!("note: {note}"));
     }
 
     let session = Session { limits: arguments.limits.apply(&io.limits), progress: io.progress.clone(), ..Session::default() };
@@ -132,10 +155,9 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     for seed in seeds.iter().filter(|seed| seed.kind == PlaceKind::WorkingDirectory) {
         io.say(&format!("note: `{}` is taken from the working directory; --no-cwd-search prevents that", seed.file));
     }
-    let document = SpecDocument::from(&spec);
-    let interpreter = spec.interpreter.clone();
-    let distribution = |wheel: &WheelReference| format!("{} {}", wheel.file_name.name, wheel.file_name.version);
-    let distributions: Vec<String> = spec.wheels.iter().map(distribution).collect();
+    if arguments.foreign.copies && !arguments.relocatable {
+        io.say("note: bin/python is a link: a copy of the interpreter would not find its library");
+    }
     // The few files of an empty environment are written faster than looked up.
     caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
     let places = Places { root: io.cwd.clone(), ..Places::default() };
@@ -154,12 +176,28 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     let built = match caching::build(&session, &caches, spec.clone(), &places, &request) {
         Err(Error::Publish(PublishError::NoExchange { .. })) if arguments.clear => {
             publish::empty_environment(&replaceable::check(&out, &request.protected)?)?;
-            caching::build(&session, &caches, spec, &places, &BuildRequest { existing: Existing::Keep, ..request })
+            caching::build(&session, &caches, spec.clone(), &places, &BuildRequest { existing: Existing::Keep, ..request })
         }
         result => result,
     };
     let notes = caches::say(&caches, arguments.quiet || arguments.format.format == Format::Json, io);
-    let built = built?;
+    let made = Made { built: built?, spec, seeds, executable: probe.executable, notes };
+    report(arguments, environment, &made, io)
+}
+
+/// What was made, and of what.
+struct Made {
+    built: CachedReport,
+    spec: Spec,
+    seeds: Vec<Seed>,
+    executable: Utf8PathBuf,
+    notes: Vec<String>,
+}
+
+/// Writes the spec and says what was made.
+fn report(arguments: &CreateArguments, environment: &Utf8Path, made: &Made, io: &mut Io<'_>) -> CommandResult {
+    let Made { built, spec, seeds, executable, notes } = made;
+    let document = SpecDocument::from(spec);
     let spec_to_stdout = arguments.spec_out.as_deref() == Some(Utf8Path::new("-"));
     if let Some(path) = &arguments.spec_out {
         let text = report::to_json(&json!(document));
@@ -170,27 +208,34 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
         }
     }
     say_warnings(io, &built.warnings);
+    let activate = activation::line(environment, &spec.flags.activators, io);
     match arguments.format.format {
         // The spec and the report cannot both be the one JSON document.
         Format::Json if !spec_to_stdout => {
             let value = json!({
                 "outcome": built.outcome.name(),
-                "out": arguments.environment,
+                "out": environment,
                 "digest_function": built.function.name(),
                 "digest": built.root.to_string(),
                 "interpreter": document.interpreter,
-                "executable": probe.executable,
+                "executable": executable,
                 "seeds": seeds.iter().map(|seed| json!({"path": seed.path, "place": seed.kind.describe()})).collect::<Vec<_>>(),
+                "activate": activate,
                 "warnings": warnings_json(&built.warnings),
                 "notes": notes,
             });
             report::document(io, value)?;
         }
         Format::Text if !arguments.quiet => {
+            let distribution = |wheel: &WheelReference| format!("{} {}", wheel.file_name.name, wheel.file_name.version);
+            let distributions: Vec<String> = spec.wheels.iter().map(distribution).collect();
             let contents = if distributions.is_empty() { "no packages".to_owned() } else { distributions.join(", ") };
-            let name = interpreter.implementation.platform_name();
-            io.say(&format!("{}: {} ({name} {}, {contents})", built.outcome.name(), arguments.environment, interpreter.version));
+            let name = spec.interpreter.implementation.platform_name();
+            io.say(&format!("{}: {environment} ({name} {}, {contents})", built.outcome.name(), spec.interpreter.version));
             io.say(&format!("root digest {}", built.root));
+            if let Some(line) = activate {
+                io.say(&format!("activate with: {line}"));
+            }
         }
         Format::Json | Format::Text => {}
     }
@@ -198,7 +243,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
 }
 
 /// Whether nothing was asked for that an existing environment cannot get.
-fn check_relocation(arguments: &CreateArguments) -> Result<(), Error> {
+fn check_relocation(arguments: &CreateArguments, environment: &Utf8Path) -> Result<(), Error> {
     let asked = [
         ("--python", arguments.python.is_some()),
         ("--system-site-packages", arguments.system_site_packages),
@@ -212,10 +257,7 @@ fn check_relocation(arguments: &CreateArguments) -> Result<(), Error> {
     match asked.iter().find(|(_, asked)| *asked) {
         None => Ok(()),
         Some((option, _)) => Err(Error::Usage {
-            message: format!(
-                "`{}` is an environment already, which --relocatable repairs; {option} has no meaning there",
-                arguments.environment
-            ),
+            message: format!("`{environment}` is an environment already, which --relocatable repairs; {option} has no meaning there"),
             hint: Some("leave it out, or make a new environment with --clear".to_owned()),
         }),
     }
@@ -224,7 +266,7 @@ fn check_relocation(arguments: &CreateArguments) -> Result<(), Error> {
 /// The spec of what was asked for, and where its seeds come from.
 fn specify(arguments: &CreateArguments, probe: &Probe, session: &Session, io: &Io<'_>) -> Result<(Spec, Vec<Seed>), Error> {
     let mut wheels = Vec::new();
-    for path in &arguments.wheel {
+    for path in arguments.wheel.iter().filter(|path| !foreign::is_version(path.as_str())) {
         let path = io.resolve(path);
         let name = path.file_name().unwrap_or_default();
         let file_name = WheelFilename::parse(name).map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;
@@ -247,6 +289,7 @@ fn specify(arguments: &CreateArguments, probe: &Probe, session: &Session, io: &I
     };
     let flags = Flags {
         system_site_packages: arguments.system_site_packages,
+        gitignore: !arguments.no_vcs_ignore,
         prompt,
         activators: activators(&arguments.activators)?,
         mtime: mtime(io)?,
@@ -294,27 +337,59 @@ fn find_seeds(
     if !arguments.no_cwd_search {
         places.push(place(io.cwd.clone(), PlaceKind::WorkingDirectory));
     }
-    let mut names = BTreeSet::new();
-    let name = |text: &str| DistName::parse(text).map_err(|error| Error::Usage { message: error.to_string(), hint: None });
-    match &arguments.seed {
-        _ if arguments.no_seed => {}
-        Some(texts) => {
-            for text in texts.iter().filter(|text| !text.is_empty()) {
-                names.insert(name(text)?);
-            }
-        }
-        None => {
-            names.insert(name("pip")?);
-            let setuptools = name("setuptools")?;
-            if bundled.is_some_and(|place| seeds::holds(&place, &setuptools)) {
-                names.insert(setuptools);
-            }
+    let setuptools = bundled.is_some_and(|place| DistName::parse("setuptools").is_ok_and(|name| seeds::holds(&place, &name)));
+    let mut requests = requested_seeds(arguments, setuptools)?;
+    requests.retain(|request| !given.iter().any(|wheel| wheel.file_name.name == request.name));
+    let options = LoadOptions { limits: session.limits.clone(), ..LoadOptions::default() };
+    let find = |request| seeds::find(request, &places, &probe.interpreter, &options);
+    Ok(requests.iter().map(find).collect::<Result<_, _>>()?)
+}
+
+/// What to begin with. `setuptools` says whether it comes with the interpreter.
+fn requested_seeds(arguments: &CreateArguments, setuptools: bool) -> Result<Vec<SeedRequest>, Error> {
+    if arguments.no_seed {
+        return Ok(Vec::new());
+    }
+    let foreign = &arguments.foreign;
+    let mut texts: Vec<String> = match arguments.environment_and_seed() {
+        (_, Some(text)) => split_seeds(text),
+        _ if setuptools => vec!["pip".to_owned(), "setuptools".to_owned()],
+        _ => vec!["pip".to_owned()],
+    };
+    texts.extend(foreign.pip.iter().map(|version| foreign::seed("pip", version)));
+    texts.extend(foreign.setuptools.iter().map(|version| foreign::seed("setuptools", version)));
+    let versions = arguments.wheel.iter().filter(|value| foreign::is_version(value.as_str()));
+    texts.extend(versions.map(|version| foreign::seed("wheel", version.as_str())));
+    let mut requests: BTreeMap<String, SeedRequest> = BTreeMap::new();
+    for text in &texts {
+        let request = SeedRequest::parse(text).map_err(|problem| Error::Usage {
+            message: format!("`{text}` names no distribution to begin with: {problem}"),
+            hint: Some("give names, with versions if need be: `--seed pip==24.0,wheel`".to_owned()),
+        })?;
+        // The last one counts: what is said of one distribution comes after the defaults.
+        requests.insert(request.name.to_string(), request);
+    }
+    for (leave, name) in [(foreign.no_pip, "pip"), (foreign.no_setuptools, "setuptools")] {
+        if leave {
+            requests.remove(name);
         }
     }
-    names.retain(|name| !given.iter().any(|wheel| wheel.file_name.name == *name));
-    let options = LoadOptions { limits: session.limits.clone(), ..LoadOptions::default() };
-    let find = |name| seeds::find(name, &places, &probe.interpreter, &options);
-    Ok(names.iter().map(find).collect::<Result<_, _>>()?)
+    Ok(requests.into_values().collect())
+}
+
+/// The parts of `pip>=24,<25,wheel`: a comma also stands between the versions of one distribution.
+fn split_seeds(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        match parts.last_mut() {
+            Some(last) if part.starts_with(['<', '>', '=', '!', '~']) => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    parts
 }
 
 fn activators(words: &[String]) -> Result<BTreeSet<Shell>, Error> {

@@ -63,11 +63,12 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
         }
     };
     let program = std::iter::once(OsString::from("venvtree"));
-    let matches = Arguments::command().try_get_matches_from(program.chain(arguments));
+    let matches = Arguments::command().try_get_matches_from(program.chain(arguments.iter().cloned()));
     let parsed = matches.and_then(|matches| Ok((is_quiet(&matches), Arguments::from_arg_matches(&matches)?)));
     let (quiet, parsed) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
+            let error = create::foreign::answer(&arguments, error);
             // Help and version are no errors.
             let (text, code) = (error.render().to_string(), u8::try_from(error.exit_code()).unwrap_or(2));
             if error.use_stderr() {
@@ -122,7 +123,7 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
         Command::Pack(arguments) => (arguments.format(), pack::run(&arguments, io)),
         Command::Wheel(command) => (command.format(), wheel::run(&command, io)),
         Command::Worker(arguments) => (Format::Text, worker::run(&arguments, io)),
-        Command::Interpreter(command) => (Format::Text, interpreter::run(&command, io)),
+        Command::Interpreter(command) => (command.format(), interpreter::run(&command, io)),
         Command::Spec(command) => (command.format(), spec::run(&command, io)),
         Command::Completions(arguments) => (Format::Text, generate::completions(&arguments, io)),
         Command::Man(arguments) => (Format::Text, generate::man(&arguments, io)),

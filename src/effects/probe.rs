@@ -3,7 +3,10 @@
 //! Effects layer. The one place that runs an interpreter, and only because somebody asked for it: building never does. Facts
 //! of the host, such as the kernel's release, are left out, so that two machines with the same interpreter give the same answer.
 
-use std::process::{Command, Stdio};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -43,6 +46,14 @@ pub enum ProbeError {
         /// The last line that it wrote to standard error, or what of it fits into a message.
         message: String,
     },
+    /// It did not end.
+    #[error("`{python}` did not answer within {} s", patience.as_secs_f32())]
+    Slow {
+        /// The interpreter.
+        python: Utf8PathBuf,
+        /// How long it was waited for.
+        patience: Duration,
+    },
     /// It answered something that is no answer.
     #[error("`{python}` gave an answer that cannot be used: {problem}")]
     Answer {
@@ -59,7 +70,15 @@ impl ProbeError {
         match self {
             Self::Run { .. } => Some("give the path of a Python interpreter"),
             Self::Answer { .. } => Some("venvtree builds for CPython 3.8 and newer and PyPy 3.9 and newer"),
-            Self::Failed { .. } => None,
+            Self::Failed { .. } | Self::Slow { .. } => None,
+        }
+    }
+
+    /// The message in one line, with its cause.
+    pub fn with_cause(&self) -> String {
+        match self {
+            Self::Run { source, .. } => format!("{self}: {source}"),
+            _ => self.to_string(),
         }
     }
 }
@@ -80,6 +99,11 @@ struct Answer {
     bundled_wheels: Option<String>,
 }
 
+/// How long an interpreter may take to answer; the first start on a slow file system takes seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// The most bytes of an answer that are kept.
+const ANSWER_LIMIT: usize = 1 << 20;
+
 /// How many characters of an interpreter's own message are shown at most.
 const MESSAGE_LENGTH: usize = 200;
 
@@ -91,25 +115,88 @@ const PROGRAM: &str = include_str!("probe.py");
 /// # Errors
 /// It cannot be run, fails, or is none that environments can be built for.
 pub fn probe(python: &Utf8Path) -> Result<Probe, ProbeError> {
-    let answer = ask(python)?;
-    read(&answer).map_err(|problem| ProbeError::Answer { python: python.to_owned(), problem })
+    let answer = ask(python, PATIENCE)?;
+    read_from(python, &answer)
 }
 
-/// Runs an interpreter and returns its answer as it came.
-pub(super) fn ask(python: &Utf8Path) -> Result<Vec<u8>, ProbeError> {
-    let output = Command::new(python.as_str())
+/// Reads the answer of an interpreter.
+pub(super) fn read_from(python: &Utf8Path, answer: &[u8]) -> Result<Probe, ProbeError> {
+    read(answer).map_err(|problem| ProbeError::Answer { python: python.to_owned(), problem })
+}
+
+/// Runs an interpreter and returns its answer as it came; one that takes too long is ended.
+pub(super) fn ask(python: &Utf8Path, patience: Duration) -> Result<Vec<u8>, ProbeError> {
+    let failed = |source| ProbeError::Run { python: python.to_owned(), source };
+    let mut child = Command::new(python.as_str())
         .args(["-I", "-S", "-B", "-c", PROGRAM])
         .env_remove("__PYVENV_LAUNCHER__")
         .stdin(Stdio::null())
-        .output()
-        .map_err(|source| ProbeError::Run { python: python.to_owned(), source })?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let outcome = listen(&mut child, Instant::now() + patience);
+    if !matches!(outcome, Ok(Some(_))) {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let Some((status, stdout, stderr)) = outcome.map_err(failed)? else {
+        return Err(ProbeError::Slow { python: python.to_owned(), patience });
+    };
+    if !status.success() {
+        let text = String::from_utf8_lossy(&stderr);
         // What is no Python may repeat the whole program.
         let message = text.trim_end().rsplit('\n').next().unwrap_or_default().chars().take(MESSAGE_LENGTH).collect();
-        return Err(ProbeError::Failed { python: python.to_owned(), status: output.status, message });
+        return Err(ProbeError::Failed { python: python.to_owned(), status, message });
     }
-    Ok(output.stdout)
+    Ok(stdout)
+}
+
+/// Reads what a child writes until it has ended; nothing where it is still there at `end`. Whoever else holds its pipes is not waited for.
+fn listen(child: &mut Child, end: Instant) -> io::Result<Option<(std::process::ExitStatus, Vec<u8>, Vec<u8>)>> {
+    const FIRST_PAUSE: Duration = Duration::from_micros(500);
+    const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    for handle in [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)].into_iter().flatten() {
+        let flags = rustix::fs::fcntl_getfl(handle)?;
+        rustix::fs::fcntl_setfl(handle, flags | rustix::fs::OFlags::NONBLOCK)?;
+    }
+    let (mut answer, mut talk) = (Vec::new(), Vec::new());
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let status = child.try_wait()?;
+        // After it has ended, what it wrote is all there.
+        drain(&mut stdout, &mut answer)?;
+        drain(&mut stderr, &mut talk)?;
+        if let Some(status) = status {
+            return Ok(Some((status, answer, talk)));
+        }
+        if Instant::now() >= end {
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Reads what is there now. What is over the limit is read, so that nobody waits for room, and dropped.
+fn drain(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> io::Result<()> {
+    let Some(reader) = pipe else { return Ok(()) };
+    let mut buffer = [0; 16 << 10];
+    // A writer without end must not keep this from looking at the clock.
+    for _ in 0..64 {
+        match reader.read(&mut buffer) {
+            Ok(0) => {
+                *pipe = None;
+                return Ok(());
+            }
+            Ok(length) => into.extend_from_slice(&buffer[..length.min(ANSWER_LIMIT.saturating_sub(into.len()))]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Reads an answer, however old.
@@ -167,5 +254,41 @@ fn read_platform(answer: &Answer) -> Result<Platform, String> {
         }
         "win32" => Ok(Platform::Windows { arch: arch(&answer.machine)? }),
         other => Err(format!("the platform `{other}`, expected linux, darwin or win32")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(folder: &Utf8Path, text: &str) -> Utf8PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.join("python");
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    fn an_interpreter_is_not_waited_for_without_end() {
+        let guard = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(guard.path()).unwrap();
+        let patience = Duration::from_millis(300);
+        for text in ["exec sleep 60", "exec yes"] {
+            let start = Instant::now();
+            assert!(matches!(ask(&script(folder, text), patience), Err(ProbeError::Slow { .. })), "{text}");
+            assert!(start.elapsed() < Duration::from_secs(20), "{text}");
+        }
+        // A child of it that keeps the pipes open is nobody's business.
+        assert_eq!(ask(&script(folder, "sleep 60 & echo answer"), Duration::from_secs(30)).unwrap(), b"answer\n");
+    }
+
+    #[test]
+    fn much_talk_is_read_and_little_of_it_kept() {
+        let guard = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(guard.path()).unwrap();
+        let text = "head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero; exit 3";
+        let error = ask(&script(folder, text), PATIENCE).unwrap_err();
+        assert!(error.to_string().len() < 1000, "{error}");
     }
 }

@@ -7,6 +7,7 @@
 
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -94,18 +95,27 @@ impl ProbeCache {
     /// # Errors
     /// It cannot be run, fails, or is none that environments can be built for.
     pub fn probe(&self, python: &Utf8Path) -> Result<Probe, ProbeError> {
+        self.probe_within(python, probe::PATIENCE)
+    }
+
+    /// The same, where the interpreter has less time to answer.
+    ///
+    /// # Errors
+    /// As [`Self::probe`].
+    pub fn probe_within(&self, python: &Utf8Path, patience: Duration) -> Result<Probe, ProbeError> {
         let known = self.directory.as_ref().and_then(|directory| Some((self.place(directory, python), identify(python)?)));
-        let Some((place, identity)) = known else { return probe::probe(python) };
+        let ask = || probe::read_from(python, &probe::ask(python, patience)?);
+        let Some((place, identity)) = known else { return ask() };
         match read(&place, python, &identity) {
             Ok(Some(probe)) => return Ok(probe),
             Ok(None) => {}
             Err(untrusted) => {
                 self.notes.add(format!("{untrusted}; {}", untrusted.hint()));
-                return probe::probe(python);
+                return ask();
             }
         }
-        let answer = probe::ask(python)?;
-        let probe = probe::read(&answer).map_err(|problem| ProbeError::Answer { python: python.to_owned(), problem })?;
+        let answer = probe::ask(python, patience)?;
+        let probe = probe::read_from(python, &answer)?;
         // Asked again: it could have been replaced while it ran.
         if identify(python).is_some_and(|again| again == identity) {
             write(&place, python, identity, &answer);

@@ -3,16 +3,56 @@
 //! Effects layer. Places are looked through in order, and the best wheel of the first place that has one is taken. So a file that happens
 //! to lie in a later place, such as the working directory, never takes precedence, however new it is. Nothing is downloaded.
 
+use std::fmt;
+
 use camino::{Utf8Path, Utf8PathBuf};
+use pep440_rs::VersionSpecifiers;
 
 use crate::effects::fs::{FsError, failed};
 use crate::effects::wheels::{self, LoadOptions, WheelError};
 use crate::model::interpreter::Interpreter;
 use crate::model::name::DistName;
 use crate::model::preference;
-use crate::model::requirements::requires_python;
+
+use crate::model::requirements::{Requirement, requires_python};
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::tags::Tags;
+
+/// A distribution to begin with, in any version that is allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedRequest {
+    /// The distribution.
+    pub name: DistName,
+    /// The versions that are allowed.
+    pub versions: VersionSpecifiers,
+}
+
+impl SeedRequest {
+    /// A distribution in whatever version there is.
+    pub fn any(name: DistName) -> Self {
+        Self { name, versions: VersionSpecifiers::empty() }
+    }
+
+    /// Reads `pip`, `pip==24.0` or `pip>=24,<25`.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let found = Requirement::parse(text).map_err(|error| error.to_string())?;
+        if !found.extras.is_empty() || found.marker.is_some() || text.contains('@') {
+            return Err("expected a name, or a name and versions such as `pip==24.0`".to_owned());
+        }
+        Ok(Self { name: found.name, versions: found.specifiers })
+    }
+}
+
+impl fmt::Display for SeedRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.name)?;
+        let versions: Vec<String> = self.versions.iter().map(|specifier| specifier.to_string().replace(' ', "")).collect();
+        formatter.write_str(&versions.join(","))
+    }
+}
 
 /// What kind of place a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +103,10 @@ pub struct Seed {
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
     /// No place has one that fits.
-    #[error("no wheel of `{name}` fits {interpreter}; searched were{}", describe(searched))]
+    #[error("no wheel of `{request}` fits {interpreter}; these places were searched:{}", describe(searched))]
     Missing {
-        /// The distribution.
-        name: DistName,
+        /// What was asked for.
+        request: SeedRequest,
         /// The interpreter.
         interpreter: String,
         /// Every place, and what was found there.
@@ -82,16 +122,16 @@ pub enum SeedError {
 
 fn describe(searched: &[(Place, String)]) -> String {
     let line = |(place, found): &(Place, String)| format!("\n    {} ({}): {found}", place.directory, place.kind.describe());
-    if searched.is_empty() { " no places".to_owned() } else { searched.iter().map(line).collect() }
+    if searched.is_empty() { " none".to_owned() } else { searched.iter().map(line).collect() }
 }
 
 impl SeedError {
     /// What to try.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Missing { .. } => {
-                Some("name a directory that holds one with `--extra-search-dir`, or leave it out with `--seed` or `--no-seed`")
-            }
+            Self::Missing { .. } => Some(
+                "nothing is downloaded: name a directory that holds one with `--extra-search-dir`, or leave it out with `--seed` or `--no-seed`",
+            ),
             Self::Wheel(_) | Self::Fs(_) => None,
         }
     }
@@ -101,17 +141,18 @@ impl SeedError {
 ///
 /// # Errors
 /// No place has one, or the best one cannot be read.
-pub fn find(name: &DistName, places: &[Place], interpreter: &Interpreter, options: &LoadOptions) -> Result<Seed, SeedError> {
+pub fn find(request: &SeedRequest, places: &[Place], interpreter: &Interpreter, options: &LoadOptions) -> Result<Seed, SeedError> {
     let tags = Tags::new(interpreter);
     let mut searched = Vec::new();
     for place in places {
-        let found = list(place, name)?;
+        let found = list(place, &request.name)?;
         let Some(found) = found else {
             searched.push((place.clone(), "no such directory".to_owned()));
             continue;
         };
         let total = found.len();
-        for file in preference::rank(found, name, &tags) {
+        let (allowed, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|file| request.versions.contains(&file.version));
+        for file in preference::rank(allowed, &request.name, &tags) {
             let path = place.directory.join(file.as_str());
             let wheel = wheels::load(&path, &file, options)?;
             let requires = wheel.manifest.metadata.requires_python.as_deref();
@@ -119,14 +160,29 @@ pub fn find(name: &DistName, places: &[Place], interpreter: &Interpreter, option
                 return Ok(Seed { path, file, kind: place.kind });
             }
         }
-        let words = match total {
-            0 => "none".to_owned(),
-            1 => "one, for other interpreters".to_owned(),
-            total => format!("{total}, for other interpreters"),
-        };
-        searched.push((place.clone(), words));
+        searched.push((place.clone(), describe_misses(total, &others)));
     }
-    Err(SeedError::Missing { name: name.clone(), interpreter: interpreter.to_string(), searched })
+    Err(SeedError::Missing { request: request.clone(), interpreter: interpreter.to_string(), searched })
+}
+
+/// Why nothing of a place was taken: other versions, or wheels for other interpreters.
+fn describe_misses(total: usize, others: &[WheelFilename]) -> String {
+    /// More versions than these are only counted.
+    const NAMED: usize = 8;
+    let mut versions: Vec<_> = others.iter().map(|file| &file.version).collect();
+    versions.sort_unstable_by(|left, right| right.cmp(left));
+    versions.dedup();
+    let named: Vec<String> = versions.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = versions.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let elsewhere = match total - others.len() {
+        0 => None,
+        1 => Some("one, for other interpreters".to_owned()),
+        number => Some(format!("{number}, for other interpreters")),
+    };
+    let of_other_versions = (!named.is_empty()).then(|| format!("version {}{more}", named.join(", ")));
+    let parts: Vec<String> = of_other_versions.into_iter().chain(elsewhere).collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
 }
 
 /// Whether a place holds a wheel of a distribution, fit or not.
@@ -147,4 +203,30 @@ fn list(place: &Place, name: &DistName) -> Result<Option<Vec<WheelFilename>>, Fs
         entries.flatten().filter_map(|entry| WheelFilename::parse(entry.file_name()).ok()).filter(|file| file.name == *name).collect();
     found.sort_by(|left, right| left.as_str().cmp(right.as_str()));
     Ok(Some(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_name_and_maybe_versions() {
+        for text in ["pip", "pip==24.0", "pip>=24,<25", "pip~=24.1"] {
+            assert_eq!(SeedRequest::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "==1", "pip==", "pip[x]", "pip@file:///x", "pip; os_name=='nt'", "pip 24"] {
+            assert!(SeedRequest::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_miss_names_the_versions_that_are_there() {
+        let files = |versions: std::ops::Range<usize>| -> Vec<WheelFilename> {
+            versions.map(|version| WheelFilename::parse(&format!("pip-{version}.0-py3-none-any.whl")).unwrap()).collect()
+        };
+        assert_eq!(describe_misses(0, &[]), "none");
+        assert_eq!(describe_misses(2, &files(1..3)), "version 2.0, 1.0");
+        assert_eq!(describe_misses(3, &files(1..2)), "version 1.0; 2, for other interpreters");
+        assert_eq!(describe_misses(20, &files(0..20)), "version 19.0, 18.0, 17.0, 16.0, 15.0, 14.0, 13.0, 12.0 and 12 more");
+    }
 }

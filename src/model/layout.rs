@@ -115,6 +115,10 @@ pub fn is_interpreter_name(name: &str) -> bool {
 pub const KEEP_NAME: &str = ".venvtree";
 /// What that file says.
 pub const KEEP_TEXT: &str = "This directory belongs to a Python environment made by venvtree.\n";
+/// The name of the file that keeps an environment out of a repository.
+pub const GITIGNORE_NAME: &str = ".gitignore";
+/// What that file says: everything here is ignored, itself too.
+pub const GITIGNORE_TEXT: &str = "*\n";
 /// The name of the file that holds the spec's path entries.
 pub const PATH_ENTRIES_NAME: &str = "_venvtree.pth";
 

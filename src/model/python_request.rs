@@ -83,6 +83,26 @@ impl PythonRequest {
         }
     }
 
+    /// Whether only interpreters are asked for that are older than all that environments are made for.
+    pub fn is_too_old(&self) -> bool {
+        let Self::Version(request) = self else { return false };
+        let oldest = if request.implementation == Some(Implementation::PyPy) { 9 } else { 8 };
+        match request.numbers[..] {
+            [3] | [] => false,
+            [3, minor, ..] => minor < oldest,
+            [major, ..] => major < 3,
+        }
+    }
+
+    /// Whether a patch release is asked for, so that a path that may lead to another one tomorrow is not right.
+    pub fn names_patch_release(&self) -> bool {
+        match self {
+            Self::Any | Self::Path(_) | Self::Name(_) => false,
+            Self::Version(request) => request.numbers.len() > 2,
+            Self::Range(specifiers) => specifiers.iter().any(|specifier| specifier.version().release().len() > 2),
+        }
+    }
+
     /// The names of executables to try in every directory, the most specific first.
     pub fn executable_names(&self) -> Vec<String> {
         let generic = || vec!["python3".to_owned(), "python".to_owned()];
@@ -149,6 +169,12 @@ impl VersionRequest {
         self.implementation.is_none_or(|implementation| implementation == interpreter.implementation)
             && self.numbers.iter().zip(own).all(|(wanted, own)| own == Some(*wanted))
             && self.free_threaded == interpreter.free_threaded()
+    }
+
+    /// The numbers, as `3.12`.
+    pub fn number_text(&self) -> String {
+        let numbers: Vec<String> = self.numbers.iter().map(ToString::to_string).collect();
+        format!("{}{}", numbers.join("."), if self.free_threaded { "t" } else { "" })
     }
 
     fn executable_names(&self) -> Vec<String> {
@@ -249,6 +275,24 @@ mod tests {
         check("3.13t", &interpreter(Implementation::CPython, "3.13.0", "cp313t"), true);
         check("pypy", &interpreter(Implementation::PyPy, "3.11.11", "pypy311_pp73"), true);
         check("3.12.1", &interpreter(Implementation::CPython, "3.12", "cp312"), false);
+    }
+
+    #[test]
+    fn some_requests_are_too_old_and_some_name_a_patch_release() {
+        let check = |text: &str, too_old: bool, patch: bool| {
+            let request = PythonRequest::parse(text).unwrap();
+            assert_eq!((request.is_too_old(), request.names_patch_release()), (too_old, patch), "{text}");
+        };
+        for text in ["3", "3.8", "pypy", "pypy3.9", "python", "./x", "name", ">=3.11,<3.13", "4"] {
+            check(text, false, false);
+        }
+        for text in ["2", "2.7", "3.7", "pypy3.8", "python2"] {
+            check(text, true, false);
+        }
+        for text in ["3.12.1", "==3.12.1", ">=3.11.2"] {
+            check(text, false, true);
+        }
+        check("2.7.18", true, true);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod caches;
 mod conflicts;
 mod costs;
 mod create;
+mod create_person;
 mod faults;
 mod findings_page;
 mod fuzz;

@@ -1,11 +1,12 @@
 //! A directory that appears at its place complete, or not at all.
 //!
-//! Effects layer. The tree is made beside its place, under a name that says whose it is, and then renamed.
+//! Effects layer. The tree is made beside its place, under a name that says whose it is, and then renamed. An empty directory that
+//! cannot be renamed away, because somebody works in it or a file system is mounted there, is filled instead.
 
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, FileType, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::effects::fs::{self, Directory, FsError, Permissions, failed};
@@ -42,6 +43,8 @@ pub struct Unfinished {
     directory: Directory,
     staging: Staging,
     place: Utf8PathBuf,
+    /// Whether the staging directory lies in its place, which is filled then.
+    inside: bool,
 }
 
 /// The beginning of the names of unfinished directories for a place.
@@ -67,11 +70,13 @@ impl Unfinished {
         fs::create_directories(parent, Permissions::Usual).map_err(failed("create", parent))?;
         let prefix = prefix(place);
         staging::clean(parent, &prefix);
-        let staging = Staging::create(parent, &prefix).map_err(failed("create a directory in", parent))?;
+        let inside = must_stay(place, parent);
+        let folder = if inside { place } else { parent };
+        let staging = Staging::create(folder, &prefix).map_err(failed("create a directory in", folder))?;
         // The very directory that was made and locked: by its path it could be another one by now.
         let handle = staging.handle().try_clone_to_owned().map_err(failed("open", staging.path()))?;
         let directory = Directory::of(handle, staging.path());
-        Ok(Self { directory, staging, place: place.to_owned() })
+        Ok(Self { directory, staging, place: place.to_owned(), inside })
     }
 
     /// The unfinished directory.
@@ -84,6 +89,9 @@ impl Unfinished {
     /// # Errors
     /// Something is there, or the file system refuses.
     pub fn publish(self) -> Result<(), PublishError> {
+        if self.inside {
+            return self.fill();
+        }
         let renamed = match renameat_with(CWD, self.staging.path().as_std_path(), CWD, self.place.as_std_path(), RenameFlags::NOREPLACE) {
             // An empty directory counts as nothing, and a plain rename takes its place in one step, as it does where the
             // file system does not know the flag. Neither replaces a directory that holds anything.
@@ -100,6 +108,32 @@ impl Unfinished {
             Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Err(PublishError::Taken { path: self.place.clone() }),
             Err(error) => Err(failed("rename the finished directory to", &self.place)(error).into()),
         }
+    }
+
+    /// Moves all that is in the directory up into its place, what makes it an environment last. If something is in the way, all of it
+    /// goes back, and away.
+    fn fill(self) -> Result<(), PublishError> {
+        let place = Directory::open(&self.place)?;
+        let (from, to) = (self.directory.handle(), place.handle());
+        // Before anything is moved out of it, which changes its time.
+        let status = rustix::fs::fstat(from).map_err(failed("look at", &self.place))?;
+        let mut names: Vec<String> = self.directory.names()?.into_iter().flatten().collect();
+        names.sort_by_key(|name| name == CONFIGURATION);
+        for (index, name) in names.iter().enumerate() {
+            let Err(error) = move_entry(from, to, name) else { continue };
+            for name in &names[..index] {
+                let _ = move_entry(to, from, name);
+            }
+            return Err(match error {
+                Errno::EXIST | Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR => PublishError::Taken { path: self.place.clone() },
+                error => failed("fill", &self.place)(error).into(),
+            });
+        }
+        // Dropping removes the staging directory, which is empty now; that changes the time of the place.
+        drop(self.directory);
+        drop(self.staging);
+        place.normalize(u64::try_from(status.st_mtime).unwrap_or_default())?;
+        Ok(())
     }
 
     /// Puts the directory in the place of the one that is there, in one step, and removes the old one. Returns what could not be
@@ -128,10 +162,35 @@ impl Unfinished {
     }
 }
 
+/// Renames an entry, never over another one where the file system can promise that.
+fn move_entry(from: &std::os::fd::OwnedFd, to: &std::os::fd::OwnedFd, name: &str) -> rustix::io::Result<()> {
+    match renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match rustix::fs::statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => rustix::fs::renameat(from, name, to, name),
+            Err(error) => Err(error),
+            Ok(_) => Err(Errno::EXIST),
+        },
+        result => result,
+    }
+}
+
+/// Whether a place is an empty directory that must stay the one that it is: the working directory, in which a shell would be left in
+/// nothing, or one where a file system is mounted.
+fn must_stay(place: &Utf8Path, parent: &Utf8Path) -> bool {
+    let look = |path: &Utf8Path| rustix::fs::statat(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok();
+    let Some(own) = look(place).filter(|own| FileType::from_raw_mode(own.st_mode) == FileType::Directory) else { return false };
+    let is_working_directory = look(Utf8Path::new(".")).is_some_and(|cwd| (cwd.st_dev, cwd.st_ino) == (own.st_dev, own.st_ino));
+    let is_mounted = || rustix::fs::statat(CWD, parent.as_str(), AtFlags::empty()).is_ok_and(|parent| parent.st_dev != own.st_dev);
+    (is_working_directory || is_mounted()) && fs::kind(place).is_ok_and(|kind| kind == fs::Kind::EmptyDirectory)
+}
+
+/// The file that makes a directory a Python environment.
+const CONFIGURATION: &str = "pyvenv.cfg";
+
 /// Whether a directory is a Python environment, which can be repaired: it holds a `pyvenv.cfg`. What may be replaced is another question
 /// ([`crate::effects::replaceable`]).
 pub fn is_environment(path: &Utf8Path) -> bool {
-    path.join("pyvenv.cfg").is_file()
+    path.join(CONFIGURATION).is_file()
 }
 
 /// Removes everything in an environment, its `pyvenv.cfg` last: what could not be removed is still an environment, so that the
@@ -140,11 +199,10 @@ pub fn is_environment(path: &Utf8Path) -> bool {
 /// # Errors
 /// Something cannot be removed.
 pub fn empty_environment(environment: &Replaceable) -> Result<(), FsError> {
-    const LAST: &str = "pyvenv.cfg";
     let path = environment.path();
     for entry in path.read_dir_utf8().map_err(failed("list", path))? {
         let entry = entry.map_err(failed("list", path))?;
-        if entry.file_name() == LAST {
+        if entry.file_name() == CONFIGURATION {
             continue;
         }
         if entry.file_type().map_err(failed("look at", entry.path()))?.is_dir() {
@@ -153,7 +211,7 @@ pub fn empty_environment(environment: &Replaceable) -> Result<(), FsError> {
             std::fs::remove_file(entry.path()).map_err(failed("remove", entry.path()))?;
         }
     }
-    let last = path.join(LAST);
+    let last = path.join(CONFIGURATION);
     std::fs::remove_file(&last).map_err(failed("remove", &last))
 }
 

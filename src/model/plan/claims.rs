@@ -26,6 +26,8 @@ pub enum Generator {
     Python,
     /// `pyvenv.cfg`.
     Configuration,
+    /// `.gitignore`.
+    Gitignore,
     /// An activation script.
     Activator,
     /// The constant file in site-packages.
@@ -48,6 +50,7 @@ impl Generator {
         match self {
             Self::Python => "python",
             Self::Configuration => "configuration",
+            Self::Gitignore => "gitignore",
             Self::Activator => "activator",
             Self::Keep => "keep",
             Self::PathEntries => "path-entries",
@@ -167,6 +170,9 @@ impl<'a> Claims<'a> {
         let interpreter = &self.spec.interpreter;
         let configuration = layout::configuration(interpreter, flags.system_site_packages, flags.prompt.as_deref());
         self.generated_at("pyvenv.cfg", Generator::Configuration, inline(configuration.into_bytes(), false), problems);
+        if flags.gitignore {
+            self.generated_at(layout::GITIGNORE_NAME, Generator::Gitignore, inline(layout::GITIGNORE_TEXT.as_bytes(), false), problems);
+        }
         let purelib = self.layout.purelib.clone();
         self.generated_at(&format!("{purelib}/{KEEP_NAME}"), Generator::Keep, inline(KEEP_TEXT.as_bytes(), false), problems);
         if !self.spec.path_entries.is_empty() {

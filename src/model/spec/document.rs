@@ -185,6 +185,10 @@ pub struct FlagsDocument {
     /// Whether the base interpreter's packages are visible, after the environment's own.
     #[serde(default)]
     pub system_site_packages: bool,
+    /// Whether the tree holds a `.gitignore` that keeps all of it out of a repository. `venvtree create` says so in the specs that it
+    /// writes.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub gitignore: bool,
     /// What activation shows; `null` for the name of the environment's directory at that time.
     #[serde(default)]
     pub prompt: Option<String>,
@@ -221,6 +225,12 @@ pub struct FlagsDocument {
     /// without a row in RECORD, say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<String>,
+}
+
+/// A flag that is left out where it is off, so that keys of older specs stay what they were.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_off(flag: &bool) -> bool {
+    !flag
 }
 
 fn yes() -> bool {
@@ -384,6 +394,7 @@ impl From<&super::Flags> for FlagsDocument {
         };
         Self {
             system_site_packages: flags.system_site_packages,
+            gitignore: flags.gitignore,
             prompt: flags.prompt.clone(),
             activators: if Shell::ALL.into_iter().all(|shell| flags.activators.contains(&shell)) {
                 ActivatorsDocument::all()

@@ -242,6 +242,8 @@ impl InputDigests {
 pub struct Flags {
     /// Whether the base interpreter's packages are visible, after the environment's own.
     pub system_site_packages: bool,
+    /// Whether the tree holds a `.gitignore` that keeps all of it out of a repository.
+    pub gitignore: bool,
     /// What activation shows instead of the environment's directory name.
     pub prompt: Option<String>,
     /// The activation scripts.
@@ -270,6 +272,7 @@ impl Default for Flags {
     fn default() -> Self {
         Self {
             system_site_packages: false,
+            gitignore: false,
             prompt: None,
             activators: Shell::ALL.into_iter().collect(),
             conflicts: Policy::default(),

@@ -486,6 +486,7 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<Flags> {
     let mut flags = Flags::default();
     let set = |place: Option<bool>, flag: &mut bool| *flag = place.unwrap_or(*flag);
     set(object.optional("system_site_packages").and_then(|place| place.bool(problems)), &mut flags.system_site_packages);
+    set(object.optional("gitignore").and_then(|place| place.bool(problems)), &mut flags.gitignore);
     set(object.optional("links").and_then(|place| place.bool(problems)), &mut flags.links);
     if let Some(place) = object.nullable("prompt")
         && let Some(text) = place.string(problems)
