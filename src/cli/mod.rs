@@ -62,13 +62,14 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
             return error.kind().exit_code();
         }
     };
+    let creates = arguments.first().is_some_and(|first| first == "create");
     let program = std::iter::once(OsString::from("venvtree"));
-    let matches = Arguments::command().try_get_matches_from(program.chain(arguments.iter().cloned()));
+    let matches = Arguments::command().try_get_matches_from(program.chain(arguments));
     let parsed = matches.and_then(|matches| Ok((is_quiet(&matches), Arguments::from_arg_matches(&matches)?)));
     let (quiet, parsed) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
-            let error = create::foreign::answer(&arguments, error);
+            let error = if creates { create::foreign::answer(error) } else { error };
             // Help and version are no errors.
             let (text, code) = (error.render().to_string(), u8::try_from(error.exit_code()).unwrap_or(2));
             if error.use_stderr() {

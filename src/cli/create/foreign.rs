@@ -3,8 +3,6 @@
 //! Those that ask for what is the case here anyway, or that have a counterpart, are understood ([`ForeignArguments`]); no help shows them.
 //! The others are answered with what to do instead ([`answer`]).
 
-use std::ffi::OsString;
-
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args};
 
@@ -106,9 +104,8 @@ const ANSWERS: [(&[&str], &str); 22] = [
 ];
 
 /// The error for an option of others, in the place of clap's; any other error comes back as it is.
-pub(in crate::cli) fn answer(arguments: &[OsString], error: clap::Error) -> clap::Error {
-    let creates = arguments.first().is_some_and(|first| first == "create");
-    if !creates || error.kind() != ErrorKind::UnknownArgument {
+pub(in crate::cli) fn answer(error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
     let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
