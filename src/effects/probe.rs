@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -140,7 +140,7 @@ pub(super) fn ask(python: &Utf8Path, patience: Duration) -> Result<Vec<u8>, Prob
         let _ = child.kill();
         let _ = child.wait();
     }
-    let Some((status, stdout, stderr)) = outcome.map_err(failed)? else {
+    let Some(Output { status, stdout, stderr }) = outcome.map_err(failed)? else {
         return Err(ProbeError::Slow { python: python.to_owned(), patience });
     };
     if !status.success() {
@@ -153,7 +153,7 @@ pub(super) fn ask(python: &Utf8Path, patience: Duration) -> Result<Vec<u8>, Prob
 }
 
 /// Reads what a child writes until it has ended; nothing where it is still there at `end`. Whoever else holds its pipes is not waited for.
-fn listen(child: &mut Child, end: Instant) -> io::Result<Option<(std::process::ExitStatus, Vec<u8>, Vec<u8>)>> {
+fn listen(child: &mut Child, end: Instant) -> io::Result<Option<Output>> {
     const FIRST_PAUSE: Duration = Duration::from_micros(500);
     const LONGEST_PAUSE: Duration = Duration::from_millis(10);
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
@@ -169,7 +169,7 @@ fn listen(child: &mut Child, end: Instant) -> io::Result<Option<(std::process::E
         drain(&mut stdout, &mut answer)?;
         drain(&mut stderr, &mut talk)?;
         if let Some(status) = status {
-            return Ok(Some((status, answer, talk)));
+            return Ok(Some(Output { status, stdout: answer, stderr: talk }));
         }
         if Instant::now() >= end {
             return Ok(None);
