@@ -266,7 +266,7 @@ struct Settings {
 
 #[cfg(feature = "remote")]
 fn connect(settings: Settings, function: DigestFunction, notes: &Notes) -> Result<Box<dyn RemoteCache>, Error> {
-    use crate::effects::remote::{Remote, RemoteConfig, RemoteMode, RemoteUrl, Schedule, TlsFiles, UrlError};
+    use crate::effects::remote::{Headers, Remote, RemoteConfig, RemoteMode, RemoteUrl, Schedule, TlsFiles, UrlError};
     let url: RemoteUrl = settings
         .url
         .parse()
@@ -278,7 +278,7 @@ fn connect(settings: Settings, function: DigestFunction, notes: &Notes) -> Resul
             RemoteModeArgument::Write => RemoteMode::Write,
         },
         instance: settings.instance,
-        headers: settings.headers,
+        headers: Headers(settings.headers),
         credential_helper: settings.helper,
         tls: TlsFiles { authorities: settings.authorities, client: settings.client },
         timeout: settings.timeout,

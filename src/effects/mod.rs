@@ -8,6 +8,7 @@ pub mod progress;
 
 pub mod fs;
 
+mod child;
 pub mod notes;
 pub mod random;
 pub mod remove;

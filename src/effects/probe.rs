@@ -3,14 +3,13 @@
 //! Effects layer. The one place that runs an interpreter, and only because somebody asked for it: building never does. Facts
 //! of the host, such as the kernel's release, are left out, so that two machines with the same interpreter give the same answer.
 
-use std::io::{self, Read};
-use std::os::fd::AsFd;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
+use crate::effects::child::{self, Bounds, ChildError, Finished};
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform, parse_pair};
 use crate::model::name::PythonVersion;
 
@@ -101,7 +100,7 @@ struct Answer {
 
 /// How long an interpreter may take to answer; the first start on a slow file system takes seconds.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// The most bytes of an answer that are kept.
+/// The most bytes of an answer.
 const ANSWER_LIMIT: usize = 1 << 20;
 
 /// How many characters of an interpreter's own message are shown at most.
@@ -126,77 +125,21 @@ pub(super) fn read_from(python: &Utf8Path, answer: &[u8]) -> Result<Probe, Probe
 
 /// Runs an interpreter and returns its answer as it came; one that takes too long is ended.
 pub(super) fn ask(python: &Utf8Path, patience: Duration) -> Result<Vec<u8>, ProbeError> {
-    let failed = |source| ProbeError::Run { python: python.to_owned(), source };
-    let mut child = Command::new(python.as_str())
-        .args(["-I", "-S", "-B", "-c", PROGRAM])
-        .env_remove("__PYVENV_LAUNCHER__")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    let outcome = listen(&mut child, Instant::now() + patience);
-    if !matches!(outcome, Ok(Some(_))) {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    let Some(Output { status, stdout, stderr }) = outcome.map_err(failed)? else {
-        return Err(ProbeError::Slow { python: python.to_owned(), patience });
-    };
+    let mut command = Command::new(python.as_str());
+    command.args(["-I", "-S", "-B", "-c", PROGRAM]).env_remove("__PYVENV_LAUNCHER__");
+    let finished = child::run(&mut command, b"", Bounds { time: patience, output: ANSWER_LIMIT }).map_err(|error| match error {
+        ChildError::Run(source) => ProbeError::Run { python: python.to_owned(), source },
+        ChildError::Time(patience) => ProbeError::Slow { python: python.to_owned(), patience },
+        ChildError::Output(limit) => ProbeError::Answer { python: python.to_owned(), problem: format!("more than {limit} bytes") },
+    })?;
+    let Finished { status, output, errors } = finished;
     if !status.success() {
-        let text = String::from_utf8_lossy(&stderr);
+        let text = String::from_utf8_lossy(&errors);
         // What is no Python may repeat the whole program.
         let message = text.trim_end().rsplit('\n').next().unwrap_or_default().chars().take(MESSAGE_LENGTH).collect();
         return Err(ProbeError::Failed { python: python.to_owned(), status, message });
     }
-    Ok(stdout)
-}
-
-/// Reads what a child writes until it has ended; nothing where it is still there at `end`. Whoever else holds its pipes is not waited for.
-fn listen(child: &mut Child, end: Instant) -> io::Result<Option<Output>> {
-    const FIRST_PAUSE: Duration = Duration::from_micros(500);
-    const LONGEST_PAUSE: Duration = Duration::from_millis(10);
-    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-    for handle in [stdout.as_ref().map(AsFd::as_fd), stderr.as_ref().map(AsFd::as_fd)].into_iter().flatten() {
-        let flags = rustix::fs::fcntl_getfl(handle)?;
-        rustix::fs::fcntl_setfl(handle, flags | rustix::fs::OFlags::NONBLOCK)?;
-    }
-    let (mut answer, mut talk) = (Vec::new(), Vec::new());
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let status = child.try_wait()?;
-        // After it has ended, what it wrote is all there.
-        drain(&mut stdout, &mut answer)?;
-        drain(&mut stderr, &mut talk)?;
-        if let Some(status) = status {
-            return Ok(Some(Output { status, stdout: answer, stderr: talk }));
-        }
-        if Instant::now() >= end {
-            return Ok(None);
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// Reads what is there now. What is over the limit is read, so that nobody waits for room, and dropped.
-fn drain(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> io::Result<()> {
-    let Some(reader) = pipe else { return Ok(()) };
-    let mut buffer = [0; 16 << 10];
-    // A writer without end must not keep this from looking at the clock.
-    for _ in 0..64 {
-        match reader.read(&mut buffer) {
-            Ok(0) => {
-                *pipe = None;
-                return Ok(());
-            }
-            Ok(length) => into.extend_from_slice(&buffer[..length.min(ANSWER_LIMIT.saturating_sub(into.len()))]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+    Ok(output)
 }
 
 /// Reads an answer, however old.

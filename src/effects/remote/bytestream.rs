@@ -5,6 +5,7 @@
 //! offsets in it cannot be relied on across servers.
 
 use std::io::{self, BufReader, Read};
+use std::time::Instant;
 
 use bazel_remote_apis::google::bytestream::{QueryWriteStatusRequest, ReadRequest, ReadResponse, WriteRequest, WriteResponse};
 use tokio::sync::mpsc;
@@ -14,7 +15,8 @@ use tonic::{Code, Status, Streaming};
 use crate::effects::blob::{BlobError, BlobStore, Blobs, absent};
 use crate::effects::random;
 use crate::effects::remote::grpc::{COMPRESSION_THRESHOLD, Capabilities, Grpc, LIE_RETRIES};
-use crate::effects::remote::retry::{Verdict, judge_grpc};
+use crate::effects::remote::pace::{Pace, Paced};
+use crate::effects::remote::retry::{Attempts, Verdict, judge_grpc};
 use crate::model::digest::{Digest, DigestFunction};
 
 /// How much one message of a write carries.
@@ -40,7 +42,7 @@ impl Grpc {
     /// The bytes of a blob as they come; nothing where the server does not have it.
     pub(super) fn read_stream(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
         let zstd = self.capabilities()?.zstd && digest.size >= COMPRESSION_THRESHOLD;
-        let mut reader = StreamReader { client: self, digest, zstd, position: 0, retry: 0, source: None };
+        let mut reader = StreamReader { client: self, digest, zstd, position: 0, attempts: Attempts::new(), source: None };
         match reader.connect() {
             Ok(()) => Ok(Some(Box::new(reader))),
             Err(Failure::Absent) => Ok(None),
@@ -69,7 +71,7 @@ impl Grpc {
     /// Sends a blob.
     pub(super) fn write_stream(&self, digest: Digest, source: &dyn Blobs, capabilities: &Capabilities) -> Result<(), BlobError> {
         let zstd = capabilities.zstd && digest.size >= COMPRESSION_THRESHOLD;
-        let mut retry = 0;
+        let mut attempts = Attempts::new();
         let mut upload = format!("uploads/{}/", random::uuid());
         let mut offset = 0;
         loop {
@@ -89,7 +91,7 @@ impl Grpc {
                 Err(status) if status.code() == Code::AlreadyExists => return Ok(()),
                 Err(status) => status,
             };
-            if !self.again(&status, &mut retry) {
+            if !self.again(&status, &mut attempts) {
                 return Err(self.fail_write("ByteStream.Write", &status));
             }
             offset = 0;
@@ -134,6 +136,7 @@ impl Grpc {
         let runtime = self.runtime()?;
         let call = runtime.spawn(async move { client.write(request).await });
         let mut position = offset;
+        let mut pace = Pace::new(self.context.config.timeout);
         let mut resource_name = name.to_owned();
         loop {
             let mut data = vec![0; CHUNK];
@@ -147,18 +150,19 @@ impl Grpc {
                 data,
             };
             position += length as u64;
+            let begun = Instant::now();
             let sent = runtime.block_on(async { tokio::time::timeout(self.context.config.timeout, sender.send(message)).await });
-            match sent {
-                Ok(Ok(())) if !finish => {}
-                // All was sent, or the server has answered early: both end the stream.
-                Ok(_) => break,
-                Err(_) => {
-                    call.abort();
-                    return Ok(Err(Status::deadline_exceeded(format!(
-                        "the server took nothing for {} s",
-                        self.context.config.timeout.as_secs_f64()
-                    ))));
-                }
+            let slow = match &sent {
+                Ok(_) => pace.note(begun, length).err(),
+                Err(_) => Some(format!("the server took nothing for {} s", self.context.config.timeout.as_secs_f64())),
+            };
+            if let Some(reason) = slow {
+                call.abort();
+                return Ok(Err(Status::deadline_exceeded(reason)));
+            }
+            // All was sent, or the server has answered early: both end the stream.
+            if finish || !matches!(sent, Ok(Ok(()))) {
+                break;
             }
         }
         drop(sender);
@@ -201,7 +205,7 @@ struct StreamReader<'a> {
     zstd: bool,
     /// Uncompressed bytes handed out so far.
     position: u64,
-    retry: u32,
+    attempts: Attempts,
     source: Option<Box<dyn Read + Send + 'a>>,
 }
 
@@ -214,7 +218,7 @@ impl StreamReader<'_> {
                 Ok(()) => return Ok(()),
                 Err(status) if status.code() == Code::NotFound => return Err(Failure::Absent),
                 Err(status) => {
-                    if !self.client.again(&status, &mut self.retry) {
+                    if !self.client.again(&status, &mut self.attempts) {
                         return Err(Failure::Error(self.client.fail("ByteStream.Read", &status)));
                     }
                 }
@@ -241,7 +245,9 @@ impl StreamReader<'_> {
             Ok(first) => first,
             Err(status) => return Ok(Err(status)),
         };
-        let chunks = Chunks { client, stream, current: first.map(|message| message.data).unwrap_or_default(), offset: 0, ended: false };
+        let (current, patience) = (first.map(|message| message.data).unwrap_or_default(), client.context.config.timeout);
+        let chunks = Chunks { client, stream, current, offset: 0, ended: false, pace: Pace::new(patience) };
+        let chunks = Paced::new(chunks, patience, self.digest.size);
         self.source = Some(if self.zstd {
             match decoder(BufReader::with_capacity(CHUNK, chunks)) {
                 Ok(decoder) => Box::new(decoder),
@@ -261,28 +267,29 @@ impl Read for StreamReader<'_> {
             match source.read(buffer) {
                 Ok(0) if self.position < self.digest.size && !buffer.is_empty() => {
                     // Too short; whether the stream was cut off or the blob is wrong shows when it is asked for again.
-                    if self.retry > 0 || self.position == 0 {
+                    if self.attempts.retries > 0 || self.position == 0 {
                         self.source = None;
                         return Ok(0);
                     }
-                    self.retry += 1;
+                    self.attempts.retries += 1;
                 }
                 Ok(count) => {
+                    self.attempts.went_on();
                     self.position += count as u64;
                     return Ok(count);
                 }
                 Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Status>()) {
                     Some(status) if judge_grpc(status.code() as i32) == Verdict::Retry => {
                         let status = status.clone();
-                        if !self.client.again(&status, &mut self.retry) {
+                        if !self.client.again(&status, &mut self.attempts) {
                             return Err(io::Error::other(self.client.fail("ByteStream.Read", &status)));
                         }
                     }
                     Some(status) => return Err(io::Error::other(self.client.fail("ByteStream.Read", status))),
                     None => {
-                        // What came is no zstd.
+                        // What came is no zstd, or has no end.
                         let place = self.client.context.place.clone();
-                        let actual = format!("bytes that are not zstd: {error}");
+                        let actual = format!("bytes that cannot be used: {error}");
                         return Err(io::Error::new(
                             io::ErrorKind::InvalidData,
                             BlobError::Mismatch { place, expected: self.digest, actual },
@@ -306,6 +313,8 @@ struct Chunks<'a> {
     current: Vec<u8>,
     offset: usize,
     ended: bool,
+    /// Messages may be empty, and come for ever.
+    pace: Pace,
 }
 
 impl Read for Chunks<'_> {
@@ -315,10 +324,12 @@ impl Read for Chunks<'_> {
                 return Ok(0);
             }
             let stream = &mut self.stream;
+            let begun = Instant::now();
             match self.client.wait(async { stream.message().await }).map_err(io::Error::other)?.map_err(io::Error::other)? {
                 Some(message) => (self.current, self.offset) = (message.data, 0),
                 None => self.ended = true,
             }
+            self.pace.note(begun, self.current.len()).map_err(|reason| io::Error::other(Status::deadline_exceeded(reason)))?;
         }
         let rest = &self.current[self.offset..];
         let length = rest.len().min(buffer.len());

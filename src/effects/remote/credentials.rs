@@ -4,20 +4,22 @@
 //! "expires": TIME}`; the answer serves until then. Values are secrets: no message holds one.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camino::Utf8PathBuf;
 use serde::Deserialize;
 
-/// How long a helper may take, as Bazel's default.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::effects::child::{self, Bounds};
+use crate::effects::remote::{Headers, is_sendable};
+
+/// How long a helper may take, as Bazel's default, and the most bytes that it may write.
+const BOUNDS: Bounds = Bounds { time: Duration::from_secs(10), output: 1 << 20 };
 /// An answer without a time of expiry serves this long, as in Bazel.
 const DEFAULT_LIFE: Duration = Duration::from_secs(30 * 60);
-/// The most bytes of an answer that are read.
-const ANSWER_LIMIT: u64 = 1 << 20;
+/// The shortest part of a header's value that is a secret: less would hide words of messages.
+const SECRET_LENGTH: usize = 6;
 
 /// Why there are no credentials.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -31,13 +33,14 @@ pub struct CredentialError {
 #[derive(Debug)]
 pub(super) struct Credentials {
     uri: String,
-    given: Vec<(String, String)>,
+    given: Headers,
     helper: Option<Utf8PathBuf>,
     answer: Mutex<Option<HelperAnswer>>,
+    bounds: Bounds,
 }
 
 /// Until when an answer serves, and its headers.
-type HelperAnswer = (SystemTime, Vec<(String, String)>);
+type HelperAnswer = (SystemTime, Headers);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -49,8 +52,8 @@ struct Answer {
 
 impl Credentials {
     /// Headers for requests to `uri`.
-    pub(super) fn new(uri: String, given: Vec<(String, String)>, helper: Option<Utf8PathBuf>) -> Self {
-        Self { uri, given, helper, answer: Mutex::new(None) }
+    pub(super) fn new(uri: String, given: Headers, helper: Option<Utf8PathBuf>) -> Self {
+        Self { uri, given, helper, answer: Mutex::new(None), bounds: BOUNDS }
     }
 
     /// The headers for a request made now. Names are in lower case.
@@ -58,16 +61,31 @@ impl Credentials {
     /// # Errors
     /// The helper cannot be run, or does not answer as it should.
     pub(super) fn headers(&self) -> Result<Vec<(String, String)>, CredentialError> {
-        let mut headers = self.given.clone();
+        let mut headers = self.given.0.clone();
         if let Some(helper) = &self.helper {
             let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
             let now = SystemTime::now();
             if answer.as_ref().is_none_or(|(expires, _)| *expires <= now) {
-                *answer = Some(ask(helper, &self.uri, now).map_err(|reason| CredentialError { helper: helper.clone(), reason })?);
+                *answer =
+                    Some(ask(helper, &self.uri, now, self.bounds).map_err(|reason| CredentialError { helper: helper.clone(), reason })?);
             }
-            headers.extend(answer.as_ref().expect("filled above").1.iter().cloned());
+            headers.extend(answer.as_ref().expect("filled above").1.0.iter().cloned());
         }
         Ok(headers)
+    }
+
+    /// A text without the values of headers, whoever put them there.
+    pub(super) fn without_secrets(&self, mut text: String) -> String {
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = answer.iter().flat_map(|(_, headers)| &headers.0);
+        for (_, value) in self.given.0.iter().chain(asked) {
+            for part in [value.as_str()].into_iter().chain(value.split_whitespace()).filter(|part| part.len() >= SECRET_LENGTH) {
+                if text.contains(part) {
+                    text = text.replace(part, "…");
+                }
+            }
+        }
+        text
     }
 
     /// Drops the helper's answer: the server did not accept it. Says whether asking again makes sense.
@@ -76,71 +94,32 @@ impl Credentials {
     }
 }
 
-fn ask(helper: &Utf8PathBuf, uri: &str, now: SystemTime) -> Result<HelperAnswer, String> {
+fn ask(helper: &Utf8PathBuf, uri: &str, now: SystemTime, bounds: Bounds) -> Result<HelperAnswer, String> {
     let mut command = Command::new(helper);
-    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = spawn(&mut command).map_err(|error| format!("cannot be run: {error}"))?;
+    command.arg("get");
     let question = serde_json::json!({ "uri": uri }).to_string();
-    if let Some(mut input) = child.stdin.take() {
-        // A helper that does not read its input may have closed it.
-        let _ = input.write_all(question.as_bytes());
-    }
-    let output = reader(child.stdout.take());
-    let errors = reader(child.stderr.take());
-    let status = wait(&mut child)?;
-    let (output, errors) = (output.join().unwrap_or_default(), errors.join().unwrap_or_default());
-    if !status.success() {
-        let words: String = String::from_utf8_lossy(&errors).trim().chars().take(300).collect();
-        return Err(format!("failed with {status}: {words}"));
+    let finished = child::run(&mut command, question.as_bytes(), bounds).map_err(|error| error.to_string())?;
+    if !finished.status.success() {
+        let words: String =
+            String::from_utf8_lossy(&finished.errors).trim().chars().filter(|character| !character.is_control()).take(300).collect();
+        return Err(format!("failed with {}: {words}", finished.status));
     }
     // The parser's message could quote the answer, which holds secrets.
-    let answer: Answer = serde_json::from_slice(&output).map_err(|_| "did not answer with the expected JSON".to_owned())?;
+    let answer: Answer = serde_json::from_slice(&finished.output).map_err(|_| "did not answer with the expected JSON".to_owned())?;
     let expires = match answer.expires {
-        Some(text) => parse_time(&text).ok_or_else(|| format!("gave a time of expiry that is not written as RFC 3339 says: `{text}`"))?,
+        Some(text) => parse_time(&text).ok_or_else(|| "gave a time of expiry that is not written as RFC 3339 says".to_owned())?,
         None => now + DEFAULT_LIFE,
     };
-    let headers =
-        answer.headers.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name.to_ascii_lowercase(), value)));
-    Ok((expires, headers.collect()))
-}
-
-/// Starts a program; one that is just being installed is given a moment.
-fn spawn(command: &mut Command) -> std::io::Result<Child> {
-    for _ in 0..20 {
-        match command.spawn() {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::sleep(Duration::from_millis(5)),
-            result => return result,
-        }
+    let headers: Vec<(String, String)> = answer
+        .headers
+        .into_iter()
+        .flat_map(|(name, values)| values.into_iter().map(move |value| (name.to_ascii_lowercase(), value)))
+        .collect();
+    if let Some((name, _)) = headers.iter().find(|(name, value)| !is_sendable(name, value)) {
+        let name: String = name.chars().filter(|character| !character.is_control()).take(60).collect();
+        return Err(format!("gave a header `{name}` that cannot be sent"));
     }
-    command.spawn()
-}
-
-fn reader(stream: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(stream) = stream {
-            let _ = stream.take(ANSWER_LIMIT).read_to_end(&mut bytes);
-        }
-        bytes
-    })
-}
-
-fn wait(child: &mut Child) -> Result<std::process::ExitStatus, String> {
-    let start = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
-            result => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(match result {
-                    Err(error) => format!("cannot be waited for: {error}"),
-                    Ok(_) => format!("did not answer within {} s", PATIENCE.as_secs()),
-                });
-            }
-        }
-    }
+    Ok((expires, Headers(headers)))
 }
 
 /// Reads a date and time as RFC 3339 writes them; fractions of seconds are dropped.
@@ -198,7 +177,7 @@ mod tests {
         let path = Utf8PathBuf::from_path_buf(folder.path().join("helper")).unwrap();
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        Credentials::new("https://cache.example".to_owned(), vec![("x-given".to_owned(), "1".to_owned())], Some(path))
+        Credentials::new("https://cache.example".to_owned(), Headers(vec![("x-given".to_owned(), "1".to_owned())]), Some(path))
     }
 
     #[test]
@@ -234,6 +213,51 @@ mod tests {
         assert!(error.contains("helper") && !error.contains("secret"), "{error}");
         let error = helper(&folder, "echo no luck >&2; exit 3").headers().unwrap_err().to_string();
         assert!(error.contains("no luck"), "{error}");
+    }
+
+    #[test]
+    fn no_header_that_would_change_the_request_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        for headers in [r#"{"x":["a\\nb: c"]}"#, r#"{"x:y":["a"]}"#, r#"{"Content-Length":["5"]}"#, r#"{"":["5"]}"#, r#"{"x":["ü"]}"#] {
+            let error = helper(&folder, &format!("printf '%s' '{{\"headers\":{headers}}}'")).headers().unwrap_err().to_string();
+            assert!(error.contains("that cannot be sent"), "{headers}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_helper_that_leaves_an_agent_behind_has_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let begun = std::time::Instant::now();
+        helper(&folder, r#"sleep 100 & echo '{"headers":{}}'; echo $! > "$0.agent""#).headers().unwrap();
+        assert!(begun.elapsed() < BOUNDS.time);
+        let agent: i32 = std::fs::read_to_string(folder.path().join("helper.agent")).unwrap().trim().parse().unwrap();
+        // It is the helper's to keep: a later answer may need it.
+        rustix::process::kill_process(rustix::process::Pid::from_raw(agent).unwrap(), rustix::process::Signal::TERM).unwrap();
+    }
+
+    #[test]
+    fn a_helper_that_does_not_end_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let bounds = Bounds { time: Duration::from_millis(300), output: 1 << 20 };
+        let error = |script: &str| Credentials { bounds, ..helper(&folder, script) }.headers().unwrap_err().to_string();
+        for script in ["sleep 100; true", "exec sleep 100"] {
+            assert!(error(script).contains("did not end within 0.3 s"), "{script}");
+        }
+        let bounds = Bounds { time: Duration::from_secs(20), ..bounds };
+        let error = |script: &str| Credentials { bounds, ..helper(&folder, script) }.headers().unwrap_err().to_string();
+        for script in ["yes", "yes >&2"] {
+            assert!(error(script).contains("wrote more than 1048576 bytes"), "{script}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_taken_out_of_messages() {
+        let headers =
+            [("authorization", "Bearer s3cr3t-token"), ("x-short", "no")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let credentials = Credentials::new(String::new(), Headers(headers.to_vec()), None);
+        let text = "the server says: `s3cr3t-token` is no good".to_owned();
+        assert_eq!(credentials.without_secrets(text), "the server says: `…` is no good");
+        assert!(!format!("{credentials:?}").contains("s3cr3t"));
     }
 
     #[test]

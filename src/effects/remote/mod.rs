@@ -4,10 +4,15 @@
 //! verifies all that it receives, tries again what may pass, uses a bounded number of connections and a bounded amount of memory,
 //! and gives up for good after an error that would only come again: a build must not wait for a cache that is gone.
 
+mod batch;
 mod bytestream;
 mod credentials;
 mod grpc;
 mod http;
+mod pace;
+mod raw;
+mod redirect;
+mod resolver;
 pub mod retry;
 pub mod url;
 
@@ -26,11 +31,12 @@ use crate::model::digest::{ActionDigest, Digest, DigestFunction};
 use crate::model::every::every;
 
 pub use credentials::CredentialError;
+use retry::Attempts;
 pub use retry::Schedule;
 pub use url::{RemoteUrl, UrlError};
 
-/// The most bytes of one answer that is no blob: an action's result.
-const RESULT_LIMIT: u64 = 16 << 20;
+/// The most bytes of an action's result. Ours have some hundred; servers may add how it was executed.
+const RESULT_LIMIT: u64 = 256 << 10;
 
 /// What may be done with a remote cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,6 +74,26 @@ pub struct TlsFiles {
     pub client: Option<(Utf8PathBuf, Utf8PathBuf)>,
 }
 
+/// Headers for requests; the names in lower case. Values may be secrets, and are not shown.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Headers(pub Vec<(String, String)>);
+
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_map().entries(self.0.iter().map(|(name, _)| (name, "…"))).finish()
+    }
+}
+
+/// What frames a request is not for others to say.
+const FRAMING: [&str; 7] = ["connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// Whether a header can be sent as it is.
+fn is_sendable(name: &str, value: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+    let named = !name.is_empty() && name.bytes().all(token) && !FRAMING.contains(&name);
+    named && value.is_ascii() && !value.chars().any(char::is_control)
+}
+
 /// How to reach a remote cache.
 #[derive(Debug, Clone)]
 pub struct RemoteConfig {
@@ -77,8 +103,8 @@ pub struct RemoteConfig {
     pub mode: RemoteMode,
     /// REAPI's instance name; for HTTP, a folder before `/ac/` and `/cas/`.
     pub instance: String,
-    /// Headers for every request; the names in lower case.
-    pub headers: Vec<(String, String)>,
+    /// Headers for every request.
+    pub headers: Headers,
     /// The program that gives more headers, as Bazel's `--credential_helper`.
     pub credential_helper: Option<Utf8PathBuf>,
     /// Files for TLS.
@@ -100,7 +126,7 @@ impl RemoteConfig {
             url,
             mode: RemoteMode::default(),
             instance: String::new(),
-            headers: Vec::new(),
+            headers: Headers::default(),
             credential_helper: None,
             tls: TlsFiles::default(),
             timeout: Duration::from_secs(60),
@@ -129,7 +155,9 @@ pub enum RemoteError {
         reason: String,
     },
     /// A header cannot be sent.
-    #[error("the header `{name}` cannot be sent: names are tokens in ASCII, values have no control characters")]
+    #[error(
+        "the header `{name}` cannot be sent: names are tokens in ASCII that do not say how a request is framed, values are ASCII without control characters"
+    )]
     Header {
         /// Its name; the value may be a secret.
         name: String,
@@ -212,7 +240,8 @@ struct Context {
 
 impl Context {
     fn error(&self, reason: impl Into<String>, transient: bool) -> BlobError {
-        BlobError::Remote { place: self.place.clone(), reason: reason.into(), transient }
+        // A server may repeat what it was sent.
+        BlobError::Remote { place: self.place.clone(), reason: self.credentials.without_secrets(reason.into()), transient }
     }
 
     /// Fails where an earlier request found that the server is gone.
@@ -222,23 +251,25 @@ impl Context {
 
     /// Stops asking. The error says so, as does that of every later request.
     fn give_up(&self, reason: &str, transient: bool) -> BlobError {
-        let reason = self.gone.get_or_init(|| format!("{reason}; it is not used any more"));
+        let reason = self.gone.get_or_init(|| format!("{}; it is not used any more", self.credentials.without_secrets(reason.to_owned())));
         self.error(reason.clone(), transient)
     }
 
     /// Stops writing, and says so.
     fn refuse_writes(&self, reason: &str) {
-        if self.read_only.set(reason.to_owned()).is_ok() {
+        let reason = self.credentials.without_secrets(reason.to_owned());
+        if self.read_only.set(reason.clone()).is_ok() {
             self.notes.add(format!("nothing is written to the remote cache {}: {reason}", self.place));
         }
     }
 
-    /// Waits before retry number `retry`; says whether there is to be one.
-    fn pause(&self, retry: u32) -> bool {
-        let Some(pause) = self.config.schedule.pause(retry, crate::effects::random::fraction()) else { return false };
-        if self.gone.get().is_some() {
+    /// Waits before another attempt; says whether there is to be one.
+    fn pause(&self, attempts: &mut Attempts) -> bool {
+        let Some(pause) = self.config.schedule.pause(attempts.retries, crate::effects::random::fraction()) else { return false };
+        if self.gone.get().is_some() || !attempts.have_time(self.config.timeout) {
             return false;
         }
+        attempts.retries += 1;
         self.meter.retries.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(pause);
         true
@@ -272,11 +303,8 @@ impl Remote {
     /// # Errors
     /// The configuration cannot be used: files for TLS, headers.
     pub fn new(config: RemoteConfig, function: DigestFunction, notes: Notes) -> Result<Self, RemoteError> {
-        for (name, value) in &config.headers {
-            let token = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
-            if name.is_empty() || !name.bytes().all(token) || value.chars().any(char::is_control) || !value.is_ascii() {
-                return Err(RemoteError::Header { name: name.clone() });
-            }
+        if let Some((name, _)) = config.headers.0.iter().find(|(name, value)| !is_sendable(name, value)) {
+            return Err(RemoteError::Header { name: name.clone() });
         }
         let context = Context {
             place: config.url.to_string(),

@@ -2,7 +2,7 @@
 //!
 //! Effects layer, but pure: the schedule is a function of the attempt's number and a random fraction; sleeping is the caller's.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often something is tried, with growing pauses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,34 @@ impl Schedule {
         }
         let full = self.first.saturating_mul(2u32.saturating_pow(retry)).min(self.longest);
         Some(full.mul_f64(0.5 + 0.5 * fraction.clamp(0.0, 1.0)))
+    }
+}
+
+/// The attempts at one operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempts {
+    /// How many retries there were.
+    pub retries: u32,
+    /// When it began, or last went on.
+    since: Instant,
+}
+
+impl Attempts {
+    /// Before the first one.
+    #[expect(clippy::new_without_default, reason = "a default that is a point in time would surprise")]
+    pub fn new() -> Self {
+        Self { retries: 0, since: Instant::now() }
+    }
+
+    /// Something came: what was waited for so far was not in vain.
+    pub fn went_on(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Whether another attempt makes sense after so long without success: one that takes its whole time may be tried again once, not as
+    /// often as one that fails at once.
+    pub fn have_time(&self, timeout: Duration) -> bool {
+        self.since.elapsed() < timeout.saturating_mul(2)
     }
 }
 

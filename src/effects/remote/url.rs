@@ -1,6 +1,7 @@
 //! Addresses of remote caches: `grpc://HOST[:PORT]`, `grpcs://…`, `unix:PATH`, `http://HOST[:PORT][/PATH]`, `https://…`.
 //!
-//! Effects layer, but pure: text in, value out.
+//! Effects layer, but pure: text in, value out. A path may be a secret, as a name or password may; so neither what is shown of an address
+//! nor any error about one holds more than scheme, host and port.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use std::str::FromStr;
 use camino::Utf8PathBuf;
 
 /// Where a remote cache is, and what it speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum RemoteUrl {
     /// REAPI over TCP.
     Grpc {
@@ -37,36 +38,49 @@ pub enum RemoteUrl {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// No scheme, or one that is not spoken.
-    #[error("`{text}` is no address of a remote cache: expected grpc://, grpcs://, unix:, http:// or https://")]
+    #[error("{} expected grpc://, grpcs://, unix:, http:// or https://", match .scheme {
+        Some(scheme) => format!("the address of the remote cache has the scheme `{scheme}`,"),
+        None => "the address of the remote cache has no scheme,".to_owned(),
+    })]
     Scheme {
-        /// The text.
-        text: String,
+        /// The scheme, where it is one.
+        scheme: Option<String>,
     },
     /// A name or password would end up in messages.
     #[error("the address of the remote cache holds a user name or password")]
     Credentials,
-    /// No host, or one with characters that no host has.
-    #[error("`{text}` has no valid host")]
-    Host {
-        /// The text.
-        text: String,
+    /// Something after `?` or `#`.
+    #[error("the address of the remote cache holds a `{sign}` with something after it, expected no more than scheme, host, port and path")]
+    Query {
+        /// The sign.
+        sign: char,
+    },
+    /// No host, or one with characters that no host has, or a port that is none.
+    #[error("the address of the remote cache has no valid host and port")]
+    Host,
+    /// A path with characters that belong to no path.
+    #[error("the address of the remote cache has a path with the character {character:?}")]
+    Character {
+        /// The first one.
+        character: char,
     },
     /// Something after the host where nothing belongs.
-    #[error("`{text}` has a path, which gRPC does not know")]
-    Path {
-        /// The text.
-        text: String,
-    },
+    #[error("the address of the remote cache has a path, which gRPC does not know")]
+    Path,
+    /// `unix:` and nothing else.
+    #[error("the address of the remote cache names no socket, expected unix:PATH")]
+    Socket,
 }
 
 impl UrlError {
     /// What to try.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Scheme { .. } => Some("for example grpc://localhost:9092 or https://cache.example/prefix"),
-            Self::Credentials => Some("give them by `--remote-header authorization=…` or a credential helper"),
-            Self::Host { .. } => None,
-            Self::Path { .. } => Some("if it is an instance name, give it by `--remote-instance-name`"),
+            Self::Scheme { .. } | Self::Host => Some("for example grpc://localhost:9092 or https://cache.example/prefix"),
+            Self::Credentials | Self::Query { .. } => Some("give a secret by `--remote-header authorization=…` or a credential helper"),
+            Self::Character { .. } => Some("write other characters as `%` and two hexadecimal digits"),
+            Self::Socket => None,
+            Self::Path => Some("if it is an instance name, give it by `--remote-instance-name`"),
         }
     }
 }
@@ -78,6 +92,14 @@ impl RemoteUrl {
             Self::Grpc { authority, .. } => format!("https://{authority}"),
             Self::Unix { path } => format!("unix:{path}"),
             Self::Http { tls, authority, .. } => format!("{}://{authority}", if *tls { "https" } else { "http" }),
+        }
+    }
+
+    /// What the URLs of an HTTP cache begin with, path included: not for messages.
+    pub(super) fn for_requests(&self) -> String {
+        match self {
+            Self::Http { prefix, .. } => format!("{}{prefix}", self.origin()),
+            Self::Grpc { .. } | Self::Unix { .. } => self.origin(),
         }
     }
 
@@ -99,35 +121,40 @@ impl FromStr for RemoteUrl {
     fn from_str(text: &str) -> Result<Self, UrlError> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() {
-                return Err(UrlError::Host { text: text.to_owned() });
-            }
-            return Ok(Self::Unix { path: Utf8PathBuf::from(path) });
+            return if path.is_empty() { Err(UrlError::Socket) } else { Ok(Self::Unix { path: Utf8PathBuf::from(path) }) };
         }
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| UrlError::Scheme { text: text.to_owned() })?;
-        let (authority, path) = match rest.find('/') {
-            Some(index) => (&rest[..index], rest[index..].trim_end_matches('/')),
-            None => (rest, ""),
-        };
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme { scheme: None })?;
         let (grpc, tls) = match scheme.to_ascii_lowercase().as_str() {
             "grpc" => (true, false),
             "grpcs" => (true, true),
             "http" => (false, false),
             "https" => (false, true),
-            _ => return Err(UrlError::Scheme { text: text.to_owned() }),
+            other => {
+                let plain = !other.is_empty() && other.len() <= 12 && other.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                return Err(UrlError::Scheme { scheme: plain.then(|| other.to_owned()) });
+            }
+        };
+        let (authority, path) = match rest.find(['/', '?', '#']) {
+            Some(index) => rest.split_at(index),
+            None => (rest, ""),
         };
         if authority.contains('@') {
             return Err(UrlError::Credentials);
         }
-        let authority = with_port(authority, if tls { 443 } else { 80 }).ok_or_else(|| UrlError::Host { text: text.to_owned() })?;
+        let authority = with_port(authority, if tls { 443 } else { 80 }).ok_or(UrlError::Host)?;
+        if let Some(sign) = path.chars().find(|character| matches!(character, '?' | '#')) {
+            return Err(UrlError::Query { sign });
+        }
+        let path = path.trim_end_matches('/');
         if grpc {
-            return if path.is_empty() { Ok(Self::Grpc { tls, authority }) } else { Err(UrlError::Path { text: text.to_owned() }) };
+            return if path.is_empty() { Ok(Self::Grpc { tls, authority }) } else { Err(UrlError::Path) };
         }
-        let plain = |character: char| character.is_ascii_graphic() && !matches!(character, '?' | '#');
-        if !path.chars().all(plain) {
-            return Err(UrlError::Host { text: text.to_owned() });
+        let unfit =
+            |character: &char| !character.is_ascii_graphic() || matches!(character, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}');
+        match path.chars().find(unfit) {
+            Some(character) => Err(UrlError::Character { character }),
+            None => Ok(Self::Http { tls, authority, prefix: path.to_owned() }),
         }
-        Ok(Self::Http { tls, authority, prefix: path.to_owned() })
     }
 }
 
@@ -157,8 +184,17 @@ impl fmt::Display for RemoteUrl {
         match self {
             Self::Grpc { tls, authority } => write!(formatter, "{}://{authority}", if *tls { "grpcs" } else { "grpc" }),
             Self::Unix { path } => write!(formatter, "unix:{path}"),
-            Self::Http { tls, authority, prefix } => write!(formatter, "{}://{authority}{prefix}", if *tls { "https" } else { "http" }),
+            Self::Http { prefix, .. } => {
+                formatter.write_str(&self.origin())?;
+                formatter.write_str(if prefix.is_empty() { "" } else { "/…" })
+            }
         }
+    }
+}
+
+impl fmt::Debug for RemoteUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 
@@ -174,7 +210,9 @@ mod tests {
         check("grpc://[::1]:80/", "grpc://[::1]:80");
         check("unix:/run/cas.sock", "unix:/run/cas.sock");
         check("unix:///run/cas.sock", "unix:/run/cas.sock");
-        check("http://h/a/b/", "http://h:80/a/b");
+        check("http://h/a/b/", "http://h:80/…");
+        check("http://h/", "http://h:80");
+        assert_eq!("http://h/a/b/".parse::<RemoteUrl>().unwrap().for_requests(), "http://h:80/a/b");
         assert_eq!("grpc://[::1]:80".parse::<RemoteUrl>().unwrap().host(), "::1");
     }
 
@@ -194,7 +232,40 @@ mod tests {
         ] {
             assert!(text.parse::<RemoteUrl>().is_err(), "{text}");
         }
-        let error = "https://user:secret@host".parse::<RemoteUrl>().unwrap_err();
-        assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn no_message_holds_a_secret() {
+        let secret = "s3cr3t";
+        for text in [
+            "https://user:s3cr3t@host",
+            "https://s3cr3t@host/x",
+            "https://host/x?token=s3cr3t",
+            "https://host?token=s3cr3t",
+            "https://host#s3cr3t",
+            "grpc://host?s3cr3t",
+            "grpc://host/s3cr3t",
+            "http://ho st/s3cr3t",
+            "http://host:s3cr3t",
+            "http://host/s3cr3t /x",
+            "s3cr3t@host",
+            "s3cr3t",
+            "s3cr3t_s3cr3t://host",
+            "http://host/s3cr3t",
+            "https://host:8/a/s3cr3t/b",
+        ] {
+            let shown = match text.parse::<RemoteUrl>() {
+                Ok(url) => format!("{url} {url:?}"),
+                Err(error) => format!("{error} {error:?} {:?}", error.hint()),
+            };
+            assert!(!shown.contains(secret), "{text}: {shown}");
+        }
+        let check = |text: &str, expected: &str| {
+            let error = text.parse::<RemoteUrl>().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check("https://host/x?token=1", "holds a `?` with something after it");
+        check("ftp://host", "has the scheme `ftp`, expected grpc://");
+        check("host:80", "has no scheme, expected");
     }
 }
