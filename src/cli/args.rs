@@ -7,6 +7,7 @@ use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::io::Io;
+use crate::cli::numbers;
 use crate::model::wheel::limits::Limits;
 
 /// Builds deterministic, relocatable Python environments.
@@ -180,7 +181,7 @@ pub struct PlacesArguments {
     #[arg(long = "input", value_name = "KEY=PATH")]
     pub inputs: Vec<String>,
     /// Use at most N threads [default: one for each processor; variable: VENVTREE_THREADS].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_THREADS)))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| numbers::count(text, MOST_THREADS))]
     pub threads: Option<u16>,
     #[command(flatten)]
     /// What wheels may hold at most.
@@ -207,20 +208,9 @@ impl LimitArguments {
     }
 }
 
-/// Reads a limit. The number may end in k, M, G or T, for powers of 1000.
+/// Reads a limit.
 fn parse_limit(text: &str) -> Result<(String, u64), String> {
     let (name, number) = text.split_once('=').ok_or("expected LIMIT=NUMBER")?;
     Limits::default().get(name).map_err(|error| error.to_string())?;
-    let digits = number.trim_end_matches(['k', 'K', 'M', 'G', 'T']);
-    let unit = match &number[digits.len()..] {
-        "" => Some(1),
-        "k" | "K" => Some(1_000),
-        "M" => Some(1_000_000),
-        "G" => Some(1_000_000_000),
-        "T" => Some(1_000_000_000_000),
-        _ => None,
-    };
-    let value = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
-    let value = value.zip(unit).and_then(|(value, unit)| value.checked_mul(unit));
-    Ok((name.to_owned(), value.ok_or_else(|| format!("`{number}` is no number, expected one such as 1000000 or 64M"))?))
+    Ok((name.to_owned(), numbers::size(number)?))
 }

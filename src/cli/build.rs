@@ -8,9 +8,10 @@ use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
-use crate::cli::{CommandResult, report};
+use crate::cli::{CommandResult, numbers, report};
 use crate::engine::{BuildRequest, Existing, caching};
 use crate::model::request;
+use crate::model::spec::Spec;
 
 /// Arguments of `venvtree build`.
 #[derive(Debug, Args)]
@@ -69,6 +70,9 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         Some(report) => Ok(report),
         None => {
             let (spec, places) = spec_input::parse(text, &arguments.spec.places, io)?;
+            if arguments.format.format == Format::Text && !arguments.quiet.quiet {
+                say_whose_time(&spec, io);
+            }
             caches.remote = caches::remote(&arguments.remote, spec.flags.digest_function, &caches.notes, io)?;
             caching::build(&session, &caches, spec, &places, &request)
         }
@@ -103,4 +107,12 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         }
     }
     Ok(0)
+}
+
+/// Says that the spec decides the time of everything where somebody may expect that SOURCE_DATE_EPOCH does, as for `pack` and `create`.
+fn say_whose_time(spec: &Spec, io: &mut Io<'_>) {
+    let mtime = spec.flags.mtime;
+    if let Some(text) = io.variable("SOURCE_DATE_EPOCH").filter(|text| numbers::epoch(text) != Ok(mtime)) {
+        io.say(&format!("note: SOURCE_DATE_EPOCH is {text:?}, but the spec decides the time of an environment: {mtime} (`flags.mtime`)"));
+    }
 }

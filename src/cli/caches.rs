@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::cli::io::Io;
-use crate::cli::variables;
+use crate::cli::{numbers, variables};
 use crate::effects::exchange::RemoteCache;
 use crate::effects::notes::Notes;
 use crate::effects::store::area::LinkMode;
@@ -14,6 +14,9 @@ use crate::effects::store::place::{Naming, StorePlace};
 use crate::engine::caching::Caches;
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
+
+/// The most requests at once.
+const MOST_CONNECTIONS: u16 = 256;
 
 /// The local store.
 #[derive(Debug, Args)]
@@ -92,13 +95,13 @@ pub struct RemoteArguments {
     #[arg(long, value_name = "FILE")]
     tls_client_key: Option<Utf8PathBuf>,
     /// Wait so many seconds for an answer, or for the next part of one [default: 60; variable: VENVTREE_REMOTE_TIMEOUT].
-    #[arg(long, value_name = "SECONDS")]
-    remote_timeout: Option<f64>,
+    #[arg(long, value_name = "SECONDS", value_parser = numbers::wait)]
+    remote_timeout: Option<Duration>,
     /// Try so many times more [default: 5; variable: VENVTREE_REMOTE_RETRIES].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::retries)]
     remote_retries: Option<u32>,
     /// Send at most N requests at once [default: 8; variable: VENVTREE_REMOTE_CONNECTIONS].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| numbers::count(text, MOST_CONNECTIONS))]
     remote_connections: Option<u16>,
     /// Do not compress blobs [variable: VENVTREE_NO_REMOTE_COMPRESSION].
     #[arg(long)]
@@ -194,15 +197,9 @@ pub(super) fn remote(
     };
     let Some(url) = url(arguments, io) else { return Ok(None) };
     let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
-    let number = |name: &str| -> Result<Option<f64>, Error> {
-        let Some(text) = io.variable(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| usage(format!("the variable {name} is `{text}`"), "it has to be a number"))
-    };
-    let mode = match (arguments.remote_mode, io.variable("VENVTREE_REMOTE_MODE")) {
-        (Some(mode), _) => mode,
-        (None, Some(word)) => RemoteModeArgument::from_str(word, false)
-            .map_err(|_| usage(format!("the variable VENVTREE_REMOTE_MODE is `{word}`"), "it has to be read-write, read or write"))?,
-        (None, None) => RemoteModeArgument::default(),
+    let mode = match arguments.remote_mode {
+        Some(mode) => mode,
+        None => variables::word(io, "VENVTREE_REMOTE_MODE")?.unwrap_or_default(),
     };
     let mut headers = Vec::new();
     let lines = io.variable("VENVTREE_REMOTE_HEADERS").into_iter().flat_map(str::lines).filter(|line| !line.is_empty());
@@ -220,18 +217,17 @@ pub(super) fn remote(
         (None, None) => None,
         _ => return Err(usage("a client's certificate and its key belong together".to_owned(), "give both files")),
     };
-    let timeout = arguments.remote_timeout.map_or_else(|| number("VENVTREE_REMOTE_TIMEOUT"), |given| Ok(Some(given)))?.unwrap_or(60.0);
-    let timeout = Duration::try_from_secs_f64(timeout)
-        .ok()
-        .filter(|timeout| !timeout.is_zero())
-        .ok_or_else(|| usage(format!("{timeout} seconds are no time to wait"), "give a number above 0"))?;
+    let timeout = match arguments.remote_timeout {
+        Some(timeout) => timeout,
+        None => variables::parsed(io, "VENVTREE_REMOTE_TIMEOUT", numbers::wait)?.unwrap_or(Duration::from_secs(60)),
+    };
     let retries = match arguments.remote_retries {
         Some(retries) => retries,
-        None => number("VENVTREE_REMOTE_RETRIES")?.map_or(5, |number| number as u32),
+        None => variables::parsed(io, "VENVTREE_REMOTE_RETRIES", numbers::retries)?.unwrap_or(5),
     };
     let connections = match arguments.remote_connections {
         Some(connections) => connections,
-        None => variables::number(io, variables::REMOTE_CONNECTIONS, 1, 256)?.unwrap_or(8),
+        None => variables::count(io, variables::REMOTE_CONNECTIONS, MOST_CONNECTIONS)?.unwrap_or(8),
     };
     let settings = Settings {
         url,
@@ -295,7 +291,7 @@ fn connect(settings: Settings, function: DigestFunction, notes: &Notes) -> Resul
 #[cfg(not(feature = "remote"))]
 fn connect(settings: Settings, _function: DigestFunction, _notes: &Notes) -> Result<Box<dyn RemoteCache>, Error> {
     let Settings {
-        url,
+        url: _,
         mode: _,
         instance: _,
         headers: _,
@@ -308,7 +304,8 @@ fn connect(settings: Settings, _function: DigestFunction, _notes: &Notes) -> Res
         compression: _,
     } = settings;
     Err(Error::Usage {
-        message: format!("the remote cache `{url}` cannot be used: this venvtree was built without the feature `remote`"),
+        // The address may hold a secret, and is not taken apart without the feature.
+        message: "no remote cache can be used: this venvtree was built without the feature `remote`".to_owned(),
         hint: None,
     })
 }

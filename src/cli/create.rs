@@ -13,7 +13,7 @@ use crate::cli::args::{Format, FormatArguments, LimitArguments};
 use crate::cli::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{say_warnings, warnings_json};
-use crate::cli::{CommandResult, relocate, report, written};
+use crate::cli::{CommandResult, relocate, report, variables, written};
 use crate::effects::discover::{self, Surroundings};
 use crate::effects::fs::{self, Kind};
 use crate::effects::input::InputFile;
@@ -31,7 +31,7 @@ use crate::model::digest::WheelDigest;
 use crate::model::name::DistName;
 use crate::model::python_request::PythonRequest;
 use crate::model::spec::document::SpecDocument;
-use crate::model::spec::{DEFAULT_MTIME, Flags, InputPath, LATEST_MTIME, Python, Spec, WheelReference};
+use crate::model::spec::{DEFAULT_MTIME, Flags, InputPath, Python, Spec, WheelReference};
 use crate::model::wheel::filename::WheelFilename;
 
 /// Arguments of `venvtree create`.
@@ -415,10 +415,5 @@ fn activators(words: &[String]) -> Result<BTreeSet<Shell>, Error> {
 
 /// The time of everything: that of `SOURCE_DATE_EPOCH`, if it is set.
 fn mtime(io: &Io<'_>) -> Result<u64, Error> {
-    let Some(text) = io.variable("SOURCE_DATE_EPOCH") else { return Ok(DEFAULT_MTIME) };
-    let seconds = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    seconds.filter(|seconds| *seconds <= LATEST_MTIME).ok_or_else(|| Error::Usage {
-        message: format!("SOURCE_DATE_EPOCH is `{text}`, expected seconds since 1970, at most {LATEST_MTIME}"),
-        hint: None,
-    })
+    Ok(variables::source_date_epoch(io)?.unwrap_or(DEFAULT_MTIME))
 }

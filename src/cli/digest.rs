@@ -7,7 +7,7 @@ use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
-use crate::cli::{CommandResult, report, written};
+use crate::cli::{CommandResult, numbers, report, written};
 use crate::effects::notes::Notes;
 use crate::effects::scan::{self, View};
 use crate::engine::Foresight;
@@ -33,7 +33,7 @@ pub struct DigestArguments {
     #[arg(long)]
     explain: bool,
     /// The digest function for a directory; that of a spec is its own flag.
-    #[arg(long, value_name = "FUNCTION", value_parser = parse_function)]
+    #[arg(long, value_name = "FUNCTION", value_parser = numbers::digest_function())]
     digest_function: Option<DigestFunction>,
     #[command(flatten)]
     store: StoreArguments,
@@ -41,12 +41,6 @@ pub struct DigestArguments {
     quiet: QuietArguments,
     #[command(flatten)]
     pub(super) format: FormatArguments,
-}
-
-/// Reads the name of a digest function.
-pub(super) fn parse_function(text: &str) -> Result<DigestFunction, String> {
-    let names = DigestFunction::ALL.map(DigestFunction::name).join(" or ");
-    DigestFunction::ALL.into_iter().find(|function| function.name() == text).ok_or_else(|| format!("expected {names}"))
 }
 
 /// Runs `venvtree digest`.

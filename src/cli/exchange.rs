@@ -1,38 +1,19 @@
 //! `venvtree push` and `venvtree pull`: finished trees to and from a remote cache, by digest.
 
 use camino::Utf8PathBuf;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
-use crate::cli::{CommandResult, report, written};
+use crate::cli::{CommandResult, numbers, report, written};
 use crate::effects::notes::Notes;
 use crate::engine::caching;
 use crate::engine::{BuildRequest, Existing, Session};
 use crate::error::Error;
 use crate::model::digest::{Digest, DigestFunction};
 use crate::model::spec::DEFAULT_MTIME;
-
-/// A digest function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum FunctionArgument {
-    /// SHA-256.
-    #[default]
-    Sha256,
-    /// BLAKE3.
-    Blake3,
-}
-
-impl From<FunctionArgument> for DigestFunction {
-    fn from(argument: FunctionArgument) -> Self {
-        match argument {
-            FunctionArgument::Sha256 => Self::Sha256,
-            FunctionArgument::Blake3 => Self::Blake3,
-        }
-    }
-}
 
 /// Arguments of `venvtree push`.
 #[derive(Debug, Args)]
@@ -46,8 +27,8 @@ pub struct PushArguments {
     #[arg(value_name = "DIR")]
     directory: Utf8PathBuf,
     /// The digest function.
-    #[arg(long, value_enum, default_value_t, value_name = "FUNCTION")]
-    digest_function: FunctionArgument,
+    #[arg(long, default_value = "sha256", value_name = "FUNCTION", value_parser = numbers::digest_function())]
+    digest_function: DigestFunction,
     #[command(flatten)]
     remote: RemoteArguments,
     #[command(flatten)]
@@ -75,10 +56,10 @@ pub struct PullArguments {
     #[arg(long)]
     replace: bool,
     /// The digest function.
-    #[arg(long, value_enum, default_value_t, value_name = "FUNCTION")]
-    digest_function: FunctionArgument,
+    #[arg(long, default_value = "sha256", value_name = "FUNCTION", value_parser = numbers::digest_function())]
+    digest_function: DigestFunction,
     /// The modification time of everything, in seconds since 1970.
-    #[arg(long, default_value_t = DEFAULT_MTIME, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=crate::model::spec::LATEST_MTIME))]
+    #[arg(long, default_value_t = DEFAULT_MTIME, value_name = "SECONDS", value_parser = numbers::epoch)]
     mtime: u64,
     #[command(flatten)]
     store: StoreArguments,
@@ -99,7 +80,7 @@ fn session(io: &Io<'_>) -> Session {
 /// Runs `venvtree push`.
 pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult {
     let notes = Notes::new();
-    let function = arguments.digest_function.into();
+    let function = arguments.digest_function;
     let remote = caches::remote(&arguments.remote, function, &notes, io)?.ok_or_else(|| Error::Usage {
         message: "there is no remote cache to push to".to_owned(),
         hint: Some("name one by `--remote-cache URL`".to_owned()),
@@ -133,7 +114,7 @@ pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult 
 /// Runs `venvtree pull`.
 pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult {
     let digest = Digest::parse(&arguments.digest)?;
-    let function = arguments.digest_function.into();
+    let function = arguments.digest_function;
     let caches = caches::caches(&arguments.store, &arguments.links, &arguments.remote, function, io)?;
     let request = BuildRequest {
         out: io.output(&arguments.out)?,

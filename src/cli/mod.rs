@@ -16,6 +16,7 @@ mod exchange;
 mod generate;
 mod interpreter;
 mod key;
+mod numbers;
 mod pack;
 mod plan;
 mod progress;
@@ -131,6 +132,10 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
     }
 }
 
+/// The most bytes of one argument, as Linux has it. A worker's requests and files of arguments could hold any: comparing a long one with
+/// what it could have meant takes more than linear time.
+const ARGUMENT_LIMIT: usize = 128 << 10;
+
 /// Replaces every `@FILE` by the lines of FILE, one argument each: how build systems pass thousands of inputs.
 fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error> {
     let mut expanded = Vec::with_capacity(arguments.len());
@@ -143,7 +148,13 @@ fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error>
             None => expanded.push(argument),
         }
     }
-    Ok(expanded)
+    match expanded.iter().find(|argument| argument.len() > ARGUMENT_LIMIT) {
+        Some(argument) => Err(Error::Usage {
+            message: format!("there is an argument of {} bytes, expected at most {ARGUMENT_LIMIT}", argument.len()),
+            hint: None,
+        }),
+        None => Ok(expanded),
+    }
 }
 
 /// Turns a failure to write data into an error.

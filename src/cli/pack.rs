@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::args::{Format, PlacesArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
-use crate::cli::{CommandResult, report};
+use crate::cli::{CommandResult, report, variables};
 use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions};
 use crate::engine;
 use crate::error::Error;
@@ -83,7 +83,7 @@ impl PackArguments {
 pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
     let format = format(arguments)?;
     let prefix = arguments.prefix.as_deref().map(parse_prefix).transpose()?;
-    let epoch = source_date_epoch(io)?;
+    let epoch = variables::source_date_epoch(io)?;
     if let (Some(epoch), false) = (epoch, arguments.quiet.quiet) {
         io.say(&format!("everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"));
     }
@@ -148,16 +148,4 @@ fn parse_prefix(text: &str) -> Result<TreePath, Error> {
         message: format!("the prefix `{text}`: {error}"),
         hint: Some("the prefix is a relative path such as `opt/app`".to_owned()),
     })
-}
-
-/// The time that SOURCE_DATE_EPOCH asks for.
-fn source_date_epoch(io: &Io<'_>) -> Result<Option<u64>, Error> {
-    let Some(text) = io.variable("SOURCE_DATE_EPOCH") else { return Ok(None) };
-    match text.parse::<u32>() {
-        Ok(seconds) => Ok(Some(u64::from(seconds))),
-        Err(_) => Err(Error::Usage {
-            message: format!("SOURCE_DATE_EPOCH is `{text}`, expected seconds since 1970, at most {}", u32::MAX),
-            hint: None,
-        }),
-    }
 }

@@ -18,7 +18,7 @@ pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Result<Session, Erro
     let mut session = Session { limits: arguments.limits.apply(&io.limits), progress: io.progress.clone(), ..Session::default() };
     let threads = match arguments.threads {
         Some(threads) => Some(threads),
-        None => variables::number(io, variables::THREADS, 1, MOST_THREADS)?,
+        None => variables::count(io, variables::THREADS, MOST_THREADS)?,
     };
     if let Some(threads) = threads {
         session.threads = usize::from(threads);

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::args::{Deferred, Format, FormatArguments, QuietArguments};
 use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
-use crate::cli::{CommandResult, DIFFERENCES, report, written};
+use crate::cli::{CommandResult, DIFFERENCES, numbers, report, written};
 use crate::effects::notes::Notes;
 use crate::effects::store::gc::{CollectionReport, Limits, StoreReport, Usage};
 use crate::effects::store::verify::VerifyReport;
@@ -48,10 +48,10 @@ pub struct GcArguments {
     #[command(flatten)]
     store: StoreArguments,
     /// Keep at most so many bytes: 500M, 10G (powers of 1000).
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = numbers::size)]
     max_size: Option<u64>,
     /// Keep nothing that was not used for so long: 12h, 30d.
-    #[arg(long, value_name = "TIME", value_parser = parse_age)]
+    #[arg(long, value_name = "TIME", value_parser = numbers::age)]
     max_age: Option<Duration>,
     #[command(flatten)]
     quiet: QuietArguments,
@@ -79,34 +79,6 @@ impl StoreCommand {
             Self::Verify(arguments) => arguments.format.format,
         }
     }
-}
-
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
-    let unit = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "k" | "K" | "kB" => 1_000,
-        "M" | "MB" => 1_000_000,
-        "G" | "GB" => 1_000_000_000,
-        "T" | "TB" => 1_000_000_000_000u64,
-        _ => return Err("expected a number and one of k, M, G, T".to_owned()),
-    };
-    let number: u64 = digits.parse().map_err(|_| "expected a number and one of k, M, G, T".to_owned())?;
-    number.checked_mul(unit).ok_or_else(|| "that is more than can be counted".to_owned())
-}
-
-fn parse_age(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
-    let unit = match &text[digits.len()..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 604_800u64,
-        _ => return Err("expected a number and one of s, m, h, d, w".to_owned()),
-    };
-    let number: u64 = digits.parse().map_err(|_| "expected a number and one of s, m, h, d, w".to_owned())?;
-    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(|| "that is longer than can be counted".to_owned())
 }
 
 /// Runs `venvtree store`.
@@ -238,21 +210,4 @@ fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
         }
     }
     Ok(if sum.damaged.is_empty() { 0 } else { DIFFERENCES })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_and_ages_are_read() {
-        assert_eq!(parse_size("10G"), Ok(10_000_000_000));
-        assert_eq!(parse_size("500MB"), Ok(500_000_000));
-        assert_eq!(parse_size("7"), Ok(7));
-        assert_eq!(parse_age("30d"), Ok(Duration::from_secs(30 * 86_400)));
-        for text in ["", "G", "1X", "1.5G", "99999999999T"] {
-            assert!(parse_size(text).is_err(), "{text}");
-            assert!(parse_age(text).is_err(), "{text}");
-        }
-    }
 }

@@ -6,6 +6,7 @@
 use clap::ValueEnum;
 
 use crate::cli::io::Io;
+use crate::cli::numbers;
 use crate::error::Error;
 
 /// A variable and the option that it stands for.
@@ -74,13 +75,14 @@ pub(super) fn word<T: ValueEnum>(io: &Io<'_>, name: &str) -> Result<Option<T>, E
     })
 }
 
-/// The value of a variable that is a whole number.
-pub(super) fn number(io: &Io<'_>, name: &str, least: u16, most: u16) -> Result<Option<u16>, Error> {
-    parsed(io, name, |text| {
-        let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        let expected = || format!("expected a number from {least} to {most}");
-        number.filter(|number| (least..=most).contains(number)).ok_or_else(expected)
-    })
+/// The value of a variable that is a whole number from 1 to `most`.
+pub(super) fn count(io: &Io<'_>, name: &str, most: u16) -> Result<Option<u16>, Error> {
+    parsed(io, name, |text| numbers::count(text, most))
+}
+
+/// The time that SOURCE_DATE_EPOCH asks for: whatever makes reproducible things reads it, so its name is not ours.
+pub(super) fn source_date_epoch(io: &Io<'_>) -> Result<Option<u64>, Error> {
+    parsed(io, "SOURCE_DATE_EPOCH", numbers::epoch)
 }
 
 /// Whether a variable says yes.

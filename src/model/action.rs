@@ -155,7 +155,8 @@ impl ActionResult {
     pub fn decode(bytes: &[u8], action: &Action) -> Result<Self, ResultError> {
         let (path, result) = Self::decode_any(bytes)?;
         if path != action.output {
-            return Err(ResultError::Path { found: path, expected: action.output.clone() });
+            let found = if path.len() > action.output.len() + 40 { format!("{} bytes", path.len()) } else { path };
+            return Err(ResultError::Path { found, expected: action.output.clone() });
         }
         Ok(result)
     }
@@ -165,18 +166,20 @@ impl ActionResult {
     /// # Errors
     /// Says what is wrong with it.
     pub fn decode_any(bytes: &[u8]) -> Result<(String, Self), ResultError> {
-        let mut directories = Vec::new();
+        let (mut directory, mut directories) = (&b""[..], 0);
         for field in Fields::new(bytes) {
             match field? {
                 // `output_files`, and the three kinds of links.
                 (2 | 10..=12, Value::Bytes(_)) => return Err(ResultError::OtherOutput),
-                (3, Value::Bytes(directory)) => directories.push(directory),
+                (3, Value::Bytes(found)) => (directory, directories) = (found, directories + 1),
                 (4, Value::Number(code)) if code != 0 => return Err(ResultError::ExitCode(code)),
                 // Standard output and error, metadata, and what later versions add.
                 _ => {}
             }
         }
-        let [directory] = directories[..] else { return Err(ResultError::Directories(directories.len())) };
+        if directories != 1 {
+            return Err(ResultError::Directories(directories));
+        }
         let (mut path, mut tree, mut root) = ("", None, None);
         for field in Fields::new(directory) {
             match field? {

@@ -2,11 +2,13 @@
 //!
 //! Bazel 4 ends requests with nothing, newer ones with a line feed: a request is complete with its last brace.
 
-use std::io::Read;
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Request, Response, WorkerError};
+use super::{MOST_ARGUMENTS, MOST_BYTES, Request, Response, WorkerError};
 
 // Fields that are not used here (such as `inputs`) and those of newer protocols are passed over.
 #[derive(Debug, Default, Deserialize)]
@@ -35,10 +37,33 @@ fn is_zero(number: &i32) -> bool {
     *number == 0
 }
 
+/// An input of which each request takes a part; none may be endless.
+struct Limited<R> {
+    inner: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        let left = self.left.get().checked_sub(count as u64);
+        self.left
+            .set(left.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("a request is more than {MOST_BYTES} bytes")))?);
+        Ok(count)
+    }
+}
+
 /// Reads requests; ends at the first error.
 pub(super) fn requests(input: impl Read) -> impl Iterator<Item = Result<Request, WorkerError>> {
-    serde_json::Deserializer::from_reader(input).into_iter::<Incoming>().map(|incoming| {
+    let left = Rc::new(Cell::new(MOST_BYTES));
+    let input = Limited { inner: input, left: Rc::clone(&left) };
+    serde_json::Deserializer::from_reader(input).into_iter::<Incoming>().map(move |incoming| {
+        left.set(MOST_BYTES);
         let incoming = incoming.map_err(WorkerError::Json)?;
+        if incoming.arguments.len() > MOST_ARGUMENTS {
+            let message = format!("a request has more than {MOST_ARGUMENTS} arguments");
+            return Err(WorkerError::Json(serde::de::Error::custom(message)));
+        }
         Ok(Request {
             arguments: incoming.arguments,
             identifier: incoming.request_id,

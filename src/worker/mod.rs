@@ -91,6 +91,11 @@ impl WorkerError {
     }
 }
 
+/// More bytes than any request has, with all its inputs.
+const MOST_BYTES: u64 = 128 << 20;
+/// More arguments than any request has.
+const MOST_ARGUMENTS: usize = 1_000_000;
+
 /// The exit code for work that panicked, as of a process that did.
 const PANICKED: i32 = 101;
 
@@ -157,10 +162,14 @@ fn serve_as(
             }
             let cancelled = desk.begin(request.identifier);
             let (desk, run, identifier) = (&desk, &run, request.identifier);
-            let handle = scope.spawn(move || desk.finish(work(run, &request, &cancelled)));
-            match identifier {
-                0 => threads.unnamed = Some(handle),
-                _ => threads.named.push(handle),
+            let request = Arc::new(request);
+            let (theirs, ours) = (Arc::clone(&request), Arc::clone(&cancelled));
+            let started = thread::Builder::new().spawn_scoped(scope, move || desk.finish(work(run, &theirs, &ours)));
+            match (started, identifier) {
+                // No thread is to be had: one request after the other is slower, and right.
+                (Err(_), _) => desk.finish(work(run, &request, &cancelled)),
+                (Ok(handle), 0) => threads.unnamed = Some(handle),
+                (Ok(handle), _) => threads.named.push(handle),
             }
             if desk.is_broken() {
                 break;

@@ -2,11 +2,8 @@
 
 use std::io::{self, Read};
 
-use super::{Request, Response, WorkerError};
+use super::{MOST_ARGUMENTS, MOST_BYTES, Request, Response, WorkerError};
 use crate::model::tree::wire::{Fields, Value, put_bytes, put_number, put_varint};
-
-/// More than any request; a length beyond it is no length.
-const MAX_REQUEST: u64 = 1 << 30;
 
 /// Reads requests until the input ends; ends at the first error.
 pub(super) fn requests(mut input: impl Read) -> impl Iterator<Item = Result<Request, WorkerError>> {
@@ -15,8 +12,8 @@ pub(super) fn requests(mut input: impl Read) -> impl Iterator<Item = Result<Requ
 
 fn read(input: &mut impl Read) -> Result<Option<Request>, WorkerError> {
     let Some(length) = read_length(input)? else { return Ok(None) };
-    if length > MAX_REQUEST {
-        return Err(WorkerError::Protobuf(format!("the next request is {length} bytes, more than {MAX_REQUEST}")));
+    if length > MOST_BYTES {
+        return Err(WorkerError::Protobuf(format!("the next request is {length} bytes, more than {MOST_BYTES}")));
     }
     let mut message = Vec::new();
     input.take(length).read_to_end(&mut message).map_err(WorkerError::Read)?;
@@ -55,6 +52,9 @@ fn decode(message: &[u8]) -> Result<Request, WorkerError> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| WorkerError::Protobuf("a text is not UTF-8".to_owned()));
     for field in Fields::new(message) {
         match field.map_err(|error| WorkerError::Protobuf(error.to_string()))? {
+            (1, Value::Bytes(_)) if request.arguments.len() == MOST_ARGUMENTS => {
+                return Err(WorkerError::Protobuf(format!("a request has more than {MOST_ARGUMENTS} arguments")));
+            }
             (1, Value::Bytes(bytes)) => request.arguments.push(text(bytes)?),
             // An int32 is written as the 64 bits of its sign-extended value.
             (3, Value::Number(number)) => request.identifier = number as i32,

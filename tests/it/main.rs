@@ -33,6 +33,8 @@ mod release;
 mod relocate;
 #[cfg(feature = "remote")]
 mod remote;
+#[cfg(feature = "remote")]
+mod remote_hostile;
 mod reports;
 mod script;
 mod spec;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::support::peers;
 use crate::support::project::{Project, WheelText, listing, some_interpreter, venvtree_with};
+use crate::support::random::Random;
 
 /// A project whose environment has all that archives treat in their own way: long and non-ASCII names, programs, links, an empty file.
 fn project() -> Project {
@@ -58,6 +59,42 @@ fn archives_hold_what_a_build_writes() {
             .output()
             .unwrap();
         assert!(output.stdout == bytes, "{format}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// What a compressor makes depends on how it is fed, and large files come in other parts from a wheel, a directory, a store or a thread.
+#[test]
+fn a_spec_and_its_directory_make_equal_archives_whatever_the_sizes() {
+    let project = Project::new();
+    let mut random = Random::new(7);
+    let words: Vec<Vec<u8>> = (0..3000).map(|_| (0..3 + random.below(9)).map(|_| random.below(256) as u8).collect()).collect();
+    // Some words often, most seldom: what compresses in part.
+    let mut text = |size: usize| {
+        let mut bytes = Vec::with_capacity(size + 16);
+        while bytes.len() < size {
+            let most = 1 + random.below(words.len());
+            bytes.extend_from_slice(&words[random.below(most)]);
+        }
+        bytes.truncate(size);
+        bytes
+    };
+    let mut wheel = WheelText::new("sample", "1.0");
+    for size in [0, 1, 511, 512, 513, 32_767, 32_768, 65_535, 65_536, 65_537, 131_072, 131_073, 262_144, 1_000_003, 3_000_001, 9_437_185] {
+        wheel = wheel.file(&format!("sample/{size}.bin"), text(size));
+    }
+    let wheel = project.wheel(&wheel);
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    project.run(&["build", "env.json", "--out", "env", "--store", "store"]).success();
+    for format in ["tar", "tar.gz", "tar.zst", "zip"] {
+        let mut archives = Vec::new();
+        for threads in ["1", "2", "8"] {
+            for subject in ["env.json", "env"] {
+                let out = format!("{threads}-{subject}.{format}");
+                project.run(&["pack", subject, "--out", &out, "--threads", threads]).success();
+                archives.push(std::fs::read(project.path().join(&out)).unwrap());
+            }
+        }
+        assert!(archives.windows(2).all(|pair| pair[0] == pair[1]), "{format}");
     }
 }
 

@@ -116,3 +116,21 @@ fn what_is_no_request_is_an_error_with_a_hint() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("error: expected a work request as JSON") && text.contains("hint: "), "{text}");
 }
+
+/// Comparing it with all that it could have meant would take longer than anybody waits.
+#[test]
+fn a_huge_argument_is_refused_in_a_few_words() {
+    let project = Project::new();
+    let mut worker = start(&project, &["--persistent_worker"]);
+    let mut requests = worker.stdin.take().unwrap();
+    for arguments in [json!(["x".repeat(10 << 20)]), json!(["build", "x".repeat(10 << 20)]), json!(["--help"])] {
+        serde_json::to_writer(&mut requests, &json!({ "arguments": arguments })).unwrap();
+    }
+    drop(requests);
+    let output = worker.wait_with_output().unwrap();
+    let answers: Vec<Value> = serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(Result::unwrap).collect();
+    let codes: Vec<&Value> = answers.iter().map(|answer| &answer["exitCode"]).collect();
+    assert_eq!(codes, [2, 2, 0]);
+    let said = answers[0]["output"].as_str().unwrap();
+    assert!(said.contains("an argument of 10485760 bytes, expected at most 131072") && said.len() < 300, "{said}");
+}

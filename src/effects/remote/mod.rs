@@ -473,21 +473,26 @@ fn distinct(digests: &[Digest]) -> Vec<Digest> {
     digests
 }
 
-/// Runs jobs on a few threads of their own; the first error ends it all.
+/// Runs jobs on this thread and a few more; the first error ends it all.
 fn for_each<T: Sync>(threads: usize, jobs: &[T], run: impl Fn(&T) -> Result<(), BlobError> + Sync) -> Result<(), BlobError> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let failure = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = run(job) {
-                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                        next.store(jobs.len(), Ordering::Relaxed);
-                    }
-                }
-            });
+    let work = || {
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = run(job) {
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                next.store(jobs.len(), Ordering::Relaxed);
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(jobs.len()) {
+            // Where no more are to be had, those that are there do it.
+            if std::thread::Builder::new().spawn_scoped(scope, &work).is_err() {
+                break;
+            }
+        }
+        work();
     });
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }

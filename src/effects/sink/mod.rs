@@ -8,6 +8,7 @@ mod pinned;
 pub mod publish;
 pub mod wheel;
 
+mod even;
 mod tar;
 pub mod tree;
 mod zip;

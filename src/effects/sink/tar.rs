@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 
 use crate::effects::sink::archive::Archive;
+use crate::effects::sink::even::Even;
 
 /// Sizes are eleven octal digits.
 const MAX_SIZE: u64 = 0o77_777_777_777;
@@ -17,24 +18,24 @@ const BLOCK: usize = 512;
 /// Where blocks go.
 enum Output<'a> {
     Plain(&'a mut dyn Write),
-    Gzip(GzEncoder<&'a mut dyn Write>),
-    Zstd(zstd::Encoder<'static, &'a mut dyn Write>),
+    Gzip(GzEncoder<&'a mut dyn Write>, Even),
+    Zstd(zstd::Encoder<'static, &'a mut dyn Write>, Even),
 }
 
 impl Output<'_> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(out) => out.write_all(bytes),
-            Self::Gzip(out) => out.write_all(bytes),
-            Self::Zstd(out) => out.write_all(bytes),
+            Self::Gzip(out, even) => even.write(bytes, out),
+            Self::Zstd(out, even) => even.write(bytes, out),
         }
     }
 
     fn finish(self) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
-            Self::Gzip(out) => out.finish().map(drop),
-            Self::Zstd(out) => out.finish().map(drop),
+            Self::Gzip(mut out, mut even) => even.flush(&mut out).and_then(|()| out.finish()).map(drop),
+            Self::Zstd(mut out, mut even) => even.flush(&mut out).and_then(|()| out.finish()).map(drop),
         }
     }
 }
@@ -55,12 +56,12 @@ impl<'a> TarArchive<'a> {
 
     /// Compressed; the gzip header names no file, time or system.
     pub(super) fn gzip(out: &'a mut dyn Write, mtime: u64) -> Self {
-        Self { out: Output::Gzip(GzEncoder::new(out, Compression::new(6))), mtime, partial: 0 }
+        Self { out: Output::Gzip(GzEncoder::new(out, Compression::new(6)), Even::default()), mtime, partial: 0 }
     }
 
     /// Compressed, by one thread: with more, the bytes could depend on their number.
     pub(super) fn zstd(out: &'a mut dyn Write, mtime: u64) -> io::Result<Self> {
-        Ok(Self { out: Output::Zstd(zstd::Encoder::new(out, 3)?), mtime, partial: 0 })
+        Ok(Self { out: Output::Zstd(zstd::Encoder::new(out, 3)?, Even::default()), mtime, partial: 0 })
     }
 
     fn entry(&mut self, path: &str, kind: EntryType, mode: u32, size: u64, target: Option<&str>) -> io::Result<()> {

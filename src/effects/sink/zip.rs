@@ -9,6 +9,7 @@ use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::effects::sink::archive::Archive;
+use crate::effects::sink::even::Even;
 
 /// More than this needs zip64's sizes.
 const LARGE: u64 = u32::MAX as u64;
@@ -17,6 +18,7 @@ const LARGE: u64 = u32::MAX as u64;
 pub(crate) struct ZipArchive<'a> {
     out: ZipWriter<StreamWriter<&'a mut dyn Write>>,
     options: SimpleFileOptions,
+    even: Even,
 }
 
 impl<'a> ZipArchive<'a> {
@@ -26,7 +28,7 @@ impl<'a> ZipArchive<'a> {
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(6))
             .last_modified_time(date_time(mtime));
-        Self { out: ZipWriter::new_stream(out), options }
+        Self { out: ZipWriter::new_stream(out), options, even: Even::default() }
     }
 }
 
@@ -52,11 +54,11 @@ impl Archive for ZipArchive<'_> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.out.write_all(bytes)
+        self.even.write(bytes, &mut self.out)
     }
 
     fn end(&mut self) -> io::Result<()> {
-        Ok(())
+        self.even.flush(&mut self.out)
     }
 
     fn finish(self: Box<Self>) -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! Model layer. The digest of a directory is that of its canonical REAPI
 //! `Directory` message ([`wire`]), so the root digest is what any client of a remote cache computes for the same directory.
 
+mod links;
 pub mod receive;
 pub mod walk;
 pub mod wire;

@@ -11,13 +11,15 @@ use std::sync::Arc;
 use crate::model::digest::{DigestFunction, DirectoryDigest};
 use crate::model::path::{FileName, LinkTarget, PATH_LIMIT, TreePath};
 use crate::model::tree::wire::{self, Fields, Value, WireError};
-use crate::model::tree::{Directory, Leaf, Node, Tree};
+use crate::model::tree::{Directory, Node, Tree, links};
 use crate::model::workers::{Alone, Workers};
 
 /// The deepest nesting of directories that is accepted.
 pub const DEPTH_LIMIT: usize = 256;
 /// The most entries, directories included, that a tree may have.
-pub const ENTRY_LIMIT: u64 = 4_000_000;
+pub const ENTRY_LIMIT: u64 = 1_000_000;
+/// The most bytes that the paths of all entries may have together.
+pub const TEXT_LIMIT: u64 = 512 << 20;
 /// From how many bytes of messages on the work of reading them is shared.
 const SHARED_FROM: usize = 256 << 10;
 
@@ -70,6 +72,12 @@ pub enum ReceiveError {
     /// A path is too long.
     #[error("the tree has a path of more than {PATH_LIMIT} bytes")]
     Length,
+    /// All paths together are too long.
+    #[error("the tree has paths of more than {TEXT_LIMIT} bytes together")]
+    Text,
+    /// The links lead through so many others that they are not followed.
+    #[error("the tree's links lead through too many others")]
+    Tangled,
     /// A link leads out of the tree.
     #[error("the link `{path}` leads out of the tree, to `{target}`")]
     Outward {
@@ -95,8 +103,10 @@ pub fn decode_tree(
     let mut messages = Vec::new();
     for field in Fields::new(message) {
         match field? {
-            (1, Value::Bytes(root)) => roots.push(root),
-            (2, Value::Bytes(child)) => messages.push(child),
+            (1, Value::Bytes(root)) if roots.len() < 2 => roots.push(root),
+            (1, Value::Bytes(_)) => return Err(ReceiveError::Roots(roots.len() + 1)),
+            (2, Value::Bytes(child)) if (messages.len() as u64) < ENTRY_LIMIT => messages.push(child),
+            (2, Value::Bytes(_)) => return Err(ReceiveError::Entries),
             (field, Value::Bytes(_)) => return Err(WireError::Field { field, wire_type: 2 }.into()),
             (field, Value::Number(_)) => return Err(WireError::Field { field, wire_type: 0 }.into()),
         }
@@ -119,10 +129,13 @@ pub fn decode_tree(
 pub fn assemble(
     function: DigestFunction,
     root: DirectoryDigest,
-    links: OutwardLinks<'_>,
+    outward: OutwardLinks<'_>,
     messages: &[&[u8]],
     workers: &impl Workers,
 ) -> Result<Tree, ReceiveError> {
+    // Counted before anything is made of them: a few bytes can be an entry.
+    let count = messages.iter().try_fold(0, |sum, message| wire::count_nodes(message, ENTRY_LIMIT - sum).map(|count| sum + count));
+    count.ok_or(ReceiveError::Entries)?;
     let receive = |index: usize| Received::new(function, messages[index]);
     // Threads cost more than they gain where there is little to read.
     let received = if messages.iter().map(|message| message.len()).sum::<usize>() < SHARED_FROM {
@@ -132,7 +145,7 @@ pub fn assemble(
     };
     let mut assembly = Assembly { received: received.into_iter().collect(), known: HashMap::new() };
     let root = assembly.directory(root, 0)?.directory;
-    check_links(&root, &mut Vec::new(), links)?;
+    links::check(&root, outward)?;
     Ok(Tree { function, root })
 }
 
@@ -167,6 +180,8 @@ struct Known {
     entries: u64,
     height: usize,
     longest: usize,
+    /// Bytes of all paths below.
+    text: u64,
 }
 
 struct Assembly<'a> {
@@ -186,16 +201,19 @@ impl Assembly<'_> {
         let Received { message, entries: received } = self.received.remove(&digest).ok_or(ReceiveError::Missing { digest })?;
         let received = received?;
         let mut entries = Vec::with_capacity(received.len());
-        let (mut count, mut height, mut longest) = (0u64, 0, 0);
+        let (mut count, mut height, mut longest, mut text) = (0u64, 0, 0, 0u64);
         for (name, node) in received {
             count += 1;
             let mut length = name.as_str().len();
+            text = text.saturating_add(length as u64);
             let node = match node {
                 Node::Leaf(leaf) => Node::Leaf(leaf),
                 Node::Directory(below) => {
                     let below = self.directory(below, depth + 1)?;
                     count = count.saturating_add(below.entries);
                     height = height.max(below.height + 1);
+                    let here = below.entries.saturating_mul(length as u64 + 1);
+                    text = text.saturating_add(below.text).saturating_add(here);
                     length += 1 + below.longest;
                     Node::Directory(below.directory)
                 }
@@ -206,67 +224,25 @@ impl Assembly<'_> {
         if count > ENTRY_LIMIT {
             return Err(ReceiveError::Entries);
         }
+        if text > TEXT_LIMIT {
+            return Err(ReceiveError::Text);
+        }
         if longest > PATH_LIMIT {
             return Err(ReceiveError::Length);
         }
         let directory = Arc::new(Directory { entries: entries.into(), digest, message: message.into() });
-        let known = Known { directory, entries: count, height, longest };
+        let known = Known { directory, entries: count, height, longest, text };
         self.known.insert(digest, known.clone());
         Ok(known)
     }
-}
-
-fn check_links<'a>(directory: &'a Directory, path: &mut Vec<&'a str>, links: OutwardLinks<'_>) -> Result<(), ReceiveError> {
-    for (name, node) in directory.entries() {
-        match node {
-            Node::Directory(below) => {
-                path.push(name.as_str());
-                check_links(below, path, links)?;
-                path.pop();
-            }
-            Node::Leaf(Leaf::Symlink(target)) if leads_out(path.len(), target) => {
-                path.push(name.as_str());
-                let link = path.join("/");
-                let accepted = match links {
-                    OutwardLinks::Refuse => false,
-                    OutwardLinks::Only(list) => list.iter().any(|(path, expected)| path.as_str() == link && expected == target),
-                    OutwardLinks::Allow => true,
-                };
-                if !accepted {
-                    return Err(ReceiveError::Outward { path: link, target: target.clone() });
-                }
-                path.pop();
-            }
-            Node::Leaf(_) => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether a link in a directory of that depth leads out of the tree, by its text. The tree's root itself is inside.
-fn leads_out(depth: usize, target: &LinkTarget) -> bool {
-    let mut depth = depth;
-    target.is_absolute()
-        || target.as_str().split('/').any(|component| match component {
-            "" | "." => false,
-            ".." => {
-                let out = depth == 0;
-                depth = depth.saturating_sub(1);
-                out
-            }
-            _ => {
-                depth += 1;
-                false
-            }
-        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::digest::{BlobDigest, Digest};
-    use crate::model::tree::TreeBuilder;
     use crate::model::tree::wire::{encode_tree, put_bytes, put_number};
+    use crate::model::tree::{Leaf, TreeBuilder};
 
     const FUNCTION: DigestFunction = DigestFunction::Sha256;
 
@@ -352,6 +328,39 @@ mod tests {
             decode_tree(FUNCTION, &message(b"", &[]), Some(wrong), OutwardLinks::Refuse, &Alone),
             Err(ReceiveError::Root { .. })
         ));
+    }
+
+    #[test]
+    fn messages_of_too_many_entries_are_refused_before_they_are_read() {
+        let many = usize::try_from(ENTRY_LIMIT).unwrap() + 1;
+        // Empty directories of two bytes each.
+        let children = [message(b"", &[]), [0x12, 0].repeat(many)].concat();
+        assert_eq!(decode(&children), Err(ReceiveError::Entries));
+        // Links of eight bytes each.
+        let links = link("a", "b").repeat(many);
+        assert_eq!(decode(&message(&links, &[])), Err(ReceiveError::Entries));
+        assert_eq!(wire::decode_directory(&links), Err(WireError::Entries));
+        let roots = [0x0a, 0].repeat(many);
+        assert_eq!(decode(&roots), Err(ReceiveError::Roots(3)));
+    }
+
+    #[test]
+    fn messages_of_too_long_paths_are_refused() {
+        // Levels of long names, each with eight copies of the next: too little to be too many entries, too much to be listed.
+        let name = |index: usize| format!("{index}{}", "x".repeat(250));
+        let mut levels = vec![node(1, "x", blob(b""))];
+        for _ in 0..5 {
+            let below = blob(levels.last().unwrap());
+            levels.push((0..8).flat_map(|index| node(2, &name(index), below)).collect());
+        }
+        let wide: Vec<u8> = {
+            let below = blob(levels.last().unwrap());
+            (0..8).flat_map(|index| node(2, &name(index), below)).collect()
+        };
+        levels.push(wide);
+        let root = levels.pop().unwrap();
+        let children: Vec<&[u8]> = levels.iter().map(Vec::as_slice).collect();
+        assert_eq!(decode(&message(&root, &children)), Err(ReceiveError::Text));
     }
 
     #[test]

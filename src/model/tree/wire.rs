@@ -143,6 +143,9 @@ pub enum WireError {
         /// Name, digest or target.
         what: &'static str,
     },
+    /// More entries than any tree may have.
+    #[error("the message has too many entries")]
+    Entries,
     /// A name or target that no tree may hold.
     #[error(transparent)]
     Path(#[from] crate::model::path::PathError),
@@ -235,13 +238,21 @@ pub fn decode_digest(message: &[u8]) -> Result<Digest, WireError> {
     Ok(Digest { hash: hash.ok_or(WireError::Missing { what: "hash" })?, size })
 }
 
+/// How many nodes a `Directory` message has, as far as it can be read; nothing where they are more than `limit`.
+pub(super) fn count_nodes(message: &[u8], limit: u64) -> Option<u64> {
+    let nodes = Fields::new(message).filter(|field| matches!(field, Ok((1..=3, _))));
+    let count = nodes.take(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)).count() as u64;
+    (count <= limit).then_some(count)
+}
+
 /// Reads a `Directory` message into its nodes, in the order of the message. Node properties (modes and times that some
 /// servers add) are passed over; whether the message is canonical is for the caller to check, by writing it again.
 ///
 /// # Errors
 /// The message is cut off, has fields of another message, or names and targets that no tree may hold.
 pub fn decode_directory(message: &[u8]) -> Result<Vec<(FileName, Node<DirectoryDigest>)>, WireError> {
-    let mut nodes = Vec::new();
+    let count = count_nodes(message, super::receive::ENTRY_LIMIT).ok_or(WireError::Entries)?;
+    let mut nodes = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for field in Fields::new(message) {
         let (kind, bytes) = match field? {
             (kind @ 1..=3, Value::Bytes(bytes)) => (kind, bytes),

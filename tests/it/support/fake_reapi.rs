@@ -48,6 +48,8 @@ pub(crate) struct Faults {
     pub(crate) break_reads: Option<(usize, usize)>,
     /// The same for writes.
     pub(crate) break_writes: Option<(usize, usize)>,
+    /// Reads that get this message again and again, with a pause before each, and no end.
+    pub(crate) endless_reads: Option<(Vec<u8>, Duration)>,
     /// Every answer waits so long.
     pub(crate) delay: Duration,
     /// Requests after which the server answers nothing but UNAVAILABLE.
@@ -524,6 +526,14 @@ impl ByteStream for Server {
             let rest = bytes.get(offset..).ok_or_else(|| Status::out_of_range("beyond the end"))?;
             (if zstd { zstd::bulk::compress(rest, 3).expect("zstd works") } else { rest.to_vec() }, zstd)
         };
+        let endless = self.lock().faults.endless_reads.clone();
+        if let Some((data, pause)) = endless {
+            let messages = tokio_stream::iter(std::iter::repeat(data)).then(move |data| async move {
+                tokio::time::sleep(pause).await;
+                Ok(stream::ReadResponse { data })
+            });
+            return Ok(Response::new(Box::pin(messages)));
+        }
         let limit = {
             let mut state = self.lock();
             match &mut state.faults.break_reads {
