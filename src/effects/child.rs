@@ -62,11 +62,10 @@ pub(super) fn run(command: &mut Command, input: &[u8], bounds: Bounds) -> Result
     let mut input = Feed { pipe: running.child.stdin.take(), rest: input };
     let mut output = Stream::new(running.child.stdout.take());
     let mut errors = Stream::new(running.child.stderr.take());
-    for pipe in [input.pipe.as_ref().map(AsFd::as_fd), output.pipe.as_ref().map(AsFd::as_fd), errors.pipe.as_ref().map(AsFd::as_fd)] {
-        if let Some(pipe) = pipe {
-            let flags = rustix::fs::fcntl_getfl(pipe).map_err(io::Error::from)?;
-            rustix::fs::fcntl_setfl(pipe, flags | OFlags::NONBLOCK).map_err(io::Error::from)?;
-        }
+    let pipes = [input.pipe.as_ref().map(AsFd::as_fd), output.pipe.as_ref().map(AsFd::as_fd), errors.pipe.as_ref().map(AsFd::as_fd)];
+    for pipe in pipes.into_iter().flatten() {
+        let flags = rustix::fs::fcntl_getfl(pipe).map_err(io::Error::from)?;
+        rustix::fs::fcntl_setfl(pipe, flags | OFlags::NONBLOCK).map_err(io::Error::from)?;
     }
     let begun = Instant::now();
     loop {

@@ -488,7 +488,7 @@ fn for_each<T: Sync>(threads: usize, jobs: &[T], run: impl Fn(&T) -> Result<(), 
     std::thread::scope(|scope| {
         for _ in 1..threads.min(jobs.len()) {
             // Where no more are to be had, those that are there do it.
-            if std::thread::Builder::new().spawn_scoped(scope, &work).is_err() {
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
         }
