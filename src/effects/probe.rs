@@ -202,6 +202,8 @@ fn read_platform(answer: &Answer) -> Result<Platform, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn script(folder: &Utf8Path, text: &str) -> Utf8PathBuf {
@@ -217,17 +219,18 @@ mod tests {
         let guard = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(guard.path()).unwrap();
         let patience = Duration::from_millis(300);
-        for text in ["exec sleep 60", "exec yes"] {
+        for text in ["exec sleep 60", "sleep 60; true"] {
             let start = Instant::now();
             assert!(matches!(ask(&script(folder, text), patience), Err(ProbeError::Slow { .. })), "{text}");
             assert!(start.elapsed() < Duration::from_secs(20), "{text}");
         }
+        assert!(matches!(ask(&script(folder, "exec yes"), PATIENCE), Err(ProbeError::Answer { .. })));
         // A child of it that keeps the pipes open is nobody's business.
         assert_eq!(ask(&script(folder, "sleep 60 & echo answer"), Duration::from_secs(30)).unwrap(), b"answer\n");
     }
 
     #[test]
-    fn much_talk_is_read_and_little_of_it_kept() {
+    fn too_much_talk_is_no_answer() {
         let guard = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(guard.path()).unwrap();
         let text = "head -c 3000000 /dev/zero >&2; head -c 3000000 /dev/zero; exit 3";
