@@ -219,7 +219,7 @@ impl Error {
             Self::Launcher(LauncherFileError::Digest { .. }) => ErrorKind::Verification,
             Self::Launcher(LauncherFileError::Unusable { .. }) => ErrorKind::Wheel,
             Self::Relocate(RelocateError::Windows { .. }) => ErrorKind::Usage,
-            Self::Relocate(RelocateError::Fs(_)) => ErrorKind::Io,
+            Self::Relocate(_) => ErrorKind::Io,
             Self::Seed(SeedError::Fs(_)) => ErrorKind::Io,
             Self::Seed(_) => ErrorKind::Wheel,
             Self::Blob(error) | Self::Pull(PullError::Blob(error)) => match error {

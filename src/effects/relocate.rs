@@ -1,15 +1,20 @@
 //! Making an existing environment relocatable, file by file.
 //!
-//! Effects layer. What each file becomes is decided in `model::relocate`. A file changes as a whole or not at all, keeps its mode, and is
-//! left alone where it is right already, so that the same can be done again at any time. What names the environment's place and
-//! cannot be helped is listed.
+//! Effects layer. What each file becomes is decided in `model::relocate`. All of it is decided first, then written beside its place, and only
+//! then put into place; what is right already is left alone, so that the same can be done again at any time. What names the
+//! environment's place and cannot be helped is listed.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
+mod entries;
+mod writing;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::FlockOperation;
 
-use crate::effects::fs::{self, FsError, failed};
+use self::entries::{Entry, EntryKind, Environment, Named, RECORD_LIMIT, TEXT_LIMIT, shown};
+use self::writing::{Change, StageError, Turn, Writer};
+use crate::effects::fs::FsError;
 use crate::effects::parallel;
 use crate::model::activate::{self, ActivateVariables, Shell};
 use crate::model::digest::Hash;
@@ -31,7 +36,7 @@ pub struct Relocation {
 /// Why an environment could not be made relocatable.
 #[derive(Debug, thiserror::Error)]
 pub enum RelocateError {
-    /// A file operation failed. What was rewritten until then stays so.
+    /// A file operation failed. Unless that was the last step, nothing has changed.
     #[error(transparent)]
     Fs(#[from] FsError),
     /// It is for Windows.
@@ -40,12 +45,18 @@ pub enum RelocateError {
         /// The environment.
         path: Utf8PathBuf,
     },
-}
-
-/// An entry of the environment.
-struct Found {
-    path: TreePath,
-    link: Option<Utf8PathBuf>,
+    /// It is no environment that can be read.
+    #[error("`{path}` cannot be read as text of at most 16 MB")]
+    Configuration {
+        /// Its `pyvenv.cfg`.
+        path: Utf8PathBuf,
+    },
+    /// Somebody else does the same.
+    #[error("`{path}` is being made relocatable by another process")]
+    Busy {
+        /// The environment.
+        path: Utf8PathBuf,
+    },
 }
 
 /// Makes the environment at `place` relocatable.
@@ -56,101 +67,111 @@ pub fn relocate(place: &Utf8Path, threads: usize) -> Result<Relocation, Relocate
     if !place.join("bin").is_dir() && place.join("Scripts").is_dir() {
         return Err(RelocateError::Windows { path: place.to_owned() });
     }
-    let mut found = Vec::new();
-    let mut report = Relocation::default();
-    visit(place, "", &mut found, &mut report)?;
-    found.sort_by(|left, right| left.path.cmp(&right.path));
-    let mut work = Work { place, roots: Roots::new(), report, changed: BTreeMap::new() };
-    work.find_roots(&found)?;
-    work.links(&found)?;
-    work.configuration_and_activators(&found)?;
-    work.scripts(&found)?;
-    work.path_files(&found)?;
-    work.records(&found)?;
-    work.look_for_rest(&found, threads)?;
-    work.report.changed.sort();
-    work.report.changed.dedup();
-    work.report.left.sort();
-    work.report.left.dedup();
-    Ok(work.report)
-}
-
-/// Lists files and links. What has no name that a tree may hold is only reported.
-fn visit(place: &Utf8Path, below: &str, found: &mut Vec<Found>, report: &mut Relocation) -> Result<(), FsError> {
-    let directory = place.join(below);
-    let directory = if below.is_empty() { place } else { &directory };
-    for entry in std::fs::read_dir(directory).map_err(failed("list", directory))? {
-        let entry = entry.map_err(failed("list", directory))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let path = if below.is_empty() { name.into_owned() } else { format!("{below}/{name}") };
-        let kind = entry.file_type().map_err(failed("look at", &place.join(&path)))?;
-        if kind.is_dir() {
-            visit(place, &path, found, report)?;
-            continue;
-        }
-        let full = place.join(&path);
-        let link = if kind.is_symlink() { full.read_link_utf8().ok() } else { None };
-        match TreePath::parse(&path) {
-            Ok(path) if kind.is_file() || link.is_some() => found.push(Found { path, link }),
-            _ => report.left.push((path, "it is no file, or has a name that cannot be handled".to_owned())),
-        }
+    let environment = Environment::list(place)?;
+    // Where locks do not work, nobody is kept out.
+    if rustix::fs::flock(environment.root.handle(), FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK) {
+        return Err(RelocateError::Busy { path: place.to_owned() });
     }
-    Ok(())
+    let mut work = Work {
+        place,
+        environment: &environment,
+        roots: Roots::new(),
+        left: BTreeSet::new(),
+        unreadable: BTreeSet::new(),
+        changes: BTreeMap::new(),
+    };
+    for path in &environment.others {
+        work.left.insert((path.clone(), "it is no file, or has a name that cannot be handled".to_owned()));
+    }
+    let configuration = work.configuration_text()?;
+    work.find_roots(&configuration);
+    work.links();
+    work.configuration_and_activators(&configuration);
+    work.scripts();
+    work.path_files();
+    work.kernels();
+    let writer = work.stage()?;
+    let bytecode = work.look_for_rest(threads);
+    let changed: BTreeSet<String> = writer.commit()?.into_iter().map(|path| path.to_string()).collect();
+    Ok(Relocation { changed: changed.into_iter().collect(), left: work.left.into_iter().collect(), bytecode })
 }
 
 struct Work<'a> {
     place: &'a Utf8Path,
+    environment: &'a Environment,
     roots: Roots,
-    report: Relocation,
-    changed: BTreeMap<TreePath, (Hash, u64)>,
+    left: BTreeSet<(String, String)>,
+    /// Files that could not be read, which are listed once.
+    unreadable: BTreeSet<TreePath>,
+    changes: BTreeMap<TreePath, (Turn, Change)>,
 }
 
-impl Work<'_> {
-    fn read(&self, path: &TreePath) -> Result<Vec<u8>, FsError> {
-        fs::read(&self.place.join(path.as_str()))
+impl<'a> Work<'a> {
+    fn leave(&mut self, path: &TreePath, reason: impl Into<String>) {
+        self.left.insert((path.to_string(), reason.into()));
     }
 
-    /// Writes a file, if its bytes change.
-    fn write(&mut self, path: &TreePath, old: Option<&[u8]>, new: &[u8]) -> Result<(), FsError> {
-        if old == Some(new) {
-            return Ok(());
+    /// What was read, or a line in the list of what is left.
+    fn or_leave<T>(&mut self, path: &TreePath, read: Result<T, FsError>) -> Option<T> {
+        match read {
+            Ok(read) => Some(read),
+            Err(error) => {
+                if self.unreadable.insert(path.clone()) {
+                    self.leave(path, format!("it cannot be read: {}", error.source));
+                }
+                None
+            }
         }
-        let full = self.place.join(path.as_str());
-        let mode = full.metadata().map_or(0o644, |metadata| metadata.permissions().mode() & 0o7777);
-        fs::write_atomically(&full, |out| out.write_all(new))?;
-        if mode != 0o644 {
-            std::fs::set_permissions(&full, std::fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", &full))?;
+    }
+
+    fn head(&mut self, path: &TreePath) -> Vec<u8> {
+        let read = self.environment.head(path);
+        self.or_leave(path, read).unwrap_or_default()
+    }
+
+    /// A whole text; nothing where it is none that is rewritten.
+    fn text(&mut self, path: &TreePath, limit: u64) -> Option<Vec<u8>> {
+        let read = self.environment.text(path, limit);
+        let text = self.or_leave(path, read)?;
+        if text.is_none() {
+            self.leave(path, format!("it has more than {} MB", limit >> 20));
         }
-        self.changed.insert(path.clone(), (Hash::sha256(new), new.len() as u64));
-        self.report.changed.push(path.to_string());
-        Ok(())
+        text
+    }
+
+    /// Changes a file, if its bytes change.
+    fn write(&mut self, turn: Turn, path: &TreePath, old: Option<&[u8]>, new: Vec<u8>) {
+        if old != Some(new.as_slice()) {
+            self.changes.insert(path.clone(), (turn, Change::Bytes(new)));
+        }
     }
 
     /// Puts a link in the place of whatever file is there.
-    fn link(&mut self, path: &TreePath, target: &str) -> Result<(), FsError> {
-        let full = self.place.join(path.as_str());
-        let temporary = full.with_file_name(format!(".venvtree-{}", path.name()));
-        let _ = std::fs::remove_file(&temporary);
-        std::os::unix::fs::symlink(target, &temporary).map_err(failed("create", &temporary))?;
-        std::fs::rename(&temporary, &full).map_err(failed("write", &full))?;
-        self.report.changed.push(path.to_string());
-        Ok(())
+    fn link(&mut self, path: &TreePath, target: &str) {
+        self.changes.insert(path.clone(), (Turn::Rest, Change::Link(target.to_owned())));
     }
 
-    fn leave(&mut self, path: &TreePath, reason: impl Into<String>) {
-        self.report.left.push((path.to_string(), reason.into()));
+    /// The regular files directly in `bin`.
+    fn in_scripts(&self) -> Vec<&'a Entry> {
+        self.environment.files().filter(|entry| entry.in_scripts().is_some()).collect()
+    }
+
+    fn configuration_text(&self) -> Result<String, RelocateError> {
+        let path = TreePath::parse("pyvenv.cfg").expect("a plain name");
+        let text = self.environment.text(&path, TEXT_LIMIT)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        text.ok_or_else(|| RelocateError::Configuration { path: self.place.join(path.as_str()) })
     }
 
     /// Where the environment is and was: its path as given and as it is, what its activation script and configuration say, and where
     /// scripts look for an interpreter that is no longer there.
-    fn find_roots(&mut self, found: &[Found]) -> Result<(), FsError> {
+    fn find_roots(&mut self, configuration: &str) {
         let mut former = Roots::new();
-        if let Ok(bytes) = fs::read(&self.place.join("bin/activate")) {
+        if let Some(entry) = self.environment.get("bin/activate").filter(|entry| entry.is_file())
+            && let Some(bytes) = self.text(&entry.path, TEXT_LIMIT)
+        {
             former.add_activated(&String::from_utf8_lossy(&bytes));
         }
-        let text = fs::read_text(&self.place.join("pyvenv.cfg"))?;
-        if let Some(made_at) = relocate::configuration(&text, &Roots::new()).made_at {
+        if let Some(made_at) = relocate::configuration(configuration, &Roots::new()).made_at {
             former.add(&made_at);
         }
         // An environment that was copied names one that is still there; nothing else that is there is ours.
@@ -164,126 +185,111 @@ impl Work<'_> {
         if let Ok(real) = self.place.canonicalize_utf8() {
             self.roots.add(real.as_str());
         }
-        for entry in found.iter().filter(|entry| entry.link.is_none() && in_scripts(&entry.path).is_some()) {
-            if let Some(root) = relocate::script_root(&self.head(&entry.path)?)
+        for entry in self.in_scripts() {
+            if let Some(root) = relocate::script_root(&self.head(&entry.path))
                 && !Utf8Path::new(&root).exists()
             {
                 self.roots.add(&root);
             }
         }
-        Ok(())
-    }
-
-    /// The beginning of a file: enough for a line or two.
-    fn head(&self, path: &TreePath) -> Result<Vec<u8>, FsError> {
-        use std::io::Read as _;
-        let full = self.place.join(path.as_str());
-        let mut head = Vec::new();
-        let file = std::fs::File::open(&full).map_err(failed("read", &full))?;
-        file.take(16 << 10).read_to_end(&mut head).map_err(failed("read", &full))?;
-        Ok(head)
     }
 
     /// Links into the environment become relative; those to the interpreter may lead out of it.
-    fn links(&mut self, found: &[Found]) -> Result<(), FsError> {
-        for Found { path, link } in found {
-            let Some(target) = link else { continue };
+    fn links(&mut self) {
+        for entry in &self.environment.entries {
+            let EntryKind::Link(target) = &entry.kind else { continue };
             if !target.is_absolute() {
                 continue;
             }
+            let path = &entry.path;
             let folder = path.parent();
             match self.roots.strip(target.as_str()).map(str::to_owned) {
-                Some(inside) => {
-                    let relative = relative_from(folder.as_ref().map_or("", TreePath::as_str), &inside);
-                    self.link(path, &relative)?;
-                }
-                None if in_scripts(path).is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase())) => {}
+                Some(inside) => self.link(path, &relative_from(folder.as_ref().map_or("", TreePath::as_str), &inside)),
+                None if entry.in_scripts().is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase())) => {}
                 None => self.leave(path, format!("a link to {target}, outside of the environment")),
             }
         }
-        Ok(())
     }
 
-    fn configuration_and_activators(&mut self, found: &[Found]) -> Result<(), FsError> {
+    fn configuration_and_activators(&mut self, text: &str) {
         let path = TreePath::parse("pyvenv.cfg").expect("a plain name");
-        let text = fs::read_text(&self.place.join(path.as_str()))?;
-        let configuration = relocate::configuration(&text, &self.roots);
+        let configuration = relocate::configuration(text, &self.roots);
         for key in &configuration.unknown {
             self.leave(&path, format!("the key `{key}` names the environment's place"));
         }
-        if self.interpreter(found, &configuration.base)? {
-            self.write(&path, Some(text.as_bytes()), configuration.text.as_bytes())?;
+        if self.interpreter(&configuration.base) {
+            self.write(Turn::Configuration, &path, Some(text.as_bytes()), configuration.text.clone().into_bytes());
         } else {
             self.leave(&path, "`home` must stay, because bin/python is a copy of an interpreter that is not there");
         }
-        let Some(site_packages) = site_packages(self.place) else { return Ok(()) };
-        let variables =
-            ActivateVariables { prompt: configuration.prompt.as_deref(), scripts: "bin", site_packages: site_packages.as_str() };
+        let Some(site_packages) = self.site_packages() else { return };
+        // Where `bin` is a link, activation scripts are not the environment's own.
+        if self.environment.get("bin").is_some() {
+            return;
+        }
+        let variables = ActivateVariables { prompt: configuration.prompt.as_deref(), scripts: "bin", site_packages: &site_packages };
         for shell in Shell::ALL {
             let rendered: Vec<(TreePath, Vec<u8>)> = activate::render(shell, &variables)
                 .into_iter()
                 .filter_map(|(name, bytes)| Some((TreePath::parse(&format!("bin/{name}")).ok()?, bytes)))
                 .collect();
-            let mut baked = false;
+            let mut olds = Vec::new();
             for (path, _) in &rendered {
-                baked |= self.place.join(path.as_str()).is_file() && self.roots.named_in(&self.read(path)?);
+                let there = self.environment.get(path.as_str());
+                let old = if there.is_some_and(Entry::is_file) { self.text(path, TEXT_LIMIT) } else { None };
+                olds.push((there.is_some(), old));
             }
-            if baked {
-                for (path, bytes) in &rendered {
-                    let old = self.read(path).ok();
-                    self.write(path, old.as_deref(), bytes)?;
+            if !olds.iter().flat_map(|(_, old)| old).any(|old| self.roots.named_in(old)) {
+                continue;
+            }
+            for ((path, bytes), (there, old)) in rendered.into_iter().zip(olds) {
+                // What is there and could not be read is listed already.
+                if old.is_some() || !there {
+                    self.write(Turn::Activator, &path, old.as_deref(), bytes);
                 }
             }
         }
-        Ok(())
     }
 
     /// Copies of the interpreter become links to it: a copy cannot find its library without `home`. Returns whether `home` may be empty.
-    fn interpreter(&mut self, found: &[Found], base: &(Option<String>, Option<String>)) -> Result<bool, FsError> {
-        let copies: Vec<TreePath> = found
-            .iter()
-            .filter(|entry| {
-                entry.link.is_none() && in_scripts(&entry.path).is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase()))
-            })
-            .map(|entry| entry.path.clone())
-            .collect();
+    fn interpreter(&mut self, base: &(Option<String>, Option<String>)) -> bool {
         let mut binaries = Vec::new();
-        for path in copies {
+        for entry in self.in_scripts() {
+            let is_interpreter = entry.in_scripts().is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase()));
             // A launcher is a script, and finds its way.
-            if !self.head(&path)?.starts_with(b"#!") {
-                binaries.push(path);
+            if is_interpreter && !self.head(&entry.path).starts_with(b"#!") {
+                binaries.push(entry.path.clone());
             }
         }
         if binaries.is_empty() {
-            return Ok(true);
+            return true;
         }
         let is_base = |path: &Utf8PathBuf| path.is_absolute() && path.is_file() && self.roots.strip(path.as_str()).is_none();
         let beside = base.1.iter().flat_map(|home| binaries.iter().rev().map(move |path| Utf8Path::new(home).join(path.name())));
-        let Some(target) = base.0.iter().map(Utf8PathBuf::from).chain(beside).find(is_base) else { return Ok(false) };
+        let Some(target) = base.0.iter().map(Utf8PathBuf::from).chain(beside).find(is_base) else { return false };
         for path in &binaries {
-            let target = if path.name() == "python" || !self.place.join("bin/python").exists() { target.as_str() } else { "python" };
-            self.link(path, target)?;
+            let first = path.name() == "python" || self.environment.get("bin/python").is_none();
+            self.link(path, if first { target.as_str() } else { "python" });
         }
-        Ok(true)
+        true
     }
 
-    fn scripts(&mut self, found: &[Found]) -> Result<(), FsError> {
-        for entry in found.iter().filter(|entry| entry.link.is_none() && in_scripts(&entry.path).is_some()) {
-            if relocate::script_root(&self.head(&entry.path)?).is_none() {
+    fn scripts(&mut self) {
+        for entry in self.in_scripts() {
+            if relocate::script_root(&self.head(&entry.path)).is_none() {
                 continue;
             }
-            let bytes = self.read(&entry.path)?;
+            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else { continue };
             match relocate::script(&bytes, &self.roots) {
-                Some(Ok(rewritten)) => self.write(&entry.path, Some(&bytes), &rewritten)?,
+                Some(Ok(rewritten)) => self.write(Turn::Rest, &entry.path, Some(&bytes), rewritten),
                 Some(Err(error)) => self.leave(&entry.path, error.to_string()),
                 None => {}
             }
         }
-        Ok(())
     }
 
-    fn path_files(&mut self, found: &[Found]) -> Result<(), FsError> {
-        for entry in found.iter().filter(|entry| entry.link.is_none()) {
+    fn path_files(&mut self) {
+        for entry in self.environment.files() {
             let Some((folder, name)) = entry.path.as_str().rsplit_once('/') else { continue };
             if !folder.ends_with("/site-packages") {
                 continue;
@@ -294,67 +300,122 @@ impl Work<'_> {
             if !name.ends_with(".pth") {
                 continue;
             }
-            let bytes = self.read(&entry.path)?;
+            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else { continue };
             let path_file = relocate::path_file(&bytes, folder, &self.roots);
-            self.write(&entry.path, Some(&bytes), &path_file.bytes)?;
             if name.starts_with("__editable__") && path_file.left.is_empty() {
                 self.leave(&entry.path, "an editable install, whose code may lie outside of the environment");
             }
-            for line in path_file.left {
+            for line in &path_file.left {
                 self.leave(&entry.path, format!("the line `{line}` leads to an absolute place"));
             }
+            self.write(Turn::Rest, &entry.path, Some(&bytes), path_file.bytes);
         }
-        Ok(())
     }
 
-    /// Rows of what was rewritten.
-    fn records(&mut self, found: &[Found]) -> Result<(), FsError> {
-        if self.changed.is_empty() {
-            return Ok(());
-        }
-        for entry in found.iter().filter(|entry| entry.link.is_none() && entry.path.as_str().ends_with(".dist-info/RECORD")) {
-            let Some(site_packages) = entry.path.parent().and_then(|dist_info| dist_info.parent()) else { continue };
-            let bytes = self.read(&entry.path)?;
-            let changed = |path: &TreePath| self.changed.get(path).copied();
-            if let Some(rewritten) = relocate::record(&bytes, &site_packages, changed) {
-                self.write(&entry.path, Some(&bytes), &rewritten)?;
+    /// Kernels of Jupyter, which start the environment's interpreter.
+    fn kernels(&mut self) {
+        for entry in self.environment.files().filter(|entry| relocate::is_kernel(entry.path.as_str())) {
+            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else { continue };
+            if let Some(rewritten) = relocate::kernel(&bytes, &self.roots) {
+                self.write(Turn::Rest, &entry.path, Some(&bytes), rewritten);
             }
         }
-        Ok(())
     }
 
-    /// Whatever else names the environment's place.
-    fn look_for_rest(&mut self, found: &[Found], threads: usize) -> Result<(), FsError> {
-        let files: Vec<&Found> = found.iter().filter(|entry| entry.link.is_none()).collect();
-        let named = parallel::map(threads, files.len(), |index| -> Result<Option<bool>, FsError> {
-            let bytes = self.read(&files[index].path)?;
-            Ok(self.roots.named_in(&bytes).then(|| bytes.contains(&0)))
-        })?;
-        for (entry, binary) in files.into_iter().zip(named) {
+    /// Writes all changes beside their places, and the rows of RECORD that follow from them.
+    fn stage(&mut self) -> Result<Writer<'a>, FsError> {
+        let mut writer = Writer::new(self.environment);
+        let changes: Vec<(TreePath, Turn)> = self.changes.iter().map(|(path, (turn, _))| (path.clone(), *turn)).collect();
+        for (path, turn) in changes {
+            self.stage_one(&mut writer, turn, &path)?;
+        }
+        let digest = |(path, (_, change)): (&TreePath, &(Turn, Change))| match change {
+            Change::Bytes(bytes) => Some((path.clone(), (Hash::sha256(bytes), bytes.len() as u64))),
+            Change::Link(_) => None,
+        };
+        let digests: BTreeMap<TreePath, (Hash, u64)> = self.changes.iter().filter_map(digest).collect();
+        if digests.is_empty() {
+            return Ok(writer);
+        }
+        for entry in self.environment.files().filter(|entry| entry.path.as_str().ends_with(".dist-info/RECORD")) {
+            let Some(site_packages) = entry.path.parent().and_then(|dist_info| dist_info.parent()) else { continue };
+            let Some(bytes) = self.text(&entry.path, RECORD_LIMIT) else { continue };
+            if let Some(rewritten) = relocate::record(&bytes, &site_packages, |path| digests.get(path).copied())
+                && rewritten != bytes
+            {
+                self.changes.insert(entry.path.clone(), (Turn::Record, Change::Bytes(rewritten)));
+                self.stage_one(&mut writer, Turn::Record, &entry.path)?;
+            }
+        }
+        Ok(writer)
+    }
+
+    fn stage_one(&mut self, writer: &mut Writer<'a>, turn: Turn, path: &TreePath) -> Result<(), FsError> {
+        let Some((_, change)) = self.changes.get(path) else { return Ok(()) };
+        match writer.stage(turn, path, self.environment.get(path.as_str()), change) {
+            Ok(()) => Ok(()),
+            Err(StageError::Left(reason)) => {
+                self.changes.remove(path);
+                self.leave(path, reason);
+                Ok(())
+            }
+            Err(StageError::Fatal(error)) => Err(error),
+        }
+    }
+
+    /// Whatever else names the environment's place. Returns the number of files of bytecode that do.
+    fn look_for_rest(&mut self, threads: usize) -> usize {
+        let files: Vec<&Entry> = self.environment.files().collect();
+        let (environment, roots, changes) = (self.environment, &self.roots, &self.changes);
+        let odd = &environment.odd;
+        let named = parallel::map(threads, files.len() + odd.len(), |index| -> Result<_, std::convert::Infallible> {
+            Ok(match files.get(index) {
+                Some(entry) => match changes.get(&entry.path) {
+                    Some((_, Change::Bytes(bytes))) => Ok(roots.named_in(bytes).then_some(Named::Text)),
+                    Some((_, Change::Link(_))) => Ok(None),
+                    None => environment.search(&entry.path, roots),
+                },
+                None => environment.search_odd(&odd[index - files.len()], roots),
+            })
+        })
+        .unwrap_or_else(|never| match never {});
+        let mut bytecode = 0;
+        let mut named = named.into_iter();
+        for (entry, outcome) in files.iter().zip(named.by_ref()) {
             let path = entry.path.as_str();
-            match binary {
+            match self.or_leave(&entry.path, outcome).flatten() {
                 None => {}
-                Some(true) if path.ends_with(".pyc") => self.report.bytecode += 1,
+                Some(Named::Binary) if path.ends_with(".pyc") => bytecode += 1,
                 // A line of it was named already.
                 Some(_) if path.ends_with(".pth") || path == "pyvenv.cfg" => {}
-                Some(true) => self.leave(&entry.path, "compiled code names the environment's place"),
-                Some(false) => self.leave(&entry.path, "the text names the environment's place"),
+                Some(Named::Binary) => self.leave(&entry.path, "compiled code names the environment's place"),
+                Some(Named::Text) => self.leave(&entry.path, "the text names the environment's place"),
             }
         }
-        Ok(())
+        for (path, outcome) in odd.iter().zip(named) {
+            let reason = match outcome {
+                Ok(None) => continue,
+                Ok(Some(_)) => "it names the environment's place, and has a name that cannot be handled".to_owned(),
+                Err(error) => format!("it cannot be read: {}", error.source),
+            };
+            self.left.insert((shown(path), reason));
+        }
+        bytecode
     }
-}
 
-/// The name of a file directly in `bin`.
-fn in_scripts(path: &TreePath) -> Option<&str> {
-    path.as_str().strip_prefix("bin/").filter(|name| !name.contains('/'))
-}
-
-/// The environment's `site-packages`, relative to it.
-fn site_packages(place: &Utf8Path) -> Option<TreePath> {
-    let versions = place.join("lib").read_dir_utf8().ok()?.flatten();
-    let mut names: Vec<String> = versions.map(|entry| entry.file_name().to_owned()).collect();
-    names.sort();
-    let name = names.into_iter().find(|name| place.join("lib").join(name).join("site-packages").is_dir())?;
-    TreePath::parse(&format!("lib/{name}/site-packages")).ok()
+    /// The environment's `site-packages`, relative to it.
+    fn site_packages(&self) -> Option<String> {
+        let folder = |entry: &Entry| {
+            let (folder, _) = entry.path.as_str().strip_prefix("lib/")?.split_once("/site-packages/")?;
+            (!folder.contains('/')).then(|| format!("lib/{folder}/site-packages"))
+        };
+        let found = self.environment.entries.iter().find_map(folder);
+        // An empty one is no entry.
+        found.or_else(|| {
+            let versions = self.place.join("lib").read_dir_utf8().ok()?.flatten();
+            let mut folders: Vec<String> = versions.map(|entry| format!("lib/{}/site-packages", entry.file_name())).collect();
+            folders.sort();
+            folders.into_iter().find(|folder| self.place.join(folder).is_dir())
+        })
+    }
 }

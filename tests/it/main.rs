@@ -31,6 +31,7 @@ mod real_caches;
 mod reference_digests;
 mod release;
 mod relocate;
+mod relocate_hostile;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(feature = "remote")]

@@ -4,11 +4,13 @@
 //! is recognised by the [`Roots`]: where the environment is, and where its own files say that it once was.
 
 mod configuration;
+mod kernel;
 mod path_file;
 mod record;
 mod script;
 
 pub use configuration::{Configuration, configuration};
+pub use kernel::{is_kernel, kernel};
 pub use path_file::{PathFile, path_file};
 pub use record::record;
 pub use script::{script, script_root};
@@ -50,12 +52,16 @@ impl Roots {
 
     /// Whether bytes name a place somewhere: followed by nothing that would make it another name.
     pub fn named_in(&self, bytes: &[u8]) -> bool {
-        self.roots.iter().any(|root| {
-            memchr::memmem::find_iter(bytes, root.as_bytes()).any(|at| {
-                let next = bytes.get(at + root.len());
-                !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | 0x80..))
-            })
-        })
+        self.named_in_piece(bytes, true)
+    }
+
+    /// The same for a piece of a file. Where it is not the last one, a place at its end does not count: the next piece tells whether it
+    /// is one.
+    pub fn named_in_piece(&self, bytes: &[u8], last: bool) -> bool {
+        let ends = |next: &u8| !(next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-' | b'.' | 0x80..));
+        self.roots
+            .iter()
+            .any(|root| memchr::memmem::find_iter(bytes, root.as_bytes()).any(|at| bytes.get(at + root.len()).map_or(last, ends)))
     }
 
     /// The places that an activation script for POSIX shells, made by another tool, names as its own.
