@@ -146,7 +146,7 @@ fn write(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(FILES)).with_inputs(|| tempfile::tempdir().expect("a folder")).bench_refs(|folder| {
         let out = Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("a path in UTF-8");
         let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
-        let request = BuildRequest { out, existing: Existing::Keep, protected, manifest: None, digest_file: None, text: None };
+        let request = BuildRequest { out, existing: Existing::Keep, protected, look: true, manifest: None, digest_file: None, text: None };
         engine::build(&session(), &prepared, &request, &Notes::new()).expect("an environment")
     });
 }

@@ -12,10 +12,12 @@ use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::effects::bytecode;
 use crate::effects::fs::{self, Kind};
 use crate::effects::launchers;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::notes::Notes;
+use crate::effects::output_file::OutputFile;
 use crate::effects::parallel::{self, Threads};
 use crate::effects::progress::{Amount, Phase, Progress};
 use crate::effects::replaceable::{self, Protected, Replaceable};
@@ -291,10 +293,13 @@ pub struct BuildRequest {
     pub existing: Existing,
     /// What never gives way.
     pub protected: Protected,
+    /// Whether an output that is remembered is looked at all the same, file by file: that takes longer, and finds what was edited where
+    /// it lies.
+    pub look: bool,
     /// Where the manifest goes.
-    pub manifest: Option<Utf8PathBuf>,
+    pub manifest: Option<OutputFile>,
     /// Where the root digest goes, as one line `hash/size`.
-    pub digest_file: Option<Utf8PathBuf>,
+    pub digest_file: Option<OutputFile>,
     /// What stands for the text that the spec was read from, if it was ([`crate::model::request::text_digest`]).
     pub text: Option<Hash>,
 }
@@ -320,8 +325,8 @@ impl BuildRequest {
 
     /// Writes the digest file, where there is to be one.
     fn write_digest(&self, digest: DirectoryDigest) -> Result<(), Error> {
-        if let Some(path) = &self.digest_file {
-            fs::write_atomically(path, |out| writeln!(out, "{digest}"))?;
+        if let Some(file) = &self.digest_file {
+            file.write(|out| writeln!(out, "{digest}"))?;
         }
         Ok(())
     }
@@ -444,13 +449,13 @@ pub fn pack_wheel(contents: &WheelContents, out: &mut dyn Write, place: &Utf8Pat
     wheel_sink::pack(contents, out).map_err(|error| packing_failed(error, place))
 }
 
-/// Writes a file so that it holds all of what `fill` writes, or what it held before.
+/// Writes a file with what `fill` writes, all of it or nothing where that is possible.
 ///
 /// # Errors
 /// Those of `fill`, or the file cannot be written.
-pub fn write_whole(path: &Utf8Path, fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<(), Error> {
+pub fn write_whole(file: &OutputFile, fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<(), Error> {
     let mut failure = None;
-    let outcome = fs::write_atomically(path, |out| {
+    let outcome = file.write(|out| {
         fill(out).map_err(|error| {
             failure = Some(error);
             io::Error::other("the contents could not be made")
@@ -477,8 +482,9 @@ fn is_tree(session: &Session, path: &Utf8Path, expected: &Tree) -> Result<bool, 
         Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
         result => result?,
     };
-    let bytecode = |found: &crate::model::verify::Found| found.deviation == crate::model::verify::Deviation::Bytecode;
-    Ok(odd.is_empty() && crate::model::verify::compare(expected, &tree).iter().all(bytecode))
+    let left_behind = |found: &crate::model::verify::Found| found.deviation == crate::model::verify::Deviation::Bytecode;
+    Ok(odd.is_empty()
+        && crate::model::verify::compare(expected, &tree, &|pyc| bytecode::judge(path, View::Exact, pyc)).iter().all(left_behind))
 }
 
 fn write(
@@ -539,8 +545,8 @@ fn publish(session: &Session, unfinished: Unfinished, tree: &Tree, old: Option<&
 
 /// Writes what goes beside the environment.
 fn finish(prepared: &Prepared, request: &BuildRequest, tree: &Tree) -> Result<(), Error> {
-    if let Some(path) = &request.manifest {
-        fs::write_atomically(path, |out| {
+    if let Some(file) = &request.manifest {
+        file.write(|out| {
             let mut out = out;
             manifest::write(&mut out, &prepared.spec, &prepared.inputs(), &prepared.plan, tree)
         })?;

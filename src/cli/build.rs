@@ -10,6 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, numbers, report};
 use crate::engine::{BuildRequest, Existing, caching};
+use crate::error::Error;
 use crate::model::request;
 use crate::model::spec::Spec;
 
@@ -21,7 +22,8 @@ Examples:
   venvtree build env.json --out .venv --replace --manifest env.manifest.json
   venvtree interpreter probe python3.12   # prints the `interpreter` of a spec
 
-An output that is this environment already is left alone. Another one is replaced only with --replace, in one step;
+An output that is this environment already is left alone. Whether it is, a build that the store remembers tells from its directories:
+whether anything was added, removed or exchanged there. With --replace every file is read, as by `venvtree verify`. Another one is replaced only with --replace, in one step;
 what is no environment, or holds more than one, never is.")]
 pub struct BuildArguments {
     #[command(flatten)]
@@ -59,10 +61,15 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         out: io.output(&arguments.out)?,
         existing: if arguments.replace { Existing::Replace } else { Existing::Keep },
         protected: io.protected(),
-        manifest: arguments.manifest.as_ref().map(|path| io.resolve(path)),
-        digest_file: arguments.digest_file.as_ref().map(|path| io.resolve(path)),
+        look: arguments.replace,
+        manifest: arguments.manifest.as_ref().map(|path| io.output_file(path)).transpose()?,
+        digest_file: arguments.digest_file.as_ref().map(|path| io.output_file(path)).transpose()?,
         text: Some(request::text_digest(&text.text)),
     };
+    if let Some(file) = request.manifest.iter().chain(&request.digest_file).find(|file| file.is_in(&request.out)) {
+        let message = format!("`{}` would be a file of the environment itself", file.path());
+        return Err(Error::Usage { message, hint: Some("choose a place beside the environment".to_owned()) });
+    }
     // Keys of inputs and what is said of a remote cache are checked whether or not there is something to do.
     let plain = arguments.spec.places.inputs.is_empty() && !caches::has_remote(&arguments.remote, io);
     let unchanged = if plain { caching::unchanged(&caches, &request)? } else { None };
@@ -90,6 +97,7 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
                 "digest_function": built.function.name(),
                 "digest": built.root.to_string(),
                 "key": built.action.map(|action| action.to_string()),
+                "looked": built.looked,
                 "files": built.files,
                 "bytes": built.bytes,
                 "links": built.links,
@@ -103,7 +111,9 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         Format::Text => {
             let files = report::count(usize::try_from(built.files).unwrap_or(usize::MAX), "file");
             let what = format!("{files}, {}", report::size(built.bytes));
-            io.say(&format!("{}: {} ({what}), root digest {}", built.outcome.name(), arguments.out, built.root));
+            // What the answer rests on, where that is less than all of the files.
+            let basis = if built.looked { "" } else { "; its directories are as the last build left them" };
+            io.say(&format!("{}: {} ({what}{basis}), root digest {}", built.outcome.name(), arguments.out, built.root));
         }
     }
     Ok(0)

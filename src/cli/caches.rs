@@ -33,15 +33,17 @@ pub struct StoreArguments {
 /// How files come out of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum LinkModeArgument {
-    /// The fastest that works: hardlinks, else reflinks, else copies.
+    /// For `create` own, else the fastest that works: hardlinks, else reflinks, else copies.
     #[default]
     Auto,
-    /// Hardlinks to read-only files of the store.
+    /// Hardlinks to read-only files of the store, but for those that tools edit in place, such as scripts.
     Hardlink,
     /// Copies that share blocks until they are changed (btrfs, xfs, ...).
     Reflink,
     /// Copies.
     Copy,
+    /// Files of the environment's own, to be edited: reflinks where there are any, else copies.
+    Own,
 }
 
 /// How environments are made out of the store.
@@ -170,6 +172,7 @@ pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io:
         LinkModeArgument::Hardlink => LinkMode::Hardlink,
         LinkModeArgument::Reflink => LinkMode::Reflink,
         LinkModeArgument::Copy => LinkMode::Copy,
+        LinkModeArgument::Own => LinkMode::Own,
     };
     let notes = Notes::new();
     Ok(Caches { store: store(store_arguments, &notes, io)?, link_mode, remote: None, notes })

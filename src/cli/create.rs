@@ -17,11 +17,13 @@ use crate::cli::{CommandResult, relocate, report, variables, written};
 use crate::effects::discover::{self, Surroundings};
 use crate::effects::fs::{self, Kind};
 use crate::effects::input::InputFile;
+use crate::effects::output_file::OutputFile;
 use crate::effects::probe::Probe;
 use crate::effects::probe_cache::ProbeCache;
 use crate::effects::replaceable;
 use crate::effects::seeds::{self, Place, PlaceKind, Seed, SeedRequest};
 use crate::effects::sink::publish::{self, PublishError};
+use crate::effects::store::area::LinkMode;
 use crate::effects::wheels::{LoadOptions, WheelError};
 use crate::engine::caching::{self, CachedReport};
 use crate::engine::{BuildRequest, Existing, Places, Session};
@@ -145,6 +147,8 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
         io.say(&format!("note: {note}"));
     }
 
+    let spec_to_stdout = arguments.spec_out.as_deref() == Some(Utf8Path::new("-"));
+    let spec_file = arguments.spec_out.as_deref().filter(|_| !spec_to_stdout).map(|path| io.output_file(path)).transpose()?;
     let session = Session { limits: arguments.limits.apply(&io.limits), progress: io.progress.clone(), ..Session::default() };
     let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
     let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")), caches.notes.clone());
@@ -158,6 +162,10 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     if arguments.foreign.copies && !arguments.relocatable {
         io.say("note: bin/python is a link: a copy of the interpreter would not find its library");
     }
+    // To work in an environment is to change it: edits must reach no other one, and need no permission.
+    if caches.link_mode == LinkMode::Auto {
+        caches.link_mode = LinkMode::Own;
+    }
     // The few files of an empty environment are written faster than looked up.
     caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
     let places = Places { root: io.cwd.clone(), ..Places::default() };
@@ -169,6 +177,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
             (false, false) => Existing::Keep,
         },
         protected: io.protected(),
+        look: true,
         manifest: None,
         digest_file: None,
         text: None,
@@ -181,7 +190,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
         result => result,
     };
     let notes = caches::say(&caches, arguments.quiet || arguments.format.format == Format::Json, io);
-    let made = Made { built: built?, spec, seeds, executable: probe.executable, notes };
+    let made = Made { built: built?, spec, seeds, executable: probe.executable, notes, spec_file };
     report(arguments, environment, &made, io)
 }
 
@@ -192,19 +201,22 @@ struct Made {
     seeds: Vec<Seed>,
     executable: Utf8PathBuf,
     notes: Vec<String>,
+    /// Where the spec goes, if not to standard output.
+    spec_file: Option<OutputFile>,
 }
 
 /// Writes the spec and says what was made.
 fn report(arguments: &CreateArguments, environment: &Utf8Path, made: &Made, io: &mut Io<'_>) -> CommandResult {
-    let Made { built, spec, seeds, executable, notes } = made;
+    let Made { built, spec, seeds, executable, notes, spec_file } = made;
     let document = SpecDocument::from(spec);
     let spec_to_stdout = arguments.spec_out.as_deref() == Some(Utf8Path::new("-"));
-    if let Some(path) = &arguments.spec_out {
+    if spec_to_stdout || spec_file.is_some() {
         let text = report::to_json(&json!(document));
         if spec_to_stdout {
             written(io.print(&text))?;
-        } else {
-            fs::write_atomically(&io.resolve(path), |out| writeln!(out, "{text}"))?;
+        }
+        if let Some(file) = spec_file {
+            file.write(|out| writeln!(out, "{text}"))?;
         }
     }
     say_warnings(io, &built.warnings);

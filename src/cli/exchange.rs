@@ -120,6 +120,7 @@ pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult 
         out: io.output(&arguments.out)?,
         existing: if arguments.replace { Existing::Replace } else { Existing::Keep },
         protected: io.protected(),
+        look: true,
         manifest: None,
         digest_file: None,
         text: None,

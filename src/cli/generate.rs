@@ -58,7 +58,7 @@ pub(super) fn man(arguments: &ManArguments, io: &mut Io<'_>) -> CommandResult {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
         let path = directory.join(format!("{name}.1"));
         let bytes = page(command).map_err(failed("render", &path))?;
-        fs::write_atomically(&path, |out| out.write_all(&bytes))?;
+        io.output_file(&path)?.write(|out| out.write_all(&bytes))?;
     }
     Ok(0)
 }

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::screen::Screen;
 use crate::effects::fs::{FsError, failed};
+use crate::effects::output_file::OutputFile;
 use crate::effects::progress::Progress;
 use crate::effects::replaceable::Protected;
 use crate::model::wheel::limits::Limits;
@@ -67,6 +68,14 @@ impl Io<'_> {
     pub fn output(&self, path: &Utf8Path) -> Result<Utf8PathBuf, FsError> {
         let full: Utf8PathBuf = self.resolve(path).components().collect();
         if full.file_name().is_some() { Ok(full) } else { full.canonicalize_utf8().map_err(failed("find", &full)) }
+    }
+
+    /// A file to write, looked at before there is anything to write.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn output_file(&self, path: &Utf8Path) -> Result<OutputFile, FsError> {
+        OutputFile::prepare(&self.resolve(path))
     }
 
     /// A path as the user means it: relative to the working directory.

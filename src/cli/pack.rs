@@ -9,6 +9,7 @@ use crate::cli::args::{Format, PlacesArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, report, variables};
+use crate::effects::output_file::OutputFile;
 use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions};
 use crate::engine;
 use crate::error::Error;
@@ -87,18 +88,19 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
     if let (Some(epoch), false) = (epoch, arguments.quiet.quiet) {
         io.say(&format!("everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"));
     }
+    let out = if arguments.out == "-" { None } else { Some(io.output_file(&arguments.out)?) };
     let session = spec_input::session(&arguments.places, io)?;
     let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref(), threads: session.threads };
     let subject = io.resolve(&arguments.subject);
     let (mtime, warnings) = if arguments.subject != "-" && subject.is_dir() {
-        write(arguments, io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;
+        write(out.as_ref(), io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;
         (epoch.unwrap_or(DEFAULT_MTIME), Vec::new())
     } else {
         let spec = SpecArguments { spec: arguments.subject.clone(), places: arguments.places.clone() };
         let (spec, places) = spec_input::read(&spec, io)?;
         let mtime = spec.flags.mtime;
         let prepared = engine::prepare(&session, spec, &places)?;
-        write(arguments, io, |out, place| engine::pack(&prepared, out, place, options(mtime)))?;
+        write(out.as_ref(), io, |out, place| engine::pack(&prepared, out, place, options(mtime)))?;
         say_warnings(io, &prepared.plan.warnings);
         (epoch.unwrap_or(mtime), prepared.plan.warnings)
     };
@@ -120,16 +122,16 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
     Ok(0)
 }
 
+/// Writes the archive to a file, or to standard output where there is none.
 fn write(
-    arguments: &PackArguments,
+    out: Option<&OutputFile>,
     io: &mut Io<'_>,
     pack: impl FnOnce(&mut dyn std::io::Write, &Utf8Path) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    if arguments.out == "-" {
-        return pack(&mut *io.stdout, Utf8Path::new("standard output"));
+    match out {
+        None => pack(&mut *io.stdout, Utf8Path::new("standard output")),
+        Some(out) => engine::write_whole(out, |writer| pack(writer, out.path())),
     }
-    let out = io.resolve(&arguments.out);
-    engine::write_whole(&out, |writer| pack(writer, &out))
 }
 
 fn format(arguments: &PackArguments) -> Result<ArchiveFormat, Error> {

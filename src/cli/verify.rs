@@ -7,9 +7,11 @@ use serde_json::json;
 use crate::cli::args::{Format, FormatArguments, PlacesArguments, QuietArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report, spec_input, subject, written};
+use crate::effects::bytecode;
 use crate::effects::scan::{self, Scan, View};
 use crate::error::{Error, ErrorKind};
 use crate::model::digest::DigestFunction;
+use crate::model::path::TreePath;
 use crate::model::verify::{self, Deviation, Found};
 
 /// Arguments of `venvtree verify`.
@@ -21,7 +23,9 @@ Examples:
   venvtree verify .venv --digest 4f1c…/326
   venvtree verify bazel-bin/env --manifest env.manifest.json --cached
 
-Bytecode that running Python left in `__pycache__` is reported as such and is no difference, unless --bytecode refuse is given.
+Bytecode in `__pycache__` that fits its source by time and size, as running Python leaves it, is reported as such and is no difference,
+unless --bytecode refuse is given. What it does when it runs was not looked at: only a directory without any is proven. All other
+bytecode that was added is a difference.
 Exit code 6 where anything differs.")]
 pub struct VerifyArguments {
     /// The environment.
@@ -123,14 +127,15 @@ fn compare(
     let expected = subject::read(path, None, &arguments.places, session, io)?;
     let view = if arguments.cached { View::Cached } else { View::Exact };
     let scan = scan::scan(directory, expected.tree.function(), view, session.threads)?;
+    let judge = |pyc: &TreePath| bytecode::judge(directory, view, pyc);
     let mut found = odd(&scan);
     if arguments.cached {
         let (cached, unknown) = verify::as_cached(&expected.tree);
         let (observed, _) = verify::as_cached(&scan.tree);
         let may_be_anything = |found: &Found| unknown.iter().any(|path| path.as_str() == found.path);
-        found.extend(verify::compare(&cached, &observed).into_iter().filter(|found| !may_be_anything(found)));
+        found.extend(verify::compare(&cached, &observed, &judge).into_iter().filter(|found| !may_be_anything(found)));
     } else {
-        found.extend(verify::compare(&expected.tree, &scan.tree));
+        found.extend(verify::compare(&expected.tree, &scan.tree, &judge));
     }
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! `venvtree wheel pack`.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -11,11 +12,10 @@ use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report};
 use crate::effects::fs;
-use crate::effects::input::InputFile;
 use crate::effects::sink::wheel::WheelContents;
-use crate::effects::wheels::WheelError;
 use crate::engine;
 use crate::error::Error;
+use crate::model::digest::{DigestFunction, Hasher};
 use crate::model::path::TreePath;
 use crate::model::spec::DEFAULT_MTIME;
 use crate::model::wheel::filename::WheelFilename;
@@ -75,15 +75,36 @@ pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandRes
         }
     }
     let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
-    let out = io.resolve(&arguments.out);
-    engine::write_whole(&out, |writer| engine::pack_wheel(&contents, writer, &out))?;
+    let out = io.output_file(&arguments.out)?;
+    let mut hasher = Hasher::new(DigestFunction::Sha256);
+    engine::write_whole(&out, |writer| {
+        let mut hashed = Hashed { writer, hasher: &mut hasher };
+        engine::pack_wheel(&contents, &mut hashed, out.path())
+    })?;
     match arguments.format.format {
         Format::Json => {
-            let input = InputFile::open(&out).map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
-            let sha256 = input.sha256().map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
-            report::document(io, json!({"out": arguments.out, "sha256": sha256.to_string()}))?;
+            // Hashed on the way: not every place that can be written to can be read again.
+            report::document(io, json!({"out": arguments.out, "sha256": hasher.finish().hash.to_string()}))?;
         }
         Format::Text => arguments.quiet.say(io, &format!("packed: {}", arguments.out)),
     }
     Ok(0)
+}
+
+/// Hashes what is written.
+struct Hashed<'a> {
+    writer: &'a mut dyn Write,
+    hasher: &'a mut Hasher,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.writer.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
 }

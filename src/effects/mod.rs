@@ -10,6 +10,7 @@ pub mod fs;
 
 mod child;
 pub mod notes;
+pub mod output_file;
 pub mod random;
 pub mod remove;
 pub mod replaceable;
@@ -34,6 +35,7 @@ pub mod listing;
 
 pub mod supply;
 
+pub mod bytecode;
 pub mod scan;
 
 pub mod discover;

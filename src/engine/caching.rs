@@ -23,7 +23,7 @@ use crate::effects::sink::tree::{self as tree_sink, TreeWriteError};
 use crate::effects::staging::{self, Staging};
 use crate::effects::store::area::{Area, Counts, LinkMode};
 use crate::effects::store::place::StorePlace;
-use crate::effects::store::stamp::Stamp;
+use crate::effects::store::stamp::{self, Stamp};
 use crate::effects::store::{Access, Store};
 use crate::engine::base::Base;
 use crate::engine::known_wheels::KnownWheels;
@@ -115,13 +115,27 @@ pub struct CachedReport {
     pub links: Counts,
     /// What a person should know of the plan; only where there was one.
     pub warnings: Vec<PlanWarning>,
+    /// Whether it is known of the output's files, written or read just now, what they hold; else that its directories did not change
+    /// since they were last looked at.
+    pub looked: bool,
 }
 
 impl CachedReport {
     /// What a stamp says of it.
     fn new(function: DigestFunction, outcome: Outcome, source: Source, stamp: &Stamp) -> Self {
-        let Stamp { action, root, files, bytes, text: _ } = *stamp;
-        Self { outcome, source, function, root, action: Some(action), files, bytes, links: Counts::default(), warnings: Vec::new() }
+        let Stamp { action, root, files, bytes, text: _, directories: _ } = *stamp;
+        Self {
+            outcome,
+            source,
+            function,
+            root,
+            action: Some(action),
+            files,
+            bytes,
+            links: Counts::default(),
+            warnings: Vec::new(),
+            looked: true,
+        }
     }
 }
 
@@ -183,14 +197,15 @@ fn pinned_digests(spec: &Spec) -> Option<Vec<WheelDigest>> {
 /// # Errors
 /// The digest file cannot be written.
 pub fn unchanged(caches: &Caches, request: &BuildRequest) -> Result<Option<CachedReport>, Error> {
-    if request.manifest.is_some() || request.text.is_none() {
+    if request.manifest.is_some() || request.text.is_none() || request.look {
         return Ok(None);
     }
     for function in DigestFunction::ALL {
         let stamp = caches.open_store(function).and_then(|store| store.stamp(&request.out));
         if let Some(stamp) = stamp.filter(|stamp| stamp.text == request.text) {
             request.write_digest(stamp.root)?;
-            return Ok(Some(CachedReport::new(function, Outcome::UpToDate, Source::Output, &stamp)));
+            let report = CachedReport::new(function, Outcome::UpToDate, Source::Output, &stamp);
+            return Ok(Some(CachedReport { looked: false, ..report }));
         }
     }
     Ok(None)
@@ -214,6 +229,7 @@ pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, re
             bytes: built.bytes,
             links: Counts::default(),
             warnings: prepared.plan.warnings,
+            looked: true,
         });
     }
     let action = action(session, &spec, places)?;
@@ -356,16 +372,17 @@ impl Build<'_> {
             self.request.old()?;
         }
         if before == Kind::Directory
-            && self.request.existing != Existing::Renew
+            && !self.request.look
             && self.request.manifest.is_none()
             && let Some(stamp) = self.store.as_ref().and_then(|store| store.stamp(&self.request.out))
             && stamp.action == self.action.digest()
         {
             self.request.write_digest(stamp.root)?;
+            let report = self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), Vec::new());
             if stamp.text != self.text {
                 self.set_stamp(&Stamp { text: self.text, ..stamp });
             }
-            return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), Vec::new()));
+            return Ok(CachedReport { looked: false, ..report });
         }
         if let Some((tree, source)) = self.known(&spec)? {
             match self.place(&tree, source, before)? {
@@ -380,7 +397,7 @@ impl Build<'_> {
                         warnings = prepared.plan.warnings;
                     }
                     self.request.write_digest(tree.digest())?;
-                    let stamp = self.stamp(&tree);
+                    let stamp = self.stamp(&tree, outcome);
                     let source = if outcome == Outcome::UpToDate { Source::Output } else { source };
                     return Ok(self.report(outcome, source, &stamp, counts, warnings));
                 }
@@ -395,10 +412,19 @@ impl Build<'_> {
     }
 
     /// Notes in the store what the output holds now.
-    fn stamp(&self, tree: &Tree) -> Stamp {
+    fn stamp(&self, tree: &Tree, outcome: Outcome) -> Stamp {
         let (files, bytes) = totals(tree);
-        let stamp = Stamp { action: self.action.digest(), root: tree.digest(), files, bytes, text: self.text };
-        self.set_stamp(&stamp);
+        let directories = match outcome {
+            // Running Python adds directories of bytecode.
+            Outcome::UpToDate => stamp::directories_at(&self.request.out),
+            Outcome::Built | Outcome::Replaced => Some(stamp::directories_of(tree)),
+        };
+        let known = directories.is_some();
+        let directories = directories.unwrap_or_default();
+        let stamp = Stamp { action: self.action.digest(), root: tree.digest(), files, bytes, text: self.text, directories };
+        if known {
+            self.set_stamp(&stamp);
+        }
         stamp
     }
 
@@ -469,7 +495,7 @@ impl Build<'_> {
                 parallel::map(self.session.threads, pinned.len(), check).map_err(|error| Error::Supply(vec![error]))?;
                 wheels.remember_files()?;
                 engine::finish(&prepared, self.request, &expected)?;
-                let stamp = self.stamp(&expected);
+                let stamp = self.stamp(&expected, Outcome::UpToDate);
                 return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), prepared.plan.warnings));
             }
             old = Some(self.request.old()?);
@@ -489,7 +515,7 @@ impl Build<'_> {
         engine::finish(&prepared, self.request, &tree)?;
         self.remember(&tree);
         wheels.remember(&prepared, &known, &tree);
-        let stamp = self.stamp(&tree);
+        let stamp = self.stamp(&tree, outcome);
         if let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.writes()) {
             let files = TreeFiles::new(&self.request.out, &tree);
             if let Err(error) = exchange::publish(remote, &self.action, &tree, &files) {

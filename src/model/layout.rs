@@ -93,6 +93,22 @@ impl Layout {
     }
 }
 
+/// Larger scripts are programs, which nobody edits.
+const LARGEST_SCRIPT: u64 = 64 << 10;
+
+/// Whether tools or people write into a file of an environment where it lies, instead of putting another one in its place. Such a file
+/// must not be shared with other environments: `python -m venv`, `uv venv` and virtualenv truncate `pyvenv.cfg`, `.gitignore`, the
+/// activation scripts and pip's own scripts, old setuptools `.pth` files, and `etc` holds what Jupyter's tools and people configure.
+/// (pip and uv put new files in place of those that they replace, RECORD and the like included.) `directory` is relative to the
+/// environment, `""` being its root.
+pub fn is_edited_in_place(directory: &str, name: &str, size: u64) -> bool {
+    match directory {
+        "" => matches!(name, "pyvenv.cfg" | ".gitignore"),
+        "bin" | "Scripts" => size <= LARGEST_SCRIPT,
+        _ => directory == "etc" || directory.starts_with("etc/") || name.ends_with(".pth"),
+    }
+}
+
 /// The rest of a path below a directory, which it may spell in another case.
 fn below_ignoring_case<'path>(path: &'path str, directory: &str) -> Option<&'path str> {
     let (start, rest) = path.split_at_checked(directory.len())?;

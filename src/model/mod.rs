@@ -45,4 +45,5 @@ pub mod request;
 
 pub mod manifest;
 
+pub mod bytecode;
 pub mod verify;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::bytecode::Foreign;
 use crate::model::path::TreePath;
 use crate::model::tree::walk::{self, Difference};
 use crate::model::tree::{Leaf, Node, Tree, TreeBuilder};
@@ -24,8 +25,10 @@ pub enum Deviation {
     Target,
     /// It is something else: a link instead of a file, a directory instead of a link.
     Kind,
-    /// Bytecode that running Python left behind.
+    /// Bytecode that running Python left behind, as far as its header tells.
     Bytecode,
+    /// What lies where bytecode does, and is not what running Python leaves behind.
+    ForeignBytecode,
     /// It cannot be part of a tree.
     Odd,
 }
@@ -41,6 +44,7 @@ impl Deviation {
             Self::Target => "target",
             Self::Kind => "kind",
             Self::Bytecode => "bytecode",
+            Self::ForeignBytecode => "foreign-bytecode",
             Self::Odd => "odd",
         }
     }
@@ -68,22 +72,32 @@ pub fn describe(node: &Node) -> String {
     }
 }
 
-/// Everything in which the observed tree differs from the expected one, by path.
-pub fn compare(expected: &Tree, observed: &Tree) -> Vec<Found> {
-    walk::differences(expected, observed).iter().filter_map(found).collect()
+/// Everything in which the observed tree differs from the expected one, by path. `judge` looks into files that lie where bytecode does.
+pub fn compare(expected: &Tree, observed: &Tree, judge: &dyn Fn(&TreePath) -> Result<(), Foreign>) -> Vec<Found> {
+    walk::differences(expected, observed).iter().filter_map(|difference| found(difference, judge)).collect()
 }
 
 fn is_bytecode(path: &TreePath) -> bool {
     path.components().any(|component| component == "__pycache__")
 }
 
-fn found(difference: &Difference<'_>) -> Option<Found> {
+fn found(difference: &Difference<'_>, judge: &dyn Fn(&TreePath) -> Result<(), Foreign>) -> Option<Found> {
     let (path, deviation, detail) = match difference {
         Difference::OnlyFirst(path, node) => (path, Deviation::Missing, format!("expected {}", describe(node))),
         Difference::OnlySecond(path, node) if is_bytecode(path) => {
-            // The directory goes without saying.
-            matches!(node, Node::Leaf(_)).then_some(())?;
-            (path, Deviation::Bytecode, "made by running Python".to_owned())
+            match node {
+                // The directory goes without saying.
+                Node::Directory(_) => return None,
+                Node::Leaf(Leaf::Symlink(_)) => (path, Deviation::ForeignBytecode, Foreign::Name.describe().to_owned()),
+                Node::Leaf(Leaf::File { .. }) => match judge(path) {
+                    Ok(()) => (path, Deviation::Bytecode, "made by running Python, as its header says".to_owned()),
+                    Err(foreign) => (path, Deviation::ForeignBytecode, foreign.describe().to_owned()),
+                },
+            }
+        }
+        Difference::OnlySecond(path, Node::Leaf(Leaf::File { .. })) if path.as_str().ends_with(".pyc") => {
+            let detail = "bytecode outside of `__pycache__`, which Python runs without any source".to_owned();
+            (path, Deviation::ForeignBytecode, detail)
         }
         Difference::OnlySecond(path, node) => (path, Deviation::Extra, format!("found {}", describe(node))),
         Difference::Changed(path, expected, observed) => {
@@ -178,16 +192,40 @@ mod tests {
     }
 
     fn names(expected: &[(&str, &str)], observed: &[(&str, &str)]) -> Vec<String> {
-        compare(&tree(expected), &tree(observed)).iter().map(|found| format!("{} {}", found.deviation.name(), found.path)).collect()
+        let judge = |path: &TreePath| if path.name() == "x.pyc" { Ok(()) } else { Err(Foreign::Unchecked) };
+        compare(&tree(expected), &tree(observed), &judge).iter().map(|found| format!("{} {}", found.deviation.name(), found.path)).collect()
     }
 
     #[test]
     fn every_kind_of_deviation_has_its_name() {
         let expected = [("a", "1"), ("b", "1"), ("c", "1"), ("d", "-> a"), ("e", "-> a"), ("f", "1")];
-        let observed = [("a", "2"), ("b", "*1"), ("d", "-> b"), ("e", "1"), ("f", "1"), ("g", "1"), ("p/__pycache__/x.pyc", "1")];
+        let observed = [
+            ("a", "2"),
+            ("b", "*1"),
+            ("d", "-> b"),
+            ("e", "1"),
+            ("f", "1"),
+            ("g", "1"),
+            ("p/__pycache__/x.pyc", "1"),
+            ("p/__pycache__/y.pyc", "1"),
+            ("p/__pycache__/z.pyc", "-> x.pyc"),
+            ("p/m.pyc", "1"),
+        ];
         assert_eq!(
             names(&expected, &observed),
-            ["content a", "mode b", "missing c", "target d", "kind e", "extra g", "extra p", "bytecode p/__pycache__/x.pyc"]
+            [
+                "content a",
+                "mode b",
+                "missing c",
+                "target d",
+                "kind e",
+                "extra g",
+                "extra p",
+                "bytecode p/__pycache__/x.pyc",
+                "foreign-bytecode p/__pycache__/y.pyc",
+                "foreign-bytecode p/__pycache__/z.pyc",
+                "foreign-bytecode p/m.pyc"
+            ]
         );
     }
 

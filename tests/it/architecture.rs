@@ -115,3 +115,32 @@ fn every_integration_test_is_part_of_the_binary() {
         );
     }
 }
+
+/// A file that the command line names may be a device, a pipe or a link: only one place knows how to write to such. A directory that is
+/// replaced or removed may be more than an environment: only one place says which may be.
+#[test]
+fn front_ends_and_engine_write_and_remove_only_through_what_looks_first() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let forbidden = [
+        "write_atomically(",
+        "File::create",
+        "File::options",
+        "OpenOptions",
+        "std::fs::write",
+        "fs::rename",
+        "fs::copy",
+        "remove_dir",
+        "remove_file",
+        "remove::directory",
+        "NamedTempFile",
+    ];
+    let mut wrong = Vec::new();
+    for layer in ["cli", "engine", "worker"] {
+        for path in sources(&root.join(layer)).into_iter().chain((layer == "engine").then(|| root.join("engine.rs"))) {
+            let code = code(&std::fs::read_to_string(&path).expect("a source"));
+            let found = forbidden.iter().filter(|word| code.contains(**word));
+            wrong.extend(found.map(|word| format!("{}: {word}", path.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

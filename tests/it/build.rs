@@ -1,5 +1,7 @@
 //! `venvtree build` through the front door, on wheels packed from text.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use serde_json::json;
 
 use crate::support::project::{Project, WheelText, listing, some_interpreter};
@@ -76,7 +78,10 @@ fn an_output_is_left_alone_replaced_or_refused() {
     assert_eq!(outcome(&[]), (0, Some("built".to_owned())));
     assert_eq!(outcome(&[]), (0, Some("up-to-date".to_owned())));
     // Bytecode that running Python leaves behind makes no other environment of it.
-    project.write("out/lib/python3.11/site-packages/a/__pycache__/x.pyc", "");
+    let package = project.path().join("out/lib/python3.11/site-packages/a");
+    let source = package.join("__init__.py").metadata().unwrap();
+    let header = [0x0a0d_0da7, 0, source.mtime() as u32, source.size() as u32].map(u32::to_le_bytes).concat();
+    project.write(package.join("__pycache__/__init__.cpython-311.pyc").as_str(), header);
     assert_eq!(outcome(&[]), (0, Some("up-to-date".to_owned())));
     project.write("out/mine.txt", "precious");
     assert_eq!(outcome(&[]), (5, None));

@@ -116,6 +116,7 @@ fn is_unchanged(project: &Project) -> bool {
         out: project.path().join("out"),
         existing: Existing::Keep,
         protected: Protected { cwd: project.path().to_owned(), home: None },
+        look: false,
         manifest: None,
         digest_file: None,
         text: Some(request::text_digest(&text)),
@@ -141,6 +142,7 @@ fn a_text_that_decides_everything_is_known_again() {
             expected["outcome"] = json!(outcome);
             expected["source"] = json!("output");
             expected["links"] = again["links"].clone();
+            expected["looked"] = json!(false);
             expected
         };
         assert_eq!(again, expected("up-to-date"));

@@ -155,7 +155,7 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
                 };
                 let mut written = Vec::with_capacity(items.len());
                 for (position, path, planned) in *items {
-                    match write_entry(planned, path.name(), supply, &parent, *crew, options, &repeated) {
+                    match write_entry(planned, (directory, path.name()), supply, &parent, *crew, options, &repeated) {
                         Ok(Some(digest)) => written.push((*position, digest)),
                         Ok(None) => {}
                         Err(EntryError::Fs(error)) => return ControlFlow::Break(error.into()),
@@ -291,7 +291,7 @@ enum EntryError {
 /// Writes one entry; of a file, returns the digest.
 fn write_entry(
     planned: &Planned,
-    name: &str,
+    (directory, name): (&str, &str),
     supply: &Supply<'_>,
     parent: &Directory,
     crew: Crew<'_>,
@@ -305,9 +305,10 @@ fn write_entry(
         }
         PlannedNode::File { content, sha256, size, executable } => (content, *sha256, *size, *executable),
     };
-    if let Some(store) = options.store
+    let area = options.store.map(|store| store.area.of(directory, name, size));
+    if let Some((store, area)) = options.store.zip(area)
         && let Some(digest) = stored(store, options.function, content, sha256, size, repeated.contains(&(sha256, executable)))
-        && store.area.place(digest, executable, parent.handle().as_fd(), name).map_err(EntryError::Store)?
+        && area.place(digest, executable, parent.handle().as_fd(), name).map_err(EntryError::Store)?
     {
         if size > SMALL {
             options.progress.advance(0, size);
@@ -320,8 +321,8 @@ fn write_entry(
         }
         return Ok(Some(BlobDigest(digest)));
     }
-    let mut file = match options.store {
-        Some(store) => parent.create_file_with(name, rustix::fs::Mode::from_raw_mode(store.area.output_mode(executable))),
+    let mut file = match area {
+        Some(area) => parent.create_file_with(name, rustix::fs::Mode::from_raw_mode(area.output_mode(executable))),
         None => parent.create_file(name, executable),
     }
     .map_err(EntryError::Fs)?;
@@ -344,8 +345,8 @@ fn write_entry(
     }
     file.finish(options.mtime).map_err(EntryError::Fs)?;
     let digest = hasher.map_or(Digest { hash: sha256, size }, Hasher::finish);
-    if let Some(store) = options.store {
-        store.area.try_adopt(digest, executable, parent.handle().as_fd(), name);
+    if let Some(area) = area {
+        area.try_adopt(digest, executable, parent.handle().as_fd(), name);
     }
     Ok(Some(BlobDigest(digest)))
 }

@@ -59,6 +59,14 @@ fn parent(place: &Utf8Path) -> &Utf8Path {
     place.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
 
+/// Removes the default ACL that a directory has got from the one that it was made in: all that is made in it would get other modes
+/// than it is made with. Nothing else sets modes of files that are written, as that would take a system call each.
+#[cfg(target_os = "linux")]
+fn drop_default_acl(directory: &std::os::fd::OwnedFd) {
+    // Almost always there is none, or the file system knows none.
+    let _ = rustix::fs::fremovexattr(directory, c"system.posix_acl_default");
+}
+
 impl Unfinished {
     /// Makes an unfinished directory beside `place`, whose parents are made if need be, and clears away what dead processes
     /// left there.
@@ -75,6 +83,8 @@ impl Unfinished {
         let staging = Staging::create(folder, &prefix).map_err(failed("create a directory in", folder))?;
         // The very directory that was made and locked: by its path it could be another one by now.
         let handle = staging.handle().try_clone_to_owned().map_err(failed("open", staging.path()))?;
+        #[cfg(target_os = "linux")]
+        drop_default_acl(&handle);
         let directory = Directory::of(handle, staging.path());
         Ok(Self { directory, staging, place: place.to_owned(), inside })
     }

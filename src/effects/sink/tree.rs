@@ -39,6 +39,8 @@ pub enum TreeWriteError {
 struct Open {
     handle: OwnedFd,
     path: Utf8PathBuf,
+    /// Its path in the tree; the root's is empty.
+    below: String,
     /// How many tasks will still add entries to it.
     portions: AtomicUsize,
 }
@@ -73,7 +75,7 @@ struct Writer<'a> {
 pub fn write(tree: &Tree, areas: &[&Area<'_>], root: &Directory, mtime: u64, threads: usize) -> Result<(), TreeWriteError> {
     let failed = |error: rustix::io::Errno| BlobError::io("open", root.path(), error);
     let handle = root.handle().try_clone().map_err(|error| BlobError::io("open", root.path(), error))?;
-    let open = Arc::new(Open { handle, path: root.path().to_owned(), portions: AtomicUsize::new(1) });
+    let open = Arc::new(Open { handle, path: root.path().to_owned(), below: String::new(), portions: AtomicUsize::new(1) });
     let stack = Stack { tasks: Vec::new(), busy: 0, waiting: 0, failure: None };
     let writer = Writer { areas, mtime, stack: Mutex::new(stack), changed: Condvar::new() };
     rustix::fs::fchmod(root.handle(), Mode::from_raw_mode(0o755)).map_err(failed)?;
@@ -142,8 +144,9 @@ impl<'a> Writer<'a> {
                 let handle =
                     rustix::fs::openat(&parent.handle, name, flags, Mode::empty()).map_err(|error| BlobError::io("open", &path, error))?;
                 self.finish_portion(&parent)?;
+                let below = if parent.below.is_empty() { name.to_owned() } else { format!("{}/{name}", parent.below) };
                 drop(parent);
-                let open = Arc::new(Open { handle, path, portions: AtomicUsize::new(1) });
+                let open = Arc::new(Open { handle, path, below, portions: AtomicUsize::new(1) });
                 let tasks = self.fill(&open, directory)?;
                 self.finish_portion(&open)?;
                 Ok(tasks)
@@ -190,7 +193,7 @@ impl<'a> Writer<'a> {
 
     fn file(&self, open: &Open, name: &str, digest: Digest, executable: bool) -> Result<(), TreeWriteError> {
         for area in self.areas {
-            if area.place(digest, executable, open.handle.as_fd(), name)? {
+            if area.of(&open.below, name, digest.size).place(digest, executable, open.handle.as_fd(), name)? {
                 return Ok(());
             }
         }

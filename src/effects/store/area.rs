@@ -21,6 +21,7 @@ use crate::effects::blob::{BlobError, BlobStore, Blobs};
 use crate::effects::store::{Store, set_time};
 use crate::model::digest::{Digest, DigestFunction, Hash, Hasher};
 use crate::model::every::every;
+use crate::model::layout;
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
 /// How files come out of the store into an environment.
@@ -36,11 +37,13 @@ pub enum LinkMode {
     Reflink,
     /// Copies.
     Copy,
+    /// Files of the environment's own: reflinks where there are any, else copies.
+    Own,
 }
 
 impl LinkMode {
     /// Every mode, in the order in which help texts list them.
-    pub const ALL: [Self; 4] = every!(LinkMode: Auto, Hardlink, Reflink, Copy);
+    pub const ALL: [Self; 5] = every!(LinkMode: Auto, Hardlink, Reflink, Copy, Own);
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -49,6 +52,7 @@ impl LinkMode {
             Self::Hardlink => "hardlink",
             Self::Reflink => "reflink",
             Self::Copy => "copy",
+            Self::Own => "own",
         }
     }
 }
@@ -85,6 +89,8 @@ pub struct Area<'a> {
     reflinks: AtomicU64,
     copies: AtomicU64,
     adopted: AtomicU64,
+    /// Where files are linked, what gives the others: those that are edited where they lie.
+    own: Option<Box<Area<'a>>>,
 }
 
 fn kind_name(executable: bool) -> &'static str {
@@ -116,9 +122,20 @@ fn entry_name(hash: Hash) -> String {
     name
 }
 
+/// In which state a linkable file was put into its area.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct State {
+    mode: u32,
+    mtime: i64,
+    /// Who may own it: whoever may write into the store anyway. `chown -R` of an environment reaches the store's files too.
+    owners: [u32; 3],
+}
+
 /// Whether a file still is what was put into the area, as far as can be seen without reading it.
-pub(super) fn is_sound(stat: &Stat, digest: Digest, mode: u32, mtime: i64) -> bool {
+pub(super) fn is_sound(stat: &Stat, digest: Digest, state: State) -> bool {
+    let State { mode, mtime, owners } = state;
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && owners.contains(&stat.st_uid)
         && u64::try_from(stat.st_size) == Ok(digest.size)
         && stat.st_mode & 0o7777 == mode
         && has_time(stat, mtime)
@@ -135,6 +152,14 @@ impl Store {
         if self.scratch { own_mode(executable) } else { shared_mode(executable) }
     }
 
+    pub(super) fn state(&self, executable: bool, mtime: i64) -> State {
+        let owners = *self.owners.get_or_init(|| {
+            let user = rustix::process::geteuid().as_raw();
+            [0, user, rustix::fs::stat(self.root.as_str()).map_or(user, |found| found.st_uid)]
+        });
+        State { mode: self.file_mode(executable), mtime, owners }
+    }
+
     /// The linkable files of a modification time (seconds since 1970), for outputs in the directory `destination`.
     pub fn area(&self, mtime: i64, mode: LinkMode, destination: BorrowedFd<'_>) -> Area<'_> {
         let device = |path: &Utf8Path| rustix::fs::stat(path.as_str()).ok().map(|found| found.st_dev);
@@ -142,7 +167,7 @@ impl Store {
         let method = match mode {
             // Links do not lead from one file system to another; trying would only fail file by file.
             LinkMode::Auto | LinkMode::Hardlink if rustix::fs::fstat(destination).ok().map(|found| found.st_dev) == own() => HARDLINK,
-            LinkMode::Auto | LinkMode::Hardlink | LinkMode::Reflink => REFLINK,
+            LinkMode::Auto | LinkMode::Hardlink | LinkMode::Reflink | LinkMode::Own => REFLINK,
             LinkMode::Copy => COPY,
         };
         if mode == LinkMode::Hardlink && method != HARDLINK {
@@ -160,6 +185,7 @@ impl Store {
             reflinks: AtomicU64::new(0),
             copies: AtomicU64::new(0),
             adopted: AtomicU64::new(0),
+            own: (method == HARDLINK && !self.scratch).then(|| Box::new(self.area(mtime, LinkMode::Own, destination))),
         }
     }
 }
@@ -167,6 +193,17 @@ impl Store {
 /// The nearest parent that exists.
 fn nearest(path: &Utf8Path) -> &Utf8Path {
     path.ancestors().find(|path| path.as_std_path().exists()).unwrap_or(Utf8Path::new("/"))
+}
+
+impl<'a> Area<'a> {
+    /// What gives and takes the file of that name in a directory of the environment (`""` is its root): never a hardlink where the file
+    /// is edited in place.
+    pub fn of(&self, directory: &str, name: &str, size: u64) -> &Area<'a> {
+        match &self.own {
+            Some(own) if layout::is_edited_in_place(directory, name, size) => own,
+            _ => self,
+        }
+    }
 }
 
 impl Area<'_> {
@@ -182,12 +219,13 @@ impl Area<'_> {
 
     /// What was done so far.
     pub fn counts(&self) -> Counts {
+        let own = self.own.as_ref().map(|own| own.counts()).unwrap_or_default();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            hardlinks: load(&self.hardlinks),
-            reflinks: load(&self.reflinks),
-            copies: load(&self.copies),
-            adopted: load(&self.adopted),
+            hardlinks: load(&self.hardlinks) + own.hardlinks,
+            reflinks: load(&self.reflinks) + own.reflinks,
+            copies: load(&self.copies) + own.copies,
+            adopted: load(&self.adopted) + own.adopted,
         }
     }
 
@@ -216,7 +254,7 @@ impl Area<'_> {
     pub fn has(&self, digest: Digest, executable: bool) -> bool {
         let sound = || {
             let stat = rustix::fs::statat(self.folder(executable)?, entry_name(digest.hash), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-            Some(is_sound(&stat, digest, self.store.file_mode(executable), self.mtime) || self.repair(digest, executable).is_some())
+            Some(is_sound(&stat, digest, self.state(executable)) || self.repair(digest, executable).is_some())
         };
         sound().unwrap_or(false)
     }
@@ -314,19 +352,27 @@ impl Area<'_> {
         Ok(&self.copies)
     }
 
-    /// A copy for the output, which then takes the place of the file in the store.
+    /// A new file takes the place of that in the store, which takes no more links. Whoever has one of those links can have changed it,
+    /// and nobody has looked at it yet: the copy is verified.
     fn place_renewed(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) -> Result<bool, BlobError> {
         let path = self.path(digest, executable);
-        let Ok(source) = File::open(&path) else { return Ok(false) };
-        self.duplicate(&source, digest.size, directory, name, self.store.file_mode(executable))?;
-        self.store.attempt(|| {
-            let (temporary, file) = self.store.temporary()?;
-            drop(file);
-            fs::remove_file(&temporary).map_err(|error| BlobError::io("remove", &temporary, error))?;
-            rustix::fs::linkat(directory, name, rustix::fs::CWD, temporary.as_str(), AtFlags::empty())
-                .map_err(|error| BlobError::io("link", &temporary, error))?;
-            self.store.publish(&temporary, &path)
-        });
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let Ok(source) = rustix::fs::open(path.as_str(), flags, Mode::empty()).map(File::from) else { return Ok(false) };
+        if self.store.is_writable() {
+            match self.insert(digest, executable, &mut &source) {
+                Ok(()) => return self.place(digest, executable, directory, name),
+                Err(error @ BlobError::Mismatch { .. }) => {
+                    self.store.discard(&path, &error.to_string());
+                    return Ok(false);
+                }
+                Err(error) => self.store.note_failure(&error),
+            }
+        }
+        if hash_file(&path, self.store.function)? != digest {
+            return Ok(false);
+        }
+        io::Seek::rewind(&mut &source).map_err(|error| BlobError::io("read", &path, error))?;
+        self.duplicate(&source, digest.size, directory, name, self.output_mode(executable))?;
         Ok(true)
     }
 
@@ -436,9 +482,13 @@ impl Area<'_> {
         self.store.publish(&temporary, &self.path(digest, executable))
     }
 
+    fn state(&self, executable: bool) -> State {
+        self.store.state(executable, self.mtime)
+    }
+
     /// Whether a file that was found in the store may be used. Somebody else may have put another one into its place since.
     fn examine(&self, stat: &Stat, digest: Digest, executable: bool) -> Condition {
-        if is_sound(stat, digest, self.store.file_mode(executable), self.mtime) {
+        if is_sound(stat, digest, self.state(executable)) {
             return Condition::Sound;
         }
         match self.repair(digest, executable) {
@@ -452,7 +502,7 @@ impl Area<'_> {
     /// number of the file that the store has now, if there is one; it is sound.
     fn repair(&self, digest: Digest, executable: bool) -> Option<u64> {
         let path = self.path(digest, executable);
-        match repair(&path, self.store.function, digest, self.store.file_mode(executable), self.mtime, self.store.is_writable()) {
+        match repair(&path, self.store.function, digest, self.state(executable), self.store.is_writable()) {
             Repair::Sound { inode } => Some(inode),
             Repair::Repaired { inode } => {
                 self.store.notes.add(format!("the store's file `{path}` had another mode or time than it was stored with; set right"));
@@ -501,7 +551,7 @@ pub(super) enum Repair {
 }
 
 /// Compares a linkable file with what it should be, by its content, and sets mode and time right where `write` allows it.
-pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, mode: u32, mtime: i64, write: bool) -> Repair {
+pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, state: State, write: bool) -> Repair {
     let no_file = || Repair::Damaged("it is no file".to_owned());
     match rustix::fs::lstat(path.as_str()) {
         Err(_) => return Repair::Absent,
@@ -526,10 +576,14 @@ pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, 
         Err(error) => return Repair::Damaged(error.to_string()),
     }
     let inode = stat.st_ino;
-    if is_sound(&stat, digest, mode, mtime) {
+    if is_sound(&stat, digest, state) {
         return Repair::Sound { inode };
     }
-    if write && finish(&file, mode, mtime).is_ok() {
+    if !state.owners.contains(&stat.st_uid) {
+        // It is also a file of an environment that was given to somebody, who may write to it whenever he likes.
+        return Repair::Damaged(format!("it belongs to the user with the number {}", stat.st_uid));
+    }
+    if write && finish(&file, state.mode, state.mtime).is_ok() {
         Repair::Repaired { inode }
     } else {
         Repair::Damaged("its mode or time is another one".to_owned())
@@ -696,6 +750,9 @@ mod tests {
             assert_eq!(fs::read(second.path.join("b")).unwrap(), b"hello");
             assert_eq!(metadata.mtime(), MTIME);
             assert_eq!(metadata.permissions().mode() & 0o7777, area.output_mode(true), "{mode:?}");
+            assert!(area.of("bin", "x", 5).place(digest, true, first.handle.as_fd(), "script").unwrap());
+            let script = fs::metadata(first.path.join("script")).unwrap();
+            assert_eq!((script.nlink(), script.permissions().mode() & 0o7777), (1, 0o755), "{mode:?}");
             let shared = metadata.ino() == fs::metadata(first.path.join("a")).unwrap().ino();
             assert_eq!(shared, matches!(mode, LinkMode::Auto | LinkMode::Hardlink), "{mode:?}");
             assert!(store.verify().unwrap().damaged.is_empty());
@@ -776,6 +833,12 @@ mod tests {
         let first = output(&folder, "first");
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
         let digest = write(&area, &first, "a", b"hello", false);
+        fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(first.path.join("a"), b"jello").unwrap();
+        assert!(!area.place_renewed(digest, false, first.handle.as_fd(), "b").unwrap(), "what was changed is not made the store's");
+        assert!(!first.path.join("b").exists() && !area.path(digest, false).exists());
+        fs::remove_file(first.path.join("a")).unwrap();
+        write(&area, &first, "a", b"hello", false);
         assert!(area.place_renewed(digest, false, first.handle.as_fd(), "b").unwrap());
         let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
         assert_eq!(inode(&first.path.join("b")), inode(&area.path(digest, false)));

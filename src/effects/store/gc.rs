@@ -363,7 +363,14 @@ mod tests {
         store
             .set_stamp(
                 &output,
-                &stamp::Stamp { action: ActionDigest(digest), root: DirectoryDigest(digest), files: 0, bytes: 0, text: None },
+                &stamp::Stamp {
+                    action: ActionDigest(digest),
+                    root: DirectoryDigest(digest),
+                    files: 0,
+                    bytes: 0,
+                    text: None,
+                    directories: Vec::new(),
+                },
             )
             .unwrap();
         assert_eq!(store.collect_garbage(Limits::default(), SystemTime::now()).unwrap().removed.entries, 0);

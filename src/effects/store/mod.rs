@@ -63,6 +63,8 @@ pub struct Store {
     writable: AtomicBool,
     temporary: OnceLock<Mutex<Option<Staging>>>,
     counter: AtomicU64,
+    /// Who may own linkable files.
+    owners: OnceLock<[u32; 3]>,
 }
 
 /// Whether a store may be changed.
@@ -95,6 +97,7 @@ impl Store {
             writable: AtomicBool::new(access != Access::Read),
             temporary: OnceLock::new(),
             counter: AtomicU64::new(0),
+            owners: OnceLock::new(),
         }
     }
 

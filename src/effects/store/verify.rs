@@ -68,7 +68,7 @@ impl Store {
             EntryKind::File => {
                 let (mtime, executable) = entry.file?;
                 let digest = Digest { hash: entry.hash, size: entry.size };
-                match repair(&entry.path, self.function(), digest, self.file_mode(executable), mtime, self.is_writable()) {
+                match repair(&entry.path, self.function(), digest, self.state(executable, mtime), self.is_writable()) {
                     Repair::Sound { .. } | Repair::Absent => return None,
                     Repair::Repaired { .. } => return damage("its mode or time was another one".to_owned(), Outcome::Repaired),
                     Repair::Damaged(reason) => reason,
