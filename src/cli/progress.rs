@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::report;
 use crate::cli::screen::Screen;
+use crate::effects::interrupt;
 use crate::effects::progress::{Amount, Phase, Progress, Snapshot};
 
 /// Work that is over sooner is not worth a line.
@@ -25,6 +26,7 @@ pub(super) struct Shown {
 pub(super) fn show(progress: &Progress, screen: Option<&Screen>) -> Shown {
     let stop = Arc::new(AtomicBool::new(false));
     let thread = screen.and_then(|screen| {
+        interrupt::begin_to_listen();
         let (progress, screen, stop) = (progress.clone(), screen.clone(), Arc::clone(&stop));
         thread::Builder::new().name("progress".to_owned()).spawn(move || draw(&progress, &screen, &stop)).ok()
     });

@@ -6,11 +6,16 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::effects::interrupt::{self, Shown};
 
 /// Goes to the line's beginning and erases what is there and below.
 const ERASE: &str = "\r\x1b[J";
 /// The width of a terminal that does not say how wide it is.
 const USUAL_COLUMNS: usize = 80;
+/// How long the end waits for a terminal.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A terminal. Clones share it.
 #[derive(Debug, Clone)]
@@ -22,6 +27,8 @@ pub struct Screen {
 struct State {
     /// The line that is to be seen.
     line: String,
+    /// Whether there is none to be seen any more.
+    ended: bool,
 }
 
 impl Screen {
@@ -49,7 +56,7 @@ impl Screen {
     /// Shows a line of ASCII in the place of the one before.
     pub(super) fn show(&self, line: &str) {
         let mut state = self.state();
-        if state.line != line {
+        if state.line != line && !state.ended {
             line.clone_into(&mut state.line);
             let _ = io::stderr().write_all(format!("\r{line}\x1b[J\r").as_bytes());
         }
@@ -58,6 +65,27 @@ impl Screen {
     /// Takes the line away.
     pub(super) fn clear(&self) {
         erase(&mut self.state());
+    }
+}
+
+impl Shown for Screen {
+    fn end(&self) {
+        let begun = Instant::now();
+        // Whoever holds it may be waiting for a terminal that takes nothing: the end does not wait with it.
+        while begun.elapsed() < PATIENCE {
+            if let Ok(mut state) = self.state.try_lock() {
+                erase(&mut state);
+                state.ended = true;
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn suspend(&self, stopped: &mut dyn FnMut()) {
+        let mut state = self.state();
+        erase(&mut state);
+        stopped();
     }
 }
 
@@ -84,6 +112,10 @@ impl<W: Write> Beside<W> {
 
 impl<W: Write> Write for Beside<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if interrupt::is_ending() {
+            // What fails because everything is being cleared away is nobody's business.
+            return Ok(bytes.len());
+        }
         let Some(screen) = &self.screen else { return self.inner.write(bytes) };
         let mut state = screen.state();
         erase(&mut state);

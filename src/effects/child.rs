@@ -14,6 +14,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal};
 
+use crate::effects::interrupt::{self, Leftover, UnderWay};
+
 /// What a program may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
@@ -58,7 +60,7 @@ pub(super) fn run(command: &mut Command, input: &[u8], bounds: Bounds) -> Result
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own, so that it can be ended with what it has started.
     command.process_group(0);
-    let mut running = Running { child: spawn(command)?, ended: false };
+    let mut running = Running::start(command)?;
     let mut input = Feed { pipe: running.child.stdin.take(), rest: input };
     let mut output = Stream::new(running.child.stdout.take());
     let mut errors = Stream::new(running.child.stderr.take());
@@ -116,6 +118,19 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
 struct Running {
     child: Child,
     ended: bool,
+    /// A signal that ends us ends it, too: in a group of its own, it hears none of a terminal's.
+    _under_way: Option<UnderWay>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> io::Result<Self> {
+        interrupt::begin_to_listen();
+        let mut held = interrupt::hold();
+        let child = spawn(command)?;
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let under_way = group.map(|group| held.begin(Leftover::Group(group)));
+        Ok(Self { child, ended: false, _under_way: under_way })
+    }
 }
 
 impl Drop for Running {

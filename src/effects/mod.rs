@@ -9,6 +9,7 @@ pub mod progress;
 pub mod fs;
 
 mod child;
+pub mod interrupt;
 pub mod notes;
 pub mod output_file;
 pub mod random;

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use crate::effects::interrupt;
 use crate::model::workers::Workers;
 
 /// A task gets more than one thread if it costs more than a thread's share of all work by this part of the share: costs are
@@ -81,6 +82,7 @@ impl<B> Queue<B> {
 
     /// Gives back the threads that a worker's last task used. Returns its next one when there are enough for it.
     fn take(&self, done: usize, width: impl Fn(usize) -> usize) -> Option<usize> {
+        interrupt::check();
         let mut state = self.state();
         state.free += done;
         // To wake nobody is a system call too.

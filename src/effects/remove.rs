@@ -8,16 +8,23 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use camino::Utf8Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::effects::fs::Directory;
+use crate::effects::interrupt;
+
+/// How directories are opened to be emptied: a link is none.
+const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Removes a directory and all that is in it; nothing there is no error.
 ///
 /// # Errors
 /// Something belongs to somebody else, or the file system refuses.
 pub fn directory(path: &Utf8Path) -> io::Result<()> {
-    let outcome = match std::fs::remove_dir_all(path) {
+    let outcome = match remove_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(CWD, path.as_str());
-            std::fs::remove_dir_all(path)
+            remove_all(path)
         }
         outcome => outcome,
     };
@@ -27,10 +34,51 @@ pub fn directory(path: &Utf8Path) -> io::Result<()> {
     }
 }
 
+/// As the standard library does it, which needs a descriptor for every level; where there are none left, with two.
+fn remove_all(path: &Utf8Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if is_exhausted(&error) => {
+            interrupt::give_spare();
+            with_few_descriptors(path)
+        }
+        outcome => outcome,
+    }
+}
+
+fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+fn with_few_descriptors(path: &Utf8Path) -> io::Result<()> {
+    let handle = rustix::fs::open(path.as_str(), OPEN, Mode::empty())?;
+    let root = Directory::of(handle, path);
+    // Those above come before those below them; each is closed before the next is opened.
+    let mut directories = vec![String::new()];
+    let mut next = 0;
+    while next < directories.len() {
+        let above = directories[next].clone();
+        let directory = root.open_below(&above).map_err(|error| error.source)?;
+        for name in directory.names().map_err(|error| error.source)? {
+            let name = name.unwrap_or_else(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            match rustix::fs::unlinkat(directory.handle(), name.as_str(), AtFlags::empty()) {
+                // What Linux says of directories, and what POSIX says.
+                Err(Errno::ISDIR | Errno::PERM) => directories.push(if above.is_empty() { name } else { format!("{above}/{name}") }),
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        next += 1;
+    }
+    for directory in directories[1..].iter().rev() {
+        rustix::fs::unlinkat(root.handle(), directory.as_str(), AtFlags::REMOVEDIR)?;
+    }
+    drop(root);
+    Ok(rustix::fs::rmdir(path.as_str())?)
+}
+
 /// Lets the owner list and change a directory; says whether it is one.
 fn open_directory(parent: impl AsFd, name: &str) -> Option<OwnedFd> {
-    const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-    if let Ok(handle) = rustix::fs::openat(parent.as_fd(), name, FLAGS, Mode::empty()) {
+    if let Ok(handle) = rustix::fs::openat(parent.as_fd(), name, OPEN, Mode::empty()) {
         let _ = rustix::fs::fchmod(&handle, Mode::RWXU);
         return Some(handle);
     }
@@ -40,7 +88,7 @@ fn open_directory(parent: impl AsFd, name: &str) -> Option<OwnedFd> {
         return None;
     }
     rustix::fs::chmodat(parent.as_fd(), name, Mode::RWXU, AtFlags::empty()).ok()?;
-    rustix::fs::openat(parent.as_fd(), name, FLAGS, Mode::empty()).ok()
+    rustix::fs::openat(parent.as_fd(), name, OPEN, Mode::empty()).ok()
 }
 
 fn open_up(parent: impl AsFd, name: &str) {
@@ -63,6 +111,18 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn few_descriptors_are_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap().join("env");
+        fs::create_dir_all(root.join("a/b/c/d/e")).unwrap();
+        fs::create_dir_all(root.join("a/x")).unwrap();
+        fs::write(root.join("a/b/file"), "").unwrap();
+        std::os::unix::fs::symlink("/", root.join("a/b/c/link")).unwrap();
+        with_few_descriptors(&root).unwrap();
+        assert!(!root.exists());
+    }
 
     /// Root may do everything anyway: then this only shows that nothing else is lost.
     #[test]

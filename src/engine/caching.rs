@@ -625,10 +625,9 @@ struct Scratch {
 
 impl Scratch {
     fn new(out: &Utf8Path, function: DigestFunction, notes: &Notes) -> Result<Self, Error> {
-        const PREFIX: &str = ".venvtree-download-";
         let parent = out.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
-        staging::clean(parent, PREFIX);
-        let staging = Staging::create(parent, PREFIX).map_err(fs::failed("create a directory in", parent))?;
+        staging::sweep(parent);
+        let staging = Staging::create(parent, staging::DOWNLOADS).map_err(fs::failed("create a directory in", parent))?;
         let store = Store::open(staging.path().to_owned(), function, Access::Scratch, notes.clone());
         Ok(Self { store, _staging: staging })
     }

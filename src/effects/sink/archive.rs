@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use camino::Utf8Path;
 
 use crate::effects::fs::FsError;
+use crate::effects::interrupt;
 use crate::effects::pipeline::Crew;
 use crate::effects::sink::tar::TarArchive;
 use crate::effects::sink::zip::ZipArchive;
@@ -149,6 +150,7 @@ pub fn pack_plan(plan: &Plan, supply: &Supply<'_>, out: &mut dyn Write, options:
     let mut archive = open(out, &options)?;
     let mut places = Places::new(&options);
     for (path, planned) in &plan.entries {
+        interrupt::check();
         let path = places.place(&mut *archive, path)?;
         match &planned.node {
             PlannedNode::Symlink(target) => archive.link(&path, target.as_str())?,
@@ -174,6 +176,7 @@ pub fn pack_directory(tree: &Tree, directory: &Utf8Path, out: &mut dyn Write, op
     // As in a plan, so that both ways lead to the same bytes.
     leaves.sort_by(|(left, _), (right, _)| left.cmp(right));
     for (path, leaf) in leaves {
+        interrupt::check();
         let place = places.place(&mut *archive, &path)?;
         match leaf {
             Leaf::Symlink(target) => archive.link(&place, target.as_str())?,

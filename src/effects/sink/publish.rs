@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, CWD, FileType, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::effects::fs::{self, Directory, FsError, Permissions, failed};
+use crate::effects::interrupt;
 use crate::effects::remove;
 use crate::effects::replaceable::Replaceable;
 use crate::effects::staging::{self, Staging};
@@ -47,14 +48,6 @@ pub struct Unfinished {
     inside: bool,
 }
 
-/// The beginning of the names of unfinished directories for a place.
-fn prefix(place: &Utf8Path) -> String {
-    let name = place.file_name().unwrap_or("output");
-    // Long names leave no room for what is added.
-    let short: String = name.chars().take(48).collect();
-    format!(".{short}.venvtree-")
-}
-
 fn parent(place: &Utf8Path) -> &Utf8Path {
     place.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
@@ -76,8 +69,8 @@ impl Unfinished {
     pub fn new(place: &Utf8Path) -> Result<Self, FsError> {
         let parent = parent(place);
         fs::create_directories(parent, Permissions::Usual).map_err(failed("create", parent))?;
-        let prefix = prefix(place);
-        staging::clean(parent, &prefix);
+        staging::sweep(parent);
+        let prefix = staging::prefix(place.file_name().unwrap_or("output"));
         let inside = must_stay(place, parent);
         let folder = if inside { place } else { parent };
         let staging = Staging::create(folder, &prefix).map_err(failed("create a directory in", folder))?;
@@ -102,6 +95,8 @@ impl Unfinished {
         if self.inside {
             return self.fill();
         }
+        // A signal finds it at one place or at the other.
+        let held = interrupt::hold();
         let renamed = match renameat_with(CWD, self.staging.path().as_std_path(), CWD, self.place.as_std_path(), RenameFlags::NOREPLACE) {
             // An empty directory counts as nothing, and a plain rename takes its place in one step, as it does where the
             // file system does not know the flag. Neither replaces a directory that holds anything.
@@ -110,9 +105,10 @@ impl Unfinished {
             }
             result => result,
         };
+        drop(held);
         match renamed {
             Ok(()) => {
-                self.staging.keep();
+                drop(self.staging.keep());
                 Ok(())
             }
             Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Err(PublishError::Taken { path: self.place.clone() }),
@@ -129,6 +125,8 @@ impl Unfinished {
         let status = rustix::fs::fstat(from).map_err(failed("look at", &self.place))?;
         let mut names: Vec<String> = self.directory.names()?.into_iter().flatten().collect();
         names.sort_by_key(|name| name == CONFIGURATION);
+        // A signal finds all of it here or there.
+        let held = interrupt::hold();
         for (index, name) in names.iter().enumerate() {
             let Err(error) = move_entry(from, to, name) else { continue };
             for name in &names[..index] {
@@ -139,6 +137,7 @@ impl Unfinished {
                 error => failed("fill", &self.place)(error).into(),
             });
         }
+        drop(held);
         // Dropping removes the staging directory, which is empty now; that changes the time of the place.
         drop(self.directory);
         drop(self.staging);
@@ -154,14 +153,23 @@ impl Unfinished {
     pub fn exchange(self, old: &Replaceable) -> Result<Option<FsError>, PublishError> {
         let staged = self.staging.path().to_owned();
         let exchange = || renameat_with(CWD, staged.as_std_path(), CWD, self.place.as_std_path(), RenameFlags::EXCHANGE);
+        // A signal finds the one or the other, and never removes what nobody has looked at.
+        let held = interrupt::hold();
         match exchange() {
             // Only now nobody can put another directory there between the look and the step.
             Ok(()) if !old.is_at(&staged) => {
-                exchange().map_err(failed("exchange back", &self.place))?;
+                let back = exchange();
+                drop(held);
+                if let Err(error) = back {
+                    // What now has the temporary name is not ours to remove.
+                    drop(self.staging.keep());
+                    return Err(failed("exchange back", &self.place)(error).into());
+                }
                 Err(PublishError::Taken { path: self.place.clone() })
             }
             Ok(()) => {
-                self.staging.keep();
+                drop(held);
+                let _old = self.staging.keep();
                 Ok(remove::directory(&staged).err().map(failed("remove the replaced environment, which is now", &staged)))
             }
             Err(error @ (Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)) => {

@@ -11,5 +11,6 @@ pub(crate) mod programs;
 pub(crate) mod project;
 pub(crate) mod random;
 pub(crate) mod sessions;
+pub(crate) mod terminal;
 
 pub(crate) use programs::{Python, Shell, interpreters, posix_shells, write_executable};

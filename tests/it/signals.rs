@@ -1,0 +1,195 @@
+//! Signals: a build that is ended leaves nothing behind, and ends as the signal says; what the dead left goes, what the living have stays.
+
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::project::{Project, WheelText, some_interpreter};
+use crate::support::terminal;
+
+const VENVTREE: &str = env!("CARGO_BIN_EXE_venvtree");
+const BUILD: [&str; 5] = ["build", "env.json", "--out", "out", "--no-store"];
+
+/// A spec that takes a while.
+fn project() -> Project {
+    let project = Project::new();
+    let mut wheel = WheelText::new("many", "1.0").file("many/large.bin", "x".repeat(8 << 20));
+    for index in 0..6000 {
+        wheel = wheel.file(&format!("many/p{}/m{index}.py", index % 40), format!("VALUE = {index}\n").repeat(20));
+    }
+    let wheel = project.wheel(&wheel);
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    project
+}
+
+fn start(project: &Project, command: &mut Command) -> Child {
+    command.current_dir(project.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Names in the project's directory that nobody asked for.
+fn left_over(project: &Project) -> Vec<String> {
+    let names = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
+    names.filter(|name| name.contains("venvtree-")).collect()
+}
+
+/// Waits until a build is in the middle of its work.
+fn wait_until_writing(project: &Project) {
+    let begun = Instant::now();
+    let is_writing = |name: &String| project.path().join(name).join("lib").exists();
+    while !left_over(project).iter().any(is_writing) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no build has begun");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+#[test]
+fn a_signal_ends_a_build_without_a_trace() {
+    let project = project();
+    for (sent, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1)] {
+        let child = start(&project, Command::new(VENVTREE).args(BUILD));
+        wait_until_writing(&project);
+        signal(&child, sent);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.signal(), Some(number), "{sent:?}: {}", output.status);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{sent:?}");
+        assert_eq!(left_over(&project), Vec::<String>::new(), "{sent:?}");
+        assert!(!project.path().join("out").exists());
+    }
+}
+
+#[test]
+fn a_signal_at_any_moment_leaves_a_whole_environment_or_none_and_nothing_else() {
+    let project = project();
+    let begun = Instant::now();
+    assert!(start(&project, Command::new(VENVTREE).args(BUILD)).wait().unwrap().success());
+    let whole = begun.elapsed();
+    let digest = project.run(&["digest", "out"]).success();
+    for round in 0..6 {
+        std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
+        let mut child = start(&project, Command::new(VENVTREE).args(BUILD));
+        std::thread::sleep(whole.mul_f64((f64::from(round) * 0.618_033_988_75).fract()));
+        signal(&child, Signal::TERM);
+        child.wait().unwrap();
+        assert_eq!(left_over(&project), Vec::<String>::new());
+        if project.path().join("out").exists() {
+            assert_eq!(project.run(&["digest", "out"]).success(), digest);
+        }
+    }
+}
+
+#[test]
+fn what_is_ignored_stays_ignored() {
+    let project = project();
+    for (sent, name) in [(Signal::HUP, "HUP"), (Signal::INT, "INT")] {
+        let script = format!("trap '' {name}; exec \"$0\" \"$@\"");
+        let child = start(&project, Command::new("sh").args(["-c", &script, VENVTREE]).args(BUILD));
+        wait_until_writing(&project);
+        signal(&child, sent);
+        assert!(child.wait_with_output().unwrap().status.success(), "{name}");
+        std::fs::remove_dir_all(project.path().join("out")).unwrap();
+    }
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_takes_progress_away() {
+    let project = project();
+    let mut terminal = terminal::start(project.path(), &[&[VENVTREE], &BUILD[..]].concat(), &[("TERM", "xterm")], (24, 80));
+    terminal.wait_for("progress", |shown| shown.contains("writing"));
+    terminal.type_in("\x03");
+    let (status, shown, raw) = terminal.finish();
+    assert_eq!(status.signal(), Some(2), "{status}");
+    // The terminal itself shows the key.
+    assert!(matches!(shown.as_str(), "" | "^C"), "{shown}\n{raw}");
+    assert_eq!(left_over(&project), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_dead_build_left_goes_with_any_other_in_the_folder_and_what_a_living_one_has_stays() {
+    let project = project();
+    let mut dead = start(&project, Command::new(VENVTREE).args(BUILD));
+    wait_until_writing(&project);
+    dead.kill().unwrap();
+    dead.wait().unwrap();
+    assert_eq!(left_over(&project).len(), 1);
+    let mut living = start(&project, Command::new(VENVTREE).args(["build", "env.json", "--out", "living", "--no-store"]));
+    let begun = Instant::now();
+    while !left_over(&project).iter().any(|name| name.starts_with(".living")) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no build has begun");
+    }
+    let wheel = project.wheel(&WheelText::new("small", "1.0").file("small.py", ""));
+    let many = std::fs::read(project.path().join("env.json")).unwrap();
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    project.run(&["build", "env.json", "--out", "another", "--no-store"]).success();
+    project.write("env.json", many);
+    assert!(left_over(&project).iter().all(|name| name.starts_with(".living")), "{:?}", left_over(&project));
+    assert!(living.wait().unwrap().success());
+    assert_eq!(left_over(&project), Vec::<String>::new());
+}
+
+#[test]
+fn where_no_thread_can_listen_a_signal_still_leaves_nothing() {
+    assert!(rustix::process::geteuid().is_root(), "this test becomes another user: run it as root, as CI does");
+    let project = project();
+    std::fs::set_permissions(project.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let mut command = Command::new("prlimit");
+    command.args(["--nproc=1", VENVTREE]).args(BUILD).uid(61236).gid(61236);
+    let child = start(&project, &mut command);
+    wait_until_writing(&project);
+    signal(&child, Signal::TERM);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(left_over(&project), Vec::<String>::new());
+}
+
+#[test]
+fn a_build_that_runs_out_of_descriptors_clears_away() {
+    let project = Project::new();
+    let deep = (0..60).map(|index| format!("d{index}/")).collect::<String>();
+    let wheels: Vec<_> = (0..30)
+        .map(|index| project.wheel(&WheelText::new(&format!("w{index}"), "1.0").file(&format!("{deep}w{index}.py"), "x".repeat(index))))
+        .collect();
+    project.spec(some_interpreter(), &wheels, |_| ());
+    let mut failed = 0;
+    for descriptors in (5..60).step_by(3) {
+        let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+        let output = start(&project, Command::new("sh").args(["-c", &script, VENVTREE]).args(BUILD)).wait_with_output().unwrap();
+        failed += usize::from(!output.status.success());
+        assert_eq!(left_over(&project), Vec::<String>::new(), "{descriptors}: {}", String::from_utf8_lossy(&output.stderr));
+        std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
+    }
+    assert!(failed > 5, "only {failed} builds ran out of descriptors");
+}
+
+#[test]
+fn what_a_command_has_started_does_not_outlive_it() {
+    let project = Project::new();
+    let script = "#!/bin/sh\nsleep 300 &\necho $$ $! > started.new\nmv started.new started\nwait\n";
+    let python = project.write("python", script);
+    std::fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut child = start(&project, Command::new(VENVTREE).args(["interpreter", "probe", "./python"]));
+    let begun = Instant::now();
+    let started = project.path().join("started");
+    while !started.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is not asked");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    for number in std::fs::read_to_string(started).unwrap().split_whitespace() {
+        let runs = || {
+            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+            // Ended, and at most not yet waited for by whoever inherited it.
+            !stat.is_empty() && !stat.contains(") Z ")
+        };
+        while runs() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{number} still runs");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
