@@ -22,7 +22,7 @@ use crate::effects::supply::SupplyError;
 use crate::effects::wheels::WheelError;
 use crate::model::digest::DigestError;
 use crate::model::every::every;
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::{Code, Finding, Severity};
 use crate::model::manifest::ManifestError;
 use crate::model::plan::PlanError;
 use crate::model::spec::SpecError;
@@ -270,7 +270,7 @@ impl Error {
                     wheel.findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| Detail {
                         code: finding.code.text().to_owned(),
                         message: format!("{}: {finding}", wheel.wheel),
-                        hint: None,
+                        hint: Some(allowance_hint(finding.code)),
                     })
                 })
                 .collect(),
@@ -284,7 +284,10 @@ impl Error {
                     hint: problem.hint().map(str::to_owned),
                 })
                 .collect(),
-            Self::Supply(errors) => errors.iter().map(|error| Detail::of(error, "supply", None)).collect(),
+            Self::Supply(errors) => {
+                let hint = |error: &SupplyError| error.finding().map(allowance_hint);
+                errors.iter().map(|error| Detail::of(error, "supply", hint(error))).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -305,6 +308,14 @@ pub struct Detail {
 impl Detail {
     fn of(error: &(dyn std::error::Error + 'static), code: &str, hint: Option<String>) -> Self {
         Self { code: code.to_owned(), message: chain(error), hint }
+    }
+}
+
+/// Whether findings of a code can be accepted: how, or why not.
+fn allowance_hint(code: Code) -> String {
+    match code.allowance().reason() {
+        None => format!("if you have looked at it, `--allow {code}` (in a spec: `\"flags\": {{\"allow\": [\"{code}\"]}}`) accepts it"),
+        Some(reason) => format!("`{code}` cannot be allowed: {reason}"),
     }
 }
 

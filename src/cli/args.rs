@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::cli::io::Io;
 use crate::cli::numbers;
+use crate::model::finding::{Code, UnknownCode};
 use crate::model::wheel::limits::Limits;
 
 /// Builds deterministic, relocatable Python environments.
@@ -186,6 +187,27 @@ pub struct PlacesArguments {
     #[command(flatten)]
     /// What wheels may hold at most.
     pub limits: LimitArguments,
+    #[command(flatten)]
+    /// What passes although it is wrong.
+    pub allow: AllowArguments,
+}
+
+/// What passes although it is wrong.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AllowArguments {
+    /// Accept wheels with findings of this code, as `allow` in a spec does; may be given many times. docs/findings.md says which codes
+    /// can be allowed, and `venvtree wheel check` prints those of a wheel.
+    #[arg(long = "allow", value_name = "CODE", value_parser = parse_allowed)]
+    pub codes: Vec<Code>,
+}
+
+/// Reads a code that can be allowed.
+fn parse_allowed(text: &str) -> Result<Code, String> {
+    let code: Code = text.parse().map_err(|error: UnknownCode| error.to_string())?;
+    match code.allowance().reason() {
+        None => Ok(code),
+        Some(reason) => Err(format!("findings of this code can never be accepted: {reason}")),
+    }
 }
 
 /// What wheels may hold at most.

@@ -1,5 +1,7 @@
 //! `venvtree build`.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
@@ -9,9 +11,9 @@ use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, numbers, report};
+use crate::engine::caching::Source;
 use crate::engine::{BuildRequest, Existing, caching};
 use crate::error::Error;
-use crate::model::request;
 use crate::model::spec::Spec;
 
 /// Arguments of `venvtree build`.
@@ -64,14 +66,17 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         look: arguments.replace,
         manifest: arguments.manifest.as_ref().map(|path| io.output_file(path)).transpose()?,
         digest_file: arguments.digest_file.as_ref().map(|path| io.output_file(path)).transpose()?,
-        text: Some(request::text_digest(&text.text)),
+        text: Some(text.digest(&arguments.spec.places)),
     };
     if let Some(file) = request.manifest.iter().chain(&request.digest_file).find(|file| file.is_in(&request.out)) {
         let message = format!("`{}` would be a file of the environment itself", file.path());
         return Err(Error::Usage { message, hint: Some("choose a place beside the environment".to_owned()) });
     }
     // Keys of inputs and what is said of a remote cache are checked whether or not there is something to do.
-    let plain = arguments.spec.places.inputs.is_empty() && !caches::has_remote(&arguments.remote, io);
+    let places = &arguments.spec.places;
+    // What is allowed is said each time.
+    let plain = places.inputs.is_empty() && !caches::has_remote(&arguments.remote, io) && !text.may_allow(places);
+    let mut allowed = BTreeSet::new();
     let unchanged = if plain { caching::unchanged(&caches, &request)? } else { None };
     let built = match unchanged {
         Some(report) => Ok(report),
@@ -80,6 +85,7 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
             if arguments.format.format == Format::Text && !arguments.quiet.quiet {
                 say_whose_time(&spec, io);
             }
+            allowed.clone_from(&spec.flags.allow);
             caches.remote = caches::remote(&arguments.remote, spec.flags.digest_function, &caches.notes, io)?;
             caching::build(&session, &caches, spec, &places, &request)
         }
@@ -88,6 +94,10 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     let notes = caches::say(&caches, quiet, io);
     let built = built?;
     say_warnings(io, &built.warnings);
+    if built.source != Source::Wheels && !allowed.is_empty() {
+        let codes: Vec<&str> = allowed.iter().map(|code| code.text()).collect();
+        io.say(&format!("warning: findings of {} are allowed, and the wheels were not looked at again", codes.join(", ")));
+    }
     match arguments.format.format {
         Format::Json => {
             let value = json!({
@@ -98,6 +108,7 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
                 "digest": built.root.to_string(),
                 "key": built.action.map(|action| action.to_string()),
                 "looked": built.looked,
+                "allowed": allowed,
                 "files": built.files,
                 "bytes": built.bytes,
                 "links": built.links,

@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments, LimitArguments};
+use crate::cli::args::{AllowArguments, Format, FormatArguments, LimitArguments};
 use crate::cli::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{say_warnings, warnings_json};
@@ -108,6 +108,8 @@ pub struct CreateArguments {
     foreign: foreign::ForeignArguments,
     #[command(flatten)]
     limits: LimitArguments,
+    #[command(flatten)]
+    allow: AllowArguments,
     #[command(flatten)]
     store: StoreArguments,
     #[command(flatten)]
@@ -265,6 +267,7 @@ fn check_relocation(arguments: &CreateArguments, environment: &Utf8Path) -> Resu
         ("--wheel", !arguments.wheel.is_empty()),
         ("--candidate", !arguments.candidate.is_empty()),
         ("--spec-out", arguments.spec_out.is_some()),
+        ("--allow", !arguments.allow.codes.is_empty()),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         None => Ok(()),
@@ -305,6 +308,7 @@ fn specify(arguments: &CreateArguments, probe: &Probe, session: &Session, io: &I
         prompt,
         activators: activators(&arguments.activators)?,
         mtime: mtime(io)?,
+        allow: arguments.allow.codes.iter().copied().collect(),
         ..Flags::default()
     };
     let interpreter = probe.interpreter.clone();
@@ -352,7 +356,8 @@ fn find_seeds(
     let setuptools = bundled.is_some_and(|place| DistName::parse("setuptools").is_ok_and(|name| seeds::holds(&place, &name)));
     let mut requests = requested_seeds(arguments, setuptools)?;
     requests.retain(|request| !given.iter().any(|wheel| wheel.file_name.name == request.name));
-    let options = LoadOptions { limits: session.limits.clone(), ..LoadOptions::default() };
+    let allow = arguments.allow.codes.iter().copied().collect();
+    let options = LoadOptions { limits: session.limits.clone(), allow, ..LoadOptions::default() };
     let find = |request| seeds::find(request, &places, &probe.interpreter, &options);
     Ok(requests.iter().map(find).collect::<Result<_, _>>()?)
 }

@@ -29,6 +29,7 @@ mod usage;
 mod variables;
 mod verify;
 mod wheel;
+mod wheel_for;
 mod wheel_pack;
 mod worker;
 

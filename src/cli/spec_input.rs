@@ -10,7 +10,9 @@ use crate::cli::variables;
 use crate::effects::fs;
 use crate::engine::{self, Places, Session};
 use crate::error::Error;
+use crate::model::digest::Hash;
 use crate::model::plan::PlanWarning;
+use crate::model::request;
 use crate::model::spec::Spec;
 
 /// A session as the arguments want it.
@@ -37,6 +39,18 @@ pub struct SpecText {
 }
 
 impl SpecText {
+    /// What stands for the text and the arguments that change what it means.
+    pub fn digest(&self, places: &PlacesArguments) -> Hash {
+        let codes = &places.allow.codes;
+        let allowed: String = codes.iter().map(|code| format!("\n--allow {code}")).collect();
+        request::text_digest(&format!("{}{allowed}", self.text))
+    }
+
+    /// Whether findings of some codes are allowed, as far as the text alone shows it.
+    pub fn may_allow(&self, places: &PlacesArguments) -> bool {
+        !places.allow.codes.is_empty() || self.text.contains("\"allow\"")
+    }
+
     /// The spec.
     pub fn parse(&self) -> Result<Spec, Error> {
         engine::parse_spec(&self.text, &self.origin)
@@ -55,7 +69,11 @@ pub fn read_beside(path: &Utf8Path, places: &PlacesArguments, io: &mut Io<'_>) -
 
 /// Reads the text of a spec as one, and where its inputs are.
 pub fn parse(text: SpecText, places: &PlacesArguments, io: &Io<'_>) -> Result<(Spec, Places), Error> {
-    let spec = text.parse()?;
+    let mut spec = text.parse()?;
+    spec.flags.allow.extend(&places.allow.codes);
+    if let Some(code) = spec.flags.allow.intersection(&spec.flags.deny).next() {
+        return Err(Error::Usage { message: format!("`--allow {code}` contradicts the spec, which denies `{code}`"), hint: None });
+    }
     let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
     Ok((spec, Places { root, keys: keys(&places.inputs, io)? }))
 }

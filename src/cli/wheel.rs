@@ -9,13 +9,17 @@ use serde_json::{Value, json};
 
 use crate::cli::args::{Deferred, Format, LimitArguments};
 use crate::cli::io::Io;
-use crate::cli::{CommandResult, report, written};
+use crate::cli::{CommandResult, report, wheel_for, written};
 use crate::effects::input::InputError;
 use crate::effects::inspect::{inspect_environment, inspect_wheel};
 use crate::effects::parallel;
-use crate::effects::wheels::LoadOptions;
+use crate::effects::wheels::{LoadOptions, WheelError};
+use crate::engine::judge::{Judged, Verdict};
 use crate::error::{Error, ErrorKind};
 use crate::model::finding::{Code, Finding, Severity};
+use crate::model::plan::PlanWarning;
+use crate::model::spec::Spec;
+use crate::model::wheel::filename::WheelFilename;
 
 /// The subcommands of `venvtree wheel`.
 #[derive(Debug, Subcommand)]
@@ -44,7 +48,11 @@ Examples:
   venvtree wheel check dist/*.whl
   venvtree wheel check --fail-on warning --format sarif wheels/*.whl > wheels.sarif
   venvtree wheel check --allow record.unlisted six-1.16.0-py2.py3-none-any.whl
+  venvtree wheel check --for python3.12 wheels/*.whl
   venvtree wheel check .venv
+
+With --for, a wheel is also judged as `build` would judge it, alone, for that interpreter: tags, Requires-Python, scripts, names and lengths
+of paths. What it requires of other wheels is told. Without it, the report says what depends on the interpreter.
 
 A directory is an environment, or a site-packages folder: what runs when its interpreter starts is reported.
 Every code is explained in docs/findings.md. Exit code 4 where a finding is as severe as --fail-on, or more.")]
@@ -58,6 +66,10 @@ pub struct CheckArguments {
     /// Make findings of this code errors; may be given many times.
     #[arg(long, value_name = "CODE", visible_alias = "strict")]
     deny: Vec<Code>,
+    /// Judge wheels for this interpreter too: a JSON file as `interpreter probe` prints it (`-` reads standard input), or what `create
+    /// --python` takes.
+    #[arg(long = "for", value_name = "FACTS|PYTHON")]
+    interpreter: Option<String>,
     /// The least severity that makes the command fail.
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
     fail_on: FailOn,
@@ -125,21 +137,43 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     if let Some(code) = options.allow.intersection(&options.deny).next() {
         return Err(Error::Usage { message: format!("findings of the code `{code}` are allowed and also denied"), hint: None });
     }
-    let inspect = |index: usize| -> Result<Vec<Finding>, InputError> {
-        let path = io.cwd.join(&arguments.files[index]);
+    let spec = arguments.interpreter.as_deref().map(|text| wheel_for::interpreter(text, io)).transpose()?;
+    let examine = |index: usize| -> Result<FileReport<'_>, InputError> {
+        let file = &arguments.files[index];
+        let path = io.cwd.join(file);
+        let mut report = FileReport { file, findings: Vec::new(), judged: None, verdict: None };
         if path.is_dir() {
-            return inspect_environment(&path, &options);
+            report.findings = inspect_environment(&path, &options)?;
+            return Ok(report);
         }
         let name = arguments.name.as_deref().or(path.file_name()).unwrap_or_default();
-        inspect_wheel(&path, name, &options)
+        report.findings = inspect_wheel(&path, name, &options)?;
+        if spec.is_some() && options.deny.is_empty() {
+            // Where the platform is known, the plan says whether scripts have to be rewritten, and whether they can be.
+            report.findings.retain(|finding| finding.code != Code::ScriptForm);
+        }
+        let sound = report.findings.iter().all(|finding| finding.severity != Severity::Error);
+        // What nobody could build with is judged for no interpreter.
+        if let (true, Ok(filename)) = (sound, WheelFilename::parse(name)) {
+            match Judged::load(&path, &filename, &options) {
+                Ok(judged) => {
+                    report.verdict = spec.as_ref().map(|spec| judged.judge(spec));
+                    report.judged = Some(judged);
+                }
+                Err(WheelError::Refused { findings, .. }) => report.findings = findings,
+                Err(WheelError::Input(error)) => return Err(error),
+                Err(WheelError::Digest { .. } | WheelError::Member { .. }) => {}
+            }
+        }
+        Ok(report)
     };
-    let results = parallel::map(parallel::available(), arguments.files.len(), |index| Ok::<_, Infallible>(inspect(index)))
+    let results = parallel::map(parallel::available(), arguments.files.len(), |index| Ok::<_, Infallible>(examine(index)))
         .unwrap_or_else(|never| match never {});
     let mut reports = Vec::new();
     let mut unreadable = Vec::new();
-    for (file, result) in arguments.files.iter().zip(results) {
+    for result in results {
         match result {
-            Ok(findings) => reports.push((file.as_path(), findings)),
+            Ok(report) => reports.push(report),
             Err(error) => unreadable.push(error.into()),
         }
     }
@@ -149,7 +183,7 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
         match arguments.format {
             CheckFormat::Text => written(io.print(&text(&reports)))?,
             CheckFormat::Json => {
-                let mut value = json(&reports);
+                let mut value = json(&reports, spec.as_ref());
                 if let Some(error) = &error {
                     // One document, whatever happened.
                     value["error"] = report::error_json(error);
@@ -166,12 +200,43 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     if let Some(error) = error {
         return Err(error);
     }
-    let worst = reports.iter().flat_map(|(_, findings)| findings).map(|finding| finding.severity).max();
+    if spec.is_none() && arguments.format == CheckFormat::Text && reports.iter().any(|report| report.judged.is_some()) {
+        io.say(
+            "note: not judged, as they depend on the interpreter: tags, Requires-Python, markers of requirements, scripts, names and lengths of \
+             paths; --for FACTS|PYTHON judges them",
+        );
+    }
+    let worst = reports.iter().filter_map(FileReport::worst).max();
     let failed = worst.is_some_and(|worst| worst >= arguments.fail_on.into());
     Ok(if failed { ErrorKind::Wheel.exit_code() } else { 0 })
 }
 
-type Reports<'a> = [(&'a Utf8Path, Vec<Finding>)];
+/// What was found in a file.
+struct FileReport<'a> {
+    file: &'a Utf8Path,
+    findings: Vec<Finding>,
+    /// The wheel, where it can be judged for an interpreter.
+    judged: Option<Judged>,
+    /// What the interpreter that was asked for makes of it.
+    verdict: Option<Verdict>,
+}
+
+impl FileReport<'_> {
+    /// How bad the worst of it is.
+    fn worst(&self) -> Option<Severity> {
+        let problems = self.verdict.as_ref().is_some_and(|verdict| !verdict.problems.is_empty());
+        let warnings = self.verdict.as_ref().is_some_and(|verdict| verdict.warnings.iter().any(is_news));
+        let judged = [problems.then_some(Severity::Error), warnings.then_some(Severity::Warning)];
+        self.findings.iter().map(|finding| finding.severity).chain(judged.into_iter().flatten()).max()
+    }
+}
+
+/// Whether a warning of a plan says what no finding says.
+fn is_news(warning: &PlanWarning) -> bool {
+    !matches!(warning, PlanWarning::Allowed { .. })
+}
+
+type Reports<'a> = [FileReport<'a>];
 
 fn counts(findings: &[Finding]) -> BTreeMap<Severity, u64> {
     let mut counts: BTreeMap<Severity, u64> = Severity::ALL.iter().map(|severity| (*severity, 0)).collect();
@@ -185,28 +250,59 @@ fn counts(findings: &[Finding]) -> BTreeMap<Severity, u64> {
 fn text(reports: &Reports<'_>) -> String {
     let mut lines = Vec::new();
     let mut explained = BTreeSet::new();
-    for (file, findings) in reports {
-        let counts = counts(findings);
+    for FileReport { file, findings, verdict, .. } in reports {
+        let mut counts = counts(findings);
+        if let Some(verdict) = verdict {
+            *counts.entry(Severity::Error).or_default() += verdict.problems.len() as u64;
+            *counts.entry(Severity::Warning).or_default() += verdict.warnings.iter().filter(|warning| is_news(warning)).count() as u64;
+        }
         let summary: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Information, "note")]
             .into_iter()
             .filter(|(severity, _)| counts[severity] > 0)
             .map(|(severity, noun)| report::count(usize::try_from(counts[&severity]).unwrap_or(usize::MAX), noun))
             .collect();
-        lines.push(format!("{file}: {}", if summary.is_empty() { "nothing found".to_owned() } else { summary.join(", ") }));
+        let allowed: u64 = findings.iter().filter(|finding| finding.allowed).map(Finding::count).sum();
+        let allowed = if allowed > 0 { format!(", {allowed} of them allowed") } else { String::new() };
+        let fits = match verdict {
+            Some(verdict) if verdict.problems.is_empty() => ", fits the interpreter",
+            Some(_) => ", does not fit the interpreter",
+            None => "",
+        };
+        lines.push(format!("{file}: {}{allowed}{fits}", if summary.is_empty() { "nothing found".to_owned() } else { summary.join(", ") }));
         for finding in findings {
             lines.push(format!("  {}", report::printable(&finding.to_string())));
             if explained.insert(finding.code) {
                 lines.push(format!("      {}", finding.code.explanation()));
             }
         }
+        if let Some(verdict) = verdict {
+            text_verdict(verdict, &mut lines);
+        }
     }
     lines.join("\n")
 }
 
-fn json(reports: &Reports<'_>) -> Value {
+/// What an interpreter makes of a wheel, for people.
+fn text_verdict(verdict: &Verdict, lines: &mut Vec<String>) {
+    for problem in &verdict.problems {
+        lines.push(format!("  error[{}]: {}", problem.code(), report::printable(&problem.to_string())));
+        lines.extend(problem.hint().map(|hint| format!("      {hint}")));
+    }
+    for warning in verdict.warnings.iter().filter(|warning| is_news(warning)) {
+        lines.push(format!("  warning[{}]: {}", warning.code(), report::printable(&warning.to_string())));
+    }
+    if !verdict.needs.is_empty() {
+        const SHOWN: usize = 8;
+        let shown = verdict.needs.iter().take(SHOWN).map(|need| report::printable(need)).collect::<Vec<_>>().join(", ");
+        let more = if verdict.needs.len() > SHOWN { format!(" and {} more", verdict.needs.len() - SHOWN) } else { String::new() };
+        lines.push(format!("  needs {shown}{more}"));
+    }
+}
+
+fn json(reports: &Reports<'_>, spec: Option<&Spec>) -> Value {
     let files: Vec<Value> = reports
         .iter()
-        .map(|(file, findings)| {
+        .map(|FileReport { file, findings, judged, verdict }| {
             let findings: Vec<Value> = findings
                 .iter()
                 .map(|finding| {
@@ -224,13 +320,19 @@ fn json(reports: &Reports<'_>) -> Value {
                     value
                 })
                 .collect();
-            json!({ "file": file, "findings": findings })
+            let mut value = json!({ "file": file, "findings": findings });
+            if let Some(judged) = judged {
+                let (dependence, verdict) = wheel_for::verdict_json(judged, verdict.as_ref());
+                value["depends_on_interpreter"] = dependence;
+                value["verdict"] = verdict;
+            }
+            value
         })
         .collect();
-    let all: Vec<Finding> = reports.iter().flat_map(|(_, findings)| findings.iter().cloned()).collect();
+    let all: Vec<Finding> = reports.iter().flat_map(|report| report.findings.iter().cloned()).collect();
     let counts: serde_json::Map<String, Value> =
         counts(&all).into_iter().rev().map(|(severity, count)| (severity.name().to_owned(), count.into())).collect();
-    json!({ "counts": counts, "files": files })
+    json!({ "counts": counts, "files": files, "interpreter": spec.map(|spec| spec.interpreter.to_string()) })
 }
 
 fn sarif(reports: &Reports<'_>) -> Value {
@@ -249,9 +351,20 @@ fn sarif(reports: &Reports<'_>) -> Value {
             })
         })
         .collect();
+    let unfit = reports.iter().flat_map(|report| {
+        let problems = report.verdict.iter().flat_map(|verdict| &verdict.problems);
+        problems.map(|problem| {
+            json!({
+                "ruleId": format!("build.{}", problem.code()),
+                "level": "error",
+                "message": { "text": problem.to_string() },
+                "locations": [{ "physicalLocation": { "artifactLocation": { "uri": uri(report.file) } } }],
+            })
+        })
+    });
     let results: Vec<Value> = reports
         .iter()
-        .flat_map(|(file, findings)| findings.iter().map(move |finding| (file, finding)))
+        .flat_map(|report| report.findings.iter().map(move |finding| (report.file, finding)))
         .map(|(file, finding)| {
             let mut location = json!({ "physicalLocation": { "artifactLocation": { "uri": uri(file) } } });
             if let Some(member) = &finding.member {
@@ -272,6 +385,7 @@ fn sarif(reports: &Reports<'_>) -> Value {
             }
             result
         })
+        .chain(unfit)
         .collect();
     json!({
         "version": "2.1.0",

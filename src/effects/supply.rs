@@ -15,13 +15,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::file_hash::FileHash;
 use crate::effects::fs::{FsError, failed};
-use crate::effects::inflate;
+use crate::effects::inflate::{self, MemberError};
 use crate::effects::input::InputError;
 use crate::effects::listing::ListedFiles;
 use crate::effects::parallel;
 use crate::effects::pipeline::{self, Crew, PassError, Sink, Stopped, WORTHWHILE};
 use crate::effects::wheels::{Wheel, WheelError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
+use crate::model::finding::{Code, Severity};
 use crate::model::plan::{Content, Plan, PlannedNode};
 
 /// What the store knows of a wheel that it saw before: of each member, by its SHA-256, the hash by the tree's digest function.
@@ -69,6 +70,17 @@ pub enum SupplyError {
 }
 
 impl SupplyError {
+    /// The code of what was found in a wheel, if that is what is wrong.
+    pub fn finding(&self) -> Option<Code> {
+        match self {
+            Self::RecordHash { .. } => Some(Code::RecordHash),
+            Self::Wheel(WheelError::Member { source: MemberError::Unsound(findings), .. }) => {
+                findings.iter().find(|finding| finding.severity == Severity::Error).map(|finding| finding.code)
+            }
+            Self::Wheel(_) | Self::Changed { .. } | Self::Fs(_) => None,
+        }
+    }
+
     /// Whether the operating system refuses, rather than bytes being wrong.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Fs(_) | Self::Wheel(WheelError::Input(InputError::Io { .. })))

@@ -216,7 +216,8 @@ codes! {
     MetadataLocalVersion = "metadata.local-version", Error, Possible, "The file's name has a local version (`+cu12`) that METADATA or the `.dist-info` folder does not have, or the other way round; the installed distribution has METADATA's.";
     MetadataOtherTags = "metadata.other-tags", Warning, Possible, "The tags in WHEEL are not those of the file's name.";
     MetadataOtherBuild = "metadata.other-build", Warning, Possible, "The build tag in WHEEL is not that of the file's name.";
-    MetadataRequirement = "metadata.requirement", Error, Possible, "A requirement or a range of Python versions in METADATA is not understood; where that is allowed, it is left out of what is checked.";
+    MetadataRequirement = "metadata.requirement", Warning, Possible, "A requirement in METADATA is not understood; a spec whose `requirements` are `error` is not built with it.";
+    MetadataRequiresPython = "metadata.requires-python", Error, Possible, "The range of Python versions in METADATA is not understood; where that is allowed, every interpreter is in it.";
     MetadataLegacyRequirement = "metadata.legacy-requirement", Warning, Possible, "A requirement or a range of Python versions is written as no current specification has it, and is read as pip or uv read it.";
     MetadataDataScheme = "metadata.data-scheme", Error, Unknown, "The `.data` folder holds something that belongs to no known scheme (purelib, platlib, headers, scripts, data).";
     MetadataDataFile = "metadata.data-file", Error, Unknown, "A file lies directly in the `.data` folder, outside every scheme.";

@@ -46,6 +46,8 @@ mod terminal;
 mod users;
 mod virtualenv_suite;
 mod wheel_check;
+mod wheel_judgement;
+mod wheel_platforms;
 mod windows_layout;
 mod windows_scripts;
 mod worker;

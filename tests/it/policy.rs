@@ -42,9 +42,9 @@ fn what_a_spec_denies_is_an_error_of_every_command_that_reads_wheels() {
         .unlisted("demo/more.py", "")
         .file("hook.pth", "import demo\n")
         .file("demo/aux.py", "")
-        .metadata("Requires-Dist: ???");
+        .metadata("Requires-Python: >=3.*");
     let deny = |codes: &[&str]| project(&wheel, json!({ "deny": codes }));
-    for code in ["record.unlisted", "startup.import", "path.windows-name", "metadata.requirement"] {
+    for code in ["record.unlisted", "startup.import", "path.windows-name", "metadata.legacy-requirement"] {
         let denied = deny(&[code]);
         for command in [
             &["build", "env.json", "--out", "out"][..],

@@ -141,7 +141,7 @@ fn start_up_code_of_an_environment_is_visible() {
 /// The names in `testdata/popular-wheels.txt`, downloaded once.
 fn popular_wheels() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = root.join(".cache/popular");
+    let folder = root.join(".cache/popular-linux");
     let names = std::fs::read_to_string(root.join("testdata/popular-wheels.txt")).unwrap();
     let names: Vec<&str> = names.lines().filter(|line| !line.starts_with('#')).collect();
     let list = || -> Vec<PathBuf> {

@@ -151,6 +151,7 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<
     let mut warnings = Vec::new();
     check_wheels(spec, &inputs.wheels, &mut problems);
     check_requirements(spec, &inputs.wheels, &mut problems, &mut warnings);
+    warnings.extend(inputs.wheels.iter().flat_map(|wheel| allowed(wheel)));
     let mut claims = Claims::new(spec, &layout, inputs.launchers);
     claims.environment(&mut problems);
     if let Some(listing) = inputs.interpreter {
@@ -202,6 +203,18 @@ fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanP
             problems.push(PlanProblem::SameDistribution { distribution: distribution.to_owned(), wheels });
         }
     }
+}
+
+/// What is wrong with a wheel and was allowed, each code once.
+fn allowed(wheel: &WheelManifest) -> Vec<PlanWarning> {
+    let mut found: BTreeMap<&'static str, (String, u64)> = BTreeMap::new();
+    for finding in wheel.findings.iter().filter(|finding| finding.allowed) {
+        let member = finding.member.as_ref().map(|member| format!("{member:?}: ")).unwrap_or_default();
+        let (_, count) = found.entry(finding.code.text()).or_insert_with(|| (format!("{member}{}", finding.message), 0));
+        *count += finding.count();
+    }
+    let warning = |(code, (example, count))| PlanWarning::Allowed { wheel: wheel.file.as_str().to_owned(), code, example, count };
+    found.into_iter().map(warning).collect()
 }
 
 /// The built-in `pip check`.

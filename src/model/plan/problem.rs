@@ -199,6 +199,7 @@ impl PlanProblem {
             Self::SameDistribution { .. } => Some("keep one of the wheels"),
             Self::WindowsName { .. } | Self::WindowsLength { .. } => Some("leave it out with `exclude`"),
             Self::FileOverDirectory { .. } | Self::NamesFold { .. } => Some("leave one of them out with `exclude`"),
+            Self::RequiresPython { .. } => Some("take another interpreter, or a version of the distribution that is for this one"),
             Self::Requirement { .. } => Some("add the missing wheel, or set the flag `requirements` to `warn`"),
             _ => None,
         }
@@ -226,6 +227,18 @@ pub enum PlanWarning {
     Requirement {
         /// Who requires what, and what is there.
         text: String,
+    },
+    /// A wheel is used although something is wrong with it, as the spec says so.
+    #[error("{wheel} is used although `{code}` was found, which is allowed: {example}{}", if *count > 1 { format!(", and {} more", count - 1) } else { String::new() })]
+    Allowed {
+        /// The wheel.
+        wheel: String,
+        /// The code.
+        code: &'static str,
+        /// One of the findings.
+        example: String,
+        /// How many there are.
+        count: u64,
     },
     /// An `exclude` pattern matches nothing.
     #[error("{wheel}: the exclude pattern `{pattern}` matches nothing")]
@@ -268,6 +281,7 @@ impl PlanWarning {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Requirement { .. } => "requirement",
+            Self::Allowed { .. } => "allowed",
             Self::UnusedExclude { .. } => "unused-exclude",
             Self::Decided { .. } => "decided",
             Self::WindowsLength { .. } => "windows-length",

@@ -22,6 +22,12 @@ pub struct WindowsLaunchers {
 }
 
 impl WindowsLaunchers {
+    /// Launchers without bytes, for plans that are made to be judged and never written.
+    pub fn stand_in() -> Self {
+        let stand_in = WindowsLauncher::stand_in;
+        Self { console: stand_in(ScriptKind::Console), gui: stand_in(ScriptKind::Gui), python: None, pythonw: None }
+    }
+
     /// The launcher of scripts.
     pub fn of_scripts(&self, kind: ScriptKind) -> &WindowsLauncher {
         match kind {

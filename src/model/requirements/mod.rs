@@ -69,6 +69,9 @@ pub enum RequirementProblemKind {
         /// The extra that it does not have.
         extra: DistName,
     },
+    /// The text is no requirement.
+    #[error(", which is no requirement: {0}")]
+    Invalid(RequirementError),
     /// The marker asks for something that is not known, and the answer matters.
     #[error(", which depends on {fact}")]
     Undecided {
@@ -81,10 +84,14 @@ pub enum RequirementProblemKind {
 /// distributions of one name the last one counts.
 pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> Vec<RequirementProblem> {
     let environment = Environment::new(interpreter);
-    let problems = Vec::new();
+    let mut problems = Vec::new();
     let mut known: BTreeMap<&DistName, Member<'_>> = BTreeMap::new();
     for distribution in distributions {
         known.insert(distribution.name, Member::new(*distribution));
+    }
+    for member in known.values_mut() {
+        let invalid = std::mem::take(&mut member.invalid);
+        problems.extend(invalid.into_iter().map(|(text, error)| member.problem(None, text, RequirementProblemKind::Invalid(error))));
     }
     let mut check =
         Check { environment, known: &known, asked: BTreeSet::new(), waiting: VecDeque::new(), reported: BTreeSet::new(), problems };
@@ -111,6 +118,7 @@ pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> V
 struct Member<'text> {
     distribution: Distribution<'text>,
     requirements: Vec<Requirement<'text>>,
+    invalid: Vec<(&'text str, RequirementError)>,
     /// For each extra the positions of the requirements whose markers name it.
     by_extra: BTreeMap<DistName, Vec<usize>>,
     /// The positions of those that ask for extras in another way than by `==`.
@@ -123,13 +131,19 @@ impl<'text> Member<'text> {
         let mut member = Self {
             distribution,
             requirements: Vec::with_capacity(distribution.requires_dist.len()),
+            invalid: Vec::new(),
             by_extra: BTreeMap::new(),
             any_extra: Vec::new(),
             provided: distribution.provides_extra.iter().filter_map(|extra| DistName::parse(extra).ok()).collect(),
         };
         for text in distribution.requires_dist {
-            // A wheel with one that nobody understands is accepted only where that is allowed.
-            let Ok(requirement) = Requirement::parse(text) else { continue };
+            let requirement = match Requirement::parse(text) {
+                Ok(requirement) => requirement,
+                Err(error) => {
+                    member.invalid.push((text, error));
+                    continue;
+                }
+            };
             let position = member.requirements.len();
             let mut named = BTreeSet::new();
             if let Some(marker) = &requirement.marker {
@@ -367,8 +381,10 @@ mod tests {
             "A 1 requires `b[x] ; platform_version > '5'`, which depends on platform_version, a fact of the machine",
         );
         check("c ; platform_release > '5' and os_name == 'nt'", "");
-        // Where a wheel with such a requirement is accepted, it asks for nothing.
-        check("b=>1", "");
+        check(
+            "b=>1",
+            "A 1 requires `b=>1`, which is no requirement: `=>1` is no version specifier: no such comparison operator \"=>\", must be one of ~= == != <= >= < > ===",
+        );
         check("b>=3.*", "A 1 requires `b>=3.*`, the environment has 2.0+local");
     }
 

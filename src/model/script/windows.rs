@@ -139,6 +139,11 @@ impl WindowsLauncher {
         Ok(Self { bytes, form, kind })
     }
 
+    /// One without bytes, for plans that are made to be judged and never written.
+    pub fn stand_in(kind: ScriptKind) -> Self {
+        Self { bytes: Vec::new(), form: LauncherForm::Simple, kind }
+    }
+
     /// How it learns what to run.
     pub fn form(&self) -> LauncherForm {
         self.form

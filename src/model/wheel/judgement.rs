@@ -104,20 +104,21 @@ pub(super) fn judge_headers(errors: &[HeaderError], member: &str, findings: &mut
 
 /// Reports requirements that nobody understands, and those that are written as no current specification has it.
 pub(super) fn judge_requirements(metadata: &Metadata, member: &str, findings: &mut Findings) {
-    let mut report = |what: &str, text: &str, read: Result<bool, String>| match read {
+    let mut report = |code: Code, what: &str, text: &str, read: Result<bool, String>| match read {
         Ok(false) => {}
         Ok(true) => findings.add_member(Code::MetadataLegacyRequirement, member, format!("{what} is `{}`", shortened(text))),
         Err(reason) => {
             let reason = reason.lines().next().unwrap_or_default();
-            findings.add_member(Code::MetadataRequirement, member, format!("{what} is `{}`: {reason}", shortened(text)));
+            findings.add_member(code, member, format!("{what} is `{}`: {reason}", shortened(text)));
         }
     };
     if let Some(requires) = &metadata.requires_python {
-        report("Requires-Python", requires, parse_specifiers(requires).map(|specifiers| specifiers.legacy));
+        let read = parse_specifiers(requires).map(|specifiers| specifiers.legacy);
+        report(Code::MetadataRequiresPython, "Requires-Python", requires, read);
     }
     for requirement in &metadata.requires_dist {
         let read = Requirement::parse(requirement).map(|requirement| requirement.legacy).map_err(|error| error.to_string());
-        report("a requirement", requirement, read);
+        report(Code::MetadataRequirement, "a requirement", requirement, read);
     }
 }
 

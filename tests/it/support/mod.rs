@@ -1,6 +1,7 @@
 //! What the integration tests share: peers to compare with, interpreters and shells to run things with.
 
 #[cfg(feature = "remote")]
+pub(crate) mod download;
 pub(crate) mod fake_reapi;
 #[cfg(feature = "remote")]
 pub(crate) mod http_cache;

@@ -1,0 +1,104 @@
+//! `venvtree wheel check --for`: the interpreter that wheels are judged for.
+
+use std::io::Read as _;
+
+use camino::Utf8Path;
+use serde_json::{Map, Value, json};
+
+use crate::cli::caches;
+use crate::cli::io::Io;
+use crate::effects::discover::{self, Surroundings};
+use crate::effects::fs;
+use crate::effects::input::InputFile;
+use crate::effects::notes::Notes;
+use crate::effects::probe_cache::ProbeCache;
+use crate::effects::wheels::WheelError;
+use crate::engine;
+use crate::engine::judge::{Judged, Verdict};
+use crate::error::Error;
+use crate::model::python_request::PythonRequest;
+use crate::model::spec::document::InterpreterDocument;
+use crate::model::spec::{Python, Spec};
+
+/// The most bytes of a file with facts.
+const FACTS_LIMIT: u64 = 1 << 20;
+
+/// A spec without wheels for an interpreter: by a file of facts, as `venvtree interpreter probe` prints them, or as `create --python` takes it.
+pub(super) fn interpreter(text: &str, io: &mut Io<'_>) -> Result<Spec, Error> {
+    if let Some(facts) = facts(text, io)? {
+        return with_facts(facts, text);
+    }
+    let notes = Notes::new();
+    let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")), notes.clone());
+    let request = PythonRequest::parse(text).map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;
+    let probe = discover::find(&request, &Surroundings::new(&io.cwd, |name| io.variable(name)), &cache);
+    for note in notes.take() {
+        io.say(&format!("note: {note}"));
+    }
+    let probe = probe?;
+    let python = Python::Absolute { path: probe.executable.to_string() };
+    with_facts(json!(InterpreterDocument::new(&probe.interpreter, &python)), text)
+}
+
+/// The JSON object in the file of that name, or of standard input; nothing where there is none.
+fn facts(text: &str, io: &mut Io<'_>) -> Result<Option<Value>, Error> {
+    let bytes = if text == "-" {
+        let mut bytes = Vec::new();
+        io.stdin.take(FACTS_LIMIT).read_to_end(&mut bytes).map_err(fs::failed("read", Utf8Path::new("standard input")))?;
+        bytes
+    } else {
+        let path = io.resolve(Utf8Path::new(text));
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let unreadable = |error| Error::Inputs(vec![WheelError::Input(error)]);
+        let file = InputFile::open(&path).map_err(unreadable)?;
+        let mut bytes = vec![0; usize::try_from(file.size().min(FACTS_LIMIT)).unwrap_or(0)];
+        file.read_at(&mut bytes, 0).map_err(unreadable)?;
+        // Anything else is an interpreter.
+        if bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes).trim_ascii_start().first() != Some(&b'{') {
+            return Ok(None);
+        }
+        bytes
+    };
+    match serde_json::from_slice(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes)) {
+        Ok(Value::Object(mut object)) => Ok(Some(object.remove("interpreter").unwrap_or(Value::Object(object)))),
+        Ok(_) | Err(_) => Err(Error::Usage {
+            message: format!("`{text}` is no JSON object with an interpreter's facts"),
+            hint: Some("`venvtree interpreter probe PYTHON` prints one".to_owned()),
+        }),
+    }
+}
+
+/// The spec: read as every spec is, so that the facts are checked as everywhere.
+fn with_facts(mut facts: Value, origin: &str) -> Result<Spec, Error> {
+    let windows = facts.pointer("/platform/os").and_then(Value::as_str) == Some("windows");
+    if let Value::Object(facts) = &mut facts {
+        // Where the interpreter lies decides nothing about a wheel.
+        let path = if windows { "C:/Python/python.exe" } else { "/usr/bin/python3" };
+        facts.entry("python").or_insert_with(|| json!({ "kind": "absolute", "path": path }));
+    }
+    let mut spec = Map::new();
+    spec.insert("version".to_owned(), json!(1));
+    spec.insert("interpreter".to_owned(), facts);
+    spec.insert("wheels".to_owned(), json!([]));
+    spec.insert("flags".to_owned(), json!({ "input_digests": "trusted" }));
+    if windows {
+        spec.insert("launchers".to_owned(), json!({ "console": { "path": "console.exe" }, "gui": { "path": "gui.exe" } }));
+    }
+    engine::parse_spec(&Value::Object(spec).to_string(), origin)
+}
+
+/// What a report in JSON says of a wheel that was judged, or could be.
+pub(super) fn verdict_json(judged: &Judged, verdict: Option<&Verdict>) -> (Value, Value) {
+    let verdict = verdict.map(|verdict| {
+        let problem = |problem: &crate::model::plan::PlanProblem| json!({ "code": problem.code(), "message": problem.to_string(), "hint": problem.hint() });
+        json!({
+            "fits": verdict.problems.is_empty(),
+            "problems": verdict.problems.iter().map(problem).collect::<Vec<_>>(),
+            "warnings": crate::cli::spec_input::warnings_json(&verdict.warnings),
+            "needs": verdict.needs,
+        })
+    });
+    (json!(judged.dependence()), json!(verdict))
+}
