@@ -244,7 +244,7 @@ pub fn read_small(
     let Some(reader) = blobs.open(digest)? else { return Ok(None) };
     let mut bytes = Vec::with_capacity(usize::try_from(digest.size).unwrap_or(0));
     let path = Utf8PathBuf::from(format!("{place}: {digest}"));
-    reader.take(digest.size + 1).read_to_end(&mut bytes).map_err(|error| unwrap_read_error(error, "read", &path))?;
+    reader.take(digest.size.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| unwrap_read_error(error, "read", &path))?;
     Checked::received(function, digest, &bytes, place)?;
     Ok(Some(bytes))
 }

@@ -350,7 +350,7 @@ impl BlobStore for Memory {
         }
         let mut content = Vec::new();
         let path = Utf8PathBuf::from(digest.to_string());
-        bytes.take(digest.size + 1).read_to_end(&mut content).map_err(|error| unwrap_read_error(error, "read", &path))?;
+        bytes.take(digest.size.saturating_add(1)).read_to_end(&mut content).map_err(|error| unwrap_read_error(error, "read", &path))?;
         Checked::received(self.function, digest, &content, "the cache")?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.blobs.contains_key(&digest) {

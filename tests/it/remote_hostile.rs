@@ -234,6 +234,37 @@ fn much_in_little_takes_little_memory() {
 }
 
 #[test]
+fn a_cache_that_lies_all_the_time_is_named_a_few_times() {
+    let (first, full) = filled();
+    for (path, bytes) in full.entries.lock().unwrap().iter_mut() {
+        // Files only: messages are protocol buffers.
+        if path.contains("/cas/") && !bytes.starts_with(b"\x0a") {
+            bytes.push(b'!');
+        }
+    }
+    let built = build(&first, &full.url(), "out", &["--remote-mode", "read"]);
+    assert_eq!(built["source"], "wheels", "{built}");
+    let notes = built["notes"].as_array().unwrap();
+    let lies = notes.iter().filter(|note| note.as_str().unwrap().contains("lies")).count();
+    assert_eq!(lies, 4, "{built}");
+}
+
+#[test]
+fn sizes_beyond_all_bounds_are_asked_for_and_not_found() {
+    let project = Project::new();
+    let server = HttpCache::start();
+    let path = format!("/prefix/cas/{}", "0".repeat(64));
+    server.entries.lock().unwrap().insert(path, b"x".to_vec());
+    for size in ["9223372036854775807", "18446744073709551615"] {
+        let digest = format!("{}/{size}", "0".repeat(64));
+        for url in [server.url(), FakeReapi::start(Offer::default()).url()] {
+            let output = run(&project, &["pull", &digest, "--out", "out", "--no-store", "--remote-cache", &url], &[]);
+            assert!([6, 8].contains(&output.code), "{size}: {} {}", output.code, output.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_secret_in_an_address_or_a_header_is_never_printed() {
     let first = project();
     let refusing =

@@ -30,7 +30,10 @@ impl Grpc {
         for &digest in batch {
             let mut data = Vec::with_capacity(usize::try_from(digest.size).unwrap_or(0));
             let reader = source.open(digest)?.ok_or_else(|| absent(digest))?;
-            reader.take(digest.size + 1).read_to_end(&mut data).map_err(|error| BlobError::io("read", digest.to_string(), error))?;
+            reader
+                .take(digest.size.saturating_add(1))
+                .read_to_end(&mut data)
+                .map_err(|error| BlobError::io("read", digest.to_string(), error))?;
             Checked::received(self.context.function, digest, &data, "the source")?;
             let mut compressor = reapi::compressor::Value::Identity;
             if capabilities.zstd_batch_update
@@ -151,8 +154,11 @@ impl Grpc {
             return Err(wrong(format!("bytes compressed in a way that was not asked for ({compressor})")));
         }
         let mut out = Vec::with_capacity(usize::try_from(digest.size).unwrap_or(0));
-        let decoder = decoder(data).map_err(|error| wrong(error.to_string()))?;
-        decoder.take(digest.size + 1).read_to_end(&mut out).map_err(|error| wrong(format!("bytes that are not zstd: {error}")))?;
+        let decoder = decoder(data, digest.size).map_err(|error| wrong(error.to_string()))?;
+        decoder
+            .take(digest.size.saturating_add(1))
+            .read_to_end(&mut out)
+            .map_err(|error| wrong(format!("bytes that are not zstd: {error}")))?;
         Ok(Cow::Owned(out))
     }
 }
@@ -181,11 +187,11 @@ pub(super) enum Job<'a> {
 /// Small blobs in batches, large ones alone and first, so that no connection is left alone with one at the end.
 pub(super) fn jobs(digests: &[Digest], limit: u64) -> Vec<Job<'_>> {
     let mut jobs: Vec<Job<'_>> =
-        digests.iter().filter(|digest| digest.size + BLOB_OVERHEAD > limit).map(|digest| Job::Stream(*digest)).collect();
+        digests.iter().filter(|digest| digest.size.saturating_add(BLOB_OVERHEAD) > limit).map(|digest| Job::Stream(*digest)).collect();
     let mut start = 0;
     let mut size = 0;
     for (index, digest) in digests.iter().enumerate() {
-        let cost = digest.size + BLOB_OVERHEAD;
+        let cost = digest.size.saturating_add(BLOB_OVERHEAD);
         if cost > limit || size + cost > limit {
             if start < index {
                 jobs.push(Job::Batch(&digests[start..index]));
@@ -220,11 +226,13 @@ mod tests {
         for job in &jobs {
             match job {
                 Job::Stream(digest) => {
-                    assert!(digest.size + BLOB_OVERHEAD > limit);
+                    assert!(digest.size.saturating_add(BLOB_OVERHEAD) > limit);
                     seen.push(*digest);
                 }
                 Job::Batch(batch) => {
-                    assert!(batch.iter().map(|digest| digest.size + BLOB_OVERHEAD).sum::<u64>() <= limit && !batch.is_empty());
+                    assert!(
+                        batch.iter().map(|digest| digest.size.saturating_add(BLOB_OVERHEAD)).sum::<u64>() <= limit && !batch.is_empty()
+                    );
                     seen.extend_from_slice(batch);
                 }
             }

@@ -25,6 +25,8 @@ const CHUNK: usize = 256 << 10;
 const QUEUE: usize = 4;
 /// The largest window of zstd that is accepted, as a power of two: 64 MiB. It bounds what a stream can make us allocate.
 const WINDOW: u32 = 26;
+/// The largest that is accepted for small blobs: 8 MiB, the default of zstd's highest ordinary level.
+const SMALL_WINDOW: u32 = 23;
 
 impl Grpc {
     /// `[INSTANCE/](blobs|compressed-blobs/zstd)[/FUNCTION]/HASH/SIZE`; SHA-256 is known by the hash's length.
@@ -172,10 +174,11 @@ impl Grpc {
     }
 }
 
-/// A decoder that a stream cannot make allocate much.
-pub(super) fn decoder<R: io::BufRead>(reader: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
+/// A decoder of a blob of that size, which a stream cannot make allocate much: some run at once.
+pub(super) fn decoder<R: io::BufRead>(reader: R, size: u64) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(reader)?;
-    decoder.window_log_max(WINDOW)?;
+    // No compressor has use for a window that is larger than what it compresses.
+    decoder.window_log_max(size.checked_next_power_of_two().map_or(WINDOW, u64::trailing_zeros).clamp(SMALL_WINDOW, WINDOW))?;
     Ok(decoder)
 }
 
@@ -249,7 +252,7 @@ impl StreamReader<'_> {
         let chunks = Chunks { client, stream, current, offset: 0, ended: false, pace: Pace::new(patience) };
         let chunks = Paced::new(chunks, patience, self.digest.size);
         self.source = Some(if self.zstd {
-            match decoder(BufReader::with_capacity(CHUNK, chunks)) {
+            match decoder(BufReader::with_capacity(CHUNK, chunks), self.digest.size) {
                 Ok(decoder) => Box::new(decoder),
                 Err(error) => return Ok(Err(Status::internal(error.to_string()))),
             }

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::io::Read;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
@@ -39,6 +39,9 @@ pub(super) const DECODE_LIMIT: usize = 2 * MESSAGE_LIMIT as usize;
 const CAPABILITIES_LIMIT: usize = 64 << 10;
 /// The most bytes of the headers, and of the trailers, of an answer.
 const HEADERS_LIMIT: u32 = 64 << 10;
+
+/// Threads of the runtime.
+const RUNTIME_THREADS: usize = 2;
 
 /// What the server offers.
 #[derive(Debug, Clone)]
@@ -99,8 +102,12 @@ impl Grpc {
 
     pub(super) fn runtime(&self) -> Result<&Runtime, BlobError> {
         let start = || {
+            // Its own threads, and one to look up a host: the runtime panics where it cannot have them.
+            if !can_start(RUNTIME_THREADS + 1) {
+                return Err("no more threads can be started".to_owned());
+            }
             tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
+                .worker_threads(RUNTIME_THREADS)
                 .thread_name("remote-cache")
                 .enable_all()
                 .build()
@@ -410,6 +417,23 @@ impl Drop for Grpc {
 
 pub(super) fn to_message(digest: Digest) -> reapi::Digest {
     reapi::Digest { hash: digest.hash.to_hex(), size_bytes: i64::try_from(digest.size).unwrap_or(i64::MAX) }
+}
+
+/// Whether so many more threads can be had at once.
+fn can_start(threads: usize) -> bool {
+    let gate = Arc::new(Mutex::new(()));
+    let held = gate.lock().unwrap_or_else(PoisonError::into_inner);
+    let start = |_| {
+        let gate = Arc::clone(&gate);
+        std::thread::Builder::new().spawn(move || drop(gate.lock().map_err(PoisonError::into_inner))).ok()
+    };
+    let started: Vec<_> = (0..threads).map_while(start).collect();
+    drop(held);
+    let enough = started.len() == threads;
+    for thread in started {
+        let _ = thread.join();
+    }
+    enough
 }
 
 /// A status in words.

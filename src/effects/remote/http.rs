@@ -312,10 +312,10 @@ impl<'a> Incoming<'a> {
         let body = Paced::new(body, context.config.timeout, limit);
         let bytes: Box<dyn Read + Send> = if zstd {
             let decoder =
-                super::bytestream::decoder(std::io::BufReader::new(body)).map_err(|error| context.error(error.to_string(), true))?;
-            Box::new(decoder.take(limit + 1))
+                super::bytestream::decoder(std::io::BufReader::new(body), limit).map_err(|error| context.error(error.to_string(), true))?;
+            Box::new(decoder.take(limit.saturating_add(1)))
         } else {
-            Box::new(body.take(limit + 1))
+            Box::new(body.take(limit.saturating_add(1)))
         };
         Ok(Self { context, bytes })
     }

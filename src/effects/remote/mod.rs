@@ -35,6 +35,8 @@ use retry::Attempts;
 pub use retry::Schedule;
 pub use url::{RemoteUrl, UrlError};
 
+/// How many wrong answers are named: a cache that lost its disk has thousands.
+const LIES_NAMED: u64 = 3;
 /// The most bytes of an action's result. Ours have some hundred; servers may add how it was executed.
 const RESULT_LIMIT: u64 = 256 << 10;
 
@@ -232,6 +234,8 @@ struct Context {
     credentials: credentials::Credentials,
     notes: Notes,
     meter: Meter,
+    /// Answers that were no blobs of their digests.
+    lies: AtomicU64,
     /// Why nothing more is asked.
     gone: OnceLock<String>,
     /// Why nothing more is written.
@@ -276,7 +280,11 @@ impl Context {
     }
 
     fn lie(&self, error: &BlobError) {
-        self.notes.add(format!("the remote cache lies, and its answer was not used: {error}"));
+        match self.lies.fetch_add(1, Ordering::Relaxed) {
+            0..LIES_NAMED => self.notes.add(format!("the remote cache lies, and its answer was not used: {error}")),
+            LIES_NAMED => self.notes.add("the remote cache lies more often; the other answers are not named".to_owned()),
+            _ => {}
+        }
     }
 }
 
@@ -313,6 +321,7 @@ impl Remote {
             config,
             notes,
             meter: Meter::default(),
+            lies: AtomicU64::new(0),
             gone: OnceLock::new(),
             read_only: OnceLock::new(),
         };

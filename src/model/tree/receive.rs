@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::model::digest::{DigestFunction, DirectoryDigest};
 use crate::model::path::{FileName, LinkTarget, PATH_LIMIT, TreePath};
 use crate::model::tree::wire::{self, Fields, Value, WireError};
-use crate::model::tree::{Directory, Node, Tree, links};
+use crate::model::tree::{Directory, Leaf, Node, Tree, links};
 use crate::model::workers::{Alone, Workers};
 
 /// The deepest nesting of directories that is accepted.
@@ -20,6 +20,8 @@ pub const DEPTH_LIMIT: usize = 256;
 pub const ENTRY_LIMIT: u64 = 1_000_000;
 /// The most bytes that the paths of all entries may have together.
 pub const TEXT_LIMIT: u64 = 512 << 20;
+/// The most bytes that all files may have together: sums of sizes are not to overflow.
+pub const SIZE_LIMIT: u64 = 1 << 50;
 /// From how many bytes of messages on the work of reading them is shared.
 const SHARED_FROM: usize = 256 << 10;
 
@@ -75,6 +77,9 @@ pub enum ReceiveError {
     /// All paths together are too long.
     #[error("the tree has paths of more than {TEXT_LIMIT} bytes together")]
     Text,
+    /// All files together are too large.
+    #[error("the tree has files of more than {SIZE_LIMIT} bytes together")]
+    Size,
     /// The links lead through so many others that they are not followed.
     #[error("the tree's links lead through too many others")]
     Tangled,
@@ -182,6 +187,8 @@ struct Known {
     longest: usize,
     /// Bytes of all paths below.
     text: u64,
+    /// Bytes of all files below.
+    size: u64,
 }
 
 struct Assembly<'a> {
@@ -201,19 +208,25 @@ impl Assembly<'_> {
         let Received { message, entries: received } = self.received.remove(&digest).ok_or(ReceiveError::Missing { digest })?;
         let received = received?;
         let mut entries = Vec::with_capacity(received.len());
-        let (mut count, mut height, mut longest, mut text) = (0u64, 0, 0, 0u64);
+        let (mut count, mut height, mut longest, mut text, mut size) = (0u64, 0, 0, 0u64, 0u64);
         for (name, node) in received {
             count += 1;
             let mut length = name.as_str().len();
             text = text.saturating_add(length as u64);
             let node = match node {
-                Node::Leaf(leaf) => Node::Leaf(leaf),
+                Node::Leaf(leaf) => {
+                    if let Leaf::File { blob, .. } = &leaf {
+                        size = size.saturating_add(blob.0.size);
+                    }
+                    Node::Leaf(leaf)
+                }
                 Node::Directory(below) => {
                     let below = self.directory(below, depth + 1)?;
                     count = count.saturating_add(below.entries);
                     height = height.max(below.height + 1);
                     let here = below.entries.saturating_mul(length as u64 + 1);
                     text = text.saturating_add(below.text).saturating_add(here);
+                    size = size.saturating_add(below.size);
                     length += 1 + below.longest;
                     Node::Directory(below.directory)
                 }
@@ -224,6 +237,9 @@ impl Assembly<'_> {
         if count > ENTRY_LIMIT {
             return Err(ReceiveError::Entries);
         }
+        if size > SIZE_LIMIT {
+            return Err(ReceiveError::Size);
+        }
         if text > TEXT_LIMIT {
             return Err(ReceiveError::Text);
         }
@@ -231,7 +247,7 @@ impl Assembly<'_> {
             return Err(ReceiveError::Length);
         }
         let directory = Arc::new(Directory { entries: entries.into(), digest, message: message.into() });
-        let known = Known { directory, entries: count, height, longest, text };
+        let known = Known { directory, entries: count, height, longest, text, size };
         self.known.insert(digest, known.clone());
         Ok(known)
     }
@@ -241,8 +257,8 @@ impl Assembly<'_> {
 mod tests {
     use super::*;
     use crate::model::digest::{BlobDigest, Digest};
+    use crate::model::tree::TreeBuilder;
     use crate::model::tree::wire::{encode_tree, put_bytes, put_number};
-    use crate::model::tree::{Leaf, TreeBuilder};
 
     const FUNCTION: DigestFunction = DigestFunction::Sha256;
 
@@ -342,6 +358,15 @@ mod tests {
         assert_eq!(wire::decode_directory(&links), Err(WireError::Entries));
         let roots = [0x0a, 0].repeat(many);
         assert_eq!(decode(&roots), Err(ReceiveError::Roots(3)));
+    }
+
+    #[test]
+    fn sizes_that_no_files_have_are_refused() {
+        let file = |name: &str, size: u64| node(1, name, Digest { size, ..blob(b"x") });
+        assert!(matches!(decode(&message(&file("a", u64::MAX), &[])), Err(ReceiveError::Wire(_))));
+        let two = [file("a", SIZE_LIMIT / 2 + 1), file("b", SIZE_LIMIT / 2 + 1)].concat();
+        assert_eq!(decode(&message(&two, &[])), Err(ReceiveError::Size));
+        assert_eq!(decode(&message(&file("a", i64::MAX as u64), &[])), Err(ReceiveError::Size));
     }
 
     #[test]

@@ -231,6 +231,8 @@ pub fn decode_digest(message: &[u8]) -> Result<Digest, WireError> {
     for field in Fields::new(message) {
         match field? {
             (1, value) => hash = Some(Hash::parse_hex(text(value, "hash")?)?),
+            // An int64; what is negative is larger than any blob.
+            (2, Value::Number(value)) if i64::try_from(value).is_err() => return Err(WireError::Missing { what: "size" }),
             (2, Value::Number(value)) => size = value,
             (field, _) => return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED }),
         }
