@@ -19,7 +19,7 @@ use crate::effects::parallel;
 use crate::effects::probe::{Probe, ProbeError};
 use crate::effects::probe_cache::ProbeCache;
 use crate::model::interpreter::{Implementation, Interpreter};
-use crate::model::layout::is_interpreter_name;
+use crate::model::reserved::is_interpreter_name;
 use crate::model::python_request::PythonRequest;
 use crate::model::relocate;
 

@@ -32,6 +32,7 @@ pub(super) fn examine_members(file: &ZipFile, draft: &Draft, inflater: &mut Infl
     }
     let sites = draft.entries().iter().filter_map(|entry| Some((startup::site_path(&entry.name, &data)?, &*entry.name)));
     startup::examine_names(sites, findings);
+    startup::examine_targets(draft.entries().iter().map(|entry| &*entry.name), &data, findings);
     examine_scripts(draft, findings);
     examine_interpreters(file, draft, inflater, findings);
 }

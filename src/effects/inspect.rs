@@ -107,7 +107,27 @@ pub fn inspect_environment(folder: &Utf8Path, options: &LoadOptions) -> Result<V
         }
         startup::examine_names(members.iter().map(|(path, member)| (path.as_str(), member.as_str())), &mut findings);
     }
+    if folder.join("pyvenv.cfg").is_file() {
+        let scripts = if folder.join("Scripts").is_dir() { "Scripts" } else { "bin" };
+        let paths = beside_the_interpreter(folder, scripts)?;
+        startup::examine_environment(paths.iter().map(String::as_str), scripts, &mut findings);
+    }
     Ok(findings.finish())
+}
+
+/// What lies where an interpreter could look before anything else: files near the top of an environment, relative to it.
+fn beside_the_interpreter(environment: &Utf8Path, scripts: &str) -> Result<Vec<String>, InputError> {
+    let mut paths = Vec::new();
+    for top in [scripts, "lib", "lib64"].iter().filter(|top| environment.join(top).is_dir()) {
+        for (name, is_folder) in list(&environment.join(top))? {
+            let path = format!("{top}/{name}");
+            if is_folder {
+                paths.extend(list(&environment.join(&path))?.into_iter().map(|(inner, _)| format!("{path}/{inner}")));
+            }
+            paths.push(path);
+        }
+    }
+    Ok(paths)
 }
 
 /// The site-packages folders below an environment, relative to it; the folder itself where it is none.

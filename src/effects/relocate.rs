@@ -18,7 +18,7 @@ use crate::effects::fs::FsError;
 use crate::effects::parallel;
 use crate::model::activate::{self, ActivateVariables, Shell};
 use crate::model::digest::Hash;
-use crate::model::layout::is_interpreter_name;
+use crate::model::reserved::is_interpreter_name;
 use crate::model::path::{TreePath, relative_from};
 use crate::model::relocate::{self, Roots};
 

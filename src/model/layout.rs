@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use crate::model::every::every;
 use crate::model::interpreter::{Implementation, Interpreter, Os};
 use crate::model::path::TreePath;
+use crate::model::reserved::{self, Reserved};
 
 /// Where a wheel says that a file goes: its root is purelib or platlib, its `.data` directory names any of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,21 +76,11 @@ impl Layout {
     /// Why nothing but venvtree itself may put something at a path, if so.
     pub fn reserved(&self, path: &TreePath) -> Option<&'static str> {
         let path = path.as_str();
-        if path.eq_ignore_ascii_case("pyvenv.cfg") {
-            return Some("it makes the directory an environment");
+        let below = below_ignoring_case(path, self.purelib.as_str());
+        if let Some(name) = below {
+            return name.eq_ignore_ascii_case(KEEP_NAME).then_some("it belongs to the environment");
         }
-        if path.eq_ignore_ascii_case(".python") || below_ignoring_case(path, ".python").is_some() {
-            return Some("it belongs to the interpreter");
-        }
-        if below_ignoring_case(path, self.purelib.as_str()).is_some_and(|name| name.eq_ignore_ascii_case(KEEP_NAME)) {
-            return Some("it belongs to the environment");
-        }
-        let name = below_ignoring_case(path, self.scripts.as_str()).filter(|name| !name.contains('/'))?.to_ascii_lowercase();
-        if is_interpreter_name(&name) {
-            return Some("it starts the interpreter");
-        }
-        let stem = name.split('.').next().unwrap_or(&name);
-        matches!(stem, "activate" | "deactivate" | "activate_this").then_some("it activates the environment")
+        reserved::in_environment(path, self.scripts.as_str()).map(Reserved::reason)
     }
 }
 
@@ -113,17 +104,6 @@ pub fn is_edited_in_place(directory: &str, name: &str, size: u64) -> bool {
 fn below_ignoring_case<'path>(path: &'path str, directory: &str) -> Option<&'path str> {
     let (start, rest) = path.split_at_checked(directory.len())?;
     if start.eq_ignore_ascii_case(directory) { rest.strip_prefix('/') } else { None }
-}
-
-/// Whether an executable of this name (in lower case) would stand in for the interpreter: `python`, `python3`,
-/// `python3.11`, `python3.13t`, `pythonw.exe`, `pypy3`.
-pub fn is_interpreter_name(name: &str) -> bool {
-    let name = name.strip_suffix(".exe").unwrap_or(name);
-    ["python", "pypy"].iter().filter_map(|stem| name.strip_prefix(stem)).any(|rest| {
-        let rest = rest.strip_prefix('w').unwrap_or(rest);
-        let rest = rest.strip_suffix('t').unwrap_or(rest);
-        rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-    })
 }
 
 /// The name of the constant file in site-packages: caches drop empty directories, and without this file an environment
@@ -216,13 +196,13 @@ mod tests {
         let check = |path: &str, expected: bool| {
             assert_eq!(layout.reserved(&TreePath::parse(path).unwrap()).is_some(), expected, "{path}");
         };
-        for path in ["bin/python", "bin/Python3.13t", "bin/python3", "bin/pythonw.exe", "bin/pypy3", "bin/activate", "bin/activate.fish"] {
+        for path in ["bin/python", "bin/Python3.13t", "bin/python3.11._pth", "lib/python311.zip", "lib/python3.11/site-packages/.VENVTREE"] {
             check(path, true);
         }
-        for path in ["pyvenv.cfg", "PYVENV.CFG", ".python/bin/x", "bin/activate_this.py", "bin/deactivate.bat", "bin/Activate.ps1"] {
+        for path in ["pyvenv.cfg", ".python/bin/x", "bin/activate_this.py"] {
             check(path, true);
         }
-        for path in ["bin/python-config", "bin/pythonista", "bin/activate-global", "bin/x/python", "lib/python", "a/pyvenv.cfg"] {
+        for path in ["bin/python-config", "lib/python3.11/site-packages/os.py", "lib/python3.11/site-packages/python._pth", "lib/python"] {
             check(path, false);
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod every;
 pub mod digest;
 pub mod path;
 pub mod portable;
+pub mod reserved;
 pub mod workers;
 
 pub mod finding;

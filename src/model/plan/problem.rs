@@ -197,7 +197,7 @@ impl PlanProblem {
                 Some("leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)")
             }
             Self::SameDistribution { .. } => Some("keep one of the wheels"),
-            Self::WindowsName { .. } | Self::WindowsLength { .. } => Some("leave it out with `exclude`"),
+            Self::WindowsName { .. } | Self::WindowsLength { .. } | Self::Reserved { .. } => Some("leave it out with `exclude`"),
             Self::FileOverDirectory { .. } | Self::NamesFold { .. } => Some("leave one of them out with `exclude`"),
             Self::RequiresPython { .. } => Some("take another interpreter, or a version of the distribution that is for this one"),
             Self::Requirement { .. } => Some("add the missing wheel, or set the flag `requirements` to `warn`"),

@@ -1,7 +1,7 @@
 //! Scripts that begin with the environment's interpreter by its absolute path.
 
 use super::Roots;
-use crate::model::layout::is_interpreter_name;
+use crate::model::reserved::is_interpreter_name;
 use crate::model::script::{ScriptError, rewrite_script};
 
 /// A script that finds the environment when it runs, in the place of one whose first line (or the `sh` command on its second, as pip

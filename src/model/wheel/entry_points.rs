@@ -8,6 +8,7 @@
 use std::fmt;
 
 use super::tally::Tally;
+use crate::model::reserved::in_scripts;
 
 /// How a script is started on systems that tell console and windowed programs apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -352,7 +353,7 @@ impl Reader {
 /// have no meaning for a script.
 fn entry_point(kind: ScriptKind, name: &str, reference: &str) -> Result<EntryPoint, EntryPointProblemKind> {
     check_name(name).map_err(|reason| EntryPointProblemKind::Name { name: name.to_owned(), reason })?;
-    if is_reserved(name) {
+    if in_scripts(name).is_some() {
         return Err(EntryPointProblemKind::Reserved { name: name.to_owned() });
     }
     let own = || (name.to_owned(), reference.to_owned());
@@ -402,28 +403,6 @@ fn check_name(name: &str) -> Result<(), NameProblem> {
         return Err(NameProblem::Length(name.len()));
     }
     Ok(())
-}
-
-/// Whether a file of this name in the scripts' folder belongs to the environment itself: `python`, `python3.13t`, `pythonw`, `pypy3`,
-/// `activate.fish`, `deactivate`, in any case, with or without a Windows ending. Names that only begin so (`python-argcomplete-check`,
-/// `activate-global-python-argcomplete`) are ordinary.
-pub fn is_reserved(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    let stem = [".exe", ".com", ".bat", ".cmd"].iter().find_map(|ending| lower.strip_suffix(ending)).unwrap_or(&lower);
-    if ["activate", "deactivate", "activate_this"].iter().any(|own| stem == *own || stem.strip_prefix(own).is_some_and(is_ending)) {
-        return true;
-    }
-    // What distinguishes builds: `w` windowed, `c` PyPy's, `t` free-threaded, `d` debug, with a version before or after.
-    ["python", "pypy"].iter().filter_map(|own| stem.strip_prefix(own)).any(|rest| {
-        let digits = rest.trim_start_matches(['w', 'c']);
-        let flags = digits.trim_start_matches(|character: char| character.is_ascii_digit() || character == '.');
-        flags.trim_start_matches("-dbg").chars().all(|flag| matches!(flag, 't' | 'd' | 'w' | 'm' | 'u'))
-    })
-}
-
-/// Whether a text is `.sh` and the like: one more ending after a reserved stem.
-fn is_ending(text: &str) -> bool {
-    text.strip_prefix('.').is_some_and(|ending| !ending.is_empty() && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// Python's keywords, which no import can name.
@@ -544,20 +523,10 @@ mod tests {
 
     #[test]
     fn the_names_of_the_environment_are_reserved() {
-        let check = |names: &[&str], expected: bool| names.iter().for_each(|name| assert_eq!(is_reserved(name), expected, "{name}"));
-        check(
-            &["python", "Python.exe", "PYTHON3", "python3.13", "python3.13t", "python3.13td", "python3.11d", "pythonw", "pythonw.exe"],
-            true,
-        );
-        check(&["pythonw3.13t.exe", "python3-dbg", "pypy", "pypy3", "pypy3.11", "pypyw", "pypyc", "pypy3.exe", "python.bat"], true);
-        check(&["activate", "Activate.ps1", "activate.fish", "activate.bat", "activate_this.py", "activate_this", "deactivate"], true);
-        check(&["deactivate.bat", "deactivate.nu", "ACTIVATE"], true);
-        check(
-            &["python-argcomplete-check-easy-install-script", "activate-global-python-argcomplete", "pythonic", "ipython", "ipython3"],
-            false,
-        );
-        check(&["pypi", "pypyr", "python_x", "activated", "reactivate", "python3-config", "python-dotenv", "pydoc"], false);
-        assert_eq!(parse("[console_scripts]\nPython3.EXE = a:b").problems.len(), 1);
+        for name in ["Python3.EXE", "activate", "python._pth", "pyvenv.cfg"] {
+            let kinds: Vec<_> = parse(&format!("[console_scripts]\n{name} = a:b")).problems.into_iter().map(|problem| problem.kind).collect();
+            assert_eq!(kinds, [EntryPointProblemKind::Reserved { name: name.to_owned() }]);
+        }
     }
 
     #[test]
@@ -603,7 +572,7 @@ mod tests {
         fn what_is_rendered_is_read(scripts in proptest::collection::btree_map("[b-z][a-z0-9_.-]{0,8}[a-z]", ("[b-h]{4}(\\.[b-h]{4}){0,2}", "[b-h]{4}(\\.[b-h]{4}){0,2}"), 0..8)) {
             let text: String = scripts.iter().map(|(name, (module, attributes))| format!("{name} = {module}:{attributes}\n")).collect();
             let found = parse(&format!("[gui_scripts]\n{text}"));
-            prop_assume!(scripts.keys().all(|name| !is_reserved(name)));
+            prop_assume!(scripts.keys().all(|name| in_scripts(name).is_none()));
             prop_assert_eq!(found.problems, []);
             let ours: Vec<_> = found.scripts.iter().map(|script| (script.name.to_string(), (script.module.to_string(), script.attributes.to_string()))).collect();
             prop_assert_eq!(ours, scripts.into_iter().collect::<Vec<_>>());

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::entry_points::{EntryPoint, EntryPoints, is_reserved};
+use super::entry_points::{EntryPoint, EntryPoints};
 use super::filename::WheelFilename;
 use super::headers::Reading;
 use super::index::{Entry, EntryKind, Location};
@@ -14,11 +14,13 @@ use super::judgement::{judge_agreement, judge_entry_points, judge_headers, judge
 use super::limits::Limits;
 use super::metadata::{Metadata, differ_in_local};
 use super::record::{Record, RecordHash};
+use super::startup;
 use super::wheel_file::{Disagreement, WheelHeaders, list};
 use crate::model::digest::Hash;
 use crate::model::finding::{Code, Finding, Findings};
 use crate::model::name::{DistName, Version};
 use crate::model::path::TreePath;
+use crate::model::reserved::Reserved;
 
 /// How sure a member's hash is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -587,22 +589,13 @@ fn check_data(entries: &[Entry], data: impl AsRef<str>, findings: &mut Findings)
         if !SCHEMES.contains(&scheme) {
             findings.add_member(Code::MetadataDataScheme, name, format!("the scheme `{scheme}`, expected one of {}", SCHEMES.join(", ")));
         }
-        let script = match scheme {
-            "scripts" => Some(path),
-            "data" => path.strip_prefix("bin/").or_else(|| strip_prefix_any_case(path, "Scripts/")),
-            _ => None,
-        };
-        let over_configuration = scheme == "data" && path.eq_ignore_ascii_case("pyvenv.cfg");
-        if over_configuration || script.is_some_and(|script| is_reserved(script.split('/').next().unwrap_or(script))) {
-            findings.add_member(Code::MetadataReservedTarget, name, "the environment itself has a file of that name there");
+        // What the interpreter would only look for is told with what else happens when it starts. The planner keeps all of them out.
+        let reserved = startup::reserved_target(scheme, path).filter(|reserved| !matches!(reserved, Reserved::Startup | Reserved::Interpreter));
+        if let Some(reserved) = reserved {
+            findings.add_member(Code::MetadataReservedTarget, name, reserved.reason());
         }
         if scheme == "scripts" && path.trim_end_matches('/').contains('/') {
             findings.add_member(Code::ScriptNested, name, "expected scripts directly in their folder");
         }
     }
-}
-
-fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
-    let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
 }

@@ -1,12 +1,14 @@
 //! What would run, or change, whenever the interpreter starts.
 //!
 //! Model layer. The `site` module reads `.pth` files (and `.start` files, PEP 829) in site-packages and imports `sitecustomize` and
-//! `usercustomize`; none of that is wrong, all of it should be visible.
+//! `usercustomize`; none of that is wrong, all of it should be visible. What the interpreter reads before that, beside its executable, no
+//! wheel may bring.
 
 use std::collections::BTreeMap;
 
 use super::standard_library::is_standard_module;
 use crate::model::finding::{Code, Findings};
+use crate::model::reserved::{self, Reserved};
 
 /// Where a member of a wheel lies relative to site-packages, if it is installed there. `data` is the name of the `.data` folder.
 pub fn site_path<'path>(path: &'path str, data: &str) -> Option<&'path str> {
@@ -16,10 +18,40 @@ pub fn site_path<'path>(path: &'path str, data: &str) -> Option<&'path str> {
         "purelib" | "platlib" => Some(rest),
         // Some wheels spell site-packages out.
         "data" => {
-            let at = rest.find("site-packages/")?;
+            let at = rest.to_ascii_lowercase().find("site-packages/")?;
             Some(&rest[at + "site-packages/".len()..])
         }
         _ => None,
+    }
+}
+
+/// Why the environment itself needs the place where a member of a `.data` folder would be installed, if it does: `path` is below the
+/// folder `scheme`. Names of folders are those of any platform.
+pub fn reserved_target(scheme: &str, path: &str) -> Option<Reserved> {
+    match scheme {
+        "scripts" => reserved::in_scripts(path),
+        "data" => ["bin", "Scripts"].iter().find_map(|scripts| reserved::in_environment(path, scripts)),
+        _ => None,
+    }
+}
+
+/// Reports what an interpreter would look for, to find its settings or its own library, before it reads anything else. `data` is the name
+/// of the wheel's `.data` folder.
+pub fn examine_targets<'a>(members: impl IntoIterator<Item = &'a str>, data: &str, findings: &mut Findings) {
+    for member in members {
+        let below = member.strip_prefix(data).and_then(|rest| rest.strip_prefix('/')).and_then(|rest| rest.split_once('/'));
+        if below.is_some_and(|(scheme, path)| reserved_target(scheme, path) == Some(Reserved::Startup)) {
+            findings.add_member(Code::StartupInterpreter, member, Reserved::Startup.reason());
+        }
+    }
+}
+
+/// The same for the files of an environment, by their paths relative to its root; `scripts` is its folder of scripts.
+pub fn examine_environment<'a>(paths: impl IntoIterator<Item = &'a str>, scripts: &str, findings: &mut Findings) {
+    for path in paths {
+        if reserved::in_environment(path, scripts) == Some(Reserved::Startup) {
+            findings.add_member(Code::StartupInterpreter, path, Reserved::Startup.reason());
+        }
     }
 }
 
@@ -42,6 +74,11 @@ fn module(site_path: &str) -> Option<&str> {
     }
 }
 
+/// Whether starting an interpreter imports a module of this name: by `site`, or by the `sitecustomize` of Debian's and Ubuntu's own.
+fn runs_at_start(module: &str) -> bool {
+    matches!(module, "sitecustomize" | "usercustomize" | "apport_python_hook")
+}
+
 /// Reports what the names of files in site-packages (`paths`, each with the member that it comes from) do at start-up.
 pub fn examine_names<'a>(paths: impl IntoIterator<Item = (&'a str, &'a str)>, findings: &mut Findings) {
     let mut shadows: BTreeMap<&str, &str> = BTreeMap::new();
@@ -50,13 +87,13 @@ pub fn examine_names<'a>(paths: impl IntoIterator<Item = (&'a str, &'a str)>, fi
             findings.add_member(Code::StartupFile, member, "the entry points that it names run whenever the interpreter starts");
         }
         if let Some(module) = module(path)
-            && (matches!(module, "sitecustomize" | "usercustomize") || is_standard_module(module))
+            && (runs_at_start(module) || is_standard_module(module))
         {
             shadows.entry(module).or_insert(member);
         }
     }
     for (module, member) in shadows {
-        if matches!(module, "sitecustomize" | "usercustomize") {
+        if runs_at_start(module) {
             findings.add_member(Code::StartupCustomize, member, format!("the module `{module}` runs whenever the interpreter starts"));
         } else {
             findings.add_member(Code::StartupShadow, member, format!("`{module}` is also a module of the standard library"));
@@ -137,6 +174,7 @@ mod tests {
         check(&["hook.start"], b"", &[Code::StartupFile]);
         check(&["sitecustomize.py"], b"", &[Code::StartupCustomize]);
         check(&["usercustomize/__init__.py"], b"", &[Code::StartupCustomize]);
+        check(&["apport_python_hook.py"], b"", &[Code::StartupCustomize]);
         check(&["sitecustomize.cpython-311-x86_64-linux-gnu.so"], b"", &[Code::StartupCustomize]);
         check(&["encodings/utf_8.py", "encodings/__init__.py"], b"", &[Code::StartupShadow]);
         check(&["os.py", "ssl.pyd"], b"", &[Code::StartupShadow, Code::StartupShadow]);
@@ -149,8 +187,27 @@ mod tests {
         check("a-1.data/purelib/x.pth", Some("x.pth"));
         check("a-1.data/platlib/x/y.py", Some("x/y.py"));
         check("a-1.data/data/lib/python3.11/site-packages/x.pth", Some("x.pth"));
+        check("a-1.data/data/LIB/Site-Packages/x.pth", Some("x.pth"));
         check("a-1.data/data/share/x.pth", None);
         check("a-1.data/scripts/x", None);
         check("a-1.database/x", Some("a-1.database/x"));
+    }
+
+    #[test]
+    fn what_the_interpreter_looks_for_is_told() {
+        let check = |member: &str, expected: usize| {
+            let mut findings = Findings::new();
+            examine_targets([member], "a-1.data", &mut findings);
+            assert_eq!(findings.finish().iter().filter(|finding| finding.code == Code::StartupInterpreter).count(), expected, "{member}");
+        };
+        for member in ["scripts/python._pth", "data/bin/pyvenv.cfg", "data/Scripts/PYTHON3._PTH", "data/lib/python312.zip"] {
+            check(&format!("a-1.data/{member}"), 1);
+        }
+        for member in ["a-1.data/scripts/python", "a-1.data/data/share/python._pth", "python._pth", "a-1.data/purelib/python._pth"] {
+            check(member, 0);
+        }
+        assert_eq!(reserved_target("data", "pyvenv.cfg"), Some(Reserved::Environment));
+        assert_eq!(reserved_target("data", "scripts/activate.bat"), Some(Reserved::Activation));
+        assert_eq!(reserved_target("headers", "pyvenv.cfg"), None);
     }
 }
