@@ -32,7 +32,7 @@ ENVIRONMENT_FLAGS = {
         values = ["sha256", "blake3"],
         default = "sha256",
     ),
-    "mtime": _row("int", "The modification time of everything, in seconds since 1970; by default 1980-01-01.", default = -1),
+    "mtime": _row("int", "The modification time of everything, in seconds since 1970; by default 1980-01-02.", default = -1),
     "requirements": _choice(
         "What happens when a wheel's requirement is missing or does not fit.",
         values = ["off", "warn", "error"],

@@ -30,6 +30,7 @@ use crate::engine::{BuildRequest, Existing, Places, Session};
 use crate::error::Error;
 use crate::model::activate::Shell;
 use crate::model::digest::WheelDigest;
+use crate::model::interpreter::Platform;
 use crate::model::name::DistName;
 use crate::model::python_request::PythonRequest;
 use crate::model::spec::document::SpecDocument;
@@ -309,6 +310,8 @@ fn specify(arguments: &CreateArguments, probe: &Probe, session: &Session, io: &I
         activators: activators(&arguments.activators)?,
         mtime: mtime(io)?,
         allow: arguments.allow.codes.iter().copied().collect(),
+        // As `python -m venv` does, whatever the interpreter calls the folder of compiled modules: pip may be told another name.
+        lib64: matches!(probe.interpreter.platform, Platform::Linux { arch, .. } if arch.is_64_bit()),
         ..Flags::default()
     };
     let interpreter = probe.interpreter.clone();

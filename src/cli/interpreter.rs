@@ -13,7 +13,7 @@ use crate::effects::parallel;
 use crate::effects::probe::{self, Probe};
 use crate::effects::probe_cache::ProbeCache;
 use crate::error::Error;
-use crate::model::spec::document::{InterpreterDocument, PlatformDocument};
+use crate::model::spec::document::{InterpreterDocument, LibraryFolderDocument, PlatformDocument};
 use crate::model::spec::{InputPath, Python};
 
 /// The subcommands of `venvtree interpreter`.
@@ -170,7 +170,9 @@ fn probe(arguments: &ProbeArguments, io: &mut Io<'_>) -> CommandResult {
             }
         }
     };
-    let value = json!(InterpreterDocument::new(&probe.interpreter, &python));
+    let mut document = InterpreterDocument::new(&probe.interpreter, &python);
+    document.platlibdir = probe.lib64.then_some(LibraryFolderDocument::Lib64);
+    let value = json!(document);
     written(io.print(&report::to_json(&value)))?;
     Ok(0)
 }

@@ -19,9 +19,9 @@ use crate::effects::parallel;
 use crate::effects::probe::{Probe, ProbeError};
 use crate::effects::probe_cache::ProbeCache;
 use crate::model::interpreter::{Implementation, Interpreter};
-use crate::model::reserved::is_interpreter_name;
 use crate::model::python_request::PythonRequest;
 use crate::model::relocate;
+use crate::model::reserved::is_interpreter_name;
 
 /// Why no interpreter was found.
 #[derive(Debug, thiserror::Error)]

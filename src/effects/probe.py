@@ -69,6 +69,8 @@ json.dump(
         "glibc": glibc,
         "musl": musl,
         "executable": executable,
+        # Before 3.9, only distributions that have another folder say so, by where they put compiled modules.
+        "platlibdir": getattr(sys, "platlibdir", None) or ("lib64" if "/lib64/" in sysconfig.get_path("platlib") else "lib"),
         "bundled_wheels": find_bundled_wheels(),
     },
     sys.stdout,

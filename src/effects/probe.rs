@@ -20,6 +20,8 @@ pub struct Probe {
     pub interpreter: Interpreter,
     /// The interpreter itself, outside of any virtual environment, links resolved as far as Python resolves them.
     pub executable: Utf8PathBuf,
+    /// Whether it calls the folder of compiled modules `lib64`.
+    pub lib64: bool,
     /// Where its wheels of pip and setuptools lie, if it has such a place.
     pub bundled_wheels: Option<Utf8PathBuf>,
 }
@@ -95,6 +97,7 @@ struct Answer {
     glibc: Option<String>,
     musl: Option<String>,
     executable: String,
+    platlibdir: String,
     bundled_wheels: Option<String>,
 }
 
@@ -167,6 +170,7 @@ fn read_answer(answer: Answer) -> Result<Probe, String> {
     Ok(Probe {
         interpreter,
         executable: Utf8PathBuf::from(answer.executable),
+        lib64: answer.platlibdir == "lib64",
         bundled_wheels: answer.bundled_wheels.map(Utf8PathBuf::from),
     })
 }

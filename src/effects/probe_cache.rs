@@ -171,7 +171,7 @@ mod tests {
     }
 
     const ANSWER: &[u8] = br#"{"implementation":"cpython","version":"3.12.1","soabi":null,"debug":false,"free_threaded":false,
-        "platform":"linux","machine":"x86_64","pointer_size":8,"glibc":"2.36","musl":null,"executable":"/opt/python","bundled_wheels":null}"#;
+        "platform":"linux","machine":"x86_64","pointer_size":8,"glibc":"2.36","musl":null,"executable":"/opt/python","platlibdir":"lib","bundled_wheels":null}"#;
 
     #[test]
     fn an_answer_counts_for_the_same_file_only() {

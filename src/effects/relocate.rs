@@ -18,9 +18,9 @@ use crate::effects::fs::FsError;
 use crate::effects::parallel;
 use crate::model::activate::{self, ActivateVariables, Shell};
 use crate::model::digest::Hash;
-use crate::model::reserved::is_interpreter_name;
 use crate::model::path::{TreePath, relative_from};
 use crate::model::relocate::{self, Roots};
+use crate::model::reserved::is_interpreter_name;
 
 /// What was done to an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

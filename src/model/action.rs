@@ -10,7 +10,7 @@ use crate::model::tree::wire::{self, Fields, Value, put_bytes, put_number};
 use crate::model::tree::{Leaf, Tree, TreeBuilder};
 
 /// The version of what a request means: grows whenever the same request makes another tree.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// The name of the request in the action's input root.
 const REQUEST_NAME: &str = "request.json";
 /// REAPI's `Command.OutputDirectoryFormat.TREE_AND_DIRECTORY`.

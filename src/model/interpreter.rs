@@ -141,6 +141,11 @@ impl Arch {
         }
     }
 
+    /// Whether addresses have 64 bits.
+    pub fn is_64_bit(self) -> bool {
+        !matches!(self, Self::I686 | Self::Armv7l)
+    }
+
     /// Reads a name: the one of specs, or another system's for the same architecture (`AMD64`, `arm64`).
     pub fn parse(text: &str) -> Option<Self> {
         match text {

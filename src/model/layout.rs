@@ -115,6 +115,9 @@ pub const KEEP_TEXT: &str = "This directory belongs to a Python environment made
 pub const GITIGNORE_NAME: &str = ".gitignore";
 /// What that file says: everything here is ignored, itself too.
 pub const GITIGNORE_TEXT: &str = "*\n";
+/// A link of environments for 64-bit Linux, and where it leads: where the interpreter calls the folder of compiled modules `lib64`, and pip
+/// installs them there, they shall come together with the others all the same.
+pub const LIB64: (&str, &str) = ("lib64", "lib");
 /// The name of the file that holds the spec's path entries.
 pub const PATH_ENTRIES_NAME: &str = "_venvtree.pth";
 
@@ -132,13 +135,34 @@ pub fn interpreter_names(interpreter: &Interpreter) -> Vec<String> {
     names
 }
 
+/// The value of `home` for an interpreter that has no constant place: nothing, for every Python, as it is cut off with white space. So
+/// CPython from 3.8 on finds itself from a link that may be moved. The character U+001F (the "unit separator") is there for readers that are no
+/// Python and refuse a key without a value; it is the one kind of white space that only Python takes for such.
+pub const NO_HOME: &str = "\u{1f}";
+
+/// The directory of an interpreter at an absolute path, as `pyvenv.cfg` can say it: not where it begins or ends with white space, which
+/// readers would cut off.
+pub fn home(executable: &str, os: Os) -> Option<String> {
+    let (directory, _) = executable.rsplit_once('/')?;
+    let directory = match os {
+        Os::Windows => {
+            let root = if directory.len() == 2 { "\\" } else { "" };
+            directory.replace('/', "\\") + root
+        }
+        Os::Linux | Os::MacOs if directory.is_empty() => "/".to_owned(),
+        Os::Linux | Os::MacOs => directory.to_owned(),
+    };
+    (directory.trim() == directory).then_some(directory)
+}
+
 /// The text of `pyvenv.cfg`.
 ///
-/// `home` is there and empty: the one form with which every CPython from 3.8 on finds itself from a link that may be moved.
+/// `home` is the directory of the interpreter, where the environment's way to it is absolute. Otherwise it is [`NO_HOME`].
 /// `relocatable` makes uv write scripts that can be moved when it installs into the environment later.
-pub fn configuration(interpreter: &Interpreter, system_site_packages: bool, prompt: Option<&str>) -> String {
+pub fn configuration(interpreter: &Interpreter, home: Option<&str>, system_site_packages: bool, prompt: Option<&str>) -> String {
     let mut text = format!(
-        "home =\nimplementation = {}\nversion = {}\ninclude-system-site-packages = {system_site_packages}\nrelocatable = true\n",
+        "home = {}\nimplementation = {}\nversion = {}\ninclude-system-site-packages = {system_site_packages}\nrelocatable = true\n",
+        home.unwrap_or(NO_HOME),
         interpreter.implementation.platform_name(),
         interpreter.version,
     );
@@ -196,7 +220,8 @@ mod tests {
         let check = |path: &str, expected: bool| {
             assert_eq!(layout.reserved(&TreePath::parse(path).unwrap()).is_some(), expected, "{path}");
         };
-        for path in ["bin/python", "bin/Python3.13t", "bin/python3.11._pth", "lib/python311.zip", "lib/python3.11/site-packages/.VENVTREE"] {
+        for path in ["bin/python", "bin/Python3.13t", "bin/python3.11._pth", "lib/python311.zip", "lib/python3.11/site-packages/.VENVTREE"]
+        {
             check(path, true);
         }
         for path in ["pyvenv.cfg", ".python/bin/x", "bin/activate_this.py"] {
@@ -211,9 +236,22 @@ mod tests {
     fn the_configuration_is_one_line_for_each_key() {
         let cpython = interpreter(Implementation::CPython, "3.11.7", "cp311", LINUX);
         assert_eq!(
-            configuration(&cpython, false, None),
-            "home =\nimplementation = CPython\nversion = 3.11.7\ninclude-system-site-packages = false\nrelocatable = true\n"
+            configuration(&cpython, None, false, None),
+            "home = \u{1f}\nimplementation = CPython\nversion = 3.11.7\ninclude-system-site-packages = false\nrelocatable = true\n"
         );
-        assert!(configuration(&cpython, true, Some("it's\nüber")).ends_with("\nprompt = 'it\\'s\\nüber'\n"));
+        let text = configuration(&cpython, Some("/usr/bin"), true, Some("it's\nüber"));
+        assert!(text.starts_with("home = /usr/bin\nimpl") && text.ends_with("\nprompt = 'it\\'s\\nüber'\n"));
+    }
+
+    #[test]
+    fn home_is_the_directory_of_the_interpreter() {
+        let check = |executable: &str, os, expected: Option<&str>| assert_eq!(home(executable, os).as_deref(), expected, "{executable}");
+        check("/usr/bin/python3.11", Os::Linux, Some("/usr/bin"));
+        check("/opt/a b/bin/python3", Os::MacOs, Some("/opt/a b/bin"));
+        check("/python", Os::Linux, Some("/"));
+        check("/opt/bin /python", Os::Linux, None);
+        check("/opt/bin\u{a0}/python", Os::Linux, None);
+        check("C:/Python 312/python.exe", Os::Windows, Some("C:\\Python 312"));
+        check("C:/python.exe", Os::Windows, Some("C:\\"));
     }
 }

@@ -57,8 +57,7 @@ pub fn in_scripts(path: &str) -> Option<Reserved> {
 
 /// The path as the most forgetful file system sees it: without case, and without the characters that HFS+ leaves out of names.
 fn canonical(path: &str) -> Cow<'_, str> {
-    let ignored =
-        |character| matches!(character, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let ignored = |character| matches!(character, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
     if path.is_ascii() { fold(path) } else { Cow::Owned(fold(&path.replace(ignored, "")).into_owned()) }
 }
 
@@ -167,7 +166,10 @@ mod tests {
         check(&[".python", ".python/bin/x"], Some(Reserved::Interpreter));
         check(&["bin/modules", "bin/modules/x", "bin/x.pth", "bin/pth", "bin/x/python._pth", "x/bin/pyvenv.cfg", "a/pyvenv.cfg"], None);
         check(&["lib/python3.12/site-packages/os.py", "lib/python3.12/osx.py", "lib/pythonic/os.py", "lib/x.zip", "lib/python.zip"], None);
-        check(&["bin/python-x.dll", "bin/libpython.dll", "bin/zlib.dll", "bin", "lib", "share/python312.zip", ".pythonx", "lib/x/os.py"], None);
+        check(
+            &["bin/python-x.dll", "bin/libpython.dll", "bin/zlib.dll", "bin", "lib", "share/python312.zip", ".pythonx", "lib/x/os.py"],
+            None,
+        );
     }
 
     #[test]

@@ -239,7 +239,7 @@ fn fake(project: &Project, path: &str, version: &str) -> Utf8PathBuf {
     std::fs::create_dir_all(full.parent().unwrap()).unwrap();
     let answer = format!(
         r#"{{"implementation":"cpython","version":"{version}","soabi":null,"debug":false,"free_threaded":false,"platform":"linux",
-        "machine":"x86_64","pointer_size":8,"glibc":"2.36","musl":null,"executable":"{full}","bundled_wheels":null}}"#
+        "machine":"x86_64","pointer_size":8,"glibc":"2.36","musl":null,"executable":"{full}","platlibdir":"lib","bundled_wheels":null}}"#
     );
     write_executable(full.as_std_path(), format!("#!/bin/sh\nexec /bin/cat <<'END'\n{answer}\nEND\n").as_bytes());
     full

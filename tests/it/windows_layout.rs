@@ -87,7 +87,7 @@ fn an_environment_for_windows_has_its_layout() {
     assert!(!lines.iter().any(|line| line.contains(" -> ")), "there are links: {lines:#?}");
     assert!(!paths.iter().any(|path| path.starts_with("bin") || path.starts_with("lib/")), "{paths:#?}");
     let read = |path: &str| std::fs::read(env.join(path)).unwrap();
-    assert!(read("pyvenv.cfg").starts_with(b"home =\n"));
+    assert!(read("pyvenv.cfg").starts_with(b"home = \x1f\n"));
     // What cmd.exe and Windows PowerShell need to read the files at all.
     for batch in ["Scripts/activate.bat", "Scripts/deactivate.bat"] {
         let text = String::from_utf8(read(batch)).unwrap();

@@ -8,7 +8,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use crate::model::activate;
 use crate::model::digest::Hash;
 use crate::model::interpreter::Os;
-use crate::model::layout::{self, KEEP_NAME, KEEP_TEXT, Layout, PATH_ENTRIES_NAME, Scheme};
+use crate::model::layout::{self, KEEP_NAME, KEEP_TEXT, LIB64, Layout, PATH_ENTRIES_NAME, Scheme};
 use crate::model::path::{LinkTarget, TreePath, relative_from};
 use crate::model::plan::problem::{PlanProblem, PlanWarning};
 use crate::model::plan::windows::{self, WindowsLaunchers};
@@ -28,6 +28,8 @@ pub enum Generator {
     Configuration,
     /// `.gitignore`.
     Gitignore,
+    /// The link `lib64`.
+    Lib64,
     /// An activation script.
     Activator,
     /// The constant file in site-packages.
@@ -51,6 +53,7 @@ impl Generator {
             Self::Python => "python",
             Self::Configuration => "configuration",
             Self::Gitignore => "gitignore",
+            Self::Lib64 => "lib64",
             Self::Activator => "activator",
             Self::Keep => "keep",
             Self::PathEntries => "path-entries",
@@ -168,10 +171,18 @@ impl<'a> Claims<'a> {
     pub fn environment(&mut self, problems: &mut Vec<PlanProblem>) {
         let flags = &self.spec.flags;
         let interpreter = &self.spec.interpreter;
-        let configuration = layout::configuration(interpreter, flags.system_site_packages, flags.prompt.as_deref());
+        let home = match &self.spec.python {
+            Python::Absolute { path } => layout::home(path, self.layout.os),
+            Python::Inside { .. } | Python::Relative { .. } | Python::Launcher { .. } => None,
+        };
+        let configuration = layout::configuration(interpreter, home.as_deref(), flags.system_site_packages, flags.prompt.as_deref());
         self.generated_at("pyvenv.cfg", Generator::Configuration, inline(configuration.into_bytes(), false), problems);
         if flags.gitignore {
             self.generated_at(layout::GITIGNORE_NAME, Generator::Gitignore, inline(layout::GITIGNORE_TEXT.as_bytes(), false), problems);
+        }
+        if flags.lib64 {
+            let target = LinkTarget::parse(LIB64.1).expect("a plain name");
+            self.generated_at(LIB64.0, Generator::Lib64, PlannedNode::Symlink(target), problems);
         }
         let purelib = self.layout.purelib.clone();
         self.generated_at(&format!("{purelib}/{KEEP_NAME}"), Generator::Keep, inline(KEEP_TEXT.as_bytes(), false), problems);
@@ -289,21 +300,24 @@ impl<'a> Claims<'a> {
                 layout: self.layout,
                 launchers: self.launchers,
                 version: self.spec.interpreter.version.short(),
+                lib64: self.spec.flags.lib64,
                 index,
                 wheel: wheels[index],
                 excludes: Excludes::new(&self.spec.wheels[index].exclude),
                 claims: Vec::with_capacity(wheels[index].members.len() + 8),
                 problems: Vec::new(),
+                warnings: Vec::new(),
             };
             collector.collect();
             // All claims are sorted later: then those of a wheel are in order already.
             collector.claims.sort_by(|left, right| left.path.cmp(&right.path));
-            (collector.claims, collector.problems, collector.excludes)
+            (collector.claims, collector.problems, collector.warnings, collector.excludes)
         });
         self.claims.reserve(found.iter().map(|(claims, ..)| claims.len()).sum());
-        for ((claims, found, excludes), wheel) in found.into_iter().zip(wheels) {
+        for ((claims, found, told, excludes), wheel) in found.into_iter().zip(wheels) {
             self.claims.extend(claims);
             problems.extend(found);
+            warnings.extend(told);
             let file = wheel.file.as_str();
             warnings.extend(excludes.unused().map(|pattern| PlanWarning::UnusedExclude { wheel: file.to_owned(), pattern }));
         }
@@ -345,11 +359,14 @@ struct WheelClaims<'a> {
     layout: &'a Layout,
     launchers: Option<&'a WindowsLaunchers>,
     version: String,
+    /// Whether `lib64` is a link to `lib`.
+    lib64: bool,
     index: usize,
     wheel: &'a WheelManifest,
     excludes: Excludes,
     claims: Vec<Claim>,
     problems: Vec<PlanProblem>,
+    warnings: Vec<PlanWarning>,
 }
 
 impl WheelClaims<'_> {
@@ -365,7 +382,11 @@ impl WheelClaims<'_> {
         }
         let full = match self.layout.directory(scheme, self.wheel.name().normalized()) {
             Some(directory) => directory.join_text(path),
-            None => TreePath::parse(path),
+            None => match path.strip_prefix(LIB64.0).filter(|rest| self.lib64 && (rest.is_empty() || rest.starts_with('/'))) {
+                // Where a file ends up that is written through the link.
+                Some(rest) => TreePath::parse(&format!("{}{rest}", LIB64.1)),
+                None => TreePath::parse(path),
+            },
         };
         match full {
             Ok(path) => self.claims.push(Claim { path, origin, node }),
@@ -407,8 +428,14 @@ impl WheelClaims<'_> {
             };
             if scheme != Scheme::Scripts {
                 self.claim(scheme, rest, origin, file(member.executable));
-            } else if entry_points.contains(rest) {
-                // A script that an entry point also makes: pip and uv let the entry point win.
+            } else if let name = script::wrapped_entry_point(rest)
+                && entry_points.contains(name)
+            {
+                // pip and uv let the entry point win, whose script they make themselves.
+                if name != rest {
+                    let wheel = wheel.file.as_str().to_owned();
+                    self.warnings.push(PlanWarning::Wrapper { wheel, script: rest.to_owned(), entry_point: name.to_owned() });
+                }
             } else if let Some(bytes) = wheel.contents.get(&index) {
                 self.script(rest, bytes, file(true), origin);
             } else {

@@ -248,6 +248,16 @@ pub enum PlanWarning {
         /// The pattern.
         pattern: String,
     },
+    /// A wrapper that setuptools once made for an entry point.
+    #[error("{wheel}: the script `{script}` is left out, because the environment makes its own for the entry point `{entry_point}`")]
+    Wrapper {
+        /// The wheel.
+        wheel: String,
+        /// The script.
+        script: String,
+        /// The entry point.
+        entry_point: String,
+    },
     /// A conflict that the policy decided.
     #[error("`{path}` is claimed with different contents; {winner} wins over{}", list(losers))]
     Decided {
@@ -283,6 +293,7 @@ impl PlanWarning {
             Self::Requirement { .. } => "requirement",
             Self::Allowed { .. } => "allowed",
             Self::UnusedExclude { .. } => "unused-exclude",
+            Self::Wrapper { .. } => "wrapper",
             Self::Decided { .. } => "decided",
             Self::WindowsLength { .. } => "windows-length",
             Self::NamesFold { .. } => "names-fold",

@@ -1,6 +1,7 @@
 //! `pyvenv.cfg` without absolute paths.
 
 use super::Roots;
+use crate::model::layout::NO_HOME;
 
 /// What `pyvenv.cfg` says, and what it becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct Configuration {
 /// Keys that only say how the environment was made, with absolute paths.
 const DROPPED: [&str; 5] = ["executable", "command", "base-prefix", "base-exec-prefix", "base-executable"];
 
-/// Reads a configuration and takes absolute paths out of it: `home` becomes empty, which makes the interpreter look where its link
+/// Reads a configuration and takes absolute paths out of it: `home` becomes [`NO_HOME`], which makes the interpreter look where its link
 /// leads, and `relocatable` true, which makes uv write scripts that can be moved.
 pub fn configuration(text: &str, roots: &Roots) -> Configuration {
     let mut lines: Vec<String> = Vec::new();
@@ -34,9 +35,9 @@ pub fn configuration(text: &str, roots: &Roots) -> Configuration {
         let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
         match key.as_str() {
             "home" => {
-                found.base.1 = Some(value.to_owned()).filter(|value| !value.is_empty());
+                found.base.1 = Some(value.to_owned()).filter(|value| !matches!(value.as_str(), "" | NO_HOME));
                 home = true;
-                lines.push("home =".to_owned());
+                lines.push(no_home());
                 continue;
             }
             "relocatable" => {
@@ -57,13 +58,18 @@ pub fn configuration(text: &str, roots: &Roots) -> Configuration {
         }
     }
     if !home {
-        lines.insert(0, "home =".to_owned());
+        lines.insert(0, no_home());
     }
     if !relocatable {
         lines.push("relocatable = true".to_owned());
     }
     found.text = lines.join("\n") + "\n";
     found
+}
+
+/// The line of an environment whose interpreter is where its link leads.
+fn no_home() -> String {
+    format!("home = {NO_HOME}")
 }
 
 /// The environment's place in `/usr/bin/python3 -m venv --copies /home/me/env`: all from the last ` /` on.
@@ -118,23 +124,23 @@ mod tests {
         let venv = check(
             "home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.12.1\nprompt = 'it\\'s \\u2603'\n\
              executable = /usr/bin/python3.12\ncommand = /usr/bin/python3 -m venv --prompt x /home/my self/env\n",
-            "home =\ninclude-system-site-packages = false\nversion = 3.12.1\nprompt = 'it\\'s \\u2603'\nrelocatable = true\n",
+            "home = \u{1f}\ninclude-system-site-packages = false\nversion = 3.12.1\nprompt = 'it\\'s \\u2603'\nrelocatable = true\n",
         );
         assert_eq!(venv.base, (Some("/usr/bin/python3.12".to_owned()), Some("/usr/bin".to_owned())));
         assert_eq!(venv.prompt.as_deref(), Some("it's ☃"));
         let virtualenv = check(
             "home = /usr/bin\nimplementation = CPython\nversion_info = 3.11.2.final.0\nvirtualenv = 21.0\ninclude-system-site-packages = true\n\
              base-prefix = /usr\nbase-exec-prefix = /usr\nbase-executable = /usr/bin/python3.11\n",
-            "home =\nimplementation = CPython\nversion_info = 3.11.2.final.0\nvirtualenv = 21.0\ninclude-system-site-packages = true\nrelocatable = true\n",
+            "home = \u{1f}\nimplementation = CPython\nversion_info = 3.11.2.final.0\nvirtualenv = 21.0\ninclude-system-site-packages = true\nrelocatable = true\n",
         );
         assert_eq!(virtualenv.base.0.as_deref(), Some("/usr/bin/python3.11"));
         let uv = check(
             "HOME=/usr/bin\nuv = 0.9\nRelocatable = false\nprompt = me\nextends-environment = /home/me/env/x\n",
-            "home =\nuv = 0.9\nrelocatable = true\nprompt = me\nextends-environment = /home/me/env/x\n",
+            "home = \u{1f}\nuv = 0.9\nrelocatable = true\nprompt = me\nextends-environment = /home/me/env/x\n",
         );
         assert_eq!((uv.prompt.as_deref(), &uv.unknown[..]), (Some("me"), &["extends-environment".to_owned()][..]));
-        check("", "home =\nrelocatable = true\n");
-        check("# a comment\nversion = 3.12\n", "home =\n# a comment\nversion = 3.12\nrelocatable = true\n");
+        check("", "home = \u{1f}\nrelocatable = true\n");
+        check("# a comment\nversion = 3.12\n", "home = \u{1f}\n# a comment\nversion = 3.12\nrelocatable = true\n");
     }
 
     #[test]

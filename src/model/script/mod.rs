@@ -20,6 +20,19 @@ pub use windows::{
     LauncherForm, WindowsLauncher, WindowsLauncherError, windows_interpreter_name, windows_script_kind, windows_script_name,
 };
 
+/// The entry point whose script a file of a wheel's scripts would be, if there is one of that name: the script itself, or one of the wrappers
+/// that setuptools once put into wheels beside it (`NAME.exe`, `NAME-script.py`, `NAME.pya`). The rule is pip's and uv's.
+pub fn wrapped_entry_point(path: &str) -> &str {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    [".exe", "-script.py", ".pya"]
+        .iter()
+        .find_map(|ending| {
+            let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
+            end.eq_ignore_ascii_case(ending).then_some(stem)
+        })
+        .unwrap_or(name)
+}
+
 /// Finds the environment, as POSIX `sh`: afterwards `$_vt_d` is the absolute path of its `bin`, `$_vt_s` that of the file that runs
 /// (links from outside followed), and `$1` the file as it was called, in a form that cannot be taken for an option.
 ///
@@ -91,6 +104,26 @@ pub(crate) fn entry_point_program(module: &str, attributes: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrappers_belong_to_entry_points() {
+        for (path, expected) in [
+            ("tool", "tool"),
+            ("tool.exe", "tool"),
+            ("tool.EXE", "tool"),
+            ("tool-script.py", "tool"),
+            ("tool.pya", "tool"),
+            ("below/tool.pya", "tool"),
+            ("tool-script.pyw", "tool-script.pyw"),
+            ("tool.exe.manifest", "tool.exe.manifest"),
+            ("tool.py", "tool.py"),
+            ("é.pya", "é"),
+            ("éxe", "éxe"),
+            (".exe", ""),
+        ] {
+            assert_eq!(wrapped_entry_point(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn the_search_fits_into_a_python_string() {

@@ -48,6 +48,9 @@ pub struct InterpreterDocument {
     pub abi: String,
     /// The platform it runs on.
     pub platform: PlatformDocument,
+    /// The folder of its compiled modules (`sys.platlibdir`), where it is not `lib`: `lib64`, as on Fedora and openSUSE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platlibdir: Option<LibraryFolderDocument>,
     /// How the environment reaches it.
     pub python: PythonDocument,
 }
@@ -60,6 +63,16 @@ pub enum ImplementationDocument {
     CPython,
     /// PyPy.
     PyPy,
+}
+
+/// The name of a folder of libraries.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LibraryFolderDocument {
+    /// `lib`.
+    Lib,
+    /// `lib64`.
+    Lib64,
 }
 
 /// A platform.
@@ -212,6 +225,10 @@ pub struct FlagsDocument {
     /// Whether the tree may hold symbolic links; without them, `python` must be of kind `launcher`.
     #[serde(default = "yes")]
     pub links: bool,
+    /// Whether `lib64` is a link to `lib`, as `python -m venv` makes one on 64-bit Linux. By default where the interpreter's `platlibdir` is
+    /// `lib64` and the tree may hold links.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lib64: Option<bool>,
     /// `pinned`: every wheel's SHA-256 is given and verified. `trusted`: a build system vouches for its inputs.
     #[serde(default = "pinned")]
     pub input_digests: InputDigestsDocument,
@@ -352,6 +369,8 @@ impl InterpreterDocument {
             version: interpreter.version.to_string(),
             abi: interpreter.abi.to_string(),
             platform: PlatformDocument::from(interpreter),
+            // What follows from it stands in the flags.
+            platlibdir: None,
             python: PythonDocument::from(python),
         }
     }
@@ -410,6 +429,7 @@ impl From<&super::Flags> for FlagsDocument {
             digest_function: flags.digest_function,
             mtime: flags.mtime,
             links: flags.links,
+            lib64: flags.lib64.then_some(true),
             input_digests: match flags.input_digests {
                 super::InputDigests::Pinned => InputDigestsDocument::Pinned,
                 super::InputDigests::Trusted => InputDigestsDocument::Trusted,

@@ -22,9 +22,11 @@ pub use read::parse;
 
 /// The version of the spec that this crate reads.
 pub const SPEC_VERSION: u64 = 1;
-/// 1980-01-01T00:00:00Z, the earliest time that zip can express: the modification time of everything, unless the spec says
-/// otherwise. In seconds since 1970-01-01T00:00:00Z.
-pub const DEFAULT_MTIME: u64 = 315_532_800;
+/// 1980-01-02T00:00:00Z: the modification time of everything, unless the spec says otherwise. In seconds since 1970-01-01T00:00:00Z.
+///
+/// Zip cannot express a time before 1980, and its writers put local time there: a day earlier, what is copied out of a tree could not be
+/// put into a zip archive anywhere west of Greenwich.
+pub const DEFAULT_MTIME: u64 = 315_619_200;
 /// The latest modification time that every file system and archive format can express: 2106-02-07T06:28:15Z.
 pub const LATEST_MTIME: u64 = u32::MAX as u64;
 
@@ -258,6 +260,8 @@ pub struct Flags {
     pub mtime: u64,
     /// Whether the tree may hold symbolic links.
     pub links: bool,
+    /// Whether `lib64` is a link to `lib`, as `python -m venv` makes one on 64-bit Linux.
+    pub lib64: bool,
     /// Who vouches for the inputs.
     pub input_digests: InputDigests,
     /// What happens with missing and conflicting requirements.
@@ -280,6 +284,7 @@ impl Default for Flags {
             digest_function: DigestFunction::default(),
             mtime: DEFAULT_MTIME,
             links: true,
+            lib64: false,
             input_digests: InputDigests::default(),
             requirements: Check::default(),
             allow: BTreeSet::new(),

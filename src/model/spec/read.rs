@@ -43,13 +43,13 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
         }
     }
     let interpreter = object.required("interpreter", problems).and_then(|place| read_interpreter(&place, problems));
-    let flags = object.optional("flags").map_or_else(|| Some(Flags::default()), |place| read_flags(&place, problems));
-    let input_digests = flags.as_ref().map_or(InputDigests::Trusted, |flags| flags.input_digests);
+    let flags = object.optional("flags").map_or_else(|| Some((Flags::default(), None)), |place| read_flags(&place, problems));
+    let input_digests = flags.as_ref().map_or(InputDigests::Trusted, |(flags, _)| flags.input_digests);
     let launchers_place = object.nullable("launchers");
     let has_launchers = launchers_place.is_some();
     let launchers = launchers_place.and_then(|place| {
         let launchers = read_launchers(&place, input_digests, problems)?;
-        let os = interpreter.as_ref().map(|(interpreter, _)| interpreter.platform.os());
+        let os = interpreter.as_ref().map(|(interpreter, ..)| interpreter.platform.os());
         if os.is_some_and(|os| os != Os::Windows) {
             problems.add(&place.path, "given for an operating system other than windows");
         }
@@ -60,8 +60,8 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
     let path_entries = object.optional("path_entries").map_or_else(Vec::new, |place| read_path_entries(&place, problems));
     let root = object.path().to_owned();
     object.finish(problems);
-    let (interpreter, python) = interpreter?;
-    let flags = flags?;
+    let (interpreter, python, lib64) = interpreter?;
+    let (mut flags, lib64_flag) = flags?;
     let windows = interpreter.platform.os() == Os::Windows;
     if windows && !has_launchers {
         problems.add_with_hint(
@@ -70,6 +70,8 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
             "name launcher files, such as distlib's t64.exe for `console` and w64.exe for `gui`",
         );
     }
+    flags.lib64 = lib64_flag.unwrap_or(lib64 && flags.links);
+    check_lib64(&flags, interpreter.platform.os(), problems);
     // There are no links in an environment for Windows, whatever the kind.
     if let (false, Some(python)) = (flags.links || windows, &python)
         && !matches!(python, Python::Launcher { .. })
@@ -83,7 +85,17 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
     Some(Spec { interpreter, python: python?, launchers, wheels, sources, path_entries, flags })
 }
 
-fn read_interpreter(place: &Place<'_>, problems: &mut Problems) -> Option<(Interpreter, Option<Python>)> {
+fn check_lib64(flags: &Flags, os: Os, problems: &mut Problems) {
+    const PATH: &str = "$.flags.lib64";
+    if flags.lib64 && os != Os::Linux {
+        problems.add(PATH, "found true for an operating system other than linux");
+    } else if flags.lib64 && !flags.links {
+        problems.add_with_hint(PATH, "found true with `links` false: `lib64` would be a symbolic link", "leave one of them out");
+    }
+}
+
+/// The interpreter, the way to it, and whether the folder of its compiled modules is `lib64`.
+fn read_interpreter(place: &Place<'_>, problems: &mut Problems) -> Option<(Interpreter, Option<Python>, bool)> {
     let mut object = place.object(problems)?;
     let implementation = object
         .required("implementation", problems)
@@ -104,12 +116,13 @@ fn read_interpreter(place: &Place<'_>, problems: &mut Problems) -> Option<(Inter
     let abi = object.required("abi", problems).and_then(|place| place.string(problems).map(|text| (text, place)));
     let platform = object.required("platform", problems).and_then(|place| read_platform(&place, problems));
     let python = object.required("python", problems);
+    let lib64 = object.nullable("platlibdir").and_then(|place| place.word(&[("lib", false), ("lib64", true)], problems));
     object.finish(problems);
     let (implementation, (version, _), (abi, abi_place)) = (implementation?, version?, abi?);
     let interpreter = Interpreter { implementation, version, abi: abi.into(), platform: platform? };
     check_abi(&interpreter, &abi_place, problems);
     let python = python.and_then(|place| read_python(&place, &interpreter, problems));
-    Some((interpreter, python))
+    Some((interpreter, python, lib64.unwrap_or(false)))
 }
 
 /// The ABI must belong to the version: the library directory is derived from both.
@@ -481,13 +494,15 @@ fn read_path_entries(place: &Place<'_>, problems: &mut Problems) -> Vec<String> 
     entries
 }
 
-fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<Flags> {
+/// The flags, and what they say of `lib64`, whose default depends on the interpreter.
+fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<(Flags, Option<bool>)> {
     let mut object = place.object(problems)?;
     let mut flags = Flags::default();
     let set = |place: Option<bool>, flag: &mut bool| *flag = place.unwrap_or(*flag);
     set(object.optional("system_site_packages").and_then(|place| place.bool(problems)), &mut flags.system_site_packages);
     set(object.optional("gitignore").and_then(|place| place.bool(problems)), &mut flags.gitignore);
     set(object.optional("links").and_then(|place| place.bool(problems)), &mut flags.links);
+    let lib64 = object.nullable("lib64").and_then(|place| place.bool(problems));
     if let Some(place) = object.nullable("prompt")
         && let Some(text) = place.string(problems)
     {
@@ -553,7 +568,7 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<Flags> {
         }
     }
     object.finish(problems);
-    Some(flags)
+    Some((flags, lib64))
 }
 
 fn read_activators(place: &Place<'_>, problems: &mut Problems) -> BTreeSet<Shell> {

@@ -524,7 +524,8 @@ mod tests {
     #[test]
     fn the_names_of_the_environment_are_reserved() {
         for name in ["Python3.EXE", "activate", "python._pth", "pyvenv.cfg"] {
-            let kinds: Vec<_> = parse(&format!("[console_scripts]\n{name} = a:b")).problems.into_iter().map(|problem| problem.kind).collect();
+            let kinds: Vec<_> =
+                parse(&format!("[console_scripts]\n{name} = a:b")).problems.into_iter().map(|problem| problem.kind).collect();
             assert_eq!(kinds, [EntryPointProblemKind::Reserved { name: name.to_owned() }]);
         }
     }

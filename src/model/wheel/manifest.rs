@@ -590,7 +590,8 @@ fn check_data(entries: &[Entry], data: impl AsRef<str>, findings: &mut Findings)
             findings.add_member(Code::MetadataDataScheme, name, format!("the scheme `{scheme}`, expected one of {}", SCHEMES.join(", ")));
         }
         // What the interpreter would only look for is told with what else happens when it starts. The planner keeps all of them out.
-        let reserved = startup::reserved_target(scheme, path).filter(|reserved| !matches!(reserved, Reserved::Startup | Reserved::Interpreter));
+        let reserved =
+            startup::reserved_target(scheme, path).filter(|reserved| !matches!(reserved, Reserved::Startup | Reserved::Interpreter));
         if let Some(reserved) = reserved {
             findings.add_member(Code::MetadataReservedTarget, name, reserved.reason());
         }
