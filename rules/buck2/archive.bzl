@@ -2,6 +2,7 @@
 
 load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
+load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_sources")
@@ -9,6 +10,9 @@ load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 
 def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
     name = target_name(ctx)
+    problem = check_line("prefix", ctx.attrs.prefix)
+    if problem:
+        fail("%s: %s" % (name, problem))
     venv = ctx.attrs.venv[VenvInfo]
     sources = collect_sources(name, ctx.attrs.deps)
     interpreter = venv.interpreter

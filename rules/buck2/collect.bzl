@@ -1,6 +1,7 @@
 """What the rules take from their dependencies: wheels, and first-party sources."""
 
 load("@prelude//python:python.bzl", "PythonLibraryInfo")
+load("//rules/common:text.bzl", "check_line")
 load("//rules/common:wheel_name.bzl", "parse_wheel_name")
 load(":providers.bzl", "VenvInfo")
 
@@ -91,6 +92,9 @@ def place_files(label: Label, base_module: str | None, files: list[Artifact] | d
     Returns:
       A dict of artifacts.
     """
+    problem = check_line("base_module", base_module or "")
+    if problem:
+        fail("%s: %s" % (label.raw_target(), problem))
     prefix = label.package if base_module == None else base_module.replace(".", "/")
     if type(files) == type([]):
         files = {file.short_path: file for file in files}

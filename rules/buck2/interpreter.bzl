@@ -2,6 +2,7 @@
 
 load("//rules/common:attributes.bzl", "INTERPRETER")
 load("//rules/common:facts.bzl", "interpreter_facts_of")
+load("//rules/common:text.bzl", "check_lines")
 load(":attributes.bzl", "attributes")
 load(":providers.bzl", "VenvtreeInterpreterInfo")
 
@@ -12,6 +13,9 @@ def _venvtree_interpreter_impl(ctx: AnalysisContext) -> list[Provider]:
         fail("%s: %s" % (name, facts.error))
     if bool(ctx.attrs.runtime) == bool(ctx.attrs.path):
         fail("%s: expected one of `runtime` (a file, a directory or a target) and `path` (an absolute path); found %s" % (name, "both" if ctx.attrs.path else "neither"))
+    problem = check_lines([("path", [ctx.attrs.path]), ("executable", [ctx.attrs.executable])])
+    if problem:
+        fail("%s: %s" % (name, problem))
     if ctx.attrs.path and not ctx.attrs.path.startswith("/"):
         fail("%s: `path` is `%s`; expected an absolute path" % (name, ctx.attrs.path))
     file, files = _runtime(ctx, name)

@@ -6,6 +6,7 @@ First-party files are links in a directory beside it, and reach Python through `
 
 load("//rules/common:quote.bzl", "shell_quote")
 load("//rules/common:shell.bzl", "FIND_BESIDE", "SELF", "START")
+load("//rules/common:text.bzl", "check_variables")
 load(":action.bzl", "target_name")
 load(":providers.bzl", "VenvtreeInterpreterInfo")
 
@@ -43,6 +44,9 @@ def write_launcher(
     Returns:
       A struct of `file` and `needs`, a list of artifacts that must be there when it runs.
     """
+    problem = check_variables("env", env.keys())
+    if problem:
+        fail("%s: %s" % (target_name(ctx), problem))
     name = ctx.label.name.replace("/", "_")
     launcher = ctx.actions.declare_output(name)
     links = {_ROOT + "/" + place: file for place, file in sources.items()}

@@ -1,5 +1,6 @@
 """What a wheel that a build makes says of itself. `attributes` are those of the rule `py_wheel`."""
 
+load(":text.bzl", "check_lines")
 load(":wheel_name.bzl", "escape_distribution")
 
 def wheel_file_name(attributes):
@@ -22,15 +23,37 @@ def check_wheel(attributes):
     Returns:
       What is wrong, or None.
     """
+    problem = check_lines(_texts(attributes))
+    if problem:
+        return problem
     for name in ["distribution", "version", "python_tag", "abi", "platform"]:
         value = getattr(attributes, name)
-        forbidden = [character for character in ("/\\ \t\n" + ("-" if name != "distribution" else "")).elems() if character in value]
+        forbidden = [character for character in ("/\\ " + ("-" if name != "distribution" else "")).elems() if character in value]
         if not value or forbidden:
             return "`%s` is `%s`; expected a text without `-`, `/` and white space, because it is part of the wheel's name" % (name, value)
-    for name in ["summary", "author", "author_email", "license", "homepage"]:
-        if "\n" in getattr(attributes, name):
-            return "`%s` has more than one line; a longer text belongs in `description_file`" % name
     return None
+
+def _texts(attributes):
+    """What becomes part of a name, of a header or of a line of entry_points.txt, by attribute."""
+    names = [
+        "distribution",
+        "version",
+        "python_tag",
+        "abi",
+        "platform",
+        "summary",
+        "author",
+        "author_email",
+        "license",
+        "homepage",
+        "python_requires",
+    ]
+    texts = [(name, [getattr(attributes, name)]) for name in names]
+    texts += [("classifiers", attributes.classifiers), ("requires", attributes.requires)]
+    for name, lists in [("extra_requires", attributes.extra_requires), ("entry_points", attributes.entry_points)]:
+        texts.append((name, lists.keys()))
+        texts += [(name, values) for values in lists.values()]
+    return texts
 
 def metadata_text(attributes, description = None):
     """The METADATA, without the description itself.

@@ -5,12 +5,16 @@ load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
+load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
 load(":spec_args.bzl", "add_inputs", "add_located_inputs")
 
 def _py_venv_archive_impl(ctx):
+    problem = check_line("prefix", ctx.attr.prefix)
+    if problem:
+        fail("%s: %s" % (label_text(ctx.label), problem))
     venv = ctx.attr.venv[VenvInfo]
     first_party = collect_first_party(ctx, deps = ctx.attr.deps)
     import_roots = first_party.imports.to_list()

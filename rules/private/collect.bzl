@@ -3,6 +3,7 @@
 load("@venvtree_host//:host.bzl", "PY_INFOS")
 load("//rules:providers.bzl", "VenvInfo")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:text.bzl", "check_line")
 load("//rules/common:wheel_name.bzl", "parse_wheel_name")
 
 def collect_wheels(ctx, targets):
@@ -93,6 +94,20 @@ def python_info(target):
             return target[provider]
     return None
 
+def one_line(root):
+    """An import root as a line of a file, for `map_each`: other rules' roots are seen only when the file is written.
+
+    Args:
+      root: the import root.
+
+    Returns:
+      The root.
+    """
+    problem = check_line("imports", root)
+    if problem:
+        fail("an import root that a dependency brings cannot be used: %s" % problem)
+    return root
+
 def import_root(label, workspace_name, path):
     """An entry of `imports`, relative to the runfiles directory.
 
@@ -105,6 +120,9 @@ def import_root(label, workspace_name, path):
       The root.
     """
     parts = [part for part in label.package.split("/") if part]
+    problem = check_line("imports", path)
+    if problem:
+        fail("%s: %s" % (label_text(label), problem))
     if path.startswith("/"):
         fail("%s: `imports` has `%s`; expected a path relative to the package" % (label_text(label), path))
     for part in path.split("/"):

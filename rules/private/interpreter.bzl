@@ -5,6 +5,7 @@ load("//rules:providers.bzl", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "INTERPRETER")
 load("//rules/common:facts.bzl", "interpreter_facts_of")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:text.bzl", "check_line")
 load(":attributes.bzl", "attributes")
 
 def _venvtree_interpreter_impl(ctx):
@@ -47,6 +48,9 @@ def _runtime(ctx):
     )
 
 def _system_runtime(ctx, attribute, path):
+    problem = check_line(attribute, path)
+    if problem:
+        fail("%s: %s" % (label_text(ctx.label), problem))
     if not path.startswith("/"):
         fail("%s: `%s` leads to `%s`; expected an absolute path" % (label_text(ctx.label), attribute, path))
     return struct(path = path, file = None, files = depset(), version = None)

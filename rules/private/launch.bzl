@@ -7,7 +7,8 @@ Import roots reach Python through `sitecustomize` (see `runtime/sitecustomize.py
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:quote.bzl", "shell_quote")
 load("//rules/common:shell.bzl", "FIND_IN_RUNFILES", "SELF", "START")
-load(":collect.bzl", "rlocation_path")
+load("//rules/common:text.bzl", "check_variables")
+load(":collect.bzl", "one_line", "rlocation_path")
 
 # Where runfiles have the files of `runtime/`. As links of the root they are one entry each; as files of an external repository
 # they would be two where Bazel has legacy runfiles.
@@ -52,13 +53,16 @@ def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpr
         "_vt_runner=" + shell_quote(_RUNNER if runner else ""),
         "_vt_interpreter_args() { exec \"$_vt_python\" %s\"$@\"; }" % "".join([shell_quote(arg) + " " for arg in interpreter_args]),
     ]
+    problem = check_variables("env", env.keys())
+    if problem:
+        fail("%s: %s" % (label_text(ctx.label), problem))
     for name in sorted(env.keys()):
         lines.append("export %s=%s" % (name, shell_quote(env[name])))
     args = ctx.actions.args()
     args.set_param_file_format("multiline")
     args.add_all(lines)
     args.add("_vt_roots() { cat <<'_VT_ROOTS'")
-    args.add_all(imports, uniquify = True)
+    args.add_all(imports, map_each = one_line, uniquify = True)
 
     # A repository's directory is an import root, as in Bazel's own rules; the main one's name is known to the file.
     args.add(".")

@@ -5,8 +5,9 @@ load("//rules/common:label.bzl", "label_text")
 load("//rules/common:quote.bzl", "shell_quote")
 load("//rules/common:shell.bzl", "MAKE_LINK")
 load("//rules/common:spec.bzl", "interpreter_facts", "spec_document")
+load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS")
-load(":collect.bzl", "collect_first_party", "rlocation_path")
+load(":collect.bzl", "collect_first_party", "one_line", "rlocation_path")
 load(":launch.bzl", "external_repository")
 
 # What only the run knows, as texts that JSON leaves as they are.
@@ -17,6 +18,9 @@ def _py_venv_link_impl(ctx):
     for part in ctx.attr.path.split("/"):
         if part in ["", ".", ".."]:
             fail("%s: `path` is `%s`; expected a path in the workspace, relative to its root" % (label_text(ctx.label), ctx.attr.path))
+    problem = check_line("path", ctx.attr.path)
+    if problem:
+        fail("%s: %s" % (label_text(ctx.label), problem))
     venv = ctx.attr.venv[VenvInfo]
     first_party = collect_first_party(ctx, deps = ctx.attr.deps, imports = ctx.attr.imports)
     interpreter = venv.interpreter
@@ -52,7 +56,7 @@ def _py_venv_link_impl(ctx):
     args.add_all([rlocation_path(workspace, wheel) for wheel in venv.wheels])
     args.add("END_OF_LIST\n}")
     args.add("roots() { cat <<'END_OF_LIST'")
-    args.add_all(depset(transitive = [first_party.imports, venv.imports]), uniquify = True)
+    args.add_all(depset(transitive = [first_party.imports, venv.imports]), map_each = one_line, uniquify = True)
     args.add(workspace)
     args.add_all(depset(transitive = [first_party.sources, venv.sources]), map_each = external_repository, uniquify = True)
     args.add("END_OF_LIST\n}")

@@ -4,6 +4,8 @@ load("//rules/common:attributes.bzl", "ENVIRONMENT_FLAGS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
+load("//rules/common:text.bzl", "check_line", "check_lines", "check_variables")
+load("//rules/common:wheel_metadata.bzl", "check_wheel")
 load("//rules/common:wheel_name.bzl", "escape_distribution", "normalise_distribution", "parse_wheel_name")
 
 def _equal(found, expected):
@@ -77,6 +79,51 @@ def _wheel_names():
     _equal(normalise_distribution("Foo._-Bar_baz"), "foo-bar-baz")
     _equal(escape_distribution("Foo.Bar"), "foo_bar")
 
+def _texts():
+    for text in ["", "a b", "é ☃", "a\\n", "$(x) `y` 'z'"]:
+        _equal(check_line("path", text), None)
+    for text in ["a\nb", "\n", "a\r", "\t", "\033[1m", "x\177"]:
+        _equal("`path` has" in check_line("path", text), True)
+        _equal("\n" in check_line("path", text), False)
+    _equal(check_lines([("one", ["a"]), ("two", ["b", "c\nd"])]).startswith("`two` has \"c\\nd\""), True)
+    _equal(check_variables("env", ["A", "_b", "PATH", "a1", "_"]), None)
+    for name in ["", "1A", "A B", "A-B", "A;touch x", "A=B", "é", "A\nB", "$(x)", "_vt_python"]:
+        _equal("`env` has" in check_variables("env", [name]), True)
+
+def _wheels():
+    good = {
+        "abi": "none",
+        "author": "",
+        "author_email": "",
+        "classifiers": ["Topic :: Software Development"],
+        "distribution": "Sample.Wheel",
+        "entry_points": {"console_scripts": ["sample = sample:main"]},
+        "extra_requires": {"more": ["b >= 1; python_version > '3'"]},
+        "homepage": "",
+        "license": "",
+        "platform": "any",
+        "python_requires": ">=3.11",
+        "python_tag": "py3",
+        "requires": ["a >= 1"],
+        "summary": "What it is",
+        "version": "1.0",
+    }
+    _equal(check_wheel(struct(**good)), None)
+    for name, value in [
+        ("requires", ["a\nName: other"]),
+        ("classifiers", ["x", "y\rz"]),
+        ("python_requires", ">=3\n"),
+        ("summary", "one\ntwo"),
+        ("homepage", "x\033[2J"),
+        ("version", "1\n"),
+        ("extra_requires", {"a\nb": []}),
+        ("extra_requires", {"a": ["b\nc"]}),
+        ("entry_points", {"a]\n[b": []}),
+        ("entry_points", {"a": ["b = c:d\ne = f:g"]}),
+    ]:
+        problem = check_wheel(struct(**dict(good, **{name: value})))
+        _equal(problem.startswith("`%s` has" % name) and "expected one line" in problem, True)
+
 def _install_paths():
     roots = ["main/src", "main/src/generated", "other/lib"]
     _equal(install_path("main/src/package/a.py", roots), "package/a.py")
@@ -119,6 +166,8 @@ def unit_tests(name):
     _versions()
     _candidates()
     _wheel_names()
+    _texts()
+    _wheels()
     _install_paths()
     _documents()
     _flags()

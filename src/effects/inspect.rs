@@ -136,9 +136,10 @@ fn site_folders(folder: &Utf8Path) -> Result<Vec<String>, InputError> {
     if folder.join("Lib/site-packages").is_dir() {
         found.push("Lib/site-packages".to_owned());
     }
-    if folder.join("lib").is_dir() {
-        for (name, _) in list(&folder.join("lib"))? {
-            let site = format!("lib/{name}/site-packages");
+    // Where `lib64` is a link, it leads to `lib`.
+    for library in ["lib", "lib64"].iter().filter(|name| folder.join(name).is_dir() && !folder.join(name).is_symlink()) {
+        for (name, _) in list(&folder.join(library))? {
+            let site = format!("{library}/{name}/site-packages");
             if folder.join(&site).is_dir() && !found.iter().any(|known| known.eq_ignore_ascii_case(&site)) {
                 found.push(site);
             }
