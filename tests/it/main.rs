@@ -24,6 +24,7 @@ mod oracle_texts;
 mod oracle_zip;
 mod outputs;
 mod pack;
+mod platforms;
 mod policy;
 mod readers;
 mod readme;

@@ -55,7 +55,9 @@ fn checkers_and_installers_accept_every_kind() {
     for python in kinds {
         let mut interpreter = absolute.clone();
         interpreter["python"] = python.clone();
-        for system_site_packages in [false, true] {
+        // With the interpreter's own packages, ty has to know a place of the interpreter.
+        let with_system: &[bool] = if python["kind"] == "absolute" { &[false, true] } else { &[false] };
+        for &system_site_packages in with_system {
             project.spec(interpreter.clone(), std::slice::from_ref(&wheel), |spec| {
                 spec["flags"] = json!({"system_site_packages": system_site_packages});
             });
@@ -210,7 +212,7 @@ fn modules_come_together_where_compiled_ones_have_a_folder_of_their_own() {
     let record =
         std::fs::read_to_string(project.path().join(format!("built/lib/python{major}.{minor}/site-packages/pure-1.0.dist-info/RECORD")))
             .unwrap();
-    assert!(record.contains("\n../../x.txt,sha256="), "{record}");
+    assert!(record.starts_with("../../x.txt,sha256="), "{record}");
     project.run(&["verify", "built"]).success();
 }
 
