@@ -263,7 +263,7 @@ codes! {
     ScriptForm = "script.form", Error, Unknown, "A script that begins with `#!python` cannot be rewritten so that it finds its environment.";
     ScriptInterpreter = "script.interpreter", Warning, Possible, "A script names an interpreter by its absolute path, which is not the environment's and may be on no machine but the wheel's builder; it is installed as it is.";
 
-    StartupInterpreter = "startup.interpreter", Error, Never, "A file lies where the interpreter looks for its settings or its own library before anything else (`python._pth`, `pyvenv.cfg` or `pybuilddir.txt` beside it, `lib/python312.zip`) and would take it over: no environment is built with it, unless `exclude` leaves it out.";
+    StartupInterpreter = "startup.interpreter", Error, Escape, "A file lies where the interpreter looks for its settings or its own library before anything else (`python._pth`, `pyvenv.cfg` or `pybuilddir.txt` beside it, `lib/python312.zip`) and would take it over: no environment is built with it, unless `exclude` leaves it out.";
     StartupImport = "startup.import", Information, Possible, "A `.pth` file has lines that start with `import` and run whenever the interpreter starts.";
     StartupPath = "startup.path", Warning, Possible, "A `.pth` file adds an absolute path, which breaks a tree that is moved, or one outside the tree.";
     StartupEncoding = "startup.encoding", Warning, Possible, "A `.pth` file is not plain UTF-8 without NUL and byte order mark; interpreters read it differently.";

@@ -567,6 +567,11 @@ fn find_dist_info(entries: &[Entry], filename: &WheelFilename, findings: &mut Fi
     DistInfo { folder: folder.into(), ..DistInfo::default() }
 }
 
+fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let head = text.get(..prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+}
+
 /// Checks the `.data` folder: its name, its schemes, and what they would be installed over.
 fn check_data(entries: &[Entry], data: impl AsRef<str>, findings: &mut Findings) {
     let data = data.as_ref();
