@@ -213,7 +213,7 @@ fn modules_come_together_where_compiled_ones_have_a_folder_of_their_own() {
         std::fs::read_to_string(project.path().join(format!("built/lib/python{major}.{minor}/site-packages/pure-1.0.dist-info/RECORD")))
             .unwrap();
     assert!(record.starts_with("../../x.txt,sha256="), "{record}");
-    project.run(&["verify", "built"]).success();
+    project.run(&["verify", "--spec", "env.json", "built"]).success();
 }
 
 #[test]

@@ -125,7 +125,7 @@ for name in os.listdir(library):
     path = os.path.join(library, name)
     if name.endswith('.py'):
         shutil.copy(path, target)
-    elif name in ('encodings', 'collections', 'importlib', 're', 'json', 'lib-dynload'):
+    elif name in ('encodings', 'collections', 'importlib', 're', 'json', 'sysconfig', 'lib-dynload'):
         shutil.copytree(path, os.path.join(target, name), ignore=shutil.ignore_patterns('__pycache__', '*test*'))
 ";
     let status = Command::new(&python.path).args(["-I", "-c", program]).arg(folder).status().unwrap();
