@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use crate::model::layout::is_interpreter_name;
+use crate::model::reserved::is_interpreter_name;
 
 /// A chain of links that is longer leads nowhere; as the kernel has it.
 const MOST_LINKS: usize = 40;
