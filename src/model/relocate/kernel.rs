@@ -1,7 +1,7 @@
 //! Kernels of Jupyter that start the environment's interpreter.
 
 use super::Roots;
-use crate::model::layout::is_interpreter_name;
+use crate::model::reserved::is_interpreter_name;
 
 /// Whether a path in an environment is that of a kernel's description: `share/jupyter/kernels/NAME/kernel.json`.
 pub fn is_kernel(path: &str) -> bool {
