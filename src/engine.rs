@@ -27,7 +27,7 @@ use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
 use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
 use crate::effects::sink::publish::{self, PublishError, Unfinished};
 use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
-use crate::effects::supply::{KnownMembers, Supply};
+use crate::effects::supply::Supply;
 use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
 use crate::error::{Error, RefusedWheel};
 use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
@@ -38,6 +38,7 @@ use crate::model::tree::Tree;
 use crate::model::wheel::WheelManifest;
 use crate::model::wheel::entry_points::ScriptKind;
 use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::known::KnownMembers;
 use crate::model::wheel::limits::Limits;
 use crate::model::wheel::manifest::HashOrigin;
 

@@ -5,7 +5,6 @@
 //! pinned digests by [`Supply::check_wheel`].
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,10 +23,7 @@ use crate::effects::wheels::{Wheel, WheelError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::finding::{Code, Severity};
 use crate::model::plan::{Content, Plan, PlannedNode};
-
-/// What the store knows of a wheel that it saw before: of each member, by its SHA-256, the hash by the tree's digest function.
-/// With SHA-256 there is nothing to know.
-pub type KnownMembers = HashMap<Hash, Hash>;
+use crate::model::wheel::known::KnownMembers;
 
 /// Where the bytes of a plan come from.
 #[derive(Debug, Clone, Copy)]
@@ -248,12 +244,14 @@ impl<'a> Supply<'a> {
         let _ = parallel::run_wide(threads, order.len(), width, |turn| -> ControlFlow<()> {
             let index = order[turn];
             if let PlannedNode::File { content, sha256, size, .. } = &plan.entries[index].1.node {
-                let members = match content {
-                    Content::Member { wheel, .. } => known.get(*wheel).and_then(Option::as_ref),
+                let known = match content {
+                    Content::Member { wheel, member } => {
+                        known.get(*wheel).and_then(Option::as_ref).and_then(|known| known.digest(*member, sha256))
+                    }
                     Content::Inline(_) | Content::Source { .. } | Content::Interpreter { .. } => None,
                 };
-                let digest = match members.and_then(|members| members.get(sha256)) {
-                    Some(hash) => Ok(Digest { hash: *hash, size: *size }),
+                let digest = match known {
+                    Some(hash) => Ok(Digest { hash, size: *size }),
                     None => {
                         inflated.fetch_add(usize::from(matches!(content, Content::Member { .. })), Ordering::Relaxed);
                         self.digest(content, *sha256, *size, function, width(turn))

@@ -3,14 +3,11 @@
 //! Part of the engine. Everything is known by the wheel's digest; that a file has it is known from an earlier build, as long as the
 //! file's state is the same.
 
-use std::collections::{BTreeSet, HashMap};
-
 use camino::Utf8PathBuf;
 
 use crate::effects::input::InputError;
 use crate::effects::store::Store;
 use crate::effects::store::hashed::FileState;
-use crate::effects::supply::KnownMembers;
 use crate::effects::wheels::LoadOptions;
 use crate::engine::{Places, Prepared};
 use crate::error::Error;
@@ -19,7 +16,8 @@ use crate::model::plan::{Content, PlannedNode};
 use crate::model::spec::Spec;
 use crate::model::tree::{Leaf, Node, Tree};
 use crate::model::wheel::filename::WheelFilename;
-use crate::model::wheel::{WheelManifest, kept};
+use crate::model::wheel::known::KnownMembers;
+use crate::model::wheel::{HashOrigin, WheelManifest, kept};
 
 /// The wheels of a spec, as they were before they are read.
 pub(super) struct KnownWheels<'a> {
@@ -63,16 +61,9 @@ impl<'a> KnownWheels<'a> {
         Hash::sha256(format!("{}\n{}\n{limits:?}\n{allow:?}\n{deny:?}", self.digests[index], file.as_str()).as_bytes())
     }
 
-    /// Of each wheel, what is known of its members: their digests by the tree's function.
+    /// What is known of each wheel's members.
     pub fn members(&self) -> Vec<Option<KnownMembers>> {
-        self.digests.iter().map(|digest| self.members_of(*digest)).collect()
-    }
-
-    fn members_of(&self, wheel: WheelDigest) -> Option<KnownMembers> {
-        let payload = self.store?.wheel(wheel)?;
-        let hash = |bytes: &[u8]| bytes.try_into().ok().map(Hash::new);
-        let pairs = payload.chunks_exact(64).map(|pair| Some((hash(&pair[..32])?, hash(&pair[32..])?)));
-        pairs.collect::<Option<HashMap<_, _>>>()
+        self.digests.iter().map(|digest| KnownMembers::decode(&self.store?.wheel(*digest)?)).collect()
     }
 
     /// Keeps that the files have their digests, after they were compared; all of them must be as they were before.
@@ -93,32 +84,37 @@ impl<'a> KnownWheels<'a> {
         Ok(())
     }
 
-    /// Keeps what is known of the wheels and their members now that the tree is finished.
+    /// Keeps what is known of the wheels and their members now that the tree is finished: every member that is part of it was read
+    /// and compared, or was so before. Of the others only those are known that were read for the plan.
     pub fn remember(&self, prepared: &Prepared, known: &[Option<KnownMembers>], tree: &Tree) {
         let Some(store) = self.store else { return };
-        let mut pairs: Vec<BTreeSet<(Hash, Hash)>> = vec![BTreeSet::new(); self.digests.len()];
-        if tree.function() != DigestFunction::Sha256 {
-            for (path, planned) in &prepared.plan.entries {
-                if let PlannedNode::File { content: Content::Member { wheel, .. }, sha256, .. } = &planned.node
+        let manifests = prepared.inputs().wheels;
+        let before = |index: usize, members: usize| known[index].clone().filter(|known| known.members() == members);
+        let mut now: Vec<KnownMembers> = Vec::with_capacity(manifests.len());
+        for (index, manifest) in manifests.iter().enumerate() {
+            let count = manifest.members.len();
+            let mut members = before(index, count).unwrap_or_else(|| KnownMembers::none(count));
+            let read = |member: &usize| manifest.members[*member].origin == HashOrigin::Computed;
+            (0..count).filter(read).for_each(|member| members.prove(member));
+            now.push(members);
+        }
+        for (path, planned) in &prepared.plan.entries {
+            if let PlannedNode::File { content: Content::Member { wheel, member }, sha256, .. } = &planned.node {
+                now[*wheel].prove(*member);
+                if tree.function() != DigestFunction::Sha256
                     && let Some(Node::Leaf(Leaf::File { blob, .. })) = tree.get(path.as_str())
                 {
-                    pairs[*wheel].insert((*sha256, blob.0.hash));
+                    now[*wheel].add(*sha256, blob.0.hash);
                 }
             }
         }
-        let wheels = self.digests.iter().zip(&mut pairs).zip(known).zip(prepared.inputs().wheels);
-        for (index, (((digest, pairs), known), manifest)) in wheels.enumerate() {
+        for (index, (members, manifest)) in now.into_iter().zip(manifests).enumerate() {
             if manifest.findings.iter().any(|finding| finding.allowed) {
                 // What the store knows is sound for every spec, and this is so only for those that allow it.
                 continue;
             }
-            let before = known.as_ref().map_or(0, HashMap::len);
-            if let Some(known) = known {
-                pairs.extend(known.iter().map(|(sha256, hash)| (*sha256, *hash)));
-            }
-            if known.is_none() || pairs.len() > before {
-                let payload: Vec<u8> = pairs.iter().flat_map(|(sha256, hash)| [*sha256.as_bytes(), *hash.as_bytes()].concat()).collect();
-                store.attempt(|| store.keep_wheel(*digest, &payload));
+            if known[index].as_ref() != Some(&members) {
+                store.attempt(|| store.keep_wheel(self.digests[index], &members.encode()));
             }
             let key = self.manifest_key(index, &manifest.file);
             if !store.has_manifest(key) {

@@ -19,10 +19,11 @@ use crate::effects::pipeline::Crew;
 use crate::effects::progress::{Amount, Phase, Progress};
 use crate::effects::sink::pinned::{PinnedWheel, PinnedWheels};
 use crate::effects::store::area::Area;
-use crate::effects::supply::{self, FeedError, KnownMembers, Supply, SupplyError};
+use crate::effects::supply::{self, FeedError, Supply, SupplyError};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::path::TreePath;
 use crate::model::plan::{Content, Plan, Planned, PlannedNode};
+use crate::model::wheel::known::KnownMembers;
 
 /// How many files of a directory make one task at most.
 const PORTION: usize = 64;
@@ -52,15 +53,25 @@ pub struct WriteOptions<'a> {
 pub struct StoreUse<'a> {
     /// The linkable files.
     pub area: &'a Area<'a>,
-    /// Of each wheel, what is known of its members' digests: nothing where the store never saw the wheel, so that asking for
-    /// its files is no use.
+    /// Of each wheel, what is known of its members: nothing where the store never saw the wheel, so that asking for its files is
+    /// no use.
     pub wheels: &'a [Option<KnownMembers>],
 }
 
 impl StoreUse<'_> {
-    /// Whether the store saw a wheel before.
-    fn knows(&self, wheel: usize) -> bool {
-        self.wheels.get(wheel).is_some_and(Option::is_some)
+    fn known(&self, wheel: usize) -> Option<&KnownMembers> {
+        self.wheels.get(wheel).and_then(Option::as_ref)
+    }
+
+    /// Whether all members of a wheel were compared with RECORD before.
+    fn proves_all(&self, wheel: usize) -> bool {
+        self.known(wheel).is_some_and(KnownMembers::proves_all)
+    }
+
+    /// Whether a member was compared with RECORD before. Until then its SHA-256 is a claim: what the store has under it may be
+    /// something else than what the wheel holds.
+    fn proves(&self, wheel: usize, member: usize) -> bool {
+        self.known(wheel).is_some_and(|known| known.proves(member))
     }
 }
 
@@ -112,8 +123,7 @@ pub fn write(plan: &Plan, supply: &Supply<'_>, root: &Directory, options: WriteO
     let levels = Levels::new(&directories);
     let groups = group(plan);
     let repeated = if options.store.is_some() { repeated(plan) } else { HashSet::new() };
-    // The store gives members only of wheels that were checked as a whole.
-    let unread = supply.unread(plan, |wheel| options.store.is_some_and(|store| store.knows(wheel)));
+    let unread = supply.unread(plan, |wheel| options.store.is_some_and(|store| store.proves_all(wheel)));
     let portion = plan.entries.len().div_ceil(options.threads.max(1) * TASKS_OF_A_THREAD).clamp(1, PORTION);
     let sizes: Vec<u64> = groups.large.iter().map(|(_, _, planned)| planned.node.size()).collect();
     let widths = supply::threads_for(plan, &sizes, options.threads);
@@ -219,8 +229,8 @@ fn group(plan: &Plan) -> Groups<'_> {
 fn inflated_alone(large: &[Item<'_>], widths: &[usize], store: Option<StoreUse<'_>>) -> HashMap<usize, u64> {
     let mut bytes = HashMap::new();
     for ((_, _, planned), _) in large.iter().zip(widths).filter(|(_, width)| **width == 1) {
-        if let Some(wheel) = wheel_of(planned)
-            && !store.is_some_and(|store| store.knows(wheel))
+        if let Some((wheel, member)) = member_of(planned)
+            && !store.is_some_and(|store| store.proves(wheel, member))
         {
             *bytes.entry(wheel).or_default() += planned.node.size();
         }
@@ -228,10 +238,10 @@ fn inflated_alone(large: &[Item<'_>], widths: &[usize], store: Option<StoreUse<'
     bytes
 }
 
-/// The wheel that an entry is a member of.
-fn wheel_of(planned: &Planned) -> Option<usize> {
+/// The wheel and the member that an entry is made from.
+fn member_of(planned: &Planned) -> Option<(usize, usize)> {
     match planned.node {
-        PlannedNode::File { content: Content::Member { wheel, .. }, .. } => Some(wheel),
+        PlannedNode::File { content: Content::Member { wheel, member }, .. } => Some((wheel, member)),
         PlannedNode::File { .. } | PlannedNode::Symlink(_) => None,
     }
 }
@@ -248,7 +258,7 @@ fn tasks<'a>(
     for (item, &threads) in groups.large.chunks(1).zip(widths) {
         let (_, path, planned) = item[0];
         let directory = path.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
-        let crew = match wheel_of(planned).and_then(|wheel| pinned.file_beside(wheel)) {
+        let crew = match member_of(planned).and_then(|(wheel, _)| pinned.file_beside(wheel)) {
             _ if threads > 1 => Crew::Shared(threads),
             Some(hash) => Crew::Beside(hash),
             None => Crew::Alone,
@@ -314,10 +324,14 @@ fn write_entry(
             options.progress.advance(0, size);
         }
         if let Content::Member { wheel, member } = *content
-            && !store.knows(wheel)
-            && let Some(error) = supply.check_unread(&[(wheel, member)]).pop()
+            && !store.proves(wheel, member)
         {
-            return Err(EntryError::Supply(error));
+            // Another file of this build has the same hash. That this one does, too, is still to be seen.
+            match supply.feed(content, sha256, size, crew, |_| Ok::<_, std::convert::Infallible>(())) {
+                Ok(()) => {}
+                Err(FeedError::Taker(never)) => match never {},
+                Err(FeedError::Supply(error)) => return Err(EntryError::Supply(error)),
+            }
         }
         return Ok(Some(BlobDigest(digest)));
     }
@@ -354,14 +368,14 @@ fn write_entry(
 /// The digest of a file that the store may have. Asking for one costs a system call, so it is done only where there is hope.
 fn stored(store: StoreUse<'_>, function: DigestFunction, content: &Content, sha256: Hash, size: u64, repeated: bool) -> Option<Digest> {
     let known = match content {
-        Content::Member { wheel, .. } => store.wheels.get(*wheel).and_then(Option::as_ref),
+        Content::Member { wheel, member } => store.known(*wheel).filter(|known| known.proves(*member)).map(|known| (known, *member)),
         Content::Inline(bytes) if function != DigestFunction::Sha256 => return Some(function.digest(bytes)),
         Content::Inline(_) => return Some(Digest { hash: sha256, size }),
         Content::Source { .. } | Content::Interpreter { .. } => None,
     };
     match function {
         DigestFunction::Sha256 => (known.is_some() || repeated).then_some(Digest { hash: sha256, size }),
-        DigestFunction::Blake3 => Some(Digest { hash: *known?.get(&sha256)?, size }),
+        DigestFunction::Blake3 => known.and_then(|(known, member)| known.digest(member, &sha256)).map(|hash| Digest { hash, size }),
     }
 }
 

@@ -29,8 +29,8 @@ pub const STAMP: Kind = Kind { name: "stamps", version: 2 };
 pub const HASHED: Kind = Kind { name: "hashed", version: 1 };
 /// What a wheel holds, as it was read. The version grows with the rules that wheels are read by, too.
 pub const MANIFEST: Kind = Kind { name: "manifests", version: 1 };
-/// What is known of a wheel's members.
-pub const WHEEL: Kind = Kind { name: "wheels", version: 1 };
+/// What is known of a wheel's members. The version grows with the rules that wheels are read by, too.
+pub const WHEEL: Kind = Kind { name: "wheels", version: 2 };
 
 /// Puts a payload into its frame.
 pub fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
@@ -121,7 +121,7 @@ mod tests {
             assert_eq!(unframe(WHEEL, damaged), None, "byte {index}");
             assert_eq!(unframe(WHEEL, bytes[..index].to_vec()), None, "cut at {index}");
         }
-        assert_eq!(unframe(Kind { version: 2, ..WHEEL }, bytes.clone()), None);
+        assert_eq!(unframe(Kind { version: WHEEL.version + 1, ..WHEEL }, bytes.clone()), None);
         assert_eq!(unframe(TREE, bytes), None);
     }
 }

@@ -25,6 +25,7 @@ mod judgement;
 pub mod manifest;
 
 pub mod kept;
+pub mod known;
 
 pub mod portability;
 mod standard_library;
