@@ -9,6 +9,7 @@ mod blob_store;
 mod buck2;
 mod build;
 mod caches;
+mod claims;
 mod conflicts;
 mod costs;
 mod create;
