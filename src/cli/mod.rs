@@ -143,7 +143,7 @@ fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error>
     for argument in arguments {
         match argument.to_str().and_then(|text| text.strip_prefix('@')) {
             Some(path) => {
-                let text = fs::read_text(&io.resolve(path.into()))?;
+                let text = fs::read_document_text(&io.resolve(path.into()))?;
                 expanded.extend(text.lines().map(OsString::from));
             }
             None => expanded.push(argument),

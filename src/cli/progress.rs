@@ -23,6 +23,7 @@ pub(super) struct Shown {
 }
 
 /// Shows progress, if there is a screen. Where the system has no thread to give, nothing is shown and the work goes on.
+#[expect(clippy::disallowed_methods, reason = "where no thread can be started, nothing is shown")]
 pub(super) fn show(progress: &Progress, screen: Option<&Screen>) -> Shown {
     let stop = Arc::new(AtomicBool::new(false));
     let thread = screen.and_then(|screen| {

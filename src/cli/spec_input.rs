@@ -87,7 +87,7 @@ pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
         return Ok(SpecText { text, origin: origin.to_owned(), directory: io.cwd.clone() });
     }
     let full = io.resolve(path);
-    let text = fs::read_text(&full)?;
+    let text = fs::read_document_text(&full)?;
     let directory = full.parent().map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
     Ok(SpecText { text, origin: path.to_string(), directory })
 }

@@ -13,7 +13,7 @@ use crate::effects::notes::Notes;
 use crate::effects::store::gc::{CollectionReport, Limits, StoreReport, Usage};
 use crate::effects::store::verify::VerifyReport;
 use crate::effects::store::{Access, Store};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::model::digest::DigestFunction;
 
 /// What to do with the store.
@@ -181,12 +181,14 @@ fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
             if sum.temporaries > 0 && !arguments.quiet.quiet {
                 written(io.print(&format!("removed what {} dead processes left", sum.temporaries)))?;
             }
-            for failure in &sum.failed {
-                io.say(&format!("warning: could not remove {failure}"));
+            if let Some((first, others)) = sum.failed.split_first() {
+                let more = if others.is_empty() { String::new() } else { format!("; and {} more", others.len()) };
+                io.say(&format!("warning: could not remove {first}{more}"));
             }
         }
     }
-    Ok(0)
+    // What could not be removed takes room still.
+    Ok(if sum.failed.is_empty() { 0 } else { ErrorKind::Io.exit_code() })
 }
 
 fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {

@@ -50,17 +50,15 @@ pub(super) fn read(
         let owners = owners_of_directory(&full, &scan.tree);
         return Ok(Subject { name: path.to_string(), tree: scan.tree, owners, odd: scan.odd });
     }
-    if path != "-" {
-        let text = fs::read_text(&full)?;
-        if is_manifest(&text) {
-            let failed = |error| Error::Manifest { path: path.to_owned(), error };
-            let manifest = Manifest::parse(&text).map_err(failed)?;
-            let tree = manifest.tree().map_err(failed)?;
-            return Ok(Subject { name: path.to_string(), tree, owners: owners_of_manifest(&manifest), odd: Vec::new() });
-        }
+    // Read once: it may be a pipe.
+    let text = spec_input::read_text(path, io)?;
+    if is_manifest(&text.text) {
+        let failed = |error| Error::Manifest { path: path.to_owned(), error };
+        let manifest = Manifest::parse(&text.text).map_err(failed)?;
+        let tree = manifest.tree().map_err(failed)?;
+        return Ok(Subject { name: path.to_string(), tree, owners: owners_of_manifest(&manifest), odd: Vec::new() });
     }
-    let arguments = crate::cli::args::SpecArguments { spec: path.to_owned(), places: places.clone() };
-    let (spec, places): (_, Places) = spec_input::read(&arguments, io)?;
+    let (spec, places): (_, Places) = spec_input::parse(text, places, io)?;
     let prepared = engine::prepare(session, spec, &places)?;
     let (tree, _) = engine::predict(session, &prepared)?;
     let inputs = prepared.inputs();

@@ -54,12 +54,12 @@ pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandRes
     let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
     let name = WheelFilename::parse(arguments.out.file_name().unwrap_or_default())
         .map_err(|error| usage(error.to_string(), "name the file NAME-VERSION-PYTHON-ABI-PLATFORM.whl"))?;
-    let mut metadata = fs::read(&io.resolve(&arguments.metadata))?;
+    let mut metadata = fs::read_document(&io.resolve(&arguments.metadata))?;
     if let Some(description) = &arguments.description {
         metadata.push(b'\n');
-        metadata.extend(fs::read(&io.resolve(description))?);
+        metadata.extend(fs::read_document(&io.resolve(description))?);
     }
-    let entry_points = arguments.entry_points.as_ref().map(|path| fs::read(&io.resolve(path))).transpose()?;
+    let entry_points = arguments.entry_points.as_ref().map(|path| fs::read_document(&io.resolve(path))).transpose()?;
     let own = format!("{}.dist-info/", name.stem());
     let mut files = BTreeMap::new();
     for file in &arguments.files {

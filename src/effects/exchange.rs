@@ -5,13 +5,13 @@
 //! whatever does not fit is noted and counts as a miss.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs, Checked, read_small, unwrap_read_error};
+use crate::effects::fs::{Links, open_regular};
 use crate::effects::notes::Notes;
 use crate::effects::parallel::Threads;
 use crate::effects::store::area::{Area, Wanted};
@@ -293,7 +293,7 @@ impl Blobs for TreeFiles {
     fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
         let Some(path) = self.paths.get(&digest) else { return Ok(None) };
         let path = self.root.join(path);
-        let file = File::open(&path).map_err(|error| BlobError::io("open", &path, error))?;
+        let file = open_regular(&path, Links::Follow).map_err(|error| BlobError::io("open", &path, error))?;
         Ok(Some(Box::new(file)))
     }
 }
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(find(), None);
         publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree)).unwrap();
         assert_eq!(find(), Some(tree.clone()));
-        let handle = File::open(folder.path()).unwrap();
+        let handle = std::fs::File::open(folder.path()).unwrap();
         let area = local.area(0, LinkMode::Auto, handle.as_fd());
         assert!(fetch(&remote, "test", &tree, &[&area], &notes).unwrap());
         assert!(Wanted::of(&tree).files().iter().all(|(digest, executable)| digest.size == 0 || area.has(*digest, *executable)));

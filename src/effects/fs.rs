@@ -4,7 +4,7 @@
 //! Effects layer.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -46,20 +46,124 @@ pub fn failed<E: Into<io::Error>>(operation: &'static str, path: &Utf8Path) -> i
     move |source| FsError { operation, path: path.to_owned(), source: source.into() }
 }
 
-/// Reads a file as text.
+/// No document and no small file of an environment has more bytes than this.
+const LARGEST: u64 = 256 << 20;
+
+/// What is no file, where one was expected.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("it is {found}, expected a file")]
+pub struct NotAFile {
+    found: &'static str,
+}
+
+impl NotAFile {
+    fn of(mode: rustix::fs::RawMode) -> Self {
+        use rustix::fs::FileType;
+        let found = match FileType::from_raw_mode(mode) {
+            FileType::Directory => "a directory",
+            FileType::Fifo => "a named pipe",
+            FileType::Socket => "a socket",
+            FileType::CharacterDevice | FileType::BlockDevice => "a device",
+            FileType::Symlink => "a link",
+            FileType::RegularFile | FileType::Unknown => "something else",
+        };
+        Self { found }
+    }
+}
+
+/// Whether a link at the end of a path is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// It is.
+    Follow,
+    /// It is refused.
+    Refuse,
+}
+
+/// Opens a regular file, and nothing else: whatever is at the path, this returns at once. Who finds files by looking around opens them
+/// here.
+///
+/// # Errors
+/// There is no file, or it cannot be read.
+pub fn open_regular(path: &Utf8Path, links: Links) -> io::Result<File> {
+    let file = File::from(rustix::fs::open(path.as_std_path(), open_flags(links), Mode::empty())?);
+    let mode = rustix::fs::fstat(&file)?.st_mode;
+    if rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::RegularFile {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, NotAFile::of(mode)))
+}
+
+/// Without waiting, as opening a named pipe does, and without becoming a terminal's process, as opening one may.
+fn open_flags(links: Links) -> OFlags {
+    let flags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+    if links == Links::Refuse { flags.union(OFlags::NOFOLLOW) } else { flags }
+}
+
+/// Reads a regular file as text.
 ///
 /// # Errors
 /// It cannot be read, or is not UTF-8.
 pub fn read_text(path: &Utf8Path) -> Result<String, FsError> {
-    std::fs::read_to_string(path).map_err(failed("read", path))
+    text(read(path)?).map_err(failed("read", path))
 }
 
-/// Reads a file.
+/// Reads a regular file.
+///
+/// # Errors
+/// It cannot be read, or is too large to be read at once.
+pub fn read(path: &Utf8Path) -> Result<Vec<u8>, FsError> {
+    open_regular(path, Links::Follow).and_then(read_bounded).map_err(failed("read", path))
+}
+
+/// Reads a document that somebody named, as text: a file, or a pipe such as a shell's `<(...)`, for whose writer this waits as `cat` does.
+///
+/// # Errors
+/// It cannot be read, or is not UTF-8.
+pub fn read_document_text(path: &Utf8Path) -> Result<String, FsError> {
+    text(read_document(path)?).map_err(failed("read", path))
+}
+
+/// Reads a document that somebody named: a file, or a pipe such as a shell's `<(...)`, for whose writer this waits as `cat` does.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn read(path: &Utf8Path) -> Result<Vec<u8>, FsError> {
-    std::fs::read(path).map_err(failed("read", path))
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+pub fn read_document(path: &Utf8Path) -> Result<Vec<u8>, FsError> {
+    use rustix::fs::FileType;
+    let open = || -> io::Result<File> {
+        let found = File::from(rustix::fs::open(path.as_std_path(), open_flags(Links::Follow), Mode::empty())?);
+        let mode = rustix::fs::fstat(&found)?.st_mode;
+        match FileType::from_raw_mode(mode) {
+            FileType::RegularFile => Ok(found),
+            // What was looked at is opened once more, to wait.
+            FileType::Fifo | FileType::CharacterDevice => File::open(path),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, NotAFile::of(mode))),
+        }
+    };
+    open().and_then(read_bounded).map_err(failed("read", path))
+}
+
+/// Reads a small file of a cache; a link is refused.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_entry(path: &Utf8Path) -> io::Result<Vec<u8>> {
+    open_regular(path, Links::Refuse).and_then(read_bounded)
+}
+
+fn read_bounded(file: File) -> io::Result<Vec<u8>> {
+    let size = file.metadata()?.len().min(LARGEST);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {LARGEST} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
 }
 
 /// Writes a file so that it holds all of what `fill` writes, or what it held before.
@@ -137,7 +241,7 @@ pub struct Directory {
 
 const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 const CREATE_FILE: OFlags = OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
-const READ_FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+const READ_FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// The mode of directories and executable files.
 const EXECUTABLE_MODE: Mode = Mode::from_raw_mode(0o755);

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::file_hash::FileHash;
+use crate::effects::fs::{Links, NotAFile, open_regular};
 use crate::model::digest::Hash;
 
 /// Why an input could not be read.
@@ -75,11 +76,12 @@ impl InputFile {
     /// There is no such file, it cannot be opened, or it is no regular file.
     pub fn open(path: &Utf8Path) -> Result<Self, InputError> {
         let failed = |source| InputError::Io { path: path.to_owned(), source };
-        // Opening a named pipe would wait for its writer: look first.
-        if !std::fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(InputError::NotAFile { path: path.to_owned() });
-        }
-        let file = File::open(path).map_err(failed)?;
+        let file = match open_regular(path, Links::Follow) {
+            Err(error) if error.get_ref().is_some_and(|source| source.is::<NotAFile>()) => {
+                return Err(InputError::NotAFile { path: path.to_owned() });
+            }
+            result => result.map_err(failed)?,
+        };
         let stamp = Stamp::of(&file.metadata().map_err(failed)?);
         Ok(Self { file, path: path.to_owned(), stamp })
     }

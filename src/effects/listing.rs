@@ -5,7 +5,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::effects::fs::{FsError, failed};
+use crate::effects::fs::{FsError, Links, failed, open_regular};
 use crate::effects::parallel;
 use crate::model::digest::{DigestFunction, Hasher};
 use crate::model::path::{PathError, TreePath};
@@ -105,7 +105,7 @@ fn check_file(path: &Utf8Path) -> Result<bool, ListingError> {
 }
 
 fn hash(path: &Utf8Path) -> Result<crate::model::digest::Digest, FsError> {
-    let mut file = std::fs::File::open(path).map_err(failed("open", path))?;
+    let mut file = open_regular(path, Links::Follow).map_err(failed("open", path))?;
     let mut hasher = Hasher::new(DigestFunction::Sha256);
     std::io::copy(&mut file, &mut hasher).map_err(failed("read", path))?;
     Ok(hasher.finish())

@@ -14,8 +14,15 @@ pub struct Notes {
 
 #[derive(Debug, Default)]
 struct Inner {
-    order: Vec<String>,
+    order: Vec<Note>,
     seen: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Note {
+    text: String,
+    /// What it is an example of, and how many others there are.
+    of_many: Option<(&'static str, u64)>,
 }
 
 impl Notes {
@@ -29,19 +36,48 @@ impl Notes {
         let text = text.into();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.seen.insert(text.clone()) {
-            inner.order.push(text);
+            inner.order.push(Note { text, of_many: None });
+        }
+    }
+
+    /// Adds a note of a kind that there may be thousands of: the first is kept as an example, the others are counted.
+    pub fn add_of_many(&self, kind: &'static str, text: impl Into<String>) {
+        let text = text.into();
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner.seen.insert(text.clone()) {
+            return;
+        }
+        match inner.order.iter_mut().find_map(|note| note.of_many.as_mut().filter(|(found, _)| *found == kind)) {
+            Some((_, more)) => *more += 1,
+            None => inner.order.push(Note { text, of_many: Some((kind, 0)) }),
         }
     }
 
     /// The notes since the last call, in the order in which they were added. A text that was returned once is not returned again.
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner).order)
+        let notes = std::mem::take(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner).order);
+        let render = |Note { text, of_many }: Note| match of_many {
+            None | Some((_, 0)) => text,
+            Some((_, more)) => format!("{text} (and {more} more like it)"),
+        };
+        notes.into_iter().map(render).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_notes_one_is_said_and_the_others_are_counted() {
+        let notes = Notes::new();
+        for index in 0..700 {
+            notes.add_of_many("file", format!("file {index} is damaged"));
+            notes.add_of_many("file", format!("file {index} is damaged"));
+        }
+        notes.add_of_many("other", "another");
+        assert_eq!(notes.take(), ["file 0 is damaged (and 699 more like it)", "another"]);
+    }
 
     #[test]
     fn a_note_is_said_once() {

@@ -20,6 +20,20 @@ pub fn run<B: Send>(threads: usize, count: usize, work: impl Fn(usize) -> Contro
     run_wide(threads, count, |_| 1, work)
 }
 
+/// Has at most so many threads do `work`, which shares out what there is to do; returns when all have returned. This thread is one of
+/// them, and the only one where the system has no more threads to give.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+pub fn together(threads: usize, work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            if std::thread::Builder::new().spawn_scoped(scope, &work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+}
+
 /// As [`run`], where a task may use more than one thread: it begins when as many as `width` says of it are free, or all.
 pub fn run_wide<B: Send>(
     threads: usize,
@@ -39,15 +53,7 @@ pub fn run_wide<B: Send>(
             done = width(index);
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 1..threads.min(count) {
-            // Where the system has no more threads to give, those that are there do all the work.
-            if std::thread::Builder::new().spawn_scoped(scope, turn).is_err() {
-                break;
-            }
-        }
-        turn();
-    });
+    together(threads.min(count), turn);
     match queue.into_break() {
         Some(value) => ControlFlow::Break(value),
         None => ControlFlow::Continue(()),

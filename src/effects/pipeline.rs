@@ -60,6 +60,7 @@ impl Crew<'_> {
 ///
 /// # Errors
 /// `make` or `take` fails. After an error of `take`, whatever `make` returns does not count.
+#[expect(clippy::disallowed_methods, reason = "where no thread can be started, this one does it all")]
 pub fn pass<M: Send, T>(
     crew: Crew<'_>,
     function: DigestFunction,
@@ -123,6 +124,7 @@ fn pass_alone<M, T>(
 }
 
 /// Starts a thread that hashes the chunks it is sent and delivers them.
+#[expect(clippy::disallowed_methods, reason = "where no thread can be started, another one hashes")]
 fn hash_apart<'scope>(
     scope: &'scope Scope<'scope, '_>,
     function: DigestFunction,

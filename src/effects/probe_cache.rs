@@ -12,7 +12,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::effects::fs::{self, Directory, Permissions};
+use crate::effects::fs::{self, Directory, Links, Permissions};
 use crate::effects::notes::Notes;
 use crate::effects::probe::{self, Probe, ProbeError};
 use crate::effects::store::place::{Untrusted, check_mode, check_owner};
@@ -67,7 +67,7 @@ impl Identity {
 fn identify(executable: &Utf8Path) -> Option<Vec<Identity>> {
     let mut identities = vec![Identity::of(executable)?];
     let mut head = Vec::with_capacity(4096);
-    std::fs::File::open(executable).ok()?.take(4096).read_to_end(&mut head).ok()?;
+    fs::open_regular(executable, Links::Follow).ok()?.take(4096).read_to_end(&mut head).ok()?;
     if head.starts_with(b"#!") {
         return None;
     }

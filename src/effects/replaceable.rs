@@ -11,6 +11,8 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType};
 
+use crate::effects::fs;
+
 /// What no directory that gives way may be or hold.
 #[derive(Debug, Clone)]
 pub struct Protected {
@@ -231,7 +233,7 @@ fn holds(identity: Identity, path: &Utf8Path) -> bool {
 fn mounted(path: &Utf8Path) -> Option<Utf8PathBuf> {
     let full = path.canonicalize_utf8().ok()?;
     let Some(parent) = full.parent() else { return Some(path.to_owned()) };
-    if let Ok(table) = std::fs::read("/proc/self/mountinfo") {
+    if let Ok(table) = fs::read("/proc/self/mountinfo".into()) {
         let places = table.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
         let place = places.map(unescape).find(|place| place.starts_with(&full))?;
         return Some(if place == full { path.to_owned() } else { place });
@@ -306,7 +308,7 @@ fn installed(root: &Utf8Path) -> BTreeSet<String> {
         for distribution in directories(site).filter(|path| path.extension() == Some("dist-info")) {
             let record = distribution.join("RECORD");
             let regular = record.as_std_path().symlink_metadata().is_ok_and(|found| found.is_file());
-            let Some(text) = regular.then(|| std::fs::read_to_string(&record).ok()).flatten() else { continue };
+            let Some(text) = regular.then(|| fs::read_text(&record).ok()).flatten() else { continue };
             for line in text.lines() {
                 let path = line.rsplitn(3, ',').nth(2).unwrap_or(line).trim_matches('"').replace("\"\"", "\"");
                 if path.starts_with("..") {

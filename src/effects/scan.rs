@@ -9,7 +9,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FileType;
 
-use crate::effects::fs::{Directory, FsError, failed};
+use crate::effects::fs::{Directory, FsError, Links, failed, open_regular};
 use crate::effects::parallel;
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hasher};
 use crate::model::path::{FileName, LinkTarget, TreePath};
@@ -144,7 +144,7 @@ impl Scanner {
 fn hash(root: &Directory, path: &TreePath, view: View, function: DigestFunction) -> Result<Digest, FsError> {
     let full: Utf8PathBuf = root.path().join(path.as_str());
     let mut file = match view {
-        View::Cached => std::fs::File::open(&full).map_err(failed("open", &full))?,
+        View::Cached => open_regular(&full, Links::Follow).map_err(failed("open", &full))?,
         View::Exact => match path.as_str().rsplit_once('/') {
             Some((parent, name)) => root.open_below(parent)?.open_file(name)?,
             None => root.open_file(path.as_str())?,

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::file_hash::FileHash;
-use crate::effects::fs::{FsError, failed};
+use crate::effects::fs::{FsError, Links, failed, open_regular};
 use crate::effects::inflate::{self, MemberError};
 use crate::effects::input::InputError;
 use crate::effects::listing::ListedFiles;
@@ -319,7 +319,7 @@ pub fn pass_file<E>(
 
 fn read_all(path: &Utf8Path, size: u64, sink: &mut Sink<'_>) -> Result<(), Unmade> {
     let cannot = |error| Unmade::Supply(failed("read", path)(error).into());
-    let mut file = std::fs::File::open(path).map_err(cannot)?;
+    let mut file = open_regular(path, Links::Follow).map_err(cannot)?;
     let mut buffer = vec![0; CHUNK.min(usize::try_from(size).unwrap_or(CHUNK).max(1))];
     loop {
         let length = file.read(&mut buffer).map_err(cannot)?;

@@ -136,6 +136,7 @@ fn recognise(input: &mut impl BufRead) -> std::io::Result<Option<(Protocol, std:
     Ok((!start.is_empty()).then(|| (protocol, std::io::Cursor::new(start))))
 }
 
+#[expect(clippy::disallowed_methods, reason = "where no thread can be started, this one does what was asked")]
 fn serve_as(
     input: impl BufRead,
     output: impl Write + Send,

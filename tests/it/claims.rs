@@ -16,8 +16,7 @@ fn lying(wheel: WheelText, files: &[(&str, &str)], claims: &[(&str, &str)]) -> W
         (format!("{dist_info}/WHEEL"), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n".to_owned()),
         (format!("{dist_info}/METADATA"), format!("Metadata-Version: 2.1\nName: {}\nVersion: 1.0\n", dist_info.split('-').next().unwrap())),
     ];
-    let files: Vec<(String, String)> =
-        files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).chain(texts).collect();
+    let files: Vec<(String, String)> = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).chain(texts).collect();
     let claimed = |path: &str, text: &str| {
         let claim = claims.iter().find(|(claimed, _)| *claimed == path).map_or(text, |(_, claim)| claim);
         Hash::sha256(claim.as_bytes())

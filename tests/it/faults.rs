@@ -320,6 +320,39 @@ fn a_system_that_has_no_more_threads_builds_the_same() {
 }
 
 #[test]
+fn no_command_needs_a_second_thread() {
+    let project = Project::new();
+    let wheel = project.wheel(&many_files("1.0", 300).file("many/large.bin", vec![7; 9 << 20]));
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    let open = project.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let request =
+        |id: u32| format!("{{\"arguments\":[\"build\",\"env.json\",\"--out\",\"open/w{id}\",\"--no-store\"],\"requestId\":{id}}}");
+    let requests = [request(1), request(2), request(3)].concat();
+    let commands = [
+        "\"$0\" build env.json --store open/store --out open/cold --threads 8".to_owned(),
+        "\"$0\" build env.json --store open/store --out open/warm --threads 8".to_owned(),
+        "\"$0\" store verify --store open/store".to_owned(),
+        "\"$0\" verify open/warm --spec env.json".to_owned(),
+        "\"$0\" pack env.json --out open/x.tar.zst".to_owned(),
+        "\"$0\" wheel check wheels/many-1.0-py3-none-any.whl".to_owned(),
+        "\"$0\" store gc --store open/store --max-size 1".to_owned(),
+        format!("printf %s '{requests}' | {{ ulimit -u 1; exec \"$0\" --persistent_worker; }}"),
+    ];
+    for command in commands {
+        let limit = if command.starts_with("printf") { "" } else { "ulimit -u 1; exec " };
+        let output = as_nobody(&project, &format!("{limit}{command}"));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && !message.contains("panicked"), "{command}: {message}");
+    }
+    let expected = project.run(&["digest", "env.json"]).success();
+    for out in ["cold", "warm", "w1", "w2", "w3"] {
+        assert_eq!(project.run(&["digest", &format!("open/{out}")]).success(), expected, "{out}");
+    }
+}
+
+#[test]
 fn a_vanished_input_is_named() {
     let project = project(4);
     std::fs::remove_dir_all(project.path().join("wheels")).unwrap();

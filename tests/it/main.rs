@@ -43,6 +43,7 @@ mod reports;
 mod script;
 mod signals;
 mod spec;
+mod special_files;
 mod start_programs;
 mod support;
 mod takeover;

@@ -233,3 +233,52 @@ fn programs_that_are_started_have_the_umask_of_the_user() {
     let seen = std::fs::read_to_string(machine.path().join("home/seen")).unwrap();
     assert_eq!(seen.lines().collect::<Vec<_>>(), ["0022", "0077", "0027"]);
 }
+
+#[test]
+fn a_store_that_cannot_be_read_is_as_one_that_is_empty() {
+    let machine = Machine::new();
+    machine.succeeds(VICTIM, "\"$0\" build ../env.json --out plain --store store");
+    let digest = |out: &str| machine.project.run(&["digest", &format!("work/{out}")]).success();
+    // Now, as files are shared.
+    let expected = digest("plain");
+    let store = machine.path().join("work/store");
+    let mut entries = vec![store.clone()];
+    let mut index = 0;
+    while index < entries.len() {
+        if entries[index].is_dir() {
+            let below: Vec<_> = entries[index].read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
+            entries.extend(below);
+        }
+        index += 1;
+    }
+    for (out, directories) in [("files", false), ("folders", true)] {
+        let closed: Vec<_> = entries.iter().filter(|path| path.is_dir() == directories && **path != store).collect();
+        let before: Vec<_> = closed.iter().map(|path| mode_of(path)).collect();
+        for path in &closed {
+            std::os::unix::fs::chown(path, Some(OTHER), Some(OTHER)).unwrap();
+            mode(path, 0o700);
+        }
+        let message = machine.succeeds(VICTIM, &format!("\"$0\" build ../env.json --out {out} --store store --link-mode copy"));
+        assert_eq!(digest(out), expected);
+        assert!(message.matches("warning").count() <= 3, "{out}: {message}");
+        for (path, bits) in closed.iter().zip(before) {
+            std::os::unix::fs::chown(path, Some(VICTIM), Some(VICTIM)).unwrap();
+            mode(path, bits);
+        }
+    }
+}
+
+#[test]
+fn a_store_that_lost_all_times_is_said_to_in_one_line_and_what_stays_is_an_error() {
+    let machine = Machine::new();
+    machine.succeeds(VICTIM, "\"$0\" build ../env.json --out plain --store store");
+    machine.succeeds(VICTIM, "find store -type f -exec touch {} +; find store -type f -exec chmod 0666 {} +");
+    let message = machine.succeeds(VICTIM, "\"$0\" build ../env.json --out again --store store");
+    assert_eq!(message.matches("warning").count(), 1, "{message}");
+    assert!(message.contains("more like it"), "{message}");
+    // Nobody else can remove anything.
+    let failed = machine.run(OTHER, "\"$0\" store gc --store store --max-size 0");
+    let message = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(7), "{message}");
+    assert!(message.lines().count() <= 2, "{message}");
+}

@@ -20,6 +20,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Request, Status};
 
 use crate::effects::blob::{BlobError, BlobStore, Blobs};
+use crate::effects::fs;
 use crate::effects::random;
 use crate::effects::remote::batch::{Batch, Job, MESSAGE_LIMIT, batch_limit, jobs};
 use crate::effects::remote::raw::{Method, RawCodec, missing_digests};
@@ -87,7 +88,9 @@ impl Grpc {
             .http2_keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(timeout);
         if let RemoteUrl::Grpc { tls: true, .. } = &context.config.url {
-            let read = |path: &camino::Utf8PathBuf| std::fs::read(path).map_err(|source| RemoteError::File { path: path.clone(), source });
+            let read = |path: &camino::Utf8PathBuf| {
+            fs::read_document(path).map_err(|error| RemoteError::File { path: path.clone(), source: error.source })
+        };
             let mut tls = match &context.config.tls.authorities {
                 Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
                 None => ClientTlsConfig::new().with_native_roots(),

@@ -13,6 +13,7 @@ use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, SendBody, http};
 
 use crate::effects::blob::{BlobError, BlobStore, Blobs, absent};
+use crate::effects::fs;
 use crate::effects::remote::grpc::LIE_RETRIES;
 use crate::effects::remote::pace::{Paced, allowance};
 use crate::effects::remote::retry::{Attempts, Verdict, judge_http};
@@ -65,7 +66,9 @@ impl Http {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
         let config = &context.config;
         let mut tls = TlsConfig::builder();
-        let read = |path: &camino::Utf8PathBuf| std::fs::read(path).map_err(|source| RemoteError::File { path: path.clone(), source });
+        let read = |path: &camino::Utf8PathBuf| {
+            fs::read_document(path).map_err(|error| RemoteError::File { path: path.clone(), source: error.source })
+        };
         let unfit = |path: &camino::Utf8PathBuf, what: &str| RemoteError::Setup { reason: format!("`{path}` has no {what} in PEM") };
         match &config.tls.authorities {
             Some(path) => {

@@ -27,6 +27,7 @@ use serde::Serialize;
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs};
 use crate::effects::exchange::RemoteCache;
 use crate::effects::notes::Notes;
+use crate::effects::parallel;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction};
 use crate::model::every::every;
 
@@ -494,14 +495,6 @@ fn for_each<T: Sync>(threads: usize, jobs: &[T], run: impl Fn(&T) -> Result<(), 
             }
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 1..threads.min(jobs.len()) {
-            // Where no more are to be had, those that are there do it.
-            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
-            }
-        }
-        work();
-    });
+    parallel::together(threads.min(jobs.len()), work);
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }

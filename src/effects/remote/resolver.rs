@@ -29,6 +29,7 @@ impl Resolver for Timed {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "where no thread can be started, this one looks the name up")]
 fn look_up(name: String, timeout: NextTimeout) -> Result<Vec<SocketAddr>, ureq::Error> {
     // A number needs no look-up.
     if let Ok(address) = name.parse() {

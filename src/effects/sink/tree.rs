@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 
 use crate::effects::blob::BlobError;
 use crate::effects::fs::{self, Directory, FsError};
+use crate::effects::parallel;
 use crate::effects::store::area::Area;
 use crate::model::digest::Digest;
 use crate::model::path::FileName;
@@ -82,12 +83,7 @@ pub fn write(tree: &Tree, areas: &[&Area<'_>], root: &Directory, mtime: u64, thr
     let first = writer.fill(&open, tree.root())?;
     writer.finish_portion(&open)?;
     writer.lock().tasks.extend(first);
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(|| writer.work());
-        }
-        writer.work();
-    });
+    parallel::together(threads, || writer.work());
     let failure = writer.lock().failure.take();
     failure.map_or(Ok(()), Err)
 }

@@ -3,12 +3,11 @@
 //! Effects layer. The binary distribution format decides what `WHEEL` says and that the `.dist-info` directory comes last.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read as _, Write};
 
 use camino::Utf8PathBuf;
 
-use crate::effects::fs::failed;
+use crate::effects::fs::{Links, failed, open_regular};
 use crate::effects::sink::archive::{Archive, ArchiveError};
 use crate::effects::sink::zip::ZipArchive;
 use crate::model::digest::{DigestFunction, Hash, Hasher};
@@ -41,7 +40,7 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
     let scripts = format!("{}.data/scripts/", contents.name.stem());
     for (path, place) in &contents.files {
         let path = path.to_string();
-        let mut file = File::open(place).map_err(failed("read", place))?;
+        let mut file = open_regular(place, Links::Follow).map_err(failed("read", place))?;
         let size = file.metadata().map_err(failed("read", place))?.len();
         let mut hasher = Hasher::new(DigestFunction::Sha256);
         archive.begin(&path, size, path.starts_with(&scripts))?;

@@ -7,7 +7,7 @@
 //! hashed and the file repaired or removed.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::effects::blob::{BlobError, BlobStore, Blobs};
+use crate::effects::fs::{Links, open_regular};
 use crate::effects::store::{Store, set_time};
 use crate::model::digest::{Digest, DigestFunction, Hash, Hasher};
 use crate::model::every::every;
@@ -56,6 +57,9 @@ impl LinkMode {
         }
     }
 }
+
+/// Without waiting, whatever kind of file it turns out to be.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// What is tried for the next file; only ever grows within one area.
 const HARDLINK: u8 = 0;
@@ -290,10 +294,13 @@ impl Area<'_> {
                 Err(error) => return Err(BlobError::io("link", name, error)),
             }
         }
-        let source = match rustix::fs::openat(folder, &entry, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+        let source = match rustix::fs::openat(folder, &entry, READ, Mode::empty()) {
             Ok(handle) => File::from(handle),
             Err(Errno::NOENT | Errno::LOOP) => return self.place_from_cas(digest, executable, directory, name),
-            Err(error) => return Err(BlobError::io("open", self.path(digest, executable), error)),
+            Err(error) => {
+                self.store.pass_over(&self.path(digest, executable), &error.into());
+                return Ok(false);
+            }
         };
         let stat = rustix::fs::fstat(&source).map_err(|error| BlobError::io("look at", self.path(digest, executable), error))?;
         match self.examine(&stat, digest, executable) {
@@ -301,8 +308,7 @@ impl Area<'_> {
             Condition::Replaced => return self.place(digest, executable, directory, name),
             Condition::Absent => return Ok(false),
         }
-        self.duplicate(&source, digest.size, directory, name, self.output_mode(executable))?;
-        Ok(true)
+        self.duplicate(&source, digest, directory, name, self.output_mode(executable))
     }
 
     fn fall_back_to(&self, method: u8) {
@@ -314,41 +320,44 @@ impl Area<'_> {
         }
     }
 
-    /// Makes an independent file with the content of another one.
-    fn duplicate(&self, source: &File, size: u64, directory: BorrowedFd<'_>, name: &str, mode: u32) -> Result<(), BlobError> {
+    /// Makes an independent file with the content of another one; says whether that one could be read.
+    fn duplicate(&self, source: &File, digest: Digest, directory: BorrowedFd<'_>, name: &str, mode: u32) -> Result<bool, BlobError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let target =
             rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode)).map_err(|error| BlobError::io("make", name, error))?;
         let mut target = File::from(target);
-        let filled = self.fill(source, size, &mut target);
-        match filled.and_then(|counter| finish(&target, mode, self.mtime).map(|()| counter)) {
+        let filled = self.fill(source, digest.size, &mut target);
+        match filled.and_then(|counter| finish(&target, mode, self.mtime).map(|()| counter).map_err(CopyError::Write)) {
             Ok(counter) => {
                 counter.fetch_add(1, Ordering::Relaxed);
-                Ok(())
+                Ok(true)
             }
             Err(error) => {
                 let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
-                Err(BlobError::io("write", name, error))
+                match error {
+                    CopyError::Write(error) => Err(BlobError::io("write", name, error)),
+                    CopyError::Read(error) => {
+                        self.store.pass_over(Utf8Path::new(&entry_name(digest.hash)), &error);
+                        Ok(false)
+                    }
+                }
             }
         }
     }
 
     /// Fills an empty file by a reflink or, where that is impossible, by copying; returns the counter of what it was.
-    fn fill(&self, mut source: &File, size: u64, target: &mut File) -> io::Result<&AtomicU64> {
+    fn fill(&self, source: &File, size: u64, target: &mut File) -> Result<&AtomicU64, CopyError> {
         if self.method.load(Ordering::Relaxed) < COPY && size > 0 {
             #[cfg(target_os = "linux")]
             match rustix::fs::ioctl_ficlone(&*target, source) {
                 Ok(()) => return Ok(&self.reflinks),
                 // A hardlinking area copies single files only; that says nothing about the next.
-                Err(Errno::NOSPC | Errno::DQUOT) => return Err(Errno::NOSPC.into()),
+                Err(Errno::NOSPC | Errno::DQUOT) => return Err(CopyError::Write(Errno::NOSPC.into())),
                 Err(_) if self.method.load(Ordering::Relaxed) == REFLINK => self.fall_back_to(COPY),
                 Err(_) => {}
             }
         }
-        let copied = io::copy(&mut source, target)?;
-        if copied != size {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("copied {copied} bytes of {size}")));
-        }
+        copy(source, size, target)?;
         Ok(&self.copies)
     }
 
@@ -356,8 +365,7 @@ impl Area<'_> {
     /// and nobody has looked at it yet: the copy is verified.
     fn place_renewed(&self, digest: Digest, executable: bool, directory: BorrowedFd<'_>, name: &str) -> Result<bool, BlobError> {
         let path = self.path(digest, executable);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(source) = rustix::fs::open(path.as_str(), flags, Mode::empty()).map(File::from) else { return Ok(false) };
+        let Ok(source) = open_regular(&path, Links::Refuse) else { return Ok(false) };
         if self.store.is_writable() {
             match self.insert(digest, executable, &mut &source) {
                 Ok(()) => return self.place(digest, executable, directory, name),
@@ -368,11 +376,14 @@ impl Area<'_> {
                 Err(error) => self.store.note_failure(&error),
             }
         }
-        if hash_file(&path, self.store.function)? != digest {
-            return Ok(false);
+        match hash_file(&path, self.store.function) {
+            Ok(found) if found == digest => {}
+            _ => return Ok(false),
         }
         io::Seek::rewind(&mut &source).map_err(|error| BlobError::io("read", &path, error))?;
-        self.duplicate(&source, digest.size, directory, name, self.output_mode(executable))?;
+        if !self.duplicate(&source, digest, directory, name, self.output_mode(executable))? {
+            return Ok(false);
+        }
         Ok(true)
     }
 
@@ -383,8 +394,8 @@ impl Area<'_> {
         if digest.size == 0 {
             return self.place_empty(digest, executable, directory, name).map(|()| true);
         }
-        let Ok(source) = File::open(&path) else { return Ok(false) };
-        if !source.metadata().is_ok_and(|found| found.is_file() && found.len() == digest.size) {
+        let Ok(source) = open_regular(&path, Links::Refuse) else { return Ok(false) };
+        if !source.metadata().is_ok_and(|found| found.len() == digest.size) {
             return Ok(false);
         }
         if self.store.is_writable() {
@@ -398,11 +409,10 @@ impl Area<'_> {
                 Err(error) => self.store.note_failure(&error),
             }
         }
-        if hash_file(&path, self.store.function)? != digest {
-            return Ok(false);
+        match hash_file(&path, self.store.function) {
+            Ok(found) if found == digest => self.duplicate(&source, digest, directory, name, self.output_mode(executable)),
+            _ => Ok(false),
         }
-        self.duplicate(&source, digest.size, directory, name, self.output_mode(executable))?;
-        Ok(true)
     }
 
     /// The empty file is known without any store.
@@ -447,10 +457,9 @@ impl Area<'_> {
         if self.has(digest, executable) {
             return Ok(());
         }
-        let source = rustix::fs::openat(directory, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| BlobError::io("open", name, error))?;
+        let source = rustix::fs::openat(directory, name, READ, Mode::empty()).map_err(|error| BlobError::io("open", name, error))?;
         let (temporary, mut file) = self.store.temporary()?;
-        let filled = self.fill(&File::from(source), digest.size, &mut file);
+        let filled = self.fill(&File::from(source), digest.size, &mut file).map_err(CopyError::into_inner);
         let result = filled.and_then(|_| finish(&file, self.store.file_mode(executable), self.mtime));
         if let Err(error) = result {
             drop(file);
@@ -505,7 +514,8 @@ impl Area<'_> {
         match repair(&path, self.store.function, digest, self.state(executable), self.store.is_writable()) {
             Repair::Sound { inode } => Some(inode),
             Repair::Repaired { inode } => {
-                self.store.notes.add(format!("the store's file `{path}` had another mode or time than it was stored with; set right"));
+                let text = format!("the store's file `{path}` had another mode or time than it was stored with; set right");
+                self.store.notes.add_of_many("repaired", text);
                 Some(inode)
             }
             Repair::Absent => None,
@@ -520,6 +530,64 @@ impl Area<'_> {
     pub fn incoming<'b>(&'b self, wanted: &'b Wanted) -> Incoming<'b> {
         Incoming { area: self, wanted }
     }
+}
+
+/// Which side of a copy failed.
+enum CopyError {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+impl CopyError {
+    fn into_inner(self) -> io::Error {
+        let (Self::Read(error) | Self::Write(error)) = self;
+        error
+    }
+}
+
+/// Copies a file of that size.
+fn copy(mut source: &File, size: u64, target: &mut File) -> Result<(), CopyError> {
+    #[cfg(target_os = "linux")]
+    if let Some(outcome) = copy_in_kernel(source, size, target) {
+        return outcome;
+    }
+    let mut buffer = vec![0; usize::try_from(size.clamp(1, 128 << 10)).expect("at most 128 KiB")];
+    let mut copied = 0;
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) if copied == size => return Ok(()),
+            Ok(0) => {
+                let message = format!("copied {copied} bytes of {size}");
+                return Err(CopyError::Read(io::Error::new(io::ErrorKind::UnexpectedEof, message)));
+            }
+            Ok(count) => {
+                target.write_all(&buffer[..count]).map_err(CopyError::Write)?;
+                copied += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(CopyError::Read(error)),
+        }
+    }
+}
+
+/// Copies without bringing the bytes into this process; nothing where the file systems cannot do that.
+#[cfg(target_os = "linux")]
+fn copy_in_kernel(source: &File, size: u64, target: &File) -> Option<Result<(), CopyError>> {
+    let mut copied = 0;
+    while copied < size {
+        let length = usize::try_from(size - copied).unwrap_or(usize::MAX).min(1 << 30);
+        match rustix::fs::copy_file_range(source, None, target, None, length) {
+            // Some file systems say so of files that they make up as they are read.
+            Ok(0) if copied == 0 => return None,
+            Ok(0) => return Some(Err(CopyError::Read(io::ErrorKind::UnexpectedEof.into()))),
+            Ok(count) => copied += count as u64,
+            Err(Errno::INTR) => {}
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => return Some(Err(CopyError::Write(error.into()))),
+            Err(_) if copied == 0 => return None,
+            Err(error) => return Some(Err(CopyError::Read(error.into()))),
+        }
+    }
+    Some(Ok(()))
 }
 
 fn finish(file: &File, mode: u32, mtime: i64) -> io::Result<()> {
@@ -594,7 +662,7 @@ pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, 
 
 /// The digest of a file's content.
 pub(super) fn hash_file(path: &Utf8Path, function: DigestFunction) -> Result<Digest, BlobError> {
-    hash(&File::open(path).map_err(|error| BlobError::io("read", path, error))?, path, function)
+    hash(&open_regular(path, Links::Refuse).map_err(|error| BlobError::io("read", path, error))?, path, function)
 }
 
 fn hash(mut file: &File, path: &Utf8Path, function: DigestFunction) -> Result<Digest, BlobError> {
@@ -700,7 +768,7 @@ impl BlobStore for Incoming<'_> {
         self.area.insert(digest, first, bytes)?;
         if let Some(second) = kinds.next() {
             let path = self.area.path(digest, first);
-            let file = File::open(&path).map_err(|error| BlobError::io("open", &path, error))?;
+            let file = open_regular(&path, Links::Refuse).map_err(|error| BlobError::io("open", &path, error))?;
             self.area.insert(digest, second, &mut &file)?;
         }
         Ok(())

@@ -6,16 +6,18 @@
 //! time, Bazel's own included; builds go on meanwhile, as whatever they miss is made again.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::Serialize;
 
 use crate::effects::blob::BlobError;
+use crate::effects::fs::read_entry;
 use crate::effects::staging;
 use crate::effects::store::{Store, TEMPORARY_PREFIX, is_absent, record, stamp};
 use crate::model::digest::{Digest, Hash};
@@ -180,7 +182,7 @@ impl Store {
         let mut excess = limits.bytes.map_or(0, |bytes| report.before.bytes.saturating_sub(bytes));
         for entry in entries {
             let outdated =
-                entry.kind == EntryKind::Stamp && fs::read(&entry.path).is_ok_and(|bytes| stamp::is_current(bytes) != Some(true));
+                entry.kind == EntryKind::Stamp && read_entry(&entry.path).is_ok_and(|bytes| stamp::is_current(bytes) != Some(true));
             if excess == 0 && !outdated && oldest.is_none_or(|oldest| entry.used >= oldest) {
                 continue;
             }
@@ -197,11 +199,13 @@ impl Store {
     }
 
     /// The lock that Bazel's collector takes, too. Dropped with the file.
-    fn lock(&self) -> Result<File, BlobError> {
+    fn lock(&self) -> Result<OwnedFd, BlobError> {
         let path = self.root().join("gc/lock");
         let failed = |error: io::Error| BlobError::io("lock", &path, error);
         self.make_parent(&path).map_err(failed)?;
-        let file = File::options().create(true).truncate(false).read(true).write(true).mode(0o644).open(&path).map_err(failed)?;
+        // Whatever is there: nothing is waited for.
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path.as_str(), flags, Mode::from_raw_mode(0o644)).map_err(|error| failed(error.into()))?;
         let busy = |_| failed(io::Error::new(io::ErrorKind::WouldBlock, "another garbage collection is at work"));
         // Java, and so Bazel, locks by fcntl, which does not keep threads of one process apart: flock does.
         rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;
@@ -228,12 +232,12 @@ impl Store {
     fn date_files(&self, entries: &mut [Entry]) {
         let mut used: HashMap<(Hash, bool), i64> = HashMap::new();
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Tree) {
-            let digest = fs::read(&entry.path)
+            let digest = read_entry(&entry.path)
                 .ok()
                 .and_then(|bytes| record::unframe(record::TREE, bytes))
                 .and_then(|payload| Digest::parse(std::str::from_utf8(&payload).ok()?).ok());
             // Unverified on purpose: a damaged message can at worst make a file look more recent than it is.
-            let Some(message) = digest.and_then(|digest| fs::read(self.blob_path(digest.hash)).ok()) else { continue };
+            let Some(message) = digest.and_then(|digest| read_entry(&self.blob_path(digest.hash)).ok()) else { continue };
             for (_, value) in wire::Fields::new(&message).flatten() {
                 let wire::Value::Bytes(directory) = value else { continue };
                 for (_, node) in wire::decode_directory(directory).unwrap_or_default() {
@@ -280,6 +284,7 @@ fn scan(folder: &Utf8Path, kind: EntryKind, file: Option<(i64, bool)>, entries: 
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::fd::AsFd;
 
     use super::*;

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use camino::Utf8Path;
 
 use crate::effects::blob::BlobError;
+use crate::effects::fs::read_entry;
 use crate::effects::store::{Store, record};
 use crate::model::digest::{Hash, WheelDigest};
 
@@ -51,7 +52,7 @@ impl Store {
     /// The SHA-256 that the file in that state had when it was hashed, where that is known. The path must be absolute.
     pub fn hashed(&self, path: &Utf8Path, state: &FileState) -> Option<WheelDigest> {
         let place = record::path(self, record::HASHED, key(path));
-        let payload = String::from_utf8(record::unframe(record::HASHED, fs::read(&place).ok()?)?).ok()?;
+        let payload = String::from_utf8(record::unframe(record::HASHED, read_entry(&place).ok()?)?).ok()?;
         let digest = WheelDigest(Hash::parse_hex(payload.split('\n').next()?).ok()?);
         (payload == render(path, state, digest)).then_some(digest)
     }

@@ -38,7 +38,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs, Checked, Verifying, unwrap_read_error};
-use crate::effects::fs::{Permissions, complete_mode, create_directories};
+use crate::effects::fs::{Links, Permissions, complete_mode, create_directories, open_regular, read_entry};
 use crate::effects::notes::Notes;
 use crate::effects::staging::{self, Staging};
 use crate::effects::store::place::StorePlace;
@@ -157,6 +157,7 @@ impl Store {
     }
 
     /// A new file in this process's directory in `tmp/`.
+    #[expect(clippy::disallowed_methods, reason = "what is made anew is nothing else")]
     fn temporary(&self) -> Result<(Utf8PathBuf, File), BlobError> {
         let slot = self.temporary.get_or_init(|| Mutex::new(None));
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,6 +206,7 @@ impl Store {
     }
 
     /// Tells backup programs that all of this can be made again, see bford.info/cachedir.
+    #[expect(clippy::disallowed_methods, reason = "what is made anew is nothing else")]
     fn mark(&self) {
         let path = self.root.join("CACHEDIR.TAG");
         if let Ok(mut file) = File::options().write(true).create_new(true).mode(0o644).open(&path) {
@@ -272,10 +274,17 @@ impl Store {
         }
     }
 
+    /// What is there and cannot be read counts as absent, with a note: it can be made again.
+    fn pass_over(&self, path: &Utf8Path, error: &io::Error) {
+        if !is_absent(error) {
+            self.notes.add_of_many("unreadable", format!("the store's entry `{path}` cannot be read, so it is made again ({error})"));
+        }
+    }
+
     /// Removes a damaged entry, with a note.
     fn discard(&self, path: &Utf8Path, why: &str) {
         let removed = if self.is_writable() && fs::remove_file(path).is_ok() { "it was removed" } else { "it could not be removed" };
-        self.notes.add(format!("the store's entry `{path}` is damaged: {why}; {removed}"));
+        self.notes.add_of_many("damaged", format!("the store's entry `{path}` is damaged: {why}; {removed}"));
     }
 
     /// Remembers a tree: its `Tree` message, and that this message describes its root digest.
@@ -296,7 +305,7 @@ impl Store {
     /// The digest of the `Tree` message that describes a root digest, where it is known here. Counts as a use.
     pub fn tree_message_of(&self, root: DirectoryDigest) -> Option<Digest> {
         let path = self.entry_path("trees", root.0.hash);
-        let payload = record::unframe(record::TREE, fs::read(&path).ok()?)?;
+        let payload = record::unframe(record::TREE, read_entry(&path).ok()?)?;
         let digest = Digest::parse(std::str::from_utf8(&payload).ok()?).ok()?;
         if self.is_writable() {
             renew(&path, None);
@@ -323,13 +332,10 @@ impl Store {
 impl Blobs for Store {
     fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
         for path in self.candidates(digest.hash) {
-            match File::open(&path) {
-                Ok(file) if file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == digest.size) => {
-                    return Ok(Some(Box::new(file)));
-                }
+            match open_regular(&path, Links::Refuse) {
+                Ok(file) if file.metadata().is_ok_and(|metadata| metadata.len() == digest.size) => return Ok(Some(Box::new(file))),
                 Ok(_) => {}
-                Err(error) if is_absent(&error) => {}
-                Err(error) => return Err(BlobError::io("open", path, error)),
+                Err(error) => self.pass_over(&path, &error),
             }
         }
         Ok(None)
@@ -365,15 +371,17 @@ impl BlobStore for Store {
 impl ActionCache for Store {
     fn action_result(&self, action: ActionDigest) -> Result<Option<Vec<u8>>, BlobError> {
         let path = self.entry_path("ac", action.0.hash);
-        match fs::read(&path) {
+        match read_entry(&path) {
             Ok(bytes) => {
                 if self.is_writable() {
                     renew(&path, None);
                 }
                 Ok(Some(bytes))
             }
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(BlobError::io("read", path, error)),
+            Err(error) => {
+                self.pass_over(&path, &error);
+                Ok(None)
+            }
         }
     }
 

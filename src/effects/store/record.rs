@@ -4,11 +4,10 @@
 //! Effects layer. The frame is one line of ASCII, then the payload: `venvtree KIND VERSION CHECKSUM\n`, where the checksum is the
 //! BLAKE3 of the payload.
 
-use std::fs;
-
 use camino::Utf8PathBuf;
 
 use crate::effects::blob::BlobError;
+use crate::effects::fs::read_entry;
 use crate::effects::store::{Store, renew};
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 
@@ -59,7 +58,7 @@ impl Store {
     /// What is known of a wheel's members, as [`Store::keep_wheel`] got it. Counts as a use.
     pub fn wheel(&self, wheel: WheelDigest) -> Option<Vec<u8>> {
         let path = self.wheel_path(wheel);
-        let payload = unframe(WHEEL, fs::read(&path).ok()?)?;
+        let payload = unframe(WHEEL, read_entry(&path).ok()?)?;
         if self.is_writable() {
             renew(&path, None);
         }
@@ -77,7 +76,7 @@ impl Store {
     /// The manifest of a wheel, as [`Store::keep_manifest`] got it. Counts as a use.
     pub fn manifest(&self, key: Hash) -> Option<Vec<u8>> {
         let path = path(self, MANIFEST, key);
-        let payload = unframe(MANIFEST, fs::read(&path).ok()?)?;
+        let payload = unframe(MANIFEST, read_entry(&path).ok()?)?;
         if self.is_writable() {
             renew(&path, None);
         }

@@ -5,13 +5,13 @@
 //! those that lead to what is started and imported are looked at. An edit of a file where it lies does not show there; finding that is
 //! the work of whoever reads the files.
 
-use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType};
 
 use crate::effects::blob::BlobError;
+use crate::effects::fs::read_entry;
 use crate::effects::store::{Store, record};
 use crate::model::digest::{ActionDigest, Digest, DirectoryDigest, Hash};
 use crate::model::path::TreePath;
@@ -167,7 +167,7 @@ impl Store {
     /// What the output holds, where that is known and the output is still the directory that the stamp was made for. The path must be
     /// absolute.
     pub fn stamp(&self, output: &Utf8Path) -> Option<Stamp> {
-        let bytes = fs::read(record::path(self, record::STAMP, key(output))).ok()?;
+        let bytes = read_entry(&record::path(self, record::STAMP, key(output))).ok()?;
         let payload = String::from_utf8(record::unframe(record::STAMP, bytes)?).ok()?;
         let (_, _, stamp) = parse(&payload)?;
         let identity = state(output, &stamp.directories).ok()??;
@@ -195,6 +195,8 @@ pub(super) fn is_current(bytes: Vec<u8>) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::model::digest::DigestFunction;
 

@@ -3,13 +3,15 @@
 //! Effects layer. Every blob and linkable file is hashed; results, trees, manifests and stamps are parsed. What is wrong is
 //! removed where the store can be written: it is a miss from then on, and the next build makes it again.
 
+use std::convert::Infallible;
 use std::fs;
 
 use camino::Utf8PathBuf;
-use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::effects::blob::BlobError;
+use crate::effects::fs::read_entry;
+use crate::effects::parallel;
 use crate::effects::store::Store;
 use crate::effects::store::area::{Repair, hash_file, repair};
 use crate::effects::store::gc::{Entry, EntryKind, Usage};
@@ -50,13 +52,14 @@ pub struct VerifyReport {
 }
 
 impl Store {
-    /// Reads and hashes everything in the store, on rayon's threads.
+    /// Reads and hashes everything in the store, on all cores.
     ///
     /// # Errors
     /// A folder cannot be read.
     pub fn verify(&self) -> Result<VerifyReport, BlobError> {
         let entries = self.entries()?;
-        let mut damaged: Vec<Damage> = entries.par_iter().filter_map(|entry| self.verify_entry(entry)).collect();
+        let checked = parallel::map(parallel::available(), entries.len(), |index| Ok::<_, Infallible>(self.verify_entry(&entries[index])));
+        let mut damaged: Vec<Damage> = checked.unwrap_or_else(|never| match never {}).into_iter().flatten().collect();
         damaged.sort_by(|one, two| one.path.cmp(&two.path));
         let checked = Usage { entries: entries.len() as u64, bytes: entries.iter().map(|entry| entry.size).sum() };
         Ok(VerifyReport { checked, damaged })
@@ -81,7 +84,7 @@ impl Store {
                 Err(error) => error.to_string(),
             },
             kind => {
-                let bytes = match fs::read(&entry.path) {
+                let bytes = match read_entry(&entry.path) {
                     Ok(bytes) => bytes,
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
                     Err(error) => return damage(error.to_string(), Outcome::Kept),
