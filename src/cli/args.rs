@@ -37,6 +37,7 @@ Variables that stand for options (an option that is given wins; an empty variabl
   VENVTREE_REMOTE_CONNECTIONS, VENVTREE_NO_REMOTE_COMPRESSION
   VENVTREE_CREDENTIAL_HELPER, VENVTREE_TLS_CERTIFICATE
   VENVTREE_TLS_CLIENT_CERTIFICATE, VENVTREE_TLS_CLIENT_KEY
+VENVTREE_STORE_LIMIT is the size that builds keep the store to: 20G by default, `none` for no limit.
 
 An argument `@FILE` stands for the lines of FILE, one argument each.";
 

@@ -10,6 +10,7 @@ use crate::cli::{numbers, variables};
 use crate::effects::exchange::RemoteCache;
 use crate::effects::notes::Notes;
 use crate::effects::store::area::LinkMode;
+use crate::effects::store::bound::DEFAULT_LIMIT;
 use crate::effects::store::place::{Naming, StorePlace};
 use crate::engine::caching::Caches;
 use crate::error::Error;
@@ -117,10 +118,6 @@ pub(super) fn store(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> R
         return Ok(None);
     }
     if let Some(path) = arguments.store.as_deref().or_else(|| io.variable(variables::STORE).map(Utf8Path::new)) {
-        if path.as_str().is_empty() {
-            let hint = "name a directory, or use no store at all: `--no-store`";
-            return Err(Error::Usage { message: "`--store` names nothing".to_owned(), hint: Some(hint.to_owned()) });
-        }
         return Ok(Some(StorePlace::check(io.resolve(path), Naming::Named)?));
     }
     let Some(path) = default_store(io) else { return Ok(None) };
@@ -131,6 +128,15 @@ pub(super) fn store(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> R
             Ok(None)
         }
     }
+}
+
+/// How many bytes the store may take; `None` if there is to be no limit.
+fn limit(io: &Io<'_>) -> Result<Option<u64>, Error> {
+    let given = variables::parsed(io, variables::STORE_LIMIT, |text| match text {
+        "none" => Ok(None),
+        text => numbers::size(text).map(Some),
+    })?;
+    Ok(given.unwrap_or(Some(DEFAULT_LIMIT)))
 }
 
 /// The platform's directory for caches.
@@ -175,7 +181,7 @@ pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io:
         LinkModeArgument::Own => LinkMode::Own,
     };
     let notes = Notes::new();
-    Ok(Caches { store: store(store_arguments, &notes, io)?, link_mode, remote: None, notes })
+    Ok(Caches { store: store(store_arguments, &notes, io)?, link_mode, remote: None, limit: limit(io)?, notes })
 }
 
 /// Whether a remote cache is given.

@@ -65,6 +65,12 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
         }
     };
     let creates = arguments.first().is_some_and(|first| first == "create");
+    if let Some(message) = empty(&arguments) {
+        let hint = "an empty path would mean the working directory: write `.` if that is meant".to_owned();
+        let error = Error::Usage { message, hint: Some(hint) };
+        report::print_error(io, format, &error);
+        return error.kind().exit_code();
+    }
     let program = std::iter::once(OsString::from("venvtree"));
     let matches = Arguments::command().try_get_matches_from(program.chain(arguments));
     let parsed = matches.and_then(|matches| Ok((is_quiet(&matches), Arguments::from_arg_matches(&matches)?)));
@@ -95,6 +101,25 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
             error.kind().exit_code()
         }
     }
+}
+
+/// Options whose value may be empty: all others name something.
+const MAY_BE_EMPTY: [&str; 5] = ["--prompt", "--seed", "--activators", "--remote-instance-name", "--remote-cache"];
+
+/// What is wrong with an argument that is empty, as one is where a variable of a script is not set.
+fn empty(arguments: &[OsString]) -> Option<String> {
+    let mut before = None;
+    for argument in arguments.iter().map(|argument| argument.to_str().unwrap_or("x")) {
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (Some(name), value),
+            _ => (before.filter(|_| argument.is_empty()), argument),
+        };
+        if value.is_empty() && !name.is_some_and(|name| MAY_BE_EMPTY.contains(&name)) {
+            return Some(name.map_or_else(|| "an argument is empty".to_owned(), |name| format!("what follows `{name}` is empty")));
+        }
+        before = Some(argument).filter(|argument| argument.starts_with('-') && *argument != "--");
+    }
+    None
 }
 
 /// Whether the command was told to say nothing but warnings and errors.

@@ -25,6 +25,8 @@ const fn variable(name: &'static str, option: &'static str) -> Variable {
 pub(super) const STORE: &str = "VENVTREE_STORE";
 /// The variable that turns the store off.
 pub(super) const NO_STORE: &str = "VENVTREE_NO_STORE";
+/// The variable that says how many bytes the store may take.
+pub(super) const STORE_LIMIT: &str = "VENVTREE_STORE_LIMIT";
 /// The variable that says how files come out of the store.
 pub(super) const LINK_MODE: &str = "VENVTREE_LINK_MODE";
 /// The variable that limits the number of threads.

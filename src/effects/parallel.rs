@@ -34,6 +34,22 @@ pub fn together(threads: usize, work: impl Fn() + Sync) {
     });
 }
 
+/// Whether the system has so many more threads to give, for what cannot do with fewer.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+pub fn are_to_be_had(threads: usize) -> bool {
+    let (all_there, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    std::thread::scope(|scope| {
+        // Each stays until the last was tried.
+        let stay = || {
+            let _ended = wait.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        };
+        let started = (0..threads).take_while(|_| std::thread::Builder::new().spawn_scoped(scope, stay).is_ok()).count();
+        drop(all_there);
+        started == threads
+    })
+}
+
 /// As [`run`], where a task may use more than one thread: it begins when as many as `width` says of it are free, or all.
 pub fn run_wide<B: Send>(
     threads: usize,

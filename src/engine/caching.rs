@@ -46,6 +46,8 @@ pub struct Caches {
     pub link_mode: LinkMode,
     /// The remote cache.
     pub remote: Option<Box<dyn RemoteCache>>,
+    /// How many bytes the store may take, if there is a limit.
+    pub limit: Option<u64>,
     /// What went less well than it could have.
     pub notes: Notes,
 }
@@ -58,13 +60,14 @@ impl Caches {
 
 impl std::fmt::Debug for Caches {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { store, link_mode, remote, notes: _ } = self;
+        let Self { store, link_mode, remote, limit, notes: _ } = self;
         let remote = remote.as_ref().map(|remote| remote.place().to_owned());
         formatter
             .debug_struct("Caches")
             .field("store", store)
             .field("link_mode", link_mode)
             .field("remote", &remote)
+            .field("limit", limit)
             .finish_non_exhaustive()
     }
 }
@@ -236,7 +239,10 @@ pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, re
     let store = caches.open_store(action.function());
     let text = request.text.filter(|_| request::follows_from(&spec));
     let placement = Placement { session, caches, request, store, mtime: spec.flags.mtime };
-    Build { placement, places, action, text }.run(spec)
+    let build = Build { placement, places, action, text };
+    let built = build.run(spec)?;
+    build.placement.keep_within_limit();
+    Ok(built)
 }
 
 /// Plans an environment and the tree that a build would write, with the help of what the store knows of the wheels. Those without a
@@ -308,6 +314,7 @@ pub fn pull(
         store.attempt(|| store.remember_tree(&tree).map(|_| ()));
     }
     request.write_digest(tree.digest())?;
+    placement.keep_within_limit();
     let (files, bytes) = totals(&tree);
     Ok(PullReport { outcome, source, tree, files, bytes, links })
 }
@@ -527,6 +534,13 @@ impl Build<'_> {
 }
 
 impl Placement<'_> {
+    /// Removes something of what is too much in the store, now that the output is there.
+    fn keep_within_limit(&self) {
+        if let (Some(store), Some(limit)) = (&self.store, self.caches.limit) {
+            store.keep_within(limit);
+        }
+    }
+
     /// Puts a known tree in its place; nothing where its files cannot be had.
     fn place(&self, tree: &Tree, source: Source, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
         let mut old = None;

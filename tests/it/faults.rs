@@ -319,6 +319,33 @@ fn a_system_that_has_no_more_threads_builds_the_same() {
     assert_eq!(std::fs::read_to_string(open.join("digest")).unwrap(), expected);
 }
 
+#[cfg(feature = "remote")]
+#[test]
+fn a_remote_cache_needs_no_second_thread() {
+    use crate::support::fake_reapi::{FakeReapi, Offer};
+    use crate::support::http_cache::HttpCache;
+    let project = project(40);
+    let open = project.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let (http, grpc) = (HttpCache::start(), FakeReapi::start(Offer::default()));
+    // By name, as that is looked up.
+    for (name, url) in [("http", http.url()), ("grpc", grpc.url())].map(|(name, url)| (name, url.replace("127.0.0.1", "localhost"))) {
+        for (round, source) in [("put", "wheels"), ("got", "remote")] {
+            let script =
+                format!("ulimit -u 1; exec \"$0\" build 1.0.json --no-store --remote-cache {url} --out open/{name}-{round} --format json");
+            let output = as_nobody(&project, &script);
+            let (data, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success() && !talk.contains("panicked"), "{name} {round}: {talk}");
+            let built: serde_json::Value = serde_json::from_str(&data).unwrap();
+            assert_eq!(built["source"], source, "{name} {round}: {data}{talk}");
+        }
+        let pushed = as_nobody(&project, &format!("ulimit -u 1; exec \"$0\" push open/{name}-got --remote-cache {url}"));
+        let talk = String::from_utf8_lossy(&pushed.stderr);
+        assert!(pushed.status.success() && !talk.contains("panicked"), "{name}: {talk}");
+    }
+}
+
 #[test]
 fn no_command_needs_a_second_thread() {
     let project = Project::new();

@@ -207,3 +207,30 @@ fn a_document_that_somebody_names_may_be_a_pipe() {
     let endless = venvtree(&project, &["digest", "/dev/zero"]);
     assert!(endless.code != 0 && endless.stderr.contains("more than"), "{endless:?}");
 }
+
+#[test]
+fn an_empty_path_is_not_the_working_directory() {
+    let project = project();
+    let before = crate::support::project::listing(project.path().as_std_path());
+    for arguments in [
+        &["build", "env.json", "--out", "out", "--store", ""][..],
+        &["build", "env.json", "--out", "out", "--store="],
+        &["build", "env.json", "--out", ""],
+        &["build", "env.json", "--out", "out", "--manifest", ""],
+        &["build", "env.json", "--out", "out", "--root", ""],
+        &["build", "", "--out", "out"],
+        &["store", "gc", "--store", "", "--max-size", "0"],
+        &["create", "--python", "/usr/bin/python3", ""],
+        &["verify", ""],
+        &["digest", ""],
+        &["man", "--out", ""],
+        &["pull", "00/1", "--out="],
+    ] {
+        let refused = project.run(arguments);
+        assert_eq!(refused.code, 2, "{arguments:?}: {refused:?}");
+        assert!(refused.stderr.contains("empty"), "{arguments:?}: {}", refused.stderr);
+    }
+    assert_eq!(crate::support::project::listing(project.path().as_std_path()), before);
+    // Where it means something, it may be empty.
+    project.run(&["build", "env.json", "--out", "out", "--no-store", "--remote-instance-name", ""]).success();
+}

@@ -7,13 +7,13 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::io::Read;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
 use prost::Message;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Runtime, RuntimeFlavor};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::{MetadataKey, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -21,6 +21,7 @@ use tonic::{Code, Request, Status};
 
 use crate::effects::blob::{BlobError, BlobStore, Blobs};
 use crate::effects::fs;
+use crate::effects::parallel;
 use crate::effects::random;
 use crate::effects::remote::batch::{Batch, Job, MESSAGE_LIMIT, batch_limit, jobs};
 use crate::effects::remote::raw::{Method, RawCodec, missing_digests};
@@ -40,9 +41,6 @@ pub(super) const DECODE_LIMIT: usize = 2 * MESSAGE_LIMIT as usize;
 const CAPABILITIES_LIMIT: usize = 64 << 10;
 /// The most bytes of the headers, and of the trailers, of an answer.
 const HEADERS_LIMIT: u32 = 64 << 10;
-
-/// Threads of the runtime.
-const RUNTIME_THREADS: usize = 2;
 
 /// What the server offers.
 #[derive(Debug, Clone)]
@@ -69,6 +67,17 @@ pub(super) struct Grpc {
     capabilities: Mutex<Option<Capabilities>>,
 }
 
+/// The threads that work on calls.
+const WORKERS: usize = 2;
+
+/// Connects without another thread, which looking a name up beside other work would take.
+async fn connect_here(authority: String) -> std::io::Result<hyper_util::rt::TokioIo<tokio::net::TcpStream>> {
+    let addresses: Vec<std::net::SocketAddr> = std::net::ToSocketAddrs::to_socket_addrs(&authority)?.collect();
+    let stream = tokio::net::TcpStream::connect(&addresses[..]).await?;
+    stream.set_nodelay(true)?;
+    Ok(hyper_util::rt::TokioIo::new(stream))
+}
+
 impl Grpc {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
         let setup = |error: tonic::transport::Error| RemoteError::Setup { reason: describe(&error) };
@@ -89,8 +98,8 @@ impl Grpc {
             .keep_alive_timeout(timeout);
         if let RemoteUrl::Grpc { tls: true, .. } = &context.config.url {
             let read = |path: &camino::Utf8PathBuf| {
-            fs::read_document(path).map_err(|error| RemoteError::File { path: path.clone(), source: error.source })
-        };
+                fs::read_document(path).map_err(|error| RemoteError::File { path: path.clone(), source: error.source })
+            };
             let mut tls = match &context.config.tls.authorities {
                 Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
                 None => ClientTlsConfig::new().with_native_roots(),
@@ -105,16 +114,13 @@ impl Grpc {
 
     pub(super) fn runtime(&self) -> Result<&Runtime, BlobError> {
         let start = || {
-            // Its own threads, and one to look up a host: the runtime panics where it cannot have them.
-            if !can_start(RUNTIME_THREADS + 1) {
-                return Err("no more threads can be started".to_owned());
-            }
-            tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(RUNTIME_THREADS)
-                .thread_name("remote-cache")
-                .enable_all()
-                .build()
-                .map_err(|error| error.to_string())
+            // One of several threads panics if they cannot be started, or the one that looks names up. Without them, whoever makes
+            // a call works on it.
+            let mut builder = match parallel::are_to_be_had(WORKERS + 1) {
+                true => tokio::runtime::Builder::new_multi_thread(),
+                false => tokio::runtime::Builder::new_current_thread(),
+            };
+            builder.worker_threads(WORKERS).thread_name("remote-cache").enable_all().build().map_err(|error| error.to_string())
         };
         self.runtime.get_or_init(start).as_ref().map_err(|reason| self.context.error(reason.clone(), false))
     }
@@ -130,6 +136,10 @@ impl Grpc {
                         let path = path.clone();
                         async move { tokio::net::UnixStream::connect(path).await.map(hyper_util::rt::TokioIo::new) }
                     }))
+                }
+                RemoteUrl::Grpc { authority, .. } if runtime.handle().runtime_flavor() == RuntimeFlavor::CurrentThread => {
+                    let authority = authority.clone();
+                    self.endpoint.connect_with_connector_lazy(tower::service_fn(move |_| connect_here(authority.clone())))
                 }
                 RemoteUrl::Grpc { .. } | RemoteUrl::Http { .. } => self.endpoint.connect_lazy(),
             }
@@ -420,23 +430,6 @@ impl Drop for Grpc {
 
 pub(super) fn to_message(digest: Digest) -> reapi::Digest {
     reapi::Digest { hash: digest.hash.to_hex(), size_bytes: i64::try_from(digest.size).unwrap_or(i64::MAX) }
-}
-
-/// Whether so many more threads can be had at once.
-fn can_start(threads: usize) -> bool {
-    let gate = Arc::new(Mutex::new(()));
-    let held = gate.lock().unwrap_or_else(PoisonError::into_inner);
-    let start = |_| {
-        let gate = Arc::clone(&gate);
-        std::thread::Builder::new().spawn(move || drop(gate.lock().map_err(PoisonError::into_inner))).ok()
-    };
-    let started: Vec<_> = (0..threads).map_while(start).collect();
-    drop(held);
-    let enough = started.len() == threads;
-    for thread in started {
-        let _ = thread.join();
-    }
-    enough
 }
 
 /// A status in words.

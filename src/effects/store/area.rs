@@ -442,6 +442,7 @@ impl Area<'_> {
                 match rustix::fs::linkat(directory, name, folder, entry_name(digest.hash), AtFlags::empty()) {
                     Ok(()) => {
                         self.adopted.fetch_add(1, Ordering::Relaxed);
+                        self.store.count(digest.size);
                         return Ok(());
                     }
                     Err(Errno::EXIST) => return Ok(()),
@@ -469,6 +470,7 @@ impl Area<'_> {
         drop(file);
         self.store.publish(&temporary, &self.path(digest, executable))?;
         self.adopted.fetch_add(1, Ordering::Relaxed);
+        self.store.count(digest.size);
         Ok(())
     }
 
@@ -488,6 +490,7 @@ impl Area<'_> {
             return Err(BlobError::io("write", &temporary, error));
         }
         drop(file);
+        self.store.count(digest.size);
         self.store.publish(&temporary, &self.path(digest, executable))
     }
 

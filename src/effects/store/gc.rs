@@ -199,7 +199,7 @@ impl Store {
     }
 
     /// The lock that Bazel's collector takes, too. Dropped with the file.
-    fn lock(&self) -> Result<OwnedFd, BlobError> {
+    pub(super) fn lock(&self) -> Result<OwnedFd, BlobError> {
         let path = self.root().join("gc/lock");
         let failed = |error: io::Error| BlobError::io("lock", &path, error);
         self.make_parent(&path).map_err(failed)?;
@@ -229,7 +229,7 @@ impl Store {
     }
 
     /// Sets the last use of linkable files to that of the most recent tree that has them.
-    fn date_files(&self, entries: &mut [Entry]) {
+    pub(super) fn date_files(&self, entries: &mut [Entry]) {
         let mut used: HashMap<(Hash, bool), i64> = HashMap::new();
         for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Tree) {
             let digest = read_entry(&entry.path)

@@ -13,12 +13,14 @@
 //! | `stamps/xx/HASH` | which tree an output path holds | [`stamp`] |
 //! | `tmp/` | what is being written, by living processes | [`crate::effects::staging`] |
 //! | `gc/lock` | held while garbage is collected, by Bazel too | [`gc`] |
+//! | `gc/written` | as many bytes as megabytes were written since the size was looked at | [`bound`] |
 //!
 //! All of it lies at the top for SHA-256 and below `blake3/` for BLAKE3, as in Bazel's disk cache; `tmp` and `gc` are shared. Every file
 //! appears in its place whole (by rename or link), so a process may die anywhere. A store that cannot be written is
 //! used as far as it can be read, with a note.
 
 pub mod area;
+pub mod bound;
 pub mod gc;
 pub mod hashed;
 pub mod place;
@@ -65,6 +67,8 @@ pub struct Store {
     counter: AtomicU64,
     /// Who may own linkable files.
     owners: OnceLock<[u32; 3]>,
+    /// The bytes that were added since the last look at the size.
+    written: AtomicU64,
 }
 
 /// Whether a store may be changed.
@@ -98,6 +102,7 @@ impl Store {
             temporary: OnceLock::new(),
             counter: AtomicU64::new(0),
             owners: OnceLock::new(),
+            written: AtomicU64::new(0),
         }
     }
 
@@ -149,6 +154,10 @@ impl Store {
 
     fn blob_path(&self, hash: Hash) -> Utf8PathBuf {
         self.entry_path("cas", hash)
+    }
+
+    fn entry_folder(&self, folder: &str) -> Utf8PathBuf {
+        self.base.join(folder)
     }
 
     pub(crate) fn entry_path(&self, folder: &str, hash: Hash) -> Utf8PathBuf {
