@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
+use crate::effects::fs::{Directory, failed, read_text};
 use crate::effects::remove;
 
 /// What is shown on a terminal while the process works.
@@ -81,8 +82,9 @@ impl Held {
         let state = self.state();
         listen(state);
         if state.spare.is_empty() {
-            state.spare.extend(std::fs::File::open("/").map(OwnedFd::from));
-            state.spare.extend(std::fs::File::open("/").map(OwnedFd::from));
+            let open = || Directory::open("/".into()).and_then(|root| root.handle().try_clone().map_err(failed("open", "/".into())));
+            state.spare.extend(open());
+            state.spare.extend(open());
         }
         state.next += 1;
         state.leftovers.insert(state.next, leftover);
@@ -131,6 +133,7 @@ pub fn settle() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "where no thread can be started, signals do what they do by themselves")]
 fn listen(state: &mut State) {
     if !state.ours || state.listening {
         return;
@@ -262,7 +265,7 @@ fn is_orphaned() -> bool {
 }
 
 fn parent_of(process: Pid) -> Option<Pid> {
-    let text = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
+    let text = read_text(Utf8Path::new(&format!("/proc/{}/stat", process.as_raw_nonzero()))).ok()?;
     // The name, in parentheses, may hold anything.
     let number = text.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?;
     Pid::from_raw(number.parse().ok()?)
@@ -270,7 +273,7 @@ fn parent_of(process: Pid) -> Option<Pid> {
 
 /// Whether whoever started the process told it to ignore a signal, as `nohup` does, and shells for what runs in the background.
 fn is_ignored(signal: i32) -> bool {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+    let Ok(status) = read_text("/proc/self/status".into()) else {
         // Not to be found out here. A hang-up is what people have ignored; the others, seldom.
         return signal == SIGHUP;
     };

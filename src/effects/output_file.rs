@@ -67,6 +67,7 @@ impl OutputFile {
     ///
     /// # Errors
     /// The place cannot be written to, or `fill` fails.
+    #[expect(clippy::disallowed_methods, reason = "whoever names a pipe as an output wants to wait for its reader")]
     pub fn write(&self, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FsError> {
         let failed = |error| failed("write", &self.path)(error);
         match &self.target {
@@ -85,6 +86,7 @@ fn stream(file: &mut dyn Write, fill: impl FnOnce(&mut dyn Write) -> io::Result<
     writer.flush()
 }
 
+#[expect(clippy::disallowed_methods, reason = "both are regular files, one made here")]
 fn replace(path: &Utf8Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let directory = directory_of(path);
     if !directory.as_std_path().is_dir() {
