@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use bazel_remote_apis::build::bazel::remote::execution::v2::OutputSymlink;
 use serde_json::{Value, json};
 
 use crate::support::fake_reapi::{FakeReapi, Offer};
@@ -230,6 +231,15 @@ fn much_in_little_takes_little_memory() {
     // Five million outputs in fifteen megabytes.
     full.entries.lock().unwrap().insert(result, [0x12, 1, 0].repeat(5_000_000));
     let hostile = peak(&full.url(), "hostile");
+    assert!(hostile < usual + 40_000, "{hostile} KiB, usually {usual}");
+    // By gRPC, where a list would be made of them: a million and a half in three megabytes.
+    let server = FakeReapi::start(Offer::default());
+    build(&first, &server.url(), "again", &[]);
+    let usual = peak(&server.url(), "usual-by-grpc");
+    for result in server.state().results.values_mut() {
+        result.output_symlinks = vec![OutputSymlink::default(); 1_500_000];
+    }
+    let hostile = peak(&server.url(), "hostile-by-grpc");
     assert!(hostile < usual + 40_000, "{hostile} KiB, usually {usual}");
 }
 
