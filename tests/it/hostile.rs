@@ -303,3 +303,32 @@ fn bombs_do_not_fill_memory() {
         5,
     );
 }
+
+#[test]
+fn many_small_things_together_do_not_fill_memory_or_reports() {
+    let (_guard, folder) = temporary();
+    let metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n";
+    let check = |what: &str, field: &str, text: String| {
+        let text = format!(r#"{{"about": "", "cases": [{{"{field}": {}}}]}}"#, serde_json::to_string(&text).unwrap());
+        let recipe = &serde_json::from_str::<crate::support::malformed::Corpus>(&text).unwrap().cases[0];
+        let path = write(&folder, &recipe.build());
+        let peak = peak_memory(&path);
+        assert!(peak > 1000 && peak <= 64 * 1024, "{what}: {peak} KiB");
+        let printed: usize = inspect(recipe, &folder).iter().map(|finding| finding.to_string().len()).sum();
+        assert!(printed < 64 << 10, "{what}: {printed} bytes of findings");
+    };
+    let set = (0..900).map(|index| format!("p{index}")).collect::<Vec<_>>().join(".");
+    check("tags", "wheel", format!("Wheel-Version: 1.0\nRoot-Is-Purelib: true\n{}", format!("Tag: {set}-none-any\n").repeat(1000)));
+    check("other tags", "wheel", format!("Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {set}-none-any\n"));
+    check("headers", "metadata", format!("{metadata}{}", "X:\n".repeat(2_000_000)));
+    check("lines that are no headers", "metadata", format!("{metadata}{}", "x\n".repeat(2_000_000)));
+    check("one range of versions", "metadata", format!("{metadata}Requires-Python: {}>=1\n", ">=1,".repeat(1_500_000)));
+    check("a long requirement", "metadata", format!("{metadata}Requires-Dist: {}\n", "x".repeat(6_000_000)));
+    check("specifiers", "metadata", format!("{metadata}{}", format!("Requires-Dist: a{}>=1\n", ">=1,".repeat(4000)).repeat(65)));
+    check(
+        "markers",
+        "metadata",
+        format!("{metadata}{}", format!("Requires-Dist: a;os_name==''{}\n", " or os_name==''".repeat(1000)).repeat(65)),
+    );
+    check("rows", "record", "a,,\n".repeat(1_000_000));
+}

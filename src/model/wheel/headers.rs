@@ -306,9 +306,9 @@ impl<'text> Headers<'text> {
         let mut headers: Vec<Header<'text>> = Vec::new();
         let mut errors = Vec::new();
         // One is enough to say that the text is wrong.
-        let mut report = |error: HeaderError| {
+        let mut report = |error: &dyn Fn() -> HeaderError| {
             if errors.len() < ERROR_LIMIT {
-                errors.push(error);
+                errors.push(error());
             }
         };
         let mut rest = text;
@@ -321,9 +321,9 @@ impl<'text> Headers<'text> {
                 break;
             }
             if bare {
-                report(HeaderError::Character { file, line: number, character: '\r' });
+                report(&|| HeaderError::Character { file, line: number, character: '\r' });
             } else if line.contains('\0') {
-                report(HeaderError::Character { file, line: number, character: '\0' });
+                report(&|| HeaderError::Character { file, line: number, character: '\0' });
             }
             let before = std::mem::replace(&mut rest, after);
             if line.is_empty() {
@@ -333,7 +333,7 @@ impl<'text> Headers<'text> {
             if line.starts_with([' ', '\t']) {
                 match headers.last_mut() {
                     Some(last) => last.value.to_mut().push_str(line),
-                    None => report(wrong()),
+                    None => report(&wrong),
                 }
                 continue;
             }
@@ -346,7 +346,7 @@ impl<'text> Headers<'text> {
                     headers.push(Header { name, value: Cow::Borrowed(value), line: number });
                 }
                 _ => {
-                    report(wrong());
+                    report(&wrong);
                     // The `email` parser passes over a header without a name, and over the first line of a mailbox.
                     if manner == Manner::Email && split.is_none() && !line.starts_with("From ") {
                         rest = before;
