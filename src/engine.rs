@@ -432,7 +432,9 @@ pub fn pack_directory(
     place: &Utf8Path,
     options: ArchiveOptions<'_>,
 ) -> Result<(), Error> {
+    session.progress.begin(Phase::Reading, Amount::default());
     let Scan { tree, odd } = scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
+    session.progress.begin(Phase::Packing, Amount::default());
     if let Some((path, what)) = odd.first() {
         let message = format!("`{directory}/{path}`: {what}");
         return Err(Error::Usage {

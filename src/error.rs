@@ -257,12 +257,26 @@ impl Error {
         }
     }
 
+    /// The items that the message ends in, each in a line of its own.
+    pub fn items(&self) -> Vec<String> {
+        match self {
+            Self::Discover(error) => error.items(),
+            Self::Seed(error) => error.items(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The single things that are wrong, where there may be several: code, message and hint of each.
     pub fn details(&self) -> Vec<Detail> {
         match self {
             Self::Spec { error: SpecError::Problems(problems), .. } => problems
                 .iter()
-                .map(|problem| Detail { code: "spec".to_owned(), message: problem.to_string(), hint: problem.hint.clone() })
+                .map(|problem| Detail {
+                    code: "spec".to_owned(),
+                    message: problem.to_string(),
+                    hint: problem.hint.clone(),
+                    items: Vec::new(),
+                })
                 .collect(),
             Self::Wheels(wheels) => wheels
                 .iter()
@@ -271,6 +285,7 @@ impl Error {
                         code: finding.code.text().to_owned(),
                         message: format!("{}: {finding}", wheel.wheel),
                         hint: Some(allowance_hint(finding.code)),
+                        items: Vec::new(),
                     })
                 })
                 .collect(),
@@ -282,6 +297,7 @@ impl Error {
                     code: problem.code().to_owned(),
                     message: problem.to_string(),
                     hint: problem.hint().map(str::to_owned),
+                    items: problem.items(),
                 })
                 .collect(),
             Self::Supply(errors) => {
@@ -290,6 +306,15 @@ impl Error {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// The lines of a message that ends in items, each of which is to have a line of its own. Any other line feed in it is somebody else's.
+pub fn lines(message: &str, items: &[String]) -> Vec<String> {
+    let list: String = items.iter().map(|item| format!("\n{item}")).collect();
+    match message.strip_suffix(&list) {
+        Some(head) => std::iter::once(head.to_owned()).chain(items.iter().cloned()).collect(),
+        None => vec![message.to_owned()],
     }
 }
 
@@ -303,11 +328,14 @@ pub struct Detail {
     /// What to try.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The items that the message ends in, each in a line of its own.
+    #[serde(skip)]
+    pub items: Vec<String>,
 }
 
 impl Detail {
     fn of(error: &(dyn std::error::Error + 'static), code: &str, hint: Option<String>) -> Self {
-        Self { code: code.to_owned(), message: chain(error), hint }
+        Self { code: code.to_owned(), message: chain(error), hint, items: Vec::new() }
     }
 }
 

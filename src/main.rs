@@ -1,15 +1,14 @@
 //! The `venvtree` command.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write};
+use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 
 use camino::Utf8PathBuf;
 use venvtree::cli::screen::{Beside, Screen};
-use venvtree::cli::{self, io::Io};
+use venvtree::cli::{self, colour::Colours, io::Io, io::Streams};
 use venvtree::effects::interrupt::{self, Interrupted, Shown};
-use venvtree::effects::progress::Progress;
-use venvtree::model::wheel::limits::Limits;
 
 fn main() -> ExitCode {
     let screen = Screen::of_stderr(std::env::var("TERM").ok().as_deref());
@@ -29,21 +28,22 @@ fn work(screen: Option<Screen>) -> u8 {
     let current = std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
     // Neither is locked for longer than a write: progress is shown by a thread of its own.
     let beside = screen.clone().filter(|_| std::io::stdout().is_terminal());
-    let mut stdout = std::io::BufWriter::new(Beside::new(beside, std::io::stdout()));
+    let mut stdout = std::io::BufWriter::new(Beside::new(beside, stdout()));
     let mut stderr = Beside::new(screen.clone(), std::io::stderr());
-    let mut io = Io {
-        stdin: &mut std::io::stdin().lock(),
-        stdout: &mut stdout,
-        stderr: &mut stderr,
-        cwd: current.unwrap_or_else(|| Utf8PathBuf::from(".")),
-        variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect(),
-        executable: std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok()),
-        screen,
-        progress: Progress::default(),
-        limits: Limits::default(),
-    };
-    let code = cli::run(std::env::args_os().skip(1).collect(), &mut io);
-    // Whoever reads the output may have gone away: then nobody wants the rest.
-    let _ = std::io::Write::flush(&mut stdout);
-    code
+    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let mut stdin = std::io::stdin().lock();
+    let streams = Streams { stdin: &mut stdin, stdout: &mut stdout, stderr: &mut stderr };
+    let mut io = Io::new(streams, current.unwrap_or_else(|| Utf8PathBuf::from(".")), variables);
+    io.executable = std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
+    io.screen = screen;
+    io.colours = Colours { stdout: std::io::stdout().is_terminal(), stderr: std::io::stderr().is_terminal() };
+    cli::run(std::env::args_os().skip(1).collect(), &mut io)
+}
+
+/// Standard output as it is: the standard library's takes a stream that cannot be written to for one that takes everything.
+fn stdout() -> Box<dyn Write + Send> {
+    match std::io::stdout().as_fd().try_clone_to_owned() {
+        Ok(handle) => Box::new(std::fs::File::from(handle)),
+        Err(_) => Box::new(std::io::stdout()),
+    }
 }

@@ -13,11 +13,15 @@ use crate::model::wheel::limits::Limits;
 
 /// Builds deterministic, relocatable Python environments.
 #[derive(Debug, Parser)]
-#[command(name = "venvtree", version, about, max_term_width = 110, after_help = EXIT_CODES)]
+#[command(name = "venvtree", version, about, styles = super::colour::STYLES, max_term_width = 110, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// When messages and help are in colour. Without it, on a terminal, unless the variable NO_COLOR is set; with CLICOLOR_FORCE, always.
+    // It is looked for before arguments are read, so that errors in them are in colour, too.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_default_value = true)]
+    color: super::colour::When,
 }
 
 /// The largest number of threads that can be asked for.
@@ -29,6 +33,8 @@ Exit codes:
   0  done          3  the spec       6  verification
   1  differences   4  a wheel        7  input or output
   2  usage         5  a conflict     8  a remote cache
+A reader that goes away, as in `venvtree plan SPEC | head`, changes none of them; an archive that nobody reads to its end
+gives 141.
 
 Variables that stand for options (an option that is given wins; an empty variable counts as not set):
   VENVTREE_STORE, VENVTREE_NO_STORE, VENVTREE_LINK_MODE, VENVTREE_THREADS
@@ -38,6 +44,8 @@ Variables that stand for options (an option that is given wins; an empty variabl
   VENVTREE_CREDENTIAL_HELPER, VENVTREE_TLS_CERTIFICATE
   VENVTREE_TLS_CLIENT_CERTIFICATE, VENVTREE_TLS_CLIENT_KEY
 VENVTREE_STORE_LIMIT is the size that builds keep the store to: 20G by default, `none` for no limit.
+
+Colour: --color, then NO_COLOR, CLICOLOR_FORCE and CLICOLOR=0, then whether there is a terminal.
 
 An argument `@FILE` stands for the lines of FILE, one argument each.";
 

@@ -13,6 +13,7 @@ use crate::cli::args::{AllowArguments, Format, FormatArguments, LimitArguments};
 use crate::cli::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{say_warnings, warnings_json};
+use crate::cli::text::Text;
 use crate::cli::{CommandResult, relocate, report, variables, written};
 use crate::effects::discover::{self, Surroundings};
 use crate::effects::fs::{self, Kind};
@@ -214,12 +215,12 @@ fn report(arguments: &CreateArguments, environment: &Utf8Path, made: &Made, io: 
     let document = SpecDocument::from(spec);
     let spec_to_stdout = arguments.spec_out.as_deref() == Some(Utf8Path::new("-"));
     if spec_to_stdout || spec_file.is_some() {
-        let text = report::to_json(&json!(document));
+        let text = Text::of_json(&json!(document));
         if spec_to_stdout {
-            written(io.print(&text))?;
+            written(io.print_text(&text))?;
         }
         if let Some(file) = spec_file {
-            file.write(|out| writeln!(out, "{text}"))?;
+            file.write(|out| writeln!(out, "{}", text.as_str()))?;
         }
     }
     say_warnings(io, &built.warnings);

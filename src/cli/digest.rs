@@ -9,6 +9,7 @@ use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, numbers, report, written};
 use crate::effects::notes::Notes;
+use crate::effects::progress::{Amount, Phase};
 use crate::effects::scan::{self, View};
 use crate::engine::Foresight;
 use crate::engine::caching::{self, Caches};
@@ -49,6 +50,7 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
     let path = io.resolve(&arguments.spec.spec);
     if arguments.spec.spec != "-" && path.is_dir() {
         let function = arguments.digest_function.unwrap_or_default();
+        session.progress.begin(Phase::Reading, Amount::default());
         let scan = scan::scan(&path, function, View::Exact, session.threads)?;
         if let Some((name, problem)) = scan.odd.first() {
             let message = format!("`{name}` in `{}` cannot be part of a digest: {problem}", arguments.spec.spec);

@@ -32,7 +32,7 @@ pub(super) fn completions(arguments: &CompletionsArguments, io: &mut Io<'_>) -> 
     // Rendered first: the generator panics where its output fails.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "venvtree", &mut script);
-    written(io.stdout.write_all(&script))?;
+    written(io.print_generated(&script))?;
     Ok(0)
 }
 
@@ -47,7 +47,7 @@ pub(super) fn man(arguments: &ManArguments, io: &mut Io<'_>) -> CommandResult {
     command.build();
     let Some(directory) = &arguments.out else {
         let page = page(command).map_err(failed("render", "venvtree.1".into()))?;
-        written(io.stdout.write_all(&page))?;
+        written(io.print_generated(&page))?;
         return Ok(0);
     };
     let directory = io.resolve(directory);

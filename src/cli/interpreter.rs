@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::{Format, FormatArguments};
 use crate::cli::io::Io;
+use crate::cli::text::Text;
 use crate::cli::{CommandResult, caches, report, written};
 use crate::effects::discover::{self, Listed, Surroundings};
 use crate::effects::notes::Notes;
@@ -122,8 +123,8 @@ fn list(arguments: &ListArguments, io: &mut Io<'_>) -> CommandResult {
     let mut reasons = found.iter().map(|listed| listed.outcome.as_ref().err());
     for (name, platform, path) in &rows {
         let reason = if name.is_empty() { None } else { reasons.next().flatten() };
-        let reason = reason.map(|reason| format!(": {}", report::printable(reason))).unwrap_or_default();
-        written(io.print(&format!("{name:first$}  {platform:second$}  {}{reason}", report::printable(path.as_str()))))?;
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        written(io.print(&format!("{name:first$}  {platform:second$}  {}{reason}", path)))?;
     }
     if rows.is_empty() {
         io.say("no interpreter was found");
@@ -172,7 +173,6 @@ fn probe(arguments: &ProbeArguments, io: &mut Io<'_>) -> CommandResult {
     };
     let mut document = InterpreterDocument::new(&probe.interpreter, &python);
     document.platlibdir = probe.lib64.then_some(LibraryFolderDocument::Lib64);
-    let value = json!(document);
-    written(io.print(&report::to_json(&value)))?;
+    written(io.print_text(&Text::of_json(&json!(document))))?;
     Ok(0)
 }

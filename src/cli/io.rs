@@ -5,21 +5,35 @@ use std::io::{self, Read, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::cli::colour::Colours;
 use crate::cli::screen::Screen;
+use crate::cli::text::{Text, printable};
 use crate::effects::fs::{FsError, failed};
 use crate::effects::output_file::OutputFile;
 use crate::effects::progress::Progress;
 use crate::effects::replaceable::Protected;
+use crate::error::ErrorKind;
 use crate::model::wheel::limits::Limits;
 
-/// The streams, the working directory and the environment of a command.
-pub struct Io<'a> {
+/// The standard streams of a command.
+pub struct Streams<'a> {
     /// Standard input.
     pub stdin: &'a mut dyn Read,
     /// Where data goes; the worker answers from several threads.
     pub stdout: &'a mut (dyn Write + Send),
     /// Where talk goes.
     pub stderr: &'a mut dyn Write,
+}
+
+/// The streams, the working directory and the environment of a command. What goes to standard output and standard error goes through
+/// its functions, which make it harmless: the streams themselves are nobody else's.
+pub struct Io<'a> {
+    /// Standard input.
+    pub stdin: &'a mut dyn Read,
+    data: Data<'a>,
+    talk: &'a mut dyn Write,
+    /// Which of standard output and standard error are in colour.
+    pub colours: Colours,
     /// The working directory.
     pub cwd: Utf8PathBuf,
     /// The environment's variables, those that are UTF-8.
@@ -34,21 +48,102 @@ pub struct Io<'a> {
     pub limits: Limits,
 }
 
+impl<'a> Io<'a> {
+    /// What a command sees that is started in `cwd`, in an environment of these variables, and not on a terminal.
+    pub fn new(streams: Streams<'a>, cwd: Utf8PathBuf, variables: BTreeMap<String, String>) -> Self {
+        let Streams { stdin, stdout, stderr } = streams;
+        Self {
+            stdin,
+            data: Data { stream: stdout, state: Reader::There },
+            talk: stderr,
+            colours: Colours::default(),
+            cwd,
+            variables,
+            executable: None,
+            screen: None,
+            progress: Progress::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
 impl Io<'_> {
-    /// Writes a line of data.
+    /// Writes one line of data.
     ///
     /// # Errors
-    /// Nobody reads it any more, or the disk is full.
+    /// The disk is full, say. That nobody reads it any more is none.
     pub fn print(&mut self, line: &str) -> io::Result<()> {
-        self.stdout.write_all(format!("{line}\n").as_bytes())
+        self.data.print(format!("{}\n", printable(line)).as_bytes())
     }
 
-    /// Writes a line of talk. Nothing can be done where that fails.
+    /// Writes data of several lines.
+    ///
+    /// # Errors
+    /// As [`Io::print`].
+    pub fn print_text(&mut self, text: &Text) -> io::Result<()> {
+        self.data.print(format!("{}\n", text.as_str()).as_bytes())
+    }
+
+    /// Writes data that this program has generated, as it is: a script for a shell, a page of a manual.
+    ///
+    /// # Errors
+    /// As [`Io::print`].
+    pub fn print_generated(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.data.print(bytes)
+    }
+
+    /// Where data goes that comes as a stream: an archive, a protocol.
+    pub fn raw(&mut self) -> &mut (dyn Write + Send) {
+        &mut self.data
+    }
+
+    /// Both ends of a protocol.
+    pub fn raw_both(&mut self) -> (&mut dyn Read, &mut (dyn Write + Send)) {
+        (self.stdin, &mut self.data)
+    }
+
+    /// Writes one line of talk. Nothing can be done where that fails.
     pub fn say(&mut self, line: &str) {
+        let line = self.colours.label(printable(line));
+        self.talk(&line);
+    }
+
+    /// Writes talk of several lines.
+    pub fn say_text(&mut self, text: &Text) {
+        let lines: Vec<String> = text.as_str().split('\n').map(|line| self.colours.label(line.to_owned())).collect();
+        self.talk(&lines.join("\n"));
+    }
+
+    /// Writes help or a usage error, which have colours of their own.
+    pub(super) fn say_clap(&mut self, text: &Text) {
+        self.talk(text.as_str());
+    }
+
+    fn talk(&mut self, text: &str) {
         // What was said before on standard output comes before, where both are one terminal or one file.
-        let _ = self.stdout.flush();
+        let _ = self.data.stream.flush();
         // In one write: the lines of processes that share a log stay apart.
-        let _ = self.stderr.write_all(format!("{line}\n").as_bytes());
+        let _ = self.talk.write_all(format!("{text}\n").as_bytes());
+    }
+
+    /// Ends the command that would end with `code`: what is still to be written of its data is written now. Says what went wrong then,
+    /// unless that was said before.
+    pub(super) fn finish(&mut self, code: u8) -> u8 {
+        match (self.data.flush(), self.data.state) {
+            // As a program ends that does nothing but write.
+            (_, Reader::GoneFromStream) => PIPE_CODE,
+            (Err(error), Reader::There) => {
+                self.say(&format!("error: cannot write `standard output`: {error}"));
+                ErrorKind::Io.exit_code()
+            }
+            (Err(_), Reader::Failed) => ErrorKind::Io.exit_code(),
+            _ => code,
+        }
+    }
+
+    /// Whether an error is no news: whoever would have read the data went away.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.data.state == Reader::GoneFromStream
     }
 
     /// A variable that is set and not empty.
@@ -81,5 +176,73 @@ impl Io<'_> {
     /// A path as the user means it: relative to the working directory.
     pub fn resolve(&self, path: &Utf8Path) -> Utf8PathBuf {
         self.cwd.join(path)
+    }
+}
+
+/// The exit code of a program that SIGPIPE ended, as shells say it.
+const PIPE_CODE: u8 = 128 + 13;
+
+/// What became of whoever reads the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    There,
+    /// Has read enough of a report, as `head` does: the command goes on to its verdict and says nothing of it.
+    GoneFromReport,
+    /// Has read enough of a stream, which the command is all about.
+    GoneFromStream,
+    /// Something else failed, which was said.
+    Failed,
+}
+
+/// Standard output.
+struct Data<'a> {
+    stream: &'a mut (dyn Write + Send),
+    state: Reader,
+}
+
+impl Data<'_> {
+    /// Writes part of a report in one go.
+    fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.state == Reader::GoneFromReport {
+            return Ok(());
+        }
+        let outcome = self.stream.write_all(bytes);
+        self.note(outcome, Reader::GoneFromReport)
+    }
+
+    fn note(&mut self, outcome: io::Result<()>, gone: Reader) -> io::Result<()> {
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.state = gone;
+                if gone == Reader::GoneFromReport { Ok(()) } else { Err(error) }
+            }
+            Err(error) => {
+                self.state = Reader::Failed;
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+impl Write for Data<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let outcome = self.stream.write(bytes);
+        match outcome {
+            Ok(length) => Ok(length),
+            Err(error) => self.note(Err(error), Reader::GoneFromStream).map(|()| 0),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.stream.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                if self.state == Reader::There {
+                    self.state = Reader::GoneFromReport;
+                }
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
+use crate::cli::text::Text;
 use crate::cli::{CommandResult, DIFFERENCES, report, spec_input, written};
 use crate::engine::caching;
 use crate::model::request;
@@ -49,7 +50,9 @@ pub(super) fn run(arguments: &KeyArguments, io: &mut Io<'_>) -> CommandResult {
             Format::Json => report::document(io, value)?,
             Format::Text => {
                 written(io.print(&action.digest().to_string()))?;
-                arguments.quiet.say(io, &report::to_json(&request));
+                if !arguments.quiet.quiet {
+                    io.say_text(&Text::of_json(&request));
+                }
             }
         }
         return Ok(0);

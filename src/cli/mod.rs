@@ -3,9 +3,11 @@
 //! A front end. Standard output is data, standard error is talk.
 
 pub mod args;
+pub mod colour;
 pub mod io;
 mod report;
 pub mod screen;
+mod text;
 
 mod build;
 mod caches;
@@ -40,6 +42,7 @@ use serde_json::json;
 
 use crate::cli::args::{Arguments, Command, Format};
 use crate::cli::io::Io;
+use crate::cli::text::Text;
 use crate::effects::fs;
 use crate::error::Error;
 
@@ -51,6 +54,12 @@ type CommandResult = Result<u8, Error>;
 
 /// Runs the command that `arguments` (without the program's name) ask for; returns the exit code.
 pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
+    io.colours = io.colours.wanted(&arguments, |name| io.variable(name));
+    let code = run_command(arguments, io);
+    io.finish(code)
+}
+
+fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
     let mut arguments = arguments;
     let format = wanted_format(&arguments);
     if arguments.first().is_some_and(|first| first == worker::FLAG) {
@@ -72,21 +81,26 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
         return error.kind().exit_code();
     }
     let program = std::iter::once(OsString::from("venvtree"));
-    let matches = Arguments::command().try_get_matches_from(program.chain(arguments));
-    let parsed = matches.and_then(|matches| Ok((is_quiet(&matches), Arguments::from_arg_matches(&matches)?)));
-    let (quiet, parsed) = match parsed {
+    let arguments: Vec<OsString> = program.chain(arguments).collect();
+    let (quiet, parsed) = match parse(&arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
+            // What it quotes of the arguments is made harmless before clap writes lines around it.
+            let harmless = arguments.iter().map(|argument| OsString::from(text::printable(&argument.to_string_lossy())));
+            let error = parse(&harmless.collect::<Vec<_>>()).err().unwrap_or(error);
             let error = if creates { create::foreign::answer(error) } else { error };
             // Help and version are no errors.
-            let (text, code) = (error.render().to_string(), u8::try_from(error.exit_code()).unwrap_or(2));
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let colour = if error.use_stderr() { io.colours.stderr } else { io.colours.stdout };
+            let text = Text::of_clap(&error.render(), colour);
             if error.use_stderr() {
                 if format == Format::Json {
                     let _ = report::document(io, json!({ "error": usage::to_json(&error) }));
                 }
-                io.say(text.trim_end());
-            } else if io.print(text.trim_end()).is_err() {
-                return crate::error::ErrorKind::Io.exit_code();
+                io.say_clap(&text);
+            } else if let Err(error) = written(io.print_text(&text)) {
+                report::print_error(io, Format::Text, &error);
+                return error.kind().exit_code();
             }
             return code;
         }
@@ -97,7 +111,9 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
     match result {
         Ok(code) => code,
         Err(error) => {
-            report::print_error(io, format, &error);
+            if !io.is_abandoned() {
+                report::print_error(io, format, &error);
+            }
             error.kind().exit_code()
         }
     }
@@ -120,6 +136,12 @@ fn empty(arguments: &[OsString]) -> Option<String> {
         before = Some(argument).filter(|argument| argument.starts_with('-') && *argument != "--");
     }
     None
+}
+
+/// What the arguments say, and whether nothing but warnings and errors is wanted.
+fn parse(arguments: &[OsString]) -> Result<(bool, Arguments), clap::Error> {
+    let matches = Arguments::command().try_get_matches_from(arguments)?;
+    Ok((is_quiet(&matches), Arguments::from_arg_matches(&matches)?))
 }
 
 /// Whether the command was told to say nothing but warnings and errors.

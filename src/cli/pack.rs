@@ -10,6 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, report, variables};
 use crate::effects::output_file::OutputFile;
+use crate::effects::progress::{Amount, Phase};
 use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions};
 use crate::engine;
 use crate::error::Error;
@@ -100,6 +101,7 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
         let (spec, places) = spec_input::read(&spec, io)?;
         let mtime = spec.flags.mtime;
         let prepared = engine::prepare(&session, spec, &places)?;
+        session.progress.begin(Phase::Packing, Amount::default());
         write(out.as_ref(), io, |out, place| engine::pack(&prepared, out, place, options(mtime)))?;
         say_warnings(io, &prepared.plan.warnings);
         (epoch.unwrap_or(mtime), prepared.plan.warnings)
@@ -129,7 +131,7 @@ fn write(
     pack: impl FnOnce(&mut dyn std::io::Write, &Utf8Path) -> Result<(), Error>,
 ) -> Result<(), Error> {
     match out {
-        None => pack(&mut *io.stdout, Utf8Path::new("standard output")),
+        None => pack(io.raw(), Utf8Path::new("standard output")),
         Some(out) => engine::write_whole(out, |writer| pack(writer, out.path())),
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
+use crate::cli::text::Text;
 use crate::cli::{CommandResult, report, written};
 use crate::engine;
 use crate::model::interpreter::Os;
@@ -83,13 +84,13 @@ pub(super) fn run(arguments: &PlanArguments, io: &mut Io<'_>) -> CommandResult {
             }
             entries.push(entry);
         } else {
-            let mut line = format!("{path}  ({what})  {}", describe(&origin));
+            let mut lines = vec![format!("{path}  ({what})  {}", describe(&origin))];
             for (word, origins) in [("same as", &same), ("instead of", &losers)] {
                 for origin in origins {
-                    line.push_str(&format!("\n    {word} {}", describe(origin)));
+                    lines.push(format!("    {word} {}", describe(origin)));
                 }
             }
-            written(io.print(&line))?;
+            written(io.print_text(&Text::of_lines(lines)))?;
         }
     }
     say_warnings(io, &prepared.plan.warnings);

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::args::Format;
 use crate::cli::io::Io;
+use crate::cli::text::Text;
 use crate::cli::written;
 use crate::error::{self, Error};
 
@@ -21,7 +22,7 @@ pub fn document(io: &mut Io<'_>, report: Value) -> Result<(), Error> {
             fields.insert("report".to_owned(), other);
         }
     }
-    written(io.print(&to_json(&Value::Object(fields))))
+    written(io.print_text(&Text::of_json(&Value::Object(fields))))
 }
 
 /// Prints an error: in text to standard error, as JSON also to standard output.
@@ -46,7 +47,7 @@ pub fn error_json(error: &Error) -> Value {
 /// Prints an error for people.
 pub fn say_error(io: &mut Io<'_>, error: &Error) {
     let details = error.details();
-    io.say(&format!("error: {}", error::chain(error)));
+    io.say_text(&Text::of_lines(error::lines(&format!("error: {}", error::chain(error)), &error.items())));
     let mut last_hint = None;
     for detail in &details {
         let code = if detail.code == "spec" || detail.code == "input" || detail.code == "supply" {
@@ -54,8 +55,7 @@ pub fn say_error(io: &mut Io<'_>, error: &Error) {
         } else {
             format!("[{}] ", detail.code)
         };
-        // What is quoted of a hostile input must not reach the terminal as it is.
-        io.say(&format!("  - {code}{}", detail.message.lines().map(printable).collect::<Vec<_>>().join("\n")));
+        io.say_text(&Text::of_lines(error::lines(&format!("  - {code}{}", detail.message), &detail.items)));
         if detail.hint != last_hint {
             if let Some(hint) = &detail.hint {
                 io.say(&format!("    hint: {hint}"));
@@ -66,18 +66,6 @@ pub fn say_error(io: &mut Io<'_>, error: &Error) {
     if let Some(hint) = error.hint() {
         io.say(&format!("hint: {hint}"));
     }
-}
-
-/// The text with what a terminal could act on written out.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| if character.is_control() { character.escape_default().collect::<Vec<_>>() } else { vec![character] })
-        .collect()
-}
-
-/// A JSON document, indented.
-pub fn to_json(value: &Value) -> String {
-    serde_json::to_string_pretty(value).expect("plain JSON")
 }
 
 /// A size in bytes, as people read it.

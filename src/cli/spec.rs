@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::io::Io;
+use crate::cli::text::Text;
 use crate::cli::{CommandResult, report, spec_input, written};
 use crate::model::spec::document;
 
@@ -44,7 +45,7 @@ impl SpecCommand {
 /// Runs `venvtree spec`.
 pub(super) fn run(command: &SpecCommand, io: &mut Io<'_>) -> CommandResult {
     match command {
-        SpecCommand::Schema => written(io.print(document::schema().trim_end()))?,
+        SpecCommand::Schema => written(io.print_text(&Text::of_lines(document::schema().lines())))?,
         SpecCommand::Check(arguments) => {
             let spec = spec_input::read_text(&arguments.spec, io)?.parse()?;
             match arguments.format.format {

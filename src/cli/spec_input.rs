@@ -6,10 +6,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::args::{MOST_THREADS, PlacesArguments, SpecArguments};
 use crate::cli::io::Io;
+use crate::cli::text::Text;
 use crate::cli::variables;
 use crate::effects::fs;
 use crate::engine::{self, Places, Session};
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::model::digest::Hash;
 use crate::model::plan::PlanWarning;
 use crate::model::request;
@@ -110,7 +111,7 @@ fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>,
 /// Says what a person should know of a plan.
 pub fn say_warnings(io: &mut Io<'_>, warnings: &[PlanWarning]) {
     for warning in warnings {
-        io.say(&format!("warning: {warning}"));
+        io.say_text(&Text::of_lines(error::lines(&format!("warning: {warning}"), &warning.items())));
     }
 }
 

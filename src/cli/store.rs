@@ -10,6 +10,7 @@ use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, DIFFERENCES, numbers, report, written};
 use crate::effects::notes::Notes;
+use crate::effects::progress::{Amount, Phase};
 use crate::effects::store::gc::{CollectionReport, Limits, StoreReport, Usage};
 use crate::effects::store::verify::VerifyReport;
 use crate::effects::store::{Access, Store};
@@ -162,6 +163,7 @@ fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
     // The limit is for all together: what one function's part leaves of it is the next one's.
     let mut bytes = arguments.max_size;
     for store in open(&arguments.store, &notes, io)? {
+        io.progress.begin(Phase::Collecting, Amount::default());
         let found = store.collect_garbage(Limits { bytes, age: arguments.max_age }, now)?;
         let kept = found.before.bytes.saturating_sub(found.removed.bytes);
         bytes = bytes.map(|bytes| bytes.saturating_sub(kept));
@@ -195,6 +197,7 @@ fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
     let notes = Notes::new();
     let mut sum = VerifyReport::default();
     for store in open(&arguments.store, &notes, io)? {
+        io.progress.begin(Phase::Checking, Amount::default());
         let found = store.verify()?;
         sum.checked.entries += found.checked.entries;
         sum.checked.bytes += found.checked.bytes;

@@ -8,6 +8,7 @@ use crate::cli::args::PlacesArguments;
 use crate::cli::io::Io;
 use crate::cli::spec_input;
 use crate::effects::fs;
+use crate::effects::progress::{Amount, Phase};
 use crate::effects::scan::{self, View};
 use crate::engine::{self, Places, Session};
 use crate::error::Error;
@@ -46,6 +47,7 @@ pub(super) fn read(
 ) -> Result<Subject, Error> {
     let full = io.resolve(path);
     if path != "-" && full.is_dir() {
+        session.progress.begin(Phase::Reading, Amount::default());
         let scan = scan::scan(&full, function.unwrap_or_default(), View::Exact, session.threads)?;
         let owners = owners_of_directory(&full, &scan.tree);
         return Ok(Subject { name: path.to_string(), tree: scan.tree, owners, odd: scan.odd });

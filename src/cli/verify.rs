@@ -8,6 +8,7 @@ use crate::cli::args::{Format, FormatArguments, PlacesArguments, QuietArguments}
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report, spec_input, subject, written};
 use crate::effects::bytecode;
+use crate::effects::progress::{Amount, Phase};
 use crate::effects::scan::{self, Scan, View};
 use crate::error::{Error, ErrorKind};
 use crate::model::digest::DigestFunction;
@@ -126,6 +127,7 @@ fn compare(
 ) -> Result<Vec<Found>, Error> {
     let expected = subject::read(path, None, &arguments.places, session, io)?;
     let view = if arguments.cached { View::Cached } else { View::Exact };
+    session.progress.begin(Phase::Reading, Amount::default());
     let scan = scan::scan(directory, expected.tree.function(), view, session.threads)?;
     let judge = |pyc: &TreePath| bytecode::judge(directory, view, pyc);
     let mut found = odd(&scan);
@@ -154,6 +156,7 @@ fn compare_digest(
     // A digest does not say by which function it is.
     let mut actual = String::new();
     for function in DigestFunction::ALL {
+        session.progress.begin(Phase::Reading, Amount::default());
         let scan = scan::scan(directory, function, View::Exact, session.threads)?;
         if scan.tree.digest().0 == expected {
             return Ok(odd(&scan));

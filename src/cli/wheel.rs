@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 
 use crate::cli::args::{Deferred, Format, LimitArguments};
 use crate::cli::io::Io;
+use crate::cli::text::Text;
 use crate::cli::{CommandResult, report, wheel_for, written};
 use crate::effects::input::InputError;
 use crate::effects::inspect::{inspect_environment, inspect_wheel};
 use crate::effects::parallel;
 use crate::effects::wheels::{LoadOptions, WheelError};
 use crate::engine::judge::{Judged, Verdict};
-use crate::error::{Error, ErrorKind};
+use crate::error::{self, Error, ErrorKind};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::plan::PlanWarning;
 use crate::model::spec::Spec;
@@ -181,7 +182,7 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     // If no file could be read, the error alone is the report.
     if !reports.is_empty() {
         match arguments.format {
-            CheckFormat::Text => written(io.print(&text(&reports)))?,
+            CheckFormat::Text => written(io.print_text(&text(&reports)))?,
             CheckFormat::Json => {
                 let mut value = json(&reports, spec.as_ref());
                 if let Some(error) = &error {
@@ -194,7 +195,7 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
                 report::document(io, value)?;
             }
             // The standard says what a document holds, its own version first.
-            CheckFormat::Sarif => written(io.print(&report::to_json(&sarif(&reports))))?,
+            CheckFormat::Sarif => written(io.print_text(&Text::of_json(&sarif(&reports))))?,
         }
     }
     if let Some(error) = error {
@@ -247,7 +248,7 @@ fn counts(findings: &[Finding]) -> BTreeMap<Severity, u64> {
 }
 
 /// For people: each file, its findings, and the explanation of each code once.
-fn text(reports: &Reports<'_>) -> String {
+fn text(reports: &Reports<'_>) -> Text {
     let mut lines = Vec::new();
     let mut explained = BTreeSet::new();
     for FileReport { file, findings, verdict, .. } in reports {
@@ -270,7 +271,7 @@ fn text(reports: &Reports<'_>) -> String {
         };
         lines.push(format!("{file}: {}{allowed}{fits}", if summary.is_empty() { "nothing found".to_owned() } else { summary.join(", ") }));
         for finding in findings {
-            lines.push(format!("  {}", report::printable(&finding.to_string())));
+            lines.push(format!("  {finding}"));
             if explained.insert(finding.code) {
                 lines.push(format!("      {}", finding.code.explanation()));
             }
@@ -279,21 +280,21 @@ fn text(reports: &Reports<'_>) -> String {
             text_verdict(verdict, &mut lines);
         }
     }
-    lines.join("\n")
+    Text::of_lines(lines)
 }
 
 /// What an interpreter makes of a wheel, for people.
 fn text_verdict(verdict: &Verdict, lines: &mut Vec<String>) {
     for problem in &verdict.problems {
-        lines.push(format!("  error[{}]: {}", problem.code(), report::printable(&problem.to_string())));
+        lines.extend(error::lines(&format!("  error[{}]: {problem}", problem.code()), &problem.items()));
         lines.extend(problem.hint().map(|hint| format!("      {hint}")));
     }
     for warning in verdict.warnings.iter().filter(|warning| is_news(warning)) {
-        lines.push(format!("  warning[{}]: {}", warning.code(), report::printable(&warning.to_string())));
+        lines.extend(error::lines(&format!("  warning[{}]: {warning}", warning.code()), &warning.items()));
     }
     if !verdict.needs.is_empty() {
         const SHOWN: usize = 8;
-        let shown = verdict.needs.iter().take(SHOWN).map(|need| report::printable(need)).collect::<Vec<_>>().join(", ");
+        let shown = verdict.needs.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let more = if verdict.needs.len() > SHOWN { format!(" and {} more", verdict.needs.len() - SHOWN) } else { String::new() };
         lines.push(format!("  needs {shown}{more}"));
     }

@@ -6,8 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::CommandResult;
 use crate::cli::args::LimitArguments;
-use crate::cli::io::Io;
-use crate::effects::progress::Progress;
+use crate::cli::io::{Io, Streams};
 use crate::error::ErrorKind;
 use crate::worker::{self, Completion, Protocol, Work};
 
@@ -50,23 +49,18 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
     let run = |work: &Work<'_>| {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let exit_code = {
-            let mut io = Io {
-                stdin: &mut std::io::empty(),
-                stdout: &mut stdout,
-                stderr: &mut stderr,
-                cwd: work.directory.map_or_else(|| cwd.clone(), |directory| cwd.join(directory)),
-                variables: variables.clone(),
-                executable: executable.clone(),
-                screen: None,
-                progress: Progress::default(),
-                limits: limits.clone(),
-            };
+            let streams = Streams { stdin: &mut std::io::empty(), stdout: &mut stdout, stderr: &mut stderr };
+            let directory = work.directory.map_or_else(|| cwd.clone(), |directory| cwd.join(directory));
+            let mut io = Io::new(streams, directory, variables.clone());
+            io.executable.clone_from(&executable);
+            io.limits = limits.clone();
             super::run(work.arguments.iter().map(OsString::from).collect(), &mut io)
         };
         stderr.extend(stdout);
         Completion { exit_code, output: String::from_utf8_lossy(&stderr).into_owned() }
     };
-    match worker::serve(&mut *io.stdin, &mut *io.stdout, protocol, run) {
+    let (requests, answers) = io.raw_both();
+    match worker::serve(requests, answers, protocol, run) {
         Ok(()) => Ok(0),
         Err(error) => {
             io.say(&format!("error: {error}"));

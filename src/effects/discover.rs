@@ -27,7 +27,7 @@ use crate::model::reserved::is_interpreter_name;
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
     /// There is none that fits.
-    #[error("{}{}", describe_miss(request), describe(rejected))]
+    #[error("no interpreter is {request}{}", describe(rejected))]
     NotFound {
         /// What was asked for.
         request: PythonRequest,
@@ -41,14 +41,12 @@ pub enum DiscoverError {
         request: PythonRequest,
     },
     /// A project or a shell chose a version that is not there.
-    #[error("{source_name} asks for Python `{word}`, which {}{}", describe_absence(rejected), describe(rejected))]
+    #[error("{source_name} asks for Python `{word}`, which is not installed")]
     NotInstalled {
         /// What was chosen.
         word: String,
         /// Where that is said.
         source_name: String,
-        /// What is there under that name, and why it cannot be used.
-        rejected: Vec<(Utf8PathBuf, String)>,
     },
     /// There is nothing at a path.
     #[error("`{path}` is no interpreter, nor a directory with one in `bin`")]
@@ -69,26 +67,30 @@ pub enum DiscoverError {
     },
 }
 
-fn describe_miss(request: &PythonRequest) -> String {
-    if *request == PythonRequest::Any { "no interpreter can be used".to_owned() } else { format!("no interpreter is {request}") }
-}
-
-fn describe_absence(rejected: &[(Utf8PathBuf, String)]) -> &'static str {
-    if rejected.is_empty() { "is not installed" } else { "cannot be used" }
-}
-
 fn describe(rejected: &[(Utf8PathBuf, String)]) -> String {
     if rejected.is_empty() {
         return String::new();
     }
-    let list: String = rejected.iter().map(|(path, reason)| format!("\n    {path}: {reason}")).collect();
+    let list: String = items(rejected).iter().map(|item| format!("\n{item}")).collect();
     format!("; these were found:{list}")
+}
+
+fn items(rejected: &[(Utf8PathBuf, String)]) -> Vec<String> {
+    rejected.iter().map(|(path, reason)| format!("    {path}: {reason}")).collect()
 }
 
 /// Which command shows what could be asked for.
 const SEE_LIST: &str = "`venvtree interpreter list` shows what is there";
 
 impl DiscoverError {
+    /// The items that the message ends in, each in a line of its own.
+    pub fn items(&self) -> Vec<String> {
+        match self {
+            Self::NotFound { rejected, .. } => items(rejected),
+            _ => Vec::new(),
+        }
+    }
+
     /// What to try.
     pub fn hint(&self) -> Option<String> {
         let install = |version: &str| format!("install it, such as with `uv python install {version}` or `pyenv install {version}`");
@@ -100,9 +102,6 @@ impl DiscoverError {
                 Some(format!("{}, or choose another one; {SEE_LIST}", install(&request.number_text())))
             }
             Self::NotFound { .. } => Some(format!("install one that fits, or give its path with `--python`; {SEE_LIST}")),
-            Self::NotInstalled { rejected, .. } if !rejected.is_empty() => {
-                Some(format!("repair it, or choose another one with `--python`; {SEE_LIST}"))
-            }
             Self::NotInstalled { word, .. } => Some(format!("{}, or choose another one with `--python`; {SEE_LIST}", install(word))),
             Self::Probe(error) => error.hint().map(str::to_owned),
             Self::Unsupported { .. } | Self::Path { .. } | Self::Old { .. } => Some(format!("choose another one; {SEE_LIST}")),
@@ -160,24 +159,22 @@ fn of_choice(choice: &Choice, surroundings: &Surroundings, cache: &ProbeCache) -
             surroundings.own_path().cloned().chain(["/usr/local/bin", "/usr/bin"].map(Utf8PathBuf::from)).collect();
         return search(&any, &directories, cache);
     }
-    let missing = |rejected| DiscoverError::NotInstalled { word: word.to_owned(), source_name: choice.source.clone(), rejected };
-    let of_pyenv = surroundings.pyenv.as_deref().and_then(|root| places::of_pyenv(root, word));
-    let of_uv = || surroundings.uv.as_ref().map(|root| root.join(word).join("bin")).filter(|directory| directory.is_dir());
-    if let Some(directory) = of_pyenv.or_else(of_uv) {
-        return search(&any, &[directory], cache).map_err(|error| match error {
-            DiscoverError::NotFound { rejected, .. } => missing(rejected),
-            error => error,
-        });
+    if let Some(directory) = surroundings.pyenv.as_deref().and_then(|root| places::of_pyenv(root, word)) {
+        return search(&any, &[directory], cache);
     }
+    if let Some(directory) = surroundings.uv.as_ref().map(|root| root.join(word).join("bin")).filter(|directory| directory.is_dir()) {
+        return search(&any, &[directory], cache);
+    }
+    let missing = || DiscoverError::NotInstalled { word: word.to_owned(), source_name: choice.source.clone() };
     match PythonRequest::parse(word) {
         Ok(PythonRequest::Path(path)) => at(&choice.directory.join(path), cache),
         Ok(request @ (PythonRequest::Version(_) | PythonRequest::Range(_))) if !request.is_too_old() => {
             match search(&request, &without_choice(surroundings, &request), cache) {
-                Err(DiscoverError::NotFound { .. }) => Err(missing(Vec::new())),
+                Err(DiscoverError::NotFound { .. }) => Err(missing()),
                 result => result,
             }
         }
-        _ => Err(missing(Vec::new())),
+        _ => Err(missing()),
     }
 }
 

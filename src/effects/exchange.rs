@@ -11,9 +11,11 @@ use std::sync::{Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs, Checked, read_small, unwrap_read_error};
+use crate::effects::counted::{Giving, Receiving};
 use crate::effects::fs::{Links, open_regular};
 use crate::effects::notes::Notes;
 use crate::effects::parallel::Threads;
+use crate::effects::progress::{Amount, Phase, Progress};
 use crate::effects::store::area::{Area, Wanted};
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{Digest, DigestFunction, DirectoryDigest};
@@ -81,12 +83,28 @@ pub fn find(
     }
 }
 
+/// Who is told how a download goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The cache's name in notes.
+    pub place: &'a str,
+    /// What went less well than it could have.
+    pub notes: &'a Notes,
+    /// How far it has come.
+    pub progress: &'a Progress,
+}
+
+fn amount(digests: &[Digest]) -> Amount {
+    Amount { items: digests.len() as u64, bytes: digests.iter().map(|digest| digest.size).sum() }
+}
+
 /// Fetches the files of a tree that none of the areas has into the last of them; says whether all are there now. What is missing is
 /// noted.
 ///
 /// # Errors
 /// The cache cannot be asked, or the area not be written.
-pub fn fetch(cache: &dyn Cache, place: &str, tree: &Tree, areas: &[&Area<'_>], notes: &Notes) -> Result<bool, BlobError> {
+pub fn fetch(cache: &dyn Cache, tree: &Tree, areas: &[&Area<'_>], told: Told<'_>) -> Result<bool, BlobError> {
+    let Told { place, notes, progress } = told;
     let wanted = Wanted::of(tree);
     let Some(last) = areas.last() else { return Ok(false) };
     let mut missing = wanted.digests();
@@ -94,7 +112,8 @@ pub fn fetch(cache: &dyn Cache, place: &str, tree: &Tree, areas: &[&Area<'_>], n
         missing = area.incoming(&wanted).missing(&missing)?;
     }
     let incoming = last.incoming(&wanted);
-    let lacking = cache.get_all(&missing, &incoming)?;
+    progress.begin(Phase::Downloading, amount(&missing));
+    let lacking = cache.get_all(&missing, &Receiving { store: &incoming, progress })?;
     if let Some(first) = lacking.first() {
         notes.add(format!("{place} lacks {} of the environment's files, or has wrong ones ({first}, …)", lacking.len()));
     }
@@ -105,7 +124,7 @@ pub fn fetch(cache: &dyn Cache, place: &str, tree: &Tree, areas: &[&Area<'_>], n
 ///
 /// # Errors
 /// The cache cannot be written, or a file is not what it was.
-pub fn publish(cache: &dyn Cache, action: &Action, tree: &Tree, files: &dyn Blobs) -> Result<(), BlobError> {
+pub fn publish(cache: &dyn Cache, action: &Action, tree: &Tree, files: &dyn Blobs, progress: &Progress) -> Result<(), BlobError> {
     let request: BTreeMap<Digest, &[u8]> = action.blobs().into_iter().collect();
     let messages = TreeMessages::of(tree);
     let mut digests: Vec<Digest> = request.keys().copied().collect();
@@ -115,7 +134,8 @@ pub fn publish(cache: &dyn Cache, action: &Action, tree: &Tree, files: &dyn Blob
     // Servers may look at the action when its result arrives: it comes first.
     let (first, then): (Vec<Digest>, Vec<Digest>) = missing.into_iter().partition(|digest| request.contains_key(digest));
     cache.put_all(&first, &Messages(&request))?;
-    cache.put_all(&then, &Layered(&[&messages, files]))?;
+    progress.begin(Phase::Uploading, amount(&then));
+    cache.put_all(&then, &Giving { blobs: &Layered(&[&messages, files]), progress })?;
     let result = ActionResult { tree: messages.tree, root: Some(tree.digest()) };
     cache.set_action_result(action.digest(), &result.encode(action))
 }
@@ -125,12 +145,13 @@ pub fn publish(cache: &dyn Cache, action: &Action, tree: &Tree, files: &dyn Blob
 ///
 /// # Errors
 /// The cache cannot be written, or a file is not what it was.
-pub fn push(cache: &dyn Cache, tree: &Tree, files: &dyn Blobs) -> Result<(Digest, usize), BlobError> {
+pub fn push(cache: &dyn Cache, tree: &Tree, files: &dyn Blobs, progress: &Progress) -> Result<(Digest, usize), BlobError> {
     let messages = TreeMessages::of(tree);
     let mut digests = messages.digests();
     digests.extend(Wanted::of(tree).digests());
     let missing = cache.missing(&digests)?;
-    cache.put_all(&missing, &Layered(&[&messages, files]))?;
+    progress.begin(Phase::Uploading, amount(&missing));
+    cache.put_all(&missing, &Giving { blobs: &Layered(&[&messages, files]), progress })?;
     Ok((messages.tree, missing.len()))
 }
 
@@ -402,11 +423,11 @@ mod tests {
         let notes = Notes::new();
         let find = || find(&remote, "test", &action, OutwardLinks::Refuse, 1, &notes).unwrap();
         assert_eq!(find(), None);
-        publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree)).unwrap();
+        publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree), &Progress::default()).unwrap();
         assert_eq!(find(), Some(tree.clone()));
         let handle = std::fs::File::open(folder.path()).unwrap();
         let area = local.area(0, LinkMode::Auto, handle.as_fd());
-        assert!(fetch(&remote, "test", &tree, &[&area], &notes).unwrap());
+        assert!(fetch(&remote, &tree, &[&area], Told { place: "test", notes: &notes, progress: &Progress::default() }).unwrap());
         assert!(Wanted::of(&tree).files().iter().all(|(digest, executable)| digest.size == 0 || area.has(*digest, *executable)));
         assert!(notes.take().is_empty());
         for (digest, _) in action.blobs() {
@@ -419,9 +440,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, tree) = tree(&folder);
         let remote = store(&folder, "remote");
-        let (message, missing) = push(&remote, &tree, &TreeFiles::new(&root, &tree)).unwrap();
+        let (message, missing) = push(&remote, &tree, &TreeFiles::new(&root, &tree), &Progress::default()).unwrap();
         assert!(missing > 0);
-        assert_eq!(push(&remote, &tree, &TreeFiles::new(&root, &tree)).unwrap(), (message, 0));
+        assert_eq!(push(&remote, &tree, &TreeFiles::new(&root, &tree), &Progress::default()).unwrap(), (message, 0));
         assert_eq!(pull(&remote, "test", tree.digest().0, 1).unwrap(), tree);
         assert_eq!(pull(&remote, "test", message, 1).unwrap(), tree);
         let other = DigestFunction::Sha256.digest(b"other");
@@ -437,7 +458,7 @@ mod tests {
         std::fs::write(root.join("a/d"), "3").unwrap();
         let remote = store(&folder, "remote");
         let action = Action::new(DigestFunction::Sha256, b"{}".to_vec());
-        assert!(publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree)).is_err());
+        assert!(publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree), &Progress::default()).is_err());
         assert_eq!(remote.action_result(action.digest()).unwrap(), None, "no result without its blobs");
     }
 }

@@ -18,6 +18,7 @@ pub mod replaceable;
 pub mod staging;
 
 pub mod blob;
+mod counted;
 pub mod exchange;
 #[cfg(feature = "remote")]
 pub mod remote;

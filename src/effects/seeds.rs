@@ -121,11 +121,23 @@ pub enum SeedError {
 }
 
 fn describe(searched: &[(Place, String)]) -> String {
-    let line = |(place, found): &(Place, String)| format!("\n    {} ({}): {found}", place.directory, place.kind.describe());
-    if searched.is_empty() { " none".to_owned() } else { searched.iter().map(line).collect() }
+    if searched.is_empty() { " none".to_owned() } else { items(searched).iter().map(|item| format!("\n{item}")).collect() }
+}
+
+fn items(searched: &[(Place, String)]) -> Vec<String> {
+    searched.iter().map(|(place, found)| format!("    {} ({}): {found}", place.directory, place.kind.describe())).collect()
 }
 
 impl SeedError {
+    /// The items that the message ends in, each in a line of its own.
+    pub fn items(&self) -> Vec<String> {
+        match self {
+            Self::Missing { searched, .. } => items(searched),
+            Self::Wheel(WheelError::Refused { findings, .. }) => findings.iter().map(|finding| format!("  {finding}")).collect(),
+            Self::Wheel(_) | Self::Fs(_) => Vec::new(),
+        }
+    }
+
     /// What to try.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

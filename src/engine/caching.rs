@@ -9,12 +9,13 @@ use std::os::fd::AsFd as _;
 use camino::Utf8Path;
 
 use crate::effects::blob::{ActionCache as _, BlobError};
-use crate::effects::exchange::{self, PullError, RemoteCache, TreeFiles};
+use crate::effects::exchange::{self, PullError, RemoteCache, Told, TreeFiles};
 use crate::effects::fs::{self, Kind};
 use crate::effects::input::InputFile;
 use crate::effects::listing::{self, ListedFiles};
 use crate::effects::notes::Notes;
 use crate::effects::parallel::{self, Threads};
+use crate::effects::progress::{Amount, Phase};
 use crate::effects::replaceable::Replaceable;
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::directory::StoreUse;
@@ -298,6 +299,7 @@ pub fn pull(
     if before == Kind::Other {
         request.old()?;
     }
+    session.progress.begin(Phase::Downloading, Amount::default());
     let store = caches.open_store(function);
     let local = store.as_ref().and_then(|store| known_locally(store, digest, session.threads));
     let (tree, source) = match (local, caches.remote.as_deref()) {
@@ -337,12 +339,13 @@ pub fn push(
     directory: &Utf8Path,
     function: DigestFunction,
 ) -> Result<(Tree, Digest, usize), Error> {
+    session.progress.begin(Phase::Reading, Amount::default());
     let Scan { tree, odd } = scan::scan(directory, function, View::Exact, session.threads)?;
     if let Some((path, what)) = odd.first() {
         let message = format!("`{}` cannot be pushed: {what}", directory.join(path));
         return Err(Error::Usage { message, hint: None });
     }
-    let (message, missing) = exchange::push(remote, &tree, &TreeFiles::new(directory, &tree))?;
+    let (message, missing) = exchange::push(remote, &tree, &TreeFiles::new(directory, &tree), &session.progress)?;
     Ok((tree, message, missing))
 }
 
@@ -525,7 +528,7 @@ impl Build<'_> {
         let stamp = self.stamp(&tree, outcome);
         if let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.writes()) {
             let files = TreeFiles::new(&self.request.out, &tree);
-            if let Err(error) = exchange::publish(remote, &self.action, &tree, &files) {
+            if let Err(error) = exchange::publish(remote, &self.action, &tree, &files, &self.session.progress) {
                 note(&self.caches.notes, &error);
             }
         }
@@ -582,8 +585,9 @@ impl Placement<'_> {
         let unfinished = Unfinished::new(&self.request.out)?;
         let destination = unfinished.directory().handle().as_fd();
         let own = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
+        let told = Told { place: remote.place(), notes, progress: &self.session.progress };
         let fetched = match own.as_ref().zip(self.store.as_ref()) {
-            Some((area, store)) if store.is_writable() => match exchange::fetch(remote, remote.place(), tree, &[area], notes) {
+            Some((area, store)) if store.is_writable() => match exchange::fetch(remote, tree, &[area], told) {
                 Ok(complete) => Some(complete),
                 Err(error @ BlobError::Io { .. }) => {
                     store.attempt(|| Err(error));
@@ -607,7 +611,7 @@ impl Placement<'_> {
         let scratch_area = scratch.as_ref().map(|scratch| scratch.store.area(signed(mtime), LinkMode::Auto, destination));
         let areas: Vec<&Area<'_>> = own.iter().chain(scratch_area.iter()).collect();
         if scratch_area.is_some() {
-            match exchange::fetch(remote, remote.place(), tree, &areas, notes) {
+            match exchange::fetch(remote, tree, &areas, told) {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(error) => {

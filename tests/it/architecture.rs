@@ -144,3 +144,28 @@ fn front_ends_and_engine_write_and_remove_only_through_what_looks_first() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Whatever is printed passes `cli/io.rs`, which makes it harmless. Its streams are private; this is about ways around them.
+#[test]
+fn there_is_one_way_to_the_standard_streams() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    // A script for a shell or a page, an archive, a protocol: what is not lines.
+    let raw = ["cli/generate.rs", "cli/pack.rs", "cli/worker.rs", "cli/io.rs"];
+    // The last one only asks what the streams are, so that an output file is not one of them.
+    let streams = ["main.rs", "cli/screen.rs", "effects/output_file.rs"];
+    let mut wrong = Vec::new();
+    for path in sources(&root) {
+        let name = path.strip_prefix(&root).expect("below src").display().to_string();
+        let code = code(&std::fs::read_to_string(&path).expect("a source"));
+        let ways: [(&[&str], &[&str]); 2] = [
+            (&[".raw()", ".raw_both()", ".print_generated("], &raw),
+            (&["io::stdout", "io::stderr", "/dev/tty", "println!", "eprint"], &streams),
+        ];
+        for (words, allowed) in ways {
+            for word in words.iter().filter(|word| code.contains(**word) && !allowed.contains(&name.as_str())) {
+                wrong.push(format!("{name} has `{word}`"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

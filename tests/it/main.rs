@@ -45,6 +45,7 @@ mod signals;
 mod spec;
 mod special_files;
 mod start_programs;
+mod streams;
 mod support;
 mod takeover;
 mod terminal;

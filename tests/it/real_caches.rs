@@ -184,7 +184,7 @@ fn a_disk_cache_of_bazel_is_read_and_filled() {
         std::fs::remove_file(cache.join("cas").join(&hash[..2]).join(hash)).unwrap();
     }
     std::fs::remove_dir_all(cache.join("files")).unwrap();
-    exchange::push(&store, &pulled, &TreeFiles::new(&project.path().join("pulled"), &pulled)).unwrap();
+    exchange::push(&store, &pulled, &TreeFiles::new(&project.path().join("pulled"), &pulled), &Default::default()).unwrap();
     bazel(&workspace, &cache, &["clean"]);
     let again = bazel(&workspace, &cache, &["build", "//:tree"]);
     bazel(&workspace, &cache, &["shutdown"]);

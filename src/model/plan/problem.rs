@@ -24,7 +24,11 @@ impl std::fmt::Display for Claimant {
 }
 
 fn list(claimants: &[Claimant]) -> String {
-    claimants.iter().map(|claimant| format!("\n    {claimant}")).collect()
+    items(claimants).iter().map(|item| format!("\n{item}")).collect()
+}
+
+fn items(claimants: &[Claimant]) -> Vec<String> {
+    claimants.iter().map(|claimant| format!("    {claimant}")).collect()
 }
 
 /// One reason not to build.
@@ -167,6 +171,17 @@ fn quote(paths: &[String]) -> String {
 }
 
 impl PlanProblem {
+    /// The items that the message ends in, each in a line of its own.
+    pub fn items(&self) -> Vec<String> {
+        match self {
+            Self::Reserved { claimants, .. }
+            | Self::Conflict { claimants, .. }
+            | Self::FileOverDirectory { claimants, .. }
+            | Self::OverrideWithoutClaim { claimants, .. } => items(claimants),
+            _ => Vec::new(),
+        }
+    }
+
     /// A stable word for the kind of problem.
     pub fn code(&self) -> &'static str {
         match self {
@@ -287,6 +302,14 @@ pub enum PlanWarning {
 }
 
 impl PlanWarning {
+    /// The items that the message ends in, each in a line of its own.
+    pub fn items(&self) -> Vec<String> {
+        match self {
+            Self::Decided { losers, .. } => items(losers),
+            _ => Vec::new(),
+        }
+    }
+
     /// A stable word for the kind of warning.
     pub fn code(&self) -> &'static str {
         match self {

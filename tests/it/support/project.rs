@@ -6,7 +6,7 @@ use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
-use venvtree::cli::io::Io;
+use venvtree::cli::io::{Io, Streams};
 use venvtree::model::digest::Hash;
 
 /// What a command printed and how it ended.
@@ -41,17 +41,9 @@ pub(crate) fn venvtree_in(cwd: &Utf8Path, arguments: &[&str], stdin: &str) -> Ou
 /// Runs the command in this process, with these variables.
 pub(crate) fn venvtree_with(cwd: &Utf8Path, arguments: &[&str], stdin: &str, variables: &[(&str, &str)]) -> Output {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let mut io = Io {
-        stdin: &mut stdin.as_bytes(),
-        stdout: &mut stdout,
-        stderr: &mut stderr,
-        cwd: cwd.to_owned(),
-        variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        executable: None,
-        screen: None,
-        progress: Default::default(),
-        limits: Default::default(),
-    };
+    let streams = Streams { stdin: &mut stdin.as_bytes(), stdout: &mut stdout, stderr: &mut stderr };
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut io = Io::new(streams, cwd.to_owned(), variables);
     let code = venvtree::cli::run(arguments.iter().map(Into::into).collect(), &mut io);
     let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");
     Output { code, stdout: text(stdout), stderr: text(stderr) }
