@@ -115,7 +115,10 @@ const ZONES: [&str; 4] = ["Etc/GMT+12", "America/New_York", "Etc/GMT-14", "UTC"]
 fn files_of_an_environment_can_be_put_into_zip_archives_everywhere() {
     let project = Project::new();
     let wheel = project.wheel(&WheelText::new("one", "1.0").file("one/__init__.py", "x = 1\n").console_scripts("one = one:main"));
-    project.spec(crate::support::project::some_interpreter(), &[wheel], |_| ());
+    // Not an interpreter that is there: what extracts an archive again over its own links writes to where they lead.
+    let mut interpreter = crate::support::project::some_interpreter();
+    interpreter["python"] = json!({"kind": "absolute", "path": "/nowhere/bin/python3.11"});
+    project.spec(interpreter, &[wheel], |_| ());
     project.run(&["build", "env.json", "--out", "env"]).success();
     project.run(&["pack", "env.json", "--out", "packed.zip"]).success();
     let program = r#"
@@ -128,6 +131,7 @@ with zipfile.ZipFile("written.zip", "w") as archive:
 shutil.make_archive("made", "zip", "env")
 with zipfile.ZipFile("packed.zip") as archive:
     print(offset // 3600, sorted({info.date_time for info in archive.infolist()}))
+    shutil.rmtree("extracted", ignore_errors=True)
     archive.extractall("extracted")
 "#;
     for zone in ZONES {
