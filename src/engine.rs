@@ -5,6 +5,7 @@
 
 mod base;
 pub mod caching;
+pub mod compose;
 pub mod judge;
 mod known_wheels;
 

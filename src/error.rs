@@ -135,6 +135,9 @@ pub enum Error {
     /// A file operation failed.
     #[error(transparent)]
     Fs(#[from] FsError),
+    /// There is no spec at a path.
+    #[error(transparent)]
+    NoSpec(FsError),
     /// A manifest cannot be used.
     #[error("{path}: {error}")]
     Manifest {
@@ -207,7 +210,7 @@ impl Error {
             Self::Usage { .. } | Self::Digest(_) | Self::Untrusted(_) => ErrorKind::Usage,
             Self::Spec { .. } => ErrorKind::Spec,
             Self::Wheels(_) => ErrorKind::Wheel,
-            Self::Inputs(_) | Self::Listing(_) | Self::Fs(_) | Self::Probe(_) | Self::Discover(_) => ErrorKind::Io,
+            Self::Inputs(_) | Self::Listing(_) | Self::Fs(_) | Self::NoSpec(_) | Self::Probe(_) | Self::Discover(_) => ErrorKind::Io,
             Self::Plan(error) if error.problems.iter().all(crate::model::plan::PlanProblem::is_conflict) => ErrorKind::Conflict,
             Self::Plan(_) => ErrorKind::Wheel,
             Self::Supply(errors) if errors.iter().all(SupplyError::is_refusal) => ErrorKind::Io,
@@ -243,8 +246,14 @@ impl Error {
             Self::OutputTaken { .. } => Some("choose another place, or let the new environment take its place with `--replace`".to_owned()),
             Self::Publish(PublishError::NoExchange { .. }) => Some("move the old environment away, then run the command again".to_owned()),
             Self::Publish(PublishError::Taken { .. }) => Some("look at what is there now, then run the command again".to_owned()),
+            Self::Spec { error, .. } => error.hint().map(str::to_owned),
             Self::Wheels(_) => Some("`venvtree wheel check FILE` explains every finding".to_owned()),
             Self::Fs(error) => error.hint().map(str::to_owned),
+            Self::NoSpec(_) => {
+                Some("`venvtree create ENV --spec-out FILE` and `venvtree spec from WHEEL... --for 3.12` write specs".to_owned())
+            }
+            Self::Digest(_) => Some("a digest is HASH/SIZE, as `venvtree digest`, `build` and `push` print it".to_owned()),
+            Self::Pull(PullError::Absent { .. }) => Some("name the remote cache that has it with `--remote-cache URL`".to_owned()),
             Self::Kept(error) => error.hint().map(str::to_owned),
             Self::Discover(error) => error.hint(),
             Self::Launcher(error) => error.hint().map(str::to_owned),
@@ -283,7 +292,10 @@ impl Error {
                 .flat_map(|wheel| {
                     wheel.findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| Detail {
                         code: finding.code.text().to_owned(),
-                        message: format!("{}: {finding}", wheel.wheel),
+                        message: match &finding.member {
+                            Some(member) => format!("{}: {member:?}: {}", wheel.wheel, finding.message),
+                            None => format!("{}: {}", wheel.wheel, finding.message),
+                        },
                         hint: Some(allowance_hint(finding.code)),
                         items: Vec::new(),
                     })

@@ -29,25 +29,42 @@ pub const MOST_THREADS: u16 = 1024;
 
 /// What the exit codes mean, and which variables are read.
 pub const EXIT_CODES: &str = "\
+Examples:
+  venvtree create .venv
+  venvtree spec from wheels --for 3.12 --out env.json
+  venvtree build env.json --out env
+  venvtree help build
+
 Exit codes:
   0  done          3  the spec       6  verification
   1  differences   4  a wheel        7  input or output
   2  usage         5  a conflict     8  a remote cache
-A reader that goes away, as in `venvtree plan SPEC | head`, changes none of them; an archive that nobody reads to its end
-gives 141.
 
-Variables that stand for options (an option that is given wins; an empty variable counts as not set):
-  VENVTREE_STORE, VENVTREE_NO_STORE, VENVTREE_LINK_MODE, VENVTREE_THREADS
-  VENVTREE_REMOTE_CACHE, VENVTREE_REMOTE_MODE, VENVTREE_REMOTE_INSTANCE_NAME
-  VENVTREE_REMOTE_HEADERS, VENVTREE_REMOTE_TIMEOUT, VENVTREE_REMOTE_RETRIES
-  VENVTREE_REMOTE_CONNECTIONS, VENVTREE_NO_REMOTE_COMPRESSION
-  VENVTREE_CREDENTIAL_HELPER, VENVTREE_TLS_CERTIFICATE
-  VENVTREE_TLS_CLIENT_CERTIFICATE, VENVTREE_TLS_CLIENT_KEY
-VENVTREE_STORE_LIMIT is the size that builds keep the store to: 20G by default, `none` for no limit.
+A reader that goes away, as in `venvtree plan SPEC | head`, changes none of them; an archive that nobody reads to its \
+end gives 141.
+
+Variables that stand for options; an option that is given wins, and an empty variable counts as not set:
+  VENVTREE_STORE                  --store
+  VENVTREE_NO_STORE               --no-store
+  VENVTREE_LINK_MODE              --link-mode
+  VENVTREE_THREADS                --threads
+  VENVTREE_REMOTE_CACHE           --remote-cache
+  VENVTREE_REMOTE_MODE            --remote-mode
+  VENVTREE_REMOTE_INSTANCE_NAME   --remote-instance-name
+  VENVTREE_REMOTE_HEADERS         --remote-header, by lines
+  VENVTREE_REMOTE_TIMEOUT         --remote-timeout
+  VENVTREE_REMOTE_RETRIES         --remote-retries
+  VENVTREE_REMOTE_CONNECTIONS     --remote-connections
+  VENVTREE_NO_REMOTE_COMPRESSION  --no-remote-compression
+  VENVTREE_CREDENTIAL_HELPER      --credential-helper
+  VENVTREE_TLS_CERTIFICATE        --tls-certificate
+  VENVTREE_TLS_CLIENT_CERTIFICATE --tls-client-certificate
+  VENVTREE_TLS_CLIENT_KEY         --tls-client-key
+  VENVTREE_STORE_LIMIT            20G, or `none`
 
 Colour: --color, then NO_COLOR, CLICOLOR_FORCE and CLICOLOR=0, then whether there is a terminal.
 
-An argument `@FILE` stands for the lines of FILE, one argument each.";
+An argument `@FILE` stands for the lines of FILE, one argument for each line.";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -56,36 +73,38 @@ pub enum Command {
     Build(Deferred<super::build::BuildArguments>),
     /// Make an environment to work in, or make an existing one relocatable.
     Create(Deferred<super::create::CreateArguments>),
-    /// Print the root digest of the environment that a spec describes, or of a directory.
+    /// Print the root digest of a spec's environment, or of a directory.
     Digest(Deferred<super::digest::DigestArguments>),
     /// Show what a build would write, and why.
     Plan(Deferred<super::plan::PlanArguments>),
-    /// Print the key under which caches know the environment of a spec, or why two keys differ.
+    /// Print the key of a spec's environment in caches, or explain why two keys differ.
     Key(Deferred<super::key::KeyArguments>),
-    /// Check that a directory is the environment that it should be.
+    /// Check that a directory still is the environment that was built.
     Verify(Deferred<super::verify::VerifyArguments>),
     /// Explain how two environments differ.
     Diff(Deferred<super::diff::DiffArguments>),
     /// Write an environment as one file: tar or zip.
     Pack(Deferred<super::pack::PackArguments>),
-    /// The local store: count, collect garbage, verify.
+    /// Show, shrink or verify the local store.
     #[command(subcommand)]
     Store(super::store::StoreCommand),
-    /// Bring a directory to a remote cache.
+    /// Upload a directory to a remote cache.
     Push(Deferred<super::exchange::PushArguments>),
-    /// Make a directory out of a remote cache, by digest.
+    /// Download a directory from a remote cache, by digest.
     Pull(Deferred<super::exchange::PullArguments>),
-    /// Look into wheels, or make one.
+    /// Check wheels, or make one.
     #[command(subcommand)]
     Wheel(super::wheel::WheelCommand),
-    /// Serve a build system's requests as a persistent worker.
+    /// Serve the requests of a build system as a persistent worker.
     Worker(Deferred<super::worker::WorkerArguments>),
-    /// Facts about interpreters.
+    /// Inspect interpreters.
     #[command(subcommand)]
     Interpreter(super::interpreter::InterpreterCommand),
-    /// The format of specs.
+    /// Make and check specs; print their schema.
     #[command(subcommand)]
     Spec(super::spec::SpecCommand),
+    /// Show what venvtree finds on this machine, and what is wrong with it.
+    Doctor(Deferred<super::doctor::DoctorArguments>),
     /// Print a completion script for a shell.
     Completions(Deferred<super::generate::CompletionsArguments>),
     /// Print the manual page, or write one for every subcommand.
@@ -187,7 +206,7 @@ pub struct PlacesArguments {
     /// The directory that relative input paths are relative to [default: the spec's, for `-` the working directory].
     #[arg(long, value_name = "DIR")]
     pub root: Option<Utf8PathBuf>,
-    /// The place of the input whose path in the spec is KEY; may be given many times.
+    /// Where the input is whose path in the spec is KEY; may be repeated.
     #[arg(long = "input", value_name = "KEY=PATH")]
     pub inputs: Vec<String>,
     /// Use at most N threads [default: one for each processor; variable: VENVTREE_THREADS].
@@ -222,8 +241,7 @@ fn parse_allowed(text: &str) -> Result<Code, String> {
 /// What wheels may hold at most.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LimitArguments {
-    /// Change a limit on wheels, such as `entries=1000000` or `total-size=100G`; may be given many times. `venvtree wheel check
-    /// --help` names all limits.
+    /// Change a limit on wheels, such as `entries=1000000` or `total-size=100G`; may be repeated. docs/findings.md lists all limits.
     #[arg(long = "limit", value_name = "LIMIT=NUMBER", value_parser = parse_limit)]
     limits: Vec<(String, u64)>,
 }

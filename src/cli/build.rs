@@ -21,12 +21,15 @@ use crate::model::spec::Spec;
 #[command(after_help = "\
 Examples:
   venvtree build env.json --out .venv
-  venvtree build env.json --out .venv --replace --manifest env.manifest.json
-  venvtree interpreter probe python3.12   # prints the `interpreter` of a spec
+  venvtree build env.json --out .venv --replace \\
+      --manifest env.manifest.json
 
-An output that is this environment already is left alone. Whether it is, a build that the store remembers tells from its directories:
-whether anything was added, removed or exchanged there. With --replace every file is read, as by `venvtree verify`. Another one is replaced only with --replace, in one step;
-what is no environment, or holds more than one, never is.")]
+`venvtree spec from` and `venvtree create --spec-out` write specs.
+
+If the output is this environment already, it is left alone. A build that the store remembers tells that from the \
+directories: whether anything was added, removed or exchanged there. With --replace, every file is read, as by \
+`venvtree verify`. Another environment is replaced only with --replace, in one step; what is not an environment, or \
+holds more than one, is never replaced.")]
 pub struct BuildArguments {
     #[command(flatten)]
     spec: SpecArguments,

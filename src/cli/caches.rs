@@ -82,13 +82,13 @@ pub struct RemoteArguments {
     /// The instance name [variable: VENVTREE_REMOTE_INSTANCE_NAME].
     #[arg(long, value_name = "NAME")]
     remote_instance_name: Option<String>,
-    /// A header for every request; may be given many times [variable: VENVTREE_REMOTE_HEADERS, one a line].
+    /// A header for every request; may be repeated [variable: VENVTREE_REMOTE_HEADERS, one a line].
     #[arg(long = "remote-header", value_name = "NAME=VALUE")]
     remote_headers: Vec<String>,
-    /// A program that gives headers, as Bazel's --credential_helper [variable: VENVTREE_CREDENTIAL_HELPER].
+    /// A program that prints headers, like Bazel's --credential_helper [variable: VENVTREE_CREDENTIAL_HELPER].
     #[arg(long, value_name = "PROGRAM")]
     credential_helper: Option<Utf8PathBuf>,
-    /// The authorities to trust instead of the system's, in PEM [variable: VENVTREE_TLS_CERTIFICATE].
+    /// The certificates of authorities to trust instead of the system's, in PEM [variable: VENVTREE_TLS_CERTIFICATE].
     #[arg(long, value_name = "FILE")]
     tls_certificate: Option<Utf8PathBuf>,
     /// The client's certificate, in PEM [variable: VENVTREE_TLS_CLIENT_CERTIFICATE].
@@ -97,10 +97,10 @@ pub struct RemoteArguments {
     /// The key of the client's certificate, in PEM [variable: VENVTREE_TLS_CLIENT_KEY].
     #[arg(long, value_name = "FILE")]
     tls_client_key: Option<Utf8PathBuf>,
-    /// Wait so many seconds for an answer, or for the next part of one [default: 60; variable: VENVTREE_REMOTE_TIMEOUT].
+    /// Wait at most SECONDS for an answer, or for its next part [default: 60; variable: VENVTREE_REMOTE_TIMEOUT].
     #[arg(long, value_name = "SECONDS", value_parser = numbers::wait)]
     remote_timeout: Option<Duration>,
-    /// Try so many times more [default: 5; variable: VENVTREE_REMOTE_RETRIES].
+    /// Repeat a request that failed up to N times [default: 5; variable: VENVTREE_REMOTE_RETRIES].
     #[arg(long, value_name = "N", value_parser = numbers::retries)]
     remote_retries: Option<u32>,
     /// Send at most N requests at once [default: 8; variable: VENVTREE_REMOTE_CONNECTIONS].

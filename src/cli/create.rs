@@ -42,15 +42,19 @@ use crate::model::wheel::filename::WheelFilename;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  venvtree create                                     # makes .venv
+  # Makes .venv:
+  venvtree create
   venvtree create env --python '>=3.11' --prompt demo
-  venvtree create tool --no-seed --wheel dist/tool-1.0-py3-none-any.whl
-  venvtree create .venv --clear --spec-out env.json   # and `venvtree build env.json` makes the same again
-  venvtree create --relocatable .venv                 # repair an existing one, such as after `pip install`
+  venvtree create tool --no-seed \\
+      --wheel dist/tool-1.0-py3-none-any.whl
+  # With a spec, from which `build` makes the same again:
+  venvtree create .venv --clear --spec-out env.json
+  # Repair an environment after `pip install`:
+  venvtree create --relocatable .venv
 
-Nothing is downloaded. Wheels of pip and the like are looked for in the directories of --extra-search-dir, in
-../share/venvtree/seeds beside this program, among the interpreter's own and in the working directory; the first place
-that has one that fits gives its latest.")]
+Nothing is downloaded. Wheels of pip and setuptools are looked for in the directories of --extra-search-dir, in \
+../share/venvtree/seeds beside this program, among the wheels of the interpreter, and in the working directory. The \
+first of these places that has a fitting wheel gives its latest one.")]
 pub struct CreateArguments {
     /// The directory to make [default: .venv].
     #[arg(value_name = "ENV")]

@@ -21,9 +21,10 @@ use crate::model::verify::describe;
 Examples:
   venvtree diff .venv other/.venv
   venvtree diff old.manifest.json env.json
-  venvtree diff old.manifest.json new.manifest.json --format json
+  venvtree diff old.manifest.json new.manifest.json \\
+      --format json
 
-Each side is a directory, a manifest or a spec. Exit code 1 where they differ.")]
+Each side is a directory, a manifest or a spec. The exit code is 1 if they differ.")]
 pub struct DiffArguments {
     /// The first environment.
     #[arg(value_name = "A")]

@@ -20,13 +20,16 @@ use crate::model::digest::DigestFunction;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  venvtree digest env.json             # what `build` would write, without writing it
-  venvtree digest env.json --explain   # and which members had to be inflated for it
-  venvtree digest .venv                # of a directory
+  # What `build` would write, without writing it:
+  venvtree digest env.json
+  # And which members had to be inflated for it:
+  venvtree digest env.json --explain
+  # The digest of a directory:
+  venvtree digest .venv
 
-The root digest is that of the REAPI `Directory` message, printed as HASH/SIZE. For a spec with SHA-256 it is predicted from
-the wheels' RECORDs, which `build` verifies; whole wheels are not hashed. With BLAKE3 members are inflated, but for those of
-wheels that the store knows from an earlier build.")]
+The root digest is that of the REAPI `Directory` message, printed as HASH/SIZE. For a spec with SHA-256 it is \
+predicted from the RECORDs of the wheels, which `build` verifies; whole wheels are not hashed. With BLAKE3, members \
+are inflated, except those of wheels that the store knows from an earlier build.")]
 pub struct DigestArguments {
     #[command(flatten)]
     spec: SpecArguments,

@@ -19,9 +19,11 @@ use crate::model::spec::DEFAULT_MTIME;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  venvtree push .venv --remote-cache grpc://cache:9092   # prints the root digest
+  # Prints the root digest:
+  venvtree push .venv --remote-cache grpc://cache:9092
 
-Both a Tree message and one message a directory are uploaded, so any client of the API can fetch the tree.")]
+Both a `Tree` message and one message for each directory are uploaded, so that any client of the API can fetch the \
+tree.")]
 pub struct PushArguments {
     /// The directory to push.
     #[arg(value_name = "DIR")]
@@ -41,10 +43,12 @@ pub struct PushArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  venvtree pull 4fe17aed.../326 --out .venv --remote-cache grpc://cache:9092
+  venvtree pull 4fe17aed.../326 --out .venv \\
+      --remote-cache grpc://cache:9092
 
-DIGEST is a root digest, as build and push print it, or the digest of a Tree message. Every byte is verified. Blobs that the local store
-has are not downloaded. Links may lead out of the tree: whoever gives the digest vouches for them.")]
+DIGEST is a root digest, as `build` and `push` print it, or the digest of a `Tree` message. Every byte is verified. \
+Blobs that the local store has are not downloaded. Links may lead out of the tree: whoever gives the digest vouches \
+for them.")]
 pub struct PullArguments {
     /// The digest, HASH/SIZE.
     #[arg(value_name = "DIGEST")]

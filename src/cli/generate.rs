@@ -11,7 +11,10 @@ use crate::effects::fs::{self, Permissions, failed};
 
 /// Arguments of `venvtree completions`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  venvtree completions bash > ~/.local/share/bash-completion/completions/venvtree")]
+#[command(after_help = "\
+Examples:
+  # A file for ~/.local/share/bash-completion/completions:
+  venvtree completions bash > venvtree")]
 pub struct CompletionsArguments {
     /// The shell.
     #[arg(value_enum, value_name = "SHELL")]
@@ -20,7 +23,10 @@ pub struct CompletionsArguments {
 
 /// Arguments of `venvtree man`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  venvtree man | man -l -\n  venvtree man --out share/man/man1")]
+#[command(after_help = "\
+Examples:
+  venvtree man | man -l -
+  venvtree man --out share/man/man1")]
 pub struct ManArguments {
     /// Write `venvtree.1` and a page for every subcommand into this directory.
     #[arg(long, value_name = "DIR")]

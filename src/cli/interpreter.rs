@@ -43,8 +43,9 @@ Examples:
   venvtree interpreter list
   venvtree interpreter list --format json
 
-Interpreters are looked for in the directories of PATH, among the versions of pyenv and of uv, and in /usr/local/bin and /usr/bin: where
-`create` looks too. Each is run once, to ask what it is; one that does not answer within 5 seconds is listed as such.")]
+Interpreters are looked for in the directories of PATH, among the versions of pyenv and uv, and in /usr/local/bin \
+and /usr/bin, as `create` does. Each is run once, to ask what it is; one that does not answer within 5 seconds is \
+listed as such.")]
 pub struct ListArguments {
     #[command(flatten)]
     format: FormatArguments,

@@ -15,9 +15,11 @@ use crate::model::request;
 #[command(after_help = "\
 Examples:
   venvtree key env.json
-  venvtree key env.json --explain other.json   # exit code 1 where they differ
+  # Why two keys differ; the exit code is 1 if they do:
+  venvtree key env.json --explain other.json
 
-The key is the digest of a REAPI action whose one input is the canonical request. Wheels with a pinned SHA-256 need not be there.")]
+The key is the digest of a REAPI action whose only input is the canonical request. Wheels with a pinned SHA-256 need \
+not be there.")]
 pub struct KeyArguments {
     #[command(flatten)]
     spec: SpecArguments,

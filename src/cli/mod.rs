@@ -14,7 +14,9 @@ mod caches;
 mod create;
 mod diff;
 mod digest;
+mod doctor;
 mod exchange;
+mod for_target;
 mod generate;
 mod interpreter;
 mod key;
@@ -24,6 +26,7 @@ mod plan;
 mod progress;
 mod relocate;
 mod spec;
+mod spec_from;
 mod spec_input;
 mod store;
 mod subject;
@@ -94,10 +97,14 @@ fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
             let colour = if error.use_stderr() { io.colours.stderr } else { io.colours.stdout };
             let text = Text::of_clap(&error.render(), colour);
             if error.use_stderr() {
+                let advice = usage::advice(&error, &arguments[1..]);
                 if format == Format::Json {
-                    let _ = report::document(io, json!({ "error": usage::to_json(&error) }));
+                    let _ = report::document(io, json!({ "error": usage::to_json(&error, advice.as_ref()) }));
                 }
                 io.say_clap(&text);
+                if let Some(advice) = advice {
+                    io.say(&format!("tip: {advice}"));
+                }
             } else if let Err(error) = written(io.print_text(&text)) {
                 report::print_error(io, Format::Text, &error);
                 return error.kind().exit_code();
@@ -175,6 +182,7 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
         Command::Worker(arguments) => (Format::Text, worker::run(&arguments, io)),
         Command::Interpreter(command) => (command.format(), interpreter::run(&command, io)),
         Command::Spec(command) => (command.format(), spec::run(&command, io)),
+        Command::Doctor(arguments) => (arguments.format.format, doctor::run(&arguments, io)),
         Command::Completions(arguments) => (Format::Text, generate::completions(&arguments, io)),
         Command::Man(arguments) => (Format::Text, generate::man(&arguments, io)),
     }

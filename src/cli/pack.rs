@@ -22,11 +22,12 @@ use crate::model::spec::DEFAULT_MTIME;
 #[command(after_help = "\
 Examples:
   venvtree pack env.json --out env.tar.zst
-  venvtree pack env.json --out - --archive-format tar --prefix opt/app | tar -t
+  venvtree pack env.json --out - --archive-format tar \\
+      --prefix opt/app | tar -t
   venvtree pack .venv --out env.zip
 
-A spec is packed straight from its wheels, nothing is unpacked to disk; equal environments make equal archives. With the
-variable SOURCE_DATE_EPOCH, everything in the archive has that time instead of the spec's.")]
+A spec is packed directly from its wheels; nothing is unpacked to disk. Equal environments make equal archives. If \
+the variable SOURCE_DATE_EPOCH is set, everything in the archive has that time instead of the spec's.")]
 pub struct PackArguments {
     /// A spec, or an environment's directory; `-` reads a spec from standard input.
     #[arg(value_name = "SPEC|DIR")]

@@ -18,9 +18,10 @@ use crate::model::plan::{LONGEST_PATH, PlannedNode};
 #[command(after_help = "\
 Examples:
   venvtree plan env.json
-  venvtree plan env.json --format json | jq '.entries[] | select(.losers)'
+  venvtree plan env.json --format json |
+      jq '.entries[] | select(.losers)'
 
-Each line is a path, what is there and who asked for it. Nothing is written.")]
+Each line shows a path, what is there and where it comes from. Nothing is written.")]
 pub struct PlanArguments {
     #[command(flatten)]
     spec: SpecArguments,

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 
 use serde_json::json;
 
-use crate::cli::args::{Format, FormatArguments, QuietArguments};
+use crate::cli::args::{Deferred, Format, FormatArguments, QuietArguments};
 use crate::cli::io::Io;
 use crate::cli::text::Text;
 use crate::cli::{CommandResult, report, spec_input, written};
@@ -18,6 +18,8 @@ pub enum SpecCommand {
     Schema,
     /// Check a spec without opening anything that it names.
     Check(CheckArguments),
+    /// Write a spec from wheels, for this machine or for another one.
+    From(Deferred<super::spec_from::FromArguments>),
 }
 
 /// Arguments of `venvtree spec check`.
@@ -38,6 +40,7 @@ impl SpecCommand {
         match self {
             Self::Schema => Format::Text,
             Self::Check(arguments) => arguments.format.format,
+            Self::From(arguments) => arguments.format.format,
         }
     }
 }
@@ -45,6 +48,7 @@ impl SpecCommand {
 /// Runs `venvtree spec`.
 pub(super) fn run(command: &SpecCommand, io: &mut Io<'_>) -> CommandResult {
     match command {
+        SpecCommand::From(arguments) => return super::spec_from::run(arguments, io),
         SpecCommand::Schema => written(io.print_text(&Text::of_lines(document::schema().lines())))?,
         SpecCommand::Check(arguments) => {
             let spec = spec_input::read_text(&arguments.spec, io)?.parse()?;

@@ -9,12 +9,13 @@ use crate::cli::io::Io;
 use crate::cli::text::Text;
 use crate::cli::variables;
 use crate::effects::fs;
+use crate::effects::sink::publish;
 use crate::engine::{self, Places, Session};
 use crate::error::{self, Error};
 use crate::model::digest::Hash;
 use crate::model::plan::PlanWarning;
 use crate::model::request;
-use crate::model::spec::Spec;
+use crate::model::spec::{Spec, SpecError, foreign};
 
 /// A session as the arguments want it.
 pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Result<Session, Error> {
@@ -82,15 +83,37 @@ pub fn parse(text: SpecText, places: &PlacesArguments, io: &Io<'_>) -> Result<(S
 /// Reads the text of a spec.
 pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
     if path == "-" {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let origin = "standard input";
-        io.stdin.read_to_string(&mut text).map_err(|source| Error::Fs(fs::failed("read", origin.into())(source)))?;
-        return Ok(SpecText { text, origin: origin.to_owned(), directory: io.cwd.clone() });
+        io.stdin.read_to_end(&mut bytes).map_err(|source| Error::Fs(fs::failed("read", origin.into())(source)))?;
+        return Ok(SpecText { text: text(bytes, origin)?, origin: origin.to_owned(), directory: io.cwd.clone() });
     }
     let full = io.resolve(path);
-    let text = fs::read_document_text(&full)?;
+    if full.is_dir() {
+        return Err(directory(path, &full));
+    }
+    let bytes = fs::read_document(&full).map_err(|error| match error.source.kind() {
+        std::io::ErrorKind::NotFound => Error::NoSpec(error),
+        _ => Error::Fs(error),
+    })?;
+    let text = text(bytes, path.as_str())?;
     let directory = full.parent().map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
     Ok(SpecText { text, origin: path.to_string(), directory })
+}
+
+/// The text of a document; what is none is named for what it is.
+pub fn text(bytes: Vec<u8>, origin: &str) -> Result<String, Error> {
+    foreign::text(bytes).map_err(|found| Error::Spec { origin: origin.to_owned(), error: SpecError::Foreign(found) })
+}
+
+/// A directory where a spec is expected.
+fn directory(path: &Utf8Path, full: &Utf8Path) -> Error {
+    let (what, hint) = if publish::is_environment(full) {
+        ("an environment", "a spec is the JSON file that an environment is built from; `venvtree create ENV --spec-out FILE` writes one")
+    } else {
+        ("a directory", "give the spec's own path, a JSON file; `venvtree spec from DIR --for 3.12` writes one for a directory of wheels")
+    };
+    Error::Usage { message: format!("`{path}` is {what}, expected a spec"), hint: Some(hint.to_owned()) }
 }
 
 fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>, Error> {

@@ -24,7 +24,7 @@ pub enum StoreCommand {
     Stat(Deferred<StatArguments>),
     /// Remove what was used least recently.
     Gc(Deferred<GcArguments>),
-    /// Read everything again, repair what can be repaired, remove what is damaged.
+    /// Read everything again; repair what can be repaired, remove what is damaged.
     Verify(Deferred<VerifyArguments>),
 }
 
@@ -44,14 +44,15 @@ Examples:
   venvtree store gc --max-size 10G
   venvtree store gc --max-age 30d
 
-Without limits, only what dead processes and removed environments left is collected. Environments stay whole: they have their own links.")]
+Without limits, only what dead processes and removed environments left is collected. Environments stay whole: they \
+have links of their own.")]
 pub struct GcArguments {
     #[command(flatten)]
     store: StoreArguments,
-    /// Keep at most so many bytes: 500M, 10G (powers of 1000).
+    /// Keep at most SIZE bytes, such as 500M or 10G (powers of 1000).
     #[arg(long, value_name = "SIZE", value_parser = numbers::size)]
     max_size: Option<u64>,
-    /// Keep nothing that was not used for so long: 12h, 30d.
+    /// Remove what was not used for TIME, such as 12h or 30d.
     #[arg(long, value_name = "TIME", value_parser = numbers::age)]
     max_age: Option<Duration>,
     #[command(flatten)]

@@ -1,15 +1,69 @@
 //! What clap says of a command line, taken apart for a JSON document.
 
+use std::ffi::OsString;
+
+use clap::CommandFactory as _;
+use clap::error::{ContextKind, ContextValue};
 use serde_json::{Value, json};
+
+use crate::cli::args::Arguments;
 
 use crate::error::ErrorKind;
 
+/// What other tools call their commands, and what is meant here.
+const ELSEWHERE: [(&[&str], &str); 7] = [
+    (&["venv", "virtualenv", "init", "new", "env"], "`venvtree create` makes an environment"),
+    (
+        &["install", "add", "sync", "download", "upgrade"],
+        "venvtree downloads and resolves nothing; `venvtree create --wheel FILE` and `venvtree spec from` take wheels that are there",
+    ),
+    (&["clean", "prune", "cache", "purge"], "`venvtree store gc` makes the store smaller"),
+    (&["list", "freeze", "show"], "`venvtree plan SPEC` shows what an environment holds"),
+    (&["hash", "checksum"], "`venvtree digest` prints the digest of a spec or of a directory"),
+    (&["check", "audit", "lint"], "`venvtree wheel check`, `venvtree spec check` and `venvtree verify` check things"),
+    (&["unpack", "extract"], "`venvtree build` makes a directory, `venvtree pack` an archive"),
+];
+
+/// What to add to a usage error of clap's, which cannot know it.
+pub(super) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    if error.kind() == clap::error::ErrorKind::UnknownArgument {
+        // A second place, as other tools take it.
+        let word = text(ContextKind::InvalidArg).filter(|word| !word.starts_with('-'))?;
+        let command = arguments.first()?.to_str()?;
+        return ["build", "pack", "pull"].contains(&command).then(|| format!("the output is given as an option: `--out {word}`"));
+    }
+    if error.kind() != clap::error::ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let word = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+    if let Some((_, advice)) = ELSEWHERE.iter().find(|(words, _)| words.contains(&word)) {
+        return Some((*advice).to_owned());
+    }
+    if error.get(ContextKind::SuggestedSubcommand).is_some() {
+        return None;
+    }
+    let mut command = Arguments::command();
+    command.build();
+    let mut names = vec!["venvtree".to_owned()];
+    for argument in arguments.iter().filter_map(|argument| argument.to_str()).filter(|argument| *argument != "help") {
+        let Some(below) = command.find_subcommand(argument) else { break };
+        command = below.clone();
+        names.push(argument.to_owned());
+    }
+    let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help").collect();
+    Some(format!("the commands of `{}` are {}", names.join(" "), known.join(", ")))
+}
+
 /// A usage error of clap's, in the shape of all other errors.
-pub(super) fn to_json(error: &clap::Error) -> Value {
+pub(super) fn to_json(error: &clap::Error, advice: Option<&String>) -> Value {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let mut message = Vec::new();
-    let mut tips = Vec::new();
+    let mut tips: Vec<String> = advice.into_iter().cloned().collect();
     let mut usage = None;
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(tip) = line.strip_prefix("tip: ") {

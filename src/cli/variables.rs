@@ -10,15 +10,20 @@ use crate::cli::numbers;
 use crate::error::Error;
 
 /// A variable and the option that it stands for.
-#[cfg(test)]
-struct Variable {
-    name: &'static str,
+pub(super) struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// The option, without dashes.
+    #[cfg(test)]
     option: &'static str,
 }
 
-#[cfg(test)]
-const fn variable(name: &'static str, option: &'static str) -> Variable {
-    Variable { name, option }
+const fn variable(name: &'static str, _option: &'static str) -> Variable {
+    Variable {
+        name,
+        #[cfg(test)]
+        option: _option,
+    }
 }
 
 /// The variable that names the store.
@@ -37,8 +42,7 @@ pub(super) const REMOTE_CONNECTIONS: &str = "VENVTREE_REMOTE_CONNECTIONS";
 pub(super) const NO_REMOTE_COMPRESSION: &str = "VENVTREE_NO_REMOTE_COMPRESSION";
 
 /// Every variable that stands for an option, as the help lists them.
-#[cfg(test)]
-const VARIABLES: [Variable; 16] = [
+pub(super) const VARIABLES: [Variable; 16] = [
     variable(STORE, "store"),
     variable(NO_STORE, "no-store"),
     variable(LINK_MODE, "link-mode"),

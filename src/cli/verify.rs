@@ -15,29 +15,36 @@ use crate::model::digest::DigestFunction;
 use crate::model::path::TreePath;
 use crate::model::verify::{self, Deviation, Found};
 
+/// One line for each thing to compare with: in one line, they would not fit into a terminal.
+const USAGE: &str = "venvtree verify <DIR> --manifest <FILE> [OPTIONS]
+       venvtree verify <DIR> --spec <SPEC> [OPTIONS]
+       venvtree verify <DIR> --digest <HASH/SIZE> [OPTIONS]";
+
 /// Arguments of `venvtree verify`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(override_usage = USAGE, after_help = "\
 Examples:
   venvtree verify .venv --manifest env.manifest.json
   venvtree verify .venv --spec env.json
-  venvtree verify .venv --digest 4f1c…/326
-  venvtree verify bazel-bin/env --manifest env.manifest.json --cached
+  venvtree verify .venv --digest 4f1c.../326
+  # What a remote cache returned:
+  venvtree verify bazel-bin/env --cached \\
+      --manifest env.manifest.json
 
-Bytecode in `__pycache__` that fits its source by time and size, as running Python leaves it, is reported as such and is no difference,
-unless --bytecode refuse is given. What it does when it runs was not looked at: only a directory without any is proven. All other
-bytecode that was added is a difference.
-Exit code 6 where anything differs.")]
+Bytecode in `__pycache__` that fits its source by time and size, as Python writes it while running, is reported, \
+but is not a difference unless --bytecode refuse is given. What it does when it runs was not looked at: only a \
+directory without bytecode is proven. All other bytecode that was added is a difference. The exit code is 6 if \
+anything differs.")]
 pub struct VerifyArguments {
     /// The environment.
     #[arg(value_name = "DIR")]
     directory: Utf8PathBuf,
     #[command(flatten)]
     against: Against,
-    /// Take it for what a cache returned: a link and a copy of what it leads to are equal, modes say nothing.
+    /// Expect what a cache returned: a link equals a copy of what it leads to, and modes do not count.
     #[arg(long)]
     cached: bool,
-    /// What bytecode is that running Python left behind.
+    /// How to take bytecode that Python wrote while running.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     bytecode: Bytecode,
     #[command(flatten)]
@@ -77,6 +84,10 @@ enum Bytecode {
 pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
     let session = spec_input::session(&arguments.places, io)?;
     let directory = io.resolve(&arguments.directory);
+    if directory.is_file() {
+        let message = format!("`{}` is a file, expected the directory of an environment", arguments.directory);
+        return Err(Error::Usage { message, hint: Some("`venvtree diff` compares manifests and specs, too".to_owned()) });
+    }
     let found = match (&arguments.against.manifest, &arguments.against.spec, &arguments.against.digest) {
         (Some(path), _, _) | (_, Some(path), _) => compare(arguments, path, &directory, &session, io)?,
         (_, _, Some(text)) => compare_digest(arguments, text, &directory, &session)?,

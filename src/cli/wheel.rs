@@ -25,7 +25,7 @@ use crate::model::wheel::filename::WheelFilename;
 /// The subcommands of `venvtree wheel`.
 #[derive(Debug, Subcommand)]
 pub enum WheelCommand {
-    /// Report everything that is odd about wheels, and what would run when an interpreter starts.
+    /// Report everything odd about wheels, and what would run when an interpreter starts.
     Check(Deferred<CheckArguments>),
     /// Pack files into a wheel.
     Pack(Deferred<super::wheel_pack::WheelPackArguments>),
@@ -47,31 +47,34 @@ impl WheelCommand {
 #[command(after_help = "\
 Examples:
   venvtree wheel check dist/*.whl
-  venvtree wheel check --fail-on warning --format sarif wheels/*.whl > wheels.sarif
-  venvtree wheel check --allow record.unlisted six-1.16.0-py2.py3-none-any.whl
+  venvtree wheel check --fail-on warning \\
+      --format sarif wheels/*.whl > wheels.sarif
+  venvtree wheel check --allow record.unlisted \\
+      six-1.16.0-py2.py3-none-any.whl
   venvtree wheel check --for python3.12 wheels/*.whl
   venvtree wheel check .venv
 
-With --for, a wheel is also judged as `build` would judge it, alone, for that interpreter: tags, Requires-Python, scripts, names and lengths
-of paths. What it requires of other wheels is told. Without it, the report says what depends on the interpreter.
+With --for, a wheel is also judged as `build` would judge it, alone, for that interpreter: tags, Requires-Python, \
+scripts, names and lengths of paths. What it requires of other wheels is listed. Without it, the report says what \
+depends on the interpreter.
 
-A directory is an environment, or a site-packages folder: what runs when its interpreter starts is reported.
-Every code is explained in docs/findings.md. Exit code 4 where a finding is as severe as --fail-on, or more.")]
+A directory is an environment or a site-packages folder: what runs when its interpreter starts is reported. Every \
+code is explained in docs/findings.md. The exit code is 4 if a finding is at least as severe as --fail-on.")]
 pub struct CheckArguments {
     /// Wheels, or directories of environments.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<Utf8PathBuf>,
-    /// Let findings of this code pass as warnings; may be given many times.
+    /// Turn findings of this code into warnings; may be repeated.
     #[arg(long, value_name = "CODE")]
     allow: Vec<Code>,
-    /// Make findings of this code errors; may be given many times.
+    /// Turn findings of this code into errors; may be repeated.
     #[arg(long, value_name = "CODE", visible_alias = "strict")]
     deny: Vec<Code>,
     /// Judge wheels for this interpreter too: a JSON file as `interpreter probe` prints it (`-` reads standard input), or what `create
     /// --python` takes.
     #[arg(long = "for", value_name = "FACTS|PYTHON")]
     interpreter: Option<String>,
-    /// The least severity that makes the command fail.
+    /// Fail on findings of this severity or a higher one.
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
     fail_on: FailOn,
     /// The file name that the wheel was published under, where the path's is another (a cache's, say); for one FILE.

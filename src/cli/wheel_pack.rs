@@ -20,11 +20,17 @@ use crate::model::path::TreePath;
 use crate::model::spec::DEFAULT_MTIME;
 use crate::model::wheel::filename::WheelFilename;
 
+/// In two lines: in one, it would not fit into a narrow terminal.
+const USAGE: &str = "venvtree wheel pack --out <FILE> --metadata <FILE>
+                           [--file <NAME=PATH>]... [OPTIONS]";
+
 /// Arguments of `venvtree wheel pack`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(override_usage = USAGE, after_help = "\
 Examples:
-  venvtree wheel pack --out dist/app-1.0-py3-none-any.whl --metadata METADATA --file app/__init__.py=src/app/__init__.py
+  venvtree wheel pack --out dist/app-1.0-py3-none-any.whl \\
+      --metadata METADATA \\
+      --file app/__init__.py=src/app/__init__.py
 
 The tags of the wheel are those of its name. The same files make the same bytes.")]
 pub struct WheelPackArguments {
@@ -40,7 +46,7 @@ pub struct WheelPackArguments {
     /// The wheel's entry_points.txt.
     #[arg(long, value_name = "FILE")]
     entry_points: Option<Utf8PathBuf>,
-    /// A file of the wheel, and where it is; may be given many times.
+    /// A file of the wheel, and where its contents are; may be repeated.
     #[arg(long = "file", value_name = "NAME=PATH")]
     files: Vec<String>,
     #[command(flatten)]

@@ -16,8 +16,9 @@ pub(super) const FLAG: &str = "--persistent_worker";
 /// Arguments of `venvtree worker`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Bazel starts it as `venvtree --persistent_worker`. Each request's arguments are those of a command, such as `build`, and do what the
-command does. Limits that the worker was started with hold for all requests, unless a request has its own.")]
+Bazel starts it as `venvtree --persistent_worker`. The arguments of each request are those of a command, such as \
+`build`, and do what the command does. Limits that the worker was started with hold for all requests, unless a \
+request has its own.")]
 pub struct WorkerArguments {
     /// How messages are written [default: as the first one is].
     #[arg(long, value_enum, value_name = "PROTOCOL")]

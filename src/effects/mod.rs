@@ -34,6 +34,7 @@ pub mod wheels;
 
 pub mod launchers;
 pub mod listing;
+pub mod machine;
 
 pub mod supply;
 

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::every::every;
+use crate::model::nearest;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,7 +91,7 @@ impl Allowance {
 
 /// The text is no code of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no code of a finding, expected one such as `zip.duplicate-name`")]
+#[error("`{text}` is no code of a finding, expected one such as `zip.duplicate-name`{}", nearest::question(text, Code::ALL.iter().map(|code| code.text())))]
 pub struct UnknownCode {
     /// The text.
     pub text: String,

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::model::nearest;
+
 /// A JSON value that keeps repeated keys, so that they can be refused.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json {
@@ -206,7 +208,10 @@ impl<'a> Place<'a> {
         match self.value {
             Json::String(text) => match words.iter().find(|(word, _)| word == text) {
                 Some((_, value)) => Some(*value),
-                None => self.mismatch(&format!("one of {}", expected()), problems),
+                None => {
+                    let question = nearest::question(text, words.iter().map(|(word, _)| *word));
+                    self.mismatch(&format!("one of {}{question}", expected()), problems)
+                }
             },
             _ => self.mismatch(&format!("one of {}", expected()), problems),
         }
@@ -279,8 +284,14 @@ impl<'a> Object<'a> {
     pub fn finish(self, problems: &mut Problems) {
         for (name, _) in self.fields {
             if !self.known.contains(&name.as_str()) {
-                let known = self.known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
-                problems.add(&field_path(&self.path, name), format!("unknown field, expected one of {known}"));
+                let path = field_path(&self.path, name);
+                match nearest::nearest(name, self.known.iter().copied()) {
+                    Some(known) => problems.add(&path, format!("unknown field; did you mean `{known}`?")),
+                    None => {
+                        let known = self.known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
+                        problems.add(&path, format!("unknown field, expected one of {known}"));
+                    }
+                }
             }
         }
     }

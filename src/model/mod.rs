@@ -5,6 +5,8 @@
 
 pub(crate) mod every;
 
+pub mod nearest;
+
 pub mod digest;
 pub mod path;
 pub mod portable;
@@ -21,6 +23,7 @@ pub mod name;
 
 pub mod interpreter;
 pub mod python_request;
+pub mod target;
 
 pub mod requirements;
 

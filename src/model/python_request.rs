@@ -125,7 +125,8 @@ impl PythonRequest {
 const NEWEST_MINOR: u32 = 30;
 
 impl VersionRequest {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a version: `3.12`, `python3.12`, `cp312`, `pypy3.11`, `3.13t`.
+    pub fn parse(text: &str) -> Option<Self> {
         const PREFIXES: [(&str, Option<Implementation>); 6] = [
             ("cpython", Some(Implementation::CPython)),
             ("cp", Some(Implementation::CPython)),

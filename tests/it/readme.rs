@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The command lines of a block, each with the output that it should have.
-fn commands(block: &str) -> Vec<(String, Vec<String>)> {
+pub(crate) fn commands(block: &str) -> Vec<(String, Vec<String>)> {
     let mut commands: Vec<(String, Vec<String>)> = Vec::new();
     for line in block.lines() {
         match (line.strip_prefix("$ "), commands.last_mut()) {
@@ -17,7 +17,7 @@ fn commands(block: &str) -> Vec<(String, Vec<String>)> {
 }
 
 /// Whether a line is as expected, where `…` stands for anything.
-fn matches(expected: &str, actual: &str) -> bool {
+pub(crate) fn matches(expected: &str, actual: &str) -> bool {
     let mut parts = expected.split('…');
     let Some(mut rest) = actual.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<&str> = parts.collect();
@@ -49,7 +49,7 @@ fn the_console_blocks_do_what_they_say() {
                 continue;
             }
             // The program is built already; building it again would only take time.
-            let line = command.replace("cargo run --quiet -- ", "venvtree ");
+            let line = command.replace("cargo run -- ", "venvtree ");
             let output = Command::new("bash")
                 .args(["-euc", &line])
                 .current_dir(directory.path())

@@ -5,6 +5,7 @@
 //! JSON shape, which the schema and specs written by venvtree come from.
 
 pub mod document;
+pub mod foreign;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,8 @@ use crate::model::path::TreePath;
 use crate::model::wheel::filename::WheelFilename;
 
 pub use crate::model::json::Problem;
-pub use read::parse;
+pub use foreign::Foreign;
+pub use read::{parse, parse_interpreter};
 
 /// The version of the spec that this crate reads.
 pub const SPEC_VERSION: u64 = 1;
@@ -293,12 +295,26 @@ impl Default for Flags {
     }
 }
 
+impl SpecError {
+    /// What to try.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Json(_) => Some("`venvtree spec schema` prints what a spec may hold"),
+            Self::Foreign(found) => found.hint,
+            Self::Problems(_) => None,
+        }
+    }
+}
+
 /// Why a text is no spec.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// The text is no JSON.
     #[error("the spec is no JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// It is something else, which can be named.
+    #[error("expected a spec, found {0}")]
+    Foreign(Foreign),
     /// The document has problems.
     #[error("the spec has {} problem{}", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Problems(Vec<Problem>),

@@ -8,7 +8,9 @@ use crate::model::finding::Code;
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Os, Platform, parse_pair};
 use crate::model::json::{Json, Object, Place, Problems};
 use crate::model::name::{DistName, PythonVersion};
+use crate::model::nearest;
 use crate::model::path::TreePath;
+use crate::model::spec::foreign;
 use crate::model::spec::{
     Check, Flags, InputDigests, InputPath, LATEST_MTIME, LauncherReference, Launchers, Override, Policy, Python, SPEC_VERSION,
     SourceReference, Spec, SpecError, WheelReference,
@@ -20,7 +22,10 @@ use crate::model::wheel::filename::WheelFilename;
 /// # Errors
 /// The text is no JSON, or the document has problems, all of which are returned.
 pub fn parse(text: &str) -> Result<Spec, SpecError> {
-    let json = Json::parse(text)?;
+    let json = read_json(text)?;
+    if let Some(found) = foreign::of_other_kind(&json) {
+        return Err(SpecError::Foreign(found));
+    }
     let mut problems = Problems::default();
     let spec = read_spec(&Place::root(&json), &mut problems);
     let found = problems.into_vec();
@@ -28,6 +33,34 @@ pub fn parse(text: &str) -> Result<Spec, SpecError> {
         Some(spec) if found.is_empty() => Ok(spec),
         _ => Err(SpecError::Problems(found)),
     }
+}
+
+/// Reads what `venvtree interpreter probe` prints: the `interpreter` of a spec. A whole spec will do.
+///
+/// # Errors
+/// The text is no JSON, or the document has problems, all of which are returned.
+pub fn parse_interpreter(text: &str) -> Result<(Interpreter, Python), SpecError> {
+    let json = read_json(text)?;
+    let within = match &json {
+        Json::Object(fields) => fields.iter().find(|(name, value)| name == "interpreter" && matches!(value, Json::Object(_))),
+        _ => None,
+    };
+    let place = match within {
+        Some((_, value)) => Place { path: "$.interpreter".to_owned(), value },
+        None => Place::root(&json),
+    };
+    let mut problems = Problems::default();
+    let interpreter = read_interpreter(&place, &mut problems);
+    match (interpreter, problems.into_vec()) {
+        (Some((interpreter, Some(python), _)), problems) if problems.is_empty() => Ok((interpreter, python)),
+        (_, problems) => Err(SpecError::Problems(problems)),
+    }
+}
+
+/// Reads JSON; what is something else is named for what it is.
+fn read_json(text: &str) -> Result<Json, SpecError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Json::parse(text).map_err(|error| foreign::recognize(text).map_or_else(|| SpecError::Json(error), SpecError::Foreign))
 }
 
 fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
@@ -118,11 +151,15 @@ fn read_interpreter(place: &Place<'_>, problems: &mut Problems) -> Option<(Inter
     let python = object.required("python", problems);
     let lib64 = object.nullable("platlibdir").and_then(|place| place.word(&[("lib", false), ("lib64", true)], problems));
     object.finish(problems);
-    let (implementation, (version, _), (abi, abi_place)) = (implementation?, version?, abi?);
-    let interpreter = Interpreter { implementation, version, abi: abi.into(), platform: platform? };
-    check_abi(&interpreter, &abi_place, problems);
-    let python = python.and_then(|place| read_python(&place, &interpreter, problems));
-    Some((interpreter, python, lib64.unwrap_or(false)))
+    // What depends on something that cannot be read is not judged; the rest is.
+    let facts = implementation.zip(version).zip(abi).zip(platform);
+    let interpreter = facts.map(|(((implementation, (version, _)), (abi, abi_place)), platform)| {
+        let interpreter = Interpreter { implementation, version, abi: abi.into(), platform };
+        check_abi(&interpreter, &abi_place, problems);
+        interpreter
+    });
+    let python = python.and_then(|place| read_python(&place, interpreter.as_ref(), problems));
+    Some((interpreter?, python, lib64.unwrap_or(false)))
 }
 
 /// The ABI must belong to the version: the library directory is derived from both.
@@ -156,57 +193,49 @@ fn read_platform(place: &Place<'_>, problems: &mut Problems) -> Option<Platform>
         let arch = Arch::parse(text);
         if arch.is_none() {
             let names = Arch::ALL.map(|arch| format!("{:?}", arch.name())).join(", ");
-            problems.add(&place.path, format!("found {text:?}, expected one of {names}"));
+            let question = nearest::question(text, Arch::ALL.map(Arch::name));
+            problems.add(&place.path, format!("found {text:?}, expected one of {names}{question}"));
         }
         arch
     });
     let libc = object.nullable("libc");
     let version = object.nullable("version");
     object.finish(problems);
+    // Whatever is wrong with one part, the others are looked at too: all problems at once.
     let wrong_os = |place: &Option<Place<'_>>, only: &str, problems: &mut Problems| {
-        if let Some(place) = place {
+        if let Some(place) = place
+            && os.is_some_and(|os| os.name() != only)
+        {
             problems.add(&place.path, format!("given for an operating system other than {only}"));
         }
     };
+    wrong_os(&libc, "linux", problems);
+    wrong_os(&version, "macos", problems);
+    if os == Some(Os::MacOs) && version.is_none() {
+        let message = "the field `version` is missing: the oldest macOS that the environment must run on, such as \"14.0\"";
+        problems.add(&place.path, message);
+    }
+    let libc = libc.and_then(|place| {
+        let text = place.string(problems)?;
+        let libc = Libc::parse(text);
+        if libc.is_none() {
+            let expected = "a C library and its version, such as \"glibc-2.36\" or \"musl-1.2\"";
+            problems.add(&place.path, format!("found {text:?}, expected {expected}"));
+        }
+        libc
+    });
+    let version = version.and_then(|place| {
+        let text = place.string(problems)?;
+        let version = parse_pair(text);
+        if version.is_none() {
+            problems.add(&place.path, format!("found {text:?}, expected MAJOR.MINOR, such as \"14.0\""));
+        }
+        version
+    });
     match os? {
-        Os::Linux => {
-            wrong_os(&version, "macos", problems);
-            let libc = libc.and_then(|place| {
-                let text = place.string(problems)?;
-                let libc = Libc::parse(text);
-                if libc.is_none() {
-                    problems.add(
-                        &place.path,
-                        format!("found {text:?}, expected a C library and its version, such as \"glibc-2.36\" or \"musl-1.2\""),
-                    );
-                }
-                libc
-            });
-            Some(Platform::Linux { arch: arch?, libc })
-        }
-        Os::MacOs => {
-            wrong_os(&libc, "linux", problems);
-            if version.is_none() {
-                problems.add(
-                    &place.path,
-                    "the field `version` is missing: the oldest macOS that the environment must run on, such as \"14.0\"",
-                );
-            }
-            let version = version.and_then(|place| {
-                let text = place.string(problems)?;
-                let version = parse_pair(text);
-                if version.is_none() {
-                    problems.add(&place.path, format!("found {text:?}, expected MAJOR.MINOR, such as \"14.0\""));
-                }
-                version
-            });
-            Some(Platform::MacOs { arch: arch?, version: version? })
-        }
-        Os::Windows => {
-            wrong_os(&libc, "linux", problems);
-            wrong_os(&version, "macos", problems);
-            Some(Platform::Windows { arch: arch? })
-        }
+        Os::Linux => Some(Platform::Linux { arch: arch?, libc }),
+        Os::MacOs => Some(Platform::MacOs { arch: arch?, version: version? }),
+        Os::Windows => Some(Platform::Windows { arch: arch? }),
     }
 }
 
@@ -218,18 +247,19 @@ enum Kind {
     Launcher,
 }
 
-fn read_python(place: &Place<'_>, interpreter: &Interpreter, problems: &mut Problems) -> Option<Python> {
+fn read_python(place: &Place<'_>, interpreter: Option<&Interpreter>, problems: &mut Problems) -> Option<Python> {
     let mut object = place.object(problems)?;
     let words = [("inside", Kind::Inside), ("relative", Kind::Relative), ("absolute", Kind::Absolute), ("launcher", Kind::Launcher)];
     let kind_place = object.required("kind", problems)?;
     let kind = kind_place.word(&words, problems)?;
-    let windows = interpreter.platform.os() == Os::Windows;
-    if windows {
-        check_windows(interpreter, &kind_place, problems);
+    let windows = interpreter.is_some_and(|interpreter| interpreter.platform.os() == Os::Windows);
+    match interpreter {
+        Some(interpreter) if windows => check_windows(interpreter, &kind_place, problems),
+        Some(_) | None => {}
     }
-    let default_executable = || match interpreter.platform.os() {
-        Os::Windows => "python.exe".to_owned(),
-        Os::Linux | Os::MacOs => format!("bin/{}", interpreter.versioned_name()),
+    let default_executable = || match interpreter {
+        Some(interpreter) if interpreter.platform.os() != Os::Windows => format!("bin/{}", interpreter.versioned_name()),
+        Some(_) | None => "python.exe".to_owned(),
     };
     let python = match kind {
         Kind::Inside => {
@@ -249,7 +279,7 @@ fn read_python(place: &Place<'_>, interpreter: &Interpreter, problems: &mut Prob
             .and_then(|place| read_location(&place, Some(Location::Absolute), windows, problems))
             .map(|path| Python::Absolute { path }),
         Kind::Launcher => {
-            if !windows {
+            if let (Some(interpreter), false) = (interpreter, windows) {
                 check_launcher(interpreter, &kind_place, problems);
             }
             object.required("candidates", problems).and_then(|place| {

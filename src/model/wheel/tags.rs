@@ -268,7 +268,16 @@ impl Tags {
                 }
             }
         }
-        best.ok_or_else(|| Incompatible { wheel: wheel.clone(), accepted: self.summary(), mismatch: self.mismatch(wheel) })
+        best.ok_or_else(|| Incompatible { wheel: wheel.clone(), accepted: self.nearest(), mismatch: self.mismatch(wheel) })
+    }
+
+    /// The best tag that is accepted, and how many there are.
+    fn nearest(&self) -> String {
+        let count = self.iter().count();
+        match self.iter().next() {
+            Some(best) => format!("`{best}` (accepts {count} tags)"),
+            None => "none that accepts a tag".to_owned(),
+        }
     }
 
     /// What is accepted, in one line: interpreters with their ABIs, then platforms.
@@ -332,11 +341,11 @@ pub enum Mismatch {
 
 /// An interpreter accepts none of a wheel's tags.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the wheel is for `{wheel}`, the interpreter accepts {accepted}")]
+#[error("the wheel is for {}, the interpreter is {accepted}", shorten(wheel))]
 pub struct Incompatible {
     /// What the wheel is for.
     pub wheel: TagSet,
-    /// What the interpreter accepts, in one line.
+    /// The best tag that the interpreter accepts, and how many it accepts.
     pub accepted: String,
     /// The part that does not fit.
     pub mismatch: Mismatch,
@@ -350,6 +359,19 @@ impl Incompatible {
             Mismatch::Abi => "choose a wheel for this ABI: free-threaded, debug and ordinary builds load different ones",
             Mismatch::Platform => "choose a wheel for this platform, or check the platform's architecture and C library in the spec",
         }
+    }
+}
+
+/// A wheel's tags, shortened where there are many platforms.
+fn shorten(tags: &TagSet) -> String {
+    let platforms: Vec<&str> = tags.platforms().collect();
+    match platforms.as_slice() {
+        [first, _, _, ..] => {
+            let others = platforms.len() - 1;
+            let rest = tags.as_str().strip_suffix(platforms.join(".").as_str()).unwrap_or_default();
+            format!("`{rest}{first}` and {others} other platforms")
+        }
+        _ => format!("`{tags}`"),
     }
 }
 
