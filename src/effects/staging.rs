@@ -114,7 +114,8 @@ pub const DOWNLOADS: &str = ".venvtree-download-";
 /// What a name begins with, if it is one that this program gives to what is unfinished: `.NAME.venvtree-NUMBER`.
 fn is_name(name: &str) -> Option<&str> {
     let begin = name.get(..name.len().checked_sub(16)?).filter(|begin| name.starts_with('.') && is_number(&name[begin.len()..]))?;
-    (begin == DOWNLOADS || begin.ends_with(".venvtree-")).then_some(begin)
+    let named = begin.strip_suffix(".venvtree-").is_some_and(|name| !name.is_empty());
+    (begin == DOWNLOADS || named).then_some(begin)
 }
 
 fn is_number(text: &str) -> bool {

@@ -518,8 +518,7 @@ mod tests {
         let error = tags.compatible(&TagSet::parse("cp312-cp312-manylinux_2_38_aarch64").unwrap()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the wheel is for `cp312-cp312-manylinux_2_38_aarch64`, the interpreter accepts cp311-cp311|abi3|none, cp310…cp32-abi3, \
-             py311…py30-none, on any, linux_x86_64, manylinux_2_36_x86_64…manylinux1_x86_64"
+            "the wheel is for `cp312-cp312-manylinux_2_38_aarch64`, the interpreter is `cp311-cp311-linux_x86_64` (accepts 914 tags)"
         );
         let check = |abi: &str, platform: Platform, expected: &str| {
             assert_eq!(Tags::new(&interpreter("3.13.0", abi, platform)).summary(), expected);
