@@ -524,7 +524,7 @@ fn what_makes_no_sense_is_refused() {
         assert!(!project.path().join("env").exists());
     };
     let python = text(&python.path);
-    check(&["--python", ""], &[], "asks for no interpreter");
+    check(&["--python", ""], &[], "what follows `--python` is empty");
     check(&["--python", python, "--activators", "bash,cobol"], &[], "`cobol` is no shell");
     check(&["--python", python], &[("SOURCE_DATE_EPOCH", "yesterday")], "SOURCE_DATE_EPOCH is `yesterday`");
     check(&["--python", python], &[("SOURCE_DATE_EPOCH", "4294967296")], "at most 4294967295");

@@ -106,7 +106,8 @@ fn limits_are_options_of_every_command_that_reads_wheels() {
         check(command, "entries=3", code);
         check(command, "entries=4", 0);
         check(command, "entries=1K", 0);
-        for unreadable in ["entries", "entries=", "entries=-1", "entries=1kk", "entries=K", "entries=1KiB", "entries=99999999T", "size=1"] {
+        check(command, "entries=1KiB", 0);
+        for unreadable in ["entries", "entries=", "entries=-1", "entries=1kk", "entries=K", "entries=1KiX", "entries=99999999T", "size=1"] {
             check(command, unreadable, 2);
         }
         std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
