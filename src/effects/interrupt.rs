@@ -12,12 +12,13 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
-use crate::effects::fs::{Directory, failed, read_text};
+use crate::effects::fs::read_text;
 use crate::effects::remove;
 
 /// What is shown on a terminal while the process works.
@@ -69,6 +70,9 @@ impl Drop for UnderWay {
     }
 }
 
+/// As many descriptors as clearing a directory away needs: its own, that of a directory in it, and the one by which that is listed.
+const SPARE: usize = 3;
+
 /// While this is held, no signal clears anything away. Not to be held for long, nor while a [`UnderWay`] is dropped.
 pub struct Held(MutexGuard<'static, State>);
 
@@ -81,14 +85,19 @@ impl Held {
     pub fn begin(&mut self, leftover: Leftover) -> UnderWay {
         let state = self.state();
         listen(state);
-        if state.spare.is_empty() {
-            let open = || Directory::open("/".into()).and_then(|root| root.handle().try_clone().map_err(failed("open", "/".into())));
-            state.spare.extend(open());
-            state.spare.extend(open());
+        while state.spare.len() < SPARE
+            && let Ok(handle) = rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        {
+            state.spare.push(handle);
         }
         state.next += 1;
         state.leftovers.insert(state.next, leftover);
         UnderWay(state.next)
+    }
+
+    /// Whether there are descriptors for clearing away, whatever else will be open: without them nothing should be begun.
+    pub fn can_clear_away(&mut self) -> bool {
+        self.state().spare.len() == SPARE
     }
 }
 

@@ -34,7 +34,7 @@ pub fn directory(path: &Utf8Path) -> io::Result<()> {
     }
 }
 
-/// As the standard library does it, which needs a descriptor for every level; where there are none left, with two.
+/// As the standard library does it, which needs a descriptor for every level; where there are none left, with three.
 fn remove_all(path: &Utf8Path) -> io::Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(error) if is_exhausted(&error) => {

@@ -42,7 +42,13 @@ impl Staging {
                 result => result?,
             }
             let under_way = Some(held.begin(Leftover::Directory(path.clone())));
+            let can_clear_away = held.can_clear_away();
             drop(held);
+            if !can_clear_away {
+                // It is empty: that needs no descriptor.
+                let _ = rustix::fs::rmdir(path.as_str());
+                return Err(rustix::io::Errno::MFILE.into());
+            }
             // Between these lines another process may find the directory unlocked and remove it: then try again.
             let handle = match open_directory(&path) {
                 Err(rustix::io::Errno::NOENT) => continue,
