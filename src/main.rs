@@ -9,8 +9,10 @@ use camino::Utf8PathBuf;
 use venvtree::cli::screen::{Beside, Screen};
 use venvtree::cli::{self, colour::Colours, io::Io, io::Streams};
 use venvtree::effects::interrupt::{self, Interrupted, Shown};
+use venvtree::effects::machine;
 
 fn main() -> ExitCode {
+    machine::ask_for_open_files();
     let screen = Screen::of_stderr(std::env::var("TERM").ok().as_deref());
     interrupt::take_over(screen.clone().map(|screen| Box::new(screen) as Box<dyn Shown>));
     match catch_unwind(AssertUnwindSafe(|| work(screen))) {

@@ -46,6 +46,8 @@ pub struct Io<'a> {
     pub progress: Progress,
     /// What wheels may hold, unless options say otherwise.
     pub limits: Limits,
+    /// Whether this process's standard output carries the answers of a worker, and so is no output of a request.
+    pub answers: bool,
 }
 
 impl<'a> Io<'a> {
@@ -63,6 +65,7 @@ impl<'a> Io<'a> {
             screen: None,
             progress: Progress::default(),
             limits: Limits::default(),
+            answers: false,
         }
     }
 }
@@ -170,7 +173,12 @@ impl Io<'_> {
     /// # Errors
     /// It cannot be written.
     pub fn output_file(&self, path: &Utf8Path) -> Result<OutputFile, FsError> {
-        OutputFile::prepare(&self.resolve(path))
+        let path = self.resolve(path);
+        let file = OutputFile::prepare(&path)?;
+        if self.answers && file.is_standard_output() {
+            return Err(failed("write", &path)(io::Error::other("it is the worker's standard output, which carries its answers")));
+        }
+        Ok(file)
     }
 
     /// A path as the user means it: relative to the working directory.

@@ -1,12 +1,15 @@
 //! `venvtree worker`.
 
 use std::ffi::OsString;
+use std::sync::atomic::Ordering;
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
 
 use crate::cli::CommandResult;
 use crate::cli::args::LimitArguments;
 use crate::cli::io::{Io, Streams};
+use crate::effects::machine;
 use crate::error::ErrorKind;
 use crate::worker::{self, Completion, Protocol, Work};
 
@@ -39,6 +42,41 @@ enum ProtocolArgument {
     Json,
 }
 
+/// The most requests that are worked on at once; each uses several threads.
+const MOST_AT_ONCE: u64 = 32;
+/// The open files that are counted for each of them: its wheels, and some for each thread.
+const FILES_OF_ONE: u64 = 64;
+
+/// How many requests may be worked on at once. Whoever sends more waits for his turn, and nobody fails for want of open files.
+struct Places {
+    free: Mutex<u64>,
+    returned: Condvar,
+}
+
+impl Places {
+    fn of(open_files: Option<u64>) -> Self {
+        let most = open_files.map_or(MOST_AT_ONCE, |files| (files / FILES_OF_ONE).clamp(1, MOST_AT_ONCE));
+        Self { free: Mutex::new(most), returned: Condvar::new() }
+    }
+
+    fn take(&self) -> Place<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.returned.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Place(self)
+    }
+}
+
+/// One of them, until it is dropped.
+struct Place<'a>(&'a Places);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.returned.notify_one();
+    }
+}
+
 /// Runs `venvtree worker`.
 pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult {
     let protocol = arguments.protocol.map(|protocol| match protocol {
@@ -47,7 +85,12 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
     });
     let limits = arguments.limits.apply(&io.limits);
     let (cwd, variables, executable) = (io.cwd.clone(), io.variables.clone(), io.executable.clone());
+    let places = Places::of(machine::open_files().0);
     let run = |work: &Work<'_>| {
+        let _place = places.take();
+        if work.cancelled.load(Ordering::Relaxed) {
+            return Completion::default();
+        }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let exit_code = {
             let streams = Streams { stdin: &mut std::io::empty(), stdout: &mut stdout, stderr: &mut stderr };
@@ -55,6 +98,7 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
             let mut io = Io::new(streams, directory, variables.clone());
             io.executable.clone_from(&executable);
             io.limits = limits.clone();
+            io.answers = true;
             super::run(work.arguments.iter().map(OsString::from).collect(), &mut io)
         };
         stderr.extend(stdout);

@@ -48,6 +48,12 @@ pub enum DiscoverError {
         /// Where that is said.
         source_name: String,
     },
+    /// Where a choice may be cannot be read.
+    #[error("{source_name} cannot be read, expected the name or number of a Python as UTF-8 text")]
+    Unreadable {
+        /// The file.
+        source_name: String,
+    },
     /// There is nothing at a path.
     #[error("`{path}` is no interpreter, nor a directory with one in `bin`")]
     Path {
@@ -103,6 +109,7 @@ impl DiscoverError {
             }
             Self::NotFound { .. } => Some(format!("install one that fits, or give its path with `--python`; {SEE_LIST}")),
             Self::NotInstalled { word, .. } => Some(format!("{}, or choose another one with `--python`; {SEE_LIST}", install(word))),
+            Self::Unreadable { .. } => Some(format!("mend it or choose one with `--python`; {SEE_LIST}")),
             Self::Probe(error) => error.hint().map(str::to_owned),
             Self::Unsupported { .. } | Self::Path { .. } | Self::Old { .. } => Some(format!("choose another one; {SEE_LIST}")),
         }
@@ -152,7 +159,9 @@ fn at(path: &Utf8Path, cache: &ProbeCache) -> Result<Probe, DiscoverError> {
 
 /// The interpreter that a project or a shell chose: the first of several, as pyenv and uv take it.
 fn of_choice(choice: &Choice, surroundings: &Surroundings, cache: &ProbeCache) -> Result<Probe, DiscoverError> {
-    let word = choice.words.first().map_or("", String::as_str);
+    let Some(word) = choice.words.first().map(String::as_str) else {
+        return Err(DiscoverError::Unreadable { source_name: choice.source.clone() });
+    };
     let any = PythonRequest::Any;
     if word == "system" {
         let directories: Vec<Utf8PathBuf> =

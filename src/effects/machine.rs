@@ -22,6 +22,20 @@ pub fn open_files() -> (Option<u64>, Option<u64>) {
     (limit.current, limit.maximum)
 }
 
+/// More files than one command needs open at once: a build has all its wheels open.
+const ENOUGH_FILES: u64 = 10_240;
+
+/// Asks for as many open files as the system gives without more rights, up to what is enough. Terminals on macOS start programs with 256,
+/// which is less than some environments have wheels. Where that is refused, all stays as it was.
+pub fn ask_for_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current: Some(now), maximum } = getrlimit(Resource::Nofile) else { return };
+    let wanted = maximum.unwrap_or(ENOUGH_FILES).min(ENOUGH_FILES);
+    if now < wanted {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+}
+
 /// The nearest parent that exists, or the path itself.
 pub fn nearest(path: &Utf8Path) -> Utf8PathBuf {
     path.ancestors().find(|path| path.as_std_path().exists()).unwrap_or(Utf8Path::new("/")).to_owned()

@@ -63,6 +63,15 @@ impl OutputFile {
         }
     }
 
+    /// Whether it is what this process's standard output is, by whatever name.
+    pub fn is_standard_output(&self) -> bool {
+        let Target::Open(file) = &self.target else { return false };
+        match (rustix::fs::fstat(file), rustix::fs::fstat(io::stdout())) {
+            (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+            _ => false,
+        }
+    }
+
     /// Writes what `fill` writes. Of a regular file, that is all or nothing.
     ///
     /// # Errors

@@ -413,6 +413,10 @@ fn messages_say_what_was_found_and_what_to_do() {
     let new = asked("3.77");
     assert!(new.stderr.contains(&format!("these were found:\n    {python}: CPython 3.11.4")), "{new:?}");
     assert!(new.stderr.contains("`uv python install 3.77`"), "{new:?}");
+    std::fs::write(root.join(".python-version"), b"\xff\xfe3\x00").unwrap();
+    let unread = create(&project, &root, &["env", "--no-seed"], &[("PATH", path.as_str())]);
+    assert!(unread.code == 7 && unread.stderr.contains("/.python-version cannot be read, expected"), "{unread:?}");
+    std::fs::remove_file(root.join(".python-version")).unwrap();
     // A directory of that name is meant.
     symlink("usr", root.join(".venv")).unwrap();
     let created = asked(".venv");

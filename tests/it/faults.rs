@@ -281,6 +281,18 @@ fn too_few_open_files_say_so_and_the_next_build_cleans_up() {
     assert_eq!(left_over(&project), Vec::<String>::new());
 }
 
+#[test]
+fn a_low_limit_of_open_files_that_may_be_raised_is() {
+    let project = Project::new();
+    let wheels: Vec<_> =
+        (0..60).map(|n| project.wheel(&WheelText::new(&format!("part{n}"), "1.0").file(&format!("part{n}.py"), "x = 1\n"))).collect();
+    project.spec(some_interpreter(), &wheels, |_| ());
+    // All wheels are open at once. Terminals on macOS start programs with such a limit.
+    let script = "ulimit -Sn 40; exec \"$0\" build env.json --no-store --threads 2 --out out";
+    let output = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_venvtree")]).current_dir(project.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// Runs a script of bash as nobody, in the project; `$0` is a copy of the command within reach.
 fn as_nobody(project: &Project, script: &str) -> Output {
     let reach = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);

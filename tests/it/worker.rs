@@ -134,3 +134,40 @@ fn a_huge_argument_is_refused_in_a_few_words() {
     let said = answers[0]["output"].as_str().unwrap();
     assert!(said.contains("an argument of 10485760 bytes, expected at most 131072") && said.len() < 300, "{said}");
 }
+
+#[test]
+fn many_requests_at_once_share_few_open_files() {
+    let project = project();
+    let requests: String = (1..=200)
+        .map(|identifier| {
+            let out = format!("many/{identifier}");
+            json!({"arguments": ["build", "env.json", "--out", out, "--no-store"], "requestId": identifier}).to_string()
+        })
+        .collect();
+    let mut worker = Command::new("sh");
+    worker.args(["-c", "ulimit -n 64; exec \"$0\" worker", env!("CARGO_BIN_EXE_venvtree")]).current_dir(project.path());
+    let mut worker = worker.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    worker.stdin.take().unwrap().write_all(requests.as_bytes()).unwrap();
+    let output = worker.wait_with_output().unwrap();
+    let answers: Vec<Value> = String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), 200);
+    for answer in answers {
+        assert_eq!(answer["exitCode"], 0, "{answer}");
+    }
+    let made = std::fs::read_dir(project.path().join("many")).unwrap().count();
+    assert_eq!(made, 200, "something unfinished is left");
+}
+
+#[test]
+fn no_request_writes_between_the_answers() {
+    let project = project();
+    for (option, path) in [("--digest-file", "/dev/stdout"), ("--manifest", "/proc/self/fd/1"), ("--digest-file", "/dev/fd/1")] {
+        let mut worker = start(&project, &["worker"]);
+        let request = json!({"arguments": ["build", "env.json", "--out", "out", "--no-store", option, path], "requestId": 1});
+        worker.stdin.take().unwrap().write_all(request.to_string().as_bytes()).unwrap();
+        let output = worker.wait_with_output().unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("one answer and nothing else");
+        assert_eq!(answer["exitCode"], 7, "{answer}");
+        assert!(answer["output"].as_str().unwrap().contains("it is the worker's standard output"), "{answer}");
+    }
+}

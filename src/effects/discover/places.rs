@@ -144,7 +144,7 @@ pub(super) struct Choice {
 }
 
 /// The choice that holds here: that of `PYENV_VERSION`, else of the nearest `.python-version`, else, where pyenv's shims are on `PATH`, of
-/// the global `version`. A file without a word chooses nothing.
+/// the global `version`. A file without a word chooses nothing; one that cannot be read chooses what nobody knows, and has no words.
 pub(super) fn choice(surroundings: &Surroundings) -> Option<Choice> {
     let root = surroundings.pyenv.as_deref().filter(|root| root.is_dir());
     let made = |text: &str, source: &str, directory: &Utf8Path| {
@@ -156,11 +156,20 @@ pub(super) fn choice(surroundings: &Surroundings) -> Option<Choice> {
     {
         return Some(choice);
     }
-    let of_file = |path: Utf8PathBuf| made(&read_small(&path)?, path.as_str(), path.parent()?);
+    let of_file = |path: Utf8PathBuf| match (read_small(&path), path.parent()) {
+        (Some(text), Some(directory)) => made(&text, path.as_str(), directory),
+        (None, Some(directory)) if path.is_file() => {
+            Some(Choice { words: Vec::new(), source: path.to_string(), directory: directory.to_owned() })
+        }
+        _ => None,
+    };
     let local = surroundings.cwd.ancestors().find_map(|directory| of_file(directory.join(".python-version")));
     let global = || root.filter(|_| surroundings.path.iter().any(|directory| surroundings.is_shims(directory)));
     local.or_else(|| global().and_then(|root| of_file(root.join("version"))))
 }
+
+/// The most characters of a word: a path may be that long.
+const LONGEST_WORD: usize = 1024;
 
 /// The words of a choice. pyenv separates those of the variable by colons.
 fn words(text: &str) -> Vec<String> {
@@ -169,7 +178,8 @@ fn words(text: &str) -> Vec<String> {
     lines
         .flat_map(|line| line.split(|character: char| character.is_whitespace() || character == ':'))
         .filter(|word| !word.is_empty())
-        .map(str::to_owned)
+        // What is longer is no name, and would fill a screen.
+        .map(|word| word.chars().take(LONGEST_WORD).collect())
         .collect()
 }
 
@@ -330,5 +340,18 @@ mod tests {
         std::fs::create_dir_all(project.join(".python-version")).unwrap();
         let surroundings = Surroundings { cwd: project, ..Surroundings::default() };
         assert_eq!(choice(&surroundings), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_passed_over() {
+        let (_guard, folder) = folder();
+        let path = folder.join(".python-version");
+        let surroundings = Surroundings { cwd: folder.clone(), ..Surroundings::default() };
+        // As an editor on Windows may write it.
+        std::fs::write(&path, b"\xff\xfe3\x00.\x001\x002\x00").unwrap();
+        let found = choice(&surroundings).unwrap();
+        assert_eq!((found.words, found.source), (Vec::new(), path.to_string()));
+        std::fs::write(&path, "x".repeat(50_000)).unwrap();
+        assert_eq!(choice(&surroundings).unwrap().words, ["x".repeat(LONGEST_WORD)]);
     }
 }

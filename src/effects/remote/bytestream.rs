@@ -15,7 +15,7 @@ use tonic::{Code, Status, Streaming};
 use crate::effects::blob::{BlobError, BlobStore, Blobs, absent};
 use crate::effects::random;
 use crate::effects::remote::grpc::{COMPRESSION_THRESHOLD, Capabilities, Grpc, LIE_RETRIES};
-use crate::effects::remote::pace::{Pace, Paced};
+use crate::effects::remote::pace::{LEAST_RATE, Pace, Paced};
 use crate::effects::remote::retry::{Attempts, Verdict, judge_grpc};
 use crate::model::digest::{Digest, DigestFunction};
 
@@ -277,7 +277,10 @@ impl Read for StreamReader<'_> {
                     self.attempts.retries += 1;
                 }
                 Ok(count) => {
-                    self.attempts.went_on();
+                    // A server that sends a byte now and then is not to be asked over and over for it.
+                    if count as u64 >= LEAST_RATE {
+                        self.attempts.went_on();
+                    }
                     self.position += count as u64;
                     return Ok(count);
                 }

@@ -3,7 +3,7 @@
 //! Effects layer. The helper is started with the argument `get`, reads `{"uri": …}` and writes `{"headers": {NAME: [VALUE…]},
 //! "expires": TIME}`; the answer serves until then. Values are secrets: no message holds one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ use camino::Utf8PathBuf;
 use serde::Deserialize;
 
 use crate::effects::child::{self, Bounds};
-use crate::effects::remote::{Headers, is_sendable};
+use crate::effects::remote::{HEADERS_LENGTH, Headers, MOST_HEADERS, are_few, is_sendable};
 
 /// How long a helper may take, as Bazel's default, and the most bytes that it may write.
 const BOUNDS: Bounds = Bounds { time: Duration::from_secs(10), output: 1 << 20 };
@@ -20,6 +20,10 @@ const BOUNDS: Bounds = Bounds { time: Duration::from_secs(10), output: 1 << 20 }
 const DEFAULT_LIFE: Duration = Duration::from_secs(30 * 60);
 /// The shortest part of a header's value that is a secret: less would hide words of messages.
 const SECRET_LENGTH: usize = 6;
+/// The most characters that a message repeats of what a helper or a server says.
+const WORDS_LENGTH: usize = 300;
+/// So many of a helper's answers are kept out of messages.
+const ANSWERS_SEEN: usize = 16;
 
 /// Why there are no credentials.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,7 +39,10 @@ pub(super) struct Credentials {
     uri: String,
     given: Headers,
     helper: Option<Utf8PathBuf>,
-    answer: Mutex<Option<HelperAnswer>>,
+    /// What the helper said last. One that failed is not asked again: that cost its whole time for each of several requests.
+    answer: Mutex<Option<Result<HelperAnswer, CredentialError>>>,
+    /// The headers of the last answers: what is no longer sent is still a secret, and a server may repeat it.
+    seen: Mutex<VecDeque<Headers>>,
     bounds: Bounds,
 }
 
@@ -53,7 +60,7 @@ struct Answer {
 impl Credentials {
     /// Headers for requests to `uri`.
     pub(super) fn new(uri: String, given: Headers, helper: Option<Utf8PathBuf>) -> Self {
-        Self { uri, given, helper, answer: Mutex::new(None), bounds: BOUNDS }
+        Self { uri, given, helper, answer: Mutex::new(None), seen: Mutex::default(), bounds: BOUNDS }
     }
 
     /// The headers for a request made now. Names are in lower case.
@@ -65,21 +72,37 @@ impl Credentials {
         if let Some(helper) = &self.helper {
             let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
             let now = SystemTime::now();
-            if answer.as_ref().is_none_or(|(expires, _)| *expires <= now) {
-                *answer =
-                    Some(ask(helper, &self.uri, now, self.bounds).map_err(|reason| CredentialError { helper: helper.clone(), reason })?);
+            let serves = match answer.as_ref() {
+                Some(Ok((expires, _))) => *expires > now,
+                Some(Err(_)) => true,
+                None => false,
+            };
+            if !serves {
+                let new = ask(helper, &self.uri, now, self.bounds).map_err(|reason| CredentialError { helper: helper.clone(), reason });
+                if let Ok((_, headers)) = &new {
+                    let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    seen.truncate(ANSWERS_SEEN - 1);
+                    seen.push_front(headers.clone());
+                }
+                *answer = Some(new);
             }
-            headers.extend(answer.as_ref().expect("filled above").1.0.iter().cloned());
+            match answer.as_ref().expect("filled above") {
+                Ok((_, more)) => headers.extend(more.0.iter().cloned()),
+                Err(error) => return Err(error.clone()),
+            }
         }
         Ok(headers)
     }
 
     /// A text without the values of headers, whoever put them there.
     pub(super) fn without_secrets(&self, mut text: String) -> String {
-        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = answer.iter().flat_map(|(_, headers)| &headers.0);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = seen.iter().flat_map(|headers| &headers.0);
         for (_, value) in self.given.0.iter().chain(asked) {
-            for part in [value.as_str()].into_iter().chain(value.split_whitespace()).filter(|part| part.len() >= SECRET_LENGTH) {
+            // The value of a cookie is a secret by itself, too.
+            let parts = value.split(|character: char| character.is_whitespace() || matches!(character, ';' | ',' | '"'));
+            let values = parts.clone().filter_map(|part| part.split_once('=').map(|(_, value)| value));
+            for part in [value.as_str()].into_iter().chain(parts).chain(values).filter(|part| part.len() >= SECRET_LENGTH) {
                 if text.contains(part) {
                     text = text.replace(part, "…");
                 }
@@ -90,7 +113,12 @@ impl Credentials {
 
     /// Drops the helper's answer: the server did not accept it. Says whether asking again makes sense.
     pub(super) fn forget(&self) -> bool {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = matches!(*answer, Some(Ok(_)));
+        if there {
+            *answer = None;
+        }
+        there
     }
 }
 
@@ -100,9 +128,7 @@ fn ask(helper: &Utf8PathBuf, uri: &str, now: SystemTime, bounds: Bounds) -> Resu
     let question = serde_json::json!({ "uri": uri }).to_string();
     let finished = child::run(&mut command, question.as_bytes(), bounds).map_err(|error| error.to_string())?;
     if !finished.status.success() {
-        let words: String =
-            String::from_utf8_lossy(&finished.errors).trim().chars().filter(|character| !character.is_control()).take(300).collect();
-        return Err(format!("failed with {}: {words}", finished.status));
+        return Err(format!("failed with {}: {}", finished.status, shortened(&String::from_utf8_lossy(&finished.errors))));
     }
     // The parser's message could quote the answer, which holds secrets.
     let answer: Answer = serde_json::from_slice(&finished.output).map_err(|_| "did not answer with the expected JSON".to_owned())?;
@@ -119,7 +145,20 @@ fn ask(helper: &Utf8PathBuf, uri: &str, now: SystemTime, bounds: Bounds) -> Resu
         let name: String = name.chars().filter(|character| !character.is_control()).take(60).collect();
         return Err(format!("gave a header `{name}` that cannot be sent"));
     }
+    if !are_few(&headers) {
+        return Err(format!("gave more than {MOST_HEADERS} headers, or more than {HEADERS_LENGTH} bytes of them"));
+    }
     Ok((expires, Headers(headers)))
+}
+
+/// The beginning of what somebody else says, for a message. It ends with a whole word: part of a secret would not be known as one.
+pub(super) fn shortened(text: &str) -> String {
+    let mut words: String = text.trim().chars().filter(|character| !character.is_control()).take(WORDS_LENGTH + 1).collect();
+    if words.chars().count() > WORDS_LENGTH {
+        words.truncate(words.rfind(char::is_whitespace).unwrap_or(0));
+        words.push('…');
+    }
+    words
 }
 
 /// Reads a date and time as RFC 3339 writes them; fractions of seconds are dropped.
@@ -258,6 +297,41 @@ mod tests {
         let text = "the server says: `s3cr3t-token` is no good".to_owned();
         assert_eq!(credentials.without_secrets(text), "the server says: `…` is no good");
         assert!(!format!("{credentials:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn a_helper_that_fails_is_asked_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = helper(&folder, r#"echo >> "$0.count"; exit 3"#);
+        let errors: Vec<String> = (0..3).map(|_| credentials.headers().unwrap_err().to_string()).collect();
+        assert!(errors.iter().all(|error| error == &errors[0]) && !credentials.forget(), "{errors:?}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("helper.count")).unwrap(), "\n");
+    }
+
+    #[test]
+    fn more_headers_than_a_request_holds_are_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let many = r#"printf '{"headers":{"a":["b"'; i=0; while [ $i -lt 300 ]; do printf ',"b"'; i=$((i+1)); done; echo ']}}'"#;
+        let long = r#"printf '{"headers":{"a":["'; head -c 70000 /dev/zero | tr '\0' x; echo '"]}}'"#;
+        for script in [many, long] {
+            let error = helper(&folder, script).headers().unwrap_err().to_string();
+            assert!(error.contains("gave more than 256 headers, or more than 65536 bytes of them"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_a_secret_is_one_for_good_and_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = r#"echo >> "$0.count"; echo "{\"headers\":{\"cookie\":[\"session=t0ken-$(wc -l < "$0.count" | tr -d ' '); a=b\"]}}""#;
+        let credentials = helper(&folder, script);
+        credentials.headers().unwrap();
+        assert!(credentials.forget());
+        credentials.headers().unwrap();
+        assert_eq!(credentials.without_secrets("neither t0ken-1 nor session=t0ken-2; a=b".to_owned()), "neither … nor …");
+        let long = format!("{} s3cr3t-token", "x".repeat(WORDS_LENGTH - 5));
+        assert_eq!(shortened(&long), format!("{}…", "x".repeat(WORDS_LENGTH - 5)));
+        assert_eq!(shortened(&"s".repeat(WORDS_LENGTH + 1)), "…");
+        assert_eq!(shortened(" no\u{1b}[31m luck\n"), "no[31m luck");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::effects::fs;
 use crate::effects::parallel;
 use crate::effects::random;
 use crate::effects::remote::batch::{Batch, Job, MESSAGE_LIMIT, batch_limit, jobs};
+use crate::effects::remote::credentials::shortened;
 use crate::effects::remote::raw::{Method, RawCodec, missing_digests};
 use crate::effects::remote::retry::{Attempts, Verdict, judge_grpc};
 use crate::effects::remote::{Context, Protocol, RESULT_LIMIT, RemoteError, RemoteUrl, for_each};
@@ -434,7 +435,7 @@ pub(super) fn to_message(digest: Digest) -> reapi::Digest {
 
 /// A status in words.
 pub(super) fn render(status: &Status) -> String {
-    let words: String = status.message().chars().filter(|character| !character.is_control()).take(300).collect();
+    let words = shortened(status.message());
     let cause = std::error::Error::source(status).map(|source| format!(" ({})", describe(source))).unwrap_or_default();
     if words.is_empty() { format!("{}{cause}", status.code()) } else { format!("{}: {words}{cause}", status.code()) }
 }

@@ -60,7 +60,7 @@ enum Next {
 }
 
 /// How much of an answer is looked at to see whether it is a page for people.
-const PAGE_START: u64 = 256;
+const PAGE_START: u64 = 1024;
 
 impl Http {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
@@ -261,25 +261,36 @@ fn is_redirect(status: u16) -> bool {
 /// Whether an answer to `HEAD` is about a blob of that size, as far as it says. A page to log in is not.
 fn has_size(response: &http::Response<Body>, size: u64) -> bool {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-    if header("content-encoding").is_some_and(|encoding| encoding != "identity") {
-        return true;
-    }
-    match header("content-length") {
+    let compressed = header("content-encoding").is_some_and(|encoding| encoding != "identity");
+    match header("content-length").filter(|_| !compressed) {
         Some(length) => length.trim().parse() == Ok(size),
-        None => !header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html")),
+        None => !is_html(response),
     }
 }
 
-/// Whether a success is a page for people: what stands between us and the cache says 200 to everything.
+/// Whether an answer calls itself a page.
+fn is_html(response: &http::Response<Body>) -> bool {
+    let kind = response.headers().get("content-type").map(|kind| kind.as_bytes().trim_ascii().to_ascii_lowercase());
+    kind.is_some_and(|kind| kind.starts_with(b"text/html") || kind.starts_with(b"application/xhtml+xml"))
+}
+
+/// Whether a success is a page for people: what stands between us and the cache says yes to everything. Only with 201 is a page what
+/// servers say of a file that they have made.
 fn is_page(response: http::Response<Body>) -> bool {
-    let text = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().to_ascii_lowercase().starts_with(b"text/html"));
-    if response.status() != 200 || !text {
+    if matches!(response.status().as_u16(), 201 | 204) {
+        return false;
+    }
+    let html = is_html(&response);
+    let kind = response.headers().get("content-type").map(|kind| kind.as_bytes().to_ascii_lowercase());
+    if !html && !kind.is_some_and(|kind| kind.starts_with(b"text/")) {
         return false;
     }
     let mut start = Vec::new();
     let _ = response.into_body().into_reader().take(PAGE_START).read_to_end(&mut start);
-    let start = String::from_utf8_lossy(&start).trim_start().to_ascii_lowercase();
-    start.starts_with("<!doctype") || start.starts_with("<html")
+    let start = String::from_utf8_lossy(&start).to_ascii_lowercase();
+    let start = start.trim_start_matches(|character: char| character == '\u{feff}' || character.is_whitespace());
+    // What does not call itself a page is one if it begins as one.
+    if html { start.starts_with('<') } else { start.starts_with("<!doctype html") || start.starts_with("<html") }
 }
 
 /// An error without what it says of the request: an address may hold a secret.
@@ -418,7 +429,7 @@ impl Protocol for Http {
         let mut result = Vec::new();
         Incoming::new(&self.context, response, RESULT_LIMIT)?
             .read_to_end(&mut result)
-            .map_err(|error| self.context.error(error.to_string(), true))?;
+            .map_err(|error| error.downcast::<BlobError>().unwrap_or_else(|error| self.context.error(error.to_string(), true)))?;
         if result.len() as u64 > RESULT_LIMIT {
             return Err(self.context.error(format!("a result of more than {RESULT_LIMIT} bytes"), false));
         }

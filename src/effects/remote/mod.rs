@@ -90,6 +90,15 @@ impl std::fmt::Debug for Headers {
 /// What frames a request is not for others to say.
 const FRAMING: [&str; 7] = ["connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"];
 
+/// The most headers that are sent for one who asks for them, and their bytes. What makes requests panics from some ten thousand on.
+const MOST_HEADERS: usize = 256;
+const HEADERS_LENGTH: usize = 64 << 10;
+
+/// Whether these headers are not more than a request holds.
+fn are_few(headers: &[(String, String)]) -> bool {
+    headers.len() <= MOST_HEADERS && headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= HEADERS_LENGTH
+}
+
 /// Whether a header can be sent as it is.
 fn is_sendable(name: &str, value: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
@@ -314,6 +323,10 @@ impl Remote {
     pub fn new(config: RemoteConfig, function: DigestFunction, notes: Notes) -> Result<Self, RemoteError> {
         if let Some((name, _)) = config.headers.0.iter().find(|(name, value)| !is_sendable(name, value)) {
             return Err(RemoteError::Header { name: name.clone() });
+        }
+        if !are_few(&config.headers.0) {
+            let reason = format!("there are more than {MOST_HEADERS} headers, or more than {HEADERS_LENGTH} bytes of them");
+            return Err(RemoteError::Setup { reason });
         }
         let context = Context {
             place: config.url.to_string(),
