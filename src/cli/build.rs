@@ -9,9 +9,8 @@ use serde_json::json;
 use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
-use crate::cli::spec_input::{self, say_warnings, warnings_json};
+use crate::cli::spec_input::{self, say_allowed, say_warnings, warnings_json};
 use crate::cli::{CommandResult, numbers, report};
-use crate::engine::caching::Source;
 use crate::engine::{BuildRequest, Existing, caching};
 use crate::error::Error;
 use crate::model::spec::Spec;
@@ -97,10 +96,7 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     let notes = caches::say(&caches, quiet, io);
     let built = built?;
     say_warnings(io, &built.warnings);
-    if built.source != Source::Wheels && !allowed.is_empty() {
-        let codes: Vec<&str> = allowed.iter().map(|code| code.text()).collect();
-        io.say(&format!("warning: findings of {} are allowed, and the wheels were not looked at again", codes.join(", ")));
-    }
+    say_allowed(io, built.source, &allowed);
     match arguments.format.format {
         Format::Json => {
             let value = json!({

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::args::{AllowArguments, Format, FormatArguments, LimitArguments};
 use crate::cli::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::io::Io;
-use crate::cli::spec_input::{say_warnings, warnings_json};
+use crate::cli::spec_input::{say_allowed, say_warnings, warnings_json};
 use crate::cli::text::Text;
 use crate::cli::{CommandResult, relocate, report, variables, written};
 use crate::effects::discover::{self, Surroundings};
@@ -228,6 +228,7 @@ fn report(arguments: &CreateArguments, environment: &Utf8Path, made: &Made, io: 
         }
     }
     say_warnings(io, &built.warnings);
+    say_allowed(io, built.source, &spec.flags.allow);
     let activate = activation::line(environment, &spec.flags.activators, io);
     match arguments.format.format {
         // The spec and the report cannot both be the one JSON document.
@@ -241,6 +242,7 @@ fn report(arguments: &CreateArguments, environment: &Utf8Path, made: &Made, io: 
                 "executable": executable,
                 "seeds": seeds.iter().map(|seed| json!({"path": seed.path, "place": seed.kind.describe()})).collect::<Vec<_>>(),
                 "activate": activate,
+                "allowed": spec.flags.allow,
                 "warnings": warnings_json(&built.warnings),
                 "notes": notes,
             });

@@ -1,6 +1,6 @@
 //! From arguments to a spec and the places of its inputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -10,9 +10,11 @@ use crate::cli::text::Text;
 use crate::cli::variables;
 use crate::effects::fs;
 use crate::effects::sink::publish;
+use crate::engine::caching::Source;
 use crate::engine::{self, Places, Session};
 use crate::error::{self, Error};
 use crate::model::digest::Hash;
+use crate::model::finding::Code;
 use crate::model::plan::PlanWarning;
 use crate::model::request;
 use crate::model::spec::{Spec, SpecError, foreign};
@@ -135,6 +137,14 @@ fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>,
 pub fn say_warnings(io: &mut Io<'_>, warnings: &[PlanWarning]) {
     for warning in warnings {
         io.say_text(&Text::of_lines(error::lines(&format!("warning: {warning}"), &warning.items())));
+    }
+}
+
+/// Says what is allowed where no wheel was looked at that could say what was found in it.
+pub fn say_allowed(io: &mut Io<'_>, source: Source, allowed: &BTreeSet<Code>) {
+    if source != Source::Wheels && !allowed.is_empty() {
+        let codes: Vec<&str> = allowed.iter().map(|code| code.text()).collect();
+        io.say(&format!("warning: findings of {} are allowed, and the wheels were not looked at again", codes.join(", ")));
     }
 }
 

@@ -25,13 +25,18 @@ pub(super) fn examine_paths(names: &[Box<str>], findings: &mut Findings) {
 pub(super) fn examine_members(file: &ZipFile, draft: &Draft, inflater: &mut Inflater, findings: &mut Findings) {
     let data = data_folder(draft.dist_info());
     let is_path_file = |name: &str| startup::site_path(name, &data).is_some_and(startup::is_path_file);
+    let mut added = startup::Added::default();
     for Entry { name, location, .. } in draft.entries().iter().filter(|entry| is_path_file(&entry.name)) {
+        if location.size > PATH_FILE_LIMIT {
+            startup::report_large(PATH_FILE_LIMIT, name, findings);
+        }
         if let Some(bytes) = beginning(file, name, location, inflater) {
             startup::examine_path_file(&bytes, name, findings);
+            added.take(&bytes, name, findings);
         }
     }
     let sites = draft.entries().iter().filter_map(|entry| Some((startup::site_path(&entry.name, &data)?, &*entry.name)));
-    startup::examine_names(sites, findings);
+    startup::examine_names(sites, &added, findings);
     startup::examine_targets(draft.entries().iter().map(|entry| &*entry.name), &data, findings);
     examine_scripts(draft, findings);
     examine_interpreters(file, draft, inflater, findings);

@@ -90,6 +90,7 @@ pub fn inspect_environment(folder: &Utf8Path, options: &LoadOptions) -> Result<V
         let names = list(&folder.join(&site))?;
         let join = |name: &str| if site.is_empty() { name.to_owned() } else { format!("{site}/{name}") };
         let mut members = Vec::new();
+        let mut added = startup::Added::default();
         for (name, is_folder) in names {
             if is_folder {
                 // A folder is a package by what is in it.
@@ -100,12 +101,19 @@ pub fn inspect_environment(folder: &Utf8Path, options: &LoadOptions) -> Result<V
                     let file = InputFile::open(&folder.join(join(&name)))?;
                     let mut bytes = vec![0; usize::try_from(file.size().min(PATH_FILE_LIMIT)).unwrap_or(0)];
                     file.read_at(&mut bytes, 0)?;
+                    if file.size() > PATH_FILE_LIMIT {
+                        startup::report_large(PATH_FILE_LIMIT, &join(&name), &mut findings);
+                    }
                     startup::examine_path_file(&bytes, &join(&name), &mut findings);
+                    added.take(&bytes, &join(&name), &mut findings);
                 }
                 members.push((name.clone(), join(&name)));
             }
         }
-        startup::examine_names(members.iter().map(|(path, member)| (path.as_str(), member.as_str())), &mut findings);
+        for place in added.places() {
+            members.extend(importable(folder, place, &join(place))?);
+        }
+        startup::examine_names(members.iter().map(|(path, member)| (path.as_str(), member.as_str())), &added, &mut findings);
     }
     if folder.join("pyvenv.cfg").is_file() {
         let scripts = if folder.join("Scripts").is_dir() { "Scripts" } else { "bin" };
@@ -113,6 +121,24 @@ pub fn inspect_environment(folder: &Utf8Path, options: &LoadOptions) -> Result<V
         startup::examine_environment(paths.iter().map(String::as_str), scripts, &mut findings);
     }
     Ok(findings.finish())
+}
+
+/// What can be imported from a place that a `.pth` file adds, by its path in site-packages and the one below `folder`.
+fn importable(folder: &Utf8Path, place: &str, member: &str) -> Result<Vec<(String, String)>, InputError> {
+    let path = folder.join(member);
+    if !path.is_dir() {
+        return Ok(if path.is_file() { vec![(place.to_owned(), member.to_owned())] } else { Vec::new() });
+    }
+    let mut found = Vec::new();
+    for (name, is_folder) in list(&path)? {
+        if is_folder {
+            let below = list(&path.join(&name))?;
+            found.extend(below.into_iter().map(|(inner, _)| (format!("{place}/{name}/{inner}"), format!("{member}/{name}"))));
+        } else {
+            found.push((format!("{place}/{name}"), format!("{member}/{name}")));
+        }
+    }
+    Ok(found)
 }
 
 /// What lies where an interpreter could look before anything else: files near the top of an environment, relative to it.

@@ -16,7 +16,7 @@ use super::input::{InputError, InputFile};
 use crate::model::digest::Hash;
 use crate::model::finding::{Code, Finding, Findings};
 use crate::model::wheel::filename::WheelFilename;
-use crate::model::wheel::index::Entry;
+use crate::model::wheel::index::{Entry, Location};
 use crate::model::wheel::limits::Limits;
 use crate::model::wheel::manifest::{Draft, HashOrigin, Member, MemberHasher, REWRITTEN, WheelManifest};
 
@@ -182,9 +182,21 @@ pub(super) fn draft(
     Ok(draft)
 }
 
-/// Hashes the members whose SHA-256 only RECORD says, and compares.
+/// Hashes the members whose SHA-256 only RECORD says, and compares. Of what no environment takes over, as much is looked at as a build does.
 pub(super) fn hash_claimed(file: &ZipFile, draft: &mut Draft, inflater: &mut Inflater, findings: &mut Findings) -> Result<(), InputError> {
-    hash(draft.claimed(), file, draft, inflater, findings)
+    let (installed, dropped) = draft.claimed();
+    for Entry { name, location, .. } in dropped.into_iter().map(|index| &draft.entries()[index]) {
+        sound(check_left(file, name, location, inflater), findings)?;
+    }
+    hash(installed, file, draft, inflater, findings)
+}
+
+/// Checks a member that is not going to be read: its local header says where it ends, unless there is a descriptor: then its bytes do.
+fn check_left(file: &ZipFile, name: &str, location: &Location, inflater: &mut Inflater) -> Result<(), MemberError> {
+    match location.has_descriptor() {
+        true => inflater.stream::<MemberError>(file, name, location, &mut |_| Ok(())),
+        false => inflater.check_header(file, name, location),
+    }
 }
 
 /// Hashes members and compares their hashes with what RECORD says.
@@ -271,17 +283,13 @@ impl Wheel {
     }
 
     /// Checks a member that is not going to be read, such as an excluded one: a wheel in which it hides something is not accepted
-    /// either. Its local header says where it ends, unless there is a descriptor: then its bytes do.
+    /// either.
     ///
     /// # Errors
     /// The file cannot be read, or the member is not sound.
     pub fn check_unread(&self, member: &Member) -> Result<(), WheelError> {
         let (name, location) = (member.path.as_str(), &member.location);
-        let checked = with_inflater(|inflater| match location.has_descriptor() {
-            true => inflater.stream::<MemberError>(&self.file, name, location, &mut |_| Ok(())),
-            false => inflater.check_header(&self.file, name, location),
-        });
-        checked.map_err(|source| self.member_error(source))
+        with_inflater(|inflater| check_left(&self.file, name, location, inflater)).map_err(|source| self.member_error(source))
     }
 
     /// Whether a member was read when the wheel was loaded.

@@ -206,6 +206,7 @@ codes! {
     MetadataContradiction = "metadata.contradiction", Error, Ambiguous, "WHEEL or METADATA has two different values of a header that decides what is installed, and where; readers differ in which of them counts.";
     MetadataAmbiguousHeader = "metadata.ambiguous-header", Error, Ambiguous, "A header that matters stands where some readers of WHEEL or METADATA see it and others do not.";
     MetadataFormatVersion = "metadata.format-version", Error, Unknown, "The version of a format is malformed, or its major number is newer than is known.";
+    MetadataFormatForm = "metadata.format-form", Warning, Possible, "The version of a format is one number, or more than two (`1`, `2.1.0`); the first two count.";
     MetadataNewerFormat = "metadata.newer-format", Warning, Possible, "The minor version of a format is newer than is known; what is new in it is not used.";
     MetadataPurelib = "metadata.purelib", Error, Possible, "`Root-Is-Purelib` in WHEEL is neither true nor false; the wheel's files then go to platlib, as in pip and uv.";
     MetadataTag = "metadata.tag", Warning, Possible, "WHEEL lists no tags, or one that is malformed; those of the file name count.";
@@ -265,8 +266,8 @@ codes! {
     ScriptInterpreter = "script.interpreter", Warning, Possible, "A script names an interpreter by its absolute path, which is not the environment's and may be on no machine but the wheel's builder; it is installed as it is.";
 
     StartupInterpreter = "startup.interpreter", Error, Escape, "A file lies where the interpreter looks for its settings or its own library before anything else (`python._pth`, `pyvenv.cfg` or `pybuilddir.txt` beside it, `lib/python312.zip`) and would take it over: no environment is built with it, unless `exclude` leaves it out.";
-    StartupImport = "startup.import", Information, Possible, "A `.pth` file has lines that start with `import` and run whenever the interpreter starts.";
-    StartupPath = "startup.path", Warning, Possible, "A `.pth` file adds an absolute path, which breaks a tree that is moved, or one outside the tree.";
+    StartupImport = "startup.import", Information, Possible, "A `.pth` file has lines that start with `import` and run whenever the interpreter starts, or is too large to be looked at whole.";
+    StartupPath = "startup.path", Warning, Possible, "A `.pth` file adds an absolute path, which breaks a tree that is moved, one outside the tree, or an archive whose modules are not looked at.";
     StartupEncoding = "startup.encoding", Warning, Possible, "A `.pth` file is not plain UTF-8 without NUL and byte order mark; interpreters read it differently.";
     StartupFile = "startup.start-file", Information, Possible, "A `.start` file (PEP 829) names code that runs whenever the interpreter starts.";
     StartupCustomize = "startup.customize", Warning, Possible, "A `sitecustomize` or `usercustomize` module runs whenever the interpreter starts.";

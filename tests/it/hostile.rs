@@ -320,6 +320,8 @@ fn many_small_things_together_do_not_fill_memory_or_reports() {
     let set = (0..900).map(|index| format!("p{index}")).collect::<Vec<_>>().join(".");
     check("tags", "wheel", format!("Wheel-Version: 1.0\nRoot-Is-Purelib: true\n{}", format!("Tag: {set}-none-any\n").repeat(1000)));
     check("other tags", "wheel", format!("Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {set}-none-any\n"));
+    let long = |letter: char| (0..10).map(|index| format!("{letter}{index}{}", "x".repeat(250_000))).collect::<Vec<_>>().join(".");
+    check("long tags", "wheel", format!("Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {}-{}-{}\n", long('a'), long('b'), long('c')));
     check("headers", "metadata", format!("{metadata}{}", "X:\n".repeat(2_000_000)));
     check("lines that are no headers", "metadata", format!("{metadata}{}", "x\n".repeat(2_000_000)));
     check("one range of versions", "metadata", format!("{metadata}Requires-Python: {}>=1\n", ">=1,".repeat(1_500_000)));

@@ -113,6 +113,41 @@ fn it_is_told_of_wheels_and_of_environments() {
     }
 }
 
+/// Files of wheels by which code runs when an interpreter starts, with the code that tells it.
+fn hidden() -> Vec<(Vec<(&'static str, String)>, &'static str)> {
+    let own = |name: &'static str, text: &str| (name, text.to_owned());
+    let big = format!("#{}\nimport os\n", "x".repeat(1 << 20));
+    vec![
+        (vec![own("a.pth", "sub\n"), own("sub/sitecustomize.py", "")], "startup.customize"),
+        (vec![own("a.pth", "one/./two\n"), own("one/two/usercustomize/__init__.py", "")], "startup.customize"),
+        (vec![own("a.pth", "modules.zip\n"), own("modules.zip", "")], "startup.path"),
+        (vec![own("a.pth", "# \u{c}import os\n")], "startup.import"),
+        (vec![own("a.pth", "# \u{2028}import os\n")], "startup.import"),
+        (vec![("a.pth", big)], "startup.import"),
+    ]
+}
+
+#[test]
+fn code_that_runs_at_the_start_is_not_hidden_by_path_files() {
+    for (files, code) in hidden() {
+        let project = Project::new();
+        let mut wheel = WheelText::new("one", "1.0");
+        for (name, text) in &files {
+            wheel = wheel.file(name, text.as_str());
+            project.write(&format!("env/lib/python3.12/site-packages/{name}"), text);
+        }
+        let reference = project.wheel(&wheel);
+        let output = project.run(&["wheel", "check", &format!("wheels/{}", wheel.file_name())]);
+        assert!(output.stdout.contains(&format!("[{code}]")), "{code}: {}", output.stdout);
+        project.write("env/pyvenv.cfg", "home = /usr/bin\n");
+        let output = project.run(&["wheel", "check", "env"]);
+        assert!(output.stdout.contains(&format!("[{code}]")), "{code}: {}", output.stdout);
+        project.spec(some_interpreter(), &[reference], |spec| spec["flags"]["deny"] = json!([code]));
+        let refused = project.run(&["plan", "env.json"]);
+        assert!(refused.code == 4 && refused.stderr.contains(code), "{code}: {}", refused.stderr);
+    }
+}
+
 /// An interpreter with little of its standard library, as one would be copied into a tree.
 fn small_copy(python: &Python, folder: &Path) {
     let program = r"

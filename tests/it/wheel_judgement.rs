@@ -20,6 +20,12 @@ fn recorded(line: &str) -> WheelText {
     demo().file(own, format!("{line}\n{own},,\n"))
 }
 
+/// A demo with a file that no environment takes over, whose row lies.
+fn dropped(file: &str) -> WheelText {
+    let own = "demo-1.0.dist-info/RECORD";
+    demo().file(file, "old").file(own, format!("{file},sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,3\n{own},,\n"))
+}
+
 /// A project with a spec of one wheel under any file name.
 fn project(bytes: &[u8], file: &str, flags: Value) -> Project {
     let project = Project::new();
@@ -114,6 +120,34 @@ fn what_is_allowed_is_said_again_by_a_build_that_has_nothing_to_do() {
 }
 
 #[test]
+fn what_says_nothing_wrong_is_a_warning() {
+    let text = |name: &str, text: &str| demo().file(&format!("demo-1.0.dist-info/{name}"), text);
+    for (wheel, code) in [
+        (recorded("demo/,,\ndemo/__init__.py,,6"), "record.absent-file"),
+        (recorded("demo/,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0"), "record.absent-file"),
+        (text("WHEEL", "Wheel-Version: 1\nRoot-Is-Purelib: true\nTag: py3-none-any\n"), "metadata.format-form"),
+        (text("METADATA", "Metadata-Version: 2.1.0\nName: demo\nVersion: 1.0\n"), "metadata.format-form"),
+    ] {
+        let file = "demo-1.0-py3-none-any.whl";
+        let project = project(&wheel.pack(), file, json!({}));
+        let checked = project.run(&["wheel", "check", &format!("wheels/{file}")]);
+        assert!(checked.code == 0 && checked.stdout.contains(&format!("warning[{code}]")), "{code}: {}", checked.stdout);
+        build(&project, &[]).success();
+    }
+}
+
+#[test]
+fn what_no_environment_takes_over_is_judged_as_a_build_judges_it() {
+    for file in ["demo/__pycache__/a.cpython-312.pyc", "demo-1.0.dist-info/INSTALLER"] {
+        let wheel = "demo-1.0-py3-none-any.whl";
+        let project = project(&dropped(file).pack(), wheel, json!({}));
+        build(&project, &[]).success();
+        let checked = project.run(&["wheel", "check", &format!("wheels/{wheel}")]);
+        assert!(checked.code == 0 && !checked.stdout.contains("record.hash"), "{file}: {}", checked.stdout);
+    }
+}
+
+#[test]
 fn what_two_readers_see_differently_is_never_allowed() {
     let metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n";
     let check = |name: &str, text: String, code: &str| {
@@ -146,6 +180,10 @@ fn create_takes_a_flawed_wheel_where_that_is_allowed() {
     assert!(created.code == 0 && created.stderr.contains("is used although `record.weak-hash` was found"), "{}", created.stderr);
     let spec: Value = serde_json::from_str(&std::fs::read_to_string(project.path().join("spec.json")).unwrap()).unwrap();
     assert_eq!(spec["flags"]["allow"], json!(["record.weak-hash"]));
+    let again = create(&["--allow", "record.weak-hash"]);
+    assert!(again.code == 0 && again.stderr.contains("record.weak-hash"), "{}", again.stderr);
+    let again = create(&["--allow", "record.weak-hash", "--format", "json"]);
+    assert_eq!(again.json()["allowed"], json!(["record.weak-hash"]));
 }
 
 #[test]
@@ -212,6 +250,9 @@ fn wheels_of_many_kinds() -> Vec<(WheelText, bool)> {
         (demo().executable(&format!("{data}/data/Lib/site-packages/demo/__init__.py"), "other\n"), true),
         (demo().executable(&format!("{data}/data/lib/python3.12/site-packages/demo/__init__.py"), "other\n"), true),
         (recorded("demo/__init__.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,6"), false),
+        (dropped("demo/__pycache__/a.cpython-312.pyc"), false),
+        (dropped("demo/__pycache__/notes.txt"), false),
+        (dropped("demo-1.0.dist-info/INSTALLER"), false),
     ]
 }
 

@@ -17,6 +17,7 @@ use crate::model::script::{self, WindowsLauncherError};
 use crate::model::spec::{Python, Spec};
 use crate::model::wheel::WheelManifest;
 use crate::model::wheel::entry_points::EntryPoint;
+use crate::model::wheel::manifest::NOT_INSTALLED;
 use crate::model::workers::Workers;
 
 /// What makes files that no input holds.
@@ -130,8 +131,6 @@ fn dist_info_path(layout: &Layout, wheel: &WheelManifest, name: &str) -> Option<
     TreePath::parse(&format!("{}/{}/{name}", layout.purelib, wheel.dist_info)).ok()
 }
 
-/// Files of a metadata directory that belong to an installer or to the archive, not to the installed distribution.
-const NOT_INSTALLED: [&str; 7] = ["RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
 /// Files of a metadata directory without which the distribution is not installed.
 const NEEDED: [&str; 4] = ["METADATA", "WHEEL", "RECORD", "entry_points.txt"];
 

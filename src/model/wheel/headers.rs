@@ -165,6 +165,16 @@ pub enum HeaderError {
         /// Its value.
         value: String,
     },
+    /// A version of the format of one number, or of more than two.
+    #[error("{file} has the {name} `{value}`, expected two numbers such as 1.0")]
+    FormatForm {
+        /// The file.
+        file: HeaderFile,
+        /// The header.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// A version of the format that may mean anything.
     #[error("{file} has the {name} `{value}`, the newest that is understood begins with {known}")]
     NewerFormat {
@@ -241,6 +251,7 @@ impl From<&HeaderError> for Code {
             HeaderError::Same { .. } => Self::MetadataSameHeader,
             HeaderError::Repeated { decisive: true, .. } => Self::MetadataContradiction,
             HeaderError::Repeated { decisive: false, .. } => Self::MetadataRepeatedHeader,
+            HeaderError::FormatForm { .. } => Self::MetadataFormatForm,
             HeaderError::FormatVersion { .. } | HeaderError::NewerFormat { .. } => Self::MetadataFormatVersion,
             HeaderError::Purelib { .. } => Self::MetadataPurelib,
             HeaderError::NoTag | HeaderError::Tag { .. } => Self::MetadataTag,
@@ -411,14 +422,26 @@ pub(super) fn equal(left: &str, right: &str) -> bool {
 }
 
 /// Reads `MAJOR.MINOR` of a format whose newest major version is `known`.
-pub(super) fn format_version(file: HeaderFile, name: &'static str, value: &str, known: u32) -> Result<(u32, u32), HeaderError> {
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
-    let version = value.split_once('.').and_then(|(major, minor)| Some((number(major)?, number(minor)?)));
-    match version {
-        None => Err(HeaderError::FormatVersion { file, name, value: shortened(value) }),
-        Some((major, _)) if major > known => Err(HeaderError::NewerFormat { file, name, value: shortened(value), known }),
-        Some(version) => Ok(version),
-    }
+pub(super) fn format_version(
+    file: HeaderFile,
+    name: &'static str,
+    value: &str,
+    known: u32,
+    errors: &mut Vec<HeaderError>,
+) -> Option<(u32, u32)> {
+    let number = |text: &str| (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?;
+    let numbers: Option<Vec<u32>> = value.split('.').map(number).collect();
+    let error = match numbers.as_deref() {
+        None | Some([]) => HeaderError::FormatVersion { file, name, value: shortened(value) },
+        Some([major, ..]) if *major > known => HeaderError::NewerFormat { file, name, value: shortened(value), known },
+        Some([major, minor]) => return Some((*major, *minor)),
+        Some([major, rest @ ..]) => {
+            errors.push(HeaderError::FormatForm { file, name, value: shortened(value) });
+            return Some((*major, rest.first().copied().unwrap_or(0)));
+        }
+    };
+    errors.push(error);
+    None
 }
 
 /// A value of a header as messages quote it.

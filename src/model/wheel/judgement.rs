@@ -20,6 +20,7 @@ impl From<&RecordProblemKind> for Code {
             Kind::Blank => Self::RecordBlankRow,
             Kind::Columns { .. } => Self::RecordColumns,
             Kind::Quotes => Self::RecordQuotes,
+            Kind::Folder => Self::RecordAbsentFile,
             Kind::Path(_) => Self::RecordPath,
             Kind::WeakAlgorithm { .. } => Self::RecordWeakHash,
             Kind::UnknownAlgorithm { .. } => Self::RecordUnknownHash,

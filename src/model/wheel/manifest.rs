@@ -105,6 +105,9 @@ impl WheelManifest {
 /// The schemes that a `.data` folder may hold.
 pub const SCHEMES: [&str; 5] = ["data", "headers", "platlib", "purelib", "scripts"];
 
+/// Files of a metadata directory that belong to an installer or to the archive, not to the installed distribution.
+pub const NOT_INSTALLED: [&str; 7] = ["RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
+
 /// The most rows of RECORD, besides two for every member.
 const ROWS_BESIDES: usize = 10_000;
 
@@ -357,9 +360,17 @@ impl Draft {
         (0..self.entries.len()).filter(|&index| matches!(self.claims[index], Claim::None | Claim::Other(_))).collect()
     }
 
-    /// The indices of the members whose SHA-256 RECORD says and whose bytes were not looked at.
-    pub fn claimed(&self) -> Vec<usize> {
-        (0..self.entries.len()).filter(|&index| matches!(self.claims[index], Claim::Claimed(_))).collect()
+    /// The indices of the members whose SHA-256 RECORD says and whose bytes were not looked at: those that can be installed, and those that
+    /// never are.
+    pub fn claimed(&self) -> (Vec<usize>, Vec<usize>) {
+        let claimed = (0..self.entries.len()).filter(|&index| matches!(self.claims[index], Claim::Claimed(_)));
+        claimed.partition(|&index| !self.is_dropped(&self.entries[index].name))
+    }
+
+    /// Whether no environment takes a member over: bytecode, and what an installer writes itself.
+    fn is_dropped(&self, path: &str) -> bool {
+        let name = path.strip_prefix(&*self.dist_info.folder).and_then(|rest| rest.strip_prefix('/'));
+        name.is_some_and(|name| NOT_INSTALLED.contains(&name)) || path.split('/').any(|component| component == "__pycache__")
     }
 
     /// The name of the `.dist-info` folder, or the one expected.

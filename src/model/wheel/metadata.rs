@@ -48,10 +48,7 @@ impl Metadata {
         };
         let mut errors = headers.errors.clone();
         let format = headers.required("Metadata-Version", file, equal, &mut errors).unwrap_or("1.0");
-        let format = format_version(file, "Metadata-Version", format, Self::FORMAT.0).unwrap_or_else(|error| {
-            errors.push(error);
-            (1, 0)
-        });
+        let format = format_version(file, "Metadata-Version", format, Self::FORMAT.0, &mut errors).unwrap_or((1, 0));
         let same_name = |left: &str, right: &str| DistName::parse(left).is_ok_and(|name| DistName::parse(right) == Ok(name));
         let name = match headers.required("Name", file, same_name, &mut errors).map(DistName::parse) {
             Some(Ok(name)) => name,
@@ -162,6 +159,7 @@ mod tests {
         let nothing = ["METADATA has no `Metadata-Version`", "METADATA has no `Name`", "METADATA has no `Version`"];
         let found = check("\n", true, &nothing).unwrap();
         assert_eq!((found.name, found.version), (filename().name, filename().version));
+        assert_eq!(check(&replace("2.1", "2.1.0"), true, &["METADATA has the Metadata-Version `2.1.0`"]).unwrap().format, (2, 1));
         check(&replace("2.1", "3.0"), false, &["METADATA has the Metadata-Version `3.0`, the newest"]);
         check(&replace("Foo.Bar", "a b"), false, &["METADATA has a bad Name"]);
         check(&replace("Foo.Bar", "../x"), false, &["METADATA has a bad Name"]);

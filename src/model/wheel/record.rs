@@ -112,6 +112,9 @@ pub enum RecordProblemKind {
     /// Quotes within a field, after a quoted field, or never closed.
     #[error("a quote where none can stand, or one that is never closed")]
     Quotes,
+    /// A folder, written as archives write them: RECORD lists files.
+    #[error("a folder, expected files only")]
+    Folder,
     /// A path that no member of a wheel can have, or one that two readers could understand differently.
     #[error("{0}")]
     Path(RowPathError),
@@ -341,7 +344,9 @@ impl<'text> Record<'text> {
 
     fn read_fields(&mut self, path: Cow<'text, str>, hash: &str, size: &str, number: usize, own_path: &str) {
         if let Err(error) = check_path(&path) {
-            return self.report(number, Some(&path), RecordProblemKind::Path(error));
+            let folder = path.strip_suffix('/').is_some_and(|folder| check_path(folder).is_ok());
+            let kind = if folder { RecordProblemKind::Folder } else { RecordProblemKind::Path(error) };
+            return self.report(number, Some(&path), kind);
         }
         if *path == *own_path {
             if !hash.is_empty() || !size.is_empty() {
@@ -806,6 +811,14 @@ mod tests {
         for path in ["a", "a/b", ".a/..b/c..", "…/ü", "a b", "a/.b", "xx:y"] {
             check(path, Ok(()));
         }
+    }
+
+    #[test]
+    fn rows_of_folders_are_told_and_dropped() {
+        let text = format!("b/,,\nb/c/,{EMPTY},0\nb//,,\n{OWN},,\n");
+        let found = [(1, RecordProblemKind::Folder), (2, RecordProblemKind::Folder), (3, RecordProblemKind::Path(RowPathError::Spelling))];
+        assert_eq!(kinds(text.as_bytes()), found);
+        assert_eq!(Record::parse(text.as_bytes(), OWN).rows().len(), 1);
     }
 
     #[test]

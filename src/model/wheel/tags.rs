@@ -35,6 +35,8 @@ impl fmt::Display for Tag {
 
 /// The most tags that a compressed set may stand for; real ones have fewer than fifty.
 const TAG_LIMIT: usize = 1000;
+/// The most bytes of a set; file names have 255.
+const LENGTH_LIMIT: usize = 4096;
 
 /// Why a text is no tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +71,12 @@ pub enum TagError {
         /// The number of tags.
         found: usize,
     },
+    /// A set that is too long: each of its tags would be as long.
+    #[error("the tag set `{}…` has {} bytes, the limit is {LENGTH_LIMIT}", text.chars().take(60).collect::<String>(), text.len())]
+    TooLong {
+        /// The text.
+        text: String,
+    },
     /// An interpreter that begins with a digit.
     #[error("the tag `{text}` names the interpreter `{interpreter}`, which begins with a digit")]
     Interpreter {
@@ -101,6 +109,9 @@ impl TagSet {
         let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-');
         if let Some(character) = text.chars().find(|&character| !allowed(character)) {
             return Err(TagError::Character { text: text.to_owned(), character });
+        }
+        if text.len() > LENGTH_LIMIT {
+            return Err(TagError::TooLong { text: text.to_owned() });
         }
         let found = text.split('-').map(|component| component.split('.').count()).fold(1, usize::saturating_mul);
         if found > TAG_LIMIT {
@@ -583,6 +594,9 @@ mod tests {
         let many = |count: usize| format!("{}-none-any", vec!["a"; count].join("."));
         assert!(TagSet::parse(&many(1000)).is_ok());
         assert!(matches!(TagSet::parse(&many(1001)), Err(TagError::TooMany { found: 1001, .. })));
+        let long = |length: usize| format!("{}-none-any", "a".repeat(length));
+        assert!(TagSet::parse(&long(LENGTH_LIMIT - "-none-any".len())).is_ok());
+        assert!(matches!(TagSet::parse(&long(LENGTH_LIMIT)), Err(TagError::TooLong { .. })));
         assert_eq!(TagSet::parse("CP311-none-win_AMD64").unwrap().as_str(), "cp311-none-win_amd64");
         assert_eq!(TagSet::parse("py2.py3.py3-none-any").unwrap().expand().len(), 2);
     }

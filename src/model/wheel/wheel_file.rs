@@ -41,10 +41,7 @@ impl WheelHeaders {
         };
         let mut errors = headers.errors.clone();
         let version = headers.required("Wheel-Version", file, equal, &mut errors).unwrap_or("1.0");
-        let format = format_version(file, "Wheel-Version", version, Self::FORMAT.0).unwrap_or_else(|error| {
-            errors.push(error);
-            Self::FORMAT
-        });
+        let format = format_version(file, "Wheel-Version", version, Self::FORMAT.0, &mut errors).unwrap_or(Self::FORMAT);
         let purelib = headers.required("Root-Is-Purelib", file, |left, right| left.eq_ignore_ascii_case(right), &mut errors);
         let purelib = purelib.is_some_and(|value| {
             let known = ["true", "false"].into_iter().find(|known| value.eq_ignore_ascii_case(known));
@@ -219,9 +216,9 @@ mod tests {
         let none = ["WHEEL has no `Wheel-Version`", "WHEEL has no `Root-Is-Purelib`", "WHEEL has no `Tag` above its first empty line"];
         check(WHEEL, "", true, &none);
         check("1.0", "2.0", false, &["WHEEL has the Wheel-Version `2.0`, the newest that is understood begins with 1"]);
-        for version in ["1", "1.0.0", "+1.0", ""] {
+        for (version, usable) in [("1", true), ("1.0.0", true), ("+1.0", false), ("1.", false), ("1..0", false), ("", false)] {
             let expected = format!("WHEEL has the Wheel-Version `{version}`, expected two numbers such as 1.0");
-            check("1.0", version, false, &[&expected]);
+            check("1.0", version, usable, &[&expected]);
         }
         let platlib = check("true", "yes", true, &["WHEEL has the Root-Is-Purelib `yes`, expected true or false"]);
         assert!(!platlib.unwrap().purelib);
