@@ -78,7 +78,8 @@ impl Layout {
         let path = path.as_str();
         let below = below_ignoring_case(path, self.purelib.as_str());
         if let Some(name) = below {
-            return name.eq_ignore_ascii_case(KEEP_NAME).then_some("it belongs to the environment");
+            let own = [KEEP_NAME, PATH_ENTRIES_NAME].iter().any(|own| name.eq_ignore_ascii_case(own));
+            return own.then_some("it belongs to the environment");
         }
         reserved::in_environment(path, self.scripts.as_str()).map(Reserved::reason)
     }

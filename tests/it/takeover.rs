@@ -113,6 +113,20 @@ fn it_is_told_of_wheels_and_of_environments() {
     }
 }
 
+#[test]
+fn no_policy_gives_a_wheel_the_file_of_path_entries() {
+    for name in ["_venvtree.pth", "_VENVTREE.pth"] {
+        let project = Project::new();
+        let wheel = project.wheel(&WheelText::new("one", "1.0").file(name, "import os\n"));
+        project.spec(some_interpreter(), &[wheel], |spec| {
+            spec["path_entries"] = json!(["../x"]);
+            spec["flags"]["conflicts"] = json!("last");
+        });
+        let output = project.run(&["plan", "env.json"]);
+        assert!(output.code == 5 && output.stderr.contains("is reserved, it belongs to the environment"), "{}", output.stderr);
+    }
+}
+
 /// Files of wheels by which code runs when an interpreter starts, with the code that tells it.
 fn hidden() -> Vec<(Vec<(&'static str, String)>, &'static str)> {
     let own = |name: &'static str, text: &str| (name, text.to_owned());

@@ -27,7 +27,7 @@ pub const STAMP: Kind = Kind { name: "stamps", version: 2 };
 /// The SHA-256 of a file, and the file's state at that time.
 pub const HASHED: Kind = Kind { name: "hashed", version: 1 };
 /// What a wheel holds, as it was read. The version grows with the rules that wheels are read by, too.
-pub const MANIFEST: Kind = Kind { name: "manifests", version: 1 };
+pub const MANIFEST: Kind = Kind { name: "manifests", version: 2 };
 /// What is known of a wheel's members. The version grows with the rules that wheels are read by, too.
 pub const WHEEL: Kind = Kind { name: "wheels", version: 2 };
 
