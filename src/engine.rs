@@ -75,6 +75,22 @@ impl Places {
         self.keys.get(&input.0).cloned().unwrap_or_else(|| self.root.join(&input.0))
     }
 
+    /// Where everything is that a spec names: files, and directories with all that is in them.
+    pub fn all<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
+        let wheels = spec.wheels.iter().map(|wheel| &wheel.path);
+        let launchers = spec.launchers.iter().flat_map(Launchers::iter).map(|(_, launcher)| &launcher.path);
+        wheels.chain(launchers).map(|path| self.find(path)).chain(self.directories(spec))
+    }
+
+    /// Where the directories are of which a spec takes all that is in them; a source may also be one file.
+    pub fn directories<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
+        let inside = match &spec.python {
+            Python::Inside { directory, .. } => Some(directory),
+            Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
+        };
+        spec.sources.iter().map(|source| &source.path).chain(inside).map(|path| self.find(path))
+    }
+
     /// Refuses places of keys that no input of the spec has.
     fn check(&self, spec: &Spec) -> Result<(), Error> {
         let Some(key) = self.unused(spec).into_iter().next() else { return Ok(()) };

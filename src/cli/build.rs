@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::apart;
 use crate::cli::args::{Format, FormatArguments, QuietArguments, SpecArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
@@ -70,9 +71,10 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         digest_file: arguments.digest_file.as_ref().map(|path| io.output_file(path)).transpose()?,
         text: Some(text.digest(&arguments.spec.places)),
     };
-    if let Some(file) = request.manifest.iter().chain(&request.digest_file).find(|file| file.is_in(&request.out)) {
-        let message = format!("`{}` would be a file of the environment itself", file.path());
-        return Err(Error::Usage { message, hint: Some("choose a place beside the environment".to_owned()) });
+    let files = || request.manifest.iter().chain(&request.digest_file);
+    apart::check_outside(files(), &request.out)?;
+    for file in files() {
+        apart::check_file(file, [io.resolve(&arguments.spec.spec)])?;
     }
     // Keys of inputs and what is said of a remote cache are checked whether or not there is something to do.
     let places = &arguments.spec.places;
@@ -84,6 +86,8 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         Some(report) => Ok(report),
         None => {
             let (spec, places) = spec_input::parse(text, &arguments.spec.places, io)?;
+            apart::check_files(files(), &spec, &places)?;
+            apart::check_environment(&request.out, &spec, &places)?;
             if arguments.format.format == Format::Text && !arguments.quiet.quiet {
                 say_whose_time(&spec, io);
             }

@@ -4,11 +4,13 @@ mod activation;
 pub(super) mod foreign;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::apart;
 use crate::cli::args::{AllowArguments, Format, FormatArguments, LimitArguments};
 use crate::cli::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::io::Io;
@@ -157,6 +159,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
 
     let spec_to_stdout = arguments.spec_out.as_deref() == Some(Utf8Path::new("-"));
     let spec_file = arguments.spec_out.as_deref().filter(|_| !spec_to_stdout).map(|path| io.output_file(path)).transpose()?;
+    apart::check_outside(&spec_file, &out)?;
     let session = Session { limits: arguments.limits.apply(&io.limits), progress: io.progress.clone(), ..Session::default() };
     let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
     let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")), caches.notes.clone());
@@ -177,6 +180,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     // The few files of an empty environment are written faster than looked up.
     caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
     let places = Places { root: io.cwd.clone(), ..Places::default() };
+    apart::check_files(&spec_file, &spec, &places)?;
     let request = BuildRequest {
         out: out.clone(),
         existing: match (arguments.clear, arguments.replace) {
@@ -360,7 +364,9 @@ fn find_seeds(
     let support = io.executable.as_deref().and_then(Utf8Path::parent).and_then(Utf8Path::parent);
     places.extend(support.map(|prefix| place(prefix.join("share/venvtree/seeds"), PlaceKind::Support)));
     places.extend(bundled.clone());
-    if !arguments.no_cwd_search {
+    // Where everybody may put wheels, one that happens to lie there may be anybody's.
+    let is_everybodys = io.cwd.as_std_path().metadata().is_ok_and(|found| found.mode() & 0o002 != 0);
+    if !arguments.no_cwd_search && !is_everybodys {
         places.push(place(io.cwd.clone(), PlaceKind::WorkingDirectory));
     }
     let setuptools = bundled.is_some_and(|place| DistName::parse("setuptools").is_ok_and(|name| seeds::holds(&place, &name)));

@@ -2,6 +2,7 @@
 //!
 //! A front end. Standard output is data, standard error is talk.
 
+mod apart;
 pub mod args;
 pub mod colour;
 pub mod io;

@@ -5,6 +5,7 @@ use clap::Args;
 
 use serde_json::json;
 
+use crate::cli::apart;
 use crate::cli::args::{Format, PlacesArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
@@ -95,11 +96,14 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
     let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref(), threads: session.threads };
     let subject = io.resolve(&arguments.subject);
     let (mtime, warnings) = if arguments.subject != "-" && subject.is_dir() {
+        apart::check_outside(&out, &subject)?;
         write(out.as_ref(), io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;
         (epoch.unwrap_or(DEFAULT_MTIME), Vec::new())
     } else {
         let spec = SpecArguments { spec: arguments.subject.clone(), places: arguments.places.clone() };
         let (spec, places) = spec_input::read(&spec, io)?;
+        out.iter().try_for_each(|out| apart::check_file(out, [&subject]))?;
+        apart::check_files(&out, &spec, &places)?;
         let mtime = spec.flags.mtime;
         let prepared = engine::prepare(&session, spec, &places)?;
         session.progress.begin(Phase::Packing, Amount::default());

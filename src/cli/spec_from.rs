@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::apart;
 use crate::cli::args::{Format, FormatArguments, LimitArguments, QuietArguments};
 use crate::cli::for_target::{self, Target};
 use crate::cli::io::Io;
@@ -84,6 +85,7 @@ pub(super) fn run(arguments: &FromArguments, io: &mut Io<'_>) -> CommandResult {
     let launchers = launchers(arguments, &target.interpreter, &root, io)?;
     let paths: Vec<Utf8PathBuf> = arguments.wheels.iter().map(|path| io.resolve(path).components().collect()).collect();
     let candidates = wheels::candidates(&paths)?;
+    file.iter().try_for_each(|file| apart::check_file(file, candidates.iter().map(|candidate| &candidate.path)))?;
     let options = LoadOptions { limits: arguments.limits.apply(&io.limits), ..LoadOptions::default() };
     let choice = wheels::choose(&candidates, &target.interpreter, &root, &options)?;
     if let (Some((name, reason)), false) = (choice.missing.first(), arguments.skip_missing) {

@@ -8,6 +8,7 @@ use clap::Args;
 
 use serde_json::json;
 
+use crate::cli::apart;
 use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report};
@@ -80,8 +81,11 @@ pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandRes
             return Err(usage(format!("the file `{path}` is given twice"), hint));
         }
     }
-    let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
     let out = io.output_file(&arguments.out)?;
+    let read = [Some(&arguments.metadata), arguments.description.as_ref(), arguments.entry_points.as_ref()];
+    apart::check_file(&out, read.into_iter().flatten().map(|path| io.resolve(path)))?;
+    apart::check_file(&out, files.values())?;
+    let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
     let mut hasher = Hasher::new(DigestFunction::Sha256);
     engine::write_whole(&out, |writer| {
         let mut hashed = Hashed { writer, hasher: &mut hasher };

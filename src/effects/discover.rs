@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use self::links::resolve;
+pub use self::places::Stranger;
 pub use self::places::Surroundings;
 use self::places::{Aliases, Choice};
 use crate::effects::parallel;
@@ -53,6 +54,16 @@ pub enum DiscoverError {
     Unreadable {
         /// The file.
         source_name: String,
+    },
+    /// A file of somebody else names a program that would be run.
+    #[error("`{source_name}` names the interpreter `{word}`, and {stranger}")]
+    Stranger {
+        /// What was chosen.
+        word: String,
+        /// The file.
+        source_name: String,
+        /// Who could have written it.
+        stranger: Stranger,
     },
     /// There is nothing at a path.
     #[error("`{path}` is no interpreter, nor a directory with one in `bin`")]
@@ -110,6 +121,9 @@ impl DiscoverError {
             Self::NotFound { .. } => Some(format!("install one that fits, or give its path with `--python`; {SEE_LIST}")),
             Self::NotInstalled { word, .. } => Some(format!("{}, or choose another one with `--python`; {SEE_LIST}", install(word))),
             Self::Unreadable { .. } => Some(format!("mend it or choose one with `--python`; {SEE_LIST}")),
+            Self::Stranger { .. } => {
+                Some("to find out what an interpreter is, it is run: if you trust it, give it with `--python`".to_owned())
+            }
             Self::Probe(error) => error.hint().map(str::to_owned),
             Self::Unsupported { .. } | Self::Path { .. } | Self::Old { .. } => Some(format!("choose another one; {SEE_LIST}")),
         }
@@ -176,7 +190,10 @@ fn of_choice(choice: &Choice, surroundings: &Surroundings, cache: &ProbeCache) -
     }
     let missing = || DiscoverError::NotInstalled { word: word.to_owned(), source_name: choice.source.clone() };
     match PythonRequest::parse(word) {
-        Ok(PythonRequest::Path(path)) => at(&choice.directory.join(path), cache),
+        Ok(PythonRequest::Path(path)) => match choice.stranger {
+            Some(stranger) => Err(DiscoverError::Stranger { word: word.to_owned(), source_name: choice.source.clone(), stranger }),
+            None => at(&choice.directory.join(path), cache),
+        },
         Ok(request @ (PythonRequest::Version(_) | PythonRequest::Range(_))) if !request.is_too_old() => {
             match search(&request, &without_choice(surroundings, &request), cache) {
                 Err(DiscoverError::NotFound { .. }) => Err(missing()),

@@ -180,8 +180,11 @@ pub fn write_atomically(path: &Utf8Path, fill: impl FnOnce(&mut dyn io::Write) -
     Ok(())
 }
 
-/// Makes the file that is to become `path`: locked, so that nobody takes it for what a dead process left.
-fn temporary_file(directory: &Utf8Path, path: &Utf8Path) -> io::Result<(tempfile::NamedTempFile, UnderWay)> {
+/// Makes the file that is to become `path`: locked, so that nobody takes it for what a dead process left, and cleared away by signals.
+///
+/// # Errors
+/// The directory cannot be written to.
+pub(super) fn temporary_file(directory: &Utf8Path, path: &Utf8Path) -> io::Result<(tempfile::NamedTempFile, UnderWay)> {
     loop {
         let name = format!("{}{:016x}", staging::prefix(path.file_name().unwrap_or("output")), random::number());
         let mut builder = tempfile::Builder::new();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
@@ -109,6 +109,8 @@ pub fn hold() -> Held {
 /// Says that this process does nothing but what this program does, and that this is its main thread.
 pub fn take_over(shown: Option<Box<dyn Shown>>) {
     let _ = MAIN.set(thread::current().id());
+    // A file that grows beyond a limit (`ulimit -f`) is an error, as on a full disk, and not the end.
+    let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
     let mut held = hold();
     held.state().ours = true;
     held.state().shown = shown;

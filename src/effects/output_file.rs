@@ -15,7 +15,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::effects::fs::{FsError, Permissions, create_directories, failed};
+use crate::effects::fs::{FsError, Permissions, create_directories, failed, temporary_file};
+use crate::effects::staging;
 
 /// So long a pipe is waited for that nobody reads yet.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,10 +56,19 @@ impl OutputFile {
         &self.path
     }
 
-    /// Whether it lies in a directory, by its name.
+    /// Whether it lies in a directory or is to be at its path, by whatever name; the directory may still have to be made.
     pub fn is_in(&self, directory: &Utf8Path) -> bool {
         match &self.target {
-            Target::Replaced(path) | Target::InPlace(path) => path.starts_with(directory),
+            Target::Replaced(path) | Target::InPlace(path) => is_below(path, directory),
+            Target::Open(_) => false,
+        }
+    }
+
+    /// Whether it is the file at a path, by whatever name.
+    pub fn is_at(&self, path: &Utf8Path) -> bool {
+        let identity = |path: &Utf8Path| path.as_std_path().metadata().ok().map(|found| (found.dev(), found.ino()));
+        match &self.target {
+            Target::Replaced(own) | Target::InPlace(own) => identity(own).is_some_and(|own| Some(own) == identity(path)),
             Target::Open(_) => false,
         }
     }
@@ -101,10 +111,9 @@ fn replace(path: &Utf8Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>)
     if !directory.as_std_path().is_dir() {
         create_directories(directory, Permissions::Usual)?;
     }
+    staging::sweep(directory);
     let before = path.as_std_path().symlink_metadata().ok();
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".venvtree-").permissions(std::fs::Permissions::from_mode(0o644));
-    let mut temporary = builder.tempfile_in(directory)?;
+    let (mut temporary, _under_way) = temporary_file(directory, path)?;
     stream(temporary.as_file_mut(), fill)?;
     if let Some(before) = before {
         keep_owner_and_mode(temporary.as_file(), &before)?;
@@ -128,6 +137,20 @@ fn keep_owner_and_mode(file: &File, before: &Metadata) -> io::Result<()> {
         let _ = std::os::unix::fs::fchown(file, Some(before.uid()), Some(before.gid()));
     }
     file.set_permissions(std::fs::Permissions::from_mode(before.mode() & 0o777))
+}
+
+/// Whether a path is a directory's or leads into it, by whatever name. Neither has to be there yet.
+pub fn is_below(path: &Utf8Path, directory: &Utf8Path) -> bool {
+    real(path).starts_with(real(directory))
+}
+
+/// A path without links and `..`, as far as there is something at it.
+fn real(path: &Utf8Path) -> Utf8PathBuf {
+    let found = path.ancestors().find_map(|above| Some((above, above.canonicalize_utf8().ok()?)));
+    match found {
+        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(path)),
+        None => path.to_owned(),
+    }
 }
 
 fn directory_of(path: &Utf8Path) -> &Utf8Path {
@@ -158,6 +181,7 @@ fn look(path: &Utf8Path) -> io::Result<Target> {
             }
             Err(error) => return Err(error),
         };
+        check_owner(&path, &found)?;
         if found.is_symlink() {
             let target = path.read_link_utf8()?;
             path = directory_of(&path).join(target);
@@ -166,6 +190,24 @@ fn look(path: &Utf8Path) -> io::Result<Target> {
         return of_kind(path, &found);
     }
     Err(Errno::LOOP.into())
+}
+
+/// In a folder such as `/tmp`, where everybody can put what he likes under a name that others use, neither a link nor a file of another
+/// user is written to, as Linux itself refuses it where `fs.protected_symlinks` and `fs.protected_regular` are set.
+fn check_owner(path: &Utf8Path, found: &Metadata) -> io::Result<()> {
+    const STICKY: u32 = 0o1000;
+    const EVERYBODY: u32 = 0o002;
+    let user = rustix::process::geteuid().as_raw();
+    if found.uid() == user || !(found.is_file() || found.is_symlink()) {
+        return Ok(());
+    }
+    let directory = directory_of(path).as_std_path().metadata()?;
+    if directory.mode() & (STICKY | EVERYBODY) != STICKY | EVERYBODY || found.uid() == directory.uid() {
+        return Ok(());
+    }
+    let what = if found.is_symlink() { "link" } else { "file" };
+    let message = format!("it is a {what} of another user (number {}) in a folder that everybody may write to", found.uid());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }
 
 /// How what is at a path, and no link, is written to.
@@ -258,6 +300,32 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(folder.join("a/b").read_dir_utf8().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_dead_process_left_beside_a_file_goes() {
+        let (_guard, folder) = folder();
+        let left = folder.join(format!("{}0123456789abcdef", staging::prefix("other")));
+        fs::write(&left, "").unwrap();
+        let living = temporary_file(&folder, &folder.join("living")).unwrap();
+        write(&folder.join("file"), "").unwrap();
+        assert!(!left.exists() && living.0.path().exists());
+    }
+
+    #[test]
+    fn a_file_is_known_by_whatever_name() {
+        let (_guard, folder) = folder();
+        fs::create_dir(folder.join("directory")).unwrap();
+        fs::write(folder.join("directory/file"), "").unwrap();
+        symlink("directory", folder.join("alias")).unwrap();
+        symlink("alias/file", folder.join("link")).unwrap();
+        let known = |path: &str| OutputFile::prepare(&folder.join(path)).unwrap();
+        for path in ["directory/file", "alias/file", "link", "directory/../alias/file"] {
+            assert!(known(path).is_at(&folder.join("alias/file")) && known(path).is_in(&folder.join("alias")), "{path}");
+        }
+        assert!(!known("directory/new").is_at(&folder.join("directory/file")));
+        assert!(known("alias/new/file").is_in(&folder.join("directory/new")));
+        assert!(!known("directory/new").is_in(&folder.join("directory/ne")) && !known("new").is_in(&folder.join("alias")));
     }
 
     #[test]

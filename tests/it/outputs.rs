@@ -480,3 +480,51 @@ fn a_default_acl_changes_no_modes() {
         }
     }
 }
+
+#[test]
+fn what_a_command_reads_it_does_not_write_to() {
+    let project = project();
+    project.write("src/app/m.py", "y = 2\n");
+    project.write("METADATA", "Metadata-Version: 2.1\nName: b\nVersion: 1.0\n");
+    let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    let mut spec: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let wheel = spec["wheels"][0]["path"].as_str().unwrap().to_owned();
+    spec["sources"] = serde_json::json!([{"path": "src/app", "into": "app"}]);
+    project.write("sources.json", spec.to_string());
+    std::os::unix::fs::symlink(".", project.path().join("here")).unwrap();
+    std::os::unix::fs::symlink("env.json", project.path().join("alias.json")).unwrap();
+    build(&project, &["--out", "built"]).success();
+    let manifest = |spec: &str, file: &str| ["build", spec, "--no-store", "--out", "o", "--manifest", file].map(str::to_owned).to_vec();
+    let pack = |subject: &str, out: &str| ["pack", subject, "--archive-format", "tar", "--out", out].map(str::to_owned).to_vec();
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let through = |path: &str| format!("here/{path}");
+    let refused = [
+        manifest("env.json", "env.json"),
+        manifest("env.json", "alias.json"),
+        manifest("here/env.json", "env.json"),
+        manifest("env.json", &wheel),
+        manifest("env.json", &through(&wheel)),
+        manifest("sources.json", "src/app/m.py"),
+        manifest("env.json", "here/o/manifest.json"),
+        words(&["build", "env.json", "--out", "built", "--digest-file", "env.json"]),
+        words(&["build", "sources.json", "--out", "src/app/env"]),
+        words(&["build", "sources.json", "--out", "here/src/app/new/env"]),
+        pack("env.json", "env.json"),
+        pack("env.json", &wheel),
+        pack("built", "built/pyvenv.cfg"),
+        pack("built", "here/built/env.tar"),
+        words(&["create", "o", "--python", python(), "--no-seed", "--spec-out", "here/o/spec.json"]),
+        words(&["wheel", "pack", "--metadata", "METADATA", "--file", &format!("b/w={wheel}"), "--out", &wheel]),
+        words(&["spec", "from", &wheel, "--for", python(), "--out", &wheel]),
+    ];
+    let before = state(project.path());
+    for command in refused {
+        let output = project.run(&command.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(output.code, 2, "{command:?} {output:?}");
+        assert!(output.stderr.contains("hint: "), "{command:?} {output:?}");
+        assert_eq!(state(project.path()), before, "{command:?}");
+    }
+    for command in [manifest("sources.json", "src/manifest.json"), pack("built", "env.tar"), pack("env.json", "here/other.tar")] {
+        project.run(&command.iter().map(String::as_str).collect::<Vec<_>>()).success();
+    }
+}

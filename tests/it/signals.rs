@@ -84,6 +84,51 @@ fn a_signal_at_any_moment_leaves_a_whole_environment_or_none_and_nothing_else() 
 }
 
 #[test]
+fn files_that_are_not_finished_go_as_directories_do() {
+    let project = project();
+    let pack = |archive: &str| {
+        let child = start(&project, Command::new(VENVTREE).args(["pack", "env.json", "--out", archive]));
+        let begun = Instant::now();
+        while left_over(&project).is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no archive has begun");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child
+    };
+    for sent in [Signal::INT, Signal::TERM] {
+        let child = pack("env.tar.gz");
+        signal(&child, sent);
+        assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(sent.as_raw()));
+        assert_eq!(left_over(&project), Vec::<String>::new(), "{sent:?}");
+    }
+    let mut child = pack("env.tar.gz");
+    signal(&child, Signal::KILL);
+    child.wait().unwrap();
+    assert_eq!(left_over(&project).len(), 1);
+    // Whatever is written there next clears it away.
+    project.write("small/file", "");
+    project.run(&["pack", "small", "--out", "small.tar"]).success();
+    assert_eq!(left_over(&project), Vec::<String>::new());
+    assert!(!project.path().join("env.tar.gz").exists());
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_is_an_error_like_a_full_disk() {
+    let project = project();
+    for command in ["build env.json --out out --no-store", "pack env.json --out env.tar"] {
+        let output = Command::new("sh")
+            .args(["-c", &format!("ulimit -f 2000; exec \"$0\" {command}"), VENVTREE])
+            .current_dir(project.path())
+            .output()
+            .unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(7), "{command}: {} {message}", output.status);
+        assert!(message.contains("File too large"), "{message}");
+        assert_eq!(left_over(&project), Vec::<String>::new(), "{command}");
+    }
+}
+
+#[test]
 fn what_is_ignored_stays_ignored() {
     let project = project();
     for (sent, name) in [(Signal::HUP, "HUP"), (Signal::INT, "INT")] {
@@ -156,9 +201,12 @@ fn a_build_that_runs_out_of_descriptors_clears_away() {
         .collect();
     project.spec(some_interpreter(), &wheels, |_| ());
     let mut failed = 0;
-    for descriptors in (5..60).step_by(3) {
+    let stores = [&["--no-store"][..], &["--store", "store"]];
+    for (descriptors, store) in (5..24).chain((24..60).step_by(5)).flat_map(|number| stores.map(|store| (number, store))) {
         let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
-        let output = start(&project, Command::new("sh").args(["-c", &script, VENVTREE]).args(BUILD)).wait_with_output().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, VENVTREE]).args(&BUILD[..4]).args(store);
+        let output = start(&project, &mut command).wait_with_output().unwrap();
         failed += usize::from(!output.status.success());
         assert_eq!(left_over(&project), Vec::<String>::new(), "{descriptors}: {}", String::from_utf8_lossy(&output.stderr));
         std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();

@@ -222,6 +222,116 @@ fn a_store_that_was_named_may_be_a_groups_but_not_everybodys() {
 }
 
 #[test]
+fn what_one_user_of_a_groups_store_put_there_serves_the_others() {
+    const GROUP: u32 = 61_009;
+    let machine = Machine::new();
+    let store = machine.path().join("shared");
+    std::fs::create_dir(&store).unwrap();
+    std::os::unix::fs::chown(&store, Some(0), Some(GROUP)).unwrap();
+    mode(&store, 0o2775);
+    let run = |user: u32, script: &str| {
+        let mut command = Command::new("setpriv");
+        command.args([format!("--reuid={user}"), format!("--regid={user}"), format!("--groups={GROUP}")]);
+        command.args(["sh", "-c", script]).arg(machine.path().join("venvtree")).current_dir(machine.path());
+        let output = command.env_clear().env("PATH", "/usr/bin:/bin").output().unwrap();
+        let (out, said) = (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+        assert!(output.status.success() && !said.contains("warning"), "{script}: {out} {said}");
+        out + &said
+    };
+    run(OTHER, "umask 077; \"$0\" build env.json --out other/out --store shared && \"$0\" store gc --store shared");
+    assert!(run(VICTIM, "\"$0\" build env.json --out work/out --store shared --format json").contains("\"source\": \"store\""));
+    assert!(run(VICTIM, "\"$0\" store verify --store shared").contains(" 0 damaged"));
+    // A use counts, whoever put it there.
+    let hour = std::time::Duration::from_secs(2 * 3600);
+    let trees: Vec<_> = walk(&store.join("trees")).into_iter().filter(|path| path.is_file()).collect();
+    for tree in &trees {
+        let file = std::fs::File::options().append(true).open(tree).unwrap();
+        file.set_modified(std::time::SystemTime::now() - hour).unwrap();
+    }
+    run(VICTIM, "\"$0\" build env.json --out work/again --store shared");
+    assert!(trees.iter().any(|tree| tree.metadata().unwrap().modified().unwrap().elapsed().unwrap() < hour / 2));
+    run(VICTIM, "\"$0\" store gc --max-size 0 --store shared");
+    assert!(walk(&store.join("files")).iter().all(|path| path.is_dir()), "the folders of one are everybody's");
+}
+
+#[test]
+fn what_another_user_put_where_everybody_may_write_is_not_written_to() {
+    let machine = Machine::new();
+    let open = machine.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    mode(&open, 0o1777);
+    let precious = machine.path().join("work/precious");
+    for user in [VICTIM, 0] {
+        std::fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::chown(&precious, Some(VICTIM), Some(VICTIM)).unwrap();
+        for (name, target) in [("link", true), ("file", false)] {
+            let path = open.join(format!("{name}{user}"));
+            if target {
+                std::os::unix::fs::symlink(&precious, &path).unwrap()
+            } else {
+                std::fs::write(&path, "").unwrap()
+            }
+            std::os::unix::fs::lchown(&path, Some(OTHER), Some(OTHER)).unwrap();
+            let failed = machine.run(user, &format!("\"$0\" pack ../env.json --archive-format tar --out '{path}'"));
+            let message = String::from_utf8_lossy(&failed.stderr).into_owned();
+            assert_eq!(failed.status.code(), Some(7), "{message}");
+            assert!(message.contains("another user") && message.contains("everybody"), "{message}");
+        }
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+    }
+    // One's own link, and what lies in somebody's own folder, are written to.
+    std::os::unix::fs::symlink("own", open.join("mine")).unwrap();
+    std::os::unix::fs::lchown(open.join("mine"), Some(VICTIM), Some(VICTIM)).unwrap();
+    machine.succeeds(VICTIM, "\"$0\" pack ../env.json --archive-format tar --out ../open/mine");
+    assert!(open.join("own").is_file());
+}
+
+#[test]
+fn what_others_leave_in_a_folder_of_everybody_is_not_run() {
+    let machine = Machine::new();
+    let open = machine.path().join("open");
+    std::fs::create_dir_all(open.join("mine")).unwrap();
+    mode(&open, 0o1777);
+    mode(&open.join("mine"), 0o777);
+    let seen = machine.path().join("open/seen");
+    let script = format!("#!/bin/sh\n: > '{seen}'\nexec {} \"$@\"\n", python());
+    let planted = machine.project.write("other/python3", script);
+    mode(&planted, 0o755);
+    machine.project.write("open/.python-version", planted.as_str());
+    let wheel = machine.project.path().join("wheels/demo-1.0-py3-none-any.whl");
+    std::fs::copy(&wheel, open.join("mine/demo-1.0-py3-none-any.whl")).unwrap();
+    let create = |user: u32, seed: &str| machine.run(user, &format!("cd ../open/mine && \"$0\" create ../../work/out{user} {seed}"));
+    for (owner, user) in [(OTHER, VICTIM), (OTHER, 0)] {
+        std::os::unix::fs::chown(open.join(".python-version"), Some(owner), Some(owner)).unwrap();
+        let failed = create(user, "--no-seed");
+        let message = String::from_utf8_lossy(&failed.stderr).into_owned();
+        assert!(!failed.status.success() && message.contains("another user") && message.contains("--python"), "{message}");
+        assert!(!seen.exists());
+    }
+    let failed = create(VICTIM, &format!("--seed demo --python {}", python()));
+    let message = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(!failed.status.success() && message.contains("no wheel of `demo`"), "{message}");
+    // One's own word counts.
+    std::os::unix::fs::chown(open.join(".python-version"), Some(VICTIM), Some(VICTIM)).unwrap();
+    let output = create(VICTIM, "--no-seed");
+    assert!(output.status.success() && seen.exists(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// All that is below a directory.
+fn walk(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut found: Vec<Utf8PathBuf> = directory.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
+    let mut index = 0;
+    while index < found.len() {
+        if found[index].is_dir() {
+            let below: Vec<_> = found[index].read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
+            found.extend(below);
+        }
+        index += 1;
+    }
+    found
+}
+
+#[test]
 fn programs_that_are_started_have_the_umask_of_the_user() {
     let machine = Machine::new();
     let script = format!("#!/bin/sh\numask >> '{}/home/seen'\nexec {} \"$@\"\n", machine.path(), python());

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
@@ -141,25 +142,55 @@ pub(super) struct Choice {
     pub source: String,
     /// The directory that a path among the words is relative to.
     pub directory: Utf8PathBuf,
+    /// Who else could have written that, so that no program is run for it: another user than this one and root, or everybody.
+    pub stranger: Option<Stranger>,
+}
+
+/// Somebody whose word is not enough to run a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stranger {
+    /// The user with a number.
+    User(u32),
+    /// Everybody.
+    Everybody,
+}
+
+impl Stranger {
+    fn of(found: &std::fs::Metadata) -> Option<Self> {
+        let owner = found.uid();
+        if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+            return Some(Self::User(owner));
+        }
+        (found.mode() & 0o002 != 0).then_some(Self::Everybody)
+    }
+}
+
+impl std::fmt::Display for Stranger {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(number) => write!(formatter, "belongs to another user (number {number})"),
+            Self::Everybody => formatter.write_str("may be written to by everybody"),
+        }
+    }
 }
 
 /// The choice that holds here: that of `PYENV_VERSION`, else of the nearest `.python-version`, else, where pyenv's shims are on `PATH`, of
 /// the global `version`. A file without a word chooses nothing; one that cannot be read chooses what nobody knows, and has no words.
 pub(super) fn choice(surroundings: &Surroundings) -> Option<Choice> {
     let root = surroundings.pyenv.as_deref().filter(|root| root.is_dir());
-    let made = |text: &str, source: &str, directory: &Utf8Path| {
+    let made = |text: &str, source: &str, directory: &Utf8Path, stranger: Option<Stranger>| {
         let words = words(text);
-        (!words.is_empty()).then(|| Choice { words, source: source.to_owned(), directory: directory.to_owned() })
+        (!words.is_empty()).then(|| Choice { words, source: source.to_owned(), directory: directory.to_owned(), stranger })
     };
     if let (Some(_), Some(text)) = (root, &surroundings.pyenv_version)
-        && let Some(choice) = made(text, "PYENV_VERSION", &surroundings.cwd)
+        && let Some(choice) = made(text, "PYENV_VERSION", &surroundings.cwd, None)
     {
         return Some(choice);
     }
-    let of_file = |path: Utf8PathBuf| match (read_small(&path), path.parent()) {
-        (Some(text), Some(directory)) => made(&text, path.as_str(), directory),
+    let of_file = |path: Utf8PathBuf| match (read_small_file(&path), path.parent()) {
+        (Some((text, found)), Some(directory)) => made(&text, path.as_str(), directory, Stranger::of(&found)),
         (None, Some(directory)) if path.is_file() => {
-            Some(Choice { words: Vec::new(), source: path.to_string(), directory: directory.to_owned() })
+            Some(Choice { words: Vec::new(), source: path.to_string(), directory: directory.to_owned(), stranger: None })
         }
         _ => None,
     };
@@ -185,15 +216,18 @@ fn words(text: &str) -> Vec<String> {
 
 /// A small text file; nothing where there is none. What is no file is not waited for.
 pub(super) fn read_small(path: &Utf8Path) -> Option<String> {
+    read_small_file(path).map(|(text, _)| text)
+}
+
+/// The same, with what tells whose it is.
+fn read_small_file(path: &Utf8Path) -> Option<(String, std::fs::Metadata)> {
     const LIMIT: u64 = 64 << 10;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = std::fs::File::from(rustix::fs::open(path.as_std_path(), flags, Mode::empty()).ok()?);
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
+    let found = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     let mut text = String::new();
     file.take(LIMIT).read_to_string(&mut text).ok()?;
-    Some(text)
+    Some((text, found))
 }
 
 /// Where the executables of one of pyenv's versions are: of that name, or the newest whose name goes on with a full stop.
@@ -329,6 +363,19 @@ mod tests {
         check(Aliases::Taken, "data/uv/python/cpython-3.13-linux-x86_64-gnu/bin");
         check(Aliases::Left, "data/uv/python/cpython-3.13.1-linux-x86_64-gnu/bin");
         assert_eq!(of_path(&surroundings), [folder.join("a"), folder.join("b")]);
+    }
+
+    #[test]
+    fn a_file_that_everybody_may_write_to_is_strange() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_guard, folder) = folder();
+        let file = folder.join(".python-version");
+        std::fs::write(&file, "./tool/python").unwrap();
+        let surroundings = Surroundings { cwd: folder.join("below"), ..Surroundings::default() };
+        for (mode, expected) in [(0o644, None), (0o664, None), (0o666, Some(Stranger::Everybody))] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(choice(&surroundings).unwrap().stranger, expected, "{mode:o}");
+        }
     }
 
     #[test]

@@ -108,12 +108,23 @@ impl Unfinished {
         drop(held);
         match renamed {
             Ok(()) => {
+                let arrived = self.is_at(&self.place);
                 drop(self.staging.keep());
-                Ok(())
+                if arrived { Ok(()) } else { Err(exchanged(&self.place)) }
             }
             Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Err(PublishError::Taken { path: self.place.clone() }),
             Err(error) => Err(failed("rename the finished directory to", &self.place)(error).into()),
         }
+    }
+
+    /// Whether what is at a path is the directory that was filled: whoever may write beside it can have moved it away. Where a file
+    /// system gives another number to what was renamed, it is at least a directory of the same user.
+    fn is_at(&self, path: &Utf8Path) -> bool {
+        let own = rustix::fs::fstat(self.directory.handle());
+        let found = rustix::fs::statat(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW);
+        let (Ok(own), Ok(found)) = (own, found) else { return false };
+        let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+        is_directory && ((own.st_dev, own.st_ino) == (found.st_dev, found.st_ino) || own.st_uid == found.st_uid)
     }
 
     /// Moves all that is in the directory up into its place, what makes it an environment last. If something is in the way, all of it
@@ -167,6 +178,14 @@ impl Unfinished {
                 }
                 Err(PublishError::Taken { path: self.place.clone() })
             }
+            Ok(()) if !self.is_at(&self.place) => {
+                let back = exchange();
+                drop(held);
+                // Neither is ours to remove.
+                drop(self.staging.keep());
+                back.map_err(failed("exchange back", &self.place))?;
+                Err(exchanged(&self.place))
+            }
             Ok(()) => {
                 drop(held);
                 let _old = self.staging.keep();
@@ -178,6 +197,12 @@ impl Unfinished {
             Err(error) => Err(failed("exchange", &self.place)(error).into()),
         }
     }
+}
+
+/// The unfinished directory is not where it was.
+fn exchanged(place: &Utf8Path) -> PublishError {
+    let source = io::Error::other("somebody moved the unfinished directory away, and put something else in its place");
+    failed("finish", place)(source).into()
 }
 
 /// Renames an entry, never over another one where the file system can promise that.
@@ -298,6 +323,32 @@ mod tests {
         assert!(matches!(Unfinished::new(&place).unwrap().exchange(&old), Err(PublishError::Taken { .. })));
         assert!(place.join("mine").exists());
         assert_eq!(entries(&folder), 1);
+    }
+
+    #[test]
+    fn what_took_the_place_of_an_unfinished_directory_is_not_passed_off_as_it() {
+        let (_guard, folder) = folder();
+        let place = folder.join("out");
+        std::fs::create_dir(folder.join("other")).unwrap();
+        std::fs::write(folder.join("other/file"), "").unwrap();
+        let swap = |staging: &Unfinished| {
+            std::fs::rename(staging.directory().path(), folder.join("moved")).unwrap();
+            std::os::unix::fs::symlink("other", staging.directory().path()).unwrap();
+        };
+        let staging = Unfinished::new(&place).unwrap();
+        swap(&staging);
+        assert!(matches!(staging.publish(), Err(PublishError::Fs(_))));
+        assert!(folder.join("other/file").exists());
+        std::fs::remove_file(&place).unwrap();
+        std::fs::remove_dir(folder.join("moved")).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        std::fs::write(place.join("pyvenv.cfg"), "").unwrap();
+        let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
+        let old = replaceable::check(&place, &protected).unwrap();
+        let staging = Unfinished::new(&place).unwrap();
+        swap(&staging);
+        assert!(matches!(staging.exchange(&old), Err(PublishError::Fs(_))));
+        assert!(old.is_at(&place) && place.join("pyvenv.cfg").exists() && folder.join("other/file").exists());
     }
 
     #[test]

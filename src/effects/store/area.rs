@@ -132,14 +132,41 @@ pub(super) struct State {
     mode: u32,
     mtime: i64,
     /// Who may own it: whoever may write into the store anyway. `chown -R` of an environment reaches the store's files too.
-    owners: [u32; 3],
+    owners: Owners,
 }
 
 /// Whether a file still is what was put into the area, as far as can be seen without reading it.
+/// Who may own the files of a store.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owners {
+    /// Root, the user, and whose the store is.
+    These([u32; 3]),
+    /// Whoever is in the store's group, which only the system knows: a file of somebody else is not told apart.
+    Group,
+}
+
+impl Owners {
+    fn of(store: &Utf8Path) -> Self {
+        let user = rustix::process::geteuid().as_raw();
+        match rustix::fs::stat(store.as_str()) {
+            Ok(found) if Mode::from_raw_mode(found.st_mode).contains(Mode::WGRP) => Self::Group,
+            Ok(found) => Self::These([0, user, found.st_uid]),
+            Err(_) => Self::These([0, user, user]),
+        }
+    }
+
+    fn contains(self, user: u32) -> bool {
+        match self {
+            Self::These(users) => users.contains(&user),
+            Self::Group => true,
+        }
+    }
+}
+
 pub(super) fn is_sound(stat: &Stat, digest: Digest, state: State) -> bool {
     let State { mode, mtime, owners } = state;
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        && owners.contains(&stat.st_uid)
+        && owners.contains(stat.st_uid)
         && u64::try_from(stat.st_size) == Ok(digest.size)
         && stat.st_mode & 0o7777 == mode
         && has_time(stat, mtime)
@@ -157,10 +184,7 @@ impl Store {
     }
 
     pub(super) fn state(&self, executable: bool, mtime: i64) -> State {
-        let owners = *self.owners.get_or_init(|| {
-            let user = rustix::process::geteuid().as_raw();
-            [0, user, rustix::fs::stat(self.root.as_str()).map_or(user, |found| found.st_uid)]
-        });
+        let owners = *self.owners.get_or_init(|| Owners::of(&self.root));
         State { mode: self.file_mode(executable), mtime, owners }
     }
 
@@ -652,7 +676,7 @@ pub(super) fn repair(path: &Utf8Path, function: DigestFunction, digest: Digest, 
     if is_sound(&stat, digest, state) {
         return Repair::Sound { inode };
     }
-    if !state.owners.contains(&stat.st_uid) {
+    if !state.owners.contains(stat.st_uid) {
         // It is also a file of an environment that was given to somebody, who may write to it whenever he likes.
         return Repair::Damaged(format!("it belongs to the user with the number {}", stat.st_uid));
     }

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
 use crate::effects::blob::BlobError;
 use crate::effects::store::Store;
@@ -50,8 +50,7 @@ impl Store {
     /// The file whose length says how much was written since the store was looked at.
     fn add_to_counter(&self, written: u64) -> Option<fs::File> {
         let path = self.entry_folder("gc").join("written");
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let open = || rustix::fs::open(path.as_str(), flags, Mode::from_raw_mode(0o644));
+        let open = || self.open_common(&path, OFlags::WRONLY | OFlags::APPEND);
         let file = match open() {
             Err(rustix::io::Errno::NOENT) => self.make_parent(&path).ok().and_then(|()| open().ok())?,
             result => result.ok()?,

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::effects::blob::BlobError;
@@ -203,10 +204,17 @@ impl Store {
         let path = self.root().join("gc/lock");
         let failed = |error: io::Error| BlobError::io("lock", &path, error);
         self.make_parent(&path).map_err(failed)?;
-        // Whatever is there: nothing is waited for.
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path.as_str(), flags, Mode::from_raw_mode(0o644)).map_err(|error| failed(error.into()))?;
         let busy = |_| failed(io::Error::new(io::ErrorKind::WouldBlock, "another garbage collection is at work"));
+        let file = match self.open_common(&path, OFlags::RDWR) {
+            // That of another user of the store: to hold it needs no more than to read it.
+            Err(Errno::ACCESS) => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let file = rustix::fs::open(path.as_str(), flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+                rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;
+                return Ok(file);
+            }
+            result => result.map_err(|error| failed(error.into()))?,
+        };
         // Java, and so Bazel, locks by fcntl, which does not keep threads of one process apart: flock does.
         rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;

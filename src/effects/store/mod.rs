@@ -30,14 +30,14 @@ pub mod verify;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Timespec, Timestamps};
 
 use crate::effects::blob::{ActionCache, BlobError, BlobStore, Blobs, Checked, Verifying, unwrap_read_error};
 use crate::effects::fs::{Links, Permissions, complete_mode, create_directories, open_regular, read_entry};
@@ -66,7 +66,7 @@ pub struct Store {
     temporary: OnceLock<Mutex<Option<Staging>>>,
     counter: AtomicU64,
     /// Who may own linkable files.
-    owners: OnceLock<[u32; 3]>,
+    owners: OnceLock<area::Owners>,
     /// The bytes that were added since the last look at the size.
     written: AtomicU64,
 }
@@ -185,14 +185,35 @@ impl Store {
             .write(true)
             .read(true)
             .create_new(true)
-            .mode(0o644)
+            .mode(self.entry_bits())
             .open(&path)
             .map_err(|error| BlobError::io("make", &path, error))?;
         if self.folders != Permissions::Usual {
             // Who may come as far as the folder was decided; what the umask says is for stores that this user makes for others.
-            complete_mode(&file, rustix::fs::Mode::from_raw_mode(0o644)).map_err(|error| BlobError::io("make", &path, error))?;
+            complete_mode(&file, self.entry_mode()).map_err(|error| BlobError::io("make", &path, error))?;
         }
         Ok((path, file))
+    }
+
+    /// The mode of what is no linkable file: whoever may write to the store may also renew its time of last use, and lock it.
+    fn entry_bits(&self) -> u32 {
+        let group = matches!(self.folders, Permissions::Exact(bits) if bits & 0o020 != 0);
+        if group { 0o664 } else { 0o644 }
+    }
+
+    fn entry_mode(&self) -> Mode {
+        Mode::from_raw_mode(self.entry_bits() as rustix::fs::RawMode)
+    }
+
+    /// Opens a file that the users of the store have in common, which is made if need be; whatever is there, nothing is waited for.
+    fn open_common(&self, path: &Utf8Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
+        let flags = how | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path.as_str(), flags, self.entry_mode())?;
+        if self.entry_mode().contains(Mode::WGRP) {
+            // It is empty or as good as that. If another user made it, this was done.
+            let _ = rustix::fs::fchmod(&file, self.entry_mode());
+        }
+        Ok(file)
     }
 
     fn make_parent(&self, path: &Utf8Path) -> io::Result<()> {
