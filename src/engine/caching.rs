@@ -397,7 +397,7 @@ impl Build<'_> {
         if let Some((tree, source)) = self.known(&spec)? {
             match self.place(&tree, source, before)? {
                 Some((outcome, counts)) => {
-                    if source == Source::Remote {
+                    if source == Source::Remote || !self.store.as_ref().is_some_and(|store| store.renew_tree(tree.digest())) {
                         self.remember(&tree);
                     }
                     let mut warnings = Vec::new();

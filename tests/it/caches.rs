@@ -468,3 +468,30 @@ fn many_processes_share_a_store_while_some_are_killed_and_others_collect_garbage
 fn many_processes_for_long() {
     crowd(25, 16, 120);
 }
+
+/// Files below a folder of the store.
+fn entries(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let shards = folder.read_dir_utf8().unwrap().map(|shard| shard.unwrap().into_path());
+    shards.flat_map(|shard| shard.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn what_a_build_took_from_the_store_was_used() {
+    for function in ["sha256", "blake3"] {
+        let project = project(function);
+        let store = project.path().join("store");
+        let base = if function == "sha256" { store } else { store.join(function) };
+        let build = |out: &str| {
+            let copies = ["build", "env.json", "--out", out, "--store", "store", "--link-mode", "copy", "--format", "json"];
+            report(&project.run(&copies))["source"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(build("one"), "wheels");
+        let old = std::time::SystemTime::now() - Duration::from_secs(5 * 24 * 3600);
+        for path in ["ac", "cas", "trees"].iter().flat_map(|folder| entries(&base.join(folder))) {
+            std::fs::File::options().append(true).open(&path).unwrap().set_modified(old).unwrap();
+        }
+        assert_eq!(build("two"), "store");
+        project.run(&["store", "gc", "--store", "store", "--max-age", "1d"]).success();
+        assert_eq!(build("three"), "store", "{function}");
+    }
+}

@@ -343,6 +343,11 @@ impl Store {
         Some(digest)
     }
 
+    /// Notes that a tree was used, so that neither it nor its files look older than they are; says whether it is known here.
+    pub fn renew_tree(&self, root: DirectoryDigest) -> bool {
+        self.tree_message_of(root).is_some_and(|message| renew(&self.blob_path(message.hash), Some(message.size)))
+    }
+
     /// The modification times of linkable files that there are areas for.
     fn areas(&self) -> Vec<i64> {
         let Ok(entries) = self.base.join("files").read_dir_utf8() else { return Vec::new() };
