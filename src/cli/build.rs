@@ -73,6 +73,12 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     };
     let files = || request.manifest.iter().chain(&request.digest_file);
     apart::check_outside(files(), &request.out)?;
+    if let (Some(manifest), Some(digest)) = (&request.manifest, &request.digest_file)
+        && manifest.is_in(digest.path())
+    {
+        let message = format!("`{}` cannot hold both the manifest and the digest", digest.path());
+        return Err(Error::Usage { message, hint: Some("choose two files; the manifest says the digest, too".to_owned()) });
+    }
     for file in files() {
         apart::check_file(file, [io.resolve(&arguments.spec.spec)])?;
     }

@@ -55,9 +55,9 @@ impl BlobError {
         match self {
             Self::Mismatch { .. } => Some("the cache's entry is damaged or forged: remove it, or build without this cache".to_owned()),
             Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    Some("free some space, for instance by `venvtree store gc --max-size 1G`".to_owned())
-                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
+                    "make room on the file system, or choose another place; `venvtree store stat` says what the store takes".to_owned(),
+                ),
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                     Some("choose another store with `--store DIR`, or `--no-store`".to_owned())
                 }

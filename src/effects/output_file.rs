@@ -11,7 +11,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -66,11 +66,12 @@ impl OutputFile {
 
     /// Whether it is the file at a path, by whatever name.
     pub fn is_at(&self, path: &Utf8Path) -> bool {
-        let identity = |path: &Utf8Path| path.as_std_path().metadata().ok().map(|found| (found.dev(), found.ino()));
-        match &self.target {
-            Target::Replaced(own) | Target::InPlace(own) => identity(own).is_some_and(|own| Some(own) == identity(path)),
-            Target::Open(_) => false,
-        }
+        let identity = |found: io::Result<Metadata>| found.ok().filter(Metadata::is_file).map(|found| (found.dev(), found.ino()));
+        let own = identity(match &self.target {
+            Target::Replaced(own) | Target::InPlace(own) => own.as_std_path().metadata(),
+            Target::Open(file) => file.metadata(),
+        });
+        own.is_some() && own == identity(path.as_std_path().metadata())
     }
 
     /// Whether it is what this process's standard output is, by whatever name.
@@ -147,10 +148,15 @@ pub fn is_below(path: &Utf8Path, directory: &Utf8Path) -> bool {
 /// A path without links and `..`, as far as there is something at it.
 fn real(path: &Utf8Path) -> Utf8PathBuf {
     let found = path.ancestors().find_map(|above| Some((above, above.canonicalize_utf8().ok()?)));
-    match found {
-        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(path)),
-        None => path.to_owned(),
+    let Some((above, mut real)) = found else { return path.to_owned() };
+    // What is not there yet is no link.
+    for component in path.strip_prefix(above).unwrap_or(path).components() {
+        match component {
+            Utf8Component::ParentDir => drop(real.pop()),
+            component => real.push(component),
+        }
     }
+    real
 }
 
 fn directory_of(path: &Utf8Path) -> &Utf8Path {
@@ -325,6 +331,7 @@ mod tests {
         }
         assert!(!known("directory/new").is_at(&folder.join("directory/file")));
         assert!(known("alias/new/file").is_in(&folder.join("directory/new")));
+        assert!(known("new/../alias/new").is_in(&folder.join("directory")) && !known("alias/new/../../x").is_in(&folder.join("alias")));
         assert!(!known("directory/new").is_in(&folder.join("directory/ne")) && !known("new").is_in(&folder.join("alias")));
     }
 

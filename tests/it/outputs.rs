@@ -506,6 +506,8 @@ fn what_a_command_reads_it_does_not_write_to() {
         manifest("env.json", &through(&wheel)),
         manifest("sources.json", "src/app/m.py"),
         manifest("env.json", "here/o/manifest.json"),
+        manifest("env.json", "new/../o/manifest.json"),
+        words(&["build", "env.json", "--out", "o", "--manifest", "new", "--digest-file", "here/new"]),
         words(&["build", "env.json", "--out", "built", "--digest-file", "env.json"]),
         words(&["build", "sources.json", "--out", "src/app/env"]),
         words(&["build", "sources.json", "--out", "here/src/app/new/env"]),
