@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::json;
 
@@ -71,17 +71,8 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         digest_file: arguments.digest_file.as_ref().map(|path| io.output_file(path)).transpose()?,
         text: Some(text.digest(&arguments.spec.places)),
     };
+    check_outputs(&request, &io.resolve(&arguments.spec.spec))?;
     let files = || request.manifest.iter().chain(&request.digest_file);
-    apart::check_outside(files(), &request.out)?;
-    if let (Some(manifest), Some(digest)) = (&request.manifest, &request.digest_file)
-        && manifest.is_in(digest.path())
-    {
-        let message = format!("`{}` cannot hold both the manifest and the digest", digest.path());
-        return Err(Error::Usage { message, hint: Some("choose two files; the manifest says the digest, too".to_owned()) });
-    }
-    for file in files() {
-        apart::check_file(file, [io.resolve(&arguments.spec.spec)])?;
-    }
     // Keys of inputs and what is said of a remote cache are checked whether or not there is something to do.
     let places = &arguments.spec.places;
     // What is allowed is said each time.
@@ -137,6 +128,22 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         }
     }
     Ok(0)
+}
+
+/// Refuses files that would lie in the environment, be the same, or take the place of the spec.
+fn check_outputs(request: &BuildRequest, spec: &Utf8Path) -> Result<(), Error> {
+    let files = || request.manifest.iter().chain(&request.digest_file);
+    apart::check_outside(files(), &request.out)?;
+    if let (Some(manifest), Some(digest)) = (&request.manifest, &request.digest_file)
+        && manifest.is_in(digest.path())
+    {
+        let message = format!("`{}` cannot hold both the manifest and the digest", digest.path());
+        return Err(Error::Usage { message, hint: Some("choose two files; the manifest says the digest, too".to_owned()) });
+    }
+    for file in files() {
+        apart::check_file(file, [spec])?;
+    }
+    Ok(())
 }
 
 /// Says that the spec decides the time of everything where somebody may expect that SOURCE_DATE_EPOCH does, as for `pack` and `create`.
