@@ -12,6 +12,7 @@ use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_allowed, say_warnings, warnings_json};
 use crate::cli::{CommandResult, numbers, report};
+use crate::effects::output_file::OutputFile;
 use crate::engine::{BuildRequest, Existing, caching};
 use crate::error::Error;
 use crate::model::spec::Spec;
@@ -57,6 +58,9 @@ pub struct BuildArguments {
     pub(super) format: FormatArguments,
 }
 
+/// No digest in a file has more bytes.
+const LARGEST_DIGEST: u64 = 128;
+
 /// Runs `venvtree build`.
 pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult {
     let text = spec_input::read_text(&arguments.spec.spec, io)?;
@@ -77,6 +81,9 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     let places = &arguments.spec.places;
     // What is allowed is said each time.
     let plain = places.inputs.is_empty() && !caches::has_remote(&arguments.remote, io) && !text.may_allow(places);
+    // What is larger than a digest may be an input, which the spec says.
+    let larger = |file: &OutputFile| file.path().as_std_path().metadata().is_ok_and(|found| found.len() > LARGEST_DIGEST);
+    let plain = plain && !request.digest_file.as_ref().is_some_and(larger);
     let mut allowed = BTreeSet::new();
     let unchanged = if plain { caching::unchanged(&caches, &request)? } else { None };
     let built = match unchanged {

@@ -494,6 +494,7 @@ fn what_a_command_reads_it_does_not_write_to() {
     std::os::unix::fs::symlink(".", project.path().join("here")).unwrap();
     std::os::unix::fs::symlink("env.json", project.path().join("alias.json")).unwrap();
     build(&project, &["--out", "built"]).success();
+    project.run(&["build", "env.json", "--out", "stored", "--store", "store"]).success();
     let manifest = |spec: &str, file: &str| ["build", spec, "--no-store", "--out", "o", "--manifest", file].map(str::to_owned).to_vec();
     let pack = |subject: &str, out: &str| ["pack", subject, "--archive-format", "tar", "--out", out].map(str::to_owned).to_vec();
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -509,6 +510,7 @@ fn what_a_command_reads_it_does_not_write_to() {
         manifest("env.json", "new/../o/manifest.json"),
         words(&["build", "env.json", "--out", "o", "--manifest", "new", "--digest-file", "here/new"]),
         words(&["build", "env.json", "--out", "built", "--digest-file", "env.json"]),
+        words(&["build", "env.json", "--out", "stored", "--store", "store", "--digest-file", &wheel]),
         words(&["build", "sources.json", "--out", "src/app/env"]),
         words(&["build", "sources.json", "--out", "here/src/app/new/env"]),
         pack("env.json", "env.json"),
