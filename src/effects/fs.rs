@@ -185,6 +185,8 @@ pub fn write_atomically(path: &Utf8Path, fill: impl FnOnce(&mut dyn io::Write) -
 /// # Errors
 /// The directory cannot be written to.
 pub(super) fn temporary_file(directory: &Utf8Path, path: &Utf8Path) -> io::Result<(tempfile::NamedTempFile, UnderWay)> {
+    // Before there is anything that a signal would leave.
+    interrupt::begin_to_listen();
     loop {
         let name = format!("{}{:016x}", staging::prefix(path.file_name().unwrap_or("output")), random::number());
         let mut builder = tempfile::Builder::new();

@@ -149,12 +149,13 @@ pub fn is_below(path: &Utf8Path, directory: &Utf8Path) -> bool {
 fn real(path: &Utf8Path) -> Utf8PathBuf {
     let found = path.ancestors().find_map(|above| Some((above, above.canonicalize_utf8().ok()?)));
     let Some((above, mut real)) = found else { return path.to_owned() };
-    // What is not there yet is no link.
+    // What is not there yet is no link; after a way out of it, something may be there again.
     for component in path.strip_prefix(above).unwrap_or(path).components() {
         match component {
             Utf8Component::ParentDir => drop(real.pop()),
             component => real.push(component),
         }
+        real = real.canonicalize_utf8().unwrap_or(real);
     }
     real
 }

@@ -33,6 +33,8 @@ impl Staging {
     /// # Errors
     /// Those of the file system.
     pub fn create(parent: &Utf8Path, prefix: &str) -> io::Result<Self> {
+        // Before there is anything that a signal would leave.
+        interrupt::begin_to_listen();
         loop {
             let path = parent.join(format!("{prefix}{:016x}", random::number()));
             // A signal finds it, or it is not there yet.
