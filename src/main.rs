@@ -38,6 +38,7 @@ fn work(screen: Option<Screen>) -> u8 {
     let mut io = Io::new(streams, current.unwrap_or_else(|| Utf8PathBuf::from(".")), variables);
     io.executable = std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
     io.screen = screen;
+    io.shows_data = std::io::stdout().is_terminal();
     io.colours = Colours { stdout: std::io::stdout().is_terminal(), stderr: std::io::stderr().is_terminal() };
     cli::run(std::env::args_os().skip(1).collect(), &mut io)
 }

@@ -15,7 +15,7 @@ use crate::cli::args::{AllowArguments, Format, FormatArguments, LimitArguments};
 use crate::cli::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{say_allowed, say_warnings, warnings_json};
-use crate::cli::text::Text;
+use crate::cli::text::{Text, is_shown_as_it_is};
 use crate::cli::{CommandResult, relocate, report, variables, written};
 use crate::effects::discover::{self, Surroundings};
 use crate::effects::fs::{self, Kind};
@@ -259,7 +259,8 @@ fn report(arguments: &CreateArguments, environment: &Utf8Path, made: &Made, io: 
             let name = spec.interpreter.implementation.platform_name();
             io.say(&format!("{}: {environment} ({name} {}, {contents})", built.outcome.name(), spec.interpreter.version));
             io.say(&format!("root digest {}", built.root));
-            if let Some(line) = activate {
+            // With characters written out, it would not name the place.
+            if let Some(line) = activate.filter(|line| is_shown_as_it_is(line)) {
                 io.say(&format!("activate with: {line}"));
             }
         }
@@ -431,7 +432,7 @@ fn activators(words: &[String]) -> Result<BTreeSet<Shell>, Error> {
         match word {
             "all" => shells.extend(Shell::ALL),
             "none" | "" => {}
-            name => match Shell::from_name(name) {
+            name => match activation::shell(name) {
                 Some(shell) => {
                     shells.insert(shell);
                 }

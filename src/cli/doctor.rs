@@ -52,14 +52,19 @@ pub struct DoctorArguments {
 /// What was found: lines for people, values for machines, problems for both.
 #[derive(Default)]
 struct Findings {
-    lines: Vec<(&'static str, String)>,
+    lines: Vec<(&'static str, Vec<String>)>,
     values: serde_json::Map<String, Value>,
     problems: Vec<(String, Option<String>)>,
 }
 
 impl Findings {
     fn add(&mut self, name: &'static str, line: impl Into<String>, value: Value) {
-        self.lines.push((name, line.into()));
+        self.add_list(name, vec![line.into()], value);
+    }
+
+    /// Adds several lines. Those of one text are never split: a name may hold a line feed.
+    fn add_list(&mut self, name: &'static str, lines: Vec<String>, value: Value) {
+        self.lines.push((name, lines));
         self.values.insert(name.replace(' ', "_"), value);
     }
 
@@ -112,9 +117,9 @@ fn print(found: Findings, arguments: &DoctorArguments, io: &mut Io<'_>) -> Comma
         }
         Format::Text => {
             if !arguments.quiet.quiet {
-                for (name, line) in &found.lines {
-                    let mut lines = line.lines();
-                    written(io.print(&format!("{name}: {}", lines.next().unwrap_or_default())))?;
+                for (name, lines) in &found.lines {
+                    let mut lines = lines.iter();
+                    written(io.print(&format!("{name}: {}", lines.next().map_or("none", String::as_str))))?;
                     for line in lines {
                         written(io.print(&format!("    {line}")))?;
                     }
@@ -140,7 +145,10 @@ fn program(found: &mut Findings, io: &Io<'_>) {
     found.add("features", if features.is_empty() { "none".to_owned() } else { features.join(", ") }, json!(features));
     let Some(path) = &io.executable else { return };
     match InputFile::open(path).and_then(|file| file.sha256()) {
-        Ok(hash) => found.add("executable", format!("{path}\nSHA-256 {hash}"), json!({"path": path, "sha256": hash.to_string()})),
+        Ok(hash) => {
+            let lines = vec![path.to_string(), format!("SHA-256 {hash}")];
+            found.add_list("executable", lines, json!({"path": path, "sha256": hash.to_string()}));
+        }
         Err(error) => found.problem(error::chain(&error), "this program cannot read itself; its file may have been replaced"),
     }
 }
@@ -228,7 +236,7 @@ fn interpreters(found: &mut Findings, io: &Io<'_>) {
     if !usable {
         found.problem("no interpreter was found", "`create` needs one; install Python 3.8 or newer, or put it into PATH");
     }
-    found.add("interpreters", if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }, json!(value));
+    found.add_list("interpreters", lines, json!(value));
 }
 
 fn remote(found: &mut Findings, arguments: &RemoteArguments, io: &Io<'_>) {

@@ -44,6 +44,8 @@ pub struct Io<'a> {
     pub screen: Option<Screen>,
     /// How far the command has come.
     pub progress: Progress,
+    /// Whether standard output is a terminal.
+    pub shows_data: bool,
     /// What wheels may hold, unless options say otherwise.
     pub limits: Limits,
     /// Whether this process's standard output carries the answers of a worker, and so is no output of a request.
@@ -64,6 +66,7 @@ impl<'a> Io<'a> {
             executable: None,
             screen: None,
             progress: Progress::default(),
+            shows_data: false,
             limits: Limits::default(),
             answers: false,
         }
@@ -168,12 +171,12 @@ impl Io<'_> {
         if full.file_name().is_some() { Ok(full) } else { full.canonicalize_utf8().map_err(failed("find", &full)) }
     }
 
-    /// A file to write, looked at before there is anything to write.
+    /// A file to write, looked at before there is anything to write; `-` is standard output.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn output_file(&self, path: &Utf8Path) -> Result<OutputFile, FsError> {
-        let path = self.resolve(path);
+        let path = if path == "-" { Utf8PathBuf::from("/dev/stdout") } else { self.resolve(path) };
         let file = OutputFile::prepare(&path)?;
         if self.answers && file.is_standard_output() {
             return Err(failed("write", &path)(io::Error::other("it is the worker's standard output, which carries its answers")));

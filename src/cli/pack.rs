@@ -92,9 +92,10 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
         io.say(&format!("everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"));
     }
     let out = if arguments.out == "-" { None } else { Some(io.output_file(&arguments.out)?) };
+    let subject = io.resolve(&arguments.subject);
+    check_output(out.as_ref(), arguments, &subject, io)?;
     let session = spec_input::session(&arguments.places, io)?;
     let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref(), threads: session.threads };
-    let subject = io.resolve(&arguments.subject);
     let (mtime, warnings) = if arguments.subject != "-" && subject.is_dir() {
         apart::check_outside(&out, &subject)?;
         write(out.as_ref(), io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;
@@ -127,6 +128,21 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
         Format::Text => arguments.quiet.say(io, &format!("packed: {}", arguments.out)),
     }
     Ok(0)
+}
+
+/// Refuses a terminal, which would be garbled, and a place in the directory that is packed, which would no longer be what it was.
+fn check_output(out: Option<&OutputFile>, arguments: &PackArguments, subject: &Utf8Path, io: &Io<'_>) -> Result<(), Error> {
+    match out {
+        None if io.shows_data => Err(Error::Usage {
+            message: "standard output is a terminal, which cannot show an archive".to_owned(),
+            hint: Some("name a file with `--out FILE`, or let another program read it: `| tar -t`".to_owned()),
+        }),
+        Some(out) if arguments.subject != "-" && subject.is_dir() && out.is_in(subject) => Err(Error::Usage {
+            message: format!("`{}` lies in the directory that is packed", arguments.out),
+            hint: Some("choose a place outside of it".to_owned()),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the archive to a file, or to standard output where there is none.

@@ -14,6 +14,7 @@ use crate::engine::{self, Places, Session};
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
 use crate::model::manifest::{EntryOrigin, Manifest};
+use crate::model::spec::SpecError;
 use crate::model::tree::Tree;
 
 /// An environment, from wherever it is known.
@@ -53,14 +54,14 @@ pub(super) fn read(
         return Ok(Subject { name: path.to_string(), tree: scan.tree, owners, odd: scan.odd });
     }
     // Read once: it may be a pipe.
-    let text = spec_input::read_text(path, io)?;
+    let text = spec_input::read_text(path, io).map_err(|error| neither(path, error))?;
     if is_manifest(&text.text) {
         let failed = |error| Error::Manifest { path: path.to_owned(), error };
         let manifest = Manifest::parse(&text.text).map_err(failed)?;
         let tree = manifest.tree().map_err(failed)?;
         return Ok(Subject { name: path.to_string(), tree, owners: owners_of_manifest(&manifest), odd: Vec::new() });
     }
-    let (spec, places): (_, Places) = spec_input::parse(text, places, io)?;
+    let (spec, places): (_, Places) = spec_input::parse(text, places, io).map_err(|error| neither(path, error))?;
     let prepared = engine::prepare(session, spec, &places)?;
     let (tree, _) = engine::predict(session, &prepared)?;
     let inputs = prepared.inputs();
@@ -76,6 +77,17 @@ pub(super) fn read(
         }
     }
     Ok(Subject { name: path.to_string(), tree, owners, odd: Vec::new() })
+}
+
+/// What is no JSON document at all need not have been meant to be a spec.
+fn neither(path: &Utf8Path, error: Error) -> Error {
+    match error {
+        Error::Spec { error: SpecError::Foreign(found), .. } => Error::Usage {
+            message: format!("`{path}` is neither an environment nor a manifest nor a spec: found {found}"),
+            hint: Some("`venvtree build --manifest FILE` writes a manifest, `venvtree create --spec-out FILE` a spec".to_owned()),
+        },
+        other => other,
+    }
 }
 
 /// Whether a JSON text is a manifest rather than a spec: it begins with its header.

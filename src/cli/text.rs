@@ -52,7 +52,7 @@ impl Text {
 
 /// A line with everything written out that a terminal, or a person who reads it there, could be misled by.
 pub fn printable(line: &str) -> String {
-    if !line.chars().any(is_dangerous) {
+    if is_shown_as_it_is(line) {
         return line.to_owned();
     }
     line.chars()
@@ -60,10 +60,17 @@ pub fn printable(line: &str) -> String {
         .collect()
 }
 
+/// Whether a text can be shown without anything written out.
+pub fn is_shown_as_it_is(text: &str) -> bool {
+    !text.chars().any(is_dangerous)
+}
+
 /// Control characters, separators of lines, and what changes the order in which characters are shown or is not shown at all.
 fn is_dangerous(character: char) -> bool {
     matches!(character,
-        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
         || character.is_control()
 }
 
@@ -82,6 +89,7 @@ mod tests {
             ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
             ("\u{2028}\u{2066}x\u{2069}", "\\u{2028}\\u{2066}x\\u{2069}"),
             ("a\u{e0041}", "a\\u{e0041}"),
+            ("p\u{200b}ip\u{feff}\u{2060}\u{ad}", "p\\u{200b}ip\\u{feff}\\u{2060}\\u{ad}"),
         ] {
             assert_eq!(printable(line), expected);
             assert_eq!(Text::of_lines([line, line]).as_str(), format!("{expected}\n{expected}"));

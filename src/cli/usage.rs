@@ -32,9 +32,14 @@ pub(super) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
     };
     if error.kind() == clap::error::ErrorKind::UnknownArgument {
         // A second place, as other tools take it.
-        let word = text(ContextKind::InvalidArg).filter(|word| !word.starts_with('-'))?;
+        let word = text(ContextKind::InvalidArg)?;
         let command = arguments.first()?.to_str()?;
-        return ["build", "pack", "pull"].contains(&command).then(|| format!("the output is given as an option: `--out {word}`"));
+        let has_output = ["build", "pack", "pull"].contains(&command);
+        return match word {
+            "-o" => Some("the option is written out: `--out`".to_owned()).filter(|_| has_output),
+            word if word.starts_with('-') => None,
+            word => Some(format!("the output is given as an option: `--out {word}`")).filter(|_| has_output),
+        };
     }
     if error.kind() != clap::error::ErrorKind::InvalidSubcommand {
         return None;
@@ -55,7 +60,12 @@ pub(super) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
         names.push(argument.to_owned());
     }
     let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help").collect();
-    Some(format!("the commands of `{}` are {}", names.join(" "), known.join(", ")))
+    let names = names.join(" ");
+    Some(if known.is_empty() {
+        format!("`{names}` has no commands of its own")
+    } else {
+        format!("the commands of `{names}` are {}", known.join(", "))
+    })
 }
 
 /// A usage error of clap's, in the shape of all other errors.

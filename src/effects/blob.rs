@@ -7,6 +7,7 @@ use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::effects::fs;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction, Hasher};
 
 /// Why a blob could not be read or stored.
@@ -50,6 +51,16 @@ impl BlobError {
         Self::Io { action, path: path.as_ref().to_owned(), source: source.into() }
     }
 
+    /// The same of a file that was named relative to an open directory.
+    #[must_use]
+    pub fn below(self, directory: &Utf8Path) -> Self {
+        match self {
+            // Joined with an absolute path, nothing changes.
+            Self::Io { action, path, source } => Self::Io { action, path: directory.join(path), source },
+            other => other,
+        }
+    }
+
     /// What to try, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -61,7 +72,7 @@ impl BlobError {
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                     Some("choose another store with `--store DIR`, or `--no-store`".to_owned())
                 }
-                _ => None,
+                _ => fs::hint(source).map(str::to_owned),
             },
             Self::Remote { .. } => None,
         }

@@ -28,7 +28,7 @@ use crate::model::reserved::is_interpreter_name;
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
     /// There is none that fits.
-    #[error("no interpreter is {request}{}", describe(rejected))]
+    #[error("{}{}", nobody(request), describe(rejected))]
     NotFound {
         /// What was asked for.
         request: PythonRequest,
@@ -65,6 +65,16 @@ pub enum DiscoverError {
         /// Who could have written it.
         stranger: Stranger,
     },
+    /// What a project or a shell chose cannot be used.
+    #[error("{source_name} asks for Python `{word}`, which cannot be used: {reason}")]
+    Unusable {
+        /// What was chosen.
+        word: String,
+        /// Where that is said.
+        source_name: String,
+        /// Why not.
+        reason: String,
+    },
     /// There is nothing at a path.
     #[error("`{path}` is no interpreter, nor a directory with one in `bin`")]
     Path {
@@ -82,6 +92,13 @@ pub enum DiscoverError {
         /// What it is.
         found: String,
     },
+}
+
+fn nobody(request: &PythonRequest) -> String {
+    match request {
+        PythonRequest::Any => "there is no interpreter that can be used".to_owned(),
+        request => format!("no interpreter is {request}"),
+    }
 }
 
 fn describe(rejected: &[(Utf8PathBuf, String)]) -> String {
@@ -125,7 +142,9 @@ impl DiscoverError {
                 Some("to find out what an interpreter is, it is run: if you trust it, give it with `--python`".to_owned())
             }
             Self::Probe(error) => error.hint().map(str::to_owned),
-            Self::Unsupported { .. } | Self::Path { .. } | Self::Old { .. } => Some(format!("choose another one; {SEE_LIST}")),
+            Self::Unsupported { .. } | Self::Unusable { .. } | Self::Path { .. } | Self::Old { .. } => {
+                Some(format!("choose another one; {SEE_LIST}"))
+            }
         }
     }
 }
@@ -177,18 +196,27 @@ fn of_choice(choice: &Choice, surroundings: &Surroundings, cache: &ProbeCache) -
         return Err(DiscoverError::Unreadable { source_name: choice.source.clone() });
     };
     let any = PythonRequest::Any;
+    let missing = || DiscoverError::NotInstalled { word: word.to_owned(), source_name: choice.source.clone() };
+    let unusable = |reason: String| DiscoverError::Unusable { word: word.to_owned(), source_name: choice.source.clone(), reason };
+    let in_directory = |directory: Utf8PathBuf| {
+        search(&any, &[directory], cache).map_err(|error| match error {
+            DiscoverError::NotFound { rejected, .. } => {
+                rejected.into_iter().next().map_or_else(missing, |(path, reason)| unusable(format!("`{path}`: {reason}")))
+            }
+            other => other,
+        })
+    };
     if word == "system" {
         let directories: Vec<Utf8PathBuf> =
             surroundings.own_path().cloned().chain(["/usr/local/bin", "/usr/bin"].map(Utf8PathBuf::from)).collect();
         return search(&any, &directories, cache);
     }
     if let Some(directory) = surroundings.pyenv.as_deref().and_then(|root| places::of_pyenv(root, word)) {
-        return search(&any, &[directory], cache);
+        return in_directory(directory);
     }
     if let Some(directory) = surroundings.uv.as_ref().map(|root| root.join(word).join("bin")).filter(|directory| directory.is_dir()) {
-        return search(&any, &[directory], cache);
+        return in_directory(directory);
     }
-    let missing = || DiscoverError::NotInstalled { word: word.to_owned(), source_name: choice.source.clone() };
     match PythonRequest::parse(word) {
         Ok(PythonRequest::Path(path)) => match choice.stranger {
             Some(stranger) => Err(DiscoverError::Stranger { word: word.to_owned(), source_name: choice.source.clone(), stranger }),
@@ -200,6 +228,7 @@ fn of_choice(choice: &Choice, surroundings: &Surroundings, cache: &ProbeCache) -
                 result => result,
             }
         }
+        Ok(request) if request.is_too_old() => Err(unusable("expected CPython 3.8 or newer, or PyPy 3.9 or newer".to_owned())),
         _ => Err(missing()),
     }
 }

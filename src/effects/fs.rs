@@ -29,15 +29,20 @@ pub struct FsError {
 impl FsError {
     /// What to try.
     pub fn hint(&self) -> Option<&'static str> {
-        match self.source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT) => Some("make room on the file system, or choose another place"),
-            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
-                Some("raise the limit of open files (`ulimit -n`), or use fewer `--threads`")
-            }
-            Some(rustix::io::Errno::ROFS) => Some("the file system is mounted read-only"),
-            Some(rustix::io::Errno::NAMETOOLONG) => Some("choose a place with a shorter path"),
-            _ => None,
-        }
+        hint(&self.source)
+    }
+}
+
+/// What to try after a file operation has failed.
+pub(super) fn hint(error: &io::Error) -> Option<&'static str> {
+    use rustix::io::Errno;
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOSPC | Errno::DQUOT) => Some("make room on the file system, or choose another place"),
+        Some(Errno::FBIG) => Some("raise the limit of the size of files (`ulimit -f`), or choose a file system that has such large ones"),
+        Some(Errno::MFILE | Errno::NFILE) => Some("raise the limit of open files (`ulimit -n`), or use fewer `--threads`"),
+        Some(Errno::ROFS) => Some("the file system is mounted read-only"),
+        Some(Errno::NAMETOOLONG) => Some("choose a place with a shorter path"),
+        _ => None,
     }
 }
 
@@ -184,6 +189,7 @@ pub fn write_atomically(path: &Utf8Path, fill: impl FnOnce(&mut dyn io::Write) -
 ///
 /// # Errors
 /// The directory cannot be written to.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
 pub(super) fn temporary_file(directory: &Utf8Path, path: &Utf8Path) -> io::Result<(tempfile::NamedTempFile, UnderWay)> {
     // Before there is anything that a signal would leave.
     interrupt::begin_to_listen();

@@ -42,6 +42,7 @@ pub fn nearest(path: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// Why nothing can be made in a directory; `None` if all is well or there is no such directory.
+#[expect(clippy::disallowed_methods, reason = "it is gone at once")]
 pub fn trouble_with(directory: &Utf8Path) -> Option<String> {
     let found = std::fs::metadata(directory).ok()?;
     if !found.is_dir() {
@@ -66,6 +67,7 @@ pub struct Sharing {
 ///
 /// # Errors
 /// No file can be made in one of them.
+#[expect(clippy::disallowed_methods, reason = "they are gone at once")]
 pub fn sharing(from: &Utf8Path, to: &Utf8Path) -> Result<Sharing, (Utf8PathBuf, std::io::Error)> {
     let builder = |directory: &Utf8Path| {
         let made = tempfile::Builder::new().prefix(".venvtree-doctor-").tempfile_in(directory);

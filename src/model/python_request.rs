@@ -61,7 +61,11 @@ impl PythonRequest {
             return Ok(Self::Path(text.to_owned()));
         }
         if text.starts_with(['<', '>', '=', '!', '~']) {
-            return VersionSpecifiers::from_str(text).map(Self::Range).map_err(|problem| error(problem.to_string()));
+            // Its message goes on with a drawing of where in the text that is.
+            return VersionSpecifiers::from_str(text).map(Self::Range).map_err(|problem| {
+                let problem = problem.to_string();
+                error(problem.lines().next().unwrap_or_default().trim_end_matches(':').to_owned())
+            });
         }
         if text == "python" {
             return Ok(Self::Any);

@@ -386,7 +386,6 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
             ("3.99\n", None, "3.99", format!("{root}/project/.python-version")),
             ("3.99\n3.12\n", None, "3.99", format!("{root}/project/.python-version")),
             ("3.12.77\n", None, "3.12.77", format!("{root}/project/.python-version")),
-            ("2.7.18\n", None, "2.7.18", format!("{root}/project/.python-version")),
             ("no-such-env\n", None, "no-such-env", format!("{root}/project/.python-version")),
             ("3.12\n", Some("3.98"), "3.98", "PYENV_VERSION".to_owned()),
         ] {

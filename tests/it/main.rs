@@ -32,6 +32,7 @@ mod outputs;
 mod pack;
 mod platforms;
 mod policy;
+mod prompt;
 mod readers;
 mod readme;
 mod real;

@@ -64,6 +64,81 @@ fn a_signal_ends_a_build_without_a_trace() {
 }
 
 #[test]
+fn a_signal_ends_the_writing_of_a_file_without_a_trace() {
+    let project = project();
+    let pack = ["pack", "env.json", "--out", "archives/env.zip"];
+    std::fs::create_dir(project.path().join("archives")).unwrap();
+    let names = || -> Vec<String> {
+        let entries = project.path().join("archives").read_dir_utf8().unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_owned()).collect()
+    };
+    let until_there = || {
+        let begun = Instant::now();
+        while names().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    for (sent, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1)] {
+        let child = start(&project, Command::new(VENVTREE).args(pack));
+        until_there();
+        signal(&child, sent);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.signal(), Some(number), "{sent:?}: {}", output.status);
+        assert_eq!(names(), Vec::<String>::new(), "{sent:?}");
+    }
+    // What cannot be caught leaves a file, which the next one to write there takes away.
+    let mut killed = start(&project, Command::new(VENVTREE).args(pack));
+    until_there();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(names().len(), 1);
+    project.spec(some_interpreter(), &[], |_| ());
+    project.run(&pack).success();
+    assert_eq!(names(), ["env.zip"]);
+}
+
+#[test]
+fn a_signal_leaves_nothing_in_an_environment_that_is_made_relocatable() {
+    let project = Project::new();
+    let configuration = "home = /usr/bin\nversion = 3.11.2\ncommand = python -m venv env\n";
+    project.write("env/pyvenv.cfg", configuration);
+    project.write("env/lib/large.bin", "");
+    std::fs::create_dir(project.path().join("env/bin")).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/python3", project.path().join("env/bin/python")).unwrap();
+    // To look through it takes long enough; it takes no room.
+    std::fs::File::create(project.path().join("env/lib/large.bin")).unwrap().set_len(4 << 30).unwrap();
+    let names = || -> Vec<String> {
+        let entries = project.path().join("env").read_dir_utf8().unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_owned()).filter(|name| name.contains("venvtree-")).collect()
+    };
+    let child = start(&project, Command::new(VENVTREE).args(["create", "--relocatable", "env", "--no-store"]));
+    let begun = Instant::now();
+    while names().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, Signal::TERM);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(names(), Vec::<String>::new());
+    assert_eq!(std::fs::read_to_string(project.path().join("env/pyvenv.cfg")).unwrap(), configuration);
+}
+
+#[test]
+fn a_file_that_becomes_too_large_is_an_error() {
+    let project = project();
+    for command in [&BUILD[..], &["pack", "env.json", "--out", "env.tar"]] {
+        let script = "ulimit -f 2000; exec \"$0\" \"$@\"";
+        let output = start(&project, Command::new("sh").args(["-c", script, VENVTREE]).args(command)).wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{}: {said}", output.status);
+        assert!(said.contains("File too large") && said.contains("ulimit -f"), "{said}");
+        assert_eq!(left_over(&project), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_signal_at_any_moment_leaves_a_whole_environment_or_none_and_nothing_else() {
     let project = project();
     let begun = Instant::now();

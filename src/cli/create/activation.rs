@@ -43,6 +43,15 @@ pub(super) fn line(environment: &Utf8Path, activators: &BTreeSet<Shell>, io: &Io
     Some(format!("{command} {}", if plain { path } else { quote(*shell, &path) }))
 }
 
+/// The shell whose language a word names: one of a script, or a program that reads it.
+pub(super) fn shell(name: &str) -> Option<Shell> {
+    if matches!(name, "zsh" | "ksh") {
+        return Some(Shell::Posix);
+    }
+    let program = COMMANDS.iter().find(|(names, ..)| names.contains(&name));
+    Shell::from_name(name).or_else(|| program.map(|(_, shell, ..)| *shell))
+}
+
 /// Refuses a place that no shell can activate, and says which shells cannot where only some do.
 pub(super) fn check(place: &Utf8Path, activators: &BTreeSet<Shell>) -> Result<Vec<String>, Error> {
     if activators.is_empty() {

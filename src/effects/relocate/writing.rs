@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::entries::{Entry, EntryKind, Environment, UNFINISHED};
 use crate::effects::fs::{Directory, FsError, failed};
+use crate::effects::interrupt::{self, Leftover, UnderWay};
 use crate::effects::random;
 use crate::model::path::TreePath;
 
@@ -58,6 +59,8 @@ struct Staged {
     turn: Turn,
     path: TreePath,
     temporary: String,
+    /// A signal clears it away, too.
+    _under_way: UnderWay,
 }
 
 /// Changes that wait beside their places. Dropping it removes what has not come into its place.
@@ -91,10 +94,14 @@ impl<'a> Writer<'a> {
         let directory = self.directory(path)?;
         let temporary = format!("{UNFINISHED}{:016x}", random::number());
         // From here on it goes away again, whatever happens.
-        self.staged.push(Staged { turn, path: path.clone(), temporary: temporary.clone() });
+        let under_way = interrupt::hold().begin(Leftover::File(directory.path().join(&temporary)));
+        self.staged.push(Staged { turn, path: path.clone(), temporary: temporary.clone(), _under_way: under_way });
         let outcome = match change {
-            Change::Link(target) => rustix::fs::symlinkat(target.as_str(), directory.handle(), temporary.as_str())
-                .map_err(|error| StageError::Fatal(failed("create", &full)(error))),
+            Change::Link(target) => {
+                let _held = interrupt::hold();
+                rustix::fs::symlinkat(target.as_str(), directory.handle(), temporary.as_str())
+                    .map_err(|error| StageError::Fatal(failed("create", &full)(error)))
+            }
             Change::Bytes(bytes) => self.stage_file(&directory, &temporary, path, entry, bytes),
         };
         if outcome.is_err() {
@@ -121,13 +128,17 @@ impl<'a> Writer<'a> {
             && first_bytes == bytes
         {
             let from = self.directory(first)?;
+            let _held = interrupt::hold();
             let linked = rustix::fs::linkat(from.handle(), first_temporary.as_str(), directory.handle(), temporary, AtFlags::empty());
             if linked.is_ok() {
                 return Ok(());
             }
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // While a signal clears away, nothing more is made.
+        let held = interrupt::hold();
         let handle = rustix::fs::openat(directory.handle(), temporary, flags, Mode::RUSR | Mode::WUSR).map_err(failed("write", &full))?;
+        drop(held);
         let mut file = File::from(handle);
         file.write_all(bytes).map_err(failed("write", &full))?;
         match identity {

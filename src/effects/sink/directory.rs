@@ -318,7 +318,7 @@ fn write_entry(
     let area = options.store.map(|store| store.area.of(directory, name, size));
     if let Some((store, area)) = options.store.zip(area)
         && let Some(digest) = stored(store, options.function, content, sha256, size, repeated.contains(&(sha256, executable)))
-        && area.place(digest, executable, parent.handle().as_fd(), name).map_err(EntryError::Store)?
+        && area.place(digest, executable, parent.handle().as_fd(), name).map_err(|error| EntryError::Store(error.below(parent.path())))?
     {
         if size > SMALL {
             options.progress.advance(0, size);

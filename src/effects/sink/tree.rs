@@ -189,7 +189,8 @@ impl<'a> Writer<'a> {
 
     fn file(&self, open: &Open, name: &str, digest: Digest, executable: bool) -> Result<(), TreeWriteError> {
         for area in self.areas {
-            if area.of(&open.below, name, digest.size).place(digest, executable, open.handle.as_fd(), name)? {
+            let placed = area.of(&open.below, name, digest.size).place(digest, executable, open.handle.as_fd(), name);
+            if placed.map_err(|error| error.below(&open.path))? {
                 return Ok(());
             }
         }
