@@ -470,7 +470,8 @@ impl Area<'_> {
                         return Ok(());
                     }
                     Err(Errno::EXIST) => return Ok(()),
-                    Err(Errno::NOENT) if attempt == 0 => self.make_folder(digest, executable)?,
+                    // Not there, or another thread is just making it, under a umask that takes the owner's rights.
+                    Err(Errno::NOENT | Errno::ACCESS) if attempt == 0 => self.make_folder(digest, executable)?,
                     Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => {
                         self.fall_back_to(REFLINK);
                         break;

@@ -248,7 +248,10 @@ impl Store {
     /// Moves a finished temporary file to its place, making parents where they are missing.
     fn publish(&self, temporary: &Utf8Path, target: &Utf8Path) -> Result<(), BlobError> {
         let result = match fs::rename(temporary, target) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_parent(target).and_then(|()| fs::rename(temporary, target)),
+            // Not there, or another thread is just making it, under a umask that takes the owner's rights.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+                self.make_parent(target).and_then(|()| fs::rename(temporary, target))
+            }
             result => result,
         };
         result.map_err(|error| {
