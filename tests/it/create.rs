@@ -127,7 +127,7 @@ fn pip_installs_and_uninstalls_in_every_environment() {
 fn an_environment_of_cpython_3_14_is_moved_and_used() {
     let project = Project::new();
     let path = project.path().canonicalize_utf8().unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), path.join("venvtree")).unwrap();
+    crate::support::copy_venvtree(path.join("venvtree").as_ref());
     let activate = "import os, runpy, sys; runpy.run_path(sys.argv[1] + '/bin/activate_this.py'); import pip, sysconfig; \
         env = sys.argv[1]; assert sys.prefix == env == os.environ['VIRTUAL_ENV'], sys.prefix; \
         assert sysconfig.get_path('purelib') == sys.path[0] == env + '/lib/python3.14/site-packages', sys.path; \

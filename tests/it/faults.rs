@@ -299,7 +299,7 @@ fn as_nobody(project: &Project, script: &str) -> Output {
     std::fs::set_permissions(project.path(), reach(0o755)).unwrap();
     let reachable = tempfile::Builder::new().permissions(reach(0o755)).tempdir().unwrap();
     let program = reachable.path().join("venvtree");
-    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), &program).unwrap();
+    crate::support::copy_venvtree(program.as_ref());
     Command::new("bash").uid(65534).gid(65534).current_dir(project.path()).args(["-c", script]).arg(&program).output().unwrap()
 }
 

@@ -156,7 +156,7 @@ fn nothing_is_left_of_a_replaced_environment_with_read_only_directories() {
     std::fs::create_dir(&place).unwrap();
     std::os::unix::fs::chown(&place, Some(4321), Some(4321)).unwrap();
     let exe = project.path().join("venvtree");
-    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), &exe).unwrap();
+    crate::support::copy_venvtree(exe.as_ref());
     let script = format!(
         "set -e; cd {place}; v() {{ {exe} build --no-store -q --replace --out env \"$@\"; }}
         for round in 1 2; do

@@ -162,7 +162,7 @@ fn with_lib64(project: &Project, python: &Python) -> std::path::PathBuf {
     let base = python.path.parent().unwrap().parent().unwrap();
     let copy = project.path().join("base").into_std_path_buf();
     std::fs::create_dir_all(copy.join("bin")).unwrap();
-    std::fs::copy(&python.path, copy.join("bin").join(python.path.file_name().unwrap())).unwrap();
+    crate::support::copy_executable(python.path.as_ref(), copy.join("bin").join(python.path.file_name().unwrap()).as_ref());
     symlink(base.join("lib"), copy.join("lib")).unwrap();
     symlink(base.join("lib"), copy.join("lib64")).unwrap();
     copy.join("bin").join(python.path.file_name().unwrap())

@@ -23,7 +23,7 @@ impl Machine {
         let project = Project::new();
         assert_eq!(project.path().metadata().unwrap().uid(), 0, "tests of other users are run by root");
         mode(project.path(), 0o755);
-        std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), project.path().join("venvtree")).unwrap();
+        crate::support::copy_venvtree(project.path().join("venvtree").as_ref());
         for (name, owner) in [("home", VICTIM), ("work", VICTIM), ("other", OTHER)] {
             std::fs::create_dir(project.path().join(name)).unwrap();
             std::os::unix::fs::chown(project.path().join(name), Some(owner), Some(owner)).unwrap();

@@ -76,3 +76,14 @@ pub(crate) fn write_executable(path: &Path, bytes: &[u8]) {
     child.stdin.take().expect("piped above").write_all(bytes).expect("sh reads its input");
     assert!(child.wait().expect("sh ends").success(), "cannot write {}", path.display());
 }
+
+/// Copies a program so that the copy can be run at once: by another process, as [`write_executable`] explains.
+pub(crate) fn copy_executable(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().expect("cp starts");
+    assert!(copied.success(), "cannot copy {} to {}", from.display(), to.display());
+}
+
+/// Copies the program that is tested.
+pub(crate) fn copy_venvtree(to: &Path) {
+    copy_executable(Path::new(env!("CARGO_BIN_EXE_venvtree")), to);
+}
