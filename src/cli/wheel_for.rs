@@ -5,39 +5,36 @@ use std::io::Read as _;
 use camino::Utf8Path;
 use serde_json::{Map, Value, json};
 
-use crate::cli::caches;
+use crate::cli::for_target;
 use crate::cli::io::Io;
-use crate::effects::discover::{self, Surroundings};
 use crate::effects::fs;
 use crate::effects::input::InputFile;
-use crate::effects::notes::Notes;
-use crate::effects::probe_cache::ProbeCache;
 use crate::effects::wheels::WheelError;
 use crate::engine;
 use crate::engine::judge::{Judged, Verdict};
 use crate::error::Error;
-use crate::model::python_request::PythonRequest;
 use crate::model::spec::document::InterpreterDocument;
 use crate::model::spec::{Python, Spec};
 
 /// The most bytes of a file with facts.
 const FACTS_LIMIT: u64 = 1 << 20;
 
-/// A spec without wheels for an interpreter: by a file of facts, as `venvtree interpreter probe` prints them, or as `create --python` takes it.
+/// A place that stands for none until it is taken out again.
+const NOWHERE: Python = Python::Absolute { path: String::new() };
+
+/// A spec without wheels for an interpreter: by a file of facts, as `venvtree interpreter probe` prints them, by the name of a target, or as
+/// `create --python` takes it.
 pub(super) fn interpreter(text: &str, io: &mut Io<'_>) -> Result<Spec, Error> {
     if let Some(facts) = facts(text, io)? {
         return with_facts(facts, text);
     }
-    let notes = Notes::new();
-    let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")), notes.clone());
-    let request = PythonRequest::parse(text).map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;
-    let probe = discover::find(&request, &Surroundings::new(&io.cwd, |name| io.variable(name)), &cache);
-    for note in notes.take() {
-        io.say(&format!("note: {note}"));
+    let target = for_target::read(text, None, io)?;
+    // Where an interpreter of another machine lies is not known, and decides nothing.
+    let mut facts = json!(InterpreterDocument::new(&target.interpreter, &target.python.clone().unwrap_or(NOWHERE)));
+    if let (None, Value::Object(facts)) = (&target.python, &mut facts) {
+        facts.remove("python");
     }
-    let probe = probe?;
-    let python = Python::Absolute { path: probe.executable.to_string() };
-    with_facts(json!(InterpreterDocument::new(&probe.interpreter, &python)), text)
+    with_facts(facts, text)
 }
 
 /// The JSON object in the file of that name, or of standard input; nothing where there is none.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::peers::peer;
 use crate::support::project::{Output, Project, WheelText, listing, venvtree_with};
-use crate::support::{Python, interpreters, write_executable};
+use crate::support::{Python, fake_interpreter, interpreters, write_executable};
 
 /// Runs `create` with a cache of the project's own and a PATH without anything.
 fn create(project: &Project, arguments: &[&str]) -> Output {
@@ -233,18 +233,6 @@ fn the_base_packages_are_seen_if_asked_for() {
     assert!(tested > 0, "the tests need an interpreter with pip among its own packages");
 }
 
-/// A fake interpreter that answers the probe.
-fn fake(project: &Project, path: &str, version: &str) -> Utf8PathBuf {
-    let full = project.path().join(path);
-    std::fs::create_dir_all(full.parent().unwrap()).unwrap();
-    let answer = format!(
-        r#"{{"implementation":"cpython","version":"{version}","soabi":null,"debug":false,"free_threaded":false,"platform":"linux",
-        "machine":"x86_64","pointer_size":8,"glibc":"2.36","musl":null,"executable":"{full}","platlibdir":"lib","bundled_wheels":null}}"#
-    );
-    write_executable(full.as_std_path(), format!("#!/bin/sh\nexec /bin/cat <<'END'\n{answer}\nEND\n").as_bytes());
-    full
-}
-
 #[test]
 fn what_is_no_python_fails_in_a_message_of_a_few_lines() {
     let project = Project::new();
@@ -260,10 +248,11 @@ fn what_is_no_python_fails_in_a_message_of_a_few_lines() {
 fn interpreters_are_found_in_the_order_of_the_path() {
     let project = Project::new();
     let root = project.path().to_owned();
-    let (old, first) = (fake(&project, "a/python3", "3.7.9"), fake(&project, "b/python3", "3.11.4"));
-    let (second, third) = (fake(&project, "b/python3.12", "3.12.9"), fake(&project, "c/python3", "3.12.1"));
-    let pyenv = fake(&project, "pyenv/versions/3.10.2/bin/python3", "3.10.2");
-    fake(&project, "pyenv/versions/3.10.1/bin/python3", "3.10.1");
+    let (old, first) = (fake_interpreter(project.path(), "a/python3", "3.7.9"), fake_interpreter(project.path(), "b/python3", "3.11.4"));
+    let (second, third) =
+        (fake_interpreter(project.path(), "b/python3.12", "3.12.9"), fake_interpreter(project.path(), "c/python3", "3.12.1"));
+    let pyenv = fake_interpreter(project.path(), "pyenv/versions/3.10.2/bin/python3", "3.10.2");
+    fake_interpreter(project.path(), "pyenv/versions/3.10.1/bin/python3", "3.10.1");
     let path = format!("{root}/a:{root}/b:{root}/pyenv/shims:{root}/c");
     let pyenv_root = root.join("pyenv");
     let variables = [("PATH", path.as_str()), ("PYENV_ROOT", pyenv_root.as_str())];

@@ -8,7 +8,7 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::support::project::{Output, Project, WheelText, venvtree_with};
-use crate::support::{Python, interpreters, write_executable};
+use crate::support::{Python, fake_interpreter, interpreters, write_executable};
 
 /// Runs `create` without seeds, with a cache of the project's own and these variables.
 fn create(project: &Project, cwd: &Utf8Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
@@ -321,25 +321,16 @@ fn an_environment_outlives_the_release_that_it_was_made_with() {
     }
 }
 
-/// A fake interpreter that answers the probe.
-fn fake(root: &Utf8Path, path: &str, version: &str) -> Utf8PathBuf {
-    let full = root.join(path);
-    std::fs::create_dir_all(full.parent().unwrap()).unwrap();
-    let answer = format!(
-        r#"{{"implementation":"cpython","version":"{version}","soabi":null,"debug":false,"free_threaded":false,"platform":"linux",
-        "machine":"x86_64","pointer_size":8,"glibc":"2.36","musl":null,"executable":"{full}","platlibdir":"lib","bundled_wheels":null}}"#
-    );
-    write_executable(full.as_std_path(), format!("#!/bin/sh\nexec /bin/cat <<'END'\n{answer}\nEND\n").as_bytes());
-    full
-}
-
 #[test]
 fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
     let project = Project::new();
     let root = project.path().canonicalize_utf8().unwrap();
-    let system = fake(&root, "usr/bin/python3", "3.11.4");
-    let (one, two) = (fake(&root, "pyenv/versions/3.12.1/bin/python3", "3.12.1"), fake(&root, "pyenv/versions/3.9.2/bin/python3", "3.9.2"));
-    let brew = fake(&root, "brew/opt/python@3.10/bin/python3.10", "3.10.7");
+    let system = fake_interpreter(&root, "usr/bin/python3", "3.11.4");
+    let (one, two) = (
+        fake_interpreter(&root, "pyenv/versions/3.12.1/bin/python3", "3.12.1"),
+        fake_interpreter(&root, "pyenv/versions/3.9.2/bin/python3", "3.9.2"),
+    );
+    let brew = fake_interpreter(&root, "brew/opt/python@3.10/bin/python3.10", "3.10.7");
     symlink("python3.10", root.join("brew/opt/python@3.10/bin/python3")).unwrap();
     symlink(root.join("brew/opt/python@3.10"), root.join("pyenv/versions/3.10-brew")).unwrap();
     // An environment of pyenv's plugin, by both of its names.
@@ -401,7 +392,7 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
 fn messages_say_what_was_found_and_what_to_do() {
     let project = Project::new();
     let root = project.path().canonicalize_utf8().unwrap();
-    let python = fake(&root, "usr/bin/python3", "3.11.4");
+    let python = fake_interpreter(&root, "usr/bin/python3", "3.11.4");
     let path = format!("{root}/usr/bin");
     let asked = |request: &str| create(&project, &root, &["env", "--no-seed", "--python", request], &[("PATH", path.as_str())]);
     let old = asked("2.7");
@@ -426,9 +417,9 @@ fn messages_say_what_was_found_and_what_to_do() {
 fn every_interpreter_is_listed_and_broken_ones_with_the_reason() {
     let project = Project::new();
     let root = project.path().canonicalize_utf8().unwrap();
-    let first = fake(&root, "a/python3.11", "3.11.4");
+    let first = fake_interpreter(&root, "a/python3.11", "3.11.4");
     symlink("python3.11", root.join("a/python3")).unwrap();
-    let old = fake(&root, "a/python2.7", "2.7.18");
+    let old = fake_interpreter(&root, "a/python2.7", "2.7.18");
     let broken = root.join("b/python3");
     std::fs::create_dir_all(root.join("b")).unwrap();
     write_executable(broken.as_std_path(), b"#!/bin/sh\necho 'no \x1b[31mlibrary' >&2\nexit 3\n");
@@ -436,8 +427,8 @@ fn every_interpreter_is_listed_and_broken_ones_with_the_reason() {
     write_executable(missing.as_std_path(), b"#!/nonexistent/loader\n");
     let slow = root.join("b/python3.14");
     write_executable(slow.as_std_path(), b"#!/bin/sh\nexec sleep 600\n");
-    let pyenv = fake(&root, "pyenv/versions/3.10.2/bin/python3.10", "3.10.2");
-    let uv = fake(&root, "uv/cpython-3.12.1-linux-x86_64-gnu/bin/python3.12", "3.12.1");
+    let pyenv = fake_interpreter(&root, "pyenv/versions/3.10.2/bin/python3.10", "3.10.2");
+    let uv = fake_interpreter(&root, "uv/cpython-3.12.1-linux-x86_64-gnu/bin/python3.12", "3.12.1");
     symlink("cpython-3.12.1-linux-x86_64-gnu", root.join("uv/cpython-3.12-linux-x86_64-gnu")).unwrap();
     let variables = [
         ("PATH", format!("{root}/a:{root}/b")),

@@ -290,13 +290,13 @@ fn a_check_for_an_interpreter_and_a_build_say_the_same() {
 }
 
 #[test]
-fn a_check_takes_facts_a_spec_or_an_interpreter() {
+fn a_check_takes_facts_a_spec_a_target_or_an_interpreter() {
     let project = project(&demo().metadata("Requires-Python: <3.7").pack(), "demo-1.0-py3-none-any.whl", json!({}));
     let (_, facts) = facts().remove(1);
     project.write("facts.json", facts.to_string());
     let wheel = "wheels/demo-1.0-py3-none-any.whl";
     let python = interpreters().remove(0).path;
-    for interpreter in ["facts.json", "env.json", python.to_str().unwrap()] {
+    for interpreter in ["facts.json", "env.json", "linux-x86_64-3.12", "windows-x86_64-3.12", python.to_str().unwrap()] {
         let output = project.run(&["wheel", "check", "--for", interpreter, wheel]);
         assert!(output.code == 4 && output.stdout.contains("error[requires-python]"), "{interpreter}: {}{}", output.stdout, output.stderr);
     }

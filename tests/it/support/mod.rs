@@ -14,4 +14,4 @@ pub(crate) mod random;
 pub(crate) mod sessions;
 pub(crate) mod terminal;
 
-pub(crate) use programs::{Python, Shell, copy_executable, copy_venvtree, interpreters, posix_shells, write_executable};
+pub(crate) use programs::{Python, Shell, copy_executable, copy_venvtree, fake_interpreter, interpreters, posix_shells, write_executable};

@@ -87,3 +87,15 @@ pub(crate) fn copy_executable(from: &Path, to: &Path) {
 pub(crate) fn copy_venvtree(to: &Path) {
     copy_executable(Path::new(env!("CARGO_BIN_EXE_venvtree")), to);
 }
+
+/// A program below `root` that answers the probe as CPython of that version on Linux would.
+pub(crate) fn fake_interpreter(root: &camino::Utf8Path, path: &str, version: &str) -> camino::Utf8PathBuf {
+    let full = root.join(path);
+    std::fs::create_dir_all(full.parent().expect("below the root")).expect("directories can be made");
+    let answer = format!(
+        r#"{{"implementation":"cpython","version":"{version}","soabi":null,"debug":false,"free_threaded":false,"platform":"linux",
+        "machine":"x86_64","pointer_size":8,"glibc":"2.36","musl":null,"executable":"{full}","platlibdir":"lib","bundled_wheels":null}}"#
+    );
+    write_executable(full.as_std_path(), format!("#!/bin/sh\nexec /bin/cat <<'END'\n{answer}\nEND\n").as_bytes());
+    full
+}
