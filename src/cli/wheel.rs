@@ -70,8 +70,8 @@ pub struct CheckArguments {
     /// Turn findings of this code into errors; may be repeated.
     #[arg(long, value_name = "CODE", visible_alias = "strict")]
     deny: Vec<Code>,
-    /// Judge wheels for this interpreter too: a JSON file as `interpreter probe` prints it (`-` reads standard input), or what `create
-    /// --python` takes.
+    /// Judge wheels for this interpreter too: a JSON file as `interpreter probe` prints it (`-` reads standard input), a target as `spec
+    /// from` takes it (`linux-x86_64-3.12`), or what `create --python` takes.
     #[arg(long = "for", value_name = "FACTS|PYTHON")]
     interpreter: Option<String>,
     /// Fail on findings of this severity or a higher one.
