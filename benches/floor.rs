@@ -1,17 +1,21 @@
-//! The floor: what inflating and writing alone costs, without hashes, times, names, plans or safety. What an installer can at best
-//! come near to on this machine, with the same inflater and the same threads.
+//! The floor: what inflating and writing alone costs, without hashes, times, names, plans or
+//! safety. What an installer can at best come near to on this machine, with the same inflater and
+//! the same threads.
 //!
 //! `floor OUT WHEEL…`
-#![allow(clippy::disallowed_methods, reason = "the doorways are for the program")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the doorways are for the program"
+)]
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use venvtree::effects::fs::Directory;
-use venvtree::effects::inflate::with_inflater;
-use venvtree::effects::parallel;
-use venvtree::effects::wheels::{self, LoadOptions, WheelError};
+use venvtree::effects::host::fs::Directory;
+use venvtree::effects::wheels::inflate::with_inflater;
+use venvtree::effects::wheels::load::{self, LoadOptions, WheelError};
+use venvtree::effects::work::parallel;
 use venvtree::model::wheel::filename::WheelFilename;
 
 fn main() {
@@ -20,9 +24,12 @@ fn main() {
     let threads = parallel::available();
     let load = |path: &Utf8PathBuf| {
         let name = WheelFilename::parse(path.file_name().expect("a file")).expect("a wheel's name");
-        wheels::load(path, &name, &LoadOptions::default()).expect("a wheel")
+        load::load(path, &name, &LoadOptions::default()).expect("a wheel")
     };
-    let loaded = parallel::map(threads, paths.len(), |index| Ok::<_, ()>(load(&paths[index]))).expect("wheels");
+    let loaded = parallel::map(threads, paths.len(), |index| {
+        Ok::<_, ()>(load(&paths[index]))
+    })
+    .expect("wheels");
     let mut directories = BTreeSet::new();
     let mut members = Vec::new();
     for wheel in &loaded {
@@ -39,7 +46,15 @@ fn main() {
     members.sort_by_key(|(_, member)| std::cmp::Reverse(member.size() > 1 << 20));
     let _ = parallel::run(threads, members.len(), |index| -> ControlFlow<()> {
         let (wheel, member) = members[index];
-        let parent = root.open_below(member.path.parent().as_ref().map_or("", |parent| parent.as_str())).expect("a directory");
+        let parent = root
+            .open_below(
+                member
+                    .path
+                    .parent()
+                    .as_ref()
+                    .map_or("", |parent| parent.as_str()),
+            )
+            .expect("a directory");
         // Wheels may share a file; here nobody asks who wins.
         if let Ok(mut file) = parent.create_file(member.path.name(), member.executable) {
             file.reserve(member.size());

@@ -1,7 +1,7 @@
 //! The engine: load, plan, tree, write. What commands and the worker start.
 //!
-//! The layer between effects and front ends. Nothing here knows arguments or prints; nothing touches an output before the
-//! plan has succeeded.
+//! The layer between effects and front ends. Nothing here knows arguments or prints; nothing
+//! touches an output before the plan has succeeded.
 
 mod base;
 pub mod caching;
@@ -14,27 +14,29 @@ use std::io::{self, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::effects::bytecode;
-use crate::effects::fs::{self, Kind};
-use crate::effects::launchers;
-use crate::effects::listing::{self, ListedFiles};
-use crate::effects::notes::Notes;
-use crate::effects::output_file::OutputFile;
-use crate::effects::parallel::{self, Threads};
-use crate::effects::progress::{Amount, Phase, Progress};
-use crate::effects::replaceable::{self, Protected, Replaceable};
+use crate::effects::host::fs::{self, Kind};
+use crate::effects::host::notes::Notes;
+use crate::effects::host::output_file::OutputFile;
+use crate::effects::host::replaceable::{self, Protected, Replaceable};
+use crate::effects::scan::bytecode;
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
 use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
 use crate::effects::sink::publish::{self, PublishError, Unfinished};
 use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
-use crate::effects::supply::Supply;
-use crate::effects::wheels::{self, LoadOptions, Wheel, WheelError};
+use crate::effects::source::launchers;
+use crate::effects::source::listing::{self, ListedFiles};
+use crate::effects::source::supply::Supply;
+use crate::effects::wheels::load::{self, LoadOptions, Wheel, WheelError};
+use crate::effects::work::parallel::{self, Threads};
+use crate::effects::work::progress::{Amount, Phase, Progress};
 use crate::error::{Error, RefusedWheel};
 use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
 use crate::model::manifest;
 use crate::model::plan::{self, Inputs, Plan, PlannedNode, WindowsLaunchers};
-use crate::model::spec::{self, InputDigests, InputPath, LauncherReference, Launchers, Python, Spec};
+use crate::model::spec::{
+    self, InputDigests, InputPath, LauncherReference, Launchers, Python, Spec,
+};
 use crate::model::tree::Tree;
 use crate::model::wheel::WheelManifest;
 use crate::model::wheel::entry_points::ScriptKind;
@@ -56,7 +58,11 @@ pub struct Session {
 
 impl Default for Session {
     fn default() -> Self {
-        Self { threads: parallel::available(), limits: Limits::default(), progress: Progress::default() }
+        Self {
+            threads: parallel::available(),
+            limits: Limits::default(),
+            progress: Progress::default(),
+        }
     }
 }
 
@@ -72,41 +78,77 @@ pub struct Places {
 impl Places {
     /// Where an input is.
     pub fn find(&self, input: &InputPath) -> Utf8PathBuf {
-        self.keys.get(&input.0).cloned().unwrap_or_else(|| self.root.join(&input.0))
+        self.keys
+            .get(&input.0)
+            .cloned()
+            .unwrap_or_else(|| self.root.join(&input.0))
     }
 
     /// Where everything is that a spec names: files, and directories with all that is in them.
     pub fn all<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
         let wheels = spec.wheels.iter().map(|wheel| &wheel.path);
-        let launchers = spec.launchers.iter().flat_map(Launchers::iter).map(|(_, launcher)| &launcher.path);
-        wheels.chain(launchers).map(|path| self.find(path)).chain(self.directories(spec))
+        let launchers = spec
+            .launchers
+            .iter()
+            .flat_map(Launchers::iter)
+            .map(|(_, launcher)| &launcher.path);
+        wheels
+            .chain(launchers)
+            .map(|path| self.find(path))
+            .chain(self.directories(spec))
     }
 
-    /// Where the directories are of which a spec takes all that is in them; a source may also be one file.
+    /// Where the directories are of which a spec takes all that is in them; a source may also be
+    /// one file.
     pub fn directories<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
         let inside = match &spec.python {
             Python::Inside { directory, .. } => Some(directory),
             Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
         };
-        spec.sources.iter().map(|source| &source.path).chain(inside).map(|path| self.find(path))
+        spec.sources
+            .iter()
+            .map(|source| &source.path)
+            .chain(inside)
+            .map(|path| self.find(path))
     }
 
     /// Refuses places of keys that no input of the spec has.
     fn check(&self, spec: &Spec) -> Result<(), Error> {
-        let Some(key) = self.unused(spec).into_iter().next() else { return Ok(()) };
+        let Some(key) = self.unused(spec).into_iter().next() else {
+            return Ok(());
+        };
         let message = format!("the input key `{key}` is not in the spec");
-        Err(Error::Usage { message, hint: Some("an `--input KEY=PATH` gives the place of a path of the spec that is KEY".to_owned()) })
+        Err(Error::Usage {
+            message,
+            hint: Some(
+                "an `--input KEY=PATH` gives the place of a path of the spec that is KEY"
+                    .to_owned(),
+            ),
+        })
     }
 
     /// Keys that no input of the spec has.
     fn unused(&self, spec: &Spec) -> Vec<String> {
-        let mut used: BTreeSet<&str> = spec.wheels.iter().map(|wheel| wheel.path.0.as_str()).collect();
+        let mut used: BTreeSet<&str> = spec
+            .wheels
+            .iter()
+            .map(|wheel| wheel.path.0.as_str())
+            .collect();
         used.extend(spec.sources.iter().map(|source| source.path.0.as_str()));
         if let Python::Inside { directory, .. } = &spec.python {
             used.insert(&directory.0);
         }
-        used.extend(spec.launchers.iter().flat_map(Launchers::iter).map(|(_, launcher)| launcher.path.0.as_str()));
-        self.keys.keys().filter(|key| !used.contains(key.as_str())).cloned().collect()
+        used.extend(
+            spec.launchers
+                .iter()
+                .flat_map(Launchers::iter)
+                .map(|(_, launcher)| launcher.path.0.as_str()),
+        );
+        self.keys
+            .keys()
+            .filter(|key| !used.contains(key.as_str()))
+            .cloned()
+            .collect()
     }
 }
 
@@ -126,12 +168,21 @@ pub struct Prepared {
 impl Prepared {
     /// What planning knew of the inputs.
     pub fn inputs(&self) -> Inputs<'_> {
-        inputs(&self.wheels, &self.sources, self.interpreter.as_ref(), self.launchers.as_ref())
+        inputs(
+            &self.wheels,
+            &self.sources,
+            self.interpreter.as_ref(),
+            self.launchers.as_ref(),
+        )
     }
 
     /// Where the bytes come from.
     pub fn supply(&self) -> Supply<'_> {
-        Supply { wheels: &self.wheels, sources: &self.sources, interpreter: self.interpreter.as_ref() }
+        Supply {
+            wheels: &self.wheels,
+            sources: &self.sources,
+            interpreter: self.interpreter.as_ref(),
+        }
     }
 
     /// The members, wheel and path, that had to be inflated for planning, in the order of the spec.
@@ -153,7 +204,10 @@ impl Prepared {
 /// # Errors
 /// The text is no spec.
 pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
-    spec::parse(text).map_err(|error| Error::Spec { origin: origin.to_owned(), error })
+    spec::parse(text).map_err(|error| Error::Spec {
+        origin: origin.to_owned(),
+        error,
+    })
 }
 
 /// Opens everything that a spec names, and plans.
@@ -166,7 +220,11 @@ pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepare
 
 /// By which options the wheels of a spec are loaded.
 fn load_options(session: &Session, spec: &Spec) -> LoadOptions {
-    LoadOptions { limits: session.limits.clone(), allow: spec.flags.allow.clone(), deny: spec.flags.deny.clone() }
+    LoadOptions {
+        limits: session.limits.clone(),
+        allow: spec.flags.allow.clone(),
+        deny: spec.flags.deny.clone(),
+    }
 }
 
 /// The same with the manifests of wheels that are known already.
@@ -178,24 +236,37 @@ fn prepare_with(
 ) -> Result<Prepared, Error> {
     places.check(&spec)?;
     let options = load_options(session, &spec);
-    session.progress.begin(Phase::Loading, Amount { items: spec.wheels.len() as u64, bytes: 0 });
-    let loaded = parallel::map(session.threads, spec.wheels.len(), |index| -> Result<_, std::convert::Infallible> {
-        let reference = &spec.wheels[index];
-        let path = places.find(&reference.path);
-        let outcome = match known(index, &reference.file_name) {
-            Some(manifest) => wheels::reopen(&path, manifest, &options),
-            None => wheels::load(&path, &reference.file_name, &options),
-        };
-        session.progress.advance(1, 0);
-        Ok(outcome)
-    })
+    session.progress.begin(
+        Phase::Loading,
+        Amount {
+            items: spec.wheels.len() as u64,
+            bytes: 0,
+        },
+    );
+    let loaded = parallel::map(
+        session.threads,
+        spec.wheels.len(),
+        |index| -> Result<_, std::convert::Infallible> {
+            let reference = &spec.wheels[index];
+            let path = places.find(&reference.path);
+            let outcome = match known(index, &reference.file_name) {
+                Some(manifest) => load::reopen(&path, manifest, &options),
+                None => load::load(&path, &reference.file_name, &options),
+            };
+            session.progress.advance(1, 0);
+            Ok(outcome)
+        },
+    )
     .unwrap_or_else(|never| match never {});
     let (mut wheels, mut refused, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for (outcome, reference) in loaded.into_iter().zip(&spec.wheels) {
         match outcome {
             Ok(wheel) => wheels.push(wheel),
             Err(WheelError::Refused { findings, .. }) => {
-                refused.push(RefusedWheel { wheel: reference.file_name.as_str().to_owned(), findings });
+                refused.push(RefusedWheel {
+                    wheel: reference.file_name.as_str().to_owned(),
+                    findings,
+                });
             }
             Err(error) => unreadable.push(error),
         }
@@ -208,31 +279,73 @@ fn prepare_with(
     }
     session.progress.begin(Phase::Planning, Amount::default());
     let list = |path: &InputPath| listing::list(&places.find(path), session.threads);
-    let sources: Vec<ListedFiles> = spec.sources.iter().map(|source| list(&source.path)).collect::<Result<_, _>>()?;
+    let sources: Vec<ListedFiles> = spec
+        .sources
+        .iter()
+        .map(|source| list(&source.path))
+        .collect::<Result<_, _>>()?;
     let interpreter = match &spec.python {
         Python::Inside { directory, .. } => Some(list(directory)?),
         Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
     };
-    let launchers = spec.launchers.as_ref().map(|launchers| load_launchers(&spec, launchers, places)).transpose()?;
-    let workers = workers(session, wheels.iter().map(|wheel| wheel.manifest.members.len()).sum());
-    let plan = plan::plan(&spec, &inputs(&wheels, &sources, interpreter.as_ref(), launchers.as_ref()), &workers)?;
-    Ok(Prepared { spec, plan, wheels, sources, interpreter, launchers })
+    let launchers = spec
+        .launchers
+        .as_ref()
+        .map(|launchers| load_launchers(&spec, launchers, places))
+        .transpose()?;
+    let workers = workers(
+        session,
+        wheels
+            .iter()
+            .map(|wheel| wheel.manifest.members.len())
+            .sum(),
+    );
+    let plan = plan::plan(
+        &spec,
+        &inputs(&wheels, &sources, interpreter.as_ref(), launchers.as_ref()),
+        &workers,
+    )?;
+    Ok(Prepared {
+        spec,
+        plan,
+        wheels,
+        sources,
+        interpreter,
+        launchers,
+    })
 }
 
-/// Who plans an environment of so many files: for few, starting a thread takes longer than their share of the work.
+/// Who plans an environment of so many files: for few, starting a thread takes longer than their
+/// share of the work.
 fn workers(session: &Session, files: usize) -> Threads {
     const FEW: usize = 2_000;
     Threads(if files < FEW { 1 } else { session.threads })
 }
 
 /// Reads the launcher files of a spec for Windows.
-pub(crate) fn load_launchers(spec: &Spec, launchers: &Launchers, places: &Places) -> Result<WindowsLaunchers, Error> {
+pub(crate) fn load_launchers(
+    spec: &Spec,
+    launchers: &Launchers,
+    places: &Places,
+) -> Result<WindowsLaunchers, Error> {
     let load = |reference: &LauncherReference, kind| {
         // As for wheels: where a build system vouches, nothing is compared.
-        let expected = reference.sha256.filter(|_| spec.flags.input_digests == InputDigests::Pinned);
-        launchers::load(&places.find(&reference.path), expected, spec.interpreter.platform.arch(), kind)
+        let expected = reference
+            .sha256
+            .filter(|_| spec.flags.input_digests == InputDigests::Pinned);
+        launchers::load(
+            &places.find(&reference.path),
+            expected,
+            spec.interpreter.platform.arch(),
+            kind,
+        )
     };
-    let optional = |reference: &Option<LauncherReference>, kind| reference.as_ref().map(|reference| load(reference, kind)).transpose();
+    let optional = |reference: &Option<LauncherReference>, kind| {
+        reference
+            .as_ref()
+            .map(|reference| load(reference, kind))
+            .transpose()
+    };
     Ok(WindowsLaunchers {
         console: load(&launchers.console, ScriptKind::Console)?,
         gui: load(&launchers.gui, ScriptKind::Gui)?,
@@ -266,8 +379,8 @@ pub enum Foresight {
     Inflated,
 }
 
-/// The tree that a build would write. With SHA-256 it follows from the wheels' RECORDs; with another function everything is
-/// inflated and hashed.
+/// The tree that a build would write. With SHA-256 it follows from the wheels' RECORDs; with
+/// another function everything is inflated and hashed.
 ///
 /// # Errors
 /// Inputs are not what they should be.
@@ -276,20 +389,47 @@ pub fn predict(session: &Session, prepared: &Prepared) -> Result<(Tree, Foresigh
 }
 
 /// The same with what is known of the wheels' members.
-fn predict_with(session: &Session, prepared: &Prepared, known: &[Option<KnownMembers>]) -> Result<(Tree, Foresight), Error> {
+fn predict_with(
+    session: &Session,
+    prepared: &Prepared,
+    known: &[Option<KnownMembers>],
+) -> Result<(Tree, Foresight), Error> {
     match prepared.spec.flags.digest_function {
-        DigestFunction::Sha256 => Ok((prepared.plan.tree_sha256(&workers(session, prepared.plan.entries.len())), Foresight::Claims)),
+        DigestFunction::Sha256 => Ok((
+            prepared
+                .plan
+                .tree_sha256(&workers(session, prepared.plan.entries.len())),
+            Foresight::Claims,
+        )),
         function @ DigestFunction::Blake3 => {
-            let found = prepared.supply().digests(&prepared.plan, function, known, session.threads);
+            let found = prepared
+                .supply()
+                .digests(&prepared.plan, function, known, session.threads);
             let (digests, inflated) = found.map_err(Error::Supply)?;
-            let foresight = if inflated == 0 { Foresight::Known } else { Foresight::Inflated };
-            Ok((tree_of(session, &prepared.plan, function, &digests), foresight))
+            let foresight = if inflated == 0 {
+                Foresight::Known
+            } else {
+                Foresight::Inflated
+            };
+            Ok((
+                tree_of(session, &prepared.plan, function, &digests),
+                foresight,
+            ))
         }
     }
 }
 
-fn tree_of(session: &Session, plan: &Plan, function: DigestFunction, digests: &[BlobDigest]) -> Tree {
-    plan.tree(function, |index, _, _| digests[index], &workers(session, plan.entries.len()))
+fn tree_of(
+    session: &Session,
+    plan: &Plan,
+    function: DigestFunction,
+    digests: &[BlobDigest],
+) -> Tree {
+    plan.tree(
+        function,
+        |index, _, _| digests[index],
+        &workers(session, plan.entries.len()),
+    )
 }
 
 /// What becomes of an environment that is there already.
@@ -312,14 +452,15 @@ pub struct BuildRequest {
     pub existing: Existing,
     /// What never gives way.
     pub protected: Protected,
-    /// Whether an output that is remembered is looked at all the same, file by file: that takes longer, and finds what was edited where
-    /// it lies.
+    /// Whether an output that is remembered is looked at all the same, file by file: that takes
+    /// longer, and finds what was edited where it lies.
     pub look: bool,
     /// Where the manifest goes.
     pub manifest: Option<OutputFile>,
     /// Where the root digest goes, as one line `hash/size`.
     pub digest_file: Option<OutputFile>,
-    /// What stands for the text that the spec was read from, if it was ([`crate::model::request::text_digest`]).
+    /// What stands for the text that the spec was read from, if it was
+    /// ([`crate::model::request::text_digest`]).
     pub text: Option<Hash>,
 }
 
@@ -331,15 +472,19 @@ impl BuildRequest {
     fn old(&self) -> Result<Replaceable, Error> {
         let old = replaceable::check(&self.out, &self.protected)?;
         match self.existing {
-            Existing::Keep => Err(Error::OutputTaken { path: self.out.clone() }),
+            Existing::Keep => Err(Error::OutputTaken {
+                path: self.out.clone(),
+            }),
             Existing::Replace | Existing::Renew => Ok(old),
         }
     }
 
-    /// Whether the directory that is there may be left as it is because it is the tree already. One that is no environment need not be
-    /// read for that: a build makes nothing else.
+    /// Whether the directory that is there may be left as it is because it is the tree already. One
+    /// that is no environment need not be read for that: a build makes nothing else.
     fn is_done(&self, session: &Session, tree: &Tree) -> Result<bool, Error> {
-        Ok(self.existing != Existing::Renew && publish::is_environment(&self.out) && is_tree(session, &self.out, tree)?)
+        Ok(self.existing != Existing::Renew
+            && publish::is_environment(&self.out)
+            && is_tree(session, &self.out, tree)?)
     }
 
     /// Writes the digest file, where there is to be one.
@@ -389,8 +534,14 @@ pub struct BuildReport {
 /// Builds an environment.
 ///
 /// # Errors
-/// Inputs are not what they should be, the output is taken, or the file system refuses. The output is then what it was before.
-pub fn build(session: &Session, prepared: &Prepared, request: &BuildRequest, notes: &Notes) -> Result<BuildReport, Error> {
+/// Inputs are not what they should be, the output is taken, or the file system refuses. The output
+/// is then what it was before.
+pub fn build(
+    session: &Session,
+    prepared: &Prepared,
+    request: &BuildRequest,
+    notes: &Notes,
+) -> Result<BuildReport, Error> {
     let before = fs::kind(&request.out)?;
     let (outcome, tree) = match before {
         Kind::Absent | Kind::EmptyDirectory => write(session, prepared, request, None, notes)?,
@@ -411,13 +562,23 @@ pub fn build(session: &Session, prepared: &Prepared, request: &BuildRequest, not
             bytes += size;
         }
     }
-    Ok(BuildReport { outcome, tree, files, bytes })
+    Ok(BuildReport {
+        outcome,
+        tree,
+        files,
+        bytes,
+    })
 }
 
 /// The wheels whose file is compared with a pinned digest.
 fn pinned(spec: &Spec) -> Vec<(usize, WheelDigest)> {
     match spec.flags.input_digests {
-        InputDigests::Pinned => spec.wheels.iter().enumerate().filter_map(|(index, wheel)| Some((index, wheel.sha256?))).collect(),
+        InputDigests::Pinned => spec
+            .wheels
+            .iter()
+            .enumerate()
+            .filter_map(|(index, wheel)| Some((index, wheel.sha256?)))
+            .collect(),
         InputDigests::Trusted => Vec::new(),
     }
 }
@@ -425,17 +586,26 @@ fn pinned(spec: &Spec) -> Vec<(usize, WheelDigest)> {
 /// Packs the environment of a plan as an archive into `out`.
 ///
 /// # Errors
-/// Inputs are not what they should be, or `out` refuses (an error of writing `place`). What was written until then is no archive.
-pub fn pack(prepared: &Prepared, out: &mut dyn Write, place: &Utf8Path, options: ArchiveOptions<'_>) -> Result<(), Error> {
+/// Inputs are not what they should be, or `out` refuses (an error of writing `place`). What was
+/// written until then is no archive.
+pub fn pack(
+    prepared: &Prepared,
+    out: &mut dyn Write,
+    place: &Utf8Path,
+    options: ArchiveOptions<'_>,
+) -> Result<(), Error> {
     let supply = prepared.supply();
     let pinned = pinned(&prepared.spec);
-    parallel::map(options.threads, pinned.len(), |turn| supply.check_wheel(pinned[turn].0, pinned[turn].1))
-        .map_err(|error| Error::Supply(vec![error]))?;
+    parallel::map(options.threads, pinned.len(), |turn| {
+        supply.check_wheel(pinned[turn].0, pinned[turn].1)
+    })
+    .map_err(|error| Error::Supply(vec![error]))?;
     let unsound = supply.check_unread(&supply.unread(&prepared.plan, |_| false));
     if !unsound.is_empty() {
         return Err(Error::Supply(unsound));
     }
-    archive::pack_plan(&prepared.plan, &supply, out, options).map_err(|error| packing_failed(error, place))
+    archive::pack_plan(&prepared.plan, &supply, out, options)
+        .map_err(|error| packing_failed(error, place))
 }
 
 /// Packs a directory as an archive into `out`.
@@ -450,23 +620,36 @@ pub fn pack_directory(
     options: ArchiveOptions<'_>,
 ) -> Result<(), Error> {
     session.progress.begin(Phase::Reading, Amount::default());
-    let Scan { tree, odd } = scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
+    let Scan { tree, odd } = scan::scan(
+        directory,
+        DigestFunction::Sha256,
+        View::Exact,
+        session.threads,
+    )?;
     session.progress.begin(Phase::Packing, Amount::default());
     if let Some((path, what)) = odd.first() {
         let message = format!("`{directory}/{path}`: {what}");
         return Err(Error::Usage {
             message,
-            hint: Some("an archive holds files, directories and relative links with names in UTF-8".to_owned()),
+            hint: Some(
+                "an archive holds files, directories and relative links with names in UTF-8"
+                    .to_owned(),
+            ),
         });
     }
-    archive::pack_directory(&tree, directory, out, options).map_err(|error| packing_failed(error, place))
+    archive::pack_directory(&tree, directory, out, options)
+        .map_err(|error| packing_failed(error, place))
 }
 
 /// Packs a wheel into `out`.
 ///
 /// # Errors
 /// A file cannot be read, or `out` refuses.
-pub fn pack_wheel(contents: &WheelContents, out: &mut dyn Write, place: &Utf8Path) -> Result<(), Error> {
+pub fn pack_wheel(
+    contents: &WheelContents,
+    out: &mut dyn Write,
+    place: &Utf8Path,
+) -> Result<(), Error> {
     wheel_sink::pack(contents, out).map_err(|error| packing_failed(error, place))
 }
 
@@ -474,7 +657,10 @@ pub fn pack_wheel(contents: &WheelContents, out: &mut dyn Write, place: &Utf8Pat
 ///
 /// # Errors
 /// Those of `fill`, or the file cannot be written.
-pub fn write_whole(file: &OutputFile, fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>) -> Result<(), Error> {
+pub fn write_whole(
+    file: &OutputFile,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut failure = None;
     let outcome = file.write(|out| {
         fill(out).map_err(|error| {
@@ -498,14 +684,23 @@ fn packing_failed(error: ArchiveError, place: &Utf8Path) -> Error {
 
 /// Whether a directory is a tree, apart from bytecode that running Python left there.
 fn is_tree(session: &Session, path: &Utf8Path, expected: &Tree) -> Result<bool, Error> {
-    let Scan { tree, odd } = match scan::scan(path, expected.function(), View::Exact, session.threads) {
-        // What is written here can be read by whoever wrote it.
-        Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
-        result => result?,
+    let Scan { tree, odd } =
+        match scan::scan(path, expected.function(), View::Exact, session.threads) {
+            // What is written here can be read by whoever wrote it.
+            Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(false);
+            }
+            result => result?,
+        };
+    let left_behind = |found: &crate::model::verify::Found| {
+        found.deviation == crate::model::verify::Deviation::Bytecode
     };
-    let left_behind = |found: &crate::model::verify::Found| found.deviation == crate::model::verify::Deviation::Bytecode;
     Ok(odd.is_empty()
-        && crate::model::verify::compare(expected, &tree, &|pyc| bytecode::judge(path, View::Exact, pyc)).iter().all(left_behind))
+        && crate::model::verify::compare(expected, &tree, &|pyc| {
+            bytecode::judge(path, View::Exact, pyc)
+        })
+        .iter()
+        .all(left_behind))
 }
 
 fn write(
@@ -538,12 +733,28 @@ fn fill(
         pinned,
         store,
     };
-    let digests = directory::write(&prepared.plan, &prepared.supply(), unfinished.directory(), options)?;
-    Ok(tree_of(session, &prepared.plan, flags.digest_function, &digests))
+    let digests = directory::write(
+        &prepared.plan,
+        &prepared.supply(),
+        unfinished.directory(),
+        options,
+    )?;
+    Ok(tree_of(
+        session,
+        &prepared.plan,
+        flags.digest_function,
+        &digests,
+    ))
 }
 
 /// Puts a finished directory in its place, or in that of the one that is there.
-fn publish(session: &Session, unfinished: Unfinished, tree: &Tree, old: Option<&Replaceable>, notes: &Notes) -> Result<Outcome, Error> {
+fn publish(
+    session: &Session,
+    unfinished: Unfinished,
+    tree: &Tree,
+    old: Option<&Replaceable>,
+    notes: &Notes,
+) -> Result<Outcome, Error> {
     if let Some(old) = old {
         if let Some(left) = unfinished.exchange(old)? {
             notes.add(crate::error::chain(&left));
@@ -569,7 +780,13 @@ fn finish(prepared: &Prepared, request: &BuildRequest, tree: &Tree) -> Result<()
     if let Some(file) = &request.manifest {
         file.write(|out| {
             let mut out = out;
-            manifest::write(&mut out, &prepared.spec, &prepared.inputs(), &prepared.plan, tree)
+            manifest::write(
+                &mut out,
+                &prepared.spec,
+                &prepared.inputs(),
+                &prepared.plan,
+                tree,
+            )
         })?;
     }
     request.write_digest(tree.digest())

@@ -4,22 +4,22 @@ use std::fmt;
 
 use camino::Utf8PathBuf;
 
-use crate::effects::blob::{BlobError, absent};
-use crate::effects::discover::DiscoverError;
-use crate::effects::exchange::PullError;
-use crate::effects::fs::FsError;
-use crate::effects::launchers::LauncherFileError;
-use crate::effects::listing::ListingError;
-use crate::effects::probe::ProbeError;
+use crate::effects::caches::blob::{BlobError, absent};
+use crate::effects::caches::store::place::Untrusted;
+use crate::effects::caches::transfer::PullError;
+use crate::effects::host::fs::FsError;
+use crate::effects::host::replaceable::KeptError;
+use crate::effects::interpreters::discover::DiscoverError;
+use crate::effects::interpreters::probe::ProbeError;
 use crate::effects::relocate::RelocateError;
-use crate::effects::replaceable::KeptError;
-use crate::effects::seeds::SeedError;
 use crate::effects::sink::directory::WriteError;
 use crate::effects::sink::publish::PublishError;
 use crate::effects::sink::tree::TreeWriteError;
-use crate::effects::store::place::Untrusted;
-use crate::effects::supply::SupplyError;
-use crate::effects::wheels::WheelError;
+use crate::effects::source::launchers::LauncherFileError;
+use crate::effects::source::listing::ListingError;
+use crate::effects::source::supply::SupplyError;
+use crate::effects::wheels::load::WheelError;
+use crate::effects::wheels::seeds::SeedError;
 use crate::model::digest::DigestError;
 use crate::model::every::every;
 use crate::model::finding::{Code, Finding, Severity};
@@ -48,7 +48,8 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = every!(ErrorKind: Usage, Spec, Wheel, Conflict, Verification, Io, Remote);
+    pub const ALL: [Self; 7] =
+        every!(ErrorKind: Usage, Spec, Wheel, Conflict, Verification, Io, Remote);
 
     /// The exit code of a command that ends in such an error.
     pub fn exit_code(self) -> u8 {
@@ -210,8 +211,20 @@ impl Error {
             Self::Usage { .. } | Self::Digest(_) | Self::Untrusted(_) => ErrorKind::Usage,
             Self::Spec { .. } => ErrorKind::Spec,
             Self::Wheels(_) => ErrorKind::Wheel,
-            Self::Inputs(_) | Self::Listing(_) | Self::Fs(_) | Self::NoSpec(_) | Self::Probe(_) | Self::Discover(_) => ErrorKind::Io,
-            Self::Plan(error) if error.problems.iter().all(crate::model::plan::PlanProblem::is_conflict) => ErrorKind::Conflict,
+            Self::Inputs(_)
+            | Self::Listing(_)
+            | Self::Fs(_)
+            | Self::NoSpec(_)
+            | Self::Probe(_)
+            | Self::Discover(_) => ErrorKind::Io,
+            Self::Plan(error)
+                if error
+                    .problems
+                    .iter()
+                    .all(crate::model::plan::PlanProblem::is_conflict) =>
+            {
+                ErrorKind::Conflict
+            }
             Self::Plan(_) => ErrorKind::Wheel,
             Self::Supply(errors) if errors.iter().all(SupplyError::is_refusal) => ErrorKind::Io,
             Self::Supply(_) | Self::Manifest { .. } => ErrorKind::Verification,
@@ -230,7 +243,8 @@ impl Error {
                 BlobError::Remote { .. } => ErrorKind::Remote,
                 BlobError::Mismatch { .. } => ErrorKind::Verification,
             },
-            Self::Pull(PullError::Absent { .. } | PullError::Files { .. }) | Self::Remote { .. } => ErrorKind::Remote,
+            Self::Pull(PullError::Absent { .. } | PullError::Files { .. })
+            | Self::Remote { .. } => ErrorKind::Remote,
             Self::Pull(PullError::Unsound { .. }) => ErrorKind::Verification,
             Self::Publish(error) => match error {
                 PublishError::Taken { .. } => ErrorKind::Conflict,
@@ -275,10 +289,14 @@ impl Error {
         }
     }
 
-    /// The single things that are wrong, where there may be several: code, message and hint of each.
+    /// The single things that are wrong, where there may be several: code, message and hint of
+    /// each.
     pub fn details(&self) -> Vec<Detail> {
         match self {
-            Self::Spec { error: SpecError::Problems(problems), .. } => problems
+            Self::Spec {
+                error: SpecError::Problems(problems),
+                ..
+            } => problems
                 .iter()
                 .map(|problem| Detail {
                     code: "spec".to_owned(),
@@ -290,18 +308,27 @@ impl Error {
             Self::Wheels(wheels) => wheels
                 .iter()
                 .flat_map(|wheel| {
-                    wheel.findings.iter().filter(|finding| finding.severity == Severity::Error).map(|finding| Detail {
-                        code: finding.code.text().to_owned(),
-                        message: match &finding.member {
-                            Some(member) => format!("{}: {member:?}: {}", wheel.wheel, finding.message),
-                            None => format!("{}: {}", wheel.wheel, finding.message),
-                        },
-                        hint: Some(allowance_hint(finding.code)),
-                        items: Vec::new(),
-                    })
+                    wheel
+                        .findings
+                        .iter()
+                        .filter(|finding| finding.severity == Severity::Error)
+                        .map(|finding| Detail {
+                            code: finding.code.text().to_owned(),
+                            message: match &finding.member {
+                                Some(member) => {
+                                    format!("{}: {member:?}: {}", wheel.wheel, finding.message)
+                                }
+                                None => format!("{}: {}", wheel.wheel, finding.message),
+                            },
+                            hint: Some(allowance_hint(finding.code)),
+                            items: Vec::new(),
+                        })
                 })
                 .collect(),
-            Self::Inputs(errors) => errors.iter().map(|error| Detail::of(error, "input", None)).collect(),
+            Self::Inputs(errors) => errors
+                .iter()
+                .map(|error| Detail::of(error, "input", None))
+                .collect(),
             Self::Plan(error) => error
                 .problems
                 .iter()
@@ -314,18 +341,24 @@ impl Error {
                 .collect(),
             Self::Supply(errors) => {
                 let hint = |error: &SupplyError| error.finding().map(allowance_hint);
-                errors.iter().map(|error| Detail::of(error, "supply", hint(error))).collect()
+                errors
+                    .iter()
+                    .map(|error| Detail::of(error, "supply", hint(error)))
+                    .collect()
             }
             _ => Vec::new(),
         }
     }
 }
 
-/// The lines of a message that ends in items, each of which is to have a line of its own. Any other line feed in it is somebody else's.
+/// The lines of a message that ends in items, each of which is to have a line of its own. Any other
+/// line feed in it is somebody else's.
 pub fn lines(message: &str, items: &[String]) -> Vec<String> {
     let list: String = items.iter().map(|item| format!("\n{item}")).collect();
     match message.strip_suffix(&list) {
-        Some(head) => std::iter::once(head.to_owned()).chain(items.iter().cloned()).collect(),
+        Some(head) => std::iter::once(head.to_owned())
+            .chain(items.iter().cloned())
+            .collect(),
         None => vec![message.to_owned()],
     }
 }
@@ -347,14 +380,21 @@ pub struct Detail {
 
 impl Detail {
     fn of(error: &(dyn std::error::Error + 'static), code: &str, hint: Option<String>) -> Self {
-        Self { code: code.to_owned(), message: chain(error), hint, items: Vec::new() }
+        Self {
+            code: code.to_owned(),
+            message: chain(error),
+            hint,
+            items: Vec::new(),
+        }
     }
 }
 
 /// Whether findings of a code can be accepted: how, or why not.
 fn allowance_hint(code: Code) -> String {
     match code.allowance().reason() {
-        None => format!("if you have looked at it, `--allow {code}` (in a spec: `\"flags\": {{\"allow\": [\"{code}\"]}}`) accepts it"),
+        None => format!(
+            "if you have looked at it, `--allow {code}` (in a spec: `\"flags\": {{\"allow\": [\"{code}\"]}}`) accepts it"
+        ),
         Some(reason) => format!("`{code}` cannot be allowed: {reason}"),
     }
 }

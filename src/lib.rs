@@ -1,4 +1,5 @@
-//! venvtree builds Python environment trees: deterministic, relocatable, with a digest for every file and one for the whole.
+//! venvtree builds Python environment trees: deterministic, relocatable, with a digest for every
+//! file and one for the whole.
 //!
 //! The layers, each of which uses only those above it:
 //!
@@ -8,7 +9,10 @@
 //! - [`worker`]: Bazel's persistent workers;
 //! - [`cli`]: the command line.
 #![forbid(unsafe_code)]
-#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests need no doorways"))]
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "unit tests need no doorways")
+)]
 
 pub mod model;
 

@@ -1,5 +1,5 @@
-//! Inputs to start from, made by the project's own generators: recipes of hostile wheels, specs, recorded interpreters, and a few
-//! sound texts.
+//! Inputs to start from, made by the project's own generators: recipes of hostile wheels, specs,
+//! recorded interpreters, and a few sound texts.
 
 use std::path::Path;
 
@@ -8,7 +8,11 @@ use super::malformed::corpus;
 /// The seeds of a target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = if root.ends_with("fuzz") { root.parent().expect("fuzz lies in the project") } else { root };
+    let root = if root.ends_with("fuzz") {
+        root.parent().expect("fuzz lies in the project")
+    } else {
+        root
+    };
     let mut seeds: Vec<Vec<u8>> = match target {
         "wheel_verdict" => corpus().iter().map(|(_, recipe)| recipe.build()).filter(|bytes| bytes.len() < 100_000).collect(),
         "spec_json" => files(&root.join("testdata/specs")),
@@ -40,7 +44,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         _ => Vec::new(),
     };
     for (_, recipe) in corpus() {
-        seeds.extend(recipe.texts().into_iter().filter(|(name, _)| *name == target).map(|(_, bytes)| bytes));
+        seeds.extend(
+            recipe
+                .texts()
+                .into_iter()
+                .filter(|(name, _)| *name == target)
+                .map(|(_, bytes)| bytes),
+        );
     }
     seeds.retain(|seed| seed.len() < 100_000);
     seeds.sort();
@@ -54,12 +64,18 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 
 /// Every file below a folder; none where there is no folder.
 fn files(folder: &Path) -> Vec<Vec<u8>> {
-    let Ok(entries) = folder.read_dir() else { return Vec::new() };
+    let Ok(entries) = folder.read_dir() else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .flat_map(|entry| {
             let path = entry.path();
-            if path.is_dir() { files(&path) } else { std::fs::read(&path).into_iter().collect() }
+            if path.is_dir() {
+                files(&path)
+            } else {
+                std::fs::read(&path).into_iter().collect()
+            }
         })
         .collect()
 }

@@ -18,9 +18,17 @@ pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// When messages and help are in colour. Without it, on a terminal, unless the variable NO_COLOR is set; with CLICOLOR_FORCE, always.
+    /// When messages and help are in colour. Without it, on a terminal, unless the variable
+    /// NO_COLOR is set; with CLICOLOR_FORCE, always.
     // It is looked for before arguments are read, so that errors in them are in colour, too.
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_default_value = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_default_value = true
+    )]
     color: super::colour::When,
 }
 
@@ -111,8 +119,8 @@ pub enum Command {
     Man(Deferred<super::generate::ManArguments>),
 }
 
-/// Arguments of a subcommand, which are described to clap only when it is that subcommand's turn: all of them together would take
-/// a sixth of the time of a build that has nothing to do.
+/// Arguments of a subcommand, which are described to clap only when it is that subcommand's turn:
+/// all of them together would take a sixth of the time of a build that has nothing to do.
 #[derive(Debug)]
 pub struct Deferred<T>(T);
 
@@ -131,9 +139,15 @@ impl<T: Args> Args for Deferred<T> {
 
     fn augment_args(command: clap::Command) -> clap::Command {
         command.defer(|command| {
-            // What the subcommands' list says of it, rather than what its arguments say of themselves.
-            let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
-            T::augment_args(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
+            // What the subcommands' list says of it, rather than what its arguments say of
+            // themselves.
+            let (about, long_about) = (
+                command.get_about().cloned(),
+                command.get_long_about().cloned(),
+            );
+            T::augment_args(command)
+                .about(Resettable::from(about))
+                .long_about(Resettable::from(long_about))
         })
     }
 
@@ -203,7 +217,8 @@ pub struct SpecArguments {
 /// Where inputs are.
 #[derive(Debug, Clone, Args)]
 pub struct PlacesArguments {
-    /// The directory that relative input paths are relative to [default: the spec's, for `-` the working directory].
+    /// The directory that relative input paths are relative to [default: the spec's, for `-` the
+    /// working directory].
     #[arg(long, value_name = "DIR")]
     pub root: Option<Utf8PathBuf>,
     /// Where the input is whose path in the spec is KEY; may be repeated.
@@ -223,25 +238,31 @@ pub struct PlacesArguments {
 /// What passes although it is wrong.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AllowArguments {
-    /// Accept wheels with findings of this code, as `allow` in a spec does; may be given many times. docs/findings.md says which codes
-    /// can be allowed, and `venvtree wheel check` prints those of a wheel.
+    /// Accept wheels with findings of this code, as `allow` in a spec does; may be given many
+    /// times. docs/findings.md says which codes can be allowed, and `venvtree wheel check` prints
+    /// those of a wheel.
     #[arg(long = "allow", value_name = "CODE", value_parser = parse_allowed)]
     pub codes: Vec<Code>,
 }
 
 /// Reads a code that can be allowed.
 fn parse_allowed(text: &str) -> Result<Code, String> {
-    let code: Code = text.parse().map_err(|error: UnknownCode| error.to_string())?;
+    let code: Code = text
+        .parse()
+        .map_err(|error: UnknownCode| error.to_string())?;
     match code.allowance().reason() {
         None => Ok(code),
-        Some(reason) => Err(format!("findings of this code can never be accepted: {reason}")),
+        Some(reason) => Err(format!(
+            "findings of this code can never be accepted: {reason}"
+        )),
     }
 }
 
 /// What wheels may hold at most.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LimitArguments {
-    /// Change a limit on wheels, such as `entries=1000000` or `total-size=100G`; may be repeated. docs/findings.md lists all limits.
+    /// Change a limit on wheels, such as `entries=1000000` or `total-size=100G`; may be repeated.
+    /// docs/findings.md lists all limits.
     #[arg(long = "limit", value_name = "LIMIT=NUMBER", value_parser = parse_limit)]
     limits: Vec<(String, u64)>,
 }
@@ -251,7 +272,9 @@ impl LimitArguments {
     pub fn apply(&self, before: &Limits) -> Limits {
         let mut limits = before.clone();
         for (name, number) in &self.limits {
-            limits.set(name, *number).expect("the name was looked up when the option was read");
+            limits
+                .set(name, *number)
+                .expect("the name was looked up when the option was read");
         }
         limits
     }
@@ -260,6 +283,8 @@ impl LimitArguments {
 /// Reads a limit.
 fn parse_limit(text: &str) -> Result<(String, u64), String> {
     let (name, number) = text.split_once('=').ok_or("expected LIMIT=NUMBER")?;
-    Limits::default().get(name).map_err(|error| error.to_string())?;
+    Limits::default()
+        .get(name)
+        .map_err(|error| error.to_string())?;
     Ok((name.to_owned(), numbers::size(number)?))
 }

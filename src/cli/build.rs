@@ -12,7 +12,7 @@ use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_allowed, say_warnings, warnings_json};
 use crate::cli::{CommandResult, numbers, report};
-use crate::effects::output_file::OutputFile;
+use crate::effects::host::output_file::OutputFile;
 use crate::engine::{BuildRequest, Existing, caching};
 use crate::error::Error;
 use crate::model::spec::Spec;
@@ -68,24 +68,48 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
     let request = BuildRequest {
         out: io.output(&arguments.out)?,
-        existing: if arguments.replace { Existing::Replace } else { Existing::Keep },
+        existing: if arguments.replace {
+            Existing::Replace
+        } else {
+            Existing::Keep
+        },
         protected: io.protected(),
         look: arguments.replace,
-        manifest: arguments.manifest.as_ref().map(|path| io.output_file(path)).transpose()?,
-        digest_file: arguments.digest_file.as_ref().map(|path| io.output_file(path)).transpose()?,
+        manifest: arguments
+            .manifest
+            .as_ref()
+            .map(|path| io.output_file(path))
+            .transpose()?,
+        digest_file: arguments
+            .digest_file
+            .as_ref()
+            .map(|path| io.output_file(path))
+            .transpose()?,
         text: Some(text.digest(&arguments.spec.places)),
     };
     check_outputs(&request, &io.resolve(&arguments.spec.spec))?;
     let files = || request.manifest.iter().chain(&request.digest_file);
-    // Keys of inputs and what is said of a remote cache are checked whether or not there is something to do.
+    // Keys of inputs and what is said of a remote cache are checked whether or not there is
+    // something to do.
     let places = &arguments.spec.places;
     // What is allowed is said each time.
-    let plain = places.inputs.is_empty() && !caches::has_remote(&arguments.remote, io) && !text.may_allow(places);
+    let plain = places.inputs.is_empty()
+        && !caches::has_remote(&arguments.remote, io)
+        && !text.may_allow(places);
     // What is larger than a digest may be an input, which the spec says.
-    let larger = |file: &OutputFile| file.path().as_std_path().metadata().is_ok_and(|found| found.len() > LARGEST_DIGEST);
+    let larger = |file: &OutputFile| {
+        file.path()
+            .as_std_path()
+            .metadata()
+            .is_ok_and(|found| found.len() > LARGEST_DIGEST)
+    };
     let plain = plain && !request.digest_file.as_ref().is_some_and(larger);
     let mut allowed = BTreeSet::new();
-    let unchanged = if plain { caching::unchanged(&caches, &request)? } else { None };
+    let unchanged = if plain {
+        caching::unchanged(&caches, &request)?
+    } else {
+        None
+    };
     let built = match unchanged {
         Some(report) => Ok(report),
         None => {
@@ -96,7 +120,12 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
                 say_whose_time(&spec, io);
             }
             allowed.clone_from(&spec.flags.allow);
-            caches.remote = caches::remote(&arguments.remote, spec.flags.digest_function, &caches.notes, io)?;
+            caches.remote = caches::remote(
+                &arguments.remote,
+                spec.flags.digest_function,
+                &caches.notes,
+                io,
+            )?;
             caching::build(&session, &caches, spec, &places, &request)
         }
     };
@@ -130,8 +159,17 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
             let files = report::count(usize::try_from(built.files).unwrap_or(usize::MAX), "file");
             let what = format!("{files}, {}", report::size(built.bytes));
             // What the answer rests on, where that is less than all of the files.
-            let basis = if built.looked { "" } else { "; its directories are as the last build left them" };
-            io.say(&format!("{}: {} ({what}{basis}), root digest {}", built.outcome.name(), arguments.out, built.root));
+            let basis = if built.looked {
+                ""
+            } else {
+                "; its directories are as the last build left them"
+            };
+            io.say(&format!(
+                "{}: {} ({what}{basis}), root digest {}",
+                built.outcome.name(),
+                arguments.out,
+                built.root
+            ));
         }
     }
     Ok(0)
@@ -144,8 +182,14 @@ fn check_outputs(request: &BuildRequest, spec: &Utf8Path) -> Result<(), Error> {
     if let (Some(manifest), Some(digest)) = (&request.manifest, &request.digest_file)
         && manifest.is_in(digest.path())
     {
-        let message = format!("`{}` cannot hold both the manifest and the digest", digest.path());
-        return Err(Error::Usage { message, hint: Some("choose two files; the manifest says the digest, too".to_owned()) });
+        let message = format!(
+            "`{}` cannot hold both the manifest and the digest",
+            digest.path()
+        );
+        return Err(Error::Usage {
+            message,
+            hint: Some("choose two files; the manifest says the digest, too".to_owned()),
+        });
     }
     for file in files() {
         apart::check_file(file, [spec])?;
@@ -153,10 +197,14 @@ fn check_outputs(request: &BuildRequest, spec: &Utf8Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Says that the spec decides the time of everything where somebody may expect that SOURCE_DATE_EPOCH does, as for `pack` and `create`.
+/// Says that the spec decides the time of everything where somebody may expect that
+/// SOURCE_DATE_EPOCH does, as for `pack` and `create`.
 fn say_whose_time(spec: &Spec, io: &mut Io<'_>) {
     let mtime = spec.flags.mtime;
-    if let Some(text) = io.variable("SOURCE_DATE_EPOCH").filter(|text| numbers::epoch(text) != Ok(mtime)) {
+    if let Some(text) = io
+        .variable("SOURCE_DATE_EPOCH")
+        .filter(|text| numbers::epoch(text) != Ok(mtime))
+    {
         io.say(&format!("note: SOURCE_DATE_EPOCH is {text:?}, but the spec decides the time of an environment: {mtime} (`flags.mtime`)"));
     }
 }

@@ -7,11 +7,11 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::io::Io;
 use crate::cli::{numbers, variables};
-use crate::effects::exchange::RemoteCache;
-use crate::effects::notes::Notes;
-use crate::effects::store::area::LinkMode;
-use crate::effects::store::bound::DEFAULT_LIMIT;
-use crate::effects::store::place::{Naming, StorePlace};
+use crate::effects::caches::store::area::LinkMode;
+use crate::effects::caches::store::bound::DEFAULT_LIMIT;
+use crate::effects::caches::store::place::{Naming, StorePlace};
+use crate::effects::caches::transfer::RemoteCache;
+use crate::effects::host::notes::Notes;
 use crate::engine::caching::Caches;
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
@@ -37,7 +37,8 @@ enum LinkModeArgument {
     /// For `create` own, else the fastest that works: hardlinks, else reflinks, else copies.
     #[default]
     Auto,
-    /// Hardlinks to read-only files of the store, but for those that tools edit in place, such as scripts.
+    /// Hardlinks to read-only files of the store, but for those that tools edit in place, such as
+    /// scripts.
     Hardlink,
     /// Copies that share blocks until they are changed (btrfs, xfs, ...).
     Reflink,
@@ -72,8 +73,8 @@ enum RemoteModeArgument {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Remote cache")]
 pub struct RemoteArguments {
-    /// The remote cache: grpc://HOST[:PORT], grpcs://..., unix:PATH, http://HOST[:PORT][/PATH] or https://... [variable:
-    /// VENVTREE_REMOTE_CACHE].
+    /// The remote cache: grpc://HOST[:PORT], grpcs://..., unix:PATH, http://HOST[:PORT][/PATH] or
+    /// https://... [variable: VENVTREE_REMOTE_CACHE].
     #[arg(long, value_name = "URL")]
     remote_cache: Option<String>,
     /// What may be done with it [variable: VENVTREE_REMOTE_MODE].
@@ -85,10 +86,12 @@ pub struct RemoteArguments {
     /// A header for every request; may be repeated [variable: VENVTREE_REMOTE_HEADERS, one a line].
     #[arg(long = "remote-header", value_name = "NAME=VALUE")]
     remote_headers: Vec<String>,
-    /// A program that prints headers, like Bazel's --credential_helper [variable: VENVTREE_CREDENTIAL_HELPER].
+    /// A program that prints headers, like Bazel's --credential_helper [variable:
+    /// VENVTREE_CREDENTIAL_HELPER].
     #[arg(long, value_name = "PROGRAM")]
     credential_helper: Option<Utf8PathBuf>,
-    /// The certificates of authorities to trust instead of the system's, in PEM [variable: VENVTREE_TLS_CERTIFICATE].
+    /// The certificates of authorities to trust instead of the system's, in PEM [variable:
+    /// VENVTREE_TLS_CERTIFICATE].
     #[arg(long, value_name = "FILE")]
     tls_certificate: Option<Utf8PathBuf>,
     /// The client's certificate, in PEM [variable: VENVTREE_TLS_CLIENT_CERTIFICATE].
@@ -97,7 +100,8 @@ pub struct RemoteArguments {
     /// The key of the client's certificate, in PEM [variable: VENVTREE_TLS_CLIENT_KEY].
     #[arg(long, value_name = "FILE")]
     tls_client_key: Option<Utf8PathBuf>,
-    /// Wait at most SECONDS for an answer, or for its next part [default: 60; variable: VENVTREE_REMOTE_TIMEOUT].
+    /// Wait at most SECONDS for an answer, or for its next part [default: 60; variable:
+    /// VENVTREE_REMOTE_TIMEOUT].
     #[arg(long, value_name = "SECONDS", value_parser = numbers::wait)]
     remote_timeout: Option<Duration>,
     /// Repeat a request that failed up to N times [default: 5; variable: VENVTREE_REMOTE_RETRIES].
@@ -111,16 +115,28 @@ pub struct RemoteArguments {
     no_remote_compression: bool,
 }
 
-/// Where the local store is; `None` if no store is to be used. A store that was named and cannot be believed is an error, one that
-/// was not named is left alone, with a note.
-pub(super) fn store(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Option<StorePlace>, Error> {
-    if arguments.store.is_none() && (arguments.no_store || variables::flag(io, variables::NO_STORE)?) {
+/// Where the local store is; `None` if no store is to be used. A store that was named and cannot be
+/// believed is an error, one that was not named is left alone, with a note.
+pub(super) fn store(
+    arguments: &StoreArguments,
+    notes: &Notes,
+    io: &Io<'_>,
+) -> Result<Option<StorePlace>, Error> {
+    if arguments.store.is_none()
+        && (arguments.no_store || variables::flag(io, variables::NO_STORE)?)
+    {
         return Ok(None);
     }
-    if let Some(path) = arguments.store.as_deref().or_else(|| io.variable(variables::STORE).map(Utf8Path::new)) {
+    if let Some(path) = arguments
+        .store
+        .as_deref()
+        .or_else(|| io.variable(variables::STORE).map(Utf8Path::new))
+    {
         return Ok(Some(StorePlace::check(io.resolve(path), Naming::Named)?));
     }
-    let Some(path) = default_store(io) else { return Ok(None) };
+    let Some(path) = default_store(io) else {
+        return Ok(None);
+    };
     match StorePlace::check(path, Naming::Own) {
         Ok(place) => Ok(Some(place)),
         Err(untrusted) => {
@@ -146,7 +162,11 @@ pub(super) fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
         home()?.join("Library/Caches")
     } else {
         // A relative path is invalid by the XDG specification, and to be ignored.
-        match io.variable("XDG_CACHE_HOME").map(Utf8PathBuf::from).filter(|path| path.is_absolute()) {
+        match io
+            .variable("XDG_CACHE_HOME")
+            .map(Utf8PathBuf::from)
+            .filter(|path| path.is_absolute())
+        {
             Some(path) => path,
             None => home()?.join(".cache"),
         }
@@ -168,7 +188,11 @@ pub(super) fn caches(
 }
 
 /// The caches of a command that uses no remote one.
-pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io: &Io<'_>) -> Result<Caches, Error> {
+pub(super) fn local(
+    store_arguments: &StoreArguments,
+    links: &LinkArguments,
+    io: &Io<'_>,
+) -> Result<Caches, Error> {
     let link_mode = match links.link_mode {
         Some(mode) => mode,
         None => variables::word(io, variables::LINK_MODE)?.unwrap_or_default(),
@@ -181,7 +205,13 @@ pub(super) fn local(store_arguments: &StoreArguments, links: &LinkArguments, io:
         LinkModeArgument::Own => LinkMode::Own,
     };
     let notes = Notes::new();
-    Ok(Caches { store: store(store_arguments, &notes, io)?, link_mode, remote: None, limit: limit(io)?, notes })
+    Ok(Caches {
+        store: store(store_arguments, &notes, io)?,
+        link_mode,
+        remote: None,
+        limit: limit(io)?,
+        notes,
+    })
 }
 
 /// Whether a remote cache is given.
@@ -190,7 +220,10 @@ pub(super) fn has_remote(arguments: &RemoteArguments, io: &Io<'_>) -> bool {
 }
 
 fn url(arguments: &RemoteArguments, io: &Io<'_>) -> Option<String> {
-    arguments.remote_cache.clone().or_else(|| io.variable("VENVTREE_REMOTE_CACHE").map(str::to_owned))
+    arguments
+        .remote_cache
+        .clone()
+        .or_else(|| io.variable("VENVTREE_REMOTE_CACHE").map(str::to_owned))
 }
 
 /// The remote cache, where one is given.
@@ -200,35 +233,63 @@ pub(super) fn remote(
     notes: &Notes,
     io: &Io<'_>,
 ) -> Result<Option<Box<dyn RemoteCache>>, Error> {
-    let text = |given: &Option<String>, name: &str| given.clone().or_else(|| io.variable(name).map(str::to_owned));
-    let path = |given: &Option<Utf8PathBuf>, name: &str| {
-        given.as_deref().or_else(|| io.variable(name).map(Utf8Path::new)).map(|path| io.resolve(path))
+    let text = |given: &Option<String>, name: &str| {
+        given
+            .clone()
+            .or_else(|| io.variable(name).map(str::to_owned))
     };
-    let Some(url) = url(arguments, io) else { return Ok(None) };
-    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
+    let path = |given: &Option<Utf8PathBuf>, name: &str| {
+        given
+            .as_deref()
+            .or_else(|| io.variable(name).map(Utf8Path::new))
+            .map(|path| io.resolve(path))
+    };
+    let Some(url) = url(arguments, io) else {
+        return Ok(None);
+    };
+    let usage = |message: String, hint: &str| Error::Usage {
+        message,
+        hint: Some(hint.to_owned()),
+    };
     let mode = match arguments.remote_mode {
         Some(mode) => mode,
         None => variables::word(io, "VENVTREE_REMOTE_MODE")?.unwrap_or_default(),
     };
     let mut headers = Vec::new();
-    let lines = io.variable("VENVTREE_REMOTE_HEADERS").into_iter().flat_map(str::lines).filter(|line| !line.is_empty());
+    let lines = io
+        .variable("VENVTREE_REMOTE_HEADERS")
+        .into_iter()
+        .flat_map(str::lines)
+        .filter(|line| !line.is_empty());
     for header in lines.chain(arguments.remote_headers.iter().map(String::as_str)) {
         // The header may be a secret: messages name only what stands before the sign.
         let Some((name, value)) = header.split_once('=') else {
-            return Err(usage("a header for the remote cache has no `=`".to_owned(), "write `--remote-header NAME=VALUE`"));
+            return Err(usage(
+                "a header for the remote cache has no `=`".to_owned(),
+                "write `--remote-header NAME=VALUE`",
+            ));
         };
         headers.push((name.trim().to_ascii_lowercase(), value.to_owned()));
     }
-    let certificate = path(&arguments.tls_client_certificate, "VENVTREE_TLS_CLIENT_CERTIFICATE");
+    let certificate = path(
+        &arguments.tls_client_certificate,
+        "VENVTREE_TLS_CLIENT_CERTIFICATE",
+    );
     let key = path(&arguments.tls_client_key, "VENVTREE_TLS_CLIENT_KEY");
     let client = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
         (None, None) => None,
-        _ => return Err(usage("a client's certificate and its key belong together".to_owned(), "give both files")),
+        _ => {
+            return Err(usage(
+                "a client's certificate and its key belong together".to_owned(),
+                "give both files",
+            ));
+        }
     };
     let timeout = match arguments.remote_timeout {
         Some(timeout) => timeout,
-        None => variables::parsed(io, "VENVTREE_REMOTE_TIMEOUT", numbers::wait)?.unwrap_or(Duration::from_secs(60)),
+        None => variables::parsed(io, "VENVTREE_REMOTE_TIMEOUT", numbers::wait)?
+            .unwrap_or(Duration::from_secs(60)),
     };
     let retries = match arguments.remote_retries {
         Some(retries) => retries,
@@ -241,7 +302,11 @@ pub(super) fn remote(
     let settings = Settings {
         url,
         mode,
-        instance: text(&arguments.remote_instance_name, "VENVTREE_REMOTE_INSTANCE_NAME").unwrap_or_default(),
+        instance: text(
+            &arguments.remote_instance_name,
+            "VENVTREE_REMOTE_INSTANCE_NAME",
+        )
+        .unwrap_or_default(),
         headers,
         helper: path(&arguments.credential_helper, "VENVTREE_CREDENTIAL_HELPER"),
         authorities: path(&arguments.tls_certificate, "VENVTREE_TLS_CERTIFICATE"),
@@ -249,7 +314,8 @@ pub(super) fn remote(
         timeout,
         retries,
         connections: usize::from(connections),
-        compression: !arguments.no_remote_compression && !variables::flag(io, variables::NO_REMOTE_COMPRESSION)?,
+        compression: !arguments.no_remote_compression
+            && !variables::flag(io, variables::NO_REMOTE_COMPRESSION)?,
     };
     connect(settings, function, notes).map(Some)
 }
@@ -270,12 +336,22 @@ struct Settings {
 }
 
 #[cfg(feature = "remote")]
-fn connect(settings: Settings, function: DigestFunction, notes: &Notes) -> Result<Box<dyn RemoteCache>, Error> {
-    use crate::effects::remote::{Headers, Remote, RemoteConfig, RemoteMode, RemoteUrl, Schedule, TlsFiles, UrlError};
+fn connect(
+    settings: Settings,
+    function: DigestFunction,
+    notes: &Notes,
+) -> Result<Box<dyn RemoteCache>, Error> {
+    use crate::effects::caches::remote::{Remote, RemoteConfig, RemoteMode, TlsFiles};
+    use crate::effects::net::headers::Headers;
+    use crate::effects::net::retry::Schedule;
+    use crate::effects::net::url::{RemoteUrl, UrlError};
     let url: RemoteUrl = settings
         .url
         .parse()
-        .map_err(|error: UrlError| Error::Usage { message: error.to_string(), hint: error.hint().map(str::to_owned) })?;
+        .map_err(|error: UrlError| Error::Usage {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+        })?;
     let config = RemoteConfig {
         mode: match settings.mode {
             RemoteModeArgument::ReadWrite => RemoteMode::ReadWrite,
@@ -285,20 +361,32 @@ fn connect(settings: Settings, function: DigestFunction, notes: &Notes) -> Resul
         instance: settings.instance,
         headers: Headers(settings.headers),
         credential_helper: settings.helper,
-        tls: TlsFiles { authorities: settings.authorities, client: settings.client },
+        tls: TlsFiles {
+            authorities: settings.authorities,
+            client: settings.client,
+        },
         timeout: settings.timeout,
-        schedule: Schedule { retries: settings.retries, ..Schedule::default() },
+        schedule: Schedule {
+            retries: settings.retries,
+            ..Schedule::default()
+        },
         connections: settings.connections,
         compression: settings.compression,
         ..RemoteConfig::new(url)
     };
-    let remote =
-        Remote::new(config, function, notes.clone()).map_err(|error| Error::Remote { message: crate::error::chain(&error), hint: None })?;
+    let remote = Remote::new(config, function, notes.clone()).map_err(|error| Error::Remote {
+        message: crate::error::chain(&error),
+        hint: None,
+    })?;
     Ok(Box::new(remote))
 }
 
 #[cfg(not(feature = "remote"))]
-fn connect(settings: Settings, _function: DigestFunction, _notes: &Notes) -> Result<Box<dyn RemoteCache>, Error> {
+fn connect(
+    settings: Settings,
+    _function: DigestFunction,
+    _notes: &Notes,
+) -> Result<Box<dyn RemoteCache>, Error> {
     let Settings {
         url: _,
         mode: _,
@@ -314,7 +402,9 @@ fn connect(settings: Settings, _function: DigestFunction, _notes: &Notes) -> Res
     } = settings;
     Err(Error::Usage {
         // The address may hold a secret, and is not taken apart without the feature.
-        message: "no remote cache can be used: this venvtree was built without the feature `remote`".to_owned(),
+        message:
+            "no remote cache can be used: this venvtree was built without the feature `remote`"
+                .to_owned(),
         hint: None,
     })
 }

@@ -69,7 +69,10 @@ pub(super) fn run(arguments: &DiffArguments, io: &mut Io<'_>) -> CommandResult {
         let reread = |path: &Utf8PathBuf, function, io: &mut Io<'_>| {
             if !io.resolve(path).is_dir() {
                 let message = "the two sides have different digest functions".to_owned();
-                return Err(Error::Usage { message, hint: Some("compare one of them as a directory".to_owned()) });
+                return Err(Error::Usage {
+                    message,
+                    hint: Some("compare one of them as a directory".to_owned()),
+                });
             }
             subject::read(path, Some(function), &arguments.places, &session, io)
         };
@@ -88,13 +91,24 @@ pub(super) fn run(arguments: &DiffArguments, io: &mut Io<'_>) -> CommandResult {
             written(io.print(&heading(distribution, change)))?;
             for line in &change.lines {
                 let kind = if line.script { "script " } else { "" };
-                written(io.print(&format!("  {} {kind}{}{}", line.sign, line.path, line.detail)))?;
+                written(io.print(&format!(
+                    "  {} {kind}{}{}",
+                    line.sign, line.path, line.detail
+                )))?;
             }
         }
         if equal {
             arguments.quiet.say(io, "no differences");
         } else {
-            arguments.quiet.say(io, &format!("{} and {} differ in {}", first.name, second.name, report::count(changes.len(), "part")));
+            arguments.quiet.say(
+                io,
+                &format!(
+                    "{} and {} differ in {}",
+                    first.name,
+                    second.name,
+                    report::count(changes.len(), "part")
+                ),
+            );
         }
     }
     Ok(if equal { 0 } else { DIFFERENCES })
@@ -117,18 +131,31 @@ fn is_script(path: &str) -> bool {
 
 fn changes(first: &Subject, second: &Subject) -> BTreeMap<String, Change> {
     let mut changes: BTreeMap<String, Change> = BTreeMap::new();
-    let names: BTreeSet<&String> = first.owners.versions.keys().chain(second.owners.versions.keys()).collect();
+    let names: BTreeSet<&String> = first
+        .owners
+        .versions
+        .keys()
+        .chain(second.owners.versions.keys())
+        .collect();
     let version = |subject: &Subject, name: &str| subject.owners.versions.get(name).cloned();
     for name in names {
         let (before, after) = (version(first, name), version(second, name));
         if before != after {
-            changes.insert(name.clone(), Change { before, after, lines: Vec::new() });
+            changes.insert(
+                name.clone(),
+                Change {
+                    before,
+                    after,
+                    lines: Vec::new(),
+                },
+            );
         }
     }
     for difference in walk::differences(&first.tree, &second.tree) {
         let (sign, path, detail) = match &difference {
             // Directories go without saying, unless there is nothing in them.
-            Difference::OnlyFirst(_, Node::Directory(directory)) | Difference::OnlySecond(_, Node::Directory(directory))
+            Difference::OnlyFirst(_, Node::Directory(directory))
+            | Difference::OnlySecond(_, Node::Directory(directory))
                 if !directory.entries().is_empty() =>
             {
                 continue;
@@ -137,26 +164,48 @@ fn changes(first: &Subject, second: &Subject) -> BTreeMap<String, Change> {
             Difference::OnlySecond(path, _) => ('+', path, String::new()),
             Difference::Changed(path, before, after) => ('~', path, changed(before, after)),
         };
-        let owner = first.owners.paths.get(path.as_str()).or_else(|| second.owners.paths.get(path.as_str()));
+        let owner = first
+            .owners
+            .paths
+            .get(path.as_str())
+            .or_else(|| second.owners.paths.get(path.as_str()));
         let owner = owner.map_or(ENVIRONMENT, String::as_str);
         let change = changes.entry(owner.to_owned()).or_insert_with(|| Change {
             before: version(first, owner),
             after: version(second, owner),
             lines: Vec::new(),
         });
-        change.lines.push(Line { sign, path: path.to_string(), script: is_script(path.as_str()), detail });
+        change.lines.push(Line {
+            sign,
+            path: path.to_string(),
+            script: is_script(path.as_str()),
+            detail,
+        });
     }
     changes
 }
 
 fn changed(before: &Node, after: &Node) -> String {
     match (before, after) {
-        (Node::Leaf(Leaf::File { blob, executable }), Node::Leaf(Leaf::File { blob: other, executable: now })) => {
+        (
+            Node::Leaf(Leaf::File { blob, executable }),
+            Node::Leaf(Leaf::File {
+                blob: other,
+                executable: now,
+            }),
+        ) => {
             if blob != other {
                 let (before, after) = (blob.0.size, other.0.size);
-                if before == after { String::new() } else { format!(" ({before} -> {after} bytes)") }
+                if before == after {
+                    String::new()
+                } else {
+                    format!(" ({before} -> {after} bytes)")
+                }
             } else if executable != now {
-                format!(" (now {})", if *now { "executable" } else { "not executable" })
+                format!(
+                    " (now {})",
+                    if *now { "executable" } else { "not executable" }
+                )
             } else {
                 String::new()
             }
@@ -165,7 +214,12 @@ fn changed(before: &Node, after: &Node) -> String {
     }
 }
 
-fn to_json(first: &Subject, second: &Subject, changes: &BTreeMap<String, Change>, equal: bool) -> serde_json::Value {
+fn to_json(
+    first: &Subject,
+    second: &Subject,
+    changes: &BTreeMap<String, Change>,
+    equal: bool,
+) -> serde_json::Value {
     let list: Vec<serde_json::Value> = changes
         .iter()
         .map(|(distribution, change)| {

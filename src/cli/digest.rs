@@ -8,9 +8,9 @@ use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, numbers, report, written};
-use crate::effects::notes::Notes;
-use crate::effects::progress::{Amount, Phase};
+use crate::effects::host::notes::Notes;
 use crate::effects::scan::{self, View};
+use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::Foresight;
 use crate::engine::caching::{self, Caches};
 use crate::error::Error;
@@ -56,8 +56,14 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
         session.progress.begin(Phase::Reading, Amount::default());
         let scan = scan::scan(&path, function, View::Exact, session.threads)?;
         if let Some((name, problem)) = scan.odd.first() {
-            let message = format!("`{name}` in `{}` cannot be part of a digest: {problem}", arguments.spec.spec);
-            return Err(Error::Usage { message, hint: None });
+            let message = format!(
+                "`{name}` in `{}` cannot be part of a digest: {problem}",
+                arguments.spec.spec
+            );
+            return Err(Error::Usage {
+                message,
+                hint: None,
+            });
         }
         let digest = scan.tree.digest().to_string();
         let value = json!({"digest_function": function.name(), "digest": digest});
@@ -68,17 +74,36 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
         return Ok(0);
     }
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
-    if arguments.digest_function.is_some_and(|function| function != spec.flags.digest_function) {
-        let message = format!("the spec asks for {}, `--digest-function` for another one", spec.flags.digest_function);
-        return Err(Error::Usage { message, hint: Some("leave the option out, or change the spec's flag `digest_function`".to_owned()) });
+    if arguments
+        .digest_function
+        .is_some_and(|function| function != spec.flags.digest_function)
+    {
+        let message = format!(
+            "the spec asks for {}, `--digest-function` for another one",
+            spec.flags.digest_function
+        );
+        return Err(Error::Usage {
+            message,
+            hint: Some(
+                "leave the option out, or change the spec's flag `digest_function`".to_owned(),
+            ),
+        });
     }
     let notes = Notes::new();
-    let caches = Caches { store: caches::store(&arguments.store, &notes, io)?, notes, ..Caches::default() };
+    let caches = Caches {
+        store: caches::store(&arguments.store, &notes, io)?,
+        notes,
+        ..Caches::default()
+    };
     let predicted = caching::predict(&session, &caches, spec, &places);
     caches::say(&caches, true, io);
     let (prepared, tree, foresight) = predicted?;
     say_warnings(io, &prepared.plan.warnings);
-    let inflated = if arguments.explain { prepared.inflated() } else { Vec::new() };
+    let inflated = if arguments.explain {
+        prepared.inflated()
+    } else {
+        Vec::new()
+    };
     let method = match foresight {
         Foresight::Claims => "predicted",
         Foresight::Known => "known",
@@ -92,23 +117,34 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
             "warnings": warnings_json(&prepared.plan.warnings),
         });
         if arguments.explain {
-            value["inflated"] = inflated.iter().map(|(wheel, member)| json!({"wheel": wheel, "member": member})).collect();
+            value["inflated"] = inflated
+                .iter()
+                .map(|(wheel, member)| json!({"wheel": wheel, "member": member}))
+                .collect();
         }
         report::document(io, value)?;
         return Ok(0);
     }
     if arguments.explain {
         match foresight {
-            Foresight::Claims => io.say(&format!("predicted from RECORDs; inflated {}:", report::count(inflated.len(), "member"))),
-            Foresight::Known => io.say("known from an earlier build; planning looks at the bytes of:"),
-            Foresight::Inflated => io.say("members were inflated, as RECORDs hold no BLAKE3; among them for planning:"),
+            Foresight::Claims => io.say(&format!(
+                "predicted from RECORDs; inflated {}:",
+                report::count(inflated.len(), "member")
+            )),
+            Foresight::Known => {
+                io.say("known from an earlier build; planning looks at the bytes of:")
+            }
+            Foresight::Inflated => {
+                io.say("members were inflated, as RECORDs hold no BLAKE3; among them for planning:")
+            }
         }
         for (wheel, member) in &inflated {
             io.say(&format!("  {wheel}: {member}"));
         }
     }
     written(io.print(&tree.digest().to_string()))?;
-    // The process is about to end: to give back every entry first would take a tenth of the time until here.
+    // The process is about to end: to give back every entry first would take a tenth of the time
+    // until here.
     std::mem::forget((prepared, tree));
     Ok(0)
 }

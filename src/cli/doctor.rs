@@ -8,14 +8,14 @@ use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, DIFFERENCES, report, variables, written};
-use crate::effects::discover::{self, Listed, Surroundings};
-use crate::effects::input::InputFile;
-use crate::effects::machine;
-use crate::effects::notes::Notes;
-use crate::effects::parallel;
-use crate::effects::probe_cache::ProbeCache;
-use crate::effects::store::area::LinkMode;
-use crate::effects::store::{Access, Store};
+use crate::effects::caches::store::area::LinkMode;
+use crate::effects::caches::store::{Access, Store};
+use crate::effects::host::file_hash;
+use crate::effects::host::machine;
+use crate::effects::host::notes::Notes;
+use crate::effects::interpreters::discover::{self, Listed, Surroundings};
+use crate::effects::interpreters::probe_cache::ProbeCache;
+use crate::effects::work::parallel;
 use crate::error::{self, Error};
 use crate::model::digest::{Digest, DigestFunction, Hash};
 
@@ -87,7 +87,12 @@ impl Findings {
 pub(super) fn run(arguments: &DoctorArguments, io: &mut Io<'_>) -> CommandResult {
     let mut found = Findings::default();
     program(&mut found, io);
-    let place = machine::nearest(&arguments.out.as_ref().map_or_else(|| io.cwd.clone(), |path| io.resolve(path)));
+    let place = machine::nearest(
+        &arguments
+            .out
+            .as_ref()
+            .map_or_else(|| io.cwd.clone(), |path| io.resolve(path)),
+    );
     match caches::local(&arguments.store, &arguments.links, io) {
         Ok(caches) => {
             let root = caches.store.as_ref().map(|store| store.root.as_path());
@@ -100,8 +105,20 @@ pub(super) fn run(arguments: &DoctorArguments, io: &mut Io<'_>) -> CommandResult
     limits(&mut found);
     interpreters(&mut found, io);
     remote(&mut found, &arguments.remote, io);
-    let set: Vec<&str> = variables::VARIABLES.iter().map(|variable| variable.name).filter(|name| io.variable(name).is_some()).collect();
-    found.add("variables", if set.is_empty() { "none set".to_owned() } else { set.join(", ") }, json!(set));
+    let set: Vec<&str> = variables::VARIABLES
+        .iter()
+        .map(|variable| variable.name)
+        .filter(|name| io.variable(name).is_some())
+        .collect();
+    found.add(
+        "variables",
+        if set.is_empty() {
+            "none set".to_owned()
+        } else {
+            set.join(", ")
+        },
+        json!(set),
+    );
     print(found, arguments, io)
 }
 
@@ -109,7 +126,11 @@ fn print(found: Findings, arguments: &DoctorArguments, io: &mut Io<'_>) -> Comma
     let healthy = found.problems.is_empty();
     match arguments.format.format {
         Format::Json => {
-            let problems: Vec<Value> = found.problems.iter().map(|(message, hint)| json!({"message": message, "hint": hint})).collect();
+            let problems: Vec<Value> = found
+                .problems
+                .iter()
+                .map(|(message, hint)| json!({"message": message, "hint": hint}))
+                .collect();
             let mut value = found.values;
             value.insert("healthy".to_owned(), json!(healthy));
             value.insert("problems".to_owned(), json!(problems));
@@ -119,7 +140,10 @@ fn print(found: Findings, arguments: &DoctorArguments, io: &mut Io<'_>) -> Comma
             if !arguments.quiet.quiet {
                 for (name, lines) in &found.lines {
                     let mut lines = lines.iter();
-                    written(io.print(&format!("{name}: {}", lines.next().map_or("none", String::as_str))))?;
+                    written(io.print(&format!(
+                        "{name}: {}",
+                        lines.next().map_or("none", String::as_str)
+                    )))?;
                     for line in lines {
                         written(io.print(&format!("    {line}")))?;
                     }
@@ -132,7 +156,14 @@ fn print(found: Findings, arguments: &DoctorArguments, io: &mut Io<'_>) -> Comma
                 }
             }
             let problems = report::count(found.problems.len(), "problem");
-            arguments.quiet.say(io, &if healthy { "no problems found".to_owned() } else { format!("{problems} found") });
+            arguments.quiet.say(
+                io,
+                &if healthy {
+                    "no problems found".to_owned()
+                } else {
+                    format!("{problems} found")
+                },
+            );
         }
     }
     Ok(if healthy { 0 } else { DIFFERENCES })
@@ -140,29 +171,62 @@ fn print(found: Findings, arguments: &DoctorArguments, io: &mut Io<'_>) -> Comma
 
 fn program(found: &mut Findings, io: &Io<'_>) {
     let version = env!("CARGO_PKG_VERSION");
-    found.add("program", format!("venvtree {version} for {}", machine::target()), json!({"version": version, "target": machine::target()}));
-    let features: Vec<&str> = if cfg!(feature = "remote") { vec!["remote"] } else { Vec::new() };
-    found.add("features", if features.is_empty() { "none".to_owned() } else { features.join(", ") }, json!(features));
+    found.add(
+        "program",
+        format!("venvtree {version} for {}", machine::target()),
+        json!({"version": version, "target": machine::target()}),
+    );
+    let features: Vec<&str> = if cfg!(feature = "remote") {
+        vec!["remote"]
+    } else {
+        Vec::new()
+    };
+    found.add(
+        "features",
+        if features.is_empty() {
+            "none".to_owned()
+        } else {
+            features.join(", ")
+        },
+        json!(features),
+    );
     let Some(path) = &io.executable else { return };
-    match InputFile::open(path).and_then(|file| file.sha256()) {
+    match file_hash::of(path) {
         Ok(hash) => {
             let lines = vec![path.to_string(), format!("SHA-256 {hash}")];
-            found.add_list("executable", lines, json!({"path": path, "sha256": hash.to_string()}));
+            found.add_list(
+                "executable",
+                lines,
+                json!({"path": path, "sha256": hash.to_string()}),
+            );
         }
-        Err(error) => found.problem(error::chain(&error), "this program cannot read itself; its file may have been replaced"),
+        Err(error) => found.problem(
+            error::chain(&error),
+            "this program cannot read itself; its file may have been replaced",
+        ),
     }
 }
 
 fn store(found: &mut Findings, root: Option<&Utf8Path>, place: &Utf8Path) {
     if let Some(trouble) = machine::trouble_with(place) {
-        found.problem(format!("`{place}`, where environments would be made: {trouble}"), "choose another place with --out");
+        found.problem(
+            format!("`{place}`, where environments would be made: {trouble}"),
+            "choose another place with --out",
+        );
     }
     let Some(root) = root else {
-        found.add("store", "none: every build reads its wheels anew", Value::Null);
+        found.add(
+            "store",
+            "none: every build reads its wheels anew",
+            Value::Null,
+        );
         return;
     };
     if let Some(trouble) = machine::trouble_with(&machine::nearest(root)) {
-        found.problem(format!("the store `{root}`: {trouble}"), "make it writable, or name another store with --store");
+        found.problem(
+            format!("the store `{root}`: {trouble}"),
+            "make it writable, or name another store with --store",
+        );
     }
     let (mut entries, mut bytes) = (0, 0);
     for function in DigestFunction::ALL.into_iter().filter(|_| root.is_dir()) {
@@ -174,46 +238,91 @@ fn store(found: &mut Findings, root: Option<&Utf8Path>, place: &Utf8Path) {
             Err(error) => found.error(&error.into()),
         }
     }
-    let size = if root.is_dir() { report::size(bytes) } else { "not there yet".to_owned() };
-    found.add("store", format!("{root} ({size})"), json!({"path": root, "entries": entries, "bytes": bytes}));
+    let size = if root.is_dir() {
+        report::size(bytes)
+    } else {
+        "not there yet".to_owned()
+    };
+    found.add(
+        "store",
+        format!("{root} ({size})"),
+        json!({"path": root, "entries": entries, "bytes": bytes}),
+    );
 }
 
 fn link_mode(found: &mut Findings, store: Option<&Utf8Path>, wanted: LinkMode, place: &Utf8Path) {
     let Some(store) = store.map(machine::nearest) else {
-        found.add("link mode", "none: without a store there is nothing to link to", Value::Null);
+        found.add(
+            "link mode",
+            "none: without a store there is nothing to link to",
+            Value::Null,
+        );
         return;
     };
     let sharing = match machine::sharing(&store, place) {
         Ok(sharing) => sharing,
         Err((directory, error)) => {
-            found.problem(format!("no file can be made in `{directory}`: {error}"), "make it writable, or choose another place");
+            found.problem(
+                format!("no file can be made in `{directory}`: {error}"),
+                "make it writable, or choose another place",
+            );
             return;
         }
     };
     let hardlinks = matches!(wanted, LinkMode::Auto | LinkMode::Hardlink);
     let reflinks = hardlinks || wanted == LinkMode::Reflink;
     let (mode, reason) = match (&sharing.hardlinks, &sharing.reflinks) {
-        (Ok(()), _) if hardlinks => ("hardlink", "the store and the output are on one file system".to_owned()),
-        (Err(error), Ok(())) if hardlinks => ("reflink", format!("no hardlinks lead from the store to the output ({error})")),
+        (Ok(()), _) if hardlinks => (
+            "hardlink",
+            "the store and the output are on one file system".to_owned(),
+        ),
+        (Err(error), Ok(())) if hardlinks => (
+            "reflink",
+            format!("no hardlinks lead from the store to the output ({error})"),
+        ),
         (_, Ok(())) if reflinks => ("reflink", "the file system can share blocks".to_owned()),
-        (Err(first), Err(second)) if hardlinks => ("copy", format!("no hardlinks ({first}) and no reflinks ({second})")),
-        (_, Err(error)) if reflinks => ("copy", format!("the file system has no reflinks ({error})")),
+        (Err(first), Err(second)) if hardlinks => (
+            "copy",
+            format!("no hardlinks ({first}) and no reflinks ({second})"),
+        ),
+        (_, Err(error)) if reflinks => {
+            ("copy", format!("the file system has no reflinks ({error})"))
+        }
         _ => ("copy", "that is what was asked for".to_owned()),
     };
     if wanted != LinkMode::Auto && wanted.name() != mode {
-        let message = format!("{} are asked for, but files would come out of the store by {mode}: {reason}", wanted.name());
-        found.problem(message, "put the store on the file system of the environments, or leave --link-mode out");
+        let message = format!(
+            "{} are asked for, but files would come out of the store by {mode}: {reason}",
+            wanted.name()
+        );
+        found.problem(
+            message,
+            "put the store on the file system of the environments, or leave --link-mode out",
+        );
     }
     let value = json!({"asked": wanted.name(), "used": mode, "reason": reason, "place": place});
-    found.add("link mode", format!("{mode} (asked: {}) for {place}: {reason}", wanted.name()), value);
+    found.add(
+        "link mode",
+        format!("{mode} (asked: {}) for {place}: {reason}", wanted.name()),
+        value,
+    );
 }
 
 fn limits(found: &mut Findings) {
     let (now, most) = machine::open_files();
-    let text = |limit: Option<u64>| limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
-    found.add("open files", format!("{}, at most {}", text(now), text(most)), json!({"soft": now, "hard": most}));
+    let text = |limit: Option<u64>| {
+        limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string())
+    };
+    found.add(
+        "open files",
+        format!("{}, at most {}", text(now), text(most)),
+        json!({"soft": now, "hard": most}),
+    );
     if now.is_some_and(|now| now < ENOUGH_FILES) {
-        found.problem(format!("only {} files may be open at once", text(now)), "raise the limit: `ulimit -n 4096`");
+        found.problem(
+            format!("only {} files may be open at once", text(now)),
+            "raise the limit: `ulimit -n 4096`",
+        );
     }
 }
 
@@ -227,14 +336,24 @@ fn interpreters(found: &mut Findings, io: &Io<'_>) {
     found.notes(&notes, "until then, `create` asks every interpreter anew");
     let usable = listed.iter().any(|listed| listed.outcome.is_ok());
     let name = |listed: &Listed| match &listed.outcome {
-        Ok(probe) => format!("{} {}", probe.interpreter.implementation.platform_name(), probe.interpreter.version),
+        Ok(probe) => format!(
+            "{} {}",
+            probe.interpreter.implementation.platform_name(),
+            probe.interpreter.version
+        ),
         Err(reason) => format!("cannot be used ({reason})"),
     };
-    let lines: Vec<String> = listed.iter().map(|listed| format!("{} at {}", name(listed), listed.path)).collect();
+    let lines: Vec<String> = listed
+        .iter()
+        .map(|listed| format!("{} at {}", name(listed), listed.path))
+        .collect();
     let value = |listed: &Listed| json!({"path": listed.path, "name": name(listed), "usable": listed.outcome.is_ok()});
     let value: Vec<Value> = listed.iter().map(value).collect();
     if !usable {
-        found.problem("no interpreter was found", "`create` needs one; install Python 3.8 or newer, or put it into PATH");
+        found.problem(
+            "no interpreter was found",
+            "`create` needs one; install Python 3.8 or newer, or put it into PATH",
+        );
     }
     found.add_list("interpreters", lines, json!(value));
 }
@@ -253,18 +372,33 @@ fn remote(found: &mut Findings, arguments: &RemoteArguments, io: &Io<'_>) {
             return;
         }
     };
-    // A blob that is likely nowhere: the answer "missing" shows that the cache is there and speaks to us.
+    // A blob that is likely nowhere: the answer "missing" shows that the cache is there and speaks
+    // to us.
     let content: &[u8] = b"venvtree doctor\n";
-    let digest = Digest { hash: Hash::sha256(content), size: content.len() as u64 };
+    let digest = Digest {
+        hash: Hash::sha256(content),
+        size: content.len() as u64,
+    };
     let asked = remote.missing(&[digest]);
     let mut trouble = notes.take();
     if let Err(error) = &asked {
         trouble.push(error::chain(error));
     }
     let reachable = trouble.is_empty();
-    let state = if reachable { "reachable" } else { "not reachable" };
-    found.add("remote cache", format!("{} ({state})", remote.place()), json!({"place": remote.place(), "reachable": reachable}));
+    let state = if reachable {
+        "reachable"
+    } else {
+        "not reachable"
+    };
+    found.add(
+        "remote cache",
+        format!("{} ({state})", remote.place()),
+        json!({"place": remote.place(), "reachable": reachable}),
+    );
     for message in trouble {
-        found.problem(message, "builds go on without the cache; look at --remote-cache, and at the network");
+        found.problem(
+            message,
+            "builds go on without the cache; look at --remote-cache, and at the network",
+        );
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, numbers, report, written};
-use crate::effects::notes::Notes;
+use crate::effects::host::notes::Notes;
 use crate::engine::caching;
 use crate::engine::{BuildRequest, Existing, Session};
 use crate::error::Error;
@@ -78,18 +78,27 @@ pub struct PullArguments {
 }
 
 fn session(io: &Io<'_>) -> Session {
-    Session { progress: io.progress.clone(), ..Session::default() }
+    Session {
+        progress: io.progress.clone(),
+        ..Session::default()
+    }
 }
 
 /// Runs `venvtree push`.
 pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult {
     let notes = Notes::new();
     let function = arguments.digest_function;
-    let remote = caches::remote(&arguments.remote, function, &notes, io)?.ok_or_else(|| Error::Usage {
-        message: "there is no remote cache to push to".to_owned(),
-        hint: Some("name one by `--remote-cache URL`".to_owned()),
-    })?;
-    let pushed = caching::push(&session(io), remote.as_ref(), &io.resolve(&arguments.directory), function);
+    let remote =
+        caches::remote(&arguments.remote, function, &notes, io)?.ok_or_else(|| Error::Usage {
+            message: "there is no remote cache to push to".to_owned(),
+            hint: Some("name one by `--remote-cache URL`".to_owned()),
+        })?;
+    let pushed = caching::push(
+        &session(io),
+        remote.as_ref(),
+        &io.resolve(&arguments.directory),
+        function,
+    );
     for note in notes.take() {
         io.say(&format!("warning: {note}"));
     }
@@ -119,18 +128,39 @@ pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult 
 pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult {
     let digest = Digest::parse(&arguments.digest)?;
     let function = arguments.digest_function;
-    let caches = caches::caches(&arguments.store, &arguments.links, &arguments.remote, function, io)?;
+    let caches = caches::caches(
+        &arguments.store,
+        &arguments.links,
+        &arguments.remote,
+        function,
+        io,
+    )?;
     let request = BuildRequest {
         out: io.output(&arguments.out)?,
-        existing: if arguments.replace { Existing::Replace } else { Existing::Keep },
+        existing: if arguments.replace {
+            Existing::Replace
+        } else {
+            Existing::Keep
+        },
         protected: io.protected(),
         look: true,
         manifest: None,
         digest_file: None,
         text: None,
     };
-    let pulled = caching::pull(&session(io), &caches, digest, function, arguments.mtime, &request);
-    let notes = caches::say(&caches, arguments.quiet.quiet || arguments.format.format == Format::Json, io);
+    let pulled = caching::pull(
+        &session(io),
+        &caches,
+        digest,
+        function,
+        arguments.mtime,
+        &request,
+    );
+    let notes = caches::say(
+        &caches,
+        arguments.quiet.quiet || arguments.format.format == Format::Json,
+        io,
+    );
     let pulled = pulled?;
     match arguments.format.format {
         Format::Json => {
@@ -151,7 +181,12 @@ pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult 
         Format::Text => {
             let files = report::count(usize::try_from(pulled.files).unwrap_or(usize::MAX), "file");
             let what = format!("{files}, {}", report::size(pulled.bytes));
-            let line = format!("{}: {} ({what}), root digest {}", pulled.outcome.name(), arguments.out, pulled.tree.digest());
+            let line = format!(
+                "{}: {} ({what}), root digest {}",
+                pulled.outcome.name(),
+                arguments.out,
+                pulled.tree.digest()
+            );
             arguments.quiet.say(io, &line);
         }
     }

@@ -8,11 +8,11 @@ use crate::cli::args::{Format, FormatArguments};
 use crate::cli::io::Io;
 use crate::cli::text::Text;
 use crate::cli::{CommandResult, caches, report, written};
-use crate::effects::discover::{self, Listed, Surroundings};
-use crate::effects::notes::Notes;
-use crate::effects::parallel;
-use crate::effects::probe::{self, Probe};
-use crate::effects::probe_cache::ProbeCache;
+use crate::effects::host::notes::Notes;
+use crate::effects::interpreters::discover::{self, Listed, Surroundings};
+use crate::effects::interpreters::probe::{self, Probe};
+use crate::effects::interpreters::probe_cache::ProbeCache;
+use crate::effects::work::parallel;
 use crate::error::Error;
 use crate::model::spec::document::{InterpreterDocument, LibraryFolderDocument, PlatformDocument};
 use crate::model::spec::{InputPath, Python};
@@ -91,7 +91,10 @@ pub(super) fn run(command: &InterpreterCommand, io: &mut Io<'_>) -> CommandResul
 /// Runs `venvtree interpreter list`.
 fn list(arguments: &ListArguments, io: &mut Io<'_>) -> CommandResult {
     let notes = Notes::default();
-    let cache = ProbeCache::new(caches::default_store(io).map(|directory| directory.join("interpreters")), notes.clone());
+    let cache = ProbeCache::new(
+        caches::default_store(io).map(|directory| directory.join("interpreters")),
+        notes.clone(),
+    );
     let surroundings = Surroundings::new(&io.cwd, |name| io.variable(name));
     // They mostly wait for each other's start.
     let found = discover::list(&surroundings, &cache, parallel::available().max(4));
@@ -104,28 +107,69 @@ fn list(arguments: &ListArguments, io: &mut Io<'_>) -> CommandResult {
         return Ok(0);
     }
     let mut rows: Vec<(String, String, &Utf8Path)> = Vec::new();
-    for Listed { path, aliases, outcome } in &found {
+    for Listed {
+        path,
+        aliases,
+        outcome,
+    } in &found
+    {
         let (name, platform) = match outcome {
             Ok(Probe { interpreter, .. }) => {
                 let platform = &interpreter.platform;
                 let facts = PlatformDocument::from(interpreter);
-                let more = facts.libc.or(facts.version).map(|more| format!(" {more}")).unwrap_or_default();
-                let name = format!("{} {}", interpreter.implementation.platform_name(), interpreter.version);
-                let threads = if interpreter.free_threaded() { " free-threaded" } else { "" };
-                (format!("{name}{threads}"), format!("{} {}{more}", platform.os().name(), platform.arch().name()))
+                let more = facts
+                    .libc
+                    .or(facts.version)
+                    .map(|more| format!(" {more}"))
+                    .unwrap_or_default();
+                let name = format!(
+                    "{} {}",
+                    interpreter.implementation.platform_name(),
+                    interpreter.version
+                );
+                let threads = if interpreter.free_threaded() {
+                    " free-threaded"
+                } else {
+                    ""
+                };
+                (
+                    format!("{name}{threads}"),
+                    format!("{} {}{more}", platform.os().name(), platform.arch().name()),
+                )
             }
             Err(_) => ("cannot be used".to_owned(), String::new()),
         };
         rows.push((name, platform, path));
-        rows.extend(aliases.iter().map(|alias| (String::new(), "also".to_owned(), alias.as_path())));
+        rows.extend(
+            aliases
+                .iter()
+                .map(|alias| (String::new(), "also".to_owned(), alias.as_path())),
+        );
     }
-    let first = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
-    let second = rows.iter().map(|(_, platform, _)| platform.chars().count()).max().unwrap_or(0);
+    let first = rows
+        .iter()
+        .map(|(name, ..)| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    let second = rows
+        .iter()
+        .map(|(_, platform, _)| platform.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut reasons = found.iter().map(|listed| listed.outcome.as_ref().err());
     for (name, platform, path) in &rows {
-        let reason = if name.is_empty() { None } else { reasons.next().flatten() };
-        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        written(io.print(&format!("{name:first$}  {platform:second$}  {}{reason}", path)))?;
+        let reason = if name.is_empty() {
+            None
+        } else {
+            reasons.next().flatten()
+        };
+        let reason = reason
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        written(io.print(&format!(
+            "{name:first$}  {platform:second$}  {}{reason}",
+            path
+        )))?;
     }
     if rows.is_empty() {
         io.say("no interpreter was found");
@@ -134,10 +178,19 @@ fn list(arguments: &ListArguments, io: &mut Io<'_>) -> CommandResult {
 }
 
 fn to_json(listed: &Listed) -> Value {
-    let Listed { path, aliases, outcome } = listed;
+    let Listed {
+        path,
+        aliases,
+        outcome,
+    } = listed;
     match outcome {
         Ok(Probe { interpreter, .. }) => {
-            let document = InterpreterDocument::new(interpreter, &Python::Absolute { path: path.to_string() });
+            let document = InterpreterDocument::new(
+                interpreter,
+                &Python::Absolute {
+                    path: path.to_string(),
+                },
+            );
             json!({
                 "path": path,
                 "aliases": aliases,
@@ -148,26 +201,47 @@ fn to_json(listed: &Listed) -> Value {
                 "platform": document.platform,
             })
         }
-        Err(reason) => json!({ "path": path, "aliases": aliases, "usable": false, "reason": reason }),
+        Err(reason) => {
+            json!({ "path": path, "aliases": aliases, "usable": false, "reason": reason })
+        }
     }
 }
 
 /// Runs `venvtree interpreter probe`.
 fn probe(arguments: &ProbeArguments, io: &mut Io<'_>) -> CommandResult {
-    let python = if arguments.python.as_str().contains('/') { io.resolve(&arguments.python) } else { arguments.python.clone() };
+    let python = if arguments.python.as_str().contains('/') {
+        io.resolve(&arguments.python)
+    } else {
+        arguments.python.clone()
+    };
     let probe = probe::probe(&python)?;
     let executable = probe.executable.to_string();
     let python = match arguments.kind {
         Kind::Absolute => Python::Absolute { path: executable },
-        Kind::Launcher => Python::Launcher { candidates: vec![executable] },
+        Kind::Launcher => Python::Launcher {
+            candidates: vec![executable],
+        },
         Kind::Inside => {
             let directory = probe.executable.parent().and_then(camino::Utf8Path::parent);
-            let below = directory.and_then(|directory| probe.executable.strip_prefix(directory).ok());
-            match (directory, below.and_then(|below| crate::model::path::TreePath::parse(below.as_str()).ok())) {
-                (Some(directory), Some(executable)) => Python::Inside { directory: InputPath(directory.to_string()), executable },
+            let below =
+                directory.and_then(|directory| probe.executable.strip_prefix(directory).ok());
+            match (
+                directory,
+                below.and_then(|below| crate::model::path::TreePath::parse(below.as_str()).ok()),
+            ) {
+                (Some(directory), Some(executable)) => Python::Inside {
+                    directory: InputPath(directory.to_string()),
+                    executable,
+                },
                 _ => {
-                    let message = format!("`{}` lies in no directory that could be copied", probe.executable);
-                    return Err(Error::Usage { message, hint: Some("choose another `--kind`".to_owned()) });
+                    let message = format!(
+                        "`{}` lies in no directory that could be copied",
+                        probe.executable
+                    );
+                    return Err(Error::Usage {
+                        message,
+                        hint: Some("choose another `--kind`".to_owned()),
+                    });
                 }
             }
         }

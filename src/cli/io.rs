@@ -8,10 +8,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::cli::colour::Colours;
 use crate::cli::screen::Screen;
 use crate::cli::text::{Text, printable};
-use crate::effects::fs::{FsError, failed};
-use crate::effects::output_file::OutputFile;
-use crate::effects::progress::Progress;
-use crate::effects::replaceable::Protected;
+use crate::effects::host::fs::{FsError, failed};
+use crate::effects::host::output_file::OutputFile;
+use crate::effects::host::replaceable::Protected;
+use crate::effects::work::progress::Progress;
 use crate::error::ErrorKind;
 use crate::model::wheel::limits::Limits;
 
@@ -25,8 +25,9 @@ pub struct Streams<'a> {
     pub stderr: &'a mut dyn Write,
 }
 
-/// The streams, the working directory and the environment of a command. What goes to standard output and standard error goes through
-/// its functions, which make it harmless: the streams themselves are nobody else's.
+/// The streams, the working directory and the environment of a command. What goes to standard
+/// output and standard error goes through its functions, which make it harmless: the streams
+/// themselves are nobody else's.
 pub struct Io<'a> {
     /// Standard input.
     pub stdin: &'a mut dyn Read,
@@ -48,17 +49,30 @@ pub struct Io<'a> {
     pub shows_data: bool,
     /// What wheels may hold, unless options say otherwise.
     pub limits: Limits,
-    /// Whether this process's standard output carries the answers of a worker, and so is no output of a request.
+    /// Whether this process's standard output carries the answers of a worker, and so is no output
+    /// of a request.
     pub answers: bool,
 }
 
 impl<'a> Io<'a> {
-    /// What a command sees that is started in `cwd`, in an environment of these variables, and not on a terminal.
-    pub fn new(streams: Streams<'a>, cwd: Utf8PathBuf, variables: BTreeMap<String, String>) -> Self {
-        let Streams { stdin, stdout, stderr } = streams;
+    /// What a command sees that is started in `cwd`, in an environment of these variables, and not
+    /// on a terminal.
+    pub fn new(
+        streams: Streams<'a>,
+        cwd: Utf8PathBuf,
+        variables: BTreeMap<String, String>,
+    ) -> Self {
+        let Streams {
+            stdin,
+            stdout,
+            stderr,
+        } = streams;
         Self {
             stdin,
-            data: Data { stream: stdout, state: Reader::There },
+            data: Data {
+                stream: stdout,
+                state: Reader::There,
+            },
             talk: stderr,
             colours: Colours::default(),
             cwd,
@@ -90,7 +104,8 @@ impl Io<'_> {
         self.data.print(format!("{}\n", text.as_str()).as_bytes())
     }
 
-    /// Writes data that this program has generated, as it is: a script for a shell, a page of a manual.
+    /// Writes data that this program has generated, as it is: a script for a shell, a page of a
+    /// manual.
     ///
     /// # Errors
     /// As [`Io::print`].
@@ -116,7 +131,11 @@ impl Io<'_> {
 
     /// Writes talk of several lines.
     pub fn say_text(&mut self, text: &Text) {
-        let lines: Vec<String> = text.as_str().split('\n').map(|line| self.colours.label(line.to_owned())).collect();
+        let lines: Vec<String> = text
+            .as_str()
+            .split('\n')
+            .map(|line| self.colours.label(line.to_owned()))
+            .collect();
         self.talk(&lines.join("\n"));
     }
 
@@ -126,14 +145,15 @@ impl Io<'_> {
     }
 
     fn talk(&mut self, text: &str) {
-        // What was said before on standard output comes before, where both are one terminal or one file.
+        // What was said before on standard output comes before, where both are one terminal or one
+        // file.
         let _ = self.data.stream.flush();
         // In one write: the lines of processes that share a log stay apart.
         let _ = self.talk.write_all(format!("{text}\n").as_bytes());
     }
 
-    /// Ends the command that would end with `code`: what is still to be written of its data is written now. Says what went wrong then,
-    /// unless that was said before.
+    /// Ends the command that would end with `code`: what is still to be written of its data is
+    /// written now. Says what went wrong then, unless that was said before.
     pub(super) fn finish(&mut self, code: u8) -> u8 {
         match (self.data.flush(), self.data.state) {
             // As a program ends that does nothing but write.
@@ -154,12 +174,18 @@ impl Io<'_> {
 
     /// A variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// What no output may take the place of.
     pub fn protected(&self) -> Protected {
-        Protected { cwd: self.cwd.clone(), home: self.variable("HOME").map(|home| self.cwd.join(home)) }
+        Protected {
+            cwd: self.cwd.clone(),
+            home: self.variable("HOME").map(|home| self.cwd.join(home)),
+        }
     }
 
     /// The place of a directory to make, by a path whose last part is its name.
@@ -168,7 +194,11 @@ impl Io<'_> {
     /// The path ends in `..` and leads nowhere.
     pub fn output(&self, path: &Utf8Path) -> Result<Utf8PathBuf, FsError> {
         let full: Utf8PathBuf = self.resolve(path).components().collect();
-        if full.file_name().is_some() { Ok(full) } else { full.canonicalize_utf8().map_err(failed("find", &full)) }
+        if full.file_name().is_some() {
+            Ok(full)
+        } else {
+            full.canonicalize_utf8().map_err(failed("find", &full))
+        }
     }
 
     /// A file to write, looked at before there is anything to write; `-` is standard output.
@@ -176,10 +206,16 @@ impl Io<'_> {
     /// # Errors
     /// It cannot be written.
     pub fn output_file(&self, path: &Utf8Path) -> Result<OutputFile, FsError> {
-        let path = if path == "-" { Utf8PathBuf::from("/dev/stdout") } else { self.resolve(path) };
+        let path = if path == "-" {
+            Utf8PathBuf::from("/dev/stdout")
+        } else {
+            self.resolve(path)
+        };
         let file = OutputFile::prepare(&path)?;
         if self.answers && file.is_standard_output() {
-            return Err(failed("write", &path)(io::Error::other("it is the worker's standard output, which carries its answers")));
+            return Err(failed("write", &path)(io::Error::other(
+                "it is the worker's standard output, which carries its answers",
+            )));
         }
         Ok(file)
     }
@@ -197,7 +233,8 @@ const PIPE_CODE: u8 = 128 + 13;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reader {
     There,
-    /// Has read enough of a report, as `head` does: the command goes on to its verdict and says nothing of it.
+    /// Has read enough of a report, as `head` does: the command goes on to its verdict and says
+    /// nothing of it.
     GoneFromReport,
     /// Has read enough of a stream, which the command is all about.
     GoneFromStream,
@@ -225,7 +262,11 @@ impl Data<'_> {
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.state = gone;
-                if gone == Reader::GoneFromReport { Ok(()) } else { Err(error) }
+                if gone == Reader::GoneFromReport {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
             }
             Err(error) => {
                 self.state = Reader::Failed;

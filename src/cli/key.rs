@@ -61,7 +61,8 @@ pub(super) fn run(arguments: &KeyArguments, io: &mut Io<'_>) -> CommandResult {
     };
     let (other_spec, other_places) = spec_input::read_beside(other, &arguments.spec.places, io)?;
     let other_action = caching::action(&session, &other_spec, &other_places)?;
-    let other_request: Value = serde_json::from_slice(other_action.request()).expect("a request is JSON");
+    let other_request: Value =
+        serde_json::from_slice(other_action.request()).expect("a request is JSON");
     let differences = request::explain(&request, &other_request);
     let same = action.digest() == other_action.digest();
     match arguments.format.format {

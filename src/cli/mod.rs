@@ -47,7 +47,7 @@ use serde_json::json;
 use crate::cli::args::{Arguments, Command, Format};
 use crate::cli::io::Io;
 use crate::cli::text::Text;
-use crate::effects::fs;
+use crate::effects::host::fs;
 use crate::error::Error;
 
 /// The exit code of a command that found differences.
@@ -79,8 +79,12 @@ fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
     };
     let creates = arguments.first().is_some_and(|first| first == "create");
     if let Some(message) = empty(&arguments) {
-        let hint = "an empty path would mean the working directory: write `.` if that is meant".to_owned();
-        let error = Error::Usage { message, hint: Some(hint) };
+        let hint =
+            "an empty path would mean the working directory: write `.` if that is meant".to_owned();
+        let error = Error::Usage {
+            message,
+            hint: Some(hint),
+        };
         report::print_error(io, format, &error);
         return error.kind().exit_code();
     }
@@ -90,17 +94,30 @@ fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
         Ok(parsed) => parsed,
         Err(error) => {
             // What it quotes of the arguments is made harmless before clap writes lines around it.
-            let harmless = arguments.iter().map(|argument| OsString::from(text::printable(&argument.to_string_lossy())));
+            let harmless = arguments
+                .iter()
+                .map(|argument| OsString::from(text::printable(&argument.to_string_lossy())));
             let error = parse(&harmless.collect::<Vec<_>>()).err().unwrap_or(error);
-            let error = if creates { create::foreign::answer(error) } else { error };
+            let error = if creates {
+                create::foreign::answer(error)
+            } else {
+                error
+            };
             // Help and version are no errors.
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            let colour = if error.use_stderr() { io.colours.stderr } else { io.colours.stdout };
+            let colour = if error.use_stderr() {
+                io.colours.stderr
+            } else {
+                io.colours.stdout
+            };
             let text = Text::of_clap(&error.render(), colour);
             if error.use_stderr() {
                 let advice = usage::advice(&error, &arguments[1..]);
                 if format == Format::Json {
-                    let _ = report::document(io, json!({ "error": usage::to_json(&error, advice.as_ref()) }));
+                    let _ = report::document(
+                        io,
+                        json!({ "error": usage::to_json(&error, advice.as_ref()) }),
+                    );
                 }
                 io.say_clap(&text);
                 if let Some(advice) = advice {
@@ -128,18 +145,30 @@ fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
 }
 
 /// Options whose value may be empty: all others name something.
-const MAY_BE_EMPTY: [&str; 5] = ["--prompt", "--seed", "--activators", "--remote-instance-name", "--remote-cache"];
+const MAY_BE_EMPTY: [&str; 5] = [
+    "--prompt",
+    "--seed",
+    "--activators",
+    "--remote-instance-name",
+    "--remote-cache",
+];
 
 /// What is wrong with an argument that is empty, as one is where a variable of a script is not set.
 fn empty(arguments: &[OsString]) -> Option<String> {
     let mut before = None;
-    for argument in arguments.iter().map(|argument| argument.to_str().unwrap_or("x")) {
+    for argument in arguments
+        .iter()
+        .map(|argument| argument.to_str().unwrap_or("x"))
+    {
         let (name, value) = match argument.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (Some(name), value),
             _ => (before.filter(|_| argument.is_empty()), argument),
         };
         if value.is_empty() && !name.is_some_and(|name| MAY_BE_EMPTY.contains(&name)) {
-            return Some(name.map_or_else(|| "an argument is empty".to_owned(), |name| format!("what follows `{name}` is empty")));
+            return Some(name.map_or_else(
+                || "an argument is empty".to_owned(),
+                |name| format!("what follows `{name}` is empty"),
+            ));
         }
         before = Some(argument).filter(|argument| argument.starts_with('-') && *argument != "--");
     }
@@ -154,16 +183,33 @@ fn parse(arguments: &[OsString]) -> Result<(bool, Arguments), clap::Error> {
 
 /// Whether the command was told to say nothing but warnings and errors.
 fn is_quiet(matches: &ArgMatches) -> bool {
-    let here = matches.try_get_one("quiet").ok().flatten().copied().unwrap_or(false);
-    here || matches.subcommand().is_some_and(|(_, matches)| is_quiet(matches))
+    let here = matches
+        .try_get_one("quiet")
+        .ok()
+        .flatten()
+        .copied()
+        .unwrap_or(false);
+    here || matches
+        .subcommand()
+        .is_some_and(|(_, matches)| is_quiet(matches))
 }
 
 /// How reports are to be printed, as far as that can be told before the arguments are understood.
 fn wanted_format(arguments: &[OsString]) -> Format {
     let text = |index: usize| arguments.get(index).and_then(|argument| argument.to_str());
-    let json = |index| text(index) == Some("--format=json") || text(index) == Some("--format") && text(index + 1) == Some("json");
-    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
-    if (0..end).any(json) { Format::Json } else { Format::Text }
+    let json = |index| {
+        text(index) == Some("--format=json")
+            || text(index) == Some("--format") && text(index + 1) == Some("json")
+    };
+    let end = arguments
+        .iter()
+        .position(|argument| argument == "--")
+        .unwrap_or(arguments.len());
+    if (0..end).any(json) {
+        Format::Json
+    } else {
+        Format::Text
+    }
 }
 
 fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
@@ -189,11 +235,12 @@ fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
     }
 }
 
-/// The most bytes of one argument, as Linux has it. A worker's requests and files of arguments could hold any: comparing a long one with
-/// what it could have meant takes more than linear time.
+/// The most bytes of one argument, as Linux has it. A worker's requests and files of arguments
+/// could hold any: comparing a long one with what it could have meant takes more than linear time.
 const ARGUMENT_LIMIT: usize = 128 << 10;
 
-/// Replaces every `@FILE` by the lines of FILE, one argument each: how build systems pass thousands of inputs.
+/// Replaces every `@FILE` by the lines of FILE, one argument each: how build systems pass thousands
+/// of inputs.
 fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error> {
     let mut expanded = Vec::with_capacity(arguments.len());
     for argument in arguments {
@@ -205,9 +252,15 @@ fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error>
             None => expanded.push(argument),
         }
     }
-    match expanded.iter().find(|argument| argument.len() > ARGUMENT_LIMIT) {
+    match expanded
+        .iter()
+        .find(|argument| argument.len() > ARGUMENT_LIMIT)
+    {
         Some(argument) => Err(Error::Usage {
-            message: format!("there is an argument of {} bytes, expected at most {ARGUMENT_LIMIT}", argument.len()),
+            message: format!(
+                "there is an argument of {} bytes, expected at most {ARGUMENT_LIMIT}",
+                argument.len()
+            ),
             hint: None,
         }),
         None => Ok(expanded),

@@ -1,6 +1,8 @@
-//! Numbers as they are typed, in options and in variables: one reader for each kind, so that what one takes all take.
+//! Numbers as they are typed, in options and in variables: one reader for each kind, so that what
+//! one takes all take.
 //!
-//! A number is written in digits: no sign, no exponent, no spaces. Every reader says what it expected.
+//! A number is written in digits: no sign, no exponent, no spaces. Every reader says what it
+//! expected.
 
 use std::time::Duration;
 
@@ -32,12 +34,17 @@ fn billionths(text: &str) -> Option<u128> {
 
 /// Splits what is written in digits from the unit after it.
 fn split_unit(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len()))
+    text.split_at(
+        text.find(|character: char| !character.is_ascii_digit() && character != '.')
+            .unwrap_or(text.len()),
+    )
 }
 
-/// A number of bytes, or a count: `1000000`, `64M`, `1.5G` (powers of 1000), `500MiB` (powers of 1024). Letters of either case.
+/// A number of bytes, or a count: `1000000`, `64M`, `1.5G` (powers of 1000), `500MiB` (powers of
+/// 1024). Letters of either case.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    let expected = || format!("`{text}` is no number, expected one such as 1000000, 64M, 1.5GB or 500MiB");
+    let expected =
+        || format!("`{text}` is no number, expected one such as 1000000, 64M, 1.5GB or 500MiB");
     let (number, unit) = split_unit(text);
     let (base, rest): (u128, &str) = match unit.as_bytes().get(1) {
         Some(b'i' | b'I') => (1024, &unit[2..]),
@@ -55,13 +62,18 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     if power > 0 && !matches!(rest, "" | "B" | "b") || power == 0 && number.contains('.') {
         return Err(expected());
     }
-    let scaled = billionths(number).ok_or_else(expected)?.checked_mul(base.pow(power)).ok_or_else(expected)?;
-    u64::try_from(scaled / 1_000_000_000).map_err(|_| format!("`{text}` is more than can be counted"))
+    let scaled = billionths(number)
+        .ok_or_else(expected)?
+        .checked_mul(base.pow(power))
+        .ok_or_else(expected)?;
+    u64::try_from(scaled / 1_000_000_000)
+        .map_err(|_| format!("`{text}` is more than can be counted"))
 }
 
 /// A length of time with its unit: `30s`, `90m`, `12h`, `30d`, `2w`.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
-    let expected = || format!("`{text}` is no length of time, expected one such as 90m, 12h, 30d or 2w");
+    let expected =
+        || format!("`{text}` is no length of time, expected one such as 90m, 12h, 30d or 2w");
     let (number, unit) = split_unit(text);
     let unit = match unit {
         "s" => 1,
@@ -72,25 +84,34 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
         _ => return Err(expected()),
     };
     let seconds = whole(number).ok_or_else(expected)?.checked_mul(unit);
-    seconds.map(Duration::from_secs).ok_or_else(|| format!("`{text}` is longer than can be counted"))
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("`{text}` is longer than can be counted"))
 }
 
 /// A time to wait in seconds, such as `60` or `0.5`.
 pub(super) fn wait(text: &str) -> Result<Duration, String> {
-    let billionths = billionths(text).filter(|&wait| wait > 0 && wait <= u128::from(LONGEST_WAIT) * 1_000_000_000);
+    let billionths = billionths(text)
+        .filter(|&wait| wait > 0 && wait <= u128::from(LONGEST_WAIT) * 1_000_000_000);
     let wait = billionths.and_then(|wait| u64::try_from(wait).ok());
-    wait.map(Duration::from_nanos).ok_or_else(|| format!("expected seconds above 0 and up to {LONGEST_WAIT}, such as 60 or 0.5"))
+    wait.map(Duration::from_nanos).ok_or_else(|| {
+        format!("expected seconds above 0 and up to {LONGEST_WAIT}, such as 60 or 0.5")
+    })
 }
 
 /// A number of retries.
 pub(super) fn retries(text: &str) -> Result<u32, String> {
-    let retries = whole(text).filter(|&retries| retries <= MOST_RETRIES).and_then(|retries| u32::try_from(retries).ok());
+    let retries = whole(text)
+        .filter(|&retries| retries <= MOST_RETRIES)
+        .and_then(|retries| u32::try_from(retries).ok());
     retries.ok_or_else(|| format!("expected a whole number from 0 to {MOST_RETRIES}"))
 }
 
 /// A whole number from 1 to `most`.
 pub(super) fn count(text: &str, most: u16) -> Result<u16, String> {
-    let count = whole(text).and_then(|count| u16::try_from(count).ok()).filter(|count| (1..=most).contains(count));
+    let count = whole(text)
+        .and_then(|count| u16::try_from(count).ok())
+        .filter(|count| (1..=most).contains(count));
     count.ok_or_else(|| format!("expected a number from 1 to {most}"))
 }
 
@@ -103,7 +124,9 @@ pub(super) fn epoch(text: &str) -> Result<u64, String> {
 /// Reads the name of a digest function.
 pub(super) fn digest_function() -> impl TypedValueParser<Value = DigestFunction> {
     PossibleValuesParser::new(DigestFunction::ALL.map(DigestFunction::name)).map(|name| {
-        let known = DigestFunction::ALL.into_iter().find(|function| function.name() == name);
+        let known = DigestFunction::ALL
+            .into_iter()
+            .find(|function| function.name() == name);
         known.expect("clap has compared it with the names")
     })
 }
@@ -113,8 +136,10 @@ mod tests {
     use super::*;
 
     /// What is no number of any kind.
-    const NONE: [&str; 18] =
-        ["", " ", "-1", "+5", "nan", "NaN", "inf", "1e99", "1e3", " 5", "5 ", "0x10", "1_000", "1,5", ".5", "5.", "1.2.3", "٣"];
+    const NONE: [&str; 18] = [
+        "", " ", "-1", "+5", "nan", "NaN", "inf", "1e99", "1e3", " 5", "5 ", "0x10", "1_000",
+        "1,5", ".5", "5.", "1.2.3", "٣",
+    ];
 
     #[test]
     fn sizes_are_read() {
@@ -153,12 +178,23 @@ mod tests {
     fn lengths_of_time_are_read() {
         assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
         assert_eq!(age("0s"), Ok(Duration::ZERO));
-        for text in NONE.into_iter().chain(["5", "+5d", "-5d", "1.5h", "5y", "d", "18446744073709551615w"]) {
+        for text in NONE.into_iter().chain([
+            "5",
+            "+5d",
+            "-5d",
+            "1.5h",
+            "5y",
+            "d",
+            "18446744073709551615w",
+        ]) {
             assert!(age(text).is_err(), "{text}");
         }
         assert_eq!(wait("60"), Ok(Duration::from_secs(60)));
         assert_eq!(wait("0.25"), Ok(Duration::from_millis(250)));
-        for text in NONE.into_iter().chain(["0", "0.0", "86401", "60s", "0.0000000001"]) {
+        for text in NONE
+            .into_iter()
+            .chain(["0", "0.0", "86401", "60s", "0.0000000001"])
+        {
             assert!(wait(text).is_err(), "{text}");
         }
     }
@@ -169,8 +205,16 @@ mod tests {
         assert_eq!((count("1", 256), count("256", 256)), (Ok(1), Ok(256)));
         assert_eq!((epoch("0"), epoch("315619200")), (Ok(0), Ok(315_619_200)));
         for text in NONE.into_iter().chain(["1.0", "99999999999999999999"]) {
-            assert!(retries(text).is_err() && count(text, u16::MAX).is_err() && epoch(text).is_err(), "{text}");
+            assert!(
+                retries(text).is_err() && count(text, u16::MAX).is_err() && epoch(text).is_err(),
+                "{text}"
+            );
         }
-        assert!(retries("101").is_err() && count("0", 9).is_err() && count("10", 9).is_err() && epoch("4294967296").is_err());
+        assert!(
+            retries("101").is_err()
+                && count("0", 9).is_err()
+                && count("10", 9).is_err()
+                && epoch("4294967296").is_err()
+        );
     }
 }

@@ -10,9 +10,9 @@ use crate::cli::args::{Format, PlacesArguments, QuietArguments, SpecArguments};
 use crate::cli::io::Io;
 use crate::cli::spec_input::{self, say_warnings, warnings_json};
 use crate::cli::{CommandResult, report, variables};
-use crate::effects::output_file::OutputFile;
-use crate::effects::progress::{Amount, Phase};
+use crate::effects::host::output_file::OutputFile;
 use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions};
+use crate::effects::work::progress::{Amount, Phase};
 use crate::engine;
 use crate::error::Error;
 use crate::model::path::TreePath;
@@ -61,15 +61,25 @@ enum PackFormat {
 }
 
 fn parse_archive_format(text: &str) -> Result<ArchiveFormat, String> {
-    let expected = || format!("expected one of {}", ArchiveFormat::ALL.map(ArchiveFormat::name).join(", "));
-    ArchiveFormat::ALL.into_iter().find(|format| format.name() == text).ok_or_else(expected)
+    let expected = || {
+        format!(
+            "expected one of {}",
+            ArchiveFormat::ALL.map(ArchiveFormat::name).join(", ")
+        )
+    };
+    ArchiveFormat::ALL
+        .into_iter()
+        .find(|format| format.name() == text)
+        .ok_or_else(expected)
 }
 
 fn parse_format(text: &str) -> Result<PackFormat, String> {
     match text {
         "text" => Ok(PackFormat::Report(Format::Text)),
         "json" => Ok(PackFormat::Report(Format::Json)),
-        _ => parse_archive_format(text).map(PackFormat::Archive).map_err(|_| "expected text or json".to_owned()),
+        _ => parse_archive_format(text)
+            .map(PackFormat::Archive)
+            .map_err(|_| "expected text or json".to_owned()),
     }
 }
 
@@ -89,26 +99,45 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
     let prefix = arguments.prefix.as_deref().map(parse_prefix).transpose()?;
     let epoch = variables::source_date_epoch(io)?;
     if let (Some(epoch), false) = (epoch, arguments.quiet.quiet) {
-        io.say(&format!("everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"));
+        io.say(&format!(
+            "everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"
+        ));
     }
-    let out = if arguments.out == "-" { None } else { Some(io.output_file(&arguments.out)?) };
+    let out = if arguments.out == "-" {
+        None
+    } else {
+        Some(io.output_file(&arguments.out)?)
+    };
     let subject = io.resolve(&arguments.subject);
     check_output(out.as_ref(), arguments, &subject, io)?;
     let session = spec_input::session(&arguments.places, io)?;
-    let options = |mtime| ArchiveOptions { format, mtime: epoch.unwrap_or(mtime), prefix: prefix.as_ref(), threads: session.threads };
+    let options = |mtime| ArchiveOptions {
+        format,
+        mtime: epoch.unwrap_or(mtime),
+        prefix: prefix.as_ref(),
+        threads: session.threads,
+    };
     let (mtime, warnings) = if arguments.subject != "-" && subject.is_dir() {
         apart::check_outside(&out, &subject)?;
-        write(out.as_ref(), io, |out, place| engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME)))?;
+        write(out.as_ref(), io, |out, place| {
+            engine::pack_directory(&session, &subject, out, place, options(DEFAULT_MTIME))
+        })?;
         (epoch.unwrap_or(DEFAULT_MTIME), Vec::new())
     } else {
-        let spec = SpecArguments { spec: arguments.subject.clone(), places: arguments.places.clone() };
+        let spec = SpecArguments {
+            spec: arguments.subject.clone(),
+            places: arguments.places.clone(),
+        };
         let (spec, places) = spec_input::read(&spec, io)?;
-        out.iter().try_for_each(|out| apart::check_file(out, [&subject]))?;
+        out.iter()
+            .try_for_each(|out| apart::check_file(out, [&subject]))?;
         apart::check_files(&out, &spec, &places)?;
         let mtime = spec.flags.mtime;
         let prepared = engine::prepare(&session, spec, &places)?;
         session.progress.begin(Phase::Packing, Amount::default());
-        write(out.as_ref(), io, |out, place| engine::pack(&prepared, out, place, options(mtime)))?;
+        write(out.as_ref(), io, |out, place| {
+            engine::pack(&prepared, out, place, options(mtime))
+        })?;
         say_warnings(io, &prepared.plan.warnings);
         (epoch.unwrap_or(mtime), prepared.plan.warnings)
     };
@@ -125,22 +154,35 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
             report::document(io, value)?;
         }
         Format::Json => {}
-        Format::Text => arguments.quiet.say(io, &format!("packed: {}", arguments.out)),
+        Format::Text => arguments
+            .quiet
+            .say(io, &format!("packed: {}", arguments.out)),
     }
     Ok(0)
 }
 
-/// Refuses a terminal, which would be garbled, and a place in the directory that is packed, which would no longer be what it was.
-fn check_output(out: Option<&OutputFile>, arguments: &PackArguments, subject: &Utf8Path, io: &Io<'_>) -> Result<(), Error> {
+/// Refuses a terminal, which would be garbled, and a place in the directory that is packed, which
+/// would no longer be what it was.
+fn check_output(
+    out: Option<&OutputFile>,
+    arguments: &PackArguments,
+    subject: &Utf8Path,
+    io: &Io<'_>,
+) -> Result<(), Error> {
     match out {
         None if io.shows_data => Err(Error::Usage {
             message: "standard output is a terminal, which cannot show an archive".to_owned(),
-            hint: Some("name a file with `--out FILE`, or let another program read it: `| tar -t`".to_owned()),
+            hint: Some(
+                "name a file with `--out FILE`, or let another program read it: `| tar -t`"
+                    .to_owned(),
+            ),
         }),
-        Some(out) if arguments.subject != "-" && subject.is_dir() && out.is_in(subject) => Err(Error::Usage {
-            message: format!("`{}` lies in the directory that is packed", arguments.out),
-            hint: Some("choose a place outside of it".to_owned()),
-        }),
+        Some(out) if arguments.subject != "-" && subject.is_dir() && out.is_in(subject) => {
+            Err(Error::Usage {
+                message: format!("`{}` lies in the directory that is packed", arguments.out),
+                hint: Some("choose a place outside of it".to_owned()),
+            })
+        }
         _ => Ok(()),
     }
 }
@@ -160,11 +202,19 @@ fn write(
 fn format(arguments: &PackArguments) -> Result<ArchiveFormat, Error> {
     let known = match (arguments.archive_format, arguments.format) {
         (Some(format), _) | (None, PackFormat::Archive(format)) => Some(format),
-        (None, PackFormat::Report(_)) => ArchiveFormat::of_name(arguments.out.file_name().unwrap_or_default()),
+        (None, PackFormat::Report(_)) => {
+            ArchiveFormat::of_name(arguments.out.file_name().unwrap_or_default())
+        }
     };
     known.ok_or_else(|| Error::Usage {
-        message: format!("the name `{}` does not say which format to write", arguments.out),
-        hint: Some(format!("add `--archive-format` with one of {}", ArchiveFormat::ALL.map(ArchiveFormat::name).join(", "))),
+        message: format!(
+            "the name `{}` does not say which format to write",
+            arguments.out
+        ),
+        hint: Some(format!(
+            "add `--archive-format` with one of {}",
+            ArchiveFormat::ALL.map(ArchiveFormat::name).join(", ")
+        )),
     })
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::cli::report;
 use crate::cli::screen::Screen;
-use crate::effects::interrupt;
-use crate::effects::progress::{Amount, Phase, Progress, Snapshot};
+use crate::effects::host::interrupt;
+use crate::effects::work::progress::{Amount, Phase, Progress, Snapshot};
 
 /// Work that is over sooner is not worth a line.
 const DELAY: Duration = Duration::from_millis(300);
@@ -22,14 +22,21 @@ pub(super) struct Shown {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Shows progress, if there is a screen. Where the system has no thread to give, nothing is shown and the work goes on.
-#[expect(clippy::disallowed_methods, reason = "where no thread can be started, nothing is shown")]
+/// Shows progress, if there is a screen. Where the system has no thread to give, nothing is shown
+/// and the work goes on.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where no thread can be started, nothing is shown"
+)]
 pub(super) fn show(progress: &Progress, screen: Option<&Screen>) -> Shown {
     let stop = Arc::new(AtomicBool::new(false));
     let thread = screen.and_then(|screen| {
         interrupt::begin_to_listen();
         let (progress, screen, stop) = (progress.clone(), screen.clone(), Arc::clone(&stop));
-        thread::Builder::new().name("progress".to_owned()).spawn(move || draw(&progress, &screen, &stop)).ok()
+        thread::Builder::new()
+            .name("progress".to_owned())
+            .spawn(move || draw(&progress, &screen, &stop))
+            .ok()
     });
     Shown { stop, thread }
 }
@@ -52,7 +59,12 @@ fn draw(progress: &Progress, screen: &Screen, stop: &AtomicBool) {
         match progress.get() {
             Some(snapshot) if screen.is_foreground() => {
                 let rate = pace.rate(snapshot, Instant::now());
-                screen.show(&line(SPINNER[turn % SPINNER.len()], snapshot, rate, screen.columns()));
+                screen.show(&line(
+                    SPINNER[turn % SPINNER.len()],
+                    snapshot,
+                    rate,
+                    screen.columns(),
+                ));
                 turn += 1;
             }
             Some(_) => {}
@@ -84,30 +96,49 @@ impl Pace {
                     self.since = Some((now, phase, bytes));
                 }
             }
-            _ => *self = Self { since: Some((now, snapshot.phase, bytes)), rate: None },
+            _ => {
+                *self = Self {
+                    since: Some((now, snapshot.phase, bytes)),
+                    rate: None,
+                }
+            }
         }
         self.rate
     }
 }
 
-/// The fullest account that leaves the last column free: a terminal that is written up to its edge may go on to the next line.
+/// The fullest account that leaves the last column free: a terminal that is written up to its edge
+/// may go on to the next line.
 fn line(spinner: char, snapshot: Snapshot, rate: Option<u64>, columns: usize) -> String {
     let (verb, noun) = words(snapshot.phase);
     let Snapshot { phase, done, total } = snapshot;
-    let items = part(done.items, total.items, |number| number.to_string(), "/").map(|items| format!("{items} {noun}"));
+    let items = part(done.items, total.items, |number| number.to_string(), "/")
+        .map(|items| format!("{items} {noun}"));
     let bytes = part(done.bytes, total.bytes, report::size, " of ");
-    let rate = rate.filter(|_| matches!(phase, Phase::Downloading | Phase::Uploading)).map(|rate| format!("{}/s", report::size(rate)));
+    let rate = rate
+        .filter(|_| matches!(phase, Phase::Downloading | Phase::Uploading))
+        .map(|rate| format!("{}/s", report::size(rate)));
     let percent = percent(done, total).map(|percent| format!("{percent} %"));
     let join = |parts: &[&Option<String>]| {
         let parts: Vec<&str> = parts.iter().filter_map(|part| part.as_deref()).collect();
-        format!("{spinner} {verb} {}", parts.join(", ")).trim_end().to_owned()
+        format!("{spinner} {verb} {}", parts.join(", "))
+            .trim_end()
+            .to_owned()
     };
     let mut choices = vec![join(&[&items, &bytes, &rate])];
     if rate.is_some() {
         choices.push(join(&[&bytes, &rate]));
     }
-    choices.extend([join(&[&items, &bytes]), join(&[&items]), join(&[&percent]), join(&[])]);
-    choices.into_iter().find(|line| line.chars().count() < columns).unwrap_or_else(|| spinner.to_string().repeat(usize::from(columns > 1)))
+    choices.extend([
+        join(&[&items, &bytes]),
+        join(&[&items]),
+        join(&[&percent]),
+        join(&[]),
+    ]);
+    choices
+        .into_iter()
+        .find(|line| line.chars().count() < columns)
+        .unwrap_or_else(|| spinner.to_string().repeat(usize::from(columns > 1)))
 }
 
 fn words(phase: Phase) -> (&'static str, &'static str) {
@@ -134,8 +165,14 @@ fn part(done: u64, total: u64, show: impl Fn(u64) -> String, of: &str) -> Option
 }
 
 fn percent(done: Amount, total: Amount) -> Option<u64> {
-    let (done, total) = if total.bytes > 0 { (done.bytes, total.bytes) } else { (done.items, total.items) };
-    (u128::from(done) * 100).checked_div(u128::from(total)).and_then(|percent| u64::try_from(percent).ok())
+    let (done, total) = if total.bytes > 0 {
+        (done.bytes, total.bytes)
+    } else {
+        (done.items, total.items)
+    };
+    (u128::from(done) * 100)
+        .checked_div(u128::from(total))
+        .and_then(|percent| u64::try_from(percent).ok())
 }
 
 #[cfg(test)]
@@ -144,7 +181,11 @@ mod tests {
 
     fn snapshot(phase: Phase, done: (u64, u64), total: (u64, u64)) -> Snapshot {
         let amount = |(items, bytes)| Amount { items, bytes };
-        Snapshot { phase, done: amount(done), total: amount(total) }
+        Snapshot {
+            phase,
+            done: amount(done),
+            total: amount(total),
+        }
     }
 
     #[test]
@@ -170,9 +211,18 @@ mod tests {
         ] {
             assert_eq!(line('-', downloading, Some(2_000_000), columns), expected);
         }
-        assert_eq!(line('/', snapshot(Phase::Planning, (0, 0), (0, 0)), None, 80), "/ planning");
-        assert_eq!(line('/', snapshot(Phase::Reading, (7, 0), (0, 0)), None, 80), "/ reading 7 files");
-        assert_eq!(line('/', snapshot(Phase::Loading, (0, 0), (3, 0)), None, 80), "/ loading 0/3 wheels");
+        assert_eq!(
+            line('/', snapshot(Phase::Planning, (0, 0), (0, 0)), None, 80),
+            "/ planning"
+        );
+        assert_eq!(
+            line('/', snapshot(Phase::Reading, (7, 0), (0, 0)), None, 80),
+            "/ reading 7 files"
+        );
+        assert_eq!(
+            line('/', snapshot(Phase::Loading, (0, 0), (3, 0)), None, 80),
+            "/ loading 0/3 wheels"
+        );
     }
 
     #[test]
@@ -181,7 +231,10 @@ mod tests {
             let most = snapshot(phase, (u64::MAX, u64::MAX), (u64::MAX, u64::MAX));
             for columns in 0..200 {
                 let line = line('\\', most, Some(u64::MAX), columns);
-                assert!(line.is_ascii() && line.len() < columns.max(1), "{columns}: {line}");
+                assert!(
+                    line.is_ascii() && line.len() < columns.max(1),
+                    "{columns}: {line}"
+                );
             }
         }
     }
@@ -190,7 +243,12 @@ mod tests {
     fn a_rate_is_that_of_the_last_seconds_of_one_phase() {
         let start = Instant::now();
         let mut pace = Pace::default();
-        let mut at = |seconds, phase, bytes| pace.rate(snapshot(phase, (0, bytes), (0, 0)), start + Duration::from_secs(seconds));
+        let mut at = |seconds, phase, bytes| {
+            pace.rate(
+                snapshot(phase, (0, bytes), (0, 0)),
+                start + Duration::from_secs(seconds),
+            )
+        };
         assert_eq!(at(0, Phase::Downloading, 0), None);
         assert_eq!(at(2, Phase::Downloading, 4_000), Some(2_000));
         assert_eq!(at(3, Phase::Downloading, 9_000), Some(5_000));

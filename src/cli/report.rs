@@ -8,11 +8,12 @@ use crate::cli::text::Text;
 use crate::cli::written;
 use crate::error::{self, Error};
 
-/// The version of every JSON document that commands print. Documents only grow; what would break a reader raises it.
+/// The version of every JSON document that commands print. Documents only grow; what would break a
+/// reader raises it.
 const DOCUMENT_VERSION: u64 = 1;
 
-/// Prints a report as the one JSON document on standard output. This is the only way for a report to get there, so that each has a
-/// `version`, which comes first.
+/// Prints a report as the one JSON document on standard output. This is the only way for a report
+/// to get there, so that each has a `version`, which comes first.
 pub fn document(io: &mut Io<'_>, report: Value) -> Result<(), Error> {
     let mut fields = Map::new();
     fields.insert("version".to_owned(), DOCUMENT_VERSION.into());
@@ -47,7 +48,10 @@ pub fn error_json(error: &Error) -> Value {
 /// Prints an error for people.
 pub fn say_error(io: &mut Io<'_>, error: &Error) {
     let details = error.details();
-    io.say_text(&Text::of_lines(error::lines(&format!("error: {}", error::chain(error)), &error.items())));
+    io.say_text(&Text::of_lines(error::lines(
+        &format!("error: {}", error::chain(error)),
+        &error.items(),
+    )));
     let mut last_hint = None;
     for detail in &details {
         let code = if detail.code == "spec" || detail.code == "input" || detail.code == "supply" {
@@ -55,7 +59,10 @@ pub fn say_error(io: &mut Io<'_>, error: &Error) {
         } else {
             format!("[{}] ", detail.code)
         };
-        io.say_text(&Text::of_lines(error::lines(&format!("  - {code}{}", detail.message), &detail.items)));
+        io.say_text(&Text::of_lines(error::lines(
+            &format!("  - {code}{}", detail.message),
+            &detail.items,
+        )));
         if detail.hint != last_hint {
             if let Some(hint) = &detail.hint {
                 io.say(&format!("    hint: {hint}"));

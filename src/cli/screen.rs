@@ -1,14 +1,16 @@
-//! The one way to a terminal: messages, and below them a line that shows progress and goes away again.
+//! The one way to a terminal: messages, and below them a line that shows progress and goes away
+//! again.
 //!
-//! Whoever writes a message or data takes the line away first, so that the two are never mixed. Nobody holds a lock for longer than one
-//! write. The cursor rests at the beginning of the line, never at its end: so the line can be erased even after the terminal became
-//! narrower and broke it in two.
+//! Whoever writes a message or data takes the line away first, so that the two are never mixed.
+//! Nobody holds a lock for longer than one write. The cursor rests at the beginning of the line,
+//! never at its end: so the line can be erased even after the terminal became narrower and broke it
+//! in two.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::effects::interrupt::{self, Shown};
+use crate::effects::host::interrupt::{self, Shown};
 
 /// Goes to the line's beginning and erases what is there and below.
 const ERASE: &str = "\r\x1b[J";
@@ -32,10 +34,13 @@ struct State {
 }
 
 impl Screen {
-    /// The terminal that standard error is, if it is one that understands how to erase a line. `terminal` is the variable TERM.
+    /// The terminal that standard error is, if it is one that understands how to erase a line.
+    /// `terminal` is the variable TERM.
     pub fn of_stderr(terminal: Option<&str>) -> Option<Self> {
         let capable = terminal.is_some_and(|name| !name.is_empty() && name != "dumb");
-        (capable && io::stderr().is_terminal()).then(|| Self { state: Arc::default() })
+        (capable && io::stderr().is_terminal()).then(|| Self {
+            state: Arc::default(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -45,12 +50,17 @@ impl Screen {
     /// How many columns there are.
     pub(super) fn columns(&self) -> usize {
         let size = rustix::termios::tcgetwinsize(io::stderr());
-        size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL_COLUMNS)
+        size.ok()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns > 0)
+            .unwrap_or(USUAL_COLUMNS)
     }
 
-    /// Whether this process may write a line that it will erase again: not while it works in the background of a shell.
+    /// Whether this process may write a line that it will erase again: not while it works in the
+    /// background of a shell.
     pub(super) fn is_foreground(&self) -> bool {
-        rustix::termios::tcgetpgrp(io::stderr()).map_or(true, |group| group == rustix::process::getpgrp())
+        rustix::termios::tcgetpgrp(io::stderr())
+            .map_or(true, |group| group == rustix::process::getpgrp())
     }
 
     /// Shows a line of ASCII in the place of the one before.
@@ -71,7 +81,8 @@ impl Screen {
 impl Shown for Screen {
     fn end(&self) {
         let begun = Instant::now();
-        // Whoever holds it may be waiting for a terminal that takes nothing: the end does not wait with it.
+        // Whoever holds it may be waiting for a terminal that takes nothing: the end does not wait
+        // with it.
         while begun.elapsed() < PATIENCE {
             if let Ok(mut state) = self.state.try_lock() {
                 erase(&mut state);
@@ -96,7 +107,8 @@ fn erase(state: &mut State) {
     }
 }
 
-/// Writes beside the line: to standard error, or to standard output where that is the same terminal.
+/// Writes beside the line: to standard error, or to standard output where that is the same
+/// terminal.
 #[derive(Debug)]
 pub struct Beside<W> {
     screen: Option<Screen>,
@@ -116,7 +128,9 @@ impl<W: Write> Write for Beside<W> {
             // What fails because everything is being cleared away is nobody's business.
             return Ok(bytes.len());
         }
-        let Some(screen) = &self.screen else { return self.inner.write(bytes) };
+        let Some(screen) = &self.screen else {
+            return self.inner.write(bytes);
+        };
         let mut state = screen.state();
         erase(&mut state);
         self.inner.write(bytes)

@@ -8,7 +8,7 @@ use crate::cli::args::{MOST_THREADS, PlacesArguments, SpecArguments};
 use crate::cli::io::Io;
 use crate::cli::text::Text;
 use crate::cli::variables;
-use crate::effects::fs;
+use crate::effects::host::fs;
 use crate::effects::sink::publish;
 use crate::engine::caching::Source;
 use crate::engine::{self, Places, Session};
@@ -21,7 +21,11 @@ use crate::model::spec::{Spec, SpecError, foreign};
 
 /// A session as the arguments want it.
 pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Result<Session, Error> {
-    let mut session = Session { limits: arguments.limits.apply(&io.limits), progress: io.progress.clone(), ..Session::default() };
+    let mut session = Session {
+        limits: arguments.limits.apply(&io.limits),
+        progress: io.progress.clone(),
+        ..Session::default()
+    };
     let threads = match arguments.threads {
         Some(threads) => Some(threads),
         None => variables::count(io, variables::THREADS, MOST_THREADS)?,
@@ -46,7 +50,10 @@ impl SpecText {
     /// What stands for the text and the arguments that change what it means.
     pub fn digest(&self, places: &PlacesArguments) -> Hash {
         let codes = &places.allow.codes;
-        let allowed: String = codes.iter().map(|code| format!("\n--allow {code}")).collect();
+        let allowed: String = codes
+            .iter()
+            .map(|code| format!("\n--allow {code}"))
+            .collect();
         request::text_digest(&format!("{}{allowed}", self.text))
     }
 
@@ -67,19 +74,39 @@ pub fn read(arguments: &SpecArguments, io: &mut Io<'_>) -> Result<(Spec, Places)
 }
 
 /// Reads another spec with the same arguments for places.
-pub fn read_beside(path: &Utf8Path, places: &PlacesArguments, io: &mut Io<'_>) -> Result<(Spec, Places), Error> {
+pub fn read_beside(
+    path: &Utf8Path,
+    places: &PlacesArguments,
+    io: &mut Io<'_>,
+) -> Result<(Spec, Places), Error> {
     parse(read_text(path, io)?, places, io)
 }
 
 /// Reads the text of a spec as one, and where its inputs are.
-pub fn parse(text: SpecText, places: &PlacesArguments, io: &Io<'_>) -> Result<(Spec, Places), Error> {
+pub fn parse(
+    text: SpecText,
+    places: &PlacesArguments,
+    io: &Io<'_>,
+) -> Result<(Spec, Places), Error> {
     let mut spec = text.parse()?;
     spec.flags.allow.extend(&places.allow.codes);
     if let Some(code) = spec.flags.allow.intersection(&spec.flags.deny).next() {
-        return Err(Error::Usage { message: format!("`--allow {code}` contradicts the spec, which denies `{code}`"), hint: None });
+        return Err(Error::Usage {
+            message: format!("`--allow {code}` contradicts the spec, which denies `{code}`"),
+            hint: None,
+        });
     }
-    let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
-    Ok((spec, Places { root, keys: keys(&places.inputs, io)? }))
+    let root = places
+        .root
+        .as_ref()
+        .map_or(text.directory, |root| io.resolve(root));
+    Ok((
+        spec,
+        Places {
+            root,
+            keys: keys(&places.inputs, io)?,
+        },
+    ))
 }
 
 /// Reads the text of a spec.
@@ -87,8 +114,14 @@ pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
     if path == "-" {
         let mut bytes = Vec::new();
         let origin = "standard input";
-        io.stdin.read_to_end(&mut bytes).map_err(|source| Error::Fs(fs::failed("read", origin.into())(source)))?;
-        return Ok(SpecText { text: text(bytes, origin)?, origin: origin.to_owned(), directory: io.cwd.clone() });
+        io.stdin
+            .read_to_end(&mut bytes)
+            .map_err(|source| Error::Fs(fs::failed("read", origin.into())(source)))?;
+        return Ok(SpecText {
+            text: text(bytes, origin)?,
+            origin: origin.to_owned(),
+            directory: io.cwd.clone(),
+        });
     }
     let full = io.resolve(path);
     if full.is_dir() {
@@ -99,34 +132,62 @@ pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
         _ => Error::Fs(error),
     })?;
     let text = text(bytes, path.as_str())?;
-    let directory = full.parent().map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
-    Ok(SpecText { text, origin: path.to_string(), directory })
+    let directory = full
+        .parent()
+        .map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
+    Ok(SpecText {
+        text,
+        origin: path.to_string(),
+        directory,
+    })
 }
 
 /// The text of a document; what is none is named for what it is.
 pub fn text(bytes: Vec<u8>, origin: &str) -> Result<String, Error> {
-    foreign::text(bytes).map_err(|found| Error::Spec { origin: origin.to_owned(), error: SpecError::Foreign(found) })
+    foreign::text(bytes).map_err(|found| Error::Spec {
+        origin: origin.to_owned(),
+        error: SpecError::Foreign(found),
+    })
 }
 
 /// A directory where a spec is expected.
 fn directory(path: &Utf8Path, full: &Utf8Path) -> Error {
     let (what, hint) = if publish::is_environment(full) {
-        ("an environment", "a spec is the JSON file that an environment is built from; `venvtree create ENV --spec-out FILE` writes one")
+        (
+            "an environment",
+            "a spec is the JSON file that an environment is built from; `venvtree create ENV --spec-out FILE` writes one",
+        )
     } else {
-        ("a directory", "give the spec's own path, a JSON file; `venvtree spec from DIR --for 3.12` writes one for a directory of wheels")
+        (
+            "a directory",
+            "give the spec's own path, a JSON file; `venvtree spec from DIR --for 3.12` writes one for a directory of wheels",
+        )
     };
-    Error::Usage { message: format!("`{path}` is {what}, expected a spec"), hint: Some(hint.to_owned()) }
+    Error::Usage {
+        message: format!("`{path}` is {what}, expected a spec"),
+        hint: Some(hint.to_owned()),
+    }
 }
 
 fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>, Error> {
     let mut keys = BTreeMap::new();
     for input in inputs {
-        let usage = |message: String| Error::Usage { message, hint: Some("write `--input KEY=PATH`, each KEY once".to_owned()) };
-        let (key, path) = input.split_once('=').ok_or_else(|| usage(format!("the input `{input}` has no `=`")))?;
+        let usage = |message: String| Error::Usage {
+            message,
+            hint: Some("write `--input KEY=PATH`, each KEY once".to_owned()),
+        };
+        let (key, path) = input
+            .split_once('=')
+            .ok_or_else(|| usage(format!("the input `{input}` has no `=`")))?;
         if key.is_empty() || path.is_empty() {
-            return Err(usage(format!("the input `{input}` has an empty key or path")));
+            return Err(usage(format!(
+                "the input `{input}` has an empty key or path"
+            )));
         }
-        if keys.insert(key.to_owned(), io.resolve(path.into())).is_some() {
+        if keys
+            .insert(key.to_owned(), io.resolve(path.into()))
+            .is_some()
+        {
             return Err(usage(format!("the input key `{key}` is given twice")));
         }
     }
@@ -136,7 +197,10 @@ fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>,
 /// Says what a person should know of a plan.
 pub fn say_warnings(io: &mut Io<'_>, warnings: &[PlanWarning]) {
     for warning in warnings {
-        io.say_text(&Text::of_lines(error::lines(&format!("warning: {warning}"), &warning.items())));
+        io.say_text(&Text::of_lines(error::lines(
+            &format!("warning: {warning}"),
+            &warning.items(),
+        )));
     }
 }
 
@@ -144,11 +208,17 @@ pub fn say_warnings(io: &mut Io<'_>, warnings: &[PlanWarning]) {
 pub fn say_allowed(io: &mut Io<'_>, source: Source, allowed: &BTreeSet<Code>) {
     if source != Source::Wheels && !allowed.is_empty() {
         let codes: Vec<&str> = allowed.iter().map(|code| code.text()).collect();
-        io.say(&format!("warning: findings of {} are allowed, and the wheels were not looked at again", codes.join(", ")));
+        io.say(&format!(
+            "warning: findings of {} are allowed, and the wheels were not looked at again",
+            codes.join(", ")
+        ));
     }
 }
 
 /// The warnings for a JSON report.
 pub fn warnings_json(warnings: &[PlanWarning]) -> Vec<serde_json::Value> {
-    warnings.iter().map(|warning| serde_json::json!({"code": warning.code(), "message": warning.to_string()})).collect()
+    warnings
+        .iter()
+        .map(|warning| serde_json::json!({"code": warning.code(), "message": warning.to_string()}))
+        .collect()
 }

@@ -9,11 +9,11 @@ use crate::cli::args::{Deferred, Format, FormatArguments, QuietArguments};
 use crate::cli::caches::{self, StoreArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, DIFFERENCES, numbers, report, written};
-use crate::effects::notes::Notes;
-use crate::effects::progress::{Amount, Phase};
-use crate::effects::store::gc::{CollectionReport, Limits, StoreReport, Usage};
-use crate::effects::store::verify::VerifyReport;
-use crate::effects::store::{Access, Store};
+use crate::effects::caches::store::gc::{CollectionReport, Limits, StoreReport, Usage};
+use crate::effects::caches::store::verify::VerifyReport;
+use crate::effects::caches::store::{Access, Store};
+use crate::effects::host::notes::Notes;
+use crate::effects::work::progress::{Amount, Phase};
 use crate::error::{Error, ErrorKind};
 use crate::model::digest::DigestFunction;
 
@@ -95,7 +95,10 @@ pub(super) fn run(command: &StoreCommand, io: &mut Io<'_>) -> CommandResult {
 /// The store once for each digest function: they share one directory.
 fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<Store>, Error> {
     let place = caches::store(arguments, notes, io)?.ok_or_else(|| Error::Usage {
-        message: notes.take().pop().unwrap_or_else(|| "there is no store".to_owned()),
+        message: notes
+            .take()
+            .pop()
+            .unwrap_or_else(|| "there is no store".to_owned()),
         hint: Some("name one by `--store DIR`, or set HOME".to_owned()),
     })?;
     let root = &place.root;
@@ -105,13 +108,20 @@ fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<St
             hint: Some("name one by `--store DIR`".to_owned()),
         });
     }
-    Ok(DigestFunction::ALL.into_iter().map(|function| Store::open(place.clone(), function, Access::Write, notes.clone())).collect())
+    Ok(DigestFunction::ALL
+        .into_iter()
+        .map(|function| Store::open(place.clone(), function, Access::Write, notes.clone()))
+        .collect())
 }
 
 fn usage(usage: Usage) -> String {
     format!(
         "{}, {}",
-        report::count(usize::try_from(usage.entries).unwrap_or(usize::MAX), "entry").replace("entrys", "entries"),
+        report::count(
+            usize::try_from(usage.entries).unwrap_or(usize::MAX),
+            "entry"
+        )
+        .replace("entrys", "entries"),
         report::size(usage.bytes)
     )
 }
@@ -126,16 +136,28 @@ fn stat(arguments: &StatArguments, io: &mut Io<'_>) -> CommandResult {
     let root = stores[0].root();
     match arguments.format.format {
         Format::Json => {
-            let functions: serde_json::Map<_, _> =
-                reports.iter().map(|(function, report)| (function.name().to_owned(), json!(report))).collect();
+            let functions: serde_json::Map<_, _> = reports
+                .iter()
+                .map(|(function, report)| (function.name().to_owned(), json!(report)))
+                .collect();
             report::document(io, json!({ "store": root, "functions": functions }))?;
         }
         Format::Text => {
             written(io.print(&format!("store {root}")))?;
-            for (function, found) in
-                reports.iter().filter(|(function, found)| *function == DigestFunction::Sha256 || found.total.entries > 0)
-            {
-                let StoreReport { blobs, results, files, unlinked_files, wheels, trees, stamps, hashed, total } = found;
+            for (function, found) in reports.iter().filter(|(function, found)| {
+                *function == DigestFunction::Sha256 || found.total.entries > 0
+            }) {
+                let StoreReport {
+                    blobs,
+                    results,
+                    files,
+                    unlinked_files,
+                    wheels,
+                    trees,
+                    stamps,
+                    hashed,
+                    total,
+                } = found;
                 let lines = [
                     ("files of environments", files),
                     ("  of them linked nowhere", unlinked_files),
@@ -165,7 +187,13 @@ fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
     let mut bytes = arguments.max_size;
     for store in open(&arguments.store, &notes, io)? {
         io.progress.begin(Phase::Collecting, Amount::default());
-        let found = store.collect_garbage(Limits { bytes, age: arguments.max_age }, now)?;
+        let found = store.collect_garbage(
+            Limits {
+                bytes,
+                age: arguments.max_age,
+            },
+            now,
+        )?;
         let kept = found.before.bytes.saturating_sub(found.removed.bytes);
         bytes = bytes.map(|bytes| bytes.saturating_sub(kept));
         sum.before.entries += found.before.entries;
@@ -179,19 +207,34 @@ fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
         Format::Json => report::document(io, json!(sum))?,
         Format::Text => {
             if !arguments.quiet.quiet {
-                written(io.print(&format!("removed {} of {}", usage(sum.removed), usage(sum.before))))?;
+                written(io.print(&format!(
+                    "removed {} of {}",
+                    usage(sum.removed),
+                    usage(sum.before)
+                )))?;
             }
             if sum.temporaries > 0 && !arguments.quiet.quiet {
-                written(io.print(&format!("removed what {} dead processes left", sum.temporaries)))?;
+                written(io.print(&format!(
+                    "removed what {} dead processes left",
+                    sum.temporaries
+                )))?;
             }
             if let Some((first, others)) = sum.failed.split_first() {
-                let more = if others.is_empty() { String::new() } else { format!("; and {} more", others.len()) };
+                let more = if others.is_empty() {
+                    String::new()
+                } else {
+                    format!("; and {} more", others.len())
+                };
                 io.say(&format!("warning: could not remove {first}{more}"));
             }
         }
     }
     // What could not be removed takes room still.
-    Ok(if sum.failed.is_empty() { 0 } else { ErrorKind::Io.exit_code() })
+    Ok(if sum.failed.is_empty() {
+        0
+    } else {
+        ErrorKind::Io.exit_code()
+    })
 }
 
 fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
@@ -208,12 +251,25 @@ fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
         Format::Json => report::document(io, json!(sum))?,
         Format::Text => {
             for damage in &sum.damaged {
-                written(io.print(&format!("{}: {}, {:?}", damage.path, damage.reason, damage.outcome).to_lowercase()))?;
+                written(
+                    io.print(
+                        &format!("{}: {}, {:?}", damage.path, damage.reason, damage.outcome)
+                            .to_lowercase(),
+                    ),
+                )?;
             }
             if !arguments.quiet.quiet {
-                written(io.print(&format!("checked {}, {} damaged", usage(sum.checked), sum.damaged.len())))?;
+                written(io.print(&format!(
+                    "checked {}, {} damaged",
+                    usage(sum.checked),
+                    sum.damaged.len()
+                )))?;
             }
         }
     }
-    Ok(if sum.damaged.is_empty() { 0 } else { DIFFERENCES })
+    Ok(if sum.damaged.is_empty() {
+        0
+    } else {
+        DIFFERENCES
+    })
 }

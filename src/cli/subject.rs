@@ -1,4 +1,5 @@
-//! What `verify` and `diff` compare: a directory, a manifest, a spec or a digest, whichever a path or text is.
+//! What `verify` and `diff` compare: a directory, a manifest, a spec or a digest, whichever a path
+//! or text is.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +8,9 @@ use camino::Utf8Path;
 use crate::cli::args::PlacesArguments;
 use crate::cli::io::Io;
 use crate::cli::spec_input;
-use crate::effects::fs;
-use crate::effects::progress::{Amount, Phase};
+use crate::effects::host::fs;
 use crate::effects::scan::{self, View};
+use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::{self, Places, Session};
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
@@ -49,34 +50,71 @@ pub(super) fn read(
     let full = io.resolve(path);
     if path != "-" && full.is_dir() {
         session.progress.begin(Phase::Reading, Amount::default());
-        let scan = scan::scan(&full, function.unwrap_or_default(), View::Exact, session.threads)?;
+        let scan = scan::scan(
+            &full,
+            function.unwrap_or_default(),
+            View::Exact,
+            session.threads,
+        )?;
         let owners = owners_of_directory(&full, &scan.tree);
-        return Ok(Subject { name: path.to_string(), tree: scan.tree, owners, odd: scan.odd });
+        return Ok(Subject {
+            name: path.to_string(),
+            tree: scan.tree,
+            owners,
+            odd: scan.odd,
+        });
     }
     // Read once: it may be a pipe.
     let text = spec_input::read_text(path, io).map_err(|error| neither(path, error))?;
     if is_manifest(&text.text) {
-        let failed = |error| Error::Manifest { path: path.to_owned(), error };
+        let failed = |error| Error::Manifest {
+            path: path.to_owned(),
+            error,
+        };
         let manifest = Manifest::parse(&text.text).map_err(failed)?;
         let tree = manifest.tree().map_err(failed)?;
-        return Ok(Subject { name: path.to_string(), tree, owners: owners_of_manifest(&manifest), odd: Vec::new() });
+        return Ok(Subject {
+            name: path.to_string(),
+            tree,
+            owners: owners_of_manifest(&manifest),
+            odd: Vec::new(),
+        });
     }
-    let (spec, places): (_, Places) = spec_input::parse(text, places, io).map_err(|error| neither(path, error))?;
+    let (spec, places): (_, Places) =
+        spec_input::parse(text, places, io).map_err(|error| neither(path, error))?;
     let prepared = engine::prepare(session, spec, &places)?;
     let (tree, _) = engine::predict(session, &prepared)?;
     let inputs = prepared.inputs();
     let mut owners = Owners::default();
     for wheel in &inputs.wheels {
-        owners.versions.insert(wheel.name().normalized().to_owned(), wheel.version().to_string());
+        owners.versions.insert(
+            wheel.name().normalized().to_owned(),
+            wheel.version().to_string(),
+        );
     }
-    let distributions: BTreeMap<&str, &str> = inputs.wheels.iter().map(|wheel| (wheel.file.as_str(), wheel.name().normalized())).collect();
+    let distributions: BTreeMap<&str, &str> = inputs
+        .wheels
+        .iter()
+        .map(|wheel| (wheel.file.as_str(), wheel.name().normalized()))
+        .collect();
     for (path, planned) in &prepared.plan.entries {
         let origin = EntryOrigin::new(&planned.origin, &inputs);
-        if let Some(distribution) = origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel)) {
-            owners.paths.insert(path.to_string(), (*distribution).to_owned());
+        if let Some(distribution) = origin
+            .wheel
+            .as_deref()
+            .and_then(|wheel| distributions.get(wheel))
+        {
+            owners
+                .paths
+                .insert(path.to_string(), (*distribution).to_owned());
         }
     }
-    Ok(Subject { name: path.to_string(), tree, owners, odd: Vec::new() })
+    Ok(Subject {
+        name: path.to_string(),
+        tree,
+        owners,
+        odd: Vec::new(),
+    })
 }
 
 /// What is no JSON document at all need not have been meant to be a spec.
@@ -92,19 +130,30 @@ fn neither(path: &Utf8Path, error: Error) -> Error {
 
 /// Whether a JSON text is a manifest rather than a spec: it begins with its header.
 pub(super) fn is_manifest(text: &str) -> bool {
-    text.trim_start().strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with("\"header\""))
+    text.trim_start()
+        .strip_prefix('{')
+        .is_some_and(|rest| rest.trim_start().starts_with("\"header\""))
 }
 
 fn owners_of_manifest(manifest: &Manifest) -> Owners {
     let mut owners = Owners::default();
     let mut distributions = BTreeMap::new();
     for wheel in &manifest.header.wheels {
-        owners.versions.insert(wheel.distribution.clone(), wheel.version.clone());
+        owners
+            .versions
+            .insert(wheel.distribution.clone(), wheel.version.clone());
         distributions.insert(wheel.file_name.as_str(), wheel.distribution.as_str());
     }
     for entry in &manifest.entries {
-        if let Some(distribution) = entry.origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel)) {
-            owners.paths.insert(entry.path.to_string(), (*distribution).to_owned());
+        if let Some(distribution) = entry
+            .origin
+            .wheel
+            .as_deref()
+            .and_then(|wheel| distributions.get(wheel))
+        {
+            owners
+                .paths
+                .insert(entry.path.to_string(), (*distribution).to_owned());
         }
     }
     owners
@@ -118,21 +167,43 @@ fn owners_of_directory(directory: &Utf8Path, tree: &Tree) -> Owners {
 
     let mut owners = Owners::default();
     for (path, _) in tree.leaves() {
-        let Some(dist_info) = path.as_str().strip_suffix(".dist-info/RECORD") else { continue };
+        let Some(dist_info) = path.as_str().strip_suffix(".dist-info/RECORD") else {
+            continue;
+        };
         let stem = dist_info.rsplit('/').next().unwrap_or(dist_info);
-        let Some((name, version)) = stem.rsplit_once('-') else { continue };
-        let Ok(name) = DistName::parse(name) else { continue };
-        owners.versions.insert(name.normalized().to_owned(), version.to_owned());
-        let Ok(bytes) = fs::read(&directory.join(path.as_str())) else { continue };
+        let Some((name, version)) = stem.rsplit_once('-') else {
+            continue;
+        };
+        let Ok(name) = DistName::parse(name) else {
+            continue;
+        };
+        owners
+            .versions
+            .insert(name.normalized().to_owned(), version.to_owned());
+        let Ok(bytes) = fs::read(&directory.join(path.as_str())) else {
+            continue;
+        };
         let own_path = format!("{stem}.dist-info/RECORD");
         // Rows are relative to the directory above that of the metadata.
-        let Some(base) = path.parent().and_then(|parent| TreePath::parse(parent.as_str()).ok()) else { continue };
+        let Some(base) = path
+            .parent()
+            .and_then(|parent| TreePath::parse(parent.as_str()).ok())
+        else {
+            continue;
+        };
         for row in Record::parse(&bytes, &own_path).rows() {
-            if let Some(owned) = LinkTarget::parse(&row.path).ok().and_then(|target| target.within(&base).ok()) {
-                owners.paths.insert(owned.to_string(), name.normalized().to_owned());
+            if let Some(owned) = LinkTarget::parse(&row.path)
+                .ok()
+                .and_then(|target| target.within(&base).ok())
+            {
+                owners
+                    .paths
+                    .insert(owned.to_string(), name.normalized().to_owned());
             }
         }
-        owners.paths.insert(path.to_string(), name.normalized().to_owned());
+        owners
+            .paths
+            .insert(path.to_string(), name.normalized().to_owned());
     }
     owners
 }

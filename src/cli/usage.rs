@@ -12,16 +12,34 @@ use crate::error::ErrorKind;
 
 /// What other tools call their commands, and what is meant here.
 const ELSEWHERE: [(&[&str], &str); 7] = [
-    (&["venv", "virtualenv", "init", "new", "env"], "`venvtree create` makes an environment"),
+    (
+        &["venv", "virtualenv", "init", "new", "env"],
+        "`venvtree create` makes an environment",
+    ),
     (
         &["install", "add", "sync", "download", "upgrade"],
         "venvtree downloads and resolves nothing; `venvtree create --wheel FILE` and `venvtree spec from` take wheels that are there",
     ),
-    (&["clean", "prune", "cache", "purge"], "`venvtree store gc` makes the store smaller"),
-    (&["list", "freeze", "show"], "`venvtree plan SPEC` shows what an environment holds"),
-    (&["hash", "checksum"], "`venvtree digest` prints the digest of a spec or of a directory"),
-    (&["check", "audit", "lint"], "`venvtree wheel check`, `venvtree spec check` and `venvtree verify` check things"),
-    (&["unpack", "extract"], "`venvtree build` makes a directory, `venvtree pack` an archive"),
+    (
+        &["clean", "prune", "cache", "purge"],
+        "`venvtree store gc` makes the store smaller",
+    ),
+    (
+        &["list", "freeze", "show"],
+        "`venvtree plan SPEC` shows what an environment holds",
+    ),
+    (
+        &["hash", "checksum"],
+        "`venvtree digest` prints the digest of a spec or of a directory",
+    ),
+    (
+        &["check", "audit", "lint"],
+        "`venvtree wheel check`, `venvtree spec check` and `venvtree verify` check things",
+    ),
+    (
+        &["unpack", "extract"],
+        "`venvtree build` makes a directory, `venvtree pack` an archive",
+    ),
 ];
 
 /// What to add to a usage error of clap's, which cannot know it.
@@ -38,7 +56,8 @@ pub(super) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
         return match word {
             "-o" => Some("the option is written out: `--out`".to_owned()).filter(|_| has_output),
             word if word.starts_with('-') => None,
-            word => Some(format!("the output is given as an option: `--out {word}`")).filter(|_| has_output),
+            word => Some(format!("the output is given as an option: `--out {word}`"))
+                .filter(|_| has_output),
         };
     }
     if error.kind() != clap::error::ErrorKind::InvalidSubcommand {
@@ -54,12 +73,22 @@ pub(super) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
     let mut command = Arguments::command();
     command.build();
     let mut names = vec!["venvtree".to_owned()];
-    for argument in arguments.iter().filter_map(|argument| argument.to_str()).filter(|argument| *argument != "help") {
-        let Some(below) = command.find_subcommand(argument) else { break };
+    for argument in arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .filter(|argument| *argument != "help")
+    {
+        let Some(below) = command.find_subcommand(argument) else {
+            break;
+        };
         command = below.clone();
         names.push(argument.to_owned());
     }
-    let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help").collect();
+    let known: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .filter(|name| *name != "help")
+        .collect();
     let names = names.join(" ");
     Some(if known.is_empty() {
         format!("`{names}` has no commands of its own")
@@ -84,7 +113,11 @@ pub(super) fn to_json(error: &clap::Error, advice: Option<&String>) -> Value {
             message.push(line);
         }
     }
-    let hint = if tips.is_empty() { usage } else { Some(tips.join("; ")) };
+    let hint = if tips.is_empty() {
+        usage
+    } else {
+        Some(tips.join("; "))
+    };
     let message = message.join(" ");
     json!({"kind": ErrorKind::Usage.name(), "message": message, "hint": hint, "details": []})
 }

@@ -1,7 +1,7 @@
 //! The variables that stand for options: what they are called, and how their values are read.
 //!
-//! An option that is given wins over its variable; a variable that is empty counts as not set. A value that cannot be read is a usage
-//! error that names the variable.
+//! An option that is given wins over its variable; a variable that is empty counts as not set. A
+//! value that cannot be read is a usage error that names the variable.
 
 use clap::ValueEnum;
 
@@ -62,8 +62,14 @@ pub(super) const VARIABLES: [Variable; 16] = [
 ];
 
 /// The value of a variable that is set, read by `parse`, which says what it expected.
-pub(super) fn parsed<T>(io: &Io<'_>, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, Error> {
-    let Some(text) = io.variable(name) else { return Ok(None) };
+pub(super) fn parsed<T>(
+    io: &Io<'_>,
+    name: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Error> {
+    let Some(text) = io.variable(name) else {
+        return Ok(None);
+    };
     parse(text).map(Some).map_err(|expected| Error::Usage {
         message: format!("the variable {name} is `{text}`"),
         hint: Some(format!("{expected}; unset it to get the default")),
@@ -74,8 +80,10 @@ pub(super) fn parsed<T>(io: &Io<'_>, name: &str, parse: impl FnOnce(&str) -> Res
 pub(super) fn word<T: ValueEnum>(io: &Io<'_>, name: &str) -> Result<Option<T>, Error> {
     parsed(io, name, |text| {
         T::from_str(text, false).map_err(|_| {
-            let names: Vec<String> =
-                T::value_variants().iter().filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned())).collect();
+            let names: Vec<String> = T::value_variants()
+                .iter()
+                .filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()))
+                .collect();
             format!("expected {}", names.join(" or "))
         })
     })
@@ -86,7 +94,8 @@ pub(super) fn count(io: &Io<'_>, name: &str, most: u16) -> Result<Option<u16>, E
     parsed(io, name, |text| numbers::count(text, most))
 }
 
-/// The time that SOURCE_DATE_EPOCH asks for: whatever makes reproducible things reads it, so its name is not ours.
+/// The time that SOURCE_DATE_EPOCH asks for: whatever makes reproducible things reads it, so its
+/// name is not ours.
 pub(super) fn source_date_epoch(io: &Io<'_>) -> Result<Option<u64>, Error> {
     parsed(io, "SOURCE_DATE_EPOCH", numbers::epoch)
 }
@@ -110,10 +119,16 @@ mod tests {
 
     fn options(command: &clap::Command, found: &mut Vec<(String, String)>) {
         for argument in command.get_arguments() {
-            let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
+            let help = argument
+                .get_long_help()
+                .or(argument.get_help())
+                .map(ToString::to_string)
+                .unwrap_or_default();
             found.extend(argument.get_long().map(|long| (long.to_owned(), help)));
         }
-        command.get_subcommands().for_each(|command| options(command, found));
+        command
+            .get_subcommands()
+            .for_each(|command| options(command, found));
     }
 
     #[test]
@@ -123,13 +138,28 @@ mod tests {
         let mut found = Vec::new();
         options(&command, &mut found);
         for variable in VARIABLES {
-            let helps: Vec<&String> = found.iter().filter(|(long, _)| long == variable.option).map(|(_, help)| help).collect();
+            let helps: Vec<&String> = found
+                .iter()
+                .filter(|(long, _)| long == variable.option)
+                .map(|(_, help)| help)
+                .collect();
             assert!(!helps.is_empty(), "no command has --{}", variable.option);
             for help in helps {
-                assert!(help.contains(&format!("variable: {}", variable.name)), "--{}: {help}", variable.option);
+                assert!(
+                    help.contains(&format!("variable: {}", variable.name)),
+                    "--{}: {help}",
+                    variable.option
+                );
             }
-            let list = EXIT_CODES.split_whitespace().map(|word| word.trim_matches([',', '.'])).any(|word| word == variable.name);
-            assert!(list, "the help of `venvtree` does not list {}", variable.name);
+            let list = EXIT_CODES
+                .split_whitespace()
+                .map(|word| word.trim_matches([',', '.']))
+                .any(|word| word == variable.name);
+            assert!(
+                list,
+                "the help of `venvtree` does not list {}",
+                variable.name
+            );
         }
     }
 
@@ -140,10 +170,17 @@ mod tests {
         let mut found = Vec::new();
         options(&command, &mut found);
         for (option, help) in found {
-            let Some((_, rest)) = help.split_once("variable: ") else { continue };
+            let Some((_, rest)) = help.split_once("variable: ") else {
+                continue;
+            };
             let name = rest.split([']', ',']).next().unwrap_or(rest);
-            let known = VARIABLES.iter().any(|variable| variable.name == name && variable.option == option);
-            assert!(known || name == "VENVTREE_PYTHON", "--{option} names {name}");
+            let known = VARIABLES
+                .iter()
+                .any(|variable| variable.name == name && variable.option == option);
+            assert!(
+                known || name == "VENVTREE_PYTHON",
+                "--{option} names {name}"
+            );
         }
     }
 }

@@ -7,9 +7,9 @@ use serde_json::json;
 use crate::cli::args::{Format, FormatArguments, PlacesArguments, QuietArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report, spec_input, subject, written};
-use crate::effects::bytecode;
-use crate::effects::progress::{Amount, Phase};
+use crate::effects::scan::bytecode;
 use crate::effects::scan::{self, Scan, View};
+use crate::effects::work::progress::{Amount, Phase};
 use crate::error::{Error, ErrorKind};
 use crate::model::digest::DigestFunction;
 use crate::model::path::TreePath;
@@ -41,7 +41,8 @@ pub struct VerifyArguments {
     directory: Utf8PathBuf,
     #[command(flatten)]
     against: Against,
-    /// Expect what a cache returned: a link equals a copy of what it leads to, and modes do not count.
+    /// Expect what a cache returned: a link equals a copy of what it leads to, and modes do not
+    /// count.
     #[arg(long)]
     cached: bool,
     /// How to take bytecode that Python wrote while running.
@@ -85,16 +86,29 @@ pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult
     let session = spec_input::session(&arguments.places, io)?;
     let directory = io.resolve(&arguments.directory);
     if directory.is_file() {
-        let message = format!("`{}` is a file, expected the directory of an environment", arguments.directory);
-        return Err(Error::Usage { message, hint: Some("`venvtree diff` compares manifests and specs, too".to_owned()) });
+        let message = format!(
+            "`{}` is a file, expected the directory of an environment",
+            arguments.directory
+        );
+        return Err(Error::Usage {
+            message,
+            hint: Some("`venvtree diff` compares manifests and specs, too".to_owned()),
+        });
     }
-    let found = match (&arguments.against.manifest, &arguments.against.spec, &arguments.against.digest) {
-        (Some(path), _, _) | (_, Some(path), _) => compare(arguments, path, &directory, &session, io)?,
+    let found = match (
+        &arguments.against.manifest,
+        &arguments.against.spec,
+        &arguments.against.digest,
+    ) {
+        (Some(path), _, _) | (_, Some(path), _) => {
+            compare(arguments, path, &directory, &session, io)?
+        }
         (_, _, Some(text)) => compare_digest(arguments, text, &directory, &session)?,
         _ => Vec::new(),
     };
-    let (bytecode, differences): (Vec<&Found>, Vec<&Found>) =
-        found.iter().partition(|found| found.deviation == Deviation::Bytecode && arguments.bytecode == Bytecode::Allow);
+    let (bytecode, differences): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|found| {
+        found.deviation == Deviation::Bytecode && arguments.bytecode == Bytecode::Allow
+    });
     if arguments.format.format == Format::Json {
         let list = |found: &[&Found]| -> Vec<serde_json::Value> {
             let value = |found: &&Found| json!({"path": found.path, "difference": found.deviation.name(), "detail": found.detail});
@@ -108,24 +122,50 @@ pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult
         report::document(io, value)?;
     } else {
         for found in &differences {
-            written(io.print(&format!("{} {}: {}", found.deviation.name(), found.path, found.detail)))?;
+            written(io.print(&format!(
+                "{} {}: {}",
+                found.deviation.name(),
+                found.path,
+                found.detail
+            )))?;
         }
         if !bytecode.is_empty() {
-            arguments
-                .quiet
-                .say(io, &format!("besides, {} of bytecode that running Python left behind", report::count(bytecode.len(), "file")));
+            arguments.quiet.say(
+                io,
+                &format!(
+                    "besides, {} of bytecode that running Python left behind",
+                    report::count(bytecode.len(), "file")
+                ),
+            );
         }
         if differences.is_empty() {
-            arguments.quiet.say(io, &format!("{} is as it should be", arguments.directory));
+            arguments
+                .quiet
+                .say(io, &format!("{} is as it should be", arguments.directory));
         } else {
-            arguments.quiet.say(io, &format!("{} in {}", report::count(differences.len(), "difference"), arguments.directory));
+            arguments.quiet.say(
+                io,
+                &format!(
+                    "{} in {}",
+                    report::count(differences.len(), "difference"),
+                    arguments.directory
+                ),
+            );
         }
     }
-    Ok(if differences.is_empty() { 0 } else { ErrorKind::Verification.exit_code() })
+    Ok(if differences.is_empty() {
+        0
+    } else {
+        ErrorKind::Verification.exit_code()
+    })
 }
 
 fn odd(scan: &Scan) -> Vec<Found> {
-    let found = |(path, problem): &(String, &str)| Found { path: path.clone(), deviation: Deviation::Odd, detail: (*problem).to_owned() };
+    let found = |(path, problem): &(String, &str)| Found {
+        path: path.clone(),
+        deviation: Deviation::Odd,
+        detail: (*problem).to_owned(),
+    };
     scan.odd.iter().map(found).collect()
 }
 
@@ -137,7 +177,11 @@ fn compare(
     io: &mut Io<'_>,
 ) -> Result<Vec<Found>, Error> {
     let expected = subject::read(path, None, &arguments.places, session, io)?;
-    let view = if arguments.cached { View::Cached } else { View::Exact };
+    let view = if arguments.cached {
+        View::Cached
+    } else {
+        View::Exact
+    };
     session.progress.begin(Phase::Reading, Amount::default());
     let scan = scan::scan(directory, expected.tree.function(), view, session.threads)?;
     let judge = |pyc: &TreePath| bytecode::judge(directory, view, pyc);
@@ -145,8 +189,13 @@ fn compare(
     if arguments.cached {
         let (cached, unknown) = verify::as_cached(&expected.tree);
         let (observed, _) = verify::as_cached(&scan.tree);
-        let may_be_anything = |found: &Found| unknown.iter().any(|path| path.as_str() == found.path);
-        found.extend(verify::compare(&cached, &observed, &judge).into_iter().filter(|found| !may_be_anything(found)));
+        let may_be_anything =
+            |found: &Found| unknown.iter().any(|path| path.as_str() == found.path);
+        found.extend(
+            verify::compare(&cached, &observed, &judge)
+                .into_iter()
+                .filter(|found| !may_be_anything(found)),
+        );
     } else {
         found.extend(verify::compare(&expected.tree, &scan.tree, &judge));
     }
@@ -162,7 +211,10 @@ fn compare_digest(
     let expected = crate::model::digest::Digest::parse(text)?;
     if arguments.cached {
         let message = "a digest says nothing of what a cache returns".to_owned();
-        return Err(Error::Usage { message, hint: Some("compare with a manifest or a spec".to_owned()) });
+        return Err(Error::Usage {
+            message,
+            hint: Some("compare with a manifest or a spec".to_owned()),
+        });
     }
     // A digest does not say by which function it is.
     let mut actual = String::new();
@@ -172,8 +224,16 @@ fn compare_digest(
         if scan.tree.digest().0 == expected {
             return Ok(odd(&scan));
         }
-        actual = if actual.is_empty() { scan.tree.digest().to_string() } else { actual };
+        actual = if actual.is_empty() {
+            scan.tree.digest().to_string()
+        } else {
+            actual
+        };
     }
     let detail = format!("found the root digest {actual}, expected {expected}");
-    Ok(vec![Found { path: ".".to_owned(), deviation: Deviation::Content, detail }])
+    Ok(vec![Found {
+        path: ".".to_owned(),
+        deviation: Deviation::Content,
+        detail,
+    }])
 }

@@ -11,10 +11,10 @@ use crate::cli::args::{Deferred, Format, LimitArguments};
 use crate::cli::io::Io;
 use crate::cli::text::Text;
 use crate::cli::{CommandResult, report, wheel_for, written};
-use crate::effects::input::InputError;
-use crate::effects::inspect::{inspect_environment, inspect_wheel};
-use crate::effects::parallel;
-use crate::effects::wheels::{LoadOptions, WheelError};
+use crate::effects::host::input::InputError;
+use crate::effects::wheels::inspect::{inspect_environment, inspect_wheel};
+use crate::effects::wheels::load::{LoadOptions, WheelError};
+use crate::effects::work::parallel;
 use crate::engine::judge::{Judged, Verdict};
 use crate::error::{self, Error, ErrorKind};
 use crate::model::finding::{Code, Finding, Severity};
@@ -70,14 +70,16 @@ pub struct CheckArguments {
     /// Turn findings of this code into errors; may be repeated.
     #[arg(long, value_name = "CODE", visible_alias = "strict")]
     deny: Vec<Code>,
-    /// Judge wheels for this interpreter too: a JSON file as `interpreter probe` prints it (`-` reads standard input), a target as `spec
-    /// from` takes it (`linux-x86_64-3.12`), or what `create --python` takes.
+    /// Judge wheels for this interpreter too: a JSON file as `interpreter probe` prints it (`-`
+    /// reads standard input), a target as `spec from` takes it (`linux-x86_64-3.12`), or what
+    /// `create --python` takes.
     #[arg(long = "for", value_name = "FACTS|PYTHON")]
     interpreter: Option<String>,
     /// Fail on findings of this severity or a higher one.
     #[arg(long, value_enum, default_value_t, value_name = "SEVERITY")]
     fail_on: FailOn,
-    /// The file name that the wheel was published under, where the path's is another (a cache's, say); for one FILE.
+    /// The file name that the wheel was published under, where the path's is another (a cache's,
+    /// say); for one FILE.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
@@ -131,7 +133,10 @@ pub(super) fn run(command: &WheelCommand, io: &mut Io<'_>) -> CommandResult {
 
 fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     if arguments.name.is_some() && arguments.files.len() != 1 {
-        return Err(Error::Usage { message: "`--name` is for one FILE".to_owned(), hint: None });
+        return Err(Error::Usage {
+            message: "`--name` is for one FILE".to_owned(),
+            hint: None,
+        });
     }
     let options = LoadOptions {
         limits: arguments.limits.apply(&io.limits),
@@ -139,24 +144,46 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
         deny: arguments.deny.iter().copied().collect(),
     };
     if let Some(code) = options.allow.intersection(&options.deny).next() {
-        return Err(Error::Usage { message: format!("findings of the code `{code}` are allowed and also denied"), hint: None });
+        return Err(Error::Usage {
+            message: format!("findings of the code `{code}` are allowed and also denied"),
+            hint: None,
+        });
     }
-    let spec = arguments.interpreter.as_deref().map(|text| wheel_for::interpreter(text, io)).transpose()?;
+    let spec = arguments
+        .interpreter
+        .as_deref()
+        .map(|text| wheel_for::interpreter(text, io))
+        .transpose()?;
     let examine = |index: usize| -> Result<FileReport<'_>, InputError> {
         let file = &arguments.files[index];
         let path = io.cwd.join(file);
-        let mut report = FileReport { file, findings: Vec::new(), judged: None, verdict: None };
+        let mut report = FileReport {
+            file,
+            findings: Vec::new(),
+            judged: None,
+            verdict: None,
+        };
         if path.is_dir() {
             report.findings = inspect_environment(&path, &options)?;
             return Ok(report);
         }
-        let name = arguments.name.as_deref().or(path.file_name()).unwrap_or_default();
+        let name = arguments
+            .name
+            .as_deref()
+            .or(path.file_name())
+            .unwrap_or_default();
         report.findings = inspect_wheel(&path, name, &options)?;
         if spec.is_some() && options.deny.is_empty() {
-            // Where the platform is known, the plan says whether scripts have to be rewritten, and whether they can be.
-            report.findings.retain(|finding| finding.code != Code::ScriptForm);
+            // Where the platform is known, the plan says whether scripts have to be rewritten, and
+            // whether they can be.
+            report
+                .findings
+                .retain(|finding| finding.code != Code::ScriptForm);
         }
-        let sound = report.findings.iter().all(|finding| finding.severity != Severity::Error);
+        let sound = report
+            .findings
+            .iter()
+            .all(|finding| finding.severity != Severity::Error);
         // What nobody could build with is judged for no interpreter.
         if let (true, Ok(filename)) = (sound, WheelFilename::parse(name)) {
             match Judged::load(&path, &filename, &options) {
@@ -171,8 +198,10 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
         }
         Ok(report)
     };
-    let results = parallel::map(parallel::available(), arguments.files.len(), |index| Ok::<_, Infallible>(examine(index)))
-        .unwrap_or_else(|never| match never {});
+    let results = parallel::map(parallel::available(), arguments.files.len(), |index| {
+        Ok::<_, Infallible>(examine(index))
+    })
+    .unwrap_or_else(|never| match never {});
     let mut reports = Vec::new();
     let mut unreadable = Vec::new();
     for result in results {
@@ -204,7 +233,10 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     if let Some(error) = error {
         return Err(error);
     }
-    if spec.is_none() && arguments.format == CheckFormat::Text && reports.iter().any(|report| report.judged.is_some()) {
+    if spec.is_none()
+        && arguments.format == CheckFormat::Text
+        && reports.iter().any(|report| report.judged.is_some())
+    {
         io.say(
             "note: not judged, as they depend on the interpreter: tags, Requires-Python, markers of requirements, scripts, names and lengths of \
              paths; --for FACTS|PYTHON judges them",
@@ -212,7 +244,11 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     }
     let worst = reports.iter().filter_map(FileReport::worst).max();
     let failed = worst.is_some_and(|worst| worst >= arguments.fail_on.into());
-    Ok(if failed { ErrorKind::Wheel.exit_code() } else { 0 })
+    Ok(if failed {
+        ErrorKind::Wheel.exit_code()
+    } else {
+        0
+    })
 }
 
 /// What was found in a file.
@@ -228,10 +264,23 @@ struct FileReport<'a> {
 impl FileReport<'_> {
     /// How bad the worst of it is.
     fn worst(&self) -> Option<Severity> {
-        let problems = self.verdict.as_ref().is_some_and(|verdict| !verdict.problems.is_empty());
-        let warnings = self.verdict.as_ref().is_some_and(|verdict| verdict.warnings.iter().any(is_news));
-        let judged = [problems.then_some(Severity::Error), warnings.then_some(Severity::Warning)];
-        self.findings.iter().map(|finding| finding.severity).chain(judged.into_iter().flatten()).max()
+        let problems = self
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| !verdict.problems.is_empty());
+        let warnings = self
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| verdict.warnings.iter().any(is_news));
+        let judged = [
+            problems.then_some(Severity::Error),
+            warnings.then_some(Severity::Warning),
+        ];
+        self.findings
+            .iter()
+            .map(|finding| finding.severity)
+            .chain(judged.into_iter().flatten())
+            .max()
     }
 }
 
@@ -243,7 +292,10 @@ fn is_news(warning: &PlanWarning) -> bool {
 type Reports<'a> = [FileReport<'a>];
 
 fn counts(findings: &[Finding]) -> BTreeMap<Severity, u64> {
-    let mut counts: BTreeMap<Severity, u64> = Severity::ALL.iter().map(|severity| (*severity, 0)).collect();
+    let mut counts: BTreeMap<Severity, u64> = Severity::ALL
+        .iter()
+        .map(|severity| (*severity, 0))
+        .collect();
     for finding in findings {
         *counts.entry(finding.severity).or_default() += finding.count();
     }
@@ -254,25 +306,59 @@ fn counts(findings: &[Finding]) -> BTreeMap<Severity, u64> {
 fn text(reports: &Reports<'_>) -> Text {
     let mut lines = Vec::new();
     let mut explained = BTreeSet::new();
-    for FileReport { file, findings, verdict, .. } in reports {
+    for FileReport {
+        file,
+        findings,
+        verdict,
+        ..
+    } in reports
+    {
         let mut counts = counts(findings);
         if let Some(verdict) = verdict {
             *counts.entry(Severity::Error).or_default() += verdict.problems.len() as u64;
-            *counts.entry(Severity::Warning).or_default() += verdict.warnings.iter().filter(|warning| is_news(warning)).count() as u64;
+            *counts.entry(Severity::Warning).or_default() += verdict
+                .warnings
+                .iter()
+                .filter(|warning| is_news(warning))
+                .count() as u64;
         }
-        let summary: Vec<String> = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Information, "note")]
-            .into_iter()
-            .filter(|(severity, _)| counts[severity] > 0)
-            .map(|(severity, noun)| report::count(usize::try_from(counts[&severity]).unwrap_or(usize::MAX), noun))
-            .collect();
-        let allowed: u64 = findings.iter().filter(|finding| finding.allowed).map(Finding::count).sum();
-        let allowed = if allowed > 0 { format!(", {allowed} of them allowed") } else { String::new() };
+        let summary: Vec<String> = [
+            (Severity::Error, "error"),
+            (Severity::Warning, "warning"),
+            (Severity::Information, "note"),
+        ]
+        .into_iter()
+        .filter(|(severity, _)| counts[severity] > 0)
+        .map(|(severity, noun)| {
+            report::count(
+                usize::try_from(counts[&severity]).unwrap_or(usize::MAX),
+                noun,
+            )
+        })
+        .collect();
+        let allowed: u64 = findings
+            .iter()
+            .filter(|finding| finding.allowed)
+            .map(Finding::count)
+            .sum();
+        let allowed = if allowed > 0 {
+            format!(", {allowed} of them allowed")
+        } else {
+            String::new()
+        };
         let fits = match verdict {
             Some(verdict) if verdict.problems.is_empty() => ", fits the interpreter",
             Some(_) => ", does not fit the interpreter",
             None => "",
         };
-        lines.push(format!("{file}: {}{allowed}{fits}", if summary.is_empty() { "nothing found".to_owned() } else { summary.join(", ") }));
+        lines.push(format!(
+            "{file}: {}{allowed}{fits}",
+            if summary.is_empty() {
+                "nothing found".to_owned()
+            } else {
+                summary.join(", ")
+            }
+        ));
         for finding in findings {
             lines.push(format!("  {finding}"));
             if explained.insert(finding.code) {
@@ -289,16 +375,32 @@ fn text(reports: &Reports<'_>) -> Text {
 /// What an interpreter makes of a wheel, for people.
 fn text_verdict(verdict: &Verdict, lines: &mut Vec<String>) {
     for problem in &verdict.problems {
-        lines.extend(error::lines(&format!("  error[{}]: {problem}", problem.code()), &problem.items()));
+        lines.extend(error::lines(
+            &format!("  error[{}]: {problem}", problem.code()),
+            &problem.items(),
+        ));
         lines.extend(problem.hint().map(|hint| format!("      {hint}")));
     }
     for warning in verdict.warnings.iter().filter(|warning| is_news(warning)) {
-        lines.extend(error::lines(&format!("  warning[{}]: {warning}", warning.code()), &warning.items()));
+        lines.extend(error::lines(
+            &format!("  warning[{}]: {warning}", warning.code()),
+            &warning.items(),
+        ));
     }
     if !verdict.needs.is_empty() {
         const SHOWN: usize = 8;
-        let shown = verdict.needs.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let more = if verdict.needs.len() > SHOWN { format!(" and {} more", verdict.needs.len() - SHOWN) } else { String::new() };
+        let shown = verdict
+            .needs
+            .iter()
+            .take(SHOWN)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = if verdict.needs.len() > SHOWN {
+            format!(" and {} more", verdict.needs.len() - SHOWN)
+        } else {
+            String::new()
+        };
         lines.push(format!("  needs {shown}{more}"));
     }
 }
@@ -306,36 +408,49 @@ fn text_verdict(verdict: &Verdict, lines: &mut Vec<String>) {
 fn json(reports: &Reports<'_>, spec: Option<&Spec>) -> Value {
     let files: Vec<Value> = reports
         .iter()
-        .map(|FileReport { file, findings, judged, verdict }| {
-            let findings: Vec<Value> = findings
-                .iter()
-                .map(|finding| {
-                    let mut value = json!({
-                        "code": finding.code,
-                        "severity": finding.severity,
-                        "member": finding.member,
-                        "message": finding.message,
-                        "explanation": finding.code.explanation(),
-                        "allowed": finding.allowed,
-                    });
-                    if finding.omitted > 0 {
-                        value["omitted"] = finding.omitted.into();
-                    }
-                    value
-                })
-                .collect();
-            let mut value = json!({ "file": file, "findings": findings });
-            if let Some(judged) = judged {
-                let (dependence, verdict) = wheel_for::verdict_json(judged, verdict.as_ref());
-                value["depends_on_interpreter"] = dependence;
-                value["verdict"] = verdict;
-            }
-            value
-        })
+        .map(
+            |FileReport {
+                 file,
+                 findings,
+                 judged,
+                 verdict,
+             }| {
+                let findings: Vec<Value> = findings
+                    .iter()
+                    .map(|finding| {
+                        let mut value = json!({
+                            "code": finding.code,
+                            "severity": finding.severity,
+                            "member": finding.member,
+                            "message": finding.message,
+                            "explanation": finding.code.explanation(),
+                            "allowed": finding.allowed,
+                        });
+                        if finding.omitted > 0 {
+                            value["omitted"] = finding.omitted.into();
+                        }
+                        value
+                    })
+                    .collect();
+                let mut value = json!({ "file": file, "findings": findings });
+                if let Some(judged) = judged {
+                    let (dependence, verdict) = wheel_for::verdict_json(judged, verdict.as_ref());
+                    value["depends_on_interpreter"] = dependence;
+                    value["verdict"] = verdict;
+                }
+                value
+            },
+        )
         .collect();
-    let all: Vec<Finding> = reports.iter().flat_map(|report| report.findings.iter().cloned()).collect();
-    let counts: serde_json::Map<String, Value> =
-        counts(&all).into_iter().rev().map(|(severity, count)| (severity.name().to_owned(), count.into())).collect();
+    let all: Vec<Finding> = reports
+        .iter()
+        .flat_map(|report| report.findings.iter().cloned())
+        .collect();
+    let counts: serde_json::Map<String, Value> = counts(&all)
+        .into_iter()
+        .rev()
+        .map(|(severity, count)| (severity.name().to_owned(), count.into()))
+        .collect();
     json!({ "counts": counts, "files": files, "interpreter": spec.map(|spec| spec.interpreter.to_string()) })
 }
 
@@ -368,11 +483,18 @@ fn sarif(reports: &Reports<'_>) -> Value {
     });
     let results: Vec<Value> = reports
         .iter()
-        .flat_map(|report| report.findings.iter().map(move |finding| (report.file, finding)))
+        .flat_map(|report| {
+            report
+                .findings
+                .iter()
+                .map(move |finding| (report.file, finding))
+        })
         .map(|(file, finding)| {
-            let mut location = json!({ "physicalLocation": { "artifactLocation": { "uri": uri(file) } } });
+            let mut location =
+                json!({ "physicalLocation": { "artifactLocation": { "uri": uri(file) } } });
             if let Some(member) = &finding.member {
-                location["logicalLocations"] = json!([{ "fullyQualifiedName": member, "kind": "member" }]);
+                location["logicalLocations"] =
+                    json!([{ "fullyQualifiedName": member, "kind": "member" }]);
             }
             let mut result = json!({
                 "ruleId": finding.code.text(),
@@ -385,7 +507,8 @@ fn sarif(reports: &Reports<'_>) -> Value {
                 result["occurrenceCount"] = finding.omitted.into();
             }
             if finding.allowed {
-                result["suppressions"] = json!([{ "kind": "external", "justification": "--allow" }]);
+                result["suppressions"] =
+                    json!([{ "kind": "external", "justification": "--allow" }]);
             }
             result
         })

@@ -12,7 +12,7 @@ use crate::cli::apart;
 use crate::cli::args::{Format, FormatArguments, QuietArguments};
 use crate::cli::io::Io;
 use crate::cli::{CommandResult, report};
-use crate::effects::fs;
+use crate::effects::host::fs;
 use crate::effects::sink::wheel::WheelContents;
 use crate::engine;
 use crate::error::Error;
@@ -58,45 +58,91 @@ pub struct WheelPackArguments {
 
 /// Runs `venvtree wheel pack`.
 pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandResult {
-    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
-    let name = WheelFilename::parse(arguments.out.file_name().unwrap_or_default())
-        .map_err(|error| usage(error.to_string(), "name the file NAME-VERSION-PYTHON-ABI-PLATFORM.whl"))?;
+    let usage = |message: String, hint: &str| Error::Usage {
+        message,
+        hint: Some(hint.to_owned()),
+    };
+    let name =
+        WheelFilename::parse(arguments.out.file_name().unwrap_or_default()).map_err(|error| {
+            usage(
+                error.to_string(),
+                "name the file NAME-VERSION-PYTHON-ABI-PLATFORM.whl",
+            )
+        })?;
     let mut metadata = fs::read_document(&io.resolve(&arguments.metadata))?;
     if let Some(description) = &arguments.description {
         metadata.push(b'\n');
         metadata.extend(fs::read_document(&io.resolve(description))?);
     }
-    let entry_points = arguments.entry_points.as_ref().map(|path| fs::read_document(&io.resolve(path))).transpose()?;
+    let entry_points = arguments
+        .entry_points
+        .as_ref()
+        .map(|path| fs::read_document(&io.resolve(path)))
+        .transpose()?;
     let own = format!("{}.dist-info/", name.stem());
     let mut files = BTreeMap::new();
     for file in &arguments.files {
         let hint = "write `--file NAME=PATH`, each NAME once; what goes into `.dist-info` has options of its own";
-        let (path, place) = file.split_once('=').ok_or_else(|| usage(format!("the file `{file}` has no `=`"), hint))?;
-        let path = TreePath::parse(path).map_err(|error| usage(format!("the file `{file}`: {error}"), hint))?;
+        let (path, place) = file
+            .split_once('=')
+            .ok_or_else(|| usage(format!("the file `{file}` has no `=`"), hint))?;
+        let path = TreePath::parse(path)
+            .map_err(|error| usage(format!("the file `{file}`: {error}"), hint))?;
         let generated = ["METADATA", "WHEEL", "RECORD", "entry_points.txt"];
-        if path.as_str().strip_prefix(&own).is_some_and(|rest| generated.contains(&rest)) {
-            return Err(usage(format!("the file `{path}` is made by the command itself"), hint));
+        if path
+            .as_str()
+            .strip_prefix(&own)
+            .is_some_and(|rest| generated.contains(&rest))
+        {
+            return Err(usage(
+                format!("the file `{path}` is made by the command itself"),
+                hint,
+            ));
         }
-        if files.insert(path.clone(), io.resolve(place.into())).is_some() {
+        if files
+            .insert(path.clone(), io.resolve(place.into()))
+            .is_some()
+        {
             return Err(usage(format!("the file `{path}` is given twice"), hint));
         }
     }
     let out = io.output_file(&arguments.out)?;
-    let read = [Some(&arguments.metadata), arguments.description.as_ref(), arguments.entry_points.as_ref()];
-    apart::check_file(&out, read.into_iter().flatten().map(|path| io.resolve(path)))?;
+    let read = [
+        Some(&arguments.metadata),
+        arguments.description.as_ref(),
+        arguments.entry_points.as_ref(),
+    ];
+    apart::check_file(
+        &out,
+        read.into_iter().flatten().map(|path| io.resolve(path)),
+    )?;
     apart::check_file(&out, files.values())?;
-    let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
+    let contents = WheelContents {
+        name,
+        metadata,
+        entry_points,
+        files,
+        mtime: DEFAULT_MTIME,
+    };
     let mut hasher = Hasher::new(DigestFunction::Sha256);
     engine::write_whole(&out, |writer| {
-        let mut hashed = Hashed { writer, hasher: &mut hasher };
+        let mut hashed = Hashed {
+            writer,
+            hasher: &mut hasher,
+        };
         engine::pack_wheel(&contents, &mut hashed, out.path())
     })?;
     match arguments.format.format {
         Format::Json => {
             // Hashed on the way: not every place that can be written to can be read again.
-            report::document(io, json!({"out": arguments.out, "sha256": hasher.finish().hash.to_string()}))?;
+            report::document(
+                io,
+                json!({"out": arguments.out, "sha256": hasher.finish().hash.to_string()}),
+            )?;
         }
-        Format::Text => arguments.quiet.say(io, &format!("packed: {}", arguments.out)),
+        Format::Text => arguments
+            .quiet
+            .say(io, &format!("packed: {}", arguments.out)),
     }
     Ok(0)
 }

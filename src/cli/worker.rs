@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::CommandResult;
 use crate::cli::args::LimitArguments;
 use crate::cli::io::{Io, Streams};
-use crate::effects::machine;
+use crate::effects::host::machine;
 use crate::error::ErrorKind;
 use crate::worker::{self, Completion, Protocol, Work};
 
@@ -47,7 +47,8 @@ const MOST_AT_ONCE: u64 = 32;
 /// The open files that are counted for each of them: its wheels, and some for each thread.
 const FILES_OF_ONE: u64 = 64;
 
-/// How many requests may be worked on at once. Whoever sends more waits for his turn, and nobody fails for want of open files.
+/// How many requests may be worked on at once. Whoever sends more waits for his turn, and nobody
+/// fails for want of open files.
 struct Places {
     free: Mutex<u64>,
     returned: Condvar,
@@ -55,13 +56,21 @@ struct Places {
 
 impl Places {
     fn of(open_files: Option<u64>) -> Self {
-        let most = open_files.map_or(MOST_AT_ONCE, |files| (files / FILES_OF_ONE).clamp(1, MOST_AT_ONCE));
-        Self { free: Mutex::new(most), returned: Condvar::new() }
+        let most = open_files.map_or(MOST_AT_ONCE, |files| {
+            (files / FILES_OF_ONE).clamp(1, MOST_AT_ONCE)
+        });
+        Self {
+            free: Mutex::new(most),
+            returned: Condvar::new(),
+        }
     }
 
     fn take(&self) -> Place<'_> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.returned.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        let mut free = self
+            .returned
+            .wait_while(free, |free| *free == 0)
+            .unwrap_or_else(PoisonError::into_inner);
         *free -= 1;
         Place(self)
     }
@@ -84,7 +93,8 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
         ProtocolArgument::Json => Protocol::Json,
     });
     let limits = arguments.limits.apply(&io.limits);
-    let (cwd, variables, executable) = (io.cwd.clone(), io.variables.clone(), io.executable.clone());
+    let (cwd, variables, executable) =
+        (io.cwd.clone(), io.variables.clone(), io.executable.clone());
     let places = Places::of(machine::open_files().0);
     let run = |work: &Work<'_>| {
         let _place = places.take();
@@ -93,8 +103,14 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
         }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let exit_code = {
-            let streams = Streams { stdin: &mut std::io::empty(), stdout: &mut stdout, stderr: &mut stderr };
-            let directory = work.directory.map_or_else(|| cwd.clone(), |directory| cwd.join(directory));
+            let streams = Streams {
+                stdin: &mut std::io::empty(),
+                stdout: &mut stdout,
+                stderr: &mut stderr,
+            };
+            let directory = work
+                .directory
+                .map_or_else(|| cwd.clone(), |directory| cwd.join(directory));
             let mut io = Io::new(streams, directory, variables.clone());
             io.executable.clone_from(&executable);
             io.limits = limits.clone();
@@ -102,7 +118,10 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
             super::run(work.arguments.iter().map(OsString::from).collect(), &mut io)
         };
         stderr.extend(stdout);
-        Completion { exit_code, output: String::from_utf8_lossy(&stderr).into_owned() }
+        Completion {
+            exit_code,
+            output: String::from_utf8_lossy(&stderr).into_owned(),
+        }
     };
     let (requests, answers) = io.raw_both();
     match worker::serve(requests, answers, protocol, run) {

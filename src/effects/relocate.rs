@@ -1,8 +1,9 @@
 //! Making an existing environment relocatable, file by file.
 //!
-//! Effects layer. What each file becomes is decided in `model::relocate`. All of it is decided first, then written beside its place, and only
-//! then put into place; what is right already is left alone, so that the same can be done again at any time. What names the
-//! environment's place and cannot be helped is listed.
+//! Effects layer. What each file becomes is decided in `model::relocate`. All of it is decided
+//! first, then written beside its place, and only then put into place; what is right already is
+//! left alone, so that the same can be done again at any time. What names the environment's place
+//! and cannot be helped is listed.
 
 mod entries;
 mod writing;
@@ -14,8 +15,8 @@ use rustix::fs::FlockOperation;
 
 use self::entries::{Entry, EntryKind, Environment, Named, RECORD_LIMIT, TEXT_LIMIT, shown};
 use self::writing::{Change, StageError, Turn, Writer};
-use crate::effects::fs::FsError;
-use crate::effects::parallel;
+use crate::effects::host::fs::{Directory, FsError};
+use crate::effects::work::parallel;
 use crate::model::activate::{self, ActivateVariables, Shell};
 use crate::model::digest::Hash;
 use crate::model::path::{TreePath, relative_from};
@@ -29,7 +30,8 @@ pub struct Relocation {
     pub changed: Vec<String>,
     /// What still leads to an absolute place, and why, by path.
     pub left: Vec<(String, String)>,
-    /// Files of bytecode that name the place. That does no harm: Python puts the right path in when it loads them.
+    /// Files of bytecode that name the place. That does no harm: Python puts the right path in when
+    /// it loads them.
     pub bytecode: usize,
 }
 
@@ -59,18 +61,38 @@ pub enum RelocateError {
     },
 }
 
+/// How often a lock is tried: a program that another thread is just starting holds every descriptor
+/// until it runs.
+const TRIES: u32 = 50;
+
+/// Locks a directory, or finds out that another process has done so. Where locks do not work, nobody
+/// is kept out.
+fn is_locked_by_another(root: &Directory) -> bool {
+    (0..TRIES).all(|_| {
+        let outcome = rustix::fs::flock(root.handle(), FlockOperation::NonBlockingLockExclusive);
+        let locked = outcome == Err(rustix::io::Errno::WOULDBLOCK);
+        if locked {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        locked
+    })
+}
+
 /// Makes the environment at `place` relocatable.
 ///
 /// # Errors
 /// A file cannot be read or written.
 pub fn relocate(place: &Utf8Path, threads: usize) -> Result<Relocation, RelocateError> {
     if !place.join("bin").is_dir() && place.join("Scripts").is_dir() {
-        return Err(RelocateError::Windows { path: place.to_owned() });
+        return Err(RelocateError::Windows {
+            path: place.to_owned(),
+        });
     }
     let environment = Environment::list(place)?;
-    // Where locks do not work, nobody is kept out.
-    if rustix::fs::flock(environment.root.handle(), FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK) {
-        return Err(RelocateError::Busy { path: place.to_owned() });
+    if is_locked_by_another(&environment.root) {
+        return Err(RelocateError::Busy {
+            path: place.to_owned(),
+        });
     }
     let mut work = Work {
         place,
@@ -81,7 +103,10 @@ pub fn relocate(place: &Utf8Path, threads: usize) -> Result<Relocation, Relocate
         changes: BTreeMap::new(),
     };
     for path in &environment.others {
-        work.left.insert((path.clone(), "it is no file, or has a name that cannot be handled".to_owned()));
+        work.left.insert((
+            path.clone(),
+            "it is no file, or has a name that cannot be handled".to_owned(),
+        ));
     }
     let configuration = work.configuration_text()?;
     work.find_roots(&configuration);
@@ -92,8 +117,16 @@ pub fn relocate(place: &Utf8Path, threads: usize) -> Result<Relocation, Relocate
     work.kernels();
     let writer = work.stage()?;
     let bytecode = work.look_for_rest(threads);
-    let changed: BTreeSet<String> = writer.commit()?.into_iter().map(|path| path.to_string()).collect();
-    Ok(Relocation { changed: changed.into_iter().collect(), left: work.left.into_iter().collect(), bytecode })
+    let changed: BTreeSet<String> = writer
+        .commit()?
+        .into_iter()
+        .map(|path| path.to_string())
+        .collect();
+    Ok(Relocation {
+        changed: changed.into_iter().collect(),
+        left: work.left.into_iter().collect(),
+        bytecode,
+    })
 }
 
 struct Work<'a> {
@@ -142,31 +175,44 @@ impl<'a> Work<'a> {
     /// Changes a file, if its bytes change.
     fn write(&mut self, turn: Turn, path: &TreePath, old: Option<&[u8]>, new: Vec<u8>) {
         if old != Some(new.as_slice()) {
-            self.changes.insert(path.clone(), (turn, Change::Bytes(new)));
+            self.changes
+                .insert(path.clone(), (turn, Change::Bytes(new)));
         }
     }
 
     /// Puts a link in the place of whatever file is there.
     fn link(&mut self, path: &TreePath, target: &str) {
-        self.changes.insert(path.clone(), (Turn::Rest, Change::Link(target.to_owned())));
+        self.changes
+            .insert(path.clone(), (Turn::Rest, Change::Link(target.to_owned())));
     }
 
     /// The regular files directly in `bin`.
     fn in_scripts(&self) -> Vec<&'a Entry> {
-        self.environment.files().filter(|entry| entry.in_scripts().is_some()).collect()
+        self.environment
+            .files()
+            .filter(|entry| entry.in_scripts().is_some())
+            .collect()
     }
 
     fn configuration_text(&self) -> Result<String, RelocateError> {
         let path = TreePath::parse("pyvenv.cfg").expect("a plain name");
-        let text = self.environment.text(&path, TEXT_LIMIT)?.and_then(|bytes| String::from_utf8(bytes).ok());
-        text.ok_or_else(|| RelocateError::Configuration { path: self.place.join(path.as_str()) })
+        let text = self
+            .environment
+            .text(&path, TEXT_LIMIT)?
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        text.ok_or_else(|| RelocateError::Configuration {
+            path: self.place.join(path.as_str()),
+        })
     }
 
-    /// Where the environment is and was: its path as given and as it is, what its activation script and configuration say, and where
-    /// scripts look for an interpreter that is no longer there.
+    /// Where the environment is and was: its path as given and as it is, what its activation script
+    /// and configuration say, and where scripts look for an interpreter that is no longer there.
     fn find_roots(&mut self, configuration: &str) {
         let mut former = Roots::new();
-        if let Some(entry) = self.environment.get("bin/activate").filter(|entry| entry.is_file())
+        if let Some(entry) = self
+            .environment
+            .get("bin/activate")
+            .filter(|entry| entry.is_file())
             && let Some(bytes) = self.text(&entry.path, TEXT_LIMIT)
         {
             former.add_activated(&String::from_utf8_lossy(&bytes));
@@ -174,7 +220,8 @@ impl<'a> Work<'a> {
         if let Some(made_at) = relocate::configuration(configuration, &Roots::new()).made_at {
             former.add(&made_at);
         }
-        // An environment that was copied names one that is still there; nothing else that is there is ours.
+        // An environment that was copied names one that is still there; nothing else that is there
+        // is ours.
         for root in former.iter() {
             let other = Utf8Path::new(root);
             if !other.exists() || other.join("pyvenv.cfg").exists() {
@@ -197,16 +244,26 @@ impl<'a> Work<'a> {
     /// Links into the environment become relative; those to the interpreter may lead out of it.
     fn links(&mut self) {
         for entry in &self.environment.entries {
-            let EntryKind::Link(target) = &entry.kind else { continue };
+            let EntryKind::Link(target) = &entry.kind else {
+                continue;
+            };
             if !target.is_absolute() {
                 continue;
             }
             let path = &entry.path;
             let folder = path.parent();
             match self.roots.strip(target.as_str()).map(str::to_owned) {
-                Some(inside) => self.link(path, &relative_from(folder.as_ref().map_or("", TreePath::as_str), &inside)),
-                None if entry.in_scripts().is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase())) => {}
-                None => self.leave(path, format!("a link to {target}, outside of the environment")),
+                Some(inside) => self.link(
+                    path,
+                    &relative_from(folder.as_ref().map_or("", TreePath::as_str), &inside),
+                ),
+                None if entry
+                    .in_scripts()
+                    .is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase())) => {}
+                None => self.leave(
+                    path,
+                    format!("a link to {target}, outside of the environment"),
+                ),
             }
         }
     }
@@ -215,31 +272,55 @@ impl<'a> Work<'a> {
         let path = TreePath::parse("pyvenv.cfg").expect("a plain name");
         let configuration = relocate::configuration(text, &self.roots);
         for key in &configuration.unknown {
-            self.leave(&path, format!("the key `{key}` names the environment's place"));
+            self.leave(
+                &path,
+                format!("the key `{key}` names the environment's place"),
+            );
         }
         if self.interpreter(&configuration.base) {
-            self.write(Turn::Configuration, &path, Some(text.as_bytes()), configuration.text.clone().into_bytes());
+            self.write(
+                Turn::Configuration,
+                &path,
+                Some(text.as_bytes()),
+                configuration.text.clone().into_bytes(),
+            );
         } else {
             self.leave(&path, "`home` must stay, because bin/python is a copy of an interpreter that is not there");
         }
-        let Some(site_packages) = self.site_packages() else { return };
+        let Some(site_packages) = self.site_packages() else {
+            return;
+        };
         // Where `bin` is a link, activation scripts are not the environment's own.
         if self.environment.get("bin").is_some() {
             return;
         }
-        let variables = ActivateVariables { prompt: configuration.prompt.as_deref(), scripts: "bin", site_packages: &site_packages };
+        let variables = ActivateVariables {
+            prompt: configuration.prompt.as_deref(),
+            scripts: "bin",
+            site_packages: &site_packages,
+        };
         for shell in Shell::ALL {
             let rendered: Vec<(TreePath, Vec<u8>)> = activate::render(shell, &variables)
                 .into_iter()
-                .filter_map(|(name, bytes)| Some((TreePath::parse(&format!("bin/{name}")).ok()?, bytes)))
+                .filter_map(|(name, bytes)| {
+                    Some((TreePath::parse(&format!("bin/{name}")).ok()?, bytes))
+                })
                 .collect();
             let mut olds = Vec::new();
             for (path, _) in &rendered {
                 let there = self.environment.get(path.as_str());
-                let old = if there.is_some_and(Entry::is_file) { self.text(path, TEXT_LIMIT) } else { None };
+                let old = if there.is_some_and(Entry::is_file) {
+                    self.text(path, TEXT_LIMIT)
+                } else {
+                    None
+                };
                 olds.push((there.is_some(), old));
             }
-            if !olds.iter().flat_map(|(_, old)| old).any(|old| self.roots.named_in(old)) {
+            if !olds
+                .iter()
+                .flat_map(|(_, old)| old)
+                .any(|old| self.roots.named_in(old))
+            {
                 continue;
             }
             for ((path, bytes), (there, old)) in rendered.into_iter().zip(olds) {
@@ -251,11 +332,14 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Copies of the interpreter become links to it: a copy cannot find its library without `home`. Returns whether `home` may be empty.
+    /// Copies of the interpreter become links to it: a copy cannot find its library without `home`.
+    /// Returns whether `home` may be empty.
     fn interpreter(&mut self, base: &(Option<String>, Option<String>)) -> bool {
         let mut binaries = Vec::new();
         for entry in self.in_scripts() {
-            let is_interpreter = entry.in_scripts().is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase()));
+            let is_interpreter = entry
+                .in_scripts()
+                .is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase()));
             // A launcher is a script, and finds its way.
             if is_interpreter && !self.head(&entry.path).starts_with(b"#!") {
                 binaries.push(entry.path.clone());
@@ -264,9 +348,24 @@ impl<'a> Work<'a> {
         if binaries.is_empty() {
             return true;
         }
-        let is_base = |path: &Utf8PathBuf| path.is_absolute() && path.is_file() && self.roots.strip(path.as_str()).is_none();
-        let beside = base.1.iter().flat_map(|home| binaries.iter().rev().map(move |path| Utf8Path::new(home).join(path.name())));
-        let Some(target) = base.0.iter().map(Utf8PathBuf::from).chain(beside).find(is_base) else { return false };
+        let is_base = |path: &Utf8PathBuf| {
+            path.is_absolute() && path.is_file() && self.roots.strip(path.as_str()).is_none()
+        };
+        let beside = base.1.iter().flat_map(|home| {
+            binaries
+                .iter()
+                .rev()
+                .map(move |path| Utf8Path::new(home).join(path.name()))
+        });
+        let Some(target) = base
+            .0
+            .iter()
+            .map(Utf8PathBuf::from)
+            .chain(beside)
+            .find(is_base)
+        else {
+            return false;
+        };
         for path in &binaries {
             let first = path.name() == "python" || self.environment.get("bin/python").is_none();
             self.link(path, if first { target.as_str() } else { "python" });
@@ -279,7 +378,9 @@ impl<'a> Work<'a> {
             if relocate::script_root(&self.head(&entry.path)).is_none() {
                 continue;
             }
-            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else { continue };
+            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else {
+                continue;
+            };
             match relocate::script(&bytes, &self.roots) {
                 Some(Ok(rewritten)) => self.write(Turn::Rest, &entry.path, Some(&bytes), rewritten),
                 Some(Err(error)) => self.leave(&entry.path, error.to_string()),
@@ -290,23 +391,36 @@ impl<'a> Work<'a> {
 
     fn path_files(&mut self) {
         for entry in self.environment.files() {
-            let Some((folder, name)) = entry.path.as_str().rsplit_once('/') else { continue };
+            let Some((folder, name)) = entry.path.as_str().rsplit_once('/') else {
+                continue;
+            };
             if !folder.ends_with("/site-packages") {
                 continue;
             }
             if name.ends_with(".egg-link") {
-                self.leave(&entry.path, "an editable install, whose code lies outside of the environment");
+                self.leave(
+                    &entry.path,
+                    "an editable install, whose code lies outside of the environment",
+                );
             }
             if !name.ends_with(".pth") {
                 continue;
             }
-            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else { continue };
+            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else {
+                continue;
+            };
             let path_file = relocate::path_file(&bytes, folder, &self.roots);
             if name.starts_with("__editable__") && path_file.left.is_empty() {
-                self.leave(&entry.path, "an editable install, whose code may lie outside of the environment");
+                self.leave(
+                    &entry.path,
+                    "an editable install, whose code may lie outside of the environment",
+                );
             }
             for line in &path_file.left {
-                self.leave(&entry.path, format!("the line `{line}` leads to an absolute place"));
+                self.leave(
+                    &entry.path,
+                    format!("the line `{line}` leads to an absolute place"),
+                );
             }
             self.write(Turn::Rest, &entry.path, Some(&bytes), path_file.bytes);
         }
@@ -314,8 +428,14 @@ impl<'a> Work<'a> {
 
     /// Kernels of Jupyter, which start the environment's interpreter.
     fn kernels(&mut self) {
-        for entry in self.environment.files().filter(|entry| relocate::is_kernel(entry.path.as_str())) {
-            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else { continue };
+        for entry in self
+            .environment
+            .files()
+            .filter(|entry| relocate::is_kernel(entry.path.as_str()))
+        {
+            let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else {
+                continue;
+            };
             if let Some(rewritten) = relocate::kernel(&bytes, &self.roots) {
                 self.write(Turn::Rest, &entry.path, Some(&bytes), rewritten);
             }
@@ -325,7 +445,11 @@ impl<'a> Work<'a> {
     /// Writes all changes beside their places, and the rows of RECORD that follow from them.
     fn stage(&mut self) -> Result<Writer<'a>, FsError> {
         let mut writer = Writer::new(self.environment);
-        let changes: Vec<(TreePath, Turn)> = self.changes.iter().map(|(path, (turn, _))| (path.clone(), *turn)).collect();
+        let changes: Vec<(TreePath, Turn)> = self
+            .changes
+            .iter()
+            .map(|(path, (turn, _))| (path.clone(), *turn))
+            .collect();
         for (path, turn) in changes {
             self.stage_one(&mut writer, turn, &path)?;
         }
@@ -333,25 +457,44 @@ impl<'a> Work<'a> {
             Change::Bytes(bytes) => Some((path.clone(), (Hash::sha256(bytes), bytes.len() as u64))),
             Change::Link(_) => None,
         };
-        let digests: BTreeMap<TreePath, (Hash, u64)> = self.changes.iter().filter_map(digest).collect();
+        let digests: BTreeMap<TreePath, (Hash, u64)> =
+            self.changes.iter().filter_map(digest).collect();
         if digests.is_empty() {
             return Ok(writer);
         }
-        for entry in self.environment.files().filter(|entry| entry.path.as_str().ends_with(".dist-info/RECORD")) {
-            let Some(site_packages) = entry.path.parent().and_then(|dist_info| dist_info.parent()) else { continue };
-            let Some(bytes) = self.text(&entry.path, RECORD_LIMIT) else { continue };
-            if let Some(rewritten) = relocate::record(&bytes, &site_packages, |path| digests.get(path).copied())
+        for entry in self
+            .environment
+            .files()
+            .filter(|entry| entry.path.as_str().ends_with(".dist-info/RECORD"))
+        {
+            let Some(site_packages) = entry.path.parent().and_then(|dist_info| dist_info.parent())
+            else {
+                continue;
+            };
+            let Some(bytes) = self.text(&entry.path, RECORD_LIMIT) else {
+                continue;
+            };
+            if let Some(rewritten) =
+                relocate::record(&bytes, &site_packages, |path| digests.get(path).copied())
                 && rewritten != bytes
             {
-                self.changes.insert(entry.path.clone(), (Turn::Record, Change::Bytes(rewritten)));
+                self.changes
+                    .insert(entry.path.clone(), (Turn::Record, Change::Bytes(rewritten)));
                 self.stage_one(&mut writer, Turn::Record, &entry.path)?;
             }
         }
         Ok(writer)
     }
 
-    fn stage_one(&mut self, writer: &mut Writer<'a>, turn: Turn, path: &TreePath) -> Result<(), FsError> {
-        let Some((_, change)) = self.changes.get(path) else { return Ok(()) };
+    fn stage_one(
+        &mut self,
+        writer: &mut Writer<'a>,
+        turn: Turn,
+        path: &TreePath,
+    ) -> Result<(), FsError> {
+        let Some((_, change)) = self.changes.get(path) else {
+            return Ok(());
+        };
         match writer.stage(turn, path, self.environment.get(path.as_str()), change) {
             Ok(()) => Ok(()),
             Err(StageError::Left(reason)) => {
@@ -363,21 +506,28 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Whatever else names the environment's place. Returns the number of files of bytecode that do.
+    /// Whatever else names the environment's place. Returns the number of files of bytecode that
+    /// do.
     fn look_for_rest(&mut self, threads: usize) -> usize {
         let files: Vec<&Entry> = self.environment.files().collect();
         let (environment, roots, changes) = (self.environment, &self.roots, &self.changes);
         let odd = &environment.odd;
-        let named = parallel::map(threads, files.len() + odd.len(), |index| -> Result<_, std::convert::Infallible> {
-            Ok(match files.get(index) {
-                Some(entry) => match changes.get(&entry.path) {
-                    Some((_, Change::Bytes(bytes))) => Ok(roots.named_in(bytes).then_some(Named::Text)),
-                    Some((_, Change::Link(_))) => Ok(None),
-                    None => environment.search(&entry.path, roots),
-                },
-                None => environment.search_odd(&odd[index - files.len()], roots),
-            })
-        })
+        let named = parallel::map(
+            threads,
+            files.len() + odd.len(),
+            |index| -> Result<_, std::convert::Infallible> {
+                Ok(match files.get(index) {
+                    Some(entry) => match changes.get(&entry.path) {
+                        Some((_, Change::Bytes(bytes))) => {
+                            Ok(roots.named_in(bytes).then_some(Named::Text))
+                        }
+                        Some((_, Change::Link(_))) => Ok(None),
+                        None => environment.search(&entry.path, roots),
+                    },
+                    None => environment.search_odd(&odd[index - files.len()], roots),
+                })
+            },
+        )
         .unwrap_or_else(|never| match never {});
         let mut bytecode = 0;
         let mut named = named.into_iter();
@@ -388,14 +538,21 @@ impl<'a> Work<'a> {
                 Some(Named::Binary) if path.ends_with(".pyc") => bytecode += 1,
                 // A line of it was named already.
                 Some(_) if path.ends_with(".pth") || path == "pyvenv.cfg" => {}
-                Some(Named::Binary) => self.leave(&entry.path, "compiled code names the environment's place"),
-                Some(Named::Text) => self.leave(&entry.path, "the text names the environment's place"),
+                Some(Named::Binary) => {
+                    self.leave(&entry.path, "compiled code names the environment's place")
+                }
+                Some(Named::Text) => {
+                    self.leave(&entry.path, "the text names the environment's place")
+                }
             }
         }
         for (path, outcome) in odd.iter().zip(named) {
             let reason = match outcome {
                 Ok(None) => continue,
-                Ok(Some(_)) => "it names the environment's place, and has a name that cannot be handled".to_owned(),
+                Ok(Some(_)) => {
+                    "it names the environment's place, and has a name that cannot be handled"
+                        .to_owned()
+                }
                 Err(error) => format!("it cannot be read: {}", error.source),
             };
             self.left.insert((shown(path), reason));
@@ -406,16 +563,24 @@ impl<'a> Work<'a> {
     /// The environment's `site-packages`, relative to it.
     fn site_packages(&self) -> Option<String> {
         let folder = |entry: &Entry| {
-            let (folder, _) = entry.path.as_str().strip_prefix("lib/")?.split_once("/site-packages/")?;
+            let (folder, _) = entry
+                .path
+                .as_str()
+                .strip_prefix("lib/")?
+                .split_once("/site-packages/")?;
             (!folder.contains('/')).then(|| format!("lib/{folder}/site-packages"))
         };
         let found = self.environment.entries.iter().find_map(folder);
         // An empty one is no entry.
         found.or_else(|| {
             let versions = self.place.join("lib").read_dir_utf8().ok()?.flatten();
-            let mut folders: Vec<String> = versions.map(|entry| format!("lib/{}/site-packages", entry.file_name())).collect();
+            let mut folders: Vec<String> = versions
+                .map(|entry| format!("lib/{}/site-packages", entry.file_name()))
+                .collect();
             folders.sort();
-            folders.into_iter().find(|folder| self.place.join(folder).is_dir())
+            folders
+                .into_iter()
+                .find(|folder| self.place.join(folder).is_dir())
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Scanning: from a directory on disk to a tree.
 //!
-//! Effects layer. Two ways of looking: as it is, or as a cache returns it, where a link may have become a copy, every file may
-//! be a link into a store, and modes say nothing.
+//! Effects layer. Two ways of looking: as it is, or as a cache returns it, where a link may have
+//! become a copy, every file may be a link into a store, and modes say nothing.
+
+pub mod bytecode;
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -9,8 +11,8 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FileType;
 
-use crate::effects::fs::{Directory, FsError, Links, failed, open_regular};
-use crate::effects::parallel;
+use crate::effects::host::fs::{Directory, FsError, Links, failed, open_regular};
+use crate::effects::work::parallel;
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hasher};
 use crate::model::path::{FileName, LinkTarget, TreePath};
 use crate::model::tree::{Leaf, Tree, TreeBuilder};
@@ -20,7 +22,8 @@ use crate::model::tree::{Leaf, Tree, TreeBuilder};
 pub enum View {
     /// As it is: links are links, modes count, empty directories too.
     Exact,
-    /// As a cache returns it: links are followed, nothing is executable, empty directories are not there.
+    /// As a cache returns it: links are followed, nothing is executable, empty directories are not
+    /// there.
     Cached,
 }
 
@@ -43,9 +46,19 @@ enum Found {
 ///
 /// # Errors
 /// Something cannot be read.
-pub fn scan(path: &Utf8Path, function: DigestFunction, view: View, threads: usize) -> Result<Scan, FsError> {
+pub fn scan(
+    path: &Utf8Path,
+    function: DigestFunction,
+    view: View,
+    threads: usize,
+) -> Result<Scan, FsError> {
     let root = Directory::open(path)?;
-    let mut scanner = Scanner { view, found: Vec::new(), odd: Vec::new(), depth: 0 };
+    let mut scanner = Scanner {
+        view,
+        found: Vec::new(),
+        odd: Vec::new(),
+        depth: 0,
+    };
     scanner.visit(&root, "")?;
     let root = Arc::new(root);
     let digests = parallel::map(threads, scanner.found.len(), |index| {
@@ -58,13 +71,22 @@ pub fn scan(path: &Utf8Path, function: DigestFunction, view: View, threads: usiz
     let mut builder = TreeBuilder::new();
     for ((path, found), digest) in scanner.found.into_iter().zip(digests) {
         let inserted = match (found, digest) {
-            (Found::File { executable }, Some(digest)) => builder.insert(&path, Leaf::File { blob: BlobDigest(digest), executable }),
+            (Found::File { executable }, Some(digest)) => builder.insert(
+                &path,
+                Leaf::File {
+                    blob: BlobDigest(digest),
+                    executable,
+                },
+            ),
             (Found::Link(target), _) => builder.insert(&path, Leaf::Symlink(target)),
             _ => builder.insert_directory(&path),
         };
         inserted.expect("a file system has each name once");
     }
-    Ok(Scan { tree: builder.finish(function), odd: scanner.odd })
+    Ok(Scan {
+        tree: builder.finish(function),
+        odd: scanner.odd,
+    })
 }
 
 /// How deep a tree is followed; links in the view of a cache may lead in circles.
@@ -81,16 +103,27 @@ impl Scanner {
     fn visit(&mut self, directory: &Directory, prefix: &str) -> Result<(), FsError> {
         self.depth += 1;
         for name in directory.names()? {
-            let below = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+            let below = |name: &str| {
+                if prefix.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{prefix}/{name}")
+                }
+            };
             let name = match name {
                 Ok(name) => name,
                 Err(bytes) => {
-                    self.odd.push((below(&String::from_utf8_lossy(&bytes)), "the name is not UTF-8"));
+                    self.odd.push((
+                        below(&String::from_utf8_lossy(&bytes)),
+                        "the name is not UTF-8",
+                    ));
                     continue;
                 }
             };
-            let Ok(path) = FileName::parse(&name).and_then(|_| TreePath::parse(&below(&name))) else {
-                self.odd.push((below(&name), "no tree may hold such a name"));
+            let Ok(path) = FileName::parse(&name).and_then(|_| TreePath::parse(&below(&name)))
+            else {
+                self.odd
+                    .push((below(&name), "no tree may hold such a name"));
                 continue;
             };
             self.entry(directory, &name, path)?;
@@ -116,7 +149,9 @@ impl Scanner {
             }
         }
         match kind {
-            FileType::Directory if self.depth >= DEPTH_LIMIT => self.odd.push((path.to_string(), "directories are nested too deep")),
+            FileType::Directory if self.depth >= DEPTH_LIMIT => self
+                .odd
+                .push((path.to_string(), "directories are nested too deep")),
             FileType::Directory => {
                 let below = match self.view {
                     View::Exact => directory.open_below(name)?,
@@ -129,19 +164,29 @@ impl Scanner {
             }
             FileType::Symlink => match LinkTarget::parse(&directory.read_link(name)?) {
                 Ok(target) => self.found.push((path, Found::Link(target))),
-                Err(_) => self.odd.push((path.to_string(), "no tree may hold a link to such a place")),
+                Err(_) => self
+                    .odd
+                    .push((path.to_string(), "no tree may hold a link to such a place")),
             },
             FileType::RegularFile => {
                 let executable = self.view == View::Exact && status.st_mode & 0o100 != 0;
                 self.found.push((path, Found::File { executable }));
             }
-            _ => self.odd.push((path.to_string(), "it is neither a file, a directory nor a link")),
+            _ => self.odd.push((
+                path.to_string(),
+                "it is neither a file, a directory nor a link",
+            )),
         }
         Ok(())
     }
 }
 
-fn hash(root: &Directory, path: &TreePath, view: View, function: DigestFunction) -> Result<Digest, FsError> {
+fn hash(
+    root: &Directory,
+    path: &TreePath,
+    view: View,
+    function: DigestFunction,
+) -> Result<Digest, FsError> {
     let full: Utf8PathBuf = root.path().join(path.as_str());
     let mut file = match view {
         View::Cached => open_regular(&full, Links::Follow).map_err(failed("open", &full))?,
@@ -176,12 +221,16 @@ mod tests {
         std::fs::create_dir_all(root.join("sub/empty")).unwrap();
         std::fs::write(root.join("a.txt"), "hello\n").unwrap();
         std::fs::write(root.join("bin/run"), "#!/bin/sh\n").unwrap();
-        std::fs::set_permissions(root.join("bin/run"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(root.join("bin/run"), std::fs::Permissions::from_mode(0o755))
+            .unwrap();
         std::fs::write(root.join("ü.txt"), "u").unwrap();
         symlink("../a.txt", root.join("bin/link")).unwrap();
         symlink("sub", root.join("subl")).unwrap();
         let scan = scan(&root, DigestFunction::Sha256, View::Exact, 2).unwrap();
-        assert_eq!(scan.tree.digest().to_string(), "4fe17aedb0d51542b2c222cf6c5d58bd7e554acdd5c7c8dfe187e7897c48b34b/326");
+        assert_eq!(
+            scan.tree.digest().to_string(),
+            "4fe17aedb0d51542b2c222cf6c5d58bd7e554acdd5c7c8dfe187e7897c48b34b/326"
+        );
         assert!(scan.odd.is_empty());
     }
 
@@ -197,11 +246,23 @@ mod tests {
                 std::fs::create_dir(root.join(name).join("empty")).unwrap();
             } else {
                 std::fs::write(root.join(name).join("bin/b"), "a").unwrap();
-                std::fs::set_permissions(root.join(name).join("bin/b"), std::fs::Permissions::from_mode(0o755)).unwrap();
+                std::fs::set_permissions(
+                    root.join(name).join("bin/b"),
+                    std::fs::Permissions::from_mode(0o755),
+                )
+                .unwrap();
             }
         }
-        let digest = |name: &str, view| scan(&root.join(name), DigestFunction::Sha256, view, 1).unwrap().tree.digest();
-        assert_eq!(digest("linked", View::Cached), digest("copied", View::Cached));
+        let digest = |name: &str, view| {
+            scan(&root.join(name), DigestFunction::Sha256, view, 1)
+                .unwrap()
+                .tree
+                .digest()
+        };
+        assert_eq!(
+            digest("linked", View::Cached),
+            digest("copied", View::Cached)
+        );
         assert_ne!(digest("linked", View::Exact), digest("copied", View::Exact));
     }
 }

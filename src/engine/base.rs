@@ -1,10 +1,12 @@
-//! What is known of an environment without its wheels: what a remote result is compared with before it is believed.
+//! What is known of an environment without its wheels: what a remote result is compared with before
+//! it is believed.
 //!
-//! Part of the engine. Nothing but the server says that a tree is the result of an action; it must at least look like it.
+//! Part of the engine. Nothing but the server says that a tree is the result of an action; it must
+//! at least look like it.
 
 use std::collections::BTreeSet;
 
-use crate::effects::listing::{self, ListedFiles};
+use crate::effects::source::listing::{self, ListedFiles};
 use crate::engine::{self, Places, Session};
 use crate::model::name::DistName;
 use crate::model::path::{LinkTarget, TreePath};
@@ -13,7 +15,8 @@ use crate::model::spec::{Python, Spec};
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 use crate::model::workers::Alone;
 
-/// What an environment of the spec holds whatever its wheels hold: what a remote result is compared with.
+/// What an environment of the spec holds whatever its wheels hold: what a remote result is compared
+/// with.
 pub(super) struct Base {
     /// The links, whose targets nothing but the spec says.
     pub links: Vec<(TreePath, LinkTarget)>,
@@ -24,11 +27,22 @@ impl Base {
     /// Plans the spec without its wheels and sources; nothing where that is no plan.
     pub fn of(spec: &Spec, places: &Places, session: &Session) -> Option<Self> {
         let interpreter = match &spec.python {
-            Python::Inside { directory, .. } => Some(listing::list(&places.find(directory), session.threads).ok()?),
+            Python::Inside { directory, .. } => {
+                Some(listing::list(&places.find(directory), session.threads).ok()?)
+            }
             Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
         };
-        let bare = Spec { wheels: Vec::new(), sources: Vec::new(), ..spec.clone() };
-        let launchers = spec.launchers.as_ref().map(|launchers| engine::load_launchers(spec, launchers, places)).transpose().ok()?;
+        let bare = Spec {
+            wheels: Vec::new(),
+            sources: Vec::new(),
+            ..spec.clone()
+        };
+        let launchers = spec
+            .launchers
+            .as_ref()
+            .map(|launchers| engine::load_launchers(spec, launchers, places))
+            .transpose()
+            .ok()?;
         let inputs = Inputs {
             wheels: Vec::new(),
             sources: Vec::new(),
@@ -44,7 +58,11 @@ impl Base {
                     files.push((path.clone(), Leaf::Symlink(target.clone())));
                     links.push((path, target));
                 }
-                PlannedNode::File { content: Content::Inline(bytes), executable, .. } => {
+                PlannedNode::File {
+                    content: Content::Inline(bytes),
+                    executable,
+                    ..
+                } => {
                     let blob = crate::model::digest::BlobDigest(function.digest(&bytes));
                     files.push((path, Leaf::File { blob, executable }));
                 }
@@ -66,7 +84,9 @@ impl Base {
         distributions(tree.root(), 0, &mut names);
         for wheel in spec.wheels.iter().filter(|wheel| wheel.exclude.is_empty()) {
             let name = wheel.file_name.as_str().split('-').next().unwrap_or("");
-            let name = DistName::parse(name).map(|name| name.normalized().to_owned()).unwrap_or_default();
+            let name = DistName::parse(name)
+                .map(|name| name.normalized().to_owned())
+                .unwrap_or_default();
             if !names.contains(&name) {
                 return Err(format!("it lacks the distribution `{name}`"));
             }
@@ -78,8 +98,14 @@ impl Base {
 /// The normalised names of the `.dist-info` directories, as deep as they can lie.
 fn distributions(directory: &Directory, depth: usize, names: &mut BTreeSet<String>) {
     for (name, node) in directory.entries() {
-        let Node::Directory(below) = node else { continue };
-        match name.as_str().strip_suffix(".dist-info").and_then(|stem| stem.split('-').next()) {
+        let Node::Directory(below) = node else {
+            continue;
+        };
+        match name
+            .as_str()
+            .strip_suffix(".dist-info")
+            .and_then(|stem| stem.split('-').next())
+        {
             Some(stem) => {
                 if let Ok(name) = DistName::parse(stem) {
                     names.insert(name.normalized().to_owned());

@@ -1,37 +1,39 @@
 //! Building with caches: what is known is linked or downloaded, what is not is built and kept.
 //!
-//! Part of the engine. The order is that of cost: the stamp of the output, the local store, the remote cache, the wheels. Only the
-//! last needs them. Caches never change what is built, and what goes wrong with them is a note, not an error, as long
-//! as the wheels are there.
+//! Part of the engine. The order is that of cost: the stamp of the output, the local store, the
+//! remote cache, the wheels. Only the last needs them. Caches never change what is built, and what
+//! goes wrong with them is a note, not an error, as long as the wheels are there.
 
 use std::os::fd::AsFd as _;
 
 use camino::Utf8Path;
 
-use crate::effects::blob::{ActionCache as _, BlobError};
-use crate::effects::exchange::{self, PullError, RemoteCache, Told, TreeFiles};
-use crate::effects::fs::{self, Kind};
-use crate::effects::input::InputFile;
-use crate::effects::listing::{self, ListedFiles};
-use crate::effects::notes::Notes;
-use crate::effects::parallel::{self, Threads};
-use crate::effects::progress::{Amount, Phase};
-use crate::effects::replaceable::Replaceable;
+use crate::effects::caches::blob::{ActionCache as _, BlobError};
+use crate::effects::caches::store::area::{Area, Counts, LinkMode};
+use crate::effects::caches::store::place::StorePlace;
+use crate::effects::caches::store::stamp::{self, Stamp};
+use crate::effects::caches::store::{Access, Store};
+use crate::effects::caches::transfer::{self, PullError, RemoteCache, Told, TreeFiles};
+use crate::effects::host::file_hash;
+use crate::effects::host::fs::{self, Kind};
+use crate::effects::host::notes::Notes;
+use crate::effects::host::replaceable::Replaceable;
+use crate::effects::host::staging::{self, Staging};
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::directory::StoreUse;
 use crate::effects::sink::publish::Unfinished;
 use crate::effects::sink::tree::{self as tree_sink, TreeWriteError};
-use crate::effects::staging::{self, Staging};
-use crate::effects::store::area::{Area, Counts, LinkMode};
-use crate::effects::store::place::StorePlace;
-use crate::effects::store::stamp::{self, Stamp};
-use crate::effects::store::{Access, Store};
+use crate::effects::source::listing::{self, ListedFiles};
+use crate::effects::work::parallel::{self, Threads};
+use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::base::Base;
 use crate::engine::known_wheels::KnownWheels;
 use crate::engine::{self, BuildRequest, Existing, Foresight, Outcome, Places, Prepared, Session};
 use crate::error::Error;
 use crate::model::action::{Action, ActionResult};
-use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
+use crate::model::digest::{
+    ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash, WheelDigest,
+};
 use crate::model::plan::{Listing, PlanWarning};
 use crate::model::request::{self, Facts};
 use crate::model::spec::{InputPath, LauncherReference, Launchers, Python, Spec};
@@ -55,13 +57,21 @@ pub struct Caches {
 
 impl Caches {
     fn open_store(&self, function: DigestFunction) -> Option<Store> {
-        self.store.clone().map(|place| Store::open(place, function, Access::Write, self.notes.clone()))
+        self.store
+            .clone()
+            .map(|place| Store::open(place, function, Access::Write, self.notes.clone()))
     }
 }
 
 impl std::fmt::Debug for Caches {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { store, link_mode, remote, limit, notes: _ } = self;
+        let Self {
+            store,
+            link_mode,
+            remote,
+            limit,
+            notes: _,
+        } = self;
         let remote = remote.as_ref().map(|remote| remote.place().to_owned());
         formatter
             .debug_struct("Caches")
@@ -119,15 +129,22 @@ pub struct CachedReport {
     pub links: Counts,
     /// What a person should know of the plan; only where there was one.
     pub warnings: Vec<PlanWarning>,
-    /// Whether it is known of the output's files, written or read just now, what they hold; else that its directories did not change
-    /// since they were last looked at.
+    /// Whether it is known of the output's files, written or read just now, what they hold; else
+    /// that its directories did not change since they were last looked at.
     pub looked: bool,
 }
 
 impl CachedReport {
     /// What a stamp says of it.
     fn new(function: DigestFunction, outcome: Outcome, source: Source, stamp: &Stamp) -> Self {
-        let Stamp { action, root, files, bytes, text: _, directories: _ } = *stamp;
+        let Stamp {
+            action,
+            root,
+            files,
+            bytes,
+            text: _,
+            directories: _,
+        } = *stamp;
         Self {
             outcome,
             source,
@@ -143,15 +160,19 @@ impl CachedReport {
     }
 }
 
-/// The action of a spec: wheels without a pinned digest are hashed, first-party inputs are listed. Wheels that are pinned need not be
-/// there.
+/// The action of a spec: wheels without a pinned digest are hashed, first-party inputs are listed.
+/// Wheels that are pinned need not be there.
 ///
 /// # Errors
 /// An input cannot be read.
 pub fn action(session: &Session, spec: &Spec, places: &Places) -> Result<Action, Error> {
     places.check(spec)?;
     let list = |path: &InputPath| listing::list(&places.find(path), session.threads);
-    let sources: Vec<ListedFiles> = spec.sources.iter().map(|source| list(&source.path)).collect::<Result<_, _>>()?;
+    let sources: Vec<ListedFiles> = spec
+        .sources
+        .iter()
+        .map(|source| list(&source.path))
+        .collect::<Result<_, _>>()?;
     let interpreter = match &spec.python {
         Python::Inside { directory, .. } => Some(list(directory)?),
         Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
@@ -159,10 +180,17 @@ pub fn action(session: &Session, spec: &Spec, places: &Places) -> Result<Action,
     let wheels = wheel_digests(session, spec, places)?;
     let sources: Vec<&Listing> = sources.iter().map(ListedFiles::listing).collect();
     let launchers = launcher_digests(spec, places)?;
-    let facts =
-        Facts { wheels: &wheels, sources: &sources, launchers: &launchers, interpreter: interpreter.as_ref().map(ListedFiles::listing) };
+    let facts = Facts {
+        wheels: &wheels,
+        sources: &sources,
+        launchers: &launchers,
+        interpreter: interpreter.as_ref().map(ListedFiles::listing),
+    };
     let request = request::canonical(spec, facts);
-    Ok(Action::new(spec.flags.digest_function, request::render(&request)))
+    Ok(Action::new(
+        spec.flags.digest_function,
+        request::render(&request),
+    ))
 }
 
 /// The digests of all launchers: pinned, or those of the files.
@@ -176,7 +204,11 @@ fn launcher_digests(spec: &Spec, places: &Places) -> Result<Vec<(&'static str, H
 }
 
 /// The digests of all wheels: pinned, or those of the files.
-fn wheel_digests(session: &Session, spec: &Spec, places: &Places) -> Result<Vec<WheelDigest>, Error> {
+fn wheel_digests(
+    session: &Session,
+    spec: &Spec,
+    places: &Places,
+) -> Result<Vec<WheelDigest>, Error> {
     if let Some(digests) = pinned_digests(spec) {
         return Ok(digests);
     }
@@ -184,7 +216,7 @@ fn wheel_digests(session: &Session, spec: &Spec, places: &Places) -> Result<Vec<
         let wheel = &spec.wheels[index];
         match wheel.sha256 {
             Some(digest) => Ok(digest),
-            None => InputFile::open(&places.find(&wheel.path)).and_then(|file| file.sha256()).map(WheelDigest),
+            None => file_hash::of(&places.find(&wheel.path)).map(WheelDigest),
         }
     });
     digests.map_err(|error| Error::Inputs(vec![error.into()]))
@@ -195,8 +227,8 @@ fn pinned_digests(spec: &Spec) -> Option<Vec<WheelDigest>> {
     spec.wheels.iter().map(|wheel| wheel.sha256).collect()
 }
 
-/// The report of a build that has nothing to do, where that is known before the spec is read: the output is still what was made of the
-/// same text, and that text decides everything.
+/// The report of a build that has nothing to do, where that is known before the spec is read: the
+/// output is still what was made of the same text, and that text decides everything.
 ///
 /// # Errors
 /// The digest file cannot be written.
@@ -205,11 +237,16 @@ pub fn unchanged(caches: &Caches, request: &BuildRequest) -> Result<Option<Cache
         return Ok(None);
     }
     for function in DigestFunction::ALL {
-        let stamp = caches.open_store(function).and_then(|store| store.stamp(&request.out));
+        let stamp = caches
+            .open_store(function)
+            .and_then(|store| store.stamp(&request.out));
         if let Some(stamp) = stamp.filter(|stamp| stamp.text == request.text) {
             request.write_digest(stamp.root)?;
             let report = CachedReport::new(function, Outcome::UpToDate, Source::Output, &stamp);
-            return Ok(Some(CachedReport { looked: false, ..report }));
+            return Ok(Some(CachedReport {
+                looked: false,
+                ..report
+            }));
         }
     }
     Ok(None)
@@ -219,13 +256,23 @@ pub fn unchanged(caches: &Caches, request: &BuildRequest) -> Result<Option<Cache
 ///
 /// # Errors
 /// As [`engine::build`]; what goes wrong with caches is noted only.
-pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, request: &BuildRequest) -> Result<CachedReport, Error> {
+pub fn build(
+    session: &Session,
+    caches: &Caches,
+    spec: Spec,
+    places: &Places,
+    request: &BuildRequest,
+) -> Result<CachedReport, Error> {
     if caches.store.is_none() && caches.remote.is_none() {
         let prepared = engine::prepare(session, spec, places)?;
         let built = engine::build(session, &prepared, request, &caches.notes)?;
         return Ok(CachedReport {
             outcome: built.outcome,
-            source: if built.outcome == Outcome::UpToDate { Source::Output } else { Source::Wheels },
+            source: if built.outcome == Outcome::UpToDate {
+                Source::Output
+            } else {
+                Source::Wheels
+            },
             function: built.tree.function(),
             root: built.tree.digest(),
             action: None,
@@ -239,19 +286,35 @@ pub fn build(session: &Session, caches: &Caches, spec: Spec, places: &Places, re
     let action = action(session, &spec, places)?;
     let store = caches.open_store(action.function());
     let text = request.text.filter(|_| request::follows_from(&spec));
-    let placement = Placement { session, caches, request, store, mtime: spec.flags.mtime };
-    let build = Build { placement, places, action, text };
+    let placement = Placement {
+        session,
+        caches,
+        request,
+        store,
+        mtime: spec.flags.mtime,
+    };
+    let build = Build {
+        placement,
+        places,
+        action,
+        text,
+    };
     let built = build.run(spec)?;
     build.placement.keep_within_limit();
     Ok(built)
 }
 
-/// Plans an environment and the tree that a build would write, with the help of what the store knows of the wheels. Those without a
-/// pinned digest are read, as it is known by their digests.
+/// Plans an environment and the tree that a build would write, with the help of what the store
+/// knows of the wheels. Those without a pinned digest are read, as it is known by their digests.
 ///
 /// # Errors
 /// Inputs are not what they should be, or there is no plan.
-pub fn predict(session: &Session, caches: &Caches, spec: Spec, places: &Places) -> Result<(Prepared, Tree, Foresight), Error> {
+pub fn predict(
+    session: &Session,
+    caches: &Caches,
+    spec: Spec,
+    places: &Places,
+) -> Result<(Prepared, Tree, Foresight), Error> {
     let function = spec.flags.digest_function;
     let store = caches.open_store(function);
     let Some((store, digests)) = store.as_ref().zip(pinned_digests(&spec)) else {
@@ -259,9 +322,21 @@ pub fn predict(session: &Session, caches: &Caches, spec: Spec, places: &Places) 
         let (tree, foresight) = engine::predict(session, &prepared)?;
         return Ok((prepared, tree, foresight));
     };
-    let wheels = KnownWheels::new(Some(store), digests, &spec, places, engine::load_options(session, &spec));
-    let prepared = engine::prepare_with(session, spec, places, |index, file| wheels.manifest(index, file))?;
-    let known = if function == DigestFunction::Sha256 { Vec::new() } else { wheels.members() };
+    let wheels = KnownWheels::new(
+        Some(store),
+        digests,
+        &spec,
+        places,
+        engine::load_options(session, &spec),
+    );
+    let prepared = engine::prepare_with(session, spec, places, |index, file| {
+        wheels.manifest(index, file)
+    })?;
+    let known = if function == DigestFunction::Sha256 {
+        Vec::new()
+    } else {
+        wheels.members()
+    };
     let (tree, foresight) = engine::predict_with(session, &prepared, &known)?;
     Ok((prepared, tree, foresight))
 }
@@ -283,7 +358,8 @@ pub struct PullReport {
     pub links: Counts,
 }
 
-/// Puts the tree of a root digest (or of a `Tree` message's digest) in its place, out of the store and the remote cache.
+/// Puts the tree of a root digest (or of a `Tree` message's digest) in its place, out of the store
+/// and the remote cache.
 ///
 /// # Errors
 /// No cache has it, or the output is taken or cannot be written.
@@ -299,17 +375,39 @@ pub fn pull(
     if before == Kind::Other {
         request.old()?;
     }
-    session.progress.begin(Phase::Downloading, Amount::default());
+    session
+        .progress
+        .begin(Phase::Downloading, Amount::default());
     let store = caches.open_store(function);
-    let local = store.as_ref().and_then(|store| known_locally(store, digest, session.threads));
+    let local = store
+        .as_ref()
+        .and_then(|store| known_locally(store, digest, session.threads));
     let (tree, source) = match (local, caches.remote.as_deref()) {
         (Some(tree), _) => (tree, Source::Store),
-        (None, Some(remote)) => (exchange::pull(remote, remote.place(), digest, session.threads)?, Source::Remote),
-        (None, None) => return Err(PullError::Absent { place: "the store".to_owned(), digest }.into()),
+        (None, Some(remote)) => (
+            transfer::pull(remote, remote.place(), digest, session.threads)?,
+            Source::Remote,
+        ),
+        (None, None) => {
+            return Err(PullError::Absent {
+                place: "the store".to_owned(),
+                digest,
+            }
+            .into());
+        }
     };
-    let placement = Placement { session, caches, request, store, mtime };
+    let placement = Placement {
+        session,
+        caches,
+        request,
+        store,
+        mtime,
+    };
     let Some((outcome, links)) = placement.place(&tree, source, before)? else {
-        let place = caches.remote.as_ref().map_or_else(|| "the store".to_owned(), |remote| remote.place().to_owned());
+        let place = caches.remote.as_ref().map_or_else(
+            || "the store".to_owned(),
+            |remote| remote.place().to_owned(),
+        );
         return Err(PullError::Files { place, digest }.into());
     };
     if let Some(store) = &placement.store {
@@ -318,18 +416,33 @@ pub fn pull(
     request.write_digest(tree.digest())?;
     placement.keep_within_limit();
     let (files, bytes) = totals(&tree);
-    Ok(PullReport { outcome, source, tree, files, bytes, links })
+    Ok(PullReport {
+        outcome,
+        source,
+        tree,
+        files,
+        bytes,
+        links,
+    })
 }
 
 fn known_locally(store: &Store, digest: Digest, threads: usize) -> Option<Tree> {
     let root = DirectoryDigest(digest);
     let message = store.tree_message_of(root).unwrap_or(digest);
-    let bytes = store.message(message, exchange::TREE_LIMIT).ok()??;
+    let bytes = store.message(message, transfer::TREE_LIMIT).ok()??;
     let expected = (message != digest).then_some(root);
-    receive::decode_tree(store.function(), &bytes, expected, OutwardLinks::Allow, &Threads(threads)).ok()
+    receive::decode_tree(
+        store.function(),
+        &bytes,
+        expected,
+        OutwardLinks::Allow,
+        &Threads(threads),
+    )
+    .ok()
 }
 
-/// Brings a directory's tree to the remote cache. Returns the tree, the digest of its `Tree` message, and how many blobs were missing.
+/// Brings a directory's tree to the remote cache. Returns the tree, the digest of its `Tree`
+/// message, and how many blobs were missing.
 ///
 /// # Errors
 /// The directory holds what no tree can, or the cache cannot be written.
@@ -343,9 +456,17 @@ pub fn push(
     let Scan { tree, odd } = scan::scan(directory, function, View::Exact, session.threads)?;
     if let Some((path, what)) = odd.first() {
         let message = format!("`{}` cannot be pushed: {what}", directory.join(path));
-        return Err(Error::Usage { message, hint: None });
+        return Err(Error::Usage {
+            message,
+            hint: None,
+        });
     }
-    let (message, missing) = exchange::push(remote, &tree, &TreeFiles::new(directory, &tree), &session.progress)?;
+    let (message, missing) = transfer::push(
+        remote,
+        &tree,
+        &TreeFiles::new(directory, &tree),
+        &session.progress,
+    )?;
     Ok((tree, message, missing))
 }
 
@@ -384,20 +505,40 @@ impl Build<'_> {
         if before == Kind::Directory
             && !self.request.look
             && self.request.manifest.is_none()
-            && let Some(stamp) = self.store.as_ref().and_then(|store| store.stamp(&self.request.out))
+            && let Some(stamp) = self
+                .store
+                .as_ref()
+                .and_then(|store| store.stamp(&self.request.out))
             && stamp.action == self.action.digest()
         {
             self.request.write_digest(stamp.root)?;
-            let report = self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), Vec::new());
+            let report = self.report(
+                Outcome::UpToDate,
+                Source::Output,
+                &stamp,
+                Counts::default(),
+                Vec::new(),
+            );
             if stamp.text != self.text {
-                self.set_stamp(&Stamp { text: self.text, ..stamp });
+                self.set_stamp(&Stamp {
+                    text: self.text,
+                    ..stamp
+                });
             }
-            return Ok(CachedReport { looked: false, ..report });
+            return Ok(CachedReport {
+                looked: false,
+                ..report
+            });
         }
         if let Some((tree, source)) = self.known(&spec)? {
             match self.place(&tree, source, before)? {
                 Some((outcome, counts)) => {
-                    if source == Source::Remote || !self.store.as_ref().is_some_and(|store| store.renew_tree(tree.digest())) {
+                    if source == Source::Remote
+                        || !self
+                            .store
+                            .as_ref()
+                            .is_some_and(|store| store.renew_tree(tree.digest()))
+                    {
                         self.remember(&tree);
                     }
                     let mut warnings = Vec::new();
@@ -408,17 +549,35 @@ impl Build<'_> {
                     }
                     self.request.write_digest(tree.digest())?;
                     let stamp = self.stamp(&tree, outcome);
-                    let source = if outcome == Outcome::UpToDate { Source::Output } else { source };
+                    let source = if outcome == Outcome::UpToDate {
+                        Source::Output
+                    } else {
+                        source
+                    };
                     return Ok(self.report(outcome, source, &stamp, counts, warnings));
                 }
-                None => self.caches.notes.add("the environment is built from the wheels instead"),
+                None => self
+                    .caches
+                    .notes
+                    .add("the environment is built from the wheels instead"),
             }
         }
         self.build(spec, before)
     }
 
-    fn report(&self, outcome: Outcome, source: Source, stamp: &Stamp, links: Counts, warnings: Vec<PlanWarning>) -> CachedReport {
-        CachedReport { links, warnings, ..CachedReport::new(self.action.function(), outcome, source, stamp) }
+    fn report(
+        &self,
+        outcome: Outcome,
+        source: Source,
+        stamp: &Stamp,
+        links: Counts,
+        warnings: Vec<PlanWarning>,
+    ) -> CachedReport {
+        CachedReport {
+            links,
+            warnings,
+            ..CachedReport::new(self.action.function(), outcome, source, stamp)
+        }
     }
 
     /// Notes in the store what the output holds now.
@@ -431,7 +590,14 @@ impl Build<'_> {
         };
         let known = directories.is_some();
         let directories = directories.unwrap_or_default();
-        let stamp = Stamp { action: self.action.digest(), root: tree.digest(), files, bytes, text: self.text, directories };
+        let stamp = Stamp {
+            action: self.action.digest(),
+            root: tree.digest(),
+            files,
+            bytes,
+            text: self.text,
+            directories,
+        };
         if known {
             self.set_stamp(&stamp);
         }
@@ -454,20 +620,45 @@ impl Build<'_> {
         let notes = &self.caches.notes;
         if let Some(store) = &self.store {
             let place = format!("the store `{}`", store.root());
-            match exchange::find(store, &place, &self.action, links, self.session.threads, notes) {
+            match transfer::find(
+                store,
+                &place,
+                &self.action,
+                links,
+                self.session.threads,
+                notes,
+            ) {
                 Ok(Some(tree)) => return Ok(Some((tree, Source::Store))),
                 Ok(None) => {}
                 Err(error) => note(notes, &error),
             }
         }
-        let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.reads()) else { return Ok(None) };
-        match exchange::find(remote, remote.place(), &self.action, links, self.session.threads, notes) {
+        let Some(remote) = self
+            .caches
+            .remote
+            .as_deref()
+            .filter(|remote| remote.reads())
+        else {
+            return Ok(None);
+        };
+        match transfer::find(
+            remote,
+            remote.place(),
+            &self.action,
+            links,
+            self.session.threads,
+            notes,
+        ) {
             Ok(Some(tree)) => {
-                // Nothing but the server says that this tree is the action's: it must at least look like it.
+                // Nothing but the server says that this tree is the action's: it must at least look
+                // like it.
                 match base.as_ref().map_or(Ok(()), |base| base.check(spec, &tree)) {
                     Ok(()) => return Ok(Some((tree, Source::Remote))),
                     Err(reason) => {
-                        notes.add(format!("the result that {} has for this environment is not used: {reason}", remote.place()));
+                        notes.add(format!(
+                            "the result that {} has for this environment is not used: {reason}",
+                            remote.place()
+                        ));
                     }
                 }
             }
@@ -482,7 +673,10 @@ impl Build<'_> {
         if let Some(store) = &self.store {
             store.attempt(|| {
                 let message = store.remember_tree(tree)?;
-                let result = ActionResult { tree: message, root: Some(tree.digest()) };
+                let result = ActionResult {
+                    tree: message,
+                    root: Some(tree.digest()),
+                };
                 store.set_action_result(self.action.digest(), &result.encode(&self.action))
             });
         }
@@ -491,32 +685,58 @@ impl Build<'_> {
     /// Builds from the wheels, and tells the caches.
     fn build(&self, spec: Spec, before: Kind) -> Result<CachedReport, Error> {
         let digests = wheel_digests(self.session, &spec, self.places)?;
-        let wheels = KnownWheels::new(self.store.as_ref(), digests, &spec, self.places, engine::load_options(self.session, &spec));
-        let prepared = engine::prepare_with(self.session, spec, self.places, |index, file| wheels.manifest(index, file))?;
+        let wheels = KnownWheels::new(
+            self.store.as_ref(),
+            digests,
+            &spec,
+            self.places,
+            engine::load_options(self.session, &spec),
+        );
+        let prepared = engine::prepare_with(self.session, spec, self.places, |index, file| {
+            wheels.manifest(index, file)
+        })?;
         let flags = &prepared.spec.flags;
-        // What caches are told must be true: here wheels are compared with their digests even where a build system vouches for
-        // them, unless that was done before and nobody touched them since.
+        // What caches are told must be true: here wheels are compared with their digests even where
+        // a build system vouches for them, unless that was done before and nobody touched them
+        // since.
         let pinned = wheels.unproven();
         let mut old = None;
         if before == Kind::Directory {
             let (expected, _) = engine::predict(self.session, &prepared)?;
             if self.request.is_done(self.session, &expected)? {
-                let check = |index: usize| prepared.supply().check_wheel(pinned[index].0, pinned[index].1);
-                parallel::map(self.session.threads, pinned.len(), check).map_err(|error| Error::Supply(vec![error]))?;
+                let check = |index: usize| {
+                    prepared
+                        .supply()
+                        .check_wheel(pinned[index].0, pinned[index].1)
+                };
+                parallel::map(self.session.threads, pinned.len(), check)
+                    .map_err(|error| Error::Supply(vec![error]))?;
                 wheels.remember_files()?;
                 engine::finish(&prepared, self.request, &expected)?;
                 let stamp = self.stamp(&expected, Outcome::UpToDate);
-                return Ok(self.report(Outcome::UpToDate, Source::Output, &stamp, Counts::default(), prepared.plan.warnings));
+                return Ok(self.report(
+                    Outcome::UpToDate,
+                    Source::Output,
+                    &stamp,
+                    Counts::default(),
+                    prepared.plan.warnings,
+                ));
             }
             old = Some(self.request.old()?);
         }
         let unfinished = Unfinished::new(&self.request.out)?;
         let known = wheels.members();
-        let area = self
-            .store
-            .as_ref()
-            .map(|store| store.area(signed(flags.mtime), self.caches.link_mode, unfinished.directory().handle().as_fd()));
-        let store = area.as_ref().map(|area| StoreUse { area, wheels: &known });
+        let area = self.store.as_ref().map(|store| {
+            store.area(
+                signed(flags.mtime),
+                self.caches.link_mode,
+                unfinished.directory().handle().as_fd(),
+            )
+        });
+        let store = area.as_ref().map(|area| StoreUse {
+            area,
+            wheels: &known,
+        });
         let tree = engine::fill(self.session, &prepared, &unfinished, &pinned, store)?;
         let counts = area.as_ref().map(Area::counts).unwrap_or_default();
         drop(area);
@@ -526,13 +746,26 @@ impl Build<'_> {
         self.remember(&tree);
         wheels.remember(&prepared, &known, &tree);
         let stamp = self.stamp(&tree, outcome);
-        if let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.writes()) {
+        if let Some(remote) = self
+            .caches
+            .remote
+            .as_deref()
+            .filter(|remote| remote.writes())
+        {
             let files = TreeFiles::new(&self.request.out, &tree);
-            if let Err(error) = exchange::publish(remote, &self.action, &tree, &files, &self.session.progress) {
+            if let Err(error) =
+                transfer::publish(remote, &self.action, &tree, &files, &self.session.progress)
+            {
                 note(&self.caches.notes, &error);
             }
         }
-        Ok(self.report(outcome, Source::Wheels, &stamp, counts, prepared.plan.warnings))
+        Ok(self.report(
+            outcome,
+            Source::Wheels,
+            &stamp,
+            counts,
+            prepared.plan.warnings,
+        ))
     }
 }
 
@@ -545,10 +778,17 @@ impl Placement<'_> {
     }
 
     /// Puts a known tree in its place; nothing where its files cannot be had.
-    fn place(&self, tree: &Tree, source: Source, before: Kind) -> Result<Option<(Outcome, Counts)>, Error> {
+    fn place(
+        &self,
+        tree: &Tree,
+        source: Source,
+        before: Kind,
+    ) -> Result<Option<(Outcome, Counts)>, Error> {
         let mut old = None;
         if before == Kind::Directory {
-            if self.request.existing != Existing::Renew && engine::is_tree(self.session, &self.request.out, tree)? {
+            if self.request.existing != Existing::Renew
+                && engine::is_tree(self.session, &self.request.out, tree)?
+            {
                 return Ok(Some((Outcome::UpToDate, Counts::default())));
             }
             old = Some(self.request.old()?);
@@ -556,14 +796,30 @@ impl Placement<'_> {
         let unfinished = Unfinished::new(&self.request.out)?;
         let destination = unfinished.directory().handle().as_fd();
         let mtime = self.mtime;
-        let area = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
-        let remote = self.caches.remote.as_deref().filter(|remote| remote.reads());
+        let area = self
+            .store
+            .as_ref()
+            .map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
+        let remote = self
+            .caches
+            .remote
+            .as_deref()
+            .filter(|remote| remote.reads());
         if source == Source::Store || remote.is_none() {
             let areas: Vec<&Area<'_>> = area.iter().collect();
-            match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
+            match tree_sink::write(
+                tree,
+                &areas,
+                unfinished.directory(),
+                mtime,
+                self.session.threads,
+            ) {
                 Ok(()) => {
                     let counts = area.as_ref().map(Area::counts).unwrap_or_default();
-                    return Ok(Some((self.publish(unfinished, tree, old.as_ref())?, counts)));
+                    return Ok(Some((
+                        self.publish(unfinished, tree, old.as_ref())?,
+                        counts,
+                    )));
                 }
                 Err(TreeWriteError::Missing(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -579,25 +835,39 @@ impl Placement<'_> {
     }
 
     /// Downloads what the store lacks, then writes the tree.
-    fn download(&self, tree: &Tree, remote: &dyn RemoteCache, old: Option<&Replaceable>) -> Result<Option<(Outcome, Counts)>, Error> {
+    fn download(
+        &self,
+        tree: &Tree,
+        remote: &dyn RemoteCache,
+        old: Option<&Replaceable>,
+    ) -> Result<Option<(Outcome, Counts)>, Error> {
         let notes = &self.caches.notes;
         let mtime = self.mtime;
         let unfinished = Unfinished::new(&self.request.out)?;
         let destination = unfinished.directory().handle().as_fd();
-        let own = self.store.as_ref().map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
-        let told = Told { place: remote.place(), notes, progress: &self.session.progress };
+        let own = self
+            .store
+            .as_ref()
+            .map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
+        let told = Told {
+            place: remote.place(),
+            notes,
+            progress: &self.session.progress,
+        };
         let fetched = match own.as_ref().zip(self.store.as_ref()) {
-            Some((area, store)) if store.is_writable() => match exchange::fetch(remote, tree, &[area], told) {
-                Ok(complete) => Some(complete),
-                Err(error @ BlobError::Io { .. }) => {
-                    store.attempt(|| Err(error));
-                    None
+            Some((area, store)) if store.is_writable() => {
+                match transfer::fetch(remote, tree, &[area], told) {
+                    Ok(complete) => Some(complete),
+                    Err(error @ BlobError::Io { .. }) => {
+                        store.attempt(|| Err(error));
+                        None
+                    }
+                    Err(error) => {
+                        note(notes, &error);
+                        Some(false)
+                    }
                 }
-                Err(error) => {
-                    note(notes, &error);
-                    Some(false)
-                }
-            },
+            }
             _ => None,
         };
         if fetched == Some(false) {
@@ -608,10 +878,14 @@ impl Placement<'_> {
             Some(_) => None,
             None => Some(Scratch::new(&self.request.out, tree.function(), notes)?),
         };
-        let scratch_area = scratch.as_ref().map(|scratch| scratch.store.area(signed(mtime), LinkMode::Auto, destination));
+        let scratch_area = scratch.as_ref().map(|scratch| {
+            scratch
+                .store
+                .area(signed(mtime), LinkMode::Auto, destination)
+        });
         let areas: Vec<&Area<'_>> = own.iter().chain(scratch_area.iter()).collect();
         if scratch_area.is_some() {
-            match exchange::fetch(remote, tree, &areas, told) {
+            match transfer::fetch(remote, tree, &areas, told) {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(error) => {
@@ -620,7 +894,13 @@ impl Placement<'_> {
                 }
             }
         }
-        match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
+        match tree_sink::write(
+            tree,
+            &areas,
+            unfinished.directory(),
+            mtime,
+            self.session.threads,
+        ) {
             Ok(()) => {}
             Err(TreeWriteError::Missing(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -630,7 +910,12 @@ impl Placement<'_> {
         Ok(Some((outcome, counts)))
     }
 
-    fn publish(&self, unfinished: Unfinished, tree: &Tree, old: Option<&Replaceable>) -> Result<Outcome, Error> {
+    fn publish(
+        &self,
+        unfinished: Unfinished,
+        tree: &Tree,
+        old: Option<&Replaceable>,
+    ) -> Result<Outcome, Error> {
         engine::publish(self.session, unfinished, tree, old, &self.caches.notes)
     }
 }
@@ -643,11 +928,23 @@ struct Scratch {
 
 impl Scratch {
     fn new(out: &Utf8Path, function: DigestFunction, notes: &Notes) -> Result<Self, Error> {
-        let parent = out.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
+        let parent = out
+            .parent()
+            .filter(|parent| !parent.as_str().is_empty())
+            .unwrap_or(Utf8Path::new("."));
         staging::sweep(parent);
-        let staging = Staging::create(parent, staging::DOWNLOADS).map_err(fs::failed("create a directory in", parent))?;
-        let store = Store::open(staging.path().to_owned(), function, Access::Scratch, notes.clone());
-        Ok(Self { store, _staging: staging })
+        let staging = Staging::create(parent, staging::DOWNLOADS)
+            .map_err(fs::failed("create a directory in", parent))?;
+        let store = Store::open(
+            staging.path().to_owned(),
+            function,
+            Access::Scratch,
+            notes.clone(),
+        );
+        Ok(Self {
+            store,
+            _staging: staging,
+        })
     }
 }
 

@@ -1,12 +1,13 @@
-//! What an interpreter makes of one wheel alone: whether a build would take it, and what a build needs besides.
+//! What an interpreter makes of one wheel alone: whether a build would take it, and what a build
+//! needs besides.
 //!
-//! Part of the engine. The plan is the judge, so that a check and a build cannot differ; nothing is written, and of the wheel no more is
-//! read than a build reads before it writes.
+//! Part of the engine. The plan is the judge, so that a check and a build cannot differ; nothing is
+//! written, and of the wheel no more is read than a build reads before it writes.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::effects::parallel::Threads;
-use crate::effects::wheels::{self, LoadOptions, WheelError};
+use crate::effects::wheels::load::{self, LoadOptions, WheelError};
+use crate::effects::work::parallel::Threads;
 use crate::model::plan::{self, Inputs, PlanProblem, PlanWarning, WindowsLaunchers};
 use crate::model::requirements::{self, Distribution, RequirementProblemKind};
 use crate::model::spec::{Check, InputPath, Spec, WheelReference};
@@ -50,9 +51,17 @@ impl Judged {
     ///
     /// # Errors
     /// It cannot be read, or is not accepted whatever the interpreter is.
-    pub fn load(path: &Utf8Path, file: &WheelFilename, options: &LoadOptions) -> Result<Self, WheelError> {
-        let manifest = wheels::load(path, file, options)?.manifest;
-        Ok(Self { file: file.clone(), path: path.to_owned(), manifest })
+    pub fn load(
+        path: &Utf8Path,
+        file: &WheelFilename,
+        options: &LoadOptions,
+    ) -> Result<Self, WheelError> {
+        let manifest = load::load(path, file, options)?.manifest;
+        Ok(Self {
+            file: file.clone(),
+            path: path.to_owned(),
+            manifest,
+        })
     }
 
     /// What depends on the interpreter.
@@ -77,7 +86,12 @@ impl Judged {
         }];
         spec.flags.requirements = Check::Off;
         let stand_in = spec.launchers.is_some().then(WindowsLaunchers::stand_in);
-        let inputs = Inputs { wheels: vec![&self.manifest], sources: Vec::new(), interpreter: None, launchers: stand_in.as_ref() };
+        let inputs = Inputs {
+            wheels: vec![&self.manifest],
+            sources: Vec::new(),
+            interpreter: None,
+            launchers: stand_in.as_ref(),
+        };
         let (problems, mut warnings) = match plan::plan(&spec, &inputs, &Threads(1)) {
             Ok(plan) => (Vec::new(), plan.warnings),
             Err(error) => (error.problems, error.warnings),
@@ -93,15 +107,24 @@ impl Judged {
         for unmet in requirements::check(&[distribution], &spec.interpreter) {
             match unmet.kind {
                 // Another wheel may bring it.
-                RequirementProblemKind::Missing | RequirementProblemKind::Undecided { .. } => needs.push(unmet.requirement),
+                RequirementProblemKind::Missing | RequirementProblemKind::Undecided { .. } => {
+                    needs.push(unmet.requirement)
+                }
                 // It requires another version of itself, or an extra that it does not have.
-                RequirementProblemKind::Conflict { .. } | RequirementProblemKind::NoExtra { .. } => {
-                    warnings.push(PlanWarning::Requirement { text: unmet.to_string() });
+                RequirementProblemKind::Conflict { .. }
+                | RequirementProblemKind::NoExtra { .. } => {
+                    warnings.push(PlanWarning::Requirement {
+                        text: unmet.to_string(),
+                    });
                 }
                 // That was found when the wheel was loaded.
                 RequirementProblemKind::Invalid(_) => {}
             }
         }
-        Verdict { problems, warnings, needs }
+        Verdict {
+            problems,
+            warnings,
+            needs,
+        }
     }
 }

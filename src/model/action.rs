@@ -1,8 +1,10 @@
-//! Actions and their results, as REAPI's messages: what a build is called in a cache, and what a cache says it made.
+//! Actions and their results, as REAPI's messages: what a build is called in a cache, and what a
+//! cache says it made.
 //!
-//! Model layer. An action's input root holds one file, the canonical request, so its key is known before any wheel is there. The
-//! messages are written directly, as those of [`wire`], and results are read strictly: whatever is not the result
-//! of exactly this action is an error, and the caller's miss.
+//! Model layer. An action's input root holds one file, the canonical request, so its key is known
+//! before any wheel is there. The messages are written directly, as those of [`wire`], and results
+//! are read strictly: whatever is not the result of exactly this action is an error, and the
+//! caller's miss.
 
 use crate::model::digest::{ActionDigest, BlobDigest, Digest, DigestFunction, DirectoryDigest};
 use crate::model::path::TreePath;
@@ -28,18 +30,35 @@ pub struct Action {
 }
 
 impl Action {
-    /// The action that makes a tree out of a canonical request (JSON, sorted, without paths and with all defaults filled in).
+    /// The action that makes a tree out of a canonical request (JSON, sorted, without paths and
+    /// with all defaults filled in).
     pub fn new(function: DigestFunction, request: Vec<u8>) -> Self {
         let blob = function.digest(&request);
         let mut builder = TreeBuilder::new();
         let path = TreePath::parse(REQUEST_NAME).expect("a plain name");
-        builder.insert(&path, Leaf::File { blob: BlobDigest(blob), executable: false }).expect("the only entry");
+        builder
+            .insert(
+                &path,
+                Leaf::File {
+                    blob: BlobDigest(blob),
+                    executable: false,
+                },
+            )
+            .expect("the only entry");
         let input_root = builder.finish(function);
-        // The output's name binds a result to its request: the result of another action names another output.
+        // The output's name binds a result to its request: the result of another action names
+        // another output.
         let output = format!("venv-{}", blob.hash);
         let command = encode_command(&output);
         let message = encode_action(function.digest(&command), input_root.digest().0);
-        Self { function, request, input_root, command, message, output }
+        Self {
+            function,
+            request,
+            input_root,
+            command,
+            message,
+            output,
+        }
     }
 
     /// The action's key.
@@ -62,7 +81,8 @@ impl Action {
         &self.output
     }
 
-    /// Every blob that the action consists of: the action, its command, its input root and the request.
+    /// Every blob that the action consists of: the action, its command, its input root and the
+    /// request.
     pub fn blobs(&self) -> [(Digest, &[u8]); 4] {
         let blob = |bytes: &[u8]| self.function.digest(bytes);
         [
@@ -88,7 +108,11 @@ fn encode_action(command: Digest, input_root: Digest) -> Vec<u8> {
     let mut action = Vec::new();
     put_bytes(&mut action, 1, &wire::encode_digest(command));
     put_bytes(&mut action, 2, &wire::encode_digest(input_root));
-    put_bytes(&mut action, 9, format!("venvtree {FORMAT_VERSION}").as_bytes());
+    put_bytes(
+        &mut action,
+        9,
+        format!("venvtree {FORMAT_VERSION}").as_bytes(),
+    );
     action
 }
 
@@ -155,13 +179,21 @@ impl ActionResult {
     pub fn decode(bytes: &[u8], action: &Action) -> Result<Self, ResultError> {
         let (path, result) = Self::decode_any(bytes)?;
         if path != action.output {
-            let found = if path.len() > action.output.len() + 40 { format!("{} bytes", path.len()) } else { path };
-            return Err(ResultError::Path { found, expected: action.output.clone() });
+            let found = if path.len() > action.output.len() + 40 {
+                format!("{} bytes", path.len())
+            } else {
+                path
+            };
+            return Err(ResultError::Path {
+                found,
+                expected: action.output.clone(),
+            });
         }
         Ok(result)
     }
 
-    /// Reads a result of any successful action with one output directory, and that directory's path, which is nothing to write to.
+    /// Reads a result of any successful action with one output directory, and that directory's
+    /// path, which is nothing to write to.
     ///
     /// # Errors
     /// Says what is wrong with it.
@@ -183,13 +215,23 @@ impl ActionResult {
         let (mut path, mut tree, mut root) = ("", None, None);
         for field in Fields::new(directory) {
             match field? {
-                (1, Value::Bytes(text)) => path = std::str::from_utf8(text).map_err(|_| ResultError::Text)?,
+                (1, Value::Bytes(text)) => {
+                    path = std::str::from_utf8(text).map_err(|_| ResultError::Text)?
+                }
                 (3, Value::Bytes(digest)) => tree = Some(wire::decode_digest(digest)?),
-                (5, Value::Bytes(digest)) => root = Some(DirectoryDigest(wire::decode_digest(digest)?)),
+                (5, Value::Bytes(digest)) => {
+                    root = Some(DirectoryDigest(wire::decode_digest(digest)?))
+                }
                 _ => {}
             }
         }
-        Ok((path.to_owned(), Self { tree: tree.ok_or(ResultError::NoTree)?, root }))
+        Ok((
+            path.to_owned(),
+            Self {
+                tree: tree.ok_or(ResultError::NoTree)?,
+                root,
+            },
+        ))
     }
 }
 
@@ -203,38 +245,58 @@ mod tests {
 
     fn result() -> ActionResult {
         let digest = DigestFunction::Sha256.digest(b"tree");
-        ActionResult { tree: digest, root: Some(DirectoryDigest(digest)) }
+        ActionResult {
+            tree: digest,
+            root: Some(DirectoryDigest(digest)),
+        }
     }
 
     /// If this changes, every cache is empty for the new version.
     #[test]
     fn the_key_of_a_request_stays_the_same() {
-        assert_eq!(action().digest().to_string(), "eb9c017b231ea41267163c42e16f26dceacc47e07f11986a47c9949a773ec502/153");
+        assert_eq!(
+            action().digest().to_string(),
+            "eb9c017b231ea41267163c42e16f26dceacc47e07f11986a47c9949a773ec502/153"
+        );
     }
 
     #[test]
     fn a_result_is_read_as_it_is_written() {
-        assert_eq!(ActionResult::decode(&result().encode(&action()), &action()), Ok(result()));
+        assert_eq!(
+            ActionResult::decode(&result().encode(&action()), &action()),
+            Ok(result())
+        );
     }
 
     #[test]
     fn a_result_that_is_not_of_this_action_is_refused() {
         let other = Action::new(DigestFunction::Sha256, b"{ }".to_vec());
         let check = |bytes: Vec<u8>, expected: &str| {
-            let error = ActionResult::decode(&bytes, &action()).unwrap_err().to_string();
+            let error = ActionResult::decode(&bytes, &action())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{error}");
         };
         check(result().encode(&other), "of another action");
         check(Vec::new(), "0 output directories");
-        check([result().encode(&action()), result().encode(&action())].concat(), "2 output directories");
+        check(
+            [result().encode(&action()), result().encode(&action())].concat(),
+            "2 output directories",
+        );
         let with = |fill: &dyn Fn(&mut Vec<u8>)| {
             let mut bytes = result().encode(&action());
             fill(&mut bytes);
             bytes
         };
         check(with(&|bytes| put_number(bytes, 4, 1)), "exit code 1");
-        check(with(&|bytes| put_bytes(bytes, 2, b"\x0a\x0b../../etc/x")), "output file");
-        check(with(&|bytes| put_bytes(bytes, 12, b"")), "output file or link");
+        check(
+            with(&|bytes| put_bytes(bytes, 2, b"\x0a\x0b../../etc/x")),
+            "output file",
+        );
+        check(
+            with(&|bytes| put_bytes(bytes, 12, b"")),
+            "output file or link",
+        );
         check(with(&|bytes| bytes.push(0x1a)), "ends in the middle");
         let mut no_tree = Vec::new();
         let mut directory = Vec::new();

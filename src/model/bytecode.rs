@@ -1,9 +1,11 @@
 //! Bytecode: whether a `.pyc` file can be what running Python left behind.
 //!
-//! Model layer. Python takes a file of bytecode for that of a source by its header alone and runs it in place of the source. So the
-//! header tells what would run: with the time and size of the source that lies there, Python may have written the file after it read
-//! that source; with anything else it has not, or would run the file whatever the source says. What a file's code does cannot be told
-//! from its header: whoever can write into an environment can write a header that fits as well.
+//! Model layer. Python takes a file of bytecode for that of a source by its header alone and runs
+//! it in place of the source. So the header tells what would run: with the time and size of the
+//! source that lies there, Python may have written the file after it read that source; with
+//! anything else it has not, or would run the file whatever the source says. What a file's code
+//! does cannot be told from its header: whoever can write into an environment can write a header
+//! that fits as well.
 
 /// The bytes of a header.
 pub const HEADER: usize = 16;
@@ -45,10 +47,14 @@ impl Foreign {
     /// Why it matters, in words.
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Name => "it is not named as Python names bytecode, so running Python did not leave it",
+            Self::Name => {
+                "it is not named as Python names bytecode, so running Python did not leave it"
+            }
             Self::NoSource => "bytecode without its source: nothing says what it was made of",
             Self::Garbage => "it is no bytecode that a Python writes",
-            Self::Unchecked => "bytecode that Python runs in place of its source without comparing them",
+            Self::Unchecked => {
+                "bytecode that Python runs in place of its source without comparing them"
+            }
             Self::OtherSource => "bytecode of another source than the one that lies there",
         }
     }
@@ -58,7 +64,10 @@ impl Foreign {
 pub fn source_name(name: &str) -> Option<String> {
     let stem = name.strip_suffix(".pyc")?;
     // `module.cpython-312.pyc`, with `.opt-1` or a tool's own tag after that.
-    let tag = [".cpython-", ".pypy", ".graalpy"].iter().filter_map(|tag| stem.find(tag)).min()?;
+    let tag = [".cpython-", ".pypy", ".graalpy"]
+        .iter()
+        .filter_map(|tag| stem.find(tag))
+        .min()?;
     let digits = stem[tag + 1..].bytes().any(|byte| byte.is_ascii_digit());
     (tag > 0 && digits).then(|| format!("{}.py", &stem[..tag]))
 }
@@ -77,8 +86,8 @@ fn word(header: &[u8], at: usize) -> u32 {
 /// # Errors
 /// It is not the header of what running Python leaves behind.
 pub fn judge(header: &[u8], source: Source<'_>) -> Result<(), Foreign> {
-    // Every magic number ends so, that a copy which changed line feeds is noticed. CPython's begin at 3000 since Python 3, PyPy's are
-    // small.
+    // Every magic number ends so, that a copy which changed line feeds is noticed. CPython's begin
+    // at 3000 since Python 3, PyPy's are small.
     if header.len() < HEADER || header[2..4] != *b"\r\n" || header[..2] == [0, 0] {
         return Err(Foreign::Garbage);
     }
@@ -94,19 +103,33 @@ pub fn judge(header: &[u8], source: Source<'_>) -> Result<(), Foreign> {
         }
         1 => return Err(Foreign::Unchecked),
         3 => {
-            let Content::Bytes(bytes) = source.content else { return Err(Foreign::OtherSource) };
+            let Content::Bytes(bytes) = source.content else {
+                return Err(Foreign::OtherSource);
+            };
             let key = u64::from(word(header, 0));
             // Python 3.11 took another number of rounds.
-            [1, 2].iter().any(|rounds| siphash(key, bytes, *rounds, if *rounds == 1 { 3 } else { 4 }).to_le_bytes() == header[8..16])
+            [1, 2].iter().any(|rounds| {
+                siphash(key, bytes, *rounds, if *rounds == 1 { 3 } else { 4 }).to_le_bytes()
+                    == header[8..16]
+            })
         }
         _ => return Err(Foreign::Garbage),
     };
-    if fits { Ok(()) } else { Err(Foreign::OtherSource) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Foreign::OtherSource)
+    }
 }
 
 /// `SipHash`, by which Python compares sources with bytecode; the second half of the key is zero.
 fn siphash(key: u64, bytes: &[u8], rounds: usize, last_rounds: usize) -> u64 {
-    let mut v = [0x736f_6d65_7073_6575 ^ key, 0x646f_7261_6e64_6f6d, 0x6c79_6765_6e65_7261 ^ key, 0x7465_6462_7974_6573];
+    let mut v = [
+        0x736f_6d65_7073_6575 ^ key,
+        0x646f_7261_6e64_6f6d,
+        0x6c79_6765_6e65_7261 ^ key,
+        0x7465_6462_7974_6573,
+    ];
     let round = |v: &mut [u64; 4]| {
         v[0] = v[0].wrapping_add(v[1]);
         v[1] = v[1].rotate_left(13) ^ v[0];
@@ -126,7 +149,10 @@ fn siphash(key: u64, bytes: &[u8], rounds: usize, last_rounds: usize) -> u64 {
     };
     let mut words = bytes.chunks_exact(8);
     for word in &mut words {
-        take(&mut v, u64::from_le_bytes(word.try_into().expect("eight bytes")));
+        take(
+            &mut v,
+            u64::from_le_bytes(word.try_into().expect("eight bytes")),
+        );
     }
     let mut last = [0; 8];
     last[..words.remainder().len()].copy_from_slice(words.remainder());
@@ -143,7 +169,9 @@ mod tests {
 
     fn header(flags: u32, first: u32, second: u32) -> Vec<u8> {
         let mut header = vec![0xcb, 0x0d, b'\r', b'\n'];
-        [flags, first, second].iter().for_each(|number| header.extend(number.to_le_bytes()));
+        [flags, first, second]
+            .iter()
+            .for_each(|number| header.extend(number.to_le_bytes()));
         header
     }
 
@@ -166,30 +194,62 @@ mod tests {
 
     #[test]
     fn a_header_fits_its_source_or_says_why_not() {
-        let source = Source { mtime: 315_619_200, content: Content::Size(10) };
+        let source = Source {
+            mtime: 315_619_200,
+            content: Content::Size(10),
+        };
         assert_eq!(judge(&header(0, 315_619_200, 10), source), Ok(()));
-        assert_eq!(judge(&header(0, 315_619_201, 10), source), Err(Foreign::OtherSource));
-        assert_eq!(judge(&header(0, 315_619_200, 11), source), Err(Foreign::OtherSource));
-        assert_eq!(judge(&header(1, 315_619_200, 10), source), Err(Foreign::Unchecked));
-        assert_eq!(judge(&header(2, 315_619_200, 10), source), Err(Foreign::Garbage));
-        assert_eq!(judge(&header(0, 315_619_200, 10)[..15], source), Err(Foreign::Garbage));
+        assert_eq!(
+            judge(&header(0, 315_619_201, 10), source),
+            Err(Foreign::OtherSource)
+        );
+        assert_eq!(
+            judge(&header(0, 315_619_200, 11), source),
+            Err(Foreign::OtherSource)
+        );
+        assert_eq!(
+            judge(&header(1, 315_619_200, 10), source),
+            Err(Foreign::Unchecked)
+        );
+        assert_eq!(
+            judge(&header(2, 315_619_200, 10), source),
+            Err(Foreign::Garbage)
+        );
+        assert_eq!(
+            judge(&header(0, 315_619_200, 10)[..15], source),
+            Err(Foreign::Garbage)
+        );
         assert_eq!(judge(b"no bytecode at all", source), Err(Foreign::Garbage));
     }
 
-    /// Measured: `_imp.source_hash(3531 | 0x0a0d0000, b"x = 1\n")` of CPython 3.12 and what 3.8 gives for its own number.
+    /// Measured: `_imp.source_hash(3531 | 0x0a0d0000, b"x = 1\n")` of CPython 3.12 and what 3.8
+    /// gives for its own number.
     #[test]
     fn hashes_are_those_of_python() {
         for (magic, rounds, last, expected) in HASHES {
-            assert_eq!(siphash(u64::from(magic), b"x = 1\n", rounds, last).to_le_bytes(), expected);
+            assert_eq!(
+                siphash(u64::from(magic), b"x = 1\n", rounds, last).to_le_bytes(),
+                expected
+            );
             let mut header = magic.to_le_bytes().to_vec();
             header.extend(3u32.to_le_bytes());
             header.extend(expected);
-            let judge = |bytes| judge(&header, Source { mtime: 0, content: Content::Bytes(bytes) });
+            let judge = |bytes| {
+                judge(
+                    &header,
+                    Source {
+                        mtime: 0,
+                        content: Content::Bytes(bytes),
+                    },
+                )
+            };
             assert_eq!(judge(b"x = 1\n"), Ok(()));
             assert_eq!(judge(b"x = 2\n"), Err(Foreign::OtherSource));
         }
     }
 
-    const HASHES: [(u32, usize, usize, [u8; 8]); 2] =
-        [(168_627_541, 2, 4, [21, 6, 240, 143, 50, 191, 63, 243]), (168_627_659, 1, 3, [21, 34, 86, 25, 23, 245, 223, 8])];
+    const HASHES: [(u32, usize, usize, [u8; 8]); 2] = [
+        (168_627_541, 2, 4, [21, 6, 240, 143, 50, 191, 63, 243]),
+        (168_627_659, 1, 3, [21, 34, 86, 25, 23, 245, 223, 8]),
+    ];
 }

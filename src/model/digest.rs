@@ -1,7 +1,8 @@
 //! Digests: what a blob, a directory or a wheel is, independent of where it lies.
 //!
-//! Model layer. Holds the digest functions of REAPI that venvtree speaks, the digest of some bytes (hash and size, the
-//! shape of REAPI's `Digest` message) and one newtype for each kind of thing digested, so that they cannot be mixed up.
+//! Model layer. Holds the digest functions of REAPI that venvtree speaks, the digest of some bytes
+//! (hash and size, the shape of REAPI's `Digest` message) and one newtype for each kind of thing
+//! digested, so that they cannot be mixed up.
 
 mod sha256;
 
@@ -17,7 +18,20 @@ use self::sha256::Sha256;
 use crate::model::every::every;
 
 /// A digest function of REAPI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DigestFunction {
     /// SHA-256, the function that every remote cache speaks.
@@ -115,12 +129,17 @@ impl Hash {
         let mut bytes = [0; 32];
         let mut marks = 0;
         for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let [high, low] = [HEX_VALUES[usize::from(pair[0])], HEX_VALUES[usize::from(pair[1])]];
+            let [high, low] = [
+                HEX_VALUES[usize::from(pair[0])],
+                HEX_VALUES[usize::from(pair[1])],
+            ];
             marks |= high | low;
             *byte = high << 4 | low & 15;
         }
         if marks & NO_HEX_DIGIT != 0 {
-            return Err(DigestError::HexDigit { text: text.to_owned() });
+            return Err(DigestError::HexDigit {
+                text: text.to_owned(),
+            });
         }
         Ok(Self(bytes))
     }
@@ -166,10 +185,21 @@ impl Digest {
     /// # Errors
     /// Says what is wrong where the text has another form.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
-        let (hash, size) = text.split_once('/').ok_or_else(|| DigestError::NoSize { text: text.to_owned() })?;
+        let (hash, size) = text.split_once('/').ok_or_else(|| DigestError::NoSize {
+            text: text.to_owned(),
+        })?;
         let plain = !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit());
-        let size = size.parse().ok().filter(|_| plain).ok_or_else(|| DigestError::Size { text: text.to_owned() })?;
-        Ok(Self { hash: Hash::parse_hex(hash)?, size })
+        let size = size
+            .parse()
+            .ok()
+            .filter(|_| plain)
+            .ok_or_else(|| DigestError::Size {
+                text: text.to_owned(),
+            })?;
+        Ok(Self {
+            hash: Hash::parse_hex(hash)?,
+            size,
+        })
     }
 }
 
@@ -227,7 +257,8 @@ digest_kind! {
     BlobDigest
 }
 digest_kind! {
-    /// The digest of a canonical REAPI `Directory` message; of a tree's root directory, the root digest.
+    /// The digest of a canonical REAPI `Directory` message; of a tree's root directory, the root
+    /// digest.
     DirectoryDigest
 }
 digest_kind! {
@@ -285,7 +316,8 @@ impl Hasher {
         self.size += bytes.len() as u64;
     }
 
-    /// Adds bytes to two digests, which takes less time than one after the other if both are SHA-256.
+    /// Adds bytes to two digests, which takes less time than one after the other if both are
+    /// SHA-256.
     pub fn update_both([first, second]: [&mut Self; 2], [for_first, for_second]: [&[u8]; 2]) {
         if let (State::Sha256(one), State::Sha256(other)) = (&mut first.state, &mut second.state) {
             Sha256::update_both([one, other], [for_first, for_second]);
@@ -303,7 +335,10 @@ impl Hasher {
             State::Sha256(state) => Hash(state.finish()),
             State::Blake3(state) => Hash(*state.finalize().as_bytes()),
         };
-        Digest { hash, size: self.size }
+        Digest {
+            hash,
+            size: self.size,
+        }
     }
 }
 
@@ -327,8 +362,14 @@ mod tests {
         let check = |function: DigestFunction, expected: &str| {
             assert_eq!(function.digest(b"").to_string(), expected);
         };
-        check(DigestFunction::Sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/0");
-        check(DigestFunction::Blake3, "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262/0");
+        check(
+            DigestFunction::Sha256,
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855/0",
+        );
+        check(
+            DigestFunction::Blake3,
+            "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262/0",
+        );
     }
 
     #[test]
@@ -336,9 +377,13 @@ mod tests {
         let digest = DigestFunction::Sha256.digest(b"abc");
         assert_eq!(Digest::parse(&digest.to_string()), Ok(digest));
         let hash = digest.hash.to_hex();
-        for text in
-            [hash.clone(), format!("{hash}/"), format!("{hash}/+3"), format!("{}/3", hash.to_uppercase()), format!("{}/3", &hash[1..])]
-        {
+        for text in [
+            hash.clone(),
+            format!("{hash}/"),
+            format!("{hash}/+3"),
+            format!("{}/3", hash.to_uppercase()),
+            format!("{}/3", &hash[1..]),
+        ] {
             assert!(Digest::parse(&text).is_err(), "{text}");
         }
     }
@@ -362,7 +407,13 @@ mod tests {
         ] {
             let [mut first, mut second] = functions.map(Hasher::new);
             Hasher::update_both([&mut first, &mut second], [&[1; 200], &[2; 100]]);
-            assert_eq!([first.finish(), second.finish()], [functions[0].digest(&[1; 200]), functions[1].digest(&[2; 100])]);
+            assert_eq!(
+                [first.finish(), second.finish()],
+                [
+                    functions[0].digest(&[1; 200]),
+                    functions[1].digest(&[2; 100])
+                ]
+            );
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Lists of all the variants of an enum that the compiler keeps complete.
 //!
-//! Model layer. A list written by hand forgets the variant that is added later, and with it every test and every option that goes through
-//! the list.
+//! Model layer. A list written by hand forgets the variant that is added later, and with it every
+//! test and every option that goes through the list.
 
-/// An array of all variants of an enum: `every!(Type: One, Two)`, or with a name beside each, `every!(Type: "one" => One, "two" => Two)`.
+/// An array of all variants of an enum: `every!(Type: One, Two)`, or with a name beside each,
+/// `every!(Type: "one" => One, "two" => Two)`.
 ///
 /// A variant that is left out does not compile.
 macro_rules! every {

@@ -1,7 +1,8 @@
 //! Findings: what was noticed about an input, as stable codes with a severity and an explanation.
 //!
-//! Model layer. One table holds every code; the documentation's table is made from it. A finding names the code, the member it
-//! concerns and what was found; whether it stops a build is its severity's (and the escape hatch's) business.
+//! Model layer. One table holds every code; the documentation's table is made from it. A finding
+//! names the code, the member it concerns and what was found; whether it stops a build is its
+//! severity's (and the escape hatch's) business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -84,7 +85,9 @@ impl Allowance {
             Self::Identity => Some("it would not be what was asked for"),
             Self::Unknown => Some("what to install, or where, is not known"),
             Self::Unstorable => Some("no file system could hold it"),
-            Self::Limit => Some("the limit protects memory and disk; `--limit` raises those that have a name"),
+            Self::Limit => {
+                Some("the limit protects memory and disk; `--limit` raises those that have a name")
+            }
         }
     }
 }
@@ -284,7 +287,13 @@ impl FromStr for Code {
     type Err = UnknownCode;
 
     fn from_str(text: &str) -> Result<Self, UnknownCode> {
-        Self::ALL.iter().copied().find(|code| code.text() == text).ok_or_else(|| UnknownCode { text: text.to_owned() })
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.text() == text)
+            .ok_or_else(|| UnknownCode {
+                text: text.to_owned(),
+            })
     }
 }
 
@@ -296,7 +305,9 @@ impl Serialize for Code {
 
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -315,7 +326,8 @@ pub struct Finding {
     /// Whether the escape hatch let it pass: then its severity is at most a warning.
     #[serde(default)]
     pub allowed: bool,
-    /// Where this stands for findings of its code that are not listed one by one: how many; otherwise 0.
+    /// Where this stands for findings of its code that are not listed one by one: how many;
+    /// otherwise 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub omitted: u64,
 }
@@ -338,7 +350,11 @@ impl fmt::Display for Finding {
             write!(formatter, "{member:?}: ")?;
         }
         formatter.write_str(&self.message)?;
-        if self.allowed { formatter.write_str(" (allowed)") } else { Ok(()) }
+        if self.allowed {
+            formatter.write_str(" (allowed)")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -355,7 +371,8 @@ fn shorten(text: String) -> String {
     }
 }
 
-/// Collects findings: applies the escape hatch and keeps hostile input from filling memory with them.
+/// Collects findings: applies the escape hatch and keeps hostile input from filling memory with
+/// them.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     list: Vec<Finding>,
@@ -370,10 +387,14 @@ impl Findings {
         Self::default()
     }
 
-    /// Lets findings of these codes pass as warnings, where the code's [`Allowance`] permits it, and makes findings of the
-    /// codes in `deny` errors.
+    /// Lets findings of these codes pass as warnings, where the code's [`Allowance`] permits it,
+    /// and makes findings of the codes in `deny` errors.
     pub fn with_policy(allow: &BTreeSet<Code>, deny: &BTreeSet<Code>) -> Self {
-        Self { allow: allow.clone(), deny: deny.clone(), ..Self::default() }
+        Self {
+            allow: allow.clone(),
+            deny: deny.clone(),
+            ..Self::default()
+        }
     }
 
     /// Adds a finding about the archive as a whole.
@@ -392,7 +413,14 @@ impl Findings {
         if *count <= KEPT_OF_A_CODE {
             let (severity, allowed) = self.judge(code);
             let (member, message) = (member.map(shorten), shorten(message));
-            self.list.push(Finding { code, severity, member, message, allowed, omitted: 0 });
+            self.list.push(Finding {
+                code,
+                severity,
+                member,
+                message,
+                allowed,
+                omitted: 0,
+            });
         }
     }
 
@@ -402,9 +430,20 @@ impl Findings {
     }
 
     fn judge(&self, code: Code) -> (Severity, bool) {
-        let severity = if self.deny.contains(&code) { Severity::Error } else { code.severity() };
+        let severity = if self.deny.contains(&code) {
+            Severity::Error
+        } else {
+            code.severity()
+        };
         let allowed = self.allow.contains(&code) && code.allowance().is_possible();
-        (if allowed { severity.min(Severity::Warning) } else { severity }, allowed)
+        (
+            if allowed {
+                severity.min(Severity::Warning)
+            } else {
+                severity
+            },
+            allowed,
+        )
     }
 
     /// Takes over what another collection holds, judged by this one's policy.
@@ -439,10 +478,13 @@ impl Findings {
 
     /// Whether one of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|finding| finding.severity == Severity::Error)
+        self.list
+            .iter()
+            .any(|finding| finding.severity == Severity::Error)
     }
 
-    /// The list: errors first, then by code, member and message. Codes with more findings than are kept end with their number.
+    /// The list: errors first, then by code, member and message. Codes with more findings than are
+    /// kept end with their number.
     pub fn finish(mut self) -> Vec<Finding> {
         let mut omitted = std::mem::take(&mut self.counts);
         for finding in &self.list {
@@ -454,9 +496,21 @@ impl Findings {
                 1 => "one more finding of this code is not listed".to_owned(),
                 _ => format!("{omitted} more findings of this code are not listed"),
             };
-            self.list.push(Finding { code, severity, member: None, message, allowed, omitted });
+            self.list.push(Finding {
+                code,
+                severity,
+                member: None,
+                message,
+                allowed,
+                omitted,
+            });
         }
-        self.list.sort_by(|left, right| right.severity.cmp(&left.severity).then_with(|| left.cmp(right)));
+        self.list.sort_by(|left, right| {
+            right
+                .severity
+                .cmp(&left.severity)
+                .then_with(|| left.cmp(right))
+        });
         self.list.dedup();
         self.list
     }
@@ -473,9 +527,20 @@ mod tests {
             assert!(texts.insert(code.text()), "{code} is there twice");
             assert_eq!(code.text().parse(), Ok(code));
             let (namespace, name) = code.text().split_once('.').unwrap();
-            assert!(["zip", "path", "metadata", "record", "script", "startup"].contains(&namespace), "{code}");
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'), "{code}");
-            assert!(code.explanation().ends_with('.') && !code.explanation().trim_end_matches('.').contains(". "), "{code}");
+            assert!(
+                ["zip", "path", "metadata", "record", "script", "startup"].contains(&namespace),
+                "{code}"
+            );
+            assert!(
+                name.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+                "{code}"
+            );
+            assert!(
+                code.explanation().ends_with('.')
+                    && !code.explanation().trim_end_matches('.').contains(". "),
+                "{code}"
+            );
         }
         assert!("zip.nothing".parse::<Code>().is_err());
     }
@@ -488,7 +553,10 @@ mod tests {
         findings.add_member(Code::PathTraversal, "../x", "b");
         findings.add_member(Code::RecordUnlisted, "x", "c");
         let list = findings.finish();
-        let verdicts: Vec<_> = list.iter().map(|finding| (finding.code, finding.severity, finding.allowed)).collect();
+        let verdicts: Vec<_> = list
+            .iter()
+            .map(|finding| (finding.code, finding.severity, finding.allowed))
+            .collect();
         assert_eq!(
             verdicts,
             [
@@ -511,7 +579,10 @@ mod tests {
         }
         let list = findings.finish();
         assert_eq!(list.len() as u64, KEPT_OF_A_CODE + 1);
-        assert_eq!((list[0].message.as_str(), list[0].omitted), ("99900 more findings of this code are not listed", 99_900));
+        assert_eq!(
+            (list[0].message.as_str(), list[0].omitted),
+            ("99900 more findings of this code are not listed", 99_900)
+        );
         assert_eq!(list.iter().map(Finding::count).sum::<u64>(), 100_000);
         // Nothing gets lost on the way through another collection.
         let mut outer = Findings::new();
@@ -521,6 +592,8 @@ mod tests {
         assert_eq!(outer.count(), 100_002);
         let list = outer.finish();
         assert_eq!(list.iter().map(Finding::count).sum::<u64>(), 100_002);
-        assert!(list.iter().any(|finding| finding.message == "one more finding of this code is not listed" && finding.omitted == 1));
+        assert!(list.iter().any(|finding| finding.message
+            == "one more finding of this code is not listed"
+            && finding.omitted == 1));
     }
 }

@@ -1,7 +1,7 @@
 //! Facts about the interpreter that an environment is for.
 //!
-//! Model layer. Holds what wheels and layouts depend on; how the environment reaches the interpreter is part of the spec,
-//! and asking a real interpreter (the probe) is an effect.
+//! Model layer. Holds what wheels and layouts depend on; how the environment reaches the
+//! interpreter is part of the spec, and asking a real interpreter (the probe) is an effect.
 
 use std::fmt;
 
@@ -125,7 +125,8 @@ pub enum Arch {
 
 impl Arch {
     /// Every architecture.
-    pub const ALL: [Self; 8] = every!(Arch: X86_64, I686, Aarch64, Armv7l, Ppc64le, S390x, Riscv64, Loongarch64);
+    pub const ALL: [Self; 8] =
+        every!(Arch: X86_64, I686, Aarch64, Armv7l, Ppc64le, S390x, Riscv64, Loongarch64);
 
     /// The name in specs, as Linux's `uname -m` gives it.
     pub fn name(self) -> &'static str {
@@ -146,7 +147,8 @@ impl Arch {
         !matches!(self, Self::I686 | Self::Armv7l)
     }
 
-    /// Reads a name: the one of specs, or another system's for the same architecture (`AMD64`, `arm64`).
+    /// Reads a name: the one of specs, or another system's for the same architecture (`AMD64`,
+    /// `arm64`).
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "amd64" | "AMD64" => Some(Self::X86_64),
@@ -202,7 +204,11 @@ impl fmt::Display for Libc {
 /// Reads `MAJOR.MINOR`.
 pub fn parse_pair(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once('.')?;
-    let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?;
+    let number = |part: &str| {
+        part.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| part.parse().ok())?
+    };
     Some((number(major)?, number(minor)?))
 }
 
@@ -252,8 +258,13 @@ impl fmt::Display for Platform {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.os().name(), self.arch().name())?;
         match self {
-            Self::Linux { libc: Some(libc), .. } => write!(formatter, " {libc}"),
-            Self::MacOs { version: (major, minor), .. } => write!(formatter, " {major}.{minor}"),
+            Self::Linux {
+                libc: Some(libc), ..
+            } => write!(formatter, " {libc}"),
+            Self::MacOs {
+                version: (major, minor),
+                ..
+            } => write!(formatter, " {major}.{minor}"),
             Self::Linux { libc: None, .. } | Self::Windows { .. } => Ok(()),
         }
     }
@@ -276,15 +287,24 @@ impl Interpreter {
     /// Whether it is a free-threaded build (PEP 703).
     pub fn free_threaded(&self) -> bool {
         self.implementation == Implementation::CPython
-            && self.abi.strip_prefix(&*self.interpreter_tag()).is_some_and(|flags| flags.contains('t'))
+            && self
+                .abi
+                .strip_prefix(&*self.interpreter_tag())
+                .is_some_and(|flags| flags.contains('t'))
     }
 
     /// The interpreter tag: `cp311`, `pp311`.
     pub fn interpreter_tag(&self) -> String {
-        format!("{}{}{}", self.implementation.tag_prefix(), self.version.major, self.version.minor)
+        format!(
+            "{}{}{}",
+            self.implementation.tag_prefix(),
+            self.version.major,
+            self.version.minor
+        )
     }
 
-    /// The name of the library directory and of the versioned executable: `python3.11`, `python3.13t`, `pypy3.11`.
+    /// The name of the library directory and of the versioned executable: `python3.11`,
+    /// `python3.13t`, `pypy3.11`.
     pub fn versioned_name(&self) -> String {
         let stem = match self.implementation {
             Implementation::CPython => "python",
@@ -297,6 +317,13 @@ impl Interpreter {
 
 impl fmt::Display for Interpreter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {} ({}) on {}", self.implementation.platform_name(), self.version, self.abi, self.platform)
+        write!(
+            formatter,
+            "{} {} ({}) on {}",
+            self.implementation.platform_name(),
+            self.version,
+            self.abi,
+            self.platform
+        )
     }
 }

@@ -1,7 +1,8 @@
 //! JSON read strictly, every problem collected with its path.
 //!
-//! Model layer. `serde`'s derived readers stop at the first problem and let the last of two equal keys win; a spec is
-//! written by hand or by a build rule, and whoever mends it wants to see everything that is wrong at once.
+//! Model layer. `serde`'s derived readers stop at the first problem and let the last of two equal
+//! keys win; a spec is written by hand or by a build rule, and whoever mends it wants to see
+//! everything that is wrong at once.
 
 use std::fmt;
 
@@ -77,7 +78,9 @@ impl<'de> Deserialize<'de> for Json {
             }
 
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json, E> {
-                serde_json::Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("a number that is not finite"))
+                serde_json::Number::from_f64(value)
+                    .map(Json::Number)
+                    .ok_or_else(|| E::custom("a number that is not finite"))
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Json, E> {
@@ -129,12 +132,25 @@ pub struct Problems(Vec<Problem>);
 impl Problems {
     /// Adds one.
     pub fn add(&mut self, path: &str, message: impl Into<String>) {
-        self.0.push(Problem { path: path.to_owned(), message: message.into(), hint: None });
+        self.0.push(Problem {
+            path: path.to_owned(),
+            message: message.into(),
+            hint: None,
+        });
     }
 
     /// Adds one with advice.
-    pub fn add_with_hint(&mut self, path: &str, message: impl Into<String>, hint: impl Into<String>) {
-        self.0.push(Problem { path: path.to_owned(), message: message.into(), hint: Some(hint.into()) });
+    pub fn add_with_hint(
+        &mut self,
+        path: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.0.push(Problem {
+            path: path.to_owned(),
+            message: message.into(),
+            hint: Some(hint.into()),
+        });
     }
 
     /// All of them, in the order in which they were found.
@@ -155,12 +171,18 @@ pub struct Place<'a> {
 impl<'a> Place<'a> {
     /// The document itself.
     pub fn root(value: &'a Json) -> Self {
-        Self { path: "$".to_owned(), value }
+        Self {
+            path: "$".to_owned(),
+            value,
+        }
     }
 
     /// Notes that the value is of the wrong kind.
     fn mismatch<T>(&self, expected: &str, problems: &mut Problems) -> Option<T> {
-        problems.add(&self.path, format!("found {}, expected {expected}", self.value.describe()));
+        problems.add(
+            &self.path,
+            format!("found {}, expected {expected}", self.value.describe()),
+        );
         None
     }
 
@@ -192,7 +214,10 @@ impl<'a> Place<'a> {
     pub fn list(&self, problems: &mut Problems) -> Vec<Place<'a>> {
         match self.value {
             Json::Array(values) => {
-                let place = |(index, value)| Place { path: format!("{}[{index}]", self.path), value };
+                let place = |(index, value)| Place {
+                    path: format!("{}[{index}]", self.path),
+                    value,
+                };
                 values.iter().enumerate().map(place).collect()
             }
             _ => self.mismatch("a list", problems).unwrap_or_default(),
@@ -204,7 +229,13 @@ impl<'a> Place<'a> {
     where
         T: Copy,
     {
-        let expected = || words.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+        let expected = || {
+            words
+                .iter()
+                .map(|(word, _)| format!("{word:?}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         match self.value {
             Json::String(text) => match words.iter().find(|(word, _)| word == text) {
                 Some((_, value)) => Some(*value),
@@ -223,10 +254,17 @@ impl<'a> Place<'a> {
             Json::Object(fields) => {
                 for (index, (name, _)) in fields.iter().enumerate() {
                     if fields[..index].iter().any(|(earlier, _)| earlier == name) {
-                        problems.add(&field_path(&self.path, name), "the field is given twice, expected once");
+                        problems.add(
+                            &field_path(&self.path, name),
+                            "the field is given twice, expected once",
+                        );
                     }
                 }
-                Some(Object { path: self.path.clone(), fields, known: Vec::new() })
+                Some(Object {
+                    path: self.path.clone(),
+                    fields,
+                    known: Vec::new(),
+                })
             }
             _ => self.mismatch("an object", problems),
         }
@@ -234,18 +272,36 @@ impl<'a> Place<'a> {
 
     /// The value as an object whose keys are data.
     pub fn map(&self, problems: &mut Problems) -> Vec<(&'a str, Place<'a>)> {
-        let Some(object) = self.object(problems) else { return Vec::new() };
-        let place = |(key, value): &'a (String, Json)| (key.as_str(), Place { path: field_path(&self.path, key), value });
+        let Some(object) = self.object(problems) else {
+            return Vec::new();
+        };
+        let place = |(key, value): &'a (String, Json)| {
+            (
+                key.as_str(),
+                Place {
+                    path: field_path(&self.path, key),
+                    value,
+                },
+            )
+        };
         object.fields.iter().map(place).collect()
     }
 }
 
 fn field_path(path: &str, name: &str) -> String {
-    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if plain { format!("{path}.{name}") } else { format!("{path}[{name:?}]") }
+    let plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if plain {
+        format!("{path}.{name}")
+    } else {
+        format!("{path}[{name:?}]")
+    }
 }
 
-/// An object being read: asks for its fields one by one; [`Object::finish`] refuses those nobody asked for.
+/// An object being read: asks for its fields one by one; [`Object::finish`] refuses those nobody
+/// asked for.
 #[derive(Debug)]
 pub struct Object<'a> {
     path: String,
@@ -263,12 +319,16 @@ impl<'a> Object<'a> {
     pub fn optional(&mut self, name: &'static str) -> Option<Place<'a>> {
         self.known.push(name);
         let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
-        Some(Place { path: field_path(&self.path, name), value })
+        Some(Place {
+            path: field_path(&self.path, name),
+            value,
+        })
     }
 
     /// The field, where it is there and not `null`.
     pub fn nullable(&mut self, name: &'static str) -> Option<Place<'a>> {
-        self.optional(name).filter(|place| *place.value != Json::Null)
+        self.optional(name)
+            .filter(|place| *place.value != Json::Null)
     }
 
     /// The field, or a problem.
@@ -286,9 +346,16 @@ impl<'a> Object<'a> {
             if !self.known.contains(&name.as_str()) {
                 let path = field_path(&self.path, name);
                 match nearest::nearest(name, self.known.iter().copied()) {
-                    Some(known) => problems.add(&path, format!("unknown field; did you mean `{known}`?")),
+                    Some(known) => {
+                        problems.add(&path, format!("unknown field; did you mean `{known}`?"))
+                    }
                     None => {
-                        let known = self.known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ");
+                        let known = self
+                            .known
+                            .iter()
+                            .map(|known| format!("`{known}`"))
+                            .collect::<Vec<_>>()
+                            .join(", ");
                         problems.add(&path, format!("unknown field, expected one of {known}"));
                     }
                 }
@@ -303,11 +370,19 @@ mod tests {
 
     #[test]
     fn every_problem_is_reported_with_its_path() {
-        let json = Json::parse(r#"{"a": 1, "b": [true, "x"], "c": null, "d e": 0, "a": 2}"#).unwrap();
+        let json =
+            Json::parse(r#"{"a": 1, "b": [true, "x"], "c": null, "d e": 0, "a": 2}"#).unwrap();
         let mut problems = Problems::default();
         let mut object = Place::root(&json).object(&mut problems).unwrap();
-        object.required("a", &mut problems).unwrap().string(&mut problems);
-        for place in object.required("b", &mut problems).unwrap().list(&mut problems) {
+        object
+            .required("a", &mut problems)
+            .unwrap()
+            .string(&mut problems);
+        for place in object
+            .required("b", &mut problems)
+            .unwrap()
+            .list(&mut problems)
+        {
             place.bool(&mut problems);
         }
         assert!(object.nullable("c").is_none());

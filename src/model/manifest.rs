@@ -1,7 +1,8 @@
 //! The manifest: every entry of an environment with its digest and origin, as canonical JSON.
 //!
-//! Model layer. One line for each entry, in the order of the paths' bytes, so that two manifests can be compared by any tool;
-//! the same request always gives the same bytes. No path of an input or output is in it.
+//! Model layer. One line for each entry, in the order of the paths' bytes, so that two manifests
+//! can be compared by any tool; the same request always gives the same bytes. No path of an input
+//! or output is in it.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -123,7 +124,13 @@ pub struct EntryOrigin {
 impl EntryOrigin {
     /// The origin as manifests name it.
     pub fn new(origin: &Origin, inputs: &Inputs<'_>) -> Self {
-        let mut named = Self { wheel: None, member: None, generator: None, source: None, file: None };
+        let mut named = Self {
+            wheel: None,
+            member: None,
+            generator: None,
+            source: None,
+            file: None,
+        };
         let file_name = |wheel: usize| Some(inputs.wheels[wheel].file.as_str().to_owned());
         match origin {
             Origin::Member { wheel, member } => {
@@ -136,12 +143,17 @@ impl EntryOrigin {
             }
             Origin::Source { source, file } => {
                 named.source = Some(*source);
-                named.file = inputs.sources[*source].files[*file].path.as_ref().map(ToString::to_string);
+                named.file = inputs.sources[*source].files[*file]
+                    .path
+                    .as_ref()
+                    .map(ToString::to_string);
             }
             Origin::Interpreter { file } => {
                 named.generator = Some("interpreter".to_owned());
                 let files = inputs.interpreter.map(|listing| &listing.files[*file]);
-                named.file = files.and_then(|file| file.path.as_ref()).map(ToString::to_string);
+                named.file = files
+                    .and_then(|file| file.path.as_ref())
+                    .map(ToString::to_string);
             }
         }
         named
@@ -200,9 +212,16 @@ pub fn header(spec: &Spec, inputs: &Inputs<'_>, tree: &Tree) -> Header {
             version: manifest.version().to_string(),
             sha256: reference.sha256.map(|digest| digest.0),
             allowed: {
-                let codes: BTreeSet<Code> =
-                    manifest.findings.iter().filter(|finding| finding.allowed).map(|finding| finding.code).collect();
-                codes.into_iter().map(|code| code.text().to_owned()).collect()
+                let codes: BTreeSet<Code> = manifest
+                    .findings
+                    .iter()
+                    .filter(|finding| finding.allowed)
+                    .map(|finding| finding.code)
+                    .collect();
+                codes
+                    .into_iter()
+                    .map(|code| code.text().to_owned())
+                    .collect()
             },
         })
         .collect();
@@ -214,7 +233,12 @@ pub fn header(spec: &Spec, inputs: &Inputs<'_>, tree: &Tree) -> Header {
         mtime: spec.flags.mtime,
         interpreter: spec.interpreter.to_string(),
         input_digests: spec.flags.input_digests.name().to_owned(),
-        denied: spec.flags.deny.iter().map(|code| code.text().to_owned()).collect(),
+        denied: spec
+            .flags
+            .deny
+            .iter()
+            .map(|code| code.text().to_owned())
+            .collect(),
         wheels,
     }
 }
@@ -223,11 +247,26 @@ pub fn header(spec: &Spec, inputs: &Inputs<'_>, tree: &Tree) -> Header {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut dyn Write, spec: &Spec, inputs: &Inputs<'_>, plan: &Plan, tree: &Tree) -> io::Result<()> {
-    write!(out, "{{\"header\":{},\n\"entries\":[", serde_json::to_string(&header(spec, inputs, tree))?)?;
+pub fn write(
+    out: &mut dyn Write,
+    spec: &Spec,
+    inputs: &Inputs<'_>,
+    plan: &Plan,
+    tree: &Tree,
+) -> io::Result<()> {
+    write!(
+        out,
+        "{{\"header\":{},\n\"entries\":[",
+        serde_json::to_string(&header(spec, inputs, tree))?
+    )?;
     let mut separator = "\n";
     for (path, planned) in &plan.entries {
-        let origins = |origins: &[Origin]| origins.iter().map(|origin| EntryOrigin::new(origin, inputs)).collect();
+        let origins = |origins: &[Origin]| {
+            origins
+                .iter()
+                .map(|origin| EntryOrigin::new(origin, inputs))
+                .collect()
+        };
         let mut entry = Entry {
             path: path.clone(),
             kind: EntryKind::Symlink,
@@ -264,11 +303,16 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = serde_json::from_str(text)?;
         if manifest.header.version != MANIFEST_VERSION {
-            return Err(ManifestError::Version { found: manifest.header.version });
+            return Err(ManifestError::Version {
+                found: manifest.header.version,
+            });
         }
         let actual = manifest.tree()?.digest().to_string();
         if actual != manifest.header.root {
-            return Err(ManifestError::Root { actual, expected: manifest.header.root });
+            return Err(ManifestError::Root {
+                actual,
+                expected: manifest.header.root,
+            });
         }
         Ok(manifest)
     }
@@ -280,16 +324,30 @@ impl Manifest {
     pub fn tree(&self) -> Result<Tree, ManifestError> {
         let mut builder = TreeBuilder::new();
         for entry in &self.entries {
-            let failed = |problem: String| ManifestError::Entry { path: entry.path.to_string(), problem };
-            let leaf = match (entry.kind, &entry.target, entry.digest, entry.size) {
-                (EntryKind::File, None, Some(hash), Some(size)) => {
-                    Leaf::File { blob: BlobDigest(Digest { hash, size }), executable: entry.executable.unwrap_or(false) }
-                }
-                (EntryKind::Symlink, Some(target), None, None) => Leaf::Symlink(target.clone()),
-                (EntryKind::File, ..) => return Err(failed("is a file and needs `digest` and `size`, and no `target`".to_owned())),
-                (EntryKind::Symlink, ..) => return Err(failed("is a link and needs `target`, and no `digest` or `size`".to_owned())),
+            let failed = |problem: String| ManifestError::Entry {
+                path: entry.path.to_string(),
+                problem,
             };
-            builder.insert(&entry.path, leaf).map_err(|error| failed(error.to_string()))?;
+            let leaf = match (entry.kind, &entry.target, entry.digest, entry.size) {
+                (EntryKind::File, None, Some(hash), Some(size)) => Leaf::File {
+                    blob: BlobDigest(Digest { hash, size }),
+                    executable: entry.executable.unwrap_or(false),
+                },
+                (EntryKind::Symlink, Some(target), None, None) => Leaf::Symlink(target.clone()),
+                (EntryKind::File, ..) => {
+                    return Err(failed(
+                        "is a file and needs `digest` and `size`, and no `target`".to_owned(),
+                    ));
+                }
+                (EntryKind::Symlink, ..) => {
+                    return Err(failed(
+                        "is a link and needs `target`, and no `digest` or `size`".to_owned(),
+                    ));
+                }
+            };
+            builder
+                .insert(&entry.path, leaf)
+                .map_err(|error| failed(error.to_string()))?;
         }
         Ok(builder.finish(self.header.digest_function))
     }

@@ -1,7 +1,8 @@
-//! Values and the functions between them: what a spec means, where files go, what a tree's digest is.
+//! Values and the functions between them: what a spec means, where files go, what a tree's digest
+//! is.
 //!
-//! The lowest layer. Nothing here knows files, the environment, clocks, threads, processes or networks; a test enforces it.
-//! Modules use only those listed above them.
+//! The lowest layer. Nothing here knows files, the environment, clocks, threads, processes or
+//! networks; a test enforces it. Modules use only those listed above them.
 
 pub(crate) mod every;
 

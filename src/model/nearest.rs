@@ -12,11 +12,17 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let distance = |known: &str| {
         let other = plain(known);
         let edits = strsim::damerau_levenshtein(&written, &other);
-        let begins = written.chars().count() >= 3 && (other.starts_with(&written) || written.starts_with(&other) && other.len() >= 3);
-        let near = edits <= (written.chars().count().max(other.chars().count()) / 4).max(1) && edits < written.chars().count();
+        let begins = written.chars().count() >= 3
+            && (other.starts_with(&written) || written.starts_with(&other) && other.len() >= 3);
+        let near = edits <= (written.chars().count().max(other.chars().count()) / 4).max(1)
+            && edits < written.chars().count();
         (near || begins).then_some(edits)
     };
-    known.into_iter().filter_map(|known| Some((distance(known)?, known))).min_by_key(|(edits, _)| *edits).map(|(_, known)| known)
+    known
+        .into_iter()
+        .filter_map(|known| Some((distance(known)?, known)))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, known)| known)
 }
 
 /// The question to append to a message; empty if no known word is near.
@@ -30,7 +36,15 @@ mod tests {
 
     #[test]
     fn slips_are_understood_and_other_words_are_not() {
-        let known = ["version", "interpreter", "wheels", "path_entries", "sha256", "conflicts", "cpython"];
+        let known = [
+            "version",
+            "interpreter",
+            "wheels",
+            "path_entries",
+            "sha256",
+            "conflicts",
+            "cpython",
+        ];
         for (word, expected) in [
             ("wheel", Some("wheels")),
             ("weels", Some("wheels")),

@@ -1,7 +1,7 @@
 //! Which interpreter somebody asks for: a path, a name, a version, or any.
 //!
-//! Model layer: what a text means, under which names such an interpreter may lie on a machine, and whether one fits. Looking
-//! for it is an effect.
+//! Model layer: what a text means, under which names such an interpreter may lie on a machine, and
+//! whether one fits. Looking for it is an effect.
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -47,13 +47,17 @@ pub struct VersionRequest {
 }
 
 impl PythonRequest {
-    /// Reads a request: whatever has a slash is a path, whatever begins with a comparison is a range, `3.12`, `python3.12`,
-    /// `cp312`, `cpython3.12.1`, `pypy3.11` and `3.13t` are versions, anything else is a command's name.
+    /// Reads a request: whatever has a slash is a path, whatever begins with a comparison is a
+    /// range, `3.12`, `python3.12`, `cp312`, `cpython3.12.1`, `pypy3.11` and `3.13t` are versions,
+    /// anything else is a command's name.
     ///
     /// # Errors
     /// The text is empty, or a range that cannot be read.
     pub fn parse(text: &str) -> Result<Self, RequestError> {
-        let error = |reason: String| RequestError { text: text.to_owned(), reason };
+        let error = |reason: String| RequestError {
+            text: text.to_owned(),
+            reason,
+        };
         if text.is_empty() || text.contains('\0') {
             return Err(error("expected a version, a name or a path".to_owned()));
         }
@@ -62,10 +66,19 @@ impl PythonRequest {
         }
         if text.starts_with(['<', '>', '=', '!', '~']) {
             // Its message goes on with a drawing of where in the text that is.
-            return VersionSpecifiers::from_str(text).map(Self::Range).map_err(|problem| {
-                let problem = problem.to_string();
-                error(problem.lines().next().unwrap_or_default().trim_end_matches(':').to_owned())
-            });
+            return VersionSpecifiers::from_str(text)
+                .map(Self::Range)
+                .map_err(|problem| {
+                    let problem = problem.to_string();
+                    error(
+                        problem
+                            .lines()
+                            .next()
+                            .unwrap_or_default()
+                            .trim_end_matches(':')
+                            .to_owned(),
+                    )
+                });
         }
         if text == "python" {
             return Ok(Self::Any);
@@ -80,17 +93,28 @@ impl PythonRequest {
             Self::Version(request) => request.accepts(interpreter),
             Self::Range(specifiers) => {
                 let version = interpreter.version.full().cloned();
-                let version =
-                    version.unwrap_or_else(|| Version::new([u64::from(interpreter.version.major), u64::from(interpreter.version.minor)]));
+                let version = version.unwrap_or_else(|| {
+                    Version::new([
+                        u64::from(interpreter.version.major),
+                        u64::from(interpreter.version.minor),
+                    ])
+                });
                 specifiers.contains(&version)
             }
         }
     }
 
-    /// Whether only interpreters are asked for that are older than all that environments are made for.
+    /// Whether only interpreters are asked for that are older than all that environments are made
+    /// for.
     pub fn is_too_old(&self) -> bool {
-        let Self::Version(request) = self else { return false };
-        let oldest = if request.implementation == Some(Implementation::PyPy) { 9 } else { 8 };
+        let Self::Version(request) = self else {
+            return false;
+        };
+        let oldest = if request.implementation == Some(Implementation::PyPy) {
+            9
+        } else {
+            8
+        };
         match request.numbers[..] {
             [3] | [] => false,
             [3, minor, ..] => minor < oldest,
@@ -98,12 +122,15 @@ impl PythonRequest {
         }
     }
 
-    /// Whether a patch release is asked for, so that a path that may lead to another one tomorrow is not right.
+    /// Whether a patch release is asked for, so that a path that may lead to another one tomorrow
+    /// is not right.
     pub fn names_patch_release(&self) -> bool {
         match self {
             Self::Any | Self::Path(_) | Self::Name(_) => false,
             Self::Version(request) => request.numbers.len() > 2,
-            Self::Range(specifiers) => specifiers.iter().any(|specifier| specifier.version().release().len() > 2),
+            Self::Range(specifiers) => specifiers
+                .iter()
+                .any(|specifier| specifier.version().release().len() > 2),
         }
     }
 
@@ -118,7 +145,11 @@ impl PythonRequest {
             Self::Range(_) => {
                 let mut names = generic();
                 // Also those that are there under their version only, the newest first.
-                names.extend((8..=NEWEST_MINOR).rev().map(|minor| format!("python3.{minor}")));
+                names.extend(
+                    (8..=NEWEST_MINOR)
+                        .rev()
+                        .map(|minor| format!("python3.{minor}")),
+                );
                 names
             }
         }
@@ -142,7 +173,9 @@ impl VersionRequest {
         let lower = text.to_ascii_lowercase();
         let (implementation, rest) = PREFIXES
             .iter()
-            .find_map(|(prefix, implementation)| Some((*implementation, lower.strip_prefix(prefix)?)))
+            .find_map(|(prefix, implementation)| {
+                Some((*implementation, lower.strip_prefix(prefix)?))
+            })
             .unwrap_or((None, lower.as_str()));
         let rest = rest.trim_start_matches(['-', '@']);
         if rest.is_empty() {
@@ -152,7 +185,9 @@ impl VersionRequest {
                 free_threaded: false,
             });
         }
-        let (rest, free_threaded) = rest.strip_suffix('t').map_or((rest, false), |rest| (rest, true));
+        let (rest, free_threaded) = rest
+            .strip_suffix('t')
+            .map_or((rest, false), |rest| (rest, true));
         let mut numbers: Vec<u32> = Vec::new();
         for part in rest.split('.') {
             if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -164,30 +199,50 @@ impl VersionRequest {
         if numbers.len() == 1 && rest.len() > 1 {
             numbers = vec![rest[..1].parse().ok()?, rest[1..].parse().ok()?];
         }
-        (numbers.len() <= 3).then_some(Self { implementation, numbers, free_threaded })
+        (numbers.len() <= 3).then_some(Self {
+            implementation,
+            numbers,
+            free_threaded,
+        })
     }
 
     /// Whether an interpreter is one that was asked for.
     pub fn accepts(&self, interpreter: &Interpreter) -> bool {
         let version = &interpreter.version;
         let own = [Some(version.major), Some(version.minor), version.patch];
-        self.implementation.is_none_or(|implementation| implementation == interpreter.implementation)
-            && self.numbers.iter().zip(own).all(|(wanted, own)| own == Some(*wanted))
+        self.implementation
+            .is_none_or(|implementation| implementation == interpreter.implementation)
+            && self
+                .numbers
+                .iter()
+                .zip(own)
+                .all(|(wanted, own)| own == Some(*wanted))
             && self.free_threaded == interpreter.free_threaded()
     }
 
     /// The numbers, as `3.12`.
     pub fn number_text(&self) -> String {
         let numbers: Vec<String> = self.numbers.iter().map(ToString::to_string).collect();
-        format!("{}{}", numbers.join("."), if self.free_threaded { "t" } else { "" })
+        format!(
+            "{}{}",
+            numbers.join("."),
+            if self.free_threaded { "t" } else { "" }
+        )
     }
 
     fn executable_names(&self) -> Vec<String> {
-        let stem = if self.implementation == Some(Implementation::PyPy) { "pypy" } else { "python" };
+        let stem = if self.implementation == Some(Implementation::PyPy) {
+            "pypy"
+        } else {
+            "python"
+        };
         let suffix = if self.free_threaded { "t" } else { "" };
         let mut names = Vec::new();
         for length in (0..=self.numbers.len().min(2)).rev() {
-            let numbers: Vec<String> = self.numbers[..length].iter().map(ToString::to_string).collect();
+            let numbers: Vec<String> = self.numbers[..length]
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             if length == 2 {
                 names.push(format!("{stem}{}{suffix}", numbers.join(".")));
             }
@@ -209,9 +264,21 @@ impl fmt::Display for PythonRequest {
             Self::Any => formatter.write_str("any interpreter"),
             Self::Path(text) | Self::Name(text) => write!(formatter, "`{text}`"),
             Self::Version(request) => {
-                let name = request.implementation.map_or("Python", Implementation::platform_name);
-                let numbers: Vec<String> = request.numbers.iter().map(ToString::to_string).collect();
-                write!(formatter, "{name} {}{}", numbers.join("."), if request.free_threaded { " (free-threaded)" } else { "" })
+                let name = request
+                    .implementation
+                    .map_or("Python", Implementation::platform_name);
+                let numbers: Vec<String> =
+                    request.numbers.iter().map(ToString::to_string).collect();
+                write!(
+                    formatter,
+                    "{name} {}{}",
+                    numbers.join("."),
+                    if request.free_threaded {
+                        " (free-threaded)"
+                    } else {
+                        ""
+                    }
+                )
             }
             Self::Range(specifiers) => write!(formatter, "Python {specifiers}"),
         }
@@ -225,15 +292,34 @@ mod tests {
     use crate::model::name::PythonVersion;
 
     fn interpreter(implementation: Implementation, version: &str, abi: &str) -> Interpreter {
-        let platform = Platform::Linux { arch: Arch::X86_64, libc: None };
-        Interpreter { implementation, version: PythonVersion::parse(version).unwrap(), abi: abi.into(), platform }
+        let platform = Platform::Linux {
+            arch: Arch::X86_64,
+            libc: None,
+        };
+        Interpreter {
+            implementation,
+            version: PythonVersion::parse(version).unwrap(),
+            abi: abi.into(),
+            platform,
+        }
     }
 
     #[test]
     fn a_version_has_many_spellings() {
-        let check = |text: &str, implementation: Option<Implementation>, numbers: &[u32], free_threaded: bool| {
-            let expected = VersionRequest { implementation, numbers: numbers.to_vec(), free_threaded };
-            assert_eq!(PythonRequest::parse(text), Ok(PythonRequest::Version(expected)), "{text}");
+        let check = |text: &str,
+                     implementation: Option<Implementation>,
+                     numbers: &[u32],
+                     free_threaded: bool| {
+            let expected = VersionRequest {
+                implementation,
+                numbers: numbers.to_vec(),
+                free_threaded,
+            };
+            assert_eq!(
+                PythonRequest::parse(text),
+                Ok(PythonRequest::Version(expected)),
+                "{text}"
+            );
         };
         check("3", None, &[3], false);
         check("3.12", None, &[3, 12], false);
@@ -253,12 +339,28 @@ mod tests {
     fn anything_else_is_a_path_a_name_or_a_range() {
         assert_eq!(PythonRequest::parse("python"), Ok(PythonRequest::Any));
         for path in ["/usr/bin/python3", "./env", ".", "env/"] {
-            assert_eq!(PythonRequest::parse(path), Ok(PythonRequest::Path(path.to_owned())));
+            assert_eq!(
+                PythonRequest::parse(path),
+                Ok(PythonRequest::Path(path.to_owned()))
+            );
         }
-        for name in ["python-3.12-debug", "graalpy", "3.12x", "3..1", "python3.12.1.2", "py.12"] {
-            assert_eq!(PythonRequest::parse(name), Ok(PythonRequest::Name(name.to_owned())));
+        for name in [
+            "python-3.12-debug",
+            "graalpy",
+            "3.12x",
+            "3..1",
+            "python3.12.1.2",
+            "py.12",
+        ] {
+            assert_eq!(
+                PythonRequest::parse(name),
+                Ok(PythonRequest::Name(name.to_owned()))
+            );
         }
-        assert!(matches!(PythonRequest::parse(">=3.11,<3.13"), Ok(PythonRequest::Range(_))));
+        assert!(matches!(
+            PythonRequest::parse(">=3.11,<3.13"),
+            Ok(PythonRequest::Range(_))
+        ));
         for bad in ["", ">=", ">=x", "a\0"] {
             assert!(PythonRequest::parse(bad).is_err(), "{bad:?}");
         }
@@ -267,28 +369,73 @@ mod tests {
     #[test]
     fn an_interpreter_must_be_what_was_asked_for() {
         let check = |text: &str, interpreter: &Interpreter, expected: bool| {
-            assert_eq!(PythonRequest::parse(text).unwrap().accepts(interpreter), expected, "{text}");
+            assert_eq!(
+                PythonRequest::parse(text).unwrap().accepts(interpreter),
+                expected,
+                "{text}"
+            );
         };
         let cpython = interpreter(Implementation::CPython, "3.12.1", "cp312");
-        for fits in ["3", "3.12", "3.12.1", "cp312", "python", ">=3.11,<3.13", "~=3.12.0", "==3.12.*"] {
+        for fits in [
+            "3",
+            "3.12",
+            "3.12.1",
+            "cp312",
+            "python",
+            ">=3.11,<3.13",
+            "~=3.12.0",
+            "==3.12.*",
+        ] {
             check(fits, &cpython, true);
         }
-        for other in ["2", "3.1", "3.13", "3.12.2", "3.12t", "pypy3.12", ">3.12.1", "<3.12"] {
+        for other in [
+            "2", "3.1", "3.13", "3.12.2", "3.12t", "pypy3.12", ">3.12.1", "<3.12",
+        ] {
             check(other, &cpython, false);
         }
-        check("3.13", &interpreter(Implementation::CPython, "3.13.0", "cp313t"), false);
-        check("3.13t", &interpreter(Implementation::CPython, "3.13.0", "cp313t"), true);
-        check("pypy", &interpreter(Implementation::PyPy, "3.11.11", "pypy311_pp73"), true);
-        check("3.12.1", &interpreter(Implementation::CPython, "3.12", "cp312"), false);
+        check(
+            "3.13",
+            &interpreter(Implementation::CPython, "3.13.0", "cp313t"),
+            false,
+        );
+        check(
+            "3.13t",
+            &interpreter(Implementation::CPython, "3.13.0", "cp313t"),
+            true,
+        );
+        check(
+            "pypy",
+            &interpreter(Implementation::PyPy, "3.11.11", "pypy311_pp73"),
+            true,
+        );
+        check(
+            "3.12.1",
+            &interpreter(Implementation::CPython, "3.12", "cp312"),
+            false,
+        );
     }
 
     #[test]
     fn some_requests_are_too_old_and_some_name_a_patch_release() {
         let check = |text: &str, too_old: bool, patch: bool| {
             let request = PythonRequest::parse(text).unwrap();
-            assert_eq!((request.is_too_old(), request.names_patch_release()), (too_old, patch), "{text}");
+            assert_eq!(
+                (request.is_too_old(), request.names_patch_release()),
+                (too_old, patch),
+                "{text}"
+            );
         };
-        for text in ["3", "3.8", "pypy", "pypy3.9", "python", "./x", "name", ">=3.11,<3.13", "4"] {
+        for text in [
+            "3",
+            "3.8",
+            "pypy",
+            "pypy3.9",
+            "python",
+            "./x",
+            "name",
+            ">=3.11,<3.13",
+            "4",
+        ] {
             check(text, false, false);
         }
         for text in ["2", "2.7", "3.7", "pypy3.8", "python2"] {
@@ -302,11 +449,20 @@ mod tests {
 
     #[test]
     fn the_most_specific_name_comes_first() {
-        let check = |text: &str, expected: &[&str]| assert_eq!(PythonRequest::parse(text).unwrap().executable_names(), expected, "{text}");
+        let check = |text: &str, expected: &[&str]| {
+            assert_eq!(
+                PythonRequest::parse(text).unwrap().executable_names(),
+                expected,
+                "{text}"
+            )
+        };
         check("3.12.1", &["python3.12", "python3", "python"]);
         check("3.13t", &["python3.13t", "python3", "python"]);
         check("3", &["python3", "python"]);
-        check("pypy3.11", &["pypy3.11", "pypy3", "pypy", "python3", "python"]);
+        check(
+            "pypy3.11",
+            &["pypy3.11", "pypy3", "pypy", "python3", "python"],
+        );
         check("python", &["python3", "python"]);
         check("python-custom", &["python-custom"]);
     }

@@ -1,8 +1,10 @@
-//! The canonical request: all of a spec that decides what the tree holds, and nothing else. And in words, how two of them differ.
+//! The canonical request: all of a spec that decides what the tree holds, and nothing else. And in
+//! words, how two of them differ.
 //!
-//! Model layer. The request is JSON with sorted keys and no spaces: defaults filled in, `"all"` expanded, no paths of inputs. Each wheel is
-//! known by its file name and SHA-256, first-party files by a digest over their listing. The order of the wheels counts only
-//! where it decides conflicts. Who vouches for the inputs, links, threads and stores are no part of it.
+//! Model layer. The request is JSON with sorted keys and no spaces: defaults filled in, `"all"`
+//! expanded, no paths of inputs. Each wheel is known by its file name and SHA-256, first-party
+//! files by a digest over their listing. The order of the wheels counts only where it decides
+//! conflicts. Who vouches for the inputs, links, threads and stores are no part of it.
 
 use serde_json::{Value, json};
 
@@ -27,7 +29,8 @@ pub struct Facts<'a> {
 
 /// The canonical request as a value.
 pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
-    let Ok(Value::Object(mut request)) = serde_json::to_value(SpecDocument::without_wheels(spec)) else {
+    let Ok(Value::Object(mut request)) = serde_json::to_value(SpecDocument::without_wheels(spec))
+    else {
         unreachable!("a spec is a JSON object")
     };
     let mut wheels: Vec<Value> = spec
@@ -46,27 +49,47 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
     }
     request.insert("wheels".to_owned(), Value::Array(wheels));
     if request.remove("launchers").is_some() {
-        let launchers = facts.launchers.iter().map(|(name, digest)| ((*name).to_owned(), json!(digest.to_string())));
+        let launchers = facts
+            .launchers
+            .iter()
+            .map(|(name, digest)| ((*name).to_owned(), json!(digest.to_string())));
         request.insert("launchers".to_owned(), Value::Object(launchers.collect()));
     }
-    let sources = spec.sources.iter().zip(facts.sources).map(|(source, listing)| {
-        let into = source.into.as_ref().map_or(".", |into| into.as_str());
-        json!({ "into": into, "listing": listing_digest(listing).to_string() })
-    });
+    let sources = spec
+        .sources
+        .iter()
+        .zip(facts.sources)
+        .map(|(source, listing)| {
+            let into = source.into.as_ref().map_or(".", |into| into.as_str());
+            json!({ "into": into, "listing": listing_digest(listing).to_string() })
+        });
     request.insert("sources".to_owned(), sources.collect());
     request.entry("path_entries").or_insert_with(|| json!([]));
-    if let (Some(listing), Some(Value::Object(python))) =
-        (facts.interpreter, request.get_mut("interpreter").and_then(|found| found.get_mut("python")))
-    {
+    if let (Some(listing), Some(Value::Object(python))) = (
+        facts.interpreter,
+        request
+            .get_mut("interpreter")
+            .and_then(|found| found.get_mut("python")),
+    ) {
         python.remove("directory");
-        python.insert("listing".to_owned(), Value::String(listing_digest(listing).to_string()));
+        python.insert(
+            "listing".to_owned(),
+            Value::String(listing_digest(listing).to_string()),
+        );
     }
     if let Some(Value::Object(flags)) = request.get_mut("flags") {
         flags.remove("input_digests");
-        flags.entry("conflict_overrides").or_insert_with(|| json!({}));
+        flags
+            .entry("conflict_overrides")
+            .or_insert_with(|| json!({}));
         flags.entry("allow").or_insert_with(|| json!([]));
         flags.entry("deny").or_insert_with(|| json!([]));
-        let shells: Vec<&str> = spec.flags.activators.iter().map(|shell| shell.name()).collect();
+        let shells: Vec<&str> = spec
+            .flags
+            .activators
+            .iter()
+            .map(|shell| shell.name())
+            .collect();
         flags.insert("activators".to_owned(), json!(shells));
     }
     let mut request = Value::Object(request);
@@ -82,11 +105,16 @@ pub fn render(request: &Value) -> Vec<u8> {
 /// Whether the request follows from the spec alone, so that no input has to be looked at.
 pub fn follows_from(spec: &Spec) -> bool {
     let pinned = spec.wheels.iter().all(|wheel| wheel.sha256.is_some())
-        && spec.launchers.iter().flat_map(Launchers::iter).all(|(_, launcher)| launcher.sha256.is_some());
+        && spec
+            .launchers
+            .iter()
+            .flat_map(Launchers::iter)
+            .all(|(_, launcher)| launcher.sha256.is_some());
     pinned && spec.sources.is_empty() && !matches!(spec.python, Python::Inside { .. })
 }
 
-/// What stands for a spec's text in this venvtree: another version may read another request out of the same text.
+/// What stands for a spec's text in this venvtree: another version may read another request out of
+/// the same text.
 pub fn text_digest(text: &str) -> Hash {
     let mut hasher = Hasher::new(DigestFunction::Sha256);
     hasher.update(format!("venvtree {} {FORMAT_VERSION}\n", env!("CARGO_PKG_VERSION")).as_bytes());
@@ -97,7 +125,11 @@ pub fn text_digest(text: &str) -> Hash {
 /// Whether some conflict is decided by the order of the spec.
 fn order_counts(spec: &Spec) -> bool {
     spec.flags.conflicts != Policy::Error
-        || spec.flags.conflict_overrides.values().any(|found| matches!(found, Override::Policy(Policy::First | Policy::Last)))
+        || spec
+            .flags
+            .conflict_overrides
+            .values()
+            .any(|found| matches!(found, Override::Policy(Policy::First | Policy::Last)))
 }
 
 /// A digest over the paths, modes and contents of first-party files.
@@ -105,7 +137,12 @@ fn listing_digest(listing: &Listing) -> Hash {
     let mut text = String::new();
     for file in &listing.files {
         let path = file.path.as_ref().map_or("", |path| path.as_str());
-        text.push_str(&format!("{} {} {} {path}\n", file.sha256, file.size, u8::from(file.executable)));
+        text.push_str(&format!(
+            "{} {} {} {path}\n",
+            file.sha256,
+            file.size,
+            u8::from(file.executable)
+        ));
     }
     Hash::sha256(text.as_bytes())
 }
@@ -113,13 +150,18 @@ fn listing_digest(listing: &Listing) -> Hash {
 /// How the second request differs from the first, one sentence each; empty where they are the same.
 pub fn explain(first: &Value, second: &Value) -> Vec<String> {
     let mut sentences = Vec::new();
-    let (Value::Object(first), Value::Object(second)) = (first, second) else { return sentences };
+    let (Value::Object(first), Value::Object(second)) = (first, second) else {
+        return sentences;
+    };
     let null = Value::Null;
     let mut names: Vec<&String> = first.keys().chain(second.keys()).collect();
     names.sort();
     names.dedup();
     for name in names {
-        let (one, two) = (first.get(name).unwrap_or(&null), second.get(name).unwrap_or(&null));
+        let (one, two) = (
+            first.get(name).unwrap_or(&null),
+            second.get(name).unwrap_or(&null),
+        );
         match name.as_str() {
             "wheels" => explain_wheels(one, two, &mut sentences),
             "sources" => explain_sources(one, two, &mut sentences),
@@ -139,24 +181,44 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 /// The distribution of a wheel, from its file name.
 fn distribution(wheel: &Value) -> String {
-    text(wheel, "file").split('-').next().unwrap_or("").to_ascii_lowercase().replace(['_', '.'], "-")
+    text(wheel, "file")
+        .split('-')
+        .next()
+        .unwrap_or("")
+        .to_ascii_lowercase()
+        .replace(['_', '.'], "-")
 }
 
 fn explain_wheels(first: &Value, second: &Value, sentences: &mut Vec<String>) {
     let (first, second) = (items(first), items(second));
     for one in first {
-        let Some(two) = second.iter().find(|two| distribution(two) == distribution(one)) else {
-            sentences.push(format!("the wheel {} is only in the first", text(one, "file")));
+        let Some(two) = second
+            .iter()
+            .find(|two| distribution(two) == distribution(one))
+        else {
+            sentences.push(format!(
+                "the wheel {} is only in the first",
+                text(one, "file")
+            ));
             continue;
         };
         if text(one, "file") != text(two, "file") {
-            sentences.push(format!("the wheel {} is {} in the second", text(one, "file"), text(two, "file")));
+            sentences.push(format!(
+                "the wheel {} is {} in the second",
+                text(one, "file"),
+                text(two, "file")
+            ));
         } else if text(one, "sha256") != text(two, "sha256") {
             let (file, one, two) = (text(one, "file"), text(one, "sha256"), text(two, "sha256"));
             sentences.push(format!("the wheel {file} is another file: its SHA-256 is {one} in the first, {two} in the second"));
         }
         if one.get("exclude") != two.get("exclude") {
-            let show = |wheel: &Value| wheel.get("exclude").map(Value::to_string).unwrap_or_default();
+            let show = |wheel: &Value| {
+                wheel
+                    .get("exclude")
+                    .map(Value::to_string)
+                    .unwrap_or_default()
+            };
             sentences.push(format!(
                 "what is excluded of the wheel {} is {} in the first, {} in the second",
                 text(one, "file"),
@@ -166,8 +228,14 @@ fn explain_wheels(first: &Value, second: &Value, sentences: &mut Vec<String>) {
         }
     }
     for two in second {
-        if !first.iter().any(|one| distribution(one) == distribution(two)) {
-            sentences.push(format!("the wheel {} is only in the second", text(two, "file")));
+        if !first
+            .iter()
+            .any(|one| distribution(one) == distribution(two))
+        {
+            sentences.push(format!(
+                "the wheel {} is only in the second",
+                text(two, "file")
+            ));
         }
     }
     let key = |wheel: &Value| wheel.to_string();
@@ -187,7 +255,10 @@ fn explain_sources(first: &Value, second: &Value, sentences: &mut Vec<String>) {
         match second.get(index) {
             Some(two) if two == one => {}
             Some(two) if text(two, "into") == text(one, "into") => {
-                sentences.push(format!("the files of the source that goes into `{}` differ", text(one, "into")));
+                sentences.push(format!(
+                    "the files of the source that goes into `{}` differ",
+                    text(one, "into")
+                ));
             }
             Some(two) => {
                 sentences.push(format!(
@@ -197,11 +268,17 @@ fn explain_sources(first: &Value, second: &Value, sentences: &mut Vec<String>) {
                     text(two, "into")
                 ));
             }
-            None => sentences.push(format!("the source that goes into `{}` is only in the first", text(one, "into"))),
+            None => sentences.push(format!(
+                "the source that goes into `{}` is only in the first",
+                text(one, "into")
+            )),
         }
     }
     for two in second.iter().skip(first.len()) {
-        sentences.push(format!("the source that goes into `{}` is only in the second", text(two, "into")));
+        sentences.push(format!(
+            "the source that goes into `{}` is only in the second",
+            text(two, "into")
+        ));
     }
 }
 
@@ -214,12 +291,17 @@ fn explain_value(place: &str, first: &Value, second: &Value, sentences: &mut Vec
             names.dedup();
             for name in names {
                 let null = Value::Null;
-                let (one, two) = (one.get(name).unwrap_or(&null), two.get(name).unwrap_or(&null));
+                let (one, two) = (
+                    one.get(name).unwrap_or(&null),
+                    two.get(name).unwrap_or(&null),
+                );
                 explain_value(&format!("{place}.{name}"), one, two, sentences);
             }
         }
         (one, two) if one == two => {}
-        (one, two) => sentences.push(format!("`{place}` is {one} in the first, {two} in the second")),
+        (one, two) => sentences.push(format!(
+            "`{place}` is {one} in the first, {two} in the second"
+        )),
     }
 }
 
@@ -243,8 +325,20 @@ mod tests {
         });
         edit(&mut document);
         let spec = spec::parse(&document.to_string()).unwrap();
-        let wheels: Vec<WheelDigest> = spec.wheels.iter().map(|wheel| wheel.sha256.unwrap()).collect();
-        canonical(&spec, Facts { wheels: &wheels, sources: &[], launchers: &[], interpreter: None })
+        let wheels: Vec<WheelDigest> = spec
+            .wheels
+            .iter()
+            .map(|wheel| wheel.sha256.unwrap())
+            .collect();
+        canonical(
+            &spec,
+            Facts {
+                wheels: &wheels,
+                sources: &[],
+                launchers: &[],
+                interpreter: None,
+            },
+        )
     }
 
     #[test]
@@ -252,11 +346,18 @@ mod tests {
         let plain = request(|_| {});
         let same = |edit: &dyn Fn(&mut Value)| assert_eq!(render(&request(edit)), render(&plain));
         same(&|spec| spec["wheels"].as_array_mut().unwrap().reverse());
-        same(&|spec| spec["wheels"][0]["path"] = json!("/elsewhere/six-1.16.0-py2.py3-none-any.whl"));
-        same(&|spec| spec["flags"] = json!({ "activators": "all", "links": true, "mtime": 315_619_200 }));
+        same(&|spec| {
+            spec["wheels"][0]["path"] = json!("/elsewhere/six-1.16.0-py2.py3-none-any.whl")
+        });
+        same(&|spec| {
+            spec["flags"] = json!({ "activators": "all", "links": true, "mtime": 315_619_200 })
+        });
         same(&|spec| spec["flags"] = json!({ "input_digests": "trusted" }));
         let text = String::from_utf8(render(&plain)).unwrap();
-        assert!(!text.contains("\"all\"") && !text.contains("a/six") && !text.contains(' '), "{text}");
+        assert!(
+            !text.contains("\"all\"") && !text.contains("a/six") && !text.contains(' '),
+            "{text}"
+        );
     }
 
     #[test]
@@ -275,19 +376,33 @@ mod tests {
             ordered(spec);
             spec["wheels"].as_array_mut().unwrap().reverse();
         });
-        assert_ne!(render(&reversed), render(&request(ordered)), "the last one wins, so the order counts");
-        assert_eq!(explain(&request(ordered), &reversed), ["the wheels are in another order, which decides conflicts"]);
+        assert_ne!(
+            render(&reversed),
+            render(&request(ordered)),
+            "the last one wins, so the order counts"
+        );
+        assert_eq!(
+            explain(&request(ordered), &reversed),
+            ["the wheels are in another order, which decides conflicts"]
+        );
     }
 
     #[test]
     fn differences_are_said_in_words() {
         let plain = request(|_| {});
         assert!(explain(&plain, &plain).is_empty());
-        let check = |edit: &dyn Fn(&mut Value), expected: &[&str]| assert_eq!(explain(&plain, &request(edit)), expected);
-        check(&|spec| spec["flags"] = json!({ "prompt": "x" }), &["`flags.prompt` is null in the first, \"x\" in the second"]);
+        let check = |edit: &dyn Fn(&mut Value), expected: &[&str]| {
+            assert_eq!(explain(&plain, &request(edit)), expected)
+        };
+        check(
+            &|spec| spec["flags"] = json!({ "prompt": "x" }),
+            &["`flags.prompt` is null in the first, \"x\" in the second"],
+        );
         check(
             &|spec| spec["wheels"][0]["path"] = json!("six-1.17.0-py2.py3-none-any.whl"),
-            &["the wheel six-1.16.0-py2.py3-none-any.whl is six-1.17.0-py2.py3-none-any.whl in the second"],
+            &[
+                "the wheel six-1.16.0-py2.py3-none-any.whl is six-1.17.0-py2.py3-none-any.whl in the second",
+            ],
         );
         check(
             &|spec| {
@@ -296,8 +411,12 @@ mod tests {
             &["the wheel idna-3.4-py3-none-any.whl is only in the first"],
         );
         let (one, two) = ("22".repeat(32), "44".repeat(32));
-        let sentence =
-            format!("the wheel idna-3.4-py3-none-any.whl is another file: its SHA-256 is {one} in the first, {two} in the second");
-        check(&|spec| spec["wheels"][1]["sha256"] = json!("44".repeat(32)), &[&sentence]);
+        let sentence = format!(
+            "the wheel idna-3.4-py3-none-any.whl is another file: its SHA-256 is {one} in the first, {two} in the second"
+        );
+        check(
+            &|spec| spec["wheels"][1]["sha256"] = json!("44".repeat(32)),
+            &[&sentence],
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a directory is the tree that it should be.
 //!
-//! Model layer: compares an expected tree with an observed one. In the view of a cache, links become what they lead to and
-//! modes are forgotten, on both sides.
+//! Model layer: compares an expected tree with an observed one. In the view of a cache, links
+//! become what they lead to and modes are forgotten, on both sides.
 
 use std::collections::BTreeMap;
 
@@ -67,70 +67,147 @@ pub fn describe(node: &Node) -> String {
         Node::Directory(_) => "a directory".to_owned(),
         Node::Leaf(Leaf::Symlink(target)) => format!("a link to `{target}`"),
         Node::Leaf(Leaf::File { blob, executable }) => {
-            format!("{} {}", if *executable { "an executable file" } else { "a file" }, blob)
+            format!(
+                "{} {}",
+                if *executable {
+                    "an executable file"
+                } else {
+                    "a file"
+                },
+                blob
+            )
         }
     }
 }
 
-/// Everything in which the observed tree differs from the expected one, by path. `judge` looks into files that lie where bytecode does.
-pub fn compare(expected: &Tree, observed: &Tree, judge: &dyn Fn(&TreePath) -> Result<(), Foreign>) -> Vec<Found> {
-    walk::differences(expected, observed).iter().filter_map(|difference| found(difference, judge)).collect()
+/// Everything in which the observed tree differs from the expected one, by path. `judge` looks into
+/// files that lie where bytecode does.
+pub fn compare(
+    expected: &Tree,
+    observed: &Tree,
+    judge: &dyn Fn(&TreePath) -> Result<(), Foreign>,
+) -> Vec<Found> {
+    walk::differences(expected, observed)
+        .iter()
+        .filter_map(|difference| found(difference, judge))
+        .collect()
 }
 
 fn is_bytecode(path: &TreePath) -> bool {
-    path.components().any(|component| component == "__pycache__")
+    path.components()
+        .any(|component| component == "__pycache__")
 }
 
-fn found(difference: &Difference<'_>, judge: &dyn Fn(&TreePath) -> Result<(), Foreign>) -> Option<Found> {
+fn found(
+    difference: &Difference<'_>,
+    judge: &dyn Fn(&TreePath) -> Result<(), Foreign>,
+) -> Option<Found> {
     let (path, deviation, detail) = match difference {
-        Difference::OnlyFirst(path, node) => (path, Deviation::Missing, format!("expected {}", describe(node))),
+        Difference::OnlyFirst(path, node) => (
+            path,
+            Deviation::Missing,
+            format!("expected {}", describe(node)),
+        ),
         Difference::OnlySecond(path, node) if is_bytecode(path) => {
             match node {
                 // The directory goes without saying.
                 Node::Directory(_) => return None,
-                Node::Leaf(Leaf::Symlink(_)) => (path, Deviation::ForeignBytecode, Foreign::Name.describe().to_owned()),
+                Node::Leaf(Leaf::Symlink(_)) => (
+                    path,
+                    Deviation::ForeignBytecode,
+                    Foreign::Name.describe().to_owned(),
+                ),
                 Node::Leaf(Leaf::File { .. }) => match judge(path) {
-                    Ok(()) => (path, Deviation::Bytecode, "made by running Python, as its header says".to_owned()),
-                    Err(foreign) => (path, Deviation::ForeignBytecode, foreign.describe().to_owned()),
+                    Ok(()) => (
+                        path,
+                        Deviation::Bytecode,
+                        "made by running Python, as its header says".to_owned(),
+                    ),
+                    Err(foreign) => (
+                        path,
+                        Deviation::ForeignBytecode,
+                        foreign.describe().to_owned(),
+                    ),
                 },
             }
         }
-        Difference::OnlySecond(path, Node::Leaf(Leaf::File { .. })) if path.as_str().ends_with(".pyc") => {
-            let detail = "bytecode outside of `__pycache__`, which Python runs without any source".to_owned();
+        Difference::OnlySecond(path, Node::Leaf(Leaf::File { .. }))
+            if path.as_str().ends_with(".pyc") =>
+        {
+            let detail = "bytecode outside of `__pycache__`, which Python runs without any source"
+                .to_owned();
             (path, Deviation::ForeignBytecode, detail)
         }
-        Difference::OnlySecond(path, node) => (path, Deviation::Extra, format!("found {}", describe(node))),
+        Difference::OnlySecond(path, node) => {
+            (path, Deviation::Extra, format!("found {}", describe(node)))
+        }
         Difference::Changed(path, expected, observed) => {
             let deviation = match (expected, observed) {
-                (Node::Leaf(Leaf::File { blob, .. }), Node::Leaf(Leaf::File { blob: other, .. })) if blob == other => Deviation::Mode,
-                (Node::Leaf(Leaf::File { .. }), Node::Leaf(Leaf::File { .. })) => Deviation::Content,
+                (
+                    Node::Leaf(Leaf::File { blob, .. }),
+                    Node::Leaf(Leaf::File { blob: other, .. }),
+                ) if blob == other => Deviation::Mode,
+                (Node::Leaf(Leaf::File { .. }), Node::Leaf(Leaf::File { .. })) => {
+                    Deviation::Content
+                }
                 (Node::Leaf(Leaf::Symlink(_)), Node::Leaf(Leaf::Symlink(_))) => Deviation::Target,
                 _ => Deviation::Kind,
             };
-            (path, deviation, format!("found {}, expected {}", describe(observed), describe(expected)))
+            (
+                path,
+                deviation,
+                format!(
+                    "found {}, expected {}",
+                    describe(observed),
+                    describe(expected)
+                ),
+            )
         }
     };
-    Some(Found { path: path.to_string(), deviation, detail })
+    Some(Found {
+        path: path.to_string(),
+        deviation,
+        detail,
+    })
 }
 
-/// A tree as a cache returns it: links replaced by what they lead to, no file executable, no empty directory. The paths of
-/// links that lead out of the tree, whose contents nobody can tell, come beside it.
+/// A tree as a cache returns it: links replaced by what they lead to, no file executable, no empty
+/// directory. The paths of links that lead out of the tree, whose contents nobody can tell, come
+/// beside it.
 pub fn as_cached(tree: &Tree) -> (Tree, Vec<TreePath>) {
     let mut files: BTreeMap<TreePath, Leaf> = BTreeMap::new();
     let mut unknown = Vec::new();
     for (path, leaf) in tree.leaves() {
         match leaf {
             Leaf::File { blob, .. } => {
-                files.insert(path, Leaf::File { blob: *blob, executable: false });
+                files.insert(
+                    path,
+                    Leaf::File {
+                        blob: *blob,
+                        executable: false,
+                    },
+                );
             }
             Leaf::Symlink(_) => match follow(tree, &path) {
                 Some(Node::Leaf(Leaf::File { blob, .. })) => {
-                    files.insert(path, Leaf::File { blob: *blob, executable: false });
+                    files.insert(
+                        path,
+                        Leaf::File {
+                            blob: *blob,
+                            executable: false,
+                        },
+                    );
                 }
                 Some(Node::Directory(directory)) => {
                     for (below, blob) in directory_files(directory, "") {
                         if let Ok(below) = TreePath::parse(&format!("{path}/{below}")) {
-                            files.insert(below, Leaf::File { blob, executable: false });
+                            files.insert(
+                                below,
+                                Leaf::File {
+                                    blob,
+                                    executable: false,
+                                },
+                            );
                         }
                     }
                 }
@@ -140,17 +217,24 @@ pub fn as_cached(tree: &Tree) -> (Tree, Vec<TreePath>) {
     }
     let mut builder = TreeBuilder::new();
     for (path, leaf) in files {
-        builder.insert(&path, leaf).expect("paths of a tree are unique");
+        builder
+            .insert(&path, leaf)
+            .expect("paths of a tree are unique");
     }
     (builder.finish(tree.function()), unknown)
 }
 
-fn directory_files(directory: &crate::model::tree::Directory, prefix: &str) -> Vec<(String, crate::model::digest::BlobDigest)> {
+fn directory_files(
+    directory: &crate::model::tree::Directory,
+    prefix: &str,
+) -> Vec<(String, crate::model::digest::BlobDigest)> {
     let mut files = Vec::new();
     for (name, node) in directory.entries() {
         match node {
             Node::Leaf(Leaf::File { blob, .. }) => files.push((format!("{prefix}{name}"), *blob)),
-            Node::Directory(below) => files.extend(directory_files(below, &format!("{prefix}{name}/"))),
+            Node::Directory(below) => {
+                files.extend(directory_files(below, &format!("{prefix}{name}/")))
+            }
             Node::Leaf(Leaf::Symlink(_)) => {}
         }
     }
@@ -182,23 +266,46 @@ mod tests {
             let leaf = match what.strip_prefix("-> ") {
                 Some(target) => Leaf::Symlink(LinkTarget::parse(target).unwrap()),
                 None => {
-                    let (bytes, executable) = what.strip_prefix('*').map_or((*what, false), |bytes| (bytes, true));
-                    Leaf::File { blob: BlobDigest(DigestFunction::Sha256.digest(bytes.as_bytes())), executable }
+                    let (bytes, executable) = what
+                        .strip_prefix('*')
+                        .map_or((*what, false), |bytes| (bytes, true));
+                    Leaf::File {
+                        blob: BlobDigest(DigestFunction::Sha256.digest(bytes.as_bytes())),
+                        executable,
+                    }
                 }
             };
-            builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
+            builder
+                .insert(&TreePath::parse(path).unwrap(), leaf)
+                .unwrap();
         }
         builder.finish(DigestFunction::Sha256)
     }
 
     fn names(expected: &[(&str, &str)], observed: &[(&str, &str)]) -> Vec<String> {
-        let judge = |path: &TreePath| if path.name() == "x.pyc" { Ok(()) } else { Err(Foreign::Unchecked) };
-        compare(&tree(expected), &tree(observed), &judge).iter().map(|found| format!("{} {}", found.deviation.name(), found.path)).collect()
+        let judge = |path: &TreePath| {
+            if path.name() == "x.pyc" {
+                Ok(())
+            } else {
+                Err(Foreign::Unchecked)
+            }
+        };
+        compare(&tree(expected), &tree(observed), &judge)
+            .iter()
+            .map(|found| format!("{} {}", found.deviation.name(), found.path))
+            .collect()
     }
 
     #[test]
     fn every_kind_of_deviation_has_its_name() {
-        let expected = [("a", "1"), ("b", "1"), ("c", "1"), ("d", "-> a"), ("e", "-> a"), ("f", "1")];
+        let expected = [
+            ("a", "1"),
+            ("b", "1"),
+            ("c", "1"),
+            ("d", "-> a"),
+            ("e", "-> a"),
+            ("f", "1"),
+        ];
         let observed = [
             ("a", "2"),
             ("b", "*1"),
@@ -231,10 +338,24 @@ mod tests {
 
     #[test]
     fn to_a_cache_a_link_is_what_it_leads_to() {
-        let original = tree(&[("bin/python", "*x"), ("bin/python3", "-> python"), ("lib64", "-> lib"), ("lib/a", "1"), ("out", "-> ../x")]);
-        let returned = tree(&[("bin/python", "*x"), ("bin/python3", "*x"), ("lib64/a", "1"), ("lib/a", "*1")]);
+        let original = tree(&[
+            ("bin/python", "*x"),
+            ("bin/python3", "-> python"),
+            ("lib64", "-> lib"),
+            ("lib/a", "1"),
+            ("out", "-> ../x"),
+        ]);
+        let returned = tree(&[
+            ("bin/python", "*x"),
+            ("bin/python3", "*x"),
+            ("lib64/a", "1"),
+            ("lib/a", "*1"),
+        ]);
         let (cached, unknown) = as_cached(&original);
         assert_eq!(cached, as_cached(&returned).0);
-        assert_eq!(unknown.iter().map(ToString::to_string).collect::<Vec<_>>(), ["out"]);
+        assert_eq!(
+            unknown.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["out"]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Work requests and responses as JSON, in protocol buffers' mapping to it.
 //!
-//! Bazel 4 ends requests with nothing, newer ones with a line feed: a request is complete with its last brace.
+//! Bazel 4 ends requests with nothing, newer ones with a line feed: a request is complete with its
+//! last brace.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -32,7 +33,10 @@ struct Outgoing<'a> {
     was_cancelled: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
 fn is_zero(number: &i32) -> bool {
     *number == 0
 }
@@ -47,8 +51,12 @@ impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         let left = self.left.get().checked_sub(count as u64);
-        self.left
-            .set(left.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("a request is more than {MOST_BYTES} bytes")))?);
+        self.left.set(left.ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a request is more than {MOST_BYTES} bytes"),
+            )
+        })?);
         Ok(count)
     }
 }
@@ -56,22 +64,27 @@ impl<R: Read> Read for Limited<R> {
 /// Reads requests; ends at the first error.
 pub(super) fn requests(input: impl Read) -> impl Iterator<Item = Result<Request, WorkerError>> {
     let left = Rc::new(Cell::new(MOST_BYTES));
-    let input = Limited { inner: input, left: Rc::clone(&left) };
-    serde_json::Deserializer::from_reader(input).into_iter::<Incoming>().map(move |incoming| {
-        left.set(MOST_BYTES);
-        let incoming = incoming.map_err(WorkerError::Json)?;
-        if incoming.arguments.len() > MOST_ARGUMENTS {
-            let message = format!("a request has more than {MOST_ARGUMENTS} arguments");
-            return Err(WorkerError::Json(serde::de::Error::custom(message)));
-        }
-        Ok(Request {
-            arguments: incoming.arguments,
-            identifier: incoming.request_id,
-            cancel: incoming.cancel,
-            verbosity: incoming.verbosity,
-            directory: incoming.sandbox_dir,
+    let input = Limited {
+        inner: input,
+        left: Rc::clone(&left),
+    };
+    serde_json::Deserializer::from_reader(input)
+        .into_iter::<Incoming>()
+        .map(move |incoming| {
+            left.set(MOST_BYTES);
+            let incoming = incoming.map_err(WorkerError::Json)?;
+            if incoming.arguments.len() > MOST_ARGUMENTS {
+                let message = format!("a request has more than {MOST_ARGUMENTS} arguments");
+                return Err(WorkerError::Json(serde::de::Error::custom(message)));
+            }
+            Ok(Request {
+                arguments: incoming.arguments,
+                identifier: incoming.request_id,
+                cancel: incoming.cancel,
+                verbosity: incoming.verbosity,
+                directory: incoming.sandbox_dir,
+            })
         })
-    })
 }
 
 /// A response and a line feed.

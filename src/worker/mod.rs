@@ -1,8 +1,10 @@
-//! Bazel's persistent workers: requests on standard input, responses on standard output, until the input ends.
+//! Bazel's persistent workers: requests on standard input, responses on standard output, until the
+//! input ends.
 //!
-//! Front end layer, beside the command line: it knows messages, not what a request asks for; that is a closure's. Requests with an
-//! identifier run at the same time and may be cancelled (Bazel's "Multiplex workers"), those without run one after another.
-//! What a worker does for a request is what the same arguments do as a command.
+//! Front end layer, beside the command line: it knows messages, not what a request asks for; that
+//! is a closure's. Requests with an identifier run at the same time and may be cancelled (Bazel's
+//! "Multiplex workers"), those without run one after another. What a worker does for a request is
+//! what the same arguments do as a command.
 
 mod json;
 mod proto;
@@ -85,7 +87,9 @@ impl WorkerError {
     /// What to try.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Json(_) | Self::Protobuf(_) => Some("`--protocol` must be what the action's `requires-worker-protocol` says"),
+            Self::Json(_) | Self::Protobuf(_) => {
+                Some("`--protocol` must be what the action's `requires-worker-protocol` says")
+            }
             Self::Read(_) | Self::Write(_) => None,
         }
     }
@@ -101,11 +105,12 @@ const PANICKED: i32 = 101;
 
 /// Serves requests until the input ends, and waits for those that still run.
 ///
-/// Without a protocol it is recognised by the first two bytes: only JSON begins with `{"`, because 0x22 would be a
-/// length-delimited field 4, and a request's field 4 is a boolean.
+/// Without a protocol it is recognised by the first two bytes: only JSON begins with `{"`, because
+/// 0x22 would be a length-delimited field 4, and a request's field 4 is a boolean.
 ///
 /// # Errors
-/// The input cannot be read or holds no requests, or responses cannot be written. Errors of the work are in its responses.
+/// The input cannot be read or holds no requests, or responses cannot be written. Errors of the
+/// work are in its responses.
 pub fn serve(
     input: impl Read,
     output: impl Write + Send,
@@ -123,8 +128,11 @@ pub fn serve(
     serve_as(input, output, protocol, run)
 }
 
-/// Reads the first two bytes, one by one because no more may be there yet. `None` at the end of the input.
-fn recognise(input: &mut impl BufRead) -> std::io::Result<Option<(Protocol, std::io::Cursor<Vec<u8>>)>> {
+/// Reads the first two bytes, one by one because no more may be there yet. `None` at the end of the
+/// input.
+fn recognise(
+    input: &mut impl BufRead,
+) -> std::io::Result<Option<(Protocol, std::io::Cursor<Vec<u8>>)>> {
     let mut start = Vec::new();
     for byte in input.by_ref().bytes().take(2) {
         start.push(byte?);
@@ -132,18 +140,30 @@ fn recognise(input: &mut impl BufRead) -> std::io::Result<Option<(Protocol, std:
             break;
         }
     }
-    let protocol = if start.as_slice() == b"{\"" { Protocol::Json } else { Protocol::Protobuf };
+    let protocol = if start.as_slice() == b"{\"" {
+        Protocol::Json
+    } else {
+        Protocol::Protobuf
+    };
     Ok((!start.is_empty()).then(|| (protocol, std::io::Cursor::new(start))))
 }
 
-#[expect(clippy::disallowed_methods, reason = "where no thread can be started, this one does what was asked")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where no thread can be started, this one does what was asked"
+)]
 fn serve_as(
     input: impl BufRead,
     output: impl Write + Send,
     protocol: Protocol,
     run: impl Fn(&Work<'_>) -> Completion + Sync,
 ) -> Result<(), WorkerError> {
-    let desk = Desk { output: Mutex::new(output), protocol, running: Mutex::default(), broken: Mutex::default() };
+    let desk = Desk {
+        output: Mutex::new(output),
+        protocol,
+        running: Mutex::default(),
+        broken: Mutex::default(),
+    };
     let requests: Box<dyn Iterator<Item = Result<Request, WorkerError>> + '_> = match protocol {
         Protocol::Json => Box::new(json::requests(input)),
         Protocol::Protobuf => Box::new(proto::requests(input)),
@@ -165,7 +185,8 @@ fn serve_as(
             let (desk, run, identifier) = (&desk, &run, request.identifier);
             let request = Arc::new(request);
             let (theirs, ours) = (Arc::clone(&request), Arc::clone(&cancelled));
-            let started = thread::Builder::new().spawn_scoped(scope, move || desk.finish(work(run, &theirs, &ours)));
+            let started = thread::Builder::new()
+                .spawn_scoped(scope, move || desk.finish(work(run, &theirs, &ours)));
             match (started, identifier) {
                 // No thread is to be had: one request after the other is slower, and right.
                 (Err(_), _) => desk.finish(work(run, &request, &cancelled)),
@@ -178,14 +199,18 @@ fn serve_as(
         }
         Ok(())
     })?;
-    match desk.broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    match desk
+        .broken
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+    {
         Some(error) => Err(WorkerError::Write(error)),
         None => Ok(()),
     }
 }
 
-/// The threads of requests. All of them are joined: a scope waits for what its threads do, but not until they are gone, so what they
-/// own outlives them by a moment, which looks like a leak.
+/// The threads of requests. All of them are joined: a scope waits for what its threads do, but not
+/// until they are gone, so what they own outlives them by a moment, which looks like a leak.
 #[derive(Default)]
 struct Threads<'scope> {
     named: Vec<thread::ScopedJoinHandle<'scope, ()>>,
@@ -217,7 +242,11 @@ impl Drop for Threads<'_> {
     }
 }
 
-fn work(run: &(impl Fn(&Work<'_>) -> Completion + Sync), request: &Request, cancelled: &Arc<AtomicBool>) -> Response {
+fn work(
+    run: &(impl Fn(&Work<'_>) -> Completion + Sync),
+    request: &Request,
+    cancelled: &Arc<AtomicBool>,
+) -> Response {
     let work = Work {
         arguments: &request.arguments,
         directory: (!request.directory.is_empty()).then_some(request.directory.as_str()),
@@ -227,12 +256,24 @@ fn work(run: &(impl Fn(&Work<'_>) -> Completion + Sync), request: &Request, canc
     // A bug met by one request must not take the others with it.
     let (exit_code, output) = match panic::catch_unwind(AssertUnwindSafe(|| run(&work))) {
         Ok(completion) => (i32::from(completion.exit_code), completion.output),
-        Err(_) => (PANICKED, "venvtree failed because of a bug in it; its worker's log says where\n".to_owned()),
+        Err(_) => (
+            PANICKED,
+            "venvtree failed because of a bug in it; its worker's log says where\n".to_owned(),
+        ),
     };
     if cancelled.load(Ordering::Relaxed) {
-        return Response { identifier: request.identifier, was_cancelled: true, ..Response::default() };
+        return Response {
+            identifier: request.identifier,
+            was_cancelled: true,
+            ..Response::default()
+        };
     }
-    Response { exit_code, output, identifier: request.identifier, was_cancelled: false }
+    Response {
+        exit_code,
+        output,
+        identifier: request.identifier,
+        was_cancelled: false,
+    }
 }
 
 /// Where requests are kept while they run, and responses go.
@@ -288,7 +329,14 @@ mod tests {
 
     fn echo(work: &Work<'_>) -> Completion {
         let directory = work.directory.unwrap_or("-");
-        Completion { exit_code: work.arguments.len() as u8, output: format!("{directory} {} {}", work.verbosity, work.arguments.join(",")) }
+        Completion {
+            exit_code: work.arguments.len() as u8,
+            output: format!(
+                "{directory} {} {}",
+                work.verbosity,
+                work.arguments.join(",")
+            ),
+        }
     }
 
     fn serve_bytes(input: &[u8], protocol: Option<Protocol>) -> Vec<u8> {
@@ -302,7 +350,10 @@ mod tests {
         let input = br#"{"arguments":["a","b"],"inputs":[{"path":"a","digest":"eA=="}]}{"arguments":["c"],"sandboxDir":"s","verbosity":3}"#;
         for protocol in [None, Some(Protocol::Json)] {
             let output = String::from_utf8(serve_bytes(input, protocol)).unwrap();
-            assert_eq!(output, "{\"exitCode\":2,\"output\":\"- 0 a,b\"}\n{\"exitCode\":1,\"output\":\"s 3 c\"}\n");
+            assert_eq!(
+                output,
+                "{\"exitCode\":2,\"output\":\"- 0 a,b\"}\n{\"exitCode\":1,\"output\":\"s 3 c\"}\n"
+            );
         }
     }
 
@@ -312,7 +363,10 @@ mod tests {
         let input = [10, 0x0a, 1, b'a', 0x12, 2, 0x0a, 0, 0x32, 1, b's', 0];
         for protocol in [None, Some(Protocol::Protobuf)] {
             let output = serve_bytes(&input, protocol);
-            assert_eq!(output, [&[9, 8, 1, 0x12, 5][..], b"s 0 a", &[6, 0x12, 4], b"- 0 "].concat());
+            assert_eq!(
+                output,
+                [&[9, 8, 1, 0x12, 5][..], b"s 0 a", &[6, 0x12, 4], b"- 0 "].concat()
+            );
         }
     }
 
@@ -320,9 +374,19 @@ mod tests {
     fn protobuf_requests_say_how_much_to_say_and_what_to_cancel() {
         // verbosity 5; a cancellation of what never ran.
         let input = [2, 0x28, 5, 4, 0x18, 9, 0x20, 1];
-        assert_eq!(serve_bytes(&input, Some(Protocol::Protobuf)), [&[6, 0x12, 4][..], b"- 5 "].concat());
-        let failure = |input: &[u8]| serve(input, Vec::new(), Some(Protocol::Protobuf), echo).unwrap_err().to_string();
-        assert_eq!(failure(&[0x80; 11]), "expected a work request as protocol buffer: a request's length has more than ten bytes");
+        assert_eq!(
+            serve_bytes(&input, Some(Protocol::Protobuf)),
+            [&[6, 0x12, 4][..], b"- 5 "].concat()
+        );
+        let failure = |input: &[u8]| {
+            serve(input, Vec::new(), Some(Protocol::Protobuf), echo)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            failure(&[0x80; 11]),
+            "expected a work request as protocol buffer: a request's length has more than ten bytes"
+        );
     }
 
     #[test]
@@ -335,7 +399,10 @@ mod tests {
         }
         for protocol in [None, Some(Protocol::Protobuf)] {
             let error = serve(Broken, Vec::new(), protocol, echo).unwrap_err();
-            assert!(matches!(error, WorkerError::Read(_)) && error.hint().is_none(), "{error}");
+            assert!(
+                matches!(error, WorkerError::Read(_)) && error.hint().is_none(),
+                "{error}"
+            );
         }
         let error = serve(Broken, Vec::new(), Some(Protocol::Json), echo).unwrap_err();
         assert!(error.to_string().contains("connection reset"), "{error}");
@@ -345,18 +412,25 @@ mod tests {
     fn a_protobuf_request_of_the_length_that_is_a_brace_is_no_json() {
         let argument = "x".repeat(121);
         let input = [&[b'{', 0x0a, 121][..], argument.as_bytes()].concat();
-        assert_eq!(serve_bytes(&input, None), [&[129, 1, 8, 1, 0x12, 125][..], b"- 0 ", argument.as_bytes()].concat());
+        assert_eq!(
+            serve_bytes(&input, None),
+            [&[129, 1, 8, 1, 0x12, 125][..], b"- 0 ", argument.as_bytes()].concat()
+        );
     }
 
     #[test]
     fn a_request_is_answered_before_anything_follows_it() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        ours.set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         let worker = thread::spawn(move || serve(theirs.try_clone().unwrap(), theirs, None, echo));
         let mut lines = BufReader::new(ours.try_clone().unwrap()).lines();
         for request in 1..3 {
             write!(&ours, "{{\"requestId\":{request},\"arguments\":[]}}").unwrap();
-            assert_eq!(lines.next().unwrap().unwrap(), format!("{{\"exitCode\":0,\"output\":\"- 0 \",\"requestId\":{request}}}"));
+            assert_eq!(
+                lines.next().unwrap().unwrap(),
+                format!("{{\"exitCode\":0,\"output\":\"- 0 \",\"requestId\":{request}}}")
+            );
         }
         ours.shutdown(std::net::Shutdown::Write).unwrap();
         worker.join().unwrap().unwrap();
@@ -387,18 +461,28 @@ mod tests {
                 while !work.cancelled.load(Ordering::Relaxed) {
                     thread::sleep(Duration::from_millis(1));
                 }
-                Completion { exit_code: 1, output: "half done".to_owned() }
+                Completion {
+                    exit_code: 1,
+                    output: "half done".to_owned(),
+                }
             };
             serve(theirs.try_clone().unwrap(), theirs, None, run)
         });
         write!(&ours, "{{\"requestId\":7}}").unwrap();
         is_started.recv().unwrap();
         // Bazel may also cancel what it has had an answer for.
-        write!(&ours, "{{\"requestId\":9,\"cancel\":true}}{{\"requestId\":7,\"cancel\":true}}").unwrap();
+        write!(
+            &ours,
+            "{{\"requestId\":9,\"cancel\":true}}{{\"requestId\":7,\"cancel\":true}}"
+        )
+        .unwrap();
         ours.shutdown(std::net::Shutdown::Write).unwrap();
         let mut output = String::new();
         (&ours).read_to_string(&mut output).unwrap();
-        assert_eq!(output, "{\"exitCode\":0,\"output\":\"\",\"requestId\":7,\"wasCancelled\":true}\n");
+        assert_eq!(
+            output,
+            "{\"exitCode\":0,\"output\":\"\",\"requestId\":7,\"wasCancelled\":true}\n"
+        );
         worker.join().unwrap().unwrap();
     }
 
@@ -411,18 +495,42 @@ mod tests {
         };
         serve(&br#"{"arguments":["x"]}{}"#[..], &mut output, None, run).unwrap();
         let output = String::from_utf8(output).unwrap();
-        assert!(output.starts_with("{\"exitCode\":101,\"output\":\"venvtree failed because of a bug"), "{output}");
-        assert!(output.ends_with("{\"exitCode\":0,\"output\":\"\"}\n"), "{output}");
+        assert!(
+            output.starts_with("{\"exitCode\":101,\"output\":\"venvtree failed because of a bug"),
+            "{output}"
+        );
+        assert!(
+            output.ends_with("{\"exitCode\":0,\"output\":\"\"}\n"),
+            "{output}"
+        );
     }
 
     #[test]
     fn what_is_no_request_ends_the_worker() {
-        let failure = |input: &[u8], protocol| serve(input, Vec::new(), protocol, echo).unwrap_err().to_string();
-        assert!(failure(b"{\"arguments\":3}", None).starts_with("expected a work request as JSON: invalid type"));
-        assert!(failure(b"{\"arguments\":[", None).starts_with("expected a work request as JSON: EOF"));
-        assert_eq!(failure(&[5, 0x0a], None), "expected a work request as protocol buffer: the input ends in the middle of a request");
-        assert_eq!(failure(&[2, 0x0a, 9], None), "expected a work request as protocol buffer: the message ends in the middle of a field");
-        assert!(failure(&[0xff, 0xff, 0xff, 0xff, 0x7f], None).contains("is 34359738367 bytes, more than"));
+        let failure = |input: &[u8], protocol| {
+            serve(input, Vec::new(), protocol, echo)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(
+            failure(b"{\"arguments\":3}", None)
+                .starts_with("expected a work request as JSON: invalid type")
+        );
+        assert!(
+            failure(b"{\"arguments\":[", None).starts_with("expected a work request as JSON: EOF")
+        );
+        assert_eq!(
+            failure(&[5, 0x0a], None),
+            "expected a work request as protocol buffer: the input ends in the middle of a request"
+        );
+        assert_eq!(
+            failure(&[2, 0x0a, 9], None),
+            "expected a work request as protocol buffer: the message ends in the middle of a field"
+        );
+        assert!(
+            failure(&[0xff, 0xff, 0xff, 0xff, 0x7f], None)
+                .contains("is 34359738367 bytes, more than")
+        );
         assert!(serve_bytes(b"", None).is_empty());
     }
 

@@ -1,4 +1,5 @@
-//! Work requests and responses as protocol buffers (`worker_protocol.proto`), each after its length as a varint.
+//! Work requests and responses as protocol buffers (`worker_protocol.proto`), each after its length
+//! as a varint.
 
 use std::io::{self, Read};
 
@@ -11,12 +12,19 @@ pub(super) fn requests(mut input: impl Read) -> impl Iterator<Item = Result<Requ
 }
 
 fn read(input: &mut impl Read) -> Result<Option<Request>, WorkerError> {
-    let Some(length) = read_length(input)? else { return Ok(None) };
+    let Some(length) = read_length(input)? else {
+        return Ok(None);
+    };
     if length > MOST_BYTES {
-        return Err(WorkerError::Protobuf(format!("the next request is {length} bytes, more than {MOST_BYTES}")));
+        return Err(WorkerError::Protobuf(format!(
+            "the next request is {length} bytes, more than {MOST_BYTES}"
+        )));
     }
     let mut message = Vec::new();
-    input.take(length).read_to_end(&mut message).map_err(WorkerError::Read)?;
+    input
+        .take(length)
+        .read_to_end(&mut message)
+        .map_err(WorkerError::Read)?;
     if message.len() as u64 != length {
         return Err(cut_off());
     }
@@ -44,16 +52,23 @@ fn read_length(input: &mut impl Read) -> Result<Option<u64>, WorkerError> {
             return Ok(Some(length));
         }
     }
-    Err(WorkerError::Protobuf("a request's length has more than ten bytes".to_owned()))
+    Err(WorkerError::Protobuf(
+        "a request's length has more than ten bytes".to_owned(),
+    ))
 }
 
 fn decode(message: &[u8]) -> Result<Request, WorkerError> {
     let mut request = Request::default();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| WorkerError::Protobuf("a text is not UTF-8".to_owned()));
+    let text = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_vec())
+            .map_err(|_| WorkerError::Protobuf("a text is not UTF-8".to_owned()))
+    };
     for field in Fields::new(message) {
         match field.map_err(|error| WorkerError::Protobuf(error.to_string()))? {
             (1, Value::Bytes(_)) if request.arguments.len() == MOST_ARGUMENTS => {
-                return Err(WorkerError::Protobuf(format!("a request has more than {MOST_ARGUMENTS} arguments")));
+                return Err(WorkerError::Protobuf(format!(
+                    "a request has more than {MOST_ARGUMENTS} arguments"
+                )));
             }
             (1, Value::Bytes(bytes)) => request.arguments.push(text(bytes)?),
             // An int32 is written as the 64 bits of its sign-extended value.

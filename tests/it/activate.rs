@@ -26,27 +26,53 @@ const HOSTILE: &[&str] = &[
 
 /// The newest interpreter that every environment of these tests links to.
 fn python() -> Python {
-    interpreters().into_iter().rfind(|python| python.version == (3, 11)).unwrap_or_else(|| interpreters().remove(0))
+    interpreters()
+        .into_iter()
+        .rfind(|python| python.version == (3, 11))
+        .unwrap_or_else(|| interpreters().remove(0))
 }
 
-/// An environment made by hand: activation scripts of every shell, an interpreter, `pip` and a console script.
+/// An environment made by hand: activation scripts of every shell, an interpreter, `pip` and a
+/// console script.
 fn environment(root: &Path, prompt: Option<&str>) {
     environment_of(&python(), root, prompt);
 }
 
 fn environment_of(python: &Python, root: &Path, prompt: Option<&str>) {
-    let site_packages = format!("lib/python{}.{}/site-packages", python.version.0, python.version.1);
+    let site_packages = format!(
+        "lib/python{}.{}/site-packages",
+        python.version.0, python.version.1
+    );
     let bin = root.join("bin");
     fs::create_dir_all(&bin).unwrap();
     fs::create_dir_all(root.join(&site_packages)).unwrap();
-    fs::write(root.join(&site_packages).join("hello.py"), "import sys\ndef main():\n    print('hello from', sys.prefix)\n").unwrap();
-    fs::write(root.join("pyvenv.cfg"), "home =\ninclude-system-site-packages = false\n").unwrap();
+    fs::write(
+        root.join(&site_packages).join("hello.py"),
+        "import sys\ndef main():\n    print('hello from', sys.prefix)\n",
+    )
+    .unwrap();
+    fs::write(
+        root.join("pyvenv.cfg"),
+        "home =\ninclude-system-site-packages = false\n",
+    )
+    .unwrap();
     symlink(&python.path, bin.join("python")).unwrap();
-    for (name, body) in [("hello", "import hello; hello.main()"), ("pip", "import sys; print(\"pip of\", sys.prefix)")] {
-        fs::write(bin.join(name), format!("#!/bin/sh\nexec \"${{0%/*}}/python\" -c '{body}'\n")).unwrap();
+    for (name, body) in [
+        ("hello", "import hello; hello.main()"),
+        ("pip", "import sys; print(\"pip of\", sys.prefix)"),
+    ] {
+        fs::write(
+            bin.join(name),
+            format!("#!/bin/sh\nexec \"${{0%/*}}/python\" -c '{body}'\n"),
+        )
+        .unwrap();
         fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let variables = ActivateVariables { prompt, scripts: "bin", site_packages: &site_packages };
+    let variables = ActivateVariables {
+        prompt,
+        scripts: "bin",
+        site_packages: &site_packages,
+    };
     for shell in Shell::ALL {
         for (name, bytes) in render(shell, &variables) {
             fs::write(bin.join(name), bytes).unwrap();
@@ -62,12 +88,25 @@ fn canonical(folder: &TempDir) -> PathBuf {
     folder.path().canonicalize().unwrap()
 }
 
-/// Checks a whole session in the environment at `root`, sourced by `path`: what it is called, what runs, and that nothing is left.
-fn check_session(dialect: &Dialect, scratch: &Path, root: &Path, path: &str, options: &[&str], variables: &[(&str, &str)]) {
+/// Checks a whole session in the environment at `root`, sourced by `path`: what it is called, what
+/// runs, and that nothing is left.
+fn check_session(
+    dialect: &Dialect,
+    scratch: &Path,
+    root: &Path,
+    path: &str,
+    options: &[&str],
+    variables: &[(&str, &str)],
+) {
     // xonsh is a Python program itself: what would hurt it, it sets when it runs.
-    let (own, inherited): (Vec<_>, Vec<_>) =
-        variables.iter().copied().partition(|(name, _)| dialect.shell == Shell::Xonsh && *name == "PYTHONHOME");
-    let raw = own.iter().map(|(name, value)| format!("${name} = '{value}'\n")).collect::<String>();
+    let (own, inherited): (Vec<_>, Vec<_>) = variables
+        .iter()
+        .copied()
+        .partition(|(name, _)| dialect.shell == Shell::Xonsh && *name == "PYTHONHOME");
+    let raw = own
+        .iter()
+        .map(|(name, value)| format!("${name} = '{value}'\n"))
+        .collect::<String>();
     let finished = dialect.run(
         scratch,
         &inherited,
@@ -84,9 +123,16 @@ fn check_session(dialect: &Dialect, scratch: &Path, root: &Path, path: &str, opt
             Step::Probe("after"),
         ],
     );
-    let context = format!("{} {options:?} {variables:?} sourcing {path:?}\n{}\n{}", dialect.name, finished.stdout, finished.stderr);
+    let context = format!(
+        "{} {options:?} {variables:?} sourcing {path:?}\n{}\n{}",
+        dialect.name, finished.stdout, finished.stderr
+    );
     let root = text(root);
-    assert_eq!(finished.stdout, format!("{root}\npip of {root}\nhello from {root}\n"), "{context}");
+    assert_eq!(
+        finished.stdout,
+        format!("{root}\npip of {root}\nhello from {root}\n"),
+        "{context}"
+    );
     check_active(&finished, root, &context);
     check_restored(&finished, &context);
     assert!(!scratch.join("PWNED").exists(), "{context}");
@@ -96,20 +142,44 @@ fn check_active(finished: &Finished, root: &str, context: &str) {
     let before = finished.probe("before");
     let active = finished.probe("active").exported;
     let name = Path::new(root).file_name().unwrap().to_str().unwrap();
-    let prefixed = |entry: String, old: &str| match before.exported.get(old).filter(|value| !value.is_empty()) {
-        Some(value) => format!("{entry}:{value}"),
-        None => entry,
-    };
-    assert_eq!(active.get("VIRTUAL_ENV").map(String::as_str), Some(root), "{context}");
-    assert_eq!(active.get("VIRTUAL_ENV_PROMPT").map(String::as_str), Some(name), "{context}");
-    assert_eq!(active.get("PATH"), Some(&prefixed(format!("{root}/bin"), "PATH")), "{context}");
-    assert_eq!(active.get("PKG_CONFIG_PATH"), Some(&prefixed(format!("{root}/lib/pkgconfig"), "PKG_CONFIG_PATH")), "{context}");
+    let prefixed =
+        |entry: String, old: &str| match before.exported.get(old).filter(|value| !value.is_empty())
+        {
+            Some(value) => format!("{entry}:{value}"),
+            None => entry,
+        };
+    assert_eq!(
+        active.get("VIRTUAL_ENV").map(String::as_str),
+        Some(root),
+        "{context}"
+    );
+    assert_eq!(
+        active.get("VIRTUAL_ENV_PROMPT").map(String::as_str),
+        Some(name),
+        "{context}"
+    );
+    assert_eq!(
+        active.get("PATH"),
+        Some(&prefixed(format!("{root}/bin"), "PATH")),
+        "{context}"
+    );
+    assert_eq!(
+        active.get("PKG_CONFIG_PATH"),
+        Some(&prefixed(
+            format!("{root}/lib/pkgconfig"),
+            "PKG_CONFIG_PATH"
+        )),
+        "{context}"
+    );
     assert_eq!(active.get("PYTHONHOME"), None, "{context}");
 }
 
 fn check_restored(finished: &Finished, context: &str) {
     let (before, after) = (finished.probe("before"), finished.probe("after"));
-    assert!(!before.exported.is_empty() && !before.internal.is_empty(), "{context}");
+    assert!(
+        !before.exported.is_empty() && !before.internal.is_empty(),
+        "{context}"
+    );
     assert_eq!(after.exported, before.exported, "{context}");
     assert_eq!(after.internal, before.internal, "{context}");
 }
@@ -132,7 +202,14 @@ fn activates_and_leaves_nothing() {
             &[],
             &[("PYTHONHOME", "/nowhere"), ("PKG_CONFIG_PATH", "/pc")],
         );
-        check_session(&dialect, &scratch, &root, &format!("./env/../env/bin/./{file}"), &[], &[("PYTHONHOME", "")]);
+        check_session(
+            &dialect,
+            &scratch,
+            &root,
+            &format!("./env/../env/bin/./{file}"),
+            &[],
+            &[("PYTHONHOME", "")],
+        );
     }
 }
 
@@ -145,7 +222,14 @@ fn survives_a_move() {
     let root = scratch.join("là bas/second env");
     fs::rename(scratch.join("first"), &root).unwrap();
     for dialect in Dialect::all() {
-        check_session(&dialect, &scratch, &root, &format!("{}/bin/{}", text(&root), dialect.file()), &[], &[]);
+        check_session(
+            &dialect,
+            &scratch,
+            &root,
+            &format!("{}/bin/{}", text(&root), dialect.file()),
+            &[],
+            &[],
+        );
     }
 }
 
@@ -161,13 +245,29 @@ fn works_where_errors_end_the_shell() {
             Shell::Csh => &["-e"],
             _ => continue,
         };
-        check_session(&dialect, &scratch, &root, &format!("env/bin/{}", dialect.file()), options, &[]);
+        check_session(
+            &dialect,
+            &scratch,
+            &root,
+            &format!("env/bin/{}", dialect.file()),
+            options,
+            &[],
+        );
         let path = format!("env/bin/{}", dialect.file());
         let again = dialect.run(
             &scratch,
-            &[("VIRTUAL_ENV_DISABLE_PROMPT", "1"), ("PYTHONHOME", "/nowhere")],
+            &[
+                ("VIRTUAL_ENV_DISABLE_PROMPT", "1"),
+                ("PYTHONHOME", "/nowhere"),
+            ],
             options,
-            &[Step::Probe("before"), Step::Activate(&path), Step::Activate(&path), Step::Deactivate, Step::Probe("after")],
+            &[
+                Step::Probe("before"),
+                Step::Activate(&path),
+                Step::Activate(&path),
+                Step::Deactivate,
+                Step::Probe("after"),
+            ],
         );
         check_restored(&again, &format!("{} {options:?} {again:?}", dialect.name));
     }
@@ -181,7 +281,8 @@ fn a_second_activation_starts_from_the_first_ones_beginning() {
         environment(&scratch.join(name), None);
     }
     for dialect in Dialect::all() {
-        let [one, two] = ["one", "two"].map(|name| format!("{}/{name}/bin/{}", text(&scratch), dialect.file()));
+        let [one, two] =
+            ["one", "two"].map(|name| format!("{}/{name}/bin/{}", text(&scratch), dialect.file()));
         for (first, active) in [(&one, "one"), (&two, "one")] {
             let finished = dialect.run(
                 &scratch,
@@ -199,26 +300,38 @@ fn a_second_activation_starts_from_the_first_ones_beginning() {
             );
             let context = format!("{} {first} then {one}: {finished:?}", dialect.name);
             let root = scratch.join(active);
-            assert_eq!(finished.stdout, format!("hello from {}\n", text(&root)), "{context}");
+            assert_eq!(
+                finished.stdout,
+                format!("hello from {}\n", text(&root)),
+                "{context}"
+            );
             check_active(&finished, text(&root), &context);
             check_restored(&finished, &context);
         }
     }
 }
 
-/// An environment of the standard library's `venv`, which has activation scripts of its own for some shells.
+/// An environment of the standard library's `venv`, which has activation scripts of its own for
+/// some shells.
 #[test]
 fn an_environment_of_venv_leaves_first() {
     let folder = TempDir::new().unwrap();
     let scratch = canonical(&folder);
     environment(&scratch.join("ours"), None);
-    let made = Command::new(python().path).args(["-m", "venv", "--without-pip"]).arg(scratch.join("theirs")).status().unwrap();
+    let made = Command::new(python().path)
+        .args(["-m", "venv", "--without-pip"])
+        .arg(scratch.join("theirs"))
+        .status()
+        .unwrap();
     assert!(made.success());
     for dialect in Dialect::all() {
-        if !scratch.join("theirs/bin").join(dialect.file()).exists() || matches!(dialect.name, "posh") {
+        if !scratch.join("theirs/bin").join(dialect.file()).exists()
+            || matches!(dialect.name, "posh")
+        {
             continue;
         }
-        let [ours, theirs] = ["ours", "theirs"].map(|name| format!("{}/{name}/bin/{}", text(&scratch), dialect.file()));
+        let [ours, theirs] = ["ours", "theirs"]
+            .map(|name| format!("{}/{name}/bin/{}", text(&scratch), dialect.file()));
         let finished = dialect.run(
             &scratch,
             // Its scripts for sh leave a prompt behind where there was none, and export it.
@@ -226,7 +339,11 @@ fn an_environment_of_venv_leaves_first() {
             &[],
             &[
                 // Its script for csh wants a prompt to be there.
-                Step::Raw(if dialect.shell == Shell::Csh { "set prompt = '> '" } else { "" }),
+                Step::Raw(if dialect.shell == Shell::Csh {
+                    "set prompt = '> '"
+                } else {
+                    ""
+                }),
                 Step::Probe("before"),
                 Step::Activate(&theirs),
                 Step::Activate(&ours),
@@ -234,13 +351,21 @@ fn an_environment_of_venv_leaves_first() {
                 Step::Run("hello"),
                 Step::Deactivate,
                 // An alias is what its own `deactivate` leaves.
-                Step::Raw(if dialect.shell == Shell::Csh { "unalias pydoc" } else { "" }),
+                Step::Raw(if dialect.shell == Shell::Csh {
+                    "unalias pydoc"
+                } else {
+                    ""
+                }),
                 Step::Probe("after"),
             ],
         );
         let context = format!("{}: {finished:?}", dialect.name);
         let root = scratch.join("ours");
-        assert_eq!(finished.stdout, format!("hello from {}\n", text(&root)), "{context}");
+        assert_eq!(
+            finished.stdout,
+            format!("hello from {}\n", text(&root)),
+            "{context}"
+        );
         check_active(&finished, text(&root), &context);
         check_restored(&finished, &context);
     }
@@ -255,18 +380,38 @@ fn what_was_inherited_comes_back() {
     for dialect in Dialect::all() {
         let path = format!("env/bin/{}", dialect.file());
         // A child of a shell in which another environment is active.
-        let inherited = [("VIRTUAL_ENV", "/other"), ("VIRTUAL_ENV_PROMPT", "other one"), ("PATH", "/other/bin:/usr/bin:/bin")];
+        let inherited = [
+            ("VIRTUAL_ENV", "/other"),
+            ("VIRTUAL_ENV_PROMPT", "other one"),
+            ("PATH", "/other/bin:/usr/bin:/bin"),
+        ];
         check_session(&dialect, &scratch, &root, &path, &[], &inherited);
     }
     for dialect in Dialect::posix() {
-        for before in ["PATH=", "unset PATH", "PS1=", "unset PS1", "PS1='$ '", "PKG_CONFIG_PATH=; export PKG_CONFIG_PATH"] {
+        for before in [
+            "PATH=",
+            "unset PATH",
+            "PS1=",
+            "unset PS1",
+            "PS1='$ '",
+            "PKG_CONFIG_PATH=; export PKG_CONFIG_PATH",
+        ] {
             let finished = dialect.run(
                 &scratch,
                 &[],
                 &["-eu"],
-                &[Step::Raw(before), Step::Probe("before"), Step::Activate("env/bin/activate"), Step::Deactivate, Step::Probe("after")],
+                &[
+                    Step::Raw(before),
+                    Step::Probe("before"),
+                    Step::Activate("env/bin/activate"),
+                    Step::Deactivate,
+                    Step::Probe("after"),
+                ],
             );
-            check_restored(&finished, &format!("{} {before}: {finished:?}", dialect.name));
+            check_restored(
+                &finished,
+                &format!("{} {before}: {finished:?}", dialect.name),
+            );
         }
     }
 }
@@ -283,7 +428,14 @@ fn hostile_paths_stay_text() {
             if dialect.shell == Shell::Xonsh && name.contains(['$', '%', '~']) {
                 continue;
             }
-            check_session(&dialect, &scratch, &root, &format!("{name}/bin/{}", dialect.file()), &[], &[]);
+            check_session(
+                &dialect,
+                &scratch,
+                &root,
+                &format!("{name}/bin/{}", dialect.file()),
+                &[],
+                &[],
+            );
         }
     }
 }
@@ -299,8 +451,21 @@ fn line_breaks_in_paths() {
         if dialect.takes_line_breaks() {
             check_session(&dialect, &scratch, &root, &path, &[], &[]);
         } else {
-            let finished = dialect.run(&scratch, &[], &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
-            check_refused(&finished, "activate", &format!("{}: {finished:?}", dialect.name));
+            let finished = dialect.run(
+                &scratch,
+                &[],
+                &[],
+                &[
+                    Step::Probe("before"),
+                    Step::Activate(&path),
+                    Step::Probe("after"),
+                ],
+            );
+            check_refused(
+                &finished,
+                "activate",
+                &format!("{}: {finished:?}", dialect.name),
+            );
         }
     }
 }
@@ -310,7 +475,11 @@ fn check_refused(finished: &Finished, reason: &str, context: &str) {
     assert!(finished.stderr.contains(reason), "{context}");
     let before = finished.probe("before");
     match finished.success {
-        true => assert_eq!(finished.probe("after").exported, before.exported, "{context}"),
+        true => assert_eq!(
+            finished.probe("after").exported,
+            before.exported,
+            "{context}"
+        ),
         // Some shells end when a command fails.
         false => assert!(!before.exported.contains_key("VIRTUAL_ENV"), "{context}"),
     }
@@ -324,14 +493,39 @@ fn refuses_what_path_cannot_hold() {
     environment(&root, None);
     for dialect in Dialect::all() {
         let path = format!("{}/bin/{}", text(&root), dialect.file());
-        let finished = dialect.run(&scratch, &[], &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
-        check_refused(&finished, "PATH cannot hold", &format!("{}: {finished:?}", dialect.name));
+        let finished = dialect.run(
+            &scratch,
+            &[],
+            &[],
+            &[
+                Step::Probe("before"),
+                Step::Activate(&path),
+                Step::Probe("after"),
+            ],
+        );
+        check_refused(
+            &finished,
+            "PATH cannot hold",
+            &format!("{}: {finished:?}", dialect.name),
+        );
     }
     let root = scratch.join("a$HOME");
     environment(&root, None);
-    let xonsh = Dialect::all().into_iter().find(|dialect| dialect.shell == Shell::Xonsh).unwrap();
+    let xonsh = Dialect::all()
+        .into_iter()
+        .find(|dialect| dialect.shell == Shell::Xonsh)
+        .unwrap();
     let path = format!("{}/bin/activate.xsh", text(&root));
-    let finished = xonsh.run(&scratch, &[], &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
+    let finished = xonsh.run(
+        &scratch,
+        &[],
+        &[],
+        &[
+            Step::Probe("before"),
+            Step::Activate(&path),
+            Step::Probe("after"),
+        ],
+    );
     check_refused(&finished, "PATH cannot hold", &format!("{finished:?}"));
 }
 
@@ -344,8 +538,21 @@ fn refuses_what_is_not_an_environment() {
     fs::remove_file(root.join("pyvenv.cfg")).unwrap();
     for dialect in Dialect::all() {
         let path = format!("{}/bin/{}", text(&root), dialect.file());
-        let finished = dialect.run(&scratch, &[], &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
-        check_refused(&finished, "activate", &format!("{}: {finished:?}", dialect.name));
+        let finished = dialect.run(
+            &scratch,
+            &[],
+            &[],
+            &[
+                Step::Probe("before"),
+                Step::Activate(&path),
+                Step::Probe("after"),
+            ],
+        );
+        check_refused(
+            &finished,
+            "activate",
+            &format!("{}: {finished:?}", dialect.name),
+        );
     }
 }
 
@@ -355,13 +562,22 @@ fn refuses_to_be_run() {
     let scratch = canonical(&folder);
     environment(&scratch.join("env"), None);
     for dialect in Dialect::posix() {
-        let output = dialect.command(&scratch, &[]).arg("env/bin/activate").output().unwrap();
+        let output = dialect
+            .command(&scratch, &[])
+            .arg("env/bin/activate")
+            .output()
+            .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && errors.contains("You must source this script: $ source "), "{}: {output:?}", dialect.name);
+        assert!(
+            !output.status.success() && errors.contains("You must source this script: $ source "),
+            "{}: {output:?}",
+            dialect.name
+        );
     }
 }
 
-/// Prompts are drawn by interactive shells; what they show has to be the text, and nothing of it may run.
+/// Prompts are drawn by interactive shells; what they show has to be the text, and nothing of it
+/// may run.
 #[test]
 fn hostile_prompts_stay_text() {
     let folder = TempDir::new().unwrap();
@@ -372,7 +588,8 @@ fn hostile_prompts_stay_text() {
         for dialect in Dialect::all() {
             let path = format!("env{index}/bin/{}", dialect.file());
             let set = match (dialect.shell, dialect.name) {
-                // In this mode bash takes an exclamation mark in any prompt for the number of the command.
+                // In this mode bash takes an exclamation mark in any prompt for the number of the
+                // command.
                 (_, "bash --posix") => continue,
                 (Shell::Posix, _) => "PS1=__END__",
                 (Shell::Csh, _) => "set prompt = __END__",
@@ -383,19 +600,34 @@ fn hostile_prompts_stay_text() {
             let (draw, end): (_, &str) = match dialect.shell {
                 Shell::Fish => ("fish_prompt", "__END__"),
                 Shell::Nushell => ("print (do $env.PROMPT_COMMAND)", "__END__"),
-                Shell::Xonsh => ("from xonsh.prompt.base import PromptFormatter; print(PromptFormatter()('{env_name}'))", ""),
+                Shell::Xonsh => (
+                    "from xonsh.prompt.base import PromptFormatter; print(PromptFormatter()('{env_name}'))",
+                    "",
+                ),
                 _ => ("", "__END__"),
             };
-            let steps = [Step::Raw(set), Step::Activate(&path), Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT"), Step::Raw(draw)];
+            let steps = [
+                Step::Raw(set),
+                Step::Activate(&path),
+                Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT"),
+                Step::Raw(draw),
+            ];
             let finished = match dialect.shell {
                 Shell::Posix | Shell::Csh => dialect.interact(&scratch, &[], &steps),
                 _ => dialect.run(&scratch, &[], &[], &steps),
             };
             let context = format!("{} {prompt:?}: {finished:?}", dialect.name);
             let output = format!("{}{}", finished.stdout, finished.stderr);
-            assert!(finished.stdout.contains(&format!("{prompt}\n")), "{context}");
+            assert!(
+                finished.stdout.contains(&format!("{prompt}\n")),
+                "{context}"
+            );
             // xonsh adds the parentheses where pyvenv.cfg has the same prompt.
-            let drawn = if dialect.shell == Shell::Xonsh { format!("{prompt}\n{prompt}\n") } else { format!("({prompt}) {end}") };
+            let drawn = if dialect.shell == Shell::Xonsh {
+                format!("{prompt}\n{prompt}\n")
+            } else {
+                format!("({prompt}) {end}")
+            };
             assert!(output.contains(&drawn), "{context}");
             assert!(!scratch.join("PWNED").exists(), "{context}");
         }
@@ -413,26 +645,54 @@ fn the_prompt_can_be_left_alone() {
             Shell::Posix => ("PS1=__END__", "echo \"$PS1\""),
             Shell::Csh => ("set prompt = __END__", "echo $prompt"),
             Shell::Fish => ("function fish_prompt; echo __END__; end", "fish_prompt"),
-            Shell::Nushell => ("$env.PROMPT_COMMAND = {|| '__END__'}", "print (do $env.PROMPT_COMMAND)"),
-            _ => ("", "print('__END__' + $PROMPT_FIELDS['env_name'](), flush=True)"),
+            Shell::Nushell => (
+                "$env.PROMPT_COMMAND = {|| '__END__'}",
+                "print (do $env.PROMPT_COMMAND)",
+            ),
+            _ => (
+                "",
+                "print('__END__' + $PROMPT_FIELDS['env_name'](), flush=True)",
+            ),
         };
-        let steps = [Step::Raw(set), Step::Activate(&path), Step::Raw(draw), Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT")];
-        let finished = dialect.run(&scratch, &[("VIRTUAL_ENV_DISABLE_PROMPT", "1")], &[], &steps);
-        assert_eq!(finished.stdout, "__END__\nname\n", "{}: {finished:?}", dialect.name);
+        let steps = [
+            Step::Raw(set),
+            Step::Activate(&path),
+            Step::Raw(draw),
+            Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT"),
+        ];
+        let finished = dialect.run(
+            &scratch,
+            &[("VIRTUAL_ENV_DISABLE_PROMPT", "1")],
+            &[],
+            &steps,
+        );
+        assert_eq!(
+            finished.stdout, "__END__\nname\n",
+            "{}: {finished:?}",
+            dialect.name
+        );
     }
 }
 
-/// A prompt that needs an element of zsh's `psvar` leaves the array as it was, whatever became of it meanwhile.
+/// A prompt that needs an element of zsh's `psvar` leaves the array as it was, whatever became of
+/// it meanwhile.
 #[test]
 fn zsh_keeps_its_prompt_array() {
     let folder = TempDir::new().unwrap();
     let scratch = canonical(&folder);
     environment(&scratch.join("env"), Some("$special"));
-    for dialect in Dialect::posix().into_iter().filter(|dialect| matches!(dialect.name, "zsh" | "zsh -o ksharrays")) {
+    for dialect in Dialect::posix()
+        .into_iter()
+        .filter(|dialect| matches!(dialect.name, "zsh" | "zsh -o ksharrays"))
+    {
         for (before, meanwhile, after) in [
             ("psvar=()", "", "0 []"),
             ("psvar=(a b)", "", "2 [a b]"),
-            ("psvar=(1 2 3 4 5 6 7 8 9 10)", "", "10 [1 2 3 4 5 6 7 8 9 10]"),
+            (
+                "psvar=(1 2 3 4 5 6 7 8 9 10)",
+                "",
+                "10 [1 2 3 4 5 6 7 8 9 10]",
+            ),
             ("psvar=(a)", "psvar=()", "0 []"),
             ("psvar=(a)", "psvar=(x y)", "2 [x y]"),
         ] {
@@ -445,7 +705,12 @@ fn zsh_keeps_its_prompt_array() {
                 Step::Raw("echo \"${#psvar[@]} [${psvar[*]}]\""),
             ];
             let finished = dialect.run(&scratch, &[], &["-eu"], &steps);
-            assert_eq!(finished.stdout, format!("{after}\n"), "{} {before} {meanwhile}: {finished:?}", dialect.name);
+            assert_eq!(
+                finished.stdout,
+                format!("{after}\n"),
+                "{} {before} {meanwhile}: {finished:?}",
+                dialect.name
+            );
         }
     }
 }
@@ -467,7 +732,11 @@ fn line_breaks_in_prompts() {
         ];
         let finished = dialect.run(&scratch, &[], &[], &steps);
         let context = format!("{}: {finished:?}", dialect.name);
-        let expected = if dialect.shell == Shell::Csh { "two lines\n" } else { "two\nlines\n" };
+        let expected = if dialect.shell == Shell::Csh {
+            "two lines\n"
+        } else {
+            "two\nlines\n"
+        };
         assert_eq!(finished.stdout, expected, "{context}");
         check_restored(&finished, &context);
     }
@@ -483,7 +752,12 @@ fn links() {
     symlink("real/env/bin", scratch.join("commands")).unwrap();
     // As sandboxes of build systems do it: folders are real, and every file is a link.
     let farm = scratch.join("farm");
-    let copied = Command::new("cp").args(["-rs"]).arg(&root).arg(&farm).status().unwrap();
+    let copied = Command::new("cp")
+        .args(["-rs"])
+        .arg(&root)
+        .arg(&farm)
+        .status()
+        .unwrap();
     assert!(copied.success());
     for dialect in Dialect::all() {
         let file = dialect.file();
@@ -492,26 +766,63 @@ fn links() {
         if !link.exists() {
             symlink(root.join("bin").join(file), link).unwrap();
         }
-        // csh and yash learn from the system where the file is, and the system has followed all links.
+        // csh and yash learn from the system where the file is, and the system has followed all
+        // links.
         let lexical = dialect.shell != Shell::Csh && dialect.name != "yash";
         let cases = [
-            (format!("parent/env/bin/{file}"), if lexical { scratch.join("parent/env") } else { root.clone() }),
-            (format!("farm/bin/{file}"), if lexical { farm.clone() } else { root.clone() }),
+            (
+                format!("parent/env/bin/{file}"),
+                if lexical {
+                    scratch.join("parent/env")
+                } else {
+                    root.clone()
+                },
+            ),
+            (
+                format!("farm/bin/{file}"),
+                if lexical { farm.clone() } else { root.clone() },
+            ),
             (format!("commands/{file}"), root.clone()),
             (format!("links/{file}"), root.clone()),
             (format!("parent/../real/env/bin/{file}"), root.clone()),
         ];
         for (path, expected) in cases {
-            let finished = dialect.run(&scratch, &[], &[], &[Step::Activate(&path), Step::Run("/usr/bin/printenv VIRTUAL_ENV")]);
-            assert_eq!(finished.stdout, format!("{}\n", text(&expected)), "{} {path}: {finished:?}", dialect.name);
+            let finished = dialect.run(
+                &scratch,
+                &[],
+                &[],
+                &[
+                    Step::Activate(&path),
+                    Step::Run("/usr/bin/printenv VIRTUAL_ENV"),
+                ],
+            );
+            assert_eq!(
+                finished.stdout,
+                format!("{}\n", text(&expected)),
+                "{} {path}: {finished:?}",
+                dialect.name
+            );
         }
     }
 }
 
 /// Sessions where nothing is mounted at `/proc`, as on other systems than Linux.
-fn without_proc(dialect: &Dialect, scratch: &Path, variables: &[(&str, &str)], steps: &[Step<'_>]) -> Finished {
+fn without_proc(
+    dialect: &Dialect,
+    scratch: &Path,
+    variables: &[(&str, &str)],
+    steps: &[Step<'_>],
+) -> Finished {
     dialect.run_by(
-        &["unshare", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"],
+        &[
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            "mount -t tmpfs none /proc && exec \"$@\"",
+            "sh",
+        ],
         scratch,
         variables,
         steps,
@@ -535,45 +846,118 @@ fn without_proc_it_is_right_or_says_so() {
         let show = Step::Run("/usr/bin/printenv VIRTUAL_ENV");
         // yash and csh alone cannot tell which file they read.
         let blind = dialect.name == "yash" || dialect.shell == Shell::Csh;
-        let finished = without_proc(&dialect, &scratch, &[], &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after"), show]);
+        let finished = without_proc(
+            &dialect,
+            &scratch,
+            &[],
+            &[
+                Step::Probe("before"),
+                Step::Activate(&path),
+                Step::Probe("after"),
+                show,
+            ],
+        );
         let context = format!("{}: {finished:?}", dialect.name);
         if blind {
             assert_eq!(finished.stdout, "", "{context}");
             check_refused(&finished, "set VENVTREE_ENV to", &context);
         } else {
-            assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("env"))), "{context}");
+            assert_eq!(
+                finished.stdout,
+                format!("{}\n", text(&scratch.join("env"))),
+                "{context}"
+            );
         }
         // Named, they all know.
-        let named = without_proc(&dialect, &scratch, &[("VENVTREE_ENV", text(&scratch.join("env")))], &[Step::Activate(&path), show]);
-        assert_eq!(named.stdout, format!("{}\n", text(&scratch.join("env"))), "{}: {named:?}", dialect.name);
+        let named = without_proc(
+            &dialect,
+            &scratch,
+            &[("VENVTREE_ENV", text(&scratch.join("env")))],
+            &[Step::Activate(&path), show],
+        );
+        assert_eq!(
+            named.stdout,
+            format!("{}\n", text(&scratch.join("env"))),
+            "{}: {named:?}",
+            dialect.name
+        );
         let wrong = [("VENVTREE_ENV", "/nonexistent")];
         if blind {
-            let finished = without_proc(&dialect, &scratch, &wrong, &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")]);
-            check_refused(&finished, "VENVTREE_ENV is not an environment", &format!("{}: {finished:?}", dialect.name));
+            let finished = without_proc(
+                &dialect,
+                &scratch,
+                &wrong,
+                &[
+                    Step::Probe("before"),
+                    Step::Activate(&path),
+                    Step::Probe("after"),
+                ],
+            );
+            check_refused(
+                &finished,
+                "VENVTREE_ENV is not an environment",
+                &format!("{}: {finished:?}", dialect.name),
+            );
         }
-        // In the environment's own folder the blind take it, and say so; the others never mistake one for another.
-        let finished = without_proc(&dialect, &scratch.join("env"), &[], &[Step::Activate(&format!("bin/{file}")), show]);
-        assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("env"))), "{}: {finished:?}", dialect.name);
-        assert_eq!(finished.stderr.contains("taking the environment in the current folder"), blind, "{}: {finished:?}", dialect.name);
+        // In the environment's own folder the blind take it, and say so; the others never mistake
+        // one for another.
+        let finished = without_proc(
+            &dialect,
+            &scratch.join("env"),
+            &[],
+            &[Step::Activate(&format!("bin/{file}")), show],
+        );
+        assert_eq!(
+            finished.stdout,
+            format!("{}\n", text(&scratch.join("env"))),
+            "{}: {finished:?}",
+            dialect.name
+        );
+        assert_eq!(
+            finished
+                .stderr
+                .contains("taking the environment in the current folder"),
+            blind,
+            "{}: {finished:?}",
+            dialect.name
+        );
         if !blind {
             let path = format!("../other/bin/{file}");
-            let finished = without_proc(&dialect, &scratch.join("env"), &[], &[Step::Activate(&path), show]);
-            assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("other"))), "{}: {finished:?}", dialect.name);
+            let finished = without_proc(
+                &dialect,
+                &scratch.join("env"),
+                &[],
+                &[Step::Activate(&path), show],
+            );
+            assert_eq!(
+                finished.stdout,
+                format!("{}\n", text(&scratch.join("other"))),
+                "{}: {finished:?}",
+                dialect.name
+            );
         }
     }
 }
 
 #[test]
 fn python_code_activates_an_environment() {
-    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python/activate_this_check.py");
+    let check =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python/activate_this_check.py");
     for python in interpreters() {
         let folder = TempDir::new().unwrap();
         let root = canonical(&folder).join("it's \"é\" $(x) @BIN@");
         environment_of(&python, &root, Some("a \"prompt\" é\n🚒"));
-        let site_packages = root.join(format!("lib/python{}.{}/site-packages", python.version.0, python.version.1));
+        let site_packages = root.join(format!(
+            "lib/python{}.{}/site-packages",
+            python.version.0, python.version.1
+        ));
         fs::create_dir(site_packages.join("more")).unwrap();
         fs::write(site_packages.join("more/from_pth.py"), "").unwrap();
-        fs::write(site_packages.join("a.pth"), "more\nimport os, sys; os.environ['PTH_RAN_WITH'] = sys.prefix\n").unwrap();
+        fs::write(
+            site_packages.join("a.pth"),
+            "more\nimport os, sys; os.environ['PTH_RAN_WITH'] = sys.prefix\n",
+        )
+        .unwrap();
         for when in ["early", "late"] {
             let output = Command::new(&python.path)
                 .args(["-B", "-S"].iter().skip(usize::from(when == "early")))
@@ -585,7 +969,10 @@ fn python_code_activates_an_environment() {
                 .env("PYTHONDONTWRITEBYTECODE", "1")
                 .output()
                 .unwrap();
-            let context = format!("{python:?} {when}: {}", String::from_utf8_lossy(&output.stderr));
+            let context = format!(
+                "{python:?} {when}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert!(output.status.success(), "{context}");
             let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
             let (root, site_packages) = (text(&root), text(&site_packages));
@@ -621,14 +1008,30 @@ fn python_code_says_what_is_missing() {
     environment(&scratch.join("bare"), None);
     fs::remove_file(scratch.join("bare/pyvenv.cfg")).unwrap();
     let cases = [
-        ("exec(open('env/bin/activate_this.py').read())", "You must use import runpy; runpy.run_path(this_file)"),
-        ("import runpy; runpy.run_path('bare/bin/activate_this.py')", "is not in an environment"),
-        ("import runpy; runpy.run_path('co:lon/bin/activate_this.py')", "PATH cannot hold"),
+        (
+            "exec(open('env/bin/activate_this.py').read())",
+            "You must use import runpy; runpy.run_path(this_file)",
+        ),
+        (
+            "import runpy; runpy.run_path('bare/bin/activate_this.py')",
+            "is not in an environment",
+        ),
+        (
+            "import runpy; runpy.run_path('co:lon/bin/activate_this.py')",
+            "PATH cannot hold",
+        ),
     ];
     for (code, reason) in cases {
-        let output = Command::new(python().path).args(["-c", code]).current_dir(&scratch).output().unwrap();
+        let output = Command::new(python().path)
+            .args(["-c", code])
+            .current_dir(&scratch)
+            .output()
+            .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && errors.contains(reason), "{code}: {errors}");
+        assert!(
+            !output.status.success() && errors.contains(reason),
+            "{code}: {errors}"
+        );
     }
 }
 
@@ -637,12 +1040,21 @@ fn python_code_says_what_is_missing() {
 fn batch_files() {
     let folder = TempDir::new().unwrap();
     let scratch = canonical(&folder);
-    let cases = [("e nv (x86)", None), ("second", Some("a & b $P")), ("se;mi", None), ("bare", None)];
+    let cases = [
+        ("e nv (x86)", None),
+        ("second", Some("a & b $P")),
+        ("se;mi", None),
+        ("bare", None),
+    ];
     for (name, prompt) in cases {
         let scripts = scratch.join(name).join("Scripts");
         fs::create_dir_all(&scripts).unwrap();
         fs::write(scratch.join(name).join("pyvenv.cfg"), "home =\n").unwrap();
-        let variables = ActivateVariables { prompt, scripts: "Scripts", site_packages: "Lib/site-packages" };
+        let variables = ActivateVariables {
+            prompt,
+            scripts: "Scripts",
+            site_packages: "Lib/site-packages",
+        };
         for (file, bytes) in render(Shell::Cmd, &variables) {
             fs::write(scripts.join(file), bytes).unwrap();
         }
@@ -671,17 +1083,37 @@ fn batch_files() {
     ];
     fs::write(scratch.join("session.bat"), session.join("\r\n")).unwrap();
     let mut wine = Command::new("wine");
-    wine.args(["cmd", "/d", "/c", "session.bat"]).current_dir(&scratch).env_clear().env("HOME", &scratch).env("PATH", "/usr/bin:/bin");
-    wine.env("WINEPREFIX", scratch.join("wine")).env("WINEDEBUG", "-all").env("PYTHONHOME", "Z:\\python home");
-    let output = wine.output().unwrap_or_else(|error| panic!("the tests run batch files by `wine` ({error}): run .ci/install"));
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("taken") && !said.contains("refused"), "{said}");
-    assert!(said.contains("PATH cannot hold a folder with a semicolon") && said.contains("it has no pyvenv.cfg"), "{said}");
+    wine.args(["cmd", "/d", "/c", "session.bat"])
+        .current_dir(&scratch)
+        .env_clear()
+        .env("HOME", &scratch)
+        .env("PATH", "/usr/bin:/bin");
+    wine.env("WINEPREFIX", scratch.join("wine"))
+        .env("WINEDEBUG", "-all")
+        .env("PYTHONHOME", "Z:\\python home");
+    let output = wine.output().unwrap_or_else(|error| {
+        panic!("the tests run batch files by `wine` ({error}): run .ci/install")
+    });
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && !said.contains("taken") && !said.contains("refused"),
+        "{said}"
+    );
+    assert!(
+        said.contains("PATH cannot hold a folder with a semicolon")
+            && said.contains("it has no pyvenv.cfg"),
+        "{said}"
+    );
 
     let variables = |name: &str| -> std::collections::BTreeMap<String, String> {
-        let text = fs::read(scratch.join(format!("{name}.txt"))).unwrap_or_else(|error| panic!("{name}: {error}: {said}"));
+        let text = fs::read(scratch.join(format!("{name}.txt")))
+            .unwrap_or_else(|error| panic!("{name}: {error}: {said}"));
         let text = String::from_utf8_lossy(&text).into_owned();
-        text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_uppercase(), value.to_owned())).collect()
+        text.lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_uppercase(), value.to_owned()))
+            .collect()
     };
     let before = variables("before");
     assert_eq!(before["PYTHONHOME"], "Z:\\python home");
@@ -690,13 +1122,18 @@ fn batch_files() {
     }
     assert_eq!(variables("again"), variables("first"));
     let drive = format!("Z:{}", text(&scratch).replace('/', "\\"));
-    for (name, root, prompt, drawn) in [("first", "e nv (x86)", "e nv (x86)", "e nv (x86)"), ("second", "second", "a   b $P", "a   b $$P")]
-    {
+    for (name, root, prompt, drawn) in [
+        ("first", "e nv (x86)", "e nv (x86)", "e nv (x86)"),
+        ("second", "second", "a   b $P", "a   b $$P"),
+    ] {
         let active = variables(name);
         let root = format!("{drive}\\{root}");
         assert_eq!(active["VIRTUAL_ENV"], root);
         assert_eq!(active["VIRTUAL_ENV_PROMPT"], prompt);
-        assert_eq!(active["PATH"], format!("{root}\\Scripts;{}", before["PATH"]));
+        assert_eq!(
+            active["PATH"],
+            format!("{root}\\Scripts;{}", before["PATH"])
+        );
         assert_eq!(active["PROMPT"], format!("({drawn}) {}", before["PROMPT"]));
         assert_eq!(active["PKG_CONFIG_PATH"], format!("{root}\\lib\\pkgconfig"));
         assert!(!active.contains_key("PYTHONHOME"));
@@ -724,23 +1161,45 @@ def check(text):
 
 json.dump([check(text) for text in json.load(sys.stdin)], sys.stdout)
 "#;
-    let prompts: Vec<&str> = HOSTILE.iter().copied().chain(["", "two\nlines", "\u{2018}\u{2019}\u{201a}\u{201b}'+(1)+'"]).collect();
+    let prompts: Vec<&str> = HOSTILE
+        .iter()
+        .copied()
+        .chain(["", "two\nlines", "\u{2018}\u{2019}\u{201a}\u{201b}'+(1)+'"])
+        .collect();
     let texts: Vec<String> = prompts
         .iter()
         .map(|prompt| {
-            let variables = ActivateVariables { prompt: Some(prompt), scripts: "Scripts", site_packages: "Lib/site-packages" };
+            let variables = ActivateVariables {
+                prompt: Some(prompt),
+                scripts: "Scripts",
+                site_packages: "Lib/site-packages",
+            };
             let (_, bytes) = render(Shell::PowerShell, &variables).remove(0);
-            String::from_utf8(bytes).unwrap().trim_start_matches('\u{feff}').to_owned()
+            String::from_utf8(bytes)
+                .unwrap()
+                .trim_start_matches('\u{feff}')
+                .to_owned()
         })
         .collect();
     let parsed = ask_python(PARSE, &serde_json::json!(texts));
     for (prompt, parsed) in prompts.iter().zip(parsed.as_array().unwrap()) {
         assert_eq!(parsed["errors"], serde_json::json!([]), "{prompt:?}");
         let literal = quote::quote(Shell::PowerShell, prompt);
-        assert!(parsed["strings"].as_array().unwrap().iter().any(|string| string == literal.as_str()), "{prompt:?}: {parsed}");
+        assert!(
+            parsed["strings"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|string| string == literal.as_str()),
+            "{prompt:?}: {parsed}"
+        );
     }
     let broken = ask_python(PARSE, &serde_json::json!(["if ($x { 'a' }"]));
-    assert_ne!(broken[0]["errors"], serde_json::json!([]), "the parser sees errors");
+    assert_ne!(
+        broken[0]["errors"],
+        serde_json::json!([]),
+        "the parser sees errors"
+    );
 }
 
 /// What `create` makes, with the real pip: in every shell, moved to a hostile place.
@@ -749,8 +1208,19 @@ fn created_environments() {
     let folder = TempDir::new().unwrap();
     let scratch = canonical(&folder);
     let mut create = Command::new(env!("CARGO_BIN_EXE_venvtree"));
-    create.args(["create", "--quiet", "--seed", "pip", "--prompt", "created", "--python"]).arg(python().path).arg(scratch.join("env"));
-    assert!(create.env("XDG_CACHE_HOME", scratch.join("cache")).status().unwrap().success());
+    create
+        .args([
+            "create", "--quiet", "--seed", "pip", "--prompt", "created", "--python",
+        ])
+        .arg(python().path)
+        .arg(scratch.join("env"));
+    assert!(
+        create
+            .env("XDG_CACHE_HOME", scratch.join("cache"))
+            .status()
+            .unwrap()
+            .success()
+    );
     let root = scratch.join("it's (moved) é");
     fs::rename(scratch.join("env"), &root).unwrap();
     for dialect in Dialect::all() {
@@ -766,7 +1236,12 @@ fn created_environments() {
         let finished = dialect.run(&scratch, &[], &[], &steps);
         let context = format!("{}: {finished:?}", dialect.name);
         let lines: Vec<&str> = finished.stdout.lines().collect();
-        assert!(lines.len() == 2 && lines[0] == text(&root) && lines[1].contains(&format!("from {}/lib/", text(&root))), "{context}");
+        assert!(
+            lines.len() == 2
+                && lines[0] == text(&root)
+                && lines[1].contains(&format!("from {}/lib/", text(&root))),
+            "{context}"
+        );
         check_restored(&finished, &context);
     }
 }

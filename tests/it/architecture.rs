@@ -2,20 +2,50 @@
 
 use std::path::{Path, PathBuf};
 
-/// The layers: a folder or file below `src`, what of this crate it may use, and what of `std` it may not.
+/// The layers: a folder or file below `src`, what of this crate it may use, and what of `std` it
+/// may not.
 const LAYERS: [(&str, &[&str], &[&str]); 7] = [
-    ("model", &["model"], &["fs", "env", "net", "process", "thread", "time"]),
+    (
+        "model",
+        &["model"],
+        &["fs", "env", "net", "process", "thread", "time"],
+    ),
     ("effects", &["model", "effects"], &[]),
-    ("error.rs", &["model", "effects", "error"], &["fs", "env", "net", "process", "thread", "time"]),
-    ("engine.rs", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
-    ("engine", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
-    ("worker", &["model", "effects", "error", "engine", "worker"], &["env", "net"]),
-    ("cli", &["model", "effects", "error", "engine", "worker", "cli"], &["env", "net"]),
+    (
+        "error.rs",
+        &["model", "effects", "error"],
+        &["fs", "env", "net", "process", "thread", "time"],
+    ),
+    (
+        "engine.rs",
+        &["model", "effects", "error", "engine"],
+        &["env", "net", "process"],
+    ),
+    (
+        "engine",
+        &["model", "effects", "error", "engine"],
+        &["env", "net", "process"],
+    ),
+    (
+        "worker",
+        &["model", "effects", "error", "engine", "worker"],
+        &["env", "net"],
+    ),
+    (
+        "cli",
+        &["model", "effects", "error", "engine", "worker", "cli"],
+        &["env", "net"],
+    ),
 ];
 
 /// Crates that a layer may not use.
 const CRATES: [(&str, &[&str]); 5] = [
-    ("model", &["clap", "tokio", "tonic", "rayon", "tempfile", "rustix", "ureq", "filetime"]),
+    (
+        "model",
+        &[
+            "clap", "tokio", "tonic", "rayon", "tempfile", "rustix", "ureq", "filetime",
+        ],
+    ),
     ("effects", &["clap"]),
     ("engine.rs", &["clap"]),
     ("engine", &["clap"]),
@@ -39,18 +69,25 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
 /// The code of a file without its unit tests and comments.
 fn code(text: &str) -> String {
     let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
-    code.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    code.lines()
+        .map(|line| line.split("//").next().unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The words that follow `prefix` in a code.
 fn mentions<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
     code.match_indices(prefix)
         .filter(|(index, _)| {
-            !code[..*index].ends_with(|character: char| character.is_alphanumeric() || character == '_' || character == ':')
+            !code[..*index].ends_with(|character: char| {
+                character.is_alphanumeric() || character == '_' || character == ':'
+            })
         })
         .map(|(index, _)| {
             let rest = &code[index + prefix.len()..];
-            let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(rest.len());
+            let end = rest
+                .find(|character: char| !character.is_alphanumeric() && character != '_')
+                .unwrap_or(rest.len());
             &rest[..end]
         })
         .collect()
@@ -61,32 +98,166 @@ fn imports_point_down_the_layers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
     for path in sources(&root) {
-        let name = path.strip_prefix(&root).expect("below src").display().to_string();
+        let name = path
+            .strip_prefix(&root)
+            .expect("below src")
+            .display()
+            .to_string();
         let layer = name.split('/').next().unwrap_or(&name);
         if layer == "lib.rs" || layer == "main.rs" {
             continue;
         }
-        let Some((_, may_use, may_not_use)) = LAYERS.iter().find(|(folder, ..)| *folder == layer) else {
+        let Some((_, may_use, may_not_use)) = LAYERS.iter().find(|(folder, ..)| *folder == layer)
+        else {
             wrong.push(format!("{name} is in no layer"));
             continue;
         };
         let code = code(&std::fs::read_to_string(&path).expect("a source"));
-        for used in mentions(&code, "crate::").into_iter().filter(|used| !used.is_empty() && !may_use.contains(used)) {
+        for used in mentions(&code, "crate::")
+            .into_iter()
+            .filter(|used| !used.is_empty() && !may_use.contains(used))
+        {
             // Macros and the root's own items have no layer.
-            if LAYERS.iter().any(|(folder, ..)| folder.trim_end_matches(".rs") == used) {
+            if LAYERS
+                .iter()
+                .any(|(folder, ..)| folder.trim_end_matches(".rs") == used)
+            {
                 wrong.push(format!("{name} uses crate::{used}"));
             }
         }
-        for used in mentions(&code, "std::").into_iter().filter(|used| may_not_use.contains(used)) {
+        for used in mentions(&code, "std::")
+            .into_iter()
+            .filter(|used| may_not_use.contains(used))
+        {
             wrong.push(format!("{name} uses std::{used}"));
         }
         for (folder, crates) in CRATES.iter().filter(|(folder, _)| *folder == layer) {
-            for used in crates.iter().filter(|used| !mentions(&code, &format!("{used}::")).is_empty()) {
+            for used in crates
+                .iter()
+                .filter(|used| !mentions(&code, &format!("{used}::")).is_empty())
+            {
                 wrong.push(format!("{name} uses {used}, which {folder} may not"));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The modules that a `mod.rs` declares, in its order.
+fn declared(text: &str) -> Vec<&str> {
+    let lines = text.lines().filter_map(|line| {
+        let line = line
+            .strip_prefix("pub ")
+            .or(line.strip_prefix("pub(crate) "))
+            .unwrap_or(line);
+        line.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    lines.collect()
+}
+
+/// The modules below `path` (`crate::effects::host`) that a code names.
+fn named<'a>(code: &'a str, path: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for (index, _) in code.match_indices(&format!("{path}::")) {
+        let rest = &code[index + path.len() + 2..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.extend(
+                rest.split(|character: char| !character.is_alphanumeric() && character != '_')
+                    .next(),
+            );
+            continue;
+        };
+        // A group: the first word of each entry that is not in a group of its own.
+        let mut depth = 0;
+        let mut begins = true;
+        let mut start = None;
+        for (at, character) in group.char_indices() {
+            if character.is_alphanumeric() || character == '_' {
+                start = start.or((depth == 0 && begins).then_some(at));
+                continue;
+            }
+            if let Some(start) = start.take() {
+                found.push(&group[start..at]);
+                begins = false;
+            }
+            match character {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => begins = true,
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Within `model`, `effects` and each wing of the latter, a module uses only those that are listed above it.
+#[test]
+fn modules_use_those_that_are_listed_above_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let wings = [
+        "host",
+        "work",
+        "net",
+        "wheels",
+        "source",
+        "caches",
+        "interpreters",
+    ];
+    let folders = ["model".to_owned(), "effects".to_owned()]
+        .into_iter()
+        .chain(wings.iter().map(|wing| format!("effects/{wing}")));
+    let mut wrong = Vec::new();
+    for folder in folders {
+        let directory = root.join(&folder);
+        let list = std::fs::read_to_string(directory.join("mod.rs")).expect("a list of modules");
+        let order = declared(&list);
+        assert!(order.len() > 2, "{folder}: {order:?}");
+        let path = format!("crate::{}", folder.replace('/', "::"));
+        for file in sources(&directory) {
+            let name = file
+                .strip_prefix(&directory)
+                .expect("below")
+                .display()
+                .to_string();
+            let own = name
+                .split('/')
+                .next()
+                .expect("a name")
+                .trim_end_matches(".rs");
+            let Some(position) = order.iter().position(|module| *module == own) else {
+                assert_eq!(
+                    own, "mod",
+                    "{folder}/{name} is not declared in its folder's mod.rs"
+                );
+                continue;
+            };
+            let text = code(&std::fs::read_to_string(&file).expect("a source"));
+            let mut used = named(&text, &path);
+            if !name.contains('/') {
+                used.extend(named(&text, "super"));
+            }
+            for module in used {
+                if order
+                    .iter()
+                    .position(|other| *other == module)
+                    .is_some_and(|other| other > position)
+                {
+                    wrong.push(format!(
+                        "{folder}/{name} uses {module}, which is listed below it"
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_in_groups_are_found() {
+    let code = "use crate::a::{self, b, c::{d, e}, f as g};\nuse crate::a::h;\ncrate::a::i::j()";
+    assert_eq!(named(code, "crate::a"), ["self", "b", "c", "f", "h", "i"]);
 }
 
 #[test]
@@ -95,8 +266,16 @@ fn every_module_says_what_it_is() {
     let silent: Vec<PathBuf> = [root.join("src"), root.join("tests")]
         .iter()
         .flat_map(|directory| sources(directory))
-        .filter(|path| !path.components().any(|component| component.as_os_str() == "proto"))
-        .filter(|path| !std::fs::read_to_string(path).expect("a source").starts_with("//! "))
+        .filter(|path| {
+            !path
+                .components()
+                .any(|component| component.as_os_str() == "proto")
+        })
+        .filter(|path| {
+            !std::fs::read_to_string(path)
+                .expect("a source")
+                .starts_with("//! ")
+        })
         .collect();
     assert!(silent.is_empty(), "{silent:?}");
 }
@@ -106,7 +285,11 @@ fn every_integration_test_is_part_of_the_binary() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let main = std::fs::read_to_string(directory.join("main.rs")).expect("the root of the tests");
     for entry in std::fs::read_dir(&directory).expect("the tests") {
-        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        let name = entry
+            .expect("an entry")
+            .file_name()
+            .into_string()
+            .expect("UTF-8");
         let module = name.trim_end_matches(".rs");
         // Snapshots are data.
         assert!(
@@ -116,8 +299,9 @@ fn every_integration_test_is_part_of_the_binary() {
     }
 }
 
-/// A file that the command line names may be a device, a pipe or a link: only one place knows how to write to such. A directory that is
-/// replaced or removed may be more than an environment: only one place says which may be.
+/// A file that the command line names may be a device, a pipe or a link: only one place knows how
+/// to write to such. A directory that is replaced or removed may be more than an environment: only
+/// one place says which may be.
 #[test]
 fn front_ends_and_engine_write_and_remove_only_through_what_looks_first() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -136,7 +320,10 @@ fn front_ends_and_engine_write_and_remove_only_through_what_looks_first() {
     ];
     let mut wrong = Vec::new();
     for layer in ["cli", "engine", "worker"] {
-        for path in sources(&root.join(layer)).into_iter().chain((layer == "engine").then(|| root.join("engine.rs"))) {
+        for path in sources(&root.join(layer))
+            .into_iter()
+            .chain((layer == "engine").then(|| root.join("engine.rs")))
+        {
             let code = code(&std::fs::read_to_string(&path).expect("a source"));
             let found = forbidden.iter().filter(|word| code.contains(**word));
             wrong.extend(found.map(|word| format!("{}: {word}", path.display())));
@@ -145,24 +332,40 @@ fn front_ends_and_engine_write_and_remove_only_through_what_looks_first() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Whatever is printed passes `cli/io.rs`, which makes it harmless. Its streams are private; this is about ways around them.
+/// Whatever is printed passes `cli/io.rs`, which makes it harmless. Its streams are private; this
+/// is about ways around them.
 #[test]
 fn there_is_one_way_to_the_standard_streams() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     // A script for a shell or a page, an archive, a protocol: what is not lines.
-    let raw = ["cli/generate.rs", "cli/pack.rs", "cli/worker.rs", "cli/io.rs"];
+    let raw = [
+        "cli/generate.rs",
+        "cli/pack.rs",
+        "cli/worker.rs",
+        "cli/io.rs",
+    ];
     // The last one only asks what the streams are, so that an output file is not one of them.
-    let streams = ["main.rs", "cli/screen.rs", "effects/output_file.rs"];
+    let streams = ["main.rs", "cli/screen.rs", "effects/host/output_file.rs"];
     let mut wrong = Vec::new();
     for path in sources(&root) {
-        let name = path.strip_prefix(&root).expect("below src").display().to_string();
+        let name = path
+            .strip_prefix(&root)
+            .expect("below src")
+            .display()
+            .to_string();
         let code = code(&std::fs::read_to_string(&path).expect("a source"));
         let ways: [(&[&str], &[&str]); 2] = [
             (&[".raw()", ".raw_both()", ".print_generated("], &raw),
-            (&["io::stdout", "io::stderr", "/dev/tty", "println!", "eprint"], &streams),
+            (
+                &["io::stdout", "io::stderr", "/dev/tty", "println!", "eprint"],
+                &streams,
+            ),
         ];
         for (words, allowed) in ways {
-            for word in words.iter().filter(|word| code.contains(**word) && !allowed.contains(&name.as_str())) {
+            for word in words
+                .iter()
+                .filter(|word| code.contains(**word) && !allowed.contains(&name.as_str()))
+            {
                 wrong.push(format!("{name} has `{word}`"));
             }
         }

@@ -1,7 +1,8 @@
-//! The rules with real Bazels: 4.2.3 with WORKSPACE, 7.7.1 with WORKSPACE and with modules. `tests/bazel/workspace` is what they build.
+//! The rules with real Bazels: 4.2.3 with WORKSPACE, 7.7.1 with WORKSPACE and with modules.
+//! `tests/bazel/workspace` is what they build.
 //!
-//! `.ci/install` brings the Bazels and the caches' servers; where one is missing, tests fail. They run one after another and share
-//! output bases, because a Bazel is large and slow to start.
+//! `.ci/install` brings the Bazels and the caches' servers; where one is missing, tests fail. They
+//! run one after another and share output bases, because a Bazel is large and slow to start.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +28,10 @@ pub(super) fn work() -> &'static Path {
     static WORK: OnceLock<PathBuf> = OnceLock::new();
     WORK.get_or_init(|| {
         // Short, and on the way into the other root; one for each checkout.
-        let name = checkout().to_str().expect("the checkout's path is UTF-8").replace('/', "-");
+        let name = checkout()
+            .to_str()
+            .expect("the checkout's path is UTF-8")
+            .replace('/', "-");
         let work = std::env::temp_dir().join(format!("venvtree-bazel{name}"));
         fs::create_dir_all(&work).unwrap();
         work
@@ -45,7 +49,12 @@ pub(super) fn tool() -> &'static Path {
     TOOL.get_or_init(|| {
         // Without symbols a debug build is a fraction as large, and it goes into every cache.
         let stripped = work().join("venvtree");
-        let status = Command::new("strip").arg("-o").arg(&stripped).arg(env!("CARGO_BIN_EXE_venvtree")).status().expect("strip (binutils)");
+        let status = Command::new("strip")
+            .arg("-o")
+            .arg(&stripped)
+            .arg(env!("CARGO_BIN_EXE_venvtree"))
+            .status()
+            .expect("strip (binutils)");
         assert!(status.success());
         stripped
     })
@@ -60,13 +69,26 @@ fn wheelhouse() -> &'static Path {
         let stamp = wheels.join("requirements.txt");
         if fs::read(&stamp).ok() != fs::read(&requirements).ok() {
             let output = Command::new("python3")
-                .args(["-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--dest"])
+                .args([
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--no-deps",
+                    "--require-hashes",
+                    "--only-binary=:all:",
+                    "--dest",
+                ])
                 .arg(&wheels)
                 .arg("--requirement")
                 .arg(&requirements)
                 .output()
                 .expect("python3");
-            assert!(output.status.success(), "pip could not download the wheels: {}", text(&output));
+            assert!(
+                output.status.success(),
+                "pip could not download the wheels: {}",
+                text(&output)
+            );
             fs::copy(&requirements, &stamp).unwrap();
         }
         wheels
@@ -101,7 +123,12 @@ impl Bazel {
         let directory = machine("here", version);
         let home = directory.join("home");
         fs::create_dir_all(&home).unwrap();
-        Self { version, workspace: checkout().to_owned(), output_base: directory.join("base"), home }
+        Self {
+            version,
+            workspace: checkout().to_owned(),
+            output_base: directory.join("base"),
+            home,
+        }
     }
 
     /// A machine called `name`, with a fresh copy of the workspace.
@@ -119,7 +146,12 @@ impl Bazel {
         copy(&checkout().join(from), &workspace);
         let home = directory.join("home");
         fs::create_dir_all(&home).unwrap();
-        Self { version, workspace, output_base: directory.join("base"), home }
+        Self {
+            version,
+            workspace,
+            output_base: directory.join("base"),
+            home,
+        }
     }
 
     pub(super) fn write(&self, path: &str, bytes: &[u8]) {
@@ -135,14 +167,26 @@ impl Bazel {
             Command::new(program)
         } else {
             let mut command = Command::new(kit("bazel7"));
-            let seen = format!("{} {}", top(checkout()).display(), top(relocatable_python()).display());
-            command.env("VENVTREE_PROGRAM", program).env("VENVTREE_BIND", seen);
+            let seen = format!(
+                "{} {}",
+                top(checkout()).display(),
+                top(relocatable_python()).display()
+            );
+            command
+                .env("VENVTREE_PROGRAM", program)
+                .env("VENVTREE_BIND", seen);
             command
         };
         command
             .current_dir(&self.workspace)
             .env("HOME", &self.home)
-            .env("USER", self.output_base.parent().and_then(Path::file_name).expect("a machine's name"))
+            .env(
+                "USER",
+                self.output_base
+                    .parent()
+                    .and_then(Path::file_name)
+                    .expect("a machine's name"),
+            )
             .stdin(Stdio::null());
         command.env_remove("PYTHONPATH").env_remove("RUNFILES_DIR");
         command
@@ -151,34 +195,70 @@ impl Bazel {
     /// Runs `bazel COMMAND ARGUMENTS`.
     fn bazel(&self, command: &str, arguments: &[&str]) -> Output {
         let mut bazel = self.program("bazel");
-        bazel.arg(format!("--output_base={}", self.output_base.display())).args(["--max_idle_secs=60", "--host_jvm_args=-Xmx1g", command]);
+        bazel
+            .arg(format!("--output_base={}", self.output_base.display()))
+            .args(["--max_idle_secs=60", "--host_jvm_args=-Xmx1g", command]);
         if command != "shutdown" && command != "clean" {
             self.add_flags(&mut bazel);
         }
-        bazel.args(arguments).output().expect("bazel (the package bazel-bootstrap)")
+        bazel
+            .args(arguments)
+            .output()
+            .expect("bazel (the package bazel-bootstrap)")
     }
 
     fn add_flags(&self, command: &mut Command) {
         let source = checkout().display();
-        command.args(["--color=no", "--curses=no", "--noshow_progress", "--nosandbox_debug", "--jobs=2"]);
+        command.args([
+            "--color=no",
+            "--curses=no",
+            "--noshow_progress",
+            "--nosandbox_debug",
+            "--jobs=2",
+        ]);
         command.arg(format!("--repo_env=VENVTREE_BIN={}", tool().display()));
-        command.arg(format!("--repo_env=PIP_FIND_LINKS={}", wheelhouse().display())).arg("--repo_env=PIP_NO_INDEX=1");
-        command.arg(format!("--repo_env=CONSUMER_CPYTHON={}", relocatable_python().display()));
+        command
+            .arg(format!(
+                "--repo_env=PIP_FIND_LINKS={}",
+                wheelhouse().display()
+            ))
+            .arg("--repo_env=PIP_NO_INDEX=1");
+        command.arg(format!(
+            "--repo_env=CONSUMER_CPYTHON={}",
+            relocatable_python().display()
+        ));
         match self.version {
             Version::Four => {
                 for name in ["rules_cc", "rules_java", "remote_coverage_tools"] {
-                    command.arg(format!("--override_repository={name}={}", kit("stubs").join(name).display()));
+                    command.arg(format!(
+                        "--override_repository={name}={}",
+                        kit("stubs").join(name).display()
+                    ));
                 }
-                self.add_consumer(command, &[format!("--override_repository=venvtree={source}")]);
+                self.add_consumer(
+                    command,
+                    &[format!("--override_repository=venvtree={source}")],
+                );
             }
             Version::Seven | Version::SevenModules => {
                 let debian = "/usr/share/bazel";
-                command.arg(format!("--override_repository=remote_coverage_tools={}", kit("stubs/remote_coverage_tools").display()));
+                command.arg(format!(
+                    "--override_repository=remote_coverage_tools={}",
+                    kit("stubs/remote_coverage_tools").display()
+                ));
                 for name in ["cc", "java", "python", "proto", "license"] {
-                    command.arg(format!("--override_repository=rules_{name}={debian}/rules/{name}"));
+                    command.arg(format!(
+                        "--override_repository=rules_{name}={debian}/rules/{name}"
+                    ));
                 }
-                for (name, place) in [("bazel_skylib", "skylib"), ("bazel_features", "features"), ("platforms", "platforms")] {
-                    command.arg(format!("--override_repository={name}={debian}/tools/{place}"));
+                for (name, place) in [
+                    ("bazel_skylib", "skylib"),
+                    ("bazel_features", "features"),
+                    ("platforms", "platforms"),
+                ] {
+                    command.arg(format!(
+                        "--override_repository={name}={debian}/tools/{place}"
+                    ));
                 }
             }
         }
@@ -186,7 +266,10 @@ impl Bazel {
             Version::Four => {}
             Version::Seven => {
                 command.args(["--enable_workspace", "--noenable_bzlmod"]);
-                self.add_consumer(command, &[format!("--override_repository=venvtree={source}")]);
+                self.add_consumer(
+                    command,
+                    &[format!("--override_repository=venvtree={source}")],
+                );
             }
             Version::SevenModules => {
                 command.arg(format!("--registry=file://{}", registry().display()));
@@ -214,7 +297,12 @@ impl Bazel {
 
     pub(super) fn succeed(&self, command: &str, arguments: &[&str]) -> String {
         let output = self.bazel(command, arguments);
-        assert!(output.status.success(), "{:?}: bazel {command} {arguments:?}:\n{}", self.version, text(&output));
+        assert!(
+            output.status.success(),
+            "{:?}: bazel {command} {arguments:?}:\n{}",
+            self.version,
+            text(&output)
+        );
         text(&output)
     }
 
@@ -224,11 +312,17 @@ impl Bazel {
         let flag = format!("--execution_log_json_file={}", log.display());
         self.succeed(command, &[&[flag.as_str()], arguments].concat());
         let mut counts = BTreeMap::new();
-        for spawn in serde_json::Deserializer::from_slice(&fs::read(&log).unwrap()).into_iter::<Value>() {
+        for spawn in
+            serde_json::Deserializer::from_slice(&fs::read(&log).unwrap()).into_iter::<Value>()
+        {
             let spawn = spawn.unwrap();
-            let cached = ["cacheHit", "remoteCacheHit"].iter().any(|key| spawn[key] == Value::Bool(true));
+            let cached = ["cacheHit", "remoteCacheHit"]
+                .iter()
+                .any(|key| spawn[key] == Value::Bool(true));
             if !cached {
-                *counts.entry(spawn["mnemonic"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                *counts
+                    .entry(spawn["mnemonic"].as_str().unwrap_or_default().to_owned())
+                    .or_default() += 1;
             }
         }
         counts
@@ -236,23 +330,37 @@ impl Bazel {
 
     /// What a shard of the sharded test left in its directory for that, which Bazel packs.
     fn undeclared_outputs(&self, shard: &str) -> Vec<String> {
-        let file =
-            fs::File::open(self.workspace.join(format!("bazel-testlogs/app/sharded_test/shard_{shard}_of_2/test.outputs/outputs.zip")));
+        let file = fs::File::open(self.workspace.join(format!(
+            "bazel-testlogs/app/sharded_test/shard_{shard}_of_2/test.outputs/outputs.zip"
+        )));
         let archive = zip::ZipArchive::new(file.unwrap()).unwrap();
-        archive.file_names().map(|name| name.unwrap().into_owned()).collect()
+        archive
+            .file_names()
+            .map(|name| name.unwrap().into_owned())
+            .collect()
     }
 
     /// Runs a file of the workspace where this Bazel's interpreters are.
     fn run_file(&self, path: &str, arguments: &[&str]) -> String {
-        let output = self.program(self.workspace.join(path).to_str().unwrap()).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{:?}: {path}:\n{}", self.version, text(&output));
+        let output = self
+            .program(self.workspace.join(path).to_str().unwrap())
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{:?}: {path}:\n{}",
+            self.version,
+            text(&output)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 }
 
 impl Drop for Bazel {
     fn drop(&mut self) {
-        // Most tests are this machine; its server ends by itself when none of them needs it any more.
+        // Most tests are this machine; its server ends by itself when none of them needs it any
+        // more.
         if self.output_base != machine("a", self.version).join("base") {
             let _ = self.bazel("shutdown", &[]);
         }
@@ -270,9 +378,16 @@ pub(super) fn relocatable_python() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
         let pythons = super::support::interpreters();
-        let python = pythons.iter().find(|python| python.version == (3, 11) && !python.path.starts_with("/usr/bin"));
+        let python = pythons
+            .iter()
+            .find(|python| python.version == (3, 11) && !python.path.starts_with("/usr/bin"));
         let python = python.expect("a CPython 3.11 of pyenv's");
-        python.path.parent().and_then(Path::parent).expect("PREFIX/bin/python3.11").to_owned()
+        python
+            .path
+            .parent()
+            .and_then(Path::parent)
+            .expect("PREFIX/bin/python3.11")
+            .to_owned()
     })
 }
 
@@ -285,7 +400,13 @@ fn registry() -> &'static Path {
     static REGISTRY: OnceLock<PathBuf> = OnceLock::new();
     REGISTRY.get_or_init(|| {
         let registry = work().join("registry");
-        assert!(Command::new(kit("make-registry")).arg(&registry).status().unwrap().success());
+        assert!(
+            Command::new(kit("make-registry"))
+                .arg(&registry)
+                .status()
+                .unwrap()
+                .success()
+        );
         registry
     })
 }
@@ -313,11 +434,19 @@ pub(super) fn corrupt_wheel() -> Vec<u8> {
     );
     for (name, content) in [
         ("corrupt.py", "x=1\n"),
-        ("corrupt-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: corrupt\nVersion: 1\n"),
-        ("corrupt-1.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+        (
+            "corrupt-1.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: corrupt\nVersion: 1\n",
+        ),
+        (
+            "corrupt-1.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        ),
         ("corrupt-1.dist-info/RECORD", &record),
     ] {
-        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive
+            .start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
         archive.write_all(content.as_bytes()).unwrap();
     }
     archive.finish().unwrap();
@@ -325,17 +454,26 @@ pub(super) fn corrupt_wheel() -> Vec<u8> {
 }
 
 pub(super) fn last_json(output: &str) -> Value {
-    let line = output.lines().rfind(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no JSON in:\n{output}"));
+    let line = output
+        .lines()
+        .rfind(|line| line.starts_with('{'))
+        .unwrap_or_else(|| panic!("no JSON in:\n{output}"));
     serde_json::from_str(line).unwrap()
 }
 
 fn builds_runs_and_tests(version: Version) {
     let _alone = alone();
     let bazel = Bazel::new(version, "a");
-    bazel.succeed("test", &["--test_output=errors", "--", "//...", "-//bad/..."]);
+    bazel.succeed(
+        "test",
+        &["--test_output=errors", "--", "//...", "-//bad/..."],
+    );
 
     // Shards share the tests out, and leave what they made.
-    let mut made: Vec<String> = ["1", "2"].iter().flat_map(|shard| bazel.undeclared_outputs(shard)).collect();
+    let mut made: Vec<String> = ["1", "2"]
+        .iter()
+        .flat_map(|shard| bazel.undeclared_outputs(shard))
+        .collect();
     made.sort();
     assert_eq!(made, ["number0", "number1", "number2", "number3"]);
 
@@ -346,46 +484,116 @@ fn builds_runs_and_tests(version: Version) {
     assert_eq!(found["environ"]["PROBE_QUOTE"], "it's \"quoted\" $HOME");
     let found = last_json(&bazel.run_file("bazel-bin/app/probe", &["x"]));
     assert_eq!(found["argv"], serde_json::json!(["x"]));
-    assert_eq!(found["values"].as_array().unwrap()[..3], ["first party 1", "elsewhere 1", "alpha 1"]);
-    assert_eq!(found["path"].as_array().unwrap().last().unwrap().as_str().unwrap().rsplit('/').next(), Some("app"));
+    assert_eq!(
+        found["values"].as_array().unwrap()[..3],
+        ["first party 1", "elsewhere 1", "alpha 1"]
+    );
+    assert_eq!(
+        found["path"]
+            .as_array()
+            .unwrap()
+            .last()
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next(),
+        Some("app")
+    );
     let found = last_json(&bazel.run_file("bazel-bin/app/inbuild", &[]));
     assert_eq!(found["version"], serde_json::json!([3, 11]));
-    assert!(bazel.succeed("run", &["//app:module", "--", "x", "y z"]).contains("alpha 1 ['of', 'the', 'rule', 'x', 'y z']"));
+    assert!(
+        bazel
+            .succeed("run", &["//app:module", "--", "x", "y z"])
+            .contains("alpha 1 ['of', 'the', 'rule', 'x', 'y z']")
+    );
     assert!(bazel.succeed("run", &["//app:script"]).contains("alpha 1"));
-    let program = "import sys, alpha, first_party; print('started', sys.argv[1:], first_party.VALUE)";
-    assert!(bazel.succeed("run", &["//:env", "--", "-c", program, "a b"]).contains("started ['a b'] first party 1"));
-    assert_eq!(bazel.run_file("bazel-bin/env.venv/bin/python", &["-c", "import alpha; print(alpha.VALUE)"]), "alpha 1\n");
+    let program =
+        "import sys, alpha, first_party; print('started', sys.argv[1:], first_party.VALUE)";
+    assert!(
+        bazel
+            .succeed("run", &["//:env", "--", "-c", program, "a b"])
+            .contains("started ['a b'] first party 1")
+    );
+    assert_eq!(
+        bazel.run_file(
+            "bazel-bin/env.venv/bin/python",
+            &["-c", "import alpha; print(alpha.VALUE)"]
+        ),
+        "alpha 1\n"
+    );
 
     // What a test carries besides first-party files.
     let manifest = bazel.read("bazel-bin/app/sharded_test.runfiles/MANIFEST");
     let ours: Vec<&str> = manifest
         .lines()
         .filter(|line| {
-            !["conftest.py", "test_sharded.py", "first_party.py", "elsewhere.py", "data.txt"].iter().any(|name| line.ends_with(name))
+            ![
+                "conftest.py",
+                "test_sharded.py",
+                "first_party.py",
+                "elsewhere.py",
+                "data.txt",
+            ]
+            .iter()
+            .any(|name| line.ends_with(name))
         })
         .collect();
     assert!(ours.len() <= 5, "{ours:#?}");
 
     // The same environment without Bazel: the same digest.
     let mut inputs = Vec::new();
-    for line in bazel.read("bazel-bin/env.venv-0.params").lines().filter(|line| line.starts_with("--input=")) {
+    for line in bazel
+        .read("bazel-bin/env.venv-0.params")
+        .lines()
+        .filter(|line| line.starts_with("--input="))
+    {
         let (key, path) = line["--input=".len()..].split_once('=').unwrap();
         let name = Path::new(path).file_name().unwrap().to_str().unwrap();
-        inputs.push(format!("--input={key}={}", bazel.workspace.join("bazel-bin").join(name).display()));
+        inputs.push(format!(
+            "--input={key}={}",
+            bazel.workspace.join("bazel-bin").join(name).display()
+        ));
     }
     assert_eq!(inputs.len(), 2);
-    let digest = Command::new(tool()).arg("digest").arg(bazel.workspace.join("bazel-bin/env.spec.json")).args(&inputs).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&digest.stdout).split_whitespace().next().unwrap(), bazel.read("bazel-bin/env.digest").trim());
+    let digest = Command::new(tool())
+        .arg("digest")
+        .arg(bazel.workspace.join("bazel-bin/env.spec.json"))
+        .args(&inputs)
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&digest.stdout)
+            .split_whitespace()
+            .next()
+            .unwrap(),
+        bazel.read("bazel-bin/env.digest").trim()
+    );
 
     // Archives hold first-party code, an IDE's environment leads to it.
-    let listing = Command::new("tar").arg("-tf").arg(bazel.workspace.join("bazel-bin/archive.tar")).output().unwrap();
+    let listing = Command::new("tar")
+        .arg("-tf")
+        .arg(bazel.workspace.join("bazel-bin/archive.tar"))
+        .output()
+        .unwrap();
     let listing = text(&listing);
-    assert!(listing.contains("/site-packages/first_party.py\n") && listing.contains("opt/app/bin/alpha-tool\n"), "{listing}");
+    assert!(
+        listing.contains("/site-packages/first_party.py\n")
+            && listing.contains("opt/app/bin/alpha-tool\n"),
+        "{listing}"
+    );
     for _ in 0..2 {
         bazel.succeed("run", &["//:env.link"]);
         let program = "import alpha, elsewhere, first_party; print(first_party.__file__)";
         let found = bazel.run_file("ide/venv/bin/python", &["-c", program]);
-        assert_eq!(found.trim(), bazel.workspace.join("library/source/first_party.py").to_str().unwrap());
+        assert_eq!(
+            found.trim(),
+            bazel
+                .workspace
+                .join("library/source/first_party.py")
+                .to_str()
+                .unwrap()
+        );
     }
     fs::create_dir_all(bazel.workspace.join("ide/other")).unwrap();
 
@@ -393,26 +601,62 @@ fn builds_runs_and_tests(version: Version) {
     let tests = ["--", "//:env", "//:beta_env", "//app:probe_test"];
     bazel.executed("test", &tests);
     assert_eq!(bazel.executed("test", &tests), BTreeMap::new());
-    bazel.write("library/source/first_party.py", b"VALUE = 'first party 1'\n# edited\n");
+    bazel.write(
+        "library/source/first_party.py",
+        b"VALUE = 'first party 1'\n# edited\n",
+    );
     // One test is one or two such actions: some Bazels make its XML by another one.
-    assert_eq!(bazel.executed("test", &tests).into_keys().collect::<Vec<_>>(), ["TestRunner"]);
-    bazel.write("wheels/alpha/alpha.py", b"VALUE = 'alpha 1'\n# edited\ndef main():\n    print(VALUE)\n");
+    assert_eq!(
+        bazel
+            .executed("test", &tests)
+            .into_keys()
+            .collect::<Vec<_>>(),
+        ["TestRunner"]
+    );
+    bazel.write(
+        "wheels/alpha/alpha.py",
+        b"VALUE = 'alpha 1'\n# edited\ndef main():\n    print(VALUE)\n",
+    );
     let counts = bazel.executed("test", &tests);
-    assert_eq!((counts.get("PyWheel"), counts.get("PyVenv"), counts.contains_key("TestRunner")), (Some(&1), Some(&1), true), "{counts:?}");
+    assert_eq!(
+        (
+            counts.get("PyWheel"),
+            counts.get("PyVenv"),
+            counts.contains_key("TestRunner")
+        ),
+        (Some(&1), Some(&1), true),
+        "{counts:?}"
+    );
 
     if version != Version::SevenModules {
         measures_coverage(&bazel);
     }
 
     // Filters, fail-fast, and what Bazel says of a failed test.
-    let filtered = bazel.succeed("test", &["//app:sharded_test", "--test_filter=TestClass.test_method", "--test_output=all"]);
-    assert!(filtered.contains("1 passed") && !filtered.contains("2 passed"), "{filtered}");
-    bazel.write("app/test_sharded.py", b"def test_one():\n    assert 1 == 2\n\ndef test_two():\n    assert 1 == 1\n");
+    let filtered = bazel.succeed(
+        "test",
+        &[
+            "//app:sharded_test",
+            "--test_filter=TestClass.test_method",
+            "--test_output=all",
+        ],
+    );
+    assert!(
+        filtered.contains("1 passed") && !filtered.contains("2 passed"),
+        "{filtered}"
+    );
+    bazel.write(
+        "app/test_sharded.py",
+        b"def test_one():\n    assert 1 == 2\n\ndef test_two():\n    assert 1 == 1\n",
+    );
     let failed = bazel.bazel("test", &["//app:sharded_test", "--test_output=errors"]);
     assert_eq!(failed.status.code(), Some(3), "{}", text(&failed));
     assert!(text(&failed).contains("assert 1 == 2"), "{}", text(&failed));
     let xml = bazel.read("bazel-testlogs/app/sharded_test/shard_1_of_2/test.xml");
-    assert!(xml.contains("<testcase") && xml.contains("test_one") && xml.contains("assert 1 == 2"), "{xml}");
+    assert!(
+        xml.contains("<testcase") && xml.contains("test_one") && xml.contains("assert 1 == 2"),
+        "{xml}"
+    );
 
     configurations_choose(&bazel);
     errors_are_readable(&bazel);
@@ -420,9 +664,19 @@ fn builds_runs_and_tests(version: Version) {
 
 /// Only of instrumented sources, under the names that they have in the workspace.
 fn measures_coverage(bazel: &Bazel) {
-    bazel.succeed("coverage", &["//app:sharded_test", "--instrumentation_filter=//library", "--combined_report=none"]);
+    bazel.succeed(
+        "coverage",
+        &[
+            "//app:sharded_test",
+            "--instrumentation_filter=//library",
+            "--combined_report=none",
+        ],
+    );
     let report = bazel.read("bazel-testlogs/app/sharded_test/shard_1_of_2/coverage.dat");
-    let sources: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("SF:")).collect();
+    let sources: Vec<&str> = report
+        .lines()
+        .filter_map(|line| line.strip_prefix("SF:"))
+        .collect();
     assert_eq!(sources, ["library/source/first_party.py"], "{report}");
     assert!(report.contains("\nDA:"), "{report}");
 }
@@ -431,7 +685,8 @@ fn measures_coverage(bazel: &Bazel) {
 fn configurations_choose(bazel: &Bazel) {
     for (flag, platform, wheels) in [("for=here", "x86_64", 2), ("for=arm", "aarch64", 1)] {
         bazel.succeed("build", &["--define", flag, "//:chosen_env"]);
-        let spec: Value = serde_json::from_str(&bazel.read("bazel-bin/chosen_env.spec.json")).unwrap();
+        let spec: Value =
+            serde_json::from_str(&bazel.read("bazel-bin/chosen_env.spec.json")).unwrap();
         assert_eq!(spec["interpreter"]["platform"]["arch"], platform);
         assert_eq!(spec["wheels"].as_array().unwrap().len(), wheels);
     }
@@ -445,7 +700,11 @@ fn errors_are_readable(bazel: &Bazel) {
         let text = text(&output);
         assert!(!output.status.success(), "{target}: {text}");
         for part in parts {
-            assert!(text.contains(part), "{:?}: {target}: expected `{part}` in:\n{text}", bazel.version);
+            assert!(
+                text.contains(part),
+                "{:?}: {target}: expected `{part}` in:\n{text}",
+                bazel.version
+            );
         }
         assert!(!text.contains("panicked"), "{text}");
     };
@@ -453,20 +712,66 @@ fn errors_are_readable(bazel: &Bazel) {
     bazel.succeed("build", &["//:arm_env"]);
     let launcher = bazel.workspace.join("bazel-bin/arm_env.venv/bin/python");
     let output = text(&bazel.program(launcher.to_str().unwrap()).output().unwrap());
-    assert!(output.contains("no Python interpreter for") && output.contains("/opt/of-the-other-platform/bin/python3.12"), "{output}");
-    expect("//bad:conflict", &["error: ", "clash.py", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "hint"]);
-    expect("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]);
-    expect("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]);
-    expect("//bad:no_version", &["//bad:no_version: the version of the interpreter is unknown", "add `version = "]);
+    assert!(
+        output.contains("no Python interpreter for")
+            && output.contains("/opt/of-the-other-platform/bin/python3.12"),
+        "{output}"
+    );
+    expect(
+        "//bad:conflict",
+        &[
+            "error: ",
+            "clash.py",
+            "one-1-py3-none-any.whl",
+            "two-1-py3-none-any.whl",
+            "hint",
+        ],
+    );
+    expect(
+        "//bad:platform",
+        &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"],
+    );
+    expect(
+        "//bad:corrupt",
+        &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"],
+    );
+    expect(
+        "//bad:no_version",
+        &[
+            "//bad:no_version: the version of the interpreter is unknown",
+            "add `version = ",
+        ],
+    );
     expect(
         "//bad:no_patch_version",
-        &["//bad:no_patch_version: the version of the interpreter is unknown, because `runtime`", "add `version = "],
+        &[
+            "//bad:no_patch_version: the version of the interpreter is unknown, because `runtime`",
+            "add `version = ",
+        ],
     );
-    expect("//bad:no_platform", &["//bad:no_platform: the platform of the interpreter is unknown", "add `platform = "]);
-    expect("//bad:too_old", &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"]);
-    expect("//bad:no_wheel", &["//bad:no_wheel: `wheels` has //bad:nothing, which yields no .whl file"]);
-    expect("//bad:no_library", &["//bad:no_library: `deps` has //bad:nothing, which is no Python library"]);
-    expect("//bad:no_interpreter", &["//bad:no_interpreter: there is no interpreter; add `interpreter = "]);
+    expect(
+        "//bad:no_platform",
+        &[
+            "//bad:no_platform: the platform of the interpreter is unknown",
+            "add `platform = ",
+        ],
+    );
+    expect(
+        "//bad:too_old",
+        &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"],
+    );
+    expect(
+        "//bad:no_wheel",
+        &["//bad:no_wheel: `wheels` has //bad:nothing, which yields no .whl file"],
+    );
+    expect(
+        "//bad:no_library",
+        &["//bad:no_library: `deps` has //bad:nothing, which is no Python library"],
+    );
+    expect(
+        "//bad:no_interpreter",
+        &["//bad:no_interpreter: there is no interpreter; add `interpreter = "],
+    );
 }
 
 #[test]
@@ -487,14 +792,28 @@ fn bazel_7_with_modules_builds_runs_and_tests() {
 #[test]
 fn the_examples_work() {
     let _alone = alone();
-    for (version, directory) in [(Version::Four, "examples/workspace"), (Version::SevenModules, "examples/bzlmod")] {
+    for (version, directory) in [
+        (Version::Four, "examples/workspace"),
+        (Version::SevenModules, "examples/bzlmod"),
+    ] {
         let bazel = Bazel::with_copy(version, "example", directory);
         bazel.succeed("test", &["//...", "--test_output=errors"]);
-        assert!(bazel.succeed("run", &["//app", "--", "Grace"]).contains("Hello, Grace! (requests 2."));
+        assert!(
+            bazel
+                .succeed("run", &["//app", "--", "Grace"])
+                .contains("Hello, Grace! (requests 2.")
+        );
         bazel.succeed("run", &["//:env.link"]);
         let program = "import greeting, requests; print(greeting.__file__)";
         let found = bazel.run_file(".venv/bin/python", &["-c", program]);
-        assert_eq!(found.trim(), bazel.workspace.join("greeting/greeting.py").to_str().unwrap());
+        assert_eq!(
+            found.trim(),
+            bazel
+                .workspace
+                .join("greeting/greeting.py")
+                .to_str()
+                .unwrap()
+        );
     }
 }
 
@@ -518,11 +837,22 @@ impl Drop for Server {
 
 impl Server {
     fn start(mut command: Command, port: u16) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server's program");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a server's program");
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(child.try_wait().unwrap().is_none(), "the server ended: {command:?}");
-            assert!(Instant::now() < deadline, "the server does not listen: {command:?}");
+            assert!(
+                child.try_wait().unwrap().is_none(),
+                "the server ended: {command:?}"
+            );
+            assert!(
+                Instant::now() < deadline,
+                "the server does not listen: {command:?}"
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
         Self(child)
@@ -530,12 +860,20 @@ impl Server {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn buildgrid_program(name: &str) -> PathBuf {
     let program = checkout().join(".cache/buildgrid/bin").join(name);
-    assert!(program.exists(), "{} is missing: run .ci/install", program.display());
+    assert!(
+        program.exists(),
+        "{} is missing: run .ci/install",
+        program.display()
+    );
     program
 }
 
@@ -550,21 +888,36 @@ pub(super) fn buildgrid() -> (Server, String) {
     let (port, directory) = (free_port(), fresh("buildgrid"));
     let configuration = fs::read_to_string(kit("buildgrid.yml")).unwrap();
     let file = directory.join("configuration.yml");
-    fs::write(&file, configuration.replace("@PORT@", &port.to_string()).replace("@DIR@", directory.join("data").to_str().unwrap()))
-        .unwrap();
+    fs::write(
+        &file,
+        configuration
+            .replace("@PORT@", &port.to_string())
+            .replace("@DIR@", directory.join("data").to_str().unwrap()),
+    )
+    .unwrap();
     let mut command = Command::new(buildgrid_program("bgd"));
     command.args(["server", "start"]).arg(&file);
-    (Server::start(command, port), format!("grpc://127.0.0.1:{port}"))
+    (
+        Server::start(command, port),
+        format!("grpc://127.0.0.1:{port}"),
+    )
 }
 
 fn http_cache() -> (Server, String) {
     let (port, directory) = (free_port(), fresh("http-cache"));
     let mut command = Command::new("python3");
-    command.arg(kit("http_cache.py")).arg(port.to_string()).arg(&directory);
-    (Server::start(command, port), format!("http://127.0.0.1:{port}"))
+    command
+        .arg(kit("http_cache.py"))
+        .arg(port.to_string())
+        .arg(&directory);
+    (
+        Server::start(command, port),
+        format!("http://127.0.0.1:{port}"),
+    )
 }
 
-/// One machine fills the cache, another one, cold and different in everything, executes no `PyVenv`, and can use what it got.
+/// One machine fills the cache, another one, cold and different in everything, executes no
+/// `PyVenv`, and can use what it got.
 fn shares(version: Version, address: &str) {
     let cache = format!("--remote_cache={address}");
     let targets = ["//:env", "//:beta_env", "//:alpha", "//app:probe"];
@@ -583,14 +936,26 @@ fn shares(version: Version, address: &str) {
         } else {
             format!("--remote_download_{outputs}")
         };
-        let counts = second.executed("build", &[&[cache.as_str(), &download], &targets[..]].concat());
+        let counts = second.executed(
+            "build",
+            &[&[cache.as_str(), &download], &targets[..]].concat(),
+        );
         assert_eq!(counts, BTreeMap::new(), "{version:?} {outputs}");
         // As the input of a local test.
-        let flags = [cache.as_str(), &download, "--nocache_test_results", "--test_output=errors", "//app:probe_test"];
+        let flags = [
+            cache.as_str(),
+            &download,
+            "--nocache_test_results",
+            "--test_output=errors",
+            "//app:probe_test",
+        ];
         let counts = second.executed("test", &flags);
         assert_eq!(counts.get("PyVenv"), None, "{version:?} {outputs}");
         if outputs == "all" {
-            assert_eq!(second.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]), "alpha 1\n");
+            assert_eq!(
+                second.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]),
+                "alpha 1\n"
+            );
             last_json(&second.run_file("bazel-bin/app/probe", &[]));
         }
     }
@@ -618,10 +983,15 @@ fn environments_are_built_remotely() {
     let bazel = Bazel::new(Version::Seven, "a");
     let (port, proxy_port, directory) = (free_port(), free_port(), fresh("casd"));
     let mut casd = bazel.program("buildbox-casd");
-    casd.arg(format!("--bind=127.0.0.1:{port}")).args(["--buildbox-run=/usr/bin/buildbox-run-hosttools", "--jobs=2"]).arg(&directory);
+    casd.arg(format!("--bind=127.0.0.1:{port}"))
+        .args(["--buildbox-run=/usr/bin/buildbox-run-hosttools", "--jobs=2"])
+        .arg(&directory);
     let _casd = Server::start(casd, port);
     let mut proxy = Command::new(buildgrid_program("python"));
-    proxy.arg(kit("old_api.py")).arg(format!("127.0.0.1:{port}")).arg(format!("127.0.0.1:{proxy_port}"));
+    proxy
+        .arg(kit("old_api.py"))
+        .arg(format!("127.0.0.1:{port}"))
+        .arg(format!("127.0.0.1:{proxy_port}"));
     let _proxy = Server::start(proxy, proxy_port);
     bazel.succeed("clean", &[]);
     let executor = format!("--remote_executor=grpc://127.0.0.1:{proxy_port}");
@@ -637,11 +1007,20 @@ fn environments_are_built_remotely() {
         "//:beta_env",
     ];
     bazel.succeed("build", &flags);
-    let spawns: Vec<Value> = serde_json::Deserializer::from_slice(&fs::read(&log).unwrap()).into_iter().collect::<Result<_, _>>().unwrap();
-    let runners: Vec<&str> =
-        spawns.iter().filter(|spawn| spawn["mnemonic"] == "PyVenv").filter_map(|spawn| spawn["runner"].as_str()).collect();
+    let spawns: Vec<Value> = serde_json::Deserializer::from_slice(&fs::read(&log).unwrap())
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let runners: Vec<&str> = spawns
+        .iter()
+        .filter(|spawn| spawn["mnemonic"] == "PyVenv")
+        .filter_map(|spawn| spawn["runner"].as_str())
+        .collect();
     assert_eq!(runners, ["remote", "remote"], "{spawns:#?}");
-    assert_eq!(bazel.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]), "alpha 1\n");
+    assert_eq!(
+        bazel.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]),
+        "alpha 1\n"
+    );
 }
 
 #[test]
@@ -653,15 +1032,28 @@ fn configurations_share_one_action_under_path_mapping() {
     let mut counts = Vec::new();
     for mode in ["fastbuild", "opt", "dbg"] {
         // A worker would be restarted for another configuration, but not be another action.
-        let flags = ["--experimental_output_paths=strip", &disk, "-c", mode, "//:env", "--spawn_strategy=sandboxed"];
+        let flags = [
+            "--experimental_output_paths=strip",
+            &disk,
+            "-c",
+            mode,
+            "//:env",
+            "--spawn_strategy=sandboxed",
+        ];
         counts.push(bazel.executed("build", &flags).get("PyVenv").copied());
         if mode != "fastbuild" {
             // Who takes a result from a cache writes no parameters.
             continue;
         }
         let parameters = bazel.read("bazel-bin/env.venv-0.params");
-        assert!(parameters.contains("bazel-out/cfg/bin/alpha-1.0-py3-none-any.whl"), "{parameters}");
-        assert!(!parameters.contains("k8-") && !parameters.contains(mode), "{parameters}");
+        assert!(
+            parameters.contains("bazel-out/cfg/bin/alpha-1.0-py3-none-any.whl"),
+            "{parameters}"
+        );
+        assert!(
+            !parameters.contains("k8-") && !parameters.contains(mode),
+            "{parameters}"
+        );
         let spec = bazel.read("bazel-bin/env.spec.json");
         assert!(spec.is_ascii() && !spec.contains("bazel-out"), "{spec}");
     }
@@ -676,8 +1068,17 @@ fn workers_and_single_runs_make_the_same_environment() {
     // Alone, several requests to one process, and several in a sandbox each.
     for (strategy, flags) in [
         ("sandboxed", &[][..]),
-        ("worker", &["--noexperimental_worker_multiplex", "--worker_sandboxing"]),
-        ("worker", &["--experimental_worker_multiplex_sandboxing", "--experimental_worker_cancellation"]),
+        (
+            "worker",
+            &["--noexperimental_worker_multiplex", "--worker_sandboxing"],
+        ),
+        (
+            "worker",
+            &[
+                "--experimental_worker_multiplex_sandboxing",
+                "--experimental_worker_cancellation",
+            ],
+        ),
     ] {
         made.push(built_by(&bazel, strategy, flags));
     }
@@ -692,10 +1093,29 @@ fn workers_and_single_runs_make_the_same_environment() {
 fn built_by(bazel: &Bazel, strategy: &str, flags: &[&str]) -> (String, String, String) {
     bazel.succeed("clean", &[]);
     let flag = format!("--strategy=PyVenv={strategy}");
-    let output = bazel.succeed("build", &[&[flag.as_str(), "--strategy=PyWheel=local", "//:env"], flags].concat());
-    assert_eq!(output.contains("1 worker"), strategy == "worker", "{output}");
-    let scanned = Command::new(tool()).arg("digest").arg(bazel.workspace.join("bazel-bin/env.venv")).output().unwrap();
-    (bazel.read("bazel-bin/env.digest"), bazel.read("bazel-bin/env.manifest.json"), text(&scanned))
+    let output = bazel.succeed(
+        "build",
+        &[
+            &[flag.as_str(), "--strategy=PyWheel=local", "//:env"],
+            flags,
+        ]
+        .concat(),
+    );
+    assert_eq!(
+        output.contains("1 worker"),
+        strategy == "worker",
+        "{output}"
+    );
+    let scanned = Command::new(tool())
+        .arg("digest")
+        .arg(bazel.workspace.join("bazel-bin/env.venv"))
+        .output()
+        .unwrap();
+    (
+        bazel.read("bazel-bin/env.digest"),
+        bazel.read("bazel-bin/env.manifest.json"),
+        text(&scanned),
+    )
 }
 
 #[test]
@@ -703,12 +1123,18 @@ fn workers_speak_json() {
     let _alone = alone();
     for version in [Version::Four, Version::Seven] {
         let bazel = Bazel::new(version, "a");
-        let workspace = bazel.read("WORKSPACE").replace("venvtree_repositories(", "venvtree_repositories(worker = \"json\", ");
+        let workspace = bazel.read("WORKSPACE").replace(
+            "venvtree_repositories(",
+            "venvtree_repositories(worker = \"json\", ",
+        );
         bazel.write("WORKSPACE", workspace.as_bytes());
         let once = built_by(&bazel, "local", &[]);
         // Bazel 4 asks for the flags, and sends requests that no line feed ends.
         let flags: &[&str] = match version {
-            Version::Four => &["--experimental_worker_allow_json_protocol", "--experimental_worker_multiplex"],
+            Version::Four => &[
+                "--experimental_worker_allow_json_protocol",
+                "--experimental_worker_multiplex",
+            ],
             _ => &[],
         };
         assert_eq!(built_by(&bazel, "worker", flags), once);
@@ -717,22 +1143,47 @@ fn workers_speak_json() {
 
 #[test]
 fn the_reference_is_that_of_the_code() {
-    let output = Command::new("python3").arg(checkout().join("rules/reference.py")).output().expect("python3");
+    let output = Command::new("python3")
+        .arg(checkout().join("rules/reference.py"))
+        .output()
+        .expect("python3");
     assert!(output.status.success(), "{}", text(&output));
     let found = fs::read_to_string(checkout().join("docs/rules.md")).unwrap();
-    assert!(found == String::from_utf8_lossy(&output.stdout), "docs/rules.md is old: run `python3 rules/reference.py >docs/rules.md`");
+    assert!(
+        found == String::from_utf8_lossy(&output.stdout),
+        "docs/rules.md is old: run `python3 rules/reference.py >docs/rules.md`"
+    );
 }
 
 #[test]
 fn buildifier_finds_nothing() {
-    let buildifier = checkout().join(".cache/npm/node_modules/@bazel/buildifier/buildifier-linux_amd64");
-    assert!(buildifier.exists(), "{} is missing: run .ci/install", buildifier.display());
-    let places = ["rules", "examples", "tests/bazel", "WORKSPACE", "MODULE.bazel", "BUILD.bazel"];
-    let output = Command::new(&buildifier).args(["-mode=check", "-lint=warn", "-r"]).args(places).current_dir(checkout()).output().unwrap();
+    let buildifier =
+        checkout().join(".cache/npm/node_modules/@bazel/buildifier/buildifier-linux_amd64");
+    assert!(
+        buildifier.exists(),
+        "{} is missing: run .ci/install",
+        buildifier.display()
+    );
+    let places = [
+        "rules",
+        "examples",
+        "tests/bazel",
+        "WORKSPACE",
+        "MODULE.bazel",
+        "BUILD.bazel",
+    ];
+    let output = Command::new(&buildifier)
+        .args(["-mode=check", "-lint=warn", "-r"])
+        .args(places)
+        .current_dir(checkout())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", text(&output));
     // Files called BUCK it must be told of.
     let mut files = Vec::new();
-    let mut directories: Vec<PathBuf> = ["rules", "examples", "tests/buck2"].map(|place| checkout().join(place)).into();
+    let mut directories: Vec<PathBuf> = ["rules", "examples", "tests/buck2"]
+        .map(|place| checkout().join(place))
+        .into();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {
@@ -743,6 +1194,10 @@ fn buildifier_finds_nothing() {
         }
     }
     assert!(files.len() > 5, "{files:?}");
-    let output = Command::new(&buildifier).args(["-mode=check", "-lint=warn", "-type=build"]).args(files).output().unwrap();
+    let output = Command::new(&buildifier)
+        .args(["-mode=check", "-lint=warn", "-type=build"])
+        .args(files)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", text(&output));
 }

@@ -3,11 +3,12 @@
 use std::io::Read as _;
 
 use camino::Utf8Path;
-use venvtree::effects::blob::{BlobError, BlobStore as _, Checked};
-use venvtree::effects::exchange::Cache;
-use venvtree::effects::notes::Notes;
-use venvtree::effects::remote::{Remote, RemoteConfig, Schedule};
-use venvtree::effects::store::{Access, Store};
+use venvtree::effects::caches::blob::{BlobError, BlobStore as _, Checked};
+use venvtree::effects::caches::remote::{Remote, RemoteConfig};
+use venvtree::effects::caches::store::{Access, Store};
+use venvtree::effects::caches::transfer::Cache;
+use venvtree::effects::host::notes::Notes;
+use venvtree::effects::net::retry::Schedule;
 use venvtree::model::digest::{ActionDigest, Digest, DigestFunction};
 
 use crate::support::fake_reapi::{FakeReapi, Offer};
@@ -18,18 +19,29 @@ fn local(path: &Utf8Path, function: DigestFunction) -> Store {
 }
 
 fn remote(url: &str, function: DigestFunction) -> Remote {
-    let schedule = Schedule { retries: 0, ..Schedule::default() };
-    let config = RemoteConfig { schedule, ..RemoteConfig::new(url.parse().unwrap()) };
+    let schedule = Schedule {
+        retries: 0,
+        ..Schedule::default()
+    };
+    let config = RemoteConfig {
+        schedule,
+        ..RemoteConfig::new(url.parse().unwrap())
+    };
     Remote::new(config, function, Notes::new()).unwrap()
 }
 
 fn read(cache: &dyn Cache, digest: Digest) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    cache.open(digest).unwrap()?.read_to_end(&mut bytes).unwrap();
+    cache
+        .open(digest)
+        .unwrap()?
+        .read_to_end(&mut bytes)
+        .unwrap();
     Some(bytes)
 }
 
-/// `keeps_results_only_with_blobs`: the server looks at results, so those of this suite are no use to it.
+/// `keeps_results_only_with_blobs`: the server looks at results, so those of this suite are no use
+/// to it.
 fn check(cache: &dyn Cache, other: &dyn Cache, takes_any_result: bool) {
     let function = cache.function();
     let blobs: Vec<Vec<u8>> = [0, 1, 99, 100, 5_000, 3 << 20, (4 << 20) + 7]
@@ -88,13 +100,29 @@ fn every_cache_keeps_what_it_is_given_and_nothing_else() {
     for function in DigestFunction::ALL {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| Utf8Path::from_path(folder.path()).unwrap().join(name);
-        check(&local(&path("store"), function), &local(&path("other"), function), true);
+        check(
+            &local(&path("store"), function),
+            &local(&path("other"), function),
+            true,
+        );
         for zstd in [false, true] {
-            let server = FakeReapi::start(Offer { function, zstd, ..Offer::default() });
-            check(&remote(&server.url(), function), &local(&path("for-grpc"), function), false);
+            let server = FakeReapi::start(Offer {
+                function,
+                zstd,
+                ..Offer::default()
+            });
+            check(
+                &remote(&server.url(), function),
+                &local(&path("for-grpc"), function),
+                false,
+            );
         }
         let server = HttpCache::start();
-        check(&remote(&server.url(), function), &local(&path("for-http"), function), true);
+        check(
+            &remote(&server.url(), function),
+            &local(&path("for-http"), function),
+            true,
+        );
     }
 }
 

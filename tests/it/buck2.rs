@@ -1,6 +1,8 @@
-//! The rules with a real Buck2, where there is one: `examples/buck2`, and what `tests/buck2/project` adds to it.
+//! The rules with a real Buck2, where there is one: `examples/buck2`, and what
+//! `tests/buck2/project` adds to it.
 //!
-//! No registry has Buck2, so this is the one peer whose absence fails nothing: the tests then say that they did not run.
+//! No registry has Buck2, so this is the one peer whose absence fails nothing: the tests then say
+//! that they did not run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,15 +13,23 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::bazel::{Bazel, Version, alone, buildgrid, checkout, copy, corrupt_wheel, last_json, relocatable_python, text, tool, work};
+use super::bazel::{
+    Bazel, Version, alone, buildgrid, checkout, copy, corrupt_wheel, last_json, relocatable_python,
+    text, tool, work,
+};
 
 /// Where Buck2 is, or `None`, after saying so.
 fn buck2(test: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    let program = std::env::split_paths(&folders).map(|folder| folder.join("buck2")).find(|program| program.is_file());
+    let program = std::env::split_paths(&folders)
+        .map(|folder| folder.join("buck2"))
+        .find(|program| program.is_file());
     if program.is_none() {
         // Past the test harness, which keeps to itself what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "NOT RUN: {test}, because there is no `buck2` on PATH");
+        let _ = writeln!(
+            std::io::stderr(),
+            "NOT RUN: {test}, because there is no `buck2` on PATH"
+        );
     }
     program
 }
@@ -34,13 +44,26 @@ fn wheelhouse() -> &'static Path {
         if fs::read(&stamp).ok() != fs::read(&requirements).ok() {
             let _ = fs::remove_dir_all(&wheels);
             let output = Command::new("python3.11")
-                .args(["-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--dest"])
+                .args([
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--no-deps",
+                    "--require-hashes",
+                    "--only-binary=:all:",
+                    "--dest",
+                ])
                 .arg(&wheels)
                 .arg("--requirement")
                 .arg(&requirements)
                 .output()
                 .expect("python3.11");
-            assert!(output.status.success(), "pip could not download the wheels: {}", text(&output));
+            assert!(
+                output.status.success(),
+                "pip could not download the wheels: {}",
+                text(&output)
+            );
             fs::copy(&requirements, &stamp).unwrap();
         }
         wheels
@@ -69,7 +92,11 @@ impl Buck {
     /// A fresh checkout at a place with this name; `config` is for its `.buckconfig.local`.
     fn new(program: &Path, name: &str, config: &str) -> Self {
         let directory = work().join("buck2").join(name);
-        let buck = Self { program: program.to_owned(), project: directory.join("project"), home: directory.join("home") };
+        let buck = Self {
+            program: program.to_owned(),
+            project: directory.join("project"),
+            home: directory.join("home"),
+        };
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&buck.home).unwrap();
         copy(&checkout().join("examples/buck2"), &buck.project);
@@ -77,16 +104,30 @@ impl Buck {
             let _ = fs::remove_dir_all(buck.project.join(leftover));
         }
         copy_wheels(&buck.project.join("wheels"));
-        copy(&checkout().join("rules"), &buck.project.join("venvtree/rules"));
-        fs::copy(checkout().join(".buckconfig"), buck.project.join("venvtree/.buckconfig")).unwrap();
-        buck.write(".buckconfig.local", &format!("[venvtree]\ntool = {}\n{config}", tool().display()));
+        copy(
+            &checkout().join("rules"),
+            &buck.project.join("venvtree/rules"),
+        );
+        fs::copy(
+            checkout().join(".buckconfig"),
+            buck.project.join("venvtree/.buckconfig"),
+        )
+        .unwrap();
+        buck.write(
+            ".buckconfig.local",
+            &format!("[venvtree]\ntool = {}\n{config}", tool().display()),
+        );
         buck
     }
 
     /// With what the tests add to the example.
     fn with_more(self) -> Self {
         copy(&checkout().join("tests/buck2/project"), &self.project);
-        fs::write(self.project.join("bad/corrupt-1-py3-none-any.whl"), corrupt_wheel()).unwrap();
+        fs::write(
+            self.project.join("bad/corrupt-1-py3-none-any.whl"),
+            corrupt_wheel(),
+        )
+        .unwrap();
         copy_python(relocatable_python(), &self.project.join("more/python"));
         self
     }
@@ -101,7 +142,11 @@ impl Buck {
 
     fn command(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(&self.program);
-        command.args(arguments).current_dir(&self.project).env("HOME", &self.home).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .current_dir(&self.project)
+            .env("HOME", &self.home)
+            .stdin(Stdio::null());
         for variable in ["PYTHONPATH", "VIRTUAL_ENV", "RUST_BACKTRACE", "RUST_LOG"] {
             command.env_remove(variable);
         }
@@ -110,40 +155,60 @@ impl Buck {
 
     fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments);
-        assert!(output.status.success(), "buck2 {arguments:?}:\n{}", text(&output));
+        assert!(
+            output.status.success(),
+            "buck2 {arguments:?}:\n{}",
+            text(&output)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Builds a target; where its output is.
     fn output_of(&self, target: &str) -> PathBuf {
         let line = self.succeed(&["build", target, "--show-output", "--console=none"]);
-        let path = line.trim().split_once(' ').unwrap_or_else(|| panic!("{target} has no output: {line}")).1;
+        let path = line
+            .trim()
+            .split_once(' ')
+            .unwrap_or_else(|| panic!("{target} has no output: {line}"))
+            .1;
         self.project.join(path)
     }
 
     /// What the last command ran, and did not take from a cache, by category.
     fn executed(&self) -> BTreeMap<String, usize> {
-        self.what_ran().into_iter().filter(|(executor, _)| executor != "Cache").fold(BTreeMap::new(), |mut counts, (_, category)| {
-            *counts.entry(category).or_default() += 1;
-            counts
-        })
+        self.what_ran()
+            .into_iter()
+            .filter(|(executor, _)| executor != "Cache")
+            .fold(BTreeMap::new(), |mut counts, (_, category)| {
+                *counts.entry(category).or_default() += 1;
+                counts
+            })
     }
 
-    /// Executor and category of each of the last command's actions; tests have the category `test.run`.
+    /// Executor and category of each of the last command's actions; tests have the category
+    /// `test.run`.
     fn what_ran(&self) -> Vec<(String, String)> {
         let lines = self.succeed(&["log", "what-ran", "--format", "json"]);
         lines
             .lines()
             .map(|line| {
                 let entry: Value = serde_json::from_str(line).unwrap();
-                let executor = entry["reproducer"]["executor"].as_str().unwrap_or_else(|| panic!("no executor in {line}"));
+                let executor = entry["reproducer"]["executor"]
+                    .as_str()
+                    .unwrap_or_else(|| panic!("no executor in {line}"));
                 if entry["reason"] != "build" {
-                    return (executor.to_owned(), entry["reason"].as_str().unwrap().to_owned());
+                    return (
+                        executor.to_owned(),
+                        entry["reason"].as_str().unwrap().to_owned(),
+                    );
                 }
                 // `root//:env (configuration) (category identifier)`
                 let identity = entry["identity"].as_str().unwrap();
                 let category = identity.rsplit_once('(').unwrap().1.trim_end_matches(')');
-                (executor.to_owned(), category.split(' ').next().unwrap().to_owned())
+                (
+                    executor.to_owned(),
+                    category.split(' ').next().unwrap().to_owned(),
+                )
             })
             .collect()
     }
@@ -159,7 +224,17 @@ impl Drop for Buck {
 fn copy_python(from: &Path, to: &Path) {
     fs::create_dir_all(to.join("bin")).unwrap();
     fs::copy(from.join("bin/python3.11"), to.join("bin/python3.11")).unwrap();
-    let left_out = ["__pycache__", "site-packages", "test", "tests", "idlelib", "lib2to3", "ensurepip", "tkinter", "turtledemo"];
+    let left_out = [
+        "__pycache__",
+        "site-packages",
+        "test",
+        "tests",
+        "idlelib",
+        "lib2to3",
+        "ensurepip",
+        "tkinter",
+        "turtledemo",
+    ];
     let library = Path::new("lib/python3.11");
     let mut directories = vec![library.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -187,68 +262,146 @@ fn copy_python(from: &Path, to: &Path) {
 
 /// Runs a file that a build made.
 fn run(program: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).current_dir("/").env_remove("PYTHONPATH").output().unwrap();
-    assert!(output.status.success(), "{}: {}", program.display(), text(&output));
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir("/")
+        .env_remove("PYTHONPATH")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        program.display(),
+        text(&output)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The root digest that the tool gives, by the spec and the wheels, and of the directory that it builds.
+/// The root digest that the tool gives, by the spec and the wheels, and of the directory that it
+/// builds.
 fn digests_without_buck(buck: &Buck, environment: &str) -> [String; 2] {
     let spec = buck.output_of(&format!("{environment}[spec]"));
     let inputs: Vec<String> = fs::read_dir(buck.project.join("wheels"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .map(|wheel| format!("--input={}={}", wheel.file_name().unwrap().to_string_lossy(), wheel.display()))
+        .map(|wheel| {
+            format!(
+                "--input={}={}",
+                wheel.file_name().unwrap().to_string_lossy(),
+                wheel.display()
+            )
+        })
         .collect();
     let digest = |arguments: &[&str], inputs: &[String]| {
-        let output = Command::new(tool()).args(arguments).args(inputs).output().unwrap();
+        let output = Command::new(tool())
+            .args(arguments)
+            .args(inputs)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", text(&output));
-        String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap_or_default().to_owned()
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     };
     let spec = spec.to_str().unwrap();
     let out = buck.home.join("built");
     let out = out.to_str().unwrap();
     digest(&["build", spec, "--no-store", "--out", out], &inputs);
-    [digest(&["digest", spec], &inputs), digest(&["digest", out], &[])]
+    [
+        digest(&["digest", spec], &inputs),
+        digest(&["digest", out], &[]),
+    ]
 }
 
 #[test]
 fn the_example_builds_runs_and_tests() {
-    let Some(program) = buck2("the_example_builds_runs_and_tests") else { return };
+    let Some(program) = buck2("the_example_builds_runs_and_tests") else {
+        return;
+    };
     let _alone = alone();
     let buck = Buck::new(&program, "first", "");
     let tested = buck.command(&["test", "//..."]);
-    assert!(tested.status.success() && text(&tested).contains("Pass 1"), "{}", text(&tested));
+    assert!(
+        tested.status.success() && text(&tested).contains("Pass 1"),
+        "{}",
+        text(&tested)
+    );
     assert_eq!(buck.executed().get("py_venv"), Some(&1));
-    assert_eq!(buck.succeed(&["run", "//app:app", "--", "Ada"]), "Hello, Ada!\n");
     assert_eq!(
-        buck.succeed(&["run", "//:env", "--", "-c", "import numpy, sys; print(numpy.arange(5).sum(), sys.argv[1:])", "a b"]),
+        buck.succeed(&["run", "//app:app", "--", "Ada"]),
+        "Hello, Ada!\n"
+    );
+    assert_eq!(
+        buck.succeed(&[
+            "run",
+            "//:env",
+            "--",
+            "-c",
+            "import numpy, sys; print(numpy.arange(5).sum(), sys.argv[1:])",
+            "a b"
+        ]),
         "10 ['a b']\n"
     );
 
     // Straight from where Buck2 made them.
     let tree = buck.output_of("//:env");
     assert!(run(&tree.join("bin/flask"), &["--version"]).contains("Flask 3"));
-    assert_eq!(run(&buck.output_of("//app:app"), &["Grace"]), "Hello, Grace!\n");
-    let listing = Command::new("tar").arg("-tf").arg(buck.output_of("//app:image")).output().unwrap();
+    assert_eq!(
+        run(&buck.output_of("//app:app"), &["Grace"]),
+        "Hello, Grace!\n"
+    );
+    let listing = Command::new("tar")
+        .arg("-tf")
+        .arg(buck.output_of("//app:image"))
+        .output()
+        .unwrap();
     let listing = text(&listing);
-    assert!(listing.contains("/site-packages/greeting/greeting.py\n") && listing.contains("opt/app/bin/flask\n"), "{listing}");
-    let manifest: Value = serde_json::from_slice(&fs::read(buck.output_of("//:env[manifest]")).unwrap()).unwrap();
+    assert!(
+        listing.contains("/site-packages/greeting/greeting.py\n")
+            && listing.contains("opt/app/bin/flask\n"),
+        "{listing}"
+    );
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(buck.output_of("//:env[manifest]")).unwrap()).unwrap();
     let digest = fs::read_to_string(buck.output_of("//:env[digest]")).unwrap();
     assert_eq!(manifest["header"]["root"], digest.trim());
     let spec = fs::read_to_string(buck.output_of("//:env[spec]")).unwrap();
-    assert!(!spec.contains("buck-out") && !spec.contains(buck.project.to_str().unwrap()), "{spec}");
+    assert!(
+        !spec.contains("buck-out") && !spec.contains(buck.project.to_str().unwrap()),
+        "{spec}"
+    );
 
     // What an edit reruns: the test, and no action.
-    buck.write("greeting/greeting.py", &buck.read("greeting/greeting.py").replace("Hello", "Good day"));
+    buck.write(
+        "greeting/greeting.py",
+        &buck
+            .read("greeting/greeting.py")
+            .replace("Hello", "Good day"),
+    );
     let failed = buck.command(&["test", "//..."]);
-    assert!(!failed.status.success() && text(&failed).contains("Good day"), "{}", text(&failed));
-    assert_eq!(buck.executed().into_keys().collect::<Vec<_>>(), ["test.run"]);
-    assert_eq!(buck.succeed(&["run", "//app:app", "--", "Ada"]), "Good day, Ada!\n");
+    assert!(
+        !failed.status.success() && text(&failed).contains("Good day"),
+        "{}",
+        text(&failed)
+    );
+    assert_eq!(
+        buck.executed().into_keys().collect::<Vec<_>>(),
+        ["test.run"]
+    );
+    assert_eq!(
+        buck.succeed(&["run", "//app:app", "--", "Ada"]),
+        "Good day, Ada!\n"
+    );
     assert_eq!(buck.executed(), BTreeMap::new());
 
     // One digest, whoever makes the tree.
-    assert_eq!(digests_without_buck(&buck, "//:env"), [digest.trim(), digest.trim()]);
+    assert_eq!(
+        digests_without_buck(&buck, "//:env"),
+        [digest.trim(), digest.trim()]
+    );
     let bazel = Bazel::new(Version::Seven, "a");
     copy_wheels(&bazel.workspace.join("same"));
     bazel.write("same/BUILD.bazel", BAZEL.as_bytes());
@@ -275,19 +428,36 @@ py_venv(
 
 #[test]
 fn rules_do_what_they_say() {
-    let Some(program) = buck2("rules_do_what_they_say") else { return };
+    let Some(program) = buck2("rules_do_what_they_say") else {
+        return;
+    };
     let _alone = alone();
     let buck = Buck::new(&program, "more", "").with_more();
     let tested = buck.command(&["test", "//more/..."]);
-    assert!(tested.status.success() && text(&tested).contains("Pass 1"), "{}", text(&tested));
+    assert!(
+        tested.status.success() && text(&tested).contains("Pass 1"),
+        "{}",
+        text(&tested)
+    );
     buck.succeed(&["build", "//more/..."]);
 
     let found = last_json(&buck.succeed(&["run", "//more:probe", "--", "a", "b c"]));
     assert_eq!(found["argv"], serde_json::json!(["a", "b c"]));
     assert_eq!(found["quote"], "it's \"quoted\" $HOME");
-    assert_eq!(found["values"].as_array().unwrap()[..3], ["first party 1", "data 1", "alpha 1"]);
-    let path: Vec<&str> = found["path"].as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect();
-    assert!(path[0].ends_with("/first_party") && path.last().unwrap().ends_with("/first_party/more"), "{path:?}");
+    assert_eq!(
+        found["values"].as_array().unwrap()[..3],
+        ["first party 1", "data 1", "alpha 1"]
+    );
+    let path: Vec<&str> = found["path"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry.as_str().unwrap())
+        .collect();
+    assert!(
+        path[0].ends_with("/first_party") && path.last().unwrap().ends_with("/first_party/more"),
+        "{path:?}"
+    );
 
     // Through a link too, and with an interpreter of the project or of the build.
     let link = buck.home.join("link");
@@ -295,13 +465,31 @@ fn rules_do_what_they_say() {
     assert_eq!(last_json(&run(&link, &[]))["argv"], serde_json::json!([]));
     for target in ["//more:inside", "//more:made"] {
         let found = last_json(&run(&buck.output_of(target), &[]));
-        assert!(Path::new(found["base"].as_str().unwrap()).canonicalize().unwrap().starts_with(&buck.project), "{found}");
+        assert!(
+            Path::new(found["base"].as_str().unwrap())
+                .canonicalize()
+                .unwrap()
+                .starts_with(&buck.project),
+            "{found}"
+        );
     }
 
-    assert_eq!(buck.succeed(&["run", "//more:module", "--", "x", "y z"]), "alpha 1 ['x', 'y z']\n");
+    assert_eq!(
+        buck.succeed(&["run", "//more:module", "--", "x", "y z"]),
+        "alpha 1 ['x', 'y z']\n"
+    );
     assert_eq!(buck.succeed(&["run", "//more:script"]), "alpha 1\n");
     let wheel_env = buck.output_of("//more:wheel_env");
-    assert_eq!(run(&wheel_env.join("bin/python"), &["-c", "import more.first_party; print(more.first_party.DATA)"]), "data 1\n");
+    assert_eq!(
+        run(
+            &wheel_env.join("bin/python"),
+            &[
+                "-c",
+                "import more.first_party; print(more.first_party.DATA)"
+            ]
+        ),
+        "data 1\n"
+    );
 
     #[cfg(feature = "remote")]
     wheels_are_fetched(&buck);
@@ -325,10 +513,23 @@ fn wheels_are_fetched(buck: &Buck) {
         venvtree::model::digest::Hash::sha256(&bytes),
         server.url()
     );
-    server.entries.lock().unwrap().insert(format!("/prefix/{name}"), bytes);
+    server
+        .entries
+        .lock()
+        .unwrap()
+        .insert(format!("/prefix/{name}"), bytes);
     fs::create_dir_all(buck.project.join("fetched")).unwrap();
     buck.write("fetched/BUCK", &build);
-    assert_eq!(buck.succeed(&["run", "//fetched:env", "--", "-c", "import click; print(click.__name__)"]), "click\n");
+    assert_eq!(
+        buck.succeed(&[
+            "run",
+            "//fetched:env",
+            "--",
+            "-c",
+            "import click; print(click.__name__)"
+        ]),
+        "click\n"
+    );
 }
 
 fn errors_are_readable(buck: &Buck) {
@@ -337,40 +538,111 @@ fn errors_are_readable(buck: &Buck) {
         let text = text(&output);
         assert!(!output.status.success(), "{target}: {text}");
         for part in parts {
-            assert!(text.contains(part), "{target}: expected `{part}` in:\n{text}");
+            assert!(
+                text.contains(part),
+                "{target}: expected `{part}` in:\n{text}"
+            );
         }
         assert!(!text.contains("panicked"), "{text}");
     };
-    expect("//bad:conflict", &["error: ", "clash.py", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "hint"]);
-    expect("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]);
-    expect("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]);
-    expect("//bad:no_version", &["//bad:no_version: the version of the interpreter is unknown", "add `version = "]);
-    expect("//bad:no_platform", &["//bad:no_platform: the platform of the interpreter is unknown", "add `platform = "]);
-    expect("//bad:too_old", &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"]);
-    expect("//bad:nowhere", &["//bad:nowhere: expected one of `runtime`", "found neither"]);
-    expect("//bad:no_wheel", &["//bad:no_wheel: `wheels` has root//bad:text, which yields no .whl file"]);
-    expect("//bad:no_library", &["//bad:no_library: `deps` has root//bad:text, which is no Python library"]);
-    expect("//bad:excludes_nothing", &["//bad:excludes_nothing: `exclude` names `three`"]);
-    expect("//bad:two_files", &["//bad:two_files: two first-party files would be bad/module.py"]);
-    expect("//bad:no_start", &["//bad:no_start: it is not clear what to run; add `main = "]);
-    expect("//bad:no_test", &["//bad:no_test: `srcs` has nothing for pytest to run"]);
+    expect(
+        "//bad:conflict",
+        &[
+            "error: ",
+            "clash.py",
+            "one-1-py3-none-any.whl",
+            "two-1-py3-none-any.whl",
+            "hint",
+        ],
+    );
+    expect(
+        "//bad:platform",
+        &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"],
+    );
+    expect(
+        "//bad:corrupt",
+        &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"],
+    );
+    expect(
+        "//bad:no_version",
+        &[
+            "//bad:no_version: the version of the interpreter is unknown",
+            "add `version = ",
+        ],
+    );
+    expect(
+        "//bad:no_platform",
+        &[
+            "//bad:no_platform: the platform of the interpreter is unknown",
+            "add `platform = ",
+        ],
+    );
+    expect(
+        "//bad:too_old",
+        &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"],
+    );
+    expect(
+        "//bad:nowhere",
+        &["//bad:nowhere: expected one of `runtime`", "found neither"],
+    );
+    expect(
+        "//bad:no_wheel",
+        &["//bad:no_wheel: `wheels` has root//bad:text, which yields no .whl file"],
+    );
+    expect(
+        "//bad:no_library",
+        &["//bad:no_library: `deps` has root//bad:text, which is no Python library"],
+    );
+    expect(
+        "//bad:excludes_nothing",
+        &["//bad:excludes_nothing: `exclude` names `three`"],
+    );
+    expect(
+        "//bad:two_files",
+        &["//bad:two_files: two first-party files would be bad/module.py"],
+    );
+    expect(
+        "//bad:no_start",
+        &["//bad:no_start: it is not clear what to run; add `main = "],
+    );
+    expect(
+        "//bad:no_test",
+        &["//bad:no_test: `srcs` has nothing for pytest to run"],
+    );
     let decided = buck.output_of("//bad:decided");
-    assert_eq!(run(&decided.join("bin/python"), &["-c", "import clash; print(clash.VALUE)"]), "2\n");
+    assert_eq!(
+        run(
+            &decided.join("bin/python"),
+            &["-c", "import clash; print(clash.VALUE)"]
+        ),
+        "2\n"
+    );
 
     // A toolchain without an interpreter, and one whose program is not there.
     let toolchains = buck.read("toolchains/BUCK");
-    buck.write("toolchains/BUCK", &toolchains.replace("    interpreter = \":interpreter\",\n", ""));
-    expect("//bad:empty", &["//bad:empty: there is no interpreter; add `interpreter = "]);
+    buck.write(
+        "toolchains/BUCK",
+        &toolchains.replace("    interpreter = \":interpreter\",\n", ""),
+    );
+    expect(
+        "//bad:empty",
+        &["//bad:empty: there is no interpreter; add `interpreter = "],
+    );
     buck.write("toolchains/BUCK", &toolchains);
     let config = buck.read(".buckconfig.local");
     buck.write(".buckconfig.local", "[venvtree]\ntool = no-such-venvtree\n");
-    expect("//bad:empty", &["toolchains//:venvtree: `path` is `no-such-venvtree`, but there is no such program"]);
+    expect(
+        "//bad:empty",
+        &["toolchains//:venvtree: `path` is `no-such-venvtree`, but there is no such program"],
+    );
     buck.write(".buckconfig.local", &config);
 }
 
 #[test]
 fn checkouts_share_environments() {
-    let Some(program) = buck2("checkouts_share_environments") else { return };
+    let Some(program) = buck2("checkouts_share_environments") else {
+        return;
+    };
     let _alone = alone();
     let (_server, address) = buildgrid();
     let config = format!(
@@ -382,32 +654,82 @@ fn checkouts_share_environments() {
     let first = Buck::new(&program, "one-machine", &config);
     first.succeed(&[&["build"], &targets[..]].concat());
     let filled = first.executed();
-    assert_eq!((filled.get("py_venv"), filled.get("py_venv_archive")), (Some(&1), Some(&1)), "{filled:?}");
+    assert_eq!(
+        (filled.get("py_venv"), filled.get("py_venv_archive")),
+        (Some(&1), Some(&1)),
+        "{filled:?}"
+    );
     let digest = first.read(first.output_of("//:env[digest]").to_str().unwrap());
     drop(first);
 
     let second = Buck::new(&program, "another machine, elsewhere", &config);
     second.succeed(&[&["build"], &targets[..]].concat());
     // The copy of the tool is each machine's own.
-    assert_eq!(second.executed().into_keys().collect::<Vec<_>>(), ["venvtree_tool"], "{:?}", second.what_ran());
-    assert!(second.what_ran().contains(&("Cache".to_owned(), "py_venv".to_owned())), "{:?}", second.what_ran());
-    assert_eq!(second.read(second.output_of("//:env[digest]").to_str().unwrap()), digest);
+    assert_eq!(
+        second.executed().into_keys().collect::<Vec<_>>(),
+        ["venvtree_tool"],
+        "{:?}",
+        second.what_ran()
+    );
+    assert!(
+        second
+            .what_ran()
+            .contains(&("Cache".to_owned(), "py_venv".to_owned())),
+        "{:?}",
+        second.what_ran()
+    );
+    assert_eq!(
+        second.read(second.output_of("//:env[digest]").to_str().unwrap()),
+        digest
+    );
     let tree = second.output_of("//:env");
     assert!(run(&tree.join("bin/flask"), &["--version"]).contains("Flask 3"));
-    assert_eq!(run(&tree.join("bin/python"), &["-c", "import numpy; print(numpy.arange(5).sum())"]), "10\n");
-    let verified = Command::new(tool()).arg("digest").arg(&tree).output().unwrap();
-    assert_eq!(text(&verified).split_whitespace().next(), digest.split_whitespace().next(), "{}", text(&verified));
-    assert_eq!(second.succeed(&["run", "//app:app", "--", "Ada"]), "Hello, Ada!\n");
+    assert_eq!(
+        run(
+            &tree.join("bin/python"),
+            &["-c", "import numpy; print(numpy.arange(5).sum())"]
+        ),
+        "10\n"
+    );
+    let verified = Command::new(tool())
+        .arg("digest")
+        .arg(&tree)
+        .output()
+        .unwrap();
+    assert_eq!(
+        text(&verified).split_whitespace().next(),
+        digest.split_whitespace().next(),
+        "{}",
+        text(&verified)
+    );
+    assert_eq!(
+        second.succeed(&["run", "//app:app", "--", "Ada"]),
+        "Hello, Ada!\n"
+    );
     let tested = second.command(&["test", "//..."]);
-    assert!(tested.status.success() && text(&tested).contains("Pass 1"), "{}", text(&tested));
-    assert_eq!(second.executed().into_keys().collect::<Vec<_>>(), ["test.run"]);
+    assert!(
+        tested.status.success() && text(&tested).contains("Pass 1"),
+        "{}",
+        text(&tested)
+    );
+    assert_eq!(
+        second.executed().into_keys().collect::<Vec<_>>(),
+        ["test.run"]
+    );
 }
 
 #[test]
 fn the_reference_is_that_of_the_code() {
-    let output = Command::new("python3").arg(checkout().join("rules/reference.py")).arg("buck2").output().expect("python3");
+    let output = Command::new("python3")
+        .arg(checkout().join("rules/reference.py"))
+        .arg("buck2")
+        .output()
+        .expect("python3");
     assert!(output.status.success(), "{}", text(&output));
     let found = fs::read_to_string(checkout().join("docs/buck2-rules.md")).unwrap();
     let expected = String::from_utf8_lossy(&output.stdout);
-    assert!(found == expected, "docs/buck2-rules.md is old: run `python3 rules/reference.py buck2 >docs/buck2-rules.md`");
+    assert!(
+        found == expected,
+        "docs/buck2-rules.md is old: run `python3 rules/reference.py buck2 >docs/buck2-rules.md`"
+    );
 }

@@ -21,28 +21,65 @@ fn a_build_installs_what_the_specifications_say() {
         .file("demo_pkg-1.0.data/platlib/plat.py", "")
         .file("demo_pkg-1.0.data/headers/demo.h", "")
         .file("demo_pkg-1.0.data/scripts/plain", "#!/bin/sh\n")
-        .file("demo_pkg-1.0.data/scripts/rewritten", "#!python\nprint(1)\n")
+        .file(
+            "demo_pkg-1.0.data/scripts/rewritten",
+            "#!python\nprint(1)\n",
+        )
         .file("demo_pkg-1.0.data/data/share/demo.txt", "")
         .file("demo_pkg-1.0.dist-info/direct_url.json", "{}")
         .file("demo_pkg-1.0.dist-info/INSTALLER", "other")
         .console_scripts("demo = demo_pkg:main");
     let wheel = project.wheel(&wheel);
-    project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = json!({"activators": []}));
-    project.run(&["build", "env.json", "--out", "out", "--manifest", "m.json", "--digest-file", "digest"]).success();
+    project.spec(some_interpreter(), &[wheel], |spec| {
+        spec["flags"] = json!({"activators": []})
+    });
+    project
+        .run(&[
+            "build",
+            "env.json",
+            "--out",
+            "out",
+            "--manifest",
+            "m.json",
+            "--digest-file",
+            "digest",
+        ])
+        .success();
     let lines = listing(project.path().join("out").as_std_path());
-    let paths: Vec<&str> = lines.iter().map(|line| line.rsplit_once(' ').map_or(line.as_str(), |(path, _)| path)).collect();
+    let paths: Vec<&str> = lines
+        .iter()
+        .map(|line| {
+            line.rsplit_once(' ')
+                .map_or(line.as_str(), |(path, _)| path)
+        })
+        .collect();
     insta::assert_debug_snapshot!(paths);
     let site = project.path().join("out/lib/python3.11/site-packages");
     let record = std::fs::read_to_string(site.join("demo_pkg-1.0.dist-info/RECORD")).unwrap();
-    insta::assert_snapshot!(record.lines().map(|row| row.split(',').next().unwrap()).collect::<Vec<_>>().join("\n"));
-    assert_eq!(std::fs::read_to_string(site.join("demo_pkg-1.0.dist-info/INSTALLER")).unwrap(), "venvtree\n");
+    insta::assert_snapshot!(
+        record
+            .lines()
+            .map(|row| row.split(',').next().unwrap())
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+    assert_eq!(
+        std::fs::read_to_string(site.join("demo_pkg-1.0.dist-info/INSTALLER")).unwrap(),
+        "venvtree\n"
+    );
     // The digest that was printed, written, predicted and computed from the directory is one.
     let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
     assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
     assert_eq!(project.run(&["digest", "out"]).success(), digest);
-    project.run(&["verify", "out", "--manifest", "m.json"]).success();
-    project.run(&["verify", "out", "--spec", "env.json"]).success();
-    project.run(&["verify", "out", "--digest", digest.trim()]).success();
+    project
+        .run(&["verify", "out", "--manifest", "m.json"])
+        .success();
+    project
+        .run(&["verify", "out", "--spec", "env.json"])
+        .success();
+    project
+        .run(&["verify", "out", "--digest", digest.trim()])
+        .success();
 }
 
 #[test]
@@ -50,7 +87,9 @@ fn modes_and_times_are_the_same_everywhere() {
     let project = Project::new();
     let wheel = project.wheel(&simple("a").executable("a/tool", "x"));
     project.spec(some_interpreter(), &[wheel], |_| ());
-    project.run(&["build", "env.json", "--out", "out"]).success();
+    project
+        .run(&["build", "env.json", "--out", "out"])
+        .success();
     let mut stack = vec![project.path().join("out")];
     while let Some(path) = stack.pop() {
         use std::os::unix::fs::MetadataExt as _;
@@ -58,7 +97,11 @@ fn modes_and_times_are_the_same_everywhere() {
         assert_eq!(metadata.mtime(), 315_619_200, "{path}");
         if metadata.is_dir() {
             assert_eq!(metadata.mode() & 0o7777, 0o755, "{path}");
-            stack.extend(path.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()));
+            stack.extend(
+                path.read_dir_utf8()
+                    .unwrap()
+                    .map(|entry| entry.unwrap().into_path()),
+            );
         } else if metadata.is_file() {
             assert!(matches!(metadata.mode() & 0o7777, 0o755 | 0o644), "{path}");
         }
@@ -72,16 +115,32 @@ fn an_output_is_left_alone_replaced_or_refused() {
     project.spec(some_interpreter(), std::slice::from_ref(&wheel), |_| ());
     std::fs::create_dir(project.path().join("out")).unwrap();
     let outcome = |arguments: &[&str]| {
-        let output = project.run(&[&["build", "env.json", "--out", "out", "--format", "json"], arguments].concat());
-        (output.code, output.json()["outcome"].as_str().map(str::to_owned))
+        let output = project.run(
+            &[
+                &["build", "env.json", "--out", "out", "--format", "json"],
+                arguments,
+            ]
+            .concat(),
+        );
+        (
+            output.code,
+            output.json()["outcome"].as_str().map(str::to_owned),
+        )
     };
     assert_eq!(outcome(&[]), (0, Some("built".to_owned())));
     assert_eq!(outcome(&[]), (0, Some("up-to-date".to_owned())));
     // Bytecode that running Python leaves behind makes no other environment of it.
     let package = project.path().join("out/lib/python3.11/site-packages/a");
     let source = package.join("__init__.py").metadata().unwrap();
-    let header = [0x0a0d_0da7, 0, source.mtime() as u32, source.size() as u32].map(u32::to_le_bytes).concat();
-    project.write(package.join("__pycache__/__init__.cpython-311.pyc").as_str(), header);
+    let header = [0x0a0d_0da7, 0, source.mtime() as u32, source.size() as u32]
+        .map(u32::to_le_bytes)
+        .concat();
+    project.write(
+        package
+            .join("__pycache__/__init__.cpython-311.pyc")
+            .as_str(),
+        header,
+    );
     assert_eq!(outcome(&[]), (0, Some("up-to-date".to_owned())));
     project.write("out/mine.txt", "precious");
     assert_eq!(outcome(&[]), (5, None));
@@ -91,20 +150,44 @@ fn an_output_is_left_alone_replaced_or_refused() {
     // What is no part of an environment is not thrown away with one.
     let refused = project.run(&["build", "env.json", "--out", "out", "--replace"]);
     assert_eq!(refused.code, 5, "{refused:?}");
-    assert!(refused.stderr.contains("`mine.txt` is no part of one"), "{refused:?}");
-    std::fs::rename(project.path().join("out/mine.txt"), project.path().join("mine.txt")).unwrap();
+    assert!(
+        refused.stderr.contains("`mine.txt` is no part of one"),
+        "{refused:?}"
+    );
+    std::fs::rename(
+        project.path().join("out/mine.txt"),
+        project.path().join("mine.txt"),
+    )
+    .unwrap();
     assert_eq!(outcome(&["--replace"]), (0, Some("replaced".to_owned())));
-    assert!(project.path().join("out/lib/python3.11/site-packages/b/__init__.py").exists());
-    let left: Vec<String> = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+    assert!(
+        project
+            .path()
+            .join("out/lib/python3.11/site-packages/b/__init__.py")
+            .exists()
+    );
+    let left: Vec<String> = project
+        .path()
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_owned())
+        .collect();
     assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
     project.write("file", "");
-    assert_eq!(project.run(&["build", "env.json", "--out", "file", "--replace"]).code, 5);
+    assert_eq!(
+        project
+            .run(&["build", "env.json", "--out", "file", "--replace"])
+            .code,
+        5
+    );
 }
 
 #[test]
 fn the_order_of_wheels_threads_and_places_change_nothing() {
     let project = Project::new();
-    let wheels: Vec<_> = ["a", "b", "c"].map(|name| project.wheel(&simple(name).file("shared/same.py", "same"))).into();
+    let wheels: Vec<_> = ["a", "b", "c"]
+        .map(|name| project.wheel(&simple(name).file("shared/same.py", "same")))
+        .into();
     let mut digests = std::collections::BTreeSet::new();
     let mut manifests = std::collections::BTreeSet::new();
     for (round, order) in [[0, 1, 2], [2, 0, 1], [1, 2, 0]].iter().enumerate() {
@@ -113,7 +196,18 @@ fn the_order_of_wheels_threads_and_places_change_nothing() {
         let out = format!("place {round}/é");
         let manifest = format!("m{round}.json");
         let threads = ["1", "2", "8"][round];
-        project.run(&["build", "env.json", "--out", &out, "--threads", threads, "--manifest", &manifest]).success();
+        project
+            .run(&[
+                "build",
+                "env.json",
+                "--out",
+                &out,
+                "--threads",
+                threads,
+                "--manifest",
+                &manifest,
+            ])
+            .success();
         digests.insert(project.run(&["digest", &out]).success());
         manifests.insert(std::fs::read_to_string(project.path().join(manifest)).unwrap());
     }
@@ -121,10 +215,13 @@ fn the_order_of_wheels_threads_and_places_change_nothing() {
     assert_eq!(manifests.len(), 1);
 }
 
-/// A spec for each digest function, `sha256.json` and `blake3.json`, with a member and a first-party file larger than all else.
+/// A spec for each digest function, `sha256.json` and `blake3.json`, with a member and a
+/// first-party file larger than all else.
 fn project_with_giants(change_wheel: impl FnOnce(WheelText) -> WheelText) -> Project {
     let project = Project::new();
-    let bytes: Vec<u8> = (0..9_u32 << 18).flat_map(|number| (number / 3).to_le_bytes()).collect();
+    let bytes: Vec<u8> = (0..9_u32 << 18)
+        .flat_map(|number| (number / 3).to_le_bytes())
+        .collect();
     std::fs::create_dir(project.path().join("src")).unwrap();
     std::fs::write(project.path().join("src/giant.bin"), &bytes[4 << 20..]).unwrap();
     let wheel = project.wheel(&change_wheel(simple("a").file("a/giant.bin", bytes)));
@@ -133,7 +230,11 @@ fn project_with_giants(change_wheel: impl FnOnce(WheelText) -> WheelText) -> Pro
             spec["flags"] = json!({"digest_function": function});
             spec["sources"] = json!([{"path": "src"}]);
         });
-        std::fs::rename(project.path().join("env.json"), project.path().join(format!("{function}.json"))).unwrap();
+        std::fs::rename(
+            project.path().join("env.json"),
+            project.path().join(format!("{function}.json")),
+        )
+        .unwrap();
     }
     project
 }
@@ -146,14 +247,37 @@ fn files_that_several_threads_work_on_are_the_same_files() {
         let mut seen = std::collections::BTreeSet::new();
         for threads in ["1", "2", "3", "8"] {
             let out = format!("{function}-{threads}");
-            project.run(&["build", &spec, "--out", &out, "--no-store", "--threads", threads, "--manifest", "m.json"]).success();
-            project.run(&["verify", &out, "--manifest", "m.json"]).success();
+            project
+                .run(&[
+                    "build",
+                    &spec,
+                    "--out",
+                    &out,
+                    "--no-store",
+                    "--threads",
+                    threads,
+                    "--manifest",
+                    "m.json",
+                ])
+                .success();
+            project
+                .run(&["verify", &out, "--manifest", "m.json"])
+                .success();
             let manifest = std::fs::read_to_string(project.path().join("m.json")).unwrap();
-            let digest = project.run(&["digest", &spec, "--threads", threads]).success();
-            assert_eq!(project.run(&["digest", &out, "--digest-function", function]).success(), digest);
+            let digest = project
+                .run(&["digest", &spec, "--threads", threads])
+                .success();
+            assert_eq!(
+                project
+                    .run(&["digest", &out, "--digest-function", function])
+                    .success(),
+                digest
+            );
             let mut archives = Vec::new();
             for subject in [&spec, &out] {
-                project.run(&["pack", subject, "--threads", threads, "--out", "env.tar"]).success();
+                project
+                    .run(&["pack", subject, "--threads", threads, "--out", "env.tar"])
+                    .success();
                 archives.push(std::fs::read(project.path().join("env.tar")).unwrap());
             }
             assert!(archives[0] == archives[1], "{threads} threads");
@@ -170,9 +294,16 @@ fn a_large_member_that_record_does_not_promise_is_refused_by_any_number_of_threa
     for command in [["build", "--out", "out"], ["pack", "--out", "out.tar"]] {
         let mut messages = std::collections::BTreeSet::new();
         for threads in ["1", "2", "3", "8"] {
-            let output = project.run(&[&command[..], &["sha256.json", "--threads", threads]].concat());
+            let output =
+                project.run(&[&command[..], &["sha256.json", "--threads", threads]].concat());
             assert_eq!(output.code, 6, "{}", output.stderr);
-            assert!(output.stderr.contains("the member `a/giant.bin` has the SHA-256"), "{}", output.stderr);
+            assert!(
+                output
+                    .stderr
+                    .contains("the member `a/giant.bin` has the SHA-256"),
+                "{}",
+                output.stderr
+            );
             messages.insert(output.stderr);
             assert!(!project.path().join(command[2]).exists());
         }
@@ -185,7 +316,9 @@ fn a_wheel_that_is_mostly_one_member_is_refused_if_it_is_not_the_pinned_one() {
     let project = project_with_giants(|wheel| wheel);
     let text = std::fs::read_to_string(project.path().join("sha256.json")).unwrap();
     let mut spec: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let wheel = project.path().join(spec["wheels"][0]["path"].as_str().unwrap());
+    let wheel = project
+        .path()
+        .join(spec["wheels"][0]["path"].as_str().unwrap());
     let digest = spec["wheels"][0]["sha256"].as_str().unwrap().to_owned();
     let sound = std::fs::read(&wheel).unwrap();
     // The time in the first local header, which nothing else looks at.
@@ -197,7 +330,15 @@ fn a_wheel_that_is_mostly_one_member_is_refused_if_it_is_not_the_pinned_one() {
             std::fs::write(&wheel, bytes).unwrap();
             spec["wheels"][0]["sha256"] = json!(expected);
             std::fs::write(project.path().join("env.json"), spec.to_string()).unwrap();
-            let output = project.run(&["build", "env.json", "--out", "out", "--no-store", "--threads", threads]);
+            let output = project.run(&[
+                "build",
+                "env.json",
+                "--out",
+                "out",
+                "--no-store",
+                "--threads",
+                threads,
+            ]);
             assert_eq!(output.code, 6, "{}", output.stderr);
             assert!(output.stderr.contains(expected), "{}", output.stderr);
             assert!(!project.path().join("out").exists());
@@ -206,7 +347,17 @@ fn a_wheel_that_is_mostly_one_member_is_refused_if_it_is_not_the_pinned_one() {
     spec["wheels"][0]["sha256"] = json!(digest);
     std::fs::write(&wheel, &sound).unwrap();
     std::fs::write(project.path().join("env.json"), spec.to_string()).unwrap();
-    project.run(&["build", "env.json", "--out", "out", "--no-store", "--threads", "1"]).success();
+    project
+        .run(&[
+            "build",
+            "env.json",
+            "--out",
+            "out",
+            "--no-store",
+            "--threads",
+            "1",
+        ])
+        .success();
 }
 
 #[test]
@@ -214,15 +365,26 @@ fn changing_one_wheel_changes_only_its_files() {
     let project = Project::new();
     let (a, b) = (project.wheel(&simple("a")), project.wheel(&simple("b")));
     project.spec(some_interpreter(), &[a.clone(), b], |_| ());
-    project.run(&["build", "env.json", "--out", "one"]).success();
+    project
+        .run(&["build", "env.json", "--out", "one"])
+        .success();
     let b = project.wheel(&WheelText::new("b", "1.1").file("b/__init__.py", "NAME = 'other'\n"));
     project.spec(some_interpreter(), &[a, b], |_| ());
-    project.run(&["build", "env.json", "--out", "two"]).success();
+    project
+        .run(&["build", "env.json", "--out", "two"])
+        .success();
     let output = project.run(&["diff", "one", "two", "--format", "json"]);
     assert_eq!(output.code, 1);
     let changes = output.json()["changes"].clone();
     assert_eq!(changes.as_array().unwrap().len(), 1, "{changes}");
-    assert_eq!((&changes[0]["distribution"], &changes[0]["before"], &changes[0]["after"]), (&json!("b"), &json!("1.0"), &json!("1.1")));
+    assert_eq!(
+        (
+            &changes[0]["distribution"],
+            &changes[0]["before"],
+            &changes[0]["after"]
+        ),
+        (&json!("b"), &json!("1.0"), &json!("1.1"))
+    );
 }
 
 #[test]
@@ -234,21 +396,35 @@ fn no_path_of_the_build_is_in_the_tree() {
         spec["sources"] = json!([{"path": "src/pkg"}]);
         spec["path_entries"] = json!(["../first-party"]);
     });
-    project.run(&["build", "env.json", "--out", "out", "--manifest", "m.json"]).success();
+    project
+        .run(&["build", "env.json", "--out", "out", "--manifest", "m.json"])
+        .success();
     let needle = project.path().file_name().unwrap();
     let mut files = vec![project.path().join("m.json")];
     let mut stack = vec![project.path().join("out")];
     while let Some(path) = stack.pop() {
         for entry in path.read_dir_utf8().unwrap() {
             let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() { stack.push(entry.into_path()) } else { files.push(entry.into_path()) }
+            if entry.file_type().unwrap().is_dir() {
+                stack.push(entry.into_path())
+            } else {
+                files.push(entry.into_path())
+            }
         }
     }
-    for file in files.iter().filter(|file| file.symlink_metadata().unwrap().is_file()) {
+    for file in files
+        .iter()
+        .filter(|file| file.symlink_metadata().unwrap().is_file())
+    {
         let bytes = std::fs::read(file).unwrap();
         assert!(!String::from_utf8_lossy(&bytes).contains(needle), "{file}");
     }
-    let pth = std::fs::read_to_string(project.path().join("out/lib/python3.11/site-packages/_venvtree.pth")).unwrap();
+    let pth = std::fs::read_to_string(
+        project
+            .path()
+            .join("out/lib/python3.11/site-packages/_venvtree.pth"),
+    )
+    .unwrap();
     assert_eq!(pth, "../../../../first-party\n");
 }
 
@@ -258,13 +434,36 @@ fn inputs_may_be_given_by_key() {
     let wheel = simple("a");
     project.write("elsewhere/renamed", wheel.pack());
     let entry = json!({"path": "key-1", "file_name": wheel.file_name()});
-    project.spec(some_interpreter(), &[entry], |spec| spec["flags"] = json!({"input_digests": "trusted"}));
-    project.write("params", "build\nenv.json\n--out\nout\n--input\nkey-1=elsewhere/renamed\n--quiet\n");
+    project.spec(some_interpreter(), &[entry], |spec| {
+        spec["flags"] = json!({"input_digests": "trusted"})
+    });
+    project.write(
+        "params",
+        "build\nenv.json\n--out\nout\n--input\nkey-1=elsewhere/renamed\n--quiet\n",
+    );
     let output = project.run(&["@params"]);
-    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "", ""));
-    let unused = project.run(&["build", "env.json", "--out", "x", "--input", "key-1=elsewhere/renamed", "--input", "k=v"]);
+    assert_eq!(
+        (output.code, output.stdout.as_str(), output.stderr.as_str()),
+        (0, "", "")
+    );
+    let unused = project.run(&[
+        "build",
+        "env.json",
+        "--out",
+        "x",
+        "--input",
+        "key-1=elsewhere/renamed",
+        "--input",
+        "k=v",
+    ]);
     assert_eq!(unused.code, 2);
-    assert!(unused.stderr.contains("the input key `k` is not in the spec"), "{}", unused.stderr);
+    assert!(
+        unused
+            .stderr
+            .contains("the input key `k` is not in the spec"),
+        "{}",
+        unused.stderr
+    );
 }
 
 #[test]
@@ -275,10 +474,22 @@ fn a_wheel_that_is_not_the_pinned_one_is_refused() {
     project.spec(some_interpreter(), &[wheel], |_| ());
     let output = project.run(&["build", "env.json", "--out", "out"]);
     assert_eq!(output.code, 6, "{}", output.stderr);
-    assert!(output.stderr.contains("expected 0000000000"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("expected 0000000000"),
+        "{}",
+        output.stderr
+    );
     assert!(!project.path().join("out").exists());
-    let names: Vec<_> = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
-    assert!(names.iter().all(|name| !name.contains(".venvtree-")), "{names:?}");
+    let names: Vec<_> = project
+        .path()
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_owned())
+        .collect();
+    assert!(
+        names.iter().all(|name| !name.contains(".venvtree-")),
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -297,13 +508,35 @@ fn bytes_that_record_does_not_promise_are_refused() {
 fn blake3_trees_are_what_their_digest_says() {
     let project = Project::new();
     let wheel = project.wheel(&simple("a"));
-    project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = json!({"digest_function": "blake3"}));
-    project.run(&["build", "env.json", "--out", "out", "--manifest", "m.json", "--digest-file", "digest"]).success();
+    project.spec(some_interpreter(), &[wheel], |spec| {
+        spec["flags"] = json!({"digest_function": "blake3"})
+    });
+    project
+        .run(&[
+            "build",
+            "env.json",
+            "--out",
+            "out",
+            "--manifest",
+            "m.json",
+            "--digest-file",
+            "digest",
+        ])
+        .success();
     let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
     assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
-    assert_eq!(project.run(&["digest", "out", "--digest-function", "blake3"]).success(), digest);
-    project.run(&["verify", "out", "--manifest", "m.json"]).success();
-    project.run(&["verify", "out", "--digest", digest.trim()]).success();
+    assert_eq!(
+        project
+            .run(&["digest", "out", "--digest-function", "blake3"])
+            .success(),
+        digest
+    );
+    project
+        .run(&["verify", "out", "--manifest", "m.json"])
+        .success();
+    project
+        .run(&["verify", "out", "--digest", digest.trim()])
+        .success();
 }
 
 #[test]
@@ -315,9 +548,21 @@ fn an_interpreter_can_be_copied_in() {
     let mut interpreter = some_interpreter();
     interpreter["python"] = json!({"kind": "inside", "directory": "python"});
     project.spec(interpreter, &[], |_| ());
-    project.run(&["build", "env.json", "--out", "out"]).success();
+    project
+        .run(&["build", "env.json", "--out", "out"])
+        .success();
     let link = std::fs::read_link(project.path().join("out/bin/python")).unwrap();
     assert_eq!(link.to_str(), Some("../.python/bin/python3.11"));
-    assert!(project.path().join("out/.python/lib/python3.11/os.py").exists());
-    assert!(!project.path().join("out/.python/lib/python3.11/__pycache__").exists());
+    assert!(
+        project
+            .path()
+            .join("out/.python/lib/python3.11/os.py")
+            .exists()
+    );
+    assert!(
+        !project
+            .path()
+            .join("out/.python/lib/python3.11/__pycache__")
+            .exists()
+    );
 }

@@ -1,4 +1,5 @@
-//! The local store from outside: the same trees whatever the cache knows, and what happens when it cannot be used as it should.
+//! The local store from outside: the same trees whatever the cache knows, and what happens when it
+//! cannot be used as it should.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Child, Command, Stdio};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
-use venvtree::effects::replaceable::Protected;
+use venvtree::effects::host::replaceable::Protected;
 use venvtree::engine::caching::{self, Caches};
 use venvtree::engine::{BuildRequest, Existing};
 use venvtree::model::request;
@@ -23,12 +24,19 @@ fn project(function: &str) -> Project {
             .file(&format!("dist{index}/__init__.py"), "")
             .file(&format!("dist{index}/sub/__init__.py"), "");
         for file in 0..20 {
-            wheel = wheel.file(&format!("dist{index}/module{file}.py"), format!("VALUE = {}\n", file * (index % 2)));
+            wheel = wheel.file(
+                &format!("dist{index}/module{file}.py"),
+                format!("VALUE = {}\n", file * (index % 2)),
+            );
         }
-        wheel = wheel.executable(&format!("dist{index}/tool"), "#!/bin/sh\n").console_scripts(&format!("run{index} = dist{index}:run"));
+        wheel = wheel
+            .executable(&format!("dist{index}/tool"), "#!/bin/sh\n")
+            .console_scripts(&format!("run{index} = dist{index}:run"));
         wheels.push(project.wheel(&wheel));
     }
-    project.spec(some_interpreter(), &wheels, |spec| spec["flags"] = json!({ "digest_function": function }));
+    project.spec(some_interpreter(), &wheels, |spec| {
+        spec["flags"] = json!({ "digest_function": function })
+    });
     project
 }
 
@@ -38,7 +46,8 @@ fn report(output: &Output) -> Value {
     output.json()
 }
 
-/// Every path with what is the same for every state of the cache: kind, content, the executable bit, time.
+/// Every path with what is the same for every state of the cache: kind, content, the executable
+/// bit, time.
 fn contents(root: &Utf8Path) -> Vec<String> {
     fn visit(root: &Utf8Path, path: &Utf8Path, lines: &mut Vec<String>) {
         for entry in path.read_dir_utf8().unwrap() {
@@ -51,9 +60,15 @@ fn contents(root: &Utf8Path) -> Vec<String> {
                 lines.push(format!("{name}/ {executable:o} {time:?}"));
                 visit(root, &path, lines);
             } else if metadata.is_symlink() {
-                lines.push(format!("{name} -> {} {time:?}", path.read_link_utf8().unwrap()));
+                lines.push(format!(
+                    "{name} -> {} {time:?}",
+                    path.read_link_utf8().unwrap()
+                ));
             } else {
-                lines.push(format!("{name} {executable:o} {time:?} {:?}", std::fs::read(&path).unwrap()));
+                lines.push(format!(
+                    "{name} {executable:o} {time:?} {:?}",
+                    std::fs::read(&path).unwrap()
+                ));
             }
         }
     }
@@ -67,7 +82,15 @@ fn contents(root: &Utf8Path) -> Vec<String> {
 fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() {
     for function in ["sha256", "blake3"] {
         let project = project(function);
-        let plain = report(&project.run(&["build", "env.json", "--out", "plain", "--no-store", "--format", "json"]));
+        let plain = report(&project.run(&[
+            "build",
+            "env.json",
+            "--out",
+            "plain",
+            "--no-store",
+            "--format",
+            "json",
+        ]));
         let expected = contents(&project.path().join("plain"));
         for mode in ["auto", "hardlink", "reflink", "copy"] {
             for threads in ["1", "2", "8"] {
@@ -89,8 +112,15 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
                         "json",
                     ];
                     let built = report(&project.run(&arguments));
-                    assert_eq!((&built["source"], &built["digest"]), (&json!(source), &plain["digest"]), "{function} {out}: {built}");
-                    assert!(contents(&project.path().join(&out)) == expected, "{function} {out}");
+                    assert_eq!(
+                        (&built["source"], &built["digest"]),
+                        (&json!(source), &plain["digest"]),
+                        "{function} {out}: {built}"
+                    );
+                    assert!(
+                        contents(&project.path().join(&out)) == expected,
+                        "{function} {out}"
+                    );
                 }
                 assert_eq!(project.run(&["store", "verify", "--store", &store]).code, 0);
             }
@@ -98,12 +128,28 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
         // Half of the cache is gone: files, or what describes them.
         for folder in ["files", "cas", "ac", "trees", "wheels", "stamps"] {
             let store = project.path().join("store-auto-1");
-            let store = if function == "blake3" { store.join("blake3") } else { store };
+            let store = if function == "blake3" {
+                store.join("blake3")
+            } else {
+                store
+            };
             std::fs::remove_dir_all(store.join(folder)).unwrap();
             let out = format!("without-{folder}");
-            let built = report(&project.run(&["build", "env.json", "--out", &out, "--store", "store-auto-1", "--format", "json"]));
+            let built = report(&project.run(&[
+                "build",
+                "env.json",
+                "--out",
+                &out,
+                "--store",
+                "store-auto-1",
+                "--format",
+                "json",
+            ]));
             assert_eq!(built["digest"], plain["digest"], "{function} {folder}");
-            assert!(contents(&project.path().join(&out)) == expected, "{function} {folder}");
+            assert!(
+                contents(&project.path().join(&out)) == expected,
+                "{function} {folder}"
+            );
         }
     }
 }
@@ -111,11 +157,17 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
 /// Whether the store knows, without a look at the spec, that a build has nothing to do.
 fn is_unchanged(project: &Project) -> bool {
     let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
-    let caches = Caches { store: Some(project.path().join("store").into()), ..Caches::default() };
+    let caches = Caches {
+        store: Some(project.path().join("store").into()),
+        ..Caches::default()
+    };
     let request = BuildRequest {
         out: project.path().join("out"),
         existing: Existing::Keep,
-        protected: Protected { cwd: project.path().to_owned(), home: None },
+        protected: Protected {
+            cwd: project.path().to_owned(),
+            home: None,
+        },
         look: false,
         manifest: None,
         digest_file: None,
@@ -124,7 +176,15 @@ fn is_unchanged(project: &Project) -> bool {
     caching::unchanged(&caches, &request).unwrap().is_some()
 }
 
-const BUILD: [&str; 7] = ["build", "env.json", "--out", "out", "--store", "store", "--format=json"];
+const BUILD: [&str; 7] = [
+    "build",
+    "env.json",
+    "--out",
+    "out",
+    "--store",
+    "store",
+    "--format=json",
+];
 
 #[test]
 fn a_text_that_decides_everything_is_known_again() {
@@ -186,7 +246,9 @@ fn a_text_that_does_not_decide_everything_is_read_again() {
     let project = Project::new();
     let build = || report(&project.run(&[&BUILD[..], &["--replace"]].concat()))["outcome"].clone();
     project.write("own/module.py", "VALUE = 1\n");
-    project.spec(some_interpreter(), &[], |spec| spec["sources"] = json!([{ "path": "own" }]));
+    project.spec(some_interpreter(), &[], |spec| {
+        spec["sources"] = json!([{ "path": "own" }])
+    });
     assert_eq!(build(), "built");
     assert!(!is_unchanged(&project));
     assert_eq!(build(), "up-to-date");
@@ -199,12 +261,16 @@ fn a_text_that_does_not_decide_everything_is_read_again() {
         wheel
     };
     let wheel = trusted("VALUE = 1\n");
-    project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = json!({ "input_digests": "trusted" }));
+    project.spec(some_interpreter(), &[wheel], |spec| {
+        spec["flags"] = json!({ "input_digests": "trusted" })
+    });
     assert_eq!(build(), "replaced");
     assert!(!is_unchanged(&project));
     trusted("VALUE = 2\n");
     assert_eq!(build(), "replaced");
-    let path = project.path().join("out/lib/python3.11/site-packages/dist.py");
+    let path = project
+        .path()
+        .join("out/lib/python3.11/site-packages/dist.py");
     assert_eq!(std::fs::read_to_string(path).unwrap(), "VALUE = 2\n");
 }
 
@@ -212,15 +278,27 @@ fn a_text_that_does_not_decide_everything_is_read_again() {
 fn a_changed_wheel_leaves_the_others_files_linked() {
     for function in ["sha256", "blake3"] {
         let project = project(function);
-        project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
-        let mut spec: Value = serde_json::from_slice(&std::fs::read(project.path().join("env.json")).unwrap()).unwrap();
+        project
+            .run(&["build", "env.json", "--out", "one", "--store", "store"])
+            .success();
+        let mut spec: Value =
+            serde_json::from_slice(&std::fs::read(project.path().join("env.json")).unwrap())
+                .unwrap();
         let changed = WheelText::new("dist0", "1.1").file("dist0/new.py", "NEW = 1\n");
         spec["wheels"][0] = project.wheel(&changed);
         project.write("env.json", spec.to_string());
-        let built = report(&project.run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]));
+        let built = report(&project.run(&[
+            "build", "env.json", "--out", "two", "--store", "store", "--format", "json",
+        ]));
         let adopted = built["links"]["adopted"].as_u64().unwrap();
-        assert!(built["source"] == "wheels" && adopted <= 10, "{function}: {built}");
-        assert!(built["links"]["hardlinks"].as_u64().unwrap() > 60, "{function}: {built}");
+        assert!(
+            built["source"] == "wheels" && adopted <= 10,
+            "{function}: {built}"
+        );
+        assert!(
+            built["links"]["hardlinks"].as_u64().unwrap() > 60,
+            "{function}: {built}"
+        );
     }
 }
 
@@ -230,16 +308,36 @@ fn a_wheel_that_was_exchanged_is_noticed_whatever_the_store_knows() {
     let wheel = project.path().join("wheels/dist0-1.0-py3-none-any.whl");
     // Old enough to be remembered as hashed.
     std::thread::sleep(Duration::from_millis(3100));
-    project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
-    let stat = project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
-    assert_eq!(stat["functions"]["sha256"]["hashed"]["entries"], 4, "{stat}");
+    project
+        .run(&["build", "env.json", "--out", "one", "--store", "store"])
+        .success();
+    let stat = project
+        .run(&["store", "stat", "--store", "store", "--format", "json"])
+        .json();
+    assert_eq!(
+        stat["functions"]["sha256"]["hashed"]["entries"], 4,
+        "{stat}"
+    );
     let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
-    project.write("other.json", text.replace("\"digest_function\"", "\"prompt\": \"x\", \"digest_function\""));
+    project.write(
+        "other.json",
+        text.replace(
+            "\"digest_function\"",
+            "\"prompt\": \"x\", \"digest_function\"",
+        ),
+    );
     // Another wheel of the same name and modification time.
     let modified = std::fs::metadata(&wheel).unwrap().modified().unwrap();
-    let other = WheelText::new("dist0", "1.0").file("dist0/evil.py", "EVIL = 1\n").pack();
+    let other = WheelText::new("dist0", "1.0")
+        .file("dist0/evil.py", "EVIL = 1\n")
+        .pack();
     std::fs::write(&wheel, other).unwrap();
-    std::fs::File::options().write(true).open(&wheel).unwrap().set_modified(modified).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&wheel)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
     let failed = project.run(&["build", "other.json", "--out", "two", "--store", "store"]);
     assert_eq!(failed.code, 6, "{}", failed.stderr);
     assert!(!project.path().join("two").exists());
@@ -248,14 +346,27 @@ fn a_wheel_that_was_exchanged_is_noticed_whatever_the_store_knows() {
 #[test]
 fn a_hit_needs_no_wheels_and_two_checkouts_have_the_same_key() {
     let project = project("sha256");
-    project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
+    project
+        .run(&["build", "env.json", "--out", "one", "--store", "store"])
+        .success();
     let key = project.run(&["key", "env.json"]).success();
-    std::fs::rename(project.path().join("wheels"), project.path().join("elsewhere")).unwrap();
-    let built = report(&project.run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]));
+    std::fs::rename(
+        project.path().join("wheels"),
+        project.path().join("elsewhere"),
+    )
+    .unwrap();
+    let built = report(&project.run(&[
+        "build", "env.json", "--out", "two", "--store", "store", "--format", "json",
+    ]));
     assert_eq!(built["source"], "store");
     assert_eq!(built["key"], key.trim());
     let other = Project::new();
-    other.write("deep/down/env.json", std::fs::read_to_string(project.path().join("env.json")).unwrap().replace("wheels/", "/nowhere/"));
+    other.write(
+        "deep/down/env.json",
+        std::fs::read_to_string(project.path().join("env.json"))
+            .unwrap()
+            .replace("wheels/", "/nowhere/"),
+    );
     assert_eq!(other.run(&["key", "deep/down/env.json"]).success(), key);
 }
 
@@ -263,17 +374,34 @@ fn a_hit_needs_no_wheels_and_two_checkouts_have_the_same_key() {
 fn keys_are_explained() {
     let project = project("sha256");
     let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
-    project.write("other.json", text.replace("\"digest_function\": \"sha256\"", "\"digest_function\": \"sha256\", \"prompt\": \"x\""));
+    project.write(
+        "other.json",
+        text.replace(
+            "\"digest_function\": \"sha256\"",
+            "\"digest_function\": \"sha256\", \"prompt\": \"x\"",
+        ),
+    );
     let same = project.run(&["key", "env.json", "--explain", "env.json"]);
-    assert_eq!((same.code, same.stdout.as_str()), (0, "the keys are the same\n"));
+    assert_eq!(
+        (same.code, same.stdout.as_str()),
+        (0, "the keys are the same\n")
+    );
     let other = project.run(&["key", "env.json", "--explain", "other.json"]);
-    assert_eq!((other.code, other.stdout.as_str()), (1, "`flags.prompt` is null in the first, \"x\" in the second\n"));
+    assert_eq!(
+        (other.code, other.stdout.as_str()),
+        (
+            1,
+            "`flags.prompt` is null in the first, \"x\" in the second\n"
+        )
+    );
 }
 
 #[test]
 fn damage_in_the_store_is_found_and_never_reaches_an_output() {
     let project = project("sha256");
-    let built = report(&project.run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]));
+    let built = report(&project.run(&[
+        "build", "env.json", "--out", "one", "--store", "store", "--format", "json",
+    ]));
     let mut files = Vec::new();
     collect(&project.path().join("store/files"), &mut files);
     for (index, path) in files.iter().enumerate() {
@@ -284,46 +412,89 @@ fn damage_in_the_store_is_found_and_never_reaches_an_output() {
             std::fs::write(path, bytes).unwrap();
         }
     }
-    let again = project.run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]);
+    let again = project.run(&[
+        "build", "env.json", "--out", "two", "--store", "store", "--format", "json",
+    ]);
     let again = report(&again);
-    assert_eq!((&again["source"], &again["digest"]), (&json!("wheels"), &built["digest"]));
+    assert_eq!(
+        (&again["source"], &again["digest"]),
+        (&json!("wheels"), &built["digest"])
+    );
     assert!(again["notes"].to_string().contains("damaged"), "{again}");
-    assert_eq!(project.run(&["digest", "two"]).success().trim(), built["digest"].as_str().unwrap());
+    assert_eq!(
+        project.run(&["digest", "two"]).success().trim(),
+        built["digest"].as_str().unwrap()
+    );
     // What was not needed again is found by reading everything.
     project.run(&["store", "verify", "--store", "store"]);
-    assert_eq!(project.run(&["store", "verify", "--store", "store"]).code, 0);
-    let third = report(&project.run(&["build", "env.json", "--out", "three", "--store", "store", "--format", "json"]));
+    assert_eq!(
+        project.run(&["store", "verify", "--store", "store"]).code,
+        0
+    );
+    let third = report(&project.run(&[
+        "build", "env.json", "--out", "three", "--store", "store", "--format", "json",
+    ]));
     assert_eq!(third["digest"], built["digest"]);
 }
 
 fn collect(folder: &Utf8Path, files: &mut Vec<Utf8PathBuf>) {
     for entry in folder.read_dir_utf8().unwrap() {
         let path = entry.unwrap().into_path();
-        if path.is_dir() { collect(&path, files) } else { files.push(path) }
+        if path.is_dir() {
+            collect(&path, files)
+        } else {
+            files.push(path)
+        }
     }
 }
 
 #[test]
 fn a_store_that_is_no_directory_is_not_an_empty_one() {
     let project = project("sha256");
-    for arguments in [&["store", "stat"][..], &["store", "verify"], &["store", "gc", "--max-size", "0"]] {
+    for arguments in [
+        &["store", "stat"][..],
+        &["store", "verify"],
+        &["store", "gc", "--max-size", "0"],
+    ] {
         let output = project.run(&[arguments, &["--store", "env.json"]].concat());
         assert_eq!(output.code, 2, "{output:?}");
-        assert!(output.stderr.contains("env.json` is no directory"), "{output:?}");
-        project.run(&[arguments, &["--store", "not-there-yet"]].concat()).success();
+        assert!(
+            output.stderr.contains("env.json` is no directory"),
+            "{output:?}"
+        );
+        project
+            .run(&[arguments, &["--store", "not-there-yet"]].concat())
+            .success();
     }
 }
 
 #[test]
 fn garbage_goes_and_environments_stay() {
     let project = project("sha256");
-    let built = report(&project.run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]));
-    let stat: Value = project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
-    assert!(stat["functions"]["sha256"]["files"]["entries"].as_u64().unwrap() > 20, "{stat}");
-    project.run(&["store", "gc", "--store", "store", "--max-size", "0"]).success();
-    let stat: Value = project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
+    let built = report(&project.run(&[
+        "build", "env.json", "--out", "one", "--store", "store", "--format", "json",
+    ]));
+    let stat: Value = project
+        .run(&["store", "stat", "--store", "store", "--format", "json"])
+        .json();
+    assert!(
+        stat["functions"]["sha256"]["files"]["entries"]
+            .as_u64()
+            .unwrap()
+            > 20,
+        "{stat}"
+    );
+    project
+        .run(&["store", "gc", "--store", "store", "--max-size", "0"])
+        .success();
+    let stat: Value = project
+        .run(&["store", "stat", "--store", "store", "--format", "json"])
+        .json();
     assert_eq!(stat["functions"]["sha256"]["total"]["entries"], 0, "{stat}");
-    assert_eq!(project.run(&["digest", "one"]).success().trim(), built["digest"].as_str().unwrap());
+    assert_eq!(
+        project.run(&["digest", "one"]).success().trim(),
+        built["digest"].as_str().unwrap()
+    );
 }
 
 #[test]
@@ -331,7 +502,18 @@ fn reflinks_share_blocks_and_can_be_written() {
     let project = project("sha256");
     let mount = Mount::image("xfs", project.path().join("xfs"));
     let build = |out: &str| {
-        let arguments = ["build", "env.json", "--store", "xfs/store", "--link-mode", "reflink", "--out", out, "--format", "json"];
+        let arguments = [
+            "build",
+            "env.json",
+            "--store",
+            "xfs/store",
+            "--link-mode",
+            "reflink",
+            "--out",
+            out,
+            "--format",
+            "json",
+        ];
         report(&project.run(&arguments))
     };
     let one = build("xfs/one");
@@ -339,53 +521,133 @@ fn reflinks_share_blocks_and_can_be_written() {
     assert_eq!(one["digest"], two["digest"]);
     assert_eq!(two["source"], "store");
     // Eight files are empty and have nothing to share.
-    let (files, reflinks) = (two["files"].as_u64().unwrap(), two["links"]["reflinks"].as_u64().unwrap());
-    assert_eq!((reflinks, &two["links"]["copies"]), (files - 8, &json!(8)), "{two}");
-    let file = mount.path.join("two/lib/python3.11/site-packages/dist0/module1.py");
+    let (files, reflinks) = (
+        two["files"].as_u64().unwrap(),
+        two["links"]["reflinks"].as_u64().unwrap(),
+    );
+    assert_eq!(
+        (reflinks, &two["links"]["copies"]),
+        (files - 8, &json!(8)),
+        "{two}"
+    );
+    let file = mount
+        .path
+        .join("two/lib/python3.11/site-packages/dist0/module1.py");
     // A change of one environment is nobody else's.
     std::fs::write(&file, "changed\n").unwrap();
-    assert_eq!(project.run(&["digest", "xfs/one"]).success().trim(), one["digest"].as_str().unwrap());
-    project.run(&["store", "verify", "--store", "xfs/store"]).success();
+    assert_eq!(
+        project.run(&["digest", "xfs/one"]).success().trim(),
+        one["digest"].as_str().unwrap()
+    );
+    project
+        .run(&["store", "verify", "--store", "xfs/store"])
+        .success();
 }
 
 #[test]
 fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_build() {
     let project = project("sha256");
-    let plain = report(&project.run(&["build", "env.json", "--out", "plain", "--no-store", "--format", "json"]));
+    let plain = report(&project.run(&[
+        "build",
+        "env.json",
+        "--out",
+        "plain",
+        "--no-store",
+        "--format",
+        "json",
+    ]));
     let mount = Mount::tmpfs(project.path().join("mount"), "size=16m");
-    let run = |out: &str| report(&project.run(&["build", "env.json", "--out", out, "--store", "mount/store", "--format", "json"]));
+    let run = |out: &str| {
+        report(&project.run(&[
+            "build",
+            "env.json",
+            "--out",
+            out,
+            "--store",
+            "mount/store",
+            "--format",
+            "json",
+        ]))
+    };
 
     let (cold, warm) = (run("cold"), run("warm"));
-    assert_eq!((&cold["digest"], &warm["digest"], &warm["source"]), (&plain["digest"], &plain["digest"], &json!("store")));
-    assert!(warm["links"]["hardlinks"] == 0 && warm["links"]["copies"].as_u64().unwrap() > 0, "{warm}");
+    assert_eq!(
+        (&cold["digest"], &warm["digest"], &warm["source"]),
+        (&plain["digest"], &plain["digest"], &json!("store"))
+    );
+    assert!(
+        warm["links"]["hardlinks"] == 0 && warm["links"]["copies"].as_u64().unwrap() > 0,
+        "{warm}"
+    );
 
     mount.remount("ro");
     let read_only = run("read-only");
-    assert_eq!((&read_only["source"], &read_only["digest"]), (&json!("store"), &plain["digest"]));
+    assert_eq!(
+        (&read_only["source"], &read_only["digest"]),
+        (&json!("store"), &plain["digest"])
+    );
     let changed = {
         let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
-        project.write("other.json", text.replace("\"digest_function\"", "\"prompt\": \"x\", \"digest_function\""));
-        report(&project.run(&["build", "other.json", "--out", "changed", "--store", "mount/store", "--format", "json"]))
+        project.write(
+            "other.json",
+            text.replace(
+                "\"digest_function\"",
+                "\"prompt\": \"x\", \"digest_function\"",
+            ),
+        );
+        report(&project.run(&[
+            "build",
+            "other.json",
+            "--out",
+            "changed",
+            "--store",
+            "mount/store",
+            "--format",
+            "json",
+        ]))
     };
-    assert!(changed["source"] == "wheels" && changed["notes"].to_string().contains("cannot be written"), "{changed}");
+    assert!(
+        changed["source"] == "wheels" && changed["notes"].to_string().contains("cannot be written"),
+        "{changed}"
+    );
     mount.remount("rw");
 
     let fill = std::fs::File::create(mount.path.join("fill")).unwrap();
     let mut fill = std::io::BufWriter::new(fill);
-    while std::io::Write::write_all(&mut fill, &[1; 4096]).and_then(|()| std::io::Write::flush(&mut fill)).is_ok() {}
+    while std::io::Write::write_all(&mut fill, &[1; 4096])
+        .and_then(|()| std::io::Write::flush(&mut fill))
+        .is_ok()
+    {}
     std::fs::remove_dir_all(mount.path.join("store")).unwrap();
     std::fs::create_dir(mount.path.join("store")).unwrap();
-    while std::io::Write::write_all(&mut fill, &[1; 4096]).and_then(|()| std::io::Write::flush(&mut fill)).is_ok() {}
+    while std::io::Write::write_all(&mut fill, &[1; 4096])
+        .and_then(|()| std::io::Write::flush(&mut fill))
+        .is_ok()
+    {}
     let full = run("full");
-    assert_eq!((&full["source"], &full["digest"]), (&json!("wheels"), &plain["digest"]));
-    assert!(full["notes"].to_string().contains("cannot be written"), "{full}");
+    assert_eq!(
+        (&full["source"], &full["digest"]),
+        (&json!("wheels"), &plain["digest"])
+    );
+    assert!(
+        full["notes"].to_string().contains("cannot be written"),
+        "{full}"
+    );
 
     // An output on the full file system cannot be; it is said why, and nothing is left of it.
     let failed = project.run(&["build", "env.json", "--out", "mount/out", "--no-store"]);
     assert_eq!(failed.code, 7, "{}", failed.stderr);
     assert!(failed.stderr.contains("No space left"), "{}", failed.stderr);
-    let left: Vec<String> = mount.path.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
-    assert!(left.iter().all(|name| name == "fill" || name == "store"), "{left:?}");
+    let left: Vec<String> = mount
+        .path
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_owned())
+        .collect();
+    assert!(
+        left.iter().all(|name| name == "fill" || name == "store"),
+        "{left:?}"
+    );
 }
 
 fn spawn(project: &Project, arguments: &[&str]) -> Child {
@@ -399,51 +661,89 @@ fn spawn(project: &Project, arguments: &[&str]) -> Child {
         .expect("the command runs")
 }
 
-/// Processes that build overlapping environments in one empty store, some of them killed, some collecting garbage.
+/// Processes that build overlapping environments in one empty store, some of them killed, some
+/// collecting garbage.
 fn crowd(rounds: usize, processes: usize, seconds: u64) {
     for round in 0..rounds {
         let project = project("sha256");
-        let spec: Value = serde_json::from_slice(&std::fs::read(project.path().join("env.json")).unwrap()).unwrap();
+        let spec: Value =
+            serde_json::from_slice(&std::fs::read(project.path().join("env.json")).unwrap())
+                .unwrap();
         let mut digests = Vec::new();
         for variant in 0..4 {
             let mut spec = spec.clone();
             spec["wheels"].as_array_mut().unwrap().remove(variant);
             project.write(&format!("env{variant}.json"), spec.to_string());
-            digests.push(project.run(&["digest", &format!("env{variant}.json")]).success().trim().to_owned());
+            digests.push(
+                project
+                    .run(&["digest", &format!("env{variant}.json")])
+                    .success()
+                    .trim()
+                    .to_owned(),
+            );
         }
         let mut children = Vec::new();
         for index in 0..processes {
             let (spec, out) = (format!("env{}.json", index % 4), format!("out{index}"));
             if index % 8 == 7 {
-                children.push((index, spawn(&project, &["store", "gc", "--store", "store", "--max-size", "10k"])));
+                children.push((
+                    index,
+                    spawn(
+                        &project,
+                        &["store", "gc", "--store", "store", "--max-size", "10k"],
+                    ),
+                ));
             } else {
-                children.push((index, spawn(&project, &["build", &spec, "--out", &out, "--store", "store"])));
+                children.push((
+                    index,
+                    spawn(
+                        &project,
+                        &["build", &spec, "--out", &out, "--store", "store"],
+                    ),
+                ));
             }
         }
         // Every third is killed, each a little later than the one before.
         for (index, child) in &mut children {
             if *index % 3 == 0 {
-                std::thread::sleep(Duration::from_millis(((*index * 7 + round * 13) % 40) as u64));
+                std::thread::sleep(Duration::from_millis(
+                    ((*index * 7 + round * 13) % 40) as u64,
+                ));
                 let _ = child.kill();
             }
         }
         let start = Instant::now();
         for (index, child) in &mut children {
             let status = child.wait().unwrap();
-            assert!(start.elapsed() < Duration::from_secs(seconds), "a process hangs");
+            assert!(
+                start.elapsed() < Duration::from_secs(seconds),
+                "a process hangs"
+            );
             let out = project.path().join(format!("out{index}"));
             let collector = *index % 8 == 7;
-            assert!(status.success() || *index % 3 == 0 || collector, "process {index}: {status}");
+            assert!(
+                status.success() || *index % 3 == 0 || collector,
+                "process {index}: {status}"
+            );
             if out.exists() {
-                assert_eq!(project.run(&["digest", out.as_str()]).success().trim(), digests[*index % 4], "process {index}");
+                assert_eq!(
+                    project.run(&["digest", out.as_str()]).success().trim(),
+                    digests[*index % 4],
+                    "process {index}"
+                );
             } else {
-                assert!(!status.success() || collector, "process {index} made nothing");
+                assert!(
+                    !status.success() || collector,
+                    "process {index} made nothing"
+                );
             }
         }
         // The next ones finish what was cut off, and clean up after the dead.
         for index in (0..processes).filter(|index| index % 8 != 7) {
             let (spec, out) = (format!("env{}.json", index % 4), format!("out{index}"));
-            let built = report(&project.run(&["build", &spec, "--out", &out, "--store", "store", "--format", "json"]));
+            let built = report(&project.run(&[
+                "build", &spec, "--out", &out, "--store", "store", "--format", "json",
+            ]));
             assert_eq!(built["digest"], digests[index % 4]);
         }
         project.run(&["store", "gc", "--store", "store"]).success();
@@ -451,7 +751,10 @@ fn crowd(rounds: usize, processes: usize, seconds: u64) {
         assert_eq!(verified.code, 0, "{}", verified.stdout);
         let left = |folder: &str| -> Vec<String> {
             let entries = project.path().join(folder).read_dir_utf8().unwrap();
-            entries.map(|entry| entry.unwrap().file_name().to_owned()).filter(|name| name.contains("venvtree-")).collect()
+            entries
+                .map(|entry| entry.unwrap().file_name().to_owned())
+                .filter(|name| name.contains("venvtree-"))
+                .collect()
         };
         assert_eq!((left("."), left("store/tmp")), (Vec::new(), Vec::new()));
     }
@@ -471,8 +774,19 @@ fn many_processes_for_long() {
 
 /// Files below a folder of the store.
 fn entries(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let shards = folder.read_dir_utf8().unwrap().map(|shard| shard.unwrap().into_path());
-    shards.flat_map(|shard| shard.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect::<Vec<_>>()).collect()
+    let shards = folder
+        .read_dir_utf8()
+        .unwrap()
+        .map(|shard| shard.unwrap().into_path());
+    shards
+        .flat_map(|shard| {
+            shard
+                .read_dir_utf8()
+                .unwrap()
+                .map(|entry| entry.unwrap().into_path())
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 #[test]
@@ -480,18 +794,46 @@ fn what_a_build_took_from_the_store_was_used() {
     for function in ["sha256", "blake3"] {
         let project = project(function);
         let store = project.path().join("store");
-        let base = if function == "sha256" { store } else { store.join(function) };
+        let base = if function == "sha256" {
+            store
+        } else {
+            store.join(function)
+        };
         let build = |out: &str| {
-            let copies = ["build", "env.json", "--out", out, "--store", "store", "--link-mode", "copy", "--format", "json"];
-            report(&project.run(&copies))["source"].as_str().unwrap().to_owned()
+            let copies = [
+                "build",
+                "env.json",
+                "--out",
+                out,
+                "--store",
+                "store",
+                "--link-mode",
+                "copy",
+                "--format",
+                "json",
+            ];
+            report(&project.run(&copies))["source"]
+                .as_str()
+                .unwrap()
+                .to_owned()
         };
         assert_eq!(build("one"), "wheels");
         let old = std::time::SystemTime::now() - Duration::from_secs(5 * 24 * 3600);
-        for path in ["ac", "cas", "trees"].iter().flat_map(|folder| entries(&base.join(folder))) {
-            std::fs::File::options().append(true).open(&path).unwrap().set_modified(old).unwrap();
+        for path in ["ac", "cas", "trees"]
+            .iter()
+            .flat_map(|folder| entries(&base.join(folder)))
+        {
+            std::fs::File::options()
+                .append(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(old)
+                .unwrap();
         }
         assert_eq!(build("two"), "store");
-        project.run(&["store", "gc", "--store", "store", "--max-age", "1d"]).success();
+        project
+            .run(&["store", "gc", "--store", "store", "--max-age", "1d"])
+            .success();
         assert_eq!(build("three"), "store", "{function}");
     }
 }

@@ -9,7 +9,16 @@ use crate::support::project::{Project, WheelText, some_interpreter};
 fn system_calls(project: &Project, arguments: &[&str]) -> BTreeMap<String, u64> {
     let log = project.path().join("strace");
     let status = Command::new("strace")
-        .args(["-f", "-qq", "-c", "-U", "calls,name", "-o", log.as_str(), env!("CARGO_BIN_EXE_venvtree")])
+        .args([
+            "-f",
+            "-qq",
+            "-c",
+            "-U",
+            "calls,name",
+            "-o",
+            log.as_str(),
+            env!("CARGO_BIN_EXE_venvtree"),
+        ])
         .args(arguments)
         .current_dir(project.path())
         .status()
@@ -20,15 +29,23 @@ fn system_calls(project: &Project, arguments: &[&str]) -> BTreeMap<String, u64> 
         let mut words = line.split_whitespace();
         Some((words.next()?.parse::<u64>().ok()?, words.next()?.to_owned()))
     };
-    // `fcntl` is how the standard library asserts that a file is open when it closes it, in builds with assertions only.
-    text.lines().filter_map(row).filter(|(_, name)| name != "total" && name != "fcntl").map(|(count, name)| (name, count)).collect()
+    // `fcntl` is how the standard library asserts that a file is open when it closes it, in builds
+    // with assertions only.
+    text.lines()
+        .filter_map(row)
+        .filter(|(_, name)| name != "total" && name != "fcntl")
+        .map(|(count, name)| (name, count))
+        .collect()
 }
 
 /// Five files in a directory, as in real wheels.
 fn wheel(files: usize) -> WheelText {
     let mut wheel = WheelText::new("many", "1.0");
     for index in 0..files {
-        wheel = wheel.file(&format!("many/a{}/b{}/m{index}.py", index / 5 % 20, index / 5), format!("VALUE = {index}\n"));
+        wheel = wheel.file(
+            &format!("many/a{}/b{}/m{index}.py", index / 5 % 20, index / 5),
+            format!("VALUE = {index}\n"),
+        );
     }
     wheel
 }
@@ -40,7 +57,19 @@ fn a_file_costs_at_most_seven_system_calls() {
         let project = Project::new();
         let wheel = project.wheel(&wheel(files));
         project.spec(some_interpreter(), &[wheel], |_| ());
-        let calls = system_calls(&project, &["build", "env.json", "--no-store", "--threads", "2", "--out", "out", "--quiet"]);
+        let calls = system_calls(
+            &project,
+            &[
+                "build",
+                "env.json",
+                "--no-store",
+                "--threads",
+                "2",
+                "--out",
+                "out",
+                "--quiet",
+            ],
+        );
         for forbidden in ["fsync", "fdatasync", "syncfs", "sync"] {
             assert_eq!(calls.get(forbidden), None, "{calls:?}");
         }
@@ -60,7 +89,17 @@ fn what_is_up_to_date_costs_a_call_for_each_directory_and_none_for_files() {
         let project = Project::new();
         let wheel = project.wheel(&wheel(files));
         project.spec(some_interpreter(), &[wheel], |_| ());
-        let arguments = ["build", "env.json", "--store", "store", "--threads", "2", "--out", "out", "--quiet"];
+        let arguments = [
+            "build",
+            "env.json",
+            "--store",
+            "store",
+            "--threads",
+            "2",
+            "--out",
+            "out",
+            "--quiet",
+        ];
         project.run(&arguments).success();
         system_calls(&project, &arguments).values().sum::<u64>()
     });
@@ -73,13 +112,30 @@ fn wheels_that_the_store_knows_are_not_read_for_another_environment() {
     let wheel = project.wheel(&wheel(1_000));
     // Old enough to be known by its state.
     std::thread::sleep(std::time::Duration::from_millis(2_100));
-    let build = |out| ["build", "env.json", "--store", "store", "--threads", "2", "--out", out, "--quiet"];
+    let build = |out| {
+        [
+            "build",
+            "env.json",
+            "--store",
+            "store",
+            "--threads",
+            "2",
+            "--out",
+            out,
+            "--quiet",
+        ]
+    };
     let with_prompt = |prompt: &str| {
         project.spec(some_interpreter(), std::slice::from_ref(&wheel), |spec| {
             spec["flags"] = serde_json::json!({"digest_function": "blake3", "prompt": prompt});
         });
-        let digest = project.run(&["digest", "env.json", "--store", "store", "--format", "json"]).json();
-        (digest["method"].as_str().unwrap().to_owned(), digest["digest"].clone())
+        let digest = project
+            .run(&["digest", "env.json", "--store", "store", "--format", "json"])
+            .json();
+        (
+            digest["method"].as_str().unwrap().to_owned(),
+            digest["digest"].clone(),
+        )
     };
     assert_eq!(with_prompt("one").0, "inflated");
     project.run(&build("one")).success();
@@ -87,8 +143,17 @@ fn wheels_that_the_store_knows_are_not_read_for_another_environment() {
     assert_eq!(method, "known");
     let calls = system_calls(&project, &build("two"));
     // Two are the dynamic loader's.
-    assert!(calls.get("pread64").is_none_or(|count| *count <= 2), "{calls:?}");
-    assert_eq!(project.run(&["digest", "two", "--digest-function", "blake3"]).success().trim(), digest);
+    assert!(
+        calls.get("pread64").is_none_or(|count| *count <= 2),
+        "{calls:?}"
+    );
+    assert_eq!(
+        project
+            .run(&["digest", "two", "--digest-function", "blake3"])
+            .success()
+            .trim(),
+        digest
+    );
     // A file that was touched is read again, and found to be the same.
     let path = project.path().join(wheel["path"].as_str().unwrap());
     std::fs::write(&path, std::fs::read(&path).unwrap()).unwrap();
@@ -101,8 +166,23 @@ fn a_member_larger_than_all_else_is_shared_by_threads() {
         let project = Project::new();
         let wheel = project.wheel(&wheel(10).file("many/large.bin", vec![7; megabytes << 20]));
         project.spec(some_interpreter(), &[wheel], |_| ());
-        let calls = system_calls(&project, &["build", "env.json", "--no-store", "--threads", "4", "--out", "out", "--quiet"]);
-        ["clone", "clone3"].iter().filter_map(|name| calls.get(*name)).sum::<u64>()
+        let calls = system_calls(
+            &project,
+            &[
+                "build",
+                "env.json",
+                "--no-store",
+                "--threads",
+                "4",
+                "--out",
+                "out",
+                "--quiet",
+            ],
+        );
+        ["clone", "clone3"]
+            .iter()
+            .filter_map(|name| calls.get(*name))
+            .sum::<u64>()
     });
     // One that inflates and one that hashes.
     assert_eq!(started[1], started[0] + 2, "{started:?}");

@@ -11,7 +11,12 @@ fn doctor(project: &Project, options: &[&str], more: &[(&str, &str)]) -> (Output
     let home = project.path().join("home");
     std::fs::create_dir_all(&home).unwrap();
     let variables = [&[("PATH", path.as_str()), ("HOME", home.as_str())], more].concat();
-    let output = venvtree_with(project.path(), &[&["doctor", "--format", "json"], options].concat(), "", &variables);
+    let output = venvtree_with(
+        project.path(),
+        &[&["doctor", "--format", "json"], options].concat(),
+        "",
+        &variables,
+    );
     let value = output.json();
     (output, value)
 }
@@ -24,27 +29,50 @@ fn problems(value: &Value) -> String {
 fn a_sound_machine_has_no_problems() {
     let project = Project::new();
     let (output, value) = doctor(&project, &["--store", "store"], &[]);
-    assert_eq!((output.code, value["healthy"].as_bool()), (0, Some(true)), "{value}");
+    assert_eq!(
+        (output.code, value["healthy"].as_bool()),
+        (0, Some(true)),
+        "{value}"
+    );
     assert_eq!(value["link_mode"]["used"], "hardlink", "{value}");
-    assert!(!value["interpreters"].as_array().unwrap().is_empty(), "{value}");
-    assert!(value["remote_cache"].is_null() && value["open_files"]["soft"].is_u64(), "{value}");
+    assert!(
+        !value["interpreters"].as_array().unwrap().is_empty(),
+        "{value}"
+    );
+    assert!(
+        value["remote_cache"].is_null() && value["open_files"]["soft"].is_u64(),
+        "{value}"
+    );
     // Looking leaves nothing behind.
     assert_eq!(std::fs::read_dir(project.path()).unwrap().count(), 1);
-    let (_, value) = doctor(&project, &["--link-mode", "copy"], &[("VENVTREE_THREADS", "2")]);
+    let (_, value) = doctor(
+        &project,
+        &["--link-mode", "copy"],
+        &[("VENVTREE_THREADS", "2")],
+    );
     assert_eq!(value["link_mode"]["used"], "copy", "{value}");
     assert_eq!(value["variables"], serde_json::json!(["VENVTREE_THREADS"]));
     let (_, value) = doctor(&project, &["--no-store"], &[]);
-    assert!(value["store"].is_null() && value["link_mode"].is_null(), "{value}");
+    assert!(
+        value["store"].is_null() && value["link_mode"].is_null(),
+        "{value}"
+    );
 }
 
 #[test]
 fn the_program_knows_its_own_bytes() {
-    let program = std::process::Command::new(env!("CARGO_BIN_EXE_venvtree")).args(["doctor", "--no-store"]).output().unwrap();
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_venvtree"))
+        .args(["doctor", "--no-store"])
+        .output()
+        .unwrap();
     let text = String::from_utf8(program.stdout).unwrap();
     let bytes = std::fs::read(env!("CARGO_BIN_EXE_venvtree")).unwrap();
     let hash = venvtree::model::digest::Hash::sha256(&bytes).to_string();
     assert!(text.contains(&hash), "{text}");
-    assert!(text.contains(&format!("venvtree {}", env!("CARGO_PKG_VERSION"))), "{text}");
+    assert!(
+        text.contains(&format!("venvtree {}", env!("CARGO_PKG_VERSION"))),
+        "{text}"
+    );
 }
 
 #[test]
@@ -59,12 +87,27 @@ fn problems_are_named_and_make_the_exit_code_one() {
     project.write("file", "");
     let (output, value) = doctor(&project, &["--store", "file"], &[]);
     assert_eq!(output.code, 1, "{value}");
-    assert!(problems(&value).contains("it is not a directory"), "{value}");
-    let (output, value) =
-        doctor(&project, &["--no-store"], &[("VENVTREE_NO_STORE", "maybe"), ("PATH", ""), ("VENVTREE_LINK_MODE", "maybe")]);
+    assert!(
+        problems(&value).contains("it is not a directory"),
+        "{value}"
+    );
+    let (output, value) = doctor(
+        &project,
+        &["--no-store"],
+        &[
+            ("VENVTREE_NO_STORE", "maybe"),
+            ("PATH", ""),
+            ("VENVTREE_LINK_MODE", "maybe"),
+        ],
+    );
     assert_eq!(output.code, 1, "{value}");
     assert!(problems(&value).contains("VENVTREE_LINK_MODE"), "{value}");
-    let output = venvtree_with(project.path(), &["doctor", "--no-store"], "", &[("VENVTREE_THREADS", "x")]);
+    let output = venvtree_with(
+        project.path(),
+        &["doctor", "--no-store"],
+        "",
+        &[("VENVTREE_THREADS", "x")],
+    );
     assert!(output.stdout.contains("program: venvtree"), "{output:?}");
 }
 
@@ -72,7 +115,10 @@ fn problems_are_named_and_make_the_exit_code_one() {
 #[test]
 fn a_remote_cache_that_is_not_there_is_a_problem() {
     let project = Project::new();
-    let more = [("VENVTREE_REMOTE_RETRIES", "0"), ("VENVTREE_REMOTE_TIMEOUT", "2")];
+    let more = [
+        ("VENVTREE_REMOTE_RETRIES", "0"),
+        ("VENVTREE_REMOTE_TIMEOUT", "2"),
+    ];
     for url in ["grpc://127.0.0.1:1", "http://127.0.0.1:1/cache"] {
         let (output, value) = doctor(&project, &["--remote-cache", url], &more);
         assert_eq!(output.code, 1, "{value}");

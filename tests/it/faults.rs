@@ -1,4 +1,5 @@
-//! Faults: whatever happens to a build, the output is the old environment or the new one, and nothing is left beside it.
+//! Faults: whatever happens to a build, the output is the old environment or the new one, and
+//! nothing is left beside it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -14,7 +15,10 @@ use crate::support::project::{Project, WheelText, some_interpreter};
 
 fn venvtree() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_venvtree"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -22,7 +26,10 @@ fn venvtree() -> Command {
 fn many_files(version: &str, count: usize) -> WheelText {
     let mut wheel = WheelText::new("many", version);
     for index in 0..count {
-        wheel = wheel.file(&format!("many/p{}/m{index}.py", index % 40), format!("VALUE = '{version} {index}'\n").repeat(20));
+        wheel = wheel.file(
+            &format!("many/p{}/m{index}.py", index % 40),
+            format!("VALUE = '{version} {index}'\n").repeat(20),
+        );
     }
     wheel
 }
@@ -32,31 +39,51 @@ fn project(count: usize) -> Project {
     for version in ["1.0", "2.0"] {
         let wheel = project.wheel(&many_files(version, count));
         project.spec(some_interpreter(), &[wheel], |_| ());
-        std::fs::rename(project.path().join("env.json"), project.path().join(format!("{version}.json"))).unwrap();
+        std::fs::rename(
+            project.path().join("env.json"),
+            project.path().join(format!("{version}.json")),
+        )
+        .unwrap();
     }
     project
 }
 
 fn digests(project: &Project) -> Vec<String> {
-    ["1.0.json", "2.0.json"].iter().map(|spec| project.run(&["digest", spec]).success()).collect()
+    ["1.0.json", "2.0.json"]
+        .iter()
+        .map(|spec| project.run(&["digest", spec]).success())
+        .collect()
 }
 
 /// Names in the project's directory that nobody asked for.
 fn left_over(project: &Project) -> Vec<String> {
-    let names = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
+    let names = project
+        .path()
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_owned());
     names.filter(|name| name.contains(".venvtree-")).collect()
 }
 
 fn kill_at_random(kills: usize) {
     let project = project(400);
     let digests = digests(&project);
-    project.run(&["build", "1.0.json", "--out", "out", "--no-store"]).success();
+    project
+        .run(&["build", "1.0.json", "--out", "out", "--no-store"])
+        .success();
     // How long a whole build takes here, so that kills fall into it.
     let start = Instant::now();
     assert!(
         venvtree()
             .current_dir(project.path())
-            .args(["build", "2.0.json", "--out", "out", "--replace", "--no-store"])
+            .args([
+                "build",
+                "2.0.json",
+                "--out",
+                "out",
+                "--replace",
+                "--no-store"
+            ])
             .status()
             .unwrap()
             .success()
@@ -64,15 +91,27 @@ fn kill_at_random(kills: usize) {
     let whole = start.elapsed();
     let mut killed = 0;
     for round in 0..kills {
-        let spec = if round % 2 == 0 { "1.0.json" } else { "2.0.json" };
-        // Most builds share a store; what they find in it is what killed ones left there. It is cleared now and then, because a store
-        // that knows everything is not written.
-        let store: &[&str] = if round % 5 == 4 { &["--no-store"] } else { &["--store", "store"] };
+        let spec = if round % 2 == 0 {
+            "1.0.json"
+        } else {
+            "2.0.json"
+        };
+        // Most builds share a store; what they find in it is what killed ones left there. It is
+        // cleared now and then, because a store that knows everything is not written.
+        let store: &[&str] = if round % 5 == 4 {
+            &["--no-store"]
+        } else {
+            &["--store", "store"]
+        };
         if round % 10 == 9 {
             std::fs::remove_dir_all(project.path().join("store")).unwrap();
         }
         let arguments = [&["build", spec, "--out", "out", "--replace"], store].concat();
-        let mut child = venvtree().current_dir(project.path()).args(arguments).spawn().unwrap();
+        let mut child = venvtree()
+            .current_dir(project.path())
+            .args(arguments)
+            .spawn()
+            .unwrap();
         // Multiples of the golden ratio are spread evenly, and the same in every run.
         let share = (round as f64 * 0.618_033_988_75).fract();
         std::thread::sleep(whole.mul_f64(share));
@@ -80,26 +119,67 @@ fn kill_at_random(kills: usize) {
         child.kill().unwrap();
         child.wait().unwrap();
         let digest = project.run(&["digest", "out"]).success();
-        assert!(digests.contains(&digest), "after {round} kills the output is neither environment");
+        assert!(
+            digests.contains(&digest),
+            "after {round} kills the output is neither environment"
+        );
         if round % 10 == 8 {
             check_store(&project, &digests);
         }
     }
-    assert!(killed > kills / 3, "only {killed} of {kills} builds were still running when they were killed");
+    assert!(
+        killed > kills / 3,
+        "only {killed} of {kills} builds were still running when they were killed"
+    );
     // The next build clears away what the dead left.
-    project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
-    project.run(&["build", "2.0.json", "--out", "out", "--replace", "--no-store"]).success();
+    project
+        .run(&[
+            "build",
+            "1.0.json",
+            "--out",
+            "out",
+            "--replace",
+            "--no-store",
+        ])
+        .success();
+    project
+        .run(&[
+            "build",
+            "2.0.json",
+            "--out",
+            "out",
+            "--replace",
+            "--no-store",
+        ])
+        .success();
     assert_eq!(left_over(&project), Vec::<String>::new());
     check_store(&project, &digests);
 }
 
 /// Everything in the store is what it is called, and what is built out of it is right.
 fn check_store(project: &Project, digests: &[String]) {
-    let report = project.run(&["store", "verify", "--store", "store", "--format", "json"]).json();
-    let gone = report["damaged"].as_array().unwrap().iter().filter(|damage| damage["outcome"] != "repaired").count();
+    let report = project
+        .run(&["store", "verify", "--store", "store", "--format", "json"])
+        .json();
+    let gone = report["damaged"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|damage| damage["outcome"] != "repaired")
+        .count();
     assert_eq!(gone, 0, "{report}");
     for (spec, digest) in ["1.0.json", "2.0.json"].iter().zip(digests) {
-        project.run(&["build", spec, "--out", "again", "--replace", "--store", "store"]).success();
+        project
+            .run(&[
+                "build",
+                spec,
+                "--out",
+                "again",
+                "--replace",
+                "--store",
+                "store",
+            ])
+            .success();
         assert_eq!(project.run(&["digest", "again"]).success(), *digest);
     }
     std::fs::remove_dir_all(project.path().join("again")).unwrap();
@@ -121,8 +201,16 @@ fn build_on(project: &Project, options: &str, size: &str) -> std::process::Outpu
     let script = format!(
         "mkdir -p small && mount -t tmpfs -o {options},size={size} none small && exec \"$0\" build 1.0.json --no-store --out small/out"
     );
-    let output =
-        Command::new("unshare").args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_venvtree")]).current_dir(project.path()).output();
+    let output = Command::new("unshare")
+        .args([
+            "--mount",
+            "sh",
+            "-c",
+            &script,
+            env!("CARGO_BIN_EXE_venvtree"),
+        ])
+        .current_dir(project.path())
+        .output();
     output.expect("unshare is part of util-linux")
 }
 
@@ -132,16 +220,42 @@ fn a_full_disk_says_so_and_leaves_nothing() {
     let output = build_on(&project, "rw", "200k");
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{message}");
-    assert!(message.contains("small/out") || message.contains("small/."), "{message}");
-    assert!(message.contains("make room on the file system"), "{message}");
+    assert!(
+        message.contains("small/out") || message.contains("small/."),
+        "{message}"
+    );
+    assert!(
+        message.contains("make room on the file system"),
+        "{message}"
+    );
 }
 
 /// Runs a build whose `number`th system call of a kind fails.
-fn build_with_fault(project: &Project, call: &str, error: &str, number: usize, arguments: &[&str]) -> std::process::Output {
+fn build_with_fault(
+    project: &Project,
+    call: &str,
+    error: &str,
+    number: usize,
+    arguments: &[&str],
+) -> std::process::Output {
     let fault = format!("inject={call}:error={error}:when={number}");
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &fault, env!("CARGO_BIN_EXE_venvtree")]);
-    command.args(arguments).current_dir(project.path()).output().expect("strace is installed by .ci/install")
+    command.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        &format!("trace={call}"),
+        "-e",
+        &fault,
+        env!("CARGO_BIN_EXE_venvtree"),
+    ]);
+    command
+        .args(arguments)
+        .current_dir(project.path())
+        .output()
+        .expect("strace is installed by .ci/install")
 }
 
 #[test]
@@ -150,7 +264,11 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
     let digests = digests(&project);
     let mut failed = 0;
     for (call, errors, numbers) in [
-        ("openat", &["EIO", "EMFILE", "EACCES"][..], &[20, 40, 60, 80][..]),
+        (
+            "openat",
+            &["EIO", "EMFILE", "EACCES"][..],
+            &[20, 40, 60, 80][..],
+        ),
         ("pread64", &["EIO"], &[1, 5, 20, 60]),
         ("write", &["EIO", "ENOSPC"], &[1, 10, 40]),
         ("mkdirat", &["EIO", "ENOSPC"], &[1, 10]),
@@ -159,11 +277,29 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
         ("renameat2", &["EIO"], &[1]),
         ("getdents64", &["EIO"], &[1, 2]),
     ] {
-        for (error, number) in errors.iter().flat_map(|error| numbers.iter().map(move |number| (error, number))) {
+        for (error, number) in errors
+            .iter()
+            .flat_map(|error| numbers.iter().map(move |number| (error, number)))
+        {
             std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
-            project.run(&["build", "1.0.json", "--out", "out", "--no-store"]).success();
-            let output =
-                build_with_fault(&project, call, error, *number, &["build", "2.0.json", "--out", "out", "--replace", "--store", "store"]);
+            project
+                .run(&["build", "1.0.json", "--out", "out", "--no-store"])
+                .success();
+            let output = build_with_fault(
+                &project,
+                call,
+                error,
+                *number,
+                &[
+                    "build",
+                    "2.0.json",
+                    "--out",
+                    "out",
+                    "--replace",
+                    "--store",
+                    "store",
+                ],
+            );
             let message = String::from_utf8_lossy(&output.stderr);
             let what = format!("{error} of {call} {number}: {message}");
             let digest = project.run(&["digest", "out"]).success();
@@ -172,7 +308,11 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
                 Some(0) => assert_eq!(digest, digests[1], "{what}"),
                 Some(7) => {
                     // The message itself is written, too.
-                    assert!(digests.contains(&digest) && (call == "write" || message.starts_with("error: ")), "{what}");
+                    assert!(
+                        digests.contains(&digest)
+                            && (call == "write" || message.starts_with("error: ")),
+                        "{what}"
+                    );
                     failed += 1;
                 }
                 // The program itself could not be loaded.
@@ -183,7 +323,16 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
         }
     }
     assert!(failed > 8, "only {failed} faults made a build fail");
-    project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
+    project
+        .run(&[
+            "build",
+            "1.0.json",
+            "--out",
+            "out",
+            "--replace",
+            "--no-store",
+        ])
+        .success();
     assert_eq!(left_over(&project), Vec::<String>::new());
 }
 
@@ -191,26 +340,66 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
 fn room_for_a_large_file_is_reserved_where_that_helps_and_need_not_be_had() {
     let project = Project::new();
     let size = 3 << 20;
-    let wheel =
-        project.wheel(&WheelText::new("large", "1.0").file("large.bin", "x".repeat(size)).file("small.bin", "x".repeat(size / 100)));
+    let wheel = project.wheel(
+        &WheelText::new("large", "1.0")
+            .file("large.bin", "x".repeat(size))
+            .file("small.bin", "x".repeat(size / 100)),
+    );
     project.spec(some_interpreter(), &[wheel], |_| ());
     let digest = project.run(&["digest", "env.json"]).success();
-    let mounts = [Mount::image("ext4", project.path().join("ext4")), Mount::tmpfs(project.path().join("tmpfs"), "size=64m")];
+    let mounts = [
+        Mount::image("ext4", project.path().join("ext4")),
+        Mount::tmpfs(project.path().join("tmpfs"), "size=64m"),
+    ];
     for (mount, reserving) in mounts.iter().zip([true, false]) {
         for fault in [None, Some("ENOSPC"), Some("EOPNOTSUPP")] {
             let out = mount.path.join(fault.unwrap_or("none"));
             let trace = project.path().join("trace");
             let mut command = Command::new("strace");
             command.args(["-f", "-qq", "-o", trace.as_str(), "-e", "trace=fallocate"]);
-            command.args(fault.map(|error| ["-e".to_owned(), format!("inject=fallocate:error={error}")]).into_iter().flatten());
-            command.args([env!("CARGO_BIN_EXE_venvtree"), "build", "env.json", "--no-store", "--out", out.as_str()]);
-            let output = command.current_dir(project.path()).output().expect("strace is installed by .ci/install");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            assert_eq!(project.run(&["digest", out.as_str()]).success(), digest, "{out}");
+            command.args(
+                fault
+                    .map(|error| ["-e".to_owned(), format!("inject=fallocate:error={error}")])
+                    .into_iter()
+                    .flatten(),
+            );
+            command.args([
+                env!("CARGO_BIN_EXE_venvtree"),
+                "build",
+                "env.json",
+                "--no-store",
+                "--out",
+                out.as_str(),
+            ]);
+            let output = command
+                .current_dir(project.path())
+                .output()
+                .expect("strace is installed by .ci/install");
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            assert_eq!(
+                project.run(&["digest", out.as_str()]).success(),
+                digest,
+                "{out}"
+            );
             let calls = std::fs::read_to_string(&trace).unwrap();
             let expected = usize::from(reserving);
-            assert_eq!(calls.matches(&format!("0, 0, {size}")).count(), expected, "{out}: {calls}");
-            assert_eq!(calls.lines().filter(|line| line.contains("fallocate(")).count(), expected, "{out}: {calls}");
+            assert_eq!(
+                calls.matches(&format!("0, 0, {size}")).count(),
+                expected,
+                "{out}: {calls}"
+            );
+            assert_eq!(
+                calls
+                    .lines()
+                    .filter(|line| line.contains("fallocate("))
+                    .count(),
+                expected,
+                "{out}: {calls}"
+            );
         }
     }
 }
@@ -228,11 +417,24 @@ fn a_directory_that_becomes_a_link_while_it_is_filled_is_not_followed() {
     let mut swapped = 0;
     for _ in 0..12 {
         let arguments = ["build", "1.0.json", "--out", "out", "--no-store"];
-        let mut child = venvtree().current_dir(project.path()).args(arguments).spawn().unwrap();
-        // Whatever directory of the unfinished environment there is becomes a link that leads out of it.
+        let mut child = venvtree()
+            .current_dir(project.path())
+            .args(arguments)
+            .spawn()
+            .unwrap();
+        // Whatever directory of the unfinished environment there is becomes a link that leads out
+        // of it.
         while child.try_wait().unwrap().is_none() {
-            for name in project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()) {
-                let site = project.path().join(&name).join("lib/python3.11/site-packages/many");
+            for name in project
+                .path()
+                .read_dir_utf8()
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().to_owned())
+            {
+                let site = project
+                    .path()
+                    .join(&name)
+                    .join("lib/python3.11/site-packages/many");
                 if !name.contains(".venvtree-") {
                     continue;
                 }
@@ -248,8 +450,16 @@ fn a_directory_that_becomes_a_link_while_it_is_filled_is_not_followed() {
             }
         }
         let status = child.wait_with_output().unwrap().status;
-        let written: Vec<_> = elsewhere.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
-        assert_eq!(written, Vec::<String>::new(), "the build ended with {status}");
+        let written: Vec<_> = elsewhere
+            .read_dir_utf8()
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_owned())
+            .collect();
+        assert_eq!(
+            written,
+            Vec::<String>::new(),
+            "the build ended with {status}"
+        );
         std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
     }
     assert!(swapped > 0, "nothing was swapped");
@@ -269,7 +479,11 @@ fn a_read_only_place_says_so() {
 fn too_few_open_files_say_so_and_the_next_build_cleans_up() {
     let project = project(40);
     let output = Command::new("sh")
-        .args(["-c", "ulimit -n 5; exec \"$0\" build 1.0.json --no-store --out out", env!("CARGO_BIN_EXE_venvtree")])
+        .args([
+            "-c",
+            "ulimit -n 5; exec \"$0\" build 1.0.json --no-store --out out",
+            env!("CARGO_BIN_EXE_venvtree"),
+        ])
         .current_dir(project.path())
         .output()
         .unwrap();
@@ -277,30 +491,55 @@ fn too_few_open_files_say_so_and_the_next_build_cleans_up() {
     assert_eq!(output.status.code(), Some(7), "{message}");
     assert!(!project.path().join("out").exists());
     // Removing needs open files too; what could not be removed goes with the next build.
-    project.run(&["build", "1.0.json", "--out", "out"]).success();
+    project
+        .run(&["build", "1.0.json", "--out", "out"])
+        .success();
     assert_eq!(left_over(&project), Vec::<String>::new());
 }
 
 #[test]
 fn a_low_limit_of_open_files_that_may_be_raised_is() {
     let project = Project::new();
-    let wheels: Vec<_> =
-        (0..60).map(|n| project.wheel(&WheelText::new(&format!("part{n}"), "1.0").file(&format!("part{n}.py"), "x = 1\n"))).collect();
+    let wheels: Vec<_> = (0..60)
+        .map(|n| {
+            project.wheel(
+                &WheelText::new(&format!("part{n}"), "1.0").file(&format!("part{n}.py"), "x = 1\n"),
+            )
+        })
+        .collect();
     project.spec(some_interpreter(), &wheels, |_| ());
     // All wheels are open at once. Terminals on macOS start programs with such a limit.
     let script = "ulimit -Sn 40; exec \"$0\" build env.json --no-store --threads 2 --out out";
-    let output = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_venvtree")]).current_dir(project.path()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_venvtree")])
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// Runs a script of bash as nobody, in the project; `$0` is a copy of the command within reach.
 fn as_nobody(project: &Project, script: &str) -> Output {
     let reach = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
     std::fs::set_permissions(project.path(), reach(0o755)).unwrap();
-    let reachable = tempfile::Builder::new().permissions(reach(0o755)).tempdir().unwrap();
+    let reachable = tempfile::Builder::new()
+        .permissions(reach(0o755))
+        .tempdir()
+        .unwrap();
     let program = reachable.path().join("venvtree");
     crate::support::copy_venvtree(program.as_ref());
-    Command::new("bash").uid(65534).gid(65534).current_dir(project.path()).args(["-c", script]).arg(&program).output().unwrap()
+    Command::new("bash")
+        .uid(65534)
+        .gid(65534)
+        .current_dir(project.path())
+        .args(["-c", script])
+        .arg(&program)
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -308,11 +547,19 @@ fn somebody_without_permission_is_told_and_leaves_nothing() {
     let project = project(4);
     std::fs::create_dir(project.path().join("closed")).unwrap();
     // Root may write everywhere; nobody may not.
-    let output = as_nobody(&project, "exec \"$0\" build 1.0.json --no-store --out closed/out");
+    let output = as_nobody(
+        &project,
+        "exec \"$0\" build 1.0.json --no-store --out closed/out",
+    );
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{message}");
     assert!(message.contains("closed"), "{message}");
-    assert_eq!(std::fs::read_dir(project.path().join("closed")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(project.path().join("closed"))
+            .unwrap()
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -324,11 +571,20 @@ fn a_system_that_has_no_more_threads_builds_the_same() {
     let open = project.path().join("open");
     std::fs::create_dir(&open).unwrap();
     std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    let output =
-        as_nobody(&project, "ulimit -u 1; exec \"$0\" build env.json --no-store --threads 4 --out open/out --digest-file open/digest");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = as_nobody(
+        &project,
+        "ulimit -u 1; exec \"$0\" build env.json --no-store --threads 4 --out open/out --digest-file open/digest",
+    );
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let expected = project.run(&["digest", "env.json"]).success();
-    assert_eq!(std::fs::read_to_string(open.join("digest")).unwrap(), expected);
+    assert_eq!(
+        std::fs::read_to_string(open.join("digest")).unwrap(),
+        expected
+    );
 }
 
 #[cfg(feature = "remote")]
@@ -342,19 +598,34 @@ fn a_remote_cache_needs_no_second_thread() {
     std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let (http, grpc) = (HttpCache::start(), FakeReapi::start(Offer::default()));
     // By name, as that is looked up.
-    for (name, url) in [("http", http.url()), ("grpc", grpc.url())].map(|(name, url)| (name, url.replace("127.0.0.1", "localhost"))) {
+    for (name, url) in [("http", http.url()), ("grpc", grpc.url())]
+        .map(|(name, url)| (name, url.replace("127.0.0.1", "localhost")))
+    {
         for (round, source) in [("put", "wheels"), ("got", "remote")] {
-            let script =
-                format!("ulimit -u 1; exec \"$0\" build 1.0.json --no-store --remote-cache {url} --out open/{name}-{round} --format json");
+            let script = format!(
+                "ulimit -u 1; exec \"$0\" build 1.0.json --no-store --remote-cache {url} --out open/{name}-{round} --format json"
+            );
             let output = as_nobody(&project, &script);
-            let (data, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            assert!(output.status.success() && !talk.contains("panicked"), "{name} {round}: {talk}");
+            let (data, talk) = (
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr),
+            );
+            assert!(
+                output.status.success() && !talk.contains("panicked"),
+                "{name} {round}: {talk}"
+            );
             let built: serde_json::Value = serde_json::from_str(&data).unwrap();
             assert_eq!(built["source"], source, "{name} {round}: {data}{talk}");
         }
-        let pushed = as_nobody(&project, &format!("ulimit -u 1; exec \"$0\" push open/{name}-got --remote-cache {url}"));
+        let pushed = as_nobody(
+            &project,
+            &format!("ulimit -u 1; exec \"$0\" push open/{name}-got --remote-cache {url}"),
+        );
         let talk = String::from_utf8_lossy(&pushed.stderr);
-        assert!(pushed.status.success() && !talk.contains("panicked"), "{name}: {talk}");
+        assert!(
+            pushed.status.success() && !talk.contains("panicked"),
+            "{name}: {talk}"
+        );
     }
 }
 
@@ -366,8 +637,11 @@ fn no_command_needs_a_second_thread() {
     let open = project.path().join("open");
     std::fs::create_dir(&open).unwrap();
     std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    let request =
-        |id: u32| format!("{{\"arguments\":[\"build\",\"env.json\",\"--out\",\"open/w{id}\",\"--no-store\"],\"requestId\":{id}}}");
+    let request = |id: u32| {
+        format!(
+            "{{\"arguments\":[\"build\",\"env.json\",\"--out\",\"open/w{id}\",\"--no-store\"],\"requestId\":{id}}}"
+        )
+    };
     let requests = [request(1), request(2), request(3)].concat();
     let commands = [
         "\"$0\" build env.json --store open/store --out open/cold --threads 8".to_owned(),
@@ -380,14 +654,26 @@ fn no_command_needs_a_second_thread() {
         format!("printf %s '{requests}' | {{ ulimit -u 1; exec \"$0\" --persistent_worker; }}"),
     ];
     for command in commands {
-        let limit = if command.starts_with("printf") { "" } else { "ulimit -u 1; exec " };
+        let limit = if command.starts_with("printf") {
+            ""
+        } else {
+            "ulimit -u 1; exec "
+        };
         let output = as_nobody(&project, &format!("{limit}{command}"));
-        let message = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && !message.contains("panicked"), "{command}: {message}");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && !message.contains("panicked"),
+            "{command}: {message}"
+        );
     }
     let expected = project.run(&["digest", "env.json"]).success();
     for out in ["cold", "warm", "w1", "w2", "w3"] {
-        assert_eq!(project.run(&["digest", &format!("open/{out}")]).success(), expected, "{out}");
+        assert_eq!(
+            project.run(&["digest", &format!("open/{out}")]).success(),
+            expected,
+            "{out}"
+        );
     }
 }
 
@@ -397,7 +683,12 @@ fn a_vanished_input_is_named() {
     std::fs::remove_dir_all(project.path().join("wheels")).unwrap();
     let output = project.run(&["build", "1.0.json", "--out", "out"]);
     assert_eq!(output.code, 7);
-    assert!(output.stderr.contains("wheels/many-1.0-py3-none-any.whl") && output.stderr.contains("No such file"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("wheels/many-1.0-py3-none-any.whl")
+            && output.stderr.contains("No such file"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
@@ -407,7 +698,12 @@ fn a_link_in_the_place_of_the_output_is_not_followed() {
     std::os::unix::fs::symlink("elsewhere", project.path().join("out")).unwrap();
     let output = project.run(&["build", "1.0.json", "--out", "out", "--replace"]);
     assert_eq!(output.code, 5, "{}", output.stderr);
-    assert_eq!(std::fs::read_dir(project.path().join("elsewhere")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(project.path().join("elsewhere"))
+            .unwrap()
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -415,11 +711,21 @@ fn builds_of_one_environment_at_once_all_succeed() {
     let project = project(200);
     let digests = digests(&project);
     let children: Vec<_> = (0..6)
-        .map(|_| venvtree().current_dir(project.path()).args(["build", "1.0.json", "--no-store", "--out", "out"]).spawn().unwrap())
+        .map(|_| {
+            venvtree()
+                .current_dir(project.path())
+                .args(["build", "1.0.json", "--no-store", "--out", "out"])
+                .spawn()
+                .unwrap()
+        })
         .collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     assert_eq!(project.run(&["digest", "out"]).success(), digests[0]);
     assert_eq!(left_over(&project), Vec::<String>::new());
@@ -429,7 +735,10 @@ fn builds_of_one_environment_at_once_all_succeed() {
 fn umask_zone_language_and_user_change_nothing() {
     let project = project(20);
     let mut found = std::collections::BTreeSet::new();
-    let places = [("000", "UTC", "C", "a"), ("077", "Asia/Tokyo", "tr_TR.UTF-8", "b c")];
+    let places = [
+        ("000", "UTC", "C", "a"),
+        ("077", "Asia/Tokyo", "tr_TR.UTF-8", "b c"),
+    ];
     for (umask, zone, language, out) in places {
         let script = format!("umask {umask}; exec \"$0\" build 1.0.json --no-store --out '{out}'");
         let status = Command::new("sh")
@@ -440,7 +749,10 @@ fn umask_zone_language_and_user_change_nothing() {
             .unwrap();
         assert!(status.success());
         let place = project.path().join(out);
-        found.insert((project.run(&["digest", out]).success(), crate::support::project::listing(place.as_std_path())));
+        found.insert((
+            project.run(&["digest", out]).success(),
+            crate::support::project::listing(place.as_std_path()),
+        ));
     }
     assert_eq!(found.len(), 1);
 }
@@ -454,8 +766,15 @@ fn peak_memory(directory: &Utf8Path, arguments: &[&str]) -> u64 {
         _, status, usage = os.wait4(child.pid, 0)\n\
         assert status == 0, message\n\
         json.dump(usage.ru_maxrss, sys.stdout)";
-    let arguments: Vec<&str> = std::iter::once(env!("CARGO_BIN_EXE_venvtree")).chain(arguments.iter().copied()).collect();
-    ask_python(program, &json!({"arguments": arguments, "directory": directory})).as_u64().unwrap()
+    let arguments: Vec<&str> = std::iter::once(env!("CARGO_BIN_EXE_venvtree"))
+        .chain(arguments.iter().copied())
+        .collect();
+    ask_python(
+        program,
+        &json!({"arguments": arguments, "directory": directory}),
+    )
+    .as_u64()
+    .unwrap()
 }
 
 #[test]
@@ -470,11 +789,26 @@ fn memory_does_not_grow_with_the_bytes_of_a_member() {
     .take(1 << 20)
     .collect();
     let bytes = chunk.repeat(96);
-    let wheel = project.wheel(&WheelText::new("large", "1.0").file("large.bin", &bytes).unlisted("unlisted.bin", &bytes[..64 << 20]));
+    let wheel = project.wheel(
+        &WheelText::new("large", "1.0")
+            .file("large.bin", &bytes)
+            .unlisted("unlisted.bin", &bytes[..64 << 20]),
+    );
     drop(bytes);
     project.spec(some_interpreter(), &[wheel], |_| ());
     for threads in ["2", "8"] {
-        let peak = peak_memory(project.path(), &["build", "env.json", "--no-store", "--threads", threads, "--out", threads]);
+        let peak = peak_memory(
+            project.path(),
+            &[
+                "build",
+                "env.json",
+                "--no-store",
+                "--threads",
+                threads,
+                "--out",
+                threads,
+            ],
+        );
         assert!(peak < 48 << 10, "{peak} kB with {threads} threads");
     }
 }
@@ -483,6 +817,17 @@ fn memory_does_not_grow_with_the_bytes_of_a_member() {
 fn memory_grows_by_less_than_a_kilobyte_a_file() {
     let count = 12_000;
     let project = project(count);
-    let peak = peak_memory(project.path(), &["build", "1.0.json", "--no-store", "--threads", "2", "--out", "out"]);
+    let peak = peak_memory(
+        project.path(),
+        &[
+            "build",
+            "1.0.json",
+            "--no-store",
+            "--threads",
+            "2",
+            "--out",
+            "out",
+        ],
+    );
     assert!(peak < (48 << 10) + count as u64, "{peak} kB");
 }

@@ -1,4 +1,5 @@
-//! The help: every page at several widths, wrapped by the program and never in the middle of an example.
+//! The help: every page at several widths, wrapped by the program and never in the middle of an
+//! example.
 
 use clap::CommandFactory as _;
 
@@ -6,7 +7,10 @@ use clap::CommandFactory as _;
 fn pages() -> Vec<(String, clap::Command)> {
     fn visit(command: &clap::Command, name: &str, found: &mut Vec<(String, clap::Command)>) {
         found.push((name.to_owned(), command.clone()));
-        for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
+        for child in command
+            .get_subcommands()
+            .filter(|child| child.get_name() != "help")
+        {
             visit(child, &format!("{name} {}", child.get_name()), found);
         }
     }
@@ -18,12 +22,20 @@ fn pages() -> Vec<(String, clap::Command)> {
 }
 
 fn render(command: &clap::Command, width: usize) -> String {
-    command.clone().term_width(width).render_long_help().to_string()
+    command
+        .clone()
+        .term_width(width)
+        .render_long_help()
+        .to_string()
 }
 
 /// What stands below the options.
 fn epilogue(command: &clap::Command) -> String {
-    command.get_after_long_help().or(command.get_after_help()).map(ToString::to_string).unwrap_or_default()
+    command
+        .get_after_long_help()
+        .or(command.get_after_help())
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 /// A paragraph as a program wraps it: as many words a line as fit.
@@ -46,7 +58,10 @@ fn no_line_is_wider_than_the_terminal() {
     let mut wide = std::collections::BTreeSet::new();
     for (name, command) in pages() {
         for width in (60..=120).step_by(5) {
-            for line in render(&command, width).lines().filter(|line| line.chars().count() > width) {
+            for line in render(&command, width)
+                .lines()
+                .filter(|line| line.chars().count() > width)
+            {
                 wide.insert(format!("{name} at {width} columns: {line}"));
             }
         }
@@ -62,7 +77,11 @@ fn examples_stay_whole_and_prose_fills_the_lines() {
         for width in (60..=120).step_by(5) {
             let help = render(&command, width);
             for line in epilogue.lines().filter(|line| !line.is_empty()) {
-                let expected = if line.starts_with(' ') { line.to_owned() } else { wrapped(line, width) };
+                let expected = if line.starts_with(' ') {
+                    line.to_owned()
+                } else {
+                    wrapped(line, width)
+                };
                 if !help.contains(&format!("{expected}\n")) && !help.ends_with(&expected) {
                     broken.push(format!("{name} at {width} columns breaks: {line}"));
                 }
@@ -72,12 +91,29 @@ fn examples_stay_whole_and_prose_fills_the_lines() {
         let lines: Vec<&str> = epilogue.lines().collect();
         for pair in lines.windows(2) {
             let prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
-            assert!(!(prose(pair[0]) && prose(pair[1])), "{name}: a paragraph is broken by hand:\n{}\n{}", pair[0], pair[1]);
+            assert!(
+                !(prose(pair[0]) && prose(pair[1])),
+                "{name}: a paragraph is broken by hand:\n{}\n{}",
+                pair[0],
+                pair[1]
+            );
         }
         for argument in command.get_arguments() {
-            let help = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
-            let by_hand = help.lines().collect::<Vec<_>>().windows(2).any(|pair| !pair[0].is_empty() && !pair[1].is_empty());
-            assert!(!by_hand, "{name}: the description of {} is broken by hand:\n{help}", argument.get_id());
+            let help = argument
+                .get_long_help()
+                .or(argument.get_help())
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let by_hand = help
+                .lines()
+                .collect::<Vec<_>>()
+                .windows(2)
+                .any(|pair| !pair[0].is_empty() && !pair[1].is_empty());
+            assert!(
+                !by_hand,
+                "{name}: the description of {} is broken by hand:\n{help}",
+                argument.get_id()
+            );
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
@@ -86,10 +122,17 @@ fn examples_stay_whole_and_prose_fills_the_lines() {
 #[test]
 fn pages_are_known_at_60_80_and_120_columns() {
     for width in [60, 80, 120] {
-        let text: Vec<String> =
-            pages().iter().map(|(name, command)| format!("$ {name} --help\n{}", render(command, width).trim_end())).collect();
+        let text: Vec<String> = pages()
+            .iter()
+            .map(|(name, command)| {
+                format!("$ {name} --help\n{}", render(command, width).trim_end())
+            })
+            .collect();
         // Ends of lines are not the point, and editors remove them.
-        let text: Vec<&str> = text.iter().flat_map(|page| page.lines().map(str::trim_end).chain([""])).collect();
+        let text: Vec<&str> = text
+            .iter()
+            .flat_map(|page| page.lines().map(str::trim_end).chain([""]))
+            .collect();
         insta::assert_snapshot!(format!("help-{width}"), text.join("\n"));
     }
 }
@@ -100,14 +143,25 @@ fn manual_pages_hold_what_the_help_says() {
     let folder = camino::Utf8Path::from_path(folder.path()).unwrap();
     crate::support::project::venvtree_in(folder, &["man", "--out", "man"], "").success();
     for (name, command) in pages() {
-        let page = std::fs::read_to_string(folder.join("man").join(format!("{}.1", name.replace(' ', "-")))).unwrap();
+        let page = std::fs::read_to_string(
+            folder
+                .join("man")
+                .join(format!("{}.1", name.replace(' ', "-"))),
+        )
+        .unwrap();
         let plain = page.replace("\\*(Aq", "'").replace('\\', "");
-        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        for argument in command
+            .get_arguments()
+            .filter(|argument| !argument.is_hide_set())
+        {
             if let Some(long) = argument.get_long() {
                 assert!(plain.contains(&format!("--{long}")), "{name}: {long}");
             }
         }
-        for line in epilogue(&command).lines().filter(|line| line.starts_with("  VENVTREE_") || line.starts_with("  venvtree")) {
+        for line in epilogue(&command)
+            .lines()
+            .filter(|line| line.starts_with("  VENVTREE_") || line.starts_with("  venvtree"))
+        {
             let words: Vec<&str> = line.split_whitespace().collect();
             let shown = |word: &&str| plain.contains(&word.replace('\\', ""));
             assert!(words.iter().all(shown), "{name}: {line}\n{page}");

@@ -22,7 +22,9 @@ impl Numbers {
 
 /// Changes a few bytes: flips, removes, repeats, overwrites with a telling value.
 fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
-    const TELLING: [u8; 12] = [0, 1, 0x7f, 0x80, 0xff, b'/', b'.', b'\\', b'"', b'\n', b'{', b','];
+    const TELLING: [u8; 12] = [
+        0, 1, 0x7f, 0x80, 0xff, b'/', b'.', b'\\', b'"', b'\n', b'{', b',',
+    ];
     for _ in 0..=numbers.below(4) {
         let at = numbers.below(bytes.len());
         match numbers.below(5) {
@@ -43,26 +45,53 @@ fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
     }
 }
 
-/// Builds with a mutated input; the output must be whole or not there, and nothing may be left beside it.
+/// Builds with a mutated input; the output must be whole or not there, and nothing may be left
+/// beside it.
 fn check(project: &Project, what: &str) {
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| project.run(&["build", "env.json", "--out", "out", "--manifest", "m.json", "--threads", "1"])));
-    let Ok(output) = outcome else { panic!("{what} makes it panic; see {}", project.path()) };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        project.run(&[
+            "build",
+            "env.json",
+            "--out",
+            "out",
+            "--manifest",
+            "m.json",
+            "--threads",
+            "1",
+        ])
+    }));
+    let Ok(output) = outcome else {
+        panic!("{what} makes it panic; see {}", project.path())
+    };
     let out = project.path().join("out");
     if output.code == 0 {
-        project.run(&["verify", "out", "--manifest", "m.json"]).success();
+        project
+            .run(&["verify", "out", "--manifest", "m.json"])
+            .success();
         std::fs::remove_dir_all(&out).unwrap();
     } else {
         assert!(!out.exists(), "{what}");
-        assert!(output.stderr.starts_with("error: ") && output.stderr.len() > 12, "{what}: {}", output.stderr);
+        assert!(
+            output.stderr.starts_with("error: ") && output.stderr.len() > 12,
+            "{what}: {}",
+            output.stderr
+        );
     }
-    let left = project.path().read_dir_utf8().unwrap().any(|entry| entry.unwrap().file_name().contains(".venvtree-"));
+    let left = project
+        .path()
+        .read_dir_utf8()
+        .unwrap()
+        .any(|entry| entry.unwrap().file_name().contains(".venvtree-"));
     assert!(!left, "{what} leaves something behind");
 }
 
 fn mutate_specs(count: usize) {
     let folder = camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/specs/ok");
-    let mut seeds: Vec<Vec<u8>> = folder.read_dir_utf8().unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap()).collect();
+    let mut seeds: Vec<Vec<u8>> = folder
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+        .collect();
     seeds.sort();
     let project = Project::new();
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
@@ -86,7 +115,9 @@ fn mutate_wheels(count: usize) {
     let path = format!("wheels/{}", text.file_name());
     let mut wheel = project.wheel(&text);
     wheel.as_object_mut().unwrap().remove("sha256");
-    project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = serde_json::json!({"input_digests": "trusted"}));
+    project.spec(some_interpreter(), &[wheel], |spec| {
+        spec["flags"] = serde_json::json!({"input_digests": "trusted"})
+    });
     let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
     for round in 0..count {
         let mut bytes = packed.clone();

@@ -1,5 +1,5 @@
-//! Environments for other systems than this one, of the newest wheels of much used projects: none is refused, and each is, file by file,
-//! what uv installs for that system.
+//! Environments for other systems than this one, of the newest wheels of much used projects: none
+//! is refused, and each is, file by file, what uv installs for that system.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -86,20 +86,47 @@ fn targets() -> [Target; 2] {
 /// The newest wheels of projects for a target and a version of CPython, downloaded once.
 fn download(target: &Target, version: (u32, u32), projects: &[&str]) -> Vec<PathBuf> {
     let (major, minor) = version;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".cache/platforms/{}-{major}.{minor}/{}", target.name, projects.len()));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(
+        ".cache/platforms/{}-{major}.{minor}/{}",
+        target.name,
+        projects.len()
+    ));
     let done = folder.join(".complete");
     if !done.exists() {
         let status = Command::new(peer("python"))
-            .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"])
-            .args(["--implementation", "cp", "--python-version", &format!("{major}.{minor}"), "--platform", target.pip, "--dest"])
+            .args([
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--only-binary=:all:",
+            ])
+            .args([
+                "--implementation",
+                "cp",
+                "--python-version",
+                &format!("{major}.{minor}"),
+                "--platform",
+                target.pip,
+                "--dest",
+            ])
             .arg(&folder)
             .args(projects)
             .status()
             .unwrap();
-        assert!(status.success(), "pip cannot download {projects:?} for {}", target.name);
+        assert!(
+            status.success(),
+            "pip cannot download {projects:?} for {}",
+            target.name
+        );
         std::fs::write(done, "").unwrap();
     }
-    let mut wheels: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut wheels: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
     wheels.sort();
     assert!(wheels.len() >= projects.len());
@@ -123,8 +150,16 @@ fn files(root: &Path) -> Files {
                 visit(root, &path, found);
             } else if metadata.is_file() {
                 let executable = metadata.permissions().mode() & 0o100 != 0;
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, (Hash::sha256(&std::fs::read(&path).unwrap()), executable));
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                found.insert(
+                    name,
+                    (Hash::sha256(&std::fs::read(&path).unwrap()), executable),
+                );
             }
         }
     }
@@ -133,13 +168,18 @@ fn files(root: &Path) -> Files {
     found
 }
 
-/// The scripts that are made, and not copied, by name: of entry points, and those that begin with `#!python`.
+/// The scripts that are made, and not copied, by name: of entry points, and those that begin with
+/// `#!python`.
 fn made_scripts(prefix: &Path) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(prefix.join("bin")).into_iter().flatten() {
         let path = entry.unwrap().path();
         // uv writes the path of the interpreter, or a program that looks for it.
-        let head: Vec<u8> = std::fs::read(&path).unwrap().into_iter().take(200).collect();
+        let head: Vec<u8> = std::fs::read(&path)
+            .unwrap()
+            .into_iter()
+            .take(200)
+            .collect();
         let head = String::from_utf8_lossy(&head).into_owned();
         if head.starts_with("#!") && head.contains("python") {
             names.insert(path.file_name().unwrap().to_str().unwrap().to_owned());
@@ -149,8 +189,10 @@ fn made_scripts(prefix: &Path) -> BTreeSet<String> {
 }
 
 fn check(projects: &[&str]) {
-    let python =
-        interpreters().into_iter().rfind(|python| python.version >= (3, 12)).expect("the tests compare with CPython 3.12 or newer");
+    let python = interpreters()
+        .into_iter()
+        .rfind(|python| python.version >= (3, 12))
+        .expect("the tests compare with CPython 3.12 or newer");
     let (major, minor) = python.version;
     for target in targets() {
         let wheels = download(&target, python.version, projects);
@@ -173,7 +215,17 @@ fn check(projects: &[&str]) {
         let output = project.run(&["build", "env.json", "--out", "ours", "--no-store"]);
         assert_eq!(output.code, 0, "{}: {}", target.name, output.stderr);
         let status = Command::new(peer("uv"))
-            .args(["pip", "install", "--quiet", "--no-cache", "--offline", "--no-index", "--no-deps", "--no-config", "--python"])
+            .args([
+                "pip",
+                "install",
+                "--quiet",
+                "--no-cache",
+                "--offline",
+                "--no-index",
+                "--no-deps",
+                "--no-config",
+                "--python",
+            ])
             .arg(&python.path)
             .args(["--python-platform", target.uv, "--prefix", "uv"])
             .args(&wheels)
@@ -184,15 +236,26 @@ fn check(projects: &[&str]) {
             .unwrap();
         assert!(status.success(), "uv cannot install for {}", target.name);
         let prefix = project.path().join("uv").into_std_path_buf();
-        compare(&target, &files(project.path().join("ours").as_std_path()), &files(&prefix), &made_scripts(&prefix));
+        compare(
+            &target,
+            &files(project.path().join("ours").as_std_path()),
+            &files(&prefix),
+            &made_scripts(&prefix),
+        );
     }
 }
 
 /// Compares what we have built with what uv has installed here, in the layout of this system.
 fn compare(target: &Target, ours: &Files, uv: &Files, scripts: &BTreeSet<String>) {
     let windows = target.name == "windows";
-    let here = |path: &str| match (windows, path.split_once("/site-packages/"), path.split_once('/')) {
-        (true, Some((library, rest)), _) if library.starts_with("lib/python") => format!("Lib/site-packages/{rest}"),
+    let here = |path: &str| match (
+        windows,
+        path.split_once("/site-packages/"),
+        path.split_once('/'),
+    ) {
+        (true, Some((library, rest)), _) if library.starts_with("lib/python") => {
+            format!("Lib/site-packages/{rest}")
+        }
         (true, _, Some(("bin", rest))) => format!("Scripts/{rest}"),
         (true, _, Some(("include", rest))) => format!("Include/{rest}"),
         _ => path.to_owned(),
@@ -200,10 +263,21 @@ fn compare(target: &Target, ours: &Files, uv: &Files, scripts: &BTreeSet<String>
     let folder = if windows { "Scripts" } else { "bin" };
     let mut expected: Files = uv.iter().map(|(path, file)| (here(path), *file)).collect();
     // What an installer writes about itself; RECORD lists it.
-    let own = ["/INSTALLER", "/RECORD", "/REQUESTED", "/direct_url.json", "/uv_cache.json"];
-    expected.retain(|path, _| !(path.contains(".dist-info/") && own.iter().any(|name| path.ends_with(name))) && path != ".lock");
+    let own = [
+        "/INSTALLER",
+        "/RECORD",
+        "/REQUESTED",
+        "/direct_url.json",
+        "/uv_cache.json",
+    ];
+    expected.retain(|path, _| {
+        !(path.contains(".dist-info/") && own.iter().any(|name| path.ends_with(name)))
+            && path != ".lock"
+    });
     let mut found = ours.clone();
-    found.retain(|path, _| !(path.contains(".dist-info/") && own.iter().any(|name| path.ends_with(name))));
+    found.retain(|path, _| {
+        !(path.contains(".dist-info/") && own.iter().any(|name| path.ends_with(name)))
+    });
     // What every environment has.
     found.retain(|path, _| path != "pyvenv.cfg" && !path.ends_with("/site-packages/.venvtree"));
     for name in ["python", "python3", "python.exe", "pythonw.exe"] {
@@ -217,7 +291,11 @@ fn compare(target: &Target, ours: &Files, uv: &Files, scripts: &BTreeSet<String>
         let script = found.remove(&theirs);
         let stem = name.strip_suffix(".py").unwrap_or(name);
         let program = found.remove(&format!("{folder}/{stem}.exe"));
-        if if windows { program.is_none() } else { script.is_none() } {
+        if if windows {
+            program.is_none()
+        } else {
+            script.is_none()
+        } {
             differences.push(format!("no script {name}"));
         }
     }
@@ -225,12 +303,22 @@ fn compare(target: &Target, ours: &Files, uv: &Files, scripts: &BTreeSet<String>
         match (expected.get(path), found.get(path)) {
             (Some(_), None) => differences.push(format!("only uv has {path}")),
             (None, Some(_)) => differences.push(format!("only we have {path}")),
-            (Some(one), Some(other)) if one.0 != other.0 => differences.push(format!("other bytes in {path}")),
-            (Some(one), Some(other)) if one.1 != other.1 => differences.push(format!("executable or not: {path}")),
+            (Some(one), Some(other)) if one.0 != other.0 => {
+                differences.push(format!("other bytes in {path}"))
+            }
+            (Some(one), Some(other)) if one.1 != other.1 => {
+                differences.push(format!("executable or not: {path}"))
+            }
             _ => {}
         }
     }
-    assert!(differences.is_empty(), "{}: {} differences\n{}", target.name, differences.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{}: {} differences\n{}",
+        target.name,
+        differences.len(),
+        differences.join("\n")
+    );
     // The comparison has something to compare.
     assert!(expected.len() > 100, "{}", expected.len());
 }

@@ -19,10 +19,16 @@ pub(crate) fn commands(block: &str) -> Vec<(String, Vec<String>)> {
 /// Whether a line is as expected, where `…` stands for anything.
 pub(crate) fn matches(expected: &str, actual: &str) -> bool {
     let mut parts = expected.split('…');
-    let Some(mut rest) = actual.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let Some(mut rest) = actual.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
     let parts: Vec<&str> = parts.collect();
     for (index, part) in parts.iter().enumerate() {
-        let found = if index + 1 == parts.len() && !part.is_empty() { rest.rfind(part) } else { rest.find(part) };
+        let found = if index + 1 == parts.len() && !part.is_empty() {
+            rest.rfind(part)
+        } else {
+            rest.find(part)
+        };
         match found {
             Some(at) => rest = &rest[at + part.len()..],
             None => return false,
@@ -45,7 +51,10 @@ fn the_console_blocks_do_what_they_say() {
             if command == "bash .ci/install && cargo test" {
                 // This is that test. What CI runs installs first, and then runs the same command.
                 let ci = std::fs::read_to_string(root.join(".ci/run")).unwrap();
-                assert!(ci.contains("bash .ci/install\n") && ci.contains("\ncargo test\n"), "{ci}");
+                assert!(
+                    ci.contains("bash .ci/install\n") && ci.contains("\ncargo test\n"),
+                    "{ci}"
+                );
                 continue;
             }
             // The program is built already; building it again would only take time.
@@ -53,16 +62,26 @@ fn the_console_blocks_do_what_they_say() {
             let output = Command::new("bash")
                 .args(["-euc", &line])
                 .current_dir(directory.path())
-                .env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()))
+                .env(
+                    "PATH",
+                    format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()),
+                )
                 .env("VENVTREE_STORE", directory.path().join("store"))
                 .env("HOME", directory.path())
                 .env_remove("VIRTUAL_ENV")
                 .output()
                 .unwrap();
-            let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let text = format!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert!(output.status.success(), "{command}\n{text}");
             for line in expected {
-                assert!(text.lines().any(|actual| matches(&line, actual)), "{command}\nshould print {line}\nprints {text}");
+                assert!(
+                    text.lines().any(|actual| matches(&line, actual)),
+                    "{command}\nshould print {line}\nprints {text}"
+                );
             }
         }
     }
@@ -72,14 +91,32 @@ fn the_console_blocks_do_what_they_say() {
 #[test]
 fn links_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = vec![root.join("README.md"), root.join("ARCHITECTURE.md"), root.join("CONTRIBUTING.md")];
-    files.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut files = vec![
+        root.join("README.md"),
+        root.join("ARCHITECTURE.md"),
+        root.join("CONTRIBUTING.md"),
+    ];
+    files.extend(
+        std::fs::read_dir(root.join("docs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path()),
+    );
     let mut dead = Vec::new();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "md")) {
+    for file in files
+        .iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "md"))
+    {
         let text = std::fs::read_to_string(file).unwrap();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let target = target.split('#').next().unwrap();
-            if !target.is_empty() && !target.contains("://") && !file.parent().unwrap().join(target).exists() {
+            if !target.is_empty()
+                && !target.contains("://")
+                && !file.parent().unwrap().join(target).exists()
+            {
                 dead.push(format!("{}: {target}", file.display()));
             }
         }

@@ -1,4 +1,5 @@
-//! Real wheels and real interpreters: what is built runs, wherever it is moved, and holds what other installers install.
+//! Real wheels and real interpreters: what is built runs, wherever it is moved, and holds what
+//! other installers install.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,15 +14,19 @@ use crate::support::peers::peer;
 use crate::support::programs::Python;
 use crate::support::project::{Project, WheelText, listing};
 
-/// Wheels of some projects and all that they need, for an interpreter: downloaded once, by name, into `.cache`.
+/// Wheels of some projects and all that they need, for an interpreter: downloaded once, by name,
+/// into `.cache`.
 fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
     let (major, minor) = python.version;
-    let folder =
-        Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(".cache/wheels/{major}.{minor}/{}", projects.join("+").replace("==", "-")));
+    let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(
+        ".cache/wheels/{major}.{minor}/{}",
+        projects.join("+").replace("==", "-")
+    ));
     let done = folder.join(".complete");
     if !done.exists() {
         std::fs::create_dir_all(&folder).unwrap();
-        // pip takes markers for those of the interpreter that it runs on, whatever it is told to download for: uv resolves.
+        // pip takes markers for those of the interpreter that it runs on, whatever it is told to
+        // download for: uv resolves.
         let (named, pinned) = (folder.join("named.txt"), folder.join("pinned.txt"));
         std::fs::write(&named, projects.join("\n")).unwrap();
         let status = Command::new(peer("uv"))
@@ -39,16 +44,41 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
             .args(["--python", python.path.to_str().unwrap(), named.as_str()])
             .status()
             .unwrap();
-        assert!(status.success(), "uv cannot resolve {projects:?} for {major}.{minor}");
+        assert!(
+            status.success(),
+            "uv cannot resolve {projects:?} for {major}.{minor}"
+        );
         // With its last part, which some projects exclude releases by.
-        let version = run(&python.path, &["-c", "import platform; print(platform.python_version())"]);
+        let version = run(
+            &python.path,
+            &["-c", "import platform; print(platform.python_version())"],
+        );
         let status = Command::new(peer("python"))
-            .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--dest", folder.as_str()])
-            .args(["--no-deps", "--requirement", pinned.as_str(), "--implementation", "cp", "--python-version", version.trim()])
+            .args([
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--only-binary=:all:",
+                "--dest",
+                folder.as_str(),
+            ])
+            .args([
+                "--no-deps",
+                "--requirement",
+                pinned.as_str(),
+                "--implementation",
+                "cp",
+                "--python-version",
+                version.trim(),
+            ])
             .args(
                 ["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"]
                     .iter()
-                    .flat_map(|glibc| ["--platform".to_owned(), format!("manylinux_{glibc}_x86_64")]),
+                    .flat_map(|glibc| {
+                        ["--platform".to_owned(), format!("manylinux_{glibc}_x86_64")]
+                    }),
             )
             .args(
                 ["manylinux1", "manylinux2010", "manylinux2014"]
@@ -57,10 +87,17 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
             )
             .status()
             .unwrap();
-        assert!(status.success(), "pip cannot download {projects:?} for {major}.{minor}");
+        assert!(
+            status.success(),
+            "pip cannot download {projects:?} for {major}.{minor}"
+        );
         std::fs::write(done, "").unwrap();
     }
-    let mut paths: Vec<Utf8PathBuf> = folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
+    let mut paths: Vec<Utf8PathBuf> = folder
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().into_path())
+        .collect();
     paths.retain(|path| path.extension() == Some("whl"));
     paths.sort();
     let entry = |path: &Utf8PathBuf| json!({"path": path, "sha256": Hash::sha256(&std::fs::read(path).unwrap())});
@@ -68,7 +105,13 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
 }
 
 fn probe(project: &Project, python: &Path, kind: &str) -> Value {
-    let output = project.run(&["interpreter", "probe", python.to_str().unwrap(), "--kind", kind]);
+    let output = project.run(&[
+        "interpreter",
+        "probe",
+        python.to_str().unwrap(),
+        "--kind",
+        kind,
+    ]);
     serde_json::from_str(&output.success()).unwrap()
 }
 
@@ -119,7 +162,8 @@ const SPAWN: &str = "import multiprocessing, sys\n\ndef prefix(_):\n    return s
 fn check(root: &Path, imports: &[&str], scripts: &[&[&str]], names: &BTreeSet<String>) {
     let python = root.join("bin/python");
     let argument = python.to_str().unwrap();
-    let found: BTreeSet<String> = serde_json::from_str(&run(&python, &["-I", "-c", CHECK, argument])).unwrap();
+    let found: BTreeSet<String> =
+        serde_json::from_str(&run(&python, &["-I", "-c", CHECK, argument])).unwrap();
     assert_eq!(&found, names);
     if !imports.is_empty() {
         run(&python, &["-c", &format!("import {}", imports.join(", "))]);
@@ -129,29 +173,71 @@ fn check(root: &Path, imports: &[&str], scripts: &[&[&str]], names: &BTreeSet<St
     }
     let spawn = tempfile::Builder::new().suffix(".py").tempfile().unwrap();
     std::fs::write(spawn.path(), SPAWN).unwrap();
-    assert_eq!(run(&python, &[spawn.path().to_str().unwrap()]).trim(), root.to_str().unwrap());
+    assert_eq!(
+        run(&python, &[spawn.path().to_str().unwrap()]).trim(),
+        root.to_str().unwrap()
+    );
     // A virtual environment made by this one has the same base.
     let nested = tempfile::tempdir().unwrap();
-    run(&python, &["-m", "venv", "--without-pip", nested.path().to_str().unwrap()]);
-    run(&nested.path().join("bin/python"), &["-c", "import sys, json, _ctypes; assert sys.prefix != sys.base_prefix"]);
+    run(
+        &python,
+        &[
+            "-m",
+            "venv",
+            "--without-pip",
+            nested.path().to_str().unwrap(),
+        ],
+    );
+    run(
+        &nested.path().join("bin/python"),
+        &[
+            "-c",
+            "import sys, json, _ctypes; assert sys.prefix != sys.base_prefix",
+        ],
+    );
 }
 
-/// Builds for an interpreter by every kind that applies, and checks the result in place, moved, copied and unpacked.
+/// Builds for an interpreter by every kind that applies, and checks the result in place, moved,
+/// copied and unpacked.
 fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], scripts: &[&[&str]]) {
     let wheels = wheels(python, projects);
-    let kinds: &[&str] = if python.version >= (3, 11) { &["absolute", "launcher", "relative"] } else { &["absolute", "relative"] };
+    let kinds: &[&str] = if python.version >= (3, 11) {
+        &["absolute", "launcher", "relative"]
+    } else {
+        &["absolute", "relative"]
+    };
     for kind in kinds {
         let project = Project::new();
-        let mut interpreter = probe(&project, &python.path, if *kind == "relative" { "absolute" } else { kind });
+        let mut interpreter = probe(
+            &project,
+            &python.path,
+            if *kind == "relative" {
+                "absolute"
+            } else {
+                kind
+            },
+        );
         if *kind == "relative" {
             // The interpreter lies beside the environment, and both are moved together.
             let base = interpreter["python"]["path"].as_str().unwrap().to_owned();
-            std::os::unix::fs::symlink(Path::new(&base).parent().unwrap().parent().unwrap(), project.path().join("base")).unwrap();
-            let name = Path::new(&base).file_name().unwrap().to_str().unwrap().to_owned();
-            interpreter["python"] = json!({"kind": "relative", "path": format!("../base/bin/{name}")});
+            std::os::unix::fs::symlink(
+                Path::new(&base).parent().unwrap().parent().unwrap(),
+                project.path().join("base"),
+            )
+            .unwrap();
+            let name = Path::new(&base)
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            interpreter["python"] =
+                json!({"kind": "relative", "path": format!("../base/bin/{name}")});
         }
         project.spec(interpreter, &wheels, |_| ());
-        project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
+        project
+            .run(&["build", "env.json", "--out", "env", "--manifest", "m.json"])
+            .success();
         let names: BTreeSet<String> = wheels
             .iter()
             .map(|wheel| {
@@ -166,20 +252,55 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
             })
             .collect();
         let root = project.path().canonicalize_utf8().unwrap();
-        run(&root.join("env/bin").join(scripts[0][0]).into_std_path_buf(), &scripts[0][1..]);
+        run(
+            &root.join("env/bin").join(scripts[0][0]).into_std_path_buf(),
+            &scripts[0][1..],
+        );
         let moved = root.join("mövéd to");
         std::fs::create_dir(&moved).unwrap();
         std::fs::rename(root.join("env"), moved.join("env é")).unwrap();
         if *kind == "relative" {
             std::fs::rename(root.join("base"), moved.join("base")).unwrap();
         }
-        run(Path::new("/bin/cp"), &["-a", moved.join("env é").as_str(), moved.join("copy").as_str()]);
-        run(&moved.join("copy/bin").join(scripts[0][0]).into_std_path_buf(), &scripts[0][1..]);
-        run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-cf", moved.join("env.tar").as_str(), "copy"]);
+        run(
+            Path::new("/bin/cp"),
+            &[
+                "-a",
+                moved.join("env é").as_str(),
+                moved.join("copy").as_str(),
+            ],
+        );
+        run(
+            &moved
+                .join("copy/bin")
+                .join(scripts[0][0])
+                .into_std_path_buf(),
+            &scripts[0][1..],
+        );
+        run(
+            Path::new("/bin/tar"),
+            &[
+                "-C",
+                moved.as_str(),
+                "-cf",
+                moved.join("env.tar").as_str(),
+                "copy",
+            ],
+        );
         std::fs::remove_dir_all(moved.join("copy")).unwrap();
-        run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-xf", moved.join("env.tar").as_str()]);
+        run(
+            Path::new("/bin/tar"),
+            &["-C", moved.as_str(), "-xf", moved.join("env.tar").as_str()],
+        );
         // Before all programs run: some write their settings into the environment.
-        project.run(&["verify", moved.join("copy").as_str(), "--manifest", "m.json"]).success();
+        project
+            .run(&[
+                "verify",
+                moved.join("copy").as_str(),
+                "--manifest",
+                "m.json",
+            ])
+            .success();
         check(moved.join("env é").as_std_path(), imports, scripts, &names);
         check(moved.join("copy").as_std_path(), imports, scripts, &names);
     }
@@ -190,7 +311,12 @@ fn environments_run_wherever_they_are() {
     let pythons = interpreters();
     assert!(!pythons.is_empty(), "no interpreter was found");
     for python in pythons {
-        check_everywhere(&python, &["flask", "six"], &["flask", "six", "markupsafe"], &[&["flask", "--version"]]);
+        check_everywhere(
+            &python,
+            &["flask", "six"],
+            &["flask", "six", "markupsafe"],
+            &[&["flask", "--version"]],
+        );
     }
 }
 
@@ -242,38 +368,57 @@ fn large_environments_run_wherever_they_are() {
 #[test]
 fn environments_for_pypy_run_too() {
     let project = Project::new();
-    let wheel = project
-        .wheel(&WheelText::new("demo", "1.0").file("demo.py", "def main():\n    print('ran')\n").console_scripts("demo = demo:main"));
-    project.spec(probe(&project, Path::new("/usr/bin/pypy3"), "absolute"), &[wheel], |_| ());
-    project.run(&["build", "env.json", "--out", "env"]).success();
+    let wheel = project.wheel(
+        &WheelText::new("demo", "1.0")
+            .file("demo.py", "def main():\n    print('ran')\n")
+            .console_scripts("demo = demo:main"),
+    );
+    project.spec(
+        probe(&project, Path::new("/usr/bin/pypy3"), "absolute"),
+        &[wheel],
+        |_| (),
+    );
+    project
+        .run(&["build", "env.json", "--out", "env"])
+        .success();
     let moved = project.path().canonicalize_utf8().unwrap().join("moved to");
     std::fs::rename(project.path().join("env"), &moved).unwrap();
     assert_eq!(run(moved.join("bin/demo").as_std_path(), &[]), "ran\n");
     let program = "import sys, sysconfig; print(sys.prefix, sys.implementation.name, sysconfig.get_paths()['purelib'])";
     let said = run(moved.join("bin/pypy3").as_std_path(), &["-c", program]);
-    assert!(said.starts_with(&format!("{moved} pypy {moved}/lib/pypy3.")), "{said}");
+    assert!(
+        said.starts_with(&format!("{moved} pypy {moved}/lib/pypy3.")),
+        "{said}"
+    );
 }
 
 /// CPython 3.14 lies in the directory that holds the newer Debian, and runs there.
 #[test]
 fn environments_for_cpython_3_14_run_too() {
     let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
-    let recorded = std::fs::read_to_string(root.join("testdata/interpreters/debian-cp314.json")).unwrap();
+    let recorded =
+        std::fs::read_to_string(root.join("testdata/interpreters/debian-cp314.json")).unwrap();
     let recorded: Value = serde_json::from_str(&recorded).unwrap();
     for kind in ["absolute", "launcher", "relative"] {
         let project = Project::new();
         let path = project.path().canonicalize_utf8().unwrap();
-        let text = WheelText::new("demo", "1.0").file("demo.py", "def main():\n    print('ran')\n").console_scripts("demo = demo:main");
+        let text = WheelText::new("demo", "1.0")
+            .file("demo.py", "def main():\n    print('ran')\n")
+            .console_scripts("demo = demo:main");
         let wheel = project.wheel(&text);
         let mut interpreter = recorded.clone();
         let up = "../".repeat(path.components().count());
         interpreter["python"] = match kind {
             "absolute" => json!({"kind": kind, "path": "/usr/bin/python3.14"}),
-            "launcher" => json!({"kind": kind, "candidates": ["../no/python", "/usr/bin/python3.14"]}),
+            "launcher" => {
+                json!({"kind": kind, "candidates": ["../no/python", "/usr/bin/python3.14"]})
+            }
             _ => json!({"kind": kind, "path": format!("{up}usr/bin/python3.14")}),
         };
         project.spec(interpreter, &[wheel], |_| ());
-        project.run(&["build", "env.json", "--out", "env"]).success();
+        project
+            .run(&["build", "env.json", "--out", "env"])
+            .success();
         std::fs::rename(path.join("env"), path.join("env é")).unwrap();
         std::fs::write(path.join("check.py"), CHECK).unwrap();
         std::fs::write(path.join("spawn.py"), SPAWN).unwrap();
@@ -286,7 +431,11 @@ fn environments_for_cpython_3_14_run_too() {
             .args(["-c", script, path.as_str()])
             .output()
             .expect("the kit runs");
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert!(output.status.success(), "{kind}: {text}");
         assert_eq!(text, format!("ran\n[\"demo\"]\n{path}/env é\n"), "{kind}");
     }
@@ -298,7 +447,8 @@ fn recorded_interpreters_are_what_a_spec_takes() {
     let mut layouts = Vec::new();
     for entry in folder.read_dir_utf8().unwrap() {
         let entry = entry.unwrap();
-        let interpreter: Value = serde_json::from_str(&std::fs::read_to_string(entry.path()).unwrap()).unwrap();
+        let interpreter: Value =
+            serde_json::from_str(&std::fs::read_to_string(entry.path()).unwrap()).unwrap();
         let mut spec = json!({"version": 1, "interpreter": interpreter});
         if interpreter["platform"]["os"] == "windows" {
             let launcher = json!({"path": "t64.exe", "sha256": "0".repeat(64)});
@@ -309,19 +459,36 @@ fn recorded_interpreters_are_what_a_spec_takes() {
         let layout = venvtree::model::layout::Layout::new(&spec.interpreter);
         let tags = venvtree::model::wheel::tags::supported(&spec.interpreter);
         let names = venvtree::model::layout::interpreter_names(&spec.interpreter).join(" ");
-        layouts.push(format!("{}: {} | {} | {} | {}", entry.file_name(), layout.purelib, layout.headers, names, tags[0]));
+        layouts.push(format!(
+            "{}: {} | {} | {} | {}",
+            entry.file_name(),
+            layout.purelib,
+            layout.headers,
+            names,
+            tags[0]
+        ));
     }
     layouts.sort();
     insta::assert_snapshot!(layouts.join("\n"));
 }
 
-/// The files below a directory with the SHA-256 of their bytes, but those that are left out of comparisons (docs/comparison.md).
+/// The files below a directory with the SHA-256 of their bytes, but those that are left out of
+/// comparisons (docs/comparison.md).
 fn contents(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for line in listing(root) {
-        let name = line.split(" -> ").next().unwrap().rsplit_once(' ').map_or(line.as_str(), |(name, _)| name).to_owned();
+        let name = line
+            .split(" -> ")
+            .next()
+            .unwrap()
+            .rsplit_once(' ')
+            .map_or(line.as_str(), |(name, _)| name)
+            .to_owned();
         let path = root.join(&name);
-        if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+        if !path
+            .symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_file())
+        {
             continue;
         }
         let file = name.rsplit('/').next().unwrap();
@@ -349,11 +516,19 @@ fn contents(root: &Path) -> BTreeMap<String, String> {
         }
         let bytes = std::fs::read(&path).unwrap();
         let digest = if file == "RECORD" && name.contains(".dist-info/") {
-            // The order and the line ends are the installer's, and so are the rows of the files that are left out.
+            // The order and the line ends are the installer's, and so are the rows of the files
+            // that are left out.
             let mut rows: Vec<String> = String::from_utf8(bytes)
                 .unwrap()
                 .lines()
-                .filter(|row| !left_out.iter().any(|name| row.split(',').next().unwrap().ends_with(&format!("/{name}"))))
+                .filter(|row| {
+                    !left_out.iter().any(|name| {
+                        row.split(',')
+                            .next()
+                            .unwrap()
+                            .ends_with(&format!("/{name}"))
+                    })
+                })
                 .filter(|row| !row.contains("__pycache__") && !row.starts_with("../../../bin/"))
                 .map(str::to_owned)
                 .collect();
@@ -377,21 +552,60 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
     let built = project.run(&["build", "env.json", "--out", "ours"]);
     assert_eq!(built.code, 0, "{}", built.stderr);
     let ours = contents(root.join("ours").as_std_path());
-    let files: Vec<&str> = wheels.iter().map(|wheel| wheel["path"].as_str().unwrap()).collect();
+    let files: Vec<&str> = wheels
+        .iter()
+        .map(|wheel| wheel["path"].as_str().unwrap())
+        .collect();
     let python = python.path.to_str().unwrap();
     let uv = peer("uv");
     let cache = root.join("cache");
     for (name, install) in [("pip", true), ("uv", false)] {
         let place = root.join(name);
-        run(&uv, &["--no-cache", "venv", "--quiet", "--python", python, "--no-python-downloads", place.as_str()]);
+        run(
+            &uv,
+            &[
+                "--no-cache",
+                "venv",
+                "--quiet",
+                "--python",
+                python,
+                "--no-python-downloads",
+                place.as_str(),
+            ],
+        );
         let interpreter = place.join("bin/python");
         if install {
             // The interpreter's own pip: the peers' is too new for the oldest interpreters.
-            let pip = ["-m", "pip", "--python", interpreter.as_str(), "--quiet", "--disable-pip-version-check", "install"];
-            run(Path::new(python), &[&pip, &["--no-deps", "--no-compile", "--no-index"][..], &files].concat());
+            let pip = [
+                "-m",
+                "pip",
+                "--python",
+                interpreter.as_str(),
+                "--quiet",
+                "--disable-pip-version-check",
+                "install",
+            ];
+            run(
+                Path::new(python),
+                &[
+                    &pip,
+                    &["--no-deps", "--no-compile", "--no-index"][..],
+                    &files,
+                ]
+                .concat(),
+            );
         } else {
-            let install =
-                ["--quiet", "--cache-dir", cache.as_str(), "pip", "install", "--python", interpreter.as_str(), "--no-deps", "--offline"];
+            let install = [
+                "--quiet",
+                "--cache-dir",
+                cache.as_str(),
+                "pip",
+                "install",
+                "--python",
+                interpreter.as_str(),
+                "--no-deps",
+                "--offline",
+            ];
             run(&uv, &[&install[..], &files].concat());
         }
         let theirs = contents(place.as_std_path());
@@ -401,25 +615,68 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .filter(|path| ours.get(*path) != theirs.get(*path))
-            .map(|path| format!("{path}: ours {:?}, {name}'s {:?}", ours.get(path), theirs.get(path)))
+            .map(|path| {
+                format!(
+                    "{path}: ours {:?}, {name}'s {:?}",
+                    ours.get(path),
+                    theirs.get(path)
+                )
+            })
             .collect();
         assert!(differences.is_empty(), "{}", differences.join("\n"));
         // Both list the same distributions of our environment as of their own.
         let listed = |place: &Utf8Path| match name {
             "pip" => run(
                 Path::new(python),
-                &["-m", "pip", "--python", place.join("bin/python").as_str(), "--disable-pip-version-check", "list", "--format=freeze"],
+                &[
+                    "-m",
+                    "pip",
+                    "--python",
+                    place.join("bin/python").as_str(),
+                    "--disable-pip-version-check",
+                    "list",
+                    "--format=freeze",
+                ],
             ),
-            _ => run(&uv, &["--quiet", "pip", "list", "--format=freeze", "--python", place.join("bin/python").as_str()]),
+            _ => run(
+                &uv,
+                &[
+                    "--quiet",
+                    "pip",
+                    "list",
+                    "--format=freeze",
+                    "--python",
+                    place.join("bin/python").as_str(),
+                ],
+            ),
         };
         assert_eq!(listed(&root.join("ours")), listed(&place));
     }
     // All agree on whether something is missing.
     let ours = root.join("ours/bin/python");
-    let pip = Command::new(python).args(["-m", "pip", "--python", ours.as_str(), "--disable-pip-version-check", "check"]).output().unwrap();
-    let uv = Command::new(&uv).args(["pip", "check", "--python", ours.as_str()]).output().unwrap();
+    let pip = Command::new(python)
+        .args([
+            "-m",
+            "pip",
+            "--python",
+            ours.as_str(),
+            "--disable-pip-version-check",
+            "check",
+        ])
+        .output()
+        .unwrap();
+    let uv = Command::new(&uv)
+        .args(["pip", "check", "--python", ours.as_str()])
+        .output()
+        .unwrap();
     let warned = built.stderr.contains("requires");
-    assert_eq!((pip.status.success(), uv.status.success()), (!warned, !warned), "{}{}", built.stderr, String::from_utf8_lossy(&pip.stdout));
+    assert_eq!(
+        (pip.status.success(), uv.status.success()),
+        (!warned, !warned),
+        "{}{}",
+        built.stderr,
+        String::from_utf8_lossy(&pip.stdout)
+    );
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! What a request makes, pinned: every file of a dozen reference environments, kept with the version of the format.
+//! What a request makes, pinned: every file of a dozen reference environments, kept with the
+//! version of the format.
 //!
-//! The version is part of every action key. If the same request made another tree under the same version, caches would go on giving the
-//! old one, and two machines with two builds of the tool would disagree without a word. So a change of a template, a launcher or the
-//! layout has to raise the version, and this test says so.
+//! The version is part of every action key. If the same request made another tree under the same
+//! version, caches would go on giving the old one, and two machines with two builds of the tool
+//! would disagree without a word. So a change of a template, a launcher or the layout has to raise
+//! the version, and this test says so.
 
 use std::path::{Path, PathBuf};
 
@@ -51,11 +53,16 @@ fn everything() -> WheelText {
 }
 
 fn other() -> WheelText {
-    WheelText::new("other", "2.0").file("other.py", "").file("shared/same.py", "same").file("every_kind/tool", "clash\n")
+    WheelText::new("other", "2.0")
+        .file("other.py", "")
+        .file("shared/same.py", "same")
+        .file("every_kind/tool", "clash\n")
 }
 
 fn interpreter(name: &str) -> Value {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/specs/ok").join(name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata/specs/ok")
+        .join(name);
     let spec: Value = serde_json::from_slice(&std::fs::read(file).expect("a spec")).expect("JSON");
     spec["interpreter"].clone()
 }
@@ -67,23 +74,39 @@ fn with_python(python: Value) -> Value {
 }
 
 fn references() -> Vec<Reference> {
-    let posix = |name, wheels: Vec<WheelText>, change: fn(&mut Value)| Reference { name, interpreter: some_interpreter(), wheels, change };
+    let posix = |name, wheels: Vec<WheelText>, change: fn(&mut Value)| Reference {
+        name,
+        interpreter: some_interpreter(),
+        wheels,
+        change,
+    };
     let relative = json!({"kind": "relative", "path": "../python/bin/python3.11"});
     let launcher = json!({"kind": "launcher", "candidates": ["../python/bin/python3.11", "/usr/bin/python3.11"]});
     let inside = json!({"kind": "inside", "directory": "python", "executable": "bin/python3.11"});
     vec![
         posix("posix-empty", vec![], |_| ()),
         posix("posix-every-kind", vec![everything()], |_| ()),
-        posix("posix-blake3", vec![everything()], |spec| spec["flags"] = json!({"digest_function": "blake3"})),
+        posix("posix-blake3", vec![everything()], |spec| {
+            spec["flags"] = json!({"digest_function": "blake3"})
+        }),
         posix("posix-flags", vec![everything()], |spec| {
             spec["wheels"][0]["exclude"] = json!(["**/tests/**"]);
             spec["sources"] = json!([{"path": "src", "into": "first_party"}]);
             spec["path_entries"] = json!(["../_main", "../else where"]);
             spec["flags"] = json!({"system_site_packages": true, "prompt": "it's \"a\" $prompt", "mtime": 1_000_000_000, "links": true});
         }),
-        posix("posix-first-wins", vec![everything(), other()], |spec| spec["flags"] = json!({"conflicts": "first", "activators": []})),
-        posix("posix-last-wins", vec![everything(), other()], |spec| spec["flags"] = json!({"conflicts": "last", "activators": ["posix"]})),
-        Reference { name: "relative", interpreter: with_python(relative), wheels: vec![everything()], change: |_| () },
+        posix("posix-first-wins", vec![everything(), other()], |spec| {
+            spec["flags"] = json!({"conflicts": "first", "activators": []})
+        }),
+        posix("posix-last-wins", vec![everything(), other()], |spec| {
+            spec["flags"] = json!({"conflicts": "last", "activators": ["posix"]})
+        }),
+        Reference {
+            name: "relative",
+            interpreter: with_python(relative),
+            wheels: vec![everything()],
+            change: |_| (),
+        },
         Reference {
             name: "launcher",
             interpreter: with_python(launcher),
@@ -92,10 +115,30 @@ fn references() -> Vec<Reference> {
                 spec["flags"] = json!({"links": false});
             },
         },
-        Reference { name: "inside", interpreter: with_python(inside), wheels: vec![everything()], change: |_| () },
-        Reference { name: "pypy", interpreter: interpreter("pypy.json"), wheels: vec![everything()], change: |_| () },
-        Reference { name: "macos", interpreter: interpreter("macos.json"), wheels: vec![everything()], change: |_| () },
-        Reference { name: "windows", interpreter: interpreter("windows.json"), wheels: vec![everything()], change: |_| () },
+        Reference {
+            name: "inside",
+            interpreter: with_python(inside),
+            wheels: vec![everything()],
+            change: |_| (),
+        },
+        Reference {
+            name: "pypy",
+            interpreter: interpreter("pypy.json"),
+            wheels: vec![everything()],
+            change: |_| (),
+        },
+        Reference {
+            name: "macos",
+            interpreter: interpreter("macos.json"),
+            wheels: vec![everything()],
+            change: |_| (),
+        },
+        Reference {
+            name: "windows",
+            interpreter: interpreter("windows.json"),
+            wheels: vec![everything()],
+            change: |_| (),
+        },
         Reference {
             name: "windows-console-only",
             interpreter: interpreter("windows.json"),
@@ -113,7 +156,11 @@ fn listing(reference: &Reference) -> String {
     project.write("python/bin/python3.11", "#!/bin/sh\n");
     project.write("python/lib/python3.11/os.py", "");
     project.write("src/main.py", "print('first party')\n");
-    let wheels: Vec<Value> = reference.wheels.iter().map(|wheel| project.wheel(wheel)).collect();
+    let wheels: Vec<Value> = reference
+        .wheels
+        .iter()
+        .map(|wheel| project.wheel(wheel))
+        .collect();
     project.spec(reference.interpreter.clone(), &wheels, |spec| {
         if reference.interpreter["platform"]["os"] == "windows" {
             let launcher = |name: &str| {
@@ -125,15 +172,36 @@ fn listing(reference: &Reference) -> String {
         }
         (reference.change)(spec);
     });
-    let built = project.run(&["build", "env.json", "--out", "out", "--no-store", "--format", "json"]);
-    assert_eq!(built.code, 0, "{}: {}{}", reference.name, built.stdout, built.stderr);
-    let root = built.json()["digest"].as_str().expect("a digest").to_owned();
+    let built = project.run(&[
+        "build",
+        "env.json",
+        "--out",
+        "out",
+        "--no-store",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(
+        built.code, 0,
+        "{}: {}{}",
+        reference.name, built.stdout, built.stderr
+    );
+    let root = built.json()["digest"]
+        .as_str()
+        .expect("a digest")
+        .to_owned();
     let out = project.path().join("out");
     let mut lines = Vec::new();
     for path in crate::support::project::listing(out.as_std_path()) {
-        let file = path.rsplitn(3, ' ').nth(2).filter(|file| !path.contains(" -> ") && out.join(file).is_file());
+        let file = path
+            .rsplitn(3, ' ')
+            .nth(2)
+            .filter(|file| !path.contains(" -> ") && out.join(file).is_file());
         match file {
-            Some(file) => lines.push(format!("{path} {}", Hash::sha256(&std::fs::read(out.join(file)).expect("a file")))),
+            Some(file) => lines.push(format!(
+                "{path} {}",
+                Hash::sha256(&std::fs::read(out.join(file)).expect("a file"))
+            )),
             None => lines.push(path),
         }
     }
@@ -142,16 +210,28 @@ fn listing(reference: &Reference) -> String {
 
 /// Which lines were there before and are there no more, and the other way.
 fn difference(before: &str, after: &str) -> String {
-    let gone = before.lines().filter(|line| !after.lines().any(|other| other == *line)).map(|line| format!("    - {line}"));
-    let new = after.lines().filter(|line| !before.lines().any(|other| other == *line)).map(|line| format!("    + {line}"));
+    let gone = before
+        .lines()
+        .filter(|line| !after.lines().any(|other| other == *line))
+        .map(|line| format!("    - {line}"));
+    let new = after
+        .lines()
+        .filter(|line| !before.lines().any(|other| other == *line))
+        .map(|line| format!("    + {line}"));
     gone.chain(new).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_same_request_makes_the_same_tree_in_this_version_of_the_format() {
     let version_file = folder().join("FORMAT_VERSION");
-    let recorded: u32 = std::fs::read_to_string(&version_file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-    assert!(recorded <= FORMAT_VERSION, "the format's version went back from {recorded} to {FORMAT_VERSION}");
+    let recorded: u32 = std::fs::read_to_string(&version_file)
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(0);
+    assert!(
+        recorded <= FORMAT_VERSION,
+        "the format's version went back from {recorded} to {FORMAT_VERSION}"
+    );
     let update = std::env::var_os("UPDATE_EXPECT").is_some();
     let mut changed = Vec::new();
     for reference in references() {
@@ -159,9 +239,16 @@ fn the_same_request_makes_the_same_tree_in_this_version_of_the_format() {
         let (before, after) = (std::fs::read_to_string(&file).ok(), listing(&reference));
         match before {
             Some(before) if before == after => {}
-            Some(before) if recorded == FORMAT_VERSION => changed.push(format!("{}:\n{}", reference.name, difference(&before, &after))),
+            Some(before) if recorded == FORMAT_VERSION => changed.push(format!(
+                "{}:\n{}",
+                reference.name,
+                difference(&before, &after)
+            )),
             _ if update => std::fs::write(&file, after).expect("expected files can be written"),
-            _ => changed.push(format!("{}: not recorded for version {FORMAT_VERSION}", reference.name)),
+            _ => changed.push(format!(
+                "{}: not recorded for version {FORMAT_VERSION}",
+                reference.name
+            )),
         }
     }
     assert!(
@@ -172,20 +259,33 @@ fn the_same_request_makes_the_same_tree_in_this_version_of_the_format() {
         changed.join("\n")
     );
     if update {
-        std::fs::write(&version_file, format!("{FORMAT_VERSION}\n")).expect("expected files can be written");
+        std::fs::write(&version_file, format!("{FORMAT_VERSION}\n"))
+            .expect("expected files can be written");
     } else {
-        assert_eq!(recorded, FORMAT_VERSION, "run this test once with UPDATE_EXPECT=1 to record the new version");
+        assert_eq!(
+            recorded, FORMAT_VERSION,
+            "run this test once with UPDATE_EXPECT=1 to record the new version"
+        );
     }
 }
 
 #[test]
 fn every_reference_is_recorded_and_nothing_else_is() {
-    let mut names: Vec<String> = references().iter().map(|reference| format!("{}.txt", reference.name)).collect();
+    let mut names: Vec<String> = references()
+        .iter()
+        .map(|reference| format!("{}.txt", reference.name))
+        .collect();
     names.push("FORMAT_VERSION".to_owned());
     names.sort();
     let mut found: Vec<String> = std::fs::read_dir(folder())
         .expect("the folder of references")
-        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
         .collect();
     found.sort();
     assert_eq!(found, names);

@@ -13,14 +13,31 @@ use crate::support::project::{Project, WheelText, venvtree_with};
 
 /// Standard output of a command that succeeds, without any variables but these.
 fn run(command: &mut Command) -> String {
-    let output = command.env_clear().env("LC_ALL", "C.UTF-8").env("PATH", "/usr/bin:/bin").output().expect("it starts");
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
+    let output = command
+        .env_clear()
+        .env("LC_ALL", "C.UTF-8")
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .expect("it starts");
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{stdout}\n{stderr}",
+        output.status
+    );
     stdout.into_owned()
 }
 
 fn relocate(root: &Utf8Path, env: &str) -> Value {
-    let output = venvtree_with(root, &["create", "--relocatable", env, "--format", "json"], "", &[]);
+    let output = venvtree_with(
+        root,
+        &["create", "--relocatable", env, "--format", "json"],
+        "",
+        &[],
+    );
     assert_eq!(output.code, 0, "{output:?}");
     output.json()
 }
@@ -36,7 +53,15 @@ fn state(env: &Utf8Path) -> BTreeMap<String, (u64, i64, i64, u32)> {
             if metadata.is_dir() {
                 directories.push(path.clone());
             } else {
-                state.insert(path.to_string(), (metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.mode()));
+                state.insert(
+                    path.to_string(),
+                    (
+                        metadata.ino(),
+                        metadata.mtime(),
+                        metadata.mtime_nsec(),
+                        metadata.mode(),
+                    ),
+                );
             }
         }
     }
@@ -45,10 +70,15 @@ fn state(env: &Utf8Path) -> BTreeMap<String, (u64, i64, i64, u32)> {
 
 /// Files that name the place, but for bytecode.
 fn naming(env: &Utf8Path, place: &str) -> Vec<String> {
-    let mut found: Vec<String> = state(env).into_keys().filter(|path| !path.ends_with(".pyc")).collect();
+    let mut found: Vec<String> = state(env)
+        .into_keys()
+        .filter(|path| !path.ends_with(".pyc"))
+        .collect();
     found.retain(|path| {
         let link = std::fs::read_link(path).map(|target| target.to_string_lossy().contains(place));
-        link.unwrap_or_else(|_| String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains(place))
+        link.unwrap_or_else(|_| {
+            String::from_utf8_lossy(&std::fs::read(path).unwrap()).contains(place)
+        })
     });
     found
 }
@@ -58,13 +88,27 @@ fn install(project: &Project, python: &Utf8Path) {
     let wheel = WheelText::new("tool", "1.0");
     let script = format!("{}/scripts/old", wheel.data());
     let wheel = wheel
-        .file("tool.py", "import sys\ndef main(): print('ran', sys.prefix)\n")
+        .file(
+            "tool.py",
+            "import sys\ndef main(): print('ran', sys.prefix)\n",
+        )
         .console_scripts("tool = tool:main")
         .executable(&script, "#!python\nimport sys\nprint('old', sys.prefix)\n");
     let path = project.write(&format!("dist/{}", wheel.file_name()), wheel.pack());
     let mut pip = Command::new(peer("python"));
-    pip.args(["-m", "pip", "--isolated", "--quiet", "--disable-pip-version-check", "--python"]).arg(python);
-    run(pip.args(["install", "--no-index", "--no-deps", "--no-cache-dir"]).arg(path).env("HOME", project.path()));
+    pip.args([
+        "-m",
+        "pip",
+        "--isolated",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--python",
+    ])
+    .arg(python);
+    run(pip
+        .args(["install", "--no-index", "--no-deps", "--no-cache-dir"])
+        .arg(path)
+        .env("HOME", project.path()));
 }
 
 /// Every row of every RECORD against the file that it is about.
@@ -96,29 +140,67 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
         let (name, option) = tool.split_once(' ').unwrap_or((tool, ""));
         let options: Vec<&str> = option.split_terminator(' ').collect();
         match name {
-            "venv" => run(Command::new(&python).args(["-m", "venv", "--without-pip", "--prompt", "it's ☃"]).args(options).arg(&env)),
+            "venv" => run(Command::new(&python)
+                .args(["-m", "venv", "--without-pip", "--prompt", "it's ☃"])
+                .args(options)
+                .arg(&env)),
             "virtualenv" => {
                 let mut command = Command::new(peer("virtualenv"));
-                command.args(["--quiet", "--no-seed", "--no-download", "--prompt", "it's ☃", "--python"]).arg(&python);
+                command
+                    .args([
+                        "--quiet",
+                        "--no-seed",
+                        "--no-download",
+                        "--prompt",
+                        "it's ☃",
+                        "--python",
+                    ])
+                    .arg(&python);
                 run(command.args(options).arg(&env).env("HOME", &root))
             }
             "uv" => {
                 let mut command = Command::new(peer("uv"));
-                command.args(["venv", "--quiet", "--offline", "--prompt", "it's ☃", "--python"]).arg(&python).arg(&env);
+                command
+                    .args([
+                        "venv",
+                        "--quiet",
+                        "--offline",
+                        "--prompt",
+                        "it's ☃",
+                        "--python",
+                    ])
+                    .arg(&python)
+                    .arg(&env);
                 run(command.env("HOME", &root))
             }
             _ => {
-                let arguments = ["create", env.as_str(), "--no-seed", "--prompt", "it's ☃", "--python", python.to_str().unwrap()];
+                let arguments = [
+                    "create",
+                    env.as_str(),
+                    "--no-seed",
+                    "--prompt",
+                    "it's ☃",
+                    "--python",
+                    python.to_str().unwrap(),
+                ];
                 venvtree_with(&root, &arguments, "", &[]).success()
             }
         };
         install(&project, &env.join("bin/python"));
         let report = relocate(&root, "env");
-        assert_eq!((&report["outcome"], &report["left"]), (&"relocated".into(), &Value::Array(Vec::new())), "{tool}: {report:#}");
+        assert_eq!(
+            (&report["outcome"], &report["left"]),
+            (&"relocated".into(), &Value::Array(Vec::new())),
+            "{tool}: {report:#}"
+        );
         assert_eq!(naming(&env, root.as_str()), [""; 0], "{tool}");
         let before = state(&env);
         let again = relocate(&root, "env");
-        assert_eq!((&again["outcome"], &again["changed"]), (&"up-to-date".into(), &Value::Array(Vec::new())), "{tool}: {again:#}");
+        assert_eq!(
+            (&again["outcome"], &again["changed"]),
+            (&"up-to-date".into(), &Value::Array(Vec::new())),
+            "{tool}: {again:#}"
+        );
         assert_eq!(state(&env), before, "{tool}");
 
         let moved = root.join("moved to/another env");
@@ -126,21 +208,42 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
         std::fs::rename(&env, &moved).unwrap();
         for script in ["tool", "old"] {
             let word = if script == "tool" { "ran" } else { "old" };
-            assert_eq!(run(&mut Command::new(moved.join("bin").join(script))), format!("{word} {moved}\n"), "{tool}");
+            assert_eq!(
+                run(&mut Command::new(moved.join("bin").join(script))),
+                format!("{word} {moved}\n"),
+                "{tool}"
+            );
         }
         run(Command::new(moved.join("bin/python")).args(["-I", "-c", CHECK_RECORDS]));
         let program = ". \"$1/bin/activate\" && printf '%s\\n' \"$VIRTUAL_ENV\" \"$VIRTUAL_ENV_PROMPT\" && command -v python";
-        let activated = run(Command::new("bash").args(["-c", program, "bash"]).arg(&moved));
+        let activated = run(Command::new("bash")
+            .args(["-c", program, "bash"])
+            .arg(&moved));
         let lines: Vec<&str> = activated.lines().collect();
-        assert_eq!((lines[0], lines[2]), (moved.as_str(), moved.join("bin/python").as_str()), "{tool}");
+        assert_eq!(
+            (lines[0], lines[2]),
+            (moved.as_str(), moved.join("bin/python").as_str()),
+            "{tool}"
+        );
         assert!(lines[1].contains("it's ☃"), "{tool}: {activated}");
         // What pip wrote after a move is repaired at the new place too.
         std::fs::remove_file(moved.join("bin/tool")).unwrap();
         let shebang = format!("#!{env}/bin/python\nimport sys\nprint('gone', sys.prefix)\n");
         project.write("script", shebang);
-        run(Command::new("install").args(["-m", "755"]).arg(project.path().join("script")).arg(moved.join("bin/tool")));
-        assert_eq!(relocate(&root, moved.as_str())["changed"][0], "bin/tool", "{tool}");
-        assert_eq!(run(&mut Command::new(moved.join("bin/tool"))), format!("gone {moved}\n"), "{tool}");
+        run(Command::new("install")
+            .args(["-m", "755"])
+            .arg(project.path().join("script"))
+            .arg(moved.join("bin/tool")));
+        assert_eq!(
+            relocate(&root, moved.as_str())["changed"][0],
+            "bin/tool",
+            "{tool}"
+        );
+        assert_eq!(
+            run(&mut Command::new(moved.join("bin/tool"))),
+            format!("gone {moved}\n"),
+            "{tool}"
+        );
     }
 }
 
@@ -149,28 +252,63 @@ fn what_cannot_be_changed_is_listed() {
     let project = Project::new();
     let python = interpreters().pop().unwrap();
     let root = project.path().canonicalize_utf8().unwrap();
-    run(Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(root.join("env")));
+    run(Command::new(&python.path)
+        .args(["-m", "venv", "--without-pip"])
+        .arg(root.join("env")));
     let site = format!("env/lib/python3.{}/site-packages", python.version.1);
     project.write(&format!("{site}/inside.pth"), format!("{root}/env/src\n"));
-    project.write(&format!("{site}/outside.pth"), format!("{root}/project/src\nimport sys\n"));
-    project.write(&format!("{site}/__editable__.x-1.0.pth"), "import __editable___x_finder\n");
-    project.write(&format!("{site}/native.so"), format!("\x7fELF\0{root}/env/lib\0"));
-    project.write(&format!("{site}/settings.json"), format!("{{\"prefix\": \"{root}/env\"}}"));
-    project.write(&format!("{site}/other.json"), format!("{{\"prefix\": \"{root}/env2\"}}"));
+    project.write(
+        &format!("{site}/outside.pth"),
+        format!("{root}/project/src\nimport sys\n"),
+    );
+    project.write(
+        &format!("{site}/__editable__.x-1.0.pth"),
+        "import __editable___x_finder\n",
+    );
+    project.write(
+        &format!("{site}/native.so"),
+        format!("\x7fELF\0{root}/env/lib\0"),
+    );
+    project.write(
+        &format!("{site}/settings.json"),
+        format!("{{\"prefix\": \"{root}/env\"}}"),
+    );
+    project.write(
+        &format!("{site}/other.json"),
+        format!("{{\"prefix\": \"{root}/env2\"}}"),
+    );
     project.write("env/src/inner.py", "x = 1\n");
     std::os::unix::fs::symlink(root.join("elsewhere"), root.join("env/share")).unwrap();
     std::os::unix::fs::symlink(root.join("env/src"), root.join("env/linked")).unwrap();
     let report = relocate(&root, "env");
-    let changed: Vec<&str> = report["changed"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    let changed: Vec<&str> = report["changed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|path| path.as_str().unwrap())
+        .collect();
     assert!(
-        changed.contains(&"linked") && changed.contains(&format!("lib/python3.{}/site-packages/inside.pth", python.version.1).as_str())
+        changed.contains(&"linked")
+            && changed.contains(
+                &format!("lib/python3.{}/site-packages/inside.pth", python.version.1).as_str()
+            )
     );
     let left = report["left"].as_array().unwrap();
-    let left: Vec<String> =
-        left.iter().map(|item| format!("{}: {}", item["path"].as_str().unwrap(), item["reason"].as_str().unwrap())).collect();
+    let left: Vec<String> = left
+        .iter()
+        .map(|item| {
+            format!(
+                "{}: {}",
+                item["path"].as_str().unwrap(),
+                item["reason"].as_str().unwrap()
+            )
+        })
+        .collect();
     let inner = site.strip_prefix("env/").unwrap();
     let expected = [
-        format!("{inner}/__editable__.x-1.0.pth: an editable install, whose code may lie outside of the environment"),
+        format!(
+            "{inner}/__editable__.x-1.0.pth: an editable install, whose code may lie outside of the environment"
+        ),
         format!("{inner}/native.so: compiled code names the environment's place"),
         format!("{inner}/outside.pth: the line `{root}/project/src` leads to an absolute place"),
         format!("{inner}/settings.json: the text names the environment's place"),
@@ -178,9 +316,15 @@ fn what_cannot_be_changed_is_listed() {
     ];
     assert_eq!(left, expected);
     std::fs::rename(root.join("env"), root.join("moved")).unwrap();
-    let imported = run(Command::new(root.join("moved/bin/python")).args(["-c", "import inner; print(inner.__file__)"]));
+    let imported = run(Command::new(root.join("moved/bin/python"))
+        .args(["-c", "import inner; print(inner.__file__)"]));
     assert_eq!(imported, format!("{root}/moved/src/inner.py\n"));
-    assert_eq!(std::fs::read_link(root.join("moved/linked")).unwrap().to_str(), Some("src"));
+    assert_eq!(
+        std::fs::read_link(root.join("moved/linked"))
+            .unwrap()
+            .to_str(),
+        Some("src")
+    );
 }
 
 #[test]
@@ -188,11 +332,21 @@ fn options_for_new_environments_are_refused() {
     let project = Project::new();
     let python = interpreters().pop().unwrap();
     let root = project.path();
-    run(Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(root.join("env")));
+    run(Command::new(&python.path)
+        .args(["-m", "venv", "--without-pip"])
+        .arg(root.join("env")));
     let before = state(&root.join("env"));
-    let output = venvtree_with(root, &["create", "--relocatable", "env", "--prompt", "x"], "", &[]);
+    let output = venvtree_with(
+        root,
+        &["create", "--relocatable", "env", "--prompt", "x"],
+        "",
+        &[],
+    );
     assert_eq!(output.code, 2, "{output:?}");
-    assert!(output.stderr.contains("--prompt has no meaning there"), "{output:?}");
+    assert!(
+        output.stderr.contains("--prompt has no meaning there"),
+        "{output:?}"
+    );
     assert_eq!(state(&root.join("env")), before);
     project.write("windows/pyvenv.cfg", "home = C:\\\n");
     project.write("windows/Scripts/python.exe", "MZ");

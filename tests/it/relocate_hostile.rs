@@ -1,5 +1,6 @@
-//! `venvtree create --relocatable` of environments with what nobody expects in them: nothing hangs, nothing outside is touched, little memory
-//! is needed, and a run that was cut off can be done again.
+//! `venvtree create --relocatable` of environments with what nobody expects in them: nothing hangs,
+//! nothing outside is touched, little memory is needed, and a run that was cut off can be done
+//! again.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,11 +13,17 @@ use serde_json::Value;
 use crate::support::interpreters;
 use crate::support::project::{Project, venvtree_with};
 
-/// An environment of `venv` with a script that pip could have written; its place, and its site-packages.
+/// An environment of `venv` with a script that pip could have written; its place, and its
+/// site-packages.
 fn environment(project: &Project) -> (Utf8PathBuf, Utf8PathBuf) {
     let python = interpreters().pop().unwrap();
     let env = project.path().canonicalize_utf8().unwrap().join("env");
-    let made = Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(&env).env_clear().status().unwrap();
+    let made = Command::new(&python.path)
+        .args(["-m", "venv", "--without-pip"])
+        .arg(&env)
+        .env_clear()
+        .status()
+        .unwrap();
     assert!(made.success());
     let site = env.join(format!("lib/python3.{}/site-packages", python.version.1));
     script(&env, "tool");
@@ -25,21 +32,41 @@ fn environment(project: &Project) -> (Utf8PathBuf, Utf8PathBuf) {
 
 fn script(env: &Utf8Path, name: &str) {
     let path = env.join("bin").join(name);
-    std::fs::write(&path, format!("#!{env}/bin/python\nimport sys\nprint(sys.prefix)\n")).unwrap();
+    std::fs::write(
+        &path,
+        format!("#!{env}/bin/python\nimport sys\nprint(sys.prefix)\n"),
+    )
+    .unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Runs the command in the test's own process.
 fn relocate(env: &Utf8Path) -> Value {
-    let output = venvtree_with(env.parent().unwrap(), &["create", "--relocatable", env.as_str(), "--format", "json"], "", &[]);
+    let output = venvtree_with(
+        env.parent().unwrap(),
+        &["create", "--relocatable", env.as_str(), "--format", "json"],
+        "",
+        &[],
+    );
     assert_eq!(output.code, 0, "{output:?}");
     output.json()
 }
 
 /// What is left, as `path: reason`.
 fn left(report: &Value) -> Vec<String> {
-    let line = |item: &Value| format!("{}: {}", item["path"].as_str().unwrap(), item["reason"].as_str().unwrap());
-    report["left"].as_array().unwrap().iter().map(line).collect()
+    let line = |item: &Value| {
+        format!(
+            "{}: {}",
+            item["path"].as_str().unwrap(),
+            item["reason"].as_str().unwrap()
+        )
+    };
+    report["left"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(line)
+        .collect()
 }
 
 fn names_place(path: &Utf8Path, env: &Utf8Path) -> bool {
@@ -50,9 +77,20 @@ fn names_place(path: &Utf8Path, env: &Utf8Path) -> bool {
 fn what_is_no_file_is_not_waited_for_and_odd_names_are_passed_over() {
     let project = Project::new();
     let (env, site) = environment(&project);
-    for path in [env.join("bin/fifo"), env.join("bin/activate.fish.fifo"), site.join("x.pth"), site.join("y.dist-info/RECORD")] {
+    for path in [
+        env.join("bin/fifo"),
+        env.join("bin/activate.fish.fifo"),
+        site.join("x.pth"),
+        site.join("y.dist-info/RECORD"),
+    ] {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     let odd = |bytes: &[u8]| site.as_std_path().join(OsStr::from_bytes(bytes));
     std::fs::write(odd(b"harmless-\xff"), "x").unwrap();
@@ -64,9 +102,18 @@ fn what_is_no_file_is_not_waited_for_and_odd_names_are_passed_over() {
     let left = left(&report);
     let inner = site.strip_prefix(&env).unwrap();
     for path in ["bin/fifo", "bin/activate.fish.fifo"] {
-        assert!(left.iter().any(|line| line.starts_with(path) && line.contains("it is no file")), "{left:?}");
+        assert!(
+            left.iter()
+                .any(|line| line.starts_with(path) && line.contains("it is no file")),
+            "{left:?}"
+        );
     }
-    assert!(left.iter().any(|line| line.starts_with(&format!("{inner}/naming-\u{fffd}: it names the environment's place"))), "{left:?}");
+    assert!(
+        left.iter().any(|line| line.starts_with(&format!(
+            "{inner}/naming-\u{fffd}: it names the environment's place"
+        ))),
+        "{left:?}"
+    );
     assert_eq!(left.len(), 5, "{left:?}");
     assert!(!names_place(&env.join("bin/tool"), &env));
 }
@@ -90,7 +137,12 @@ fn a_folder_of_scripts_elsewhere_is_not_touched() {
     for (path, bytes) in before {
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{path}");
     }
-    assert!(left(&report).iter().any(|line| line.starts_with("bin: a link to")), "{report:#}");
+    assert!(
+        left(&report)
+            .iter()
+            .any(|line| line.starts_with("bin: a link to")),
+        "{report:#}"
+    );
 }
 
 #[test]
@@ -107,8 +159,15 @@ fn a_file_keeps_its_mode_owner_attributes_and_names() {
     let alone = env.join("bin/alone");
     std::fs::set_permissions(&alone, std::fs::Permissions::from_mode(0o2750)).unwrap();
     let python = |program: &str| {
-        let output = Command::new(interpreters().pop().unwrap().path).args(["-I", "-c", program]).arg(&alone).output().unwrap();
-        assert!(output.status.success(), "the tests need a temporary directory with extended attributes: {output:?}");
+        let output = Command::new(interpreters().pop().unwrap().path)
+            .args(["-I", "-c", program])
+            .arg(&alone)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "the tests need a temporary directory with extended attributes: {output:?}"
+        );
         output.stdout
     };
     python("import os, sys; os.setxattr(sys.argv[1], 'user.venvtree', b'kept')");
@@ -121,11 +180,24 @@ fn a_file_keeps_its_mode_owner_attributes_and_names() {
     relocate(&env);
     let after = alone.metadata().unwrap();
     assert!(!names_place(&alone, &env));
-    assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
-    assert_eq!(python("import os, sys; print(os.getxattr(sys.argv[1], 'user.venvtree'))"), b"b'kept'\n");
+    assert_eq!(
+        (after.mode(), after.uid(), after.gid()),
+        (before.mode(), before.uid(), before.gid())
+    );
+    assert_eq!(
+        python("import os, sys; print(os.getxattr(sys.argv[1], 'user.venvtree'))"),
+        b"b'kept'\n"
+    );
     assert!(!names_place(&tool, &env));
-    assert_eq!(tool.metadata().unwrap().ino(), env.join("bin/tool3").metadata().unwrap().ino());
-    assert_eq!(std::fs::read(&cached).unwrap(), original, "the cache's file is another one now");
+    assert_eq!(
+        tool.metadata().unwrap().ino(),
+        env.join("bin/tool3").metadata().unwrap().ino()
+    );
+    assert_eq!(
+        std::fs::read(&cached).unwrap(),
+        original,
+        "the cache's file is another one now"
+    );
     assert_eq!(cached.metadata().unwrap().nlink(), 1);
 }
 
@@ -133,7 +205,11 @@ fn a_file_keeps_its_mode_owner_attributes_and_names() {
 fn limited(limit: &str, env: &Utf8Path) -> std::process::ExitStatus {
     let line = format!("ulimit {limit}; exec \"$0\" create --relocatable \"$1\" --quiet");
     let mut command = Command::new("bash");
-    command.args(["-c", &line, env!("CARGO_BIN_EXE_venvtree"), env.as_str()]).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["-c", &line, env!("CARGO_BIN_EXE_venvtree"), env.as_str()])
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().unwrap()
 }
 
@@ -148,10 +224,23 @@ fn libraries_may_be_larger_than_the_memory() {
     let program = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); \
         print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
     let mut command = Command::new(interpreters().pop().unwrap().path);
-    command.args(["-I", "-c", program, env!("CARGO_BIN_EXE_venvtree"), "create", "--relocatable", env.as_str(), "--quiet"]);
+    command.args([
+        "-I",
+        "-c",
+        program,
+        env!("CARGO_BIN_EXE_venvtree"),
+        "create",
+        "--relocatable",
+        env.as_str(),
+        "--quiet",
+    ]);
     let output = command.env_clear().output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let kilobytes: u64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    let kilobytes: u64 = String::from_utf8(output.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     assert!(kilobytes < 150_000, "{kilobytes} kB");
     assert!(!names_place(&env.join("bin/tool"), &env));
 }
@@ -161,9 +250,17 @@ fn a_run_that_was_cut_off_changes_nothing_and_can_be_done_again() {
     let project = Project::new();
     let (env, _) = environment(&project);
     let files = || -> Vec<(String, Vec<u8>)> {
-        let entries = env.join("bin").read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path());
-        let files = entries.chain([env.join("pyvenv.cfg")]).filter(|path| !path.is_symlink() && !path.as_str().contains(".venvtree-"));
-        let mut files: Vec<_> = files.map(|path| (path.to_string(), std::fs::read(path).unwrap())).collect();
+        let entries = env
+            .join("bin")
+            .read_dir_utf8()
+            .unwrap()
+            .map(|entry| entry.unwrap().into_path());
+        let files = entries
+            .chain([env.join("pyvenv.cfg")])
+            .filter(|path| !path.is_symlink() && !path.as_str().contains(".venvtree-"));
+        let mut files: Vec<_> = files
+            .map(|path| (path.to_string(), std::fs::read(path).unwrap()))
+            .collect();
         files.sort();
         files
     };
@@ -172,9 +269,16 @@ fn a_run_that_was_cut_off_changes_nothing_and_can_be_done_again() {
     assert!(!limited("-f 1", &env).success());
     assert_eq!(files(), before);
     relocate(&env);
-    assert!(!names_place(&env.join("bin/tool"), &env) && !names_place(&env.join("bin/activate"), &env));
+    assert!(
+        !names_place(&env.join("bin/tool"), &env) && !names_place(&env.join("bin/activate"), &env)
+    );
     let unfinished = |name: &str| name.contains(".venvtree-relocate-");
-    assert!(env.join("bin").read_dir_utf8().unwrap().all(|entry| !unfinished(entry.unwrap().file_name())));
+    assert!(
+        env.join("bin")
+            .read_dir_utf8()
+            .unwrap()
+            .all(|entry| !unfinished(entry.unwrap().file_name()))
+    );
     assert_eq!(relocate(&env)["outcome"], "up-to-date");
 }
 
@@ -185,7 +289,9 @@ fn kernels_of_jupyter_start_the_interpreter_by_its_name() {
     let kernel = |name: &str, program: &str| {
         let folder = env.join("share/jupyter/kernels").join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let text = format!("{{\n \"argv\": [\n  \"{program}\",\n  \"-m\",\n  \"ipykernel_launcher\"\n ],\n \"language\": \"python\"\n}}");
+        let text = format!(
+            "{{\n \"argv\": [\n  \"{program}\",\n  \"-m\",\n  \"ipykernel_launcher\"\n ],\n \"language\": \"python\"\n}}"
+        );
         std::fs::write(folder.join("kernel.json"), &text).unwrap();
         folder.join("kernel.json")
     };
@@ -196,12 +302,26 @@ fn kernels_of_jupyter_start_the_interpreter_by_its_name() {
     let row = "../../../share/jupyter/kernels/python3/kernel.json,sha256=old,1\n";
     std::fs::write(site.join("ipykernel-1.0.dist-info/RECORD"), row).unwrap();
     let report = relocate(&env);
-    let argv = |path: &Utf8Path| serde_json::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap()["argv"][0].clone();
+    let argv = |path: &Utf8Path| {
+        serde_json::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap()["argv"][0]
+            .clone()
+    };
     assert_eq!(argv(&own), "python");
-    assert_eq!(std::fs::read_to_string(&own).unwrap().lines().count(), 8, "the layout stays");
+    assert_eq!(
+        std::fs::read_to_string(&own).unwrap().lines().count(),
+        8,
+        "the layout stays"
+    );
     assert_eq!(argv(&foreign), "/usr/bin/python3");
     let record = std::fs::read_to_string(site.join("ipykernel-1.0.dist-info/RECORD")).unwrap();
-    assert!(!record.contains("old") && record.ends_with(&format!(",{}\n", own.metadata().unwrap().len())), "{record}");
-    assert_eq!(left(&report), ["share/jupyter/kernels/bash/kernel.json: the text names the environment's place"]);
+    assert!(
+        !record.contains("old")
+            && record.ends_with(&format!(",{}\n", own.metadata().unwrap().len())),
+        "{record}"
+    );
+    assert_eq!(
+        left(&report),
+        ["share/jupyter/kernels/bash/kernel.json: the text names the environment's place"]
+    );
     assert!(names_place(&other, &env));
 }

@@ -1,4 +1,5 @@
-//! Signals: a build that is ended leaves nothing behind, and ends as the signal says; what the dead left goes, what the living have stays.
+//! Signals: a build that is ended leaves nothing behind, and ends as the signal says; what the dead
+//! left goes, what the living have stays.
 
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +18,10 @@ fn project() -> Project {
     let project = Project::new();
     let mut wheel = WheelText::new("many", "1.0").file("many/large.bin", "x".repeat(8 << 20));
     for index in 0..6000 {
-        wheel = wheel.file(&format!("many/p{}/m{index}.py", index % 40), format!("VALUE = {index}\n").repeat(20));
+        wheel = wheel.file(
+            &format!("many/p{}/m{index}.py", index % 40),
+            format!("VALUE = {index}\n").repeat(20),
+        );
     }
     let wheel = project.wheel(&wheel);
     project.spec(some_interpreter(), &[wheel], |_| ());
@@ -25,12 +29,22 @@ fn project() -> Project {
 }
 
 fn start(project: &Project, command: &mut Command) -> Child {
-    command.current_dir(project.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    command
+        .current_dir(project.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 /// Names in the project's directory that nobody asked for.
 fn left_over(project: &Project) -> Vec<String> {
-    let names = project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
+    let names = project
+        .path()
+        .read_dir_utf8()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_owned());
     names.filter(|name| name.contains("venvtree-")).collect()
 }
 
@@ -39,7 +53,10 @@ fn wait_until_writing(project: &Project) {
     let begun = Instant::now();
     let is_writing = |name: &String| project.path().join(name).join("lib").exists();
     while !left_over(project).iter().any(is_writing) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "no build has begun");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "no build has begun"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -56,7 +73,12 @@ fn a_signal_ends_a_build_without_a_trace() {
         wait_until_writing(&project);
         signal(&child, sent);
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.signal(), Some(number), "{sent:?}: {}", output.status);
+        assert_eq!(
+            output.status.signal(),
+            Some(number),
+            "{sent:?}: {}",
+            output.status
+        );
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{sent:?}");
         assert_eq!(left_over(&project), Vec::<String>::new(), "{sent:?}");
         assert!(!project.path().join("out").exists());
@@ -70,12 +92,17 @@ fn a_signal_ends_the_writing_of_a_file_without_a_trace() {
     std::fs::create_dir(project.path().join("archives")).unwrap();
     let names = || -> Vec<String> {
         let entries = project.path().join("archives").read_dir_utf8().unwrap();
-        entries.map(|entry| entry.unwrap().file_name().to_owned()).collect()
+        entries
+            .map(|entry| entry.unwrap().file_name().to_owned())
+            .collect()
     };
     let until_there = || {
         let begun = Instant::now();
         while names().is_empty() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "nothing is written"
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
     };
@@ -84,7 +111,12 @@ fn a_signal_ends_the_writing_of_a_file_without_a_trace() {
         until_there();
         signal(&child, sent);
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.signal(), Some(number), "{sent:?}: {}", output.status);
+        assert_eq!(
+            output.status.signal(),
+            Some(number),
+            "{sent:?}: {}",
+            output.status
+        );
         assert_eq!(names(), Vec::<String>::new(), "{sent:?}");
     }
     // What cannot be caught leaves a file, which the next one to write there takes away.
@@ -107,22 +139,43 @@ fn a_signal_leaves_nothing_in_an_environment_that_is_made_relocatable() {
     std::fs::create_dir(project.path().join("env/bin")).unwrap();
     std::os::unix::fs::symlink("/usr/bin/python3", project.path().join("env/bin/python")).unwrap();
     // To look through it takes long enough; it takes no room.
-    std::fs::File::create(project.path().join("env/lib/large.bin")).unwrap().set_len(4 << 30).unwrap();
+    std::fs::File::create(project.path().join("env/lib/large.bin"))
+        .unwrap()
+        .set_len(4 << 30)
+        .unwrap();
     let names = || -> Vec<String> {
         let entries = project.path().join("env").read_dir_utf8().unwrap();
-        entries.map(|entry| entry.unwrap().file_name().to_owned()).filter(|name| name.contains("venvtree-")).collect()
+        entries
+            .map(|entry| entry.unwrap().file_name().to_owned())
+            .filter(|name| name.contains("venvtree-"))
+            .collect()
     };
-    let child = start(&project, Command::new(VENVTREE).args(["create", "--relocatable", "env", "--no-store"]));
+    let child = start(
+        &project,
+        Command::new(VENVTREE).args(["create", "--relocatable", "env", "--no-store"]),
+    );
     let begun = Instant::now();
     while names().is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "nothing is written"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     signal(&child, Signal::TERM);
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.signal(), Some(15), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.signal(),
+        Some(15),
+        "{}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(names(), Vec::<String>::new());
-    assert_eq!(std::fs::read_to_string(project.path().join("env/pyvenv.cfg")).unwrap(), configuration);
+    assert_eq!(
+        std::fs::read_to_string(project.path().join("env/pyvenv.cfg")).unwrap(),
+        configuration
+    );
 }
 
 #[test]
@@ -130,10 +183,20 @@ fn a_file_that_becomes_too_large_is_an_error() {
     let project = project();
     for command in [&BUILD[..], &["pack", "env.json", "--out", "env.tar"]] {
         let script = "ulimit -f 2000; exec \"$0\" \"$@\"";
-        let output = start(&project, Command::new("sh").args(["-c", script, VENVTREE]).args(command)).wait_with_output().unwrap();
+        let output = start(
+            &project,
+            Command::new("sh")
+                .args(["-c", script, VENVTREE])
+                .args(command),
+        )
+        .wait_with_output()
+        .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(7), "{}: {said}", output.status);
-        assert!(said.contains("File too large") && said.contains("ulimit -f"), "{said}");
+        assert!(
+            said.contains("File too large") && said.contains("ulimit -f"),
+            "{said}"
+        );
         assert_eq!(left_over(&project), Vec::<String>::new());
     }
 }
@@ -142,7 +205,12 @@ fn a_file_that_becomes_too_large_is_an_error() {
 fn a_signal_at_any_moment_leaves_a_whole_environment_or_none_and_nothing_else() {
     let project = project();
     let begun = Instant::now();
-    assert!(start(&project, Command::new(VENVTREE).args(BUILD)).wait().unwrap().success());
+    assert!(
+        start(&project, Command::new(VENVTREE).args(BUILD))
+            .wait()
+            .unwrap()
+            .success()
+    );
     let whole = begun.elapsed();
     let digest = project.run(&["digest", "out"]).success();
     for round in 0..6 {
@@ -162,10 +230,16 @@ fn a_signal_at_any_moment_leaves_a_whole_environment_or_none_and_nothing_else() 
 fn files_that_are_not_finished_go_as_directories_do() {
     let project = project();
     let pack = |archive: &str| {
-        let child = start(&project, Command::new(VENVTREE).args(["pack", "env.json", "--out", archive]));
+        let child = start(
+            &project,
+            Command::new(VENVTREE).args(["pack", "env.json", "--out", archive]),
+        );
         let begun = Instant::now();
         while left_over(&project).is_empty() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "no archive has begun");
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "no archive has begun"
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
         child
@@ -173,7 +247,10 @@ fn files_that_are_not_finished_go_as_directories_do() {
     for sent in [Signal::INT, Signal::TERM] {
         let child = pack("env.tar.gz");
         signal(&child, sent);
-        assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(sent.as_raw()));
+        assert_eq!(
+            child.wait_with_output().unwrap().status.signal(),
+            Some(sent.as_raw())
+        );
         assert_eq!(left_over(&project), Vec::<String>::new(), "{sent:?}");
     }
     let mut child = pack("env.tar.gz");
@@ -182,7 +259,9 @@ fn files_that_are_not_finished_go_as_directories_do() {
     assert_eq!(left_over(&project).len(), 1);
     // Whatever is written there next clears it away.
     project.write("small/file", "");
-    project.run(&["pack", "small", "--out", "small.tar"]).success();
+    project
+        .run(&["pack", "small", "--out", "small.tar"])
+        .success();
     assert_eq!(left_over(&project), Vec::<String>::new());
     assert!(!project.path().join("env.tar.gz").exists());
 }
@@ -190,14 +269,26 @@ fn files_that_are_not_finished_go_as_directories_do() {
 #[test]
 fn a_limit_of_the_size_of_files_is_an_error_like_a_full_disk() {
     let project = project();
-    for command in ["build env.json --out out --no-store", "pack env.json --out env.tar"] {
+    for command in [
+        "build env.json --out out --no-store",
+        "pack env.json --out env.tar",
+    ] {
         let output = Command::new("sh")
-            .args(["-c", &format!("ulimit -f 2000; exec \"$0\" {command}"), VENVTREE])
+            .args([
+                "-c",
+                &format!("ulimit -f 2000; exec \"$0\" {command}"),
+                VENVTREE,
+            ])
             .current_dir(project.path())
             .output()
             .unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(7), "{command}: {} {message}", output.status);
+        assert_eq!(
+            output.status.code(),
+            Some(7),
+            "{command}: {} {message}",
+            output.status
+        );
         assert!(message.contains("File too large"), "{message}");
         assert_eq!(left_over(&project), Vec::<String>::new(), "{command}");
     }
@@ -208,7 +299,12 @@ fn what_is_ignored_stays_ignored() {
     let project = project();
     for (sent, name) in [(Signal::HUP, "HUP"), (Signal::INT, "INT")] {
         let script = format!("trap '' {name}; exec \"$0\" \"$@\"");
-        let child = start(&project, Command::new("sh").args(["-c", &script, VENVTREE]).args(BUILD));
+        let child = start(
+            &project,
+            Command::new("sh")
+                .args(["-c", &script, VENVTREE])
+                .args(BUILD),
+        );
         wait_until_writing(&project);
         signal(&child, sent);
         assert!(child.wait_with_output().unwrap().status.success(), "{name}");
@@ -219,7 +315,12 @@ fn what_is_ignored_stays_ignored() {
 #[test]
 fn ctrl_c_on_a_terminal_takes_progress_away() {
     let project = project();
-    let mut terminal = terminal::start(project.path(), &[&[VENVTREE], &BUILD[..]].concat(), &[("TERM", "xterm")], (24, 80));
+    let mut terminal = terminal::start(
+        project.path(),
+        &[&[VENVTREE], &BUILD[..]].concat(),
+        &[("TERM", "xterm")],
+        (24, 80),
+    );
     terminal.wait_for("progress", |shown| shown.contains("writing"));
     terminal.type_in("\x03");
     let (status, shown, raw) = terminal.finish();
@@ -237,53 +338,105 @@ fn what_a_dead_build_left_goes_with_any_other_in_the_folder_and_what_a_living_on
     dead.kill().unwrap();
     dead.wait().unwrap();
     assert_eq!(left_over(&project).len(), 1);
-    let mut living = start(&project, Command::new(VENVTREE).args(["build", "env.json", "--out", "living", "--no-store"]));
+    let mut living = start(
+        &project,
+        Command::new(VENVTREE).args(["build", "env.json", "--out", "living", "--no-store"]),
+    );
     let begun = Instant::now();
-    while !left_over(&project).iter().any(|name| name.starts_with(".living")) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "no build has begun");
+    while !left_over(&project)
+        .iter()
+        .any(|name| name.starts_with(".living"))
+    {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "no build has begun"
+        );
     }
     let wheel = project.wheel(&WheelText::new("small", "1.0").file("small.py", ""));
     let many = std::fs::read(project.path().join("env.json")).unwrap();
     project.spec(some_interpreter(), &[wheel], |_| ());
-    project.run(&["build", "env.json", "--out", "another", "--no-store"]).success();
+    project
+        .run(&["build", "env.json", "--out", "another", "--no-store"])
+        .success();
     project.write("env.json", many);
-    assert!(left_over(&project).iter().all(|name| name.starts_with(".living")), "{:?}", left_over(&project));
+    assert!(
+        left_over(&project)
+            .iter()
+            .all(|name| name.starts_with(".living")),
+        "{:?}",
+        left_over(&project)
+    );
     assert!(living.wait().unwrap().success());
     assert_eq!(left_over(&project), Vec::<String>::new());
 }
 
 #[test]
 fn where_no_thread_can_listen_a_signal_still_leaves_nothing() {
-    assert!(rustix::process::geteuid().is_root(), "this test becomes another user: run it as root, as CI does");
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test becomes another user: run it as root, as CI does"
+    );
     let project = project();
-    std::fs::set_permissions(project.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(
+        project.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o777),
+    )
+    .unwrap();
     let mut command = Command::new("prlimit");
-    command.args(["--nproc=1", VENVTREE]).args(BUILD).uid(61236).gid(61236);
+    command
+        .args(["--nproc=1", VENVTREE])
+        .args(BUILD)
+        .uid(61236)
+        .gid(61236);
     let child = start(&project, &mut command);
     wait_until_writing(&project);
     signal(&child, Signal::TERM);
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.signal(), Some(15), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.signal(),
+        Some(15),
+        "{}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(left_over(&project), Vec::<String>::new());
 }
 
 #[test]
 fn a_build_that_runs_out_of_descriptors_clears_away() {
     let project = Project::new();
-    let deep = (0..60).map(|index| format!("d{index}/")).collect::<String>();
+    let deep = (0..60)
+        .map(|index| format!("d{index}/"))
+        .collect::<String>();
     let wheels: Vec<_> = (0..30)
-        .map(|index| project.wheel(&WheelText::new(&format!("w{index}"), "1.0").file(&format!("{deep}w{index}.py"), "x".repeat(index))))
+        .map(|index| {
+            project.wheel(
+                &WheelText::new(&format!("w{index}"), "1.0")
+                    .file(&format!("{deep}w{index}.py"), "x".repeat(index)),
+            )
+        })
         .collect();
     project.spec(some_interpreter(), &wheels, |_| ());
     let mut failed = 0;
     let stores = [&["--no-store"][..], &["--store", "store"]];
-    for (descriptors, store) in (5..24).chain((24..60).step_by(5)).flat_map(|number| stores.map(|store| (number, store))) {
+    for (descriptors, store) in (5..24)
+        .chain((24..60).step_by(5))
+        .flat_map(|number| stores.map(|store| (number, store)))
+    {
         let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
-        command.args(["-c", &script, VENVTREE]).args(&BUILD[..4]).args(store);
+        command
+            .args(["-c", &script, VENVTREE])
+            .args(&BUILD[..4])
+            .args(store);
         let output = start(&project, &mut command).wait_with_output().unwrap();
         failed += usize::from(!output.status.success());
-        assert_eq!(left_over(&project), Vec::<String>::new(), "{descriptors}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            left_over(&project),
+            Vec::<String>::new(),
+            "{descriptors}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
     }
     assert!(failed > 5, "only {failed} builds ran out of descriptors");
@@ -295,7 +448,10 @@ fn what_a_command_has_started_does_not_outlive_it() {
     let script = "#!/bin/sh\nsleep 300 &\necho $$ $! > started.new\nmv started.new started\nwait\n";
     let python = project.write("python", script);
     std::fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let mut child = start(&project, Command::new(VENVTREE).args(["interpreter", "probe", "./python"]));
+    let mut child = start(
+        &project,
+        Command::new(VENVTREE).args(["interpreter", "probe", "./python"]),
+    );
     let begun = Instant::now();
     let started = project.path().join("started");
     while !started.exists() {
@@ -311,7 +467,10 @@ fn what_a_command_has_started_does_not_outlive_it() {
             !stat.is_empty() && !stat.contains(") Z ")
         };
         while runs() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{number} still runs");
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "{number} still runs"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -1,5 +1,5 @@
-//! Specs: every problem of a bad one is reported with its path, a good one is read and written as it is, and the schema says
-//! what the reader does.
+//! Specs: every problem of a bad one is reported with its path, a good one is read and written as
+//! it is, and the schema says what the reader does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,12 @@ fn documents(folder: &str) -> Vec<(String, String)> {
         .expect("a folder of specs")
         .map(|entry| entry.expect("an entry").into_path())
         .filter(|path| path.extension() == Some("json"))
-        .map(|path| (path.file_stem().expect("a name").to_owned(), std::fs::read_to_string(&path).expect("a spec")))
+        .map(|path| {
+            (
+                path.file_stem().expect("a name").to_owned(),
+                std::fs::read_to_string(&path).expect("a spec"),
+            )
+        })
         .collect();
     found.sort();
     assert!(!found.is_empty());
@@ -35,7 +40,10 @@ fn expect_file(path: &Utf8Path, actual: &str) {
         std::fs::write(path, actual).expect("the expectation can be written");
     }
     let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(expected == actual, "{path} should hold (UPDATE_EXPECT=1 writes it):\n{actual}");
+    assert!(
+        expected == actual,
+        "{path} should hold (UPDATE_EXPECT=1 writes it):\n{actual}"
+    );
 }
 
 #[test]
@@ -43,7 +51,10 @@ fn bad_specs_say_all_that_is_wrong() {
     for (name, text) in documents("bad") {
         let output = venvtree_in(Utf8Path::new("/"), &["spec", "check", "-"], &text);
         assert_eq!(output.code, 3, "{name}");
-        expect_file(&testdata().join(format!("specs/bad/{name}.txt")), &output.stderr);
+        expect_file(
+            &testdata().join(format!("specs/bad/{name}.txt")),
+            &output.stderr,
+        );
     }
 }
 
@@ -52,7 +63,8 @@ fn good_specs_are_read_as_they_are_written() {
     for (name, text) in documents("ok") {
         let spec = spec::parse(&text).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         let written = serde_json::to_string(&SpecDocument::from(&spec)).expect("JSON renders");
-        let again = spec::parse(&written).unwrap_or_else(|error| panic!("{name}: {error:?}: {written}"));
+        let again =
+            spec::parse(&written).unwrap_or_else(|error| panic!("{name}: {error:?}: {written}"));
         assert_eq!(spec, again, "{name}");
     }
 }
@@ -66,12 +78,21 @@ fn the_schema_is_kept_with_the_code() {
 }
 
 /// The fields of every object of the schema, by what the reader is shown to reach that object.
-fn schema_fields(schema: &Value, node: &Value, path: &str, found: &mut BTreeMap<String, BTreeSet<String>>) {
+fn schema_fields(
+    schema: &Value,
+    node: &Value,
+    path: &str,
+    found: &mut BTreeMap<String, BTreeSet<String>>,
+) {
     let node = match node.get("$ref").and_then(Value::as_str) {
         Some(reference) => &schema["$defs"][reference.rsplit('/').next().expect("a name")],
         None => node,
     };
-    for variant in ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| node.get(key).and_then(Value::as_array)).flatten() {
+    for variant in ["anyOf", "oneOf", "allOf"]
+        .iter()
+        .filter_map(|key| node.get(key).and_then(Value::as_array))
+        .flatten()
+    {
         schema_fields(schema, variant, path, found);
     }
     if let Some(properties) = node.get("properties").and_then(Value::as_object) {
@@ -115,13 +136,23 @@ fn the_schema_has_the_fields_that_the_reader_knows() {
         if let Some(launchers) = expected.get("$.launchers") {
             document["launchers"] = json!({"?": 0});
             for name in launchers {
-                document["launchers"][name] = json!({"path": "a.exe", "sha256": "0".repeat(64), "?": 0});
+                document["launchers"][name] =
+                    json!({"path": "a.exe", "sha256": "0".repeat(64), "?": 0});
             }
         }
-        let Err(SpecError::Problems(problems)) = spec::parse(&document.to_string()) else { panic!("accepted: {document}") };
+        let Err(SpecError::Problems(problems)) = spec::parse(&document.to_string()) else {
+            panic!("accepted: {document}")
+        };
         for problem in problems {
-            let Some(path) = problem.path.strip_suffix("[\"?\"]") else { continue };
-            let fields = problem.message.split('`').skip(1).step_by(2).map(str::to_owned);
+            let Some(path) = problem.path.strip_suffix("[\"?\"]") else {
+                continue;
+            };
+            let fields = problem
+                .message
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned);
             known.entry(path.to_owned()).or_default().extend(fields);
         }
     }
@@ -135,6 +166,9 @@ fn a_problem_of_a_build_is_that_of_the_check() {
     let output = project.run(&["build", "env.json", "--out", "out", "--format", "json"]);
     assert_eq!(output.code, 3);
     assert_eq!(output.json()["error"]["kind"], "spec");
-    assert_eq!(output.json()["error"]["details"][0]["message"], "$: the field `interpreter` is missing");
+    assert_eq!(
+        output.json()["error"]["details"][0]["message"],
+        "$: the field `interpreter` is missing"
+    );
     assert!(!project.path().join("out").exists());
 }

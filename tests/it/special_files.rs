@@ -1,4 +1,5 @@
-//! Named pipes, sockets and devices where files are expected: nothing waits for them. What somebody names as a document may be a pipe.
+//! Named pipes, sockets and devices where files are expected: nothing waits for them. What somebody
+//! names as a document may be a pipe.
 
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
@@ -16,8 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs a command with a time limit; panics when it is over.
 fn run(project: &Project, mut command: Command) -> Output {
     let (stdout, stderr) = (project.path().join("stdout"), project.path().join("stderr"));
-    command.current_dir(project.path()).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", project.path().join("home"));
-    command.stdin(Stdio::null()).stdout(std::fs::File::create(&stdout).unwrap()).stderr(std::fs::File::create(&stderr).unwrap());
+    command
+        .current_dir(project.path())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", project.path().join("home"));
+    command
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create(&stdout).unwrap())
+        .stderr(std::fs::File::create(&stderr).unwrap());
     let mut child = command.process_group(0).spawn().unwrap();
     let start = Instant::now();
     let status = loop {
@@ -33,8 +41,14 @@ fn run(project: &Project, mut command: Command) -> Output {
         }
     };
     let read = |path| std::fs::read_to_string(path).unwrap();
-    let code = status.code().unwrap_or_else(|| panic!("{command:?} ended by {status}"));
-    Output { code: u8::try_from(code).unwrap(), stdout: read(stdout), stderr: read(stderr) }
+    let code = status
+        .code()
+        .unwrap_or_else(|| panic!("{command:?} ended by {status}"));
+    Output {
+        code: u8::try_from(code).unwrap(),
+        stdout: read(stdout),
+        stderr: read(stderr),
+    }
 }
 
 fn venvtree(project: &Project, arguments: &[&str]) -> Output {
@@ -59,13 +73,26 @@ enum Special {
 }
 
 impl Special {
-    const ALL: [Self; 5] = [Self::Pipe, Self::LinkToPipe, Self::LinkToZeros, Self::Socket, Self::Directory];
+    const ALL: [Self; 5] = [
+        Self::Pipe,
+        Self::LinkToPipe,
+        Self::LinkToZeros,
+        Self::Socket,
+        Self::Directory,
+    ];
 
     /// Puts it where something else is, or nothing.
     fn put(self, path: &Utf8Path) {
         let _ = std::fs::remove_file(path);
         let pipe = |path: &Utf8Path| {
-            rustix::fs::mknodat(rustix::fs::CWD, path.as_str(), rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                path.as_str(),
+                rustix::fs::FileType::Fifo,
+                0o644.into(),
+                0,
+            )
+            .unwrap();
         };
         match self {
             Self::Pipe => pipe(path),
@@ -91,7 +118,11 @@ impl Special {
 
 fn project() -> Project {
     let project = Project::new();
-    let wheel = project.wheel(&WheelText::new("demo", "1.0").file("demo/a.py", "A = 1\n").executable("demo/run", "#!/bin/sh\n"));
+    let wheel = project.wheel(
+        &WheelText::new("demo", "1.0")
+            .file("demo/a.py", "A = 1\n")
+            .executable("demo/run", "#!/bin/sh\n"),
+    );
     project.write("src/own.py", "OWN = 1\n");
     project.spec(some_interpreter(), &[wheel], |spec| {
         spec["sources"] = json!([{"path": "src", "into": "own"}]);
@@ -101,32 +132,62 @@ fn project() -> Project {
 
 fn files(directory: &Utf8Path, found: &mut Vec<Utf8PathBuf>) {
     for entry in directory.read_dir_utf8().unwrap().flatten() {
-        if entry.file_type().unwrap().is_dir() { files(entry.path(), found) } else { found.push(entry.into_path()) }
+        if entry.file_type().unwrap().is_dir() {
+            files(entry.path(), found)
+        } else {
+            found.push(entry.into_path())
+        }
     }
 }
 
 #[test]
 fn nothing_in_the_store_makes_a_command_wait() {
     let project = project();
-    project.run(&["build", "env.json", "--out", "plain", "--store", "sound"]).success();
+    project
+        .run(&["build", "env.json", "--out", "plain", "--store", "sound"])
+        .success();
     let expected = project.run(&["digest", "plain"]).success();
     for special in Special::ALL {
-        for (what, prefix) in [("all of it", ""), ("the files", "files/"), ("records", "wheels/"), ("trees", "trees/"), ("blobs", "cas/")] {
+        for (what, prefix) in [
+            ("all of it", ""),
+            ("the files", "files/"),
+            ("records", "wheels/"),
+            ("trees", "trees/"),
+            ("blobs", "cas/"),
+        ] {
             let _ = std::fs::remove_dir_all(project.path().join("store"));
             let _ = std::fs::remove_dir_all(project.path().join("out"));
             bash(&project, "cp -a sound store").success();
             let mut found = Vec::new();
             files(&project.path().join("store"), &mut found);
             for path in &found {
-                if path.strip_prefix(project.path().join("store")).unwrap().as_str().starts_with(prefix) {
+                if path
+                    .strip_prefix(project.path().join("store"))
+                    .unwrap()
+                    .as_str()
+                    .starts_with(prefix)
+                {
                     special.put(path);
                 }
             }
             let context = format!("{special:?} for {what}");
-            let built = venvtree(&project, &["build", "env.json", "--out", "out", "--store", "store", "--format", "json"]);
+            let built = venvtree(
+                &project,
+                &[
+                    "build", "env.json", "--out", "out", "--store", "store", "--format", "json",
+                ],
+            );
             assert_eq!(built.code, 0, "{context}: {}", built.stderr);
-            assert_eq!(project.run(&["digest", "out"]).success(), expected, "{context}");
-            venvtree(&project, &["build", "env.json", "--out", "out", "--store", "store"]).success();
+            assert_eq!(
+                project.run(&["digest", "out"]).success(),
+                expected,
+                "{context}"
+            );
+            venvtree(
+                &project,
+                &["build", "env.json", "--out", "out", "--store", "store"],
+            )
+            .success();
             for command in ["stat", "verify", "gc"] {
                 venvtree(&project, &["store", command, "--store", "store"]);
             }
@@ -140,8 +201,14 @@ fn inputs_that_are_no_files_are_refused_at_once() {
         let refused = |path: &str| {
             let project = project();
             special.put(&project.path().join(path));
-            let built = venvtree(&project, &["build", "env.json", "--out", "out", "--no-store"]);
-            assert!(built.code != 0 && !built.stderr.contains("panicked"), "{special:?} for {path}: {built:?}");
+            let built = venvtree(
+                &project,
+                &["build", "env.json", "--out", "out", "--no-store"],
+            );
+            assert!(
+                built.code != 0 && !built.stderr.contains("panicked"),
+                "{special:?} for {path}: {built:?}"
+            );
             assert!(!project.path().join("out").exists());
         };
         refused("wheels/demo-1.0-py3-none-any.whl");
@@ -153,27 +220,44 @@ fn inputs_that_are_no_files_are_refused_at_once() {
 
 #[test]
 fn what_create_finds_by_looking_around_makes_it_wait_for_nothing() {
-    let python = ["/usr/bin/python3", "/usr/local/bin/python3"].into_iter().find(|path| std::path::Path::new(path).exists()).unwrap();
+    let python = ["/usr/bin/python3", "/usr/local/bin/python3"]
+        .into_iter()
+        .find(|path| std::path::Path::new(path).exists())
+        .unwrap();
     for special in Special::ALL {
         let project = Project::new();
         special.put(&project.path().join(".python-version"));
         let created = venvtree(&project, &["create", "env", "--no-seed"]);
         assert!(!created.stderr.contains("panicked"), "{created:?}");
         // The answer of the first run is what the second one finds.
-        venvtree(&project, &["create", "one", "--no-seed", "--python", python]).success();
+        venvtree(
+            &project,
+            &["create", "one", "--no-seed", "--python", python],
+        )
+        .success();
         let mut found = Vec::new();
-        files(&project.path().join("home/.cache/venvtree/interpreters"), &mut found);
+        files(
+            &project.path().join("home/.cache/venvtree/interpreters"),
+            &mut found,
+        );
         for path in &found {
             special.put(path);
         }
-        venvtree(&project, &["create", "two", "--no-seed", "--python", python]).success();
+        venvtree(
+            &project,
+            &["create", "two", "--no-seed", "--python", python],
+        )
+        .success();
         for path in ["pyvenv.cfg", "bin/activate", "bin/activate.fish"] {
             let env = format!("env-{}", path.replace('/', "-"));
             venvtree(&project, &["create", &env, "--no-seed", "--python", python]).success();
             special.put(&project.path().join(&env).join(path));
             venvtree(&project, &["create", "--relocatable", &env]);
             venvtree(&project, &["verify", &env, "--spec", "/dev/null"]);
-            venvtree(&project, &["create", &env, "--clear", "--no-seed", "--python", python]);
+            venvtree(
+                &project,
+                &["create", &env, "--clear", "--no-seed", "--python", python],
+            );
         }
     }
 }
@@ -199,13 +283,23 @@ fn a_document_that_somebody_names_may_be_a_pipe() {
         assert_eq!(built.code, 0, "{script}: {}", built.stderr);
     }
     for index in 0..6 {
-        assert_eq!(project.run(&["digest", &format!("out{index}")]).success(), expected);
+        assert_eq!(
+            project.run(&["digest", &format!("out{index}")]).success(),
+            expected
+        );
     }
-    bash(&project, "\"$0\" verify out0 --spec <(cat env.json) --root .").success();
+    bash(
+        &project,
+        "\"$0\" verify out0 --spec <(cat env.json) --root .",
+    )
+    .success();
     bash(&project, "\"$0\" build env.json --out with --manifest m.json && \"$0\" verify with --manifest <(cat m.json)").success();
     // Without an end.
     let endless = venvtree(&project, &["digest", "/dev/zero"]);
-    assert!(endless.code != 0 && endless.stderr.contains("more than"), "{endless:?}");
+    assert!(
+        endless.code != 0 && endless.stderr.contains("more than"),
+        "{endless:?}"
+    );
 }
 
 #[test]
@@ -228,9 +322,26 @@ fn an_empty_path_is_not_the_working_directory() {
     ] {
         let refused = project.run(arguments);
         assert_eq!(refused.code, 2, "{arguments:?}: {refused:?}");
-        assert!(refused.stderr.contains("empty"), "{arguments:?}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains("empty"),
+            "{arguments:?}: {}",
+            refused.stderr
+        );
     }
-    assert_eq!(crate::support::project::listing(project.path().as_std_path()), before);
+    assert_eq!(
+        crate::support::project::listing(project.path().as_std_path()),
+        before
+    );
     // Where it means something, it may be empty.
-    project.run(&["build", "env.json", "--out", "out", "--no-store", "--remote-instance-name", ""]).success();
+    project
+        .run(&[
+            "build",
+            "env.json",
+            "--out",
+            "out",
+            "--no-store",
+            "--remote-instance-name",
+            "",
+        ])
+        .success();
 }

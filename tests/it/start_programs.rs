@@ -1,6 +1,8 @@
-//! The shell programs that the rules write: what a linter says of them, that the rules have them as they are, and what they start.
+//! The shell programs that the rules write: what a linter says of them, that the rules have them as
+//! they are, and what they start.
 //!
-//! With a Bazel they are run in `bazel.rs`. Here they run without a build system, so that Buck2's are run at all where there is none.
+//! With a Bazel they are run in `bazel.rs`. Here they run without a build system, so that Buck2's
+//! are run at all where there is none.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -14,19 +16,25 @@ fn checkout() -> &'static Path {
 }
 
 fn part(name: &str) -> String {
-    fs::read_to_string(checkout().join("rules/private/runtime").join(name)).expect("a part of the programs")
+    fs::read_to_string(checkout().join("rules/private/runtime").join(name))
+        .expect("a part of the programs")
 }
 
-/// Every shell file of the project: those that are called so, and those that say so in their first line.
+/// Every shell file of the project: those that are called so, and those that say so in their first
+/// line.
 fn shell_files() -> Vec<PathBuf> {
     fn visit(directory: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+        for entry in fs::read_dir(directory)
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").path())
+        {
             if entry.is_dir() {
                 visit(&entry, found);
             } else if entry.is_file() {
                 let text = fs::read(&entry).expect("a file");
                 let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let says_so = [&b"#!/bin/sh"[..], b"#!/usr/bin/env bash", b"#!/bin/bash"].contains(&first);
+                let says_so =
+                    [&b"#!/bin/sh"[..], b"#!/usr/bin/env bash", b"#!/bin/bash"].contains(&first);
                 if says_so || entry.extension().is_some_and(|extension| extension == "sh") {
                     found.push(entry);
                 }
@@ -45,21 +53,49 @@ fn shell_files() -> Vec<PathBuf> {
 fn shellcheck_finds_nothing() {
     let files = shell_files();
     assert!(files.len() >= 10, "{files:?}");
-    let output = Command::new("shellcheck").arg("--severity=warning").args(&files).output().expect("shellcheck: run .ci/install");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    // Activation sets PATH, names a shell `sh`, and uses what only some shells have once it knows which one it is in; its bytes are in every environment, so nothing is said in the file.
+    let output = Command::new("shellcheck")
+        .arg("--severity=warning")
+        .args(&files)
+        .output()
+        .expect("shellcheck: run .ci/install");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    // Activation sets PATH, names a shell `sh`, and uses what only some shells have once it knows
+    // which one it is in; its bytes are in every environment, so nothing is said in the file.
     let activate = checkout().join("src/model/activate/templates/activate.sh");
-    let options = ["--severity=warning", "--shell=sh", "--exclude=SC2123,SC2209,SC3013,SC3028"];
-    let output = Command::new("shellcheck").args(options).arg(activate).output().expect("shellcheck");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let options = [
+        "--severity=warning",
+        "--shell=sh",
+        "--exclude=SC2123,SC2209,SC3013,SC3028",
+    ];
+    let output = Command::new("shellcheck")
+        .args(options)
+        .arg(activate)
+        .output()
+        .expect("shellcheck");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 #[test]
 fn the_rules_have_the_programs_as_they_are() {
-    let output = Command::new("python3").arg(checkout().join("rules/reference.py")).arg("shell").output().expect("python3");
+    let output = Command::new("python3")
+        .arg(checkout().join("rules/reference.py"))
+        .arg("shell")
+        .output()
+        .expect("python3");
     assert!(output.status.success(), "{output:?}");
     let found = fs::read(checkout().join("rules/common/shell.bzl")).unwrap();
-    assert!(found == output.stdout, "rules/common/shell.bzl is old: run `python3 rules/reference.py shell >rules/common/shell.bzl`");
+    assert!(
+        found == output.stdout,
+        "rules/common/shell.bzl is old: run `python3 rules/reference.py shell >rules/common/shell.bzl`"
+    );
 }
 
 /// The build systems for which there are programs.
@@ -69,7 +105,8 @@ enum For {
     Buck2,
 }
 
-/// A build's outputs: an environment whose Python prints what it was told, first-party files, and a program to start it.
+/// A build's outputs: an environment whose Python prints what it was told, first-party files, and a
+/// program to start it.
 struct Outputs {
     project: Project,
     program: PathBuf,
@@ -92,7 +129,10 @@ impl Outputs {
             For::Buck2 => ("env.venv", "app.files/first_party", "app.files/site"),
         };
         project.write(&format!("{files}/{venv}/pyvenv.cfg"), "home =\n");
-        let executables = [format!("{files}/{venv}/bin/python"), format!("{files}/{venv}/bin/a tool")];
+        let executables = [
+            format!("{files}/{venv}/bin/python"),
+            format!("{files}/{venv}/bin/a tool"),
+        ];
         for executable in &executables {
             let path = project.write(executable, PYTHON);
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -103,8 +143,21 @@ impl Outputs {
         for file in ["sitecustomize.py", "run_test.py"] {
             project.write(&format!("{files}/{site}/{file}"), "");
         }
-        let below = |file: &str| format!("{}/{file}", if build == For::Bazel { "main" } else { "first_party" });
-        let what = if kind == "main" { below(what) } else { what.to_owned() };
+        let below = |file: &str| {
+            format!(
+                "{}/{file}",
+                if build == For::Bazel {
+                    "main"
+                } else {
+                    "first_party"
+                }
+            )
+        };
+        let what = if kind == "main" {
+            below(what)
+        } else {
+            what.to_owned()
+        };
         let tests: String = tests.iter().map(|test| below(test) + "\n").collect();
         let runner = if tests.is_empty() { "" } else { "run_test.py" };
         let (places, find) = match build {
@@ -112,14 +165,22 @@ impl Outputs {
                 format!(
                     "_vt_workspace=main\n_vt_venv={venv}\n_vt_site=_venvtree/sitecustomize.py\n_vt_runner={}\n\
                      _vt_roots() {{ cat <<'E'\nother/src\n.\nE\n}}\n",
-                    if runner.is_empty() { String::new() } else { format!("_venvtree/{runner}") }
+                    if runner.is_empty() {
+                        String::new()
+                    } else {
+                        format!("_venvtree/{runner}")
+                    }
                 ),
                 part("find_in_runfiles.sh"),
             ),
             For::Buck2 => (
                 format!(
                     "_vt_files=app.files\n_vt_venv={venv}\n_vt_site=site/sitecustomize.py\n_vt_runner={}\n",
-                    if runner.is_empty() { String::new() } else { format!("site/{runner}") }
+                    if runner.is_empty() {
+                        String::new()
+                    } else {
+                        format!("site/{runner}")
+                    }
                 ),
                 part("find_beside.sh"),
             ),
@@ -138,7 +199,12 @@ impl Outputs {
     fn run(&self, shell: &[&str], program: &Path) -> Output {
         let mut command = Command::new(shell[0]);
         command.args(&shell[1..]).arg(program).args(["a b", "-c"]);
-        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(self.project.path()).output().expect("a shell")
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir(self.project.path())
+            .output()
+            .expect("a shell")
     }
 }
 
@@ -146,22 +212,53 @@ impl Outputs {
 fn told(outputs: &Outputs, output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     let root = fs::canonicalize(outputs.project.path()).unwrap();
-    String::from_utf8(output.stdout.clone()).unwrap().replace(root.to_str().unwrap(), "").replace(outputs.project.path().as_str(), "")
+    String::from_utf8(output.stdout.clone())
+        .unwrap()
+        .replace(root.to_str().unwrap(), "")
+        .replace(outputs.project.path().as_str(), "")
 }
 
 #[test]
 fn programs_start_what_they_are_for_in_every_shell() {
     for build in [For::Bazel, For::Buck2] {
         let (venv, first, roots, site) = match build {
-            For::Bazel => ("/out/app.runfiles/main/env.venv", "/out/app.runfiles/main", "other/src\nmain", "/out/app.runfiles/_venvtree"),
-            For::Buck2 => ("/out/env.venv", "/out/app.files/first_party", "first_party", "/out/app.files/site"),
+            For::Bazel => (
+                "/out/app.runfiles/main/env.venv",
+                "/out/app.runfiles/main",
+                "other/src\nmain",
+                "/out/app.runfiles/_venvtree",
+            ),
+            For::Buck2 => (
+                "/out/env.venv",
+                "/out/app.files/first_party",
+                "first_party",
+                "/out/app.files/site",
+            ),
         };
         let user = "argument a b\nargument -c\n";
         let cases: [(&str, &str, &[&str], &str, String); 5] = [
             ("python", "", &[], "", String::new()),
-            ("module", "package.module", &[], "", "argument -P\nargument -m\nargument package.module\n".to_owned()),
-            ("script", "a tool", &[], "", format!("argument -P\nargument {venv}/bin/a tool\n")),
-            ("main", "main program.py", &[], first, format!("argument -P\nargument {first}/main program.py\n")),
+            (
+                "module",
+                "package.module",
+                &[],
+                "",
+                "argument -P\nargument -m\nargument package.module\n".to_owned(),
+            ),
+            (
+                "script",
+                "a tool",
+                &[],
+                "",
+                format!("argument -P\nargument {venv}/bin/a tool\n"),
+            ),
+            (
+                "main",
+                "main program.py",
+                &[],
+                first,
+                format!("argument -P\nargument {first}/main program.py\n"),
+            ),
             (
                 "pytest",
                 "",
@@ -175,33 +272,64 @@ fn programs_start_what_they_are_for_in_every_shell() {
         ];
         for (kind, what, tests, main, arguments) in cases {
             let outputs = Outputs::new(build, kind, what, tests);
-            let expected = format!("prefix {venv}\nroots {roots}\nmain {main}\npath {site}\nargument -Xdev\n{arguments}{user}");
-            for shell in [&["sh"][..], &["bash"], &["busybox", "sh"], &["mksh"], &["yash", "-o", "posixly-correct"]] {
+            let expected = format!(
+                "prefix {venv}\nroots {roots}\nmain {main}\npath {site}\nargument -Xdev\n{arguments}{user}"
+            );
+            for shell in [
+                &["sh"][..],
+                &["bash"],
+                &["busybox", "sh"],
+                &["mksh"],
+                &["yash", "-o", "posixly-correct"],
+            ] {
                 let output = outputs.run(shell, &outputs.program);
-                assert_eq!(told(&outputs, &output), expected, "{build:?}, {kind}, {shell:?}");
+                assert_eq!(
+                    told(&outputs, &output),
+                    expected,
+                    "{build:?}, {kind}, {shell:?}"
+                );
             }
             // Through a link from elsewhere, and as a relative path.
             let link = outputs.project.path().join("link").into_std_path_buf();
             symlink("out/app", &link).unwrap();
-            assert_eq!(told(&outputs, &outputs.run(&["sh"], &link)), expected, "{build:?}, {kind}, through a link");
-            assert_eq!(told(&outputs, &outputs.run(&["sh"], Path::new("out/app"))), expected, "{build:?}, {kind}, a relative path");
+            assert_eq!(
+                told(&outputs, &outputs.run(&["sh"], &link)),
+                expected,
+                "{build:?}, {kind}, through a link"
+            );
+            assert_eq!(
+                told(&outputs, &outputs.run(&["sh"], Path::new("out/app"))),
+                expected,
+                "{build:?}, {kind}, a relative path"
+            );
         }
     }
 }
 
 #[test]
 fn a_program_without_its_environment_says_what_is_missing() {
-    for (build, part) in [(For::Bazel, "found no runfiles"), (For::Buck2, "found no environment at")] {
+    for (build, part) in [
+        (For::Bazel, "found no runfiles"),
+        (For::Buck2, "found no environment at"),
+    ] {
         let outputs = Outputs::new(build, "python", "", &[]);
         let elsewhere = outputs.project.path().join("elsewhere").into_std_path_buf();
         fs::copy(&outputs.program, &elsewhere).unwrap();
         let output = outputs.run(&["sh"], &elsewhere);
         let message = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && message.starts_with("//app:app: ") && message.contains(part), "{message}");
+        assert!(
+            !output.status.success()
+                && message.starts_with("//app:app: ")
+                && message.contains(part),
+            "{message}"
+        );
     }
     for build in [For::Bazel, For::Buck2] {
         let outputs = Outputs::new(build, "script", "absent", &[]);
         let output = outputs.run(&["sh"], &outputs.program);
-        assert!(String::from_utf8_lossy(&output.stderr).contains("the environment has no bin/absent"), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("the environment has no bin/absent"),
+            "{output:?}"
+        );
     }
 }

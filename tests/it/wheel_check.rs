@@ -19,12 +19,18 @@ impl Folder {
     fn new() -> Self {
         let guard = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(guard.path().to_owned()).unwrap();
-        Self { _guard: guard, path }
+        Self {
+            _guard: guard,
+            path,
+        }
     }
 
     /// Writes a case of the corpus under its own name.
     fn case(&self, file: &str, name: &str) -> String {
-        let (_, recipe) = corpus().into_iter().find(|(found, recipe)| found == file && recipe.name == name).unwrap();
+        let (_, recipe) = corpus()
+            .into_iter()
+            .find(|(found, recipe)| found == file && recipe.name == name)
+            .unwrap();
         std::fs::write(self.path.join(recipe.filename()), recipe.build()).unwrap();
         recipe.filename().to_owned()
     }
@@ -37,7 +43,9 @@ impl Folder {
 fn codes(report: &Value) -> Vec<(String, String)> {
     let findings = report["files"][0]["findings"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    findings.map(|finding| (text(&finding["code"]), text(&finding["severity"]))).collect()
+    findings
+        .map(|finding| (text(&finding["code"]), text(&finding["severity"])))
+        .collect()
 }
 
 #[test]
@@ -46,21 +54,57 @@ fn the_exit_code_is_by_severity() {
     let check = |case: (&str, &str), arguments: &[&str], expected: u8| {
         let name = folder.case(case.0, case.1);
         let output = folder.check(&[arguments, &[name.as_str()]].concat());
-        assert_eq!(output.code, expected, "{case:?} {arguments:?}: {}{}", output.stdout, output.stderr);
+        assert_eq!(
+            output.code, expected,
+            "{case:?} {arguments:?}: {}{}",
+            output.stdout, output.stderr
+        );
     };
     check(("sound", "plain"), &[], 0);
     check(("sound", "plain"), &["--fail-on", "information"], 0);
     check(("zip-records", "bytes between members"), &[], 4);
-    check(("zip-records", "bytes between members"), &["--allow", "zip.gap"], 0);
-    check(("zip-records", "bytes between members"), &["--allow", "zip.gap", "--fail-on", "warning"], 4);
-    check(("paths", "parent folder"), &["--allow", "path.traversal"], 4);
+    check(
+        ("zip-records", "bytes between members"),
+        &["--allow", "zip.gap"],
+        0,
+    );
+    check(
+        ("zip-records", "bytes between members"),
+        &["--allow", "zip.gap", "--fail-on", "warning"],
+        4,
+    );
+    check(
+        ("paths", "parent folder"),
+        &["--allow", "path.traversal"],
+        4,
+    );
     check(("record", "member without a row"), &[], 0);
-    check(("record", "member without a row"), &["--fail-on", "warning"], 4);
-    check(("record", "member without a row"), &["--strict", "record.unlisted"], 4);
-    check(("startup", "import in a path file"), &["--fail-on", "warning"], 0);
-    check(("startup", "import in a path file"), &["--fail-on", "information"], 4);
+    check(
+        ("record", "member without a row"),
+        &["--fail-on", "warning"],
+        4,
+    );
+    check(
+        ("record", "member without a row"),
+        &["--strict", "record.unlisted"],
+        4,
+    );
+    check(
+        ("startup", "import in a path file"),
+        &["--fail-on", "warning"],
+        0,
+    );
+    check(
+        ("startup", "import in a path file"),
+        &["--fail-on", "information"],
+        4,
+    );
     check(("sound", "plain"), &["--limit", "entries=3"], 4);
-    check(("sound", "plain"), &["--name", "other-1.0-py3-none-any.whl"], 4);
+    check(
+        ("sound", "plain"),
+        &["--name", "other-1.0-py3-none-any.whl"],
+        4,
+    );
     check(("sound", "plain"), &["--limit", "entries"], 2);
     check(("sound", "plain"), &["--limit", "size=1"], 2);
     check(("sound", "plain"), &["--allow", "zip.nothing"], 2);
@@ -73,9 +117,18 @@ fn text_is_for_people() {
     let folder = Folder::new();
     let name = folder.case("paths", "escape sequence of terminals");
     let output = folder.check(&[&name]);
-    assert!(output.stdout.starts_with("demo-1.0-py3-none-any.whl: 1 error\n  error[path.control]: "), "{}", output.stdout);
+    assert!(
+        output
+            .stdout
+            .starts_with("demo-1.0-py3-none-any.whl: 1 error\n  error[path.control]: "),
+        "{}",
+        output.stdout
+    );
     assert!(!output.stdout.contains('\x1b') && output.stdout.contains("control character"));
-    assert_eq!(folder.check(&[&folder.case("sound", "plain")]).stdout, "demo-1.0-py3-none-any.whl: nothing found\n");
+    assert_eq!(
+        folder.check(&[&folder.case("sound", "plain")]).stdout,
+        "demo-1.0-py3-none-any.whl: nothing found\n"
+    );
 }
 
 #[test]
@@ -84,19 +137,37 @@ fn json_and_sarif_are_for_machines() {
     let name = folder.case("zip-records", "setuid");
     let report = folder.check(&["--format", "json", &name]).json();
     assert_eq!(report["version"], 1);
-    assert_eq!(report["counts"], json!({"error": 0, "warning": 1, "information": 0}));
-    assert_eq!(codes(&report), [("zip.special-bits".to_owned(), "warning".to_owned())]);
+    assert_eq!(
+        report["counts"],
+        json!({"error": 0, "warning": 1, "information": 0})
+    );
+    assert_eq!(
+        codes(&report),
+        [("zip.special-bits".to_owned(), "warning".to_owned())]
+    );
     assert_eq!(report["files"][0]["file"], json!(name));
 
-    let report = folder.check(&["--format", "sarif", "--allow", "zip.special-bits", &name]).json();
+    let report = folder
+        .check(&["--format", "sarif", "--allow", "zip.special-bits", &name])
+        .json();
     assert_eq!(report["version"], "2.1.0");
     let run = &report["runs"][0];
     let result = &run["results"][0];
-    assert_eq!((result["ruleId"].as_str(), result["level"].as_str()), (Some("zip.special-bits"), Some("warning")));
-    let rule = &run["tool"]["driver"]["rules"][usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
+    assert_eq!(
+        (result["ruleId"].as_str(), result["level"].as_str()),
+        (Some("zip.special-bits"), Some("warning"))
+    );
+    let rule = &run["tool"]["driver"]["rules"]
+        [usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
     assert_eq!(rule["id"], "zip.special-bits");
-    assert_eq!(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], json!(name));
-    assert_eq!(result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"], "demo/a.txt");
+    assert_eq!(
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+        json!(name)
+    );
+    assert_eq!(
+        result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"],
+        "demo/a.txt"
+    );
     assert_eq!(result["suppressions"][0]["kind"], "external");
 }
 
@@ -129,10 +200,26 @@ fn start_up_code_of_an_environment_is_visible() {
     let report = folder.check(&["--format", "json", ".venv"]).json();
     let mut found: Vec<String> = codes(&report).into_iter().map(|(code, _)| code).collect();
     found.sort();
-    assert_eq!(found, ["startup.customize", "startup.import", "startup.path", "startup.shadow", "startup.start-file"]);
-    let members: Vec<&str> =
-        report["files"][0]["findings"].as_array().unwrap().iter().map(|finding| finding["member"].as_str().unwrap()).collect();
-    assert!(members.contains(&"lib/python3.12/site-packages/encodings"), "{members:?}");
+    assert_eq!(
+        found,
+        [
+            "startup.customize",
+            "startup.import",
+            "startup.path",
+            "startup.shadow",
+            "startup.start-file"
+        ]
+    );
+    let members: Vec<&str> = report["files"][0]["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["member"].as_str().unwrap())
+        .collect();
+    assert!(
+        members.contains(&"lib/python3.12/site-packages/encodings"),
+        "{members:?}"
+    );
     // The folder itself may be given, too.
     let direct = folder.check(&["--format", "json", site]).json();
     assert_eq!(codes(&direct).len(), found.len());
@@ -143,15 +230,41 @@ fn popular_wheels() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join(".cache/popular-linux");
     let names = std::fs::read_to_string(root.join("testdata/popular-wheels.txt")).unwrap();
-    let names: Vec<&str> = names.lines().filter(|line| !line.starts_with('#')).collect();
+    let names: Vec<&str> = names
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
     let list = || -> Vec<PathBuf> {
-        let files = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "whl")).collect()
+        let files = folder
+            .read_dir()
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path());
+        files
+            .filter(|path| path.extension().is_some_and(|extension| extension == "whl"))
+            .collect()
     };
     if list().len() < names.len() {
         for names in names.chunks(25) {
-            let options = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--dest"];
-            let status = Command::new(peer("python")).args(options).arg(&folder).args(names).status().unwrap();
+            let options = [
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--python-version",
+                "3.11",
+                "--dest",
+            ];
+            let status = Command::new(peer("python"))
+                .args(options)
+                .arg(&folder)
+                .args(names)
+                .status()
+                .unwrap();
             assert!(status.success(), "pip cannot download {names:?}");
         }
     }
@@ -165,16 +278,30 @@ fn popular_wheels() -> Vec<PathBuf> {
 fn popular_wheels_raise_no_false_alarm() {
     let files = popular_wheels();
     let files: Vec<&str> = files.iter().map(|path| path.to_str().unwrap()).collect();
-    let report = venvtree_in(Utf8Path::new("/"), &[&["wheel", "check", "--format", "json"], files.as_slice()].concat(), "").json();
+    let report = venvtree_in(
+        Utf8Path::new("/"),
+        &[&["wheel", "check", "--format", "json"], files.as_slice()].concat(),
+        "",
+    )
+    .json();
     let mut alarms = Vec::new();
     for file in report["files"].as_array().unwrap() {
         for finding in file["findings"].as_array().unwrap() {
             let line = format!("{}: {finding}", file["file"]);
             // What the documentation lists.
-            if !matches!(finding["code"].as_str(), Some("startup.import" | "metadata.other-tags")) {
+            if !matches!(
+                finding["code"].as_str(),
+                Some("startup.import" | "metadata.other-tags")
+            ) {
                 alarms.push(line);
             }
         }
     }
-    assert!(alarms.is_empty(), "{} findings in {} wheels:\n{}", alarms.len(), files.len(), alarms.join("\n"));
+    assert!(
+        alarms.is_empty(),
+        "{} findings in {} wheels:\n{}",
+        alarms.len(),
+        files.len(),
+        alarms.join("\n")
+    );
 }

@@ -1,4 +1,5 @@
-//! The line that activates an environment, for the shell that somebody seems to use; and places that cannot be activated.
+//! The line that activates an environment, for the shell that somebody seems to use; and places
+//! that cannot be activated.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +10,16 @@ use crate::error::Error;
 use crate::model::activate::Shell;
 use crate::model::activate::quote::quote;
 
-/// How a shell is told to read an activation script: its programs' names, whose language it speaks, the command, and the file.
+/// How a shell is told to read an activation script: its programs' names, whose language it speaks,
+/// the command, and the file.
 const COMMANDS: [(&[&str], Shell, &str, &str); 7] = [
     // These have no `source`.
-    (&["sh", "dash", "posh", "yash", "mksh"], Shell::Posix, ".", "activate"),
+    (
+        &["sh", "dash", "posh", "yash", "mksh"],
+        Shell::Posix,
+        ".",
+        "activate",
+    ),
     (&["fish"], Shell::Fish, "source", "activate.fish"),
     (&["csh", "tcsh"], Shell::Csh, "source", "activate.csh"),
     (&["nu"], Shell::Nushell, "overlay use", "activate.nu"),
@@ -21,16 +28,28 @@ const COMMANDS: [(&[&str], Shell, &str, &str); 7] = [
     (&[], Shell::Posix, "source", "activate"),
 ];
 
-/// The line that activates an environment; nothing where it has no script for that. `environment` is what was typed.
-pub(super) fn line(environment: &Utf8Path, activators: &BTreeSet<Shell>, io: &Io<'_>) -> Option<String> {
-    // Shells that are started from another one leave SHELL as it was, and say so in variables of their own.
-    let name = match ["NU_VERSION", "XONSH_VERSION", "PSModulePath"].map(|name| io.variable(name).is_some()) {
+/// The line that activates an environment; nothing where it has no script for that. `environment`
+/// is what was typed.
+pub(super) fn line(
+    environment: &Utf8Path,
+    activators: &BTreeSet<Shell>,
+    io: &Io<'_>,
+) -> Option<String> {
+    // Shells that are started from another one leave SHELL as it was, and say so in variables of
+    // their own.
+    let name = match ["NU_VERSION", "XONSH_VERSION", "PSModulePath"]
+        .map(|name| io.variable(name).is_some())
+    {
         [true, ..] => "nu",
         [_, true, _] => "xonsh",
         [.., true] => "pwsh",
-        _ => Utf8Path::new(io.variable("SHELL").unwrap_or_default()).file_name().unwrap_or_default(),
+        _ => Utf8Path::new(io.variable("SHELL").unwrap_or_default())
+            .file_name()
+            .unwrap_or_default(),
     };
-    let (_, shell, command, file) = COMMANDS.iter().find(|(names, ..)| names.is_empty() || names.contains(&name))?;
+    let (_, shell, command, file) = COMMANDS
+        .iter()
+        .find(|(names, ..)| names.is_empty() || names.contains(&name))?;
     if !activators.contains(shell) {
         return None;
     }
@@ -39,8 +58,13 @@ pub(super) fn line(environment: &Utf8Path, activators: &BTreeSet<Shell>, io: &Io
     if path.starts_with('-') {
         path.insert_str(0, "./");
     }
-    let plain = path.chars().all(|character| character.is_ascii_alphanumeric() || "_./+-".contains(character));
-    Some(format!("{command} {}", if plain { path } else { quote(*shell, &path) }))
+    let plain = path
+        .chars()
+        .all(|character| character.is_ascii_alphanumeric() || "_./+-".contains(character));
+    Some(format!(
+        "{command} {}",
+        if plain { path } else { quote(*shell, &path) }
+    ))
 }
 
 /// The shell whose language a word names: one of a script, or a program that reads it.
@@ -59,8 +83,13 @@ pub(super) fn check(place: &Utf8Path, activators: &BTreeSet<Shell>) -> Result<Ve
     }
     if place.as_str().contains(':') {
         return Err(Error::Usage {
-            message: format!("`{place}` holds a colon, which separates the entries of PATH: the environment could not be activated"),
-            hint: Some("choose another name, or leave the activation scripts out with `--activators none`".to_owned()),
+            message: format!(
+                "`{place}` holds a colon, which separates the entries of PATH: the environment could not be activated"
+            ),
+            hint: Some(
+                "choose another name, or leave the activation scripts out with `--activators none`"
+                    .to_owned(),
+            ),
         });
     }
     let mut notes = Vec::new();

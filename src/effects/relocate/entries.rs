@@ -1,8 +1,9 @@
 //! What an environment holds, and looking into its files.
 //!
-//! Effects layer. No link is followed, so that nothing outside of the environment is looked at. Files are opened so that no FIFO or
-//! device is waited for, the first bytes decide whether the rest is of interest, and what is searched whole is searched piece by piece:
-//! libraries may be larger than the memory.
+//! Effects layer. No link is followed, so that nothing outside of the environment is looked at.
+//! Files are opened so that no FIFO or device is waited for, the first bytes decide whether the
+//! rest is of interest, and what is searched whole is searched piece by piece: libraries may be
+//! larger than the memory.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
 
-use crate::effects::fs::{Directory, FsError, failed};
+use crate::effects::host::fs::{Directory, FsError, failed};
 use crate::model::path::TreePath;
 use crate::model::relocate::Roots;
 
@@ -55,7 +56,10 @@ impl Entry {
 
     /// The name of an entry directly in `bin`.
     pub fn in_scripts(&self) -> Option<&str> {
-        self.path.as_str().strip_prefix("bin/").filter(|name| !name.contains('/'))
+        self.path
+            .as_str()
+            .strip_prefix("bin/")
+            .filter(|name| !name.contains('/'))
     }
 }
 
@@ -80,18 +84,30 @@ impl Environment {
     /// # Errors
     /// A directory cannot be listed.
     pub fn list(place: &Utf8Path) -> Result<Self, FsError> {
-        let mut found =
-            Self { root: Directory::open(place)?, entries: Vec::new(), odd: Vec::new(), others: Vec::new(), unfinished: Vec::new() };
+        let mut found = Self {
+            root: Directory::open(place)?,
+            entries: Vec::new(),
+            odd: Vec::new(),
+            others: Vec::new(),
+            unfinished: Vec::new(),
+        };
         let mut below = vec![PathBuf::new()];
         while let Some(directory) = below.pop() {
             found.visit(place, &directory, &mut below)?;
         }
-        found.entries.sort_by(|left, right| left.path.cmp(&right.path));
+        found
+            .entries
+            .sort_by(|left, right| left.path.cmp(&right.path));
         found.odd.sort();
         Ok(found)
     }
 
-    fn visit(&mut self, place: &Utf8Path, directory: &Path, below: &mut Vec<PathBuf>) -> Result<(), FsError> {
+    fn visit(
+        &mut self,
+        place: &Utf8Path,
+        directory: &Path,
+        below: &mut Vec<PathBuf>,
+    ) -> Result<(), FsError> {
         let full = place.as_std_path().join(directory);
         let named = |path: &Path| Utf8PathBuf::from(path.to_string_lossy().into_owned());
         for entry in std::fs::read_dir(&full).map_err(failed("list", &named(&full)))? {
@@ -112,11 +128,17 @@ impl Environment {
                 continue;
             }
             let tree_path = path.to_str().and_then(|text| TreePath::parse(text).ok());
-            let link = if metadata.is_symlink() { std::fs::read_link(entry.path()).ok() } else { None };
+            let link = if metadata.is_symlink() {
+                std::fs::read_link(entry.path()).ok()
+            } else {
+                None
+            };
             let kind = match link.map(Utf8PathBuf::from_path_buf) {
                 Some(Ok(target)) => Some(EntryKind::Link(target)),
                 Some(Err(_)) => None,
-                None => metadata.is_file().then(|| EntryKind::File((metadata.dev(), metadata.ino()))),
+                None => metadata
+                    .is_file()
+                    .then(|| EntryKind::File((metadata.dev(), metadata.ino()))),
             };
             match (tree_path, kind) {
                 (Some(path), Some(kind)) => self.entries.push(Entry { path, kind }),
@@ -131,9 +153,16 @@ impl Environment {
 
     /// The entry at a path.
     pub fn get(&self, path: &str) -> Option<&Entry> {
-        let index = self.entries.binary_search_by(|entry| entry.path.as_str().cmp(path)).ok();
+        let index = self
+            .entries
+            .binary_search_by(|entry| entry.path.as_str().cmp(path))
+            .ok();
         // The order of paths may be another than that of texts.
-        index.map(|index| &self.entries[index]).or_else(|| self.entries.iter().find(|entry| entry.path.as_str() == path))
+        index.map(|index| &self.entries[index]).or_else(|| {
+            self.entries
+                .iter()
+                .find(|entry| entry.path.as_str() == path)
+        })
     }
 
     /// The regular files.
@@ -147,8 +176,13 @@ impl Environment {
     /// It cannot be opened, or is no regular file.
     pub fn open(&self, path: &TreePath) -> Result<File, FsError> {
         let parent = path.parent();
-        let directory = self.root.open_below(parent.as_ref().map_or("", TreePath::as_str))?;
-        regular(directory.open_file(path.name())?, &self.root.path().join(path.as_str()))
+        let directory = self
+            .root
+            .open_below(parent.as_ref().map_or("", TreePath::as_str))?;
+        regular(
+            directory.open_file(path.name())?,
+            &self.root.path().join(path.as_str()),
+        )
     }
 
     /// The beginning of a file: enough for a line or two.
@@ -178,7 +212,8 @@ impl Environment {
     /// # Errors
     /// It cannot be read.
     pub fn search(&self, path: &TreePath, roots: &Roots) -> Result<Option<Named>, FsError> {
-        search(self.open(path)?, roots).map_err(failed("read", &self.root.path().join(path.as_str())))
+        search(self.open(path)?, roots)
+            .map_err(failed("read", &self.root.path().join(path.as_str())))
     }
 
     /// Searches a file of an odd name for the places.
@@ -189,7 +224,8 @@ impl Environment {
         let full = self.root.path().as_std_path().join(path);
         let named = Utf8PathBuf::from(full.to_string_lossy().into_owned());
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let handle = rustix::fs::open(&full, flags, Mode::empty()).map_err(failed("open", &named))?;
+        let handle =
+            rustix::fs::open(&full, flags, Mode::empty()).map_err(failed("open", &named))?;
         search(regular(File::from(handle), &named)?, roots).map_err(failed("read", &named))
     }
 }
@@ -204,7 +240,9 @@ fn regular(file: File, path: &Utf8Path) -> Result<File, FsError> {
     if metadata.is_file() {
         return Ok(file);
     }
-    Err(failed("read", path)(io::Error::other("it is no regular file")))
+    Err(failed("read", path)(io::Error::other(
+        "it is no regular file",
+    )))
 }
 
 /// How a file names a place.
@@ -268,7 +306,11 @@ mod tests {
         roots.add("/e");
         let check = |text: &[u8], expected: Option<Named>| {
             for length in [1, 2, 3, 5, 7, 11, 12, 13, 64] {
-                assert_eq!(search(Slow(text, length), &roots).unwrap(), expected, "{length} {text:?}");
+                assert_eq!(
+                    search(Slow(text, length), &roots).unwrap(),
+                    expected,
+                    "{length} {text:?}"
+                );
             }
         };
         check(b"x /home/me/env/bin", Some(Named::Text));
@@ -286,10 +328,22 @@ mod tests {
     fn pieces_of_large_files_are_searched_alike() {
         let mut roots = Roots::new();
         roots.add("/home/me/env");
-        for offset in [PIECE - 20, PIECE - 13, PIECE - 12, PIECE - 11, PIECE - 1, PIECE, 2 * PIECE - 5] {
+        for offset in [
+            PIECE - 20,
+            PIECE - 13,
+            PIECE - 12,
+            PIECE - 11,
+            PIECE - 1,
+            PIECE,
+            2 * PIECE - 5,
+        ] {
             let mut bytes = vec![b'x'; 3 * PIECE];
             bytes[offset..offset + 13].copy_from_slice(b"/home/me/env/");
-            assert_eq!(search(&bytes[..], &roots).unwrap(), Some(Named::Text), "{offset}");
+            assert_eq!(
+                search(&bytes[..], &roots).unwrap(),
+                Some(Named::Text),
+                "{offset}"
+            );
             bytes[offset + 12] = b'2';
             assert_eq!(search(&bytes[..], &roots).unwrap(), None, "{offset}");
         }

@@ -1,7 +1,8 @@
 //! Writing what changes: everything beside its place first, then each into its place in one step.
 //!
-//! Effects layer. Where the disk is full or a directory cannot be written, nothing has changed. A file keeps its mode, owner and extended
-//! attributes; names of one file stay names of one file, and a name elsewhere (a cache that files were linked from) keeps the old bytes.
+//! Effects layer. Where the disk is full or a directory cannot be written, nothing has changed. A
+//! file keeps its mode, owner and extended attributes; names of one file stay names of one file,
+//! and a name elsewhere (a cache that files were linked from) keeps the old bytes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,9 +13,9 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::entries::{Entry, EntryKind, Environment, UNFINISHED};
-use crate::effects::fs::{Directory, FsError, failed};
-use crate::effects::interrupt::{self, Leftover, UnderWay};
-use crate::effects::random;
+use crate::effects::host::fs::{Directory, FsError, failed};
+use crate::effects::host::interrupt::{self, Leftover, UnderWay};
+use crate::effects::host::random;
 use crate::model::path::TreePath;
 
 /// What an entry becomes.
@@ -26,11 +27,12 @@ pub(super) enum Change {
     Link(String),
 }
 
-/// In which order changes come into their places: what says where the environment was goes last, so that a run that was cut off can be
-/// done again.
+/// In which order changes come into their places: what says where the environment was goes last, so
+/// that a run that was cut off can be done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Turn {
-    /// RECORDs: rows that are ahead of their files are right after the next run, rows that lag behind would stay so.
+    /// RECORDs: rows that are ahead of their files are right after the next run, rows that lag
+    /// behind would stay so.
     Record,
     /// Everything else.
     Rest,
@@ -78,24 +80,41 @@ impl<'a> Writer<'a> {
             // What stays does no harm.
             let _ = std::fs::remove_file(environment.root.path().as_std_path().join(path));
         }
-        Self { environment, staged: Vec::new(), first: BTreeMap::new() }
+        Self {
+            environment,
+            staged: Vec::new(),
+            first: BTreeMap::new(),
+        }
     }
 
     fn directory(&self, path: &TreePath) -> Result<Directory, FsError> {
-        self.environment.root.open_below(path.parent().as_ref().map_or("", TreePath::as_str))
+        self.environment
+            .root
+            .open_below(path.parent().as_ref().map_or("", TreePath::as_str))
     }
 
     /// Writes a change beside its place. `entry` is what is there now.
     ///
     /// # Errors
     /// It cannot be written, or would lose what it must keep.
-    pub fn stage(&mut self, turn: Turn, path: &TreePath, entry: Option<&Entry>, change: &Change) -> Result<(), StageError> {
+    pub fn stage(
+        &mut self,
+        turn: Turn,
+        path: &TreePath,
+        entry: Option<&Entry>,
+        change: &Change,
+    ) -> Result<(), StageError> {
         let full = self.environment.root.path().join(path.as_str());
         let directory = self.directory(path)?;
         let temporary = format!("{UNFINISHED}{:016x}", random::number());
         // From here on it goes away again, whatever happens.
         let under_way = interrupt::hold().begin(Leftover::File(directory.path().join(&temporary)));
-        self.staged.push(Staged { turn, path: path.clone(), temporary: temporary.clone(), _under_way: under_way });
+        self.staged.push(Staged {
+            turn,
+            path: path.clone(),
+            temporary: temporary.clone(),
+            _under_way: under_way,
+        });
         let outcome = match change {
             Change::Link(target) => {
                 let _held = interrupt::hold();
@@ -124,20 +143,34 @@ impl<'a> Writer<'a> {
             EntryKind::File(identity) => Some(identity),
             EntryKind::Link(_) => None,
         });
-        if let Some((first, first_temporary, first_bytes)) = identity.and_then(|identity| self.first.get(&identity))
+        if let Some((first, first_temporary, first_bytes)) =
+            identity.and_then(|identity| self.first.get(&identity))
             && first_bytes == bytes
         {
             let from = self.directory(first)?;
             let _held = interrupt::hold();
-            let linked = rustix::fs::linkat(from.handle(), first_temporary.as_str(), directory.handle(), temporary, AtFlags::empty());
+            let linked = rustix::fs::linkat(
+                from.handle(),
+                first_temporary.as_str(),
+                directory.handle(),
+                temporary,
+                AtFlags::empty(),
+            );
             if linked.is_ok() {
                 return Ok(());
             }
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // While a signal clears away, nothing more is made.
         let held = interrupt::hold();
-        let handle = rustix::fs::openat(directory.handle(), temporary, flags, Mode::RUSR | Mode::WUSR).map_err(failed("write", &full))?;
+        let handle = rustix::fs::openat(
+            directory.handle(),
+            temporary,
+            flags,
+            Mode::RUSR | Mode::WUSR,
+        )
+        .map_err(failed("write", &full))?;
         drop(held);
         let mut file = File::from(handle);
         file.write_all(bytes).map_err(failed("write", &full))?;
@@ -146,7 +179,9 @@ impl<'a> Writer<'a> {
                 let old = self.environment.open(path)?;
                 keep(&old, &file).map_err(StageError::Left)?;
                 if rustix::fs::fstat(&old).is_ok_and(|status| status.st_nlink > 1) {
-                    self.first.entry(identity).or_insert_with(|| (path.clone(), temporary.to_owned(), bytes.to_vec()));
+                    self.first
+                        .entry(identity)
+                        .or_insert_with(|| (path.clone(), temporary.to_owned(), bytes.to_vec()));
                 }
             }
             None => {
@@ -162,14 +197,24 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// A step fails. What was done until then stays, and the same can be done again.
     pub fn commit(mut self) -> Result<Vec<TreePath>, FsError> {
-        self.staged.sort_by(|left, right| (right.turn, &right.path).cmp(&(left.turn, &left.path)));
+        self.staged
+            .sort_by(|left, right| (right.turn, &right.path).cmp(&(left.turn, &left.path)));
         let mut done = Vec::new();
-        while let Some(Staged { path, temporary, .. }) = self.staged.last() {
+        while let Some(Staged {
+            path, temporary, ..
+        }) = self.staged.last()
+        {
             let directory = self.directory(path)?;
             let full = self.environment.root.path().join(path.as_str());
-            rustix::fs::renameat(directory.handle(), temporary.as_str(), directory.handle(), path.name())
-                .map_err(failed("write", &full))?;
-            // Renaming one name of a file to another of the same file does nothing: then the first one is still there.
+            rustix::fs::renameat(
+                directory.handle(),
+                temporary.as_str(),
+                directory.handle(),
+                path.name(),
+            )
+            .map_err(failed("write", &full))?;
+            // Renaming one name of a file to another of the same file does nothing: then the first
+            // one is still there.
             let _ = rustix::fs::unlinkat(directory.handle(), temporary.as_str(), AtFlags::empty());
             done.extend(self.staged.pop().map(|staged| staged.path));
         }
@@ -179,9 +224,13 @@ impl<'a> Writer<'a> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
-        for Staged { path, temporary, .. } in &self.staged {
+        for Staged {
+            path, temporary, ..
+        } in &self.staged
+        {
             if let Ok(directory) = self.directory(path) {
-                let _ = rustix::fs::unlinkat(directory.handle(), temporary.as_str(), AtFlags::empty());
+                let _ =
+                    rustix::fs::unlinkat(directory.handle(), temporary.as_str(), AtFlags::empty());
             }
         }
     }
@@ -189,17 +238,21 @@ impl Drop for Writer<'_> {
 
 /// Gives a file the owner, the extended attributes and the mode of another.
 fn keep(old: &File, new: &File) -> Result<(), String> {
-    let look = |file: &File| rustix::fs::fstat(file).map_err(|error| format!("it cannot be looked at: {error}"));
+    let look = |file: &File| {
+        rustix::fs::fstat(file).map_err(|error| format!("it cannot be looked at: {error}"))
+    };
     let (from, to) = (look(old)?, look(new)?);
     debug_assert_eq!(FileType::from_raw_mode(from.st_mode), FileType::RegularFile);
     if (from.st_uid, from.st_gid) != (to.st_uid, to.st_gid) {
         let (owner, group) = (Uid::from_raw(from.st_uid), Gid::from_raw(from.st_gid));
-        rustix::fs::fchown(new, Some(owner), Some(group)).map_err(|error| format!("it would lose its owner: {error}"))?;
+        rustix::fs::fchown(new, Some(owner), Some(group))
+            .map_err(|error| format!("it would lose its owner: {error}"))?;
     }
     keep_attributes(old, new)?;
     // Last, because a new owner takes bits of the mode away.
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
-    rustix::fs::fchmod(new, Mode::from_raw_mode(from.st_mode & 0o7777)).map_err(|error| format!("it would lose its mode: {error}"))
+    rustix::fs::fchmod(new, Mode::from_raw_mode(from.st_mode & 0o7777))
+        .map_err(|error| format!("it would lose its mode: {error}"))
 }
 
 /// Attributes that the system sets by itself, and lets nobody else set.
@@ -216,14 +269,22 @@ fn keep_attributes(old: impl AsFd, new: impl AsFd) -> Result<(), String> {
         Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(()),
         Err(error) => return Err(format!("its extended attributes cannot be listed: {error}")),
     };
-    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    for name in names[..length]
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
         let text = String::from_utf8_lossy(name).into_owned();
         let mut value = vec![0_u8; LONGEST];
-        let copied = fgetxattr(&old, name, &mut value[..]).and_then(|length| fsetxattr(&new, name, &value[..length], XattrFlags::empty()));
+        let copied = fgetxattr(&old, name, &mut value[..])
+            .and_then(|length| fsetxattr(&new, name, &value[..length], XattrFlags::empty()));
         match copied {
             Ok(()) => {}
             Err(_) if OF_THE_SYSTEM.iter().any(|prefix| text.starts_with(prefix)) => {}
-            Err(error) => return Err(format!("it would lose its extended attribute `{text}`: {error}")),
+            Err(error) => {
+                return Err(format!(
+                    "it would lose its extended attribute `{text}`: {error}"
+                ));
+            }
         }
     }
     Ok(())

@@ -1,20 +1,20 @@
 //! Writing an environment as one file: what the formats have in common.
 //!
-//! Effects layer. Entries go in the order of their paths, directories before what is in them, and everything passes by in small
-//! parts, so that size does not matter. Owners are nobody, modes and times are those of a directory that venvtree writes: the same
-//! bytes wherever they are packed.
+//! Effects layer. Entries go in the order of their paths, directories before what is in them, and
+//! everything passes by in small parts, so that size does not matter. Owners are nobody, modes and
+//! times are those of a directory that venvtree writes: the same bytes wherever they are packed.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 
 use camino::Utf8Path;
 
-use crate::effects::fs::FsError;
-use crate::effects::interrupt;
-use crate::effects::pipeline::Crew;
+use crate::effects::host::fs::FsError;
+use crate::effects::host::interrupt;
 use crate::effects::sink::tar::TarArchive;
 use crate::effects::sink::zip::ZipArchive;
-use crate::effects::supply::{self, FeedError, Supply, SupplyError};
+use crate::effects::source::supply::{self, FeedError, Supply, SupplyError};
+use crate::effects::work::pipeline::Crew;
 use crate::model::digest::{Digest, DigestFunction};
 use crate::model::every::every;
 use crate::model::path::TreePath;
@@ -53,7 +53,10 @@ impl ArchiveFormat {
         match name {
             _ if name.ends_with(".tgz") => Some(Self::TarGz),
             _ if name.ends_with(".tzst") => Some(Self::TarZst),
-            _ => Self::ALL.into_iter().find(|format| name.strip_suffix(format.name()).is_some_and(|stem| stem.ends_with('.'))),
+            _ => Self::ALL.into_iter().find(|format| {
+                name.strip_suffix(format.name())
+                    .is_some_and(|stem| stem.ends_with('.'))
+            }),
         }
     }
 }
@@ -63,11 +66,13 @@ impl ArchiveFormat {
 pub struct ArchiveOptions<'a> {
     /// The format.
     pub format: ArchiveFormat,
-    /// The time of everything, in seconds since 1970-01-01T00:00:00Z. Zip knows only times from 1980 to 2107, even seconds.
+    /// The time of everything, in seconds since 1970-01-01T00:00:00Z. Zip knows only times from
+    /// 1980 to 2107, even seconds.
     pub mtime: u64,
     /// A directory that everything is in.
     pub prefix: Option<&'a TreePath>,
-    /// At most so many threads. Archives are written by one, which large files reach through others.
+    /// At most so many threads. Archives are written by one, which large files reach through
+    /// others.
     pub threads: usize,
 }
 
@@ -110,7 +115,10 @@ pub(super) trait Archive {
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
-fn open<'a>(out: &'a mut dyn Write, options: &ArchiveOptions<'_>) -> io::Result<Box<dyn Archive + 'a>> {
+fn open<'a>(
+    out: &'a mut dyn Write,
+    options: &ArchiveOptions<'_>,
+) -> io::Result<Box<dyn Archive + 'a>> {
     Ok(match options.format {
         ArchiveFormat::Tar => Box::new(TarArchive::plain(out, options.mtime)),
         ArchiveFormat::TarGz => Box::new(TarArchive::gzip(out, options.mtime)),
@@ -127,7 +135,12 @@ struct Places {
 
 impl Places {
     fn new(options: &ArchiveOptions<'_>) -> Self {
-        Self { prefix: options.prefix.map_or_else(String::new, |prefix| format!("{prefix}/")), made: HashSet::new() }
+        Self {
+            prefix: options
+                .prefix
+                .map_or_else(String::new, |prefix| format!("{prefix}/")),
+            made: HashSet::new(),
+        }
     }
 
     fn place(&mut self, archive: &mut dyn Archive, path: &TreePath) -> io::Result<String> {
@@ -146,7 +159,12 @@ impl Places {
 ///
 /// # Errors
 /// An input is not what it should be, or `out` refuses. What was written until then is no archive.
-pub fn pack_plan(plan: &Plan, supply: &Supply<'_>, out: &mut dyn Write, options: ArchiveOptions<'_>) -> Result<(), ArchiveError> {
+pub fn pack_plan(
+    plan: &Plan,
+    supply: &Supply<'_>,
+    out: &mut dyn Write,
+    options: ArchiveOptions<'_>,
+) -> Result<(), ArchiveError> {
     let mut archive = open(out, &options)?;
     let mut places = Places::new(&options);
     for (path, planned) in &plan.entries {
@@ -154,10 +172,20 @@ pub fn pack_plan(plan: &Plan, supply: &Supply<'_>, out: &mut dyn Write, options:
         let path = places.place(&mut *archive, path)?;
         match &planned.node {
             PlannedNode::Symlink(target) => archive.link(&path, target.as_str())?,
-            PlannedNode::File { content, sha256, size, executable } => {
+            PlannedNode::File {
+                content,
+                sha256,
+                size,
+                executable,
+            } => {
                 archive.begin(&path, *size, *executable)?;
-                supply
-                    .feed(content, *sha256, *size, Crew::Shared(options.threads), |bytes| Ok::<_, ArchiveError>(archive.write(bytes)?))?;
+                supply.feed(
+                    content,
+                    *sha256,
+                    *size,
+                    Crew::Shared(options.threads),
+                    |bytes| Ok::<_, ArchiveError>(archive.write(bytes)?),
+                )?;
                 archive.end()?;
             }
         }
@@ -168,8 +196,14 @@ pub fn pack_plan(plan: &Plan, supply: &Supply<'_>, out: &mut dyn Write, options:
 /// Packs a directory that was scanned as a tree.
 ///
 /// # Errors
-/// A file cannot be read or is another one now, or `out` refuses. What was written until then is no archive.
-pub fn pack_directory(tree: &Tree, directory: &Utf8Path, out: &mut dyn Write, options: ArchiveOptions<'_>) -> Result<(), ArchiveError> {
+/// A file cannot be read or is another one now, or `out` refuses. What was written until then is no
+/// archive.
+pub fn pack_directory(
+    tree: &Tree,
+    directory: &Utf8Path,
+    out: &mut dyn Write,
+    options: ArchiveOptions<'_>,
+) -> Result<(), ArchiveError> {
     let mut archive = open(out, &options)?;
     let mut places = Places::new(&options);
     let mut leaves: Vec<_> = tree.leaves().collect();
@@ -182,7 +216,13 @@ pub fn pack_directory(tree: &Tree, directory: &Utf8Path, out: &mut dyn Write, op
             Leaf::Symlink(target) => archive.link(&place, target.as_str())?,
             Leaf::File { blob, executable } => {
                 archive.begin(&place, blob.0.size, *executable)?;
-                copy(&directory.join(path.as_str()), blob.0, tree.function(), options.threads, &mut *archive)?;
+                copy(
+                    &directory.join(path.as_str()),
+                    blob.0,
+                    tree.function(),
+                    options.threads,
+                    &mut *archive,
+                )?;
                 archive.end()?;
             }
         }
@@ -198,14 +238,20 @@ fn copy(
     threads: usize,
     archive: &mut dyn Archive,
 ) -> Result<(), ArchiveError> {
-    let changed = || SupplyError::Changed { path: path.to_owned() };
+    let changed = || SupplyError::Changed {
+        path: path.to_owned(),
+    };
     let mut left = expected.size;
     let take = |bytes: &[u8]| -> Result<(), ArchiveError> {
         // The archive's header has promised a size.
         left = left.checked_sub(bytes.len() as u64).ok_or_else(changed)?;
         Ok(archive.write(bytes)?)
     };
-    if supply::pass_file(path, expected.size, function, Crew::Shared(threads), take)? == expected { Ok(()) } else { Err(changed().into()) }
+    if supply::pass_file(path, expected.size, function, Crew::Shared(threads), take)? == expected {
+        Ok(())
+    } else {
+        Err(changed().into())
+    }
 }
 
 #[cfg(test)]

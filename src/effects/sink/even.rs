@@ -1,7 +1,8 @@
 //! Bytes handed on in parts of one size, however they came.
 //!
-//! Effects layer. What a compressor makes depends on how it is fed, and how a file's bytes come depends on where they are from: a wheel's
-//! member, a directory, another thread. Equal environments make equal archives only if that does not show.
+//! Effects layer. What a compressor makes depends on how it is fed, and how a file's bytes come
+//! depends on where they are from: a wheel's member, a directory, another thread. Equal
+//! environments make equal archives only if that does not show.
 
 use std::io::{self, Write};
 

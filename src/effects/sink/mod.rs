@@ -2,13 +2,17 @@
 //!
 //! Effects layer.
 
-pub mod archive;
-pub mod directory;
-mod pinned;
-pub mod publish;
-pub mod wheel;
-
 mod even;
-mod tar;
+mod pinned;
+
+pub mod publish;
+
+pub mod directory;
 pub mod tree;
+
+pub mod archive;
+
+mod tar;
 mod zip;
+
+pub mod wheel;

@@ -1,7 +1,8 @@
 //! A directory that appears at its place complete, or not at all.
 //!
-//! Effects layer. The tree is made beside its place, under a name that says whose it is, and then renamed. An empty directory that
-//! cannot be renamed away, because somebody works in it or a file system is mounted there, is filled instead.
+//! Effects layer. The tree is made beside its place, under a name that says whose it is, and then
+//! renamed. An empty directory that cannot be renamed away, because somebody works in it or a file
+//! system is mounted there, is filled instead.
 
 use std::io;
 
@@ -9,11 +10,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::effects::fs::{self, Directory, FsError, Permissions, failed};
-use crate::effects::interrupt;
-use crate::effects::remove;
-use crate::effects::replaceable::Replaceable;
-use crate::effects::staging::{self, Staging};
+use crate::effects::host::fs::{self, Directory, FsError, Permissions, failed};
+use crate::effects::host::interrupt;
+use crate::effects::host::remove;
+use crate::effects::host::replaceable::Replaceable;
+use crate::effects::host::staging::{self, Staging};
 
 /// Why a finished directory could not be put in its place.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +50,15 @@ pub struct Unfinished {
 }
 
 fn parent(place: &Utf8Path) -> &Utf8Path {
-    place.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
+    place
+        .parent()
+        .filter(|parent| !parent.as_str().is_empty())
+        .unwrap_or(Utf8Path::new("."))
 }
 
-/// Removes the default ACL that a directory has got from the one that it was made in: all that is made in it would get other modes
-/// than it is made with. Nothing else sets modes of files that are written, as that would take a system call each.
+/// Removes the default ACL that a directory has got from the one that it was made in: all that is
+/// made in it would get other modes than it is made with. Nothing else sets modes of files that are
+/// written, as that would take a system call each.
 #[cfg(target_os = "linux")]
 fn drop_default_acl(directory: &std::os::fd::OwnedFd) {
     // Almost always there is none, or the file system knows none.
@@ -61,8 +66,8 @@ fn drop_default_acl(directory: &std::os::fd::OwnedFd) {
 }
 
 impl Unfinished {
-    /// Makes an unfinished directory beside `place`, whose parents are made if need be, and clears away what dead processes
-    /// left there.
+    /// Makes an unfinished directory beside `place`, whose parents are made if need be, and clears
+    /// away what dead processes left there.
     ///
     /// # Errors
     /// The parent cannot be made or written to.
@@ -73,13 +78,22 @@ impl Unfinished {
         let prefix = staging::prefix(place.file_name().unwrap_or("output"));
         let inside = must_stay(place, parent);
         let folder = if inside { place } else { parent };
-        let staging = Staging::create(folder, &prefix).map_err(failed("create a directory in", folder))?;
+        let staging =
+            Staging::create(folder, &prefix).map_err(failed("create a directory in", folder))?;
         // The very directory that was made and locked: by its path it could be another one by now.
-        let handle = staging.handle().try_clone_to_owned().map_err(failed("open", staging.path()))?;
+        let handle = staging
+            .handle()
+            .try_clone_to_owned()
+            .map_err(failed("open", staging.path()))?;
         #[cfg(target_os = "linux")]
         drop_default_acl(&handle);
         let directory = Directory::of(handle, staging.path());
-        Ok(Self { directory, staging, place: place.to_owned(), inside })
+        Ok(Self {
+            directory,
+            staging,
+            place: place.to_owned(),
+            inside,
+        })
     }
 
     /// The unfinished directory.
@@ -97,10 +111,19 @@ impl Unfinished {
         }
         // A signal finds it at one place or at the other.
         let held = interrupt::hold();
-        let renamed = match renameat_with(CWD, self.staging.path().as_std_path(), CWD, self.place.as_std_path(), RenameFlags::NOREPLACE) {
-            // An empty directory counts as nothing, and a plain rename takes its place in one step, as it does where the
-            // file system does not know the flag. Neither replaces a directory that holds anything.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if fs::kind(&self.place)? != fs::Kind::Other => {
+        let renamed = match renameat_with(
+            CWD,
+            self.staging.path().as_std_path(),
+            CWD,
+            self.place.as_std_path(),
+            RenameFlags::NOREPLACE,
+        ) {
+            // An empty directory counts as nothing, and a plain rename takes its place in one step,
+            // as it does where the file system does not know the flag. Neither replaces a directory
+            // that holds anything.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)
+                if fs::kind(&self.place)? != fs::Kind::Other =>
+            {
                 rustix::fs::rename(self.staging.path().as_std_path(), self.place.as_std_path())
             }
             result => result,
@@ -110,25 +133,38 @@ impl Unfinished {
             Ok(()) => {
                 let arrived = self.is_at(&self.place);
                 drop(self.staging.keep());
-                if arrived { Ok(()) } else { Err(exchanged(&self.place)) }
+                if arrived {
+                    Ok(())
+                } else {
+                    Err(exchanged(&self.place))
+                }
             }
-            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Err(PublishError::Taken { path: self.place.clone() }),
-            Err(error) => Err(failed("rename the finished directory to", &self.place)(error).into()),
+            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Err(PublishError::Taken {
+                path: self.place.clone(),
+            }),
+            Err(error) => {
+                Err(failed("rename the finished directory to", &self.place)(error).into())
+            }
         }
     }
 
-    /// Whether what is at a path is the directory that was filled: whoever may write beside it can have moved it away. Where a file
-    /// system gives another number to what was renamed, it is at least a directory of the same user.
+    /// Whether what is at a path is the directory that was filled: whoever may write beside it can
+    /// have moved it away. Where a file system gives another number to what was renamed, it is at
+    /// least a directory of the same user.
     fn is_at(&self, path: &Utf8Path) -> bool {
         let own = rustix::fs::fstat(self.directory.handle());
         let found = rustix::fs::statat(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW);
-        let (Ok(own), Ok(found)) = (own, found) else { return false };
+        let (Ok(own), Ok(found)) = (own, found) else {
+            return false;
+        };
         let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
-        is_directory && ((own.st_dev, own.st_ino) == (found.st_dev, found.st_ino) || own.st_uid == found.st_uid)
+        is_directory
+            && ((own.st_dev, own.st_ino) == (found.st_dev, found.st_ino)
+                || own.st_uid == found.st_uid)
     }
 
-    /// Moves all that is in the directory up into its place, what makes it an environment last. If something is in the way, all of it
-    /// goes back, and away.
+    /// Moves all that is in the directory up into its place, what makes it an environment last. If
+    /// something is in the way, all of it goes back, and away.
     fn fill(self) -> Result<(), PublishError> {
         let place = Directory::open(&self.place)?;
         let (from, to) = (self.directory.handle(), place.handle());
@@ -139,31 +175,46 @@ impl Unfinished {
         // A signal finds all of it here or there.
         let held = interrupt::hold();
         for (index, name) in names.iter().enumerate() {
-            let Err(error) = move_entry(from, to, name) else { continue };
+            let Err(error) = move_entry(from, to, name) else {
+                continue;
+            };
             for name in &names[..index] {
                 let _ = move_entry(to, from, name);
             }
             return Err(match error {
-                Errno::EXIST | Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR => PublishError::Taken { path: self.place.clone() },
+                Errno::EXIST | Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR => {
+                    PublishError::Taken {
+                        path: self.place.clone(),
+                    }
+                }
                 error => failed("fill", &self.place)(error).into(),
             });
         }
         drop(held);
-        // Dropping removes the staging directory, which is empty now; that changes the time of the place.
+        // Dropping removes the staging directory, which is empty now; that changes the time of the
+        // place.
         drop(self.directory);
         drop(self.staging);
         place.normalize(u64::try_from(status.st_mtime).unwrap_or_default())?;
         Ok(())
     }
 
-    /// Puts the directory in the place of the one that is there, in one step, and removes the old one. Returns what could not be
-    /// removed of that.
+    /// Puts the directory in the place of the one that is there, in one step, and removes the old
+    /// one. Returns what could not be removed of that.
     ///
     /// # Errors
     /// Another directory is there than the one that may be replaced, or the file system refuses.
     pub fn exchange(self, old: &Replaceable) -> Result<Option<FsError>, PublishError> {
         let staged = self.staging.path().to_owned();
-        let exchange = || renameat_with(CWD, staged.as_std_path(), CWD, self.place.as_std_path(), RenameFlags::EXCHANGE);
+        let exchange = || {
+            renameat_with(
+                CWD,
+                staged.as_std_path(),
+                CWD,
+                self.place.as_std_path(),
+                RenameFlags::EXCHANGE,
+            )
+        };
         // A signal finds the one or the other, and never removes what nobody has looked at.
         let held = interrupt::hold();
         match exchange() {
@@ -176,7 +227,9 @@ impl Unfinished {
                     drop(self.staging.keep());
                     return Err(failed("exchange back", &self.place)(error).into());
                 }
-                Err(PublishError::Taken { path: self.place.clone() })
+                Err(PublishError::Taken {
+                    path: self.place.clone(),
+                })
             }
             Ok(()) if !self.is_at(&self.place) => {
                 let back = exchange();
@@ -189,10 +242,16 @@ impl Unfinished {
             Ok(()) => {
                 drop(held);
                 let _old = self.staging.keep();
-                Ok(remove::directory(&staged).err().map(failed("remove the replaced environment, which is now", &staged)))
+                Ok(remove::directory(&staged).err().map(failed(
+                    "remove the replaced environment, which is now",
+                    &staged,
+                )))
             }
             Err(error @ (Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)) => {
-                Err(PublishError::NoExchange { path: self.place.clone(), source: error.into() })
+                Err(PublishError::NoExchange {
+                    path: self.place.clone(),
+                    source: error.into(),
+                })
             }
             Err(error) => Err(failed("exchange", &self.place)(error).into()),
         }
@@ -201,43 +260,61 @@ impl Unfinished {
 
 /// The unfinished directory is not where it was.
 fn exchanged(place: &Utf8Path) -> PublishError {
-    let source = io::Error::other("somebody moved the unfinished directory away, and put something else in its place");
+    let source = io::Error::other(
+        "somebody moved the unfinished directory away, and put something else in its place",
+    );
     failed("finish", place)(source).into()
 }
 
 /// Renames an entry, never over another one where the file system can promise that.
-fn move_entry(from: &std::os::fd::OwnedFd, to: &std::os::fd::OwnedFd, name: &str) -> rustix::io::Result<()> {
+fn move_entry(
+    from: &std::os::fd::OwnedFd,
+    to: &std::os::fd::OwnedFd,
+    name: &str,
+) -> rustix::io::Result<()> {
     match renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match rustix::fs::statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => rustix::fs::renameat(from, name, to, name),
-            Err(error) => Err(error),
-            Ok(_) => Err(Errno::EXIST),
-        },
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            match rustix::fs::statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Err(Errno::NOENT) => rustix::fs::renameat(from, name, to, name),
+                Err(error) => Err(error),
+                Ok(_) => Err(Errno::EXIST),
+            }
+        }
         result => result,
     }
 }
 
-/// Whether a place is an empty directory that must stay the one that it is: the working directory, in which a shell would be left in
-/// nothing, or one where a file system is mounted.
+/// Whether a place is an empty directory that must stay the one that it is: the working directory,
+/// in which a shell would be left in nothing, or one where a file system is mounted.
 fn must_stay(place: &Utf8Path, parent: &Utf8Path) -> bool {
-    let look = |path: &Utf8Path| rustix::fs::statat(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok();
-    let Some(own) = look(place).filter(|own| FileType::from_raw_mode(own.st_mode) == FileType::Directory) else { return false };
-    let is_working_directory = look(Utf8Path::new(".")).is_some_and(|cwd| (cwd.st_dev, cwd.st_ino) == (own.st_dev, own.st_ino));
-    let is_mounted = || rustix::fs::statat(CWD, parent.as_str(), AtFlags::empty()).is_ok_and(|parent| parent.st_dev != own.st_dev);
-    (is_working_directory || is_mounted()) && fs::kind(place).is_ok_and(|kind| kind == fs::Kind::EmptyDirectory)
+    let look =
+        |path: &Utf8Path| rustix::fs::statat(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok();
+    let Some(own) =
+        look(place).filter(|own| FileType::from_raw_mode(own.st_mode) == FileType::Directory)
+    else {
+        return false;
+    };
+    let is_working_directory = look(Utf8Path::new("."))
+        .is_some_and(|cwd| (cwd.st_dev, cwd.st_ino) == (own.st_dev, own.st_ino));
+    let is_mounted = || {
+        rustix::fs::statat(CWD, parent.as_str(), AtFlags::empty())
+            .is_ok_and(|parent| parent.st_dev != own.st_dev)
+    };
+    (is_working_directory || is_mounted())
+        && fs::kind(place).is_ok_and(|kind| kind == fs::Kind::EmptyDirectory)
 }
 
 /// The file that makes a directory a Python environment.
 const CONFIGURATION: &str = "pyvenv.cfg";
 
-/// Whether a directory is a Python environment, which can be repaired: it holds a `pyvenv.cfg`. What may be replaced is another question
-/// ([`crate::effects::replaceable`]).
+/// Whether a directory is a Python environment, which can be repaired: it holds a `pyvenv.cfg`.
+/// What may be replaced is another question ([`crate::effects::host::replaceable`]).
 pub fn is_environment(path: &Utf8Path) -> bool {
     path.join(CONFIGURATION).is_file()
 }
 
-/// Removes everything in an environment, its `pyvenv.cfg` last: what could not be removed is still an environment, so that the
-/// same can be tried again.
+/// Removes everything in an environment, its `pyvenv.cfg` last: what could not be removed is still
+/// an environment, so that the same can be tried again.
 ///
 /// # Errors
 /// Something cannot be removed.
@@ -248,7 +325,11 @@ pub fn empty_environment(environment: &Replaceable) -> Result<(), FsError> {
         if entry.file_name() == CONFIGURATION {
             continue;
         }
-        if entry.file_type().map_err(failed("look at", entry.path()))?.is_dir() {
+        if entry
+            .file_type()
+            .map_err(failed("look at", entry.path()))?
+            .is_dir()
+        {
             remove::directory(entry.path()).map_err(failed("remove", entry.path()))?;
         } else {
             std::fs::remove_file(entry.path()).map_err(failed("remove", entry.path()))?;
@@ -261,7 +342,7 @@ pub fn empty_environment(environment: &Replaceable) -> Result<(), FsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effects::replaceable::{self, Protected};
+    use crate::effects::host::replaceable::{self, Protected};
 
     fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -278,12 +359,22 @@ mod tests {
         let (_guard, folder) = folder();
         let place = folder.join("a/b");
         let staging = Unfinished::new(&place).unwrap();
-        staging.directory().create_file("x", false).unwrap().finish(0).unwrap();
+        staging
+            .directory()
+            .create_file("x", false)
+            .unwrap()
+            .finish(0)
+            .unwrap();
         assert!(!place.exists());
         drop(staging);
         assert_eq!(entries(&folder.join("a")), 0);
         let staging = Unfinished::new(&place).unwrap();
-        staging.directory().create_file("x", false).unwrap().finish(0).unwrap();
+        staging
+            .directory()
+            .create_file("x", false)
+            .unwrap()
+            .finish(0)
+            .unwrap();
         staging.publish().unwrap();
         assert!(place.join("x").exists());
         assert_eq!(entries(&folder.join("a")), 1);
@@ -296,12 +387,21 @@ mod tests {
         std::fs::create_dir(&place).unwrap();
         Unfinished::new(&place).unwrap().publish().unwrap();
         std::fs::write(place.join("mine"), "").unwrap();
-        assert!(matches!(Unfinished::new(&place).unwrap().publish(), Err(PublishError::Taken { .. })));
+        assert!(matches!(
+            Unfinished::new(&place).unwrap().publish(),
+            Err(PublishError::Taken { .. })
+        ));
         assert!(place.join("mine").exists());
         std::fs::write(folder.join("file"), "").unwrap();
-        assert!(matches!(Unfinished::new(&folder.join("file")).unwrap().publish(), Err(PublishError::Taken { .. })));
+        assert!(matches!(
+            Unfinished::new(&folder.join("file")).unwrap().publish(),
+            Err(PublishError::Taken { .. })
+        ));
         std::os::unix::fs::symlink("nowhere", folder.join("link")).unwrap();
-        assert!(matches!(Unfinished::new(&folder.join("link")).unwrap().publish(), Err(PublishError::Taken { .. })));
+        assert!(matches!(
+            Unfinished::new(&folder.join("link")).unwrap().publish(),
+            Err(PublishError::Taken { .. })
+        ));
         assert_eq!(entries(&folder), 3);
     }
 
@@ -311,16 +411,27 @@ mod tests {
         let place = folder.join("out");
         std::fs::create_dir(&place).unwrap();
         std::fs::write(place.join("pyvenv.cfg"), "").unwrap();
-        let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
+        let protected = Protected {
+            cwd: Utf8PathBuf::from("/"),
+            home: None,
+        };
         let old = replaceable::check(&place, &protected).unwrap();
         let staging = Unfinished::new(&place).unwrap();
-        staging.directory().create_file("new", false).unwrap().finish(0).unwrap();
+        staging
+            .directory()
+            .create_file("new", false)
+            .unwrap()
+            .finish(0)
+            .unwrap();
         assert!(staging.exchange(&old).unwrap().is_none());
         assert!(place.join("new").exists() && !place.join("pyvenv.cfg").exists());
         assert_eq!(entries(&folder), 1);
         // What came to be there since is another directory, which nobody has looked at.
         std::fs::write(place.join("mine"), "").unwrap();
-        assert!(matches!(Unfinished::new(&place).unwrap().exchange(&old), Err(PublishError::Taken { .. })));
+        assert!(matches!(
+            Unfinished::new(&place).unwrap().exchange(&old),
+            Err(PublishError::Taken { .. })
+        ));
         assert!(place.join("mine").exists());
         assert_eq!(entries(&folder), 1);
     }
@@ -343,12 +454,19 @@ mod tests {
         std::fs::remove_dir(folder.join("moved")).unwrap();
         std::fs::create_dir(&place).unwrap();
         std::fs::write(place.join("pyvenv.cfg"), "").unwrap();
-        let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
+        let protected = Protected {
+            cwd: Utf8PathBuf::from("/"),
+            home: None,
+        };
         let old = replaceable::check(&place, &protected).unwrap();
         let staging = Unfinished::new(&place).unwrap();
         swap(&staging);
         assert!(matches!(staging.exchange(&old), Err(PublishError::Fs(_))));
-        assert!(old.is_at(&place) && place.join("pyvenv.cfg").exists() && folder.join("other/file").exists());
+        assert!(
+            old.is_at(&place)
+                && place.join("pyvenv.cfg").exists()
+                && folder.join("other/file").exists()
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Tar archives (POSIX.1-1988 `ustar`; POSIX.1-2001 `pax` where a path, a link's target or a size does not fit into it).
+//! Tar archives (POSIX.1-1988 `ustar`; POSIX.1-2001 `pax` where a path, a link's target or a size
+//! does not fit into it).
 //!
 //! Effects layer.
 
@@ -34,8 +35,12 @@ impl Output<'_> {
     fn finish(self) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
-            Self::Gzip(mut out, mut even) => even.flush(&mut out).and_then(|()| out.finish()).map(drop),
-            Self::Zstd(mut out, mut even) => even.flush(&mut out).and_then(|()| out.finish()).map(drop),
+            Self::Gzip(mut out, mut even) => {
+                even.flush(&mut out).and_then(|()| out.finish()).map(drop)
+            }
+            Self::Zstd(mut out, mut even) => {
+                even.flush(&mut out).and_then(|()| out.finish()).map(drop)
+            }
         }
     }
 }
@@ -51,20 +56,39 @@ pub(super) struct TarArchive<'a> {
 impl<'a> TarArchive<'a> {
     /// Without compression.
     pub(super) fn plain(out: &'a mut dyn Write, mtime: u64) -> Self {
-        Self { out: Output::Plain(out), mtime, partial: 0 }
+        Self {
+            out: Output::Plain(out),
+            mtime,
+            partial: 0,
+        }
     }
 
     /// Compressed; the gzip header names no file, time or system.
     pub(super) fn gzip(out: &'a mut dyn Write, mtime: u64) -> Self {
-        Self { out: Output::Gzip(GzEncoder::new(out, Compression::new(6)), Even::default()), mtime, partial: 0 }
+        Self {
+            out: Output::Gzip(GzEncoder::new(out, Compression::new(6)), Even::default()),
+            mtime,
+            partial: 0,
+        }
     }
 
     /// Compressed, by one thread: with more, the bytes could depend on their number.
     pub(super) fn zstd(out: &'a mut dyn Write, mtime: u64) -> io::Result<Self> {
-        Ok(Self { out: Output::Zstd(zstd::Encoder::new(out, 3)?, Even::default()), mtime, partial: 0 })
+        Ok(Self {
+            out: Output::Zstd(zstd::Encoder::new(out, 3)?, Even::default()),
+            mtime,
+            partial: 0,
+        })
     }
 
-    fn entry(&mut self, path: &str, kind: EntryType, mode: u32, size: u64, target: Option<&str>) -> io::Result<()> {
+    fn entry(
+        &mut self,
+        path: &str,
+        kind: EntryType,
+        mode: u32,
+        size: u64,
+        target: Option<&str>,
+    ) -> io::Result<()> {
         let mut header = self.header(kind, mode);
         let mut extended = Vec::new();
         if !path.is_ascii() || header.set_path(path).is_err() {
@@ -111,16 +135,26 @@ impl<'a> TarArchive<'a> {
     }
 
     fn pad(&mut self, partial: usize) -> io::Result<()> {
-        if partial == 0 { Ok(()) } else { self.out.write_all(&[0; BLOCK][partial..]) }
+        if partial == 0 {
+            Ok(())
+        } else {
+            self.out.write_all(&[0; BLOCK][partial..])
+        }
     }
 }
 
 /// As much of a path as the old field holds, for programs that do not know `pax`.
 fn set_name(header: &mut Header, path: &str) {
-    let fields = header.as_ustar_mut().expect("every header here is made by new_ustar");
+    let fields = header
+        .as_ustar_mut()
+        .expect("every header here is made by new_ustar");
     fields.prefix = [0; 155];
     fields.name = [0; 100];
-    let ascii: Vec<u8> = path.bytes().map(|byte| if byte.is_ascii() { byte } else { b'_' }).take(99).collect();
+    let ascii: Vec<u8> = path
+        .bytes()
+        .map(|byte| if byte.is_ascii() { byte } else { b'_' })
+        .take(99)
+        .collect();
     fields.name[..ascii.len()].copy_from_slice(&ascii);
 }
 
@@ -145,7 +179,13 @@ impl Archive for TarArchive<'_> {
 
     fn begin(&mut self, path: &str, size: u64, executable: bool) -> io::Result<()> {
         self.partial = 0;
-        self.entry(path, EntryType::Regular, if executable { 0o755 } else { 0o644 }, size, None)
+        self.entry(
+            path,
+            EntryType::Regular,
+            if executable { 0o755 } else { 0o644 },
+            size,
+            None,
+        )
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -178,10 +218,18 @@ mod tests {
         archive.write(b"he").unwrap();
         archive.write(b"llo").unwrap();
         archive.end().unwrap();
-        archive.begin(&format!("{}/ü.txt", "d".repeat(300)), 512, false).unwrap();
+        archive
+            .begin(&format!("{}/ü.txt", "d".repeat(300)), 512, false)
+            .unwrap();
         archive.write(&[7; 512]).unwrap();
         archive.end().unwrap();
-        archive.begin(&format!("{}/{}", "d".repeat(150), "f".repeat(100)), 0, false).unwrap();
+        archive
+            .begin(
+                &format!("{}/{}", "d".repeat(150), "f".repeat(100)),
+                0,
+                false,
+            )
+            .unwrap();
         archive.end().unwrap();
         archive.link("python", "../a/./b").unwrap();
         archive.link("far", &"x/".repeat(60)).unwrap();
@@ -198,10 +246,19 @@ mod tests {
             let mut content = Vec::new();
             entry.read_to_end(&mut content).unwrap();
             let header = entry.header();
-            let target = entry.link_name_bytes().map(|target| String::from_utf8(target.into_owned()).unwrap());
+            let target = entry
+                .link_name_bytes()
+                .map(|target| String::from_utf8(target.into_owned()).unwrap());
             assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
             let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
-            (path, header.entry_type(), header.mode().unwrap(), header.mtime().unwrap(), target, content)
+            (
+                path,
+                header.entry_type(),
+                header.mode().unwrap(),
+                header.mtime().unwrap(),
+                target,
+                content,
+            )
         });
         entries.collect()
     }
@@ -211,15 +268,44 @@ mod tests {
         let mut bytes = Vec::new();
         sample(TarArchive::plain(&mut bytes, MTIME));
         assert_eq!(bytes.len() % BLOCK, 0);
-        let file = |path: String, mode, content: &[u8]| (path, EntryType::Regular, mode, MTIME, None, content.to_vec());
-        let link = |path: &str, target: String| (path.to_owned(), EntryType::Symlink, 0o777, MTIME, Some(target), Vec::new());
+        let file = |path: String, mode, content: &[u8]| {
+            (
+                path,
+                EntryType::Regular,
+                mode,
+                MTIME,
+                None,
+                content.to_vec(),
+            )
+        };
+        let link = |path: &str, target: String| {
+            (
+                path.to_owned(),
+                EntryType::Symlink,
+                0o777,
+                MTIME,
+                Some(target),
+                Vec::new(),
+            )
+        };
         assert_eq!(
             list(&bytes),
             [
-                ("bin/".to_owned(), EntryType::Directory, 0o755, MTIME, None, Vec::new()),
+                (
+                    "bin/".to_owned(),
+                    EntryType::Directory,
+                    0o755,
+                    MTIME,
+                    None,
+                    Vec::new()
+                ),
                 file("bin/run".to_owned(), 0o755, b"hello"),
                 file(format!("{}/ü.txt", "d".repeat(300)), 0o644, &[7; 512]),
-                file(format!("{}/{}", "d".repeat(150), "f".repeat(100)), 0o644, b""),
+                file(
+                    format!("{}/{}", "d".repeat(150), "f".repeat(100)),
+                    0o644,
+                    b""
+                ),
                 link("python", "../a/./b".to_owned()),
                 link("far", "x/".repeat(60)),
             ]
@@ -235,7 +321,9 @@ mod tests {
         // No time, no name, no operating system.
         assert_eq!(gzip[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
         let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut unpacked).unwrap();
+        flate2::read::GzDecoder::new(&gzip[..])
+            .read_to_end(&mut unpacked)
+            .unwrap();
         assert_eq!(unpacked, plain);
         let mut compressed = Vec::new();
         sample(TarArchive::zstd(&mut compressed, MTIME).unwrap());
@@ -247,7 +335,10 @@ mod tests {
         for length in [1, 80, 88, 89, 90, 91, 92, 93, 980, 990, 991, 992, 993] {
             let bytes = record("path", &"x".repeat(length));
             let text = String::from_utf8(bytes.clone()).unwrap();
-            assert_eq!(text.split(' ').next().unwrap().parse::<usize>().unwrap(), bytes.len());
+            assert_eq!(
+                text.split(' ').next().unwrap().parse::<usize>().unwrap(),
+                bytes.len()
+            );
         }
     }
 }

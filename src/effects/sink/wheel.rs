@@ -1,13 +1,14 @@
 //! Packing a wheel: files, metadata and the RECORD of both, as a deterministic zip archive.
 //!
-//! Effects layer. The binary distribution format decides what `WHEEL` says and that the `.dist-info` directory comes last.
+//! Effects layer. The binary distribution format decides what `WHEEL` says and that the
+//! `.dist-info` directory comes last.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write};
 
 use camino::Utf8PathBuf;
 
-use crate::effects::fs::{Links, failed, open_regular};
+use crate::effects::host::fs::{Links, failed, open_regular};
 use crate::effects::sink::archive::{Archive, ArchiveError};
 use crate::effects::sink::zip::ZipArchive;
 use crate::model::digest::{DigestFunction, Hash, Hasher};
@@ -58,8 +59,16 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
         rows.push((path, digest.hash, digest.size));
     }
     let directory = format!("{}.dist-info", contents.name.stem());
-    let mut texts = vec![("METADATA", contents.metadata.clone()), ("WHEEL", wheel_text(&contents.name).into_bytes())];
-    texts.extend(contents.entry_points.clone().map(|text| ("entry_points.txt", text)));
+    let mut texts = vec![
+        ("METADATA", contents.metadata.clone()),
+        ("WHEEL", wheel_text(&contents.name).into_bytes()),
+    ];
+    texts.extend(
+        contents
+            .entry_points
+            .clone()
+            .map(|text| ("entry_points.txt", text)),
+    );
     for (name, text) in texts {
         let path = format!("{directory}/{name}");
         let digest = DigestFunction::Sha256.digest(&text);
@@ -67,7 +76,11 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
         rows.push((path, digest.hash, digest.size));
     }
     let own_path = format!("{directory}/RECORD");
-    let rendered = record::render(&own_path, rows.iter().map(|(path, hash, size)| (path.as_str(), *hash, *size)));
+    let rendered = record::render(
+        &own_path,
+        rows.iter()
+            .map(|(path, hash, size)| (path.as_str(), *hash, *size)),
+    );
     add(&mut archive, &own_path, &rendered)?;
     Ok(Box::new(archive).finish()?)
 }
@@ -80,8 +93,15 @@ fn add(archive: &mut ZipArchive<'_>, path: &str, bytes: &[u8]) -> io::Result<()>
 
 /// WHEEL. It names no version of venvtree: a new one would make other bytes of the same wheel.
 fn wheel_text(name: &WheelFilename) -> String {
-    let tags: Vec<String> = name.tags.to_string().split('-').map(str::to_owned).collect();
-    let [interpreters, abis, platforms] = tags.as_slice() else { unreachable!("tags have three parts") };
+    let tags: Vec<String> = name
+        .tags
+        .to_string()
+        .split('-')
+        .map(str::to_owned)
+        .collect();
+    let [interpreters, abis, platforms] = tags.as_slice() else {
+        unreachable!("tags have three parts")
+    };
     let purelib = abis == "none" && platforms == "any";
     let mut text = format!("Wheel-Version: 1.0\nGenerator: venvtree\nRoot-Is-Purelib: {purelib}\n");
     if let Some(build) = &name.build {

@@ -1,7 +1,7 @@
 //! Zip archives, deflated. Wheels are such archives too.
 //!
-//! Effects layer. Written front to back, so sizes follow the bytes (APPNOTE 4.3.9). Directories are not entries of their own:
-//! whatever unpacks makes them.
+//! Effects layer. Written front to back, so sizes follow the bytes (APPNOTE 4.3.9). Directories are
+//! not entries of their own: whatever unpacks makes them.
 
 use std::io::{self, Write};
 
@@ -28,7 +28,11 @@ impl<'a> ZipArchive<'a> {
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(6))
             .last_modified_time(date_time(mtime));
-        Self { out: ZipWriter::new_stream(out), options, even: Even::default() }
+        Self {
+            out: ZipWriter::new_stream(out),
+            options,
+            even: Even::default(),
+        }
     }
 }
 
@@ -45,11 +49,16 @@ impl Archive for ZipArchive<'_> {
     }
 
     fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
-        self.out.add_symlink(path, target, self.options.unix_permissions(0o777)).map_err(invalid)
+        self.out
+            .add_symlink(path, target, self.options.unix_permissions(0o777))
+            .map_err(invalid)
     }
 
     fn begin(&mut self, path: &str, size: u64, executable: bool) -> io::Result<()> {
-        let options = self.options.unix_permissions(if executable { 0o755 } else { 0o644 }).large_file(size >= LARGE);
+        let options = self
+            .options
+            .unix_permissions(if executable { 0o755 } else { 0o644 })
+            .large_file(size >= LARGE);
         self.out.start_file(path, options).map_err(invalid)
     }
 
@@ -71,21 +80,33 @@ fn date_time(seconds: u64) -> DateTime {
     let first = DateTime::default();
     let days = seconds / 86_400;
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    // Years begin in March here, so that a leap day is the last day of its year (Howard Hinnant's `civil_from_days`).
+    // Years begin in March here, so that a leap day is the last day of its year (Howard Hinnant's
+    // `civil_from_days`).
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
     match u16::try_from(year) {
         Ok(year) if year < 1980 => first,
-        Ok(year) => {
-            DateTime::from_date_and_time(year, small(month), small(day), small(hour), small(minute), small(second)).unwrap_or(first)
-        }
+        Ok(year) => DateTime::from_date_and_time(
+            year,
+            small(month),
+            small(day),
+            small(hour),
+            small(minute),
+            small(second),
+        )
+        .unwrap_or(first),
         Err(_) => first,
     }
 }
@@ -120,10 +141,29 @@ mod tests {
             let mut content = String::new();
             file.read_to_string(&mut content).unwrap();
             let time = file.last_modified().unwrap().to_string();
-            found.push((file.name().unwrap().into_owned(), file.unix_mode().unwrap(), content, time));
+            found.push((
+                file.name().unwrap().into_owned(),
+                file.unix_mode().unwrap(),
+                content,
+                time,
+            ));
         }
-        let entry = |name: &str, mode, content: &str| (name.to_owned(), mode, content.to_owned(), "1980-01-01 00:00:00".to_owned());
-        assert_eq!(found, [entry("bin/run", 0o100_755, "hello"), entry("ü.txt", 0o100_644, ""), entry("python", 0o120_777, "../a/b")]);
+        let entry = |name: &str, mode, content: &str| {
+            (
+                name.to_owned(),
+                mode,
+                content.to_owned(),
+                "1980-01-01 00:00:00".to_owned(),
+            )
+        };
+        assert_eq!(
+            found,
+            [
+                entry("bin/run", 0o100_755, "hello"),
+                entry("ü.txt", 0o100_644, ""),
+                entry("python", 0o120_777, "../a/b")
+            ]
+        );
         assert_eq!(sample(315_532_800), sample(315_532_800));
     }
 

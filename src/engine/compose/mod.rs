@@ -1,5 +1,7 @@
-//! Making specs: everything that turns something else into a [`Spec`](crate::model::spec::Spec) lives here.
+//! Making specs: everything that turns something else into a [`Spec`](crate::model::spec::Spec)
+//! lives here.
 //!
-//! Engine layer. Today that is a set of wheels for a target; locks will choose their wheels and use the same.
+//! Engine layer. Today that is a set of wheels for a target; locks will choose their wheels and use
+//! the same.
 
 pub mod wheels;

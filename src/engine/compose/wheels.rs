@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::effects::fs::failed;
-use crate::effects::input::InputFile;
-use crate::effects::wheels::{self, LoadOptions, WheelError};
+use crate::effects::host::file_hash;
+use crate::effects::host::fs::failed;
+use crate::effects::wheels::load::{self, LoadOptions, WheelError};
 use crate::error::Error;
 use crate::model::digest::WheelDigest;
 use crate::model::interpreter::Interpreter;
@@ -37,19 +37,25 @@ pub struct Choice {
     pub missing: Vec<(DistName, String)>,
 }
 
-/// The wheels that paths stand for: a wheel itself, or all that a directory holds (not those of its subdirectories).
+/// The wheels that paths stand for: a wheel itself, or all that a directory holds (not those of its
+/// subdirectories).
 ///
 /// # Errors
 /// A path leads nowhere, a file is called like no wheel, or a directory holds no wheel.
 pub fn candidates(paths: &[Utf8PathBuf]) -> Result<Vec<Candidate>, Error> {
     let mut found: BTreeMap<Utf8PathBuf, WheelFilename> = BTreeMap::new();
     for path in paths {
-        let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
+        let usage = |message: String, hint: &str| Error::Usage {
+            message,
+            hint: Some(hint.to_owned()),
+        };
         if !path.is_dir() {
             std::fs::metadata(path).map_err(failed("read", path))?;
             let name = path.file_name().unwrap_or_default();
-            let hint = "give wheels (NAME-VERSION-PYTHON-ABI-PLATFORM.whl), or directories of wheels";
-            let file = WheelFilename::parse(name).map_err(|error| usage(error.to_string(), hint))?;
+            let hint =
+                "give wheels (NAME-VERSION-PYTHON-ABI-PLATFORM.whl), or directories of wheels";
+            let file =
+                WheelFilename::parse(name).map_err(|error| usage(error.to_string(), hint))?;
             found.insert(path.clone(), file);
             continue;
         }
@@ -67,26 +73,54 @@ pub fn candidates(paths: &[Utf8PathBuf]) -> Result<Vec<Candidate>, Error> {
             ));
         }
     }
-    Ok(found.into_iter().map(|(path, file)| Candidate { path, file }).collect())
+    Ok(found
+        .into_iter()
+        .map(|(path, file)| Candidate { path, file })
+        .collect())
 }
 
-/// Chooses the best wheel of each distribution for an interpreter: the latest version, then the most specific tag, as pip does.
-/// `root` is the directory that the spec's paths are relative to.
+/// Chooses the best wheel of each distribution for an interpreter: the latest version, then the
+/// most specific tag, as pip does. `root` is the directory that the spec's paths are relative to.
 ///
 /// # Errors
 /// A wheel that would be chosen cannot be read or is not accepted.
-pub fn choose(candidates: &[Candidate], interpreter: &Interpreter, root: &Utf8Path, options: &LoadOptions) -> Result<Choice, Error> {
+pub fn choose(
+    candidates: &[Candidate],
+    interpreter: &Interpreter,
+    root: &Utf8Path,
+    options: &LoadOptions,
+) -> Result<Choice, Error> {
     let tags = Tags::new(interpreter);
     let mut choice = Choice::default();
-    let names: BTreeSet<&DistName> = candidates.iter().map(|candidate| &candidate.file.name).collect();
+    let names: BTreeSet<&DistName> = candidates
+        .iter()
+        .map(|candidate| &candidate.file.name)
+        .collect();
     for name in names {
-        let own: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.file.name == *name).collect();
+        let own: Vec<&Candidate> = candidates
+            .iter()
+            .filter(|candidate| candidate.file.name == *name)
+            .collect();
         let mut best: Option<&Candidate> = None;
         let mut reason = String::new();
-        for file in preference::rank(own.iter().map(|candidate| candidate.file.clone()), name, &tags) {
-            let candidate = own.iter().find(|candidate| candidate.file == file).expect("a name that was ranked is a candidate's");
-            let wheel = wheels::load(&candidate.path, &file, options).map_err(|error| Error::Inputs(vec![error]))?;
-            match wheel.manifest.metadata.requires_python.as_deref().map(|requires| requires_python(requires, &interpreter.version)) {
+        for file in preference::rank(
+            own.iter().map(|candidate| candidate.file.clone()),
+            name,
+            &tags,
+        ) {
+            let candidate = own
+                .iter()
+                .find(|candidate| candidate.file == file)
+                .expect("a name that was ranked is a candidate's");
+            let wheel = load::load(&candidate.path, &file, options)
+                .map_err(|error| Error::Inputs(vec![error]))?;
+            match wheel
+                .manifest
+                .metadata
+                .requires_python
+                .as_deref()
+                .map(|requires| requires_python(requires, &interpreter.version))
+            {
                 Some(Err(error)) => reason = error.to_string(),
                 _ => {
                     best = Some(candidate);
@@ -96,7 +130,9 @@ pub fn choose(candidates: &[Candidate], interpreter: &Interpreter, root: &Utf8Pa
         }
         for candidate in &own {
             match best {
-                Some(best) if best.path == candidate.path => choice.chosen.push(reference(candidate, root)?),
+                Some(best) if best.path == candidate.path => {
+                    choice.chosen.push(reference(candidate, root)?)
+                }
                 _ => {
                     let reason = match (tags.compatible(&candidate.file.tags), best) {
                         (Err(error), _) => error.to_string(),
@@ -108,7 +144,11 @@ pub fn choose(candidates: &[Candidate], interpreter: &Interpreter, root: &Utf8Pa
             }
         }
         if best.is_none() {
-            let last = choice.left.last().map(|(_, reason)| reason.clone()).unwrap_or_default();
+            let last = choice
+                .left
+                .last()
+                .map(|(_, reason)| reason.clone())
+                .unwrap_or_default();
             choice.missing.push((name.clone(), last));
         }
     }
@@ -117,7 +157,7 @@ pub fn choose(candidates: &[Candidate], interpreter: &Interpreter, root: &Utf8Pa
 
 /// A wheel as a spec names it: by a path below `root` if it lies there, with its digest.
 fn reference(candidate: &Candidate, root: &Utf8Path) -> Result<WheelReference, Error> {
-    let digest = InputFile::open(&candidate.path).and_then(|input| input.sha256());
+    let digest = file_hash::of(&candidate.path);
     let sha256 = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
     let path = candidate.path.strip_prefix(root).unwrap_or(&candidate.path);
     Ok(WheelReference {

@@ -1,8 +1,9 @@
 //! Activation scripts: the files that put an environment first in a running shell.
 //!
-//! Model layer. [`render`] fills a template with text that [`quote`](quote::quote) made a literal of the shell's language. No script
-//! holds a path: each finds out where it is when it is read, so that an environment can be moved and every tree of the same spec is
-//! the same. An environment is recognised by its `pyvenv.cfg`. What the scripts promise is in `docs/activation.md`.
+//! Model layer. [`render`] fills a template with text that [`quote`](quote::quote) made a literal
+//! of the shell's language. No script holds a path: each finds out where it is when it is read, so
+//! that an environment can be moved and every tree of the same spec is the same. An environment is
+//! recognised by its `pyvenv.cfg`. What the scripts promise is in `docs/activation.md`.
 
 pub mod quote;
 
@@ -32,7 +33,8 @@ pub enum Shell {
 
 impl Shell {
     /// Every shell.
-    pub const ALL: [Self; 8] = every!(Shell: Posix, Fish, Csh, Nushell, Xonsh, PowerShell, Cmd, Python);
+    pub const ALL: [Self; 8] =
+        every!(Shell: Posix, Fish, Csh, Nushell, Xonsh, PowerShell, Cmd, Python);
 
     /// The name in specs and on the command line.
     pub fn name(self) -> &'static str {
@@ -48,7 +50,8 @@ impl Shell {
         }
     }
 
-    /// The shell of a name, as specs write it; virtualenv's names `bash`, `cshell` and `batch` are understood too.
+    /// The shell of a name, as specs write it; virtualenv's names `bash`, `cshell` and `batch` are
+    /// understood too.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "bash" => Some(Self::Posix),
@@ -76,10 +79,14 @@ impl Shell {
             Self::Nushell => &[("activate.nu", include_str!("templates/activate.nu"))],
             Self::Xonsh => &[("activate.xsh", include_str!("templates/activate.xsh"))],
             Self::PowerShell => &[("activate.ps1", include_str!("templates/activate.ps1"))],
-            Self::Cmd => {
-                &[("activate.bat", include_str!("templates/activate.bat")), ("deactivate.bat", include_str!("templates/deactivate.bat"))]
-            }
-            Self::Python => &[("activate_this.py", include_str!("templates/activate_this.py"))],
+            Self::Cmd => &[
+                ("activate.bat", include_str!("templates/activate.bat")),
+                ("deactivate.bat", include_str!("templates/deactivate.bat")),
+            ],
+            Self::Python => &[(
+                "activate_this.py",
+                include_str!("templates/activate_this.py"),
+            )],
         }
     }
 
@@ -92,23 +99,35 @@ impl Shell {
 /// What activation scripts depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActivateVariables<'a> {
-    /// What prompts show. Without one, or with an empty one, it is the name of the environment's folder at the time of activation.
+    /// What prompts show. Without one, or with an empty one, it is the name of the environment's
+    /// folder at the time of activation.
     pub prompt: Option<&'a str>,
-    /// The folder of the scripts, as layouts call it: `bin` or `Scripts`. The templates need no quotes around these.
+    /// The folder of the scripts, as layouts call it: `bin` or `Scripts`. The templates need no
+    /// quotes around these.
     pub scripts: &'a str,
-    /// Where packages are, relative to the environment, with `/` between the parts: `lib/python3.11/site-packages`.
+    /// Where packages are, relative to the environment, with `/` between the parts:
+    /// `lib/python3.11/site-packages`.
     pub site_packages: &'a str,
 }
 
-/// The activation files of a shell: their names in the folder of scripts, and their bytes. None of them is executable.
+/// The activation files of a shell: their names in the folder of scripts, and their bytes. None of
+/// them is executable.
 ///
-/// Files of `cmd.exe` have the line ends that it needs to find its labels; PowerShell's begins with the byte order mark without which
-/// Windows PowerShell 5 takes UTF-8 for the code page of the machine.
+/// Files of `cmd.exe` have the line ends that it needs to find its labels; PowerShell's begins with
+/// the byte order mark without which Windows PowerShell 5 takes UTF-8 for the code page of the
+/// machine.
 pub fn render(shell: Shell, variables: &ActivateVariables<'_>) -> Vec<(&'static str, Vec<u8>)> {
     let prompt = quote::quote(shell, variables.prompt.unwrap_or_default());
     let site_packages = quote::quote(shell, variables.site_packages);
     let files = shell.templates().iter().map(|(name, template)| {
-        let text = fill(template, &[("@BIN@", variables.scripts), ("@PROMPT@", &prompt), ("@SITE_PACKAGES@", &site_packages)]);
+        let text = fill(
+            template,
+            &[
+                ("@BIN@", variables.scripts),
+                ("@PROMPT@", &prompt),
+                ("@SITE_PACKAGES@", &site_packages),
+            ],
+        );
         let bytes = match shell {
             Shell::Cmd => text.replace('\n', "\r\n").into_bytes(),
             Shell::PowerShell => format!("\u{feff}{text}").into_bytes(),
@@ -126,7 +145,10 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     while let Some(at) = rest.find('@') {
         let (before, after) = rest.split_at(at);
         text.push_str(before);
-        match values.iter().find(|(placeholder, _)| after.starts_with(placeholder)) {
+        match values
+            .iter()
+            .find(|(placeholder, _)| after.starts_with(placeholder))
+        {
             Some((placeholder, value)) => {
                 text.push_str(value);
                 rest = &after[placeholder.len()..];
@@ -145,18 +167,34 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
 
-    const VARIABLES: ActivateVariables<'static> =
-        ActivateVariables { prompt: None, scripts: "bin", site_packages: "lib/python3.11/site-packages" };
+    const VARIABLES: ActivateVariables<'static> = ActivateVariables {
+        prompt: None,
+        scripts: "bin",
+        site_packages: "lib/python3.11/site-packages",
+    };
 
-    /// The lines that differ between a file with a prompt and the same file without, with the names of the files.
+    /// The lines that differ between a file with a prompt and the same file without, with the names
+    /// of the files.
     fn differing(prompt: &str) -> String {
         let mut text = String::new();
         for shell in Shell::ALL {
             let plain = render(shell, &VARIABLES);
-            let named = render(shell, &ActivateVariables { prompt: Some(prompt), ..VARIABLES });
+            let named = render(
+                shell,
+                &ActivateVariables {
+                    prompt: Some(prompt),
+                    ..VARIABLES
+                },
+            );
             for ((name, plain), (_, named)) in plain.iter().zip(&named) {
-                let (plain, named) = (str::from_utf8(plain).unwrap(), str::from_utf8(named).unwrap());
-                for line in named.split('\n').filter(|line| !plain.split('\n').any(|other| other == *line)) {
+                let (plain, named) = (
+                    str::from_utf8(plain).unwrap(),
+                    str::from_utf8(named).unwrap(),
+                );
+                for line in named
+                    .split('\n')
+                    .filter(|line| !plain.split('\n').any(|other| other == *line))
+                {
                     text.push_str(&format!("{name}: {}\n", line.trim().trim_end_matches('\r')));
                 }
             }
@@ -181,7 +219,16 @@ mod tests {
     #[test]
     fn no_prompt_and_an_empty_one_are_the_same() {
         for shell in Shell::ALL {
-            assert_eq!(render(shell, &VARIABLES), render(shell, &ActivateVariables { prompt: Some(""), ..VARIABLES }));
+            assert_eq!(
+                render(shell, &VARIABLES),
+                render(
+                    shell,
+                    &ActivateVariables {
+                        prompt: Some(""),
+                        ..VARIABLES
+                    }
+                )
+            );
         }
     }
 
@@ -196,9 +243,24 @@ mod tests {
                 names.push(name.to_ascii_lowercase());
                 let text = String::from_utf8(bytes).unwrap();
                 let carriage_returns = text.matches('\r').count();
-                assert_eq!(carriage_returns, if shell == Shell::Cmd { text.matches('\n').count() } else { 0 }, "{name}");
-                assert_eq!(text.starts_with('\u{feff}'), shell == Shell::PowerShell, "{name}");
-                assert!(text.trim_start_matches('\u{feff}').is_ascii() && text.ends_with('\n'), "{name}");
+                assert_eq!(
+                    carriage_returns,
+                    if shell == Shell::Cmd {
+                        text.matches('\n').count()
+                    } else {
+                        0
+                    },
+                    "{name}"
+                );
+                assert_eq!(
+                    text.starts_with('\u{feff}'),
+                    shell == Shell::PowerShell,
+                    "{name}"
+                );
+                assert!(
+                    text.trim_start_matches('\u{feff}').is_ascii() && text.ends_with('\n'),
+                    "{name}"
+                );
                 for placeholder in ["@BIN@", "@PROMPT@", "@SITE_PACKAGES@", "\t"] {
                     assert!(!text.contains(placeholder), "{name}: {placeholder:?}");
                 }
@@ -211,11 +273,18 @@ mod tests {
 
     #[test]
     fn windows_has_its_own_folder() {
-        let windows = ActivateVariables { prompt: None, scripts: "Scripts", site_packages: "Lib/site-packages" };
+        let windows = ActivateVariables {
+            prompt: None,
+            scripts: "Scripts",
+            site_packages: "Lib/site-packages",
+        };
         for shell in Shell::ALL {
             for (name, bytes) in render(shell, &windows) {
                 let text = String::from_utf8(bytes).unwrap();
-                assert!(name == "deactivate.bat" || text.contains("Scripts"), "{name}");
+                assert!(
+                    name == "deactivate.bat" || text.contains("Scripts"),
+                    "{name}"
+                );
             }
         }
     }

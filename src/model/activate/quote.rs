@@ -1,14 +1,16 @@
 //! Text as a literal of each shell's language.
 //!
-//! Model layer. The only place that escapes: templates hold no hostile text, and everything that comes from outside passes here.
-//! What a shell cannot hold at all (NUL everywhere, line breaks in `cmd.exe`) is replaced, so that quoting never fails.
+//! Model layer. The only place that escapes: templates hold no hostile text, and everything that
+//! comes from outside passes here. What a shell cannot hold at all (NUL everywhere, line breaks in
+//! `cmd.exe`) is replaced, so that quoting never fails.
 
 use crate::model::activate::Shell;
 
-/// `text` as one literal word of the shell's language: reading it gives the text back, and runs nothing.
+/// `text` as one literal word of the shell's language: reading it gives the text back, and runs
+/// nothing.
 ///
-/// NUL becomes U+FFFD, because no environment variable can hold it. `cmd.exe` has no literal for `"`, its operators and line breaks;
-/// they become spaces, as virtualenv does.
+/// NUL becomes U+FFFD, because no environment variable can hold it. `cmd.exe` has no literal for
+/// `"`, its operators and line breaks; they become spaces, as virtualenv does.
 pub fn quote(shell: Shell, text: &str) -> String {
     let text = text.replace('\0', "\u{fffd}");
     match shell {
@@ -32,16 +34,24 @@ fn fish(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// A backslash before every ASCII character that might mean something: the one form that does not depend on `backslash_quote`, on the
-/// history characters, or on which of the two shells it is. Other characters stand in single quotes: outside of them the BSD csh takes
-/// all memory there is. Line breaks of every kind become spaces, as virtualenv does, because the BSD csh damages text that holds one.
+/// A backslash before every ASCII character that might mean something: the one form that does not
+/// depend on `backslash_quote`, on the history characters, or on which of the two shells it is.
+/// Other characters stand in single quotes: outside of them the BSD csh takes all memory there is.
+/// Line breaks of every kind become spaces, as virtualenv does, because the BSD csh damages text
+/// that holds one.
 fn csh(text: &str) -> String {
     if text.is_empty() {
         return "''".to_owned();
     }
     let mut quoted = String::with_capacity(text.len() * 2);
     let mut in_quotes = false;
-    for character in text.chars().map(|character| if is_line_boundary(character) { ' ' } else { character }) {
+    for character in text.chars().map(|character| {
+        if is_line_boundary(character) {
+            ' '
+        } else {
+            character
+        }
+    }) {
         if in_quotes == character.is_ascii() {
             quoted.push('\'');
             in_quotes = !in_quotes;
@@ -65,7 +75,8 @@ fn is_line_boundary(character: char) -> bool {
     matches!(character, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// A double-quoted string. `"` and `\` have escapes; other control characters are written by number.
+/// A double-quoted string. `"` and `\` have escapes; other control characters are written by
+/// number.
 fn nushell(text: &str) -> String {
     let mut quoted = String::from('"');
     for character in text.chars() {
@@ -74,7 +85,9 @@ fn nushell(text: &str) -> String {
                 quoted.push('\\');
                 quoted.push(character);
             }
-            control if control.is_control() => quoted.push_str(&format!("\\u{{{:x}}}", u32::from(control))),
+            control if control.is_control() => {
+                quoted.push_str(&format!("\\u{{{:x}}}", u32::from(control)))
+            }
             plain => quoted.push(plain),
         }
     }
@@ -111,8 +124,8 @@ fn powershell(text: &str) -> String {
     quoted
 }
 
-/// The right side of `set "NAME=…"`: `%` is doubled, and what would end the quotes, the line or the file becomes a space. `!` and `^`
-/// go too, because delayed expansion would act on them.
+/// The right side of `set "NAME=…"`: `%` is doubled, and what would end the quotes, the line or the
+/// file becomes a space. `!` and `^` go too, because delayed expansion would act on them.
 fn cmd(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for character in text.chars() {
@@ -155,7 +168,11 @@ mod tests {
         check(Shell::Csh, "éa é", "'é'a\\ 'é'");
         check(Shell::Nushell, r#"a"b\"#, r#""a\"b\\""#);
         check(Shell::Python, r#"a"b\'"#, r#""a\"b\\'""#);
-        check(Shell::PowerShell, "it's \u{2019}\u{201a}", "'it''s \u{2019}\u{2019}\u{201a}\u{201a}'");
+        check(
+            Shell::PowerShell,
+            "it's \u{2019}\u{201a}",
+            "'it''s \u{2019}\u{2019}\u{201a}\u{201a}'",
+        );
         check(Shell::Cmd, "50% \"of\" $P", "50%%  of  $P");
     }
 

@@ -1,8 +1,9 @@
 //! SHA-256 (FIPS 180-4) of one message, or of two at the same time.
 //!
-//! Model layer. In SHA-256 each step waits for the one before, and a processor that has instructions for it is idle half of the
-//! time. So where there are two messages, their steps are done in turn, by x86-64's instructions; one message alone, and two on
-//! other processors, are left to the crate `sha2`.
+//! Model layer. In SHA-256 each step waits for the one before, and a processor that has
+//! instructions for it is idle half of the time. So where there are two messages, their steps are
+//! done in turn, by x86-64's instructions; one message alone, and two on other processors, are left
+//! to the crate `sha2`.
 
 use std::slice;
 
@@ -17,7 +18,16 @@ type Words = [u32; 8];
 type Block = [u8; BLOCK];
 
 /// What a message of no bytes starts with.
-const INITIAL: Words = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const INITIAL: Words = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
 
 /// The SHA-256 of the bytes added so far.
 #[derive(Debug, Clone)]
@@ -32,7 +42,11 @@ pub struct Sha256 {
 impl Sha256 {
     /// Starts with no bytes.
     pub fn new() -> Self {
-        Self { words: INITIAL, begun: [0; BLOCK], length: 0 }
+        Self {
+            words: INITIAL,
+            begun: [0; BLOCK],
+            length: 0,
+        }
     }
 
     /// Adds bytes.
@@ -51,7 +65,11 @@ impl Sha256 {
         let [blocks, others] = bytes.map(|bytes| bytes.as_chunks().0);
         let count = blocks.len().min(others.len());
         if count > 0 {
-            compress_both(&mut first.words, &mut second.words, [&blocks[..count], &others[..count]]);
+            compress_both(
+                &mut first.words,
+                &mut second.words,
+                [&blocks[..count], &others[..count]],
+            );
             first.length += (count * BLOCK) as u64;
             second.length += (count * BLOCK) as u64;
         }
@@ -80,8 +98,8 @@ impl Sha256 {
         (self.length % BLOCK as u64) as usize
     }
 
-    /// Adds to a block that has begun, or begins one with fewer bytes than it takes. Returns the bytes that are left: if there are
-    /// any, they begin a block.
+    /// Adds to a block that has begun, or begins one with fewer bytes than it takes. Returns the
+    /// bytes that are left: if there are any, they begin a block.
     fn fill<'bytes>(&mut self, bytes: &'bytes [u8]) -> &'bytes [u8] {
         let filled = self.filled();
         if filled == 0 && bytes.len() >= BLOCK {
@@ -114,8 +132,9 @@ fn compress_both(first: &mut Words, second: &mut Words, blocks: [&[Block]; 2]) {
 #[cfg(target_arch = "x86_64")]
 mod interleaved {
     use std::arch::x86_64::{
-        __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_set_epi32, _mm_set_epi64x, _mm_sha256msg1_epu32,
-        _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8, _mm_shuffle_epi32,
+        __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_extract_epi32, _mm_set_epi32, _mm_set_epi64x,
+        _mm_sha256msg1_epu32, _mm_sha256msg2_epu32, _mm_sha256rnds2_epu32, _mm_shuffle_epi8,
+        _mm_shuffle_epi32,
     };
     use std::array;
 
@@ -124,7 +143,8 @@ mod interleaved {
     /// How many messages there are.
     const MESSAGES: usize = 2;
 
-    /// The constants of the 64 rounds, in groups as long as a schedule. Loops over one group are unrolled.
+    /// The constants of the 64 rounds, in groups as long as a schedule. Loops over one group are
+    /// unrolled.
     const CONSTANTS: [[[u32; 4]; 4]; 4] = [
         [
             [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
@@ -154,7 +174,11 @@ mod interleaved {
 
     /// Compresses blocks of two messages, if the processor can; whether it can.
     #[multiversion::multiversion(targets("x86_64+sha+sse2+ssse3+sse4.1"))]
-    pub fn compress_both(first: &mut Words, second: &mut Words, blocks: [&[Block]; MESSAGES]) -> bool {
+    pub fn compress_both(
+        first: &mut Words,
+        second: &mut Words,
+        blocks: [&[Block]; MESSAGES],
+    ) -> bool {
         multiversion::target::match_target! {
             "x86_64+sha+sse2+ssse3+sse4.1" => {
                 compress([first, second], blocks);
@@ -185,7 +209,8 @@ mod interleaved {
     #[target_feature(enable = "sha,sse4.1")]
     fn compress_block(states: &mut [State; MESSAGES], blocks: [&Block; MESSAGES]) {
         let mut next = *states;
-        let mut schedules: [[__m128i; 4]; MESSAGES] = array::from_fn(|message| schedule(blocks[message]));
+        let mut schedules: [[__m128i; 4]; MESSAGES] =
+            array::from_fn(|message| schedule(blocks[message]));
         // The first sixteen words of a schedule are the block's.
         for (index, &constants) in CONSTANTS[0].iter().enumerate() {
             rounds(&mut next, &schedules, index, constants);
@@ -206,9 +231,15 @@ mod interleaved {
     /// Four rounds of each message, in turn.
     #[inline]
     #[target_feature(enable = "sha,sse4.1")]
-    fn rounds(states: &mut [State; MESSAGES], schedules: &[[__m128i; 4]; MESSAGES], at: usize, constants: [u32; 4]) {
+    fn rounds(
+        states: &mut [State; MESSAGES],
+        schedules: &[[__m128i; 4]; MESSAGES],
+        at: usize,
+        constants: [u32; 4],
+    ) {
         let constants = vector(constants);
-        let input: [__m128i; MESSAGES] = array::from_fn(|message| _mm_add_epi32(schedules[message][at], constants));
+        let input: [__m128i; MESSAGES] =
+            array::from_fn(|message| _mm_add_epi32(schedules[message][at], constants));
         for ([abef, cdgh], input) in states.iter_mut().zip(input) {
             *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, input);
         }
@@ -217,12 +248,16 @@ mod interleaved {
         }
     }
 
-    /// Makes the next four words of a message's schedule in the place of the four oldest, which `at` names.
+    /// Makes the next four words of a message's schedule in the place of the four oldest, which
+    /// `at` names.
     #[inline]
     #[target_feature(enable = "sha,sse4.1")]
     fn extend(schedule: &mut [__m128i; 4], at: usize) {
         let [oldest, second, third, newest] = array::from_fn(|age| schedule[(at + age) % 4]);
-        let sum = _mm_add_epi32(_mm_sha256msg1_epu32(oldest, second), _mm_alignr_epi8(newest, third, 4));
+        let sum = _mm_add_epi32(
+            _mm_sha256msg1_epu32(oldest, second),
+            _mm_alignr_epi8(newest, third, 4),
+        );
         schedule[at] = _mm_sha256msg2_epu32(sum, newest);
     }
 
@@ -286,7 +321,9 @@ mod tests {
     use super::*;
 
     fn message(length: usize, seed: u8) -> Vec<u8> {
-        (0..length).map(|index| (index as u8).wrapping_mul(31) ^ (index >> 8) as u8 ^ seed).collect()
+        (0..length)
+            .map(|index| (index as u8).wrapping_mul(31) ^ (index >> 8) as u8 ^ seed)
+            .collect()
     }
 
     fn expected(bytes: &[u8]) -> [u8; 32] {
@@ -310,7 +347,11 @@ mod tests {
                 let bytes = [message(first, 1), message(second, 2)];
                 let (mut one, mut other) = (Sha256::new(), Sha256::new());
                 Sha256::update_both([&mut one, &mut other], [&bytes[0], &bytes[1]]);
-                assert_eq!([one.finish(), other.finish()], [expected(&bytes[0]), expected(&bytes[1])], "{first} and {second} bytes");
+                assert_eq!(
+                    [one.finish(), other.finish()],
+                    [expected(&bytes[0]), expected(&bytes[1])],
+                    "{first} and {second} bytes"
+                );
             }
         }
     }
@@ -320,7 +361,10 @@ mod tests {
     fn processors_with_the_instructions_use_them() {
         let able = is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1");
         let (mut one, mut other) = (INITIAL, INITIAL);
-        assert_eq!(interleaved::compress_both(&mut one, &mut other, [&[[0; BLOCK]], &[[1; BLOCK]]]), able);
+        assert_eq!(
+            interleaved::compress_both(&mut one, &mut other, [&[[0; BLOCK]], &[[1; BLOCK]]]),
+            able
+        );
         assert_eq!(one != INITIAL && other != INITIAL, able);
     }
 

@@ -119,12 +119,18 @@ pub(super) struct Claim {
 /// A file of bytes made here.
 pub(super) fn inline(bytes: impl Into<Arc<[u8]>>, executable: bool) -> PlannedNode {
     let bytes = bytes.into();
-    PlannedNode::File { sha256: Hash::sha256(&bytes), size: bytes.len() as u64, content: Content::Inline(bytes), executable }
+    PlannedNode::File {
+        sha256: Hash::sha256(&bytes),
+        size: bytes.len() as u64,
+        content: Content::Inline(bytes),
+        executable,
+    }
 }
 
 /// Where a distribution's RECORD goes.
 pub(super) fn record_path(layout: &Layout, wheel: &WheelManifest) -> TreePath {
-    dist_info_path(layout, wheel, "RECORD").expect("the metadata directory was accepted with the wheel")
+    dist_info_path(layout, wheel, "RECORD")
+        .expect("the metadata directory was accepted with the wheel")
 }
 
 fn dist_info_path(layout: &Layout, wheel: &WheelManifest, name: &str) -> Option<TreePath> {
@@ -146,8 +152,17 @@ pub(super) struct Claims<'a> {
 }
 
 impl<'a> Claims<'a> {
-    pub fn new(spec: &'a Spec, layout: &'a Layout, launchers: Option<&'a WindowsLaunchers>) -> Self {
-        Self { spec, layout, launchers, claims: Vec::new() }
+    pub fn new(
+        spec: &'a Spec,
+        layout: &'a Layout,
+        launchers: Option<&'a WindowsLaunchers>,
+    ) -> Self {
+        Self {
+            spec,
+            layout,
+            launchers,
+            claims: Vec::new(),
+        }
     }
 
     pub fn finish(self) -> Vec<Claim> {
@@ -155,14 +170,31 @@ impl<'a> Claims<'a> {
     }
 
     fn generated(&mut self, path: &TreePath, generator: Generator, node: PlannedNode) {
-        let origin = Origin::Generated { generator, wheel: None };
-        self.claims.push(Claim { path: path.clone(), origin, node });
+        let origin = Origin::Generated {
+            generator,
+            wheel: None,
+        };
+        self.claims.push(Claim {
+            path: path.clone(),
+            origin,
+            node,
+        });
     }
 
-    fn generated_at(&mut self, path: &str, generator: Generator, node: PlannedNode, problems: &mut Vec<PlanProblem>) {
+    fn generated_at(
+        &mut self,
+        path: &str,
+        generator: Generator,
+        node: PlannedNode,
+        problems: &mut Vec<PlanProblem>,
+    ) {
         match TreePath::parse(path) {
             Ok(path) => self.generated(&path, generator, node),
-            Err(error) => problems.push(PlanProblem::Path { wheel: None, path: path.to_owned(), error: error.to_string() }),
+            Err(error) => problems.push(PlanProblem::Path {
+                wheel: None,
+                path: path.to_owned(),
+                error: error.to_string(),
+            }),
         }
     }
 
@@ -174,17 +206,42 @@ impl<'a> Claims<'a> {
             Python::Absolute { path } => layout::home(path, self.layout.os),
             Python::Inside { .. } | Python::Relative { .. } | Python::Launcher { .. } => None,
         };
-        let configuration = layout::configuration(interpreter, home.as_deref(), flags.system_site_packages, flags.prompt.as_deref());
-        self.generated_at("pyvenv.cfg", Generator::Configuration, inline(configuration.into_bytes(), false), problems);
+        let configuration = layout::configuration(
+            interpreter,
+            home.as_deref(),
+            flags.system_site_packages,
+            flags.prompt.as_deref(),
+        );
+        self.generated_at(
+            "pyvenv.cfg",
+            Generator::Configuration,
+            inline(configuration.into_bytes(), false),
+            problems,
+        );
         if flags.gitignore {
-            self.generated_at(layout::GITIGNORE_NAME, Generator::Gitignore, inline(layout::GITIGNORE_TEXT.as_bytes(), false), problems);
+            self.generated_at(
+                layout::GITIGNORE_NAME,
+                Generator::Gitignore,
+                inline(layout::GITIGNORE_TEXT.as_bytes(), false),
+                problems,
+            );
         }
         if flags.lib64 {
             let target = LinkTarget::parse(LIB64.1).expect("a plain name");
-            self.generated_at(LIB64.0, Generator::Lib64, PlannedNode::Symlink(target), problems);
+            self.generated_at(
+                LIB64.0,
+                Generator::Lib64,
+                PlannedNode::Symlink(target),
+                problems,
+            );
         }
         let purelib = self.layout.purelib.clone();
-        self.generated_at(&format!("{purelib}/{KEEP_NAME}"), Generator::Keep, inline(KEEP_TEXT.as_bytes(), false), problems);
+        self.generated_at(
+            &format!("{purelib}/{KEEP_NAME}"),
+            Generator::Keep,
+            inline(KEEP_TEXT.as_bytes(), false),
+            problems,
+        );
         if !self.spec.path_entries.is_empty() {
             let mut text = String::new();
             for entry in &self.spec.path_entries {
@@ -192,7 +249,12 @@ impl<'a> Claims<'a> {
                 text.push('\n');
             }
             let path = format!("{purelib}/{PATH_ENTRIES_NAME}");
-            self.generated_at(&path, Generator::PathEntries, inline(text.into_bytes(), false), problems);
+            self.generated_at(
+                &path,
+                Generator::PathEntries,
+                inline(text.into_bytes(), false),
+                problems,
+            );
         }
         let variables = activate::ActivateVariables {
             prompt: flags.prompt.as_deref(),
@@ -200,9 +262,19 @@ impl<'a> Claims<'a> {
             site_packages: purelib.as_str(),
         };
         let scripts = self.layout.scripts.clone();
-        for shell in flags.activators.iter().copied().filter(|shell| shell.is_for(self.layout.os)) {
+        for shell in flags
+            .activators
+            .iter()
+            .copied()
+            .filter(|shell| shell.is_for(self.layout.os))
+        {
             for (name, bytes) in activate::render(shell, &variables) {
-                self.generated_at(&format!("{scripts}/{name}"), Generator::Activator, inline(bytes, false), problems);
+                self.generated_at(
+                    &format!("{scripts}/{name}"),
+                    Generator::Activator,
+                    inline(bytes, false),
+                    problems,
+                );
             }
         }
         match self.layout.os {
@@ -213,15 +285,25 @@ impl<'a> Claims<'a> {
 
     /// `python.exe` and `pythonw.exe`.
     fn windows_python(&mut self, problems: &mut Vec<PlanProblem>) {
-        let Some(launchers) = self.launchers else { return };
+        let Some(launchers) = self.launchers else {
+            return;
+        };
         let scripts = self.layout.scripts.clone();
         match windows::interpreter_files(&self.spec.python, &scripts, launchers) {
             Ok(files) => {
                 for (name, bytes) in files {
-                    self.generated_at(&format!("{scripts}/{name}"), Generator::Python, inline(bytes, true), problems);
+                    self.generated_at(
+                        &format!("{scripts}/{name}"),
+                        Generator::Python,
+                        inline(bytes, true),
+                        problems,
+                    );
                 }
             }
-            Err(error) => problems.push(PlanProblem::Launcher { error: error.to_string(), hint: error.hint() }),
+            Err(error) => problems.push(PlanProblem::Launcher {
+                error: error.to_string(),
+                hint: error.hint(),
+            }),
         }
     }
 
@@ -229,7 +311,9 @@ impl<'a> Claims<'a> {
     fn python(&mut self, problems: &mut Vec<PlanProblem>) {
         let scripts = self.layout.scripts.clone();
         let target = match &self.spec.python {
-            Python::Inside { executable, .. } => relative_from(scripts.as_str(), &format!(".python/{executable}")),
+            Python::Inside { executable, .. } => {
+                relative_from(scripts.as_str(), &format!(".python/{executable}"))
+            }
             Python::Relative { path } => relative_from(scripts.as_str(), path),
             Python::Absolute { path } => path.clone(),
             Python::Launcher { candidates } => {
@@ -237,20 +321,41 @@ impl<'a> Claims<'a> {
                     Ok(bytes) => {
                         let bytes: Arc<[u8]> = bytes.into();
                         for name in layout::interpreter_names(&self.spec.interpreter) {
-                            self.generated_at(&format!("{scripts}/{name}"), Generator::Python, inline(bytes.clone(), true), problems);
+                            self.generated_at(
+                                &format!("{scripts}/{name}"),
+                                Generator::Python,
+                                inline(bytes.clone(), true),
+                                problems,
+                            );
                         }
                     }
-                    Err(error) => problems.push(PlanProblem::Launcher { error: error.to_string(), hint: error.hint() }),
+                    Err(error) => problems.push(PlanProblem::Launcher {
+                        error: error.to_string(),
+                        hint: error.hint(),
+                    }),
                 }
                 return;
             }
         };
         let names = layout::interpreter_names(&self.spec.interpreter);
         for (index, name) in names.iter().enumerate() {
-            let target = if index == 0 { target.as_str() } else { names[0].as_str() };
+            let target = if index == 0 {
+                target.as_str()
+            } else {
+                names[0].as_str()
+            };
             match LinkTarget::parse(target) {
-                Ok(target) => self.generated_at(&format!("{scripts}/{name}"), Generator::Python, PlannedNode::Symlink(target), problems),
-                Err(error) => problems.push(PlanProblem::Path { wheel: None, path: target.to_owned(), error: error.to_string() }),
+                Ok(target) => self.generated_at(
+                    &format!("{scripts}/{name}"),
+                    Generator::Python,
+                    PlannedNode::Symlink(target),
+                    problems,
+                ),
+                Err(error) => problems.push(PlanProblem::Path {
+                    wheel: None,
+                    path: target.to_owned(),
+                    error: error.to_string(),
+                }),
             }
         }
     }
@@ -258,10 +363,25 @@ impl<'a> Claims<'a> {
     /// The interpreter that is copied in.
     pub fn interpreter(&mut self, listing: &Listing) {
         for (index, file) in listing.files.iter().enumerate() {
-            let Some(path) = file.path.as_ref().and_then(|path| TreePath::parse(&format!(".python/{path}")).ok()) else { continue };
+            let Some(path) = file
+                .path
+                .as_ref()
+                .and_then(|path| TreePath::parse(&format!(".python/{path}")).ok())
+            else {
+                continue;
+            };
             let content = Content::Interpreter { file: index };
-            let node = PlannedNode::File { content, sha256: file.sha256, size: file.size, executable: file.executable };
-            self.claims.push(Claim { path, origin: Origin::Interpreter { file: index }, node });
+            let node = PlannedNode::File {
+                content,
+                sha256: file.sha256,
+                size: file.size,
+                executable: file.executable,
+            };
+            self.claims.push(Claim {
+                path,
+                origin: Origin::Interpreter { file: index },
+                node,
+            });
         }
     }
 
@@ -276,12 +396,27 @@ impl<'a> Claims<'a> {
             }
             match TreePath::parse(&path) {
                 Ok(path) => {
-                    let content = Content::Source { source: index, file: file_index };
-                    let node = PlannedNode::File { content, sha256: file.sha256, size: file.size, executable: file.executable };
-                    let origin = Origin::Source { source: index, file: file_index };
+                    let content = Content::Source {
+                        source: index,
+                        file: file_index,
+                    };
+                    let node = PlannedNode::File {
+                        content,
+                        sha256: file.sha256,
+                        size: file.size,
+                        executable: file.executable,
+                    };
+                    let origin = Origin::Source {
+                        source: index,
+                        file: file_index,
+                    };
                     self.claims.push(Claim { path, origin, node });
                 }
-                Err(error) => problems.push(PlanProblem::Path { wheel: None, path, error: error.to_string() }),
+                Err(error) => problems.push(PlanProblem::Path {
+                    wheel: None,
+                    path,
+                    error: error.to_string(),
+                }),
             }
         }
     }
@@ -309,16 +444,27 @@ impl<'a> Claims<'a> {
             };
             collector.collect();
             // All claims are sorted later: then those of a wheel are in order already.
-            collector.claims.sort_by(|left, right| left.path.cmp(&right.path));
-            (collector.claims, collector.problems, collector.warnings, collector.excludes)
+            collector
+                .claims
+                .sort_by(|left, right| left.path.cmp(&right.path));
+            (
+                collector.claims,
+                collector.problems,
+                collector.warnings,
+                collector.excludes,
+            )
         });
-        self.claims.reserve(found.iter().map(|(claims, ..)| claims.len()).sum());
+        self.claims
+            .reserve(found.iter().map(|(claims, ..)| claims.len()).sum());
         for ((claims, found, told, excludes), wheel) in found.into_iter().zip(wheels) {
             self.claims.extend(claims);
             problems.extend(found);
             warnings.extend(told);
             let file = wheel.file.as_str();
-            warnings.extend(excludes.unused().map(|pattern| PlanWarning::UnusedExclude { wheel: file.to_owned(), pattern }));
+            warnings.extend(excludes.unused().map(|pattern| PlanWarning::UnusedExclude {
+                wheel: file.to_owned(),
+                pattern,
+            }));
         }
     }
 }
@@ -331,13 +477,19 @@ struct Excludes {
 impl Excludes {
     fn new(patterns: &[String]) -> Self {
         let matcher = |pattern: &String| {
-            let glob = GlobBuilder::new(pattern).literal_separator(true).build().expect("checked with the spec");
+            let glob = GlobBuilder::new(pattern)
+                .literal_separator(true)
+                .build()
+                .expect("checked with the spec");
             (glob.compile_matcher(), pattern.clone(), false)
         };
-        Self { patterns: patterns.iter().map(matcher).collect() }
+        Self {
+            patterns: patterns.iter().map(matcher).collect(),
+        }
     }
 
-    /// The pattern that matches a path, if one does. Every pattern is tried, to know those that match nothing.
+    /// The pattern that matches a path, if one does. Every pattern is tried, to know those that
+    /// match nothing.
     fn matches(&mut self, path: &str) -> Option<&str> {
         let mut found = None;
         for (matcher, pattern, used) in &mut self.patterns {
@@ -350,7 +502,10 @@ impl Excludes {
     }
 
     fn unused(&self) -> impl Iterator<Item = String> {
-        self.patterns.iter().filter(|(_, _, used)| !used).map(|(_, pattern, _)| pattern.clone())
+        self.patterns
+            .iter()
+            .filter(|(_, _, used)| !used)
+            .map(|(_, pattern, _)| pattern.clone())
     }
 }
 
@@ -372,16 +527,30 @@ impl WheelClaims<'_> {
     fn claim(&mut self, scheme: Scheme, path: &str, origin: Origin, node: PlannedNode) {
         if let Some(pattern) = self.excludes.matches(path) {
             let pattern = pattern.to_owned();
-            let needed = path.strip_prefix(&*self.wheel.dist_info).and_then(|rest| rest.strip_prefix('/'));
-            if needed.is_some_and(|name| NEEDED.contains(&name)) && matches!(scheme, Scheme::Purelib | Scheme::Platlib) {
+            let needed = path
+                .strip_prefix(&*self.wheel.dist_info)
+                .and_then(|rest| rest.strip_prefix('/'));
+            if needed.is_some_and(|name| NEEDED.contains(&name))
+                && matches!(scheme, Scheme::Purelib | Scheme::Platlib)
+            {
                 let wheel = self.wheel.file.as_str().to_owned();
-                self.problems.push(PlanProblem::ExcludesMetadata { wheel, pattern, path: path.to_owned() });
+                self.problems.push(PlanProblem::ExcludesMetadata {
+                    wheel,
+                    pattern,
+                    path: path.to_owned(),
+                });
             }
             return;
         }
-        let full = match self.layout.directory(scheme, self.wheel.name().normalized()) {
+        let full = match self
+            .layout
+            .directory(scheme, self.wheel.name().normalized())
+        {
             Some(directory) => directory.join_text(path),
-            None => match path.strip_prefix(LIB64.0).filter(|rest| self.lib64 && (rest.is_empty() || rest.starts_with('/'))) {
+            None => match path
+                .strip_prefix(LIB64.0)
+                .filter(|rest| self.lib64 && (rest.is_empty() || rest.starts_with('/')))
+            {
                 // Where a file ends up that is written through the link.
                 Some(rest) => TreePath::parse(&format!("{}{rest}", LIB64.1)),
                 None => TreePath::parse(path),
@@ -391,36 +560,66 @@ impl WheelClaims<'_> {
             Ok(path) => self.claims.push(Claim { path, origin, node }),
             Err(error) => {
                 let wheel = Some(self.wheel.file.as_str().to_owned());
-                self.problems.push(PlanProblem::Path { wheel, path: path.to_owned(), error: error.to_string() });
+                self.problems.push(PlanProblem::Path {
+                    wheel,
+                    path: path.to_owned(),
+                    error: error.to_string(),
+                });
             }
         }
     }
 
     fn collect(&mut self) {
         let wheel = self.wheel;
-        let root = if wheel.purelib { Scheme::Purelib } else { Scheme::Platlib };
-        let entry_points: BTreeSet<&str> = wheel.entry_points.iter().map(|entry_point| &*entry_point.name).collect();
+        let root = if wheel.purelib {
+            Scheme::Purelib
+        } else {
+            Scheme::Platlib
+        };
+        let entry_points: BTreeSet<&str> = wheel
+            .entry_points
+            .iter()
+            .map(|entry_point| &*entry_point.name)
+            .collect();
         for (index, member) in wheel.members.iter().enumerate() {
             let path = member.path.as_str();
-            if member.path.components().any(|component| component == "__pycache__") {
+            if member
+                .path
+                .components()
+                .any(|component| component == "__pycache__")
+            {
                 continue;
             }
-            if let Some(name) = path.strip_prefix(&*wheel.dist_info).and_then(|rest| rest.strip_prefix('/'))
+            if let Some(name) = path
+                .strip_prefix(&*wheel.dist_info)
+                .and_then(|rest| rest.strip_prefix('/'))
                 && NOT_INSTALLED.contains(&name)
             {
                 continue;
             }
-            let (scheme, rest) = match path.strip_prefix(&*wheel.data).and_then(|rest| rest.strip_prefix('/')) {
+            let (scheme, rest) = match path
+                .strip_prefix(&*wheel.data)
+                .and_then(|rest| rest.strip_prefix('/'))
+            {
                 None => (root, path),
-                Some(data) => match data.split_once('/').and_then(|(name, rest)| Some((Scheme::parse(name)?, rest))) {
+                Some(data) => match data
+                    .split_once('/')
+                    .and_then(|(name, rest)| Some((Scheme::parse(name)?, rest)))
+                {
                     Some(found) => found,
                     // Reported when the wheel was read.
                     None => continue,
                 },
             };
-            let origin = Origin::Member { wheel: self.index, member: index };
+            let origin = Origin::Member {
+                wheel: self.index,
+                member: index,
+            };
             let file = |executable| PlannedNode::File {
-                content: Content::Member { wheel: self.index, member: index },
+                content: Content::Member {
+                    wheel: self.index,
+                    member: index,
+                },
                 sha256: member.sha256,
                 size: member.size(),
                 executable,
@@ -433,7 +632,11 @@ impl WheelClaims<'_> {
                 // pip and uv let the entry point win, whose script they make themselves.
                 if name != rest {
                     let wheel = wheel.file.as_str().to_owned();
-                    self.warnings.push(PlanWarning::Wrapper { wheel, script: rest.to_owned(), entry_point: name.to_owned() });
+                    self.warnings.push(PlanWarning::Wrapper {
+                        wheel,
+                        script: rest.to_owned(),
+                        entry_point: name.to_owned(),
+                    });
                 }
             } else if let Some(bytes) = wheel.contents.get(&index) {
                 self.script(rest, bytes, file(true), origin);
@@ -441,41 +644,85 @@ impl WheelClaims<'_> {
                 self.claim(scheme, rest, origin, file(true));
             }
         }
-        // Installers give pip the interpreter's version as a further name, whatever version of Python its wheel was built with.
+        // Installers give pip the interpreter's version as a further name, whatever version of
+        // Python its wheel was built with.
         let pip = wheel.name().normalized() == "pip";
         let own_name = format!("pip{}", self.version);
         let is_version = |name: &str| {
-            name.strip_prefix("pip").is_some_and(|rest| rest.contains('.') && rest.starts_with(|first: char| first.is_ascii_digit()))
+            name.strip_prefix("pip").is_some_and(|rest| {
+                rest.contains('.') && rest.starts_with(|first: char| first.is_ascii_digit())
+            })
         };
-        let entry_points = wheel.entry_points.iter().filter(|entry_point| !(pip && is_version(&entry_point.name)));
-        let further = wheel.entry_points.iter().filter(|entry_point| pip && &*entry_point.name == "pip");
-        let further = further.map(|entry_point| EntryPoint { name: own_name.as_str().into(), ..entry_point.clone() });
+        let entry_points = wheel
+            .entry_points
+            .iter()
+            .filter(|entry_point| !(pip && is_version(&entry_point.name)));
+        let further = wheel
+            .entry_points
+            .iter()
+            .filter(|entry_point| pip && &*entry_point.name == "pip");
+        let further = further.map(|entry_point| EntryPoint {
+            name: own_name.as_str().into(),
+            ..entry_point.clone()
+        });
         let entry_points: Vec<EntryPoint> = entry_points.cloned().chain(further).collect();
         for entry_point in &entry_points {
             let (module, attributes) = (&entry_point.module, &entry_point.attributes);
-            let origin = Origin::Generated { generator: Generator::EntryPoint, wheel: Some(self.index) };
+            let origin = Origin::Generated {
+                generator: Generator::EntryPoint,
+                wheel: Some(self.index),
+            };
             match self.launchers {
                 None => {
                     let bytes = script::console_script(module, attributes);
-                    self.claim(Scheme::Scripts, &entry_point.name, origin, inline(bytes, true));
+                    self.claim(
+                        Scheme::Scripts,
+                        &entry_point.name,
+                        origin,
+                        inline(bytes, true),
+                    );
                 }
                 Some(launchers) => {
                     let name = script::windows_script_name(&entry_point.name);
-                    self.program(&name, origin, launchers.of_scripts(entry_point.kind).entry_point(module, attributes));
+                    self.program(
+                        &name,
+                        origin,
+                        launchers
+                            .of_scripts(entry_point.kind)
+                            .entry_point(module, attributes),
+                    );
                 }
             }
         }
-        let origin = Origin::Generated { generator: Generator::Installer, wheel: Some(self.index) };
-        self.claim(root, &format!("{}/INSTALLER", wheel.dist_info), origin, inline(INSTALLER, false));
+        let origin = Origin::Generated {
+            generator: Generator::Installer,
+            wheel: Some(self.index),
+        };
+        self.claim(
+            root,
+            &format!("{}/INSTALLER", wheel.dist_info),
+            origin,
+            inline(INSTALLER, false),
+        );
     }
 
     /// A program made from a launcher.
-    fn program(&mut self, name: &str, origin: Origin, bytes: Result<Vec<u8>, WindowsLauncherError>) {
+    fn program(
+        &mut self,
+        name: &str,
+        origin: Origin,
+        bytes: Result<Vec<u8>, WindowsLauncherError>,
+    ) {
         match bytes {
             Ok(bytes) => self.claim(Scheme::Scripts, name, origin, inline(bytes, true)),
             Err(error) => {
                 let wheel = self.wheel.file.as_str().to_owned();
-                let problem = PlanProblem::Script { wheel, script: name.to_owned(), error: error.to_string(), hint: error.hint() };
+                let problem = PlanProblem::Script {
+                    wheel,
+                    script: name.to_owned(),
+                    error: error.to_string(),
+                    hint: error.hint(),
+                };
                 self.problems.push(problem);
             }
         }
@@ -500,29 +747,56 @@ impl WheelClaims<'_> {
                 self.problems.push(problem);
             }
             Ok(Some(rewritten)) => {
-                let origin = Origin::Generated { generator: Generator::Script, wheel: Some(self.index) };
+                let origin = Origin::Generated {
+                    generator: Generator::Script,
+                    wheel: Some(self.index),
+                };
                 self.claim(Scheme::Scripts, name, origin, inline(rewritten, true));
             }
             Err(error) => {
-                let problem = PlanProblem::Script { wheel: wheel(), script: name.to_owned(), error: error.to_string(), hint: error.hint() };
+                let problem = PlanProblem::Script {
+                    wheel: wheel(),
+                    script: name.to_owned(),
+                    error: error.to_string(),
+                    hint: error.hint(),
+                };
                 self.problems.push(problem);
             }
         }
     }
 
     /// The same for Windows: the script stays as it is, and a program that runs it goes beside it.
-    fn windows_script(&mut self, name: &str, bytes: &[u8], untouched: PlannedNode, origin: Origin, launchers: &WindowsLaunchers) {
+    fn windows_script(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        untouched: PlannedNode,
+        origin: Origin,
+        launchers: &WindowsLaunchers,
+    ) {
         self.claim(Scheme::Scripts, name, origin, untouched);
         if let Some(kind) = script::windows_script_kind(bytes) {
             if name.contains('/') {
                 let error =
                     "it asks for the environment's interpreter from a folder below the scripts, from where it cannot find it".to_owned();
                 let wheel = self.wheel.file.as_str().to_owned();
-                self.problems.push(PlanProblem::Script { wheel, script: name.to_owned(), error, hint: None });
+                self.problems.push(PlanProblem::Script {
+                    wheel,
+                    script: name.to_owned(),
+                    error,
+                    hint: None,
+                });
                 return;
             }
-            let origin = Origin::Generated { generator: Generator::Script, wheel: Some(self.index) };
-            self.program(&script::windows_script_name(name), origin, launchers.of_scripts(kind).wheel_script(name));
+            let origin = Origin::Generated {
+                generator: Generator::Script,
+                wheel: Some(self.index),
+            };
+            self.program(
+                &script::windows_script_name(name),
+                origin,
+                launchers.of_scripts(kind).wheel_script(name),
+            );
         }
     }
 }

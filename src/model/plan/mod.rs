@@ -1,8 +1,9 @@
 //! The plan: what goes where, from where, and who asked for it.
 //!
-//! Model layer: a function of the spec, the wheels' manifests and the listings of first-party files. Every conflict and every
-//! other reason not to build is found here, before anything is written, and all are returned at once. The order of wheels
-//! decides nothing but who is first or last where the policy says so.
+//! Model layer: a function of the spec, the wheels' manifests and the listings of first-party
+//! files. Every conflict and every other reason not to build is found here, before anything is
+//! written, and all are returned at once. The order of wheels decides nothing but who is first or
+//! last where the policy says so.
 
 mod claims;
 mod conflict;
@@ -32,7 +33,8 @@ pub use windows::{LONGEST_PATH, WindowsLaunchers};
 
 use claims::Claims;
 
-/// A first-party file as it was found: part of a source, or of an interpreter that is copied into the tree.
+/// A first-party file as it was found: part of a source, or of an interpreter that is copied into
+/// the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedFile {
     /// Its path within the source; nothing where the source is this file.
@@ -98,7 +100,8 @@ pub enum PlannedNode {
     File {
         /// Where its bytes come from.
         content: Content,
-        /// Their SHA-256: computed, or claimed by a wheel's RECORD and verified when they are written.
+        /// Their SHA-256: computed, or claimed by a wheel's RECORD and verified when they are
+        /// written.
         sha256: Hash,
         /// Their number.
         size: u64,
@@ -161,8 +164,17 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<
     for (index, listing) in inputs.sources.iter().enumerate() {
         claims.source(index, listing, &mut problems);
     }
-    let names = conflict::Names { spec, wheels: &inputs.wheels };
-    let resolved = conflict::resolve(claims.finish(), &layout, &names, &mut problems, &mut warnings);
+    let names = conflict::Names {
+        spec,
+        wheels: &inputs.wheels,
+    };
+    let resolved = conflict::resolve(
+        claims.finish(),
+        &layout,
+        &names,
+        &mut problems,
+        &mut warnings,
+    );
     let entries = add_records(resolved, &layout, &names, workers, &mut problems);
     if layout.os == Os::Windows {
         windows::check(&entries, &mut problems, &mut warnings);
@@ -183,7 +195,10 @@ fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanP
     let tags = Tags::new(&spec.interpreter);
     let mut distributions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for wheel in wheels {
-        distributions.entry(wheel.name().normalized()).or_default().push(wheel.file.as_str().to_owned());
+        distributions
+            .entry(wheel.name().normalized())
+            .or_default()
+            .push(wheel.file.as_str().to_owned());
         if let Err(error) = tags.compatible(&wheel.file.tags) {
             problems.push(PlanProblem::IncompatibleTags {
                 wheel: wheel.file.as_str().to_owned(),
@@ -194,13 +209,19 @@ fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanP
         if let Some(specifiers) = &wheel.metadata.requires_python
             && let Err(error) = requirements::requires_python(specifiers, &spec.interpreter.version)
         {
-            problems.push(PlanProblem::RequiresPython { wheel: wheel.file.as_str().to_owned(), error: error.to_string() });
+            problems.push(PlanProblem::RequiresPython {
+                wheel: wheel.file.as_str().to_owned(),
+                error: error.to_string(),
+            });
         }
     }
     for (distribution, mut wheels) in distributions {
         if wheels.len() > 1 {
             wheels.sort();
-            problems.push(PlanProblem::SameDistribution { distribution: distribution.to_owned(), wheels });
+            problems.push(PlanProblem::SameDistribution {
+                distribution: distribution.to_owned(),
+                wheels,
+            });
         }
     }
 }
@@ -209,16 +230,32 @@ fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanP
 fn allowed(wheel: &WheelManifest) -> Vec<PlanWarning> {
     let mut found: BTreeMap<&'static str, (String, u64)> = BTreeMap::new();
     for finding in wheel.findings.iter().filter(|finding| finding.allowed) {
-        let member = finding.member.as_ref().map(|member| format!("{member:?}: ")).unwrap_or_default();
-        let (_, count) = found.entry(finding.code.text()).or_insert_with(|| (format!("{member}{}", finding.message), 0));
+        let member = finding
+            .member
+            .as_ref()
+            .map(|member| format!("{member:?}: "))
+            .unwrap_or_default();
+        let (_, count) = found
+            .entry(finding.code.text())
+            .or_insert_with(|| (format!("{member}{}", finding.message), 0));
         *count += finding.count();
     }
-    let warning = |(code, (example, count))| PlanWarning::Allowed { wheel: wheel.file.as_str().to_owned(), code, example, count };
+    let warning = |(code, (example, count))| PlanWarning::Allowed {
+        wheel: wheel.file.as_str().to_owned(),
+        code,
+        example,
+        count,
+    };
     found.into_iter().map(warning).collect()
 }
 
 /// The built-in `pip check`.
-fn check_requirements(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanProblem>, warnings: &mut Vec<PlanWarning>) {
+fn check_requirements(
+    spec: &Spec,
+    wheels: &[&WheelManifest],
+    problems: &mut Vec<PlanProblem>,
+    warnings: &mut Vec<PlanWarning>,
+) {
     if spec.flags.requirements == Check::Off {
         return;
     }
@@ -234,13 +271,18 @@ fn check_requirements(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec
         .collect();
     for unmet in requirements::check(&distributions, &spec.interpreter) {
         match spec.flags.requirements {
-            Check::Error => problems.push(PlanProblem::Requirement { text: unmet.to_string() }),
-            Check::Warn | Check::Off => warnings.push(PlanWarning::Requirement { text: unmet.to_string() }),
+            Check::Error => problems.push(PlanProblem::Requirement {
+                text: unmet.to_string(),
+            }),
+            Check::Warn | Check::Off => warnings.push(PlanWarning::Requirement {
+                text: unmet.to_string(),
+            }),
         }
     }
 }
 
-/// Adds every distribution's RECORD: exactly the paths whose bytes in the tree are its own, or identical to its own.
+/// Adds every distribution's RECORD: exactly the paths whose bytes in the tree are its own, or
+/// identical to its own.
 fn add_records(
     mut entries: Vec<(TreePath, Planned)>,
     layout: &Layout,
@@ -251,8 +293,13 @@ fn add_records(
     let wheels = names.wheels;
     let mut rows: Vec<Vec<(Cow<'_, str>, Hash, u64)>> = wheels.iter().map(|_| Vec::new()).collect();
     for (path, planned) in &entries {
-        let PlannedNode::File { sha256, size, .. } = &planned.node else { continue };
-        for wheel in std::iter::once(&planned.origin).chain(&planned.same).filter_map(Origin::wheel) {
+        let PlannedNode::File { sha256, size, .. } = &planned.node else {
+            continue;
+        };
+        for wheel in std::iter::once(&planned.origin)
+            .chain(&planned.same)
+            .filter_map(Origin::wheel)
+        {
             let relative = match path.below(&layout.purelib) {
                 Some(below) => Cow::Borrowed(below),
                 None => Cow::Owned(relative_from(layout.purelib.as_str(), path.as_str())),
@@ -262,43 +309,83 @@ fn add_records(
     }
     let records = workers.map(wheels.len(), |index| {
         let own_path = format!("{}/RECORD", wheels[index].dist_info);
-        claims::inline(record::render(&own_path, rows[index].iter().map(|(path, sha256, size)| (&**path, *sha256, *size))), false)
+        claims::inline(
+            record::render(
+                &own_path,
+                rows[index]
+                    .iter()
+                    .map(|(path, sha256, size)| (&**path, *sha256, *size)),
+            ),
+            false,
+        )
     });
     for (index, (wheel, node)) in wheels.iter().zip(records).enumerate() {
         let path = claims::record_path(layout, wheel);
-        let origin = Origin::Generated { generator: Generator::Record, wheel: Some(index) };
-        let planned = Planned { node, origin, same: Box::default(), losers: Box::default() };
+        let origin = Origin::Generated {
+            generator: Generator::Record,
+            wheel: Some(index),
+        };
+        let planned = Planned {
+            node,
+            origin,
+            same: Box::default(),
+            losers: Box::default(),
+        };
         entries.push((path, planned));
     }
     // Stable: a RECORD comes after whatever else wants its place.
     entries.sort_by(|(left, _), (right, _)| left.cmp(right));
     for pair in entries.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-        let claimants = pair.iter().map(|(_, planned)| names.claimant(&planned.origin, None)).collect();
-        problems.push(PlanProblem::Reserved { path: pair[0].0.clone(), reason: "it records what is installed", claimants });
+        let claimants = pair
+            .iter()
+            .map(|(_, planned)| names.claimant(&planned.origin, None))
+            .collect();
+        problems.push(PlanProblem::Reserved {
+            path: pair[0].0.clone(),
+            reason: "it records what is installed",
+            claimants,
+        });
     }
     entries
 }
 
 impl Plan {
-    /// The tree that the plan makes, where SHA-256 is its digest function: nothing has to be read for it.
+    /// The tree that the plan makes, where SHA-256 is its digest function: nothing has to be read
+    /// for it.
     pub fn tree_sha256(&self, workers: &impl Workers) -> Tree {
-        self.tree(DigestFunction::Sha256, |_, sha256, size| BlobDigest(Digest { hash: sha256, size }), workers)
+        self.tree(
+            DigestFunction::Sha256,
+            |_, sha256, size| BlobDigest(Digest { hash: sha256, size }),
+            workers,
+        )
     }
 
-    /// The tree that the plan makes, with the digest of every file as `digest` gives it for the file's position among
-    /// [`Plan::entries`], its SHA-256 and its size.
-    pub fn tree(&self, function: DigestFunction, digest: impl Fn(usize, Hash, u64) -> BlobDigest, workers: &impl Workers) -> Tree {
+    /// The tree that the plan makes, with the digest of every file as `digest` gives it for the
+    /// file's position among [`Plan::entries`], its SHA-256 and its size.
+    pub fn tree(
+        &self,
+        function: DigestFunction,
+        digest: impl Fn(usize, Hash, u64) -> BlobDigest,
+        workers: &impl Workers,
+    ) -> Tree {
         let mut leaves = Vec::with_capacity(self.entries.len());
         for (index, (path, planned)) in self.entries.iter().enumerate() {
             let leaf = match &planned.node {
-                PlannedNode::File { sha256, size, executable, .. } => {
-                    Leaf::File { blob: digest(index, *sha256, *size), executable: *executable }
-                }
+                PlannedNode::File {
+                    sha256,
+                    size,
+                    executable,
+                    ..
+                } => Leaf::File {
+                    blob: digest(index, *sha256, *size),
+                    executable: *executable,
+                },
                 PlannedNode::Symlink(target) => Leaf::Symlink(target.clone()),
             };
             leaves.push((path, leaf));
         }
-        Tree::of_sorted(function, &leaves, workers).expect("paths of a plan are unique and no file is a directory")
+        Tree::of_sorted(function, &leaves, workers)
+            .expect("paths of a plan are unique and no file is a directory")
     }
 
     /// Every directory of the tree, parents before what is in them; the root has none.

@@ -23,43 +23,74 @@ impl<'claims> Paths<'claims> {
             if directory == last {
                 continue;
             }
-            // Whatever lies in one directory lies together: those of the path before are known, and no others of this one are.
-            let known = std::iter::zip(directory.bytes(), last.bytes()).take_while(|(one, other)| one == other).count();
-            directories
-                .extend(memchr::memchr_iter(b'/', directory.as_bytes()).filter(|&slash| slash >= known).map(|slash| &path[..=slash]));
+            // Whatever lies in one directory lies together: those of the path before are known, and
+            // no others of this one are.
+            let known = std::iter::zip(directory.bytes(), last.bytes())
+                .take_while(|(one, other)| one == other)
+                .count();
+            directories.extend(
+                memchr::memchr_iter(b'/', directory.as_bytes())
+                    .filter(|&slash| slash >= known)
+                    .map(|slash| &path[..=slash]),
+            );
             last = directory;
         }
-        Self { claims, directories }
+        Self {
+            claims,
+            directories,
+        }
     }
 
     /// The claims of a path, and those below it.
     pub fn at(&self, path: &str) -> (&'claims [Claim], &'claims [Claim]) {
         let directory = format!("{path}/");
         let (file, below) = (self.from(path), self.from(&directory));
-        let end = |claims: &[Claim], belongs: &dyn Fn(&str) -> bool| claims.partition_point(|claim| belongs(claim.path.as_str()));
-        (&file[..end(file, &|other| other == path)], &below[..end(below, &|other| other.starts_with(&directory))])
+        let end = |claims: &[Claim], belongs: &dyn Fn(&str) -> bool| {
+            claims.partition_point(|claim| belongs(claim.path.as_str()))
+        };
+        (
+            &file[..end(file, &|other| other == path)],
+            &below[..end(below, &|other| other.starts_with(&directory))],
+        )
     }
 
     /// The claims that are not before a text.
     fn from(&self, text: &str) -> &'claims [Claim] {
-        &self.claims[self.claims.partition_point(|claim| claim.path.as_str() < text)..]
+        &self.claims[self
+            .claims
+            .partition_point(|claim| claim.path.as_str() < text)..]
     }
 
     /// Whether a path is a file or a directory.
     pub fn contains(&self, path: &str) -> bool {
-        let is_file = self.claims.binary_search_by(|claim| claim.path.as_str().cmp(path)).is_ok();
-        is_file || self.directories.binary_search(&&*format!("{path}/")).is_ok()
+        let is_file = self
+            .claims
+            .binary_search_by(|claim| claim.path.as_str().cmp(path))
+            .is_ok();
+        is_file
+            || self
+                .directories
+                .binary_search(&&*format!("{path}/"))
+                .is_ok()
     }
 
     /// The paths that are files and directories.
     pub fn clashes(&self) -> BTreeSet<&'claims str> {
         let mut clashes = BTreeSet::new();
-        // Between a path and what lies below it, there are only paths that begin with it: `a`, `a-b`, `a/c`.
+        // Between a path and what lies below it, there are only paths that begin with it: `a`,
+        // `a-b`, `a/c`.
         let mut begun: Vec<&str> = Vec::new();
         for claim in self.claims {
             let path = claim.path.as_str();
-            while begun.pop_if(|file| *file == path || !path.starts_with(*file)).is_some() {}
-            clashes.extend(begun.iter().filter(|file| path.as_bytes()[file.len()] == b'/'));
+            while begun
+                .pop_if(|file| *file == path || !path.starts_with(*file))
+                .is_some()
+            {}
+            clashes.extend(
+                begun
+                    .iter()
+                    .filter(|file| path.as_bytes()[file.len()] == b'/'),
+            );
             begun.push(path);
         }
         clashes
@@ -67,8 +98,14 @@ impl<'claims> Paths<'claims> {
 
     /// Files, one for each claim, then directories.
     pub fn iter(&self) -> impl Iterator<Item = &'claims str> {
-        let directories = self.directories.iter().map(|directory| &directory[..directory.len() - 1]);
-        self.claims.iter().map(|claim| claim.path.as_str()).chain(directories)
+        let directories = self
+            .directories
+            .iter()
+            .map(|directory| &directory[..directory.len() - 1]);
+        self.claims
+            .iter()
+            .map(|claim| claim.path.as_str())
+            .chain(directories)
     }
 }
 

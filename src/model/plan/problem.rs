@@ -24,11 +24,17 @@ impl std::fmt::Display for Claimant {
 }
 
 fn list(claimants: &[Claimant]) -> String {
-    items(claimants).iter().map(|item| format!("\n{item}")).collect()
+    items(claimants)
+        .iter()
+        .map(|item| format!("\n{item}"))
+        .collect()
 }
 
 fn items(claimants: &[Claimant]) -> Vec<String> {
-    claimants.iter().map(|claimant| format!("    {claimant}")).collect()
+    claimants
+        .iter()
+        .map(|claimant| format!("    {claimant}"))
+        .collect()
 }
 
 /// One reason not to build.
@@ -97,7 +103,9 @@ pub enum PlanProblem {
         error: String,
     },
     /// An `exclude` pattern matches what installation needs.
-    #[error("{wheel}: the exclude pattern `{pattern}` matches `{path}`, which an installed distribution needs")]
+    #[error(
+        "{wheel}: the exclude pattern `{pattern}` matches `{path}`, which an installed distribution needs"
+    )]
     ExcludesMetadata {
         /// The wheel.
         wheel: String,
@@ -125,7 +133,10 @@ pub enum PlanProblem {
         claimants: Vec<Claimant>,
     },
     /// One path is a file for some and a directory for others.
-    #[error("`{path}` is a file for some and a directory for others:{}", list(claimants))]
+    #[error(
+        "`{path}` is a file for some and a directory for others:{}",
+        list(claimants)
+    )]
     FileOverDirectory {
         /// The path.
         path: TreePath,
@@ -133,7 +144,10 @@ pub enum PlanProblem {
         claimants: Vec<Claimant>,
     },
     /// Names that the target's file system takes for one.
-    #[error("{} differ only in case or Unicode form, and the target cannot tell them apart", quote(paths))]
+    #[error(
+        "{} differ only in case or Unicode form, and the target cannot tell them apart",
+        quote(paths)
+    )]
     NamesFold {
         /// The paths.
         paths: Vec<String>,
@@ -155,7 +169,10 @@ pub enum PlanProblem {
         length: usize,
     },
     /// An override names a distribution that does not claim the path.
-    #[error("the conflict override of `{path}` names `{distribution}`, which does not claim it; it is claimed by{}", list(claimants))]
+    #[error(
+        "the conflict override of `{path}` names `{distribution}`, which does not claim it; it is claimed by{}",
+        list(claimants)
+    )]
     OverrideWithoutClaim {
         /// The path.
         path: TreePath,
@@ -167,7 +184,11 @@ pub enum PlanProblem {
 }
 
 fn quote(paths: &[String]) -> String {
-    paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(" and ")
+    paths
+        .iter()
+        .map(|path| format!("`{path}`"))
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 impl PlanProblem {
@@ -208,14 +229,22 @@ impl PlanProblem {
         match self {
             Self::IncompatibleTags { hint, .. } => Some(hint),
             Self::Script { hint, .. } | Self::Launcher { hint, .. } => *hint,
-            Self::Conflict { .. } => {
-                Some("leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)")
-            }
+            Self::Conflict { .. } => Some(
+                "leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)",
+            ),
             Self::SameDistribution { .. } => Some("keep one of the wheels"),
-            Self::WindowsName { .. } | Self::WindowsLength { .. } | Self::Reserved { .. } => Some("leave it out with `exclude`"),
-            Self::FileOverDirectory { .. } | Self::NamesFold { .. } => Some("leave one of them out with `exclude`"),
-            Self::RequiresPython { .. } => Some("take another interpreter, or a version of the distribution that is for this one"),
-            Self::Requirement { .. } => Some("add the missing wheel, or set the flag `requirements` to `warn`"),
+            Self::WindowsName { .. } | Self::WindowsLength { .. } | Self::Reserved { .. } => {
+                Some("leave it out with `exclude`")
+            }
+            Self::FileOverDirectory { .. } | Self::NamesFold { .. } => {
+                Some("leave one of them out with `exclude`")
+            }
+            Self::RequiresPython { .. } => Some(
+                "take another interpreter, or a version of the distribution that is for this one",
+            ),
+            Self::Requirement { .. } => {
+                Some("add the missing wheel, or set the flag `requirements` to `warn`")
+            }
             _ => None,
         }
     }
@@ -264,7 +293,9 @@ pub enum PlanWarning {
         pattern: String,
     },
     /// A wrapper that setuptools once made for an entry point.
-    #[error("{wheel}: the script `{script}` is left out, because the environment makes its own for the entry point `{entry_point}`")]
+    #[error(
+        "{wheel}: the script `{script}` is left out, because the environment makes its own for the entry point `{entry_point}`"
+    )]
     Wrapper {
         /// The wheel.
         wheel: String,
@@ -274,7 +305,10 @@ pub enum PlanWarning {
         entry_point: String,
     },
     /// A conflict that the policy decided.
-    #[error("`{path}` is claimed with different contents; {winner} wins over{}", list(losers))]
+    #[error(
+        "`{path}` is claimed with different contents; {winner} wins over{}",
+        list(losers)
+    )]
     Decided {
         /// The path.
         path: TreePath,
@@ -284,7 +318,9 @@ pub enum PlanWarning {
         losers: Vec<Claimant>,
     },
     /// Little room is left for the environment's own path.
-    #[error("`{path}` has {length} characters: on Windows without long paths, the path of the environment may have {room} at most")]
+    #[error(
+        "`{path}` has {length} characters: on Windows without long paths, the path of the environment may have {room} at most"
+    )]
     WindowsLength {
         /// The longest path.
         path: TreePath,
@@ -294,7 +330,10 @@ pub enum PlanWarning {
         room: usize,
     },
     /// Names that some file systems take for one.
-    #[error("{} differ only in case or Unicode form: the environment cannot be copied to a file system that ignores case", quote(paths))]
+    #[error(
+        "{} differ only in case or Unicode form: the environment cannot be copied to a file system that ignores case",
+        quote(paths)
+    )]
     NamesFold {
         /// The paths.
         paths: Vec<String>,

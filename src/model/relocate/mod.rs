@@ -1,7 +1,8 @@
 //! Making the files of an existing environment relocatable: what each becomes, as text.
 //!
-//! Model layer. Environments of other tools, and what pip installs, name the environment by its absolute path. Here such a path
-//! is recognised by the [`Roots`]: where the environment is, and where its own files say that it once was.
+//! Model layer. Environments of other tools, and what pip installs, name the environment by its
+//! absolute path. Here such a path is recognised by the [`Roots`]: where the environment is, and
+//! where its own files say that it once was.
 
 mod configuration;
 mod kernel;
@@ -33,7 +34,8 @@ impl Roots {
         let root = root.trim_end_matches('/');
         if root.starts_with('/') && !self.roots.iter().any(|known| known == root) {
             self.roots.push(root.to_owned());
-            self.roots.sort_by(|left, right| (right.len(), left).cmp(&(left.len(), right)));
+            self.roots
+                .sort_by(|left, right| (right.len(), left).cmp(&(left.len(), right)));
         }
     }
 
@@ -46,7 +48,11 @@ impl Roots {
     pub fn strip<'path>(&self, path: &'path str) -> Option<&'path str> {
         self.roots.iter().find_map(|root| {
             let rest = path.strip_prefix(root.as_str())?;
-            if rest.is_empty() { Some("") } else { rest.strip_prefix('/') }
+            if rest.is_empty() {
+                Some("")
+            } else {
+                rest.strip_prefix('/')
+            }
         })
     }
 
@@ -55,23 +61,31 @@ impl Roots {
         self.named_in_piece(bytes, true)
     }
 
-    /// The same for a piece of a file. Where it is not the last one, a place at its end does not count: the next piece tells whether it
-    /// is one.
+    /// The same for a piece of a file. Where it is not the last one, a place at its end does not
+    /// count: the next piece tells whether it is one.
     pub fn named_in_piece(&self, bytes: &[u8], last: bool) -> bool {
-        let ends = |next: &u8| !(next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-' | b'.' | 0x80..));
-        self.roots
-            .iter()
-            .any(|root| memchr::memmem::find_iter(bytes, root.as_bytes()).any(|at| bytes.get(at + root.len()).map_or(last, ends)))
+        let ends = |next: &u8| {
+            !(next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-' | b'.' | 0x80..))
+        };
+        self.roots.iter().any(|root| {
+            memchr::memmem::find_iter(bytes, root.as_bytes())
+                .any(|at| bytes.get(at + root.len()).map_or(last, ends))
+        })
     }
 
-    /// The places that an activation script for POSIX shells, made by another tool, names as its own.
+    /// The places that an activation script for POSIX shells, made by another tool, names as its
+    /// own.
     pub fn add_activated(&mut self, script: &str) {
         for line in script.lines() {
             let line = line.trim_start();
             let line = line.strip_prefix("export ").unwrap_or(line);
-            let Some(value) = line.strip_prefix("VIRTUAL_ENV=") else { continue };
+            let Some(value) = line.strip_prefix("VIRTUAL_ENV=") else {
+                continue;
+            };
             let value = value.trim_end().trim_end_matches(';');
-            let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+            let quoted = ['"', '\'']
+                .iter()
+                .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
             let value = quoted.unwrap_or(value);
             // Anything that a shell would work out is no place.
             if !value.contains(['$', '`', '"', '\'', '\\']) {
@@ -115,9 +129,15 @@ mod tests {
             roots.add_activated(text);
             assert_eq!(roots.iter().collect::<Vec<_>>(), expected, "{text}");
         };
-        check("VIRTUAL_ENV=\"/home/me/env\"\nexport VIRTUAL_ENV\n", &["/home/me/env"]);
+        check(
+            "VIRTUAL_ENV=\"/home/me/env\"\nexport VIRTUAL_ENV\n",
+            &["/home/me/env"],
+        );
         check("    export VIRTUAL_ENV='/my env'\n", &["/my env"]);
         check("VIRTUAL_ENV=/plain", &["/plain"]);
-        check("VIRTUAL_ENV=\"$(cygpath \"/x\")\"\nVIRTUAL_ENV=$_VENV\nOTHER_VIRTUAL_ENV=/x\n", &[]);
+        check(
+            "VIRTUAL_ENV=\"$(cygpath \"/x\")\"\nVIRTUAL_ENV=$_VENV\nOTHER_VIRTUAL_ENV=/x\n",
+            &[],
+        );
     }
 }

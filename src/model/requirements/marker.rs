@@ -1,7 +1,7 @@
 //! Markers: when a requirement applies (PEP 508), decided for a described interpreter.
 //!
-//! Evaluated as PyPI's `packaging` evaluates them, with a third answer for what is not known. Parsing and evaluating take time and
-//! memory in proportion to the text.
+//! Evaluated as PyPI's `packaging` evaluates them, with a third answer for what is not known.
+//! Parsing and evaluating take time and memory in proportion to the text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -65,7 +65,9 @@ impl fmt::Display for Fact {
             Self::PlatformRelease => "platform_release, a fact of the machine",
             Self::PlatformVersion => "platform_version, a fact of the machine",
             Self::PatchLevel => "the patch level, which the interpreter's version leaves out",
-            Self::ImplementationVersion => "implementation_version, which a spec does not say for PyPy",
+            Self::ImplementationVersion => {
+                "implementation_version, which a spec does not say for PyPy"
+            }
         })
     }
 }
@@ -130,9 +132,17 @@ impl Environment {
             Variable::PlatformVersion => Err(Fact::PlatformVersion),
             Variable::SysPlatform => Ok(self.sys_platform),
             Variable::PythonVersion => Ok(&self.python_version),
-            Variable::ImplementationVersion if self.implementation != Implementation::CPython => Err(Fact::ImplementationVersion),
-            Variable::ImplementationVersion | Variable::PythonFullVersion if self.python.full().is_none() => Err(Fact::PatchLevel),
-            Variable::ImplementationVersion | Variable::PythonFullVersion => Ok(self.python.as_str()),
+            Variable::ImplementationVersion if self.implementation != Implementation::CPython => {
+                Err(Fact::ImplementationVersion)
+            }
+            Variable::ImplementationVersion | Variable::PythonFullVersion
+                if self.python.full().is_none() =>
+            {
+                Err(Fact::PatchLevel)
+            }
+            Variable::ImplementationVersion | Variable::PythonFullVersion => {
+                Ok(self.python.as_str())
+            }
             // Asked for with `Atom::extra` only.
             Variable::Extra => Ok(""),
         }
@@ -173,9 +183,9 @@ impl Variable {
             "implementation_version" => Self::ImplementationVersion,
             "os_name" | "os.name" => Self::OsName,
             "platform_machine" | "platform.machine" => Self::PlatformMachine,
-            "platform_python_implementation" | "platform.python_implementation" | "python_implementation" => {
-                Self::PlatformPythonImplementation
-            }
+            "platform_python_implementation"
+            | "platform.python_implementation"
+            | "python_implementation" => Self::PlatformPythonImplementation,
             "platform_release" => Self::PlatformRelease,
             "platform_system" => Self::PlatformSystem,
             "platform_version" | "platform.version" => Self::PlatformVersion,
@@ -189,7 +199,13 @@ impl Variable {
 
     /// Whether it holds a version, so that comparing means comparing versions.
     fn is_version(self) -> bool {
-        matches!(self, Self::ImplementationVersion | Self::PlatformRelease | Self::PythonFullVersion | Self::PythonVersion)
+        matches!(
+            self,
+            Self::ImplementationVersion
+                | Self::PlatformRelease
+                | Self::PythonFullVersion
+                | Self::PythonVersion
+        )
     }
 }
 
@@ -235,18 +251,27 @@ impl<'text> Marker<'text> {
     pub fn parse(text: &'text str) -> Result<Self, MarkerError> {
         let mut parser = Parser { rest: text };
         let node = parser.any(0)?;
-        if parser.rest.is_empty() { Ok(Self(node)) } else { Err(parser.unexpected("`and`, `or` or the end")) }
+        if parser.rest.is_empty() {
+            Ok(Self(node))
+        } else {
+            Err(parser.unexpected("`and`, `or` or the end"))
+        }
     }
 
     /// Whether the marker holds, with one extra or without any.
     pub fn evaluate(&self, environment: &Environment, extra: Option<&DistName>) -> Truth {
-        self.0.evaluate(environment, extra.map_or("", DistName::normalized))
+        self.0
+            .evaluate(environment, extra.map_or("", DistName::normalized))
     }
 
     /// Which extras can change the answer.
     pub fn extras(&self) -> Extras {
         let mut named = Vec::new();
-        if self.0.collect_extras(&mut named) { Extras::Named(named) } else { Extras::Any }
+        if self.0.collect_extras(&mut named) {
+            Extras::Named(named)
+        } else {
+            Extras::Any
+        }
     }
 }
 
@@ -267,11 +292,17 @@ impl Node<'_> {
             Self::Any(nodes) => (nodes, Truth::Yes),
             Self::All(nodes) => (nodes, Truth::No),
         };
-        let mut result = if decisive == Truth::Yes { Truth::No } else { Truth::Yes };
+        let mut result = if decisive == Truth::Yes {
+            Truth::No
+        } else {
+            Truth::Yes
+        };
         for node in nodes {
             match node.evaluate(environment, extra) {
                 truth if truth == decisive => return decisive,
-                Truth::Unknown(fact) if !matches!(result, Truth::Unknown(_)) => result = Truth::Unknown(fact),
+                Truth::Unknown(fact) if !matches!(result, Truth::Unknown(_)) => {
+                    result = Truth::Unknown(fact)
+                }
                 _ => {}
             }
         }
@@ -287,7 +318,9 @@ impl Node<'_> {
                 atom.comparison == Comparison::Operator("==")
             }
             Self::Atom(_) => true,
-            Self::Any(nodes) | Self::All(nodes) => nodes.iter().all(|node| node.collect_extras(named)),
+            Self::Any(nodes) | Self::All(nodes) => {
+                nodes.iter().all(|node| node.collect_extras(named))
+            }
         }
     }
 }
@@ -302,14 +335,17 @@ impl Atom<'_> {
             Err(Fact::PatchLevel) => return self.without_patch_level(&environment.python),
             Err(fact) => return Truth::Unknown(fact),
         };
-        if let (Comparison::Operator(operator), Some(own)) = (self.comparison, environment.version(self.variable)) {
+        if let (Comparison::Operator(operator), Some(own)) =
+            (self.comparison, environment.version(self.variable))
+        {
             if !self.reversed {
                 if let Some(specifier) = &self.specifier {
                     return specifier.contains(own).into();
                 }
-            } else if let (Ok(specifier), Ok(constant)) =
-                (VersionSpecifier::from_str(&format!("{operator}{text}")), Version::from_str(self.constant.trim()))
-            {
+            } else if let (Ok(specifier), Ok(constant)) = (
+                VersionSpecifier::from_str(&format!("{operator}{text}")),
+                Version::from_str(self.constant.trim()),
+            ) {
                 return specifier.contains(&constant).into();
             }
         }
@@ -318,7 +354,11 @@ impl Atom<'_> {
 
     /// Compares texts: equal or not, part of one another or not; texts have no order.
     fn compare(&self, text: &str) -> bool {
-        let (left, right) = if self.reversed { (&*self.constant, text) } else { (text, &*self.constant) };
+        let (left, right) = if self.reversed {
+            (&*self.constant, text)
+        } else {
+            (text, &*self.constant)
+        };
         match self.comparison {
             Comparison::In => right.contains(left),
             Comparison::NotIn => !right.contains(left),
@@ -331,7 +371,9 @@ impl Atom<'_> {
     /// Whether the atom has one answer for every patch level.
     fn without_patch_level(&self, python: &PythonVersion) -> Truth {
         let unknown = Truth::Unknown(Fact::PatchLevel);
-        let Some(specifier) = &self.specifier else { return unknown };
+        let Some(specifier) = &self.specifier else {
+            return unknown;
+        };
         let specifier = if self.reversed {
             let operator = match specifier.operator() {
                 Operator::LessThan => Operator::GreaterThan,
@@ -341,7 +383,11 @@ impl Atom<'_> {
                 same @ (Operator::Equal | Operator::NotEqual) => *same,
                 _ => return unknown,
             };
-            let Ok(specifier) = VersionSpecifier::from_version(operator, specifier.version().clone()) else { return unknown };
+            let Ok(specifier) =
+                VersionSpecifier::from_version(operator, specifier.version().clone())
+            else {
+                return unknown;
+            };
             specifier
         } else {
             (**specifier).clone()
@@ -372,7 +418,10 @@ struct Parser<'text> {
 
 impl<'text> Parser<'text> {
     fn unexpected(&self, expected: &'static str) -> MarkerError {
-        MarkerError::Unexpected { found: self.rest.chars().take(20).collect(), expected }
+        MarkerError::Unexpected {
+            found: self.rest.chars().take(20).collect(),
+            expected,
+        }
     }
 
     fn skip(&mut self, bytes: usize) {
@@ -382,7 +431,9 @@ impl<'text> Parser<'text> {
     /// Takes a word, if it comes next and ends there.
     fn word(&mut self, word: &str) -> bool {
         let next = self.rest.strip_prefix(word);
-        let found = next.is_some_and(|after| !after.starts_with(|next: char| next.is_alphanumeric() || next == '_'));
+        let found = next.is_some_and(|after| {
+            !after.starts_with(|next: char| next.is_alphanumeric() || next == '_')
+        });
         if found {
             self.skip(word.len());
         }
@@ -395,7 +446,11 @@ impl<'text> Parser<'text> {
         while self.word("or") {
             nodes.push(self.all(depth)?);
         }
-        Ok(if nodes.len() == 1 { nodes.remove(0) } else { Node::Any(nodes) })
+        Ok(if nodes.len() == 1 {
+            nodes.remove(0)
+        } else {
+            Node::Any(nodes)
+        })
     }
 
     fn all(&mut self, depth: usize) -> Result<Node<'text>, MarkerError> {
@@ -403,7 +458,11 @@ impl<'text> Parser<'text> {
         while self.word("and") {
             nodes.push(self.one(depth)?);
         }
-        Ok(if nodes.len() == 1 { nodes.remove(0) } else { Node::All(nodes) })
+        Ok(if nodes.len() == 1 {
+            nodes.remove(0)
+        } else {
+            Node::All(nodes)
+        })
     }
 
     fn one(&mut self, depth: usize) -> Result<Node<'text>, MarkerError> {
@@ -427,31 +486,59 @@ impl<'text> Parser<'text> {
         let comparison = self.comparison()?;
         let right = self.operand()?;
         let (variable, constant, reversed) = match (&left, &right) {
-            (Operand::Variable(variable, _), Operand::Constant(constant)) => (*variable, *constant, false),
-            (Operand::Constant(constant), Operand::Variable(variable, _)) => (*variable, *constant, true),
-            _ => return Err(MarkerError::Operands { left: left.describe(), right: right.describe() }),
+            (Operand::Variable(variable, _), Operand::Constant(constant)) => {
+                (*variable, *constant, false)
+            }
+            (Operand::Constant(constant), Operand::Variable(variable, _)) => {
+                (*variable, *constant, true)
+            }
+            _ => {
+                return Err(MarkerError::Operands {
+                    left: left.describe(),
+                    right: right.describe(),
+                });
+            }
         };
         let mut specifier = None;
         if let Comparison::Operator(operator) = comparison {
             if variable.is_version() {
-                specifier = VersionSpecifier::from_str(&format!("{operator}{}", constant.trim())).ok().map(Box::new);
+                specifier = VersionSpecifier::from_str(&format!("{operator}{}", constant.trim()))
+                    .ok()
+                    .map(Box::new);
             }
             // For `~=` and `===` there is nothing to fall back on: texts are not compared so.
             if specifier.is_none() && matches!(operator, "~=" | "===") {
                 return Err(MarkerError::Operator { operator });
             }
         }
-        let normalized = || DistName::parse(constant).map_or(Cow::Borrowed(constant), |name| Cow::Owned(name.normalized().to_owned()));
-        let constant = if variable == Variable::Extra { normalized() } else { Cow::Borrowed(constant) };
-        Ok(Atom { variable, comparison, constant, reversed, specifier })
+        let normalized = || {
+            DistName::parse(constant).map_or(Cow::Borrowed(constant), |name| {
+                Cow::Owned(name.normalized().to_owned())
+            })
+        };
+        let constant = if variable == Variable::Extra {
+            normalized()
+        } else {
+            Cow::Borrowed(constant)
+        };
+        Ok(Atom {
+            variable,
+            comparison,
+            constant,
+            reversed,
+            specifier,
+        })
     }
 
     fn operand(&mut self) -> Result<Operand<'text>, MarkerError> {
         for quote in ['"', '\''] {
             if let Some(content) = self.rest.strip_prefix(quote) {
-                let end = content.find(quote).ok_or_else(|| self.unexpected("a quoted text that ends"))?;
+                let end = content
+                    .find(quote)
+                    .ok_or_else(|| self.unexpected("a quoted text that ends"))?;
                 let constant = &content[..end];
-                // In Python's own syntax a backslash would mean something else than itself, and the grammar has none.
+                // In Python's own syntax a backslash would mean something else than itself, and the
+                // grammar has none.
                 if constant.contains(['\\', '\n', '\r', '\0']) {
                     return Err(self.unexpected("a text without backslashes and line ends"));
                 }
@@ -459,9 +546,14 @@ impl<'text> Parser<'text> {
                 return Ok(Operand::Constant(constant));
             }
         }
-        let inner = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.');
-        let name = &self.rest[..self.rest.find(|character| !inner(character)).unwrap_or(self.rest.len())];
-        let variable = Variable::parse(name).ok_or_else(|| self.unexpected("a variable or a quoted text"))?;
+        let inner =
+            |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.');
+        let name = &self.rest[..self
+            .rest
+            .find(|character| !inner(character))
+            .unwrap_or(self.rest.len())];
+        let variable =
+            Variable::parse(name).ok_or_else(|| self.unexpected("a variable or a quoted text"))?;
         self.skip(name.len());
         Ok(Operand::Variable(variable, name))
     }
@@ -472,10 +564,17 @@ impl<'text> Parser<'text> {
         }
         if self.rest.starts_with("not ") || self.rest.starts_with("not\t") {
             self.skip(3);
-            return if self.word("in") { Ok(Comparison::NotIn) } else { Err(self.unexpected("`in`")) };
+            return if self.word("in") {
+                Ok(Comparison::NotIn)
+            } else {
+                Err(self.unexpected("`in`"))
+            };
         }
-        let operator = OPERATORS.into_iter().find(|operator| self.rest.starts_with(operator));
-        let operator = operator.ok_or_else(|| self.unexpected("a comparison such as `==` or `in`"))?;
+        let operator = OPERATORS
+            .into_iter()
+            .find(|operator| self.rest.starts_with(operator));
+        let operator =
+            operator.ok_or_else(|| self.unexpected("a comparison such as `==` or `in`"))?;
         self.skip(operator.len());
         Ok(Comparison::Operator(operator))
     }
@@ -493,30 +592,88 @@ mod tests {
             Some(version) => (Implementation::PyPy, version),
             None => (Implementation::CPython, version),
         };
-        let platform = Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) };
-        Environment::new(&Interpreter { implementation, version: PythonVersion::parse(version).unwrap(), abi: "x".into(), platform })
+        let platform = Platform::Linux {
+            arch: Arch::X86_64,
+            libc: Some(Libc::Glibc(2, 36)),
+        };
+        Environment::new(&Interpreter {
+            implementation,
+            version: PythonVersion::parse(version).unwrap(),
+            abi: "x".into(),
+            platform,
+        })
     }
 
     #[test]
     fn what_is_not_known_is_named_only_where_it_decides() {
         let check = |version: &str, text: &str, expected: Truth| {
-            assert_eq!(Marker::parse(text).unwrap().evaluate(&environment(version), None), expected, "{version}: {text}");
+            assert_eq!(
+                Marker::parse(text)
+                    .unwrap()
+                    .evaluate(&environment(version), None),
+                expected,
+                "{version}: {text}"
+            );
         };
         let unknown = Truth::Unknown;
-        check("3.11", "platform_release == '1'", unknown(Fact::PlatformRelease));
-        check("3.11", "'Ubuntu' in platform_version", unknown(Fact::PlatformVersion));
-        check("3.11", "platform_release == '1' or os_name == 'posix'", Truth::Yes);
-        check("3.11", "platform_release == '1' and os_name == 'nt'", Truth::No);
-        check("3.11", "platform_release == '1' and os_name == 'posix'", unknown(Fact::PlatformRelease));
-        check("3.11", "os_name == 'nt' or (platform_version == '1' or platform_release == '1')", unknown(Fact::PlatformVersion));
-        check("3.11", "implementation_version >= '3.11.2'", unknown(Fact::PatchLevel));
-        check("pypy3.11.9", "implementation_version >= '7.3'", unknown(Fact::ImplementationVersion));
+        check(
+            "3.11",
+            "platform_release == '1'",
+            unknown(Fact::PlatformRelease),
+        );
+        check(
+            "3.11",
+            "'Ubuntu' in platform_version",
+            unknown(Fact::PlatformVersion),
+        );
+        check(
+            "3.11",
+            "platform_release == '1' or os_name == 'posix'",
+            Truth::Yes,
+        );
+        check(
+            "3.11",
+            "platform_release == '1' and os_name == 'nt'",
+            Truth::No,
+        );
+        check(
+            "3.11",
+            "platform_release == '1' and os_name == 'posix'",
+            unknown(Fact::PlatformRelease),
+        );
+        check(
+            "3.11",
+            "os_name == 'nt' or (platform_version == '1' or platform_release == '1')",
+            unknown(Fact::PlatformVersion),
+        );
+        check(
+            "3.11",
+            "implementation_version >= '3.11.2'",
+            unknown(Fact::PatchLevel),
+        );
+        check(
+            "pypy3.11.9",
+            "implementation_version >= '7.3'",
+            unknown(Fact::ImplementationVersion),
+        );
         check("pypy3.11.9", "python_full_version == '3.11.9'", Truth::Yes);
-        check("3.11", "python_full_version in '3.11.2 3.11.3'", unknown(Fact::PatchLevel));
+        check(
+            "3.11",
+            "python_full_version in '3.11.2 3.11.3'",
+            unknown(Fact::PatchLevel),
+        );
         check("3.11", "'3.10.1' < python_full_version", Truth::Yes);
-        check("3.11", "'3.11.1' <= python_full_version", unknown(Fact::PatchLevel));
+        check(
+            "3.11",
+            "'3.11.1' <= python_full_version",
+            unknown(Fact::PatchLevel),
+        );
         check("3.11", "'3.12.0' == python_full_version", Truth::No);
-        check("3.11", "'3.11.0' ~= python_full_version", unknown(Fact::PatchLevel));
+        check(
+            "3.11",
+            "'3.11.0' ~= python_full_version",
+            unknown(Fact::PatchLevel),
+        );
     }
 
     #[test]
@@ -533,29 +690,53 @@ mod tests {
         check("(os_name == 'a'", "where `and`, `or` or `)`");
         check("os_name == 'a' and", "where a variable");
         check("os_name not 'a'", "where `in`");
-        check("os_name == sys_platform", "compares `os_name` with `sys_platform`");
+        check(
+            "os_name == sys_platform",
+            "compares `os_name` with `sys_platform`",
+        );
         check("'a' == 'b'", "compares \"a\" with \"b\"");
         check("os_name ~= 'a'", "compares by `~=` what is no version");
-        check("python_version ~= 'x'", "compares by `~=` what is no version");
+        check(
+            "python_version ~= 'x'",
+            "compares by `~=` what is no version",
+        );
         check("os_name == 'a\\n'", "without backslashes");
         check("extras == 'a'", "where a variable");
-        check(&format!("{}os_name == 'a'{}", "(".repeat(33), ")".repeat(33)), "more than 32 deep");
+        check(
+            &format!("{}os_name == 'a'{}", "(".repeat(33), ")".repeat(33)),
+            "more than 32 deep",
+        );
         check(&"(".repeat(1_000_000), "more than 32 deep");
-        assert!(Marker::parse(&format!("{}os_name == 'a'{}", "(".repeat(32), ")".repeat(32))).is_ok());
+        assert!(
+            Marker::parse(&format!(
+                "{}os_name == 'a'{}",
+                "(".repeat(32),
+                ")".repeat(32)
+            ))
+            .is_ok()
+        );
     }
 
     #[test]
     fn many_extras_take_little_time() {
         // As a decision diagram this would have some 2^2000 nodes.
-        let text: Vec<String> = (0..2000).map(|index| format!("(extra == 'a{index}' and extra == 'b{index}')")).collect();
+        let text: Vec<String> = (0..2000)
+            .map(|index| format!("(extra == 'a{index}' and extra == 'b{index}')"))
+            .collect();
         let text = text.join(" or ");
         let marker = Marker::parse(&text).unwrap();
         assert_eq!(marker.evaluate(&environment("3.11"), None), Truth::No);
         assert!(matches!(marker.extras(), Extras::Named(extras) if extras.len() == 4000));
         let extras = |text: &str| Marker::parse(text).unwrap().extras();
-        assert_eq!(extras("os_name == 'nt' or extra == ''"), Extras::Named(Vec::new()));
+        assert_eq!(
+            extras("os_name == 'nt' or extra == ''"),
+            Extras::Named(Vec::new())
+        );
         assert_eq!(extras("os_name == 'nt' and extra != 'a'"), Extras::Any);
-        assert_eq!(extras("'A_b' == extra"), Extras::Named(vec![DistName::parse("a-b").unwrap()]));
+        assert_eq!(
+            extras("'A_b' == extra"),
+            Extras::Named(vec![DistName::parse("a-b").unwrap()])
+        );
     }
 
     proptest! {

@@ -1,11 +1,14 @@
-//! Whether a set of distributions has what its members require: what `pip check` does, for a target that is only described.
+//! Whether a set of distributions has what its members require: what `pip check` does, for a target
+//! that is only described.
 //!
-//! Model layer. Markers are evaluated with the facts of the spec's interpreter, never with those of the machine that builds. A
-//! question that these facts cannot answer (a kernel's release, a patch level that the spec leaves out) is reported as such, unless the
-//! answer does not matter. Unlike pip, requirements of extras are followed: `foo[bar]` asks for what `foo` requires for `bar`.
+//! Model layer. Markers are evaluated with the facts of the spec's interpreter, never with those of
+//! the machine that builds. A question that these facts cannot answer (a kernel's release, a patch
+//! level that the spec leaves out) is reported as such, unless the answer does not matter. Unlike
+//! pip, requirements of extras are followed: `foo[bar]` asks for what `foo` requires for `bar`.
 //!
-//! Requirements and markers are parsed here, while versions and their specifiers are `pep440_rs`'s. (The crate for the former keeps markers as
-//! decision diagrams, in a table of the process that only grows: a hostile marker of 600 bytes takes half a gigabyte.)
+//! Requirements and markers are parsed here, while versions and their specifiers are `pep440_rs`'s.
+//! (The crate for the former keeps markers as decision diagrams, in a table of the process that
+//! only grows: a hostile marker of 600 bytes takes half a gigabyte.)
 
 pub mod marker;
 mod requirement;
@@ -13,7 +16,9 @@ mod requirement;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::str::FromStr;
 
-use pep440_rs::{VersionSpecifier, VersionSpecifiers, release_specifier_to_range, release_specifiers_to_ranges};
+use pep440_rs::{
+    VersionSpecifier, VersionSpecifiers, release_specifier_to_range, release_specifiers_to_ranges,
+};
 
 pub use self::requirement::{Requirement, RequirementError, Specifiers, parse_specifiers};
 use crate::model::interpreter::Interpreter;
@@ -80,9 +85,12 @@ pub enum RequirementProblemKind {
     },
 }
 
-/// Finds every requirement among the distributions that they do not meet themselves. Sorted by the name of what requires; of several
-/// distributions of one name the last one counts.
-pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> Vec<RequirementProblem> {
+/// Finds every requirement among the distributions that they do not meet themselves. Sorted by the
+/// name of what requires; of several distributions of one name the last one counts.
+pub fn check(
+    distributions: &[Distribution<'_>],
+    interpreter: &Interpreter,
+) -> Vec<RequirementProblem> {
     let environment = Environment::new(interpreter);
     let mut problems = Vec::new();
     let mut known: BTreeMap<&DistName, Member<'_>> = BTreeMap::new();
@@ -91,10 +99,18 @@ pub fn check(distributions: &[Distribution<'_>], interpreter: &Interpreter) -> V
     }
     for member in known.values_mut() {
         let invalid = std::mem::take(&mut member.invalid);
-        problems.extend(invalid.into_iter().map(|(text, error)| member.problem(None, text, RequirementProblemKind::Invalid(error))));
+        problems.extend(invalid.into_iter().map(|(text, error)| {
+            member.problem(None, text, RequirementProblemKind::Invalid(error))
+        }));
     }
-    let mut check =
-        Check { environment, known: &known, asked: BTreeSet::new(), waiting: VecDeque::new(), reported: BTreeSet::new(), problems };
+    let mut check = Check {
+        environment,
+        known: &known,
+        asked: BTreeSet::new(),
+        waiting: VecDeque::new(),
+        reported: BTreeSet::new(),
+        problems,
+    };
     for member in known.values() {
         for requirement in &member.requirements {
             check.check_requirement(member, None, requirement);
@@ -134,7 +150,11 @@ impl<'text> Member<'text> {
             invalid: Vec::new(),
             by_extra: BTreeMap::new(),
             any_extra: Vec::new(),
-            provided: distribution.provides_extra.iter().filter_map(|extra| DistName::parse(extra).ok()).collect(),
+            provided: distribution
+                .provides_extra
+                .iter()
+                .filter_map(|extra| DistName::parse(extra).ok())
+                .collect(),
         };
         for text in distribution.requires_dist {
             let requirement = match Requirement::parse(text) {
@@ -162,10 +182,16 @@ impl<'text> Member<'text> {
 
     /// The requirements that an extra can add, in their order.
     fn requirements_for(&self, extra: &DistName) -> impl Iterator<Item = &Requirement<'text>> {
-        let named = self.by_extra.get(extra).map(Vec::as_slice).unwrap_or_default();
+        let named = self
+            .by_extra
+            .get(extra)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let mut positions = [named, &self.any_extra].concat();
         positions.sort_unstable();
-        positions.into_iter().map(|position| &self.requirements[position])
+        positions
+            .into_iter()
+            .map(|position| &self.requirements[position])
     }
 
     /// Whether there is such an extra. Old metadata names extras in markers only.
@@ -173,7 +199,12 @@ impl<'text> Member<'text> {
         self.provided.contains(extra) || self.by_extra.contains_key(extra)
     }
 
-    fn problem(&self, extra: Option<&DistName>, requirement: &str, kind: RequirementProblemKind) -> RequirementProblem {
+    fn problem(
+        &self,
+        extra: Option<&DistName>,
+        requirement: &str,
+        kind: RequirementProblemKind,
+    ) -> RequirementProblem {
         RequirementProblem {
             distribution: self.distribution.name.clone(),
             version: self.distribution.version.clone(),
@@ -198,13 +229,19 @@ struct Check<'members, 'text> {
     /// Extras that were asked for, so that circles end.
     asked: BTreeSet<(&'text DistName, DistName)>,
     waiting: VecDeque<(&'members Member<'text>, DistName)>,
-    /// Requirements that were reported, so that several extras with one requirement do not repeat it.
+    /// Requirements that were reported, so that several extras with one requirement do not repeat
+    /// it.
     reported: BTreeSet<(&'text DistName, &'text str)>,
     problems: Vec<RequirementProblem>,
 }
 
 impl<'members, 'text> Check<'members, 'text> {
-    fn check_requirement(&mut self, member: &Member<'text>, extra: Option<&DistName>, requirement: &Requirement<'text>) {
+    fn check_requirement(
+        &mut self,
+        member: &Member<'text>,
+        extra: Option<&DistName>,
+        requirement: &Requirement<'text>,
+    ) {
         let truth = requirement.holds(&self.environment, extra);
         if truth == Truth::No {
             return;
@@ -221,12 +258,22 @@ impl<'members, 'text> Check<'members, 'text> {
                 // Whether extras are asked for is open, so their requirements are too.
                 RequirementProblemKind::Missing
             }
-            Some(found) => RequirementProblemKind::Conflict { found: found.distribution.version.clone() },
+            Some(found) => RequirementProblemKind::Conflict {
+                found: found.distribution.version.clone(),
+            },
             None => RequirementProblemKind::Missing,
         };
-        let kind = if let Truth::Unknown(fact) = truth { RequirementProblemKind::Undecided { fact } } else { kind };
-        if self.reported.insert((member.distribution.name, requirement.text)) {
-            self.problems.push(member.problem(extra, requirement.text, kind));
+        let kind = if let Truth::Unknown(fact) = truth {
+            RequirementProblemKind::Undecided { fact }
+        } else {
+            kind
+        };
+        if self
+            .reported
+            .insert((member.distribution.name, requirement.text))
+        {
+            self.problems
+                .push(member.problem(extra, requirement.text, kind));
         }
     }
 
@@ -239,8 +286,12 @@ impl<'members, 'text> Check<'members, 'text> {
     ) {
         for wanted in &requirement.extras {
             if !found.provides(wanted) {
-                let kind = RequirementProblemKind::NoExtra { distribution: found.distribution.name.clone(), extra: wanted.clone() };
-                self.problems.push(member.problem(extra, requirement.text, kind));
+                let kind = RequirementProblemKind::NoExtra {
+                    distribution: found.distribution.name.clone(),
+                    extra: wanted.clone(),
+                };
+                self.problems
+                    .push(member.problem(extra, requirement.text, kind));
             } else if self.asked.insert((found.distribution.name, wanted.clone())) {
                 self.waiting.push_back((found, wanted.clone()));
             }
@@ -260,7 +311,9 @@ pub enum PythonProblem {
         found: PythonVersion,
     },
     /// The patch level decides, and is not known.
-    #[error("it requires Python {requires}, which depends on the patch level that the interpreter's version {found} leaves out")]
+    #[error(
+        "it requires Python {requires}, which depends on the patch level that the interpreter's version {found} leaves out"
+    )]
     PatchLevel {
         /// The text.
         requires: String,
@@ -269,14 +322,17 @@ pub enum PythonProblem {
     },
 }
 
-/// Checks a `Requires-Python`. As in pip, a pre-release counts as the release that it precedes, and a text that nobody understands asks for
-/// nothing: a wheel with one is accepted only where that is allowed.
+/// Checks a `Requires-Python`. As in pip, a pre-release counts as the release that it precedes, and
+/// a text that nobody understands asks for nothing: a wheel with one is accepted only where that is
+/// allowed.
 ///
 /// # Errors
 /// The version does not fit, or it is not known whether it does.
 pub fn requires_python(requires: &str, python: &PythonVersion) -> Result<(), PythonProblem> {
     let own = || (shorten(requires), python.clone());
-    let Ok(Specifiers { specifiers, .. }) = parse_specifiers(requires) else { return Ok(()) };
+    let Ok(Specifiers { specifiers, .. }) = parse_specifiers(requires) else {
+        return Ok(());
+    };
     match contains(&specifiers, python) {
         Some(true) => Ok(()),
         Some(false) => {
@@ -290,7 +346,8 @@ pub fn requires_python(requires: &str, python: &PythonVersion) -> Result<(), Pyt
     }
 }
 
-/// Whether specifiers allow an interpreter's version; nothing where its patch level decides and is not known.
+/// Whether specifiers allow an interpreter's version; nothing where its patch level decides and is
+/// not known.
 fn contains(specifiers: &VersionSpecifiers, python: &PythonVersion) -> Option<bool> {
     if let Some(full) = python.full() {
         return Some(specifiers.contains(&Version::new(full.release())));
@@ -308,7 +365,8 @@ fn contains(specifiers: &VersionSpecifiers, python: &PythonVersion) -> Option<bo
 
 /// `==3.11.*`: every release that `3.11` can stand for.
 fn minor_release(python: &PythonVersion) -> VersionSpecifier {
-    VersionSpecifier::from_str(&format!("=={}.*", python.short())).expect("two numbers and a star are a specifier")
+    VersionSpecifier::from_str(&format!("=={}.*", python.short()))
+        .expect("two numbers and a star are a specifier")
 }
 
 #[cfg(test)]
@@ -321,25 +379,48 @@ mod tests {
             implementation: Implementation::CPython,
             version: PythonVersion::parse(version).unwrap(),
             abi: "cp311".into(),
-            platform: Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) },
+            platform: Platform::Linux {
+                arch: Arch::X86_64,
+                libc: Some(Libc::Glibc(2, 36)),
+            },
         }
     }
 
     /// Each distribution is `name version`, its requirements, and its extras.
     fn problems(version: &str, distributions: &[(&str, &[&str], &[&str])]) -> Vec<String> {
-        let boxed = |texts: &[&str]| texts.iter().map(|&text| text.into()).collect::<Vec<Box<str>>>();
+        let boxed = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|&text| text.into())
+                .collect::<Vec<Box<str>>>()
+        };
         let owned: Vec<_> = distributions
             .iter()
             .map(|(name, requires, extras)| {
                 let (name, version) = name.split_once(' ').unwrap();
-                (DistName::parse(name).unwrap(), Version::from_str(version).unwrap(), boxed(requires), boxed(extras))
+                (
+                    DistName::parse(name).unwrap(),
+                    Version::from_str(version).unwrap(),
+                    boxed(requires),
+                    boxed(extras),
+                )
             })
             .collect();
         let distributions: Vec<_> = owned
             .iter()
-            .map(|(name, version, requires_dist, provides_extra)| Distribution { name, version, requires_dist, provides_extra })
+            .map(
+                |(name, version, requires_dist, provides_extra)| Distribution {
+                    name,
+                    version,
+                    requires_dist,
+                    provides_extra,
+                },
+            )
             .collect();
-        check(&distributions, &interpreter(version)).iter().map(ToString::to_string).collect()
+        check(&distributions, &interpreter(version))
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -349,7 +430,11 @@ mod tests {
             &[
                 (
                     "Foo.Bar 1.0",
-                    &["BAZ_x (>=1,<3)", "gone; sys_platform == 'win32'", "b @ file:///somewhere/b.whl ; python_version > '3'"],
+                    &[
+                        "BAZ_x (>=1,<3)",
+                        "gone; sys_platform == 'win32'",
+                        "b @ file:///somewhere/b.whl ; python_version > '3'",
+                    ],
                     &[],
                 ),
                 ("baz-x 2.0b1", &[], &[]),
@@ -362,7 +447,10 @@ mod tests {
     #[test]
     fn missing_and_conflicting_ones_are() {
         let check = |requirement: &str, expected: &str| {
-            let found = problems("3.11.7", &[("A 1", &[requirement], &[]), ("b 2.0+local", &[], &["x"])]);
+            let found = problems(
+                "3.11.7",
+                &[("A 1", &[requirement], &[]), ("b 2.0+local", &[], &["x"])],
+            );
             assert_eq!(found.join("\n"), expected, "{requirement}");
         };
         check("c", "A 1 requires `c`, which is not in the environment");
@@ -385,7 +473,10 @@ mod tests {
             "b=>1",
             "A 1 requires `b=>1`, which is no requirement: `=>1` is no version specifier: no such comparison operator \"=>\", must be one of ~= == != <= >= < > ===",
         );
-        check("b>=3.*", "A 1 requires `b>=3.*`, the environment has 2.0+local");
+        check(
+            "b>=3.*",
+            "A 1 requires `b>=3.*`, the environment has 2.0+local",
+        );
     }
 
     #[test]
@@ -432,7 +523,11 @@ mod tests {
         check("3.11", "python_version >= '3.11'", 1);
         check("3.11", "python_version < '3.11'", 0);
         check("3.11", "python_full_version < '3.11.4'", 1);
-        check("3.11", "python_full_version < '3.11.4' and os_name == 'nt'", 0);
+        check(
+            "3.11",
+            "python_full_version < '3.11.4' and os_name == 'nt'",
+            0,
+        );
         check("3.11", "python_full_version < '3.11'", 0);
         check("3.11", "python_full_version >= '3.12.1'", 0);
         check("3.11.4", "python_full_version < '3.11.4'", 0);
@@ -466,7 +561,11 @@ mod tests {
         check("<3.15", "3.15.0b1", "excluded");
         check(">=3.6.*", "3.11.7", "fits");
         check("3.8", "3.11.7", "fits");
-        let error = requires_python(">=3.12", &PythonVersion::parse("3.11.7").unwrap()).unwrap_err();
-        assert_eq!(error.to_string(), "it requires Python >=3.12, the interpreter is 3.11.7");
+        let error =
+            requires_python(">=3.12", &PythonVersion::parse("3.11.7").unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "it requires Python >=3.12, the interpreter is 3.11.7"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! One requirement: `name[extras] specifiers ; marker`, or with an URL instead of specifiers (PEP 508).
+//! One requirement: `name[extras] specifiers ; marker`, or with an URL instead of specifiers (PEP
+//! 508).
 
 use std::str::FromStr;
 
@@ -53,12 +54,19 @@ impl<'text> Requirement<'text> {
     /// # Errors
     /// Names the part that is wrong.
     pub fn parse(text: &'text str) -> Result<Self, RequirementError> {
-        if let Some(character) = text.chars().find(|&character| character.is_control() && character != '\t') {
+        if let Some(character) = text
+            .chars()
+            .find(|&character| character.is_control() && character != '\t')
+        {
             return Err(RequirementError::Character(character));
         }
         let rest = trim(text);
-        let inner = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
-        let end = rest.find(|character| !inner(character)).unwrap_or(rest.len());
+        let inner = |character: char| {
+            character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
+        };
+        let end = rest
+            .find(|character| !inner(character))
+            .unwrap_or(rest.len());
         let (name, rest) = rest.split_at(end);
         let name = DistName::parse(name).map_err(|_| RequirementError::Name)?;
         let mut rest = trim(rest);
@@ -68,7 +76,8 @@ impl<'text> Requirement<'text> {
             rest = trim(after);
             if !trim(list).is_empty() {
                 for extra in list.split(',') {
-                    extras.push(DistName::parse(trim(extra)).map_err(|_| RequirementError::Extras)?);
+                    extras
+                        .push(DistName::parse(trim(extra)).map_err(|_| RequirementError::Extras)?);
                 }
             }
         }
@@ -86,15 +95,31 @@ impl<'text> Requirement<'text> {
                 None => (rest, None),
             }
         };
-        let specifiers = specifiers.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(specifiers);
-        let Specifiers { specifiers, legacy } = parse_specifiers(specifiers).map_err(RequirementError::Specifiers)?;
-        let marker = marker.map(Marker::parse).transpose().map_err(RequirementError::Marker)?;
-        Ok(Self { text, name, extras, specifiers, marker, legacy })
+        let specifiers = specifiers
+            .strip_prefix('(')
+            .and_then(|inner| inner.strip_suffix(')'))
+            .unwrap_or(specifiers);
+        let Specifiers { specifiers, legacy } =
+            parse_specifiers(specifiers).map_err(RequirementError::Specifiers)?;
+        let marker = marker
+            .map(Marker::parse)
+            .transpose()
+            .map_err(RequirementError::Marker)?;
+        Ok(Self {
+            text,
+            name,
+            extras,
+            specifiers,
+            marker,
+            legacy,
+        })
     }
 
     /// Whether it applies, with one extra of what requires it or without any.
     pub fn holds(&self, environment: &Environment, extra: Option<&DistName>) -> Truth {
-        self.marker.as_ref().map_or(Truth::Yes, |marker| marker.evaluate(environment, extra))
+        self.marker
+            .as_ref()
+            .map_or(Truth::Yes, |marker| marker.evaluate(environment, extra))
     }
 
     /// Whether a version is allowed; pre-releases are, as they are in the environment already.
@@ -112,8 +137,9 @@ pub struct Specifiers {
     pub legacy: bool,
 }
 
-/// Reads version specifiers, separated by commas. Those that setuptools and others wrote before the specification was enforced are read
-/// as uv reads them; pip passes over such a `Requires-Python`, or reads it so as well.
+/// Reads version specifiers, separated by commas. Those that setuptools and others wrote before the
+/// specification was enforced are read as uv reads them; pip passes over such a `Requires-Python`,
+/// or reads it so as well.
 ///
 /// # Errors
 /// Says which of them is none.
@@ -134,12 +160,18 @@ pub fn parse_specifiers(text: &str) -> Result<Specifiers, String> {
                 let wrong = || format!("`{part}` is no version specifier: {error}");
                 legacy = true;
                 for part in separate(part) {
-                    found.push(VersionSpecifier::from_str(&modern(part).ok_or_else(wrong)?).map_err(|_| wrong())?);
+                    found.push(
+                        VersionSpecifier::from_str(&modern(part).ok_or_else(wrong)?)
+                            .map_err(|_| wrong())?,
+                    );
                 }
             }
         }
     }
-    Ok(Specifiers { specifiers: found.into_iter().collect(), legacy })
+    Ok(Specifiers {
+        specifiers: found.into_iter().collect(),
+        legacy,
+    })
 }
 
 const OPERATOR: [char; 5] = ['<', '>', '=', '!', '~'];
@@ -150,7 +182,8 @@ fn separate(text: &str) -> Vec<&str> {
     let mut start = 0;
     let mut previous = None;
     for (at, character) in text.char_indices() {
-        let begins = OPERATOR.contains(&character) && previous.is_some_and(|before: char| !OPERATOR.contains(&before));
+        let begins = OPERATOR.contains(&character)
+            && previous.is_some_and(|before: char| !OPERATOR.contains(&before));
         if begins && !trim(&text[start..at]).is_empty() {
             parts.push(trim(&text[start..at]));
             start = at;
@@ -191,10 +224,18 @@ fn modern(part: &str) -> Option<String> {
 
 /// `9.0.0a1.0` is `9.0.0a1`.
 fn without_trailing_zero(version: &str) -> &str {
-    let Some(stem) = version.strip_suffix(".0") else { return version };
+    let Some(stem) = version.strip_suffix(".0") else {
+        return version;
+    };
     let digits = stem.trim_end_matches(|last: char| last.is_ascii_digit());
-    let prerelease = ["a", "b", "rc", "post", "dev"].iter().any(|word| digits.ends_with(word));
-    if prerelease && digits.len() < stem.len() { stem } else { version }
+    let prerelease = ["a", "b", "rc", "post", "dev"]
+        .iter()
+        .any(|word| digits.ends_with(word));
+    if prerelease && digits.len() < stem.len() {
+        stem
+    } else {
+        version
+    }
 }
 
 fn trim(text: &str) -> &str {
@@ -213,10 +254,22 @@ mod tests {
             let found = Requirement::parse(text).unwrap();
             let extras: Vec<&str> = found.extras.iter().map(DistName::normalized).collect();
             let specifiers = found.specifiers.to_string();
-            assert_eq!((found.name.normalized(), &extras[..], &*specifiers, found.marker.is_some()), expected, "{text}");
+            assert_eq!(
+                (
+                    found.name.normalized(),
+                    &extras[..],
+                    &*specifiers,
+                    found.marker.is_some()
+                ),
+                expected,
+                "{text}"
+            );
         };
         check("six", ("six", &[], "", false));
-        check(" Foo.Bar [ a , B_b ] ( >=1 , <2 ) ; os_name == 'nt'", ("foo-bar", &["a", "b-b"], ">=1, <2", true));
+        check(
+            " Foo.Bar [ a , B_b ] ( >=1 , <2 ) ; os_name == 'nt'",
+            ("foo-bar", &["a", "b-b"], ">=1, <2", true),
+        );
         check("a>=1,", ("a", &[], ">=1", false));
         check("a[]==1.*", ("a", &[], "==1.*", false));
         check("a@https://x/y;z ; os_name=='nt'", ("a", &[], "", true));
@@ -228,7 +281,11 @@ mod tests {
     fn legacy_specifiers_mean_what_uv_reads() {
         let check = |text: &str, expected: &str| {
             let found = parse_specifiers(text).unwrap();
-            assert_eq!((found.specifiers.to_string(), found.legacy), (expected.to_owned(), true), "{text}");
+            assert_eq!(
+                (found.specifiers.to_string(), found.legacy),
+                (expected.to_owned(), true),
+                "{text}"
+            );
         };
         check(">=3.5.*", ">=3.5");
         check("<=3.*", "<=3");
@@ -245,12 +302,18 @@ mod tests {
         check(">=3.6'", ">=3.6");
         check(">=1,,<2", ">=1, <2");
         assert!(Requirement::parse("omegaconf (>=5.1.*)").unwrap().legacy);
-        assert!(!Requirement::parse("a (>=5.1,)").unwrap().legacy && !Requirement::parse("a").unwrap().legacy);
+        assert!(
+            !Requirement::parse("a (>=5.1,)").unwrap().legacy
+                && !Requirement::parse("a").unwrap().legacy
+        );
     }
 
     #[test]
     fn other_specifiers_are_none() {
-        for text in ["3", ">=", ">=x", ">=three", ">=3.x", "*", ">=1;", "~=3", "==1.*.*", "<>1", ">=1 2", "=1", "=>1", "~=3.5.*"] {
+        for text in [
+            "3", ">=", ">=x", ">=three", ">=3.x", "*", ">=1;", "~=3", "==1.*.*", "<>1", ">=1 2",
+            "=1", "=>1", "~=3.5.*",
+        ] {
             assert!(parse_specifiers(text).is_err(), "{text}");
         }
     }
@@ -258,8 +321,8 @@ mod tests {
     #[test]
     fn other_texts_are_refused() {
         for text in [
-            "", "-a", "a-", "a b", "a 1.0", "a[", "a[b", "a[b,]", "a[b c]", "a (>=1", "a >=1)", "a >=x", "a @", "a @ u v", "a;", "a ; x",
-            "a>=1\n", "ä",
+            "", "-a", "a-", "a b", "a 1.0", "a[", "a[b", "a[b,]", "a[b c]", "a (>=1", "a >=1)",
+            "a >=x", "a @", "a @ u v", "a;", "a ; x", "a>=1\n", "ä",
         ] {
             assert!(Requirement::parse(text).is_err(), "{text:?}");
         }

@@ -1,8 +1,10 @@
-//! `bin/python` as a file instead of a link: a POSIX `sh` program that chooses the interpreter when it runs.
+//! `bin/python` as a file instead of a link: a POSIX `sh` program that chooses the interpreter when
+//! it runs.
 //!
-//! Model layer. For trees that cannot hold links out of themselves (build systems' outputs) or that must work with an interpreter whose
-//! place differs from machine to machine. It needs CPython 3.11 or newer, which takes the path of the environment's executable from
-//! `__PYVENV_LAUNCHER__` on every platform and removes the variable, so that no child inherits it.
+//! Model layer. For trees that cannot hold links out of themselves (build systems' outputs) or that
+//! must work with an interpreter whose place differs from machine to machine. It needs CPython 3.11
+//! or newer, which takes the path of the environment's executable from `__PYVENV_LAUNCHER__` on
+//! every platform and removes the variable, so that no child inherits it.
 
 use super::FIND_ENVIRONMENT;
 
@@ -21,7 +23,9 @@ pub enum LauncherError {
         candidate: String,
     },
     /// A candidate that can only be the environment's own `bin/python`, which is the launcher.
-    #[error("the interpreter candidate `{candidate}` lies in the environment's own `bin`, expected one outside it")]
+    #[error(
+        "the interpreter candidate `{candidate}` lies in the environment's own `bin`, expected one outside it"
+    )]
     OwnScript {
         /// The candidate.
         candidate: String,
@@ -32,17 +36,22 @@ impl LauncherError {
     /// What to try.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoCandidate => Some("name an interpreter by a path relative to the tree's root, or by an absolute path"),
+            Self::NoCandidate => Some(
+                "name an interpreter by a path relative to the tree's root, or by an absolute path",
+            ),
             Self::NoPath { .. } => None,
-            Self::OwnScript { .. } => Some("relative candidates start at the tree's root; `../python/bin/python3` leaves it"),
+            Self::OwnScript { .. } => Some(
+                "relative candidates start at the tree's root; `../python/bin/python3` leaves it",
+            ),
         }
     }
 }
 
-/// What follows the list of candidates. A relative candidate starts at the environment's root; its leading `..` are taken from the
-/// path by which the environment was reached, and where that leads nowhere, from the physical one: in a build system's runfiles
-/// the environment is often one link to its real place, and the interpreter lies beside the link.
-/// 126 and 127 are the statuses that shells use for "found, but cannot be executed" and "not found".
+/// What follows the list of candidates. A relative candidate starts at the environment's root; its
+/// leading `..` are taken from the path by which the environment was reached, and where that leads
+/// nowhere, from the physical one: in a build system's runfiles the environment is often one link
+/// to its real place, and the interpreter lies beside the link. 126 and 127 are the statuses that
+/// shells use for "found, but cannot be executed" and "not found".
 const CHOOSE: &str = r#"do
 case $_vt_c in
 /*) set -- "$_vt_c" "$_vt_c" "$@" ;;
@@ -73,9 +82,10 @@ exit $_vt_e
 
 /// The launcher that tries `candidates` in order and runs the first that is an executable file.
 ///
-/// Relative candidates start at the root of the tree and may leave it; absolute ones are taken as they are. The same bytes serve as
-/// `bin/python`, `bin/python3` and `bin/python3.X`: `sys.executable` is the one that was called. The caller refuses
-/// interpreters before CPython 3.11.
+/// Relative candidates start at the root of the tree and may leave it; absolute ones are taken as
+/// they are. The same bytes serve as `bin/python`, `bin/python3` and `bin/python3.X`:
+/// `sys.executable` is the one that was called. The caller refuses interpreters before CPython
+/// 3.11.
 ///
 /// # Errors
 /// There is no candidate, or one that cannot be an interpreter.
@@ -87,10 +97,14 @@ pub fn launcher<S: AsRef<str>>(candidates: &[S]) -> Result<Vec<u8>, LauncherErro
     for candidate in candidates {
         let candidate = candidate.as_ref();
         if candidate.is_empty() || candidate.contains('\0') || candidate.ends_with('/') {
-            return Err(LauncherError::NoPath { candidate: candidate.to_owned() });
+            return Err(LauncherError::NoPath {
+                candidate: candidate.to_owned(),
+            });
         }
         if leads_into_bin(candidate) {
-            return Err(LauncherError::OwnScript { candidate: candidate.to_owned() });
+            return Err(LauncherError::OwnScript {
+                candidate: candidate.to_owned(),
+            });
         }
         quoted.push(' ');
         quoted.push_str(&quote(candidate));
@@ -135,22 +149,45 @@ mod tests {
 
     #[test]
     fn candidates_are_quoted_in_order() {
-        let text = String::from_utf8(launcher(&["../python/bin/python3.11", "/opt/it's $(x)/py\"`\\"]).unwrap()).unwrap();
-        assert!(text.contains("\nfor _vt_c in '../python/bin/python3.11' '/opt/it'\\''s $(x)/py\"`\\'; do\n"), "{text}");
+        let text = String::from_utf8(
+            launcher(&["../python/bin/python3.11", "/opt/it's $(x)/py\"`\\"]).unwrap(),
+        )
+        .unwrap();
+        assert!(
+            text.contains(
+                "\nfor _vt_c in '../python/bin/python3.11' '/opt/it'\\''s $(x)/py\"`\\'; do\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]
     fn candidates_that_cannot_be_interpreters_are_refused() {
-        let check = |candidates: &[&str], expected: LauncherError| assert_eq!(launcher(candidates).err(), Some(expected), "{candidates:?}");
-        let no_path = |candidate: &str| LauncherError::NoPath { candidate: candidate.to_owned() };
-        let own_script = |candidate: &str| LauncherError::OwnScript { candidate: candidate.to_owned() };
+        let check = |candidates: &[&str], expected: LauncherError| {
+            assert_eq!(launcher(candidates).err(), Some(expected), "{candidates:?}")
+        };
+        let no_path = |candidate: &str| LauncherError::NoPath {
+            candidate: candidate.to_owned(),
+        };
+        let own_script = |candidate: &str| LauncherError::OwnScript {
+            candidate: candidate.to_owned(),
+        };
         check(&[], LauncherError::NoCandidate);
         check(&[""], no_path(""));
         check(&["/usr/bin/python3", "a\0b"], no_path("a\0b"));
         check(&["../python/"], no_path("../python/"));
         check(&["bin/python3"], own_script("bin/python3"));
-        check(&["./lib/..//bin/python3"], own_script("./lib/..//bin/python3"));
-        for fine in ["../bin/python3", ".python/bin/python3", "/bin/python3", "binary", "lib/../../env/bin/python"] {
+        check(
+            &["./lib/..//bin/python3"],
+            own_script("./lib/..//bin/python3"),
+        );
+        for fine in [
+            "../bin/python3",
+            ".python/bin/python3",
+            "/bin/python3",
+            "binary",
+            "lib/../../env/bin/python",
+        ] {
             assert!(launcher(&[fine]).is_ok(), "{fine}");
         }
     }

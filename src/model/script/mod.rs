@@ -1,10 +1,11 @@
-//! The executable files that an environment gets: scripts of entry points, scripts of wheels that ask for the environment's
-//! interpreter, and the launcher.
+//! The executable files that an environment gets: scripts of entry points, scripts of wheels that
+//! ask for the environment's interpreter, and the launcher.
 //!
-//! Model layer: text in, bytes out. On POSIX all of them are `sh` programs that find the environment which they lie in when they
-//! run, so their bytes depend neither on a path nor on the rest of the tree. A script is at the same time a Python program
-//! (a polyglot): `sh` executes a few lines that Python takes for a string. Which names scripts may have is the planner's business;
-//! `docs/scripts.md` says what users can rely on.
+//! Model layer: text in, bytes out. On POSIX all of them are `sh` programs that find the
+//! environment which they lie in when they run, so their bytes depend neither on a path nor on the
+//! rest of the tree. A script is at the same time a Python program (a polyglot): `sh` executes a
+//! few lines that Python takes for a string. Which names scripts may have is the planner's
+//! business; `docs/scripts.md` says what users can rely on.
 
 mod foreign;
 mod launcher;
@@ -17,11 +18,13 @@ pub use launcher::{LauncherError, launcher};
 pub use pe::PeError;
 pub use rewrite::{ScriptError, rewrite_script};
 pub use windows::{
-    LauncherForm, WindowsLauncher, WindowsLauncherError, windows_interpreter_name, windows_script_kind, windows_script_name,
+    LauncherForm, WindowsLauncher, WindowsLauncherError, windows_interpreter_name,
+    windows_script_kind, windows_script_name,
 };
 
-/// The entry point whose script a file of a wheel's scripts would be, if there is one of that name: the script itself, or one of the wrappers
-/// that setuptools once put into wheels beside it (`NAME.exe`, `NAME-script.py`, `NAME.pya`). The rule is pip's and uv's.
+/// The entry point whose script a file of a wheel's scripts would be, if there is one of that name:
+/// the script itself, or one of the wrappers that setuptools once put into wheels beside it
+/// (`NAME.exe`, `NAME-script.py`, `NAME.pya`). The rule is pip's and uv's.
 pub fn wrapped_entry_point(path: &str) -> &str {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     [".exe", "-script.py", ".pya"]
@@ -33,18 +36,21 @@ pub fn wrapped_entry_point(path: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// Finds the environment, as POSIX `sh`: afterwards `$_vt_d` is the absolute path of its `bin`, `$_vt_s` that of the file that runs
-/// (links from outside followed), and `$1` the file as it was called, in a form that cannot be taken for an option.
+/// Finds the environment, as POSIX `sh`: afterwards `$_vt_d` is the absolute path of its `bin`,
+/// `$_vt_s` that of the file that runs (links from outside followed), and `$1` the file as it was
+/// called, in a form that cannot be taken for an option.
 ///
-/// A link is followed unless `../pyvenv.cfg` is a link too: then the tree is a farm of links, and its place counts, not that of
-/// the linked files. The path stays the one that was used (not the physical one) as long as `../pyvenv.cfg` lies beside it, because
-/// CPython looks for `pyvenv.cfg` above the path by which it was called and does not resolve it either. Only `//`, `/./` and `/../`
-/// are taken out of it, because they would show in `sys.prefix`.
+/// A link is followed unless `../pyvenv.cfg` is a link too: then the tree is a farm of links, and
+/// its place counts, not that of the linked files. The path stays the one that was used (not the
+/// physical one) as long as `../pyvenv.cfg` lies beside it, because CPython looks for `pyvenv.cfg`
+/// above the path by which it was called and does not resolve it either. Only `//`, `/./` and
+/// `/../` are taken out of it, because they would show in `sys.prefix`.
 ///
-/// Constraints: it is quoted in Python's `'''`, so it holds no backslash and no `'''`; no tab, which would be expanded in a docstring;
-/// it forks only where a link must be read or a folder be resolved; names begin with `_vt_`, so that no exported variable of the user
-/// changes. `echo .` keeps line feeds at the end of a path from being cut off by `$()`. `PATH` may be useless: then `readlink` is looked
-/// for where it always is, but never in the current folder.
+/// Constraints: it is quoted in Python's `'''`, so it holds no backslash and no `'''`; no tab,
+/// which would be expanded in a docstring; it forks only where a link must be read or a folder be
+/// resolved; names begin with `_vt_`, so that no exported variable of the user changes. `echo .`
+/// keeps line feeds at the end of a path from being cut off by `$()`. `PATH` may be useless: then
+/// `readlink` is looked for where it always is, but never in the current folder.
 const FIND_ENVIRONMENT: &str = r#"_vt_s=$0
 case $_vt_s in */*) ;; *) if [ -e "./$_vt_s" ]; then _vt_s=./$_vt_s; else _vt_s=$(command -v "$_vt_s") || _vt_s=$0; fi ;; esac
 case $_vt_s in -*) _vt_s=./$_vt_s ;; esac
@@ -77,16 +83,23 @@ fi
 /// Runs the environment's interpreter on the script itself.
 const RUN_SCRIPT: &str = "exec \"$_vt_d/python\" \"$@\"\n";
 
-/// The script of an entry point: imports `module`, calls `attributes` and exits with what it returns.
+/// The script of an entry point: imports `module`, calls `attributes` and exits with what it
+/// returns.
 ///
-/// `module` and `attributes` are dotted names, as the entry points specification defines them (`pkg.cli` and `App.main`); the caller
-/// has checked that. Console and GUI scripts are the same on POSIX.
+/// `module` and `attributes` are dotted names, as the entry points specification defines them
+/// (`pkg.cli` and `App.main`); the caller has checked that. Console and GUI scripts are the same on
+/// POSIX.
 pub fn console_script(module: &str, attributes: &str) -> Vec<u8> {
-    format!("#!/bin/sh\n''':'\n{FIND_ENVIRONMENT}{RUN_SCRIPT}' '''\n{}", entry_point_program(module, attributes)).into_bytes()
+    format!(
+        "#!/bin/sh\n''':'\n{FIND_ENVIRONMENT}{RUN_SCRIPT}' '''\n{}",
+        entry_point_program(module, attributes)
+    )
+    .into_bytes()
 }
 
-/// The Python program that calls an entry point. The endings that it removes from its name are those of Windows launchers, so that
-/// usage messages read the same everywhere. CPython 3.8 has no `str.removesuffix`.
+/// The Python program that calls an entry point. The endings that it removes from its name are
+/// those of Windows launchers, so that usage messages read the same everywhere. CPython 3.8 has no
+/// `str.removesuffix`.
 pub(crate) fn entry_point_program(module: &str, attributes: &str) -> String {
     let imported = attributes.split('.').next().unwrap_or(attributes);
     format!(

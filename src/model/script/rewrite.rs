@@ -1,8 +1,10 @@
-//! Scripts of wheels that begin with `#!python`: made to run with the environment's interpreter (PEP 427).
+//! Scripts of wheels that begin with `#!python`: made to run with the environment's interpreter
+//! (PEP 427).
 //!
-//! Model layer. The first line becomes `#!/bin/sh` and the search for the environment goes in front of the first statement, as the
-//! first part of the module's docstring. What the script could observe of that is kept: an encoding cookie stays on line 1 or 2,
-//! `from __future__` stays first, the docstring stays the script's own.
+//! Model layer. The first line becomes `#!/bin/sh` and the search for the environment goes in front
+//! of the first statement, as the first part of the module's docstring. What the script could
+//! observe of that is kept: an encoding cookie stays on line 1 or 2, `from __future__` stays first,
+//! the docstring stays the script's own.
 
 use super::{FIND_ENVIRONMENT, RUN_SCRIPT};
 
@@ -10,13 +12,17 @@ use super::{FIND_ENVIRONMENT, RUN_SCRIPT};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
     /// An encoding in which the inserted lines would mean something else.
-    #[error("the script is written in the encoding `{encoding}`, expected one in which ASCII bytes are the ASCII characters")]
+    #[error(
+        "the script is written in the encoding `{encoding}`, expected one in which ASCII bytes are the ASCII characters"
+    )]
     Encoding {
         /// The encoding, as the script names it.
         encoding: String,
     },
     /// The script's first statement is a string that has no end.
-    #[error("the string that begins on line {line} of the script does not end, expected a Python program")]
+    #[error(
+        "the string that begins on line {line} of the script does not end, expected a Python program"
+    )]
     UnterminatedString {
         /// The line of the string's beginning, from 1.
         line: usize,
@@ -28,19 +34,23 @@ impl ScriptError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Encoding { .. } => Some("save the script as UTF-8"),
-            Self::UnterminatedString { .. } => Some("a script that is no Python program must not begin with `#!python`"),
+            Self::UnterminatedString { .. } => {
+                Some("a script that is no Python program must not begin with `#!python`")
+            }
         }
     }
 }
 
-/// Rewrites a file of `.data/scripts` so that it runs with the environment's interpreter, wherever that lies.
+/// Rewrites a file of `.data/scripts` so that it runs with the environment's interpreter, wherever
+/// that lies.
 ///
-/// `None` means that the file stays as it is: only a first line that starts with exactly `#!python` (so `#!pythonw` and `#!python3` too)
-/// asks for it. What follows on that line is dropped, as pip and uv do, except for an encoding cookie.
-/// Lines end as Python sees it: LF, CR LF or CR.
+/// `None` means that the file stays as it is: only a first line that starts with exactly `#!python`
+/// (so `#!pythonw` and `#!python3` too) asks for it. What follows on that line is dropped, as pip
+/// and uv do, except for an encoding cookie. Lines end as Python sees it: LF, CR LF or CR.
 ///
 /// # Errors
-/// The script declares an encoding that does not extend ASCII, or begins with a string that has no end.
+/// The script declares an encoding that does not extend ASCII, or begins with a string that has no
+/// end.
 pub fn rewrite_script(script: &[u8]) -> Result<Option<Vec<u8>>, ScriptError> {
     if !script.starts_with(b"#!python") {
         return Ok(None);
@@ -53,7 +63,8 @@ pub fn rewrite_script(script: &[u8]) -> Result<Option<Vec<u8>>, ScriptError> {
         rewritten.extend_from_slice(encoding);
         rewritten.extend_from_slice(b" -*-\n");
     }
-    // Comments and blank lines mean nothing to `sh` either, so they can stay in front: line 2 stays line 2.
+    // Comments and blank lines mean nothing to `sh` either, so they can stay in front: line 2 stays
+    // line 2.
     let mut line = 2;
     while !body.is_empty() {
         let (text, mut rest) = split_line(body);
@@ -77,7 +88,9 @@ pub fn rewrite_script(script: &[u8]) -> Result<Option<Vec<u8>>, ScriptError> {
     let characters = Characters::of(cookie)?;
     let (header, _) = header();
     rewritten.extend_from_slice(header.as_bytes());
-    match docstring(body, characters).map_err(|UnterminatedString| ScriptError::UnterminatedString { line })? {
+    match docstring(body, characters)
+        .map_err(|UnterminatedString| ScriptError::UnterminatedString { line })?
+    {
         Some(Docstring { strings, rest }) => {
             for string in strings {
                 rewritten.push(b' ');
@@ -101,10 +114,11 @@ pub fn rewrite_script(script: &[u8]) -> Result<Option<Vec<u8>>, ScriptError> {
 
 /// The inserted lines, a string of Python, and the number of its characters.
 ///
-/// For `sh` each line ends in a comment; for Python that comment is a backslash which joins it to the next. So it is one line
-/// of the docstring, and CPython 3.13, which removes the common indentation from every line but the first, treats the script's own
-/// lines as if the header were not there. It also expands tabs, hence the width: a tab on the docstring's own first line
-/// must not see that it is no longer at its old column.
+/// For `sh` each line ends in a comment; for Python that comment is a backslash which joins it to
+/// the next. So it is one line of the docstring, and CPython 3.13, which removes the common
+/// indentation from every line but the first, treats the script's own lines as if the header were
+/// not there. It also expands tabs, hence the width: a tab on the docstring's own first line must
+/// not see that it is no longer at its old column.
 fn header() -> (String, usize) {
     let mut text = String::from("''':' #\\\n");
     let mut length = ":' #".len();
@@ -144,22 +158,52 @@ impl Characters {
             return Ok(Self::Ascii);
         };
         // Python's codec registry ignores case and punctuation.
-        let mut name: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+        let mut name: String = encoding
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
         name.make_ascii_lowercase();
         let name = name.strip_prefix("cs").unwrap_or(&name);
         match name {
-            "shiftjis" | "sjis" | "sjis0208" | "cp932" | "932" | "ms932" | "mskanji" | "windows31j" => {
-                Ok(Self::Pairs { single_kana: true })
-            }
-            "big5" | "big5tw" | "big5hkscs" | "hkscs" | "cp950" | "950" | "ms950" | "gbk" | "cp936" | "936" | "ms936" | "gb18030"
-            | "gb180302000" | "cp949" | "949" | "ms949" | "uhc" => Ok(Self::Pairs { single_kana: false }),
+            "shiftjis" | "sjis" | "sjis0208" | "cp932" | "932" | "ms932" | "mskanji"
+            | "windows31j" => Ok(Self::Pairs { single_kana: true }),
+            "big5" | "big5tw" | "big5hkscs" | "hkscs" | "cp950" | "950" | "ms950" | "gbk"
+            | "cp936" | "936" | "ms936" | "gb18030" | "gb180302000" | "cp949" | "949" | "ms949"
+            | "uhc" => Ok(Self::Pairs { single_kana: false }),
             // Bytes below 128 mean something else: escapes, a yen sign for the backslash, EBCDIC.
-            _ if ["utf7", "u7", "unicode11utf7", "utf16", "u16", "utf32", "u32", "hz", "iso2022", "unicodeescape", "rawunicodeescape"]
-                .iter()
-                .chain(&["shiftjisx0213", "shiftjis2004", "sjisx0213", "sjis2004", "sjisx", "johab", "cp1361", "ms1361"])
-                .chain(&["cp037", "037", "ebcdic", "ibm037", "ibm039", "cp273", "273", "ibm273", "cp424", "424", "ibm424", "cp500", "500"])
-                .chain(&["ibm500", "cp875", "cp1026", "1026", "ibm1026", "cp1140", "1140", "ibm1140", "punycode", "idna"])
-                .any(|other| name.starts_with(other)) =>
+            _ if [
+                "utf7",
+                "u7",
+                "unicode11utf7",
+                "utf16",
+                "u16",
+                "utf32",
+                "u32",
+                "hz",
+                "iso2022",
+                "unicodeescape",
+                "rawunicodeescape",
+            ]
+            .iter()
+            .chain(&[
+                "shiftjisx0213",
+                "shiftjis2004",
+                "sjisx0213",
+                "sjis2004",
+                "sjisx",
+                "johab",
+                "cp1361",
+                "ms1361",
+            ])
+            .chain(&[
+                "cp037", "037", "ebcdic", "ibm037", "ibm039", "cp273", "273", "ibm273", "cp424",
+                "424", "ibm424", "cp500", "500",
+            ])
+            .chain(&[
+                "ibm500", "cp875", "cp1026", "1026", "ibm1026", "cp1140", "1140", "ibm1140",
+                "punycode", "idna",
+            ])
+            .any(|other| name.starts_with(other)) =>
             {
                 Err(ScriptError::Encoding { encoding })
             }
@@ -194,20 +238,33 @@ fn newline(text: &[u8]) -> usize {
     }
 }
 
-/// Without leading white space, as Python's tokenizer knows it. A form feed is no white space to `sh`.
+/// Without leading white space, as Python's tokenizer knows it. A form feed is no white space to
+/// `sh`.
 fn trim_start(text: &[u8]) -> &[u8] {
-    let blank = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | 0x0C)).count();
+    let blank = text
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | 0x0C))
+        .count();
     &text[blank..]
 }
 
 /// The encoding that a comment declares (PEP 263).
 fn cookie(comment: &[u8]) -> Option<&[u8]> {
     let mut rest = comment;
-    while let Some(found) = rest.windows(7).position(|window| window.starts_with(b"coding") && matches!(window[6], b':' | b'=')) {
+    while let Some(found) = rest
+        .windows(7)
+        .position(|window| window.starts_with(b"coding") && matches!(window[6], b':' | b'='))
+    {
         rest = &rest[found + 7..];
-        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let blank = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
         let name = &rest[blank..];
-        let length = name.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')).count();
+        let length = name
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            .count();
         if length > 0 {
             return Some(&name[..length]);
         }
@@ -229,9 +286,13 @@ struct Docstring<'a> {
 
 /// The docstring at the beginning of `text`, or `None` where the first statement is another one.
 ///
-/// A docstring is a statement that consists of string literals only, in parentheses or not; bytes and formatted strings are none.
-/// Parentheses, comments and line ends between the parts are left out.
-fn docstring(text: &[u8], characters: Characters) -> Result<Option<Docstring<'_>>, UnterminatedString> {
+/// A docstring is a statement that consists of string literals only, in parentheses or not; bytes
+/// and formatted strings are none. Parentheses, comments and line ends between the parts are left
+/// out.
+fn docstring(
+    text: &[u8],
+    characters: Characters,
+) -> Result<Option<Docstring<'_>>, UnterminatedString> {
     let mut strings = Vec::new();
     let (mut rest, mut end) = (text, text);
     let (mut depth, mut closed) = (0, false);
@@ -240,9 +301,16 @@ fn docstring(text: &[u8], characters: Characters) -> Result<Option<Docstring<'_>
         match rest {
             [b'\\', after @ ..] if newline(after) > 0 => rest = &after[newline(after)..],
             [b'\n' | b'\r', ..] if depth > 0 => rest = &rest[newline(rest)..],
-            [b'#', ..] if depth > 0 => rest = &rest[rest.iter().take_while(|byte| !matches!(byte, b'\n' | b'\r')).count()..],
+            [b'#', ..] if depth > 0 => {
+                rest = &rest[rest
+                    .iter()
+                    .take_while(|byte| !matches!(byte, b'\n' | b'\r'))
+                    .count()..]
+            }
             [] | [b'\n' | b'\r' | b'#' | b';', ..] => {
-                return Ok((depth == 0 && !strings.is_empty()).then_some(Docstring { strings, rest: end }));
+                return Ok(
+                    (depth == 0 && !strings.is_empty()).then_some(Docstring { strings, rest: end })
+                );
             }
             [b'(', after @ ..] if strings.is_empty() => {
                 depth += 1;
@@ -266,7 +334,8 @@ fn docstring(text: &[u8], characters: Characters) -> Result<Option<Docstring<'_>
     }
 }
 
-/// The length of the string literal at the beginning of `text`, or `None` where there is none or one that cannot be a docstring.
+/// The length of the string literal at the beginning of `text`, or `None` where there is none or
+/// one that cannot be a docstring.
 fn string(text: &[u8], characters: Characters) -> Result<Option<usize>, UnterminatedString> {
     let prefix = usize::from(matches!(text.first(), Some(b'r' | b'R' | b'u' | b'U')));
     let Some(quote @ (b'"' | b'\'')) = text.get(prefix) else {
@@ -274,7 +343,9 @@ fn string(text: &[u8], characters: Characters) -> Result<Option<usize>, Untermin
     };
     let triple = [*quote; 3];
     let triple = text[prefix..].starts_with(&triple).then_some(triple);
-    let delimiter = triple.as_ref().map_or(std::slice::from_ref(quote), |triple| &triple[..]);
+    let delimiter = triple
+        .as_ref()
+        .map_or(std::slice::from_ref(quote), |triple| &triple[..]);
     let mut at = prefix + delimiter.len();
     loop {
         let rest = &text[at..];
@@ -283,13 +354,17 @@ fn string(text: &[u8], characters: Characters) -> Result<Option<usize>, Untermin
             _ if rest.starts_with(delimiter) => return Ok(Some(at + delimiter.len())),
             [b'\n' | b'\r', ..] if triple.is_none() => return Err(UnterminatedString),
             // In a raw string, too, a backslash keeps a quote from ending it.
-            [b'\\', after @ ..] => at += 1 + newline(after).max(usize::from(!after.is_empty()) * characters.width(after)),
+            [b'\\', after @ ..] => {
+                at +=
+                    1 + newline(after).max(usize::from(!after.is_empty()) * characters.width(after))
+            }
             _ => at += characters.width(rest),
         }
     }
 }
 
-/// Whether the next statement imports from `__future__`: nothing but a docstring may stand before that.
+/// Whether the next statement imports from `__future__`: nothing but a docstring may stand before
+/// that.
 fn future_import_follows(text: &[u8]) -> bool {
     let mut rest = text;
     loop {
@@ -315,7 +390,12 @@ mod tests {
     use super::*;
 
     fn rewritten(script: &[u8]) -> String {
-        String::from_utf8(rewrite_script(script).unwrap().expect("begins with #!python")).unwrap()
+        String::from_utf8(
+            rewrite_script(script)
+                .unwrap()
+                .expect("begins with #!python"),
+        )
+        .unwrap()
     }
 
     proptest::proptest! {
@@ -342,13 +422,30 @@ mod tests {
 
     #[test]
     fn only_scripts_that_ask_for_it_are_rewritten() {
-        for script in
-            ["", "#!", "#! python\n", "#!/usr/bin/env python3\n", "#!/usr/bin/python\n", "\u{feff}#!python\n", " #!python\n", "#!Python\n"]
-        {
+        for script in [
+            "",
+            "#!",
+            "#! python\n",
+            "#!/usr/bin/env python3\n",
+            "#!/usr/bin/python\n",
+            "\u{feff}#!python\n",
+            " #!python\n",
+            "#!Python\n",
+        ] {
             assert_eq!(rewrite_script(script.as_bytes()), Ok(None), "{script:?}");
         }
-        for first in ["#!python", "#!pythonw", "#!python3", "#!python -u", "#!python2.7 -E"] {
-            assert_eq!(rewritten(format!("{first}\npass\n").as_bytes()), rewritten(b"#!python\npass\n"), "{first}");
+        for first in [
+            "#!python",
+            "#!pythonw",
+            "#!python3",
+            "#!python -u",
+            "#!python2.7 -E",
+        ] {
+            assert_eq!(
+                rewritten(format!("{first}\npass\n").as_bytes()),
+                rewritten(b"#!python\npass\n"),
+                "{first}"
+            );
         }
     }
 
@@ -358,23 +455,58 @@ mod tests {
         assert_eq!(length % 8, 0);
         let reset = format!("; __doc__ = __doc__ and __doc__[{length}:]");
         let check = |script: &str, before: &str, after: &str| {
-            let expected = format!("#!/bin/sh\n{before}{header}{}", after.replace("RESET", &reset));
+            let expected = format!(
+                "#!/bin/sh\n{before}{header}{}",
+                after.replace("RESET", &reset)
+            );
             assert_eq!(rewritten(script.as_bytes()), expected, "{script:?}");
         };
         check("#!python", "", "; __doc__ = None\n");
         check("#!python\n", "", "; __doc__ = None\n");
         check("#!python\nimport os\n", "", "; __doc__ = None\nimport os\n");
-        check("#!python\r\n\r\n\x0C# a\r\n\t# b\rimport os\r\n", "\n# a\n# b\n", "; __doc__ = None\nimport os\r\n");
-        check("#!python\nfrom __future__ import annotations\n", "", "\nfrom __future__ import annotations\n");
-        check("#!python\nfrom \\\n  __future__ import annotations", "", "\nfrom \\\n  __future__ import annotations");
-        check("#!python\n\"\"\"Doc\n'\\\"\"\" more\"\"\"\nx\n", "", " \"\"\"Doc\n'\\\"\"\" more\"\"\"RESET\nx\n");
-        check("#!python\n'a' R\"\\\"b\" # c\n", "", " 'a' R\"\\\"b\"RESET # c\n");
+        check(
+            "#!python\r\n\r\n\x0C# a\r\n\t# b\rimport os\r\n",
+            "\n# a\n# b\n",
+            "; __doc__ = None\nimport os\r\n",
+        );
+        check(
+            "#!python\nfrom __future__ import annotations\n",
+            "",
+            "\nfrom __future__ import annotations\n",
+        );
+        check(
+            "#!python\nfrom \\\n  __future__ import annotations",
+            "",
+            "\nfrom \\\n  __future__ import annotations",
+        );
+        check(
+            "#!python\n\"\"\"Doc\n'\\\"\"\" more\"\"\"\nx\n",
+            "",
+            " \"\"\"Doc\n'\\\"\"\" more\"\"\"RESET\nx\n",
+        );
+        check(
+            "#!python\n'a' R\"\\\"b\" # c\n",
+            "",
+            " 'a' R\"\\\"b\"RESET # c\n",
+        );
         check("#!python\n'a'; x", "", " 'a'RESET; x");
-        check("#!python\n \\\n\t# a\n\\\r\n 'a'\n", "\n# a\n\n", " 'a'RESET\n");
+        check(
+            "#!python\n \\\n\t# a\n\\\r\n 'a'\n",
+            "\n# a\n\n",
+            " 'a'RESET\n",
+        );
         check("#!python\n\\\n x\n", "\n", "; __doc__ = None\nx\n");
         check("#!python\n'a' \\\r\n 'b'\r\n", "", " 'a' 'b'RESET\r\n");
-        check("#!python\n((u'a' # c\n\n'b'\n)) # d", "", " u'a' 'b'RESET # d");
-        check("#!python\n'a'\n# c\n\n; from __future__ import x", "", " 'a'\n# c\n\n; from __future__ import x");
+        check(
+            "#!python\n((u'a' # c\n\n'b'\n)) # d",
+            "",
+            " u'a' 'b'RESET # d",
+        );
+        check(
+            "#!python\n'a'\n# c\n\n; from __future__ import x",
+            "",
+            " 'a'\n# c\n\n; from __future__ import x",
+        );
         for other in [
             "b'a'",
             "f'a'",
@@ -391,16 +523,35 @@ mod tests {
             "rb'a'",
             "x",
         ] {
-            check(&format!("#!python\n{other}"), "", &format!("; __doc__ = None\n{other}"));
+            check(
+                &format!("#!python\n{other}"),
+                "",
+                &format!("; __doc__ = None\n{other}"),
+            );
         }
     }
 
     #[test]
     fn an_encoding_cookie_stays_on_the_second_line() {
-        let second = |script: &str| rewritten(script.as_bytes()).lines().nth(1).unwrap().to_owned();
-        assert_eq!(second("#!python\n# -*- coding: latin-1 -*-\nx"), "# -*- coding: latin-1 -*-");
-        assert_eq!(second("#!python\n  # vim: set fileencoding=latin-1 :\nx"), "# vim: set fileencoding=latin-1 :");
-        assert_eq!(second("#!python # coding:\tlatin-1 \n# coding: ascii\nx"), "# -*- coding: latin-1 -*-");
+        let second = |script: &str| {
+            rewritten(script.as_bytes())
+                .lines()
+                .nth(1)
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(
+            second("#!python\n# -*- coding: latin-1 -*-\nx"),
+            "# -*- coding: latin-1 -*-"
+        );
+        assert_eq!(
+            second("#!python\n  # vim: set fileencoding=latin-1 :\nx"),
+            "# vim: set fileencoding=latin-1 :"
+        );
+        assert_eq!(
+            second("#!python # coding:\tlatin-1 \n# coding: ascii\nx"),
+            "# -*- coding: latin-1 -*-"
+        );
         assert_eq!(second("#!python\n\n# coding: latin-1\nx"), "");
         assert_eq!(second("#!python\nx # coding: utf-7"), "''':' #\\");
         assert_eq!(cookie(b"# coding: , coding = x, coding=y"), Some(&b"y"[..]));
@@ -409,14 +560,30 @@ mod tests {
     #[test]
     fn characters_of_two_bytes_may_look_like_a_backslash() {
         let check = |encoding: &str, character: [u8; 2], kept: bool| {
-            let script = [b"#!python\n# coding: ", encoding.as_bytes(), b"\n'", &character, b"'\nx\n"].concat();
+            let script = [
+                b"#!python\n# coding: ",
+                encoding.as_bytes(),
+                b"\n'",
+                &character,
+                b"'\nx\n",
+            ]
+            .concat();
             let found = rewrite_script(&script);
             if kept {
                 let expected = [b"' '", &character[..], b"'; __doc__"].concat();
                 let found = found.unwrap().unwrap();
-                assert!(found.windows(expected.len()).any(|window| window.ends_with(&expected[3..])), "{encoding}");
+                assert!(
+                    found
+                        .windows(expected.len())
+                        .any(|window| window.ends_with(&expected[3..])),
+                    "{encoding}"
+                );
             } else {
-                assert_eq!(found, Err(ScriptError::UnterminatedString { line: 3 }), "{encoding}");
+                assert_eq!(
+                    found,
+                    Err(ScriptError::UnterminatedString { line: 3 }),
+                    "{encoding}"
+                );
             }
         };
         check("cp932", *b"\x95\x5C", true);
@@ -429,18 +596,49 @@ mod tests {
 
     #[test]
     fn what_cannot_be_kept_is_an_error() {
-        for encoding in
-            ["utf-7", "UTF_16", "hz", "iso2022_jp", "iso-2022-jp-2", "cp037", "shift_jis_2004", "johab", "unicode-escape", "utf-32-le"]
-        {
+        for encoding in [
+            "utf-7",
+            "UTF_16",
+            "hz",
+            "iso2022_jp",
+            "iso-2022-jp-2",
+            "cp037",
+            "shift_jis_2004",
+            "johab",
+            "unicode-escape",
+            "utf-32-le",
+        ] {
             let script = format!("#!python\n# coding: {encoding}\n");
-            assert_eq!(rewrite_script(script.as_bytes()), Err(ScriptError::Encoding { encoding: encoding.to_owned() }));
+            assert_eq!(
+                rewrite_script(script.as_bytes()),
+                Err(ScriptError::Encoding {
+                    encoding: encoding.to_owned()
+                })
+            );
         }
-        for encoding in ["utf-8", "latin-1", "iso-8859-15", "cp1252", "koi8-r", "euc-jp", "mac-roman", "gb2312", "future_fstrings"] {
-            assert!(rewrite_script(format!("#!python\n# coding: {encoding}\n").as_bytes()).is_ok(), "{encoding}");
+        for encoding in [
+            "utf-8",
+            "latin-1",
+            "iso-8859-15",
+            "cp1252",
+            "koi8-r",
+            "euc-jp",
+            "mac-roman",
+            "gb2312",
+            "future_fstrings",
+        ] {
+            assert!(
+                rewrite_script(format!("#!python\n# coding: {encoding}\n").as_bytes()).is_ok(),
+                "{encoding}"
+            );
         }
         for unterminated in ["'a\n'", "\"\"\"a", "'a\\", "r'\\'", "'", "('a' 'b"] {
             let script = format!("#!python\n\n{unterminated}");
-            assert_eq!(rewrite_script(script.as_bytes()), Err(ScriptError::UnterminatedString { line: 3 }), "{unterminated}");
+            assert_eq!(
+                rewrite_script(script.as_bytes()),
+                Err(ScriptError::UnterminatedString { line: 3 }),
+                "{unterminated}"
+            );
         }
     }
 }

@@ -1,11 +1,14 @@
-//! The JSON shape of a spec: what the schema is generated from, and what venvtree writes when it writes a spec.
+//! The JSON shape of a spec: what the schema is generated from, and what venvtree writes when it
+//! writes a spec.
 //!
 //! Model layer. Reading is [`super::parse`]'s, which collects problems; tests keep both in step.
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::transform::{RecursiveTransform, Transform as _};
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::model::interpreter::{Interpreter, Platform};
 use crate::model::spec::{Override, Python, Spec, WheelReference};
@@ -36,7 +39,8 @@ pub struct SpecDocument {
     pub flags: FlagsDocument,
 }
 
-/// Facts about the interpreter, as `venvtree interpreter probe` prints them. It is never run while building.
+/// Facts about the interpreter, as `venvtree interpreter probe` prints them. It is never run while
+/// building.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct InterpreterDocument {
@@ -48,7 +52,8 @@ pub struct InterpreterDocument {
     pub abi: String,
     /// The platform it runs on.
     pub platform: PlatformDocument,
-    /// The folder of its compiled modules (`sys.platlibdir`), where it is not `lib`: `lib64`, as on Fedora and openSUSE.
+    /// The folder of its compiled modules (`sys.platlibdir`), where it is not `lib`: `lib64`, as on
+    /// Fedora and openSUSE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platlibdir: Option<LibraryFolderDocument>,
     /// How the environment reaches it.
@@ -81,10 +86,11 @@ pub enum LibraryFolderDocument {
 pub struct PlatformDocument {
     /// The operating system.
     pub os: OsDocument,
-    /// The architecture: `x86_64`, `aarch64`, `i686`, `armv7l`, `ppc64le`, `s390x`, `riscv64`, `loongarch64`.
+    /// The architecture: `x86_64`, `aarch64`, `i686`, `armv7l`, `ppc64le`, `s390x`, `riscv64`,
+    /// `loongarch64`.
     pub arch: String,
-    /// Linux only: the C library and its version, `glibc-2.36` or `musl-1.2`. Without it, only pure wheels and those
-    /// tagged `linux_*` are compatible.
+    /// Linux only: the C library and its version, `glibc-2.36` or `musl-1.2`. Without it, only pure
+    /// wheels and those tagged `linux_*` are compatible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub libc: Option<String>,
     /// macOS only: the oldest version that the environment must run on, such as `14.0`.
@@ -113,7 +119,8 @@ pub enum PythonDocument {
     Inside {
         /// The directory, an input path or an input's key.
         directory: String,
-        /// The interpreter within it; by default `bin/python3.11` and the like, for Windows `python.exe`.
+        /// The interpreter within it; by default `bin/python3.11` and the like, for Windows
+        /// `python.exe`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         executable: Option<String>,
     },
@@ -127,15 +134,16 @@ pub enum PythonDocument {
         /// The interpreter.
         path: String,
     },
-    /// A POSIX shell file that runs the first candidate that is there (CPython 3.11 and newer). For Windows, where `python.exe` is a
-    /// launcher whatever the kind, there is one candidate.
+    /// A POSIX shell file that runs the first candidate that is there (CPython 3.11 and newer). For
+    /// Windows, where `python.exe` is a launcher whatever the kind, there is one candidate.
     Launcher {
         /// The candidates, absolute or relative to the tree's root.
         candidates: Vec<String>,
     },
 }
 
-/// Launcher files for Windows, such as distlib's: simple launchers that understand `<launcher_dir>`, or trampolines as uv has them.
+/// Launcher files for Windows, such as distlib's: simple launchers that understand
+/// `<launcher_dir>`, or trampolines as uv has them.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct LaunchersDocument {
@@ -157,7 +165,8 @@ pub struct LaunchersDocument {
 pub struct LauncherDocument {
     /// Where it is: absolute, relative to `--root`, or the key of an `--input`.
     pub path: String,
-    /// The SHA-256 of the file, 64 hexadecimal digits; may be missing with `"input_digests": "trusted"` only.
+    /// The SHA-256 of the file, 64 hexadecimal digits; may be missing with `"input_digests":
+    /// "trusted"` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
@@ -171,10 +180,12 @@ pub struct WheelDocument {
     /// Its file name, where the path does not end in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
-    /// The SHA-256 of the file, 64 hexadecimal digits; may be missing with `"input_digests": "trusted"` only.
+    /// The SHA-256 of the file, 64 hexadecimal digits; may be missing with `"input_digests":
+    /// "trusted"` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Patterns of installed paths to leave out, relative to the root of their scheme: `**/tests/**`.
+    /// Patterns of installed paths to leave out, relative to the root of their scheme:
+    /// `**/tests/**`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
 }
@@ -185,8 +196,8 @@ pub struct WheelDocument {
 pub struct SourceDocument {
     /// A file or a directory: absolute, relative to `--root`, or the key of an `--input`.
     pub path: String,
-    /// Where it goes, relative to site-packages; `.` puts what a directory holds into site-packages itself. By default the
-    /// last part of the path.
+    /// Where it goes, relative to site-packages; `.` puts what a directory holds into site-packages
+    /// itself. By default the last part of the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub into: Option<String>,
 }
@@ -198,8 +209,8 @@ pub struct FlagsDocument {
     /// Whether the base interpreter's packages are visible, after the environment's own.
     #[serde(default)]
     pub system_site_packages: bool,
-    /// Whether the tree holds a `.gitignore` that keeps all of it out of a repository. `venvtree create` says so in the specs that it
-    /// writes.
+    /// Whether the tree holds a `.gitignore` that keeps all of it out of a repository. `venvtree
+    /// create` says so in the specs that it writes.
     #[serde(default, skip_serializing_if = "is_off")]
     pub gitignore: bool,
     /// What activation shows; `null` for the name of the environment's directory at that time.
@@ -208,11 +219,12 @@ pub struct FlagsDocument {
     /// The activation scripts: `"all"`, or a list of shells.
     #[serde(default = "ActivatorsDocument::all")]
     pub activators: ActivatorsDocument,
-    /// Who wins where two sources claim one path with different contents: `error` (nobody), `first` or `last` in the order
-    /// of the spec.
+    /// Who wins where two sources claim one path with different contents: `error` (nobody), `first`
+    /// or `last` in the order of the spec.
     #[serde(default = "error")]
     pub conflicts: PolicyDocument,
-    /// Who wins at single paths of the tree (and below them): a policy, or `wheel:NAME` for the distribution NAME.
+    /// Who wins at single paths of the tree (and below them): a policy, or `wheel:NAME` for the
+    /// distribution NAME.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub conflict_overrides: BTreeMap<String, String>,
     /// The digest function of the tree: `sha256` or `blake3`.
@@ -225,27 +237,32 @@ pub struct FlagsDocument {
     /// Whether the tree may hold symbolic links; without them, `python` must be of kind `launcher`.
     #[serde(default = "yes")]
     pub links: bool,
-    /// Whether `lib64` is a link to `lib`, as `python -m venv` makes one on 64-bit Linux. By default where the interpreter's `platlibdir` is
-    /// `lib64` and the tree may hold links.
+    /// Whether `lib64` is a link to `lib`, as `python -m venv` makes one on 64-bit Linux. By
+    /// default where the interpreter's `platlibdir` is `lib64` and the tree may hold links.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lib64: Option<bool>,
-    /// `pinned`: every wheel's SHA-256 is given and verified. `trusted`: a build system vouches for its inputs.
+    /// `pinned`: every wheel's SHA-256 is given and verified. `trusted`: a build system vouches for
+    /// its inputs.
     #[serde(default = "pinned")]
     pub input_digests: InputDigestsDocument,
-    /// What happens with missing and conflicting requirements of the wheels: `off`, `warn` or `error`.
+    /// What happens with missing and conflicting requirements of the wheels: `off`, `warn` or
+    /// `error`.
     #[serde(default = "warn")]
     pub requirements: CheckDocument,
     /// Codes of findings (see `venvtree wheel check`) that are accepted although they are errors.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
-    /// Codes of findings (see `venvtree wheel check`) that are errors, whatever their severity: `record.unlisted` for members
-    /// without a row in RECORD, say.
+    /// Codes of findings (see `venvtree wheel check`) that are errors, whatever their severity:
+    /// `record.unlisted` for members without a row in RECORD, say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<String>,
 }
 
 /// A flag that is left out where it is off, so that keys of older specs stay what they were.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 fn is_off(flag: &bool) -> bool {
     !flag
 }
@@ -349,11 +366,21 @@ impl From<&Interpreter> for PlatformDocument {
     fn from(interpreter: &Interpreter) -> Self {
         let platform = &interpreter.platform;
         let (os, libc, version) = match platform {
-            Platform::Linux { libc, .. } => (OsDocument::Linux, libc.map(|libc| libc.to_string()), None),
-            Platform::MacOs { version: (major, minor), .. } => (OsDocument::MacOs, None, Some(format!("{major}.{minor}"))),
+            Platform::Linux { libc, .. } => {
+                (OsDocument::Linux, libc.map(|libc| libc.to_string()), None)
+            }
+            Platform::MacOs {
+                version: (major, minor),
+                ..
+            } => (OsDocument::MacOs, None, Some(format!("{major}.{minor}"))),
             Platform::Windows { .. } => (OsDocument::Windows, None, None),
         };
-        Self { os, arch: platform.arch().name().to_owned(), libc, version }
+        Self {
+            os,
+            arch: platform.arch().name().to_owned(),
+            libc,
+            version,
+        }
     }
 }
 
@@ -379,12 +406,18 @@ impl InterpreterDocument {
 impl From<&Python> for PythonDocument {
     fn from(python: &Python) -> Self {
         match python {
-            Python::Inside { directory, executable } => {
-                Self::Inside { directory: directory.to_string(), executable: Some(executable.to_string()) }
-            }
+            Python::Inside {
+                directory,
+                executable,
+            } => Self::Inside {
+                directory: directory.to_string(),
+                executable: Some(executable.to_string()),
+            },
             Python::Relative { path } => Self::Relative { path: path.clone() },
             Python::Absolute { path } => Self::Absolute { path: path.clone() },
-            Python::Launcher { candidates } => Self::Launcher { candidates: candidates.clone() },
+            Python::Launcher { candidates } => Self::Launcher {
+                candidates: candidates.clone(),
+            },
         }
     }
 }
@@ -415,17 +448,30 @@ impl From<&super::Flags> for FlagsDocument {
             system_site_packages: flags.system_site_packages,
             gitignore: flags.gitignore,
             prompt: flags.prompt.clone(),
-            activators: if Shell::ALL.into_iter().all(|shell| flags.activators.contains(&shell)) {
+            activators: if Shell::ALL
+                .into_iter()
+                .all(|shell| flags.activators.contains(&shell))
+            {
                 ActivatorsDocument::all()
             } else {
-                ActivatorsDocument::Some(flags.activators.iter().map(|shell| shell.name().to_owned()).collect())
+                ActivatorsDocument::Some(
+                    flags
+                        .activators
+                        .iter()
+                        .map(|shell| shell.name().to_owned())
+                        .collect(),
+                )
             },
             conflicts: match flags.conflicts {
                 super::Policy::Error => PolicyDocument::Error,
                 super::Policy::First => PolicyDocument::First,
                 super::Policy::Last => PolicyDocument::Last,
             },
-            conflict_overrides: flags.conflict_overrides.iter().map(|(path, value)| (path.to_string(), render(value))).collect(),
+            conflict_overrides: flags
+                .conflict_overrides
+                .iter()
+                .map(|(path, value)| (path.to_string(), render(value)))
+                .collect(),
             digest_function: flags.digest_function,
             mtime: flags.mtime,
             links: flags.links,
@@ -439,8 +485,16 @@ impl From<&super::Flags> for FlagsDocument {
                 super::Check::Warn => CheckDocument::Warn,
                 super::Check::Error => CheckDocument::Error,
             },
-            allow: flags.allow.iter().map(|code| code.text().to_owned()).collect(),
-            deny: flags.deny.iter().map(|code| code.text().to_owned()).collect(),
+            allow: flags
+                .allow
+                .iter()
+                .map(|code| code.text().to_owned())
+                .collect(),
+            deny: flags
+                .deny
+                .iter()
+                .map(|code| code.text().to_owned())
+                .collect(),
         }
     }
 }
@@ -458,7 +512,12 @@ impl SpecDocument {
                 .iter()
                 .map(|source| SourceDocument {
                     path: source.path.to_string(),
-                    into: Some(source.into.as_ref().map_or_else(|| ".".to_owned(), ToString::to_string)),
+                    into: Some(
+                        source
+                            .into
+                            .as_ref()
+                            .map_or_else(|| ".".to_owned(), ToString::to_string),
+                    ),
                 })
                 .collect(),
             path_entries: spec.path_entries.clone(),
@@ -471,7 +530,8 @@ impl From<&WheelReference> for WheelDocument {
     fn from(wheel: &WheelReference) -> Self {
         Self {
             path: wheel.path.to_string(),
-            file_name: (wheel.path.0.rsplit('/').next() != Some(wheel.file_name.as_str())).then(|| wheel.file_name.to_string()),
+            file_name: (wheel.path.0.rsplit('/').next() != Some(wheel.file_name.as_str()))
+                .then(|| wheel.file_name.to_string()),
             sha256: wheel.sha256.map(|digest| digest.to_string()),
             exclude: wheel.exclude.clone(),
         }
@@ -480,13 +540,28 @@ impl From<&WheelReference> for WheelDocument {
 
 impl From<&Spec> for SpecDocument {
     fn from(spec: &Spec) -> Self {
-        Self { wheels: spec.wheels.iter().map(WheelDocument::from).collect(), ..Self::without_wheels(spec) }
+        Self {
+            wheels: spec.wheels.iter().map(WheelDocument::from).collect(),
+            ..Self::without_wheels(spec)
+        }
+    }
+}
+
+/// Where a comment of ours is wrapped is nothing that a reader of the schema should see.
+fn unwrap_description(schema: &mut Schema) {
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        let paragraphs: Vec<String> = text
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "))
+            .collect();
+        *text = paragraphs.join("\n\n");
     }
 }
 
 /// The JSON Schema of a spec, with a line feed at its end.
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(SpecDocument);
+    let mut schema = schemars::schema_for!(SpecDocument);
+    RecursiveTransform(unwrap_description).transform(&mut schema);
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is plain JSON");
     text.push('\n');
     text

@@ -1,7 +1,7 @@
 //! What a file is that is no spec: named for what it is, with what to do instead.
 //!
-//! Model layer. People give a wheel, a lock or a YAML file where a spec is expected; a JSON parser's own message about its first byte
-//! helps nobody.
+//! Model layer. People give a wheel, a lock or a YAML file where a spec is expected; a JSON
+//! parser's own message about its first byte helps nobody.
 
 use std::fmt;
 
@@ -18,7 +18,10 @@ pub struct Foreign {
 
 impl Foreign {
     fn new(what: impl Into<String>, hint: &'static str) -> Self {
-        Self { what: what.into(), hint: Some(hint) }
+        Self {
+            what: what.into(),
+            hint: Some(hint),
+        }
     }
 }
 
@@ -29,20 +32,30 @@ impl fmt::Display for Foreign {
 }
 
 /// How to get a spec from wheels.
-const FROM_WHEELS: &str = "`venvtree spec from WHEEL... --for 3.12` writes a spec that names wheels";
+const FROM_WHEELS: &str =
+    "`venvtree spec from WHEEL... --for 3.12` writes a spec that names wheels";
 /// How to get a spec from what somebody else's tool wrote.
 const FROM_LOCK: &str = "download the wheels with that tool (such as `pip download` or `uv export` and `pip download`), then `venvtree spec \
                          from WHEEL... --for 3.12` writes a spec that names them";
 /// How to write JSON.
-const AS_JSON: &str = "a spec is JSON; `venvtree create ENV --spec-out FILE` writes one to begin with";
+const AS_JSON: &str =
+    "a spec is JSON; `venvtree create ENV --spec-out FILE` writes one to begin with";
 /// How to leave out comments.
 const NO_COMMENTS: &str = "JSON has no comments; leave them out";
 
 /// How files begin that are no text.
 const SIGNATURES: [(&[u8], &str, Option<&str>); 12] = [
-    (b"PK\x03\x04", "a zip archive, such as a wheel", Some(FROM_WHEELS)),
+    (
+        b"PK\x03\x04",
+        "a zip archive, such as a wheel",
+        Some(FROM_WHEELS),
+    ),
     (b"PK\x05\x06", "an empty zip archive", Some(FROM_WHEELS)),
-    (b"\x1f\x8b", "a gzip archive, such as a source distribution", Some(FROM_WHEELS)),
+    (
+        b"\x1f\x8b",
+        "a gzip archive, such as a source distribution",
+        Some(FROM_WHEELS),
+    ),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", None),
     (b"\xfd7zXZ\0", "an xz archive", None),
     (b"BZh", "a bzip2 archive", None),
@@ -62,8 +75,14 @@ const TAR: std::ops::Range<usize> = 257..262;
 /// # Errors
 /// It is something else.
 pub fn text(bytes: Vec<u8>) -> Result<String, Foreign> {
-    let foreign = |what: &str, hint: Option<&'static str>| Foreign { what: what.to_owned(), hint };
-    if let Some((_, what, hint)) = SIGNATURES.iter().find(|(signature, ..)| bytes.starts_with(signature)) {
+    let foreign = |what: &str, hint: Option<&'static str>| Foreign {
+        what: what.to_owned(),
+        hint,
+    };
+    if let Some((_, what, hint)) = SIGNATURES
+        .iter()
+        .find(|(signature, ..)| bytes.starts_with(signature))
+    {
         return Err(foreign(what, hint.or(Some(AS_JSON))));
     }
     if bytes.get(TAR) == Some(b"ustar") {
@@ -75,11 +94,24 @@ pub fn text(bytes: Vec<u8>) -> Result<String, Foreign> {
     let zeros = bytes.iter().take(256).filter(|byte| **byte == 0).count();
     if zeros > 0 {
         let utf16 = zeros * 3 > bytes.len().min(256);
-        return Err(foreign(if utf16 { "text in UTF-16" } else { "binary data" }, Some(if utf16 { "save it as UTF-8" } else { AS_JSON })));
+        return Err(foreign(
+            if utf16 {
+                "text in UTF-16"
+            } else {
+                "binary data"
+            },
+            Some(if utf16 { "save it as UTF-8" } else { AS_JSON }),
+        ));
     }
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        Foreign::new(format!("text that is not UTF-8 (line {line})"), "save it as UTF-8")
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        Foreign::new(
+            format!("text that is not UTF-8 (line {line})"),
+            "save it as UTF-8",
+        )
     })?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(rest) => rest.to_owned(),
@@ -90,20 +122,34 @@ pub fn text(bytes: Vec<u8>) -> Result<String, Foreign> {
 /// What a text is that is no JSON, if that can be told.
 pub fn recognize(text: &str) -> Option<Foreign> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let Some(first) = lines().next() else { return Some(Foreign::new("empty", AS_JSON)) };
+    let Some(first) = lines().next() else {
+        return Some(Foreign::new("empty", AS_JSON));
+    };
     let begins_json = first.starts_with(['{', '[', '"']);
     if let Some((number, what)) = comment(text)
-        && (begins_json || first.starts_with("//") || first.starts_with("/*") || is_json_after_comments(text))
+        && (begins_json
+            || first.starts_with("//")
+            || first.starts_with("/*")
+            || is_json_after_comments(text))
     {
-        return Some(Foreign::new(format!("JSON with a comment (`{what}` in line {number})"), NO_COMMENTS));
+        return Some(Foreign::new(
+            format!("JSON with a comment (`{what}` in line {number})"),
+            NO_COMMENTS,
+        ));
     }
     if begins_json && !is_table(first) {
         return python_literal(text);
     }
     if first.starts_with('<') {
-        return Some(Foreign::new("HTML or XML", "a page may have come instead of a file: look at how it was downloaded"));
+        return Some(Foreign::new(
+            "HTML or XML",
+            "a page may have come instead of a file: look at how it was downloaded",
+        ));
     }
-    let code: Vec<&str> = lines().filter(|line| !line.starts_with('#')).take(20).collect();
+    let code: Vec<&str> = lines()
+        .filter(|line| !line.starts_with('#'))
+        .take(20)
+        .collect();
     if first.starts_with("#!") {
         return Some(Foreign::new("a script", AS_JSON));
     }
@@ -121,8 +167,13 @@ pub fn recognize(text: &str) -> Option<Foreign> {
     }
     if let Some((_, value)) = code.iter().find_map(|line| line.split_once(" = ")) {
         // TOML quotes its texts.
-        let toml = value.starts_with(['"', '\'', '[', '{']) || value.starts_with(|character: char| character.is_ascii_digit());
-        return Some(if toml { Foreign::new("TOML", FROM_LOCK) } else { Foreign::new("a configuration file", AS_JSON) });
+        let toml = value.starts_with(['"', '\'', '[', '{'])
+            || value.starts_with(|character: char| character.is_ascii_digit());
+        return Some(if toml {
+            Foreign::new("TOML", FROM_LOCK)
+        } else {
+            Foreign::new("a configuration file", AS_JSON)
+        });
     }
     if code.len() == 1 && code[0].ends_with(".whl") {
         return Some(Foreign::new("the name of a wheel", FROM_WHEELS));
@@ -132,17 +183,25 @@ pub fn recognize(text: &str) -> Option<Foreign> {
 
 /// Documents of ours, and of others, that are JSON but no spec.
 pub fn of_other_kind(json: &Json) -> Option<Foreign> {
-    let Json::Object(fields) = json else { return None };
+    let Json::Object(fields) = json else {
+        return None;
+    };
     let has = |name: &str| fields.iter().any(|(field, _)| field == name);
     if has("interpreter") {
         return None;
     }
     if has("header") && has("entries") {
-        return Some(Foreign::new("a manifest", "give the spec that it was built from; `verify --manifest` and `diff` take manifests"));
+        return Some(Foreign::new(
+            "a manifest",
+            "give the spec that it was built from; `verify --manifest` and `diff` take manifests",
+        ));
     }
     if has("implementation") && has("abi") {
         let hint = "a spec is {\"version\": 1, \"interpreter\": ..., \"wheels\": [...]}; put this under `interpreter`";
-        return Some(Foreign::new("what `interpreter probe` prints, which is a part of a spec", hint));
+        return Some(Foreign::new(
+            "what `interpreter probe` prints, which is a part of a spec",
+            hint,
+        ));
     }
     if has("_meta") && has("default") {
         return Some(Foreign::new("a Pipfile.lock", FROM_LOCK));
@@ -181,23 +240,35 @@ fn comment(text: &str) -> Option<(usize, &'static str)> {
 }
 
 fn is_json_after_comments(text: &str) -> bool {
-    text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')).is_some_and(|line| line.starts_with('{'))
+    text.lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty() && !line.starts_with('#'))
+        .is_some_and(|line| line.starts_with('{'))
 }
 
 /// `[project]`, `[[package]]`.
 fn is_table(line: &str) -> bool {
     let name = line.split('#').next().unwrap_or(line).trim();
-    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).map(|name| name.trim_matches(['[', ']']));
+    let name = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .map(|name| name.trim_matches(['[', ']']));
     name.is_some_and(|name| {
-        let plain = |character: char| character.is_ascii_alphanumeric() || "._-\"'".contains(character);
-        name.starts_with(|character: char| character.is_ascii_alphabetic()) && name.chars().all(plain)
+        let plain =
+            |character: char| character.is_ascii_alphanumeric() || "._-\"'".contains(character);
+        name.starts_with(|character: char| character.is_ascii_alphabetic())
+            && name.chars().all(plain)
     })
 }
 
 /// `six==1.16.0`, `numpy>=2 ; python_version > "3.9"`, `-r more.txt`, `--hash=…`.
 fn is_requirement(line: &str) -> bool {
-    let name = line.trim_start_matches(|character: char| character.is_ascii_alphanumeric() || "._-[],".contains(character));
-    let comparison = ["==", ">=", "<=", "~=", "!=", " @ "].iter().any(|sign| name.trim_start().starts_with(sign.trim_start()));
+    let name = line.trim_start_matches(|character: char| {
+        character.is_ascii_alphanumeric() || "._-[],".contains(character)
+    });
+    let comparison = ["==", ">=", "<=", "~=", "!=", " @ "]
+        .iter()
+        .any(|sign| name.trim_start().starts_with(sign.trim_start()));
     (comparison && name.len() < line.len()) || line.starts_with("-r ") || line.starts_with("--hash")
 }
 
@@ -205,7 +276,8 @@ fn is_requirement(line: &str) -> bool {
 fn is_mapping(line: &str) -> bool {
     let key = line.strip_prefix("- ").unwrap_or(line);
     key.split_once(':').is_some_and(|(key, rest)| {
-        let plain = |character: char| character.is_ascii_alphanumeric() || "_-\"'".contains(character);
+        let plain =
+            |character: char| character.is_ascii_alphanumeric() || "_-\"'".contains(character);
         !key.is_empty() && key.chars().all(plain) && (rest.is_empty() || rest.starts_with(' '))
     })
 }
@@ -215,13 +287,19 @@ fn python_literal(text: &str) -> Option<Foreign> {
     let words = || text.split(|character: char| !character.is_ascii_alphanumeric());
     let opening = text.trim_start_matches(['{', '[']).trim_start();
     if opening.starts_with('\'') {
-        return Some(Foreign::new("JSON with strings in single quotes", "JSON takes double quotes only; `json.dumps` writes them"));
+        return Some(Foreign::new(
+            "JSON with strings in single quotes",
+            "JSON takes double quotes only; `json.dumps` writes them",
+        ));
     }
-    let word = ["True", "False", "None", "NaN", "Infinity"].into_iter().find(|word| words().any(|found| found == *word))?;
+    let word = ["True", "False", "None", "NaN", "Infinity"]
+        .into_iter()
+        .find(|word| words().any(|found| found == *word))?;
     // Only where a value stands: not within a string.
     let place = format!(": {word}");
     let hint = "JSON writes true, false and null; `json.dumps` does";
-    text.contains(&place).then(|| Foreign::new(format!("JSON with `{word}`"), hint))
+    text.contains(&place)
+        .then(|| Foreign::new(format!("JSON with `{word}`"), hint))
 }
 
 #[cfg(test)]
@@ -233,7 +311,12 @@ mod tests {
             Ok(text) => recognize(&text).map(|found| found.what),
             Err(found) => Some(found.what),
         };
-        assert_eq!(found.as_deref(), Some(expected), "{}", String::from_utf8_lossy(bytes));
+        assert_eq!(
+            found.as_deref(),
+            Some(expected),
+            "{}",
+            String::from_utf8_lossy(bytes)
+        );
     }
 
     #[test]
@@ -242,10 +325,16 @@ mod tests {
         check(b" \n\n", "empty");
         check(b"\xef\xbb\xbf", "empty");
         check(b"PK\x03\x04\xff", "a zip archive, such as a wheel");
-        check(b"\x1f\x8b\x08\0", "a gzip archive, such as a source distribution");
+        check(
+            b"\x1f\x8b\x08\0",
+            "a gzip archive, such as a source distribution",
+        );
         check(b"\xff\xfe{\0}\0", "text in UTF-16");
         check(b"{\0}\0", "text in UTF-16");
-        check(b"{}\0\x01 and much more text than zeros, so that it is none", "binary data");
+        check(
+            b"{}\0\x01 and much more text than zeros, so that it is none",
+            "binary data",
+        );
         check(b"{\n\"a\": \"\xe4\"}", "text that is not UTF-8 (line 2)");
         check(b"version: 1\nwheels:\n  - path: x\n", "YAML");
         check(b"# a comment\nversion: 1\n", "YAML");
@@ -253,13 +342,25 @@ mod tests {
         check(b"version = 1\n\n[[package]]\nname = \"six\"\n", "TOML");
         check(b"[project]\nname = \"x\"\n", "TOML");
         check(b"lock-version = \"1.0\"\n", "TOML");
-        check(b"home = /usr/bin\nversion = 3.11.2\n", "a configuration file");
+        check(
+            b"home = /usr/bin\nversion = 3.11.2\n",
+            "a configuration file",
+        );
         check(b"six==1.16.0\nattrs\n", "a list of requirements");
-        check(b"# by a tool\nattrs==25.1 \\\n    --hash=sha256:00\n", "a list of requirements");
+        check(
+            b"# by a tool\nattrs==25.1 \\\n    --hash=sha256:00\n",
+            "a list of requirements",
+        );
         check(b"// env\n{}\n", "JSON with a comment (`//` in line 1)");
         check(b"# env\n{}\n", "JSON with a comment (`#` in line 1)");
-        check(b"{\n  \"a\": 1, // one\n  \"b\": 2\n}\n", "JSON with a comment (`//` in line 2)");
-        check(b"{\n  /* all */ \"a\": \"x//y\"\n}\n", "JSON with a comment (`/*` in line 2)");
+        check(
+            b"{\n  \"a\": 1, // one\n  \"b\": 2\n}\n",
+            "JSON with a comment (`//` in line 2)",
+        );
+        check(
+            b"{\n  /* all */ \"a\": \"x//y\"\n}\n",
+            "JSON with a comment (`/*` in line 2)",
+        );
         check(b"{'a': 1}", "JSON with strings in single quotes");
         check(b"{\"a\": True}", "JSON with `True`");
         check(b"<!doctype html><html>", "HTML or XML");
@@ -270,7 +371,14 @@ mod tests {
 
     #[test]
     fn what_is_almost_json_is_left_to_the_parser() {
-        for text in ["{", "{\"a\": 1,}", "{\"a\": \"http://x\"", "[1, 2", "{\"a\": \"None\" \"b\"}", "nonsense"] {
+        for text in [
+            "{",
+            "{\"a\": 1,}",
+            "{\"a\": \"http://x\"",
+            "[1, 2",
+            "{\"a\": \"None\" \"b\"}",
+            "nonsense",
+        ] {
             assert_eq!(recognize(text), None, "{text}");
         }
     }

@@ -1,8 +1,9 @@
 //! The spec: the validated request for one environment.
 //!
-//! Model layer. A [`Spec`] is made by [`parse`], which reports every problem of a document at once with its JSON path, and
-//! cannot be wrong in itself; whether the files it names exist is found out when they are opened. [`document`] holds the
-//! JSON shape, which the schema and specs written by venvtree come from.
+//! Model layer. A [`Spec`] is made by [`parse`], which reports every problem of a document at once
+//! with its JSON path, and cannot be wrong in itself; whether the files it names exist is found out
+//! when they are opened. [`document`] holds the JSON shape, which the schema and specs written by
+//! venvtree come from.
 
 pub mod document;
 pub mod foreign;
@@ -24,12 +25,14 @@ pub use read::{parse, parse_interpreter};
 
 /// The version of the spec that this crate reads.
 pub const SPEC_VERSION: u64 = 1;
-/// 1980-01-02T00:00:00Z: the modification time of everything, unless the spec says otherwise. In seconds since 1970-01-01T00:00:00Z.
+/// 1980-01-02T00:00:00Z: the modification time of everything, unless the spec says otherwise. In
+/// seconds since 1970-01-01T00:00:00Z.
 ///
-/// Zip cannot express a time before 1980, and its writers put local time there: a day earlier, what is copied out of a tree could not be
-/// put into a zip archive anywhere west of Greenwich.
+/// Zip cannot express a time before 1980, and its writers put local time there: a day earlier, what
+/// is copied out of a tree could not be put into a zip archive anywhere west of Greenwich.
 pub const DEFAULT_MTIME: u64 = 315_619_200;
-/// The latest modification time that every file system and archive format can express: 2106-02-07T06:28:15Z.
+/// The latest modification time that every file system and archive format can express:
+/// 2106-02-07T06:28:15Z.
 pub const LATEST_MTIME: u64 = u32::MAX as u64;
 
 /// A request for one environment.
@@ -112,7 +115,8 @@ impl Launchers {
             ("python", self.python.as_ref()),
             ("pythonw", self.pythonw.as_ref()),
         ];
-        all.into_iter().filter_map(|(name, reference)| Some((name, reference?)))
+        all.into_iter()
+            .filter_map(|(name, reference)| Some((name, reference?)))
     }
 }
 
@@ -140,7 +144,8 @@ impl std::fmt::Display for InputPath {
 pub struct WheelReference {
     /// Where it is.
     pub path: InputPath,
-    /// Its file name, which says what it holds: the last part of the path, unless the spec gives another.
+    /// Its file name, which says what it holds: the last part of the path, unless the spec gives
+    /// another.
     pub file_name: WheelFilename,
     /// The SHA-256 of the file.
     pub sha256: Option<WheelDigest>,
@@ -171,7 +176,8 @@ pub enum Policy {
 
 impl Policy {
     /// Every policy with its name in specs.
-    pub const ALL: [(&'static str, Self); 3] = every!(Policy: "error" => Error, "first" => First, "last" => Last);
+    pub const ALL: [(&'static str, Self); 3] =
+        every!(Policy: "error" => Error, "first" => First, "last" => Last);
 
     /// The name in specs.
     pub fn name(self) -> &'static str {
@@ -206,7 +212,8 @@ pub enum Check {
 
 impl Check {
     /// Every level with its name in specs.
-    pub const ALL: [(&'static str, Self); 3] = every!(Check: "off" => Off, "warn" => Warn, "error" => Error);
+    pub const ALL: [(&'static str, Self); 3] =
+        every!(Check: "off" => Off, "warn" => Warn, "error" => Error);
 
     /// The name in specs.
     pub fn name(self) -> &'static str {
@@ -230,7 +237,8 @@ pub enum InputDigests {
 
 impl InputDigests {
     /// Every mode with its name in specs.
-    pub const ALL: [(&'static str, Self); 2] = every!(InputDigests: "pinned" => Pinned, "trusted" => Trusted);
+    pub const ALL: [(&'static str, Self); 2] =
+        every!(InputDigests: "pinned" => Pinned, "trusted" => Trusted);
 
     /// The name in specs.
     pub fn name(self) -> &'static str {
@@ -326,24 +334,55 @@ mod tests {
 
     #[test]
     fn values_are_called_what_specs_call_them() {
-        assert!(Policy::ALL.iter().all(|(name, policy)| policy.name() == *name));
+        assert!(
+            Policy::ALL
+                .iter()
+                .all(|(name, policy)| policy.name() == *name)
+        );
         assert!(Check::ALL.iter().all(|(name, check)| check.name() == *name));
-        assert!(InputDigests::ALL.iter().all(|(name, digests)| digests.name() == *name));
+        assert!(
+            InputDigests::ALL
+                .iter()
+                .all(|(name, digests)| digests.name() == *name)
+        );
         let path = TreePath::parse("bin/python").expect("a path");
         let kinds = [
-            Python::Inside { directory: InputPath("x".to_owned()), executable: path },
-            Python::Relative { path: "../x".to_owned() },
-            Python::Absolute { path: "/x".to_owned() },
-            Python::Launcher { candidates: vec!["/x".to_owned()] },
+            Python::Inside {
+                directory: InputPath("x".to_owned()),
+                executable: path,
+            },
+            Python::Relative {
+                path: "../x".to_owned(),
+            },
+            Python::Absolute {
+                path: "/x".to_owned(),
+            },
+            Python::Launcher {
+                candidates: vec!["/x".to_owned()],
+            },
         ];
-        assert_eq!(kinds.map(|python| python.kind()), ["inside", "relative", "absolute", "launcher"]);
+        assert_eq!(
+            kinds.map(|python| python.kind()),
+            ["inside", "relative", "absolute", "launcher"]
+        );
     }
 
     #[test]
     fn launchers_are_listed_by_name() {
-        let launcher = |path: &str| LauncherReference { path: InputPath(path.to_owned()), sha256: None };
-        let launchers = Launchers { console: launcher("c"), gui: launcher("g"), python: None, pythonw: Some(launcher("w")) };
-        let names: Vec<(&str, &str)> = launchers.iter().map(|(name, launcher)| (name, launcher.path.0.as_str())).collect();
+        let launcher = |path: &str| LauncherReference {
+            path: InputPath(path.to_owned()),
+            sha256: None,
+        };
+        let launchers = Launchers {
+            console: launcher("c"),
+            gui: launcher("g"),
+            python: None,
+            pythonw: Some(launcher("w")),
+        };
+        let names: Vec<(&str, &str)> = launchers
+            .iter()
+            .map(|(name, launcher)| (name, launcher.path.0.as_str()))
+            .collect();
         assert_eq!(names, [("console", "c"), ("gui", "g"), ("pythonw", "w")]);
     }
 }

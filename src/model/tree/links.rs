@@ -1,7 +1,8 @@
 //! Where the links of a tree lead, followed as an operating system does: through other links.
 //!
-//! Model layer. By its text alone `d/link/../x` stays where it is; if `d/link` is a link to the root, it leaves the tree. What is not in
-//! the tree cannot be followed, so nothing may go up from there: on a file system that folds case it could be a link after all.
+//! Model layer. By its text alone `d/link/../x` stays where it is; if `d/link` is a link to the
+//! root, it leaves the tree. What is not in the tree cannot be followed, so nothing may go up from
+//! there: on a file system that folds case it could be a link after all.
 
 use crate::model::path::LinkTarget;
 use crate::model::tree::receive::{OutwardLinks, ReceiveError};
@@ -19,8 +20,24 @@ const STEP_LIMIT: u64 = 20_000_000;
 pub(super) fn check(root: &Directory, links: OutwardLinks<'_>) -> Result<(), ReceiveError> {
     match links {
         OutwardLinks::Allow => Ok(()),
-        OutwardLinks::Refuse => Walk { expected: &[], steps: 0, here: vec![Place { name: "", directory: Some(root) }] }.directory(root),
-        OutwardLinks::Only(expected) => Walk { expected, steps: 0, here: vec![Place { name: "", directory: Some(root) }] }.directory(root),
+        OutwardLinks::Refuse => Walk {
+            expected: &[],
+            steps: 0,
+            here: vec![Place {
+                name: "",
+                directory: Some(root),
+            }],
+        }
+        .directory(root),
+        OutwardLinks::Only(expected) => Walk {
+            expected,
+            steps: 0,
+            here: vec![Place {
+                name: "",
+                directory: Some(root),
+            }],
+        }
+        .directory(root),
     }
 }
 
@@ -44,12 +61,21 @@ impl<'a> Walk<'a> {
         for (name, node) in directory.entries() {
             match node {
                 Node::Directory(below) => {
-                    self.here.push(Place { name: name.as_str(), directory: Some(below) });
+                    self.here.push(Place {
+                        name: name.as_str(),
+                        directory: Some(below),
+                    });
                     self.directory(below)?;
                     self.here.pop();
                 }
-                Node::Leaf(Leaf::Symlink(target)) if !self.is_expected(&self.here, name.as_str(), target) && self.leads_out(target)? => {
-                    return Err(ReceiveError::Outward { path: path(&self.here, name.as_str()), target: target.clone() });
+                Node::Leaf(Leaf::Symlink(target))
+                    if !self.is_expected(&self.here, name.as_str(), target)
+                        && self.leads_out(target)? =>
+                {
+                    return Err(ReceiveError::Outward {
+                        path: path(&self.here, name.as_str()),
+                        target: target.clone(),
+                    });
                 }
                 Node::Leaf(_) => {}
             }
@@ -59,10 +85,13 @@ impl<'a> Walk<'a> {
 
     /// Whether the link `name` in `places` is one of those that may lead anywhere.
     fn is_expected(&self, places: &[Place<'_>], name: &str, target: &LinkTarget) -> bool {
-        self.expected.iter().any(|(link, expected)| expected == target && link.name() == name && link.as_str() == path(places, name))
+        self.expected.iter().any(|(link, expected)| {
+            expected == target && link.name() == name && link.as_str() == path(places, name)
+        })
     }
 
-    /// Whether a link in the directory that we are in leads out of the tree at any step of its way. The root itself is inside.
+    /// Whether a link in the directory that we are in leads out of the tree at any step of its way.
+    /// The root itself is inside.
     fn leads_out(&mut self, target: &'a LinkTarget) -> Result<bool, ReceiveError> {
         let mut places = self.here.clone();
         // The names that are still to go, the next one last.
@@ -85,7 +114,10 @@ impl<'a> Walk<'a> {
                 continue;
             }
             match place.directory.and_then(|directory| directory.get(name)) {
-                Some(Node::Directory(below)) => places.push(Place { name, directory: Some(below) }),
+                Some(Node::Directory(below)) => places.push(Place {
+                    name,
+                    directory: Some(below),
+                }),
                 Some(Node::Leaf(Leaf::Symlink(next))) => {
                     if ahead.is_empty() && self.is_expected(&places, name, next) {
                         return Ok(false);
@@ -95,7 +127,10 @@ impl<'a> Walk<'a> {
                         return Ok(true);
                     }
                 }
-                Some(Node::Leaf(Leaf::File { .. })) | None => places.push(Place { name, directory: None }),
+                Some(Node::Leaf(Leaf::File { .. })) | None => places.push(Place {
+                    name,
+                    directory: None,
+                }),
             }
         }
         Ok(false)
@@ -104,7 +139,12 @@ impl<'a> Walk<'a> {
 
 /// Puts a target's names in front of those that are still to go; says whether it starts inside.
 fn enter<'a>(target: &'a LinkTarget, ahead: &mut Vec<&'a str>) -> bool {
-    ahead.extend(target.as_str().rsplit('/').filter(|name| !matches!(*name, "" | ".")));
+    ahead.extend(
+        target
+            .as_str()
+            .rsplit('/')
+            .filter(|name| !matches!(*name, "" | ".")),
+    );
     !target.is_absolute()
 }
 
@@ -128,13 +168,17 @@ mod tests {
     use crate::model::path::TreePath;
     use crate::model::tree::{Tree, TreeBuilder};
 
-    /// A tree of links (with a target) and empty files (without); nothing where the paths contradict each other.
+    /// A tree of links (with a target) and empty files (without); nothing where the paths
+    /// contradict each other.
     fn tree(entries: &[(&str, Option<&str>)]) -> Option<Tree> {
         let mut builder = TreeBuilder::new();
         for (path, target) in entries {
             let leaf = match target {
                 Some(target) => Leaf::Symlink(LinkTarget::parse(target).unwrap()),
-                None => Leaf::File { blob: BlobDigest(DigestFunction::Sha256.digest(b"")), executable: false },
+                None => Leaf::File {
+                    blob: BlobDigest(DigestFunction::Sha256.digest(b"")),
+                    executable: false,
+                },
             };
             builder.insert(&TreePath::parse(path).unwrap(), leaf).ok()?;
         }
@@ -154,15 +198,27 @@ mod tests {
         let inside: &[&[(&str, Option<&str>)]] = &[
             &[("a/b/c", None), ("a/l", Some("b/c"))],
             &[("a/b/c", None), ("a/l", Some("../a/./b//c"))],
-            &[("d/e/f", None), ("d/up", Some("..")), ("x", Some("d/up/d/e"))],
+            &[
+                ("d/e/f", None),
+                ("d/up", Some("..")),
+                ("x", Some("d/up/d/e")),
+            ],
             &[("a", Some("nowhere/at/all"))],
             &[("a", Some(".")), ("b", Some("a/a/a/a"))],
         ];
         for entries in inside {
             assert_eq!(outward(entries), None, "{entries:?}");
         }
-        let check = |entries: &[(&str, Option<&str>)], link: &str| assert_eq!(outward(entries).as_deref(), Some(link), "{entries:?}");
-        check(&[("d/e/f/l", Some("../../..")), ("out", Some("d/e/f/l/../secret"))], "out");
+        let check = |entries: &[(&str, Option<&str>)], link: &str| {
+            assert_eq!(outward(entries).as_deref(), Some(link), "{entries:?}")
+        };
+        check(
+            &[
+                ("d/e/f/l", Some("../../..")),
+                ("out", Some("d/e/f/l/../secret")),
+            ],
+            "out",
+        );
         check(&[("d/a", Some("../d")), ("d/b", Some("a/../.."))], "d/b");
         check(&[("a", Some("..")), ("b", Some("c"))], "a");
         check(&[("a", Some("nowhere/../x"))], "a");
@@ -174,11 +230,18 @@ mod tests {
     #[test]
     fn an_expected_link_may_be_reached_and_not_passed() {
         let check = |entries: &[(&str, Option<&str>)]| {
-            let expected = [(TreePath::parse("bin/python").unwrap(), LinkTarget::parse("../../python/bin/python3").unwrap())];
+            let expected = [(
+                TreePath::parse("bin/python").unwrap(),
+                LinkTarget::parse("../../python/bin/python3").unwrap(),
+            )];
             super::check(tree(entries).unwrap().root(), OutwardLinks::Only(&expected)).is_ok()
         };
         let python = ("bin/python", Some("../../python/bin/python3"));
-        assert!(check(&[python, ("bin/python3", Some("python")), ("x", Some("bin/python3"))]));
+        assert!(check(&[
+            python,
+            ("bin/python3", Some("python")),
+            ("x", Some("bin/python3"))
+        ]));
         assert!(!check(&[python, ("x", Some("bin/python/../secret"))]));
         assert!(!check(&[python, ("x", Some("bin/python/below"))]));
         assert!(!check(&[("bin/python", Some("../../python/bin/python4"))]));
@@ -194,9 +257,16 @@ mod tests {
             entries.insert(format!("l{index:03}"), format!("{around}l{:03}", index + 1));
         }
         let mut builder = TreeBuilder::new();
-        builder.insert_directory(&TreePath::parse("d").unwrap()).unwrap();
+        builder
+            .insert_directory(&TreePath::parse("d").unwrap())
+            .unwrap();
         for (path, target) in &entries {
-            builder.insert(&TreePath::parse(path).unwrap(), Leaf::Symlink(LinkTarget::parse(target).unwrap())).unwrap();
+            builder
+                .insert(
+                    &TreePath::parse(path).unwrap(),
+                    Leaf::Symlink(LinkTarget::parse(target).unwrap()),
+                )
+                .unwrap();
         }
         // The first is too long a chain, and enough to say no.
         let tree = builder.finish(DigestFunction::Sha256);

@@ -1,7 +1,9 @@
-//! A tree: what a directory holds, and nothing about where it came from. Immutable; has a root digest.
+//! A tree: what a directory holds, and nothing about where it came from. Immutable; has a root
+//! digest.
 //!
-//! Model layer. The digest of a directory is that of its canonical REAPI
-//! `Directory` message ([`wire`]), so the root digest is what any client of a remote cache computes for the same directory.
+//! Model layer. The digest of a directory is that of its canonical REAPI `Directory` message
+//! ([`wire`]), so the root digest is what any client of a remote cache computes for the same
+//! directory.
 
 mod links;
 pub mod receive;
@@ -29,7 +31,8 @@ pub enum Leaf {
     Symlink(LinkTarget),
 }
 
-/// What a name in a directory stands for. In a message that stands alone, a directory is known by its digest only.
+/// What a name in a directory stands for. In a message that stands alone, a directory is known by
+/// its digest only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node<D = Arc<Directory>> {
     /// A file or a link.
@@ -64,14 +67,22 @@ impl Directory {
 
     /// The node with that name.
     pub fn get(&self, name: &str) -> Option<&Node> {
-        let index = self.entries.binary_search_by(|(entry, _)| entry.as_str().cmp(name)).ok()?;
+        let index = self
+            .entries
+            .binary_search_by(|(entry, _)| entry.as_str().cmp(name))
+            .ok()?;
         Some(&self.entries[index].1)
     }
 
     fn new(function: DigestFunction, entries: Box<[(FileName, Node)]>) -> Self {
-        let message = wire::encode_directory(&entries, |directory: &Arc<Self>| directory.digest).into_boxed_slice();
+        let message = wire::encode_directory(&entries, |directory: &Arc<Self>| directory.digest)
+            .into_boxed_slice();
         let digest = DirectoryDigest(function.digest(&message));
-        Self { entries, digest, message }
+        Self {
+            entries,
+            digest,
+            message,
+        }
     }
 }
 
@@ -83,12 +94,20 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Makes a tree of all its leaves, which are sorted by path: quicker than a [`TreeBuilder`], which takes them in any order.
+    /// Makes a tree of all its leaves, which are sorted by path: quicker than a [`TreeBuilder`],
+    /// which takes them in any order.
     ///
     /// # Errors
     /// A path is there twice, or lies below a file or a link.
-    pub fn of_sorted(function: DigestFunction, leaves: &[(&TreePath, Leaf)], workers: &impl Workers) -> Result<Self, TreeError> {
-        Ok(Self { function, root: directory_of_sorted(function, leaves, 0, workers)? })
+    pub fn of_sorted(
+        function: DigestFunction,
+        leaves: &[(&TreePath, Leaf)],
+        workers: &impl Workers,
+    ) -> Result<Self, TreeError> {
+        Ok(Self {
+            function,
+            root: directory_of_sorted(function, leaves, 0, workers)?,
+        })
     }
 
     /// The digest function of every digest in it.
@@ -145,7 +164,10 @@ fn directory_of_sorted(
         rest = &rest[end..];
     }
     // Work is shared where it falls into parts, not where nearly all of it is one of them.
-    if directories.iter().all(|(_, below, _)| below.len() <= leaves.len() / 2) {
+    if directories
+        .iter()
+        .all(|(_, below, _)| below.len() <= leaves.len() / 2)
+    {
         let make = |index: usize| {
             let (_, below, start) = directories[index];
             directory_of_sorted(function, below, start, &Alone)
@@ -156,17 +178,24 @@ fn directory_of_sorted(
         }
     } else {
         for (name, below, start) in directories {
-            entries.push((name, Node::Directory(directory_of_sorted(function, below, start, workers)?)));
+            entries.push((
+                name,
+                Node::Directory(directory_of_sorted(function, below, start, workers)?),
+            ));
         }
     }
     // A path sorts by its whole text, a name by itself: `a-b` is before `a/c`, and after `a`.
     entries.sort_by(|(left, _), (right, _)| left.cmp(right));
     if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         let path = &leaves[0].0.as_str()[..start];
-        let path = TreePath::parse(&format!("{path}{}", pair[0].0)).expect("a part of a tree path is one");
+        let path =
+            TreePath::parse(&format!("{path}{}", pair[0].0)).expect("a part of a tree path is one");
         return Err(match pair {
             [(_, Node::Leaf(_)), (_, Node::Leaf(_))] => TreeError::Taken { path },
-            _ => TreeError::NotADirectory { parent: path.to_string(), path },
+            _ => TreeError::NotADirectory {
+                parent: path.to_string(),
+                path,
+            },
         });
     }
     Ok(Arc::new(Directory::new(function, entries.into())))
@@ -198,7 +227,8 @@ enum Building {
     Finished(Arc<Directory>),
 }
 
-/// Collects entries in any order; [`TreeBuilder::finish`] makes the tree, which does not depend on that order.
+/// Collects entries in any order; [`TreeBuilder::finish`] makes the tree, which does not depend on
+/// that order.
 #[derive(Debug, Default)]
 pub struct TreeBuilder {
     root: BTreeMap<FileName, Building>,
@@ -233,7 +263,11 @@ impl TreeBuilder {
     ///
     /// # Errors
     /// The path is taken, or lies below a file or a link.
-    pub fn insert_finished(&mut self, path: &TreePath, directory: Arc<Directory>) -> Result<(), TreeError> {
+    pub fn insert_finished(
+        &mut self,
+        path: &TreePath,
+        directory: Arc<Directory>,
+    ) -> Result<(), TreeError> {
         self.add(path, Building::Finished(directory))
     }
 
@@ -259,12 +293,19 @@ impl TreeBuilder {
             }
             match entries.get_mut(name) {
                 Some(Building::Directory(below)) => entries = below,
-                _ => return Err(TreeError::NotADirectory { path: path.clone(), parent: parent.to_owned() }),
+                _ => {
+                    return Err(TreeError::NotADirectory {
+                        path: path.clone(),
+                        parent: parent.to_owned(),
+                    });
+                }
             }
         }
         let name = FileName::parse(path.name()).expect("a component of a tree path is a name");
         match entries.entry(name) {
-            std::collections::btree_map::Entry::Occupied(_) => Err(TreeError::Taken { path: path.clone() }),
+            std::collections::btree_map::Entry::Occupied(_) => {
+                Err(TreeError::Taken { path: path.clone() })
+            }
             std::collections::btree_map::Entry::Vacant(entry) => {
                 entry.insert(node);
                 Ok(())
@@ -274,7 +315,10 @@ impl TreeBuilder {
 
     /// Makes the tree.
     pub fn finish(self, function: DigestFunction) -> Tree {
-        fn finish(function: DigestFunction, entries: BTreeMap<FileName, Building>) -> Arc<Directory> {
+        fn finish(
+            function: DigestFunction,
+            entries: BTreeMap<FileName, Building>,
+        ) -> Arc<Directory> {
             let entries = entries.into_iter().map(|(name, building)| {
                 let node = match building {
                     Building::Leaf(leaf) => Node::Leaf(leaf),
@@ -285,7 +329,10 @@ impl TreeBuilder {
             });
             Arc::new(Directory::new(function, entries.collect()))
         }
-        Tree { function, root: finish(function, self.root) }
+        Tree {
+            function,
+            root: finish(function, self.root),
+        }
     }
 }
 
@@ -298,21 +345,34 @@ mod tests {
     }
 
     fn file(text: &str, executable: bool) -> Leaf {
-        Leaf::File { blob: BlobDigest(DigestFunction::Sha256.digest(text.as_bytes())), executable }
+        Leaf::File {
+            blob: BlobDigest(DigestFunction::Sha256.digest(text.as_bytes())),
+            executable,
+        }
     }
 
     #[test]
     fn the_order_of_insertion_changes_nothing() {
-        let entries = [("a-b", file("1", false)), ("a/b", file("2", true)), ("a.b", file("3", false)), ("a/a/c", file("", false))];
+        let entries = [
+            ("a-b", file("1", false)),
+            ("a/b", file("2", true)),
+            ("a.b", file("3", false)),
+            ("a/a/c", file("", false)),
+        ];
         let build = |order: &[usize]| {
             let mut builder = TreeBuilder::new();
             for &index in order {
-                builder.insert(&path(entries[index].0), entries[index].1.clone()).unwrap();
+                builder
+                    .insert(&path(entries[index].0), entries[index].1.clone())
+                    .unwrap();
             }
             builder.finish(DigestFunction::Sha256)
         };
         assert_eq!(build(&[0, 1, 2, 3]), build(&[3, 1, 0, 2]));
-        assert_eq!(build(&[0, 1, 2, 3]).get("a/b"), Some(&Node::Leaf(file("2", true))));
+        assert_eq!(
+            build(&[0, 1, 2, 3]).get("a/b"),
+            Some(&Node::Leaf(file("2", true)))
+        );
     }
 
     #[test]
@@ -320,12 +380,21 @@ mod tests {
         let check = |texts: &[&str]| {
             let mut paths: Vec<TreePath> = texts.iter().map(|text| path(text)).collect();
             paths.sort();
-            let leaves: Vec<(&TreePath, Leaf)> = paths.iter().map(|path| (path, file(path.as_str(), false))).collect();
+            let leaves: Vec<(&TreePath, Leaf)> = paths
+                .iter()
+                .map(|path| (path, file(path.as_str(), false)))
+                .collect();
             let mut builder = TreeBuilder::new();
-            let built = leaves.iter().try_for_each(|(path, leaf)| builder.insert(path, leaf.clone()));
+            let built = leaves
+                .iter()
+                .try_for_each(|(path, leaf)| builder.insert(path, leaf.clone()));
             let tree = Tree::of_sorted(DigestFunction::Sha256, &leaves, &Alone);
             match built {
-                Ok(()) => assert_eq!(tree, Ok(builder.finish(DigestFunction::Sha256)), "{texts:?}"),
+                Ok(()) => assert_eq!(
+                    tree,
+                    Ok(builder.finish(DigestFunction::Sha256)),
+                    "{texts:?}"
+                ),
                 Err(_) => assert!(tree.is_err(), "{texts:?}"),
             }
         };
@@ -341,11 +410,20 @@ mod tests {
     fn a_path_is_taken_once_and_files_have_nothing_below() {
         let mut builder = TreeBuilder::new();
         builder.insert(&path("a"), file("", false)).unwrap();
-        assert!(matches!(builder.insert(&path("a"), file("", false)), Err(TreeError::Taken { .. })));
-        assert!(matches!(builder.insert(&path("a/b"), file("", false)), Err(TreeError::NotADirectory { .. })));
+        assert!(matches!(
+            builder.insert(&path("a"), file("", false)),
+            Err(TreeError::Taken { .. })
+        ));
+        assert!(matches!(
+            builder.insert(&path("a/b"), file("", false)),
+            Err(TreeError::NotADirectory { .. })
+        ));
         assert!(builder.insert_directory(&path("a")).is_err());
         builder.insert(&path("d/e"), file("", false)).unwrap();
         builder.insert_directory(&path("d")).unwrap();
-        assert!(matches!(builder.insert(&path("d"), file("", false)), Err(TreeError::Taken { .. })));
+        assert!(matches!(
+            builder.insert(&path("d"), file("", false)),
+            Err(TreeError::Taken { .. })
+        ));
     }
 }

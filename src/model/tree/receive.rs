@@ -1,9 +1,9 @@
 //! Trees out of messages that somebody else wrote: nothing is taken on trust.
 //!
-//! Model layer. Every directory's digest is computed here, from its bytes; names, order and form must be exactly the canonical
-//! ones, and links must stay inside the tree, except those that the caller expects. As a directory is known by its
-//! digest there can be no cycle, but a few messages can describe more files than there are atoms: that is
-//! counted before anything is listed.
+//! Model layer. Every directory's digest is computed here, from its bytes; names, order and form
+//! must be exactly the canonical ones, and links must stay inside the tree, except those that the
+//! caller expects. As a directory is known by its digest there can be no cycle, but a few messages
+//! can describe more files than there are atoms: that is counted before anything is listed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,7 +46,9 @@ pub enum ReceiveError {
     #[error("the tree has {0} roots, expected one")]
     Roots(usize),
     /// A directory is not written in the canonical way: unsorted, a name twice, or with properties.
-    #[error("the directory {digest} is not in canonical form: names must be sorted and unique, without node properties")]
+    #[error(
+        "the directory {digest} is not in canonical form: names must be sorted and unique, without node properties"
+    )]
     NotCanonical {
         /// The digest of its bytes.
         digest: DirectoryDigest,
@@ -110,13 +112,29 @@ pub fn decode_tree(
         match field? {
             (1, Value::Bytes(root)) if roots.len() < 2 => roots.push(root),
             (1, Value::Bytes(_)) => return Err(ReceiveError::Roots(roots.len() + 1)),
-            (2, Value::Bytes(child)) if (messages.len() as u64) < ENTRY_LIMIT => messages.push(child),
+            (2, Value::Bytes(child)) if (messages.len() as u64) < ENTRY_LIMIT => {
+                messages.push(child)
+            }
             (2, Value::Bytes(_)) => return Err(ReceiveError::Entries),
-            (field, Value::Bytes(_)) => return Err(WireError::Field { field, wire_type: 2 }.into()),
-            (field, Value::Number(_)) => return Err(WireError::Field { field, wire_type: 0 }.into()),
+            (field, Value::Bytes(_)) => {
+                return Err(WireError::Field {
+                    field,
+                    wire_type: 2,
+                }
+                .into());
+            }
+            (field, Value::Number(_)) => {
+                return Err(WireError::Field {
+                    field,
+                    wire_type: 0,
+                }
+                .into());
+            }
         }
     }
-    let [root] = roots[..] else { return Err(ReceiveError::Roots(roots.len())) };
+    let [root] = roots[..] else {
+        return Err(ReceiveError::Roots(roots.len()));
+    };
     let found = DirectoryDigest(function.digest(root));
     if let Some(expected) = expected
         && found != expected
@@ -139,7 +157,9 @@ pub fn assemble(
     workers: &impl Workers,
 ) -> Result<Tree, ReceiveError> {
     // Counted before anything is made of them: a few bytes can be an entry.
-    let count = messages.iter().try_fold(0, |sum, message| wire::count_nodes(message, ENTRY_LIMIT - sum).map(|count| sum + count));
+    let count = messages.iter().try_fold(0, |sum, message| {
+        wire::count_nodes(message, ENTRY_LIMIT - sum).map(|count| sum + count)
+    });
     count.ok_or(ReceiveError::Entries)?;
     let receive = |index: usize| Received::new(function, messages[index]);
     // Threads cost more than they gain where there is little to read.
@@ -148,7 +168,10 @@ pub fn assemble(
     } else {
         workers.map(messages.len(), receive)
     };
-    let mut assembly = Assembly { received: received.into_iter().collect(), known: HashMap::new() };
+    let mut assembly = Assembly {
+        received: received.into_iter().collect(),
+        known: HashMap::new(),
+    };
     let root = assembly.directory(root, 0)?.directory;
     links::check(&root, outward)?;
     Ok(Tree { function, root })
@@ -164,16 +187,18 @@ struct Received<'a> {
 impl<'a> Received<'a> {
     fn new(function: DigestFunction, message: &'a [u8]) -> (DirectoryDigest, Self) {
         let digest = DirectoryDigest(function.digest(message));
-        let entries = wire::decode_directory(message).map_err(ReceiveError::from).and_then(|mut entries| {
-            entries.sort_by(|(one, _), (two, _)| one.cmp(two));
-            let unique = entries.windows(2).all(|pair| pair[0].0 != pair[1].0);
-            // Written again it must be the same bytes.
-            if unique && wire::encode_directory(&entries, |digest| *digest) == message {
-                Ok(entries)
-            } else {
-                Err(ReceiveError::NotCanonical { digest })
-            }
-        });
+        let entries = wire::decode_directory(message)
+            .map_err(ReceiveError::from)
+            .and_then(|mut entries| {
+                entries.sort_by(|(one, _), (two, _)| one.cmp(two));
+                let unique = entries.windows(2).all(|pair| pair[0].0 != pair[1].0);
+                // Written again it must be the same bytes.
+                if unique && wire::encode_directory(&entries, |digest| *digest) == message {
+                    Ok(entries)
+                } else {
+                    Err(ReceiveError::NotCanonical { digest })
+                }
+            });
         (digest, Self { message, entries })
     }
 }
@@ -200,12 +225,22 @@ struct Assembly<'a> {
 impl Assembly<'_> {
     fn directory(&mut self, digest: DirectoryDigest, depth: usize) -> Result<Known, ReceiveError> {
         if let Some(known) = self.known.get(&digest) {
-            return if depth + known.height > DEPTH_LIMIT { Err(ReceiveError::Depth) } else { Ok(known.clone()) };
+            return if depth + known.height > DEPTH_LIMIT {
+                Err(ReceiveError::Depth)
+            } else {
+                Ok(known.clone())
+            };
         }
         if depth > DEPTH_LIMIT {
             return Err(ReceiveError::Depth);
         }
-        let Received { message, entries: received } = self.received.remove(&digest).ok_or(ReceiveError::Missing { digest })?;
+        let Received {
+            message,
+            entries: received,
+        } = self
+            .received
+            .remove(&digest)
+            .ok_or(ReceiveError::Missing { digest })?;
         let received = received?;
         let mut entries = Vec::with_capacity(received.len());
         let (mut count, mut height, mut longest, mut text, mut size) = (0u64, 0, 0, 0u64, 0u64);
@@ -246,8 +281,19 @@ impl Assembly<'_> {
         if longest > PATH_LIMIT {
             return Err(ReceiveError::Length);
         }
-        let directory = Arc::new(Directory { entries: entries.into(), digest, message: message.into() });
-        let known = Known { directory, entries: count, height, longest, text, size };
+        let directory = Arc::new(Directory {
+            entries: entries.into(),
+            digest,
+            message: message.into(),
+        });
+        let known = Known {
+            directory,
+            entries: count,
+            height,
+            longest,
+            text,
+            size,
+        };
         self.known.insert(digest, known.clone());
         Ok(known)
     }
@@ -300,15 +346,39 @@ mod tests {
     #[test]
     fn a_tree_is_received_as_it_was_sent() {
         let mut builder = TreeBuilder::new();
-        for (path, executable) in [("a/b/c", false), ("a/d", true), ("same/b/c", false), ("ü", false)] {
-            let leaf = Leaf::File { blob: BlobDigest(blob(b"x")), executable };
-            builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
+        for (path, executable) in [
+            ("a/b/c", false),
+            ("a/d", true),
+            ("same/b/c", false),
+            ("ü", false),
+        ] {
+            let leaf = Leaf::File {
+                blob: BlobDigest(blob(b"x")),
+                executable,
+            };
+            builder
+                .insert(&TreePath::parse(path).unwrap(), leaf)
+                .unwrap();
         }
-        builder.insert(&TreePath::parse("a/l").unwrap(), Leaf::Symlink(LinkTarget::parse("../ü").unwrap())).unwrap();
+        builder
+            .insert(
+                &TreePath::parse("a/l").unwrap(),
+                Leaf::Symlink(LinkTarget::parse("../ü").unwrap()),
+            )
+            .unwrap();
         let tree = builder.finish(FUNCTION);
         let bytes = encode_tree(&tree);
         assert_eq!(decode(&bytes).as_ref(), Ok(&tree));
-        assert_eq!(decode_tree(FUNCTION, &bytes, Some(tree.digest()), OutwardLinks::Refuse, &Alone), Ok(tree));
+        assert_eq!(
+            decode_tree(
+                FUNCTION,
+                &bytes,
+                Some(tree.digest()),
+                OutwardLinks::Refuse,
+                &Alone
+            ),
+            Ok(tree)
+        );
         for length in 0..bytes.len() {
             let _ = decode(&bytes[..length]);
         }
@@ -324,13 +394,31 @@ mod tests {
         for name in ["..", ".", "", "a/b", "/a", "a\0b", "a\\b"] {
             assert!(decode(&message(&file(name), &[])).is_err(), "{name:?}");
         }
-        check(message(&[file("b"), file("a")].concat(), &[]), "not in canonical form");
-        check(message(&[file("a"), file("a")].concat(), &[]), "not in canonical form");
-        check(message(&[file("a"), node(2, "a", blob(b""))].concat(), &[b""]), "not in canonical form");
-        check(message(&node(2, "a", blob(b"not there")), &[]), "is missing");
+        check(
+            message(&[file("b"), file("a")].concat(), &[]),
+            "not in canonical form",
+        );
+        check(
+            message(&[file("a"), file("a")].concat(), &[]),
+            "not in canonical form",
+        );
+        check(
+            message(&[file("a"), node(2, "a", blob(b""))].concat(), &[b""]),
+            "not in canonical form",
+        );
+        check(
+            message(&node(2, "a", blob(b"not there")), &[]),
+            "is missing",
+        );
         check(message(&link("a", "../x"), &[]), "leads out of the tree");
-        check(message(&link("a", "/etc/passwd"), &[]), "leads out of the tree");
-        check(message(&link("a", "b/../../x"), &[]), "leads out of the tree");
+        check(
+            message(&link("a", "/etc/passwd"), &[]),
+            "leads out of the tree",
+        );
+        check(
+            message(&link("a", "b/../../x"), &[]),
+            "leads out of the tree",
+        );
         check(Vec::new(), "0 roots");
         check([message(b"", &[]), message(b"", &[])].concat(), "2 roots");
         let mut properties = node(1, "a", blob(b"x"));
@@ -341,7 +429,13 @@ mod tests {
         check(message(&unknown, &[]), "unexpected field");
         let wrong = DirectoryDigest(blob(b"another"));
         assert!(matches!(
-            decode_tree(FUNCTION, &message(b"", &[]), Some(wrong), OutwardLinks::Refuse, &Alone),
+            decode_tree(
+                FUNCTION,
+                &message(b"", &[]),
+                Some(wrong),
+                OutwardLinks::Refuse,
+                &Alone
+            ),
             Err(ReceiveError::Root { .. })
         ));
     }
@@ -363,24 +457,37 @@ mod tests {
     #[test]
     fn sizes_that_no_files_have_are_refused() {
         let file = |name: &str, size: u64| node(1, name, Digest { size, ..blob(b"x") });
-        assert!(matches!(decode(&message(&file("a", u64::MAX), &[])), Err(ReceiveError::Wire(_))));
+        assert!(matches!(
+            decode(&message(&file("a", u64::MAX), &[])),
+            Err(ReceiveError::Wire(_))
+        ));
         let two = [file("a", SIZE_LIMIT / 2 + 1), file("b", SIZE_LIMIT / 2 + 1)].concat();
         assert_eq!(decode(&message(&two, &[])), Err(ReceiveError::Size));
-        assert_eq!(decode(&message(&file("a", i64::MAX as u64), &[])), Err(ReceiveError::Size));
+        assert_eq!(
+            decode(&message(&file("a", i64::MAX as u64), &[])),
+            Err(ReceiveError::Size)
+        );
     }
 
     #[test]
     fn messages_of_too_long_paths_are_refused() {
-        // Levels of long names, each with eight copies of the next: too little to be too many entries, too much to be listed.
+        // Levels of long names, each with eight copies of the next: too little to be too many
+        // entries, too much to be listed.
         let name = |index: usize| format!("{index}{}", "x".repeat(250));
         let mut levels = vec![node(1, "x", blob(b""))];
         for _ in 0..5 {
             let below = blob(levels.last().unwrap());
-            levels.push((0..8).flat_map(|index| node(2, &name(index), below)).collect());
+            levels.push(
+                (0..8)
+                    .flat_map(|index| node(2, &name(index), below))
+                    .collect(),
+            );
         }
         let wide: Vec<u8> = {
             let below = blob(levels.last().unwrap());
-            (0..8).flat_map(|index| node(2, &name(index), below)).collect()
+            (0..8)
+                .flat_map(|index| node(2, &name(index), below))
+                .collect()
         };
         levels.push(wide);
         let root = levels.pop().unwrap();
@@ -392,12 +499,27 @@ mod tests {
     fn links_out_of_the_tree_are_accepted_only_where_they_are_expected() {
         let bin = link("python", "../../python/bin/python3");
         let bytes = message(&node(2, "bin", blob(&bin)), &[&bin]);
-        let expected = |path: &str, target: &str| [(TreePath::parse(path).unwrap(), LinkTarget::parse(target).unwrap())];
-        let accepted = |links: OutwardLinks<'_>| decode_tree(FUNCTION, &bytes, None, links, &Alone).is_ok();
+        let expected = |path: &str, target: &str| {
+            [(
+                TreePath::parse(path).unwrap(),
+                LinkTarget::parse(target).unwrap(),
+            )]
+        };
+        let accepted =
+            |links: OutwardLinks<'_>| decode_tree(FUNCTION, &bytes, None, links, &Alone).is_ok();
         assert!(!accepted(OutwardLinks::Refuse));
-        assert!(accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python3"))));
-        assert!(!accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python4"))));
-        assert!(!accepted(OutwardLinks::Only(&expected("bin/python3", "../../python/bin/python3"))));
+        assert!(accepted(OutwardLinks::Only(&expected(
+            "bin/python",
+            "../../python/bin/python3"
+        ))));
+        assert!(!accepted(OutwardLinks::Only(&expected(
+            "bin/python",
+            "../../python/bin/python4"
+        ))));
+        assert!(!accepted(OutwardLinks::Only(&expected(
+            "bin/python3",
+            "../../python/bin/python3"
+        ))));
         assert!(accepted(OutwardLinks::Allow));
     }
 
@@ -411,7 +533,10 @@ mod tests {
         }
         let root = levels.pop().unwrap();
         let children: Vec<&[u8]> = levels.iter().map(Vec::as_slice).collect();
-        assert_eq!(decode(&message(&root, &children)), Err(ReceiveError::Entries));
+        assert_eq!(
+            decode(&message(&root, &children)),
+            Err(ReceiveError::Entries)
+        );
         let mut levels = vec![node(1, "x", blob(b""))];
         for _ in 0..2 * DEPTH_LIMIT {
             levels.push(node(2, "a", blob(levels.last().unwrap())));

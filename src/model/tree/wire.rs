@@ -1,7 +1,9 @@
-//! The canonical bytes of REAPI's `Directory` and `Tree` messages, written directly: a few fields, always the same order.
+//! The canonical bytes of REAPI's `Directory` and `Tree` messages, written directly: a few fields,
+//! always the same order.
 //!
-//! Model layer. `build/bazel/remote/execution/v2/remote_execution.proto` decides: nodes sorted by name within their kind,
-//! unique, names of one segment; fields with default values left out, as canonical protobuf does.
+//! Model layer. `build/bazel/remote/execution/v2/remote_execution.proto` decides: nodes sorted by
+//! name within their kind, unique, names of one segment; fields with default values left out, as
+//! canonical protobuf does.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -59,8 +61,12 @@ fn put_digest_field(out: &mut Vec<u8>, field: u64, digest: Digest) {
     out[start] = (out.len() - start - 1) as u8;
 }
 
-/// The canonical `Directory` message; the entries are sorted by name. `digest` tells that of a directory below.
-pub(super) fn encode_directory<D>(entries: &[(FileName, Node<D>)], digest: impl Fn(&D) -> DirectoryDigest) -> Vec<u8> {
+/// The canonical `Directory` message; the entries are sorted by name. `digest` tells that of a
+/// directory below.
+pub(super) fn encode_directory<D>(
+    entries: &[(FileName, Node<D>)],
+    digest: impl Fn(&D) -> DirectoryDigest,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(entries.len() * 120);
     let mut node = Vec::with_capacity(160);
     let mut field = |out: &mut Vec<u8>, number: u64, fill: &dyn Fn(&mut Vec<u8>)| {
@@ -98,7 +104,11 @@ pub(super) fn encode_directory<D>(entries: &[(FileName, Node<D>)], digest: impl 
 
 /// The `Tree` message: the root, then every other directory once, parents before children.
 pub fn encode_tree(tree: &Tree) -> Vec<u8> {
-    fn children<'a>(directory: &'a Directory, seen: &mut HashSet<DirectoryDigest>, order: &mut Vec<&'a Arc<Directory>>) {
+    fn children<'a>(
+        directory: &'a Directory,
+        seen: &mut HashSet<DirectoryDigest>,
+        order: &mut Vec<&'a Arc<Directory>>,
+    ) {
         for (_, node) in directory.entries() {
             if let Node::Directory(below) = node
                 && seen.insert(below.digest())
@@ -232,34 +242,60 @@ pub fn decode_digest(message: &[u8]) -> Result<Digest, WireError> {
         match field? {
             (1, value) => hash = Some(Hash::parse_hex(text(value, "hash")?)?),
             // An int64; what is negative is larger than any blob.
-            (2, Value::Number(value)) if i64::try_from(value).is_err() => return Err(WireError::Missing { what: "size" }),
+            (2, Value::Number(value)) if i64::try_from(value).is_err() => {
+                return Err(WireError::Missing { what: "size" });
+            }
             (2, Value::Number(value)) => size = value,
-            (field, _) => return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED }),
+            (field, _) => {
+                return Err(WireError::Field {
+                    field,
+                    wire_type: LENGTH_DELIMITED,
+                });
+            }
         }
     }
-    Ok(Digest { hash: hash.ok_or(WireError::Missing { what: "hash" })?, size })
+    Ok(Digest {
+        hash: hash.ok_or(WireError::Missing { what: "hash" })?,
+        size,
+    })
 }
 
-/// How many nodes a `Directory` message has, as far as it can be read; nothing where they are more than `limit`.
+/// How many nodes a `Directory` message has, as far as it can be read; nothing where they are more
+/// than `limit`.
 pub(super) fn count_nodes(message: &[u8], limit: u64) -> Option<u64> {
     let nodes = Fields::new(message).filter(|field| matches!(field, Ok((1..=3, _))));
-    let count = nodes.take(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)).count() as u64;
+    let count = nodes
+        .take(
+            usize::try_from(limit)
+                .unwrap_or(usize::MAX)
+                .saturating_add(1),
+        )
+        .count() as u64;
     (count <= limit).then_some(count)
 }
 
-/// Reads a `Directory` message into its nodes, in the order of the message. Node properties (modes and times that some
-/// servers add) are passed over; whether the message is canonical is for the caller to check, by writing it again.
+/// Reads a `Directory` message into its nodes, in the order of the message. Node properties (modes
+/// and times that some servers add) are passed over; whether the message is canonical is for the
+/// caller to check, by writing it again.
 ///
 /// # Errors
-/// The message is cut off, has fields of another message, or names and targets that no tree may hold.
-pub fn decode_directory(message: &[u8]) -> Result<Vec<(FileName, Node<DirectoryDigest>)>, WireError> {
+/// The message is cut off, has fields of another message, or names and targets that no tree may
+/// hold.
+pub fn decode_directory(
+    message: &[u8],
+) -> Result<Vec<(FileName, Node<DirectoryDigest>)>, WireError> {
     let count = count_nodes(message, super::receive::ENTRY_LIMIT).ok_or(WireError::Entries)?;
     let mut nodes = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for field in Fields::new(message) {
         let (kind, bytes) = match field? {
             (kind @ 1..=3, Value::Bytes(bytes)) => (kind, bytes),
             (5, Value::Bytes(_)) => continue,
-            (field, _) => return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED }),
+            (field, _) => {
+                return Err(WireError::Field {
+                    field,
+                    wire_type: LENGTH_DELIMITED,
+                });
+            }
         };
         let (mut name, mut digest, mut target, mut executable) = (None, None, None, false);
         for field in Fields::new(bytes) {
@@ -269,16 +305,31 @@ pub fn decode_directory(message: &[u8]) -> Result<Vec<(FileName, Node<DirectoryD
                 (3, (2, value)) => target = Some(LinkTarget::parse(text(value, "target")?)?),
                 (1, (4, Value::Number(value))) => executable = value != 0,
                 (1, (6, Value::Bytes(_))) | (3, (4, Value::Bytes(_))) => {}
-                (_, (field, Value::Number(_))) => return Err(WireError::Field { field, wire_type: VARINT }),
-                (_, (field, Value::Bytes(_))) => return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED }),
+                (_, (field, Value::Number(_))) => {
+                    return Err(WireError::Field {
+                        field,
+                        wire_type: VARINT,
+                    });
+                }
+                (_, (field, Value::Bytes(_))) => {
+                    return Err(WireError::Field {
+                        field,
+                        wire_type: LENGTH_DELIMITED,
+                    });
+                }
             }
         }
         let name = name.ok_or(WireError::Missing { what: "name" })?;
         let digest = || digest.ok_or(WireError::Missing { what: "digest" });
         let node = match kind {
-            1 => Node::Leaf(Leaf::File { blob: crate::model::digest::BlobDigest(digest()?), executable }),
+            1 => Node::Leaf(Leaf::File {
+                blob: crate::model::digest::BlobDigest(digest()?),
+                executable,
+            }),
             2 => Node::Directory(DirectoryDigest(digest()?)),
-            _ => Node::Leaf(Leaf::Symlink(target.ok_or(WireError::Missing { what: "target" })?)),
+            _ => Node::Leaf(Leaf::Symlink(
+                target.ok_or(WireError::Missing { what: "target" })?,
+            )),
         };
         nodes.push((name, node));
     }
@@ -296,15 +347,26 @@ mod tests {
         let mut builder = TreeBuilder::new();
         let mut file = |path: &str, bytes: &[u8], executable| {
             let blob = BlobDigest(DigestFunction::Sha256.digest(bytes));
-            builder.insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, executable }).unwrap();
+            builder
+                .insert(
+                    &TreePath::parse(path).unwrap(),
+                    Leaf::File { blob, executable },
+                )
+                .unwrap();
         };
         file("a.txt", b"hello\n", false);
         file("bin/run", b"#!/bin/sh\n", true);
         file("ü.txt", b"u", false);
         let link = |target: &str| Leaf::Symlink(LinkTarget::parse(target).unwrap());
-        builder.insert(&TreePath::parse("bin/link").unwrap(), link("../a.txt")).unwrap();
-        builder.insert(&TreePath::parse("subl").unwrap(), link("sub")).unwrap();
-        builder.insert_directory(&TreePath::parse("sub/empty").unwrap()).unwrap();
+        builder
+            .insert(&TreePath::parse("bin/link").unwrap(), link("../a.txt"))
+            .unwrap();
+        builder
+            .insert(&TreePath::parse("subl").unwrap(), link("sub"))
+            .unwrap();
+        builder
+            .insert_directory(&TreePath::parse("sub/empty").unwrap())
+            .unwrap();
         builder.finish(DigestFunction::Sha256)
     }
 
@@ -312,20 +374,47 @@ mod tests {
     #[test]
     fn digests_are_those_of_another_client() {
         let tree = sample();
-        assert_eq!(tree.digest().to_string(), "4fe17aedb0d51542b2c222cf6c5d58bd7e554acdd5c7c8dfe187e7897c48b34b/326");
-        let message = Digest { size: encode_tree(&tree).len() as u64, hash: Hash::sha256(&encode_tree(&tree)) };
+        assert_eq!(
+            tree.digest().to_string(),
+            "4fe17aedb0d51542b2c222cf6c5d58bd7e554acdd5c7c8dfe187e7897c48b34b/326"
+        );
+        let message = Digest {
+            size: encode_tree(&tree).len() as u64,
+            hash: Hash::sha256(&encode_tree(&tree)),
+        };
         assert_eq!(message.size, 509);
     }
 
     #[test]
     fn names_are_ordered_by_bytes() {
         let mut builder = TreeBuilder::new();
-        for name in ["\u{1F600}", "\u{FFFD}", "é", "a.b", "a-b", "a", "_x", "Z", "B"] {
+        for name in [
+            "\u{1F600}",
+            "\u{FFFD}",
+            "é",
+            "a.b",
+            "a-b",
+            "a",
+            "_x",
+            "Z",
+            "B",
+        ] {
             let blob = BlobDigest(DigestFunction::Sha256.digest(b""));
-            builder.insert(&TreePath::parse(name).unwrap(), Leaf::File { blob, executable: false }).unwrap();
+            builder
+                .insert(
+                    &TreePath::parse(name).unwrap(),
+                    Leaf::File {
+                        blob,
+                        executable: false,
+                    },
+                )
+                .unwrap();
         }
         let tree = builder.finish(DigestFunction::Sha256);
-        assert_eq!(tree.digest().to_string(), "664e9e8b632ef260ab268548865b882f08b4d47fb2c0cc0131f0ebf8ea517cd3/668");
+        assert_eq!(
+            tree.digest().to_string(),
+            "664e9e8b632ef260ab268548865b882f08b4d47fb2c0cc0131f0ebf8ea517cd3/668"
+        );
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! `entry_points.txt`: the console and GUI scripts of a distribution.
 //!
-//! Model layer. The entry points specification says INI as Python's `configparser` reads it, with `=` as the only delimiter and names
-//! that keep their case; `importlib.metadata` reads the same file line by line. What the two read differently (values that go on in
-//! the next line, a `DEFAULT` section, a section given twice) is an error where it concerns scripts. A name becomes a file in `bin`
-//! and an object reference becomes Python code, so both are checked by what they may hold, not by what they may not.
+//! Model layer. The entry points specification says INI as Python's `configparser` reads it, with
+//! `=` as the only delimiter and names that keep their case; `importlib.metadata` reads the same
+//! file line by line. What the two read differently (values that go on in the next line, a
+//! `DEFAULT` section, a section given twice) is an error where it concerns scripts. A name becomes
+//! a file in `bin` and an object reference becomes Python code, so both are checked by what they
+//! may hold, not by what they may not.
 
 use std::fmt;
 
@@ -109,7 +111,9 @@ pub enum EntryPointProblemKind {
         text: String,
     },
     /// A line that is indented more than the one before it.
-    #[error("{text:?} is indented more than the line before it, which some readers take for the rest of that line's value")]
+    #[error(
+        "{text:?} is indented more than the line before it, which some readers take for the rest of that line's value"
+    )]
     Continuation {
         /// The line.
         text: String,
@@ -123,13 +127,17 @@ pub enum EntryPointProblemKind {
         reason: NameProblem,
     },
     /// A name that the environment itself uses.
-    #[error("the script name `{name}` is one of the environment's own: an interpreter or an activation script")]
+    #[error(
+        "the script name `{name}` is one of the environment's own: an interpreter or an activation script"
+    )]
     Reserved {
         /// The name.
         name: String,
     },
     /// A module without anything to call.
-    #[error("the script `{name}` refers to {reference:?}, expected `module:attribute`: there is nothing to call")]
+    #[error(
+        "the script `{name}` refers to {reference:?}, expected `module:attribute`: there is nothing to call"
+    )]
     NoAttribute {
         /// The name.
         name: String,
@@ -147,7 +155,9 @@ pub enum EntryPointProblemKind {
         part: String,
     },
     /// Extras that are no extras.
-    #[error("the script `{name}` refers to {reference:?}, which ends in no list of extras such as `[cli]`")]
+    #[error(
+        "the script `{name}` refers to {reference:?}, which ends in no list of extras such as `[cli]`"
+    )]
     Extras {
         /// The name.
         name: String,
@@ -179,7 +189,8 @@ pub enum NameProblem {
     FullStops,
     /// A slash, backslash or colon: the name could lie outside `bin`.
     Separator(char),
-    /// Another character than a letter, a digit, `_`, `-`, `.`, `+`, `@`, `!`, `~`, or a space between such.
+    /// Another character than a letter, a digit, `_`, `-`, `.`, `+`, `@`, `!`, `~`, or a space
+    /// between such.
     Character(char),
     /// More bytes than fit, with `.exe` added, in a file name.
     Length(usize),
@@ -190,17 +201,27 @@ impl fmt::Display for NameProblem {
         match self {
             Self::FullStops => formatter.write_str("it ends in a full stop"),
             Self::Separator(character) => {
-                write!(formatter, "it holds {character:?}, so that its file could lie outside the scripts' folder")
+                write!(
+                    formatter,
+                    "it holds {character:?}, so that its file could lie outside the scripts' folder"
+                )
             }
             Self::Character(character) => {
-                write!(formatter, "it holds {character:?}, expected letters, digits, `_`, `-`, `.`, `+`, `@`, `!` and `~`")
+                write!(
+                    formatter,
+                    "it holds {character:?}, expected letters, digits, `_`, `-`, `.`, `+`, `@`, `!` and `~`"
+                )
             }
-            Self::Length(length) => write!(formatter, "it has {length} bytes, the limit is {NAME_LIMIT}"),
+            Self::Length(length) => write!(
+                formatter,
+                "it has {length} bytes, the limit is {NAME_LIMIT}"
+            ),
         }
     }
 }
 
-/// The most bytes of a script's name: those of a file name less `-script.pyw`, the longest ending that is added anywhere.
+/// The most bytes of a script's name: those of a file name less `-script.pyw`, the longest ending
+/// that is added anywhere.
 const NAME_LIMIT: usize = 255 - "-script.pyw".len();
 
 /// Which section a line belongs to.
@@ -214,7 +235,8 @@ enum Section {
 impl EntryPoints {
     /// Reads `entry_points.txt`.
     ///
-    /// Never fails: what is wrong is in [`EntryPoints::problems`], and the rest is in [`EntryPoints::scripts`].
+    /// Never fails: what is wrong is in [`EntryPoints::problems`], and the rest is in
+    /// [`EntryPoints::scripts`].
     pub fn parse(bytes: &[u8]) -> Self {
         let mut reader = Reader {
             section: Section::None,
@@ -231,8 +253,12 @@ impl EntryPoints {
                 let good = &bytes[..error.valid_up_to()];
                 let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
                 reader.report(line, EntryPointProblemKind::NotUtf8);
-                let whole = good.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-                std::str::from_utf8(&good[..whole]).expect("valid up to here, and cut after a line feed")
+                let whole = good
+                    .iter()
+                    .rposition(|&byte| byte == b'\n')
+                    .map_or(0, |end| end + 1);
+                std::str::from_utf8(&good[..whole])
+                    .expect("valid up to here, and cut after a line feed")
             }
         };
         for (index, line) in text.split('\n').enumerate() {
@@ -263,8 +289,10 @@ impl Reader {
     }
 
     fn read_line(&mut self, line: &str, number: usize) {
-        let splits =
-            |character: char| character.is_control() && character != '\t' || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}');
+        let splits = |character: char| {
+            character.is_control() && character != '\t'
+                || matches!(character, '\u{2028}' | '\u{2029}' | '\u{feff}')
+        };
         if let Some(character) = line.chars().find(|&character| splits(character)) {
             return self.report(number, EntryPointProblemKind::Character { character });
         }
@@ -296,7 +324,9 @@ impl Reader {
         };
         if let Section::Scripts(kind) = self.section {
             match entry_point(kind, name, reference) {
-                Ok(_) if self.scripts.len() == SCRIPT_LIMIT => self.report(number, EntryPointProblemKind::TooMany),
+                Ok(_) if self.scripts.len() == SCRIPT_LIMIT => {
+                    self.report(number, EntryPointProblemKind::TooMany)
+                }
                 Ok(script) => self.scripts.push((script, number)),
                 Err(kind) => self.report(number, kind),
             }
@@ -304,16 +334,34 @@ impl Reader {
     }
 
     fn begin_section(&mut self, text: &str, number: usize) {
-        let name = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        let name = name.filter(|name| !name.is_empty() && *name == name.trim() && !name.contains(['[', ']']));
+        let name = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        let name = name
+            .filter(|name| !name.is_empty() && *name == name.trim() && !name.contains(['[', ']']));
         self.section = Section::Other;
         match name {
-            None => self.report(number, EntryPointProblemKind::Section { text: text.to_owned() }),
+            None => self.report(
+                number,
+                EntryPointProblemKind::Section {
+                    text: text.to_owned(),
+                },
+            ),
             Some("DEFAULT") => self.report(number, EntryPointProblemKind::DefaultSection),
             Some(name) => {
-                let Some(kind) = [ScriptKind::Console, ScriptKind::Gui].into_iter().find(|kind| kind.group() == name) else { return };
+                let Some(kind) = [ScriptKind::Console, ScriptKind::Gui]
+                    .into_iter()
+                    .find(|kind| kind.group() == name)
+                else {
+                    return;
+                };
                 if self.seen.contains(&kind) {
-                    self.report(number, EntryPointProblemKind::RepeatedSection { group: kind.group() });
+                    self.report(
+                        number,
+                        EntryPointProblemKind::RepeatedSection {
+                            group: kind.group(),
+                        },
+                    );
                 }
                 self.seen.push(kind);
                 self.section = Section::Scripts(kind);
@@ -323,7 +371,8 @@ impl Reader {
 
     fn finish(mut self) -> EntryPoints {
         // A stable sort: of two scripts with one name the first one comes first, and is kept.
-        self.scripts.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
+        self.scripts
+            .sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
         let (problems, tally) = (&mut self.problems, &mut self.tally);
         self.scripts.dedup_by(|(later, line), (script, first)| {
             if later.name != script.name {
@@ -349,18 +398,29 @@ impl Reader {
     }
 }
 
-/// Checks a name and an object reference: `module:attribute`, each dotted identifiers, and optionally `[extras]`, which are checked and
-/// have no meaning for a script.
-fn entry_point(kind: ScriptKind, name: &str, reference: &str) -> Result<EntryPoint, EntryPointProblemKind> {
-    check_name(name).map_err(|reason| EntryPointProblemKind::Name { name: name.to_owned(), reason })?;
+/// Checks a name and an object reference: `module:attribute`, each dotted identifiers, and
+/// optionally `[extras]`, which are checked and have no meaning for a script.
+fn entry_point(
+    kind: ScriptKind,
+    name: &str,
+    reference: &str,
+) -> Result<EntryPoint, EntryPointProblemKind> {
+    check_name(name).map_err(|reason| EntryPointProblemKind::Name {
+        name: name.to_owned(),
+        reason,
+    })?;
     if in_scripts(name).is_some() {
-        return Err(EntryPointProblemKind::Reserved { name: name.to_owned() });
+        return Err(EntryPointProblemKind::Reserved {
+            name: name.to_owned(),
+        });
     }
     let own = || (name.to_owned(), reference.to_owned());
     let object = match reference.split_once('[') {
         None => reference,
         Some((object, extras)) => {
-            let extras = extras.strip_suffix(']').filter(|extras| extras.trim().is_empty() || extras.split(',').all(is_extra));
+            let extras = extras
+                .strip_suffix(']')
+                .filter(|extras| extras.trim().is_empty() || extras.split(',').all(is_extra));
             if extras.is_none() {
                 let (name, reference) = own();
                 return Err(EntryPointProblemKind::Extras { name, reference });
@@ -373,26 +433,46 @@ fn entry_point(kind: ScriptKind, name: &str, reference: &str) -> Result<EntryPoi
         return Err(EntryPointProblemKind::NoAttribute { name, reference });
     };
     let (module, attributes) = (module.trim(), attributes.trim());
-    if let Some(part) = module.split('.').chain(attributes.split('.')).find(|part| !is_identifier(part)) {
+    if let Some(part) = module
+        .split('.')
+        .chain(attributes.split('.'))
+        .find(|part| !is_identifier(part))
+    {
         let (name, reference) = own();
-        return Err(EntryPointProblemKind::Identifier { name, reference, part: part.to_owned() });
+        return Err(EntryPointProblemKind::Identifier {
+            name,
+            reference,
+            part: part.to_owned(),
+        });
     }
-    Ok(EntryPoint { name: name.into(), kind, module: module.into(), attributes: attributes.into() })
+    Ok(EntryPoint {
+        name: name.into(),
+        kind,
+        module: module.into(),
+        attributes: attributes.into(),
+    })
 }
 
 fn is_extra(text: &str) -> bool {
     let text = text.trim();
-    let inner = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    let inner =
+        |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
     text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text.ends_with(|last: char| last.is_ascii_alphanumeric())
         && text.chars().all(inner)
 }
 
 fn check_name(name: &str) -> Result<(), NameProblem> {
-    if let Some(character) = name.chars().find(|character| matches!(character, '/' | '\\' | ':')) {
+    if let Some(character) = name
+        .chars()
+        .find(|character| matches!(character, '/' | '\\' | ':'))
+    {
         return Err(NameProblem::Separator(character));
     }
-    let allowed = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-' | '.' | '+' | '@' | '!' | '~' | ' ');
+    let allowed = |character: char| {
+        character.is_alphanumeric()
+            || matches!(character, '_' | '-' | '.' | '+' | '@' | '!' | '~' | ' ')
+    };
     if let Some(character) = name.chars().find(|&character| !allowed(character)) {
         return Err(NameProblem::Character(character));
     }
@@ -407,16 +487,19 @@ fn check_name(name: &str) -> Result<(), NameProblem> {
 
 /// Python's keywords, which no import can name.
 const KEYWORDS: [&str; 35] = [
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else", "except",
-    "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try",
-    "while", "with", "yield",
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
+    "with", "yield",
 ];
 
 /// Whether a text is a Python identifier and no keyword.
 pub fn is_identifier(text: &str) -> bool {
     let mut characters = text.chars();
     let start = |first: char| first == '_' || unicode_ident::is_xid_start(first);
-    characters.next().is_some_and(start) && characters.all(unicode_ident::is_xid_continue) && !KEYWORDS.contains(&text)
+    characters.next().is_some_and(start)
+        && characters.all(unicode_ident::is_xid_continue)
+        && !KEYWORDS.contains(&text)
 }
 
 #[cfg(test)]
@@ -436,8 +519,18 @@ mod tests {
              y = a\n  continued\n[gui_scripts]\n  win=pkg : main\n  Win = ünï:_x1\n",
         );
         assert_eq!(found.problems, []);
-        let scripts: Vec<_> =
-            found.scripts.iter().map(|script| (&*script.name, script.kind, &*script.module, &*script.attributes)).collect();
+        let scripts: Vec<_> = found
+            .scripts
+            .iter()
+            .map(|script| {
+                (
+                    &*script.name,
+                    script.kind,
+                    &*script.module,
+                    &*script.attributes,
+                )
+            })
+            .collect();
         let (console, gui) = (ScriptKind::Console, ScriptKind::Gui);
         assert_eq!(
             scripts,
@@ -467,53 +560,136 @@ mod tests {
         check("[]", 1, "expected `[group]`");
         check("[[console_scripts]]", 1, "expected `[group]`");
         check("[DEFAULT]\na = b:c", 1, "section `DEFAULT`");
-        check("[console_scripts]\n[x]\n[console_scripts]", 3, "`[console_scripts]` once more");
-        check("[console_scripts]\na", 2, "expected `name = module:attribute`");
+        check(
+            "[console_scripts]\n[x]\n[console_scripts]",
+            3,
+            "`[console_scripts]` once more",
+        );
+        check(
+            "[console_scripts]\na",
+            2,
+            "expected `name = module:attribute`",
+        );
         check("[x]\na", 2, "expected `name = module:attribute`");
-        check("[console_scripts]\n= b:c", 2, "expected `name = module:attribute`");
-        check("[console_scripts]\na: b:c", 2, "expected `name = module:attribute`");
-        check("[console_scripts]\na = b:c\n  d = e:f", 3, "is indented more than the line before it");
-        check("[x]\na = b:c\n  [console_scripts]", 3, "is indented more than the line before it");
+        check(
+            "[console_scripts]\n= b:c",
+            2,
+            "expected `name = module:attribute`",
+        );
+        check(
+            "[console_scripts]\na: b:c",
+            2,
+            "expected `name = module:attribute`",
+        );
+        check(
+            "[console_scripts]\na = b:c\n  d = e:f",
+            3,
+            "is indented more than the line before it",
+        );
+        check(
+            "[x]\na = b:c\n  [console_scripts]",
+            3,
+            "is indented more than the line before it",
+        );
         check("\u{feff}[console_scripts]", 1, "'\\u{feff}'");
         check("[x]\na = b\u{b}c", 2, "'\\u{b}'");
         check("[x]\na = b\rc = d", 2, "'\\r'");
         check("[x]\na = b\u{2028}c = d", 2, "'\\u{2028}'");
         check("[x]\na = b\0", 2, "'\\0'");
         let found = EntryPoints::parse(b"[console_scripts]\na = b:c\nd = \xff:f\n");
-        assert_eq!(found.problems, [EntryPointProblem { line: 3, kind: EntryPointProblemKind::NotUtf8 }]);
+        assert_eq!(
+            found.problems,
+            [EntryPointProblem {
+                line: 3,
+                kind: EntryPointProblemKind::NotUtf8
+            }]
+        );
     }
 
     #[test]
     fn names_and_references_that_could_do_something_else_are_refused() {
         let check = |line: &str, expected: &str| {
             let found = parse(&format!("[console_scripts]\n{line}"));
-            let message = found.problems.first().map_or("no problem".to_owned(), |problem| problem.kind.to_string());
+            let message = found
+                .problems
+                .first()
+                .map_or("no problem".to_owned(), |problem| problem.kind.to_string());
             assert!(message.contains(expected), "{line:?}: {message}");
             assert_eq!(found.scripts.len() + found.problems.len(), 1, "{line:?}");
         };
-        for name in ["../../evil", "..\\evil", "/abs", "sub/script", "a/../b", "D:\\x", "D:x", "a:b"] {
-            check(&format!("{name} = a:b"), "could lie outside the scripts' folder");
+        for name in [
+            "../../evil",
+            "..\\evil",
+            "/abs",
+            "sub/script",
+            "a/../b",
+            "D:\\x",
+            "D:x",
+            "a:b",
+        ] {
+            check(
+                &format!("{name} = a:b"),
+                "could lie outside the scripts' folder",
+            );
         }
         for name in ["..", ".", "...", "a."] {
             check(&format!("{name} = a:b"), "ends in a full stop");
         }
-        for name in ["a\"b", "a'b", "a`b", "a$b", "a%b", "a|b", "a*b", "a?b", "a<b", "a&b", "a,b", "a(b", "a\tb"] {
+        for name in [
+            "a\"b", "a'b", "a`b", "a$b", "a%b", "a|b", "a*b", "a?b", "a<b", "a&b", "a,b", "a(b",
+            "a\tb",
+        ] {
             check(&format!("{name} = a:b"), "expected letters, digits");
         }
-        check(&format!("{} = a:b", "x".repeat(245)), "245 bytes, the limit is 244");
+        check(
+            &format!("{} = a:b", "x".repeat(245)),
+            "245 bytes, the limit is 244",
+        );
         for reference in ["a", "a.b", "a [x]", ""] {
             check(&format!("x = {reference}"), "there is nothing to call");
         }
-        for reference in
-            ["a:", ":b", "a:b;c", "os:system('x')", "a:b c", "a b:c", "a-b:c", "a..b:c", ".a:b", "a:.b", "a:b.", "1a:b", "a:b:c"]
-        {
+        for reference in [
+            "a:",
+            ":b",
+            "a:b;c",
+            "os:system('x')",
+            "a:b c",
+            "a b:c",
+            "a-b:c",
+            "a..b:c",
+            ".a:b",
+            "a:.b",
+            "a:b.",
+            "1a:b",
+            "a:b:c",
+        ] {
             check(&format!("x = {reference}"), "is no Python identifier");
         }
-        for reference in ["import:a", "a:class", "a.None:b", "a:b # comment", "a:b ; comment", "\"a:b\"", "a = b:c", "a\\:b"] {
+        for reference in [
+            "import:a",
+            "a:class",
+            "a.None:b",
+            "a:b # comment",
+            "a:b ; comment",
+            "\"a:b\"",
+            "a = b:c",
+            "a\\:b",
+        ] {
             check(&format!("x = {reference}"), "is no Python identifier");
         }
-        for reference in ["a:b [x", "a:b ]", "a:b [x] y", "a:b [x,]", "a:b [-]", "a:b [x y]"] {
-            let expected = if reference.contains('[') { "no list of extras" } else { "is no Python identifier" };
+        for reference in [
+            "a:b [x",
+            "a:b ]",
+            "a:b [x] y",
+            "a:b [x,]",
+            "a:b [-]",
+            "a:b [x y]",
+        ] {
+            let expected = if reference.contains('[') {
+                "no list of extras"
+            } else {
+                "is no Python identifier"
+            };
             check(&format!("x = {reference}"), expected);
         }
         for reference in ["a:b []", "a:b[x]", "a:b [ x , y ]"] {
@@ -524,25 +700,44 @@ mod tests {
     #[test]
     fn the_names_of_the_environment_are_reserved() {
         for name in ["Python3.EXE", "activate", "python._pth", "pyvenv.cfg"] {
-            let kinds: Vec<_> =
-                parse(&format!("[console_scripts]\n{name} = a:b")).problems.into_iter().map(|problem| problem.kind).collect();
-            assert_eq!(kinds, [EntryPointProblemKind::Reserved { name: name.to_owned() }]);
+            let kinds: Vec<_> = parse(&format!("[console_scripts]\n{name} = a:b"))
+                .problems
+                .into_iter()
+                .map(|problem| problem.kind)
+                .collect();
+            assert_eq!(
+                kinds,
+                [EntryPointProblemKind::Reserved {
+                    name: name.to_owned()
+                }]
+            );
         }
     }
 
     #[test]
     fn there_are_at_most_so_many_scripts() {
-        let text: String = (0..=SCRIPT_LIMIT).map(|index| format!("x{index:05} = m:f\n")).collect();
+        let text: String = (0..=SCRIPT_LIMIT)
+            .map(|index| format!("x{index:05} = m:f\n"))
+            .collect();
         let found = EntryPoints::parse(format!("[console_scripts]\n{text}").as_bytes());
         assert_eq!(found.scripts.len(), SCRIPT_LIMIT);
-        assert_eq!(found.problems, [EntryPointProblem { line: SCRIPT_LIMIT + 2, kind: EntryPointProblemKind::TooMany }]);
+        assert_eq!(
+            found.problems,
+            [EntryPointProblem {
+                line: SCRIPT_LIMIT + 2,
+                kind: EntryPointProblemKind::TooMany
+            }]
+        );
     }
 
     #[test]
     fn very_many_problems_are_counted() {
         let found = parse(&format!("{}[DEFAULT]", "a\n".repeat(1000)));
         assert_eq!(found.problems.len(), 101);
-        assert_eq!(found.omitted.iter().map(|(_, count)| count).sum::<u64>(), 900);
+        assert_eq!(
+            found.omitted.iter().map(|(_, count)| count).sum::<u64>(),
+            900
+        );
     }
 
     #[test]
@@ -550,10 +745,23 @@ mod tests {
         let check = |text: &str, expected: &str| {
             let found = parse(text);
             assert_eq!(found.scripts.len(), 1);
-            assert_eq!(found.problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+            assert_eq!(
+                found
+                    .problems
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>(),
+                [expected]
+            );
         };
-        check("[console_scripts]\na=b:c\na = b:c [x]", "line 3 of entry_points.txt: the script `a` once more, the same as in line 2");
-        check("[console_scripts]\na=b:c\na = b:d", "line 3 of entry_points.txt: the script `a` once more, other than in line 2");
+        check(
+            "[console_scripts]\na=b:c\na = b:c [x]",
+            "line 3 of entry_points.txt: the script `a` once more, the same as in line 2",
+        );
+        check(
+            "[console_scripts]\na=b:c\na = b:d",
+            "line 3 of entry_points.txt: the script `a` once more, other than in line 2",
+        );
         check(
             "[gui_scripts]\na=b:c\n[console_scripts]\na=b:c",
             "line 4 of entry_points.txt: the script `a` once more, other than in line 2",

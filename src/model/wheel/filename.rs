@@ -1,7 +1,8 @@
 //! The file name of a wheel: distribution, version, build and tags.
 //!
-//! Model layer. `NAME-VERSION[-BUILD]-INTERPRETER-ABI-PLATFORM.whl`, as the binary distribution format (PEP 427) says; read as
-//! PyPI's `packaging` reads it, and more strictly in the characters: what is no name, version, build or tag in ASCII is refused.
+//! Model layer. `NAME-VERSION[-BUILD]-INTERPRETER-ABI-PLATFORM.whl`, as the binary distribution
+//! format (PEP 427) says; read as PyPI's `packaging` reads it, and more strictly in the characters:
+//! what is no name, version, build or tag in ASCII is refused.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +20,9 @@ pub enum FilenameError {
         text: String,
     },
     /// Too few or too many parts.
-    #[error("the wheel name `{text}` has {found} parts, expected five or six: NAME-VERSION[-BUILD]-INTERPRETER-ABI-PLATFORM.whl")]
+    #[error(
+        "the wheel name `{text}` has {found} parts, expected five or six: NAME-VERSION[-BUILD]-INTERPRETER-ABI-PLATFORM.whl"
+    )]
     Parts {
         /// The text.
         text: String,
@@ -45,7 +48,9 @@ pub enum FilenameError {
         source: NameError,
     },
     /// The first part holds two underscores in a row, which escaping a name never yields.
-    #[error("the wheel name `{text}` holds `__` in its distribution name, expected runs of `-`, `_` and `.` written as one `_`")]
+    #[error(
+        "the wheel name `{text}` holds `__` in its distribution name, expected runs of `-`, `_` and `.` written as one `_`"
+    )]
     Escape {
         /// The text.
         text: String,
@@ -80,7 +85,8 @@ pub enum FilenameError {
     },
 }
 
-/// A build tag: a number and what follows it. Of two builds of one version the greater one is preferred; none is least.
+/// A build tag: a number and what follows it. Of two builds of one version the greater one is
+/// preferred; none is least.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BuildTag {
     /// The leading digits as a number.
@@ -90,12 +96,19 @@ pub struct BuildTag {
 }
 
 impl BuildTag {
-    /// Reads digits and what follows them; nothing for another text or a number of more than 64 bits.
+    /// Reads digits and what follows them; nothing for another text or a number of more than 64
+    /// bits.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, suffix) = text.split_at(digits);
-        let plain = suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
-        Some(Self { number: number.parse().ok()?, suffix: suffix.into() }).filter(|_| plain)
+        let plain = suffix
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+        Some(Self {
+            number: number.parse().ok()?,
+            suffix: suffix.into(),
+        })
+        .filter(|_| plain)
     }
 }
 
@@ -126,13 +139,21 @@ impl WheelFilename {
     /// Names the part that breaks a rule.
     pub fn parse(text: &str) -> Result<Self, FilenameError> {
         let own = || text.to_owned();
-        let stem = text.strip_suffix(".whl").ok_or_else(|| FilenameError::Extension { text: own() })?;
+        let stem = text
+            .strip_suffix(".whl")
+            .ok_or_else(|| FilenameError::Extension { text: own() })?;
         let dashes = stem.matches('-').count();
         if let Some(label) = variant_label(stem) {
-            return Err(FilenameError::Variant { text: own(), label: label.to_owned() });
+            return Err(FilenameError::Variant {
+                text: own(),
+                label: label.to_owned(),
+            });
         }
         if !matches!(dashes, 4 | 5) {
-            return Err(FilenameError::Parts { text: own(), found: dashes + 1 });
+            return Err(FilenameError::Parts {
+                text: own(),
+                found: dashes + 1,
+            });
         }
         let mut parts = stem.splitn(dashes - 1, '-');
         let mut part = || parts.next().expect("counted above");
@@ -142,14 +163,34 @@ impl WheelFilename {
         if name.contains("__") {
             return Err(FilenameError::Escape { text: own() });
         }
-        let name = DistName::parse(name).map_err(|source| FilenameError::Name { text: own(), source })?;
-        let version =
-            parse_version(version).map_err(|reason| FilenameError::Version { text: own(), version: version.to_owned(), reason })?;
+        let name = DistName::parse(name).map_err(|source| FilenameError::Name {
+            text: own(),
+            source,
+        })?;
+        let version = parse_version(version).map_err(|reason| FilenameError::Version {
+            text: own(),
+            version: version.to_owned(),
+            reason,
+        })?;
         let build = build
-            .map(|build| BuildTag::parse(build).ok_or_else(|| FilenameError::Build { text: own(), build: build.to_owned() }))
+            .map(|build| {
+                BuildTag::parse(build).ok_or_else(|| FilenameError::Build {
+                    text: own(),
+                    build: build.to_owned(),
+                })
+            })
             .transpose()?;
-        let tags = TagSet::parse(tags).map_err(|source| FilenameError::Tags { text: own(), source })?;
-        Ok(Self { text: text.into(), name, version, build, tags })
+        let tags = TagSet::parse(tags).map_err(|source| FilenameError::Tags {
+            text: own(),
+            source,
+        })?;
+        Ok(Self {
+            text: text.into(),
+            name,
+            version,
+            build,
+            tags,
+        })
     }
 
     /// The name as written, with `.whl`.
@@ -157,14 +198,21 @@ impl WheelFilename {
         &self.text
     }
 
-    /// The first two parts as written: what the names of the `.dist-info` and `.data` directories should begin with.
+    /// The first two parts as written: what the names of the `.dist-info` and `.data` directories
+    /// should begin with.
     pub fn stem(&self) -> &str {
-        let end = self.text.match_indices('-').nth(1).expect("parse() counted the parts").0;
+        let end = self
+            .text
+            .match_indices('-')
+            .nth(1)
+            .expect("parse() counted the parts")
+            .0;
         &self.text[..end]
     }
 }
 
-/// The label of a wheel variant, if the name is one's: it comes after the tags, so that there is a part more than without it.
+/// The label of a wheel variant, if the name is one's: it comes after the tags, so that there is a
+/// part more than without it.
 fn variant_label(stem: &str) -> Option<&str> {
     let parts: Vec<&str> = stem.splitn(9, '-').collect();
     let build = |part: &str| part.starts_with(|first: char| first.is_ascii_digit());
@@ -174,10 +222,26 @@ fn variant_label(stem: &str) -> Option<&str> {
         _ => return None,
     };
     let label = *parts.last()?;
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.');
+    let plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.')
+    };
     // Otherwise the last part is the platform, and what comes before the tags is a bad build tag.
-    let platform = ["any", "linux_", "manylinux", "musllinux_", "macosx_", "win32", "win_"].iter().any(|known| label.starts_with(known));
-    (!platform && !label.is_empty() && label.bytes().all(plain) && TagSet::parse(&tags.join("-")).is_ok()).then_some(label)
+    let platform = [
+        "any",
+        "linux_",
+        "manylinux",
+        "musllinux_",
+        "macosx_",
+        "win32",
+        "win_",
+    ]
+    .iter()
+    .any(|known| label.starts_with(known));
+    (!platform
+        && !label.is_empty()
+        && label.bytes().all(plain)
+        && TagSet::parse(&tags.join("-")).is_ok())
+    .then_some(label)
 }
 
 fn parse_version(text: &str) -> Result<Version, String> {
@@ -201,19 +265,56 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_name() {
-        let check = |text: &str, name: &str, version: &str, build: Option<(u64, &str)>, tags: &str| {
-            let found = WheelFilename::parse(text).unwrap();
-            assert_eq!(found.name.normalized(), name, "{text}");
-            assert_eq!(found.version.to_string(), version, "{text}");
-            assert_eq!(found.build.as_ref().map(|build| (build.number, &*build.suffix)), build, "{text}");
-            assert_eq!(found.tags.as_str(), tags, "{text}");
-            assert_eq!(found.to_string(), text);
-        };
-        check("six-1.16.0-py2.py3-none-any.whl", "six", "1.16.0", None, "py2.py3-none-any");
-        check("Foo.Bar_baz-1.0-1-py3-none-any.whl", "foo-bar-baz", "1.0", Some((1, "")), "py3-none-any");
-        check("x-1.0+cu121-002_post.a-py3-none-any.whl", "x", "1.0+cu121", Some((2, "_post.a")), "py3-none-any");
-        check("x-1!2.0.post1.dev3-CP311-cp311-WIN_amd64.whl", "x", "1!2.0.post1.dev3", None, "cp311-cp311-win_amd64");
-        assert_eq!(WheelFilename::parse("Foo.Bar-1.0.0-1-py3-none-any.whl").unwrap().stem(), "Foo.Bar-1.0.0");
+        let check =
+            |text: &str, name: &str, version: &str, build: Option<(u64, &str)>, tags: &str| {
+                let found = WheelFilename::parse(text).unwrap();
+                assert_eq!(found.name.normalized(), name, "{text}");
+                assert_eq!(found.version.to_string(), version, "{text}");
+                assert_eq!(
+                    found
+                        .build
+                        .as_ref()
+                        .map(|build| (build.number, &*build.suffix)),
+                    build,
+                    "{text}"
+                );
+                assert_eq!(found.tags.as_str(), tags, "{text}");
+                assert_eq!(found.to_string(), text);
+            };
+        check(
+            "six-1.16.0-py2.py3-none-any.whl",
+            "six",
+            "1.16.0",
+            None,
+            "py2.py3-none-any",
+        );
+        check(
+            "Foo.Bar_baz-1.0-1-py3-none-any.whl",
+            "foo-bar-baz",
+            "1.0",
+            Some((1, "")),
+            "py3-none-any",
+        );
+        check(
+            "x-1.0+cu121-002_post.a-py3-none-any.whl",
+            "x",
+            "1.0+cu121",
+            Some((2, "_post.a")),
+            "py3-none-any",
+        );
+        check(
+            "x-1!2.0.post1.dev3-CP311-cp311-WIN_amd64.whl",
+            "x",
+            "1!2.0.post1.dev3",
+            None,
+            "cp311-cp311-win_amd64",
+        );
+        assert_eq!(
+            WheelFilename::parse("Foo.Bar-1.0.0-1-py3-none-any.whl")
+                .unwrap()
+                .stem(),
+            "Foo.Bar-1.0.0"
+        );
     }
 
     #[test]
@@ -222,10 +323,21 @@ mod tests {
             Err(FilenameError::Variant { label, .. }) => Some(label),
             _ => None,
         };
-        assert_eq!(label("numpy-2.3.2-cp313-cp313t-musllinux_1_2_x86_64-x86_64_v3.whl").as_deref(), Some("x86_64_v3"));
-        assert_eq!(label("torch-2.8.0-1-cp312-cp312-manylinux_2_28_x86_64-cu129.whl").as_deref(), Some("cu129"));
+        assert_eq!(
+            label("numpy-2.3.2-cp313-cp313t-musllinux_1_2_x86_64-x86_64_v3.whl").as_deref(),
+            Some("x86_64_v3")
+        );
+        assert_eq!(
+            label("torch-2.8.0-1-cp312-cp312-manylinux_2_28_x86_64-cu129.whl").as_deref(),
+            Some("cu129")
+        );
         assert_eq!(label("x-1-py3-none-any-null.whl").as_deref(), Some("null"));
-        for text in ["x-1-1-py3-none-any.whl", "x-1-x1-py3-none-any.whl", "x-1-a-py3-none-win_amd64.whl", "x-1-py3-none-any-A.whl"] {
+        for text in [
+            "x-1-1-py3-none-any.whl",
+            "x-1-x1-py3-none-any.whl",
+            "x-1-a-py3-none-win_amd64.whl",
+            "x-1-py3-none-any-A.whl",
+        ] {
             assert_eq!(label(text), None, "{text}");
         }
     }
@@ -234,7 +346,8 @@ mod tests {
     fn errors_name_the_part() {
         let check = |text: &str, expected: &str| {
             let error = WheelFilename::parse(text).unwrap_err();
-            let message = std::error::Error::source(&error).map_or(error.to_string(), |source| format!("{error}: {source}"));
+            let message = std::error::Error::source(&error)
+                .map_or(error.to_string(), |source| format!("{error}: {source}"));
             assert!(message.contains(expected), "{text}: {message}");
         };
         check("six-1.16.0.tar.gz", "ends in .whl");
@@ -243,12 +356,21 @@ mod tests {
         check("six-1.16.0-1-2-py3-none-any.whl", "has 7 parts");
         check("a__b-1-py3-none-any.whl", "holds `__`");
         check("-1.16.0-py3-none-any.whl", "`` is no distribution name");
-        check("a/six-1.16.0-py3-none-any.whl", "`a/six` is no distribution name");
+        check(
+            "a/six-1.16.0-py3-none-any.whl",
+            "`a/six` is no distribution name",
+        );
         check("../six-1.16.0-py3-none-any.whl", "is no distribution name");
         check("six-x-py3-none-any.whl", "`x` where a version should be");
         check("six- 1-py3-none-any.whl", "' ' is in no version");
-        check("six-1-x1-py3-none-any.whl", "`x1` where a build tag should be");
-        check("six-1-99999999999999999999-py3-none-any.whl", "where a build tag should be");
+        check(
+            "six-1-x1-py3-none-any.whl",
+            "`x1` where a build tag should be",
+        );
+        check(
+            "six-1-99999999999999999999-py3-none-any.whl",
+            "where a build tag should be",
+        );
         check("six-1-py3..py2-none-any.whl", "has an empty component");
         check("six-1-py3-none-a ny.whl", "' '");
     }

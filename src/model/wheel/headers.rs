@@ -1,8 +1,10 @@
 //! `Key: value` texts: `WHEEL` and `METADATA`, as far as installing needs them.
 //!
-//! Model layer. The core metadata specification describes the format by Python's lenient `email` parser, which never fails: a line that
-//! is no header silently ends the headers, and other readers go on behind it. Here such a line is a problem; the values are those that
-//! the `email` parser gives, and where another reader would have others for a header that matters, that is a problem of its own.
+//! Model layer. The core metadata specification describes the format by Python's lenient `email`
+//! parser, which never fails: a line that is no header silently ends the headers, and other readers
+//! go on behind it. Here such a line is a problem; the values are those that the `email` parser
+//! gives, and where another reader would have others for a header that matters, that is a problem
+//! of its own.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -52,7 +54,10 @@ pub struct Reading<T> {
 impl<T> Reading<T> {
     /// Nothing but an error.
     pub(super) fn failed(error: HeaderError) -> Self {
-        Self { value: None, errors: vec![error] }
+        Self {
+            value: None,
+            errors: vec![error],
+        }
     }
 }
 
@@ -92,7 +97,9 @@ pub enum HeaderError {
         file: HeaderFile,
     },
     /// A line without a colon, or with something before it that is no name.
-    #[error("line {line} of {file} is {text:?}, expected `Name: value`, a continued value or the empty line that ends the headers")]
+    #[error(
+        "line {line} of {file} is {text:?}, expected `Name: value`, a continued value or the empty line that ends the headers"
+    )]
     Line {
         /// The file.
         file: HeaderFile,
@@ -102,7 +109,9 @@ pub enum HeaderError {
         text: String,
     },
     /// Readers give a header that matters different values.
-    #[error("readers of {file} see different values of `{name}`, as there are lines in it that are no headers")]
+    #[error(
+        "readers of {file} see different values of `{name}`, as there are lines in it that are no headers"
+    )]
     Ambiguous {
         /// The file.
         file: HeaderFile,
@@ -219,7 +228,9 @@ pub enum HeaderError {
         limit: usize,
     },
     /// No build tag.
-    #[error("WHEEL has the Build `{value}`, expected digits and then ASCII letters, digits, `_` and `.`")]
+    #[error(
+        "WHEEL has the Build `{value}`, expected digits and then ASCII letters, digits, `_` and `.`"
+    )]
     Build {
         /// The value.
         value: String,
@@ -250,15 +261,21 @@ impl From<&HeaderError> for Code {
             HeaderError::Missing { .. } => Self::MetadataMissingHeader,
             HeaderError::Same { .. } => Self::MetadataSameHeader,
             HeaderError::Repeated { decisive: true, .. } => Self::MetadataContradiction,
-            HeaderError::Repeated { decisive: false, .. } => Self::MetadataRepeatedHeader,
+            HeaderError::Repeated {
+                decisive: false, ..
+            } => Self::MetadataRepeatedHeader,
             HeaderError::FormatForm { .. } => Self::MetadataFormatForm,
-            HeaderError::FormatVersion { .. } | HeaderError::NewerFormat { .. } => Self::MetadataFormatVersion,
+            HeaderError::FormatVersion { .. } | HeaderError::NewerFormat { .. } => {
+                Self::MetadataFormatVersion
+            }
             HeaderError::Purelib { .. } => Self::MetadataPurelib,
             HeaderError::NoTag | HeaderError::Tag { .. } => Self::MetadataTag,
             HeaderError::Build { .. } => Self::MetadataBuild,
             HeaderError::Name { .. } => Self::MetadataName,
             HeaderError::Version { .. } => Self::MetadataVersion,
-            HeaderError::TooMany { .. } | HeaderError::TooManyTags { .. } | HeaderError::Requirements { .. } => Self::MetadataLimit,
+            HeaderError::TooMany { .. }
+            | HeaderError::TooManyTags { .. }
+            | HeaderError::Requirements { .. } => Self::MetadataLimit,
         }
     }
 }
@@ -274,7 +291,8 @@ impl HeaderError {
 /// How lines are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Manner {
-    /// As Python's `email` parser takes them: a carriage return ends a line, and a line that is no header ends the headers.
+    /// As Python's `email` parser takes them: a carriage return ends a line, and a line that is no
+    /// header ends the headers.
     Email,
     /// As readers do that know line feeds only and pass over lines that are no headers.
     Lenient,
@@ -292,12 +310,20 @@ fn take_line(text: &str, manner: Manner) -> (&str, &str, bool) {
 }
 
 impl<'text> Headers<'text> {
-    /// Splits a text into headers and body. `read` names the headers that somebody looks at: readers have to agree on those.
+    /// Splits a text into headers and body. `read` names the headers that somebody looks at:
+    /// readers have to agree on those.
     ///
     /// # Errors
     /// What makes everything behind it uncertain. Other problems are in [`Headers::errors`].
-    pub fn parse(bytes: &'text [u8], file: HeaderFile, read: &[&'static str]) -> Result<Self, HeaderError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| HeaderError::NotUtf8 { file, offset: error.valid_up_to() })?;
+    pub fn parse(
+        bytes: &'text [u8],
+        file: HeaderFile,
+        read: &[&'static str],
+    ) -> Result<Self, HeaderError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| HeaderError::NotUtf8 {
+            file,
+            offset: error.valid_up_to(),
+        })?;
         if text.starts_with('\u{feff}') {
             return Err(HeaderError::ByteOrderMark { file });
         }
@@ -305,7 +331,11 @@ impl<'text> Headers<'text> {
         if !found.errors.is_empty() {
             let other = Self::take(text, file, Manner::Lenient)?;
             for &name in read {
-                if !found.all(name).map(|header| &header.value).eq(other.all(name).map(|header| &header.value)) {
+                if !found
+                    .all(name)
+                    .map(|header| &header.value)
+                    .eq(other.all(name).map(|header| &header.value))
+                {
                     found.errors.push(HeaderError::Ambiguous { file, name });
                 }
             }
@@ -332,15 +362,27 @@ impl<'text> Headers<'text> {
                 break;
             }
             if bare {
-                report(&|| HeaderError::Character { file, line: number, character: '\r' });
+                report(&|| HeaderError::Character {
+                    file,
+                    line: number,
+                    character: '\r',
+                });
             } else if line.contains('\0') {
-                report(&|| HeaderError::Character { file, line: number, character: '\0' });
+                report(&|| HeaderError::Character {
+                    file,
+                    line: number,
+                    character: '\0',
+                });
             }
             let before = std::mem::replace(&mut rest, after);
             if line.is_empty() {
                 break;
             }
-            let wrong = || HeaderError::Line { file, line: number, text: line.chars().take(60).collect() };
+            let wrong = || HeaderError::Line {
+                file,
+                line: number,
+                text: line.chars().take(60).collect(),
+            };
             if line.starts_with([' ', '\t']) {
                 match headers.last_mut() {
                     Some(last) => last.value.to_mut().push_str(line),
@@ -348,17 +390,24 @@ impl<'text> Headers<'text> {
                 }
                 continue;
             }
-            let split = line.split_once(':').filter(|(name, _)| name.bytes().all(|byte| byte.is_ascii_graphic()));
+            let split = line
+                .split_once(':')
+                .filter(|(name, _)| name.bytes().all(|byte| byte.is_ascii_graphic()));
             match split {
                 Some((name, value)) if !name.is_empty() => {
                     if headers.len() == HEADER_LIMIT {
                         return Err(HeaderError::TooMany { file });
                     }
-                    headers.push(Header { name, value: Cow::Borrowed(value), line: number });
+                    headers.push(Header {
+                        name,
+                        value: Cow::Borrowed(value),
+                        line: number,
+                    });
                 }
                 _ => {
                     report(&wrong);
-                    // The `email` parser passes over a header without a name, and over the first line of a mailbox.
+                    // The `email` parser passes over a header without a name, and over the first
+                    // line of a mailbox.
                     if manner == Manner::Email && split.is_none() && !line.starts_with("From ") {
                         rest = before;
                         break;
@@ -372,15 +421,22 @@ impl<'text> Headers<'text> {
                 Cow::Owned(value) => Cow::Owned(value.trim_matches([' ', '\t']).to_owned()),
             };
         }
-        Ok(Self { headers, body: rest, errors })
+        Ok(Self {
+            headers,
+            body: rest,
+            errors,
+        })
     }
 
     /// The headers of a name, without regard to case, in the order of the text.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &Header<'text>> {
-        self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
+        self.headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
-    /// The first header of a name; further ones are reported. `same` says whether two values mean the same.
+    /// The first header of a name; further ones are reported. `same` says whether two values mean
+    /// the same.
     pub(super) fn once(
         &self,
         name: &'static str,
@@ -393,10 +449,23 @@ impl<'text> Headers<'text> {
         let mut again: Vec<&Header<'_>> = found.collect();
         // Of many the first one that says something else is told.
         again.sort_by_key(|header| same(first, &header.value));
-        errors.extend(again.first().map(|header| match same(first, &header.value) {
-            true => HeaderError::Same { file, line: header.line, name },
-            false => HeaderError::Repeated { file, line: header.line, name, decisive: DECISIVE.contains(&name) },
-        }));
+        errors.extend(
+            again
+                .first()
+                .map(|header| match same(first, &header.value) {
+                    true => HeaderError::Same {
+                        file,
+                        line: header.line,
+                        name,
+                    },
+                    false => HeaderError::Repeated {
+                        file,
+                        line: header.line,
+                        name,
+                        decisive: DECISIVE.contains(&name),
+                    },
+                }),
+        );
         Some(first)
     }
 
@@ -429,14 +498,30 @@ pub(super) fn format_version(
     known: u32,
     errors: &mut Vec<HeaderError>,
 ) -> Option<(u32, u32)> {
-    let number = |text: &str| (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?;
+    let number = |text: &str| {
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| text.parse().ok())?
+    };
     let numbers: Option<Vec<u32>> = value.split('.').map(number).collect();
     let error = match numbers.as_deref() {
-        None | Some([]) => HeaderError::FormatVersion { file, name, value: shortened(value) },
-        Some([major, ..]) if *major > known => HeaderError::NewerFormat { file, name, value: shortened(value), known },
+        None | Some([]) => HeaderError::FormatVersion {
+            file,
+            name,
+            value: shortened(value),
+        },
+        Some([major, ..]) if *major > known => HeaderError::NewerFormat {
+            file,
+            name,
+            value: shortened(value),
+            known,
+        },
         Some([major, minor]) => return Some((*major, *minor)),
         Some([major, rest @ ..]) => {
-            errors.push(HeaderError::FormatForm { file, name, value: shortened(value) });
+            errors.push(HeaderError::FormatForm {
+                file,
+                name,
+                value: shortened(value),
+            });
             return Some((*major, rest.first().copied().unwrap_or(0)));
         }
     };
@@ -467,8 +552,17 @@ mod tests {
     #[test]
     fn names_have_no_case_and_values_may_be_folded() {
         let found = headers("Name: Foo.Bar\r\nSummary: one\n  two\n\nName: not a header\n");
-        assert_eq!((found.body, found.errors.len()), ("Name: not a header\n", 0));
-        assert_eq!(found.all("NAME").map(|header| (header.line, &*header.value)).collect::<Vec<_>>(), [(1, "Foo.Bar")]);
+        assert_eq!(
+            (found.body, found.errors.len()),
+            ("Name: not a header\n", 0)
+        );
+        assert_eq!(
+            found
+                .all("NAME")
+                .map(|header| (header.line, &*header.value))
+                .collect::<Vec<_>>(),
+            [(1, "Foo.Bar")]
+        );
         assert_eq!(&*found.headers[1].value, "one  two");
     }
 
@@ -478,7 +572,13 @@ mod tests {
             let found = headers(text);
             let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
             assert_eq!(errors.len(), expected.len(), "{text:?}: {errors:?}");
-            assert!(errors.iter().zip(expected).all(|(error, start)| error.starts_with(start)), "{text:?}: {errors:?}");
+            assert!(
+                errors
+                    .iter()
+                    .zip(expected)
+                    .all(|(error, start)| error.starts_with(start)),
+                "{text:?}: {errors:?}"
+            );
             found.headers.len()
         };
         let line = |text: &str| format!("line 2 of METADATA is {text:?}, expected");
@@ -486,26 +586,50 @@ mod tests {
         assert_eq!(check("Name: a\nb\nSummary: x\n", &[&line("b")]), 1);
         check("Name: a\nb\n\nVersion: 1\n", &[&line("b")]);
         check("Name: a\nb\nVersion: 1\n", &[&line("b"), differ]);
-        check("Name: a\nversion : 1\nSummary: x\n", &[&line("version : 1")]);
+        check(
+            "Name: a\nversion : 1\nSummary: x\n",
+            &[&line("version : 1")],
+        );
         // What the `email` parser passes over, others do too.
         assert_eq!(check("Name: a\n: x\nVersion: 1\n", &[&line(": x")]), 2);
-        assert_eq!(check("Name: a\nFrom x\nVersion: 1\n", &[&line("From x")]), 2);
-        assert_eq!(check(" x\nName: a\n", &["line 1 of METADATA is \" x\", expected"]), 1);
-        let character = |character: char| format!("line 2 of METADATA holds the character {character:?}");
+        assert_eq!(
+            check("Name: a\nFrom x\nVersion: 1\n", &[&line("From x")]),
+            2
+        );
+        assert_eq!(
+            check(" x\nName: a\n", &["line 1 of METADATA is \" x\", expected"]),
+            1
+        );
+        let character =
+            |character: char| format!("line 2 of METADATA holds the character {character:?}");
         check("Name: a\nSummary: b\0c\n", &[&character('\0')]);
         check("Name: a\nSummary: b\rSummary: c\n", &[&character('\r')]);
-        check("Name: a\nSummary: b\rVersion: 1\n", &[&character('\r'), differ]);
+        check(
+            "Name: a\nSummary: b\rVersion: 1\n",
+            &[&character('\r'), differ],
+        );
         let third = "line 3 of METADATA holds the character '\\r'";
-        check("Name: a\nSummary: b\r\rVersion: 1\nVersion: 2\n", &[&character('\r'), third, differ]);
+        check(
+            "Name: a\nSummary: b\r\rVersion: 1\nVersion: 2\n",
+            &[&character('\r'), third, differ],
+        );
     }
 
     #[test]
     fn texts_that_nothing_is_certain_of_are_refused() {
-        let check = |bytes: &[u8], expected: HeaderError| assert_eq!(Headers::parse(bytes, HeaderFile::Wheel, &[]), Err(expected));
+        let check = |bytes: &[u8], expected: HeaderError| {
+            assert_eq!(Headers::parse(bytes, HeaderFile::Wheel, &[]), Err(expected))
+        };
         let file = HeaderFile::Wheel;
         check(b"A: \xfc\n", HeaderError::NotUtf8 { file, offset: 3 });
-        check("\u{feff}A: b\n".as_bytes(), HeaderError::ByteOrderMark { file });
-        check("A:\n".repeat(50_001).as_bytes(), HeaderError::TooMany { file });
+        check(
+            "\u{feff}A: b\n".as_bytes(),
+            HeaderError::ByteOrderMark { file },
+        );
+        check(
+            "A:\n".repeat(50_001).as_bytes(),
+            HeaderError::TooMany { file },
+        );
         assert!(headers(&"no header\n".repeat(1000)).errors.len() < 30);
     }
 

@@ -1,6 +1,7 @@
 //! Which finding each problem of a wheel's texts becomes.
 //!
-//! Model layer. The readers of texts say what is wrong; how bad that is stands in the one table of codes.
+//! Model layer. The readers of texts say what is wrong; how bad that is stands in the one table of
+//! codes.
 
 use super::entry_points::{EntryPointProblem, EntryPointProblemKind, EntryPoints};
 use super::headers::HeaderError;
@@ -24,7 +25,10 @@ impl From<&RecordProblemKind> for Code {
             Kind::Path(_) => Self::RecordPath,
             Kind::WeakAlgorithm { .. } => Self::RecordWeakHash,
             Kind::UnknownAlgorithm { .. } => Self::RecordUnknownHash,
-            Kind::NoAlgorithm { .. } | Kind::Alphabet { .. } | Kind::HashLength { .. } | Kind::TrailingBits => Self::RecordBadHash,
+            Kind::NoAlgorithm { .. }
+            | Kind::Alphabet { .. }
+            | Kind::HashLength { .. }
+            | Kind::TrailingBits => Self::RecordBadHash,
             Kind::Padding => Self::RecordPadding,
             Kind::OrdinaryAlphabet => Self::RecordAlphabet,
             Kind::Hexadecimal => Self::RecordHexadecimal,
@@ -68,7 +72,9 @@ impl From<&EntryPointProblemKind> for Code {
             | Kind::Continuation { .. } => Self::ScriptSyntax,
             Kind::Name { .. } => Self::ScriptName,
             Kind::Reserved { .. } => Self::ScriptReserved,
-            Kind::NoAttribute { .. } | Kind::Identifier { .. } | Kind::Extras { .. } => Self::ScriptReference,
+            Kind::NoAttribute { .. } | Kind::Identifier { .. } | Kind::Extras { .. } => {
+                Self::ScriptReference
+            }
             Kind::Repeated { .. } => Self::ScriptRepeated,
             Kind::Duplicate { .. } => Self::ScriptDuplicate,
         }
@@ -89,7 +95,11 @@ fn message(error: &dyn std::error::Error) -> String {
 /// Reports what is wrong with a RECORD itself. `member` is its path.
 pub(super) fn judge_record(record: &Record<'_>, member: &str, findings: &mut Findings) {
     for problem in record.problems() {
-        findings.add_member(Code::from(&problem.kind), problem.path.as_deref().unwrap_or(member), problem.to_string());
+        findings.add_member(
+            Code::from(&problem.kind),
+            problem.path.as_deref().unwrap_or(member),
+            problem.to_string(),
+        );
     }
     for (kind, count) in record.omitted() {
         findings.omit(Code::from(&kind), count);
@@ -103,27 +113,49 @@ pub(super) fn judge_headers(errors: &[HeaderError], member: &str, findings: &mut
     }
 }
 
-/// Reports requirements that nobody understands, and those that are written as no current specification has it.
+/// Reports requirements that nobody understands, and those that are written as no current
+/// specification has it.
 pub(super) fn judge_requirements(metadata: &Metadata, member: &str, findings: &mut Findings) {
     let mut report = |code: Code, what: &str, text: &str, read: Result<bool, String>| match read {
         Ok(false) => {}
-        Ok(true) => findings.add_member(Code::MetadataLegacyRequirement, member, format!("{what} is `{}`", shortened(text))),
+        Ok(true) => findings.add_member(
+            Code::MetadataLegacyRequirement,
+            member,
+            format!("{what} is `{}`", shortened(text)),
+        ),
         Err(reason) => {
             let reason = reason.lines().next().unwrap_or_default();
-            findings.add_member(code, member, format!("{what} is `{}`: {reason}", shortened(text)));
+            findings.add_member(
+                code,
+                member,
+                format!("{what} is `{}`: {reason}", shortened(text)),
+            );
         }
     };
     if let Some(requires) = &metadata.requires_python {
         let read = parse_specifiers(requires).map(|specifiers| specifiers.legacy);
-        report(Code::MetadataRequiresPython, "Requires-Python", requires, read);
+        report(
+            Code::MetadataRequiresPython,
+            "Requires-Python",
+            requires,
+            read,
+        );
     }
     for requirement in &metadata.requires_dist {
-        let read = Requirement::parse(requirement).map(|requirement| requirement.legacy).map_err(|error| error.to_string());
-        report(Code::MetadataRequirement, "a requirement", requirement, read);
+        let read = Requirement::parse(requirement)
+            .map(|requirement| requirement.legacy)
+            .map_err(|error| error.to_string());
+        report(
+            Code::MetadataRequirement,
+            "a requirement",
+            requirement,
+            read,
+        );
     }
 }
 
-/// Reports what WHEEL and METADATA say otherwise than the file's name, and formats that are newer than is known.
+/// Reports what WHEEL and METADATA say otherwise than the file's name, and formats that are newer
+/// than is known.
 pub(super) fn judge_agreement(
     wheel: Option<(&WheelHeaders, &str)>,
     metadata: Option<(&Metadata, &str)>,
@@ -141,7 +173,9 @@ pub(super) fn judge_agreement(
     if let Some((metadata, member)) = metadata {
         report(metadata.disagreements(filename), member);
     }
-    let newer = |(major, minor): (u32, u32)| format!("the format's version is {major}.{minor}, newer than is known");
+    let newer = |(major, minor): (u32, u32)| {
+        format!("the format's version is {major}.{minor}, newer than is known")
+    };
     if let Some((headers, member)) = wheel.filter(|(headers, _)| headers.newer_format()) {
         findings.add_member(Code::MetadataNewerFormat, member, newer(headers.format));
     }
@@ -151,7 +185,11 @@ pub(super) fn judge_agreement(
 }
 
 /// Reports what is wrong with `entry_points.txt`. `member` is its path.
-pub(super) fn judge_entry_points(entry_points: &EntryPoints, member: &str, findings: &mut Findings) {
+pub(super) fn judge_entry_points(
+    entry_points: &EntryPoints,
+    member: &str,
+    findings: &mut Findings,
+) {
     for problem @ EntryPointProblem { kind, .. } in &entry_points.problems {
         findings.add_member(Code::from(kind), member, problem.to_string());
     }

@@ -1,6 +1,7 @@
 //! A manifest as bytes, so that a wheel that was read once need not be read again.
 //!
-//! Model layer. What its texts say is not kept but their bytes, which are parsed again: quick, and with one form less to keep true.
+//! Model layer. What its texts say is not kept but their bytes, which are parsed again: quick, and
+//! with one form less to keep true.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +47,15 @@ struct KeptMember<'bytes> {
 /// Renders a manifest for [`decode`].
 pub fn encode(manifest: &WheelManifest) -> Vec<u8> {
     let members = manifest.members.iter().map(|member| {
-        let Location { offset, end, compressed, size, crc32, flags, method } = member.location;
+        let Location {
+            offset,
+            end,
+            compressed,
+            size,
+            crc32,
+            flags,
+            method,
+        } = member.location;
         KeptMember {
             path: member.path.as_str(),
             executable: member.executable,
@@ -65,7 +74,11 @@ pub fn encode(manifest: &WheelManifest) -> Vec<u8> {
         file: manifest.file.as_str(),
         dist_info: &manifest.dist_info,
         members: members.collect(),
-        contents: manifest.contents.iter().map(|(index, bytes)| (*index, &**bytes)).collect(),
+        contents: manifest
+            .contents
+            .iter()
+            .map(|(index, bytes)| (*index, &**bytes))
+            .collect(),
         findings: serde_json::to_string(&manifest.findings).expect("findings are plain values"),
     };
     postcard::to_stdvec(&kept).expect("memory takes everything")
@@ -79,25 +92,57 @@ pub fn decode(file: &WheelFilename, bytes: &[u8]) -> Option<WheelManifest> {
     }
     let mut members = Vec::with_capacity(kept.members.len());
     for member in kept.members {
-        let KeptMember { path, executable, sha256, computed, offset, end, compressed, size, crc32, flags, method } = member;
+        let KeptMember {
+            path,
+            executable,
+            sha256,
+            computed,
+            offset,
+            end,
+            compressed,
+            size,
+            crc32,
+            flags,
+            method,
+        } = member;
         members.push(Member {
             path: TreePath::parse(path).ok()?,
             executable,
             sha256: Hash::new(sha256),
-            origin: if computed { HashOrigin::Computed } else { HashOrigin::Claimed },
-            location: Location { offset, end, compressed, size, crc32, flags, method },
+            origin: if computed {
+                HashOrigin::Computed
+            } else {
+                HashOrigin::Claimed
+            },
+            location: Location {
+                offset,
+                end,
+                compressed,
+                size,
+                crc32,
+                flags,
+                method,
+            },
         });
     }
     let findings: Vec<Finding> = serde_json::from_str(&kept.findings).ok()?;
-    let contents: BTreeMap<usize, Arc<[u8]>> = kept.contents.into_iter().map(|(index, bytes)| (index, bytes.into())).collect();
+    let contents: BTreeMap<usize, Arc<[u8]>> = kept
+        .contents
+        .into_iter()
+        .map(|(index, bytes)| (index, bytes.into()))
+        .collect();
     let text = |name: &str| {
         let path = format!("{}/{name}", kept.dist_info);
-        let index = members.binary_search_by(|member| member.path.as_str().cmp(&path)).ok()?;
+        let index = members
+            .binary_search_by(|member| member.path.as_str().cmp(&path))
+            .ok()?;
         contents.get(&index).cloned()
     };
     let headers = WheelHeaders::parse(&text("WHEEL")?).value?;
     let metadata = Metadata::parse(&text("METADATA")?, file).value?;
-    let entry_points = text("entry_points.txt").map(|bytes| EntryPoints::parse(&bytes).scripts).unwrap_or_default();
+    let entry_points = text("entry_points.txt")
+        .map(|bytes| EntryPoints::parse(&bytes).scripts)
+        .unwrap_or_default();
     Some(WheelManifest {
         file: file.clone(),
         purelib: headers.purelib,
@@ -132,21 +177,46 @@ mod tests {
             path: TreePath::parse(path).unwrap(),
             executable: path.ends_with("entry_points.txt"),
             sha256: Hash::sha256(bytes),
-            origin: if bytes.is_empty() { HashOrigin::Claimed } else { HashOrigin::Computed },
-            location: Location { offset: 1, end: u64::MAX, compressed: 3, size: 4, crc32: 5, flags: 6, method: Method::Deflate },
+            origin: if bytes.is_empty() {
+                HashOrigin::Claimed
+            } else {
+                HashOrigin::Computed
+            },
+            location: Location {
+                offset: 1,
+                end: u64::MAX,
+                compressed: 3,
+                size: 4,
+                crc32: 5,
+                flags: 6,
+                method: Method::Deflate,
+            },
         };
         let mut findings = Findings::new();
-        findings.add_member(crate::model::finding::Code::RecordUnlisted, "demo/__init__.py", "the member has no row in RECORD");
+        findings.add_member(
+            crate::model::finding::Code::RecordUnlisted,
+            "demo/__init__.py",
+            "the member has no row in RECORD",
+        );
         WheelManifest {
             file: WheelFilename::parse("demo-1.0-py3-none-any.whl").unwrap(),
             purelib: true,
             dist_info: "demo-1.0.dist-info".into(),
             data: "demo-1.0.data".into(),
             members: texts.into_iter().map(member).collect(),
-            contents: texts[..3].iter().enumerate().map(|(index, (_, bytes))| (index, (*bytes).into())).collect(),
+            contents: texts[..3]
+                .iter()
+                .enumerate()
+                .map(|(index, (_, bytes))| (index, (*bytes).into()))
+                .collect(),
             entry_points: EntryPoints::parse(entry_points).scripts,
             headers: WheelHeaders::parse(headers).value.unwrap(),
-            metadata: Metadata::parse(metadata, &WheelFilename::parse("demo-1.0-py3-none-any.whl").unwrap()).value.unwrap(),
+            metadata: Metadata::parse(
+                metadata,
+                &WheelFilename::parse("demo-1.0-py3-none-any.whl").unwrap(),
+            )
+            .value
+            .unwrap(),
             findings: findings.finish(),
         }
     }
@@ -162,9 +232,18 @@ mod tests {
     fn what_is_no_manifest_of_the_wheel_is_nothing() {
         let manifest = manifest();
         let bytes = encode(&manifest);
-        assert!(decode(&WheelFilename::parse("demo-1.1-py3-none-any.whl").unwrap(), &bytes).is_none());
+        assert!(
+            decode(
+                &WheelFilename::parse("demo-1.1-py3-none-any.whl").unwrap(),
+                &bytes
+            )
+            .is_none()
+        );
         for length in 0..bytes.len() {
-            assert!(decode(&manifest.file, &bytes[..length]).is_none(), "cut at {length}");
+            assert!(
+                decode(&manifest.file, &bytes[..length]).is_none(),
+                "cut at {length}"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
-//! What is known of a wheel's members from reading them: whose bytes were compared with what RECORD claims, and digests of bytes.
+//! What is known of a wheel's members from reading them: whose bytes were compared with what RECORD
+//! claims, and digests of bytes.
 //!
-//! Model layer. A wheel is known by its SHA-256, so what was true of its members once stays true. A claim that nobody compared is
-//! none of it: another wheel, or the store, may well have bytes of that hash, and this wheel others.
+//! Model layer. A wheel is known by its SHA-256, so what was true of its members once stays true. A
+//! claim that nobody compared is none of it: another wheel, or the store, may well have bytes of
+//! that hash, and this wheel others.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +12,21 @@ use crate::model::digest::Hash;
 /// What is known of a wheel's members.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KnownMembers {
-    /// Of each member, in the order of the manifest, whether its bytes have the SHA-256 that RECORD claims.
+    /// Of each member, in the order of the manifest, whether its bytes have the SHA-256 that RECORD
+    /// claims.
     proven: Vec<bool>,
-    /// Of the SHA-256 of bytes, their hash by the tree's digest function; empty where that is SHA-256.
+    /// Of the SHA-256 of bytes, their hash by the tree's digest function; empty where that is
+    /// SHA-256.
     digests: BTreeMap<Hash, Hash>,
 }
 
 impl KnownMembers {
     /// Nothing, of so many members.
     pub fn none(members: usize) -> Self {
-        Self { proven: vec![false; members], digests: BTreeMap::new() }
+        Self {
+            proven: vec![false; members],
+            digests: BTreeMap::new(),
+        }
     }
 
     /// How many members there are.
@@ -37,9 +44,13 @@ impl KnownMembers {
         self.proven.iter().all(|proven| *proven)
     }
 
-    /// The hash, by the tree's digest function, of a member's bytes, given the SHA-256 that RECORD claims.
+    /// The hash, by the tree's digest function, of a member's bytes, given the SHA-256 that RECORD
+    /// claims.
     pub fn digest(&self, member: usize, sha256: &Hash) -> Option<Hash> {
-        self.digests.get(sha256).copied().filter(|_| self.proves(member))
+        self.digests
+            .get(sha256)
+            .copied()
+            .filter(|_| self.proves(member))
     }
 
     /// Adds that a member's bytes are those that RECORD claims.
@@ -56,9 +67,14 @@ impl KnownMembers {
 
     /// Renders it for [`KnownMembers::decode`].
     pub fn encode(&self) -> Vec<u8> {
-        let count = u32::try_from(self.proven.len()).expect("an archive has no more members than 32 bits count");
+        let count = u32::try_from(self.proven.len())
+            .expect("an archive has no more members than 32 bits count");
         let mut bytes = count.to_le_bytes().to_vec();
-        bytes.extend(self.proven.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit))));
+        bytes.extend(self.proven.chunks(8).map(|bits| {
+            bits.iter()
+                .rev()
+                .fold(0, |byte, bit| byte << 1 | u8::from(*bit))
+        }));
         for (sha256, hash) in &self.digests {
             bytes.extend([*sha256.as_bytes(), *hash.as_bytes()].concat());
         }
@@ -70,10 +86,17 @@ impl KnownMembers {
         let (count, rest) = bytes.split_first_chunk()?;
         let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
         let (bits, pairs) = rest.split_at_checked(count.div_ceil(8))?;
-        let proven = (0..count).map(|index| bits[index / 8] >> (index % 8) & 1 == 1).collect();
+        let proven = (0..count)
+            .map(|index| bits[index / 8] >> (index % 8) & 1 == 1)
+            .collect();
         let hash = |bytes: &[u8]| bytes.try_into().ok().map(Hash::new);
-        let pairs = pairs.chunks(64).map(|pair| Some((hash(pair.get(..32)?)?, hash(pair.get(32..)?)?)));
-        Some(Self { proven, digests: pairs.collect::<Option<_>>()? })
+        let pairs = pairs
+            .chunks(64)
+            .map(|pair| Some((hash(pair.get(..32)?)?, hash(pair.get(32..)?)?)));
+        Some(Self {
+            proven,
+            digests: pairs.collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -92,7 +115,11 @@ mod tests {
             let bytes = known.encode();
             assert_eq!(KnownMembers::decode(&bytes), Some(known), "{members}");
             for length in 0..bytes.len() {
-                assert!(KnownMembers::decode(&bytes[..length]).is_none_or(|known| known.digests.is_empty()), "{members} cut at {length}");
+                assert!(
+                    KnownMembers::decode(&bytes[..length])
+                        .is_none_or(|known| known.digests.is_empty()),
+                    "{members} cut at {length}"
+                );
             }
         }
     }
@@ -103,7 +130,14 @@ mod tests {
         let (sha256, hash) = (Hash::sha256(b"a"), Hash::sha256(b"b"));
         known.add(sha256, hash);
         known.prove(1);
-        assert_eq!((known.digest(0, &sha256), known.digest(1, &sha256), known.digest(2, &sha256)), (None, Some(hash), None));
+        assert_eq!(
+            (
+                known.digest(0, &sha256),
+                known.digest(1, &sha256),
+                known.digest(2, &sha256)
+            ),
+            (None, Some(hash), None)
+        );
         assert!(!known.proves_all());
         known.prove(0);
         assert!(known.proves_all() && known.proves(0) && !known.proves(2));

@@ -1,6 +1,8 @@
-//! Limits on what a wheel may ask for, so that hostile ones are refused before they fill memory or disk.
+//! Limits on what a wheel may ask for, so that hostile ones are refused before they fill memory or
+//! disk.
 //!
-//! Model layer. Each limit has a default far above what real wheels need, and an option that sets it.
+//! Model layer. Each limit has a default far above what real wheels need, and an option that sets
+//! it.
 
 /// What a wheel may hold at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +19,13 @@ pub struct Limits {
     pub member_size: u64,
     /// Bytes of all members together, decompressed.
     pub total_size: u64,
-    /// How many times as large as the archive its members may be together, once they exceed `ratio_from` bytes.
+    /// How many times as large as the archive its members may be together, once they exceed
+    /// `ratio_from` bytes.
     pub ratio: u64,
     /// The bytes from which `ratio` counts.
     pub ratio_from: u64,
-    /// Bytes of a metadata file (WHEEL, METADATA, `entry_points.txt`), or of all scripts that are rewritten together: they are kept in
-    /// memory.
+    /// Bytes of a metadata file (WHEEL, METADATA, `entry_points.txt`), or of all scripts that are
+    /// rewritten together: they are kept in memory.
     pub metadata_size: u64,
     /// Bytes of RECORD, besides [`PER_ENTRY`] for every member.
     pub record_size: u64,
@@ -30,7 +33,8 @@ pub struct Limits {
     pub directory_size: u64,
 }
 
-/// The bytes that every entry may add to the central directory, and every member to RECORD: room for long names, not for padding.
+/// The bytes that every entry may add to the central directory, and every member to RECORD: room
+/// for long names, not for padding.
 pub const PER_ENTRY: u64 = 512;
 
 impl Default for Limits {
@@ -67,11 +71,23 @@ pub const NAMES: [(&str, &str); 11] = [
     ("depth", "components of a member's name"),
     ("member-size", "bytes of one member, decompressed"),
     ("total-size", "bytes of all members together, decompressed"),
-    ("ratio", "times that the members together may be as large as the archive, once they exceed `ratio-from`"),
+    (
+        "ratio",
+        "times that the members together may be as large as the archive, once they exceed `ratio-from`",
+    ),
     ("ratio-from", "bytes from which `ratio` counts"),
-    ("metadata-size", "bytes of WHEEL, METADATA, `entry_points.txt`, or all scripts that are rewritten together"),
-    ("record-size", "bytes of RECORD, besides 512 for every member"),
-    ("directory-size", "bytes of the central directory, besides 512 for every entry"),
+    (
+        "metadata-size",
+        "bytes of WHEEL, METADATA, `entry_points.txt`, or all scripts that are rewritten together",
+    ),
+    (
+        "record-size",
+        "bytes of RECORD, besides 512 for every member",
+    ),
+    (
+        "directory-size",
+        "bytes of the central directory, besides 512 for every entry",
+    ),
 ];
 
 impl Limits {
@@ -92,7 +108,11 @@ impl Limits {
             "metadata-size" => self.metadata_size,
             "record-size" => self.record_size,
             "directory-size" => self.directory_size,
-            _ => return Err(UnknownLimit { name: name.to_owned() }),
+            _ => {
+                return Err(UnknownLimit {
+                    name: name.to_owned(),
+                });
+            }
         })
     }
 
@@ -114,19 +134,25 @@ impl Limits {
             "metadata-size" => self.metadata_size = value,
             "record-size" => self.record_size = value,
             "directory-size" => self.directory_size = value,
-            _ => return Err(UnknownLimit { name: name.to_owned() }),
+            _ => {
+                return Err(UnknownLimit {
+                    name: name.to_owned(),
+                });
+            }
         }
         Ok(())
     }
 
     /// The most bytes of a central directory with so many entries.
     pub fn directory_of(&self, entries: u64) -> u64 {
-        self.directory_size.saturating_add(entries.saturating_mul(PER_ENTRY))
+        self.directory_size
+            .saturating_add(entries.saturating_mul(PER_ENTRY))
     }
 
     /// The most bytes of the RECORD of a wheel with so many members.
     pub fn record_of(&self, members: u64) -> u64 {
-        self.record_size.saturating_add(members.saturating_mul(PER_ENTRY))
+        self.record_size
+            .saturating_add(members.saturating_mul(PER_ENTRY))
     }
 }
 
@@ -140,10 +166,16 @@ mod tests {
             let mut limits = Limits::default();
             limits.set(name, 7).unwrap();
             for (other, _) in NAMES {
-                let expected = if other == name { 7 } else { Limits::default().get(other).unwrap() };
+                let expected = if other == name {
+                    7
+                } else {
+                    Limits::default().get(other).unwrap()
+                };
                 assert_eq!(limits.get(other), Ok(expected), "{name} {other}");
             }
         }
-        assert!(Limits::default().set("size", 1).is_err() && Limits::default().get("size").is_err());
+        assert!(
+            Limits::default().set("size", 1).is_err() && Limits::default().get("size").is_err()
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! What a wheel holds, as far as planning needs it: its files with sizes and hashes, its metadata, its scripts.
+//! What a wheel holds, as far as planning needs it: its files with sizes and hashes, its metadata,
+//! its scripts.
 //!
-//! Model layer. A [`Draft`] takes the entries of an archive and the texts of its `.dist-info` folder, in the order in which they
-//! can be known, checks them against each other and ends as a [`WheelManifest`]. Whoever drafts reads the bytes.
+//! Model layer. A [`Draft`] takes the entries of an archive and the texts of its `.dist-info`
+//! folder, in the order in which they can be known, checks them against each other and ends as a
+//! [`WheelManifest`]. Whoever drafts reads the bytes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +12,9 @@ use super::entry_points::{EntryPoint, EntryPoints};
 use super::filename::WheelFilename;
 use super::headers::Reading;
 use super::index::{Entry, EntryKind, Location};
-use super::judgement::{judge_agreement, judge_entry_points, judge_headers, judge_record, judge_requirements};
+use super::judgement::{
+    judge_agreement, judge_entry_points, judge_headers, judge_record, judge_requirements,
+};
 use super::limits::Limits;
 use super::metadata::{Metadata, differ_in_local};
 use super::record::{Record, RecordHash};
@@ -58,8 +62,8 @@ impl Member {
     }
 }
 
-/// A wheel, read as far as planning needs it. Hashes are RECORD's claims unless marked as computed; whoever writes a member
-/// compares its bytes with them.
+/// A wheel, read as far as planning needs it. Hashes are RECORD's claims unless marked as computed;
+/// whoever writes a member compares its bytes with them.
 #[derive(Debug, Clone)]
 pub struct WheelManifest {
     /// The name that the wheel was published under.
@@ -72,7 +76,8 @@ pub struct WheelManifest {
     pub data: Box<str>,
     /// The files, sorted by path. RECORD and its signatures are among them, bytecode too.
     pub members: Box<[Member]>,
-    /// The bytes of those members, by index, that planning looks at: what was parsed of `.dist-info`, and scripts to rewrite.
+    /// The bytes of those members, by index, that planning looks at: what was parsed of
+    /// `.dist-info`, and scripts to rewrite.
     pub contents: BTreeMap<usize, Arc<[u8]>>,
     /// The scripts of `entry_points.txt`.
     pub entry_points: Vec<EntryPoint>,
@@ -97,7 +102,10 @@ impl WheelManifest {
 
     /// The member of a path.
     pub fn member(&self, path: &str) -> Option<(usize, &Member)> {
-        let index = self.members.binary_search_by(|member| member.path.as_str().cmp(path)).ok()?;
+        let index = self
+            .members
+            .binary_search_by(|member| member.path.as_str().cmp(path))
+            .ok()?;
         Some((index, &self.members[index]))
     }
 }
@@ -105,8 +113,17 @@ impl WheelManifest {
 /// The schemes that a `.data` folder may hold.
 pub const SCHEMES: [&str; 5] = ["data", "headers", "platlib", "purelib", "scripts"];
 
-/// Files of a metadata directory that belong to an installer or to the archive, not to the installed distribution.
-pub const NOT_INSTALLED: [&str; 7] = ["RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
+/// Files of a metadata directory that belong to an installer or to the archive, not to the
+/// installed distribution.
+pub const NOT_INSTALLED: [&str; 7] = [
+    "RECORD",
+    "RECORD.jws",
+    "RECORD.p7s",
+    "INSTALLER",
+    "REQUESTED",
+    "direct_url.json",
+    "uv_cache.json",
+];
 
 /// The most rows of RECORD, besides two for every member.
 const ROWS_BESIDES: usize = 10_000;
@@ -115,7 +132,12 @@ const ROWS_BESIDES: usize = 10_000;
 pub const REWRITTEN: &[u8] = b"#!python";
 
 fn is_bytecode(path: &str) -> bool {
-    path.ends_with(".pyc") && path.split('/').rev().skip(1).any(|component| component == "__pycache__")
+    path.ends_with(".pyc")
+        && path
+            .split('/')
+            .rev()
+            .skip(1)
+            .any(|component| component == "__pycache__")
 }
 
 /// Where the files of a `.dist-info` folder are among the entries.
@@ -168,14 +190,22 @@ pub enum Text {
 }
 
 impl Draft {
-    /// Starts with the entries of an archive, sorted by name: finds the `.dist-info` folder and checks what paths alone tell.
+    /// Starts with the entries of an archive, sorted by name: finds the `.dist-info` folder and
+    /// checks what paths alone tell.
     pub fn new(filename: WheelFilename, entries: Vec<Entry>, findings: &mut Findings) -> Self {
         // Of an archive that cannot be read nothing more is known.
         let mut nothing = Findings::new();
-        let findings = if entries.is_empty() { &mut nothing } else { findings };
+        let findings = if entries.is_empty() {
+            &mut nothing
+        } else {
+            findings
+        };
         let dist_info = find_dist_info(&entries, &filename, findings);
         check_data(&entries, data_folder(&dist_info.folder), findings);
-        let entries: Vec<Entry> = entries.into_iter().filter(|entry| entry.sound && entry.kind != EntryKind::Directory).collect();
+        let entries: Vec<Entry> = entries
+            .into_iter()
+            .filter(|entry| entry.sound && entry.kind != EntryKind::Directory)
+            .collect();
         let dist_info = DistInfo {
             wheel: position(&entries, &dist_info.folder, "WHEEL"),
             metadata: position(&entries, &dist_info.folder, "METADATA"),
@@ -187,7 +217,16 @@ impl Draft {
             findings.add_member(Code::PathBytecode, &entry.name, "bytecode is dropped");
         }
         let claims = vec![Claim::None; entries.len()];
-        Self { filename, entries, dist_info, claims, contents: BTreeMap::new(), headers: None, metadata: None, entry_points: Vec::new() }
+        Self {
+            filename,
+            entries,
+            dist_info,
+            claims,
+            contents: BTreeMap::new(),
+            headers: None,
+            metadata: None,
+            entry_points: Vec::new(),
+        }
     }
 
     /// The files, sorted by path.
@@ -207,17 +246,30 @@ impl Draft {
         let entry = &self.entries[index];
         let limit = limits.record_of(self.entries.len() as u64);
         if entry.location.size > limit {
-            findings.add_member(Code::RecordLimit, &entry.name, format!("{} bytes, the limit is {limit}", entry.location.size));
+            findings.add_member(
+                Code::RecordLimit,
+                &entry.name,
+                format!("{} bytes, the limit is {limit}", entry.location.size),
+            );
             return None;
         }
         Some(index)
     }
 
-    /// The indices of the other texts that are there and not too large; findings for those that are missing.
+    /// The indices of the other texts that are there and not too large; findings for those that are
+    /// missing.
     pub fn texts(&self, limits: &Limits, findings: &mut Findings) -> Vec<(Text, usize)> {
         let wanted = [
-            (Text::Wheel, self.dist_info.wheel, Some((Code::MetadataWheelMissing, "WHEEL"))),
-            (Text::Metadata, self.dist_info.metadata, Some((Code::MetadataMetadataMissing, "METADATA"))),
+            (
+                Text::Wheel,
+                self.dist_info.wheel,
+                Some((Code::MetadataWheelMissing, "WHEEL")),
+            ),
+            (
+                Text::Metadata,
+                self.dist_info.metadata,
+                Some((Code::MetadataMetadataMissing, "METADATA")),
+            ),
             (Text::EntryPoints, self.dist_info.entry_points, None),
         ];
         let mut found = Vec::new();
@@ -228,12 +280,18 @@ impl Draft {
                     findings.add_member(
                         Code::MetadataLimit,
                         name,
-                        format!("{} bytes, the limit is {}", location.size, limits.metadata_size),
+                        format!(
+                            "{} bytes, the limit is {}",
+                            location.size, limits.metadata_size
+                        ),
                     );
                 }
                 (Some(index), _) => found.push((text, index)),
                 (None, Some((code, name))) if self.has_dist_info() => {
-                    findings.add(code, format!("there is no {}/{name}", self.dist_info.folder));
+                    findings.add(
+                        code,
+                        format!("there is no {}/{name}", self.dist_info.folder),
+                    );
                 }
                 (None, _) => {}
             }
@@ -243,7 +301,9 @@ impl Draft {
 
     fn has_dist_info(&self) -> bool {
         let prefix = format!("{}/", self.dist_info.folder);
-        self.entries.iter().any(|entry| entry.name.starts_with(&prefix))
+        self.entries
+            .iter()
+            .any(|entry| entry.name.starts_with(&prefix))
     }
 
     /// Takes the bytes of RECORD and compares its rows with the files.
@@ -252,11 +312,16 @@ impl Draft {
         let own_path = self.entries[index].name.clone();
         let record = Record::parse_rows(bytes, &own_path, ROWS_BESIDES + 2 * self.entries.len());
         judge_record(&record, &own_path, findings);
-        // Both are sorted by path. Of members with one name (an error, reported elsewhere) each gets the row.
+        // Both are sorted by path. Of members with one name (an error, reported elsewhere) each
+        // gets the row.
         let mut rows = record.rows().iter().peekable();
         let mut used = false;
         let absent = |row: &super::record::Row<'_>, findings: &mut Findings| {
-            findings.add_member(Code::RecordAbsentFile, &row.path, format!("row {} names a file that is not in the wheel", row.number));
+            findings.add_member(
+                Code::RecordAbsentFile,
+                &row.path,
+                format!("row {} names a file that is not in the wheel", row.number),
+            );
         };
         for (entry, claim) in self.entries.iter().zip(&mut self.claims) {
             while let Some(row) = rows.next_if(|row| *row.path < *entry.name) {
@@ -269,14 +334,26 @@ impl Draft {
             if entry.name == own_path {
                 continue;
             }
-            if entry.name.strip_prefix(&*own_path).is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s")) {
-                findings.add_member(Code::RecordSignature, &entry.name, "the signature is dropped");
+            if entry
+                .name
+                .strip_prefix(&*own_path)
+                .is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s"))
+            {
+                findings.add_member(
+                    Code::RecordSignature,
+                    &entry.name,
+                    "the signature is dropped",
+                );
                 continue;
             }
             let Some(row) = row else {
                 // Bytecode is dropped anyway.
                 if !is_bytecode(&entry.name) {
-                    findings.add_member(Code::RecordUnlisted, &entry.name, "the member has no row in RECORD");
+                    findings.add_member(
+                        Code::RecordUnlisted,
+                        &entry.name,
+                        "the member has no row in RECORD",
+                    );
                 }
                 continue;
             };
@@ -286,7 +363,10 @@ impl Draft {
                 findings.add_member(
                     Code::RecordSize,
                     &entry.name,
-                    format!("row {} says {size} bytes, the member has {}", row.number, entry.location.size),
+                    format!(
+                        "row {} says {size} bytes, the member has {}",
+                        row.number, entry.location.size
+                    ),
                 );
             }
             *claim = match &row.hash {
@@ -331,46 +411,68 @@ impl Draft {
 
     /// Keeps the bytes of a member for planning, and checks them; RECORD has to be set before.
     pub fn keep(&mut self, index: usize, bytes: &[u8], findings: &mut Findings) {
-        self.verify(index, &MemberHashes::of(bytes, self.other_algorithm(index)), findings);
+        self.verify(
+            index,
+            &MemberHashes::of(bytes, self.other_algorithm(index)),
+            findings,
+        );
         self.contents.insert(index, bytes.into());
     }
 
-    /// The indices of the members that lie in `.data/scripts`: those whose first bytes are [`REWRITTEN`] have to be kept.
+    /// The indices of the members that lie in `.data/scripts`: those whose first bytes are
+    /// [`REWRITTEN`] have to be kept.
     pub fn scripts(&self) -> Vec<usize> {
         let prefix = format!("{}/scripts/", data_folder(&self.dist_info.folder));
         let start = self.entries.partition_point(|entry| *entry.name < *prefix);
-        let count = self.entries[start..].iter().take_while(|entry| entry.name.starts_with(&prefix)).count();
+        let count = self.entries[start..]
+            .iter()
+            .take_while(|entry| entry.name.starts_with(&prefix))
+            .count();
         (start..start + count).collect()
     }
 
-    /// The indices of the members that are installed where scripts are: those of `.data/scripts`, and of the folder `bin` or `Scripts` of
-    /// `.data/data`.
+    /// The indices of the members that are installed where scripts are: those of `.data/scripts`,
+    /// and of the folder `bin` or `Scripts` of `.data/data`.
     pub fn installed_scripts(&self) -> Vec<usize> {
         let prefix = format!("{}/data/", data_folder(&self.dist_info.folder));
         let is_script = |entry: &Entry| {
             let path = entry.name.strip_prefix(&prefix);
-            path.is_some_and(|path| path.starts_with("bin/") || strip_prefix_any_case(path, "Scripts/").is_some())
+            path.is_some_and(|path| {
+                path.starts_with("bin/") || strip_prefix_any_case(path, "Scripts/").is_some()
+            })
         };
-        let data = self.entries.iter().enumerate().filter(|(_, entry)| is_script(entry)).map(|(index, _)| index);
+        let data = self
+            .entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| is_script(entry))
+            .map(|(index, _)| index);
         self.scripts().into_iter().chain(data).collect()
     }
 
-    /// The indices of the members whose SHA-256 RECORD does not say, and which are not known otherwise: they have to be hashed.
+    /// The indices of the members whose SHA-256 RECORD does not say, and which are not known
+    /// otherwise: they have to be hashed.
     pub fn unhashed(&self) -> Vec<usize> {
-        (0..self.entries.len()).filter(|&index| matches!(self.claims[index], Claim::None | Claim::Other(_))).collect()
+        (0..self.entries.len())
+            .filter(|&index| matches!(self.claims[index], Claim::None | Claim::Other(_)))
+            .collect()
     }
 
-    /// The indices of the members whose SHA-256 RECORD says and whose bytes were not looked at: those that can be installed, and those that
-    /// never are.
+    /// The indices of the members whose SHA-256 RECORD says and whose bytes were not looked at:
+    /// those that can be installed, and those that never are.
     pub fn claimed(&self) -> (Vec<usize>, Vec<usize>) {
-        let claimed = (0..self.entries.len()).filter(|&index| matches!(self.claims[index], Claim::Claimed(_)));
+        let claimed = (0..self.entries.len())
+            .filter(|&index| matches!(self.claims[index], Claim::Claimed(_)));
         claimed.partition(|&index| !self.is_dropped(&self.entries[index].name))
     }
 
     /// Whether no environment takes a member over: bytecode, and what an installer writes itself.
     fn is_dropped(&self, path: &str) -> bool {
-        let name = path.strip_prefix(&*self.dist_info.folder).and_then(|rest| rest.strip_prefix('/'));
-        name.is_some_and(|name| NOT_INSTALLED.contains(&name)) || path.split('/').any(|component| component == "__pycache__")
+        let name = path
+            .strip_prefix(&*self.dist_info.folder)
+            .and_then(|rest| rest.strip_prefix('/'));
+        name.is_some_and(|name| NOT_INSTALLED.contains(&name))
+            || path.split('/').any(|component| component == "__pycache__")
     }
 
     /// The name of the `.dist-info` folder, or the one expected.
@@ -380,7 +482,10 @@ impl Draft {
 
     /// What METADATA says, and its path.
     pub fn metadata(&self) -> Option<(&Metadata, &str)> {
-        Some((self.metadata.as_ref()?, &self.entries[self.dist_info.metadata?].name))
+        Some((
+            self.metadata.as_ref()?,
+            &self.entries[self.dist_info.metadata?].name,
+        ))
     }
 
     /// The scripts of `entry_points.txt`.
@@ -393,7 +498,8 @@ impl Draft {
         &self.contents
     }
 
-    /// The algorithm of RECORD's hash of a member if it is not SHA-256: the bytes have to be hashed by it as well.
+    /// The algorithm of RECORD's hash of a member if it is not SHA-256: the bytes have to be hashed
+    /// by it as well.
     pub fn other_algorithm(&self, index: usize) -> OtherAlgorithm {
         match &self.claims[index] {
             Claim::Other(hash) if matches!(**hash, RecordHash::Sha384(_)) => OtherAlgorithm::Sha384,
@@ -407,12 +513,18 @@ impl Draft {
         let name = &*self.entries[index].name;
         let claimed = match &self.claims[index] {
             Claim::Claimed(hash) if *hash != hashes.sha256 => Some(RecordHash::Sha256(*hash)),
-            Claim::Other(hash) if hashes.other.as_deref() != Some(hash.as_bytes()) => Some((**hash).clone()),
+            Claim::Other(hash) if hashes.other.as_deref() != Some(hash.as_bytes()) => {
+                Some((**hash).clone())
+            }
             _ => None,
         };
         if let Some(claimed) = claimed {
             let actual = RecordHash::Sha256(hashes.sha256);
-            findings.add_member(Code::RecordHash, name, format!("RECORD says {claimed}, the bytes have {actual}"));
+            findings.add_member(
+                Code::RecordHash,
+                name,
+                format!("RECORD says {claimed}, the bytes have {actual}"),
+            );
         }
         self.claims[index] = Claim::Computed(hashes.sha256);
     }
@@ -420,9 +532,12 @@ impl Draft {
     /// The manifest.
     ///
     /// # Errors
-    /// Something that it cannot do without is missing (WHEEL, METADATA, the hash of a member): the findings say what.
+    /// Something that it cannot do without is missing (WHEEL, METADATA, the hash of a member): the
+    /// findings say what.
     pub fn finish(self, findings: Vec<Finding>) -> Result<WheelManifest, Vec<Finding>> {
-        let (Some(headers), Some(metadata)) = (self.headers, self.metadata) else { return Err(findings) };
+        let (Some(headers), Some(metadata)) = (self.headers, self.metadata) else {
+            return Err(findings);
+        };
         let mut members = Vec::with_capacity(self.entries.len());
         for (entry, claim) in self.entries.into_iter().zip(self.claims) {
             let (sha256, origin) = match claim {
@@ -430,9 +545,17 @@ impl Draft {
                 Claim::Computed(hash) => (hash, HashOrigin::Computed),
                 Claim::None | Claim::Other(_) => return Err(findings),
             };
-            let Ok(path) = TreePath::from_text(entry.name) else { return Err(findings) };
+            let Ok(path) = TreePath::from_text(entry.name) else {
+                return Err(findings);
+            };
             let executable = entry.kind == EntryKind::File { executable: true };
-            members.push(Member { path, executable, sha256, origin, location: entry.location });
+            members.push(Member {
+                path,
+                executable,
+                sha256,
+                origin,
+                location: entry.location,
+            });
         }
         Ok(WheelManifest {
             data: data_folder(&self.dist_info.folder).into(),
@@ -511,20 +634,32 @@ impl MemberHasher {
     /// The hashes of all bytes taken.
     pub fn finish(self) -> MemberHashes {
         use sha2::Digest as _;
-        let sha384 = self.sha384.map(|hasher| Box::from(hasher.finalize().as_slice()));
-        let sha512 = self.sha512.map(|hasher| Box::from(hasher.finalize().as_slice()));
-        MemberHashes { sha256: Hash::new(self.sha256.finalize().into()), other: sha384.or(sha512) }
+        let sha384 = self
+            .sha384
+            .map(|hasher| Box::from(hasher.finalize().as_slice()));
+        let sha512 = self
+            .sha512
+            .map(|hasher| Box::from(hasher.finalize().as_slice()));
+        MemberHashes {
+            sha256: Hash::new(self.sha256.finalize().into()),
+            other: sha384.or(sha512),
+        }
     }
 }
 
 /// The name of the `.data` folder that belongs to a `.dist-info` folder.
 pub fn data_folder(dist_info: &str) -> String {
-    format!("{}.data", dist_info.strip_suffix(".dist-info").unwrap_or(dist_info))
+    format!(
+        "{}.data",
+        dist_info.strip_suffix(".dist-info").unwrap_or(dist_info)
+    )
 }
 
 fn position(entries: &[Entry], folder: &str, name: &str) -> Option<usize> {
     let path = format!("{folder}/{name}");
-    entries.binary_search_by(|entry| (*entry.name).cmp(&path)).ok()
+    entries
+        .binary_search_by(|entry| (*entry.name).cmp(&path))
+        .ok()
 }
 
 /// The names of folders at the top of the wheel.
@@ -538,81 +673,143 @@ fn top_folders(entries: &[Entry]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The version of `NAME-VERSION`, if that is what the file name says, in whatever way name and version are written; a local version may
-/// be in one of them only.
+/// The version of `NAME-VERSION`, if that is what the file name says, in whatever way name and
+/// version are written; a local version may be in one of them only.
 fn distribution_version(stem: &str, filename: &WheelFilename) -> Option<Version> {
     if stem == filename.stem() {
         return Some(filename.version.clone());
     }
     let (name, version) = stem.split_once('-')?;
-    DistName::parse(name).ok().filter(|name| *name == filename.name)?;
+    DistName::parse(name)
+        .ok()
+        .filter(|name| *name == filename.name)?;
     let version = version.replace('_', "+").parse::<Version>().ok()?;
     (version == filename.version || differ_in_local(&version, &filename.version)).then_some(version)
 }
 
-fn find_dist_info(entries: &[Entry], filename: &WheelFilename, findings: &mut Findings) -> DistInfo {
-    let is_dist_info = |folder: &str| folder.len() > 10 && folder.to_ascii_lowercase().ends_with(".dist-info");
-    // Sorted by name, a folder's entries may be interrupted by others ("a-1.dist-info.x" sorts before "a-1.dist-info/").
-    let mut folders: Vec<&str> = top_folders(entries).filter(|folder| is_dist_info(folder)).collect();
+fn find_dist_info(
+    entries: &[Entry],
+    filename: &WheelFilename,
+    findings: &mut Findings,
+) -> DistInfo {
+    let is_dist_info =
+        |folder: &str| folder.len() > 10 && folder.to_ascii_lowercase().ends_with(".dist-info");
+    // Sorted by name, a folder's entries may be interrupted by others ("a-1.dist-info.x" sorts
+    // before "a-1.dist-info/").
+    let mut folders: Vec<&str> = top_folders(entries)
+        .filter(|folder| is_dist_info(folder))
+        .collect();
     folders.sort_unstable();
     folders.dedup();
     let version = |folder: &str| distribution_version(folder.strip_suffix(".dist-info")?, filename);
     let matches = |folder: &&&str| version(folder).is_some();
     let expected = format!("{}.dist-info", filename.stem());
-    let own = folders.iter().find(|folder| **folder == expected).or_else(|| folders.iter().find(matches)).copied();
+    let own = folders
+        .iter()
+        .find(|folder| **folder == expected)
+        .or_else(|| folders.iter().find(matches))
+        .copied();
     if folders.is_empty() {
-        findings.add(Code::MetadataDistInfoMissing, format!("there is no folder {expected}"));
+        findings.add(
+            Code::MetadataDistInfoMissing,
+            format!("there is no folder {expected}"),
+        );
     } else if folders.len() > 1 {
-        findings.add(Code::MetadataDistInfoMultiple, format!("there are the folders {}", list(folders.iter())));
+        findings.add(
+            Code::MetadataDistInfoMultiple,
+            format!("there are the folders {}", list(folders.iter())),
+        );
     }
-    if let Some((folder, written)) = own.and_then(|own| Some((own, version(own)?))).filter(|(_, version)| *version != filename.version) {
+    if let Some((folder, written)) = own
+        .and_then(|own| Some((own, version(own)?)))
+        .filter(|(_, version)| *version != filename.version)
+    {
         let place = "the .dist-info folder";
-        let found = Disagreement::LocalVersion { place, written, filename: filename.version.clone() };
+        let found = Disagreement::LocalVersion {
+            place,
+            written,
+            filename: filename.version.clone(),
+        };
         findings.add_member(Code::from(&found), folder, found.to_string());
     }
     if let (None, Some(found)) = (own, folders.first()) {
-        findings.add_member(Code::MetadataDistInfoName, found, format!("expected {expected}"));
+        findings.add_member(
+            Code::MetadataDistInfoName,
+            found,
+            format!("expected {expected}"),
+        );
     }
-    let fallback = folders.iter().find(|folder| folder.ends_with(".dist-info")).copied();
+    let fallback = folders
+        .iter()
+        .find(|folder| folder.ends_with(".dist-info"))
+        .copied();
     let folder = own.or(fallback).map_or(expected, str::to_owned);
-    DistInfo { folder: folder.into(), ..DistInfo::default() }
+    DistInfo {
+        folder: folder.into(),
+        ..DistInfo::default()
+    }
 }
 
 fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+    head.eq_ignore_ascii_case(prefix)
+        .then(|| &text[prefix.len()..])
 }
 
 /// Checks the `.data` folder: its name, its schemes, and what they would be installed over.
 fn check_data(entries: &[Entry], data: impl AsRef<str>, findings: &mut Findings) {
     let data = data.as_ref();
-    for folder in top_folders(entries).filter(|folder| folder.ends_with(".data") && *folder != data) {
-        findings.add_member(Code::MetadataDataName, folder, format!("expected {data}, or another name than one ending in .data"));
+    for folder in top_folders(entries).filter(|folder| folder.ends_with(".data") && *folder != data)
+    {
+        findings.add_member(
+            Code::MetadataDataName,
+            folder,
+            format!("expected {data}, or another name than one ending in .data"),
+        );
     }
     let prefix = format!("{data}/");
     let start = entries.partition_point(|entry| *entry.name < *prefix);
-    for entry in entries[start..].iter().take_while(|entry| entry.name.starts_with(&prefix)) {
+    for entry in entries[start..]
+        .iter()
+        .take_while(|entry| entry.name.starts_with(&prefix))
+    {
         let name = &*entry.name;
         let (scheme, path) = match name[prefix.len()..].split_once('/') {
             Some(split) => split,
             // The folder's own entry.
             None if entry.kind == EntryKind::Directory => continue,
             None => {
-                findings.add_member(Code::MetadataDataFile, name, format!("expected one of the folders {}", SCHEMES.join(", ")));
+                findings.add_member(
+                    Code::MetadataDataFile,
+                    name,
+                    format!("expected one of the folders {}", SCHEMES.join(", ")),
+                );
                 continue;
             }
         };
         if !SCHEMES.contains(&scheme) {
-            findings.add_member(Code::MetadataDataScheme, name, format!("the scheme `{scheme}`, expected one of {}", SCHEMES.join(", ")));
+            findings.add_member(
+                Code::MetadataDataScheme,
+                name,
+                format!(
+                    "the scheme `{scheme}`, expected one of {}",
+                    SCHEMES.join(", ")
+                ),
+            );
         }
-        // What the interpreter would only look for is told with what else happens when it starts. The planner keeps all of them out.
-        let reserved =
-            startup::reserved_target(scheme, path).filter(|reserved| !matches!(reserved, Reserved::Startup | Reserved::Interpreter));
+        // What the interpreter would only look for is told with what else happens when it starts.
+        // The planner keeps all of them out.
+        let reserved = startup::reserved_target(scheme, path)
+            .filter(|reserved| !matches!(reserved, Reserved::Startup | Reserved::Interpreter));
         if let Some(reserved) = reserved {
             findings.add_member(Code::MetadataReservedTarget, name, reserved.reason());
         }
         if scheme == "scripts" && path.trim_end_matches('/').contains('/') {
-            findings.add_member(Code::ScriptNested, name, "expected scripts directly in their folder");
+            findings.add_member(
+                Code::ScriptNested,
+                name,
+                "expected scripts directly in their folder",
+            );
         }
     }
 }

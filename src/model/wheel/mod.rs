@@ -1,7 +1,7 @@
 //! Wheels as values: the texts they hold and what those say.
 //!
-//! Model layer. Each file holds one text format, read strictly: what two readers could understand differently is an error here.
-//! Opening archives and reading members is an effect.
+//! Model layer. Each file holds one text format, read strictly: what two readers could understand
+//! differently is an error here. Opening archives and reading members is an effect.
 
 pub mod limits;
 

@@ -1,8 +1,10 @@
-//! `RECORD`, the list of a distribution's files with their hashes and sizes: read strictly, written canonically.
+//! `RECORD`, the list of a distribution's files with their hashes and sizes: read strictly, written
+//! canonically.
 //!
-//! Model layer. The recording specification says CSV with three columns: path, `ALGORITHM=HASH` in unpadded base64url, size. The
-//! reader keeps every row that can be used and reports every rule broken, with the row; which of them stop an installation is for the
-//! table of findings to say. Rows borrow the text: only quoted paths are copied. (The `csv` crate would copy every row, and
+//! Model layer. The recording specification says CSV with three columns: path, `ALGORITHM=HASH` in
+//! unpadded base64url, size. The reader keeps every row that can be used and reports every rule
+//! broken, with the row; which of them stop an installation is for the table of findings to say.
+//! Rows borrow the text: only quoted paths are copied. (The `csv` crate would copy every row, and
 //! passes over misplaced quotes that Python's reader and others take differently.)
 
 use std::borrow::Cow;
@@ -52,14 +54,20 @@ impl RecordHash {
 
 impl fmt::Display for RecordHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}={}", self.algorithm(), encode_base64url(self.as_bytes()))
+        write!(
+            formatter,
+            "{}={}",
+            self.algorithm(),
+            encode_base64url(self.as_bytes())
+        )
     }
 }
 
 /// One row: what a distribution says about one of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row<'text> {
-    /// The path, relative to the wheel's root; checked to be one that cannot escape and that has one spelling only.
+    /// The path, relative to the wheel's root; checked to be one that cannot escape and that has
+    /// one spelling only.
     pub path: Cow<'text, str>,
     /// The hash, where there is one that can be used.
     pub hash: Option<RecordHash>,
@@ -115,11 +123,14 @@ pub enum RecordProblemKind {
     /// A folder, written as archives write them: RECORD lists files.
     #[error("a folder, expected files only")]
     Folder,
-    /// A path that no member of a wheel can have, or one that two readers could understand differently.
+    /// A path that no member of a wheel can have, or one that two readers could understand
+    /// differently.
     #[error("{0}")]
     Path(RowPathError),
     /// MD5, SHA-1 or SHA-224.
-    #[error("the hash algorithm `{name}`, which the specification forbids, expected sha256 or better")]
+    #[error(
+        "the hash algorithm `{name}`, which the specification forbids, expected sha256 or better"
+    )]
     WeakAlgorithm {
         /// The name.
         name: String,
@@ -139,7 +150,8 @@ pub enum RecordProblemKind {
     /// A padded hash: it means the same, and is written without padding.
     #[error("a hash with base64 padding, expected none")]
     Padding,
-    /// A hash in the alphabet of ordinary base64, with `+` and `/`: it means the same, and is written in base64url.
+    /// A hash in the alphabet of ordinary base64, with `+` and `/`: it means the same, and is
+    /// written in base64url.
     #[error("a hash in ordinary base64, expected base64url: `-` and `_` instead of `+` and `/`")]
     OrdinaryAlphabet,
     /// A hash in hexadecimal: it means the same, and is written in base64url.
@@ -199,7 +211,8 @@ pub enum RecordProblemKind {
         /// The first row for the path.
         first: usize,
     },
-    /// `RECORD`'s own row has a hash or a size, which cannot be right: it would have to contain itself.
+    /// `RECORD`'s own row has a hash or a size, which cannot be right: it would have to contain
+    /// itself.
     #[error("a hash or size for RECORD itself, expected none")]
     OwnHash,
     /// There is no row for `RECORD` itself.
@@ -237,24 +250,33 @@ pub enum RowPathError {
 }
 
 impl<'text> Record<'text> {
-    /// Reads a `RECORD`. `own_path` is the path of the file itself, such as `six-1.16.0.dist-info/RECORD`.
+    /// Reads a `RECORD`. `own_path` is the path of the file itself, such as
+    /// `six-1.16.0.dist-info/RECORD`.
     ///
-    /// Never fails: what cannot be read is in [`Record::problems`], and the rest is in [`Record::rows`].
+    /// Never fails: what cannot be read is in [`Record::problems`], and the rest is in
+    /// [`Record::rows`].
     pub fn parse(bytes: &'text [u8], own_path: &str) -> Self {
         Self::parse_rows(bytes, own_path, usize::MAX)
     }
 
-    /// The same for a file of which so many rows at most are kept: a short one takes more memory than its text.
+    /// The same for a file of which so many rows at most are kept: a short one takes more memory
+    /// than its text.
     pub fn parse_rows(bytes: &'text [u8], own_path: &str, limit: usize) -> Self {
         // Rows with a hash have a hundred bytes and more.
         let rows = Vec::with_capacity((bytes.len() / 80).min(limit));
-        let mut record = Self { rows, limit, problems: Vec::new(), tally: Tally::default() };
+        let mut record = Self {
+            rows,
+            limit,
+            problems: Vec::new(),
+            tally: Tally::default(),
+        };
         let mut rest = bytes;
         if let Some(without) = bytes.strip_prefix("\u{feff}".as_bytes()) {
             record.report(1, None, RecordProblemKind::ByteOrderMark);
             rest = without;
         }
-        // Nearly all files are UTF-8 without quotes; then rows are lines, and need not be looked at again.
+        // Nearly all files are UTF-8 without quotes; then rows are lines, and need not be looked at
+        // again.
         let quotes = memchr::memchr(b'"', rest).is_some();
         let mut number = 0;
         if let (false, Ok(mut text)) = (quotes, std::str::from_utf8(rest)) {
@@ -284,14 +306,18 @@ impl<'text> Record<'text> {
         record
     }
 
-    /// The usable rows: one for each path, sorted by the bytes of the path. `RECORD`'s own row is among them.
+    /// The usable rows: one for each path, sorted by the bytes of the path. `RECORD`'s own row is
+    /// among them.
     pub fn rows(&self) -> &[Row<'text>] {
         &self.rows
     }
 
     /// The row for a path.
     pub fn get(&self, path: &str) -> Option<&Row<'text>> {
-        self.rows.binary_search_by(|row| row.path.as_ref().cmp(path)).ok().map(|index| &self.rows[index])
+        self.rows
+            .binary_search_by(|row| row.path.as_ref().cmp(path))
+            .ok()
+            .map(|index| &self.rows[index])
     }
 
     /// Every rule broken, by row; of each rule at least the first hundred times.
@@ -299,7 +325,8 @@ impl<'text> Record<'text> {
         &self.problems
     }
 
-    /// How many further problems there are, by kind, each of a kind that is among [`Record::problems`].
+    /// How many further problems there are, by kind, each of a kind that is among
+    /// [`Record::problems`].
     pub fn omitted(&self) -> Vec<(RecordProblemKind, u64)> {
         self.tally.omitted()
     }
@@ -308,7 +335,11 @@ impl<'text> Record<'text> {
     fn has_room(&mut self, number: usize) -> bool {
         let room = self.rows.len() < self.limit;
         if !room {
-            self.report(number, None, RecordProblemKind::TooManyRows { limit: self.limit });
+            self.report(
+                number,
+                None,
+                RecordProblemKind::TooManyRows { limit: self.limit },
+            );
         }
         room
     }
@@ -317,14 +348,24 @@ impl<'text> Record<'text> {
         if !self.tally.admit(&kind) {
             return;
         }
-        self.problems.push(RecordProblem { row, path: path.map(str::to_owned), kind });
+        self.problems.push(RecordProblem {
+            row,
+            path: path.map(str::to_owned),
+            kind,
+        });
     }
 
     /// Reads a row that holds no quotes.
     fn read_line(&mut self, line: &'text str, number: usize, own_path: &str) {
         let mut commas = memchr::memchr_iter(b',', line.as_bytes());
         if let (Some(first), Some(second), None) = (commas.next(), commas.next(), commas.next()) {
-            self.read_fields(Cow::Borrowed(&line[..first]), &line[first + 1..second], &line[second + 1..], number, own_path);
+            self.read_fields(
+                Cow::Borrowed(&line[..first]),
+                &line[first + 1..second],
+                &line[second + 1..],
+                number,
+                own_path,
+            );
         } else {
             // Blank, or with too few or too many columns.
             self.read_row(line, number, own_path);
@@ -337,24 +378,47 @@ impl<'text> Record<'text> {
         }
         match split_fields(line) {
             Ok(([path, hash, size], 3)) => self.read_fields(path, &hash, &size, number, own_path),
-            Ok(([path, ..], found)) => self.report(number, Some(&path), RecordProblemKind::Columns { found }),
+            Ok(([path, ..], found)) => {
+                self.report(number, Some(&path), RecordProblemKind::Columns { found })
+            }
             Err(kind) => self.report(number, None, kind),
         }
     }
 
-    fn read_fields(&mut self, path: Cow<'text, str>, hash: &str, size: &str, number: usize, own_path: &str) {
+    fn read_fields(
+        &mut self,
+        path: Cow<'text, str>,
+        hash: &str,
+        size: &str,
+        number: usize,
+        own_path: &str,
+    ) {
         if let Err(error) = check_path(&path) {
-            let folder = path.strip_suffix('/').is_some_and(|folder| check_path(folder).is_ok());
-            let kind = if folder { RecordProblemKind::Folder } else { RecordProblemKind::Path(error) };
+            let folder = path
+                .strip_suffix('/')
+                .is_some_and(|folder| check_path(folder).is_ok());
+            let kind = if folder {
+                RecordProblemKind::Folder
+            } else {
+                RecordProblemKind::Path(error)
+            };
             return self.report(number, Some(&path), kind);
         }
         if *path == *own_path {
             if !hash.is_empty() || !size.is_empty() {
                 self.report(number, Some(&path), RecordProblemKind::OwnHash);
             }
-            return self.rows.push(Row { path, hash: None, size: None, number });
+            return self.rows.push(Row {
+                path,
+                hash: None,
+                size: None,
+                number,
+            });
         }
-        if path.strip_prefix(own_path).is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s")) {
+        if path
+            .strip_prefix(own_path)
+            .is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s"))
+        {
             return self.report(number, Some(&path), RecordProblemKind::Signature);
         }
         let hash = if hash.is_empty() {
@@ -373,7 +437,14 @@ impl<'text> Record<'text> {
                         self.report(number, Some(&path), RecordProblemKind::Hexadecimal);
                     }
                     if let Some(name) = form.name {
-                        self.report(number, Some(&path), RecordProblemKind::AlgorithmName { name, expected: hash.algorithm() });
+                        self.report(
+                            number,
+                            Some(&path),
+                            RecordProblemKind::AlgorithmName {
+                                name,
+                                expected: hash.algorithm(),
+                            },
+                        );
                     }
                     Some(hash)
                 }
@@ -383,17 +454,31 @@ impl<'text> Record<'text> {
                 }
             }
         };
-        let plain = size.bytes().all(|byte| byte.is_ascii_digit()) && (!size.starts_with('0') || size.len() == 1);
+        let plain = size.bytes().all(|byte| byte.is_ascii_digit())
+            && (!size.starts_with('0') || size.len() == 1);
         let parsed = size.parse().ok().filter(|_| plain);
         if parsed.is_none() && !size.is_empty() {
-            self.report(number, Some(&path), RecordProblemKind::Size { text: size.to_owned() });
+            self.report(
+                number,
+                Some(&path),
+                RecordProblemKind::Size {
+                    text: size.to_owned(),
+                },
+            );
         }
-        self.rows.push(Row { path, hash, size: parsed, number });
+        self.rows.push(Row {
+            path,
+            hash,
+            size: parsed,
+            number,
+        });
     }
 
-    /// Sorts by path, and for equal paths keeps the first row; what they contradict each other in is known of none.
+    /// Sorts by path, and for equal paths keeps the first row; what they contradict each other in
+    /// is known of none.
     fn sort(&mut self) {
-        // A stable sort keeps equal paths in the order of the file, and is quick where the file is in order already.
+        // A stable sort keeps equal paths in the order of the file, and is quick where the file is
+        // in order already.
         self.rows.sort_by(|left, right| left.path.cmp(&right.path));
         let (problems, tally) = (&mut self.problems, &mut self.tally);
         self.rows.dedup_by(|later, first| {
@@ -402,24 +487,40 @@ impl<'text> Record<'text> {
             }
             let same = (&later.hash, later.size) == (&first.hash, first.size);
             let kind = if same {
-                RecordProblemKind::Repeated { first: first.number }
+                RecordProblemKind::Repeated {
+                    first: first.number,
+                }
             } else {
                 (first.hash, first.size) = (None, None);
-                RecordProblemKind::Contradiction { first: first.number }
+                RecordProblemKind::Contradiction {
+                    first: first.number,
+                }
             };
             if tally.admit(&kind) {
-                problems.push(RecordProblem { row: later.number, path: Some(first.path.to_string()), kind });
+                problems.push(RecordProblem {
+                    row: later.number,
+                    path: Some(first.path.to_string()),
+                    kind,
+                });
             }
             true
         });
     }
 }
 
-/// Renders a canonical `RECORD`: `own_path` without hash and size, and every other file; sorted by the bytes of the path, each row ended
-/// by a line feed. Of two entries for one path the first one is written.
-pub fn render<'path>(own_path: &'path str, files: impl IntoIterator<Item = (&'path str, Hash, u64)>) -> Vec<u8> {
+/// Renders a canonical `RECORD`: `own_path` without hash and size, and every other file; sorted by
+/// the bytes of the path, each row ended by a line feed. Of two entries for one path the first one
+/// is written.
+pub fn render<'path>(
+    own_path: &'path str,
+    files: impl IntoIterator<Item = (&'path str, Hash, u64)>,
+) -> Vec<u8> {
     let mut rows: Vec<(&str, Option<(Hash, u64)>)> = vec![(own_path, None)];
-    rows.extend(files.into_iter().map(|(path, hash, size)| (path, Some((hash, size)))));
+    rows.extend(
+        files
+            .into_iter()
+            .map(|(path, hash, size)| (path, Some((hash, size)))),
+    );
     // Stable, and quick where the files are in order already.
     rows.sort_by_key(|(path, _)| *path);
     rows.dedup_by_key(|(path, _)| *path);
@@ -459,10 +560,14 @@ fn push_number(text: &mut Vec<u8>, number: u64) {
 
 /// Takes the first row, without its line end, which a quoted field may contain.
 fn take_row(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(bytes.len());
     let mut line = &bytes[..end];
     let mut after = bytes.get(end + 1..).unwrap_or_default();
-    // Only fields that begin with a quote can go on in the next line; then there is an odd number of quotes until they end.
+    // Only fields that begin with a quote can go on in the next line; then there is an odd number
+    // of quotes until they end.
     if (line.first() == Some(&b'"') || line.windows(2).any(|pair| pair == b",\""))
         && line.iter().filter(|&&byte| byte == b'"').count() % 2 == 1
     {
@@ -526,16 +631,22 @@ fn take_quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
             continue;
         }
         let content = &text[..quote];
-        let content = if doubled { Cow::Owned(content.replace("\"\"", "\"")) } else { Cow::Borrowed(content) };
+        let content = if doubled {
+            Cow::Owned(content.replace("\"\"", "\""))
+        } else {
+            Cow::Borrowed(content)
+        };
         return Some((content, &text[quote + 1..]));
     }
 }
 
-/// Checks that a path cannot escape and has one spelling only. Paths of wheels are relative and separated by `/`.
+/// Checks that a path cannot escape and has one spelling only. Paths of wheels are relative and
+/// separated by `/`.
 fn check_path(path: &str) -> Result<(), RowPathError> {
     let bytes = path.as_bytes();
-    // Line ends within names: Python's `str.splitlines`, which reads installed RECORDs, knows more of them than `\n` and `\r`. Beyond ASCII
-    // they are C2 80…C2 9F (the controls) and E2 80 A8, E2 80 A9.
+    // Line ends within names: Python's `str.splitlines`, which reads installed RECORDs, knows more
+    // of them than `\n` and `\r`. Beyond ASCII they are C2 80…C2 9F (the controls) and E2 80 A8, E2
+    // 80 A9.
     let mut control = false;
     let mut backslash = false;
     let mut wide = false;
@@ -544,7 +655,12 @@ fn check_path(path: &str) -> Result<(), RowPathError> {
         backslash |= byte == b'\\';
         wide |= byte >= 0x80;
     }
-    if control || wide && path.chars().any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')) {
+    if control
+        || wide
+            && path.chars().any(|character| {
+                character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+            })
+    {
         return Err(RowPathError::Control);
     }
     if path.is_empty() {
@@ -585,24 +701,56 @@ struct HashForm {
 
 /// Reads `ALGORITHM=HASH`.
 fn parse_hash(text: &str) -> Result<(RecordHash, HashForm), RecordProblemKind> {
-    let (name, hash) = text.split_once('=').ok_or_else(|| RecordProblemKind::NoAlgorithm { text: text.to_owned() })?;
+    let (name, hash) = text
+        .split_once('=')
+        .ok_or_else(|| RecordProblemKind::NoAlgorithm {
+            text: text.to_owned(),
+        })?;
     let decode_as = |name: &str| match name {
-        "sha256" => Some(decode::<32>("sha256", hash).map(|(bytes, form)| (RecordHash::Sha256(Hash::new(bytes)), form))),
-        "sha384" => Some(decode::<48>("sha384", hash).map(|(bytes, form)| (RecordHash::Sha384(Box::new(bytes)), form))),
-        "sha512" => Some(decode::<64>("sha512", hash).map(|(bytes, form)| (RecordHash::Sha512(Box::new(bytes)), form))),
+        "sha256" => Some(
+            decode::<32>("sha256", hash)
+                .map(|(bytes, form)| (RecordHash::Sha256(Hash::new(bytes)), form)),
+        ),
+        "sha384" => Some(
+            decode::<48>("sha384", hash)
+                .map(|(bytes, form)| (RecordHash::Sha384(Box::new(bytes)), form)),
+        ),
+        "sha512" => Some(
+            decode::<64>("sha512", hash)
+                .map(|(bytes, form)| (RecordHash::Sha512(Box::new(bytes)), form)),
+        ),
         _ => None,
     };
     if let Some(found) = decode_as(name) {
         return found;
     }
     // `SHA256`, `sha-256`, `sha2_256`: other names of the same, and of none else.
-    let plain = name.trim_matches([' ', '\t']).to_ascii_lowercase().replace(['-', '_'], "");
-    let plain =
-        plain.strip_prefix("sha2").filter(|rest| matches!(*rest, "256" | "384" | "512")).map_or(plain.clone(), |rest| format!("sha{rest}"));
+    let plain = name
+        .trim_matches([' ', '\t'])
+        .to_ascii_lowercase()
+        .replace(['-', '_'], "");
+    let plain = plain
+        .strip_prefix("sha2")
+        .filter(|rest| matches!(*rest, "256" | "384" | "512"))
+        .map_or(plain.clone(), |rest| format!("sha{rest}"));
     match decode_as(&plain) {
-        Some(found) => found.map(|(hash, form)| (hash, HashForm { name: Some(name.to_owned()), ..form })),
-        None if matches!(&*plain, "md5" | "sha1" | "sha224") => Err(RecordProblemKind::WeakAlgorithm { name: name.to_owned() }),
-        None => Err(RecordProblemKind::UnknownAlgorithm { name: name.to_owned() }),
+        Some(found) => found.map(|(hash, form)| {
+            (
+                hash,
+                HashForm {
+                    name: Some(name.to_owned()),
+                    ..form
+                },
+            )
+        }),
+        None if matches!(&*plain, "md5" | "sha1" | "sha224") => {
+            Err(RecordProblemKind::WeakAlgorithm {
+                name: name.to_owned(),
+            })
+        }
+        None => Err(RecordProblemKind::UnknownAlgorithm {
+            name: name.to_owned(),
+        }),
     }
 }
 
@@ -622,7 +770,8 @@ fn decode_hexadecimal<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Marks of [`VALUES`], above the six bits of a value: no digit at all, one of ordinary base64 only.
+/// Marks of [`VALUES`], above the six bits of a value: no digit at all, one of ordinary base64
+/// only.
 const NO_DIGIT: u16 = 0x100;
 const ORDINARY_DIGIT: u16 = 0x400;
 
@@ -639,10 +788,20 @@ const VALUES: [u16; 256] = {
     values
 };
 
-/// Decodes a hash of `N` bytes: in base64url, in ordinary base64, where a mixture is no more ambiguous, or in hexadecimal.
-fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N], HashForm), RecordProblemKind> {
+/// Decodes a hash of `N` bytes: in base64url, in ordinary base64, where a mixture is no more
+/// ambiguous, or in hexadecimal.
+fn decode<const N: usize>(
+    algorithm: &'static str,
+    text: &str,
+) -> Result<([u8; N], HashForm), RecordProblemKind> {
     if let Some(bytes) = decode_hexadecimal(text) {
-        return Ok((bytes, HashForm { hexadecimal: true, ..HashForm::default() }));
+        return Ok((
+            bytes,
+            HashForm {
+                hexadecimal: true,
+                ..HashForm::default()
+            },
+        ));
     }
     let plain = text.trim_end_matches('=').as_bytes();
     let padding = text.len() - plain.len();
@@ -650,7 +809,8 @@ fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N
     let mut bytes = [0; N];
     let mut marks = 0;
     let mut trailing = 0;
-    // Whole groups of four digits and three bytes, then what is left: `N` is no multiple of three for all algorithms.
+    // Whole groups of four digits and three bytes, then what is left: `N` is no multiple of three
+    // for all algorithms.
     let groups = plain.chunks_exact(4);
     let rest = groups.remainder();
     for (digits, bytes) in groups.zip(bytes.chunks_exact_mut(3)) {
@@ -663,25 +823,47 @@ fn decode<const N: usize>(algorithm: &'static str, text: &str) -> Result<([u8; N
         bytes.copy_from_slice(&joined.to_be_bytes()[1..]);
     }
     if plain.len() == expected && !rest.is_empty() {
-        let value = |index: usize| rest.get(index).map_or(0, |&digit| VALUES[usize::from(digit)]);
+        let value = |index: usize| {
+            rest.get(index)
+                .map_or(0, |&digit| VALUES[usize::from(digit)])
+        };
         let [first, second, third] = [value(0), value(1), value(2)];
-        let last = [(first as u8) << 2 | second as u8 >> 4, (second as u8) << 4 | third as u8 >> 2, (third as u8) << 6];
+        let last = [
+            (first as u8) << 2 | second as u8 >> 4,
+            (second as u8) << 4 | third as u8 >> 2,
+            (third as u8) << 6,
+        ];
         let left = N % 3;
         bytes[N - left..].copy_from_slice(&last[..left]);
         trailing = last[left];
     }
     let unread = if plain.len() == expected { rest } else { plain };
-    marks = unread.iter().fold(marks, |marks, &byte| marks | VALUES[usize::from(byte)]);
+    marks = unread
+        .iter()
+        .fold(marks, |marks, &byte| marks | VALUES[usize::from(byte)]);
     if marks & NO_DIGIT != 0 || padding > 3 {
-        return Err(RecordProblemKind::Alphabet { text: text.to_owned() });
+        return Err(RecordProblemKind::Alphabet {
+            text: text.to_owned(),
+        });
     }
     if plain.len() != expected {
-        return Err(RecordProblemKind::HashLength { algorithm, found: plain.len(), expected });
+        return Err(RecordProblemKind::HashLength {
+            algorithm,
+            found: plain.len(),
+            expected,
+        });
     }
     if trailing != 0 {
         return Err(RecordProblemKind::TrailingBits);
     }
-    Ok((bytes, HashForm { padded: padding > 0, ordinary: marks & ORDINARY_DIGIT != 0, ..HashForm::default() }))
+    Ok((
+        bytes,
+        HashForm {
+            padded: padding > 0,
+            ordinary: marks & ORDINARY_DIGIT != 0,
+            ..HashForm::default()
+        },
+    ))
 }
 
 /// Encodes bytes in base64url without padding, as `RECORD` has its hashes.
@@ -711,7 +893,11 @@ mod tests {
 
     fn kinds(text: &[u8]) -> Vec<(usize, RecordProblemKind)> {
         let record = Record::parse(text, OWN);
-        record.problems().iter().map(|problem| (problem.row, problem.kind.clone())).collect()
+        record
+            .problems()
+            .iter()
+            .map(|problem| (problem.row, problem.kind.clone()))
+            .collect()
     }
 
     #[test]
@@ -722,7 +908,14 @@ mod tests {
         let paths: Vec<&str> = record.rows().iter().map(|row| row.path.as_ref()).collect();
         assert_eq!(paths, ["a,\"b\".py", OWN, "b.py"]);
         let row = record.get("b.py").unwrap();
-        assert_eq!((row.hash.as_ref().and_then(RecordHash::sha256), row.size, row.number), (Some(Hash::sha256(b"")), Some(0), 1));
+        assert_eq!(
+            (
+                row.hash.as_ref().and_then(RecordHash::sha256),
+                row.size,
+                row.number
+            ),
+            (Some(Hash::sha256(b"")), Some(0), 1)
+        );
         assert!(matches!(row.path, Cow::Borrowed(_)));
         assert_eq!(row.hash.as_ref().unwrap().to_string(), EMPTY);
         assert!(record.get("c.py").is_none());
@@ -733,7 +926,14 @@ mod tests {
         use RecordProblemKind as Kind;
         let check = |row: &str, expected: &[Kind]| {
             let found = kinds(format!("{row}\n{OWN},,\n").as_bytes());
-            assert_eq!(found.iter().map(|(_, kind)| kind.clone()).collect::<Vec<_>>(), expected, "{row}");
+            assert_eq!(
+                found
+                    .iter()
+                    .map(|(_, kind)| kind.clone())
+                    .collect::<Vec<_>>(),
+                expected,
+                "{row}"
+            );
             assert!(found.iter().all(|(row, _)| *row == 1), "{row}");
         };
         let hash = EMPTY.strip_prefix("sha256=").unwrap();
@@ -745,44 +945,134 @@ mod tests {
         check("a.py,,0", &[Kind::NoHash]);
         check("a\".py,,0", &[Kind::Quotes]);
         check("\"a\".py,,0", &[Kind::Quotes]);
-        check(&format!("\"a\rb\",{EMPTY},0"), &[Kind::Path(RowPathError::Control)]);
-        check(&format!("a.py,md5={hash},0"), &[Kind::WeakAlgorithm { name: own("md5") }]);
-        check(&format!("a.py,SHA1={hash},0"), &[Kind::WeakAlgorithm { name: own("SHA1") }]);
-        check(&format!("a.py,sha224={hash},0"), &[Kind::WeakAlgorithm { name: own("sha224") }]);
-        check(&format!("a.py,blake2b={hash},0"), &[Kind::UnknownAlgorithm { name: own("blake2b") }]);
+        check(
+            &format!("\"a\rb\",{EMPTY},0"),
+            &[Kind::Path(RowPathError::Control)],
+        );
+        check(
+            &format!("a.py,md5={hash},0"),
+            &[Kind::WeakAlgorithm { name: own("md5") }],
+        );
+        check(
+            &format!("a.py,SHA1={hash},0"),
+            &[Kind::WeakAlgorithm { name: own("SHA1") }],
+        );
+        check(
+            &format!("a.py,sha224={hash},0"),
+            &[Kind::WeakAlgorithm {
+                name: own("sha224"),
+            }],
+        );
+        check(
+            &format!("a.py,blake2b={hash},0"),
+            &[Kind::UnknownAlgorithm {
+                name: own("blake2b"),
+            }],
+        );
         for name in ["SHA256", "sha-256", "Sha_256", "sha2-256", "sha256 "] {
-            check(&format!("a.py,{name}={hash},0"), &[Kind::AlgorithmName { name: own(name), expected: "sha256" }]);
+            check(
+                &format!("a.py,{name}={hash},0"),
+                &[Kind::AlgorithmName {
+                    name: own(name),
+                    expected: "sha256",
+                }],
+            );
         }
         for name in ["sha25", "sha2", "sha3-256", "sha", "sha2256x"] {
-            check(&format!("a.py,{name}={hash},0"), &[Kind::UnknownAlgorithm { name: own(name) }]);
+            check(
+                &format!("a.py,{name}={hash},0"),
+                &[Kind::UnknownAlgorithm { name: own(name) }],
+            );
         }
-        check("a.py,sha256,0", &[Kind::NoAlgorithm { text: own("sha256") }]);
+        check(
+            "a.py,sha256,0",
+            &[Kind::NoAlgorithm {
+                text: own("sha256"),
+            }],
+        );
         check(&format!("a.py,{EMPTY}=,0"), &[Kind::Padding]);
         check(&format!("a.py,{EMPTY}==,0"), &[Kind::Padding]);
-        check(&format!("a.py,{EMPTY}====,0"), &[Kind::Alphabet { text: format!("{hash}====") }]);
+        check(
+            &format!("a.py,{EMPTY}====,0"),
+            &[Kind::Alphabet {
+                text: format!("{hash}===="),
+            }],
+        );
         let standard = hash.replace('-', "+").replace('_', "/");
-        check(&format!("a.py,sha256={standard},0"), &[Kind::OrdinaryAlphabet]);
-        check(&format!("a.py,sha256={standard}=,0"), &[Kind::Padding, Kind::OrdinaryAlphabet]);
+        check(
+            &format!("a.py,sha256={standard},0"),
+            &[Kind::OrdinaryAlphabet],
+        );
+        check(
+            &format!("a.py,sha256={standard}=,0"),
+            &[Kind::Padding, Kind::OrdinaryAlphabet],
+        );
         let mixed = hash.replace('-', "+");
         check(&format!("a.py,sha256={mixed},0"), &[Kind::OrdinaryAlphabet]);
         check("a.py,sha256=!,0", &[Kind::Alphabet { text: own("!") }]);
-        let length = |algorithm, found, expected| Kind::HashLength { algorithm, found, expected };
+        let length = |algorithm, found, expected| Kind::HashLength {
+            algorithm,
+            found,
+            expected,
+        };
         check("a.py,sha256=,0", &[length("sha256", 0, 43)]);
-        check(&format!("a.py,{},0", &EMPTY[..49]), &[length("sha256", 42, 43)]);
-        check(&format!("a.py,sha256={},0", "ab".repeat(32)), &[Kind::Hexadecimal]);
-        check(&format!("a.py,sha256={},0", "ag".repeat(32)), &[length("sha256", 64, 43)]);
-        check(&format!("a.py,sha256={},0", "ab".repeat(31)), &[length("sha256", 62, 43)]);
+        check(
+            &format!("a.py,{},0", &EMPTY[..49]),
+            &[length("sha256", 42, 43)],
+        );
+        check(
+            &format!("a.py,sha256={},0", "ab".repeat(32)),
+            &[Kind::Hexadecimal],
+        );
+        check(
+            &format!("a.py,sha256={},0", "ag".repeat(32)),
+            &[length("sha256", 64, 43)],
+        );
+        check(
+            &format!("a.py,sha256={},0", "ab".repeat(31)),
+            &[length("sha256", 62, 43)],
+        );
         check(
             &format!("a.py,SHA512={},0", "AB".repeat(64)),
-            &[Kind::Hexadecimal, Kind::AlgorithmName { name: own("SHA512"), expected: "sha512" }],
+            &[
+                Kind::Hexadecimal,
+                Kind::AlgorithmName {
+                    name: own("SHA512"),
+                    expected: "sha512",
+                },
+            ],
         );
-        check(&format!("a.py,sha512={hash},0"), &[length("sha512", 43, 86)]);
+        check(
+            &format!("a.py,sha512={hash},0"),
+            &[length("sha512", 43, 86)],
+        );
         check(&format!("a.py,{}V,0", &EMPTY[..49]), &[Kind::TrailingBits]);
         let long = encode_base64url(&[0; 64]);
-        check(&format!("a.py,sha512={}B,0", &long[..85]), &[Kind::TrailingBits]);
-        check(&format!("a.py,sha512={}!,0", &long[..85]), &[Kind::Alphabet { text: format!("{}!", &long[..85]) }]);
-        for size in ["-1", "+1", "1.0", " 1", "01", "0x1", "99999999999999999999", "1_0", "١"] {
-            check(&format!("a.py,{EMPTY},{size}"), &[Kind::Size { text: own(size) }]);
+        check(
+            &format!("a.py,sha512={}B,0", &long[..85]),
+            &[Kind::TrailingBits],
+        );
+        check(
+            &format!("a.py,sha512={}!,0", &long[..85]),
+            &[Kind::Alphabet {
+                text: format!("{}!", &long[..85]),
+            }],
+        );
+        for size in [
+            "-1",
+            "+1",
+            "1.0",
+            " 1",
+            "01",
+            "0x1",
+            "99999999999999999999",
+            "1_0",
+            "١",
+        ] {
+            check(
+                &format!("a.py,{EMPTY},{size}"),
+                &[Kind::Size { text: own(size) }],
+            );
         }
         check(&format!("{OWN}.jws,{EMPTY},0"), &[Kind::Signature]);
         check(&format!("{OWN}.p7s,,"), &[Kind::Signature]);
@@ -790,7 +1080,9 @@ mod tests {
 
     #[test]
     fn paths_that_escape_or_have_two_spellings_are_refused() {
-        let check = |path: &str, expected: Result<(), RowPathError>| assert_eq!(check_path(path), expected, "{path:?}");
+        let check = |path: &str, expected: Result<(), RowPathError>| {
+            assert_eq!(check_path(path), expected, "{path:?}")
+        };
         check("", Err(RowPathError::Empty));
         check("/etc/passwd", Err(RowPathError::Absolute));
         check("C:/x", Err(RowPathError::Drive));
@@ -816,7 +1108,11 @@ mod tests {
     #[test]
     fn rows_of_folders_are_told_and_dropped() {
         let text = format!("b/,,\nb/c/,{EMPTY},0\nb//,,\n{OWN},,\n");
-        let found = [(1, RecordProblemKind::Folder), (2, RecordProblemKind::Folder), (3, RecordProblemKind::Path(RowPathError::Spelling))];
+        let found = [
+            (1, RecordProblemKind::Folder),
+            (2, RecordProblemKind::Folder),
+            (3, RecordProblemKind::Path(RowPathError::Spelling)),
+        ];
         assert_eq!(kinds(text.as_bytes()), found);
         assert_eq!(Record::parse(text.as_bytes(), OWN).rows().len(), 1);
     }
@@ -825,24 +1121,54 @@ mod tests {
     fn rows_for_one_path_are_the_same_or_contradict() {
         use RecordProblemKind as Kind;
         let own = format!("{OWN},,\n");
-        let check = |text: String, expected: &[(usize, Kind)]| assert_eq!(kinds((text + &own).as_bytes()), expected);
-        check(format!("b,{EMPTY},0\na,{EMPTY},0\nb,{EMPTY},0\n"), &[(3, Kind::Repeated { first: 1 })]);
-        check(format!("b,{EMPTY},0\na,{EMPTY},0\nb,{EMPTY},1\n"), &[(3, Kind::Contradiction { first: 1 })]);
-        check(format!("a,{EMPTY},0\na,,0\n"), &[(2, Kind::NoHash), (2, Kind::Contradiction { first: 1 })]);
+        let check = |text: String, expected: &[(usize, Kind)]| {
+            assert_eq!(kinds((text + &own).as_bytes()), expected)
+        };
+        check(
+            format!("b,{EMPTY},0\na,{EMPTY},0\nb,{EMPTY},0\n"),
+            &[(3, Kind::Repeated { first: 1 })],
+        );
+        check(
+            format!("b,{EMPTY},0\na,{EMPTY},0\nb,{EMPTY},1\n"),
+            &[(3, Kind::Contradiction { first: 1 })],
+        );
+        check(
+            format!("a,{EMPTY},0\na,,0\n"),
+            &[(2, Kind::NoHash), (2, Kind::Contradiction { first: 1 })],
+        );
         check(own.clone(), &[(2, Kind::Repeated { first: 1 })]);
-        check(format!("{OWN},{EMPTY},0\n"), &[(1, Kind::OwnHash), (2, Kind::Repeated { first: 1 })]);
+        check(
+            format!("{OWN},{EMPTY},0\n"),
+            &[(1, Kind::OwnHash), (2, Kind::Repeated { first: 1 })],
+        );
     }
 
     #[test]
     fn the_whole_file_has_rules_too() {
         use RecordProblemKind as Kind;
         assert_eq!(kinds(b""), [(1, Kind::NoOwnRow)]);
-        assert_eq!(kinds(format!("\u{feff}{OWN},,").as_bytes()), [(1, Kind::ByteOrderMark)]);
-        assert_eq!(kinds(b"\xff,,\na-1.dist-info/RECORD,,\n"), [(1, Kind::NotUtf8)]);
-        assert_eq!(kinds(format!("{OWN},,\n\n\n").as_bytes()), [(2, Kind::Blank), (3, Kind::Blank)]);
-        // A quoted field may go on in the next line, as one row; a line end is no part of a path, though.
-        assert_eq!(kinds(format!("\"a\nb\",{EMPTY},0\n{OWN},,\n").as_bytes()), [(1, Kind::Path(RowPathError::Control))]);
-        assert_eq!(kinds(format!("{OWN},,\n\"a,{EMPTY},0\nb,{EMPTY},0\n").as_bytes()), [(2, Kind::Quotes)]);
+        assert_eq!(
+            kinds(format!("\u{feff}{OWN},,").as_bytes()),
+            [(1, Kind::ByteOrderMark)]
+        );
+        assert_eq!(
+            kinds(b"\xff,,\na-1.dist-info/RECORD,,\n"),
+            [(1, Kind::NotUtf8)]
+        );
+        assert_eq!(
+            kinds(format!("{OWN},,\n\n\n").as_bytes()),
+            [(2, Kind::Blank), (3, Kind::Blank)]
+        );
+        // A quoted field may go on in the next line, as one row; a line end is no part of a path,
+        // though.
+        assert_eq!(
+            kinds(format!("\"a\nb\",{EMPTY},0\n{OWN},,\n").as_bytes()),
+            [(1, Kind::Path(RowPathError::Control))]
+        );
+        assert_eq!(
+            kinds(format!("{OWN},,\n\"a,{EMPTY},0\nb,{EMPTY},0\n").as_bytes()),
+            [(2, Kind::Quotes)]
+        );
     }
 
     #[test]
@@ -850,27 +1176,48 @@ mod tests {
         let text = format!("{}../a,,\n{OWN},,\n", "\n".repeat(1000));
         let record = Record::parse(text.as_bytes(), OWN);
         assert_eq!(record.problems().len(), 101);
-        assert_eq!(record.omitted().iter().map(|(_, count)| count).sum::<u64>(), 900);
-        assert_eq!(record.problems()[100].kind, RecordProblemKind::Path(RowPathError::Escape));
+        assert_eq!(
+            record.omitted().iter().map(|(_, count)| count).sum::<u64>(),
+            900
+        );
+        assert_eq!(
+            record.problems()[100].kind,
+            RecordProblemKind::Path(RowPathError::Escape)
+        );
     }
 
     #[test]
     fn hexadecimal_means_what_base64_means() {
         let hash = Hash::sha256(b"");
         for text in [hash.to_string(), hash.to_string().to_uppercase()] {
-            assert_eq!(parse_hash(&format!("sha256={text}")).unwrap().0, RecordHash::Sha256(hash));
+            assert_eq!(
+                parse_hash(&format!("sha256={text}")).unwrap().0,
+                RecordHash::Sha256(hash)
+            );
         }
         // As many digits as hexadecimal SHA-256 has, but base64.
-        assert_eq!(parse_hash(&format!("sha384={}", "ab".repeat(32))).unwrap().1, HashForm::default());
+        assert_eq!(
+            parse_hash(&format!("sha384={}", "ab".repeat(32)))
+                .unwrap()
+                .1,
+            HashForm::default()
+        );
     }
 
     #[test]
     fn so_many_rows_are_kept() {
-        let text = (0..100).map(|index| format!("{index},{EMPTY},0\n")).collect::<String>() + OWN + ",,\n";
+        let text = (0..100)
+            .map(|index| format!("{index},{EMPTY},0\n"))
+            .collect::<String>()
+            + OWN
+            + ",,\n";
         assert_eq!(Record::parse_rows(text.as_bytes(), OWN, 101).problems(), []);
         let record = Record::parse_rows(text.as_bytes(), OWN, 100);
         assert_eq!(record.rows().len(), 100);
-        assert_eq!(record.problems()[0].kind, RecordProblemKind::TooManyRows { limit: 100 });
+        assert_eq!(
+            record.problems()[0].kind,
+            RecordProblemKind::TooManyRows { limit: 100 }
+        );
     }
 
     #[test]
@@ -887,22 +1234,37 @@ mod tests {
         for (name, length) in [("sha256", 32), ("sha384", 48), ("sha512", 64)] {
             let text = format!("{name}={}", encode_base64url(&vec![0xa5; length]));
             let (hash, form) = parse_hash(&text).unwrap();
-            assert_eq!((hash.as_bytes(), hash.to_string(), form), (&vec![0xa5; length][..], text, HashForm::default()));
+            assert_eq!(
+                (hash.as_bytes(), hash.to_string(), form),
+                (&vec![0xa5; length][..], text, HashForm::default())
+            );
         }
     }
 
     #[test]
     fn the_written_form_is_sorted_and_quoted() {
         let hash = Hash::sha256(b"");
-        let text = render(OWN, [("b", hash, 0), ("a,\"b\"", hash, 12), ("../../../bin/x", hash, 3), ("ä", hash, 1), ("b", hash, 9)]);
+        let text = render(
+            OWN,
+            [
+                ("b", hash, 0),
+                ("a,\"b\"", hash, 12),
+                ("../../../bin/x", hash, 3),
+                ("ä", hash, 1),
+                ("b", hash, 9),
+            ],
+        );
         assert_eq!(
             String::from_utf8(text).unwrap(),
-            format!("../../../bin/x,{EMPTY},3\n\"a,\"\"b\"\"\",{EMPTY},12\n{OWN},,\nb,{EMPTY},0\nä,{EMPTY},1\n")
+            format!(
+                "../../../bin/x,{EMPTY},3\n\"a,\"\"b\"\"\",{EMPTY},12\n{OWN},,\nb,{EMPTY},0\nä,{EMPTY},1\n"
+            )
         );
     }
 
     fn path() -> impl Strategy<Value = String> {
-        "[a-zA-Z0-9_ ,\"'ü.-]{1,8}(/[a-zA-Z0-9_ ,\"'ü.-]{1,8}){0,3}".prop_filter("checked", |path| check_path(path).is_ok())
+        "[a-zA-Z0-9_ ,\"'ü.-]{1,8}(/[a-zA-Z0-9_ ,\"'ü.-]{1,8}){0,3}"
+            .prop_filter("checked", |path| check_path(path).is_ok())
     }
 
     proptest! {

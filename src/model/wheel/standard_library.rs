@@ -1,7 +1,7 @@
 //! The names of the standard library's top-level modules.
 //!
-//! Model layer. The union of `sys.stdlib_module_names` of CPython 3.10, 3.13 and 3.14: whatever is a module of some interpreter that is
-//! supported, on any system.
+//! Model layer. The union of `sys.stdlib_module_names` of CPython 3.10, 3.13 and 3.14: whatever is
+//! a module of some interpreter that is supported, on any system.
 
 /// Whether a top-level module of the standard library of some CPython has this name.
 pub(super) fn is_standard_module(name: &str) -> bool {
@@ -50,6 +50,10 @@ mod tests {
     #[test]
     fn the_list_is_sorted_so_that_every_name_is_found() {
         assert!(MODULES.is_sorted());
-        assert!(is_standard_module("os") && is_standard_module("encodings") && !is_standard_module("six"));
+        assert!(
+            is_standard_module("os")
+                && is_standard_module("encodings")
+                && !is_standard_module("six")
+        );
     }
 }

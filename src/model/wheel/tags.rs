@@ -1,19 +1,22 @@
 //! Compatibility tags: what a wheel was built for, and what an interpreter accepts.
 //!
-//! Model layer. A tag is an interpreter, an ABI and a platform (PEP 425). What an interpreter accepts, and in which order of
-//! preference, follows PyPI's `packaging` library: PEP 600 for glibc with the three names that came before it, PEP 656 for
-//! musl, PEP 384 and PEP 803 for the stable ABIs. Nothing is asked of the machine: the interpreter's recorded facts decide.
+//! Model layer. A tag is an interpreter, an ABI and a platform (PEP 425). What an interpreter
+//! accepts, and in which order of preference, follows PyPI's `packaging` library: PEP 600 for glibc
+//! with the three names that came before it, PEP 656 for musl, PEP 384 and PEP 803 for the stable
+//! ABIs. Nothing is asked of the machine: the interpreter's recorded facts decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform};
 
-/// The newest minor version of Python and of a C library, and the newest major version of macOS, from which tags are counted down. Far
-/// above all that exist; a limit is needed because the facts come from a spec, which could hold any number.
+/// The newest minor version of Python and of a C library, and the newest major version of macOS,
+/// from which tags are counted down. Far above all that exist; a limit is needed because the facts
+/// come from a spec, which could hold any number.
 const NEWEST: u32 = 200;
 
-/// The last minor version that an earlier major version of glibc is taken to have had; the same guess as `packaging`'s.
+/// The last minor version that an earlier major version of glibc is taken to have had; the same
+/// guess as `packaging`'s.
 const LAST_GLIBC_MINOR: u32 = 50;
 
 /// One compatibility tag, in lower case: `cp311-cp311-manylinux_2_17_x86_64`.
@@ -29,7 +32,11 @@ pub struct Tag {
 
 impl fmt::Display for Tag {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{}-{}", self.interpreter, self.abi, self.platform)
+        write!(
+            formatter,
+            "{}-{}-{}",
+            self.interpreter, self.abi, self.platform
+        )
     }
 }
 
@@ -56,7 +63,9 @@ pub enum TagError {
         text: String,
     },
     /// A character that no tag holds.
-    #[error("the tag {text:?} holds the character {character:?}, expected ASCII letters, digits and `_`")]
+    #[error(
+        "the tag {text:?} holds the character {character:?}, expected ASCII letters, digits and `_`"
+    )]
     Character {
         /// The text.
         text: String,
@@ -87,7 +96,8 @@ pub enum TagError {
     },
 }
 
-/// A compressed tag set: `py2.py3-none-any` stands for `py2-none-any` and `py3-none-any`. Rendered as it was written, in lower case.
+/// A compressed tag set: `py2.py3-none-any` stands for `py2-none-any` and `py3-none-any`. Rendered
+/// as it was written, in lower case.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TagSet {
     text: Box<str>,
@@ -101,25 +111,51 @@ impl TagSet {
     pub fn parse(text: &str) -> Result<Self, TagError> {
         let found = text.split('-').count();
         if found != 3 {
-            return Err(TagError::Parts { text: text.to_owned(), found });
+            return Err(TagError::Parts {
+                text: text.to_owned(),
+                found,
+            });
         }
         if text.split(['-', '.']).any(str::is_empty) {
-            return Err(TagError::Empty { text: text.to_owned() });
+            return Err(TagError::Empty {
+                text: text.to_owned(),
+            });
         }
-        let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-');
+        let allowed = |character: char| {
+            character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-')
+        };
         if let Some(character) = text.chars().find(|&character| !allowed(character)) {
-            return Err(TagError::Character { text: text.to_owned(), character });
+            return Err(TagError::Character {
+                text: text.to_owned(),
+                character,
+            });
         }
         if text.len() > LENGTH_LIMIT {
-            return Err(TagError::TooLong { text: text.to_owned() });
+            return Err(TagError::TooLong {
+                text: text.to_owned(),
+            });
         }
-        let found = text.split('-').map(|component| component.split('.').count()).fold(1, usize::saturating_mul);
+        let found = text
+            .split('-')
+            .map(|component| component.split('.').count())
+            .fold(1, usize::saturating_mul);
         if found > TAG_LIMIT {
-            return Err(TagError::TooMany { text: text.to_owned(), found });
+            return Err(TagError::TooMany {
+                text: text.to_owned(),
+                found,
+            });
         }
-        let set = Self { text: text.to_ascii_lowercase().into() };
-        if let Some(interpreter) = set.interpreters().find(|interpreter| interpreter.starts_with(|first: char| first.is_ascii_digit())) {
-            return Err(TagError::Interpreter { text: text.to_owned(), interpreter: interpreter.to_owned() });
+        let set = Self {
+            text: text.to_ascii_lowercase().into(),
+        };
+        if let Some(interpreter) = set
+            .interpreters()
+            .find(|interpreter| interpreter.starts_with(|first: char| first.is_ascii_digit()))
+        {
+            return Err(TagError::Interpreter {
+                text: text.to_owned(),
+                interpreter: interpreter.to_owned(),
+            });
         }
         Ok(set)
     }
@@ -130,7 +166,11 @@ impl TagSet {
     }
 
     fn component(&self, index: usize) -> impl Iterator<Item = &str> + Clone {
-        self.text.split('-').nth(index).expect("parse() counted three parts").split('.')
+        self.text
+            .split('-')
+            .nth(index)
+            .expect("parse() counted three parts")
+            .split('.')
     }
 
     /// The interpreters, as written.
@@ -154,7 +194,11 @@ impl TagSet {
         for interpreter in self.interpreters() {
             for abi in self.abis() {
                 for platform in self.platforms() {
-                    tags.insert(Tag { interpreter: interpreter.into(), abi: abi.into(), platform: platform.into() });
+                    tags.insert(Tag {
+                        interpreter: interpreter.into(),
+                        abi: abi.into(),
+                        platform: platform.into(),
+                    });
                 }
             }
         }
@@ -176,8 +220,9 @@ impl fmt::Debug for TagSet {
 
 /// What an interpreter accepts, made once and asked for each wheel.
 ///
-/// All tags with one interpreter and ABI share the list of platforms, so a question costs a few look-ups, and making this costs one text for
-/// each platform and one for each pair, not one for each of the thousand or more tags.
+/// All tags with one interpreter and ABI share the list of platforms, so a question costs a few
+/// look-ups, and making this costs one text for each platform and one for each pair, not one for
+/// each of the thousand or more tags.
 #[derive(Debug, Clone)]
 pub struct Tags {
     /// Interpreter and ABI, the most specific first, each combined with every platform.
@@ -191,7 +236,8 @@ pub struct Tags {
     platform: Platform,
 }
 
-/// Every tag that the interpreter accepts, the most specific first; a wheel with an earlier tag is the better one.
+/// Every tag that the interpreter accepts, the most specific first; a wheel with an earlier tag is
+/// the better one.
 pub fn supported(interpreter: &Interpreter) -> Vec<Tag> {
     Tags::new(interpreter).iter().collect()
 }
@@ -210,8 +256,13 @@ impl Tags {
                 if let Some(release) = without_debug(&own, &interpreter.abi) {
                     push(&own, &release);
                 }
-                // A free-threaded interpreter has a stable ABI of its own and cannot load the other.
-                let stable = if interpreter.free_threaded() { "abi3t" } else { "abi3" };
+                // A free-threaded interpreter has a stable ABI of its own and cannot load the
+                // other.
+                let stable = if interpreter.free_threaded() {
+                    "abi3t"
+                } else {
+                    "abi3"
+                };
                 push(&own, stable);
                 push(&own, "none");
                 for minor in (2..minor).rev() {
@@ -223,7 +274,11 @@ impl Tags {
         let generic: Vec<Box<str>> = std::iter::once(version.minor)
             .map(|minor| format!("py{}{minor}", version.major))
             .chain([format!("py{}", version.major)])
-            .chain((0..minor).rev().map(|minor| format!("py{}{minor}", version.major)))
+            .chain(
+                (0..minor)
+                    .rev()
+                    .map(|minor| format!("py{}{minor}", version.major)),
+            )
             .map(Into::into)
             .collect();
         for interpreter in &generic {
@@ -235,9 +290,19 @@ impl Tags {
             Implementation::PyPy => format!("pp{}", version.major).into(),
         };
         let platforms = platforms(&interpreter.platform);
-        let positions = platforms.iter().enumerate().map(|(index, platform)| (platform.clone(), index)).collect();
+        let positions = platforms
+            .iter()
+            .enumerate()
+            .map(|(index, platform)| (platform.clone(), index))
+            .collect();
         let any = std::iter::once(own_any).chain(generic).collect();
-        Self { pairs, platforms, positions, any, platform: interpreter.platform }
+        Self {
+            pairs,
+            platforms,
+            positions,
+            any,
+            platform: interpreter.platform,
+        }
     }
 
     /// Every accepted tag, the most specific first.
@@ -249,22 +314,31 @@ impl Tags {
                 platform: platform.clone(),
             })
         });
-        let any = self.any.iter().map(|interpreter| Tag { interpreter: interpreter.clone(), abi: "none".into(), platform: "any".into() });
+        let any = self.any.iter().map(|interpreter| Tag {
+            interpreter: interpreter.clone(),
+            abi: "none".into(),
+            platform: "any".into(),
+        });
         combined.chain(any)
     }
 
     /// The position of a tag in the order of preference: 0 is the most specific one.
     pub fn position(&self, interpreter: &str, abi: &str, platform: &str) -> Option<usize> {
         if platform == "any" {
-            let index = (abi == "none").then(|| self.any.iter().position(|own| &**own == interpreter))??;
+            let index = (abi == "none")
+                .then(|| self.any.iter().position(|own| &**own == interpreter))??;
             return Some(self.pairs.len() * self.platforms.len() + index);
         }
         let platform = *self.positions.get(platform)?;
-        let pair = self.pairs.iter().position(|(own, own_abi)| &**own == interpreter && &**own_abi == abi)?;
+        let pair = self
+            .pairs
+            .iter()
+            .position(|(own, own_abi)| &**own == interpreter && &**own_abi == abi)?;
         Some(pair * self.platforms.len() + platform)
     }
 
-    /// Whether the interpreter accepts one of the wheel's tags; if so, the best position among them, where less is better.
+    /// Whether the interpreter accepts one of the wheel's tags; if so, the best position among
+    /// them, where less is better.
     ///
     /// # Errors
     /// No tag is accepted; the error lists both sides.
@@ -279,7 +353,11 @@ impl Tags {
                 }
             }
         }
-        best.ok_or_else(|| Incompatible { wheel: wheel.clone(), accepted: self.nearest(), mismatch: self.mismatch(wheel) })
+        best.ok_or_else(|| Incompatible {
+            wheel: wheel.clone(),
+            accepted: self.nearest(),
+            mismatch: self.mismatch(wheel),
+        })
     }
 
     /// The best tag that is accepted, and how many there are.
@@ -310,15 +388,27 @@ impl Tags {
         let mut parts: Vec<String> = groups
             .into_iter()
             .map(|(first, last, abis)| {
-                let names = if first == last { first.to_owned() } else { format!("{first}…{last}") };
+                let names = if first == last {
+                    first.to_owned()
+                } else {
+                    format!("{first}…{last}")
+                };
                 format!("{names}-{}", abis.join("|"))
             })
             .collect();
         let family = match (self.platforms.first(), self.platforms.get(1..)) {
             (Some(first), Some([])) => format!("any, {first}"),
             (Some(first), Some([.., last])) => {
-                let newest = if matches!(self.platform, Platform::Linux { .. }) { &self.platforms[1] } else { first };
-                if newest == first { format!("any, {first}…{last}") } else { format!("any, {first}, {newest}…{last}") }
+                let newest = if matches!(self.platform, Platform::Linux { .. }) {
+                    &self.platforms[1]
+                } else {
+                    first
+                };
+                if newest == first {
+                    format!("any, {first}…{last}")
+                } else {
+                    format!("any, {first}, {newest}…{last}")
+                }
             }
             _ => "any".to_owned(),
         };
@@ -327,12 +417,27 @@ impl Tags {
     }
 
     fn mismatch(&self, wheel: &TagSet) -> Mismatch {
-        let interpreters = || self.pairs.iter().map(|(interpreter, _)| interpreter).chain(&self.any);
-        if !wheel.interpreters().any(|wanted| interpreters().any(|own| &**own == wanted)) {
+        let interpreters = || {
+            self.pairs
+                .iter()
+                .map(|(interpreter, _)| interpreter)
+                .chain(&self.any)
+        };
+        if !wheel
+            .interpreters()
+            .any(|wanted| interpreters().any(|own| &**own == wanted))
+        {
             return Mismatch::Interpreter;
         }
-        let pair = |interpreter: &str, abi: &str| self.pairs.iter().any(|(own, own_abi)| &**own == interpreter && &**own_abi == abi);
-        if !wheel.interpreters().any(|interpreter| wheel.abis().any(|abi| pair(interpreter, abi))) {
+        let pair = |interpreter: &str, abi: &str| {
+            self.pairs
+                .iter()
+                .any(|(own, own_abi)| &**own == interpreter && &**own_abi == abi)
+        };
+        if !wheel
+            .interpreters()
+            .any(|interpreter| wheel.abis().any(|abi| pair(interpreter, abi)))
+        {
             return Mismatch::Abi;
         }
         Mismatch::Platform
@@ -367,8 +472,12 @@ impl Incompatible {
     pub fn hint(&self) -> &'static str {
         match self.mismatch {
             Mismatch::Interpreter => "choose a wheel for this version of this interpreter",
-            Mismatch::Abi => "choose a wheel for this ABI: free-threaded, debug and ordinary builds load different ones",
-            Mismatch::Platform => "choose a wheel for this platform, or check the platform's architecture and C library in the spec",
+            Mismatch::Abi => {
+                "choose a wheel for this ABI: free-threaded, debug and ordinary builds load different ones"
+            }
+            Mismatch::Platform => {
+                "choose a wheel for this platform, or check the platform's architecture and C library in the spec"
+            }
         }
     }
 }
@@ -379,17 +488,23 @@ fn shorten(tags: &TagSet) -> String {
     match platforms.as_slice() {
         [first, _, _, ..] => {
             let others = platforms.len() - 1;
-            let rest = tags.as_str().strip_suffix(platforms.join(".").as_str()).unwrap_or_default();
+            let rest = tags
+                .as_str()
+                .strip_suffix(platforms.join(".").as_str())
+                .unwrap_or_default();
             format!("`{rest}{first}` and {others} other platforms")
         }
         _ => format!("`{tags}`"),
     }
 }
 
-/// The ABI of the release build, which a debug build can load too: `cp38` of `cp38d`, `cp313t` of `cp313td`.
+/// The ABI of the release build, which a debug build can load too: `cp38` of `cp38d`, `cp313t` of
+/// `cp313td`.
 fn without_debug(own: &str, abi: &str) -> Option<String> {
     let flags = abi.strip_prefix(own)?;
-    flags.contains('d').then(|| format!("{own}{}", flags.replace('d', "")))
+    flags
+        .contains('d')
+        .then(|| format!("{own}{}", flags.replace('d', "")))
 }
 
 fn platforms(platform: &Platform) -> Vec<Box<str>> {
@@ -399,9 +514,15 @@ fn platforms(platform: &Platform) -> Vec<Box<str>> {
             let arch_name = arch.name();
             tags.push(format!("linux_{arch_name}"));
             match libc {
-                Some(Libc::Glibc(major, minor)) => manylinux(arch, major.min(NEWEST), minor.min(NEWEST), &mut tags),
+                Some(Libc::Glibc(major, minor)) => {
+                    manylinux(arch, major.min(NEWEST), minor.min(NEWEST), &mut tags)
+                }
                 Some(Libc::Musl(major, minor)) => {
-                    tags.extend((0..=minor.min(NEWEST)).rev().map(|minor| format!("musllinux_{major}_{minor}_{arch_name}")));
+                    tags.extend(
+                        (0..=minor.min(NEWEST))
+                            .rev()
+                            .map(|minor| format!("musllinux_{major}_{minor}_{arch_name}")),
+                    );
                 }
                 None => {}
             }
@@ -422,9 +543,15 @@ fn platforms(platform: &Platform) -> Vec<Box<str>> {
 
 fn manylinux(arch: Arch, major: u32, minor: u32, tags: &mut Vec<String>) {
     let arch_name = arch.name();
-    // CentOS 5 with glibc 2.5 existed for x86 only; for other architectures CentOS 7 with 2.17 was the first.
-    let oldest = if matches!(arch, Arch::X86_64 | Arch::I686) { 5 } else { 17 };
-    let newest = std::iter::once((major, minor)).chain((2..major).rev().map(|earlier| (earlier, LAST_GLIBC_MINOR)));
+    // CentOS 5 with glibc 2.5 existed for x86 only; for other architectures CentOS 7 with 2.17 was
+    // the first.
+    let oldest = if matches!(arch, Arch::X86_64 | Arch::I686) {
+        5
+    } else {
+        17
+    };
+    let newest = std::iter::once((major, minor))
+        .chain((2..major).rev().map(|earlier| (earlier, LAST_GLIBC_MINOR)));
     for (major, newest) in newest {
         let oldest = if major == 2 { oldest } else { 0 };
         for minor in (oldest..=newest).rev() {
@@ -442,7 +569,14 @@ fn manylinux(arch: Arch, major: u32, minor: u32, tags: &mut Vec<String>) {
 
 fn macos(arch: Arch, (major, minor): (u32, u32), tags: &mut Vec<String>) {
     let formats: &[&str] = match arch {
-        Arch::X86_64 => &["x86_64", "intel", "fat64", "fat3", "universal2", "universal"],
+        Arch::X86_64 => &[
+            "x86_64",
+            "intel",
+            "fat64",
+            "fat3",
+            "universal2",
+            "universal",
+        ],
         Arch::Aarch64 => &["arm64", "universal2"],
         Arch::I686 => &["i386", "intel", "fat3", "fat", "universal"],
         _ => &[],
@@ -450,7 +584,11 @@ fn macos(arch: Arch, (major, minor): (u32, u32), tags: &mut Vec<String>) {
     let mut push = |major: u32, minor: u32, formats: &[&str]| {
         // Intel binaries began with 10.4.
         if arch == Arch::Aarch64 || (major, minor) >= (10, 4) {
-            tags.extend(formats.iter().map(|format| format!("macosx_{major}_{minor}_{format}")));
+            tags.extend(
+                formats
+                    .iter()
+                    .map(|format| format!("macosx_{major}_{minor}_{format}")),
+            );
         }
     };
     if major == 10 {
@@ -461,8 +599,13 @@ fn macos(arch: Arch, (major, minor): (u32, u32), tags: &mut Vec<String>) {
         for major in (11..=major.min(NEWEST)).rev() {
             push(major, 0, formats);
         }
-        // What was built for 10.x runs on later Intel systems; on others only the Intel half of a universal2 binary is that old.
-        let older = if arch == Arch::X86_64 { formats } else { &["universal2"] };
+        // What was built for 10.x runs on later Intel systems; on others only the Intel half of a
+        // universal2 binary is that old.
+        let older = if arch == Arch::X86_64 {
+            formats
+        } else {
+            &["universal2"]
+        };
         for minor in (4..=16).rev() {
             push(10, minor, older);
         }
@@ -477,62 +620,234 @@ mod tests {
     use crate::model::name::PythonVersion;
 
     fn interpreter(version: &str, abi: &str, platform: Platform) -> Interpreter {
-        let implementation = if abi.starts_with("pypy") { Implementation::PyPy } else { Implementation::CPython };
-        Interpreter { implementation, version: PythonVersion::parse(version).unwrap(), abi: abi.into(), platform }
+        let implementation = if abi.starts_with("pypy") {
+            Implementation::PyPy
+        } else {
+            Implementation::CPython
+        };
+        Interpreter {
+            implementation,
+            version: PythonVersion::parse(version).unwrap(),
+            abi: abi.into(),
+            platform,
+        }
     }
 
-    const DEBIAN: Platform = Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) };
+    const DEBIAN: Platform = Platform::Linux {
+        arch: Arch::X86_64,
+        libc: Some(Libc::Glibc(2, 36)),
+    };
 
     #[test]
     fn wheels_fit_interpreters() {
-        let check = |version: &str, abi: &str, platform: Platform, wheel: &str, expected: Result<(), Mismatch>| {
-            let found = Tags::new(&interpreter(version, abi, platform)).compatible(&TagSet::parse(wheel).unwrap());
-            assert_eq!(found.map(|_| ()).map_err(|error| error.mismatch), expected, "{version} {abi} {platform}: {wheel}");
+        let check = |version: &str,
+                     abi: &str,
+                     platform: Platform,
+                     wheel: &str,
+                     expected: Result<(), Mismatch>| {
+            let found = Tags::new(&interpreter(version, abi, platform))
+                .compatible(&TagSet::parse(wheel).unwrap());
+            assert_eq!(
+                found.map(|_| ()).map_err(|error| error.mismatch),
+                expected,
+                "{version} {abi} {platform}: {wheel}"
+            );
         };
         let linux = |arch, libc| Platform::Linux { arch, libc };
         let fits = Ok(());
         check("3.11.7", "cp311", DEBIAN, "py3-none-any", fits);
         check("3.11.7", "cp311", DEBIAN, "py2.py3-none-any", fits);
-        check("3.11.7", "cp311", DEBIAN, "py2-none-any", Err(Mismatch::Interpreter));
-        check("3.11", "cp311", DEBIAN, "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64", fits);
-        check("3.11.7", "cp311", DEBIAN, "cp311-cp311-manylinux1_x86_64", fits);
-        check("3.11.7", "cp311", DEBIAN, "cp311-cp311-manylinux_2_38_x86_64", Err(Mismatch::Platform));
-        check("3.11.7", "cp311", DEBIAN, "cp311-cp311-musllinux_1_1_x86_64", Err(Mismatch::Platform));
+        check(
+            "3.11.7",
+            "cp311",
+            DEBIAN,
+            "py2-none-any",
+            Err(Mismatch::Interpreter),
+        );
+        check(
+            "3.11",
+            "cp311",
+            DEBIAN,
+            "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
+            fits,
+        );
+        check(
+            "3.11.7",
+            "cp311",
+            DEBIAN,
+            "cp311-cp311-manylinux1_x86_64",
+            fits,
+        );
+        check(
+            "3.11.7",
+            "cp311",
+            DEBIAN,
+            "cp311-cp311-manylinux_2_38_x86_64",
+            Err(Mismatch::Platform),
+        );
+        check(
+            "3.11.7",
+            "cp311",
+            DEBIAN,
+            "cp311-cp311-musllinux_1_1_x86_64",
+            Err(Mismatch::Platform),
+        );
         check("3.11.7", "cp311", DEBIAN, "cp37-abi3-linux_x86_64", fits);
-        check("3.11.7", "cp311", DEBIAN, "cp312-abi3-linux_x86_64", Err(Mismatch::Interpreter));
-        check("3.11.7", "cp311", DEBIAN, "cp311-abi3-any", Err(Mismatch::Platform));
-        check("3.11.7", "cp311", DEBIAN, "cp310-cp310-linux_x86_64", Err(Mismatch::Abi));
-        check("3.13.0", "cp313t", DEBIAN, "cp313-cp313t-linux_x86_64", fits);
-        check("3.13.0", "cp313t", DEBIAN, "cp313-cp313-linux_x86_64", Err(Mismatch::Abi));
-        check("3.13.0", "cp313t", DEBIAN, "cp39-abi3-linux_x86_64", Err(Mismatch::Abi));
-        check("3.15.0", "cp315t", DEBIAN, "cp315-abi3.abi3t-linux_x86_64", fits);
-        check("3.15.0", "cp315", DEBIAN, "cp315-abi3t-linux_x86_64", Err(Mismatch::Abi));
+        check(
+            "3.11.7",
+            "cp311",
+            DEBIAN,
+            "cp312-abi3-linux_x86_64",
+            Err(Mismatch::Interpreter),
+        );
+        check(
+            "3.11.7",
+            "cp311",
+            DEBIAN,
+            "cp311-abi3-any",
+            Err(Mismatch::Platform),
+        );
+        check(
+            "3.11.7",
+            "cp311",
+            DEBIAN,
+            "cp310-cp310-linux_x86_64",
+            Err(Mismatch::Abi),
+        );
+        check(
+            "3.13.0",
+            "cp313t",
+            DEBIAN,
+            "cp313-cp313t-linux_x86_64",
+            fits,
+        );
+        check(
+            "3.13.0",
+            "cp313t",
+            DEBIAN,
+            "cp313-cp313-linux_x86_64",
+            Err(Mismatch::Abi),
+        );
+        check(
+            "3.13.0",
+            "cp313t",
+            DEBIAN,
+            "cp39-abi3-linux_x86_64",
+            Err(Mismatch::Abi),
+        );
+        check(
+            "3.15.0",
+            "cp315t",
+            DEBIAN,
+            "cp315-abi3.abi3t-linux_x86_64",
+            fits,
+        );
+        check(
+            "3.15.0",
+            "cp315",
+            DEBIAN,
+            "cp315-abi3t-linux_x86_64",
+            Err(Mismatch::Abi),
+        );
         check("3.8.1", "cp38d", DEBIAN, "cp38-cp38-linux_x86_64", fits);
-        check("3.11.9", "pypy311_pp73", DEBIAN, "pp311-pypy311_pp73-manylinux_2_28_x86_64", fits);
+        check(
+            "3.11.9",
+            "pypy311_pp73",
+            DEBIAN,
+            "pp311-pypy311_pp73-manylinux_2_28_x86_64",
+            fits,
+        );
         check("3.11.9", "pypy311_pp73", DEBIAN, "pp3-none-any", fits);
-        check("3.11.9", "pypy311_pp73", DEBIAN, "cp311-abi3-linux_x86_64", Err(Mismatch::Interpreter));
-        check("3.12.1", "cp312", linux(Arch::Aarch64, Some(Libc::Musl(1, 2))), "cp312-cp312-musllinux_1_1_aarch64", fits);
-        check("3.12.1", "cp312", linux(Arch::Aarch64, None), "cp312-cp312-musllinux_1_1_aarch64", Err(Mismatch::Platform));
-        check("3.12.1", "cp312", linux(Arch::Aarch64, Some(Libc::Glibc(2, 17))), "cp312-cp312-manylinux2014_aarch64", fits);
-        check("3.12.1", "cp312", Platform::Windows { arch: Arch::X86_64 }, "cp312-cp312-win_amd64", fits);
-        check("3.12.1", "cp312", Platform::Windows { arch: Arch::Aarch64 }, "cp312-cp312-win_amd64", Err(Mismatch::Platform));
+        check(
+            "3.11.9",
+            "pypy311_pp73",
+            DEBIAN,
+            "cp311-abi3-linux_x86_64",
+            Err(Mismatch::Interpreter),
+        );
+        check(
+            "3.12.1",
+            "cp312",
+            linux(Arch::Aarch64, Some(Libc::Musl(1, 2))),
+            "cp312-cp312-musllinux_1_1_aarch64",
+            fits,
+        );
+        check(
+            "3.12.1",
+            "cp312",
+            linux(Arch::Aarch64, None),
+            "cp312-cp312-musllinux_1_1_aarch64",
+            Err(Mismatch::Platform),
+        );
+        check(
+            "3.12.1",
+            "cp312",
+            linux(Arch::Aarch64, Some(Libc::Glibc(2, 17))),
+            "cp312-cp312-manylinux2014_aarch64",
+            fits,
+        );
+        check(
+            "3.12.1",
+            "cp312",
+            Platform::Windows { arch: Arch::X86_64 },
+            "cp312-cp312-win_amd64",
+            fits,
+        );
+        check(
+            "3.12.1",
+            "cp312",
+            Platform::Windows {
+                arch: Arch::Aarch64,
+            },
+            "cp312-cp312-win_amd64",
+            Err(Mismatch::Platform),
+        );
         let mac = |arch, version| Platform::MacOs { arch, version };
-        check("3.12.1", "cp312", mac(Arch::Aarch64, (14, 0)), "cp312-cp312-macosx_10_9_universal2", fits);
-        check("3.12.1", "cp312", mac(Arch::Aarch64, (14, 0)), "cp312-cp312-macosx_11_0_arm64", fits);
-        check("3.12.1", "cp312", mac(Arch::Aarch64, (14, 0)), "cp312-cp312-macosx_15_0_arm64", Err(Mismatch::Platform));
-        check("3.12.1", "cp312", mac(Arch::X86_64, (14, 0)), "cp312-cp312-macosx_10_9_x86_64", fits);
+        check(
+            "3.12.1",
+            "cp312",
+            mac(Arch::Aarch64, (14, 0)),
+            "cp312-cp312-macosx_10_9_universal2",
+            fits,
+        );
+        check(
+            "3.12.1",
+            "cp312",
+            mac(Arch::Aarch64, (14, 0)),
+            "cp312-cp312-macosx_11_0_arm64",
+            fits,
+        );
+        check(
+            "3.12.1",
+            "cp312",
+            mac(Arch::Aarch64, (14, 0)),
+            "cp312-cp312-macosx_15_0_arm64",
+            Err(Mismatch::Platform),
+        );
+        check(
+            "3.12.1",
+            "cp312",
+            mac(Arch::X86_64, (14, 0)),
+            "cp312-cp312-macosx_10_9_x86_64",
+            fits,
+        );
     }
 
     #[test]
     fn the_error_names_both_sides() {
         let tags = Tags::new(&interpreter("3.11.7", "cp311", DEBIAN));
-        let error = tags.compatible(&TagSet::parse("cp312-cp312-manylinux_2_38_aarch64").unwrap()).unwrap_err();
+        let error = tags
+            .compatible(&TagSet::parse("cp312-cp312-manylinux_2_38_aarch64").unwrap())
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "the wheel is for `cp312-cp312-manylinux_2_38_aarch64`, the interpreter is `cp311-cp311-linux_x86_64` (accepts 914 tags)"
         );
         let check = |abi: &str, platform: Platform, expected: &str| {
-            assert_eq!(Tags::new(&interpreter("3.13.0", abi, platform)).summary(), expected);
+            assert_eq!(
+                Tags::new(&interpreter("3.13.0", abi, platform)).summary(),
+                expected
+            );
         };
         check(
             "cp313t",
@@ -541,23 +856,37 @@ mod tests {
         );
         check(
             "cp313",
-            Platform::MacOs { arch: Arch::Aarch64, version: (11, 0) },
+            Platform::MacOs {
+                arch: Arch::Aarch64,
+                version: (11, 0),
+            },
             "cp313-cp313|abi3|none, cp312…cp32-abi3, py313…py30-none, on any, macosx_11_0_arm64…macosx_10_4_universal2",
         );
         check(
             "cp313",
-            Platform::Linux { arch: Arch::Aarch64, libc: None },
+            Platform::Linux {
+                arch: Arch::Aarch64,
+                libc: None,
+            },
             "cp313-cp313|abi3|none, cp312…cp32-abi3, py313…py30-none, on any, linux_aarch64",
         );
     }
 
     #[test]
     fn positions_are_those_of_the_list() {
-        for (version, abi) in [("3.11.7", "cp311"), ("3.13.0", "cp313td"), ("3.11.9", "pypy311_pp73")] {
+        for (version, abi) in [
+            ("3.11.7", "cp311"),
+            ("3.13.0", "cp313td"),
+            ("3.11.9", "pypy311_pp73"),
+        ] {
             let interpreter = interpreter(version, abi, DEBIAN);
             let tags = Tags::new(&interpreter);
             for (index, tag) in supported(&interpreter).iter().enumerate() {
-                assert_eq!(tags.position(&tag.interpreter, &tag.abi, &tag.platform), Some(index), "{tag}");
+                assert_eq!(
+                    tags.position(&tag.interpreter, &tag.abi, &tag.platform),
+                    Some(index),
+                    "{tag}"
+                );
             }
         }
     }
@@ -575,10 +904,22 @@ mod tests {
     #[test]
     fn absurd_facts_do_not_make_absurd_lists() {
         for platform in [
-            Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(u32::MAX, u32::MAX)) },
-            Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Musl(u32::MAX, u32::MAX)) },
-            Platform::MacOs { arch: Arch::X86_64, version: (u32::MAX, u32::MAX) },
-            Platform::MacOs { arch: Arch::X86_64, version: (10, u32::MAX) },
+            Platform::Linux {
+                arch: Arch::X86_64,
+                libc: Some(Libc::Glibc(u32::MAX, u32::MAX)),
+            },
+            Platform::Linux {
+                arch: Arch::X86_64,
+                libc: Some(Libc::Musl(u32::MAX, u32::MAX)),
+            },
+            Platform::MacOs {
+                arch: Arch::X86_64,
+                version: (u32::MAX, u32::MAX),
+            },
+            Platform::MacOs {
+                arch: Arch::X86_64,
+                version: (10, u32::MAX),
+            },
         ] {
             assert!(platforms(&platform).len() < 20_000);
         }
@@ -587,18 +928,42 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_tags_are_refused() {
-        for text in ["", "py3", "py3-none", "py3-none-any-x", "py3.-none-any", "-none-any", "py3-none-ä", "3py-none-any", "py3-no ne-any"]
-        {
+        for text in [
+            "",
+            "py3",
+            "py3-none",
+            "py3-none-any-x",
+            "py3.-none-any",
+            "-none-any",
+            "py3-none-ä",
+            "3py-none-any",
+            "py3-no ne-any",
+        ] {
             assert!(TagSet::parse(text).is_err(), "{text}");
         }
         let many = |count: usize| format!("{}-none-any", vec!["a"; count].join("."));
         assert!(TagSet::parse(&many(1000)).is_ok());
-        assert!(matches!(TagSet::parse(&many(1001)), Err(TagError::TooMany { found: 1001, .. })));
+        assert!(matches!(
+            TagSet::parse(&many(1001)),
+            Err(TagError::TooMany { found: 1001, .. })
+        ));
         let long = |length: usize| format!("{}-none-any", "a".repeat(length));
         assert!(TagSet::parse(&long(LENGTH_LIMIT - "-none-any".len())).is_ok());
-        assert!(matches!(TagSet::parse(&long(LENGTH_LIMIT)), Err(TagError::TooLong { .. })));
-        assert_eq!(TagSet::parse("CP311-none-win_AMD64").unwrap().as_str(), "cp311-none-win_amd64");
-        assert_eq!(TagSet::parse("py2.py3.py3-none-any").unwrap().expand().len(), 2);
+        assert!(matches!(
+            TagSet::parse(&long(LENGTH_LIMIT)),
+            Err(TagError::TooLong { .. })
+        ));
+        assert_eq!(
+            TagSet::parse("CP311-none-win_AMD64").unwrap().as_str(),
+            "cp311-none-win_amd64"
+        );
+        assert_eq!(
+            TagSet::parse("py2.py3.py3-none-any")
+                .unwrap()
+                .expand()
+                .len(),
+            2
+        );
     }
 
     proptest! {

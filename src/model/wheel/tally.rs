@@ -2,7 +2,8 @@
 
 use std::mem::discriminant;
 
-/// The most problems of one kind that are kept for one text. Nobody reads more, and one byte of a hostile text can be one problem.
+/// The most problems of one kind that are kept for one text. Nobody reads more, and one byte of a
+/// hostile text can be one problem.
 const KEPT: u64 = 100;
 
 /// Counts problems by kind.
@@ -19,9 +20,14 @@ impl<Kind> Default for Tally<Kind> {
 }
 
 impl<Kind: Clone> Tally<Kind> {
-    /// Counts a problem, and says whether to keep it: the first ones of each kind are kept, so no kind is lost.
+    /// Counts a problem, and says whether to keep it: the first ones of each kind are kept, so no
+    /// kind is lost.
     pub(super) fn admit(&mut self, kind: &Kind) -> bool {
-        match self.counts.iter_mut().find(|(known, _)| discriminant(known) == discriminant(kind)) {
+        match self
+            .counts
+            .iter_mut()
+            .find(|(known, _)| discriminant(known) == discriminant(kind))
+        {
             Some((_, count)) => {
                 *count += 1;
                 *count <= KEPT
@@ -33,8 +39,13 @@ impl<Kind: Clone> Tally<Kind> {
         }
     }
 
-    /// Of each kind with problems that were counted and not kept: one problem, and how many those are.
+    /// Of each kind with problems that were counted and not kept: one problem, and how many those
+    /// are.
     pub(super) fn omitted(&self) -> Vec<(Kind, u64)> {
-        self.counts.iter().filter(|(_, count)| *count > KEPT).map(|(kind, count)| (kind.clone(), count - KEPT)).collect()
+        self.counts
+            .iter()
+            .filter(|(_, count)| *count > KEPT)
+            .map(|(kind, count)| (kind.clone(), count - KEPT))
+            .collect()
     }
 }

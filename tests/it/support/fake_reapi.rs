@@ -1,7 +1,8 @@
 //! A REAPI server that is strict about what it gets, and lies on demand.
 //!
-//! Strict: digests are checked, resource names parsed to the letter, offsets have to follow, messages keep gRPC's default limit, the
-//! instance has to be the right one, and a result is taken only when everything that it refers to is there. Lies are set between requests.
+//! Strict: digests are checked, resource names parsed to the letter, offsets have to follow,
+//! messages keep gRPC's default limit, the instance has to be the right one, and a result is taken
+//! only when everything that it refers to is there. Lies are set between requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -14,7 +15,9 @@ use bazel_remote_apis::google::rpc;
 use prost::Message as _;
 use reapi::action_cache_server::{ActionCache, ActionCacheServer};
 use reapi::capabilities_server::{Capabilities, CapabilitiesServer};
-use reapi::content_addressable_storage_server::{ContentAddressableStorage, ContentAddressableStorageServer};
+use reapi::content_addressable_storage_server::{
+    ContentAddressableStorage, ContentAddressableStorageServer,
+};
 use stream::byte_stream_server::{ByteStream, ByteStreamServer};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -109,8 +112,13 @@ pub(crate) enum Listen {
     /// TCP, in the clear.
     #[default]
     Tcp,
-    /// TLS: the server's certificate and key, and the authority that clients' certificates must be of.
-    Tls { certificate: String, key: String, clients: String },
+    /// TLS: the server's certificate and key, and the authority that clients' certificates must be
+    /// of.
+    Tls {
+        certificate: String,
+        key: String,
+        clients: String,
+    },
     /// A Unix domain socket at a path.
     Unix(camino::Utf8PathBuf),
 }
@@ -128,11 +136,23 @@ impl FakeReapi {
     }
 
     pub(crate) fn start_on(offer: Offer, listen: Listen) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let state = Arc::new(Mutex::new(State::default()));
-        let server = Server { offer, state: Arc::clone(&state) };
+        let server = Server {
+            offer,
+            state: Arc::clone(&state),
+        };
         let mut builder = tonic::transport::Server::builder();
-        if let Listen::Tls { certificate, key, clients } = &listen {
+        if let Listen::Tls {
+            certificate,
+            key,
+            clients,
+        } = &listen
+        {
             let tls = tonic::transport::ServerTlsConfig::new()
                 .identity(tonic::transport::Identity::from_pem(certificate, key))
                 .client_ca_root(tonic::transport::Certificate::from_pem(clients));
@@ -147,21 +167,37 @@ impl FakeReapi {
         let url = if let Listen::Unix(path) = &listen {
             let listener = tokio::net::UnixListener::bind(path).expect("a socket");
             let incoming = tokio_stream::wrappers::UnixListenerStream::new(listener);
-            runtime.spawn(async move { router.serve_with_incoming(incoming).await.expect("the server runs") });
+            runtime.spawn(async move {
+                router
+                    .serve_with_incoming(incoming)
+                    .await
+                    .expect("the server runs")
+            });
             format!("unix:{path}")
         } else {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
             listener.set_nonblocking(true).expect("a listener");
             let address = listener.local_addr().expect("an address");
-            let incoming = tonic::transport::server::TcpIncoming::from(tokio::net::TcpListener::from_std(listener).expect("a listener"));
-            runtime.spawn(async move { router.serve_with_incoming(incoming).await.expect("the server runs") });
+            let incoming = tonic::transport::server::TcpIncoming::from(
+                tokio::net::TcpListener::from_std(listener).expect("a listener"),
+            );
+            runtime.spawn(async move {
+                router
+                    .serve_with_incoming(incoming)
+                    .await
+                    .expect("the server runs")
+            });
             match listen {
                 Listen::Tls { .. } => format!("grpcs://localhost:{}", address.port()),
                 Listen::Tcp | Listen::Unix(_) => format!("grpc://{address}"),
             }
         };
         drop(guard);
-        Self { url, state, _runtime: runtime }
+        Self {
+            url,
+            state,
+            _runtime: runtime,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -174,18 +210,23 @@ impl FakeReapi {
 }
 
 pub(crate) fn to_message(digest: Digest) -> reapi::Digest {
-    reapi::Digest { hash: digest.hash.to_hex(), size_bytes: i64::try_from(digest.size).expect("small") }
+    reapi::Digest {
+        hash: digest.hash.to_hex(),
+        size_bytes: i64::try_from(digest.size).expect("small"),
+    }
 }
 
 pub(crate) fn from_message(message: Option<&reapi::Digest>) -> Result<Digest, Status> {
     let message = message.ok_or_else(|| Status::invalid_argument("no digest"))?;
-    Digest::parse(&format!("{}/{}", message.hash, message.size_bytes)).map_err(|error| Status::invalid_argument(error.to_string()))
+    Digest::parse(&format!("{}/{}", message.hash, message.size_bytes))
+        .map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
 /// 256 MiB of zeros.
 fn bomb() -> Vec<u8> {
     static BOMB: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    BOMB.get_or_init(|| zstd::bulk::compress(&vec![0; 256 << 20], 1).expect("zstd works")).clone()
+    BOMB.get_or_init(|| zstd::bulk::compress(&vec![0; 256 << 20], 1).expect("zstd works"))
+        .clone()
 }
 
 impl Server {
@@ -224,11 +265,18 @@ impl Server {
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }
-        if request.metadata().get_bin("build.bazel.remote.execution.v2.requestmetadata-bin").is_none() {
+        if request
+            .metadata()
+            .get_bin("build.bazel.remote.execution.v2.requestmetadata-bin")
+            .is_none()
+        {
             return Err(self.complain(format!("{method}: no request metadata")));
         }
         if let Some((name, value)) = self.offer.header
-            && request.metadata().get(name).is_none_or(|found| found != value)
+            && request
+                .metadata()
+                .get(name)
+                .is_none_or(|found| found != value)
         {
             return Err(Status::unauthenticated("who are you?"));
         }
@@ -274,7 +322,11 @@ impl Server {
             Some(Corruption::ZstdBomb) => return Ok((bomb(), true)),
             Some(Corruption::Gone) => return Err(absent()),
         }
-        Ok(if zstd { (compress(&bytes), true) } else { (bytes, false) })
+        Ok(if zstd {
+            (compress(&bytes), true)
+        } else {
+            (bytes, false)
+        })
     }
 }
 
@@ -284,7 +336,13 @@ impl Capabilities for Server {
         &self,
         request: Request<reapi::GetCapabilitiesRequest>,
     ) -> Result<Response<reapi::ServerCapabilities>, Status> {
-        self.enter("GetCapabilities", &request, Some(&request.get_ref().instance_name), None).await?;
+        self.enter(
+            "GetCapabilities",
+            &request,
+            Some(&request.get_ref().instance_name),
+            None,
+        )
+        .await?;
         if !self.offer.capabilities {
             return Err(Status::unimplemented("no capabilities"));
         }
@@ -292,11 +350,17 @@ impl Capabilities for Server {
             DigestFunction::Sha256 => reapi::digest_function::Value::Sha256,
             DigestFunction::Blake3 => reapi::digest_function::Value::Blake3,
         };
-        let compressors = if self.offer.zstd { vec![reapi::compressor::Value::Zstd as i32] } else { Vec::new() };
+        let compressors = if self.offer.zstd {
+            vec![reapi::compressor::Value::Zstd as i32]
+        } else {
+            Vec::new()
+        };
         Ok(Response::new(reapi::ServerCapabilities {
             cache_capabilities: Some(reapi::CacheCapabilities {
                 digest_functions: vec![function as i32],
-                action_cache_update_capabilities: Some(reapi::ActionCacheUpdateCapabilities { update_enabled: self.offer.updates }),
+                action_cache_update_capabilities: Some(reapi::ActionCacheUpdateCapabilities {
+                    update_enabled: self.offer.updates,
+                }),
                 max_batch_total_size_bytes: self.offer.batch_limit,
                 supported_compressors: compressors.clone(),
                 supported_batch_update_compressors: compressors,
@@ -309,12 +373,23 @@ impl Capabilities for Server {
 
 #[tonic::async_trait]
 impl ActionCache for Server {
-    async fn get_action_result(&self, request: Request<reapi::GetActionResultRequest>) -> Result<Response<reapi::ActionResult>, Status> {
+    async fn get_action_result(
+        &self,
+        request: Request<reapi::GetActionResultRequest>,
+    ) -> Result<Response<reapi::ActionResult>, Status> {
         let message = request.get_ref();
-        self.enter("GetActionResult", &request, Some(&message.instance_name), Some(message.digest_function)).await?;
+        self.enter(
+            "GetActionResult",
+            &request,
+            Some(&message.instance_name),
+            Some(message.digest_function),
+        )
+        .await?;
         let digest = from_message(message.action_digest.as_ref())?;
         let found = self.lock().results.get(&digest).cloned();
-        found.map(Response::new).ok_or_else(|| Status::not_found("no result"))
+        found
+            .map(Response::new)
+            .ok_or_else(|| Status::not_found("no result"))
     }
 
     async fn update_action_result(
@@ -322,36 +397,54 @@ impl ActionCache for Server {
         request: Request<reapi::UpdateActionResultRequest>,
     ) -> Result<Response<reapi::ActionResult>, Status> {
         let message = request.get_ref();
-        self.enter("UpdateActionResult", &request, Some(&message.instance_name), Some(message.digest_function)).await?;
+        self.enter(
+            "UpdateActionResult",
+            &request,
+            Some(&message.instance_name),
+            Some(message.digest_function),
+        )
+        .await?;
         let digest = from_message(message.action_digest.as_ref())?;
-        let result = message.action_result.clone().ok_or_else(|| self.complain("no result".to_owned()))?;
+        let result = message
+            .action_result
+            .clone()
+            .ok_or_else(|| self.complain("no result".to_owned()))?;
         let has = |digest: Digest| digest.size == 0 || self.lock().blobs.contains_key(&digest);
         if !result.stdout_raw.is_empty() || !result.stderr_raw.is_empty() {
             return Err(self.complain("raw output".to_owned()));
         }
         let action = self.lock().blobs.get(&digest).cloned();
-        let Some(action) = action.and_then(|bytes| reapi::Action::decode(bytes.as_slice()).ok()) else {
+        let Some(action) = action.and_then(|bytes| reapi::Action::decode(bytes.as_slice()).ok())
+        else {
             return Err(self.complain("the result came before its action".to_owned()));
         };
         for part in [&action.command_digest, &action.input_root_digest] {
             if !has(from_message(part.as_ref())?) {
-                return Err(self.complain("the result came before its command or inputs".to_owned()));
+                return Err(
+                    self.complain("the result came before its command or inputs".to_owned())
+                );
             }
         }
         for directory in &result.output_directories {
             let tree = from_message(directory.tree_digest.as_ref())?;
             let message = self.lock().blobs.get(&tree).cloned();
-            let Some(tree) = message.and_then(|bytes| reapi::Tree::decode(bytes.as_slice()).ok()) else {
+            let Some(tree) = message.and_then(|bytes| reapi::Tree::decode(bytes.as_slice()).ok())
+            else {
                 return Err(self.complain("the result came before its tree".to_owned()));
             };
             for directory in tree.root.iter().chain(&tree.children) {
                 let own = self.offer.function.digest(&directory.encode_to_vec());
                 let files = directory.files.iter().map(|file| file.digest.as_ref());
-                let below = directory.directories.iter().map(|below| below.digest.as_ref());
+                let below = directory
+                    .directories
+                    .iter()
+                    .map(|below| below.digest.as_ref());
                 for digest in files.chain(below) {
                     let digest = from_message(digest)?;
                     if !has(digest) {
-                        return Err(self.complain(format!("the result came before the blob {digest}")));
+                        return Err(
+                            self.complain(format!("the result came before the blob {digest}"))
+                        );
                     }
                 }
                 if !has(own) {
@@ -366,7 +459,8 @@ impl ActionCache for Server {
 
 #[tonic::async_trait]
 impl ContentAddressableStorage for Server {
-    type GetChunkMappingStream = Pin<Box<dyn Stream<Item = Result<reapi::GetChunkMappingResponse, Status>> + Send>>;
+    type GetChunkMappingStream =
+        Pin<Box<dyn Stream<Item = Result<reapi::GetChunkMappingResponse, Status>> + Send>>;
     type GetTreeStream = Pin<Box<dyn Stream<Item = Result<reapi::GetTreeResponse, Status>> + Send>>;
 
     async fn find_missing_blobs(
@@ -374,7 +468,13 @@ impl ContentAddressableStorage for Server {
         request: Request<reapi::FindMissingBlobsRequest>,
     ) -> Result<Response<reapi::FindMissingBlobsResponse>, Status> {
         let message = request.get_ref();
-        self.enter("FindMissingBlobs", &request, Some(&message.instance_name), Some(message.digest_function)).await?;
+        self.enter(
+            "FindMissingBlobs",
+            &request,
+            Some(&message.instance_name),
+            Some(message.digest_function),
+        )
+        .await?;
         let mut missing = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for digest in &message.blob_digests {
@@ -386,7 +486,9 @@ impl ContentAddressableStorage for Server {
                 missing.push(to_message(digest));
             }
         }
-        Ok(Response::new(reapi::FindMissingBlobsResponse { missing_blob_digests: missing }))
+        Ok(Response::new(reapi::FindMissingBlobsResponse {
+            missing_blob_digests: missing,
+        }))
     }
 
     async fn batch_update_blobs(
@@ -394,7 +496,13 @@ impl ContentAddressableStorage for Server {
         request: Request<reapi::BatchUpdateBlobsRequest>,
     ) -> Result<Response<reapi::BatchUpdateBlobsResponse>, Status> {
         let message = request.get_ref();
-        self.enter("BatchUpdateBlobs", &request, Some(&message.instance_name), Some(message.digest_function)).await?;
+        self.enter(
+            "BatchUpdateBlobs",
+            &request,
+            Some(&message.instance_name),
+            Some(message.digest_function),
+        )
+        .await?;
         if message.encoded_len() > self.offer.true_batch_limit {
             return Err(Status::resource_exhausted("the batch is too large"));
         }
@@ -405,13 +513,16 @@ impl ContentAddressableStorage for Server {
                 if !self.offer.zstd {
                     return Err(self.complain("zstd was not offered".to_owned()));
                 }
-                zstd::bulk::decompress(&part.data, 4 << 20).map_err(|error| self.complain(error.to_string()))?
+                zstd::bulk::decompress(&part.data, 4 << 20)
+                    .map_err(|error| self.complain(error.to_string()))?
             } else {
                 part.data.clone()
             };
             self.store(digest, bytes)?;
-            responses
-                .push(reapi::batch_update_blobs_response::Response { digest: part.digest.clone(), status: Some(rpc::Status::default()) });
+            responses.push(reapi::batch_update_blobs_response::Response {
+                digest: part.digest.clone(),
+                status: Some(rpc::Status::default()),
+            });
         }
         Ok(Response::new(reapi::BatchUpdateBlobsResponse { responses }))
     }
@@ -421,15 +532,34 @@ impl ContentAddressableStorage for Server {
         request: Request<reapi::BatchReadBlobsRequest>,
     ) -> Result<Response<reapi::BatchReadBlobsResponse>, Status> {
         let message = request.get_ref();
-        self.enter("BatchReadBlobs", &request, Some(&message.instance_name), Some(message.digest_function)).await?;
-        let accepts = message.acceptable_compressors.contains(&(reapi::compressor::Value::Zstd as i32));
+        self.enter(
+            "BatchReadBlobs",
+            &request,
+            Some(&message.instance_name),
+            Some(message.digest_function),
+        )
+        .await?;
+        let accepts = message
+            .acceptable_compressors
+            .contains(&(reapi::compressor::Value::Zstd as i32));
         let mut responses = Vec::new();
         for digest in &message.digests {
             let (data, zstd, status) = match self.load(from_message(Some(digest))?, accepts) {
                 Ok((data, zstd)) => (data, zstd, rpc::Status::default()),
-                Err(error) => (Vec::new(), false, rpc::Status { code: error.code() as i32, ..Default::default() }),
+                Err(error) => (
+                    Vec::new(),
+                    false,
+                    rpc::Status {
+                        code: error.code() as i32,
+                        ..Default::default()
+                    },
+                ),
             };
-            let compressor = if zstd { reapi::compressor::Value::Zstd } else { reapi::compressor::Value::Identity };
+            let compressor = if zstd {
+                reapi::compressor::Value::Zstd
+            } else {
+                reapi::compressor::Value::Identity
+            };
             responses.push(reapi::batch_read_blobs_response::Response {
                 digest: Some(digest.clone()),
                 data,
@@ -444,7 +574,10 @@ impl ContentAddressableStorage for Server {
         Ok(Response::new(response))
     }
 
-    async fn get_tree(&self, _request: Request<reapi::GetTreeRequest>) -> Result<Response<Self::GetTreeStream>, Status> {
+    async fn get_tree(
+        &self,
+        _request: Request<reapi::GetTreeRequest>,
+    ) -> Result<Response<Self::GetTreeStream>, Status> {
         Err(Status::unimplemented("GetTree"))
     }
 
@@ -462,11 +595,17 @@ impl ContentAddressableStorage for Server {
         Err(Status::unimplemented("RegisterChunkMapping"))
     }
 
-    async fn split_blob(&self, _request: Request<reapi::SplitBlobRequest>) -> Result<Response<reapi::SplitBlobResponse>, Status> {
+    async fn split_blob(
+        &self,
+        _request: Request<reapi::SplitBlobRequest>,
+    ) -> Result<Response<reapi::SplitBlobResponse>, Status> {
         Err(Status::unimplemented("SplitBlob"))
     }
 
-    async fn splice_blob(&self, _request: Request<reapi::SpliceBlobRequest>) -> Result<Response<reapi::SpliceBlobResponse>, Status> {
+    async fn splice_blob(
+        &self,
+        _request: Request<reapi::SpliceBlobRequest>,
+    ) -> Result<Response<reapi::SpliceBlobResponse>, Status> {
         Err(Status::unimplemented("SpliceBlob"))
     }
 }
@@ -477,7 +616,10 @@ impl Server {
         let wrong = || self.complain(format!("the resource name is {name:?}"));
         let rest = match self.offer.instance.as_str() {
             "" => name,
-            instance => name.strip_prefix(instance).and_then(|rest| rest.strip_prefix('/')).ok_or_else(wrong)?,
+            instance => name
+                .strip_prefix(instance)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .ok_or_else(wrong)?,
         };
         let mut parts: Vec<&str> = rest.split('/').collect();
         if upload {
@@ -510,28 +652,42 @@ impl Server {
 impl ByteStream for Server {
     type ReadStream = Pin<Box<dyn Stream<Item = Result<stream::ReadResponse, Status>> + Send>>;
 
-    async fn read(&self, request: Request<stream::ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
+    async fn read(
+        &self,
+        request: Request<stream::ReadRequest>,
+    ) -> Result<Response<Self::ReadStream>, Status> {
         self.enter("Read", &request, None, None).await?;
         let message = request.get_ref();
         let (digest, zstd) = self.resource(&message.resource_name, false)?;
         if message.read_limit != 0 {
             return Err(self.complain("a read limit".to_owned()));
         }
-        let offset = usize::try_from(message.read_offset).map_err(|_| self.complain("a negative offset".to_owned()))?;
+        let offset = usize::try_from(message.read_offset)
+            .map_err(|_| self.complain("a negative offset".to_owned()))?;
         let (bytes, _) = if offset == 0 {
             self.load(digest, zstd)?
         } else {
             // A new frame from the offset in the uncompressed bytes on.
             let (bytes, _) = self.load(digest, false)?;
-            let rest = bytes.get(offset..).ok_or_else(|| Status::out_of_range("beyond the end"))?;
-            (if zstd { zstd::bulk::compress(rest, 3).expect("zstd works") } else { rest.to_vec() }, zstd)
+            let rest = bytes
+                .get(offset..)
+                .ok_or_else(|| Status::out_of_range("beyond the end"))?;
+            (
+                if zstd {
+                    zstd::bulk::compress(rest, 3).expect("zstd works")
+                } else {
+                    rest.to_vec()
+                },
+                zstd,
+            )
         };
         let endless = self.lock().faults.endless_reads.clone();
         if let Some((data, pause)) = endless {
-            let messages = tokio_stream::iter(std::iter::repeat(data)).then(move |data| async move {
-                tokio::time::sleep(pause).await;
-                Ok(stream::ReadResponse { data })
-            });
+            let messages =
+                tokio_stream::iter(std::iter::repeat(data)).then(move |data| async move {
+                    tokio::time::sleep(pause).await;
+                    Ok(stream::ReadResponse { data })
+                });
             return Ok(Response::new(Box::pin(messages)));
         }
         let limit = {
@@ -547,7 +703,9 @@ impl ByteStream for Server {
         let mut parts: Vec<Result<stream::ReadResponse, Status>> = Vec::new();
         let end = limit.map_or(bytes.len(), |limit| limit.min(bytes.len()));
         for chunk in bytes[..end].chunks(64 << 10) {
-            parts.push(Ok(stream::ReadResponse { data: chunk.to_vec() }));
+            parts.push(Ok(stream::ReadResponse {
+                data: chunk.to_vec(),
+            }));
         }
         if limit.is_some() {
             parts.push(Err(Status::unavailable("the stream breaks off")));
@@ -555,7 +713,10 @@ impl ByteStream for Server {
         Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
     }
 
-    async fn write(&self, request: Request<Streaming<stream::WriteRequest>>) -> Result<Response<stream::WriteResponse>, Status> {
+    async fn write(
+        &self,
+        request: Request<Streaming<stream::WriteRequest>>,
+    ) -> Result<Response<stream::WriteResponse>, Status> {
         self.enter("Write", &request, None, None).await?;
         let mut messages = request.into_inner();
         let (mut name, mut bytes) = (String::new(), Vec::new());
@@ -572,13 +733,17 @@ impl ByteStream for Server {
         };
         while let Some(message) = messages.next().await {
             let message = message?;
-            let offset = usize::try_from(message.write_offset).map_err(|_| self.complain("a negative offset".to_owned()))?;
+            let offset = usize::try_from(message.write_offset)
+                .map_err(|_| self.complain("a negative offset".to_owned()))?;
             if name.is_empty() {
                 name = message.resource_name.clone();
                 self.resource(&name, true)?;
                 bytes = self.lock().partial.get(&name).cloned().unwrap_or_default();
                 if offset > bytes.len() {
-                    return Err(self.complain(format!("a write begins at {offset}, {} bytes are here", bytes.len())));
+                    return Err(self.complain(format!(
+                        "a write begins at {offset}, {} bytes are here",
+                        bytes.len()
+                    )));
                 }
                 bytes.truncate(offset);
                 start = offset;
@@ -586,7 +751,10 @@ impl ByteStream for Server {
                 return Err(self.complain("the resource name changes".to_owned()));
             }
             if offset != start + received || finished {
-                return Err(self.complain(format!("a message at {offset}, expected {}", start + received)));
+                return Err(self.complain(format!(
+                    "a message at {offset}, expected {}",
+                    start + received
+                )));
             }
             received += message.data.len();
             bytes.extend_from_slice(&message.data);
@@ -601,10 +769,16 @@ impl ByteStream for Server {
         }
         let (digest, zstd) = self.resource(&name, true)?;
         let committed = i64::try_from(bytes.len()).expect("small");
-        let plain =
-            if zstd { zstd::stream::decode_all(bytes.as_slice()).map_err(|error| self.complain(error.to_string()))? } else { bytes };
+        let plain = if zstd {
+            zstd::stream::decode_all(bytes.as_slice())
+                .map_err(|error| self.complain(error.to_string()))?
+        } else {
+            bytes
+        };
         self.store(digest, plain)?;
-        Ok(Response::new(stream::WriteResponse { committed_size: committed }))
+        Ok(Response::new(stream::WriteResponse {
+            committed_size: committed,
+        }))
     }
 
     async fn query_write_status(
@@ -616,7 +790,14 @@ impl ByteStream for Server {
         let (digest, _) = self.resource(name, true)?;
         let state = self.lock();
         let complete = state.blobs.contains_key(&digest);
-        let committed = if complete { digest.size } else { state.partial.get(name).map_or(0, Vec::len) as u64 };
-        Ok(Response::new(stream::QueryWriteStatusResponse { committed_size: i64::try_from(committed).expect("small"), complete }))
+        let committed = if complete {
+            digest.size
+        } else {
+            state.partial.get(name).map_or(0, Vec::len) as u64
+        };
+        Ok(Response::new(stream::QueryWriteStatusResponse {
+            committed_size: i64::try_from(committed).expect("small"),
+            complete,
+        }))
     }
 }

@@ -36,24 +36,38 @@ impl HttpCache {
     }
 
     /// A server that looks at each request first.
-    pub(crate) fn start_with(hook: impl Fn(&HttpRequest, &TcpStream) -> bool + Send + Sync + 'static) -> Self {
+    pub(crate) fn start_with(
+        hook: impl Fn(&HttpRequest, &TcpStream) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let hook: Arc<Hook> = Arc::new(hook);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let entries = Entries::default();
         let requests: Arc<Mutex<Vec<HttpRequest>>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
-        let (kept, seen, stopped) = (Arc::clone(&entries), Arc::clone(&requests), Arc::clone(&stop));
+        let (kept, seen, stopped) = (
+            Arc::clone(&entries),
+            Arc::clone(&requests),
+            Arc::clone(&stop),
+        );
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                let (entries, requests, hook) = (Arc::clone(&kept), Arc::clone(&seen), Arc::clone(&hook));
-                std::thread::spawn(move || connection.map(|connection| serve(&connection, &entries, &requests, &*hook)));
+                let (entries, requests, hook) =
+                    (Arc::clone(&kept), Arc::clone(&seen), Arc::clone(&hook));
+                std::thread::spawn(move || {
+                    connection.map(|connection| serve(&connection, &entries, &requests, &*hook))
+                });
             }
         });
-        Self { address, entries, requests, stop }
+        Self {
+            address,
+            entries,
+            requests,
+            stop,
+        }
     }
 
     /// `HOST:PORT`.
@@ -74,7 +88,12 @@ impl Drop for HttpCache {
     }
 }
 
-fn serve(connection: &TcpStream, entries: &Entries, requests: &Mutex<Vec<HttpRequest>>, hook: &Hook) -> std::io::Result<()> {
+fn serve(
+    connection: &TcpStream,
+    entries: &Entries,
+    requests: &Mutex<Vec<HttpRequest>>,
+    hook: &Hook,
+) -> std::io::Result<()> {
     connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
     loop {
@@ -83,7 +102,10 @@ fn serve(connection: &TcpStream, entries: &Entries, requests: &Mutex<Vec<HttpReq
             return Ok(());
         }
         let mut words = request.split_whitespace();
-        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or("").to_owned());
+        let (method, path) = (
+            words.next().unwrap_or(""),
+            words.next().unwrap_or("").to_owned(),
+        );
         let mut length = 0;
         let mut headers = Vec::new();
         loop {
@@ -101,8 +123,15 @@ fn serve(connection: &TcpStream, entries: &Entries, requests: &Mutex<Vec<HttpReq
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let request = HttpRequest { method: method.to_owned(), path: path.clone(), headers };
-        requests.lock().expect("no panic while locked").push(request.clone());
+        let request = HttpRequest {
+            method: method.to_owned(),
+            path: path.clone(),
+            headers,
+        };
+        requests
+            .lock()
+            .expect("no panic while locked")
+            .push(request.clone());
         if hook(&request, connection) {
             return Ok(());
         }
@@ -116,7 +145,11 @@ fn serve(connection: &TcpStream, entries: &Entries, requests: &Mutex<Vec<HttpReq
             (_, Some(bytes)) => ("200 OK", bytes),
             (_, None) => ("404 Not Found", Vec::new()),
         };
-        let mut answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", content.len()).into_bytes();
+        let mut answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n",
+            content.len()
+        )
+        .into_bytes();
         if method != "HEAD" {
             answer.extend_from_slice(&content);
         }

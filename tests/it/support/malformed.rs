@@ -1,7 +1,9 @@
-//! Wheels made to order from recipes, sound or damaged in one place: the corpus of `testdata/malformed`.
+//! Wheels made to order from recipes, sound or damaged in one place: the corpus of
+//! `testdata/malformed`.
 //!
-//! A recipe lists what differs from a small sound wheel called `demo` 1.0; everything else (offsets, sizes, checksums, RECORD) is
-//! computed. Numbers may be written as text with a sign, and are then added to the right value.
+//! A recipe lists what differs from a small sound wheel called `demo` 1.0; everything else
+//! (offsets, sizes, checksums, RECORD) is computed. Numbers may be written as text with a sign, and
+//! are then added to the right value.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -103,8 +105,14 @@ impl Content {
         match self {
             Self::Text(text) => text.as_bytes().to_vec(),
             Self::Hex { hex } => {
-                let digits: Vec<u8> = hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-                digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+                let digits: Vec<u8> = hex
+                    .bytes()
+                    .filter(|byte| !byte.is_ascii_whitespace())
+                    .collect();
+                digits
+                    .chunks(2)
+                    .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+                    .collect()
             }
             Self::Zeros { zeros } => vec![0; *zeros],
             Self::Repeat { repeat, times } => repeat.repeat(*times).into_bytes(),
@@ -124,7 +132,9 @@ fn number(change: Option<&Number>, right: u64) -> u64 {
     match change {
         None => right,
         Some(Number::Value(value)) => *value,
-        Some(Number::Difference(text)) => right.wrapping_add_signed(text.parse().expect("a number with a sign")),
+        Some(Number::Difference(text)) => {
+            right.wrapping_add_signed(text.parse().expect("a number with a sign"))
+        }
     }
 }
 
@@ -185,7 +195,10 @@ struct HeaderRecipe {
 #[serde(untagged, deny_unknown_fields)]
 enum ExtraRecipe {
     /// A field of 64-bit values: numbers, or `size`, `compressed`, `offset`.
-    Values { id: u16, values: Vec<serde_json::Value> },
+    Values {
+        id: u16,
+        values: Vec<serde_json::Value>,
+    },
     /// A Unicode path: the CRC-32 of a name and another name.
     UnicodePath { unicode_path: String, of: String },
     /// Any bytes.
@@ -231,15 +244,24 @@ struct Zip64Recipe {
 pub(crate) fn corpus() -> Vec<(String, Recipe)> {
     // The fuzz crate, a folder below, uses this file too.
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = if root.ends_with("fuzz") { root.parent().expect("fuzz lies in the project") } else { root };
+    let root = if root.ends_with("fuzz") {
+        root.parent().expect("fuzz lies in the project")
+    } else {
+        root
+    };
     let folder = root.join("testdata/malformed");
-    let mut files: Vec<_> = folder.read_dir().expect("the corpus is there").map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = folder
+        .read_dir()
+        .expect("the corpus is there")
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     let mut cases = Vec::new();
     for file in files {
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(&file).unwrap();
-        let corpus: Corpus = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let corpus: Corpus = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         cases.extend(corpus.cases.into_iter().map(|case| (name.clone(), case)));
     }
     cases
@@ -251,9 +273,14 @@ fn row(bytes: &[u8]) -> String {
     let hash = sha2::Sha256::digest(bytes);
     let mut text = String::new();
     for chunk in hash.chunks(3) {
-        let value = chunk.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let value = chunk
+            .iter()
+            .fold(0_u32, |value, byte| value << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for index in 0..=chunk.len() {
-            text.push(char::from(ALPHABET[(value >> (18 - 6 * index)) as usize & 63]));
+            text.push(char::from(
+                ALPHABET[(value >> (18 - 6 * index)) as usize & 63],
+            ));
         }
     }
     format!("sha256={text},{}", bytes.len())
@@ -262,7 +289,9 @@ fn row(bytes: &[u8]) -> String {
 impl Recipe {
     /// The name under which the wheel is published.
     pub(crate) fn filename(&self) -> &str {
-        self.filename.as_deref().unwrap_or("demo-1.0-py3-none-any.whl")
+        self.filename
+            .as_deref()
+            .unwrap_or("demo-1.0-py3-none-any.whl")
     }
 
     /// The texts in it, each with the name of the parser's fuzz target.
@@ -277,7 +306,12 @@ impl Recipe {
         };
         members
             .iter()
-            .filter_map(|member| Some((target(&String::from_utf8_lossy(&member.name.bytes()))?, member.content.bytes())))
+            .filter_map(|member| {
+                Some((
+                    target(&String::from_utf8_lossy(&member.name.bytes()))?,
+                    member.content.bytes(),
+                ))
+            })
             .collect()
     }
 
@@ -293,7 +327,11 @@ impl Recipe {
         let mut count = 0;
         let mut previous = 0;
         for member in self.all_members() {
-            let offset = if member.same_offset { previous } else { (archive.len() - prefix.len() + base) as u64 };
+            let offset = if member.same_offset {
+                previous
+            } else {
+                (archive.len() - prefix.len() + base) as u64
+            };
             previous = offset;
             count += u64::from(!member.central.omit);
             member.write(offset, &mut archive, &mut directory);
@@ -303,7 +341,8 @@ impl Recipe {
         archive.extend(&directory);
         archive.extend(self.after_directory.bytes());
         let end = (archive.len() - prefix.len() + base) as u64;
-        self.end.write(start, directory.len() as u64, count, end, &mut archive);
+        self.end
+            .write(start, directory.len() as u64, count, end, &mut archive);
         archive.extend(self.suffix.bytes());
         archive.truncate(archive.len() - self.cut);
         archive
@@ -318,14 +357,25 @@ impl Recipe {
         };
         let mut members = Vec::new();
         if !self.bare {
-            members.push(text("demo/__init__.py", &Content::Text("answer = 42\n".to_owned())));
+            members.push(text(
+                "demo/__init__.py",
+                &Content::Text("answer = 42\n".to_owned()),
+            ));
         }
         members.extend(self.members.iter().cloned());
-        let wheel = "Wheel-Version: 1.0\nGenerator: recipe\nRoot-Is-Purelib: true\nTag: py3-none-any\n".to_owned();
+        let wheel =
+            "Wheel-Version: 1.0\nGenerator: recipe\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+                .to_owned();
         let metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n".to_owned();
         let files = [
-            ("WHEEL", Some(self.wheel.clone().unwrap_or(Content::Text(wheel)))),
-            ("METADATA", Some(self.metadata.clone().unwrap_or(Content::Text(metadata)))),
+            (
+                "WHEEL",
+                Some(self.wheel.clone().unwrap_or(Content::Text(wheel))),
+            ),
+            (
+                "METADATA",
+                Some(self.metadata.clone().unwrap_or(Content::Text(metadata))),
+            ),
             ("entry_points.txt", self.entry_points.clone()),
         ];
         let wanted = |name: &str| !self.bare && !self.without.iter().any(|without| without == name);
@@ -336,7 +386,10 @@ impl Recipe {
         }
         if wanted("RECORD") {
             let own = format!("{folder}/RECORD");
-            let content = self.record.clone().unwrap_or_else(|| Content::Text(self.compute_record(&members, &own)));
+            let content = self
+                .record
+                .clone()
+                .unwrap_or_else(|| Content::Text(self.compute_record(&members, &own)));
             members.push(text(&own, &content));
         }
         members
@@ -345,14 +398,27 @@ impl Recipe {
     fn compute_record(&self, members: &[MemberRecipe], own: &str) -> String {
         let mut rows = BTreeMap::new();
         for member in members {
-            let name = member.row_path.clone().unwrap_or_else(|| String::from_utf8_lossy(&member.name.bytes()).into_owned());
-            let columns = member.row.clone().unwrap_or_else(|| row(&member.content.bytes()));
+            let name = member
+                .row_path
+                .clone()
+                .unwrap_or_else(|| String::from_utf8_lossy(&member.name.bytes()).into_owned());
+            let columns = member
+                .row
+                .clone()
+                .unwrap_or_else(|| row(&member.content.bytes()));
             if columns != "none" && !name.ends_with('/') {
-                let quoted = if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name };
+                let quoted = if name.contains([',', '"', '\n']) {
+                    format!("\"{}\"", name.replace('"', "\"\""))
+                } else {
+                    name
+                };
                 rows.entry(quoted).or_insert(columns);
             }
         }
-        let mut text: String = rows.iter().map(|(name, columns)| format!("{name},{columns}\n")).collect();
+        let mut text: String = rows
+            .iter()
+            .map(|(name, columns)| format!("{name},{columns}\n"))
+            .collect();
         for row in &self.rows {
             text.push_str(row);
             text.push('\n');
@@ -387,7 +453,10 @@ impl MemberRecipe {
     fn write(&self, offset: u64, archive: &mut Vec<u8>, directory: &mut Vec<u8>) {
         let content = self.content.bytes();
         let method = self.method.unwrap_or(8);
-        let compressed = self.compressed.as_ref().map_or_else(|| compress(&content, method), Content::bytes);
+        let compressed = self
+            .compressed
+            .as_ref()
+            .map_or_else(|| compress(&content, method), Content::bytes);
         let mut crc32 = flate2::Crc::new();
         crc32.update(&content);
         let name = self.name.bytes();
@@ -403,7 +472,12 @@ impl MemberRecipe {
         if !self.same_offset {
             if !self.local.omit {
                 let header = archive.len();
-                archive.extend(self.local.signature.as_ref().map_or(b"PK\x03\x04".to_vec(), Content::bytes));
+                archive.extend(
+                    self.local
+                        .signature
+                        .as_ref()
+                        .map_or(b"PK\x03\x04".to_vec(), Content::bytes),
+                );
                 put16(archive, number(self.local.version.as_ref(), 20));
                 self.write_fields(&self.local, &truth, &name, archive);
                 assert!(archive.len() >= header + 26);
@@ -420,18 +494,42 @@ impl MemberRecipe {
     /// The fields that both headers have.
     fn write_fields(&self, header: &HeaderRecipe, truth: &Truth, name: &[u8], out: &mut Vec<u8>) {
         let both = &self.both;
-        put16(out, number(header.flags.as_ref().or(both.flags.as_ref()), truth.flags));
-        put16(out, number(header.method.as_ref().or(both.method.as_ref()), truth.method));
+        put16(
+            out,
+            number(header.flags.as_ref().or(both.flags.as_ref()), truth.flags),
+        );
+        put16(
+            out,
+            number(
+                header.method.as_ref().or(both.method.as_ref()),
+                truth.method,
+            ),
+        );
         // 1980-01-01.
         put32(out, 0x0021_0000);
-        put32(out, number(header.crc32.as_ref().or(both.crc32.as_ref()), truth.crc32));
-        put32(out, number(header.compressed.as_ref().or(both.compressed.as_ref()), truth.compressed));
-        put32(out, number(header.size.as_ref().or(both.size.as_ref()), truth.size));
+        put32(
+            out,
+            number(header.crc32.as_ref().or(both.crc32.as_ref()), truth.crc32),
+        );
+        put32(
+            out,
+            number(
+                header.compressed.as_ref().or(both.compressed.as_ref()),
+                truth.compressed,
+            ),
+        );
+        put32(
+            out,
+            number(header.size.as_ref().or(both.size.as_ref()), truth.size),
+        );
         let own_name = header.name.as_ref().map(Content::bytes);
         let name = own_name.as_deref().unwrap_or(name);
         let extra = header.extra(truth);
         put16(out, name.len() as u64);
-        put16(out, number(header.extra_length.as_ref(), extra.len() as u64));
+        put16(
+            out,
+            number(header.extra_length.as_ref(), extra.len() as u64),
+        );
         if std::ptr::eq(header, &self.local) {
             out.extend(name);
             out.extend(extra);
@@ -439,7 +537,9 @@ impl MemberRecipe {
     }
 
     fn write_descriptor(&self, truth: &Truth, archive: &mut Vec<u8>) {
-        let Some(length) = self.descriptor else { return };
+        let Some(length) = self.descriptor else {
+            return;
+        };
         if matches!(length, 16 | 24) {
             archive.extend(b"PK\x07\x08");
         }
@@ -461,7 +561,12 @@ impl MemberRecipe {
 
     fn write_central(&self, truth: &Truth, name: &[u8], directory: &mut Vec<u8>) {
         let header = &self.central;
-        directory.extend(header.signature.as_ref().map_or(b"PK\x01\x02".to_vec(), Content::bytes));
+        directory.extend(
+            header
+                .signature
+                .as_ref()
+                .map_or(b"PK\x01\x02".to_vec(), Content::bytes),
+        );
         // Made by Unix, version 2.0; needs version 2.0.
         put16(directory, 3 << 8 | 20);
         put16(directory, number(header.version.as_ref(), 20));
@@ -470,8 +575,15 @@ impl MemberRecipe {
         put16(directory, comment.len() as u64);
         put16(directory, number(header.disk.as_ref(), 0));
         put16(directory, 0);
-        let mode = self.mode.unwrap_or(if name.ends_with(b"/") { 0o040_755 } else { 0o100_644 });
-        put32(directory, u64::from(mode) << 16 | u64::from(self.dos_attributes));
+        let mode = self.mode.unwrap_or(if name.ends_with(b"/") {
+            0o040_755
+        } else {
+            0o100_644
+        });
+        put32(
+            directory,
+            u64::from(mode) << 16 | u64::from(self.dos_attributes),
+        );
         put32(directory, number(header.offset.as_ref(), truth.offset));
         let own_name = header.name.as_ref().map(Content::bytes);
         directory.extend(own_name.as_deref().unwrap_or(name));
@@ -527,12 +639,30 @@ impl EndRecipe {
         archive.extend(b"PK\x05\x06");
         put16(archive, number(self.disk.as_ref(), 0));
         put16(archive, number(self.directory_disk.as_ref(), 0));
-        put16(archive, number(self.disk_entries.as_ref().or(self.entries.as_ref()), saturated(entries, 0xffff)));
-        put16(archive, number(self.entries.as_ref(), saturated(entries, 0xffff)));
-        put32(archive, number(self.size.as_ref(), saturated(size, 0xffff_ffff)));
-        put32(archive, number(self.offset.as_ref(), saturated(start, 0xffff_ffff)));
+        put16(
+            archive,
+            number(
+                self.disk_entries.as_ref().or(self.entries.as_ref()),
+                saturated(entries, 0xffff),
+            ),
+        );
+        put16(
+            archive,
+            number(self.entries.as_ref(), saturated(entries, 0xffff)),
+        );
+        put32(
+            archive,
+            number(self.size.as_ref(), saturated(size, 0xffff_ffff)),
+        );
+        put32(
+            archive,
+            number(self.offset.as_ref(), saturated(start, 0xffff_ffff)),
+        );
         let comment = self.comment.bytes();
-        put16(archive, number(self.comment_length.as_ref(), comment.len() as u64));
+        put16(
+            archive,
+            number(self.comment_length.as_ref(), comment.len() as u64),
+        );
         archive.extend(comment);
         if self.twice {
             let again = archive[first..].to_vec();
@@ -546,12 +676,21 @@ impl Zip64Recipe {
         let extensible = self.extensible.bytes();
         if !self.omit_record {
             archive.extend(b"PK\x06\x06");
-            put64(archive, number(self.length.as_ref(), 44 + extensible.len() as u64));
+            put64(
+                archive,
+                number(self.length.as_ref(), 44 + extensible.len() as u64),
+            );
             put16(archive, 45);
             put16(archive, 45);
             put32(archive, number(self.disk.as_ref(), 0));
             put32(archive, 0);
-            put64(archive, number(self.disk_entries.as_ref().or(self.entries.as_ref()), entries));
+            put64(
+                archive,
+                number(
+                    self.disk_entries.as_ref().or(self.entries.as_ref()),
+                    entries,
+                ),
+            );
             put64(archive, number(self.entries.as_ref(), entries));
             put64(archive, number(self.size.as_ref(), size));
             put64(archive, number(self.offset.as_ref(), start));
@@ -570,7 +709,8 @@ impl Zip64Recipe {
 fn compress(bytes: &[u8], method: u16) -> Vec<u8> {
     match method {
         8 => {
-            let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut encoder =
+                flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
             encoder.write_all(bytes).unwrap();
             encoder.finish().unwrap()
         }

@@ -1,4 +1,5 @@
-//! What the integration tests share: peers to compare with, interpreters and shells to run things with.
+//! What the integration tests share: peers to compare with, interpreters and shells to run things
+//! with.
 
 #[cfg(feature = "remote")]
 pub(crate) mod download;
@@ -14,4 +15,7 @@ pub(crate) mod random;
 pub(crate) mod sessions;
 pub(crate) mod terminal;
 
-pub(crate) use programs::{Python, Shell, copy_executable, copy_venvtree, fake_interpreter, interpreters, posix_shells, write_executable};
+pub(crate) use programs::{
+    Python, Shell, copy_executable, copy_venvtree, fake_interpreter, interpreters, posix_shells,
+    write_executable,
+};

@@ -22,8 +22,14 @@ impl Mount {
     pub(crate) fn image(kind: &str, path: Utf8PathBuf) -> Self {
         std::fs::create_dir_all(&path).unwrap();
         let image = path.with_extension("image");
-        std::fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
-        let made = Command::new(format!("mkfs.{kind}")).args(["-q", image.as_str()]).status().expect(".ci/install installs it");
+        std::fs::File::create(&image)
+            .unwrap()
+            .set_len(512 << 20)
+            .unwrap();
+        let made = Command::new(format!("mkfs.{kind}"))
+            .args(["-q", image.as_str()])
+            .status()
+            .expect(".ci/install installs it");
         assert!(made.success());
         mount(&["-o", "loop", image.as_str(), path.as_str()]);
         Self { path }
@@ -42,6 +48,9 @@ impl Drop for Mount {
 }
 
 fn mount(arguments: &[&str]) {
-    let status = Command::new("mount").args(arguments).status().expect("mount can be run");
+    let status = Command::new("mount")
+        .args(arguments)
+        .status()
+        .expect("mount can be run");
     assert!(status.success(), "this test needs the right to mount");
 }

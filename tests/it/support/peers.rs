@@ -1,6 +1,7 @@
 //! Other programs and libraries for the same formats, as oracles.
 //!
-//! They are installed by `.ci/install`. A missing one fails the test that asks for it: a comparison that is skipped proves nothing.
+//! They are installed by `.ci/install`. A missing one fails the test that asks for it: a comparison
+//! that is skipped proves nothing.
 
 use std::env;
 use std::io::Write;
@@ -9,7 +10,10 @@ use std::process::{Command, Stdio};
 
 /// A program of the peers' environment: `python`, `uv`, `virtualenv`.
 pub(crate) fn peer(name: &str) -> PathBuf {
-    let root = env::var_os("VENVTREE_PEERS").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/peers"), PathBuf::from);
+    let root = env::var_os("VENVTREE_PEERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/peers"),
+        PathBuf::from,
+    );
     let program = root.join("bin").join(name);
     assert!(
         program.exists(),
@@ -19,7 +23,8 @@ pub(crate) fn peer(name: &str) -> PathBuf {
     program
 }
 
-/// Runs a Python program with the peers' interpreter, gives it JSON on standard input and reads JSON from its standard output.
+/// Runs a Python program with the peers' interpreter, gives it JSON on standard input and reads
+/// JSON from its standard output.
 pub(crate) fn ask_python(program: &str, input: &serde_json::Value) -> serde_json::Value {
     let mut child = Command::new(peer("python"))
         .args(["-I", "-c", program])
@@ -28,8 +33,17 @@ pub(crate) fn ask_python(program: &str, input: &serde_json::Value) -> serde_json
         .spawn()
         .expect("the peers' python starts");
     let text = serde_json::to_string(input).expect("JSON values render");
-    child.stdin.take().expect("piped above").write_all(text.as_bytes()).expect("the program reads its input");
+    child
+        .stdin
+        .take()
+        .expect("piped above")
+        .write_all(text.as_bytes())
+        .expect("the program reads its input");
     let output = child.wait_with_output().expect("the program ends");
-    assert!(output.status.success(), "the oracle failed: {}", output.status);
+    assert!(
+        output.status.success(),
+        "the oracle failed: {}",
+        output.status
+    );
     serde_json::from_slice(&output.stdout).expect("the program prints JSON")
 }

@@ -29,7 +29,8 @@ impl Output {
 
     /// Standard output as JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
     }
 }
 
@@ -39,14 +40,30 @@ pub(crate) fn venvtree_in(cwd: &Utf8Path, arguments: &[&str], stdin: &str) -> Ou
 }
 
 /// Runs the command in this process, with these variables.
-pub(crate) fn venvtree_with(cwd: &Utf8Path, arguments: &[&str], stdin: &str, variables: &[(&str, &str)]) -> Output {
+pub(crate) fn venvtree_with(
+    cwd: &Utf8Path,
+    arguments: &[&str],
+    stdin: &str,
+    variables: &[(&str, &str)],
+) -> Output {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let streams = Streams { stdin: &mut stdin.as_bytes(), stdout: &mut stdout, stderr: &mut stderr };
-    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let streams = Streams {
+        stdin: &mut stdin.as_bytes(),
+        stdout: &mut stdout,
+        stderr: &mut stderr,
+    };
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let mut io = Io::new(streams, cwd.to_owned(), variables);
     let code = venvtree::cli::run(arguments.iter().map(Into::into).collect(), &mut io);
     let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");
-    Output { code, stdout: text(stdout), stderr: text(stderr) }
+    Output {
+        code,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    }
 }
 
 /// A temporary directory to build in.
@@ -57,7 +74,9 @@ pub(crate) struct Project {
 impl Project {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a temporary directory") }
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+        }
     }
 
     /// Its path.
@@ -73,7 +92,8 @@ impl Project {
     /// Writes a file in it; parents come into being.
     pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> Utf8PathBuf {
         let full = self.path().join(path);
-        std::fs::create_dir_all(full.parent().expect("below the project")).expect("directories can be made");
+        std::fs::create_dir_all(full.parent().expect("below the project"))
+            .expect("directories can be made");
         std::fs::write(&full, bytes).expect("files can be written");
         full
     }
@@ -87,10 +107,18 @@ impl Project {
     }
 
     /// Writes `env.json` with these wheels for `interpreter`, and `change` applied.
-    pub(crate) fn spec(&self, interpreter: Value, wheels: &[Value], change: impl FnOnce(&mut Value)) {
+    pub(crate) fn spec(
+        &self,
+        interpreter: Value,
+        wheels: &[Value],
+        change: impl FnOnce(&mut Value),
+    ) {
         let mut spec = json!({"version": 1, "interpreter": interpreter, "wheels": wheels});
         change(&mut spec);
-        self.write("env.json", serde_json::to_string_pretty(&spec).expect("JSON renders"));
+        self.write(
+            "env.json",
+            serde_json::to_string_pretty(&spec).expect("JSON renders"),
+        );
     }
 }
 
@@ -144,13 +172,15 @@ impl WheelText {
 
     /// With a file.
     pub(crate) fn file(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
-        self.files.insert(path.to_owned(), (bytes.as_ref().to_vec(), false));
+        self.files
+            .insert(path.to_owned(), (bytes.as_ref().to_vec(), false));
         self
     }
 
     /// With an executable file.
     pub(crate) fn executable(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
-        self.files.insert(path.to_owned(), (bytes.as_ref().to_vec(), true));
+        self.files
+            .insert(path.to_owned(), (bytes.as_ref().to_vec(), true));
         self
     }
 
@@ -187,15 +217,30 @@ impl WheelText {
         let mut files = self.files.clone();
         let dist_info = self.dist_info();
         let purelib = self.tag.ends_with("-any");
-        let tags: String = self.expanded_tags().iter().map(|tag| format!("Tag: {tag}\n")).collect();
-        let wheel = format!("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {purelib}\n{tags}");
-        let metadata = format!("Metadata-Version: 2.1\nName: {}\nVersion: {}\n{}", self.name, self.version, self.metadata);
-        files.entry(format!("{dist_info}/WHEEL")).or_insert((wheel.into_bytes(), false));
-        files.entry(format!("{dist_info}/METADATA")).or_insert((metadata.into_bytes(), false));
+        let tags: String = self
+            .expanded_tags()
+            .iter()
+            .map(|tag| format!("Tag: {tag}\n"))
+            .collect();
+        let wheel =
+            format!("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {purelib}\n{tags}");
+        let metadata = format!(
+            "Metadata-Version: 2.1\nName: {}\nVersion: {}\n{}",
+            self.name, self.version, self.metadata
+        );
+        files
+            .entry(format!("{dist_info}/WHEEL"))
+            .or_insert((wheel.into_bytes(), false));
+        files
+            .entry(format!("{dist_info}/METADATA"))
+            .or_insert((metadata.into_bytes(), false));
         let own = format!("{dist_info}/RECORD");
         if !files.contains_key(&own) {
-            let listed = files.iter().filter(|(path, _)| !self.unlisted.contains(path));
-            let rows = listed.map(|(path, (bytes, _))| (path.as_str(), Hash::sha256(bytes), bytes.len() as u64));
+            let listed = files
+                .iter()
+                .filter(|(path, _)| !self.unlisted.contains(path));
+            let rows = listed
+                .map(|(path, (bytes, _))| (path.as_str(), Hash::sha256(bytes), bytes.len() as u64));
             let record = venvtree::model::wheel::record::render(&own, rows);
             files.insert(own, (record, false));
         }
@@ -211,32 +256,55 @@ impl WheelText {
     }
 
     fn expanded_tags(&self) -> Vec<String> {
-        let parts: Vec<Vec<&str>> = self.tag.split('-').map(|part| part.split('.').collect()).collect();
+        let parts: Vec<Vec<&str>> = self
+            .tag
+            .split('-')
+            .map(|part| part.split('.').collect())
+            .collect();
         let mut tags = Vec::new();
         for interpreter in &parts[0] {
             for abi in &parts[1] {
-                tags.extend(parts[2].iter().map(|platform| format!("{interpreter}-{abi}-{platform}")));
+                tags.extend(
+                    parts[2]
+                        .iter()
+                        .map(|platform| format!("{interpreter}-{abi}-{platform}")),
+                );
             }
         }
         tags
     }
 }
 
-/// Every path below a directory with what is there, one line each, sorted: `path mode bytes`, `path -> target`, `path/`.
+/// Every path below a directory with what is there, one line each, sorted: `path mode bytes`, `path
+/// -> target`, `path/`.
 pub(crate) fn listing(root: &Path) -> Vec<String> {
     fn visit(root: &Path, directory: &Path, lines: &mut Vec<String>) {
         use std::os::unix::fs::PermissionsExt as _;
         for entry in std::fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
-            let name = path.strip_prefix(root).expect("below the root").display().to_string();
+            let name = path
+                .strip_prefix(root)
+                .expect("below the root")
+                .display()
+                .to_string();
             let metadata = path.symlink_metadata().expect("it is there");
             if metadata.is_dir() {
-                lines.push(format!("{name}/ {:o}", metadata.permissions().mode() & 0o7777));
+                lines.push(format!(
+                    "{name}/ {:o}",
+                    metadata.permissions().mode() & 0o7777
+                ));
                 visit(root, &path, lines);
             } else if metadata.is_symlink() {
-                lines.push(format!("{name} -> {}", std::fs::read_link(&path).expect("a link").display()));
+                lines.push(format!(
+                    "{name} -> {}",
+                    std::fs::read_link(&path).expect("a link").display()
+                ));
             } else {
-                lines.push(format!("{name} {:o} {}", metadata.permissions().mode() & 0o7777, metadata.len()));
+                lines.push(format!(
+                    "{name} {:o} {}",
+                    metadata.permissions().mode() & 0o7777,
+                    metadata.len()
+                ));
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Sessions of real shells: activate, look, deactivate, look again.
 //!
-//! What a session does is a list of [`Step`]s; each shell's dialect turns them into a script. The environment that programs see is
-//! read the same way everywhere (`env -0`); what only the shell knows (its functions, aliases and other variables) by its own means.
+//! What a session does is a list of [`Step`]s; each shell's dialect turns them into a script. The
+//! environment that programs see is read the same way everywhere (`env -0`); what only the shell
+//! knows (its functions, aliases and other variables) by its own means.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -28,7 +29,8 @@ pub(crate) struct Dialect {
 /// Something that a session does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step<'a> {
-    /// Sources an activation file, by this path. The rest is skipped if that fails in a shell that stops at errors.
+    /// Sources an activation file, by this path. The rest is skipped if that fails in a shell that
+    /// stops at errors.
     Activate(&'a str),
     /// Leaves the environment.
     Deactivate,
@@ -74,14 +76,21 @@ impl Finished {
     /// The probe of that name.
     pub(crate) fn probe(&self, name: &str) -> Probe {
         let read = |suffix: &str| fs::read(self.folder.join(format!("{name}.{suffix}")));
-        let exported = read("env").unwrap_or_else(|error| panic!("no probe `{name}` ({error}): {self:?}"));
-        let exported = exported.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).filter_map(|entry| {
-            let entry = String::from_utf8_lossy(entry);
-            let (key, value) = entry.split_once('=')?;
-            (!VOLATILE.contains(&key)).then(|| (key.to_owned(), value.to_owned()))
-        });
+        let exported =
+            read("env").unwrap_or_else(|error| panic!("no probe `{name}` ({error}): {self:?}"));
+        let exported = exported
+            .split(|byte| *byte == 0)
+            .filter(|entry| !entry.is_empty())
+            .filter_map(|entry| {
+                let entry = String::from_utf8_lossy(entry);
+                let (key, value) = entry.split_once('=')?;
+                (!VOLATILE.contains(&key)).then(|| (key.to_owned(), value.to_owned()))
+            });
         let internal = String::from_utf8_lossy(&read("state").unwrap_or_default()).into_owned();
-        Probe { exported: exported.collect(), internal: stable(&internal) }
+        Probe {
+            exported: exported.collect(),
+            internal: stable(&internal),
+        }
     }
 }
 
@@ -119,9 +128,24 @@ const VOLATILE: &[&str] = &[
 /// The lines that are not about volatile variables, and not about where a function was typed.
 fn stable(state: &str) -> String {
     let lines = state.lines().filter(|line| {
-        let name = ["export ", "declare -x ", "typeset -x ", "typeset ", "declare "].iter().find_map(|prefix| line.strip_prefix(prefix));
-        let name = name.unwrap_or(line).trim_start_matches(['-', 'i', 'r', 'x', ' ']).trim_matches('\'');
-        let name = name.split(['=', ' ', '\t']).next().unwrap_or_default().trim_matches('\'');
+        let name = [
+            "export ",
+            "declare -x ",
+            "typeset -x ",
+            "typeset ",
+            "declare ",
+        ]
+        .iter()
+        .find_map(|prefix| line.strip_prefix(prefix));
+        let name = name
+            .unwrap_or(line)
+            .trim_start_matches(['-', 'i', 'r', 'x', ' '])
+            .trim_matches('\'');
+        let name = name
+            .split(['=', ' ', '\t'])
+            .next()
+            .unwrap_or_default()
+            .trim_matches('\'');
         !VOLATILE.contains(&name) && !name.starts_with(".sh.") && !line.starts_with("# Defined ")
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -130,8 +154,12 @@ fn stable(state: &str) -> String {
 /// A program on `PATH`, or a clear failure.
 fn program(name: &str) -> PathBuf {
     let folders = env::var_os("PATH").expect("there is a PATH");
-    let found = env::split_paths(&folders).map(|folder| folder.join(name)).find(|program| program.is_file());
-    found.unwrap_or_else(|| panic!("the tests activate environments in `{name}`, expected it on PATH: run .ci/install"))
+    let found = env::split_paths(&folders)
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file());
+    found.unwrap_or_else(|| {
+        panic!("the tests activate environments in `{name}`, expected it on PATH: run .ci/install")
+    })
 }
 
 impl Dialect {
@@ -140,17 +168,27 @@ impl Dialect {
         Shell::ALL.into_iter().flat_map(Self::of).collect()
     }
 
-    /// The programs that read a shell's activation file. Whoever adds a shell has to say here what runs it.
+    /// The programs that read a shell's activation file. Whoever adds a shell has to say here what
+    /// runs it.
     fn of(shell: Shell) -> Vec<Self> {
-        let one = |name, program, flags| Self { name, shell, program, flags };
+        let one = |name, program, flags| Self {
+            name,
+            shell,
+            program,
+            flags,
+        };
         match shell {
             Shell::Posix => Self::posix(),
             Shell::Fish => vec![one("fish", program("fish"), &["--no-config"])],
-            Shell::Csh => vec![one("csh", program("bsd-csh"), &["-f"]), one("tcsh", program("tcsh"), &["-f"])],
+            Shell::Csh => vec![
+                one("csh", program("bsd-csh"), &["-f"]),
+                one("tcsh", program("tcsh"), &["-f"]),
+            ],
             Shell::Nushell => vec![one("nushell", peer("nu"), &["--no-config-file"])],
             Shell::Xonsh => vec![one("xonsh", peer("xonsh"), &["--no-rc"])],
-            // These have tests of their own in `activate.rs`: cmd.exe is Wine's, every interpreter runs the Python file, and what
-            // parses PowerShell's language stands for PowerShell, which the registries do not have.
+            // These have tests of their own in `activate.rs`: cmd.exe is Wine's, every interpreter
+            // runs the Python file, and what parses PowerShell's language stands for PowerShell,
+            // which the registries do not have.
             Shell::Cmd | Shell::Python | Shell::PowerShell => Vec::new(),
         }
     }
@@ -159,7 +197,11 @@ impl Dialect {
     pub(crate) fn posix() -> Vec<Self> {
         let shells: [(&'static str, &str, &'static [&'static str]); 11] = [
             ("bash", "bash", &["--norc", "--noprofile"]),
-            ("bash --posix", "bash", &["--norc", "--noprofile", "--posix"]),
+            (
+                "bash --posix",
+                "bash",
+                &["--norc", "--noprofile", "--posix"],
+            ),
             ("zsh", "zsh", &["-f"]),
             ("zsh -o ksharrays", "zsh", &["-f", "-o", "ksharrays"]),
             ("zsh --emulate sh", "zsh", &["--emulate", "sh", "-f"]),
@@ -170,12 +212,23 @@ impl Dialect {
             ("yash", "yash", &["--norcfile", "--noprofile"]),
             ("posh", "posh", &[]),
         ];
-        shells.into_iter().map(|(name, file, flags)| Self { name, shell: Shell::Posix, program: program(file), flags }).collect()
+        shells
+            .into_iter()
+            .map(|(name, file, flags)| Self {
+                name,
+                shell: Shell::Posix,
+                program: program(file),
+                flags,
+            })
+            .collect()
     }
 
     /// The name of the activation file.
     pub(crate) fn file(&self) -> &'static str {
-        self.shell.file_names().next().expect("every shell has a file")
+        self.shell
+            .file_names()
+            .next()
+            .expect("every shell has a file")
     }
 
     /// Whether its language can hold a line break in the path of a file.
@@ -184,37 +237,82 @@ impl Dialect {
         self.shell != Shell::Csh && self.name != "zsh --emulate sh"
     }
 
-    /// Runs a session as a script in `folder`, with these variables only, after `options` such as `-eu`.
-    pub(crate) fn run(&self, folder: &Path, variables: &[(&str, &str)], options: &[&str], steps: &[Step<'_>]) -> Finished {
+    /// Runs a session as a script in `folder`, with these variables only, after `options` such as
+    /// `-eu`.
+    pub(crate) fn run(
+        &self,
+        folder: &Path,
+        variables: &[(&str, &str)],
+        options: &[&str],
+        steps: &[Step<'_>],
+    ) -> Finished {
         let text = self.script(folder, steps);
         let file = folder.join("session");
         fs::write(&file, text).expect("the scratch folder is writable");
-        let output = self.command(folder, variables).args(options).arg(&file).stdin(Stdio::null()).output();
-        Finished::new(output.unwrap_or_else(|error| panic!("{} does not start: {error}", self.name)), folder)
+        let output = self
+            .command(folder, variables)
+            .args(options)
+            .arg(&file)
+            .stdin(Stdio::null())
+            .output();
+        Finished::new(
+            output.unwrap_or_else(|error| panic!("{} does not start: {error}", self.name)),
+            folder,
+        )
     }
 
     /// Runs a session by way of another program, which is given the shell's command line.
-    pub(crate) fn run_by(&self, way: &[&str], folder: &Path, variables: &[(&str, &str)], steps: &[Step<'_>]) -> Finished {
+    pub(crate) fn run_by(
+        &self,
+        way: &[&str],
+        folder: &Path,
+        variables: &[(&str, &str)],
+        steps: &[Step<'_>],
+    ) -> Finished {
         let file = folder.join("session");
         fs::write(&file, self.script(folder, steps)).expect("the scratch folder is writable");
         let shell = self.command(folder, variables);
         let mut command = Command::new(way[0]);
-        command.args(&way[1..]).arg(shell.get_program()).args(shell.get_args()).arg(&file).current_dir(folder).stdin(Stdio::null());
+        command
+            .args(&way[1..])
+            .arg(shell.get_program())
+            .args(shell.get_args())
+            .arg(&file)
+            .current_dir(folder)
+            .stdin(Stdio::null());
         command.env_clear();
         for (name, value) in shell.get_envs() {
             command.env(name, value.expect("set, not removed"));
         }
-        let output = command.output().unwrap_or_else(|error| panic!("{} does not start: {error}", way[0]));
+        let output = command
+            .output()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", way[0]));
         Finished::new(output, folder)
     }
 
     /// Types the steps into an interactive session.
-    pub(crate) fn interact(&self, folder: &Path, variables: &[(&str, &str)], steps: &[Step<'_>]) -> Finished {
+    pub(crate) fn interact(
+        &self,
+        folder: &Path,
+        variables: &[(&str, &str)],
+        steps: &[Step<'_>],
+    ) -> Finished {
         let mut command = self.command(folder, variables);
-        command.arg("-i").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
+        command
+            .arg("-i")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
         let typed = self.script(folder, steps);
-        child.stdin.take().expect("piped above").write_all(typed.as_bytes()).expect("the shell reads what is typed");
+        child
+            .stdin
+            .take()
+            .expect("piped above")
+            .write_all(typed.as_bytes())
+            .expect("the shell reads what is typed");
         Finished::new(child.wait_with_output().expect("the shell ends"), folder)
     }
 
@@ -222,7 +320,11 @@ impl Dialect {
     pub(crate) fn command(&self, folder: &Path, variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(self.flags).current_dir(folder).env_clear();
-        command.env("HOME", folder).env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("XONSH_SHOW_TRACEBACK", "0");
+        command
+            .env("HOME", folder)
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C.UTF-8")
+            .env("XONSH_SHOW_TRACEBACK", "0");
         for (name, value) in variables {
             command.env(name, value);
         }
@@ -235,9 +337,13 @@ impl Dialect {
             match step {
                 Step::Activate(path) => text.push_str(&self.activate(path)),
                 Step::Deactivate => text.push_str("deactivate"),
-                Step::Run(command) if self.shell == Shell::Nushell => text.push_str(&format!("^{command}")),
+                Step::Run(command) if self.shell == Shell::Nushell => {
+                    text.push_str(&format!("^{command}"))
+                }
                 Step::Run(command) => text.push_str(command),
-                Step::Probe(name) => text.push_str(&self.probe(&folder.join(name).display().to_string())),
+                Step::Probe(name) => {
+                    text.push_str(&self.probe(&folder.join(name).display().to_string()))
+                }
                 Step::Raw(raw) => text.push_str(raw),
             }
             text.push('\n');
@@ -268,7 +374,9 @@ impl Dialect {
                 "begin; set | string match -rv '^(status|pipestatus|CMD_DURATION|status_generation) '; functions -a; \
                  functions fish_prompt; end > '{file}.state'\n/usr/bin/env -0 > '{file}.env'"
             ),
-            Shell::Csh => format!("set | /usr/bin/sort > '{file}.state'; alias >> '{file}.state'\n/usr/bin/env -0 > '{file}.env'"),
+            Shell::Csh => format!(
+                "set | /usr/bin/sort > '{file}.state'; alias >> '{file}.state'\n/usr/bin/env -0 > '{file}.env'"
+            ),
             Shell::Nushell => format!(
                 "[($env | reject --optional ENV_CONVERSIONS config NU_VERSION LAST_EXIT_CODE CMD_DURATION_MS FILE_PWD CURRENT_FILE \
                  PROCESS_PATH | transpose name value | where name != '_' | sort-by name | each {{|row| $'($row.name)=($row.value | describe)' }} \
@@ -280,7 +388,9 @@ impl Dialect {
                 "with open('{file}.state', 'w') as _file: _file.write('\\n'.join([*sorted(aliases), *sorted(map(str, globals()))]))\n\
                  del _file\n/usr/bin/env -0 > '{file}.env'"
             ),
-            Shell::PowerShell | Shell::Cmd | Shell::Python => unreachable!("no session of the tests is in {:?}", self.shell),
+            Shell::PowerShell | Shell::Cmd | Shell::Python => {
+                unreachable!("no session of the tests is in {:?}", self.shell)
+            }
         }
     }
 }

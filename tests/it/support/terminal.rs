@@ -12,7 +12,8 @@ use camino::Utf8Path;
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
-/// How long a program may take: far longer than it needs, also where several tests share few processors.
+/// How long a program may take: far longer than it needs, also where several tests share few
+/// processors.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A program on a terminal.
@@ -27,22 +28,49 @@ pub(crate) struct Terminal {
 }
 
 fn size(rows: u16, columns: u16) -> (NonZeroU16, NonZeroU16) {
-    (NonZeroU16::new(rows).expect("rows"), NonZeroU16::new(columns).expect("columns"))
+    (
+        NonZeroU16::new(rows).expect("rows"),
+        NonZeroU16::new(columns).expect("columns"),
+    )
 }
 
-/// Starts a program in `cwd`, on a terminal of its own of so many rows and columns. Of the environment, it has what `variables` says.
-pub(crate) fn start(cwd: &Utf8Path, program: &[&str], variables: &[(&str, &str)], (rows, columns): (u16, u16)) -> Terminal {
-    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+/// Starts a program in `cwd`, on a terminal of its own of so many rows and columns. Of the
+/// environment, it has what `variables` says.
+pub(crate) fn start(
+    cwd: &Utf8Path,
+    program: &[&str],
+    variables: &[(&str, &str)],
+    (rows, columns): (u16, u16),
+) -> Terminal {
+    let master =
+        rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+            .expect("a terminal");
     rustix::pty::grantpt(&master).expect("a terminal");
     rustix::pty::unlockpt(&master).expect("a terminal");
-    let name = rustix::pty::ptsname(&master, Vec::new()).expect("a terminal").into_string().expect("a path");
+    let name = rustix::pty::ptsname(&master, Vec::new())
+        .expect("a terminal")
+        .into_string()
+        .expect("a path");
     rustix::termios::tcsetwinsize(&master, winsize(rows, columns)).expect("terminals have sizes");
-    let slave = File::options().read(true).write(true).open(name).expect("a terminal");
+    let slave = File::options()
+        .read(true)
+        .write(true)
+        .open(name)
+        .expect("a terminal");
     let stream = || Stdio::from(slave.try_clone().expect("descriptors"));
     // Its own session, whose terminal this is: only then do keys send signals.
     let mut command = Command::new("setsid");
-    command.args(["--ctty", "--wait"]).args(program).current_dir(cwd).env_clear().env("PATH", std::env::var_os("PATH").expect("a PATH"));
-    command.envs(variables.iter().copied()).stdin(stream()).stdout(stream()).stderr(stream());
+    command
+        .args(["--ctty", "--wait"])
+        .args(program)
+        .current_dir(cwd)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").expect("a PATH"));
+    command
+        .envs(variables.iter().copied())
+        .stdin(stream())
+        .stdout(stream())
+        .stderr(stream());
     let child = command.spawn().expect("setsid is part of util-linux");
     drop((command, slave));
     let mut reader = File::from(master.try_clone().expect("descriptors"));
@@ -58,18 +86,35 @@ pub(crate) fn start(cwd: &Utf8Path, program: &[&str], variables: &[(&str, &str)]
     });
     let (rows, columns) = size(rows, columns);
     let screen = vt100::Parser::new(rows, columns, 0);
-    Terminal { child, master, output, screen, raw: String::new(), begun: Instant::now() }
+    Terminal {
+        child,
+        master,
+        output,
+        screen,
+        raw: String::new(),
+        begun: Instant::now(),
+    }
 }
 
 fn winsize(rows: u16, columns: u16) -> Winsize {
-    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+    Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    }
 }
 
 impl Terminal {
     /// What is on the screen, without blanks at the ends of lines and empty lines at the end.
     pub(crate) fn contents(&self) -> String {
         let columns = self.screen.screen().size().1.get();
-        let rows: Vec<String> = self.screen.screen().rows(0, columns).map(|row| row.trim_end().to_owned()).collect();
+        let rows: Vec<String> = self
+            .screen
+            .screen()
+            .rows(0, columns)
+            .map(|row| row.trim_end().to_owned())
+            .collect();
         rows.join("\n").trim_end().to_owned()
     }
 
@@ -80,7 +125,11 @@ impl Terminal {
 
     /// Takes what was written; false at the end.
     fn read(&mut self) -> bool {
-        assert!(self.begun.elapsed() < PATIENCE, "the program does not end; its screen:\n{}", self.contents());
+        assert!(
+            self.begun.elapsed() < PATIENCE,
+            "the program does not end; its screen:\n{}",
+            self.contents()
+        );
         match self.output.recv_timeout(Duration::from_secs(1)) {
             Ok(bytes) => {
                 self.screen.process(&bytes);
@@ -95,18 +144,25 @@ impl Terminal {
     /// Waits until the screen shows what is looked for.
     pub(crate) fn wait_for(&mut self, what: &str, is_there: impl Fn(&str) -> bool) {
         while !is_there(&self.contents()) {
-            assert!(self.read(), "the program ended before there was {what}; its screen:\n{}", self.contents());
+            assert!(
+                self.read(),
+                "the program ended before there was {what}; its screen:\n{}",
+                self.contents()
+            );
         }
     }
 
     /// Types.
     pub(crate) fn type_in(&mut self, text: &str) {
-        File::from(self.master.try_clone().expect("descriptors")).write_all(text.as_bytes()).expect("a terminal takes what is typed");
+        File::from(self.master.try_clone().expect("descriptors"))
+            .write_all(text.as_bytes())
+            .expect("a terminal takes what is typed");
     }
 
     /// Makes the terminal so large, as when its window is dragged.
     pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
-        rustix::termios::tcsetwinsize(&self.master, winsize(rows, columns)).expect("terminals have sizes");
+        rustix::termios::tcsetwinsize(&self.master, winsize(rows, columns))
+            .expect("terminals have sizes");
         let (rows, columns) = size(rows, columns);
         self.screen.screen_mut().set_size(rows, columns);
     }

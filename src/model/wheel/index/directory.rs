@@ -5,20 +5,29 @@
 use super::extra::{ExtraFields, Wide, widen};
 use super::rules::{check_attributes, check_flags, check_name, check_version};
 use super::{
-    CENTRAL_ENTRY, CENTRAL_ENTRY_LENGTH, DESCRIPTOR_LENGTH_MAX, End, Entry, LOCAL_HEADER_LENGTH, Location, Method, u16_at, u32_at,
+    CENTRAL_ENTRY, CENTRAL_ENTRY_LENGTH, DESCRIPTOR_LENGTH_MAX, End, Entry, LOCAL_HEADER_LENGTH,
+    Location, Method, u16_at, u32_at,
 };
 use crate::model::finding::{Code, Findings};
 use crate::model::wheel::limits::Limits;
 
-/// Reads the central directory and checks all that can be said without the members themselves. Entries are sorted by name; the
-/// range of one that overlaps others or lies outside the archive is too short to be read, as the finding about it says.
+/// Reads the central directory and checks all that can be said without the members themselves.
+/// Entries are sorted by name; the range of one that overlaps others or lies outside the archive is
+/// too short to be read, as the finding about it says.
 pub fn directory(bytes: &[u8], end: &End, limits: &Limits, findings: &mut Findings) -> Vec<Entry> {
-    let mut entries = Vec::with_capacity(usize::try_from(end.entries).unwrap_or(0).min(bytes.len() / CENTRAL_ENTRY_LENGTH));
+    let mut entries = Vec::with_capacity(
+        usize::try_from(end.entries)
+            .unwrap_or(0)
+            .min(bytes.len() / CENTRAL_ENTRY_LENGTH),
+    );
     let mut rest = bytes;
     let mut count: u64 = 0;
     while !rest.is_empty() {
         if count >= limits.entries {
-            findings.add(Code::ZipLimitEntries, format!("more than {} entries", limits.entries));
+            findings.add(
+                Code::ZipLimitEntries,
+                format!("more than {} entries", limits.entries),
+            );
             break;
         }
         let Some((entry, length)) = central_entry(rest, limits, findings) else {
@@ -33,22 +42,37 @@ pub fn directory(bytes: &[u8], end: &End, limits: &Limits, findings: &mut Findin
         entries.extend(entry);
     }
     if rest.is_empty() && count != end.entries {
-        findings.add(Code::ZipEntryCount, format!("the directory holds {count} entries, the end record says {}", end.entries));
+        findings.add(
+            Code::ZipEntryCount,
+            format!(
+                "the directory holds {count} entries, the end record says {}",
+                end.entries
+            ),
+        );
     }
     place(&mut entries, end.directory_offset, findings);
     check_totals(&entries, end, limits, findings);
     entries.sort_unstable_by(|left, right| left.name.cmp(&right.name));
     for pair in entries.windows(2) {
         if pair[0].name == pair[1].name {
-            findings.add_member(Code::ZipDuplicateName, &pair[0].name, "the name is there more than once");
+            findings.add_member(
+                Code::ZipDuplicateName,
+                &pair[0].name,
+                "the name is there more than once",
+            );
         }
     }
     check_folders(&entries, limits, findings);
     entries
 }
 
-/// One entry at the start of `bytes`, if it can be placed at all, and how many bytes it takes. None if it is no entry.
-fn central_entry(bytes: &[u8], limits: &Limits, findings: &mut Findings) -> Option<(Option<Entry>, usize)> {
+/// One entry at the start of `bytes`, if it can be placed at all, and how many bytes it takes. None
+/// if it is no entry.
+fn central_entry(
+    bytes: &[u8],
+    limits: &Limits,
+    findings: &mut Findings,
+) -> Option<(Option<Entry>, usize)> {
     if bytes.len() < CENTRAL_ENTRY_LENGTH || !bytes.starts_with(&CENTRAL_ENTRY) {
         return None;
     }
@@ -70,15 +94,33 @@ fn central_entry(bytes: &[u8], limits: &Limits, findings: &mut Findings) -> Opti
 
     let (name, sound) = check_name(raw_name, flags, limits, findings);
     if comment_length > 0 {
-        findings.add_member(Code::ZipComment, &name, format!("the member has a comment of {comment_length} bytes"));
+        findings.add_member(
+            Code::ZipComment,
+            &name,
+            format!("the member has a comment of {comment_length} bytes"),
+        );
     }
     check_flags(flags, &name, findings);
     check_version(bytes[6], &name, findings);
     let zip64 = ExtraFields::parse(extra, raw_name, &name, findings).zip64;
-    let header = Wide { size: size.into(), compressed: compressed.into(), offset: offset.into(), disk: disk.into() };
-    let Wide { size, compressed, offset, disk } = widen(header, zip64, &name, findings);
+    let header = Wide {
+        size: size.into(),
+        compressed: compressed.into(),
+        offset: offset.into(),
+        disk: disk.into(),
+    };
+    let Wide {
+        size,
+        compressed,
+        offset,
+        disk,
+    } = widen(header, zip64, &name, findings);
     if disk != 0 {
-        findings.add_member(Code::ZipMultiDisk, &name, format!("the member begins on disk {disk}"));
+        findings.add_member(
+            Code::ZipMultiDisk,
+            &name,
+            format!("the member begins on disk {disk}"),
+        );
     }
     let kind = check_attributes(attributes, size, &name, findings);
     let method = match method {
@@ -89,19 +131,49 @@ fn central_entry(bytes: &[u8], limits: &Limits, findings: &mut Findings) -> Opti
             findings.add_member(
                 Code::ZipMethod,
                 &name,
-                format!("compression method {other}, expected 0 (stored), 8 (deflate) or 93 (zstd)"),
+                format!(
+                    "compression method {other}, expected 0 (stored), 8 (deflate) or 93 (zstd)"
+                ),
             );
             return Some((None, length));
         }
     };
     if method == Method::Stored && compressed != size {
-        findings.add_member(Code::ZipSize, &name, format!("{compressed} bytes stored, {size} bytes expected out of them"));
+        findings.add_member(
+            Code::ZipSize,
+            &name,
+            format!("{compressed} bytes stored, {size} bytes expected out of them"),
+        );
     }
     if size > limits.member_size {
-        findings.add_member(Code::ZipLimitSize, &name, format!("the member has {size} bytes, the limit is {}", limits.member_size));
+        findings.add_member(
+            Code::ZipLimitSize,
+            &name,
+            format!(
+                "the member has {size} bytes, the limit is {}",
+                limits.member_size
+            ),
+        );
     }
-    let location = Location { offset, end: offset, compressed, size, crc32, flags, method };
-    Some((Some(Entry { name, sound, kind, location, name_length: u16_at(bytes, 28) }), length))
+    let location = Location {
+        offset,
+        end: offset,
+        compressed,
+        size,
+        crc32,
+        flags,
+        method,
+    };
+    Some((
+        Some(Entry {
+            name,
+            sound,
+            kind,
+            location,
+            name_length: u16_at(bytes, 28),
+        }),
+        length,
+    ))
 }
 
 /// Gives every entry the end of its range.
@@ -110,13 +182,22 @@ fn place(entries: &mut [Entry], directory_offset: u64, findings: &mut Findings) 
     if let Some(first) = entries.first()
         && first.location.offset > 0
     {
-        findings.add(Code::ZipPrefixBytes, format!("{} bytes come before the first member", first.location.offset));
+        findings.add(
+            Code::ZipPrefixBytes,
+            format!(
+                "{} bytes come before the first member",
+                first.location.offset
+            ),
+        );
     }
     let mut next = directory_offset;
     for entry in entries.iter_mut().rev() {
         let location = &mut entry.location;
         let least = LOCAL_HEADER_LENGTH as u64 + u64::from(entry.name_length);
-        let needed = location.offset.checked_add(least).and_then(|start| start.checked_add(location.compressed));
+        let needed = location
+            .offset
+            .checked_add(least)
+            .and_then(|start| start.checked_add(location.compressed));
         location.end = next.max(location.offset);
         if location.offset >= directory_offset {
             findings.add_member(
@@ -139,7 +220,10 @@ fn place(entries: &mut [Entry], directory_offset: u64, findings: &mut Findings) 
             findings.add_member(
                 Code::ZipGap,
                 &entry.name,
-                format!("{} bytes between this member and the next belong to none", next - needed.unwrap_or(next)),
+                format!(
+                    "{} bytes between this member and the next belong to none",
+                    next - needed.unwrap_or(next)
+                ),
             );
         }
         next = location.offset;
@@ -147,9 +231,17 @@ fn place(entries: &mut [Entry], directory_offset: u64, findings: &mut Findings) 
 }
 
 fn check_totals(entries: &[Entry], end: &End, limits: &Limits, findings: &mut Findings) {
-    let total = entries.iter().fold(0_u64, |total, entry| total.saturating_add(entry.location.size));
+    let total = entries.iter().fold(0_u64, |total, entry| {
+        total.saturating_add(entry.location.size)
+    });
     if total > limits.total_size {
-        findings.add(Code::ZipLimitSize, format!("the members have {total} bytes together, the limit is {}", limits.total_size));
+        findings.add(
+            Code::ZipLimitSize,
+            format!(
+                "the members have {total} bytes together, the limit is {}",
+                limits.total_size
+            ),
+        );
     }
     let archive = end.directory_offset + end.directory_size;
     if total > limits.ratio_from && total / limits.ratio > archive {
@@ -162,23 +254,44 @@ fn check_totals(entries: &[Entry], end: &End, limits: &Limits, findings: &mut Fi
 
 /// No path may be a file and also a folder. The entries are sorted by name.
 fn check_folders(entries: &[Entry], limits: &Limits, findings: &mut Findings) {
-    let is_file = |name: &str| entries.binary_search_by(|entry| (*entry.name).cmp(name)).is_ok();
+    let is_file = |name: &str| {
+        entries
+            .binary_search_by(|entry| (*entry.name).cmp(name))
+            .is_ok()
+    };
     let mut previous = "";
     let mut folders: u64 = 0;
     for entry in entries {
         let name: &str = &entry.name;
         // Ancestors shared with the previous name were looked at there.
-        let shared = name.bytes().zip(previous.bytes()).take_while(|(left, right)| left == right).count();
-        for (at, _) in name.match_indices('/').filter(|&(at, _)| at >= shared && at > 0) {
+        let shared = name
+            .bytes()
+            .zip(previous.bytes())
+            .take_while(|(left, right)| left == right)
+            .count();
+        for (at, _) in name
+            .match_indices('/')
+            .filter(|&(at, _)| at >= shared && at > 0)
+        {
             // Sorted, what lies in one folder stands together.
             folders += 1;
             if is_file(&name[..at]) {
-                findings.add_member(Code::PathFileAndDirectory, &name[..at], format!("the path is a file and the folder of {name:?}"));
+                findings.add_member(
+                    Code::PathFileAndDirectory,
+                    &name[..at],
+                    format!("the path is a file and the folder of {name:?}"),
+                );
             }
         }
         previous = name;
     }
     if folders > limits.folders {
-        findings.add(Code::ZipLimitEntries, format!("the members lie in {folders} folders, the limit is {}", limits.folders));
+        findings.add(
+            Code::ZipLimitEntries,
+            format!(
+                "the members lie in {folders} folders, the limit is {}",
+                limits.folders
+            ),
+        );
     }
 }

@@ -5,19 +5,30 @@
 use super::extra::{ExtraFields, Wide, widen};
 use super::rules::check_version;
 use super::{
-    DESCRIPTOR, DESCRIPTOR_LENGTH_MAX, FLAG_DESCRIPTOR, FLAG_LEVEL, LOCAL_HEADER, LOCAL_HEADER_LENGTH, Location, Method, u16_at, u32_at,
-    u64_at,
+    DESCRIPTOR, DESCRIPTOR_LENGTH_MAX, FLAG_DESCRIPTOR, FLAG_LEVEL, LOCAL_HEADER,
+    LOCAL_HEADER_LENGTH, Location, Method, u16_at, u32_at, u64_at,
 };
 use crate::model::finding::{Code, Findings};
 
-/// Checks the local header at the start of `header` against the central directory, and the length of what surrounds the member's
-/// bytes. `header` holds the first [`Location::overhead`] bytes of the member's range, or more.
+/// Checks the local header at the start of `header` against the central directory, and the length
+/// of what surrounds the member's bytes. `header` holds the first [`Location::overhead`] bytes of
+/// the member's range, or more.
 ///
-/// The answer is where the member's bytes begin, counted from the range's start, and how long the descriptor behind them is; none
-/// where they cannot be found. Whatever disagrees is a finding in either case.
-pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &mut Findings) -> Option<(usize, usize)> {
+/// The answer is where the member's bytes begin, counted from the range's start, and how long the
+/// descriptor behind them is; none where they cannot be found. Whatever disagrees is a finding in
+/// either case.
+pub fn local_header(
+    header: &[u8],
+    name: &str,
+    location: &Location,
+    findings: &mut Findings,
+) -> Option<(usize, usize)> {
     if header.len() < LOCAL_HEADER_LENGTH || !header.starts_with(&LOCAL_HEADER) {
-        findings.add_member(Code::ZipLocalHeader, name, format!("no local header at {}", location.offset));
+        findings.add_member(
+            Code::ZipLocalHeader,
+            name,
+            format!("no local header at {}", location.offset),
+        );
         return None;
     }
     check_version(header[4], name, findings);
@@ -28,20 +39,35 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
     let extra_length = usize::from(u16_at(header, 28));
     let start = LOCAL_HEADER_LENGTH + name_length + extra_length;
     let room = location.end - location.offset;
-    // What is left of the room for the descriptor; sizes near 2^64 are among what a directory may claim.
-    let left = room.checked_sub(start as u64).and_then(|room| room.checked_sub(location.compressed));
+    // What is left of the room for the descriptor; sizes near 2^64 are among what a directory may
+    // claim.
+    let left = room
+        .checked_sub(start as u64)
+        .and_then(|room| room.checked_sub(location.compressed));
     let Some(left) = left.filter(|_| header.len() >= start) else {
-        findings.add_member(Code::ZipOverlap, name, "the local header's lengths make the member reach into the next one");
+        findings.add_member(
+            Code::ZipOverlap,
+            name,
+            "the local header's lengths make the member reach into the next one",
+        );
         return None;
     };
     let raw_name = &header[LOCAL_HEADER_LENGTH..LOCAL_HEADER_LENGTH + name_length];
     if raw_name != name.as_bytes() {
         let local = String::from_utf8_lossy(&raw_name[..raw_name.len().min(256)]);
-        findings.add_member(Code::ZipNameConflict, name, format!("the local header names the member {local:?}"));
+        findings.add_member(
+            Code::ZipNameConflict,
+            name,
+            format!("the local header names the member {local:?}"),
+        );
     }
 
     let mut conflict = |what: &str, local: u64, central: u64| {
-        findings.add_member(Code::ZipHeaderConflict, name, format!("{what} is {local} in the local header, {central} in the directory"));
+        findings.add_member(
+            Code::ZipHeaderConflict,
+            name,
+            format!("{what} is {local} in the local header, {central} in the directory"),
+        );
     };
     // How hard the writer tried to compress says nothing about the bytes.
     if (flags ^ location.flags) & !FLAG_LEVEL != 0 {
@@ -64,10 +90,22 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
     let extra = &header[LOCAL_HEADER_LENGTH + name_length..start];
     let zip64_field = ExtraFields::parse(extra, raw_name, name, findings).zip64;
     // A local header has no offset and no disk.
-    let local = Wide { size: u32_at(header, 22).into(), compressed: u32_at(header, 18).into(), offset: 0, disk: 0 };
-    let local = widen(local, zip64_field.filter(|field| !field.is_empty()), name, findings);
-    for (what, local, central) in [("the size", local.size, location.size), ("the compressed size", local.compressed, location.compressed)]
-    {
+    let local = Wide {
+        size: u32_at(header, 22).into(),
+        compressed: u32_at(header, 18).into(),
+        offset: 0,
+        disk: 0,
+    };
+    let local = widen(
+        local,
+        zip64_field.filter(|field| !field.is_empty()),
+        name,
+        findings,
+    );
+    for (what, local, central) in [
+        ("the size", local.size, location.size),
+        ("the compressed size", local.compressed, location.compressed),
+    ] {
         if !agrees(local, central) {
             findings.add_member(
                 Code::ZipHeaderConflict,
@@ -84,13 +122,24 @@ pub fn local_header(header: &[u8], name: &str, location: &Location, findings: &m
     };
     if !descriptors.contains(&left) {
         let (code, message) = match (streamed, left) {
-            (true, 0..=DESCRIPTOR_LENGTH_MAX) => (Code::ZipDescriptor, format!("{left} bytes where a data descriptor should be")),
-            _ => (Code::ZipGap, format!("{left} bytes between this member and the next belong to none")),
+            (true, 0..=DESCRIPTOR_LENGTH_MAX) => (
+                Code::ZipDescriptor,
+                format!("{left} bytes where a data descriptor should be"),
+            ),
+            _ => (
+                Code::ZipGap,
+                format!("{left} bytes between this member and the next belong to none"),
+            ),
         };
         findings.add_member(code, name, message);
     }
     // With a gap, which the escape hatch may let pass, the descriptor is what could be one.
-    let after = descriptors.iter().rev().find(|&&length| length <= left).copied().unwrap_or(0);
+    let after = descriptors
+        .iter()
+        .rev()
+        .find(|&&length| length <= left)
+        .copied()
+        .unwrap_or(0);
     Some((start, usize::try_from(after).unwrap_or(0)))
 }
 
@@ -109,15 +158,24 @@ pub fn descriptor(bytes: &[u8], name: &str, location: &Location, findings: &mut 
                     && u64::from(u32_at(fields, 4)) == location.compressed
                     && u64::from(u32_at(fields, 8)) == location.size
             }
-            20 => u32_at(fields, 0) == location.crc32 && u64_at(fields, 4) == location.compressed && u64_at(fields, 12) == location.size,
+            20 => {
+                u32_at(fields, 0) == location.crc32
+                    && u64_at(fields, 4) == location.compressed
+                    && u64_at(fields, 12) == location.size
+            }
             _ => false,
         };
     if !agrees {
-        findings.add_member(Code::ZipDescriptor, name, "the data descriptor does not repeat the directory's checksum and sizes");
+        findings.add_member(
+            Code::ZipDescriptor,
+            name,
+            "the data descriptor does not repeat the directory's checksum and sizes",
+        );
     }
 }
 
-/// Whether a reader that streams could take part of a stored member's bytes for the data descriptor that ends it.
+/// Whether a reader that streams could take part of a stored member's bytes for the data descriptor
+/// that ends it.
 pub fn descriptor_in_stored(bytes: &[u8], location: &Location) -> bool {
     location.has_stored_descriptor() && memchr::memmem::find(bytes, &DESCRIPTOR).is_some()
 }

@@ -1,9 +1,10 @@
-//! The structure of a zip archive, read strictly from slices of its bytes: end records, central directory, local headers, data
-//! descriptors.
+//! The structure of a zip archive, read strictly from slices of its bytes: end records, central
+//! directory, local headers, data descriptors.
 //!
-//! Model layer: the bytes were read by somebody else. The format is PKWARE's APPNOTE 6.3.10; the rule here is stricter: an
-//! archive passes only if a reader that trusts the central directory, one that trusts the local headers and one that streams
-//! would all see the same members. Everything wrong is reported, not only what comes first.
+//! Model layer: the bytes were read by somebody else. The format is PKWARE's APPNOTE 6.3.10; the
+//! rule here is stricter: an archive passes only if a reader that trusts the central directory, one
+//! that trusts the local headers and one that streams would all see the same members. Everything
+//! wrong is reported, not only what comes first.
 
 mod directory;
 mod end;
@@ -31,9 +32,10 @@ const ZIP64_END_RECORD_LENGTH: usize = 56;
 const ZIP64_LOCATOR_LENGTH: usize = 20;
 const DESCRIPTOR_LENGTH_MAX: u64 = 24;
 
-/// How many bytes at the end of an archive [`end_record`] has to see: an end record with the longest comment and the zip64
-/// records before it.
-pub const TAIL_LENGTH: usize = END_RECORD_LENGTH + u16::MAX as usize + ZIP64_LOCATOR_LENGTH + ZIP64_END_RECORD_LENGTH;
+/// How many bytes at the end of an archive [`end_record`] has to see: an end record with the
+/// longest comment and the zip64 records before it.
+pub const TAIL_LENGTH: usize =
+    END_RECORD_LENGTH + u16::MAX as usize + ZIP64_LOCATOR_LENGTH + ZIP64_END_RECORD_LENGTH;
 
 const FLAG_ENCRYPTED: u16 = 1;
 const FLAG_LEVEL: u16 = 0b110;
@@ -59,7 +61,8 @@ pub enum Method {
 pub struct Location {
     /// Where the local header begins, from the archive's start.
     pub offset: u64,
-    /// Where the next member (or the central directory) begins: local header, bytes and descriptor fill this range exactly.
+    /// Where the next member (or the central directory) begins: local header, bytes and descriptor
+    /// fill this range exactly.
     pub end: u64,
     /// The bytes as they are kept.
     pub compressed: u64,
@@ -74,12 +77,14 @@ pub struct Location {
 }
 
 impl Location {
-    /// Whether a descriptor follows the bytes: a reader that streams finds their end by reading them.
+    /// Whether a descriptor follows the bytes: a reader that streams finds their end by reading
+    /// them.
     pub fn has_descriptor(&self) -> bool {
         self.flags & FLAG_DESCRIPTOR != 0
     }
 
-    /// Whether the bytes are stored with a descriptor behind them: a reader that streams has to search for their end.
+    /// Whether the bytes are stored with a descriptor behind them: a reader that streams has to
+    /// search for their end.
     pub fn has_stored_descriptor(&self) -> bool {
         self.method == Method::Stored && self.flags & FLAG_DESCRIPTOR != 0
     }
@@ -105,7 +110,8 @@ pub enum EntryKind {
 /// One entry of the central directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The name as it is written, a folder's with its last `/`. With an error about it, undecodable bytes are replaced.
+    /// The name as it is written, a folder's with its last `/`. With an error about it, undecodable
+    /// bytes are replaced.
     pub name: Box<str>,
     /// Whether the name, without a folder's last `/`, is a path of a tree.
     pub sound: bool,

@@ -1,0 +1,9 @@
+//! Caches of trees and blobs: the local store and remote ones, behind one interface.
+
+pub mod blob;
+pub mod counted;
+pub mod store;
+pub mod transfer;
+
+#[cfg(feature = "remote")]
+pub mod remote;

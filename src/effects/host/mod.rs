@@ -1,0 +1,24 @@
+//! The system that this runs on: files, folders, other programs, signals.
+
+pub mod random;
+
+pub mod fs;
+
+pub mod spare;
+
+pub mod remove;
+
+pub mod interrupt;
+
+pub mod staging;
+
+pub mod atomic;
+
+pub mod input;
+
+pub mod child;
+pub mod file_hash;
+pub mod machine;
+pub mod notes;
+pub mod output_file;
+pub mod replaceable;

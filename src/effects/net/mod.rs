@@ -1,0 +1,10 @@
+//! What every use of a network needs: addresses, credentials, limits for waiting and trying again.
+
+pub mod headers;
+pub mod url;
+
+pub mod credentials;
+pub mod pace;
+pub mod redirect;
+pub mod resolver;
+pub mod retry;

@@ -1,0 +1,230 @@
+//! Listing first-party inputs: a file, or a directory with all that is in it.
+//!
+//! Effects layer. Links are resolved, and must stay within the directory that is listed;
+//! `__pycache__` is left out; what is neither file nor directory is refused. The order is that of
+//! the paths' bytes, whatever the file system says.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::effects::host::fs::{FsError, Links, failed, open_regular};
+use crate::effects::work::parallel;
+use crate::model::digest::{DigestFunction, Hasher};
+use crate::model::path::{PathError, TreePath};
+use crate::model::plan::{ListedFile, Listing};
+
+/// A listing and where its files are.
+#[derive(Debug, Clone, Default)]
+pub struct ListedFiles {
+    listing: Listing,
+    paths: Vec<Utf8PathBuf>,
+}
+
+impl ListedFiles {
+    /// The listing.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    /// Where a file is.
+    pub fn path(&self, file: usize) -> &Utf8Path {
+        &self.paths[file]
+    }
+}
+
+/// Why an input cannot be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListingError {
+    /// The file system refuses.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// A link leads out of the directory.
+    #[error("the link `{link}` leads out of `{root}`, to `{target}`")]
+    Escape {
+        /// The link.
+        link: Utf8PathBuf,
+        /// The directory that is listed.
+        root: Utf8PathBuf,
+        /// Where it leads.
+        target: Utf8PathBuf,
+    },
+    /// A link to a directory that holds the link.
+    #[error("the link `{link}` leads to a directory that holds it")]
+    Cycle {
+        /// The link.
+        link: Utf8PathBuf,
+    },
+    /// A device, a socket or a named pipe.
+    #[error("`{path}` is neither a file nor a directory")]
+    Special {
+        /// What it is not.
+        path: Utf8PathBuf,
+    },
+    /// A name that no tree may hold.
+    #[error("`{path}` has a name that no tree may hold")]
+    Name {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: Option<PathError>,
+    },
+}
+
+/// Lists an input, and hashes every file.
+///
+/// # Errors
+/// The input cannot be read as a whole.
+pub fn list(path: &Utf8Path, threads: usize) -> Result<ListedFiles, ListingError> {
+    let root = path.canonicalize_utf8().map_err(failed("find", path))?;
+    let mut found: Vec<(Option<TreePath>, Utf8PathBuf, bool)> = Vec::new();
+    if root.is_dir() {
+        visit(&root, &root, "", &mut vec![root.clone()], &mut found)?;
+    } else {
+        let executable = check_file(&root)?;
+        found.push((None, root, executable));
+    }
+    found.sort();
+    let digests = parallel::map(threads, found.len(), |index| hash(&found[index].1))?;
+    let mut listed = ListedFiles::default();
+    for ((path, place, executable), digest) in found.into_iter().zip(digests) {
+        listed.listing.files.push(ListedFile {
+            path,
+            sha256: digest.hash,
+            size: digest.size,
+            executable,
+        });
+        listed.paths.push(place);
+    }
+    Ok(listed)
+}
+
+/// Whether a file is executable.
+fn check_file(path: &Utf8Path) -> Result<bool, ListingError> {
+    let metadata = path.metadata().map_err(failed("look at", path))?;
+    if !metadata.is_file() {
+        return Err(ListingError::Special {
+            path: path.to_owned(),
+        });
+    }
+    #[cfg(unix)]
+    let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
+    #[cfg(not(unix))]
+    let executable = false;
+    Ok(executable)
+}
+
+fn hash(path: &Utf8Path) -> Result<crate::model::digest::Digest, FsError> {
+    let mut file = open_regular(path, Links::Follow).map_err(failed("open", path))?;
+    let mut hasher = Hasher::new(DigestFunction::Sha256);
+    std::io::copy(&mut file, &mut hasher).map_err(failed("read", path))?;
+    Ok(hasher.finish())
+}
+
+fn visit(
+    root: &Utf8Path,
+    directory: &Utf8Path,
+    prefix: &str,
+    open: &mut Vec<Utf8PathBuf>,
+    found: &mut Vec<(Option<TreePath>, Utf8PathBuf, bool)>,
+) -> Result<(), ListingError> {
+    for entry in std::fs::read_dir(directory).map_err(failed("list", directory))? {
+        let entry = entry.map_err(failed("list", directory))?;
+        let Ok(name) = entry.file_name().into_string() else {
+            return Err(ListingError::Name {
+                path: entry.path().to_string_lossy().into_owned(),
+                source: None,
+            });
+        };
+        if name == "__pycache__" {
+            continue;
+        }
+        let place = directory.join(&name);
+        let below = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        };
+        let real = place
+            .canonicalize_utf8()
+            .map_err(failed("follow", &place))?;
+        let is_link = entry
+            .file_type()
+            .map_err(failed("look at", &place))?
+            .is_symlink();
+        if is_link && !real.starts_with(root) {
+            return Err(ListingError::Escape {
+                link: place,
+                root: root.to_owned(),
+                target: real,
+            });
+        }
+        if real.is_dir() {
+            if open.contains(&real) {
+                return Err(ListingError::Cycle { link: place });
+            }
+            open.push(real.clone());
+            visit(root, &real, &below, open, found)?;
+            open.pop();
+        } else {
+            let executable = check_file(&real)?;
+            let path = TreePath::parse(&below).map_err(|source| ListingError::Name {
+                path: place.to_string(),
+                source: Some(source),
+            })?;
+            found.push((Some(path), real, executable));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn listed(path: &Utf8Path) -> Result<Vec<String>, ListingError> {
+        let listed = list(path, 2)?;
+        let name = |file: &ListedFile| {
+            let mark = if file.executable { "*" } else { "" };
+            format!(
+                "{}{mark} {}",
+                file.path.as_ref().map_or("", TreePath::as_str),
+                file.size
+            )
+        };
+        Ok(listed.listing().files.iter().map(name).collect())
+    }
+
+    #[test]
+    fn a_directory_is_listed_in_order_with_links_resolved() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().join("root")).unwrap();
+        std::fs::create_dir_all(root.join("pkg/__pycache__")).unwrap();
+        std::fs::create_dir_all(root.join("empty")).unwrap();
+        std::fs::write(root.join("pkg/__pycache__/x.pyc"), "").unwrap();
+        std::fs::write(root.join("pkg/b.py"), "bb").unwrap();
+        std::fs::write(root.join("a.py"), "a").unwrap();
+        symlink("pkg/b.py", root.join("link.py")).unwrap();
+        symlink("pkg", root.join("again")).unwrap();
+        assert_eq!(
+            listed(&root).unwrap(),
+            ["a.py 1", "again/b.py 2", "link.py 2", "pkg/b.py 2"]
+        );
+        assert_eq!(listed(&root.join("a.py")).unwrap(), [" 1"]);
+    }
+
+    #[test]
+    fn links_out_of_the_directory_and_cycles_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().join("root")).unwrap();
+        std::fs::create_dir(&root).unwrap();
+        symlink("/etc/passwd", root.join("out")).unwrap();
+        assert!(matches!(listed(&root), Err(ListingError::Escape { .. })));
+        std::fs::remove_file(root.join("out")).unwrap();
+        symlink(".", root.join("self")).unwrap();
+        assert!(matches!(listed(&root), Err(ListingError::Cycle { .. })));
+        std::fs::remove_file(root.join("self")).unwrap();
+        symlink("nowhere", root.join("dangling")).unwrap();
+        assert!(matches!(listed(&root), Err(ListingError::Fs(_))));
+    }
+}

@@ -1,0 +1,5 @@
+//! Where the bytes of a planned tree come from: wheels, folders, launchers.
+
+pub mod launchers;
+pub mod listing;
+pub mod supply;

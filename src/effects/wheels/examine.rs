@@ -1,0 +1,141 @@
+//! What is worth knowing of a wheel although it can be installed: names, start-up code, scripts,
+//! requirements.
+//!
+//! Effects layer. `wheel check` reports it, and a build that denies one of these codes looks for
+//! it.
+
+use crate::effects::wheels::inflate::{Inflater, ZipFile};
+use crate::model::finding::{Code, Findings};
+use crate::model::script::{foreign_interpreter, rewrite_script};
+use crate::model::wheel::index::{Entry, Location};
+use crate::model::wheel::manifest::{Draft, data_folder};
+use crate::model::wheel::portability::examine_portability;
+use crate::model::wheel::startup;
+
+/// The most bytes of a `.pth` file that are examined.
+pub(in crate::effects) const PATH_FILE_LIMIT: u64 = 1 << 20;
+
+/// The bytes at the beginning of a script that may name its interpreter.
+const INTERPRETER_LIMIT: usize = 2048;
+
+/// Examines the names of an archive's entries, which are sorted.
+pub(in crate::effects) fn examine_paths(names: &[Box<str>], findings: &mut Findings) {
+    examine_portability(
+        names
+            .iter()
+            .map(|name| name.strip_suffix('/').unwrap_or(name)),
+        findings,
+    );
+}
+
+/// Examines what does more than lie there.
+pub(in crate::effects) fn examine_members(
+    file: &ZipFile,
+    draft: &Draft,
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) {
+    let data = data_folder(draft.dist_info());
+    let is_path_file =
+        |name: &str| startup::site_path(name, &data).is_some_and(startup::is_path_file);
+    let mut added = startup::Added::default();
+    for Entry { name, location, .. } in draft
+        .entries()
+        .iter()
+        .filter(|entry| is_path_file(&entry.name))
+    {
+        if location.size > PATH_FILE_LIMIT {
+            startup::report_large(PATH_FILE_LIMIT, name, findings);
+        }
+        if let Some(bytes) = beginning(file, name, location, inflater) {
+            startup::examine_path_file(&bytes, name, findings);
+            added.take(&bytes, name, findings);
+        }
+    }
+    let sites = draft
+        .entries()
+        .iter()
+        .filter_map(|entry| Some((startup::site_path(&entry.name, &data)?, &*entry.name)));
+    startup::examine_names(sites, &added, findings);
+    startup::examine_targets(
+        draft.entries().iter().map(|entry| &*entry.name),
+        &data,
+        findings,
+    );
+    examine_scripts(draft, findings);
+    examine_interpreters(file, draft, inflater, findings);
+}
+
+/// The bytes of a member, or the first of them; damage was reported before.
+fn beginning(
+    file: &ZipFile,
+    name: &str,
+    location: &Location,
+    inflater: &mut Inflater,
+) -> Option<Vec<u8>> {
+    let limit = usize::try_from(location.size.min(PATH_FILE_LIMIT)).unwrap_or(0);
+    inflater
+        .peek(file, name, location, limit)
+        .ok()
+        .map(<[u8]>::to_vec)
+}
+
+fn examine_scripts(draft: &Draft, findings: &mut Findings) {
+    for (index, bytes) in draft.contents() {
+        if let Err(error) = rewrite_script(bytes) {
+            findings.add_member(
+                Code::ScriptForm,
+                &draft.entries()[*index].name,
+                error_text(&error),
+            );
+        }
+    }
+    let names = draft
+        .scripts()
+        .into_iter()
+        .filter_map(|index| draft.entries()[index].name.rsplit('/').next());
+    let mut folded = std::collections::BTreeMap::new();
+    for name in names.chain(draft.entry_points().iter().map(|script| &*script.name)) {
+        let other = *folded
+            .entry(crate::model::portable::fold(name))
+            .or_insert(name);
+        if other != name {
+            findings.add(
+                Code::ScriptCaseCollision,
+                format!("the scripts `{other}` and `{name}`"),
+            );
+        }
+    }
+}
+
+/// Reports scripts that name an interpreter by its place on the machine that built the wheel.
+fn examine_interpreters(
+    file: &ZipFile,
+    draft: &Draft,
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) {
+    for index in draft.installed_scripts() {
+        let Entry { name, location, .. } = &draft.entries()[index];
+        if let Ok(start) = inflater.peek(file, name, location, INTERPRETER_LIMIT)
+            && let Some(interpreter) = foreign_interpreter(start)
+        {
+            findings.add_member(
+                Code::ScriptInterpreter,
+                name,
+                format!("it is run by `{interpreter}`"),
+            );
+        }
+    }
+}
+
+/// An error and what it came from, in one line.
+pub(in crate::effects) fn error_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,633 @@
+//! Wheels on disk: loaded as far as planning needs them, then read member by member.
+//!
+//! Effects layer. What the bytes mean is decided in `model::wheel`. Loading inflates the texts of
+//! `.dist-info`, the beginnings of scripts and the members that RECORD has no SHA-256 for, and
+//! nothing else; hashes are RECORD's claims until [`Wheel::stream`] or [`Wheel::read`] has the
+//! bytes. A wheel is loaded by its path and its file name, which need not be the path's.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::effects::host::file_hash::FileHash;
+use crate::effects::host::input::{InputError, InputFile};
+use crate::effects::wheels::examine::{examine_members, examine_paths};
+use crate::effects::wheels::inflate::{Inflater, MemberError, ZipFile, is_small, with_inflater};
+use crate::effects::wheels::zip_file;
+use crate::model::digest::Hash;
+use crate::model::finding::{Code, Finding, Findings};
+use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::index::{Entry, Location};
+use crate::model::wheel::limits::Limits;
+use crate::model::wheel::manifest::{
+    Draft, HashOrigin, Member, MemberHasher, REWRITTEN, WheelManifest,
+};
+
+/// Why a wheel could not be loaded, or a member of it not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WheelError {
+    /// The file could not be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The wheel is not accepted.
+    #[error(
+        "the wheel `{wheel}` is not accepted:{}",
+        findings.iter().map(|finding| format!("\n  {finding}")).collect::<String>()
+    )]
+    Refused {
+        /// The wheel.
+        wheel: Box<WheelFilename>,
+        /// What was found, errors first.
+        findings: Vec<Finding>,
+    },
+    /// The file is another one than the spec pins.
+    #[error("the wheel `{path}` has the SHA-256 {actual}, expected {expected}")]
+    Digest {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the spec says.
+        expected: Hash,
+        /// What its bytes have.
+        actual: Hash,
+    },
+    /// A member is not what the archive says.
+    #[error("in the wheel `{wheel}`")]
+    Member {
+        /// The wheel.
+        wheel: Box<WheelFilename>,
+        /// What is wrong.
+        source: MemberError,
+    },
+}
+
+/// How wheels are judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// How much they may hold.
+    pub limits: Limits,
+    /// Codes whose findings pass as warnings, where the code's allowance permits it.
+    pub allow: BTreeSet<Code>,
+    /// Codes whose findings are errors.
+    pub deny: BTreeSet<Code>,
+}
+
+impl LoadOptions {
+    /// An empty collection that judges by these options.
+    pub fn findings(&self) -> Findings {
+        Findings::with_policy(&self.allow, &self.deny)
+    }
+}
+
+/// A wheel, open and loaded.
+#[derive(Debug)]
+pub struct Wheel {
+    file: ZipFile,
+    /// What it holds.
+    pub manifest: WheelManifest,
+}
+
+/// Codes that can be allowed and that come to light only with a member's local header.
+const READ_LATER: [Code; 4] = [
+    Code::ZipGap,
+    Code::ZipExtraField,
+    Code::ZipVersion,
+    Code::ZipDescriptorStored,
+];
+
+/// Loads a wheel.
+///
+/// # Errors
+/// The file cannot be read, or the wheel is not accepted: then everything that was found is listed.
+pub fn load(
+    path: &Utf8Path,
+    filename: &WheelFilename,
+    options: &LoadOptions,
+) -> Result<Wheel, WheelError> {
+    let mut findings = options.findings();
+    let (file, entries) = zip_file::open(path, &options.limits, &mut findings)?;
+    with_inflater(|inflater| {
+        inflater.take_notes();
+        let names: Vec<Box<str>> = match options.deny.is_empty() {
+            true => Vec::new(),
+            false => entries.iter().map(|entry| entry.name.clone()).collect(),
+        };
+        let mut draft = draft(&file, entries, filename, options, inflater, &mut findings)?;
+        if !options.deny.is_empty() {
+            // What planning has no use for may be denied as well.
+            examine_paths(&names, &mut findings);
+            examine_members(&file, &draft, inflater, &mut findings);
+        }
+        if options.allow.contains(&Code::RecordHash) {
+            // Claims that need not be true are no claims: each member's own hash is recorded.
+            hash_claimed(&file, &mut draft, inflater, &mut findings)?;
+        }
+        if READ_LATER.iter().any(|code| options.allow.contains(code)) {
+            // What the escape hatch lets pass has to be in the manifest, so it cannot wait until
+            // members are read.
+            for entry in draft.entries() {
+                let checked = if entry.location.has_stored_descriptor() {
+                    inflater
+                        .stream::<MemberError>(&file, &entry.name, &entry.location, &mut |_| Ok(()))
+                } else {
+                    inflater.check_header(&file, &entry.name, &entry.location)
+                };
+                sound(checked, &mut findings)?;
+            }
+        }
+        findings.extend(inflater.take_notes());
+        file.input.check_unchanged()?;
+        let refused = |findings| WheelError::Refused {
+            wheel: Box::new(filename.clone()),
+            findings,
+        };
+        if findings.has_errors() {
+            return Err(refused(findings.finish()));
+        }
+        let manifest = draft.finish(findings.finish()).map_err(refused)?;
+        Ok(Wheel { file, manifest })
+    })
+}
+
+/// Opens a wheel whose file is known to be the one that a manifest was loaded from by the same
+/// options.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn reopen(
+    path: &Utf8Path,
+    manifest: WheelManifest,
+    options: &LoadOptions,
+) -> Result<Wheel, WheelError> {
+    let file = ZipFile {
+        input: InputFile::open(path)?,
+        allow: options.findings().allowed().clone(),
+    };
+    Ok(Wheel { file, manifest })
+}
+
+/// Reads what planning needs of an archive and checks it.
+pub(in crate::effects) fn draft(
+    file: &ZipFile,
+    entries: Vec<Entry>,
+    filename: &WheelFilename,
+    options: &LoadOptions,
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) -> Result<Draft, InputError> {
+    zip_file::check_directories(file, &entries, inflater, findings)?;
+    let mut draft = Draft::new(filename.clone(), entries, findings);
+    if let Some(index) = draft.record(&options.limits, findings)
+        && let Some(bytes) = whole(file, &draft.entries()[index], inflater, findings)?
+    {
+        draft.set_record(index, &bytes, findings);
+    }
+    for (text, index) in draft.texts(&options.limits, findings) {
+        if let Some(bytes) = whole(file, &draft.entries()[index], inflater, findings)? {
+            draft.set_text(text, index, &bytes, findings);
+            draft.keep(index, &bytes, findings);
+        }
+    }
+    let mut kept: u64 = 0;
+    for index in draft.scripts() {
+        let entry = &draft.entries()[index];
+        let start = sound(
+            inflater.peek(file, &entry.name, &entry.location, REWRITTEN.len()),
+            findings,
+        )?;
+        if start != Some(REWRITTEN) {
+            continue;
+        }
+        kept = kept.saturating_add(entry.location.size);
+        if kept > options.limits.metadata_size {
+            let message = format!(
+                "the scripts that would be rewritten have {kept} bytes so far, the limit is {}",
+                options.limits.metadata_size
+            );
+            findings.add_member(Code::MetadataLimit, &entry.name, message);
+        } else if let Some(bytes) = whole(file, entry, inflater, findings)? {
+            draft.keep(index, &bytes, findings);
+        }
+    }
+    hash(draft.unhashed(), file, &mut draft, inflater, findings)?;
+    Ok(draft)
+}
+
+/// Hashes the members whose SHA-256 only RECORD says, and compares. Of what no environment takes
+/// over, as much is looked at as a build does.
+pub(in crate::effects) fn hash_claimed(
+    file: &ZipFile,
+    draft: &mut Draft,
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) -> Result<(), InputError> {
+    let (installed, dropped) = draft.claimed();
+    for Entry { name, location, .. } in dropped.into_iter().map(|index| &draft.entries()[index]) {
+        sound(check_left(file, name, location, inflater), findings)?;
+    }
+    hash(installed, file, draft, inflater, findings)
+}
+
+/// Checks a member that is not going to be read: its local header says where it ends, unless there
+/// is a descriptor: then its bytes do.
+fn check_left(
+    file: &ZipFile,
+    name: &str,
+    location: &Location,
+    inflater: &mut Inflater,
+) -> Result<(), MemberError> {
+    match location.has_descriptor() {
+        true => inflater.stream::<MemberError>(file, name, location, &mut |_| Ok(())),
+        false => inflater.check_header(file, name, location),
+    }
+}
+
+/// Hashes members and compares their hashes with what RECORD says.
+fn hash(
+    members: Vec<usize>,
+    file: &ZipFile,
+    draft: &mut Draft,
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) -> Result<(), InputError> {
+    for index in members {
+        let Entry { name, location, .. } = &draft.entries()[index];
+        let mut hasher = MemberHasher::new(draft.other_algorithm(index));
+        let mut sink = |bytes: &[u8]| {
+            hasher.update(bytes);
+            Ok::<(), MemberError>(())
+        };
+        if sound(inflater.stream(file, name, location, &mut sink), findings)?.is_some() {
+            draft.verify(index, &hasher.finish(), findings);
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a member whose size was found bearable; none, with findings, if it is not sound.
+fn whole(
+    file: &ZipFile,
+    entry: &Entry,
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) -> Result<Option<Vec<u8>>, InputError> {
+    // The size is the archive's claim: room for it is made as bytes come.
+    let mut bytes = Vec::new();
+    let mut sink = |chunk: &[u8]| {
+        bytes.extend_from_slice(chunk);
+        Ok::<(), MemberError>(())
+    };
+    let done = sound(
+        inflater.stream(file, &entry.name, &entry.location, &mut sink),
+        findings,
+    )?;
+    Ok(done.map(|()| bytes))
+}
+
+/// What was read, or findings.
+pub(in crate::effects) fn sound<T>(
+    result: Result<T, MemberError>,
+    findings: &mut Findings,
+) -> Result<Option<T>, InputError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(MemberError::Unsound(found)) => {
+            findings.extend(found);
+            Ok(None)
+        }
+        Err(MemberError::Input(error)) => Err(error),
+    }
+}
+
+impl Wheel {
+    /// The file.
+    pub fn input(&self) -> &InputFile {
+        &self.file.input
+    }
+
+    /// Whether a member can be had by [`Wheel::read`].
+    pub fn is_small(member: &Member) -> bool {
+        is_small(&member.location)
+    }
+
+    /// The whole of a small member, in one read, checked by CRC-32 and size but not yet by its
+    /// SHA-256.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the member is not sound.
+    pub fn read<'inflater>(
+        &self,
+        inflater: &'inflater mut Inflater,
+        member: &Member,
+    ) -> Result<&'inflater [u8], WheelError> {
+        inflater
+            .read(&self.file, member.path.as_str(), &member.location)
+            .map_err(|source| self.member_error(source))
+    }
+
+    /// The bytes of a member of any size, in order, in one part or several.
+    ///
+    /// # Errors
+    /// The file cannot be read, the member is not sound, or the sink fails.
+    pub fn stream<E: From<WheelError>>(
+        &self,
+        inflater: &mut Inflater,
+        member: &Member,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let done = inflater.stream(
+            &self.file,
+            member.path.as_str(),
+            &member.location,
+            &mut |bytes| sink(bytes).map_err(Stop::Sink),
+        );
+        match done {
+            Ok(()) => Ok(()),
+            Err(Stop::Sink(error)) => Err(error),
+            Err(Stop::Member(source)) => Err(self.member_error(source).into()),
+        }
+    }
+
+    /// Checks a member that is not going to be read, such as an excluded one: a wheel in which it
+    /// hides something is not accepted either.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the member is not sound.
+    pub fn check_unread(&self, member: &Member) -> Result<(), WheelError> {
+        let (name, location) = (member.path.as_str(), &member.location);
+        with_inflater(|inflater| check_left(&self.file, name, location, inflater))
+            .map_err(|source| self.member_error(source))
+    }
+
+    /// Whether a member was read when the wheel was loaded.
+    pub fn was_read(&self, index: usize) -> bool {
+        self.manifest.members[index].origin == HashOrigin::Computed
+            || self.manifest.contents.contains_key(&index)
+    }
+
+    /// Hashes what is left of the file and compares its SHA-256 with the one that is pinned. That
+    /// the file did not change since it was opened is checked too, so that what was loaded is what
+    /// was hashed.
+    ///
+    /// # Errors
+    /// The file cannot be read, has changed, or has another digest.
+    pub fn check_digest(&self, hash: &FileHash<'_>, expected: &Hash) -> Result<(), WheelError> {
+        let actual = hash.finish()?;
+        self.file.input.check_unchanged()?;
+        if actual == *expected {
+            return Ok(());
+        }
+        Err(WheelError::Digest {
+            path: self.file.input.path().to_owned(),
+            expected: *expected,
+            actual,
+        })
+    }
+
+    /// Whether the file is as it was when the wheel was loaded; to be asked when all members have
+    /// been read.
+    ///
+    /// # Errors
+    /// It is not, or its state cannot be read.
+    pub fn check_unchanged(&self) -> Result<(), WheelError> {
+        Ok(self.file.input.check_unchanged()?)
+    }
+
+    fn member_error(&self, source: MemberError) -> WheelError {
+        match source {
+            MemberError::Input(error) => WheelError::Input(error),
+            source @ MemberError::Unsound(_) => WheelError::Member {
+                wheel: Box::new(self.manifest.file.clone()),
+                source,
+            },
+        }
+    }
+}
+
+/// Why a stream of bytes stopped.
+enum Stop<E> {
+    Sink(E),
+    Member(MemberError),
+}
+
+impl<E> From<MemberError> for Stop<E> {
+    fn from(error: MemberError) -> Self {
+        Self::Member(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+    use crate::model::wheel::HashOrigin;
+    use crate::model::wheel::record::encode_base64url;
+
+    const FILENAME: &str = "demo-1.0-py3-none-any.whl";
+    const WHEEL: &str = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+    const METADATA: &str = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n";
+
+    /// Packs members, each with what RECORD says of its bytes (nothing: no row).
+    fn pack(members: &[(&str, &[u8], Option<String>)]) -> (tempfile::TempDir, Utf8PathBuf) {
+        let mut record = String::new();
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes, hash) in members {
+            writer
+                .start_file(*name, SimpleFileOptions::default())
+                .unwrap();
+            writer.write_all(bytes).unwrap();
+            if let Some(hash) = hash {
+                record.push_str(&format!("{name},{hash},{}\n", bytes.len()));
+            }
+        }
+        writer
+            .start_file("demo-1.0.dist-info/RECORD", SimpleFileOptions::default())
+            .unwrap();
+        writer
+            .write_all(format!("{record}demo-1.0.dist-info/RECORD,,\n").as_bytes())
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        // The path's name is not the wheel's.
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("blob")).unwrap();
+        std::fs::write(&path, writer.finish().unwrap().into_inner()).unwrap();
+        (folder, path)
+    }
+
+    fn sha256(bytes: &[u8]) -> Option<String> {
+        Some(format!(
+            "sha256={}",
+            encode_base64url(Hash::sha256(bytes).as_bytes())
+        ))
+    }
+
+    fn demo<'a>(more: &[(&'a str, &'a [u8], Option<String>)]) -> (tempfile::TempDir, Utf8PathBuf) {
+        let mut members = more.to_vec();
+        members.push((
+            "demo-1.0.dist-info/WHEEL",
+            WHEEL.as_bytes(),
+            sha256(WHEEL.as_bytes()),
+        ));
+        members.push((
+            "demo-1.0.dist-info/METADATA",
+            METADATA.as_bytes(),
+            sha256(METADATA.as_bytes()),
+        ));
+        pack(&members)
+    }
+
+    fn load_demo(path: &Utf8Path) -> Result<Wheel, WheelError> {
+        load(
+            path,
+            &WheelFilename::parse(FILENAME).unwrap(),
+            &LoadOptions::default(),
+        )
+    }
+
+    #[test]
+    fn a_wheel_is_loaded_with_claims_and_what_planning_reads() {
+        let sha512 = {
+            use sha2::Digest as _;
+            format!(
+                "sha512={}",
+                encode_base64url(&sha2::Sha512::digest(b"by another function"))
+            )
+        };
+        let (_folder, path) = demo(&[
+            (
+                "demo/__init__.py",
+                b"claimed = True\n",
+                sha256(b"claimed = True\n"),
+            ),
+            ("demo/other.py", b"by another function", Some(sha512)),
+            ("demo/unlisted.py", b"unlisted", None),
+            (
+                "demo-1.0.data/scripts/run",
+                b"#!python\nprint()\n",
+                sha256(b"#!python\nprint()\n"),
+            ),
+            (
+                "demo-1.0.data/scripts/binary",
+                b"\x7fELF",
+                sha256(b"\x7fELF"),
+            ),
+            (
+                "demo-1.0.dist-info/entry_points.txt",
+                b"[console_scripts]\ndemo = demo:main\n",
+                None,
+            ),
+        ]);
+        let wheel = load_demo(&path).unwrap();
+        let manifest = &wheel.manifest;
+        assert!(manifest.purelib);
+        assert_eq!(
+            (&*manifest.dist_info, &*manifest.data),
+            ("demo-1.0.dist-info", "demo-1.0.data")
+        );
+        assert_eq!(manifest.entry_points.len(), 1);
+        let kept: Vec<&str> = manifest
+            .contents
+            .keys()
+            .map(|&index| manifest.members[index].path.as_str())
+            .collect();
+        assert_eq!(
+            kept,
+            [
+                "demo-1.0.data/scripts/run",
+                "demo-1.0.dist-info/METADATA",
+                "demo-1.0.dist-info/WHEEL",
+                "demo-1.0.dist-info/entry_points.txt"
+            ]
+        );
+        let origin = |path: &str| {
+            manifest
+                .member(path)
+                .map(|(_, member)| (member.origin, member.sha256))
+                .unwrap()
+        };
+        assert_eq!(
+            origin("demo/__init__.py"),
+            (HashOrigin::Claimed, Hash::sha256(b"claimed = True\n"))
+        );
+        assert_eq!(
+            origin("demo/other.py"),
+            (HashOrigin::Computed, Hash::sha256(b"by another function"))
+        );
+        assert_eq!(
+            origin("demo/unlisted.py"),
+            (HashOrigin::Computed, Hash::sha256(b"unlisted"))
+        );
+        let codes: Vec<(Code, Option<&str>)> = manifest
+            .findings
+            .iter()
+            .map(|finding| (finding.code, finding.member.as_deref()))
+            .collect();
+        assert_eq!(
+            codes,
+            [
+                (
+                    Code::RecordUnlisted,
+                    Some("demo-1.0.dist-info/entry_points.txt")
+                ),
+                (Code::RecordUnlisted, Some("demo/unlisted.py"))
+            ]
+        );
+        let mut inflater = Inflater::default();
+        for member in &manifest.members {
+            assert_eq!(
+                Hash::sha256(wheel.read(&mut inflater, member).unwrap()),
+                member.sha256,
+                "{}",
+                member.path
+            );
+        }
+        manifest
+            .members
+            .iter()
+            .for_each(|member| wheel.check_unread(member).unwrap());
+        let digest = Hash::sha256(&std::fs::read(&path).unwrap());
+        let hash = FileHash::new(wheel.input());
+        wheel.check_digest(&hash, &digest).unwrap();
+        assert!(matches!(
+            wheel.check_digest(&hash, &Hash::sha256(b"")),
+            Err(WheelError::Digest { .. })
+        ));
+        std::fs::write(&path, b"other").unwrap();
+        assert!(matches!(
+            wheel.check_unchanged(),
+            Err(WheelError::Input(InputError::Changed { .. }))
+        ));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_listed() {
+        let (_folder, path) = demo(&[
+            (
+                "demo-1.0.dist-info/entry_points.txt",
+                b"[console_scripts]\n../x = demo:main\n",
+                sha256(b"something else"),
+            ),
+            ("demo-1.0.data/data/bin/python3", b"", sha256(b"")),
+            ("demo-1.0.data/other/x", b"", sha256(b"")),
+            ("demo-1.0.data/x", b"", sha256(b"")),
+            ("demo/missing.py", b"", Some("md5=xyz".to_owned())),
+        ]);
+        let Err(WheelError::Refused { findings, .. }) = load_demo(&path) else {
+            panic!("accepted")
+        };
+        let codes: Vec<Code> = findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(
+            codes,
+            [
+                Code::MetadataDataScheme,
+                Code::MetadataDataFile,
+                Code::MetadataReservedTarget,
+                Code::RecordWeakHash,
+                Code::RecordHash,
+                Code::ScriptName
+            ]
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! Zip archives on disk: opened, their structure read and checked.
+//!
+//! Effects layer. What the bytes mean is decided in `model::wheel::index`; here they are fetched,
+//! with as few reads as possible.
+
+use camino::Utf8Path;
+
+use crate::effects::host::input::{InputError, InputFile};
+use crate::effects::wheels::inflate::{Inflater, MemberError, ZipFile};
+use crate::model::finding::Findings;
+use crate::model::wheel::index::{self, Entry, EntryKind};
+use crate::model::wheel::limits::Limits;
+
+/// Opens an archive and reads its end record and central directory. What is wrong with them becomes
+/// findings; of an archive that cannot be read at all there are no entries.
+///
+/// The entries are sorted by name, folders are among them.
+///
+/// # Errors
+/// The file cannot be opened or read.
+pub fn open(
+    path: &Utf8Path,
+    limits: &Limits,
+    findings: &mut Findings,
+) -> Result<(ZipFile, Vec<Entry>), InputError> {
+    let input = InputFile::open(path)?;
+    let entries = read_index(&input, limits, findings)?;
+    Ok((
+        ZipFile {
+            input,
+            allow: findings.allowed().clone(),
+        },
+        entries,
+    ))
+}
+
+/// Checks the folders of an archive, whose bytes nothing else reads: that their local headers are
+/// sound and hold nothing.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn check_directories(
+    file: &ZipFile,
+    entries: &[Entry],
+    inflater: &mut Inflater,
+    findings: &mut Findings,
+) -> Result<(), InputError> {
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Directory)
+    {
+        match inflater.stream::<MemberError>(file, &entry.name, &entry.location, &mut |_| Ok(())) {
+            Ok(()) => {}
+            Err(MemberError::Unsound(found)) => findings.extend(found),
+            Err(MemberError::Input(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn read_index(
+    input: &InputFile,
+    limits: &Limits,
+    findings: &mut Findings,
+) -> Result<Vec<Entry>, InputError> {
+    let size = input.size();
+    // Few archives have a comment or a directory of more than 64 KiB: then this read is the only
+    // one.
+    let length = usize::try_from(size)
+        .unwrap_or(usize::MAX)
+        .min(index::TAIL_LENGTH);
+    let mut tail = vec![0; length];
+    let tail_start = size - length as u64;
+    input.read_at(&mut tail, tail_start)?;
+    let Some(end) = index::end_record(&tail, size, limits, findings) else {
+        return Ok(Vec::new());
+    };
+    // Both were checked: the directory lies within the file.
+    let directory_size = usize::try_from(end.directory_size).unwrap_or(usize::MAX);
+    if let Some(start) = end.directory_offset.checked_sub(tail_start) {
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        return Ok(index::directory(
+            &tail[start..start + directory_size],
+            &end,
+            limits,
+            findings,
+        ));
+    }
+    drop(tail);
+    let mut directory = vec![0; directory_size];
+    input.read_at(&mut directory, end.directory_offset)?;
+    Ok(index::directory(&directory, &end, limits, findings))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use camino::Utf8PathBuf;
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
+
+    use super::*;
+    use crate::effects::wheels::inflate::SMALL;
+    use crate::model::finding::Finding;
+
+    /// Bytes that compress somewhat.
+    fn bytes(length: usize) -> Vec<u8> {
+        (0..length as u64)
+            .map(|index| (index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 61) as u8)
+            .collect()
+    }
+
+    fn open_bytes(archive: &[u8]) -> (ZipFile, Vec<Entry>, Vec<Finding>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("archive.zip")).unwrap();
+        std::fs::write(&path, archive).unwrap();
+        let mut findings = Findings::new();
+        let (input, entries) = open(&path, &Limits::default(), &mut findings).unwrap();
+        (input, entries, findings.finish())
+    }
+
+    #[test]
+    fn reads_what_the_zip_crate_writes() {
+        let contents: Vec<(String, Vec<u8>, SimpleFileOptions)> = [
+            ("empty", 0, CompressionMethod::Stored),
+            ("deflated/empty", 0, CompressionMethod::Deflated),
+            ("small", 1000, CompressionMethod::Stored),
+            ("deflated/small", 1000, CompressionMethod::Deflated),
+            ("edge", SMALL as usize, CompressionMethod::Deflated),
+            ("large", SMALL as usize + 1, CompressionMethod::Stored),
+            ("deflated/middling", 3 << 20, CompressionMethod::Deflated),
+            ("deflated/large", 5 << 20, CompressionMethod::Deflated),
+            ("ümläut/日本", 10, CompressionMethod::Deflated),
+        ]
+        .into_iter()
+        .flat_map(|(name, length, method)| {
+            let options = SimpleFileOptions::default().compression_method(method);
+            [
+                (name.to_owned(), bytes(length), options),
+                (format!("{name}64"), bytes(length), options.large_file(true)),
+            ]
+        })
+        .collect();
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes, options) in &contents {
+            writer
+                .start_file(
+                    name.as_str(),
+                    options.unix_permissions(if name.len() > 8 { 0o755 } else { 0o644 }),
+                )
+                .unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer
+            .add_directory("folder", SimpleFileOptions::default())
+            .unwrap();
+        let archive = writer.finish().unwrap().into_inner();
+
+        let (input, entries, findings) = open_bytes(&archive);
+        assert_eq!(findings, []);
+        assert_eq!(entries.len(), contents.len() + 1);
+        // Not all of so many have room for members of middling size.
+        let mut inflaters: Vec<Inflater> = (0..4).map(|_| Inflater::default()).collect();
+        for (name, bytes, _) in &contents {
+            let entry = entries.iter().find(|entry| *entry.name == **name).unwrap();
+            assert!(entry.sound);
+            assert_eq!(
+                entry.kind,
+                EntryKind::File {
+                    executable: name.len() > 8
+                }
+            );
+            let mut most_parts = 0;
+            for inflater in &mut inflaters {
+                let (mut streamed, mut parts) = (Vec::new(), 0);
+                let mut sink = |chunk: &[u8]| {
+                    streamed.extend_from_slice(chunk);
+                    parts += 1;
+                    Ok::<_, MemberError>(())
+                };
+                inflater
+                    .stream(&input, name, &entry.location, &mut sink)
+                    .unwrap();
+                assert!(streamed == *bytes, "{name}");
+                most_parts = most_parts.max(parts);
+                if bytes.len() as u64 <= SMALL {
+                    assert!(
+                        inflater.read(&input, name, &entry.location).unwrap() == bytes.as_slice(),
+                        "{name}"
+                    );
+                }
+            }
+            assert_eq!(most_parts > 1, bytes.len() as u64 > SMALL, "{name}");
+        }
+        let mut findings = Findings::new();
+        check_directories(&input, &entries, &mut inflaters[0], &mut findings).unwrap();
+        assert_eq!(findings.finish(), []);
+    }
+
+    #[test]
+    fn every_cut_of_an_archive_is_refused() {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for name in ["a", "b"] {
+            writer
+                .start_file(name, SimpleFileOptions::default())
+                .unwrap();
+            writer.write_all(b"some bytes").unwrap();
+        }
+        let archive = writer.finish().unwrap().into_inner();
+        for length in 0..archive.len() {
+            let (_, entries, findings) = open_bytes(&archive[..length]);
+            assert!(!findings.is_empty(), "{length}");
+            assert_eq!(entries, [], "{length}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Work in parallel, and how far it has come.
+
+pub mod parallel;
+pub mod pipeline;
+pub mod progress;

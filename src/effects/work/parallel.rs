@@ -1,0 +1,368 @@
+//! Work spread over threads: tasks taken in order by whoever is free.
+//!
+//! Effects layer. Threads live as long as one call. The order in which tasks finish is nobody's
+//! business: what they find out is keyed by the task's index.
+
+use std::convert::Infallible;
+use std::ops::{ControlFlow, Range};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::effects::host::interrupt;
+use crate::model::workers::Workers;
+
+/// A task gets more than one thread if it costs more than a thread's share of all work by this part
+/// of the share: costs are estimates.
+const MARGIN: u64 = 4;
+
+/// Runs `work` for every index below `count`, on at most `threads` threads. `Break` stops as soon
+/// as possible: tasks that have begun come to their end, others never begin. Of several breaks, the
+/// one of the lowest index is returned.
+pub fn run<B: Send>(
+    threads: usize,
+    count: usize,
+    work: impl Fn(usize) -> ControlFlow<B> + Sync,
+) -> ControlFlow<B> {
+    run_wide(threads, count, |_| 1, work)
+}
+
+/// Has at most so many threads do `work`, which shares out what there is to do; returns when all
+/// have returned. This thread is one of them, and the only one where the system has no more threads
+/// to give.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+pub fn together(threads: usize, work: impl Fn() + Sync) {
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            if std::thread::Builder::new()
+                .spawn_scoped(scope, &work)
+                .is_err()
+            {
+                break;
+            }
+        }
+        work();
+    });
+}
+
+/// Whether the system has so many more threads to give, for what cannot do with fewer.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+pub fn are_to_be_had(threads: usize) -> bool {
+    let (all_there, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    std::thread::scope(|scope| {
+        // Each stays until the last was tried.
+        let stay = || {
+            let _ended = wait.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        };
+        let started = (0..threads)
+            .take_while(|_| {
+                std::thread::Builder::new()
+                    .spawn_scoped(scope, stay)
+                    .is_ok()
+            })
+            .count();
+        drop(all_there);
+        started == threads
+    })
+}
+
+/// As [`run`], where a task may use more than one thread: it begins when as many as `width` says of
+/// it are free, or all.
+pub fn run_wide<B: Send>(
+    threads: usize,
+    count: usize,
+    width: impl Fn(usize) -> usize + Sync,
+    work: impl Fn(usize) -> ControlFlow<B> + Sync,
+) -> ControlFlow<B> {
+    let queue = Queue::new(threads.max(1), count);
+    let width = |index| width(index).clamp(1, threads.max(1));
+    let turn = || {
+        let _ended_by_panic = EndByPanic(&queue);
+        let mut done = 0;
+        while let Some(index) = queue.take(done, width) {
+            if let ControlFlow::Break(value) = work(index) {
+                queue.stop(index, value);
+            }
+            done = width(index);
+        }
+    };
+    together(threads.min(count), turn);
+    match queue.into_break() {
+        Some(value) => ControlFlow::Break(value),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+/// Tasks that are waiting for threads, in order.
+struct Queue<B> {
+    state: Mutex<QueueState<B>>,
+    freed: Condvar,
+}
+
+struct QueueState<B> {
+    /// How many threads no task is using.
+    free: usize,
+    /// How many workers wait until more are.
+    waiting: usize,
+    /// The tasks that have not begun.
+    tasks: Range<usize>,
+    /// The first task that broke, and its value.
+    stopped: Option<(usize, B)>,
+}
+
+impl<B> Queue<B> {
+    fn new(threads: usize, count: usize) -> Self {
+        Self {
+            state: Mutex::new(QueueState {
+                free: threads,
+                waiting: 0,
+                tasks: 0..count,
+                stopped: None,
+            }),
+            freed: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, QueueState<B>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives back the threads that a worker's last task used. Returns its next one when there are
+    /// enough for it.
+    fn take(&self, done: usize, width: impl Fn(usize) -> usize) -> Option<usize> {
+        interrupt::check();
+        let mut state = self.state();
+        state.free += done;
+        // To wake nobody is a system call too.
+        if state.waiting > 0 {
+            self.freed.notify_all();
+        }
+        loop {
+            let index = state.tasks.clone().next()?;
+            if width(index) <= state.free {
+                state.free -= width(index);
+                return state.tasks.next();
+            }
+            state.waiting += 1;
+            state = self
+                .freed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
+        }
+    }
+
+    /// Lets no more tasks begin.
+    fn end(&self) -> MutexGuard<'_, QueueState<B>> {
+        let mut state = self.state();
+        state.tasks = 0..0;
+        self.freed.notify_all();
+        state
+    }
+
+    fn stop(&self, index: usize, value: B) {
+        let mut state = self.end();
+        if state
+            .stopped
+            .as_ref()
+            .is_none_or(|(earlier, _)| index < *earlier)
+        {
+            state.stopped = Some((index, value));
+        }
+    }
+
+    fn into_break(self) -> Option<B> {
+        self.state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .stopped
+            .map(|(_, value)| value)
+    }
+}
+
+/// Sees to it that nobody waits for the threads of a task that panicked.
+struct EndByPanic<'a, B>(&'a Queue<B>);
+
+impl<B> Drop for EndByPanic<'_, B> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.0.end());
+        }
+    }
+}
+
+/// How many threads each of some tasks should get, so that none is still at work when everything
+/// else is done. One task can use `most` threads; `costs` are theirs, the largest first, and
+/// `total` is the cost of all work, theirs included.
+pub fn widths(threads: usize, most: usize, costs: &[u64], total: u64) -> Vec<usize> {
+    let limit = total.saturating_add(total / MARGIN);
+    let exceeds_share = |cost: &&u64| cost.saturating_mul(threads as u64) > limit;
+    let alone = costs.iter().take_while(exceeds_share).count();
+    let mut widths = vec![1; costs.len()];
+    let mut spare = threads.saturating_sub(alone);
+    for _ in 1..most {
+        for width in widths[..alone].iter_mut().take(spare) {
+            *width += 1;
+            spare -= 1;
+        }
+    }
+    widths
+}
+
+/// Makes a value for every index below `count`, in the order of the indexes.
+///
+/// # Errors
+/// Those of `make`; of several, the one of the lowest index among the tasks that had begun.
+pub fn map<T: Send, E: Send>(
+    threads: usize,
+    count: usize,
+    make: impl Fn(usize) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let slots: Vec<Mutex<Option<T>>> = (0..count).map(|_| Mutex::new(None)).collect();
+    let outcome = run(threads, count, |index| match make(index) {
+        Ok(value) => {
+            *slots[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            ControlFlow::Continue(())
+        }
+        Err(error) => ControlFlow::Break(error),
+    });
+    match outcome {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => {
+            let value = |slot: Mutex<Option<T>>| {
+                slot.into_inner()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .expect("every task ran")
+            };
+            Ok(slots.into_iter().map(value).collect())
+        }
+    }
+}
+
+/// At most so many threads, for work of the model.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads(pub usize);
+
+impl Workers for Threads {
+    fn map<T: Send>(&self, count: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        map(self.0, count, |index| Ok::<_, Infallible>(make(index)))
+            .unwrap_or_else(|never| match never {})
+    }
+}
+
+/// How many threads this machine runs at once.
+pub fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn values_come_in_the_order_of_the_indexes() {
+        for threads in [1, 2, 8] {
+            assert_eq!(
+                map(threads, 100, |index| Ok::<_, ()>(index * 2)),
+                Ok((0..100).map(|index| index * 2).collect())
+            );
+        }
+        assert_eq!(map(4, 0, |_| Err::<(), _>("never")), Ok(Vec::new()));
+    }
+
+    /// What happens when so many threads do tasks of such widths: the most threads in use at a
+    /// time, and the tasks by when they began.
+    fn observe(threads: usize, widths: &[usize]) -> (usize, Vec<usize>) {
+        let (used, most, begun) = (
+            AtomicUsize::new(0),
+            AtomicUsize::new(0),
+            Mutex::new(Vec::new()),
+        );
+        let outcome = run_wide(
+            threads,
+            widths.len(),
+            |index| widths[index],
+            |index| -> ControlFlow<()> {
+                begun.lock().unwrap().push(index);
+                let width = widths[index].min(threads);
+                most.fetch_max(
+                    used.fetch_add(width, Ordering::SeqCst) + width,
+                    Ordering::SeqCst,
+                );
+                std::thread::sleep(Duration::from_millis(1));
+                used.fetch_sub(width, Ordering::SeqCst);
+                ControlFlow::Continue(())
+            },
+        );
+        assert_eq!(outcome, ControlFlow::Continue(()));
+        (most.into_inner(), begun.into_inner().unwrap())
+    }
+
+    #[test]
+    fn wide_tasks_keep_within_the_threads() {
+        let widths: Vec<usize> = (0..60).map(|index| [1, 3, 1, 1, 2, 9][index % 6]).collect();
+        for threads in [1, 2, 3, 5] {
+            let (most, mut begun) = observe(threads, &widths);
+            assert_eq!(most, threads);
+            begun.sort_unstable();
+            assert_eq!(begun, (0..widths.len()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_break_and_a_panic_end_the_wait_for_threads() {
+        let widths = [1, 1, 4, 4];
+        let finish = |fail: &(dyn Fn() -> ControlFlow<&'static str> + Sync)| {
+            run_wide(
+                4,
+                widths.len(),
+                |index| widths[index],
+                |index| {
+                    std::thread::sleep(Duration::from_millis(if index == 0 { 20 } else { 1 }));
+                    if index == 0 {
+                        fail()
+                    } else {
+                        ControlFlow::Continue(())
+                    }
+                },
+            )
+        };
+        assert_eq!(
+            finish(&|| ControlFlow::Break("broken")),
+            ControlFlow::Break("broken")
+        );
+        assert!(std::panic::catch_unwind(|| finish(&|| panic!("as planned"))).is_err());
+    }
+
+    #[test]
+    fn tasks_larger_than_a_share_get_the_threads_that_are_left() {
+        for (threads, costs, total, expected) in [
+            (1, vec![100], 100, vec![1]),
+            (2, vec![100], 100, vec![2]),
+            (2, vec![60, 40], 100, vec![1, 1]),
+            (2, vec![70, 30], 100, vec![2, 1]),
+            (4, vec![36, 34], 100, vec![2, 2]),
+            (8, vec![36, 34], 100, vec![3, 3]),
+            (4, vec![34, 33, 33], 100, vec![2, 1, 1]),
+            (16, vec![90, 10], 100, vec![3, 3]),
+            (16, vec![5; 20], 100, vec![1; 20]),
+            (4, vec![], 0, vec![]),
+        ] {
+            assert_eq!(
+                widths(threads, 3, &costs, total),
+                expected,
+                "{costs:?} of {total} by {threads}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_error_is_returned() {
+        assert_eq!(
+            map(1, 100, |index| if index >= 7 { Err(index) } else { Ok(()) }),
+            Err(7)
+        );
+    }
+}
