@@ -3,10 +3,7 @@
 //! the same threads.
 //!
 //! `floor OUT WHEEL…`
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the doorways are for the program"
-)]
+#![allow(clippy::disallowed_methods, reason = "the doorways are for the program")]
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -26,10 +23,8 @@ fn main() {
         let name = WheelFilename::parse(path.file_name().expect("a file")).expect("a wheel's name");
         load::load(path, &name, &LoadOptions::default()).expect("a wheel")
     };
-    let loaded = parallel::map(threads, paths.len(), |index| {
-        Ok::<_, ()>(load(&paths[index]))
-    })
-    .expect("wheels");
+    let loaded = parallel::map(threads, paths.len(), |index| Ok::<_, ()>(load(&paths[index])))
+        .expect("wheels");
     let mut directories = BTreeSet::new();
     let mut members = Vec::new();
     for wheel in &loaded {
@@ -47,13 +42,7 @@ fn main() {
     let _ = parallel::run(threads, members.len(), |index| -> ControlFlow<()> {
         let (wheel, member) = members[index];
         let parent = root
-            .open_below(
-                member
-                    .path
-                    .parent()
-                    .as_ref()
-                    .map_or("", |parent| parent.as_str()),
-            )
+            .open_below(member.path.parent().as_ref().map_or("", |parent| parent.as_str()))
             .expect("a directory");
         // Wheels may share a file; here nobody asks who wins.
         if let Ok(mut file) = parent.create_file(member.path.name(), member.executable) {

@@ -3,10 +3,7 @@
 //!
 //! The wheel is made here: 4,000 modules of 2 KiB in 200 folders, with a RECORD. Everything is in
 //! the page cache.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the doorways are for the program"
-)]
+#![allow(clippy::disallowed_methods, reason = "the doorways are for the program")]
 
 use std::io::{Cursor, Write as _};
 use std::sync::LazyLock;
@@ -67,20 +64,14 @@ impl Inputs {
         engine::prepare(
             &session(),
             spec,
-            &Places {
-                root: self.place().to_owned(),
-                ..Places::default()
-            },
+            &Places { root: self.place().to_owned(), ..Places::default() },
         )
         .expect("a plan")
     }
 }
 
 fn session() -> Session {
-    Session {
-        threads: 1,
-        ..Session::default()
-    }
+    Session { threads: 1, ..Session::default() }
 }
 
 static INPUTS: LazyLock<Inputs> = LazyLock::new(|| {
@@ -100,24 +91,18 @@ static INPUTS: LazyLock<Inputs> = LazyLock::new(|| {
         "demo-1.0.dist-info/WHEEL".to_owned(),
         b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n".to_vec(),
     ));
-    let rows = files
-        .iter()
-        .map(|(path, bytes)| (path.as_str(), Hash::sha256(bytes), bytes.len() as u64));
+    let rows =
+        files.iter().map(|(path, bytes)| (path.as_str(), Hash::sha256(bytes), bytes.len() as u64));
     let record = record::render("demo-1.0.dist-info/RECORD", rows);
     files.push(("demo-1.0.dist-info/RECORD".to_owned(), record.clone()));
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (path, bytes) in &files {
-        writer
-            .start_file(path, SimpleFileOptions::default())
-            .expect("an archive");
+        writer.start_file(path, SimpleFileOptions::default()).expect("an archive");
         writer.write_all(bytes).expect("an archive");
     }
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(
-        folder.path().join(NAME),
-        writer.finish().expect("an archive").into_inner(),
-    )
-    .expect("a file");
+    std::fs::write(folder.path().join(NAME), writer.finish().expect("an archive").into_inner())
+        .expect("a file");
     Inputs { folder, record }
 });
 
@@ -127,30 +112,21 @@ fn parse_spec(bencher: Bencher<'_, '_>) {
     let wheel = |index| serde_json::json!({"path": format!("wheels/demo{index}-1.0-py3-none-any.whl"), "sha256": "0".repeat(64)});
     value["wheels"] = (0..1_000).map(wheel).collect();
     let text = value.to_string();
-    bencher
-        .counter(ItemsCount::new(1_000_usize))
-        .bench(|| spec::parse(divan::black_box(&text)));
+    bencher.counter(ItemsCount::new(1_000_usize)).bench(|| spec::parse(divan::black_box(&text)));
 }
 
 #[divan::bench]
 fn parse_record(bencher: Bencher<'_, '_>) {
     let count = ItemsCount::new(FILES);
     bencher.counter(count).bench(|| {
-        Record::parse(
-            divan::black_box(&INPUTS.record),
-            "demo-1.0.dist-info/RECORD",
-        )
-        .rows()
-        .len()
+        Record::parse(divan::black_box(&INPUTS.record), "demo-1.0.dist-info/RECORD").rows().len()
     });
 }
 
 #[divan::bench]
 fn load_wheel(bencher: Bencher<'_, '_>) {
     LazyLock::force(&INPUTS);
-    bencher
-        .counter(ItemsCount::new(FILES))
-        .bench(|| INPUTS.wheel());
+    bencher.counter(ItemsCount::new(FILES)).bench(|| INPUTS.wheel());
 }
 
 #[divan::bench]
@@ -166,28 +142,19 @@ fn load_kept_manifest(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn plan(bencher: Bencher<'_, '_>) {
     LazyLock::force(&INPUTS);
-    bencher
-        .counter(ItemsCount::new(FILES))
-        .bench(|| INPUTS.prepared());
+    bencher.counter(ItemsCount::new(FILES)).bench(|| INPUTS.prepared());
 }
 
 #[divan::bench]
 fn digest(bencher: Bencher<'_, '_>) {
     let prepared = INPUTS.prepared();
-    bencher
-        .counter(ItemsCount::new(FILES))
-        .bench(|| engine::predict(&session(), &prepared));
+    bencher.counter(ItemsCount::new(FILES)).bench(|| engine::predict(&session(), &prepared));
 }
 
 #[divan::bench]
 fn inflate(bencher: Bencher<'_, '_>) {
     let wheel = INPUTS.wheel();
-    let bytes: u64 = wheel
-        .manifest
-        .members
-        .iter()
-        .map(|member| member.size())
-        .sum();
+    let bytes: u64 = wheel.manifest.members.iter().map(|member| member.size()).sum();
     let mut inflater = Inflater::default();
     bencher.counter(BytesCount::new(bytes)).bench_local(|| {
         for member in &wheel.manifest.members {
@@ -206,10 +173,7 @@ fn write(bencher: Bencher<'_, '_>) {
         .bench_refs(|folder| {
             let out =
                 Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("a path in UTF-8");
-            let protected = Protected {
-                cwd: Utf8PathBuf::from("/"),
-                home: None,
-            };
+            let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
             let request = BuildRequest {
                 out,
                 existing: Existing::Keep,
@@ -239,11 +203,9 @@ fn hash_one_message(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn hash_two_messages_at_a_time(bencher: Bencher<'_, '_>) {
     let bytes = [vec![1; MESSAGE], vec![2; MESSAGE]];
-    bencher
-        .counter(BytesCount::new(2 * MESSAGE))
-        .bench_local(|| {
-            let [mut first, mut second] = [DigestFunction::Sha256; 2].map(Hasher::new);
-            Hasher::update_both([&mut first, &mut second], [&bytes[0], &bytes[1]]);
-            [first.finish(), second.finish()]
-        });
+    bencher.counter(BytesCount::new(2 * MESSAGE)).bench_local(|| {
+        let [mut first, mut second] = [DigestFunction::Sha256; 2].map(Hasher::new);
+        Hasher::update_both([&mut first, &mut second], [&bytes[0], &bytes[1]]);
+        [first.finish(), second.finish()]
+    });
 }

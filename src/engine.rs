@@ -78,24 +78,15 @@ pub struct Places {
 impl Places {
     /// Where an input is.
     pub fn find(&self, input: &InputPath) -> Utf8PathBuf {
-        self.keys
-            .get(&input.0)
-            .cloned()
-            .unwrap_or_else(|| self.root.join(&input.0))
+        self.keys.get(&input.0).cloned().unwrap_or_else(|| self.root.join(&input.0))
     }
 
     /// Where everything is that a spec names: files, and directories with all that is in them.
     pub fn all<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
         let wheels = spec.wheels.iter().map(|wheel| &wheel.path);
-        let launchers = spec
-            .launchers
-            .iter()
-            .flat_map(Launchers::iter)
-            .map(|(_, launcher)| &launcher.path);
-        wheels
-            .chain(launchers)
-            .map(|path| self.find(path))
-            .chain(self.directories(spec))
+        let launchers =
+            spec.launchers.iter().flat_map(Launchers::iter).map(|(_, launcher)| &launcher.path);
+        wheels.chain(launchers).map(|path| self.find(path)).chain(self.directories(spec))
     }
 
     /// Where the directories are of which a spec takes all that is in them; a source may also be
@@ -105,11 +96,7 @@ impl Places {
             Python::Inside { directory, .. } => Some(directory),
             Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
         };
-        spec.sources
-            .iter()
-            .map(|source| &source.path)
-            .chain(inside)
-            .map(|path| self.find(path))
+        spec.sources.iter().map(|source| &source.path).chain(inside).map(|path| self.find(path))
     }
 
     /// Refuses places of keys that no input of the spec has.
@@ -129,11 +116,8 @@ impl Places {
 
     /// Keys that no input of the spec has.
     fn unused(&self, spec: &Spec) -> Vec<String> {
-        let mut used: BTreeSet<&str> = spec
-            .wheels
-            .iter()
-            .map(|wheel| wheel.path.0.as_str())
-            .collect();
+        let mut used: BTreeSet<&str> =
+            spec.wheels.iter().map(|wheel| wheel.path.0.as_str()).collect();
         used.extend(spec.sources.iter().map(|source| source.path.0.as_str()));
         if let Python::Inside { directory, .. } = &spec.python {
             used.insert(&directory.0);
@@ -144,11 +128,7 @@ impl Places {
                 .flat_map(Launchers::iter)
                 .map(|(_, launcher)| launcher.path.0.as_str()),
         );
-        self.keys
-            .keys()
-            .filter(|key| !used.contains(key.as_str()))
-            .cloned()
-            .collect()
+        self.keys.keys().filter(|key| !used.contains(key.as_str())).cloned().collect()
     }
 }
 
@@ -168,12 +148,7 @@ pub struct Prepared {
 impl Prepared {
     /// What planning knew of the inputs.
     pub fn inputs(&self) -> Inputs<'_> {
-        inputs(
-            &self.wheels,
-            &self.sources,
-            self.interpreter.as_ref(),
-            self.launchers.as_ref(),
-        )
+        inputs(&self.wheels, &self.sources, self.interpreter.as_ref(), self.launchers.as_ref())
     }
 
     /// Where the bytes come from.
@@ -204,10 +179,7 @@ impl Prepared {
 /// # Errors
 /// The text is no spec.
 pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
-    spec::parse(text).map_err(|error| Error::Spec {
-        origin: origin.to_owned(),
-        error,
-    })
+    spec::parse(text).map_err(|error| Error::Spec { origin: origin.to_owned(), error })
 }
 
 /// Opens everything that a spec names, and plans.
@@ -236,13 +208,7 @@ fn prepare_with(
 ) -> Result<Prepared, Error> {
     places.check(&spec)?;
     let options = load_options(session, &spec);
-    session.progress.begin(
-        Phase::Loading,
-        Amount {
-            items: spec.wheels.len() as u64,
-            bytes: 0,
-        },
-    );
+    session.progress.begin(Phase::Loading, Amount { items: spec.wheels.len() as u64, bytes: 0 });
     let loaded = parallel::map(
         session.threads,
         spec.wheels.len(),
@@ -279,11 +245,8 @@ fn prepare_with(
     }
     session.progress.begin(Phase::Planning, Amount::default());
     let list = |path: &InputPath| listing::list(&places.find(path), session.threads);
-    let sources: Vec<ListedFiles> = spec
-        .sources
-        .iter()
-        .map(|source| list(&source.path))
-        .collect::<Result<_, _>>()?;
+    let sources: Vec<ListedFiles> =
+        spec.sources.iter().map(|source| list(&source.path)).collect::<Result<_, _>>()?;
     let interpreter = match &spec.python {
         Python::Inside { directory, .. } => Some(list(directory)?),
         Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
@@ -293,26 +256,13 @@ fn prepare_with(
         .as_ref()
         .map(|launchers| load_launchers(&spec, launchers, places))
         .transpose()?;
-    let workers = workers(
-        session,
-        wheels
-            .iter()
-            .map(|wheel| wheel.manifest.members.len())
-            .sum(),
-    );
+    let workers = workers(session, wheels.iter().map(|wheel| wheel.manifest.members.len()).sum());
     let plan = plan::plan(
         &spec,
         &inputs(&wheels, &sources, interpreter.as_ref(), launchers.as_ref()),
         &workers,
     )?;
-    Ok(Prepared {
-        spec,
-        plan,
-        wheels,
-        sources,
-        interpreter,
-        launchers,
-    })
+    Ok(Prepared { spec, plan, wheels, sources, interpreter, launchers })
 }
 
 /// Who plans an environment of so many files: for few, starting a thread takes longer than their
@@ -330,9 +280,8 @@ pub(crate) fn load_launchers(
 ) -> Result<WindowsLaunchers, Error> {
     let load = |reference: &LauncherReference, kind| {
         // As for wheels: where a build system vouches, nothing is compared.
-        let expected = reference
-            .sha256
-            .filter(|_| spec.flags.input_digests == InputDigests::Pinned);
+        let expected =
+            reference.sha256.filter(|_| spec.flags.input_digests == InputDigests::Pinned);
         launchers::load(
             &places.find(&reference.path),
             expected,
@@ -341,10 +290,7 @@ pub(crate) fn load_launchers(
         )
     };
     let optional = |reference: &Option<LauncherReference>, kind| {
-        reference
-            .as_ref()
-            .map(|reference| load(reference, kind))
-            .transpose()
+        reference.as_ref().map(|reference| load(reference, kind)).transpose()
     };
     Ok(WindowsLaunchers {
         console: load(&launchers.console, ScriptKind::Console)?,
@@ -396,25 +342,14 @@ fn predict_with(
 ) -> Result<(Tree, Foresight), Error> {
     match prepared.spec.flags.digest_function {
         DigestFunction::Sha256 => Ok((
-            prepared
-                .plan
-                .tree_sha256(&workers(session, prepared.plan.entries.len())),
+            prepared.plan.tree_sha256(&workers(session, prepared.plan.entries.len())),
             Foresight::Claims,
         )),
         function @ DigestFunction::Blake3 => {
-            let found = prepared
-                .supply()
-                .digests(&prepared.plan, function, known, session.threads);
+            let found = prepared.supply().digests(&prepared.plan, function, known, session.threads);
             let (digests, inflated) = found.map_err(Error::Supply)?;
-            let foresight = if inflated == 0 {
-                Foresight::Known
-            } else {
-                Foresight::Inflated
-            };
-            Ok((
-                tree_of(session, &prepared.plan, function, &digests),
-                foresight,
-            ))
+            let foresight = if inflated == 0 { Foresight::Known } else { Foresight::Inflated };
+            Ok((tree_of(session, &prepared.plan, function, &digests), foresight))
         }
     }
 }
@@ -425,11 +360,7 @@ fn tree_of(
     function: DigestFunction,
     digests: &[BlobDigest],
 ) -> Tree {
-    plan.tree(
-        function,
-        |index, _, _| digests[index],
-        &workers(session, plan.entries.len()),
-    )
+    plan.tree(function, |index, _, _| digests[index], &workers(session, plan.entries.len()))
 }
 
 /// What becomes of an environment that is there already.
@@ -472,9 +403,7 @@ impl BuildRequest {
     fn old(&self) -> Result<Replaceable, Error> {
         let old = replaceable::check(&self.out, &self.protected)?;
         match self.existing {
-            Existing::Keep => Err(Error::OutputTaken {
-                path: self.out.clone(),
-            }),
+            Existing::Keep => Err(Error::OutputTaken { path: self.out.clone() }),
             Existing::Replace | Existing::Renew => Ok(old),
         }
     }
@@ -562,12 +491,7 @@ pub fn build(
             bytes += size;
         }
     }
-    Ok(BuildReport {
-        outcome,
-        tree,
-        files,
-        bytes,
-    })
+    Ok(BuildReport { outcome, tree, files, bytes })
 }
 
 /// The wheels whose file is compared with a pinned digest.
@@ -620,12 +544,8 @@ pub fn pack_directory(
     options: ArchiveOptions<'_>,
 ) -> Result<(), Error> {
     session.progress.begin(Phase::Reading, Amount::default());
-    let Scan { tree, odd } = scan::scan(
-        directory,
-        DigestFunction::Sha256,
-        View::Exact,
-        session.threads,
-    )?;
+    let Scan { tree, odd } =
+        scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
     session.progress.begin(Phase::Packing, Amount::default());
     if let Some((path, what)) = odd.first() {
         let message = format!("`{directory}/{path}`: {what}");
@@ -733,18 +653,9 @@ fn fill(
         pinned,
         store,
     };
-    let digests = directory::write(
-        &prepared.plan,
-        &prepared.supply(),
-        unfinished.directory(),
-        options,
-    )?;
-    Ok(tree_of(
-        session,
-        &prepared.plan,
-        flags.digest_function,
-        &digests,
-    ))
+    let digests =
+        directory::write(&prepared.plan, &prepared.supply(), unfinished.directory(), options)?;
+    Ok(tree_of(session, &prepared.plan, flags.digest_function, &digests))
 }
 
 /// Puts a finished directory in its place, or in that of the one that is there.
@@ -780,13 +691,7 @@ fn finish(prepared: &Prepared, request: &BuildRequest, tree: &Tree) -> Result<()
     if let Some(file) = &request.manifest {
         file.write(|out| {
             let mut out = out;
-            manifest::write(
-                &mut out,
-                &prepared.spec,
-                &prepared.inputs(),
-                &prepared.plan,
-                tree,
-            )
+            manifest::write(&mut out, &prepared.spec, &prepared.inputs(), &prepared.plan, tree)
         })?;
     }
     request.write_digest(tree.digest())

@@ -218,10 +218,7 @@ impl Error {
             | Self::Probe(_)
             | Self::Discover(_) => ErrorKind::Io,
             Self::Plan(error)
-                if error
-                    .problems
-                    .iter()
-                    .all(crate::model::plan::PlanProblem::is_conflict) =>
+                if error.problems.iter().all(crate::model::plan::PlanProblem::is_conflict) =>
             {
                 ErrorKind::Conflict
             }
@@ -293,10 +290,7 @@ impl Error {
     /// each.
     pub fn details(&self) -> Vec<Detail> {
         match self {
-            Self::Spec {
-                error: SpecError::Problems(problems),
-                ..
-            } => problems
+            Self::Spec { error: SpecError::Problems(problems), .. } => problems
                 .iter()
                 .map(|problem| Detail {
                     code: "spec".to_owned(),
@@ -308,11 +302,8 @@ impl Error {
             Self::Wheels(wheels) => wheels
                 .iter()
                 .flat_map(|wheel| {
-                    wheel
-                        .findings
-                        .iter()
-                        .filter(|finding| finding.severity == Severity::Error)
-                        .map(|finding| Detail {
+                    wheel.findings.iter().filter(|finding| finding.severity == Severity::Error).map(
+                        |finding| Detail {
                             code: finding.code.text().to_owned(),
                             message: match &finding.member {
                                 Some(member) => {
@@ -322,13 +313,13 @@ impl Error {
                             },
                             hint: Some(allowance_hint(finding.code)),
                             items: Vec::new(),
-                        })
+                        },
+                    )
                 })
                 .collect(),
-            Self::Inputs(errors) => errors
-                .iter()
-                .map(|error| Detail::of(error, "input", None))
-                .collect(),
+            Self::Inputs(errors) => {
+                errors.iter().map(|error| Detail::of(error, "input", None)).collect()
+            }
             Self::Plan(error) => error
                 .problems
                 .iter()
@@ -341,10 +332,7 @@ impl Error {
                 .collect(),
             Self::Supply(errors) => {
                 let hint = |error: &SupplyError| error.finding().map(allowance_hint);
-                errors
-                    .iter()
-                    .map(|error| Detail::of(error, "supply", hint(error)))
-                    .collect()
+                errors.iter().map(|error| Detail::of(error, "supply", hint(error))).collect()
             }
             _ => Vec::new(),
         }
@@ -356,9 +344,7 @@ impl Error {
 pub fn lines(message: &str, items: &[String]) -> Vec<String> {
     let list: String = items.iter().map(|item| format!("\n{item}")).collect();
     match message.strip_suffix(&list) {
-        Some(head) => std::iter::once(head.to_owned())
-            .chain(items.iter().cloned())
-            .collect(),
+        Some(head) => std::iter::once(head.to_owned()).chain(items.iter().cloned()).collect(),
         None => vec![message.to_owned()],
     }
 }
@@ -380,12 +366,7 @@ pub struct Detail {
 
 impl Detail {
     fn of(error: &(dyn std::error::Error + 'static), code: &str, hint: Option<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: chain(error),
-            hint,
-            items: Vec::new(),
-        }
+        Self { code: code.to_owned(), message: chain(error), hint, items: Vec::new() }
     }
 }
 

@@ -9,10 +9,7 @@
 //! - [`worker`]: Bazel's persistent workers;
 //! - [`cli`]: the command line.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(clippy::disallowed_methods, reason = "unit tests need no doorways")
-)]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests need no doorways"))]
 
 pub mod model;
 

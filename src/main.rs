@@ -14,11 +14,7 @@ use venvtree::effects::host::machine;
 fn main() -> ExitCode {
     machine::ask_for_open_files();
     let screen = Screen::of_stderr(std::env::var("TERM").ok().as_deref());
-    interrupt::take_over(
-        screen
-            .clone()
-            .map(|screen| Box::new(screen) as Box<dyn Shown>),
-    );
+    interrupt::take_over(screen.clone().map(|screen| Box::new(screen) as Box<dyn Shown>));
     match catch_unwind(AssertUnwindSafe(|| work(screen))) {
         Ok(code) => {
             interrupt::settle();
@@ -31,9 +27,8 @@ fn main() -> ExitCode {
 }
 
 fn work(screen: Option<Screen>) -> u8 {
-    let current = std::env::current_dir()
-        .ok()
-        .and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
+    let current =
+        std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
     // Neither is locked for longer than a write: progress is shown by a thread of its own.
     let beside = screen.clone().filter(|_| std::io::stdout().is_terminal());
     let mut stdout = std::io::BufWriter::new(Beside::new(beside, stdout()));
@@ -42,19 +37,10 @@ fn work(screen: Option<Screen>) -> u8 {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let mut stdin = std::io::stdin().lock();
-    let streams = Streams {
-        stdin: &mut stdin,
-        stdout: &mut stdout,
-        stderr: &mut stderr,
-    };
-    let mut io = Io::new(
-        streams,
-        current.unwrap_or_else(|| Utf8PathBuf::from(".")),
-        variables,
-    );
-    io.executable = std::env::current_exe()
-        .ok()
-        .and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
+    let streams = Streams { stdin: &mut stdin, stdout: &mut stdout, stderr: &mut stderr };
+    let mut io = Io::new(streams, current.unwrap_or_else(|| Utf8PathBuf::from(".")), variables);
+    io.executable =
+        std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
     io.screen = screen;
     io.shows_data = std::io::stdout().is_terminal();
     io.colours = Colours {

@@ -66,21 +66,12 @@ pub fn entry_points(data: &[u8]) {
         let plain = |text: &str| {
             text.split('.').all(|part| {
                 !part.is_empty()
-                    && part
-                        .chars()
-                        .all(|c| c == '_' || c.is_alphanumeric() || !c.is_ascii())
+                    && part.chars().all(|c| c == '_' || c.is_alphanumeric() || !c.is_ascii())
             })
         };
-        assert!(
-            plain(&script.module) && plain(&script.attributes),
-            "{script:?}"
-        );
+        assert!(plain(&script.module) && plain(&script.attributes), "{script:?}");
     }
-    assert!(
-        found
-            .scripts
-            .is_sorted_by(|left, right| left.name < right.name)
-    );
+    assert!(found.scripts.is_sorted_by(|left, right| left.name < right.name));
 }
 
 /// A manifest of a tree.
@@ -101,13 +92,8 @@ pub fn reapi_messages(data: &[u8]) {
     let _ = ActionResult::decode_any(data);
     let _ = wire::decode_digest(data);
     let _ = wire::decode_directory(data);
-    if let Ok(tree) = decode_tree(
-        DigestFunction::Sha256,
-        data,
-        None,
-        OutwardLinks::Refuse,
-        &Alone,
-    ) {
+    if let Ok(tree) = decode_tree(DigestFunction::Sha256, data, None, OutwardLinks::Refuse, &Alone)
+    {
         // A tree that we accept is one that we could have made.
         let directory = DigestFunction::Sha256;
         assert_eq!(tree.function(), directory);
@@ -118,11 +104,7 @@ pub fn reapi_messages(data: &[u8]) {
 pub fn record(data: &[u8]) {
     const OWN: &str = "demo-1.0.dist-info/RECORD";
     let record = Record::parse(data, OWN);
-    assert!(
-        record
-            .rows()
-            .is_sorted_by(|left, right| left.path < right.path)
-    );
+    assert!(record.rows().is_sorted_by(|left, right| left.path < right.path));
     let files: Vec<(&str, Hash, u64)> = record
         .rows()
         .iter()
@@ -177,16 +159,10 @@ pub fn tree_path(data: &[u8]) {
         return;
     };
     if let Ok(path) = TreePath::parse(text) {
-        assert!(
-            path.components()
-                .all(|name| !matches!(name, "" | "." | ".."))
-        );
+        assert!(path.components().all(|name| !matches!(name, "" | "." | "..")));
         assert_eq!(TreePath::parse(path.as_str()), Ok(path.clone()));
         if let Ok(target) = LinkTarget::parse(text) {
-            assert!(
-                target.within(&path).is_ok(),
-                "a path below leads nowhere else"
-            );
+            assert!(target.within(&path).is_ok(), "a path below leads nowhere else");
         }
     }
 }
@@ -224,11 +200,7 @@ pub fn wheel_verdict(data: &[u8]) {
     FILE.with_borrow_mut(|folder| {
         // In memory where that is possible.
         let memory = std::path::Path::new("/dev/shm");
-        let place = if memory.is_dir() {
-            memory.to_owned()
-        } else {
-            std::env::temp_dir()
-        };
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder =
             folder.get_or_insert_with(|| tempfile::tempdir_in(place).expect("a temporary folder"));
         let path = Utf8PathBuf::from_path_buf(folder.path().join("wheel")).expect("UTF-8");
@@ -242,25 +214,12 @@ pub fn wheel_verdict(data: &[u8]) {
 fn verdict(data: &[u8], path: &Utf8PathBuf) {
     // A bomb costs time; these limits keep a run quick without closing any path of the code:
     // members of more than a megabyte are streamed.
-    let limits = Limits {
-        total_size: 4 << 20,
-        member_size: 2 << 20,
-        ..Limits::default()
-    };
-    let options = LoadOptions {
-        limits,
-        ..LoadOptions::default()
-    };
+    let limits = Limits { total_size: 4 << 20, member_size: 2 << 20, ..Limits::default() };
+    let options = LoadOptions { limits, ..LoadOptions::default() };
     let name = "demo-1.0-py3-none-any.whl";
     let findings = inspect_wheel(path, name, &options).expect("the file is there");
-    let loaded = load(
-        path,
-        &WheelFilename::parse(name).expect("a wheel's name"),
-        &options,
-    );
-    let errors = findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error);
+    let loaded = load(path, &WheelFilename::parse(name).expect("a wheel's name"), &options);
+    let errors = findings.iter().any(|finding| finding.severity == Severity::Error);
     if let Err(error) = &loaded {
         assert!(errors, "refused without a finding: {error}");
         return;
@@ -277,17 +236,12 @@ fn verdict(data: &[u8], path: &Utf8PathBuf) {
                 bytes.extend_from_slice(chunk);
                 Ok::<(), WheelError>(())
             };
-            wheel
-                .stream(inflater, member, &mut sink)
-                .expect("inspected");
+            wheel.stream(inflater, member, &mut sink).expect("inspected");
             assert_eq!(Hash::sha256(&bytes), member.sha256);
             ours.insert(member.path.as_str().to_owned(), bytes);
         }
     });
-    if data
-        .windows(4)
-        .any(|window| window == [0x28, 0xb5, 0x2f, 0xfd])
-    {
+    if data.windows(4).any(|window| window == [0x28, 0xb5, 0x2f, 0xfd]) {
         // The oracle is built without zstd.
         return;
     }
@@ -295,26 +249,16 @@ fn verdict(data: &[u8], path: &Utf8PathBuf) {
         zip::ZipArchive::new(std::io::Cursor::new(data)).expect("accepted, so the oracle opens it");
     let mut theirs = BTreeMap::new();
     for index in 0..archive.len() {
-        let mut file = archive
-            .by_index(index)
-            .expect("accepted, so the oracle finds it");
+        let mut file = archive.by_index(index).expect("accepted, so the oracle finds it");
         if !file.is_dir() {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)
-                .expect("accepted, so the oracle reads it");
-            let again = theirs.insert(
-                file.name()
-                    .expect("accepted, so it has a name")
-                    .into_owned(),
-                bytes,
-            );
+            file.read_to_end(&mut bytes).expect("accepted, so the oracle reads it");
+            let again =
+                theirs.insert(file.name().expect("accepted, so it has a name").into_owned(), bytes);
             assert!(again.is_none(), "accepted a duplicate");
         }
     }
-    assert!(
-        ours == theirs,
-        "accepted, and the oracle sees something else"
-    );
+    assert!(ours == theirs, "accepted, and the oracle sees something else");
 }
 
 /// The stream of a persistent worker.

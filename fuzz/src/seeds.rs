@@ -45,11 +45,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     };
     for (_, recipe) in corpus() {
         seeds.extend(
-            recipe
-                .texts()
-                .into_iter()
-                .filter(|(name, _)| *name == target)
-                .map(|(_, bytes)| bytes),
+            recipe.texts().into_iter().filter(|(name, _)| *name == target).map(|(_, bytes)| bytes),
         );
     }
     seeds.retain(|seed| seed.len() < 100_000);
@@ -71,11 +67,7 @@ fn files(folder: &Path) -> Vec<Vec<u8>> {
         .flatten()
         .flat_map(|entry| {
             let path = entry.path();
-            if path.is_dir() {
-                files(&path)
-            } else {
-                std::fs::read(&path).into_iter().collect()
-            }
+            if path.is_dir() { files(&path) } else { std::fs::read(&path).into_iter().collect() }
         })
         .collect()
 }

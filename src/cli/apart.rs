@@ -30,9 +30,7 @@ pub(super) fn check_files<'a>(
     for file in files {
         check_file(file, places.all(spec))?;
         if file.path().as_std_path().is_file()
-            && places
-                .directories(spec)
-                .any(|directory| file.is_in(&directory))
+            && places.directories(spec).any(|directory| file.is_in(&directory))
         {
             return Err(is_input(file));
         }
@@ -43,10 +41,7 @@ pub(super) fn check_files<'a>(
 /// Refuses to make an environment in a directory that goes into it as a whole: the next build would
 /// put it into itself.
 pub(super) fn check_environment(out: &Utf8Path, spec: &Spec, places: &Places) -> Result<(), Error> {
-    match places
-        .directories(spec)
-        .find(|directory| output_file::is_below(out, directory))
-    {
+    match places.directories(spec).find(|directory| output_file::is_below(out, directory)) {
         None => Ok(()),
         Some(directory) => Err(Error::Usage {
             message: format!(
@@ -65,10 +60,7 @@ pub(super) fn check_outside<'a>(
     match files.into_iter().find(|file| file.is_in(environment)) {
         None => Ok(()),
         Some(file) => Err(Error::Usage {
-            message: format!(
-                "`{}` would be a file of the environment itself",
-                file.path()
-            ),
+            message: format!("`{}` would be a file of the environment itself", file.path()),
             hint: Some("choose a place beside the environment".to_owned()),
         }),
     }

@@ -141,10 +141,8 @@ impl<T: Args> Args for Deferred<T> {
         command.defer(|command| {
             // What the subcommands' list says of it, rather than what its arguments say of
             // themselves.
-            let (about, long_about) = (
-                command.get_about().cloned(),
-                command.get_long_about().cloned(),
-            );
+            let (about, long_about) =
+                (command.get_about().cloned(), command.get_long_about().cloned());
             T::augment_args(command)
                 .about(Resettable::from(about))
                 .long_about(Resettable::from(long_about))
@@ -247,14 +245,10 @@ pub struct AllowArguments {
 
 /// Reads a code that can be allowed.
 fn parse_allowed(text: &str) -> Result<Code, String> {
-    let code: Code = text
-        .parse()
-        .map_err(|error: UnknownCode| error.to_string())?;
+    let code: Code = text.parse().map_err(|error: UnknownCode| error.to_string())?;
     match code.allowance().reason() {
         None => Ok(code),
-        Some(reason) => Err(format!(
-            "findings of this code can never be accepted: {reason}"
-        )),
+        Some(reason) => Err(format!("findings of this code can never be accepted: {reason}")),
     }
 }
 
@@ -272,9 +266,7 @@ impl LimitArguments {
     pub fn apply(&self, before: &Limits) -> Limits {
         let mut limits = before.clone();
         for (name, number) in &self.limits {
-            limits
-                .set(name, *number)
-                .expect("the name was looked up when the option was read");
+            limits.set(name, *number).expect("the name was looked up when the option was read");
         }
         limits
     }
@@ -283,8 +275,6 @@ impl LimitArguments {
 /// Reads a limit.
 fn parse_limit(text: &str) -> Result<(String, u64), String> {
     let (name, number) = text.split_once('=').ok_or("expected LIMIT=NUMBER")?;
-    Limits::default()
-        .get(name)
-        .map_err(|error| error.to_string())?;
+    Limits::default().get(name).map_err(|error| error.to_string())?;
     Ok((name.to_owned(), numbers::size(number)?))
 }

@@ -68,23 +68,11 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
     let mut caches = caches::local(&arguments.store, &arguments.links, io)?;
     let request = BuildRequest {
         out: io.output(&arguments.out)?,
-        existing: if arguments.replace {
-            Existing::Replace
-        } else {
-            Existing::Keep
-        },
+        existing: if arguments.replace { Existing::Replace } else { Existing::Keep },
         protected: io.protected(),
         look: arguments.replace,
-        manifest: arguments
-            .manifest
-            .as_ref()
-            .map(|path| io.output_file(path))
-            .transpose()?,
-        digest_file: arguments
-            .digest_file
-            .as_ref()
-            .map(|path| io.output_file(path))
-            .transpose()?,
+        manifest: arguments.manifest.as_ref().map(|path| io.output_file(path)).transpose()?,
+        digest_file: arguments.digest_file.as_ref().map(|path| io.output_file(path)).transpose()?,
         text: Some(text.digest(&arguments.spec.places)),
     };
     check_outputs(&request, &io.resolve(&arguments.spec.spec))?;
@@ -98,18 +86,11 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
         && !text.may_allow(places);
     // What is larger than a digest may be an input, which the spec says.
     let larger = |file: &OutputFile| {
-        file.path()
-            .as_std_path()
-            .metadata()
-            .is_ok_and(|found| found.len() > LARGEST_DIGEST)
+        file.path().as_std_path().metadata().is_ok_and(|found| found.len() > LARGEST_DIGEST)
     };
     let plain = plain && !request.digest_file.as_ref().is_some_and(larger);
     let mut allowed = BTreeSet::new();
-    let unchanged = if plain {
-        caching::unchanged(&caches, &request)?
-    } else {
-        None
-    };
+    let unchanged = if plain { caching::unchanged(&caches, &request)? } else { None };
     let built = match unchanged {
         Some(report) => Ok(report),
         None => {
@@ -120,12 +101,8 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
                 say_whose_time(&spec, io);
             }
             allowed.clone_from(&spec.flags.allow);
-            caches.remote = caches::remote(
-                &arguments.remote,
-                spec.flags.digest_function,
-                &caches.notes,
-                io,
-            )?;
+            caches.remote =
+                caches::remote(&arguments.remote, spec.flags.digest_function, &caches.notes, io)?;
             caching::build(&session, &caches, spec, &places, &request)
         }
     };
@@ -159,11 +136,8 @@ pub(super) fn run(arguments: &BuildArguments, io: &mut Io<'_>) -> CommandResult 
             let files = report::count(usize::try_from(built.files).unwrap_or(usize::MAX), "file");
             let what = format!("{files}, {}", report::size(built.bytes));
             // What the answer rests on, where that is less than all of the files.
-            let basis = if built.looked {
-                ""
-            } else {
-                "; its directories are as the last build left them"
-            };
+            let basis =
+                if built.looked { "" } else { "; its directories are as the last build left them" };
             io.say(&format!(
                 "{}: {} ({what}{basis}), root digest {}",
                 built.outcome.name(),
@@ -182,10 +156,7 @@ fn check_outputs(request: &BuildRequest, spec: &Utf8Path) -> Result<(), Error> {
     if let (Some(manifest), Some(digest)) = (&request.manifest, &request.digest_file)
         && manifest.is_in(digest.path())
     {
-        let message = format!(
-            "`{}` cannot hold both the manifest and the digest",
-            digest.path()
-        );
+        let message = format!("`{}` cannot hold both the manifest and the digest", digest.path());
         return Err(Error::Usage {
             message,
             hint: Some("choose two files; the manifest says the digest, too".to_owned()),
@@ -201,9 +172,8 @@ fn check_outputs(request: &BuildRequest, spec: &Utf8Path) -> Result<(), Error> {
 /// SOURCE_DATE_EPOCH does, as for `pack` and `create`.
 fn say_whose_time(spec: &Spec, io: &mut Io<'_>) {
     let mtime = spec.flags.mtime;
-    if let Some(text) = io
-        .variable("SOURCE_DATE_EPOCH")
-        .filter(|text| numbers::epoch(text) != Ok(mtime))
+    if let Some(text) =
+        io.variable("SOURCE_DATE_EPOCH").filter(|text| numbers::epoch(text) != Ok(mtime))
     {
         io.say(&format!("note: SOURCE_DATE_EPOCH is {text:?}, but the spec decides the time of an environment: {mtime} (`flags.mtime`)"));
     }

@@ -127,10 +127,8 @@ pub(super) fn store(
     {
         return Ok(None);
     }
-    if let Some(path) = arguments
-        .store
-        .as_deref()
-        .or_else(|| io.variable(variables::STORE).map(Utf8Path::new))
+    if let Some(path) =
+        arguments.store.as_deref().or_else(|| io.variable(variables::STORE).map(Utf8Path::new))
     {
         return Ok(Some(StorePlace::check(io.resolve(path), Naming::Named)?));
     }
@@ -162,10 +160,7 @@ pub(super) fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
         home()?.join("Library/Caches")
     } else {
         // A relative path is invalid by the XDG specification, and to be ignored.
-        match io
-            .variable("XDG_CACHE_HOME")
-            .map(Utf8PathBuf::from)
-            .filter(|path| path.is_absolute())
+        match io.variable("XDG_CACHE_HOME").map(Utf8PathBuf::from).filter(|path| path.is_absolute())
         {
             Some(path) => path,
             None => home()?.join(".cache"),
@@ -234,9 +229,7 @@ pub(super) fn remote(
     io: &Io<'_>,
 ) -> Result<Option<Box<dyn RemoteCache>>, Error> {
     let text = |given: &Option<String>, name: &str| {
-        given
-            .clone()
-            .or_else(|| io.variable(name).map(str::to_owned))
+        given.clone().or_else(|| io.variable(name).map(str::to_owned))
     };
     let path = |given: &Option<Utf8PathBuf>, name: &str| {
         given
@@ -247,10 +240,7 @@ pub(super) fn remote(
     let Some(url) = url(arguments, io) else {
         return Ok(None);
     };
-    let usage = |message: String, hint: &str| Error::Usage {
-        message,
-        hint: Some(hint.to_owned()),
-    };
+    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
     let mode = match arguments.remote_mode {
         Some(mode) => mode,
         None => variables::word(io, "VENVTREE_REMOTE_MODE")?.unwrap_or_default(),
@@ -271,10 +261,7 @@ pub(super) fn remote(
         };
         headers.push((name.trim().to_ascii_lowercase(), value.to_owned()));
     }
-    let certificate = path(
-        &arguments.tls_client_certificate,
-        "VENVTREE_TLS_CLIENT_CERTIFICATE",
-    );
+    let certificate = path(&arguments.tls_client_certificate, "VENVTREE_TLS_CLIENT_CERTIFICATE");
     let key = path(&arguments.tls_client_key, "VENVTREE_TLS_CLIENT_KEY");
     let client = match (certificate, key) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -302,11 +289,8 @@ pub(super) fn remote(
     let settings = Settings {
         url,
         mode,
-        instance: text(
-            &arguments.remote_instance_name,
-            "VENVTREE_REMOTE_INSTANCE_NAME",
-        )
-        .unwrap_or_default(),
+        instance: text(&arguments.remote_instance_name, "VENVTREE_REMOTE_INSTANCE_NAME")
+            .unwrap_or_default(),
         headers,
         helper: path(&arguments.credential_helper, "VENVTREE_CREDENTIAL_HELPER"),
         authorities: path(&arguments.tls_certificate, "VENVTREE_TLS_CERTIFICATE"),
@@ -345,13 +329,10 @@ fn connect(
     use crate::effects::net::headers::Headers;
     use crate::effects::net::retry::Schedule;
     use crate::effects::net::url::{RemoteUrl, UrlError};
-    let url: RemoteUrl = settings
-        .url
-        .parse()
-        .map_err(|error: UrlError| Error::Usage {
-            message: error.to_string(),
-            hint: error.hint().map(str::to_owned),
-        })?;
+    let url: RemoteUrl = settings.url.parse().map_err(|error: UrlError| Error::Usage {
+        message: error.to_string(),
+        hint: error.hint().map(str::to_owned),
+    })?;
     let config = RemoteConfig {
         mode: match settings.mode {
             RemoteModeArgument::ReadWrite => RemoteMode::ReadWrite,
@@ -361,23 +342,15 @@ fn connect(
         instance: settings.instance,
         headers: Headers(settings.headers),
         credential_helper: settings.helper,
-        tls: TlsFiles {
-            authorities: settings.authorities,
-            client: settings.client,
-        },
+        tls: TlsFiles { authorities: settings.authorities, client: settings.client },
         timeout: settings.timeout,
-        schedule: Schedule {
-            retries: settings.retries,
-            ..Schedule::default()
-        },
+        schedule: Schedule { retries: settings.retries, ..Schedule::default() },
         connections: settings.connections,
         compression: settings.compression,
         ..RemoteConfig::new(url)
     };
-    let remote = Remote::new(config, function, notes.clone()).map_err(|error| Error::Remote {
-        message: crate::error::chain(&error),
-        hint: None,
-    })?;
+    let remote = Remote::new(config, function, notes.clone())
+        .map_err(|error| Error::Remote { message: crate::error::chain(&error), hint: None })?;
     Ok(Box::new(remote))
 }
 

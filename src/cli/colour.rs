@@ -50,16 +50,12 @@ impl Colours {
         variable: impl Fn(&str) -> Option<&'v str>,
     ) -> Self {
         match option(arguments) {
-            When::Always => Self {
-                stdout: true,
-                stderr: true,
-            },
+            When::Always => Self { stdout: true, stderr: true },
             When::Never => Self::default(),
             When::Auto if variable("NO_COLOR").is_some() => Self::default(),
-            When::Auto if variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") => Self {
-                stdout: true,
-                stderr: true,
-            },
+            When::Auto if variable("CLICOLOR_FORCE").is_some_and(|value| value != "0") => {
+                Self { stdout: true, stderr: true }
+            }
             When::Auto
                 if variable("CLICOLOR") == Some("0")
                     || variable("TERM").is_none_or(|name| name == "dumb") =>
@@ -86,14 +82,9 @@ impl Colours {
 /// What the option says, as far as that can be told before the arguments are understood: their
 /// errors are in colour, too.
 fn option(arguments: &[OsString]) -> When {
-    let end = arguments
-        .iter()
-        .position(|argument| argument == "--")
-        .unwrap_or(arguments.len());
-    let texts: Vec<&str> = arguments[..end]
-        .iter()
-        .map(|argument| argument.to_str().unwrap_or_default())
-        .collect();
+    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    let texts: Vec<&str> =
+        arguments[..end].iter().map(|argument| argument.to_str().unwrap_or_default()).collect();
     let value = |index: usize| match texts[index].strip_prefix("--color") {
         Some("") => texts.get(index + 1).copied(),
         Some(rest) => rest.strip_prefix('='),
@@ -112,10 +103,7 @@ mod tests {
 
     #[test]
     fn the_option_comes_first_and_then_variables() {
-        let terminal = Colours {
-            stdout: true,
-            stderr: true,
-        };
+        let terminal = Colours { stdout: true, stderr: true };
         let check = |before: Colours,
                      arguments: &str,
                      variables: &[(&'static str, &'static str)],
@@ -123,10 +111,7 @@ mod tests {
             let arguments: Vec<OsString> =
                 arguments.split_whitespace().map(OsString::from).collect();
             let variable = |name: &str| {
-                variables
-                    .iter()
-                    .find(|(other, _)| *other == name)
-                    .map(|(_, value)| *value)
+                variables.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
             };
             assert_eq!(
                 before.wanted(&arguments, variable),
@@ -137,53 +122,24 @@ mod tests {
         let (none, term) = (Colours::default(), ("TERM", "xterm"));
         check(terminal, "build", &[term], terminal);
         check(none, "build", &[term], none);
-        check(
-            Colours {
-                stderr: true,
-                ..none
-            },
-            "build",
-            &[term],
-            Colours {
-                stderr: true,
-                ..none
-            },
-        );
+        check(Colours { stderr: true, ..none }, "build", &[term], Colours { stderr: true, ..none });
         check(terminal, "build", &[("TERM", "dumb")], none);
         check(terminal, "build", &[], none);
         check(terminal, "build", &[term, ("NO_COLOR", "1")], none);
         check(terminal, "build", &[term, ("CLICOLOR", "0")], none);
         check(none, "build", &[term, ("CLICOLOR_FORCE", "1")], terminal);
         check(none, "build", &[term, ("CLICOLOR_FORCE", "0")], none);
-        check(
-            none,
-            "build",
-            &[term, ("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")],
-            none,
-        );
+        check(none, "build", &[term, ("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], none);
         check(none, "build --color always", &[("NO_COLOR", "1")], terminal);
         check(none, "--color=always build", &[], terminal);
-        check(
-            terminal,
-            "build --color=never",
-            &[term, ("CLICOLOR_FORCE", "1")],
-            none,
-        );
-        check(
-            terminal,
-            "build --color never --color auto",
-            &[term],
-            terminal,
-        );
+        check(terminal, "build --color=never", &[term, ("CLICOLOR_FORCE", "1")], none);
+        check(terminal, "build --color never --color auto", &[term], terminal);
         check(none, "build -- --color always", &[], none);
     }
 
     #[test]
     fn only_the_word_that_a_line_begins_with_is_in_colour() {
-        let colours = Colours {
-            stdout: false,
-            stderr: true,
-        };
+        let colours = Colours { stdout: false, stderr: true };
         assert_eq!(
             colours.label("error: no error: here".to_owned()),
             "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m no error: here"
@@ -192,10 +148,7 @@ mod tests {
             colours.label("    hint: x".to_owned()),
             "    \u{1b}[1m\u{1b}[36mhint:\u{1b}[0m x"
         );
-        assert_eq!(
-            colours.label("built: error: x".to_owned()),
-            "built: error: x"
-        );
+        assert_eq!(colours.label("built: error: x".to_owned()), "built: error: x");
         assert_eq!(Colours::default().label("error: x".to_owned()), "error: x");
     }
 }

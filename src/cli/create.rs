@@ -108,12 +108,7 @@ pub struct CreateArguments {
     #[arg(long, alias = "without-scm-ignore-files")]
     no_vcs_ignore: bool,
     /// The activation scripts: `all`, `none`, or shells.
-    #[arg(
-        long,
-        value_name = "SHELLS",
-        value_delimiter = ',',
-        default_value = "all"
-    )]
+    #[arg(long, value_name = "SHELLS", value_delimiter = ',', default_value = "all")]
     activators: Vec<String>,
     /// Write the spec that `build` makes the same environment from; `-` prints it.
     #[arg(long, value_name = "FILE")]
@@ -160,13 +155,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     let makes_way = arguments.clear || arguments.replace;
     if arguments.relocatable && !makes_way && out.is_dir() && publish::is_environment(&out) {
         check_relocation(arguments, environment)?;
-        return relocate::run(
-            environment,
-            &out,
-            arguments.quiet,
-            arguments.format.format,
-            io,
-        );
+        return relocate::run(environment, &out, arguments.quiet, arguments.format.format, io);
     }
     if makes_way && matches!(fs::kind(&out)?, Kind::Directory | Kind::Other) {
         replaceable::check(&out, &io.protected())?;
@@ -193,23 +182,12 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
         caches::default_store(io).map(|directory| directory.join("interpreters")),
         caches.notes.clone(),
     );
-    let request =
-        PythonRequest::parse(arguments.python.as_deref().unwrap_or("python")).map_err(|error| {
-            Error::Usage {
-                message: error.to_string(),
-                hint: None,
-            }
-        })?;
-    let probe = discover::find(
-        &request,
-        &Surroundings::new(&io.cwd, |name| io.variable(name)),
-        &cache,
-    )?;
+    let request = PythonRequest::parse(arguments.python.as_deref().unwrap_or("python"))
+        .map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;
+    let probe =
+        discover::find(&request, &Surroundings::new(&io.cwd, |name| io.variable(name)), &cache)?;
     let (spec, seeds) = specify(arguments, &probe, &session, io)?;
-    for seed in seeds
-        .iter()
-        .filter(|seed| seed.kind == PlaceKind::WorkingDirectory)
-    {
+    for seed in seeds.iter().filter(|seed| seed.kind == PlaceKind::WorkingDirectory) {
         io.say(&format!(
             "note: `{}` is taken from the working directory; --no-cwd-search prevents that",
             seed.file
@@ -225,10 +203,7 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
     }
     // The few files of an empty environment are written faster than looked up.
     caches.store = caches.store.filter(|_| !spec.wheels.is_empty());
-    let places = Places {
-        root: io.cwd.clone(),
-        ..Places::default()
-    };
+    let places = Places { root: io.cwd.clone(), ..Places::default() };
     apart::check_files(&spec_file, &spec, &places)?;
     let request = BuildRequest {
         out: out.clone(),
@@ -251,27 +226,14 @@ pub(super) fn run(arguments: &CreateArguments, io: &mut Io<'_>) -> CommandResult
                 &caches,
                 spec.clone(),
                 &places,
-                &BuildRequest {
-                    existing: Existing::Keep,
-                    ..request
-                },
+                &BuildRequest { existing: Existing::Keep, ..request },
             )
         }
         result => result,
     };
-    let notes = caches::say(
-        &caches,
-        arguments.quiet || arguments.format.format == Format::Json,
-        io,
-    );
-    let made = Made {
-        built: built?,
-        spec,
-        seeds,
-        executable: probe.executable,
-        notes,
-        spec_file,
-    };
+    let notes =
+        caches::say(&caches, arguments.quiet || arguments.format.format == Format::Json, io);
+    let made = Made { built: built?, spec, seeds, executable: probe.executable, notes, spec_file };
     report(arguments, environment, &made, io)
 }
 
@@ -293,14 +255,7 @@ fn report(
     made: &Made,
     io: &mut Io<'_>,
 ) -> CommandResult {
-    let Made {
-        built,
-        spec,
-        seeds,
-        executable,
-        notes,
-        spec_file,
-    } = made;
+    let Made { built, spec, seeds, executable, notes, spec_file } = made;
     let document = SpecDocument::from(spec);
     let spec_to_stdout = arguments.spec_out.as_deref() == Some(Utf8Path::new("-"));
     if spec_to_stdout || spec_file.is_some() {
@@ -392,17 +347,11 @@ fn specify(
     io: &Io<'_>,
 ) -> Result<(Spec, Vec<Seed>), Error> {
     let mut wheels = Vec::new();
-    for path in arguments
-        .wheel
-        .iter()
-        .filter(|path| !foreign::is_version(path.as_str()))
-    {
+    for path in arguments.wheel.iter().filter(|path| !foreign::is_version(path.as_str())) {
         let path = io.resolve(path);
         let name = path.file_name().unwrap_or_default();
-        let file_name = WheelFilename::parse(name).map_err(|error| Error::Usage {
-            message: error.to_string(),
-            hint: None,
-        })?;
+        let file_name = WheelFilename::parse(name)
+            .map_err(|error| Error::Usage { message: error.to_string(), hint: None })?;
         wheels.push(reference(&path, file_name)?);
     }
     let seeds = find_seeds(arguments, probe, &wheels, session, io)?;
@@ -412,9 +361,7 @@ fn specify(
     let executable = probe.executable.to_string();
     let python = if arguments.relocatable {
         check_launcher(probe)?;
-        Python::Launcher {
-            candidates: [vec![executable], arguments.candidate.clone()].concat(),
-        }
+        Python::Launcher { candidates: [vec![executable], arguments.candidate.clone()].concat() }
     } else {
         Python::Absolute { path: executable }
     };
@@ -482,30 +429,21 @@ fn find_seeds(
     io: &Io<'_>,
 ) -> Result<Vec<Seed>, Error> {
     let place = |directory: Utf8PathBuf, kind| Place { directory, kind };
-    let bundled = probe
-        .bundled_wheels
-        .clone()
-        .map(|directory| place(directory, PlaceKind::Interpreter));
+    let bundled =
+        probe.bundled_wheels.clone().map(|directory| place(directory, PlaceKind::Interpreter));
     let mut places: Vec<Place> = arguments
         .extra_search_dir
         .iter()
         .map(|directory| place(io.resolve(directory), PlaceKind::Given))
         .collect();
-    let support = io
-        .executable
-        .as_deref()
-        .and_then(Utf8Path::parent)
-        .and_then(Utf8Path::parent);
+    let support = io.executable.as_deref().and_then(Utf8Path::parent).and_then(Utf8Path::parent);
     places.extend(
         support.map(|prefix| place(prefix.join("share/venvtree/seeds"), PlaceKind::Support)),
     );
     places.extend(bundled.clone());
     // Where everybody may put wheels, one that happens to lie there may be anybody's.
-    let is_everybodys = io
-        .cwd
-        .as_std_path()
-        .metadata()
-        .is_ok_and(|found| found.mode() & 0o002 != 0);
+    let is_everybodys =
+        io.cwd.as_std_path().metadata().is_ok_and(|found| found.mode() & 0o002 != 0);
     if !arguments.no_cwd_search && !is_everybodys {
         places.push(place(io.cwd.clone(), PlaceKind::WorkingDirectory));
     }
@@ -513,17 +451,9 @@ fn find_seeds(
         DistName::parse("setuptools").is_ok_and(|name| seeds::holds(&place, &name))
     });
     let mut requests = requested_seeds(arguments, setuptools)?;
-    requests.retain(|request| {
-        !given
-            .iter()
-            .any(|wheel| wheel.file_name.name == request.name)
-    });
+    requests.retain(|request| !given.iter().any(|wheel| wheel.file_name.name == request.name));
     let allow = arguments.allow.codes.iter().copied().collect();
-    let options = LoadOptions {
-        limits: session.limits.clone(),
-        allow,
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions { limits: session.limits.clone(), allow, ..LoadOptions::default() };
     let find = |request| seeds::find(request, &places, &probe.interpreter, &options);
     Ok(requests.iter().map(find).collect::<Result<_, _>>()?)
 }
@@ -542,22 +472,9 @@ fn requested_seeds(
         _ if setuptools => vec!["pip".to_owned(), "setuptools".to_owned()],
         _ => vec!["pip".to_owned()],
     };
-    texts.extend(
-        foreign
-            .pip
-            .iter()
-            .map(|version| foreign::seed("pip", version)),
-    );
-    texts.extend(
-        foreign
-            .setuptools
-            .iter()
-            .map(|version| foreign::seed("setuptools", version)),
-    );
-    let versions = arguments
-        .wheel
-        .iter()
-        .filter(|value| foreign::is_version(value.as_str()));
+    texts.extend(foreign.pip.iter().map(|version| foreign::seed("pip", version)));
+    texts.extend(foreign.setuptools.iter().map(|version| foreign::seed("setuptools", version)));
+    let versions = arguments.wheel.iter().filter(|value| foreign::is_version(value.as_str()));
     texts.extend(versions.map(|version| foreign::seed("wheel", version.as_str())));
     let mut requests: BTreeMap<String, SeedRequest> = BTreeMap::new();
     for text in &texts {
@@ -568,10 +485,7 @@ fn requested_seeds(
         // The last one counts: what is said of one distribution comes after the defaults.
         requests.insert(request.name.to_string(), request);
     }
-    for (leave, name) in [
-        (foreign.no_pip, "pip"),
-        (foreign.no_setuptools, "setuptools"),
-    ] {
+    for (leave, name) in [(foreign.no_pip, "pip"), (foreign.no_setuptools, "setuptools")] {
         if leave {
             requests.remove(name);
         }
@@ -582,11 +496,7 @@ fn requested_seeds(
 /// The parts of `pip>=24,<25,wheel`: a comma also stands between the versions of one distribution.
 fn split_seeds(text: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
-    for part in text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         match parts.last_mut() {
             Some(last) if part.starts_with(['<', '>', '=', '!', '~']) => {
                 last.push(',');

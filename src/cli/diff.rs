@@ -91,10 +91,7 @@ pub(super) fn run(arguments: &DiffArguments, io: &mut Io<'_>) -> CommandResult {
             written(io.print(&heading(distribution, change)))?;
             for line in &change.lines {
                 let kind = if line.script { "script " } else { "" };
-                written(io.print(&format!(
-                    "  {} {kind}{}{}",
-                    line.sign, line.path, line.detail
-                )))?;
+                written(io.print(&format!("  {} {kind}{}{}", line.sign, line.path, line.detail)))?;
             }
         }
         if equal {
@@ -131,24 +128,13 @@ fn is_script(path: &str) -> bool {
 
 fn changes(first: &Subject, second: &Subject) -> BTreeMap<String, Change> {
     let mut changes: BTreeMap<String, Change> = BTreeMap::new();
-    let names: BTreeSet<&String> = first
-        .owners
-        .versions
-        .keys()
-        .chain(second.owners.versions.keys())
-        .collect();
+    let names: BTreeSet<&String> =
+        first.owners.versions.keys().chain(second.owners.versions.keys()).collect();
     let version = |subject: &Subject, name: &str| subject.owners.versions.get(name).cloned();
     for name in names {
         let (before, after) = (version(first, name), version(second, name));
         if before != after {
-            changes.insert(
-                name.clone(),
-                Change {
-                    before,
-                    after,
-                    lines: Vec::new(),
-                },
-            );
+            changes.insert(name.clone(), Change { before, after, lines: Vec::new() });
         }
     }
     for difference in walk::differences(&first.tree, &second.tree) {
@@ -189,10 +175,7 @@ fn changed(before: &Node, after: &Node) -> String {
     match (before, after) {
         (
             Node::Leaf(Leaf::File { blob, executable }),
-            Node::Leaf(Leaf::File {
-                blob: other,
-                executable: now,
-            }),
+            Node::Leaf(Leaf::File { blob: other, executable: now }),
         ) => {
             if blob != other {
                 let (before, after) = (blob.0.size, other.0.size);
@@ -202,10 +185,7 @@ fn changed(before: &Node, after: &Node) -> String {
                     format!(" ({before} -> {after} bytes)")
                 }
             } else if executable != now {
-                format!(
-                    " (now {})",
-                    if *now { "executable" } else { "not executable" }
-                )
+                format!(" (now {})", if *now { "executable" } else { "not executable" })
             } else {
                 String::new()
             }

@@ -60,10 +60,7 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
                 "`{name}` in `{}` cannot be part of a digest: {problem}",
                 arguments.spec.spec
             );
-            return Err(Error::Usage {
-                message,
-                hint: None,
-            });
+            return Err(Error::Usage { message, hint: None });
         }
         let digest = scan.tree.digest().to_string();
         let value = json!({"digest_function": function.name(), "digest": digest});
@@ -74,10 +71,7 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
         return Ok(0);
     }
     let (spec, places) = spec_input::read(&arguments.spec, io)?;
-    if arguments
-        .digest_function
-        .is_some_and(|function| function != spec.flags.digest_function)
-    {
+    if arguments.digest_function.is_some_and(|function| function != spec.flags.digest_function) {
         let message = format!(
             "the spec asks for {}, `--digest-function` for another one",
             spec.flags.digest_function
@@ -90,20 +84,13 @@ pub(super) fn run(arguments: &DigestArguments, io: &mut Io<'_>) -> CommandResult
         });
     }
     let notes = Notes::new();
-    let caches = Caches {
-        store: caches::store(&arguments.store, &notes, io)?,
-        notes,
-        ..Caches::default()
-    };
+    let caches =
+        Caches { store: caches::store(&arguments.store, &notes, io)?, notes, ..Caches::default() };
     let predicted = caching::predict(&session, &caches, spec, &places);
     caches::say(&caches, true, io);
     let (prepared, tree, foresight) = predicted?;
     say_warnings(io, &prepared.plan.warnings);
-    let inflated = if arguments.explain {
-        prepared.inflated()
-    } else {
-        Vec::new()
-    };
+    let inflated = if arguments.explain { prepared.inflated() } else { Vec::new() };
     let method = match foresight {
         Foresight::Claims => "predicted",
         Foresight::Known => "known",

@@ -88,10 +88,7 @@ pub(super) fn run(arguments: &DoctorArguments, io: &mut Io<'_>) -> CommandResult
     let mut found = Findings::default();
     program(&mut found, io);
     let place = machine::nearest(
-        &arguments
-            .out
-            .as_ref()
-            .map_or_else(|| io.cwd.clone(), |path| io.resolve(path)),
+        &arguments.out.as_ref().map_or_else(|| io.cwd.clone(), |path| io.resolve(path)),
     );
     match caches::local(&arguments.store, &arguments.links, io) {
         Ok(caches) => {
@@ -112,11 +109,7 @@ pub(super) fn run(arguments: &DoctorArguments, io: &mut Io<'_>) -> CommandResult
         .collect();
     found.add(
         "variables",
-        if set.is_empty() {
-            "none set".to_owned()
-        } else {
-            set.join(", ")
-        },
+        if set.is_empty() { "none set".to_owned() } else { set.join(", ") },
         json!(set),
     );
     print(found, arguments, io)
@@ -158,11 +151,7 @@ fn print(found: Findings, arguments: &DoctorArguments, io: &mut Io<'_>) -> Comma
             let problems = report::count(found.problems.len(), "problem");
             arguments.quiet.say(
                 io,
-                &if healthy {
-                    "no problems found".to_owned()
-                } else {
-                    format!("{problems} found")
-                },
+                &if healthy { "no problems found".to_owned() } else { format!("{problems} found") },
             );
         }
     }
@@ -176,29 +165,17 @@ fn program(found: &mut Findings, io: &Io<'_>) {
         format!("venvtree {version} for {}", machine::target()),
         json!({"version": version, "target": machine::target()}),
     );
-    let features: Vec<&str> = if cfg!(feature = "remote") {
-        vec!["remote"]
-    } else {
-        Vec::new()
-    };
+    let features: Vec<&str> = if cfg!(feature = "remote") { vec!["remote"] } else { Vec::new() };
     found.add(
         "features",
-        if features.is_empty() {
-            "none".to_owned()
-        } else {
-            features.join(", ")
-        },
+        if features.is_empty() { "none".to_owned() } else { features.join(", ") },
         json!(features),
     );
     let Some(path) = &io.executable else { return };
     match file_hash::of(path) {
         Ok(hash) => {
             let lines = vec![path.to_string(), format!("SHA-256 {hash}")];
-            found.add_list(
-                "executable",
-                lines,
-                json!({"path": path, "sha256": hash.to_string()}),
-            );
+            found.add_list("executable", lines, json!({"path": path, "sha256": hash.to_string()}));
         }
         Err(error) => found.problem(
             error::chain(&error),
@@ -215,11 +192,7 @@ fn store(found: &mut Findings, root: Option<&Utf8Path>, place: &Utf8Path) {
         );
     }
     let Some(root) = root else {
-        found.add(
-            "store",
-            "none: every build reads its wheels anew",
-            Value::Null,
-        );
+        found.add("store", "none: every build reads its wheels anew", Value::Null);
         return;
     };
     if let Some(trouble) = machine::trouble_with(&machine::nearest(root)) {
@@ -238,11 +211,7 @@ fn store(found: &mut Findings, root: Option<&Utf8Path>, place: &Utf8Path) {
             Err(error) => found.error(&error.into()),
         }
     }
-    let size = if root.is_dir() {
-        report::size(bytes)
-    } else {
-        "not there yet".to_owned()
-    };
+    let size = if root.is_dir() { report::size(bytes) } else { "not there yet".to_owned() };
     found.add(
         "store",
         format!("{root} ({size})"),
@@ -252,11 +221,7 @@ fn store(found: &mut Findings, root: Option<&Utf8Path>, place: &Utf8Path) {
 
 fn link_mode(found: &mut Findings, store: Option<&Utf8Path>, wanted: LinkMode, place: &Utf8Path) {
     let Some(store) = store.map(machine::nearest) else {
-        found.add(
-            "link mode",
-            "none: without a store there is nothing to link to",
-            Value::Null,
-        );
+        found.add("link mode", "none: without a store there is nothing to link to", Value::Null);
         return;
     };
     let sharing = match machine::sharing(&store, place) {
@@ -272,19 +237,16 @@ fn link_mode(found: &mut Findings, store: Option<&Utf8Path>, wanted: LinkMode, p
     let hardlinks = matches!(wanted, LinkMode::Auto | LinkMode::Hardlink);
     let reflinks = hardlinks || wanted == LinkMode::Reflink;
     let (mode, reason) = match (&sharing.hardlinks, &sharing.reflinks) {
-        (Ok(()), _) if hardlinks => (
-            "hardlink",
-            "the store and the output are on one file system".to_owned(),
-        ),
-        (Err(error), Ok(())) if hardlinks => (
-            "reflink",
-            format!("no hardlinks lead from the store to the output ({error})"),
-        ),
+        (Ok(()), _) if hardlinks => {
+            ("hardlink", "the store and the output are on one file system".to_owned())
+        }
+        (Err(error), Ok(())) if hardlinks => {
+            ("reflink", format!("no hardlinks lead from the store to the output ({error})"))
+        }
         (_, Ok(())) if reflinks => ("reflink", "the file system can share blocks".to_owned()),
-        (Err(first), Err(second)) if hardlinks => (
-            "copy",
-            format!("no hardlinks ({first}) and no reflinks ({second})"),
-        ),
+        (Err(first), Err(second)) if hardlinks => {
+            ("copy", format!("no hardlinks ({first}) and no reflinks ({second})"))
+        }
         (_, Err(error)) if reflinks => {
             ("copy", format!("the file system has no reflinks ({error})"))
         }
@@ -343,10 +305,8 @@ fn interpreters(found: &mut Findings, io: &Io<'_>) {
         ),
         Err(reason) => format!("cannot be used ({reason})"),
     };
-    let lines: Vec<String> = listed
-        .iter()
-        .map(|listed| format!("{} at {}", name(listed), listed.path))
-        .collect();
+    let lines: Vec<String> =
+        listed.iter().map(|listed| format!("{} at {}", name(listed), listed.path)).collect();
     let value = |listed: &Listed| json!({"path": listed.path, "name": name(listed), "usable": listed.outcome.is_ok()});
     let value: Vec<Value> = listed.iter().map(value).collect();
     if !usable {
@@ -375,21 +335,14 @@ fn remote(found: &mut Findings, arguments: &RemoteArguments, io: &Io<'_>) {
     // A blob that is likely nowhere: the answer "missing" shows that the cache is there and speaks
     // to us.
     let content: &[u8] = b"venvtree doctor\n";
-    let digest = Digest {
-        hash: Hash::sha256(content),
-        size: content.len() as u64,
-    };
+    let digest = Digest { hash: Hash::sha256(content), size: content.len() as u64 };
     let asked = remote.missing(&[digest]);
     let mut trouble = notes.take();
     if let Err(error) = &asked {
         trouble.push(error::chain(error));
     }
     let reachable = trouble.is_empty();
-    let state = if reachable {
-        "reachable"
-    } else {
-        "not reachable"
-    };
+    let state = if reachable { "reachable" } else { "not reachable" };
     found.add(
         "remote cache",
         format!("{} ({state})", remote.place()),

@@ -78,10 +78,7 @@ pub struct PullArguments {
 }
 
 fn session(io: &Io<'_>) -> Session {
-    Session {
-        progress: io.progress.clone(),
-        ..Session::default()
-    }
+    Session { progress: io.progress.clone(), ..Session::default() }
 }
 
 /// Runs `venvtree push`.
@@ -93,12 +90,8 @@ pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult 
             message: "there is no remote cache to push to".to_owned(),
             hint: Some("name one by `--remote-cache URL`".to_owned()),
         })?;
-    let pushed = caching::push(
-        &session(io),
-        remote.as_ref(),
-        &io.resolve(&arguments.directory),
-        function,
-    );
+    let pushed =
+        caching::push(&session(io), remote.as_ref(), &io.resolve(&arguments.directory), function);
     for note in notes.take() {
         io.say(&format!("warning: {note}"));
     }
@@ -128,39 +121,20 @@ pub(super) fn push(arguments: &PushArguments, io: &mut Io<'_>) -> CommandResult 
 pub(super) fn pull(arguments: &PullArguments, io: &mut Io<'_>) -> CommandResult {
     let digest = Digest::parse(&arguments.digest)?;
     let function = arguments.digest_function;
-    let caches = caches::caches(
-        &arguments.store,
-        &arguments.links,
-        &arguments.remote,
-        function,
-        io,
-    )?;
+    let caches =
+        caches::caches(&arguments.store, &arguments.links, &arguments.remote, function, io)?;
     let request = BuildRequest {
         out: io.output(&arguments.out)?,
-        existing: if arguments.replace {
-            Existing::Replace
-        } else {
-            Existing::Keep
-        },
+        existing: if arguments.replace { Existing::Replace } else { Existing::Keep },
         protected: io.protected(),
         look: true,
         manifest: None,
         digest_file: None,
         text: None,
     };
-    let pulled = caching::pull(
-        &session(io),
-        &caches,
-        digest,
-        function,
-        arguments.mtime,
-        &request,
-    );
-    let notes = caches::say(
-        &caches,
-        arguments.quiet.quiet || arguments.format.format == Format::Json,
-        io,
-    );
+    let pulled = caching::pull(&session(io), &caches, digest, function, arguments.mtime, &request);
+    let notes =
+        caches::say(&caches, arguments.quiet.quiet || arguments.format.format == Format::Json, io);
     let pulled = pulled?;
     match arguments.format.format {
         Format::Json => {

@@ -25,31 +25,20 @@ pub(super) struct Target {
 
 /// Reads the value of `--for`. `version` is the version of Python for a target whose name has none.
 pub(super) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result<Target, Error> {
-    let usage = |message: String, hint: &str| Error::Usage {
-        message,
-        hint: Some(hint.to_owned()),
-    };
+    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
     let path = io.resolve(Utf8Path::new(text));
     let json = text.ends_with(".json")
         || path.is_file()
             && fs::read(&path).is_ok_and(|bytes| bytes.trim_ascii_start().starts_with(b"{"));
     let known = if json {
         let text = spec_input::text(fs::read(&path)?, text)?;
-        let facts = spec::parse_interpreter(&text).map_err(|error| Error::Spec {
-            origin: path.to_string(),
-            error,
-        })?;
-        Target {
-            interpreter: facts.0,
-            python: Some(facts.1),
-        }
+        let facts = spec::parse_interpreter(&text)
+            .map_err(|error| Error::Spec { origin: path.to_string(), error })?;
+        Target { interpreter: facts.0, python: Some(facts.1) }
     } else if target::is_target(text) {
         let interpreter = target::parse(text, version)
             .map_err(|error| usage(error.to_string(), target::SHAPE))?;
-        return Ok(Target {
-            interpreter,
-            python: None,
-        });
+        return Ok(Target { interpreter, python: None });
     } else {
         let hint = "give a target such as linux-x86_64-3.12, an interpreter such as 3.12 or ./bin/python, or a file that `venvtree \
                     interpreter probe` wrote";
@@ -59,20 +48,15 @@ pub(super) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result
             caches::default_store(io).map(|directory| directory.join("interpreters")),
             notes.clone(),
         );
-        let found = discover::find(
-            &request,
-            &Surroundings::new(&io.cwd, |name| io.variable(name)),
-            &cache,
-        );
+        let found =
+            discover::find(&request, &Surroundings::new(&io.cwd, |name| io.variable(name)), &cache);
         for note in notes.take() {
             io.say(&format!("warning: {note}"));
         }
         let probe = found?;
         Target {
             interpreter: probe.interpreter,
-            python: Some(Python::Absolute {
-                path: probe.executable.to_string(),
-            }),
+            python: Some(Python::Absolute { path: probe.executable.to_string() }),
         }
     };
     match version {

@@ -37,12 +37,7 @@ pub struct ManArguments {
 pub(super) fn completions(arguments: &CompletionsArguments, io: &mut Io<'_>) -> CommandResult {
     // Rendered first: the generator panics where its output fails.
     let mut script = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut Arguments::command(),
-        "venvtree",
-        &mut script,
-    );
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "venvtree", &mut script);
     written(io.print_generated(&script))?;
     Ok(0)
 }
@@ -52,10 +47,7 @@ pub(super) fn man(arguments: &ManArguments, io: &mut Io<'_>) -> CommandResult {
     // Without a date, so that the pages are the same whenever they are made.
     let page = |command: clap::Command| {
         let mut page = Vec::new();
-        clap_mangen::Man::new(command)
-            .date("")
-            .render(&mut page)
-            .map(|()| page)
+        clap_mangen::Man::new(command).date("").render(&mut page).map(|()| page)
     };
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
@@ -68,16 +60,8 @@ pub(super) fn man(arguments: &ManArguments, io: &mut Io<'_>) -> CommandResult {
     fs::create_directories(&directory, Permissions::Usual).map_err(failed("create", &directory))?;
     let mut pages = vec![command];
     while let Some(command) = pages.pop() {
-        pages.extend(
-            command
-                .get_subcommands()
-                .filter(|command| !command.is_hide_set())
-                .cloned(),
-        );
-        let name = command
-            .get_display_name()
-            .unwrap_or_else(|| command.get_name())
-            .to_owned();
+        pages.extend(command.get_subcommands().filter(|command| !command.is_hide_set()).cloned());
+        let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
         let path = directory.join(format!("{name}.1"));
         let bytes = page(command).map_err(failed("render", &path))?;
         io.output_file(&path)?.write(|out| out.write_all(&bytes))?;

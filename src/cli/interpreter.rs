@@ -107,31 +107,19 @@ fn list(arguments: &ListArguments, io: &mut Io<'_>) -> CommandResult {
         return Ok(0);
     }
     let mut rows: Vec<(String, String, &Utf8Path)> = Vec::new();
-    for Listed {
-        path,
-        aliases,
-        outcome,
-    } in &found
-    {
+    for Listed { path, aliases, outcome } in &found {
         let (name, platform) = match outcome {
             Ok(Probe { interpreter, .. }) => {
                 let platform = &interpreter.platform;
                 let facts = PlatformDocument::from(interpreter);
-                let more = facts
-                    .libc
-                    .or(facts.version)
-                    .map(|more| format!(" {more}"))
-                    .unwrap_or_default();
+                let more =
+                    facts.libc.or(facts.version).map(|more| format!(" {more}")).unwrap_or_default();
                 let name = format!(
                     "{} {}",
                     interpreter.implementation.platform_name(),
                     interpreter.version
                 );
-                let threads = if interpreter.free_threaded() {
-                    " free-threaded"
-                } else {
-                    ""
-                };
+                let threads = if interpreter.free_threaded() { " free-threaded" } else { "" };
                 (
                     format!("{name}{threads}"),
                     format!("{} {}{more}", platform.os().name(), platform.arch().name()),
@@ -141,35 +129,16 @@ fn list(arguments: &ListArguments, io: &mut Io<'_>) -> CommandResult {
         };
         rows.push((name, platform, path));
         rows.extend(
-            aliases
-                .iter()
-                .map(|alias| (String::new(), "also".to_owned(), alias.as_path())),
+            aliases.iter().map(|alias| (String::new(), "also".to_owned(), alias.as_path())),
         );
     }
-    let first = rows
-        .iter()
-        .map(|(name, ..)| name.chars().count())
-        .max()
-        .unwrap_or(0);
-    let second = rows
-        .iter()
-        .map(|(_, platform, _)| platform.chars().count())
-        .max()
-        .unwrap_or(0);
+    let first = rows.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+    let second = rows.iter().map(|(_, platform, _)| platform.chars().count()).max().unwrap_or(0);
     let mut reasons = found.iter().map(|listed| listed.outcome.as_ref().err());
     for (name, platform, path) in &rows {
-        let reason = if name.is_empty() {
-            None
-        } else {
-            reasons.next().flatten()
-        };
-        let reason = reason
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
-        written(io.print(&format!(
-            "{name:first$}  {platform:second$}  {}{reason}",
-            path
-        )))?;
+        let reason = if name.is_empty() { None } else { reasons.next().flatten() };
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        written(io.print(&format!("{name:first$}  {platform:second$}  {}{reason}", path)))?;
     }
     if rows.is_empty() {
         io.say("no interpreter was found");
@@ -178,19 +147,11 @@ fn list(arguments: &ListArguments, io: &mut Io<'_>) -> CommandResult {
 }
 
 fn to_json(listed: &Listed) -> Value {
-    let Listed {
-        path,
-        aliases,
-        outcome,
-    } = listed;
+    let Listed { path, aliases, outcome } = listed;
     match outcome {
         Ok(Probe { interpreter, .. }) => {
-            let document = InterpreterDocument::new(
-                interpreter,
-                &Python::Absolute {
-                    path: path.to_string(),
-                },
-            );
+            let document =
+                InterpreterDocument::new(interpreter, &Python::Absolute { path: path.to_string() });
             json!({
                 "path": path,
                 "aliases": aliases,
@@ -218,9 +179,7 @@ fn probe(arguments: &ProbeArguments, io: &mut Io<'_>) -> CommandResult {
     let executable = probe.executable.to_string();
     let python = match arguments.kind {
         Kind::Absolute => Python::Absolute { path: executable },
-        Kind::Launcher => Python::Launcher {
-            candidates: vec![executable],
-        },
+        Kind::Launcher => Python::Launcher { candidates: vec![executable] },
         Kind::Inside => {
             let directory = probe.executable.parent().and_then(camino::Utf8Path::parent);
             let below =
@@ -229,15 +188,12 @@ fn probe(arguments: &ProbeArguments, io: &mut Io<'_>) -> CommandResult {
                 directory,
                 below.and_then(|below| crate::model::path::TreePath::parse(below.as_str()).ok()),
             ) {
-                (Some(directory), Some(executable)) => Python::Inside {
-                    directory: InputPath(directory.to_string()),
-                    executable,
-                },
+                (Some(directory), Some(executable)) => {
+                    Python::Inside { directory: InputPath(directory.to_string()), executable }
+                }
                 _ => {
-                    let message = format!(
-                        "`{}` lies in no directory that could be copied",
-                        probe.executable
-                    );
+                    let message =
+                        format!("`{}` lies in no directory that could be copied", probe.executable);
                     return Err(Error::Usage {
                         message,
                         hint: Some("choose another `--kind`".to_owned()),

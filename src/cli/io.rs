@@ -62,17 +62,10 @@ impl<'a> Io<'a> {
         cwd: Utf8PathBuf,
         variables: BTreeMap<String, String>,
     ) -> Self {
-        let Streams {
-            stdin,
-            stdout,
-            stderr,
-        } = streams;
+        let Streams { stdin, stdout, stderr } = streams;
         Self {
             stdin,
-            data: Data {
-                stream: stdout,
-                state: Reader::There,
-            },
+            data: Data { stream: stdout, state: Reader::There },
             talk: stderr,
             colours: Colours::default(),
             cwd,
@@ -131,11 +124,8 @@ impl Io<'_> {
 
     /// Writes talk of several lines.
     pub fn say_text(&mut self, text: &Text) {
-        let lines: Vec<String> = text
-            .as_str()
-            .split('\n')
-            .map(|line| self.colours.label(line.to_owned()))
-            .collect();
+        let lines: Vec<String> =
+            text.as_str().split('\n').map(|line| self.colours.label(line.to_owned())).collect();
         self.talk(&lines.join("\n"));
     }
 
@@ -174,10 +164,7 @@ impl Io<'_> {
 
     /// A variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.variables
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// What no output may take the place of.
@@ -206,11 +193,7 @@ impl Io<'_> {
     /// # Errors
     /// It cannot be written.
     pub fn output_file(&self, path: &Utf8Path) -> Result<OutputFile, FsError> {
-        let path = if path == "-" {
-            Utf8PathBuf::from("/dev/stdout")
-        } else {
-            self.resolve(path)
-        };
+        let path = if path == "-" { Utf8PathBuf::from("/dev/stdout") } else { self.resolve(path) };
         let file = OutputFile::prepare(&path)?;
         if self.answers && file.is_standard_output() {
             return Err(failed("write", &path)(io::Error::other(
@@ -262,11 +245,7 @@ impl Data<'_> {
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.state = gone;
-                if gone == Reader::GoneFromReport {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
+                if gone == Reader::GoneFromReport { Ok(()) } else { Err(error) }
             }
             Err(error) => {
                 self.state = Reader::Failed;

@@ -81,10 +81,7 @@ fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
     if let Some(message) = empty(&arguments) {
         let hint =
             "an empty path would mean the working directory: write `.` if that is meant".to_owned();
-        let error = Error::Usage {
-            message,
-            hint: Some(hint),
-        };
+        let error = Error::Usage { message, hint: Some(hint) };
         report::print_error(io, format, &error);
         return error.kind().exit_code();
     }
@@ -98,18 +95,10 @@ fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
                 .iter()
                 .map(|argument| OsString::from(text::printable(&argument.to_string_lossy())));
             let error = parse(&harmless.collect::<Vec<_>>()).err().unwrap_or(error);
-            let error = if creates {
-                create::foreign::answer(error)
-            } else {
-                error
-            };
+            let error = if creates { create::foreign::answer(error) } else { error };
             // Help and version are no errors.
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            let colour = if error.use_stderr() {
-                io.colours.stderr
-            } else {
-                io.colours.stdout
-            };
+            let colour = if error.use_stderr() { io.colours.stderr } else { io.colours.stdout };
             let text = Text::of_clap(&error.render(), colour);
             if error.use_stderr() {
                 let advice = usage::advice(&error, &arguments[1..]);
@@ -145,21 +134,13 @@ fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
 }
 
 /// Options whose value may be empty: all others name something.
-const MAY_BE_EMPTY: [&str; 5] = [
-    "--prompt",
-    "--seed",
-    "--activators",
-    "--remote-instance-name",
-    "--remote-cache",
-];
+const MAY_BE_EMPTY: [&str; 5] =
+    ["--prompt", "--seed", "--activators", "--remote-instance-name", "--remote-cache"];
 
 /// What is wrong with an argument that is empty, as one is where a variable of a script is not set.
 fn empty(arguments: &[OsString]) -> Option<String> {
     let mut before = None;
-    for argument in arguments
-        .iter()
-        .map(|argument| argument.to_str().unwrap_or("x"))
-    {
+    for argument in arguments.iter().map(|argument| argument.to_str().unwrap_or("x")) {
         let (name, value) = match argument.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (Some(name), value),
             _ => (before.filter(|_| argument.is_empty()), argument),
@@ -183,15 +164,8 @@ fn parse(arguments: &[OsString]) -> Result<(bool, Arguments), clap::Error> {
 
 /// Whether the command was told to say nothing but warnings and errors.
 fn is_quiet(matches: &ArgMatches) -> bool {
-    let here = matches
-        .try_get_one("quiet")
-        .ok()
-        .flatten()
-        .copied()
-        .unwrap_or(false);
-    here || matches
-        .subcommand()
-        .is_some_and(|(_, matches)| is_quiet(matches))
+    let here = matches.try_get_one("quiet").ok().flatten().copied().unwrap_or(false);
+    here || matches.subcommand().is_some_and(|(_, matches)| is_quiet(matches))
 }
 
 /// How reports are to be printed, as far as that can be told before the arguments are understood.
@@ -201,15 +175,8 @@ fn wanted_format(arguments: &[OsString]) -> Format {
         text(index) == Some("--format=json")
             || text(index) == Some("--format") && text(index + 1) == Some("json")
     };
-    let end = arguments
-        .iter()
-        .position(|argument| argument == "--")
-        .unwrap_or(arguments.len());
-    if (0..end).any(json) {
-        Format::Json
-    } else {
-        Format::Text
-    }
+    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    if (0..end).any(json) { Format::Json } else { Format::Text }
 }
 
 fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
@@ -252,10 +219,7 @@ fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error>
             None => expanded.push(argument),
         }
     }
-    match expanded
-        .iter()
-        .find(|argument| argument.len() > ARGUMENT_LIMIT)
-    {
+    match expanded.iter().find(|argument| argument.len() > ARGUMENT_LIMIT) {
         Some(argument) => Err(Error::Usage {
             message: format!(
                 "there is an argument of {} bytes, expected at most {ARGUMENT_LIMIT}",

@@ -124,9 +124,7 @@ pub(super) fn epoch(text: &str) -> Result<u64, String> {
 /// Reads the name of a digest function.
 pub(super) fn digest_function() -> impl TypedValueParser<Value = DigestFunction> {
     PossibleValuesParser::new(DigestFunction::ALL.map(DigestFunction::name)).map(|name| {
-        let known = DigestFunction::ALL
-            .into_iter()
-            .find(|function| function.name() == name);
+        let known = DigestFunction::ALL.into_iter().find(|function| function.name() == name);
         known.expect("clap has compared it with the names")
     })
 }
@@ -178,23 +176,14 @@ mod tests {
     fn lengths_of_time_are_read() {
         assert_eq!(age("30d"), Ok(Duration::from_secs(30 * 86_400)));
         assert_eq!(age("0s"), Ok(Duration::ZERO));
-        for text in NONE.into_iter().chain([
-            "5",
-            "+5d",
-            "-5d",
-            "1.5h",
-            "5y",
-            "d",
-            "18446744073709551615w",
-        ]) {
+        for text in
+            NONE.into_iter().chain(["5", "+5d", "-5d", "1.5h", "5y", "d", "18446744073709551615w"])
+        {
             assert!(age(text).is_err(), "{text}");
         }
         assert_eq!(wait("60"), Ok(Duration::from_secs(60)));
         assert_eq!(wait("0.25"), Ok(Duration::from_millis(250)));
-        for text in NONE
-            .into_iter()
-            .chain(["0", "0.0", "86401", "60s", "0.0000000001"])
-        {
+        for text in NONE.into_iter().chain(["0", "0.0", "86401", "60s", "0.0000000001"]) {
             assert!(wait(text).is_err(), "{text}");
         }
     }

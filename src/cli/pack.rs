@@ -61,16 +61,9 @@ enum PackFormat {
 }
 
 fn parse_archive_format(text: &str) -> Result<ArchiveFormat, String> {
-    let expected = || {
-        format!(
-            "expected one of {}",
-            ArchiveFormat::ALL.map(ArchiveFormat::name).join(", ")
-        )
-    };
-    ArchiveFormat::ALL
-        .into_iter()
-        .find(|format| format.name() == text)
-        .ok_or_else(expected)
+    let expected =
+        || format!("expected one of {}", ArchiveFormat::ALL.map(ArchiveFormat::name).join(", "));
+    ArchiveFormat::ALL.into_iter().find(|format| format.name() == text).ok_or_else(expected)
 }
 
 fn parse_format(text: &str) -> Result<PackFormat, String> {
@@ -103,11 +96,7 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
             "everything in the archive has the time {epoch}, as SOURCE_DATE_EPOCH says"
         ));
     }
-    let out = if arguments.out == "-" {
-        None
-    } else {
-        Some(io.output_file(&arguments.out)?)
-    };
+    let out = if arguments.out == "-" { None } else { Some(io.output_file(&arguments.out)?) };
     let subject = io.resolve(&arguments.subject);
     check_output(out.as_ref(), arguments, &subject, io)?;
     let session = spec_input::session(&arguments.places, io)?;
@@ -124,20 +113,15 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
         })?;
         (epoch.unwrap_or(DEFAULT_MTIME), Vec::new())
     } else {
-        let spec = SpecArguments {
-            spec: arguments.subject.clone(),
-            places: arguments.places.clone(),
-        };
+        let spec =
+            SpecArguments { spec: arguments.subject.clone(), places: arguments.places.clone() };
         let (spec, places) = spec_input::read(&spec, io)?;
-        out.iter()
-            .try_for_each(|out| apart::check_file(out, [&subject]))?;
+        out.iter().try_for_each(|out| apart::check_file(out, [&subject]))?;
         apart::check_files(&out, &spec, &places)?;
         let mtime = spec.flags.mtime;
         let prepared = engine::prepare(&session, spec, &places)?;
         session.progress.begin(Phase::Packing, Amount::default());
-        write(out.as_ref(), io, |out, place| {
-            engine::pack(&prepared, out, place, options(mtime))
-        })?;
+        write(out.as_ref(), io, |out, place| engine::pack(&prepared, out, place, options(mtime)))?;
         say_warnings(io, &prepared.plan.warnings);
         (epoch.unwrap_or(mtime), prepared.plan.warnings)
     };
@@ -154,9 +138,7 @@ pub(super) fn run(arguments: &PackArguments, io: &mut Io<'_>) -> CommandResult {
             report::document(io, value)?;
         }
         Format::Json => {}
-        Format::Text => arguments
-            .quiet
-            .say(io, &format!("packed: {}", arguments.out)),
+        Format::Text => arguments.quiet.say(io, &format!("packed: {}", arguments.out)),
     }
     Ok(0)
 }
@@ -207,10 +189,7 @@ fn format(arguments: &PackArguments) -> Result<ArchiveFormat, Error> {
         }
     };
     known.ok_or_else(|| Error::Usage {
-        message: format!(
-            "the name `{}` does not say which format to write",
-            arguments.out
-        ),
+        message: format!("the name `{}` does not say which format to write", arguments.out),
         hint: Some(format!(
             "add `--archive-format` with one of {}",
             ArchiveFormat::ALL.map(ArchiveFormat::name).join(", ")

@@ -34,30 +34,19 @@ pub struct PlanArguments {
 /// Where an entry comes from, in a few words.
 pub(super) fn describe(origin: &EntryOrigin) -> String {
     match origin {
-        EntryOrigin {
-            wheel: Some(wheel),
-            member: Some(member),
-            ..
-        } => format!("{wheel}: {member}"),
-        EntryOrigin {
-            wheel: Some(wheel),
-            generator: Some(generator),
-            ..
-        } => format!("{wheel}: generated ({generator})"),
-        EntryOrigin {
-            source: Some(source),
-            file,
-            ..
-        } => format!("source {source}: {}", file.as_deref().unwrap_or("the file")),
-        EntryOrigin {
-            generator: Some(generator),
-            file: Some(file),
-            ..
-        } => format!("{generator}: {file}"),
-        EntryOrigin {
-            generator: Some(generator),
-            ..
-        } => format!("generated ({generator})"),
+        EntryOrigin { wheel: Some(wheel), member: Some(member), .. } => {
+            format!("{wheel}: {member}")
+        }
+        EntryOrigin { wheel: Some(wheel), generator: Some(generator), .. } => {
+            format!("{wheel}: generated ({generator})")
+        }
+        EntryOrigin { source: Some(source), file, .. } => {
+            format!("source {source}: {}", file.as_deref().unwrap_or("the file"))
+        }
+        EntryOrigin { generator: Some(generator), file: Some(file), .. } => {
+            format!("{generator}: {file}")
+        }
+        EntryOrigin { generator: Some(generator), .. } => format!("generated ({generator})"),
         _ => "unknown".to_owned(),
     }
 }
@@ -72,21 +61,13 @@ pub(super) fn run(arguments: &PlanArguments, io: &mut Io<'_>) -> CommandResult {
     let mut entries = Vec::new();
     for (path, planned) in &prepared.plan.entries {
         let origin = EntryOrigin::new(&planned.origin, &inputs);
-        let same: Vec<EntryOrigin> = planned
-            .same
-            .iter()
-            .map(|origin| EntryOrigin::new(origin, &inputs))
-            .collect();
-        let losers: Vec<EntryOrigin> = planned
-            .losers
-            .iter()
-            .map(|origin| EntryOrigin::new(origin, &inputs))
-            .collect();
+        let same: Vec<EntryOrigin> =
+            planned.same.iter().map(|origin| EntryOrigin::new(origin, &inputs)).collect();
+        let losers: Vec<EntryOrigin> =
+            planned.losers.iter().map(|origin| EntryOrigin::new(origin, &inputs)).collect();
         longest = longest.max(path.as_str().chars().map(char::len_utf16).sum());
         let what = match &planned.node {
-            PlannedNode::File {
-                size, executable, ..
-            } => {
+            PlannedNode::File { size, executable, .. } => {
                 files += 1;
                 bytes += size;
                 format!(
@@ -100,12 +81,7 @@ pub(super) fn run(arguments: &PlanArguments, io: &mut Io<'_>) -> CommandResult {
         if arguments.format.format == Format::Json {
             let mut entry = json!({"path": path, "origin": origin});
             match &planned.node {
-                PlannedNode::File {
-                    sha256,
-                    size,
-                    executable,
-                    ..
-                } => {
+                PlannedNode::File { sha256, size, executable, .. } => {
                     entry["kind"] = json!("file");
                     entry["sha256"] = json!(sha256);
                     entry["size"] = json!(size);

@@ -24,10 +24,7 @@ pub(super) struct Shown {
 
 /// Shows progress, if there is a screen. Where the system has no thread to give, nothing is shown
 /// and the work goes on.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "where no thread can be started, nothing is shown"
-)]
+#[expect(clippy::disallowed_methods, reason = "where no thread can be started, nothing is shown")]
 pub(super) fn show(progress: &Progress, screen: Option<&Screen>) -> Shown {
     let stop = Arc::new(AtomicBool::new(false));
     let thread = screen.and_then(|screen| {
@@ -59,12 +56,7 @@ fn draw(progress: &Progress, screen: &Screen, stop: &AtomicBool) {
         match progress.get() {
             Some(snapshot) if screen.is_foreground() => {
                 let rate = pace.rate(snapshot, Instant::now());
-                screen.show(&line(
-                    SPINNER[turn % SPINNER.len()],
-                    snapshot,
-                    rate,
-                    screen.columns(),
-                ));
+                screen.show(&line(SPINNER[turn % SPINNER.len()], snapshot, rate, screen.columns()));
                 turn += 1;
             }
             Some(_) => {}
@@ -96,12 +88,7 @@ impl Pace {
                     self.since = Some((now, phase, bytes));
                 }
             }
-            _ => {
-                *self = Self {
-                    since: Some((now, snapshot.phase, bytes)),
-                    rate: None,
-                }
-            }
+            _ => *self = Self { since: Some((now, snapshot.phase, bytes)), rate: None },
         }
         self.rate
     }
@@ -121,20 +108,13 @@ fn line(spinner: char, snapshot: Snapshot, rate: Option<u64>, columns: usize) ->
     let percent = percent(done, total).map(|percent| format!("{percent} %"));
     let join = |parts: &[&Option<String>]| {
         let parts: Vec<&str> = parts.iter().filter_map(|part| part.as_deref()).collect();
-        format!("{spinner} {verb} {}", parts.join(", "))
-            .trim_end()
-            .to_owned()
+        format!("{spinner} {verb} {}", parts.join(", ")).trim_end().to_owned()
     };
     let mut choices = vec![join(&[&items, &bytes, &rate])];
     if rate.is_some() {
         choices.push(join(&[&bytes, &rate]));
     }
-    choices.extend([
-        join(&[&items, &bytes]),
-        join(&[&items]),
-        join(&[&percent]),
-        join(&[]),
-    ]);
+    choices.extend([join(&[&items, &bytes]), join(&[&items]), join(&[&percent]), join(&[])]);
     choices
         .into_iter()
         .find(|line| line.chars().count() < columns)
@@ -165,11 +145,8 @@ fn part(done: u64, total: u64, show: impl Fn(u64) -> String, of: &str) -> Option
 }
 
 fn percent(done: Amount, total: Amount) -> Option<u64> {
-    let (done, total) = if total.bytes > 0 {
-        (done.bytes, total.bytes)
-    } else {
-        (done.items, total.items)
-    };
+    let (done, total) =
+        if total.bytes > 0 { (done.bytes, total.bytes) } else { (done.items, total.items) };
     (u128::from(done) * 100)
         .checked_div(u128::from(total))
         .and_then(|percent| u64::try_from(percent).ok())
@@ -181,11 +158,7 @@ mod tests {
 
     fn snapshot(phase: Phase, done: (u64, u64), total: (u64, u64)) -> Snapshot {
         let amount = |(items, bytes)| Amount { items, bytes };
-        Snapshot {
-            phase,
-            done: amount(done),
-            total: amount(total),
-        }
+        Snapshot { phase, done: amount(done), total: amount(total) }
     }
 
     #[test]
@@ -211,10 +184,7 @@ mod tests {
         ] {
             assert_eq!(line('-', downloading, Some(2_000_000), columns), expected);
         }
-        assert_eq!(
-            line('/', snapshot(Phase::Planning, (0, 0), (0, 0)), None, 80),
-            "/ planning"
-        );
+        assert_eq!(line('/', snapshot(Phase::Planning, (0, 0), (0, 0)), None, 80), "/ planning");
         assert_eq!(
             line('/', snapshot(Phase::Reading, (7, 0), (0, 0)), None, 80),
             "/ reading 7 files"
@@ -231,10 +201,7 @@ mod tests {
             let most = snapshot(phase, (u64::MAX, u64::MAX), (u64::MAX, u64::MAX));
             for columns in 0..200 {
                 let line = line('\\', most, Some(u64::MAX), columns);
-                assert!(
-                    line.is_ascii() && line.len() < columns.max(1),
-                    "{columns}: {line}"
-                );
+                assert!(line.is_ascii() && line.len() < columns.max(1), "{columns}: {line}");
             }
         }
     }
@@ -244,10 +211,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::default();
         let mut at = |seconds, phase, bytes| {
-            pace.rate(
-                snapshot(phase, (0, bytes), (0, 0)),
-                start + Duration::from_secs(seconds),
-            )
+            pace.rate(snapshot(phase, (0, bytes), (0, 0)), start + Duration::from_secs(seconds))
         };
         assert_eq!(at(0, Phase::Downloading, 0), None);
         assert_eq!(at(2, Phase::Downloading, 4_000), Some(2_000));

@@ -38,9 +38,7 @@ impl Screen {
     /// `terminal` is the variable TERM.
     pub fn of_stderr(terminal: Option<&str>) -> Option<Self> {
         let capable = terminal.is_some_and(|name| !name.is_empty() && name != "dumb");
-        (capable && io::stderr().is_terminal()).then(|| Self {
-            state: Arc::default(),
-        })
+        (capable && io::stderr().is_terminal()).then(|| Self { state: Arc::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

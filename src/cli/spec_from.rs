@@ -82,44 +82,25 @@ pub struct FromArguments {
 pub(super) fn run(arguments: &FromArguments, io: &mut Io<'_>) -> CommandResult {
     let target = for_target::read(&arguments.target, arguments.python_version.as_deref(), io)?;
     let out = arguments.out.as_ref().map(|path| io.resolve(path));
-    let file = arguments
-        .out
-        .as_ref()
-        .map(|path| io.output_file(path))
-        .transpose()?;
-    let root = out
-        .as_deref()
-        .and_then(Utf8Path::parent)
-        .unwrap_or(&io.cwd)
-        .to_owned();
+    let file = arguments.out.as_ref().map(|path| io.output_file(path)).transpose()?;
+    let root = out.as_deref().and_then(Utf8Path::parent).unwrap_or(&io.cwd).to_owned();
     let launchers = launchers(arguments, &target.interpreter, &root, io)?;
-    let paths: Vec<Utf8PathBuf> = arguments
-        .wheels
-        .iter()
-        .map(|path| io.resolve(path).components().collect())
-        .collect();
+    let paths: Vec<Utf8PathBuf> =
+        arguments.wheels.iter().map(|path| io.resolve(path).components().collect()).collect();
     let candidates = wheels::candidates(&paths)?;
     file.iter().try_for_each(|file| {
         apart::check_file(file, candidates.iter().map(|candidate| &candidate.path))
     })?;
-    let options = LoadOptions {
-        limits: arguments.limits.apply(&io.limits),
-        ..LoadOptions::default()
-    };
+    let options =
+        LoadOptions { limits: arguments.limits.apply(&io.limits), ..LoadOptions::default() };
     let choice = wheels::choose(&candidates, &target.interpreter, &root, &options)?;
     if let (Some((name, reason)), false) = (choice.missing.first(), arguments.skip_missing) {
         let more = match choice.missing.len() {
             1 => String::new(),
-            number => format!(
-                " (and so for {} more)",
-                report::count(number - 1, "distribution")
-            ),
+            number => format!(" (and so for {} more)", report::count(number - 1, "distribution")),
         };
         return Err(Error::Usage {
-            message: format!(
-                "no wheel of `{name}` fits {}: {reason}{more}",
-                target.interpreter
-            ),
+            message: format!("no wheel of `{name}` fits {}: {reason}{more}", target.interpreter),
             hint: Some(
                 "add a wheel that fits, or leave such distributions out with --skip-missing"
                     .to_owned(),
@@ -150,10 +131,9 @@ pub(super) fn run(arguments: &FromArguments, io: &mut Io<'_>) -> CommandResult {
         })?;
     }
     match arguments.format.format {
-        Format::Json => report::document(
-            io,
-            to_json(&choice, &document, arguments, &spec.interpreter),
-        )?,
+        Format::Json => {
+            report::document(io, to_json(&choice, &document, arguments, &spec.interpreter))?
+        }
         Format::Text => {
             if out.is_none() {
                 // A spec has a version of its own.
@@ -182,9 +162,7 @@ fn python(arguments: &FromArguments, target: &Target) -> Python {
             }
         }
         (None, Some(python)) => python.clone(),
-        (None, None) => Python::Absolute {
-            path: target::usual_place(&target.interpreter),
-        },
+        (None, None) => Python::Absolute { path: target::usual_place(&target.interpreter) },
     }
 }
 
@@ -213,28 +191,19 @@ fn launchers(
             "give their directory with --launchers; the wheels of distlib hold them as distlib/t{suffix}.exe and distlib/w{suffix}.exe, \
              those of pip below pip/_vendor"
         );
-        return Err(usage(
-            "an environment for Windows needs launchers for its scripts",
-            hint,
-        ));
+        return Err(usage("an environment for Windows needs launchers for its scripts", hint));
     };
     if !windows {
         let hint = "leave --launchers out".to_owned();
         return Err(usage("launchers are for environments for Windows", hint));
     }
     let reference = |letter: &str| -> Result<LauncherReference, Error> {
-        let path: Utf8PathBuf = io
-            .resolve(directory)
-            .join(format!("{letter}{suffix}.exe"))
-            .components()
-            .collect();
+        let path: Utf8PathBuf =
+            io.resolve(directory).join(format!("{letter}{suffix}.exe")).components().collect();
         let digest = file_hash::of(&path);
         let sha256 = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
         let path = path.strip_prefix(root).unwrap_or(&path);
-        Ok(LauncherReference {
-            path: InputPath(path.to_string()),
-            sha256: Some(sha256),
-        })
+        Ok(LauncherReference { path: InputPath(path.to_string()), sha256: Some(sha256) })
     };
     Ok(Some(Launchers {
         console: reference("t")?,
@@ -246,24 +215,18 @@ fn launchers(
 
 /// Says what was chosen and what was left.
 fn say(choice: &Choice, interpreter: &Interpreter, arguments: &FromArguments, io: &mut Io<'_>) {
-    let line = format!(
-        "for {interpreter}: {}",
-        report::count(choice.chosen.len(), "wheel")
-    );
+    let line = format!("for {interpreter}: {}", report::count(choice.chosen.len(), "wheel"));
     arguments.quiet.say(io, &line);
     for wheel in &choice.chosen {
         arguments.quiet.say(io, &format!("  {}", wheel.file_name));
     }
     for (path, reason) in &choice.left {
-        arguments.quiet.say(
-            io,
-            &format!("  left {}: {reason}", path.file_name().unwrap_or_default()),
-        );
+        arguments
+            .quiet
+            .say(io, &format!("  left {}: {reason}", path.file_name().unwrap_or_default()));
     }
     for (name, _) in &choice.missing {
-        io.say(&format!(
-            "warning: no wheel of `{name}` fits, so the environment is without it"
-        ));
+        io.say(&format!("warning: no wheel of `{name}` fits, so the environment is without it"));
     }
     if let Some(out) = &arguments.out {
         arguments.quiet.say(io, &format!("written: {out}"));
@@ -276,11 +239,8 @@ fn to_json(
     arguments: &FromArguments,
     interpreter: &Interpreter,
 ) -> Value {
-    let left: Vec<Value> = choice
-        .left
-        .iter()
-        .map(|(path, reason)| json!({"path": path, "reason": reason}))
-        .collect();
+    let left: Vec<Value> =
+        choice.left.iter().map(|(path, reason)| json!({"path": path, "reason": reason})).collect();
     json!({
         "spec": document,
         "out": arguments.out,

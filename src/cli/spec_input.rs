@@ -50,10 +50,7 @@ impl SpecText {
     /// What stands for the text and the arguments that change what it means.
     pub fn digest(&self, places: &PlacesArguments) -> Hash {
         let codes = &places.allow.codes;
-        let allowed: String = codes
-            .iter()
-            .map(|code| format!("\n--allow {code}"))
-            .collect();
+        let allowed: String = codes.iter().map(|code| format!("\n--allow {code}")).collect();
         request::text_digest(&format!("{}{allowed}", self.text))
     }
 
@@ -96,17 +93,8 @@ pub fn parse(
             hint: None,
         });
     }
-    let root = places
-        .root
-        .as_ref()
-        .map_or(text.directory, |root| io.resolve(root));
-    Ok((
-        spec,
-        Places {
-            root,
-            keys: keys(&places.inputs, io)?,
-        },
-    ))
+    let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
+    Ok((spec, Places { root, keys: keys(&places.inputs, io)? }))
 }
 
 /// Reads the text of a spec.
@@ -132,14 +120,8 @@ pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
         _ => Error::Fs(error),
     })?;
     let text = text(bytes, path.as_str())?;
-    let directory = full
-        .parent()
-        .map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
-    Ok(SpecText {
-        text,
-        origin: path.to_string(),
-        directory,
-    })
+    let directory = full.parent().map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
+    Ok(SpecText { text, origin: path.to_string(), directory })
 }
 
 /// The text of a document; what is none is named for what it is.
@@ -180,14 +162,9 @@ fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>,
             .split_once('=')
             .ok_or_else(|| usage(format!("the input `{input}` has no `=`")))?;
         if key.is_empty() || path.is_empty() {
-            return Err(usage(format!(
-                "the input `{input}` has an empty key or path"
-            )));
+            return Err(usage(format!("the input `{input}` has an empty key or path")));
         }
-        if keys
-            .insert(key.to_owned(), io.resolve(path.into()))
-            .is_some()
-        {
+        if keys.insert(key.to_owned(), io.resolve(path.into())).is_some() {
             return Err(usage(format!("the input key `{key}` is given twice")));
         }
     }

@@ -95,10 +95,7 @@ pub(super) fn run(command: &StoreCommand, io: &mut Io<'_>) -> CommandResult {
 /// The store once for each digest function: they share one directory.
 fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<Store>, Error> {
     let place = caches::store(arguments, notes, io)?.ok_or_else(|| Error::Usage {
-        message: notes
-            .take()
-            .pop()
-            .unwrap_or_else(|| "there is no store".to_owned()),
+        message: notes.take().pop().unwrap_or_else(|| "there is no store".to_owned()),
         hint: Some("name one by `--store DIR`, or set HOME".to_owned()),
     })?;
     let root = &place.root;
@@ -117,11 +114,8 @@ fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<St
 fn usage(usage: Usage) -> String {
     format!(
         "{}, {}",
-        report::count(
-            usize::try_from(usage.entries).unwrap_or(usize::MAX),
-            "entry"
-        )
-        .replace("entrys", "entries"),
+        report::count(usize::try_from(usage.entries).unwrap_or(usize::MAX), "entry")
+            .replace("entrys", "entries"),
         report::size(usage.bytes)
     )
 }
@@ -187,13 +181,7 @@ fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
     let mut bytes = arguments.max_size;
     for store in open(&arguments.store, &notes, io)? {
         io.progress.begin(Phase::Collecting, Amount::default());
-        let found = store.collect_garbage(
-            Limits {
-                bytes,
-                age: arguments.max_age,
-            },
-            now,
-        )?;
+        let found = store.collect_garbage(Limits { bytes, age: arguments.max_age }, now)?;
         let kept = found.before.bytes.saturating_sub(found.removed.bytes);
         bytes = bytes.map(|bytes| bytes.saturating_sub(kept));
         sum.before.entries += found.before.entries;
@@ -214,10 +202,9 @@ fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
                 )))?;
             }
             if sum.temporaries > 0 && !arguments.quiet.quiet {
-                written(io.print(&format!(
-                    "removed what {} dead processes left",
-                    sum.temporaries
-                )))?;
+                written(
+                    io.print(&format!("removed what {} dead processes left", sum.temporaries)),
+                )?;
             }
             if let Some((first, others)) = sum.failed.split_first() {
                 let more = if others.is_empty() {
@@ -230,11 +217,7 @@ fn collect(arguments: &GcArguments, io: &mut Io<'_>) -> CommandResult {
         }
     }
     // What could not be removed takes room still.
-    Ok(if sum.failed.is_empty() {
-        0
-    } else {
-        ErrorKind::Io.exit_code()
-    })
+    Ok(if sum.failed.is_empty() { 0 } else { ErrorKind::Io.exit_code() })
 }
 
 fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
@@ -267,9 +250,5 @@ fn verify(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult {
             }
         }
     }
-    Ok(if sum.damaged.is_empty() {
-        0
-    } else {
-        DIFFERENCES
-    })
+    Ok(if sum.damaged.is_empty() { 0 } else { DIFFERENCES })
 }

@@ -50,27 +50,14 @@ pub(super) fn read(
     let full = io.resolve(path);
     if path != "-" && full.is_dir() {
         session.progress.begin(Phase::Reading, Amount::default());
-        let scan = scan::scan(
-            &full,
-            function.unwrap_or_default(),
-            View::Exact,
-            session.threads,
-        )?;
+        let scan = scan::scan(&full, function.unwrap_or_default(), View::Exact, session.threads)?;
         let owners = owners_of_directory(&full, &scan.tree);
-        return Ok(Subject {
-            name: path.to_string(),
-            tree: scan.tree,
-            owners,
-            odd: scan.odd,
-        });
+        return Ok(Subject { name: path.to_string(), tree: scan.tree, owners, odd: scan.odd });
     }
     // Read once: it may be a pipe.
     let text = spec_input::read_text(path, io).map_err(|error| neither(path, error))?;
     if is_manifest(&text.text) {
-        let failed = |error| Error::Manifest {
-            path: path.to_owned(),
-            error,
-        };
+        let failed = |error| Error::Manifest { path: path.to_owned(), error };
         let manifest = Manifest::parse(&text.text).map_err(failed)?;
         let tree = manifest.tree().map_err(failed)?;
         return Ok(Subject {
@@ -87,10 +74,7 @@ pub(super) fn read(
     let inputs = prepared.inputs();
     let mut owners = Owners::default();
     for wheel in &inputs.wheels {
-        owners.versions.insert(
-            wheel.name().normalized().to_owned(),
-            wheel.version().to_string(),
-        );
+        owners.versions.insert(wheel.name().normalized().to_owned(), wheel.version().to_string());
     }
     let distributions: BTreeMap<&str, &str> = inputs
         .wheels
@@ -99,22 +83,13 @@ pub(super) fn read(
         .collect();
     for (path, planned) in &prepared.plan.entries {
         let origin = EntryOrigin::new(&planned.origin, &inputs);
-        if let Some(distribution) = origin
-            .wheel
-            .as_deref()
-            .and_then(|wheel| distributions.get(wheel))
+        if let Some(distribution) =
+            origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel))
         {
-            owners
-                .paths
-                .insert(path.to_string(), (*distribution).to_owned());
+            owners.paths.insert(path.to_string(), (*distribution).to_owned());
         }
     }
-    Ok(Subject {
-        name: path.to_string(),
-        tree,
-        owners,
-        odd: Vec::new(),
-    })
+    Ok(Subject { name: path.to_string(), tree, owners, odd: Vec::new() })
 }
 
 /// What is no JSON document at all need not have been meant to be a spec.
@@ -139,21 +114,14 @@ fn owners_of_manifest(manifest: &Manifest) -> Owners {
     let mut owners = Owners::default();
     let mut distributions = BTreeMap::new();
     for wheel in &manifest.header.wheels {
-        owners
-            .versions
-            .insert(wheel.distribution.clone(), wheel.version.clone());
+        owners.versions.insert(wheel.distribution.clone(), wheel.version.clone());
         distributions.insert(wheel.file_name.as_str(), wheel.distribution.as_str());
     }
     for entry in &manifest.entries {
-        if let Some(distribution) = entry
-            .origin
-            .wheel
-            .as_deref()
-            .and_then(|wheel| distributions.get(wheel))
+        if let Some(distribution) =
+            entry.origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel))
         {
-            owners
-                .paths
-                .insert(entry.path.to_string(), (*distribution).to_owned());
+            owners.paths.insert(entry.path.to_string(), (*distribution).to_owned());
         }
     }
     owners
@@ -177,33 +145,24 @@ fn owners_of_directory(directory: &Utf8Path, tree: &Tree) -> Owners {
         let Ok(name) = DistName::parse(name) else {
             continue;
         };
-        owners
-            .versions
-            .insert(name.normalized().to_owned(), version.to_owned());
+        owners.versions.insert(name.normalized().to_owned(), version.to_owned());
         let Ok(bytes) = fs::read(&directory.join(path.as_str())) else {
             continue;
         };
         let own_path = format!("{stem}.dist-info/RECORD");
         // Rows are relative to the directory above that of the metadata.
-        let Some(base) = path
-            .parent()
-            .and_then(|parent| TreePath::parse(parent.as_str()).ok())
+        let Some(base) = path.parent().and_then(|parent| TreePath::parse(parent.as_str()).ok())
         else {
             continue;
         };
         for row in Record::parse(&bytes, &own_path).rows() {
-            if let Some(owned) = LinkTarget::parse(&row.path)
-                .ok()
-                .and_then(|target| target.within(&base).ok())
+            if let Some(owned) =
+                LinkTarget::parse(&row.path).ok().and_then(|target| target.within(&base).ok())
             {
-                owners
-                    .paths
-                    .insert(owned.to_string(), name.normalized().to_owned());
+                owners.paths.insert(owned.to_string(), name.normalized().to_owned());
             }
         }
-        owners
-            .paths
-            .insert(path.to_string(), name.normalized().to_owned());
+        owners.paths.insert(path.to_string(), name.normalized().to_owned());
     }
     owners
 }

@@ -14,13 +14,7 @@ pub struct Text(String);
 impl Text {
     /// A text of these lines.
     pub fn of_lines<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> Self {
-        Self(
-            lines
-                .into_iter()
-                .map(|line| printable(line.as_ref()))
-                .collect::<Vec<_>>()
-                .join("\n"),
-        )
+        Self(lines.into_iter().map(|line| printable(line.as_ref())).collect::<Vec<_>>().join("\n"))
     }
 
     /// A JSON document, indented.
@@ -39,10 +33,7 @@ impl Text {
                 safe.push(character);
             } else {
                 safe.extend(
-                    character
-                        .encode_utf16(&mut units)
-                        .iter()
-                        .map(|unit| format!("\\u{unit:04x}")),
+                    character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")),
                 );
             }
         }
@@ -114,16 +105,10 @@ mod tests {
             ("\u{202e}gpj.exe", "\\u{202e}gpj.exe"),
             ("\u{2028}\u{2066}x\u{2069}", "\\u{2028}\\u{2066}x\\u{2069}"),
             ("a\u{e0041}", "a\\u{e0041}"),
-            (
-                "p\u{200b}ip\u{feff}\u{2060}\u{ad}",
-                "p\\u{200b}ip\\u{feff}\\u{2060}\\u{ad}",
-            ),
+            ("p\u{200b}ip\u{feff}\u{2060}\u{ad}", "p\\u{200b}ip\\u{feff}\\u{2060}\\u{ad}"),
         ] {
             assert_eq!(printable(line), expected);
-            assert_eq!(
-                Text::of_lines([line, line]).as_str(),
-                format!("{expected}\n{expected}")
-            );
+            assert_eq!(Text::of_lines([line, line]).as_str(), format!("{expected}\n{expected}"));
         }
     }
 
@@ -133,11 +118,7 @@ mod tests {
         let text = Text::of_json(&value);
         assert_eq!(serde_json::from_str::<Value>(text.as_str()).unwrap(), value);
         assert_eq!(
-            text.as_str()
-                .lines()
-                .map(printable)
-                .collect::<Vec<_>>()
-                .join("\n"),
+            text.as_str().lines().map(printable).collect::<Vec<_>>().join("\n"),
             text.as_str()
         );
     }

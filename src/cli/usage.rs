@@ -12,34 +12,19 @@ use crate::error::ErrorKind;
 
 /// What other tools call their commands, and what is meant here.
 const ELSEWHERE: [(&[&str], &str); 7] = [
-    (
-        &["venv", "virtualenv", "init", "new", "env"],
-        "`venvtree create` makes an environment",
-    ),
+    (&["venv", "virtualenv", "init", "new", "env"], "`venvtree create` makes an environment"),
     (
         &["install", "add", "sync", "download", "upgrade"],
         "venvtree downloads and resolves nothing; `venvtree create --wheel FILE` and `venvtree spec from` take wheels that are there",
     ),
-    (
-        &["clean", "prune", "cache", "purge"],
-        "`venvtree store gc` makes the store smaller",
-    ),
-    (
-        &["list", "freeze", "show"],
-        "`venvtree plan SPEC` shows what an environment holds",
-    ),
-    (
-        &["hash", "checksum"],
-        "`venvtree digest` prints the digest of a spec or of a directory",
-    ),
+    (&["clean", "prune", "cache", "purge"], "`venvtree store gc` makes the store smaller"),
+    (&["list", "freeze", "show"], "`venvtree plan SPEC` shows what an environment holds"),
+    (&["hash", "checksum"], "`venvtree digest` prints the digest of a spec or of a directory"),
     (
         &["check", "audit", "lint"],
         "`venvtree wheel check`, `venvtree spec check` and `venvtree verify` check things",
     ),
-    (
-        &["unpack", "extract"],
-        "`venvtree build` makes a directory, `venvtree pack` an archive",
-    ),
+    (&["unpack", "extract"], "`venvtree build` makes a directory, `venvtree pack` an archive"),
 ];
 
 /// What to add to a usage error of clap's, which cannot know it.
@@ -113,11 +98,7 @@ pub(super) fn to_json(error: &clap::Error, advice: Option<&String>) -> Value {
             message.push(line);
         }
     }
-    let hint = if tips.is_empty() {
-        usage
-    } else {
-        Some(tips.join("; "))
-    };
+    let hint = if tips.is_empty() { usage } else { Some(tips.join("; ")) };
     let message = message.join(" ");
     json!({"kind": ErrorKind::Usage.name(), "message": message, "hint": hint, "details": []})
 }

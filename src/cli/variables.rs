@@ -126,9 +126,7 @@ mod tests {
                 .unwrap_or_default();
             found.extend(argument.get_long().map(|long| (long.to_owned(), help)));
         }
-        command
-            .get_subcommands()
-            .for_each(|command| options(command, found));
+        command.get_subcommands().for_each(|command| options(command, found));
     }
 
     #[test]
@@ -155,11 +153,7 @@ mod tests {
                 .split_whitespace()
                 .map(|word| word.trim_matches([',', '.']))
                 .any(|word| word == variable.name);
-            assert!(
-                list,
-                "the help of `venvtree` does not list {}",
-                variable.name
-            );
+            assert!(list, "the help of `venvtree` does not list {}", variable.name);
         }
     }
 
@@ -174,13 +168,9 @@ mod tests {
                 continue;
             };
             let name = rest.split([']', ',']).next().unwrap_or(rest);
-            let known = VARIABLES
-                .iter()
-                .any(|variable| variable.name == name && variable.option == option);
-            assert!(
-                known || name == "VENVTREE_PYTHON",
-                "--{option} names {name}"
-            );
+            let known =
+                VARIABLES.iter().any(|variable| variable.name == name && variable.option == option);
+            assert!(known || name == "VENVTREE_PYTHON", "--{option} names {name}");
         }
     }
 }

@@ -95,17 +95,14 @@ pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult
             hint: Some("`venvtree diff` compares manifests and specs, too".to_owned()),
         });
     }
-    let found = match (
-        &arguments.against.manifest,
-        &arguments.against.spec,
-        &arguments.against.digest,
-    ) {
-        (Some(path), _, _) | (_, Some(path), _) => {
-            compare(arguments, path, &directory, &session, io)?
-        }
-        (_, _, Some(text)) => compare_digest(arguments, text, &directory, &session)?,
-        _ => Vec::new(),
-    };
+    let found =
+        match (&arguments.against.manifest, &arguments.against.spec, &arguments.against.digest) {
+            (Some(path), _, _) | (_, Some(path), _) => {
+                compare(arguments, path, &directory, &session, io)?
+            }
+            (_, _, Some(text)) => compare_digest(arguments, text, &directory, &session)?,
+            _ => Vec::new(),
+        };
     let (bytecode, differences): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|found| {
         found.deviation == Deviation::Bytecode && arguments.bytecode == Bytecode::Allow
     });
@@ -139,9 +136,7 @@ pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult
             );
         }
         if differences.is_empty() {
-            arguments
-                .quiet
-                .say(io, &format!("{} is as it should be", arguments.directory));
+            arguments.quiet.say(io, &format!("{} is as it should be", arguments.directory));
         } else {
             arguments.quiet.say(
                 io,
@@ -153,11 +148,7 @@ pub(super) fn run(arguments: &VerifyArguments, io: &mut Io<'_>) -> CommandResult
             );
         }
     }
-    Ok(if differences.is_empty() {
-        0
-    } else {
-        ErrorKind::Verification.exit_code()
-    })
+    Ok(if differences.is_empty() { 0 } else { ErrorKind::Verification.exit_code() })
 }
 
 fn odd(scan: &Scan) -> Vec<Found> {
@@ -177,11 +168,7 @@ fn compare(
     io: &mut Io<'_>,
 ) -> Result<Vec<Found>, Error> {
     let expected = subject::read(path, None, &arguments.places, session, io)?;
-    let view = if arguments.cached {
-        View::Cached
-    } else {
-        View::Exact
-    };
+    let view = if arguments.cached { View::Cached } else { View::Exact };
     session.progress.begin(Phase::Reading, Amount::default());
     let scan = scan::scan(directory, expected.tree.function(), view, session.threads)?;
     let judge = |pyc: &TreePath| bytecode::judge(directory, view, pyc);
@@ -224,16 +211,8 @@ fn compare_digest(
         if scan.tree.digest().0 == expected {
             return Ok(odd(&scan));
         }
-        actual = if actual.is_empty() {
-            scan.tree.digest().to_string()
-        } else {
-            actual
-        };
+        actual = if actual.is_empty() { scan.tree.digest().to_string() } else { actual };
     }
     let detail = format!("found the root digest {actual}, expected {expected}");
-    Ok(vec![Found {
-        path: ".".to_owned(),
-        deviation: Deviation::Content,
-        detail,
-    }])
+    Ok(vec![Found { path: ".".to_owned(), deviation: Deviation::Content, detail }])
 }

@@ -133,10 +133,7 @@ pub(super) fn run(command: &WheelCommand, io: &mut Io<'_>) -> CommandResult {
 
 fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     if arguments.name.is_some() && arguments.files.len() != 1 {
-        return Err(Error::Usage {
-            message: "`--name` is for one FILE".to_owned(),
-            hint: None,
-        });
+        return Err(Error::Usage { message: "`--name` is for one FILE".to_owned(), hint: None });
     }
     let options = LoadOptions {
         limits: arguments.limits.apply(&io.limits),
@@ -157,33 +154,19 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     let examine = |index: usize| -> Result<FileReport<'_>, InputError> {
         let file = &arguments.files[index];
         let path = io.cwd.join(file);
-        let mut report = FileReport {
-            file,
-            findings: Vec::new(),
-            judged: None,
-            verdict: None,
-        };
+        let mut report = FileReport { file, findings: Vec::new(), judged: None, verdict: None };
         if path.is_dir() {
             report.findings = inspect_environment(&path, &options)?;
             return Ok(report);
         }
-        let name = arguments
-            .name
-            .as_deref()
-            .or(path.file_name())
-            .unwrap_or_default();
+        let name = arguments.name.as_deref().or(path.file_name()).unwrap_or_default();
         report.findings = inspect_wheel(&path, name, &options)?;
         if spec.is_some() && options.deny.is_empty() {
             // Where the platform is known, the plan says whether scripts have to be rewritten, and
             // whether they can be.
-            report
-                .findings
-                .retain(|finding| finding.code != Code::ScriptForm);
+            report.findings.retain(|finding| finding.code != Code::ScriptForm);
         }
-        let sound = report
-            .findings
-            .iter()
-            .all(|finding| finding.severity != Severity::Error);
+        let sound = report.findings.iter().all(|finding| finding.severity != Severity::Error);
         // What nobody could build with is judged for no interpreter.
         if let (true, Ok(filename)) = (sound, WheelFilename::parse(name)) {
             match Judged::load(&path, &filename, &options) {
@@ -244,11 +227,7 @@ fn check(arguments: &CheckArguments, io: &mut Io<'_>) -> CommandResult {
     }
     let worst = reports.iter().filter_map(FileReport::worst).max();
     let failed = worst.is_some_and(|worst| worst >= arguments.fail_on.into());
-    Ok(if failed {
-        ErrorKind::Wheel.exit_code()
-    } else {
-        0
-    })
+    Ok(if failed { ErrorKind::Wheel.exit_code() } else { 0 })
 }
 
 /// What was found in a file.
@@ -264,18 +243,10 @@ struct FileReport<'a> {
 impl FileReport<'_> {
     /// How bad the worst of it is.
     fn worst(&self) -> Option<Severity> {
-        let problems = self
-            .verdict
-            .as_ref()
-            .is_some_and(|verdict| !verdict.problems.is_empty());
-        let warnings = self
-            .verdict
-            .as_ref()
-            .is_some_and(|verdict| verdict.warnings.iter().any(is_news));
-        let judged = [
-            problems.then_some(Severity::Error),
-            warnings.then_some(Severity::Warning),
-        ];
+        let problems = self.verdict.as_ref().is_some_and(|verdict| !verdict.problems.is_empty());
+        let warnings =
+            self.verdict.as_ref().is_some_and(|verdict| verdict.warnings.iter().any(is_news));
+        let judged = [problems.then_some(Severity::Error), warnings.then_some(Severity::Warning)];
         self.findings
             .iter()
             .map(|finding| finding.severity)
@@ -292,10 +263,8 @@ fn is_news(warning: &PlanWarning) -> bool {
 type Reports<'a> = [FileReport<'a>];
 
 fn counts(findings: &[Finding]) -> BTreeMap<Severity, u64> {
-    let mut counts: BTreeMap<Severity, u64> = Severity::ALL
-        .iter()
-        .map(|severity| (*severity, 0))
-        .collect();
+    let mut counts: BTreeMap<Severity, u64> =
+        Severity::ALL.iter().map(|severity| (*severity, 0)).collect();
     for finding in findings {
         *counts.entry(finding.severity).or_default() += finding.count();
     }
@@ -306,21 +275,12 @@ fn counts(findings: &[Finding]) -> BTreeMap<Severity, u64> {
 fn text(reports: &Reports<'_>) -> Text {
     let mut lines = Vec::new();
     let mut explained = BTreeSet::new();
-    for FileReport {
-        file,
-        findings,
-        verdict,
-        ..
-    } in reports
-    {
+    for FileReport { file, findings, verdict, .. } in reports {
         let mut counts = counts(findings);
         if let Some(verdict) = verdict {
             *counts.entry(Severity::Error).or_default() += verdict.problems.len() as u64;
-            *counts.entry(Severity::Warning).or_default() += verdict
-                .warnings
-                .iter()
-                .filter(|warning| is_news(warning))
-                .count() as u64;
+            *counts.entry(Severity::Warning).or_default() +=
+                verdict.warnings.iter().filter(|warning| is_news(warning)).count() as u64;
         }
         let summary: Vec<String> = [
             (Severity::Error, "error"),
@@ -330,22 +290,13 @@ fn text(reports: &Reports<'_>) -> Text {
         .into_iter()
         .filter(|(severity, _)| counts[severity] > 0)
         .map(|(severity, noun)| {
-            report::count(
-                usize::try_from(counts[&severity]).unwrap_or(usize::MAX),
-                noun,
-            )
+            report::count(usize::try_from(counts[&severity]).unwrap_or(usize::MAX), noun)
         })
         .collect();
-        let allowed: u64 = findings
-            .iter()
-            .filter(|finding| finding.allowed)
-            .map(Finding::count)
-            .sum();
-        let allowed = if allowed > 0 {
-            format!(", {allowed} of them allowed")
-        } else {
-            String::new()
-        };
+        let allowed: u64 =
+            findings.iter().filter(|finding| finding.allowed).map(Finding::count).sum();
+        let allowed =
+            if allowed > 0 { format!(", {allowed} of them allowed") } else { String::new() };
         let fits = match verdict {
             Some(verdict) if verdict.problems.is_empty() => ", fits the interpreter",
             Some(_) => ", does not fit the interpreter",
@@ -353,11 +304,7 @@ fn text(reports: &Reports<'_>) -> Text {
         };
         lines.push(format!(
             "{file}: {}{allowed}{fits}",
-            if summary.is_empty() {
-                "nothing found".to_owned()
-            } else {
-                summary.join(", ")
-            }
+            if summary.is_empty() { "nothing found".to_owned() } else { summary.join(", ") }
         ));
         for finding in findings {
             lines.push(format!("  {finding}"));
@@ -408,44 +355,35 @@ fn text_verdict(verdict: &Verdict, lines: &mut Vec<String>) {
 fn json(reports: &Reports<'_>, spec: Option<&Spec>) -> Value {
     let files: Vec<Value> = reports
         .iter()
-        .map(
-            |FileReport {
-                 file,
-                 findings,
-                 judged,
-                 verdict,
-             }| {
-                let findings: Vec<Value> = findings
-                    .iter()
-                    .map(|finding| {
-                        let mut value = json!({
-                            "code": finding.code,
-                            "severity": finding.severity,
-                            "member": finding.member,
-                            "message": finding.message,
-                            "explanation": finding.code.explanation(),
-                            "allowed": finding.allowed,
-                        });
-                        if finding.omitted > 0 {
-                            value["omitted"] = finding.omitted.into();
-                        }
-                        value
-                    })
-                    .collect();
-                let mut value = json!({ "file": file, "findings": findings });
-                if let Some(judged) = judged {
-                    let (dependence, verdict) = wheel_for::verdict_json(judged, verdict.as_ref());
-                    value["depends_on_interpreter"] = dependence;
-                    value["verdict"] = verdict;
-                }
-                value
-            },
-        )
+        .map(|FileReport { file, findings, judged, verdict }| {
+            let findings: Vec<Value> = findings
+                .iter()
+                .map(|finding| {
+                    let mut value = json!({
+                        "code": finding.code,
+                        "severity": finding.severity,
+                        "member": finding.member,
+                        "message": finding.message,
+                        "explanation": finding.code.explanation(),
+                        "allowed": finding.allowed,
+                    });
+                    if finding.omitted > 0 {
+                        value["omitted"] = finding.omitted.into();
+                    }
+                    value
+                })
+                .collect();
+            let mut value = json!({ "file": file, "findings": findings });
+            if let Some(judged) = judged {
+                let (dependence, verdict) = wheel_for::verdict_json(judged, verdict.as_ref());
+                value["depends_on_interpreter"] = dependence;
+                value["verdict"] = verdict;
+            }
+            value
+        })
         .collect();
-    let all: Vec<Finding> = reports
-        .iter()
-        .flat_map(|report| report.findings.iter().cloned())
-        .collect();
+    let all: Vec<Finding> =
+        reports.iter().flat_map(|report| report.findings.iter().cloned()).collect();
     let counts: serde_json::Map<String, Value> = counts(&all)
         .into_iter()
         .rev()
@@ -483,12 +421,7 @@ fn sarif(reports: &Reports<'_>) -> Value {
     });
     let results: Vec<Value> = reports
         .iter()
-        .flat_map(|report| {
-            report
-                .findings
-                .iter()
-                .map(move |finding| (report.file, finding))
-        })
+        .flat_map(|report| report.findings.iter().map(move |finding| (report.file, finding)))
         .map(|(file, finding)| {
             let mut location =
                 json!({ "physicalLocation": { "artifactLocation": { "uri": uri(file) } } });

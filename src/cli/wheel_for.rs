@@ -20,9 +20,7 @@ use crate::model::spec::{Python, Spec};
 const FACTS_LIMIT: u64 = 1 << 20;
 
 /// A place that stands for none until it is taken out again.
-const NOWHERE: Python = Python::Absolute {
-    path: String::new(),
-};
+const NOWHERE: Python = Python::Absolute { path: String::new() };
 
 /// A spec without wheels for an interpreter: by a file of facts, as `venvtree interpreter probe`
 /// prints them, by the name of a target, or as `create --python` takes it.
@@ -61,11 +59,7 @@ fn facts(text: &str, io: &mut Io<'_>) -> Result<Option<Value>, Error> {
         let mut bytes = vec![0; usize::try_from(file.size().min(FACTS_LIMIT)).unwrap_or(0)];
         file.read_at(&mut bytes, 0).map_err(unreadable)?;
         // Anything else is an interpreter.
-        if bytes
-            .strip_prefix("\u{feff}".as_bytes())
-            .unwrap_or(&bytes)
-            .trim_ascii_start()
-            .first()
+        if bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes).trim_ascii_start().first()
             != Some(&b'{')
         {
             return Ok(None);
@@ -73,11 +67,9 @@ fn facts(text: &str, io: &mut Io<'_>) -> Result<Option<Value>, Error> {
         bytes
     };
     match serde_json::from_slice(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes)) {
-        Ok(Value::Object(mut object)) => Ok(Some(
-            object
-                .remove("interpreter")
-                .unwrap_or(Value::Object(object)),
-        )),
+        Ok(Value::Object(mut object)) => {
+            Ok(Some(object.remove("interpreter").unwrap_or(Value::Object(object))))
+        }
         Ok(_) | Err(_) => Err(Error::Usage {
             message: format!("`{text}` is no JSON object with an interpreter's facts"),
             hint: Some("`venvtree interpreter probe PYTHON` prints one".to_owned()),
@@ -90,14 +82,8 @@ fn with_facts(mut facts: Value, origin: &str) -> Result<Spec, Error> {
     let windows = facts.pointer("/platform/os").and_then(Value::as_str) == Some("windows");
     if let Value::Object(facts) = &mut facts {
         // Where the interpreter lies decides nothing about a wheel.
-        let path = if windows {
-            "C:/Python/python.exe"
-        } else {
-            "/usr/bin/python3"
-        };
-        facts
-            .entry("python")
-            .or_insert_with(|| json!({ "kind": "absolute", "path": path }));
+        let path = if windows { "C:/Python/python.exe" } else { "/usr/bin/python3" };
+        facts.entry("python").or_insert_with(|| json!({ "kind": "absolute", "path": path }));
     }
     let mut spec = Map::new();
     spec.insert("version".to_owned(), json!(1));

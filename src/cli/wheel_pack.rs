@@ -58,16 +58,10 @@ pub struct WheelPackArguments {
 
 /// Runs `venvtree wheel pack`.
 pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandResult {
-    let usage = |message: String, hint: &str| Error::Usage {
-        message,
-        hint: Some(hint.to_owned()),
-    };
+    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
     let name =
         WheelFilename::parse(arguments.out.file_name().unwrap_or_default()).map_err(|error| {
-            usage(
-                error.to_string(),
-                "name the file NAME-VERSION-PYTHON-ABI-PLATFORM.whl",
-            )
+            usage(error.to_string(), "name the file NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
         })?;
     let mut metadata = fs::read_document(&io.resolve(&arguments.metadata))?;
     if let Some(description) = &arguments.description {
@@ -89,20 +83,10 @@ pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandRes
         let path = TreePath::parse(path)
             .map_err(|error| usage(format!("the file `{file}`: {error}"), hint))?;
         let generated = ["METADATA", "WHEEL", "RECORD", "entry_points.txt"];
-        if path
-            .as_str()
-            .strip_prefix(&own)
-            .is_some_and(|rest| generated.contains(&rest))
-        {
-            return Err(usage(
-                format!("the file `{path}` is made by the command itself"),
-                hint,
-            ));
+        if path.as_str().strip_prefix(&own).is_some_and(|rest| generated.contains(&rest)) {
+            return Err(usage(format!("the file `{path}` is made by the command itself"), hint));
         }
-        if files
-            .insert(path.clone(), io.resolve(place.into()))
-            .is_some()
-        {
+        if files.insert(path.clone(), io.resolve(place.into())).is_some() {
             return Err(usage(format!("the file `{path}` is given twice"), hint));
         }
     }
@@ -112,24 +96,12 @@ pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandRes
         arguments.description.as_ref(),
         arguments.entry_points.as_ref(),
     ];
-    apart::check_file(
-        &out,
-        read.into_iter().flatten().map(|path| io.resolve(path)),
-    )?;
+    apart::check_file(&out, read.into_iter().flatten().map(|path| io.resolve(path)))?;
     apart::check_file(&out, files.values())?;
-    let contents = WheelContents {
-        name,
-        metadata,
-        entry_points,
-        files,
-        mtime: DEFAULT_MTIME,
-    };
+    let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
     let mut hasher = Hasher::new(DigestFunction::Sha256);
     engine::write_whole(&out, |writer| {
-        let mut hashed = Hashed {
-            writer,
-            hasher: &mut hasher,
-        };
+        let mut hashed = Hashed { writer, hasher: &mut hasher };
         engine::pack_wheel(&contents, &mut hashed, out.path())
     })?;
     match arguments.format.format {
@@ -140,9 +112,7 @@ pub(super) fn run(arguments: &WheelPackArguments, io: &mut Io<'_>) -> CommandRes
                 json!({"out": arguments.out, "sha256": hasher.finish().hash.to_string()}),
             )?;
         }
-        Format::Text => arguments
-            .quiet
-            .say(io, &format!("packed: {}", arguments.out)),
+        Format::Text => arguments.quiet.say(io, &format!("packed: {}", arguments.out)),
     }
     Ok(0)
 }

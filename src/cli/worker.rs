@@ -56,13 +56,9 @@ struct Places {
 
 impl Places {
     fn of(open_files: Option<u64>) -> Self {
-        let most = open_files.map_or(MOST_AT_ONCE, |files| {
-            (files / FILES_OF_ONE).clamp(1, MOST_AT_ONCE)
-        });
-        Self {
-            free: Mutex::new(most),
-            returned: Condvar::new(),
-        }
+        let most =
+            open_files.map_or(MOST_AT_ONCE, |files| (files / FILES_OF_ONE).clamp(1, MOST_AT_ONCE));
+        Self { free: Mutex::new(most), returned: Condvar::new() }
     }
 
     fn take(&self) -> Place<'_> {
@@ -103,14 +99,10 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
         }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let exit_code = {
-            let streams = Streams {
-                stdin: &mut std::io::empty(),
-                stdout: &mut stdout,
-                stderr: &mut stderr,
-            };
-            let directory = work
-                .directory
-                .map_or_else(|| cwd.clone(), |directory| cwd.join(directory));
+            let streams =
+                Streams { stdin: &mut std::io::empty(), stdout: &mut stdout, stderr: &mut stderr };
+            let directory =
+                work.directory.map_or_else(|| cwd.clone(), |directory| cwd.join(directory));
             let mut io = Io::new(streams, directory, variables.clone());
             io.executable.clone_from(&executable);
             io.limits = limits.clone();
@@ -118,10 +110,7 @@ pub(super) fn run(arguments: &WorkerArguments, io: &mut Io<'_>) -> CommandResult
             super::run(work.arguments.iter().map(OsString::from).collect(), &mut io)
         };
         stderr.extend(stdout);
-        Completion {
-            exit_code,
-            output: String::from_utf8_lossy(&stderr).into_owned(),
-        }
+        Completion { exit_code, output: String::from_utf8_lossy(&stderr).into_owned() }
     };
     let (requests, answers) = io.raw_both();
     match worker::serve(requests, answers, protocol, run) {

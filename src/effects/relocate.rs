@@ -65,8 +65,8 @@ pub enum RelocateError {
 /// until it runs.
 const TRIES: u32 = 50;
 
-/// Locks a directory, or finds out that another process has done so. Where locks do not work, nobody
-/// is kept out.
+/// Locks a directory, or finds out that another process has done so. Where locks do not work,
+/// nobody is kept out.
 fn is_locked_by_another(root: &Directory) -> bool {
     (0..TRIES).all(|_| {
         let outcome = rustix::fs::flock(root.handle(), FlockOperation::NonBlockingLockExclusive);
@@ -84,15 +84,11 @@ fn is_locked_by_another(root: &Directory) -> bool {
 /// A file cannot be read or written.
 pub fn relocate(place: &Utf8Path, threads: usize) -> Result<Relocation, RelocateError> {
     if !place.join("bin").is_dir() && place.join("Scripts").is_dir() {
-        return Err(RelocateError::Windows {
-            path: place.to_owned(),
-        });
+        return Err(RelocateError::Windows { path: place.to_owned() });
     }
     let environment = Environment::list(place)?;
     if is_locked_by_another(&environment.root) {
-        return Err(RelocateError::Busy {
-            path: place.to_owned(),
-        });
+        return Err(RelocateError::Busy { path: place.to_owned() });
     }
     let mut work = Work {
         place,
@@ -117,11 +113,8 @@ pub fn relocate(place: &Utf8Path, threads: usize) -> Result<Relocation, Relocate
     work.kernels();
     let writer = work.stage()?;
     let bytecode = work.look_for_rest(threads);
-    let changed: BTreeSet<String> = writer
-        .commit()?
-        .into_iter()
-        .map(|path| path.to_string())
-        .collect();
+    let changed: BTreeSet<String> =
+        writer.commit()?.into_iter().map(|path| path.to_string()).collect();
     Ok(Relocation {
         changed: changed.into_iter().collect(),
         left: work.left.into_iter().collect(),
@@ -175,23 +168,18 @@ impl<'a> Work<'a> {
     /// Changes a file, if its bytes change.
     fn write(&mut self, turn: Turn, path: &TreePath, old: Option<&[u8]>, new: Vec<u8>) {
         if old != Some(new.as_slice()) {
-            self.changes
-                .insert(path.clone(), (turn, Change::Bytes(new)));
+            self.changes.insert(path.clone(), (turn, Change::Bytes(new)));
         }
     }
 
     /// Puts a link in the place of whatever file is there.
     fn link(&mut self, path: &TreePath, target: &str) {
-        self.changes
-            .insert(path.clone(), (Turn::Rest, Change::Link(target.to_owned())));
+        self.changes.insert(path.clone(), (Turn::Rest, Change::Link(target.to_owned())));
     }
 
     /// The regular files directly in `bin`.
     fn in_scripts(&self) -> Vec<&'a Entry> {
-        self.environment
-            .files()
-            .filter(|entry| entry.in_scripts().is_some())
-            .collect()
+        self.environment.files().filter(|entry| entry.in_scripts().is_some()).collect()
     }
 
     fn configuration_text(&self) -> Result<String, RelocateError> {
@@ -200,19 +188,14 @@ impl<'a> Work<'a> {
             .environment
             .text(&path, TEXT_LIMIT)?
             .and_then(|bytes| String::from_utf8(bytes).ok());
-        text.ok_or_else(|| RelocateError::Configuration {
-            path: self.place.join(path.as_str()),
-        })
+        text.ok_or_else(|| RelocateError::Configuration { path: self.place.join(path.as_str()) })
     }
 
     /// Where the environment is and was: its path as given and as it is, what its activation script
     /// and configuration say, and where scripts look for an interpreter that is no longer there.
     fn find_roots(&mut self, configuration: &str) {
         let mut former = Roots::new();
-        if let Some(entry) = self
-            .environment
-            .get("bin/activate")
-            .filter(|entry| entry.is_file())
+        if let Some(entry) = self.environment.get("bin/activate").filter(|entry| entry.is_file())
             && let Some(bytes) = self.text(&entry.path, TEXT_LIMIT)
         {
             former.add_activated(&String::from_utf8_lossy(&bytes));
@@ -260,10 +243,7 @@ impl<'a> Work<'a> {
                 None if entry
                     .in_scripts()
                     .is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase())) => {}
-                None => self.leave(
-                    path,
-                    format!("a link to {target}, outside of the environment"),
-                ),
+                None => self.leave(path, format!("a link to {target}, outside of the environment")),
             }
         }
     }
@@ -272,10 +252,7 @@ impl<'a> Work<'a> {
         let path = TreePath::parse("pyvenv.cfg").expect("a plain name");
         let configuration = relocate::configuration(text, &self.roots);
         for key in &configuration.unknown {
-            self.leave(
-                &path,
-                format!("the key `{key}` names the environment's place"),
-            );
+            self.leave(&path, format!("the key `{key}` names the environment's place"));
         }
         if self.interpreter(&configuration.base) {
             self.write(
@@ -316,11 +293,7 @@ impl<'a> Work<'a> {
                 };
                 olds.push((there.is_some(), old));
             }
-            if !olds
-                .iter()
-                .flat_map(|(_, old)| old)
-                .any(|old| self.roots.named_in(old))
-            {
+            if !olds.iter().flat_map(|(_, old)| old).any(|old| self.roots.named_in(old)) {
                 continue;
             }
             for ((path, bytes), (there, old)) in rendered.into_iter().zip(olds) {
@@ -352,18 +325,9 @@ impl<'a> Work<'a> {
             path.is_absolute() && path.is_file() && self.roots.strip(path.as_str()).is_none()
         };
         let beside = base.1.iter().flat_map(|home| {
-            binaries
-                .iter()
-                .rev()
-                .map(move |path| Utf8Path::new(home).join(path.name()))
+            binaries.iter().rev().map(move |path| Utf8Path::new(home).join(path.name()))
         });
-        let Some(target) = base
-            .0
-            .iter()
-            .map(Utf8PathBuf::from)
-            .chain(beside)
-            .find(is_base)
-        else {
+        let Some(target) = base.0.iter().map(Utf8PathBuf::from).chain(beside).find(is_base) else {
             return false;
         };
         for path in &binaries {
@@ -417,10 +381,7 @@ impl<'a> Work<'a> {
                 );
             }
             for line in &path_file.left {
-                self.leave(
-                    &entry.path,
-                    format!("the line `{line}` leads to an absolute place"),
-                );
+                self.leave(&entry.path, format!("the line `{line}` leads to an absolute place"));
             }
             self.write(Turn::Rest, &entry.path, Some(&bytes), path_file.bytes);
         }
@@ -428,10 +389,8 @@ impl<'a> Work<'a> {
 
     /// Kernels of Jupyter, which start the environment's interpreter.
     fn kernels(&mut self) {
-        for entry in self
-            .environment
-            .files()
-            .filter(|entry| relocate::is_kernel(entry.path.as_str()))
+        for entry in
+            self.environment.files().filter(|entry| relocate::is_kernel(entry.path.as_str()))
         {
             let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else {
                 continue;
@@ -445,11 +404,8 @@ impl<'a> Work<'a> {
     /// Writes all changes beside their places, and the rows of RECORD that follow from them.
     fn stage(&mut self) -> Result<Writer<'a>, FsError> {
         let mut writer = Writer::new(self.environment);
-        let changes: Vec<(TreePath, Turn)> = self
-            .changes
-            .iter()
-            .map(|(path, (turn, _))| (path.clone(), *turn))
-            .collect();
+        let changes: Vec<(TreePath, Turn)> =
+            self.changes.iter().map(|(path, (turn, _))| (path.clone(), *turn)).collect();
         for (path, turn) in changes {
             self.stage_one(&mut writer, turn, &path)?;
         }
@@ -478,8 +434,7 @@ impl<'a> Work<'a> {
                 relocate::record(&bytes, &site_packages, |path| digests.get(path).copied())
                 && rewritten != bytes
             {
-                self.changes
-                    .insert(entry.path.clone(), (Turn::Record, Change::Bytes(rewritten)));
+                self.changes.insert(entry.path.clone(), (Turn::Record, Change::Bytes(rewritten)));
                 self.stage_one(&mut writer, Turn::Record, &entry.path)?;
             }
         }
@@ -563,24 +518,18 @@ impl<'a> Work<'a> {
     /// The environment's `site-packages`, relative to it.
     fn site_packages(&self) -> Option<String> {
         let folder = |entry: &Entry| {
-            let (folder, _) = entry
-                .path
-                .as_str()
-                .strip_prefix("lib/")?
-                .split_once("/site-packages/")?;
+            let (folder, _) =
+                entry.path.as_str().strip_prefix("lib/")?.split_once("/site-packages/")?;
             (!folder.contains('/')).then(|| format!("lib/{folder}/site-packages"))
         };
         let found = self.environment.entries.iter().find_map(folder);
         // An empty one is no entry.
         found.or_else(|| {
             let versions = self.place.join("lib").read_dir_utf8().ok()?.flatten();
-            let mut folders: Vec<String> = versions
-                .map(|entry| format!("lib/{}/site-packages", entry.file_name()))
-                .collect();
+            let mut folders: Vec<String> =
+                versions.map(|entry| format!("lib/{}/site-packages", entry.file_name())).collect();
             folders.sort();
-            folders
-                .into_iter()
-                .find(|folder| self.place.join(folder).is_dir())
+            folders.into_iter().find(|folder| self.place.join(folder).is_dir())
         })
     }
 }

@@ -53,12 +53,7 @@ pub fn scan(
     threads: usize,
 ) -> Result<Scan, FsError> {
     let root = Directory::open(path)?;
-    let mut scanner = Scanner {
-        view,
-        found: Vec::new(),
-        odd: Vec::new(),
-        depth: 0,
-    };
+    let mut scanner = Scanner { view, found: Vec::new(), odd: Vec::new(), depth: 0 };
     scanner.visit(&root, "")?;
     let root = Arc::new(root);
     let digests = parallel::map(threads, scanner.found.len(), |index| {
@@ -71,22 +66,15 @@ pub fn scan(
     let mut builder = TreeBuilder::new();
     for ((path, found), digest) in scanner.found.into_iter().zip(digests) {
         let inserted = match (found, digest) {
-            (Found::File { executable }, Some(digest)) => builder.insert(
-                &path,
-                Leaf::File {
-                    blob: BlobDigest(digest),
-                    executable,
-                },
-            ),
+            (Found::File { executable }, Some(digest)) => {
+                builder.insert(&path, Leaf::File { blob: BlobDigest(digest), executable })
+            }
             (Found::Link(target), _) => builder.insert(&path, Leaf::Symlink(target)),
             _ => builder.insert_directory(&path),
         };
         inserted.expect("a file system has each name once");
     }
-    Ok(Scan {
-        tree: builder.finish(function),
-        odd: scanner.odd,
-    })
+    Ok(Scan { tree: builder.finish(function), odd: scanner.odd })
 }
 
 /// How deep a tree is followed; links in the view of a cache may lead in circles.
@@ -104,26 +92,19 @@ impl Scanner {
         self.depth += 1;
         for name in directory.names()? {
             let below = |name: &str| {
-                if prefix.is_empty() {
-                    name.to_owned()
-                } else {
-                    format!("{prefix}/{name}")
-                }
+                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
             };
             let name = match name {
                 Ok(name) => name,
                 Err(bytes) => {
-                    self.odd.push((
-                        below(&String::from_utf8_lossy(&bytes)),
-                        "the name is not UTF-8",
-                    ));
+                    self.odd
+                        .push((below(&String::from_utf8_lossy(&bytes)), "the name is not UTF-8"));
                     continue;
                 }
             };
             let Ok(path) = FileName::parse(&name).and_then(|_| TreePath::parse(&below(&name)))
             else {
-                self.odd
-                    .push((below(&name), "no tree may hold such a name"));
+                self.odd.push((below(&name), "no tree may hold such a name"));
                 continue;
             };
             self.entry(directory, &name, path)?;
@@ -149,9 +130,9 @@ impl Scanner {
             }
         }
         match kind {
-            FileType::Directory if self.depth >= DEPTH_LIMIT => self
-                .odd
-                .push((path.to_string(), "directories are nested too deep")),
+            FileType::Directory if self.depth >= DEPTH_LIMIT => {
+                self.odd.push((path.to_string(), "directories are nested too deep"))
+            }
             FileType::Directory => {
                 let below = match self.view {
                     View::Exact => directory.open_below(name)?,
@@ -164,18 +145,15 @@ impl Scanner {
             }
             FileType::Symlink => match LinkTarget::parse(&directory.read_link(name)?) {
                 Ok(target) => self.found.push((path, Found::Link(target))),
-                Err(_) => self
-                    .odd
-                    .push((path.to_string(), "no tree may hold a link to such a place")),
+                Err(_) => {
+                    self.odd.push((path.to_string(), "no tree may hold a link to such a place"))
+                }
             },
             FileType::RegularFile => {
                 let executable = self.view == View::Exact && status.st_mode & 0o100 != 0;
                 self.found.push((path, Found::File { executable }));
             }
-            _ => self.odd.push((
-                path.to_string(),
-                "it is neither a file, a directory nor a link",
-            )),
+            _ => self.odd.push((path.to_string(), "it is neither a file, a directory nor a link")),
         }
         Ok(())
     }
@@ -254,15 +232,9 @@ mod tests {
             }
         }
         let digest = |name: &str, view| {
-            scan(&root.join(name), DigestFunction::Sha256, view, 1)
-                .unwrap()
-                .tree
-                .digest()
+            scan(&root.join(name), DigestFunction::Sha256, view, 1).unwrap().tree.digest()
         };
-        assert_eq!(
-            digest("linked", View::Cached),
-            digest("copied", View::Cached)
-        );
+        assert_eq!(digest("linked", View::Cached), digest("copied", View::Cached));
         assert_ne!(digest("linked", View::Exact), digest("copied", View::Exact));
     }
 }

@@ -32,11 +32,7 @@ impl Base {
             }
             Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
         };
-        let bare = Spec {
-            wheels: Vec::new(),
-            sources: Vec::new(),
-            ..spec.clone()
-        };
+        let bare = Spec { wheels: Vec::new(), sources: Vec::new(), ..spec.clone() };
         let launchers = spec
             .launchers
             .as_ref()
@@ -58,11 +54,7 @@ impl Base {
                     files.push((path.clone(), Leaf::Symlink(target.clone())));
                     links.push((path, target));
                 }
-                PlannedNode::File {
-                    content: Content::Inline(bytes),
-                    executable,
-                    ..
-                } => {
+                PlannedNode::File { content: Content::Inline(bytes), executable, .. } => {
                     let blob = crate::model::digest::BlobDigest(function.digest(&bytes));
                     files.push((path, Leaf::File { blob, executable }));
                 }
@@ -84,9 +76,8 @@ impl Base {
         distributions(tree.root(), 0, &mut names);
         for wheel in spec.wheels.iter().filter(|wheel| wheel.exclude.is_empty()) {
             let name = wheel.file_name.as_str().split('-').next().unwrap_or("");
-            let name = DistName::parse(name)
-                .map(|name| name.normalized().to_owned())
-                .unwrap_or_default();
+            let name =
+                DistName::parse(name).map(|name| name.normalized().to_owned()).unwrap_or_default();
             if !names.contains(&name) {
                 return Err(format!("it lacks the distribution `{name}`"));
             }
@@ -101,11 +92,7 @@ fn distributions(directory: &Directory, depth: usize, names: &mut BTreeSet<Strin
         let Node::Directory(below) = node else {
             continue;
         };
-        match name
-            .as_str()
-            .strip_suffix(".dist-info")
-            .and_then(|stem| stem.split('-').next())
-        {
+        match name.as_str().strip_suffix(".dist-info").and_then(|stem| stem.split('-').next()) {
             Some(stem) => {
                 if let Ok(name) = DistName::parse(stem) {
                     names.insert(name.normalized().to_owned());

@@ -65,13 +65,7 @@ impl Caches {
 
 impl std::fmt::Debug for Caches {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            store,
-            link_mode,
-            remote,
-            limit,
-            notes: _,
-        } = self;
+        let Self { store, link_mode, remote, limit, notes: _ } = self;
         let remote = remote.as_ref().map(|remote| remote.place().to_owned());
         formatter
             .debug_struct("Caches")
@@ -137,14 +131,7 @@ pub struct CachedReport {
 impl CachedReport {
     /// What a stamp says of it.
     fn new(function: DigestFunction, outcome: Outcome, source: Source, stamp: &Stamp) -> Self {
-        let Stamp {
-            action,
-            root,
-            files,
-            bytes,
-            text: _,
-            directories: _,
-        } = *stamp;
+        let Stamp { action, root, files, bytes, text: _, directories: _ } = *stamp;
         Self {
             outcome,
             source,
@@ -168,11 +155,8 @@ impl CachedReport {
 pub fn action(session: &Session, spec: &Spec, places: &Places) -> Result<Action, Error> {
     places.check(spec)?;
     let list = |path: &InputPath| listing::list(&places.find(path), session.threads);
-    let sources: Vec<ListedFiles> = spec
-        .sources
-        .iter()
-        .map(|source| list(&source.path))
-        .collect::<Result<_, _>>()?;
+    let sources: Vec<ListedFiles> =
+        spec.sources.iter().map(|source| list(&source.path)).collect::<Result<_, _>>()?;
     let interpreter = match &spec.python {
         Python::Inside { directory, .. } => Some(list(directory)?),
         Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
@@ -187,10 +171,7 @@ pub fn action(session: &Session, spec: &Spec, places: &Places) -> Result<Action,
         interpreter: interpreter.as_ref().map(ListedFiles::listing),
     };
     let request = request::canonical(spec, facts);
-    Ok(Action::new(
-        spec.flags.digest_function,
-        request::render(&request),
-    ))
+    Ok(Action::new(spec.flags.digest_function, request::render(&request)))
 }
 
 /// The digests of all launchers: pinned, or those of the files.
@@ -237,16 +218,11 @@ pub fn unchanged(caches: &Caches, request: &BuildRequest) -> Result<Option<Cache
         return Ok(None);
     }
     for function in DigestFunction::ALL {
-        let stamp = caches
-            .open_store(function)
-            .and_then(|store| store.stamp(&request.out));
+        let stamp = caches.open_store(function).and_then(|store| store.stamp(&request.out));
         if let Some(stamp) = stamp.filter(|stamp| stamp.text == request.text) {
             request.write_digest(stamp.root)?;
             let report = CachedReport::new(function, Outcome::UpToDate, Source::Output, &stamp);
-            return Ok(Some(CachedReport {
-                looked: false,
-                ..report
-            }));
+            return Ok(Some(CachedReport { looked: false, ..report }));
         }
     }
     Ok(None)
@@ -286,19 +262,8 @@ pub fn build(
     let action = action(session, &spec, places)?;
     let store = caches.open_store(action.function());
     let text = request.text.filter(|_| request::follows_from(&spec));
-    let placement = Placement {
-        session,
-        caches,
-        request,
-        store,
-        mtime: spec.flags.mtime,
-    };
-    let build = Build {
-        placement,
-        places,
-        action,
-        text,
-    };
+    let placement = Placement { session, caches, request, store, mtime: spec.flags.mtime };
+    let build = Build { placement, places, action, text };
     let built = build.run(spec)?;
     build.placement.keep_within_limit();
     Ok(built)
@@ -322,21 +287,11 @@ pub fn predict(
         let (tree, foresight) = engine::predict(session, &prepared)?;
         return Ok((prepared, tree, foresight));
     };
-    let wheels = KnownWheels::new(
-        Some(store),
-        digests,
-        &spec,
-        places,
-        engine::load_options(session, &spec),
-    );
-    let prepared = engine::prepare_with(session, spec, places, |index, file| {
-        wheels.manifest(index, file)
-    })?;
-    let known = if function == DigestFunction::Sha256 {
-        Vec::new()
-    } else {
-        wheels.members()
-    };
+    let wheels =
+        KnownWheels::new(Some(store), digests, &spec, places, engine::load_options(session, &spec));
+    let prepared =
+        engine::prepare_with(session, spec, places, |index, file| wheels.manifest(index, file))?;
+    let known = if function == DigestFunction::Sha256 { Vec::new() } else { wheels.members() };
     let (tree, foresight) = engine::predict_with(session, &prepared, &known)?;
     Ok((prepared, tree, foresight))
 }
@@ -375,39 +330,24 @@ pub fn pull(
     if before == Kind::Other {
         request.old()?;
     }
-    session
-        .progress
-        .begin(Phase::Downloading, Amount::default());
+    session.progress.begin(Phase::Downloading, Amount::default());
     let store = caches.open_store(function);
-    let local = store
-        .as_ref()
-        .and_then(|store| known_locally(store, digest, session.threads));
+    let local = store.as_ref().and_then(|store| known_locally(store, digest, session.threads));
     let (tree, source) = match (local, caches.remote.as_deref()) {
         (Some(tree), _) => (tree, Source::Store),
-        (None, Some(remote)) => (
-            transfer::pull(remote, remote.place(), digest, session.threads)?,
-            Source::Remote,
-        ),
+        (None, Some(remote)) => {
+            (transfer::pull(remote, remote.place(), digest, session.threads)?, Source::Remote)
+        }
         (None, None) => {
-            return Err(PullError::Absent {
-                place: "the store".to_owned(),
-                digest,
-            }
-            .into());
+            return Err(PullError::Absent { place: "the store".to_owned(), digest }.into());
         }
     };
-    let placement = Placement {
-        session,
-        caches,
-        request,
-        store,
-        mtime,
-    };
+    let placement = Placement { session, caches, request, store, mtime };
     let Some((outcome, links)) = placement.place(&tree, source, before)? else {
-        let place = caches.remote.as_ref().map_or_else(
-            || "the store".to_owned(),
-            |remote| remote.place().to_owned(),
-        );
+        let place = caches
+            .remote
+            .as_ref()
+            .map_or_else(|| "the store".to_owned(), |remote| remote.place().to_owned());
         return Err(PullError::Files { place, digest }.into());
     };
     if let Some(store) = &placement.store {
@@ -416,14 +356,7 @@ pub fn pull(
     request.write_digest(tree.digest())?;
     placement.keep_within_limit();
     let (files, bytes) = totals(&tree);
-    Ok(PullReport {
-        outcome,
-        source,
-        tree,
-        files,
-        bytes,
-        links,
-    })
+    Ok(PullReport { outcome, source, tree, files, bytes, links })
 }
 
 fn known_locally(store: &Store, digest: Digest, threads: usize) -> Option<Tree> {
@@ -431,14 +364,8 @@ fn known_locally(store: &Store, digest: Digest, threads: usize) -> Option<Tree> 
     let message = store.tree_message_of(root).unwrap_or(digest);
     let bytes = store.message(message, transfer::TREE_LIMIT).ok()??;
     let expected = (message != digest).then_some(root);
-    receive::decode_tree(
-        store.function(),
-        &bytes,
-        expected,
-        OutwardLinks::Allow,
-        &Threads(threads),
-    )
-    .ok()
+    receive::decode_tree(store.function(), &bytes, expected, OutwardLinks::Allow, &Threads(threads))
+        .ok()
 }
 
 /// Brings a directory's tree to the remote cache. Returns the tree, the digest of its `Tree`
@@ -456,17 +383,10 @@ pub fn push(
     let Scan { tree, odd } = scan::scan(directory, function, View::Exact, session.threads)?;
     if let Some((path, what)) = odd.first() {
         let message = format!("`{}` cannot be pushed: {what}", directory.join(path));
-        return Err(Error::Usage {
-            message,
-            hint: None,
-        });
+        return Err(Error::Usage { message, hint: None });
     }
-    let (message, missing) = transfer::push(
-        remote,
-        &tree,
-        &TreeFiles::new(directory, &tree),
-        &session.progress,
-    )?;
+    let (message, missing) =
+        transfer::push(remote, &tree, &TreeFiles::new(directory, &tree), &session.progress)?;
     Ok((tree, message, missing))
 }
 
@@ -505,10 +425,8 @@ impl Build<'_> {
         if before == Kind::Directory
             && !self.request.look
             && self.request.manifest.is_none()
-            && let Some(stamp) = self
-                .store
-                .as_ref()
-                .and_then(|store| store.stamp(&self.request.out))
+            && let Some(stamp) =
+                self.store.as_ref().and_then(|store| store.stamp(&self.request.out))
             && stamp.action == self.action.digest()
         {
             self.request.write_digest(stamp.root)?;
@@ -520,24 +438,15 @@ impl Build<'_> {
                 Vec::new(),
             );
             if stamp.text != self.text {
-                self.set_stamp(&Stamp {
-                    text: self.text,
-                    ..stamp
-                });
+                self.set_stamp(&Stamp { text: self.text, ..stamp });
             }
-            return Ok(CachedReport {
-                looked: false,
-                ..report
-            });
+            return Ok(CachedReport { looked: false, ..report });
         }
         if let Some((tree, source)) = self.known(&spec)? {
             match self.place(&tree, source, before)? {
                 Some((outcome, counts)) => {
                     if source == Source::Remote
-                        || !self
-                            .store
-                            .as_ref()
-                            .is_some_and(|store| store.renew_tree(tree.digest()))
+                        || !self.store.as_ref().is_some_and(|store| store.renew_tree(tree.digest()))
                     {
                         self.remember(&tree);
                     }
@@ -549,17 +458,10 @@ impl Build<'_> {
                     }
                     self.request.write_digest(tree.digest())?;
                     let stamp = self.stamp(&tree, outcome);
-                    let source = if outcome == Outcome::UpToDate {
-                        Source::Output
-                    } else {
-                        source
-                    };
+                    let source = if outcome == Outcome::UpToDate { Source::Output } else { source };
                     return Ok(self.report(outcome, source, &stamp, counts, warnings));
                 }
-                None => self
-                    .caches
-                    .notes
-                    .add("the environment is built from the wheels instead"),
+                None => self.caches.notes.add("the environment is built from the wheels instead"),
             }
         }
         self.build(spec, before)
@@ -620,25 +522,13 @@ impl Build<'_> {
         let notes = &self.caches.notes;
         if let Some(store) = &self.store {
             let place = format!("the store `{}`", store.root());
-            match transfer::find(
-                store,
-                &place,
-                &self.action,
-                links,
-                self.session.threads,
-                notes,
-            ) {
+            match transfer::find(store, &place, &self.action, links, self.session.threads, notes) {
                 Ok(Some(tree)) => return Ok(Some((tree, Source::Store))),
                 Ok(None) => {}
                 Err(error) => note(notes, &error),
             }
         }
-        let Some(remote) = self
-            .caches
-            .remote
-            .as_deref()
-            .filter(|remote| remote.reads())
-        else {
+        let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.reads()) else {
             return Ok(None);
         };
         match transfer::find(
@@ -673,10 +563,7 @@ impl Build<'_> {
         if let Some(store) = &self.store {
             store.attempt(|| {
                 let message = store.remember_tree(tree)?;
-                let result = ActionResult {
-                    tree: message,
-                    root: Some(tree.digest()),
-                };
+                let result = ActionResult { tree: message, root: Some(tree.digest()) };
                 store.set_action_result(self.action.digest(), &result.encode(&self.action))
             });
         }
@@ -704,11 +591,8 @@ impl Build<'_> {
         if before == Kind::Directory {
             let (expected, _) = engine::predict(self.session, &prepared)?;
             if self.request.is_done(self.session, &expected)? {
-                let check = |index: usize| {
-                    prepared
-                        .supply()
-                        .check_wheel(pinned[index].0, pinned[index].1)
-                };
+                let check =
+                    |index: usize| prepared.supply().check_wheel(pinned[index].0, pinned[index].1);
                 parallel::map(self.session.threads, pinned.len(), check)
                     .map_err(|error| Error::Supply(vec![error]))?;
                 wheels.remember_files()?;
@@ -733,10 +617,7 @@ impl Build<'_> {
                 unfinished.directory().handle().as_fd(),
             )
         });
-        let store = area.as_ref().map(|area| StoreUse {
-            area,
-            wheels: &known,
-        });
+        let store = area.as_ref().map(|area| StoreUse { area, wheels: &known });
         let tree = engine::fill(self.session, &prepared, &unfinished, &pinned, store)?;
         let counts = area.as_ref().map(Area::counts).unwrap_or_default();
         drop(area);
@@ -746,12 +627,7 @@ impl Build<'_> {
         self.remember(&tree);
         wheels.remember(&prepared, &known, &tree);
         let stamp = self.stamp(&tree, outcome);
-        if let Some(remote) = self
-            .caches
-            .remote
-            .as_deref()
-            .filter(|remote| remote.writes())
-        {
+        if let Some(remote) = self.caches.remote.as_deref().filter(|remote| remote.writes()) {
             let files = TreeFiles::new(&self.request.out, &tree);
             if let Err(error) =
                 transfer::publish(remote, &self.action, &tree, &files, &self.session.progress)
@@ -759,13 +635,7 @@ impl Build<'_> {
                 note(&self.caches.notes, &error);
             }
         }
-        Ok(self.report(
-            outcome,
-            Source::Wheels,
-            &stamp,
-            counts,
-            prepared.plan.warnings,
-        ))
+        Ok(self.report(outcome, Source::Wheels, &stamp, counts, prepared.plan.warnings))
     }
 }
 
@@ -800,11 +670,7 @@ impl Placement<'_> {
             .store
             .as_ref()
             .map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
-        let remote = self
-            .caches
-            .remote
-            .as_deref()
-            .filter(|remote| remote.reads());
+        let remote = self.caches.remote.as_deref().filter(|remote| remote.reads());
         if source == Source::Store || remote.is_none() {
             let areas: Vec<&Area<'_>> = area.iter().collect();
             match tree_sink::write(
@@ -816,10 +682,7 @@ impl Placement<'_> {
             ) {
                 Ok(()) => {
                     let counts = area.as_ref().map(Area::counts).unwrap_or_default();
-                    return Ok(Some((
-                        self.publish(unfinished, tree, old.as_ref())?,
-                        counts,
-                    )));
+                    return Ok(Some((self.publish(unfinished, tree, old.as_ref())?, counts)));
                 }
                 Err(TreeWriteError::Missing(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -849,11 +712,7 @@ impl Placement<'_> {
             .store
             .as_ref()
             .map(|store| store.area(signed(mtime), self.caches.link_mode, destination));
-        let told = Told {
-            place: remote.place(),
-            notes,
-            progress: &self.session.progress,
-        };
+        let told = Told { place: remote.place(), notes, progress: &self.session.progress };
         let fetched = match own.as_ref().zip(self.store.as_ref()) {
             Some((area, store)) if store.is_writable() => {
                 match transfer::fetch(remote, tree, &[area], told) {
@@ -878,11 +737,9 @@ impl Placement<'_> {
             Some(_) => None,
             None => Some(Scratch::new(&self.request.out, tree.function(), notes)?),
         };
-        let scratch_area = scratch.as_ref().map(|scratch| {
-            scratch
-                .store
-                .area(signed(mtime), LinkMode::Auto, destination)
-        });
+        let scratch_area = scratch
+            .as_ref()
+            .map(|scratch| scratch.store.area(signed(mtime), LinkMode::Auto, destination));
         let areas: Vec<&Area<'_>> = own.iter().chain(scratch_area.iter()).collect();
         if scratch_area.is_some() {
             match transfer::fetch(remote, tree, &areas, told) {
@@ -894,13 +751,7 @@ impl Placement<'_> {
                 }
             }
         }
-        match tree_sink::write(
-            tree,
-            &areas,
-            unfinished.directory(),
-            mtime,
-            self.session.threads,
-        ) {
+        match tree_sink::write(tree, &areas, unfinished.directory(), mtime, self.session.threads) {
             Ok(()) => {}
             Err(TreeWriteError::Missing(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -928,23 +779,14 @@ struct Scratch {
 
 impl Scratch {
     fn new(out: &Utf8Path, function: DigestFunction, notes: &Notes) -> Result<Self, Error> {
-        let parent = out
-            .parent()
-            .filter(|parent| !parent.as_str().is_empty())
-            .unwrap_or(Utf8Path::new("."));
+        let parent =
+            out.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
         staging::sweep(parent);
         let staging = Staging::create(parent, staging::DOWNLOADS)
             .map_err(fs::failed("create a directory in", parent))?;
-        let store = Store::open(
-            staging.path().to_owned(),
-            function,
-            Access::Scratch,
-            notes.clone(),
-        );
-        Ok(Self {
-            store,
-            _staging: staging,
-        })
+        let store =
+            Store::open(staging.path().to_owned(), function, Access::Scratch, notes.clone());
+        Ok(Self { store, _staging: staging })
     }
 }
 

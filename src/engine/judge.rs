@@ -57,11 +57,7 @@ impl Judged {
         options: &LoadOptions,
     ) -> Result<Self, WheelError> {
         let manifest = load::load(path, file, options)?.manifest;
-        Ok(Self {
-            file: file.clone(),
-            path: path.to_owned(),
-            manifest,
-        })
+        Ok(Self { file: file.clone(), path: path.to_owned(), manifest })
     }
 
     /// What depends on the interpreter.
@@ -113,18 +109,12 @@ impl Judged {
                 // It requires another version of itself, or an extra that it does not have.
                 RequirementProblemKind::Conflict { .. }
                 | RequirementProblemKind::NoExtra { .. } => {
-                    warnings.push(PlanWarning::Requirement {
-                        text: unmet.to_string(),
-                    });
+                    warnings.push(PlanWarning::Requirement { text: unmet.to_string() });
                 }
                 // That was found when the wheel was loaded.
                 RequirementProblemKind::Invalid(_) => {}
             }
         }
-        Verdict {
-            problems,
-            warnings,
-            needs,
-        }
+        Verdict { problems, warnings, needs }
     }
 }

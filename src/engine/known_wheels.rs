@@ -38,25 +38,14 @@ impl<'a> KnownWheels<'a> {
         options: LoadOptions,
     ) -> Self {
         let state = |path: Utf8PathBuf| (path.clone(), FileState::of(&path));
-        let files = spec
-            .wheels
-            .iter()
-            .map(|wheel| state(places.find(&wheel.path)))
-            .collect();
-        Self {
-            store,
-            digests,
-            files,
-            options,
-        }
+        let files = spec.wheels.iter().map(|wheel| state(places.find(&wheel.path))).collect();
+        Self { store, digests, files, options }
     }
 
     /// Whether the wheel's file is known to have its digest.
     fn is_proven(&self, index: usize) -> bool {
         let (path, state) = &self.files[index];
-        self.store
-            .zip(state.as_ref())
-            .and_then(|(store, state)| store.hashed(path, state))
+        self.store.zip(state.as_ref()).and_then(|(store, state)| store.hashed(path, state))
             == Some(self.digests[index])
     }
 
@@ -81,18 +70,10 @@ impl<'a> KnownWheels<'a> {
 
     /// What a manifest depends on besides the rules, which the version of its record stands for.
     fn manifest_key(&self, index: usize, file: &WheelFilename) -> Hash {
-        let LoadOptions {
-            limits,
-            allow,
-            deny,
-        } = &self.options;
+        let LoadOptions { limits, allow, deny } = &self.options;
         Hash::sha256(
-            format!(
-                "{}\n{}\n{limits:?}\n{allow:?}\n{deny:?}",
-                self.digests[index],
-                file.as_str()
-            )
-            .as_bytes(),
+            format!("{}\n{}\n{limits:?}\n{allow:?}\n{deny:?}", self.digests[index], file.as_str())
+                .as_bytes(),
         )
     }
 
@@ -112,9 +93,7 @@ impl<'a> KnownWheels<'a> {
     pub fn remember_files(&self) -> Result<(), Error> {
         for (index, ((path, state), digest)) in self.files.iter().zip(&self.digests).enumerate() {
             if FileState::of(path) != *state {
-                return Err(Error::Inputs(vec![
-                    InputError::Changed { path: path.clone() }.into(),
-                ]));
+                return Err(Error::Inputs(vec![InputError::Changed { path: path.clone() }.into()]));
             }
             if let Some((store, state)) = self.store.zip(state.as_ref())
                 && !self.is_proven(index)
@@ -132,25 +111,19 @@ impl<'a> KnownWheels<'a> {
         let Some(store) = self.store else { return };
         let manifests = prepared.inputs().wheels;
         let before = |index: usize, members: usize| {
-            known[index]
-                .clone()
-                .filter(|known| known.members() == members)
+            known[index].clone().filter(|known| known.members() == members)
         };
         let mut now: Vec<KnownMembers> = Vec::with_capacity(manifests.len());
         for (index, manifest) in manifests.iter().enumerate() {
             let count = manifest.members.len();
             let mut members = before(index, count).unwrap_or_else(|| KnownMembers::none(count));
             let read = |member: &usize| manifest.members[*member].origin == HashOrigin::Computed;
-            (0..count)
-                .filter(read)
-                .for_each(|member| members.prove(member));
+            (0..count).filter(read).for_each(|member| members.prove(member));
             now.push(members);
         }
         for (path, planned) in &prepared.plan.entries {
             if let PlannedNode::File {
-                content: Content::Member { wheel, member },
-                sha256,
-                ..
+                content: Content::Member { wheel, member }, sha256, ..
             } = &planned.node
             {
                 now[*wheel].prove(*member);

@@ -37,13 +37,7 @@ impl Action {
         let mut builder = TreeBuilder::new();
         let path = TreePath::parse(REQUEST_NAME).expect("a plain name");
         builder
-            .insert(
-                &path,
-                Leaf::File {
-                    blob: BlobDigest(blob),
-                    executable: false,
-                },
-            )
+            .insert(&path, Leaf::File { blob: BlobDigest(blob), executable: false })
             .expect("the only entry");
         let input_root = builder.finish(function);
         // The output's name binds a result to its request: the result of another action names
@@ -51,14 +45,7 @@ impl Action {
         let output = format!("venv-{}", blob.hash);
         let command = encode_command(&output);
         let message = encode_action(function.digest(&command), input_root.digest().0);
-        Self {
-            function,
-            request,
-            input_root,
-            command,
-            message,
-            output,
-        }
+        Self { function, request, input_root, command, message, output }
     }
 
     /// The action's key.
@@ -108,11 +95,7 @@ fn encode_action(command: Digest, input_root: Digest) -> Vec<u8> {
     let mut action = Vec::new();
     put_bytes(&mut action, 1, &wire::encode_digest(command));
     put_bytes(&mut action, 2, &wire::encode_digest(input_root));
-    put_bytes(
-        &mut action,
-        9,
-        format!("venvtree {FORMAT_VERSION}").as_bytes(),
-    );
+    put_bytes(&mut action, 9, format!("venvtree {FORMAT_VERSION}").as_bytes());
     action
 }
 
@@ -184,10 +167,7 @@ impl ActionResult {
             } else {
                 path
             };
-            return Err(ResultError::Path {
-                found,
-                expected: action.output.clone(),
-            });
+            return Err(ResultError::Path { found, expected: action.output.clone() });
         }
         Ok(result)
     }
@@ -225,13 +205,7 @@ impl ActionResult {
                 _ => {}
             }
         }
-        Ok((
-            path.to_owned(),
-            Self {
-                tree: tree.ok_or(ResultError::NoTree)?,
-                root,
-            },
-        ))
+        Ok((path.to_owned(), Self { tree: tree.ok_or(ResultError::NoTree)?, root }))
     }
 }
 
@@ -245,10 +219,7 @@ mod tests {
 
     fn result() -> ActionResult {
         let digest = DigestFunction::Sha256.digest(b"tree");
-        ActionResult {
-            tree: digest,
-            root: Some(DirectoryDigest(digest)),
-        }
+        ActionResult { tree: digest, root: Some(DirectoryDigest(digest)) }
     }
 
     /// If this changes, every cache is empty for the new version.
@@ -262,19 +233,14 @@ mod tests {
 
     #[test]
     fn a_result_is_read_as_it_is_written() {
-        assert_eq!(
-            ActionResult::decode(&result().encode(&action()), &action()),
-            Ok(result())
-        );
+        assert_eq!(ActionResult::decode(&result().encode(&action()), &action()), Ok(result()));
     }
 
     #[test]
     fn a_result_that_is_not_of_this_action_is_refused() {
         let other = Action::new(DigestFunction::Sha256, b"{ }".to_vec());
         let check = |bytes: Vec<u8>, expected: &str| {
-            let error = ActionResult::decode(&bytes, &action())
-                .unwrap_err()
-                .to_string();
+            let error = ActionResult::decode(&bytes, &action()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
         check(result().encode(&other), "of another action");
@@ -289,14 +255,8 @@ mod tests {
             bytes
         };
         check(with(&|bytes| put_number(bytes, 4, 1)), "exit code 1");
-        check(
-            with(&|bytes| put_bytes(bytes, 2, b"\x0a\x0b../../etc/x")),
-            "output file",
-        );
-        check(
-            with(&|bytes| put_bytes(bytes, 12, b"")),
-            "output file or link",
-        );
+        check(with(&|bytes| put_bytes(bytes, 2, b"\x0a\x0b../../etc/x")), "output file");
+        check(with(&|bytes| put_bytes(bytes, 12, b"")), "output file or link");
         check(with(&|bytes| bytes.push(0x1a)), "ends in the middle");
         let mut no_tree = Vec::new();
         let mut directory = Vec::new();

@@ -64,10 +64,7 @@ impl Foreign {
 pub fn source_name(name: &str) -> Option<String> {
     let stem = name.strip_suffix(".pyc")?;
     // `module.cpython-312.pyc`, with `.opt-1` or a tool's own tag after that.
-    let tag = [".cpython-", ".pypy", ".graalpy"]
-        .iter()
-        .filter_map(|tag| stem.find(tag))
-        .min()?;
+    let tag = [".cpython-", ".pypy", ".graalpy"].iter().filter_map(|tag| stem.find(tag)).min()?;
     let digits = stem[tag + 1..].bytes().any(|byte| byte.is_ascii_digit());
     (tag > 0 && digits).then(|| format!("{}.py", &stem[..tag]))
 }
@@ -115,11 +112,7 @@ pub fn judge(header: &[u8], source: Source<'_>) -> Result<(), Foreign> {
         }
         _ => return Err(Foreign::Garbage),
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(Foreign::OtherSource)
-    }
+    if fits { Ok(()) } else { Err(Foreign::OtherSource) }
 }
 
 /// `SipHash`, by which Python compares sources with bytecode; the second half of the key is zero.
@@ -149,10 +142,7 @@ fn siphash(key: u64, bytes: &[u8], rounds: usize, last_rounds: usize) -> u64 {
     };
     let mut words = bytes.chunks_exact(8);
     for word in &mut words {
-        take(
-            &mut v,
-            u64::from_le_bytes(word.try_into().expect("eight bytes")),
-        );
+        take(&mut v, u64::from_le_bytes(word.try_into().expect("eight bytes")));
     }
     let mut last = [0; 8];
     last[..words.remainder().len()].copy_from_slice(words.remainder());
@@ -169,9 +159,7 @@ mod tests {
 
     fn header(flags: u32, first: u32, second: u32) -> Vec<u8> {
         let mut header = vec![0xcb, 0x0d, b'\r', b'\n'];
-        [flags, first, second]
-            .iter()
-            .for_each(|number| header.extend(number.to_le_bytes()));
+        [flags, first, second].iter().for_each(|number| header.extend(number.to_le_bytes()));
         header
     }
 
@@ -194,31 +182,13 @@ mod tests {
 
     #[test]
     fn a_header_fits_its_source_or_says_why_not() {
-        let source = Source {
-            mtime: 315_619_200,
-            content: Content::Size(10),
-        };
+        let source = Source { mtime: 315_619_200, content: Content::Size(10) };
         assert_eq!(judge(&header(0, 315_619_200, 10), source), Ok(()));
-        assert_eq!(
-            judge(&header(0, 315_619_201, 10), source),
-            Err(Foreign::OtherSource)
-        );
-        assert_eq!(
-            judge(&header(0, 315_619_200, 11), source),
-            Err(Foreign::OtherSource)
-        );
-        assert_eq!(
-            judge(&header(1, 315_619_200, 10), source),
-            Err(Foreign::Unchecked)
-        );
-        assert_eq!(
-            judge(&header(2, 315_619_200, 10), source),
-            Err(Foreign::Garbage)
-        );
-        assert_eq!(
-            judge(&header(0, 315_619_200, 10)[..15], source),
-            Err(Foreign::Garbage)
-        );
+        assert_eq!(judge(&header(0, 315_619_201, 10), source), Err(Foreign::OtherSource));
+        assert_eq!(judge(&header(0, 315_619_200, 11), source), Err(Foreign::OtherSource));
+        assert_eq!(judge(&header(1, 315_619_200, 10), source), Err(Foreign::Unchecked));
+        assert_eq!(judge(&header(2, 315_619_200, 10), source), Err(Foreign::Garbage));
+        assert_eq!(judge(&header(0, 315_619_200, 10)[..15], source), Err(Foreign::Garbage));
         assert_eq!(judge(b"no bytecode at all", source), Err(Foreign::Garbage));
     }
 
@@ -227,22 +197,11 @@ mod tests {
     #[test]
     fn hashes_are_those_of_python() {
         for (magic, rounds, last, expected) in HASHES {
-            assert_eq!(
-                siphash(u64::from(magic), b"x = 1\n", rounds, last).to_le_bytes(),
-                expected
-            );
+            assert_eq!(siphash(u64::from(magic), b"x = 1\n", rounds, last).to_le_bytes(), expected);
             let mut header = magic.to_le_bytes().to_vec();
             header.extend(3u32.to_le_bytes());
             header.extend(expected);
-            let judge = |bytes| {
-                judge(
-                    &header,
-                    Source {
-                        mtime: 0,
-                        content: Content::Bytes(bytes),
-                    },
-                )
-            };
+            let judge = |bytes| judge(&header, Source { mtime: 0, content: Content::Bytes(bytes) });
             assert_eq!(judge(b"x = 1\n"), Ok(()));
             assert_eq!(judge(b"x = 2\n"), Err(Foreign::OtherSource));
         }

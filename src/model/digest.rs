@@ -129,17 +129,12 @@ impl Hash {
         let mut bytes = [0; 32];
         let mut marks = 0;
         for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let [high, low] = [
-                HEX_VALUES[usize::from(pair[0])],
-                HEX_VALUES[usize::from(pair[1])],
-            ];
+            let [high, low] = [HEX_VALUES[usize::from(pair[0])], HEX_VALUES[usize::from(pair[1])]];
             marks |= high | low;
             *byte = high << 4 | low & 15;
         }
         if marks & NO_HEX_DIGIT != 0 {
-            return Err(DigestError::HexDigit {
-                text: text.to_owned(),
-            });
+            return Err(DigestError::HexDigit { text: text.to_owned() });
         }
         Ok(Self(bytes))
     }
@@ -185,21 +180,15 @@ impl Digest {
     /// # Errors
     /// Says what is wrong where the text has another form.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
-        let (hash, size) = text.split_once('/').ok_or_else(|| DigestError::NoSize {
-            text: text.to_owned(),
-        })?;
+        let (hash, size) =
+            text.split_once('/').ok_or_else(|| DigestError::NoSize { text: text.to_owned() })?;
         let plain = !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit());
         let size = size
             .parse()
             .ok()
             .filter(|_| plain)
-            .ok_or_else(|| DigestError::Size {
-                text: text.to_owned(),
-            })?;
-        Ok(Self {
-            hash: Hash::parse_hex(hash)?,
-            size,
-        })
+            .ok_or_else(|| DigestError::Size { text: text.to_owned() })?;
+        Ok(Self { hash: Hash::parse_hex(hash)?, size })
     }
 }
 
@@ -335,10 +324,7 @@ impl Hasher {
             State::Sha256(state) => Hash(state.finish()),
             State::Blake3(state) => Hash(*state.finalize().as_bytes()),
         };
-        Digest {
-            hash,
-            size: self.size,
-        }
+        Digest { hash, size: self.size }
     }
 }
 
@@ -409,10 +395,7 @@ mod tests {
             Hasher::update_both([&mut first, &mut second], [&[1; 200], &[2; 100]]);
             assert_eq!(
                 [first.finish(), second.finish()],
-                [
-                    functions[0].digest(&[1; 200]),
-                    functions[1].digest(&[2; 100])
-                ]
+                [functions[0].digest(&[1; 200]), functions[1].digest(&[2; 100])]
             );
         }
     }

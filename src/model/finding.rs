@@ -291,9 +291,7 @@ impl FromStr for Code {
             .iter()
             .copied()
             .find(|code| code.text() == text)
-            .ok_or_else(|| UnknownCode {
-                text: text.to_owned(),
-            })
+            .ok_or_else(|| UnknownCode { text: text.to_owned() })
     }
 }
 
@@ -305,9 +303,7 @@ impl Serialize for Code {
 
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -350,11 +346,7 @@ impl fmt::Display for Finding {
             write!(formatter, "{member:?}: ")?;
         }
         formatter.write_str(&self.message)?;
-        if self.allowed {
-            formatter.write_str(" (allowed)")
-        } else {
-            Ok(())
-        }
+        if self.allowed { formatter.write_str(" (allowed)") } else { Ok(()) }
     }
 }
 
@@ -390,11 +382,7 @@ impl Findings {
     /// Lets findings of these codes pass as warnings, where the code's [`Allowance`] permits it,
     /// and makes findings of the codes in `deny` errors.
     pub fn with_policy(allow: &BTreeSet<Code>, deny: &BTreeSet<Code>) -> Self {
-        Self {
-            allow: allow.clone(),
-            deny: deny.clone(),
-            ..Self::default()
-        }
+        Self { allow: allow.clone(), deny: deny.clone(), ..Self::default() }
     }
 
     /// Adds a finding about the archive as a whole.
@@ -413,14 +401,7 @@ impl Findings {
         if *count <= KEPT_OF_A_CODE {
             let (severity, allowed) = self.judge(code);
             let (member, message) = (member.map(shorten), shorten(message));
-            self.list.push(Finding {
-                code,
-                severity,
-                member,
-                message,
-                allowed,
-                omitted: 0,
-            });
+            self.list.push(Finding { code, severity, member, message, allowed, omitted: 0 });
         }
     }
 
@@ -430,20 +411,9 @@ impl Findings {
     }
 
     fn judge(&self, code: Code) -> (Severity, bool) {
-        let severity = if self.deny.contains(&code) {
-            Severity::Error
-        } else {
-            code.severity()
-        };
+        let severity = if self.deny.contains(&code) { Severity::Error } else { code.severity() };
         let allowed = self.allow.contains(&code) && code.allowance().is_possible();
-        (
-            if allowed {
-                severity.min(Severity::Warning)
-            } else {
-                severity
-            },
-            allowed,
-        )
+        (if allowed { severity.min(Severity::Warning) } else { severity }, allowed)
     }
 
     /// Takes over what another collection holds, judged by this one's policy.
@@ -478,9 +448,7 @@ impl Findings {
 
     /// Whether one of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.list
-            .iter()
-            .any(|finding| finding.severity == Severity::Error)
+        self.list.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// The list: errors first, then by code, member and message. Codes with more findings than are
@@ -496,20 +464,10 @@ impl Findings {
                 1 => "one more finding of this code is not listed".to_owned(),
                 _ => format!("{omitted} more findings of this code are not listed"),
             };
-            self.list.push(Finding {
-                code,
-                severity,
-                member: None,
-                message,
-                allowed,
-                omitted,
-            });
+            self.list.push(Finding { code, severity, member: None, message, allowed, omitted });
         }
         self.list.sort_by(|left, right| {
-            right
-                .severity
-                .cmp(&left.severity)
-                .then_with(|| left.cmp(right))
+            right.severity.cmp(&left.severity).then_with(|| left.cmp(right))
         });
         self.list.dedup();
         self.list
@@ -553,10 +511,8 @@ mod tests {
         findings.add_member(Code::PathTraversal, "../x", "b");
         findings.add_member(Code::RecordUnlisted, "x", "c");
         let list = findings.finish();
-        let verdicts: Vec<_> = list
-            .iter()
-            .map(|finding| (finding.code, finding.severity, finding.allowed))
-            .collect();
+        let verdicts: Vec<_> =
+            list.iter().map(|finding| (finding.code, finding.severity, finding.allowed)).collect();
         assert_eq!(
             verdicts,
             [
@@ -592,8 +548,10 @@ mod tests {
         assert_eq!(outer.count(), 100_002);
         let list = outer.finish();
         assert_eq!(list.iter().map(Finding::count).sum::<u64>(), 100_002);
-        assert!(list.iter().any(|finding| finding.message
-            == "one more finding of this code is not listed"
-            && finding.omitted == 1));
+        assert!(
+            list.iter()
+                .any(|finding| finding.message == "one more finding of this code is not listed"
+                    && finding.omitted == 1)
+        );
     }
 }

@@ -204,11 +204,8 @@ impl fmt::Display for Libc {
 /// Reads `MAJOR.MINOR`.
 pub fn parse_pair(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once('.')?;
-    let number = |part: &str| {
-        part.bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| part.parse().ok())?
-    };
+    let number =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?;
     Some((number(major)?, number(minor)?))
 }
 
@@ -258,13 +255,8 @@ impl fmt::Display for Platform {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.os().name(), self.arch().name())?;
         match self {
-            Self::Linux {
-                libc: Some(libc), ..
-            } => write!(formatter, " {libc}"),
-            Self::MacOs {
-                version: (major, minor),
-                ..
-            } => write!(formatter, " {major}.{minor}"),
+            Self::Linux { libc: Some(libc), .. } => write!(formatter, " {libc}"),
+            Self::MacOs { version: (major, minor), .. } => write!(formatter, " {major}.{minor}"),
             Self::Linux { libc: None, .. } | Self::Windows { .. } => Ok(()),
         }
     }
@@ -295,12 +287,7 @@ impl Interpreter {
 
     /// The interpreter tag: `cp311`, `pp311`.
     pub fn interpreter_tag(&self) -> String {
-        format!(
-            "{}{}{}",
-            self.implementation.tag_prefix(),
-            self.version.major,
-            self.version.minor
-        )
+        format!("{}{}{}", self.implementation.tag_prefix(), self.version.major, self.version.minor)
     }
 
     /// The name of the library directory and of the versioned executable: `python3.11`,

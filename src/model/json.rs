@@ -132,11 +132,7 @@ pub struct Problems(Vec<Problem>);
 impl Problems {
     /// Adds one.
     pub fn add(&mut self, path: &str, message: impl Into<String>) {
-        self.0.push(Problem {
-            path: path.to_owned(),
-            message: message.into(),
-            hint: None,
-        });
+        self.0.push(Problem { path: path.to_owned(), message: message.into(), hint: None });
     }
 
     /// Adds one with advice.
@@ -171,18 +167,12 @@ pub struct Place<'a> {
 impl<'a> Place<'a> {
     /// The document itself.
     pub fn root(value: &'a Json) -> Self {
-        Self {
-            path: "$".to_owned(),
-            value,
-        }
+        Self { path: "$".to_owned(), value }
     }
 
     /// Notes that the value is of the wrong kind.
     fn mismatch<T>(&self, expected: &str, problems: &mut Problems) -> Option<T> {
-        problems.add(
-            &self.path,
-            format!("found {}, expected {expected}", self.value.describe()),
-        );
+        problems.add(&self.path, format!("found {}, expected {expected}", self.value.describe()));
         None
     }
 
@@ -214,10 +204,8 @@ impl<'a> Place<'a> {
     pub fn list(&self, problems: &mut Problems) -> Vec<Place<'a>> {
         match self.value {
             Json::Array(values) => {
-                let place = |(index, value)| Place {
-                    path: format!("{}[{index}]", self.path),
-                    value,
-                };
+                let place =
+                    |(index, value)| Place { path: format!("{}[{index}]", self.path), value };
                 values.iter().enumerate().map(place).collect()
             }
             _ => self.mismatch("a list", problems).unwrap_or_default(),
@@ -229,13 +217,8 @@ impl<'a> Place<'a> {
     where
         T: Copy,
     {
-        let expected = || {
-            words
-                .iter()
-                .map(|(word, _)| format!("{word:?}"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+        let expected =
+            || words.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
         match self.value {
             Json::String(text) => match words.iter().find(|(word, _)| word == text) {
                 Some((_, value)) => Some(*value),
@@ -260,11 +243,7 @@ impl<'a> Place<'a> {
                         );
                     }
                 }
-                Some(Object {
-                    path: self.path.clone(),
-                    fields,
-                    known: Vec::new(),
-                })
+                Some(Object { path: self.path.clone(), fields, known: Vec::new() })
             }
             _ => self.mismatch("an object", problems),
         }
@@ -276,28 +255,16 @@ impl<'a> Place<'a> {
             return Vec::new();
         };
         let place = |(key, value): &'a (String, Json)| {
-            (
-                key.as_str(),
-                Place {
-                    path: field_path(&self.path, key),
-                    value,
-                },
-            )
+            (key.as_str(), Place { path: field_path(&self.path, key), value })
         };
         object.fields.iter().map(place).collect()
     }
 }
 
 fn field_path(path: &str, name: &str) -> String {
-    let plain = !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if plain {
-        format!("{path}.{name}")
-    } else {
-        format!("{path}[{name:?}]")
-    }
+    let plain =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if plain { format!("{path}.{name}") } else { format!("{path}[{name:?}]") }
 }
 
 /// An object being read: asks for its fields one by one; [`Object::finish`] refuses those nobody
@@ -319,16 +286,12 @@ impl<'a> Object<'a> {
     pub fn optional(&mut self, name: &'static str) -> Option<Place<'a>> {
         self.known.push(name);
         let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
-        Some(Place {
-            path: field_path(&self.path, name),
-            value,
-        })
+        Some(Place { path: field_path(&self.path, name), value })
     }
 
     /// The field, where it is there and not `null`.
     pub fn nullable(&mut self, name: &'static str) -> Option<Place<'a>> {
-        self.optional(name)
-            .filter(|place| *place.value != Json::Null)
+        self.optional(name).filter(|place| *place.value != Json::Null)
     }
 
     /// The field, or a problem.
@@ -374,15 +337,8 @@ mod tests {
             Json::parse(r#"{"a": 1, "b": [true, "x"], "c": null, "d e": 0, "a": 2}"#).unwrap();
         let mut problems = Problems::default();
         let mut object = Place::root(&json).object(&mut problems).unwrap();
-        object
-            .required("a", &mut problems)
-            .unwrap()
-            .string(&mut problems);
-        for place in object
-            .required("b", &mut problems)
-            .unwrap()
-            .list(&mut problems)
-        {
+        object.required("a", &mut problems).unwrap().string(&mut problems);
+        for place in object.required("b", &mut problems).unwrap().list(&mut problems) {
             place.bool(&mut problems);
         }
         assert!(object.nullable("c").is_none());

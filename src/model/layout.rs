@@ -33,10 +33,7 @@ impl Scheme {
 
     /// The scheme with that name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(text, _)| *text == name)
-            .map(|(_, scheme)| *scheme)
+        Self::ALL.iter().find(|(text, _)| *text == name).map(|(_, scheme)| *scheme)
     }
 }
 
@@ -59,11 +56,9 @@ impl Layout {
         let os = interpreter.platform.os();
         let path = |text: String| TreePath::parse(&text).expect("made of plain names");
         let (scripts, purelib, include) = match os {
-            Os::Linux | Os::MacOs => (
-                "bin",
-                format!("lib/{}/site-packages", interpreter.versioned_name()),
-                "include",
-            ),
+            Os::Linux | Os::MacOs => {
+                ("bin", format!("lib/{}/site-packages", interpreter.versioned_name()), "include")
+            }
             Os::Windows => ("Scripts", "Lib/site-packages".to_owned(), "Include"),
         };
         // pip names the directory of headers by the version alone, whatever the implementation and
@@ -93,9 +88,8 @@ impl Layout {
         let path = path.as_str();
         let below = below_ignoring_case(path, self.purelib.as_str());
         if let Some(name) = below {
-            let own = [KEEP_NAME, PATH_ENTRIES_NAME]
-                .iter()
-                .any(|own| name.eq_ignore_ascii_case(own));
+            let own =
+                [KEEP_NAME, PATH_ENTRIES_NAME].iter().any(|own| name.eq_ignore_ascii_case(own));
             return own.then_some("it belongs to the environment");
         }
         reserved::in_environment(path, self.scripts.as_str()).map(Reserved::reason)
@@ -122,11 +116,7 @@ pub fn is_edited_in_place(directory: &str, name: &str, size: u64) -> bool {
 /// The rest of a path below a directory, which it may spell in another case.
 fn below_ignoring_case<'path>(path: &'path str, directory: &str) -> Option<&'path str> {
     let (start, rest) = path.split_at_checked(directory.len())?;
-    if start.eq_ignore_ascii_case(directory) {
-        rest.strip_prefix('/')
-    } else {
-        None
-    }
+    if start.eq_ignore_ascii_case(directory) { rest.strip_prefix('/') } else { None }
 }
 
 /// The name of the constant file in site-packages: caches drop empty directories, and without this
@@ -244,10 +234,7 @@ mod tests {
         }
     }
 
-    const LINUX: Platform = Platform::Linux {
-        arch: Arch::X86_64,
-        libc: None,
-    };
+    const LINUX: Platform = Platform::Linux { arch: Arch::X86_64, libc: None };
 
     #[test]
     fn directories_follow_the_interpreter() {
@@ -256,11 +243,7 @@ mod tests {
             assert_eq!(interpreter_names(interpreter), names);
         };
         let cpython = interpreter(Implementation::CPython, "3.11.7", "cp311", LINUX);
-        check(
-            &cpython,
-            "lib/python3.11/site-packages",
-            &["python", "python3", "python3.11"],
-        );
+        check(&cpython, "lib/python3.11/site-packages", &["python", "python3", "python3.11"]);
         let threaded = interpreter(Implementation::CPython, "3.13.0", "cp313t", LINUX);
         check(
             &threaded,
@@ -271,14 +254,7 @@ mod tests {
         check(
             &pypy,
             "lib/pypy3.11/site-packages",
-            &[
-                "python",
-                "python3",
-                "python3.11",
-                "pypy",
-                "pypy3",
-                "pypy3.11",
-            ],
+            &["python", "python3", "python3.11", "pypy", "pypy3", "pypy3.11"],
         );
         let windows = interpreter(
             Implementation::CPython,
@@ -291,12 +267,7 @@ mod tests {
 
     #[test]
     fn nothing_takes_the_place_of_the_interpreter_or_an_activation_script() {
-        let layout = Layout::new(&interpreter(
-            Implementation::CPython,
-            "3.11.7",
-            "cp311",
-            LINUX,
-        ));
+        let layout = Layout::new(&interpreter(Implementation::CPython, "3.11.7", "cp311", LINUX));
         let check = |path: &str, expected: bool| {
             assert_eq!(
                 layout.reserved(&TreePath::parse(path).unwrap()).is_some(),
@@ -350,11 +321,7 @@ mod tests {
         check("/python", Os::Linux, Some("/"));
         check("/opt/bin /python", Os::Linux, None);
         check("/opt/bin\u{a0}/python", Os::Linux, None);
-        check(
-            "C:/Python 312/python.exe",
-            Os::Windows,
-            Some("C:\\Python 312"),
-        );
+        check("C:/Python 312/python.exe", Os::Windows, Some("C:\\Python 312"));
         check("C:/python.exe", Os::Windows, Some("C:\\"));
     }
 }

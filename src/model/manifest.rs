@@ -124,13 +124,8 @@ pub struct EntryOrigin {
 impl EntryOrigin {
     /// The origin as manifests name it.
     pub fn new(origin: &Origin, inputs: &Inputs<'_>) -> Self {
-        let mut named = Self {
-            wheel: None,
-            member: None,
-            generator: None,
-            source: None,
-            file: None,
-        };
+        let mut named =
+            Self { wheel: None, member: None, generator: None, source: None, file: None };
         let file_name = |wheel: usize| Some(inputs.wheels[wheel].file.as_str().to_owned());
         match origin {
             Origin::Member { wheel, member } => {
@@ -143,17 +138,13 @@ impl EntryOrigin {
             }
             Origin::Source { source, file } => {
                 named.source = Some(*source);
-                named.file = inputs.sources[*source].files[*file]
-                    .path
-                    .as_ref()
-                    .map(ToString::to_string);
+                named.file =
+                    inputs.sources[*source].files[*file].path.as_ref().map(ToString::to_string);
             }
             Origin::Interpreter { file } => {
                 named.generator = Some("interpreter".to_owned());
                 let files = inputs.interpreter.map(|listing| &listing.files[*file]);
-                named.file = files
-                    .and_then(|file| file.path.as_ref())
-                    .map(ToString::to_string);
+                named.file = files.and_then(|file| file.path.as_ref()).map(ToString::to_string);
             }
         }
         named
@@ -218,10 +209,7 @@ pub fn header(spec: &Spec, inputs: &Inputs<'_>, tree: &Tree) -> Header {
                     .filter(|finding| finding.allowed)
                     .map(|finding| finding.code)
                     .collect();
-                codes
-                    .into_iter()
-                    .map(|code| code.text().to_owned())
-                    .collect()
+                codes.into_iter().map(|code| code.text().to_owned()).collect()
             },
         })
         .collect();
@@ -233,12 +221,7 @@ pub fn header(spec: &Spec, inputs: &Inputs<'_>, tree: &Tree) -> Header {
         mtime: spec.flags.mtime,
         interpreter: spec.interpreter.to_string(),
         input_digests: spec.flags.input_digests.name().to_owned(),
-        denied: spec
-            .flags
-            .deny
-            .iter()
-            .map(|code| code.text().to_owned())
-            .collect(),
+        denied: spec.flags.deny.iter().map(|code| code.text().to_owned()).collect(),
         wheels,
     }
 }
@@ -262,10 +245,7 @@ pub fn write(
     let mut separator = "\n";
     for (path, planned) in &plan.entries {
         let origins = |origins: &[Origin]| {
-            origins
-                .iter()
-                .map(|origin| EntryOrigin::new(origin, inputs))
-                .collect()
+            origins.iter().map(|origin| EntryOrigin::new(origin, inputs)).collect()
         };
         let mut entry = Entry {
             path: path.clone(),
@@ -303,16 +283,11 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = serde_json::from_str(text)?;
         if manifest.header.version != MANIFEST_VERSION {
-            return Err(ManifestError::Version {
-                found: manifest.header.version,
-            });
+            return Err(ManifestError::Version { found: manifest.header.version });
         }
         let actual = manifest.tree()?.digest().to_string();
         if actual != manifest.header.root {
-            return Err(ManifestError::Root {
-                actual,
-                expected: manifest.header.root,
-            });
+            return Err(ManifestError::Root { actual, expected: manifest.header.root });
         }
         Ok(manifest)
     }
@@ -324,10 +299,8 @@ impl Manifest {
     pub fn tree(&self) -> Result<Tree, ManifestError> {
         let mut builder = TreeBuilder::new();
         for entry in &self.entries {
-            let failed = |problem: String| ManifestError::Entry {
-                path: entry.path.to_string(),
-                problem,
-            };
+            let failed =
+                |problem: String| ManifestError::Entry { path: entry.path.to_string(), problem };
             let leaf = match (entry.kind, &entry.target, entry.digest, entry.size) {
                 (EntryKind::File, None, Some(hash), Some(size)) => Leaf::File {
                     blob: BlobDigest(Digest { hash, size }),
@@ -345,9 +318,7 @@ impl Manifest {
                     ));
                 }
             };
-            builder
-                .insert(&entry.path, leaf)
-                .map_err(|error| failed(error.to_string()))?;
+            builder.insert(&entry.path, leaf).map_err(|error| failed(error.to_string()))?;
         }
         Ok(builder.finish(self.header.digest_function))
     }

@@ -47,9 +47,7 @@ impl DistName {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let bytes = text.as_bytes();
         if !edge(bytes.first()) || !edge(bytes.last()) || !bytes.iter().copied().all(inner) {
-            return Err(NameError::Distribution {
-                text: text.to_owned(),
-            });
+            return Err(NameError::Distribution { text: text.to_owned() });
         }
         let mut normalized = String::with_capacity(text.len());
         for character in text.chars() {
@@ -59,10 +57,7 @@ impl DistName {
                 other => normalized.push(other.to_ascii_lowercase()),
             }
         }
-        Ok(Self {
-            written: text.into(),
-            normalized: normalized.into(),
-        })
+        Ok(Self { written: text.into(), normalized: normalized.into() })
     }
 
     /// The name as it was written.
@@ -127,9 +122,7 @@ impl PythonVersion {
     /// # Errors
     /// The text has another form.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let error = || NameError::PythonVersion {
-            text: text.to_owned(),
-        };
+        let error = || NameError::PythonVersion { text: text.to_owned() };
         let number = |part: &str| {
             let plain = !part.is_empty()
                 && part.bytes().all(|byte| byte.is_ascii_digit())
@@ -144,32 +137,18 @@ impl PythonVersion {
         };
         let (major, minor) = (number(major)?, number(minor)?);
         let Some(patch) = patch else {
-            return Ok(Self {
-                text: text.into(),
-                major,
-                minor,
-                patch: None,
-                full: None,
-            });
+            return Ok(Self { text: text.into(), major, minor, patch: None, full: None });
         };
         // CPython's own forms of a pre-release: 3.15.0a1, b1, rc1; a build from a checkout ends in
         // `+`, which is no release.
         let digits = patch.trim_start_matches(|character: char| character.is_ascii_digit());
         let level = number(&patch[..patch.len() - digits.len()])?;
-        let suffix = ["rc", "a", "b"]
-            .iter()
-            .find_map(|kind| digits.strip_prefix(kind));
+        let suffix = ["rc", "a", "b"].iter().find_map(|kind| digits.strip_prefix(kind));
         if !digits.is_empty() {
             number(suffix.ok_or_else(error)?)?;
         }
         let full = text.parse().map_err(|_| error())?;
-        Ok(Self {
-            text: text.into(),
-            major,
-            minor,
-            patch: Some(level),
-            full: Some(full),
-        })
+        Ok(Self { text: text.into(), major, minor, patch: Some(level), full: Some(full) })
     }
 
     /// The version as written.
@@ -208,10 +187,7 @@ mod tests {
     fn names_are_normalised_as_pep_503_says() {
         let check = |text: &str, expected: Option<&str>| {
             assert_eq!(
-                DistName::parse(text)
-                    .ok()
-                    .as_ref()
-                    .map(DistName::normalized),
+                DistName::parse(text).ok().as_ref().map(DistName::normalized),
                 expected,
                 "{text}"
             );

@@ -36,15 +36,8 @@ mod tests {
 
     #[test]
     fn slips_are_understood_and_other_words_are_not() {
-        let known = [
-            "version",
-            "interpreter",
-            "wheels",
-            "path_entries",
-            "sha256",
-            "conflicts",
-            "cpython",
-        ];
+        let known =
+            ["version", "interpreter", "wheels", "path_entries", "sha256", "conflicts", "cpython"];
         for (word, expected) in [
             ("wheel", Some("wheels")),
             ("weels", Some("wheels")),

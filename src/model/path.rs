@@ -81,15 +81,10 @@ fn check_component(component: &str, path: &str) -> Result<(), PathError> {
     }
     match component {
         "" => {
-            return Err(PathError::Empty {
-                path: path.to_owned(),
-            });
+            return Err(PathError::Empty { path: path.to_owned() });
         }
         "." | ".." => {
-            return Err(PathError::Dots {
-                path: path.to_owned(),
-                component: component.to_owned(),
-            });
+            return Err(PathError::Dots { path: path.to_owned(), component: component.to_owned() });
         }
         _ => {}
     }
@@ -97,10 +92,7 @@ fn check_component(component: &str, path: &str) -> Result<(), PathError> {
         .chars()
         .find(|&character| character == '/' || character == '\\' || character.is_control())
     {
-        return Err(PathError::Character {
-            path: path.to_owned(),
-            character,
-        });
+        return Err(PathError::Character { path: path.to_owned(), character });
     }
     if component.len() > COMPONENT_LIMIT {
         return Err(PathError::ComponentLength {
@@ -116,9 +108,7 @@ fn check_component(component: &str, path: &str) -> Result<(), PathError> {
 /// every path. Looks at every byte, as a loop that never stops early is compiled to one over
 /// vectors.
 fn is_plain(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |plain, &byte| {
-        plain & (0x20..0x7f).contains(&byte) & (byte != b'\\')
-    })
+    bytes.iter().fold(true, |plain, &byte| plain & (0x20..0x7f).contains(&byte) & (byte != b'\\'))
 }
 
 fn is_short_name(component: &[u8]) -> bool {
@@ -127,18 +117,11 @@ fn is_short_name(component: &[u8]) -> bool {
 
 fn check_path(text: &str) -> Result<(), PathError> {
     if text.starts_with('/') {
-        return Err(PathError::Absolute {
-            path: text.to_owned(),
-        });
+        return Err(PathError::Absolute { path: text.to_owned() });
     }
-    if !is_plain(text.as_bytes())
-        || !text
-            .as_bytes()
-            .split(|&byte| byte == b'/')
-            .all(is_short_name)
+    if !is_plain(text.as_bytes()) || !text.as_bytes().split(|&byte| byte == b'/').all(is_short_name)
     {
-        text.split('/')
-            .try_for_each(|component| check_component(component, text))?;
+        text.split('/').try_for_each(|component| check_component(component, text))?;
     }
     if text.len() > PATH_LIMIT {
         return Err(PathError::Length {
@@ -287,9 +270,7 @@ impl TreePath {
 
     /// The path without its last name; nothing at the top.
     pub fn parent(&self) -> Option<Self> {
-        self.0
-            .rsplit_once('/')
-            .map(|(parent, _)| Self(parent.into()))
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
     }
 
     /// Every proper prefix, the shortest first.
@@ -304,9 +285,7 @@ impl TreePath {
 
     /// Whether this path is `prefix` or lies below it.
     pub fn starts_with(&self, prefix: &str) -> bool {
-        self.0
-            .strip_prefix(prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -323,15 +302,10 @@ impl LinkTarget {
     /// The target is empty, too long, or holds a control character.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         if text.is_empty() {
-            return Err(PathError::Empty {
-                path: text.to_owned(),
-            });
+            return Err(PathError::Empty { path: text.to_owned() });
         }
         if let Some(character) = text.chars().find(|character| character.is_control()) {
-            return Err(PathError::Character {
-                path: text.to_owned(),
-                character,
-            });
+            return Err(PathError::Character { path: text.to_owned(), character });
         }
         if text.len() > PATH_LIMIT {
             return Err(PathError::Length {
@@ -354,9 +328,7 @@ impl LinkTarget {
     /// The target is absolute or leads out of the tree (to its root also counts, as the root has no
     /// path).
     pub fn within(&self, link: &TreePath) -> Result<TreePath, PathError> {
-        let escape = || PathError::Escape {
-            target: self.0.to_string(),
-        };
+        let escape = || PathError::Escape { target: self.0.to_string() };
         if self.is_absolute() {
             return Err(escape());
         }
@@ -381,36 +353,22 @@ impl LinkTarget {
 /// The relative path that leads from the directory `from` to `to`, both relative to the same place
 /// and free of `.`; `to` may start with `..`. An empty `from` is that place itself.
 pub fn relative_from(from: &str, to: &str) -> String {
-    if let Some(below) = to
-        .strip_prefix(from)
-        .and_then(|rest| rest.strip_prefix('/'))
+    if let Some(below) = to.strip_prefix(from).and_then(|rest| rest.strip_prefix('/'))
         && !below.is_empty()
         && !from.is_empty()
-        && below
-            .split('/')
-            .all(|part| !matches!(part, "" | "." | ".."))
+        && below.split('/').all(|part| !matches!(part, "" | "." | ".."))
     {
         return below.to_owned();
     }
     let mut from: Vec<&str> = from.split('/').filter(|part| !part.is_empty()).collect();
-    let mut to: Vec<&str> = to
-        .split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-        .collect();
-    let shared = from
-        .iter()
-        .zip(&to)
-        .take_while(|(left, right)| left == right && **left != "..")
-        .count();
+    let mut to: Vec<&str> = to.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let shared =
+        from.iter().zip(&to).take_while(|(left, right)| left == right && **left != "..").count();
     from.drain(..shared);
     to.drain(..shared);
     let mut parts = vec![".."; from.len()];
     parts.extend(to);
-    if parts.is_empty() {
-        ".".to_owned()
-    } else {
-        parts.join("/")
-    }
+    if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
 #[cfg(test)]
@@ -419,16 +377,13 @@ mod tests {
 
     #[test]
     fn paths_that_could_escape_or_confuse_are_refused() {
-        for text in [
-            "", "/a", "a//b", "a/", "./a", "a/../b", "..", "a\\b", "a\0b", "a\nb", "a\u{7f}",
-        ] {
+        for text in
+            ["", "/a", "a//b", "a/", "./a", "a/../b", "..", "a\\b", "a\0b", "a\nb", "a\u{7f}"]
+        {
             assert!(TreePath::parse(text).is_err(), "{text:?}");
         }
         for text in ["a", "a/b", ".data", "a b/ü", "...", "a/..b"] {
-            assert_eq!(
-                TreePath::parse(text).map(|path| path.to_string()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(TreePath::parse(text).map(|path| path.to_string()), Ok(text.to_owned()));
         }
         assert!(FileName::parse("a/b").is_err());
         assert!(FileName::parse(&"x".repeat(256)).is_err());
@@ -437,21 +392,11 @@ mod tests {
     #[test]
     fn a_link_is_followed_by_its_text() {
         let check = |link: &str, target: &str, expected: Option<&str>| {
-            let found = LinkTarget::parse(target)
-                .unwrap()
-                .within(&TreePath::parse(link).unwrap());
-            assert_eq!(
-                found.ok().as_ref().map(TreePath::as_str),
-                expected,
-                "{link} -> {target}"
-            );
+            let found = LinkTarget::parse(target).unwrap().within(&TreePath::parse(link).unwrap());
+            assert_eq!(found.ok().as_ref().map(TreePath::as_str), expected, "{link} -> {target}");
         };
         check("bin/python3", "python", Some("bin/python"));
-        check(
-            "bin/python",
-            "../.python/bin/python3.11",
-            Some(".python/bin/python3.11"),
-        );
+        check("bin/python", "../.python/bin/python3.11", Some(".python/bin/python3.11"));
         check("bin/python", "../../python", None);
         check("lib64", "lib", Some("lib"));
         check("a/b", "..", None);
@@ -465,11 +410,7 @@ mod tests {
         };
         check("bin", "../python/bin/python3", "../../python/bin/python3");
         check("bin", ".python/bin/python3", "../.python/bin/python3");
-        check(
-            "lib/python3.11/site-packages",
-            "../_main",
-            "../../../../_main",
-        );
+        check("lib/python3.11/site-packages", "../_main", "../../../../_main");
         check("", "a", "a");
         check("a/b", "a/c", "../c");
         check("a", "a", ".");

@@ -24,38 +24,22 @@ pub fn fold(path: &str) -> Cow<'_, str> {
 
 /// The path in Unicode's normal form C.
 pub fn compose(path: &str) -> Cow<'_, str> {
-    if path.is_ascii() {
-        Cow::Borrowed(path)
-    } else {
-        Cow::Owned(path.nfc().collect())
-    }
+    if path.is_ascii() { Cow::Borrowed(path) } else { Cow::Owned(path.nfc().collect()) }
 }
 
 /// Why Windows cannot store a file of this name; nothing if it can.
 pub fn windows_problem(name: &str) -> Option<String> {
-    if let Some(character) = name
-        .chars()
-        .find(|character| matches!(character, '<' | '>' | ':' | '"' | '|' | '?' | '*'))
+    if let Some(character) =
+        name.chars().find(|character| matches!(character, '<' | '>' | ':' | '"' | '|' | '?' | '*'))
     {
-        return Some(format!(
-            "`{name}` holds `{character}`, which no name on Windows may hold"
-        ));
+        return Some(format!("`{name}` holds `{character}`, which no name on Windows may hold"));
     }
     if name.ends_with(['.', ' ']) {
-        return Some(format!(
-            "`{name}` ends in a full stop or a space, which Windows drops"
-        ));
+        return Some(format!("`{name}` ends in a full stop or a space, which Windows drops"));
     }
     // A device stays one with an ending, and with spaces before that: `nul .txt`.
-    let stem = name
-        .split('.')
-        .next()
-        .unwrap_or(name)
-        .trim_end_matches(' ')
-        .to_ascii_uppercase();
-    let numbered = stem
-        .strip_prefix("COM")
-        .or_else(|| stem.strip_prefix("LPT"));
+    let stem = name.split('.').next().unwrap_or(name).trim_end_matches(' ').to_ascii_uppercase();
+    let numbered = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
     let device = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"].contains(&stem.as_str())
         || numbered.is_some_and(|number| {
             let mut characters = number.chars();

@@ -23,23 +23,14 @@ pub fn rank(
         (wheel.name == *name).then_some((position, wheel))
     };
     let mut ranked: Vec<(usize, WheelFilename)> = wheels.into_iter().filter_map(fits).collect();
-    if ranked
-        .iter()
-        .any(|(_, wheel)| !wheel.version.any_prerelease())
-    {
+    if ranked.iter().any(|(_, wheel)| !wheel.version.any_prerelease()) {
         ranked.retain(|(_, wheel)| !wheel.version.any_prerelease());
     }
     ranked.sort_by(|left, right| {
         let key = |(position, wheel): &(usize, WheelFilename)| {
-            Reverse((
-                wheel.version.clone(),
-                Reverse(*position),
-                wheel.build.clone(),
-            ))
+            Reverse((wheel.version.clone(), Reverse(*position), wheel.build.clone()))
         };
-        key(left)
-            .cmp(&key(right))
-            .then_with(|| left.1.as_str().cmp(right.1.as_str()))
+        key(left).cmp(&key(right)).then_with(|| left.1.as_str().cmp(right.1.as_str()))
     });
     ranked.into_iter().map(|(_, wheel)| wheel).collect()
 }
@@ -56,19 +47,13 @@ mod tests {
             implementation: Implementation::CPython,
             version: PythonVersion::parse("3.11.7").unwrap(),
             abi: "cp311".into(),
-            platform: Platform::Linux {
-                arch: Arch::X86_64,
-                libc: Some(Libc::Glibc(2, 36)),
-            },
+            platform: Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) },
         };
         let tags = Tags::new(&interpreter);
         let check = |names: &[&str], expected: &[&str]| {
             let wheels = names.iter().map(|name| WheelFilename::parse(name).unwrap());
             let found = rank(wheels, &DistName::parse("pip").unwrap(), &tags);
-            assert_eq!(
-                found.iter().map(WheelFilename::as_str).collect::<Vec<_>>(),
-                expected
-            );
+            assert_eq!(found.iter().map(WheelFilename::as_str).collect::<Vec<_>>(), expected);
         };
         check(
             &[
@@ -77,35 +62,19 @@ mod tests {
                 "pip-10.0-py3-none-any.whl",
                 "wheel-99-py3-none-any.whl",
             ],
-            &[
-                "pip-24.0-py3-none-any.whl",
-                "pip-10.0-py3-none-any.whl",
-                "pip-9.0-py3-none-any.whl",
-            ],
+            &["pip-24.0-py3-none-any.whl", "pip-10.0-py3-none-any.whl", "pip-9.0-py3-none-any.whl"],
         );
         check(
-            &[
-                "pip-24.0-cp312-cp312-linux_x86_64.whl",
-                "pip-23.0-py3-none-any.whl",
-            ],
+            &["pip-24.0-cp312-cp312-linux_x86_64.whl", "pip-23.0-py3-none-any.whl"],
             &["pip-23.0-py3-none-any.whl"],
         );
         check(
-            &[
-                "pip-25.0rc1-py3-none-any.whl",
-                "pip-24.0.post1-py3-none-any.whl",
-            ],
+            &["pip-25.0rc1-py3-none-any.whl", "pip-24.0.post1-py3-none-any.whl"],
             &["pip-24.0.post1-py3-none-any.whl"],
         );
         check(
-            &[
-                "pip-25.0.dev1-py3-none-any.whl",
-                "pip-25.0rc1-py3-none-any.whl",
-            ],
-            &[
-                "pip-25.0rc1-py3-none-any.whl",
-                "pip-25.0.dev1-py3-none-any.whl",
-            ],
+            &["pip-25.0.dev1-py3-none-any.whl", "pip-25.0rc1-py3-none-any.whl"],
+            &["pip-25.0rc1-py3-none-any.whl", "pip-25.0.dev1-py3-none-any.whl"],
         );
         check(
             &[
@@ -120,14 +89,8 @@ mod tests {
             ],
         );
         check(
-            &[
-                "pip-24.0-py3-none-any.whl",
-                "pip-24.0+local-py3-none-any.whl",
-            ],
-            &[
-                "pip-24.0+local-py3-none-any.whl",
-                "pip-24.0-py3-none-any.whl",
-            ],
+            &["pip-24.0-py3-none-any.whl", "pip-24.0+local-py3-none-any.whl"],
+            &["pip-24.0+local-py3-none-any.whl", "pip-24.0-py3-none-any.whl"],
         );
         check(
             &["pip-1!1.0-py3-none-any.whl", "pip-24.0-py3-none-any.whl"],

@@ -54,10 +54,7 @@ impl PythonRequest {
     /// # Errors
     /// The text is empty, or a range that cannot be read.
     pub fn parse(text: &str) -> Result<Self, RequestError> {
-        let error = |reason: String| RequestError {
-            text: text.to_owned(),
-            reason,
-        };
+        let error = |reason: String| RequestError { text: text.to_owned(), reason };
         if text.is_empty() || text.contains('\0') {
             return Err(error("expected a version, a name or a path".to_owned()));
         }
@@ -66,19 +63,10 @@ impl PythonRequest {
         }
         if text.starts_with(['<', '>', '=', '!', '~']) {
             // Its message goes on with a drawing of where in the text that is.
-            return VersionSpecifiers::from_str(text)
-                .map(Self::Range)
-                .map_err(|problem| {
-                    let problem = problem.to_string();
-                    error(
-                        problem
-                            .lines()
-                            .next()
-                            .unwrap_or_default()
-                            .trim_end_matches(':')
-                            .to_owned(),
-                    )
-                });
+            return VersionSpecifiers::from_str(text).map(Self::Range).map_err(|problem| {
+                let problem = problem.to_string();
+                error(problem.lines().next().unwrap_or_default().trim_end_matches(':').to_owned())
+            });
         }
         if text == "python" {
             return Ok(Self::Any);
@@ -110,11 +98,7 @@ impl PythonRequest {
         let Self::Version(request) = self else {
             return false;
         };
-        let oldest = if request.implementation == Some(Implementation::PyPy) {
-            9
-        } else {
-            8
-        };
+        let oldest = if request.implementation == Some(Implementation::PyPy) { 9 } else { 8 };
         match request.numbers[..] {
             [3] | [] => false,
             [3, minor, ..] => minor < oldest,
@@ -128,9 +112,9 @@ impl PythonRequest {
         match self {
             Self::Any | Self::Path(_) | Self::Name(_) => false,
             Self::Version(request) => request.numbers.len() > 2,
-            Self::Range(specifiers) => specifiers
-                .iter()
-                .any(|specifier| specifier.version().release().len() > 2),
+            Self::Range(specifiers) => {
+                specifiers.iter().any(|specifier| specifier.version().release().len() > 2)
+            }
         }
     }
 
@@ -145,11 +129,7 @@ impl PythonRequest {
             Self::Range(_) => {
                 let mut names = generic();
                 // Also those that are there under their version only, the newest first.
-                names.extend(
-                    (8..=NEWEST_MINOR)
-                        .rev()
-                        .map(|minor| format!("python3.{minor}")),
-                );
+                names.extend((8..=NEWEST_MINOR).rev().map(|minor| format!("python3.{minor}")));
                 names
             }
         }
@@ -185,9 +165,8 @@ impl VersionRequest {
                 free_threaded: false,
             });
         }
-        let (rest, free_threaded) = rest
-            .strip_suffix('t')
-            .map_or((rest, false), |rest| (rest, true));
+        let (rest, free_threaded) =
+            rest.strip_suffix('t').map_or((rest, false), |rest| (rest, true));
         let mut numbers: Vec<u32> = Vec::new();
         for part in rest.split('.') {
             if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -199,11 +178,7 @@ impl VersionRequest {
         if numbers.len() == 1 && rest.len() > 1 {
             numbers = vec![rest[..1].parse().ok()?, rest[1..].parse().ok()?];
         }
-        (numbers.len() <= 3).then_some(Self {
-            implementation,
-            numbers,
-            free_threaded,
-        })
+        (numbers.len() <= 3).then_some(Self { implementation, numbers, free_threaded })
     }
 
     /// Whether an interpreter is one that was asked for.
@@ -212,37 +187,24 @@ impl VersionRequest {
         let own = [Some(version.major), Some(version.minor), version.patch];
         self.implementation
             .is_none_or(|implementation| implementation == interpreter.implementation)
-            && self
-                .numbers
-                .iter()
-                .zip(own)
-                .all(|(wanted, own)| own == Some(*wanted))
+            && self.numbers.iter().zip(own).all(|(wanted, own)| own == Some(*wanted))
             && self.free_threaded == interpreter.free_threaded()
     }
 
     /// The numbers, as `3.12`.
     pub fn number_text(&self) -> String {
         let numbers: Vec<String> = self.numbers.iter().map(ToString::to_string).collect();
-        format!(
-            "{}{}",
-            numbers.join("."),
-            if self.free_threaded { "t" } else { "" }
-        )
+        format!("{}{}", numbers.join("."), if self.free_threaded { "t" } else { "" })
     }
 
     fn executable_names(&self) -> Vec<String> {
-        let stem = if self.implementation == Some(Implementation::PyPy) {
-            "pypy"
-        } else {
-            "python"
-        };
+        let stem =
+            if self.implementation == Some(Implementation::PyPy) { "pypy" } else { "python" };
         let suffix = if self.free_threaded { "t" } else { "" };
         let mut names = Vec::new();
         for length in (0..=self.numbers.len().min(2)).rev() {
-            let numbers: Vec<String> = self.numbers[..length]
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let numbers: Vec<String> =
+                self.numbers[..length].iter().map(ToString::to_string).collect();
             if length == 2 {
                 names.push(format!("{stem}{}{suffix}", numbers.join(".")));
             }
@@ -264,20 +226,14 @@ impl fmt::Display for PythonRequest {
             Self::Any => formatter.write_str("any interpreter"),
             Self::Path(text) | Self::Name(text) => write!(formatter, "`{text}`"),
             Self::Version(request) => {
-                let name = request
-                    .implementation
-                    .map_or("Python", Implementation::platform_name);
+                let name = request.implementation.map_or("Python", Implementation::platform_name);
                 let numbers: Vec<String> =
                     request.numbers.iter().map(ToString::to_string).collect();
                 write!(
                     formatter,
                     "{name} {}{}",
                     numbers.join("."),
-                    if request.free_threaded {
-                        " (free-threaded)"
-                    } else {
-                        ""
-                    }
+                    if request.free_threaded { " (free-threaded)" } else { "" }
                 )
             }
             Self::Range(specifiers) => write!(formatter, "Python {specifiers}"),
@@ -292,10 +248,7 @@ mod tests {
     use crate::model::name::PythonVersion;
 
     fn interpreter(implementation: Implementation, version: &str, abi: &str) -> Interpreter {
-        let platform = Platform::Linux {
-            arch: Arch::X86_64,
-            libc: None,
-        };
+        let platform = Platform::Linux { arch: Arch::X86_64, libc: None };
         Interpreter {
             implementation,
             version: PythonVersion::parse(version).unwrap(),
@@ -310,16 +263,9 @@ mod tests {
                      implementation: Option<Implementation>,
                      numbers: &[u32],
                      free_threaded: bool| {
-            let expected = VersionRequest {
-                implementation,
-                numbers: numbers.to_vec(),
-                free_threaded,
-            };
-            assert_eq!(
-                PythonRequest::parse(text),
-                Ok(PythonRequest::Version(expected)),
-                "{text}"
-            );
+            let expected =
+                VersionRequest { implementation, numbers: numbers.to_vec(), free_threaded };
+            assert_eq!(PythonRequest::parse(text), Ok(PythonRequest::Version(expected)), "{text}");
         };
         check("3", None, &[3], false);
         check("3.12", None, &[3, 12], false);
@@ -339,28 +285,12 @@ mod tests {
     fn anything_else_is_a_path_a_name_or_a_range() {
         assert_eq!(PythonRequest::parse("python"), Ok(PythonRequest::Any));
         for path in ["/usr/bin/python3", "./env", ".", "env/"] {
-            assert_eq!(
-                PythonRequest::parse(path),
-                Ok(PythonRequest::Path(path.to_owned()))
-            );
+            assert_eq!(PythonRequest::parse(path), Ok(PythonRequest::Path(path.to_owned())));
         }
-        for name in [
-            "python-3.12-debug",
-            "graalpy",
-            "3.12x",
-            "3..1",
-            "python3.12.1.2",
-            "py.12",
-        ] {
-            assert_eq!(
-                PythonRequest::parse(name),
-                Ok(PythonRequest::Name(name.to_owned()))
-            );
+        for name in ["python-3.12-debug", "graalpy", "3.12x", "3..1", "python3.12.1.2", "py.12"] {
+            assert_eq!(PythonRequest::parse(name), Ok(PythonRequest::Name(name.to_owned())));
         }
-        assert!(matches!(
-            PythonRequest::parse(">=3.11,<3.13"),
-            Ok(PythonRequest::Range(_))
-        ));
+        assert!(matches!(PythonRequest::parse(">=3.11,<3.13"), Ok(PythonRequest::Range(_))));
         for bad in ["", ">=", ">=x", "a\0"] {
             assert!(PythonRequest::parse(bad).is_err(), "{bad:?}");
         }
@@ -376,43 +306,18 @@ mod tests {
             );
         };
         let cpython = interpreter(Implementation::CPython, "3.12.1", "cp312");
-        for fits in [
-            "3",
-            "3.12",
-            "3.12.1",
-            "cp312",
-            "python",
-            ">=3.11,<3.13",
-            "~=3.12.0",
-            "==3.12.*",
-        ] {
+        for fits in
+            ["3", "3.12", "3.12.1", "cp312", "python", ">=3.11,<3.13", "~=3.12.0", "==3.12.*"]
+        {
             check(fits, &cpython, true);
         }
-        for other in [
-            "2", "3.1", "3.13", "3.12.2", "3.12t", "pypy3.12", ">3.12.1", "<3.12",
-        ] {
+        for other in ["2", "3.1", "3.13", "3.12.2", "3.12t", "pypy3.12", ">3.12.1", "<3.12"] {
             check(other, &cpython, false);
         }
-        check(
-            "3.13",
-            &interpreter(Implementation::CPython, "3.13.0", "cp313t"),
-            false,
-        );
-        check(
-            "3.13t",
-            &interpreter(Implementation::CPython, "3.13.0", "cp313t"),
-            true,
-        );
-        check(
-            "pypy",
-            &interpreter(Implementation::PyPy, "3.11.11", "pypy311_pp73"),
-            true,
-        );
-        check(
-            "3.12.1",
-            &interpreter(Implementation::CPython, "3.12", "cp312"),
-            false,
-        );
+        check("3.13", &interpreter(Implementation::CPython, "3.13.0", "cp313t"), false);
+        check("3.13t", &interpreter(Implementation::CPython, "3.13.0", "cp313t"), true);
+        check("pypy", &interpreter(Implementation::PyPy, "3.11.11", "pypy311_pp73"), true);
+        check("3.12.1", &interpreter(Implementation::CPython, "3.12", "cp312"), false);
     }
 
     #[test]
@@ -425,17 +330,7 @@ mod tests {
                 "{text}"
             );
         };
-        for text in [
-            "3",
-            "3.8",
-            "pypy",
-            "pypy3.9",
-            "python",
-            "./x",
-            "name",
-            ">=3.11,<3.13",
-            "4",
-        ] {
+        for text in ["3", "3.8", "pypy", "pypy3.9", "python", "./x", "name", ">=3.11,<3.13", "4"] {
             check(text, false, false);
         }
         for text in ["2", "2.7", "3.7", "pypy3.8", "python2"] {
@@ -450,19 +345,12 @@ mod tests {
     #[test]
     fn the_most_specific_name_comes_first() {
         let check = |text: &str, expected: &[&str]| {
-            assert_eq!(
-                PythonRequest::parse(text).unwrap().executable_names(),
-                expected,
-                "{text}"
-            )
+            assert_eq!(PythonRequest::parse(text).unwrap().executable_names(), expected, "{text}")
         };
         check("3.12.1", &["python3.12", "python3", "python"]);
         check("3.13t", &["python3.13t", "python3", "python"]);
         check("3", &["python3", "python"]);
-        check(
-            "pypy3.11",
-            &["pypy3.11", "pypy3", "pypy", "python3", "python"],
-        );
+        check("pypy3.11", &["pypy3.11", "pypy3", "pypy", "python3", "python"]);
         check("python", &["python3", "python"]);
         check("python-custom", &["python-custom"]);
     }

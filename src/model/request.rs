@@ -55,41 +55,25 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
             .map(|(name, digest)| ((*name).to_owned(), json!(digest.to_string())));
         request.insert("launchers".to_owned(), Value::Object(launchers.collect()));
     }
-    let sources = spec
-        .sources
-        .iter()
-        .zip(facts.sources)
-        .map(|(source, listing)| {
-            let into = source.into.as_ref().map_or(".", |into| into.as_str());
-            json!({ "into": into, "listing": listing_digest(listing).to_string() })
-        });
+    let sources = spec.sources.iter().zip(facts.sources).map(|(source, listing)| {
+        let into = source.into.as_ref().map_or(".", |into| into.as_str());
+        json!({ "into": into, "listing": listing_digest(listing).to_string() })
+    });
     request.insert("sources".to_owned(), sources.collect());
     request.entry("path_entries").or_insert_with(|| json!([]));
     if let (Some(listing), Some(Value::Object(python))) = (
         facts.interpreter,
-        request
-            .get_mut("interpreter")
-            .and_then(|found| found.get_mut("python")),
+        request.get_mut("interpreter").and_then(|found| found.get_mut("python")),
     ) {
         python.remove("directory");
-        python.insert(
-            "listing".to_owned(),
-            Value::String(listing_digest(listing).to_string()),
-        );
+        python.insert("listing".to_owned(), Value::String(listing_digest(listing).to_string()));
     }
     if let Some(Value::Object(flags)) = request.get_mut("flags") {
         flags.remove("input_digests");
-        flags
-            .entry("conflict_overrides")
-            .or_insert_with(|| json!({}));
+        flags.entry("conflict_overrides").or_insert_with(|| json!({}));
         flags.entry("allow").or_insert_with(|| json!([]));
         flags.entry("deny").or_insert_with(|| json!([]));
-        let shells: Vec<&str> = spec
-            .flags
-            .activators
-            .iter()
-            .map(|shell| shell.name())
-            .collect();
+        let shells: Vec<&str> = spec.flags.activators.iter().map(|shell| shell.name()).collect();
         flags.insert("activators".to_owned(), json!(shells));
     }
     let mut request = Value::Object(request);
@@ -158,10 +142,7 @@ pub fn explain(first: &Value, second: &Value) -> Vec<String> {
     names.sort();
     names.dedup();
     for name in names {
-        let (one, two) = (
-            first.get(name).unwrap_or(&null),
-            second.get(name).unwrap_or(&null),
-        );
+        let (one, two) = (first.get(name).unwrap_or(&null), second.get(name).unwrap_or(&null));
         match name.as_str() {
             "wheels" => explain_wheels(one, two, &mut sentences),
             "sources" => explain_sources(one, two, &mut sentences),
@@ -192,14 +173,8 @@ fn distribution(wheel: &Value) -> String {
 fn explain_wheels(first: &Value, second: &Value, sentences: &mut Vec<String>) {
     let (first, second) = (items(first), items(second));
     for one in first {
-        let Some(two) = second
-            .iter()
-            .find(|two| distribution(two) == distribution(one))
-        else {
-            sentences.push(format!(
-                "the wheel {} is only in the first",
-                text(one, "file")
-            ));
+        let Some(two) = second.iter().find(|two| distribution(two) == distribution(one)) else {
+            sentences.push(format!("the wheel {} is only in the first", text(one, "file")));
             continue;
         };
         if text(one, "file") != text(two, "file") {
@@ -213,12 +188,8 @@ fn explain_wheels(first: &Value, second: &Value, sentences: &mut Vec<String>) {
             sentences.push(format!("the wheel {file} is another file: its SHA-256 is {one} in the first, {two} in the second"));
         }
         if one.get("exclude") != two.get("exclude") {
-            let show = |wheel: &Value| {
-                wheel
-                    .get("exclude")
-                    .map(Value::to_string)
-                    .unwrap_or_default()
-            };
+            let show =
+                |wheel: &Value| wheel.get("exclude").map(Value::to_string).unwrap_or_default();
             sentences.push(format!(
                 "what is excluded of the wheel {} is {} in the first, {} in the second",
                 text(one, "file"),
@@ -228,14 +199,8 @@ fn explain_wheels(first: &Value, second: &Value, sentences: &mut Vec<String>) {
         }
     }
     for two in second {
-        if !first
-            .iter()
-            .any(|one| distribution(one) == distribution(two))
-        {
-            sentences.push(format!(
-                "the wheel {} is only in the second",
-                text(two, "file")
-            ));
+        if !first.iter().any(|one| distribution(one) == distribution(two)) {
+            sentences.push(format!("the wheel {} is only in the second", text(two, "file")));
         }
     }
     let key = |wheel: &Value| wheel.to_string();
@@ -291,17 +256,14 @@ fn explain_value(place: &str, first: &Value, second: &Value, sentences: &mut Vec
             names.dedup();
             for name in names {
                 let null = Value::Null;
-                let (one, two) = (
-                    one.get(name).unwrap_or(&null),
-                    two.get(name).unwrap_or(&null),
-                );
+                let (one, two) = (one.get(name).unwrap_or(&null), two.get(name).unwrap_or(&null));
                 explain_value(&format!("{place}.{name}"), one, two, sentences);
             }
         }
         (one, two) if one == two => {}
-        (one, two) => sentences.push(format!(
-            "`{place}` is {one} in the first, {two} in the second"
-        )),
+        (one, two) => {
+            sentences.push(format!("`{place}` is {one} in the first, {two} in the second"))
+        }
     }
 }
 
@@ -325,20 +287,9 @@ mod tests {
         });
         edit(&mut document);
         let spec = spec::parse(&document.to_string()).unwrap();
-        let wheels: Vec<WheelDigest> = spec
-            .wheels
-            .iter()
-            .map(|wheel| wheel.sha256.unwrap())
-            .collect();
-        canonical(
-            &spec,
-            Facts {
-                wheels: &wheels,
-                sources: &[],
-                launchers: &[],
-                interpreter: None,
-            },
-        )
+        let wheels: Vec<WheelDigest> =
+            spec.wheels.iter().map(|wheel| wheel.sha256.unwrap()).collect();
+        canonical(&spec, Facts { wheels: &wheels, sources: &[], launchers: &[], interpreter: None })
     }
 
     #[test]
@@ -414,9 +365,6 @@ mod tests {
         let sentence = format!(
             "the wheel idna-3.4-py3-none-any.whl is another file: its SHA-256 is {one} in the first, {two} in the second"
         );
-        check(
-            &|spec| spec["wheels"][1]["sha256"] = json!("44".repeat(32)),
-            &[&sentence],
-        );
+        check(&|spec| spec["wheels"][1]["sha256"] = json!("44".repeat(32)), &[&sentence]);
     }
 }

@@ -75,10 +75,7 @@ fn in_folded_scripts(path: &str) -> Option<Reserved> {
     if is_interpreter_name(name) {
         return Some(Reserved::InterpreterName);
     }
-    if matches!(
-        name.split('.').next(),
-        Some("activate" | "deactivate" | "activate_this")
-    ) {
+    if matches!(name.split('.').next(), Some("activate" | "deactivate" | "activate_this")) {
         return Some(Reserved::Activation);
     }
     // `._pth` beside whatever the interpreter was started as: `python3.12._pth`; it replaces all of
@@ -100,19 +97,15 @@ pub fn is_interpreter_name(name: &str) -> bool {
         .unwrap_or(name);
     // What distinguishes builds: `w` windowed, `c` PyPy's, `t` free-threaded, `d` debug, with a
     // version before or after.
-    ["python", "pypy"]
-        .iter()
-        .filter_map(|own| stem.strip_prefix(own))
-        .any(|rest| {
-            let digits = rest.trim_start_matches(['w', 'c']);
-            let flags = digits.trim_start_matches(|character: char| {
-                character.is_ascii_digit() || character == '.'
-            });
-            flags
-                .trim_start_matches("-dbg")
-                .chars()
-                .all(|flag| matches!(flag, 't' | 'd' | 'w' | 'm' | 'u'))
-        })
+    ["python", "pypy"].iter().filter_map(|own| stem.strip_prefix(own)).any(|rest| {
+        let digits = rest.trim_start_matches(['w', 'c']);
+        let flags = digits
+            .trim_start_matches(|character: char| character.is_ascii_digit() || character == '.');
+        flags
+            .trim_start_matches("-dbg")
+            .chars()
+            .all(|flag| matches!(flag, 't' | 'd' | 'w' | 'm' | 'u'))
+    })
 }
 
 /// Whether programs on Windows would load it for the interpreter or its runtime from beside them:
@@ -127,9 +120,9 @@ fn is_interpreter_library(name: &str) -> bool {
                 || stem.starts_with("libpypy")
                 || stem.starts_with("vcruntime")
         }
-        Some((stem, "zip")) => stem
-            .strip_prefix("python")
-            .is_some_and(|rest| rest.is_empty() || version(rest)),
+        Some((stem, "zip")) => {
+            stem.strip_prefix("python").is_some_and(|rest| rest.is_empty() || version(rest))
+        }
         _ => false,
     }
 }
@@ -138,24 +131,15 @@ fn is_interpreter_library(name: &str) -> bool {
 /// finds its standard library: `python312.zip`, `python3.12/os.py`, `python3.12/lib-dynload`; on
 /// Windows `os.py`.
 fn is_library_landmark(path: &str) -> bool {
-    let landmark = |path: &str| {
-        matches!(
-            path.split('/').next(),
-            Some("os.py" | "os.pyc" | "lib-dynload")
-        )
-    };
+    let landmark =
+        |path: &str| matches!(path.split('/').next(), Some("os.py" | "os.pyc" | "lib-dynload"));
     let (name, below) = path.split_once('/').unwrap_or((path, ""));
-    let zip = name
-        .strip_prefix("python")
-        .and_then(|rest| rest.strip_suffix(".zip"));
+    let zip = name.strip_prefix("python").and_then(|rest| rest.strip_suffix(".zip"));
     let versioned = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
     if zip.is_some_and(versioned) || landmark(path) {
         return true;
     }
-    ["python", "pypy"]
-        .iter()
-        .filter_map(|stem| name.strip_prefix(stem))
-        .any(versioned)
+    ["python", "pypy"].iter().filter_map(|stem| name.strip_prefix(stem)).any(versioned)
         && landmark(below)
 }
 
@@ -168,21 +152,13 @@ mod tests {
         let check = |names: &[&str], expected: Option<Reserved>| {
             for name in names {
                 assert_eq!(in_scripts(name), expected, "{name}");
-                assert_eq!(
-                    in_environment(&format!("bin/{name}"), "bin"),
-                    expected,
-                    "{name}"
-                );
+                assert_eq!(in_environment(&format!("bin/{name}"), "bin"), expected, "{name}");
                 assert_eq!(
                     in_environment(&format!("SCRIPTS/{name}"), "Scripts"),
                     expected,
                     "{name}"
                 );
-                assert_eq!(
-                    in_environment(&format!("share/{name}"), "bin"),
-                    None,
-                    "{name}"
-                );
+                assert_eq!(in_environment(&format!("share/{name}"), "bin"), None, "{name}");
             }
         };
         check(
@@ -214,10 +190,7 @@ mod tests {
             ],
             Some(Reserved::InterpreterName),
         );
-        check(
-            &["python/x", "Python3.12/x/y"],
-            Some(Reserved::InterpreterName),
-        );
+        check(&["python/x", "Python3.12/x/y"], Some(Reserved::InterpreterName));
         check(
             &[
                 "activate",
@@ -260,11 +233,7 @@ mod tests {
         let check = |paths: &[&str], expected: Option<Reserved>| {
             for path in paths {
                 assert_eq!(in_environment(path, "bin"), expected, "{path}");
-                assert_eq!(
-                    in_environment(&path.to_uppercase(), "bin"),
-                    expected,
-                    "{path}"
-                );
+                assert_eq!(in_environment(&path.to_uppercase(), "bin"), expected, "{path}");
             }
         };
         check(
@@ -282,11 +251,7 @@ mod tests {
             Some(Reserved::Startup),
         );
         check(
-            &[
-                "bin/Modules/Setup",
-                "bin/Modules/Setup.local",
-                "bin/Modules/Setup/x",
-            ],
+            &["bin/Modules/Setup", "bin/Modules/Setup.local", "bin/Modules/Setup/x"],
             Some(Reserved::Startup),
         );
         check(
@@ -315,10 +280,7 @@ mod tests {
             ],
             Some(Reserved::Startup),
         );
-        check(
-            &["lib/pypy3.11/os.py", "lib/os.py"],
-            Some(Reserved::Startup),
-        );
+        check(&["lib/pypy3.11/os.py", "lib/os.py"], Some(Reserved::Startup));
         check(&["pyvenv.cfg", "pyvenv.cfg/x"], Some(Reserved::Environment));
         check(&[".python", ".python/bin/x"], Some(Reserved::Interpreter));
         check(

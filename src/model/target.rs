@@ -55,22 +55,14 @@ fn operating_system(text: &str) -> Option<Os> {
 /// # Errors
 /// The text has another shape, or a part of it is unknown.
 pub fn parse(text: &str, python: Option<&str>) -> Result<Interpreter, TargetError> {
-    let error = |reason: String| TargetError {
-        text: text.to_owned(),
-        reason,
-    };
+    let error = |reason: String| TargetError { text: text.to_owned(), reason };
     let mut parts = text.split('-');
     let system = parts.next().unwrap_or_default();
     let os = operating_system(system).ok_or_else(|| {
         let names = Os::ALL.map(Os::name);
-        error(format!(
-            "expected linux, macos or windows first{}",
-            nearest::question(system, names)
-        ))
+        error(format!("expected linux, macos or windows first{}", nearest::question(system, names)))
     })?;
-    let arch_name = parts
-        .next()
-        .ok_or_else(|| error("the architecture is missing".to_owned()))?;
+    let arch_name = parts.next().ok_or_else(|| error("the architecture is missing".to_owned()))?;
     let arch = Arch::parse(arch_name).ok_or_else(|| {
         let names = Arch::ALL.map(Arch::name);
         error(format!(
@@ -93,31 +85,20 @@ pub fn parse(text: &str, python: Option<&str>) -> Result<Interpreter, TargetErro
         ))
     })?;
     let platform = match (os, rest.as_slice()) {
-        (Os::Linux, []) => Platform::Linux {
-            arch,
-            libc: Some(DEFAULT_GLIBC),
-        },
+        (Os::Linux, []) => Platform::Linux { arch, libc: Some(DEFAULT_GLIBC) },
         (Os::Linux, [libc]) => {
             let libc = read_libc(libc).ok_or_else(|| {
                 error(format!(
                     "`{libc}` is no C library, expected one such as glibc2.28 or musl1.2"
                 ))
             })?;
-            Platform::Linux {
-                arch,
-                libc: Some(libc),
-            }
+            Platform::Linux { arch, libc: Some(libc) }
         }
-        (Os::MacOs, []) => Platform::MacOs {
-            arch,
-            version: DEFAULT_MACOS,
-        },
+        (Os::MacOs, []) => Platform::MacOs { arch, version: DEFAULT_MACOS },
         (Os::MacOs, [version]) => {
             let pair = parse_pair(version).or_else(|| Some((version.parse().ok()?, 0)));
             let version = pair.ok_or_else(|| {
-                error(format!(
-                    "`{version}` is no version of macOS, expected one such as 14.0"
-                ))
+                error(format!("`{version}` is no version of macOS, expected one such as 14.0"))
             })?;
             Platform::MacOs { arch, version }
         }
@@ -128,9 +109,7 @@ pub fn parse(text: &str, python: Option<&str>) -> Result<Interpreter, TargetErro
 }
 
 fn read_libc(text: &str) -> Option<Libc> {
-    let digits = text
-        .find(|character: char| character.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|character: char| character.is_ascii_digit()).unwrap_or(text.len());
     let (name, version) = text.split_at(digits);
     let name = name.trim_end_matches('_');
     match (name, version) {
@@ -156,9 +135,7 @@ fn interpreter(request: &VersionRequest, platform: Platform) -> Result<Interpret
         Implementation::PyPy => (9, "PyPy 3.9"),
     };
     if version.major != 3 || version.minor < oldest {
-        return Err(format!(
-            "Python {version} is too old, expected {name} or newer"
-        ));
+        return Err(format!("Python {version} is too old, expected {name} or newer"));
     }
     let abi = match implementation {
         Implementation::CPython if request.free_threaded && version.minor < 13 => {
@@ -172,12 +149,7 @@ fn interpreter(request: &VersionRequest, platform: Platform) -> Result<Interpret
         ),
         Implementation::PyPy => format!("pypy{}{}_{PYPY_ABI}", version.major, version.minor),
     };
-    Ok(Interpreter {
-        implementation,
-        version,
-        abi: abi.into(),
-        platform,
-    })
+    Ok(Interpreter { implementation, version, abi: abi.into(), platform })
 }
 
 /// Where installers put such an interpreter on such a machine.
@@ -200,50 +172,17 @@ mod tests {
     #[test]
     fn names_are_read() {
         for (text, expected) in [
-            (
-                "linux-x86_64-3.12",
-                "CPython 3.12 (cp312) on linux x86_64 glibc-2.28",
-            ),
-            (
-                "linux-amd64-3.12.4",
-                "CPython 3.12.4 (cp312) on linux x86_64 glibc-2.28",
-            ),
-            (
-                "linux-aarch64-musl-3.13",
-                "CPython 3.13 (cp313) on linux aarch64 musl-1.2",
-            ),
-            (
-                "linux-x86_64-glibc2.17-3.11",
-                "CPython 3.11 (cp311) on linux x86_64 glibc-2.17",
-            ),
-            (
-                "linux-x86_64-manylinux_2_34-3.11",
-                "CPython 3.11 (cp311) on linux x86_64 glibc-2.34",
-            ),
-            (
-                "linux-x86_64-manylinux2014-3.11",
-                "CPython 3.11 (cp311) on linux x86_64 glibc-2.17",
-            ),
-            (
-                "macos-arm64-3.12",
-                "CPython 3.12 (cp312) on macos aarch64 13.0",
-            ),
-            (
-                "macos-arm64-14-3.13t",
-                "CPython 3.13 (cp313t) on macos aarch64 14.0",
-            ),
-            (
-                "macos-x86_64-14.5-3.13",
-                "CPython 3.13 (cp313) on macos x86_64 14.5",
-            ),
-            (
-                "windows-x86_64-3.12",
-                "CPython 3.12 (cp312) on windows x86_64",
-            ),
-            (
-                "linux-x86_64-pypy3.11",
-                "PyPy 3.11 (pypy311_pp73) on linux x86_64 glibc-2.28",
-            ),
+            ("linux-x86_64-3.12", "CPython 3.12 (cp312) on linux x86_64 glibc-2.28"),
+            ("linux-amd64-3.12.4", "CPython 3.12.4 (cp312) on linux x86_64 glibc-2.28"),
+            ("linux-aarch64-musl-3.13", "CPython 3.13 (cp313) on linux aarch64 musl-1.2"),
+            ("linux-x86_64-glibc2.17-3.11", "CPython 3.11 (cp311) on linux x86_64 glibc-2.17"),
+            ("linux-x86_64-manylinux_2_34-3.11", "CPython 3.11 (cp311) on linux x86_64 glibc-2.34"),
+            ("linux-x86_64-manylinux2014-3.11", "CPython 3.11 (cp311) on linux x86_64 glibc-2.17"),
+            ("macos-arm64-3.12", "CPython 3.12 (cp312) on macos aarch64 13.0"),
+            ("macos-arm64-14-3.13t", "CPython 3.13 (cp313t) on macos aarch64 14.0"),
+            ("macos-x86_64-14.5-3.13", "CPython 3.13 (cp313) on macos x86_64 14.5"),
+            ("windows-x86_64-3.12", "CPython 3.12 (cp312) on windows x86_64"),
+            ("linux-x86_64-pypy3.11", "PyPy 3.11 (pypy311_pp73) on linux x86_64 glibc-2.28"),
         ] {
             assert_eq!(
                 parse(text, None).map(|found| found.to_string()).as_deref(),
@@ -270,10 +209,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         for (text, reason) in [
-            (
-                "linux-x86_64",
-                "the version of Python is missing, such as -3.12 at its end",
-            ),
+            ("linux-x86_64", "the version of Python is missing, such as -3.12 at its end"),
             ("linux", "the architecture is missing"),
             ("linux-x86-64-3.12", "`64` is no C library"),
             ("linux-x8664-3.12", "did you mean `x86_64`?"),
@@ -283,21 +219,11 @@ mod tests {
             ("linux-x86_64-2.7", "Python 2.7 is too old"),
             ("macos-arm64-sonoma-3.12", "`sonoma` is no version of macOS"),
             ("windows-x86_64-11-3.12", "`11` is not understood"),
-            (
-                "linux-x86_64-3.12t",
-                "free-threaded builds exist from 3.13 on",
-            ),
+            ("linux-x86_64-3.12t", "free-threaded builds exist from 3.13 on"),
         ] {
             let found = parse(text, None).map(|found| found.to_string());
-            let wrong = found
-                .as_ref()
-                .err()
-                .map(|error| error.reason.clone())
-                .unwrap_or_default();
-            assert!(
-                !reason.is_empty() && wrong.contains(reason),
-                "{text}: {found:?}"
-            );
+            let wrong = found.as_ref().err().map(|error| error.reason.clone()).unwrap_or_default();
+            assert!(!reason.is_empty() && wrong.contains(reason), "{text}: {found:?}");
         }
     }
 }

@@ -67,15 +67,7 @@ pub fn describe(node: &Node) -> String {
         Node::Directory(_) => "a directory".to_owned(),
         Node::Leaf(Leaf::Symlink(target)) => format!("a link to `{target}`"),
         Node::Leaf(Leaf::File { blob, executable }) => {
-            format!(
-                "{} {}",
-                if *executable {
-                    "an executable file"
-                } else {
-                    "a file"
-                },
-                blob
-            )
+            format!("{} {}", if *executable { "an executable file" } else { "a file" }, blob)
         }
     }
 }
@@ -94,8 +86,7 @@ pub fn compare(
 }
 
 fn is_bytecode(path: &TreePath) -> bool {
-    path.components()
-        .any(|component| component == "__pycache__")
+    path.components().any(|component| component == "__pycache__")
 }
 
 fn found(
@@ -103,31 +94,25 @@ fn found(
     judge: &dyn Fn(&TreePath) -> Result<(), Foreign>,
 ) -> Option<Found> {
     let (path, deviation, detail) = match difference {
-        Difference::OnlyFirst(path, node) => (
-            path,
-            Deviation::Missing,
-            format!("expected {}", describe(node)),
-        ),
+        Difference::OnlyFirst(path, node) => {
+            (path, Deviation::Missing, format!("expected {}", describe(node)))
+        }
         Difference::OnlySecond(path, node) if is_bytecode(path) => {
             match node {
                 // The directory goes without saying.
                 Node::Directory(_) => return None,
-                Node::Leaf(Leaf::Symlink(_)) => (
-                    path,
-                    Deviation::ForeignBytecode,
-                    Foreign::Name.describe().to_owned(),
-                ),
+                Node::Leaf(Leaf::Symlink(_)) => {
+                    (path, Deviation::ForeignBytecode, Foreign::Name.describe().to_owned())
+                }
                 Node::Leaf(Leaf::File { .. }) => match judge(path) {
                     Ok(()) => (
                         path,
                         Deviation::Bytecode,
                         "made by running Python, as its header says".to_owned(),
                     ),
-                    Err(foreign) => (
-                        path,
-                        Deviation::ForeignBytecode,
-                        foreign.describe().to_owned(),
-                    ),
+                    Err(foreign) => {
+                        (path, Deviation::ForeignBytecode, foreign.describe().to_owned())
+                    }
                 },
             }
         }
@@ -156,19 +141,11 @@ fn found(
             (
                 path,
                 deviation,
-                format!(
-                    "found {}, expected {}",
-                    describe(observed),
-                    describe(expected)
-                ),
+                format!("found {}, expected {}", describe(observed), describe(expected)),
             )
         }
     };
-    Some(Found {
-        path: path.to_string(),
-        deviation,
-        detail,
-    })
+    Some(Found { path: path.to_string(), deviation, detail })
 }
 
 /// A tree as a cache returns it: links replaced by what they lead to, no file executable, no empty
@@ -180,34 +157,16 @@ pub fn as_cached(tree: &Tree) -> (Tree, Vec<TreePath>) {
     for (path, leaf) in tree.leaves() {
         match leaf {
             Leaf::File { blob, .. } => {
-                files.insert(
-                    path,
-                    Leaf::File {
-                        blob: *blob,
-                        executable: false,
-                    },
-                );
+                files.insert(path, Leaf::File { blob: *blob, executable: false });
             }
             Leaf::Symlink(_) => match follow(tree, &path) {
                 Some(Node::Leaf(Leaf::File { blob, .. })) => {
-                    files.insert(
-                        path,
-                        Leaf::File {
-                            blob: *blob,
-                            executable: false,
-                        },
-                    );
+                    files.insert(path, Leaf::File { blob: *blob, executable: false });
                 }
                 Some(Node::Directory(directory)) => {
                     for (below, blob) in directory_files(directory, "") {
                         if let Ok(below) = TreePath::parse(&format!("{path}/{below}")) {
-                            files.insert(
-                                below,
-                                Leaf::File {
-                                    blob,
-                                    executable: false,
-                                },
-                            );
+                            files.insert(below, Leaf::File { blob, executable: false });
                         }
                     }
                 }
@@ -217,9 +176,7 @@ pub fn as_cached(tree: &Tree) -> (Tree, Vec<TreePath>) {
     }
     let mut builder = TreeBuilder::new();
     for (path, leaf) in files {
-        builder
-            .insert(&path, leaf)
-            .expect("paths of a tree are unique");
+        builder.insert(&path, leaf).expect("paths of a tree are unique");
     }
     (builder.finish(tree.function()), unknown)
 }
@@ -266,29 +223,22 @@ mod tests {
             let leaf = match what.strip_prefix("-> ") {
                 Some(target) => Leaf::Symlink(LinkTarget::parse(target).unwrap()),
                 None => {
-                    let (bytes, executable) = what
-                        .strip_prefix('*')
-                        .map_or((*what, false), |bytes| (bytes, true));
+                    let (bytes, executable) =
+                        what.strip_prefix('*').map_or((*what, false), |bytes| (bytes, true));
                     Leaf::File {
                         blob: BlobDigest(DigestFunction::Sha256.digest(bytes.as_bytes())),
                         executable,
                     }
                 }
             };
-            builder
-                .insert(&TreePath::parse(path).unwrap(), leaf)
-                .unwrap();
+            builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
         }
         builder.finish(DigestFunction::Sha256)
     }
 
     fn names(expected: &[(&str, &str)], observed: &[(&str, &str)]) -> Vec<String> {
         let judge = |path: &TreePath| {
-            if path.name() == "x.pyc" {
-                Ok(())
-            } else {
-                Err(Foreign::Unchecked)
-            }
+            if path.name() == "x.pyc" { Ok(()) } else { Err(Foreign::Unchecked) }
         };
         compare(&tree(expected), &tree(observed), &judge)
             .iter()
@@ -298,14 +248,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_deviation_has_its_name() {
-        let expected = [
-            ("a", "1"),
-            ("b", "1"),
-            ("c", "1"),
-            ("d", "-> a"),
-            ("e", "-> a"),
-            ("f", "1"),
-        ];
+        let expected =
+            [("a", "1"), ("b", "1"), ("c", "1"), ("d", "-> a"), ("e", "-> a"), ("f", "1")];
         let observed = [
             ("a", "2"),
             ("b", "*1"),
@@ -345,17 +289,10 @@ mod tests {
             ("lib/a", "1"),
             ("out", "-> ../x"),
         ]);
-        let returned = tree(&[
-            ("bin/python", "*x"),
-            ("bin/python3", "*x"),
-            ("lib64/a", "1"),
-            ("lib/a", "*1"),
-        ]);
+        let returned =
+            tree(&[("bin/python", "*x"), ("bin/python3", "*x"), ("lib64/a", "1"), ("lib/a", "*1")]);
         let (cached, unknown) = as_cached(&original);
         assert_eq!(cached, as_cached(&returned).0);
-        assert_eq!(
-            unknown.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ["out"]
-        );
+        assert_eq!(unknown.iter().map(ToString::to_string).collect::<Vec<_>>(), ["out"]);
     }
 }

@@ -33,10 +33,7 @@ struct Outgoing<'a> {
     was_cancelled: bool,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks for a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(number: &i32) -> bool {
     *number == 0
 }
@@ -64,27 +61,22 @@ impl<R: Read> Read for Limited<R> {
 /// Reads requests; ends at the first error.
 pub(super) fn requests(input: impl Read) -> impl Iterator<Item = Result<Request, WorkerError>> {
     let left = Rc::new(Cell::new(MOST_BYTES));
-    let input = Limited {
-        inner: input,
-        left: Rc::clone(&left),
-    };
-    serde_json::Deserializer::from_reader(input)
-        .into_iter::<Incoming>()
-        .map(move |incoming| {
-            left.set(MOST_BYTES);
-            let incoming = incoming.map_err(WorkerError::Json)?;
-            if incoming.arguments.len() > MOST_ARGUMENTS {
-                let message = format!("a request has more than {MOST_ARGUMENTS} arguments");
-                return Err(WorkerError::Json(serde::de::Error::custom(message)));
-            }
-            Ok(Request {
-                arguments: incoming.arguments,
-                identifier: incoming.request_id,
-                cancel: incoming.cancel,
-                verbosity: incoming.verbosity,
-                directory: incoming.sandbox_dir,
-            })
+    let input = Limited { inner: input, left: Rc::clone(&left) };
+    serde_json::Deserializer::from_reader(input).into_iter::<Incoming>().map(move |incoming| {
+        left.set(MOST_BYTES);
+        let incoming = incoming.map_err(WorkerError::Json)?;
+        if incoming.arguments.len() > MOST_ARGUMENTS {
+            let message = format!("a request has more than {MOST_ARGUMENTS} arguments");
+            return Err(WorkerError::Json(serde::de::Error::custom(message)));
+        }
+        Ok(Request {
+            arguments: incoming.arguments,
+            identifier: incoming.request_id,
+            cancel: incoming.cancel,
+            verbosity: incoming.verbosity,
+            directory: incoming.sandbox_dir,
         })
+    })
 }
 
 /// A response and a line feed.

@@ -140,11 +140,7 @@ fn recognise(
             break;
         }
     }
-    let protocol = if start.as_slice() == b"{\"" {
-        Protocol::Json
-    } else {
-        Protocol::Protobuf
-    };
+    let protocol = if start.as_slice() == b"{\"" { Protocol::Json } else { Protocol::Protobuf };
     Ok((!start.is_empty()).then(|| (protocol, std::io::Cursor::new(start))))
 }
 
@@ -199,11 +195,7 @@ fn serve_as(
         }
         Ok(())
     })?;
-    match desk
-        .broken
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-    {
+    match desk.broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(WorkerError::Write(error)),
         None => Ok(()),
     }
@@ -268,12 +260,7 @@ fn work(
             ..Response::default()
         };
     }
-    Response {
-        exit_code,
-        output,
-        identifier: request.identifier,
-        was_cancelled: false,
-    }
+    Response { exit_code, output, identifier: request.identifier, was_cancelled: false }
 }
 
 /// Where requests are kept while they run, and responses go.
@@ -331,11 +318,7 @@ mod tests {
         let directory = work.directory.unwrap_or("-");
         Completion {
             exit_code: work.arguments.len() as u8,
-            output: format!(
-                "{directory} {} {}",
-                work.verbosity,
-                work.arguments.join(",")
-            ),
+            output: format!("{directory} {} {}", work.verbosity, work.arguments.join(",")),
         }
     }
 
@@ -379,9 +362,7 @@ mod tests {
             [&[6, 0x12, 4][..], b"- 5 "].concat()
         );
         let failure = |input: &[u8]| {
-            serve(input, Vec::new(), Some(Protocol::Protobuf), echo)
-                .unwrap_err()
-                .to_string()
+            serve(input, Vec::new(), Some(Protocol::Protobuf), echo).unwrap_err().to_string()
         };
         assert_eq!(
             failure(&[0x80; 11]),
@@ -399,10 +380,7 @@ mod tests {
         }
         for protocol in [None, Some(Protocol::Protobuf)] {
             let error = serve(Broken, Vec::new(), protocol, echo).unwrap_err();
-            assert!(
-                matches!(error, WorkerError::Read(_)) && error.hint().is_none(),
-                "{error}"
-            );
+            assert!(matches!(error, WorkerError::Read(_)) && error.hint().is_none(), "{error}");
         }
         let error = serve(Broken, Vec::new(), Some(Protocol::Json), echo).unwrap_err();
         assert!(error.to_string().contains("connection reset"), "{error}");
@@ -421,8 +399,7 @@ mod tests {
     #[test]
     fn a_request_is_answered_before_anything_follows_it() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
+        ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let worker = thread::spawn(move || serve(theirs.try_clone().unwrap(), theirs, None, echo));
         let mut lines = BufReader::new(ours.try_clone().unwrap()).lines();
         for request in 1..3 {
@@ -461,21 +438,15 @@ mod tests {
                 while !work.cancelled.load(Ordering::Relaxed) {
                     thread::sleep(Duration::from_millis(1));
                 }
-                Completion {
-                    exit_code: 1,
-                    output: "half done".to_owned(),
-                }
+                Completion { exit_code: 1, output: "half done".to_owned() }
             };
             serve(theirs.try_clone().unwrap(), theirs, None, run)
         });
         write!(&ours, "{{\"requestId\":7}}").unwrap();
         is_started.recv().unwrap();
         // Bazel may also cancel what it has had an answer for.
-        write!(
-            &ours,
-            "{{\"requestId\":9,\"cancel\":true}}{{\"requestId\":7,\"cancel\":true}}"
-        )
-        .unwrap();
+        write!(&ours, "{{\"requestId\":9,\"cancel\":true}}{{\"requestId\":7,\"cancel\":true}}")
+            .unwrap();
         ours.shutdown(std::net::Shutdown::Write).unwrap();
         let mut output = String::new();
         (&ours).read_to_string(&mut output).unwrap();
@@ -499,18 +470,13 @@ mod tests {
             output.starts_with("{\"exitCode\":101,\"output\":\"venvtree failed because of a bug"),
             "{output}"
         );
-        assert!(
-            output.ends_with("{\"exitCode\":0,\"output\":\"\"}\n"),
-            "{output}"
-        );
+        assert!(output.ends_with("{\"exitCode\":0,\"output\":\"\"}\n"), "{output}");
     }
 
     #[test]
     fn what_is_no_request_ends_the_worker() {
         let failure = |input: &[u8], protocol| {
-            serve(input, Vec::new(), protocol, echo)
-                .unwrap_err()
-                .to_string()
+            serve(input, Vec::new(), protocol, echo).unwrap_err().to_string()
         };
         assert!(
             failure(b"{\"arguments\":3}", None)

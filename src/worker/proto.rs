@@ -21,10 +21,7 @@ fn read(input: &mut impl Read) -> Result<Option<Request>, WorkerError> {
         )));
     }
     let mut message = Vec::new();
-    input
-        .take(length)
-        .read_to_end(&mut message)
-        .map_err(WorkerError::Read)?;
+    input.take(length).read_to_end(&mut message).map_err(WorkerError::Read)?;
     if message.len() as u64 != length {
         return Err(cut_off());
     }
@@ -52,9 +49,7 @@ fn read_length(input: &mut impl Read) -> Result<Option<u64>, WorkerError> {
             return Ok(Some(length));
         }
     }
-    Err(WorkerError::Protobuf(
-        "a request's length has more than ten bytes".to_owned(),
-    ))
+    Err(WorkerError::Protobuf("a request's length has more than ten bytes".to_owned()))
 }
 
 fn decode(message: &[u8]) -> Result<Request, WorkerError> {

@@ -39,10 +39,8 @@ fn environment(root: &Path, prompt: Option<&str>) {
 }
 
 fn environment_of(python: &Python, root: &Path, prompt: Option<&str>) {
-    let site_packages = format!(
-        "lib/python{}.{}/site-packages",
-        python.version.0, python.version.1
-    );
+    let site_packages =
+        format!("lib/python{}.{}/site-packages", python.version.0, python.version.1);
     let bin = root.join("bin");
     fs::create_dir_all(&bin).unwrap();
     fs::create_dir_all(root.join(&site_packages)).unwrap();
@@ -51,28 +49,17 @@ fn environment_of(python: &Python, root: &Path, prompt: Option<&str>) {
         "import sys\ndef main():\n    print('hello from', sys.prefix)\n",
     )
     .unwrap();
-    fs::write(
-        root.join("pyvenv.cfg"),
-        "home =\ninclude-system-site-packages = false\n",
-    )
-    .unwrap();
+    fs::write(root.join("pyvenv.cfg"), "home =\ninclude-system-site-packages = false\n").unwrap();
     symlink(&python.path, bin.join("python")).unwrap();
     for (name, body) in [
         ("hello", "import hello; hello.main()"),
         ("pip", "import sys; print(\"pip of\", sys.prefix)"),
     ] {
-        fs::write(
-            bin.join(name),
-            format!("#!/bin/sh\nexec \"${{0%/*}}/python\" -c '{body}'\n"),
-        )
-        .unwrap();
+        fs::write(bin.join(name), format!("#!/bin/sh\nexec \"${{0%/*}}/python\" -c '{body}'\n"))
+            .unwrap();
         fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let variables = ActivateVariables {
-        prompt,
-        scripts: "bin",
-        site_packages: &site_packages,
-    };
+    let variables = ActivateVariables { prompt, scripts: "bin", site_packages: &site_packages };
     for shell in Shell::ALL {
         for (name, bytes) in render(shell, &variables) {
             fs::write(bin.join(name), bytes).unwrap();
@@ -103,10 +90,7 @@ fn check_session(
         .iter()
         .copied()
         .partition(|(name, _)| dialect.shell == Shell::Xonsh && *name == "PYTHONHOME");
-    let raw = own
-        .iter()
-        .map(|(name, value)| format!("${name} = '{value}'\n"))
-        .collect::<String>();
+    let raw = own.iter().map(|(name, value)| format!("${name} = '{value}'\n")).collect::<String>();
     let finished = dialect.run(
         scratch,
         &inherited,
@@ -128,11 +112,7 @@ fn check_session(
         dialect.name, finished.stdout, finished.stderr
     );
     let root = text(root);
-    assert_eq!(
-        finished.stdout,
-        format!("{root}\npip of {root}\nhello from {root}\n"),
-        "{context}"
-    );
+    assert_eq!(finished.stdout, format!("{root}\npip of {root}\nhello from {root}\n"), "{context}");
     check_active(&finished, root, &context);
     check_restored(&finished, &context);
     assert!(!scratch.join("PWNED").exists(), "{context}");
@@ -148,27 +128,12 @@ fn check_active(finished: &Finished, root: &str, context: &str) {
             Some(value) => format!("{entry}:{value}"),
             None => entry,
         };
-    assert_eq!(
-        active.get("VIRTUAL_ENV").map(String::as_str),
-        Some(root),
-        "{context}"
-    );
-    assert_eq!(
-        active.get("VIRTUAL_ENV_PROMPT").map(String::as_str),
-        Some(name),
-        "{context}"
-    );
-    assert_eq!(
-        active.get("PATH"),
-        Some(&prefixed(format!("{root}/bin"), "PATH")),
-        "{context}"
-    );
+    assert_eq!(active.get("VIRTUAL_ENV").map(String::as_str), Some(root), "{context}");
+    assert_eq!(active.get("VIRTUAL_ENV_PROMPT").map(String::as_str), Some(name), "{context}");
+    assert_eq!(active.get("PATH"), Some(&prefixed(format!("{root}/bin"), "PATH")), "{context}");
     assert_eq!(
         active.get("PKG_CONFIG_PATH"),
-        Some(&prefixed(
-            format!("{root}/lib/pkgconfig"),
-            "PKG_CONFIG_PATH"
-        )),
+        Some(&prefixed(format!("{root}/lib/pkgconfig"), "PKG_CONFIG_PATH")),
         "{context}"
     );
     assert_eq!(active.get("PYTHONHOME"), None, "{context}");
@@ -176,10 +141,7 @@ fn check_active(finished: &Finished, root: &str, context: &str) {
 
 fn check_restored(finished: &Finished, context: &str) {
     let (before, after) = (finished.probe("before"), finished.probe("after"));
-    assert!(
-        !before.exported.is_empty() && !before.internal.is_empty(),
-        "{context}"
-    );
+    assert!(!before.exported.is_empty() && !before.internal.is_empty(), "{context}");
     assert_eq!(after.exported, before.exported, "{context}");
     assert_eq!(after.internal, before.internal, "{context}");
 }
@@ -256,10 +218,7 @@ fn works_where_errors_end_the_shell() {
         let path = format!("env/bin/{}", dialect.file());
         let again = dialect.run(
             &scratch,
-            &[
-                ("VIRTUAL_ENV_DISABLE_PROMPT", "1"),
-                ("PYTHONHOME", "/nowhere"),
-            ],
+            &[("VIRTUAL_ENV_DISABLE_PROMPT", "1"), ("PYTHONHOME", "/nowhere")],
             options,
             &[
                 Step::Probe("before"),
@@ -300,11 +259,7 @@ fn a_second_activation_starts_from_the_first_ones_beginning() {
             );
             let context = format!("{} {first} then {one}: {finished:?}", dialect.name);
             let root = scratch.join(active);
-            assert_eq!(
-                finished.stdout,
-                format!("hello from {}\n", text(&root)),
-                "{context}"
-            );
+            assert_eq!(finished.stdout, format!("hello from {}\n", text(&root)), "{context}");
             check_active(&finished, text(&root), &context);
             check_restored(&finished, &context);
         }
@@ -339,11 +294,7 @@ fn an_environment_of_venv_leaves_first() {
             &[],
             &[
                 // Its script for csh wants a prompt to be there.
-                Step::Raw(if dialect.shell == Shell::Csh {
-                    "set prompt = '> '"
-                } else {
-                    ""
-                }),
+                Step::Raw(if dialect.shell == Shell::Csh { "set prompt = '> '" } else { "" }),
                 Step::Probe("before"),
                 Step::Activate(&theirs),
                 Step::Activate(&ours),
@@ -351,21 +302,13 @@ fn an_environment_of_venv_leaves_first() {
                 Step::Run("hello"),
                 Step::Deactivate,
                 // An alias is what its own `deactivate` leaves.
-                Step::Raw(if dialect.shell == Shell::Csh {
-                    "unalias pydoc"
-                } else {
-                    ""
-                }),
+                Step::Raw(if dialect.shell == Shell::Csh { "unalias pydoc" } else { "" }),
                 Step::Probe("after"),
             ],
         );
         let context = format!("{}: {finished:?}", dialect.name);
         let root = scratch.join("ours");
-        assert_eq!(
-            finished.stdout,
-            format!("hello from {}\n", text(&root)),
-            "{context}"
-        );
+        assert_eq!(finished.stdout, format!("hello from {}\n", text(&root)), "{context}");
         check_active(&finished, text(&root), &context);
         check_restored(&finished, &context);
     }
@@ -408,10 +351,7 @@ fn what_was_inherited_comes_back() {
                     Step::Probe("after"),
                 ],
             );
-            check_restored(
-                &finished,
-                &format!("{} {before}: {finished:?}", dialect.name),
-            );
+            check_restored(&finished, &format!("{} {before}: {finished:?}", dialect.name));
         }
     }
 }
@@ -455,17 +395,9 @@ fn line_breaks_in_paths() {
                 &scratch,
                 &[],
                 &[],
-                &[
-                    Step::Probe("before"),
-                    Step::Activate(&path),
-                    Step::Probe("after"),
-                ],
+                &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
             );
-            check_refused(
-                &finished,
-                "activate",
-                &format!("{}: {finished:?}", dialect.name),
-            );
+            check_refused(&finished, "activate", &format!("{}: {finished:?}", dialect.name));
         }
     }
 }
@@ -475,11 +407,7 @@ fn check_refused(finished: &Finished, reason: &str, context: &str) {
     assert!(finished.stderr.contains(reason), "{context}");
     let before = finished.probe("before");
     match finished.success {
-        true => assert_eq!(
-            finished.probe("after").exported,
-            before.exported,
-            "{context}"
-        ),
+        true => assert_eq!(finished.probe("after").exported, before.exported, "{context}"),
         // Some shells end when a command fails.
         false => assert!(!before.exported.contains_key("VIRTUAL_ENV"), "{context}"),
     }
@@ -497,34 +425,19 @@ fn refuses_what_path_cannot_hold() {
             &scratch,
             &[],
             &[],
-            &[
-                Step::Probe("before"),
-                Step::Activate(&path),
-                Step::Probe("after"),
-            ],
+            &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
         );
-        check_refused(
-            &finished,
-            "PATH cannot hold",
-            &format!("{}: {finished:?}", dialect.name),
-        );
+        check_refused(&finished, "PATH cannot hold", &format!("{}: {finished:?}", dialect.name));
     }
     let root = scratch.join("a$HOME");
     environment(&root, None);
-    let xonsh = Dialect::all()
-        .into_iter()
-        .find(|dialect| dialect.shell == Shell::Xonsh)
-        .unwrap();
+    let xonsh = Dialect::all().into_iter().find(|dialect| dialect.shell == Shell::Xonsh).unwrap();
     let path = format!("{}/bin/activate.xsh", text(&root));
     let finished = xonsh.run(
         &scratch,
         &[],
         &[],
-        &[
-            Step::Probe("before"),
-            Step::Activate(&path),
-            Step::Probe("after"),
-        ],
+        &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
     );
     check_refused(&finished, "PATH cannot hold", &format!("{finished:?}"));
 }
@@ -542,17 +455,9 @@ fn refuses_what_is_not_an_environment() {
             &scratch,
             &[],
             &[],
-            &[
-                Step::Probe("before"),
-                Step::Activate(&path),
-                Step::Probe("after"),
-            ],
+            &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
         );
-        check_refused(
-            &finished,
-            "activate",
-            &format!("{}: {finished:?}", dialect.name),
-        );
+        check_refused(&finished, "activate", &format!("{}: {finished:?}", dialect.name));
     }
 }
 
@@ -562,11 +467,7 @@ fn refuses_to_be_run() {
     let scratch = canonical(&folder);
     environment(&scratch.join("env"), None);
     for dialect in Dialect::posix() {
-        let output = dialect
-            .command(&scratch, &[])
-            .arg("env/bin/activate")
-            .output()
-            .unwrap();
+        let output = dialect.command(&scratch, &[]).arg("env/bin/activate").output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(
             !output.status.success() && errors.contains("You must source this script: $ source "),
@@ -618,10 +519,7 @@ fn hostile_prompts_stay_text() {
             };
             let context = format!("{} {prompt:?}: {finished:?}", dialect.name);
             let output = format!("{}{}", finished.stdout, finished.stderr);
-            assert!(
-                finished.stdout.contains(&format!("{prompt}\n")),
-                "{context}"
-            );
+            assert!(finished.stdout.contains(&format!("{prompt}\n")), "{context}");
             // xonsh adds the parentheses where pyvenv.cfg has the same prompt.
             let drawn = if dialect.shell == Shell::Xonsh {
                 format!("{prompt}\n{prompt}\n")
@@ -645,14 +543,10 @@ fn the_prompt_can_be_left_alone() {
             Shell::Posix => ("PS1=__END__", "echo \"$PS1\""),
             Shell::Csh => ("set prompt = __END__", "echo $prompt"),
             Shell::Fish => ("function fish_prompt; echo __END__; end", "fish_prompt"),
-            Shell::Nushell => (
-                "$env.PROMPT_COMMAND = {|| '__END__'}",
-                "print (do $env.PROMPT_COMMAND)",
-            ),
-            _ => (
-                "",
-                "print('__END__' + $PROMPT_FIELDS['env_name'](), flush=True)",
-            ),
+            Shell::Nushell => {
+                ("$env.PROMPT_COMMAND = {|| '__END__'}", "print (do $env.PROMPT_COMMAND)")
+            }
+            _ => ("", "print('__END__' + $PROMPT_FIELDS['env_name'](), flush=True)"),
         };
         let steps = [
             Step::Raw(set),
@@ -660,17 +554,8 @@ fn the_prompt_can_be_left_alone() {
             Step::Raw(draw),
             Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT"),
         ];
-        let finished = dialect.run(
-            &scratch,
-            &[("VIRTUAL_ENV_DISABLE_PROMPT", "1")],
-            &[],
-            &steps,
-        );
-        assert_eq!(
-            finished.stdout, "__END__\nname\n",
-            "{}: {finished:?}",
-            dialect.name
-        );
+        let finished = dialect.run(&scratch, &[("VIRTUAL_ENV_DISABLE_PROMPT", "1")], &[], &steps);
+        assert_eq!(finished.stdout, "__END__\nname\n", "{}: {finished:?}", dialect.name);
     }
 }
 
@@ -688,11 +573,7 @@ fn zsh_keeps_its_prompt_array() {
         for (before, meanwhile, after) in [
             ("psvar=()", "", "0 []"),
             ("psvar=(a b)", "", "2 [a b]"),
-            (
-                "psvar=(1 2 3 4 5 6 7 8 9 10)",
-                "",
-                "10 [1 2 3 4 5 6 7 8 9 10]",
-            ),
+            ("psvar=(1 2 3 4 5 6 7 8 9 10)", "", "10 [1 2 3 4 5 6 7 8 9 10]"),
             ("psvar=(a)", "psvar=()", "0 []"),
             ("psvar=(a)", "psvar=(x y)", "2 [x y]"),
         ] {
@@ -732,11 +613,7 @@ fn line_breaks_in_prompts() {
         ];
         let finished = dialect.run(&scratch, &[], &[], &steps);
         let context = format!("{}: {finished:?}", dialect.name);
-        let expected = if dialect.shell == Shell::Csh {
-            "two lines\n"
-        } else {
-            "two\nlines\n"
-        };
+        let expected = if dialect.shell == Shell::Csh { "two lines\n" } else { "two\nlines\n" };
         assert_eq!(finished.stdout, expected, "{context}");
         check_restored(&finished, &context);
     }
@@ -752,12 +629,7 @@ fn links() {
     symlink("real/env/bin", scratch.join("commands")).unwrap();
     // As sandboxes of build systems do it: folders are real, and every file is a link.
     let farm = scratch.join("farm");
-    let copied = Command::new("cp")
-        .args(["-rs"])
-        .arg(&root)
-        .arg(&farm)
-        .status()
-        .unwrap();
+    let copied = Command::new("cp").args(["-rs"]).arg(&root).arg(&farm).status().unwrap();
     assert!(copied.success());
     for dialect in Dialect::all() {
         let file = dialect.file();
@@ -772,16 +644,9 @@ fn links() {
         let cases = [
             (
                 format!("parent/env/bin/{file}"),
-                if lexical {
-                    scratch.join("parent/env")
-                } else {
-                    root.clone()
-                },
+                if lexical { scratch.join("parent/env") } else { root.clone() },
             ),
-            (
-                format!("farm/bin/{file}"),
-                if lexical { farm.clone() } else { root.clone() },
-            ),
+            (format!("farm/bin/{file}"), if lexical { farm.clone() } else { root.clone() }),
             (format!("commands/{file}"), root.clone()),
             (format!("links/{file}"), root.clone()),
             (format!("parent/../real/env/bin/{file}"), root.clone()),
@@ -791,10 +656,7 @@ fn links() {
                 &scratch,
                 &[],
                 &[],
-                &[
-                    Step::Activate(&path),
-                    Step::Run("/usr/bin/printenv VIRTUAL_ENV"),
-                ],
+                &[Step::Activate(&path), Step::Run("/usr/bin/printenv VIRTUAL_ENV")],
             );
             assert_eq!(
                 finished.stdout,
@@ -850,23 +712,14 @@ fn without_proc_it_is_right_or_says_so() {
             &dialect,
             &scratch,
             &[],
-            &[
-                Step::Probe("before"),
-                Step::Activate(&path),
-                Step::Probe("after"),
-                show,
-            ],
+            &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after"), show],
         );
         let context = format!("{}: {finished:?}", dialect.name);
         if blind {
             assert_eq!(finished.stdout, "", "{context}");
             check_refused(&finished, "set VENVTREE_ENV to", &context);
         } else {
-            assert_eq!(
-                finished.stdout,
-                format!("{}\n", text(&scratch.join("env"))),
-                "{context}"
-            );
+            assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("env"))), "{context}");
         }
         // Named, they all know.
         let named = without_proc(
@@ -887,11 +740,7 @@ fn without_proc_it_is_right_or_says_so() {
                 &dialect,
                 &scratch,
                 &wrong,
-                &[
-                    Step::Probe("before"),
-                    Step::Activate(&path),
-                    Step::Probe("after"),
-                ],
+                &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
             );
             check_refused(
                 &finished,
@@ -914,21 +763,15 @@ fn without_proc_it_is_right_or_says_so() {
             dialect.name
         );
         assert_eq!(
-            finished
-                .stderr
-                .contains("taking the environment in the current folder"),
+            finished.stderr.contains("taking the environment in the current folder"),
             blind,
             "{}: {finished:?}",
             dialect.name
         );
         if !blind {
             let path = format!("../other/bin/{file}");
-            let finished = without_proc(
-                &dialect,
-                &scratch.join("env"),
-                &[],
-                &[Step::Activate(&path), show],
-            );
+            let finished =
+                without_proc(&dialect, &scratch.join("env"), &[], &[Step::Activate(&path), show]);
             assert_eq!(
                 finished.stdout,
                 format!("{}\n", text(&scratch.join("other"))),
@@ -947,10 +790,8 @@ fn python_code_activates_an_environment() {
         let folder = TempDir::new().unwrap();
         let root = canonical(&folder).join("it's \"é\" $(x) @BIN@");
         environment_of(&python, &root, Some("a \"prompt\" é\n🚒"));
-        let site_packages = root.join(format!(
-            "lib/python{}.{}/site-packages",
-            python.version.0, python.version.1
-        ));
+        let site_packages =
+            root.join(format!("lib/python{}.{}/site-packages", python.version.0, python.version.1));
         fs::create_dir(site_packages.join("more")).unwrap();
         fs::write(site_packages.join("more/from_pth.py"), "").unwrap();
         fs::write(
@@ -969,10 +810,7 @@ fn python_code_activates_an_environment() {
                 .env("PYTHONDONTWRITEBYTECODE", "1")
                 .output()
                 .unwrap();
-            let context = format!(
-                "{python:?} {when}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            let context = format!("{python:?} {when}: {}", String::from_utf8_lossy(&output.stderr));
             assert!(output.status.success(), "{context}");
             let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
             let (root, site_packages) = (text(&root), text(&site_packages));
@@ -1012,26 +850,14 @@ fn python_code_says_what_is_missing() {
             "exec(open('env/bin/activate_this.py').read())",
             "You must use import runpy; runpy.run_path(this_file)",
         ),
-        (
-            "import runpy; runpy.run_path('bare/bin/activate_this.py')",
-            "is not in an environment",
-        ),
-        (
-            "import runpy; runpy.run_path('co:lon/bin/activate_this.py')",
-            "PATH cannot hold",
-        ),
+        ("import runpy; runpy.run_path('bare/bin/activate_this.py')", "is not in an environment"),
+        ("import runpy; runpy.run_path('co:lon/bin/activate_this.py')", "PATH cannot hold"),
     ];
     for (code, reason) in cases {
-        let output = Command::new(python().path)
-            .args(["-c", code])
-            .current_dir(&scratch)
-            .output()
-            .unwrap();
+        let output =
+            Command::new(python().path).args(["-c", code]).current_dir(&scratch).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            !output.status.success() && errors.contains(reason),
-            "{code}: {errors}"
-        );
+        assert!(!output.status.success() && errors.contains(reason), "{code}: {errors}");
     }
 }
 
@@ -1040,21 +866,14 @@ fn python_code_says_what_is_missing() {
 fn batch_files() {
     let folder = TempDir::new().unwrap();
     let scratch = canonical(&folder);
-    let cases = [
-        ("e nv (x86)", None),
-        ("second", Some("a & b $P")),
-        ("se;mi", None),
-        ("bare", None),
-    ];
+    let cases =
+        [("e nv (x86)", None), ("second", Some("a & b $P")), ("se;mi", None), ("bare", None)];
     for (name, prompt) in cases {
         let scripts = scratch.join(name).join("Scripts");
         fs::create_dir_all(&scripts).unwrap();
         fs::write(scratch.join(name).join("pyvenv.cfg"), "home =\n").unwrap();
-        let variables = ActivateVariables {
-            prompt,
-            scripts: "Scripts",
-            site_packages: "Lib/site-packages",
-        };
+        let variables =
+            ActivateVariables { prompt, scripts: "Scripts", site_packages: "Lib/site-packages" };
         for (file, bytes) in render(Shell::Cmd, &variables) {
             fs::write(scripts.join(file), bytes).unwrap();
         }
@@ -1130,10 +949,7 @@ fn batch_files() {
         let root = format!("{drive}\\{root}");
         assert_eq!(active["VIRTUAL_ENV"], root);
         assert_eq!(active["VIRTUAL_ENV_PROMPT"], prompt);
-        assert_eq!(
-            active["PATH"],
-            format!("{root}\\Scripts;{}", before["PATH"])
-        );
+        assert_eq!(active["PATH"], format!("{root}\\Scripts;{}", before["PATH"]));
         assert_eq!(active["PROMPT"], format!("({drawn}) {}", before["PROMPT"]));
         assert_eq!(active["PKG_CONFIG_PATH"], format!("{root}\\lib\\pkgconfig"));
         assert!(!active.contains_key("PYTHONHOME"));
@@ -1175,10 +991,7 @@ json.dump([check(text) for text in json.load(sys.stdin)], sys.stdout)
                 site_packages: "Lib/site-packages",
             };
             let (_, bytes) = render(Shell::PowerShell, &variables).remove(0);
-            String::from_utf8(bytes)
-                .unwrap()
-                .trim_start_matches('\u{feff}')
-                .to_owned()
+            String::from_utf8(bytes).unwrap().trim_start_matches('\u{feff}').to_owned()
         })
         .collect();
     let parsed = ask_python(PARSE, &serde_json::json!(texts));
@@ -1186,20 +999,12 @@ json.dump([check(text) for text in json.load(sys.stdin)], sys.stdout)
         assert_eq!(parsed["errors"], serde_json::json!([]), "{prompt:?}");
         let literal = quote::quote(Shell::PowerShell, prompt);
         assert!(
-            parsed["strings"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|string| string == literal.as_str()),
+            parsed["strings"].as_array().unwrap().iter().any(|string| string == literal.as_str()),
             "{prompt:?}: {parsed}"
         );
     }
     let broken = ask_python(PARSE, &serde_json::json!(["if ($x { 'a' }"]));
-    assert_ne!(
-        broken[0]["errors"],
-        serde_json::json!([]),
-        "the parser sees errors"
-    );
+    assert_ne!(broken[0]["errors"], serde_json::json!([]), "the parser sees errors");
 }
 
 /// What `create` makes, with the real pip: in every shell, moved to a hostile place.
@@ -1209,18 +1014,10 @@ fn created_environments() {
     let scratch = canonical(&folder);
     let mut create = Command::new(env!("CARGO_BIN_EXE_venvtree"));
     create
-        .args([
-            "create", "--quiet", "--seed", "pip", "--prompt", "created", "--python",
-        ])
+        .args(["create", "--quiet", "--seed", "pip", "--prompt", "created", "--python"])
         .arg(python().path)
         .arg(scratch.join("env"));
-    assert!(
-        create
-            .env("XDG_CACHE_HOME", scratch.join("cache"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(create.env("XDG_CACHE_HOME", scratch.join("cache")).status().unwrap().success());
     let root = scratch.join("it's (moved) é");
     fs::rename(scratch.join("env"), &root).unwrap();
     for dialect in Dialect::all() {

@@ -5,47 +5,22 @@ use std::path::{Path, PathBuf};
 /// The layers: a folder or file below `src`, what of this crate it may use, and what of `std` it
 /// may not.
 const LAYERS: [(&str, &[&str], &[&str]); 7] = [
-    (
-        "model",
-        &["model"],
-        &["fs", "env", "net", "process", "thread", "time"],
-    ),
+    ("model", &["model"], &["fs", "env", "net", "process", "thread", "time"]),
     ("effects", &["model", "effects"], &[]),
     (
         "error.rs",
         &["model", "effects", "error"],
         &["fs", "env", "net", "process", "thread", "time"],
     ),
-    (
-        "engine.rs",
-        &["model", "effects", "error", "engine"],
-        &["env", "net", "process"],
-    ),
-    (
-        "engine",
-        &["model", "effects", "error", "engine"],
-        &["env", "net", "process"],
-    ),
-    (
-        "worker",
-        &["model", "effects", "error", "engine", "worker"],
-        &["env", "net"],
-    ),
-    (
-        "cli",
-        &["model", "effects", "error", "engine", "worker", "cli"],
-        &["env", "net"],
-    ),
+    ("engine.rs", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
+    ("engine", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
+    ("worker", &["model", "effects", "error", "engine", "worker"], &["env", "net"]),
+    ("cli", &["model", "effects", "error", "engine", "worker", "cli"], &["env", "net"]),
 ];
 
 /// Crates that a layer may not use.
 const CRATES: [(&str, &[&str]); 5] = [
-    (
-        "model",
-        &[
-            "clap", "tokio", "tonic", "rayon", "tempfile", "rustix", "ureq", "filetime",
-        ],
-    ),
+    ("model", &["clap", "tokio", "tonic", "rayon", "tempfile", "rustix", "ureq", "filetime"]),
     ("effects", &["clap"]),
     ("engine.rs", &["clap"]),
     ("engine", &["clap"]),
@@ -69,10 +44,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
 /// The code of a file without its unit tests and comments.
 fn code(text: &str) -> String {
     let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or(text);
-    code.lines()
-        .map(|line| line.split("//").next().unwrap_or(line))
-        .collect::<Vec<_>>()
-        .join("\n")
+    code.lines().map(|line| line.split("//").next().unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// The words that follow `prefix` in a code.
@@ -98,11 +70,7 @@ fn imports_point_down_the_layers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
     for path in sources(&root) {
-        let name = path
-            .strip_prefix(&root)
-            .expect("below src")
-            .display()
-            .to_string();
+        let name = path.strip_prefix(&root).expect("below src").display().to_string();
         let layer = name.split('/').next().unwrap_or(&name);
         if layer == "lib.rs" || layer == "main.rs" {
             continue;
@@ -118,23 +86,16 @@ fn imports_point_down_the_layers() {
             .filter(|used| !used.is_empty() && !may_use.contains(used))
         {
             // Macros and the root's own items have no layer.
-            if LAYERS
-                .iter()
-                .any(|(folder, ..)| folder.trim_end_matches(".rs") == used)
-            {
+            if LAYERS.iter().any(|(folder, ..)| folder.trim_end_matches(".rs") == used) {
                 wrong.push(format!("{name} uses crate::{used}"));
             }
         }
-        for used in mentions(&code, "std::")
-            .into_iter()
-            .filter(|used| may_not_use.contains(used))
-        {
+        for used in mentions(&code, "std::").into_iter().filter(|used| may_not_use.contains(used)) {
             wrong.push(format!("{name} uses std::{used}"));
         }
         for (folder, crates) in CRATES.iter().filter(|(folder, _)| *folder == layer) {
-            for used in crates
-                .iter()
-                .filter(|used| !mentions(&code, &format!("{used}::")).is_empty())
+            for used in
+                crates.iter().filter(|used| !mentions(&code, &format!("{used}::")).is_empty())
             {
                 wrong.push(format!("{name} uses {used}, which {folder} may not"));
             }
@@ -146,10 +107,7 @@ fn imports_point_down_the_layers() {
 /// The modules that a `mod.rs` declares, in its order.
 fn declared(text: &str) -> Vec<&str> {
     let lines = text.lines().filter_map(|line| {
-        let line = line
-            .strip_prefix("pub ")
-            .or(line.strip_prefix("pub(crate) "))
-            .unwrap_or(line);
+        let line = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
         line.strip_prefix("mod ")?.strip_suffix(';')
     });
     lines.collect()
@@ -192,19 +150,12 @@ fn named<'a>(code: &'a str, path: &str) -> Vec<&'a str> {
     found
 }
 
-/// Within `model`, `effects` and each wing of the latter, a module uses only those that are listed above it.
+/// Within `model`, `effects` and each wing of the latter, a module uses only those that are listed
+/// above it.
 #[test]
 fn modules_use_those_that_are_listed_above_them() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let wings = [
-        "host",
-        "work",
-        "net",
-        "wheels",
-        "source",
-        "caches",
-        "interpreters",
-    ];
+    let wings = ["host", "work", "net", "wheels", "source", "caches", "interpreters"];
     let folders = ["model".to_owned(), "effects".to_owned()]
         .into_iter()
         .chain(wings.iter().map(|wing| format!("effects/{wing}")));
@@ -216,21 +167,10 @@ fn modules_use_those_that_are_listed_above_them() {
         assert!(order.len() > 2, "{folder}: {order:?}");
         let path = format!("crate::{}", folder.replace('/', "::"));
         for file in sources(&directory) {
-            let name = file
-                .strip_prefix(&directory)
-                .expect("below")
-                .display()
-                .to_string();
-            let own = name
-                .split('/')
-                .next()
-                .expect("a name")
-                .trim_end_matches(".rs");
+            let name = file.strip_prefix(&directory).expect("below").display().to_string();
+            let own = name.split('/').next().expect("a name").trim_end_matches(".rs");
             let Some(position) = order.iter().position(|module| *module == own) else {
-                assert_eq!(
-                    own, "mod",
-                    "{folder}/{name} is not declared in its folder's mod.rs"
-                );
+                assert_eq!(own, "mod", "{folder}/{name} is not declared in its folder's mod.rs");
                 continue;
             };
             let text = code(&std::fs::read_to_string(&file).expect("a source"));
@@ -244,9 +184,7 @@ fn modules_use_those_that_are_listed_above_them() {
                     .position(|other| *other == module)
                     .is_some_and(|other| other > position)
                 {
-                    wrong.push(format!(
-                        "{folder}/{name} uses {module}, which is listed below it"
-                    ));
+                    wrong.push(format!("{folder}/{name} uses {module}, which is listed below it"));
                 }
             }
         }
@@ -266,16 +204,8 @@ fn every_module_says_what_it_is() {
     let silent: Vec<PathBuf> = [root.join("src"), root.join("tests")]
         .iter()
         .flat_map(|directory| sources(directory))
-        .filter(|path| {
-            !path
-                .components()
-                .any(|component| component.as_os_str() == "proto")
-        })
-        .filter(|path| {
-            !std::fs::read_to_string(path)
-                .expect("a source")
-                .starts_with("//! ")
-        })
+        .filter(|path| !path.components().any(|component| component.as_os_str() == "proto"))
+        .filter(|path| !std::fs::read_to_string(path).expect("a source").starts_with("//! "))
         .collect();
     assert!(silent.is_empty(), "{silent:?}");
 }
@@ -285,11 +215,7 @@ fn every_integration_test_is_part_of_the_binary() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let main = std::fs::read_to_string(directory.join("main.rs")).expect("the root of the tests");
     for entry in std::fs::read_dir(&directory).expect("the tests") {
-        let name = entry
-            .expect("an entry")
-            .file_name()
-            .into_string()
-            .expect("UTF-8");
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
         let module = name.trim_end_matches(".rs");
         // Snapshots are data.
         assert!(
@@ -338,28 +264,16 @@ fn front_ends_and_engine_write_and_remove_only_through_what_looks_first() {
 fn there_is_one_way_to_the_standard_streams() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     // A script for a shell or a page, an archive, a protocol: what is not lines.
-    let raw = [
-        "cli/generate.rs",
-        "cli/pack.rs",
-        "cli/worker.rs",
-        "cli/io.rs",
-    ];
+    let raw = ["cli/generate.rs", "cli/pack.rs", "cli/worker.rs", "cli/io.rs"];
     // The last one only asks what the streams are, so that an output file is not one of them.
     let streams = ["main.rs", "cli/screen.rs", "effects/host/output_file.rs"];
     let mut wrong = Vec::new();
     for path in sources(&root) {
-        let name = path
-            .strip_prefix(&root)
-            .expect("below src")
-            .display()
-            .to_string();
+        let name = path.strip_prefix(&root).expect("below src").display().to_string();
         let code = code(&std::fs::read_to_string(&path).expect("a source"));
         let ways: [(&[&str], &[&str]); 2] = [
             (&[".raw()", ".raw_both()", ".print_generated("], &raw),
-            (
-                &["io::stdout", "io::stderr", "/dev/tty", "println!", "eprint"],
-                &streams,
-            ),
+            (&["io::stdout", "io::stderr", "/dev/tty", "println!", "eprint"], &streams),
         ];
         for (words, allowed) in ways {
             for word in words

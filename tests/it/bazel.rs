@@ -28,10 +28,7 @@ pub(super) fn work() -> &'static Path {
     static WORK: OnceLock<PathBuf> = OnceLock::new();
     WORK.get_or_init(|| {
         // Short, and on the way into the other root; one for each checkout.
-        let name = checkout()
-            .to_str()
-            .expect("the checkout's path is UTF-8")
-            .replace('/', "-");
+        let name = checkout().to_str().expect("the checkout's path is UTF-8").replace('/', "-");
         let work = std::env::temp_dir().join(format!("venvtree-bazel{name}"));
         fs::create_dir_all(&work).unwrap();
         work
@@ -146,12 +143,7 @@ impl Bazel {
         copy(&checkout().join(from), &workspace);
         let home = directory.join("home");
         fs::create_dir_all(&home).unwrap();
-        Self {
-            version,
-            workspace,
-            output_base: directory.join("base"),
-            home,
-        }
+        Self { version, workspace, output_base: directory.join("base"), home }
     }
 
     pub(super) fn write(&self, path: &str, bytes: &[u8]) {
@@ -167,14 +159,9 @@ impl Bazel {
             Command::new(program)
         } else {
             let mut command = Command::new(kit("bazel7"));
-            let seen = format!(
-                "{} {}",
-                top(checkout()).display(),
-                top(relocatable_python()).display()
-            );
-            command
-                .env("VENVTREE_PROGRAM", program)
-                .env("VENVTREE_BIND", seen);
+            let seen =
+                format!("{} {}", top(checkout()).display(), top(relocatable_python()).display());
+            command.env("VENVTREE_PROGRAM", program).env("VENVTREE_BIND", seen);
             command
         };
         command
@@ -182,10 +169,7 @@ impl Bazel {
             .env("HOME", &self.home)
             .env(
                 "USER",
-                self.output_base
-                    .parent()
-                    .and_then(Path::file_name)
-                    .expect("a machine's name"),
+                self.output_base.parent().and_then(Path::file_name).expect("a machine's name"),
             )
             .stdin(Stdio::null());
         command.env_remove("PYTHONPATH").env_remove("RUNFILES_DIR");
@@ -195,16 +179,15 @@ impl Bazel {
     /// Runs `bazel COMMAND ARGUMENTS`.
     fn bazel(&self, command: &str, arguments: &[&str]) -> Output {
         let mut bazel = self.program("bazel");
-        bazel
-            .arg(format!("--output_base={}", self.output_base.display()))
-            .args(["--max_idle_secs=60", "--host_jvm_args=-Xmx1g", command]);
+        bazel.arg(format!("--output_base={}", self.output_base.display())).args([
+            "--max_idle_secs=60",
+            "--host_jvm_args=-Xmx1g",
+            command,
+        ]);
         if command != "shutdown" && command != "clean" {
             self.add_flags(&mut bazel);
         }
-        bazel
-            .args(arguments)
-            .output()
-            .expect("bazel (the package bazel-bootstrap)")
+        bazel.args(arguments).output().expect("bazel (the package bazel-bootstrap)")
     }
 
     fn add_flags(&self, command: &mut Command) {
@@ -218,15 +201,9 @@ impl Bazel {
         ]);
         command.arg(format!("--repo_env=VENVTREE_BIN={}", tool().display()));
         command
-            .arg(format!(
-                "--repo_env=PIP_FIND_LINKS={}",
-                wheelhouse().display()
-            ))
+            .arg(format!("--repo_env=PIP_FIND_LINKS={}", wheelhouse().display()))
             .arg("--repo_env=PIP_NO_INDEX=1");
-        command.arg(format!(
-            "--repo_env=CONSUMER_CPYTHON={}",
-            relocatable_python().display()
-        ));
+        command.arg(format!("--repo_env=CONSUMER_CPYTHON={}", relocatable_python().display()));
         match self.version {
             Version::Four => {
                 for name in ["rules_cc", "rules_java", "remote_coverage_tools"] {
@@ -235,10 +212,7 @@ impl Bazel {
                         kit("stubs").join(name).display()
                     ));
                 }
-                self.add_consumer(
-                    command,
-                    &[format!("--override_repository=venvtree={source}")],
-                );
+                self.add_consumer(command, &[format!("--override_repository=venvtree={source}")]);
             }
             Version::Seven | Version::SevenModules => {
                 let debian = "/usr/share/bazel";
@@ -247,18 +221,15 @@ impl Bazel {
                     kit("stubs/remote_coverage_tools").display()
                 ));
                 for name in ["cc", "java", "python", "proto", "license"] {
-                    command.arg(format!(
-                        "--override_repository=rules_{name}={debian}/rules/{name}"
-                    ));
+                    command
+                        .arg(format!("--override_repository=rules_{name}={debian}/rules/{name}"));
                 }
                 for (name, place) in [
                     ("bazel_skylib", "skylib"),
                     ("bazel_features", "features"),
                     ("platforms", "platforms"),
                 ] {
-                    command.arg(format!(
-                        "--override_repository={name}={debian}/tools/{place}"
-                    ));
+                    command.arg(format!("--override_repository={name}={debian}/tools/{place}"));
                 }
             }
         }
@@ -266,10 +237,7 @@ impl Bazel {
             Version::Four => {}
             Version::Seven => {
                 command.args(["--enable_workspace", "--noenable_bzlmod"]);
-                self.add_consumer(
-                    command,
-                    &[format!("--override_repository=venvtree={source}")],
-                );
+                self.add_consumer(command, &[format!("--override_repository=venvtree={source}")]);
             }
             Version::SevenModules => {
                 command.arg(format!("--registry=file://{}", registry().display()));
@@ -316,9 +284,8 @@ impl Bazel {
             serde_json::Deserializer::from_slice(&fs::read(&log).unwrap()).into_iter::<Value>()
         {
             let spawn = spawn.unwrap();
-            let cached = ["cacheHit", "remoteCacheHit"]
-                .iter()
-                .any(|key| spawn[key] == Value::Bool(true));
+            let cached =
+                ["cacheHit", "remoteCacheHit"].iter().any(|key| spawn[key] == Value::Bool(true));
             if !cached {
                 *counts
                     .entry(spawn["mnemonic"].as_str().unwrap_or_default().to_owned())
@@ -334,10 +301,7 @@ impl Bazel {
             "bazel-testlogs/app/sharded_test/shard_{shard}_of_2/test.outputs/outputs.zip"
         )));
         let archive = zip::ZipArchive::new(file.unwrap()).unwrap();
-        archive
-            .file_names()
-            .map(|name| name.unwrap().into_owned())
-            .collect()
+        archive.file_names().map(|name| name.unwrap().into_owned()).collect()
     }
 
     /// Runs a file of the workspace where this Bazel's interpreters are.
@@ -347,12 +311,7 @@ impl Bazel {
             .args(arguments)
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "{:?}: {path}:\n{}",
-            self.version,
-            text(&output)
-        );
+        assert!(output.status.success(), "{:?}: {path}:\n{}", self.version, text(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -382,12 +341,7 @@ pub(super) fn relocatable_python() -> &'static Path {
             .iter()
             .find(|python| python.version == (3, 11) && !python.path.starts_with("/usr/bin"));
         let python = python.expect("a CPython 3.11 of pyenv's");
-        python
-            .path
-            .parent()
-            .and_then(Path::parent)
-            .expect("PREFIX/bin/python3.11")
-            .to_owned()
+        python.path.parent().and_then(Path::parent).expect("PREFIX/bin/python3.11").to_owned()
     })
 }
 
@@ -400,13 +354,7 @@ fn registry() -> &'static Path {
     static REGISTRY: OnceLock<PathBuf> = OnceLock::new();
     REGISTRY.get_or_init(|| {
         let registry = work().join("registry");
-        assert!(
-            Command::new(kit("make-registry"))
-                .arg(&registry)
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new(kit("make-registry")).arg(&registry).status().unwrap().success());
         registry
     })
 }
@@ -434,19 +382,14 @@ pub(super) fn corrupt_wheel() -> Vec<u8> {
     );
     for (name, content) in [
         ("corrupt.py", "x=1\n"),
-        (
-            "corrupt-1.dist-info/METADATA",
-            "Metadata-Version: 2.1\nName: corrupt\nVersion: 1\n",
-        ),
+        ("corrupt-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: corrupt\nVersion: 1\n"),
         (
             "corrupt-1.dist-info/WHEEL",
             "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         ),
         ("corrupt-1.dist-info/RECORD", &record),
     ] {
-        archive
-            .start_file(name, zip::write::SimpleFileOptions::default())
-            .unwrap();
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         archive.write_all(content.as_bytes()).unwrap();
     }
     archive.finish().unwrap();
@@ -464,16 +407,11 @@ pub(super) fn last_json(output: &str) -> Value {
 fn builds_runs_and_tests(version: Version) {
     let _alone = alone();
     let bazel = Bazel::new(version, "a");
-    bazel.succeed(
-        "test",
-        &["--test_output=errors", "--", "//...", "-//bad/..."],
-    );
+    bazel.succeed("test", &["--test_output=errors", "--", "//...", "-//bad/..."]);
 
     // Shards share the tests out, and leave what they made.
-    let mut made: Vec<String> = ["1", "2"]
-        .iter()
-        .flat_map(|shard| bazel.undeclared_outputs(shard))
-        .collect();
+    let mut made: Vec<String> =
+        ["1", "2"].iter().flat_map(|shard| bazel.undeclared_outputs(shard)).collect();
     made.sort();
     assert_eq!(made, ["number0", "number1", "number2", "number3"]);
 
@@ -489,15 +427,7 @@ fn builds_runs_and_tests(version: Version) {
         ["first party 1", "elsewhere 1", "alpha 1"]
     );
     assert_eq!(
-        found["path"]
-            .as_array()
-            .unwrap()
-            .last()
-            .unwrap()
-            .as_str()
-            .unwrap()
-            .rsplit('/')
-            .next(),
+        found["path"].as_array().unwrap().last().unwrap().as_str().unwrap().rsplit('/').next(),
         Some("app")
     );
     let found = last_json(&bazel.run_file("bazel-bin/app/inbuild", &[]));
@@ -516,10 +446,8 @@ fn builds_runs_and_tests(version: Version) {
             .contains("started ['a b'] first party 1")
     );
     assert_eq!(
-        bazel.run_file(
-            "bazel-bin/env.venv/bin/python",
-            &["-c", "import alpha; print(alpha.VALUE)"]
-        ),
+        bazel
+            .run_file("bazel-bin/env.venv/bin/python", &["-c", "import alpha; print(alpha.VALUE)"]),
         "alpha 1\n"
     );
 
@@ -528,15 +456,9 @@ fn builds_runs_and_tests(version: Version) {
     let ours: Vec<&str> = manifest
         .lines()
         .filter(|line| {
-            ![
-                "conftest.py",
-                "test_sharded.py",
-                "first_party.py",
-                "elsewhere.py",
-                "data.txt",
-            ]
-            .iter()
-            .any(|name| line.ends_with(name))
+            !["conftest.py", "test_sharded.py", "first_party.py", "elsewhere.py", "data.txt"]
+                .iter()
+                .any(|name| line.ends_with(name))
         })
         .collect();
     assert!(ours.len() <= 5, "{ours:#?}");
@@ -563,10 +485,7 @@ fn builds_runs_and_tests(version: Version) {
         .output()
         .unwrap();
     assert_eq!(
-        String::from_utf8_lossy(&digest.stdout)
-            .split_whitespace()
-            .next()
-            .unwrap(),
+        String::from_utf8_lossy(&digest.stdout).split_whitespace().next().unwrap(),
         bazel.read("bazel-bin/env.digest").trim()
     );
 
@@ -588,11 +507,7 @@ fn builds_runs_and_tests(version: Version) {
         let found = bazel.run_file("ide/venv/bin/python", &["-c", program]);
         assert_eq!(
             found.trim(),
-            bazel
-                .workspace
-                .join("library/source/first_party.py")
-                .to_str()
-                .unwrap()
+            bazel.workspace.join("library/source/first_party.py").to_str().unwrap()
         );
     }
     fs::create_dir_all(bazel.workspace.join("ide/other")).unwrap();
@@ -601,29 +516,16 @@ fn builds_runs_and_tests(version: Version) {
     let tests = ["--", "//:env", "//:beta_env", "//app:probe_test"];
     bazel.executed("test", &tests);
     assert_eq!(bazel.executed("test", &tests), BTreeMap::new());
-    bazel.write(
-        "library/source/first_party.py",
-        b"VALUE = 'first party 1'\n# edited\n",
-    );
+    bazel.write("library/source/first_party.py", b"VALUE = 'first party 1'\n# edited\n");
     // One test is one or two such actions: some Bazels make its XML by another one.
-    assert_eq!(
-        bazel
-            .executed("test", &tests)
-            .into_keys()
-            .collect::<Vec<_>>(),
-        ["TestRunner"]
-    );
+    assert_eq!(bazel.executed("test", &tests).into_keys().collect::<Vec<_>>(), ["TestRunner"]);
     bazel.write(
         "wheels/alpha/alpha.py",
         b"VALUE = 'alpha 1'\n# edited\ndef main():\n    print(VALUE)\n",
     );
     let counts = bazel.executed("test", &tests);
     assert_eq!(
-        (
-            counts.get("PyWheel"),
-            counts.get("PyVenv"),
-            counts.contains_key("TestRunner")
-        ),
+        (counts.get("PyWheel"), counts.get("PyVenv"), counts.contains_key("TestRunner")),
         (Some(&1), Some(&1), true),
         "{counts:?}"
     );
@@ -635,16 +537,9 @@ fn builds_runs_and_tests(version: Version) {
     // Filters, fail-fast, and what Bazel says of a failed test.
     let filtered = bazel.succeed(
         "test",
-        &[
-            "//app:sharded_test",
-            "--test_filter=TestClass.test_method",
-            "--test_output=all",
-        ],
+        &["//app:sharded_test", "--test_filter=TestClass.test_method", "--test_output=all"],
     );
-    assert!(
-        filtered.contains("1 passed") && !filtered.contains("2 passed"),
-        "{filtered}"
-    );
+    assert!(filtered.contains("1 passed") && !filtered.contains("2 passed"), "{filtered}");
     bazel.write(
         "app/test_sharded.py",
         b"def test_one():\n    assert 1 == 2\n\ndef test_two():\n    assert 1 == 1\n",
@@ -666,17 +561,10 @@ fn builds_runs_and_tests(version: Version) {
 fn measures_coverage(bazel: &Bazel) {
     bazel.succeed(
         "coverage",
-        &[
-            "//app:sharded_test",
-            "--instrumentation_filter=//library",
-            "--combined_report=none",
-        ],
+        &["//app:sharded_test", "--instrumentation_filter=//library", "--combined_report=none"],
     );
     let report = bazel.read("bazel-testlogs/app/sharded_test/shard_1_of_2/coverage.dat");
-    let sources: Vec<&str> = report
-        .lines()
-        .filter_map(|line| line.strip_prefix("SF:"))
-        .collect();
+    let sources: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("SF:")).collect();
     assert_eq!(sources, ["library/source/first_party.py"], "{report}");
     assert!(report.contains("\nDA:"), "{report}");
 }
@@ -719,28 +607,13 @@ fn errors_are_readable(bazel: &Bazel) {
     );
     expect(
         "//bad:conflict",
-        &[
-            "error: ",
-            "clash.py",
-            "one-1-py3-none-any.whl",
-            "two-1-py3-none-any.whl",
-            "hint",
-        ],
+        &["error: ", "clash.py", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "hint"],
     );
-    expect(
-        "//bad:platform",
-        &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"],
-    );
-    expect(
-        "//bad:corrupt",
-        &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"],
-    );
+    expect("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]);
+    expect("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]);
     expect(
         "//bad:no_version",
-        &[
-            "//bad:no_version: the version of the interpreter is unknown",
-            "add `version = ",
-        ],
+        &["//bad:no_version: the version of the interpreter is unknown", "add `version = "],
     );
     expect(
         "//bad:no_patch_version",
@@ -751,10 +624,7 @@ fn errors_are_readable(bazel: &Bazel) {
     );
     expect(
         "//bad:no_platform",
-        &[
-            "//bad:no_platform: the platform of the interpreter is unknown",
-            "add `platform = ",
-        ],
+        &["//bad:no_platform: the platform of the interpreter is unknown", "add `platform = "],
     );
     expect(
         "//bad:too_old",
@@ -792,28 +662,18 @@ fn bazel_7_with_modules_builds_runs_and_tests() {
 #[test]
 fn the_examples_work() {
     let _alone = alone();
-    for (version, directory) in [
-        (Version::Four, "examples/workspace"),
-        (Version::SevenModules, "examples/bzlmod"),
-    ] {
+    for (version, directory) in
+        [(Version::Four, "examples/workspace"), (Version::SevenModules, "examples/bzlmod")]
+    {
         let bazel = Bazel::with_copy(version, "example", directory);
         bazel.succeed("test", &["//...", "--test_output=errors"]);
         assert!(
-            bazel
-                .succeed("run", &["//app", "--", "Grace"])
-                .contains("Hello, Grace! (requests 2.")
+            bazel.succeed("run", &["//app", "--", "Grace"]).contains("Hello, Grace! (requests 2.")
         );
         bazel.succeed("run", &["//:env.link"]);
         let program = "import greeting, requests; print(greeting.__file__)";
         let found = bazel.run_file(".venv/bin/python", &["-c", program]);
-        assert_eq!(
-            found.trim(),
-            bazel
-                .workspace
-                .join("greeting/greeting.py")
-                .to_str()
-                .unwrap()
-        );
+        assert_eq!(found.trim(), bazel.workspace.join("greeting/greeting.py").to_str().unwrap());
     }
 }
 
@@ -845,14 +705,8 @@ impl Server {
             .expect("a server's program");
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(
-                child.try_wait().unwrap().is_none(),
-                "the server ended: {command:?}"
-            );
-            assert!(
-                Instant::now() < deadline,
-                "the server does not listen: {command:?}"
-            );
+            assert!(child.try_wait().unwrap().is_none(), "the server ended: {command:?}");
+            assert!(Instant::now() < deadline, "the server does not listen: {command:?}");
             std::thread::sleep(Duration::from_millis(100));
         }
         Self(child)
@@ -860,20 +714,12 @@ impl Server {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn buildgrid_program(name: &str) -> PathBuf {
     let program = checkout().join(".cache/buildgrid/bin").join(name);
-    assert!(
-        program.exists(),
-        "{} is missing: run .ci/install",
-        program.display()
-    );
+    assert!(program.exists(), "{} is missing: run .ci/install", program.display());
     program
 }
 
@@ -897,23 +743,14 @@ pub(super) fn buildgrid() -> (Server, String) {
     .unwrap();
     let mut command = Command::new(buildgrid_program("bgd"));
     command.args(["server", "start"]).arg(&file);
-    (
-        Server::start(command, port),
-        format!("grpc://127.0.0.1:{port}"),
-    )
+    (Server::start(command, port), format!("grpc://127.0.0.1:{port}"))
 }
 
 fn http_cache() -> (Server, String) {
     let (port, directory) = (free_port(), fresh("http-cache"));
     let mut command = Command::new("python3");
-    command
-        .arg(kit("http_cache.py"))
-        .arg(port.to_string())
-        .arg(&directory);
-    (
-        Server::start(command, port),
-        format!("http://127.0.0.1:{port}"),
-    )
+    command.arg(kit("http_cache.py")).arg(port.to_string()).arg(&directory);
+    (Server::start(command, port), format!("http://127.0.0.1:{port}"))
 }
 
 /// One machine fills the cache, another one, cold and different in everything, executes no
@@ -936,10 +773,8 @@ fn shares(version: Version, address: &str) {
         } else {
             format!("--remote_download_{outputs}")
         };
-        let counts = second.executed(
-            "build",
-            &[&[cache.as_str(), &download], &targets[..]].concat(),
-        );
+        let counts =
+            second.executed("build", &[&[cache.as_str(), &download], &targets[..]].concat());
         assert_eq!(counts, BTreeMap::new(), "{version:?} {outputs}");
         // As the input of a local test.
         let flags = [
@@ -952,10 +787,7 @@ fn shares(version: Version, address: &str) {
         let counts = second.executed("test", &flags);
         assert_eq!(counts.get("PyVenv"), None, "{version:?} {outputs}");
         if outputs == "all" {
-            assert_eq!(
-                second.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]),
-                "alpha 1\n"
-            );
+            assert_eq!(second.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]), "alpha 1\n");
             last_json(&second.run_file("bazel-bin/app/probe", &[]));
         }
     }
@@ -1017,10 +849,7 @@ fn environments_are_built_remotely() {
         .filter_map(|spawn| spawn["runner"].as_str())
         .collect();
     assert_eq!(runners, ["remote", "remote"], "{spawns:#?}");
-    assert_eq!(
-        bazel.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]),
-        "alpha 1\n"
-    );
+    assert_eq!(bazel.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]), "alpha 1\n");
 }
 
 #[test]
@@ -1050,10 +879,7 @@ fn configurations_share_one_action_under_path_mapping() {
             parameters.contains("bazel-out/cfg/bin/alpha-1.0-py3-none-any.whl"),
             "{parameters}"
         );
-        assert!(
-            !parameters.contains("k8-") && !parameters.contains(mode),
-            "{parameters}"
-        );
+        assert!(!parameters.contains("k8-") && !parameters.contains(mode), "{parameters}");
         let spec = bazel.read("bazel-bin/env.spec.json");
         assert!(spec.is_ascii() && !spec.contains("bazel-out"), "{spec}");
     }
@@ -1068,16 +894,10 @@ fn workers_and_single_runs_make_the_same_environment() {
     // Alone, several requests to one process, and several in a sandbox each.
     for (strategy, flags) in [
         ("sandboxed", &[][..]),
+        ("worker", &["--noexperimental_worker_multiplex", "--worker_sandboxing"]),
         (
             "worker",
-            &["--noexperimental_worker_multiplex", "--worker_sandboxing"],
-        ),
-        (
-            "worker",
-            &[
-                "--experimental_worker_multiplex_sandboxing",
-                "--experimental_worker_cancellation",
-            ],
+            &["--experimental_worker_multiplex_sandboxing", "--experimental_worker_cancellation"],
         ),
     ] {
         made.push(built_by(&bazel, strategy, flags));
@@ -1095,27 +915,15 @@ fn built_by(bazel: &Bazel, strategy: &str, flags: &[&str]) -> (String, String, S
     let flag = format!("--strategy=PyVenv={strategy}");
     let output = bazel.succeed(
         "build",
-        &[
-            &[flag.as_str(), "--strategy=PyWheel=local", "//:env"],
-            flags,
-        ]
-        .concat(),
+        &[&[flag.as_str(), "--strategy=PyWheel=local", "//:env"], flags].concat(),
     );
-    assert_eq!(
-        output.contains("1 worker"),
-        strategy == "worker",
-        "{output}"
-    );
+    assert_eq!(output.contains("1 worker"), strategy == "worker", "{output}");
     let scanned = Command::new(tool())
         .arg("digest")
         .arg(bazel.workspace.join("bazel-bin/env.venv"))
         .output()
         .unwrap();
-    (
-        bazel.read("bazel-bin/env.digest"),
-        bazel.read("bazel-bin/env.manifest.json"),
-        text(&scanned),
-    )
+    (bazel.read("bazel-bin/env.digest"), bazel.read("bazel-bin/env.manifest.json"), text(&scanned))
 }
 
 #[test]
@@ -1123,18 +931,16 @@ fn workers_speak_json() {
     let _alone = alone();
     for version in [Version::Four, Version::Seven] {
         let bazel = Bazel::new(version, "a");
-        let workspace = bazel.read("WORKSPACE").replace(
-            "venvtree_repositories(",
-            "venvtree_repositories(worker = \"json\", ",
-        );
+        let workspace = bazel
+            .read("WORKSPACE")
+            .replace("venvtree_repositories(", "venvtree_repositories(worker = \"json\", ");
         bazel.write("WORKSPACE", workspace.as_bytes());
         let once = built_by(&bazel, "local", &[]);
         // Bazel 4 asks for the flags, and sends requests that no line feed ends.
         let flags: &[&str] = match version {
-            Version::Four => &[
-                "--experimental_worker_allow_json_protocol",
-                "--experimental_worker_multiplex",
-            ],
+            Version::Four => {
+                &["--experimental_worker_allow_json_protocol", "--experimental_worker_multiplex"]
+            }
             _ => &[],
         };
         assert_eq!(built_by(&bazel, "worker", flags), once);
@@ -1159,19 +965,8 @@ fn the_reference_is_that_of_the_code() {
 fn buildifier_finds_nothing() {
     let buildifier =
         checkout().join(".cache/npm/node_modules/@bazel/buildifier/buildifier-linux_amd64");
-    assert!(
-        buildifier.exists(),
-        "{} is missing: run .ci/install",
-        buildifier.display()
-    );
-    let places = [
-        "rules",
-        "examples",
-        "tests/bazel",
-        "WORKSPACE",
-        "MODULE.bazel",
-        "BUILD.bazel",
-    ];
+    assert!(buildifier.exists(), "{} is missing: run .ci/install", buildifier.display());
+    let places = ["rules", "examples", "tests/bazel", "WORKSPACE", "MODULE.bazel", "BUILD.bazel"];
     let output = Command::new(&buildifier)
         .args(["-mode=check", "-lint=warn", "-r"])
         .args(places)
@@ -1181,9 +976,8 @@ fn buildifier_finds_nothing() {
     assert!(output.status.success(), "{}", text(&output));
     // Files called BUCK it must be told of.
     let mut files = Vec::new();
-    let mut directories: Vec<PathBuf> = ["rules", "examples", "tests/buck2"]
-        .map(|place| checkout().join(place))
-        .into();
+    let mut directories: Vec<PathBuf> =
+        ["rules", "examples", "tests/buck2"].map(|place| checkout().join(place)).into();
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
             if entry.file_type().unwrap().is_dir() {

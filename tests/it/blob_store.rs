@@ -19,24 +19,14 @@ fn local(path: &Utf8Path, function: DigestFunction) -> Store {
 }
 
 fn remote(url: &str, function: DigestFunction) -> Remote {
-    let schedule = Schedule {
-        retries: 0,
-        ..Schedule::default()
-    };
-    let config = RemoteConfig {
-        schedule,
-        ..RemoteConfig::new(url.parse().unwrap())
-    };
+    let schedule = Schedule { retries: 0, ..Schedule::default() };
+    let config = RemoteConfig { schedule, ..RemoteConfig::new(url.parse().unwrap()) };
     Remote::new(config, function, Notes::new()).unwrap()
 }
 
 fn read(cache: &dyn Cache, digest: Digest) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    cache
-        .open(digest)
-        .unwrap()?
-        .read_to_end(&mut bytes)
-        .unwrap();
+    cache.open(digest).unwrap()?.read_to_end(&mut bytes).unwrap();
     Some(bytes)
 }
 
@@ -100,29 +90,13 @@ fn every_cache_keeps_what_it_is_given_and_nothing_else() {
     for function in DigestFunction::ALL {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| Utf8Path::from_path(folder.path()).unwrap().join(name);
-        check(
-            &local(&path("store"), function),
-            &local(&path("other"), function),
-            true,
-        );
+        check(&local(&path("store"), function), &local(&path("other"), function), true);
         for zstd in [false, true] {
-            let server = FakeReapi::start(Offer {
-                function,
-                zstd,
-                ..Offer::default()
-            });
-            check(
-                &remote(&server.url(), function),
-                &local(&path("for-grpc"), function),
-                false,
-            );
+            let server = FakeReapi::start(Offer { function, zstd, ..Offer::default() });
+            check(&remote(&server.url(), function), &local(&path("for-grpc"), function), false);
         }
         let server = HttpCache::start();
-        check(
-            &remote(&server.url(), function),
-            &local(&path("for-http"), function),
-            true,
-        );
+        check(&remote(&server.url(), function), &local(&path("for-http"), function), true);
     }
 }
 

@@ -21,18 +21,13 @@ fn a_build_installs_what_the_specifications_say() {
         .file("demo_pkg-1.0.data/platlib/plat.py", "")
         .file("demo_pkg-1.0.data/headers/demo.h", "")
         .file("demo_pkg-1.0.data/scripts/plain", "#!/bin/sh\n")
-        .file(
-            "demo_pkg-1.0.data/scripts/rewritten",
-            "#!python\nprint(1)\n",
-        )
+        .file("demo_pkg-1.0.data/scripts/rewritten", "#!python\nprint(1)\n")
         .file("demo_pkg-1.0.data/data/share/demo.txt", "")
         .file("demo_pkg-1.0.dist-info/direct_url.json", "{}")
         .file("demo_pkg-1.0.dist-info/INSTALLER", "other")
         .console_scripts("demo = demo_pkg:main");
     let wheel = project.wheel(&wheel);
-    project.spec(some_interpreter(), &[wheel], |spec| {
-        spec["flags"] = json!({"activators": []})
-    });
+    project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = json!({"activators": []}));
     project
         .run(&[
             "build",
@@ -48,20 +43,13 @@ fn a_build_installs_what_the_specifications_say() {
     let lines = listing(project.path().join("out").as_std_path());
     let paths: Vec<&str> = lines
         .iter()
-        .map(|line| {
-            line.rsplit_once(' ')
-                .map_or(line.as_str(), |(path, _)| path)
-        })
+        .map(|line| line.rsplit_once(' ').map_or(line.as_str(), |(path, _)| path))
         .collect();
     insta::assert_debug_snapshot!(paths);
     let site = project.path().join("out/lib/python3.11/site-packages");
     let record = std::fs::read_to_string(site.join("demo_pkg-1.0.dist-info/RECORD")).unwrap();
     insta::assert_snapshot!(
-        record
-            .lines()
-            .map(|row| row.split(',').next().unwrap())
-            .collect::<Vec<_>>()
-            .join("\n")
+        record.lines().map(|row| row.split(',').next().unwrap()).collect::<Vec<_>>().join("\n")
     );
     assert_eq!(
         std::fs::read_to_string(site.join("demo_pkg-1.0.dist-info/INSTALLER")).unwrap(),
@@ -71,15 +59,9 @@ fn a_build_installs_what_the_specifications_say() {
     let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
     assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
     assert_eq!(project.run(&["digest", "out"]).success(), digest);
-    project
-        .run(&["verify", "out", "--manifest", "m.json"])
-        .success();
-    project
-        .run(&["verify", "out", "--spec", "env.json"])
-        .success();
-    project
-        .run(&["verify", "out", "--digest", digest.trim()])
-        .success();
+    project.run(&["verify", "out", "--manifest", "m.json"]).success();
+    project.run(&["verify", "out", "--spec", "env.json"]).success();
+    project.run(&["verify", "out", "--digest", digest.trim()]).success();
 }
 
 #[test]
@@ -87,9 +69,7 @@ fn modes_and_times_are_the_same_everywhere() {
     let project = Project::new();
     let wheel = project.wheel(&simple("a").executable("a/tool", "x"));
     project.spec(some_interpreter(), &[wheel], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "out"])
-        .success();
+    project.run(&["build", "env.json", "--out", "out"]).success();
     let mut stack = vec![project.path().join("out")];
     while let Some(path) = stack.pop() {
         use std::os::unix::fs::MetadataExt as _;
@@ -97,11 +77,7 @@ fn modes_and_times_are_the_same_everywhere() {
         assert_eq!(metadata.mtime(), 315_619_200, "{path}");
         if metadata.is_dir() {
             assert_eq!(metadata.mode() & 0o7777, 0o755, "{path}");
-            stack.extend(
-                path.read_dir_utf8()
-                    .unwrap()
-                    .map(|entry| entry.unwrap().into_path()),
-            );
+            stack.extend(path.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()));
         } else if metadata.is_file() {
             assert!(matches!(metadata.mode() & 0o7777, 0o755 | 0o644), "{path}");
         }
@@ -115,17 +91,9 @@ fn an_output_is_left_alone_replaced_or_refused() {
     project.spec(some_interpreter(), std::slice::from_ref(&wheel), |_| ());
     std::fs::create_dir(project.path().join("out")).unwrap();
     let outcome = |arguments: &[&str]| {
-        let output = project.run(
-            &[
-                &["build", "env.json", "--out", "out", "--format", "json"],
-                arguments,
-            ]
-            .concat(),
-        );
-        (
-            output.code,
-            output.json()["outcome"].as_str().map(str::to_owned),
-        )
+        let output = project
+            .run(&[&["build", "env.json", "--out", "out", "--format", "json"], arguments].concat());
+        (output.code, output.json()["outcome"].as_str().map(str::to_owned))
     };
     assert_eq!(outcome(&[]), (0, Some("built".to_owned())));
     assert_eq!(outcome(&[]), (0, Some("up-to-date".to_owned())));
@@ -135,12 +103,7 @@ fn an_output_is_left_alone_replaced_or_refused() {
     let header = [0x0a0d_0da7, 0, source.mtime() as u32, source.size() as u32]
         .map(u32::to_le_bytes)
         .concat();
-    project.write(
-        package
-            .join("__pycache__/__init__.cpython-311.pyc")
-            .as_str(),
-        header,
-    );
+    project.write(package.join("__pycache__/__init__.cpython-311.pyc").as_str(), header);
     assert_eq!(outcome(&[]), (0, Some("up-to-date".to_owned())));
     project.write("out/mine.txt", "precious");
     assert_eq!(outcome(&[]), (5, None));
@@ -150,22 +113,10 @@ fn an_output_is_left_alone_replaced_or_refused() {
     // What is no part of an environment is not thrown away with one.
     let refused = project.run(&["build", "env.json", "--out", "out", "--replace"]);
     assert_eq!(refused.code, 5, "{refused:?}");
-    assert!(
-        refused.stderr.contains("`mine.txt` is no part of one"),
-        "{refused:?}"
-    );
-    std::fs::rename(
-        project.path().join("out/mine.txt"),
-        project.path().join("mine.txt"),
-    )
-    .unwrap();
+    assert!(refused.stderr.contains("`mine.txt` is no part of one"), "{refused:?}");
+    std::fs::rename(project.path().join("out/mine.txt"), project.path().join("mine.txt")).unwrap();
     assert_eq!(outcome(&["--replace"]), (0, Some("replaced".to_owned())));
-    assert!(
-        project
-            .path()
-            .join("out/lib/python3.11/site-packages/b/__init__.py")
-            .exists()
-    );
+    assert!(project.path().join("out/lib/python3.11/site-packages/b/__init__.py").exists());
     let left: Vec<String> = project
         .path()
         .read_dir_utf8()
@@ -174,12 +125,7 @@ fn an_output_is_left_alone_replaced_or_refused() {
         .collect();
     assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
     project.write("file", "");
-    assert_eq!(
-        project
-            .run(&["build", "env.json", "--out", "file", "--replace"])
-            .code,
-        5
-    );
+    assert_eq!(project.run(&["build", "env.json", "--out", "file", "--replace"]).code, 5);
 }
 
 #[test]
@@ -219,9 +165,7 @@ fn the_order_of_wheels_threads_and_places_change_nothing() {
 /// first-party file larger than all else.
 fn project_with_giants(change_wheel: impl FnOnce(WheelText) -> WheelText) -> Project {
     let project = Project::new();
-    let bytes: Vec<u8> = (0..9_u32 << 18)
-        .flat_map(|number| (number / 3).to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = (0..9_u32 << 18).flat_map(|number| (number / 3).to_le_bytes()).collect();
     std::fs::create_dir(project.path().join("src")).unwrap();
     std::fs::write(project.path().join("src/giant.bin"), &bytes[4 << 20..]).unwrap();
     let wheel = project.wheel(&change_wheel(simple("a").file("a/giant.bin", bytes)));
@@ -260,24 +204,16 @@ fn files_that_several_threads_work_on_are_the_same_files() {
                     "m.json",
                 ])
                 .success();
-            project
-                .run(&["verify", &out, "--manifest", "m.json"])
-                .success();
+            project.run(&["verify", &out, "--manifest", "m.json"]).success();
             let manifest = std::fs::read_to_string(project.path().join("m.json")).unwrap();
-            let digest = project
-                .run(&["digest", &spec, "--threads", threads])
-                .success();
+            let digest = project.run(&["digest", &spec, "--threads", threads]).success();
             assert_eq!(
-                project
-                    .run(&["digest", &out, "--digest-function", function])
-                    .success(),
+                project.run(&["digest", &out, "--digest-function", function]).success(),
                 digest
             );
             let mut archives = Vec::new();
             for subject in [&spec, &out] {
-                project
-                    .run(&["pack", subject, "--threads", threads, "--out", "env.tar"])
-                    .success();
+                project.run(&["pack", subject, "--threads", threads, "--out", "env.tar"]).success();
                 archives.push(std::fs::read(project.path().join("env.tar")).unwrap());
             }
             assert!(archives[0] == archives[1], "{threads} threads");
@@ -298,9 +234,7 @@ fn a_large_member_that_record_does_not_promise_is_refused_by_any_number_of_threa
                 project.run(&[&command[..], &["sha256.json", "--threads", threads]].concat());
             assert_eq!(output.code, 6, "{}", output.stderr);
             assert!(
-                output
-                    .stderr
-                    .contains("the member `a/giant.bin` has the SHA-256"),
+                output.stderr.contains("the member `a/giant.bin` has the SHA-256"),
                 "{}",
                 output.stderr
             );
@@ -316,9 +250,7 @@ fn a_wheel_that_is_mostly_one_member_is_refused_if_it_is_not_the_pinned_one() {
     let project = project_with_giants(|wheel| wheel);
     let text = std::fs::read_to_string(project.path().join("sha256.json")).unwrap();
     let mut spec: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let wheel = project
-        .path()
-        .join(spec["wheels"][0]["path"].as_str().unwrap());
+    let wheel = project.path().join(spec["wheels"][0]["path"].as_str().unwrap());
     let digest = spec["wheels"][0]["sha256"].as_str().unwrap().to_owned();
     let sound = std::fs::read(&wheel).unwrap();
     // The time in the first local header, which nothing else looks at.
@@ -347,17 +279,7 @@ fn a_wheel_that_is_mostly_one_member_is_refused_if_it_is_not_the_pinned_one() {
     spec["wheels"][0]["sha256"] = json!(digest);
     std::fs::write(&wheel, &sound).unwrap();
     std::fs::write(project.path().join("env.json"), spec.to_string()).unwrap();
-    project
-        .run(&[
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--no-store",
-            "--threads",
-            "1",
-        ])
-        .success();
+    project.run(&["build", "env.json", "--out", "out", "--no-store", "--threads", "1"]).success();
 }
 
 #[test]
@@ -365,24 +287,16 @@ fn changing_one_wheel_changes_only_its_files() {
     let project = Project::new();
     let (a, b) = (project.wheel(&simple("a")), project.wheel(&simple("b")));
     project.spec(some_interpreter(), &[a.clone(), b], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "one"])
-        .success();
+    project.run(&["build", "env.json", "--out", "one"]).success();
     let b = project.wheel(&WheelText::new("b", "1.1").file("b/__init__.py", "NAME = 'other'\n"));
     project.spec(some_interpreter(), &[a, b], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "two"])
-        .success();
+    project.run(&["build", "env.json", "--out", "two"]).success();
     let output = project.run(&["diff", "one", "two", "--format", "json"]);
     assert_eq!(output.code, 1);
     let changes = output.json()["changes"].clone();
     assert_eq!(changes.as_array().unwrap().len(), 1, "{changes}");
     assert_eq!(
-        (
-            &changes[0]["distribution"],
-            &changes[0]["before"],
-            &changes[0]["after"]
-        ),
+        (&changes[0]["distribution"], &changes[0]["before"], &changes[0]["after"]),
         (&json!("b"), &json!("1.0"), &json!("1.1"))
     );
 }
@@ -396,9 +310,7 @@ fn no_path_of_the_build_is_in_the_tree() {
         spec["sources"] = json!([{"path": "src/pkg"}]);
         spec["path_entries"] = json!(["../first-party"]);
     });
-    project
-        .run(&["build", "env.json", "--out", "out", "--manifest", "m.json"])
-        .success();
+    project.run(&["build", "env.json", "--out", "out", "--manifest", "m.json"]).success();
     let needle = project.path().file_name().unwrap();
     let mut files = vec![project.path().join("m.json")];
     let mut stack = vec![project.path().join("out")];
@@ -412,17 +324,12 @@ fn no_path_of_the_build_is_in_the_tree() {
             }
         }
     }
-    for file in files
-        .iter()
-        .filter(|file| file.symlink_metadata().unwrap().is_file())
-    {
+    for file in files.iter().filter(|file| file.symlink_metadata().unwrap().is_file()) {
         let bytes = std::fs::read(file).unwrap();
         assert!(!String::from_utf8_lossy(&bytes).contains(needle), "{file}");
     }
     let pth = std::fs::read_to_string(
-        project
-            .path()
-            .join("out/lib/python3.11/site-packages/_venvtree.pth"),
+        project.path().join("out/lib/python3.11/site-packages/_venvtree.pth"),
     )
     .unwrap();
     assert_eq!(pth, "../../../../first-party\n");
@@ -442,10 +349,7 @@ fn inputs_may_be_given_by_key() {
         "build\nenv.json\n--out\nout\n--input\nkey-1=elsewhere/renamed\n--quiet\n",
     );
     let output = project.run(&["@params"]);
-    assert_eq!(
-        (output.code, output.stdout.as_str(), output.stderr.as_str()),
-        (0, "", "")
-    );
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "", ""));
     let unused = project.run(&[
         "build",
         "env.json",
@@ -457,13 +361,7 @@ fn inputs_may_be_given_by_key() {
         "k=v",
     ]);
     assert_eq!(unused.code, 2);
-    assert!(
-        unused
-            .stderr
-            .contains("the input key `k` is not in the spec"),
-        "{}",
-        unused.stderr
-    );
+    assert!(unused.stderr.contains("the input key `k` is not in the spec"), "{}", unused.stderr);
 }
 
 #[test]
@@ -474,11 +372,7 @@ fn a_wheel_that_is_not_the_pinned_one_is_refused() {
     project.spec(some_interpreter(), &[wheel], |_| ());
     let output = project.run(&["build", "env.json", "--out", "out"]);
     assert_eq!(output.code, 6, "{}", output.stderr);
-    assert!(
-        output.stderr.contains("expected 0000000000"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains("expected 0000000000"), "{}", output.stderr);
     assert!(!project.path().join("out").exists());
     let names: Vec<_> = project
         .path()
@@ -486,10 +380,7 @@ fn a_wheel_that_is_not_the_pinned_one_is_refused() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_owned())
         .collect();
-    assert!(
-        names.iter().all(|name| !name.contains(".venvtree-")),
-        "{names:?}"
-    );
+    assert!(names.iter().all(|name| !name.contains(".venvtree-")), "{names:?}");
 }
 
 #[test]
@@ -525,18 +416,9 @@ fn blake3_trees_are_what_their_digest_says() {
         .success();
     let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
     assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
-    assert_eq!(
-        project
-            .run(&["digest", "out", "--digest-function", "blake3"])
-            .success(),
-        digest
-    );
-    project
-        .run(&["verify", "out", "--manifest", "m.json"])
-        .success();
-    project
-        .run(&["verify", "out", "--digest", digest.trim()])
-        .success();
+    assert_eq!(project.run(&["digest", "out", "--digest-function", "blake3"]).success(), digest);
+    project.run(&["verify", "out", "--manifest", "m.json"]).success();
+    project.run(&["verify", "out", "--digest", digest.trim()]).success();
 }
 
 #[test]
@@ -548,21 +430,9 @@ fn an_interpreter_can_be_copied_in() {
     let mut interpreter = some_interpreter();
     interpreter["python"] = json!({"kind": "inside", "directory": "python"});
     project.spec(interpreter, &[], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "out"])
-        .success();
+    project.run(&["build", "env.json", "--out", "out"]).success();
     let link = std::fs::read_link(project.path().join("out/bin/python")).unwrap();
     assert_eq!(link.to_str(), Some("../.python/bin/python3.11"));
-    assert!(
-        project
-            .path()
-            .join("out/.python/lib/python3.11/os.py")
-            .exists()
-    );
-    assert!(
-        !project
-            .path()
-            .join("out/.python/lib/python3.11/__pycache__")
-            .exists()
-    );
+    assert!(project.path().join("out/.python/lib/python3.11/os.py").exists());
+    assert!(!project.path().join("out/.python/lib/python3.11/__pycache__").exists());
 }

@@ -60,10 +60,7 @@ fn contents(root: &Utf8Path) -> Vec<String> {
                 lines.push(format!("{name}/ {executable:o} {time:?}"));
                 visit(root, &path, lines);
             } else if metadata.is_symlink() {
-                lines.push(format!(
-                    "{name} -> {} {time:?}",
-                    path.read_link_utf8().unwrap()
-                ));
+                lines.push(format!("{name} -> {} {time:?}", path.read_link_utf8().unwrap()));
             } else {
                 lines.push(format!(
                     "{name} {executable:o} {time:?} {:?}",
@@ -117,10 +114,7 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
                         (&json!(source), &plain["digest"]),
                         "{function} {out}: {built}"
                     );
-                    assert!(
-                        contents(&project.path().join(&out)) == expected,
-                        "{function} {out}"
-                    );
+                    assert!(contents(&project.path().join(&out)) == expected, "{function} {out}");
                 }
                 assert_eq!(project.run(&["store", "verify", "--store", &store]).code, 0);
             }
@@ -128,11 +122,7 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
         // Half of the cache is gone: files, or what describes them.
         for folder in ["files", "cas", "ac", "trees", "wheels", "stamps"] {
             let store = project.path().join("store-auto-1");
-            let store = if function == "blake3" {
-                store.join("blake3")
-            } else {
-                store
-            };
+            let store = if function == "blake3" { store.join("blake3") } else { store };
             std::fs::remove_dir_all(store.join(folder)).unwrap();
             let out = format!("without-{folder}");
             let built = report(&project.run(&[
@@ -146,10 +136,7 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
                 "json",
             ]));
             assert_eq!(built["digest"], plain["digest"], "{function} {folder}");
-            assert!(
-                contents(&project.path().join(&out)) == expected,
-                "{function} {folder}"
-            );
+            assert!(contents(&project.path().join(&out)) == expected, "{function} {folder}");
         }
     }
 }
@@ -157,17 +144,11 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
 /// Whether the store knows, without a look at the spec, that a build has nothing to do.
 fn is_unchanged(project: &Project) -> bool {
     let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
-    let caches = Caches {
-        store: Some(project.path().join("store").into()),
-        ..Caches::default()
-    };
+    let caches = Caches { store: Some(project.path().join("store").into()), ..Caches::default() };
     let request = BuildRequest {
         out: project.path().join("out"),
         existing: Existing::Keep,
-        protected: Protected {
-            cwd: project.path().to_owned(),
-            home: None,
-        },
+        protected: Protected { cwd: project.path().to_owned(), home: None },
         look: false,
         manifest: None,
         digest_file: None,
@@ -176,15 +157,7 @@ fn is_unchanged(project: &Project) -> bool {
     caching::unchanged(&caches, &request).unwrap().is_some()
 }
 
-const BUILD: [&str; 7] = [
-    "build",
-    "env.json",
-    "--out",
-    "out",
-    "--store",
-    "store",
-    "--format=json",
-];
+const BUILD: [&str; 7] = ["build", "env.json", "--out", "out", "--store", "store", "--format=json"];
 
 #[test]
 fn a_text_that_decides_everything_is_known_again() {
@@ -246,9 +219,7 @@ fn a_text_that_does_not_decide_everything_is_read_again() {
     let project = Project::new();
     let build = || report(&project.run(&[&BUILD[..], &["--replace"]].concat()))["outcome"].clone();
     project.write("own/module.py", "VALUE = 1\n");
-    project.spec(some_interpreter(), &[], |spec| {
-        spec["sources"] = json!([{ "path": "own" }])
-    });
+    project.spec(some_interpreter(), &[], |spec| spec["sources"] = json!([{ "path": "own" }]));
     assert_eq!(build(), "built");
     assert!(!is_unchanged(&project));
     assert_eq!(build(), "up-to-date");
@@ -268,9 +239,7 @@ fn a_text_that_does_not_decide_everything_is_read_again() {
     assert!(!is_unchanged(&project));
     trusted("VALUE = 2\n");
     assert_eq!(build(), "replaced");
-    let path = project
-        .path()
-        .join("out/lib/python3.11/site-packages/dist.py");
+    let path = project.path().join("out/lib/python3.11/site-packages/dist.py");
     assert_eq!(std::fs::read_to_string(path).unwrap(), "VALUE = 2\n");
 }
 
@@ -278,27 +247,20 @@ fn a_text_that_does_not_decide_everything_is_read_again() {
 fn a_changed_wheel_leaves_the_others_files_linked() {
     for function in ["sha256", "blake3"] {
         let project = project(function);
-        project
-            .run(&["build", "env.json", "--out", "one", "--store", "store"])
-            .success();
+        project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
         let mut spec: Value =
             serde_json::from_slice(&std::fs::read(project.path().join("env.json")).unwrap())
                 .unwrap();
         let changed = WheelText::new("dist0", "1.1").file("dist0/new.py", "NEW = 1\n");
         spec["wheels"][0] = project.wheel(&changed);
         project.write("env.json", spec.to_string());
-        let built = report(&project.run(&[
-            "build", "env.json", "--out", "two", "--store", "store", "--format", "json",
-        ]));
+        let built =
+            report(&project.run(&[
+                "build", "env.json", "--out", "two", "--store", "store", "--format", "json",
+            ]));
         let adopted = built["links"]["adopted"].as_u64().unwrap();
-        assert!(
-            built["source"] == "wheels" && adopted <= 10,
-            "{function}: {built}"
-        );
-        assert!(
-            built["links"]["hardlinks"].as_u64().unwrap() > 60,
-            "{function}: {built}"
-        );
+        assert!(built["source"] == "wheels" && adopted <= 10, "{function}: {built}");
+        assert!(built["links"]["hardlinks"].as_u64().unwrap() > 60, "{function}: {built}");
     }
 }
 
@@ -308,36 +270,19 @@ fn a_wheel_that_was_exchanged_is_noticed_whatever_the_store_knows() {
     let wheel = project.path().join("wheels/dist0-1.0-py3-none-any.whl");
     // Old enough to be remembered as hashed.
     std::thread::sleep(Duration::from_millis(3100));
-    project
-        .run(&["build", "env.json", "--out", "one", "--store", "store"])
-        .success();
-    let stat = project
-        .run(&["store", "stat", "--store", "store", "--format", "json"])
-        .json();
-    assert_eq!(
-        stat["functions"]["sha256"]["hashed"]["entries"], 4,
-        "{stat}"
-    );
+    project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
+    let stat = project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
+    assert_eq!(stat["functions"]["sha256"]["hashed"]["entries"], 4, "{stat}");
     let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
     project.write(
         "other.json",
-        text.replace(
-            "\"digest_function\"",
-            "\"prompt\": \"x\", \"digest_function\"",
-        ),
+        text.replace("\"digest_function\"", "\"prompt\": \"x\", \"digest_function\""),
     );
     // Another wheel of the same name and modification time.
     let modified = std::fs::metadata(&wheel).unwrap().modified().unwrap();
-    let other = WheelText::new("dist0", "1.0")
-        .file("dist0/evil.py", "EVIL = 1\n")
-        .pack();
+    let other = WheelText::new("dist0", "1.0").file("dist0/evil.py", "EVIL = 1\n").pack();
     std::fs::write(&wheel, other).unwrap();
-    std::fs::File::options()
-        .write(true)
-        .open(&wheel)
-        .unwrap()
-        .set_modified(modified)
-        .unwrap();
+    std::fs::File::options().write(true).open(&wheel).unwrap().set_modified(modified).unwrap();
     let failed = project.run(&["build", "other.json", "--out", "two", "--store", "store"]);
     assert_eq!(failed.code, 6, "{}", failed.stderr);
     assert!(!project.path().join("two").exists());
@@ -346,18 +291,13 @@ fn a_wheel_that_was_exchanged_is_noticed_whatever_the_store_knows() {
 #[test]
 fn a_hit_needs_no_wheels_and_two_checkouts_have_the_same_key() {
     let project = project("sha256");
-    project
-        .run(&["build", "env.json", "--out", "one", "--store", "store"])
-        .success();
+    project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
     let key = project.run(&["key", "env.json"]).success();
-    std::fs::rename(
-        project.path().join("wheels"),
-        project.path().join("elsewhere"),
-    )
-    .unwrap();
-    let built = report(&project.run(&[
-        "build", "env.json", "--out", "two", "--store", "store", "--format", "json",
-    ]));
+    std::fs::rename(project.path().join("wheels"), project.path().join("elsewhere")).unwrap();
+    let built = report(
+        &project
+            .run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]),
+    );
     assert_eq!(built["source"], "store");
     assert_eq!(built["key"], key.trim());
     let other = Project::new();
@@ -382,26 +322,21 @@ fn keys_are_explained() {
         ),
     );
     let same = project.run(&["key", "env.json", "--explain", "env.json"]);
-    assert_eq!(
-        (same.code, same.stdout.as_str()),
-        (0, "the keys are the same\n")
-    );
+    assert_eq!((same.code, same.stdout.as_str()), (0, "the keys are the same\n"));
     let other = project.run(&["key", "env.json", "--explain", "other.json"]);
     assert_eq!(
         (other.code, other.stdout.as_str()),
-        (
-            1,
-            "`flags.prompt` is null in the first, \"x\" in the second\n"
-        )
+        (1, "`flags.prompt` is null in the first, \"x\" in the second\n")
     );
 }
 
 #[test]
 fn damage_in_the_store_is_found_and_never_reaches_an_output() {
     let project = project("sha256");
-    let built = report(&project.run(&[
-        "build", "env.json", "--out", "one", "--store", "store", "--format", "json",
-    ]));
+    let built = report(
+        &project
+            .run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]),
+    );
     let mut files = Vec::new();
     collect(&project.path().join("store/files"), &mut files);
     for (index, path) in files.iter().enumerate() {
@@ -412,89 +347,57 @@ fn damage_in_the_store_is_found_and_never_reaches_an_output() {
             std::fs::write(path, bytes).unwrap();
         }
     }
-    let again = project.run(&[
-        "build", "env.json", "--out", "two", "--store", "store", "--format", "json",
-    ]);
+    let again =
+        project.run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]);
     let again = report(&again);
-    assert_eq!(
-        (&again["source"], &again["digest"]),
-        (&json!("wheels"), &built["digest"])
-    );
+    assert_eq!((&again["source"], &again["digest"]), (&json!("wheels"), &built["digest"]));
     assert!(again["notes"].to_string().contains("damaged"), "{again}");
-    assert_eq!(
-        project.run(&["digest", "two"]).success().trim(),
-        built["digest"].as_str().unwrap()
-    );
+    assert_eq!(project.run(&["digest", "two"]).success().trim(), built["digest"].as_str().unwrap());
     // What was not needed again is found by reading everything.
     project.run(&["store", "verify", "--store", "store"]);
-    assert_eq!(
-        project.run(&["store", "verify", "--store", "store"]).code,
-        0
+    assert_eq!(project.run(&["store", "verify", "--store", "store"]).code, 0);
+    let third = report(
+        &project
+            .run(&["build", "env.json", "--out", "three", "--store", "store", "--format", "json"]),
     );
-    let third = report(&project.run(&[
-        "build", "env.json", "--out", "three", "--store", "store", "--format", "json",
-    ]));
     assert_eq!(third["digest"], built["digest"]);
 }
 
 fn collect(folder: &Utf8Path, files: &mut Vec<Utf8PathBuf>) {
     for entry in folder.read_dir_utf8().unwrap() {
         let path = entry.unwrap().into_path();
-        if path.is_dir() {
-            collect(&path, files)
-        } else {
-            files.push(path)
-        }
+        if path.is_dir() { collect(&path, files) } else { files.push(path) }
     }
 }
 
 #[test]
 fn a_store_that_is_no_directory_is_not_an_empty_one() {
     let project = project("sha256");
-    for arguments in [
-        &["store", "stat"][..],
-        &["store", "verify"],
-        &["store", "gc", "--max-size", "0"],
-    ] {
+    for arguments in
+        [&["store", "stat"][..], &["store", "verify"], &["store", "gc", "--max-size", "0"]]
+    {
         let output = project.run(&[arguments, &["--store", "env.json"]].concat());
         assert_eq!(output.code, 2, "{output:?}");
-        assert!(
-            output.stderr.contains("env.json` is no directory"),
-            "{output:?}"
-        );
-        project
-            .run(&[arguments, &["--store", "not-there-yet"]].concat())
-            .success();
+        assert!(output.stderr.contains("env.json` is no directory"), "{output:?}");
+        project.run(&[arguments, &["--store", "not-there-yet"]].concat()).success();
     }
 }
 
 #[test]
 fn garbage_goes_and_environments_stay() {
     let project = project("sha256");
-    let built = report(&project.run(&[
-        "build", "env.json", "--out", "one", "--store", "store", "--format", "json",
-    ]));
-    let stat: Value = project
-        .run(&["store", "stat", "--store", "store", "--format", "json"])
-        .json();
-    assert!(
-        stat["functions"]["sha256"]["files"]["entries"]
-            .as_u64()
-            .unwrap()
-            > 20,
-        "{stat}"
+    let built = report(
+        &project
+            .run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]),
     );
-    project
-        .run(&["store", "gc", "--store", "store", "--max-size", "0"])
-        .success();
-    let stat: Value = project
-        .run(&["store", "stat", "--store", "store", "--format", "json"])
-        .json();
+    let stat: Value =
+        project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
+    assert!(stat["functions"]["sha256"]["files"]["entries"].as_u64().unwrap() > 20, "{stat}");
+    project.run(&["store", "gc", "--store", "store", "--max-size", "0"]).success();
+    let stat: Value =
+        project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
     assert_eq!(stat["functions"]["sha256"]["total"]["entries"], 0, "{stat}");
-    assert_eq!(
-        project.run(&["digest", "one"]).success().trim(),
-        built["digest"].as_str().unwrap()
-    );
+    assert_eq!(project.run(&["digest", "one"]).success().trim(), built["digest"].as_str().unwrap());
 }
 
 #[test]
@@ -521,27 +424,17 @@ fn reflinks_share_blocks_and_can_be_written() {
     assert_eq!(one["digest"], two["digest"]);
     assert_eq!(two["source"], "store");
     // Eight files are empty and have nothing to share.
-    let (files, reflinks) = (
-        two["files"].as_u64().unwrap(),
-        two["links"]["reflinks"].as_u64().unwrap(),
-    );
-    assert_eq!(
-        (reflinks, &two["links"]["copies"]),
-        (files - 8, &json!(8)),
-        "{two}"
-    );
-    let file = mount
-        .path
-        .join("two/lib/python3.11/site-packages/dist0/module1.py");
+    let (files, reflinks) =
+        (two["files"].as_u64().unwrap(), two["links"]["reflinks"].as_u64().unwrap());
+    assert_eq!((reflinks, &two["links"]["copies"]), (files - 8, &json!(8)), "{two}");
+    let file = mount.path.join("two/lib/python3.11/site-packages/dist0/module1.py");
     // A change of one environment is nobody else's.
     std::fs::write(&file, "changed\n").unwrap();
     assert_eq!(
         project.run(&["digest", "xfs/one"]).success().trim(),
         one["digest"].as_str().unwrap()
     );
-    project
-        .run(&["store", "verify", "--store", "xfs/store"])
-        .success();
+    project.run(&["store", "verify", "--store", "xfs/store"]).success();
 }
 
 #[test]
@@ -582,18 +475,12 @@ fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_b
 
     mount.remount("ro");
     let read_only = run("read-only");
-    assert_eq!(
-        (&read_only["source"], &read_only["digest"]),
-        (&json!("store"), &plain["digest"])
-    );
+    assert_eq!((&read_only["source"], &read_only["digest"]), (&json!("store"), &plain["digest"]));
     let changed = {
         let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
         project.write(
             "other.json",
-            text.replace(
-                "\"digest_function\"",
-                "\"prompt\": \"x\", \"digest_function\"",
-            ),
+            text.replace("\"digest_function\"", "\"prompt\": \"x\", \"digest_function\""),
         );
         report(&project.run(&[
             "build",
@@ -625,14 +512,8 @@ fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_b
         .is_ok()
     {}
     let full = run("full");
-    assert_eq!(
-        (&full["source"], &full["digest"]),
-        (&json!("wheels"), &plain["digest"])
-    );
-    assert!(
-        full["notes"].to_string().contains("cannot be written"),
-        "{full}"
-    );
+    assert_eq!((&full["source"], &full["digest"]), (&json!("wheels"), &plain["digest"]));
+    assert!(full["notes"].to_string().contains("cannot be written"), "{full}");
 
     // An output on the full file system cannot be; it is said why, and nothing is left of it.
     let failed = project.run(&["build", "env.json", "--out", "mount/out", "--no-store"]);
@@ -644,10 +525,7 @@ fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_b
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_owned())
         .collect();
-    assert!(
-        left.iter().all(|name| name == "fill" || name == "store"),
-        "{left:?}"
-    );
+    assert!(left.iter().all(|name| name == "fill" || name == "store"), "{left:?}");
 }
 
 fn spawn(project: &Project, arguments: &[&str]) -> Child {
@@ -675,11 +553,7 @@ fn crowd(rounds: usize, processes: usize, seconds: u64) {
             spec["wheels"].as_array_mut().unwrap().remove(variant);
             project.write(&format!("env{variant}.json"), spec.to_string());
             digests.push(
-                project
-                    .run(&["digest", &format!("env{variant}.json")])
-                    .success()
-                    .trim()
-                    .to_owned(),
+                project.run(&["digest", &format!("env{variant}.json")]).success().trim().to_owned(),
             );
         }
         let mut children = Vec::new();
@@ -688,43 +562,29 @@ fn crowd(rounds: usize, processes: usize, seconds: u64) {
             if index % 8 == 7 {
                 children.push((
                     index,
-                    spawn(
-                        &project,
-                        &["store", "gc", "--store", "store", "--max-size", "10k"],
-                    ),
+                    spawn(&project, &["store", "gc", "--store", "store", "--max-size", "10k"]),
                 ));
             } else {
                 children.push((
                     index,
-                    spawn(
-                        &project,
-                        &["build", &spec, "--out", &out, "--store", "store"],
-                    ),
+                    spawn(&project, &["build", &spec, "--out", &out, "--store", "store"]),
                 ));
             }
         }
         // Every third is killed, each a little later than the one before.
         for (index, child) in &mut children {
             if *index % 3 == 0 {
-                std::thread::sleep(Duration::from_millis(
-                    ((*index * 7 + round * 13) % 40) as u64,
-                ));
+                std::thread::sleep(Duration::from_millis(((*index * 7 + round * 13) % 40) as u64));
                 let _ = child.kill();
             }
         }
         let start = Instant::now();
         for (index, child) in &mut children {
             let status = child.wait().unwrap();
-            assert!(
-                start.elapsed() < Duration::from_secs(seconds),
-                "a process hangs"
-            );
+            assert!(start.elapsed() < Duration::from_secs(seconds), "a process hangs");
             let out = project.path().join(format!("out{index}"));
             let collector = *index % 8 == 7;
-            assert!(
-                status.success() || *index % 3 == 0 || collector,
-                "process {index}: {status}"
-            );
+            assert!(status.success() || *index % 3 == 0 || collector, "process {index}: {status}");
             if out.exists() {
                 assert_eq!(
                     project.run(&["digest", out.as_str()]).success().trim(),
@@ -732,18 +592,16 @@ fn crowd(rounds: usize, processes: usize, seconds: u64) {
                     "process {index}"
                 );
             } else {
-                assert!(
-                    !status.success() || collector,
-                    "process {index} made nothing"
-                );
+                assert!(!status.success() || collector, "process {index} made nothing");
             }
         }
         // The next ones finish what was cut off, and clean up after the dead.
         for index in (0..processes).filter(|index| index % 8 != 7) {
             let (spec, out) = (format!("env{}.json", index % 4), format!("out{index}"));
-            let built = report(&project.run(&[
-                "build", &spec, "--out", &out, "--store", "store", "--format", "json",
-            ]));
+            let built = report(
+                &project
+                    .run(&["build", &spec, "--out", &out, "--store", "store", "--format", "json"]),
+            );
             assert_eq!(built["digest"], digests[index % 4]);
         }
         project.run(&["store", "gc", "--store", "store"]).success();
@@ -774,10 +632,7 @@ fn many_processes_for_long() {
 
 /// Files below a folder of the store.
 fn entries(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let shards = folder
-        .read_dir_utf8()
-        .unwrap()
-        .map(|shard| shard.unwrap().into_path());
+    let shards = folder.read_dir_utf8().unwrap().map(|shard| shard.unwrap().into_path());
     shards
         .flat_map(|shard| {
             shard
@@ -794,11 +649,7 @@ fn what_a_build_took_from_the_store_was_used() {
     for function in ["sha256", "blake3"] {
         let project = project(function);
         let store = project.path().join("store");
-        let base = if function == "sha256" {
-            store
-        } else {
-            store.join(function)
-        };
+        let base = if function == "sha256" { store } else { store.join(function) };
         let build = |out: &str| {
             let copies = [
                 "build",
@@ -812,28 +663,15 @@ fn what_a_build_took_from_the_store_was_used() {
                 "--format",
                 "json",
             ];
-            report(&project.run(&copies))["source"]
-                .as_str()
-                .unwrap()
-                .to_owned()
+            report(&project.run(&copies))["source"].as_str().unwrap().to_owned()
         };
         assert_eq!(build("one"), "wheels");
         let old = std::time::SystemTime::now() - Duration::from_secs(5 * 24 * 3600);
-        for path in ["ac", "cas", "trees"]
-            .iter()
-            .flat_map(|folder| entries(&base.join(folder)))
-        {
-            std::fs::File::options()
-                .append(true)
-                .open(&path)
-                .unwrap()
-                .set_modified(old)
-                .unwrap();
+        for path in ["ac", "cas", "trees"].iter().flat_map(|folder| entries(&base.join(folder))) {
+            std::fs::File::options().append(true).open(&path).unwrap().set_modified(old).unwrap();
         }
         assert_eq!(build("two"), "store");
-        project
-            .run(&["store", "gc", "--store", "store", "--max-age", "1d"])
-            .success();
+        project.run(&["store", "gc", "--store", "store", "--max-age", "1d"]).success();
         assert_eq!(build("three"), "store", "{function}");
     }
 }

@@ -31,21 +31,15 @@ fn lying(wheel: WheelText, files: &[(&str, &str)], claims: &[(&str, &str)]) -> W
         .chain(texts)
         .collect();
     let claimed = |path: &str, text: &str| {
-        let claim = claims
-            .iter()
-            .find(|(claimed, _)| *claimed == path)
-            .map_or(text, |(_, claim)| claim);
+        let claim =
+            claims.iter().find(|(claimed, _)| *claimed == path).map_or(text, |(_, claim)| claim);
         Hash::sha256(claim.as_bytes())
     };
     let own = format!("{dist_info}/RECORD");
-    let rows = files
-        .iter()
-        .map(|(path, text)| (path.as_str(), claimed(path, text), text.len() as u64));
+    let rows =
+        files.iter().map(|(path, text)| (path.as_str(), claimed(path, text), text.len() as u64));
     let record = venvtree::model::wheel::record::render(&own, rows);
-    files
-        .iter()
-        .fold(wheel, |wheel, (path, text)| wheel.file(path, text))
-        .file(&own, record)
+    files.iter().fold(wheel, |wheel, (path, text)| wheel.file(path, text)).file(&own, record)
 }
 
 struct Case {
@@ -60,22 +54,12 @@ impl Case {
     fn new(function: &'static str, evil: &str) -> Self {
         let project = Project::new();
         let alpha = project.wheel(
-            &WheelText::new("alpha", "1.0")
-                .file("alpha/x.py", GOOD)
-                .file("alpha/only.py", "1"),
+            &WheelText::new("alpha", "1.0").file("alpha/x.py", GOOD).file("alpha/only.py", "1"),
         );
         let files = [("beta/x.py", evil), ("beta/y.py", "1")];
-        let beta = project.wheel(&lying(
-            WheelText::new("beta", "1.0"),
-            &files,
-            &[("beta/x.py", GOOD)],
-        ));
-        Self {
-            project,
-            alpha,
-            beta,
-            function,
-        }
+        let beta =
+            project.wheel(&lying(WheelText::new("beta", "1.0"), &files, &[("beta/x.py", GOOD)]));
+        Self { project, alpha, beta, function }
     }
 
     fn build(&self, wheels: &[&Value], prompt: &str, options: &[&str]) -> Output {
@@ -84,17 +68,14 @@ impl Case {
             spec["flags"] = json!({"digest_function": self.function, "prompt": prompt});
         });
         let _ = std::fs::remove_dir_all(self.project.path().join("out"));
-        self.project
-            .run(&[&["build", "env.json", "--out", "out"], options].concat())
+        self.project.run(&[&["build", "env.json", "--out", "out"], options].concat())
     }
 
     fn refused(&self, what: &str, wheels: &[&Value], prompt: &str, options: &[&str]) {
         let output = self.build(wheels, prompt, options);
         assert_eq!(output.code, 6, "{} {what}: {output:?}", self.function);
-        let (actual, claimed) = (
-            Hash::sha256(EVIL.as_bytes()).to_hex(),
-            Hash::sha256(GOOD.as_bytes()).to_hex(),
-        );
+        let (actual, claimed) =
+            (Hash::sha256(EVIL.as_bytes()).to_hex(), Hash::sha256(GOOD.as_bytes()).to_hex());
         for expected in ["beta/x.py", &claimed] {
             assert!(
                 output.stderr.contains(expected),
@@ -108,11 +89,7 @@ impl Case {
             "{what}: {}",
             output.stderr
         );
-        assert!(
-            !self.project.path().join("out").exists(),
-            "{} {what}",
-            self.function
-        );
+        assert!(!self.project.path().join("out").exists(), "{} {what}", self.function);
     }
 }
 
@@ -121,17 +98,9 @@ fn a_wheel_whose_record_lies_is_refused_whatever_the_store_holds() {
     for function in ["sha256", "blake3"] {
         let case = Case::new(function, EVIL);
         let (alpha, beta) = (&case.alpha, &case.beta);
-        case.refused(
-            "without a store, same size",
-            &[alpha, beta],
-            "a",
-            &["--no-store"],
-        );
+        case.refused("without a store, same size", &[alpha, beta], "a", &["--no-store"]);
         for threads in ["1", "4"] {
-            for (order, wheels) in [
-                ("alpha first", [alpha, beta]),
-                ("beta first", [beta, alpha]),
-            ] {
+            for (order, wheels) in [("alpha first", [alpha, beta]), ("beta first", [beta, alpha])] {
                 let store = format!("empty-{threads}-{}", order.split(' ').next().unwrap());
                 let options = ["--store", &store, "--threads", threads];
                 case.refused(
@@ -153,41 +122,20 @@ fn a_wheel_whose_record_lies_is_refused_whatever_the_store_holds() {
 fn members_of_one_wheel_do_not_vouch_for_each_other() {
     for function in ["sha256", "blake3"] {
         let case = Case::new(function, EVIL);
-        let files = [
-            ("beta/x.py", EVIL),
-            ("beta/true.py", GOOD),
-            ("beta/z.py", GOOD),
-        ];
+        let files = [("beta/x.py", EVIL), ("beta/true.py", GOOD), ("beta/z.py", GOOD)];
         let beta = case.project.wheel(&lying(
             WheelText::new("beta", "1.0"),
             &files,
             &[("beta/x.py", GOOD)],
         ));
-        case.refused(
-            "one member is what another one claims",
-            &[&beta],
-            "a",
-            &["--no-store"],
-        );
-        case.refused(
-            "one member is what another one claims",
-            &[&beta],
-            "a",
-            &["--store", "store"],
-        );
+        case.refused("one member is what another one claims", &[&beta], "a", &["--no-store"]);
+        case.refused("one member is what another one claims", &[&beta], "a", &["--store", "store"]);
         // Known for the member that is true, and for no other of the same claim.
         let without =
             json!({"path": beta["path"], "sha256": beta["sha256"], "exclude": ["beta/x.py"]});
-        case.build(&[&without], "a", &["--store", "store"])
-            .success();
-        case.build(&[&without], "b", &["--store", "store"])
-            .success();
-        case.refused(
-            "after a build without it",
-            &[&beta],
-            "a",
-            &["--store", "store"],
-        );
+        case.build(&[&without], "a", &["--store", "store"]).success();
+        case.build(&[&without], "b", &["--store", "store"]).success();
+        case.refused("after a build without it", &[&beta], "a", &["--store", "store"]);
     }
 }
 
@@ -198,19 +146,11 @@ fn a_build_that_leaves_a_member_out_says_nothing_of_it() {
         let without = json!({"path": case.beta["path"], "sha256": case.beta["sha256"], "exclude": ["beta/x.py"]});
         // Old enough to be known by its state, so that it is not even read again.
         std::thread::sleep(std::time::Duration::from_millis(2_100));
-        for (store, wheels) in [
-            ("one", vec![&without]),
-            ("two", vec![&case.alpha, &without]),
-        ] {
+        for (store, wheels) in [("one", vec![&without]), ("two", vec![&case.alpha, &without])] {
             let options = ["--store", store];
             case.build(&wheels, "a", &options).success();
             case.refused("with it", &[&case.beta], "a", &options);
-            case.refused(
-                "with it and what it claims",
-                &[&case.alpha, &case.beta],
-                "b",
-                &options,
-            );
+            case.refused("with it and what it claims", &[&case.alpha, &case.beta], "b", &options);
             case.build(&wheels, "c", &options).success();
             case.refused("again", &[&case.beta], "c", &options);
         }
@@ -262,8 +202,7 @@ fn nothing_of_a_refused_wheel_is_sent_to_others() {
     for warm in [false, true] {
         let case = Case::new("sha256", EVIL);
         if warm {
-            case.build(&[&case.alpha], "a", &["--store", "store"])
-                .success();
+            case.build(&[&case.alpha], "a", &["--store", "store"]).success();
         }
         let server = HttpCache::start();
         let url = server.url();
@@ -275,12 +214,7 @@ fn nothing_of_a_refused_wheel_is_sent_to_others() {
         );
         assert!(server.entries.lock().unwrap().is_empty(), "warm: {warm}");
         // And a sound one is: the server works.
-        case.build(
-            &[&case.alpha],
-            "b",
-            &["--store", "store", "--remote-cache", &url],
-        )
-        .success();
+        case.build(&[&case.alpha], "b", &["--store", "store", "--remote-cache", &url]).success();
         assert!(!server.entries.lock().unwrap().is_empty());
     }
 }

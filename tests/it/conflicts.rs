@@ -18,16 +18,12 @@ impl Case {
 
     fn build(&self, change: impl FnOnce(&mut Value)) -> Output {
         self.project.spec(some_interpreter(), &self.wheels, change);
-        self.project
-            .run(&["build", "env.json", "--out", "out", "--replace"])
+        self.project.run(&["build", "env.json", "--out", "out", "--replace"])
     }
 
     fn read(&self, path: &str) -> String {
         std::fs::read_to_string(
-            self.project
-                .path()
-                .join("out/lib/python3.11/site-packages")
-                .join(path),
+            self.project.path().join("out/lib/python3.11/site-packages").join(path),
         )
         .unwrap()
     }
@@ -64,33 +60,19 @@ fn other_contents_are_an_error_unless_a_policy_decides() {
     assert!(output.stderr.contains("wins over"), "{}", output.stderr);
     assert_eq!(case.read("shared/__init__.py"), "two");
     // The loser's RECORD does not list what is not its own.
-    assert!(
-        !case
-            .read("one-1.0.dist-info/RECORD")
-            .contains("shared/__init__.py")
-    );
-    assert!(
-        case.read("two-2.0.dist-info/RECORD")
-            .contains("shared/__init__.py")
-    );
+    assert!(!case.read("one-1.0.dist-info/RECORD").contains("shared/__init__.py"));
+    assert!(case.read("two-2.0.dist-info/RECORD").contains("shared/__init__.py"));
     for overrides in [
         json!({"lib/python3.11/site-packages/shared": "wheel:one"}),
         json!({"lib/python3.11/site-packages/shared/__init__.py": "first"}),
     ] {
-        case.build(flags(json!({"conflict_overrides": overrides})))
-            .success();
+        case.build(flags(json!({"conflict_overrides": overrides}))).success();
         assert_eq!(case.read("shared/__init__.py"), "one");
     }
     let output = case.build(flags(
         json!({"conflict_overrides": {"lib/python3.11/site-packages/shared": "wheel:three"}}),
     ));
-    assert!(
-        output
-            .stderr
-            .contains("names `three`, which does not claim it"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains("names `three`, which does not claim it"), "{}", output.stderr);
 }
 
 #[test]
@@ -117,10 +99,7 @@ fn namespaces_merge() {
         WheelText::new("two", "2.0").file("ns/two.py", ""),
     ]);
     case.build(|_| ()).success();
-    assert_eq!(
-        (case.read("ns/one.py"), case.read("ns/two.py")),
-        (String::new(), String::new())
-    );
+    assert_eq!((case.read("ns/one.py"), case.read("ns/two.py")), (String::new(), String::new()));
 }
 
 #[test]
@@ -133,9 +112,7 @@ fn a_file_is_never_a_directory_whatever_the_policy() {
         let output = case.build(flags(json!({"conflicts": policy})));
         assert_eq!(output.code, 5);
         assert!(
-            output
-                .stderr
-                .contains("is a file for some and a directory for others"),
+            output.stderr.contains("is a file for some and a directory for others"),
             "{}",
             output.stderr
         );
@@ -150,22 +127,14 @@ fn names_that_fold_are_errors_where_the_target_folds_them() {
     ]);
     let output = case.build(|_| ());
     assert_eq!(output.code, 0);
-    assert!(
-        output
-            .stderr
-            .contains("differ only in case or Unicode form"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains("differ only in case or Unicode form"), "{}", output.stderr);
     let output = case.build(|spec| {
         spec["interpreter"]["platform"] =
             json!({"os": "macos", "arch": "aarch64", "version": "14.0"})
     });
     assert_eq!(output.code, 5);
     assert!(
-        output
-            .stderr
-            .contains("site-packages/Pkg` and `lib/python3.11/site-packages/pkg`"),
+        output.stderr.contains("site-packages/Pkg` and `lib/python3.11/site-packages/pkg`"),
         "{}",
         output.stderr
     );
@@ -184,12 +153,7 @@ fn all_conflicts_are_reported_at_once() {
         .file("c/d", "")
         .console_scripts("tool = two:main");
     let output = Case::new(&[one, two]).build(|_| ());
-    for part in [
-        "site-packages/a.py`",
-        "site-packages/b.py`",
-        "site-packages/c`",
-        "`bin/tool`",
-    ] {
+    for part in ["site-packages/a.py`", "site-packages/b.py`", "site-packages/c`", "`bin/tool`"] {
         assert!(output.stderr.contains(part), "{part}: {}", output.stderr);
     }
 }
@@ -217,20 +181,10 @@ fn excluded_files_conflict_with_nothing() {
     assert_eq!(case.read("shared/tests/x.py"), "two");
     assert!(!case.read("one-1.0.dist-info/RECORD").contains("tests"));
     case.wheels[0]["exclude"] = json!(["shared/tests/**", "nothing/**"]);
-    assert!(
-        case.build(|_| ())
-            .stderr
-            .contains("the exclude pattern `nothing/**` matches nothing")
-    );
+    assert!(case.build(|_| ()).stderr.contains("the exclude pattern `nothing/**` matches nothing"));
     case.wheels[0]["exclude"] = json!(["**"]);
     let output = case.build(|_| ());
-    assert!(
-        output
-            .stderr
-            .contains("which an installed distribution needs"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains("which an installed distribution needs"), "{}", output.stderr);
 }
 
 #[test]
@@ -246,21 +200,13 @@ fn what_does_not_fit_the_interpreter_is_refused() {
         WheelText::new("one", "1.0").tag("cp312-cp312-manylinux_2_17_x86_64"),
         &["cp312", "cp311"],
     );
-    check(
-        WheelText::new("one", "1.0").tag("py3-none-win_amd64"),
-        &["win_amd64"],
-    );
-    check(
-        WheelText::new("one", "1.0").metadata("Requires-Python: >=3.12"),
-        &[">=3.12", "3.11.7"],
-    );
+    check(WheelText::new("one", "1.0").tag("py3-none-win_amd64"), &["win_amd64"]);
+    check(WheelText::new("one", "1.0").metadata("Requires-Python: >=3.12"), &[">=3.12", "3.11.7"]);
     let output =
         Case::new(&[WheelText::new("one", "1.0"), WheelText::new("One", "2.0")]).build(|_| ());
     assert_eq!(output.code, 5);
     assert!(
-        output
-            .stderr
-            .contains("the distribution `one` comes from 2 wheels"),
+        output.stderr.contains("the distribution `one` comes from 2 wheels"),
         "{}",
         output.stderr
     );
@@ -284,10 +230,7 @@ fn requirements_are_checked_for_the_target() {
     );
     assert_eq!(case.build(flags(json!({"requirements": "error"}))).code, 4);
     assert_eq!(
-        case.build(flags(json!({"requirements": "off"})))
-            .stderr
-            .matches("warning")
-            .count(),
+        case.build(flags(json!({"requirements": "off"}))).stderr.matches("warning").count(),
         0
     );
 }

@@ -59,16 +59,7 @@ fn a_file_costs_at_most_seven_system_calls() {
         project.spec(some_interpreter(), &[wheel], |_| ());
         let calls = system_calls(
             &project,
-            &[
-                "build",
-                "env.json",
-                "--no-store",
-                "--threads",
-                "2",
-                "--out",
-                "out",
-                "--quiet",
-            ],
+            &["build", "env.json", "--no-store", "--threads", "2", "--out", "out", "--quiet"],
         );
         for forbidden in ["fsync", "fdatasync", "syncfs", "sync"] {
             assert_eq!(calls.get(forbidden), None, "{calls:?}");
@@ -89,17 +80,8 @@ fn what_is_up_to_date_costs_a_call_for_each_directory_and_none_for_files() {
         let project = Project::new();
         let wheel = project.wheel(&wheel(files));
         project.spec(some_interpreter(), &[wheel], |_| ());
-        let arguments = [
-            "build",
-            "env.json",
-            "--store",
-            "store",
-            "--threads",
-            "2",
-            "--out",
-            "out",
-            "--quiet",
-        ];
+        let arguments =
+            ["build", "env.json", "--store", "store", "--threads", "2", "--out", "out", "--quiet"];
         project.run(&arguments).success();
         system_calls(&project, &arguments).values().sum::<u64>()
     });
@@ -112,30 +94,15 @@ fn wheels_that_the_store_knows_are_not_read_for_another_environment() {
     let wheel = project.wheel(&wheel(1_000));
     // Old enough to be known by its state.
     std::thread::sleep(std::time::Duration::from_millis(2_100));
-    let build = |out| {
-        [
-            "build",
-            "env.json",
-            "--store",
-            "store",
-            "--threads",
-            "2",
-            "--out",
-            out,
-            "--quiet",
-        ]
-    };
+    let build =
+        |out| ["build", "env.json", "--store", "store", "--threads", "2", "--out", out, "--quiet"];
     let with_prompt = |prompt: &str| {
         project.spec(some_interpreter(), std::slice::from_ref(&wheel), |spec| {
             spec["flags"] = serde_json::json!({"digest_function": "blake3", "prompt": prompt});
         });
-        let digest = project
-            .run(&["digest", "env.json", "--store", "store", "--format", "json"])
-            .json();
-        (
-            digest["method"].as_str().unwrap().to_owned(),
-            digest["digest"].clone(),
-        )
+        let digest =
+            project.run(&["digest", "env.json", "--store", "store", "--format", "json"]).json();
+        (digest["method"].as_str().unwrap().to_owned(), digest["digest"].clone())
     };
     assert_eq!(with_prompt("one").0, "inflated");
     project.run(&build("one")).success();
@@ -143,15 +110,9 @@ fn wheels_that_the_store_knows_are_not_read_for_another_environment() {
     assert_eq!(method, "known");
     let calls = system_calls(&project, &build("two"));
     // Two are the dynamic loader's.
-    assert!(
-        calls.get("pread64").is_none_or(|count| *count <= 2),
-        "{calls:?}"
-    );
+    assert!(calls.get("pread64").is_none_or(|count| *count <= 2), "{calls:?}");
     assert_eq!(
-        project
-            .run(&["digest", "two", "--digest-function", "blake3"])
-            .success()
-            .trim(),
+        project.run(&["digest", "two", "--digest-function", "blake3"]).success().trim(),
         digest
     );
     // A file that was touched is read again, and found to be the same.
@@ -168,21 +129,9 @@ fn a_member_larger_than_all_else_is_shared_by_threads() {
         project.spec(some_interpreter(), &[wheel], |_| ());
         let calls = system_calls(
             &project,
-            &[
-                "build",
-                "env.json",
-                "--no-store",
-                "--threads",
-                "4",
-                "--out",
-                "out",
-                "--quiet",
-            ],
+            &["build", "env.json", "--no-store", "--threads", "4", "--out", "out", "--quiet"],
         );
-        ["clone", "clone3"]
-            .iter()
-            .filter_map(|name| calls.get(*name))
-            .sum::<u64>()
+        ["clone", "clone3"].iter().filter_map(|name| calls.get(*name)).sum::<u64>()
     });
     // One that inflates and one that hashes.
     assert_eq!(started[1], started[0] + 2, "{started:?}");

@@ -41,15 +41,9 @@ fn run(command: &mut Command) -> String {
         .env("PATH", "/usr/bin:/bin")
         .output()
         .expect("it starts");
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{stdout}\n{stderr}",
-        output.status
-    );
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
     stdout.into_owned()
 }
 
@@ -84,11 +78,8 @@ fn the_spec_that_is_written_builds_the_same() {
             .console_scripts("tool = tool:main"),
     );
     for (index, python) in interpreters().iter().enumerate() {
-        let (env, spec, again) = (
-            format!("env{index}"),
-            format!("env{index}.json"),
-            format!("again{index}"),
-        );
+        let (env, spec, again) =
+            (format!("env{index}"), format!("env{index}.json"), format!("again{index}"));
         let mut arguments = vec![
             env.as_str(),
             "--python",
@@ -113,9 +104,7 @@ fn the_spec_that_is_written_builds_the_same() {
         let report = created.json();
         assert_eq!(report["outcome"], "built", "{created:?}");
         let built: Value = serde_json::from_str(
-            &project
-                .run(&["build", &spec, "--out", &again, "--format", "json"])
-                .success(),
+            &project.run(&["build", &spec, "--out", &again, "--format", "json"]).success(),
         )
         .unwrap();
         assert_eq!(built["digest"], report["digest"]);
@@ -127,13 +116,7 @@ fn the_spec_that_is_written_builds_the_same() {
         assert_eq!(written["interpreter"], report["interpreter"]);
         for file in ["pyvenv.cfg", "bin/tool"] {
             assert_eq!(
-                project
-                    .path()
-                    .join(&env)
-                    .join(file)
-                    .metadata()
-                    .unwrap()
-                    .mtime(),
+                project.path().join(&env).join(file).metadata().unwrap().mtime(),
                 1_000_000_000
             );
         }
@@ -164,10 +147,7 @@ fn pip_installs_and_uninstalls_in_every_environment() {
         let found = run(Command::new(root.join("bin").join(&version)).arg("--version"));
         assert!(found.contains(root.as_str()), "{python:?}: {found}");
         let setuptools = root
-            .join(format!(
-                "lib/python3.{}/site-packages/setuptools",
-                python.version.1
-            ))
+            .join(format!("lib/python3.{}/site-packages/setuptools", python.version.1))
             .is_dir();
         assert_eq!(setuptools, python.version < (3, 12), "{python:?}");
         let pip = |arguments: &[&str]| {
@@ -217,10 +197,7 @@ fn an_environment_of_cpython_3_14_is_moved_and_used() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(output.status.success(), "{text}");
-    assert_eq!(
-        text,
-        format!("{path}/moved é/lib/python3.14/site-packages/pip (python 3.14)\n")
-    );
+    assert_eq!(text, format!("{path}/moved é/lib/python3.14/site-packages/pip (python 3.14)\n"));
 }
 
 fn module(root: &Utf8Path, module: &str) -> String {
@@ -234,11 +211,7 @@ fn interpreters_see_what_they_see_in_environments_of_virtualenv() {
     let root = project.path().canonicalize_utf8().unwrap();
     for (index, python) in interpreters().iter().enumerate() {
         let (ours, theirs) = (format!("ours{index}"), root.join(format!("theirs{index}")));
-        create(
-            &project,
-            &[&ours, "--no-seed", "--python", text(&python.path)],
-        )
-        .success();
+        create(&project, &[&ours, "--no-seed", "--python", text(&python.path)]).success();
         let mut virtualenv = Command::new(peer("virtualenv"));
         run(virtualenv
             .args(["--quiet", "--no-seed", "--no-download", "--python"])
@@ -246,11 +219,7 @@ fn interpreters_see_what_they_see_in_environments_of_virtualenv() {
             .arg(&theirs)
             .env("HOME", &root));
         for name in ["site", "sysconfig"] {
-            assert_eq!(
-                module(&root.join(&ours), name),
-                module(&theirs, name),
-                "{python:?} {name}"
-            );
+            assert_eq!(module(&root.join(&ours), name), module(&theirs, name), "{python:?} {name}");
         }
     }
 }
@@ -260,14 +229,8 @@ fn an_environment_holds_what_those_of_others_hold() {
     let project = Project::new();
     let python = newest();
     let root = project.path();
-    create(
-        &project,
-        &["ours", "--no-seed", "--python", text(&python.path)],
-    )
-    .success();
-    run(Command::new(&python.path)
-        .args(["-m", "venv", "--without-pip"])
-        .arg(root.join("venv")));
+    create(&project, &["ours", "--no-seed", "--python", text(&python.path)]).success();
+    run(Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(root.join("venv")));
     let mut uv = Command::new(peer("uv"));
     run(uv
         .args(["venv", "--quiet", "--offline", "--python"])
@@ -276,10 +239,7 @@ fn an_environment_holds_what_those_of_others_hold() {
         .env("HOME", root));
     let names = |env: &str| -> Vec<String> {
         let lines = listing(root.join(env).as_std_path());
-        lines
-            .iter()
-            .map(|line| line.split(' ').next().unwrap().to_owned())
-            .collect()
+        lines.iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
     };
     let ours = names("ours");
     // What we leave out, and why.
@@ -299,9 +259,7 @@ fn an_environment_holds_what_those_of_others_hold() {
             .map(|path| path.trim_end_matches('/').to_owned())
             .filter(|path| !ours.iter().any(|own| own.trim_end_matches('/') == path))
             .filter(|path| {
-                !left_out
-                    .iter()
-                    .any(|left| path == left || path.starts_with(&format!("{left}/")))
+                !left_out.iter().any(|left| path == left || path.starts_with(&format!("{left}/")))
             })
             .filter(|path| {
                 !path.ends_with("/_virtualenv.py") && !path.ends_with("/_virtualenv.pth")
@@ -312,18 +270,8 @@ fn an_environment_holds_what_those_of_others_hold() {
     assert!(ours.iter().any(|path| path == "bin/activate.ps1"));
     // The same bytes twice, and nothing of the place in them.
     let digest = |out: &str| {
-        create(
-            &project,
-            &[
-                out,
-                "--no-seed",
-                "--python",
-                text(&python.path),
-                "--format",
-                "json",
-            ],
-        )
-        .json()["digest"]
+        create(&project, &[out, "--no-seed", "--python", text(&python.path), "--format", "json"])
+            .json()["digest"]
             .clone()
     };
     assert_eq!(digest("an other/place"), digest("ours"));
@@ -349,35 +297,19 @@ fn the_base_packages_are_seen_if_asked_for() {
             let env = format!("{name}{index}");
             create(
                 &project,
-                &[
-                    &[&env, "--no-seed", "--python", text(&python.path)],
-                    options,
-                ]
-                .concat(),
+                &[&[&env, "--no-seed", "--python", text(&python.path)], options].concat(),
             )
             .success();
             let root = project.path().canonicalize_utf8().unwrap().join(env);
-            (
-                run(Command::new(root.join("bin/python")).args(["-I", "-c", find])),
-                root,
-            )
+            (run(Command::new(root.join("bin/python")).args(["-I", "-c", find])), root)
         };
         assert_eq!(in_environment("isolated", &[]).0, "None\n", "{python:?}");
-        assert_eq!(
-            in_environment("inheriting", &["--system-site-packages"]).0,
-            base,
-            "{python:?}"
-        );
-        let (found, root) = in_environment(
-            "first",
-            &["--system-site-packages", "--wheel", shadow.as_str()],
-        );
+        assert_eq!(in_environment("inheriting", &["--system-site-packages"]).0, base, "{python:?}");
+        let (found, root) =
+            in_environment("first", &["--system-site-packages", "--wheel", shadow.as_str()]);
         assert!(found.starts_with(root.as_str()), "{python:?}: {found}");
     }
-    assert!(
-        tested > 0,
-        "the tests need an interpreter with pip among its own packages"
-    );
+    assert!(tested > 0, "the tests need an interpreter with pip among its own packages");
 }
 
 #[test]
@@ -391,9 +323,7 @@ fn what_is_no_python_fails_in_a_message_of_a_few_lines() {
     let output = project.run(&["interpreter", "probe", repeats.as_str()]);
     assert_eq!(output.code, 7, "{output:?}");
     assert!(
-        output
-            .stderr
-            .contains("repeats` failed (exit status: 2): cannot find -I -S -B -c "),
+        output.stderr.contains("repeats` failed (exit status: 2): cannot find -I -S -B -c "),
         "{output:?}"
     );
     assert!(output.stderr.len() < 500, "{output:?}");
@@ -411,16 +341,8 @@ fn interpreters_are_found_in_the_order_of_the_path() {
         fake_interpreter(project.path(), "b/python3.12", "3.12.9"),
         fake_interpreter(project.path(), "c/python3", "3.12.1"),
     );
-    let pyenv = fake_interpreter(
-        project.path(),
-        "pyenv/versions/3.10.2/bin/python3",
-        "3.10.2",
-    );
-    fake_interpreter(
-        project.path(),
-        "pyenv/versions/3.10.1/bin/python3",
-        "3.10.1",
-    );
+    let pyenv = fake_interpreter(project.path(), "pyenv/versions/3.10.2/bin/python3", "3.10.2");
+    fake_interpreter(project.path(), "pyenv/versions/3.10.1/bin/python3", "3.10.1");
     let path = format!("{root}/a:{root}/b:{root}/pyenv/shims:{root}/c");
     let pyenv_root = root.join("pyenv");
     let variables = [("PATH", path.as_str()), ("PYENV_ROOT", pyenv_root.as_str())];
@@ -441,11 +363,8 @@ fn interpreters_are_found_in_the_order_of_the_path() {
     assert_eq!(found(Some("./c/python3")), third);
     assert_eq!(found(Some("pyenv/versions/3.10.2")), pyenv);
     let refused = |request: &str| {
-        let output = create_with(
-            &project,
-            &["other", "--no-seed", "--python", request],
-            &variables,
-        );
+        let output =
+            create_with(&project, &["other", "--no-seed", "--python", request], &variables);
         assert_eq!(output.code, 7, "{output:?}");
         assert!(!root.join("other").exists());
         output.stderr
@@ -470,32 +389,12 @@ fn an_environment_of_an_environment_leads_to_the_base() {
     for (index, python) in interpreters().iter().enumerate() {
         let base =
             |env: &str| std::fs::read_link(project.path().join(env).join("bin/python")).unwrap();
-        let (first, second, third, copy) = (
-            format!("a{index}"),
-            format!("b{index}"),
-            format!("c{index}"),
-            format!("copy{index}"),
-        );
-        create(
-            &project,
-            &[&first, "--no-seed", "--python", text(&python.path)],
-        )
-        .success();
-        create(
-            &project,
-            &[&second, "--no-seed", "--python", &first_path(&first)],
-        )
-        .success();
-        create(
-            &project,
-            &[
-                &third,
-                "--no-seed",
-                "--python",
-                &format!("{second}/bin/python3"),
-            ],
-        )
-        .success();
+        let (first, second, third, copy) =
+            (format!("a{index}"), format!("b{index}"), format!("c{index}"), format!("copy{index}"));
+        create(&project, &[&first, "--no-seed", "--python", text(&python.path)]).success();
+        create(&project, &[&second, "--no-seed", "--python", &first_path(&first)]).success();
+        create(&project, &[&third, "--no-seed", "--python", &format!("{second}/bin/python3")])
+            .success();
         for env in [&first, &second, &third] {
             assert_eq!(base(env), python.path, "{env}");
         }
@@ -504,13 +403,7 @@ fn an_environment_of_an_environment_leads_to_the_base() {
             .arg(project.path().join(&copy)));
         create(
             &project,
-            &[
-                &third,
-                "--no-seed",
-                "--replace",
-                "--python",
-                &format!("{copy}/bin/python"),
-            ],
+            &[&third, "--no-seed", "--replace", "--python", &format!("{copy}/bin/python")],
         )
         .success();
         assert_eq!(base(&third), python.path);
@@ -525,17 +418,10 @@ fn first_path(env: &str) -> String {
 fn an_interpreter_is_asked_once() {
     let project = Project::new();
     let python = newest();
-    create(
-        &project,
-        &["one", "--no-seed", "--python", text(&python.path)],
-    )
-    .success();
+    create(&project, &["one", "--no-seed", "--python", text(&python.path)]).success();
     let cache = project.path().join(".cache/venvtree/interpreters");
-    let entries: Vec<_> = cache
-        .read_dir_utf8()
-        .unwrap()
-        .map(|entry| entry.unwrap().into_path())
-        .collect();
+    let entries: Vec<_> =
+        cache.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
     assert_eq!(entries.len(), 1);
     // What the second environment is made for comes from the cache, then, and not from the
     // interpreter.
@@ -552,11 +438,7 @@ fn an_interpreter_is_asked_once() {
     )
     .unwrap();
     let configuration = |env: &str| {
-        create(
-            &project,
-            &[env, "--no-seed", "--python", text(&python.path)],
-        )
-        .success();
+        create(&project, &[env, "--no-seed", "--python", text(&python.path)]).success();
         std::fs::read_to_string(project.path().join(env).join("pyvenv.cfg")).unwrap()
     };
     assert!(configuration("two").contains(&format!("version = {other}\n")));
@@ -580,18 +462,9 @@ fn the_first_place_that_has_a_seed_wins() {
     // In the working directory, and newer than all.
     put(&project, ".", &seed("99.0"));
     let seeds = |arguments: &[&str]| {
-        let all = [
-            &[
-                "env",
-                "--replace",
-                "--format",
-                "json",
-                "--python",
-                text(&python.path),
-            ],
-            arguments,
-        ]
-        .concat();
+        let all =
+            [&["env", "--replace", "--format", "json", "--python", text(&python.path)], arguments]
+                .concat();
         let output = create(&project, &all);
         let report = output.json();
         let seeds: Vec<String> = report["seeds"]
@@ -603,11 +476,7 @@ fn the_first_place_that_has_a_seed_wins() {
         (
             seeds
                 .iter()
-                .map(|path| {
-                    path.strip_prefix(project.path().as_str())
-                        .unwrap_or(path)
-                        .to_owned()
-                })
+                .map(|path| path.strip_prefix(project.path().as_str()).unwrap_or(path).to_owned())
                 .collect::<Vec<_>>(),
             output,
         )
@@ -621,26 +490,12 @@ fn the_first_place_that_has_a_seed_wins() {
         "given3",
     ];
     let (found, output) = seeds(&[&given[..], &["--seed", "pip,wheel"]].concat());
-    assert_eq!(
-        found,
-        [
-            "/given2/pip-2.0-py3-none-any.whl",
-            "/given1/wheel-1.0-py3-none-any.whl"
-        ]
-    );
+    assert_eq!(found, ["/given2/pip-2.0-py3-none-any.whl", "/given1/wheel-1.0-py3-none-any.whl"]);
     assert!(!output.stderr.contains("working directory"), "{output:?}");
     // A wheel that was given is no seed.
     let (found, _) = seeds(
-        &[
-            &given[..],
-            &[
-                "--seed",
-                "pip,wheel",
-                "--wheel",
-                "given3/pip-3.0-py3-none-any.whl",
-            ],
-        ]
-        .concat(),
+        &[&given[..], &["--seed", "pip,wheel", "--wheel", "given3/pip-3.0-py3-none-any.whl"]]
+            .concat(),
     );
     assert_eq!(found, ["/given1/wheel-1.0-py3-none-any.whl"]);
     assert_eq!(seeds(&["--no-seed"]).0, [""; 0]);
@@ -661,16 +516,8 @@ fn the_first_place_that_has_a_seed_wins() {
 #[test]
 fn a_miss_lists_every_place() {
     let project = Project::new();
-    put(
-        &project,
-        "given",
-        &WheelText::new("rare", "1.0").tag("cp27-none-any"),
-    );
-    put(
-        &project,
-        "given",
-        &WheelText::new("rare", "2.0").metadata("Requires-Python: <3"),
-    );
+    put(&project, "given", &WheelText::new("rare", "1.0").tag("cp27-none-any"));
+    put(&project, "given", &WheelText::new("rare", "2.0").metadata("Requires-Python: <3"));
     let python = complete_interpreters().pop().unwrap();
     let arguments = [
         "env",
@@ -701,11 +548,7 @@ fn a_miss_lists_every_place() {
 #[test]
 fn the_wheel_is_the_one_that_pip_would_pick() {
     let cases: [&[(&str, &str, &str)]; 8] = [
-        &[
-            ("9.0", "py3-none-any", ""),
-            ("10.0", "py3-none-any", ""),
-            ("1.0", "py3-none-any", ""),
-        ],
+        &[("9.0", "py3-none-any", ""), ("10.0", "py3-none-any", ""), ("1.0", "py3-none-any", "")],
         &[
             ("2.0", "cp27-none-any", ""),
             ("1.0", "py3-none-any", ""),
@@ -717,10 +560,7 @@ fn the_wheel_is_the_one_that_pip_would_pick() {
             ("1.0", "py3-none-any", ""),
             ("3.0.dev1", "py3-none-any", ""),
         ],
-        &[
-            ("2.0rc1", "py3-none-any", ""),
-            ("2.0b3", "py3-none-any", ""),
-        ],
+        &[("2.0rc1", "py3-none-any", ""), ("2.0b3", "py3-none-any", "")],
         &[
             ("3.0", "py3-none-any", "<3"),
             ("2.0", "py3-none-any", ">=3.99"),
@@ -736,10 +576,7 @@ fn the_wheel_is_the_one_that_pip_would_pick() {
             ("1.0+local.2", "py3-none-any", ""),
             ("1.0+local.10", "py3-none-any", ""),
         ],
-        &[
-            ("1!1.0", "py3-none-any", ""),
-            ("2024.1", "py3-none-any", ""),
-        ],
+        &[("1!1.0", "py3-none-any", ""), ("2024.1", "py3-none-any", "")],
     ];
     let project = Project::new();
     for (number, wheels) in cases.iter().enumerate() {
@@ -757,11 +594,8 @@ fn the_wheel_is_the_one_that_pip_would_pick() {
             );
         }
         // One case depends on the interpreter.
-        let pythons = if number == 4 {
-            vec![interpreters().remove(0), newest()]
-        } else {
-            vec![newest()]
-        };
+        let pythons =
+            if number == 4 { vec![interpreters().remove(0), newest()] } else { vec![newest()] };
         for python in pythons {
             let arguments = [
                 "env",
@@ -773,16 +607,12 @@ fn the_wheel_is_the_one_that_pip_would_pick() {
                 "--seed",
                 "seedling",
             ];
-            let output = create(
-                &project,
-                &[&arguments[..], &["--extra-search-dir", &folder]].concat(),
-            );
+            let output =
+                create(&project, &[&arguments[..], &["--extra-search-dir", &folder]].concat());
             let ours = output.json()["seeds"][0]["path"]
                 .as_str()
                 .map(|path| path.rsplit('/').next().unwrap().to_owned());
-            let downloads = project
-                .path()
-                .join(format!("downloads{number}-{}", python.version.1));
+            let downloads = project.path().join(format!("downloads{number}-{}", python.version.1));
             // The interpreter's facts as pip's options, so that one pip serves all.
             let version = format!("3.{}", python.version.1);
             let mut pip = Command::new(peer("python"));
@@ -826,24 +656,16 @@ fn only_environments_are_cleared_away() {
         let refused = create(&project, &[&["precious", option], &basic[..]].concat());
         assert_eq!(refused.code, 5, "{refused:?}");
         assert!(
-            refused
-                .stderr
-                .contains("is no environment: it holds no pyvenv.cfg"),
+            refused.stderr.contains("is no environment: it holds no pyvenv.cfg"),
             "{refused:?}"
         );
     }
-    assert_eq!(
-        listing(project.path().join("precious").as_std_path()).len(),
-        1
-    );
+    assert_eq!(listing(project.path().join("precious").as_std_path()).len(), 1);
     create(&project, &[&["env"], &basic[..]].concat()).success();
     project.write("env/lib/extra/file", "added");
     let refused = create(&project, &[&["env"], &basic[..]].concat());
     assert_eq!(refused.code, 5, "{refused:?}");
-    assert!(
-        refused.stderr.contains("hint: choose another place"),
-        "{refused:?}"
-    );
+    assert!(refused.stderr.contains("hint: choose another place"), "{refused:?}");
     assert!(refused.stderr.contains("--replace"), "{refused:?}");
     for option in ["--clear", "--replace"] {
         project.write("env/lib/extra/file", "added");
@@ -905,51 +727,23 @@ fn what_makes_no_sense_is_refused() {
     let python = newest();
     let oldest = interpreters().remove(0);
     let check = |arguments: &[&str], variables: &[(&str, &str)], expected: &str| {
-        let output = create_with(
-            &project,
-            &[&["env", "--no-seed"], arguments].concat(),
-            variables,
-        );
+        let output = create_with(&project, &[&["env", "--no-seed"], arguments].concat(), variables);
         assert_eq!(output.code, 2, "{arguments:?}: {output:?}");
-        assert!(
-            output.stderr.contains(expected),
-            "{expected}: {}",
-            output.stderr
-        );
+        assert!(output.stderr.contains(expected), "{expected}: {}", output.stderr);
         assert!(!project.path().join("env").exists());
     };
     let python = text(&python.path);
     check(&["--python", ""], &[], "what follows `--python` is empty");
-    check(
-        &["--python", python, "--activators", "bash,cobol"],
-        &[],
-        "`cobol` is no shell",
-    );
+    check(&["--python", python, "--activators", "bash,cobol"], &[], "`cobol` is no shell");
     check(
         &["--python", python],
         &[("SOURCE_DATE_EPOCH", "yesterday")],
         "SOURCE_DATE_EPOCH is `yesterday`",
     );
-    check(
-        &["--python", python],
-        &[("SOURCE_DATE_EPOCH", "4294967296")],
-        "at most 4294967295",
-    );
-    check(
-        &["--python", python, "--wheel", "no wheel"],
-        &[],
-        "is no wheel",
-    );
-    check(
-        &["--python", python, "--seed", "pip"],
-        &[],
-        "cannot be used with",
-    );
-    check(
-        &["--python", python, "--candidate", "/usr/bin/python3"],
-        &[],
-        "--relocatable",
-    );
+    check(&["--python", python], &[("SOURCE_DATE_EPOCH", "4294967296")], "at most 4294967295");
+    check(&["--python", python, "--wheel", "no wheel"], &[], "is no wheel");
+    check(&["--python", python, "--seed", "pip"], &[], "cannot be used with");
+    check(&["--python", python, "--candidate", "/usr/bin/python3"], &[], "--relocatable");
     if oldest.version < (3, 11) {
         check(
             &["--python", text(&oldest.path), "--relocatable"],

@@ -39,26 +39,16 @@ fn run(command: &mut Command) -> String {
         .env("PATH", "/usr/bin:/bin")
         .output()
         .expect("it starts");
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{stdout}\n{stderr}",
-        output.status
-    );
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
     stdout.into_owned()
 }
 
 /// The real program, so that its working directory is the one that is meant.
 fn program(cwd: &Utf8Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_venvtree"));
-    command
-        .arg("create")
-        .args(arguments)
-        .args(["--no-seed", "--no-store"])
-        .current_dir(cwd);
+    command.arg("create").args(arguments).args(["--no-seed", "--no-store"]).current_dir(cwd);
     let output = command
         .env_clear()
         .env("HOME", cwd)
@@ -80,18 +70,11 @@ fn without_a_place_it_is_dot_venv_and_a_repository_ignores_it() {
     let arguments = ["--no-seed", "--python", text(&python.path)];
     let created = create(&project, project.path(), &arguments, &[]);
     assert!(
-        created
-            .stderr
-            .ends_with("\nactivate with: source .venv/bin/activate\n"),
+        created.stderr.ends_with("\nactivate with: source .venv/bin/activate\n"),
         "{created:?}"
     );
-    assert_eq!(
-        std::fs::read_to_string(project.path().join(".venv/.gitignore")).unwrap(),
-        "*\n"
-    );
-    run(Command::new("git")
-        .args(["init", "--quiet"])
-        .arg(project.path()));
+    assert_eq!(std::fs::read_to_string(project.path().join(".venv/.gitignore")).unwrap(), "*\n");
+    run(Command::new("git").args(["init", "--quiet"]).arg(project.path()));
     let status = run(Command::new("git").arg("-C").arg(project.path()).args([
         "status",
         "--porcelain",
@@ -103,11 +86,7 @@ fn without_a_place_it_is_dot_venv_and_a_repository_ignores_it() {
     let written = create(
         &project,
         project.path(),
-        &[
-            &arguments[..],
-            &["spec", "--spec-out", "spec.json", "--format", "json"],
-        ]
-        .concat(),
+        &[&arguments[..], &["spec", "--spec-out", "spec.json", "--format", "json"]].concat(),
         &[],
     );
     let spec: serde_json::Value =
@@ -115,9 +94,7 @@ fn without_a_place_it_is_dot_venv_and_a_repository_ignores_it() {
             .unwrap();
     assert_eq!(spec["flags"]["gitignore"], true);
     let built: serde_json::Value = serde_json::from_str(
-        &project
-            .run(&["build", "spec.json", "--out", "built", "--format", "json"])
-            .success(),
+        &project.run(&["build", "spec.json", "--out", "built", "--format", "json"]).success(),
     )
     .unwrap();
     assert_eq!(built["digest"], written.json()["digest"]);
@@ -129,17 +106,10 @@ fn without_a_place_it_is_dot_venv_and_a_repository_ignores_it() {
             &[],
         )
         .success();
-        assert!(
-            !project.path().join("plain/.gitignore").exists(),
-            "{option}"
-        );
+        assert!(!project.path().join("plain/.gitignore").exists(), "{option}");
     }
-    let quiet = create(
-        &project,
-        project.path(),
-        &[&arguments[..], &["quiet", "--quiet"]].concat(),
-        &[],
-    );
+    let quiet =
+        create(&project, project.path(), &[&arguments[..], &["quiet", "--quiet"]].concat(), &[]);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
 }
 
@@ -148,18 +118,8 @@ fn the_line_that_activates_works_when_it_is_typed() {
     let project = Project::new();
     let root = project.path().canonicalize_utf8().unwrap();
     let python = newest();
-    for place in [
-        "env",
-        "my env",
-        "it's",
-        "-dash",
-        "~x",
-        "a;b",
-        "$HOME",
-        "ü",
-        "a!b",
-        "sub/deep er",
-    ] {
+    for place in ["env", "my env", "it's", "-dash", "~x", "a;b", "$HOME", "ü", "a!b", "sub/deep er"]
+    {
         for (shell, options) in [
             ("bash", ""),
             ("zsh", ""),
@@ -171,12 +131,7 @@ fn the_line_that_activates_works_when_it_is_typed() {
         ] {
             let shell_path = format!("/usr/bin/{shell}");
             let arguments = ["--no-seed", "--python", text(&python.path), "--", place];
-            let created = create(
-                &project,
-                &root,
-                &arguments,
-                &[("SHELL", shell_path.as_str())],
-            );
+            let created = create(&project, &root, &arguments, &[("SHELL", shell_path.as_str())]);
             let line = created
                 .stderr
                 .lines()
@@ -196,15 +151,7 @@ fn the_line_that_activates_works_when_it_is_typed() {
     }
     let line = |variables: &[(&str, &str)], more: &[&str]| {
         let arguments = [
-            &[
-                "env",
-                "--replace",
-                "--no-seed",
-                "--format",
-                "json",
-                "--python",
-                text(&python.path),
-            ],
+            &["env", "--replace", "--no-seed", "--format", "json", "--python", text(&python.path)],
             more,
         ]
         .concat();
@@ -214,23 +161,11 @@ fn the_line_that_activates_works_when_it_is_typed() {
         line(&[("SHELL", "/bin/bash"), ("NU_VERSION", "0.106")], &[]),
         "overlay use env/bin/activate.nu"
     );
-    assert_eq!(
-        line(&[("SHELL", "/usr/bin/xonsh")], &[]),
-        "source env/bin/activate.xsh"
-    );
-    assert_eq!(
-        line(&[("SHELL", "/usr/bin/pwsh")], &[]),
-        ". env/bin/activate.ps1"
-    );
+    assert_eq!(line(&[("SHELL", "/usr/bin/xonsh")], &[]), "source env/bin/activate.xsh");
+    assert_eq!(line(&[("SHELL", "/usr/bin/pwsh")], &[]), ". env/bin/activate.ps1");
     assert_eq!(line(&[("SHELL", "/bin/sh")], &[]), ". env/bin/activate");
-    assert_eq!(
-        line(&[("SHELL", "/opt/unknown")], &[]),
-        "source env/bin/activate"
-    );
-    assert_eq!(
-        line(&[("SHELL", "/bin/bash")], &["--activators", "fish"]),
-        serde_json::Value::Null
-    );
+    assert_eq!(line(&[("SHELL", "/opt/unknown")], &[]), "source env/bin/activate");
+    assert_eq!(line(&[("SHELL", "/bin/bash")], &["--activators", "fish"]), serde_json::Value::Null);
 }
 
 #[test]
@@ -244,16 +179,9 @@ fn an_empty_folder_where_somebody_works_is_filled() {
     let arguments = [".", "--python", text(&python.path)];
     let (code, output) = program(&here, &arguments);
     assert_eq!(code, 0, "{output}");
-    assert_eq!(
-        here.metadata().unwrap().ino(),
-        inode,
-        "a shell in it would be left in nothing"
-    );
-    let mut names: Vec<String> = here
-        .read_dir_utf8()
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_owned())
-        .collect();
+    assert_eq!(here.metadata().unwrap().ino(), inode, "a shell in it would be left in nothing");
+    let mut names: Vec<String> =
+        here.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
     names.sort();
     // On 64-bit Linux there is a link `lib64` as well, as in environments of `venv`.
     names.retain(|name| name != "lib64");
@@ -277,14 +205,8 @@ fn an_empty_folder_where_somebody_works_is_filled() {
         assert_eq!(full.read_dir_utf8().unwrap().count(), 1);
     }
     // An environment in use is not exchanged under one's feet.
-    let (code, output) = program(
-        &here,
-        &[&arguments[..], &["--clear", "--prompt", "x"]].concat(),
-    );
-    assert!(
-        code == 2 && output.contains("run the command from outside"),
-        "{output}"
-    );
+    let (code, output) = program(&here, &[&arguments[..], &["--clear", "--prompt", "x"]].concat());
+    assert!(code == 2 && output.contains("run the command from outside"), "{output}");
 }
 
 #[test]
@@ -292,26 +214,14 @@ fn a_place_that_cannot_be_activated_is_refused() {
     let project = Project::new();
     let python = newest();
     let arguments = ["--no-seed", "--python", text(&python.path)];
-    let refused = create(
-        &project,
-        project.path(),
-        &[&["a:b"], &arguments[..]].concat(),
-        &[],
-    );
+    let refused = create(&project, project.path(), &[&["a:b"], &arguments[..]].concat(), &[]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(
-        refused
-            .stderr
-            .contains("a:b` holds a colon, which separates the entries of PATH"),
+        refused.stderr.contains("a:b` holds a colon, which separates the entries of PATH"),
         "{refused:?}"
     );
     assert!(!project.path().join("a:b").exists());
-    let parent = create(
-        &project,
-        project.path(),
-        &[&["c:d/env"], &arguments[..]].concat(),
-        &[],
-    );
+    let parent = create(&project, project.path(), &[&["c:d/env"], &arguments[..]].concat(), &[]);
     assert_eq!(parent.code, 2, "{parent:?}");
     create(
         &project,
@@ -320,17 +230,9 @@ fn a_place_that_cannot_be_activated_is_refused() {
         &[],
     )
     .success();
-    let noted = create(
-        &project,
-        project.path(),
-        &[&["a\nb"], &arguments[..]].concat(),
-        &[],
-    );
+    let noted = create(&project, project.path(), &[&["a\nb"], &arguments[..]].concat(), &[]);
     assert!(
-        noted.code == 0
-            && noted
-                .stderr
-                .contains("note: the path holds a line break: csh"),
+        noted.code == 0 && noted.stderr.contains("note: the path holds a line break: csh"),
         "{noted:?}"
     );
 }
@@ -370,10 +272,7 @@ fn options_of_other_tools_are_understood_or_answered() {
             .collect();
         let created = create(&project, project.path(), &[&basic, options].concat(), &[]);
         assert_eq!(created.code, 0, "{options:?}: {created:?}");
-        assert!(
-            created.stderr.contains("no packages"),
-            "{options:?}: {created:?}"
-        );
+        assert!(created.stderr.contains("no packages"), "{options:?}: {created:?}");
     }
     let answered: [(&[&str], &str); 19] = [
         (&["--download"], "--extra-search-dir"),
@@ -397,12 +296,7 @@ fn options_of_other_tools_are_understood_or_answered() {
         (&["--force"], "--replace"),
     ];
     for (options, expected) in answered {
-        let output = create(
-            &project,
-            project.path(),
-            &[&["other"], options].concat(),
-            &[],
-        );
+        let output = create(&project, project.path(), &[&["other"], options].concat(), &[]);
         assert_eq!(output.code, 2, "{options:?}: {output:?}");
         let hint = output
             .stderr
@@ -418,10 +312,7 @@ fn options_of_other_tools_are_understood_or_answered() {
         "{unknown:?}"
     );
     let elsewhere = project.run(&["digest", "--creator", "x"]);
-    assert!(
-        elsewhere.stderr.contains("unexpected argument"),
-        "{elsewhere:?}"
-    );
+    assert!(elsewhere.stderr.contains("unexpected argument"), "{elsewhere:?}");
 }
 
 #[test]
@@ -451,27 +342,16 @@ fn seeds_have_versions() {
         assert_eq!(output.code, 0, "{options:?}: {output:?}");
         let report = output.json();
         let name = |seed: &serde_json::Value| {
-            Utf8PathBuf::from(seed["path"].as_str().unwrap())
-                .file_name()
-                .unwrap()
-                .to_owned()
+            Utf8PathBuf::from(seed["path"].as_str().unwrap()).file_name().unwrap().to_owned()
         };
         let names = report["seeds"].as_array().unwrap().iter().map(name);
-        names
-            .map(|name| name.rsplit_once("-py3").unwrap().0.to_owned())
-            .collect()
+        names.map(|name| name.rsplit_once("-py3").unwrap().0.to_owned()).collect()
     };
     assert_eq!(seeds(&["--seed", "pip"]), ["pip-24.1"]);
     assert_eq!(seeds(&["--seed", "pip==24.0"]), ["pip-24.0"]);
-    assert_eq!(
-        seeds(&["--seed", "pip>=23,<24,wheel"]),
-        ["pip-23.0", "wheel-0.42.0"]
-    );
+    assert_eq!(seeds(&["--seed", "pip>=23,<24,wheel"]), ["pip-23.0", "wheel-0.42.0"]);
     assert_eq!(seeds(&["--pip", "24.0"]), ["pip-24.0"]);
-    assert_eq!(
-        seeds(&["--pip", "bundle", "--wheel", "0.42.0"]),
-        ["pip-24.1", "wheel-0.42.0"]
-    );
+    assert_eq!(seeds(&["--pip", "bundle", "--wheel", "0.42.0"]), ["pip-24.1", "wheel-0.42.0"]);
     assert_eq!(
         seeds(&["--setuptools", "68.0", "--wheel", "bundle", "--no-pip"]),
         ["setuptools-68.0", "wheel-0.42.0"]
@@ -481,45 +361,22 @@ fn seeds_have_versions() {
     let bare = create(
         &project,
         project.path(),
-        &[
-            "--seed",
-            "./bare",
-            "--python",
-            text(&python.path),
-            "--extra-search-dir",
-            "given",
-        ],
+        &["--seed", "./bare", "--python", text(&python.path), "--extra-search-dir", "given"],
         &[],
     );
-    assert!(
-        bare.code == 0 && project.path().join("bare/bin/python").exists(),
-        "{bare:?}"
-    );
-    let missing = create(
-        &project,
-        project.path(),
-        &[&basic[..], &["--seed", "pip==99"]].concat(),
-        &[],
-    );
+    assert!(bare.code == 0 && project.path().join("bare/bin/python").exists(), "{bare:?}");
+    let missing =
+        create(&project, project.path(), &[&basic[..], &["--seed", "pip==99"]].concat(), &[]);
     assert_eq!(missing.code, 4, "{missing:?}");
-    for part in [
-        "no wheel of `pip==99` fits",
-        "(given): version 24.1, 24.0, 23.0",
-        "nothing is downloaded",
-    ] {
+    for part in
+        ["no wheel of `pip==99` fits", "(given): version 24.1, 24.0, 23.0", "nothing is downloaded"]
+    {
         assert!(missing.stderr.contains(part), "{part}: {missing:?}");
     }
     for bad in ["==1", "pip==", "pip[x]"] {
-        let output = create(
-            &project,
-            project.path(),
-            &[&basic[..], &["--seed", bad]].concat(),
-            &[],
-        );
-        assert!(
-            output.code == 2 && output.stderr.contains("names no distribution"),
-            "{output:?}"
-        );
+        let output =
+            create(&project, project.path(), &[&basic[..], &["--seed", bad]].concat(), &[]);
+        assert!(output.code == 2 && output.stderr.contains("names no distribution"), "{output:?}");
     }
 }
 
@@ -589,11 +446,7 @@ fn an_environment_outlives_the_release_that_it_was_made_with() {
             );
             assert_eq!(created.code, 0, "{created:?}");
             let target = std::fs::read_link(env.join("bin/python")).unwrap();
-            assert_eq!(
-                target,
-                alias.join("bin").join(name).as_std_path(),
-                "{request}"
-            );
+            assert_eq!(target, alias.join("bin").join(name).as_std_path(), "{request}");
             // The update.
             std::fs::rename(first, second).unwrap();
             std::fs::remove_file(alias).unwrap();
@@ -622,11 +475,7 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
     );
     let brew = fake_interpreter(&root, "brew/opt/python@3.10/bin/python3.10", "3.10.7");
     symlink("python3.10", root.join("brew/opt/python@3.10/bin/python3")).unwrap();
-    symlink(
-        root.join("brew/opt/python@3.10"),
-        root.join("pyenv/versions/3.10-brew"),
-    )
-    .unwrap();
+    symlink(root.join("brew/opt/python@3.10"), root.join("pyenv/versions/3.10-brew")).unwrap();
     // An environment of pyenv's plugin, by both of its names.
     std::fs::create_dir_all(root.join("pyenv/versions/3.9.2/envs/work/bin")).unwrap();
     std::fs::write(
@@ -634,18 +483,12 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
         format!("home = {root}/pyenv/versions/3.9.2/bin\n"),
     )
     .unwrap();
-    symlink(
-        &two,
-        root.join("pyenv/versions/3.9.2/envs/work/bin/python3"),
-    )
-    .unwrap();
+    symlink(&two, root.join("pyenv/versions/3.9.2/envs/work/bin/python3")).unwrap();
     symlink("3.9.2/envs/work", root.join("pyenv/versions/work")).unwrap();
     let here = root.join("project/deep");
     std::fs::create_dir_all(&here).unwrap();
-    let (with_shims, without) = (
-        format!("{root}/pyenv/shims:{root}/usr/bin"),
-        format!("{root}/usr/bin"),
-    );
+    let (with_shims, without) =
+        (format!("{root}/pyenv/shims:{root}/usr/bin"), format!("{root}/usr/bin"));
     std::fs::write(root.join("pyenv/version"), "3.12.1\n").unwrap();
     let pyenv_root = root.join("pyenv");
     let outcome = |file: &str, variable: Option<&str>, path: &str| -> Result<String, String> {
@@ -688,30 +531,10 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
         taken("3.12\n", Some("3.9.2:3.12.1"), &two);
         taken("3.99\n", Some("system"), &system);
         for (file, variable, word, source) in [
-            (
-                "3.99\n",
-                None,
-                "3.99",
-                format!("{root}/project/.python-version"),
-            ),
-            (
-                "3.99\n3.12\n",
-                None,
-                "3.99",
-                format!("{root}/project/.python-version"),
-            ),
-            (
-                "3.12.77\n",
-                None,
-                "3.12.77",
-                format!("{root}/project/.python-version"),
-            ),
-            (
-                "no-such-env\n",
-                None,
-                "no-such-env",
-                format!("{root}/project/.python-version"),
-            ),
+            ("3.99\n", None, "3.99", format!("{root}/project/.python-version")),
+            ("3.99\n3.12\n", None, "3.99", format!("{root}/project/.python-version")),
+            ("3.12.77\n", None, "3.12.77", format!("{root}/project/.python-version")),
+            ("no-such-env\n", None, "no-such-env", format!("{root}/project/.python-version")),
             ("3.12\n", Some("3.98"), "3.98", "PYENV_VERSION".to_owned()),
         ] {
             let message = outcome(file, variable, path).unwrap_err();
@@ -721,11 +544,7 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
                 "{expected}: {message}"
             );
         }
-        taken(
-            "# nothing\n",
-            None,
-            if path == &with_shims { &one } else { &system },
-        );
+        taken("# nothing\n", None, if path == &with_shims { &one } else { &system });
     }
 }
 
@@ -746,15 +565,10 @@ fn messages_say_what_was_found_and_what_to_do() {
     let old = asked("2.7");
     assert!(
         old.code == 7
-            && old
-                .stderr
-                .contains("Python 2.7 is too old, expected CPython 3.8 or newer"),
+            && old.stderr.contains("Python 2.7 is too old, expected CPython 3.8 or newer"),
         "{old:?}"
     );
-    assert!(
-        old.stderr.contains("interpreter list") && !old.stderr.contains("install"),
-        "{old:?}"
-    );
+    assert!(old.stderr.contains("interpreter list") && !old.stderr.contains("install"), "{old:?}");
     let absent = asked(".venv");
     assert!(
         absent.stderr.contains("no interpreter is `.venv`") && absent.stderr.contains("or a path"),
@@ -762,23 +576,14 @@ fn messages_say_what_was_found_and_what_to_do() {
     );
     let new = asked("3.77");
     assert!(
-        new.stderr
-            .contains(&format!("these were found:\n    {python}: CPython 3.11.4")),
+        new.stderr.contains(&format!("these were found:\n    {python}: CPython 3.11.4")),
         "{new:?}"
     );
     assert!(new.stderr.contains("`uv python install 3.77`"), "{new:?}");
     std::fs::write(root.join(".python-version"), b"\xff\xfe3\x00").unwrap();
-    let unread = create(
-        &project,
-        &root,
-        &["env", "--no-seed"],
-        &[("PATH", path.as_str())],
-    );
+    let unread = create(&project, &root, &["env", "--no-seed"], &[("PATH", path.as_str())]);
     assert!(
-        unread.code == 7
-            && unread
-                .stderr
-                .contains("/.python-version cannot be read, expected"),
+        unread.code == 7 && unread.stderr.contains("/.python-version cannot be read, expected"),
         "{unread:?}"
     );
     std::fs::remove_file(root.join(".python-version")).unwrap();
@@ -797,43 +602,26 @@ fn every_interpreter_is_listed_and_broken_ones_with_the_reason() {
     let old = fake_interpreter(&root, "a/python2.7", "2.7.18");
     let broken = root.join("b/python3");
     std::fs::create_dir_all(root.join("b")).unwrap();
-    write_executable(
-        broken.as_std_path(),
-        b"#!/bin/sh\necho 'no \x1b[31mlibrary' >&2\nexit 3\n",
-    );
+    write_executable(broken.as_std_path(), b"#!/bin/sh\necho 'no \x1b[31mlibrary' >&2\nexit 3\n");
     let missing = root.join("b/python3.13");
     write_executable(missing.as_std_path(), b"#!/nonexistent/loader\n");
     let slow = root.join("b/python3.14");
     write_executable(slow.as_std_path(), b"#!/bin/sh\nexec sleep 600\n");
     let pyenv = fake_interpreter(&root, "pyenv/versions/3.10.2/bin/python3.10", "3.10.2");
-    let uv = fake_interpreter(
-        &root,
-        "uv/cpython-3.12.1-linux-x86_64-gnu/bin/python3.12",
-        "3.12.1",
-    );
-    symlink(
-        "cpython-3.12.1-linux-x86_64-gnu",
-        root.join("uv/cpython-3.12-linux-x86_64-gnu"),
-    )
-    .unwrap();
+    let uv = fake_interpreter(&root, "uv/cpython-3.12.1-linux-x86_64-gnu/bin/python3.12", "3.12.1");
+    symlink("cpython-3.12.1-linux-x86_64-gnu", root.join("uv/cpython-3.12-linux-x86_64-gnu"))
+        .unwrap();
     let variables = [
         ("PATH", format!("{root}/a:{root}/b")),
         ("PYENV_ROOT", format!("{root}/pyenv")),
         ("UV_PYTHON_INSTALL_DIR", format!("{root}/uv")),
         ("XDG_CACHE_HOME", format!("{root}/cache")),
     ];
-    let variables: Vec<(&str, &str)> = variables
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let start = std::time::Instant::now();
-    let report = venvtree_with(
-        &root,
-        &["interpreter", "list", "--format", "json"],
-        "",
-        &variables,
-    )
-    .json();
+    let report =
+        venvtree_with(&root, &["interpreter", "list", "--format", "json"], "", &variables).json();
     assert!(start.elapsed() < std::time::Duration::from_secs(30));
     assert_eq!(report["version"], 1);
     let listed: Vec<&serde_json::Value> = report["interpreters"]
@@ -850,10 +638,7 @@ fn every_interpreter_is_listed_and_broken_ones_with_the_reason() {
     };
     assert_eq!(find(&first)["version"], "3.11.4");
     assert_eq!(find(&first)["implementation"], "cpython");
-    assert_eq!(
-        find(&first)["aliases"],
-        serde_json::json!([root.join("a/python3")])
-    );
+    assert_eq!(find(&first)["aliases"], serde_json::json!([root.join("a/python3")]));
     assert_eq!(find(&first)["platform"]["arch"], "x86_64");
     assert_eq!(find(&pyenv)["version"], "3.10.2");
     let alias = root.join("uv/cpython-3.12-linux-x86_64-gnu/bin/python3.12");
@@ -879,13 +664,11 @@ fn every_interpreter_is_listed_and_broken_ones_with_the_reason() {
         "{text}"
     );
     assert!(
-        text.lines()
-            .any(|line| line.contains("  also  ") && line.ends_with("a/python3")),
+        text.lines().any(|line| line.contains("  also  ") && line.ends_with("a/python3")),
         "{text}"
     );
     assert!(
-        text.lines()
-            .any(|line| line.starts_with("cannot be used") && line.contains("b/python3: ")),
+        text.lines().any(|line| line.starts_with("cannot be used") && line.contains("b/python3: ")),
         "{text}"
     );
     assert!(!text.contains('\x1b'), "{text}");

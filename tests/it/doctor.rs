@@ -29,34 +29,17 @@ fn problems(value: &Value) -> String {
 fn a_sound_machine_has_no_problems() {
     let project = Project::new();
     let (output, value) = doctor(&project, &["--store", "store"], &[]);
-    assert_eq!(
-        (output.code, value["healthy"].as_bool()),
-        (0, Some(true)),
-        "{value}"
-    );
+    assert_eq!((output.code, value["healthy"].as_bool()), (0, Some(true)), "{value}");
     assert_eq!(value["link_mode"]["used"], "hardlink", "{value}");
-    assert!(
-        !value["interpreters"].as_array().unwrap().is_empty(),
-        "{value}"
-    );
-    assert!(
-        value["remote_cache"].is_null() && value["open_files"]["soft"].is_u64(),
-        "{value}"
-    );
+    assert!(!value["interpreters"].as_array().unwrap().is_empty(), "{value}");
+    assert!(value["remote_cache"].is_null() && value["open_files"]["soft"].is_u64(), "{value}");
     // Looking leaves nothing behind.
     assert_eq!(std::fs::read_dir(project.path()).unwrap().count(), 1);
-    let (_, value) = doctor(
-        &project,
-        &["--link-mode", "copy"],
-        &[("VENVTREE_THREADS", "2")],
-    );
+    let (_, value) = doctor(&project, &["--link-mode", "copy"], &[("VENVTREE_THREADS", "2")]);
     assert_eq!(value["link_mode"]["used"], "copy", "{value}");
     assert_eq!(value["variables"], serde_json::json!(["VENVTREE_THREADS"]));
     let (_, value) = doctor(&project, &["--no-store"], &[]);
-    assert!(
-        value["store"].is_null() && value["link_mode"].is_null(),
-        "{value}"
-    );
+    assert!(value["store"].is_null() && value["link_mode"].is_null(), "{value}");
 }
 
 #[test]
@@ -69,10 +52,7 @@ fn the_program_knows_its_own_bytes() {
     let bytes = std::fs::read(env!("CARGO_BIN_EXE_venvtree")).unwrap();
     let hash = venvtree::model::digest::Hash::sha256(&bytes).to_string();
     assert!(text.contains(&hash), "{text}");
-    assert!(
-        text.contains(&format!("venvtree {}", env!("CARGO_PKG_VERSION"))),
-        "{text}"
-    );
+    assert!(text.contains(&format!("venvtree {}", env!("CARGO_PKG_VERSION"))), "{text}");
 }
 
 #[test]
@@ -87,27 +67,16 @@ fn problems_are_named_and_make_the_exit_code_one() {
     project.write("file", "");
     let (output, value) = doctor(&project, &["--store", "file"], &[]);
     assert_eq!(output.code, 1, "{value}");
-    assert!(
-        problems(&value).contains("it is not a directory"),
-        "{value}"
-    );
+    assert!(problems(&value).contains("it is not a directory"), "{value}");
     let (output, value) = doctor(
         &project,
         &["--no-store"],
-        &[
-            ("VENVTREE_NO_STORE", "maybe"),
-            ("PATH", ""),
-            ("VENVTREE_LINK_MODE", "maybe"),
-        ],
+        &[("VENVTREE_NO_STORE", "maybe"), ("PATH", ""), ("VENVTREE_LINK_MODE", "maybe")],
     );
     assert_eq!(output.code, 1, "{value}");
     assert!(problems(&value).contains("VENVTREE_LINK_MODE"), "{value}");
-    let output = venvtree_with(
-        project.path(),
-        &["doctor", "--no-store"],
-        "",
-        &[("VENVTREE_THREADS", "x")],
-    );
+    let output =
+        venvtree_with(project.path(), &["doctor", "--no-store"], "", &[("VENVTREE_THREADS", "x")]);
     assert!(output.stdout.contains("program: venvtree"), "{output:?}");
 }
 
@@ -115,10 +84,7 @@ fn problems_are_named_and_make_the_exit_code_one() {
 #[test]
 fn a_remote_cache_that_is_not_there_is_a_problem() {
     let project = Project::new();
-    let more = [
-        ("VENVTREE_REMOTE_RETRIES", "0"),
-        ("VENVTREE_REMOTE_TIMEOUT", "2"),
-    ];
+    let more = [("VENVTREE_REMOTE_RETRIES", "0"), ("VENVTREE_REMOTE_TIMEOUT", "2")];
     for url in ["grpc://127.0.0.1:1", "http://127.0.0.1:1/cache"] {
         let (output, value) = doctor(&project, &["--remote-cache", url], &more);
         assert_eq!(output.code, 1, "{value}");

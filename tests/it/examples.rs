@@ -34,28 +34,17 @@ impl Scene {
         };
         let first = project.wheel(&tool("1.0"));
         let second = project.wheel(&tool("1.1"));
-        let six = WheelText::new("six", "1.16.0")
-            .tag("py2.py3-none-any")
-            .file("six.py", "");
+        let six = WheelText::new("six", "1.16.0").tag("py2.py3-none-any").file("six.py", "");
         project.write(&six.file_name(), six.pack());
         project.write(&format!("found/{}", six.file_name()), six.pack());
         let hash = venvtree::model::digest::Hash::sha256(&six.pack());
-        project.write(
-            "requirements.txt",
-            format!("six==1.16.0 --hash=sha256:{hash}\n"),
-        );
+        project.write("requirements.txt", format!("six==1.16.0 --hash=sha256:{hash}\n"));
         for folder in ["dist", "more"] {
-            project.write(
-                &format!("{folder}/tool-1.0-py3-none-any.whl"),
-                tool("1.0").pack(),
-            );
+            project.write(&format!("{folder}/tool-1.0-py3-none-any.whl"), tool("1.0").pack());
         }
         project.spec(some_interpreter(), &[first], |_| ());
-        std::fs::rename(
-            project.path().join("env.json"),
-            project.path().join("other.json"),
-        )
-        .unwrap();
+        std::fs::rename(project.path().join("env.json"), project.path().join("other.json"))
+            .unwrap();
         project
             .run(&[
                 "build",
@@ -68,14 +57,7 @@ impl Scene {
             .success();
         project.spec(some_interpreter(), &[second], |_| ());
         project
-            .run(&[
-                "build",
-                "env.json",
-                "--out",
-                ".venv",
-                "--manifest",
-                "env.manifest.json",
-            ])
+            .run(&["build", "env.json", "--out", ".venv", "--manifest", "env.manifest.json"])
             .success();
         project
             .run(&[
@@ -87,15 +69,8 @@ impl Scene {
                 "new.manifest.json",
             ])
             .success();
-        let digest = project
-            .run(&["digest", ".venv"])
-            .success()
-            .trim()
-            .to_owned();
-        project.write(
-            "METADATA",
-            "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n",
-        );
+        let digest = project.run(&["digest", ".venv"]).success().trim().to_owned();
+        project.write("METADATA", "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n");
         project.write("src/app/__init__.py", "");
         for name in ["t64.exe", "w64.exe"] {
             project.write(&format!("launchers/{name}"), launcher_bytes(name));
@@ -109,15 +84,9 @@ impl Scene {
             wrapper.as_bytes(),
         );
         let cache = FakeReapi::start(Offer::default());
-        let sent = project
-            .run(&["push", ".venv", "--remote-cache", &cache.url()])
-            .success();
+        let sent = project.run(&["push", ".venv", "--remote-cache", &cache.url()]).success();
         assert_eq!(sent.trim(), digest);
-        Self {
-            project,
-            digest,
-            cache,
-        }
+        Self { project, digest, cache }
     }
 
     /// The command as it is typed here.
@@ -148,19 +117,13 @@ impl Scene {
                 .filter(|folder| !folder.ends_with("shims")),
         );
         path.extend(
-            interpreters()
-                .iter()
-                .filter_map(|python| python.path.parent().map(Path::to_owned)),
+            interpreters().iter().filter_map(|python| python.path.parent().map(Path::to_owned)),
         );
         let path = std::env::join_paths(path).unwrap();
         // An environment that is made new takes no other's place.
         let makes = command.contains("create .venv") || command.ends_with("venvtree create");
         if makes && !command.contains("--clear") {
-            Command::new("rm")
-                .args(["-rf", ".venv"])
-                .current_dir(folder)
-                .status()
-                .unwrap();
+            Command::new("rm").args(["-rf", ".venv"]).current_dir(folder).status().unwrap();
         }
         Command::new("bash")
             .args(["-euc", &self.adapt(command)])
@@ -185,12 +148,8 @@ impl Scene {
     fn copy(&self) -> (tempfile::TempDir, PathBuf) {
         let guard = tempfile::tempdir().unwrap();
         let folder = guard.path().join("work");
-        let status = Command::new("cp")
-            .arg("-a")
-            .arg(self.project.path())
-            .arg(&folder)
-            .status()
-            .unwrap();
+        let status =
+            Command::new("cp").arg("-a").arg(self.project.path()).arg(&folder).status().unwrap();
         assert!(status.success());
         (guard, folder)
     }
@@ -220,9 +179,8 @@ fn examples(epilogue: &str) -> Vec<String> {
         .skip(1)
         .take_while(|line| !line.is_empty())
     {
-        let line = line
-            .strip_prefix("  ")
-            .unwrap_or_else(|| panic!("examples are indented: {line}"));
+        let line =
+            line.strip_prefix("  ").unwrap_or_else(|| panic!("examples are indented: {line}"));
         match (open, found.last_mut()) {
             (true, Some(last)) => last.push_str(&format!("\n{line}")),
             _ if line.starts_with('#') => continue,
@@ -242,15 +200,10 @@ fn the_examples_of_every_help_page_work() {
             .map(ToString::to_string)
             .unwrap_or_default();
         found.push((
-            command
-                .get_display_name()
-                .unwrap_or(command.get_name())
-                .to_owned(),
+            command.get_display_name().unwrap_or(command.get_name()).to_owned(),
             examples(&epilogue),
         ));
-        command
-            .get_subcommands()
-            .for_each(|command| visit(command, found));
+        command.get_subcommands().for_each(|command| visit(command, found));
     }
     let mut command = venvtree::cli::args::Arguments::command();
     command.build();
@@ -265,11 +218,7 @@ fn the_examples_of_every_help_page_work() {
             let (_guard, folder) = scene.copy();
             let output = scene.run(&example, &folder);
             if !ends_well(&example, &output) {
-                failures.push(format!(
-                    "{page}: {example}\n{:?}\n{}",
-                    output.status,
-                    said(&output)
-                ));
+                failures.push(format!("{page}: {example}\n{:?}\n{}", output.status, said(&output)));
             }
         }
     }
@@ -280,23 +229,17 @@ fn the_examples_of_every_help_page_work() {
 /// The pages and their console blocks.
 fn blocks() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let mut pages: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut pages: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     pages.sort();
     let mut found = Vec::new();
-    for page in pages
-        .iter()
-        .filter(|page| page.extension().is_some_and(|extension| extension == "md"))
+    for page in
+        pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md"))
     {
         let text = std::fs::read_to_string(page).unwrap();
         let name = page.file_name().unwrap().to_string_lossy().into_owned();
         for block in text.split("```console\n").skip(1) {
-            found.push((
-                name.clone(),
-                block.split("\n```").next().unwrap().to_owned(),
-            ));
+            found.push((name.clone(), block.split("\n```").next().unwrap().to_owned()));
         }
     }
     found
@@ -328,25 +271,15 @@ fn the_console_blocks_of_every_page_do_what_they_say() {
 fn commands_are_written_in_console_blocks() {
     // A block without a language, or of `sh`, would not be run.
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    for entry in std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-    {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.extension().is_none_or(|extension| extension != "md") {
             continue;
         }
         let mut language = None;
         for line in std::fs::read_to_string(&entry).unwrap().lines() {
             if let Some(rest) = line.trim_start().strip_prefix("```") {
-                language = if language.is_some() {
-                    None
-                } else {
-                    Some(rest.to_owned())
-                };
-            } else if language
-                .as_deref()
-                .is_some_and(|language| language != "console")
-            {
+                language = if language.is_some() { None } else { Some(rest.to_owned()) };
+            } else if language.as_deref().is_some_and(|language| language != "console") {
                 assert!(
                     !line.starts_with("$ ")
                         && (!line.starts_with("venvtree ") || line.contains(" = ")),

@@ -15,10 +15,7 @@ use crate::support::project::{Project, WheelText, some_interpreter};
 
 fn venvtree() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_venvtree"));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -49,41 +46,26 @@ fn project(count: usize) -> Project {
 }
 
 fn digests(project: &Project) -> Vec<String> {
-    ["1.0.json", "2.0.json"]
-        .iter()
-        .map(|spec| project.run(&["digest", spec]).success())
-        .collect()
+    ["1.0.json", "2.0.json"].iter().map(|spec| project.run(&["digest", spec]).success()).collect()
 }
 
 /// Names in the project's directory that nobody asked for.
 fn left_over(project: &Project) -> Vec<String> {
-    let names = project
-        .path()
-        .read_dir_utf8()
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_owned());
+    let names =
+        project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
     names.filter(|name| name.contains(".venvtree-")).collect()
 }
 
 fn kill_at_random(kills: usize) {
     let project = project(400);
     let digests = digests(&project);
-    project
-        .run(&["build", "1.0.json", "--out", "out", "--no-store"])
-        .success();
+    project.run(&["build", "1.0.json", "--out", "out", "--no-store"]).success();
     // How long a whole build takes here, so that kills fall into it.
     let start = Instant::now();
     assert!(
         venvtree()
             .current_dir(project.path())
-            .args([
-                "build",
-                "2.0.json",
-                "--out",
-                "out",
-                "--replace",
-                "--no-store"
-            ])
+            .args(["build", "2.0.json", "--out", "out", "--replace", "--no-store"])
             .status()
             .unwrap()
             .success()
@@ -91,27 +73,15 @@ fn kill_at_random(kills: usize) {
     let whole = start.elapsed();
     let mut killed = 0;
     for round in 0..kills {
-        let spec = if round % 2 == 0 {
-            "1.0.json"
-        } else {
-            "2.0.json"
-        };
+        let spec = if round % 2 == 0 { "1.0.json" } else { "2.0.json" };
         // Most builds share a store; what they find in it is what killed ones left there. It is
         // cleared now and then, because a store that knows everything is not written.
-        let store: &[&str] = if round % 5 == 4 {
-            &["--no-store"]
-        } else {
-            &["--store", "store"]
-        };
+        let store: &[&str] = if round % 5 == 4 { &["--no-store"] } else { &["--store", "store"] };
         if round % 10 == 9 {
             std::fs::remove_dir_all(project.path().join("store")).unwrap();
         }
         let arguments = [&["build", spec, "--out", "out", "--replace"], store].concat();
-        let mut child = venvtree()
-            .current_dir(project.path())
-            .args(arguments)
-            .spawn()
-            .unwrap();
+        let mut child = venvtree().current_dir(project.path()).args(arguments).spawn().unwrap();
         // Multiples of the golden ratio are spread evenly, and the same in every run.
         let share = (round as f64 * 0.618_033_988_75).fract();
         std::thread::sleep(whole.mul_f64(share));
@@ -119,10 +89,7 @@ fn kill_at_random(kills: usize) {
         child.kill().unwrap();
         child.wait().unwrap();
         let digest = project.run(&["digest", "out"]).success();
-        assert!(
-            digests.contains(&digest),
-            "after {round} kills the output is neither environment"
-        );
+        assert!(digests.contains(&digest), "after {round} kills the output is neither environment");
         if round % 10 == 8 {
             check_store(&project, &digests);
         }
@@ -132,35 +99,15 @@ fn kill_at_random(kills: usize) {
         "only {killed} of {kills} builds were still running when they were killed"
     );
     // The next build clears away what the dead left.
-    project
-        .run(&[
-            "build",
-            "1.0.json",
-            "--out",
-            "out",
-            "--replace",
-            "--no-store",
-        ])
-        .success();
-    project
-        .run(&[
-            "build",
-            "2.0.json",
-            "--out",
-            "out",
-            "--replace",
-            "--no-store",
-        ])
-        .success();
+    project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
+    project.run(&["build", "2.0.json", "--out", "out", "--replace", "--no-store"]).success();
     assert_eq!(left_over(&project), Vec::<String>::new());
     check_store(&project, &digests);
 }
 
 /// Everything in the store is what it is called, and what is built out of it is right.
 fn check_store(project: &Project, digests: &[String]) {
-    let report = project
-        .run(&["store", "verify", "--store", "store", "--format", "json"])
-        .json();
+    let report = project.run(&["store", "verify", "--store", "store", "--format", "json"]).json();
     let gone = report["damaged"]
         .as_array()
         .unwrap()
@@ -169,17 +116,7 @@ fn check_store(project: &Project, digests: &[String]) {
         .count();
     assert_eq!(gone, 0, "{report}");
     for (spec, digest) in ["1.0.json", "2.0.json"].iter().zip(digests) {
-        project
-            .run(&[
-                "build",
-                spec,
-                "--out",
-                "again",
-                "--replace",
-                "--store",
-                "store",
-            ])
-            .success();
+        project.run(&["build", spec, "--out", "again", "--replace", "--store", "store"]).success();
         assert_eq!(project.run(&["digest", "again"]).success(), *digest);
     }
     std::fs::remove_dir_all(project.path().join("again")).unwrap();
@@ -202,13 +139,7 @@ fn build_on(project: &Project, options: &str, size: &str) -> std::process::Outpu
         "mkdir -p small && mount -t tmpfs -o {options},size={size} none small && exec \"$0\" build 1.0.json --no-store --out small/out"
     );
     let output = Command::new("unshare")
-        .args([
-            "--mount",
-            "sh",
-            "-c",
-            &script,
-            env!("CARGO_BIN_EXE_venvtree"),
-        ])
+        .args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_venvtree")])
         .current_dir(project.path())
         .output();
     output.expect("unshare is part of util-linux")
@@ -220,14 +151,8 @@ fn a_full_disk_says_so_and_leaves_nothing() {
     let output = build_on(&project, "rw", "200k");
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{message}");
-    assert!(
-        message.contains("small/out") || message.contains("small/."),
-        "{message}"
-    );
-    assert!(
-        message.contains("make room on the file system"),
-        "{message}"
-    );
+    assert!(message.contains("small/out") || message.contains("small/."), "{message}");
+    assert!(message.contains("make room on the file system"), "{message}");
 }
 
 /// Runs a build whose `number`th system call of a kind fails.
@@ -264,11 +189,7 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
     let digests = digests(&project);
     let mut failed = 0;
     for (call, errors, numbers) in [
-        (
-            "openat",
-            &["EIO", "EMFILE", "EACCES"][..],
-            &[20, 40, 60, 80][..],
-        ),
+        ("openat", &["EIO", "EMFILE", "EACCES"][..], &[20, 40, 60, 80][..]),
         ("pread64", &["EIO"], &[1, 5, 20, 60]),
         ("write", &["EIO", "ENOSPC"], &[1, 10, 40]),
         ("mkdirat", &["EIO", "ENOSPC"], &[1, 10]),
@@ -277,28 +198,17 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
         ("renameat2", &["EIO"], &[1]),
         ("getdents64", &["EIO"], &[1, 2]),
     ] {
-        for (error, number) in errors
-            .iter()
-            .flat_map(|error| numbers.iter().map(move |number| (error, number)))
+        for (error, number) in
+            errors.iter().flat_map(|error| numbers.iter().map(move |number| (error, number)))
         {
             std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
-            project
-                .run(&["build", "1.0.json", "--out", "out", "--no-store"])
-                .success();
+            project.run(&["build", "1.0.json", "--out", "out", "--no-store"]).success();
             let output = build_with_fault(
                 &project,
                 call,
                 error,
                 *number,
-                &[
-                    "build",
-                    "2.0.json",
-                    "--out",
-                    "out",
-                    "--replace",
-                    "--store",
-                    "store",
-                ],
+                &["build", "2.0.json", "--out", "out", "--replace", "--store", "store"],
             );
             let message = String::from_utf8_lossy(&output.stderr);
             let what = format!("{error} of {call} {number}: {message}");
@@ -323,16 +233,7 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
         }
     }
     assert!(failed > 8, "only {failed} faults made a build fail");
-    project
-        .run(&[
-            "build",
-            "1.0.json",
-            "--out",
-            "out",
-            "--replace",
-            "--no-store",
-        ])
-        .success();
+    project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
     assert_eq!(left_over(&project), Vec::<String>::new());
 }
 
@@ -375,28 +276,13 @@ fn room_for_a_large_file_is_reserved_where_that_helps_and_need_not_be_had() {
                 .current_dir(project.path())
                 .output()
                 .expect("strace is installed by .ci/install");
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            assert_eq!(
-                project.run(&["digest", out.as_str()]).success(),
-                digest,
-                "{out}"
-            );
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(project.run(&["digest", out.as_str()]).success(), digest, "{out}");
             let calls = std::fs::read_to_string(&trace).unwrap();
             let expected = usize::from(reserving);
+            assert_eq!(calls.matches(&format!("0, 0, {size}")).count(), expected, "{out}: {calls}");
             assert_eq!(
-                calls.matches(&format!("0, 0, {size}")).count(),
-                expected,
-                "{out}: {calls}"
-            );
-            assert_eq!(
-                calls
-                    .lines()
-                    .filter(|line| line.contains("fallocate("))
-                    .count(),
+                calls.lines().filter(|line| line.contains("fallocate(")).count(),
                 expected,
                 "{out}: {calls}"
             );
@@ -417,11 +303,7 @@ fn a_directory_that_becomes_a_link_while_it_is_filled_is_not_followed() {
     let mut swapped = 0;
     for _ in 0..12 {
         let arguments = ["build", "1.0.json", "--out", "out", "--no-store"];
-        let mut child = venvtree()
-            .current_dir(project.path())
-            .args(arguments)
-            .spawn()
-            .unwrap();
+        let mut child = venvtree().current_dir(project.path()).args(arguments).spawn().unwrap();
         // Whatever directory of the unfinished environment there is becomes a link that leads out
         // of it.
         while child.try_wait().unwrap().is_none() {
@@ -431,10 +313,7 @@ fn a_directory_that_becomes_a_link_while_it_is_filled_is_not_followed() {
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name().to_owned())
             {
-                let site = project
-                    .path()
-                    .join(&name)
-                    .join("lib/python3.11/site-packages/many");
+                let site = project.path().join(&name).join("lib/python3.11/site-packages/many");
                 if !name.contains(".venvtree-") {
                     continue;
                 }
@@ -455,11 +334,7 @@ fn a_directory_that_becomes_a_link_while_it_is_filled_is_not_followed() {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_owned())
             .collect();
-        assert_eq!(
-            written,
-            Vec::<String>::new(),
-            "the build ended with {status}"
-        );
+        assert_eq!(written, Vec::<String>::new(), "the build ended with {status}");
         std::fs::remove_dir_all(project.path().join("out")).unwrap_or_default();
     }
     assert!(swapped > 0, "nothing was swapped");
@@ -491,9 +366,7 @@ fn too_few_open_files_say_so_and_the_next_build_cleans_up() {
     assert_eq!(output.status.code(), Some(7), "{message}");
     assert!(!project.path().join("out").exists());
     // Removing needs open files too; what could not be removed goes with the next build.
-    project
-        .run(&["build", "1.0.json", "--out", "out"])
-        .success();
+    project.run(&["build", "1.0.json", "--out", "out"]).success();
     assert_eq!(left_over(&project), Vec::<String>::new());
 }
 
@@ -515,21 +388,14 @@ fn a_low_limit_of_open_files_that_may_be_raised_is() {
         .current_dir(project.path())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Runs a script of bash as nobody, in the project; `$0` is a copy of the command within reach.
 fn as_nobody(project: &Project, script: &str) -> Output {
     let reach = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
     std::fs::set_permissions(project.path(), reach(0o755)).unwrap();
-    let reachable = tempfile::Builder::new()
-        .permissions(reach(0o755))
-        .tempdir()
-        .unwrap();
+    let reachable = tempfile::Builder::new().permissions(reach(0o755)).tempdir().unwrap();
     let program = reachable.path().join("venvtree");
     crate::support::copy_venvtree(program.as_ref());
     Command::new("bash")
@@ -547,19 +413,11 @@ fn somebody_without_permission_is_told_and_leaves_nothing() {
     let project = project(4);
     std::fs::create_dir(project.path().join("closed")).unwrap();
     // Root may write everywhere; nobody may not.
-    let output = as_nobody(
-        &project,
-        "exec \"$0\" build 1.0.json --no-store --out closed/out",
-    );
+    let output = as_nobody(&project, "exec \"$0\" build 1.0.json --no-store --out closed/out");
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{message}");
     assert!(message.contains("closed"), "{message}");
-    assert_eq!(
-        std::fs::read_dir(project.path().join("closed"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(std::fs::read_dir(project.path().join("closed")).unwrap().count(), 0);
 }
 
 #[test]
@@ -575,16 +433,9 @@ fn a_system_that_has_no_more_threads_builds_the_same() {
         &project,
         "ulimit -u 1; exec \"$0\" build env.json --no-store --threads 4 --out open/out --digest-file open/digest",
     );
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let expected = project.run(&["digest", "env.json"]).success();
-    assert_eq!(
-        std::fs::read_to_string(open.join("digest")).unwrap(),
-        expected
-    );
+    assert_eq!(std::fs::read_to_string(open.join("digest")).unwrap(), expected);
 }
 
 #[cfg(feature = "remote")]
@@ -606,10 +457,8 @@ fn a_remote_cache_needs_no_second_thread() {
                 "ulimit -u 1; exec \"$0\" build 1.0.json --no-store --remote-cache {url} --out open/{name}-{round} --format json"
             );
             let output = as_nobody(&project, &script);
-            let (data, talk) = (
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr),
-            );
+            let (data, talk) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             assert!(
                 output.status.success() && !talk.contains("panicked"),
                 "{name} {round}: {talk}"
@@ -622,10 +471,7 @@ fn a_remote_cache_needs_no_second_thread() {
             &format!("ulimit -u 1; exec \"$0\" push open/{name}-got --remote-cache {url}"),
         );
         let talk = String::from_utf8_lossy(&pushed.stderr);
-        assert!(
-            pushed.status.success() && !talk.contains("panicked"),
-            "{name}: {talk}"
-        );
+        assert!(pushed.status.success() && !talk.contains("panicked"), "{name}: {talk}");
     }
 }
 
@@ -654,26 +500,15 @@ fn no_command_needs_a_second_thread() {
         format!("printf %s '{requests}' | {{ ulimit -u 1; exec \"$0\" --persistent_worker; }}"),
     ];
     for command in commands {
-        let limit = if command.starts_with("printf") {
-            ""
-        } else {
-            "ulimit -u 1; exec "
-        };
+        let limit = if command.starts_with("printf") { "" } else { "ulimit -u 1; exec " };
         let output = as_nobody(&project, &format!("{limit}{command}"));
         let message = String::from_utf8_lossy(&output.stderr).into_owned()
             + &String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && !message.contains("panicked"),
-            "{command}: {message}"
-        );
+        assert!(output.status.success() && !message.contains("panicked"), "{command}: {message}");
     }
     let expected = project.run(&["digest", "env.json"]).success();
     for out in ["cold", "warm", "w1", "w2", "w3"] {
-        assert_eq!(
-            project.run(&["digest", &format!("open/{out}")]).success(),
-            expected,
-            "{out}"
-        );
+        assert_eq!(project.run(&["digest", &format!("open/{out}")]).success(), expected, "{out}");
     }
 }
 
@@ -698,12 +533,7 @@ fn a_link_in_the_place_of_the_output_is_not_followed() {
     std::os::unix::fs::symlink("elsewhere", project.path().join("out")).unwrap();
     let output = project.run(&["build", "1.0.json", "--out", "out", "--replace"]);
     assert_eq!(output.code, 5, "{}", output.stderr);
-    assert_eq!(
-        std::fs::read_dir(project.path().join("elsewhere"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert_eq!(std::fs::read_dir(project.path().join("elsewhere")).unwrap().count(), 0);
 }
 
 #[test]
@@ -721,11 +551,7 @@ fn builds_of_one_environment_at_once_all_succeed() {
         .collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     assert_eq!(project.run(&["digest", "out"]).success(), digests[0]);
     assert_eq!(left_over(&project), Vec::<String>::new());
@@ -735,10 +561,7 @@ fn builds_of_one_environment_at_once_all_succeed() {
 fn umask_zone_language_and_user_change_nothing() {
     let project = project(20);
     let mut found = std::collections::BTreeSet::new();
-    let places = [
-        ("000", "UTC", "C", "a"),
-        ("077", "Asia/Tokyo", "tr_TR.UTF-8", "b c"),
-    ];
+    let places = [("000", "UTC", "C", "a"), ("077", "Asia/Tokyo", "tr_TR.UTF-8", "b c")];
     for (umask, zone, language, out) in places {
         let script = format!("umask {umask}; exec \"$0\" build 1.0.json --no-store --out '{out}'");
         let status = Command::new("sh")
@@ -766,15 +589,9 @@ fn peak_memory(directory: &Utf8Path, arguments: &[&str]) -> u64 {
         _, status, usage = os.wait4(child.pid, 0)\n\
         assert status == 0, message\n\
         json.dump(usage.ru_maxrss, sys.stdout)";
-    let arguments: Vec<&str> = std::iter::once(env!("CARGO_BIN_EXE_venvtree"))
-        .chain(arguments.iter().copied())
-        .collect();
-    ask_python(
-        program,
-        &json!({"arguments": arguments, "directory": directory}),
-    )
-    .as_u64()
-    .unwrap()
+    let arguments: Vec<&str> =
+        std::iter::once(env!("CARGO_BIN_EXE_venvtree")).chain(arguments.iter().copied()).collect();
+    ask_python(program, &json!({"arguments": arguments, "directory": directory})).as_u64().unwrap()
 }
 
 #[test]
@@ -799,15 +616,7 @@ fn memory_does_not_grow_with_the_bytes_of_a_member() {
     for threads in ["2", "8"] {
         let peak = peak_memory(
             project.path(),
-            &[
-                "build",
-                "env.json",
-                "--no-store",
-                "--threads",
-                threads,
-                "--out",
-                threads,
-            ],
+            &["build", "env.json", "--no-store", "--threads", threads, "--out", threads],
         );
         assert!(peak < 48 << 10, "{peak} kB with {threads} threads");
     }
@@ -819,15 +628,7 @@ fn memory_grows_by_less_than_a_kilobyte_a_file() {
     let project = project(count);
     let peak = peak_memory(
         project.path(),
-        &[
-            "build",
-            "1.0.json",
-            "--no-store",
-            "--threads",
-            "2",
-            "--out",
-            "out",
-        ],
+        &["build", "1.0.json", "--no-store", "--threads", "2", "--out", "out"],
     );
     assert!(peak < (48 << 10) + count as u64, "{peak} kB");
 }

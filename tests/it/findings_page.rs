@@ -9,10 +9,7 @@ use venvtree::model::wheel::limits::{Limits, NAMES};
 fn tables() -> [(&'static str, String); 2] {
     let mut limits = "| limit | default | counts |\n| --- | --- | --- |\n".to_owned();
     for (name, meaning) in NAMES {
-        limits += &format!(
-            "| `{name}` | {} | {meaning} |\n",
-            Limits::default().get(name).unwrap()
-        );
+        limits += &format!("| `{name}` | {} | {meaning} |\n", Limits::default().get(name).unwrap());
     }
     let mut codes =
         "| code | severity | may be allowed | meaning |\n| --- | --- | --- | --- |\n".to_owned();
@@ -21,11 +18,8 @@ fn tables() -> [(&'static str, String); 2] {
             .allowance()
             .reason()
             .map_or_else(|| "yes".to_owned(), |reason| format!("no: {reason}"));
-        codes += &format!(
-            "| `{code}` | {} | {allowed} | {} |\n",
-            code.severity(),
-            code.explanation()
-        );
+        codes +=
+            &format!("| `{code}` | {} | {allowed} | {} |\n", code.severity(), code.explanation());
     }
     [("limits", limits), ("codes", codes)]
 }
@@ -37,14 +31,9 @@ fn the_tables_are_those_of_the_code() {
     let mut expected = page.clone();
     for (mark, table) in tables() {
         let begin = format!("<!-- {mark} -->\n");
-        let start = expected
-            .find(&begin)
-            .unwrap_or_else(|| panic!("the page has no {begin}"))
+        let start = expected.find(&begin).unwrap_or_else(|| panic!("the page has no {begin}"))
             + begin.len();
-        let end = start
-            + expected[start..]
-                .find("<!-- end -->")
-                .expect("the table has an end");
+        let end = start + expected[start..].find("<!-- end -->").expect("the table has an end");
         expected.replace_range(start..end, &format!("\n{table}\n"));
     }
     if std::env::var_os("UPDATE_EXPECT").is_some() {

@@ -16,9 +16,8 @@ use crate::support::random::Random;
 
 #[test]
 fn no_target_finds_anything() {
-    let runs: usize = std::env::var("VENVTREE_FUZZ_RUNS").map_or(2000, |text| {
-        text.parse().expect("VENVTREE_FUZZ_RUNS is a number")
-    });
+    let runs: usize = std::env::var("VENVTREE_FUZZ_RUNS")
+        .map_or(2000, |text| text.parse().expect("VENVTREE_FUZZ_RUNS is a number"));
     for (target, body) in bodies::TARGETS {
         let seeds = seeds::seeds(target);
         let mut random = Random::new(7);
@@ -33,10 +32,7 @@ fn no_target_finds_anything() {
             if catch_unwind(|| body(&input)).is_err() {
                 let path = std::env::temp_dir().join(format!("venvtree-fuzz-{target}"));
                 std::fs::write(&path, &input).unwrap();
-                panic!(
-                    "the target {target} panicked, its input is in {}",
-                    path.display()
-                );
+                panic!("the target {target} panicked, its input is in {}", path.display());
             }
         }
     }

@@ -7,10 +7,7 @@ use clap::CommandFactory as _;
 fn pages() -> Vec<(String, clap::Command)> {
     fn visit(command: &clap::Command, name: &str, found: &mut Vec<(String, clap::Command)>) {
         found.push((name.to_owned(), command.clone()));
-        for child in command
-            .get_subcommands()
-            .filter(|child| child.get_name() != "help")
-        {
+        for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
             visit(child, &format!("{name} {}", child.get_name()), found);
         }
     }
@@ -22,11 +19,7 @@ fn pages() -> Vec<(String, clap::Command)> {
 }
 
 fn render(command: &clap::Command, width: usize) -> String {
-    command
-        .clone()
-        .term_width(width)
-        .render_long_help()
-        .to_string()
+    command.clone().term_width(width).render_long_help().to_string()
 }
 
 /// What stands below the options.
@@ -58,9 +51,7 @@ fn no_line_is_wider_than_the_terminal() {
     let mut wide = std::collections::BTreeSet::new();
     for (name, command) in pages() {
         for width in (60..=120).step_by(5) {
-            for line in render(&command, width)
-                .lines()
-                .filter(|line| line.chars().count() > width)
+            for line in render(&command, width).lines().filter(|line| line.chars().count() > width)
             {
                 wide.insert(format!("{name} at {width} columns: {line}"));
             }
@@ -77,11 +68,8 @@ fn examples_stay_whole_and_prose_fills_the_lines() {
         for width in (60..=120).step_by(5) {
             let help = render(&command, width);
             for line in epilogue.lines().filter(|line| !line.is_empty()) {
-                let expected = if line.starts_with(' ') {
-                    line.to_owned()
-                } else {
-                    wrapped(line, width)
-                };
+                let expected =
+                    if line.starts_with(' ') { line.to_owned() } else { wrapped(line, width) };
                 if !help.contains(&format!("{expected}\n")) && !help.ends_with(&expected) {
                     broken.push(format!("{name} at {width} columns breaks: {line}"));
                 }
@@ -129,10 +117,8 @@ fn pages_are_known_at_60_80_and_120_columns() {
             })
             .collect();
         // Ends of lines are not the point, and editors remove them.
-        let text: Vec<&str> = text
-            .iter()
-            .flat_map(|page| page.lines().map(str::trim_end).chain([""]))
-            .collect();
+        let text: Vec<&str> =
+            text.iter().flat_map(|page| page.lines().map(str::trim_end).chain([""])).collect();
         insta::assert_snapshot!(format!("help-{width}"), text.join("\n"));
     }
 }
@@ -144,16 +130,11 @@ fn manual_pages_hold_what_the_help_says() {
     crate::support::project::venvtree_in(folder, &["man", "--out", "man"], "").success();
     for (name, command) in pages() {
         let page = std::fs::read_to_string(
-            folder
-                .join("man")
-                .join(format!("{}.1", name.replace(' ', "-"))),
+            folder.join("man").join(format!("{}.1", name.replace(' ', "-"))),
         )
         .unwrap();
         let plain = page.replace("\\*(Aq", "'").replace('\\', "");
-        for argument in command
-            .get_arguments()
-            .filter(|argument| !argument.is_hide_set())
-        {
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
             if let Some(long) = argument.get_long() {
                 assert!(plain.contains(&format!("--{long}")), "{name}: {long}");
             }

@@ -25,12 +25,8 @@ fn temporary() -> (tempfile::TempDir, Utf8PathBuf) {
 }
 
 fn inspect(recipe: &Recipe, folder: &Utf8Path) -> Vec<Finding> {
-    inspect_wheel(
-        &write(folder, &recipe.build()),
-        recipe.filename(),
-        &LoadOptions::default(),
-    )
-    .unwrap()
+    inspect_wheel(&write(folder, &recipe.build()), recipe.filename(), &LoadOptions::default())
+        .unwrap()
 }
 
 #[test]
@@ -40,29 +36,16 @@ fn every_case_of_the_corpus_has_its_findings() {
     let mut seen = BTreeSet::new();
     for (file, recipe) in corpus() {
         let findings = inspect(&recipe, &folder);
-        let found: BTreeSet<String> = findings
-            .iter()
-            .map(|finding| finding.code.text().to_owned())
-            .collect();
+        let found: BTreeSet<String> =
+            findings.iter().map(|finding| finding.code.text().to_owned()).collect();
         let expected: BTreeSet<String> = recipe.expect.iter().cloned().collect();
         if found != expected {
-            let list: String = findings
-                .iter()
-                .map(|finding| format!("\n    {finding}"))
-                .collect();
-            wrong.push(format!(
-                "{file}: {}: expected {expected:?}{list}",
-                recipe.name
-            ));
+            let list: String = findings.iter().map(|finding| format!("\n    {finding}")).collect();
+            wrong.push(format!("{file}: {}: expected {expected:?}{list}", recipe.name));
         }
         seen.extend(found);
     }
-    assert!(
-        wrong.is_empty(),
-        "{} cases:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
     // Those that need a file that changes, or terabytes, have tests of their own.
     let elsewhere = [Code::ZipChanged, Code::ZipLimitSize, Code::ZipLimitRatio];
     let missing: Vec<&str> = Code::ALL
@@ -83,17 +66,11 @@ fn what_is_refused_is_what_has_errors() {
         };
         let path = write(&folder, &recipe.build());
         let inspected = inspect_wheel(&path, recipe.filename(), &LoadOptions::default()).unwrap();
-        let has_errors = inspected
-            .iter()
-            .any(|finding| finding.severity == Severity::Error);
+        let has_errors = inspected.iter().any(|finding| finding.severity == Severity::Error);
         // Loading does not read what RECORD vouches for; whoever uses a member reads it then.
         let refused = match load(&path, &filename, &LoadOptions::default()) {
             Err(WheelError::Refused { findings, .. }) => {
-                assert!(
-                    findings
-                        .iter()
-                        .any(|finding| finding.severity == Severity::Error)
-                );
+                assert!(findings.iter().any(|finding| finding.severity == Severity::Error));
                 true
             }
             Err(error) => panic!("{error}"),
@@ -117,11 +94,7 @@ fn what_is_refused_is_what_has_errors() {
             .iter()
             .filter(|finding| finding.severity == Severity::Error)
             .all(|finding| matches!(finding.code, Code::ScriptForm | Code::StartupInterpreter));
-        assert!(
-            refused == has_errors || only_planned,
-            "{file}: {}: {inspected:?}",
-            recipe.name
-        );
+        assert!(refused == has_errors || only_planned, "{file}: {}: {inspected:?}", recipe.name);
     }
 }
 
@@ -134,22 +107,13 @@ fn the_escape_hatch_lets_a_code_pass_and_says_so() {
         if !recipe.expect.iter().all(|code| possible(code)) || recipe.expect.is_empty() {
             continue;
         }
-        let allow: BTreeSet<Code> = recipe
-            .expect
-            .iter()
-            .map(|code| code.parse().unwrap())
-            .collect();
-        let options = LoadOptions {
-            allow: allow.clone(),
-            ..LoadOptions::default()
-        };
+        let allow: BTreeSet<Code> =
+            recipe.expect.iter().map(|code| code.parse().unwrap()).collect();
+        let options = LoadOptions { allow: allow.clone(), ..LoadOptions::default() };
         let path = write(&folder, &recipe.build());
         let findings = inspect_wheel(&path, recipe.filename(), &options).unwrap();
         // Behind what passes, more may come to light.
-        if findings
-            .iter()
-            .any(|finding| !allow.contains(&finding.code))
-        {
+        if findings.iter().any(|finding| !allow.contains(&finding.code)) {
             continue;
         }
         for finding in &findings {
@@ -159,18 +123,10 @@ fn the_escape_hatch_lets_a_code_pass_and_says_so() {
                 recipe.name
             );
         }
-        assert!(
-            !findings.is_empty(),
-            "{file}: {}: passes in silence",
-            recipe.name
-        );
+        assert!(!findings.is_empty(), "{file}: {}: passes in silence", recipe.name);
         // What passes can be used.
-        let wheel = load(
-            &path,
-            &WheelFilename::parse(recipe.filename()).unwrap(),
-            &options,
-        )
-        .unwrap();
+        let wheel =
+            load(&path, &WheelFilename::parse(recipe.filename()).unwrap(), &options).unwrap();
         venvtree::effects::wheels::inflate::with_inflater(|inflater| {
             for member in &wheel.manifest.members {
                 let mut sink = |_: &[u8]| Ok::<(), WheelError>(());
@@ -188,10 +144,7 @@ fn the_escape_hatch_lets_a_code_pass_and_says_so() {
         })
         .map(|code| code.text())
         .collect();
-    assert!(
-        untried.is_empty(),
-        "codes that could be allowed, without a case: {untried:?}"
-    );
+    assert!(untried.is_empty(), "codes that could be allowed, without a case: {untried:?}");
 }
 
 /// An archive by the `zip` crate, without anything that a wheel has.
@@ -201,10 +154,7 @@ fn archive(members: &[(&str, &[u8])], repeat: usize) -> Vec<u8> {
     for round in 0..repeat {
         for (name, bytes) in members {
             writer
-                .start_file(
-                    format!("{name}{round}"),
-                    zip::write::SimpleFileOptions::default(),
-                )
+                .start_file(format!("{name}{round}"), zip::write::SimpleFileOptions::default())
                 .unwrap();
             writer.write_all(bytes).unwrap();
         }
@@ -213,9 +163,7 @@ fn archive(members: &[(&str, &[u8])], repeat: usize) -> Vec<u8> {
 }
 
 fn has(findings: &[Finding], code: Code) -> bool {
-    findings
-        .iter()
-        .any(|finding| finding.code == code && finding.severity == Severity::Error)
+    findings.iter().any(|finding| finding.code == code && finding.severity == Severity::Error)
 }
 
 #[test]
@@ -232,39 +180,18 @@ fn bombs_are_refused_by_what_they_say_and_by_what_they_yield() {
     };
     // 96 MiB from less than 100 KiB.
     check(&|_| {}, Code::ZipLimitRatio);
-    check(
-        &|options| options.limits.total_size = 64 << 20,
-        Code::ZipLimitSize,
-    );
-    check(
-        &|options| options.limits.member_size = 4 << 20,
-        Code::ZipLimitSize,
-    );
-    check(
-        &|options| options.limits.entries = 11,
-        Code::ZipLimitEntries,
-    );
+    check(&|options| options.limits.total_size = 64 << 20, Code::ZipLimitSize);
+    check(&|options| options.limits.member_size = 4 << 20, Code::ZipLimitSize);
+    check(&|options| options.limits.entries = 11, Code::ZipLimitEntries);
     check(&|options| options.limits.depth = 0, Code::PathDepth);
-    let nested = archive(
-        &[
-            ("a/b/c", b""),
-            ("a/b-/c", b""),
-            ("a-/b", b""),
-            ("a/b/d", b""),
-        ],
-        1,
-    );
+    let nested = archive(&[("a/b/c", b""), ("a/b-/c", b""), ("a-/b", b""), ("a/b/d", b"")], 1);
     let folders = |limit: u64| {
         let mut options = LoadOptions::default();
         options.limits.folders = limit;
         let (_guard, folder) = temporary();
         has(
-            &inspect_wheel(
-                &write(&folder, &nested),
-                "demo-1.0-py3-none-any.whl",
-                &options,
-            )
-            .unwrap(),
+            &inspect_wheel(&write(&folder, &nested), "demo-1.0-py3-none-any.whl", &options)
+                .unwrap(),
             Code::ZipLimitEntries,
         )
     };
@@ -289,18 +216,14 @@ fn a_member_never_yields_more_than_it_says() {
         &mut findings,
     )
     .unwrap();
-    let entry = entries
-        .iter()
-        .find(|entry| &*entry.name == "demo/zeros")
-        .unwrap();
+    let entry = entries.iter().find(|entry| &*entry.name == "demo/zeros").unwrap();
     let mut seen = 0;
     let mut sink = |bytes: &[u8]| {
         seen += bytes.len();
         Ok::<(), MemberError>(())
     };
-    let error = Inflater::default()
-        .stream(&file, &entry.name, &entry.location, &mut sink)
-        .unwrap_err();
+    let error =
+        Inflater::default().stream(&file, &entry.name, &entry.location, &mut sink).unwrap_err();
     assert!(matches!(error, MemberError::Unsound(found) if has(&found, Code::ZipSize)));
     assert!(seen <= 10, "{seen}");
 }
@@ -366,10 +289,7 @@ fn members_too_large_for_one_read_are_judged_as_small_ones_are() {
         )
     };
     assert_eq!(codes(member("")), <[&str; 0]>::default());
-    assert_eq!(
-        codes(member(r#", "descriptor": 16"#)),
-        ["zip.descriptor-stored"]
-    );
+    assert_eq!(codes(member(r#", "descriptor": 16"#)), ["zip.descriptor-stored"]);
 }
 
 #[test]
@@ -380,45 +300,27 @@ fn an_archive_that_is_no_wheel_at_all_is_read_to_its_end() {
         let findings = inspect_wheel(path, "archive.zip", &LoadOptions::default()).unwrap();
         findings.iter().map(|finding| finding.code.text()).collect()
     };
-    assert_eq!(
-        codes(&path),
-        ["metadata.filename", "metadata.dist-info-missing"]
-    );
+    assert_eq!(codes(&path), ["metadata.filename", "metadata.dist-info-missing"]);
     let mut damaged = std::fs::read(&path).unwrap();
-    let at = damaged
-        .windows(4)
-        .position(|window| window == b"PK\x01\x02")
-        .unwrap();
+    let at = damaged.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
     // The checksum in the directory and that in the header no longer agree.
     damaged[at + 16] ^= 1;
     assert_eq!(
         codes(&write(&folder, &damaged)),
-        [
-            "zip.header-conflict",
-            "metadata.filename",
-            "metadata.dist-info-missing"
-        ]
+        ["zip.header-conflict", "metadata.filename", "metadata.dist-info-missing"]
     );
 }
 
 #[test]
 fn a_file_that_changes_is_noticed() {
     let (_guard, folder) = temporary();
-    let (_, recipe) = corpus()
-        .into_iter()
-        .find(|(_, recipe)| recipe.name == "plain")
-        .unwrap();
+    let (_, recipe) = corpus().into_iter().find(|(_, recipe)| recipe.name == "plain").unwrap();
     let path = write(&folder, &recipe.build());
-    let wheel = load(
-        &path,
-        &WheelFilename::parse(recipe.filename()).unwrap(),
-        &LoadOptions::default(),
-    )
-    .unwrap();
+    let wheel =
+        load(&path, &WheelFilename::parse(recipe.filename()).unwrap(), &LoadOptions::default())
+            .unwrap();
     let digest = venvtree::model::digest::Hash::sha256(&recipe.build());
-    wheel
-        .check_digest(&FileHash::new(wheel.input()), &digest)
-        .unwrap();
+    wheel.check_digest(&FileHash::new(wheel.input()), &digest).unwrap();
     let mut other = recipe.build();
     other[100] ^= 1;
     std::fs::write(&path, &other).unwrap();
@@ -448,11 +350,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
         .args(command)
         .output()
         .unwrap();
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap()
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 
 #[test]
@@ -460,32 +358,14 @@ fn bombs_do_not_fill_memory() {
     let (_guard, folder) = temporary();
     let check = |what: &str, bytes: &[u8], entries: u64| {
         let peak = peak_memory(&write(&folder, bytes));
-        assert!(
-            peak > 1000 && peak <= 64 * 1024 + entries,
-            "{what}: {peak} KiB"
-        );
+        assert!(peak > 1000 && peak <= 64 * 1024 + entries, "{what}: {peak} KiB");
     };
-    check(
-        "one member of 128 MiB of zeros",
-        &archive(&[("zeros", &vec![0; 128 << 20])], 1),
-        1,
-    );
-    check(
-        "many entries",
-        &archive(&[("demo/empty", b"")], 10_000),
-        10_000,
-    );
-    check(
-        "many entries with bad names",
-        &archive(&[("../\u{1}\\", b"")], 10_000),
-        10_000,
-    );
+    check("one member of 128 MiB of zeros", &archive(&[("zeros", &vec![0; 128 << 20])], 1), 1);
+    check("many entries", &archive(&[("demo/empty", b"")], 10_000), 10_000);
+    check("many entries with bad names", &archive(&[("../\u{1}\\", b"")], 10_000), 10_000);
     let recipe = |text: &str| -> Vec<u8> {
         let text = format!(r#"{{"about": "", "cases": [{text}]}}"#);
-        serde_json::from_str::<crate::support::malformed::Corpus>(&text)
-            .unwrap()
-            .cases[0]
-            .build()
+        serde_json::from_str::<crate::support::malformed::Corpus>(&text).unwrap().cases[0].build()
     };
     check(
         "a RECORD of 48 MiB",
@@ -497,51 +377,29 @@ fn bombs_do_not_fill_memory() {
         &recipe(r#"{"record": {"repeat": "a,b\n", "times": 1000000}}"#),
         4,
     );
-    check(
-        "METADATA of 100 MiB",
-        &recipe(r#"{"metadata": {"zeros": 100000000}}"#),
-        4,
-    );
+    check("METADATA of 100 MiB", &recipe(r#"{"metadata": {"zeros": 100000000}}"#), 4);
     check(
         "entry points without end",
         &recipe(r#"{"entry_points": {"repeat": "[console_scripts]\nx\n", "times": 400000}}"#),
         5,
     );
-    let scripts: String = (0..300_000)
-        .map(|index| format!("x{index} = demo:main\n"))
-        .collect();
+    let scripts: String = (0..300_000).map(|index| format!("x{index} = demo:main\n")).collect();
     let scripts = serde_json::to_string(&format!("[console_scripts]\n{scripts}")).unwrap();
-    check(
-        "scripts without end",
-        &recipe(&format!(r#"{{"entry_points": {scripts}}}"#)),
-        5,
-    );
+    check("scripts without end", &recipe(&format!(r#"{{"entry_points": {scripts}}}"#)), 5);
     let version = serde_json::to_string(&format!(
         "Metadata-Version: 2.1\nName: demo\nVersion: {}1\n",
         "1.".repeat(2_000_000)
     ))
     .unwrap();
-    check(
-        "a version without end",
-        &recipe(&format!(r#"{{"metadata": {version}}}"#)),
-        4,
-    );
+    check("a version without end", &recipe(&format!(r#"{{"metadata": {version}}}"#)), 4);
     let script = r##"{"name": "demo-1.0.data/scripts/NAME", "content": {"repeat": "#!python\n", "times": 800000}}"##;
-    let scripts: Vec<String> = (0..16)
-        .map(|index| script.replace("NAME", &format!("x{index}")))
-        .collect();
-    check(
-        "large scripts",
-        &recipe(&format!(r#"{{"members": [{}]}}"#, scripts.join(","))),
-        20,
-    );
-    let deep: Vec<(String, &[u8])> = (0..4000)
-        .map(|index| (format!("d{index}/").repeat(60) + "x", &b""[..]))
-        .collect();
-    let deep: Vec<(&str, &[u8])> = deep
-        .iter()
-        .map(|(name, bytes)| (name.as_str(), *bytes))
-        .collect();
+    let scripts: Vec<String> =
+        (0..16).map(|index| script.replace("NAME", &format!("x{index}"))).collect();
+    check("large scripts", &recipe(&format!(r#"{{"members": [{}]}}"#, scripts.join(","))), 20);
+    let deep: Vec<(String, &[u8])> =
+        (0..4000).map(|index| (format!("d{index}/").repeat(60) + "x", &b""[..])).collect();
+    let deep: Vec<(&str, &[u8])> =
+        deep.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
     check("many folders", &archive(&deep, 1), 4000);
     check(
         "zstd",
@@ -568,22 +426,16 @@ fn many_small_things_together_do_not_fill_memory_or_reports() {
             r#"{{"about": "", "cases": [{{"{field}": {}}}]}}"#,
             serde_json::to_string(&text).unwrap()
         );
-        let recipe = &serde_json::from_str::<crate::support::malformed::Corpus>(&text)
-            .unwrap()
-            .cases[0];
+        let recipe =
+            &serde_json::from_str::<crate::support::malformed::Corpus>(&text).unwrap().cases[0];
         let path = write(&folder, &recipe.build());
         let peak = peak_memory(&path);
         assert!(peak > 1000 && peak <= 64 * 1024, "{what}: {peak} KiB");
-        let printed: usize = inspect(recipe, &folder)
-            .iter()
-            .map(|finding| finding.to_string().len())
-            .sum();
+        let printed: usize =
+            inspect(recipe, &folder).iter().map(|finding| finding.to_string().len()).sum();
         assert!(printed < 64 << 10, "{what}: {printed} bytes of findings");
     };
-    let set = (0..900)
-        .map(|index| format!("p{index}"))
-        .collect::<Vec<_>>()
-        .join(".");
+    let set = (0..900).map(|index| format!("p{index}")).collect::<Vec<_>>().join(".");
     check(
         "tags",
         "wheel",
@@ -613,11 +465,7 @@ fn many_small_things_together_do_not_fill_memory_or_reports() {
             long('c')
         ),
     );
-    check(
-        "headers",
-        "metadata",
-        format!("{metadata}{}", "X:\n".repeat(2_000_000)),
-    );
+    check("headers", "metadata", format!("{metadata}{}", "X:\n".repeat(2_000_000)));
     check(
         "lines that are no headers",
         "metadata",
@@ -626,10 +474,7 @@ fn many_small_things_together_do_not_fill_memory_or_reports() {
     check(
         "one range of versions",
         "metadata",
-        format!(
-            "{metadata}Requires-Python: {}>=1\n",
-            ">=1,".repeat(1_500_000)
-        ),
+        format!("{metadata}Requires-Python: {}>=1\n", ">=1,".repeat(1_500_000)),
     );
     check(
         "a long requirement",
@@ -639,21 +484,14 @@ fn many_small_things_together_do_not_fill_memory_or_reports() {
     check(
         "specifiers",
         "metadata",
-        format!(
-            "{metadata}{}",
-            format!("Requires-Dist: a{}>=1\n", ">=1,".repeat(4000)).repeat(65)
-        ),
+        format!("{metadata}{}", format!("Requires-Dist: a{}>=1\n", ">=1,".repeat(4000)).repeat(65)),
     );
     check(
         "markers",
         "metadata",
         format!(
             "{metadata}{}",
-            format!(
-                "Requires-Dist: a;os_name==''{}\n",
-                " or os_name==''".repeat(1000)
-            )
-            .repeat(65)
+            format!("Requires-Dist: a;os_name==''{}\n", " or os_name==''".repeat(1000)).repeat(65)
         ),
     );
     check("rows", "record", "a,,\n".repeat(1_000_000));

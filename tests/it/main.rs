@@ -1,8 +1,5 @@
 //! The integration tests: one binary, one module for each command or protocol.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the doorways are for the program"
-)]
+#![allow(clippy::disallowed_methods, reason = "the doorways are for the program")]
 
 mod activate;
 mod architecture;

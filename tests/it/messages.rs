@@ -16,11 +16,7 @@ fn run(project: &Project, arguments: &[&str]) -> Output {
         project.path(),
         arguments,
         "",
-        &[
-            ("PATH", &path),
-            ("HOME", project.path().as_str()),
-            ("VENVTREE_STORE", "store"),
-        ],
+        &[("PATH", &path), ("HOME", project.path().as_str()), ("VENVTREE_STORE", "store")],
     )
 }
 
@@ -28,17 +24,11 @@ fn run(project: &Project, arguments: &[&str]) -> Output {
 fn says(output: &Output, what: &str, parts: &[&str]) {
     assert_ne!(output.code, 0, "{what}: {output:?}");
     for part in parts {
-        assert!(
-            output.stderr.contains(part),
-            "{what} should say {part:?}:\n{}",
-            output.stderr
-        );
+        assert!(output.stderr.contains(part), "{what} should say {part:?}:\n{}", output.stderr);
     }
-    for raw in [
-        "stream did not contain valid UTF-8",
-        "expected value at line 1 column 1",
-        "os error 21",
-    ] {
+    for raw in
+        ["stream did not contain valid UTF-8", "expected value at line 1 column 1", "os error 21"]
+    {
         assert!(!output.stderr.contains(raw), "{what}:\n{}", output.stderr);
     }
 }
@@ -50,17 +40,10 @@ fn a_byte_order_mark_is_no_problem() {
     project.write("bom.json", [b"\xef\xbb\xbf".as_slice(), &spec].concat());
     let plain = project.run(&["digest", "env.json"]).success();
     assert_eq!(project.run(&["digest", "bom.json"]).success(), plain);
-    project
-        .run(&["build", "bom.json", "--out", "env", "--manifest", "m.json"])
-        .success();
+    project.run(&["build", "bom.json", "--out", "env", "--manifest", "m.json"]).success();
     let manifest = std::fs::read(project.path().join("m.json")).unwrap();
-    project.write(
-        "bom-m.json",
-        [b"\xef\xbb\xbf".as_slice(), &manifest].concat(),
-    );
-    project
-        .run(&["verify", "env", "--manifest", "bom-m.json"])
-        .success();
+    project.write("bom-m.json", [b"\xef\xbb\xbf".as_slice(), &manifest].concat());
+    project.run(&["verify", "env", "--manifest", "bom-m.json"]).success();
     project.run(&["diff", "bom-m.json", "bom.json"]).success();
 }
 
@@ -68,36 +51,19 @@ fn a_byte_order_mark_is_no_problem() {
 fn what_is_no_spec_is_named() {
     let project = project();
     let spec = std::fs::read_to_string(project.path().join("env.json")).unwrap();
-    let utf16: Vec<u8> = [0xfeff]
-        .into_iter()
-        .chain(spec.encode_utf16())
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let utf16: Vec<u8> =
+        [0xfeff].into_iter().chain(spec.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     std::fs::create_dir(project.path().join("folder")).unwrap();
-    project
-        .run(&["build", "env.json", "--out", "env", "--manifest", "m.json"])
-        .success();
+    project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
     for (name, bytes, parts) in [
-        (
-            "empty.json",
-            b"".to_vec(),
-            &["found empty", "--spec-out"][..],
-        ),
-        (
-            "spec.yaml",
-            b"version: 1\nwheels:\n".to_vec(),
-            &["found YAML", "a spec is JSON"],
-        ),
+        ("empty.json", b"".to_vec(), &["found empty", "--spec-out"][..]),
+        ("spec.yaml", b"version: 1\nwheels:\n".to_vec(), &["found YAML", "a spec is JSON"]),
         (
             "uv.lock",
             b"version = 1\n\n[[package]]\nname = \"six\"\n".to_vec(),
             &["found TOML", "spec from"],
         ),
-        (
-            "requirements.txt",
-            b"six==1.16.0\n".to_vec(),
-            &["a list of requirements", "spec from"],
-        ),
+        ("requirements.txt", b"six==1.16.0\n".to_vec(), &["a list of requirements", "spec from"]),
         (
             "commented.json",
             format!("// mine\n{spec}").into_bytes(),
@@ -108,44 +74,22 @@ fn what_is_no_spec_is_named() {
             spec.replacen("{", "{ /* mine */", 1).into_bytes(),
             &["a comment (`/*` in line 1)"],
         ),
-        (
-            "quotes.json",
-            spec.replace('"', "'").into_bytes(),
-            &["single quotes", "json.dumps"],
-        ),
+        ("quotes.json", spec.replace('"', "'").into_bytes(), &["single quotes", "json.dumps"]),
         ("utf16.json", utf16, &["UTF-16", "save it as UTF-8"]),
         (
             "latin.json",
             b"{\"version\": 1, \"prompt\": \"\xe4\"}".to_vec(),
             &["not UTF-8 (line 1)", "save it as UTF-8"],
         ),
-        (
-            "source.tar.gz",
-            b"\x1f\x8b\x08\0".to_vec(),
-            &["a gzip archive", "spec from"],
-        ),
-        (
-            "page.json",
-            b"<html><body>Sign in</body></html>".to_vec(),
-            &["HTML", "downloaded"],
-        ),
-        (
-            "list.json",
-            b"[]".to_vec(),
-            &["found a list, expected an object"],
-        ),
-        (
-            "comma.json",
-            b"{\"version\": 1,}".to_vec(),
-            &["trailing comma", "spec schema"],
-        ),
+        ("source.tar.gz", b"\x1f\x8b\x08\0".to_vec(), &["a gzip archive", "spec from"]),
+        ("page.json", b"<html><body>Sign in</body></html>".to_vec(), &["HTML", "downloaded"]),
+        ("list.json", b"[]".to_vec(), &["found a list, expected an object"]),
+        ("comma.json", b"{\"version\": 1,}".to_vec(), &["trailing comma", "spec schema"]),
     ] {
         project.write(name, bytes);
-        for command in [
-            &["spec", "check", name][..],
-            &["build", name, "--out", "x"],
-            &["plan", name],
-        ] {
+        for command in
+            [&["spec", "check", name][..], &["build", name, "--out", "x"], &["plan", name]]
+        {
             says(&run(&project, command), name, &[&[name], parts].concat());
         }
         assert!(!project.path().join("x").exists());
@@ -153,14 +97,8 @@ fn what_is_no_spec_is_named() {
     let wheel = "wheels/sample-1.0-py3-none-any.whl";
     for (name, parts) in [
         (wheel, &["a zip archive, such as a wheel", "spec from"][..]),
-        (
-            "folder",
-            &["`folder` is a directory, expected a spec", "spec from DIR"],
-        ),
-        (
-            "env",
-            &["`env` is an environment, expected a spec", "--spec-out"],
-        ),
+        ("folder", &["`folder` is a directory, expected a spec", "spec from DIR"]),
+        ("env", &["`env` is an environment, expected a spec", "--spec-out"]),
         ("m.json", &["found a manifest", "verify --manifest"]),
     ] {
         says(&run(&project, &["build", name, "--out", "x"]), name, parts);
@@ -179,11 +117,7 @@ fn slips_are_recognized_everywhere() {
     let spec = std::fs::read_to_string(project.path().join("env.json")).unwrap();
     for (before, after, question) in [
         ("\"wheels\"", "\"wheel\"", "did you mean `wheels`?"),
-        (
-            "\"interpreter\"",
-            "\"interpretor\"",
-            "did you mean `interpreter`?",
-        ),
+        ("\"interpreter\"", "\"interpretor\"", "did you mean `interpreter`?"),
         ("\"sha256\"", "\"sha-256\"", "did you mean `sha256`?"),
         ("\"cpython\"", "\"CPython\"", "did you mean `cpython`?"),
         ("\"linux\"", "\"Linux\"", "did you mean `linux`?"),
@@ -217,67 +151,26 @@ fn slips_are_recognized_everywhere() {
     ] {
         assert!(spec.contains(before), "{before}");
         project.write("slip.json", spec.replacen(before, after, 1));
-        says(
-            &run(&project, &["spec", "check", "slip.json"]),
-            after,
-            &[question],
-        );
+        says(&run(&project, &["spec", "check", "slip.json"]), after, &[question]);
     }
     for (arguments, part) in [
         (&["biuld", "env.json"][..], "'build'"),
         (&["build", "env.json", "--output", "x"], "'--out'"),
-        (
-            &["store", "xyzzy"],
-            "tip: the commands of `venvtree store` are stat, gc, verify",
-        ),
+        (&["store", "xyzzy"], "tip: the commands of `venvtree store` are stat, gc, verify"),
         (&["store", "prune"], "`venvtree store gc`"),
-        (
-            &["help", "xyzzy"],
-            "tip: the commands of `venvtree` are build, create,",
-        ),
+        (&["help", "xyzzy"], "tip: the commands of `venvtree` are build, create,"),
         (&["venv", ".venv"], "`venvtree create`"),
         (&["install", "requests"], "`venvtree create --wheel FILE`"),
         (&["build", "env.json", "x"], "`--out x`"),
-        (
-            &["build", "nowhere.json", "--out", "x"],
-            "hint: `venvtree create ENV --spec-out FILE`",
-        ),
-        (
-            &["verify", ".", "--digest", "abc"],
-            "hint: a digest is HASH/SIZE",
-        ),
-        (
-            &["spec", "from", "wheels", "--for", "linux"],
-            "the architecture is missing",
-        ),
-        (
-            &["plan", "wheels"],
-            "`wheels` is a directory, expected a spec",
-        ),
-        (
-            &["xyzzy"],
-            "tip: the commands of `venvtree` are build, create,",
-        ),
+        (&["build", "nowhere.json", "--out", "x"], "hint: `venvtree create ENV --spec-out FILE`"),
+        (&["verify", ".", "--digest", "abc"], "hint: a digest is HASH/SIZE"),
+        (&["spec", "from", "wheels", "--for", "linux"], "the architecture is missing"),
+        (&["plan", "wheels"], "`wheels` is a directory, expected a spec"),
+        (&["xyzzy"], "tip: the commands of `venvtree` are build, create,"),
         (&["completions", "powershel"], "'powershell'"),
-        (
-            &["wheel", "check", "x.whl", "--allow", "record.unlistd"],
-            "`record.unlisted`",
-        ),
-        (
-            &[
-                "build",
-                "env.json",
-                "--out",
-                "x",
-                "--link-mode",
-                "hardlinks",
-            ],
-            "'hardlink'",
-        ),
-        (
-            &["wheel", "check", "x.whl", "--limit", "entrys=1"],
-            "entries",
-        ),
+        (&["wheel", "check", "x.whl", "--allow", "record.unlistd"], "`record.unlisted`"),
+        (&["build", "env.json", "--out", "x", "--link-mode", "hardlinks"], "'hardlink'"),
+        (&["wheel", "check", "x.whl", "--limit", "entrys=1"], "entries"),
     ] {
         says(&run(&project, arguments), &arguments.join(" "), &[part]);
     }
@@ -287,11 +180,7 @@ fn slips_are_recognized_everywhere() {
 fn tags_that_do_not_fit_take_one_short_line() {
     let project = Project::new();
     let tags = "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.manylinux_2_28_x86_64";
-    let wheel = project.wheel(
-        &WheelText::new("sample", "1.0")
-            .tag(tags)
-            .file("sample.py", ""),
-    );
+    let wheel = project.wheel(&WheelText::new("sample", "1.0").tag(tags).file("sample.py", ""));
     project.spec(some_interpreter(), &[wheel], |_| ());
     let output = run(&project, &["build", "env.json", "--out", "x"]);
     says(
@@ -302,37 +191,21 @@ fn tags_that_do_not_fit_take_one_short_line() {
             "the interpreter is `cp311-cp311-",
         ],
     );
-    let line = output
-        .stderr
-        .lines()
-        .find(|line| line.contains("[incompatible-tags]"))
-        .unwrap();
+    let line = output.stderr.lines().find(|line| line.contains("[incompatible-tags]")).unwrap();
     assert!(line.len() < 280, "{} characters: {line}", line.len());
 }
 
 #[test]
 fn a_refused_wheel_is_said_once_with_its_code() {
     let project = Project::new();
-    let wheel = project.wheel(
-        &WheelText::new("sample", "1.0")
-            .file("sample.py", "")
-            .unlisted("more.py", ""),
-    );
+    let wheel = project
+        .wheel(&WheelText::new("sample", "1.0").file("sample.py", "").unlisted("more.py", ""));
     project.spec(some_interpreter(), &[wheel], |spec| {
         spec["flags"] = serde_json::json!({"deny": ["record.unlisted"]})
     });
     let output = run(&project, &["build", "env.json", "--out", "x"]);
-    says(
-        &output,
-        "deny",
-        &["[record.unlisted] sample-1.0-py3-none-any.whl: \"more.py\": "],
-    );
-    assert_eq!(
-        output.stderr.matches("[record.unlisted]").count(),
-        1,
-        "{}",
-        output.stderr
-    );
+    says(&output, "deny", &["[record.unlisted] sample-1.0-py3-none-any.whl: \"more.py\": "]);
+    assert_eq!(output.stderr.matches("[record.unlisted]").count(), 1, "{}", output.stderr);
 }
 
 #[test]

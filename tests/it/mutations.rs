@@ -22,9 +22,7 @@ impl Numbers {
 
 /// Changes a few bytes: flips, removes, repeats, overwrites with a telling value.
 fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
-    const TELLING: [u8; 12] = [
-        0, 1, 0x7f, 0x80, 0xff, b'/', b'.', b'\\', b'"', b'\n', b'{', b',',
-    ];
+    const TELLING: [u8; 12] = [0, 1, 0x7f, 0x80, 0xff, b'/', b'.', b'\\', b'"', b'\n', b'{', b','];
     for _ in 0..=numbers.below(4) {
         let at = numbers.below(bytes.len());
         match numbers.below(5) {
@@ -60,14 +58,10 @@ fn check(project: &Project, what: &str) {
             "1",
         ])
     }));
-    let Ok(output) = outcome else {
-        panic!("{what} makes it panic; see {}", project.path())
-    };
+    let Ok(output) = outcome else { panic!("{what} makes it panic; see {}", project.path()) };
     let out = project.path().join("out");
     if output.code == 0 {
-        project
-            .run(&["verify", "out", "--manifest", "m.json"])
-            .success();
+        project.run(&["verify", "out", "--manifest", "m.json"]).success();
         std::fs::remove_dir_all(&out).unwrap();
     } else {
         assert!(!out.exists(), "{what}");

@@ -32,27 +32,15 @@ fn casupload(directory: &Utf8Path) -> String {
         ])
         .output()
         .expect("the kit runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::read_to_string(file).unwrap().trim().to_owned()
 }
 
 /// The same computation, written a second time in another language.
 fn second_encoder(directory: &Utf8Path) -> String {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python/directory_digest.py");
-    let output = Command::new(peer("python"))
-        .arg(program)
-        .arg(directory)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(peer("python")).arg(program).arg(directory).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -68,12 +56,8 @@ fn others_compute_the_same_digest_of_an_environment() {
         .executable("demo/tool", "#!/bin/sh\n")
         .console_scripts("demo = demo:main");
     let wheel = project.wheel(&wheel);
-    project.spec(some_interpreter(), &[wheel], |spec| {
-        spec["path_entries"] = json!(["../x"])
-    });
-    project
-        .run(&["build", "env.json", "--out", "out"])
-        .success();
+    project.spec(some_interpreter(), &[wheel], |spec| spec["path_entries"] = json!(["../x"]));
+    project.run(&["build", "env.json", "--out", "out"]).success();
     let ours = project.run(&["digest", "out"]).success().trim().to_owned();
     assert_eq!(project.run(&["digest", "env.json"]).success().trim(), ours);
     assert_eq!(second_encoder(&project.path().join("out")), ours);
@@ -84,16 +68,7 @@ fn others_compute_the_same_digest_of_an_environment() {
 fn others_compute_the_same_digest_of_any_directory() {
     let project = Project::new();
     std::fs::create_dir_all(project.path().join("dir/empty/below")).unwrap();
-    for name in [
-        "\u{1F600}",
-        "\u{FFFD}",
-        "é",
-        "e\u{301}",
-        "a b",
-        "Z",
-        "_",
-        "a'b",
-    ] {
+    for name in ["\u{1F600}", "\u{FFFD}", "é", "e\u{301}", "a b", "Z", "_", "a'b"] {
         project.write(&format!("dir/{name}"), name);
     }
     std::os::unix::fs::symlink("nowhere/at all", project.path().join("dir/link")).unwrap();

@@ -98,9 +98,8 @@ fn theirs(python: &Path) -> BTreeSet<Problem> {
     for line in text.lines() {
         let (who, what) = line.split_once(' ').unwrap();
         if let Some((_, rest)) = what.split_once(" requires ") {
-            let required = rest
-                .strip_suffix(", which is not installed.")
-                .unwrap_or_else(|| panic!("{line}"));
+            let required =
+                rest.strip_suffix(", which is not installed.").unwrap_or_else(|| panic!("{line}"));
             problems.insert(("missing", normalize(who), normalize(required)));
         } else if let Some((_, rest)) = what.split_once(", but you have ") {
             problems.insert((
@@ -123,11 +122,7 @@ fn theirs(python: &Path) -> BTreeSet<Problem> {
 
 fn site_packages(python: &Path) -> std::path::PathBuf {
     let output = Command::new(python)
-        .args([
-            "-I",
-            "-c",
-            "import sysconfig; print(sysconfig.get_path('purelib'))",
-        ])
+        .args(["-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap().trim_end().into()
@@ -186,11 +181,7 @@ fn pip_finds_the_same_problems_in_a_broken_environment() {
         (
             "Delta_Dist",
             "1",
-            &[
-                "delta-dist",
-                "delta.dist>1",
-                "epsilon @ file:///nowhere/epsilon.whl",
-            ],
+            &["delta-dist", "delta.dist>1", "epsilon @ file:///nowhere/epsilon.whl"],
         ),
         (
             "delta",
@@ -204,10 +195,8 @@ fn pip_finds_the_same_problems_in_a_broken_environment() {
     for (name, version, requires) in distributions {
         let folder = site_packages.join(format!("{name}-{version}.dist-info"));
         fs::create_dir(&folder).unwrap();
-        let requires: String = requires
-            .iter()
-            .map(|text| format!("Requires-Dist: {text}\n"))
-            .collect();
+        let requires: String =
+            requires.iter().map(|text| format!("Requires-Dist: {text}\n")).collect();
         fs::write(
             folder.join("METADATA"),
             format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}"),

@@ -64,22 +64,13 @@ const BAD_NAMES: &[&str] = &[
 
 /// Names that `packaging` takes and venvtree does not, with the reason.
 const STRICTER: &[(&str, &str)] = &[
-    (
-        "_foo-1.0-py3-none-any.whl",
-        "no name of a distribution begins with `_`",
-    ),
+    ("_foo-1.0-py3-none-any.whl", "no name of a distribution begins with `_`"),
     ("ünicode-1.0-py3-none-any.whl", "names are ASCII"),
     ("foo- 1.0-py3-none-any.whl", "no spaces"),
     ("foo-1.0-1 x-py3-none-any.whl", "no spaces"),
-    (
-        "foo-1.0-py3-none-a/b.whl",
-        "tags hold letters, digits and `_`",
-    ),
+    ("foo-1.0-py3-none-a/b.whl", "tags hold letters, digits and `_`"),
     ("foo-1.0-pÿ3-none-any.whl", "tags are ASCII"),
-    (
-        "foo-1.0-99999999999999999999-py3-none-any.whl",
-        "build numbers have 64 bits",
-    ),
+    ("foo-1.0-99999999999999999999-py3-none-any.whl", "build numbers have 64 bits"),
 ];
 
 #[test]
@@ -116,21 +107,13 @@ json.dump([read(name) for name in json.load(sys.stdin)], sys.stdout)
                 let mut tags: Vec<String> =
                     name.tags.expand().iter().map(ToString::to_string).collect();
                 tags.sort();
-                json!([
-                    name.name.normalized(),
-                    name.version.to_string(),
-                    build,
-                    tags
-                ])
+                json!([name.name.normalized(), name.version.to_string(), build, tags])
             }
         })
         .collect();
     for (index, name) in names.iter().enumerate() {
         if let Some((_, reason)) = STRICTER.iter().find(|(stricter, _)| stricter == name) {
-            assert!(
-                ours[index].is_null() && !theirs[index].is_null(),
-                "{name}: {reason}"
-            );
+            assert!(ours[index].is_null() && !theirs[index].is_null(), "{name}: {reason}");
         } else {
             assert_eq!(ours[index], theirs[index], "{name}");
             assert_eq!(ours[index].is_null(), BAD_NAMES.contains(name), "{name}");
@@ -154,30 +137,14 @@ fn interpreters_accept_the_tags_that_packaging_lists_in_its_order() {
     let mac = |arch, version| Platform::MacOs { arch, version };
     let debian = linux(Arch::X86_64, Some(Libc::Glibc(2, 36)));
     let mut cases = vec![
-        interpreter(
-            "3.8.18",
-            "cp38",
-            linux(Arch::X86_64, Some(Libc::Glibc(2, 12))),
-        ),
+        interpreter("3.8.18", "cp38", linux(Arch::X86_64, Some(Libc::Glibc(2, 12)))),
         interpreter("3.8.18", "cp38d", debian),
         interpreter("3.11.7", "cp311", debian),
         interpreter("3.13.0", "cp313t", debian),
         interpreter("3.13.0", "cp313td", debian),
-        interpreter(
-            "3.15.0",
-            "cp315t",
-            linux(Arch::Aarch64, Some(Libc::Glibc(2, 39))),
-        ),
-        interpreter(
-            "3.12.1",
-            "cp312",
-            linux(Arch::X86_64, Some(Libc::Glibc(3, 2))),
-        ),
-        interpreter(
-            "3.12.1",
-            "cp312",
-            linux(Arch::X86_64, Some(Libc::Musl(1, 2))),
-        ),
+        interpreter("3.15.0", "cp315t", linux(Arch::Aarch64, Some(Libc::Glibc(2, 39)))),
+        interpreter("3.12.1", "cp312", linux(Arch::X86_64, Some(Libc::Glibc(3, 2)))),
+        interpreter("3.12.1", "cp312", linux(Arch::X86_64, Some(Libc::Musl(1, 2)))),
         interpreter("3.12.1", "cp312", linux(Arch::X86_64, None)),
         interpreter("3.11.9", "pypy311_pp73", debian),
         interpreter("3.11.9", "pypy311_pp73", mac(Arch::Aarch64, (14, 0))),
@@ -188,13 +155,7 @@ fn interpreters_accept_the_tags_that_packaging_lists_in_its_order() {
         interpreter("3.12.1", "cp312", mac(Arch::I686, (10, 6))),
         interpreter("3.12.1", "cp312", Platform::Windows { arch: Arch::X86_64 }),
         interpreter("3.12.1", "cp312", Platform::Windows { arch: Arch::I686 }),
-        interpreter(
-            "3.13.0",
-            "cp313t",
-            Platform::Windows {
-                arch: Arch::Aarch64,
-            },
-        ),
+        interpreter("3.13.0", "cp313t", Platform::Windows { arch: Arch::Aarch64 }),
     ];
     cases.extend(
         Arch::ALL.map(|arch| interpreter("3.14.0", "cp314", linux(arch, Some(Libc::Glibc(2, 40))))),
@@ -254,21 +215,11 @@ json.dump([list(map(str, accepted(case))) for case in json.load(sys.stdin)], sys
         &json!(questions),
     );
     for (case, theirs) in cases.iter().zip(theirs.as_array().unwrap()) {
-        let ours: Vec<String> = tags::supported(case)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let theirs: Vec<&str> = theirs
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|tag| tag.as_str().unwrap())
-            .collect();
+        let ours: Vec<String> = tags::supported(case).iter().map(ToString::to_string).collect();
+        let theirs: Vec<&str> =
+            theirs.as_array().unwrap().iter().map(|tag| tag.as_str().unwrap()).collect();
         assert!(ours.len() > 10, "{case}");
-        let difference = ours
-            .iter()
-            .zip(&theirs)
-            .find(|(ours, theirs)| ours != *theirs);
+        let difference = ours.iter().zip(&theirs).find(|(ours, theirs)| ours != *theirs);
         assert!(
             ours == theirs,
             "{case}: {} and {} tags, first difference {difference:?}",
@@ -282,11 +233,7 @@ json.dump([list(map(str, accepted(case))) for case in json.load(sys.stdin)], sys
 /// the same ones.
 fn described(version: &str, pypy: bool, platform: Platform) -> (Interpreter, Value) {
     let version = PythonVersion::parse(version).unwrap();
-    let implementation = if pypy {
-        Implementation::PyPy
-    } else {
-        Implementation::CPython
-    };
+    let implementation = if pypy { Implementation::PyPy } else { Implementation::CPython };
     let (os, arch) = (platform.os(), platform.arch());
     let facts = json!({
         "implementation_name": implementation.name(), "implementation_version": version.as_str(), "os_name": os.os_name(),
@@ -294,15 +241,7 @@ fn described(version: &str, pypy: bool, platform: Platform) -> (Interpreter, Val
         "platform_version": "#1", "python_full_version": version.as_str(), "platform_python_implementation": implementation.platform_name(),
         "python_version": version.short(), "sys_platform": os.sys_platform(),
     });
-    (
-        Interpreter {
-            implementation,
-            version,
-            abi: "x".into(),
-            platform,
-        },
-        facts,
-    )
+    (Interpreter { implementation, version, abi: "x".into(), platform }, facts)
 }
 
 const MARKERS: &[&str] = &[
@@ -395,23 +334,13 @@ const BAD_MARKERS: &[&str] = &[
 
 #[test]
 fn markers_are_evaluated_as_packaging_evaluates_them() {
-    let linux = Platform::Linux {
-        arch: Arch::X86_64,
-        libc: Some(Libc::Glibc(2, 36)),
-    };
+    let linux = Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) };
     let targets = [
         described("3.8.18", false, linux),
         described("3.11.7", false, linux),
         described("3.11.7", true, linux),
         described("3.15.0b1", false, linux),
-        described(
-            "3.12.1",
-            false,
-            Platform::MacOs {
-                arch: Arch::Aarch64,
-                version: (14, 0),
-            },
-        ),
+        described("3.12.1", false, Platform::MacOs { arch: Arch::Aarch64, version: (14, 0) }),
         described("3.13.0", false, Platform::Windows { arch: Arch::X86_64 }),
     ];
     let extras = ["", "a-b"];
@@ -444,9 +373,8 @@ json.dump([[[evaluate(text, facts, extra) for extra in question["extras"]] for f
             for (which, extra) in extras.iter().enumerate() {
                 let environment = Environment::new(interpreter);
                 let extra = DistName::parse(extra).ok();
-                let truth = ours
-                    .as_ref()
-                    .map(|marker| marker.evaluate(&environment, extra.as_ref()));
+                let truth =
+                    ours.as_ref().map(|marker| marker.evaluate(&environment, extra.as_ref()));
                 let ours = match truth {
                     None => Value::Null,
                     Some(Truth::Yes) => json!(true),
@@ -532,47 +460,25 @@ json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)
 "#,
         &json!(REQUIREMENTS),
     );
-    let versions = [
-        "0.9",
-        "1.0a1",
-        "1.0",
-        "1.0+local.1",
-        "1.0.post1",
-        "1.4.2",
-        "1.5.3",
-        "2.0",
-        "2!1.0",
-    ];
+    let versions =
+        ["0.9", "1.0a1", "1.0", "1.0+local.1", "1.0.post1", "1.4.2", "1.5.3", "2.0", "2!1.0"];
     for (text, theirs) in REQUIREMENTS.iter().zip(theirs.as_array().unwrap()) {
         // Legacy ones are read with a warning, and `packaging` reads none of them.
-        let ours = Requirement::parse(text)
-            .ok()
-            .filter(|found| !found.legacy)
-            .map_or(Value::Null, |found| {
+        let ours = Requirement::parse(text).ok().filter(|found| !found.legacy).map_or(
+            Value::Null,
+            |found| {
                 let mut extras: Vec<&str> = found.extras.iter().map(DistName::normalized).collect();
                 extras.sort_unstable();
                 let accepted: Vec<&str> = versions
                     .into_iter()
                     .filter(|version| found.accepts(&version.parse().unwrap()))
                     .collect();
-                json!([
-                    found.name.normalized(),
-                    extras,
-                    found.marker.is_some(),
-                    accepted
-                ])
-            });
+                json!([found.name.normalized(), extras, found.marker.is_some(), accepted])
+            },
+        );
         assert_eq!(ours, *theirs, "{text:?}");
     }
-    assert_eq!(
-        theirs
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|theirs| theirs.is_null())
-            .count(),
-        22
-    );
+    assert_eq!(theirs.as_array().unwrap().iter().filter(|theirs| theirs.is_null()).count(), 22);
 }
 
 const RECORDS: &[&str] = &[
@@ -585,25 +491,18 @@ const RECORDS: &[&str] = &[
 #[test]
 fn records_are_read_and_written_as_python_reads_and_writes_csv() {
     let own = "a-1.dist-info/RECORD";
-    let written: Vec<String> = [
-        vec!["a,b", "c\"d", "e"],
-        vec!["ü", " x ", "'y'", "#z"],
-        vec![],
-    ]
-    .into_iter()
-    .map(|paths| {
-        String::from_utf8(record::render(
-            own,
-            paths.into_iter().map(|path| (path, Hash::sha256(b""), 7)),
-        ))
-        .unwrap()
-    })
-    .collect();
-    let texts: Vec<&str> = RECORDS
-        .iter()
-        .copied()
-        .chain(written.iter().map(String::as_str))
+    let written: Vec<String> = [vec!["a,b", "c\"d", "e"], vec!["ü", " x ", "'y'", "#z"], vec![]]
+        .into_iter()
+        .map(|paths| {
+            String::from_utf8(record::render(
+                own,
+                paths.into_iter().map(|path| (path, Hash::sha256(b""), 7)),
+            ))
+            .unwrap()
+        })
         .collect();
+    let texts: Vec<&str> =
+        RECORDS.iter().copied().chain(written.iter().map(String::as_str)).collect();
     let theirs = ask_python(
         r#"
 import csv, io, json, sys
@@ -622,15 +521,8 @@ json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)
             .rows()
             .iter()
             .map(|row| {
-                let hash = row
-                    .hash
-                    .as_ref()
-                    .map_or_else(String::new, ToString::to_string);
-                json!([
-                    row.path,
-                    hash,
-                    row.size.map_or_else(String::new, |size| size.to_string())
-                ])
+                let hash = row.hash.as_ref().map_or_else(String::new, ToString::to_string);
+                json!([row.path, hash, row.size.map_or_else(String::new, |size| size.to_string())])
             })
             .collect();
         assert_eq!(json!(rows), theirs[0], "{text}");
@@ -680,16 +572,12 @@ json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)
     let (mut accepted, mut acceptable) = (0, 0);
     for (text, theirs) in HEADERS.iter().zip(theirs.as_array().unwrap()) {
         let Reading { value, errors } = Metadata::parse(text.as_bytes(), &filename);
-        if let Some(found) = value.filter(|_| {
-            !errors
-                .iter()
-                .any(|error| matches!(error, HeaderError::Missing { .. }))
-        }) {
+        if let Some(found) = value
+            .filter(|_| !errors.iter().any(|error| matches!(error, HeaderError::Missing { .. })))
+        {
             accepted += usize::from(errors.is_empty());
             acceptable += usize::from(!errors.is_empty());
-            let body = Headers::parse(text.as_bytes(), HeaderFile::Metadata, &[])
-                .unwrap()
-                .body;
+            let body = Headers::parse(text.as_bytes(), HeaderFile::Metadata, &[]).unwrap().body;
             let theirs_trimmed: Value = {
                 let trim = |list: &Value| {
                     list.as_array()
@@ -757,14 +645,7 @@ json.dump([[by_line(text), by_section(text)] for text in json.load(sys.stdin)], 
         let mut ours: Vec<[&str; 4]> = found
             .scripts
             .iter()
-            .map(|script| {
-                [
-                    script.kind.group(),
-                    &script.name,
-                    &script.module,
-                    &script.attributes,
-                ]
-            })
+            .map(|script| [script.kind.group(), &script.name, &script.module, &script.attributes])
             .collect();
         ours.sort_unstable();
         assert_eq!(json!(ours), theirs[0], "{text}");
@@ -774,10 +655,7 @@ json.dump([[by_line(text), by_section(text)] for text in json.load(sys.stdin)], 
                 (ours[0], ours[1]),
                 (theirs[0].as_str().unwrap(), theirs[1].as_str().unwrap())
             );
-            assert_eq!(
-                value.split('[').next().unwrap(),
-                format!("{}:{}", ours[2], ours[3])
-            );
+            assert_eq!(value.split('[').next().unwrap(), format!("{}:{}", ours[2], ours[3]));
         }
         assert_eq!(ours.len(), theirs[1].as_array().unwrap().len(), "{text}");
     }

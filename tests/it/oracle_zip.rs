@@ -42,24 +42,13 @@ json.dump(out, sys.stdout)
 /// What we see, where we accept.
 fn ours(path: &Utf8Path, name: &str) -> Option<Contents> {
     let findings = inspect_wheel(path, name, &LoadOptions::default()).unwrap();
-    if findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
-    {
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return None;
     }
-    let wheel: Wheel = load(
-        path,
-        &WheelFilename::parse(name).unwrap(),
-        &LoadOptions::default(),
-    )
-    .unwrap();
+    let wheel: Wheel =
+        load(path, &WheelFilename::parse(name).unwrap(), &LoadOptions::default()).unwrap();
     let members = wheel.manifest.members.iter();
-    Some(
-        members
-            .map(|member| (member.path.as_str().to_owned(), member.sha256.to_hex()))
-            .collect(),
-    )
+    Some(members.map(|member| (member.path.as_str().to_owned(), member.sha256.to_hex())).collect())
 }
 
 fn zip_crate(path: &Utf8Path) -> Result<Contents, String> {
@@ -70,12 +59,9 @@ fn zip_crate(path: &Utf8Path) -> Result<Contents, String> {
         let mut file = archive.by_index(index).map_err(|error| error.to_string())?;
         if !file.is_dir() {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)
-                .map_err(|error| error.to_string())?;
-            let again = contents.insert(
-                file.name().unwrap().into_owned(),
-                Hash::sha256(&bytes).to_hex(),
-            );
+            file.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            let again =
+                contents.insert(file.name().unwrap().into_owned(), Hash::sha256(&bytes).to_hex());
             assert_eq!(again, None, "{path}");
         }
     }
@@ -85,13 +71,7 @@ fn zip_crate(path: &Utf8Path) -> Result<Contents, String> {
 fn libarchive(path: &Utf8Path) -> Result<Contents, String> {
     let output = Command::new("bsdtar")
         .env("LC_ALL", "C.UTF-8")
-        .args([
-            "-cf",
-            "-",
-            "--format=mtree",
-            "--options=!all,type,sha256",
-            &format!("@{path}"),
-        ])
+        .args(["-cf", "-", "--format=mtree", "--options=!all,type,sha256", &format!("@{path}")])
         .output()
         .expect("bsdtar runs: install libarchive-tools (.ci/install)");
     if !output.status.success() {
@@ -102,10 +82,7 @@ fn libarchive(path: &Utf8Path) -> Result<Contents, String> {
         let mut fields = line.split(' ');
         let name = unescape(fields.next().unwrap());
         if let Some(hash) = fields.find_map(|field| field.strip_prefix("sha256digest=")) {
-            contents.insert(
-                name.strip_prefix("./").unwrap_or(&name).to_owned(),
-                hash.to_owned(),
-            );
+            contents.insert(name.strip_prefix("./").unwrap_or(&name).to_owned(), hash.to_owned());
         }
     }
     Ok(contents)
@@ -117,9 +94,11 @@ fn unescape(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         if *first == b'\\' && after.len() >= 3 {
-            bytes.push(after[..3].iter().fold(0_u8, |value, digit| {
-                value.wrapping_mul(8).wrapping_add(digit - b'0')
-            }));
+            bytes.push(
+                after[..3]
+                    .iter()
+                    .fold(0_u8, |value, digit| value.wrapping_mul(8).wrapping_add(digit - b'0')),
+            );
             rest = &after[3..];
         } else {
             bytes.push(*first);
@@ -153,9 +132,7 @@ fn what_is_accepted_is_seen_alike_by_others() {
             let path = folder.join(&name);
             std::fs::write(&path, &bytes).unwrap();
             // Python before 3.14 has no zstd.
-            let has_zstd = bytes
-                .windows(4)
-                .any(|window| window == [0x28, 0xb5, 0x2f, 0xfd]);
+            let has_zstd = bytes.windows(4).any(|window| window == [0x28, 0xb5, 0x2f, 0xfd]);
             match WheelFilename::parse(recipe.filename())
                 .ok()
                 .and_then(|_| ours(&path, recipe.filename()))
@@ -181,11 +158,7 @@ fn what_is_accepted_is_seen_alike_by_others() {
             .args(["-I", "-c", PYTHON, folder.as_str()])
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let found: BTreeMap<String, Contents> = serde_json::from_slice(&output.stdout).unwrap();
         for (name, (contents, has_zstd)) in &accepted {
             if found[name] != *contents && !has_zstd {
@@ -200,23 +173,16 @@ fn what_is_accepted_is_seen_alike_by_others() {
         let path = folder.join(name);
         // Its mtree writer takes names in two Unicode forms for one.
         let composed = |contents: &Contents| -> Contents {
-            contents
-                .iter()
-                .map(|(name, hash)| (compose(name).into_owned(), hash.clone()))
-                .collect()
+            contents.iter().map(|(name, hash)| (compose(name).into_owned(), hash.clone())).collect()
         };
         let theirs = libarchive(&path);
         if theirs.as_ref().map(composed) != Ok(composed(contents)) {
-            wrong.push(format!(
-                "{name}: libarchive sees {theirs:?}, we see {contents:?}"
-            ));
+            wrong.push(format!("{name}: libarchive sees {theirs:?}, we see {contents:?}"));
         }
         // Built without zstd here.
         let theirs = zip_crate(&path);
         if theirs.as_ref() != Ok(contents) && !has_zstd {
-            wrong.push(format!(
-                "{name}: the zip crate sees {theirs:?}, we see {contents:?}"
-            ));
+            wrong.push(format!("{name}: the zip crate sees {theirs:?}, we see {contents:?}"));
         }
     }
     if !wrong.is_empty() {
@@ -244,10 +210,7 @@ const GO: [(&str, &[&str]); 9] = [
     ("readme.zip", &["zip.trailing-bytes"]),
     ("symlink.zip", &["zip.link"]),
     ("test-baddirsz.zip", &["zip.directory-bounds"]),
-    (
-        "test-prefix.zip",
-        &["zip.prefix-bytes", "zip.trailing-bytes"],
-    ),
+    ("test-prefix.zip", &["zip.prefix-bytes", "zip.trailing-bytes"]),
     ("test-trailing-junk.zip", &["zip.trailing-bytes"]),
     ("utf8-osx.zip", &["zip.name-encoding"]),
     ("gophercolor16x16.png", &["zip.no-end-record"]),
@@ -260,17 +223,11 @@ fn archives_that_others_made_get_the_verdict_that_they_deserve() {
         .read_dir_utf8()
         .unwrap_or_else(|error| panic!("{folder}: {error}; .ci/install fetches it"));
     let mut sound = Vec::new();
-    for entry in entries
-        .map(Result::unwrap)
-        .filter(|entry| !entry.file_name().starts_with('.'))
-    {
+    for entry in entries.map(Result::unwrap).filter(|entry| !entry.file_name().starts_with('.')) {
         let name = entry.file_name();
-        let findings = inspect_wheel(
-            entry.path(),
-            "demo-1.0-py3-none-any.whl",
-            &LoadOptions::default(),
-        )
-        .unwrap();
+        let findings =
+            inspect_wheel(entry.path(), "demo-1.0-py3-none-any.whl", &LoadOptions::default())
+                .unwrap();
         let codes: std::collections::BTreeSet<&str> = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error)

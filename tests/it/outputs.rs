@@ -20,25 +20,15 @@ fn project() -> Project {
     project.spec(some_interpreter(), &wheels, |spec| {
         spec["flags"] = serde_json::json!({"prompt": "other"})
     });
-    std::fs::rename(
-        project.path().join("env.json"),
-        project.path().join("other.json"),
-    )
-    .unwrap();
+    std::fs::rename(project.path().join("env.json"), project.path().join("other.json")).unwrap();
     project.spec(some_interpreter(), &wheels, |_| ());
     project
 }
 
 /// The interpreter of environments that `create` makes.
 fn python() -> &'static str {
-    static PYTHON: LazyLock<String> = LazyLock::new(|| {
-        interpreters()
-            .pop()
-            .expect("there is one")
-            .path
-            .display()
-            .to_string()
-    });
+    static PYTHON: LazyLock<String> =
+        LazyLock::new(|| interpreters().pop().expect("there is one").path.display().to_string());
     &PYTHON
 }
 
@@ -52,12 +42,7 @@ fn state(path: &Utf8Path) -> Vec<(String, u64, i64, i64)> {
     for entry in path.read_dir_utf8().unwrap() {
         let entry = entry.unwrap();
         let found = entry.metadata().unwrap();
-        entries.push((
-            entry.path().to_string(),
-            found.ino(),
-            found.ctime(),
-            found.ctime_nsec(),
-        ));
+        entries.push((entry.path().to_string(), found.ino(), found.ctime(), found.ctime_nsec()));
         if found.is_dir() {
             entries.extend(state(entry.path()));
         }
@@ -70,32 +55,9 @@ fn state(path: &Utf8Path) -> Vec<(String, u64, i64, i64)> {
 fn replacing(output: &str) -> Vec<Vec<&str>> {
     let digest = "4fe17aedb0d51542b2c222cf6c5d58bd7e554acdd5c7c8dfe187e7897c48b34b/326";
     let mut commands = vec![
-        vec![
-            "build",
-            "env.json",
-            "--replace",
-            "--out",
-            output,
-            "--no-store",
-        ],
-        vec![
-            "build",
-            "env.json",
-            "--replace",
-            "--out",
-            output,
-            "--store",
-            "store",
-        ],
-        vec![
-            "pull",
-            digest,
-            "--replace",
-            "--out",
-            output,
-            "--store",
-            "store",
-        ],
+        vec!["build", "env.json", "--replace", "--out", output, "--no-store"],
+        vec!["build", "env.json", "--replace", "--out", output, "--store", "store"],
+        vec!["pull", digest, "--replace", "--out", output, "--store", "store"],
     ];
     for option in ["--clear", "--replace"] {
         commands.push(vec![
@@ -147,10 +109,7 @@ fn what_is_more_than_an_environment_is_not_replaced_by_any_command() {
             } else {
                 assert_eq!(refused.code, 5, "{command:?} {refused:?}");
                 for destructive in ["remove it", "rm ", "delete", "say `--replace`"] {
-                    assert!(
-                        !refused.stderr.contains(destructive),
-                        "{command:?} {refused:?}"
-                    );
+                    assert!(!refused.stderr.contains(destructive), "{command:?} {refused:?}");
                 }
             }
             let after: Vec<_> = state(project.path())
@@ -162,10 +121,7 @@ fn what_is_more_than_an_environment_is_not_replaced_by_any_command() {
         // Without the option, it is not advised where it would be refused.
         let refused = build(&project, &["--out", output]);
         assert_eq!(refused.code, 5, "{output} {refused:?}");
-        assert!(
-            !refused.stderr.contains("--replace"),
-            "{output} {refused:?}"
-        );
+        assert!(!refused.stderr.contains("--replace"), "{output} {refused:?}");
     }
 }
 
@@ -176,14 +132,7 @@ fn where_somebody_works_lives_or_mounts_nothing_is_replaced() {
     let env = project.path().join("env");
     let spec = project.path().join("other.json");
     let attempt = |cwd: &Utf8Path, out: &str, home: &str| {
-        let arguments = [
-            "build",
-            spec.as_str(),
-            "--no-store",
-            "--replace",
-            "--out",
-            out,
-        ];
+        let arguments = ["build", spec.as_str(), "--no-store", "--replace", "--out", out];
         venvtree_with(cwd, &arguments, "", &[("HOME", home)])
     };
     let elsewhere = project.path().to_owned();
@@ -203,10 +152,7 @@ fn where_somebody_works_lives_or_mounts_nothing_is_replaced() {
     let mounted = crate::support::mount::Mount::tmpfs(env.join("lib/mounted"), "size=1m");
     let refused = attempt(&elsewhere, "env", "/nowhere");
     assert_eq!(refused.code, 2, "{refused:?}");
-    assert!(
-        refused.stderr.contains("a file system is mounted at"),
-        "{refused:?}"
-    );
+    assert!(refused.stderr.contains("a file system is mounted at"), "{refused:?}");
     drop(mounted);
     std::fs::remove_dir(env.join("lib/mounted")).unwrap();
     attempt(&elsewhere, "env", "/nowhere").success();
@@ -220,18 +166,9 @@ fn environments_are_replaced_with_what_their_wheels_put_at_the_root() {
         assert!(project.path().join("env/NOTICE").exists());
         let refused = project.run(&["build", "other.json", "--out", "env", arguments[0]]);
         let hint = "hint: choose another place, or let the new environment take its place with `--replace`";
-        assert!(
-            refused.code == 2 || refused.stderr.contains(hint),
-            "{refused:?}"
-        );
+        assert!(refused.code == 2 || refused.stderr.contains(hint), "{refused:?}");
         project
-            .run(
-                &[
-                    &["build", "other.json", "--out", "env", "--replace"],
-                    arguments,
-                ]
-                .concat(),
-            )
+            .run(&[&["build", "other.json", "--out", "env", "--replace"], arguments].concat())
             .success();
         assert!(
             std::fs::read_to_string(project.path().join("env/pyvenv.cfg"))
@@ -259,18 +196,9 @@ fn nothing_is_left_of_a_replaced_environment_with_read_only_directories() {
         done
         v ../env.json; ls -A"
     );
-    let output = Command::new("sh")
-        .args(["-c", &script])
-        .uid(4321)
-        .gid(4321)
-        .output()
-        .unwrap();
+    let output = Command::new("sh").args(["-c", &script]).uid(4321).gid(4321).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "env\n",
-        "{output:?}"
-    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "env\n", "{output:?}");
 }
 
 /// What is left of a place that was written to: its kind, where a link leads to, what a file holds.
@@ -299,16 +227,7 @@ fn writing(place: &str) -> Vec<Vec<&str>> {
         place,
     ];
     vec![
-        vec![
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--replace",
-            "--no-store",
-            "--manifest",
-            place,
-        ],
+        vec!["build", "env.json", "--out", "out", "--replace", "--no-store", "--manifest", place],
         vec![
             "build",
             "env.json",
@@ -330,14 +249,7 @@ fn writing(place: &str) -> Vec<Vec<&str>> {
             "--digest-file",
             place,
         ],
-        vec![
-            "pack",
-            "env.json",
-            "--archive-format",
-            "tar",
-            "--out",
-            place,
-        ],
+        vec!["pack", "env.json", "--archive-format", "tar", "--out", place],
         vec!["pack", "packed", "--archive-format", "zip", "--out", place],
         create.to_vec(),
     ]
@@ -353,31 +265,19 @@ fn what_is_no_regular_file_is_written_to_and_never_replaced() {
         .status()
         .unwrap();
     assert!(made.success(), "this test needs the right to make devices");
-    assert!(
-        Command::new("mkfifo")
-            .arg(path("pipe"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
     std::os::unix::fs::symlink("deep/target", path("link")).unwrap();
     std::os::unix::fs::symlink("null", path("link-to-device")).unwrap();
-    let before: Vec<String> = ["null", "pipe", "link", "link-to-device"]
-        .map(|name| at(&path(name)))
-        .into();
+    let before: Vec<String> =
+        ["null", "pipe", "link", "link-to-device"].map(|name| at(&path(name))).into();
     for place in ["null", "link-to-device"] {
-        writing(place)
-            .iter()
-            .for_each(|command| drop(project.run(command).success()));
+        writing(place).iter().for_each(|command| drop(project.run(command).success()));
     }
     for command in writing("link") {
         let _ = std::fs::remove_dir_all(path("deep"));
         project.run(&command).success();
         assert_eq!(at(&path("deep/target")), "file", "{command:?}");
-        assert!(
-            path("deep/target").metadata().unwrap().len() > 0,
-            "{command:?}"
-        );
+        assert!(path("deep/target").metadata().unwrap().len() > 0, "{command:?}");
     }
     for command in writing("pipe") {
         let reader = Command::new("cat")
@@ -386,14 +286,10 @@ fn what_is_no_regular_file_is_written_to_and_never_replaced() {
             .spawn()
             .unwrap();
         project.run(&command).success();
-        assert!(
-            !reader.wait_with_output().unwrap().stdout.is_empty(),
-            "{command:?}"
-        );
+        assert!(!reader.wait_with_output().unwrap().stdout.is_empty(), "{command:?}");
     }
-    let after: Vec<String> = ["null", "pipe", "link", "link-to-device"]
-        .map(|name| at(&path(name)))
-        .into();
+    let after: Vec<String> =
+        ["null", "pipe", "link", "link-to-device"].map(|name| at(&path(name))).into();
     assert_eq!(after, before);
 }
 
@@ -413,15 +309,9 @@ fn descriptors_of_the_command_take_what_is_written_to_them() {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(
-        lines.len() == 4 && lines.iter().all(|line| *line == lines[0]),
-        "{text}"
-    );
+    assert!(lines.len() == 4 && lines.iter().all(|line| *line == lines[0]), "{text}");
     let own = std::fs::read_to_string(project.path().join("own")).unwrap();
-    assert!(
-        own.starts_with(&format!("before\n{}\n{{", lines[0])),
-        "{own}"
-    );
+    assert!(own.starts_with(&format!("before\n{}\n{{", lines[0])), "{own}");
 }
 
 #[test]
@@ -435,14 +325,9 @@ fn a_place_that_cannot_be_written_is_named_before_anything_is_made() {
             let refused = project.run(&command);
             assert_eq!(refused.code, 7, "{command:?} {refused:?}");
             assert!(refused.stderr.contains(place), "{command:?} {refused:?}");
+            assert!(!refused.stderr.contains(".venvtree-"), "{command:?} {refused:?}");
             assert!(
-                !refused.stderr.contains(".venvtree-"),
-                "{command:?} {refused:?}"
-            );
-            assert!(
-                !["out", "env", "store"]
-                    .iter()
-                    .any(|made| project.path().join(made).exists()),
+                !["out", "env", "store"].iter().any(|made| project.path().join(made).exists()),
                 "{command:?}"
             );
         }
@@ -455,10 +340,8 @@ fn a_place_that_cannot_be_written_is_named_before_anything_is_made() {
     // Parents are made, by every one of them.
     for (index, command) in writing("PLACE").into_iter().enumerate() {
         let place = format!("new{index}/deep/file");
-        let command: Vec<&str> = command
-            .into_iter()
-            .map(|word| if word == "PLACE" { &place } else { word })
-            .collect();
+        let command: Vec<&str> =
+            command.into_iter().map(|word| if word == "PLACE" { &place } else { word }).collect();
         project.run(&command).success();
         assert!(project.path().join(&place).is_file(), "{command:?}");
     }
@@ -474,9 +357,7 @@ type Change = (&'static str, fn(&Utf8Path));
 /// Ways in which people and tools change an environment.
 fn changes() -> Vec<Change> {
     vec![
-        ("a file added below", |site| {
-            std::fs::write(site.join("sitecustomize.py"), "").unwrap()
-        }),
+        ("a file added below", |site| std::fs::write(site.join("sitecustomize.py"), "").unwrap()),
         ("a file removed deep below", |site| {
             std::fs::remove_file(site.join("a/__init__.py")).unwrap()
         }),
@@ -502,12 +383,8 @@ fn a_changed_environment_is_not_called_up_to_date() {
             let project = project();
             let run = |extra: &[&str]| {
                 project.run(
-                    &[
-                        &["build", "env.json", "--out", "out", "--format", "json"],
-                        store,
-                        extra,
-                    ]
-                    .concat(),
+                    &[&["build", "env.json", "--out", "out", "--format", "json"], store, extra]
+                        .concat(),
                 )
             };
             assert_eq!(outcome(&run(&[])), "built");
@@ -515,16 +392,8 @@ fn a_changed_environment_is_not_called_up_to_date() {
             let site = project.path().join("out/lib/python3.11/site-packages");
             change(&site);
             assert_eq!(run(&[]).code, 5, "{what} {store:?}");
-            assert_eq!(
-                outcome(&run(&["--replace"])),
-                "replaced",
-                "{what} {store:?}"
-            );
-            assert_eq!(
-                outcome(&run(&["--replace"])),
-                "up-to-date",
-                "{what} {store:?}"
-            );
+            assert_eq!(outcome(&run(&["--replace"])), "replaced", "{what} {store:?}");
+            assert_eq!(outcome(&run(&["--replace"])), "up-to-date", "{what} {store:?}");
         }
     }
     // An edit where the file lies is found by whoever looks.
@@ -532,15 +401,7 @@ fn a_changed_environment_is_not_called_up_to_date() {
     let run = |extra: &[&str]| {
         project.run(
             &[
-                &[
-                    "build",
-                    "env.json",
-                    "--out",
-                    "out",
-                    "--format",
-                    "json",
-                    "--link-mode=copy",
-                ],
+                &["build", "env.json", "--out", "out", "--format", "json", "--link-mode=copy"],
                 extra,
             ]
             .concat(),
@@ -551,15 +412,8 @@ fn a_changed_environment_is_not_called_up_to_date() {
     let quick = run(&["--store", "store"]);
     assert_eq!(quick.json()["looked"], false);
     let text = project.run(&["build", "env.json", "--out", "out", "--store", "store"]);
-    assert!(
-        text.stderr
-            .contains("its directories are as the last build left them"),
-        "{text:?}"
-    );
-    assert_eq!(
-        outcome(&run(&["--store", "store", "--replace"])),
-        "replaced"
-    );
+    assert!(text.stderr.contains("its directories are as the last build left them"), "{text:?}");
+    assert_eq!(outcome(&run(&["--store", "store", "--replace"])), "replaced");
 }
 
 #[test]
@@ -585,14 +439,8 @@ fn create_looks_at_what_is_there_and_clear_makes_it_anew() {
         let first = create(&[]);
         assert_eq!(outcome(&first), "up-to-date");
         let lib = project.path().join("env/lib");
-        let site = lib
-            .read_dir_utf8()
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap()
-            .path()
-            .join("site-packages");
+        let site =
+            lib.read_dir_utf8().unwrap().next().unwrap().unwrap().path().join("site-packages");
         change(&site);
         assert_eq!(create(&[]).code, 5, "{what}");
         let inode = || project.path().join("env").metadata().unwrap().ino();
@@ -626,14 +474,7 @@ fn an_edit_in_one_environment_reaches_no_other() {
         ];
         project.run(&arguments).success();
         project
-            .run(&[
-                "build",
-                "env.json",
-                "--out",
-                &format!("built-{name}"),
-                "--store",
-                "store",
-            ])
+            .run(&["build", "env.json", "--out", &format!("built-{name}"), "--store", "store"])
             .success();
     }
     let files = |name: &str| -> Vec<(String, u64, u32)> {
@@ -642,11 +483,7 @@ fn an_edit_in_one_environment_reaches_no_other() {
         let entry = |path: camino::Utf8PathBuf| {
             let found = path.symlink_metadata().unwrap();
             found.is_file().then(|| {
-                (
-                    path.strip_prefix(&root).unwrap().to_string(),
-                    found.nlink(),
-                    found.mode() & 0o777,
-                )
+                (path.strip_prefix(&root).unwrap().to_string(), found.nlink(), found.mode() & 0o777)
             })
         };
         entries.into_iter().filter_map(entry).collect()
@@ -682,18 +519,9 @@ fn an_edit_in_one_environment_reaches_no_other() {
 }
 
 fn walk(path: &Utf8Path) -> Vec<camino::Utf8PathBuf> {
-    let entries = path
-        .read_dir_utf8()
-        .unwrap()
-        .map(|entry| entry.unwrap().into_path());
+    let entries = path.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path());
     entries
-        .flat_map(|path| {
-            if path.is_dir() && !path.is_symlink() {
-                walk(&path)
-            } else {
-                vec![path]
-            }
-        })
+        .flat_map(|path| if path.is_dir() && !path.is_symlink() { walk(&path) } else { vec![path] })
         .collect()
 }
 
@@ -704,46 +532,17 @@ fn what_was_given_to_another_user_is_not_the_stores_any_more() {
     let run = |out: &str| project.run(&["build", "env.json", "--out", out, "--store", "store"]);
     run("one").success();
     let site = "lib/python3.11/site-packages/a-1.0.dist-info/METADATA";
-    std::os::unix::fs::chown(
-        project.path().join("one").join(site),
-        Some(4321),
-        Some(4321),
-    )
-    .unwrap();
+    std::os::unix::fs::chown(project.path().join("one").join(site), Some(4321), Some(4321))
+        .unwrap();
     let verified = project.run(&["store", "verify", "--store", "store"]);
     assert_ne!(verified.code, 0, "{verified:?}");
     assert!(format!("{verified:?}").contains("4321"), "{verified:?}");
-    std::os::unix::fs::chown(
-        project.path().join("one").join(site),
-        Some(4321),
-        Some(4321),
-    )
-    .unwrap();
+    std::os::unix::fs::chown(project.path().join("one").join(site), Some(4321), Some(4321))
+        .unwrap();
     run("two").success();
-    assert_eq!(
-        project
-            .path()
-            .join("two")
-            .join(site)
-            .metadata()
-            .unwrap()
-            .uid(),
-        0
-    );
-    assert_eq!(
-        project
-            .path()
-            .join("one")
-            .join(site)
-            .metadata()
-            .unwrap()
-            .uid(),
-        4321
-    );
-    assert_eq!(
-        project.run(&["store", "verify", "--store", "store"]).code,
-        0
-    );
+    assert_eq!(project.path().join("two").join(site).metadata().unwrap().uid(), 0);
+    assert_eq!(project.path().join("one").join(site).metadata().unwrap().uid(), 4321);
+    assert_eq!(project.run(&["store", "verify", "--store", "store"]).code, 0);
 }
 
 #[test]
@@ -751,23 +550,11 @@ fn bytecode_that_running_python_did_not_leave_is_a_difference() {
     let project = project();
     build(&project, &["--out", "out", "--manifest", "manifest.json"]).success();
     let verify = |extra: &[&str]| {
-        let arguments = [
-            "verify",
-            "out",
-            "--manifest",
-            "manifest.json",
-            "--format",
-            "json",
-        ];
+        let arguments = ["verify", "out", "--manifest", "manifest.json", "--format", "json"];
         project.run(&[&arguments[..], extra].concat())
     };
     let package = "out/lib/python3.11/site-packages/a";
-    let source = project
-        .path()
-        .join(package)
-        .join("__init__.py")
-        .metadata()
-        .unwrap();
+    let source = project.path().join(package).join("__init__.py").metadata().unwrap();
     let header = |flags: u32, mtime: i64, size: u64| {
         let mut header = vec![0xa7, 0x0d, b'\r', b'\n'];
         [flags, mtime as u32, size as u32]
@@ -789,37 +576,17 @@ fn bytecode_that_running_python_did_not_leave_is_a_difference() {
     let cases = [
         (pyc.clone(), header(1, 0, 0), "without comparing"),
         (pyc.clone(), header(3, 0, 0), "another source"),
-        (
-            pyc.clone(),
-            header(0, source.mtime() + 1, source.size()),
-            "another source",
-        ),
-        (
-            pyc.clone(),
-            header(0, source.mtime(), source.size() + 1),
-            "another source",
-        ),
+        (pyc.clone(), header(0, source.mtime() + 1, source.size()), "another source"),
+        (pyc.clone(), header(0, source.mtime(), source.size() + 1), "another source"),
         (pyc.clone(), b"garbage".to_vec(), "no bytecode"),
-        (
-            format!("{package}/__pycache__/gone.cpython-311.pyc"),
-            good.clone(),
-            "without its source",
-        ),
-        (
-            format!("{package}/__pycache__/script.sh"),
-            good.clone(),
-            "not named",
-        ),
+        (format!("{package}/__pycache__/gone.cpython-311.pyc"), good.clone(), "without its source"),
+        (format!("{package}/__pycache__/script.sh"), good.clone(), "not named"),
         (
             format!("{package}/__pycache__/__pycache__/__init__.cpython-311.pyc"),
             good.clone(),
             "not named",
         ),
-        (
-            format!("{package}/gone.pyc"),
-            good,
-            "outside of `__pycache__`",
-        ),
+        (format!("{package}/gone.pyc"), good, "outside of `__pycache__`"),
     ];
     for (path, bytes, why) in cases {
         project.write(&path, bytes);
@@ -847,21 +614,11 @@ fn a_default_acl_changes_no_modes() {
     let place = project.path().join("shared");
     std::fs::create_dir(&place).unwrap();
     let set = Command::new("setfacl")
-        .args([
-            "-d",
-            "-m",
-            "u::rwx,g::r-x,o::---,u:4321:rwx",
-            place.as_str(),
-        ])
+        .args(["-d", "-m", "u::rwx,g::r-x,o::---,u:4321:rwx", place.as_str()])
         .status();
     assert!(set.expect(".ci/install installs acl").success());
-    for (index, store) in [
-        &["--no-store"][..],
-        &["--store", "store"],
-        &["--store", "store"],
-    ]
-    .iter()
-    .enumerate()
+    for (index, store) in
+        [&["--no-store"][..], &["--store", "store"], &["--store", "store"]].iter().enumerate()
     {
         let out = format!("shared/out{index}");
         let built = project.run(&[&["build", "env.json", "--out", &out], *store].concat());
@@ -869,16 +626,9 @@ fn a_default_acl_changes_no_modes() {
         built.success();
         for path in walk(&project.path().join(&out)) {
             let found = path.symlink_metadata().unwrap();
-            let modes: &[u32] = if found.is_symlink() {
-                &[0o777]
-            } else {
-                &[0o644, 0o755, 0o444, 0o555]
-            };
-            assert!(
-                modes.contains(&(found.mode() & 0o777)),
-                "{path} {:o}",
-                found.mode()
-            );
+            let modes: &[u32] =
+                if found.is_symlink() { &[0o777] } else { &[0o644, 0o755, 0o444, 0o555] };
+            assert!(modes.contains(&(found.mode() & 0o777)), "{path} {:o}", found.mode());
         }
     }
 }
@@ -896,33 +646,14 @@ fn what_a_command_reads_it_does_not_write_to() {
     std::os::unix::fs::symlink(".", project.path().join("here")).unwrap();
     std::os::unix::fs::symlink("env.json", project.path().join("alias.json")).unwrap();
     build(&project, &["--out", "built"]).success();
-    project
-        .run(&["build", "env.json", "--out", "stored", "--store", "store"])
-        .success();
+    project.run(&["build", "env.json", "--out", "stored", "--store", "store"]).success();
     let manifest = |spec: &str, file: &str| {
-        [
-            "build",
-            spec,
-            "--no-store",
-            "--out",
-            "o",
-            "--manifest",
-            file,
-        ]
-        .map(str::to_owned)
-        .to_vec()
+        ["build", spec, "--no-store", "--out", "o", "--manifest", file].map(str::to_owned).to_vec()
     };
     let pack = |subject: &str, out: &str| {
-        ["pack", subject, "--archive-format", "tar", "--out", out]
-            .map(str::to_owned)
-            .to_vec()
+        ["pack", subject, "--archive-format", "tar", "--out", out].map(str::to_owned).to_vec()
     };
-    let words = |words: &[&str]| {
-        words
-            .iter()
-            .map(|word| (*word).to_owned())
-            .collect::<Vec<_>>()
-    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let through = |path: &str| format!("here/{path}");
     let refused = [
         manifest("env.json", "env.json"),
@@ -943,14 +674,7 @@ fn what_a_command_reads_it_does_not_write_to() {
             "--digest-file",
             "here/new",
         ]),
-        words(&[
-            "build",
-            "env.json",
-            "--out",
-            "built",
-            "--digest-file",
-            "env.json",
-        ]),
+        words(&["build", "env.json", "--out", "built", "--digest-file", "env.json"]),
         words(&[
             "build",
             "env.json",
@@ -1000,8 +724,6 @@ fn what_a_command_reads_it_does_not_write_to() {
         pack("built", "env.tar"),
         pack("env.json", "here/other.tar"),
     ] {
-        project
-            .run(&command.iter().map(String::as_str).collect::<Vec<_>>())
-            .success();
+        project.run(&command.iter().map(String::as_str).collect::<Vec<_>>()).success();
     }
 }

@@ -16,10 +16,7 @@ fn project() -> Project {
     let project = Project::new();
     let wheel = WheelText::new("sample", "1.0")
         .file("sample/__init__.py", "")
-        .file(
-            &format!("sample/{}/{}.py", "d".repeat(120), "f".repeat(130)),
-            "x = 1\n",
-        )
+        .file(&format!("sample/{}/{}.py", "d".repeat(120), "f".repeat(130)), "x = 1\n")
         .file("sample/ü.txt", "text\n")
         .file("sample/large.bin", vec![7; 300_000])
         .executable("sample-1.0.data/scripts/run", "#!python\nprint(1)\n")
@@ -37,20 +34,14 @@ fn unpack(project: &Project, program: &str, arguments: &[&str], into: &str) -> V
         .current_dir(&directory)
         .output()
         .unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(
-        output.status.success(),
-        "{program}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     listing(directory.as_std_path())
 }
 
 #[test]
 fn archives_hold_what_a_build_writes() {
     let project = project();
-    project
-        .run(&["build", "env.json", "--out", "env"])
-        .success();
+    project.run(&["build", "env.json", "--out", "env"]).success();
     let built = listing(project.path().join("env").as_std_path());
     for (format, program, arguments) in [
         ("tar", "tar", ["-xf", "../env.tar"]),
@@ -59,9 +50,7 @@ fn archives_hold_what_a_build_writes() {
         ("zip", "bsdtar", ["-xf", "../env.zip"]),
     ] {
         let archive = format!("env.{format}");
-        project
-            .run(&["pack", "env.json", "--out", &archive])
-            .success();
+        project.run(&["pack", "env.json", "--out", &archive]).success();
         let bytes = std::fs::read(project.path().join(&archive)).unwrap();
         assert_eq!(
             unpack(&project, program, &arguments, &format!("unpacked-{format}")),
@@ -69,9 +58,7 @@ fn archives_hold_what_a_build_writes() {
             "{format}"
         );
         // The directory makes the same archive as the spec.
-        project
-            .run(&["pack", "env", "--out", &format!("again.{format}")])
-            .success();
+        project.run(&["pack", "env", "--out", &format!("again.{format}")]).success();
         assert!(
             std::fs::read(project.path().join(format!("again.{format}"))).unwrap() == bytes,
             "{format}"
@@ -83,11 +70,7 @@ fn archives_hold_what_a_build_writes() {
             .current_dir(project.path())
             .output()
             .unwrap();
-        assert!(
-            output.stdout == bytes,
-            "{format}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.stdout == bytes, "{format}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 
@@ -98,11 +81,7 @@ fn a_spec_and_its_directory_make_equal_archives_whatever_the_sizes() {
     let project = Project::new();
     let mut random = Random::new(7);
     let words: Vec<Vec<u8>> = (0..3000)
-        .map(|_| {
-            (0..3 + random.below(9))
-                .map(|_| random.below(256) as u8)
-                .collect()
-        })
+        .map(|_| (0..3 + random.below(9)).map(|_| random.below(256) as u8).collect())
         .collect();
     // Some words often, most seldom: what compresses in part.
     let mut text = |size: usize| {
@@ -123,54 +102,29 @@ fn a_spec_and_its_directory_make_equal_archives_whatever_the_sizes() {
     }
     let wheel = project.wheel(&wheel);
     project.spec(some_interpreter(), &[wheel], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "env", "--store", "store"])
-        .success();
+    project.run(&["build", "env.json", "--out", "env", "--store", "store"]).success();
     for format in ["tar", "tar.gz", "tar.zst", "zip"] {
         let mut archives = Vec::new();
         for threads in ["1", "2", "8"] {
             for subject in ["env.json", "env"] {
                 let out = format!("{threads}-{subject}.{format}");
-                project
-                    .run(&["pack", subject, "--out", &out, "--threads", threads])
-                    .success();
+                project.run(&["pack", subject, "--out", &out, "--threads", threads]).success();
                 archives.push(std::fs::read(project.path().join(&out)).unwrap());
             }
         }
-        assert!(
-            archives.windows(2).all(|pair| pair[0] == pair[1]),
-            "{format}"
-        );
+        assert!(archives.windows(2).all(|pair| pair[0] == pair[1]), "{format}");
     }
 }
 
 #[test]
 fn a_prefix_is_a_directory_around_everything() {
     let project = project();
-    project
-        .run(&[
-            "pack",
-            "env.json",
-            "--out",
-            "env.tar",
-            "--prefix",
-            "/opt/app/",
-        ])
-        .success();
-    let output = Command::new("tar")
-        .args(["-tf", "env.tar"])
-        .current_dir(project.path())
-        .output()
-        .unwrap();
+    project.run(&["pack", "env.json", "--out", "env.tar", "--prefix", "/opt/app/"]).success();
+    let output =
+        Command::new("tar").args(["-tf", "env.tar"]).current_dir(project.path()).output().unwrap();
     let names = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        names.starts_with("opt/\nopt/app/\nopt/app/bin/\n"),
-        "{names}"
-    );
-    assert!(
-        names.lines().all(|name| name.starts_with("opt/")),
-        "{names}"
-    );
+    assert!(names.starts_with("opt/\nopt/app/\nopt/app/bin/\n"), "{names}");
+    assert!(names.lines().all(|name| name.starts_with("opt/")), "{names}");
 }
 
 #[test]
@@ -187,30 +141,16 @@ fn times_are_those_of_the_spec_or_of_source_date_epoch() {
         assert!(times.windows(2).all(|pair| pair[0] == pair[1]), "{times:?}");
         times[0]
     };
-    project
-        .run(&["pack", "env.json", "--out", "spec.tar"])
-        .success();
+    project.run(&["pack", "env.json", "--out", "spec.tar"]).success();
     assert_eq!(time("spec.tar"), 315_619_200);
     let arguments = ["pack", "env.json", "--out", "epoch.tar"];
-    let output = venvtree_with(
-        project.path(),
-        &arguments,
-        "",
-        &[("SOURCE_DATE_EPOCH", "1000000000")],
-    );
-    assert!(
-        output.stderr.contains("SOURCE_DATE_EPOCH"),
-        "{}",
-        output.stderr
-    );
+    let output =
+        venvtree_with(project.path(), &arguments, "", &[("SOURCE_DATE_EPOCH", "1000000000")]);
+    assert!(output.stderr.contains("SOURCE_DATE_EPOCH"), "{}", output.stderr);
     output.success();
     assert_eq!(time("epoch.tar"), 1_000_000_000);
-    let output = venvtree_with(
-        project.path(),
-        &arguments,
-        "",
-        &[("SOURCE_DATE_EPOCH", "yesterday")],
-    );
+    let output =
+        venvtree_with(project.path(), &arguments, "", &[("SOURCE_DATE_EPOCH", "yesterday")]);
     assert_eq!(output.code, 2, "{}", output.stderr);
 }
 
@@ -223,11 +163,7 @@ fn what_cannot_be_packed_leaves_no_archive() {
         assert!(output.stderr.contains(part), "{}", output.stderr);
         assert!(!project.path().join("out.tar").exists());
     };
-    refused(
-        &["pack", "env.json", "--out", "out.archive"],
-        2,
-        "does not say which format",
-    );
+    refused(&["pack", "env.json", "--out", "out.archive"], 2, "does not say which format");
     refused(
         &["pack", "env.json", "--out", "out.tar", "--prefix", "../up"],
         2,
@@ -237,11 +173,7 @@ fn what_cannot_be_packed_leaves_no_archive() {
     let mut spec: Value = serde_json::from_str(&spec).unwrap();
     spec["wheels"][0]["sha256"] = Value::String("0".repeat(64));
     project.write("wrong.json", spec.to_string());
-    refused(
-        &["pack", "wrong.json", "--out", "out.tar"],
-        6,
-        "expected 0000000",
-    );
+    refused(&["pack", "wrong.json", "--out", "out.tar"], 6, "expected 0000000");
     rustix::fs::mknodat(
         rustix::fs::CWD,
         project.path().join("pipe").as_std_path(),
@@ -256,15 +188,9 @@ fn what_cannot_be_packed_leaves_no_archive() {
 }
 
 fn pack_wheel(project: &Project, name: &str) -> Vec<u8> {
-    project.write(
-        "METADATA",
-        "Metadata-Version: 2.1\nName: Sample.Wheel\nVersion: 1.0\n",
-    );
+    project.write("METADATA", "Metadata-Version: 2.1\nName: Sample.Wheel\nVersion: 1.0\n");
     project.write("README.md", "# Sample\n");
-    project.write(
-        "entry_points.txt",
-        "[console_scripts]\nsample = sample:main\n",
-    );
+    project.write("entry_points.txt", "[console_scripts]\nsample = sample:main\n");
     project.write("src/sample.py", "def main():\n    print('sample')\n");
     project.write("src/data, with comma.txt", "data\n");
     let arguments = [
@@ -293,9 +219,7 @@ fn a_packed_wheel_is_sound_to_pip_and_to_us() {
     let name = "sample_wheel-1.0-py3-none-any.whl";
     let bytes = pack_wheel(&project, name);
     assert!(bytes == pack_wheel(&project, name));
-    project
-        .run(&["wheel", "check", "--fail-on", "warning", name])
-        .success();
+    project.run(&["wheel", "check", "--fail-on", "warning", name]).success();
     let program = "import sys, json, importlib.metadata, installer.sources\n\
         with installer.sources.WheelFile.open(sys.argv[1]) as wheel:\n    \
             wheel.validate_record()\n    \
@@ -305,34 +229,18 @@ fn a_packed_wheel_is_sound_to_pip_and_to_us() {
         .current_dir(project.path())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         "sample_wheel 1.0 ['METADATA', 'RECORD', 'WHEEL', 'entry_points.txt']\n"
     );
     let directory = project.path().join("target");
     let pip = Command::new(peers::peer("python"))
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-index",
-            "--no-deps",
-            "--target",
-        ])
+        .args(["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"])
         .args([&directory, &project.path().join(name)])
         .output()
         .unwrap();
-    assert!(
-        pip.status.success(),
-        "{}",
-        String::from_utf8_lossy(&pip.stderr)
-    );
+    assert!(pip.status.success(), "{}", String::from_utf8_lossy(&pip.stderr));
     let read = |path: &str| std::fs::read_to_string(Utf8Path::new(&directory).join(path)).unwrap();
     assert_eq!(read("sample_data/data, with comma.txt"), "data\n");
     assert!(read("sample_wheel-1.0.dist-info/METADATA").ends_with("Version: 1.0\n\n# Sample\n"));
@@ -343,16 +251,8 @@ fn wheel_pack_refuses_what_makes_no_wheel() {
     let project = Project::new();
     project.write("METADATA", "Metadata-Version: 2.1\nName: a\nVersion: 1\n");
     let refused = |out: &str, file: &str, part: &str| {
-        let output = project.run(&[
-            "wheel",
-            "pack",
-            "--out",
-            out,
-            "--metadata",
-            "METADATA",
-            "--file",
-            file,
-        ]);
+        let output =
+            project.run(&["wheel", "pack", "--out", out, "--metadata", "METADATA", "--file", file]);
         assert_eq!(output.code, 2, "{}", output.stderr);
         assert!(output.stderr.contains(part), "{}", output.stderr);
     };
@@ -375,11 +275,6 @@ fn wheel_pack_refuses_what_makes_no_wheel() {
         "a.py=missing",
     ];
     let output = project.run(&missing);
-    assert_eq!(
-        (output.code, output.stderr.contains("missing")),
-        (7, true),
-        "{}",
-        output.stderr
-    );
+    assert_eq!((output.code, output.stderr.contains("missing")), (7, true), "{}", output.stderr);
     assert!(!project.path().join("a-1-py3-none-any.whl").exists());
 }

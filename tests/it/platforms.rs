@@ -116,17 +116,11 @@ fn download(target: &Target, version: (u32, u32), projects: &[&str]) -> Vec<Path
             .args(projects)
             .status()
             .unwrap();
-        assert!(
-            status.success(),
-            "pip cannot download {projects:?} for {}",
-            target.name
-        );
+        assert!(status.success(), "pip cannot download {projects:?} for {}", target.name);
         std::fs::write(done, "").unwrap();
     }
-    let mut wheels: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut wheels: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
     wheels.sort();
     assert!(wheels.len() >= projects.len());
@@ -150,16 +144,8 @@ fn files(root: &Path) -> Files {
                 visit(root, &path, found);
             } else if metadata.is_file() {
                 let executable = metadata.permissions().mode() & 0o100 != 0;
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
-                found.insert(
-                    name,
-                    (Hash::sha256(&std::fs::read(&path).unwrap()), executable),
-                );
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, (Hash::sha256(&std::fs::read(&path).unwrap()), executable));
             }
         }
     }
@@ -175,11 +161,7 @@ fn made_scripts(prefix: &Path) -> BTreeSet<String> {
     for entry in std::fs::read_dir(prefix.join("bin")).into_iter().flatten() {
         let path = entry.unwrap().path();
         // uv writes the path of the interpreter, or a program that looks for it.
-        let head: Vec<u8> = std::fs::read(&path)
-            .unwrap()
-            .into_iter()
-            .take(200)
-            .collect();
+        let head: Vec<u8> = std::fs::read(&path).unwrap().into_iter().take(200).collect();
         let head = String::from_utf8_lossy(&head).into_owned();
         if head.starts_with("#!") && head.contains("python") {
             names.insert(path.file_name().unwrap().to_str().unwrap().to_owned());
@@ -248,28 +230,19 @@ fn check(projects: &[&str]) {
 /// Compares what we have built with what uv has installed here, in the layout of this system.
 fn compare(target: &Target, ours: &Files, uv: &Files, scripts: &BTreeSet<String>) {
     let windows = target.name == "windows";
-    let here = |path: &str| match (
-        windows,
-        path.split_once("/site-packages/"),
-        path.split_once('/'),
-    ) {
-        (true, Some((library, rest)), _) if library.starts_with("lib/python") => {
-            format!("Lib/site-packages/{rest}")
-        }
-        (true, _, Some(("bin", rest))) => format!("Scripts/{rest}"),
-        (true, _, Some(("include", rest))) => format!("Include/{rest}"),
-        _ => path.to_owned(),
-    };
+    let here =
+        |path: &str| match (windows, path.split_once("/site-packages/"), path.split_once('/')) {
+            (true, Some((library, rest)), _) if library.starts_with("lib/python") => {
+                format!("Lib/site-packages/{rest}")
+            }
+            (true, _, Some(("bin", rest))) => format!("Scripts/{rest}"),
+            (true, _, Some(("include", rest))) => format!("Include/{rest}"),
+            _ => path.to_owned(),
+        };
     let folder = if windows { "Scripts" } else { "bin" };
     let mut expected: Files = uv.iter().map(|(path, file)| (here(path), *file)).collect();
     // What an installer writes about itself; RECORD lists it.
-    let own = [
-        "/INSTALLER",
-        "/RECORD",
-        "/REQUESTED",
-        "/direct_url.json",
-        "/uv_cache.json",
-    ];
+    let own = ["/INSTALLER", "/RECORD", "/REQUESTED", "/direct_url.json", "/uv_cache.json"];
     expected.retain(|path, _| {
         !(path.contains(".dist-info/") && own.iter().any(|name| path.ends_with(name)))
             && path != ".lock"
@@ -291,11 +264,7 @@ fn compare(target: &Target, ours: &Files, uv: &Files, scripts: &BTreeSet<String>
         let script = found.remove(&theirs);
         let stem = name.strip_suffix(".py").unwrap_or(name);
         let program = found.remove(&format!("{folder}/{stem}.exe"));
-        if if windows {
-            program.is_none()
-        } else {
-            script.is_none()
-        } {
+        if if windows { program.is_none() } else { script.is_none() } {
             differences.push(format!("no script {name}"));
         }
     }

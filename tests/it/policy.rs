@@ -22,14 +22,10 @@ fn project_of(recipe: &Recipe, exclude: &[&str], flags: Value) -> Project {
     let path = format!("wheels/{}", recipe.filename());
     project.write(&path, recipe.build());
     let mut all = json!({"input_digests": "trusted"});
-    all.as_object_mut()
-        .unwrap()
-        .extend(flags.as_object().unwrap().clone());
-    project.spec(
-        some_interpreter(),
-        &[json!({"path": path, "exclude": exclude})],
-        |spec| spec["flags"] = all,
-    );
+    all.as_object_mut().unwrap().extend(flags.as_object().unwrap().clone());
+    project.spec(some_interpreter(), &[json!({"path": path, "exclude": exclude})], |spec| {
+        spec["flags"] = all
+    });
     project
 }
 
@@ -40,14 +36,7 @@ fn recipe(text: &str) -> Recipe {
 }
 
 fn build(project: &Project) -> Output {
-    project.run(&[
-        "build",
-        "env.json",
-        "--out",
-        "out",
-        "--manifest",
-        "manifest.json",
-    ])
+    project.run(&["build", "env.json", "--out", "out", "--manifest", "manifest.json"])
 }
 
 #[test]
@@ -59,12 +48,9 @@ fn what_a_spec_denies_is_an_error_of_every_command_that_reads_wheels() {
         .file("demo/aux.py", "")
         .metadata("Requires-Python: >=3.*");
     let deny = |codes: &[&str]| project(&wheel, json!({ "deny": codes }));
-    for code in [
-        "record.unlisted",
-        "startup.import",
-        "path.windows-name",
-        "metadata.legacy-requirement",
-    ] {
+    for code in
+        ["record.unlisted", "startup.import", "path.windows-name", "metadata.legacy-requirement"]
+    {
         let denied = deny(&[code]);
         for command in [
             &["build", "env.json", "--out", "out"][..],
@@ -75,9 +61,7 @@ fn what_a_spec_denies_is_an_error_of_every_command_that_reads_wheels() {
             let output = denied.run(command);
             assert_eq!(output.code, 4, "{command:?} {code}: {}", output.stderr);
             assert!(
-                output
-                    .stderr
-                    .contains(&format!("[{code}] demo-1.0-py3-none-any.whl: ")),
+                output.stderr.contains(&format!("[{code}] demo-1.0-py3-none-any.whl: ")),
                 "{}",
                 output.stderr
             );
@@ -95,10 +79,7 @@ fn what_a_spec_denies_is_an_error_of_every_command_that_reads_wheels() {
         serde_json::from_str::<Value>(&text).unwrap()["header"].clone()
     };
     assert_eq!(header(&plain).get("denied"), None);
-    assert_eq!(
-        header(&denied)["denied"],
-        json!(["record.no-hash", "startup.customize"])
-    );
+    assert_eq!(header(&denied)["denied"], json!(["record.no-hash", "startup.customize"]));
     assert_eq!(header(&plain)["root"], header(&denied)["root"]);
     assert_ne!(
         plain.run(&["key", "env.json"]).success(),
@@ -117,18 +98,12 @@ fn what_was_allowed_is_in_the_manifest_once() {
     let manifest: Value =
         serde_json::from_slice(&std::fs::read(project.path().join("manifest.json")).unwrap())
             .unwrap();
-    assert_eq!(
-        manifest["header"]["wheels"][0]["allowed"],
-        json!(["zip.version"])
-    );
+    assert_eq!(manifest["header"]["wheels"][0]["allowed"], json!(["zip.version"]));
 }
 
 #[test]
 fn limits_are_options_of_every_command_that_reads_wheels() {
-    let project = project(
-        &WheelText::new("demo", "1.0").file("demo/__init__.py", ""),
-        json!({}),
-    );
+    let project = project(&WheelText::new("demo", "1.0").file("demo/__init__.py", ""), json!({}));
     let check = |command: &[&str], limit: &str, code: u8| {
         let output = project.run(&[command, &["--limit", limit]].concat());
         assert_eq!(output.code, code, "{command:?} {limit}: {}", output.stderr);
@@ -168,51 +143,26 @@ fn limits_are_options_of_every_command_that_reads_wheels() {
     // Limits are no part of what is built: a cache that knows the environment needs no wheel.
     assert_eq!(
         project.run(&["key", "env.json"]).success(),
-        project
-            .run(&["key", "env.json", "--limit", "entries=1"])
-            .success()
+        project.run(&["key", "env.json", "--limit", "entries=1"]).success()
     );
 
     let create = |limit: &str| {
         let cache = project.path().join(".cache");
-        let arguments = [
-            "create",
-            "made",
-            "--no-seed",
-            "--no-store",
-            "--wheel",
-            wheel,
-            "--limit",
-            limit,
-        ];
+        let arguments =
+            ["create", "made", "--no-seed", "--no-store", "--wheel", wheel, "--limit", limit];
         let interpreter = crate::support::interpreters().pop().unwrap();
-        let arguments = [
-            &arguments[..],
-            &["--python", interpreter.path.to_str().unwrap()],
-        ]
-        .concat();
-        venvtree_with(
-            project.path(),
-            &arguments,
-            "",
-            &[("XDG_CACHE_HOME", cache.as_str())],
-        )
+        let arguments =
+            [&arguments[..], &["--python", interpreter.path.to_str().unwrap()]].concat();
+        venvtree_with(project.path(), &arguments, "", &[("XDG_CACHE_HOME", cache.as_str())])
     };
     let output = create("entries=3");
-    assert!(
-        output.code == 4 && output.stderr.contains("zip.limit-entries"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.code == 4 && output.stderr.contains("zip.limit-entries"), "{}", output.stderr);
     assert_eq!(create("entries=4").code, 0);
 }
 
 #[test]
 fn a_worker_hands_its_limits_to_its_requests() {
-    let project = project(
-        &WheelText::new("demo", "1.0").file("demo/__init__.py", ""),
-        json!({}),
-    );
+    let project = project(&WheelText::new("demo", "1.0").file("demo/__init__.py", ""), json!({}));
     let answer = |started: &[&str], more: &[&str]| {
         let arguments = [&["digest", "env.json"], more].concat();
         let mut worker = Command::new(env!("CARGO_BIN_EXE_venvtree"))
@@ -231,26 +181,13 @@ fn a_worker_hands_its_limits_to_its_requests() {
         serde_json::from_slice::<Value>(&output.stdout).unwrap()["exitCode"].clone()
     };
     assert_eq!(answer(&["--persistent_worker"], &[]), 0);
-    assert_eq!(
-        answer(&["--persistent_worker", "--limit", "entries=3"], &[]),
-        4
-    );
-    assert_eq!(
-        answer(
-            &["worker", "--limit", "entries=3"],
-            &["--limit", "entries=4"]
-        ),
-        0
-    );
+    assert_eq!(answer(&["--persistent_worker", "--limit", "entries=3"], &[]), 4);
+    assert_eq!(answer(&["worker", "--limit", "entries=3"], &["--limit", "entries=4"]), 0);
 }
 
 /// Codes that come to light only where a member's bytes are looked at.
-const OF_BYTES: [&str; 4] = [
-    "zip.checksum",
-    "zip.size",
-    "zip.compressed-data",
-    "zip.compressed-size",
-];
+const OF_BYTES: [&str; 4] =
+    ["zip.checksum", "zip.size", "zip.compressed-data", "zip.compressed-size"];
 
 #[test]
 fn members_that_are_left_out_can_hide_nothing() {
@@ -262,9 +199,7 @@ fn members_that_are_left_out_can_hide_nothing() {
             .any(|code| code.starts_with("zip.") && !OF_BYTES.contains(&code.as_str()));
         let named = recipe.filename() == "demo-1.0-py3-none-any.whl";
         let severe = |code: &String| {
-            code.parse::<venvtree::model::finding::Code>()
-                .unwrap()
-                .severity()
+            code.parse::<venvtree::model::finding::Code>().unwrap().severity()
                 == venvtree::model::finding::Severity::Error
         };
         if !structural || !named || !recipe.expect.iter().any(severe) {
@@ -299,11 +234,7 @@ fn a_descriptor_that_streaming_readers_would_find_earlier_is_seen_in_what_is_lef
     );
     let output = build(&project_of(&hidden, &["demo/**"], json!({})));
     assert_eq!(output.code, 6, "{}", output.stderr);
-    assert!(
-        output.stderr.contains("zip.compressed-size"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains("zip.compressed-size"), "{}", output.stderr);
 }
 
 #[test]
@@ -317,20 +248,13 @@ fn a_wheel_that_one_spec_allows_is_not_sound_for_the_next() {
     let build = |flags: Value, out: &str| {
         let path = format!("wheels/{}", wheel.filename());
         let flags = json!({"input_digests": "trusted", "allow": flags});
-        lenient.spec(some_interpreter(), &[json!({"path": path})], |spec| {
-            spec["flags"] = flags
-        });
+        lenient.spec(some_interpreter(), &[json!({"path": path})], |spec| spec["flags"] = flags);
         lenient.run(&["build", "env.json", "--out", out, "--store", cache.as_str()])
     };
     assert_eq!(build(json!(["zip.version"]), "first").code, 0);
     assert!(cache.exists());
     let output = build(json!([]), "second");
-    assert!(
-        matches!(output.code, 4 | 6),
-        "{}{}",
-        output.stdout,
-        output.stderr
-    );
+    assert!(matches!(output.code, 4 | 6), "{}{}", output.stdout, output.stderr);
     assert!(!lenient.path().join("second").exists());
 }
 
@@ -340,23 +264,16 @@ fn findings_that_are_not_listed_are_counted_everywhere() {
     let wheel = recipe(r#"{"record": {"repeat": "a,b\n", "times": 1000}}"#);
     let project = project_of(&wheel, &[], json!({}));
     let path = format!("wheels/{}", wheel.filename());
-    let report = project
-        .run(&["wheel", "check", &path, "--format", "json"])
-        .json();
+    let report = project.run(&["wheel", "check", &path, "--format", "json"]).json();
     let findings = report["files"][0]["findings"].as_array().unwrap();
-    let omitted = findings
-        .iter()
-        .find(|finding| finding["omitted"].is_u64())
-        .expect("more than are listed");
+    let omitted =
+        findings.iter().find(|finding| finding["omitted"].is_u64()).expect("more than are listed");
     let listed = findings
         .iter()
         .filter(|finding| finding["code"] == "record.columns" && finding["omitted"].is_null())
         .count() as u64;
     assert_eq!(
-        (
-            omitted["code"].as_str(),
-            listed + omitted["omitted"].as_u64().unwrap()
-        ),
+        (omitted["code"].as_str(), listed + omitted["omitted"].as_u64().unwrap()),
         (Some("record.columns"), 1000)
     );
     let errors: u64 = findings
@@ -365,31 +282,15 @@ fn findings_that_are_not_listed_are_counted_everywhere() {
         .map(|finding| finding["omitted"].as_u64().unwrap_or(1))
         .sum();
     assert_eq!(report["counts"]["error"], errors);
-    let sentence = format!(
-        "{} more findings of this code are not listed",
-        omitted["omitted"]
-    );
+    let sentence = format!("{} more findings of this code are not listed", omitted["omitted"]);
     let text = project.run(&["wheel", "check", &path]).stdout;
-    assert!(
-        text.contains(&sentence) && text.contains(&format!(": {errors} errors")),
-        "{text}"
-    );
-    let sarif = project
-        .run(&["wheel", "check", &path, "--format", "sarif"])
-        .json();
+    assert!(text.contains(&sentence) && text.contains(&format!(": {errors} errors")), "{text}");
+    let sarif = project.run(&["wheel", "check", &path, "--format", "sarif"]).json();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
-    assert!(
-        results
-            .iter()
-            .any(|result| result["occurrenceCount"] == omitted["omitted"]
-                && result["message"]["text"] == *sentence)
-    );
+    assert!(results.iter().any(|result| result["occurrenceCount"] == omitted["omitted"]
+        && result["message"]["text"] == *sentence));
     let refused = build(&project);
-    assert!(
-        refused.code == 4 && refused.stderr.contains(&sentence),
-        "{}",
-        refused.stderr
-    );
+    assert!(refused.code == 4 && refused.stderr.contains(&sentence), "{}", refused.stderr);
 }
 
 #[test]

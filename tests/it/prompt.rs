@@ -11,9 +11,7 @@ fn project() -> Project {
     let project = Project::new();
     let wheel = project.wheel(&WheelText::new("demo", "1.0").file("demo.py", "A = 1\n"));
     project.spec(some_interpreter(), &[wheel], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "env", "--no-store"])
-        .success();
+    project.run(&["build", "env.json", "--out", "env", "--no-store"]).success();
     project
 }
 
@@ -28,11 +26,7 @@ fn the_answer_says_what_was_meant() {
             "tip: the option is written out: `--out`",
             "the output is given",
         ),
-        (
-            &["build", "env.json", "x"],
-            "tip: the output is given as an option: `--out x`",
-            "",
-        ),
+        (&["build", "env.json", "x"], "tip: the output is given as an option: `--out x`", ""),
         (
             &["help", "build", "x"],
             "tip: `venvtree build` has no commands of its own",
@@ -48,11 +42,7 @@ fn the_answer_says_what_was_meant() {
             "`list.yaml` is neither an environment nor a manifest nor a spec: found YAML",
             "expected a spec",
         ),
-        (
-            &["create", "x", "-p", ">=x"],
-            "`>=x` asks for no interpreter: ",
-            "\\n",
-        ),
+        (&["create", "x", "-p", ">=x"], "`>=x` asks for no interpreter: ", "\\n"),
         (
             &["create", "x", "--no-seed", "--spec-out", "x/env.json"],
             "x/env.json` would be a file of the environment itself",
@@ -66,11 +56,7 @@ fn the_answer_says_what_was_meant() {
     ] {
         let output = project.run(arguments);
         assert_eq!(output.code, 2, "{arguments:?}: {}", output.stderr);
-        assert!(
-            output.stderr.contains(expected),
-            "{arguments:?}: {}",
-            output.stderr
-        );
+        assert!(output.stderr.contains(expected), "{arguments:?}: {}", output.stderr);
         assert!(
             absent.is_empty() || !output.stderr.contains(absent),
             "{arguments:?}: {}",
@@ -83,15 +69,7 @@ fn the_answer_says_what_was_meant() {
 #[test]
 fn a_terminal_gets_no_archive() {
     let project = project();
-    let program = [
-        VENVTREE,
-        "pack",
-        "env.json",
-        "--out",
-        "-",
-        "--archive-format",
-        "tar",
-    ];
+    let program = [VENVTREE, "pack", "env.json", "--out", "-", "--archive-format", "tar"];
     let (status, shown, _) =
         terminal::start(project.path(), &program, &[("TERM", "xterm")], (24, 80)).finish();
     assert_eq!(status.code(), Some(2), "{shown}");
@@ -124,22 +102,11 @@ fn a_dash_is_standard_output_for_every_file() {
 #[test]
 fn a_name_with_a_line_feed_makes_no_line_of_its_own() {
     let project = project();
-    let output = venvtree_with(
-        project.path(),
-        &["doctor", "--store", "x\nproblem: forged"],
-        "",
-        &[],
-    );
+    let output =
+        venvtree_with(project.path(), &["doctor", "--store", "x\nproblem: forged"], "", &[]);
+    assert!(output.stdout.contains("x\\nproblem: forged"), "{}", output.stdout);
     assert!(
-        output.stdout.contains("x\\nproblem: forged"),
-        "{}",
-        output.stdout
-    );
-    assert!(
-        !output
-            .stdout
-            .lines()
-            .any(|line| line.trim_start().starts_with("problem: forged")),
+        !output.stdout.lines().any(|line| line.trim_start().starts_with("problem: forged")),
         "{}",
         output.stdout
     );
@@ -150,14 +117,7 @@ fn no_line_that_activates_names_another_place() {
     let project = project();
     let path = std::env::var("PATH").unwrap();
     for (name, shown) in [("plain", true), ("bell\u{7}", false)] {
-        let arguments = [
-            "create",
-            name,
-            "--no-seed",
-            "--no-store",
-            "--activators",
-            "zsh,tcsh",
-        ];
+        let arguments = ["create", name, "--no-seed", "--no-store", "--activators", "zsh,tcsh"];
         let output = venvtree_with(
             project.path(),
             &arguments,
@@ -166,18 +126,12 @@ fn no_line_that_activates_names_another_place() {
         );
         assert_eq!(output.code, 0, "{}", output.stderr);
         assert_eq!(
-            output
-                .stderr
-                .contains("activate with: source plain/bin/activate"),
+            output.stderr.contains("activate with: source plain/bin/activate"),
             shown,
             "{}",
             output.stderr
         );
-        assert!(
-            shown || !output.stderr.contains("activate with"),
-            "{}",
-            output.stderr
-        );
+        assert!(shown || !output.stderr.contains("activate with"), "{}", output.stderr);
         let bin = project.path().join(name).join("bin");
         assert!(
             bin.join("activate").exists()
@@ -190,28 +144,18 @@ fn no_line_that_activates_names_another_place() {
 #[test]
 fn a_choice_that_cannot_be_used_is_named_with_its_source_and_the_reason() {
     let project = project();
-    let python = project.write(
-        "pyenv/versions/3.7.1/bin/python3",
-        "#!/bin/sh\necho worn out >&2\nexit 3\n",
-    );
+    let python =
+        project.write("pyenv/versions/3.7.1/bin/python3", "#!/bin/sh\necho worn out >&2\nexit 3\n");
     std::fs::set_permissions(python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let (path, root) = (std::env::var("PATH").unwrap(), project.path().join("pyenv"));
-    for (version, reason) in [
-        ("3.7.1", "worn out"),
-        ("3.6", "expected CPython 3.8 or newer"),
-    ] {
+    for (version, reason) in [("3.7.1", "worn out"), ("3.6", "expected CPython 3.8 or newer")] {
         project.write(".python-version", version);
         let variables = [
             ("PATH", path.as_str()),
             ("PYENV_ROOT", root.as_str()),
             ("XDG_CACHE_HOME", "/nonexistent"),
         ];
-        let output = venvtree_with(
-            project.path(),
-            &["create", "x", "--no-store"],
-            "",
-            &variables,
-        );
+        let output = venvtree_with(project.path(), &["create", "x", "--no-store"], "", &variables);
         assert_eq!(output.code, 7, "{}", output.stderr);
         let expected =
             format!(".python-version asks for Python `{version}`, which cannot be used: ");

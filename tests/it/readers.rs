@@ -35,9 +35,7 @@ fn newest() -> Python {
 
 fn probe(project: &Project, python: &Path) -> Value {
     serde_json::from_str(
-        &project
-            .run(&["interpreter", "probe", python.to_str().unwrap()])
-            .success(),
+        &project.run(&["interpreter", "probe", python.to_str().unwrap()]).success(),
     )
     .unwrap()
 }
@@ -47,10 +45,7 @@ fn typed(project: &Project) -> Value {
     project.write("work/a.py", "import typed\n\nx: int = typed.f(1)\n");
     project.wheel(
         &WheelText::new("typed", "1.0")
-            .file(
-                "typed/__init__.py",
-                "def f(x: int) -> str:\n    return str(x)\n",
-            )
+            .file("typed/__init__.py", "def f(x: int) -> str:\n    return str(x)\n")
             .file("typed/py.typed", ""),
     )
 }
@@ -72,18 +67,13 @@ fn checkers_and_installers_accept_every_kind() {
         let mut interpreter = absolute.clone();
         interpreter["python"] = python.clone();
         // With the interpreter's own packages, ty has to know a place of the interpreter.
-        let with_system: &[bool] = if python["kind"] == "absolute" {
-            &[false, true]
-        } else {
-            &[false]
-        };
+        let with_system: &[bool] =
+            if python["kind"] == "absolute" { &[false, true] } else { &[false] };
         for &system_site_packages in with_system {
             project.spec(interpreter.clone(), std::slice::from_ref(&wheel), |spec| {
                 spec["flags"] = json!({"system_site_packages": system_site_packages});
             });
-            project
-                .run(&["build", "env.json", "--out", "a b/env", "--replace"])
-                .success();
+            project.run(&["build", "env.json", "--out", "a b/env", "--replace"]).success();
             // Moved, and to the place where tools look for it.
             let env = project.path().join("work/.venv");
             let _ = std::fs::remove_dir_all(&env);
@@ -151,9 +141,7 @@ fn the_configuration_names_an_interpreter_at_an_absolute_place() {
         let mut interpreter = crate::support::project::some_interpreter();
         interpreter["python"] = python;
         project.spec(interpreter, &[], |_| ());
-        project
-            .run(&["build", "env.json", "--out", "env", "--replace"])
-            .success();
+        project.run(&["build", "env.json", "--out", "env", "--replace"]).success();
         std::fs::read_to_string(project.path().join("env/pyvenv.cfg"))
             .unwrap()
             .lines()
@@ -191,12 +179,8 @@ fn files_of_an_environment_can_be_put_into_zip_archives_everywhere() {
     let mut interpreter = crate::support::project::some_interpreter();
     interpreter["python"] = json!({"kind": "absolute", "path": "/nowhere/bin/python3.11"});
     project.spec(interpreter, &[wheel], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "env"])
-        .success();
-    project
-        .run(&["pack", "env.json", "--out", "packed.zip"])
-        .success();
+    project.run(&["build", "env.json", "--out", "env"]).success();
+    project.run(&["pack", "env.json", "--out", "packed.zip"]).success();
     let program = r#"
 import os, shutil, sys, time, zipfile
 offset = time.localtime(315619200).tm_gmtoff
@@ -212,12 +196,8 @@ with zipfile.ZipFile("packed.zip") as archive:
 "#;
     for zone in ZONES {
         let mut python = Command::new(peer("python"));
-        let said = run(
-            python
-                .args(["-I", "-c", program])
-                .current_dir(project.path()),
-            &[("TZ", zone)],
-        );
+        let said =
+            run(python.args(["-I", "-c", program]).current_dir(project.path()), &[("TZ", zone)]);
         // The packed archive shows the same everywhere, as zip has no time zone.
         let offset = match zone {
             "Etc/GMT+12" => -12,
@@ -225,11 +205,7 @@ with zipfile.ZipFile("packed.zip") as archive:
             "Etc/GMT-14" => 14,
             _ => 0,
         };
-        assert_eq!(
-            said,
-            format!("{offset} [(1980, 1, 2, 0, 0, 0)]\n"),
-            "{zone}"
-        );
+        assert_eq!(said, format!("{offset} [(1980, 1, 2, 0, 0, 0)]\n"), "{zone}");
         let said = run(
             Command::new("bsdtar")
                 .args(["-xf", "packed.zip", "-C", "extracted"])
@@ -239,10 +215,7 @@ with zipfile.ZipFile("packed.zip") as archive:
         assert_eq!(said, "", "{zone}");
         let said = run(
             Command::new(peer("python"))
-                .args([
-                    "-c",
-                    "import shutil; shutil.make_archive('again', 'zip', 'extracted')",
-                ])
+                .args(["-c", "import shutil; shutil.make_archive('again', 'zip', 'extracted')"])
                 .current_dir(project.path()),
             &[("TZ", zone)],
         );
@@ -258,9 +231,7 @@ fn with_lib64(project: &Project, python: &Python) -> std::path::PathBuf {
     std::fs::create_dir_all(copy.join("bin")).unwrap();
     crate::support::copy_executable(
         python.path.as_ref(),
-        copy.join("bin")
-            .join(python.path.file_name().unwrap())
-            .as_ref(),
+        copy.join("bin").join(python.path.file_name().unwrap()).as_ref(),
     );
     symlink(base.join("lib"), copy.join("lib")).unwrap();
     symlink(base.join("lib"), copy.join("lib64")).unwrap();
@@ -296,10 +267,7 @@ fn modules_come_together_where_compiled_ones_have_a_folder_of_their_own() {
         &variables,
     );
     created.success();
-    assert_eq!(
-        std::fs::read_link(project.path().join("env/lib64")).unwrap(),
-        Path::new("lib")
-    );
+    assert_eq!(std::fs::read_link(project.path().join("env/lib64")).unwrap(), Path::new("lib"));
     let (major, minor) = python.version;
     let pure = WheelText::new("pure", "1.0")
         .file("ns64/pure/__init__.py", "")
@@ -330,13 +298,8 @@ fn modules_come_together_where_compiled_ones_have_a_folder_of_their_own() {
     assert_eq!(said, "");
     // `lib64` and `lib` are two names of one folder, as in what `python -m venv` makes.
     let program = "import ns64.pure, ns64.compiled, os, sys; print(sys.platlibdir, len({os.path.realpath(p) for p in ns64.__path__}))";
-    assert_eq!(
-        run(Command::new(&bin).args(["-c", program]), &variables),
-        "lib64 1\n"
-    );
-    let site = project
-        .path()
-        .join(format!("env/lib/python{major}.{minor}/site-packages"));
+    assert_eq!(run(Command::new(&bin).args(["-c", program]), &variables), "lib64 1\n");
+    let site = project.path().join(format!("env/lib/python{major}.{minor}/site-packages"));
     assert!(site.join("ns64/pure").is_dir() && site.join("ns64/compiled").is_dir());
     // What pip has put there and what a build puts there is the same.
     assert!(project.path().join("env/lib/x.txt").is_file());
@@ -344,22 +307,16 @@ fn modules_come_together_where_compiled_ones_have_a_folder_of_their_own() {
     let mut interpreter = probe(&project, &base);
     interpreter["platlibdir"] = json!("lib64");
     project.spec(interpreter, &[entry], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "built"])
-        .success();
-    assert_eq!(
-        std::fs::read_link(project.path().join("built/lib64")).unwrap(),
-        Path::new("lib")
-    );
+    project.run(&["build", "env.json", "--out", "built"]).success();
+    assert_eq!(std::fs::read_link(project.path().join("built/lib64")).unwrap(), Path::new("lib"));
     assert!(project.path().join("built/lib/x.txt").is_file());
-    let record = std::fs::read_to_string(project.path().join(format!(
-        "built/lib/python{major}.{minor}/site-packages/pure-1.0.dist-info/RECORD"
-    )))
-    .unwrap();
+    let record =
+        std::fs::read_to_string(project.path().join(format!(
+            "built/lib/python{major}.{minor}/site-packages/pure-1.0.dist-info/RECORD"
+        )))
+        .unwrap();
     assert!(record.starts_with("../../x.txt,sha256="), "{record}");
-    project
-        .run(&["verify", "--spec", "env.json", "built"])
-        .success();
+    project.run(&["verify", "--spec", "env.json", "built"]).success();
 }
 
 #[test]
@@ -378,23 +335,11 @@ fn an_interpreter_says_where_its_compiled_modules_are() {
     assert_eq!(facts["platlibdir"], "lib64");
     // A tree without links has none, and one for another system neither.
     project.spec(facts.clone(), &[], |_| ());
-    assert!(
-        project
-            .run(&["plan", "env.json"])
-            .success()
-            .contains("lib64")
-    );
+    assert!(project.run(&["plan", "env.json"]).success().contains("lib64"));
     let mut launcher = facts;
     launcher["python"] = json!({"kind": "launcher", "candidates": ["/usr/bin/python3"]});
-    project.spec(launcher, &[], |spec| {
-        spec["flags"] = json!({"links": false})
-    });
-    assert!(
-        !project
-            .run(&["plan", "env.json"])
-            .success()
-            .contains("lib64")
-    );
+    project.spec(launcher, &[], |spec| spec["flags"] = json!({"links": false}));
+    assert!(!project.run(&["plan", "env.json"]).success().contains("lib64"));
     project.spec(crate::support::project::some_interpreter(), &[], |spec| {
         spec["flags"] = json!({"links": false, "lib64": true})
     });
@@ -420,11 +365,9 @@ fn wrappers_of_entry_points_are_left_out() {
         .file("one-1.0.data/scripts/other.exe", "MZ")
         .console_scripts("tool = one:main");
     let entry = project.wheel(&wheel);
-    project.spec(
-        crate::support::project::some_interpreter(),
-        &[entry],
-        |spec| spec["flags"] = json!({"activators": []}),
-    );
+    project.spec(crate::support::project::some_interpreter(), &[entry], |spec| {
+        spec["flags"] = json!({"activators": []})
+    });
     let output = project.run(&["build", "env.json", "--out", "env"]);
     assert_eq!(output.code, 0, "{}", output.stderr);
     for script in ["tool.pya", "tool-script.py", "tool.EXE"] {
@@ -447,19 +390,10 @@ fn wrappers_of_entry_points_are_left_out() {
     // pip and uv leave out the same.
     let file = format!("wheels/{}", wheel.file_name());
     for tool in ["pip", "uv"] {
-        let mut command = if tool == "pip" {
-            Command::new(peer("python"))
-        } else {
-            Command::new(peer("uv"))
-        };
+        let mut command =
+            if tool == "pip" { Command::new(peer("python")) } else { Command::new(peer("uv")) };
         if tool == "pip" {
-            command.args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-warn-script-location",
-            ]);
+            command.args(["-m", "pip", "install", "--quiet", "--no-warn-script-location"]);
         } else {
             command
                 .args(["pip", "install", "--quiet", "--python"])
@@ -475,9 +409,6 @@ fn wrappers_of_entry_points_are_left_out() {
         let theirs = names(&format!("{tool}/bin"));
         // uv tells `tool.EXE` from `tool.exe`.
         let same = theirs.iter().filter(|name| *name != "tool.EXE").eq(&ours);
-        assert!(
-            same && (tool == "uv" || theirs == ours),
-            "{tool}: {theirs:?} {said}"
-        );
+        assert!(same && (tool == "uv" || theirs == ours), "{tool}: {theirs:?} {said}");
     }
 }

@@ -51,10 +51,7 @@ fn the_console_blocks_do_what_they_say() {
             if command == "bash .ci/install && cargo test" {
                 // This is that test. What CI runs installs first, and then runs the same command.
                 let ci = std::fs::read_to_string(root.join(".ci/run")).unwrap();
-                assert!(
-                    ci.contains("bash .ci/install\n") && ci.contains("\ncargo test\n"),
-                    "{ci}"
-                );
+                assert!(ci.contains("bash .ci/install\n") && ci.contains("\ncargo test\n"), "{ci}");
                 continue;
             }
             // The program is built already; building it again would only take time.
@@ -62,10 +59,7 @@ fn the_console_blocks_do_what_they_say() {
             let output = Command::new("bash")
                 .args(["-euc", &line])
                 .current_dir(directory.path())
-                .env(
-                    "PATH",
-                    format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()),
-                )
+                .env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()))
                 .env("VENVTREE_STORE", directory.path().join("store"))
                 .env("HOME", directory.path())
                 .env_remove("VIRTUAL_ENV")
@@ -91,27 +85,15 @@ fn the_console_blocks_do_what_they_say() {
 #[test]
 fn links_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = vec![
-        root.join("README.md"),
-        root.join("ARCHITECTURE.md"),
-        root.join("CONTRIBUTING.md"),
-    ];
-    files.extend(
-        std::fs::read_dir(root.join("docs"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path()),
-    );
+    let mut files =
+        vec![root.join("README.md"), root.join("ARCHITECTURE.md"), root.join("CONTRIBUTING.md")];
+    files.extend(std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
     let mut dead = Vec::new();
-    for file in files
-        .iter()
-        .filter(|file| file.extension().is_some_and(|extension| extension == "md"))
+    for file in
+        files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "md"))
     {
         let text = std::fs::read_to_string(file).unwrap();
-        for target in text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = target.split('#').next().unwrap();
             if !target.is_empty()
                 && !target.contains("://")

@@ -18,10 +18,8 @@ use crate::support::project::{Project, WheelText, listing};
 /// into `.cache`.
 fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
     let (major, minor) = python.version;
-    let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(
-        ".cache/wheels/{major}.{minor}/{}",
-        projects.join("+").replace("==", "-")
-    ));
+    let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!(".cache/wheels/{major}.{minor}/{}", projects.join("+").replace("==", "-")));
     let done = folder.join(".complete");
     if !done.exists() {
         std::fs::create_dir_all(&folder).unwrap();
@@ -44,60 +42,46 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
             .args(["--python", python.path.to_str().unwrap(), named.as_str()])
             .status()
             .unwrap();
-        assert!(
-            status.success(),
-            "uv cannot resolve {projects:?} for {major}.{minor}"
-        );
+        assert!(status.success(), "uv cannot resolve {projects:?} for {major}.{minor}");
         // With its last part, which some projects exclude releases by.
-        let version = run(
-            &python.path,
-            &["-c", "import platform; print(platform.python_version())"],
-        );
-        let status = Command::new(peer("python"))
-            .args([
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--only-binary=:all:",
-                "--dest",
-                folder.as_str(),
-            ])
-            .args([
-                "--no-deps",
-                "--requirement",
-                pinned.as_str(),
-                "--implementation",
-                "cp",
-                "--python-version",
-                version.trim(),
-            ])
-            .args(
-                ["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"]
-                    .iter()
-                    .flat_map(|glibc| {
-                        ["--platform".to_owned(), format!("manylinux_{glibc}_x86_64")]
-                    }),
-            )
-            .args(
-                ["manylinux1", "manylinux2010", "manylinux2014"]
-                    .iter()
-                    .flat_map(|policy| ["--platform".to_owned(), format!("{policy}_x86_64")]),
-            )
-            .status()
-            .unwrap();
-        assert!(
-            status.success(),
-            "pip cannot download {projects:?} for {major}.{minor}"
-        );
+        let version =
+            run(&python.path, &["-c", "import platform; print(platform.python_version())"]);
+        let status =
+            Command::new(peer("python"))
+                .args([
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--only-binary=:all:",
+                    "--dest",
+                    folder.as_str(),
+                ])
+                .args([
+                    "--no-deps",
+                    "--requirement",
+                    pinned.as_str(),
+                    "--implementation",
+                    "cp",
+                    "--python-version",
+                    version.trim(),
+                ])
+                .args(["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"].iter().flat_map(
+                    |glibc| ["--platform".to_owned(), format!("manylinux_{glibc}_x86_64")],
+                ))
+                .args(
+                    ["manylinux1", "manylinux2010", "manylinux2014"]
+                        .iter()
+                        .flat_map(|policy| ["--platform".to_owned(), format!("{policy}_x86_64")]),
+                )
+                .status()
+                .unwrap();
+        assert!(status.success(), "pip cannot download {projects:?} for {major}.{minor}");
         std::fs::write(done, "").unwrap();
     }
-    let mut paths: Vec<Utf8PathBuf> = folder
-        .read_dir_utf8()
-        .unwrap()
-        .map(|entry| entry.unwrap().into_path())
-        .collect();
+    let mut paths: Vec<Utf8PathBuf> =
+        folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
     paths.retain(|path| path.extension() == Some("whl"));
     paths.sort();
     let entry = |path: &Utf8PathBuf| json!({"path": path, "sha256": Hash::sha256(&std::fs::read(path).unwrap())});
@@ -105,13 +89,7 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
 }
 
 fn probe(project: &Project, python: &Path, kind: &str) -> Value {
-    let output = project.run(&[
-        "interpreter",
-        "probe",
-        python.to_str().unwrap(),
-        "--kind",
-        kind,
-    ]);
+    let output = project.run(&["interpreter", "probe", python.to_str().unwrap(), "--kind", kind]);
     serde_json::from_str(&output.success()).unwrap()
 }
 
@@ -173,27 +151,13 @@ fn check(root: &Path, imports: &[&str], scripts: &[&[&str]], names: &BTreeSet<St
     }
     let spawn = tempfile::Builder::new().suffix(".py").tempfile().unwrap();
     std::fs::write(spawn.path(), SPAWN).unwrap();
-    assert_eq!(
-        run(&python, &[spawn.path().to_str().unwrap()]).trim(),
-        root.to_str().unwrap()
-    );
+    assert_eq!(run(&python, &[spawn.path().to_str().unwrap()]).trim(), root.to_str().unwrap());
     // A virtual environment made by this one has the same base.
     let nested = tempfile::tempdir().unwrap();
-    run(
-        &python,
-        &[
-            "-m",
-            "venv",
-            "--without-pip",
-            nested.path().to_str().unwrap(),
-        ],
-    );
+    run(&python, &["-m", "venv", "--without-pip", nested.path().to_str().unwrap()]);
     run(
         &nested.path().join("bin/python"),
-        &[
-            "-c",
-            "import sys, json, _ctypes; assert sys.prefix != sys.base_prefix",
-        ],
+        &["-c", "import sys, json, _ctypes; assert sys.prefix != sys.base_prefix"],
     );
 }
 
@@ -208,15 +172,8 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
     };
     for kind in kinds {
         let project = Project::new();
-        let mut interpreter = probe(
-            &project,
-            &python.path,
-            if *kind == "relative" {
-                "absolute"
-            } else {
-                kind
-            },
-        );
+        let mut interpreter =
+            probe(&project, &python.path, if *kind == "relative" { "absolute" } else { kind });
         if *kind == "relative" {
             // The interpreter lies beside the environment, and both are moved together.
             let base = interpreter["python"]["path"].as_str().unwrap().to_owned();
@@ -225,19 +182,12 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
                 project.path().join("base"),
             )
             .unwrap();
-            let name = Path::new(&base)
-                .file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .to_owned();
+            let name = Path::new(&base).file_name().unwrap().to_str().unwrap().to_owned();
             interpreter["python"] =
                 json!({"kind": "relative", "path": format!("../base/bin/{name}")});
         }
         project.spec(interpreter, &wheels, |_| ());
-        project
-            .run(&["build", "env.json", "--out", "env", "--manifest", "m.json"])
-            .success();
+        project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
         let names: BTreeSet<String> = wheels
             .iter()
             .map(|wheel| {
@@ -252,10 +202,7 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
             })
             .collect();
         let root = project.path().canonicalize_utf8().unwrap();
-        run(
-            &root.join("env/bin").join(scripts[0][0]).into_std_path_buf(),
-            &scripts[0][1..],
-        );
+        run(&root.join("env/bin").join(scripts[0][0]).into_std_path_buf(), &scripts[0][1..]);
         let moved = root.join("mövéd to");
         std::fs::create_dir(&moved).unwrap();
         std::fs::rename(root.join("env"), moved.join("env é")).unwrap();
@@ -264,43 +211,17 @@ fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], script
         }
         run(
             Path::new("/bin/cp"),
-            &[
-                "-a",
-                moved.join("env é").as_str(),
-                moved.join("copy").as_str(),
-            ],
+            &["-a", moved.join("env é").as_str(), moved.join("copy").as_str()],
         );
-        run(
-            &moved
-                .join("copy/bin")
-                .join(scripts[0][0])
-                .into_std_path_buf(),
-            &scripts[0][1..],
-        );
+        run(&moved.join("copy/bin").join(scripts[0][0]).into_std_path_buf(), &scripts[0][1..]);
         run(
             Path::new("/bin/tar"),
-            &[
-                "-C",
-                moved.as_str(),
-                "-cf",
-                moved.join("env.tar").as_str(),
-                "copy",
-            ],
+            &["-C", moved.as_str(), "-cf", moved.join("env.tar").as_str(), "copy"],
         );
         std::fs::remove_dir_all(moved.join("copy")).unwrap();
-        run(
-            Path::new("/bin/tar"),
-            &["-C", moved.as_str(), "-xf", moved.join("env.tar").as_str()],
-        );
+        run(Path::new("/bin/tar"), &["-C", moved.as_str(), "-xf", moved.join("env.tar").as_str()]);
         // Before all programs run: some write their settings into the environment.
-        project
-            .run(&[
-                "verify",
-                moved.join("copy").as_str(),
-                "--manifest",
-                "m.json",
-            ])
-            .success();
+        project.run(&["verify", moved.join("copy").as_str(), "--manifest", "m.json"]).success();
         check(moved.join("env é").as_std_path(), imports, scripts, &names);
         check(moved.join("copy").as_std_path(), imports, scripts, &names);
     }
@@ -373,23 +294,14 @@ fn environments_for_pypy_run_too() {
             .file("demo.py", "def main():\n    print('ran')\n")
             .console_scripts("demo = demo:main"),
     );
-    project.spec(
-        probe(&project, Path::new("/usr/bin/pypy3"), "absolute"),
-        &[wheel],
-        |_| (),
-    );
-    project
-        .run(&["build", "env.json", "--out", "env"])
-        .success();
+    project.spec(probe(&project, Path::new("/usr/bin/pypy3"), "absolute"), &[wheel], |_| ());
+    project.run(&["build", "env.json", "--out", "env"]).success();
     let moved = project.path().canonicalize_utf8().unwrap().join("moved to");
     std::fs::rename(project.path().join("env"), &moved).unwrap();
     assert_eq!(run(moved.join("bin/demo").as_std_path(), &[]), "ran\n");
     let program = "import sys, sysconfig; print(sys.prefix, sys.implementation.name, sysconfig.get_paths()['purelib'])";
     let said = run(moved.join("bin/pypy3").as_std_path(), &["-c", program]);
-    assert!(
-        said.starts_with(&format!("{moved} pypy {moved}/lib/pypy3.")),
-        "{said}"
-    );
+    assert!(said.starts_with(&format!("{moved} pypy {moved}/lib/pypy3.")), "{said}");
 }
 
 /// CPython 3.14 lies in the directory that holds the newer Debian, and runs there.
@@ -416,9 +328,7 @@ fn environments_for_cpython_3_14_run_too() {
             _ => json!({"kind": kind, "path": format!("{up}usr/bin/python3.14")}),
         };
         project.spec(interpreter, &[wheel], |_| ());
-        project
-            .run(&["build", "env.json", "--out", "env"])
-            .success();
+        project.run(&["build", "env.json", "--out", "env"]).success();
         std::fs::rename(path.join("env"), path.join("env é")).unwrap();
         std::fs::write(path.join("check.py"), CHECK).unwrap();
         std::fs::write(path.join("spawn.py"), SPAWN).unwrap();
@@ -485,10 +395,7 @@ fn contents(root: &Path) -> BTreeMap<String, String> {
             .map_or(line.as_str(), |(name, _)| name)
             .to_owned();
         let path = root.join(&name);
-        if !path
-            .symlink_metadata()
-            .is_ok_and(|metadata| metadata.is_file())
-        {
+        if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
             continue;
         }
         let file = name.rsplit('/').next().unwrap();
@@ -522,12 +429,9 @@ fn contents(root: &Path) -> BTreeMap<String, String> {
                 .unwrap()
                 .lines()
                 .filter(|row| {
-                    !left_out.iter().any(|name| {
-                        row.split(',')
-                            .next()
-                            .unwrap()
-                            .ends_with(&format!("/{name}"))
-                    })
+                    !left_out
+                        .iter()
+                        .any(|name| row.split(',').next().unwrap().ends_with(&format!("/{name}")))
                 })
                 .filter(|row| !row.contains("__pycache__") && !row.starts_with("../../../bin/"))
                 .map(str::to_owned)
@@ -552,10 +456,7 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
     let built = project.run(&["build", "env.json", "--out", "ours"]);
     assert_eq!(built.code, 0, "{}", built.stderr);
     let ours = contents(root.join("ours").as_std_path());
-    let files: Vec<&str> = wheels
-        .iter()
-        .map(|wheel| wheel["path"].as_str().unwrap())
-        .collect();
+    let files: Vec<&str> = wheels.iter().map(|wheel| wheel["path"].as_str().unwrap()).collect();
     let python = python.path.to_str().unwrap();
     let uv = peer("uv");
     let cache = root.join("cache");
@@ -587,12 +488,7 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
             ];
             run(
                 Path::new(python),
-                &[
-                    &pip,
-                    &["--no-deps", "--no-compile", "--no-index"][..],
-                    &files,
-                ]
-                .concat(),
+                &[&pip, &["--no-deps", "--no-compile", "--no-index"][..], &files].concat(),
             );
         } else {
             let install = [
@@ -616,11 +512,7 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
             .into_iter()
             .filter(|path| ours.get(*path) != theirs.get(*path))
             .map(|path| {
-                format!(
-                    "{path}: ours {:?}, {name}'s {:?}",
-                    ours.get(path),
-                    theirs.get(path)
-                )
+                format!("{path}: ours {:?}, {name}'s {:?}", ours.get(path), theirs.get(path))
             })
             .collect();
         assert!(differences.is_empty(), "{}", differences.join("\n"));
@@ -655,20 +547,10 @@ fn check_against_peers(python: &Python, projects: &[&str]) {
     // All agree on whether something is missing.
     let ours = root.join("ours/bin/python");
     let pip = Command::new(python)
-        .args([
-            "-m",
-            "pip",
-            "--python",
-            ours.as_str(),
-            "--disable-pip-version-check",
-            "check",
-        ])
+        .args(["-m", "pip", "--python", ours.as_str(), "--disable-pip-version-check", "check"])
         .output()
         .unwrap();
-    let uv = Command::new(&uv)
-        .args(["pip", "check", "--python", ours.as_str()])
-        .output()
-        .unwrap();
+    let uv = Command::new(&uv).args(["pip", "check", "--python", ours.as_str()]).output().unwrap();
     let warned = built.stderr.contains("requires");
     assert_eq!(
         (pip.status.success(), uv.status.success()),

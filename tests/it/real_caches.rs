@@ -49,15 +49,9 @@ impl Drop for Running {
 }
 
 fn installed(variable: &str, below_checkout: &str) -> PathBuf {
-    let place = std::env::var_os(variable).map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join(below_checkout),
-        PathBuf::from,
-    );
-    assert!(
-        place.exists(),
-        "expected at {}: run .ci/install, or set {variable}",
-        place.display()
-    );
+    let place = std::env::var_os(variable)
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(below_checkout), PathBuf::from);
+    assert!(place.exists(), "expected at {}: run .ci/install, or set {variable}", place.display());
     place
 }
 
@@ -66,11 +60,7 @@ fn installed(variable: &str, below_checkout: &str) -> PathBuf {
 fn buildgrid_serves_a_second_machine() {
     let program = installed("VENVTREE_BUILDGRID", ".cache/buildgrid").join("bin/bgd");
     let first = project();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let configuration = format!(
         "server:\n  - !channel\n    address: 127.0.0.1:{port}\n    insecure-mode: true\nauthorization:\n  method: none\nmonitoring:\n  \
          enabled: false\nstorages:\n  - !disk-storage &store\n    path: {}\ncaches:\n  - !lru-action-cache &results\n    storage: *store\n    \
@@ -88,10 +78,7 @@ fn buildgrid_serves_a_second_machine() {
     let _server = Running(child.expect("BuildGrid starts"));
     let start = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "BuildGrid does not listen"
-        );
+        assert!(start.elapsed() < Duration::from_secs(60), "BuildGrid does not listen");
         std::thread::sleep(Duration::from_millis(100));
     }
     let url = format!("grpc://127.0.0.1:{port}");
@@ -110,16 +97,9 @@ fn buildgrid_serves_a_second_machine() {
         ]))
     };
     let built = run(&first);
-    assert_eq!(
-        (&built["source"], &built["notes"]),
-        (&json!("wheels"), &json!([])),
-        "{built}"
-    );
+    assert_eq!((&built["source"], &built["notes"]), (&json!("wheels"), &json!([])), "{built}");
     let second = Project::new();
-    second.write(
-        "env.json",
-        std::fs::read(first.path().join("env.json")).unwrap(),
-    );
+    second.write("env.json", std::fs::read(first.path().join("env.json")).unwrap());
     let hit = run(&second);
     assert_eq!(
         (&hit["source"], &hit["notes"], &hit["digest"]),
@@ -129,43 +109,25 @@ fn buildgrid_serves_a_second_machine() {
     let digest = built["digest"].as_str().unwrap();
     assert_eq!(second.run(&["digest", "out"]).success().trim(), digest);
     let third = Project::new();
-    third
-        .run(&[
-            "pull",
-            digest,
-            "--out",
-            "out",
-            "--no-store",
-            "--remote-cache",
-            &url,
-        ])
-        .success();
+    third.run(&["pull", digest, "--out", "out", "--no-store", "--remote-cache", &url]).success();
     assert_eq!(third.run(&["digest", "out"]).success().trim(), digest);
 }
 
 #[test]
 fn the_root_digest_is_that_of_casupload() {
     let project = project();
-    project
-        .run(&["build", "env.json", "--out", "out", "--no-store"])
-        .success();
+    project.run(&["build", "env.json", "--out", "out", "--no-store"]).success();
     // The program is one of another Debian: it is started by that Debian's own loader.
     let root =
         std::env::var_os("BAZEL7_ROOT").map_or_else(|| PathBuf::from("/opt/bazel7"), PathBuf::from);
-    let libraries = root
-        .join("usr/lib")
-        .join(format!("{}-linux-gnu", std::env::consts::ARCH));
+    let libraries = root.join("usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
     let loader = std::fs::read_dir(&libraries)
         .unwrap_or_else(|error| {
-            panic!(
-                "{}: {error}: run .ci/install, or set BAZEL7_ROOT",
-                libraries.display()
-            )
+            panic!("{}: {error}: run .ci/install, or set BAZEL7_ROOT", libraries.display())
         })
         .map(|entry| entry.unwrap().path())
         .find(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("ld-linux-"))
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-linux-"))
         })
         .expect("a loader");
     let digest = project.path().join("digest");
@@ -181,11 +143,7 @@ fn the_root_digest_is_that_of_casupload() {
         ])
         .output()
         .expect("casupload starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(
         std::fs::read_to_string(&digest).unwrap().trim(),
         project.run(&["digest", "out"]).success().trim()
@@ -196,11 +154,7 @@ fn the_root_digest_is_that_of_casupload() {
 fn bazel(workspace: &Utf8Path, cache: &Utf8Path, arguments: &[&str]) -> String {
     let base = workspace.parent().unwrap().join("base");
     let output = Command::new("bazel")
-        .args([
-            &format!("--output_base={base}"),
-            "--max_idle_secs=30",
-            "--host_jvm_args=-Xmx512m",
-        ])
+        .args([&format!("--output_base={base}"), "--max_idle_secs=30", "--host_jvm_args=-Xmx512m"])
         .args(arguments)
         .args(if arguments[0] == "build" {
             vec![format!("--disk_cache={cache}"), "--color=no".to_owned()]
@@ -235,26 +189,17 @@ fn without_modes(tree: &Tree) -> Vec<String> {
 #[test]
 fn a_disk_cache_of_bazel_is_read_and_filled() {
     let project = Project::new();
-    let (workspace, cache) = (
-        project.path().join("workspace"),
-        project.path().join("cache"),
-    );
+    let (workspace, cache) = (project.path().join("workspace"), project.path().join("cache"));
     project.write("workspace/WORKSPACE", "");
     let rule = "def _tree(ctx):\n    out = ctx.actions.declare_directory(ctx.label.name)\n    \
                 ctx.actions.run_shell(outputs = [out], command = \"mkdir -p $1/a/b && echo one >$1/a/b/one && echo two >$1/two && \
                 chmod +x $1/two && head -c 100000 /dev/zero >$1/a/zeros\", arguments = [out.path])\n    \
                 return [DefaultInfo(files = depset([out]))]\n\ntree = rule(implementation = _tree)\n";
     project.write("workspace/rules.bzl", rule);
-    project.write(
-        "workspace/BUILD",
-        "load(\":rules.bzl\", \"tree\")\ntree(name = \"tree\")\n",
-    );
+    project.write("workspace/BUILD", "load(\":rules.bzl\", \"tree\")\ntree(name = \"tree\")\n");
     bazel(&workspace, &cache, &["build", "//:tree"]);
     let scanned = scan::scan(
-        &workspace
-            .join("bazel-bin/tree")
-            .canonicalize_utf8()
-            .unwrap(),
+        &workspace.join("bazel-bin/tree").canonicalize_utf8().unwrap(),
         DigestFunction::Sha256,
         View::Exact,
         1,
@@ -274,38 +219,19 @@ fn a_disk_cache_of_bazel_is_read_and_filled() {
             }
         }
     }
-    let [message] = trees[..] else {
-        panic!("one result with a tree is expected: {trees:?}")
-    };
+    let [message] = trees[..] else { panic!("one result with a tree is expected: {trees:?}") };
     let before = project.run(&["store", "verify", "--store", cache.as_str()]);
     assert_eq!(before.code, 0, "{}", before.stdout);
     project
-        .run(&[
-            "pull",
-            &message.to_string(),
-            "--out",
-            "pulled",
-            "--store",
-            cache.as_str(),
-        ])
+        .run(&["pull", &message.to_string(), "--out", "pulled", "--store", cache.as_str()])
         .success();
-    let pulled = scan::scan(
-        &project.path().join("pulled"),
-        DigestFunction::Sha256,
-        View::Exact,
-        1,
-    )
-    .unwrap()
-    .tree;
+    let pulled = scan::scan(&project.path().join("pulled"), DigestFunction::Sha256, View::Exact, 1)
+        .unwrap()
+        .tree;
     assert_eq!(without_modes(&pulled), without_modes(&scanned.tree));
 
     // And back: what the cache has lost is put there by us, and Bazel takes it.
-    let store = Store::open(
-        cache.clone(),
-        DigestFunction::Sha256,
-        Access::Write,
-        Notes::new(),
-    );
+    let store = Store::open(cache.clone(), DigestFunction::Sha256, Access::Write, Notes::new());
     for line in without_modes(&pulled) {
         let hash = &line.rsplit(' ').next().unwrap()[..64];
         std::fs::remove_file(cache.join("cas").join(&hash[..2]).join(hash)).unwrap();

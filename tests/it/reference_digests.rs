@@ -60,9 +60,7 @@ fn other() -> WheelText {
 }
 
 fn interpreter(name: &str) -> Value {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata/specs/ok")
-        .join(name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/specs/ok").join(name);
     let spec: Value = serde_json::from_slice(&std::fs::read(file).expect("a spec")).expect("JSON");
     spec["interpreter"].clone()
 }
@@ -156,11 +154,7 @@ fn listing(reference: &Reference) -> String {
     project.write("python/bin/python3.11", "#!/bin/sh\n");
     project.write("python/lib/python3.11/os.py", "");
     project.write("src/main.py", "print('first party')\n");
-    let wheels: Vec<Value> = reference
-        .wheels
-        .iter()
-        .map(|wheel| project.wheel(wheel))
-        .collect();
+    let wheels: Vec<Value> = reference.wheels.iter().map(|wheel| project.wheel(wheel)).collect();
     project.spec(reference.interpreter.clone(), &wheels, |spec| {
         if reference.interpreter["platform"]["os"] == "windows" {
             let launcher = |name: &str| {
@@ -172,24 +166,10 @@ fn listing(reference: &Reference) -> String {
         }
         (reference.change)(spec);
     });
-    let built = project.run(&[
-        "build",
-        "env.json",
-        "--out",
-        "out",
-        "--no-store",
-        "--format",
-        "json",
-    ]);
-    assert_eq!(
-        built.code, 0,
-        "{}: {}{}",
-        reference.name, built.stdout, built.stderr
-    );
-    let root = built.json()["digest"]
-        .as_str()
-        .expect("a digest")
-        .to_owned();
+    let built =
+        project.run(&["build", "env.json", "--out", "out", "--no-store", "--format", "json"]);
+    assert_eq!(built.code, 0, "{}: {}{}", reference.name, built.stdout, built.stderr);
+    let root = built.json()["digest"].as_str().expect("a digest").to_owned();
     let out = project.path().join("out");
     let mut lines = Vec::new();
     for path in crate::support::project::listing(out.as_std_path()) {
@@ -239,16 +219,12 @@ fn the_same_request_makes_the_same_tree_in_this_version_of_the_format() {
         let (before, after) = (std::fs::read_to_string(&file).ok(), listing(&reference));
         match before {
             Some(before) if before == after => {}
-            Some(before) if recorded == FORMAT_VERSION => changed.push(format!(
-                "{}:\n{}",
-                reference.name,
-                difference(&before, &after)
-            )),
+            Some(before) if recorded == FORMAT_VERSION => {
+                changed.push(format!("{}:\n{}", reference.name, difference(&before, &after)))
+            }
             _ if update => std::fs::write(&file, after).expect("expected files can be written"),
-            _ => changed.push(format!(
-                "{}: not recorded for version {FORMAT_VERSION}",
-                reference.name
-            )),
+            _ => changed
+                .push(format!("{}: not recorded for version {FORMAT_VERSION}", reference.name)),
         }
     }
     assert!(
@@ -271,21 +247,13 @@ fn the_same_request_makes_the_same_tree_in_this_version_of_the_format() {
 
 #[test]
 fn every_reference_is_recorded_and_nothing_else_is() {
-    let mut names: Vec<String> = references()
-        .iter()
-        .map(|reference| format!("{}.txt", reference.name))
-        .collect();
+    let mut names: Vec<String> =
+        references().iter().map(|reference| format!("{}.txt", reference.name)).collect();
     names.push("FORMAT_VERSION".to_owned());
     names.sort();
     let mut found: Vec<String> = std::fs::read_dir(folder())
         .expect("the folder of references")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("UTF-8")
-        })
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
         .collect();
     found.sort();
     assert_eq!(found, names);

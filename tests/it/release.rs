@@ -28,15 +28,7 @@ fn another_checkout(directory: &Path) -> (PathBuf, PathBuf) {
     fs::create_dir_all(&home).unwrap();
     let _ = symlink(cargo_home().join("registry"), home.join("registry"));
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let names = [
-        "Cargo.toml",
-        "Cargo.lock",
-        "benches",
-        "src",
-        "testdata",
-        "tests",
-        "tools",
-    ];
+    let names = ["Cargo.toml", "Cargo.lock", "benches", "src", "testdata", "tests", "tools"];
     let copied = Command::new("cp")
         .arg("-pR")
         .args(names.map(|name| here.join(name)))
@@ -59,11 +51,7 @@ fn release(checkout: &Path, home: &Path, target: &Path, variables: &[(&str, &str
         .env("RUSTFLAGS", "--cfg nobody_asked")
         .envs(variables.iter().copied());
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     fs::read(target.join("release/venvtree")).unwrap()
 }
 
@@ -77,16 +65,8 @@ fn a_release_names_no_place_of_its_machine() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("release");
     let (checkout, home) = another_checkout(&directory);
     let bytes = release(&checkout, &home, &directory.join("a target"), &CHEAP);
-    for place in [
-        directory.as_path(),
-        Path::new(env!("CARGO_MANIFEST_DIR")),
-        &cargo_home(),
-    ] {
-        assert!(
-            !holds(&bytes, place.to_str().unwrap()),
-            "{}",
-            place.display()
-        );
+    for place in [directory.as_path(), Path::new(env!("CARGO_MANIFEST_DIR")), &cargo_home()] {
+        assert!(!holds(&bytes, place.to_str().unwrap()), "{}", place.display());
     }
     // Places do stand in it.
     assert!(holds(&bytes, "/cargo/registry/src/"));

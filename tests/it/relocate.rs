@@ -19,25 +19,15 @@ fn run(command: &mut Command) -> String {
         .env("PATH", "/usr/bin:/bin")
         .output()
         .expect("it starts");
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{stdout}\n{stderr}",
-        output.status
-    );
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
     stdout.into_owned()
 }
 
 fn relocate(root: &Utf8Path, env: &str) -> Value {
-    let output = venvtree_with(
-        root,
-        &["create", "--relocatable", env, "--format", "json"],
-        "",
-        &[],
-    );
+    let output =
+        venvtree_with(root, &["create", "--relocatable", env, "--format", "json"], "", &[]);
     assert_eq!(output.code, 0, "{output:?}");
     output.json()
 }
@@ -55,12 +45,7 @@ fn state(env: &Utf8Path) -> BTreeMap<String, (u64, i64, i64, u32)> {
             } else {
                 state.insert(
                     path.to_string(),
-                    (
-                        metadata.ino(),
-                        metadata.mtime(),
-                        metadata.mtime_nsec(),
-                        metadata.mode(),
-                    ),
+                    (metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.mode()),
                 );
             }
         }
@@ -70,10 +55,8 @@ fn state(env: &Utf8Path) -> BTreeMap<String, (u64, i64, i64, u32)> {
 
 /// Files that name the place, but for bytecode.
 fn naming(env: &Utf8Path, place: &str) -> Vec<String> {
-    let mut found: Vec<String> = state(env)
-        .into_keys()
-        .filter(|path| !path.ends_with(".pyc"))
-        .collect();
+    let mut found: Vec<String> =
+        state(env).into_keys().filter(|path| !path.ends_with(".pyc")).collect();
     found.retain(|path| {
         let link = std::fs::read_link(path).map(|target| target.to_string_lossy().contains(place));
         link.unwrap_or_else(|_| {
@@ -88,23 +71,13 @@ fn install(project: &Project, python: &Utf8Path) {
     let wheel = WheelText::new("tool", "1.0");
     let script = format!("{}/scripts/old", wheel.data());
     let wheel = wheel
-        .file(
-            "tool.py",
-            "import sys\ndef main(): print('ran', sys.prefix)\n",
-        )
+        .file("tool.py", "import sys\ndef main(): print('ran', sys.prefix)\n")
         .console_scripts("tool = tool:main")
         .executable(&script, "#!python\nimport sys\nprint('old', sys.prefix)\n");
     let path = project.write(&format!("dist/{}", wheel.file_name()), wheel.pack());
     let mut pip = Command::new(peer("python"));
-    pip.args([
-        "-m",
-        "pip",
-        "--isolated",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--python",
-    ])
-    .arg(python);
+    pip.args(["-m", "pip", "--isolated", "--quiet", "--disable-pip-version-check", "--python"])
+        .arg(python);
     run(pip
         .args(["install", "--no-index", "--no-deps", "--no-cache-dir"])
         .arg(path)
@@ -161,14 +134,7 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
             "uv" => {
                 let mut command = Command::new(peer("uv"));
                 command
-                    .args([
-                        "venv",
-                        "--quiet",
-                        "--offline",
-                        "--prompt",
-                        "it's ☃",
-                        "--python",
-                    ])
+                    .args(["venv", "--quiet", "--offline", "--prompt", "it's ☃", "--python"])
                     .arg(&python)
                     .arg(&env);
                 run(command.env("HOME", &root))
@@ -216,9 +182,7 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
         }
         run(Command::new(moved.join("bin/python")).args(["-I", "-c", CHECK_RECORDS]));
         let program = ". \"$1/bin/activate\" && printf '%s\\n' \"$VIRTUAL_ENV\" \"$VIRTUAL_ENV_PROMPT\" && command -v python";
-        let activated = run(Command::new("bash")
-            .args(["-c", program, "bash"])
-            .arg(&moved));
+        let activated = run(Command::new("bash").args(["-c", program, "bash"]).arg(&moved));
         let lines: Vec<&str> = activated.lines().collect();
         assert_eq!(
             (lines[0], lines[2]),
@@ -234,11 +198,7 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
             .args(["-m", "755"])
             .arg(project.path().join("script"))
             .arg(moved.join("bin/tool")));
-        assert_eq!(
-            relocate(&root, moved.as_str())["changed"][0],
-            "bin/tool",
-            "{tool}"
-        );
+        assert_eq!(relocate(&root, moved.as_str())["changed"][0], "bin/tool", "{tool}");
         assert_eq!(
             run(&mut Command::new(moved.join("bin/tool"))),
             format!("gone {moved}\n"),
@@ -252,41 +212,20 @@ fn what_cannot_be_changed_is_listed() {
     let project = Project::new();
     let python = interpreters().pop().unwrap();
     let root = project.path().canonicalize_utf8().unwrap();
-    run(Command::new(&python.path)
-        .args(["-m", "venv", "--without-pip"])
-        .arg(root.join("env")));
+    run(Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(root.join("env")));
     let site = format!("env/lib/python3.{}/site-packages", python.version.1);
     project.write(&format!("{site}/inside.pth"), format!("{root}/env/src\n"));
-    project.write(
-        &format!("{site}/outside.pth"),
-        format!("{root}/project/src\nimport sys\n"),
-    );
-    project.write(
-        &format!("{site}/__editable__.x-1.0.pth"),
-        "import __editable___x_finder\n",
-    );
-    project.write(
-        &format!("{site}/native.so"),
-        format!("\x7fELF\0{root}/env/lib\0"),
-    );
-    project.write(
-        &format!("{site}/settings.json"),
-        format!("{{\"prefix\": \"{root}/env\"}}"),
-    );
-    project.write(
-        &format!("{site}/other.json"),
-        format!("{{\"prefix\": \"{root}/env2\"}}"),
-    );
+    project.write(&format!("{site}/outside.pth"), format!("{root}/project/src\nimport sys\n"));
+    project.write(&format!("{site}/__editable__.x-1.0.pth"), "import __editable___x_finder\n");
+    project.write(&format!("{site}/native.so"), format!("\x7fELF\0{root}/env/lib\0"));
+    project.write(&format!("{site}/settings.json"), format!("{{\"prefix\": \"{root}/env\"}}"));
+    project.write(&format!("{site}/other.json"), format!("{{\"prefix\": \"{root}/env2\"}}"));
     project.write("env/src/inner.py", "x = 1\n");
     std::os::unix::fs::symlink(root.join("elsewhere"), root.join("env/share")).unwrap();
     std::os::unix::fs::symlink(root.join("env/src"), root.join("env/linked")).unwrap();
     let report = relocate(&root, "env");
-    let changed: Vec<&str> = report["changed"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|path| path.as_str().unwrap())
-        .collect();
+    let changed: Vec<&str> =
+        report["changed"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
     assert!(
         changed.contains(&"linked")
             && changed.contains(
@@ -297,11 +236,7 @@ fn what_cannot_be_changed_is_listed() {
     let left: Vec<String> = left
         .iter()
         .map(|item| {
-            format!(
-                "{}: {}",
-                item["path"].as_str().unwrap(),
-                item["reason"].as_str().unwrap()
-            )
+            format!("{}: {}", item["path"].as_str().unwrap(), item["reason"].as_str().unwrap())
         })
         .collect();
     let inner = site.strip_prefix("env/").unwrap();
@@ -319,12 +254,7 @@ fn what_cannot_be_changed_is_listed() {
     let imported = run(Command::new(root.join("moved/bin/python"))
         .args(["-c", "import inner; print(inner.__file__)"]));
     assert_eq!(imported, format!("{root}/moved/src/inner.py\n"));
-    assert_eq!(
-        std::fs::read_link(root.join("moved/linked"))
-            .unwrap()
-            .to_str(),
-        Some("src")
-    );
+    assert_eq!(std::fs::read_link(root.join("moved/linked")).unwrap().to_str(), Some("src"));
 }
 
 #[test]
@@ -332,21 +262,11 @@ fn options_for_new_environments_are_refused() {
     let project = Project::new();
     let python = interpreters().pop().unwrap();
     let root = project.path();
-    run(Command::new(&python.path)
-        .args(["-m", "venv", "--without-pip"])
-        .arg(root.join("env")));
+    run(Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(root.join("env")));
     let before = state(&root.join("env"));
-    let output = venvtree_with(
-        root,
-        &["create", "--relocatable", "env", "--prompt", "x"],
-        "",
-        &[],
-    );
+    let output = venvtree_with(root, &["create", "--relocatable", "env", "--prompt", "x"], "", &[]);
     assert_eq!(output.code, 2, "{output:?}");
-    assert!(
-        output.stderr.contains("--prompt has no meaning there"),
-        "{output:?}"
-    );
+    assert!(output.stderr.contains("--prompt has no meaning there"), "{output:?}");
     assert_eq!(state(&root.join("env")), before);
     project.write("windows/pyvenv.cfg", "home = C:\\\n");
     project.write("windows/Scripts/python.exe", "MZ");

@@ -32,11 +32,7 @@ fn environment(project: &Project) -> (Utf8PathBuf, Utf8PathBuf) {
 
 fn script(env: &Utf8Path, name: &str) {
     let path = env.join("bin").join(name);
-    std::fs::write(
-        &path,
-        format!("#!{env}/bin/python\nimport sys\nprint(sys.prefix)\n"),
-    )
-    .unwrap();
+    std::fs::write(&path, format!("#!{env}/bin/python\nimport sys\nprint(sys.prefix)\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -55,18 +51,9 @@ fn relocate(env: &Utf8Path) -> Value {
 /// What is left, as `path: reason`.
 fn left(report: &Value) -> Vec<String> {
     let line = |item: &Value| {
-        format!(
-            "{}: {}",
-            item["path"].as_str().unwrap(),
-            item["reason"].as_str().unwrap()
-        )
+        format!("{}: {}", item["path"].as_str().unwrap(), item["reason"].as_str().unwrap())
     };
-    report["left"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(line)
-        .collect()
+    report["left"].as_array().unwrap().iter().map(line).collect()
 }
 
 fn names_place(path: &Utf8Path, env: &Utf8Path) -> bool {
@@ -84,13 +71,7 @@ fn what_is_no_file_is_not_waited_for_and_odd_names_are_passed_over() {
         site.join("y.dist-info/RECORD"),
     ] {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        assert!(
-            Command::new("mkfifo")
-                .arg(&path)
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     }
     let odd = |bytes: &[u8]| site.as_std_path().join(OsStr::from_bytes(bytes));
     std::fs::write(odd(b"harmless-\xff"), "x").unwrap();
@@ -103,15 +84,13 @@ fn what_is_no_file_is_not_waited_for_and_odd_names_are_passed_over() {
     let inner = site.strip_prefix(&env).unwrap();
     for path in ["bin/fifo", "bin/activate.fish.fifo"] {
         assert!(
-            left.iter()
-                .any(|line| line.starts_with(path) && line.contains("it is no file")),
+            left.iter().any(|line| line.starts_with(path) && line.contains("it is no file")),
             "{left:?}"
         );
     }
     assert!(
-        left.iter().any(|line| line.starts_with(&format!(
-            "{inner}/naming-\u{fffd}: it names the environment's place"
-        ))),
+        left.iter().any(|line| line
+            .starts_with(&format!("{inner}/naming-\u{fffd}: it names the environment's place"))),
         "{left:?}"
     );
     assert_eq!(left.len(), 5, "{left:?}");
@@ -137,12 +116,7 @@ fn a_folder_of_scripts_elsewhere_is_not_touched() {
     for (path, bytes) in before {
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{path}");
     }
-    assert!(
-        left(&report)
-            .iter()
-            .any(|line| line.starts_with("bin: a link to")),
-        "{report:#}"
-    );
+    assert!(left(&report).iter().any(|line| line.starts_with("bin: a link to")), "{report:#}");
 }
 
 #[test]
@@ -189,15 +163,8 @@ fn a_file_keeps_its_mode_owner_attributes_and_names() {
         b"b'kept'\n"
     );
     assert!(!names_place(&tool, &env));
-    assert_eq!(
-        tool.metadata().unwrap().ino(),
-        env.join("bin/tool3").metadata().unwrap().ino()
-    );
-    assert_eq!(
-        std::fs::read(&cached).unwrap(),
-        original,
-        "the cache's file is another one now"
-    );
+    assert_eq!(tool.metadata().unwrap().ino(), env.join("bin/tool3").metadata().unwrap().ino());
+    assert_eq!(std::fs::read(&cached).unwrap(), original, "the cache's file is another one now");
     assert_eq!(cached.metadata().unwrap().nlink(), 1);
 }
 
@@ -236,11 +203,7 @@ fn libraries_may_be_larger_than_the_memory() {
     ]);
     let output = command.env_clear().output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let kilobytes: u64 = String::from_utf8(output.stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
+    let kilobytes: u64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
     assert!(kilobytes < 150_000, "{kilobytes} kB");
     assert!(!names_place(&env.join("bin/tool"), &env));
 }
@@ -250,17 +213,13 @@ fn a_run_that_was_cut_off_changes_nothing_and_can_be_done_again() {
     let project = Project::new();
     let (env, _) = environment(&project);
     let files = || -> Vec<(String, Vec<u8>)> {
-        let entries = env
-            .join("bin")
-            .read_dir_utf8()
-            .unwrap()
-            .map(|entry| entry.unwrap().into_path());
+        let entries =
+            env.join("bin").read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path());
         let files = entries
             .chain([env.join("pyvenv.cfg")])
             .filter(|path| !path.is_symlink() && !path.as_str().contains(".venvtree-"));
-        let mut files: Vec<_> = files
-            .map(|path| (path.to_string(), std::fs::read(path).unwrap()))
-            .collect();
+        let mut files: Vec<_> =
+            files.map(|path| (path.to_string(), std::fs::read(path).unwrap())).collect();
         files.sort();
         files
     };
@@ -307,11 +266,7 @@ fn kernels_of_jupyter_start_the_interpreter_by_its_name() {
             .clone()
     };
     assert_eq!(argv(&own), "python");
-    assert_eq!(
-        std::fs::read_to_string(&own).unwrap().lines().count(),
-        8,
-        "the layout stays"
-    );
+    assert_eq!(std::fs::read_to_string(&own).unwrap().lines().count(), 8, "the layout stays");
     assert_eq!(argv(&foreign), "/usr/bin/python3");
     let record = std::fs::read_to_string(site.join("ipykernel-1.0.dist-info/RECORD")).unwrap();
     assert!(

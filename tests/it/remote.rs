@@ -20,9 +20,8 @@ use crate::support::project::{Output, Project, WheelText, listing, some_interpre
 fn large() -> Vec<u8> {
     let mut state = 1u64;
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     (0..5 << 20).map(|_| next()).collect()
@@ -37,9 +36,7 @@ fn project(with_large: bool) -> Project {
     if with_large {
         one = one.file("one/large.bin", large());
     }
-    let two = WheelText::new("two", "2.0")
-        .file("two.py", "x = 2\n")
-        .console_scripts("two = two:x");
+    let two = WheelText::new("two", "2.0").file("two.py", "x = 2\n").console_scripts("two = two:x");
     let wheels = [project.wheel(&one), project.wheel(&two)];
     project.spec(some_interpreter(), &wheels, |_| {});
     project
@@ -74,10 +71,7 @@ fn report(output: &Output) -> Value {
 /// A second machine: another path, an empty store, no wheels.
 fn second_machine(first: &Project) -> Project {
     let project = Project::new();
-    project.write(
-        "env.json",
-        std::fs::read(first.path().join("env.json")).unwrap(),
-    );
+    project.write("env.json", std::fs::read(first.path().join("env.json")).unwrap());
     project
 }
 
@@ -89,11 +83,8 @@ fn a_second_machine_gets_the_environment_without_wheels() {
         ("blake3", true, "team", true),
         ("blake3", false, "", false),
     ] {
-        let name = if function == "blake3" {
-            DigestFunction::Blake3
-        } else {
-            DigestFunction::Sha256
-        };
+        let name =
+            if function == "blake3" { DigestFunction::Blake3 } else { DigestFunction::Sha256 };
         let server = FakeReapi::start(Offer {
             function: name,
             zstd,
@@ -107,11 +98,7 @@ fn a_second_machine_gets_the_environment_without_wheels() {
         first.write("env.json", spec.to_string());
         let more = ["--remote-instance-name", instance];
         let built = report(&build(&first, &server.url(), &more));
-        assert_eq!(
-            (&built["source"], &built["notes"]),
-            (&json!("wheels"), &json!([])),
-            "{built}"
-        );
+        assert_eq!((&built["source"], &built["notes"]), (&json!("wheels"), &json!([])), "{built}");
         let second = second_machine(&first);
         let pulled = report(&build(&second, &server.url(), &more));
         assert_eq!(
@@ -127,9 +114,8 @@ fn a_second_machine_gets_the_environment_without_wheels() {
         );
         assert_eq!(server.state().complaints, Vec::<String>::new());
         // Nothing is downloaded twice: the third output comes out of the store.
-        let again = second.run(&[
-            "build", "env.json", "--out", "again", "--store", "store", "--format", "json",
-        ]);
+        let again = second
+            .run(&["build", "env.json", "--out", "again", "--store", "store", "--format", "json"]);
         assert_eq!(report(&again)["source"], "store");
         // Nor uploaded twice.
         let third = project(with_large);
@@ -170,15 +156,10 @@ fn only_what_the_store_lacks_is_downloaded() {
     second.write("env.json", spec.to_string());
     spec["wheels"].as_array_mut().unwrap().pop();
     second.write("less.json", spec.to_string());
-    second
-        .run(&["build", "less.json", "--out", "less", "--store", "store"])
-        .success();
+    second.run(&["build", "less.json", "--out", "less", "--store", "store"]).success();
     let pulled = report(&build(&second, &server.url(), &[]));
     assert_eq!(pulled["source"], "remote");
-    assert!(
-        pulled["remote"]["bytes_received"].as_u64().unwrap() < 100_000,
-        "{pulled}"
-    );
+    assert!(pulled["remote"]["bytes_received"].as_u64().unwrap() < 100_000, "{pulled}");
 }
 
 /// Every lie, with a wheel at hand: the environment is built from the wheels and right, and the lie
@@ -238,9 +219,7 @@ fn lies_are_misses(with_large: bool) {
     };
     forged("exit code", &|result| result.exit_code = 1);
     forged("no outputs", &|result| result.output_directories.clear());
-    forged("no tree digest", &|result| {
-        result.output_directories[0].tree_digest = None
-    });
+    forged("no tree digest", &|result| result.output_directories[0].tree_digest = None);
     forged("another action's result", &|result| {
         result.output_directories[0].path = "venv-other".to_owned()
     });
@@ -266,18 +245,10 @@ fn lies_are_misses(with_large: bool) {
         digest.hash = digest.hash.to_uppercase();
     });
     forged("a negative size", &|result| {
-        result.output_directories[0]
-            .tree_digest
-            .as_mut()
-            .unwrap()
-            .size_bytes = -1
+        result.output_directories[0].tree_digest.as_mut().unwrap().size_bytes = -1
     });
     forged("a huge size", &|result| {
-        result.output_directories[0]
-            .tree_digest
-            .as_mut()
-            .unwrap()
-            .size_bytes = i64::MAX
+        result.output_directories[0].tree_digest.as_mut().unwrap().size_bytes = i64::MAX
     });
 
     // Trees that are what their digest says, and nothing to write.
@@ -305,13 +276,9 @@ fn lies_are_misses(with_large: bool) {
         });
     }
     crafted("a name twice", &|tree| {
-        root(tree, &|root| {
-            root.files.push(root.files.last().unwrap().clone())
-        })
+        root(tree, &|root| root.files.push(root.files.last().unwrap().clone()))
     });
-    crafted("an unsorted name", &|tree| {
-        root(tree, &|root| root.files.push(file("0")))
-    });
+    crafted("an unsorted name", &|tree| root(tree, &|root| root.files.push(file("0"))));
     crafted("a directory that is a file, too", &|tree| {
         root(tree, &|root| root.files.insert(0, file("bin")))
     });
@@ -321,16 +288,12 @@ fn lies_are_misses(with_large: bool) {
         ..Default::default()
     };
     crafted("a link that escapes", &|tree| {
-        root(tree, &|root| {
-            root.symlinks.push(link("x", "../../../etc/passwd"))
-        })
+        root(tree, &|root| root.symlinks.push(link("x", "../../../etc/passwd")))
     });
     crafted("an absolute link", &|tree| {
         root(tree, &|root| root.symlinks.push(link("x", "/etc/passwd")))
     });
-    crafted("an empty link", &|tree| {
-        root(tree, &|root| root.symlinks.push(link("x", "")))
-    });
+    crafted("an empty link", &|tree| root(tree, &|root| root.symlinks.push(link("x", ""))));
     crafted("a missing directory", &|tree| {
         tree.children.pop();
     });
@@ -341,25 +304,18 @@ fn lies_are_misses(with_large: bool) {
             .children
             .iter()
             .position(|directory| {
-                directory
-                    .directories
-                    .iter()
-                    .any(|below| below.name == "two-2.0.dist-info")
+                directory.directories.iter().any(|below| below.name == "two-2.0.dist-info")
             })
             .unwrap();
         let mut replaced = tree.children[site].clone();
-        replaced
-            .directories
-            .retain(|below| below.name != "two-2.0.dist-info");
+        replaced.directories.retain(|below| below.name != "two-2.0.dist-info");
         let mut old = tree.children[site].encode_to_vec();
         tree.children[site] = replaced.clone();
         let mut new = replaced.encode_to_vec();
         // And all the way up, so that every digest fits.
         loop {
-            let (from, to) = (
-                DigestFunction::Sha256.digest(&old),
-                DigestFunction::Sha256.digest(&new),
-            );
+            let (from, to) =
+                (DigestFunction::Sha256.digest(&old), DigestFunction::Sha256.digest(&new));
             let holds = |directory: &reapi::Directory| {
                 directory
                     .directories
@@ -403,12 +359,7 @@ fn lies_are_misses(with_large: bool) {
 }
 
 /// What is said of a lie; bytes that go wrong on the way; a forged result; blobs for it.
-type Lie = (
-    String,
-    HashMap<Digest, Corruption>,
-    Option<reapi::ActionResult>,
-    Vec<Vec<u8>>,
-);
+type Lie = (String, HashMap<Digest, Corruption>, Option<reapi::ActionResult>, Vec<Vec<u8>>);
 
 fn check_lies(first: &Project, server: &FakeReapi, honest: &Value, lies: Vec<Lie>) {
     let (honest_blobs, honest_results) = {
@@ -422,27 +373,16 @@ fn check_lies(first: &Project, server: &FakeReapi, honest: &Value, lies: Vec<Lie
             state.blobs = honest_blobs.clone();
             state.results = honest_results.clone();
             state.blobs.extend(
-                extra
-                    .into_iter()
-                    .map(|message| (DigestFunction::Sha256.digest(&message), message)),
+                extra.into_iter().map(|message| (DigestFunction::Sha256.digest(&message), message)),
             );
             if let Some(result) = forged {
                 state.results.insert(action, result);
             }
-            state.faults = Faults {
-                corrupt,
-                ..Faults::default()
-            };
+            state.faults = Faults { corrupt, ..Faults::default() };
         }
         // Where the wheels are, the environment is right all the same.
         let with_wheels = second_machine(first);
-        for entry in first
-            .path()
-            .join("wheels")
-            .read_dir_utf8()
-            .unwrap()
-            .flatten()
-        {
+        for entry in first.path().join("wheels").read_dir_utf8().unwrap().flatten() {
             with_wheels.write(
                 &format!("wheels/{}", entry.file_name()),
                 std::fs::read(entry.path()).unwrap(),
@@ -470,32 +410,16 @@ fn check_lies(first: &Project, server: &FakeReapi, honest: &Value, lies: Vec<Lie
             .unwrap()
             .map(|entry| entry.unwrap().file_name().to_owned())
             .collect();
-        assert!(
-            !left
-                .iter()
-                .any(|name| name != "env.json" && name != "store"),
-            "{what}: {left:?}"
-        );
+        assert!(!left.iter().any(|name| name != "env.json" && name != "store"), "{what}: {left:?}");
     }
 }
 
 #[test]
 fn a_server_without_capabilities_or_compression_and_with_a_smaller_limit_serves_as_well() {
     let quirks = [
-        Offer {
-            capabilities: false,
-            zstd: false,
-            ..Offer::default()
-        },
-        Offer {
-            batch_limit: 4 << 20,
-            true_batch_limit: 1200,
-            ..Offer::default()
-        },
-        Offer {
-            batch_limit: 900,
-            ..Offer::default()
-        },
+        Offer { capabilities: false, zstd: false, ..Offer::default() },
+        Offer { batch_limit: 4 << 20, true_batch_limit: 1200, ..Offer::default() },
+        Offer { batch_limit: 900, ..Offer::default() },
     ];
     for offer in quirks {
         let server = FakeReapi::start(offer.clone());
@@ -536,20 +460,14 @@ fn what_fails_for_a_moment_is_tried_again() {
             (&json!("remote"), &json!([])),
             "{code:?}: {pulled}"
         );
-        assert!(
-            pulled["remote"]["retries"].as_u64().unwrap() >= 2,
-            "{pulled}"
-        );
+        assert!(pulled["remote"]["retries"].as_u64().unwrap() >= 2, "{pulled}");
     }
 }
 
 #[test]
 fn streams_that_break_off_go_on_where_they_stopped() {
     for zstd in [false, true] {
-        let server = FakeReapi::start(Offer {
-            zstd,
-            ..Offer::default()
-        });
+        let server = FakeReapi::start(Offer { zstd, ..Offer::default() });
         let first = project(true);
         server.state().faults.break_writes = Some((1 << 20, 2));
         let built = report(&build(&first, &server.url(), &[]));
@@ -573,29 +491,16 @@ fn streams_that_break_off_go_on_where_they_stopped() {
 
 #[test]
 fn a_write_that_is_not_allowed_does_not_fail_the_build_and_is_said() {
-    let server = FakeReapi::start(Offer {
-        updates: false,
-        ..Offer::default()
-    });
+    let server = FakeReapi::start(Offer { updates: false, ..Offer::default() });
     let built = report(&build(&project(false), &server.url(), &[]));
-    assert!(
-        built["notes"].to_string().contains("takes no results"),
-        "{built}"
-    );
+    assert!(built["notes"].to_string().contains("takes no results"), "{built}");
 
     let server = FakeReapi::start(Offer::default());
     server.state().faults.fail =
         HashMap::from([("BatchUpdateBlobs", (usize::MAX, Code::PermissionDenied))]);
     let built = report(&build(&project(false), &server.url(), &[]));
-    assert!(
-        built["notes"].to_string().contains("nothing is written"),
-        "{built}"
-    );
-    assert_eq!(
-        server.state().calls["BatchUpdateBlobs"],
-        1,
-        "not tried again"
-    );
+    assert!(built["notes"].to_string().contains("nothing is written"), "{built}");
+    assert_eq!(server.state().calls["BatchUpdateBlobs"], 1, "not tried again");
 }
 
 #[test]
@@ -604,17 +509,9 @@ fn modes_are_kept() {
     let first = project(false);
     report(&build(&first, &server.url(), &["--remote-mode", "read"]));
     assert!(server.state().blobs.is_empty() && server.state().results.is_empty());
-    report(&build(
-        &project(false),
-        &server.url(),
-        &["--remote-mode", "write"],
-    ));
+    report(&build(&project(false), &server.url(), &["--remote-mode", "write"]));
     assert_eq!(server.state().results.len(), 1);
-    let built = report(&build(
-        &project(false),
-        &server.url(),
-        &["--remote-mode", "write"],
-    ));
+    let built = report(&build(&project(false), &server.url(), &["--remote-mode", "write"]));
     assert_eq!(built["source"], "wheels", "nothing is taken from it");
 }
 
@@ -626,17 +523,11 @@ fn a_server_that_is_gone_or_slow_costs_little_and_is_said() {
         format!("grpc://{}", listener.local_addr().unwrap())
     };
     let built = report(&build(&project(false), &url, &HASTY));
-    assert!(
-        built["notes"].to_string().contains("not used any more"),
-        "{built}"
-    );
+    assert!(built["notes"].to_string().contains("not used any more"), "{built}");
 
     // It goes away in the middle, wherever that is.
     for requests in 0..6 {
-        let server = FakeReapi::start(Offer {
-            batch_limit: 900,
-            ..Offer::default()
-        });
+        let server = FakeReapi::start(Offer { batch_limit: 900, ..Offer::default() });
         let first = project(false);
         report(&build(&first, &server.url(), &[]));
         server.state().calls.clear();
@@ -666,35 +557,19 @@ fn a_server_that_is_gone_or_slow_costs_little_and_is_said() {
 
 #[test]
 fn headers_and_credential_helpers_let_requests_in() {
-    let server = FakeReapi::start(Offer {
-        header: Some(("x-key", "secret")),
-        ..Offer::default()
-    });
+    let server = FakeReapi::start(Offer { header: Some(("x-key", "secret")), ..Offer::default() });
     let refused = report(&build(&project(false), &server.url(), &[]));
-    assert!(
-        refused["notes"].to_string().contains("who are you"),
-        "{refused}"
-    );
-    let built = report(&build(
-        &project(false),
-        &server.url(),
-        &["--remote-header", "X-Key=secret"],
-    ));
+    assert!(refused["notes"].to_string().contains("who are you"), "{refused}");
+    let built =
+        report(&build(&project(false), &server.url(), &["--remote-header", "X-Key=secret"]));
     assert_eq!(built["notes"], json!([]), "{built}");
     let with_helper = project(false);
     let script = "#!/bin/sh\ncat >/dev/null\necho '{\"headers\": {\"x-key\": [\"secret\"]}}'\n";
     let helper = with_helper.path().join("helper");
     crate::support::write_executable(helper.as_std_path(), script.as_bytes());
-    let built = report(&build(
-        &with_helper,
-        &server.url(),
-        &["--credential-helper", helper.as_str()],
-    ));
-    assert_eq!(
-        (&built["source"], &built["notes"]),
-        (&json!("remote"), &json!([])),
-        "{built}"
-    );
+    let built =
+        report(&build(&with_helper, &server.url(), &["--credential-helper", helper.as_str()]));
+    assert_eq!((&built["source"], &built["notes"]), (&json!("remote"), &json!([])), "{built}");
 }
 
 /// Runs `openssl` in a project.
@@ -704,11 +579,7 @@ fn openssl(project: &Project, arguments: &str) {
         .current_dir(project.path())
         .output();
     let output = output.expect("openssl is installed: run .ci/install");
-    assert!(
-        output.status.success(),
-        "{arguments}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -721,14 +592,10 @@ fn tls_with_an_authority_and_a_client_certificate_of_ones_own() {
             "req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=authority -addext basicConstraints=critical,CA:TRUE"
         ),
     );
-    for (name, extension) in [
-        ("server", "subjectAltName=DNS:localhost"),
-        ("client", "extendedKeyUsage=clientAuth"),
-    ] {
-        openssl(
-            &first,
-            &format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"),
-        );
+    for (name, extension) in
+        [("server", "subjectAltName=DNS:localhost"), ("client", "extendedKeyUsage=clientAuth")]
+    {
+        openssl(&first, &format!("req {key} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
         first.write(&format!("{name}.ext"), extension);
         openssl(
             &first,
@@ -757,19 +624,12 @@ fn tls_with_an_authority_and_a_client_certificate_of_ones_own() {
     let built = report(&build(&first, &server.url(), &trusting));
     assert_eq!(built["notes"], json!([]), "{built}");
     let hit = report(&build(&second_machine(&first), &server.url(), &trusting));
-    assert_eq!(
-        (&hit["source"], &hit["notes"]),
-        (&json!("remote"), &json!([])),
-        "{hit}"
-    );
+    assert_eq!((&hit["source"], &hit["notes"]), (&json!("remote"), &json!([])), "{hit}");
     // Without a certificate the server does not let us in; without the authority we do not trust
     // it.
     for distrusting in [&trusting[..2], &trusting[2..]] {
-        let refused = report(&build(
-            &project(false),
-            &server.url(),
-            &[distrusting, &HASTY[..]].concat(),
-        ));
+        let refused =
+            report(&build(&project(false), &server.url(), &[distrusting, &HASTY[..]].concat()));
         assert!(
             refused["source"] == "wheels"
                 && refused["notes"].to_string().contains("not used any more"),
@@ -784,28 +644,19 @@ fn a_unix_socket_serves_as_well() {
     let server = FakeReapi::start_on(Offer::default(), Listen::Unix(first.path().join("socket")));
     report(&build(&first, &server.url(), &[]));
     let hit = report(&build(&second_machine(&first), &server.url(), &[]));
-    assert_eq!(
-        (&hit["source"], &hit["notes"]),
-        (&json!("remote"), &json!([])),
-        "{hit}"
-    );
+    assert_eq!((&hit["source"], &hit["notes"]), (&json!("remote"), &json!([])), "{hit}");
 }
 
 #[test]
 fn trees_are_pushed_and_pulled_by_digest() {
     let server = FakeReapi::start(Offer::default());
     let first = project(true);
-    first
-        .run(&["build", "env.json", "--out", "out", "--no-store"])
-        .success();
+    first.run(&["build", "env.json", "--out", "out", "--no-store"]).success();
     let pushed = first.run(&["push", "out", "--remote-cache", &server.url()]);
     let digest = pushed.stdout.trim().to_owned();
     assert_eq!(
         (pushed.code, &digest),
-        (
-            0,
-            &first.run(&["digest", "out"]).success().trim().to_owned()
-        )
+        (0, &first.run(&["digest", "out"]).success().trim().to_owned())
     );
     let second = Project::new();
     second
@@ -823,9 +674,7 @@ fn trees_are_pushed_and_pulled_by_digest() {
     assert_eq!(second.run(&["digest", "pulled"]).success().trim(), digest);
     // Once it is in the store no server is needed.
     drop(server);
-    second
-        .run(&["pull", &digest, "--out", "again", "--store", "store"])
-        .success();
+    second.run(&["pull", &digest, "--out", "again", "--store", "store"]).success();
     let lacking = second.run(&["pull", &digest, "--out", "third", "--store", "elsewhere"]);
     assert_eq!(lacking.code, 8, "{}", lacking.stderr);
     assert!(!second.path().join("third").exists());
@@ -836,11 +685,7 @@ fn an_http_cache_serves_a_second_machine_and_its_lies_are_misses() {
     let server = HttpCache::start();
     let first = project(true);
     let built = report(&build(&first, &server.url(), &[]));
-    assert_eq!(
-        (&built["source"], &built["notes"]),
-        (&json!("wheels"), &json!([])),
-        "{built}"
-    );
+    assert_eq!((&built["source"], &built["notes"]), (&json!("wheels"), &json!([])), "{built}");
     let hit = report(&build(&second_machine(&first), &server.url(), &[]));
     assert_eq!(
         (&hit["source"], &hit["notes"], &hit["digest"]),
@@ -848,19 +693,9 @@ fn an_http_cache_serves_a_second_machine_and_its_lies_are_misses() {
         "{hit}"
     );
     let honest = server.entries.lock().unwrap().clone();
-    let of_file = format!(
-        "/prefix/cas/{}",
-        DigestFunction::Sha256.digest(b"x = 2\n").hash
-    );
-    let of_large = format!(
-        "/prefix/cas/{}",
-        DigestFunction::Sha256.digest(&large()).hash
-    );
-    let of_result = honest
-        .keys()
-        .find(|path| path.starts_with("/prefix/ac/"))
-        .unwrap()
-        .clone();
+    let of_file = format!("/prefix/cas/{}", DigestFunction::Sha256.digest(b"x = 2\n").hash);
+    let of_large = format!("/prefix/cas/{}", DigestFunction::Sha256.digest(&large()).hash);
+    let of_result = honest.keys().find(|path| path.starts_with("/prefix/ac/")).unwrap().clone();
     type Damage<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));
     let wrong: [Damage<'_>; 3] = [
         ("other bytes", &|bytes| bytes[0] ^= 1),
@@ -873,32 +708,19 @@ fn an_http_cache_serves_a_second_machine_and_its_lies_are_misses() {
             damage(entries.get_mut(path).unwrap());
             *server.entries.lock().unwrap() = entries;
             let with_wheels = second_machine(&first);
-            for entry in first
-                .path()
-                .join("wheels")
-                .read_dir_utf8()
-                .unwrap()
-                .flatten()
-            {
+            for entry in first.path().join("wheels").read_dir_utf8().unwrap().flatten() {
                 with_wheels.write(
                     &format!("wheels/{}", entry.file_name()),
                     std::fs::read(entry.path()).unwrap(),
                 );
             }
-            let found = report(&build(
-                &with_wheels,
-                &server.url(),
-                &["--remote-mode", "read"],
-            ));
+            let found = report(&build(&with_wheels, &server.url(), &["--remote-mode", "read"]));
             assert_eq!(
                 (&found["source"], &found["digest"]),
                 (&json!("wheels"), &built["digest"]),
                 "{what} {path}: {found}"
             );
-            assert!(
-                !found["notes"].as_array().unwrap().is_empty(),
-                "{what} {path}: {found}"
-            );
+            assert!(!found["notes"].as_array().unwrap().is_empty(), "{what} {path}: {found}");
         }
     }
 }

@@ -14,14 +14,10 @@ use crate::support::project::{Output, Project, WheelText, some_interpreter, venv
 
 fn project() -> Project {
     let project = Project::new();
-    let wheel = WheelText::new("one", "1.0")
-        .file("one/__init__.py", "x = 1\n")
-        .file(
-            "one/data.bin",
-            (0..200_000u32)
-                .map(|n| (n.wrapping_mul(n) >> 7) as u8)
-                .collect::<Vec<_>>(),
-        );
+    let wheel = WheelText::new("one", "1.0").file("one/__init__.py", "x = 1\n").file(
+        "one/data.bin",
+        (0..200_000u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect::<Vec<_>>(),
+    );
     let wheel = project.wheel(&wheel);
     project.spec(some_interpreter(), &[wheel], |_| {});
     project
@@ -82,11 +78,7 @@ fn no_request_follows_a_redirect_to_another_origin_and_none_that_writes_follows_
     for status in [301, 302, 303, 307, 308] {
         let elsewhere = full.authority().replace("127.0.0.1", "localhost");
         let server = HttpCache::start_with(move |request, connection| {
-            redirect(
-                connection,
-                status,
-                &format!("http://{elsewhere}{}", request.path),
-            )
+            redirect(connection, status, &format!("http://{elsewhere}{}", request.path))
         });
         full.requests.lock().unwrap().clear();
         let secrets = [
@@ -99,49 +91,28 @@ fn no_request_follows_a_redirect_to_another_origin_and_none_that_writes_follows_
         let built = build(&first, &server.url(), &out, &secrets);
         assert_eq!(built["source"], "wheels", "{status}: {built}");
         assert!(
-            built["notes"]
-                .to_string()
-                .contains("to another origin, http://localhost:"),
+            built["notes"].to_string().contains("to another origin, http://localhost:"),
             "{status}: {built}"
         );
-        assert!(
-            full.requests.lock().unwrap().is_empty(),
-            "{status}: the other server was asked"
-        );
+        assert!(full.requests.lock().unwrap().is_empty(), "{status}: the other server was asked");
         let key = ("x-api-key".to_owned(), "s3cr3t".to_owned());
         assert!(
-            server
-                .requests
-                .lock()
-                .unwrap()
-                .iter()
-                .all(|request| request.headers.contains(&key)),
+            server.requests.lock().unwrap().iter().all(|request| request.headers.contains(&key)),
             "{status}: this one gets them"
         );
         let pushed = run(
             &first,
-            &[
-                &["push", "filled", "--remote-cache", &server.url()][..],
-                &secrets,
-            ]
-            .concat(),
+            &[&["push", "filled", "--remote-cache", &server.url()][..], &secrets].concat(),
             &[],
         );
         assert_eq!(pushed.code, 8, "{status}: {}", pushed.stderr);
-        assert!(
-            full.requests.lock().unwrap().is_empty(),
-            "{status}: the other server was asked"
-        );
+        assert!(full.requests.lock().unwrap().is_empty(), "{status}: the other server was asked");
         assert!(!(pushed.stderr + &built.to_string()).contains("s3cr3t"));
         // Only writes are redirected, and even within the server.
         let server = HttpCache::start_with(move |request, connection| {
             request.method == "PUT" && redirect(connection, status, "/login")
         });
-        let pushed = run(
-            &first,
-            &["push", "filled", "--remote-cache", &server.url()],
-            &[],
-        );
+        let pushed = run(&first, &["push", "filled", "--remote-cache", &server.url()], &[]);
         assert_eq!(pushed.code, 8, "{status}: {}", pushed.stderr);
         assert!(
             pushed.stderr.contains("PUT: the server answered")
@@ -149,19 +120,10 @@ fn no_request_follows_a_redirect_to_another_origin_and_none_that_writes_follows_
             "{}",
             pushed.stderr
         );
-        assert!(
-            !server
-                .requests
-                .lock()
-                .unwrap()
-                .iter()
-                .any(|request| request.path == "/login")
-        );
+        assert!(!server.requests.lock().unwrap().iter().any(|request| request.path == "/login"));
         let built = build(&first, &server.url(), &format!("unsent{status}"), &[]);
         assert!(
-            built["notes"]
-                .to_string()
-                .contains("nothing is written to the remote cache"),
+            built["notes"].to_string().contains("nothing is written to the remote cache"),
             "{built}"
         );
     }
@@ -173,11 +135,7 @@ fn reads_follow_redirects_within_the_server() {
     let server = HttpCache::start_with(|request, connection| {
         request.method == "GET"
             && request.path.starts_with("/prefix/")
-            && redirect(
-                connection,
-                302,
-                &request.path.replace("/prefix/", "/moved/"),
-            )
+            && redirect(connection, 302, &request.path.replace("/prefix/", "/moved/"))
     });
     let moved = full
         .entries
@@ -188,20 +146,11 @@ fn reads_follow_redirects_within_the_server() {
         .collect();
     *server.entries.lock().unwrap() = moved;
     let built = build(&first, &server.url(), "again", &["--remote-mode", "read"]);
-    assert_eq!(
-        (&built["source"], &built["notes"]),
-        (&json!("remote"), &json!([])),
-        "{built}"
-    );
+    assert_eq!((&built["source"], &built["notes"]), (&json!("remote"), &json!([])), "{built}");
     let server =
         HttpCache::start_with(|request, connection| redirect(connection, 302, &request.path));
     let built = build(&first, &server.url(), "loop", &["--remote-mode", "read"]);
-    assert!(
-        built["notes"]
-            .to_string()
-            .contains("redirects more than 5 times"),
-        "{built}"
-    );
+    assert!(built["notes"].to_string().contains("redirects more than 5 times"), "{built}");
 }
 
 #[test]
@@ -210,21 +159,9 @@ fn a_page_to_log_in_is_no_cache() {
     let server = HttpCache::start_with(|_, connection| answer(connection, PAGE));
     let built = build(&first, &server.url(), "out", &[]);
     assert_eq!(built["source"], "wheels", "{built}");
-    assert!(
-        built["notes"].to_string().contains("is not used"),
-        "{built}"
-    );
-    assert!(
-        built["notes"]
-            .to_string()
-            .contains("a web page, perhaps to log in"),
-        "{built}"
-    );
-    let pushed = run(
-        &first,
-        &["push", "out", "--remote-cache", &server.url()],
-        &[],
-    );
+    assert!(built["notes"].to_string().contains("is not used"), "{built}");
+    assert!(built["notes"].to_string().contains("a web page, perhaps to log in"), "{built}");
+    let pushed = run(&first, &["push", "out", "--remote-cache", &server.url()], &[]);
     assert_eq!(pushed.code, 8, "{}", pushed.stderr);
 }
 
@@ -239,40 +176,20 @@ fn whatever_page_answers_a_write_nothing_counts_as_sent() {
             );
             request.method == "PUT" && answer(connection, &(head + body))
         });
-        run(
-            &first,
-            &["push", "filled", "--remote-cache", &server.url()],
-            &[],
-        )
+        run(&first, &["push", "filled", "--remote-cache", &server.url()], &[])
     };
     for (status, kind, body) in [
         ("200 OK", "text/html", "\u{feff}<html>Log in</html>"),
-        (
-            "200 OK",
-            "text/html; charset=utf-8",
-            "<!-- proxy --><html>Log in</html>",
-        ),
-        (
-            "200 OK",
-            "application/xhtml+xml",
-            "<?xml version=\"1.0\"?><html/>",
-        ),
+        ("200 OK", "text/html; charset=utf-8", "<!-- proxy --><html>Log in</html>"),
+        ("200 OK", "application/xhtml+xml", "<?xml version=\"1.0\"?><html/>"),
         ("200 OK", "Text/HTML", "\r\n <head><title>Log in</title>"),
-        (
-            "200 OK",
-            "text/plain",
-            "<!DOCTYPE html><title>Log in</title>",
-        ),
+        ("200 OK", "text/plain", "<!DOCTYPE html><title>Log in</title>"),
         ("202 Accepted", "text/html", "<html>Log in</html>"),
         ("203 Non-Authoritative", "text/html", "<html>Log in</html>"),
     ] {
         let pushed = push(status, kind, body);
         assert_eq!(pushed.code, 8, "{status} {kind} {body}: {}", pushed.stderr);
-        assert!(
-            pushed.stderr.contains("a web page, perhaps to log in"),
-            "{}",
-            pushed.stderr
-        );
+        assert!(pushed.stderr.contains("a web page, perhaps to log in"), "{}", pushed.stderr);
     }
     // What servers say of a file that they have made, or say always.
     let made = "<!DOCTYPE HTML><html><title>201 Created</title></html>";
@@ -291,20 +208,8 @@ fn headers_without_number_are_an_error() {
     let first = project();
     let headers: String = (0..10_000).map(|n| format!("h{n}=v\n")).collect();
     for url in ["grpc://127.0.0.1:9", "http://127.0.0.1:9"] {
-        let arguments = [
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--no-store",
-            "--remote-cache",
-            url,
-        ];
-        let output = run(
-            &first,
-            &arguments,
-            &[("VENVTREE_REMOTE_HEADERS", headers.as_str())],
-        );
+        let arguments = ["build", "env.json", "--out", "out", "--no-store", "--remote-cache", url];
+        let output = run(&first, &arguments, &[("VENVTREE_REMOTE_HEADERS", headers.as_str())]);
         assert!(
             output.code == 8 && output.stderr.contains("more than 256 headers"),
             "{}: {}",
@@ -317,11 +222,7 @@ fn headers_without_number_are_an_error() {
 /// Sends one thing after another until the client has enough.
 fn endlessly(mut connection: &TcpStream, head: &str, chunk: &[u8], pause: Duration) -> bool {
     let _ = connection.write_all(head.as_bytes());
-    while connection
-        .write_all(chunk)
-        .and_then(|()| connection.flush())
-        .is_ok()
-    {
+    while connection.write_all(chunk).and_then(|()| connection.flush()).is_ok() {
         std::thread::sleep(pause);
     }
     true
@@ -357,18 +258,8 @@ fn an_answer_that_does_not_end_is_not_waited_for() {
             now,
         ),
         ("a header", "HTTP/1.1 200 OK\r\nX: ", vec![b'x'; 4096], now),
-        (
-            "headers now and then",
-            "HTTP/1.1 200 OK\r\n",
-            b"X: y\r\n".to_vec(),
-            slowly,
-        ),
-        (
-            "informational answers",
-            "",
-            b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec(),
-            now,
-        ),
+        ("headers now and then", "HTTP/1.1 200 OK\r\n", b"X: y\r\n".to_vec(), slowly),
+        ("informational answers", "", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec(), now),
         ("nothing", "", Vec::new(), slowly),
     ];
     for (what, head, chunk, pause) in endless {
@@ -395,10 +286,7 @@ fn an_answer_that_does_not_end_is_not_waited_for() {
                 &["--remote-timeout", "0.5", "--remote-mode", "read"],
             );
             assert_eq!(built["source"], "wheels", "{what} {kind}: {built}");
-            assert!(
-                !built["notes"].as_array().unwrap().is_empty(),
-                "{what} {kind}: {built}"
-            );
+            assert!(!built["notes"].as_array().unwrap().is_empty(), "{what} {kind}: {built}");
             assert!(
                 begun.elapsed() < Duration::from_secs(20),
                 "{what} {kind}: {:?}",
@@ -414,20 +302,11 @@ fn a_stream_that_does_not_end_is_not_waited_for() {
     let endless = [
         ("skippable frames", true, skippable, Duration::ZERO),
         ("no bytes", false, Vec::new(), Duration::ZERO),
-        (
-            "a byte now and then",
-            false,
-            b"x".to_vec(),
-            Duration::from_millis(100),
-        ),
+        ("a byte now and then", false, b"x".to_vec(), Duration::from_millis(100)),
     ];
     for (what, zstd, data, pause) in endless {
         // So small a batch that everything is a stream.
-        let server = FakeReapi::start(Offer {
-            zstd,
-            batch_limit: 300,
-            ..Offer::default()
-        });
+        let server = FakeReapi::start(Offer { zstd, batch_limit: 300, ..Offer::default() });
         let first = project();
         let built = build(&first, &server.url(), "filled", &[]);
         assert_eq!(built["notes"], json!([]), "{what}: {built}");
@@ -440,15 +319,8 @@ fn a_stream_that_does_not_end_is_not_waited_for() {
             &["--remote-timeout", "0.5", "--remote-mode", "read"],
         );
         assert_eq!(built["source"], "wheels", "{what}: {built}");
-        assert!(
-            !built["notes"].as_array().unwrap().is_empty(),
-            "{what}: {built}"
-        );
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "{what}: {:?}",
-            begun.elapsed()
-        );
+        assert!(!built["notes"].as_array().unwrap().is_empty(), "{what}: {built}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}: {:?}", begun.elapsed());
     }
 }
 
@@ -464,15 +336,8 @@ fn a_server_that_takes_nothing_is_not_waited_for() {
     });
     let begun = Instant::now();
     let built = build(&first, &server.url(), "out", &["--remote-timeout", "0.5"]);
-    assert!(
-        built["notes"].to_string().contains("not used any more"),
-        "{built}"
-    );
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(built["notes"].to_string().contains("not used any more"), "{built}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 /// The most memory that a command took, in KiB; it must succeed.
@@ -486,27 +351,15 @@ fn peak(project: &Project, arguments: &[&str]) -> u64 {
         .current_dir(project.path())
         .output()
         .expect("python3 is there");
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap()
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 
 #[test]
 fn much_in_little_takes_little_memory() {
     let (first, full) = filled();
     let entries = full.entries.lock().unwrap().clone();
-    let result = entries
-        .keys()
-        .find(|path| path.contains("/ac/"))
-        .unwrap()
-        .clone();
+    let result = entries.keys().find(|path| path.contains("/ac/")).unwrap().clone();
     let command = |url: &str, out: &str| -> Vec<String> {
         [
             "build",
@@ -523,20 +376,11 @@ fn much_in_little_takes_little_memory() {
         .to_vec()
     };
     let peak = |url: &str, out: &str| {
-        peak(
-            &first,
-            &command(url, out)
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>(),
-        )
+        peak(&first, &command(url, out).iter().map(String::as_str).collect::<Vec<_>>())
     };
     let usual = peak(&full.url(), "usual");
     // Five million outputs in fifteen megabytes.
-    full.entries
-        .lock()
-        .unwrap()
-        .insert(result, [0x12, 1, 0].repeat(5_000_000));
+    full.entries.lock().unwrap().insert(result, [0x12, 1, 0].repeat(5_000_000));
     let hostile = peak(&full.url(), "hostile");
     assert!(hostile < usual + 40_000, "{hostile} KiB, usually {usual}");
     // By gRPC, where a list would be made of them: a million and a half in three megabytes.
@@ -562,10 +406,7 @@ fn a_cache_that_lies_all_the_time_is_named_a_few_times() {
     let built = build(&first, &full.url(), "out", &["--remote-mode", "read"]);
     assert_eq!(built["source"], "wheels", "{built}");
     let notes = built["notes"].as_array().unwrap();
-    let lies = notes
-        .iter()
-        .filter(|note| note.as_str().unwrap().contains("lies"))
-        .count();
+    let lies = notes.iter().filter(|note| note.as_str().unwrap().contains("lies")).count();
     // A blob is asked for twice, and what is said in the same words is said once.
     assert!((3..=4).contains(&lies), "{built}");
 }
@@ -581,23 +422,10 @@ fn sizes_beyond_all_bounds_are_asked_for_and_not_found() {
         for url in [server.url(), FakeReapi::start(Offer::default()).url()] {
             let output = run(
                 &project,
-                &[
-                    "pull",
-                    &digest,
-                    "--out",
-                    "out",
-                    "--no-store",
-                    "--remote-cache",
-                    &url,
-                ],
+                &["pull", &digest, "--out", "out", "--no-store", "--remote-cache", &url],
                 &[],
             );
-            assert!(
-                [6, 8].contains(&output.code),
-                "{size}: {} {}",
-                output.code,
-                output.stderr
-            );
+            assert!([6, 8].contains(&output.code), "{size}: {} {}", output.code, output.stderr);
         }
     }
 }
@@ -606,10 +434,7 @@ fn sizes_beyond_all_bounds_are_asked_for_and_not_found() {
 fn a_secret_in_an_address_or_a_header_is_never_printed() {
     let first = project();
     let refusing = HttpCache::start_with(|_, connection| {
-        answer(
-            connection,
-            "HTTP/1.1 403 s3cr3t\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        )
+        answer(connection, "HTTP/1.1 403 s3cr3t\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     });
     let urls = [
         format!("http://{}/s3cr3t", refusing.authority()),
@@ -666,38 +491,18 @@ fn a_secret_in_an_address_or_a_header_is_never_printed() {
     }
     let output = run(
         &first,
-        &[
-            "build",
-            "env.json",
-            "--out",
-            "x",
-            "--remote-cache",
-            "http://h/x?token=s3cr3t",
-        ],
+        &["build", "env.json", "--out", "x", "--remote-cache", "http://h/x?token=s3cr3t"],
         &[],
     );
     assert_eq!(output.code, 2, "{}", output.stderr);
-    assert!(
-        output
-            .stderr
-            .contains("holds a `?` with something after it"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains("holds a `?` with something after it"), "{}", output.stderr);
 }
 
 #[test]
 fn numbers_that_are_none_are_refused_wherever_they_stand() {
     let first = project();
-    let build = [
-        "build",
-        "env.json",
-        "--out",
-        "out",
-        "--no-store",
-        "--remote-cache",
-        "http://127.0.0.1:1",
-    ];
+    let build =
+        ["build", "env.json", "--out", "out", "--no-store", "--remote-cache", "http://127.0.0.1:1"];
     for text in ["nan", "-1", "1e99", "+5", " ", "5 ", "0x5", "1.5.2", "inf"] {
         for name in ["TIMEOUT", "RETRIES", "CONNECTIONS"] {
             let variable = format!("VENVTREE_REMOTE_{name}");
@@ -712,17 +517,12 @@ fn numbers_that_are_none_are_refused_wherever_they_stand() {
             let output = run(&first, &[&build[..], &[&option]].concat(), &[]);
             assert_eq!(output.code, 2, "{option}: {}", output.stderr);
         }
-        for arguments in [
-            &["pack", "env.json", "--out", "out.tar"][..],
-            &["create", "env", "--no-seed"],
-        ] {
+        for arguments in
+            [&["pack", "env.json", "--out", "out.tar"][..], &["create", "env", "--no-seed"]]
+        {
             let output = run(&first, arguments, &[("SOURCE_DATE_EPOCH", text)]);
             assert_eq!(output.code, 2, "{arguments:?} {text}: {}", output.stderr);
-            assert!(
-                output.stderr.contains("SOURCE_DATE_EPOCH"),
-                "{}",
-                output.stderr
-            );
+            assert!(output.stderr.contains("SOURCE_DATE_EPOCH"), "{}", output.stderr);
         }
         for arguments in [
             ["store", "gc", "--store", "s", "--max-size"],
@@ -739,25 +539,11 @@ fn numbers_that_are_none_are_refused_wherever_they_stand() {
         let limit = format!("total-size={size}");
         run(
             &first,
-            &[
-                "build",
-                "env.json",
-                "--out",
-                "sized",
-                "--replace",
-                "--no-store",
-                "--limit",
-                &limit,
-            ],
+            &["build", "env.json", "--out", "sized", "--replace", "--no-store", "--limit", &limit],
             &[],
         )
         .success();
-        run(
-            &first,
-            &["store", "gc", "--store", "s", "--max-size", size],
-            &[],
-        )
-        .success();
+        run(&first, &["store", "gc", "--store", "s", "--max-size", size], &[]).success();
     }
 }
 

@@ -20,10 +20,7 @@ const WITHOUT_REPORT: [(&str, &str); 5] = [
 /// Every command that does something, as it is typed.
 fn leaves() -> BTreeMap<String, clap::Command> {
     fn visit(command: &clap::Command, above: &str, found: &mut BTreeMap<String, clap::Command>) {
-        for child in command
-            .get_subcommands()
-            .filter(|child| child.get_name() != "help")
-        {
+        for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
             let name = format!("{above}{}", child.get_name());
             if child.has_subcommands() {
                 visit(child, &format!("{name} "), found);
@@ -40,9 +37,7 @@ fn leaves() -> BTreeMap<String, clap::Command> {
 }
 
 fn has_option(command: &clap::Command, name: &str) -> bool {
-    command
-        .get_arguments()
-        .any(|argument| argument.get_long() == Some(name))
+    command.get_arguments().any(|argument| argument.get_long() == Some(name))
 }
 
 fn project() -> Project {
@@ -53,14 +48,9 @@ fn project() -> Project {
             .console_scripts("sample = sample:x"),
     );
     project.spec(some_interpreter(), &[wheel], |_| ());
-    project.write(
-        "METADATA",
-        "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n",
-    );
+    project.write("METADATA", "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n");
     project.write("app.py", "");
-    project
-        .run(&["build", "env.json", "--out", "env", "--manifest", "m.json"])
-        .success();
+    project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
     project
 }
 
@@ -69,11 +59,7 @@ fn document(output: &Output, what: &str) -> Value {
     let value: Value = serde_json::from_str(&output.stdout)
         .unwrap_or_else(|error| panic!("{what}: {error}\n{output:?}"));
     let first = value.as_object().and_then(|object| object.iter().next());
-    assert_eq!(
-        first,
-        Some((&"version".to_owned(), &json!(1))),
-        "{what}: {output:?}"
-    );
+    assert_eq!(first, Some((&"version".to_owned(), &json!(1))), "{what}: {output:?}");
     value
 }
 
@@ -93,9 +79,7 @@ fn every_command_that_reports_can_do_so_as_json() {
 #[test]
 fn every_report_is_one_document_with_a_version() {
     let project = project();
-    let python = std::env::var("HOME")
-        .map(|home| format!("HOME={home}"))
-        .unwrap_or_default();
+    let python = std::env::var("HOME").map(|home| format!("HOME={home}")).unwrap_or_default();
     let (_, home) = python.split_once('=').unwrap_or_default();
     let path = std::env::var("PATH").unwrap();
     let runs: &[(&str, &[&str])] = &[
@@ -132,11 +116,7 @@ fn every_report_is_one_document_with_a_version() {
         ("doctor", &[]),
         ("interpreter list", &[]),
     ];
-    let variables = [
-        ("VENVTREE_STORE", "store"),
-        ("HOME", home),
-        ("PATH", path.as_str()),
-    ];
+    let variables = [("VENVTREE_STORE", "store"), ("HOME", home), ("PATH", path.as_str())];
     let mut seen = BTreeSet::new();
     for (command, arguments) in runs {
         seen.insert((*command).to_owned());
@@ -171,14 +151,8 @@ fn no_report_goes_another_way_to_standard_output() {
         let text = std::fs::read_to_string(&path).unwrap();
         // A spec and a part of one have a version of their own, or none; a standard says what SARIF
         // holds; and what is talk is no document.
-        let allowed = [
-            "create.rs",
-            "interpreter.rs",
-            "key.rs",
-            "spec_from.rs",
-            "text.rs",
-            "wheel.rs",
-        ];
+        let allowed =
+            ["create.rs", "interpreter.rs", "key.rs", "spec_from.rs", "text.rs", "wheel.rs"];
         let uses = text.contains("Text::of_json(");
         assert!(
             !uses || allowed.iter().any(|name| path.ends_with(name)),
@@ -191,26 +165,17 @@ fn no_report_goes_another_way_to_standard_output() {
 #[test]
 fn errors_are_documents_too() {
     let project = project();
-    for (name, command) in leaves()
-        .iter()
-        .filter(|(_, command)| has_option(command, "format"))
-    {
+    for (name, command) in leaves().iter().filter(|(_, command)| has_option(command, "format")) {
         for format in [&["--format", "json"][..], &["--format=json"]] {
-            let line: Vec<&str> = name
-                .split(' ')
-                .chain(["--no-such-option"])
-                .chain(format.iter().copied())
-                .collect();
+            let line: Vec<&str> =
+                name.split(' ').chain(["--no-such-option"]).chain(format.iter().copied()).collect();
             let output = project.run(&line);
             assert_eq!(output.code, 2, "{line:?}: {output:?}");
             let value = document(&output, name);
             let error = &value["error"];
             assert_eq!(error["kind"], "usage", "{line:?}: {value}");
             assert!(
-                error["message"]
-                    .as_str()
-                    .unwrap()
-                    .contains("--no-such-option"),
+                error["message"].as_str().unwrap().contains("--no-such-option"),
                 "{line:?}: {value}"
             );
             assert!(error["hint"].is_string(), "{line:?}: {value}");
@@ -221,15 +186,9 @@ fn errors_are_documents_too() {
     // Not even the subcommand is right, or it is missing.
     let output = project.run(&["biuld", "--format", "json"]);
     let value = document(&output, "biuld");
-    assert!(
-        value["error"]["hint"].as_str().unwrap().contains("build"),
-        "{value}"
-    );
+    assert!(value["error"]["hint"].as_str().unwrap().contains("build"), "{value}");
     document(&project.run(&["--format=json"]), "no command");
-    document(
-        &project.run(&["build", "@no-such-file", "--format", "json"]),
-        "an argument file",
-    );
+    document(&project.run(&["build", "@no-such-file", "--format", "json"]), "an argument file");
     // Something is wrong with what was read.
     let output = project.run(&["build", "nowhere.json", "--out", "x", "--format", "json"]);
     assert_eq!(document(&output, "build")["error"]["kind"], "io");
@@ -245,10 +204,7 @@ fn errors_are_documents_too() {
     let value = document(&output, "wheel check");
     assert_eq!(output.code, 7);
     assert_eq!(
-        (
-            value["error"]["kind"].as_str(),
-            value["files"].as_array().map(Vec::len)
-        ),
+        (value["error"]["kind"].as_str(), value["files"].as_array().map(Vec::len)),
         (Some("io"), Some(1)),
         "{value}"
     );
@@ -302,19 +258,9 @@ fn what_talks_can_be_quiet() {
 fn variables_stand_for_options() {
     let project = project();
     let build = |variables: &[(&str, &str)], options: &[&str]| {
-        let line = [
-            &[
-                "build",
-                "env.json",
-                "--out",
-                "again",
-                "--replace",
-                "--format",
-                "json",
-            ],
-            options,
-        ]
-        .concat();
+        let line =
+            [&["build", "env.json", "--out", "again", "--replace", "--format", "json"], options]
+                .concat();
         venvtree_with(project.path(), &line, "", variables)
     };
     // Set, and empty, which is not set.
@@ -332,17 +278,11 @@ fn variables_stand_for_options() {
         let error = &document(&output, name)["error"];
         assert_eq!(error["kind"], "usage", "{name}={wrong}: {error}");
         assert!(error["message"].as_str().unwrap().contains(name), "{error}");
-        assert!(
-            error["hint"].as_str().unwrap().contains("expected"),
-            "{error}"
-        );
+        assert!(error["hint"].as_str().unwrap().contains("expected"), "{error}");
     }
     // An option wins.
     let output = build(
-        &[
-            ("VENVTREE_LINK_MODE", "softlink"),
-            ("VENVTREE_STORE", "store"),
-        ],
+        &[("VENVTREE_LINK_MODE", "softlink"), ("VENVTREE_STORE", "store")],
         &["--link-mode", "copy"],
     );
     assert_eq!(output.code, 0, "{output:?}");
@@ -352,12 +292,7 @@ fn variables_stand_for_options() {
         "",
         &[("VENVTREE_STORE", "elsewhere")],
     );
-    assert!(
-        document(&output, "store stat")["store"]
-            .as_str()
-            .unwrap()
-            .ends_with("/elsewhere")
-    );
+    assert!(document(&output, "store stat")["store"].as_str().unwrap().ends_with("/elsewhere"));
     // Those of the remote cache.
     for (name, wrong) in [
         ("VENVTREE_REMOTE_CONNECTIONS", "many"),
@@ -368,17 +303,11 @@ fn variables_stand_for_options() {
             project.path(),
             &["push", "env", "--format", "json"],
             "",
-            &[
-                ("VENVTREE_REMOTE_CACHE", "http://127.0.0.1:1/"),
-                (name, wrong),
-            ],
+            &[("VENVTREE_REMOTE_CACHE", "http://127.0.0.1:1/"), (name, wrong)],
         );
         assert_eq!(output.code, 2, "{name}: {output:?}");
         assert!(
-            document(&output, name)["error"]["message"]
-                .as_str()
-                .unwrap()
-                .contains(name),
+            document(&output, name)["error"]["message"].as_str().unwrap().contains(name),
             "{output:?}"
         );
     }

@@ -22,21 +22,16 @@ impl Environment {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().canonicalize().unwrap().join("my é env");
         fs::create_dir_all(root.join("bin")).unwrap();
-        fs::write(
-            root.join("pyvenv.cfg"),
-            "home =\ninclude-system-site-packages = false\n",
-        )
-        .unwrap();
+        fs::write(root.join("pyvenv.cfg"), "home =\ninclude-system-site-packages = false\n")
+            .unwrap();
         Self { scratch, root }
     }
 
     /// An environment whose `bin/python` prints its own path and its arguments, a line each.
     fn echoing() -> Self {
         let environment = Self::empty();
-        environment.install(
-            "python",
-            b"#!/bin/sh\nfor word in \"$0\" \"$@\"; do echo \"$word\"; done\n",
-        );
+        environment
+            .install("python", b"#!/bin/sh\nfor word in \"$0\" \"$@\"; do echo \"$word\"; done\n");
         environment
     }
 
@@ -87,10 +82,7 @@ fn farm(from: &Path, to: &Path) {
 }
 
 fn run(command: &mut Command) -> Output {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// The standard output of a command that succeeds and is silent otherwise.
@@ -109,21 +101,13 @@ fn stdout(command: &mut Command) -> String {
 
 /// With another shell in place of `/bin/sh`.
 fn with_shell(script: &[u8], shell: &Shell) -> Vec<u8> {
-    [
-        b"#!",
-        shell.sh.as_os_str().as_encoded_bytes(),
-        script.strip_prefix(b"#!/bin/sh").unwrap(),
-    ]
-    .concat()
+    [b"#!", shell.sh.as_os_str().as_encoded_bytes(), script.strip_prefix(b"#!/bin/sh").unwrap()]
+        .concat()
 }
 
 /// Runs a command and compares the `bin` that the script found and the name that it passed on.
 fn check_found(command: &mut Command, bin: &Path, script: impl AsRef<OsStr>) {
-    let expected = format!(
-        "{}/python\n{}\na  b\n\n",
-        bin.display(),
-        script.as_ref().display()
-    );
+    let expected = format!("{}/python\n{}\na  b\n\n", bin.display(), script.as_ref().display());
     assert_eq!(stdout(command.args(["a  b", ""])), expected, "{command:?}");
 }
 
@@ -139,11 +123,7 @@ fn needs_path(shell: &Shell) -> bool {
 /// A command with a small, known environment. yash refuses what is not ASCII in the POSIX locale.
 fn command(program: impl AsRef<OsStr>, folder: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("LC_ALL", "C.UTF-8")
-        .env("PATH", "/usr/bin:/bin")
-        .current_dir(folder);
+    command.env_clear().env("LC_ALL", "C.UTF-8").env("PATH", "/usr/bin:/bin").current_dir(folder);
     command
 }
 
@@ -160,20 +140,13 @@ fn in_every_shell(check: impl Fn(&Environment, &Shell, &Path)) {
 #[test]
 fn a_script_finds_its_own_folder() {
     in_every_shell(|environment, shell, script| {
-        let (root, bin, scratch) = (
-            &environment.root,
-            &environment.root.join("bin"),
-            environment.scratch(),
-        );
+        let (root, bin, scratch) =
+            (&environment.root, &environment.root.join("bin"), environment.scratch());
         check_found(&mut command(script, "/"), bin, script);
         check_found(&mut command("./x", bin), bin, "./x");
         check_found(&mut command("././/x", bin), bin, "././/x");
         check_found(&mut command("bin/x", root), bin, "bin/x");
-        check_found(
-            &mut command("my é env/./bin//./x", &scratch),
-            bin,
-            "my é env/./bin//./x",
-        );
+        check_found(&mut command("my é env/./bin//./x", &scratch), bin, "my é env/./bin//./x");
         check_found(&mut command("../bin/x", bin), bin, "../bin/x");
         fs::create_dir(bin.join("sub")).unwrap();
         check_found(&mut command("sub/../x", bin), bin, "sub/../x");
@@ -186,11 +159,7 @@ fn a_script_finds_its_own_folder() {
         check_found(&mut command(&from_above, "/"), bin, &from_above);
         // The parent of a linked folder is that of its target.
         link(bin.join("sub"), &scratch.join("far/link"));
-        check_found(
-            &mut command("link/../x", scratch.join("far")),
-            bin,
-            "link/../x",
-        );
+        check_found(&mut command("link/../x", scratch.join("far")), bin, "link/../x");
         // The path that was used counts, not the physical one.
         link(root, &scratch.join("other name"));
         check_found(
@@ -211,11 +180,8 @@ fn a_script_is_found_through_path() {
     in_every_shell(|environment, shell, script| {
         let (root, bin) = (&environment.root, &environment.root.join("bin"));
         let check = |path: &str, folder: &Path| {
-            let found = stdout(
-                command(&shell.sh, folder)
-                    .args(["-c", "x 'a  b' ''"])
-                    .env("PATH", path),
-            );
+            let found =
+                stdout(command(&shell.sh, folder).args(["-c", "x 'a  b' ''"]).env("PATH", path));
             let lines: Vec<_> = found.lines().collect();
             assert_eq!(
                 lines[0],
@@ -232,10 +198,7 @@ fn a_script_is_found_through_path() {
             );
             assert_eq!(lines[2..], ["a  b", ""], "{} PATH={path}", shell.name);
         };
-        check(
-            &format!("/nonexistent:{}:/bin", bin.display()),
-            Path::new("/"),
-        );
+        check(&format!("/nonexistent:{}:/bin", bin.display()), Path::new("/"));
         check("/nonexistent:bin:/bin", root);
         check("/nonexistent:./bin:/bin", root);
         check(":/bin", bin);
@@ -254,28 +217,18 @@ fn a_script_follows_links_to_its_environment() {
         link("../links/chain", &scratch.join("-dash dir/-f"));
         link(&links, &scratch.join("linked folder"));
         link("my é env/bin", &scratch.join("linked bin"));
-        link(
-            scratch.join("linked bin/x"),
-            &links.join("through a linked bin"),
-        );
+        link(scratch.join("linked bin/x"), &links.join("through a linked bin"));
         link("python", &bin.join("y"));
         for name in ["absolute", "relative", "chain"] {
             check_found(&mut command(links.join(name), "/"), bin, links.join(name));
-            check_found(
-                &mut command(format!("./{name}"), &links),
-                bin,
-                format!("./{name}"),
-            );
+            check_found(&mut command(format!("./{name}"), &links), bin, format!("./{name}"));
             check_found(
                 &mut command(scratch.join("linked folder").join(name), "/"),
                 bin,
                 scratch.join("linked folder").join(name),
             );
             // `readlink` is found all the same.
-            for path in ["", "/nonexistent"]
-                .into_iter()
-                .filter(|_| !needs_path(shell))
-            {
+            for path in ["", "/nonexistent"].into_iter().filter(|_| !needs_path(shell)) {
                 check_found(
                     command(links.join(name), "/").env("PATH", path),
                     bin,
@@ -284,11 +237,7 @@ fn a_script_follows_links_to_its_environment() {
             }
         }
         check_found(&mut command("./-f", scratch.join("-dash dir")), bin, "./-f");
-        check_found(
-            &mut command("./-dash dir/-f", &scratch),
-            bin,
-            "./-dash dir/-f",
-        );
+        check_found(&mut command("./-dash dir/-f", &scratch), bin, "./-dash dir/-f");
         check_found(&mut command("linked bin/x", &scratch), bin, "linked bin/x");
         check_found(
             &mut command(links.join("through a linked bin"), "/"),
@@ -311,17 +260,9 @@ fn a_farm_of_links_is_its_own_environment() {
         farm(&environment.root, &scratch.join("farm"));
         check_found(&mut command(bin.join("x"), "/"), &bin, bin.join("x"));
         check_found(&mut command("./x", &bin), &bin, "./x");
-        check_found(
-            &mut command("bin/./x", bin.parent().unwrap()),
-            &bin,
-            "bin/./x",
-        );
+        check_found(&mut command("bin/./x", bin.parent().unwrap()), &bin, "bin/./x");
         link(bin.join("x"), &scratch.join("links/x"));
-        check_found(
-            &mut command(scratch.join("links/x"), "/"),
-            &bin,
-            scratch.join("links/x"),
-        );
+        check_found(&mut command(scratch.join("links/x"), "/"), &bin, scratch.join("links/x"));
         // The same farm, reached by another name.
         link("farm", &scratch.join("alias"));
         check_found(
@@ -392,17 +333,12 @@ fn a_script_bears_hostile_surroundings() {
             );
             link(
                 Path::new(name).join("bin"),
-                &scratch
-                    .join("to bin")
-                    .with_extension(name.len().to_string()),
+                &scratch.join("to bin").with_extension(name.len().to_string()),
             );
             for path in [
                 moved.join("bin/x"),
                 scratch.join("to x").with_extension(name.len().to_string()),
-                scratch
-                    .join("to bin")
-                    .with_extension(name.len().to_string())
-                    .join("x"),
+                scratch.join("to bin").with_extension(name.len().to_string()).join("x"),
             ] {
                 let found = stdout(command(&path, "/").env("EXPECTED", moved.join("bin/python")));
                 assert_eq!(found, "right\n", "{} {}", shell.name, path.display());
@@ -412,9 +348,7 @@ fn a_script_bears_hostile_surroundings() {
         environment.install("python", b"#!/usr/bin/perl -l\nprint for sort keys %ENV;\n");
         let names = stdout(command("./x", bin).env("FOO", "1"));
         // What shells set on their own.
-        let known = [
-            "FOO", "LC_ALL", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHLVL", "_",
-        ];
+        let known = ["FOO", "LC_ALL", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHLVL", "_"];
         assert!(
             names.lines().all(|name| known.contains(&name)) && names.contains("FOO\n"),
             "{}: {names}",
@@ -429,10 +363,7 @@ fn a_script_without_an_environment_says_so() {
         let check = |path: &Path, expected: &str| {
             let output = run(&mut command(path, "/"));
             assert_eq!(
-                (
-                    output.status.code(),
-                    String::from_utf8_lossy(&output.stderr).as_ref()
-                ),
+                (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
                 (Some(127), expected),
                 "{}",
                 shell.name
@@ -455,9 +386,7 @@ fn a_script_without_an_environment_says_so() {
 
 /// A Python program of `testdata/python`.
 fn program(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata/python")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python").join(name)
 }
 
 /// Every combination of the parts of a script that a header could disturb: cookie, comments,
@@ -466,19 +395,13 @@ fn script_variants() -> Vec<Vec<u8>> {
     // First lines, and a text in the encoding that they declare.
     let cookies: [(&str, &[u8]); 8] = [
         ("#!python\n", "é表".as_bytes()),
-        (
-            "#!python3 -E\n\n# coding: latin-1 is too late on line 3\n",
-            "é表".as_bytes(),
-        ),
+        ("#!python3 -E\n\n# coding: latin-1 is too late on line 3\n", "é表".as_bytes()),
         ("#!python\n# -*- coding: utf-8 -*-\n", "é表".as_bytes()),
         (
             "#!python\n\x0C  # vim: set fileencoding=latin-1 :\n# coding: ascii is too late\n",
             b"\xE9",
         ),
-        (
-            "#!pythonw # coding=iso-8859-15\n# coding: ascii does not count\n",
-            b"\xA4",
-        ),
+        ("#!pythonw # coding=iso-8859-15\n# coding: ascii does not count\n", b"\xA4"),
         ("#!python\n# coding: cp932\n", b"\x95\x5C"),
         ("#!python\n# coding: gb18030\n", b"\x81\x30\x81\x30\x81\x5C"),
         ("#!python\n# coding: euc-jp\n", b"\xA4\xA2"),
@@ -520,17 +443,11 @@ fn script_variants() -> Vec<Vec<u8>> {
                     continue;
                 }
                 for end in ["\n", "\r\n", "\r"] {
-                    let annotation = if future.is_empty() {
-                        "int"
-                    } else {
-                        "undefined"
-                    };
+                    let annotation = if future.is_empty() { "int" } else { "undefined" };
                     let body = format!(
                         "def function(argument: {annotation}): pass\nvalue = 'TEXT'\nlines = \"\"\"a\nb\"\"\"\n"
                     );
-                    let script = [first, docstring, future, &body]
-                        .concat()
-                        .replace('\n', end);
+                    let script = [first, docstring, future, &body].concat().replace('\n', end);
                     let mut bytes = Vec::new();
                     for (index, part) in script.split("TEXT").enumerate() {
                         bytes.extend_from_slice(if index == 0 { b"" } else { text });
@@ -567,10 +484,7 @@ fn a_rewritten_script_is_the_same_program() {
     for python in interpreters() {
         for flags in [&["-I"][..], &["-I", "-OO"]] {
             let mut compare = command(&python.path, "/");
-            compare
-                .args(flags)
-                .arg(program("compare_scripts.py"))
-                .args([&originals, &rewritten]);
+            compare.args(flags).arg(program("compare_scripts.py")).args([&originals, &rewritten]);
             assert_eq!(
                 stdout(&mut compare),
                 format!("{} scripts are the same\n", variants.len()),
@@ -601,15 +515,9 @@ fn a_rewritten_script_runs_in_every_shell() {
                 continue;
             }
             for body in bodies {
-                let script = rewrite_script(&[first, body.as_bytes()].concat())
-                    .unwrap()
-                    .unwrap();
+                let script = rewrite_script(&[first, body.as_bytes()].concat()).unwrap().unwrap();
                 let path = environment.install("rewritten", &with_shell(&script, shell));
-                check_found(
-                    &mut command(&path, "/"),
-                    &environment.root.join("bin"),
-                    &path,
-                );
+                check_found(&mut command(&path, "/"), &environment.root.join("bin"), &path);
             }
         }
     });
@@ -619,11 +527,7 @@ fn a_rewritten_script_runs_in_every_shell() {
 /// `spawn`, processes import the script again.
 fn check_report(command: &mut Command, environment: &Environment, argv: &[&str]) {
     let found: serde_json::Value = serde_json::from_str(&stdout(command.args(&argv[1..]))).unwrap();
-    let spawned: &[i32] = if argv.contains(&"spawn") {
-        &[1, 4, 9]
-    } else {
-        &[]
-    };
+    let spawned: &[i32] = if argv.contains(&"spawn") { &[1, 4, 9] } else { &[] };
     let expected = serde_json::json!({
         "argv": argv, "prefix": environment.root, "executable": environment.bin("python"), "spawned": spawned,
         "name": "__main__", "doc": "What it does.\n\nAt length.", "leaked": [],
@@ -635,27 +539,16 @@ fn check_report(command: &mut Command, environment: &Environment, argv: &[&str])
 fn scripts_run_in_every_interpreter() {
     for Python { version, path } in interpreters() {
         let environment = Environment::linked(&path, version.1);
-        fs::copy(
-            program("application.py"),
-            environment.packages(version.1).join("application.py"),
-        )
-        .unwrap();
-        let entry_point = environment.install(
-            "application",
-            &console_script("application", "Application.main"),
-        );
-        let script = rewrite_script(&fs::read(program("standalone.py")).unwrap())
-            .unwrap()
+        fs::copy(program("application.py"), environment.packages(version.1).join("application.py"))
             .unwrap();
+        let entry_point =
+            environment.install("application", &console_script("application", "Application.main"));
+        let script = rewrite_script(&fs::read(program("standalone.py")).unwrap()).unwrap().unwrap();
         let standalone = environment.install("standalone", &script);
         let python = environment.bin("python");
         for path in [&entry_point, &standalone] {
             let text = path.to_str().unwrap();
-            check_report(
-                &mut command(path, "/"),
-                &environment,
-                &[text, "spawn", "", "a 'b'"],
-            );
+            check_report(&mut command(path, "/"), &environment, &[text, "spawn", "", "a 'b'"]);
             check_report(
                 command(&python, "/").args(["-I", text]),
                 &environment,
@@ -672,10 +565,7 @@ fn scripts_run_in_every_interpreter() {
             &environment,
             &["bin/application"],
         );
-        link(
-            "my é env/bin/application",
-            &environment.scratch().join("renamed.exe"),
-        );
+        link("my é env/bin/application", &environment.scratch().join("renamed.exe"));
         check_report(
             &mut command("./renamed.exe", environment.scratch()),
             &environment,
@@ -708,29 +598,19 @@ fn launched(python: &Path, minor: u32, candidates: &[&str]) -> Environment {
     }
     // The whole installation by another name: what lies beside an environment is usually not where
     // it was compiled for.
-    link(
-        python.parent().unwrap().parent().unwrap(),
-        &environment.scratch().join("it's a python"),
-    );
+    link(python.parent().unwrap().parent().unwrap(), &environment.scratch().join("it's a python"));
     environment
 }
 
 #[test]
 fn the_launcher_starts_an_environment() {
     let describe = "import sys, os; print(sys.prefix, sys.executable, sys.argv[1:], os.environ.get('__PYVENV_LAUNCHER__'), sep='|')";
-    for Python {
-        version: (_, minor),
-        path,
-    } in interpreters()
-        .into_iter()
-        .filter(|python| python.version >= (3, 11))
+    for Python { version: (_, minor), path } in
+        interpreters().into_iter().filter(|python| python.version >= (3, 11))
     {
         let candidate = format!("../it's a python/bin/python3.{minor}");
-        let environment = launched(
-            &path,
-            minor,
-            &["/nonexistent/python", "../missing", &candidate],
-        );
+        let environment =
+            launched(&path, minor, &["/nonexistent/python", "../missing", &candidate]);
         let (root, scratch) = (&environment.root, environment.scratch());
         let python = environment.bin("python");
         let expected = |root: &Path, name: &str| {
@@ -747,11 +627,7 @@ fn the_launcher_starts_an_environment() {
         // By every name, from everywhere.
         for name in ["python", "python3", &format!("python3.{minor}")] {
             check(&mut command(environment.bin(name), "/"), root, name);
-            check(
-                &mut command(format!("./{name}"), root.join("bin")),
-                root,
-                name,
-            );
+            check(&mut command(format!("./{name}"), root.join("bin")), root, name);
             check(
                 command("/bin/sh", "/")
                     .args(["-c", "exec \"$0\" \"$@\"", name])
@@ -762,11 +638,7 @@ fn the_launcher_starts_an_environment() {
         }
         check(command(&python, "/").arg("-I"), root, "python");
         check(command(&python, "/").env_clear(), root, "python");
-        check(
-            command(&python, "/").env("PATH", "/nonexistent"),
-            root,
-            "python",
-        );
+        check(command(&python, "/").env("PATH", "/nonexistent"), root, "python");
         link(&python, &scratch.join("py"));
         check(&mut command("./py", &scratch), root, "python");
         link(root, &scratch.join("alias"));
@@ -787,54 +659,30 @@ fn the_launcher_starts_an_environment() {
         let script = "#!PYTHON\nimport application\nif __name__ == '__main__':\n    application.Application.main()\n";
         // The kernel ends the path at the first blank, hence the alias.
         fs::create_dir(scratch.join("plain")).unwrap();
-        let plain = Environment {
-            scratch: tempfile::tempdir().unwrap(),
-            root: scratch.join("plain/env"),
-        };
+        let plain =
+            Environment { scratch: tempfile::tempdir().unwrap(), root: scratch.join("plain/env") };
         fs::rename(root, &plain.root).unwrap();
         link("../it's a python", &scratch.join("plain/it's a python"));
         let target = plain.install(
             "target",
-            script
-                .replace("PYTHON", plain.bin("python").to_str().unwrap())
-                .as_bytes(),
+            script.replace("PYTHON", plain.bin("python").to_str().unwrap()).as_bytes(),
         );
-        check_report(
-            &mut command(&target, "/"),
-            &plain,
-            &[target.to_str().unwrap(), "spawn"],
-        );
+        check_report(&mut command(&target, "/"), &plain, &[target.to_str().unwrap(), "spawn"]);
         let entry_point =
             plain.install("entry", &console_script("application", "Application.main"));
-        check_report(
-            &mut command(&entry_point, "/"),
-            &plain,
-            &[entry_point.to_str().unwrap()],
-        );
+        check_report(&mut command(&entry_point, "/"), &plain, &[entry_point.to_str().unwrap()]);
         fs::rename(&plain.root, root).unwrap();
 
         // Children: an environment made by it, a process of the same interpreter, a module.
         let nested = scratch.join("nested");
         assert_eq!(
-            stdout(
-                command(&python, "/")
-                    .args(["-m", "venv", "--without-pip"])
-                    .arg(&nested)
-            ),
+            stdout(command(&python, "/").args(["-m", "venv", "--without-pip"]).arg(&nested)),
             ""
         );
-        check(
-            &mut command(nested.join("bin/python"), "/"),
-            &nested,
-            "python",
-        );
+        check(&mut command(nested.join("bin/python"), "/"), &nested, "python");
         let child =
             "import subprocess, sys; sys.exit(subprocess.call([sys.executable] + sys.argv[1:]))";
-        check(
-            command(&python, "/").args(["-I", "-c", child]),
-            root,
-            "python",
-        );
+        check(command(&python, "/").args(["-I", "-c", child]), root, "python");
         let wheel = fs::read_dir(
             path.parent()
                 .unwrap()
@@ -844,9 +692,7 @@ fn the_launcher_starts_an_environment() {
         );
         let wheel = wheel.ok().and_then(|mut folder| {
             folder.find_map(|entry| {
-                entry
-                    .ok()
-                    .filter(|entry| entry.file_name().to_string_lossy().starts_with("pip-"))
+                entry.ok().filter(|entry| entry.file_name().to_string_lossy().starts_with("pip-"))
             })
         });
         if let Some(wheel) = wheel {
@@ -869,15 +715,8 @@ fn the_launcher_starts_an_environment() {
             fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
         }
         farm(root, &elsewhere);
-        check(
-            &mut command(elsewhere.join("bin/python3"), "/"),
-            &elsewhere,
-            "python3",
-        );
-        let farmed = Environment {
-            scratch: tempfile::tempdir().unwrap(),
-            root: elsewhere,
-        };
+        check(&mut command(elsewhere.join("bin/python3"), "/"), &elsewhere, "python3");
+        let farmed = Environment { scratch: tempfile::tempdir().unwrap(), root: elsewhere };
         let entry_point = farmed.bin("entry");
         check_report(
             &mut command(&entry_point, "/"),
@@ -886,11 +725,7 @@ fn the_launcher_starts_an_environment() {
         );
         let moved = scratch.join("mövéd $(x) it's");
         fs::rename(root, &moved).unwrap();
-        check(
-            &mut command(moved.join("bin/python"), "/"),
-            &moved,
-            "python",
-        );
+        check(&mut command(moved.join("bin/python"), "/"), &moved, "python");
     }
 }
 
@@ -901,10 +736,7 @@ fn the_launcher_takes_the_first_candidate_that_runs() {
         let environment = Environment::empty();
         let (root, scratch) = (&environment.root, environment.scratch());
         let install = |candidates: &[&str]| {
-            environment.install(
-                "python",
-                &with_shell(&launcher(candidates).unwrap(), &shell),
-            )
+            environment.install("python", &with_shell(&launcher(candidates).unwrap(), &shell))
         };
         let stand_in = |path: &Path, text: &str, mode: u32| {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -935,16 +767,7 @@ fn the_launcher_takes_the_first_candidate_that_runs() {
         check(&[".python/bin/python", "../one/python"], "inside");
         check(&["./lib/../../one/python", "../one/python"], "one");
         check(&[hostile], "hostile");
-        check(
-            &[
-                "../none",
-                "../one",
-                "../data/python",
-                "../one/python",
-                hostile,
-            ],
-            "one",
-        );
+        check(&["../none", "../one", "../data/python", "../one/python", hostile], "one");
 
         // Where the environment is a link, what lies beside the link counts first, then what lies
         // beside its target.
@@ -967,20 +790,15 @@ fn the_launcher_takes_the_first_candidate_that_runs() {
         let fails = |candidates: &[&str], status: i32, reason: &str| {
             install(candidates);
             let output = run(&mut command(&python, "/"));
-            let list: String = candidates
-                .iter()
-                .map(|candidate| format!("\n  {candidate}"))
-                .collect();
+            let list: String =
+                candidates.iter().map(|candidate| format!("\n  {candidate}")).collect();
             let expected = format!(
                 "{}: no Python interpreter for {}: none of these {reason} (relative paths start there):{list}\n",
                 python.display(),
                 root.display()
             );
             assert_eq!(
-                (
-                    output.status.code(),
-                    String::from_utf8_lossy(&output.stderr).into_owned()
-                ),
+                (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()),
                 (Some(status), expected),
                 "{}",
                 shell.name

@@ -40,11 +40,8 @@ fn start(project: &Project, command: &mut Command) -> Child {
 
 /// Names in the project's directory that nobody asked for.
 fn left_over(project: &Project) -> Vec<String> {
-    let names = project
-        .path()
-        .read_dir_utf8()
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_owned());
+    let names =
+        project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
     names.filter(|name| name.contains("venvtree-")).collect()
 }
 
@@ -53,10 +50,7 @@ fn wait_until_writing(project: &Project) {
     let begun = Instant::now();
     let is_writing = |name: &String| project.path().join(name).join("lib").exists();
     while !left_over(project).iter().any(is_writing) {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "no build has begun"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(60), "no build has begun");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -73,12 +67,7 @@ fn a_signal_ends_a_build_without_a_trace() {
         wait_until_writing(&project);
         signal(&child, sent);
         let output = child.wait_with_output().unwrap();
-        assert_eq!(
-            output.status.signal(),
-            Some(number),
-            "{sent:?}: {}",
-            output.status
-        );
+        assert_eq!(output.status.signal(), Some(number), "{sent:?}: {}", output.status);
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{sent:?}");
         assert_eq!(left_over(&project), Vec::<String>::new(), "{sent:?}");
         assert!(!project.path().join("out").exists());
@@ -92,17 +81,12 @@ fn a_signal_ends_the_writing_of_a_file_without_a_trace() {
     std::fs::create_dir(project.path().join("archives")).unwrap();
     let names = || -> Vec<String> {
         let entries = project.path().join("archives").read_dir_utf8().unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().to_owned())
-            .collect()
+        entries.map(|entry| entry.unwrap().file_name().to_owned()).collect()
     };
     let until_there = || {
         let begun = Instant::now();
         while names().is_empty() {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "nothing is written"
-            );
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
             std::thread::sleep(Duration::from_millis(1));
         }
     };
@@ -111,12 +95,7 @@ fn a_signal_ends_the_writing_of_a_file_without_a_trace() {
         until_there();
         signal(&child, sent);
         let output = child.wait_with_output().unwrap();
-        assert_eq!(
-            output.status.signal(),
-            Some(number),
-            "{sent:?}: {}",
-            output.status
-        );
+        assert_eq!(output.status.signal(), Some(number), "{sent:?}: {}", output.status);
         assert_eq!(names(), Vec::<String>::new(), "{sent:?}");
     }
     // What cannot be caught leaves a file, which the next one to write there takes away.
@@ -156,10 +135,7 @@ fn a_signal_leaves_nothing_in_an_environment_that_is_made_relocatable() {
     );
     let begun = Instant::now();
     while names().is_empty() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "nothing is written"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
         std::thread::sleep(Duration::from_millis(1));
     }
     signal(&child, Signal::TERM);
@@ -183,20 +159,13 @@ fn a_file_that_becomes_too_large_is_an_error() {
     let project = project();
     for command in [&BUILD[..], &["pack", "env.json", "--out", "env.tar"]] {
         let script = "ulimit -f 2000; exec \"$0\" \"$@\"";
-        let output = start(
-            &project,
-            Command::new("sh")
-                .args(["-c", script, VENVTREE])
-                .args(command),
-        )
-        .wait_with_output()
-        .unwrap();
+        let output =
+            start(&project, Command::new("sh").args(["-c", script, VENVTREE]).args(command))
+                .wait_with_output()
+                .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(7), "{}: {said}", output.status);
-        assert!(
-            said.contains("File too large") && said.contains("ulimit -f"),
-            "{said}"
-        );
+        assert!(said.contains("File too large") && said.contains("ulimit -f"), "{said}");
         assert_eq!(left_over(&project), Vec::<String>::new());
     }
 }
@@ -205,12 +174,7 @@ fn a_file_that_becomes_too_large_is_an_error() {
 fn a_signal_at_any_moment_leaves_a_whole_environment_or_none_and_nothing_else() {
     let project = project();
     let begun = Instant::now();
-    assert!(
-        start(&project, Command::new(VENVTREE).args(BUILD))
-            .wait()
-            .unwrap()
-            .success()
-    );
+    assert!(start(&project, Command::new(VENVTREE).args(BUILD)).wait().unwrap().success());
     let whole = begun.elapsed();
     let digest = project.run(&["digest", "out"]).success();
     for round in 0..6 {
@@ -230,16 +194,11 @@ fn a_signal_at_any_moment_leaves_a_whole_environment_or_none_and_nothing_else() 
 fn files_that_are_not_finished_go_as_directories_do() {
     let project = project();
     let pack = |archive: &str| {
-        let child = start(
-            &project,
-            Command::new(VENVTREE).args(["pack", "env.json", "--out", archive]),
-        );
+        let child =
+            start(&project, Command::new(VENVTREE).args(["pack", "env.json", "--out", archive]));
         let begun = Instant::now();
         while left_over(&project).is_empty() {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "no archive has begun"
-            );
+            assert!(begun.elapsed() < Duration::from_secs(60), "no archive has begun");
             std::thread::sleep(Duration::from_millis(1));
         }
         child
@@ -247,10 +206,7 @@ fn files_that_are_not_finished_go_as_directories_do() {
     for sent in [Signal::INT, Signal::TERM] {
         let child = pack("env.tar.gz");
         signal(&child, sent);
-        assert_eq!(
-            child.wait_with_output().unwrap().status.signal(),
-            Some(sent.as_raw())
-        );
+        assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(sent.as_raw()));
         assert_eq!(left_over(&project), Vec::<String>::new(), "{sent:?}");
     }
     let mut child = pack("env.tar.gz");
@@ -259,9 +215,7 @@ fn files_that_are_not_finished_go_as_directories_do() {
     assert_eq!(left_over(&project).len(), 1);
     // Whatever is written there next clears it away.
     project.write("small/file", "");
-    project
-        .run(&["pack", "small", "--out", "small.tar"])
-        .success();
+    project.run(&["pack", "small", "--out", "small.tar"]).success();
     assert_eq!(left_over(&project), Vec::<String>::new());
     assert!(!project.path().join("env.tar.gz").exists());
 }
@@ -269,26 +223,14 @@ fn files_that_are_not_finished_go_as_directories_do() {
 #[test]
 fn a_limit_of_the_size_of_files_is_an_error_like_a_full_disk() {
     let project = project();
-    for command in [
-        "build env.json --out out --no-store",
-        "pack env.json --out env.tar",
-    ] {
+    for command in ["build env.json --out out --no-store", "pack env.json --out env.tar"] {
         let output = Command::new("sh")
-            .args([
-                "-c",
-                &format!("ulimit -f 2000; exec \"$0\" {command}"),
-                VENVTREE,
-            ])
+            .args(["-c", &format!("ulimit -f 2000; exec \"$0\" {command}"), VENVTREE])
             .current_dir(project.path())
             .output()
             .unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(
-            output.status.code(),
-            Some(7),
-            "{command}: {} {message}",
-            output.status
-        );
+        assert_eq!(output.status.code(), Some(7), "{command}: {} {message}", output.status);
         assert!(message.contains("File too large"), "{message}");
         assert_eq!(left_over(&project), Vec::<String>::new(), "{command}");
     }
@@ -299,12 +241,7 @@ fn what_is_ignored_stays_ignored() {
     let project = project();
     for (sent, name) in [(Signal::HUP, "HUP"), (Signal::INT, "INT")] {
         let script = format!("trap '' {name}; exec \"$0\" \"$@\"");
-        let child = start(
-            &project,
-            Command::new("sh")
-                .args(["-c", &script, VENVTREE])
-                .args(BUILD),
-        );
+        let child = start(&project, Command::new("sh").args(["-c", &script, VENVTREE]).args(BUILD));
         wait_until_writing(&project);
         signal(&child, sent);
         assert!(child.wait_with_output().unwrap().status.success(), "{name}");
@@ -343,26 +280,16 @@ fn what_a_dead_build_left_goes_with_any_other_in_the_folder_and_what_a_living_on
         Command::new(VENVTREE).args(["build", "env.json", "--out", "living", "--no-store"]),
     );
     let begun = Instant::now();
-    while !left_over(&project)
-        .iter()
-        .any(|name| name.starts_with(".living"))
-    {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "no build has begun"
-        );
+    while !left_over(&project).iter().any(|name| name.starts_with(".living")) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no build has begun");
     }
     let wheel = project.wheel(&WheelText::new("small", "1.0").file("small.py", ""));
     let many = std::fs::read(project.path().join("env.json")).unwrap();
     project.spec(some_interpreter(), &[wheel], |_| ());
-    project
-        .run(&["build", "env.json", "--out", "another", "--no-store"])
-        .success();
+    project.run(&["build", "env.json", "--out", "another", "--no-store"]).success();
     project.write("env.json", many);
     assert!(
-        left_over(&project)
-            .iter()
-            .all(|name| name.starts_with(".living")),
+        left_over(&project).iter().all(|name| name.starts_with(".living")),
         "{:?}",
         left_over(&project)
     );
@@ -377,17 +304,10 @@ fn where_no_thread_can_listen_a_signal_still_leaves_nothing() {
         "this test becomes another user: run it as root, as CI does"
     );
     let project = project();
-    std::fs::set_permissions(
-        project.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o777),
-    )
-    .unwrap();
+    std::fs::set_permissions(project.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .unwrap();
     let mut command = Command::new("prlimit");
-    command
-        .args(["--nproc=1", VENVTREE])
-        .args(BUILD)
-        .uid(61236)
-        .gid(61236);
+    command.args(["--nproc=1", VENVTREE]).args(BUILD).uid(61236).gid(61236);
     let child = start(&project, &mut command);
     wait_until_writing(&project);
     signal(&child, Signal::TERM);
@@ -405,9 +325,7 @@ fn where_no_thread_can_listen_a_signal_still_leaves_nothing() {
 #[test]
 fn a_build_that_runs_out_of_descriptors_clears_away() {
     let project = Project::new();
-    let deep = (0..60)
-        .map(|index| format!("d{index}/"))
-        .collect::<String>();
+    let deep = (0..60).map(|index| format!("d{index}/")).collect::<String>();
     let wheels: Vec<_> = (0..30)
         .map(|index| {
             project.wheel(
@@ -419,16 +337,12 @@ fn a_build_that_runs_out_of_descriptors_clears_away() {
     project.spec(some_interpreter(), &wheels, |_| ());
     let mut failed = 0;
     let stores = [&["--no-store"][..], &["--store", "store"]];
-    for (descriptors, store) in (5..24)
-        .chain((24..60).step_by(5))
-        .flat_map(|number| stores.map(|store| (number, store)))
+    for (descriptors, store) in
+        (5..24).chain((24..60).step_by(5)).flat_map(|number| stores.map(|store| (number, store)))
     {
         let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
-        command
-            .args(["-c", &script, VENVTREE])
-            .args(&BUILD[..4])
-            .args(store);
+        command.args(["-c", &script, VENVTREE]).args(&BUILD[..4]).args(store);
         let output = start(&project, &mut command).wait_with_output().unwrap();
         failed += usize::from(!output.status.success());
         assert_eq!(
@@ -448,10 +362,8 @@ fn what_a_command_has_started_does_not_outlive_it() {
     let script = "#!/bin/sh\nsleep 300 &\necho $$ $! > started.new\nmv started.new started\nwait\n";
     let python = project.write("python", script);
     std::fs::set_permissions(&python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let mut child = start(
-        &project,
-        Command::new(VENVTREE).args(["interpreter", "probe", "./python"]),
-    );
+    let mut child =
+        start(&project, Command::new(VENVTREE).args(["interpreter", "probe", "./python"]));
     let begun = Instant::now();
     let started = project.path().join("started");
     while !started.exists() {
@@ -467,10 +379,7 @@ fn what_a_command_has_started_does_not_outlive_it() {
             !stat.is_empty() && !stat.contains(") Z ")
         };
         while runs() {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "{number} still runs"
-            );
+            assert!(begun.elapsed() < Duration::from_secs(60), "{number} still runs");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -40,10 +40,7 @@ fn expect_file(path: &Utf8Path, actual: &str) {
         std::fs::write(path, actual).expect("the expectation can be written");
     }
     let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        expected == actual,
-        "{path} should hold (UPDATE_EXPECT=1 writes it):\n{actual}"
-    );
+    assert!(expected == actual, "{path} should hold (UPDATE_EXPECT=1 writes it):\n{actual}");
 }
 
 #[test]
@@ -51,10 +48,7 @@ fn bad_specs_say_all_that_is_wrong() {
     for (name, text) in documents("bad") {
         let output = venvtree_in(Utf8Path::new("/"), &["spec", "check", "-"], &text);
         assert_eq!(output.code, 3, "{name}");
-        expect_file(
-            &testdata().join(format!("specs/bad/{name}.txt")),
-            &output.stderr,
-        );
+        expect_file(&testdata().join(format!("specs/bad/{name}.txt")), &output.stderr);
     }
 }
 
@@ -147,12 +141,7 @@ fn the_schema_has_the_fields_that_the_reader_knows() {
             let Some(path) = problem.path.strip_suffix("[\"?\"]") else {
                 continue;
             };
-            let fields = problem
-                .message
-                .split('`')
-                .skip(1)
-                .step_by(2)
-                .map(str::to_owned);
+            let fields = problem.message.split('`').skip(1).step_by(2).map(str::to_owned);
             known.entry(path.to_owned()).or_default().extend(fields);
         }
     }

@@ -26,9 +26,7 @@ fn project() -> Project {
         );
     }
     project.wheel(
-        &WheelText::new("old", "2.0")
-            .metadata("Requires-Python: >=3.13")
-            .file("old.py", ""),
+        &WheelText::new("old", "2.0").metadata("Requires-Python: >=3.13").file("old.py", ""),
     );
     project.wheel(&WheelText::new("old", "1.0").file("old.py", ""));
     project.write("wheels/README.txt", "not a wheel");
@@ -50,21 +48,9 @@ fn from(project: &Project, arguments: &[&str]) -> Output {
 }
 
 fn chosen(spec: &Value) -> Vec<String> {
-    let name = |wheel: &Value| {
-        wheel["path"]
-            .as_str()
-            .unwrap()
-            .rsplit('/')
-            .next()
-            .unwrap()
-            .to_owned()
-    };
-    spec["wheels"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(name)
-        .collect()
+    let name =
+        |wheel: &Value| wheel["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    spec["wheels"].as_array().unwrap().iter().map(name).collect()
 }
 
 #[test]
@@ -111,11 +97,7 @@ fn each_target_gets_its_wheels() {
         let output = from(&project, &[&["wheels", "--for", target], more].concat());
         assert_eq!(output.code, 0, "{target}: {output:?}");
         let spec: Value = serde_json::from_str(&output.stdout).unwrap();
-        assert_eq!(
-            chosen(&spec),
-            [fast, old, "pure-2.0-py3-none-any.whl"],
-            "{target}"
-        );
+        assert_eq!(chosen(&spec), [fast, old, "pure-2.0-py3-none-any.whl"], "{target}");
         assert!(
             output
                 .stderr
@@ -125,45 +107,22 @@ fn each_target_gets_its_wheels() {
         // And it is a spec: planned from another place as well.
         project.write("target.json", &output.stdout);
         project.run(&["plan", "target.json"]).success();
-        project
-            .run(&["build", "target.json", "--out", target])
-            .success();
+        project.run(&["build", "target.json", "--out", target]).success();
     }
 }
 
 #[test]
 fn a_written_spec_names_wheels_beside_it() {
     let project = project();
-    let output = from(
-        &project,
-        &[
-            "wheels",
-            "--for",
-            "linux-x86_64-3.12",
-            "--out",
-            "specs.json",
-            "-q",
-        ],
-    );
-    assert_eq!(
-        (output.code, output.stdout.as_str(), output.stderr.as_str()),
-        (0, "", "")
-    );
+    let output =
+        from(&project, &["wheels", "--for", "linux-x86_64-3.12", "--out", "specs.json", "-q"]);
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "", ""));
     let spec: Value =
         serde_json::from_slice(&std::fs::read(project.path().join("specs.json")).unwrap()).unwrap();
-    assert!(
-        spec["wheels"][0]["path"]
-            .as_str()
-            .unwrap()
-            .starts_with("wheels/"),
-        "{spec}"
-    );
+    assert!(spec["wheels"][0]["path"].as_str().unwrap().starts_with("wheels/"), "{spec}");
     assert_eq!(spec["interpreter"]["python"]["path"], "/usr/bin/python3.12");
-    let report = from(
-        &project,
-        &["wheels", "--for", "linux-x86_64-3.12", "--format", "json"],
-    )
-    .json();
+    let report =
+        from(&project, &["wheels", "--for", "linux-x86_64-3.12", "--format", "json"]).json();
     assert_eq!(
         (report["version"].as_u64(), &report["spec"]["wheels"]),
         (Some(1), &spec["wheels"]),
@@ -186,9 +145,7 @@ fn facts_and_interpreters_of_this_machine_are_targets_too() {
     let by_path = from(&project, &["wheels", "--for", python]).success();
     assert_eq!(by_facts, by_path);
     project.write("here.json", &by_path);
-    project
-        .run(&["build", "here.json", "--out", "here"])
-        .success();
+    project.run(&["build", "here.json", "--out", "here"]).success();
     let output = std::process::Command::new(project.path().join("here/bin/python"))
         .args(["-c", "import pure; print(pure.x)"])
         .output()
@@ -200,77 +157,30 @@ fn facts_and_interpreters_of_this_machine_are_targets_too() {
 fn what_cannot_be_done_is_said() {
     let project = project();
     for (arguments, message, hint) in [
+        (&["wheels", "--for", "windows-x86_64-3.12"][..], "needs launchers", "--launchers"),
         (
-            &["wheels", "--for", "windows-x86_64-3.12"][..],
-            "needs launchers",
-            "--launchers",
-        ),
-        (
-            &[
-                "wheels",
-                "--for",
-                "linux-x86_64-3.12",
-                "--launchers",
-                "launchers",
-            ],
+            &["wheels", "--for", "linux-x86_64-3.12", "--launchers", "launchers"],
             "for Windows",
             "leave --launchers out",
         ),
-        (
-            &["wheels", "--for", "linux-x86_64"],
-            "version of Python is missing",
-            "linux-x86_64-3.12",
-        ),
-        (
-            &["wheels", "--for", "linux-riscv64-3.12"],
-            "no wheel of `fast` fits",
-            "--skip-missing",
-        ),
-        (
-            &["launchers", "--for", "linux-x86_64-3.12"],
-            "holds no wheels",
-            "subdirectories",
-        ),
+        (&["wheels", "--for", "linux-x86_64"], "version of Python is missing", "linux-x86_64-3.12"),
+        (&["wheels", "--for", "linux-riscv64-3.12"], "no wheel of `fast` fits", "--skip-missing"),
+        (&["launchers", "--for", "linux-x86_64-3.12"], "holds no wheels", "subdirectories"),
         (
             &["wheels/README.txt", "--for", "linux-x86_64-3.12"],
             "README.txt",
             "directories of wheels",
         ),
         (&["nowhere", "--for", "linux-x86_64-3.12"], "nowhere", ""),
-        (
-            &[
-                "wheels",
-                "--for",
-                "wheels/README.txt",
-                "--python-version",
-                "3.12",
-            ],
-            "README.txt",
-            "",
-        ),
+        (&["wheels", "--for", "wheels/README.txt", "--python-version", "3.12"], "README.txt", ""),
     ] {
         let output = from(&project, arguments);
         assert_ne!(output.code, 0, "{arguments:?}: {output:?}");
-        let (found, advice) = output
-            .stderr
-            .split_once("hint: ")
-            .unwrap_or((&output.stderr, ""));
-        assert!(
-            found.contains(message) && advice.contains(hint),
-            "{arguments:?}: {output:?}"
-        );
+        let (found, advice) = output.stderr.split_once("hint: ").unwrap_or((&output.stderr, ""));
+        assert!(found.contains(message) && advice.contains(hint), "{arguments:?}: {output:?}");
         assert_eq!(output.stdout, "");
     }
-    let output = from(
-        &project,
-        &[
-            "wheels",
-            "--for",
-            "linux-riscv64-3.12",
-            "--skip-missing",
-            "-q",
-        ],
-    );
+    let output = from(&project, &["wheels", "--for", "linux-riscv64-3.12", "--skip-missing", "-q"]);
     assert_eq!(output.code, 0, "{output:?}");
     assert_eq!(
         output.stderr,

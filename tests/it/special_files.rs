@@ -41,14 +41,8 @@ fn run(project: &Project, mut command: Command) -> Output {
         }
     };
     let read = |path| std::fs::read_to_string(path).unwrap();
-    let code = status
-        .code()
-        .unwrap_or_else(|| panic!("{command:?} ended by {status}"));
-    Output {
-        code: u8::try_from(code).unwrap(),
-        stdout: read(stdout),
-        stderr: read(stderr),
-    }
+    let code = status.code().unwrap_or_else(|| panic!("{command:?} ended by {status}"));
+    Output { code: u8::try_from(code).unwrap(), stdout: read(stdout), stderr: read(stderr) }
 }
 
 fn venvtree(project: &Project, arguments: &[&str]) -> Output {
@@ -73,13 +67,8 @@ enum Special {
 }
 
 impl Special {
-    const ALL: [Self; 5] = [
-        Self::Pipe,
-        Self::LinkToPipe,
-        Self::LinkToZeros,
-        Self::Socket,
-        Self::Directory,
-    ];
+    const ALL: [Self; 5] =
+        [Self::Pipe, Self::LinkToPipe, Self::LinkToZeros, Self::Socket, Self::Directory];
 
     /// Puts it where something else is, or nothing.
     fn put(self, path: &Utf8Path) {
@@ -143,9 +132,7 @@ fn files(directory: &Utf8Path, found: &mut Vec<Utf8PathBuf>) {
 #[test]
 fn nothing_in_the_store_makes_a_command_wait() {
     let project = project();
-    project
-        .run(&["build", "env.json", "--out", "plain", "--store", "sound"])
-        .success();
+    project.run(&["build", "env.json", "--out", "plain", "--store", "sound"]).success();
     let expected = project.run(&["digest", "plain"]).success();
     for special in Special::ALL {
         for (what, prefix) in [
@@ -173,21 +160,12 @@ fn nothing_in_the_store_makes_a_command_wait() {
             let context = format!("{special:?} for {what}");
             let built = venvtree(
                 &project,
-                &[
-                    "build", "env.json", "--out", "out", "--store", "store", "--format", "json",
-                ],
+                &["build", "env.json", "--out", "out", "--store", "store", "--format", "json"],
             );
             assert_eq!(built.code, 0, "{context}: {}", built.stderr);
-            assert_eq!(
-                project.run(&["digest", "out"]).success(),
-                expected,
-                "{context}"
-            );
-            venvtree(
-                &project,
-                &["build", "env.json", "--out", "out", "--store", "store"],
-            )
-            .success();
+            assert_eq!(project.run(&["digest", "out"]).success(), expected, "{context}");
+            venvtree(&project, &["build", "env.json", "--out", "out", "--store", "store"])
+                .success();
             for command in ["stat", "verify", "gc"] {
                 venvtree(&project, &["store", command, "--store", "store"]);
             }
@@ -201,10 +179,7 @@ fn inputs_that_are_no_files_are_refused_at_once() {
         let refused = |path: &str| {
             let project = project();
             special.put(&project.path().join(path));
-            let built = venvtree(
-                &project,
-                &["build", "env.json", "--out", "out", "--no-store"],
-            );
+            let built = venvtree(&project, &["build", "env.json", "--out", "out", "--no-store"]);
             assert!(
                 built.code != 0 && !built.stderr.contains("panicked"),
                 "{special:?} for {path}: {built:?}"
@@ -230,34 +205,20 @@ fn what_create_finds_by_looking_around_makes_it_wait_for_nothing() {
         let created = venvtree(&project, &["create", "env", "--no-seed"]);
         assert!(!created.stderr.contains("panicked"), "{created:?}");
         // The answer of the first run is what the second one finds.
-        venvtree(
-            &project,
-            &["create", "one", "--no-seed", "--python", python],
-        )
-        .success();
+        venvtree(&project, &["create", "one", "--no-seed", "--python", python]).success();
         let mut found = Vec::new();
-        files(
-            &project.path().join("home/.cache/venvtree/interpreters"),
-            &mut found,
-        );
+        files(&project.path().join("home/.cache/venvtree/interpreters"), &mut found);
         for path in &found {
             special.put(path);
         }
-        venvtree(
-            &project,
-            &["create", "two", "--no-seed", "--python", python],
-        )
-        .success();
+        venvtree(&project, &["create", "two", "--no-seed", "--python", python]).success();
         for path in ["pyvenv.cfg", "bin/activate", "bin/activate.fish"] {
             let env = format!("env-{}", path.replace('/', "-"));
             venvtree(&project, &["create", &env, "--no-seed", "--python", python]).success();
             special.put(&project.path().join(&env).join(path));
             venvtree(&project, &["create", "--relocatable", &env]);
             venvtree(&project, &["verify", &env, "--spec", "/dev/null"]);
-            venvtree(
-                &project,
-                &["create", &env, "--clear", "--no-seed", "--python", python],
-            );
+            venvtree(&project, &["create", &env, "--clear", "--no-seed", "--python", python]);
         }
     }
 }
@@ -283,23 +244,13 @@ fn a_document_that_somebody_names_may_be_a_pipe() {
         assert_eq!(built.code, 0, "{script}: {}", built.stderr);
     }
     for index in 0..6 {
-        assert_eq!(
-            project.run(&["digest", &format!("out{index}")]).success(),
-            expected
-        );
+        assert_eq!(project.run(&["digest", &format!("out{index}")]).success(), expected);
     }
-    bash(
-        &project,
-        "\"$0\" verify out0 --spec <(cat env.json) --root .",
-    )
-    .success();
+    bash(&project, "\"$0\" verify out0 --spec <(cat env.json) --root .").success();
     bash(&project, "\"$0\" build env.json --out with --manifest m.json && \"$0\" verify with --manifest <(cat m.json)").success();
     // Without an end.
     let endless = venvtree(&project, &["digest", "/dev/zero"]);
-    assert!(
-        endless.code != 0 && endless.stderr.contains("more than"),
-        "{endless:?}"
-    );
+    assert!(endless.code != 0 && endless.stderr.contains("more than"), "{endless:?}");
 }
 
 #[test]
@@ -322,26 +273,11 @@ fn an_empty_path_is_not_the_working_directory() {
     ] {
         let refused = project.run(arguments);
         assert_eq!(refused.code, 2, "{arguments:?}: {refused:?}");
-        assert!(
-            refused.stderr.contains("empty"),
-            "{arguments:?}: {}",
-            refused.stderr
-        );
+        assert!(refused.stderr.contains("empty"), "{arguments:?}: {}", refused.stderr);
     }
-    assert_eq!(
-        crate::support::project::listing(project.path().as_std_path()),
-        before
-    );
+    assert_eq!(crate::support::project::listing(project.path().as_std_path()), before);
     // Where it means something, it may be empty.
     project
-        .run(&[
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--no-store",
-            "--remote-instance-name",
-            "",
-        ])
+        .run(&["build", "env.json", "--out", "out", "--no-store", "--remote-instance-name", ""])
         .success();
 }

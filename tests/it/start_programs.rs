@@ -58,29 +58,14 @@ fn shellcheck_finds_nothing() {
         .args(&files)
         .output()
         .expect("shellcheck: run .ci/install");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     // Activation sets PATH, names a shell `sh`, and uses what only some shells have once it knows
     // which one it is in; its bytes are in every environment, so nothing is said in the file.
     let activate = checkout().join("src/model/activate/templates/activate.sh");
-    let options = [
-        "--severity=warning",
-        "--shell=sh",
-        "--exclude=SC2123,SC2209,SC3013,SC3028",
-    ];
-    let output = Command::new("shellcheck")
-        .args(options)
-        .arg(activate)
-        .output()
-        .expect("shellcheck");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    let options = ["--severity=warning", "--shell=sh", "--exclude=SC2123,SC2209,SC3013,SC3028"];
+    let output =
+        Command::new("shellcheck").args(options).arg(activate).output().expect("shellcheck");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
@@ -129,10 +114,8 @@ impl Outputs {
             For::Buck2 => ("env.venv", "app.files/first_party", "app.files/site"),
         };
         project.write(&format!("{files}/{venv}/pyvenv.cfg"), "home =\n");
-        let executables = [
-            format!("{files}/{venv}/bin/python"),
-            format!("{files}/{venv}/bin/a tool"),
-        ];
+        let executables =
+            [format!("{files}/{venv}/bin/python"), format!("{files}/{venv}/bin/a tool")];
         for executable in &executables {
             let path = project.write(executable, PYTHON);
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -144,20 +127,9 @@ impl Outputs {
             project.write(&format!("{files}/{site}/{file}"), "");
         }
         let below = |file: &str| {
-            format!(
-                "{}/{file}",
-                if build == For::Bazel {
-                    "main"
-                } else {
-                    "first_party"
-                }
-            )
+            format!("{}/{file}", if build == For::Bazel { "main" } else { "first_party" })
         };
-        let what = if kind == "main" {
-            below(what)
-        } else {
-            what.to_owned()
-        };
+        let what = if kind == "main" { below(what) } else { what.to_owned() };
         let tests: String = tests.iter().map(|test| below(test) + "\n").collect();
         let runner = if tests.is_empty() { "" } else { "run_test.py" };
         let (places, find) = match build {
@@ -165,22 +137,14 @@ impl Outputs {
                 format!(
                     "_vt_workspace=main\n_vt_venv={venv}\n_vt_site=_venvtree/sitecustomize.py\n_vt_runner={}\n\
                      _vt_roots() {{ cat <<'E'\nother/src\n.\nE\n}}\n",
-                    if runner.is_empty() {
-                        String::new()
-                    } else {
-                        format!("_venvtree/{runner}")
-                    }
+                    if runner.is_empty() { String::new() } else { format!("_venvtree/{runner}") }
                 ),
                 part("find_in_runfiles.sh"),
             ),
             For::Buck2 => (
                 format!(
                     "_vt_files=app.files\n_vt_venv={venv}\n_vt_site=site/sitecustomize.py\n_vt_runner={}\n",
-                    if runner.is_empty() {
-                        String::new()
-                    } else {
-                        format!("site/{runner}")
-                    }
+                    if runner.is_empty() { String::new() } else { format!("site/{runner}") }
                 ),
                 part("find_beside.sh"),
             ),
@@ -245,13 +209,7 @@ fn programs_start_what_they_are_for_in_every_shell() {
                 "",
                 "argument -P\nargument -m\nargument package.module\n".to_owned(),
             ),
-            (
-                "script",
-                "a tool",
-                &[],
-                "",
-                format!("argument -P\nargument {venv}/bin/a tool\n"),
-            ),
+            ("script", "a tool", &[], "", format!("argument -P\nargument {venv}/bin/a tool\n")),
             (
                 "main",
                 "main program.py",
@@ -283,11 +241,7 @@ fn programs_start_what_they_are_for_in_every_shell() {
                 &["yash", "-o", "posixly-correct"],
             ] {
                 let output = outputs.run(shell, &outputs.program);
-                assert_eq!(
-                    told(&outputs, &output),
-                    expected,
-                    "{build:?}, {kind}, {shell:?}"
-                );
+                assert_eq!(told(&outputs, &output), expected, "{build:?}, {kind}, {shell:?}");
             }
             // Through a link from elsewhere, and as a relative path.
             let link = outputs.project.path().join("link").into_std_path_buf();
@@ -308,10 +262,9 @@ fn programs_start_what_they_are_for_in_every_shell() {
 
 #[test]
 fn a_program_without_its_environment_says_what_is_missing() {
-    for (build, part) in [
-        (For::Bazel, "found no runfiles"),
-        (For::Buck2, "found no environment at"),
-    ] {
+    for (build, part) in
+        [(For::Bazel, "found no runfiles"), (For::Buck2, "found no environment at")]
+    {
         let outputs = Outputs::new(build, "python", "", &[]);
         let elsewhere = outputs.project.path().join("elsewhere").into_std_path_buf();
         fs::copy(&outputs.program, &elsewhere).unwrap();

@@ -17,15 +17,7 @@ fn project() -> Project {
     let wheel = project.wheel(&WheelText::new("demo", "1.0").file("demo.py", "A = 1\n"));
     project.spec(some_interpreter(), &[wheel], |_| ());
     project
-        .run(&[
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--no-store",
-            "--manifest",
-            "manifest.json",
-        ])
+        .run(&["build", "env.json", "--out", "out", "--no-store", "--manifest", "manifest.json"])
         .success();
     project
 }
@@ -38,11 +30,7 @@ fn run(project: &Project, arguments: &[&str], stdout: Stdio) -> Output {
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(Stdio::piped());
-    command
-        .env_clear()
-        .env("HOME", project.path().join("home"))
-        .output()
-        .unwrap()
+    command.env_clear().env("HOME", project.path().join("home")).output().unwrap()
 }
 
 /// Commands that write data.
@@ -70,24 +58,14 @@ const WRITING: [&[&str]; 17] = [
 fn data_that_cannot_be_written_is_an_error() {
     let project = project();
     for arguments in WRITING {
-        let full = std::fs::File::options()
-            .write(true)
-            .open("/dev/full")
-            .unwrap();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let closed = std::fs::File::open("/dev/null").unwrap();
         for stdout in [full, closed] {
             let output = run(&project, arguments, stdout.into());
             let message = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(7), "{arguments:?}: {message}");
-            assert_eq!(
-                message.matches("error: ").count(),
-                1,
-                "{arguments:?}: {message}"
-            );
-            assert!(
-                message.contains("standard output"),
-                "{arguments:?}: {message}"
-            );
+            assert_eq!(message.matches("error: ").count(), 1, "{arguments:?}: {message}");
+            assert!(message.contains("standard output"), "{arguments:?}: {message}");
         }
     }
 }
@@ -96,14 +74,10 @@ fn data_that_cannot_be_written_is_an_error() {
 fn a_reader_that_goes_away_is_no_error_of_a_report_and_ends_a_stream() {
     let project = project();
     project.write("out/mine", "");
-    let lists: [(&[&str], i32); 2] = [
-        (&["verify", "out", "--spec", "env.json"], 6),
-        (&["diff", "out", "env.json"], 1),
-    ];
-    let reports = WRITING
-        .into_iter()
-        .filter(|arguments| !arguments.contains(&"out"))
-        .map(|arguments| {
+    let lists: [(&[&str], i32); 2] =
+        [(&["verify", "out", "--spec", "env.json"], 6), (&["diff", "out", "env.json"], 1)];
+    let reports =
+        WRITING.into_iter().filter(|arguments| !arguments.contains(&"out")).map(|arguments| {
             // An archive that nobody reads to its end is all that the command was to make.
             (arguments, if arguments[0] == "pack" { 141 } else { 0 })
         });
@@ -128,9 +102,7 @@ fn check_harmless(what: &str, text: &str) {
     };
     assert!(!text.chars().any(dangerous), "{what}: {text:?}");
     assert!(
-        !text
-            .lines()
-            .any(|line| line.trim_start().starts_with("error: forged")),
+        !text.lines().any(|line| line.trim_start().starts_with("error: forged")),
         "{what}: {text:?}"
     );
 }
@@ -139,26 +111,15 @@ fn check_harmless(what: &str, text: &str) {
 fn nobody_else_writes_on_the_terminal() {
     let project = project();
     project.write(&format!("out/{HOSTILE}"), "");
-    project.write(
-        "hostile.json",
-        json!({"version": 1, HOSTILE: 1}).to_string(),
-    );
-    project.write(
-        "hostile.manifest.json",
-        json!({"header": {HOSTILE: 1}}).to_string(),
-    );
+    project.write("hostile.json", json!({"version": 1, HOSTILE: 1}).to_string());
+    project.write("hostile.manifest.json", json!({"header": {HOSTILE: 1}}).to_string());
     project.write("value.json", json!({"version": HOSTILE}).to_string());
     let metadata = "Requires-Dist: x\x1b[31m\u{202e}; python_version";
-    let wheel = project.wheel(
-        &WheelText::new("odd", "1.0")
-            .metadata(metadata)
-            .file("odd\u{9b}.py", ""),
-    );
+    let wheel =
+        project.wheel(&WheelText::new("odd", "1.0").metadata(metadata).file("odd\u{9b}.py", ""));
     project.spec(some_interpreter(), &[wheel], |_| ());
-    let helper = project.write(
-        "helper",
-        "#!/bin/sh\nprintf 'a\\nerror: forged\\033[2J' >&2; exit 3\n",
-    );
+    let helper =
+        project.write("helper", "#!/bin/sh\nprintf 'a\\nerror: forged\\033[2J' >&2; exit 3\n");
     std::fs::set_permissions(&helper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let name = format!("/nowhere/{HOSTILE}");
     let option = format!("--{HOSTILE}");
@@ -184,10 +145,7 @@ fn nobody_else_writes_on_the_terminal() {
     ];
     for arguments in cases {
         let output = project.run(arguments);
-        check_harmless(
-            &format!("{arguments:?}"),
-            &format!("{}{}", output.stdout, output.stderr),
-        );
+        check_harmless(&format!("{arguments:?}"), &format!("{}{}", output.stdout, output.stderr));
         assert!(output.code != 0 || arguments[0] == "plan", "{arguments:?}");
         let json = project.run(&[arguments, &["--format", "json"]].concat());
         check_harmless(
@@ -209,11 +167,7 @@ fn messages_of_several_lines_keep_them() {
         .collect();
     project.spec(some_interpreter(), &wheels, |_| ());
     let output = project.run(&["build", "env.json", "--out", "x", "--no-store"]);
-    assert!(
-        output.stderr.contains("different contents by\n    a"),
-        "{}",
-        output.stderr
-    );
+    assert!(output.stderr.contains("different contents by\n    a"), "{}", output.stderr);
     assert!(output.stderr.contains("\n    b"), "{}", output.stderr);
 }
 
@@ -270,21 +224,8 @@ fn a_line_is_one_write() {
         "new",
         "--no-store",
     ]);
-    assert!(
-        command
-            .current_dir(project.path())
-            .output()
-            .unwrap()
-            .status
-            .success()
-    );
+    assert!(command.current_dir(project.path()).output().unwrap().status.success());
     let text = std::fs::read_to_string(trace).unwrap();
-    let talk: Vec<&str> = text
-        .lines()
-        .filter(|line| line.contains("write(2, "))
-        .collect();
-    assert!(
-        talk.len() == 1 && talk[0].contains("built: new"),
-        "{talk:?}"
-    );
+    let talk: Vec<&str> = text.lines().filter(|line| line.contains("write(2, ")).collect();
+    assert!(talk.len() == 1 && talk[0].contains("built: new"), "{talk:?}");
 }

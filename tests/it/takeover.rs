@@ -40,11 +40,7 @@ fn platforms() -> [(&'static str, Value); 3] {
     windows["python"] = json!({"kind": "absolute", "path": "C:/Python/python.exe"});
     let mut macos = some_interpreter();
     macos["platform"] = json!({"os": "macos", "arch": "aarch64", "version": "14.0"});
-    [
-        ("linux", some_interpreter()),
-        ("macos", macos),
-        ("windows", windows),
-    ]
+    [("linux", some_interpreter()), ("macos", macos), ("windows", windows)]
 }
 
 fn plan(path: &str, interpreter: &Value, exclude: &[&str]) -> Output {
@@ -75,21 +71,14 @@ fn a_wheel_cannot_put_there_what_takes_the_interpreter_over() {
     for (os, interpreter) in platforms() {
         for path in PATHS {
             let path = if os == "windows" {
-                path.replacen("data/bin", "data/Scripts", 1)
-                    .replacen("data/BIN", "data/SCRIPTS", 1)
+                path.replacen("data/bin", "data/Scripts", 1).replacen("data/BIN", "data/SCRIPTS", 1)
             } else {
                 path.to_owned()
             };
             let output = plan(&path, &interpreter, &[]);
-            assert_eq!(
-                output.code, 5,
-                "{os} {path}: {}{}",
-                output.stdout, output.stderr
-            );
+            assert_eq!(output.code, 5, "{os} {path}: {}{}", output.stdout, output.stderr);
             assert!(
-                output
-                    .stderr
-                    .contains("is reserved, the interpreter looks for it")
+                output.stderr.contains("is reserved, the interpreter looks for it")
                     && output.stderr.contains("hint: leave it out with `exclude`"),
                 "{}",
                 output.stderr
@@ -117,34 +106,20 @@ fn it_is_told_of_wheels_and_of_environments() {
         project.wheel(&wheel);
         let output = project.run(&["wheel", "check", &format!("wheels/{}", wheel.file_name())]);
         assert_eq!(output.code, 4, "{path}: {}", output.stdout);
-        assert!(
-            output.stdout.contains("startup.interpreter"),
-            "{path}: {}",
-            output.stdout
-        );
+        assert!(output.stdout.contains("startup.interpreter"), "{path}: {}", output.stdout);
     }
     let wheel = WheelText::new("one", "1.0")
         .file("one-1.0.data/scripts/x.pth", "")
         .file("one-1.0.data/data/share/python._pth", "");
     project.wheel(&wheel);
-    project
-        .run(&["wheel", "check", &format!("wheels/{}", wheel.file_name())])
-        .success();
-    for path in [
-        "bin/python3.12._pth",
-        "bin/Modules/Setup",
-        "lib/python312.zip",
-        "lib/python3.12/os.py",
-    ] {
+    project.run(&["wheel", "check", &format!("wheels/{}", wheel.file_name())]).success();
+    for path in
+        ["bin/python3.12._pth", "bin/Modules/Setup", "lib/python312.zip", "lib/python3.12/os.py"]
+    {
         let project = Project::new();
         project.write("env/pyvenv.cfg", "home = /usr/bin\n");
         project.write("env/lib/python3.12/site-packages/x.py", "");
-        assert!(
-            !project
-                .run(&["wheel", "check", "env"])
-                .stdout
-                .contains("startup.")
-        );
+        assert!(!project.run(&["wheel", "check", "env"]).stdout.contains("startup."));
         project.write(&format!("env/{path}"), "");
         let output = project.run(&["wheel", "check", "env"]);
         assert!(
@@ -167,9 +142,7 @@ fn no_policy_gives_a_wheel_the_file_of_path_entries() {
         let output = project.run(&["plan", "env.json"]);
         assert!(
             output.code == 5
-                && output
-                    .stderr
-                    .contains("is reserved, it belongs to the environment"),
+                && output.stderr.contains("is reserved, it belongs to the environment"),
             "{}",
             output.stderr
         );
@@ -181,26 +154,14 @@ fn hidden() -> Vec<(Vec<(&'static str, String)>, &'static str)> {
     let own = |name: &'static str, text: &str| (name, text.to_owned());
     let big = format!("#{}\nimport os\n", "x".repeat(1 << 20));
     vec![
+        (vec![own("a.pth", "sub\n"), own("sub/sitecustomize.py", "")], "startup.customize"),
         (
-            vec![own("a.pth", "sub\n"), own("sub/sitecustomize.py", "")],
+            vec![own("a.pth", "one/./two\n"), own("one/two/usercustomize/__init__.py", "")],
             "startup.customize",
         ),
-        (
-            vec![
-                own("a.pth", "one/./two\n"),
-                own("one/two/usercustomize/__init__.py", ""),
-            ],
-            "startup.customize",
-        ),
-        (
-            vec![own("a.pth", "modules.zip\n"), own("modules.zip", "")],
-            "startup.path",
-        ),
+        (vec![own("a.pth", "modules.zip\n"), own("modules.zip", "")], "startup.path"),
         (vec![own("a.pth", "# \u{c}import os\n")], "startup.import"),
-        (
-            vec![own("a.pth", "# \u{2028}import os\n")],
-            "startup.import",
-        ),
+        (vec![own("a.pth", "# \u{2028}import os\n")], "startup.import"),
         (vec![("a.pth", big)], "startup.import"),
     ]
 }
@@ -216,27 +177,14 @@ fn code_that_runs_at_the_start_is_not_hidden_by_path_files() {
         }
         let reference = project.wheel(&wheel);
         let output = project.run(&["wheel", "check", &format!("wheels/{}", wheel.file_name())]);
-        assert!(
-            output.stdout.contains(&format!("[{code}]")),
-            "{code}: {}",
-            output.stdout
-        );
+        assert!(output.stdout.contains(&format!("[{code}]")), "{code}: {}", output.stdout);
         project.write("env/pyvenv.cfg", "home = /usr/bin\n");
         let output = project.run(&["wheel", "check", "env"]);
-        assert!(
-            output.stdout.contains(&format!("[{code}]")),
-            "{code}: {}",
-            output.stdout
-        );
-        project.spec(some_interpreter(), &[reference], |spec| {
-            spec["flags"]["deny"] = json!([code])
-        });
+        assert!(output.stdout.contains(&format!("[{code}]")), "{code}: {}", output.stdout);
+        project
+            .spec(some_interpreter(), &[reference], |spec| spec["flags"]["deny"] = json!([code]));
         let refused = project.run(&["plan", "env.json"]);
-        assert!(
-            refused.code == 4 && refused.stderr.contains(code),
-            "{code}: {}",
-            refused.stderr
-        );
+        assert!(refused.code == 4 && refused.stderr.contains(code), "{code}: {}", refused.stderr);
     }
 }
 
@@ -255,11 +203,8 @@ for name in os.listdir(library):
     elif name in ('encodings', 'collections', 'importlib', 're', 'json', 'sysconfig', 'lib-dynload'):
         shutil.copytree(path, os.path.join(target, name), ignore=shutil.ignore_patterns('__pycache__', '*test*'))
 ";
-    let status = Command::new(&python.path)
-        .args(["-I", "-c", program])
-        .arg(folder)
-        .status()
-        .unwrap();
+    let status =
+        Command::new(&python.path).args(["-I", "-c", program]).arg(folder).status().unwrap();
     assert!(status.success());
 }
 
@@ -270,13 +215,8 @@ fn environments(
     wheels: &[Value],
 ) -> Vec<(&'static str, std::path::PathBuf)> {
     let probe = |kind: &str| -> Value {
-        let output = project.run(&[
-            "interpreter",
-            "probe",
-            python.path.to_str().unwrap(),
-            "--kind",
-            kind,
-        ]);
+        let output =
+            project.run(&["interpreter", "probe", python.path.to_str().unwrap(), "--kind", kind]);
         serde_json::from_str(&output.success()).unwrap()
     };
     let absolute = probe("absolute");
@@ -323,11 +263,9 @@ fn startup_reads_only_what_is_reserved() {
         for (kind, root) in environments(&python, &project, &[]) {
             let root = root.canonicalize().unwrap();
             let (major, minor) = python.version;
-            for name in [
-                "python".to_owned(),
-                "python3".to_owned(),
-                format!("python{major}.{minor}"),
-            ] {
+            for name in
+                ["python".to_owned(), "python3".to_owned(), format!("python{major}.{minor}")]
+            {
                 let log = project.path().join("log");
                 let program =
                     "import sysconfig; sysconfig.get_config_vars(); sysconfig.is_python_build()";
@@ -346,10 +284,7 @@ fn startup_reads_only_what_is_reserved() {
                 );
                 let below = format!("\"{}/", root.display());
                 let text = std::fs::read_to_string(log).unwrap();
-                let paths = text
-                    .split(&below)
-                    .skip(1)
-                    .map(|rest| &rest[..rest.find('"').unwrap()]);
+                let paths = text.split(&below).skip(1).map(|rest| &rest[..rest.find('"').unwrap()]);
                 let looked_for: BTreeSet<String> = paths.filter_map(without_parents).collect();
                 assert!(looked_for.contains("pyvenv.cfg"), "{kind}: {looked_for:?}");
                 let free = |path: &String| {
@@ -446,9 +381,7 @@ fn what_is_let_through_takes_nothing_over() {
     std::fs::write(root.join("bin/python._pth"), "../evil\n").unwrap();
     std::fs::create_dir_all(root.join("evil/encodings")).unwrap();
     std::fs::write(root.join("evil/encodings/__init__.py"), marker).unwrap();
-    let status = Command::new(root.join("bin/python"))
-        .args(["-I", "-S", "-c", ""])
-        .status()
-        .unwrap();
+    let status =
+        Command::new(root.join("bin/python")).args(["-I", "-S", "-c", ""]).status().unwrap();
     assert_eq!(status.code(), Some(99));
 }

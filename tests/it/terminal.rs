@@ -34,9 +34,7 @@ fn long_work(project: &Project) {
 
 fn short_work(project: &Project) {
     let wheel = project.wheel(
-        &WheelText::new("demo", "1.0")
-            .file("demo.py", "A = 1\n")
-            .metadata("Requires-Dist: absent"),
+        &WheelText::new("demo", "1.0").file("demo.py", "A = 1\n").metadata("Requires-Dist: absent"),
     );
     project.spec(some_interpreter(), &[wheel], |_| ());
 }
@@ -48,18 +46,9 @@ fn newest() -> Python {
 /// The commands, the way to each by its name: `store gc`.
 fn commands() -> Vec<String> {
     fn visit(command: &clap::Command, way: &str, found: &mut Vec<String>) {
-        for below in command
-            .get_subcommands()
-            .filter(|below| below.get_name() != "help")
-        {
-            let way = format!("{way} {}", below.get_name())
-                .trim_start()
-                .to_owned();
-            if below.has_subcommands() {
-                visit(below, &way, found)
-            } else {
-                found.push(way)
-            }
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            let way = format!("{way} {}", below.get_name()).trim_start().to_owned();
+            if below.has_subcommands() { visit(below, &way, found) } else { found.push(way) }
         }
     }
     let mut command = Arguments::command();
@@ -79,13 +68,7 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
         "diff" => vec!["old", "env.json"],
         "pack" => vec!["env.json", "--out", "made/env.tar"],
         "store stat" | "store gc" | "store verify" => vec!["--store", "made/store"],
-        "push" => vec![
-            "old",
-            "--remote-cache",
-            "http://127.0.0.1:9",
-            "--remote-retries",
-            "0",
-        ],
+        "push" => vec!["old", "--remote-cache", "http://127.0.0.1:9", "--remote-retries", "0"],
         "pull" => vec![
             "00/1",
             "--out",
@@ -96,12 +79,7 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
             "0",
         ],
         "wheel check" => vec!["wheels/demo-1.0-py3-none-any.whl"],
-        "wheel pack" => vec![
-            "--out",
-            "made/x-1-py3-none-any.whl",
-            "--metadata",
-            "env.json",
-        ],
+        "wheel pack" => vec!["--out", "made/x-1-py3-none-any.whl", "--metadata", "env.json"],
         "worker" => vec![],
         "interpreter probe" => vec![python],
         "interpreter list" | "doctor" | "spec schema" | "man" => vec![],
@@ -139,17 +117,9 @@ fn piped(
     let output = command.output().unwrap();
     let size = |number| std::num::NonZeroU16::new(number).unwrap();
     let mut screen = vt100::Parser::new(size(rows), size(columns), 0);
-    screen.process(
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .replace('\n', "\r\n")
-            .as_bytes(),
-    );
-    let lines: Vec<String> = screen
-        .screen()
-        .rows(0, columns)
-        .map(|row| row.trim_end().to_owned())
-        .collect();
+    screen.process(String::from_utf8(output.stdout).unwrap().replace('\n', "\r\n").as_bytes());
+    let lines: Vec<String> =
+        screen.screen().rows(0, columns).map(|row| row.trim_end().to_owned()).collect();
     (output.status.code(), lines.join("\n").trim_end().to_owned())
 }
 
@@ -159,9 +129,7 @@ fn every_command_ends_on_every_terminal_and_shows_what_it_writes_into_a_pipe() {
     let python = python.path.to_str().unwrap();
     let project = Project::new();
     short_work(&project);
-    project
-        .run(&["build", "env.json", "--out", "old", "--no-store"])
-        .success();
+    project.run(&["build", "env.json", "--out", "old", "--no-store"]).success();
     project.write("old/mine", "");
     let home = project.path().join("home");
     for command in commands() {
@@ -195,11 +163,8 @@ fn every_command_ends_on_every_terminal_and_shows_what_it_writes_into_a_pipe() {
 fn every_help_ends_on_a_terminal() {
     let project = Project::new();
     for command in commands().iter().map(String::as_str).chain([""]) {
-        let program: Vec<&str> = [VENVTREE]
-            .into_iter()
-            .chain(command.split_whitespace())
-            .chain(["--help"])
-            .collect();
+        let program: Vec<&str> =
+            [VENVTREE].into_iter().chain(command.split_whitespace()).chain(["--help"]).collect();
         let (status, shown, _) =
             terminal::start(project.path(), &program, &[TERM], NARROW).finish();
         assert!(status.success() && !shown.is_empty(), "{command}");
@@ -219,9 +184,7 @@ fn build(project: &Project, variables: &[(&str, &str)], size: (u16, u16)) -> Ter
 fn in_progress(contents: &str) -> bool {
     contents.lines().any(|line| {
         line.starts_with(['|', '/', '-', '\\'])
-            && ["loading", "writing"]
-                .iter()
-                .any(|verb| line.contains(verb))
+            && ["loading", "writing"].iter().any(|verb| line.contains(verb))
     })
 }
 
@@ -244,12 +207,7 @@ fn a_long_build_shows_one_line_that_is_gone_at_the_end() {
     terminal.wait_for("progress", |shown| {
         shown.contains("/60") && shown.contains(" files, ") && shown.contains(" of 10.")
     });
-    assert_eq!(
-        terminal.contents().lines().count(),
-        1,
-        "{}",
-        terminal.contents()
-    );
+    assert_eq!(terminal.contents().lines().count(), 1, "{}", terminal.contents());
     finished(terminal);
 }
 
@@ -258,9 +216,7 @@ fn progress_stays_in_one_line_of_a_narrow_terminal_and_of_one_that_changes() {
     let project = Project::new();
     long_work(&project);
     let mut terminal = build(&project, &[TERM], NARROW);
-    terminal.wait_for("progress", |shown| {
-        shown.contains("writing") && shown.contains('%')
-    });
+    terminal.wait_for("progress", |shown| shown.contains("writing") && shown.contains('%'));
     assert!(
         !terminal.wraps() && terminal.contents().lines().count() == 1,
         "{}",
@@ -269,15 +225,8 @@ fn progress_stays_in_one_line_of_a_narrow_terminal_and_of_one_that_changes() {
     terminal.resize(24, 100);
     terminal.wait_for("more room", |shown| shown.contains(" files, "));
     terminal.resize(10, 12);
-    terminal.wait_for("less room", |shown| {
-        in_progress(shown) && !shown.contains("files")
-    });
-    assert_eq!(
-        terminal.contents().lines().count(),
-        1,
-        "{}",
-        terminal.contents()
-    );
+    terminal.wait_for("less room", |shown| in_progress(shown) && !shown.contains("files"));
+    assert_eq!(terminal.contents().lines().count(), 1, "{}", terminal.contents());
     terminal.resize(24, 80);
     finished(terminal);
 }
@@ -294,15 +243,7 @@ fn a_terminal_that_cannot_erase_and_a_quiet_command_show_no_progress() {
         );
         std::fs::remove_dir_all(project.path().join("out")).unwrap();
     }
-    let program = [
-        VENVTREE,
-        "build",
-        "env.json",
-        "--out",
-        "out",
-        "--no-store",
-        "--quiet",
-    ];
+    let program = [VENVTREE, "build", "env.json", "--out", "out", "--no-store", "--quiet"];
     let (status, _, raw) = terminal::start(project.path(), &program, &[TERM], USUAL).finish();
     assert!(status.success() && raw.is_empty(), "{raw}");
 }
@@ -312,25 +253,15 @@ fn a_build_that_is_suspended_takes_its_line_away_and_goes_on() {
     let project = Project::new();
     long_work(&project);
     let script = "set -m; \"$0\" build env.json --out out --no-store; echo suspended $?; sleep 0.5; fg >/dev/null; echo done $?";
-    let mut terminal = terminal::start(
-        project.path(),
-        &["bash", "-c", script, VENVTREE],
-        &[TERM],
-        USUAL,
-    );
+    let mut terminal =
+        terminal::start(project.path(), &["bash", "-c", script, VENVTREE], &[TERM], USUAL);
     terminal.wait_for("progress", in_progress);
     terminal.type_in("\x1a");
     terminal.wait_for("the shell", |shown| {
         shown.contains("suspended 147") || shown.contains("suspended 148")
     });
-    assert!(
-        !in_progress(&terminal.contents()),
-        "{}",
-        terminal.contents()
-    );
-    terminal.wait_for("progress again", |shown| {
-        in_progress(shown) || shown.contains("done")
-    });
+    assert!(!in_progress(&terminal.contents()), "{}", terminal.contents());
+    terminal.wait_for("progress again", |shown| in_progress(shown) || shown.contains("done"));
     let (status, shown, _) = terminal.finish();
     assert!(
         status.success()
@@ -425,56 +356,31 @@ fn where_no_thread_can_be_started_there_is_no_progress_and_no_harm() {
     );
     let project = Project::new();
     long_work(&project);
-    std::fs::set_permissions(
-        project.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o777),
-    )
-    .unwrap();
-    let user = [
-        "setpriv",
-        "--reuid=61235",
-        "--regid=61235",
-        "--clear-groups",
-        "prlimit",
-        "--nproc=1",
-    ];
-    let program = [
-        &user[..],
-        &[VENVTREE, "build", "env.json", "--out", "out", "--no-store"],
-    ]
-    .concat();
+    std::fs::set_permissions(project.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .unwrap();
+    let user =
+        ["setpriv", "--reuid=61235", "--regid=61235", "--clear-groups", "prlimit", "--nproc=1"];
+    let program =
+        [&user[..], &[VENVTREE, "build", "env.json", "--out", "out", "--no-store"]].concat();
     let (status, shown, raw) = terminal::start(project.path(), &program, &[TERM], USUAL).finish();
-    assert!(
-        status.success() && shown.starts_with("built: out") && !raw.contains('\x1b'),
-        "{raw}"
-    );
+    assert!(status.success() && shown.starts_with("built: out") && !raw.contains('\x1b'), "{raw}");
 }
 
 #[test]
 fn a_summary_comes_after_its_list() {
     let project = Project::new();
     short_work(&project);
-    project
-        .run(&["build", "env.json", "--out", "out", "--no-store"])
-        .success();
+    project.run(&["build", "env.json", "--out", "out", "--no-store"]).success();
     for index in 0..5 {
         project.write(&format!("out/mine{index}"), "");
     }
-    for arguments in [
-        ["verify", "out", "--spec", "env.json"].as_slice(),
-        &["diff", "out", "env.json"],
-    ] {
-        let (_, shown, _) = terminal::start(
-            project.path(),
-            &[&[VENVTREE], arguments].concat(),
-            &[TERM],
-            USUAL,
-        )
-        .finish();
+    for arguments in
+        [["verify", "out", "--spec", "env.json"].as_slice(), &["diff", "out", "env.json"]]
+    {
+        let (_, shown, _) =
+            terminal::start(project.path(), &[&[VENVTREE], arguments].concat(), &[TERM], USUAL)
+                .finish();
         let last = shown.lines().last().unwrap_or_default();
-        assert!(
-            last.contains("5 differences in out") || last.contains("differ in"),
-            "{shown}"
-        );
+        assert!(last.contains("5 differences in out") || last.contains("differ in"), "{shown}");
     }
 }

@@ -100,12 +100,9 @@ fn trees_and_what_is_kept_have_the_same_modes_whatever_the_umask() {
     for umask in ["000", "002", "022", "077", "0777"] {
         let home = machine.path().join("home/.cache");
         let _ = std::fs::remove_dir_all(&home);
-        for (out, options) in [
-            ("plain", "--no-store"),
-            ("cold", ""),
-            ("warm", ""),
-            ("copied", "--link-mode copy"),
-        ] {
+        for (out, options) in
+            [("plain", "--no-store"), ("cold", ""), ("warm", ""), ("copied", "--link-mode copy")]
+        {
             let script =
                 format!("umask {umask}; \"$0\" build ../env.json --out {out}-{umask} {options}");
             let message = machine.succeeds(VICTIM, &script);
@@ -113,12 +110,7 @@ fn trees_and_what_is_kept_have_the_same_modes_whatever_the_umask() {
             trees.push((
                 out,
                 umask,
-                listing(
-                    machine
-                        .path()
-                        .join(format!("work/{out}-{umask}"))
-                        .as_std_path(),
-                ),
+                listing(machine.path().join(format!("work/{out}-{umask}")).as_std_path()),
             ));
         }
         for directory in [home, machine.cache()] {
@@ -131,16 +123,12 @@ fn trees_and_what_is_kept_have_the_same_modes_whatever_the_umask() {
         assert_eq!(lines, expected, "{out} {umask}");
     }
     assert!(
-        trees[0]
-            .2
-            .contains(&"lib/python3.11/site-packages/demo/run 755 10".to_owned()),
+        trees[0].2.contains(&"lib/python3.11/site-packages/demo/run 755 10".to_owned()),
         "{:?}",
         trees[0].2
     );
     assert!(
-        trees[1]
-            .2
-            .contains(&"lib/python3.11/site-packages/demo/run 555 10".to_owned()),
+        trees[1].2.contains(&"lib/python3.11/site-packages/demo/run 555 10".to_owned()),
         "{:?}",
         trees[1].2
     );
@@ -159,10 +147,7 @@ fn parents_and_other_directories_have_what_the_umask_leaves() {
             let path = machine.path().join(format!("work/{first}{umask}{rest}"));
             assert_eq!(mode_of(&path), expected, "{path}");
         }
-        assert_eq!(
-            mode_of(&machine.path().join(format!("work/p{umask}/q/out"))),
-            0o755
-        );
+        assert_eq!(mode_of(&machine.path().join(format!("work/p{umask}/q/out"))), 0o755);
     }
 }
 
@@ -172,39 +157,22 @@ fn what_is_known_of_interpreters_is_nobody_elses() {
     let create = |out: &str| {
         machine.succeeds(
             VICTIM,
-            &format!(
-                "umask 0; \"$0\" create {out} --python {} --no-seed",
-                python()
-            ),
+            &format!("umask 0; \"$0\" create {out} --python {} --no-seed", python()),
         )
     };
     assert!(!create("one").contains("warning"));
     let cache = machine.cache().join("interpreters");
-    for directory in [
-        cache.clone(),
-        machine.cache(),
-        machine.path().join("home/.cache"),
-    ] {
+    for directory in [cache.clone(), machine.cache(), machine.path().join("home/.cache")] {
         assert_eq!(mode_of(&directory), 0o700, "{directory}");
     }
-    let entry = cache
-        .read_dir_utf8()
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path()
-        .to_owned();
+    let entry = cache.read_dir_utf8().unwrap().next().unwrap().unwrap().path().to_owned();
     let text = std::fs::read_to_string(&entry).unwrap();
     let planted = text.replace("executable\\\":\\\"", "executable\\\":\\\"/planted");
     let planted = planted.replace("executable\\\": \\\"", "executable\\\": \\\"/planted");
     assert_ne!(planted, text);
     // The other user cannot get there.
     assert!(
-        !machine
-            .run(OTHER, &format!("ls '{cache}' || ls '{}'", machine.cache()))
-            .status
-            .success()
+        !machine.run(OTHER, &format!("ls '{cache}' || ls '{}'", machine.cache())).status.success()
     );
     let target = |out: &str| {
         std::fs::read_link(machine.path().join("work").join(out).join("bin/python")).unwrap()
@@ -217,11 +185,7 @@ fn what_is_known_of_interpreters_is_nobody_elses() {
     // Wherever the other user could have put it, it does not.
     let (own, other) = ((VICTIM, 0o700), (OTHER, 0o755));
     for (what, folder, file) in [
-        (
-            "a folder that others may write to",
-            (VICTIM, 0o777),
-            (VICTIM, 0o644),
-        ),
+        ("a folder that others may write to", (VICTIM, 0o777), (VICTIM, 0o644)),
         ("a folder of a group", (VICTIM, 0o770), (VICTIM, 0o644)),
         ("somebody else's folder", other, (VICTIM, 0o644)),
         ("somebody else's file", own, (OTHER, 0o644)),
@@ -275,18 +239,10 @@ fn the_users_own_store_is_used_only_if_nobody_else_could_have_written_to_it() {
     mode(&cache, 0o755);
     for user in [VICTIM, 0] {
         let text = message(user);
-        assert!(
-            text.contains("belongs to the user 61002") && text.contains("sudo -H"),
-            "{text}"
-        );
+        assert!(text.contains("belongs to the user 61002") && text.contains("sudo -H"), "{text}");
     }
     let failed = machine.run(VICTIM, "\"$0\" store stat");
-    assert_eq!(
-        failed.status.code(),
-        Some(2),
-        "{}",
-        String::from_utf8_lossy(&failed.stderr)
-    );
+    assert_eq!(failed.status.code(), Some(2), "{}", String::from_utf8_lossy(&failed.stderr));
 }
 
 #[test]
@@ -343,19 +299,12 @@ fn what_one_user_of_a_groups_store_put_there_serves_the_others() {
             .args(["sh", "-c", script])
             .arg(machine.path().join("venvtree"))
             .current_dir(machine.path());
-        let output = command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .output()
-            .unwrap();
+        let output = command.env_clear().env("PATH", "/usr/bin:/bin").output().unwrap();
         let (out, said) = (
             String::from_utf8_lossy(&output.stdout).into_owned(),
             String::from_utf8_lossy(&output.stderr).into_owned(),
         );
-        assert!(
-            output.status.success() && !said.contains("warning"),
-            "{script}: {out} {said}"
-        );
+        assert!(output.status.success() && !said.contains("warning"), "{script}: {out} {said}");
         out + &said
     };
     run(
@@ -363,43 +312,25 @@ fn what_one_user_of_a_groups_store_put_there_serves_the_others() {
         "umask 077; \"$0\" build env.json --out other/out --store shared && \"$0\" store gc --store shared",
     );
     assert!(
-        run(
-            VICTIM,
-            "\"$0\" build env.json --out work/out --store shared --format json"
-        )
-        .contains("\"source\": \"store\"")
+        run(VICTIM, "\"$0\" build env.json --out work/out --store shared --format json")
+            .contains("\"source\": \"store\"")
     );
     assert!(run(VICTIM, "\"$0\" store verify --store shared").contains(" 0 damaged"));
     // A use counts, whoever put it there.
     let hour = std::time::Duration::from_secs(2 * 3600);
-    let trees: Vec<_> = walk(&store.join("trees"))
-        .into_iter()
-        .filter(|path| path.is_file())
-        .collect();
+    let trees: Vec<_> =
+        walk(&store.join("trees")).into_iter().filter(|path| path.is_file()).collect();
     for tree in &trees {
         let file = std::fs::File::options().append(true).open(tree).unwrap();
-        file.set_modified(std::time::SystemTime::now() - hour)
-            .unwrap();
+        file.set_modified(std::time::SystemTime::now() - hour).unwrap();
     }
-    run(
-        VICTIM,
-        "\"$0\" build env.json --out work/again --store shared",
-    );
+    run(VICTIM, "\"$0\" build env.json --out work/again --store shared");
     assert!(trees.iter().any(|tree| {
-        tree.metadata()
-            .unwrap()
-            .modified()
-            .unwrap()
-            .elapsed()
-            .unwrap()
-            < hour / 2
+        tree.metadata().unwrap().modified().unwrap().elapsed().unwrap() < hour / 2
     }));
     run(VICTIM, "\"$0\" store gc --max-size 0 --store shared");
     let is_gone = |path: &Utf8PathBuf| path.is_dir() || path.metadata().unwrap().len() == 0;
-    assert!(
-        walk(&store.join("files")).iter().all(is_gone),
-        "the folders of one are everybody's"
-    );
+    assert!(walk(&store.join("files")).iter().all(is_gone), "the folders of one are everybody's");
 }
 
 #[test]
@@ -420,26 +351,18 @@ fn what_another_user_put_where_everybody_may_write_is_not_written_to() {
                 std::fs::write(&path, "").unwrap()
             }
             std::os::unix::fs::lchown(&path, Some(OTHER), Some(OTHER)).unwrap();
-            let failed = machine.run(
-                user,
-                &format!("\"$0\" pack ../env.json --archive-format tar --out '{path}'"),
-            );
+            let failed = machine
+                .run(user, &format!("\"$0\" pack ../env.json --archive-format tar --out '{path}'"));
             let message = String::from_utf8_lossy(&failed.stderr).into_owned();
             assert_eq!(failed.status.code(), Some(7), "{message}");
-            assert!(
-                message.contains("another user") && message.contains("everybody"),
-                "{message}"
-            );
+            assert!(message.contains("another user") && message.contains("everybody"), "{message}");
         }
         assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
     }
     // One's own link, and what lies in somebody's own folder, are written to.
     std::os::unix::fs::symlink("own", open.join("mine")).unwrap();
     std::os::unix::fs::lchown(open.join("mine"), Some(VICTIM), Some(VICTIM)).unwrap();
-    machine.succeeds(
-        VICTIM,
-        "\"$0\" pack ../env.json --archive-format tar --out ../open/mine",
-    );
+    machine.succeeds(VICTIM, "\"$0\" pack ../env.json --archive-format tar --out ../open/mine");
     assert!(open.join("own").is_file());
 }
 
@@ -454,19 +377,11 @@ fn what_others_leave_in_a_folder_of_everybody_is_not_run() {
     let script = format!("#!/bin/sh\n: > '{seen}'\nexec {} \"$@\"\n", python());
     let planted = machine.project.write("other/python3", script);
     mode(&planted, 0o755);
-    machine
-        .project
-        .write("open/.python-version", planted.as_str());
-    let wheel = machine
-        .project
-        .path()
-        .join("wheels/demo-1.0-py3-none-any.whl");
+    machine.project.write("open/.python-version", planted.as_str());
+    let wheel = machine.project.path().join("wheels/demo-1.0-py3-none-any.whl");
     std::fs::copy(&wheel, open.join("mine/demo-1.0-py3-none-any.whl")).unwrap();
     let create = |user: u32, seed: &str| {
-        machine.run(
-            user,
-            &format!("cd ../open/mine && \"$0\" create ../../work/out{user} {seed}"),
-        )
+        machine.run(user, &format!("cd ../open/mine && \"$0\" create ../../work/out{user} {seed}"))
     };
     for (owner, user) in [(OTHER, VICTIM), (OTHER, 0)] {
         std::os::unix::fs::chown(open.join(".python-version"), Some(owner), Some(owner)).unwrap();
@@ -482,10 +397,7 @@ fn what_others_leave_in_a_folder_of_everybody_is_not_run() {
     }
     let failed = create(VICTIM, &format!("--seed demo --python {}", python()));
     let message = String::from_utf8_lossy(&failed.stderr).into_owned();
-    assert!(
-        !failed.status.success() && message.contains("no wheel of `demo`"),
-        "{message}"
-    );
+    assert!(!failed.status.success() && message.contains("no wheel of `demo`"), "{message}");
     // One's own word counts.
     std::os::unix::fs::chown(open.join(".python-version"), Some(VICTIM), Some(VICTIM)).unwrap();
     let output = create(VICTIM, "--no-seed");
@@ -498,11 +410,8 @@ fn what_others_leave_in_a_folder_of_everybody_is_not_run() {
 
 /// All that is below a directory.
 fn walk(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let mut found: Vec<Utf8PathBuf> = directory
-        .read_dir_utf8()
-        .unwrap()
-        .map(|entry| entry.unwrap().into_path())
-        .collect();
+    let mut found: Vec<Utf8PathBuf> =
+        directory.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
     let mut index = 0;
     while index < found.len() {
         if found[index].is_dir() {
@@ -521,11 +430,8 @@ fn walk(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
 #[test]
 fn programs_that_are_started_have_the_umask_of_the_user() {
     let machine = Machine::new();
-    let script = format!(
-        "#!/bin/sh\numask >> '{}/home/seen'\nexec {} \"$@\"\n",
-        machine.path(),
-        python()
-    );
+    let script =
+        format!("#!/bin/sh\numask >> '{}/home/seen'\nexec {} \"$@\"\n", machine.path(), python());
     let wrapper = machine.project.write("python-wrapper", script);
     mode(&wrapper, 0o755);
     for umask in ["0022", "0077", "0027"] {
@@ -542,12 +448,7 @@ fn programs_that_are_started_have_the_umask_of_the_user() {
 fn a_store_that_cannot_be_read_is_as_one_that_is_empty() {
     let machine = Machine::new();
     machine.succeeds(VICTIM, "\"$0\" build ../env.json --out plain --store store");
-    let digest = |out: &str| {
-        machine
-            .project
-            .run(&["digest", &format!("work/{out}")])
-            .success()
-    };
+    let digest = |out: &str| machine.project.run(&["digest", &format!("work/{out}")]).success();
     // Now, as files are shared.
     let expected = digest("plain");
     let store = machine.path().join("work/store");
@@ -565,10 +466,8 @@ fn a_store_that_cannot_be_read_is_as_one_that_is_empty() {
         index += 1;
     }
     for (out, directories) in [("files", false), ("folders", true)] {
-        let closed: Vec<_> = entries
-            .iter()
-            .filter(|path| path.is_dir() == directories && **path != store)
-            .collect();
+        let closed: Vec<_> =
+            entries.iter().filter(|path| path.is_dir() == directories && **path != store).collect();
         let before: Vec<_> = closed.iter().map(|path| mode_of(path)).collect();
         for path in &closed {
             std::os::unix::fs::chown(path, Some(OTHER), Some(OTHER)).unwrap();

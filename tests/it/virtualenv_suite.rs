@@ -62,10 +62,7 @@ static SOURCE: LazyLock<PathBuf> = LazyLock::new(|| {
             .env("PYTHONPATH", scratch.path())
             .status()
             .unwrap();
-        assert!(
-            downloaded.success(),
-            "pip cannot download virtualenv's source distribution"
-        );
+        assert!(downloaded.success(), "pip cannot download virtualenv's source distribution");
         let archive = scratch.path().join(format!("virtualenv-{version}.tar.gz"));
         let unpacked = Command::new("tar")
             .arg("-xzf")
@@ -75,11 +72,7 @@ static SOURCE: LazyLock<PathBuf> = LazyLock::new(|| {
             .status()
             .unwrap();
         assert!(unpacked.success());
-        fs::rename(
-            scratch.path().join(format!("virtualenv-{version}")),
-            &source,
-        )
-        .unwrap();
+        fs::rename(scratch.path().join(format!("virtualenv-{version}")), &source).unwrap();
     }
     source
 });
@@ -92,9 +85,7 @@ fn check(selection: &str, at_least: usize) {
     folders.extend(env::split_paths(&env::var_os("PATH").unwrap()));
     // As an ordinary user: bash draws `\$` as `#` for the superuser, which those tests do not know.
     let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-user=1000", "--map-group=1000"])
-        .arg(&python);
+    command.args(["--user", "--map-user=1000", "--map-group=1000"]).arg(&python);
     command.args([
         "-m",
         "pytest",
@@ -117,11 +108,7 @@ fn check(selection: &str, at_least: usize) {
         "-k",
         selection,
     ]);
-    command
-        .arg("--rootdir")
-        .arg(&*SOURCE)
-        .arg("tests/unit/activation")
-        .current_dir(&*SOURCE);
+    command.arg("--rootdir").arg(&*SOURCE).arg("tests/unit/activation").current_dir(&*SOURCE);
     command
         .env("PYTHONPATH", plugins)
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -132,25 +119,11 @@ fn check(selection: &str, at_least: usize) {
         .env_remove("CI");
     let output = command.output().unwrap();
     let report = String::from_utf8_lossy(&output.stdout);
-    let tail: String = report
-        .chars()
-        .skip(report.chars().count().saturating_sub(6000))
-        .collect();
-    assert!(
-        output.status.success(),
-        "{tail}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let words: Vec<&str> = report
-        .lines()
-        .last()
-        .unwrap_or_default()
-        .split([' ', ','])
-        .collect();
-    let passed = words
-        .windows(2)
-        .find(|pair| pair[1] == "passed")
-        .and_then(|pair| pair[0].parse().ok());
+    let tail: String = report.chars().skip(report.chars().count().saturating_sub(6000)).collect();
+    assert!(output.status.success(), "{tail}\n{}", String::from_utf8_lossy(&output.stderr));
+    let words: Vec<&str> = report.lines().last().unwrap_or_default().split([' ', ',']).collect();
+    let passed =
+        words.windows(2).find(|pair| pair[1] == "passed").and_then(|pair| pair[0].parse().ok());
     assert!(
         passed.is_some_and(|passed: usize| passed >= at_least),
         "expected at least {at_least} to pass:\n{tail}"

@@ -19,10 +19,7 @@ impl Folder {
     fn new() -> Self {
         let guard = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(guard.path().to_owned()).unwrap();
-        Self {
-            _guard: guard,
-            path,
-        }
+        Self { _guard: guard, path }
     }
 
     /// Writes a case of the corpus under its own name.
@@ -43,9 +40,7 @@ impl Folder {
 fn codes(report: &Value) -> Vec<(String, String)> {
     let findings = report["files"][0]["findings"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    findings
-        .map(|finding| (text(&finding["code"]), text(&finding["severity"])))
-        .collect()
+    findings.map(|finding| (text(&finding["code"]), text(&finding["severity"]))).collect()
 }
 
 #[test]
@@ -63,48 +58,20 @@ fn the_exit_code_is_by_severity() {
     check(("sound", "plain"), &[], 0);
     check(("sound", "plain"), &["--fail-on", "information"], 0);
     check(("zip-records", "bytes between members"), &[], 4);
-    check(
-        ("zip-records", "bytes between members"),
-        &["--allow", "zip.gap"],
-        0,
-    );
+    check(("zip-records", "bytes between members"), &["--allow", "zip.gap"], 0);
     check(
         ("zip-records", "bytes between members"),
         &["--allow", "zip.gap", "--fail-on", "warning"],
         4,
     );
-    check(
-        ("paths", "parent folder"),
-        &["--allow", "path.traversal"],
-        4,
-    );
+    check(("paths", "parent folder"), &["--allow", "path.traversal"], 4);
     check(("record", "member without a row"), &[], 0);
-    check(
-        ("record", "member without a row"),
-        &["--fail-on", "warning"],
-        4,
-    );
-    check(
-        ("record", "member without a row"),
-        &["--strict", "record.unlisted"],
-        4,
-    );
-    check(
-        ("startup", "import in a path file"),
-        &["--fail-on", "warning"],
-        0,
-    );
-    check(
-        ("startup", "import in a path file"),
-        &["--fail-on", "information"],
-        4,
-    );
+    check(("record", "member without a row"), &["--fail-on", "warning"], 4);
+    check(("record", "member without a row"), &["--strict", "record.unlisted"], 4);
+    check(("startup", "import in a path file"), &["--fail-on", "warning"], 0);
+    check(("startup", "import in a path file"), &["--fail-on", "information"], 4);
     check(("sound", "plain"), &["--limit", "entries=3"], 4);
-    check(
-        ("sound", "plain"),
-        &["--name", "other-1.0-py3-none-any.whl"],
-        4,
-    );
+    check(("sound", "plain"), &["--name", "other-1.0-py3-none-any.whl"], 4);
     check(("sound", "plain"), &["--limit", "entries"], 2);
     check(("sound", "plain"), &["--limit", "size=1"], 2);
     check(("sound", "plain"), &["--allow", "zip.nothing"], 2);
@@ -118,9 +85,7 @@ fn text_is_for_people() {
     let name = folder.case("paths", "escape sequence of terminals");
     let output = folder.check(&[&name]);
     assert!(
-        output
-            .stdout
-            .starts_with("demo-1.0-py3-none-any.whl: 1 error\n  error[path.control]: "),
+        output.stdout.starts_with("demo-1.0-py3-none-any.whl: 1 error\n  error[path.control]: "),
         "{}",
         output.stdout
     );
@@ -137,19 +102,11 @@ fn json_and_sarif_are_for_machines() {
     let name = folder.case("zip-records", "setuid");
     let report = folder.check(&["--format", "json", &name]).json();
     assert_eq!(report["version"], 1);
-    assert_eq!(
-        report["counts"],
-        json!({"error": 0, "warning": 1, "information": 0})
-    );
-    assert_eq!(
-        codes(&report),
-        [("zip.special-bits".to_owned(), "warning".to_owned())]
-    );
+    assert_eq!(report["counts"], json!({"error": 0, "warning": 1, "information": 0}));
+    assert_eq!(codes(&report), [("zip.special-bits".to_owned(), "warning".to_owned())]);
     assert_eq!(report["files"][0]["file"], json!(name));
 
-    let report = folder
-        .check(&["--format", "sarif", "--allow", "zip.special-bits", &name])
-        .json();
+    let report = folder.check(&["--format", "sarif", "--allow", "zip.special-bits", &name]).json();
     assert_eq!(report["version"], "2.1.0");
     let run = &report["runs"][0];
     let result = &run["results"][0];
@@ -160,14 +117,8 @@ fn json_and_sarif_are_for_machines() {
     let rule = &run["tool"]["driver"]["rules"]
         [usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
     assert_eq!(rule["id"], "zip.special-bits");
-    assert_eq!(
-        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
-        json!(name)
-    );
-    assert_eq!(
-        result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"],
-        "demo/a.txt"
-    );
+    assert_eq!(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], json!(name));
+    assert_eq!(result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"], "demo/a.txt");
     assert_eq!(result["suppressions"][0]["kind"], "external");
 }
 
@@ -216,10 +167,7 @@ fn start_up_code_of_an_environment_is_visible() {
         .iter()
         .map(|finding| finding["member"].as_str().unwrap())
         .collect();
-    assert!(
-        members.contains(&"lib/python3.12/site-packages/encodings"),
-        "{members:?}"
-    );
+    assert!(members.contains(&"lib/python3.12/site-packages/encodings"), "{members:?}");
     // The folder itself may be given, too.
     let direct = folder.check(&["--format", "json", site]).json();
     assert_eq!(codes(&direct).len(), found.len());
@@ -230,20 +178,10 @@ fn popular_wheels() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join(".cache/popular-linux");
     let names = std::fs::read_to_string(root.join("testdata/popular-wheels.txt")).unwrap();
-    let names: Vec<&str> = names
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .collect();
+    let names: Vec<&str> = names.lines().filter(|line| !line.starts_with('#')).collect();
     let list = || -> Vec<PathBuf> {
-        let files = folder
-            .read_dir()
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path());
-        files
-            .filter(|path| path.extension().is_some_and(|extension| extension == "whl"))
-            .collect()
+        let files = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "whl")).collect()
     };
     if list().len() < names.len() {
         for names in names.chunks(25) {
@@ -289,10 +227,7 @@ fn popular_wheels_raise_no_false_alarm() {
         for finding in file["findings"].as_array().unwrap() {
             let line = format!("{}: {finding}", file["file"]);
             // What the documentation lists.
-            if !matches!(
-                finding["code"].as_str(),
-                Some("startup.import" | "metadata.other-tags")
-            ) {
+            if !matches!(finding["code"].as_str(), Some("startup.import" | "metadata.other-tags")) {
                 alarms.push(line);
             }
         }

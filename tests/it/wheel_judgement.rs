@@ -46,15 +46,7 @@ fn project(bytes: &[u8], file: &str, flags: Value) -> Project {
 fn build(project: &Project, options: &[&str]) -> Output {
     project.run(
         &[
-            &[
-                "build",
-                "env.json",
-                "--out",
-                "env",
-                "--no-store",
-                "--manifest",
-                "manifest.json",
-            ],
+            &["build", "env.json", "--out", "env", "--no-store", "--manifest", "manifest.json"],
             options,
         ]
         .concat(),
@@ -73,68 +65,28 @@ fn flawed() -> Vec<(&'static str, WheelText, &'static str)> {
     );
     let metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n";
     vec![
+        (plain, recorded(&format!("demo/__init__.py,{hash},6")), "record.hash"),
+        (plain, recorded(&format!("demo/__init__.py,{right},7")), "record.size"),
+        (plain, recorded(&format!("/demo/__init__.py,{right},6")), "record.path"),
+        (plain, recorded(&format!("demo\\__init__.py,{right},6")), "record.path"),
+        (plain, recorded(&format!("demo/__init__.py,{right},6,")), "record.columns"),
+        (plain, recorded("demo/__init__.py,md5=abc,6"), "record.weak-hash"),
+        (plain, recorded("demo/__init__.py,sha256=abc,6"), "record.bad-hash"),
         (
             plain,
-            recorded(&format!("demo/__init__.py,{hash},6")),
-            "record.hash",
-        ),
-        (
-            plain,
-            recorded(&format!("demo/__init__.py,{right},7")),
-            "record.size",
-        ),
-        (
-            plain,
-            recorded(&format!("/demo/__init__.py,{right},6")),
-            "record.path",
-        ),
-        (
-            plain,
-            recorded(&format!("demo\\__init__.py,{right},6")),
-            "record.path",
-        ),
-        (
-            plain,
-            recorded(&format!("demo/__init__.py,{right},6,")),
-            "record.columns",
-        ),
-        (
-            plain,
-            recorded("demo/__init__.py,md5=abc,6"),
-            "record.weak-hash",
-        ),
-        (
-            plain,
-            recorded("demo/__init__.py,sha256=abc,6"),
-            "record.bad-hash",
-        ),
-        (
-            plain,
-            demo().file(
-                "demo-1.0.dist-info/RECORD",
-                format!("demo-1.0.dist-info/RECORD,{hash},0\n"),
-            ),
+            demo()
+                .file("demo-1.0.dist-info/RECORD", format!("demo-1.0.dist-info/RECORD,{hash},0\n")),
             "record.own-hash",
         ),
-        (
-            "demo-1.0+cu12torch2.6-py3-none-any.whl",
-            demo(),
-            "metadata.local-version",
-        ),
+        ("demo-1.0+cu12torch2.6-py3-none-any.whl", demo(), "metadata.local-version"),
         (
             plain,
-            text(
-                "METADATA",
-                &format!("{metadata}Summary: one\ntwo\nAuthor: x\n\nbody\n"),
-            ),
+            text("METADATA", &format!("{metadata}Summary: one\ntwo\nAuthor: x\n\nbody\n")),
             "metadata.syntax",
         ),
         (
             plain,
-            text(
-                "METADATA",
-                &format!("{metadata}Requires-Python: >=3\nRequires-Python: >=3.1\n"),
-            ),
+            text("METADATA", &format!("{metadata}Requires-Python: >=3\nRequires-Python: >=3.1\n")),
             "metadata.repeated-header",
         ),
         (
@@ -149,10 +101,7 @@ fn flawed() -> Vec<(&'static str, WheelText, &'static str)> {
         ),
         (
             plain,
-            text(
-                "WHEEL",
-                "Wheel-Version: 1.0\nRoot-Is-Purelib: perhaps\nTag: py3-none-any\n",
-            ),
+            text("WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: perhaps\nTag: py3-none-any\n"),
             "metadata.purelib",
         ),
     ]
@@ -177,11 +126,7 @@ fn what_leaves_no_doubt_can_be_allowed_loudly_everywhere() {
         let by_option = build(&plain, &["--allow", code, "--format", "json"]);
         assert_eq!(by_option.code, 0, "{code}: {}", by_option.stderr);
         let said = format!("is used although `{code}` was found");
-        assert!(
-            by_option.stderr.contains(&said),
-            "{code}: {}",
-            by_option.stderr
-        );
+        assert!(by_option.stderr.contains(&said), "{code}: {}", by_option.stderr);
         let report = by_option.json();
         assert_eq!(report["allowed"], json!([code]));
         assert!(
@@ -196,19 +141,13 @@ fn what_leaves_no_doubt_can_be_allowed_loudly_everywhere() {
             &std::fs::read_to_string(plain.path().join("manifest.json")).unwrap(),
         )
         .unwrap();
-        assert_eq!(
-            manifest["header"]["wheels"][0]["allowed"],
-            json!([code]),
-            "{manifest}"
-        );
+        assert_eq!(manifest["header"]["wheels"][0]["allowed"], json!([code]), "{manifest}");
 
         // The spec's field does the same, and both have one key, which is not that without.
         let by_spec = project(&bytes, file, json!({"allow": [code]}));
         assert_eq!(build(&by_spec, &[]).code, 0);
         let key = |project: &Project, options: &[&str]| {
-            project
-                .run(&[&["key", "env.json"], options].concat())
-                .success()
+            project.run(&[&["key", "env.json"], options].concat()).success()
         };
         assert_eq!(key(&plain, &["--allow", code]), key(&by_spec, &[]));
         assert_ne!(key(&plain, &[]), key(&by_spec, &[]));
@@ -221,9 +160,8 @@ fn what_leaves_no_doubt_can_be_allowed_loudly_everywhere() {
             "{code}: {}",
             text.stdout
         );
-        let json = plain
-            .run(&["wheel", "check", "--allow", code, "--format", "json", &path])
-            .json();
+        let json =
+            plain.run(&["wheel", "check", "--allow", code, "--format", "json", &path]).json();
         assert!(
             json["files"][0]["findings"]
                 .as_array()
@@ -232,11 +170,8 @@ fn what_leaves_no_doubt_can_be_allowed_loudly_everywhere() {
                 .any(|finding| finding["allowed"] == true),
             "{json}"
         );
-        let sarif = plain
-            .run(&[
-                "wheel", "check", "--allow", code, "--format", "sarif", &path,
-            ])
-            .json();
+        let sarif =
+            plain.run(&["wheel", "check", "--allow", code, "--format", "sarif", &path]).json();
         let results = sarif["runs"][0]["results"].as_array().unwrap();
         assert!(
             results
@@ -247,9 +182,7 @@ fn what_leaves_no_doubt_can_be_allowed_loudly_everywhere() {
 
         // What is recorded is what is there.
         let record = std::fs::read_to_string(
-            plain
-                .path()
-                .join("env/lib/python3.11/site-packages/demo-1.0.dist-info/RECORD"),
+            plain.path().join("env/lib/python3.11/site-packages/demo-1.0.dist-info/RECORD"),
         )
         .unwrap();
         let right =
@@ -258,12 +191,7 @@ fn what_leaves_no_doubt_can_be_allowed_loudly_everywhere() {
             record.contains(&format!("demo/__init__.py,sha256={right},6\n")),
             "{code}: {record}"
         );
-        assert!(
-            plain
-                .run(&["verify", "env", "--manifest", "manifest.json"])
-                .code
-                == 0
-        );
+        assert!(plain.run(&["verify", "env", "--manifest", "manifest.json"]).code == 0);
     }
 }
 
@@ -275,11 +203,7 @@ fn what_is_allowed_is_said_again_by_a_build_that_has_nothing_to_do() {
         json!({"allow": ["record.weak-hash"]}),
     );
     let build = || project.run(&["build", "env.json", "--out", "env", "--store", "store"]);
-    assert!(
-        build()
-            .stderr
-            .contains("is used although `record.weak-hash` was found")
-    );
+    assert!(build().stderr.contains("is used although `record.weak-hash` was found"));
     let again = build();
     assert!(
         again.code == 0 && again.stderr.contains("record.weak-hash are allowed"),
@@ -292,26 +216,17 @@ fn what_is_allowed_is_said_again_by_a_build_that_has_nothing_to_do() {
 fn what_says_nothing_wrong_is_a_warning() {
     let text = |name: &str, text: &str| demo().file(&format!("demo-1.0.dist-info/{name}"), text);
     for (wheel, code) in [
-        (
-            recorded("demo/,,\ndemo/__init__.py,,6"),
-            "record.absent-file",
-        ),
+        (recorded("demo/,,\ndemo/__init__.py,,6"), "record.absent-file"),
         (
             recorded("demo/,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0"),
             "record.absent-file",
         ),
         (
-            text(
-                "WHEEL",
-                "Wheel-Version: 1\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            ),
+            text("WHEEL", "Wheel-Version: 1\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
             "metadata.format-form",
         ),
         (
-            text(
-                "METADATA",
-                "Metadata-Version: 2.1.0\nName: demo\nVersion: 1.0\n",
-            ),
+            text("METADATA", "Metadata-Version: 2.1.0\nName: demo\nVersion: 1.0\n"),
             "metadata.format-form",
         ),
     ] {
@@ -329,10 +244,7 @@ fn what_says_nothing_wrong_is_a_warning() {
 
 #[test]
 fn what_no_environment_takes_over_is_judged_as_a_build_judges_it() {
-    for file in [
-        "demo/__pycache__/a.cpython-312.pyc",
-        "demo-1.0.dist-info/INSTALLER",
-    ] {
+    for file in ["demo/__pycache__/a.cpython-312.pyc", "demo-1.0.dist-info/INSTALLER"] {
         let wheel = "demo-1.0-py3-none-any.whl";
         let project = project(&dropped(file).pack(), wheel, json!({}));
         build(&project, &[]).success();
@@ -349,16 +261,12 @@ fn what_no_environment_takes_over_is_judged_as_a_build_judges_it() {
 fn what_two_readers_see_differently_is_never_allowed() {
     let metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n";
     let check = |name: &str, text: String, code: &str| {
-        let bytes = demo()
-            .file(&format!("demo-1.0.dist-info/{name}"), text)
-            .pack();
+        let bytes = demo().file(&format!("demo-1.0.dist-info/{name}"), text).pack();
         let project = project(&bytes, "demo-1.0-py3-none-any.whl", json!({}));
         let refused = build(&project, &[]);
         assert_eq!(refused.code, 4);
         assert!(
-            refused
-                .stderr
-                .contains(&format!("`{code}` cannot be allowed: ")),
+            refused.stderr.contains(&format!("`{code}` cannot be allowed: ")),
             "{}",
             refused.stderr
         );
@@ -369,11 +277,7 @@ fn what_two_readers_see_differently_is_never_allowed() {
             allowed.stderr
         );
     };
-    check(
-        "METADATA",
-        format!("{metadata}Name: other\n"),
-        "metadata.contradiction",
-    );
+    check("METADATA", format!("{metadata}Name: other\n"), "metadata.contradiction");
     check(
         "METADATA",
         format!("{metadata}Summary: one\ntwo\nRequires-Dist: x\n"),
@@ -412,9 +316,7 @@ fn create_takes_a_flawed_wheel_where_that_is_allowed() {
     let created = create(&["--allow", "record.weak-hash", "--spec-out", "spec.json"]);
     assert!(
         created.code == 0
-            && created
-                .stderr
-                .contains("is used although `record.weak-hash` was found"),
+            && created.stderr.contains("is used although `record.weak-hash` was found"),
         "{}",
         created.stderr
     );
@@ -423,11 +325,7 @@ fn create_takes_a_flawed_wheel_where_that_is_allowed() {
             .unwrap();
     assert_eq!(spec["flags"]["allow"], json!(["record.weak-hash"]));
     let again = create(&["--allow", "record.weak-hash"]);
-    assert!(
-        again.code == 0 && again.stderr.contains("record.weak-hash"),
-        "{}",
-        again.stderr
-    );
+    assert!(again.code == 0 && again.stderr.contains("record.weak-hash"), "{}", again.stderr);
     let again = create(&["--allow", "record.weak-hash", "--format", "json"]);
     assert_eq!(again.json()["allowed"], json!(["record.weak-hash"]));
 }
@@ -462,30 +360,12 @@ fn facts() -> Vec<(&'static str, Value)> {
     let macos = json!({"os": "macos", "arch": "arm64", "version": "14.0"});
     let windows = json!({"os": "windows", "arch": "x86_64"});
     vec![
-        (
-            "old linux",
-            cpython("3.8.18", "cp38", linux("glibc-2.17"), "/usr/bin/python3"),
-        ),
-        (
-            "linux",
-            cpython("3.12.7", "cp312", linux("glibc-2.39"), "/usr/bin/python3"),
-        ),
-        (
-            "musl",
-            cpython("3.12.7", "cp312", linux("musl-1.2"), "/usr/bin/python3"),
-        ),
-        (
-            "macos",
-            cpython("3.12.7", "cp312", macos, "/usr/bin/python3"),
-        ),
-        (
-            "windows",
-            cpython("3.12.7", "cp312", windows, "C:/Python312/python.exe"),
-        ),
-        (
-            "no patch level",
-            cpython("3.12", "cp312", linux("glibc-2.39"), "/usr/bin/python3"),
-        ),
+        ("old linux", cpython("3.8.18", "cp38", linux("glibc-2.17"), "/usr/bin/python3")),
+        ("linux", cpython("3.12.7", "cp312", linux("glibc-2.39"), "/usr/bin/python3")),
+        ("musl", cpython("3.12.7", "cp312", linux("musl-1.2"), "/usr/bin/python3")),
+        ("macos", cpython("3.12.7", "cp312", macos, "/usr/bin/python3")),
+        ("windows", cpython("3.12.7", "cp312", windows, "C:/Python312/python.exe")),
+        ("no patch level", cpython("3.12", "cp312", linux("glibc-2.39"), "/usr/bin/python3")),
     ]
 }
 
@@ -506,14 +386,8 @@ fn wheels_of_many_kinds() -> Vec<(WheelText, bool)> {
         (requires("three"), false),
         (demo().metadata("Requires-Dist: ???"), false),
         (demo().metadata("Requires-Dist: demo>=2"), false),
-        (
-            demo().metadata("Requires-Dist: demo>=2; sys_platform == 'win32'"),
-            false,
-        ),
-        (
-            demo().metadata("Requires-Dist: demo[x]; python_version < '3.9'"),
-            false,
-        ),
+        (demo().metadata("Requires-Dist: demo>=2; sys_platform == 'win32'"), false),
+        (demo().metadata("Requires-Dist: demo[x]; python_version < '3.9'"), false),
         (demo().file("demo/aux.py", ""), true),
         (demo().file("demo/a:b", ""), true),
         (demo().file("demo/A.py", "").file("demo/a.py", ""), true),
@@ -523,29 +397,15 @@ fn wheels_of_many_kinds() -> Vec<(WheelText, bool)> {
                 .file(&format!("demo/{0}/{0}/x", "z".repeat(200)), ""),
             true,
         ),
-        (
-            demo().console_scripts("tool = demo:main\nTOOL = demo:main"),
-            true,
-        ),
+        (demo().console_scripts("tool = demo:main\nTOOL = demo:main"), true),
         (demo().console_scripts("aux = demo:main"), true),
         (demo().console_scripts("python = demo:main"), false),
+        (demo().executable(&format!("{data}/scripts/sub/tool"), "#!python\nprint()\n"), false),
+        (demo().executable(&format!("{data}/scripts/tool"), "#!python\n'''no end\n"), true),
+        (demo().executable(&format!("{data}/data/bin/python"), ""), false),
         (
-            demo().executable(&format!("{data}/scripts/sub/tool"), "#!python\nprint()\n"),
-            false,
-        ),
-        (
-            demo().executable(&format!("{data}/scripts/tool"), "#!python\n'''no end\n"),
-            true,
-        ),
-        (
-            demo().executable(&format!("{data}/data/bin/python"), ""),
-            false,
-        ),
-        (
-            demo().executable(
-                &format!("{data}/data/Lib/site-packages/demo/__init__.py"),
-                "other\n",
-            ),
+            demo()
+                .executable(&format!("{data}/data/Lib/site-packages/demo/__init__.py"), "other\n"),
             true,
         ),
         (
@@ -555,10 +415,7 @@ fn wheels_of_many_kinds() -> Vec<(WheelText, bool)> {
             ),
             true,
         ),
-        (
-            recorded("demo/__init__.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,6"),
-            false,
-        ),
+        (recorded("demo/__init__.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,6"), false),
         (dropped("demo/__pycache__/a.cpython-312.pyc"), false),
         (dropped("demo/__pycache__/notes.txt"), false),
         (dropped("demo-1.0.dist-info/INSTALLER"), false),
@@ -634,64 +491,31 @@ fn a_check_takes_facts_a_spec_a_target_or_an_interpreter() {
             output.stderr
         );
     }
-    let report = project
-        .run(&[
-            "wheel",
-            "check",
-            "--format",
-            "json",
-            "--for",
-            "facts.json",
-            wheel,
-        ])
-        .json();
+    let report =
+        project.run(&["wheel", "check", "--format", "json", "--for", "facts.json", wheel]).json();
     let file = &report["files"][0];
     assert_eq!(
-        (
-            &file["verdict"]["fits"],
-            &file["verdict"]["problems"][0]["code"]
-        ),
+        (&file["verdict"]["fits"], &file["verdict"]["problems"][0]["code"]),
         (&json!(false), &json!("requires-python"))
     );
-    let sarif = project
-        .run(&[
-            "wheel",
-            "check",
-            "--format",
-            "sarif",
-            "--for",
-            "facts.json",
-            wheel,
-        ])
-        .json();
-    assert_eq!(
-        sarif["runs"][0]["results"][0]["ruleId"],
-        "build.requires-python"
-    );
+    let sarif =
+        project.run(&["wheel", "check", "--format", "sarif", "--for", "facts.json", wheel]).json();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "build.requires-python");
     // Without an interpreter, what depends on one is told.
     let without = project.run(&["wheel", "check", wheel]);
     assert!(
         without.code == 0
-            && without
-                .stderr
-                .contains("not judged, as they depend on the interpreter"),
+            && without.stderr.contains("not judged, as they depend on the interpreter"),
         "{}",
         without.stderr
     );
-    let report = project
-        .run(&["wheel", "check", "--format", "json", wheel])
-        .json();
-    assert_eq!(
-        report["files"][0]["depends_on_interpreter"]["requires_python"],
-        "<3.7"
-    );
+    let report = project.run(&["wheel", "check", "--format", "json", wheel]).json();
+    assert_eq!(report["files"][0]["depends_on_interpreter"]["requires_python"], "<3.7");
     assert_eq!(report["files"][0]["verdict"], Value::Null);
     for (text, code) in [("{", 2), ("{\"version\": \"3.12\"}", 3)] {
         project.write("facts.json", text);
         assert_eq!(
-            project
-                .run(&["wheel", "check", "--for", "facts.json", wheel])
-                .code,
+            project.run(&["wheel", "check", "--for", "facts.json", wheel]).code,
             code,
             "{text}"
         );
@@ -704,13 +528,8 @@ fn what_other_wheels_must_bring_is_told() {
         .metadata("Requires-Dist: six>=1.0")
         .metadata("Requires-Dist: colorama; sys_platform == 'win32'");
     let project = project(&wheel.pack(), "demo-1.0-py3-none-any.whl", json!({}));
-    let output = project.run(&[
-        "wheel",
-        "check",
-        "--for",
-        "env.json",
-        "wheels/demo-1.0-py3-none-any.whl",
-    ]);
+    let output =
+        project.run(&["wheel", "check", "--for", "env.json", "wheels/demo-1.0-py3-none-any.whl"]);
     assert!(
         output.code == 0 && output.stdout.contains("\n  needs six>=1.0\n"),
         "{}",
@@ -758,10 +577,7 @@ json.dump([[str(path) for path in distribution.files], rows], sys.stdout)
 "#;
     let answer = ask_python(read, &json!(site));
     assert_eq!(answer[0], answer[1]);
-    assert!(
-        answer[0].as_array().unwrap().len() > odd.len() + 5,
-        "{answer}"
-    );
+    assert!(answer[0].as_array().unwrap().len() > odd.len() + 5, "{answer}");
     for separator in [
         '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}', '\r',
         '\n',

@@ -11,9 +11,7 @@ use crate::support::project::{Project, venvtree_in};
 use crate::windows_scripts::launcher_bytes;
 
 fn cache(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(".cache")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache").join(name)
 }
 
 /// CPython 3.12 on a platform.
@@ -27,10 +25,7 @@ fn interpreter(target: &str) -> Value {
             json!({"os": "macos", "arch": "arm64", "version": "15.0"}),
             "/opt/python/bin/python3.12",
         ),
-        _ => (
-            json!({"os": "windows", "arch": "x86_64"}),
-            "C:/Python312/python.exe",
-        ),
+        _ => (json!({"os": "windows", "arch": "x86_64"}), "C:/Python312/python.exe"),
     };
     let python = json!({"kind": "absolute", "path": path});
     json!({"implementation": "cpython", "version": "3.12.7", "abi": "cp312", "platform": platform, "python": python})
@@ -52,24 +47,16 @@ fn build(wheel: &Path, target: &str) {
         };
         json!({"console": launcher("t64.exe"), "gui": launcher("w64.exe")})
     });
-    project.spec(
-        facts,
-        &[json!({"path": path, "sha256": Hash::sha256(&bytes)})],
-        |spec| {
-            spec["flags"] = json!({"requirements": "off"});
-            if let Some(launchers) = launchers {
-                spec["launchers"] = launchers;
-            }
-        },
-    );
+    project.spec(facts, &[json!({"path": path, "sha256": Hash::sha256(&bytes)})], |spec| {
+        spec["flags"] = json!({"requirements": "off"});
+        if let Some(launchers) = launchers {
+            spec["launchers"] = launchers;
+        }
+    });
     let built = project.run(&["build", "env.json", "--out", "env", "--no-store"]);
     assert_eq!(built.code, 0, "{path} for {target}: {}", built.stderr);
     let checked = project.run(&["wheel", "check", "--for", "facts.json", &path]);
-    assert_eq!(
-        checked.code, 0,
-        "{path} for {target}: {}{}",
-        checked.stdout, checked.stderr
-    );
+    assert_eq!(checked.code, 0, "{path} for {target}: {}{}", checked.stdout, checked.stderr);
 }
 
 #[test]
@@ -98,10 +85,7 @@ fn most_used() -> Vec<std::path::PathBuf> {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/most-used.txt"),
     )
     .unwrap();
-    let names: Vec<&str> = names
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .collect();
+    let names: Vec<&str> = names.lines().filter(|line| !line.starts_with('#')).collect();
     let folder = cache("popular");
     for target in &TARGETS {
         let done = folder.join(format!(".{}", target.name));
@@ -165,31 +149,19 @@ fn popular_wheels_of_every_platform_raise_no_false_alarm() {
         ));
         std::fs::write(&facts, interpreter(target.name).to_string()).unwrap();
         let arguments = [
-            &[
-                "wheel",
-                "check",
-                "--format",
-                "json",
-                "--for",
-                facts.to_str().unwrap(),
-            ],
+            &["wheel", "check", "--format", "json", "--for", facts.to_str().unwrap()],
             names.as_slice(),
         ]
         .concat();
         let report = venvtree_in(Utf8Path::new("/"), &arguments, "").json();
         std::fs::remove_file(facts).unwrap();
         let files = report["files"].as_array().unwrap();
-        let fitting = files
-            .iter()
-            .filter(|file| file["verdict"]["fits"] == true)
-            .count();
+        let fitting = files.iter().filter(|file| file["verdict"]["fits"] == true).count();
         assert!(fitting > 130, "{fitting} wheels fit {}", target.name);
         for file in files {
             let problems = file["verdict"]["problems"].as_array().unwrap();
             assert!(
-                problems
-                    .iter()
-                    .all(|problem| problem["code"] == "incompatible-tags"),
+                problems.iter().all(|problem| problem["code"] == "incompatible-tags"),
                 "{}: {problems:?}",
                 file["file"]
             );

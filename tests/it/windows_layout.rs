@@ -45,17 +45,11 @@ fn build(project: &Project) -> Output {
 
 fn tool() -> WheelText {
     let wheel = WheelText::new("tool", "1.0");
-    let (entry_points, data) = (
-        format!("{}/entry_points.txt", wheel.dist_info()),
-        wheel.data(),
-    );
+    let (entry_points, data) = (format!("{}/entry_points.txt", wheel.dist_info()), wheel.data());
     let entry_points_text =
         "[console_scripts]\ntool = tool:main\n[gui_scripts]\ntoolw = tool:main\n";
     wheel
-        .file(
-            "tool.py",
-            "import sys\ndef main():\n    print('tool', sys.argv[1:])\n    return 3\n",
-        )
+        .file("tool.py", "import sys\ndef main():\n    print('tool', sys.argv[1:])\n    return 3\n")
         .file(&entry_points, entry_points_text)
         .file(&format!("{data}/headers/tool.h"), "int tool;\n")
         .file(&format!("{data}/data/share/tool.txt"), "data\n")
@@ -64,10 +58,7 @@ fn tool() -> WheelText {
             "#!python\r\nimport sys\r\nprint('old', __file__, sys.argv[1:])\r\n",
         )
         .executable(&format!("{data}/scripts/plain.bat"), "@echo off\r\n")
-        .executable(
-            &format!("{data}/scripts/window"),
-            "#!pythonw\nprint('window')\n",
-        )
+        .executable(&format!("{data}/scripts/window"), "#!pythonw\nprint('window')\n")
 }
 
 #[test]
@@ -76,10 +67,7 @@ fn an_environment_for_windows_has_its_layout() {
     assert_eq!(build(&project).json()["outcome"], "built");
     let env = project.path().join("env");
     let lines = listing(env.as_std_path());
-    let paths: Vec<&str> = lines
-        .iter()
-        .map(|line| line.split(' ').next().unwrap())
-        .collect();
+    let paths: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
     let expected = [
         "Include/site/python3.12/tool/tool.h",
         "Lib/site-packages/tool-1.0.dist-info/RECORD",
@@ -102,14 +90,9 @@ fn an_environment_for_windows_has_its_layout() {
     for path in expected {
         assert!(paths.contains(&path), "{path}: {paths:#?}");
     }
+    assert!(!lines.iter().any(|line| line.contains(" -> ")), "there are links: {lines:#?}");
     assert!(
-        !lines.iter().any(|line| line.contains(" -> ")),
-        "there are links: {lines:#?}"
-    );
-    assert!(
-        !paths
-            .iter()
-            .any(|path| path.starts_with("bin") || path.starts_with("lib/")),
+        !paths.iter().any(|path| path.starts_with("bin") || path.starts_with("lib/")),
         "{paths:#?}"
     );
     let read = |path: &str| std::fs::read(env.join(path)).unwrap();
@@ -139,18 +122,9 @@ fn other_tools_read_the_programs() {
     let project = project(&[tool()], |_| {});
     build(&project).success();
     let scripts = project.path().join("env/Scripts");
-    let names = [
-        "tool.exe",
-        "toolw.exe",
-        "old.exe",
-        "window.exe",
-        "python.exe",
-        "pythonw.exe",
-    ];
-    let files: Vec<Vec<u8>> = names
-        .iter()
-        .map(|name| std::fs::read(scripts.join(name)).unwrap())
-        .collect();
+    let names = ["tool.exe", "toolw.exe", "old.exe", "window.exe", "python.exe", "pythonw.exe"];
+    let files: Vec<Vec<u8>> =
+        names.iter().map(|name| std::fs::read(scripts.join(name)).unwrap()).collect();
     let read = read_back(&files.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let (console, gui) = (3, 2);
     let expected = [
@@ -158,10 +132,7 @@ fn other_tools_read_the_programs() {
         (gui, "#!<launcher_dir>\\pythonw.exe\n"),
         (console, "#!<launcher_dir>\\python.exe\n"),
         (gui, "#!<launcher_dir>\\pythonw.exe\n"),
-        (
-            console,
-            "#!<launcher_dir>\\..\\..\\python\\python.exe -I -S\n",
-        ),
+        (console, "#!<launcher_dir>\\..\\..\\python\\python.exe -I -S\n"),
         (gui, "#!<launcher_dir>\\..\\..\\python\\pythonw.exe -I -S\n"),
     ];
     for ((name, made), (subsystem, line)) in names.iter().zip(&read).zip(expected) {
@@ -185,27 +156,17 @@ fn other_tools_read_the_programs() {
                 .env_clear()
                 .env("PYTHONPATH", project.path().join("env/Lib/site-packages"))
                 .env("PYTHONDONTWRITEBYTECODE", "1");
-            let output = command
-                .arg(scripts.join(script))
-                .arg("a b")
-                .output()
-                .unwrap();
+            let output = command.arg(scripts.join(script)).arg("a b").output().unwrap();
             assert!(
                 output.stderr.is_empty(),
                 "{python:?} {script}: {}",
                 String::from_utf8_lossy(&output.stderr)
             );
-            (
-                output.status.code(),
-                String::from_utf8(output.stdout).unwrap(),
-            )
+            (output.status.code(), String::from_utf8(output.stdout).unwrap())
         };
         assert_eq!(run("tool.exe"), (Some(3), "tool ['a b']\n".to_owned()));
         assert_eq!(run("toolw.exe"), (Some(3), "tool ['a b']\n".to_owned()));
-        assert_eq!(
-            run("old.exe"),
-            (Some(0), format!("old {} ['a b']\n", scripts.join("old.py")))
-        );
+        assert_eq!(run("old.exe"), (Some(0), format!("old {} ['a b']\n", scripts.join("old.py"))));
         assert_eq!(run("window.exe"), (Some(0), "window\n".to_owned()));
     }
 }
@@ -229,15 +190,8 @@ fn nothing_of_the_host_shows() {
             .arg(project.path().join(out))
             .args(arguments);
         // A store of the project's own: that of the user may hold what another version made.
-        let output = command
-            .env("XDG_CACHE_HOME", project.path().join("cache"))
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = command.env("XDG_CACHE_HOME", project.path().join("cache")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         report["digest"].as_str().unwrap().to_owned()
     };
@@ -266,10 +220,7 @@ fn nothing_of_the_host_shows() {
         .iter()
         .map(|name| format!("launchers/{name}={root}/elsewhere/{name}"))
         .collect();
-    assert_eq!(
-        digest(9, ":", &["--input", &inputs[0], "--input", &inputs[1]]),
-        first
-    );
+    assert_eq!(digest(9, ":", &["--input", &inputs[0], "--input", &inputs[1]]), first);
 }
 
 #[test]
@@ -285,10 +236,7 @@ fn every_kind_of_interpreter_gets_a_launcher() {
         let files = ["python.exe", "pythonw.exe"]
             .map(|name| std::fs::read(project.path().join("env/Scripts").join(name)).unwrap());
         let read = read_back(&[&files[0], &files[1]]);
-        (
-            read[0]["line"].as_str().unwrap().to_owned(),
-            read[1]["line"].as_str().unwrap().to_owned(),
-        )
+        (read[0]["line"].as_str().unwrap().to_owned(), read[1]["line"].as_str().unwrap().to_owned())
     };
     let check = |python: Value, console: &str, gui: &str| {
         let wrap = |path: &str| format!("#!{path} -I -S\n");
@@ -314,31 +262,21 @@ fn every_kind_of_interpreter_gets_a_launcher() {
 #[test]
 fn another_launcher_can_start_the_interpreter() {
     let other = launcher_bytes("t64.exe");
-    let project =
-        project(
-            &[tool()],
-            |spec| {
-                spec["launchers"]["python"] =
-                    json!({"path": "launchers/own.exe", "sha256": Hash::sha256(&other)})
-            },
-        );
+    let project = project(&[tool()], |spec| {
+        spec["launchers"]["python"] =
+            json!({"path": "launchers/own.exe", "sha256": Hash::sha256(&other)})
+    });
     // The same program with another icon, say: a byte of the DOS stub differs.
     let mut changed = other.clone();
     changed[0x4e] ^= 0x20;
     project.write("launchers/own.exe", &changed);
     let refused = build(&project);
     assert_eq!(refused.code, 6, "{refused:?}");
-    assert!(
-        refused.stderr.contains("own.exe` has the SHA-256"),
-        "{refused:?}"
-    );
+    assert!(refused.stderr.contains("own.exe` has the SHA-256"), "{refused:?}");
     let spec = std::fs::read_to_string(project.path().join("env.json")).unwrap();
     // Only the last of the two: `python` follows `console` and `gui`.
     let (before, after) = spec.rsplit_once(&Hash::sha256(&other).to_string()).unwrap();
-    project.write(
-        "env.json",
-        format!("{before}{}{after}", Hash::sha256(&changed)),
-    );
+    project.write("env.json", format!("{before}{}{after}", Hash::sha256(&changed)));
     build(&project).success();
     let read = |name: &str| std::fs::read(project.path().join("env/Scripts").join(name)).unwrap();
     assert!(read("python.exe").starts_with(&changed) && read("tool.exe").starts_with(&other));
@@ -358,45 +296,28 @@ fn what_windows_cannot_store_is_an_error() {
         }
     };
     let wheel = |name: &str| WheelText::new(name, "1.0");
-    check(
-        &[wheel("a").file("pkg/aux.py", "")],
-        &["aux.py` is the name of a device on Windows"],
-    );
+    check(&[wheel("a").file("pkg/aux.py", "")], &["aux.py` is the name of a device on Windows"]);
     check(&[wheel("a").file("pkg/what?.txt", "")], &["holds `?`"]);
     check(&[wheel("a").file("pkg/end.", "")], &["ends in a full stop"]);
     check(
-        &[
-            wheel("a").file("Pkg/x.py", ""),
-            wheel("b").file("pkg/y.py", ""),
-        ],
+        &[wheel("a").file("Pkg/x.py", ""), wheel("b").file("pkg/y.py", "")],
         &["`Lib/site-packages/Pkg`", "cannot tell them apart"],
     );
     check(
-        &[
-            wheel("a").console_scripts("tool = a:b"),
-            wheel("b").console_scripts("Tool = a:b"),
-        ],
+        &[wheel("a").console_scripts("tool = a:b"), wheel("b").console_scripts("Tool = a:b")],
         &["Scripts/Tool.exe"],
     );
     let deep = format!("{}/x.py", ["a_rather_long_name_of_a_package"; 9].join("/"));
     check(
         &[wheel("a").file(&deep, "")],
-        &[
-            "[windows-length]",
-            "more than Windows can open below any directory",
-        ],
+        &["[windows-length]", "more than Windows can open below any directory"],
     );
 }
 
 #[test]
 fn the_plan_forecasts_the_longest_path() {
     let long = format!("{}/x.py", ["a_rather_long_name_of_a_package"; 5].join("/"));
-    let project = project(
-        &[WheelText::new("a", "1.0")
-            .file(&long, "")
-            .file("é/x.py", "")],
-        |_| {},
-    );
+    let project = project(&[WheelText::new("a", "1.0").file(&long, "").file("é/x.py", "")], |_| {});
     let planned = project.run(&["plan", "env.json", "--format", "json"]);
     let length = "Lib/site-packages/".len() + long.len();
     let value = planned.json();
@@ -407,10 +328,8 @@ fn the_plan_forecasts_the_longest_path() {
     let message = value["warnings"][0]["message"].as_str().unwrap();
     assert_eq!(value["warnings"][0]["code"], "windows-length");
     assert!(
-        message.ends_with(&format!(
-            "the path of the environment may have {} at most",
-            258 - length
-        )),
+        message
+            .ends_with(&format!("the path of the environment may have {} at most", 258 - length)),
         "{message}"
     );
 }
@@ -430,18 +349,10 @@ fn specs_for_windows_are_checked() {
         "$.launchers: the field `gui` is missing",
     );
     check(
-        &|spec| {
-            _ = spec["launchers"]["gui"]
-                .as_object_mut()
-                .unwrap()
-                .remove("sha256")
-        },
+        &|spec| _ = spec["launchers"]["gui"].as_object_mut().unwrap().remove("sha256"),
         "$.launchers.gui: the field `sha256` is missing",
     );
-    check(
-        &|spec| spec["launchers"]["other"] = json!({}),
-        "$.launchers.other: unknown field",
-    );
+    check(&|spec| spec["launchers"]["other"] = json!({}), "$.launchers.other: unknown field");
     check(
         &|spec| spec["interpreter"]["platform"] = json!({"os": "linux", "arch": "x86_64"}),
         "$.launchers: given for an operating system other than windows",
@@ -484,10 +395,7 @@ fn specs_for_windows_are_checked() {
     );
     let trusted = project(&[], |spec| {
         spec["flags"] = json!({"input_digests": "trusted"});
-        spec["launchers"]["console"]
-            .as_object_mut()
-            .unwrap()
-            .remove("sha256");
+        spec["launchers"]["console"].as_object_mut().unwrap().remove("sha256");
     });
     build(&trusted).success();
 }

@@ -34,18 +34,12 @@ fn distlib() -> PathBuf {
 pub(crate) fn launcher_bytes(name: &str) -> Vec<u8> {
     let path = distlib().join(name);
     fs::read(&path).unwrap_or_else(|error| {
-        panic!(
-            "the tests use distlib's launchers, expected {}: {error}",
-            path.display()
-        )
+        panic!("the tests use distlib's launchers, expected {}: {error}", path.display())
     })
 }
 
 fn simple(arch: Arch, kind: ScriptKind) -> WindowsLauncher {
-    let (_, names) = ARCHITECTURES
-        .iter()
-        .find(|(other, _)| *other == arch)
-        .unwrap();
+    let (_, names) = ARCHITECTURES.iter().find(|(other, _)| *other == arch).unwrap();
     let launcher =
         WindowsLauncher::parse(launcher_bytes(names[kind as usize]), arch, kind).unwrap();
     assert_eq!(launcher.form(), LauncherForm::Simple);
@@ -56,14 +50,10 @@ fn simple(arch: Arch, kind: ScriptKind) -> WindowsLauncher {
 /// executable that could be one.
 fn trampoline(name: &str, arch: Arch, kind: ScriptKind) -> WindowsLauncher {
     let mut bytes = launcher_bytes(name);
-    let text: Vec<u8> = "UV_TRAMPOLINE_KIND\0UV_PYTHON_PATH\0"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    let hole = bytes
-        .windows(text.len())
-        .rposition(|window| window.iter().all(|byte| *byte == 0))
-        .unwrap();
+    let text: Vec<u8> =
+        "UV_TRAMPOLINE_KIND\0UV_PYTHON_PATH\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let hole =
+        bytes.windows(text.len()).rposition(|window| window.iter().all(|byte| *byte == 0)).unwrap();
     bytes[hole..hole + text.len()].copy_from_slice(&text);
     let launcher = WindowsLauncher::parse(bytes, arch, kind).unwrap();
     assert_eq!(launcher.form(), LauncherForm::Trampoline);
@@ -110,12 +100,7 @@ json.dump(answers, sys.stdout)
 "#;
 
 pub(crate) fn read_back(files: &[&[u8]]) -> Vec<serde_json::Value> {
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let files: Vec<String> = files.iter().map(|file| hex(file)).collect();
     serde_json::from_value(ask_python(READ, &json!(files))).unwrap()
 }
@@ -145,16 +130,8 @@ fn every_launcher_becomes_a_script() {
                 script["line"],
                 format!("#!<launcher_dir>\\{}\n", windows_interpreter_name(kind))
             );
-            assert!(
-                script["program"]
-                    .as_str()
-                    .unwrap()
-                    .contains("from pkg.cli import App\n")
-            );
-            assert_eq!(
-                python["line"],
-                "#!<launcher_dir>\\..\\..\\python\\python.exe -I -S\n"
-            );
+            assert!(script["program"].as_str().unwrap().contains("from pkg.cli import App\n"));
+            assert_eq!(python["line"], "#!<launcher_dir>\\..\\..\\python\\python.exe -I -S\n");
         }
     }
 }
@@ -170,11 +147,8 @@ fn every_trampoline_gets_resources() {
             let [before, script, python] = &read_back(&[&bare, &script, &python])[..] else {
                 panic!("three answers")
             };
-            let hex = |text: &str| {
-                text.bytes()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect::<String>()
-            };
+            let hex =
+                |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
             for (made, action, path) in [
                 (script, "01", windows_interpreter_name(kind)),
                 (python, "02", "..\\..\\my python\\python.exe"),
@@ -184,23 +158,14 @@ fn every_trampoline_gets_resources() {
                     (&before["machine"], &before["subsystem"])
                 );
                 let mut expected = before["resources"].as_object().unwrap().clone();
-                assert!(
-                    expected.len() > 5,
-                    "distlib's launchers have icons and a manifest"
-                );
+                assert!(expected.len() > 5, "distlib's launchers have icons and a manifest");
                 expected.insert("10/UV_TRAMPOLINE_KIND/0".to_owned(), json!(action));
                 expected.insert("10/UV_PYTHON_PATH/0".to_owned(), json!(hex(path)));
                 // In any order: JSON objects are compared by key.
                 assert_eq!(made["resources"], json!(expected), "{arch:?} {kind:?}");
             }
-            assert_eq!(
-                (&script["line"], &script["members"]),
-                (&json!(""), &member())
-            );
-            assert_eq!(
-                (&python["line"], &python["members"]),
-                (&json!(""), &json!([]))
-            );
+            assert_eq!((&script["line"], &script["members"]), (&json!(""), &member()));
+            assert_eq!((&python["line"], &python["members"]), (&json!(""), &json!([])));
         }
     }
 }
@@ -216,28 +181,14 @@ fn a_launcher_for_something_else_is_refused() {
     ));
     assert!(matches!(
         error(&console, Arch::X86_64, ScriptKind::Gui),
-        WindowsLauncherError::Subsystem {
-            found: 3,
-            expected: 2,
-            ..
-        }
+        WindowsLauncherError::Subsystem { found: 3, expected: 2, .. }
     ));
-    let script = simple(Arch::X86_64, ScriptKind::Console)
-        .entry_point("a", "b")
-        .unwrap();
+    let script = simple(Arch::X86_64, ScriptKind::Console).entry_point("a", "b").unwrap();
     assert!(matches!(
         error(&script, Arch::X86_64, ScriptKind::Console),
         WindowsLauncherError::Appended { .. }
     ));
-    for length in [
-        0,
-        1,
-        0x40,
-        0x100,
-        0x200,
-        console.len() / 2,
-        console.len() - 1,
-    ] {
+    for length in [0, 1, 0x40, 0x100, 0x200, console.len() / 2, console.len() - 1] {
         assert!(
             matches!(
                 error(&console[..length], Arch::X86_64, ScriptKind::Console),
@@ -251,18 +202,11 @@ fn a_launcher_for_something_else_is_refused() {
 /// The status and standard output of a command that writes no errors; `modules` is where it finds
 /// modules.
 fn run(command: &mut Command, modules: &Path) -> (Option<i32>, String) {
-    let output = command
-        .env_clear()
-        .env("LC_ALL", "C.UTF-8")
-        .env("PYTHONPATH", modules)
-        .output();
+    let output = command.env_clear().env("LC_ALL", "C.UTF-8").env("PYTHONPATH", modules).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.is_empty(), "{command:?}: {stderr}");
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-    )
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A launcher does nothing but run an interpreter with itself as the first argument; so do these
@@ -285,45 +229,26 @@ fn interpreters_run_what_scripts_carry() {
         trampoline("t64.exe", Arch::X86_64, ScriptKind::Console),
     ] {
         let (app, wheel_script) = (scripts.join("app.exe"), scripts.join("it's.exe"));
-        fs::write(
-            &app,
-            launcher.entry_point("application", "App.main").unwrap(),
-        )
-        .unwrap();
+        fs::write(&app, launcher.entry_point("application", "App.main").unwrap()).unwrap();
         fs::write(&wheel_script, launcher.wheel_script("it's.py").unwrap()).unwrap();
         for python in interpreters() {
-            let (status, found) = run(
-                Command::new(&python.path).arg(&app).args(["a b", ""]),
-                &scratch,
-            );
+            let (status, found) =
+                run(Command::new(&python.path).arg(&app).args(["a b", ""]), &scratch);
             assert_eq!(
                 (status, found),
-                (
-                    Some(7),
-                    format!("['{}', 'a b', '']\n", app.with_extension("").display())
-                ),
+                (Some(7), format!("['{}', 'a b', '']\n", app.with_extension("").display())),
                 "{python:?}"
             );
-            let (status, found) = run(
-                Command::new(&python.path).arg(&wheel_script).arg("a b"),
-                &scratch,
-            );
+            let (status, found) =
+                run(Command::new(&python.path).arg(&wheel_script).arg("a b"), &scratch);
             let file = scripts.join("it's.py");
             assert_eq!(
                 (status, found),
-                (
-                    Some(5),
-                    format!(
-                        "__main__ {0} Doc '\\xe9' [\"{0}\", 'a b']\n",
-                        file.display()
-                    )
-                ),
+                (Some(5), format!("__main__ {0} Doc '\\xe9' [\"{0}\", 'a b']\n", file.display())),
                 "{python:?}"
             );
-            let (status, found) = run(
-                Command::new(&python.path).args(["-c", import]).arg(&app),
-                &scratch,
-            );
+            let (status, found) =
+                run(Command::new(&python.path).args(["-c", import]).arg(&app), &scratch);
             assert_eq!(
                 (status, found.as_str()),
                 (Some(0), "from application import App\n"),
@@ -344,16 +269,11 @@ fn the_interpreter_starts_again_as_the_environments() {
     let launcher = root.join("Scripts/python.exe");
     fs::write(
         &launcher,
-        simple(Arch::X86_64, ScriptKind::Console)
-            .python("../../python/python.exe")
-            .unwrap(),
+        simple(Arch::X86_64, ScriptKind::Console).python("../../python/python.exe").unwrap(),
     )
     .unwrap();
     let program = "import os, sys; print(sys.prefix, sys.executable, sys.argv, '__PYVENV_LAUNCHER__' in os.environ, sep='|'); sys.exit(5)";
-    for python in interpreters()
-        .into_iter()
-        .filter(|python| python.version >= (3, 11))
-    {
+    for python in interpreters().into_iter().filter(|python| python.version >= (3, 11)) {
         fs::create_dir_all(root.join(format!("lib/python3.{}/site-packages", python.version.1)))
             .unwrap();
         let found = run(
@@ -363,10 +283,8 @@ fn the_interpreter_starts_again_as_the_environments() {
                 .args(["-c", program, "a b", "\""]),
             scratch.path(),
         );
-        let expected = format!(
-            "{0}|{0}/Scripts/python.exe|['-c', 'a b', '\"']|False\n",
-            root.display()
-        );
+        let expected =
+            format!("{0}|{0}/Scripts/python.exe|['-c', 'a b', '\"']|False\n", root.display());
         assert_eq!(found, (Some(5), expected), "{python:?}");
     }
 }

@@ -64,10 +64,7 @@ fn a_worker_makes_what_the_command_makes() {
     // One without an identifier, then several at once; no line ends, each is answered before the
     // input ends.
     let mut ask = |request: Value| {
-        requests
-            .write_all(request.to_string().as_bytes())
-            .and_then(|()| requests.flush())
-            .unwrap()
+        requests.write_all(request.to_string().as_bytes()).and_then(|()| requests.flush()).unwrap()
     };
     let mut answer = || {
         let mut line = String::new();
@@ -79,18 +76,12 @@ fn a_worker_makes_what_the_command_makes() {
     for identifier in 1..=3 {
         ask(json!({"arguments": build(&format!("many{identifier}")), "requestId": identifier}));
     }
-    let mut seen: Vec<i64> = (0..3)
-        .map(|_| answer())
-        .map(|answer| answer["requestId"].as_i64().unwrap())
-        .collect();
+    let mut seen: Vec<i64> =
+        (0..3).map(|_| answer()).map(|answer| answer["requestId"].as_i64().unwrap()).collect();
     seen.sort_unstable();
     assert_eq!(seen, [1, 2, 3]);
     for out in ["first", "many1", "many2", "many3"] {
-        assert_eq!(
-            listing(project.path().join(out).as_std_path()),
-            expected,
-            "{out}"
-        );
+        assert_eq!(listing(project.path().join(out).as_std_path()), expected, "{out}");
         for extension in ["digest", "json"] {
             let read = |stem: &str| {
                 std::fs::read(project.path().join(format!("{stem}.{extension}"))).unwrap()
@@ -112,18 +103,12 @@ fn a_worker_makes_what_the_command_makes() {
         answer(),
         json!({"exitCode": 0, "output": answer_output(&project, "inside"), "requestId": 9})
     );
-    assert_eq!(
-        listing(project.path().join("sandbox/7/inside").as_std_path()),
-        expected
-    );
+    assert_eq!(listing(project.path().join("sandbox/7/inside").as_std_path()), expected);
     // Errors are in the response, and the worker goes on.
     ask(json!({"arguments": ["build", "missing.json", "--out", "none"], "requestId": 10}));
     let failed = answer();
     assert_eq!(failed["exitCode"], 7);
-    assert!(
-        failed["output"].as_str().unwrap().contains("missing.json"),
-        "{failed}"
-    );
+    assert!(failed["output"].as_str().unwrap().contains("missing.json"), "{failed}");
     ask(json!({"arguments": ["no-such-command"], "requestId": 11}));
     assert_eq!(answer()["exitCode"], 2);
     drop(requests);
@@ -150,15 +135,12 @@ fn protocol_buffers_are_understood_too() {
     }
     // request_id 300.
     message.extend_from_slice(&[0x18, 0xac, 0x02]);
-    for arguments in [
-        &["--persistent_worker"][..],
-        &["worker", "--protocol", "proto", "--persistent_worker"],
-    ] {
+    for arguments in
+        [&["--persistent_worker"][..], &["worker", "--protocol", "proto", "--persistent_worker"]]
+    {
         let mut worker = start(&project, arguments);
         let mut requests = worker.stdin.take().unwrap();
-        requests
-            .write_all(&[&[message.len() as u8][..], &message].concat())
-            .unwrap();
+        requests.write_all(&[&[message.len() as u8][..], &message].concat()).unwrap();
         drop(requests);
         let output = worker.wait_with_output().unwrap();
         assert_eq!(
@@ -192,11 +174,9 @@ fn a_huge_argument_is_refused_in_a_few_words() {
     let project = Project::new();
     let mut worker = start(&project, &["--persistent_worker"]);
     let mut requests = worker.stdin.take().unwrap();
-    for arguments in [
-        json!(["x".repeat(10 << 20)]),
-        json!(["build", "x".repeat(10 << 20)]),
-        json!(["--help"]),
-    ] {
+    for arguments in
+        [json!(["x".repeat(10 << 20)]), json!(["build", "x".repeat(10 << 20)]), json!(["--help"])]
+    {
         serde_json::to_writer(&mut requests, &json!({ "arguments": arguments })).unwrap();
     }
     drop(requests);
@@ -225,23 +205,10 @@ fn many_requests_at_once_share_few_open_files() {
         .collect();
     let mut worker = Command::new("sh");
     worker
-        .args([
-            "-c",
-            "ulimit -n 64; exec \"$0\" worker",
-            env!("CARGO_BIN_EXE_venvtree"),
-        ])
+        .args(["-c", "ulimit -n 64; exec \"$0\" worker", env!("CARGO_BIN_EXE_venvtree")])
         .current_dir(project.path());
-    let mut worker = worker
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    worker
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(requests.as_bytes())
-        .unwrap();
+    let mut worker = worker.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    worker.stdin.take().unwrap().write_all(requests.as_bytes()).unwrap();
     let output = worker.wait_with_output().unwrap();
     let answers: Vec<Value> = String::from_utf8(output.stdout)
         .unwrap()
@@ -252,9 +219,7 @@ fn many_requests_at_once_share_few_open_files() {
     for answer in answers {
         assert_eq!(answer["exitCode"], 0, "{answer}");
     }
-    let made = std::fs::read_dir(project.path().join("many"))
-        .unwrap()
-        .count();
+    let made = std::fs::read_dir(project.path().join("many")).unwrap().count();
     assert_eq!(made, 200, "something unfinished is left");
 }
 
@@ -268,21 +233,13 @@ fn no_request_writes_between_the_answers() {
     ] {
         let mut worker = start(&project, &["worker"]);
         let request = json!({"arguments": ["build", "env.json", "--out", "out", "--no-store", option, path], "requestId": 1});
-        worker
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(request.to_string().as_bytes())
-            .unwrap();
+        worker.stdin.take().unwrap().write_all(request.to_string().as_bytes()).unwrap();
         let output = worker.wait_with_output().unwrap();
         let answer: Value =
             serde_json::from_slice(&output.stdout).expect("one answer and nothing else");
         assert_eq!(answer["exitCode"], 7, "{answer}");
         assert!(
-            answer["output"]
-                .as_str()
-                .unwrap()
-                .contains("it is the worker's standard output"),
+            answer["output"].as_str().unwrap().contains("it is the worker's standard output"),
             "{answer}"
         );
     }

@@ -14,12 +14,7 @@ use crate::model::activate::quote::quote;
 /// the command, and the file.
 const COMMANDS: [(&[&str], Shell, &str, &str); 7] = [
     // These have no `source`.
-    (
-        &["sh", "dash", "posh", "yash", "mksh"],
-        Shell::Posix,
-        ".",
-        "activate",
-    ),
+    (&["sh", "dash", "posh", "yash", "mksh"], Shell::Posix, ".", "activate"),
     (&["fish"], Shell::Fish, "source", "activate.fish"),
     (&["csh", "tcsh"], Shell::Csh, "source", "activate.csh"),
     (&["nu"], Shell::Nushell, "overlay use", "activate.nu"),
@@ -43,13 +38,12 @@ pub(super) fn line(
         [true, ..] => "nu",
         [_, true, _] => "xonsh",
         [.., true] => "pwsh",
-        _ => Utf8Path::new(io.variable("SHELL").unwrap_or_default())
-            .file_name()
-            .unwrap_or_default(),
+        _ => {
+            Utf8Path::new(io.variable("SHELL").unwrap_or_default()).file_name().unwrap_or_default()
+        }
     };
-    let (_, shell, command, file) = COMMANDS
-        .iter()
-        .find(|(names, ..)| names.is_empty() || names.contains(&name))?;
+    let (_, shell, command, file) =
+        COMMANDS.iter().find(|(names, ..)| names.is_empty() || names.contains(&name))?;
     if !activators.contains(shell) {
         return None;
     }
@@ -61,10 +55,7 @@ pub(super) fn line(
     let plain = path
         .chars()
         .all(|character| character.is_ascii_alphanumeric() || "_./+-".contains(character));
-    Some(format!(
-        "{command} {}",
-        if plain { path } else { quote(*shell, &path) }
-    ))
+    Some(format!("{command} {}", if plain { path } else { quote(*shell, &path) }))
 }
 
 /// The shell whose language a word names: one of a script, or a program that reads it.

@@ -45,11 +45,7 @@ const BUNDLED: [&str; 2] = ["bundle", "embed"];
 
 /// The seed that virtualenv's `--pip VERSION` and the like ask for, as `--seed` has it.
 pub(super) fn seed(name: &str, version: &str) -> String {
-    if BUNDLED.contains(&version) {
-        name.to_owned()
-    } else {
-        format!("{name}=={version}")
-    }
+    if BUNDLED.contains(&version) { name.to_owned() } else { format!("{name}=={version}") }
 }
 
 /// Whether the value of `--wheel` is a version, as virtualenv has it, and no file.
@@ -97,18 +93,10 @@ const ANSWERS: [(&[&str], &str); 22] = [
         "leave it out: there are no wheels inside the program; `--extra-search-dir DIR` names newer ones than the interpreter's own",
     ),
     (
-        &[
-            "--try-first-with",
-            "--python-preference",
-            "--managed-python",
-            "--no-managed-python",
-        ],
+        &["--try-first-with", "--python-preference", "--managed-python", "--no-managed-python"],
         "name the interpreter by its path with `--python PATH`; `venvtree interpreter list` shows what is there",
     ),
-    (
-        &["--find-links", "-f"],
-        "name the directory by `--extra-search-dir DIR`",
-    ),
+    (&["--find-links", "-f"], "name the directory by `--extra-search-dir DIR`"),
     (
         &[
             "--index",
@@ -124,40 +112,22 @@ const ANSWERS: [(&[&str], &str); 22] = [
     ),
     (&["--cache-dir"], "use `--store DIR`"),
     (&["--no-cache"], "use `--no-store`"),
-    (
-        &["--config-file"],
-        "leave it out: there are no configuration files",
-    ),
+    (&["--config-file"], "leave it out: there are no configuration files"),
     (
         &["--python-platform", "--python-version"],
         "an environment for another machine is built by `venvtree build` from a spec that says so",
     ),
-    (
-        &["--directory", "--project"],
-        "change to that directory first, or give ENV with its path",
-    ),
-    (
-        &["--verbose", "-v", "--debug"],
-        "leave it out: `--format json` reports everything",
-    ),
+    (&["--directory", "--project"], "change to that directory first, or give ENV with its path"),
+    (&["--verbose", "-v", "--debug"], "leave it out: `--format json` reports everything"),
     (&["--no-activators"], "use `--activators none`"),
-    (
-        &["--no-prompt"],
-        "leave it out, or set VIRTUAL_ENV_DISABLE_PROMPT before activating",
-    ),
-    (
-        &["--env", "--name", "-n"],
-        "give the directory as it is: `venvtree create ENV`",
-    ),
+    (&["--no-prompt"], "leave it out, or set VIRTUAL_ENV_DISABLE_PROMPT before activating"),
+    (&["--env", "--name", "-n"], "give the directory as it is: `venvtree create ENV`"),
     (
         &["--requirement", "--requirements", "-r"],
         "install them afterwards with the environment's pip, or give wheels with `--wheel FILE`",
     ),
     (&["--force", "-F"], "use `--clear` or `--replace`"),
-    (
-        &["--no-clear"],
-        "leave it out: nothing is cleared unless `--clear` or `--replace` is given",
-    ),
+    (&["--no-clear"], "leave it out: nothing is cleared unless `--clear` or `--replace` is given"),
 ];
 
 /// The error for an option of others, in the place of clap's; any other error comes back as it is.
@@ -187,13 +157,7 @@ mod tests {
         for version in ["0.42.0", "bundle", "embed", "1.0rc1"] {
             assert!(is_version(version), "{version}");
         }
-        for file in [
-            "wheel-0.42.0-py3-none-any.whl",
-            "./0.42.0",
-            "dist/x.whl",
-            "no wheel",
-            "",
-        ] {
+        for file in ["wheel-0.42.0-py3-none-any.whl", "./0.42.0", "dist/x.whl", "no wheel", ""] {
             assert!(!is_version(file), "{file}");
         }
         assert_eq!(
@@ -204,10 +168,8 @@ mod tests {
 
     #[test]
     fn no_option_is_answered_twice() {
-        let mut names: Vec<&str> = ANSWERS
-            .iter()
-            .flat_map(|(names, _)| names.iter().copied())
-            .collect();
+        let mut names: Vec<&str> =
+            ANSWERS.iter().flat_map(|(names, _)| names.iter().copied()).collect();
         let number = names.len();
         names.sort_unstable();
         names.dedup();

@@ -53,11 +53,7 @@ impl BlobError {
         path: impl AsRef<Utf8Path>,
         source: impl Into<io::Error>,
     ) -> Self {
-        Self::Io {
-            action,
-            path: path.as_ref().to_owned(),
-            source: source.into(),
-        }
+        Self::Io { action, path: path.as_ref().to_owned(), source: source.into() }
     }
 
     /// The same of a file that was named relative to an open directory.
@@ -65,15 +61,9 @@ impl BlobError {
     pub fn below(self, directory: &Utf8Path) -> Self {
         match self {
             // Joined with an absolute path, nothing changes.
-            Self::Io {
-                action,
-                path,
-                source,
-            } => Self::Io {
-                action,
-                path: directory.join(path),
-                source,
-            },
+            Self::Io { action, path, source } => {
+                Self::Io { action, path: directory.join(path), source }
+            }
             other => other,
         }
     }
@@ -106,10 +96,7 @@ pub struct Checked<'a> {
 impl<'a> Checked<'a> {
     /// Digests bytes that are true by definition: those made here.
     pub fn made(function: DigestFunction, bytes: &'a [u8]) -> Self {
-        Self {
-            digest: function.digest(bytes),
-            bytes,
-        }
+        Self { digest: function.digest(bytes), bytes }
     }
 
     /// Compares bytes received from `place` with the digest that they were asked for by.
@@ -122,11 +109,8 @@ impl<'a> Checked<'a> {
         bytes: &'a [u8],
         place: &str,
     ) -> Result<Self, BlobError> {
-        let mismatch = |actual| BlobError::Mismatch {
-            place: place.to_owned(),
-            expected: digest,
-            actual,
-        };
+        let mismatch =
+            |actual| BlobError::Mismatch { place: place.to_owned(), expected: digest, actual };
         if bytes.len() as u64 != digest.size {
             return Err(mismatch(format!("{} bytes", bytes.len())));
         }
@@ -177,11 +161,8 @@ impl<R: Read> Verifying<R> {
     }
 
     fn mismatch(&self, actual: String) -> io::Error {
-        let error = BlobError::Mismatch {
-            place: self.place.clone(),
-            expected: self.expected,
-            actual,
-        };
+        let error =
+            BlobError::Mismatch { place: self.place.clone(), expected: self.expected, actual };
         io::Error::new(io::ErrorKind::InvalidData, error)
     }
 }
@@ -203,11 +184,7 @@ impl<R: Read> Read for Verifying<R> {
             return Ok(count);
         }
         let actual = self.hasher.take().map_or(self.expected, Hasher::finish);
-        if actual == self.expected {
-            Ok(0)
-        } else {
-            Err(self.mismatch(actual.to_string()))
-        }
+        if actual == self.expected { Ok(0) } else { Err(self.mismatch(actual.to_string())) }
     }
 }
 
@@ -289,11 +266,7 @@ pub trait BlobStore: Blobs {
 /// The error for a blob that was promised and is not there.
 pub fn absent(digest: Digest) -> BlobError {
     let source = io::Error::new(io::ErrorKind::NotFound, "the blob is not there any more");
-    BlobError::io(
-        "read the blob",
-        Utf8PathBuf::from(digest.to_string()),
-        source,
-    )
+    BlobError::io("read the blob", Utf8PathBuf::from(digest.to_string()), source)
 }
 
 /// A whole blob in memory, verified. For messages: nothing of a size above `limit` is read.
@@ -309,11 +282,7 @@ pub fn read_small(
 ) -> Result<Option<Vec<u8>>, BlobError> {
     if digest.size > limit {
         let actual = format!("a message of {} bytes, the limit is {limit}", digest.size);
-        return Err(BlobError::Mismatch {
-            place: place.to_owned(),
-            expected: digest,
-            actual,
-        });
+        return Err(BlobError::Mismatch { place: place.to_owned(), expected: digest, actual });
     }
     if digest.size == 0 {
         return Checked::received(function, digest, b"", place).map(|_| Some(Vec::new()));
@@ -357,17 +326,12 @@ mod tests {
         let digest = function.digest(b"hello");
         let read = |bytes: &[u8]| {
             let mut out = Vec::new();
-            Verifying::new(bytes, function, digest, "test")
-                .read_to_end(&mut out)
-                .map(|_| out)
+            Verifying::new(bytes, function, digest, "test").read_to_end(&mut out).map(|_| out)
         };
         assert_eq!(read(b"hello").unwrap(), b"hello");
         for wrong in [&b"hell"[..], b"hellO", b"hello!", b""] {
             let error = unwrap_read_error(read(wrong).unwrap_err(), "read", Utf8Path::new("x"));
-            assert!(
-                matches!(error, BlobError::Mismatch { .. }),
-                "{wrong:?}: {error}"
-            );
+            assert!(matches!(error, BlobError::Mismatch { .. }), "{wrong:?}: {error}");
             assert!(Checked::received(function, digest, wrong, "test").is_err());
         }
     }

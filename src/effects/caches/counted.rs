@@ -30,13 +30,7 @@ impl BlobStore for Receiving<'_> {
     }
 
     fn put(&self, digest: Digest, bytes: &mut (dyn Read + Send)) -> Result<(), BlobError> {
-        self.store.put(
-            digest,
-            &mut Counting {
-                bytes,
-                progress: self.progress,
-            },
-        )?;
+        self.store.put(digest, &mut Counting { bytes, progress: self.progress })?;
         self.progress.advance(1, 0);
         Ok(())
     }
@@ -53,10 +47,7 @@ impl Blobs for Giving<'_> {
         let found = self.blobs.open(digest)?;
         self.progress.advance(u64::from(found.is_some()), 0);
         Ok(found.map(|bytes| {
-            Box::new(Counting {
-                bytes,
-                progress: self.progress,
-            }) as Box<dyn Read + Send + '_>
+            Box::new(Counting { bytes, progress: self.progress }) as Box<dyn Read + Send + '_>
         }))
     }
 }
@@ -90,24 +81,15 @@ mod tests {
     #[test]
     fn what_passes_is_counted() {
         let progress = Progress::default();
-        progress.begin(
-            Phase::Uploading,
-            Amount {
-                items: 2,
-                bytes: 10,
-            },
-        );
+        progress.begin(Phase::Uploading, Amount { items: 2, bytes: 10 });
         let mut text = String::new();
         let digest = DigestFunction::Sha256.digest(b"12345");
-        Giving {
-            blobs: &One,
-            progress: &progress,
-        }
-        .open(digest)
-        .unwrap()
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
+        Giving { blobs: &One, progress: &progress }
+            .open(digest)
+            .unwrap()
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
         assert_eq!(
             (text.as_str(), progress.get().unwrap().done),
             ("12345", Amount { items: 1, bytes: 5 })

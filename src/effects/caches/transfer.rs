@@ -68,9 +68,8 @@ pub fn find(
 ) -> Result<Option<Tree>, BlobError> {
     let function = action.function();
     let refuse = |reason: &dyn std::fmt::Display| {
-        notes.add(format!(
-            "the result that {place} has for this environment is not used: {reason}"
-        ));
+        notes
+            .add(format!("the result that {place} has for this environment is not used: {reason}"));
         Ok(None)
     };
     let Some(bytes) = cache.action_result(action.digest())? else {
@@ -104,10 +103,7 @@ pub struct Told<'a> {
 }
 
 fn amount(digests: &[Digest]) -> Amount {
-    Amount {
-        items: digests.len() as u64,
-        bytes: digests.iter().map(|digest| digest.size).sum(),
-    }
+    Amount { items: digests.len() as u64, bytes: digests.iter().map(|digest| digest.size).sum() }
 }
 
 /// Fetches the files of a tree that none of the areas has into the last of them; says whether all
@@ -121,11 +117,7 @@ pub fn fetch(
     areas: &[&Area<'_>],
     told: Told<'_>,
 ) -> Result<bool, BlobError> {
-    let Told {
-        place,
-        notes,
-        progress,
-    } = told;
+    let Told { place, notes, progress } = told;
     let wanted = Wanted::of(tree);
     let Some(last) = areas.last() else {
         return Ok(false);
@@ -136,13 +128,7 @@ pub fn fetch(
     }
     let incoming = last.incoming(&wanted);
     progress.begin(Phase::Downloading, amount(&missing));
-    let lacking = cache.get_all(
-        &missing,
-        &Receiving {
-            store: &incoming,
-            progress,
-        },
-    )?;
+    let lacking = cache.get_all(&missing, &Receiving { store: &incoming, progress })?;
     if let Some(first) = lacking.first() {
         notes.add(format!(
             "{place} lacks {} of the environment's files, or has wrong ones ({first}, …)",
@@ -170,22 +156,12 @@ pub fn publish(
     digests.extend(Wanted::of(tree).digests());
     let missing = cache.missing(&digests)?;
     // Servers may look at the action when its result arrives: it comes first.
-    let (first, then): (Vec<Digest>, Vec<Digest>) = missing
-        .into_iter()
-        .partition(|digest| request.contains_key(digest));
+    let (first, then): (Vec<Digest>, Vec<Digest>) =
+        missing.into_iter().partition(|digest| request.contains_key(digest));
     cache.put_all(&first, &Messages(&request))?;
     progress.begin(Phase::Uploading, amount(&then));
-    cache.put_all(
-        &then,
-        &Giving {
-            blobs: &Layered(&[&messages, files]),
-            progress,
-        },
-    )?;
-    let result = ActionResult {
-        tree: messages.tree,
-        root: Some(tree.digest()),
-    };
+    cache.put_all(&then, &Giving { blobs: &Layered(&[&messages, files]), progress })?;
+    let result = ActionResult { tree: messages.tree, root: Some(tree.digest()) };
     cache.set_action_result(action.digest(), &result.encode(action))
 }
 
@@ -205,13 +181,7 @@ pub fn push(
     digests.extend(Wanted::of(tree).digests());
     let missing = cache.missing(&digests)?;
     progress.begin(Phase::Uploading, amount(&missing));
-    cache.put_all(
-        &missing,
-        &Giving {
-            blobs: &Layered(&[&messages, files]),
-            progress,
-        },
-    )?;
+    cache.put_all(&missing, &Giving { blobs: &Layered(&[&messages, files]), progress })?;
     Ok((messages.tree, missing.len()))
 }
 
@@ -259,23 +229,14 @@ pub fn pull(
     threads: usize,
 ) -> Result<Tree, PullError> {
     let function = cache.function();
-    let unsound = |error: receive::ReceiveError| PullError::Unsound {
-        digest,
-        error: Box::new(error),
-    };
-    let memory = Memory {
-        function,
-        limit: TREE_LIMIT,
-        state: Mutex::default(),
-    };
+    let unsound =
+        |error: receive::ReceiveError| PullError::Unsound { digest, error: Box::new(error) };
+    let memory = Memory { function, limit: TREE_LIMIT, state: Mutex::default() };
     let mut level = vec![digest];
     for depth in 0..=DEPTH_LIMIT {
         let lacking = cache.get_all(&level, &memory)?;
         if let Some(&digest) = lacking.first().filter(|digest| digest.size > 0) {
-            return Err(PullError::Absent {
-                place: place.to_owned(),
-                digest,
-            });
+            return Err(PullError::Absent { place: place.to_owned(), digest });
         }
         let mut next = Vec::new();
         for &digest in &level {
@@ -303,17 +264,10 @@ pub fn pull(
         next.dedup();
         next.retain(|digest| digest.size > 0 && !memory.has(*digest));
         if next.is_empty() {
-            let state = memory
-                .state
-                .into_inner()
-                .unwrap_or_else(PoisonError::into_inner);
+            let state = memory.state.into_inner().unwrap_or_else(PoisonError::into_inner);
             // The empty directory is nowhere to be had, and need not be.
-            let messages: Vec<&[u8]> = state
-                .blobs
-                .values()
-                .map(Vec::as_slice)
-                .chain([&b""[..]])
-                .collect();
+            let messages: Vec<&[u8]> =
+                state.blobs.values().map(Vec::as_slice).chain([&b""[..]]).collect();
             let root = DirectoryDigest(digest);
             return receive::assemble(
                 function,
@@ -347,10 +301,7 @@ struct Messages<'a>(&'a BTreeMap<Digest, &'a [u8]>);
 
 impl Blobs for Messages<'_> {
     fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
-        Ok(self
-            .0
-            .get(&digest)
-            .map(|bytes| Box::new(Cursor::new(*bytes)) as Box<dyn Read + Send>))
+        Ok(self.0.get(&digest).map(|bytes| Box::new(Cursor::new(*bytes)) as Box<dyn Read + Send>))
     }
 }
 
@@ -364,10 +315,7 @@ struct TreeMessages<'a> {
 impl<'a> TreeMessages<'a> {
     fn of(tree: &'a Tree) -> Self {
         fn visit<'a>(directory: &'a Directory, directories: &mut HashMap<Digest, &'a [u8]>) {
-            if directories
-                .insert(directory.digest().0, directory.message())
-                .is_none()
-            {
+            if directories.insert(directory.digest().0, directory.message()).is_none() {
                 for (_, node) in directory.entries() {
                     if let Node::Directory(below) = node {
                         visit(below, directories);
@@ -378,19 +326,11 @@ impl<'a> TreeMessages<'a> {
         let mut directories = HashMap::new();
         visit(tree.root(), &mut directories);
         let message = wire::encode_tree(tree);
-        Self {
-            directories,
-            tree: tree.function().digest(&message),
-            message,
-        }
+        Self { directories, tree: tree.function().digest(&message), message }
     }
 
     fn digests(&self) -> Vec<Digest> {
-        self.directories
-            .keys()
-            .copied()
-            .chain([self.tree])
-            .collect()
+        self.directories.keys().copied().chain([self.tree]).collect()
     }
 }
 
@@ -421,10 +361,7 @@ impl TreeFiles {
                 paths.entry(blob.0).or_insert_with(|| path.to_string());
             }
         }
-        Self {
-            root: root.to_owned(),
-            paths,
-        }
+        Self { root: root.to_owned(), paths }
     }
 }
 
@@ -455,11 +392,7 @@ struct MemoryState {
 
 impl Memory {
     fn has(&self, digest: Digest) -> bool {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .blobs
-            .contains_key(&digest)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).blobs.contains_key(&digest)
     }
 
     fn get(&self, digest: Digest) -> Vec<u8> {
@@ -545,23 +478,12 @@ mod tests {
     fn tree(folder: &tempfile::TempDir) -> (Utf8PathBuf, Tree) {
         let root = Utf8PathBuf::from_path_buf(folder.path().join("tree")).unwrap();
         let mut builder = TreeBuilder::new();
-        for (path, text) in [
-            ("a/b/c", "1"),
-            ("a/d", "2"),
-            ("empty", ""),
-            ("same/b/c", "1"),
-        ] {
+        for (path, text) in [("a/b/c", "1"), ("a/d", "2"), ("empty", ""), ("same/b/c", "1")] {
             std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             std::fs::write(root.join(path), text).unwrap();
             let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
             builder
-                .insert(
-                    &TreePath::parse(path).unwrap(),
-                    Leaf::File {
-                        blob,
-                        executable: false,
-                    },
-                )
+                .insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, executable: false })
                 .unwrap();
         }
         (root, builder.finish(DigestFunction::Sha256))
@@ -576,14 +498,8 @@ mod tests {
         let notes = Notes::new();
         let find = || find(&remote, "test", &action, OutwardLinks::Refuse, 1, &notes).unwrap();
         assert_eq!(find(), None);
-        publish(
-            &remote,
-            &action,
-            &tree,
-            &TreeFiles::new(&root, &tree),
-            &Progress::default(),
-        )
-        .unwrap();
+        publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree), &Progress::default())
+            .unwrap();
         assert_eq!(find(), Some(tree.clone()));
         let handle = std::fs::File::open(folder.path()).unwrap();
         let area = local.area(0, LinkMode::Auto, handle.as_fd());
@@ -592,11 +508,7 @@ mod tests {
                 &remote,
                 &tree,
                 &[&area],
-                Told {
-                    place: "test",
-                    notes: &notes,
-                    progress: &Progress::default()
-                }
+                Told { place: "test", notes: &notes, progress: &Progress::default() }
             )
             .unwrap()
         );
@@ -620,36 +532,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (root, tree) = tree(&folder);
         let remote = store(&folder, "remote");
-        let (message, missing) = push(
-            &remote,
-            &tree,
-            &TreeFiles::new(&root, &tree),
-            &Progress::default(),
-        )
-        .unwrap();
+        let (message, missing) =
+            push(&remote, &tree, &TreeFiles::new(&root, &tree), &Progress::default()).unwrap();
         assert!(missing > 0);
         assert_eq!(
-            push(
-                &remote,
-                &tree,
-                &TreeFiles::new(&root, &tree),
-                &Progress::default()
-            )
-            .unwrap(),
+            push(&remote, &tree, &TreeFiles::new(&root, &tree), &Progress::default()).unwrap(),
             (message, 0)
         );
         assert_eq!(pull(&remote, "test", tree.digest().0, 1).unwrap(), tree);
         assert_eq!(pull(&remote, "test", message, 1).unwrap(), tree);
         let other = DigestFunction::Sha256.digest(b"other");
-        assert!(matches!(
-            pull(&remote, "test", other, 1),
-            Err(PullError::Absent { .. })
-        ));
+        assert!(matches!(pull(&remote, "test", other, 1), Err(PullError::Absent { .. })));
         let file = DigestFunction::Sha256.digest(b"2");
-        assert!(matches!(
-            pull(&remote, "test", file, 1),
-            Err(PullError::Unsound { .. })
-        ));
+        assert!(matches!(pull(&remote, "test", file, 1), Err(PullError::Unsound { .. })));
     }
 
     #[test]
@@ -660,14 +555,8 @@ mod tests {
         let remote = store(&folder, "remote");
         let action = Action::new(DigestFunction::Sha256, b"{}".to_vec());
         assert!(
-            publish(
-                &remote,
-                &action,
-                &tree,
-                &TreeFiles::new(&root, &tree),
-                &Progress::default()
-            )
-            .is_err()
+            publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree), &Progress::default())
+                .is_err()
         );
         assert_eq!(
             remote.action_result(action.digest()).unwrap(),

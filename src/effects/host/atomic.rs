@@ -1,7 +1,8 @@
 //! Files that are there complete, or as they were.
 //!
-//! Effects layer. What is being written lies beside its place under a name that says whose it is; signals clear it away,
-//! and what a killed process left is cleared by [`crate::effects::host::staging`].
+//! Effects layer. What is being written lies beside its place under a name that says whose it is;
+//! signals clear it away, and what a killed process left is cleared by
+//! [`crate::effects::host::staging`].
 
 use std::io;
 
@@ -19,23 +20,19 @@ pub fn write_atomically(
     path: &Utf8Path,
     fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
 ) -> Result<(), FsError> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_str().is_empty())
-        .unwrap_or(Utf8Path::new("."));
+    let directory =
+        path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
     let (temporary, _under_way) = temporary_file(directory, path).map_err(failed("write", path))?;
     let mut writer = io::BufWriter::with_capacity(64 << 10, temporary);
     fill(&mut writer).map_err(failed("write", path))?;
-    let temporary = writer
-        .into_inner()
-        .map_err(|error| failed("write", path)(error.into_error()))?;
-    temporary
-        .persist(path)
-        .map_err(|error| failed("write", path)(error.error))?;
+    let temporary =
+        writer.into_inner().map_err(|error| failed("write", path)(error.into_error()))?;
+    temporary.persist(path).map_err(|error| failed("write", path)(error.error))?;
     Ok(())
 }
 
-/// Makes the file that is to become `path`: locked, so that nobody takes it for what a dead process left, and cleared away by signals.
+/// Makes the file that is to become `path`: locked, so that nobody takes it for what a dead process
+/// left, and cleared away by signals.
 ///
 /// # Errors
 /// The directory cannot be written to.

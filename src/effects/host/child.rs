@@ -63,17 +63,11 @@ pub(in crate::effects) fn run(
     input: &[u8],
     bounds: Bounds,
 ) -> Result<Finished, ChildError> {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own, so that it can be ended with what it has started.
     command.process_group(0);
     let mut running = Running::start(command)?;
-    let mut input = Feed {
-        pipe: running.child.stdin.take(),
-        rest: input,
-    };
+    let mut input = Feed { pipe: running.child.stdin.take(), rest: input };
     let mut output = Stream::new(running.child.stdout.take());
     let mut errors = Stream::new(running.child.stderr.take());
     let pipes = [
@@ -96,11 +90,7 @@ pub(in crate::effects) fn run(
             return Err(ChildError::Output(bounds.output));
         }
         if let Some(status) = status {
-            return Ok(Finished {
-                status,
-                output: output.bytes,
-                errors: errors.bytes,
-            });
+            return Ok(Finished { status, output: output.bytes, errors: errors.bytes });
         }
         if begun.elapsed() >= bounds.time {
             return Err(ChildError::Time(bounds.time));
@@ -116,33 +106,11 @@ fn wait(
     errors: &Stream<impl Read + AsFd>,
 ) -> io::Result<()> {
     let mut polled = Vec::with_capacity(3);
-    polled.extend(
-        input
-            .pipe
-            .as_ref()
-            .map(|pipe| PollFd::new(pipe, PollFlags::OUT)),
-    );
-    polled.extend(
-        output
-            .pipe
-            .as_ref()
-            .map(|pipe| PollFd::new(pipe, PollFlags::IN)),
-    );
-    polled.extend(
-        errors
-            .pipe
-            .as_ref()
-            .map(|pipe| PollFd::new(pipe, PollFlags::IN)),
-    );
-    let glance = if polled.is_empty() {
-        SHORT_GLANCE
-    } else {
-        GLANCE
-    };
-    let glance = Timespec {
-        tv_sec: 0,
-        tv_nsec: i64::from(glance.subsec_nanos()),
-    };
+    polled.extend(input.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::OUT)));
+    polled.extend(output.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+    polled.extend(errors.pipe.as_ref().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+    let glance = if polled.is_empty() { SHORT_GLANCE } else { GLANCE };
+    let glance = Timespec { tv_sec: 0, tv_nsec: i64::from(glance.subsec_nanos()) };
     match rustix::event::poll(&mut polled, Some(&glance)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
@@ -177,11 +145,7 @@ impl Running {
         let child = spawn(command)?;
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let under_way = group.map(|group| held.begin(Leftover::Group(group)));
-        Ok(Self {
-            child,
-            ended: false,
-            _under_way: under_way,
-        })
+        Ok(Self { child, ended: false, _under_way: under_way })
     }
 }
 
@@ -209,11 +173,7 @@ struct Feed<'a> {
 impl Feed<'_> {
     fn feed(&mut self) {
         while let Some(pipe) = &mut self.pipe {
-            match if self.rest.is_empty() {
-                Ok(0)
-            } else {
-                pipe.write(self.rest)
-            } {
+            match if self.rest.is_empty() { Ok(0) } else { pipe.write(self.rest) } {
                 Ok(count) if count > 0 => self.rest = &self.rest[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -232,10 +192,7 @@ struct Stream<R> {
 
 impl<R: Read> Stream<R> {
     fn new(pipe: Option<R>) -> Self {
-        Self {
-            pipe,
-            bytes: Vec::new(),
-        }
+        Self { pipe, bytes: Vec::new() }
     }
 
     /// Takes what is there; says whether it is within the limit.
@@ -267,46 +224,25 @@ mod tests {
         run(Command::new("sh").args(["-c", script]), input, bounds)
     }
 
-    const WIDE: Bounds = Bounds {
-        time: Duration::from_secs(30),
-        output: 1 << 20,
-    };
+    const WIDE: Bounds = Bounds { time: Duration::from_secs(30), output: 1 << 20 };
 
     #[test]
     fn what_goes_in_comes_out() {
         let input: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
         let finished = shell("cat; echo no >&2; exit 3", &input, WIDE).unwrap();
-        assert_eq!(
-            (finished.status.code(), finished.errors.as_slice()),
-            (Some(3), &b"no\n"[..])
-        );
+        assert_eq!((finished.status.code(), finished.errors.as_slice()), (Some(3), &b"no\n"[..]));
         assert!(finished.output == input);
-        assert!(
-            shell("exec <&-; sleep 0.1; echo yes", &input, WIDE)
-                .unwrap()
-                .output
-                == b"yes\n"
-        );
+        assert!(shell("exec <&-; sleep 0.1; echo yes", &input, WIDE).unwrap().output == b"yes\n");
     }
 
     #[test]
     fn a_group_that_does_not_end_is_ended_whole() {
         let folder = tempfile::tempdir().unwrap();
         let note = folder.path().join("child").to_str().unwrap().to_owned();
-        let short = Bounds {
-            time: Duration::from_millis(200),
-            ..WIDE
-        };
+        let short = Bounds { time: Duration::from_millis(200), ..WIDE };
         let script = format!("sleep 100 & echo $! > '{note}'; wait");
-        assert!(matches!(
-            shell(&script, b"", short),
-            Err(ChildError::Time(_))
-        ));
-        let child: i32 = std::fs::read_to_string(note)
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        assert!(matches!(shell(&script, b"", short), Err(ChildError::Time(_))));
+        let child: i32 = std::fs::read_to_string(note).unwrap().trim().parse().unwrap();
         let gone = || {
             let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
             // Killed, and at most not yet waited for by whoever inherited it.

@@ -35,10 +35,7 @@ pub struct FileHash<'a> {
 impl<'a> FileHash<'a> {
     /// Begins with nothing.
     pub fn new(file: &'a InputFile) -> Self {
-        Self {
-            file,
-            hasher: Mutex::new(Hasher::new(DigestFunction::Sha256)),
-        }
+        Self { file, hasher: Mutex::new(Hasher::new(DigestFunction::Sha256)) }
     }
 
     /// Adds bytes to another digest, and beside them as many of the file's to its own. Where
@@ -51,9 +48,7 @@ impl<'a> FileHash<'a> {
         };
         for part in bytes.chunks(PART) {
             // An error comes back when what is left is hashed alone.
-            let beside = self
-                .read(own.size(), buffer, part.len())
-                .unwrap_or_default();
+            let beside = self.read(own.size(), buffer, part.len()).unwrap_or_default();
             Hasher::update_both([hasher, &mut own], [part, beside]);
         }
     }
@@ -85,9 +80,7 @@ impl<'a> FileHash<'a> {
         buffer: &'buffer mut Vec<u8>,
         limit: usize,
     ) -> Result<&'buffer [u8], InputError> {
-        let length = usize::try_from(self.file.size() - at)
-            .unwrap_or(limit)
-            .min(limit);
+        let length = usize::try_from(self.file.size() - at).unwrap_or(limit).min(limit);
         if buffer.len() < length {
             buffer.resize(length, 0);
         }
@@ -116,17 +109,10 @@ mod tests {
             let (_folder, path, bytes) = file(length);
             let input = InputFile::open(&path).unwrap();
             let hash = FileHash::new(&input);
-            assert_eq!(
-                hash.finish().unwrap(),
-                Hash::sha256(&bytes),
-                "alone, {length} bytes"
-            );
+            assert_eq!(hash.finish().unwrap(), Hash::sha256(&bytes), "alone, {length} bytes");
             for beside in [0, 1, PART - 1, PART, PART + 100, 5 * PART] {
-                let (hash, mut hasher, mut buffer) = (
-                    FileHash::new(&input),
-                    Hasher::new(DigestFunction::Sha256),
-                    Vec::new(),
-                );
+                let (hash, mut hasher, mut buffer) =
+                    (FileHash::new(&input), Hasher::new(DigestFunction::Sha256), Vec::new());
                 let others = vec![b'x'; beside];
                 hash.advance_beside(&mut hasher, &others, &mut buffer);
                 assert_eq!(hash.hashed(), length.min(beside) as u64);
@@ -153,10 +139,7 @@ mod tests {
         let busy = hash.hasher.lock().unwrap();
         let mut hasher = Hasher::new(DigestFunction::Sha256);
         hash.advance_beside(&mut hasher, b"alone", &mut Vec::new());
-        assert_eq!(
-            (hasher.finish(), busy.size()),
-            (DigestFunction::Sha256.digest(b"alone"), 0)
-        );
+        assert_eq!((hasher.finish(), busy.size()), (DigestFunction::Sha256.digest(b"alone"), 0));
         drop(busy);
         assert_eq!(hash.finish().unwrap(), Hash::sha256(&bytes));
     }
@@ -169,10 +152,7 @@ mod tests {
         std::fs::write(&path, b"short").unwrap();
         let mut hasher = Hasher::new(DigestFunction::Sha256);
         hash.advance_beside(&mut hasher, b"whatever happens", &mut Vec::new());
-        assert_eq!(
-            hasher.finish(),
-            DigestFunction::Sha256.digest(b"whatever happens")
-        );
+        assert_eq!(hasher.finish(), DigestFunction::Sha256.digest(b"whatever happens"));
         assert!(matches!(hash.finish(), Err(InputError::Changed { .. })));
     }
 }

@@ -55,11 +55,7 @@ pub fn failed<E: Into<io::Error>>(
     operation: &'static str,
     path: &Utf8Path,
 ) -> impl FnOnce(E) -> FsError {
-    move |source| FsError {
-        operation,
-        path: path.to_owned(),
-        source: source.into(),
-    }
+    move |source| FsError { operation, path: path.to_owned(), source: source.into() }
 }
 
 /// No document and no small file of an environment has more bytes than this.
@@ -102,33 +98,19 @@ pub enum Links {
 /// # Errors
 /// There is no file, or it cannot be read.
 pub fn open_regular(path: &Utf8Path, links: Links) -> io::Result<File> {
-    let file = File::from(rustix::fs::open(
-        path.as_std_path(),
-        open_flags(links),
-        Mode::empty(),
-    )?);
+    let file = File::from(rustix::fs::open(path.as_std_path(), open_flags(links), Mode::empty())?);
     let mode = rustix::fs::fstat(&file)?.st_mode;
     if rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::RegularFile {
         return Ok(file);
     }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        NotAFile::of(mode),
-    ))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, NotAFile::of(mode)))
 }
 
 /// Without waiting, as opening a named pipe does, and without becoming a terminal's process, as
 /// opening one may.
 fn open_flags(links: Links) -> OFlags {
-    let flags = OFlags::RDONLY
-        .union(OFlags::CLOEXEC)
-        .union(OFlags::NONBLOCK)
-        .union(OFlags::NOCTTY);
-    if links == Links::Refuse {
-        flags.union(OFlags::NOFOLLOW)
-    } else {
-        flags
-    }
+    let flags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+    if links == Links::Refuse { flags.union(OFlags::NOFOLLOW) } else { flags }
 }
 
 /// Reads a regular file as text.
@@ -144,9 +126,7 @@ pub fn read_text(path: &Utf8Path) -> Result<String, FsError> {
 /// # Errors
 /// It cannot be read, or is too large to be read at once.
 pub fn read(path: &Utf8Path) -> Result<Vec<u8>, FsError> {
-    open_regular(path, Links::Follow)
-        .and_then(read_bounded)
-        .map_err(failed("read", path))
+    open_regular(path, Links::Follow).and_then(read_bounded).map_err(failed("read", path))
 }
 
 /// Reads a document that somebody named, as text: a file, or a pipe such as a shell's `<(...)`, for
@@ -177,10 +157,7 @@ pub fn read_document(path: &Utf8Path) -> Result<Vec<u8>, FsError> {
             FileType::RegularFile => Ok(found),
             // What was looked at is opened once more, to wait.
             FileType::Fifo | FileType::CharacterDevice => File::open(path),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                NotAFile::of(mode),
-            )),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, NotAFile::of(mode))),
         }
     };
     open().and_then(read_bounded).map_err(failed("read", path))
@@ -209,10 +186,7 @@ fn read_bounded(file: File) -> io::Result<Vec<u8>> {
 
 fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            "stream did not contain valid UTF-8",
-        )
+        io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8")
     })
 }
 
@@ -239,11 +213,7 @@ pub fn kind(path: &Utf8Path) -> Result<Kind, FsError> {
         Err(error) => Err(failed("look at", path)(error)),
         Ok(metadata) if metadata.is_dir() => {
             let mut entries = std::fs::read_dir(path).map_err(failed("list", path))?;
-            Ok(if entries.next().is_none() {
-                Kind::EmptyDirectory
-            } else {
-                Kind::Directory
-            })
+            Ok(if entries.next().is_none() { Kind::EmptyDirectory } else { Kind::Directory })
         }
         Ok(_) => Ok(Kind::Other),
     }
@@ -257,10 +227,8 @@ pub struct Directory {
     path: Utf8PathBuf,
 }
 
-const OPEN_DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NOFOLLOW);
+const OPEN_DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 const CREATE_FILE: OFlags = OFlags::WRONLY
     .union(OFlags::CREATE)
     .union(OFlags::EXCL)
@@ -288,13 +256,10 @@ fn umask() -> Mode {
         } else {
             Vec::new()
         };
-        let digits = String::from_utf8_lossy(&status).lines().find_map(|line| {
-            line.strip_prefix("Umask:")
-                .map(|rest| rest.trim().to_owned())
-        });
-        let bits = digits
-            .and_then(|digits| u32::from_str_radix(&digits, 8).ok())
-            .unwrap_or(0o777);
+        let digits = String::from_utf8_lossy(&status)
+            .lines()
+            .find_map(|line| line.strip_prefix("Umask:").map(|rest| rest.trim().to_owned()));
+        let bits = digits.and_then(|digits| u32::from_str_radix(&digits, 8).ok()).unwrap_or(0o777);
         Mode::from_raw_mode(bits as rustix::fs::RawMode)
     })
 }
@@ -305,11 +270,7 @@ fn umask() -> Mode {
 /// # Errors
 /// The file system refuses.
 pub fn complete_mode(file: impl AsFd, mode: Mode) -> rustix::io::Result<()> {
-    if umask().intersects(mode) {
-        rustix::fs::fchmod(file, mode)
-    } else {
-        Ok(())
-    }
+    if umask().intersects(mode) { rustix::fs::fchmod(file, mode) } else { Ok(()) }
 }
 
 /// Makes a directory of exactly that mode in an open one, which nobody else may write to: between
@@ -370,11 +331,7 @@ fn make_directories(path: &Utf8Path, mode: Mode, masked: bool) -> io::Result<()>
                 return Err(rustix::io::Errno::NOENT.into());
             };
             make_directories(
-                if parent.as_str().is_empty() {
-                    Utf8Path::new(".")
-                } else {
-                    parent
-                },
+                if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent },
                 mode,
                 masked,
             )?;
@@ -410,14 +367,8 @@ const WORTH_RESERVING: u64 = 512 << 10;
 
 /// Both times of an entry, in seconds since 1970-01-01T00:00:00Z.
 fn timestamps(mtime: u64) -> Timestamps {
-    let time = Timespec {
-        tv_sec: i64::try_from(mtime).unwrap_or(i64::MAX),
-        tv_nsec: 0,
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
-    }
+    let time = Timespec { tv_sec: i64::try_from(mtime).unwrap_or(i64::MAX), tv_nsec: 0 };
+    Timestamps { last_access: time, last_modification: time }
 }
 
 impl Directory {
@@ -429,18 +380,12 @@ impl Directory {
         let flags = OPEN_DIRECTORY.difference(OFlags::NOFOLLOW);
         let handle = rustix::fs::open(path.as_std_path(), flags, Mode::empty())
             .map_err(failed("open", path))?;
-        Ok(Self {
-            handle,
-            path: path.to_owned(),
-        })
+        Ok(Self { handle, path: path.to_owned() })
     }
 
     /// A directory that is open already and lies at a path.
     pub fn of(handle: OwnedFd, path: &Utf8Path) -> Self {
-        Self {
-            handle,
-            path: path.to_owned(),
-        }
+        Self { handle, path: path.to_owned() }
     }
 
     /// Where it was when it was opened.
@@ -454,11 +399,7 @@ impl Directory {
     }
 
     fn full(&self, below: &str) -> Utf8PathBuf {
-        if below.is_empty() {
-            self.path.clone()
-        } else {
-            self.path.join(below)
-        }
+        if below.is_empty() { self.path.clone() } else { self.path.join(below) }
     }
 
     /// Opens a directory below, `""` being this one; no component of the path may be a link.
@@ -486,14 +427,7 @@ impl Directory {
     /// # Errors
     /// The name is taken, or the directory cannot be written to.
     pub fn create_file(&self, name: &str, executable: bool) -> Result<NewFile, FsError> {
-        self.create_file_with(
-            name,
-            if executable {
-                EXECUTABLE_MODE
-            } else {
-                FILE_MODE
-            },
-        )
+        self.create_file_with(name, if executable { EXECUTABLE_MODE } else { FILE_MODE })
     }
 
     /// Makes a file of that name and mode, to be filled; it can be written to until it is closed,
@@ -506,10 +440,7 @@ impl Directory {
             .map_err(|error| failed("create", &self.full(name))(error))?;
         complete_mode(&handle, mode)
             .map_err(|error| failed("set the mode of", &self.full(name))(error))?;
-        Ok(NewFile {
-            file: File::from(handle),
-            path: self.full(name),
-        })
+        Ok(NewFile { file: File::from(handle), path: self.full(name) })
     }
 
     /// Makes a symbolic link of that name, with its time.
@@ -527,13 +458,8 @@ impl Directory {
     /// # Errors
     /// There is no such entry, or it belongs to somebody else.
     pub fn set_time(&self, name: &str, mtime: u64) -> Result<(), FsError> {
-        rustix::fs::utimensat(
-            &self.handle,
-            name,
-            &timestamps(mtime),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )
-        .map_err(|error| failed("set the time of", &self.full(name))(error))
+        rustix::fs::utimensat(&self.handle, name, &timestamps(mtime), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| failed("set the time of", &self.full(name))(error))
     }
 
     /// Sets this directory's own mode to 0755 and its times.
@@ -566,8 +492,7 @@ impl Directory {
         }
         names.sort_by(|left, right| {
             let bytes = |name: &Result<String, Vec<u8>>| {
-                name.as_ref()
-                    .map_or_else(Clone::clone, |text| text.clone().into_bytes())
+                name.as_ref().map_or_else(Clone::clone, |text| text.clone().into_bytes())
             };
             bytes(left).cmp(&bytes(right))
         });
@@ -663,9 +588,7 @@ impl NewFile {
     /// # Errors
     /// The file system refuses, or is full.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), FsError> {
-        self.file
-            .write_all(bytes)
-            .map_err(failed("write", &self.path))
+        self.file.write_all(bytes).map_err(failed("write", &self.path))
     }
 
     /// Sets the times; the file is complete.

@@ -74,28 +74,15 @@ impl InputFile {
     /// # Errors
     /// There is no such file, it cannot be opened, or it is no regular file.
     pub fn open(path: &Utf8Path) -> Result<Self, InputError> {
-        let failed = |source| InputError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| InputError::Io { path: path.to_owned(), source };
         let file = match open_regular(path, Links::Follow) {
-            Err(error)
-                if error
-                    .get_ref()
-                    .is_some_and(|source| source.is::<NotAFile>()) =>
-            {
-                return Err(InputError::NotAFile {
-                    path: path.to_owned(),
-                });
+            Err(error) if error.get_ref().is_some_and(|source| source.is::<NotAFile>()) => {
+                return Err(InputError::NotAFile { path: path.to_owned() });
             }
             result => result.map_err(failed)?,
         };
         let stamp = Stamp::of(&file.metadata().map_err(failed)?);
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            stamp,
-        })
+        Ok(Self { file, path: path.to_owned(), stamp })
     }
 
     /// Where it was found.
@@ -114,13 +101,8 @@ impl InputFile {
     /// Reading fails, or the file has become shorter.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<(), InputError> {
         read_exact_at(&self.file, buffer, offset).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => InputError::Changed {
-                path: self.path.clone(),
-            },
-            _ => InputError::Io {
-                path: self.path.clone(),
-                source,
-            },
+            io::ErrorKind::UnexpectedEof => InputError::Changed { path: self.path.clone() },
+            _ => InputError::Io { path: self.path.clone(), source },
         })
     }
 
@@ -129,16 +111,14 @@ impl InputFile {
     /// # Errors
     /// It is not, or its state cannot be read.
     pub fn check_unchanged(&self) -> Result<(), InputError> {
-        let metadata = self.file.metadata().map_err(|source| InputError::Io {
-            path: self.path.clone(),
-            source,
-        })?;
+        let metadata = self
+            .file
+            .metadata()
+            .map_err(|source| InputError::Io { path: self.path.clone(), source })?;
         if Stamp::of(&metadata) == self.stamp {
             Ok(())
         } else {
-            Err(InputError::Changed {
-                path: self.path.clone(),
-            })
+            Err(InputError::Changed { path: self.path.clone() })
         }
     }
 }
@@ -178,15 +158,9 @@ mod tests {
         input.read_at(&mut buffer, 3).unwrap();
         assert_eq!(&buffer, b"3456");
         input.check_unchanged().unwrap();
-        assert!(matches!(
-            input.read_at(&mut buffer, 8),
-            Err(InputError::Changed { .. })
-        ));
+        assert!(matches!(input.read_at(&mut buffer, 8), Err(InputError::Changed { .. })));
         std::fs::write(&path, b"01234").unwrap();
-        assert!(matches!(
-            input.check_unchanged(),
-            Err(InputError::Changed { .. })
-        ));
+        assert!(matches!(input.check_unchanged(), Err(InputError::Changed { .. })));
         assert!(matches!(
             InputFile::open(Utf8Path::new("/dev/null")),
             Err(InputError::NotAFile { .. })

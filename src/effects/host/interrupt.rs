@@ -145,29 +145,21 @@ fn listen(state: &mut State) {
         return;
     }
     state.listening = true;
-    let mut signals: Vec<i32> = [SIGHUP, SIGINT, SIGTERM]
-        .into_iter()
-        .filter(|signal| !is_ignored(*signal))
-        .collect();
+    let mut signals: Vec<i32> =
+        [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal)).collect();
     let ends = signals.clone();
     if state.shown.is_some() && !is_ignored(SIGTSTP) {
         signals.push(SIGTSTP);
     }
     // The thread first: without one, whatever a signal does by itself must go on to happen.
     let (hand_over, taken) = mpsc::channel::<Signals>();
-    let listener = thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for mut signals in taken {
-                for signal in signals.forever() {
-                    if signal == SIGTSTP {
-                        stop()
-                    } else {
-                        end(signal)
-                    }
-                }
+    let listener = thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for mut signals in taken {
+            for signal in signals.forever() {
+                if signal == SIGTSTP { stop() } else { end(signal) }
             }
-        });
+        }
+    });
     if listener.is_err() {
         listen_without_thread(&ends);
         return;
@@ -193,11 +185,8 @@ fn listen_without_thread(signals: &[i32]) {
     for signal in signals {
         let _ = flag::register_conditional_default(*signal, Arc::clone(&second));
         let _ = flag::register(*signal, Arc::clone(&second));
-        let _ = flag::register_usize(
-            *signal,
-            &PENDING,
-            usize::try_from(*signal).unwrap_or_default(),
-        );
+        let _ =
+            flag::register_usize(*signal, &PENDING, usize::try_from(*signal).unwrap_or_default());
     }
 }
 
@@ -278,10 +267,7 @@ fn stop() {
 
 /// Whether no process of this session watches over our group, as a shell does.
 fn is_orphaned() -> bool {
-    let (group, session) = (
-        rustix::process::getpgrp(),
-        rustix::process::getsid(None).ok(),
-    );
+    let (group, session) = (rustix::process::getpgrp(), rustix::process::getsid(None).ok());
     let mut parent = rustix::process::getppid();
     while let Some(process) = parent {
         match rustix::process::getpgid(Some(process)) {
@@ -294,11 +280,8 @@ fn is_orphaned() -> bool {
 }
 
 fn parent_of(process: Pid) -> Option<Pid> {
-    let text = read_text(Utf8Path::new(&format!(
-        "/proc/{}/stat",
-        process.as_raw_nonzero()
-    )))
-    .ok()?;
+    let text =
+        read_text(Utf8Path::new(&format!("/proc/{}/stat", process.as_raw_nonzero()))).ok()?;
     // The name, in parentheses, may hold anything.
     let number = text.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?;
     Pid::from_raw(number.parse().ok()?)

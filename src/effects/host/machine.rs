@@ -13,11 +13,7 @@ pub fn target() -> String {
     } else {
         ""
     };
-    format!(
-        "{}-{}{library}",
-        std::env::consts::ARCH,
-        std::env::consts::OS
-    )
+    format!("{}-{}{library}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
 /// How many files this process may have open: now, and if it asks for more. `None` if there is no
@@ -35,22 +31,12 @@ const ENOUGH_FILES: u64 = 10_240;
 /// Where that is refused, all stays as it was.
 pub fn ask_for_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit {
-        current: Some(now),
-        maximum,
-    } = getrlimit(Resource::Nofile)
-    else {
+    let Rlimit { current: Some(now), maximum } = getrlimit(Resource::Nofile) else {
         return;
     };
     let wanted = maximum.unwrap_or(ENOUGH_FILES).min(ENOUGH_FILES);
     if now < wanted {
-        let _ = setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: Some(wanted),
-                maximum,
-            },
-        );
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
     }
 }
 
@@ -69,10 +55,7 @@ pub fn trouble_with(directory: &Utf8Path) -> Option<String> {
     if !found.is_dir() {
         return Some("it is not a directory".to_owned());
     }
-    match tempfile::Builder::new()
-        .prefix(".venvtree-doctor-")
-        .tempfile_in(directory)
-    {
+    match tempfile::Builder::new().prefix(".venvtree-doctor-").tempfile_in(directory) {
         Ok(_) => None,
         Err(error) => Some(format!("it cannot be written to: {error}")),
     }
@@ -94,9 +77,7 @@ pub struct Sharing {
 #[expect(clippy::disallowed_methods, reason = "they are gone at once")]
 pub fn sharing(from: &Utf8Path, to: &Utf8Path) -> Result<Sharing, (Utf8PathBuf, std::io::Error)> {
     let builder = |directory: &Utf8Path| {
-        let made = tempfile::Builder::new()
-            .prefix(".venvtree-doctor-")
-            .tempfile_in(directory);
+        let made = tempfile::Builder::new().prefix(".venvtree-doctor-").tempfile_in(directory);
         made.map_err(|error| (directory.to_owned(), error))
     };
     let mut source = builder(from)?;
@@ -109,10 +90,7 @@ pub fn sharing(from: &Utf8Path, to: &Utf8Path) -> Result<Sharing, (Utf8PathBuf, 
     if hardlinks.is_ok() {
         let _ = std::fs::remove_file(&linked);
     }
-    Ok(Sharing {
-        hardlinks,
-        reflinks,
-    })
+    Ok(Sharing { hardlinks, reflinks })
 }
 
 #[cfg(target_os = "linux")]
@@ -136,18 +114,12 @@ mod tests {
         assert_eq!(trouble_with(path), None);
         let file = path.join("file");
         std::fs::write(&file, "").unwrap();
-        assert_eq!(
-            trouble_with(&file).as_deref(),
-            Some("it is not a directory")
-        );
+        assert_eq!(trouble_with(&file).as_deref(), Some("it is not a directory"));
         assert_eq!(trouble_with(&path.join("absent")), None);
         assert_eq!(nearest(&path.join("absent/deeper")), path);
         let found = sharing(path, path).unwrap();
         assert_eq!(found.hardlinks, Ok(()));
         assert_eq!(std::fs::read_dir(path).unwrap().count(), 1);
-        assert_eq!(
-            sharing(path, &path.join("absent")).unwrap_err().0,
-            path.join("absent")
-        );
+        assert_eq!(sharing(path, &path.join("absent")).unwrap_err().0, path.join("absent"));
     }
 }

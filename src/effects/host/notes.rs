@@ -37,10 +37,7 @@ impl Notes {
         let text = text.into();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.seen.insert(text.clone()) {
-            inner.order.push(Note {
-                text,
-                of_many: None,
-            });
+            inner.order.push(Note { text, of_many: None });
         }
     }
 
@@ -58,23 +55,15 @@ impl Notes {
             .find_map(|note| note.of_many.as_mut().filter(|(found, _)| *found == kind))
         {
             Some((_, more)) => *more += 1,
-            None => inner.order.push(Note {
-                text,
-                of_many: Some((kind, 0)),
-            }),
+            None => inner.order.push(Note { text, of_many: Some((kind, 0)) }),
         }
     }
 
     /// The notes since the last call, in the order in which they were added. A text that was
     /// returned once is not returned again.
     pub fn take(&self) -> Vec<String> {
-        let notes = std::mem::take(
-            &mut self
-                .inner
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .order,
-        );
+        let notes =
+            std::mem::take(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner).order);
         let render = |Note { text, of_many }: Note| match of_many {
             None | Some((_, 0)) => text,
             Some((_, more)) => format!("{text} (and {more} more like it)"),
@@ -95,10 +84,7 @@ mod tests {
             notes.add_of_many("file", format!("file {index} is damaged"));
         }
         notes.add_of_many("other", "another");
-        assert_eq!(
-            notes.take(),
-            ["file 0 is damaged (and 699 more like it)", "another"]
-        );
+        assert_eq!(notes.take(), ["file 0 is damaged (and 699 more like it)", "another"]);
     }
 
     #[test]

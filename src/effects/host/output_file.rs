@@ -52,10 +52,7 @@ impl OutputFile {
     /// It cannot be written to: it is a directory, say, or its own is read-only.
     pub fn prepare(path: &Utf8Path) -> Result<Self, FsError> {
         let target = look(path).map_err(failed("write", path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            target,
-        })
+        Ok(Self { path: path.to_owned(), target })
     }
 
     /// The path, as it was named.
@@ -75,10 +72,7 @@ impl OutputFile {
     /// Whether it is the file at a path, by whatever name.
     pub fn is_at(&self, path: &Utf8Path) -> bool {
         let identity = |found: io::Result<Metadata>| {
-            found
-                .ok()
-                .filter(Metadata::is_file)
-                .map(|found| (found.dev(), found.ino()))
+            found.ok().filter(Metadata::is_file).map(|found| (found.dev(), found.ino()))
         };
         let own = identity(match &self.target {
             Target::Replaced(own) | Target::InPlace(own) => own.as_std_path().metadata(),
@@ -133,10 +127,7 @@ fn stream(
     writer.flush()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "both are regular files, one made here"
-)]
+#[expect(clippy::disallowed_methods, reason = "both are regular files, one made here")]
 fn replace(path: &Utf8Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let directory = directory_of(path);
     if !directory.as_std_path().is_dir() {
@@ -178,9 +169,7 @@ pub fn is_below(path: &Utf8Path, directory: &Utf8Path) -> bool {
 
 /// A path without links and `..`, as far as there is something at it.
 fn real(path: &Utf8Path) -> Utf8PathBuf {
-    let found = path
-        .ancestors()
-        .find_map(|above| Some((above, above.canonicalize_utf8().ok()?)));
+    let found = path.ancestors().find_map(|above| Some((above, above.canonicalize_utf8().ok()?)));
     let Some((above, mut real)) = found else {
         return path.to_owned();
     };
@@ -196,9 +185,7 @@ fn real(path: &Utf8Path) -> Utf8PathBuf {
 }
 
 fn directory_of(path: &Utf8Path) -> &Utf8Path {
-    path.parent()
-        .filter(|parent| !parent.as_str().is_empty())
-        .unwrap_or(Utf8Path::new("."))
+    path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
 
 /// What is to be written to for a path.
@@ -219,9 +206,8 @@ fn look(path: &Utf8Path) -> io::Result<Target> {
                     .ancestors()
                     .skip(1)
                     .find(|above| above.as_str().is_empty() || above.as_std_path().exists());
-                let above = above
-                    .filter(|above| !above.as_str().is_empty())
-                    .unwrap_or(Utf8Path::new("."));
+                let above =
+                    above.filter(|above| !above.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
                 if !above.as_std_path().is_dir() {
                     return Err(Errno::NOTDIR.into());
                 }
@@ -284,9 +270,7 @@ fn of_kind(path: Utf8PathBuf, found: &Metadata) -> io::Result<Target> {
         return Err(Errno::ISDIR.into());
     }
     if kind.is_block_device() {
-        return Err(io::Error::other(
-            "it is a block device, which holds file systems",
-        ));
+        return Err(io::Error::other("it is a block device, which holds file systems"));
     }
     if kind.is_socket() {
         return Err(io::Error::other("it is a socket"));
@@ -361,10 +345,7 @@ mod tests {
         let (_guard, folder) = folder();
         let path = folder.join("a/b/file");
         let prepared = OutputFile::prepare(&path).unwrap();
-        assert!(
-            !folder.join("a").exists(),
-            "nothing is made before there is something to write"
-        );
+        assert!(!folder.join("a").exists(), "nothing is made before there is something to write");
         prepared.write(|out| out.write_all(b"one")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
@@ -373,10 +354,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         prepared.write(|out| out.write_all(b"two")).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o640
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(folder.join("a/b").read_dir_utf8().unwrap().count(), 1);
     }
 
@@ -398,12 +376,7 @@ mod tests {
         symlink("directory", folder.join("alias")).unwrap();
         symlink("alias/file", folder.join("link")).unwrap();
         let known = |path: &str| OutputFile::prepare(&folder.join(path)).unwrap();
-        for path in [
-            "directory/file",
-            "alias/file",
-            "link",
-            "directory/../alias/file",
-        ] {
+        for path in ["directory/file", "alias/file", "link", "directory/../alias/file"] {
             assert!(
                 known(path).is_at(&folder.join("alias/file"))
                     && known(path).is_in(&folder.join("alias")),
@@ -434,11 +407,7 @@ mod tests {
         write(&folder.join("dangling"), "made").unwrap();
         assert_eq!(fs::read_to_string(folder.join("target")).unwrap(), "new");
         assert_eq!(fs::read_to_string(folder.join("new/file")).unwrap(), "made");
-        assert!(
-            ["chain", "link", "dangling"]
-                .iter()
-                .all(|name| folder.join(name).is_symlink())
-        );
+        assert!(["chain", "link", "dangling"].iter().all(|name| folder.join(name).is_symlink()));
         assert!(write(&folder.join("loop"), "x").is_err());
     }
 
@@ -462,12 +431,7 @@ mod tests {
         assert_eq!(reader.join().unwrap(), "through");
         assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
         write(Utf8Path::new("/dev/null"), "nothing").unwrap();
-        assert!(
-            fs::symlink_metadata("/dev/null")
-                .unwrap()
-                .file_type()
-                .is_char_device()
-        );
+        assert!(fs::symlink_metadata("/dev/null").unwrap().file_type().is_char_device());
         let _listener = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
         fs::write(folder.join("file"), "").unwrap();
         for refused in ["socket", ".", "file/below", "new/"] {
@@ -482,15 +446,11 @@ mod tests {
         let (_guard, folder) = folder();
         let mut log = File::create(folder.join("log")).unwrap();
         log.write_all(b"before\n").unwrap();
-        for path in [
-            format!("/dev/fd/{}", log.as_raw_fd()),
-            format!("/proc/self/fd/{}", log.as_raw_fd()),
-        ] {
+        for path in
+            [format!("/dev/fd/{}", log.as_raw_fd()), format!("/proc/self/fd/{}", log.as_raw_fd())]
+        {
             write(Utf8Path::new(&path), "then\n").unwrap();
         }
-        assert_eq!(
-            fs::read_to_string(folder.join("log")).unwrap(),
-            "before\nthen\nthen\n"
-        );
+        assert_eq!(fs::read_to_string(folder.join("log")).unwrap(), "before\nthen\nthen\n");
     }
 }

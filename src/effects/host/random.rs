@@ -48,9 +48,7 @@ mod tests {
         assert_eq!(&one[14..15], "4");
         assert!("89ab".contains(&one[19..20]), "{one}");
         assert_eq!(
-            one.match_indices('-')
-                .map(|(index, _)| index)
-                .collect::<Vec<_>>(),
+            one.match_indices('-').map(|(index, _)| index).collect::<Vec<_>>(),
             [8, 13, 18, 23]
         );
     }

@@ -14,10 +14,8 @@ use crate::effects::host::fs::Directory;
 use crate::effects::host::spare;
 
 /// How directories are opened to be emptied: a link is none.
-const OPEN: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const OPEN: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Removes a directory and all that is in it; nothing there is no error.
 ///
@@ -50,10 +48,7 @@ fn remove_all(path: &Utf8Path) -> io::Result<()> {
 }
 
 fn is_exhausted(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw_os_error),
-        Some(Errno::MFILE | Errno::NFILE)
-    )
+    matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 fn with_few_descriptors(path: &Utf8Path) -> io::Result<()> {
@@ -161,14 +156,7 @@ mod tests {
         fs::set_permissions(root.join("env"), Permissions::from_mode(0o555)).unwrap();
         directory(&root.join("env")).unwrap();
         assert!(!root.join("env").exists() && root.join("kept/file").exists());
-        assert_eq!(
-            fs::metadata(root.join("kept"))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777,
-            0o555
-        );
+        assert_eq!(fs::metadata(root.join("kept")).unwrap().permissions().mode() & 0o777, 0o555);
         directory(&root.join("env")).unwrap();
         fs::set_permissions(root.join("kept"), Permissions::from_mode(0o755)).unwrap();
     }

@@ -127,11 +127,8 @@ fn describe(path: &Utf8Path, reason: &Reason) -> String {
         Reason::NoConfiguration => format!("`{path}` is no environment: it holds no pyvenv.cfg"),
         Reason::Foreign(names) => {
             const SHOWN: usize = 5;
-            let shown: Vec<String> = names
-                .iter()
-                .take(SHOWN)
-                .map(|name| format!("`{name}`"))
-                .collect();
+            let shown: Vec<String> =
+                names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
             let more = if names.len() > SHOWN {
                 format!(" and {} more", names.len() - SHOWN)
             } else {
@@ -199,18 +196,12 @@ impl Replaceable {
 
     /// Whether the directory at a path is this one.
     pub fn is_at(&self, path: &Utf8Path) -> bool {
-        look(path)
-            .ok()
-            .flatten()
-            .is_some_and(|(identity, _)| identity == self.identity)
+        look(path).ok().flatten().is_some_and(|(identity, _)| identity == self.identity)
     }
 }
 
 /// What is at a path, links not followed; nothing where nothing is.
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "the types of these fields differ between platforms"
-)]
+#[allow(clippy::unnecessary_cast, reason = "the types of these fields differ between platforms")]
 fn look(path: &Utf8Path) -> io::Result<Option<(Identity, FileType)>> {
     match rustix::fs::statat(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
@@ -227,17 +218,10 @@ fn look(path: &Utf8Path) -> io::Result<Option<(Identity, FileType)>> {
 /// # Errors
 /// It may not, or cannot be looked at.
 pub fn check(path: &Utf8Path, protected: &Protected) -> Result<Replaceable, KeptError> {
-    let kept = |reason| KeptError::Kept {
-        path: path.to_owned(),
-        reason,
-    };
-    let failed = |source| KeptError::Look {
-        path: path.to_owned(),
-        source,
-    };
-    let (identity, kind) = look(path)
-        .map_err(failed)?
-        .ok_or_else(|| kept(Reason::NoConfiguration))?;
+    let kept = |reason| KeptError::Kept { path: path.to_owned(), reason };
+    let failed = |source| KeptError::Look { path: path.to_owned(), source };
+    let (identity, kind) =
+        look(path).map_err(failed)?.ok_or_else(|| kept(Reason::NoConfiguration))?;
     match kind {
         FileType::Directory => {}
         FileType::Symlink => {
@@ -256,17 +240,11 @@ pub fn check(path: &Utf8Path, protected: &Protected) -> Result<Replaceable, Kept
         if holds(identity, home) {
             return Err(kept(Reason::Home));
         }
-        if BELOW_HOME
-            .iter()
-            .any(|name| is_same(identity, &home.join(name)))
-        {
+        if BELOW_HOME.iter().any(|name| is_same(identity, &home.join(name))) {
             return Err(kept(Reason::Shared));
         }
     }
-    if OF_THE_SYSTEM
-        .iter()
-        .any(|place| is_same(identity, Utf8Path::new(place)))
-    {
+    if OF_THE_SYSTEM.iter().any(|place| is_same(identity, Utf8Path::new(place))) {
         return Err(kept(Reason::Shared));
     }
     if let Some(place) = mounted(path) {
@@ -278,10 +256,7 @@ pub fn check(path: &Utf8Path, protected: &Protected) -> Result<Replaceable, Kept
     }
     let foreign = foreign(path).map_err(failed)?;
     if foreign.is_empty() {
-        Ok(Replaceable {
-            path: path.to_owned(),
-            identity,
-        })
+        Ok(Replaceable { path: path.to_owned(), identity })
     } else {
         Err(kept(Reason::Foreign(foreign)))
     }
@@ -299,12 +274,8 @@ fn holds(identity: Identity, path: &Utf8Path) -> bool {
     let Ok(path) = path.canonicalize_utf8() else {
         return false;
     };
-    path.ancestors().any(|above| {
-        look(above)
-            .ok()
-            .flatten()
-            .is_some_and(|(found, _)| found == identity)
-    })
+    path.ancestors()
+        .any(|above| look(above).ok().flatten().is_some_and(|(found, _)| found == identity))
 }
 
 /// Where a file system is mounted at or below a directory.
@@ -317,14 +288,8 @@ fn mounted(path: &Utf8Path) -> Option<Utf8PathBuf> {
         let places = table
             .split(|byte| *byte == b'\n')
             .filter_map(|line| line.split(|byte| *byte == b' ').nth(4));
-        let place = places
-            .map(unescape)
-            .find(|place| place.starts_with(&full))?;
-        return Some(if place == full {
-            path.to_owned()
-        } else {
-            place
-        });
+        let place = places.map(unescape).find(|place| place.starts_with(&full))?;
+        return Some(if place == full { path.to_owned() } else { place });
     }
     let device = |path: &Utf8Path| look(path).ok().flatten().map(|((device, _), _)| device);
     (device(&full) != device(parent)).then(|| path.to_owned())
@@ -376,19 +341,14 @@ fn is_installed(root: &Utf8Path, path: &str, installed: &BTreeSet<String>) -> bo
         return true;
     }
     let full = root.join(path);
-    if !full
-        .as_std_path()
-        .symlink_metadata()
-        .is_ok_and(|found| found.is_dir())
-    {
+    if !full.as_std_path().symlink_metadata().is_ok_and(|found| found.is_dir()) {
         return false;
     }
     let Ok(entries) = std::fs::read_dir(full.as_std_path()) else {
         return false;
     };
-    let names: Vec<_> = entries
-        .map(|entry| entry.map(|entry| entry.file_name().into_string()))
-        .collect();
+    let names: Vec<_> =
+        entries.map(|entry| entry.map(|entry| entry.file_name().into_string())).collect();
     names.iter().all(|name| match name {
         Ok(Ok(name)) => {
             name == "__pycache__" || is_installed(root, &format!("{path}/{name}"), installed)
@@ -402,29 +362,20 @@ fn is_installed(root: &Utf8Path, path: &str, installed: &BTreeSet<String>) -> bo
 fn installed(root: &Utf8Path) -> BTreeSet<String> {
     let mut installed = BTreeSet::new();
     let directories = |path: Utf8PathBuf| {
-        path.read_dir_utf8()
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(camino::Utf8DirEntry::into_path)
+        path.read_dir_utf8().into_iter().flatten().flatten().map(camino::Utf8DirEntry::into_path)
     };
     let libraries = ["lib", "lib64", "Lib"].map(|name| root.join(name));
     let pythons = libraries.iter().cloned().flat_map(directories);
-    let sites = libraries
-        .iter()
-        .cloned()
-        .chain(pythons)
-        .map(|library| library.join("site-packages"));
+    let sites =
+        libraries.iter().cloned().chain(pythons).map(|library| library.join("site-packages"));
     for site in sites {
         let Ok(below) = site.strip_prefix(root).map(Utf8Path::to_owned) else {
             continue;
         };
         for distribution in directories(site).filter(|path| path.extension() == Some("dist-info")) {
             let record = distribution.join("RECORD");
-            let regular = record
-                .as_std_path()
-                .symlink_metadata()
-                .is_ok_and(|found| found.is_file());
+            let regular =
+                record.as_std_path().symlink_metadata().is_ok_and(|found| found.is_file());
             let Some(text) = regular.then(|| fs::read_text(&record).ok()).flatten() else {
                 continue;
             };
@@ -477,17 +428,12 @@ mod tests {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
                 std::fs::write(path, "").unwrap();
             }
-            Self {
-                _guard: guard,
-                root,
-            }
+            Self { _guard: guard, root }
         }
 
         fn check_for(&self, path: &str, cwd: &str, home: &str) -> Result<(), Reason> {
-            let protected = Protected {
-                cwd: self.root.join(cwd),
-                home: Some(self.root.join(home)),
-            };
+            let protected =
+                Protected { cwd: self.root.join(cwd), home: Some(self.root.join(home)) };
             match check(&self.root.join(path), &protected) {
                 Ok(_) => Ok(()),
                 Err(KeptError::Kept { reason, .. }) => Err(reason),
@@ -531,38 +477,21 @@ mod tests {
             ]),
             [""; 0]
         );
-        assert_eq!(
-            foreign_names(&["env/pyvenv.cfg", "env/bin/x", "env/.git/HEAD"]),
-            [".git"]
-        );
+        assert_eq!(foreign_names(&["env/pyvenv.cfg", "env/bin/x", "env/.git/HEAD"]), [".git"]);
         assert_eq!(
             foreign_names(&["env/pyvenv.cfg", "env/thesis.tex", "env/.env", "env/src/x"]),
             [".env", "src", "thesis.tex"]
         );
-        assert_eq!(
-            Place::new(&["env/thesis.tex"]).check(),
-            Err(Reason::NoConfiguration)
-        );
-        assert_eq!(
-            Place::new(&["env/pyvenv.cfg/x"]).check(),
-            Err(Reason::NoConfiguration)
-        );
-        assert_eq!(
-            Place::new(&["env"]).check(),
-            Err(Reason::NoDirectory("a file"))
-        );
+        assert_eq!(Place::new(&["env/thesis.tex"]).check(), Err(Reason::NoConfiguration));
+        assert_eq!(Place::new(&["env/pyvenv.cfg/x"]).check(), Err(Reason::NoConfiguration));
+        assert_eq!(Place::new(&["env"]).check(), Err(Reason::NoDirectory("a file")));
     }
 
     #[test]
     fn what_distributions_installed_at_the_root_belongs_to_the_environment() {
         let record = "env/lib/python3.12/site-packages/a-1.dist-info/RECORD";
-        let place = Place::new(&[
-            "env/pyvenv.cfg",
-            record,
-            "env/LICENSE",
-            "env/a, b",
-            "env/docs/one.md",
-        ]);
+        let place =
+            Place::new(&["env/pyvenv.cfg", record, "env/LICENSE", "env/a, b", "env/docs/one.md"]);
         assert!(matches!(place.check(), Err(Reason::Foreign(names)) if names.len() == 3));
         let text = "a.py,,\n../../../LICENSE,sha256=x,3\n\"../../../a, b\",,\n../../../docs/one.md,,\n../../../../../../etc/x,,\n";
         std::fs::write(place.root.join(record), text).unwrap();
@@ -583,34 +512,14 @@ mod tests {
         std::os::unix::fs::symlink("env/lib", place.root.join("alias")).unwrap();
         std::os::unix::fs::symlink("env", place.root.join("link")).unwrap();
         for cwd in ["env", "env/lib/below", "alias", "alias/below"] {
-            assert_eq!(
-                place.check_for("env", cwd, "home"),
-                Err(Reason::WorkingDirectory),
-                "{cwd}"
-            );
-            assert_eq!(
-                place.check_for("env", "other", cwd),
-                Err(Reason::Home),
-                "{cwd}"
-            );
+            assert_eq!(place.check_for("env", cwd, "home"), Err(Reason::WorkingDirectory), "{cwd}");
+            assert_eq!(place.check_for("env", "other", cwd), Err(Reason::Home), "{cwd}");
         }
-        assert_eq!(
-            place.check_for("", "other", "home"),
-            Err(Reason::WorkingDirectory)
-        );
-        assert_eq!(
-            place.check_for("home/.local", "other", "home"),
-            Err(Reason::Shared)
-        );
-        assert_eq!(
-            place.check_for("link", "other", "home"),
-            Err(Reason::Link("env".to_owned()))
-        );
+        assert_eq!(place.check_for("", "other", "home"), Err(Reason::WorkingDirectory));
+        assert_eq!(place.check_for("home/.local", "other", "home"), Err(Reason::Shared));
+        assert_eq!(place.check_for("link", "other", "home"), Err(Reason::Link("env".to_owned())));
         assert_eq!(place.check_for("env", "other", "home"), Ok(()));
-        let protected = Protected {
-            cwd: place.root.clone(),
-            home: None,
-        };
+        let protected = Protected { cwd: place.root.clone(), home: None };
         for (path, expected) in [("/", Reason::WorkingDirectory), ("/usr", Reason::Shared)] {
             let found = check(Utf8Path::new(path), &protected);
             assert!(
@@ -623,10 +532,7 @@ mod tests {
     #[test]
     fn another_directory_at_the_same_path_is_another() {
         let place = Place::new(&["env/pyvenv.cfg", "new/pyvenv.cfg"]);
-        let protected = Protected {
-            cwd: place.root.join("other"),
-            home: None,
-        };
+        let protected = Protected { cwd: place.root.join("other"), home: None };
         let env = place.root.join("env");
         let replaceable = check(&env, &protected).unwrap();
         assert!(replaceable.is_at(&env));
@@ -639,13 +545,7 @@ mod tests {
     fn the_table_of_mounts_escapes_blanks() {
         assert_eq!(unescape(br"/a\040b\134c"), "/a b\\c");
         assert_eq!(unescape(br"/a\9"), r"/a\9");
-        assert_eq!(
-            mounted(Utf8Path::new("/proc")).as_deref(),
-            Some(Utf8Path::new("/proc"))
-        );
-        assert_eq!(
-            mounted(Utf8Path::new("/")).as_deref(),
-            Some(Utf8Path::new("/"))
-        );
+        assert_eq!(mounted(Utf8Path::new("/proc")).as_deref(), Some(Utf8Path::new("/proc")));
+        assert_eq!(mounted(Utf8Path::new("/")).as_deref(), Some(Utf8Path::new("/")));
     }
 }

@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
-/// As many descriptors as clearing a directory away needs: its own, that of a directory in it, and the one by which that is listed.
+/// As many descriptors as clearing a directory away needs: its own, that of a directory in it, and
+/// the one by which that is listed.
 const NEEDED: usize = 3;
 
 static SPARE: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());

@@ -76,11 +76,7 @@ impl Staging {
                 continue;
             }
             if rustix::fs::fstat(&handle)?.st_nlink > 0 && path.as_std_path().exists() {
-                return Ok(Self {
-                    path,
-                    handle,
-                    under_way,
-                });
+                return Ok(Self { path, handle, under_way });
             }
         }
     }
@@ -120,9 +116,7 @@ pub fn sweep(parent: &Utf8Path) -> usize {
 /// Removes the directories in `parent` whose names start with `prefix` and whose owners are gone;
 /// returns their number. What cannot be removed stays for the next time.
 pub fn clean(parent: &Utf8Path, prefix: &str) -> usize {
-    clean_where(parent, |name| {
-        name.strip_prefix(prefix).is_some_and(is_number)
-    })
+    clean_where(parent, |name| name.strip_prefix(prefix).is_some_and(is_number))
 }
 
 /// The beginning of the names of unfinished directories that are to become something of this name.
@@ -141,9 +135,7 @@ fn is_name(name: &str) -> Option<&str> {
     let begin = name
         .get(..name.len().checked_sub(16)?)
         .filter(|begin| name.starts_with('.') && is_number(&name[begin.len()..]))?;
-    let named = begin
-        .strip_suffix(".venvtree-")
-        .is_some_and(|name| !name.is_empty());
+    let named = begin.strip_suffix(".venvtree-").is_some_and(|name| !name.is_empty());
     (begin == DOWNLOADS || named).then_some(begin)
 }
 
@@ -188,10 +180,7 @@ fn abandoned(path: &Utf8Path) -> Option<OwnedFd> {
                 .symlink_metadata()
                 .and_then(|metadata| metadata.modified())
                 .ok()?;
-            SystemTime::now()
-                .duration_since(time)
-                .is_ok_and(|age| age > GRACE)
-                .then_some(handle)
+            SystemTime::now().duration_since(time).is_ok_and(|age| age > GRACE).then_some(handle)
         }
     }
 }

@@ -106,18 +106,12 @@ fn describe(rejected: &[(Utf8PathBuf, String)]) -> String {
     if rejected.is_empty() {
         return String::new();
     }
-    let list: String = items(rejected)
-        .iter()
-        .map(|item| format!("\n{item}"))
-        .collect();
+    let list: String = items(rejected).iter().map(|item| format!("\n{item}")).collect();
     format!("; these were found:{list}")
 }
 
 fn items(rejected: &[(Utf8PathBuf, String)]) -> Vec<String> {
-    rejected
-        .iter()
-        .map(|(path, reason)| format!("    {path}: {reason}"))
-        .collect()
+    rejected.iter().map(|(path, reason)| format!("    {path}: {reason}")).collect()
 }
 
 /// Which command shows what could be asked for.
@@ -170,9 +164,7 @@ pub fn find(
     cache: &ProbeCache,
 ) -> Result<Probe, DiscoverError> {
     if request.is_too_old() {
-        return Err(DiscoverError::Unsupported {
-            request: request.clone(),
-        });
+        return Err(DiscoverError::Unsupported { request: request.clone() });
     }
     match request {
         PythonRequest::Path(path) => return at(&surroundings.cwd.join(path), cache),
@@ -194,26 +186,17 @@ pub fn find(
         }
         PythonRequest::Version(_) | PythonRequest::Range(_) => {}
     }
-    search(
-        request,
-        &places::directories(surroundings, aliases(request)),
-        cache,
-    )
+    search(request, &places::directories(surroundings, aliases(request)), cache)
 }
 
 /// The interpreter at a path.
 fn at(path: &Utf8Path, cache: &ProbeCache) -> Result<Probe, DiscoverError> {
-    let executable = at_path(path).ok_or_else(|| DiscoverError::Path {
-        path: path.to_owned(),
-    })?;
+    let executable = at_path(path).ok_or_else(|| DiscoverError::Path { path: path.to_owned() })?;
     let probe = ask(&executable, cache)?;
     if is_supported(&probe.interpreter) {
         return Ok(probe);
     }
-    Err(DiscoverError::Old {
-        path: executable,
-        found: probe.interpreter.to_string(),
-    })
+    Err(DiscoverError::Old { path: executable, found: probe.interpreter.to_string() })
 }
 
 /// The interpreter that a project or a shell chose: the first of several, as pyenv and uv take it.
@@ -223,9 +206,7 @@ fn of_choice(
     cache: &ProbeCache,
 ) -> Result<Probe, DiscoverError> {
     let Some(word) = choice.words.first().map(String::as_str) else {
-        return Err(DiscoverError::Unreadable {
-            source_name: choice.source.clone(),
-        });
+        return Err(DiscoverError::Unreadable { source_name: choice.source.clone() });
     };
     let any = PythonRequest::Any;
     let missing = || DiscoverError::NotInstalled {
@@ -242,9 +223,7 @@ fn of_choice(
             DiscoverError::NotFound { rejected, .. } => rejected
                 .into_iter()
                 .next()
-                .map_or_else(missing, |(path, reason)| {
-                    unusable(format!("`{path}`: {reason}"))
-                }),
+                .map_or_else(missing, |(path, reason)| unusable(format!("`{path}`: {reason}"))),
             other => other,
         })
     };
@@ -256,10 +235,8 @@ fn of_choice(
             .collect();
         return search(&any, &directories, cache);
     }
-    if let Some(directory) = surroundings
-        .pyenv
-        .as_deref()
-        .and_then(|root| places::of_pyenv(root, word))
+    if let Some(directory) =
+        surroundings.pyenv.as_deref().and_then(|root| places::of_pyenv(root, word))
     {
         return in_directory(directory);
     }
@@ -288,9 +265,9 @@ fn of_choice(
                 result => result,
             }
         }
-        Ok(request) if request.is_too_old() => Err(unusable(
-            "expected CPython 3.8 or newer, or PyPy 3.9 or newer".to_owned(),
-        )),
+        Ok(request) if request.is_too_old() => {
+            Err(unusable("expected CPython 3.8 or newer, or PyPy 3.9 or newer".to_owned()))
+        }
         _ => Err(missing()),
     }
 }
@@ -299,21 +276,11 @@ fn of_choice(
 /// again.
 fn without_choice(surroundings: &Surroundings, request: &PythonRequest) -> Vec<Utf8PathBuf> {
     let path = surroundings.own_path().cloned().collect();
-    places::directories(
-        &Surroundings {
-            path,
-            ..surroundings.clone()
-        },
-        aliases(request),
-    )
+    places::directories(&Surroundings { path, ..surroundings.clone() }, aliases(request))
 }
 
 fn aliases(request: &PythonRequest) -> Aliases {
-    if request.names_patch_release() {
-        Aliases::Left
-    } else {
-        Aliases::Taken
-    }
+    if request.names_patch_release() { Aliases::Left } else { Aliases::Taken }
 }
 
 /// The first interpreter in some directories that fits.
@@ -329,11 +296,7 @@ fn search(
         for name in &names {
             let candidate = directory.join(name);
             if !is_executable(&candidate)
-                || !seen.insert(
-                    candidate
-                        .canonicalize_utf8()
-                        .unwrap_or_else(|_| candidate.clone()),
-                )
+                || !seen.insert(candidate.canonicalize_utf8().unwrap_or_else(|_| candidate.clone()))
             {
                 continue;
             }
@@ -350,18 +313,11 @@ fn search(
             rejected.push((candidate, reason));
         }
     }
-    Err(DiscoverError::NotFound {
-        request: request.clone(),
-        rejected,
-    })
+    Err(DiscoverError::NotFound { request: request.clone(), rejected })
 }
 
 fn of(probe: &Probe) -> String {
-    format!(
-        "{} {}",
-        probe.interpreter.implementation.platform_name(),
-        probe.interpreter.version
-    )
+    format!("{} {}", probe.interpreter.implementation.platform_name(), probe.interpreter.version)
 }
 
 fn is_supported(interpreter: &Interpreter) -> bool {
@@ -393,20 +349,15 @@ pub fn list(surroundings: &Surroundings, cache: &ProbeCache, threads: usize) -> 
     let mut by_file: BTreeMap<Utf8PathBuf, usize> = BTreeMap::new();
     let mut found: Vec<Vec<Utf8PathBuf>> = Vec::new();
     let directories = places::directories(surroundings, Aliases::Taken);
-    for directory in directories
-        .iter()
-        .chain(&places::directories(surroundings, Aliases::Left))
-    {
+    for directory in directories.iter().chain(&places::directories(surroundings, Aliases::Left)) {
         let entries = directory.read_dir_utf8().into_iter().flatten().flatten();
         let mut names: Vec<String> = entries
             .map(|entry| entry.file_name().to_owned())
             .filter(|name| is_listed(name))
             .collect();
         names.sort_by(|left, right| (right.len(), right).cmp(&(left.len(), left)));
-        for candidate in names
-            .into_iter()
-            .map(|name| directory.join(name))
-            .filter(|path| is_executable(path))
+        for candidate in
+            names.into_iter().map(|name| directory.join(name)).filter(|path| is_executable(path))
         {
             // The interpreter behind an environment is listed, and the environment is another way
             // to it.
@@ -423,10 +374,8 @@ pub fn list(surroundings: &Surroundings, cache: &ProbeCache, threads: usize) -> 
         }
     }
     let end = Instant::now() + PATIENCE_FOR_ALL;
-    let outcomes = parallel::map(
-        threads,
-        found.len(),
-        |index| -> Result<_, std::convert::Infallible> {
+    let outcomes =
+        parallel::map(threads, found.len(), |index| -> Result<_, std::convert::Infallible> {
             let left = end.saturating_duration_since(Instant::now()).min(PATIENCE);
             let outcome = match cache.probe_within(&found[index][0], left) {
                 Ok(probe) if !is_supported(&probe.interpreter) => {
@@ -436,9 +385,8 @@ pub fn list(surroundings: &Surroundings, cache: &ProbeCache, threads: usize) -> 
                 Err(error) => Err(error.with_cause()),
             };
             Ok(outcome)
-        },
-    )
-    .unwrap_or_else(|never| match never {});
+        })
+        .unwrap_or_else(|never| match never {});
     let listed = |(mut paths, outcome): (Vec<Utf8PathBuf>, _)| Listed {
         path: paths.remove(0),
         aliases: paths,
@@ -466,11 +414,7 @@ fn ask(executable: &Utf8Path, cache: &ProbeCache) -> Result<Probe, ProbeError> {
     // The copy of an interpreter in an environment, or a script that starts one: what it started is
     // asked itself.
     let base = resolve(&probe.executable);
-    if base == resolved || !is_executable(&base) {
-        Ok(probe)
-    } else {
-        cache.probe(&base)
-    }
+    if base == resolved || !is_executable(&base) { Ok(probe) } else { cache.probe(&base) }
 }
 
 /// The interpreter that a copy in an environment was made of, by what the environment's
@@ -502,10 +446,7 @@ fn is_executable(path: &Utf8Path) -> bool {
 fn at_path(path: &Utf8Path) -> Option<Utf8PathBuf> {
     if path.is_dir() {
         let names = ["bin/python3", "bin/python", "bin/pypy3"];
-        return names
-            .iter()
-            .map(|name| path.join(name))
-            .find(|path| is_executable(path));
+        return names.iter().map(|name| path.join(name)).find(|path| is_executable(path));
     }
     is_executable(path).then(|| path.to_owned())
 }

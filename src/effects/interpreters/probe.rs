@@ -127,10 +127,7 @@ pub fn probe(python: &Utf8Path) -> Result<Probe, ProbeError> {
 
 /// Reads the answer of an interpreter.
 pub(in crate::effects) fn read_from(python: &Utf8Path, answer: &[u8]) -> Result<Probe, ProbeError> {
-    read(answer).map_err(|problem| ProbeError::Answer {
-        python: python.to_owned(),
-        problem,
-    })
+    read(answer).map_err(|problem| ProbeError::Answer { python: python.to_owned(), problem })
 }
 
 /// Runs an interpreter and returns its answer as it came; one that takes too long is ended.
@@ -139,36 +136,17 @@ pub(in crate::effects) fn ask(
     patience: Duration,
 ) -> Result<Vec<u8>, ProbeError> {
     let mut command = Command::new(python.as_str());
-    command
-        .args(["-I", "-S", "-B", "-c", PROGRAM])
-        .env_remove("__PYVENV_LAUNCHER__");
-    let finished = child::run(
-        &mut command,
-        b"",
-        Bounds {
-            time: patience,
-            output: ANSWER_LIMIT,
-        },
-    )
-    .map_err(|error| match error {
-        ChildError::Run(source) => ProbeError::Run {
-            python: python.to_owned(),
-            source,
-        },
-        ChildError::Time(patience) => ProbeError::Slow {
-            python: python.to_owned(),
-            patience,
-        },
+    command.args(["-I", "-S", "-B", "-c", PROGRAM]).env_remove("__PYVENV_LAUNCHER__");
+    let finished = child::run(&mut command, b"", Bounds { time: patience, output: ANSWER_LIMIT })
+        .map_err(|error| match error {
+        ChildError::Run(source) => ProbeError::Run { python: python.to_owned(), source },
+        ChildError::Time(patience) => ProbeError::Slow { python: python.to_owned(), patience },
         ChildError::Output(limit) => ProbeError::Answer {
             python: python.to_owned(),
             problem: format!("more than {limit} bytes"),
         },
     })?;
-    let Finished {
-        status,
-        output,
-        errors,
-    } = finished;
+    let Finished { status, output, errors } = finished;
     if !status.success() {
         let text = String::from_utf8_lossy(&errors);
         // What is no Python may repeat the whole program.
@@ -180,11 +158,7 @@ pub(in crate::effects) fn ask(
             .chars()
             .take(MESSAGE_LENGTH)
             .collect();
-        return Err(ProbeError::Failed {
-            python: python.to_owned(),
-            status,
-            message,
-        });
+        return Err(ProbeError::Failed { python: python.to_owned(), status, message });
     }
     Ok(output)
 }
@@ -203,10 +177,7 @@ fn read_answer(answer: Answer) -> Result<Probe, String> {
                 if answer.free_threaded { "t" } else { "" },
                 if answer.debug { "d" } else { "" }
             );
-            (
-                Implementation::CPython,
-                format!("cp{}{}{flags}", version.major, version.minor),
-            )
+            (Implementation::CPython, format!("cp{}{}{flags}", version.major, version.minor))
         }
         "pypy" => {
             // `pypy311-pp73-x86_64-linux-gnu`
@@ -215,18 +186,11 @@ fn read_answer(answer: Answer) -> Result<Probe, String> {
             (Implementation::PyPy, parts.join("_"))
         }
         other => {
-            return Err(format!(
-                "the implementation `{other}`, expected cpython or pypy"
-            ));
+            return Err(format!("the implementation `{other}`, expected cpython or pypy"));
         }
     };
     let platform = read_platform(&answer)?;
-    let interpreter = Interpreter {
-        implementation,
-        version,
-        abi: abi.into(),
-        platform,
-    };
+    let interpreter = Interpreter { implementation, version, abi: abi.into(), platform };
     Ok(Probe {
         interpreter,
         executable: Utf8PathBuf::from(answer.executable),
@@ -256,29 +220,17 @@ fn read_platform(answer: &Answer) -> Result<Platform, String> {
                 }
                 (None, None) => None,
             };
-            Ok(Platform::Linux {
-                arch: arch(&answer.machine)?,
-                libc,
-            })
+            Ok(Platform::Linux { arch: arch(&answer.machine)?, libc })
         }
         "darwin" => {
-            let (version, machine) = answer
-                .machine
-                .split_once('-')
-                .ok_or("a macOS without version")?;
+            let (version, machine) =
+                answer.machine.split_once('-').ok_or("a macOS without version")?;
             let version =
                 parse_pair(version).ok_or_else(|| format!("the macOS version `{version}`"))?;
-            Ok(Platform::MacOs {
-                arch: arch(machine)?,
-                version,
-            })
+            Ok(Platform::MacOs { arch: arch(machine)?, version })
         }
-        "win32" => Ok(Platform::Windows {
-            arch: arch(&answer.machine)?,
-        }),
-        other => Err(format!(
-            "the platform `{other}`, expected linux, darwin or win32"
-        )),
+        "win32" => Ok(Platform::Windows { arch: arch(&answer.machine)? }),
+        other => Err(format!("the platform `{other}`, expected linux, darwin or win32")),
     }
 }
 
@@ -304,10 +256,7 @@ mod tests {
         for text in ["exec sleep 60", "sleep 60; true"] {
             let start = Instant::now();
             assert!(
-                matches!(
-                    ask(&script(folder, text), patience),
-                    Err(ProbeError::Slow { .. })
-                ),
+                matches!(ask(&script(folder, text), patience), Err(ProbeError::Slow { .. })),
                 "{text}"
             );
             assert!(start.elapsed() < Duration::from_secs(20), "{text}");
@@ -318,11 +267,7 @@ mod tests {
         ));
         // A child of it that keeps the pipes open is nobody's business.
         assert_eq!(
-            ask(
-                &script(folder, "sleep 60 & echo answer"),
-                Duration::from_secs(30)
-            )
-            .unwrap(),
+            ask(&script(folder, "sleep 60 & echo answer"), Duration::from_secs(30)).unwrap(),
             b"answer\n"
         );
     }

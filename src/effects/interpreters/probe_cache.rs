@@ -70,11 +70,7 @@ impl Identity {
 fn identify(executable: &Utf8Path) -> Option<Vec<Identity>> {
     let mut identities = vec![Identity::of(executable)?];
     let mut head = Vec::with_capacity(4096);
-    fs::open_regular(executable, Links::Follow)
-        .ok()?
-        .take(4096)
-        .read_to_end(&mut head)
-        .ok()?;
+    fs::open_regular(executable, Links::Follow).ok()?.take(4096).read_to_end(&mut head).ok()?;
     if head.starts_with(b"#!") {
         return None;
     }
@@ -138,10 +134,7 @@ impl ProbeCache {
     }
 
     fn place(&self, directory: &Utf8Path, python: &Utf8Path) -> Utf8PathBuf {
-        directory.join(format!(
-            "{}.json",
-            &Hash::sha256(python.as_str().as_bytes()).to_hex()[..32]
-        ))
+        directory.join(format!("{}.json", &Hash::sha256(python.as_str().as_bytes()).to_hex()[..32]))
     }
 }
 
@@ -182,11 +175,7 @@ fn read(
     let fits = entry.version == VERSION
         && entry.executable == python.as_str()
         && entry.identity == identity;
-    Ok(if fits {
-        probe::read(entry.answer.as_bytes()).ok()
-    } else {
-        None
-    })
+    Ok(if fits { probe::read(entry.answer.as_bytes()).ok() } else { None })
 }
 
 fn write(place: &Utf8Path, python: &Utf8Path, identity: Vec<Identity>, answer: &[u8]) {
@@ -231,24 +220,10 @@ mod tests {
         let identity = identify(&python).unwrap();
         assert!(read(&place, &python, &identity).unwrap().is_none());
         write(&place, &python, identity.clone(), ANSWER);
-        assert_eq!(
-            read(&place, &python, &identity)
-                .unwrap()
-                .unwrap()
-                .executable,
-            "/opt/python"
-        );
-        assert!(
-            read(&place, &folder.join("other"), &identity)
-                .unwrap()
-                .is_none()
-        );
+        assert_eq!(read(&place, &python, &identity).unwrap().unwrap().executable, "/opt/python");
+        assert!(read(&place, &folder.join("other"), &identity).unwrap().is_none());
         std::fs::write(&python, "another").unwrap();
-        assert!(
-            read(&place, &python, &identify(&python).unwrap())
-                .unwrap()
-                .is_none()
-        );
+        assert!(read(&place, &python, &identify(&python).unwrap()).unwrap().is_none());
         for damage in [&b""[..], b"{}", b"\xff", b"{\"version\":1}"] {
             std::fs::write(&place, damage).unwrap();
             assert!(read(&place, &python, &identity).unwrap().is_none());
@@ -268,14 +243,8 @@ mod tests {
         std::fs::write(folder.join("answer"), ANSWER).unwrap();
         let cache = ProbeCache::new(Some(folder.join("cache")), Notes::new());
         for expected in ["run\n", "run\nrun\n"] {
-            assert_eq!(
-                cache.probe(&python).unwrap().interpreter.version.as_str(),
-                "3.12.1"
-            );
-            assert_eq!(
-                std::fs::read_to_string(folder.join("log")).unwrap(),
-                expected
-            );
+            assert_eq!(cache.probe(&python).unwrap().interpreter.version.as_str(), "3.12.1");
+            assert_eq!(std::fs::read_to_string(folder.join("log")).unwrap(), expected);
         }
         assert!(!folder.join("cache").exists());
     }
@@ -284,11 +253,8 @@ mod tests {
     fn the_loader_of_this_very_program_is_found() {
         let own = Utf8PathBuf::from_path_buf(std::env::current_exe().unwrap()).unwrap();
         let identities = identify(&own).unwrap();
-        let expected = if cfg!(all(target_os = "linux", not(target_feature = "crt-static"))) {
-            2
-        } else {
-            1
-        };
+        let expected =
+            if cfg!(all(target_os = "linux", not(target_feature = "crt-static"))) { 2 } else { 1 };
         assert_eq!(identities.len(), expected);
     }
 }

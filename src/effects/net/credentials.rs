@@ -16,10 +16,7 @@ use crate::effects::host::child::{self, Bounds};
 use crate::effects::net::headers::{HEADERS_LENGTH, Headers, MOST_HEADERS, are_few, is_sendable};
 
 /// How long a helper may take, as Bazel's default, and the most bytes that it may write.
-const BOUNDS: Bounds = Bounds {
-    time: Duration::from_secs(10),
-    output: 1 << 20,
-};
+const BOUNDS: Bounds = Bounds { time: Duration::from_secs(10), output: 1 << 20 };
 /// An answer without a time of expiry serves this long, as in Bazel.
 const DEFAULT_LIFE: Duration = Duration::from_secs(30 * 60);
 /// The shortest part of a header's value that is a secret: less would hide words of messages.
@@ -95,11 +92,8 @@ impl Credentials {
                 None => false,
             };
             if !serves {
-                let new =
-                    ask(helper, &self.uri, now, self.bounds).map_err(|reason| CredentialError {
-                        helper: helper.clone(),
-                        reason,
-                    });
+                let new = ask(helper, &self.uri, now, self.bounds)
+                    .map_err(|reason| CredentialError { helper: helper.clone(), reason });
                 if let Ok((_, headers)) = &new {
                     let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
                     seen.truncate(ANSWERS_SEEN - 1);
@@ -124,9 +118,8 @@ impl Credentials {
             let parts = value.split(|character: char| {
                 character.is_whitespace() || matches!(character, ';' | ',' | '"')
             });
-            let values = parts
-                .clone()
-                .filter_map(|part| part.split_once('=').map(|(_, value)| value));
+            let values =
+                parts.clone().filter_map(|part| part.split_once('=').map(|(_, value)| value));
             for part in [value.as_str()]
                 .into_iter()
                 .chain(parts)
@@ -184,20 +177,12 @@ fn ask(
         .headers
         .into_iter()
         .flat_map(|(name, values)| {
-            values
-                .into_iter()
-                .map(move |value| (name.to_ascii_lowercase(), value))
+            values.into_iter().map(move |value| (name.to_ascii_lowercase(), value))
         })
         .collect();
-    if let Some((name, _)) = headers
-        .iter()
-        .find(|(name, value)| !is_sendable(name, value))
-    {
-        let name: String = name
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(60)
-            .collect();
+    if let Some((name, _)) = headers.iter().find(|(name, value)| !is_sendable(name, value)) {
+        let name: String =
+            name.chars().filter(|character| !character.is_control()).take(60).collect();
         return Err(format!("gave a header `{name}` that cannot be sent"));
     }
     if !are_few(&headers) {
@@ -228,10 +213,7 @@ pub(in crate::effects) fn shortened(text: &str) -> String {
 fn parse_time(text: &str) -> Option<SystemTime> {
     let number = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| digits.parse::<i64>().ok())?
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i64>().ok())?
     };
     let separators = text.get(4..5)? == "-"
         && text.get(7..8)? == "-"
@@ -269,11 +251,8 @@ fn parse_time(text: &str) -> Option<SystemTime> {
     };
     // Days since 1970 by the proleptic Gregorian calendar, with years that begin in March so that
     // the leap day is the last.
-    let (shifted_year, shifted_month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (shifted_year, shifted_month) =
+        if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * shifted_year + shifted_year.div_euclid(4) - shifted_year.div_euclid(100)
         + shifted_year.div_euclid(400)
         + (153 * shifted_month + 2) / 5
@@ -311,10 +290,7 @@ mod tests {
         assert_eq!(credentials.headers().unwrap(), expected);
         assert_eq!(credentials.headers().unwrap(), expected);
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
-        assert_eq!(
-            read("helper.question"),
-            r#"{"uri":"https://cache.example"}"#
-        );
+        assert_eq!(read("helper.question"), r#"{"uri":"https://cache.example"}"#);
         assert_eq!(read("helper.count"), "get\n");
         assert!(credentials.forget() && !credentials.forget());
         credentials.headers().unwrap();
@@ -330,27 +306,16 @@ mod tests {
         );
         credentials.headers().unwrap();
         credentials.headers().unwrap();
-        assert_eq!(
-            std::fs::read_to_string(folder.path().join("helper.count")).unwrap(),
-            "\n\n"
-        );
+        assert_eq!(std::fs::read_to_string(folder.path().join("helper.count")).unwrap(), "\n\n");
     }
 
     #[test]
     fn a_helper_that_fails_is_named_and_its_secrets_are_not() {
         let folder = tempfile::tempdir().unwrap();
-        let error = helper(&folder, r#"echo '{"headers": "secret"'"#)
-            .headers()
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("helper") && !error.contains("secret"),
-            "{error}"
-        );
-        let error = helper(&folder, "echo no luck >&2; exit 3")
-            .headers()
-            .unwrap_err()
-            .to_string();
+        let error =
+            helper(&folder, r#"echo '{"headers": "secret"'"#).headers().unwrap_err().to_string();
+        assert!(error.contains("helper") && !error.contains("secret"), "{error}");
+        let error = helper(&folder, "echo no luck >&2; exit 3").headers().unwrap_err().to_string();
         assert!(error.contains("no luck"), "{error}");
     }
 
@@ -376,12 +341,9 @@ mod tests {
     fn a_helper_that_leaves_an_agent_behind_has_answered() {
         let folder = tempfile::tempdir().unwrap();
         let begun = std::time::Instant::now();
-        helper(
-            &folder,
-            r#"sleep 100 & echo '{"headers":{}}'; echo $! > "$0.agent""#,
-        )
-        .headers()
-        .unwrap();
+        helper(&folder, r#"sleep 100 & echo '{"headers":{}}'; echo $! > "$0.agent""#)
+            .headers()
+            .unwrap();
         assert!(begun.elapsed() < BOUNDS.time);
         let agent: i32 = std::fs::read_to_string(folder.path().join("helper.agent"))
             .unwrap()
@@ -399,43 +361,19 @@ mod tests {
     #[test]
     fn a_helper_that_does_not_end_is_ended() {
         let folder = tempfile::tempdir().unwrap();
-        let bounds = Bounds {
-            time: Duration::from_millis(300),
-            output: 1 << 20,
-        };
+        let bounds = Bounds { time: Duration::from_millis(300), output: 1 << 20 };
         let error = |script: &str| {
-            Credentials {
-                bounds,
-                ..helper(&folder, script)
-            }
-            .headers()
-            .unwrap_err()
-            .to_string()
+            Credentials { bounds, ..helper(&folder, script) }.headers().unwrap_err().to_string()
         };
         for script in ["sleep 100; true", "exec sleep 100"] {
-            assert!(
-                error(script).contains("did not end within 0.3 s"),
-                "{script}"
-            );
+            assert!(error(script).contains("did not end within 0.3 s"), "{script}");
         }
-        let bounds = Bounds {
-            time: Duration::from_secs(20),
-            ..bounds
-        };
+        let bounds = Bounds { time: Duration::from_secs(20), ..bounds };
         let error = |script: &str| {
-            Credentials {
-                bounds,
-                ..helper(&folder, script)
-            }
-            .headers()
-            .unwrap_err()
-            .to_string()
+            Credentials { bounds, ..helper(&folder, script) }.headers().unwrap_err().to_string()
         };
         for script in ["yes", "yes >&2"] {
-            assert!(
-                error(script).contains("wrote more than 1048576 bytes"),
-                "{script}"
-            );
+            assert!(error(script).contains("wrote more than 1048576 bytes"), "{script}");
         }
     }
 
@@ -445,10 +383,7 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let credentials = Credentials::new(String::new(), Headers(headers.to_vec()), None);
         let text = "the server says: `s3cr3t-token` is no good".to_owned();
-        assert_eq!(
-            credentials.without_secrets(text),
-            "the server says: `…` is no good"
-        );
+        assert_eq!(credentials.without_secrets(text), "the server says: `…` is no good");
         assert!(!format!("{credentials:?}").contains("s3cr3t"));
     }
 
@@ -456,17 +391,13 @@ mod tests {
     fn a_helper_that_fails_is_asked_once() {
         let folder = tempfile::tempdir().unwrap();
         let credentials = helper(&folder, r#"echo >> "$0.count"; exit 3"#);
-        let errors: Vec<String> = (0..3)
-            .map(|_| credentials.headers().unwrap_err().to_string())
-            .collect();
+        let errors: Vec<String> =
+            (0..3).map(|_| credentials.headers().unwrap_err().to_string()).collect();
         assert!(
             errors.iter().all(|error| error == &errors[0]) && !credentials.forget(),
             "{errors:?}"
         );
-        assert_eq!(
-            std::fs::read_to_string(folder.path().join("helper.count")).unwrap(),
-            "\n"
-        );
+        assert_eq!(std::fs::read_to_string(folder.path().join("helper.count")).unwrap(), "\n");
     }
 
     #[test]
@@ -497,10 +428,7 @@ mod tests {
             "neither … nor …"
         );
         let long = format!("{} s3cr3t-token", "x".repeat(WORDS_LENGTH - 5));
-        assert_eq!(
-            shortened(&long),
-            format!("{}…", "x".repeat(WORDS_LENGTH - 5))
-        );
+        assert_eq!(shortened(&long), format!("{}…", "x".repeat(WORDS_LENGTH - 5)));
         assert_eq!(shortened(&"s".repeat(WORDS_LENGTH + 1)), "…");
         assert_eq!(shortened(" no\u{1b}[31m luck\n"), "no[31m luck");
     }

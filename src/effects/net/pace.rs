@@ -26,11 +26,7 @@ pub(in crate::effects) struct Pace {
 impl Pace {
     /// `patience` is how long nothing at all may come.
     pub(in crate::effects) fn new(patience: Duration) -> Self {
-        Self {
-            patience,
-            waited: Duration::ZERO,
-            bytes: 0,
-        }
+        Self { patience, waited: Duration::ZERO, bytes: 0 }
     }
 
     /// Notes that so many bytes came after a wait that began at `begun`. An error, in words, where
@@ -71,11 +67,7 @@ pub(in crate::effects) struct Paced<R> {
 impl<R: Read> Paced<R> {
     /// Of a body that holds a blob of `size` bytes, perhaps compressed.
     pub(in crate::effects) fn new(inner: R, patience: Duration, size: u64) -> Self {
-        Self {
-            inner,
-            pace: Pace::new(patience),
-            left: wire_limit(size),
-        }
+        Self { inner, pace: Pace::new(patience), left: wire_limit(size) }
     }
 }
 
@@ -107,15 +99,10 @@ mod tests {
         for _ in 0..10 {
             pace.add(second, 1).unwrap();
         }
-        assert!(
-            pace.add(second, 1)
-                .unwrap_err()
-                .contains("only 11 bytes in 11.0 s")
-        );
+        assert!(pace.add(second, 1).unwrap_err().contains("only 11 bytes in 11.0 s"));
         let mut pace = Pace::new(10 * second);
         for _ in 0..1000 {
-            pace.add(second, usize::try_from(LEAST_RATE).unwrap())
-                .unwrap();
+            pace.add(second, usize::try_from(LEAST_RATE).unwrap()).unwrap();
         }
         pace.add(9 * second, 0).unwrap();
         assert!(pace.add(2 * second, 0).is_err());
@@ -126,14 +113,8 @@ mod tests {
         let mut endless = Paced::new(io::repeat(0), Duration::from_secs(60), 1000);
         let error = io::copy(&mut endless, &mut io::sink()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        let mut fitting = Paced::new(
-            io::repeat(0).take(wire_limit(1000)),
-            Duration::from_secs(60),
-            1000,
-        );
-        assert_eq!(
-            io::copy(&mut fitting, &mut io::sink()).unwrap(),
-            wire_limit(1000)
-        );
+        let mut fitting =
+            Paced::new(io::repeat(0).take(wire_limit(1000)), Duration::from_secs(60), 1000);
+        assert_eq!(io::copy(&mut fitting, &mut io::sink()).unwrap(), wire_limit(1000));
     }
 }

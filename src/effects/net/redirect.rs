@@ -23,10 +23,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nowhere => write!(formatter, "without a place to go to"),
-            Self::Origin(origin) => write!(
-                formatter,
-                "to another origin, {origin}, which is not followed"
-            ),
+            Self::Origin(origin) => {
+                write!(formatter, "to another origin, {origin}, which is not followed")
+            }
         }
     }
 }
@@ -48,11 +47,7 @@ impl Origin {
             (None, "https") => 443,
             (None, _) => return None,
         };
-        Some(Self {
-            scheme,
-            host: uri.host()?.to_ascii_lowercase(),
-            port,
-        })
+        Some(Self { scheme, host: uri.host()?.to_ascii_lowercase(), port })
     }
 }
 
@@ -69,20 +64,15 @@ pub(in crate::effects) fn target(from: &str, location: Option<&[u8]>) -> Result<
     match Origin::of(&to) {
         Some(there)
             if there == here
-                && !to
-                    .authority()
-                    .is_some_and(|authority| authority.as_str().contains('@')) =>
+                && !to.authority().is_some_and(|authority| authority.as_str().contains('@')) =>
         {
             Ok(text)
         }
         // The rest of the URL may be a secret, and is the server's text.
-        Some(there) => Err(Refusal::Origin(format!(
-            "{}://{}:{}",
-            there.scheme, there.host, there.port
-        ))),
-        None => Err(Refusal::Origin(
-            to.scheme_str().unwrap_or("unknown").to_owned() + ":",
-        )),
+        Some(there) => {
+            Err(Refusal::Origin(format!("{}://{}:{}", there.scheme, there.host, there.port)))
+        }
+        None => Err(Refusal::Origin(to.scheme_str().unwrap_or("unknown").to_owned() + ":")),
     }
 }
 
@@ -108,10 +98,7 @@ fn absolute(from: &Uri, location: &str) -> Option<String> {
     if has_scheme {
         return Some(location.to_owned());
     }
-    let folder = from
-        .path()
-        .rsplit_once('/')
-        .map_or("", |(folder, _)| folder);
+    let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
     Some(format!("{scheme}://{authority}{folder}/{location}"))
 }
 
@@ -122,10 +109,7 @@ mod tests {
     #[test]
     fn only_the_same_origin_is_followed() {
         let check = |location: &str, expected: Result<&str, &str>| {
-            let found = target(
-                "https://cache.example:443/a/cas/x",
-                Some(location.as_bytes()),
-            );
+            let found = target("https://cache.example:443/a/cas/x", Some(location.as_bytes()));
             assert_eq!(
                 found.as_deref().map_err(ToString::to_string),
                 expected.map_err(str::to_owned),
@@ -137,30 +121,12 @@ mod tests {
         check("https://CACHE.example/b?x", Ok("https://CACHE.example/b?x"));
         check("//cache.example/b", Ok("https://cache.example/b"));
         let other = |origin: &str| format!("to another origin, {origin}, which is not followed");
-        check(
-            "http://cache.example/b",
-            Err(&other("http://cache.example:80")),
-        );
-        check(
-            "https://cache.example:444/b",
-            Err(&other("https://cache.example:444")),
-        );
-        check(
-            "https://evil.example/secret",
-            Err(&other("https://evil.example:443")),
-        );
-        check(
-            "//evil.example/secret",
-            Err(&other("https://evil.example:443")),
-        );
-        check(
-            "https://cache.example@evil.example/",
-            Err(&other("https://evil.example:443")),
-        );
-        check(
-            "https://evil@cache.example/",
-            Err(&other("https://cache.example:443")),
-        );
+        check("http://cache.example/b", Err(&other("http://cache.example:80")));
+        check("https://cache.example:444/b", Err(&other("https://cache.example:444")));
+        check("https://evil.example/secret", Err(&other("https://evil.example:443")));
+        check("//evil.example/secret", Err(&other("https://evil.example:443")));
+        check("https://cache.example@evil.example/", Err(&other("https://evil.example:443")));
+        check("https://evil@cache.example/", Err(&other("https://cache.example:443")));
         for location in [
             "",
             "#x",
@@ -176,13 +142,7 @@ mod tests {
                 "{location:?}"
             );
         }
-        assert_eq!(
-            target("https://cache.example/x", None),
-            Err(Refusal::Nowhere)
-        );
-        assert_eq!(
-            target("https://cache.example/x", Some(b"\xff")),
-            Err(Refusal::Nowhere)
-        );
+        assert_eq!(target("https://cache.example/x", None), Err(Refusal::Nowhere));
+        assert_eq!(target("https://cache.example/x", Some(b"\xff")), Err(Refusal::Nowhere));
     }
 }

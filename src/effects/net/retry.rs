@@ -19,11 +19,7 @@ pub struct Schedule {
 impl Default for Schedule {
     /// As Bazel's: five retries, pauses of at most five seconds.
     fn default() -> Self {
-        Self {
-            retries: 5,
-            first: Duration::from_millis(100),
-            longest: Duration::from_secs(5),
-        }
+        Self { retries: 5, first: Duration::from_millis(100), longest: Duration::from_secs(5) }
     }
 }
 
@@ -35,10 +31,7 @@ impl Schedule {
         if retry >= self.retries {
             return None;
         }
-        let full = self
-            .first
-            .saturating_mul(2u32.saturating_pow(retry))
-            .min(self.longest);
+        let full = self.first.saturating_mul(2u32.saturating_pow(retry)).min(self.longest);
         Some(full.mul_f64(0.5 + 0.5 * fraction.clamp(0.0, 1.0)))
     }
 }
@@ -59,10 +52,7 @@ impl Attempts {
         reason = "a default that is a point in time would surprise"
     )]
     pub fn new() -> Self {
-        Self {
-            retries: 0,
-            since: Instant::now(),
-        }
+        Self { retries: 0, since: Instant::now() }
     }
 
     /// Something came: what was waited for so far was not in vain.
@@ -121,27 +111,13 @@ mod tests {
         };
         let pauses = |fraction| {
             (0..5)
-                .map(|retry| {
-                    schedule
-                        .pause(retry, fraction)
-                        .map(|pause| pause.as_millis())
-                })
+                .map(|retry| schedule.pause(retry, fraction).map(|pause| pause.as_millis()))
                 .collect::<Vec<_>>()
         };
+        assert_eq!(pauses(1.0), [Some(100), Some(200), Some(300), Some(300), None]);
+        assert_eq!(pauses(0.0), [Some(50), Some(100), Some(150), Some(150), None]);
         assert_eq!(
-            pauses(1.0),
-            [Some(100), Some(200), Some(300), Some(300), None]
-        );
-        assert_eq!(
-            pauses(0.0),
-            [Some(50), Some(100), Some(150), Some(150), None]
-        );
-        assert_eq!(
-            Schedule {
-                retries: u32::MAX,
-                ..schedule
-            }
-            .pause(4_000_000_000, 1.0),
+            Schedule { retries: u32::MAX, ..schedule }.pause(4_000_000_000, 1.0),
             Some(schedule.longest)
         );
     }

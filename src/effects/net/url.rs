@@ -120,9 +120,7 @@ impl RemoteUrl {
     pub fn host(&self) -> &str {
         match self {
             Self::Grpc { authority, .. } | Self::Http { authority, .. } => {
-                let host = authority
-                    .rsplit_once(':')
-                    .map_or(authority.as_str(), |(host, _)| host);
+                let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
                 host.trim_start_matches('[').trim_end_matches(']')
             }
             Self::Unix { .. } => "localhost",
@@ -139,14 +137,10 @@ impl FromStr for RemoteUrl {
             return if path.is_empty() {
                 Err(UrlError::Socket)
             } else {
-                Ok(Self::Unix {
-                    path: Utf8PathBuf::from(path),
-                })
+                Ok(Self::Unix { path: Utf8PathBuf::from(path) })
             };
         }
-        let (scheme, rest) = text
-            .split_once("://")
-            .ok_or(UrlError::Scheme { scheme: None })?;
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme { scheme: None })?;
         let (grpc, tls) = match scheme.to_ascii_lowercase().as_str() {
             "grpc" => (true, false),
             "grpcs" => (true, true),
@@ -156,9 +150,7 @@ impl FromStr for RemoteUrl {
                 let plain = !other.is_empty()
                     && other.len() <= 12
                     && other.bytes().all(|byte| byte.is_ascii_alphanumeric());
-                return Err(UrlError::Scheme {
-                    scheme: plain.then(|| other.to_owned()),
-                });
+                return Err(UrlError::Scheme { scheme: plain.then(|| other.to_owned()) });
             }
         };
         let (authority, path) = match rest.find(['/', '?', '#']) {
@@ -169,10 +161,7 @@ impl FromStr for RemoteUrl {
             return Err(UrlError::Credentials);
         }
         let authority = with_port(authority, if tls { 443 } else { 80 }).ok_or(UrlError::Host)?;
-        if let Some(sign) = path
-            .chars()
-            .find(|character| matches!(character, '?' | '#'))
-        {
+        if let Some(sign) = path.chars().find(|character| matches!(character, '?' | '#')) {
             return Err(UrlError::Query { sign });
         }
         let path = path.trim_end_matches('/');
@@ -185,18 +174,11 @@ impl FromStr for RemoteUrl {
         }
         let unfit = |character: &char| {
             !character.is_ascii_graphic()
-                || matches!(
-                    character,
-                    '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}'
-                )
+                || matches!(character, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}')
         };
         match path.chars().find(unfit) {
             Some(character) => Err(UrlError::Character { character }),
-            None => Ok(Self::Http {
-                tls,
-                authority,
-                prefix: path.to_owned(),
-            }),
+            None => Ok(Self::Http { tls, authority, prefix: path.to_owned() }),
         }
     }
 }
@@ -210,11 +192,7 @@ fn with_port(authority: &str, default: u16) -> Option<String> {
             number.parse::<std::net::Ipv6Addr>().ok()?;
             (
                 &authority[..number.len() + 2],
-                if port.is_empty() {
-                    None
-                } else {
-                    Some(port.strip_prefix(':')?)
-                },
+                if port.is_empty() { None } else { Some(port.strip_prefix(':')?) },
             )
         }
         None => match authority.split_once(':') {
@@ -233,11 +211,9 @@ fn with_port(authority: &str, default: u16) -> Option<String> {
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Grpc { tls, authority } => write!(
-                formatter,
-                "{}://{authority}",
-                if *tls { "grpcs" } else { "grpc" }
-            ),
+            Self::Grpc { tls, authority } => {
+                write!(formatter, "{}://{authority}", if *tls { "grpcs" } else { "grpc" })
+            }
             Self::Unix { path } => write!(formatter, "unix:{path}"),
             Self::Http { prefix, .. } => {
                 formatter.write_str(&self.origin())?;
@@ -269,14 +245,8 @@ mod tests {
         check("unix:///run/cas.sock", "unix:/run/cas.sock");
         check("http://h/a/b/", "http://h:80/…");
         check("http://h/", "http://h:80");
-        assert_eq!(
-            "http://h/a/b/".parse::<RemoteUrl>().unwrap().for_requests(),
-            "http://h:80/a/b"
-        );
-        assert_eq!(
-            "grpc://[::1]:80".parse::<RemoteUrl>().unwrap().host(),
-            "::1"
-        );
+        assert_eq!("http://h/a/b/".parse::<RemoteUrl>().unwrap().for_requests(), "http://h:80/a/b");
+        assert_eq!("grpc://[::1]:80".parse::<RemoteUrl>().unwrap().host(), "::1");
     }
 
     #[test]
@@ -327,10 +297,7 @@ mod tests {
             let error = text.parse::<RemoteUrl>().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
-        check(
-            "https://host/x?token=1",
-            "holds a `?` with something after it",
-        );
+        check("https://host/x?token=1", "holds a `?` with something after it");
         check("ftp://host", "has the scheme `ftp`, expected grpc://");
         check("host:80", "has no scheme, expected");
     }

@@ -56,10 +56,7 @@ impl Entry {
 
     /// The name of an entry directly in `bin`.
     pub fn in_scripts(&self) -> Option<&str> {
-        self.path
-            .as_str()
-            .strip_prefix("bin/")
-            .filter(|name| !name.contains('/'))
+        self.path.as_str().strip_prefix("bin/").filter(|name| !name.contains('/'))
     }
 }
 
@@ -95,9 +92,7 @@ impl Environment {
         while let Some(directory) = below.pop() {
             found.visit(place, &directory, &mut below)?;
         }
-        found
-            .entries
-            .sort_by(|left, right| left.path.cmp(&right.path));
+        found.entries.sort_by(|left, right| left.path.cmp(&right.path));
         found.odd.sort();
         Ok(found)
     }
@@ -128,17 +123,14 @@ impl Environment {
                 continue;
             }
             let tree_path = path.to_str().and_then(|text| TreePath::parse(text).ok());
-            let link = if metadata.is_symlink() {
-                std::fs::read_link(entry.path()).ok()
-            } else {
-                None
-            };
+            let link =
+                if metadata.is_symlink() { std::fs::read_link(entry.path()).ok() } else { None };
             let kind = match link.map(Utf8PathBuf::from_path_buf) {
                 Some(Ok(target)) => Some(EntryKind::Link(target)),
                 Some(Err(_)) => None,
-                None => metadata
-                    .is_file()
-                    .then(|| EntryKind::File((metadata.dev(), metadata.ino()))),
+                None => {
+                    metadata.is_file().then(|| EntryKind::File((metadata.dev(), metadata.ino())))
+                }
             };
             match (tree_path, kind) {
                 (Some(path), Some(kind)) => self.entries.push(Entry { path, kind }),
@@ -153,16 +145,11 @@ impl Environment {
 
     /// The entry at a path.
     pub fn get(&self, path: &str) -> Option<&Entry> {
-        let index = self
-            .entries
-            .binary_search_by(|entry| entry.path.as_str().cmp(path))
-            .ok();
+        let index = self.entries.binary_search_by(|entry| entry.path.as_str().cmp(path)).ok();
         // The order of paths may be another than that of texts.
-        index.map(|index| &self.entries[index]).or_else(|| {
-            self.entries
-                .iter()
-                .find(|entry| entry.path.as_str() == path)
-        })
+        index
+            .map(|index| &self.entries[index])
+            .or_else(|| self.entries.iter().find(|entry| entry.path.as_str() == path))
     }
 
     /// The regular files.
@@ -176,13 +163,8 @@ impl Environment {
     /// It cannot be opened, or is no regular file.
     pub fn open(&self, path: &TreePath) -> Result<File, FsError> {
         let parent = path.parent();
-        let directory = self
-            .root
-            .open_below(parent.as_ref().map_or("", TreePath::as_str))?;
-        regular(
-            directory.open_file(path.name())?,
-            &self.root.path().join(path.as_str()),
-        )
+        let directory = self.root.open_below(parent.as_ref().map_or("", TreePath::as_str))?;
+        regular(directory.open_file(path.name())?, &self.root.path().join(path.as_str()))
     }
 
     /// The beginning of a file: enough for a line or two.
@@ -240,9 +222,7 @@ fn regular(file: File, path: &Utf8Path) -> Result<File, FsError> {
     if metadata.is_file() {
         return Ok(file);
     }
-    Err(failed("read", path)(io::Error::other(
-        "it is no regular file",
-    )))
+    Err(failed("read", path)(io::Error::other("it is no regular file")))
 }
 
 /// How a file names a place.
@@ -328,22 +308,12 @@ mod tests {
     fn pieces_of_large_files_are_searched_alike() {
         let mut roots = Roots::new();
         roots.add("/home/me/env");
-        for offset in [
-            PIECE - 20,
-            PIECE - 13,
-            PIECE - 12,
-            PIECE - 11,
-            PIECE - 1,
-            PIECE,
-            2 * PIECE - 5,
-        ] {
+        for offset in
+            [PIECE - 20, PIECE - 13, PIECE - 12, PIECE - 11, PIECE - 1, PIECE, 2 * PIECE - 5]
+        {
             let mut bytes = vec![b'x'; 3 * PIECE];
             bytes[offset..offset + 13].copy_from_slice(b"/home/me/env/");
-            assert_eq!(
-                search(&bytes[..], &roots).unwrap(),
-                Some(Named::Text),
-                "{offset}"
-            );
+            assert_eq!(search(&bytes[..], &roots).unwrap(), Some(Named::Text), "{offset}");
             bytes[offset + 12] = b'2';
             assert_eq!(search(&bytes[..], &roots).unwrap(), None, "{offset}");
         }

@@ -80,17 +80,11 @@ impl<'a> Writer<'a> {
             // What stays does no harm.
             let _ = std::fs::remove_file(environment.root.path().as_std_path().join(path));
         }
-        Self {
-            environment,
-            staged: Vec::new(),
-            first: BTreeMap::new(),
-        }
+        Self { environment, staged: Vec::new(), first: BTreeMap::new() }
     }
 
     fn directory(&self, path: &TreePath) -> Result<Directory, FsError> {
-        self.environment
-            .root
-            .open_below(path.parent().as_ref().map_or("", TreePath::as_str))
+        self.environment.root.open_below(path.parent().as_ref().map_or("", TreePath::as_str))
     }
 
     /// Writes a change beside its place. `entry` is what is there now.
@@ -164,13 +158,9 @@ impl<'a> Writer<'a> {
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // While a signal clears away, nothing more is made.
         let held = interrupt::hold();
-        let handle = rustix::fs::openat(
-            directory.handle(),
-            temporary,
-            flags,
-            Mode::RUSR | Mode::WUSR,
-        )
-        .map_err(failed("write", &full))?;
+        let handle =
+            rustix::fs::openat(directory.handle(), temporary, flags, Mode::RUSR | Mode::WUSR)
+                .map_err(failed("write", &full))?;
         drop(held);
         let mut file = File::from(handle);
         file.write_all(bytes).map_err(failed("write", &full))?;
@@ -197,13 +187,9 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// A step fails. What was done until then stays, and the same can be done again.
     pub fn commit(mut self) -> Result<Vec<TreePath>, FsError> {
-        self.staged
-            .sort_by(|left, right| (right.turn, &right.path).cmp(&(left.turn, &left.path)));
+        self.staged.sort_by(|left, right| (right.turn, &right.path).cmp(&(left.turn, &left.path)));
         let mut done = Vec::new();
-        while let Some(Staged {
-            path, temporary, ..
-        }) = self.staged.last()
-        {
+        while let Some(Staged { path, temporary, .. }) = self.staged.last() {
             let directory = self.directory(path)?;
             let full = self.environment.root.path().join(path.as_str());
             rustix::fs::renameat(
@@ -224,10 +210,7 @@ impl<'a> Writer<'a> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
-        for Staged {
-            path, temporary, ..
-        } in &self.staged
-        {
+        for Staged { path, temporary, .. } in &self.staged {
             if let Ok(directory) = self.directory(path) {
                 let _ =
                     rustix::fs::unlinkat(directory.handle(), temporary.as_str(), AtFlags::empty());
@@ -269,10 +252,7 @@ fn keep_attributes(old: impl AsFd, new: impl AsFd) -> Result<(), String> {
         Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(()),
         Err(error) => return Err(format!("its extended attributes cannot be listed: {error}")),
     };
-    for name in names[..length]
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let text = String::from_utf8_lossy(name).into_owned();
         let mut value = vec![0_u8; LONGEST];
         let copied = fgetxattr(&old, name, &mut value[..])
@@ -281,9 +261,7 @@ fn keep_attributes(old: impl AsFd, new: impl AsFd) -> Result<(), String> {
             Ok(()) => {}
             Err(_) if OF_THE_SYSTEM.iter().any(|prefix| text.starts_with(prefix)) => {}
             Err(error) => {
-                return Err(format!(
-                    "it would lose its extended attribute `{text}`: {error}"
-                ));
+                return Err(format!("it would lose its extended attribute `{text}`: {error}"));
             }
         }
     }

@@ -23,10 +23,7 @@ const LARGEST_SOURCE: u64 = 64 << 20;
 /// It is not what running Python leaves behind, or cannot be read.
 pub fn judge(root: &Utf8Path, view: View, path: &TreePath) -> Result<(), Foreign> {
     let (cache, name) = path.as_str().rsplit_once('/').ok_or(Foreign::Name)?;
-    let package = cache
-        .strip_suffix("__pycache__")
-        .ok_or(Foreign::Name)?
-        .trim_end_matches('/');
+    let package = cache.strip_suffix("__pycache__").ok_or(Foreign::Name)?.trim_end_matches('/');
     if package.split('/').any(|part| part == "__pycache__") {
         return Err(Foreign::Name);
     }
@@ -34,10 +31,7 @@ pub fn judge(root: &Utf8Path, view: View, path: &TreePath) -> Result<(), Foreign
     let root = Directory::open(root).map_err(|_| Foreign::Garbage)?;
     let mut header = Vec::with_capacity(HEADER);
     let mut file = open(&root, view, cache, name).map_err(|_| Foreign::Garbage)?;
-    file.by_ref()
-        .take(HEADER as u64)
-        .read_to_end(&mut header)
-        .map_err(|_| Foreign::Garbage)?;
+    file.by_ref().take(HEADER as u64).read_to_end(&mut header).map_err(|_| Foreign::Garbage)?;
     let source = open(&root, view, package, &source_name).map_err(|_| Foreign::NoSource)?;
     let found = source.metadata().map_err(|_| Foreign::NoSource)?;
     if !found.is_file() {
@@ -45,21 +39,12 @@ pub fn judge(root: &Utf8Path, view: View, path: &TreePath) -> Result<(), Foreign
     }
     let mut bytes = Vec::new();
     let content = if bytecode::is_checked_hash(&header) {
-        source
-            .take(LARGEST_SOURCE)
-            .read_to_end(&mut bytes)
-            .map_err(|_| Foreign::NoSource)?;
+        source.take(LARGEST_SOURCE).read_to_end(&mut bytes).map_err(|_| Foreign::NoSource)?;
         Content::Bytes(&bytes)
     } else {
         Content::Size(found.size())
     };
-    bytecode::judge(
-        &header,
-        Source {
-            mtime: found.mtime(),
-            content,
-        },
-    )
+    bytecode::judge(&header, Source { mtime: found.mtime(), content })
 }
 
 /// Opens a file; to a cache, every file may be a link.
@@ -74,11 +59,7 @@ fn open(root: &Directory, view: View, directory: &str, name: &str) -> io::Result
             let flags = rustix::fs::OFlags::RDONLY
                 | rustix::fs::OFlags::NONBLOCK
                 | rustix::fs::OFlags::CLOEXEC;
-            Ok(File::from(rustix::fs::open(
-                path.as_std_path(),
-                flags,
-                rustix::fs::Mode::empty(),
-            )?))
+            Ok(File::from(rustix::fs::open(path.as_std_path(), flags, rustix::fs::Mode::empty())?))
         }
     }
 }

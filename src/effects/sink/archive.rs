@@ -54,8 +54,7 @@ impl ArchiveFormat {
             _ if name.ends_with(".tgz") => Some(Self::TarGz),
             _ if name.ends_with(".tzst") => Some(Self::TarZst),
             _ => Self::ALL.into_iter().find(|format| {
-                name.strip_suffix(format.name())
-                    .is_some_and(|stem| stem.ends_with('.'))
+                name.strip_suffix(format.name()).is_some_and(|stem| stem.ends_with('.'))
             }),
         }
     }
@@ -136,9 +135,7 @@ struct Places {
 impl Places {
     fn new(options: &ArchiveOptions<'_>) -> Self {
         Self {
-            prefix: options
-                .prefix
-                .map_or_else(String::new, |prefix| format!("{prefix}/")),
+            prefix: options.prefix.map_or_else(String::new, |prefix| format!("{prefix}/")),
             made: HashSet::new(),
         }
     }
@@ -172,20 +169,11 @@ pub fn pack_plan(
         let path = places.place(&mut *archive, path)?;
         match &planned.node {
             PlannedNode::Symlink(target) => archive.link(&path, target.as_str())?,
-            PlannedNode::File {
-                content,
-                sha256,
-                size,
-                executable,
-            } => {
+            PlannedNode::File { content, sha256, size, executable } => {
                 archive.begin(&path, *size, *executable)?;
-                supply.feed(
-                    content,
-                    *sha256,
-                    *size,
-                    Crew::Shared(options.threads),
-                    |bytes| Ok::<_, ArchiveError>(archive.write(bytes)?),
-                )?;
+                supply.feed(content, *sha256, *size, Crew::Shared(options.threads), |bytes| {
+                    Ok::<_, ArchiveError>(archive.write(bytes)?)
+                })?;
                 archive.end()?;
             }
         }
@@ -238,9 +226,7 @@ fn copy(
     threads: usize,
     archive: &mut dyn Archive,
 ) -> Result<(), ArchiveError> {
-    let changed = || SupplyError::Changed {
-        path: path.to_owned(),
-    };
+    let changed = || SupplyError::Changed { path: path.to_owned() };
     let mut left = expected.size;
     let take = |bytes: &[u8]| -> Result<(), ArchiveError> {
         // The archive's header has promised a size.

@@ -102,11 +102,7 @@ enum Task<'a> {
     /// Check members that no file is made from.
     Unread(&'a [(usize, usize)]),
     /// Write files of one directory.
-    Files {
-        directory: &'a str,
-        items: &'a [Item<'a>],
-        crew: Crew<'a>,
-    },
+    Files { directory: &'a str, items: &'a [Item<'a>], crew: Crew<'a> },
 }
 
 impl Task<'_> {
@@ -133,47 +129,22 @@ pub fn write(
     let directories = plan.directories();
     let levels = Levels::new(&directories);
     let groups = group(plan);
-    let repeated = if options.store.is_some() {
-        repeated(plan)
-    } else {
-        HashSet::new()
-    };
-    let unread = supply.unread(plan, |wheel| {
-        options.store.is_some_and(|store| store.proves_all(wheel))
-    });
-    let portion = plan
-        .entries
-        .len()
-        .div_ceil(options.threads.max(1) * TASKS_OF_A_THREAD)
-        .clamp(1, PORTION);
-    let sizes: Vec<u64> = groups
-        .large
-        .iter()
-        .map(|(_, _, planned)| planned.node.size())
-        .collect();
+    let repeated = if options.store.is_some() { repeated(plan) } else { HashSet::new() };
+    let unread =
+        supply.unread(plan, |wheel| options.store.is_some_and(|store| store.proves_all(wheel)));
+    let portion =
+        plan.entries.len().div_ceil(options.threads.max(1) * TASKS_OF_A_THREAD).clamp(1, PORTION);
+    let sizes: Vec<u64> = groups.large.iter().map(|(_, _, planned)| planned.node.size()).collect();
     let widths = supply::threads_for(plan, &sizes, options.threads);
     let inflated = inflated_alone(&groups.large, &widths, options.store);
     let pinned = PinnedWheels::new(options.pinned, supply, &inflated);
     let tasks = tasks(&groups, &widths, &pinned, &unread, portion);
     // Whether they are there; false if they could not be made.
     let ready: OnceLock<bool> = OnceLock::new();
-    let digests = Mutex::new(vec![
-        BlobDigest(options.function.digest(b""));
-        plan.entries.len()
-    ]);
+    let digests = Mutex::new(vec![BlobDigest(options.function.digest(b"")); plan.entries.len()]);
     let errors: Mutex<Vec<(usize, SupplyError)>> = Mutex::new(Vec::new());
-    let bytes = plan
-        .entries
-        .iter()
-        .map(|(_, planned)| planned.node.size())
-        .sum();
-    options.progress.begin(
-        Phase::Writing,
-        Amount {
-            items: plan.entries.len() as u64,
-            bytes,
-        },
-    );
+    let bytes = plan.entries.iter().map(|(_, planned)| planned.node.size()).sum();
+    options.progress.begin(Phase::Writing, Amount { items: plan.entries.len() as u64, bytes });
     let width = |index: usize| tasks[index].threads();
     let outcome = parallel::run_wide(
         options.threads,
@@ -193,29 +164,16 @@ pub fn write(
                 Task::Wheel(pinned) => {
                     if let Err(error) = pinned.check(supply) {
                         // Before everything that follows from it.
-                        errors
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .push((0, error));
+                        errors.lock().unwrap_or_else(PoisonError::into_inner).push((0, error));
                     }
                 }
                 Task::Unread(members) => {
-                    let found = supply
-                        .check_unread(members)
-                        .into_iter()
-                        .map(|error| (0, error));
-                    errors
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .extend(found);
+                    let found = supply.check_unread(members).into_iter().map(|error| (0, error));
+                    errors.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
                 }
                 // Tasks begin in their order, so somebody is making the directories.
                 Task::Files { .. } if !ready.wait() => {}
-                Task::Files {
-                    directory,
-                    items,
-                    crew,
-                } => {
+                Task::Files { directory, items, crew } => {
                     let parent = match root.open_below(directory) {
                         Ok(parent) => parent,
                         Err(error) => return ControlFlow::Break(error.into()),
@@ -267,9 +225,7 @@ pub fn write(
     let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !errors.is_empty() {
         errors.sort_by_key(|(position, error)| (*position, error.to_string()));
-        return Err(WriteError::Supply(
-            errors.into_iter().map(|(_, error)| error).collect(),
-        ));
+        return Err(WriteError::Supply(errors.into_iter().map(|(_, error)| error).collect()));
     }
     levels.for_each_parent(options.threads, root, |parent, name| {
         parent.set_time(name, options.mtime)
@@ -293,10 +249,7 @@ fn group(plan: &Plan) -> Groups<'_> {
             large.push((position, path, planned));
             continue;
         }
-        let directory = path
-            .as_str()
-            .rsplit_once('/')
-            .map_or("", |(directory, _)| directory);
+        let directory = path.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
         let index = *indexes.entry(directory).or_insert_with(|| {
             directories.push((directory, Vec::new()));
             directories.len() - 1
@@ -327,10 +280,9 @@ fn inflated_alone(
 /// The wheel and the member that an entry is made from.
 fn member_of(planned: &Planned) -> Option<(usize, usize)> {
     match planned.node {
-        PlannedNode::File {
-            content: Content::Member { wheel, member },
-            ..
-        } => Some((wheel, member)),
+        PlannedNode::File { content: Content::Member { wheel, member }, .. } => {
+            Some((wheel, member))
+        }
         PlannedNode::File { .. } | PlannedNode::Symlink(_) => None,
     }
 }
@@ -347,20 +299,13 @@ fn tasks<'a>(
     let mut large: Vec<Task<'_>> = Vec::with_capacity(groups.large.len());
     for (item, &threads) in groups.large.chunks(1).zip(widths) {
         let (_, path, planned) = item[0];
-        let directory = path
-            .as_str()
-            .rsplit_once('/')
-            .map_or("", |(directory, _)| directory);
+        let directory = path.as_str().rsplit_once('/').map_or("", |(directory, _)| directory);
         let crew = match member_of(planned).and_then(|(wheel, _)| pinned.file_beside(wheel)) {
             _ if threads > 1 => Crew::Shared(threads),
             Some(hash) => Crew::Beside(hash),
             None => Crew::Alone,
         };
-        large.push(Task::Files {
-            directory,
-            items: item,
-            crew,
-        });
+        large.push(Task::Files { directory, items: item, crew });
     }
     let rest = large.split_off(large.partition_point(|task| task.threads() > 1));
     let mut tasks = vec![Task::Directories];
@@ -384,9 +329,7 @@ fn repeated(plan: &Plan) -> HashSet<(Hash, bool)> {
     let mut seen = HashSet::new();
     let mut repeated = HashSet::new();
     for (_, planned) in &plan.entries {
-        if let PlannedNode::File {
-            sha256, executable, ..
-        } = planned.node
+        if let PlannedNode::File { sha256, executable, .. } = planned.node
             && !seen.insert((sha256, executable))
         {
             repeated.insert((sha256, executable));
@@ -413,21 +356,14 @@ fn write_entry(
 ) -> Result<Option<BlobDigest>, EntryError> {
     let (content, sha256, size, executable) = match &planned.node {
         PlannedNode::Symlink(target) => {
-            parent
-                .create_link(name, target.as_str(), options.mtime)
-                .map_err(EntryError::Fs)?;
+            parent.create_link(name, target.as_str(), options.mtime).map_err(EntryError::Fs)?;
             return Ok(None);
         }
-        PlannedNode::File {
-            content,
-            sha256,
-            size,
-            executable,
-        } => (content, *sha256, *size, *executable),
+        PlannedNode::File { content, sha256, size, executable } => {
+            (content, *sha256, *size, *executable)
+        }
     };
-    let area = options
-        .store
-        .map(|store| store.area.of(directory, name, size));
+    let area = options.store.map(|store| store.area.of(directory, name, size));
     if let Some((store, area)) = options.store.zip(area)
         && let Some(digest) = stored(
             store,
@@ -449,9 +385,13 @@ fn write_entry(
         {
             // Another file of this build has the same hash. That this one does, too, is still to be
             // seen.
-            match supply.feed(content, sha256, size, crew, |_| {
-                Ok::<_, std::convert::Infallible>(())
-            }) {
+            match supply.feed(
+                content,
+                sha256,
+                size,
+                crew,
+                |_| Ok::<_, std::convert::Infallible>(()),
+            ) {
                 Ok(()) => {}
                 Err(FeedError::Taker(never)) => match never {},
                 Err(FeedError::Supply(error)) => return Err(EntryError::Supply(error)),
@@ -460,10 +400,8 @@ fn write_entry(
         return Ok(Some(BlobDigest(digest)));
     }
     let mut file = match area {
-        Some(area) => parent.create_file_with(
-            name,
-            rustix::fs::Mode::from_raw_mode(area.output_mode(executable)),
-        ),
+        Some(area) => parent
+            .create_file_with(name, rustix::fs::Mode::from_raw_mode(area.output_mode(executable))),
         None => parent.create_file(name, executable),
     }
     .map_err(EntryError::Fs)?;
@@ -504,10 +442,9 @@ fn stored(
     repeated: bool,
 ) -> Option<Digest> {
     let known = match content {
-        Content::Member { wheel, member } => store
-            .known(*wheel)
-            .filter(|known| known.proves(*member))
-            .map(|known| (known, *member)),
+        Content::Member { wheel, member } => {
+            store.known(*wheel).filter(|known| known.proves(*member)).map(|known| (known, *member))
+        }
         Content::Inline(bytes) if function != DigestFunction::Sha256 => {
             return Some(function.digest(bytes));
         }
@@ -535,10 +472,8 @@ impl<'a> Levels<'a> {
         let mut levels: Vec<Vec<(&str, Vec<&str>)>> = Vec::new();
         let mut indexes: HashMap<&str, usize> = HashMap::new();
         for directory in directories {
-            let (parent, name) = directory
-                .as_str()
-                .rsplit_once('/')
-                .unwrap_or(("", directory.as_str()));
+            let (parent, name) =
+                directory.as_str().rsplit_once('/').unwrap_or(("", directory.as_str()));
             let depth = directory.components().count() - 1;
             if levels.len() <= depth {
                 levels.resize_with(depth + 1, Vec::new);

@@ -46,16 +46,11 @@ impl<'a> PinnedWheels<'a> {
         supply: &Supply<'a>,
         large: &HashMap<usize, u64>,
     ) -> Self {
-        let begin = |&(wheel, expected)| PinnedWheel {
-            wheel,
-            expected,
-            hash: supply.begin_hash(wheel),
-        };
+        let begin =
+            |&(wheel, expected)| PinnedWheel { wheel, expected, hash: supply.begin_hash(wheel) };
         let enough = |pinned: &PinnedWheel<'_>| {
             let size = supply.wheels[pinned.wheel].input().size();
-            large
-                .get(&pinned.wheel)
-                .is_some_and(|bytes| *bytes >= size / 2)
+            large.get(&pinned.wheel).is_some_and(|bytes| *bytes >= size / 2)
         };
         let (beside, first) = pinned.iter().map(begin).partition(enough);
         Self { first, beside }
@@ -63,9 +58,6 @@ impl<'a> PinnedWheels<'a> {
 
     /// The file to hash beside a wheel's large members.
     pub fn file_beside(&self, wheel: usize) -> Option<&FileHash<'a>> {
-        self.beside
-            .iter()
-            .find(|pinned| pinned.wheel == wheel)
-            .map(|pinned| &pinned.hash)
+        self.beside.iter().find(|pinned| pinned.wheel == wheel).map(|pinned| &pinned.hash)
     }
 }

@@ -50,10 +50,7 @@ pub struct Unfinished {
 }
 
 fn parent(place: &Utf8Path) -> &Utf8Path {
-    place
-        .parent()
-        .filter(|parent| !parent.as_str().is_empty())
-        .unwrap_or(Utf8Path::new("."))
+    place.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
 
 /// Removes the default ACL that a directory has got from the one that it was made in: all that is
@@ -81,19 +78,12 @@ impl Unfinished {
         let staging =
             Staging::create(folder, &prefix).map_err(failed("create a directory in", folder))?;
         // The very directory that was made and locked: by its path it could be another one by now.
-        let handle = staging
-            .handle()
-            .try_clone_to_owned()
-            .map_err(failed("open", staging.path()))?;
+        let handle =
+            staging.handle().try_clone_to_owned().map_err(failed("open", staging.path()))?;
         #[cfg(target_os = "linux")]
         drop_default_acl(&handle);
         let directory = Directory::of(handle, staging.path());
-        Ok(Self {
-            directory,
-            staging,
-            place: place.to_owned(),
-            inside,
-        })
+        Ok(Self { directory, staging, place: place.to_owned(), inside })
     }
 
     /// The unfinished directory.
@@ -133,15 +123,11 @@ impl Unfinished {
             Ok(()) => {
                 let arrived = self.is_at(&self.place);
                 drop(self.staging.keep());
-                if arrived {
-                    Ok(())
-                } else {
-                    Err(exchanged(&self.place))
-                }
+                if arrived { Ok(()) } else { Err(exchanged(&self.place)) }
             }
-            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Err(PublishError::Taken {
-                path: self.place.clone(),
-            }),
+            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {
+                Err(PublishError::Taken { path: self.place.clone() })
+            }
             Err(error) => {
                 Err(failed("rename the finished directory to", &self.place)(error).into())
             }
@@ -183,9 +169,7 @@ impl Unfinished {
             }
             return Err(match error {
                 Errno::EXIST | Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR => {
-                    PublishError::Taken {
-                        path: self.place.clone(),
-                    }
+                    PublishError::Taken { path: self.place.clone() }
                 }
                 error => failed("fill", &self.place)(error).into(),
             });
@@ -227,9 +211,7 @@ impl Unfinished {
                     drop(self.staging.keep());
                     return Err(failed("exchange back", &self.place)(error).into());
                 }
-                Err(PublishError::Taken {
-                    path: self.place.clone(),
-                })
+                Err(PublishError::Taken { path: self.place.clone() })
             }
             Ok(()) if !self.is_at(&self.place) => {
                 let back = exchange();
@@ -242,16 +224,12 @@ impl Unfinished {
             Ok(()) => {
                 drop(held);
                 let _old = self.staging.keep();
-                Ok(remove::directory(&staged).err().map(failed(
-                    "remove the replaced environment, which is now",
-                    &staged,
-                )))
+                Ok(remove::directory(&staged)
+                    .err()
+                    .map(failed("remove the replaced environment, which is now", &staged)))
             }
             Err(error @ (Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)) => {
-                Err(PublishError::NoExchange {
-                    path: self.place.clone(),
-                    source: error.into(),
-                })
+                Err(PublishError::NoExchange { path: self.place.clone(), source: error.into() })
             }
             Err(error) => Err(failed("exchange", &self.place)(error).into()),
         }
@@ -325,11 +303,7 @@ pub fn empty_environment(environment: &Replaceable) -> Result<(), FsError> {
         if entry.file_name() == CONFIGURATION {
             continue;
         }
-        if entry
-            .file_type()
-            .map_err(failed("look at", entry.path()))?
-            .is_dir()
-        {
+        if entry.file_type().map_err(failed("look at", entry.path()))?.is_dir() {
             remove::directory(entry.path()).map_err(failed("remove", entry.path()))?;
         } else {
             std::fs::remove_file(entry.path()).map_err(failed("remove", entry.path()))?;
@@ -359,22 +333,12 @@ mod tests {
         let (_guard, folder) = folder();
         let place = folder.join("a/b");
         let staging = Unfinished::new(&place).unwrap();
-        staging
-            .directory()
-            .create_file("x", false)
-            .unwrap()
-            .finish(0)
-            .unwrap();
+        staging.directory().create_file("x", false).unwrap().finish(0).unwrap();
         assert!(!place.exists());
         drop(staging);
         assert_eq!(entries(&folder.join("a")), 0);
         let staging = Unfinished::new(&place).unwrap();
-        staging
-            .directory()
-            .create_file("x", false)
-            .unwrap()
-            .finish(0)
-            .unwrap();
+        staging.directory().create_file("x", false).unwrap().finish(0).unwrap();
         staging.publish().unwrap();
         assert!(place.join("x").exists());
         assert_eq!(entries(&folder.join("a")), 1);
@@ -411,18 +375,10 @@ mod tests {
         let place = folder.join("out");
         std::fs::create_dir(&place).unwrap();
         std::fs::write(place.join("pyvenv.cfg"), "").unwrap();
-        let protected = Protected {
-            cwd: Utf8PathBuf::from("/"),
-            home: None,
-        };
+        let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
         let old = replaceable::check(&place, &protected).unwrap();
         let staging = Unfinished::new(&place).unwrap();
-        staging
-            .directory()
-            .create_file("new", false)
-            .unwrap()
-            .finish(0)
-            .unwrap();
+        staging.directory().create_file("new", false).unwrap().finish(0).unwrap();
         assert!(staging.exchange(&old).unwrap().is_none());
         assert!(place.join("new").exists() && !place.join("pyvenv.cfg").exists());
         assert_eq!(entries(&folder), 1);
@@ -454,10 +410,7 @@ mod tests {
         std::fs::remove_dir(folder.join("moved")).unwrap();
         std::fs::create_dir(&place).unwrap();
         std::fs::write(place.join("pyvenv.cfg"), "").unwrap();
-        let protected = Protected {
-            cwd: Utf8PathBuf::from("/"),
-            home: None,
-        };
+        let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
         let old = replaceable::check(&place, &protected).unwrap();
         let staging = Unfinished::new(&place).unwrap();
         swap(&staging);

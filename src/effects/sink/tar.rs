@@ -56,11 +56,7 @@ pub(super) struct TarArchive<'a> {
 impl<'a> TarArchive<'a> {
     /// Without compression.
     pub(super) fn plain(out: &'a mut dyn Write, mtime: u64) -> Self {
-        Self {
-            out: Output::Plain(out),
-            mtime,
-            partial: 0,
-        }
+        Self { out: Output::Plain(out), mtime, partial: 0 }
     }
 
     /// Compressed; the gzip header names no file, time or system.
@@ -135,26 +131,17 @@ impl<'a> TarArchive<'a> {
     }
 
     fn pad(&mut self, partial: usize) -> io::Result<()> {
-        if partial == 0 {
-            Ok(())
-        } else {
-            self.out.write_all(&[0; BLOCK][partial..])
-        }
+        if partial == 0 { Ok(()) } else { self.out.write_all(&[0; BLOCK][partial..]) }
     }
 }
 
 /// As much of a path as the old field holds, for programs that do not know `pax`.
 fn set_name(header: &mut Header, path: &str) {
-    let fields = header
-        .as_ustar_mut()
-        .expect("every header here is made by new_ustar");
+    let fields = header.as_ustar_mut().expect("every header here is made by new_ustar");
     fields.prefix = [0; 155];
     fields.name = [0; 100];
-    let ascii: Vec<u8> = path
-        .bytes()
-        .map(|byte| if byte.is_ascii() { byte } else { b'_' })
-        .take(99)
-        .collect();
+    let ascii: Vec<u8> =
+        path.bytes().map(|byte| if byte.is_ascii() { byte } else { b'_' }).take(99).collect();
     fields.name[..ascii.len()].copy_from_slice(&ascii);
 }
 
@@ -179,13 +166,7 @@ impl Archive for TarArchive<'_> {
 
     fn begin(&mut self, path: &str, size: u64, executable: bool) -> io::Result<()> {
         self.partial = 0;
-        self.entry(
-            path,
-            EntryType::Regular,
-            if executable { 0o755 } else { 0o644 },
-            size,
-            None,
-        )
+        self.entry(path, EntryType::Regular, if executable { 0o755 } else { 0o644 }, size, None)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -218,18 +199,10 @@ mod tests {
         archive.write(b"he").unwrap();
         archive.write(b"llo").unwrap();
         archive.end().unwrap();
-        archive
-            .begin(&format!("{}/ü.txt", "d".repeat(300)), 512, false)
-            .unwrap();
+        archive.begin(&format!("{}/ü.txt", "d".repeat(300)), 512, false).unwrap();
         archive.write(&[7; 512]).unwrap();
         archive.end().unwrap();
-        archive
-            .begin(
-                &format!("{}/{}", "d".repeat(150), "f".repeat(100)),
-                0,
-                false,
-            )
-            .unwrap();
+        archive.begin(&format!("{}/{}", "d".repeat(150), "f".repeat(100)), 0, false).unwrap();
         archive.end().unwrap();
         archive.link("python", "../a/./b").unwrap();
         archive.link("far", &"x/".repeat(60)).unwrap();
@@ -269,43 +242,18 @@ mod tests {
         sample(TarArchive::plain(&mut bytes, MTIME));
         assert_eq!(bytes.len() % BLOCK, 0);
         let file = |path: String, mode, content: &[u8]| {
-            (
-                path,
-                EntryType::Regular,
-                mode,
-                MTIME,
-                None,
-                content.to_vec(),
-            )
+            (path, EntryType::Regular, mode, MTIME, None, content.to_vec())
         };
         let link = |path: &str, target: String| {
-            (
-                path.to_owned(),
-                EntryType::Symlink,
-                0o777,
-                MTIME,
-                Some(target),
-                Vec::new(),
-            )
+            (path.to_owned(), EntryType::Symlink, 0o777, MTIME, Some(target), Vec::new())
         };
         assert_eq!(
             list(&bytes),
             [
-                (
-                    "bin/".to_owned(),
-                    EntryType::Directory,
-                    0o755,
-                    MTIME,
-                    None,
-                    Vec::new()
-                ),
+                ("bin/".to_owned(), EntryType::Directory, 0o755, MTIME, None, Vec::new()),
                 file("bin/run".to_owned(), 0o755, b"hello"),
                 file(format!("{}/ü.txt", "d".repeat(300)), 0o644, &[7; 512]),
-                file(
-                    format!("{}/{}", "d".repeat(150), "f".repeat(100)),
-                    0o644,
-                    b""
-                ),
+                file(format!("{}/{}", "d".repeat(150), "f".repeat(100)), 0o644, b""),
                 link("python", "../a/./b".to_owned()),
                 link("far", "x/".repeat(60)),
             ]
@@ -321,9 +269,7 @@ mod tests {
         // No time, no name, no operating system.
         assert_eq!(gzip[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
         let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(&gzip[..])
-            .read_to_end(&mut unpacked)
-            .unwrap();
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut unpacked).unwrap();
         assert_eq!(unpacked, plain);
         let mut compressed = Vec::new();
         sample(TarArchive::zstd(&mut compressed, MTIME).unwrap());
@@ -335,10 +281,7 @@ mod tests {
         for length in [1, 80, 88, 89, 90, 91, 92, 93, 980, 990, 991, 992, 993] {
             let bytes = record("path", &"x".repeat(length));
             let text = String::from_utf8(bytes.clone()).unwrap();
-            assert_eq!(
-                text.split(' ').next().unwrap().parse::<usize>().unwrap(),
-                bytes.len()
-            );
+            assert_eq!(text.split(' ').next().unwrap().parse::<usize>().unwrap(), bytes.len());
         }
     }
 }

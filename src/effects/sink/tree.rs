@@ -50,16 +50,9 @@ struct Open {
 
 enum Task<'a> {
     /// Make and fill a directory of that name.
-    Directory {
-        parent: Arc<Open>,
-        name: &'a str,
-        directory: &'a tree::Directory,
-    },
+    Directory { parent: Arc<Open>, name: &'a str, directory: &'a tree::Directory },
     /// Write some entries that are no directories.
-    Leaves {
-        parent: Arc<Open>,
-        entries: &'a [(FileName, Node)],
-    },
+    Leaves { parent: Arc<Open>, entries: &'a [(FileName, Node)] },
 }
 
 struct Stack<'a> {
@@ -90,28 +83,16 @@ pub fn write(
     threads: usize,
 ) -> Result<(), TreeWriteError> {
     let failed = |error: rustix::io::Errno| BlobError::io("open", root.path(), error);
-    let handle = root
-        .handle()
-        .try_clone()
-        .map_err(|error| BlobError::io("open", root.path(), error))?;
+    let handle =
+        root.handle().try_clone().map_err(|error| BlobError::io("open", root.path(), error))?;
     let open = Arc::new(Open {
         handle,
         path: root.path().to_owned(),
         below: String::new(),
         portions: AtomicUsize::new(1),
     });
-    let stack = Stack {
-        tasks: Vec::new(),
-        busy: 0,
-        waiting: 0,
-        failure: None,
-    };
-    let writer = Writer {
-        areas,
-        mtime,
-        stack: Mutex::new(stack),
-        changed: Condvar::new(),
-    };
+    let stack = Stack { tasks: Vec::new(), busy: 0, waiting: 0, failure: None };
+    let writer = Writer { areas, mtime, stack: Mutex::new(stack), changed: Condvar::new() };
     rustix::fs::fchmod(root.handle(), Mode::from_raw_mode(0o755)).map_err(failed)?;
     let first = writer.fill(&open, tree.root())?;
     writer.finish_portion(&open)?;
@@ -139,10 +120,7 @@ impl<'a> Writer<'a> {
                     return;
                 }
                 stack.waiting += 1;
-                stack = self
-                    .changed
-                    .wait(stack)
-                    .unwrap_or_else(PoisonError::into_inner);
+                stack = self.changed.wait(stack).unwrap_or_else(PoisonError::into_inner);
                 stack.waiting -= 1;
                 continue;
             };
@@ -168,11 +146,7 @@ impl<'a> Writer<'a> {
 
     fn run(&self, task: Task<'a>) -> Result<Vec<Task<'a>>, TreeWriteError> {
         match task {
-            Task::Directory {
-                parent,
-                name,
-                directory,
-            } => {
+            Task::Directory { parent, name, directory } => {
                 let path = parent.path.join(name);
                 fs::make_directory_in(&parent.handle, name, Mode::from_raw_mode(0o755))
                     .map_err(|error| BlobError::io("make", &path, error))?;
@@ -186,12 +160,7 @@ impl<'a> Writer<'a> {
                     format!("{}/{name}", parent.below)
                 };
                 drop(parent);
-                let open = Arc::new(Open {
-                    handle,
-                    path,
-                    below,
-                    portions: AtomicUsize::new(1),
-                });
+                let open = Arc::new(Open { handle, path, below, portions: AtomicUsize::new(1) });
                 let tasks = self.fill(&open, directory)?;
                 self.finish_portion(&open)?;
                 Ok(tasks)
@@ -223,10 +192,7 @@ impl<'a> Writer<'a> {
         }
         let mut portions = directory.entries().chunks(PORTION);
         let first = portions.next();
-        tasks.extend(portions.map(|entries| Task::Leaves {
-            parent: Arc::clone(open),
-            entries,
-        }));
+        tasks.extend(portions.map(|entries| Task::Leaves { parent: Arc::clone(open), entries }));
         open.portions.fetch_add(tasks.len(), Ordering::AcqRel);
         self.leaves(open, first.unwrap_or_default())?;
         Ok(tasks)
@@ -287,13 +253,7 @@ impl<'a> Writer<'a> {
     }
 
     fn times(&self) -> Timestamps {
-        let time = Timespec {
-            tv_sec: i64::try_from(self.mtime).unwrap_or(i64::MAX),
-            tv_nsec: 0,
-        };
-        Timestamps {
-            last_access: time,
-            last_modification: time,
-        }
+        let time = Timespec { tv_sec: i64::try_from(self.mtime).unwrap_or(i64::MAX), tv_nsec: 0 };
+        Timestamps { last_access: time, last_modification: time }
     }
 }

@@ -63,12 +63,7 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
         ("METADATA", contents.metadata.clone()),
         ("WHEEL", wheel_text(&contents.name).into_bytes()),
     ];
-    texts.extend(
-        contents
-            .entry_points
-            .clone()
-            .map(|text| ("entry_points.txt", text)),
-    );
+    texts.extend(contents.entry_points.clone().map(|text| ("entry_points.txt", text)));
     for (name, text) in texts {
         let path = format!("{directory}/{name}");
         let digest = DigestFunction::Sha256.digest(&text);
@@ -78,8 +73,7 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
     let own_path = format!("{directory}/RECORD");
     let rendered = record::render(
         &own_path,
-        rows.iter()
-            .map(|(path, hash, size)| (path.as_str(), *hash, *size)),
+        rows.iter().map(|(path, hash, size)| (path.as_str(), *hash, *size)),
     );
     add(&mut archive, &own_path, &rendered)?;
     Ok(Box::new(archive).finish()?)
@@ -93,12 +87,7 @@ fn add(archive: &mut ZipArchive<'_>, path: &str, bytes: &[u8]) -> io::Result<()>
 
 /// WHEEL. It names no version of venvtree: a new one would make other bytes of the same wheel.
 fn wheel_text(name: &WheelFilename) -> String {
-    let tags: Vec<String> = name
-        .tags
-        .to_string()
-        .split('-')
-        .map(str::to_owned)
-        .collect();
+    let tags: Vec<String> = name.tags.to_string().split('-').map(str::to_owned).collect();
     let [interpreters, abis, platforms] = tags.as_slice() else {
         unreachable!("tags have three parts")
     };

@@ -28,11 +28,7 @@ impl<'a> ZipArchive<'a> {
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(6))
             .last_modified_time(date_time(mtime));
-        Self {
-            out: ZipWriter::new_stream(out),
-            options,
-            even: Even::default(),
-        }
+        Self { out: ZipWriter::new_stream(out), options, even: Even::default() }
     }
 }
 
@@ -49,9 +45,7 @@ impl Archive for ZipArchive<'_> {
     }
 
     fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
-        self.out
-            .add_symlink(path, target, self.options.unix_permissions(0o777))
-            .map_err(invalid)
+        self.out.add_symlink(path, target, self.options.unix_permissions(0o777)).map_err(invalid)
     }
 
     fn begin(&mut self, path: &str, size: u64, executable: bool) -> io::Result<()> {
@@ -89,11 +83,7 @@ fn date_time(seconds: u64) -> DateTime {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
     match u16::try_from(year) {
@@ -149,12 +139,7 @@ mod tests {
             ));
         }
         let entry = |name: &str, mode, content: &str| {
-            (
-                name.to_owned(),
-                mode,
-                content.to_owned(),
-                "1980-01-01 00:00:00".to_owned(),
-            )
+            (name.to_owned(), mode, content.to_owned(), "1980-01-01 00:00:00".to_owned())
         };
         assert_eq!(
             found,

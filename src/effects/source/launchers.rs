@@ -60,14 +60,8 @@ pub fn load(
     let bytes = fs::read(path)?;
     let actual = Hash::sha256(&bytes);
     if let Some(expected) = expected.filter(|expected| *expected != actual) {
-        return Err(LauncherFileError::Digest {
-            path: path.to_owned(),
-            expected,
-            actual,
-        });
+        return Err(LauncherFileError::Digest { path: path.to_owned(), expected, actual });
     }
-    WindowsLauncher::parse(bytes, arch, kind).map_err(|source| LauncherFileError::Unusable {
-        path: path.to_owned(),
-        source,
-    })
+    WindowsLauncher::parse(bytes, arch, kind)
+        .map_err(|source| LauncherFileError::Unusable { path: path.to_owned(), source })
 }

@@ -101,9 +101,7 @@ pub fn list(path: &Utf8Path, threads: usize) -> Result<ListedFiles, ListingError
 fn check_file(path: &Utf8Path) -> Result<bool, ListingError> {
     let metadata = path.metadata().map_err(failed("look at", path))?;
     if !metadata.is_file() {
-        return Err(ListingError::Special {
-            path: path.to_owned(),
-        });
+        return Err(ListingError::Special { path: path.to_owned() });
     }
     #[cfg(unix)]
     let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
@@ -138,24 +136,11 @@ fn visit(
             continue;
         }
         let place = directory.join(&name);
-        let below = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}/{name}")
-        };
-        let real = place
-            .canonicalize_utf8()
-            .map_err(failed("follow", &place))?;
-        let is_link = entry
-            .file_type()
-            .map_err(failed("look at", &place))?
-            .is_symlink();
+        let below = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        let real = place.canonicalize_utf8().map_err(failed("follow", &place))?;
+        let is_link = entry.file_type().map_err(failed("look at", &place))?.is_symlink();
         if is_link && !real.starts_with(root) {
-            return Err(ListingError::Escape {
-                link: place,
-                root: root.to_owned(),
-                target: real,
-            });
+            return Err(ListingError::Escape { link: place, root: root.to_owned(), target: real });
         }
         if real.is_dir() {
             if open.contains(&real) {
@@ -186,11 +171,7 @@ mod tests {
         let listed = list(path, 2)?;
         let name = |file: &ListedFile| {
             let mark = if file.executable { "*" } else { "" };
-            format!(
-                "{}{mark} {}",
-                file.path.as_ref().map_or("", TreePath::as_str),
-                file.size
-            )
+            format!("{}{mark} {}", file.path.as_ref().map_or("", TreePath::as_str), file.size)
         };
         Ok(listed.listing().files.iter().map(name).collect())
     }
@@ -206,10 +187,7 @@ mod tests {
         std::fs::write(root.join("a.py"), "a").unwrap();
         symlink("pkg/b.py", root.join("link.py")).unwrap();
         symlink("pkg", root.join("again")).unwrap();
-        assert_eq!(
-            listed(&root).unwrap(),
-            ["a.py 1", "again/b.py 2", "link.py 2", "pkg/b.py 2"]
-        );
+        assert_eq!(listed(&root).unwrap(), ["a.py 1", "again/b.py 2", "link.py 2", "pkg/b.py 2"]);
         assert_eq!(listed(&root.join("a.py")).unwrap(), [" 1"]);
     }
 

@@ -70,23 +70,19 @@ impl SupplyError {
     pub fn finding(&self) -> Option<Code> {
         match self {
             Self::RecordHash { .. } => Some(Code::RecordHash),
-            Self::Wheel(WheelError::Member {
-                source: MemberError::Unsound(findings),
-                ..
-            }) => findings
-                .iter()
-                .find(|finding| finding.severity == Severity::Error)
-                .map(|finding| finding.code),
+            Self::Wheel(WheelError::Member { source: MemberError::Unsound(findings), .. }) => {
+                findings
+                    .iter()
+                    .find(|finding| finding.severity == Severity::Error)
+                    .map(|finding| finding.code)
+            }
             Self::Wheel(_) | Self::Changed { .. } | Self::Fs(_) => None,
         }
     }
 
     /// Whether the operating system refuses, rather than bytes being wrong.
     pub fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Fs(_) | Self::Wheel(WheelError::Input(InputError::Io { .. }))
-        )
+        matches!(self, Self::Fs(_) | Self::Wheel(WheelError::Input(InputError::Io { .. })))
     }
 }
 
@@ -180,14 +176,7 @@ impl<'a> Supply<'a> {
                 wheel.stream(inflater, member, &mut |bytes| Ok::<_, Unmade>(sink(bytes)?))
             })
         };
-        let actual = pass(
-            crew,
-            member.location.size,
-            DigestFunction::Sha256,
-            make,
-            take,
-        )?
-        .hash;
+        let actual = pass(crew, member.location.size, DigestFunction::Sha256, make, take)?.hash;
         if actual == expected {
             return Ok(());
         }
@@ -203,16 +192,11 @@ impl<'a> Supply<'a> {
     /// The members, by wheel and index, that a plan has no use for and that nobody has read yet:
     /// excluded ones, bytecode, what lost a conflict. Wheels for which `sound` holds are left out.
     pub fn unread(&self, plan: &Plan, sound: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
-        let mut used: Vec<Vec<bool>> = self
-            .wheels
-            .iter()
-            .map(|wheel| vec![false; wheel.manifest.members.len()])
-            .collect();
+        let mut used: Vec<Vec<bool>> =
+            self.wheels.iter().map(|wheel| vec![false; wheel.manifest.members.len()]).collect();
         for (_, planned) in &plan.entries {
-            if let PlannedNode::File {
-                content: Content::Member { wheel, member },
-                ..
-            } = planned.node
+            if let PlannedNode::File { content: Content::Member { wheel, member }, .. } =
+                planned.node
             {
                 used[wheel][member] = true;
             }
@@ -235,11 +219,7 @@ impl<'a> Supply<'a> {
             let wheel = &self.wheels[wheel];
             wheel.check_unread(&wheel.manifest.members[member]).err()
         };
-        members
-            .iter()
-            .filter_map(check)
-            .map(SupplyError::Wheel)
-            .collect()
+        members.iter().filter_map(check).map(SupplyError::Wheel).collect()
     }
 
     /// Compares a wheel with the digest that the spec pins.
@@ -293,13 +273,7 @@ impl<'a> Supply<'a> {
         let width = |turn| widths.get(turn).copied().unwrap_or(1);
         let _ = parallel::run_wide(threads, order.len(), width, |turn| -> ControlFlow<()> {
             let index = order[turn];
-            if let PlannedNode::File {
-                content,
-                sha256,
-                size,
-                ..
-            } = &plan.entries[index].1.node
-            {
+            if let PlannedNode::File { content, sha256, size, .. } = &plan.entries[index].1.node {
                 let known = match content {
                     Content::Member { wheel, member } => known
                         .get(*wheel)
@@ -324,10 +298,9 @@ impl<'a> Supply<'a> {
                         digests.lock().unwrap_or_else(PoisonError::into_inner)[index] =
                             BlobDigest(digest)
                     }
-                    Err(error) => errors
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push((index, error)),
+                    Err(error) => {
+                        errors.lock().unwrap_or_else(PoisonError::into_inner).push((index, error))
+                    }
                 }
             }
             ControlFlow::Continue(())
@@ -374,11 +347,7 @@ impl<'a> Supply<'a> {
 /// sizes, largest first: one, unless the file would keep it busy when all others are done with the
 /// rest of the plan.
 pub fn threads_for(plan: &Plan, largest: &[u64], threads: usize) -> Vec<usize> {
-    let total = plan
-        .entries
-        .iter()
-        .map(|(_, planned)| planned.node.size() + FILE_COST)
-        .sum();
+    let total = plan.entries.iter().map(|(_, planned)| planned.node.size() + FILE_COST).sum();
     let worthwhile = largest.partition_point(|&size| size > WORTHWHILE);
     let mut widths = parallel::widths(threads, pipeline::STAGES, &largest[..worthwhile], total);
     widths.resize(largest.len(), 1);
@@ -394,10 +363,7 @@ fn feed_file<E>(
     if pass_file(path, expected.size, DigestFunction::Sha256, crew, take)? == expected {
         return Ok(());
     }
-    Err(SupplyError::Changed {
-        path: path.to_owned(),
-    }
-    .into())
+    Err(SupplyError::Changed { path: path.to_owned() }.into())
 }
 
 /// Hands the bytes of a file, of which there should be `size`, to `take`. Returns their digest.
@@ -411,13 +377,7 @@ pub fn pass_file<E>(
     crew: Crew<'_>,
     take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Digest, FeedError<E>> {
-    pass(
-        crew,
-        size,
-        function,
-        |sink| read_all(path, size, sink),
-        take,
-    )
+    pass(crew, size, function, |sink| read_all(path, size, sink), take)
 }
 
 fn read_all(path: &Utf8Path, size: u64, sink: &mut Sink<'_>) -> Result<(), Unmade> {
@@ -441,11 +401,8 @@ fn pass<E>(
     make: impl Fn(&mut Sink<'_>) -> Result<(), Unmade> + Sync,
     take: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<Digest, FeedError<E>> {
-    let crew = if matches!(crew, Crew::Shared(_)) && size <= WORTHWHILE {
-        Crew::Alone
-    } else {
-        crew
-    };
+    let crew =
+        if matches!(crew, Crew::Shared(_)) && size <= WORTHWHILE { Crew::Alone } else { crew };
     pipeline::pass(crew, function, make, take).map_err(|error| match error {
         PassError::Taker(error) => FeedError::Taker(error),
         PassError::Maker(Unmade::Supply(error)) => FeedError::Supply(error),

@@ -20,12 +20,7 @@ const INTERPRETER_LIMIT: usize = 2048;
 
 /// Examines the names of an archive's entries, which are sorted.
 pub(in crate::effects) fn examine_paths(names: &[Box<str>], findings: &mut Findings) {
-    examine_portability(
-        names
-            .iter()
-            .map(|name| name.strip_suffix('/').unwrap_or(name)),
-        findings,
-    );
+    examine_portability(names.iter().map(|name| name.strip_suffix('/').unwrap_or(name)), findings);
 }
 
 /// Examines what does more than lie there.
@@ -39,10 +34,8 @@ pub(in crate::effects) fn examine_members(
     let is_path_file =
         |name: &str| startup::site_path(name, &data).is_some_and(startup::is_path_file);
     let mut added = startup::Added::default();
-    for Entry { name, location, .. } in draft
-        .entries()
-        .iter()
-        .filter(|entry| is_path_file(&entry.name))
+    for Entry { name, location, .. } in
+        draft.entries().iter().filter(|entry| is_path_file(&entry.name))
     {
         if location.size > PATH_FILE_LIMIT {
             startup::report_large(PATH_FILE_LIMIT, name, findings);
@@ -57,11 +50,7 @@ pub(in crate::effects) fn examine_members(
         .iter()
         .filter_map(|entry| Some((startup::site_path(&entry.name, &data)?, &*entry.name)));
     startup::examine_names(sites, &added, findings);
-    startup::examine_targets(
-        draft.entries().iter().map(|entry| &*entry.name),
-        &data,
-        findings,
-    );
+    startup::examine_targets(draft.entries().iter().map(|entry| &*entry.name), &data, findings);
     examine_scripts(draft, findings);
     examine_interpreters(file, draft, inflater, findings);
 }
@@ -74,10 +63,7 @@ fn beginning(
     inflater: &mut Inflater,
 ) -> Option<Vec<u8>> {
     let limit = usize::try_from(location.size.min(PATH_FILE_LIMIT)).unwrap_or(0);
-    inflater
-        .peek(file, name, location, limit)
-        .ok()
-        .map(<[u8]>::to_vec)
+    inflater.peek(file, name, location, limit).ok().map(<[u8]>::to_vec)
 }
 
 fn examine_scripts(draft: &Draft, findings: &mut Findings) {
@@ -96,14 +82,9 @@ fn examine_scripts(draft: &Draft, findings: &mut Findings) {
         .filter_map(|index| draft.entries()[index].name.rsplit('/').next());
     let mut folded = std::collections::BTreeMap::new();
     for name in names.chain(draft.entry_points().iter().map(|script| &*script.name)) {
-        let other = *folded
-            .entry(crate::model::portable::fold(name))
-            .or_insert(name);
+        let other = *folded.entry(crate::model::portable::fold(name)).or_insert(name);
         if other != name {
-            findings.add(
-                Code::ScriptCaseCollision,
-                format!("the scripts `{other}` and `{name}`"),
-            );
+            findings.add(Code::ScriptCaseCollision, format!("the scripts `{other}` and `{name}`"));
         }
     }
 }

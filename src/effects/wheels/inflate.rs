@@ -88,9 +88,7 @@ impl Room {
         let taken = ROOMY.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
             (count < ROOMY_INFLATERS).then_some(count + 1)
         });
-        Self {
-            limit: if taken.is_ok() { MIDDLING } else { SMALL },
-        }
+        Self { limit: if taken.is_ok() { MIDDLING } else { SMALL } }
     }
 }
 
@@ -172,8 +170,7 @@ impl Inflater {
         let (start, descriptor) = read_header(file, name, location, &mut self.notes)?;
         let mut bytes = [0; 24];
         let bytes = &mut bytes[..descriptor];
-        file.input
-            .read_at(bytes, location.offset + start + location.compressed)?;
+        file.input.read_at(bytes, location.offset + start + location.compressed)?;
         check_descriptor(file, bytes, name, location, &mut self.notes)
     }
 
@@ -208,8 +205,7 @@ impl Inflater {
         let size = usize::try_from(location.size).unwrap_or(usize::MAX);
         // Room for what is put in front of and behind the bytes; see `gzip`.
         grow(&mut self.input, length + GZIP_FOOTER_LENGTH);
-        file.input
-            .read_at(&mut self.input[..length], location.offset)?;
+        file.input.read_at(&mut self.input[..length], location.offset)?;
         let bytes =
             check_surroundings(file, &self.input[..length], name, location, &mut self.notes)?;
         match location.method {
@@ -223,10 +219,7 @@ impl Inflater {
                 if !self.gzip(bytes.clone(), size, location) {
                     // Slower, and says what is wrong.
                     let stream = self.stream.get_or_insert_with(|| Decompress::new(false));
-                    let mut whole = Whole {
-                        output: &mut self.output[..size],
-                        at: 0,
-                    };
+                    let mut whole = Whole { output: &mut self.output[..size], at: 0 };
                     let mut decoder = Decoding::new(Engine::deflate(stream), file, name, location);
                     decoder.push(
                         &self.input[bytes],
@@ -239,16 +232,11 @@ impl Inflater {
             }
             Method::Zstd => {
                 grow(&mut self.output, size);
-                let mut whole = Whole {
-                    output: &mut self.output[..size],
-                    at: 0,
-                };
+                let mut whole = Whole { output: &mut self.output[..size], at: 0 };
                 let mut decoder = Decoding::new(Engine::zstd(name)?, file, name, location);
-                decoder.push(
-                    &self.input[bytes],
-                    &mut whole.chunk(),
-                    &mut |chunk: &[u8]| whole.put(chunk),
-                )?;
+                decoder.push(&self.input[bytes], &mut whole.chunk(), &mut |chunk: &[u8]| {
+                    whole.put(chunk)
+                })?;
                 decoder.finish()?;
                 Ok(&self.output[..size])
             }
@@ -276,9 +264,7 @@ impl Inflater {
         let mut saved_front = [0; GZIP_HEADER.len()];
         saved_front.copy_from_slice(&self.input[start..bytes.start]);
         self.input[start..bytes.start].copy_from_slice(&GZIP_HEADER);
-        let done = self
-            .at_once
-            .gzip_decompress(&self.input[start..end], &mut self.output[..size]);
+        let done = self.at_once.gzip_decompress(&self.input[start..end], &mut self.output[..size]);
         self.input[start..bytes.start].copy_from_slice(&saved_front);
         done == Ok(size)
     }
@@ -314,9 +300,7 @@ impl Inflater {
         let end = at + location.compressed;
         while at < end {
             let length = usize::try_from(end - at).unwrap_or(CHUNK_IN).min(CHUNK_IN);
-            file.input
-                .read_at(&mut self.input[..length], at)
-                .map_err(MemberError::from)?;
+            file.input.read_at(&mut self.input[..length], at).map_err(MemberError::from)?;
             decoder.push(&self.input[..length], &mut self.output[..CHUNK_OUT], sink)?;
             at += length as u64;
         }
@@ -345,21 +329,13 @@ impl Inflater {
             return Ok(&bytes[..bytes.len().min(limit)]);
         }
         let (start, _) = read_header(file, name, location, &mut self.notes)?;
-        let length = usize::try_from(location.compressed)
-            .unwrap_or(CHUNK_IN)
-            .min(CHUNK_IN);
+        let length = usize::try_from(location.compressed).unwrap_or(CHUNK_IN).min(CHUNK_IN);
         grow(&mut self.input, length);
         grow(&mut self.output, limit);
-        file.input
-            .read_at(&mut self.input[..length], location.offset + start)?;
+        file.input.read_at(&mut self.input[..length], location.offset + start)?;
         let output = &mut self.output[..limit];
-        let damaged = |_| {
-            unsound(
-                Code::ZipCompressedData,
-                name,
-                "the first bytes cannot be decompressed",
-            )
-        };
+        let damaged =
+            |_| unsound(Code::ZipCompressedData, name, "the first bytes cannot be decompressed");
         let written = match location.method {
             Method::Stored => {
                 let length = length.min(limit);
@@ -409,12 +385,7 @@ fn check_surroundings(
         return Err(MemberError::Unsound(findings.finish()));
     };
     let bytes = start..start + compressed;
-    index::descriptor(
-        &range[bytes.end..bytes.end + descriptor],
-        name,
-        location,
-        &mut findings,
-    );
+    index::descriptor(&range[bytes.end..bytes.end + descriptor], name, location, &mut findings);
     if index::descriptor_in_stored(&range[bytes.clone()], location) {
         findings.add_member(
             Code::ZipDescriptorStored,
@@ -440,11 +411,7 @@ fn read_header(
     let mut header = vec![
         0;
         usize::try_from(
-            location
-                .overhead()
-                .min(longest)
-                .max(64)
-                .min(location.end - location.offset)
+            location.overhead().min(longest).max(64).min(location.end - location.offset)
         )
         .unwrap_or(0)
     ];
@@ -474,11 +441,7 @@ fn check(bytes: &[u8], name: &str, location: &Location) -> Result<(), MemberErro
         return Err(unsound(
             Code::ZipSize,
             name,
-            format!(
-                "{} bytes are stored, the archive says {}",
-                bytes.len(),
-                location.size
-            ),
+            format!("{} bytes are stored, the archive says {}", bytes.len(), location.size),
         ));
     }
     check_checksum(crc32fast::hash(bytes), name, location)
@@ -491,10 +454,7 @@ fn check_checksum(actual: u32, name: &str, location: &Location) -> Result<(), Me
     Err(unsound(
         Code::ZipChecksum,
         name,
-        format!(
-            "the bytes have the CRC-32 {actual:08x}, expected {:08x}",
-            location.crc32
-        ),
+        format!("the bytes have the CRC-32 {actual:08x}, expected {:08x}", location.crc32),
     ))
 }
 
@@ -534,9 +494,7 @@ impl<'a> Engine<'a> {
         let failed =
             |error: std::io::Error| unsound(Code::ZipCompressedData, name, error.to_string());
         let mut decoder = Decoder::new().map_err(failed)?;
-        decoder
-            .set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))
-            .map_err(failed)?;
+        decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map_err(failed)?;
         Ok(Self::Zstd(Box::new(decoder)))
     }
 }
@@ -591,8 +549,7 @@ impl<'a> Decoding<'a> {
                 .into());
             }
             self.seam.clear();
-            self.seam
-                .extend_from_slice(&input[input.len().saturating_sub(3)..]);
+            self.seam.extend_from_slice(&input[input.len().saturating_sub(3)..]);
             return self.put(input, sink);
         }
         loop {
@@ -612,15 +569,15 @@ impl<'a> Decoding<'a> {
                 Engine::Stored => (input.len(), 0, true),
                 Engine::Deflate(stream) => {
                     let (before_in, before_out) = (stream.total_in(), stream.total_out());
-                    let status = stream
-                        .decompress(input, chunk, FlushDecompress::None)
-                        .map_err(|error| {
+                    let status = stream.decompress(input, chunk, FlushDecompress::None).map_err(
+                        |error| {
                             unsound(
                                 Code::ZipCompressedData,
                                 name,
                                 format!("the bytes are no deflate stream: {error}"),
                             )
-                        })?;
+                        },
+                    )?;
                     (
                         usize::try_from(stream.total_in() - before_in).unwrap_or(input.len()),
                         usize::try_from(stream.total_out() - before_out).unwrap_or(chunk.len()),
@@ -635,11 +592,7 @@ impl<'a> Decoding<'a> {
                             format!("the bytes are no zstd frame: {error}"),
                         )
                     })?;
-                    (
-                        status.bytes_read,
-                        status.bytes_written,
-                        status.remaining == 0,
-                    )
+                    (status.bytes_read, status.bytes_written, status.remaining == 0)
                 }
             };
             self.ended = ended;
@@ -674,11 +627,7 @@ impl<'a> Decoding<'a> {
             return Err(unsound(Code::ZipSize, self.name, message).into());
         }
         self.checksum.update(bytes);
-        if bytes.is_empty() {
-            Ok(())
-        } else {
-            sink(bytes)
-        }
+        if bytes.is_empty() { Ok(()) } else { sink(bytes) }
     }
 
     fn finish(self) -> Result<(), MemberError> {
@@ -690,10 +639,8 @@ impl<'a> Decoding<'a> {
             ));
         }
         if self.written != self.location.size {
-            let message = format!(
-                "{} bytes came out, the archive says {}",
-                self.written, self.location.size
-            );
+            let message =
+                format!("{} bytes came out, the archive says {}", self.written, self.location.size);
             return Err(unsound(Code::ZipSize, self.name, message));
         }
         check_checksum(self.checksum.finalize(), self.name, self.location)

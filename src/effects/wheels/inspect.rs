@@ -69,14 +69,10 @@ fn inspect(
         Some(name) => inspect_members(&file, entries, &name, options, inflater, &mut findings)?,
         None if entries.is_empty() => {}
         None => {
-            findings.add(
-                Code::MetadataDistInfoMissing,
-                "there is no .dist-info folder",
-            );
+            findings.add(Code::MetadataDistInfoMissing, "there is no .dist-info folder");
             zip_file::check_directories(&file, &entries, inflater, &mut findings)?;
-            for entry in entries
-                .iter()
-                .filter(|entry| entry.sound && entry.kind != EntryKind::Directory)
+            for entry in
+                entries.iter().filter(|entry| entry.sound && entry.kind != EntryKind::Directory)
             {
                 let _ = sound(
                     inflater.stream::<MemberError>(
@@ -93,19 +89,15 @@ fn inspect(
     findings.extend(inflater.take_notes());
     examine_paths(&names, &mut findings);
     if file.input.check_unchanged().is_err() {
-        findings.add(
-            Code::ZipChanged,
-            "the file was written to while it was read",
-        );
+        findings.add(Code::ZipChanged, "the file was written to while it was read");
     }
     Ok(findings.finish())
 }
 
 /// The name that a wheel with a bad one could have had, by its `.dist-info` folder.
 fn guess(names: &[Box<str>]) -> Option<WheelFilename> {
-    let folder = names
-        .iter()
-        .find_map(|name| name.split_once('/')?.0.strip_suffix(".dist-info"))?;
+    let folder =
+        names.iter().find_map(|name| name.split_once('/')?.0.strip_suffix(".dist-info"))?;
     WheelFilename::parse(&format!("{folder}-py3-none-any.whl")).ok()
 }
 
@@ -136,11 +128,7 @@ pub fn inspect_environment(
     for site in site_folders(folder)? {
         let names = list(&folder.join(&site))?;
         let join = |name: &str| {
-            if site.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{site}/{name}")
-            }
+            if site.is_empty() { name.to_owned() } else { format!("{site}/{name}") }
         };
         let mut members = Vec::new();
         let mut added = startup::Added::default();
@@ -149,9 +137,7 @@ pub fn inspect_environment(
                 // A folder is a package by what is in it.
                 let below = list(&folder.join(join(&name)))?;
                 members.extend(
-                    below
-                        .into_iter()
-                        .map(|(inner, _)| (format!("{name}/{inner}"), join(&name))),
+                    below.into_iter().map(|(inner, _)| (format!("{name}/{inner}"), join(&name))),
                 );
             } else {
                 if startup::is_path_file(&name) {
@@ -172,19 +158,13 @@ pub fn inspect_environment(
             members.extend(importable(folder, place, &join(place))?);
         }
         startup::examine_names(
-            members
-                .iter()
-                .map(|(path, member)| (path.as_str(), member.as_str())),
+            members.iter().map(|(path, member)| (path.as_str(), member.as_str())),
             &added,
             &mut findings,
         );
     }
     if folder.join("pyvenv.cfg").is_file() {
-        let scripts = if folder.join("Scripts").is_dir() {
-            "Scripts"
-        } else {
-            "bin"
-        };
+        let scripts = if folder.join("Scripts").is_dir() { "Scripts" } else { "bin" };
         let paths = beside_the_interpreter(folder, scripts)?;
         startup::examine_environment(paths.iter().map(String::as_str), scripts, &mut findings);
     }
@@ -210,12 +190,11 @@ fn importable(
     for (name, is_folder) in list(&path)? {
         if is_folder {
             let below = list(&path.join(&name))?;
-            found.extend(below.into_iter().map(|(inner, _)| {
-                (
-                    format!("{place}/{name}/{inner}"),
-                    format!("{member}/{name}"),
-                )
-            }));
+            found.extend(
+                below.into_iter().map(|(inner, _)| {
+                    (format!("{place}/{name}/{inner}"), format!("{member}/{name}"))
+                }),
+            );
         } else {
             found.push((format!("{place}/{name}"), format!("{member}/{name}")));
         }
@@ -230,10 +209,7 @@ fn beside_the_interpreter(
     scripts: &str,
 ) -> Result<Vec<String>, InputError> {
     let mut paths = Vec::new();
-    for top in [scripts, "lib", "lib64"]
-        .iter()
-        .filter(|top| environment.join(top).is_dir())
-    {
+    for top in [scripts, "lib", "lib64"].iter().filter(|top| environment.join(top).is_dir()) {
         for (name, is_folder) in list(&environment.join(top))? {
             let path = format!("{top}/{name}");
             if is_folder {
@@ -278,10 +254,7 @@ fn site_folders(folder: &Utf8Path) -> Result<Vec<String>, InputError> {
 
 /// The names in a folder, sorted, each with whether it is a folder (or a link to one).
 fn list(folder: &Utf8Path) -> Result<Vec<(String, bool)>, InputError> {
-    let failed = |source| InputError::Io {
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = |source| InputError::Io { path: folder.to_owned(), source };
     let mut names = Vec::new();
     for entry in folder.read_dir_utf8().map_err(failed)? {
         let entry = entry.map_err(failed)?;

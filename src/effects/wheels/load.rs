@@ -87,12 +87,8 @@ pub struct Wheel {
 }
 
 /// Codes that can be allowed and that come to light only with a member's local header.
-const READ_LATER: [Code; 4] = [
-    Code::ZipGap,
-    Code::ZipExtraField,
-    Code::ZipVersion,
-    Code::ZipDescriptorStored,
-];
+const READ_LATER: [Code; 4] =
+    [Code::ZipGap, Code::ZipExtraField, Code::ZipVersion, Code::ZipDescriptorStored];
 
 /// Loads a wheel.
 ///
@@ -136,10 +132,8 @@ pub fn load(
         }
         findings.extend(inflater.take_notes());
         file.input.check_unchanged()?;
-        let refused = |findings| WheelError::Refused {
-            wheel: Box::new(filename.clone()),
-            findings,
-        };
+        let refused =
+            |findings| WheelError::Refused { wheel: Box::new(filename.clone()), findings };
         if findings.has_errors() {
             return Err(refused(findings.finish()));
         }
@@ -158,10 +152,8 @@ pub fn reopen(
     manifest: WheelManifest,
     options: &LoadOptions,
 ) -> Result<Wheel, WheelError> {
-    let file = ZipFile {
-        input: InputFile::open(path)?,
-        allow: options.findings().allowed().clone(),
-    };
+    let file =
+        ZipFile { input: InputFile::open(path)?, allow: options.findings().allowed().clone() };
     Ok(Wheel { file, manifest })
 }
 
@@ -190,10 +182,8 @@ pub(in crate::effects) fn draft(
     let mut kept: u64 = 0;
     for index in draft.scripts() {
         let entry = &draft.entries()[index];
-        let start = sound(
-            inflater.peek(file, &entry.name, &entry.location, REWRITTEN.len()),
-            findings,
-        )?;
+        let start =
+            sound(inflater.peek(file, &entry.name, &entry.location, REWRITTEN.len()), findings)?;
         if start != Some(REWRITTEN) {
             continue;
         }
@@ -276,10 +266,7 @@ fn whole(
         bytes.extend_from_slice(chunk);
         Ok::<(), MemberError>(())
     };
-    let done = sound(
-        inflater.stream(file, &entry.name, &entry.location, &mut sink),
-        findings,
-    )?;
+    let done = sound(inflater.stream(file, &entry.name, &entry.location, &mut sink), findings)?;
     Ok(done.map(|()| bytes))
 }
 
@@ -334,12 +321,10 @@ impl Wheel {
         member: &Member,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let done = inflater.stream(
-            &self.file,
-            member.path.as_str(),
-            &member.location,
-            &mut |bytes| sink(bytes).map_err(Stop::Sink),
-        );
+        let done =
+            inflater.stream(&self.file, member.path.as_str(), &member.location, &mut |bytes| {
+                sink(bytes).map_err(Stop::Sink)
+            });
         match done {
             Ok(()) => Ok(()),
             Err(Stop::Sink(error)) => Err(error),
@@ -395,10 +380,9 @@ impl Wheel {
     fn member_error(&self, source: MemberError) -> WheelError {
         match source {
             MemberError::Input(error) => WheelError::Input(error),
-            source @ MemberError::Unsound(_) => WheelError::Member {
-                wheel: Box::new(self.manifest.file.clone()),
-                source,
-            },
+            source @ MemberError::Unsound(_) => {
+                WheelError::Member { wheel: Box::new(self.manifest.file.clone()), source }
+            }
         }
     }
 }
@@ -435,20 +419,14 @@ mod tests {
         let mut record = String::new();
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         for (name, bytes, hash) in members {
-            writer
-                .start_file(*name, SimpleFileOptions::default())
-                .unwrap();
+            writer.start_file(*name, SimpleFileOptions::default()).unwrap();
             writer.write_all(bytes).unwrap();
             if let Some(hash) = hash {
                 record.push_str(&format!("{name},{hash},{}\n", bytes.len()));
             }
         }
-        writer
-            .start_file("demo-1.0.dist-info/RECORD", SimpleFileOptions::default())
-            .unwrap();
-        writer
-            .write_all(format!("{record}demo-1.0.dist-info/RECORD,,\n").as_bytes())
-            .unwrap();
+        writer.start_file("demo-1.0.dist-info/RECORD", SimpleFileOptions::default()).unwrap();
+        writer.write_all(format!("{record}demo-1.0.dist-info/RECORD,,\n").as_bytes()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         // The path's name is not the wheel's.
         let path = Utf8PathBuf::from_path_buf(folder.path().join("blob")).unwrap();
@@ -457,19 +435,12 @@ mod tests {
     }
 
     fn sha256(bytes: &[u8]) -> Option<String> {
-        Some(format!(
-            "sha256={}",
-            encode_base64url(Hash::sha256(bytes).as_bytes())
-        ))
+        Some(format!("sha256={}", encode_base64url(Hash::sha256(bytes).as_bytes())))
     }
 
     fn demo<'a>(more: &[(&'a str, &'a [u8], Option<String>)]) -> (tempfile::TempDir, Utf8PathBuf) {
         let mut members = more.to_vec();
-        members.push((
-            "demo-1.0.dist-info/WHEEL",
-            WHEEL.as_bytes(),
-            sha256(WHEEL.as_bytes()),
-        ));
+        members.push(("demo-1.0.dist-info/WHEEL", WHEEL.as_bytes(), sha256(WHEEL.as_bytes())));
         members.push((
             "demo-1.0.dist-info/METADATA",
             METADATA.as_bytes(),
@@ -479,45 +450,22 @@ mod tests {
     }
 
     fn load_demo(path: &Utf8Path) -> Result<Wheel, WheelError> {
-        load(
-            path,
-            &WheelFilename::parse(FILENAME).unwrap(),
-            &LoadOptions::default(),
-        )
+        load(path, &WheelFilename::parse(FILENAME).unwrap(), &LoadOptions::default())
     }
 
     #[test]
     fn a_wheel_is_loaded_with_claims_and_what_planning_reads() {
         let sha512 = {
             use sha2::Digest as _;
-            format!(
-                "sha512={}",
-                encode_base64url(&sha2::Sha512::digest(b"by another function"))
-            )
+            format!("sha512={}", encode_base64url(&sha2::Sha512::digest(b"by another function")))
         };
         let (_folder, path) = demo(&[
-            (
-                "demo/__init__.py",
-                b"claimed = True\n",
-                sha256(b"claimed = True\n"),
-            ),
+            ("demo/__init__.py", b"claimed = True\n", sha256(b"claimed = True\n")),
             ("demo/other.py", b"by another function", Some(sha512)),
             ("demo/unlisted.py", b"unlisted", None),
-            (
-                "demo-1.0.data/scripts/run",
-                b"#!python\nprint()\n",
-                sha256(b"#!python\nprint()\n"),
-            ),
-            (
-                "demo-1.0.data/scripts/binary",
-                b"\x7fELF",
-                sha256(b"\x7fELF"),
-            ),
-            (
-                "demo-1.0.dist-info/entry_points.txt",
-                b"[console_scripts]\ndemo = demo:main\n",
-                None,
-            ),
+            ("demo-1.0.data/scripts/run", b"#!python\nprint()\n", sha256(b"#!python\nprint()\n")),
+            ("demo-1.0.data/scripts/binary", b"\x7fELF", sha256(b"\x7fELF")),
+            ("demo-1.0.dist-info/entry_points.txt", b"[console_scripts]\ndemo = demo:main\n", None),
         ]);
         let wheel = load_demo(&path).unwrap();
         let manifest = &wheel.manifest;
@@ -527,11 +475,8 @@ mod tests {
             ("demo-1.0.dist-info", "demo-1.0.data")
         );
         assert_eq!(manifest.entry_points.len(), 1);
-        let kept: Vec<&str> = manifest
-            .contents
-            .keys()
-            .map(|&index| manifest.members[index].path.as_str())
-            .collect();
+        let kept: Vec<&str> =
+            manifest.contents.keys().map(|&index| manifest.members[index].path.as_str()).collect();
         assert_eq!(
             kept,
             [
@@ -542,10 +487,7 @@ mod tests {
             ]
         );
         let origin = |path: &str| {
-            manifest
-                .member(path)
-                .map(|(_, member)| (member.origin, member.sha256))
-                .unwrap()
+            manifest.member(path).map(|(_, member)| (member.origin, member.sha256)).unwrap()
         };
         assert_eq!(
             origin("demo/__init__.py"),
@@ -555,10 +497,7 @@ mod tests {
             origin("demo/other.py"),
             (HashOrigin::Computed, Hash::sha256(b"by another function"))
         );
-        assert_eq!(
-            origin("demo/unlisted.py"),
-            (HashOrigin::Computed, Hash::sha256(b"unlisted"))
-        );
+        assert_eq!(origin("demo/unlisted.py"), (HashOrigin::Computed, Hash::sha256(b"unlisted")));
         let codes: Vec<(Code, Option<&str>)> = manifest
             .findings
             .iter()
@@ -567,10 +506,7 @@ mod tests {
         assert_eq!(
             codes,
             [
-                (
-                    Code::RecordUnlisted,
-                    Some("demo-1.0.dist-info/entry_points.txt")
-                ),
+                (Code::RecordUnlisted, Some("demo-1.0.dist-info/entry_points.txt")),
                 (Code::RecordUnlisted, Some("demo/unlisted.py"))
             ]
         );
@@ -583,10 +519,7 @@ mod tests {
                 member.path
             );
         }
-        manifest
-            .members
-            .iter()
-            .for_each(|member| wheel.check_unread(member).unwrap());
+        manifest.members.iter().for_each(|member| wheel.check_unread(member).unwrap());
         let digest = Hash::sha256(&std::fs::read(&path).unwrap());
         let hash = FileHash::new(wheel.input());
         wheel.check_digest(&hash, &digest).unwrap();

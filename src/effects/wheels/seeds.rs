@@ -31,10 +31,7 @@ pub struct SeedRequest {
 impl SeedRequest {
     /// A distribution in whatever version there is.
     pub fn any(name: DistName) -> Self {
-        Self {
-            name,
-            versions: VersionSpecifiers::empty(),
-        }
+        Self { name, versions: VersionSpecifiers::empty() }
     }
 
     /// Reads `pip`, `pip==24.0` or `pip>=24,<25`.
@@ -46,21 +43,15 @@ impl SeedRequest {
         if !found.extras.is_empty() || found.marker.is_some() || text.contains('@') {
             return Err("expected a name, or a name and versions such as `pip==24.0`".to_owned());
         }
-        Ok(Self {
-            name: found.name,
-            versions: found.specifiers,
-        })
+        Ok(Self { name: found.name, versions: found.specifiers })
     }
 }
 
 impl fmt::Display for SeedRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.name)?;
-        let versions: Vec<String> = self
-            .versions
-            .iter()
-            .map(|specifier| specifier.to_string().replace(' ', ""))
-            .collect();
+        let versions: Vec<String> =
+            self.versions.iter().map(|specifier| specifier.to_string().replace(' ', "")).collect();
         formatter.write_str(&versions.join(","))
     }
 }
@@ -138,10 +129,7 @@ fn describe(searched: &[(Place, String)]) -> String {
     if searched.is_empty() {
         " none".to_owned()
     } else {
-        items(searched)
-            .iter()
-            .map(|item| format!("\n{item}"))
-            .collect()
+        items(searched).iter().map(|item| format!("\n{item}")).collect()
     }
 }
 
@@ -149,11 +137,7 @@ fn items(searched: &[(Place, String)]) -> Vec<String> {
     searched
         .iter()
         .map(|(place, found)| {
-            format!(
-                "    {} ({}): {found}",
-                place.directory,
-                place.kind.describe()
-            )
+            format!("    {} ({}): {found}", place.directory, place.kind.describe())
         })
         .collect()
 }
@@ -163,10 +147,9 @@ impl SeedError {
     pub fn items(&self) -> Vec<String> {
         match self {
             Self::Missing { searched, .. } => items(searched),
-            Self::Wheel(WheelError::Refused { findings, .. }) => findings
-                .iter()
-                .map(|finding| format!("  {finding}"))
-                .collect(),
+            Self::Wheel(WheelError::Refused { findings, .. }) => {
+                findings.iter().map(|finding| format!("  {finding}")).collect()
+            }
             Self::Wheel(_) | Self::Fs(_) => Vec::new(),
         }
     }
@@ -201,9 +184,8 @@ pub fn find(
             continue;
         };
         let total = found.len();
-        let (allowed, others): (Vec<_>, Vec<_>) = found
-            .into_iter()
-            .partition(|file| request.versions.contains(&file.version));
+        let (allowed, others): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|file| request.versions.contains(&file.version));
         for file in preference::rank(allowed, &request.name, &tags) {
             let path = place.directory.join(file.as_str());
             let wheel = load::load(&path, &file, options)?;
@@ -211,11 +193,7 @@ pub fn find(
             if requires
                 .is_none_or(|requires| requires_python(requires, &interpreter.version).is_ok())
             {
-                return Ok(Seed {
-                    path,
-                    file,
-                    kind: place.kind,
-                });
+                return Ok(Seed { path, file, kind: place.kind });
             }
         }
         searched.push((place.clone(), describe_misses(total, &others)));
@@ -234,17 +212,9 @@ fn describe_misses(total: usize, others: &[WheelFilename]) -> String {
     let mut versions: Vec<_> = others.iter().map(|file| &file.version).collect();
     versions.sort_unstable_by(|left, right| right.cmp(left));
     versions.dedup();
-    let named: Vec<String> = versions
-        .iter()
-        .take(NAMED)
-        .map(ToString::to_string)
-        .collect();
+    let named: Vec<String> = versions.iter().take(NAMED).map(ToString::to_string).collect();
     let more = versions.len().saturating_sub(NAMED);
-    let more = if more == 0 {
-        String::new()
-    } else {
-        format!(" and {more} more")
-    };
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let elsewhere = match total - others.len() {
         0 => None,
         1 => Some("one, for other interpreters".to_owned()),
@@ -253,11 +223,7 @@ fn describe_misses(total: usize, others: &[WheelFilename]) -> String {
     let of_other_versions =
         (!named.is_empty()).then(|| format!("version {}{more}", named.join(", ")));
     let parts: Vec<String> = of_other_versions.into_iter().chain(elsewhere).collect();
-    if parts.is_empty() {
-        "none".to_owned()
-    } else {
-        parts.join("; ")
-    }
+    if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
 }
 
 /// Whether a place holds a wheel of a distribution, fit or not.
@@ -300,15 +266,8 @@ mod tests {
         for text in ["pip", "pip==24.0", "pip>=24,<25", "pip~=24.1"] {
             assert_eq!(SeedRequest::parse(text).unwrap().to_string(), text);
         }
-        for text in [
-            "",
-            "==1",
-            "pip==",
-            "pip[x]",
-            "pip@file:///x",
-            "pip; os_name=='nt'",
-            "pip 24",
-        ] {
+        for text in ["", "==1", "pip==", "pip[x]", "pip@file:///x", "pip; os_name=='nt'", "pip 24"]
+        {
             assert!(SeedRequest::parse(text).is_err(), "{text}");
         }
     }
@@ -324,10 +283,7 @@ mod tests {
         };
         assert_eq!(describe_misses(0, &[]), "none");
         assert_eq!(describe_misses(2, &files(1..3)), "version 2.0, 1.0");
-        assert_eq!(
-            describe_misses(3, &files(1..2)),
-            "version 1.0; 2, for other interpreters"
-        );
+        assert_eq!(describe_misses(3, &files(1..2)), "version 1.0; 2, for other interpreters");
         assert_eq!(
             describe_misses(20, &files(0..20)),
             "version 19.0, 18.0, 17.0, 16.0, 15.0, 14.0, 13.0, 12.0 and 12 more"

@@ -25,13 +25,7 @@ pub fn open(
 ) -> Result<(ZipFile, Vec<Entry>), InputError> {
     let input = InputFile::open(path)?;
     let entries = read_index(&input, limits, findings)?;
-    Ok((
-        ZipFile {
-            input,
-            allow: findings.allowed().clone(),
-        },
-        entries,
-    ))
+    Ok((ZipFile { input, allow: findings.allowed().clone() }, entries))
 }
 
 /// Checks the folders of an archive, whose bytes nothing else reads: that their local headers are
@@ -45,10 +39,7 @@ pub fn check_directories(
     inflater: &mut Inflater,
     findings: &mut Findings,
 ) -> Result<(), InputError> {
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.kind == EntryKind::Directory)
-    {
+    for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Directory) {
         match inflater.stream::<MemberError>(file, &entry.name, &entry.location, &mut |_| Ok(())) {
             Ok(()) => {}
             Err(MemberError::Unsound(found)) => findings.extend(found),
@@ -66,9 +57,7 @@ fn read_index(
     let size = input.size();
     // Few archives have a comment or a directory of more than 64 KiB: then this read is the only
     // one.
-    let length = usize::try_from(size)
-        .unwrap_or(usize::MAX)
-        .min(index::TAIL_LENGTH);
+    let length = usize::try_from(size).unwrap_or(usize::MAX).min(index::TAIL_LENGTH);
     let mut tail = vec![0; length];
     let tail_start = size - length as u64;
     input.read_at(&mut tail, tail_start)?;
@@ -79,12 +68,7 @@ fn read_index(
     let directory_size = usize::try_from(end.directory_size).unwrap_or(usize::MAX);
     if let Some(start) = end.directory_offset.checked_sub(tail_start) {
         let start = usize::try_from(start).unwrap_or(usize::MAX);
-        return Ok(index::directory(
-            &tail[start..start + directory_size],
-            &end,
-            limits,
-            findings,
-        ));
+        return Ok(index::directory(&tail[start..start + directory_size], &end, limits, findings));
     }
     drop(tail);
     let mut directory = vec![0; directory_size];
@@ -152,9 +136,7 @@ mod tests {
                 .unwrap();
             writer.write_all(bytes).unwrap();
         }
-        writer
-            .add_directory("folder", SimpleFileOptions::default())
-            .unwrap();
+        writer.add_directory("folder", SimpleFileOptions::default()).unwrap();
         let archive = writer.finish().unwrap().into_inner();
 
         let (input, entries, findings) = open_bytes(&archive);
@@ -165,12 +147,7 @@ mod tests {
         for (name, bytes, _) in &contents {
             let entry = entries.iter().find(|entry| *entry.name == **name).unwrap();
             assert!(entry.sound);
-            assert_eq!(
-                entry.kind,
-                EntryKind::File {
-                    executable: name.len() > 8
-                }
-            );
+            assert_eq!(entry.kind, EntryKind::File { executable: name.len() > 8 });
             let mut most_parts = 0;
             for inflater in &mut inflaters {
                 let (mut streamed, mut parts) = (Vec::new(), 0);
@@ -179,9 +156,7 @@ mod tests {
                     parts += 1;
                     Ok::<_, MemberError>(())
                 };
-                inflater
-                    .stream(&input, name, &entry.location, &mut sink)
-                    .unwrap();
+                inflater.stream(&input, name, &entry.location, &mut sink).unwrap();
                 assert!(streamed == *bytes, "{name}");
                 most_parts = most_parts.max(parts);
                 if bytes.len() as u64 <= SMALL {
@@ -202,9 +177,7 @@ mod tests {
     fn every_cut_of_an_archive_is_refused() {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         for name in ["a", "b"] {
-            writer
-                .start_file(name, SimpleFileOptions::default())
-                .unwrap();
+            writer.start_file(name, SimpleFileOptions::default()).unwrap();
             writer.write_all(b"some bytes").unwrap();
         }
         let archive = writer.finish().unwrap().into_inner();

@@ -32,10 +32,7 @@ pub fn run<B: Send>(
 pub fn together(threads: usize, work: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            if std::thread::Builder::new()
-                .spawn_scoped(scope, &work)
-                .is_err()
-            {
+            if std::thread::Builder::new().spawn_scoped(scope, &work).is_err() {
                 break;
             }
         }
@@ -54,11 +51,7 @@ pub fn are_to_be_had(threads: usize) -> bool {
             let _ended = wait.lock().unwrap_or_else(PoisonError::into_inner).recv();
         };
         let started = (0..threads)
-            .take_while(|_| {
-                std::thread::Builder::new()
-                    .spawn_scoped(scope, stay)
-                    .is_ok()
-            })
+            .take_while(|_| std::thread::Builder::new().spawn_scoped(scope, stay).is_ok())
             .count();
         drop(all_there);
         started == threads
@@ -143,10 +136,7 @@ impl<B> Queue<B> {
                 return state.tasks.next();
             }
             state.waiting += 1;
-            state = self
-                .freed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.waiting -= 1;
         }
     }
@@ -161,11 +151,7 @@ impl<B> Queue<B> {
 
     fn stop(&self, index: usize, value: B) {
         let mut state = self.end();
-        if state
-            .stopped
-            .as_ref()
-            .is_none_or(|(earlier, _)| index < *earlier)
-        {
+        if state.stopped.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
             state.stopped = Some((index, value));
         }
     }
@@ -229,9 +215,7 @@ pub fn map<T: Send, E: Send>(
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => {
             let value = |slot: Mutex<Option<T>>| {
-                slot.into_inner()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .expect("every task ran")
+                slot.into_inner().unwrap_or_else(PoisonError::into_inner).expect("every task ran")
             };
             Ok(slots.into_iter().map(value).collect())
         }
@@ -275,11 +259,8 @@ mod tests {
     /// What happens when so many threads do tasks of such widths: the most threads in use at a
     /// time, and the tasks by when they began.
     fn observe(threads: usize, widths: &[usize]) -> (usize, Vec<usize>) {
-        let (used, most, begun) = (
-            AtomicUsize::new(0),
-            AtomicUsize::new(0),
-            Mutex::new(Vec::new()),
-        );
+        let (used, most, begun) =
+            (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
         let outcome = run_wide(
             threads,
             widths.len(),
@@ -287,10 +268,7 @@ mod tests {
             |index| -> ControlFlow<()> {
                 begun.lock().unwrap().push(index);
                 let width = widths[index].min(threads);
-                most.fetch_max(
-                    used.fetch_add(width, Ordering::SeqCst) + width,
-                    Ordering::SeqCst,
-                );
+                most.fetch_max(used.fetch_add(width, Ordering::SeqCst) + width, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(1));
                 used.fetch_sub(width, Ordering::SeqCst);
                 ControlFlow::Continue(())
@@ -321,18 +299,11 @@ mod tests {
                 |index| widths[index],
                 |index| {
                     std::thread::sleep(Duration::from_millis(if index == 0 { 20 } else { 1 }));
-                    if index == 0 {
-                        fail()
-                    } else {
-                        ControlFlow::Continue(())
-                    }
+                    if index == 0 { fail() } else { ControlFlow::Continue(()) }
                 },
             )
         };
-        assert_eq!(
-            finish(&|| ControlFlow::Break("broken")),
-            ControlFlow::Break("broken")
-        );
+        assert_eq!(finish(&|| ControlFlow::Break("broken")), ControlFlow::Break("broken"));
         assert!(std::panic::catch_unwind(|| finish(&|| panic!("as planned"))).is_err());
     }
 
@@ -360,9 +331,6 @@ mod tests {
 
     #[test]
     fn the_first_error_is_returned() {
-        assert_eq!(
-            map(1, 100, |index| if index >= 7 { Err(index) } else { Ok(()) }),
-            Err(7)
-        );
+        assert_eq!(map(1, 100, |index| if index >= 7 { Err(index) } else { Ok(()) }), Err(7));
     }
 }

@@ -82,11 +82,8 @@ pub fn pass<M: Send, T>(
         for _ in 0..CHUNKS {
             let _ = give_back.send(Vec::new());
         }
-        let hashing = if threads < STAGES {
-            None
-        } else {
-            hash_apart(scope, function, deliver.clone())
-        };
+        let hashing =
+            if threads < STAGES { None } else { hash_apart(scope, function, deliver.clone()) };
         let (fill, hashing) = match hashing {
             Some((fill, thread)) => (fill, Some(thread)),
             None => (deliver.clone(), None),
@@ -103,9 +100,7 @@ pub fn pass<M: Send, T>(
         let hasher = take_all(delivered, give_back, hasher, take).map_err(PassError::Taker)?;
         join(making).map_err(PassError::Maker)?;
         let hasher = hasher.or_else(|| hashing.map(join));
-        Ok(hasher
-            .expect("the chunks were hashed here or apart")
-            .finish())
+        Ok(hasher.expect("the chunks were hashed here or apart").finish())
     })
 }
 
@@ -137,10 +132,7 @@ fn pass_alone<M, T>(
 }
 
 /// Starts a thread that hashes the chunks it is sent and delivers them.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "where no thread can be started, another one hashes"
-)]
+#[expect(clippy::disallowed_methods, reason = "where no thread can be started, another one hashes")]
 fn hash_apart<'scope>(
     scope: &'scope Scope<'scope, '_>,
     function: DigestFunction,
@@ -188,9 +180,7 @@ fn take_all<T>(
 }
 
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
-    thread
-        .join()
-        .unwrap_or_else(|panic| panic::resume_unwind(panic))
+    thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 #[cfg(test)]
@@ -206,16 +196,11 @@ mod tests {
 
     /// Chunks of differing lengths, more than are under way at a time.
     fn chunks() -> Vec<Vec<u8>> {
-        (0..40_u8)
-            .map(|number| vec![number; usize::from(number) * 97])
-            .collect()
+        (0..40_u8).map(|number| vec![number; usize::from(number) * 97]).collect()
     }
 
     fn make_all(sink: &mut Sink<'_>) -> Result<(), &'static str> {
-        chunks()
-            .iter()
-            .try_for_each(|chunk| sink(chunk))
-            .map_err(|Stopped| "stopped")
+        chunks().iter().try_for_each(|chunk| sink(chunk)).map_err(|Stopped| "stopped")
     }
 
     #[test]
@@ -223,15 +208,11 @@ mod tests {
         for function in [DigestFunction::Sha256, DigestFunction::Blake3] {
             for threads in THREADS {
                 let mut taken = Vec::new();
-                let passed = pass(
-                    Crew::Shared(threads),
-                    function,
-                    make_all,
-                    |bytes| -> Result<(), ()> {
+                let passed =
+                    pass(Crew::Shared(threads), function, make_all, |bytes| -> Result<(), ()> {
                         taken.extend_from_slice(bytes);
                         Ok(())
-                    },
-                );
+                    });
                 assert_eq!(taken, chunks().concat(), "{threads} threads");
                 assert_eq!(passed, Ok(function.digest(&taken)), "{threads} threads");
             }
@@ -244,27 +225,16 @@ mod tests {
         for threads in THREADS {
             let apart = AtomicUsize::new(0);
             let make = |sink: &mut Sink<'_>| {
-                apart.fetch_add(
-                    usize::from(std::thread::current().id() != here),
-                    Ordering::Relaxed,
-                );
+                apart
+                    .fetch_add(usize::from(std::thread::current().id() != here), Ordering::Relaxed);
                 make_all(sink)
             };
-            pass(
-                Crew::Shared(threads),
-                DigestFunction::Sha256,
-                make,
-                |_| -> Result<(), ()> {
-                    assert_eq!(std::thread::current().id(), here);
-                    Ok(())
-                },
-            )
+            pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| -> Result<(), ()> {
+                assert_eq!(std::thread::current().id(), here);
+                Ok(())
+            })
             .unwrap();
-            assert_eq!(
-                apart.into_inner(),
-                usize::from(threads > 1),
-                "{threads} threads"
-            );
+            assert_eq!(apart.into_inner(), usize::from(threads > 1), "{threads} threads");
         }
     }
 
@@ -277,12 +247,8 @@ mod tests {
             std::fs::write(&path, vec![b'x'; length]).unwrap();
             let input = InputFile::open(&path).unwrap();
             let file = FileHash::new(&input);
-            let passed = pass(
-                Crew::Beside(&file),
-                DigestFunction::Sha256,
-                make_all,
-                |_| Ok::<(), ()>(()),
-            );
+            let passed =
+                pass(Crew::Beside(&file), DigestFunction::Sha256, make_all, |_| Ok::<(), ()>(()));
             assert_eq!(passed, Ok(DigestFunction::Sha256.digest(&stream)));
             assert_eq!(file.hashed(), length.min(stream.len()) as u64);
             assert_eq!(file.finish().unwrap(), Hash::sha256(&vec![b'x'; length]));
@@ -297,15 +263,11 @@ mod tests {
                 make_all(sink)?;
                 Err("no more")
             };
-            let passed = pass(
-                Crew::Shared(threads),
-                DigestFunction::Sha256,
-                make,
-                |_| -> Result<(), ()> {
+            let passed =
+                pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| -> Result<(), ()> {
                     count += 1;
                     Ok(())
-                },
-            );
+                });
             assert_eq!(
                 (passed, count),
                 (Err(PassError::Maker("no more")), chunks().len()),
@@ -328,11 +290,7 @@ mod tests {
             let count = Cell::new(0);
             let passed = pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| {
                 count.set(count.get() + 1);
-                if count.get() == 3 {
-                    Err("full")
-                } else {
-                    Ok(())
-                }
+                if count.get() == 3 { Err("full") } else { Ok(()) }
             });
             assert_eq!(
                 (passed, count.get()),
@@ -349,9 +307,7 @@ mod tests {
         for threads in THREADS {
             let make = |_: &mut Sink<'_>| -> Result<(), ()> { panic!("as planned") };
             let caught = panic::catch_unwind(|| {
-                pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| {
-                    Ok::<(), ()>(())
-                })
+                pass(Crew::Shared(threads), DigestFunction::Sha256, make, |_| Ok::<(), ()>(()))
             });
             assert!(caught.is_err(), "{threads} threads");
         }

@@ -84,31 +84,16 @@ impl Progress {
     /// Says what is done from now on, and how much of it there is; what was done before is
     /// forgotten.
     pub fn begin(&self, phase: Phase, total: Amount) {
-        let Counts {
-            phase: current,
-            items,
-            bytes,
-            all_items,
-            all_bytes,
-        } = &*self.counts;
+        let Counts { phase: current, items, bytes, all_items, all_bytes } = &*self.counts;
         current.store(0, Ordering::Relaxed);
-        for (counter, value) in [
-            (items, 0),
-            (bytes, 0),
-            (all_items, total.items),
-            (all_bytes, total.bytes),
-        ] {
+        for (counter, value) in
+            [(items, 0), (bytes, 0), (all_items, total.items), (all_bytes, total.bytes)]
+        {
             counter.store(value, Ordering::Relaxed);
         }
-        let position = Phase::ALL
-            .iter()
-            .position(|other| *other == phase)
-            .unwrap_or_default();
+        let position = Phase::ALL.iter().position(|other| *other == phase).unwrap_or_default();
         // A reader who sees the phase sees its numbers.
-        current.store(
-            u8::try_from(position + 1).unwrap_or_default(),
-            Ordering::Release,
-        );
+        current.store(u8::try_from(position + 1).unwrap_or_default(), Ordering::Release);
     }
 
     /// Says that so many more files, or wheels, are done, and so many more bytes.
@@ -136,15 +121,8 @@ impl Progress {
         };
         let (items, all_items) = read(&counts.items, &counts.all_items);
         let (bytes, all_bytes) = read(&counts.bytes, &counts.all_bytes);
-        let total = Amount {
-            items: all_items,
-            bytes: all_bytes,
-        };
-        Some(Snapshot {
-            phase: *Phase::ALL.get(position)?,
-            done: Amount { items, bytes },
-            total,
-        })
+        let total = Amount { items: all_items, bytes: all_bytes };
+        Some(Snapshot { phase: *Phase::ALL.get(position)?, done: Amount { items, bytes }, total })
     }
 }
 

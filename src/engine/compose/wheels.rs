@@ -45,10 +45,8 @@ pub struct Choice {
 pub fn candidates(paths: &[Utf8PathBuf]) -> Result<Vec<Candidate>, Error> {
     let mut found: BTreeMap<Utf8PathBuf, WheelFilename> = BTreeMap::new();
     for path in paths {
-        let usage = |message: String, hint: &str| Error::Usage {
-            message,
-            hint: Some(hint.to_owned()),
-        };
+        let usage =
+            |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
         if !path.is_dir() {
             std::fs::metadata(path).map_err(failed("read", path))?;
             let name = path.file_name().unwrap_or_default();
@@ -73,10 +71,7 @@ pub fn candidates(paths: &[Utf8PathBuf]) -> Result<Vec<Candidate>, Error> {
             ));
         }
     }
-    Ok(found
-        .into_iter()
-        .map(|(path, file)| Candidate { path, file })
-        .collect())
+    Ok(found.into_iter().map(|(path, file)| Candidate { path, file }).collect())
 }
 
 /// Chooses the best wheel of each distribution for an interpreter: the latest version, then the
@@ -92,22 +87,16 @@ pub fn choose(
 ) -> Result<Choice, Error> {
     let tags = Tags::new(interpreter);
     let mut choice = Choice::default();
-    let names: BTreeSet<&DistName> = candidates
-        .iter()
-        .map(|candidate| &candidate.file.name)
-        .collect();
+    let names: BTreeSet<&DistName> =
+        candidates.iter().map(|candidate| &candidate.file.name).collect();
     for name in names {
-        let own: Vec<&Candidate> = candidates
-            .iter()
-            .filter(|candidate| candidate.file.name == *name)
-            .collect();
+        let own: Vec<&Candidate> =
+            candidates.iter().filter(|candidate| candidate.file.name == *name).collect();
         let mut best: Option<&Candidate> = None;
         let mut reason = String::new();
-        for file in preference::rank(
-            own.iter().map(|candidate| candidate.file.clone()),
-            name,
-            &tags,
-        ) {
+        for file in
+            preference::rank(own.iter().map(|candidate| candidate.file.clone()), name, &tags)
+        {
             let candidate = own
                 .iter()
                 .find(|candidate| candidate.file == file)
@@ -144,11 +133,7 @@ pub fn choose(
             }
         }
         if best.is_none() {
-            let last = choice
-                .left
-                .last()
-                .map(|(_, reason)| reason.clone())
-                .unwrap_or_default();
+            let last = choice.left.last().map(|(_, reason)| reason.clone()).unwrap_or_default();
             choice.missing.push((name.clone(), last));
         }
     }

@@ -83,10 +83,7 @@ impl Shell {
                 ("activate.bat", include_str!("templates/activate.bat")),
                 ("deactivate.bat", include_str!("templates/deactivate.bat")),
             ],
-            Self::Python => &[(
-                "activate_this.py",
-                include_str!("templates/activate_this.py"),
-            )],
+            Self::Python => &[("activate_this.py", include_str!("templates/activate_this.py"))],
         }
     }
 
@@ -145,10 +142,7 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     while let Some(at) = rest.find('@') {
         let (before, after) = rest.split_at(at);
         text.push_str(before);
-        match values
-            .iter()
-            .find(|(placeholder, _)| after.starts_with(placeholder))
-        {
+        match values.iter().find(|(placeholder, _)| after.starts_with(placeholder)) {
             Some((placeholder, value)) => {
                 text.push_str(value);
                 rest = &after[placeholder.len()..];
@@ -179,21 +173,12 @@ mod tests {
         let mut text = String::new();
         for shell in Shell::ALL {
             let plain = render(shell, &VARIABLES);
-            let named = render(
-                shell,
-                &ActivateVariables {
-                    prompt: Some(prompt),
-                    ..VARIABLES
-                },
-            );
+            let named = render(shell, &ActivateVariables { prompt: Some(prompt), ..VARIABLES });
             for ((name, plain), (_, named)) in plain.iter().zip(&named) {
-                let (plain, named) = (
-                    str::from_utf8(plain).unwrap(),
-                    str::from_utf8(named).unwrap(),
-                );
-                for line in named
-                    .split('\n')
-                    .filter(|line| !plain.split('\n').any(|other| other == *line))
+                let (plain, named) =
+                    (str::from_utf8(plain).unwrap(), str::from_utf8(named).unwrap());
+                for line in
+                    named.split('\n').filter(|line| !plain.split('\n').any(|other| other == *line))
                 {
                     text.push_str(&format!("{name}: {}\n", line.trim().trim_end_matches('\r')));
                 }
@@ -221,13 +206,7 @@ mod tests {
         for shell in Shell::ALL {
             assert_eq!(
                 render(shell, &VARIABLES),
-                render(
-                    shell,
-                    &ActivateVariables {
-                        prompt: Some(""),
-                        ..VARIABLES
-                    }
-                )
+                render(shell, &ActivateVariables { prompt: Some(""), ..VARIABLES })
             );
         }
     }
@@ -245,18 +224,10 @@ mod tests {
                 let carriage_returns = text.matches('\r').count();
                 assert_eq!(
                     carriage_returns,
-                    if shell == Shell::Cmd {
-                        text.matches('\n').count()
-                    } else {
-                        0
-                    },
+                    if shell == Shell::Cmd { text.matches('\n').count() } else { 0 },
                     "{name}"
                 );
-                assert_eq!(
-                    text.starts_with('\u{feff}'),
-                    shell == Shell::PowerShell,
-                    "{name}"
-                );
+                assert_eq!(text.starts_with('\u{feff}'), shell == Shell::PowerShell, "{name}");
                 assert!(
                     text.trim_start_matches('\u{feff}').is_ascii() && text.ends_with('\n'),
                     "{name}"
@@ -281,10 +252,7 @@ mod tests {
         for shell in Shell::ALL {
             for (name, bytes) in render(shell, &windows) {
                 let text = String::from_utf8(bytes).unwrap();
-                assert!(
-                    name == "deactivate.bat" || text.contains("Scripts"),
-                    "{name}"
-                );
+                assert!(name == "deactivate.bat" || text.contains("Scripts"), "{name}");
             }
         }
     }

@@ -45,13 +45,9 @@ fn csh(text: &str) -> String {
     }
     let mut quoted = String::with_capacity(text.len() * 2);
     let mut in_quotes = false;
-    for character in text.chars().map(|character| {
-        if is_line_boundary(character) {
-            ' '
-        } else {
-            character
-        }
-    }) {
+    for character in
+        text.chars().map(|character| if is_line_boundary(character) { ' ' } else { character })
+    {
         if in_quotes == character.is_ascii() {
             quoted.push('\'');
             in_quotes = !in_quotes;

@@ -42,11 +42,7 @@ pub struct Sha256 {
 impl Sha256 {
     /// Starts with no bytes.
     pub fn new() -> Self {
-        Self {
-            words: INITIAL,
-            begun: [0; BLOCK],
-            length: 0,
-        }
+        Self { words: INITIAL, begun: [0; BLOCK], length: 0 }
     }
 
     /// Adds bytes.
@@ -254,10 +250,8 @@ mod interleaved {
     #[target_feature(enable = "sha,sse4.1")]
     fn extend(schedule: &mut [__m128i; 4], at: usize) {
         let [oldest, second, third, newest] = array::from_fn(|age| schedule[(at + age) % 4]);
-        let sum = _mm_add_epi32(
-            _mm_sha256msg1_epu32(oldest, second),
-            _mm_alignr_epi8(newest, third, 4),
-        );
+        let sum =
+            _mm_add_epi32(_mm_sha256msg1_epu32(oldest, second), _mm_alignr_epi8(newest, third, 4));
         schedule[at] = _mm_sha256msg2_epu32(sum, newest);
     }
 

@@ -157,12 +157,7 @@ impl<'a> Claims<'a> {
         layout: &'a Layout,
         launchers: Option<&'a WindowsLaunchers>,
     ) -> Self {
-        Self {
-            spec,
-            layout,
-            launchers,
-            claims: Vec::new(),
-        }
+        Self { spec, layout, launchers, claims: Vec::new() }
     }
 
     pub fn finish(self) -> Vec<Claim> {
@@ -170,15 +165,8 @@ impl<'a> Claims<'a> {
     }
 
     fn generated(&mut self, path: &TreePath, generator: Generator, node: PlannedNode) {
-        let origin = Origin::Generated {
-            generator,
-            wheel: None,
-        };
-        self.claims.push(Claim {
-            path: path.clone(),
-            origin,
-            node,
-        });
+        let origin = Origin::Generated { generator, wheel: None };
+        self.claims.push(Claim { path: path.clone(), origin, node });
     }
 
     fn generated_at(
@@ -228,12 +216,7 @@ impl<'a> Claims<'a> {
         }
         if flags.lib64 {
             let target = LinkTarget::parse(LIB64.1).expect("a plain name");
-            self.generated_at(
-                LIB64.0,
-                Generator::Lib64,
-                PlannedNode::Symlink(target),
-                problems,
-            );
+            self.generated_at(LIB64.0, Generator::Lib64, PlannedNode::Symlink(target), problems);
         }
         let purelib = self.layout.purelib.clone();
         self.generated_at(
@@ -262,12 +245,7 @@ impl<'a> Claims<'a> {
             site_packages: purelib.as_str(),
         };
         let scripts = self.layout.scripts.clone();
-        for shell in flags
-            .activators
-            .iter()
-            .copied()
-            .filter(|shell| shell.is_for(self.layout.os))
-        {
+        for shell in flags.activators.iter().copied().filter(|shell| shell.is_for(self.layout.os)) {
             for (name, bytes) in activate::render(shell, &variables) {
                 self.generated_at(
                     &format!("{scripts}/{name}"),
@@ -300,10 +278,8 @@ impl<'a> Claims<'a> {
                     );
                 }
             }
-            Err(error) => problems.push(PlanProblem::Launcher {
-                error: error.to_string(),
-                hint: error.hint(),
-            }),
+            Err(error) => problems
+                .push(PlanProblem::Launcher { error: error.to_string(), hint: error.hint() }),
         }
     }
 
@@ -339,11 +315,7 @@ impl<'a> Claims<'a> {
         };
         let names = layout::interpreter_names(&self.spec.interpreter);
         for (index, name) in names.iter().enumerate() {
-            let target = if index == 0 {
-                target.as_str()
-            } else {
-                names[0].as_str()
-            };
+            let target = if index == 0 { target.as_str() } else { names[0].as_str() };
             match LinkTarget::parse(target) {
                 Ok(target) => self.generated_at(
                     &format!("{scripts}/{name}"),
@@ -377,11 +349,7 @@ impl<'a> Claims<'a> {
                 size: file.size,
                 executable: file.executable,
             };
-            self.claims.push(Claim {
-                path,
-                origin: Origin::Interpreter { file: index },
-                node,
-            });
+            self.claims.push(Claim { path, origin: Origin::Interpreter { file: index }, node });
         }
     }
 
@@ -396,27 +364,19 @@ impl<'a> Claims<'a> {
             }
             match TreePath::parse(&path) {
                 Ok(path) => {
-                    let content = Content::Source {
-                        source: index,
-                        file: file_index,
-                    };
+                    let content = Content::Source { source: index, file: file_index };
                     let node = PlannedNode::File {
                         content,
                         sha256: file.sha256,
                         size: file.size,
                         executable: file.executable,
                     };
-                    let origin = Origin::Source {
-                        source: index,
-                        file: file_index,
-                    };
+                    let origin = Origin::Source { source: index, file: file_index };
                     self.claims.push(Claim { path, origin, node });
                 }
-                Err(error) => problems.push(PlanProblem::Path {
-                    wheel: None,
-                    path,
-                    error: error.to_string(),
-                }),
+                Err(error) => {
+                    problems.push(PlanProblem::Path { wheel: None, path, error: error.to_string() })
+                }
             }
         }
     }
@@ -444,27 +404,20 @@ impl<'a> Claims<'a> {
             };
             collector.collect();
             // All claims are sorted later: then those of a wheel are in order already.
-            collector
-                .claims
-                .sort_by(|left, right| left.path.cmp(&right.path));
-            (
-                collector.claims,
-                collector.problems,
-                collector.warnings,
-                collector.excludes,
-            )
+            collector.claims.sort_by(|left, right| left.path.cmp(&right.path));
+            (collector.claims, collector.problems, collector.warnings, collector.excludes)
         });
-        self.claims
-            .reserve(found.iter().map(|(claims, ..)| claims.len()).sum());
+        self.claims.reserve(found.iter().map(|(claims, ..)| claims.len()).sum());
         for ((claims, found, told, excludes), wheel) in found.into_iter().zip(wheels) {
             self.claims.extend(claims);
             problems.extend(found);
             warnings.extend(told);
             let file = wheel.file.as_str();
-            warnings.extend(excludes.unused().map(|pattern| PlanWarning::UnusedExclude {
-                wheel: file.to_owned(),
-                pattern,
-            }));
+            warnings.extend(
+                excludes
+                    .unused()
+                    .map(|pattern| PlanWarning::UnusedExclude { wheel: file.to_owned(), pattern }),
+            );
         }
     }
 }
@@ -483,9 +436,7 @@ impl Excludes {
                 .expect("checked with the spec");
             (glob.compile_matcher(), pattern.clone(), false)
         };
-        Self {
-            patterns: patterns.iter().map(matcher).collect(),
-        }
+        Self { patterns: patterns.iter().map(matcher).collect() }
     }
 
     /// The pattern that matches a path, if one does. Every pattern is tried, to know those that
@@ -502,10 +453,7 @@ impl Excludes {
     }
 
     fn unused(&self) -> impl Iterator<Item = String> {
-        self.patterns
-            .iter()
-            .filter(|(_, _, used)| !used)
-            .map(|(_, pattern, _)| pattern.clone())
+        self.patterns.iter().filter(|(_, _, used)| !used).map(|(_, pattern, _)| pattern.clone())
     }
 }
 
@@ -527,9 +475,8 @@ impl WheelClaims<'_> {
     fn claim(&mut self, scheme: Scheme, path: &str, origin: Origin, node: PlannedNode) {
         if let Some(pattern) = self.excludes.matches(path) {
             let pattern = pattern.to_owned();
-            let needed = path
-                .strip_prefix(&*self.wheel.dist_info)
-                .and_then(|rest| rest.strip_prefix('/'));
+            let needed =
+                path.strip_prefix(&*self.wheel.dist_info).and_then(|rest| rest.strip_prefix('/'));
             if needed.is_some_and(|name| NEEDED.contains(&name))
                 && matches!(scheme, Scheme::Purelib | Scheme::Platlib)
             {
@@ -542,10 +489,7 @@ impl WheelClaims<'_> {
             }
             return;
         }
-        let full = match self
-            .layout
-            .directory(scheme, self.wheel.name().normalized())
-        {
+        let full = match self.layout.directory(scheme, self.wheel.name().normalized()) {
             Some(directory) => directory.join_text(path),
             None => match path
                 .strip_prefix(LIB64.0)
@@ -571,55 +515,35 @@ impl WheelClaims<'_> {
 
     fn collect(&mut self) {
         let wheel = self.wheel;
-        let root = if wheel.purelib {
-            Scheme::Purelib
-        } else {
-            Scheme::Platlib
-        };
-        let entry_points: BTreeSet<&str> = wheel
-            .entry_points
-            .iter()
-            .map(|entry_point| &*entry_point.name)
-            .collect();
+        let root = if wheel.purelib { Scheme::Purelib } else { Scheme::Platlib };
+        let entry_points: BTreeSet<&str> =
+            wheel.entry_points.iter().map(|entry_point| &*entry_point.name).collect();
         for (index, member) in wheel.members.iter().enumerate() {
             let path = member.path.as_str();
-            if member
-                .path
-                .components()
-                .any(|component| component == "__pycache__")
-            {
+            if member.path.components().any(|component| component == "__pycache__") {
                 continue;
             }
-            if let Some(name) = path
-                .strip_prefix(&*wheel.dist_info)
-                .and_then(|rest| rest.strip_prefix('/'))
+            if let Some(name) =
+                path.strip_prefix(&*wheel.dist_info).and_then(|rest| rest.strip_prefix('/'))
                 && NOT_INSTALLED.contains(&name)
             {
                 continue;
             }
-            let (scheme, rest) = match path
-                .strip_prefix(&*wheel.data)
-                .and_then(|rest| rest.strip_prefix('/'))
-            {
-                None => (root, path),
-                Some(data) => match data
-                    .split_once('/')
-                    .and_then(|(name, rest)| Some((Scheme::parse(name)?, rest)))
-                {
-                    Some(found) => found,
-                    // Reported when the wheel was read.
-                    None => continue,
-                },
-            };
-            let origin = Origin::Member {
-                wheel: self.index,
-                member: index,
-            };
+            let (scheme, rest) =
+                match path.strip_prefix(&*wheel.data).and_then(|rest| rest.strip_prefix('/')) {
+                    None => (root, path),
+                    Some(data) => match data
+                        .split_once('/')
+                        .and_then(|(name, rest)| Some((Scheme::parse(name)?, rest)))
+                    {
+                        Some(found) => found,
+                        // Reported when the wheel was read.
+                        None => continue,
+                    },
+                };
+            let origin = Origin::Member { wheel: self.index, member: index };
             let file = |executable| PlannedNode::File {
-                content: Content::Member {
-                    wheel: self.index,
-                    member: index,
-                },
+                content: Content::Member { wheel: self.index, member: index },
                 sha256: member.sha256,
                 size: member.size(),
                 executable,
@@ -653,14 +577,10 @@ impl WheelClaims<'_> {
                 rest.contains('.') && rest.starts_with(|first: char| first.is_ascii_digit())
             })
         };
-        let entry_points = wheel
-            .entry_points
-            .iter()
-            .filter(|entry_point| !(pip && is_version(&entry_point.name)));
-        let further = wheel
-            .entry_points
-            .iter()
-            .filter(|entry_point| pip && &*entry_point.name == "pip");
+        let entry_points =
+            wheel.entry_points.iter().filter(|entry_point| !(pip && is_version(&entry_point.name)));
+        let further =
+            wheel.entry_points.iter().filter(|entry_point| pip && &*entry_point.name == "pip");
         let further = further.map(|entry_point| EntryPoint {
             name: own_name.as_str().into(),
             ..entry_point.clone()
@@ -668,36 +588,24 @@ impl WheelClaims<'_> {
         let entry_points: Vec<EntryPoint> = entry_points.cloned().chain(further).collect();
         for entry_point in &entry_points {
             let (module, attributes) = (&entry_point.module, &entry_point.attributes);
-            let origin = Origin::Generated {
-                generator: Generator::EntryPoint,
-                wheel: Some(self.index),
-            };
+            let origin =
+                Origin::Generated { generator: Generator::EntryPoint, wheel: Some(self.index) };
             match self.launchers {
                 None => {
                     let bytes = script::console_script(module, attributes);
-                    self.claim(
-                        Scheme::Scripts,
-                        &entry_point.name,
-                        origin,
-                        inline(bytes, true),
-                    );
+                    self.claim(Scheme::Scripts, &entry_point.name, origin, inline(bytes, true));
                 }
                 Some(launchers) => {
                     let name = script::windows_script_name(&entry_point.name);
                     self.program(
                         &name,
                         origin,
-                        launchers
-                            .of_scripts(entry_point.kind)
-                            .entry_point(module, attributes),
+                        launchers.of_scripts(entry_point.kind).entry_point(module, attributes),
                     );
                 }
             }
         }
-        let origin = Origin::Generated {
-            generator: Generator::Installer,
-            wheel: Some(self.index),
-        };
+        let origin = Origin::Generated { generator: Generator::Installer, wheel: Some(self.index) };
         self.claim(
             root,
             &format!("{}/INSTALLER", wheel.dist_info),
@@ -747,10 +655,8 @@ impl WheelClaims<'_> {
                 self.problems.push(problem);
             }
             Ok(Some(rewritten)) => {
-                let origin = Origin::Generated {
-                    generator: Generator::Script,
-                    wheel: Some(self.index),
-                };
+                let origin =
+                    Origin::Generated { generator: Generator::Script, wheel: Some(self.index) };
                 self.claim(Scheme::Scripts, name, origin, inline(rewritten, true));
             }
             Err(error) => {
@@ -788,10 +694,8 @@ impl WheelClaims<'_> {
                 });
                 return;
             }
-            let origin = Origin::Generated {
-                generator: Generator::Script,
-                wheel: Some(self.index),
-            };
+            let origin =
+                Origin::Generated { generator: Generator::Script, wheel: Some(self.index) };
             self.program(
                 &script::windows_script_name(name),
                 origin,

@@ -22,28 +22,18 @@ impl Names<'_> {
     pub fn claimant(&self, origin: &Origin, node: Option<&PlannedNode>) -> Claimant {
         let wheel = |index: usize| self.wheels[index].file.as_str().to_owned();
         let (name, detail) = match origin {
-            Origin::Member {
-                wheel: index,
-                member,
-            } => (
-                wheel(*index),
-                self.wheels[*index].members[*member].path.to_string(),
-            ),
-            Origin::Generated {
-                generator,
-                wheel: Some(index),
-            } => (wheel(*index), format!("generated: {}", generator.name())),
-            Origin::Generated {
-                generator,
-                wheel: None,
-            } => (
-                "the environment".to_owned(),
-                format!("generated: {}", generator.name()),
-            ),
-            Origin::Source { source, .. } => (
-                "the sources".to_owned(),
-                self.spec.sources[*source].path.to_string(),
-            ),
+            Origin::Member { wheel: index, member } => {
+                (wheel(*index), self.wheels[*index].members[*member].path.to_string())
+            }
+            Origin::Generated { generator, wheel: Some(index) } => {
+                (wheel(*index), format!("generated: {}", generator.name()))
+            }
+            Origin::Generated { generator, wheel: None } => {
+                ("the environment".to_owned(), format!("generated: {}", generator.name()))
+            }
+            Origin::Source { source, .. } => {
+                ("the sources".to_owned(), self.spec.sources[*source].path.to_string())
+            }
             Origin::Interpreter { .. } => ("the interpreter".to_owned(), "copied in".to_owned()),
         };
         let content = node.map(|node| match node {
@@ -52,11 +42,7 @@ impl Names<'_> {
             }
             PlannedNode::Symlink(target) => format!("link to {target}"),
         });
-        Claimant {
-            name,
-            detail,
-            content,
-        }
+        Claimant { name, detail, content }
     }
 
     fn of_claim(&self, claim: &Claim) -> Claimant {
@@ -68,17 +54,12 @@ impl Names<'_> {
         let (rank, wheel) = match &claim.origin {
             Origin::Generated { wheel: None, .. } => (0, None),
             Origin::Interpreter { .. } => (1, None),
-            Origin::Member { wheel, .. }
-            | Origin::Generated {
-                wheel: Some(wheel), ..
-            } => (2, Some(*wheel)),
+            Origin::Member { wheel, .. } | Origin::Generated { wheel: Some(wheel), .. } => {
+                (2, Some(*wheel))
+            }
             Origin::Source { .. } => (3, None),
         };
-        (
-            rank,
-            wheel.map_or("", |wheel| self.wheels[wheel].file.as_str()),
-            claim.origin.clone(),
-        )
+        (rank, wheel.map_or("", |wheel| self.wheels[wheel].file.as_str()), claim.origin.clone())
     }
 }
 
@@ -109,32 +90,16 @@ pub(super) fn resolve(
             )
         };
         if let Some(reason) = layout.reserved(&first.path)
-            && std::iter::once(&first)
-                .chain(&others)
-                .any(|claim| foreign(&claim))
+            && std::iter::once(&first).chain(&others).any(|claim| foreign(&claim))
         {
             let group = std::iter::once(&first).chain(&others);
-            let claimants = group
-                .filter(foreign)
-                .map(|claim| names.of_claim(claim))
-                .collect();
-            problems.push(PlanProblem::Reserved {
-                path: first.path.clone(),
-                reason,
-                claimants,
-            });
+            let claimants = group.filter(foreign).map(|claim| names.of_claim(claim)).collect();
+            problems.push(PlanProblem::Reserved { path: first.path.clone(), reason, claimants });
         } else if others.is_empty() {
-            let Claim {
-                path, origin, node, ..
-            } = first;
+            let Claim { path, origin, node, .. } = first;
             resolved.push((
                 path,
-                Planned {
-                    node,
-                    origin,
-                    same: Box::default(),
-                    losers: Box::default(),
-                },
+                Planned { node, origin, same: Box::default(), losers: Box::default() },
             ));
         } else {
             let path = first.path.clone();
@@ -151,11 +116,7 @@ fn same(left: &PlannedNode, right: &PlannedNode) -> bool {
     match (left, right) {
         (
             PlannedNode::File { sha256, size, .. },
-            PlannedNode::File {
-                sha256: other,
-                size: length,
-                ..
-            },
+            PlannedNode::File { sha256: other, size: length, .. },
         ) => sha256 == other && size == length,
         (PlannedNode::Symlink(target), PlannedNode::Symlink(other)) => target == other,
         _ => false,
@@ -183,10 +144,7 @@ fn decide(
         let claimants = |group: &[Claim]| {
             let mut claims: Vec<&Claim> = group.iter().collect();
             claims.sort_by_key(|claim| names.key(claim));
-            claims
-                .into_iter()
-                .map(|claim| names.of_claim(claim))
-                .collect()
+            claims.into_iter().map(|claim| names.of_claim(claim)).collect()
         };
         match policy.unwrap_or(&Override::Policy(names.spec.flags.conflicts)) {
             Override::Policy(Policy::Error) => {
@@ -200,10 +158,7 @@ fn decide(
             Override::Policy(Policy::Last) => group.len() - 1,
             Override::Distribution(name) => {
                 let found = group.iter().position(|claim| {
-                    claim
-                        .origin
-                        .wheel()
-                        .is_some_and(|wheel| names.wheels[wheel].name() == name)
+                    claim.origin.wheel().is_some_and(|wheel| names.wheels[wheel].name() == name)
                 });
                 match found {
                     Some(index) => index,
@@ -221,25 +176,16 @@ fn decide(
         }
     } else {
         // Whoever is named as the origin must not depend on the order of the spec.
-        (0..group.len())
-            .min_by_key(|&index| names.key(&group[index]))
-            .unwrap_or(0)
+        (0..group.len()).min_by_key(|&index| names.key(&group[index])).unwrap_or(0)
     };
     let mut winner = group.swap_remove(winner);
     group.sort_by_key(|claim| names.key(claim));
-    let (identical, losers): (Vec<Claim>, Vec<Claim>) = group
-        .into_iter()
-        .partition(|claim| same(&claim.node, &winner.node));
+    let (identical, losers): (Vec<Claim>, Vec<Claim>) =
+        group.into_iter().partition(|claim| same(&claim.node, &winner.node));
     if let PlannedNode::File { executable, .. } = &mut winner.node {
-        *executable |= identical.iter().any(|claim| {
-            matches!(
-                claim.node,
-                PlannedNode::File {
-                    executable: true,
-                    ..
-                }
-            )
-        });
+        *executable |= identical
+            .iter()
+            .any(|claim| matches!(claim.node, PlannedNode::File { executable: true, .. }));
     }
     if decided {
         let losers = losers.iter().map(|claim| names.of_claim(claim)).collect();
@@ -263,16 +209,10 @@ fn check_directories(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<Pl
     for path in paths.clashes() {
         let (as_file, below) = paths.at(path);
         let first = below.iter().min_by_key(|claim| names.key(claim));
-        let mut claimants: Vec<Claimant> = as_file
-            .iter()
-            .chain(first)
-            .map(|claim| names.of_claim(claim))
-            .collect();
+        let mut claimants: Vec<Claimant> =
+            as_file.iter().chain(first).map(|claim| names.of_claim(claim)).collect();
         claimants.sort();
-        problems.push(PlanProblem::FileOverDirectory {
-            path: as_file[0].path.clone(),
-            claimants,
-        });
+        problems.push(PlanProblem::FileOverDirectory { path: as_file[0].path.clone(), claimants });
     }
 }
 

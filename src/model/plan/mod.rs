@@ -164,17 +164,9 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<
     for (index, listing) in inputs.sources.iter().enumerate() {
         claims.source(index, listing, &mut problems);
     }
-    let names = conflict::Names {
-        spec,
-        wheels: &inputs.wheels,
-    };
-    let resolved = conflict::resolve(
-        claims.finish(),
-        &layout,
-        &names,
-        &mut problems,
-        &mut warnings,
-    );
+    let names = conflict::Names { spec, wheels: &inputs.wheels };
+    let resolved =
+        conflict::resolve(claims.finish(), &layout, &names, &mut problems, &mut warnings);
     let entries = add_records(resolved, &layout, &names, workers, &mut problems);
     if layout.os == Os::Windows {
         windows::check(&entries, &mut problems, &mut warnings);
@@ -230,11 +222,8 @@ fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanP
 fn allowed(wheel: &WheelManifest) -> Vec<PlanWarning> {
     let mut found: BTreeMap<&'static str, (String, u64)> = BTreeMap::new();
     for finding in wheel.findings.iter().filter(|finding| finding.allowed) {
-        let member = finding
-            .member
-            .as_ref()
-            .map(|member| format!("{member:?}: "))
-            .unwrap_or_default();
+        let member =
+            finding.member.as_ref().map(|member| format!("{member:?}: ")).unwrap_or_default();
         let (_, count) = found
             .entry(finding.code.text())
             .or_insert_with(|| (format!("{member}{}", finding.message), 0));
@@ -271,12 +260,10 @@ fn check_requirements(
         .collect();
     for unmet in requirements::check(&distributions, &spec.interpreter) {
         match spec.flags.requirements {
-            Check::Error => problems.push(PlanProblem::Requirement {
-                text: unmet.to_string(),
-            }),
-            Check::Warn | Check::Off => warnings.push(PlanWarning::Requirement {
-                text: unmet.to_string(),
-            }),
+            Check::Error => problems.push(PlanProblem::Requirement { text: unmet.to_string() }),
+            Check::Warn | Check::Off => {
+                warnings.push(PlanWarning::Requirement { text: unmet.to_string() })
+            }
         }
     }
 }
@@ -296,9 +283,7 @@ fn add_records(
         let PlannedNode::File { sha256, size, .. } = &planned.node else {
             continue;
         };
-        for wheel in std::iter::once(&planned.origin)
-            .chain(&planned.same)
-            .filter_map(Origin::wheel)
+        for wheel in std::iter::once(&planned.origin).chain(&planned.same).filter_map(Origin::wheel)
         {
             let relative = match path.below(&layout.purelib) {
                 Some(below) => Cow::Borrowed(below),
@@ -312,34 +297,22 @@ fn add_records(
         claims::inline(
             record::render(
                 &own_path,
-                rows[index]
-                    .iter()
-                    .map(|(path, sha256, size)| (&**path, *sha256, *size)),
+                rows[index].iter().map(|(path, sha256, size)| (&**path, *sha256, *size)),
             ),
             false,
         )
     });
     for (index, (wheel, node)) in wheels.iter().zip(records).enumerate() {
         let path = claims::record_path(layout, wheel);
-        let origin = Origin::Generated {
-            generator: Generator::Record,
-            wheel: Some(index),
-        };
-        let planned = Planned {
-            node,
-            origin,
-            same: Box::default(),
-            losers: Box::default(),
-        };
+        let origin = Origin::Generated { generator: Generator::Record, wheel: Some(index) };
+        let planned = Planned { node, origin, same: Box::default(), losers: Box::default() };
         entries.push((path, planned));
     }
     // Stable: a RECORD comes after whatever else wants its place.
     entries.sort_by(|(left, _), (right, _)| left.cmp(right));
     for pair in entries.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-        let claimants = pair
-            .iter()
-            .map(|(_, planned)| names.claimant(&planned.origin, None))
-            .collect();
+        let claimants =
+            pair.iter().map(|(_, planned)| names.claimant(&planned.origin, None)).collect();
         problems.push(PlanProblem::Reserved {
             path: pair[0].0.clone(),
             reason: "it records what is installed",
@@ -371,15 +344,9 @@ impl Plan {
         let mut leaves = Vec::with_capacity(self.entries.len());
         for (index, (path, planned)) in self.entries.iter().enumerate() {
             let leaf = match &planned.node {
-                PlannedNode::File {
-                    sha256,
-                    size,
-                    executable,
-                    ..
-                } => Leaf::File {
-                    blob: digest(index, *sha256, *size),
-                    executable: *executable,
-                },
+                PlannedNode::File { sha256, size, executable, .. } => {
+                    Leaf::File { blob: digest(index, *sha256, *size), executable: *executable }
+                }
                 PlannedNode::Symlink(target) => Leaf::Symlink(target.clone()),
             };
             leaves.push((path, leaf));

@@ -35,10 +35,7 @@ impl<'claims> Paths<'claims> {
             );
             last = directory;
         }
-        Self {
-            claims,
-            directories,
-        }
+        Self { claims, directories }
     }
 
     /// The claims of a path, and those below it.
@@ -56,22 +53,13 @@ impl<'claims> Paths<'claims> {
 
     /// The claims that are not before a text.
     fn from(&self, text: &str) -> &'claims [Claim] {
-        &self.claims[self
-            .claims
-            .partition_point(|claim| claim.path.as_str() < text)..]
+        &self.claims[self.claims.partition_point(|claim| claim.path.as_str() < text)..]
     }
 
     /// Whether a path is a file or a directory.
     pub fn contains(&self, path: &str) -> bool {
-        let is_file = self
-            .claims
-            .binary_search_by(|claim| claim.path.as_str().cmp(path))
-            .is_ok();
-        is_file
-            || self
-                .directories
-                .binary_search(&&*format!("{path}/"))
-                .is_ok()
+        let is_file = self.claims.binary_search_by(|claim| claim.path.as_str().cmp(path)).is_ok();
+        is_file || self.directories.binary_search(&&*format!("{path}/")).is_ok()
     }
 
     /// The paths that are files and directories.
@@ -82,15 +70,8 @@ impl<'claims> Paths<'claims> {
         let mut begun: Vec<&str> = Vec::new();
         for claim in self.claims {
             let path = claim.path.as_str();
-            while begun
-                .pop_if(|file| *file == path || !path.starts_with(*file))
-                .is_some()
-            {}
-            clashes.extend(
-                begun
-                    .iter()
-                    .filter(|file| path.as_bytes()[file.len()] == b'/'),
-            );
+            while begun.pop_if(|file| *file == path || !path.starts_with(*file)).is_some() {}
+            clashes.extend(begun.iter().filter(|file| path.as_bytes()[file.len()] == b'/'));
             begun.push(path);
         }
         clashes
@@ -98,14 +79,9 @@ impl<'claims> Paths<'claims> {
 
     /// Files, one for each claim, then directories.
     pub fn iter(&self) -> impl Iterator<Item = &'claims str> {
-        let directories = self
-            .directories
-            .iter()
-            .map(|directory| &directory[..directory.len() - 1]);
-        self.claims
-            .iter()
-            .map(|claim| claim.path.as_str())
-            .chain(directories)
+        let directories =
+            self.directories.iter().map(|directory| &directory[..directory.len() - 1]);
+        self.claims.iter().map(|claim| claim.path.as_str()).chain(directories)
     }
 }
 

@@ -24,17 +24,11 @@ impl std::fmt::Display for Claimant {
 }
 
 fn list(claimants: &[Claimant]) -> String {
-    items(claimants)
-        .iter()
-        .map(|item| format!("\n{item}"))
-        .collect()
+    items(claimants).iter().map(|item| format!("\n{item}")).collect()
 }
 
 fn items(claimants: &[Claimant]) -> Vec<String> {
-    claimants
-        .iter()
-        .map(|claimant| format!("    {claimant}"))
-        .collect()
+    claimants.iter().map(|claimant| format!("    {claimant}")).collect()
 }
 
 /// One reason not to build.
@@ -133,10 +127,7 @@ pub enum PlanProblem {
         claimants: Vec<Claimant>,
     },
     /// One path is a file for some and a directory for others.
-    #[error(
-        "`{path}` is a file for some and a directory for others:{}",
-        list(claimants)
-    )]
+    #[error("`{path}` is a file for some and a directory for others:{}", list(claimants))]
     FileOverDirectory {
         /// The path.
         path: TreePath,
@@ -184,11 +175,7 @@ pub enum PlanProblem {
 }
 
 fn quote(paths: &[String]) -> String {
-    paths
-        .iter()
-        .map(|path| format!("`{path}`"))
-        .collect::<Vec<_>>()
-        .join(" and ")
+    paths.iter().map(|path| format!("`{path}`")).collect::<Vec<_>>().join(" and ")
 }
 
 impl PlanProblem {
@@ -305,10 +292,7 @@ pub enum PlanWarning {
         entry_point: String,
     },
     /// A conflict that the policy decided.
-    #[error(
-        "`{path}` is claimed with different contents; {winner} wins over{}",
-        list(losers)
-    )]
+    #[error("`{path}` is claimed with different contents; {winner} wins over{}", list(losers))]
     Decided {
         /// The path.
         path: TreePath,

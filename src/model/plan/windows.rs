@@ -69,24 +69,16 @@ pub(super) fn interpreter_files(
             ScriptKind::Gui => windowed(&from_root),
         };
         let absolute = target.starts_with('/') || target.as_bytes().get(1) == Some(&b':');
-        let target = if absolute {
-            target
-        } else {
-            relative_from(scripts.as_str(), &target)
-        };
-        Ok((
-            windows_interpreter_name(kind),
-            launchers.of_interpreter(kind).python(&target)?,
-        ))
+        let target = if absolute { target } else { relative_from(scripts.as_str(), &target) };
+        Ok((windows_interpreter_name(kind), launchers.of_interpreter(kind).python(&target)?))
     };
     Ok([make(ScriptKind::Console)?, make(ScriptKind::Gui)?])
 }
 
 /// The interpreter without a console beside one with it: `pythonw.exe` beside `python.exe`.
 fn windowed(path: &str) -> String {
-    let (folder, name) = path
-        .rsplit_once('/')
-        .map_or(("", path), |(folder, name)| (&path[..=folder.len()], name));
+    let (folder, name) =
+        path.rsplit_once('/').map_or(("", path), |(folder, name)| (&path[..=folder.len()], name));
     match name.get(..6) {
         Some(stem) if stem.eq_ignore_ascii_case("python") && !name[6..].starts_with(['w', 'W']) => {
             format!("{folder}{stem}w{}", &name[6..])
@@ -115,24 +107,15 @@ pub(super) fn check(
     for (path, _) in entries {
         let parent = path.as_str().rsplit_once('/').map(|(parent, _)| parent);
         // Names of directories are looked at once.
-        let components: Vec<&str> = if parent == last_parent {
-            vec![path.name()]
-        } else {
-            path.components().collect()
-        };
+        let components: Vec<&str> =
+            if parent == last_parent { vec![path.name()] } else { path.components().collect() };
         last_parent = parent;
         if let Some(reason) = components.into_iter().find_map(windows_problem) {
-            problems.push(PlanProblem::WindowsName {
-                path: path.clone(),
-                reason,
-            });
+            problems.push(PlanProblem::WindowsName { path: path.clone(), reason });
         }
         let length = path.as_str().encode_utf16().count();
         if length > LONGEST_PATH - SHORTEST_PLACE {
-            problems.push(PlanProblem::WindowsLength {
-                path: path.clone(),
-                length,
-            });
+            problems.push(PlanProblem::WindowsLength { path: path.clone(), length });
         }
         if longest.is_none_or(|(longest, _)| length > longest) {
             longest = Some((length, path));

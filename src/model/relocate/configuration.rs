@@ -19,13 +19,8 @@ pub struct Configuration {
 }
 
 /// Keys that only say how the environment was made, with absolute paths.
-const DROPPED: [&str; 5] = [
-    "executable",
-    "command",
-    "base-prefix",
-    "base-exec-prefix",
-    "base-executable",
-];
+const DROPPED: [&str; 5] =
+    ["executable", "command", "base-prefix", "base-exec-prefix", "base-executable"];
 
 /// Reads a configuration and takes absolute paths out of it: `home` becomes [`NO_HOME`], which
 /// makes the interpreter look where its link leads, and `relocatable` true, which makes uv write
@@ -94,9 +89,8 @@ fn made_at(command: &str) -> Option<String> {
 
 /// A prompt, which CPython's venv writes as a Python string and others as it is.
 fn unquote(value: &str) -> String {
-    let inner = ['\'', '"']
-        .iter()
-        .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    let inner =
+        ['\'', '"'].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
     let Some(inner) = inner else {
         return value.to_owned();
     };
@@ -137,11 +131,7 @@ mod tests {
         roots.add("/home/me/env");
         let found = configuration(text, &roots);
         assert_eq!(found.text, expected);
-        assert_eq!(
-            configuration(&found.text, &roots).text,
-            expected,
-            "a second time"
-        );
+        assert_eq!(configuration(&found.text, &roots).text, expected, "a second time");
         found
     }
 
@@ -154,10 +144,7 @@ mod tests {
         );
         assert_eq!(
             venv.base,
-            (
-                Some("/usr/bin/python3.12".to_owned()),
-                Some("/usr/bin".to_owned())
-            )
+            (Some("/usr/bin/python3.12".to_owned()), Some("/usr/bin".to_owned()))
         );
         assert_eq!(venv.prompt.as_deref(), Some("it's ☃"));
         let virtualenv = check(
@@ -183,10 +170,8 @@ mod tests {
 
     #[test]
     fn the_place_where_it_was_made_is_known() {
-        let found = configuration(
-            "command = /usr/bin/python3 -m venv /home/me/env\n",
-            &Roots::new(),
-        );
+        let found =
+            configuration("command = /usr/bin/python3 -m venv /home/me/env\n", &Roots::new());
         assert_eq!(found.made_at.as_deref(), Some("/home/me/env"));
     }
 }

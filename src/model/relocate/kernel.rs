@@ -27,12 +27,8 @@ pub fn kernel(bytes: &[u8], roots: &Roots) -> Option<Vec<u8>> {
     // The one place where the text can be the program: after `"argv"`, a colon and a bracket.
     text.match_indices("\"argv\"").find_map(|(at, key)| {
         let rest = &text[at + key.len()..];
-        let rest = rest
-            .trim_start()
-            .strip_prefix(':')?
-            .trim_start()
-            .strip_prefix('[')?
-            .trim_start();
+        let rest =
+            rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('[')?.trim_start();
         let begin = text.len() - rest.len();
         let literal = &rest[..literal_length(rest)?];
         (serde_json::from_str::<String>(literal).ok()? == program).then_some(())?;
@@ -99,14 +95,7 @@ mod tests {
             "{\"env\": {\"argv\": [\"/home/me/env/bin/python\"]}, \"argv\": [\"/home/me/env/bin/python\"]}",
             Some("{\"env\": {\"argv\": [\"/home/me/env/bin/python\"]}, \"argv\": [\"python\"]}"),
         );
-        for none in [
-            "",
-            "{}",
-            "{\"argv\": []}",
-            "{\"argv\": 1}",
-            "[",
-            "{\"argv\": [1]}",
-        ] {
+        for none in ["", "{}", "{\"argv\": []}", "{\"argv\": 1}", "[", "{\"argv\": [1]}"] {
             check(none, None);
         }
         assert_eq!(kernel(b"\xff", &roots), None);

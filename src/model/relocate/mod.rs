@@ -34,8 +34,7 @@ impl Roots {
         let root = root.trim_end_matches('/');
         if root.starts_with('/') && !self.roots.iter().any(|known| known == root) {
             self.roots.push(root.to_owned());
-            self.roots
-                .sort_by(|left, right| (right.len(), left).cmp(&(left.len(), right)));
+            self.roots.sort_by(|left, right| (right.len(), left).cmp(&(left.len(), right)));
         }
     }
 
@@ -48,11 +47,7 @@ impl Roots {
     pub fn strip<'path>(&self, path: &'path str) -> Option<&'path str> {
         self.roots.iter().find_map(|root| {
             let rest = path.strip_prefix(root.as_str())?;
-            if rest.is_empty() {
-                Some("")
-            } else {
-                rest.strip_prefix('/')
-            }
+            if rest.is_empty() { Some("") } else { rest.strip_prefix('/') }
         })
     }
 
@@ -129,15 +124,9 @@ mod tests {
             roots.add_activated(text);
             assert_eq!(roots.iter().collect::<Vec<_>>(), expected, "{text}");
         };
-        check(
-            "VIRTUAL_ENV=\"/home/me/env\"\nexport VIRTUAL_ENV\n",
-            &["/home/me/env"],
-        );
+        check("VIRTUAL_ENV=\"/home/me/env\"\nexport VIRTUAL_ENV\n", &["/home/me/env"]);
         check("    export VIRTUAL_ENV='/my env'\n", &["/my env"]);
         check("VIRTUAL_ENV=/plain", &["/plain"]);
-        check(
-            "VIRTUAL_ENV=\"$(cygpath \"/x\")\"\nVIRTUAL_ENV=$_VENV\nOTHER_VIRTUAL_ENV=/x\n",
-            &[],
-        );
+        check("VIRTUAL_ENV=\"$(cygpath \"/x\")\"\nVIRTUAL_ENV=$_VENV\nOTHER_VIRTUAL_ENV=/x\n", &[]);
     }
 }

@@ -18,10 +18,7 @@ pub struct PathFile {
 /// `site.py` takes a line for code where it begins with `import` and a blank, and for a comment
 /// where it begins with `#`.
 pub fn path_file(bytes: &[u8], folder: &str, roots: &Roots) -> PathFile {
-    let mut found = PathFile {
-        bytes: Vec::with_capacity(bytes.len()),
-        left: Vec::new(),
-    };
+    let mut found = PathFile { bytes: Vec::with_capacity(bytes.len()), left: Vec::new() };
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let Ok(text) = std::str::from_utf8(line) else {
             found.bytes.extend_from_slice(line);
@@ -44,9 +41,7 @@ pub fn path_file(bytes: &[u8], folder: &str, roots: &Roots) -> PathFile {
                     found.bytes.extend_from_slice(b"./");
                 }
                 found.bytes.extend_from_slice(relative.as_bytes());
-                found
-                    .bytes
-                    .extend_from_slice(&text.as_bytes()[path.len()..]);
+                found.bytes.extend_from_slice(&text.as_bytes()[path.len()..]);
             }
             None => {
                 found.left.push(path.to_owned());
@@ -71,18 +66,10 @@ mod tests {
             assert_eq!(found.left, left);
         };
         check("/home/me/env/src/x\n", "../../../src/x\n", &[]);
-        check(
-            "/home/me/env/lib/python3.12/site-packages/sub\r\nsub2",
-            "sub\r\nsub2",
-            &[],
-        );
+        check("/home/me/env/lib/python3.12/site-packages/sub\r\nsub2", "sub\r\nsub2", &[]);
         check("/home/me/env", "../../..", &[]);
         check("/home/me/env2\n", "/home/me/env2\n", &["/home/me/env2"]);
-        check(
-            "/home/me/env/lib/python3.12/site-packages/#a\n",
-            "./#a\n",
-            &[],
-        );
+        check("/home/me/env/lib/python3.12/site-packages/#a\n", "./#a\n", &[]);
         check(
             "import x; y('/home/me/env/z')\nimport sys\n# /home/me/env\n\n",
             "import x; y('/home/me/env/z')\nimport sys\n# /home/me/env\n\n",

@@ -20,9 +20,7 @@ pub fn record(
     let mut any = false;
     for line in text.split_inclusive('\n') {
         let (field, path) = first_field(line);
-        let target = LinkTarget::parse(&path)
-            .ok()
-            .and_then(|target| target.within(&beside).ok());
+        let target = LinkTarget::parse(&path).ok().and_then(|target| target.within(&beside).ok());
         match target.and_then(|path| changed(&path)) {
             Some((hash, size)) => {
                 any = true;
@@ -64,9 +62,7 @@ mod tests {
         let hash = Hash::sha256(b"new");
         let digest = encode_base64url(hash.as_bytes());
         let changed = |path: &TreePath| {
-            ["bin/pip", "bin/a,\"b"]
-                .contains(&path.as_str())
-                .then_some((hash, 3))
+            ["bin/pip", "bin/a,\"b"].contains(&path.as_str()).then_some((hash, 3))
         };
         let text = "../../../bin/pip,sha256=old,9\r\n../../../bin/pip3,sha256=old,9\npip/x.pyc,,\n\"../../../bin/a,\"\"b\",sha256=old,9";
         let expected = format!(
@@ -74,13 +70,9 @@ mod tests {
         );
         let found = record(text.as_bytes(), &site_packages, changed).unwrap();
         assert_eq!(String::from_utf8(found).unwrap(), expected);
-        for other in [
-            &b"pip/x.py,sha256=old,9\n"[..],
-            b"",
-            b"\xff",
-            b"\"never ends\n",
-            b"../../../../x,,\n",
-        ] {
+        for other in
+            [&b"pip/x.py,sha256=old,9\n"[..], b"", b"\xff", b"\"never ends\n", b"../../../../x,,\n"]
+        {
             assert_eq!(record(other, &site_packages, changed), None);
         }
     }

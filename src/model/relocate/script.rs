@@ -44,28 +44,20 @@ fn interpreter(bytes: &[u8]) -> Option<(String, &[u8])> {
             .ok()?
             .strip_prefix("'''exec' ")?
             .strip_suffix(" \"$0\" \"$@\"")?;
-        let quoted = ['"', '\'']
-            .iter()
-            .find_map(|quote| command.strip_prefix(*quote)?.strip_suffix(*quote));
+        let quoted =
+            ['"', '\''].iter().find_map(|quote| command.strip_prefix(*quote)?.strip_suffix(*quote));
         return (third == b"' '''").then(|| (quoted.unwrap_or(command).to_owned(), body));
     }
     // pip writes paths with spaces too, although no kernel understands them: the name of the
     // interpreter ends the path.
     let at = first.rfind("/bin/")?;
-    let end = first[at + 5..]
-        .find([' ', '\t'])
-        .map_or(first.len(), |length| at + 5 + length);
-    first
-        .starts_with('/')
-        .then(|| (first[..end].to_owned(), rest))
+    let end = first[at + 5..].find([' ', '\t']).map_or(first.len(), |length| at + 5 + length);
+    first.starts_with('/').then(|| (first[..end].to_owned(), rest))
 }
 
 fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b'\n', bytes) {
-        Some(at) => (
-            bytes[..at].strip_suffix(b"\r").unwrap_or(&bytes[..at]),
-            &bytes[at + 1..],
-        ),
+        Some(at) => (bytes[..at].strip_suffix(b"\r").unwrap_or(&bytes[..at]), &bytes[at + 1..]),
         None => (bytes, &[]),
     }
 }
@@ -84,9 +76,7 @@ mod tests {
     #[test]
     fn scripts_of_every_installer_are_recognised() {
         let body = "# -*- coding: utf-8 -*-\nimport sys\n";
-        let expected = rewrite_script(format!("#!python\n{body}").as_bytes())
-            .unwrap()
-            .unwrap();
+        let expected = rewrite_script(format!("#!python\n{body}").as_bytes()).unwrap().unwrap();
         for start in [
             "#!/home/me/env/bin/python\n",
             "#!/home/me/env/bin/python3.12\n",
@@ -118,10 +108,7 @@ mod tests {
         ] {
             assert_eq!(script(other.as_bytes(), &roots()), None, "{other}");
         }
-        assert_eq!(
-            script_root(b"#!/gone/env/bin/python3\n").as_deref(),
-            Some("/gone/env")
-        );
+        assert_eq!(script_root(b"#!/gone/env/bin/python3\n").as_deref(), Some("/gone/env"));
         assert_eq!(script_root(b"#!/usr/bin/env python3\n"), None);
     }
 }

@@ -260,18 +260,13 @@ impl<'text> Marker<'text> {
 
     /// Whether the marker holds, with one extra or without any.
     pub fn evaluate(&self, environment: &Environment, extra: Option<&DistName>) -> Truth {
-        self.0
-            .evaluate(environment, extra.map_or("", DistName::normalized))
+        self.0.evaluate(environment, extra.map_or("", DistName::normalized))
     }
 
     /// Which extras can change the answer.
     pub fn extras(&self) -> Extras {
         let mut named = Vec::new();
-        if self.0.collect_extras(&mut named) {
-            Extras::Named(named)
-        } else {
-            Extras::Any
-        }
+        if self.0.collect_extras(&mut named) { Extras::Named(named) } else { Extras::Any }
     }
 }
 
@@ -292,11 +287,7 @@ impl Node<'_> {
             Self::Any(nodes) => (nodes, Truth::Yes),
             Self::All(nodes) => (nodes, Truth::No),
         };
-        let mut result = if decisive == Truth::Yes {
-            Truth::No
-        } else {
-            Truth::Yes
-        };
+        let mut result = if decisive == Truth::Yes { Truth::No } else { Truth::Yes };
         for node in nodes {
             match node.evaluate(environment, extra) {
                 truth if truth == decisive => return decisive,
@@ -354,11 +345,8 @@ impl Atom<'_> {
 
     /// Compares texts: equal or not, part of one another or not; texts have no order.
     fn compare(&self, text: &str) -> bool {
-        let (left, right) = if self.reversed {
-            (&*self.constant, text)
-        } else {
-            (text, &*self.constant)
-        };
+        let (left, right) =
+            if self.reversed { (&*self.constant, text) } else { (text, &*self.constant) };
         match self.comparison {
             Comparison::In => right.contains(left),
             Comparison::NotIn => !right.contains(left),
@@ -418,10 +406,7 @@ struct Parser<'text> {
 
 impl<'text> Parser<'text> {
     fn unexpected(&self, expected: &'static str) -> MarkerError {
-        MarkerError::Unexpected {
-            found: self.rest.chars().take(20).collect(),
-            expected,
-        }
+        MarkerError::Unexpected { found: self.rest.chars().take(20).collect(), expected }
     }
 
     fn skip(&mut self, bytes: usize) {
@@ -446,11 +431,7 @@ impl<'text> Parser<'text> {
         while self.word("or") {
             nodes.push(self.all(depth)?);
         }
-        Ok(if nodes.len() == 1 {
-            nodes.remove(0)
-        } else {
-            Node::Any(nodes)
-        })
+        Ok(if nodes.len() == 1 { nodes.remove(0) } else { Node::Any(nodes) })
     }
 
     fn all(&mut self, depth: usize) -> Result<Node<'text>, MarkerError> {
@@ -458,11 +439,7 @@ impl<'text> Parser<'text> {
         while self.word("and") {
             nodes.push(self.one(depth)?);
         }
-        Ok(if nodes.len() == 1 {
-            nodes.remove(0)
-        } else {
-            Node::All(nodes)
-        })
+        Ok(if nodes.len() == 1 { nodes.remove(0) } else { Node::All(nodes) })
     }
 
     fn one(&mut self, depth: usize) -> Result<Node<'text>, MarkerError> {
@@ -512,22 +489,12 @@ impl<'text> Parser<'text> {
             }
         }
         let normalized = || {
-            DistName::parse(constant).map_or(Cow::Borrowed(constant), |name| {
-                Cow::Owned(name.normalized().to_owned())
-            })
+            DistName::parse(constant)
+                .map_or(Cow::Borrowed(constant), |name| Cow::Owned(name.normalized().to_owned()))
         };
-        let constant = if variable == Variable::Extra {
-            normalized()
-        } else {
-            Cow::Borrowed(constant)
-        };
-        Ok(Atom {
-            variable,
-            comparison,
-            constant,
-            reversed,
-            specifier,
-        })
+        let constant =
+            if variable == Variable::Extra { normalized() } else { Cow::Borrowed(constant) };
+        Ok(Atom { variable, comparison, constant, reversed, specifier })
     }
 
     fn operand(&mut self) -> Result<Operand<'text>, MarkerError> {
@@ -548,10 +515,8 @@ impl<'text> Parser<'text> {
         }
         let inner =
             |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.');
-        let name = &self.rest[..self
-            .rest
-            .find(|character| !inner(character))
-            .unwrap_or(self.rest.len())];
+        let name =
+            &self.rest[..self.rest.find(|character| !inner(character)).unwrap_or(self.rest.len())];
         let variable =
             Variable::parse(name).ok_or_else(|| self.unexpected("a variable or a quoted text"))?;
         self.skip(name.len());
@@ -570,9 +535,7 @@ impl<'text> Parser<'text> {
                 Err(self.unexpected("`in`"))
             };
         }
-        let operator = OPERATORS
-            .into_iter()
-            .find(|operator| self.rest.starts_with(operator));
+        let operator = OPERATORS.into_iter().find(|operator| self.rest.starts_with(operator));
         let operator =
             operator.ok_or_else(|| self.unexpected("a comparison such as `==` or `in`"))?;
         self.skip(operator.len());
@@ -592,10 +555,7 @@ mod tests {
             Some(version) => (Implementation::PyPy, version),
             None => (Implementation::CPython, version),
         };
-        let platform = Platform::Linux {
-            arch: Arch::X86_64,
-            libc: Some(Libc::Glibc(2, 36)),
-        };
+        let platform = Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) };
         Environment::new(&Interpreter {
             implementation,
             version: PythonVersion::parse(version).unwrap(),
@@ -608,34 +568,16 @@ mod tests {
     fn what_is_not_known_is_named_only_where_it_decides() {
         let check = |version: &str, text: &str, expected: Truth| {
             assert_eq!(
-                Marker::parse(text)
-                    .unwrap()
-                    .evaluate(&environment(version), None),
+                Marker::parse(text).unwrap().evaluate(&environment(version), None),
                 expected,
                 "{version}: {text}"
             );
         };
         let unknown = Truth::Unknown;
-        check(
-            "3.11",
-            "platform_release == '1'",
-            unknown(Fact::PlatformRelease),
-        );
-        check(
-            "3.11",
-            "'Ubuntu' in platform_version",
-            unknown(Fact::PlatformVersion),
-        );
-        check(
-            "3.11",
-            "platform_release == '1' or os_name == 'posix'",
-            Truth::Yes,
-        );
-        check(
-            "3.11",
-            "platform_release == '1' and os_name == 'nt'",
-            Truth::No,
-        );
+        check("3.11", "platform_release == '1'", unknown(Fact::PlatformRelease));
+        check("3.11", "'Ubuntu' in platform_version", unknown(Fact::PlatformVersion));
+        check("3.11", "platform_release == '1' or os_name == 'posix'", Truth::Yes);
+        check("3.11", "platform_release == '1' and os_name == 'nt'", Truth::No);
         check(
             "3.11",
             "platform_release == '1' and os_name == 'posix'",
@@ -646,34 +588,18 @@ mod tests {
             "os_name == 'nt' or (platform_version == '1' or platform_release == '1')",
             unknown(Fact::PlatformVersion),
         );
-        check(
-            "3.11",
-            "implementation_version >= '3.11.2'",
-            unknown(Fact::PatchLevel),
-        );
+        check("3.11", "implementation_version >= '3.11.2'", unknown(Fact::PatchLevel));
         check(
             "pypy3.11.9",
             "implementation_version >= '7.3'",
             unknown(Fact::ImplementationVersion),
         );
         check("pypy3.11.9", "python_full_version == '3.11.9'", Truth::Yes);
-        check(
-            "3.11",
-            "python_full_version in '3.11.2 3.11.3'",
-            unknown(Fact::PatchLevel),
-        );
+        check("3.11", "python_full_version in '3.11.2 3.11.3'", unknown(Fact::PatchLevel));
         check("3.11", "'3.10.1' < python_full_version", Truth::Yes);
-        check(
-            "3.11",
-            "'3.11.1' <= python_full_version",
-            unknown(Fact::PatchLevel),
-        );
+        check("3.11", "'3.11.1' <= python_full_version", unknown(Fact::PatchLevel));
         check("3.11", "'3.12.0' == python_full_version", Truth::No);
-        check(
-            "3.11",
-            "'3.11.0' ~= python_full_version",
-            unknown(Fact::PatchLevel),
-        );
+        check("3.11", "'3.11.0' ~= python_full_version", unknown(Fact::PatchLevel));
     }
 
     #[test]
@@ -690,30 +616,16 @@ mod tests {
         check("(os_name == 'a'", "where `and`, `or` or `)`");
         check("os_name == 'a' and", "where a variable");
         check("os_name not 'a'", "where `in`");
-        check(
-            "os_name == sys_platform",
-            "compares `os_name` with `sys_platform`",
-        );
+        check("os_name == sys_platform", "compares `os_name` with `sys_platform`");
         check("'a' == 'b'", "compares \"a\" with \"b\"");
         check("os_name ~= 'a'", "compares by `~=` what is no version");
-        check(
-            "python_version ~= 'x'",
-            "compares by `~=` what is no version",
-        );
+        check("python_version ~= 'x'", "compares by `~=` what is no version");
         check("os_name == 'a\\n'", "without backslashes");
         check("extras == 'a'", "where a variable");
-        check(
-            &format!("{}os_name == 'a'{}", "(".repeat(33), ")".repeat(33)),
-            "more than 32 deep",
-        );
+        check(&format!("{}os_name == 'a'{}", "(".repeat(33), ")".repeat(33)), "more than 32 deep");
         check(&"(".repeat(1_000_000), "more than 32 deep");
         assert!(
-            Marker::parse(&format!(
-                "{}os_name == 'a'{}",
-                "(".repeat(32),
-                ")".repeat(32)
-            ))
-            .is_ok()
+            Marker::parse(&format!("{}os_name == 'a'{}", "(".repeat(32), ")".repeat(32))).is_ok()
         );
     }
 
@@ -728,15 +640,9 @@ mod tests {
         assert_eq!(marker.evaluate(&environment("3.11"), None), Truth::No);
         assert!(matches!(marker.extras(), Extras::Named(extras) if extras.len() == 4000));
         let extras = |text: &str| Marker::parse(text).unwrap().extras();
-        assert_eq!(
-            extras("os_name == 'nt' or extra == ''"),
-            Extras::Named(Vec::new())
-        );
+        assert_eq!(extras("os_name == 'nt' or extra == ''"), Extras::Named(Vec::new()));
         assert_eq!(extras("os_name == 'nt' and extra != 'a'"), Extras::Any);
-        assert_eq!(
-            extras("'A_b' == extra"),
-            Extras::Named(vec![DistName::parse("a-b").unwrap()])
-        );
+        assert_eq!(extras("'A_b' == extra"), Extras::Named(vec![DistName::parse("a-b").unwrap()]));
     }
 
     proptest! {

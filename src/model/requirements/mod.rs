@@ -182,16 +182,10 @@ impl<'text> Member<'text> {
 
     /// The requirements that an extra can add, in their order.
     fn requirements_for(&self, extra: &DistName) -> impl Iterator<Item = &Requirement<'text>> {
-        let named = self
-            .by_extra
-            .get(extra)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let named = self.by_extra.get(extra).map(Vec::as_slice).unwrap_or_default();
         let mut positions = [named, &self.any_extra].concat();
         positions.sort_unstable();
-        positions
-            .into_iter()
-            .map(|position| &self.requirements[position])
+        positions.into_iter().map(|position| &self.requirements[position])
     }
 
     /// Whether there is such an extra. Old metadata names extras in markers only.
@@ -258,9 +252,9 @@ impl<'members, 'text> Check<'members, 'text> {
                 // Whether extras are asked for is open, so their requirements are too.
                 RequirementProblemKind::Missing
             }
-            Some(found) => RequirementProblemKind::Conflict {
-                found: found.distribution.version.clone(),
-            },
+            Some(found) => {
+                RequirementProblemKind::Conflict { found: found.distribution.version.clone() }
+            }
             None => RequirementProblemKind::Missing,
         };
         let kind = if let Truth::Unknown(fact) = truth {
@@ -268,12 +262,8 @@ impl<'members, 'text> Check<'members, 'text> {
         } else {
             kind
         };
-        if self
-            .reported
-            .insert((member.distribution.name, requirement.text))
-        {
-            self.problems
-                .push(member.problem(extra, requirement.text, kind));
+        if self.reported.insert((member.distribution.name, requirement.text)) {
+            self.problems.push(member.problem(extra, requirement.text, kind));
         }
     }
 
@@ -290,8 +280,7 @@ impl<'members, 'text> Check<'members, 'text> {
                     distribution: found.distribution.name.clone(),
                     extra: wanted.clone(),
                 };
-                self.problems
-                    .push(member.problem(extra, requirement.text, kind));
+                self.problems.push(member.problem(extra, requirement.text, kind));
             } else if self.asked.insert((found.distribution.name, wanted.clone())) {
                 self.waiting.push_back((found, wanted.clone()));
             }
@@ -379,21 +368,14 @@ mod tests {
             implementation: Implementation::CPython,
             version: PythonVersion::parse(version).unwrap(),
             abi: "cp311".into(),
-            platform: Platform::Linux {
-                arch: Arch::X86_64,
-                libc: Some(Libc::Glibc(2, 36)),
-            },
+            platform: Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) },
         }
     }
 
     /// Each distribution is `name version`, its requirements, and its extras.
     fn problems(version: &str, distributions: &[(&str, &[&str], &[&str])]) -> Vec<String> {
-        let boxed = |texts: &[&str]| {
-            texts
-                .iter()
-                .map(|&text| text.into())
-                .collect::<Vec<Box<str>>>()
-        };
+        let boxed =
+            |texts: &[&str]| texts.iter().map(|&text| text.into()).collect::<Vec<Box<str>>>();
         let owned: Vec<_> = distributions
             .iter()
             .map(|(name, requires, extras)| {
@@ -408,19 +390,14 @@ mod tests {
             .collect();
         let distributions: Vec<_> = owned
             .iter()
-            .map(
-                |(name, version, requires_dist, provides_extra)| Distribution {
-                    name,
-                    version,
-                    requires_dist,
-                    provides_extra,
-                },
-            )
+            .map(|(name, version, requires_dist, provides_extra)| Distribution {
+                name,
+                version,
+                requires_dist,
+                provides_extra,
+            })
             .collect();
-        check(&distributions, &interpreter(version))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        check(&distributions, &interpreter(version)).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -447,10 +424,8 @@ mod tests {
     #[test]
     fn missing_and_conflicting_ones_are() {
         let check = |requirement: &str, expected: &str| {
-            let found = problems(
-                "3.11.7",
-                &[("A 1", &[requirement], &[]), ("b 2.0+local", &[], &["x"])],
-            );
+            let found =
+                problems("3.11.7", &[("A 1", &[requirement], &[]), ("b 2.0+local", &[], &["x"])]);
             assert_eq!(found.join("\n"), expected, "{requirement}");
         };
         check("c", "A 1 requires `c`, which is not in the environment");
@@ -473,10 +448,7 @@ mod tests {
             "b=>1",
             "A 1 requires `b=>1`, which is no requirement: `=>1` is no version specifier: no such comparison operator \"=>\", must be one of ~= == != <= >= < > ===",
         );
-        check(
-            "b>=3.*",
-            "A 1 requires `b>=3.*`, the environment has 2.0+local",
-        );
+        check("b>=3.*", "A 1 requires `b>=3.*`, the environment has 2.0+local");
     }
 
     #[test]
@@ -523,11 +495,7 @@ mod tests {
         check("3.11", "python_version >= '3.11'", 1);
         check("3.11", "python_version < '3.11'", 0);
         check("3.11", "python_full_version < '3.11.4'", 1);
-        check(
-            "3.11",
-            "python_full_version < '3.11.4' and os_name == 'nt'",
-            0,
-        );
+        check("3.11", "python_full_version < '3.11.4' and os_name == 'nt'", 0);
         check("3.11", "python_full_version < '3.11'", 0);
         check("3.11", "python_full_version >= '3.12.1'", 0);
         check("3.11.4", "python_full_version < '3.11.4'", 0);
@@ -563,9 +531,6 @@ mod tests {
         check("3.8", "3.11.7", "fits");
         let error =
             requires_python(">=3.12", &PythonVersion::parse("3.11.7").unwrap()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "it requires Python >=3.12, the interpreter is 3.11.7"
-        );
+        assert_eq!(error.to_string(), "it requires Python >=3.12, the interpreter is 3.11.7");
     }
 }

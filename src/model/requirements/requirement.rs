@@ -54,9 +54,8 @@ impl<'text> Requirement<'text> {
     /// # Errors
     /// Names the part that is wrong.
     pub fn parse(text: &'text str) -> Result<Self, RequirementError> {
-        if let Some(character) = text
-            .chars()
-            .find(|&character| character.is_control() && character != '\t')
+        if let Some(character) =
+            text.chars().find(|&character| character.is_control() && character != '\t')
         {
             return Err(RequirementError::Character(character));
         }
@@ -64,9 +63,7 @@ impl<'text> Requirement<'text> {
         let inner = |character: char| {
             character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.')
         };
-        let end = rest
-            .find(|character| !inner(character))
-            .unwrap_or(rest.len());
+        let end = rest.find(|character| !inner(character)).unwrap_or(rest.len());
         let (name, rest) = rest.split_at(end);
         let name = DistName::parse(name).map_err(|_| RequirementError::Name)?;
         let mut rest = trim(rest);
@@ -101,25 +98,13 @@ impl<'text> Requirement<'text> {
             .unwrap_or(specifiers);
         let Specifiers { specifiers, legacy } =
             parse_specifiers(specifiers).map_err(RequirementError::Specifiers)?;
-        let marker = marker
-            .map(Marker::parse)
-            .transpose()
-            .map_err(RequirementError::Marker)?;
-        Ok(Self {
-            text,
-            name,
-            extras,
-            specifiers,
-            marker,
-            legacy,
-        })
+        let marker = marker.map(Marker::parse).transpose().map_err(RequirementError::Marker)?;
+        Ok(Self { text, name, extras, specifiers, marker, legacy })
     }
 
     /// Whether it applies, with one extra of what requires it or without any.
     pub fn holds(&self, environment: &Environment, extra: Option<&DistName>) -> Truth {
-        self.marker
-            .as_ref()
-            .map_or(Truth::Yes, |marker| marker.evaluate(environment, extra))
+        self.marker.as_ref().map_or(Truth::Yes, |marker| marker.evaluate(environment, extra))
     }
 
     /// Whether a version is allowed; pre-releases are, as they are in the environment already.
@@ -168,10 +153,7 @@ pub fn parse_specifiers(text: &str) -> Result<Specifiers, String> {
             }
         }
     }
-    Ok(Specifiers {
-        specifiers: found.into_iter().collect(),
-        legacy,
-    })
+    Ok(Specifiers { specifiers: found.into_iter().collect(), legacy })
 }
 
 const OPERATOR: [char; 5] = ['<', '>', '=', '!', '~'];
@@ -228,14 +210,8 @@ fn without_trailing_zero(version: &str) -> &str {
         return version;
     };
     let digits = stem.trim_end_matches(|last: char| last.is_ascii_digit());
-    let prerelease = ["a", "b", "rc", "post", "dev"]
-        .iter()
-        .any(|word| digits.ends_with(word));
-    if prerelease && digits.len() < stem.len() {
-        stem
-    } else {
-        version
-    }
+    let prerelease = ["a", "b", "rc", "post", "dev"].iter().any(|word| digits.ends_with(word));
+    if prerelease && digits.len() < stem.len() { stem } else { version }
 }
 
 fn trim(text: &str) -> &str {
@@ -255,12 +231,7 @@ mod tests {
             let extras: Vec<&str> = found.extras.iter().map(DistName::normalized).collect();
             let specifiers = found.specifiers.to_string();
             assert_eq!(
-                (
-                    found.name.normalized(),
-                    &extras[..],
-                    &*specifiers,
-                    found.marker.is_some()
-                ),
+                (found.name.normalized(), &extras[..], &*specifiers, found.marker.is_some()),
                 expected,
                 "{text}"
             );

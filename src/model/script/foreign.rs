@@ -9,9 +9,8 @@
 /// "$@"`).
 pub fn foreign_interpreter(script: &[u8]) -> Option<String> {
     let script = script.strip_prefix("\u{feff}".as_bytes()).unwrap_or(script);
-    let mut lines = script
-        .split(|&byte| byte == b'\n' || byte == b'\r')
-        .filter(|line| !line.is_empty());
+    let mut lines =
+        script.split(|&byte| byte == b'\n' || byte == b'\r').filter(|line| !line.is_empty());
     let first = String::from_utf8_lossy(lines.next()?.strip_prefix(b"#!")?).into_owned();
     let second = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
     let mut words = words(&first);
@@ -31,9 +30,7 @@ pub fn foreign_interpreter(script: &[u8]) -> Option<String> {
     };
     let absolute = program.starts_with(['/', '\\']) || program.as_bytes().get(1) == Some(&b':');
     let name = program.rsplit(['/', '\\']).next()?.to_ascii_lowercase();
-    let python = ["python", "pypy", "graalpy"]
-        .iter()
-        .any(|known| name.starts_with(known));
+    let python = ["python", "pypy", "graalpy"].iter().any(|known| name.starts_with(known));
     (absolute && python).then(|| program.chars().take(200).collect())
 }
 
@@ -58,11 +55,7 @@ mod tests {
     #[test]
     fn absolute_places_of_interpreters_are_found() {
         let check = |script: &str, expected: Option<&str>| {
-            assert_eq!(
-                foreign_interpreter(script.as_bytes()).as_deref(),
-                expected,
-                "{script}"
-            )
+            assert_eq!(foreign_interpreter(script.as_bytes()).as_deref(), expected, "{script}")
         };
         check(
             "#!/home/runner/work/venv/bin/python\nimport x\n",
@@ -74,14 +67,8 @@ mod tests {
             "#!\"C:\\Program Files\\Python\\Python.exe\" -I\r\n",
             Some("C:\\Program Files\\Python\\Python.exe"),
         );
-        check(
-            "#!C:\\hostedtoolcache\\python.exe\r\n",
-            Some("C:\\hostedtoolcache\\python.exe"),
-        );
-        check(
-            "#!/usr/bin/env -S /build/bin/python3 -E\n",
-            Some("/build/bin/python3"),
-        );
+        check("#!C:\\hostedtoolcache\\python.exe\r\n", Some("C:\\hostedtoolcache\\python.exe"));
+        check("#!/usr/bin/env -S /build/bin/python3 -E\n", Some("/build/bin/python3"));
         check(
             "#!/bin/sh\n'''exec' /very/long/bin/python \"$0\" \"$@\"\n' '''\n",
             Some("/very/long/bin/python"),

@@ -97,14 +97,10 @@ pub fn launcher<S: AsRef<str>>(candidates: &[S]) -> Result<Vec<u8>, LauncherErro
     for candidate in candidates {
         let candidate = candidate.as_ref();
         if candidate.is_empty() || candidate.contains('\0') || candidate.ends_with('/') {
-            return Err(LauncherError::NoPath {
-                candidate: candidate.to_owned(),
-            });
+            return Err(LauncherError::NoPath { candidate: candidate.to_owned() });
         }
         if leads_into_bin(candidate) {
-            return Err(LauncherError::OwnScript {
-                candidate: candidate.to_owned(),
-            });
+            return Err(LauncherError::OwnScript { candidate: candidate.to_owned() });
         }
         quoted.push(' ');
         quoted.push_str(&quote(candidate));
@@ -166,21 +162,15 @@ mod tests {
         let check = |candidates: &[&str], expected: LauncherError| {
             assert_eq!(launcher(candidates).err(), Some(expected), "{candidates:?}")
         };
-        let no_path = |candidate: &str| LauncherError::NoPath {
-            candidate: candidate.to_owned(),
-        };
-        let own_script = |candidate: &str| LauncherError::OwnScript {
-            candidate: candidate.to_owned(),
-        };
+        let no_path = |candidate: &str| LauncherError::NoPath { candidate: candidate.to_owned() };
+        let own_script =
+            |candidate: &str| LauncherError::OwnScript { candidate: candidate.to_owned() };
         check(&[], LauncherError::NoCandidate);
         check(&[""], no_path(""));
         check(&["/usr/bin/python3", "a\0b"], no_path("a\0b"));
         check(&["../python/"], no_path("../python/"));
         check(&["bin/python3"], own_script("bin/python3"));
-        check(
-            &["./lib/..//bin/python3"],
-            own_script("./lib/..//bin/python3"),
-        );
+        check(&["./lib/..//bin/python3"], own_script("./lib/..//bin/python3"));
         for fine in [
             "../bin/python3",
             ".python/bin/python3",

@@ -64,15 +64,11 @@ const RCDATA: u32 = 10;
 const READ_INITIALIZED: u32 = 0x4000_0040;
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(
-        bytes.get(at..at.checked_add(2)?)?.try_into().ok()?,
-    ))
+    Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(
-        bytes.get(at..at.checked_add(4)?)?.try_into().ok()?,
-    ))
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
 /// A field that [`Header::parse`] has already read, as a place to write.
@@ -88,17 +84,11 @@ impl Header {
             return Err(none("it does not begin with `MZ`"));
         }
         let signature = u32_at(bytes, 0x3C).ok_or(none("it ends within the DOS header"))? as usize;
-        let coff = signature
-            .checked_add(4)
-            .ok_or(none("its PE header lies beyond its end"))?;
+        let coff = signature.checked_add(4).ok_or(none("its PE header lies beyond its end"))?;
         if bytes.get(signature..coff) != Some(b"PE\0\0") {
-            return Err(none(
-                "there is no PE signature where the DOS header points to",
-            ));
+            return Err(none("there is no PE signature where the DOS header points to"));
         }
-        Self::read(bytes, coff)
-            .ok_or(none("its header ends early"))?
-            .checked(bytes)
+        Self::read(bytes, coff).ok_or(none("its header ends early"))?.checked(bytes)
     }
 
     fn read(bytes: &[u8], coff: usize) -> Option<Self> {
@@ -126,18 +116,14 @@ impl Header {
     /// With the end of the sections, which are all there.
     fn checked(mut self, bytes: &[u8]) -> Result<Self, PeError> {
         let found = bytes.len() as u64;
-        for section in self.section_headers(bytes).ok_or(PeError::NoExecutable {
-            found: "its table of sections ends early",
-        })? {
-            self.end = self
-                .end
-                .max(u64::from(section.file_offset) + u64::from(section.file_size));
+        for section in self
+            .section_headers(bytes)
+            .ok_or(PeError::NoExecutable { found: "its table of sections ends early" })?
+        {
+            self.end = self.end.max(u64::from(section.file_offset) + u64::from(section.file_size));
         }
         if found < self.end {
-            return Err(PeError::Truncated {
-                found,
-                expected: self.end,
-            });
+            return Err(PeError::Truncated { found, expected: self.end });
         }
         Ok(self)
     }
@@ -192,11 +178,7 @@ pub(super) fn add_resources(bytes: &[u8], resources: &[(&str, &[u8])]) -> Result
     let mut leaves = read_resources(bytes, &header).ok_or(PeError::Resources)?;
     for (name, data) in resources {
         leaves.push((
-            [
-                Key::Number(RCDATA),
-                Key::Name(name.encode_utf16().collect()),
-                Key::Number(0),
-            ],
+            [Key::Number(RCDATA), Key::Name(name.encode_utf16().collect()), Key::Number(0)],
             Data::New(data),
         ));
     }
@@ -218,9 +200,7 @@ fn read_resources<'a>(bytes: &[u8], header: &Header) -> Option<Vec<Leaf<'a>>> {
     }
     let sections = header.section_headers(bytes)?;
     let section = sections.iter().find(|section| {
-        address
-            .checked_sub(section.address)
-            .is_some_and(|offset| offset < section.file_size)
+        address.checked_sub(section.address).is_some_and(|offset| offset < section.file_size)
     })?;
     let start = section.file_offset.checked_add(address - section.address)? as usize;
     let table = bytes
@@ -302,10 +282,8 @@ fn write_resources(leaves: &[Leaf<'_>], address: u32) -> Option<Vec<u8>> {
     for (level, prefixes) in levels.iter().enumerate() {
         let mut child = starts[level + 1];
         for directory in prefixes.chunk_by(|left, right| left[..level] == right[..level]) {
-            let named = directory
-                .iter()
-                .filter(|prefix| matches!(prefix[level], Key::Name(_)))
-                .count();
+            let named =
+                directory.iter().filter(|prefix| matches!(prefix[level], Key::Name(_))).count();
             table.extend_from_slice(&[0; 12]);
             table.extend_from_slice(&u16::try_from(named).ok()?.to_le_bytes());
             table.extend_from_slice(&u16::try_from(directory.len() - named).ok()?.to_le_bytes());
@@ -322,10 +300,8 @@ fn write_resources(leaves: &[Leaf<'_>], address: u32) -> Option<Vec<u8>> {
                 let (size, flag) = if level == 2 {
                     (16, 0)
                 } else {
-                    let children = levels[level + 1]
-                        .iter()
-                        .filter(|below| below.starts_with(prefix))
-                        .count();
+                    let children =
+                        levels[level + 1].iter().filter(|below| below.starts_with(prefix)).count();
                     (16 + children * 8, HIGH_BIT)
                 };
                 table.extend_from_slice(&key.to_le_bytes());
@@ -377,22 +353,15 @@ fn append_section(
         .filter(|alignment| alignment.is_power_of_two() && *alignment >= 16)?;
     let memory_end = sections
         .iter()
-        .map(|section| {
-            section
-                .address
-                .checked_add(section.memory_size.max(section.file_size))
-        })
+        .map(|section| section.address.checked_add(section.memory_size.max(section.file_size)))
         .max()??;
     let address = memory_end.checked_next_multiple_of(section_alignment)?;
     let content = content(address)?;
     let memory_size = u32::try_from(content.len()).ok()?;
     let file_size = memory_size.checked_next_multiple_of(file_alignment)?;
-    let file_offset = u32::try_from(bytes.len())
-        .ok()?
-        .checked_next_multiple_of(file_alignment)?;
-    let image_size = address
-        .checked_add(memory_size)?
-        .checked_next_multiple_of(section_alignment)?;
+    let file_offset = u32::try_from(bytes.len()).ok()?.checked_next_multiple_of(file_alignment)?;
+    let image_size =
+        address.checked_add(memory_size)?.checked_next_multiple_of(section_alignment)?;
     let initialized = u32_at(bytes, header.optional + 8)?.checked_add(file_size)?;
 
     let mut out = bytes.to_vec();
@@ -411,11 +380,7 @@ fn append_section(
     put_u32(&mut out, header.optional + 56, image_size);
     put_u32(&mut out, header.optional + 64, 0);
     put_u32(&mut out, header.directories + RESOURCES * 8, address);
-    put_u32(
-        &mut out,
-        header.directories + RESOURCES * 8 + 4,
-        memory_size,
-    );
+    put_u32(&mut out, header.directories + RESOURCES * 8 + 4, memory_size);
     out.resize(file_offset as usize, 0);
     out.extend_from_slice(&content);
     out.resize(file_offset as usize + file_size as usize, 0);
@@ -439,25 +404,16 @@ pub(super) mod tests {
         put(&mut bytes, 0x46, &[1]);
         put(&mut bytes, 0x54, &[0xF0]);
         put(&mut bytes, 0x58, &0x20B_u16.to_le_bytes());
-        for (at, value) in [
-            (32, 0x1000),
-            (36, 0x200),
-            (56, 0x2000),
-            (60, 0x200),
-            (64, 0x1234),
-            (108, 16),
-        ] {
+        for (at, value) in
+            [(32, 0x1000), (36, 0x200), (56, 0x2000), (60, 0x200), (64, 0x1234), (108, 16)]
+        {
             put_u32(&mut bytes, 0x58 + at, value);
         }
         put(&mut bytes, 0x58 + 68, &subsystem.to_le_bytes());
         put(&mut bytes, 0x148, b".rdata");
-        for (at, value) in [
-            (8, 0x200),
-            (12, 0x1000),
-            (16, 0x200),
-            (20, 0x200),
-            (36, READ_INITIALIZED),
-        ] {
+        for (at, value) in
+            [(8, 0x200), (12, 0x1000), (16, 0x200), (20, 0x200), (36, READ_INITIALIZED)]
+        {
             put_u32(&mut bytes, 0x148 + at, value);
         }
         bytes.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
@@ -474,24 +430,12 @@ pub(super) mod tests {
             Key::Number(number) => number.to_string(),
         };
         let leaf = |(keys, data): &Leaf<'_>| {
-            let Data::Kept(address, size, _) = *data else {
-                unreachable!("read from bytes")
-            };
-            let section = sections
-                .iter()
-                .rfind(|section| section.address <= address)
-                .unwrap();
+            let Data::Kept(address, size, _) = *data else { unreachable!("read from bytes") };
+            let section = sections.iter().rfind(|section| section.address <= address).unwrap();
             let start = (section.file_offset + address - section.address) as usize;
-            (
-                keys.each_ref().map(key).join("/"),
-                bytes[start..start + size as usize].to_vec(),
-            )
+            (keys.each_ref().map(key).join("/"), bytes[start..start + size as usize].to_vec())
         };
-        read_resources(bytes, &header)
-            .unwrap()
-            .iter()
-            .map(leaf)
-            .collect()
+        read_resources(bytes, &header).unwrap().iter().map(leaf).collect()
     }
 
     #[test]
@@ -500,10 +444,7 @@ pub(super) mod tests {
         let one = add_resources(&bare, &[("B", b"second"), ("A", b"")]).unwrap();
         assert_eq!(
             resources(&one),
-            [
-                ("10/A/0".to_owned(), vec![]),
-                ("10/B/0".to_owned(), b"second".to_vec())
-            ]
+            [("10/A/0".to_owned(), vec![]), ("10/B/0".to_owned(), b"second".to_vec())]
         );
         let two = add_resources(&one, &[("AB", b"between, and longer than eight bytes")]).unwrap();
         let between = b"between, and longer than eight bytes".to_vec();
@@ -515,17 +456,11 @@ pub(super) mod tests {
                 ("10/B/0".to_owned(), b"second".to_vec())
             ]
         );
-        assert_eq!(
-            add_resources(&one, &[("A", b"again")]),
-            Err(PeError::Resources)
-        );
+        assert_eq!(add_resources(&one, &[("A", b"again")]), Err(PeError::Resources));
         // What was there has not moved; nothing follows the last section; the checksum is gone.
         assert_eq!(two[0x200..0x400], bare[0x200..0x400]);
         let header = Header::parse(&two).unwrap();
-        assert_eq!(
-            (header.end, u32_at(&two, header.optional + 64)),
-            (two.len() as u64, Some(0))
-        );
+        assert_eq!((header.end, u32_at(&two, header.optional + 64)), (two.len() as u64, Some(0)));
         assert_eq!(u32_at(&two, header.optional + 56), Some(0x4000));
     }
 
@@ -542,20 +477,14 @@ pub(super) mod tests {
             put_u32(&mut bytes, 0x414 + entry * 8, HIGH_BIT);
         }
         bytes[0x40E..0x410].copy_from_slice(&0x0F00_u16.to_le_bytes());
-        assert_eq!(
-            add_resources(&bytes, &[("B", b"two")]),
-            Err(PeError::Resources)
-        );
+        assert_eq!(add_resources(&bytes, &[("B", b"two")]), Err(PeError::Resources));
     }
 
     #[test]
     fn a_full_header_is_refused() {
         let mut bytes = executable(0x8664, 3, "");
         bytes[0x170] = 1;
-        assert_eq!(
-            add_resources(&bytes, &[("A", b"")]),
-            Err(PeError::NoRoom { sections: 1 })
-        );
+        assert_eq!(add_resources(&bytes, &[("A", b"")]), Err(PeError::NoRoom { sections: 1 }));
     }
 
     #[test]
@@ -570,16 +499,10 @@ pub(super) mod tests {
             none("there is no PE signature where the DOS header points to")
         );
         assert_eq!(Header::parse(&good[..0x58]), none("its header ends early"));
-        assert_eq!(
-            Header::parse(&good[..0x160]),
-            none("its table of sections ends early")
-        );
+        assert_eq!(Header::parse(&good[..0x160]), none("its table of sections ends early"));
         assert_eq!(
             Header::parse(&good[..0x3FF]),
-            Err(PeError::Truncated {
-                found: 0x3FF,
-                expected: 0x600
-            })
+            Err(PeError::Truncated { found: 0x3FF, expected: 0x600 })
         );
         for at in 0..good.len() {
             for value in [0, 1, 0x7F, 0x80, 0xFF] {

@@ -158,10 +158,7 @@ impl Characters {
             return Ok(Self::Ascii);
         };
         // Python's codec registry ignores case and punctuation.
-        let mut name: String = encoding
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .collect();
+        let mut name: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
         name.make_ascii_lowercase();
         let name = name.strip_prefix("cs").unwrap_or(&name);
         match name {
@@ -241,10 +238,7 @@ fn newline(text: &[u8]) -> usize {
 /// Without leading white space, as Python's tokenizer knows it. A form feed is no white space to
 /// `sh`.
 fn trim_start(text: &[u8]) -> &[u8] {
-    let blank = text
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t' | 0x0C))
-        .count();
+    let blank = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | 0x0C)).count();
     &text[blank..]
 }
 
@@ -256,10 +250,7 @@ fn cookie(comment: &[u8]) -> Option<&[u8]> {
         .position(|window| window.starts_with(b"coding") && matches!(window[6], b':' | b'='))
     {
         rest = &rest[found + 7..];
-        let blank = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t'))
-            .count();
+        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let name = &rest[blank..];
         let length = name
             .iter()
@@ -302,10 +293,8 @@ fn docstring(
             [b'\\', after @ ..] if newline(after) > 0 => rest = &after[newline(after)..],
             [b'\n' | b'\r', ..] if depth > 0 => rest = &rest[newline(rest)..],
             [b'#', ..] if depth > 0 => {
-                rest = &rest[rest
-                    .iter()
-                    .take_while(|byte| !matches!(byte, b'\n' | b'\r'))
-                    .count()..]
+                rest =
+                    &rest[rest.iter().take_while(|byte| !matches!(byte, b'\n' | b'\r')).count()..]
             }
             [] | [b'\n' | b'\r' | b'#' | b';', ..] => {
                 return Ok(
@@ -343,9 +332,7 @@ fn string(text: &[u8], characters: Characters) -> Result<Option<usize>, Untermin
     };
     let triple = [*quote; 3];
     let triple = text[prefix..].starts_with(&triple).then_some(triple);
-    let delimiter = triple
-        .as_ref()
-        .map_or(std::slice::from_ref(quote), |triple| &triple[..]);
+    let delimiter = triple.as_ref().map_or(std::slice::from_ref(quote), |triple| &triple[..]);
     let mut at = prefix + delimiter.len();
     loop {
         let rest = &text[at..];
@@ -390,12 +377,7 @@ mod tests {
     use super::*;
 
     fn rewritten(script: &[u8]) -> String {
-        String::from_utf8(
-            rewrite_script(script)
-                .unwrap()
-                .expect("begins with #!python"),
-        )
-        .unwrap()
+        String::from_utf8(rewrite_script(script).unwrap().expect("begins with #!python")).unwrap()
     }
 
     proptest::proptest! {
@@ -434,13 +416,7 @@ mod tests {
         ] {
             assert_eq!(rewrite_script(script.as_bytes()), Ok(None), "{script:?}");
         }
-        for first in [
-            "#!python",
-            "#!pythonw",
-            "#!python3",
-            "#!python -u",
-            "#!python2.7 -E",
-        ] {
+        for first in ["#!python", "#!pythonw", "#!python3", "#!python -u", "#!python2.7 -E"] {
             assert_eq!(
                 rewritten(format!("{first}\npass\n").as_bytes()),
                 rewritten(b"#!python\npass\n"),
@@ -455,10 +431,7 @@ mod tests {
         assert_eq!(length % 8, 0);
         let reset = format!("; __doc__ = __doc__ and __doc__[{length}:]");
         let check = |script: &str, before: &str, after: &str| {
-            let expected = format!(
-                "#!/bin/sh\n{before}{header}{}",
-                after.replace("RESET", &reset)
-            );
+            let expected = format!("#!/bin/sh\n{before}{header}{}", after.replace("RESET", &reset));
             assert_eq!(rewritten(script.as_bytes()), expected, "{script:?}");
         };
         check("#!python", "", "; __doc__ = None\n");
@@ -484,24 +457,12 @@ mod tests {
             "",
             " \"\"\"Doc\n'\\\"\"\" more\"\"\"RESET\nx\n",
         );
-        check(
-            "#!python\n'a' R\"\\\"b\" # c\n",
-            "",
-            " 'a' R\"\\\"b\"RESET # c\n",
-        );
+        check("#!python\n'a' R\"\\\"b\" # c\n", "", " 'a' R\"\\\"b\"RESET # c\n");
         check("#!python\n'a'; x", "", " 'a'RESET; x");
-        check(
-            "#!python\n \\\n\t# a\n\\\r\n 'a'\n",
-            "\n# a\n\n",
-            " 'a'RESET\n",
-        );
+        check("#!python\n \\\n\t# a\n\\\r\n 'a'\n", "\n# a\n\n", " 'a'RESET\n");
         check("#!python\n\\\n x\n", "\n", "; __doc__ = None\nx\n");
         check("#!python\n'a' \\\r\n 'b'\r\n", "", " 'a' 'b'RESET\r\n");
-        check(
-            "#!python\n((u'a' # c\n\n'b'\n)) # d",
-            "",
-            " u'a' 'b'RESET # d",
-        );
+        check("#!python\n((u'a' # c\n\n'b'\n)) # d", "", " u'a' 'b'RESET # d");
         check(
             "#!python\n'a'\n# c\n\n; from __future__ import x",
             "",
@@ -523,27 +484,14 @@ mod tests {
             "rb'a'",
             "x",
         ] {
-            check(
-                &format!("#!python\n{other}"),
-                "",
-                &format!("; __doc__ = None\n{other}"),
-            );
+            check(&format!("#!python\n{other}"), "", &format!("; __doc__ = None\n{other}"));
         }
     }
 
     #[test]
     fn an_encoding_cookie_stays_on_the_second_line() {
-        let second = |script: &str| {
-            rewritten(script.as_bytes())
-                .lines()
-                .nth(1)
-                .unwrap()
-                .to_owned()
-        };
-        assert_eq!(
-            second("#!python\n# -*- coding: latin-1 -*-\nx"),
-            "# -*- coding: latin-1 -*-"
-        );
+        let second = |script: &str| rewritten(script.as_bytes()).lines().nth(1).unwrap().to_owned();
+        assert_eq!(second("#!python\n# -*- coding: latin-1 -*-\nx"), "# -*- coding: latin-1 -*-");
         assert_eq!(
             second("#!python\n  # vim: set fileencoding=latin-1 :\nx"),
             "# vim: set fileencoding=latin-1 :"
@@ -560,30 +508,19 @@ mod tests {
     #[test]
     fn characters_of_two_bytes_may_look_like_a_backslash() {
         let check = |encoding: &str, character: [u8; 2], kept: bool| {
-            let script = [
-                b"#!python\n# coding: ",
-                encoding.as_bytes(),
-                b"\n'",
-                &character,
-                b"'\nx\n",
-            ]
-            .concat();
+            let script =
+                [b"#!python\n# coding: ", encoding.as_bytes(), b"\n'", &character, b"'\nx\n"]
+                    .concat();
             let found = rewrite_script(&script);
             if kept {
                 let expected = [b"' '", &character[..], b"'; __doc__"].concat();
                 let found = found.unwrap().unwrap();
                 assert!(
-                    found
-                        .windows(expected.len())
-                        .any(|window| window.ends_with(&expected[3..])),
+                    found.windows(expected.len()).any(|window| window.ends_with(&expected[3..])),
                     "{encoding}"
                 );
             } else {
-                assert_eq!(
-                    found,
-                    Err(ScriptError::UnterminatedString { line: 3 }),
-                    "{encoding}"
-                );
+                assert_eq!(found, Err(ScriptError::UnterminatedString { line: 3 }), "{encoding}");
             }
         };
         check("cp932", *b"\x95\x5C", true);
@@ -611,9 +548,7 @@ mod tests {
             let script = format!("#!python\n# coding: {encoding}\n");
             assert_eq!(
                 rewrite_script(script.as_bytes()),
-                Err(ScriptError::Encoding {
-                    encoding: encoding.to_owned()
-                })
+                Err(ScriptError::Encoding { encoding: encoding.to_owned() })
             );
         }
         for encoding in [

@@ -128,10 +128,7 @@ impl WindowsLauncher {
                 0xAA64 => Arch::Aarch64.name().to_owned(),
                 other => format!("machine {other:#06x}"),
             };
-            return Err(WindowsLauncherError::Machine {
-                found,
-                expected: arch.name(),
-            });
+            return Err(WindowsLauncherError::Machine { found, expected: arch.name() });
         }
         let (subsystem, name) = match kind {
             ScriptKind::Console => (3, "console"),
@@ -162,11 +159,7 @@ impl WindowsLauncher {
 
     /// One without bytes, for plans that are made to be judged and never written.
     pub fn stand_in(kind: ScriptKind) -> Self {
-        Self {
-            bytes: Vec::new(),
-            form: LauncherForm::Simple,
-            kind,
-        }
+        Self { bytes: Vec::new(), form: LauncherForm::Simple, kind }
     }
 
     /// How it learns what to run.
@@ -216,10 +209,7 @@ impl WindowsLauncher {
     /// The path is no path of an `.exe` file or does not fit, or the launcher's resources cannot be
     /// extended.
     pub fn python(&self, path: &str) -> Result<Vec<u8>, WindowsLauncherError> {
-        let error = |reason| WindowsLauncherError::Interpreter {
-            path: path.to_owned(),
-            reason,
-        };
+        let error = |reason| WindowsLauncherError::Interpreter { path: path.to_owned(), reason };
         let target = path.replace('/', "\\");
         let absolute = target.starts_with("\\\\")
             || (target.as_bytes().get(1..3) == Some(b":\\")
@@ -254,9 +244,7 @@ impl WindowsLauncher {
                     (false, true) => format!("#!<launcher_dir>\\\"{target}\"\n"),
                 };
                 if line.len() > LONGEST_LINE {
-                    return Err(error(
-                        "a simple launcher reads no line of more than 259 bytes",
-                    ));
+                    return Err(error("a simple launcher reads no line of more than 259 bytes"));
                 }
                 let program = "import os\n\
                      import subprocess\n\
@@ -278,12 +266,10 @@ impl WindowsLauncher {
         let interpreter = windows_interpreter_name(self.kind);
         let archive = archive(program);
         match self.form {
-            LauncherForm::Simple => Ok([
-                &self.bytes,
-                format!("#!<launcher_dir>\\{interpreter}\n").as_bytes(),
-                &archive,
-            ]
-            .concat()),
+            LauncherForm::Simple => {
+                Ok([&self.bytes, format!("#!<launcher_dir>\\{interpreter}\n").as_bytes(), &archive]
+                    .concat())
+            }
             LauncherForm::Trampoline => self.with_resources(1, interpreter, &archive),
         }
     }
@@ -296,10 +282,8 @@ impl WindowsLauncher {
         interpreter: &str,
         appended: &[u8],
     ) -> Result<Vec<u8>, WindowsLauncherError> {
-        let resources = [
-            ("UV_PYTHON_PATH", interpreter.as_bytes()),
-            ("UV_TRAMPOLINE_KIND", &[action][..]),
-        ];
+        let resources =
+            [("UV_PYTHON_PATH", interpreter.as_bytes()), ("UV_TRAMPOLINE_KIND", &[action][..])];
         let mut bytes = pe::add_resources(&self.bytes, &resources)?;
         bytes.extend_from_slice(appended);
         Ok(bytes)
@@ -318,11 +302,7 @@ pub fn windows_interpreter_name(kind: ScriptKind) -> &'static str {
 /// `#!pythonw` is one without a console.
 pub fn windows_script_kind(script: &[u8]) -> Option<ScriptKind> {
     let rest = script.strip_prefix(b"#!python")?;
-    Some(if rest.starts_with(b"w") {
-        ScriptKind::Gui
-    } else {
-        ScriptKind::Console
-    })
+    Some(if rest.starts_with(b"w") { ScriptKind::Gui } else { ScriptKind::Console })
 }
 
 /// The file that starts the script `name`: `.exe` takes the place of an extension that begins with
@@ -369,9 +349,7 @@ fn archive(program: &str) -> Vec<u8> {
     bytes.extend_from_slice(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
     for field in [length, directory] {
         bytes.extend_from_slice(
-            &u32::try_from(field)
-                .expect("an archive of a few hundred bytes")
-                .to_le_bytes(),
+            &u32::try_from(field).expect("an archive of a few hundred bytes").to_le_bytes(),
         );
     }
     bytes.extend_from_slice(&[0; 2]);
@@ -388,12 +366,9 @@ mod tests {
             LauncherForm::Simple => "<launcher_dir>\\",
             LauncherForm::Trampoline => "UV_PYTHON_PATH UV_TRAMPOLINE_KIND",
         };
-        let launcher = WindowsLauncher::parse(
-            executable(0x8664, 3, text),
-            Arch::X86_64,
-            ScriptKind::Console,
-        )
-        .unwrap();
+        let launcher =
+            WindowsLauncher::parse(executable(0x8664, 3, text), Arch::X86_64, ScriptKind::Console)
+                .unwrap();
         assert_eq!(launcher.form(), form);
         launcher
     }
@@ -402,21 +377,13 @@ mod tests {
     fn appended(bytes: &[u8], launcher: &WindowsLauncher) -> (String, Vec<u8>) {
         let rest = bytes.strip_prefix(&launcher.bytes[..]).unwrap();
         let end = rest.iter().position(|byte| *byte == b'\n').unwrap();
-        (
-            String::from_utf8(rest[..end].to_vec()).unwrap(),
-            rest[end + 1..].to_vec(),
-        )
+        (String::from_utf8(rest[..end].to_vec()).unwrap(), rest[end + 1..].to_vec())
     }
 
     #[test]
     fn a_launcher_must_fit_the_program() {
         let check = |bytes: Vec<u8>, arch, kind, message: &str| {
-            assert_eq!(
-                WindowsLauncher::parse(bytes, arch, kind)
-                    .unwrap_err()
-                    .to_string(),
-                message
-            );
+            assert_eq!(WindowsLauncher::parse(bytes, arch, kind).unwrap_err().to_string(), message);
         };
         let (x86_64, console) = (Arch::X86_64, ScriptKind::Console);
         let simple = |machine, subsystem| executable(machine, subsystem, "<launcher_dir>\\");
@@ -479,17 +446,13 @@ mod tests {
 
     #[test]
     fn an_interpreter_is_named_as_launchers_can_read_it() {
-        let (simple, trampoline) = (
-            launcher(LauncherForm::Simple),
-            launcher(LauncherForm::Trampoline),
-        );
+        let (simple, trampoline) =
+            (launcher(LauncherForm::Simple), launcher(LauncherForm::Trampoline));
         let check = |path: &str, line: &str, resource: &str| {
             assert_eq!(appended(&simple.python(path).unwrap(), &simple).0, line);
             let bytes = trampoline.python(path).unwrap();
             assert!(
-                bytes
-                    .windows(resource.len())
-                    .any(|window| window == resource.as_bytes()),
+                bytes.windows(resource.len()).any(|window| window == resource.as_bytes()),
                 "{resource}"
             );
         };
@@ -532,10 +495,7 @@ mod tests {
             &long,
         ] {
             assert!(
-                matches!(
-                    simple.python(bad),
-                    Err(WindowsLauncherError::Interpreter { .. })
-                ),
+                matches!(simple.python(bad), Err(WindowsLauncherError::Interpreter { .. })),
                 "{bad}"
             );
         }

@@ -259,10 +259,7 @@ pub struct FlagsDocument {
 }
 
 /// A flag that is left out where it is off, so that keys of older specs stay what they were.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn is_off(flag: &bool) -> bool {
     !flag
 }
@@ -369,18 +366,12 @@ impl From<&Interpreter> for PlatformDocument {
             Platform::Linux { libc, .. } => {
                 (OsDocument::Linux, libc.map(|libc| libc.to_string()), None)
             }
-            Platform::MacOs {
-                version: (major, minor),
-                ..
-            } => (OsDocument::MacOs, None, Some(format!("{major}.{minor}"))),
+            Platform::MacOs { version: (major, minor), .. } => {
+                (OsDocument::MacOs, None, Some(format!("{major}.{minor}")))
+            }
             Platform::Windows { .. } => (OsDocument::Windows, None, None),
         };
-        Self {
-            os,
-            arch: platform.arch().name().to_owned(),
-            libc,
-            version,
-        }
+        Self { os, arch: platform.arch().name().to_owned(), libc, version }
     }
 }
 
@@ -406,18 +397,13 @@ impl InterpreterDocument {
 impl From<&Python> for PythonDocument {
     fn from(python: &Python) -> Self {
         match python {
-            Python::Inside {
-                directory,
-                executable,
-            } => Self::Inside {
+            Python::Inside { directory, executable } => Self::Inside {
                 directory: directory.to_string(),
                 executable: Some(executable.to_string()),
             },
             Python::Relative { path } => Self::Relative { path: path.clone() },
             Python::Absolute { path } => Self::Absolute { path: path.clone() },
-            Python::Launcher { candidates } => Self::Launcher {
-                candidates: candidates.clone(),
-            },
+            Python::Launcher { candidates } => Self::Launcher { candidates: candidates.clone() },
         }
     }
 }
@@ -448,18 +434,11 @@ impl From<&super::Flags> for FlagsDocument {
             system_site_packages: flags.system_site_packages,
             gitignore: flags.gitignore,
             prompt: flags.prompt.clone(),
-            activators: if Shell::ALL
-                .into_iter()
-                .all(|shell| flags.activators.contains(&shell))
-            {
+            activators: if Shell::ALL.into_iter().all(|shell| flags.activators.contains(&shell)) {
                 ActivatorsDocument::all()
             } else {
                 ActivatorsDocument::Some(
-                    flags
-                        .activators
-                        .iter()
-                        .map(|shell| shell.name().to_owned())
-                        .collect(),
+                    flags.activators.iter().map(|shell| shell.name().to_owned()).collect(),
                 )
             },
             conflicts: match flags.conflicts {
@@ -485,16 +464,8 @@ impl From<&super::Flags> for FlagsDocument {
                 super::Check::Warn => CheckDocument::Warn,
                 super::Check::Error => CheckDocument::Error,
             },
-            allow: flags
-                .allow
-                .iter()
-                .map(|code| code.text().to_owned())
-                .collect(),
-            deny: flags
-                .deny
-                .iter()
-                .map(|code| code.text().to_owned())
-                .collect(),
+            allow: flags.allow.iter().map(|code| code.text().to_owned()).collect(),
+            deny: flags.deny.iter().map(|code| code.text().to_owned()).collect(),
         }
     }
 }
@@ -513,10 +484,7 @@ impl SpecDocument {
                 .map(|source| SourceDocument {
                     path: source.path.to_string(),
                     into: Some(
-                        source
-                            .into
-                            .as_ref()
-                            .map_or_else(|| ".".to_owned(), ToString::to_string),
+                        source.into.as_ref().map_or_else(|| ".".to_owned(), ToString::to_string),
                     ),
                 })
                 .collect(),
@@ -550,10 +518,8 @@ impl From<&Spec> for SpecDocument {
 /// Where a comment of ours is wrapped is nothing that a reader of the schema should see.
 fn unwrap_description(schema: &mut Schema) {
     if let Some(Value::String(text)) = schema.get_mut("description") {
-        let paragraphs: Vec<String> = text
-            .split("\n\n")
-            .map(|paragraph| paragraph.replace('\n', " "))
-            .collect();
+        let paragraphs: Vec<String> =
+            text.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
         *text = paragraphs.join("\n\n");
     }
 }

@@ -18,10 +18,7 @@ pub struct Foreign {
 
 impl Foreign {
     fn new(what: impl Into<String>, hint: &'static str) -> Self {
-        Self {
-            what: what.into(),
-            hint: Some(hint),
-        }
+        Self { what: what.into(), hint: Some(hint) }
     }
 }
 
@@ -45,17 +42,9 @@ const NO_COMMENTS: &str = "JSON has no comments; leave them out";
 
 /// How files begin that are no text.
 const SIGNATURES: [(&[u8], &str, Option<&str>); 12] = [
-    (
-        b"PK\x03\x04",
-        "a zip archive, such as a wheel",
-        Some(FROM_WHEELS),
-    ),
+    (b"PK\x03\x04", "a zip archive, such as a wheel", Some(FROM_WHEELS)),
     (b"PK\x05\x06", "an empty zip archive", Some(FROM_WHEELS)),
-    (
-        b"\x1f\x8b",
-        "a gzip archive, such as a source distribution",
-        Some(FROM_WHEELS),
-    ),
+    (b"\x1f\x8b", "a gzip archive, such as a source distribution", Some(FROM_WHEELS)),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", None),
     (b"\xfd7zXZ\0", "an xz archive", None),
     (b"BZh", "a bzip2 archive", None),
@@ -75,13 +64,9 @@ const TAR: std::ops::Range<usize> = 257..262;
 /// # Errors
 /// It is something else.
 pub fn text(bytes: Vec<u8>) -> Result<String, Foreign> {
-    let foreign = |what: &str, hint: Option<&'static str>| Foreign {
-        what: what.to_owned(),
-        hint,
-    };
-    if let Some((_, what, hint)) = SIGNATURES
-        .iter()
-        .find(|(signature, ..)| bytes.starts_with(signature))
+    let foreign = |what: &str, hint: Option<&'static str>| Foreign { what: what.to_owned(), hint };
+    if let Some((_, what, hint)) =
+        SIGNATURES.iter().find(|(signature, ..)| bytes.starts_with(signature))
     {
         return Err(foreign(what, hint.or(Some(AS_JSON))));
     }
@@ -95,11 +80,7 @@ pub fn text(bytes: Vec<u8>) -> Result<String, Foreign> {
     if zeros > 0 {
         let utf16 = zeros * 3 > bytes.len().min(256);
         return Err(foreign(
-            if utf16 {
-                "text in UTF-16"
-            } else {
-                "binary data"
-            },
+            if utf16 { "text in UTF-16" } else { "binary data" },
             Some(if utf16 { "save it as UTF-8" } else { AS_JSON }),
         ));
     }
@@ -108,10 +89,7 @@ pub fn text(bytes: Vec<u8>) -> Result<String, Foreign> {
             .iter()
             .filter(|byte| **byte == b'\n')
             .count();
-        Foreign::new(
-            format!("text that is not UTF-8 (line {line})"),
-            "save it as UTF-8",
-        )
+        Foreign::new(format!("text that is not UTF-8 (line {line})"), "save it as UTF-8")
     })?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(rest) => rest.to_owned(),
@@ -146,10 +124,7 @@ pub fn recognize(text: &str) -> Option<Foreign> {
             "a page may have come instead of a file: look at how it was downloaded",
         ));
     }
-    let code: Vec<&str> = lines()
-        .filter(|line| !line.starts_with('#'))
-        .take(20)
-        .collect();
+    let code: Vec<&str> = lines().filter(|line| !line.starts_with('#')).take(20).collect();
     if first.starts_with("#!") {
         return Some(Foreign::new("a script", AS_JSON));
     }
@@ -298,8 +273,7 @@ fn python_literal(text: &str) -> Option<Foreign> {
     // Only where a value stands: not within a string.
     let place = format!(": {word}");
     let hint = "JSON writes true, false and null; `json.dumps` does";
-    text.contains(&place)
-        .then(|| Foreign::new(format!("JSON with `{word}`"), hint))
+    text.contains(&place).then(|| Foreign::new(format!("JSON with `{word}`"), hint))
 }
 
 #[cfg(test)]
@@ -311,12 +285,7 @@ mod tests {
             Ok(text) => recognize(&text).map(|found| found.what),
             Err(found) => Some(found.what),
         };
-        assert_eq!(
-            found.as_deref(),
-            Some(expected),
-            "{}",
-            String::from_utf8_lossy(bytes)
-        );
+        assert_eq!(found.as_deref(), Some(expected), "{}", String::from_utf8_lossy(bytes));
     }
 
     #[test]
@@ -325,16 +294,10 @@ mod tests {
         check(b" \n\n", "empty");
         check(b"\xef\xbb\xbf", "empty");
         check(b"PK\x03\x04\xff", "a zip archive, such as a wheel");
-        check(
-            b"\x1f\x8b\x08\0",
-            "a gzip archive, such as a source distribution",
-        );
+        check(b"\x1f\x8b\x08\0", "a gzip archive, such as a source distribution");
         check(b"\xff\xfe{\0}\0", "text in UTF-16");
         check(b"{\0}\0", "text in UTF-16");
-        check(
-            b"{}\0\x01 and much more text than zeros, so that it is none",
-            "binary data",
-        );
+        check(b"{}\0\x01 and much more text than zeros, so that it is none", "binary data");
         check(b"{\n\"a\": \"\xe4\"}", "text that is not UTF-8 (line 2)");
         check(b"version: 1\nwheels:\n  - path: x\n", "YAML");
         check(b"# a comment\nversion: 1\n", "YAML");
@@ -342,25 +305,13 @@ mod tests {
         check(b"version = 1\n\n[[package]]\nname = \"six\"\n", "TOML");
         check(b"[project]\nname = \"x\"\n", "TOML");
         check(b"lock-version = \"1.0\"\n", "TOML");
-        check(
-            b"home = /usr/bin\nversion = 3.11.2\n",
-            "a configuration file",
-        );
+        check(b"home = /usr/bin\nversion = 3.11.2\n", "a configuration file");
         check(b"six==1.16.0\nattrs\n", "a list of requirements");
-        check(
-            b"# by a tool\nattrs==25.1 \\\n    --hash=sha256:00\n",
-            "a list of requirements",
-        );
+        check(b"# by a tool\nattrs==25.1 \\\n    --hash=sha256:00\n", "a list of requirements");
         check(b"// env\n{}\n", "JSON with a comment (`//` in line 1)");
         check(b"# env\n{}\n", "JSON with a comment (`#` in line 1)");
-        check(
-            b"{\n  \"a\": 1, // one\n  \"b\": 2\n}\n",
-            "JSON with a comment (`//` in line 2)",
-        );
-        check(
-            b"{\n  /* all */ \"a\": \"x//y\"\n}\n",
-            "JSON with a comment (`/*` in line 2)",
-        );
+        check(b"{\n  \"a\": 1, // one\n  \"b\": 2\n}\n", "JSON with a comment (`//` in line 2)");
+        check(b"{\n  /* all */ \"a\": \"x//y\"\n}\n", "JSON with a comment (`/*` in line 2)");
         check(b"{'a': 1}", "JSON with strings in single quotes");
         check(b"{\"a\": True}", "JSON with `True`");
         check(b"<!doctype html><html>", "HTML or XML");

@@ -115,8 +115,7 @@ impl Launchers {
             ("python", self.python.as_ref()),
             ("pythonw", self.pythonw.as_ref()),
         ];
-        all.into_iter()
-            .filter_map(|(name, reference)| Some((name, reference?)))
+        all.into_iter().filter_map(|(name, reference)| Some((name, reference?)))
     }
 }
 
@@ -334,32 +333,15 @@ mod tests {
 
     #[test]
     fn values_are_called_what_specs_call_them() {
-        assert!(
-            Policy::ALL
-                .iter()
-                .all(|(name, policy)| policy.name() == *name)
-        );
+        assert!(Policy::ALL.iter().all(|(name, policy)| policy.name() == *name));
         assert!(Check::ALL.iter().all(|(name, check)| check.name() == *name));
-        assert!(
-            InputDigests::ALL
-                .iter()
-                .all(|(name, digests)| digests.name() == *name)
-        );
+        assert!(InputDigests::ALL.iter().all(|(name, digests)| digests.name() == *name));
         let path = TreePath::parse("bin/python").expect("a path");
         let kinds = [
-            Python::Inside {
-                directory: InputPath("x".to_owned()),
-                executable: path,
-            },
-            Python::Relative {
-                path: "../x".to_owned(),
-            },
-            Python::Absolute {
-                path: "/x".to_owned(),
-            },
-            Python::Launcher {
-                candidates: vec!["/x".to_owned()],
-            },
+            Python::Inside { directory: InputPath("x".to_owned()), executable: path },
+            Python::Relative { path: "../x".to_owned() },
+            Python::Absolute { path: "/x".to_owned() },
+            Python::Launcher { candidates: vec!["/x".to_owned()] },
         ];
         assert_eq!(
             kinds.map(|python| python.kind()),
@@ -369,20 +351,16 @@ mod tests {
 
     #[test]
     fn launchers_are_listed_by_name() {
-        let launcher = |path: &str| LauncherReference {
-            path: InputPath(path.to_owned()),
-            sha256: None,
-        };
+        let launcher =
+            |path: &str| LauncherReference { path: InputPath(path.to_owned()), sha256: None };
         let launchers = Launchers {
             console: launcher("c"),
             gui: launcher("g"),
             python: None,
             pythonw: Some(launcher("w")),
         };
-        let names: Vec<(&str, &str)> = launchers
-            .iter()
-            .map(|(name, launcher)| (name, launcher.path.0.as_str()))
-            .collect();
+        let names: Vec<(&str, &str)> =
+            launchers.iter().map(|(name, launcher)| (name, launcher.path.0.as_str())).collect();
         assert_eq!(names, [("console", "c"), ("gui", "g"), ("pythonw", "w")]);
     }
 }

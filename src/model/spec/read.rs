@@ -51,10 +51,7 @@ pub fn parse_interpreter(text: &str) -> Result<(Interpreter, Python), SpecError>
         _ => None,
     };
     let place = match within {
-        Some((_, value)) => Place {
-            path: "$.interpreter".to_owned(),
-            value,
-        },
+        Some((_, value)) => Place { path: "$.interpreter".to_owned(), value },
         None => Place::root(&json),
     };
     let mut problems = Problems::default();
@@ -90,34 +87,26 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
     let interpreter = object
         .required("interpreter", problems)
         .and_then(|place| read_interpreter(&place, problems));
-    let flags = object.optional("flags").map_or_else(
-        || Some((Flags::default(), None)),
-        |place| read_flags(&place, problems),
-    );
-    let input_digests = flags
-        .as_ref()
-        .map_or(InputDigests::Trusted, |(flags, _)| flags.input_digests);
+    let flags = object
+        .optional("flags")
+        .map_or_else(|| Some((Flags::default(), None)), |place| read_flags(&place, problems));
+    let input_digests =
+        flags.as_ref().map_or(InputDigests::Trusted, |(flags, _)| flags.input_digests);
     let launchers_place = object.nullable("launchers");
     let has_launchers = launchers_place.is_some();
     let launchers = launchers_place.and_then(|place| {
         let launchers = read_launchers(&place, input_digests, problems)?;
-        let os = interpreter
-            .as_ref()
-            .map(|(interpreter, ..)| interpreter.platform.os());
+        let os = interpreter.as_ref().map(|(interpreter, ..)| interpreter.platform.os());
         if os.is_some_and(|os| os != Os::Windows) {
-            problems.add(
-                &place.path,
-                "given for an operating system other than windows",
-            );
+            problems.add(&place.path, "given for an operating system other than windows");
         }
         Some(launchers)
     });
-    let wheels = object.optional("wheels").map_or_else(Vec::new, |place| {
-        read_wheels(&place, input_digests, problems)
-    });
-    let sources = object
-        .optional("sources")
-        .map_or_else(Vec::new, |place| read_sources(&place, problems));
+    let wheels = object
+        .optional("wheels")
+        .map_or_else(Vec::new, |place| read_wheels(&place, input_digests, problems));
+    let sources =
+        object.optional("sources").map_or_else(Vec::new, |place| read_sources(&place, problems));
     let path_entries = object
         .optional("path_entries")
         .map_or_else(Vec::new, |place| read_path_entries(&place, problems));
@@ -148,15 +137,7 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
             "without links, use the kind \"launcher\"",
         );
     }
-    Some(Spec {
-        interpreter,
-        python: python?,
-        launchers,
-        wheels,
-        sources,
-        path_entries,
-        flags,
-    })
+    Some(Spec { interpreter, python: python?, launchers, wheels, sources, path_entries, flags })
 }
 
 fn check_lib64(flags: &Flags, os: Os, problems: &mut Problems) {
@@ -178,14 +159,12 @@ fn read_interpreter(
     problems: &mut Problems,
 ) -> Option<(Interpreter, Option<Python>, bool)> {
     let mut object = place.object(problems)?;
-    let implementation = object
-        .required("implementation", problems)
-        .and_then(|place| {
-            place.word(
-                &Implementation::ALL.map(|implementation| (implementation.name(), implementation)),
-                problems,
-            )
-        });
+    let implementation = object.required("implementation", problems).and_then(|place| {
+        place.word(
+            &Implementation::ALL.map(|implementation| (implementation.name(), implementation)),
+            problems,
+        )
+    });
     let version = object.required("version", problems).and_then(|place| {
         let text = place.string(problems)?;
         PythonVersion::parse(text)
@@ -199,18 +178,15 @@ fn read_interpreter(
             Some(Implementation::CPython) | None => ("CPython", 8),
         };
         if version.major != 3 || version.minor < oldest {
-            problems.add(
-                &place.path,
-                format!("found {version}, expected {name} 3.{oldest} or newer"),
-            );
+            problems
+                .add(&place.path, format!("found {version}, expected {name} 3.{oldest} or newer"));
         }
     }
     let abi = object
         .required("abi", problems)
         .and_then(|place| place.string(problems).map(|text| (text, place)));
-    let platform = object
-        .required("platform", problems)
-        .and_then(|place| read_platform(&place, problems));
+    let platform =
+        object.required("platform", problems).and_then(|place| read_platform(&place, problems));
     let python = object.required("python", problems);
     let lib64 = object
         .nullable("platlibdir")
@@ -218,18 +194,12 @@ fn read_interpreter(
     object.finish(problems);
     // What depends on something that cannot be read is not judged; the rest is.
     let facts = implementation.zip(version).zip(abi).zip(platform);
-    let interpreter = facts.map(
-        |(((implementation, (version, _)), (abi, abi_place)), platform)| {
-            let interpreter = Interpreter {
-                implementation,
-                version,
-                abi: abi.into(),
-                platform,
-            };
+    let interpreter =
+        facts.map(|(((implementation, (version, _)), (abi, abi_place)), platform)| {
+            let interpreter = Interpreter { implementation, version, abi: abi.into(), platform };
             check_abi(&interpreter, &abi_place, problems);
             interpreter
-        },
-    );
+        });
     let python = python.and_then(|place| read_python(&place, interpreter.as_ref(), problems));
     Some((interpreter?, python, lib64.unwrap_or(false)))
 }
@@ -241,10 +211,7 @@ fn check_abi(interpreter: &Interpreter, place: &Place<'_>, problems: &mut Proble
         Implementation::CPython => {
             let tag = interpreter.interpreter_tag();
             let flags = abi.strip_prefix(tag.as_str());
-            (
-                flags.is_some_and(|flags| matches!(flags, "" | "t" | "d" | "td" | "m" | "u")),
-                tag,
-            )
+            (flags.is_some_and(|flags| matches!(flags, "" | "t" | "d" | "td" | "m" | "u")), tag)
         }
         Implementation::PyPy => {
             let tag = format!("pypy{}{}_pp", version.major, version.minor);
@@ -277,14 +244,9 @@ fn read_platform(place: &Place<'_>, problems: &mut Problems) -> Option<Platform>
         let text = place.string(problems)?;
         let arch = Arch::parse(text);
         if arch.is_none() {
-            let names = Arch::ALL
-                .map(|arch| format!("{:?}", arch.name()))
-                .join(", ");
+            let names = Arch::ALL.map(|arch| format!("{:?}", arch.name())).join(", ");
             let question = nearest::question(text, Arch::ALL.map(Arch::name));
-            problems.add(
-                &place.path,
-                format!("found {text:?}, expected one of {names}{question}"),
-            );
+            problems.add(&place.path, format!("found {text:?}, expected one of {names}{question}"));
         }
         arch
     });
@@ -296,10 +258,7 @@ fn read_platform(place: &Place<'_>, problems: &mut Problems) -> Option<Platform>
         if let Some(place) = place
             && os.is_some_and(|os| os.name() != only)
         {
-            problems.add(
-                &place.path,
-                format!("given for an operating system other than {only}"),
-            );
+            problems.add(&place.path, format!("given for an operating system other than {only}"));
         }
     };
     wrong_os(&libc, "linux", problems);
@@ -330,10 +289,7 @@ fn read_platform(place: &Place<'_>, problems: &mut Problems) -> Option<Platform>
     });
     match os? {
         Os::Linux => Some(Platform::Linux { arch: arch?, libc }),
-        Os::MacOs => Some(Platform::MacOs {
-            arch: arch?,
-            version: version?,
-        }),
+        Os::MacOs => Some(Platform::MacOs { arch: arch?, version: version? }),
         Os::Windows => Some(Platform::Windows { arch: arch? }),
     }
 }
@@ -382,10 +338,7 @@ fn read_python(
             };
             directory
                 .zip(executable)
-                .map(|(directory, executable)| Python::Inside {
-                    directory,
-                    executable,
-                })
+                .map(|(directory, executable)| Python::Inside { directory, executable })
         }
         Kind::Relative => object
             .required("path", problems)
@@ -402,10 +355,8 @@ fn read_python(
             object.required("candidates", problems).and_then(|place| {
                 let places = place.list(problems);
                 if places.is_empty() && matches!(place.value, Json::Array(_)) {
-                    problems.add(
-                        &place.path,
-                        "found an empty list, expected at least one interpreter",
-                    );
+                    problems
+                        .add(&place.path, "found an empty list, expected at least one interpreter");
                 }
                 if windows && places.len() > 1 {
                     problems.add(
@@ -475,33 +426,20 @@ fn read_location(
 ) -> Option<String> {
     let text = place.string(problems)?;
     // Windows takes either slash.
-    let text = &if windows {
-        text.replace('\\', "/")
-    } else {
-        text.to_owned()
-    };
+    let text = &if windows { text.replace('\\', "/") } else { text.to_owned() };
     let drive = windows && text.as_bytes().get(1) == Some(&b':');
-    let found = if text.starts_with('/') || drive {
-        Location::Absolute
-    } else {
-        Location::Relative
-    };
+    let found =
+        if text.starts_with('/') || drive { Location::Absolute } else { Location::Relative };
     let problem = if text.is_empty() {
         Some("found an empty path, expected that of an interpreter".to_owned())
     } else if let Some(character) = text.chars().find(|character| character.is_control()) {
-        Some(format!(
-            "found the control character {character:?} in a path"
-        ))
+        Some(format!("found the control character {character:?} in a path"))
     } else if text.ends_with('/') || text.ends_with("/..") || text == ".." || text == "." {
         Some(format!("found the directory {text:?}, expected a file"))
     } else if expected == Some(Location::Relative) && found == Location::Absolute {
-        Some(format!(
-            "found the absolute path {text:?}, expected one relative to the tree's root"
-        ))
+        Some(format!("found the absolute path {text:?}, expected one relative to the tree's root"))
     } else if expected == Some(Location::Absolute) && found == Location::Relative {
-        Some(format!(
-            "found the relative path {text:?}, expected an absolute one"
-        ))
+        Some(format!("found the relative path {text:?}, expected an absolute one"))
     } else {
         None
     };
@@ -517,10 +455,7 @@ fn read_location(
 fn read_input(place: &Place<'_>, problems: &mut Problems) -> Option<InputPath> {
     let text = place.string(problems)?;
     if text.is_empty() || text.contains('\0') {
-        problems.add(
-            &place.path,
-            format!("found {text:?}, expected a path or an input's key"),
-        );
+        problems.add(&place.path, format!("found {text:?}, expected a path or an input's key"));
         return None;
     }
     Some(InputPath(text.to_owned()))
@@ -528,9 +463,7 @@ fn read_input(place: &Place<'_>, problems: &mut Problems) -> Option<InputPath> {
 
 fn read_tree_path(place: &Place<'_>, problems: &mut Problems) -> Option<TreePath> {
     let text = place.string(problems)?;
-    TreePath::parse(text)
-        .map_err(|error| problems.add(&place.path, error.to_string()))
-        .ok()
+    TreePath::parse(text).map_err(|error| problems.add(&place.path, error.to_string())).ok()
 }
 
 fn read_launchers(
@@ -545,19 +478,12 @@ fn read_launchers(
     let gui = object
         .required("gui", problems)
         .and_then(|place| read_launcher(&place, input_digests, problems));
-    let python = object
-        .nullable("python")
-        .and_then(|place| read_launcher(&place, input_digests, problems));
-    let pythonw = object
-        .nullable("pythonw")
-        .and_then(|place| read_launcher(&place, input_digests, problems));
+    let python =
+        object.nullable("python").and_then(|place| read_launcher(&place, input_digests, problems));
+    let pythonw =
+        object.nullable("pythonw").and_then(|place| read_launcher(&place, input_digests, problems));
     object.finish(problems);
-    Some(Launchers {
-        console: console?,
-        gui: gui?,
-        python,
-        pythonw,
-    })
+    Some(Launchers { console: console?, gui: gui?, python, pythonw })
 }
 
 fn read_launcher(
@@ -566,15 +492,10 @@ fn read_launcher(
     problems: &mut Problems,
 ) -> Option<LauncherReference> {
     let mut object = place.object(problems)?;
-    let path = object
-        .required("path", problems)
-        .and_then(|place| read_input(&place, problems));
+    let path = object.required("path", problems).and_then(|place| read_input(&place, problems));
     let sha256 = read_sha256(&mut object, "launcher", input_digests, problems);
     object.finish(problems);
-    Some(LauncherReference {
-        path: path?,
-        sha256,
-    })
+    Some(LauncherReference { path: path?, sha256 })
 }
 
 /// The field `sha256` of an input, which may be missing only where somebody vouches for it.
@@ -587,9 +508,7 @@ fn read_sha256(
     match object.nullable("sha256") {
         Some(place) => {
             let text = place.string(problems)?;
-            Hash::parse_hex(text)
-                .map_err(|error| problems.add(&place.path, error.to_string()))
-                .ok()
+            Hash::parse_hex(text).map_err(|error| problems.add(&place.path, error.to_string())).ok()
         }
         None => {
             if input_digests == InputDigests::Pinned {
@@ -621,10 +540,7 @@ fn read_wheels(
             WheelKey::FileName(wheel.file_name.to_string()),
         ];
         keys.extend(wheel.sha256.map(WheelKey::Digest));
-        if let Some((what, path)) = keys
-            .iter()
-            .find_map(|key| Some((key.what(), seen.get(key)?)))
-        {
+        if let Some((what, path)) = keys.iter().find_map(|key| Some((key.what(), seen.get(key)?))) {
             problems.add(
                 &place.path,
                 format!(
@@ -666,15 +582,12 @@ fn read_wheel(
 ) -> Option<WheelReference> {
     let mut object = place.object(problems)?;
     let path_place = object.required("path", problems);
-    let path = path_place
-        .as_ref()
-        .and_then(|place| read_input(place, problems));
+    let path = path_place.as_ref().and_then(|place| read_input(place, problems));
     let file_name_place = object.nullable("file_name");
     let file_name = match (&file_name_place, &path) {
-        (Some(place), _) => place
-            .string(problems)
-            .map(str::to_owned)
-            .map(|text| (text, place.path.clone())),
+        (Some(place), _) => {
+            place.string(problems).map(str::to_owned).map(|text| (text, place.path.clone()))
+        }
         (None, Some(path)) => {
             let name = path.0.rsplit('/').next().unwrap_or(&path.0).to_owned();
             path_place.as_ref().map(|place| (name, place.path.clone()))
@@ -682,19 +595,14 @@ fn read_wheel(
         (None, None) => None,
     };
     let file_name = file_name.and_then(|(text, path)| {
-        WheelFilename::parse(&text)
-            .map_err(|error| problems.add(&path, error.to_string()))
-            .ok()
+        WheelFilename::parse(&text).map_err(|error| problems.add(&path, error.to_string())).ok()
     });
     let sha256 = read_sha256(&mut object, "wheel", input_digests, problems).map(WheelDigest);
     let exclude = object.optional("exclude").map_or_else(Vec::new, |place| {
         let patterns = place.list(problems);
         let check = |place: &Place<'_>| {
             let text = place.string(problems)?;
-            match globset::GlobBuilder::new(text)
-                .literal_separator(true)
-                .build()
-            {
+            match globset::GlobBuilder::new(text).literal_separator(true).build() {
                 Ok(_) if !text.is_empty() => Some(text.to_owned()),
                 Ok(_) => {
                     problems.add(&place.path, "found an empty pattern");
@@ -712,12 +620,7 @@ fn read_wheel(
         patterns.iter().filter_map(check).collect()
     });
     object.finish(problems);
-    Some(WheelReference {
-        path: path?,
-        file_name: file_name?,
-        sha256,
-        exclude,
-    })
+    Some(WheelReference { path: path?, file_name: file_name?, sha256, exclude })
 }
 
 fn read_sources(place: &Place<'_>, problems: &mut Problems) -> Vec<SourceReference> {
@@ -726,19 +629,12 @@ fn read_sources(place: &Place<'_>, problems: &mut Problems) -> Vec<SourceReferen
         let Some(mut object) = place.object(problems) else {
             continue;
         };
-        let path = object
-            .required("path", problems)
-            .and_then(|place| read_input(&place, problems));
+        let path = object.required("path", problems).and_then(|place| read_input(&place, problems));
         let into = match object.nullable("into") {
             Some(place) if matches!(place.value, Json::String(text) if text == ".") => Some(None),
             Some(place) => read_tree_path(&place, problems).map(Some),
             None => path.as_ref().and_then(|path| {
-                let name = path
-                    .0
-                    .trim_end_matches('/')
-                    .rsplit('/')
-                    .next()
-                    .unwrap_or_default();
+                let name = path.0.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
                 TreePath::parse(name)
                     .map_err(|error| {
                         problems.add(object.path(), format!("{error}: expected a field `into`"))
@@ -789,43 +685,25 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<(Flags, Opti
     let mut flags = Flags::default();
     let set = |place: Option<bool>, flag: &mut bool| *flag = place.unwrap_or(*flag);
     set(
-        object
-            .optional("system_site_packages")
-            .and_then(|place| place.bool(problems)),
+        object.optional("system_site_packages").and_then(|place| place.bool(problems)),
         &mut flags.system_site_packages,
     );
-    set(
-        object
-            .optional("gitignore")
-            .and_then(|place| place.bool(problems)),
-        &mut flags.gitignore,
-    );
-    set(
-        object
-            .optional("links")
-            .and_then(|place| place.bool(problems)),
-        &mut flags.links,
-    );
-    let lib64 = object
-        .nullable("lib64")
-        .and_then(|place| place.bool(problems));
+    set(object.optional("gitignore").and_then(|place| place.bool(problems)), &mut flags.gitignore);
+    set(object.optional("links").and_then(|place| place.bool(problems)), &mut flags.links);
+    let lib64 = object.nullable("lib64").and_then(|place| place.bool(problems));
     if let Some(place) = object.nullable("prompt")
         && let Some(text) = place.string(problems)
     {
         if text.contains('\0') {
-            problems.add(
-                &place.path,
-                "found a NUL character, which no shell can show",
-            );
+            problems.add(&place.path, "found a NUL character, which no shell can show");
         }
         flags.prompt = Some(text.to_owned());
     }
     if let Some(place) = object.optional("activators") {
         flags.activators = read_activators(&place, problems);
     }
-    if let Some(policy) = object
-        .optional("conflicts")
-        .and_then(|place| place.word(&Policy::ALL, problems))
+    if let Some(policy) =
+        object.optional("conflicts").and_then(|place| place.word(&Policy::ALL, problems))
     {
         flags.conflicts = policy;
     }
@@ -833,9 +711,8 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<(Flags, Opti
         flags.conflict_overrides = read_overrides(&place, problems);
     }
     let functions = DigestFunction::ALL.map(|function| (function.name(), function));
-    if let Some(function) = object
-        .optional("digest_function")
-        .and_then(|place| place.word(&functions, problems))
+    if let Some(function) =
+        object.optional("digest_function").and_then(|place| place.word(&functions, problems))
     {
         flags.digest_function = function;
     }
@@ -843,22 +720,17 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<(Flags, Opti
         && let Some(seconds) = place.number(problems)
     {
         if seconds > LATEST_MTIME {
-            problems.add(
-                &place.path,
-                format!("found {seconds}, expected at most {LATEST_MTIME}"),
-            );
+            problems.add(&place.path, format!("found {seconds}, expected at most {LATEST_MTIME}"));
         }
         flags.mtime = seconds;
     }
-    if let Some(mode) = object
-        .optional("input_digests")
-        .and_then(|place| place.word(&InputDigests::ALL, problems))
+    if let Some(mode) =
+        object.optional("input_digests").and_then(|place| place.word(&InputDigests::ALL, problems))
     {
         flags.input_digests = mode;
     }
-    if let Some(check) = object
-        .optional("requirements")
-        .and_then(|place| place.word(&Check::ALL, problems))
+    if let Some(check) =
+        object.optional("requirements").and_then(|place| place.word(&Check::ALL, problems))
     {
         flags.requirements = check;
     }
@@ -889,10 +761,7 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<(Flags, Opti
                 Some(Ok(code)) if flags.allow.contains(&code) => {
                     problems.add(
                         &place.path,
-                        format!(
-                            "findings of the code {:?} are accepted by `allow`",
-                            code.text()
-                        ),
+                        format!("findings of the code {:?} are accepted by `allow`", code.text()),
                     );
                 }
                 Some(Ok(code)) => {
@@ -910,11 +779,9 @@ fn read_flags(place: &Place<'_>, problems: &mut Problems) -> Option<(Flags, Opti
 fn read_activators(place: &Place<'_>, problems: &mut Problems) -> BTreeSet<Shell> {
     let words = Shell::ALL.map(|shell| (shell.name(), shell));
     match place.value {
-        Json::Array(_) => place
-            .list(problems)
-            .iter()
-            .filter_map(|place| place.word(&words, problems))
-            .collect(),
+        Json::Array(_) => {
+            place.list(problems).iter().filter_map(|place| place.word(&words, problems)).collect()
+        }
         _ => {
             place.word(&[("all", ())], problems);
             Shell::ALL.into_iter().collect()

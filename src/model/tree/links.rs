@@ -20,24 +20,14 @@ const STEP_LIMIT: u64 = 20_000_000;
 pub(super) fn check(root: &Directory, links: OutwardLinks<'_>) -> Result<(), ReceiveError> {
     match links {
         OutwardLinks::Allow => Ok(()),
-        OutwardLinks::Refuse => Walk {
-            expected: &[],
-            steps: 0,
-            here: vec![Place {
-                name: "",
-                directory: Some(root),
-            }],
+        OutwardLinks::Refuse => {
+            Walk { expected: &[], steps: 0, here: vec![Place { name: "", directory: Some(root) }] }
+                .directory(root)
         }
-        .directory(root),
-        OutwardLinks::Only(expected) => Walk {
-            expected,
-            steps: 0,
-            here: vec![Place {
-                name: "",
-                directory: Some(root),
-            }],
+        OutwardLinks::Only(expected) => {
+            Walk { expected, steps: 0, here: vec![Place { name: "", directory: Some(root) }] }
+                .directory(root)
         }
-        .directory(root),
     }
 }
 
@@ -61,10 +51,7 @@ impl<'a> Walk<'a> {
         for (name, node) in directory.entries() {
             match node {
                 Node::Directory(below) => {
-                    self.here.push(Place {
-                        name: name.as_str(),
-                        directory: Some(below),
-                    });
+                    self.here.push(Place { name: name.as_str(), directory: Some(below) });
                     self.directory(below)?;
                     self.here.pop();
                 }
@@ -114,10 +101,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             match place.directory.and_then(|directory| directory.get(name)) {
-                Some(Node::Directory(below)) => places.push(Place {
-                    name,
-                    directory: Some(below),
-                }),
+                Some(Node::Directory(below)) => places.push(Place { name, directory: Some(below) }),
                 Some(Node::Leaf(Leaf::Symlink(next))) => {
                     if ahead.is_empty() && self.is_expected(&places, name, next) {
                         return Ok(false);
@@ -127,10 +111,9 @@ impl<'a> Walk<'a> {
                         return Ok(true);
                     }
                 }
-                Some(Node::Leaf(Leaf::File { .. })) | None => places.push(Place {
-                    name,
-                    directory: None,
-                }),
+                Some(Node::Leaf(Leaf::File { .. })) | None => {
+                    places.push(Place { name, directory: None })
+                }
             }
         }
         Ok(false)
@@ -139,12 +122,7 @@ impl<'a> Walk<'a> {
 
 /// Puts a target's names in front of those that are still to go; says whether it starts inside.
 fn enter<'a>(target: &'a LinkTarget, ahead: &mut Vec<&'a str>) -> bool {
-    ahead.extend(
-        target
-            .as_str()
-            .rsplit('/')
-            .filter(|name| !matches!(*name, "" | ".")),
-    );
+    ahead.extend(target.as_str().rsplit('/').filter(|name| !matches!(*name, "" | ".")));
     !target.is_absolute()
 }
 
@@ -198,11 +176,7 @@ mod tests {
         let inside: &[&[(&str, Option<&str>)]] = &[
             &[("a/b/c", None), ("a/l", Some("b/c"))],
             &[("a/b/c", None), ("a/l", Some("../a/./b//c"))],
-            &[
-                ("d/e/f", None),
-                ("d/up", Some("..")),
-                ("x", Some("d/up/d/e")),
-            ],
+            &[("d/e/f", None), ("d/up", Some("..")), ("x", Some("d/up/d/e"))],
             &[("a", Some("nowhere/at/all"))],
             &[("a", Some(".")), ("b", Some("a/a/a/a"))],
         ];
@@ -212,13 +186,7 @@ mod tests {
         let check = |entries: &[(&str, Option<&str>)], link: &str| {
             assert_eq!(outward(entries).as_deref(), Some(link), "{entries:?}")
         };
-        check(
-            &[
-                ("d/e/f/l", Some("../../..")),
-                ("out", Some("d/e/f/l/../secret")),
-            ],
-            "out",
-        );
+        check(&[("d/e/f/l", Some("../../..")), ("out", Some("d/e/f/l/../secret"))], "out");
         check(&[("d/a", Some("../d")), ("d/b", Some("a/../.."))], "d/b");
         check(&[("a", Some("..")), ("b", Some("c"))], "a");
         check(&[("a", Some("nowhere/../x"))], "a");
@@ -237,11 +205,7 @@ mod tests {
             super::check(tree(entries).unwrap().root(), OutwardLinks::Only(&expected)).is_ok()
         };
         let python = ("bin/python", Some("../../python/bin/python3"));
-        assert!(check(&[
-            python,
-            ("bin/python3", Some("python")),
-            ("x", Some("bin/python3"))
-        ]));
+        assert!(check(&[python, ("bin/python3", Some("python")), ("x", Some("bin/python3"))]));
         assert!(!check(&[python, ("x", Some("bin/python/../secret"))]));
         assert!(!check(&[python, ("x", Some("bin/python/below"))]));
         assert!(!check(&[("bin/python", Some("../../python/bin/python4"))]));
@@ -257,9 +221,7 @@ mod tests {
             entries.insert(format!("l{index:03}"), format!("{around}l{:03}", index + 1));
         }
         let mut builder = TreeBuilder::new();
-        builder
-            .insert_directory(&TreePath::parse("d").unwrap())
-            .unwrap();
+        builder.insert_directory(&TreePath::parse("d").unwrap()).unwrap();
         for (path, target) in &entries {
             builder
                 .insert(

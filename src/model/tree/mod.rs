@@ -67,10 +67,7 @@ impl Directory {
 
     /// The node with that name.
     pub fn get(&self, name: &str) -> Option<&Node> {
-        let index = self
-            .entries
-            .binary_search_by(|(entry, _)| entry.as_str().cmp(name))
-            .ok()?;
+        let index = self.entries.binary_search_by(|(entry, _)| entry.as_str().cmp(name)).ok()?;
         Some(&self.entries[index].1)
     }
 
@@ -78,11 +75,7 @@ impl Directory {
         let message = wire::encode_directory(&entries, |directory: &Arc<Self>| directory.digest)
             .into_boxed_slice();
         let digest = DirectoryDigest(function.digest(&message));
-        Self {
-            entries,
-            digest,
-            message,
-        }
+        Self { entries, digest, message }
     }
 }
 
@@ -104,10 +97,7 @@ impl Tree {
         leaves: &[(&TreePath, Leaf)],
         workers: &impl Workers,
     ) -> Result<Self, TreeError> {
-        Ok(Self {
-            function,
-            root: directory_of_sorted(function, leaves, 0, workers)?,
-        })
+        Ok(Self { function, root: directory_of_sorted(function, leaves, 0, workers)? })
     }
 
     /// The digest function of every digest in it.
@@ -164,10 +154,7 @@ fn directory_of_sorted(
         rest = &rest[end..];
     }
     // Work is shared where it falls into parts, not where nearly all of it is one of them.
-    if directories
-        .iter()
-        .all(|(_, below, _)| below.len() <= leaves.len() / 2)
-    {
+    if directories.iter().all(|(_, below, _)| below.len() <= leaves.len() / 2) {
         let make = |index: usize| {
             let (_, below, start) = directories[index];
             directory_of_sorted(function, below, start, &Alone)
@@ -192,10 +179,7 @@ fn directory_of_sorted(
             TreePath::parse(&format!("{path}{}", pair[0].0)).expect("a part of a tree path is one");
         return Err(match pair {
             [(_, Node::Leaf(_)), (_, Node::Leaf(_))] => TreeError::Taken { path },
-            _ => TreeError::NotADirectory {
-                parent: path.to_string(),
-                path,
-            },
+            _ => TreeError::NotADirectory { parent: path.to_string(), path },
         });
     }
     Ok(Arc::new(Directory::new(function, entries.into())))
@@ -329,10 +313,7 @@ impl TreeBuilder {
             });
             Arc::new(Directory::new(function, entries.collect()))
         }
-        Tree {
-            function,
-            root: finish(function, self.root),
-        }
+        Tree { function, root: finish(function, self.root) }
     }
 }
 
@@ -345,10 +326,7 @@ mod tests {
     }
 
     fn file(text: &str, executable: bool) -> Leaf {
-        Leaf::File {
-            blob: BlobDigest(DigestFunction::Sha256.digest(text.as_bytes())),
-            executable,
-        }
+        Leaf::File { blob: BlobDigest(DigestFunction::Sha256.digest(text.as_bytes())), executable }
     }
 
     #[test]
@@ -362,17 +340,12 @@ mod tests {
         let build = |order: &[usize]| {
             let mut builder = TreeBuilder::new();
             for &index in order {
-                builder
-                    .insert(&path(entries[index].0), entries[index].1.clone())
-                    .unwrap();
+                builder.insert(&path(entries[index].0), entries[index].1.clone()).unwrap();
             }
             builder.finish(DigestFunction::Sha256)
         };
         assert_eq!(build(&[0, 1, 2, 3]), build(&[3, 1, 0, 2]));
-        assert_eq!(
-            build(&[0, 1, 2, 3]).get("a/b"),
-            Some(&Node::Leaf(file("2", true)))
-        );
+        assert_eq!(build(&[0, 1, 2, 3]).get("a/b"), Some(&Node::Leaf(file("2", true))));
     }
 
     #[test]
@@ -380,21 +353,14 @@ mod tests {
         let check = |texts: &[&str]| {
             let mut paths: Vec<TreePath> = texts.iter().map(|text| path(text)).collect();
             paths.sort();
-            let leaves: Vec<(&TreePath, Leaf)> = paths
-                .iter()
-                .map(|path| (path, file(path.as_str(), false)))
-                .collect();
+            let leaves: Vec<(&TreePath, Leaf)> =
+                paths.iter().map(|path| (path, file(path.as_str(), false))).collect();
             let mut builder = TreeBuilder::new();
-            let built = leaves
-                .iter()
-                .try_for_each(|(path, leaf)| builder.insert(path, leaf.clone()));
+            let built =
+                leaves.iter().try_for_each(|(path, leaf)| builder.insert(path, leaf.clone()));
             let tree = Tree::of_sorted(DigestFunction::Sha256, &leaves, &Alone);
             match built {
-                Ok(()) => assert_eq!(
-                    tree,
-                    Ok(builder.finish(DigestFunction::Sha256)),
-                    "{texts:?}"
-                ),
+                Ok(()) => assert_eq!(tree, Ok(builder.finish(DigestFunction::Sha256)), "{texts:?}"),
                 Err(_) => assert!(tree.is_err(), "{texts:?}"),
             }
         };

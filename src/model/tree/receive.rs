@@ -117,18 +117,10 @@ pub fn decode_tree(
             }
             (2, Value::Bytes(_)) => return Err(ReceiveError::Entries),
             (field, Value::Bytes(_)) => {
-                return Err(WireError::Field {
-                    field,
-                    wire_type: 2,
-                }
-                .into());
+                return Err(WireError::Field { field, wire_type: 2 }.into());
             }
             (field, Value::Number(_)) => {
-                return Err(WireError::Field {
-                    field,
-                    wire_type: 0,
-                }
-                .into());
+                return Err(WireError::Field { field, wire_type: 0 }.into());
             }
         }
     }
@@ -168,10 +160,7 @@ pub fn assemble(
     } else {
         workers.map(messages.len(), receive)
     };
-    let mut assembly = Assembly {
-        received: received.into_iter().collect(),
-        known: HashMap::new(),
-    };
+    let mut assembly = Assembly { received: received.into_iter().collect(), known: HashMap::new() };
     let root = assembly.directory(root, 0)?.directory;
     links::check(&root, outward)?;
     Ok(Tree { function, root })
@@ -187,9 +176,8 @@ struct Received<'a> {
 impl<'a> Received<'a> {
     fn new(function: DigestFunction, message: &'a [u8]) -> (DirectoryDigest, Self) {
         let digest = DirectoryDigest(function.digest(message));
-        let entries = wire::decode_directory(message)
-            .map_err(ReceiveError::from)
-            .and_then(|mut entries| {
+        let entries =
+            wire::decode_directory(message).map_err(ReceiveError::from).and_then(|mut entries| {
                 entries.sort_by(|(one, _), (two, _)| one.cmp(two));
                 let unique = entries.windows(2).all(|pair| pair[0].0 != pair[1].0);
                 // Written again it must be the same bytes.
@@ -234,13 +222,8 @@ impl Assembly<'_> {
         if depth > DEPTH_LIMIT {
             return Err(ReceiveError::Depth);
         }
-        let Received {
-            message,
-            entries: received,
-        } = self
-            .received
-            .remove(&digest)
-            .ok_or(ReceiveError::Missing { digest })?;
+        let Received { message, entries: received } =
+            self.received.remove(&digest).ok_or(ReceiveError::Missing { digest })?;
         let received = received?;
         let mut entries = Vec::with_capacity(received.len());
         let (mut count, mut height, mut longest, mut text, mut size) = (0u64, 0, 0, 0u64, 0u64);
@@ -281,19 +264,9 @@ impl Assembly<'_> {
         if longest > PATH_LIMIT {
             return Err(ReceiveError::Length);
         }
-        let directory = Arc::new(Directory {
-            entries: entries.into(),
-            digest,
-            message: message.into(),
-        });
-        let known = Known {
-            directory,
-            entries: count,
-            height,
-            longest,
-            text,
-            size,
-        };
+        let directory =
+            Arc::new(Directory { entries: entries.into(), digest, message: message.into() });
+        let known = Known { directory, entries: count, height, longest, text, size };
         self.known.insert(digest, known.clone());
         Ok(known)
     }
@@ -346,19 +319,11 @@ mod tests {
     #[test]
     fn a_tree_is_received_as_it_was_sent() {
         let mut builder = TreeBuilder::new();
-        for (path, executable) in [
-            ("a/b/c", false),
-            ("a/d", true),
-            ("same/b/c", false),
-            ("ü", false),
-        ] {
-            let leaf = Leaf::File {
-                blob: BlobDigest(blob(b"x")),
-                executable,
-            };
-            builder
-                .insert(&TreePath::parse(path).unwrap(), leaf)
-                .unwrap();
+        for (path, executable) in
+            [("a/b/c", false), ("a/d", true), ("same/b/c", false), ("ü", false)]
+        {
+            let leaf = Leaf::File { blob: BlobDigest(blob(b"x")), executable };
+            builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
         }
         builder
             .insert(
@@ -370,13 +335,7 @@ mod tests {
         let bytes = encode_tree(&tree);
         assert_eq!(decode(&bytes).as_ref(), Ok(&tree));
         assert_eq!(
-            decode_tree(
-                FUNCTION,
-                &bytes,
-                Some(tree.digest()),
-                OutwardLinks::Refuse,
-                &Alone
-            ),
+            decode_tree(FUNCTION, &bytes, Some(tree.digest()), OutwardLinks::Refuse, &Alone),
             Ok(tree)
         );
         for length in 0..bytes.len() {
@@ -394,31 +353,16 @@ mod tests {
         for name in ["..", ".", "", "a/b", "/a", "a\0b", "a\\b"] {
             assert!(decode(&message(&file(name), &[])).is_err(), "{name:?}");
         }
-        check(
-            message(&[file("b"), file("a")].concat(), &[]),
-            "not in canonical form",
-        );
-        check(
-            message(&[file("a"), file("a")].concat(), &[]),
-            "not in canonical form",
-        );
+        check(message(&[file("b"), file("a")].concat(), &[]), "not in canonical form");
+        check(message(&[file("a"), file("a")].concat(), &[]), "not in canonical form");
         check(
             message(&[file("a"), node(2, "a", blob(b""))].concat(), &[b""]),
             "not in canonical form",
         );
-        check(
-            message(&node(2, "a", blob(b"not there")), &[]),
-            "is missing",
-        );
+        check(message(&node(2, "a", blob(b"not there")), &[]), "is missing");
         check(message(&link("a", "../x"), &[]), "leads out of the tree");
-        check(
-            message(&link("a", "/etc/passwd"), &[]),
-            "leads out of the tree",
-        );
-        check(
-            message(&link("a", "b/../../x"), &[]),
-            "leads out of the tree",
-        );
+        check(message(&link("a", "/etc/passwd"), &[]), "leads out of the tree");
+        check(message(&link("a", "b/../../x"), &[]), "leads out of the tree");
         check(Vec::new(), "0 roots");
         check([message(b"", &[]), message(b"", &[])].concat(), "2 roots");
         let mut properties = node(1, "a", blob(b"x"));
@@ -429,13 +373,7 @@ mod tests {
         check(message(&unknown, &[]), "unexpected field");
         let wrong = DirectoryDigest(blob(b"another"));
         assert!(matches!(
-            decode_tree(
-                FUNCTION,
-                &message(b"", &[]),
-                Some(wrong),
-                OutwardLinks::Refuse,
-                &Alone
-            ),
+            decode_tree(FUNCTION, &message(b"", &[]), Some(wrong), OutwardLinks::Refuse, &Alone),
             Err(ReceiveError::Root { .. })
         ));
     }
@@ -457,16 +395,10 @@ mod tests {
     #[test]
     fn sizes_that_no_files_have_are_refused() {
         let file = |name: &str, size: u64| node(1, name, Digest { size, ..blob(b"x") });
-        assert!(matches!(
-            decode(&message(&file("a", u64::MAX), &[])),
-            Err(ReceiveError::Wire(_))
-        ));
+        assert!(matches!(decode(&message(&file("a", u64::MAX), &[])), Err(ReceiveError::Wire(_))));
         let two = [file("a", SIZE_LIMIT / 2 + 1), file("b", SIZE_LIMIT / 2 + 1)].concat();
         assert_eq!(decode(&message(&two, &[])), Err(ReceiveError::Size));
-        assert_eq!(
-            decode(&message(&file("a", i64::MAX as u64), &[])),
-            Err(ReceiveError::Size)
-        );
+        assert_eq!(decode(&message(&file("a", i64::MAX as u64), &[])), Err(ReceiveError::Size));
     }
 
     #[test]
@@ -477,17 +409,11 @@ mod tests {
         let mut levels = vec![node(1, "x", blob(b""))];
         for _ in 0..5 {
             let below = blob(levels.last().unwrap());
-            levels.push(
-                (0..8)
-                    .flat_map(|index| node(2, &name(index), below))
-                    .collect(),
-            );
+            levels.push((0..8).flat_map(|index| node(2, &name(index), below)).collect());
         }
         let wide: Vec<u8> = {
             let below = blob(levels.last().unwrap());
-            (0..8)
-                .flat_map(|index| node(2, &name(index), below))
-                .collect()
+            (0..8).flat_map(|index| node(2, &name(index), below)).collect()
         };
         levels.push(wide);
         let root = levels.pop().unwrap();
@@ -500,22 +426,13 @@ mod tests {
         let bin = link("python", "../../python/bin/python3");
         let bytes = message(&node(2, "bin", blob(&bin)), &[&bin]);
         let expected = |path: &str, target: &str| {
-            [(
-                TreePath::parse(path).unwrap(),
-                LinkTarget::parse(target).unwrap(),
-            )]
+            [(TreePath::parse(path).unwrap(), LinkTarget::parse(target).unwrap())]
         };
         let accepted =
             |links: OutwardLinks<'_>| decode_tree(FUNCTION, &bytes, None, links, &Alone).is_ok();
         assert!(!accepted(OutwardLinks::Refuse));
-        assert!(accepted(OutwardLinks::Only(&expected(
-            "bin/python",
-            "../../python/bin/python3"
-        ))));
-        assert!(!accepted(OutwardLinks::Only(&expected(
-            "bin/python",
-            "../../python/bin/python4"
-        ))));
+        assert!(accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python3"))));
+        assert!(!accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python4"))));
         assert!(!accepted(OutwardLinks::Only(&expected(
             "bin/python3",
             "../../python/bin/python3"
@@ -533,10 +450,7 @@ mod tests {
         }
         let root = levels.pop().unwrap();
         let children: Vec<&[u8]> = levels.iter().map(Vec::as_slice).collect();
-        assert_eq!(
-            decode(&message(&root, &children)),
-            Err(ReceiveError::Entries)
-        );
+        assert_eq!(decode(&message(&root, &children)), Err(ReceiveError::Entries));
         let mut levels = vec![node(1, "x", blob(b""))];
         for _ in 0..2 * DEPTH_LIMIT {
             levels.push(node(2, "a", blob(levels.last().unwrap())));

@@ -40,12 +40,10 @@ impl Tree {
 
     /// Every file and link, in canonical order.
     pub fn leaves(&self) -> impl Iterator<Item = (TreePath, &Leaf)> {
-        self.walk()
-            .into_iter()
-            .filter_map(|(path, node)| match node {
-                Node::Leaf(leaf) => Some((path, leaf)),
-                Node::Directory(_) => None,
-            })
+        self.walk().into_iter().filter_map(|(path, node)| match node {
+            Node::Leaf(leaf) => Some((path, leaf)),
+            Node::Directory(_) => None,
+        })
     }
 }
 
@@ -69,11 +67,7 @@ pub fn differences<'a>(first: &'a Tree, second: &'a Tree) -> Vec<Difference<'a>>
 }
 
 fn child(prefix: &str, name: &str) -> Option<TreePath> {
-    let path = if prefix.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{prefix}/{name}")
-    };
+    let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
     TreePath::parse(&path).ok()
 }
 
@@ -86,10 +80,8 @@ fn compare<'a>(
     if first.digest() == second.digest() {
         return;
     }
-    let (mut left, mut right) = (
-        first.entries().iter().peekable(),
-        second.entries().iter().peekable(),
-    );
+    let (mut left, mut right) =
+        (first.entries().iter().peekable(), second.entries().iter().peekable());
     loop {
         let order = match (left.peek(), right.peek()) {
             (None, None) => return,
@@ -99,10 +91,7 @@ fn compare<'a>(
         };
         let one = order.is_le().then(|| left.next()).flatten();
         let two = order.is_ge().then(|| right.next()).flatten();
-        let Some(path) = one
-            .or(two)
-            .and_then(|(name, _)| child(prefix, name.as_str()))
-        else {
+        let Some(path) = one.or(two).and_then(|(name, _)| child(prefix, name.as_str())) else {
             continue;
         };
         match (one.map(|(_, node)| node), two.map(|(_, node)| node)) {
@@ -144,13 +133,7 @@ mod tests {
         for (path, text) in files {
             let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
             builder
-                .insert(
-                    &TreePath::parse(path).unwrap(),
-                    Leaf::File {
-                        blob,
-                        executable: false,
-                    },
-                )
+                .insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, executable: false })
                 .unwrap();
         }
         builder.finish(DigestFunction::Sha256)
@@ -158,18 +141,8 @@ mod tests {
 
     #[test]
     fn differences_are_listed_once_each_in_order() {
-        let first = tree(&[
-            ("a/same", "1"),
-            ("a/changed", "1"),
-            ("gone/x", "1"),
-            ("kind", "1"),
-        ]);
-        let second = tree(&[
-            ("a/same", "1"),
-            ("a/changed", "2"),
-            ("new", "1"),
-            ("kind/y", "1"),
-        ]);
+        let first = tree(&[("a/same", "1"), ("a/changed", "1"), ("gone/x", "1"), ("kind", "1")]);
+        let second = tree(&[("a/same", "1"), ("a/changed", "2"), ("new", "1"), ("kind/y", "1")]);
         let list: Vec<String> = differences(&first, &second)
             .iter()
             .map(|difference| match difference {
@@ -185,11 +158,7 @@ mod tests {
     #[test]
     fn a_walk_names_every_entry_in_canonical_order() {
         let tree = tree(&[("a/b", ""), ("a-b", ""), ("a.b", "")]);
-        let paths: Vec<String> = tree
-            .walk()
-            .iter()
-            .map(|(path, _)| path.to_string())
-            .collect();
+        let paths: Vec<String> = tree.walk().iter().map(|(path, _)| path.to_string()).collect();
         assert_eq!(paths, ["a", "a/b", "a-b", "a.b"].map(str::to_owned));
     }
 }

@@ -247,30 +247,19 @@ pub fn decode_digest(message: &[u8]) -> Result<Digest, WireError> {
             }
             (2, Value::Number(value)) => size = value,
             (field, _) => {
-                return Err(WireError::Field {
-                    field,
-                    wire_type: LENGTH_DELIMITED,
-                });
+                return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED });
             }
         }
     }
-    Ok(Digest {
-        hash: hash.ok_or(WireError::Missing { what: "hash" })?,
-        size,
-    })
+    Ok(Digest { hash: hash.ok_or(WireError::Missing { what: "hash" })?, size })
 }
 
 /// How many nodes a `Directory` message has, as far as it can be read; nothing where they are more
 /// than `limit`.
 pub(super) fn count_nodes(message: &[u8], limit: u64) -> Option<u64> {
     let nodes = Fields::new(message).filter(|field| matches!(field, Ok((1..=3, _))));
-    let count = nodes
-        .take(
-            usize::try_from(limit)
-                .unwrap_or(usize::MAX)
-                .saturating_add(1),
-        )
-        .count() as u64;
+    let count =
+        nodes.take(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)).count() as u64;
     (count <= limit).then_some(count)
 }
 
@@ -291,10 +280,7 @@ pub fn decode_directory(
             (kind @ 1..=3, Value::Bytes(bytes)) => (kind, bytes),
             (5, Value::Bytes(_)) => continue,
             (field, _) => {
-                return Err(WireError::Field {
-                    field,
-                    wire_type: LENGTH_DELIMITED,
-                });
+                return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED });
             }
         };
         let (mut name, mut digest, mut target, mut executable) = (None, None, None, false);
@@ -306,16 +292,10 @@ pub fn decode_directory(
                 (1, (4, Value::Number(value))) => executable = value != 0,
                 (1, (6, Value::Bytes(_))) | (3, (4, Value::Bytes(_))) => {}
                 (_, (field, Value::Number(_))) => {
-                    return Err(WireError::Field {
-                        field,
-                        wire_type: VARINT,
-                    });
+                    return Err(WireError::Field { field, wire_type: VARINT });
                 }
                 (_, (field, Value::Bytes(_))) => {
-                    return Err(WireError::Field {
-                        field,
-                        wire_type: LENGTH_DELIMITED,
-                    });
+                    return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED });
                 }
             }
         }
@@ -327,9 +307,7 @@ pub fn decode_directory(
                 executable,
             }),
             2 => Node::Directory(DirectoryDigest(digest()?)),
-            _ => Node::Leaf(Leaf::Symlink(
-                target.ok_or(WireError::Missing { what: "target" })?,
-            )),
+            _ => Node::Leaf(Leaf::Symlink(target.ok_or(WireError::Missing { what: "target" })?)),
         };
         nodes.push((name, node));
     }
@@ -348,25 +326,16 @@ mod tests {
         let mut file = |path: &str, bytes: &[u8], executable| {
             let blob = BlobDigest(DigestFunction::Sha256.digest(bytes));
             builder
-                .insert(
-                    &TreePath::parse(path).unwrap(),
-                    Leaf::File { blob, executable },
-                )
+                .insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, executable })
                 .unwrap();
         };
         file("a.txt", b"hello\n", false);
         file("bin/run", b"#!/bin/sh\n", true);
         file("ü.txt", b"u", false);
         let link = |target: &str| Leaf::Symlink(LinkTarget::parse(target).unwrap());
-        builder
-            .insert(&TreePath::parse("bin/link").unwrap(), link("../a.txt"))
-            .unwrap();
-        builder
-            .insert(&TreePath::parse("subl").unwrap(), link("sub"))
-            .unwrap();
-        builder
-            .insert_directory(&TreePath::parse("sub/empty").unwrap())
-            .unwrap();
+        builder.insert(&TreePath::parse("bin/link").unwrap(), link("../a.txt")).unwrap();
+        builder.insert(&TreePath::parse("subl").unwrap(), link("sub")).unwrap();
+        builder.insert_directory(&TreePath::parse("sub/empty").unwrap()).unwrap();
         builder.finish(DigestFunction::Sha256)
     }
 
@@ -388,26 +357,10 @@ mod tests {
     #[test]
     fn names_are_ordered_by_bytes() {
         let mut builder = TreeBuilder::new();
-        for name in [
-            "\u{1F600}",
-            "\u{FFFD}",
-            "é",
-            "a.b",
-            "a-b",
-            "a",
-            "_x",
-            "Z",
-            "B",
-        ] {
+        for name in ["\u{1F600}", "\u{FFFD}", "é", "a.b", "a-b", "a", "_x", "Z", "B"] {
             let blob = BlobDigest(DigestFunction::Sha256.digest(b""));
             builder
-                .insert(
-                    &TreePath::parse(name).unwrap(),
-                    Leaf::File {
-                        blob,
-                        executable: false,
-                    },
-                )
+                .insert(&TreePath::parse(name).unwrap(), Leaf::File { blob, executable: false })
                 .unwrap();
         }
         let tree = builder.finish(DigestFunction::Sha256);

@@ -212,10 +212,9 @@ impl fmt::Display for NameProblem {
                     "it holds {character:?}, expected letters, digits, `_`, `-`, `.`, `+`, `@`, `!` and `~`"
                 )
             }
-            Self::Length(length) => write!(
-                formatter,
-                "it has {length} bytes, the limit is {NAME_LIMIT}"
-            ),
+            Self::Length(length) => {
+                write!(formatter, "it has {length} bytes, the limit is {NAME_LIMIT}")
+            }
         }
     }
 }
@@ -253,10 +252,7 @@ impl EntryPoints {
                 let good = &bytes[..error.valid_up_to()];
                 let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
                 reader.report(line, EntryPointProblemKind::NotUtf8);
-                let whole = good
-                    .iter()
-                    .rposition(|&byte| byte == b'\n')
-                    .map_or(0, |end| end + 1);
+                let whole = good.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
                 std::str::from_utf8(&good[..whole])
                     .expect("valid up to here, and cut after a line feed")
             }
@@ -334,19 +330,12 @@ impl Reader {
     }
 
     fn begin_section(&mut self, text: &str, number: usize) {
-        let name = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'));
+        let name = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
         let name = name
             .filter(|name| !name.is_empty() && *name == name.trim() && !name.contains(['[', ']']));
         self.section = Section::Other;
         match name {
-            None => self.report(
-                number,
-                EntryPointProblemKind::Section {
-                    text: text.to_owned(),
-                },
-            ),
+            None => self.report(number, EntryPointProblemKind::Section { text: text.to_owned() }),
             Some("DEFAULT") => self.report(number, EntryPointProblemKind::DefaultSection),
             Some(name) => {
                 let Some(kind) = [ScriptKind::Console, ScriptKind::Gui]
@@ -358,9 +347,7 @@ impl Reader {
                 if self.seen.contains(&kind) {
                     self.report(
                         number,
-                        EntryPointProblemKind::RepeatedSection {
-                            group: kind.group(),
-                        },
+                        EntryPointProblemKind::RepeatedSection { group: kind.group() },
                     );
                 }
                 self.seen.push(kind);
@@ -371,8 +358,7 @@ impl Reader {
 
     fn finish(mut self) -> EntryPoints {
         // A stable sort: of two scripts with one name the first one comes first, and is kept.
-        self.scripts
-            .sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
+        self.scripts.sort_by(|(left, _), (right, _)| left.name.cmp(&right.name));
         let (problems, tally) = (&mut self.problems, &mut self.tally);
         self.scripts.dedup_by(|(later, line), (script, first)| {
             if later.name != script.name {
@@ -405,14 +391,10 @@ fn entry_point(
     name: &str,
     reference: &str,
 ) -> Result<EntryPoint, EntryPointProblemKind> {
-    check_name(name).map_err(|reason| EntryPointProblemKind::Name {
-        name: name.to_owned(),
-        reason,
-    })?;
+    check_name(name)
+        .map_err(|reason| EntryPointProblemKind::Name { name: name.to_owned(), reason })?;
     if in_scripts(name).is_some() {
-        return Err(EntryPointProblemKind::Reserved {
-            name: name.to_owned(),
-        });
+        return Err(EntryPointProblemKind::Reserved { name: name.to_owned() });
     }
     let own = || (name.to_owned(), reference.to_owned());
     let object = match reference.split_once('[') {
@@ -433,24 +415,13 @@ fn entry_point(
         return Err(EntryPointProblemKind::NoAttribute { name, reference });
     };
     let (module, attributes) = (module.trim(), attributes.trim());
-    if let Some(part) = module
-        .split('.')
-        .chain(attributes.split('.'))
-        .find(|part| !is_identifier(part))
+    if let Some(part) =
+        module.split('.').chain(attributes.split('.')).find(|part| !is_identifier(part))
     {
         let (name, reference) = own();
-        return Err(EntryPointProblemKind::Identifier {
-            name,
-            reference,
-            part: part.to_owned(),
-        });
+        return Err(EntryPointProblemKind::Identifier { name, reference, part: part.to_owned() });
     }
-    Ok(EntryPoint {
-        name: name.into(),
-        kind,
-        module: module.into(),
-        attributes: attributes.into(),
-    })
+    Ok(EntryPoint { name: name.into(), kind, module: module.into(), attributes: attributes.into() })
 }
 
 fn is_extra(text: &str) -> bool {
@@ -463,10 +434,7 @@ fn is_extra(text: &str) -> bool {
 }
 
 fn check_name(name: &str) -> Result<(), NameProblem> {
-    if let Some(character) = name
-        .chars()
-        .find(|character| matches!(character, '/' | '\\' | ':'))
-    {
+    if let Some(character) = name.chars().find(|character| matches!(character, '/' | '\\' | ':')) {
         return Err(NameProblem::Separator(character));
     }
     let allowed = |character: char| {
@@ -522,14 +490,7 @@ mod tests {
         let scripts: Vec<_> = found
             .scripts
             .iter()
-            .map(|script| {
-                (
-                    &*script.name,
-                    script.kind,
-                    &*script.module,
-                    &*script.attributes,
-                )
-            })
+            .map(|script| (&*script.name, script.kind, &*script.module, &*script.attributes))
             .collect();
         let (console, gui) = (ScriptKind::Console, ScriptKind::Gui);
         assert_eq!(
@@ -560,37 +521,17 @@ mod tests {
         check("[]", 1, "expected `[group]`");
         check("[[console_scripts]]", 1, "expected `[group]`");
         check("[DEFAULT]\na = b:c", 1, "section `DEFAULT`");
-        check(
-            "[console_scripts]\n[x]\n[console_scripts]",
-            3,
-            "`[console_scripts]` once more",
-        );
-        check(
-            "[console_scripts]\na",
-            2,
-            "expected `name = module:attribute`",
-        );
+        check("[console_scripts]\n[x]\n[console_scripts]", 3, "`[console_scripts]` once more");
+        check("[console_scripts]\na", 2, "expected `name = module:attribute`");
         check("[x]\na", 2, "expected `name = module:attribute`");
-        check(
-            "[console_scripts]\n= b:c",
-            2,
-            "expected `name = module:attribute`",
-        );
-        check(
-            "[console_scripts]\na: b:c",
-            2,
-            "expected `name = module:attribute`",
-        );
+        check("[console_scripts]\n= b:c", 2, "expected `name = module:attribute`");
+        check("[console_scripts]\na: b:c", 2, "expected `name = module:attribute`");
         check(
             "[console_scripts]\na = b:c\n  d = e:f",
             3,
             "is indented more than the line before it",
         );
-        check(
-            "[x]\na = b:c\n  [console_scripts]",
-            3,
-            "is indented more than the line before it",
-        );
+        check("[x]\na = b:c\n  [console_scripts]", 3, "is indented more than the line before it");
         check("\u{feff}[console_scripts]", 1, "'\\u{feff}'");
         check("[x]\na = b\u{b}c", 2, "'\\u{b}'");
         check("[x]\na = b\rc = d", 2, "'\\r'");
@@ -599,10 +540,7 @@ mod tests {
         let found = EntryPoints::parse(b"[console_scripts]\na = b:c\nd = \xff:f\n");
         assert_eq!(
             found.problems,
-            [EntryPointProblem {
-                line: 3,
-                kind: EntryPointProblemKind::NotUtf8
-            }]
+            [EntryPointProblem { line: 3, kind: EntryPointProblemKind::NotUtf8 }]
         );
     }
 
@@ -617,20 +555,10 @@ mod tests {
             assert!(message.contains(expected), "{line:?}: {message}");
             assert_eq!(found.scripts.len() + found.problems.len(), 1, "{line:?}");
         };
-        for name in [
-            "../../evil",
-            "..\\evil",
-            "/abs",
-            "sub/script",
-            "a/../b",
-            "D:\\x",
-            "D:x",
-            "a:b",
-        ] {
-            check(
-                &format!("{name} = a:b"),
-                "could lie outside the scripts' folder",
-            );
+        for name in
+            ["../../evil", "..\\evil", "/abs", "sub/script", "a/../b", "D:\\x", "D:x", "a:b"]
+        {
+            check(&format!("{name} = a:b"), "could lie outside the scripts' folder");
         }
         for name in ["..", ".", "...", "a."] {
             check(&format!("{name} = a:b"), "ends in a full stop");
@@ -641,10 +569,7 @@ mod tests {
         ] {
             check(&format!("{name} = a:b"), "expected letters, digits");
         }
-        check(
-            &format!("{} = a:b", "x".repeat(245)),
-            "245 bytes, the limit is 244",
-        );
+        check(&format!("{} = a:b", "x".repeat(245)), "245 bytes, the limit is 244");
         for reference in ["a", "a.b", "a [x]", ""] {
             check(&format!("x = {reference}"), "there is nothing to call");
         }
@@ -677,14 +602,7 @@ mod tests {
         ] {
             check(&format!("x = {reference}"), "is no Python identifier");
         }
-        for reference in [
-            "a:b [x",
-            "a:b ]",
-            "a:b [x] y",
-            "a:b [x,]",
-            "a:b [-]",
-            "a:b [x y]",
-        ] {
+        for reference in ["a:b [x", "a:b ]", "a:b [x] y", "a:b [x,]", "a:b [-]", "a:b [x y]"] {
             let expected = if reference.contains('[') {
                 "no list of extras"
             } else {
@@ -705,28 +623,18 @@ mod tests {
                 .into_iter()
                 .map(|problem| problem.kind)
                 .collect();
-            assert_eq!(
-                kinds,
-                [EntryPointProblemKind::Reserved {
-                    name: name.to_owned()
-                }]
-            );
+            assert_eq!(kinds, [EntryPointProblemKind::Reserved { name: name.to_owned() }]);
         }
     }
 
     #[test]
     fn there_are_at_most_so_many_scripts() {
-        let text: String = (0..=SCRIPT_LIMIT)
-            .map(|index| format!("x{index:05} = m:f\n"))
-            .collect();
+        let text: String = (0..=SCRIPT_LIMIT).map(|index| format!("x{index:05} = m:f\n")).collect();
         let found = EntryPoints::parse(format!("[console_scripts]\n{text}").as_bytes());
         assert_eq!(found.scripts.len(), SCRIPT_LIMIT);
         assert_eq!(
             found.problems,
-            [EntryPointProblem {
-                line: SCRIPT_LIMIT + 2,
-                kind: EntryPointProblemKind::TooMany
-            }]
+            [EntryPointProblem { line: SCRIPT_LIMIT + 2, kind: EntryPointProblemKind::TooMany }]
         );
     }
 
@@ -734,10 +642,7 @@ mod tests {
     fn very_many_problems_are_counted() {
         let found = parse(&format!("{}[DEFAULT]", "a\n".repeat(1000)));
         assert_eq!(found.problems.len(), 101);
-        assert_eq!(
-            found.omitted.iter().map(|(_, count)| count).sum::<u64>(),
-            900
-        );
+        assert_eq!(found.omitted.iter().map(|(_, count)| count).sum::<u64>(), 900);
     }
 
     #[test]
@@ -746,11 +651,7 @@ mod tests {
             let found = parse(text);
             assert_eq!(found.scripts.len(), 1);
             assert_eq!(
-                found
-                    .problems
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>(),
+                found.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 [expected]
             );
         };

@@ -101,14 +101,9 @@ impl BuildTag {
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, suffix) = text.split_at(digits);
-        let plain = suffix
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
-        Some(Self {
-            number: number.parse().ok()?,
-            suffix: suffix.into(),
-        })
-        .filter(|_| plain)
+        let plain =
+            suffix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+        Some(Self { number: number.parse().ok()?, suffix: suffix.into() }).filter(|_| plain)
     }
 }
 
@@ -139,21 +134,14 @@ impl WheelFilename {
     /// Names the part that breaks a rule.
     pub fn parse(text: &str) -> Result<Self, FilenameError> {
         let own = || text.to_owned();
-        let stem = text
-            .strip_suffix(".whl")
-            .ok_or_else(|| FilenameError::Extension { text: own() })?;
+        let stem =
+            text.strip_suffix(".whl").ok_or_else(|| FilenameError::Extension { text: own() })?;
         let dashes = stem.matches('-').count();
         if let Some(label) = variant_label(stem) {
-            return Err(FilenameError::Variant {
-                text: own(),
-                label: label.to_owned(),
-            });
+            return Err(FilenameError::Variant { text: own(), label: label.to_owned() });
         }
         if !matches!(dashes, 4 | 5) {
-            return Err(FilenameError::Parts {
-                text: own(),
-                found: dashes + 1,
-            });
+            return Err(FilenameError::Parts { text: own(), found: dashes + 1 });
         }
         let mut parts = stem.splitn(dashes - 1, '-');
         let mut part = || parts.next().expect("counted above");
@@ -163,10 +151,8 @@ impl WheelFilename {
         if name.contains("__") {
             return Err(FilenameError::Escape { text: own() });
         }
-        let name = DistName::parse(name).map_err(|source| FilenameError::Name {
-            text: own(),
-            source,
-        })?;
+        let name =
+            DistName::parse(name).map_err(|source| FilenameError::Name { text: own(), source })?;
         let version = parse_version(version).map_err(|reason| FilenameError::Version {
             text: own(),
             version: version.to_owned(),
@@ -174,23 +160,13 @@ impl WheelFilename {
         })?;
         let build = build
             .map(|build| {
-                BuildTag::parse(build).ok_or_else(|| FilenameError::Build {
-                    text: own(),
-                    build: build.to_owned(),
-                })
+                BuildTag::parse(build)
+                    .ok_or_else(|| FilenameError::Build { text: own(), build: build.to_owned() })
             })
             .transpose()?;
-        let tags = TagSet::parse(tags).map_err(|source| FilenameError::Tags {
-            text: own(),
-            source,
-        })?;
-        Ok(Self {
-            text: text.into(),
-            name,
-            version,
-            build,
-            tags,
-        })
+        let tags =
+            TagSet::parse(tags).map_err(|source| FilenameError::Tags { text: own(), source })?;
+        Ok(Self { text: text.into(), name, version, build, tags })
     }
 
     /// The name as written, with `.whl`.
@@ -201,12 +177,7 @@ impl WheelFilename {
     /// The first two parts as written: what the names of the `.dist-info` and `.data` directories
     /// should begin with.
     pub fn stem(&self) -> &str {
-        let end = self
-            .text
-            .match_indices('-')
-            .nth(1)
-            .expect("parse() counted the parts")
-            .0;
+        let end = self.text.match_indices('-').nth(1).expect("parse() counted the parts").0;
         &self.text[..end]
     }
 }
@@ -226,17 +197,9 @@ fn variant_label(stem: &str) -> Option<&str> {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.')
     };
     // Otherwise the last part is the platform, and what comes before the tags is a bad build tag.
-    let platform = [
-        "any",
-        "linux_",
-        "manylinux",
-        "musllinux_",
-        "macosx_",
-        "win32",
-        "win_",
-    ]
-    .iter()
-    .any(|known| label.starts_with(known));
+    let platform = ["any", "linux_", "manylinux", "musllinux_", "macosx_", "win32", "win_"]
+        .iter()
+        .any(|known| label.starts_with(known));
     (!platform
         && !label.is_empty()
         && label.bytes().all(plain)
@@ -271,23 +234,14 @@ mod tests {
                 assert_eq!(found.name.normalized(), name, "{text}");
                 assert_eq!(found.version.to_string(), version, "{text}");
                 assert_eq!(
-                    found
-                        .build
-                        .as_ref()
-                        .map(|build| (build.number, &*build.suffix)),
+                    found.build.as_ref().map(|build| (build.number, &*build.suffix)),
                     build,
                     "{text}"
                 );
                 assert_eq!(found.tags.as_str(), tags, "{text}");
                 assert_eq!(found.to_string(), text);
             };
-        check(
-            "six-1.16.0-py2.py3-none-any.whl",
-            "six",
-            "1.16.0",
-            None,
-            "py2.py3-none-any",
-        );
+        check("six-1.16.0-py2.py3-none-any.whl", "six", "1.16.0", None, "py2.py3-none-any");
         check(
             "Foo.Bar_baz-1.0-1-py3-none-any.whl",
             "foo-bar-baz",
@@ -310,9 +264,7 @@ mod tests {
             "cp311-cp311-win_amd64",
         );
         assert_eq!(
-            WheelFilename::parse("Foo.Bar-1.0.0-1-py3-none-any.whl")
-                .unwrap()
-                .stem(),
+            WheelFilename::parse("Foo.Bar-1.0.0-1-py3-none-any.whl").unwrap().stem(),
             "Foo.Bar-1.0.0"
         );
     }
@@ -356,21 +308,12 @@ mod tests {
         check("six-1.16.0-1-2-py3-none-any.whl", "has 7 parts");
         check("a__b-1-py3-none-any.whl", "holds `__`");
         check("-1.16.0-py3-none-any.whl", "`` is no distribution name");
-        check(
-            "a/six-1.16.0-py3-none-any.whl",
-            "`a/six` is no distribution name",
-        );
+        check("a/six-1.16.0-py3-none-any.whl", "`a/six` is no distribution name");
         check("../six-1.16.0-py3-none-any.whl", "is no distribution name");
         check("six-x-py3-none-any.whl", "`x` where a version should be");
         check("six- 1-py3-none-any.whl", "' ' is in no version");
-        check(
-            "six-1-x1-py3-none-any.whl",
-            "`x1` where a build tag should be",
-        );
-        check(
-            "six-1-99999999999999999999-py3-none-any.whl",
-            "where a build tag should be",
-        );
+        check("six-1-x1-py3-none-any.whl", "`x1` where a build tag should be");
+        check("six-1-99999999999999999999-py3-none-any.whl", "where a build tag should be");
         check("six-1-py3..py2-none-any.whl", "has an empty component");
         check("six-1-py3-none-a ny.whl", "' '");
     }

@@ -54,10 +54,7 @@ pub struct Reading<T> {
 impl<T> Reading<T> {
     /// Nothing but an error.
     pub(super) fn failed(error: HeaderError) -> Self {
-        Self {
-            value: None,
-            errors: vec![error],
-        }
+        Self { value: None, errors: vec![error] }
     }
 }
 
@@ -261,9 +258,7 @@ impl From<&HeaderError> for Code {
             HeaderError::Missing { .. } => Self::MetadataMissingHeader,
             HeaderError::Same { .. } => Self::MetadataSameHeader,
             HeaderError::Repeated { decisive: true, .. } => Self::MetadataContradiction,
-            HeaderError::Repeated {
-                decisive: false, ..
-            } => Self::MetadataRepeatedHeader,
+            HeaderError::Repeated { decisive: false, .. } => Self::MetadataRepeatedHeader,
             HeaderError::FormatForm { .. } => Self::MetadataFormatForm,
             HeaderError::FormatVersion { .. } | HeaderError::NewerFormat { .. } => {
                 Self::MetadataFormatVersion
@@ -320,10 +315,8 @@ impl<'text> Headers<'text> {
         file: HeaderFile,
         read: &[&'static str],
     ) -> Result<Self, HeaderError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| HeaderError::NotUtf8 {
-            file,
-            offset: error.valid_up_to(),
-        })?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| HeaderError::NotUtf8 { file, offset: error.valid_up_to() })?;
         if text.starts_with('\u{feff}') {
             return Err(HeaderError::ByteOrderMark { file });
         }
@@ -362,27 +355,16 @@ impl<'text> Headers<'text> {
                 break;
             }
             if bare {
-                report(&|| HeaderError::Character {
-                    file,
-                    line: number,
-                    character: '\r',
-                });
+                report(&|| HeaderError::Character { file, line: number, character: '\r' });
             } else if line.contains('\0') {
-                report(&|| HeaderError::Character {
-                    file,
-                    line: number,
-                    character: '\0',
-                });
+                report(&|| HeaderError::Character { file, line: number, character: '\0' });
             }
             let before = std::mem::replace(&mut rest, after);
             if line.is_empty() {
                 break;
             }
-            let wrong = || HeaderError::Line {
-                file,
-                line: number,
-                text: line.chars().take(60).collect(),
-            };
+            let wrong =
+                || HeaderError::Line { file, line: number, text: line.chars().take(60).collect() };
             if line.starts_with([' ', '\t']) {
                 match headers.last_mut() {
                     Some(last) => last.value.to_mut().push_str(line),
@@ -398,11 +380,7 @@ impl<'text> Headers<'text> {
                     if headers.len() == HEADER_LIMIT {
                         return Err(HeaderError::TooMany { file });
                     }
-                    headers.push(Header {
-                        name,
-                        value: Cow::Borrowed(value),
-                        line: number,
-                    });
+                    headers.push(Header { name, value: Cow::Borrowed(value), line: number });
                 }
                 _ => {
                     report(&wrong);
@@ -421,18 +399,12 @@ impl<'text> Headers<'text> {
                 Cow::Owned(value) => Cow::Owned(value.trim_matches([' ', '\t']).to_owned()),
             };
         }
-        Ok(Self {
-            headers,
-            body: rest,
-            errors,
-        })
+        Ok(Self { headers, body: rest, errors })
     }
 
     /// The headers of a name, without regard to case, in the order of the text.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &Header<'text>> {
-        self.headers
-            .iter()
-            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
     /// The first header of a name; further ones are reported. `same` says whether two values mean
@@ -449,23 +421,15 @@ impl<'text> Headers<'text> {
         let mut again: Vec<&Header<'_>> = found.collect();
         // Of many the first one that says something else is told.
         again.sort_by_key(|header| same(first, &header.value));
-        errors.extend(
-            again
-                .first()
-                .map(|header| match same(first, &header.value) {
-                    true => HeaderError::Same {
-                        file,
-                        line: header.line,
-                        name,
-                    },
-                    false => HeaderError::Repeated {
-                        file,
-                        line: header.line,
-                        name,
-                        decisive: DECISIVE.contains(&name),
-                    },
-                }),
-        );
+        errors.extend(again.first().map(|header| match same(first, &header.value) {
+            true => HeaderError::Same { file, line: header.line, name },
+            false => HeaderError::Repeated {
+                file,
+                line: header.line,
+                name,
+                decisive: DECISIVE.contains(&name),
+            },
+        }));
         Some(first)
     }
 
@@ -504,24 +468,13 @@ pub(super) fn format_version(
     };
     let numbers: Option<Vec<u32>> = value.split('.').map(number).collect();
     let error = match numbers.as_deref() {
-        None | Some([]) => HeaderError::FormatVersion {
-            file,
-            name,
-            value: shortened(value),
-        },
-        Some([major, ..]) if *major > known => HeaderError::NewerFormat {
-            file,
-            name,
-            value: shortened(value),
-            known,
-        },
+        None | Some([]) => HeaderError::FormatVersion { file, name, value: shortened(value) },
+        Some([major, ..]) if *major > known => {
+            HeaderError::NewerFormat { file, name, value: shortened(value), known }
+        }
         Some([major, minor]) => return Some((*major, *minor)),
         Some([major, rest @ ..]) => {
-            errors.push(HeaderError::FormatForm {
-                file,
-                name,
-                value: shortened(value),
-            });
+            errors.push(HeaderError::FormatForm { file, name, value: shortened(value) });
             return Some((*major, rest.first().copied().unwrap_or(0)));
         }
     };
@@ -552,15 +505,9 @@ mod tests {
     #[test]
     fn names_have_no_case_and_values_may_be_folded() {
         let found = headers("Name: Foo.Bar\r\nSummary: one\n  two\n\nName: not a header\n");
+        assert_eq!((found.body, found.errors.len()), ("Name: not a header\n", 0));
         assert_eq!(
-            (found.body, found.errors.len()),
-            ("Name: not a header\n", 0)
-        );
-        assert_eq!(
-            found
-                .all("NAME")
-                .map(|header| (header.line, &*header.value))
-                .collect::<Vec<_>>(),
+            found.all("NAME").map(|header| (header.line, &*header.value)).collect::<Vec<_>>(),
             [(1, "Foo.Bar")]
         );
         assert_eq!(&*found.headers[1].value, "one  two");
@@ -573,10 +520,7 @@ mod tests {
             let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
             assert_eq!(errors.len(), expected.len(), "{text:?}: {errors:?}");
             assert!(
-                errors
-                    .iter()
-                    .zip(expected)
-                    .all(|(error, start)| error.starts_with(start)),
+                errors.iter().zip(expected).all(|(error, start)| error.starts_with(start)),
                 "{text:?}: {errors:?}"
             );
             found.headers.len()
@@ -586,28 +530,16 @@ mod tests {
         assert_eq!(check("Name: a\nb\nSummary: x\n", &[&line("b")]), 1);
         check("Name: a\nb\n\nVersion: 1\n", &[&line("b")]);
         check("Name: a\nb\nVersion: 1\n", &[&line("b"), differ]);
-        check(
-            "Name: a\nversion : 1\nSummary: x\n",
-            &[&line("version : 1")],
-        );
+        check("Name: a\nversion : 1\nSummary: x\n", &[&line("version : 1")]);
         // What the `email` parser passes over, others do too.
         assert_eq!(check("Name: a\n: x\nVersion: 1\n", &[&line(": x")]), 2);
-        assert_eq!(
-            check("Name: a\nFrom x\nVersion: 1\n", &[&line("From x")]),
-            2
-        );
-        assert_eq!(
-            check(" x\nName: a\n", &["line 1 of METADATA is \" x\", expected"]),
-            1
-        );
+        assert_eq!(check("Name: a\nFrom x\nVersion: 1\n", &[&line("From x")]), 2);
+        assert_eq!(check(" x\nName: a\n", &["line 1 of METADATA is \" x\", expected"]), 1);
         let character =
             |character: char| format!("line 2 of METADATA holds the character {character:?}");
         check("Name: a\nSummary: b\0c\n", &[&character('\0')]);
         check("Name: a\nSummary: b\rSummary: c\n", &[&character('\r')]);
-        check(
-            "Name: a\nSummary: b\rVersion: 1\n",
-            &[&character('\r'), differ],
-        );
+        check("Name: a\nSummary: b\rVersion: 1\n", &[&character('\r'), differ]);
         let third = "line 3 of METADATA holds the character '\\r'";
         check(
             "Name: a\nSummary: b\r\rVersion: 1\nVersion: 2\n",
@@ -622,14 +554,8 @@ mod tests {
         };
         let file = HeaderFile::Wheel;
         check(b"A: \xfc\n", HeaderError::NotUtf8 { file, offset: 3 });
-        check(
-            "\u{feff}A: b\n".as_bytes(),
-            HeaderError::ByteOrderMark { file },
-        );
-        check(
-            "A:\n".repeat(50_001).as_bytes(),
-            HeaderError::TooMany { file },
-        );
+        check("\u{feff}A: b\n".as_bytes(), HeaderError::ByteOrderMark { file });
+        check("A:\n".repeat(50_001).as_bytes(), HeaderError::TooMany { file });
         assert!(headers(&"no header\n".repeat(1000)).errors.len() < 30);
     }
 

@@ -125,32 +125,18 @@ pub(super) fn judge_requirements(metadata: &Metadata, member: &str, findings: &m
         ),
         Err(reason) => {
             let reason = reason.lines().next().unwrap_or_default();
-            findings.add_member(
-                code,
-                member,
-                format!("{what} is `{}`: {reason}", shortened(text)),
-            );
+            findings.add_member(code, member, format!("{what} is `{}`: {reason}", shortened(text)));
         }
     };
     if let Some(requires) = &metadata.requires_python {
         let read = parse_specifiers(requires).map(|specifiers| specifiers.legacy);
-        report(
-            Code::MetadataRequiresPython,
-            "Requires-Python",
-            requires,
-            read,
-        );
+        report(Code::MetadataRequiresPython, "Requires-Python", requires, read);
     }
     for requirement in &metadata.requires_dist {
         let read = Requirement::parse(requirement)
             .map(|requirement| requirement.legacy)
             .map_err(|error| error.to_string());
-        report(
-            Code::MetadataRequirement,
-            "a requirement",
-            requirement,
-            read,
-        );
+        report(Code::MetadataRequirement, "a requirement", requirement, read);
     }
 }
 

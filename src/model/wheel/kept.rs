@@ -47,15 +47,7 @@ struct KeptMember<'bytes> {
 /// Renders a manifest for [`decode`].
 pub fn encode(manifest: &WheelManifest) -> Vec<u8> {
     let members = manifest.members.iter().map(|member| {
-        let Location {
-            offset,
-            end,
-            compressed,
-            size,
-            crc32,
-            flags,
-            method,
-        } = member.location;
+        let Location { offset, end, compressed, size, crc32, flags, method } = member.location;
         KeptMember {
             path: member.path.as_str(),
             executable: member.executable,
@@ -74,11 +66,7 @@ pub fn encode(manifest: &WheelManifest) -> Vec<u8> {
         file: manifest.file.as_str(),
         dist_info: &manifest.dist_info,
         members: members.collect(),
-        contents: manifest
-            .contents
-            .iter()
-            .map(|(index, bytes)| (*index, &**bytes))
-            .collect(),
+        contents: manifest.contents.iter().map(|(index, bytes)| (*index, &**bytes)).collect(),
         findings: serde_json::to_string(&manifest.findings).expect("findings are plain values"),
     };
     postcard::to_stdvec(&kept).expect("memory takes everything")
@@ -109,33 +97,16 @@ pub fn decode(file: &WheelFilename, bytes: &[u8]) -> Option<WheelManifest> {
             path: TreePath::parse(path).ok()?,
             executable,
             sha256: Hash::new(sha256),
-            origin: if computed {
-                HashOrigin::Computed
-            } else {
-                HashOrigin::Claimed
-            },
-            location: Location {
-                offset,
-                end,
-                compressed,
-                size,
-                crc32,
-                flags,
-                method,
-            },
+            origin: if computed { HashOrigin::Computed } else { HashOrigin::Claimed },
+            location: Location { offset, end, compressed, size, crc32, flags, method },
         });
     }
     let findings: Vec<Finding> = serde_json::from_str(&kept.findings).ok()?;
-    let contents: BTreeMap<usize, Arc<[u8]>> = kept
-        .contents
-        .into_iter()
-        .map(|(index, bytes)| (index, bytes.into()))
-        .collect();
+    let contents: BTreeMap<usize, Arc<[u8]>> =
+        kept.contents.into_iter().map(|(index, bytes)| (index, bytes.into())).collect();
     let text = |name: &str| {
         let path = format!("{}/{name}", kept.dist_info);
-        let index = members
-            .binary_search_by(|member| member.path.as_str().cmp(&path))
-            .ok()?;
+        let index = members.binary_search_by(|member| member.path.as_str().cmp(&path)).ok()?;
         contents.get(&index).cloned()
     };
     let headers = WheelHeaders::parse(&text("WHEEL")?).value?;
@@ -177,11 +148,7 @@ mod tests {
             path: TreePath::parse(path).unwrap(),
             executable: path.ends_with("entry_points.txt"),
             sha256: Hash::sha256(bytes),
-            origin: if bytes.is_empty() {
-                HashOrigin::Claimed
-            } else {
-                HashOrigin::Computed
-            },
+            origin: if bytes.is_empty() { HashOrigin::Claimed } else { HashOrigin::Computed },
             location: Location {
                 offset: 1,
                 end: u64::MAX,
@@ -233,17 +200,10 @@ mod tests {
         let manifest = manifest();
         let bytes = encode(&manifest);
         assert!(
-            decode(
-                &WheelFilename::parse("demo-1.1-py3-none-any.whl").unwrap(),
-                &bytes
-            )
-            .is_none()
+            decode(&WheelFilename::parse("demo-1.1-py3-none-any.whl").unwrap(), &bytes).is_none()
         );
         for length in 0..bytes.len() {
-            assert!(
-                decode(&manifest.file, &bytes[..length]).is_none(),
-                "cut at {length}"
-            );
+            assert!(decode(&manifest.file, &bytes[..length]).is_none(), "cut at {length}");
         }
     }
 }

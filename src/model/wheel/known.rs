@@ -23,10 +23,7 @@ pub struct KnownMembers {
 impl KnownMembers {
     /// Nothing, of so many members.
     pub fn none(members: usize) -> Self {
-        Self {
-            proven: vec![false; members],
-            digests: BTreeMap::new(),
-        }
+        Self { proven: vec![false; members], digests: BTreeMap::new() }
     }
 
     /// How many members there are.
@@ -47,10 +44,7 @@ impl KnownMembers {
     /// The hash, by the tree's digest function, of a member's bytes, given the SHA-256 that RECORD
     /// claims.
     pub fn digest(&self, member: usize, sha256: &Hash) -> Option<Hash> {
-        self.digests
-            .get(sha256)
-            .copied()
-            .filter(|_| self.proves(member))
+        self.digests.get(sha256).copied().filter(|_| self.proves(member))
     }
 
     /// Adds that a member's bytes are those that RECORD claims.
@@ -70,11 +64,11 @@ impl KnownMembers {
         let count = u32::try_from(self.proven.len())
             .expect("an archive has no more members than 32 bits count");
         let mut bytes = count.to_le_bytes().to_vec();
-        bytes.extend(self.proven.chunks(8).map(|bits| {
-            bits.iter()
-                .rev()
-                .fold(0, |byte, bit| byte << 1 | u8::from(*bit))
-        }));
+        bytes.extend(
+            self.proven
+                .chunks(8)
+                .map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit))),
+        );
         for (sha256, hash) in &self.digests {
             bytes.extend([*sha256.as_bytes(), *hash.as_bytes()].concat());
         }
@@ -86,17 +80,11 @@ impl KnownMembers {
         let (count, rest) = bytes.split_first_chunk()?;
         let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
         let (bits, pairs) = rest.split_at_checked(count.div_ceil(8))?;
-        let proven = (0..count)
-            .map(|index| bits[index / 8] >> (index % 8) & 1 == 1)
-            .collect();
+        let proven = (0..count).map(|index| bits[index / 8] >> (index % 8) & 1 == 1).collect();
         let hash = |bytes: &[u8]| bytes.try_into().ok().map(Hash::new);
-        let pairs = pairs
-            .chunks(64)
-            .map(|pair| Some((hash(pair.get(..32)?)?, hash(pair.get(32..)?)?)));
-        Some(Self {
-            proven,
-            digests: pairs.collect::<Option<_>>()?,
-        })
+        let pairs =
+            pairs.chunks(64).map(|pair| Some((hash(pair.get(..32)?)?, hash(pair.get(32..)?)?)));
+        Some(Self { proven, digests: pairs.collect::<Option<_>>()? })
     }
 }
 
@@ -131,11 +119,7 @@ mod tests {
         known.add(sha256, hash);
         known.prove(1);
         assert_eq!(
-            (
-                known.digest(0, &sha256),
-                known.digest(1, &sha256),
-                known.digest(2, &sha256)
-            ),
+            (known.digest(0, &sha256), known.digest(1, &sha256), known.digest(2, &sha256)),
             (None, Some(hash), None)
         );
         assert!(!known.proves_all());

@@ -80,14 +80,8 @@ pub const NAMES: [(&str, &str); 11] = [
         "metadata-size",
         "bytes of WHEEL, METADATA, `entry_points.txt`, or all scripts that are rewritten together",
     ),
-    (
-        "record-size",
-        "bytes of RECORD, besides 512 for every member",
-    ),
-    (
-        "directory-size",
-        "bytes of the central directory, besides 512 for every entry",
-    ),
+    ("record-size", "bytes of RECORD, besides 512 for every member"),
+    ("directory-size", "bytes of the central directory, besides 512 for every entry"),
 ];
 
 impl Limits {
@@ -109,9 +103,7 @@ impl Limits {
             "record-size" => self.record_size,
             "directory-size" => self.directory_size,
             _ => {
-                return Err(UnknownLimit {
-                    name: name.to_owned(),
-                });
+                return Err(UnknownLimit { name: name.to_owned() });
             }
         })
     }
@@ -135,9 +127,7 @@ impl Limits {
             "record-size" => self.record_size = value,
             "directory-size" => self.directory_size = value,
             _ => {
-                return Err(UnknownLimit {
-                    name: name.to_owned(),
-                });
+                return Err(UnknownLimit { name: name.to_owned() });
             }
         }
         Ok(())
@@ -145,14 +135,12 @@ impl Limits {
 
     /// The most bytes of a central directory with so many entries.
     pub fn directory_of(&self, entries: u64) -> u64 {
-        self.directory_size
-            .saturating_add(entries.saturating_mul(PER_ENTRY))
+        self.directory_size.saturating_add(entries.saturating_mul(PER_ENTRY))
     }
 
     /// The most bytes of the RECORD of a wheel with so many members.
     pub fn record_of(&self, members: u64) -> u64 {
-        self.record_size
-            .saturating_add(members.saturating_mul(PER_ENTRY))
+        self.record_size.saturating_add(members.saturating_mul(PER_ENTRY))
     }
 }
 
@@ -166,11 +154,8 @@ mod tests {
             let mut limits = Limits::default();
             limits.set(name, 7).unwrap();
             for (other, _) in NAMES {
-                let expected = if other == name {
-                    7
-                } else {
-                    Limits::default().get(other).unwrap()
-                };
+                let expected =
+                    if other == name { 7 } else { Limits::default().get(other).unwrap() };
                 assert_eq!(limits.get(other), Ok(expected), "{name} {other}");
             }
         }

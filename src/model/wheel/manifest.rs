@@ -102,10 +102,7 @@ impl WheelManifest {
 
     /// The member of a path.
     pub fn member(&self, path: &str) -> Option<(usize, &Member)> {
-        let index = self
-            .members
-            .binary_search_by(|member| member.path.as_str().cmp(path))
-            .ok()?;
+        let index = self.members.binary_search_by(|member| member.path.as_str().cmp(path)).ok()?;
         Some((index, &self.members[index]))
     }
 }
@@ -133,11 +130,7 @@ pub const REWRITTEN: &[u8] = b"#!python";
 
 fn is_bytecode(path: &str) -> bool {
     path.ends_with(".pyc")
-        && path
-            .split('/')
-            .rev()
-            .skip(1)
-            .any(|component| component == "__pycache__")
+        && path.split('/').rev().skip(1).any(|component| component == "__pycache__")
 }
 
 /// Where the files of a `.dist-info` folder are among the entries.
@@ -195,11 +188,7 @@ impl Draft {
     pub fn new(filename: WheelFilename, entries: Vec<Entry>, findings: &mut Findings) -> Self {
         // Of an archive that cannot be read nothing more is known.
         let mut nothing = Findings::new();
-        let findings = if entries.is_empty() {
-            &mut nothing
-        } else {
-            findings
-        };
+        let findings = if entries.is_empty() { &mut nothing } else { findings };
         let dist_info = find_dist_info(&entries, &filename, findings);
         check_data(&entries, data_folder(&dist_info.folder), findings);
         let entries: Vec<Entry> = entries
@@ -260,11 +249,7 @@ impl Draft {
     /// missing.
     pub fn texts(&self, limits: &Limits, findings: &mut Findings) -> Vec<(Text, usize)> {
         let wanted = [
-            (
-                Text::Wheel,
-                self.dist_info.wheel,
-                Some((Code::MetadataWheelMissing, "WHEEL")),
-            ),
+            (Text::Wheel, self.dist_info.wheel, Some((Code::MetadataWheelMissing, "WHEEL"))),
             (
                 Text::Metadata,
                 self.dist_info.metadata,
@@ -280,18 +265,12 @@ impl Draft {
                     findings.add_member(
                         Code::MetadataLimit,
                         name,
-                        format!(
-                            "{} bytes, the limit is {}",
-                            location.size, limits.metadata_size
-                        ),
+                        format!("{} bytes, the limit is {}", location.size, limits.metadata_size),
                     );
                 }
                 (Some(index), _) => found.push((text, index)),
                 (None, Some((code, name))) if self.has_dist_info() => {
-                    findings.add(
-                        code,
-                        format!("there is no {}/{name}", self.dist_info.folder),
-                    );
+                    findings.add(code, format!("there is no {}/{name}", self.dist_info.folder));
                 }
                 (None, _) => {}
             }
@@ -301,9 +280,7 @@ impl Draft {
 
     fn has_dist_info(&self) -> bool {
         let prefix = format!("{}/", self.dist_info.folder);
-        self.entries
-            .iter()
-            .any(|entry| entry.name.starts_with(&prefix))
+        self.entries.iter().any(|entry| entry.name.starts_with(&prefix))
     }
 
     /// Takes the bytes of RECORD and compares its rows with the files.
@@ -339,11 +316,7 @@ impl Draft {
                 .strip_prefix(&*own_path)
                 .is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s"))
             {
-                findings.add_member(
-                    Code::RecordSignature,
-                    &entry.name,
-                    "the signature is dropped",
-                );
+                findings.add_member(Code::RecordSignature, &entry.name, "the signature is dropped");
                 continue;
             }
             let Some(row) = row else {
@@ -411,11 +384,7 @@ impl Draft {
 
     /// Keeps the bytes of a member for planning, and checks them; RECORD has to be set before.
     pub fn keep(&mut self, index: usize, bytes: &[u8], findings: &mut Findings) {
-        self.verify(
-            index,
-            &MemberHashes::of(bytes, self.other_algorithm(index)),
-            findings,
-        );
+        self.verify(index, &MemberHashes::of(bytes, self.other_algorithm(index)), findings);
         self.contents.insert(index, bytes.into());
     }
 
@@ -468,9 +437,8 @@ impl Draft {
 
     /// Whether no environment takes a member over: bytecode, and what an installer writes itself.
     fn is_dropped(&self, path: &str) -> bool {
-        let name = path
-            .strip_prefix(&*self.dist_info.folder)
-            .and_then(|rest| rest.strip_prefix('/'));
+        let name =
+            path.strip_prefix(&*self.dist_info.folder).and_then(|rest| rest.strip_prefix('/'));
         name.is_some_and(|name| NOT_INSTALLED.contains(&name))
             || path.split('/').any(|component| component == "__pycache__")
     }
@@ -482,10 +450,7 @@ impl Draft {
 
     /// What METADATA says, and its path.
     pub fn metadata(&self) -> Option<(&Metadata, &str)> {
-        Some((
-            self.metadata.as_ref()?,
-            &self.entries[self.dist_info.metadata?].name,
-        ))
+        Some((self.metadata.as_ref()?, &self.entries[self.dist_info.metadata?].name))
     }
 
     /// The scripts of `entry_points.txt`.
@@ -549,13 +514,7 @@ impl Draft {
                 return Err(findings);
             };
             let executable = entry.kind == EntryKind::File { executable: true };
-            members.push(Member {
-                path,
-                executable,
-                sha256,
-                origin,
-                location: entry.location,
-            });
+            members.push(Member { path, executable, sha256, origin, location: entry.location });
         }
         Ok(WheelManifest {
             data: data_folder(&self.dist_info.folder).into(),
@@ -634,32 +593,20 @@ impl MemberHasher {
     /// The hashes of all bytes taken.
     pub fn finish(self) -> MemberHashes {
         use sha2::Digest as _;
-        let sha384 = self
-            .sha384
-            .map(|hasher| Box::from(hasher.finalize().as_slice()));
-        let sha512 = self
-            .sha512
-            .map(|hasher| Box::from(hasher.finalize().as_slice()));
-        MemberHashes {
-            sha256: Hash::new(self.sha256.finalize().into()),
-            other: sha384.or(sha512),
-        }
+        let sha384 = self.sha384.map(|hasher| Box::from(hasher.finalize().as_slice()));
+        let sha512 = self.sha512.map(|hasher| Box::from(hasher.finalize().as_slice()));
+        MemberHashes { sha256: Hash::new(self.sha256.finalize().into()), other: sha384.or(sha512) }
     }
 }
 
 /// The name of the `.data` folder that belongs to a `.dist-info` folder.
 pub fn data_folder(dist_info: &str) -> String {
-    format!(
-        "{}.data",
-        dist_info.strip_suffix(".dist-info").unwrap_or(dist_info)
-    )
+    format!("{}.data", dist_info.strip_suffix(".dist-info").unwrap_or(dist_info))
 }
 
 fn position(entries: &[Entry], folder: &str, name: &str) -> Option<usize> {
     let path = format!("{folder}/{name}");
-    entries
-        .binary_search_by(|entry| (*entry.name).cmp(&path))
-        .ok()
+    entries.binary_search_by(|entry| (*entry.name).cmp(&path)).ok()
 }
 
 /// The names of folders at the top of the wheel.
@@ -680,9 +627,7 @@ fn distribution_version(stem: &str, filename: &WheelFilename) -> Option<Version>
         return Some(filename.version.clone());
     }
     let (name, version) = stem.split_once('-')?;
-    DistName::parse(name)
-        .ok()
-        .filter(|name| *name == filename.name)?;
+    DistName::parse(name).ok().filter(|name| *name == filename.name)?;
     let version = version.replace('_', "+").parse::<Version>().ok()?;
     (version == filename.version || differ_in_local(&version, &filename.version)).then_some(version)
 }
@@ -696,9 +641,8 @@ fn find_dist_info(
         |folder: &str| folder.len() > 10 && folder.to_ascii_lowercase().ends_with(".dist-info");
     // Sorted by name, a folder's entries may be interrupted by others ("a-1.dist-info.x" sorts
     // before "a-1.dist-info/").
-    let mut folders: Vec<&str> = top_folders(entries)
-        .filter(|folder| is_dist_info(folder))
-        .collect();
+    let mut folders: Vec<&str> =
+        top_folders(entries).filter(|folder| is_dist_info(folder)).collect();
     folders.sort_unstable();
     folders.dedup();
     let version = |folder: &str| distribution_version(folder.strip_suffix(".dist-info")?, filename);
@@ -710,10 +654,7 @@ fn find_dist_info(
         .or_else(|| folders.iter().find(matches))
         .copied();
     if folders.is_empty() {
-        findings.add(
-            Code::MetadataDistInfoMissing,
-            format!("there is no folder {expected}"),
-        );
+        findings.add(Code::MetadataDistInfoMissing, format!("there is no folder {expected}"));
     } else if folders.len() > 1 {
         findings.add(
             Code::MetadataDistInfoMultiple,
@@ -725,35 +666,21 @@ fn find_dist_info(
         .filter(|(_, version)| *version != filename.version)
     {
         let place = "the .dist-info folder";
-        let found = Disagreement::LocalVersion {
-            place,
-            written,
-            filename: filename.version.clone(),
-        };
+        let found =
+            Disagreement::LocalVersion { place, written, filename: filename.version.clone() };
         findings.add_member(Code::from(&found), folder, found.to_string());
     }
     if let (None, Some(found)) = (own, folders.first()) {
-        findings.add_member(
-            Code::MetadataDistInfoName,
-            found,
-            format!("expected {expected}"),
-        );
+        findings.add_member(Code::MetadataDistInfoName, found, format!("expected {expected}"));
     }
-    let fallback = folders
-        .iter()
-        .find(|folder| folder.ends_with(".dist-info"))
-        .copied();
+    let fallback = folders.iter().find(|folder| folder.ends_with(".dist-info")).copied();
     let folder = own.or(fallback).map_or(expected, str::to_owned);
-    DistInfo {
-        folder: folder.into(),
-        ..DistInfo::default()
-    }
+    DistInfo { folder: folder.into(), ..DistInfo::default() }
 }
 
 fn strip_prefix_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix)
-        .then(|| &text[prefix.len()..])
+    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
 }
 
 /// Checks the `.data` folder: its name, its schemes, and what they would be installed over.
@@ -769,10 +696,7 @@ fn check_data(entries: &[Entry], data: impl AsRef<str>, findings: &mut Findings)
     }
     let prefix = format!("{data}/");
     let start = entries.partition_point(|entry| *entry.name < *prefix);
-    for entry in entries[start..]
-        .iter()
-        .take_while(|entry| entry.name.starts_with(&prefix))
-    {
+    for entry in entries[start..].iter().take_while(|entry| entry.name.starts_with(&prefix)) {
         let name = &*entry.name;
         let (scheme, path) = match name[prefix.len()..].split_once('/') {
             Some(split) => split,
@@ -791,10 +715,7 @@ fn check_data(entries: &[Entry], data: impl AsRef<str>, findings: &mut Findings)
             findings.add_member(
                 Code::MetadataDataScheme,
                 name,
-                format!(
-                    "the scheme `{scheme}`, expected one of {}",
-                    SCHEMES.join(", ")
-                ),
+                format!("the scheme `{scheme}`, expected one of {}", SCHEMES.join(", ")),
             );
         }
         // What the interpreter would only look for is told with what else happens when it starts.

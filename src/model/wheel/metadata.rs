@@ -16,14 +16,8 @@ const REQUIREMENT_LIMIT: usize = 16 << 10;
 /// The most bytes of all requirements: each of them becomes a few values for every few bytes.
 const REQUIREMENTS_LIMIT: usize = 1 << 20;
 /// The headers that somebody looks at.
-const READ: [&str; 6] = [
-    "Metadata-Version",
-    "Name",
-    "Version",
-    "Requires-Python",
-    "Requires-Dist",
-    "Provides-Extra",
-];
+const READ: [&str; 6] =
+    ["Metadata-Version", "Name", "Version", "Requires-Python", "Requires-Dist", "Provides-Extra"];
 
 /// What `METADATA` says, as far as installing needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,23 +49,14 @@ impl Metadata {
             Err(error) => return Reading::failed(error),
         };
         let mut errors = headers.errors.clone();
-        let format = headers
-            .required("Metadata-Version", file, equal, &mut errors)
-            .unwrap_or("1.0");
-        let format = format_version(
-            file,
-            "Metadata-Version",
-            format,
-            Self::FORMAT.0,
-            &mut errors,
-        )
-        .unwrap_or((1, 0));
+        let format =
+            headers.required("Metadata-Version", file, equal, &mut errors).unwrap_or("1.0");
+        let format = format_version(file, "Metadata-Version", format, Self::FORMAT.0, &mut errors)
+            .unwrap_or((1, 0));
         let same_name = |left: &str, right: &str| {
             DistName::parse(left).is_ok_and(|name| DistName::parse(right) == Ok(name))
         };
-        let name = match headers
-            .required("Name", file, same_name, &mut errors)
-            .map(DistName::parse)
+        let name = match headers.required("Name", file, same_name, &mut errors).map(DistName::parse)
         {
             Some(Ok(name)) => name,
             Some(Err(source)) => {
@@ -89,47 +74,27 @@ impl Metadata {
         {
             Some((_, Ok(version))) => version,
             Some((value, Err(reason))) => {
-                errors.push(HeaderError::Version {
-                    value: shortened(value),
-                    reason,
-                });
+                errors.push(HeaderError::Version { value: shortened(value), reason });
                 filename.version.clone()
             }
             None => filename.version.clone(),
         };
-        let requires_python: Option<Box<str>> = headers
-            .once("Requires-Python", file, equal, &mut errors)
-            .map(Into::into);
-        let lengths = headers
-            .all("Requires-Dist")
-            .map(|header| header.value.len());
+        let requires_python: Option<Box<str>> =
+            headers.once("Requires-Python", file, equal, &mut errors).map(Into::into);
+        let lengths = headers.all("Requires-Dist").map(|header| header.value.len());
         let lengths = lengths.chain(requires_python.as_deref().map(str::len));
         let (longest, total) = lengths.fold((0, 0), |(longest, total): (usize, usize), length| {
             (longest.max(length), total + length)
         });
         if longest > REQUIREMENT_LIMIT {
-            errors.push(HeaderError::Requirements {
-                found: longest,
-                limit: REQUIREMENT_LIMIT,
-            });
+            errors.push(HeaderError::Requirements { found: longest, limit: REQUIREMENT_LIMIT });
         } else if total > REQUIREMENTS_LIMIT {
-            errors.push(HeaderError::Requirements {
-                found: total,
-                limit: REQUIREMENTS_LIMIT,
-            });
+            errors.push(HeaderError::Requirements { found: total, limit: REQUIREMENTS_LIMIT });
         }
         if errors.iter().any(HeaderError::is_final) {
-            return Reading {
-                value: None,
-                errors,
-            };
+            return Reading { value: None, errors };
         }
-        let all = |name| {
-            headers
-                .all(name)
-                .map(|header| header.value.as_ref().into())
-                .collect()
-        };
+        let all = |name| headers.all(name).map(|header| header.value.as_ref().into()).collect();
         let (requires_dist, provides_extra) = (all("Requires-Dist"), all("Provides-Extra"));
         Reading {
             value: Some(Self {
@@ -161,11 +126,7 @@ impl Metadata {
         if self.version != filename.version {
             let (written, filename) = (self.version.clone(), filename.version.clone());
             found.push(match differ_in_local(&written, &filename) {
-                true => Disagreement::LocalVersion {
-                    place: "METADATA",
-                    written,
-                    filename,
-                },
+                true => Disagreement::LocalVersion { place: "METADATA", written, filename },
                 false => Disagreement::Version { written, filename },
             });
         }
@@ -175,10 +136,7 @@ impl Metadata {
 
 fn read_version(text: &str) -> Result<Version, String> {
     if text.len() > VERSION_LIMIT {
-        return Err(format!(
-            "{} bytes, the limit is {VERSION_LIMIT}",
-            text.len()
-        ));
+        return Err(format!("{} bytes, the limit is {VERSION_LIMIT}", text.len()));
     }
     Version::from_str(text).map_err(|error| error.to_string())
 }
@@ -212,10 +170,7 @@ mod tests {
             "{text:?}: {errors:?}"
         );
         assert!(
-            errors
-                .iter()
-                .zip(expected)
-                .all(|(error, start)| error.starts_with(start)),
+            errors.iter().zip(expected).all(|(error, start)| error.starts_with(start)),
             "{text:?}: {errors:?}"
         );
         value
@@ -229,30 +184,15 @@ mod tests {
         );
         let found = check(&text, true, &[]).unwrap();
         assert_eq!(
-            (
-                found.format,
-                found.name.normalized(),
-                found.version.to_string().as_str()
-            ),
+            (found.format, found.name.normalized(), found.version.to_string().as_str()),
             ((2, 1), "foo-bar", "1.0")
         );
         assert_eq!(found.requires_python.as_deref(), Some(">=3.8"));
         assert_eq!(
-            found
-                .requires_dist
-                .iter()
-                .map(|text| &**text)
-                .collect::<Vec<_>>(),
+            found.requires_dist.iter().map(|text| &**text).collect::<Vec<_>>(),
             ["a (>=1)", "b[x]>=2;  python_version < \"3.9\""]
         );
-        assert_eq!(
-            found
-                .provides_extra
-                .iter()
-                .map(|text| &**text)
-                .collect::<Vec<_>>(),
-            ["x"]
-        );
+        assert_eq!(found.provides_extra.iter().map(|text| &**text).collect::<Vec<_>>(), ["x"]);
     }
 
     #[test]
@@ -264,18 +204,11 @@ mod tests {
             "METADATA has no `Version`",
         ];
         let found = check("\n", true, &nothing).unwrap();
+        assert_eq!((found.name, found.version), (filename().name, filename().version));
         assert_eq!(
-            (found.name, found.version),
-            (filename().name, filename().version)
-        );
-        assert_eq!(
-            check(
-                &replace("2.1", "2.1.0"),
-                true,
-                &["METADATA has the Metadata-Version `2.1.0`"]
-            )
-            .unwrap()
-            .format,
+            check(&replace("2.1", "2.1.0"), true, &["METADATA has the Metadata-Version `2.1.0`"])
+                .unwrap()
+                .format,
             (2, 1)
         );
         check(
@@ -283,21 +216,9 @@ mod tests {
             false,
             &["METADATA has the Metadata-Version `3.0`, the newest"],
         );
-        check(
-            &replace("Foo.Bar", "a b"),
-            false,
-            &["METADATA has a bad Name"],
-        );
-        check(
-            &replace("Foo.Bar", "../x"),
-            false,
-            &["METADATA has a bad Name"],
-        );
-        check(
-            &replace("1.0", "x"),
-            false,
-            &["METADATA has the Version `x`"],
-        );
+        check(&replace("Foo.Bar", "a b"), false, &["METADATA has a bad Name"]);
+        check(&replace("Foo.Bar", "../x"), false, &["METADATA has a bad Name"]);
+        check(&replace("1.0", "x"), false, &["METADATA has the Version `x`"]);
         let hidden = [
             "line 2 of METADATA",
             "readers of METADATA see different values of `Version`",
@@ -315,26 +236,10 @@ mod tests {
     #[test]
     fn repeated_headers_say_the_same_or_not() {
         let repeat = |line: &str| format!("{METADATA}{line}\n");
-        check(
-            &repeat("name: FOO-bar"),
-            true,
-            &["line 4 of METADATA says `Name` again"],
-        );
-        check(
-            &repeat("Version: 1.0.0"),
-            true,
-            &["line 4 of METADATA says `Version` again"],
-        );
-        check(
-            &repeat("Name: other"),
-            false,
-            &["line 4 of METADATA has another value of `Name`"],
-        );
-        check(
-            &repeat("Version: 2"),
-            false,
-            &["line 4 of METADATA has another value of `Version`"],
-        );
+        check(&repeat("name: FOO-bar"), true, &["line 4 of METADATA says `Name` again"]);
+        check(&repeat("Version: 1.0.0"), true, &["line 4 of METADATA says `Version` again"]);
+        check(&repeat("Name: other"), false, &["line 4 of METADATA has another value of `Name`"]);
+        check(&repeat("Version: 2"), false, &["line 4 of METADATA has another value of `Version`"]);
         check(
             &repeat("Metadata-Version: 2.2"),
             true,
@@ -348,11 +253,7 @@ mod tests {
         .unwrap();
         assert_eq!(found.requires_python.as_deref(), Some(">=3"));
         // Nothing reads them.
-        check(
-            &repeat("Summary: a\nSummary: b\nHome-page: c\nHome-page: d"),
-            true,
-            &[],
-        );
+        check(&repeat("Summary: a\nSummary: b\nHome-page: c\nHome-page: d"), true, &[]);
     }
 
     #[test]
@@ -364,44 +265,21 @@ mod tests {
         )
         .unwrap();
         assert_eq!(found.requires_dist.len(), 1);
-        let hidden = [
-            "line 5 of METADATA",
-            "readers of METADATA see different values of `Requires-Dist`",
-        ];
-        check(
-            &format!("{METADATA}Summary: one\ntwo\nRequires-Dist: a\n"),
-            false,
-            &hidden,
-        );
+        let hidden =
+            ["line 5 of METADATA", "readers of METADATA see different values of `Requires-Dist`"];
+        check(&format!("{METADATA}Summary: one\ntwo\nRequires-Dist: a\n"), false, &hidden);
     }
 
     #[test]
     fn versions_and_requirements_have_a_length() {
-        check(
-            &METADATA.replace("1.0", &format!("1.{}", "0".repeat(VERSION_LIMIT - 2))),
-            true,
-            &[],
-        );
+        check(&METADATA.replace("1.0", &format!("1.{}", "0".repeat(VERSION_LIMIT - 2))), true, &[]);
         let (_, errors) = metadata(&METADATA.replace("1.0", &"1".repeat(VERSION_LIMIT + 1)));
-        assert!(
-            errors[0].contains("1025 bytes") && errors[0].len() < 200,
-            "{errors:?}"
-        );
+        assert!(errors[0].contains("1025 bytes") && errors[0].len() < 200, "{errors:?}");
         let long = format!("{METADATA}Requires-Dist: a{}\n", " ".repeat(20_000) + ">=1");
-        check(
-            &long,
-            false,
-            &["the requirements in METADATA have 20004 bytes, the limit is 16384"],
-        );
-        let many = format!(
-            "{METADATA}{}",
-            format!("Requires-Dist: {}\n", "a".repeat(10_000)).repeat(110)
-        );
-        check(
-            &many,
-            false,
-            &["the requirements in METADATA have 1100000 bytes"],
-        );
+        check(&long, false, &["the requirements in METADATA have 20004 bytes, the limit is 16384"]);
+        let many =
+            format!("{METADATA}{}", format!("Requires-Dist: {}\n", "a".repeat(10_000)).repeat(110));
+        check(&many, false, &["the requirements in METADATA have 1100000 bytes"]);
     }
 
     #[test]

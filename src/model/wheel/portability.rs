@@ -22,20 +22,12 @@ pub fn examine_portability<'a>(paths: impl IntoIterator<Item = &'a str>, finding
     let mut previous = "";
     for path in paths {
         // What is shared with the previous path was looked at there.
-        let shared = path
-            .bytes()
-            .zip(previous.bytes())
-            .take_while(|(left, right)| left == right)
-            .count();
-        let ends = path
-            .match_indices('/')
-            .map(|(at, _)| at)
-            .chain([path.len()]);
+        let shared =
+            path.bytes().zip(previous.bytes()).take_while(|(left, right)| left == right).count();
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         for end in ends.filter(|&end| end >= shared || end == path.len()) {
             let prefix = &path[..end];
-            let other = *seen
-                .entry(Hash::sha256(fold(prefix).as_bytes()))
-                .or_insert(prefix);
+            let other = *seen.entry(Hash::sha256(fold(prefix).as_bytes())).or_insert(prefix);
             if other != prefix {
                 let code = if compose(other) == compose(prefix) {
                     Code::PathUnicodeCollision
@@ -72,19 +64,14 @@ mod tests {
             let mut findings = Findings::new();
             examine_portability(paths.iter().copied(), &mut findings);
             let found = findings.finish();
-            let found: Vec<(Code, &str)> = found
-                .iter()
-                .map(|found| (found.code, found.member.as_deref().unwrap()))
-                .collect();
+            let found: Vec<(Code, &str)> =
+                found.iter().map(|found| (found.code, found.member.as_deref().unwrap())).collect();
             assert_eq!(found, expected);
         };
         check(&["a/b", "a/c", "ab", "b"], &[]);
         check(&["A.py", "a.py"], &[(Code::PathCaseCollision, "a.py")]);
         check(&["A/x", "a/y", "a/z"], &[(Code::PathCaseCollision, "a")]);
-        check(
-            &["e\u{301}.py", "é.py"],
-            &[(Code::PathUnicodeCollision, "é.py")],
-        );
+        check(&["e\u{301}.py", "é.py"], &[(Code::PathUnicodeCollision, "é.py")]);
         check(&["a/aux.py", "a/b"], &[(Code::PathWindowsName, "a/aux.py")]);
         check(&["con/a", "con/b"], &[(Code::PathWindowsName, "con")]);
         let long = "x".repeat(181);

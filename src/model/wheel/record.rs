@@ -54,12 +54,7 @@ impl RecordHash {
 
 impl fmt::Display for RecordHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{}={}",
-            self.algorithm(),
-            encode_base64url(self.as_bytes())
-        )
+        write!(formatter, "{}={}", self.algorithm(), encode_base64url(self.as_bytes()))
     }
 }
 
@@ -264,12 +259,7 @@ impl<'text> Record<'text> {
     pub fn parse_rows(bytes: &'text [u8], own_path: &str, limit: usize) -> Self {
         // Rows with a hash have a hundred bytes and more.
         let rows = Vec::with_capacity((bytes.len() / 80).min(limit));
-        let mut record = Self {
-            rows,
-            limit,
-            problems: Vec::new(),
-            tally: Tally::default(),
-        };
+        let mut record = Self { rows, limit, problems: Vec::new(), tally: Tally::default() };
         let mut rest = bytes;
         if let Some(without) = bytes.strip_prefix("\u{feff}".as_bytes()) {
             record.report(1, None, RecordProblemKind::ByteOrderMark);
@@ -335,11 +325,7 @@ impl<'text> Record<'text> {
     fn has_room(&mut self, number: usize) -> bool {
         let room = self.rows.len() < self.limit;
         if !room {
-            self.report(
-                number,
-                None,
-                RecordProblemKind::TooManyRows { limit: self.limit },
-            );
+            self.report(number, None, RecordProblemKind::TooManyRows { limit: self.limit });
         }
         room
     }
@@ -348,11 +334,7 @@ impl<'text> Record<'text> {
         if !self.tally.admit(&kind) {
             return;
         }
-        self.problems.push(RecordProblem {
-            row,
-            path: path.map(str::to_owned),
-            kind,
-        });
+        self.problems.push(RecordProblem { row, path: path.map(str::to_owned), kind });
     }
 
     /// Reads a row that holds no quotes.
@@ -394,31 +376,18 @@ impl<'text> Record<'text> {
         own_path: &str,
     ) {
         if let Err(error) = check_path(&path) {
-            let folder = path
-                .strip_suffix('/')
-                .is_some_and(|folder| check_path(folder).is_ok());
-            let kind = if folder {
-                RecordProblemKind::Folder
-            } else {
-                RecordProblemKind::Path(error)
-            };
+            let folder = path.strip_suffix('/').is_some_and(|folder| check_path(folder).is_ok());
+            let kind =
+                if folder { RecordProblemKind::Folder } else { RecordProblemKind::Path(error) };
             return self.report(number, Some(&path), kind);
         }
         if *path == *own_path {
             if !hash.is_empty() || !size.is_empty() {
                 self.report(number, Some(&path), RecordProblemKind::OwnHash);
             }
-            return self.rows.push(Row {
-                path,
-                hash: None,
-                size: None,
-                number,
-            });
+            return self.rows.push(Row { path, hash: None, size: None, number });
         }
-        if path
-            .strip_prefix(own_path)
-            .is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s"))
-        {
+        if path.strip_prefix(own_path).is_some_and(|suffix| matches!(suffix, ".jws" | ".p7s")) {
             return self.report(number, Some(&path), RecordProblemKind::Signature);
         }
         let hash = if hash.is_empty() {
@@ -440,10 +409,7 @@ impl<'text> Record<'text> {
                         self.report(
                             number,
                             Some(&path),
-                            RecordProblemKind::AlgorithmName {
-                                name,
-                                expected: hash.algorithm(),
-                            },
+                            RecordProblemKind::AlgorithmName { name, expected: hash.algorithm() },
                         );
                     }
                     Some(hash)
@@ -458,20 +424,9 @@ impl<'text> Record<'text> {
             && (!size.starts_with('0') || size.len() == 1);
         let parsed = size.parse().ok().filter(|_| plain);
         if parsed.is_none() && !size.is_empty() {
-            self.report(
-                number,
-                Some(&path),
-                RecordProblemKind::Size {
-                    text: size.to_owned(),
-                },
-            );
+            self.report(number, Some(&path), RecordProblemKind::Size { text: size.to_owned() });
         }
-        self.rows.push(Row {
-            path,
-            hash,
-            size: parsed,
-            number,
-        });
+        self.rows.push(Row { path, hash, size: parsed, number });
     }
 
     /// Sorts by path, and for equal paths keeps the first row; what they contradict each other in
@@ -487,14 +442,10 @@ impl<'text> Record<'text> {
             }
             let same = (&later.hash, later.size) == (&first.hash, first.size);
             let kind = if same {
-                RecordProblemKind::Repeated {
-                    first: first.number,
-                }
+                RecordProblemKind::Repeated { first: first.number }
             } else {
                 (first.hash, first.size) = (None, None);
-                RecordProblemKind::Contradiction {
-                    first: first.number,
-                }
+                RecordProblemKind::Contradiction { first: first.number }
             };
             if tally.admit(&kind) {
                 problems.push(RecordProblem {
@@ -516,11 +467,7 @@ pub fn render<'path>(
     files: impl IntoIterator<Item = (&'path str, Hash, u64)>,
 ) -> Vec<u8> {
     let mut rows: Vec<(&str, Option<(Hash, u64)>)> = vec![(own_path, None)];
-    rows.extend(
-        files
-            .into_iter()
-            .map(|(path, hash, size)| (path, Some((hash, size)))),
-    );
+    rows.extend(files.into_iter().map(|(path, hash, size)| (path, Some((hash, size)))));
     // Stable, and quick where the files are in order already.
     rows.sort_by_key(|(path, _)| *path);
     rows.dedup_by_key(|(path, _)| *path);
@@ -560,10 +507,7 @@ fn push_number(text: &mut Vec<u8>, number: u64) {
 
 /// Takes the first row, without its line end, which a quoted field may contain.
 fn take_row(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let end = bytes
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .unwrap_or(bytes.len());
+    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
     let mut line = &bytes[..end];
     let mut after = bytes.get(end + 1..).unwrap_or_default();
     // Only fields that begin with a quote can go on in the next line; then there is an odd number
@@ -703,9 +647,7 @@ struct HashForm {
 fn parse_hash(text: &str) -> Result<(RecordHash, HashForm), RecordProblemKind> {
     let (name, hash) = text
         .split_once('=')
-        .ok_or_else(|| RecordProblemKind::NoAlgorithm {
-            text: text.to_owned(),
-        })?;
+        .ok_or_else(|| RecordProblemKind::NoAlgorithm { text: text.to_owned() })?;
     let decode_as = |name: &str| match name {
         "sha256" => Some(
             decode::<32>("sha256", hash)
@@ -725,32 +667,19 @@ fn parse_hash(text: &str) -> Result<(RecordHash, HashForm), RecordProblemKind> {
         return found;
     }
     // `SHA256`, `sha-256`, `sha2_256`: other names of the same, and of none else.
-    let plain = name
-        .trim_matches([' ', '\t'])
-        .to_ascii_lowercase()
-        .replace(['-', '_'], "");
+    let plain = name.trim_matches([' ', '\t']).to_ascii_lowercase().replace(['-', '_'], "");
     let plain = plain
         .strip_prefix("sha2")
         .filter(|rest| matches!(*rest, "256" | "384" | "512"))
         .map_or(plain.clone(), |rest| format!("sha{rest}"));
     match decode_as(&plain) {
-        Some(found) => found.map(|(hash, form)| {
-            (
-                hash,
-                HashForm {
-                    name: Some(name.to_owned()),
-                    ..form
-                },
-            )
-        }),
-        None if matches!(&*plain, "md5" | "sha1" | "sha224") => {
-            Err(RecordProblemKind::WeakAlgorithm {
-                name: name.to_owned(),
-            })
+        Some(found) => {
+            found.map(|(hash, form)| (hash, HashForm { name: Some(name.to_owned()), ..form }))
         }
-        None => Err(RecordProblemKind::UnknownAlgorithm {
-            name: name.to_owned(),
-        }),
+        None if matches!(&*plain, "md5" | "sha1" | "sha224") => {
+            Err(RecordProblemKind::WeakAlgorithm { name: name.to_owned() })
+        }
+        None => Err(RecordProblemKind::UnknownAlgorithm { name: name.to_owned() }),
     }
 }
 
@@ -795,13 +724,7 @@ fn decode<const N: usize>(
     text: &str,
 ) -> Result<([u8; N], HashForm), RecordProblemKind> {
     if let Some(bytes) = decode_hexadecimal(text) {
-        return Ok((
-            bytes,
-            HashForm {
-                hexadecimal: true,
-                ..HashForm::default()
-            },
-        ));
+        return Ok((bytes, HashForm { hexadecimal: true, ..HashForm::default() }));
     }
     let plain = text.trim_end_matches('=').as_bytes();
     let padding = text.len() - plain.len();
@@ -823,10 +746,7 @@ fn decode<const N: usize>(
         bytes.copy_from_slice(&joined.to_be_bytes()[1..]);
     }
     if plain.len() == expected && !rest.is_empty() {
-        let value = |index: usize| {
-            rest.get(index)
-                .map_or(0, |&digit| VALUES[usize::from(digit)])
-        };
+        let value = |index: usize| rest.get(index).map_or(0, |&digit| VALUES[usize::from(digit)]);
         let [first, second, third] = [value(0), value(1), value(2)];
         let last = [
             (first as u8) << 2 | second as u8 >> 4,
@@ -838,20 +758,12 @@ fn decode<const N: usize>(
         trailing = last[left];
     }
     let unread = if plain.len() == expected { rest } else { plain };
-    marks = unread
-        .iter()
-        .fold(marks, |marks, &byte| marks | VALUES[usize::from(byte)]);
+    marks = unread.iter().fold(marks, |marks, &byte| marks | VALUES[usize::from(byte)]);
     if marks & NO_DIGIT != 0 || padding > 3 {
-        return Err(RecordProblemKind::Alphabet {
-            text: text.to_owned(),
-        });
+        return Err(RecordProblemKind::Alphabet { text: text.to_owned() });
     }
     if plain.len() != expected {
-        return Err(RecordProblemKind::HashLength {
-            algorithm,
-            found: plain.len(),
-            expected,
-        });
+        return Err(RecordProblemKind::HashLength { algorithm, found: plain.len(), expected });
     }
     if trailing != 0 {
         return Err(RecordProblemKind::TrailingBits);
@@ -893,11 +805,7 @@ mod tests {
 
     fn kinds(text: &[u8]) -> Vec<(usize, RecordProblemKind)> {
         let record = Record::parse(text, OWN);
-        record
-            .problems()
-            .iter()
-            .map(|problem| (problem.row, problem.kind.clone()))
-            .collect()
+        record.problems().iter().map(|problem| (problem.row, problem.kind.clone())).collect()
     }
 
     #[test]
@@ -909,11 +817,7 @@ mod tests {
         assert_eq!(paths, ["a,\"b\".py", OWN, "b.py"]);
         let row = record.get("b.py").unwrap();
         assert_eq!(
-            (
-                row.hash.as_ref().and_then(RecordHash::sha256),
-                row.size,
-                row.number
-            ),
+            (row.hash.as_ref().and_then(RecordHash::sha256), row.size, row.number),
             (Some(Hash::sha256(b"")), Some(0), 1)
         );
         assert!(matches!(row.path, Cow::Borrowed(_)));
@@ -927,10 +831,7 @@ mod tests {
         let check = |row: &str, expected: &[Kind]| {
             let found = kinds(format!("{row}\n{OWN},,\n").as_bytes());
             assert_eq!(
-                found
-                    .iter()
-                    .map(|(_, kind)| kind.clone())
-                    .collect::<Vec<_>>(),
+                found.iter().map(|(_, kind)| kind.clone()).collect::<Vec<_>>(),
                 expected,
                 "{row}"
             );
@@ -945,134 +846,53 @@ mod tests {
         check("a.py,,0", &[Kind::NoHash]);
         check("a\".py,,0", &[Kind::Quotes]);
         check("\"a\".py,,0", &[Kind::Quotes]);
-        check(
-            &format!("\"a\rb\",{EMPTY},0"),
-            &[Kind::Path(RowPathError::Control)],
-        );
-        check(
-            &format!("a.py,md5={hash},0"),
-            &[Kind::WeakAlgorithm { name: own("md5") }],
-        );
-        check(
-            &format!("a.py,SHA1={hash},0"),
-            &[Kind::WeakAlgorithm { name: own("SHA1") }],
-        );
-        check(
-            &format!("a.py,sha224={hash},0"),
-            &[Kind::WeakAlgorithm {
-                name: own("sha224"),
-            }],
-        );
+        check(&format!("\"a\rb\",{EMPTY},0"), &[Kind::Path(RowPathError::Control)]);
+        check(&format!("a.py,md5={hash},0"), &[Kind::WeakAlgorithm { name: own("md5") }]);
+        check(&format!("a.py,SHA1={hash},0"), &[Kind::WeakAlgorithm { name: own("SHA1") }]);
+        check(&format!("a.py,sha224={hash},0"), &[Kind::WeakAlgorithm { name: own("sha224") }]);
         check(
             &format!("a.py,blake2b={hash},0"),
-            &[Kind::UnknownAlgorithm {
-                name: own("blake2b"),
-            }],
+            &[Kind::UnknownAlgorithm { name: own("blake2b") }],
         );
         for name in ["SHA256", "sha-256", "Sha_256", "sha2-256", "sha256 "] {
             check(
                 &format!("a.py,{name}={hash},0"),
-                &[Kind::AlgorithmName {
-                    name: own(name),
-                    expected: "sha256",
-                }],
+                &[Kind::AlgorithmName { name: own(name), expected: "sha256" }],
             );
         }
         for name in ["sha25", "sha2", "sha3-256", "sha", "sha2256x"] {
-            check(
-                &format!("a.py,{name}={hash},0"),
-                &[Kind::UnknownAlgorithm { name: own(name) }],
-            );
+            check(&format!("a.py,{name}={hash},0"), &[Kind::UnknownAlgorithm { name: own(name) }]);
         }
-        check(
-            "a.py,sha256,0",
-            &[Kind::NoAlgorithm {
-                text: own("sha256"),
-            }],
-        );
+        check("a.py,sha256,0", &[Kind::NoAlgorithm { text: own("sha256") }]);
         check(&format!("a.py,{EMPTY}=,0"), &[Kind::Padding]);
         check(&format!("a.py,{EMPTY}==,0"), &[Kind::Padding]);
-        check(
-            &format!("a.py,{EMPTY}====,0"),
-            &[Kind::Alphabet {
-                text: format!("{hash}===="),
-            }],
-        );
+        check(&format!("a.py,{EMPTY}====,0"), &[Kind::Alphabet { text: format!("{hash}====") }]);
         let standard = hash.replace('-', "+").replace('_', "/");
-        check(
-            &format!("a.py,sha256={standard},0"),
-            &[Kind::OrdinaryAlphabet],
-        );
-        check(
-            &format!("a.py,sha256={standard}=,0"),
-            &[Kind::Padding, Kind::OrdinaryAlphabet],
-        );
+        check(&format!("a.py,sha256={standard},0"), &[Kind::OrdinaryAlphabet]);
+        check(&format!("a.py,sha256={standard}=,0"), &[Kind::Padding, Kind::OrdinaryAlphabet]);
         let mixed = hash.replace('-', "+");
         check(&format!("a.py,sha256={mixed},0"), &[Kind::OrdinaryAlphabet]);
         check("a.py,sha256=!,0", &[Kind::Alphabet { text: own("!") }]);
-        let length = |algorithm, found, expected| Kind::HashLength {
-            algorithm,
-            found,
-            expected,
-        };
+        let length = |algorithm, found, expected| Kind::HashLength { algorithm, found, expected };
         check("a.py,sha256=,0", &[length("sha256", 0, 43)]);
-        check(
-            &format!("a.py,{},0", &EMPTY[..49]),
-            &[length("sha256", 42, 43)],
-        );
-        check(
-            &format!("a.py,sha256={},0", "ab".repeat(32)),
-            &[Kind::Hexadecimal],
-        );
-        check(
-            &format!("a.py,sha256={},0", "ag".repeat(32)),
-            &[length("sha256", 64, 43)],
-        );
-        check(
-            &format!("a.py,sha256={},0", "ab".repeat(31)),
-            &[length("sha256", 62, 43)],
-        );
+        check(&format!("a.py,{},0", &EMPTY[..49]), &[length("sha256", 42, 43)]);
+        check(&format!("a.py,sha256={},0", "ab".repeat(32)), &[Kind::Hexadecimal]);
+        check(&format!("a.py,sha256={},0", "ag".repeat(32)), &[length("sha256", 64, 43)]);
+        check(&format!("a.py,sha256={},0", "ab".repeat(31)), &[length("sha256", 62, 43)]);
         check(
             &format!("a.py,SHA512={},0", "AB".repeat(64)),
-            &[
-                Kind::Hexadecimal,
-                Kind::AlgorithmName {
-                    name: own("SHA512"),
-                    expected: "sha512",
-                },
-            ],
+            &[Kind::Hexadecimal, Kind::AlgorithmName { name: own("SHA512"), expected: "sha512" }],
         );
-        check(
-            &format!("a.py,sha512={hash},0"),
-            &[length("sha512", 43, 86)],
-        );
+        check(&format!("a.py,sha512={hash},0"), &[length("sha512", 43, 86)]);
         check(&format!("a.py,{}V,0", &EMPTY[..49]), &[Kind::TrailingBits]);
         let long = encode_base64url(&[0; 64]);
-        check(
-            &format!("a.py,sha512={}B,0", &long[..85]),
-            &[Kind::TrailingBits],
-        );
+        check(&format!("a.py,sha512={}B,0", &long[..85]), &[Kind::TrailingBits]);
         check(
             &format!("a.py,sha512={}!,0", &long[..85]),
-            &[Kind::Alphabet {
-                text: format!("{}!", &long[..85]),
-            }],
+            &[Kind::Alphabet { text: format!("{}!", &long[..85]) }],
         );
-        for size in [
-            "-1",
-            "+1",
-            "1.0",
-            " 1",
-            "01",
-            "0x1",
-            "99999999999999999999",
-            "1_0",
-            "١",
-        ] {
-            check(
-                &format!("a.py,{EMPTY},{size}"),
-                &[Kind::Size { text: own(size) }],
-            );
+        for size in ["-1", "+1", "1.0", " 1", "01", "0x1", "99999999999999999999", "1_0", "١"] {
+            check(&format!("a.py,{EMPTY},{size}"), &[Kind::Size { text: own(size) }]);
         }
         check(&format!("{OWN}.jws,{EMPTY},0"), &[Kind::Signature]);
         check(&format!("{OWN}.p7s,,"), &[Kind::Signature]);
@@ -1147,14 +967,8 @@ mod tests {
     fn the_whole_file_has_rules_too() {
         use RecordProblemKind as Kind;
         assert_eq!(kinds(b""), [(1, Kind::NoOwnRow)]);
-        assert_eq!(
-            kinds(format!("\u{feff}{OWN},,").as_bytes()),
-            [(1, Kind::ByteOrderMark)]
-        );
-        assert_eq!(
-            kinds(b"\xff,,\na-1.dist-info/RECORD,,\n"),
-            [(1, Kind::NotUtf8)]
-        );
+        assert_eq!(kinds(format!("\u{feff}{OWN},,").as_bytes()), [(1, Kind::ByteOrderMark)]);
+        assert_eq!(kinds(b"\xff,,\na-1.dist-info/RECORD,,\n"), [(1, Kind::NotUtf8)]);
         assert_eq!(
             kinds(format!("{OWN},,\n\n\n").as_bytes()),
             [(2, Kind::Blank), (3, Kind::Blank)]
@@ -1176,48 +990,31 @@ mod tests {
         let text = format!("{}../a,,\n{OWN},,\n", "\n".repeat(1000));
         let record = Record::parse(text.as_bytes(), OWN);
         assert_eq!(record.problems().len(), 101);
-        assert_eq!(
-            record.omitted().iter().map(|(_, count)| count).sum::<u64>(),
-            900
-        );
-        assert_eq!(
-            record.problems()[100].kind,
-            RecordProblemKind::Path(RowPathError::Escape)
-        );
+        assert_eq!(record.omitted().iter().map(|(_, count)| count).sum::<u64>(), 900);
+        assert_eq!(record.problems()[100].kind, RecordProblemKind::Path(RowPathError::Escape));
     }
 
     #[test]
     fn hexadecimal_means_what_base64_means() {
         let hash = Hash::sha256(b"");
         for text in [hash.to_string(), hash.to_string().to_uppercase()] {
-            assert_eq!(
-                parse_hash(&format!("sha256={text}")).unwrap().0,
-                RecordHash::Sha256(hash)
-            );
+            assert_eq!(parse_hash(&format!("sha256={text}")).unwrap().0, RecordHash::Sha256(hash));
         }
         // As many digits as hexadecimal SHA-256 has, but base64.
         assert_eq!(
-            parse_hash(&format!("sha384={}", "ab".repeat(32)))
-                .unwrap()
-                .1,
+            parse_hash(&format!("sha384={}", "ab".repeat(32))).unwrap().1,
             HashForm::default()
         );
     }
 
     #[test]
     fn so_many_rows_are_kept() {
-        let text = (0..100)
-            .map(|index| format!("{index},{EMPTY},0\n"))
-            .collect::<String>()
-            + OWN
-            + ",,\n";
+        let text =
+            (0..100).map(|index| format!("{index},{EMPTY},0\n")).collect::<String>() + OWN + ",,\n";
         assert_eq!(Record::parse_rows(text.as_bytes(), OWN, 101).problems(), []);
         let record = Record::parse_rows(text.as_bytes(), OWN, 100);
         assert_eq!(record.rows().len(), 100);
-        assert_eq!(
-            record.problems()[0].kind,
-            RecordProblemKind::TooManyRows { limit: 100 }
-        );
+        assert_eq!(record.problems()[0].kind, RecordProblemKind::TooManyRows { limit: 100 });
     }
 
     #[test]

@@ -14,10 +14,7 @@ use crate::model::reserved::{self, Reserved};
 /// Where a member of a wheel lies relative to site-packages, if it is installed there. `data` is
 /// the name of the `.data` folder.
 pub fn site_path<'path>(path: &'path str, data: &str) -> Option<&'path str> {
-    let Some(rest) = path
-        .strip_prefix(data)
-        .and_then(|rest| rest.strip_prefix('/'))
-    else {
+    let Some(rest) = path.strip_prefix(data).and_then(|rest| rest.strip_prefix('/')) else {
         return Some(path);
     };
     let (scheme, rest) = rest.split_once('/')?;
@@ -38,9 +35,9 @@ pub fn site_path<'path>(path: &'path str, data: &str) -> Option<&'path str> {
 pub fn reserved_target(scheme: &str, path: &str) -> Option<Reserved> {
     match scheme {
         "scripts" => reserved::in_scripts(path),
-        "data" => ["bin", "Scripts"]
-            .iter()
-            .find_map(|scripts| reserved::in_environment(path, scripts)),
+        "data" => {
+            ["bin", "Scripts"].iter().find_map(|scripts| reserved::in_environment(path, scripts))
+        }
         _ => None,
     }
 }
@@ -88,9 +85,7 @@ pub fn is_path_file(site_path: &str) -> bool {
 fn module(site_path: &str) -> Option<&str> {
     match site_path.split_once('/') {
         Some((folder, rest)) => {
-            let code = [".py", ".pyc", ".so", ".pyd"]
-                .iter()
-                .any(|ending| rest.ends_with(ending));
+            let code = [".py", ".pyc", ".so", ".pyd"].iter().any(|ending| rest.ends_with(ending));
             (code && !folder.contains('.')).then_some(folder)
         }
         None => {
@@ -104,10 +99,7 @@ fn module(site_path: &str) -> Option<&str> {
 /// Whether starting an interpreter imports a module of this name: by `site`, or by the
 /// `sitecustomize` of Debian's and Ubuntu's own.
 fn runs_at_start(module: &str) -> bool {
-    matches!(
-        module,
-        "sitecustomize" | "usercustomize" | "apport_python_hook"
-    )
+    matches!(module, "sitecustomize" | "usercustomize" | "apport_python_hook")
 }
 
 /// Reports what the names of files in site-packages (`paths`, each with the member that it comes
@@ -137,9 +129,7 @@ pub fn examine_names<'a>(
         if added.places.is_empty() {
             continue;
         }
-        for (slash, _) in path
-            .match_indices('/')
-            .filter(|(slash, _)| added.holds(&path[..*slash]))
+        for (slash, _) in path.match_indices('/').filter(|(slash, _)| added.holds(&path[..*slash]))
         {
             // What the standard library has comes before such a place; nothing comes before what
             // has no other one.
@@ -249,8 +239,7 @@ impl Added {
 /// The lines of a `.pth` file, from 0. Since Python 3.13 they are those of `str.splitlines`, which
 /// knows more ends than a line feed.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split(|character| matches!(character, '\n' | '\r') || is_late_end(character))
-        .enumerate()
+    text.split(|character| matches!(character, '\n' | '\r') || is_late_end(character)).enumerate()
 }
 
 /// What ends a line for `str.splitlines` and for no file that is read line by line.
@@ -345,11 +334,7 @@ pub fn examine_path_file(bytes: &[u8], member: &str, findings: &mut Findings) {
             if outside > LINES_TOLD {
                 continue;
             }
-            let what = if absolute {
-                "an absolute path"
-            } else {
-                "a path outside site-packages"
-            };
+            let what = if absolute { "an absolute path" } else { "a path outside site-packages" };
             findings.add_member(
                 Code::StartupPath,
                 member,
@@ -370,56 +355,31 @@ mod tests {
         let mut findings = Findings::new();
         let mut added = Added::default();
         added.take(bytes, "a.pth", &mut findings);
-        examine_names(
-            names.iter().map(|name| (*name, *name)),
-            &added,
-            &mut findings,
-        );
+        examine_names(names.iter().map(|name| (*name, *name)), &added, &mut findings);
         examine_path_file(bytes, "a.pth", &mut findings);
-        let mut codes: Vec<Code> = findings
-            .finish()
-            .iter()
-            .map(|finding| finding.code)
-            .collect();
+        let mut codes: Vec<Code> = findings.finish().iter().map(|finding| finding.code).collect();
         codes.sort();
-        assert_eq!(
-            codes,
-            expected,
-            "{names:?} {}",
-            String::from_utf8_lossy(bytes)
-        );
+        assert_eq!(codes, expected, "{names:?} {}", String::from_utf8_lossy(bytes));
     }
 
     #[test]
     fn lines_of_path_files_are_read_as_site_reads_them() {
-        check(
-            &[],
-            b"# import os\n\nimportant\nfolder/below\n./x/../y\n import os\n",
-            &[],
-        );
+        check(&[], b"# import os\n\nimportant\nfolder/below\n./x/../y\n import os\n", &[]);
         check(&[], b"import os\n", &[Code::StartupImport]);
-        check(
-            &[],
-            b"x\r\nimport\tos; os.system('x')\nimport y\n",
-            &[Code::StartupImport],
-        );
+        check(&[], b"x\r\nimport\tos; os.system('x')\nimport y\n", &[Code::StartupImport]);
         check(&[], b"/usr/lib\n", &[Code::StartupPath]);
         check(&[], b"C:\\Python\n", &[Code::StartupPath]);
         check(&[], b"a/../../b\n", &[Code::StartupPath]);
-        check(
-            &[],
-            b"\xef\xbb\xbfimport os\n",
-            &[Code::StartupImport, Code::StartupEncoding],
-        );
+        check(&[], b"\xef\xbb\xbfimport os\n", &[Code::StartupImport, Code::StartupEncoding]);
         check(&[], b"a\0b\n", &[Code::StartupEncoding]);
         check(&[], b"\xff\n", &[Code::StartupEncoding]);
     }
 
     #[test]
     fn lines_end_where_any_interpreter_ends_them() {
-        for end in [
-            "\u{b}", "\u{c}", "\u{1c}", "\u{1d}", "\u{1e}", "\u{85}", "\u{2028}", "\u{2029}",
-        ] {
+        for end in
+            ["\u{b}", "\u{c}", "\u{1c}", "\u{1d}", "\u{1e}", "\u{85}", "\u{2028}", "\u{2029}"]
+        {
             check(
                 &[],
                 format!("# x{end}import os\n").as_bytes(),
@@ -430,65 +390,33 @@ mod tests {
 
     #[test]
     fn what_path_files_add_is_looked_into() {
-        let site = [
-            "sub/sitecustomize.py",
-            "sub/a/usercustomize/__init__.py",
-            "sub/os.py",
-            "x.zip",
-        ];
+        let site =
+            ["sub/sitecustomize.py", "sub/a/usercustomize/__init__.py", "sub/os.py", "x.zip"];
         check(&site, b"other\n", &[]);
         check(&site, b"sub\n", &[Code::StartupCustomize]);
         check(&site, b"./x/../SUB/\n", &[Code::StartupCustomize]);
-        check(
-            &site,
-            b"sub\\a\nsub\n",
-            &[Code::StartupCustomize, Code::StartupCustomize],
-        );
+        check(&site, b"sub\\a\nsub\n", &[Code::StartupCustomize, Code::StartupCustomize]);
         check(&site, b"# sub\n", &[]);
         check(&site, b"x.zip\n", &[Code::StartupPath]);
         check(&site, b"x.zip/inner\n", &[Code::StartupPath]);
-        let many: String = (0..=PLACES_LIMIT)
-            .map(|index| format!("p{index}\n"))
-            .collect();
+        let many: String = (0..=PLACES_LIMIT).map(|index| format!("p{index}\n")).collect();
         check(&site, many.as_bytes(), &[Code::StartupPath]);
     }
 
     #[test]
     fn names_show_what_runs_and_what_shadows() {
         check(
-            &[
-                "six.py",
-                "a/os.py",
-                "os/readme.txt",
-                "os.txt",
-                "a-1.dist-info/METADATA",
-            ],
+            &["six.py", "a/os.py", "os/readme.txt", "os.txt", "a-1.dist-info/METADATA"],
             b"",
             &[],
         );
         check(&["hook.start"], b"", &[Code::StartupFile]);
         check(&["sitecustomize.py"], b"", &[Code::StartupCustomize]);
-        check(
-            &["usercustomize/__init__.py"],
-            b"",
-            &[Code::StartupCustomize],
-        );
+        check(&["usercustomize/__init__.py"], b"", &[Code::StartupCustomize]);
         check(&["apport_python_hook.py"], b"", &[Code::StartupCustomize]);
-        check(
-            &["sitecustomize.cpython-311-x86_64-linux-gnu.so"],
-            b"",
-            &[Code::StartupCustomize],
-        );
-        check(
-            &["encodings/utf_8.py", "encodings/__init__.py"],
-            b"",
-            &[Code::StartupShadow],
-        );
-        check(
-            &["os.py", "ssl.pyd"],
-            b"",
-            &[Code::StartupShadow, Code::StartupShadow],
-        );
+        check(&["sitecustomize.cpython-311-x86_64-linux-gnu.so"], b"", &[Code::StartupCustomize]);
+        check(&["encodings/utf_8.py", "encodings/__init__.py"], b"", &[Code::StartupShadow]);
+        check(&["os.py", "ssl.pyd"], b"", &[Code::StartupShadow, Code::StartupShadow]);
     }
 
     #[test]
@@ -499,10 +427,7 @@ mod tests {
         check("x.pth", Some("x.pth"));
         check("a-1.data/purelib/x.pth", Some("x.pth"));
         check("a-1.data/platlib/x/y.py", Some("x/y.py"));
-        check(
-            "a-1.data/data/lib/python3.11/site-packages/x.pth",
-            Some("x.pth"),
-        );
+        check("a-1.data/data/lib/python3.11/site-packages/x.pth", Some("x.pth"));
         check("a-1.data/data/LIB/Site-Packages/x.pth", Some("x.pth"));
         check("a-1.data/data/share/x.pth", None);
         check("a-1.data/scripts/x", None);
@@ -540,14 +465,8 @@ mod tests {
         ] {
             check(member, 0);
         }
-        assert_eq!(
-            reserved_target("data", "pyvenv.cfg"),
-            Some(Reserved::Environment)
-        );
-        assert_eq!(
-            reserved_target("data", "scripts/activate.bat"),
-            Some(Reserved::Activation)
-        );
+        assert_eq!(reserved_target("data", "pyvenv.cfg"), Some(Reserved::Environment));
+        assert_eq!(reserved_target("data", "scripts/activate.bat"), Some(Reserved::Activation));
         assert_eq!(reserved_target("headers", "pyvenv.cfg"), None);
     }
 }

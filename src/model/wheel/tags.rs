@@ -32,11 +32,7 @@ pub struct Tag {
 
 impl fmt::Display for Tag {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{}-{}-{}",
-            self.interpreter, self.abi, self.platform
-        )
+        write!(formatter, "{}-{}-{}", self.interpreter, self.abi, self.platform)
     }
 }
 
@@ -111,43 +107,28 @@ impl TagSet {
     pub fn parse(text: &str) -> Result<Self, TagError> {
         let found = text.split('-').count();
         if found != 3 {
-            return Err(TagError::Parts {
-                text: text.to_owned(),
-                found,
-            });
+            return Err(TagError::Parts { text: text.to_owned(), found });
         }
         if text.split(['-', '.']).any(str::is_empty) {
-            return Err(TagError::Empty {
-                text: text.to_owned(),
-            });
+            return Err(TagError::Empty { text: text.to_owned() });
         }
         let allowed = |character: char| {
             character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-')
         };
         if let Some(character) = text.chars().find(|&character| !allowed(character)) {
-            return Err(TagError::Character {
-                text: text.to_owned(),
-                character,
-            });
+            return Err(TagError::Character { text: text.to_owned(), character });
         }
         if text.len() > LENGTH_LIMIT {
-            return Err(TagError::TooLong {
-                text: text.to_owned(),
-            });
+            return Err(TagError::TooLong { text: text.to_owned() });
         }
         let found = text
             .split('-')
             .map(|component| component.split('.').count())
             .fold(1, usize::saturating_mul);
         if found > TAG_LIMIT {
-            return Err(TagError::TooMany {
-                text: text.to_owned(),
-                found,
-            });
+            return Err(TagError::TooMany { text: text.to_owned(), found });
         }
-        let set = Self {
-            text: text.to_ascii_lowercase().into(),
-        };
+        let set = Self { text: text.to_ascii_lowercase().into() };
         if let Some(interpreter) = set
             .interpreters()
             .find(|interpreter| interpreter.starts_with(|first: char| first.is_ascii_digit()))
@@ -166,11 +147,7 @@ impl TagSet {
     }
 
     fn component(&self, index: usize) -> impl Iterator<Item = &str> + Clone {
-        self.text
-            .split('-')
-            .nth(index)
-            .expect("parse() counted three parts")
-            .split('.')
+        self.text.split('-').nth(index).expect("parse() counted three parts").split('.')
     }
 
     /// The interpreters, as written.
@@ -258,11 +235,7 @@ impl Tags {
                 }
                 // A free-threaded interpreter has a stable ABI of its own and cannot load the
                 // other.
-                let stable = if interpreter.free_threaded() {
-                    "abi3t"
-                } else {
-                    "abi3"
-                };
+                let stable = if interpreter.free_threaded() { "abi3t" } else { "abi3" };
                 push(&own, stable);
                 push(&own, "none");
                 for minor in (2..minor).rev() {
@@ -274,11 +247,7 @@ impl Tags {
         let generic: Vec<Box<str>> = std::iter::once(version.minor)
             .map(|minor| format!("py{}{minor}", version.major))
             .chain([format!("py{}", version.major)])
-            .chain(
-                (0..minor)
-                    .rev()
-                    .map(|minor| format!("py{}{minor}", version.major)),
-            )
+            .chain((0..minor).rev().map(|minor| format!("py{}{minor}", version.major)))
             .map(Into::into)
             .collect();
         for interpreter in &generic {
@@ -296,13 +265,7 @@ impl Tags {
             .map(|(index, platform)| (platform.clone(), index))
             .collect();
         let any = std::iter::once(own_any).chain(generic).collect();
-        Self {
-            pairs,
-            platforms,
-            positions,
-            any,
-            platform: interpreter.platform,
-        }
+        Self { pairs, platforms, positions, any, platform: interpreter.platform }
     }
 
     /// Every accepted tag, the most specific first.
@@ -388,11 +351,8 @@ impl Tags {
         let mut parts: Vec<String> = groups
             .into_iter()
             .map(|(first, last, abis)| {
-                let names = if first == last {
-                    first.to_owned()
-                } else {
-                    format!("{first}…{last}")
-                };
+                let names =
+                    if first == last { first.to_owned() } else { format!("{first}…{last}") };
                 format!("{names}-{}", abis.join("|"))
             })
             .collect();
@@ -417,27 +377,15 @@ impl Tags {
     }
 
     fn mismatch(&self, wheel: &TagSet) -> Mismatch {
-        let interpreters = || {
-            self.pairs
-                .iter()
-                .map(|(interpreter, _)| interpreter)
-                .chain(&self.any)
-        };
-        if !wheel
-            .interpreters()
-            .any(|wanted| interpreters().any(|own| &**own == wanted))
-        {
+        let interpreters =
+            || self.pairs.iter().map(|(interpreter, _)| interpreter).chain(&self.any);
+        if !wheel.interpreters().any(|wanted| interpreters().any(|own| &**own == wanted)) {
             return Mismatch::Interpreter;
         }
         let pair = |interpreter: &str, abi: &str| {
-            self.pairs
-                .iter()
-                .any(|(own, own_abi)| &**own == interpreter && &**own_abi == abi)
+            self.pairs.iter().any(|(own, own_abi)| &**own == interpreter && &**own_abi == abi)
         };
-        if !wheel
-            .interpreters()
-            .any(|interpreter| wheel.abis().any(|abi| pair(interpreter, abi)))
-        {
+        if !wheel.interpreters().any(|interpreter| wheel.abis().any(|abi| pair(interpreter, abi))) {
             return Mismatch::Abi;
         }
         Mismatch::Platform
@@ -488,10 +436,7 @@ fn shorten(tags: &TagSet) -> String {
     match platforms.as_slice() {
         [first, _, _, ..] => {
             let others = platforms.len() - 1;
-            let rest = tags
-                .as_str()
-                .strip_suffix(platforms.join(".").as_str())
-                .unwrap_or_default();
+            let rest = tags.as_str().strip_suffix(platforms.join(".").as_str()).unwrap_or_default();
             format!("`{rest}{first}` and {others} other platforms")
         }
         _ => format!("`{tags}`"),
@@ -502,9 +447,7 @@ fn shorten(tags: &TagSet) -> String {
 /// `cp313td`.
 fn without_debug(own: &str, abi: &str) -> Option<String> {
     let flags = abi.strip_prefix(own)?;
-    flags
-        .contains('d')
-        .then(|| format!("{own}{}", flags.replace('d', "")))
+    flags.contains('d').then(|| format!("{own}{}", flags.replace('d', "")))
 }
 
 fn platforms(platform: &Platform) -> Vec<Box<str>> {
@@ -545,11 +488,7 @@ fn manylinux(arch: Arch, major: u32, minor: u32, tags: &mut Vec<String>) {
     let arch_name = arch.name();
     // CentOS 5 with glibc 2.5 existed for x86 only; for other architectures CentOS 7 with 2.17 was
     // the first.
-    let oldest = if matches!(arch, Arch::X86_64 | Arch::I686) {
-        5
-    } else {
-        17
-    };
+    let oldest = if matches!(arch, Arch::X86_64 | Arch::I686) { 5 } else { 17 };
     let newest = std::iter::once((major, minor))
         .chain((2..major).rev().map(|earlier| (earlier, LAST_GLIBC_MINOR)));
     for (major, newest) in newest {
@@ -569,14 +508,7 @@ fn manylinux(arch: Arch, major: u32, minor: u32, tags: &mut Vec<String>) {
 
 fn macos(arch: Arch, (major, minor): (u32, u32), tags: &mut Vec<String>) {
     let formats: &[&str] = match arch {
-        Arch::X86_64 => &[
-            "x86_64",
-            "intel",
-            "fat64",
-            "fat3",
-            "universal2",
-            "universal",
-        ],
+        Arch::X86_64 => &["x86_64", "intel", "fat64", "fat3", "universal2", "universal"],
         Arch::Aarch64 => &["arm64", "universal2"],
         Arch::I686 => &["i386", "intel", "fat3", "fat", "universal"],
         _ => &[],
@@ -584,11 +516,7 @@ fn macos(arch: Arch, (major, minor): (u32, u32), tags: &mut Vec<String>) {
     let mut push = |major: u32, minor: u32, formats: &[&str]| {
         // Intel binaries began with 10.4.
         if arch == Arch::Aarch64 || (major, minor) >= (10, 4) {
-            tags.extend(
-                formats
-                    .iter()
-                    .map(|format| format!("macosx_{major}_{minor}_{format}")),
-            );
+            tags.extend(formats.iter().map(|format| format!("macosx_{major}_{minor}_{format}")));
         }
     };
     if major == 10 {
@@ -601,11 +529,7 @@ fn macos(arch: Arch, (major, minor): (u32, u32), tags: &mut Vec<String>) {
         }
         // What was built for 10.x runs on later Intel systems; on others only the Intel half of a
         // universal2 binary is that old.
-        let older = if arch == Arch::X86_64 {
-            formats
-        } else {
-            &["universal2"]
-        };
+        let older = if arch == Arch::X86_64 { formats } else { &["universal2"] };
         for minor in (4..=16).rev() {
             push(10, minor, older);
         }
@@ -620,11 +544,8 @@ mod tests {
     use crate::model::name::PythonVersion;
 
     fn interpreter(version: &str, abi: &str, platform: Platform) -> Interpreter {
-        let implementation = if abi.starts_with("pypy") {
-            Implementation::PyPy
-        } else {
-            Implementation::CPython
-        };
+        let implementation =
+            if abi.starts_with("pypy") { Implementation::PyPy } else { Implementation::CPython };
         Interpreter {
             implementation,
             version: PythonVersion::parse(version).unwrap(),
@@ -633,10 +554,7 @@ mod tests {
         }
     }
 
-    const DEBIAN: Platform = Platform::Linux {
-        arch: Arch::X86_64,
-        libc: Some(Libc::Glibc(2, 36)),
-    };
+    const DEBIAN: Platform = Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) };
 
     #[test]
     fn wheels_fit_interpreters() {
@@ -657,13 +575,7 @@ mod tests {
         let fits = Ok(());
         check("3.11.7", "cp311", DEBIAN, "py3-none-any", fits);
         check("3.11.7", "cp311", DEBIAN, "py2.py3-none-any", fits);
-        check(
-            "3.11.7",
-            "cp311",
-            DEBIAN,
-            "py2-none-any",
-            Err(Mismatch::Interpreter),
-        );
+        check("3.11.7", "cp311", DEBIAN, "py2-none-any", Err(Mismatch::Interpreter));
         check(
             "3.11",
             "cp311",
@@ -671,13 +583,7 @@ mod tests {
             "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
             fits,
         );
-        check(
-            "3.11.7",
-            "cp311",
-            DEBIAN,
-            "cp311-cp311-manylinux1_x86_64",
-            fits,
-        );
+        check("3.11.7", "cp311", DEBIAN, "cp311-cp311-manylinux1_x86_64", fits);
         check(
             "3.11.7",
             "cp311",
@@ -693,70 +599,16 @@ mod tests {
             Err(Mismatch::Platform),
         );
         check("3.11.7", "cp311", DEBIAN, "cp37-abi3-linux_x86_64", fits);
-        check(
-            "3.11.7",
-            "cp311",
-            DEBIAN,
-            "cp312-abi3-linux_x86_64",
-            Err(Mismatch::Interpreter),
-        );
-        check(
-            "3.11.7",
-            "cp311",
-            DEBIAN,
-            "cp311-abi3-any",
-            Err(Mismatch::Platform),
-        );
-        check(
-            "3.11.7",
-            "cp311",
-            DEBIAN,
-            "cp310-cp310-linux_x86_64",
-            Err(Mismatch::Abi),
-        );
-        check(
-            "3.13.0",
-            "cp313t",
-            DEBIAN,
-            "cp313-cp313t-linux_x86_64",
-            fits,
-        );
-        check(
-            "3.13.0",
-            "cp313t",
-            DEBIAN,
-            "cp313-cp313-linux_x86_64",
-            Err(Mismatch::Abi),
-        );
-        check(
-            "3.13.0",
-            "cp313t",
-            DEBIAN,
-            "cp39-abi3-linux_x86_64",
-            Err(Mismatch::Abi),
-        );
-        check(
-            "3.15.0",
-            "cp315t",
-            DEBIAN,
-            "cp315-abi3.abi3t-linux_x86_64",
-            fits,
-        );
-        check(
-            "3.15.0",
-            "cp315",
-            DEBIAN,
-            "cp315-abi3t-linux_x86_64",
-            Err(Mismatch::Abi),
-        );
+        check("3.11.7", "cp311", DEBIAN, "cp312-abi3-linux_x86_64", Err(Mismatch::Interpreter));
+        check("3.11.7", "cp311", DEBIAN, "cp311-abi3-any", Err(Mismatch::Platform));
+        check("3.11.7", "cp311", DEBIAN, "cp310-cp310-linux_x86_64", Err(Mismatch::Abi));
+        check("3.13.0", "cp313t", DEBIAN, "cp313-cp313t-linux_x86_64", fits);
+        check("3.13.0", "cp313t", DEBIAN, "cp313-cp313-linux_x86_64", Err(Mismatch::Abi));
+        check("3.13.0", "cp313t", DEBIAN, "cp39-abi3-linux_x86_64", Err(Mismatch::Abi));
+        check("3.15.0", "cp315t", DEBIAN, "cp315-abi3.abi3t-linux_x86_64", fits);
+        check("3.15.0", "cp315", DEBIAN, "cp315-abi3t-linux_x86_64", Err(Mismatch::Abi));
         check("3.8.1", "cp38d", DEBIAN, "cp38-cp38-linux_x86_64", fits);
-        check(
-            "3.11.9",
-            "pypy311_pp73",
-            DEBIAN,
-            "pp311-pypy311_pp73-manylinux_2_28_x86_64",
-            fits,
-        );
+        check("3.11.9", "pypy311_pp73", DEBIAN, "pp311-pypy311_pp73-manylinux_2_28_x86_64", fits);
         check("3.11.9", "pypy311_pp73", DEBIAN, "pp3-none-any", fits);
         check(
             "3.11.9",
@@ -796,9 +648,7 @@ mod tests {
         check(
             "3.12.1",
             "cp312",
-            Platform::Windows {
-                arch: Arch::Aarch64,
-            },
+            Platform::Windows { arch: Arch::Aarch64 },
             "cp312-cp312-win_amd64",
             Err(Mismatch::Platform),
         );
@@ -844,10 +694,7 @@ mod tests {
             "the wheel is for `cp312-cp312-manylinux_2_38_aarch64`, the interpreter is `cp311-cp311-linux_x86_64` (accepts 914 tags)"
         );
         let check = |abi: &str, platform: Platform, expected: &str| {
-            assert_eq!(
-                Tags::new(&interpreter("3.13.0", abi, platform)).summary(),
-                expected
-            );
+            assert_eq!(Tags::new(&interpreter("3.13.0", abi, platform)).summary(), expected);
         };
         check(
             "cp313t",
@@ -856,29 +703,21 @@ mod tests {
         );
         check(
             "cp313",
-            Platform::MacOs {
-                arch: Arch::Aarch64,
-                version: (11, 0),
-            },
+            Platform::MacOs { arch: Arch::Aarch64, version: (11, 0) },
             "cp313-cp313|abi3|none, cp312…cp32-abi3, py313…py30-none, on any, macosx_11_0_arm64…macosx_10_4_universal2",
         );
         check(
             "cp313",
-            Platform::Linux {
-                arch: Arch::Aarch64,
-                libc: None,
-            },
+            Platform::Linux { arch: Arch::Aarch64, libc: None },
             "cp313-cp313|abi3|none, cp312…cp32-abi3, py313…py30-none, on any, linux_aarch64",
         );
     }
 
     #[test]
     fn positions_are_those_of_the_list() {
-        for (version, abi) in [
-            ("3.11.7", "cp311"),
-            ("3.13.0", "cp313td"),
-            ("3.11.9", "pypy311_pp73"),
-        ] {
+        for (version, abi) in
+            [("3.11.7", "cp311"), ("3.13.0", "cp313td"), ("3.11.9", "pypy311_pp73")]
+        {
             let interpreter = interpreter(version, abi, DEBIAN);
             let tags = Tags::new(&interpreter);
             for (index, tag) in supported(&interpreter).iter().enumerate() {
@@ -904,22 +743,10 @@ mod tests {
     #[test]
     fn absurd_facts_do_not_make_absurd_lists() {
         for platform in [
-            Platform::Linux {
-                arch: Arch::X86_64,
-                libc: Some(Libc::Glibc(u32::MAX, u32::MAX)),
-            },
-            Platform::Linux {
-                arch: Arch::X86_64,
-                libc: Some(Libc::Musl(u32::MAX, u32::MAX)),
-            },
-            Platform::MacOs {
-                arch: Arch::X86_64,
-                version: (u32::MAX, u32::MAX),
-            },
-            Platform::MacOs {
-                arch: Arch::X86_64,
-                version: (10, u32::MAX),
-            },
+            Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(u32::MAX, u32::MAX)) },
+            Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Musl(u32::MAX, u32::MAX)) },
+            Platform::MacOs { arch: Arch::X86_64, version: (u32::MAX, u32::MAX) },
+            Platform::MacOs { arch: Arch::X86_64, version: (10, u32::MAX) },
         ] {
             assert!(platforms(&platform).len() < 20_000);
         }
@@ -943,27 +770,12 @@ mod tests {
         }
         let many = |count: usize| format!("{}-none-any", vec!["a"; count].join("."));
         assert!(TagSet::parse(&many(1000)).is_ok());
-        assert!(matches!(
-            TagSet::parse(&many(1001)),
-            Err(TagError::TooMany { found: 1001, .. })
-        ));
+        assert!(matches!(TagSet::parse(&many(1001)), Err(TagError::TooMany { found: 1001, .. })));
         let long = |length: usize| format!("{}-none-any", "a".repeat(length));
         assert!(TagSet::parse(&long(LENGTH_LIMIT - "-none-any".len())).is_ok());
-        assert!(matches!(
-            TagSet::parse(&long(LENGTH_LIMIT)),
-            Err(TagError::TooLong { .. })
-        ));
-        assert_eq!(
-            TagSet::parse("CP311-none-win_AMD64").unwrap().as_str(),
-            "cp311-none-win_amd64"
-        );
-        assert_eq!(
-            TagSet::parse("py2.py3.py3-none-any")
-                .unwrap()
-                .expand()
-                .len(),
-            2
-        );
+        assert!(matches!(TagSet::parse(&long(LENGTH_LIMIT)), Err(TagError::TooLong { .. })));
+        assert_eq!(TagSet::parse("CP311-none-win_AMD64").unwrap().as_str(), "cp311-none-win_amd64");
+        assert_eq!(TagSet::parse("py2.py3.py3-none-any").unwrap().expand().len(), 2);
     }
 
     proptest! {

@@ -23,11 +23,7 @@ impl<Kind: Clone> Tally<Kind> {
     /// Counts a problem, and says whether to keep it: the first ones of each kind are kept, so no
     /// kind is lost.
     pub(super) fn admit(&mut self, kind: &Kind) -> bool {
-        match self
-            .counts
-            .iter_mut()
-            .find(|(known, _)| discriminant(known) == discriminant(kind))
-        {
+        match self.counts.iter_mut().find(|(known, _)| discriminant(known) == discriminant(kind)) {
             Some((_, count)) => {
                 *count += 1;
                 *count <= KEPT

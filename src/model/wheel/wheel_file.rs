@@ -43,9 +43,7 @@ impl WheelHeaders {
             Err(error) => return Reading::failed(error),
         };
         let mut errors = headers.errors.clone();
-        let version = headers
-            .required("Wheel-Version", file, equal, &mut errors)
-            .unwrap_or("1.0");
+        let version = headers.required("Wheel-Version", file, equal, &mut errors).unwrap_or("1.0");
         let format = format_version(file, "Wheel-Version", version, Self::FORMAT.0, &mut errors)
             .unwrap_or(Self::FORMAT);
         let purelib = headers.required(
@@ -55,29 +53,21 @@ impl WheelHeaders {
             &mut errors,
         );
         let purelib = purelib.is_some_and(|value| {
-            let known = ["true", "false"]
-                .into_iter()
-                .find(|known| value.eq_ignore_ascii_case(known));
+            let known =
+                ["true", "false"].into_iter().find(|known| value.eq_ignore_ascii_case(known));
             if known.is_none() {
-                errors.push(HeaderError::Purelib {
-                    value: shortened(value),
-                });
+                errors.push(HeaderError::Purelib { value: shortened(value) });
             }
             known == Some("true")
         });
         // Nothing depends on it.
-        let generator = headers
-            .all("Generator")
-            .next()
-            .map(|header| header.value.as_ref().into());
+        let generator = headers.all("Generator").next().map(|header| header.value.as_ref().into());
         let tags = read_tags(&headers, &mut errors);
         let build = headers.once("Build", file, equal, &mut errors);
         let build = build.and_then(|value| {
             let build = BuildTag::parse(value);
             if build.is_none() {
-                errors.push(HeaderError::Build {
-                    value: shortened(value),
-                });
+                errors.push(HeaderError::Build { value: shortened(value) });
             }
             build
         });
@@ -108,9 +98,7 @@ impl WheelHeaders {
         }
         if self.build != filename.build {
             let render = |build: &Option<BuildTag>| {
-                build
-                    .as_ref()
-                    .map_or("none".to_owned(), |build| shortened(&build.to_string()))
+                build.as_ref().map_or("none".to_owned(), |build| shortened(&build.to_string()))
             };
             found.push(Disagreement::Build {
                 written: render(&self.build),
@@ -183,10 +171,7 @@ fn read_tags(headers: &Headers<'_>, errors: &mut Vec<HeaderError>) -> Box<[Tag]>
             Err(_) if bad == ERROR_LIMIT => {}
             Err(source) => {
                 bad += 1;
-                errors.push(HeaderError::Tag {
-                    line: header.line,
-                    source,
-                });
+                errors.push(HeaderError::Tag { line: header.line, source });
             }
         }
         if tags.len() > TAG_LIMIT {
@@ -206,16 +191,9 @@ fn read_tags(headers: &Headers<'_>, errors: &mut Vec<HeaderError>) -> Box<[Tag]>
 pub(super) fn list<T: ToString>(items: impl ExactSizeIterator<Item = T>) -> String {
     const SHOWN: usize = 8;
     let more = items.len().saturating_sub(SHOWN);
-    let shown = items
-        .take(SHOWN)
-        .map(|item| shortened(&item.to_string()))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if more == 0 {
-        shown
-    } else {
-        format!("{shown} and {more} more")
-    }
+    let shown =
+        items.take(SHOWN).map(|item| shortened(&item.to_string())).collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 #[cfg(test)]
@@ -241,11 +219,7 @@ mod tests {
         assert!(found.purelib && !found.newer_format() && found.build.is_none());
         assert_eq!(found.generator.as_deref(), Some("test (1)"));
         assert_eq!(
-            found
-                .tags
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
+            found.tags.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["py2-none-any", "py3-none-any"]
         );
         let other = good(
@@ -256,10 +230,11 @@ mod tests {
                 .replace("Tag", "tAG"),
         );
         assert!(!other.purelib && other.newer_format());
-        let one_line = good(&WHEEL.replace(
-            "Tag: py2-none-any\nTag: py3-none-any",
-            "Build: 2b\nTag: py3.py2-none-any",
-        ));
+        let one_line =
+            good(&WHEEL.replace(
+                "Tag: py2-none-any\nTag: py3-none-any",
+                "Build: 2b\nTag: py3.py2-none-any",
+            ));
         assert_eq!(one_line.tags, found.tags);
         assert_eq!(one_line.build.unwrap().to_string(), "2b");
     }
@@ -267,18 +242,9 @@ mod tests {
     #[test]
     fn generators_and_whatever_nothing_reads_may_be_there_many_times() {
         let found = good(WHEEL);
-        assert_eq!(
-            good(&WHEEL.replace("-any\n\n", "-any\nGenerator: repairer 1\n\n")),
-            found
-        );
-        assert_eq!(
-            good(&WHEEL.replace("-any\n\n", "-any\nX-Note: 1\nx-note: 2\n\n")),
-            found
-        );
-        assert_eq!(
-            good(&WHEEL.replace("Generator: test (1)\n", "")).generator,
-            None
-        );
+        assert_eq!(good(&WHEEL.replace("-any\n\n", "-any\nGenerator: repairer 1\n\n")), found);
+        assert_eq!(good(&WHEEL.replace("-any\n\n", "-any\nX-Note: 1\nx-note: 2\n\n")), found);
+        assert_eq!(good(&WHEEL.replace("Generator: test (1)\n", "")).generator, None);
     }
 
     /// What replacing a part of WHEEL makes of it: whether it can be used if that is allowed, and
@@ -334,13 +300,8 @@ mod tests {
 
     #[test]
     fn tags_that_are_none_do_not_matter() {
-        let found = check(
-            "py2-none-any",
-            "py2-none",
-            true,
-            &["line 4 of WHEEL has a bad Tag"],
-        )
-        .unwrap();
+        let found =
+            check("py2-none-any", "py2-none", true, &["line 4 of WHEEL has a bad Tag"]).unwrap();
         assert_eq!(found.tags.len(), 1);
         check(
             "Tag: py2-none-any\nTag: py3-none-any",
@@ -380,12 +341,7 @@ mod tests {
             &["line 4 of WHEEL says `Root-Is-Purelib` again, expected it once"],
         );
         let other = "line 4 of WHEEL has another value of `Root-Is-Purelib`, expected it once";
-        check(
-            "Tag: py2",
-            "Root-Is-Purelib: false\nTag: py2",
-            false,
-            &[other],
-        );
+        check("Tag: py2", "Root-Is-Purelib: false\nTag: py2", false, &[other]);
         check(
             "Tag: py2",
             "Root-Is-Purelib: true\nRoot-Is-Purelib: false\nTag: py2",
@@ -407,10 +363,7 @@ mod tests {
         let (value, errors) = wheel(&WHEEL.replace("Tag: py2-none-any\n", &set.repeat(3)));
         assert_eq!(
             (value, errors),
-            (
-                None,
-                vec!["the tags in WHEEL stand for more than 1000".to_owned()]
-            )
+            (None, vec!["the tags in WHEEL stand for more than 1000".to_owned()])
         );
         let (_, errors) = wheel(&WHEEL.replace("Tag: py2-none-any\n", &"Tag: x\n".repeat(1000)));
         assert_eq!(errors.len(), ERROR_LIMIT);
@@ -433,9 +386,6 @@ mod tests {
             others("foo_bar-1.0-1-py2.py3-none-any.whl"),
             ["WHEEL has the build none, the file name says 1"]
         );
-        assert_eq!(
-            list((0..10).collect::<Vec<_>>().iter()),
-            "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
-        );
+        assert_eq!(list((0..10).collect::<Vec<_>>().iter()), "0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
     }
 }

@@ -36,18 +36,9 @@ pub(crate) const TARGETS: [Target; 5] = [
             "manylinux2014_aarch64",
         ],
     },
-    Target {
-        name: "linux-musl",
-        platforms: &["musllinux_1_1_x86_64", "musllinux_1_2_x86_64"],
-    },
-    Target {
-        name: "macos-arm64",
-        platforms: &["macosx_15_0_arm64"],
-    },
-    Target {
-        name: "windows",
-        platforms: &["win_amd64"],
-    },
+    Target { name: "linux-musl", platforms: &["musllinux_1_1_x86_64", "musllinux_1_2_x86_64"] },
+    Target { name: "macos-arm64", platforms: &["macosx_15_0_arm64"] },
+    Target { name: "windows", platforms: &["win_amd64"] },
 ];
 
 impl Target {
@@ -67,38 +58,18 @@ impl Target {
         let mut command = Command::new(peer("python"));
         command
             .args(options)
-            .args([
-                "--python-version",
-                "3.12",
-                "--implementation",
-                "cp",
-                "--dest",
-            ])
+            .args(["--python-version", "3.12", "--implementation", "cp", "--dest"])
             .arg(folder);
-        command.args(
-            self.platforms
-                .iter()
-                .flat_map(|platform| ["--platform", platform]),
-        );
-        command
-            .args(projects)
-            .status()
-            .expect("pip starts")
-            .success()
+        command.args(self.platforms.iter().flat_map(|platform| ["--platform", platform]));
+        command.args(projects).status().expect("pip starts").success()
     }
 }
 
 /// The wheels in a folder, sorted.
 pub(crate) fn wheels_in(folder: &Path) -> Vec<PathBuf> {
-    let files = folder
-        .read_dir()
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    let mut wheels: Vec<PathBuf> = files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .collect();
+    let files = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut wheels: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "whl")).collect();
     wheels.sort();
     wheels
 }

@@ -114,11 +114,7 @@ pub(crate) enum Listen {
     Tcp,
     /// TLS: the server's certificate and key, and the authority that clients' certificates must be
     /// of.
-    Tls {
-        certificate: String,
-        key: String,
-        clients: String,
-    },
+    Tls { certificate: String, key: String, clients: String },
     /// A Unix domain socket at a path.
     Unix(camino::Utf8PathBuf),
 }
@@ -142,17 +138,9 @@ impl FakeReapi {
             .build()
             .expect("a runtime");
         let state = Arc::new(Mutex::new(State::default()));
-        let server = Server {
-            offer,
-            state: Arc::clone(&state),
-        };
+        let server = Server { offer, state: Arc::clone(&state) };
         let mut builder = tonic::transport::Server::builder();
-        if let Listen::Tls {
-            certificate,
-            key,
-            clients,
-        } = &listen
-        {
+        if let Listen::Tls { certificate, key, clients } = &listen {
             let tls = tonic::transport::ServerTlsConfig::new()
                 .identity(tonic::transport::Identity::from_pem(certificate, key))
                 .client_ca_root(tonic::transport::Certificate::from_pem(clients));
@@ -168,10 +156,7 @@ impl FakeReapi {
             let listener = tokio::net::UnixListener::bind(path).expect("a socket");
             let incoming = tokio_stream::wrappers::UnixListenerStream::new(listener);
             runtime.spawn(async move {
-                router
-                    .serve_with_incoming(incoming)
-                    .await
-                    .expect("the server runs")
+                router.serve_with_incoming(incoming).await.expect("the server runs")
             });
             format!("unix:{path}")
         } else {
@@ -182,10 +167,7 @@ impl FakeReapi {
                 tokio::net::TcpListener::from_std(listener).expect("a listener"),
             );
             runtime.spawn(async move {
-                router
-                    .serve_with_incoming(incoming)
-                    .await
-                    .expect("the server runs")
+                router.serve_with_incoming(incoming).await.expect("the server runs")
             });
             match listen {
                 Listen::Tls { .. } => format!("grpcs://localhost:{}", address.port()),
@@ -193,11 +175,7 @@ impl FakeReapi {
             }
         };
         drop(guard);
-        Self {
-            url,
-            state,
-            _runtime: runtime,
-        }
+        Self { url, state, _runtime: runtime }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -225,8 +203,7 @@ pub(crate) fn from_message(message: Option<&reapi::Digest>) -> Result<Digest, St
 /// 256 MiB of zeros.
 fn bomb() -> Vec<u8> {
     static BOMB: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    BOMB.get_or_init(|| zstd::bulk::compress(&vec![0; 256 << 20], 1).expect("zstd works"))
-        .clone()
+    BOMB.get_or_init(|| zstd::bulk::compress(&vec![0; 256 << 20], 1).expect("zstd works")).clone()
 }
 
 impl Server {
@@ -273,10 +250,7 @@ impl Server {
             return Err(self.complain(format!("{method}: no request metadata")));
         }
         if let Some((name, value)) = self.offer.header
-            && request
-                .metadata()
-                .get(name)
-                .is_none_or(|found| found != value)
+            && request.metadata().get(name).is_none_or(|found| found != value)
         {
             return Err(Status::unauthenticated("who are you?"));
         }
@@ -322,11 +296,7 @@ impl Server {
             Some(Corruption::ZstdBomb) => return Ok((bomb(), true)),
             Some(Corruption::Gone) => return Err(absent()),
         }
-        Ok(if zstd {
-            (compress(&bytes), true)
-        } else {
-            (bytes, false)
-        })
+        Ok(if zstd { (compress(&bytes), true) } else { (bytes, false) })
     }
 }
 
@@ -336,13 +306,8 @@ impl Capabilities for Server {
         &self,
         request: Request<reapi::GetCapabilitiesRequest>,
     ) -> Result<Response<reapi::ServerCapabilities>, Status> {
-        self.enter(
-            "GetCapabilities",
-            &request,
-            Some(&request.get_ref().instance_name),
-            None,
-        )
-        .await?;
+        self.enter("GetCapabilities", &request, Some(&request.get_ref().instance_name), None)
+            .await?;
         if !self.offer.capabilities {
             return Err(Status::unimplemented("no capabilities"));
         }
@@ -350,11 +315,8 @@ impl Capabilities for Server {
             DigestFunction::Sha256 => reapi::digest_function::Value::Sha256,
             DigestFunction::Blake3 => reapi::digest_function::Value::Blake3,
         };
-        let compressors = if self.offer.zstd {
-            vec![reapi::compressor::Value::Zstd as i32]
-        } else {
-            Vec::new()
-        };
+        let compressors =
+            if self.offer.zstd { vec![reapi::compressor::Value::Zstd as i32] } else { Vec::new() };
         Ok(Response::new(reapi::ServerCapabilities {
             cache_capabilities: Some(reapi::CacheCapabilities {
                 digest_functions: vec![function as i32],
@@ -387,9 +349,7 @@ impl ActionCache for Server {
         .await?;
         let digest = from_message(message.action_digest.as_ref())?;
         let found = self.lock().results.get(&digest).cloned();
-        found
-            .map(Response::new)
-            .ok_or_else(|| Status::not_found("no result"))
+        found.map(Response::new).ok_or_else(|| Status::not_found("no result"))
     }
 
     async fn update_action_result(
@@ -405,10 +365,8 @@ impl ActionCache for Server {
         )
         .await?;
         let digest = from_message(message.action_digest.as_ref())?;
-        let result = message
-            .action_result
-            .clone()
-            .ok_or_else(|| self.complain("no result".to_owned()))?;
+        let result =
+            message.action_result.clone().ok_or_else(|| self.complain("no result".to_owned()))?;
         let has = |digest: Digest| digest.size == 0 || self.lock().blobs.contains_key(&digest);
         if !result.stdout_raw.is_empty() || !result.stderr_raw.is_empty() {
             return Err(self.complain("raw output".to_owned()));
@@ -435,10 +393,7 @@ impl ActionCache for Server {
             for directory in tree.root.iter().chain(&tree.children) {
                 let own = self.offer.function.digest(&directory.encode_to_vec());
                 let files = directory.files.iter().map(|file| file.digest.as_ref());
-                let below = directory
-                    .directories
-                    .iter()
-                    .map(|below| below.digest.as_ref());
+                let below = directory.directories.iter().map(|below| below.digest.as_ref());
                 for digest in files.chain(below) {
                     let digest = from_message(digest)?;
                     if !has(digest) {
@@ -486,9 +441,7 @@ impl ContentAddressableStorage for Server {
                 missing.push(to_message(digest));
             }
         }
-        Ok(Response::new(reapi::FindMissingBlobsResponse {
-            missing_blob_digests: missing,
-        }))
+        Ok(Response::new(reapi::FindMissingBlobsResponse { missing_blob_digests: missing }))
     }
 
     async fn batch_update_blobs(
@@ -539,9 +492,8 @@ impl ContentAddressableStorage for Server {
             Some(message.digest_function),
         )
         .await?;
-        let accepts = message
-            .acceptable_compressors
-            .contains(&(reapi::compressor::Value::Zstd as i32));
+        let accepts =
+            message.acceptable_compressors.contains(&(reapi::compressor::Value::Zstd as i32));
         let mut responses = Vec::new();
         for digest in &message.digests {
             let (data, zstd, status) = match self.load(from_message(Some(digest))?, accepts) {
@@ -549,10 +501,7 @@ impl ContentAddressableStorage for Server {
                 Err(error) => (
                     Vec::new(),
                     false,
-                    rpc::Status {
-                        code: error.code() as i32,
-                        ..Default::default()
-                    },
+                    rpc::Status { code: error.code() as i32, ..Default::default() },
                 ),
             };
             let compressor = if zstd {
@@ -669,9 +618,7 @@ impl ByteStream for Server {
         } else {
             // A new frame from the offset in the uncompressed bytes on.
             let (bytes, _) = self.load(digest, false)?;
-            let rest = bytes
-                .get(offset..)
-                .ok_or_else(|| Status::out_of_range("beyond the end"))?;
+            let rest = bytes.get(offset..).ok_or_else(|| Status::out_of_range("beyond the end"))?;
             (
                 if zstd {
                     zstd::bulk::compress(rest, 3).expect("zstd works")
@@ -703,9 +650,7 @@ impl ByteStream for Server {
         let mut parts: Vec<Result<stream::ReadResponse, Status>> = Vec::new();
         let end = limit.map_or(bytes.len(), |limit| limit.min(bytes.len()));
         for chunk in bytes[..end].chunks(64 << 10) {
-            parts.push(Ok(stream::ReadResponse {
-                data: chunk.to_vec(),
-            }));
+            parts.push(Ok(stream::ReadResponse { data: chunk.to_vec() }));
         }
         if limit.is_some() {
             parts.push(Err(Status::unavailable("the stream breaks off")));
@@ -751,10 +696,9 @@ impl ByteStream for Server {
                 return Err(self.complain("the resource name changes".to_owned()));
             }
             if offset != start + received || finished {
-                return Err(self.complain(format!(
-                    "a message at {offset}, expected {}",
-                    start + received
-                )));
+                return Err(
+                    self.complain(format!("a message at {offset}, expected {}", start + received))
+                );
             }
             received += message.data.len();
             bytes.extend_from_slice(&message.data);
@@ -776,9 +720,7 @@ impl ByteStream for Server {
             bytes
         };
         self.store(digest, plain)?;
-        Ok(Response::new(stream::WriteResponse {
-            committed_size: committed,
-        }))
+        Ok(Response::new(stream::WriteResponse { committed_size: committed }))
     }
 
     async fn query_write_status(
@@ -790,11 +732,8 @@ impl ByteStream for Server {
         let (digest, _) = self.resource(name, true)?;
         let state = self.lock();
         let complete = state.blobs.contains_key(&digest);
-        let committed = if complete {
-            digest.size
-        } else {
-            state.partial.get(name).map_or(0, Vec::len) as u64
-        };
+        let committed =
+            if complete { digest.size } else { state.partial.get(name).map_or(0, Vec::len) as u64 };
         Ok(Response::new(stream::QueryWriteStatusResponse {
             committed_size: i64::try_from(committed).expect("small"),
             complete,

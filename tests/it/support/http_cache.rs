@@ -45,11 +45,8 @@ impl HttpCache {
         let entries = Entries::default();
         let requests: Arc<Mutex<Vec<HttpRequest>>> = Arc::default();
         let stop = Arc::new(AtomicBool::new(false));
-        let (kept, seen, stopped) = (
-            Arc::clone(&entries),
-            Arc::clone(&requests),
-            Arc::clone(&stop),
-        );
+        let (kept, seen, stopped) =
+            (Arc::clone(&entries), Arc::clone(&requests), Arc::clone(&stop));
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 if stopped.load(Ordering::Relaxed) {
@@ -62,12 +59,7 @@ impl HttpCache {
                 });
             }
         });
-        Self {
-            address,
-            entries,
-            requests,
-            stop,
-        }
+        Self { address, entries, requests, stop }
     }
 
     /// `HOST:PORT`.
@@ -102,10 +94,7 @@ fn serve(
             return Ok(());
         }
         let mut words = request.split_whitespace();
-        let (method, path) = (
-            words.next().unwrap_or(""),
-            words.next().unwrap_or("").to_owned(),
-        );
+        let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or("").to_owned());
         let mut length = 0;
         let mut headers = Vec::new();
         loop {
@@ -123,15 +112,8 @@ fn serve(
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let request = HttpRequest {
-            method: method.to_owned(),
-            path: path.clone(),
-            headers,
-        };
-        requests
-            .lock()
-            .expect("no panic while locked")
-            .push(request.clone());
+        let request = HttpRequest { method: method.to_owned(), path: path.clone(), headers };
+        requests.lock().expect("no panic while locked").push(request.clone());
         if hook(&request, connection) {
             return Ok(());
         }
@@ -145,11 +127,8 @@ fn serve(
             (_, Some(bytes)) => ("200 OK", bytes),
             (_, None) => ("404 Not Found", Vec::new()),
         };
-        let mut answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n",
-            content.len()
-        )
-        .into_bytes();
+        let mut answer =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", content.len()).into_bytes();
         if method != "HEAD" {
             answer.extend_from_slice(&content);
         }

@@ -105,10 +105,8 @@ impl Content {
         match self {
             Self::Text(text) => text.as_bytes().to_vec(),
             Self::Hex { hex } => {
-                let digits: Vec<u8> = hex
-                    .bytes()
-                    .filter(|byte| !byte.is_ascii_whitespace())
-                    .collect();
+                let digits: Vec<u8> =
+                    hex.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
                 digits
                     .chunks(2)
                     .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
@@ -195,10 +193,7 @@ struct HeaderRecipe {
 #[serde(untagged, deny_unknown_fields)]
 enum ExtraRecipe {
     /// A field of 64-bit values: numbers, or `size`, `compressed`, `offset`.
-    Values {
-        id: u16,
-        values: Vec<serde_json::Value>,
-    },
+    Values { id: u16, values: Vec<serde_json::Value> },
     /// A Unicode path: the CRC-32 of a name and another name.
     UnicodePath { unicode_path: String, of: String },
     /// Any bytes.
@@ -273,14 +268,10 @@ fn row(bytes: &[u8]) -> String {
     let hash = sha2::Sha256::digest(bytes);
     let mut text = String::new();
     for chunk in hash.chunks(3) {
-        let value = chunk
-            .iter()
-            .fold(0_u32, |value, byte| value << 8 | u32::from(*byte))
+        let value = chunk.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte))
             << (8 * (3 - chunk.len()));
         for index in 0..=chunk.len() {
-            text.push(char::from(
-                ALPHABET[(value >> (18 - 6 * index)) as usize & 63],
-            ));
+            text.push(char::from(ALPHABET[(value >> (18 - 6 * index)) as usize & 63]));
         }
     }
     format!("sha256={text},{}", bytes.len())
@@ -289,9 +280,7 @@ fn row(bytes: &[u8]) -> String {
 impl Recipe {
     /// The name under which the wheel is published.
     pub(crate) fn filename(&self) -> &str {
-        self.filename
-            .as_deref()
-            .unwrap_or("demo-1.0-py3-none-any.whl")
+        self.filename.as_deref().unwrap_or("demo-1.0-py3-none-any.whl")
     }
 
     /// The texts in it, each with the name of the parser's fuzz target.
@@ -341,8 +330,7 @@ impl Recipe {
         archive.extend(&directory);
         archive.extend(self.after_directory.bytes());
         let end = (archive.len() - prefix.len() + base) as u64;
-        self.end
-            .write(start, directory.len() as u64, count, end, &mut archive);
+        self.end.write(start, directory.len() as u64, count, end, &mut archive);
         archive.extend(self.suffix.bytes());
         archive.truncate(archive.len() - self.cut);
         archive
@@ -357,10 +345,7 @@ impl Recipe {
         };
         let mut members = Vec::new();
         if !self.bare {
-            members.push(text(
-                "demo/__init__.py",
-                &Content::Text("answer = 42\n".to_owned()),
-            ));
+            members.push(text("demo/__init__.py", &Content::Text("answer = 42\n".to_owned())));
         }
         members.extend(self.members.iter().cloned());
         let wheel =
@@ -368,14 +353,8 @@ impl Recipe {
                 .to_owned();
         let metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n".to_owned();
         let files = [
-            (
-                "WHEEL",
-                Some(self.wheel.clone().unwrap_or(Content::Text(wheel))),
-            ),
-            (
-                "METADATA",
-                Some(self.metadata.clone().unwrap_or(Content::Text(metadata))),
-            ),
+            ("WHEEL", Some(self.wheel.clone().unwrap_or(Content::Text(wheel)))),
+            ("METADATA", Some(self.metadata.clone().unwrap_or(Content::Text(metadata)))),
             ("entry_points.txt", self.entry_points.clone()),
         ];
         let wanted = |name: &str| !self.bare && !self.without.iter().any(|without| without == name);
@@ -402,10 +381,7 @@ impl Recipe {
                 .row_path
                 .clone()
                 .unwrap_or_else(|| String::from_utf8_lossy(&member.name.bytes()).into_owned());
-            let columns = member
-                .row
-                .clone()
-                .unwrap_or_else(|| row(&member.content.bytes()));
+            let columns = member.row.clone().unwrap_or_else(|| row(&member.content.bytes()));
             if columns != "none" && !name.ends_with('/') {
                 let quoted = if name.contains([',', '"', '\n']) {
                     format!("\"{}\"", name.replace('"', "\"\""))
@@ -415,10 +391,8 @@ impl Recipe {
                 rows.entry(quoted).or_insert(columns);
             }
         }
-        let mut text: String = rows
-            .iter()
-            .map(|(name, columns)| format!("{name},{columns}\n"))
-            .collect();
+        let mut text: String =
+            rows.iter().map(|(name, columns)| format!("{name},{columns}\n")).collect();
         for row in &self.rows {
             text.push_str(row);
             text.push('\n');
@@ -453,10 +427,8 @@ impl MemberRecipe {
     fn write(&self, offset: u64, archive: &mut Vec<u8>, directory: &mut Vec<u8>) {
         let content = self.content.bytes();
         let method = self.method.unwrap_or(8);
-        let compressed = self
-            .compressed
-            .as_ref()
-            .map_or_else(|| compress(&content, method), Content::bytes);
+        let compressed =
+            self.compressed.as_ref().map_or_else(|| compress(&content, method), Content::bytes);
         let mut crc32 = flate2::Crc::new();
         crc32.update(&content);
         let name = self.name.bytes();
@@ -473,10 +445,7 @@ impl MemberRecipe {
             if !self.local.omit {
                 let header = archive.len();
                 archive.extend(
-                    self.local
-                        .signature
-                        .as_ref()
-                        .map_or(b"PK\x03\x04".to_vec(), Content::bytes),
+                    self.local.signature.as_ref().map_or(b"PK\x03\x04".to_vec(), Content::bytes),
                 );
                 put16(archive, number(self.local.version.as_ref(), 20));
                 self.write_fields(&self.local, &truth, &name, archive);
@@ -494,42 +463,21 @@ impl MemberRecipe {
     /// The fields that both headers have.
     fn write_fields(&self, header: &HeaderRecipe, truth: &Truth, name: &[u8], out: &mut Vec<u8>) {
         let both = &self.both;
-        put16(
-            out,
-            number(header.flags.as_ref().or(both.flags.as_ref()), truth.flags),
-        );
-        put16(
-            out,
-            number(
-                header.method.as_ref().or(both.method.as_ref()),
-                truth.method,
-            ),
-        );
+        put16(out, number(header.flags.as_ref().or(both.flags.as_ref()), truth.flags));
+        put16(out, number(header.method.as_ref().or(both.method.as_ref()), truth.method));
         // 1980-01-01.
         put32(out, 0x0021_0000);
+        put32(out, number(header.crc32.as_ref().or(both.crc32.as_ref()), truth.crc32));
         put32(
             out,
-            number(header.crc32.as_ref().or(both.crc32.as_ref()), truth.crc32),
+            number(header.compressed.as_ref().or(both.compressed.as_ref()), truth.compressed),
         );
-        put32(
-            out,
-            number(
-                header.compressed.as_ref().or(both.compressed.as_ref()),
-                truth.compressed,
-            ),
-        );
-        put32(
-            out,
-            number(header.size.as_ref().or(both.size.as_ref()), truth.size),
-        );
+        put32(out, number(header.size.as_ref().or(both.size.as_ref()), truth.size));
         let own_name = header.name.as_ref().map(Content::bytes);
         let name = own_name.as_deref().unwrap_or(name);
         let extra = header.extra(truth);
         put16(out, name.len() as u64);
-        put16(
-            out,
-            number(header.extra_length.as_ref(), extra.len() as u64),
-        );
+        put16(out, number(header.extra_length.as_ref(), extra.len() as u64));
         if std::ptr::eq(header, &self.local) {
             out.extend(name);
             out.extend(extra);
@@ -561,12 +509,7 @@ impl MemberRecipe {
 
     fn write_central(&self, truth: &Truth, name: &[u8], directory: &mut Vec<u8>) {
         let header = &self.central;
-        directory.extend(
-            header
-                .signature
-                .as_ref()
-                .map_or(b"PK\x01\x02".to_vec(), Content::bytes),
-        );
+        directory.extend(header.signature.as_ref().map_or(b"PK\x01\x02".to_vec(), Content::bytes));
         // Made by Unix, version 2.0; needs version 2.0.
         put16(directory, 3 << 8 | 20);
         put16(directory, number(header.version.as_ref(), 20));
@@ -575,15 +518,8 @@ impl MemberRecipe {
         put16(directory, comment.len() as u64);
         put16(directory, number(header.disk.as_ref(), 0));
         put16(directory, 0);
-        let mode = self.mode.unwrap_or(if name.ends_with(b"/") {
-            0o040_755
-        } else {
-            0o100_644
-        });
-        put32(
-            directory,
-            u64::from(mode) << 16 | u64::from(self.dos_attributes),
-        );
+        let mode = self.mode.unwrap_or(if name.ends_with(b"/") { 0o040_755 } else { 0o100_644 });
+        put32(directory, u64::from(mode) << 16 | u64::from(self.dos_attributes));
         put32(directory, number(header.offset.as_ref(), truth.offset));
         let own_name = header.name.as_ref().map(Content::bytes);
         directory.extend(own_name.as_deref().unwrap_or(name));
@@ -646,23 +582,11 @@ impl EndRecipe {
                 saturated(entries, 0xffff),
             ),
         );
-        put16(
-            archive,
-            number(self.entries.as_ref(), saturated(entries, 0xffff)),
-        );
-        put32(
-            archive,
-            number(self.size.as_ref(), saturated(size, 0xffff_ffff)),
-        );
-        put32(
-            archive,
-            number(self.offset.as_ref(), saturated(start, 0xffff_ffff)),
-        );
+        put16(archive, number(self.entries.as_ref(), saturated(entries, 0xffff)));
+        put32(archive, number(self.size.as_ref(), saturated(size, 0xffff_ffff)));
+        put32(archive, number(self.offset.as_ref(), saturated(start, 0xffff_ffff)));
         let comment = self.comment.bytes();
-        put16(
-            archive,
-            number(self.comment_length.as_ref(), comment.len() as u64),
-        );
+        put16(archive, number(self.comment_length.as_ref(), comment.len() as u64));
         archive.extend(comment);
         if self.twice {
             let again = archive[first..].to_vec();
@@ -676,21 +600,12 @@ impl Zip64Recipe {
         let extensible = self.extensible.bytes();
         if !self.omit_record {
             archive.extend(b"PK\x06\x06");
-            put64(
-                archive,
-                number(self.length.as_ref(), 44 + extensible.len() as u64),
-            );
+            put64(archive, number(self.length.as_ref(), 44 + extensible.len() as u64));
             put16(archive, 45);
             put16(archive, 45);
             put32(archive, number(self.disk.as_ref(), 0));
             put32(archive, 0);
-            put64(
-                archive,
-                number(
-                    self.disk_entries.as_ref().or(self.entries.as_ref()),
-                    entries,
-                ),
-            );
+            put64(archive, number(self.disk_entries.as_ref().or(self.entries.as_ref()), entries));
             put64(archive, number(self.entries.as_ref(), entries));
             put64(archive, number(self.size.as_ref(), size));
             put64(archive, number(self.offset.as_ref(), start));

@@ -22,10 +22,7 @@ impl Mount {
     pub(crate) fn image(kind: &str, path: Utf8PathBuf) -> Self {
         std::fs::create_dir_all(&path).unwrap();
         let image = path.with_extension("image");
-        std::fs::File::create(&image)
-            .unwrap()
-            .set_len(512 << 20)
-            .unwrap();
+        std::fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
         let made = Command::new(format!("mkfs.{kind}"))
             .args(["-q", image.as_str()])
             .status()
@@ -48,9 +45,6 @@ impl Drop for Mount {
 }
 
 fn mount(arguments: &[&str]) {
-    let status = Command::new("mount")
-        .args(arguments)
-        .status()
-        .expect("mount can be run");
+    let status = Command::new("mount").args(arguments).status().expect("mount can be run");
     assert!(status.success(), "this test needs the right to mount");
 }

@@ -10,10 +10,8 @@ use std::process::{Command, Stdio};
 
 /// A program of the peers' environment: `python`, `uv`, `virtualenv`.
 pub(crate) fn peer(name: &str) -> PathBuf {
-    let root = env::var_os("VENVTREE_PEERS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/peers"),
-        PathBuf::from,
-    );
+    let root = env::var_os("VENVTREE_PEERS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/peers"), PathBuf::from);
     let program = root.join("bin").join(name);
     assert!(
         program.exists(),
@@ -40,10 +38,6 @@ pub(crate) fn ask_python(program: &str, input: &serde_json::Value) -> serde_json
         .write_all(text.as_bytes())
         .expect("the program reads its input");
     let output = child.wait_with_output().expect("the program ends");
-    assert!(
-        output.status.success(),
-        "the oracle failed: {}",
-        output.status
-    );
+    assert!(output.status.success(), "the oracle failed: {}", output.status);
     serde_json::from_slice(&output.stdout).expect("the program prints JSON")
 }

@@ -22,9 +22,8 @@ pub(crate) struct Python {
 /// pyenv's are preferred, because they are complete (Debian keeps `venv` and `ensurepip` apart).
 /// The tests need at least one from 3.11 on.
 pub(crate) fn interpreters() -> Vec<Python> {
-    let mut folders: Vec<PathBuf> = env::var_os("PATH")
-        .map(|path| env::split_paths(&path).collect())
-        .unwrap_or_default();
+    let mut folders: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
     // pyenv's shims are scripts that choose an interpreter by the current folder.
     folders.retain(|folder| folder.file_name().is_some_and(|name| name != "shims"));
     let pyenv = Path::new(&env::var_os("HOME").unwrap_or_default()).join(".pyenv/versions");
@@ -43,10 +42,7 @@ pub(crate) fn interpreters() -> Vec<Python> {
         found.keys().any(|version| *version >= (3, 11)),
         "the tests run CPython 3.11 or newer, expected one on PATH or in ~/.pyenv/versions"
     );
-    found
-        .into_iter()
-        .map(|(version, path)| Python { version, path })
-        .collect()
+    found.into_iter().map(|(version, path)| Python { version, path }).collect()
 }
 
 /// A POSIX shell of this machine, ready to be the interpreter of scripts.
@@ -64,26 +60,17 @@ pub(crate) fn posix_shells(scratch: &Path) -> Vec<Shell> {
     let folders: Vec<PathBuf> =
         env::split_paths(&env::var_os("PATH").expect("there is a PATH")).collect();
     let shell = |name| {
-        let program = folders
-            .iter()
-            .map(|folder| folder.join(name))
-            .find(|program| program.exists());
+        let program =
+            folders.iter().map(|folder| folder.join(name)).find(|program| program.exists());
         let program = program.unwrap_or_else(|| {
             panic!("the tests run scripts with `{name}`, expected it on PATH: run .ci/install")
         });
         let folder = scratch.join(name);
         std::fs::create_dir_all(&folder).expect("the scratch folder is writable");
         symlink(program, folder.join("sh")).expect("the scratch folder is writable");
-        Shell {
-            name,
-            sh: folder.join("sh"),
-        }
+        Shell { name, sh: folder.join("sh") }
     };
-    [
-        "dash", "bash", "busybox", "ksh93", "mksh", "posh", "yash", "zsh",
-    ]
-    .map(shell)
-    .into()
+    ["dash", "bash", "busybox", "ksh93", "mksh", "posh", "yash", "zsh"].map(shell).into()
 }
 
 /// Writes an executable file that can be run at once.
@@ -93,38 +80,17 @@ pub(crate) fn posix_shells(scratch: &Path) -> Vec<Shell> {
 /// process writes the file.
 pub(crate) fn write_executable(path: &Path, bytes: &[u8]) {
     let mut writer = Command::new("/bin/sh");
-    writer
-        .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
-        .arg(path)
-        .stdin(Stdio::piped());
+    writer.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(Stdio::piped());
     let mut child = writer.spawn().expect("sh starts");
-    child
-        .stdin
-        .take()
-        .expect("piped above")
-        .write_all(bytes)
-        .expect("sh reads its input");
-    assert!(
-        child.wait().expect("sh ends").success(),
-        "cannot write {}",
-        path.display()
-    );
+    child.stdin.take().expect("piped above").write_all(bytes).expect("sh reads its input");
+    assert!(child.wait().expect("sh ends").success(), "cannot write {}", path.display());
 }
 
 /// Copies a program so that the copy can be run at once: by another process, as
 /// [`write_executable`] explains.
 pub(crate) fn copy_executable(from: &Path, to: &Path) {
-    let copied = Command::new("cp")
-        .arg(from)
-        .arg(to)
-        .status()
-        .expect("cp starts");
-    assert!(
-        copied.success(),
-        "cannot copy {} to {}",
-        from.display(),
-        to.display()
-    );
+    let copied = Command::new("cp").arg(from).arg(to).status().expect("cp starts");
+    assert!(copied.success(), "cannot copy {} to {}", from.display(), to.display());
 }
 
 /// Copies the program that is tested.

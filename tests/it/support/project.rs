@@ -47,23 +47,14 @@ pub(crate) fn venvtree_with(
     variables: &[(&str, &str)],
 ) -> Output {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    let streams = Streams {
-        stdin: &mut stdin.as_bytes(),
-        stdout: &mut stdout,
-        stderr: &mut stderr,
-    };
-    let variables = variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
+    let streams =
+        Streams { stdin: &mut stdin.as_bytes(), stdout: &mut stdout, stderr: &mut stderr };
+    let variables =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut io = Io::new(streams, cwd.to_owned(), variables);
     let code = venvtree::cli::run(arguments.iter().map(Into::into).collect(), &mut io);
     let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");
-    Output {
-        code,
-        stdout: text(stdout),
-        stderr: text(stderr),
-    }
+    Output { code, stdout: text(stdout), stderr: text(stderr) }
 }
 
 /// A temporary directory to build in.
@@ -74,9 +65,7 @@ pub(crate) struct Project {
 impl Project {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().expect("a temporary directory"),
-        }
+        Self { directory: tempfile::tempdir().expect("a temporary directory") }
     }
 
     /// Its path.
@@ -115,10 +104,7 @@ impl Project {
     ) {
         let mut spec = json!({"version": 1, "interpreter": interpreter, "wheels": wheels});
         change(&mut spec);
-        self.write(
-            "env.json",
-            serde_json::to_string_pretty(&spec).expect("JSON renders"),
-        );
+        self.write("env.json", serde_json::to_string_pretty(&spec).expect("JSON renders"));
     }
 }
 
@@ -172,15 +158,13 @@ impl WheelText {
 
     /// With a file.
     pub(crate) fn file(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
-        self.files
-            .insert(path.to_owned(), (bytes.as_ref().to_vec(), false));
+        self.files.insert(path.to_owned(), (bytes.as_ref().to_vec(), false));
         self
     }
 
     /// With an executable file.
     pub(crate) fn executable(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
-        self.files
-            .insert(path.to_owned(), (bytes.as_ref().to_vec(), true));
+        self.files.insert(path.to_owned(), (bytes.as_ref().to_vec(), true));
         self
     }
 
@@ -217,28 +201,18 @@ impl WheelText {
         let mut files = self.files.clone();
         let dist_info = self.dist_info();
         let purelib = self.tag.ends_with("-any");
-        let tags: String = self
-            .expanded_tags()
-            .iter()
-            .map(|tag| format!("Tag: {tag}\n"))
-            .collect();
+        let tags: String = self.expanded_tags().iter().map(|tag| format!("Tag: {tag}\n")).collect();
         let wheel =
             format!("Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {purelib}\n{tags}");
         let metadata = format!(
             "Metadata-Version: 2.1\nName: {}\nVersion: {}\n{}",
             self.name, self.version, self.metadata
         );
-        files
-            .entry(format!("{dist_info}/WHEEL"))
-            .or_insert((wheel.into_bytes(), false));
-        files
-            .entry(format!("{dist_info}/METADATA"))
-            .or_insert((metadata.into_bytes(), false));
+        files.entry(format!("{dist_info}/WHEEL")).or_insert((wheel.into_bytes(), false));
+        files.entry(format!("{dist_info}/METADATA")).or_insert((metadata.into_bytes(), false));
         let own = format!("{dist_info}/RECORD");
         if !files.contains_key(&own) {
-            let listed = files
-                .iter()
-                .filter(|(path, _)| !self.unlisted.contains(path));
+            let listed = files.iter().filter(|(path, _)| !self.unlisted.contains(path));
             let rows = listed
                 .map(|(path, (bytes, _))| (path.as_str(), Hash::sha256(bytes), bytes.len() as u64));
             let record = venvtree::model::wheel::record::render(&own, rows);
@@ -256,18 +230,13 @@ impl WheelText {
     }
 
     fn expanded_tags(&self) -> Vec<String> {
-        let parts: Vec<Vec<&str>> = self
-            .tag
-            .split('-')
-            .map(|part| part.split('.').collect())
-            .collect();
+        let parts: Vec<Vec<&str>> =
+            self.tag.split('-').map(|part| part.split('.').collect()).collect();
         let mut tags = Vec::new();
         for interpreter in &parts[0] {
             for abi in &parts[1] {
                 tags.extend(
-                    parts[2]
-                        .iter()
-                        .map(|platform| format!("{interpreter}-{abi}-{platform}")),
+                    parts[2].iter().map(|platform| format!("{interpreter}-{abi}-{platform}")),
                 );
             }
         }
@@ -282,17 +251,10 @@ pub(crate) fn listing(root: &Path) -> Vec<String> {
         use std::os::unix::fs::PermissionsExt as _;
         for entry in std::fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
-            let name = path
-                .strip_prefix(root)
-                .expect("below the root")
-                .display()
-                .to_string();
+            let name = path.strip_prefix(root).expect("below the root").display().to_string();
             let metadata = path.symlink_metadata().expect("it is there");
             if metadata.is_dir() {
-                lines.push(format!(
-                    "{name}/ {:o}",
-                    metadata.permissions().mode() & 0o7777
-                ));
+                lines.push(format!("{name}/ {:o}", metadata.permissions().mode() & 0o7777));
                 visit(root, &path, lines);
             } else if metadata.is_symlink() {
                 lines.push(format!(

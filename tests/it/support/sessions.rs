@@ -87,10 +87,7 @@ impl Finished {
                 (!VOLATILE.contains(&key)).then(|| (key.to_owned(), value.to_owned()))
             });
         let internal = String::from_utf8_lossy(&read("state").unwrap_or_default()).into_owned();
-        Probe {
-            exported: exported.collect(),
-            internal: stable(&internal),
-        }
+        Probe { exported: exported.collect(), internal: stable(&internal) }
     }
 }
 
@@ -128,24 +125,12 @@ const VOLATILE: &[&str] = &[
 /// The lines that are not about volatile variables, and not about where a function was typed.
 fn stable(state: &str) -> String {
     let lines = state.lines().filter(|line| {
-        let name = [
-            "export ",
-            "declare -x ",
-            "typeset -x ",
-            "typeset ",
-            "declare ",
-        ]
-        .iter()
-        .find_map(|prefix| line.strip_prefix(prefix));
-        let name = name
-            .unwrap_or(line)
-            .trim_start_matches(['-', 'i', 'r', 'x', ' '])
-            .trim_matches('\'');
-        let name = name
-            .split(['=', ' ', '\t'])
-            .next()
-            .unwrap_or_default()
-            .trim_matches('\'');
+        let name = ["export ", "declare -x ", "typeset -x ", "typeset ", "declare "]
+            .iter()
+            .find_map(|prefix| line.strip_prefix(prefix));
+        let name =
+            name.unwrap_or(line).trim_start_matches(['-', 'i', 'r', 'x', ' ']).trim_matches('\'');
+        let name = name.split(['=', ' ', '\t']).next().unwrap_or_default().trim_matches('\'');
         !VOLATILE.contains(&name) && !name.starts_with(".sh.") && !line.starts_with("# Defined ")
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -171,19 +156,13 @@ impl Dialect {
     /// The programs that read a shell's activation file. Whoever adds a shell has to say here what
     /// runs it.
     fn of(shell: Shell) -> Vec<Self> {
-        let one = |name, program, flags| Self {
-            name,
-            shell,
-            program,
-            flags,
-        };
+        let one = |name, program, flags| Self { name, shell, program, flags };
         match shell {
             Shell::Posix => Self::posix(),
             Shell::Fish => vec![one("fish", program("fish"), &["--no-config"])],
-            Shell::Csh => vec![
-                one("csh", program("bsd-csh"), &["-f"]),
-                one("tcsh", program("tcsh"), &["-f"]),
-            ],
+            Shell::Csh => {
+                vec![one("csh", program("bsd-csh"), &["-f"]), one("tcsh", program("tcsh"), &["-f"])]
+            }
             Shell::Nushell => vec![one("nushell", peer("nu"), &["--no-config-file"])],
             Shell::Xonsh => vec![one("xonsh", peer("xonsh"), &["--no-rc"])],
             // These have tests of their own in `activate.rs`: cmd.exe is Wine's, every interpreter
@@ -197,11 +176,7 @@ impl Dialect {
     pub(crate) fn posix() -> Vec<Self> {
         let shells: [(&'static str, &str, &'static [&'static str]); 11] = [
             ("bash", "bash", &["--norc", "--noprofile"]),
-            (
-                "bash --posix",
-                "bash",
-                &["--norc", "--noprofile", "--posix"],
-            ),
+            ("bash --posix", "bash", &["--norc", "--noprofile", "--posix"]),
             ("zsh", "zsh", &["-f"]),
             ("zsh -o ksharrays", "zsh", &["-f", "-o", "ksharrays"]),
             ("zsh --emulate sh", "zsh", &["--emulate", "sh", "-f"]),
@@ -225,10 +200,7 @@ impl Dialect {
 
     /// The name of the activation file.
     pub(crate) fn file(&self) -> &'static str {
-        self.shell
-            .file_names()
-            .next()
-            .expect("every shell has a file")
+        self.shell.file_names().next().expect("every shell has a file")
     }
 
     /// Whether its language can hold a line break in the path of a file.
@@ -249,12 +221,8 @@ impl Dialect {
         let text = self.script(folder, steps);
         let file = folder.join("session");
         fs::write(&file, text).expect("the scratch folder is writable");
-        let output = self
-            .command(folder, variables)
-            .args(options)
-            .arg(&file)
-            .stdin(Stdio::null())
-            .output();
+        let output =
+            self.command(folder, variables).args(options).arg(&file).stdin(Stdio::null()).output();
         Finished::new(
             output.unwrap_or_else(|error| panic!("{} does not start: {error}", self.name)),
             folder,
@@ -284,9 +252,8 @@ impl Dialect {
         for (name, value) in shell.get_envs() {
             command.env(name, value.expect("set, not removed"));
         }
-        let output = command
-            .output()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", way[0]));
+        let output =
+            command.output().unwrap_or_else(|error| panic!("{} does not start: {error}", way[0]));
         Finished::new(output, folder)
     }
 
@@ -298,14 +265,9 @@ impl Dialect {
         steps: &[Step<'_>],
     ) -> Finished {
         let mut command = self.command(folder, variables);
-        command
-            .arg("-i")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
+        command.arg("-i").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
         let typed = self.script(folder, steps);
         child
             .stdin

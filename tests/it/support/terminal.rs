@@ -28,10 +28,7 @@ pub(crate) struct Terminal {
 }
 
 fn size(rows: u16, columns: u16) -> (NonZeroU16, NonZeroU16) {
-    (
-        NonZeroU16::new(rows).expect("rows"),
-        NonZeroU16::new(columns).expect("columns"),
-    )
+    (NonZeroU16::new(rows).expect("rows"), NonZeroU16::new(columns).expect("columns"))
 }
 
 /// Starts a program in `cwd`, on a terminal of its own of so many rows and columns. Of the
@@ -52,11 +49,7 @@ pub(crate) fn start(
         .into_string()
         .expect("a path");
     rustix::termios::tcsetwinsize(&master, winsize(rows, columns)).expect("terminals have sizes");
-    let slave = File::options()
-        .read(true)
-        .write(true)
-        .open(name)
-        .expect("a terminal");
+    let slave = File::options().read(true).write(true).open(name).expect("a terminal");
     let stream = || Stdio::from(slave.try_clone().expect("descriptors"));
     // Its own session, whose terminal this is: only then do keys send signals.
     let mut command = Command::new("setsid");
@@ -66,11 +59,7 @@ pub(crate) fn start(
         .current_dir(cwd)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").expect("a PATH"));
-    command
-        .envs(variables.iter().copied())
-        .stdin(stream())
-        .stdout(stream())
-        .stderr(stream());
+    command.envs(variables.iter().copied()).stdin(stream()).stdout(stream()).stderr(stream());
     let child = command.spawn().expect("setsid is part of util-linux");
     drop((command, slave));
     let mut reader = File::from(master.try_clone().expect("descriptors"));
@@ -86,35 +75,19 @@ pub(crate) fn start(
     });
     let (rows, columns) = size(rows, columns);
     let screen = vt100::Parser::new(rows, columns, 0);
-    Terminal {
-        child,
-        master,
-        output,
-        screen,
-        raw: String::new(),
-        begun: Instant::now(),
-    }
+    Terminal { child, master, output, screen, raw: String::new(), begun: Instant::now() }
 }
 
 fn winsize(rows: u16, columns: u16) -> Winsize {
-    Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    }
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 impl Terminal {
     /// What is on the screen, without blanks at the ends of lines and empty lines at the end.
     pub(crate) fn contents(&self) -> String {
         let columns = self.screen.screen().size().1.get();
-        let rows: Vec<String> = self
-            .screen
-            .screen()
-            .rows(0, columns)
-            .map(|row| row.trim_end().to_owned())
-            .collect();
+        let rows: Vec<String> =
+            self.screen.screen().rows(0, columns).map(|row| row.trim_end().to_owned()).collect();
         rows.join("\n").trim_end().to_owned()
     }
 

@@ -241,11 +241,7 @@ pub(super) struct Batch {
 /// The most bytes that a batch may have: of what the server says (0 is nothing) and gRPC's own
 /// limit the smaller, less some room.
 pub(super) fn batch_limit(advertised: u64) -> u64 {
-    let limit = if advertised == 0 {
-        MESSAGE_LIMIT
-    } else {
-        advertised.min(MESSAGE_LIMIT)
-    };
+    let limit = if advertised == 0 { MESSAGE_LIMIT } else { advertised.min(MESSAGE_LIMIT) };
     limit.saturating_sub(HEADROOM).max(limit / 2)
 }
 
@@ -294,10 +290,8 @@ mod tests {
     fn batches_keep_the_limit_and_large_blobs_go_alone() {
         let function = DigestFunction::Sha256;
         let sizes = [10, 500, 700, 10, 2000, 10, 10, 900];
-        let digests: Vec<Digest> = sizes
-            .iter()
-            .map(|&size| function.digest(&vec![b'x'; size]))
-            .collect();
+        let digests: Vec<Digest> =
+            sizes.iter().map(|&size| function.digest(&vec![b'x'; size])).collect();
         let limit = 1200;
         let jobs = jobs(&digests, limit);
         let mut seen = Vec::new();

@@ -39,16 +39,8 @@ impl Grpc {
     /// hash's length.
     fn resource(&self, prefix: &str, digest: Digest, zstd: bool) -> String {
         let instance = &self.context.config.instance;
-        let instance = if instance.is_empty() {
-            String::new()
-        } else {
-            format!("{instance}/")
-        };
-        let kind = if zstd {
-            "compressed-blobs/zstd"
-        } else {
-            "blobs"
-        };
+        let instance = if instance.is_empty() { String::new() } else { format!("{instance}/") };
+        let kind = if zstd { "compressed-blobs/zstd" } else { "blobs" };
         let function = match self.context.function {
             DigestFunction::Sha256 => "",
             DigestFunction::Blake3 => "/blake3",
@@ -92,9 +84,7 @@ impl Grpc {
                     self.context.meter.received(digest);
                     return Ok(true);
                 }
-                Err(BlobError::Mismatch {
-                    expected, actual, ..
-                }) => {
+                Err(BlobError::Mismatch { expected, actual, .. }) => {
                     self.context.lie(&BlobError::Mismatch {
                         place: self.context.place.clone(),
                         expected,
@@ -151,11 +141,7 @@ impl Grpc {
                     self.context.meter.sent(digest);
                     return Ok(());
                 }
-                offset = if committed < digest.size {
-                    committed
-                } else {
-                    0
-                };
+                offset = if committed < digest.size { committed } else { 0 };
             }
         }
     }
@@ -164,17 +150,14 @@ impl Grpc {
     /// know.
     fn write_status(&self, name: &str) -> Result<Option<(u64, bool)>, BlobError> {
         let mut client = self.streams()?;
-        let mut request = self.request(QueryWriteStatusRequest {
-            resource_name: name.to_owned(),
-        })?;
+        let mut request =
+            self.request(QueryWriteStatusRequest { resource_name: name.to_owned() })?;
         request.set_timeout(self.context.config.timeout);
         let answer = self.wait(async { client.query_write_status(request).await })?;
-        Ok(answer.ok().map(tonic::Response::into_inner).map(|status| {
-            (
-                u64::try_from(status.committed_size).unwrap_or(0),
-                status.complete,
-            )
-        }))
+        Ok(answer
+            .ok()
+            .map(tonic::Response::into_inner)
+            .map(|status| (u64::try_from(status.committed_size).unwrap_or(0), status.complete)))
     }
 
     /// One attempt at a write, from an offset on.
@@ -326,18 +309,10 @@ impl StreamReader<'_> {
             Ok(first) => first,
             Err(status) => return Ok(Err(status)),
         };
-        let (current, patience) = (
-            first.map(|message| message.data).unwrap_or_default(),
-            client.context.config.timeout,
-        );
-        let chunks = Chunks {
-            client,
-            stream,
-            current,
-            offset: 0,
-            ended: false,
-            pace: Pace::new(patience),
-        };
+        let (current, patience) =
+            (first.map(|message| message.data).unwrap_or_default(), client.context.config.timeout);
+        let chunks =
+            Chunks { client, stream, current, offset: 0, ended: false, pace: Pace::new(patience) };
         let chunks = Paced::new(chunks, patience, self.digest.size);
         self.source = Some(if self.zstd {
             match decoder(BufReader::with_capacity(CHUNK, chunks), self.digest.size) {
@@ -376,37 +351,32 @@ impl Read for StreamReader<'_> {
                     self.position += count as u64;
                     return Ok(count);
                 }
-                Err(error) => match error
-                    .get_ref()
-                    .and_then(|inner| inner.downcast_ref::<Status>())
-                {
-                    Some(status) if judge_grpc(status.code() as i32) == Verdict::Retry => {
-                        let status = status.clone();
-                        if !self.client.again(&status, &mut self.attempts) {
+                Err(error) => {
+                    match error.get_ref().and_then(|inner| inner.downcast_ref::<Status>()) {
+                        Some(status) if judge_grpc(status.code() as i32) == Verdict::Retry => {
+                            let status = status.clone();
+                            if !self.client.again(&status, &mut self.attempts) {
+                                return Err(io::Error::other(
+                                    self.client.fail("ByteStream.Read", &status),
+                                ));
+                            }
+                        }
+                        Some(status) => {
                             return Err(io::Error::other(
-                                self.client.fail("ByteStream.Read", &status),
+                                self.client.fail("ByteStream.Read", status),
+                            ));
+                        }
+                        None => {
+                            // What came is no zstd, or has no end.
+                            let place = self.client.context.place.clone();
+                            let actual = format!("bytes that cannot be used: {error}");
+                            return Err(io::Error::new(
+                                io::ErrorKind::InvalidData,
+                                BlobError::Mismatch { place, expected: self.digest, actual },
                             ));
                         }
                     }
-                    Some(status) => {
-                        return Err(io::Error::other(
-                            self.client.fail("ByteStream.Read", status),
-                        ));
-                    }
-                    None => {
-                        // What came is no zstd, or has no end.
-                        let place = self.client.context.place.clone();
-                        let actual = format!("bytes that cannot be used: {error}");
-                        return Err(io::Error::new(
-                            io::ErrorKind::InvalidData,
-                            BlobError::Mismatch {
-                                place,
-                                expected: self.digest,
-                                actual,
-                            },
-                        ));
-                    }
-                },
+                }
             }
             match self.connect() {
                 Ok(()) => {}

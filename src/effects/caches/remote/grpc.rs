@@ -86,19 +86,13 @@ async fn connect_here(
 
 impl Grpc {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
-        let setup = |error: tonic::transport::Error| RemoteError::Setup {
-            reason: describe(&error),
-        };
+        let setup =
+            |error: tonic::transport::Error| RemoteError::Setup { reason: describe(&error) };
         let uri = match &context.config.url {
-            RemoteUrl::Grpc {
-                tls: true,
-                authority,
-            } => format!("https://{authority}"),
-            RemoteUrl::Grpc {
-                tls: false,
-                authority,
+            RemoteUrl::Grpc { tls: true, authority } => format!("https://{authority}"),
+            RemoteUrl::Grpc { tls: false, authority } | RemoteUrl::Http { authority, .. } => {
+                format!("http://{authority}")
             }
-            | RemoteUrl::Http { authority, .. } => format!("http://{authority}"),
             RemoteUrl::Unix { .. } => "http://localhost".to_owned(),
         };
         let timeout = context.config.timeout;
@@ -115,10 +109,8 @@ impl Grpc {
             .keep_alive_timeout(timeout);
         if let RemoteUrl::Grpc { tls: true, .. } = &context.config.url {
             let read = |path: &camino::Utf8PathBuf| {
-                fs::read_document(path).map_err(|error| RemoteError::File {
-                    path: path.clone(),
-                    source: error.source,
-                })
+                fs::read_document(path)
+                    .map_err(|error| RemoteError::File { path: path.clone(), source: error.source })
             };
             let mut tls = match &context.config.tls.authorities {
                 Some(path) => {
@@ -168,24 +160,22 @@ impl Grpc {
             match &self.context.config.url {
                 RemoteUrl::Unix { path } => {
                     let path = path.clone();
-                    self.endpoint
-                        .connect_with_connector_lazy(tower::service_fn(move |_| {
-                            let path = path.clone();
-                            async move {
-                                tokio::net::UnixStream::connect(path)
-                                    .await
-                                    .map(hyper_util::rt::TokioIo::new)
-                            }
-                        }))
+                    self.endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
+                        let path = path.clone();
+                        async move {
+                            tokio::net::UnixStream::connect(path)
+                                .await
+                                .map(hyper_util::rt::TokioIo::new)
+                        }
+                    }))
                 }
                 RemoteUrl::Grpc { authority, .. }
                     if runtime.handle().runtime_flavor() == RuntimeFlavor::CurrentThread =>
                 {
                     let authority = authority.clone();
-                    self.endpoint
-                        .connect_with_connector_lazy(tower::service_fn(move |_| {
-                            connect_here(authority.clone())
-                        }))
+                    self.endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
+                        connect_here(authority.clone())
+                    }))
                 }
                 RemoteUrl::Grpc { .. } | RemoteUrl::Http { .. } => self.endpoint.connect_lazy(),
             }
@@ -207,10 +197,8 @@ impl Grpc {
             .headers()
             .map_err(|error| self.context.give_up(&error.to_string(), false))?
         {
-            let unfit = || {
-                self.context
-                    .error(format!("the header `{name}` cannot be sent by gRPC"), false)
-            };
+            let unfit =
+                || self.context.error(format!("the header `{name}` cannot be sent by gRPC"), false);
             let key = MetadataKey::from_bytes(name.as_bytes()).map_err(|_| unfit())?;
             metadata.append(key, MetadataValue::try_from(value).map_err(|_| unfit())?);
         }
@@ -281,16 +269,9 @@ impl Grpc {
             let mut client =
                 tonic::client::Grpc::new(self.channel()?).max_decoding_message_size(limit);
             let answer = self.wait(async {
+                client.ready().await.map_err(|error| Status::unavailable(describe(&error)))?;
                 client
-                    .ready()
-                    .await
-                    .map_err(|error| Status::unavailable(describe(&error)))?;
-                client
-                    .unary(
-                        request,
-                        PathAndQuery::from_static(method.path()),
-                        RawCodec::new(),
-                    )
+                    .unary(request, PathAndQuery::from_static(method.path()), RawCodec::new())
                     .await
             })?;
             match answer {
@@ -306,10 +287,7 @@ impl Grpc {
 
     /// The error for an answer that is no message.
     pub(super) fn unreadable(&self, method: Method, error: &dyn std::fmt::Display) -> BlobError {
-        self.context.error(
-            format!("{}: the answer cannot be read: {error}", method.name()),
-            false,
-        )
+        self.context.error(format!("{}: the answer cannot be read: {error}", method.name()), false)
     }
 
     /// Whether to try again after an error, having waited.
@@ -338,8 +316,7 @@ impl Grpc {
     /// As [`Grpc::fail`], for a write: what the server does not allow is not tried again.
     pub(super) fn fail_write(&self, operation: &str, status: &Status) -> BlobError {
         if matches!(status.code(), Code::PermissionDenied | Code::Unimplemented) {
-            self.context
-                .refuse_writes(&format!("{operation}: {}", render(status)));
+            self.context.refuse_writes(&format!("{operation}: {}", render(status)));
         }
         self.fail(operation, status)
     }
@@ -358,16 +335,11 @@ impl Grpc {
 
     /// What the server offers, asked once.
     pub(super) fn capabilities(&self) -> Result<Capabilities, BlobError> {
-        let mut known = self
-            .capabilities
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*known {
             return Ok(known.clone());
         }
-        let request = reapi::GetCapabilitiesRequest {
-            instance_name: self.instance(),
-        };
+        let request = reapi::GetCapabilitiesRequest { instance_name: self.instance() };
         let answer = self.call(Method::GetCapabilities, &request, CAPABILITIES_LIMIT)?;
         let answer = match answer {
             Ok(answer) => reapi::ServerCapabilities::decode(&*answer)
@@ -378,9 +350,8 @@ impl Grpc {
             }
             Err(status) => return Err(self.fail("GetCapabilities", &status)),
         };
-        let capabilities = self
-            .negotiate(&answer)
-            .map_err(|reason| self.context.give_up(&reason, false))?;
+        let capabilities =
+            self.negotiate(&answer).map_err(|reason| self.context.give_up(&reason, false))?;
         *known = Some(capabilities.clone());
         Ok(capabilities)
     }
@@ -442,17 +413,10 @@ impl Protocol for Grpc {
             let answer = answer.map_err(|status| self.fail("FindMissingBlobs", &status))?;
             let asked: HashSet<Digest> = chunk.iter().copied().collect();
             let missing: HashSet<Digest> = missing_digests(&answer)
-                .filter(|digest| {
-                    digest
-                        .as_ref()
-                        .map_or(true, |digest| asked.contains(digest))
-                })
+                .filter(|digest| digest.as_ref().map_or(true, |digest| asked.contains(digest)))
                 .collect::<Result<_, _>>()
                 .map_err(|error| self.unreadable(Method::FindMissingBlobs, &error))?;
-            found
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend(missing);
+            found.lock().unwrap_or_else(PoisonError::into_inner).extend(missing);
             Ok(())
         })?;
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -492,12 +456,7 @@ impl Protocol for Grpc {
     ) -> Result<Vec<Digest>, BlobError> {
         let capabilities = self.capabilities()?;
         let lacking = Mutex::new(Vec::new());
-        let lack = |digest| {
-            lacking
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(digest)
-        };
+        let lack = |digest| lacking.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
         let jobs = jobs(digests, capabilities.batch);
         for_each(self.context.config.connections, &jobs, |job| {
             let (missing, single) = match job {
@@ -543,11 +502,8 @@ impl Protocol for Grpc {
 
     fn set_result(&self, action: ActionDigest, result: &[u8]) -> Result<(), BlobError> {
         if !self.capabilities()?.updates {
-            self.context
-                .refuse_writes("the server says that its action cache takes no results");
-            return Err(self
-                .context
-                .error("its action cache takes no results", false));
+            self.context.refuse_writes("the server says that its action cache takes no results");
+            return Err(self.context.error("its action cache takes no results", false));
         }
         let result = reapi::ActionResult::decode(result)
             .map_err(|error| self.context.error(error.to_string(), false))?;
@@ -559,9 +515,7 @@ impl Protocol for Grpc {
             ..Default::default()
         };
         let answer = self.call(Method::UpdateActionResult, &request, DECODE_LIMIT)?;
-        answer
-            .map(|_| ())
-            .map_err(|status| self.fail_write("UpdateActionResult", &status))
+        answer.map(|_| ()).map_err(|status| self.fail_write("UpdateActionResult", &status))
     }
 }
 
@@ -627,15 +581,9 @@ mod tests {
         };
         assert_eq!(blobs[2].1, input.encode_to_vec());
         let command = reapi::Command {
-            arguments: [
-                "venvtree",
-                "build",
-                "--out",
-                action.output(),
-                "request.json",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            arguments: ["venvtree", "build", "--out", action.output(), "request.json"]
+                .map(str::to_owned)
+                .to_vec(),
             output_paths: vec![action.output().to_owned()],
             output_directory_format: reapi::command::OutputDirectoryFormat::TreeAndDirectory as i32,
             ..Default::default()
@@ -649,10 +597,8 @@ mod tests {
         };
         assert_eq!(blobs[0].1, message.encode_to_vec());
         let root = function.digest(b"root");
-        let result = ActionResult {
-            tree: function.digest(b"tree"),
-            root: Some(DirectoryDigest(root)),
-        };
+        let result =
+            ActionResult { tree: function.digest(b"tree"), root: Some(DirectoryDigest(root)) };
         let expected = reapi::ActionResult {
             output_directories: vec![reapi::OutputDirectory {
                 path: action.output().to_owned(),

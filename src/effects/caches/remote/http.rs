@@ -31,10 +31,7 @@ pub(super) struct Http {
 
 impl std::fmt::Debug for Http {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Http")
-            .field("base", &self.base)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Http").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
@@ -47,11 +44,7 @@ type MakeBody<'f, 'b> = &'f dyn Fn() -> Result<Option<BodySource<'b>>, BlobError
 enum Answer {
     Body(http::Response<Body>),
     Absent,
-    Failed {
-        reason: String,
-        transient: bool,
-        status: Option<u16>,
-    },
+    Failed { reason: String, transient: bool, status: Option<u16> },
 }
 
 /// What to do after one attempt.
@@ -76,10 +69,8 @@ impl Http {
         let config = &context.config;
         let mut tls = TlsConfig::builder();
         let read = |path: &camino::Utf8PathBuf| {
-            fs::read_document(path).map_err(|error| RemoteError::File {
-                path: path.clone(),
-                source: error.source,
-            })
+            fs::read_document(path)
+                .map_err(|error| RemoteError::File { path: path.clone(), source: error.source })
         };
         let unfit = |path: &camino::Utf8PathBuf, what: &str| RemoteError::Setup {
             reason: format!("`{path}` has no {what} in PEM"),
@@ -125,11 +116,7 @@ impl Http {
             format!("/{}", config.instance.trim_matches('/'))
         };
         let base = format!("{}{instance}", config.url.for_requests());
-        Ok(Self {
-            context,
-            agent,
-            base,
-        })
+        Ok(Self { context, agent, base })
     }
 
     fn blob_url(&self, digest: Digest) -> String {
@@ -166,39 +153,16 @@ impl Http {
                         "{method}: the server redirects more than {} times",
                         redirect::LIMIT
                     );
-                    return Ok(Answer::Failed {
-                        reason,
-                        transient: false,
-                        status: Some(302),
-                    });
+                    return Ok(Answer::Failed { reason, transient: false, status: Some(302) });
                 }
                 Next::Again => attempts.retries = 1,
-                Next::Judge {
-                    verdict: Verdict::Absent,
-                    ..
-                } => return Ok(Answer::Absent),
-                Next::Judge {
-                    reason,
-                    verdict: Verdict::Fail,
-                    status,
-                } => {
-                    return Ok(Answer::Failed {
-                        reason,
-                        transient: false,
-                        status,
-                    });
+                Next::Judge { verdict: Verdict::Absent, .. } => return Ok(Answer::Absent),
+                Next::Judge { reason, verdict: Verdict::Fail, status } => {
+                    return Ok(Answer::Failed { reason, transient: false, status });
                 }
-                Next::Judge {
-                    reason,
-                    verdict: Verdict::Retry,
-                    status,
-                } => {
+                Next::Judge { reason, verdict: Verdict::Retry, status } => {
                     if !self.context.pause(&mut attempts) {
-                        return Ok(Answer::Failed {
-                            reason,
-                            transient: true,
-                            status,
-                        });
+                        return Ok(Answer::Failed { reason, transient: true, status });
                     }
                 }
             }
@@ -240,21 +204,14 @@ impl Http {
         }
         // 304 is no redirect, and no answer to any question of ours.
         if status.is_redirection() && status.as_u16() != 304 {
-            let location = response
-                .headers()
-                .get("location")
-                .map(http::HeaderValue::as_bytes);
+            let location = response.headers().get("location").map(http::HeaderValue::as_bytes);
             let refused = match redirect::target(url, location) {
                 Ok(target) if method == "GET" => return Next::Follow(target),
                 Ok(_) => "which is not followed: only GET is".to_owned(),
                 Err(refusal) => refusal.to_string(),
             };
             let reason = format!("{method}: the server answered {status}, a redirect {refused}");
-            return Next::Judge {
-                reason,
-                verdict: Verdict::Fail,
-                status: code,
-            };
+            return Next::Judge { reason, verdict: Verdict::Fail, status: code };
         }
         Next::Judge {
             reason: format!("{method}: the server answered {status}"),
@@ -289,28 +246,16 @@ impl Http {
             None => {
                 let request = request.body(()).map_err(invalid)?;
                 self.agent.run(
-                    self.agent
-                        .configure_request(request)
-                        .timeout_recv_body(Some(whole))
-                        .build(),
+                    self.agent.configure_request(request).timeout_recv_body(Some(whole)).build(),
                 )
             }
             Some((length, mut reader)) => {
                 let request = request
                     .header("content-length", length.to_string())
                     .header("content-type", "application/octet-stream");
-                let request = request
-                    .body(SendBody::from_reader(&mut reader))
-                    .map_err(invalid)?;
-                let limited = self
-                    .agent
-                    .configure_request(request)
-                    .timeout_send_body(Some(whole));
-                self.agent.run(
-                    limited
-                        .timeout_recv_body(Some(self.context.config.timeout))
-                        .build(),
-                )
+                let request = request.body(SendBody::from_reader(&mut reader)).map_err(invalid)?;
+                let limited = self.agent.configure_request(request).timeout_send_body(Some(whole));
+                self.agent.run(limited.timeout_recv_body(Some(self.context.config.timeout)).build())
             }
         })
     }
@@ -338,11 +283,7 @@ impl Http {
                 self.context.refuse_writes("PUT: the server answered 404");
                 Err(self.context.error("PUT: the server answered 404", false))
             }
-            Answer::Failed {
-                reason,
-                transient,
-                status,
-            } => {
+            Answer::Failed { reason, transient, status } => {
                 // A proxy may let reads through and ask whoever writes to log in.
                 if status.is_some_and(is_redirect) {
                     self.context.refuse_writes(&reason);
@@ -364,12 +305,7 @@ fn is_redirect(status: u16) -> bool {
 /// Whether an answer to `HEAD` is about a blob of that size, as far as it says. A page to log in is
 /// not.
 fn has_size(response: &http::Response<Body>, size: u64) -> bool {
-    let header = |name: &str| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let compressed = header("content-encoding").is_some_and(|encoding| encoding != "identity");
     match header("content-length").filter(|_| !compressed) {
         Some(length) => length.trim().parse() == Ok(size),
@@ -395,19 +331,13 @@ fn is_page(response: http::Response<Body>) -> bool {
         return false;
     }
     let html = is_html(&response);
-    let kind = response
-        .headers()
-        .get("content-type")
-        .map(|kind| kind.as_bytes().to_ascii_lowercase());
+    let kind =
+        response.headers().get("content-type").map(|kind| kind.as_bytes().to_ascii_lowercase());
     if !html && !kind.is_some_and(|kind| kind.starts_with(b"text/")) {
         return false;
     }
     let mut start = Vec::new();
-    let _ = response
-        .into_body()
-        .into_reader()
-        .take(PAGE_START)
-        .read_to_end(&mut start);
+    let _ = response.into_body().into_reader().take(PAGE_START).read_to_end(&mut start);
     let start = String::from_utf8_lossy(&start).to_ascii_lowercase();
     let start = start
         .trim_start_matches(|character: char| character == '\u{feff}' || character.is_whitespace());
@@ -458,11 +388,7 @@ impl<'a> Incoming<'a> {
             .headers()
             .get("content-encoding")
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"zstd"));
-        let body = response
-            .into_body()
-            .into_with_config()
-            .limit(u64::MAX)
-            .reader();
+        let body = response.into_body().into_with_config().limit(u64::MAX).reader();
         let body = Paced::new(body, context.config.timeout, limit);
         let bytes: Box<dyn Read + Send> = if zstd {
             let decoder = super::bytestream::decoder(std::io::BufReader::new(body), limit)
@@ -493,17 +419,13 @@ impl Protocol for Http {
 
     fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
         match self.call("GET", &self.blob_url(digest), digest.size, &|| Ok(None))? {
-            Answer::Body(response) => Ok(Some(Box::new(Incoming::new(
-                &self.context,
-                response,
-                digest.size,
-            )?))),
+            Answer::Body(response) => {
+                Ok(Some(Box::new(Incoming::new(&self.context, response, digest.size)?)))
+            }
             Answer::Absent => Ok(None),
-            Answer::Failed {
-                reason,
-                transient,
-                status,
-            } => Err(self.fail(reason, transient, status)),
+            Answer::Failed { reason, transient, status } => {
+                Err(self.fail(reason, transient, status))
+            }
         }
     }
 
@@ -513,22 +435,13 @@ impl Protocol for Http {
             let absent = match self.call("HEAD", &self.blob_url(digest), 0, &|| Ok(None))? {
                 Answer::Body(response) => !has_size(&response, digest.size),
                 // A server without HEAD: everything has to be sent.
-                Answer::Absent
-                | Answer::Failed {
-                    status: Some(403 | 405 | 501),
-                    ..
-                } => true,
-                Answer::Failed {
-                    reason,
-                    transient,
-                    status,
-                } => return Err(self.fail(reason, transient, status)),
+                Answer::Absent | Answer::Failed { status: Some(403 | 405 | 501), .. } => true,
+                Answer::Failed { reason, transient, status } => {
+                    return Err(self.fail(reason, transient, status));
+                }
             };
             if absent {
-                found
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(digest);
+                found.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
             }
             Ok(())
         })?;
@@ -563,9 +476,7 @@ impl Protocol for Http {
                         self.context.meter.received(digest);
                         return Ok(());
                     }
-                    Err(BlobError::Mismatch {
-                        expected, actual, ..
-                    }) => {
+                    Err(BlobError::Mismatch { expected, actual, .. }) => {
                         self.context.lie(&BlobError::Mismatch {
                             place: self.context.place.clone(),
                             expected,
@@ -577,19 +488,15 @@ impl Protocol for Http {
                         }
                     }
                     // The connection broke off in the middle of the body.
-                    Err(BlobError::Remote {
-                        transient: true, ..
-                    }) if self.context.pause(&mut attempts) => {}
-                    Err(BlobError::Remote {
-                        reason, transient, ..
-                    }) => return Err(self.fail(reason, transient, None)),
+                    Err(BlobError::Remote { transient: true, .. })
+                        if self.context.pause(&mut attempts) => {}
+                    Err(BlobError::Remote { reason, transient, .. }) => {
+                        return Err(self.fail(reason, transient, None));
+                    }
                     Err(error) => return Err(error),
                 }
             }
-            lacking
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(digest);
+            lacking.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
             Ok(())
         })?;
         let mut lacking = lacking.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -602,20 +509,18 @@ impl Protocol for Http {
             match self.call("GET", &self.result_url(action), RESULT_LIMIT, &|| Ok(None))? {
                 Answer::Body(response) => response,
                 Answer::Absent => return Ok(None),
-                Answer::Failed {
-                    reason,
-                    transient,
-                    status,
-                } => return Err(self.fail(reason, transient, status)),
+                Answer::Failed { reason, transient, status } => {
+                    return Err(self.fail(reason, transient, status));
+                }
             };
         let mut result = Vec::new();
-        Incoming::new(&self.context, response, RESULT_LIMIT)?
-            .read_to_end(&mut result)
-            .map_err(|error| {
+        Incoming::new(&self.context, response, RESULT_LIMIT)?.read_to_end(&mut result).map_err(
+            |error| {
                 error
                     .downcast::<BlobError>()
                     .unwrap_or_else(|error| self.context.error(error.to_string(), true))
-            })?;
+            },
+        )?;
         if result.len() as u64 > RESULT_LIMIT {
             return Err(self
                 .context
@@ -625,12 +530,8 @@ impl Protocol for Http {
     }
 
     fn set_result(&self, action: ActionDigest, result: &[u8]) -> Result<(), BlobError> {
-        let body = || {
-            Ok(Some((
-                result.len() as u64,
-                Box::new(result) as Box<dyn Read + Send + '_>,
-            )))
-        };
+        let body =
+            || Ok(Some((result.len() as u64, Box::new(result) as Box<dyn Read + Send + '_>)));
         self.put_bytes(&self.result_url(action), result.len() as u64, &body)
     }
 }

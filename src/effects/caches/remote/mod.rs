@@ -210,8 +210,7 @@ struct Meter {
 impl Meter {
     fn received(&self, digest: Digest) {
         self.blobs_received.fetch_add(1, Ordering::Relaxed);
-        self.bytes_received
-            .fetch_add(digest.size, Ordering::Relaxed);
+        self.bytes_received.fetch_add(digest.size, Ordering::Relaxed);
     }
 
     fn sent(&self, digest: Digest) {
@@ -249,9 +248,7 @@ impl Context {
 
     /// Fails where an earlier request found that the server is gone.
     fn check(&self) -> Result<(), BlobError> {
-        self.gone
-            .get()
-            .map_or(Ok(()), |reason| Err(self.error(reason.clone(), false)))
+        self.gone.get().map_or(Ok(()), |reason| Err(self.error(reason.clone(), false)))
     }
 
     /// Stops asking. The error says so, as does that of every later request.
@@ -269,19 +266,15 @@ impl Context {
     fn refuse_writes(&self, reason: &str) {
         let reason = self.credentials.without_secrets(reason.to_owned());
         if self.read_only.set(reason.clone()).is_ok() {
-            self.notes.add(format!(
-                "nothing is written to the remote cache {}: {reason}",
-                self.place
-            ));
+            self.notes
+                .add(format!("nothing is written to the remote cache {}: {reason}", self.place));
         }
     }
 
     /// Waits before another attempt; says whether there is to be one.
     fn pause(&self, attempts: &mut Attempts) -> bool {
-        let Some(pause) = self
-            .config
-            .schedule
-            .pause(attempts.retries, crate::effects::host::random::fraction())
+        let Some(pause) =
+            self.config.schedule.pause(attempts.retries, crate::effects::host::random::fraction())
         else {
             return false;
         };
@@ -296,9 +289,9 @@ impl Context {
 
     fn lie(&self, error: &BlobError) {
         match self.lies.fetch_add(1, Ordering::Relaxed) {
-            0..LIES_NAMED => self.notes.add(format!(
-                "the remote cache lies, and its answer was not used: {error}"
-            )),
+            0..LIES_NAMED => self
+                .notes
+                .add(format!("the remote cache lies, and its answer was not used: {error}")),
             LIES_NAMED => self.notes.add(
                 "the remote cache lies more often; the other answers are not named".to_owned(),
             ),
@@ -336,11 +329,8 @@ impl Remote {
         function: DigestFunction,
         notes: Notes,
     ) -> Result<Self, RemoteError> {
-        if let Some((name, _)) = config
-            .headers
-            .0
-            .iter()
-            .find(|(name, value)| !is_sendable(name, value))
+        if let Some((name, _)) =
+            config.headers.0.iter().find(|(name, value)| !is_sendable(name, value))
         {
             return Err(RemoteError::Header { name: name.clone() });
         }
@@ -415,10 +405,7 @@ impl Remote {
         let start = Instant::now();
         let result = action(self.protocol.as_ref());
         let elapsed = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        context
-            .meter
-            .microseconds
-            .fetch_add(elapsed, Ordering::Relaxed);
+        context.meter.microseconds.fetch_add(elapsed, Ordering::Relaxed);
         result
     }
 }
@@ -461,13 +448,7 @@ impl BlobStore for Remote {
                 camino::Utf8Path::new("a temporary file"),
             )
         })?;
-        self.put_all(
-            &[digest],
-            &OneFile {
-                digest,
-                file: Mutex::new(file),
-            },
-        )
+        self.put_all(&[digest], &OneFile { digest, file: Mutex::new(file) })
     }
 
     fn put_all(&self, digests: &[Digest], source: &dyn Blobs) -> Result<(), BlobError> {
@@ -492,11 +473,7 @@ impl ActionCache for Remote {
     fn action_result(&self, action: ActionDigest) -> Result<Option<Vec<u8>>, BlobError> {
         let found = self.timed(|protocol| protocol.result(action))?;
         let meter = &self.protocol.context().meter;
-        let counter = if found.is_some() {
-            &meter.hits
-        } else {
-            &meter.misses
-        };
+        let counter = if found.is_some() { &meter.hits } else { &meter.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         Ok(found)
     }
@@ -549,11 +526,8 @@ impl Blobs for OneFile {
 
 /// The digests sorted, once each, without that of the empty blob, which every cache has.
 fn distinct(digests: &[Digest]) -> Vec<Digest> {
-    let mut digests: Vec<Digest> = digests
-        .iter()
-        .filter(|digest| digest.size > 0)
-        .copied()
-        .collect();
+    let mut digests: Vec<Digest> =
+        digests.iter().filter(|digest| digest.size > 0).copied().collect();
     digests.sort_unstable();
     digests.dedup();
     digests
@@ -570,17 +544,11 @@ fn for_each<T: Sync>(
     let work = || {
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             if let Err(error) = run(job) {
-                failure
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get_or_insert(error);
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 next.store(jobs.len(), Ordering::Relaxed);
             }
         }
     };
     parallel::together(threads.min(jobs.len()), work);
-    failure
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .map_or(Ok(()), Err)
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }

@@ -85,9 +85,7 @@ impl<M: Message> Encoder for RawEncoder<M> {
     type Error = Status;
 
     fn encode(&mut self, message: M, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        message
-            .encode(out)
-            .map_err(|error| Status::internal(error.to_string()))
+        message.encode(out).map_err(|error| Status::internal(error.to_string()))
     }
 }
 
@@ -172,10 +170,7 @@ mod tests {
     #[test]
     fn answers_are_read_as_generated_code_writes_them() {
         let digest = DigestFunction::Sha256.digest(b"hello");
-        let message = reapi::Digest {
-            hash: digest.hash.to_hex(),
-            size_bytes: 5,
-        };
+        let message = reapi::Digest { hash: digest.hash.to_hex(), size_bytes: 5 };
         let entry = |code: i32| reapi::batch_read_blobs_response::Response {
             digest: Some(message.clone()),
             data: b"hello".to_vec(),
@@ -186,10 +181,8 @@ mod tests {
                 details: vec![Default::default(); 3],
             }),
         };
-        let read = reapi::BatchReadBlobsResponse {
-            responses: vec![entry(0), entry(-1)],
-        }
-        .encode_to_vec();
+        let read =
+            reapi::BatchReadBlobsResponse { responses: vec![entry(0), entry(-1)] }.encode_to_vec();
         let expected = |code| BlobAnswer {
             digest: Some(digest),
             code,
@@ -206,12 +199,7 @@ mod tests {
             missing_blob_digests: vec![message, reapi::Digest::default()],
         }
         .encode_to_vec();
-        assert_eq!(
-            missing_digests(&missing)
-                .collect::<Result<Vec<_>, _>>()
-                .unwrap(),
-            [digest]
-        );
+        assert_eq!(missing_digests(&missing).collect::<Result<Vec<_>, _>>().unwrap(), [digest]);
     }
 
     #[test]

@@ -61,10 +61,8 @@ impl LinkMode {
 }
 
 /// Without waiting, whatever kind of file it turns out to be.
-const READ: OFlags = OFlags::RDONLY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::CLOEXEC);
+const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// What is tried for the next file; only ever grows within one area.
 const HARDLINK: u8 = 0;
@@ -117,10 +115,7 @@ fn own_mode(executable: bool) -> u32 {
 }
 
 pub(super) fn entry_path(base: &Utf8Path, mtime: i64, executable: bool, hash: Hash) -> Utf8PathBuf {
-    base.join("files")
-        .join(mtime.to_string())
-        .join(kind_name(executable))
-        .join(entry_name(hash))
+    base.join("files").join(mtime.to_string()).join(kind_name(executable)).join(entry_name(hash))
 }
 
 /// Made for every file of an environment, hence without a formatter.
@@ -174,11 +169,7 @@ impl Owners {
 }
 
 pub(super) fn is_sound(stat: &Stat, digest: Digest, state: State) -> bool {
-    let State {
-        mode,
-        mtime,
-        owners,
-    } = state;
+    let State { mode, mtime, owners } = state;
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
         && owners.contains(stat.st_uid)
         && u64::try_from(stat.st_size) == Ok(digest.size)
@@ -186,10 +177,7 @@ pub(super) fn is_sound(stat: &Stat, digest: Digest, state: State) -> bool {
         && has_time(stat, mtime)
 }
 
-#[allow(
-    clippy::useless_conversion,
-    reason = "the types of these fields differ between platforms"
-)]
+#[allow(clippy::useless_conversion, reason = "the types of these fields differ between platforms")]
 pub(super) fn has_time(stat: &Stat, mtime: i64) -> bool {
     i64::from(stat.st_mtime) == mtime && stat.st_mtime_nsec == 0
 }
@@ -197,30 +185,19 @@ pub(super) fn has_time(stat: &Stat, mtime: i64) -> bool {
 impl Store {
     /// The permissions of a linkable file.
     pub(super) fn file_mode(&self, executable: bool) -> u32 {
-        if self.scratch {
-            own_mode(executable)
-        } else {
-            shared_mode(executable)
-        }
+        if self.scratch { own_mode(executable) } else { shared_mode(executable) }
     }
 
     pub(super) fn state(&self, executable: bool, mtime: i64) -> State {
         let owners = *self.owners.get_or_init(|| Owners::of(&self.root));
-        State {
-            mode: self.file_mode(executable),
-            mtime,
-            owners,
-        }
+        State { mode: self.file_mode(executable), mtime, owners }
     }
 
     /// The linkable files of a modification time (seconds since 1970), for outputs in the directory
     /// `destination`.
     pub fn area(&self, mtime: i64, mode: LinkMode, destination: BorrowedFd<'_>) -> Area<'_> {
-        let device = |path: &Utf8Path| {
-            rustix::fs::stat(path.as_str())
-                .ok()
-                .map(|found| found.st_dev)
-        };
+        let device =
+            |path: &Utf8Path| rustix::fs::stat(path.as_str()).ok().map(|found| found.st_dev);
         let own = || {
             device(&self.base.join("files"))
                 .or_else(|| device(&self.root))
@@ -230,10 +207,7 @@ impl Store {
             // Links do not lead from one file system to another; trying would only fail file by
             // file.
             LinkMode::Auto | LinkMode::Hardlink
-                if rustix::fs::fstat(destination)
-                    .ok()
-                    .map(|found| found.st_dev)
-                    == own() =>
+                if rustix::fs::fstat(destination).ok().map(|found| found.st_dev) == own() =>
             {
                 HARDLINK
             }
@@ -263,9 +237,7 @@ impl Store {
 
 /// The nearest parent that exists.
 fn nearest(path: &Utf8Path) -> &Utf8Path {
-    path.ancestors()
-        .find(|path| path.as_std_path().exists())
-        .unwrap_or(Utf8Path::new("/"))
+    path.ancestors().find(|path| path.as_std_path().exists()).unwrap_or(Utf8Path::new("/"))
 }
 
 impl<'a> Area<'a> {
@@ -283,11 +255,7 @@ impl Area<'_> {
     /// The permissions that a file of the output has: read-only where outputs share files with the
     /// store.
     pub fn output_mode(&self, executable: bool) -> u32 {
-        if self.read_only_output {
-            self.store.file_mode(executable)
-        } else {
-            own_mode(executable)
-        }
+        if self.read_only_output { self.store.file_mode(executable) } else { own_mode(executable) }
     }
 
     /// The modification time of every file in it, in seconds since 1970.
@@ -297,11 +265,7 @@ impl Area<'_> {
 
     /// What was done so far.
     pub fn counts(&self) -> Counts {
-        let own = self
-            .own
-            .as_ref()
-            .map(|own| own.counts())
-            .unwrap_or_default();
+        let own = self.own.as_ref().map(|own| own.counts()).unwrap_or_default();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             hardlinks: load(&self.hardlinks) + own.hardlinks,
@@ -317,20 +281,12 @@ impl Area<'_> {
 
     /// The folder of a kind, opened once; nothing where it is not there.
     fn folder(&self, executable: bool) -> Option<BorrowedFd<'_>> {
-        let slot = if executable {
-            &self.executable
-        } else {
-            &self.plain
-        };
+        let slot = if executable { &self.executable } else { &self.plain };
         if let Some(handle) = slot.get() {
             return Some(handle.as_fd());
         }
-        let path = self
-            .store
-            .base
-            .join("files")
-            .join(self.mtime.to_string())
-            .join(kind_name(executable));
+        let path =
+            self.store.base.join("files").join(self.mtime.to_string()).join(kind_name(executable));
         let handle = rustix::fs::open(
             path.as_str(),
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -420,8 +376,7 @@ impl Area<'_> {
                 return self.place_from_cas(digest, executable, directory, name);
             }
             Err(error) => {
-                self.store
-                    .pass_over(&self.path(digest, executable), &error.into());
+                self.store.pass_over(&self.path(digest, executable), &error.into());
                 return Ok(false);
             }
         };
@@ -432,26 +387,18 @@ impl Area<'_> {
             Condition::Replaced => return self.place(digest, executable, directory, name),
             Condition::Absent => return Ok(false),
         }
-        self.duplicate(
-            &source,
-            digest,
-            directory,
-            name,
-            self.output_mode(executable),
-        )
+        self.duplicate(&source, digest, directory, name, self.output_mode(executable))
     }
 
     fn fall_back_to(&self, method: u8) {
         self.method.fetch_max(method, Ordering::Relaxed);
         match (self.mode, method) {
-            (LinkMode::Hardlink, REFLINK) => self
-                .store
-                .notes
-                .add("this file system has no hardlinks, so files are copied"),
-            (LinkMode::Reflink, COPY) => self
-                .store
-                .notes
-                .add("this file system has no reflinks, so files are copied"),
+            (LinkMode::Hardlink, REFLINK) => {
+                self.store.notes.add("this file system has no hardlinks, so files are copied")
+            }
+            (LinkMode::Reflink, COPY) => {
+                self.store.notes.add("this file system has no reflinks, so files are copied")
+            }
             _ => {}
         }
     }
@@ -472,9 +419,7 @@ impl Area<'_> {
         let mut target = File::from(target);
         let filled = self.fill(source, digest.size, &mut target);
         match filled.and_then(|counter| {
-            finish(&target, mode, self.mtime)
-                .map(|()| counter)
-                .map_err(CopyError::Write)
+            finish(&target, mode, self.mtime).map(|()| counter).map_err(CopyError::Write)
         }) {
             Ok(counter) => {
                 counter.fetch_add(1, Ordering::Relaxed);
@@ -485,8 +430,7 @@ impl Area<'_> {
                 match error {
                     CopyError::Write(error) => Err(BlobError::io("write", name, error)),
                     CopyError::Read(error) => {
-                        self.store
-                            .pass_over(Utf8Path::new(&entry_name(digest.hash)), &error);
+                        self.store.pass_over(Utf8Path::new(&entry_name(digest.hash)), &error);
                         Ok(false)
                     }
                 }
@@ -541,13 +485,7 @@ impl Area<'_> {
             _ => return Ok(false),
         }
         io::Seek::rewind(&mut &source).map_err(|error| BlobError::io("read", &path, error))?;
-        if !self.duplicate(
-            &source,
-            digest,
-            directory,
-            name,
-            self.output_mode(executable),
-        )? {
+        if !self.duplicate(&source, digest, directory, name, self.output_mode(executable))? {
             return Ok(false);
         }
         Ok(true)
@@ -564,17 +502,12 @@ impl Area<'_> {
     ) -> Result<bool, BlobError> {
         let path = self.store.blob_path(digest.hash);
         if digest.size == 0 {
-            return self
-                .place_empty(digest, executable, directory, name)
-                .map(|()| true);
+            return self.place_empty(digest, executable, directory, name).map(|()| true);
         }
         let Ok(source) = open_regular(&path, Links::Refuse) else {
             return Ok(false);
         };
-        if !source
-            .metadata()
-            .is_ok_and(|found| found.len() == digest.size)
-        {
+        if !source.metadata().is_ok_and(|found| found.len() == digest.size) {
             return Ok(false);
         }
         if self.store.is_writable() {
@@ -589,13 +522,9 @@ impl Area<'_> {
             }
         }
         match hash_file(&path, self.store.function) {
-            Ok(found) if found == digest => self.duplicate(
-                &source,
-                digest,
-                directory,
-                name,
-                self.output_mode(executable),
-            ),
+            Ok(found) if found == digest => {
+                self.duplicate(&source, digest, directory, name, self.output_mode(executable))
+            }
             _ => Ok(false),
         }
     }
@@ -615,8 +544,7 @@ impl Area<'_> {
         finish(&File::from(file), mode, self.mtime)
             .map_err(|error| BlobError::io("write", name, error))?;
         self.copies.fetch_add(1, Ordering::Relaxed);
-        self.store
-            .attempt(|| self.adopt(digest, executable, directory, name));
+        self.store.attempt(|| self.adopt(digest, executable, directory, name));
         Ok(())
     }
 
@@ -673,9 +601,8 @@ impl Area<'_> {
         let source = rustix::fs::openat(directory, name, READ, Mode::empty())
             .map_err(|error| BlobError::io("open", name, error))?;
         let (temporary, mut file) = self.store.temporary()?;
-        let filled = self
-            .fill(&File::from(source), digest.size, &mut file)
-            .map_err(CopyError::into_inner);
+        let filled =
+            self.fill(&File::from(source), digest.size, &mut file).map_err(CopyError::into_inner);
         let result =
             filled.and_then(|_| finish(&file, self.store.file_mode(executable), self.mtime));
         if let Err(error) = result {
@@ -684,8 +611,7 @@ impl Area<'_> {
             return Err(BlobError::io("write", &temporary, error));
         }
         drop(file);
-        self.store
-            .publish(&temporary, &self.path(digest, executable))?;
+        self.store.publish(&temporary, &self.path(digest, executable))?;
         self.adopted.fetch_add(1, Ordering::Relaxed);
         self.store.count(digest.size);
         Ok(())
@@ -699,8 +625,7 @@ impl Area<'_> {
         directory: BorrowedFd<'_>,
         name: &str,
     ) {
-        self.store
-            .attempt(|| self.adopt(digest, executable, directory, name));
+        self.store.attempt(|| self.adopt(digest, executable, directory, name));
     }
 
     /// Reads a file into the area, verified.
@@ -720,8 +645,7 @@ impl Area<'_> {
         }
         drop(file);
         self.store.count(digest.size);
-        self.store
-            .publish(&temporary, &self.path(digest, executable))
+        self.store.publish(&temporary, &self.path(digest, executable))
     }
 
     fn state(&self, executable: bool) -> State {
@@ -801,15 +725,10 @@ fn copy(mut source: &File, size: u64, target: &mut File) -> Result<(), CopyError
             Ok(0) if copied == size => return Ok(()),
             Ok(0) => {
                 let message = format!("copied {copied} bytes of {size}");
-                return Err(CopyError::Read(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    message,
-                )));
+                return Err(CopyError::Read(io::Error::new(io::ErrorKind::UnexpectedEof, message)));
             }
             Ok(count) => {
-                target
-                    .write_all(&buffer[..count])
-                    .map_err(CopyError::Write)?;
+                target.write_all(&buffer[..count]).map_err(CopyError::Write)?;
                 copied += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -824,9 +743,7 @@ fn copy(mut source: &File, size: u64, target: &mut File) -> Result<(), CopyError
 fn copy_in_kernel(source: &File, size: u64, target: &File) -> Option<Result<(), CopyError>> {
     let mut copied = 0;
     while copied < size {
-        let length = usize::try_from(size - copied)
-            .unwrap_or(usize::MAX)
-            .min(1 << 30);
+        let length = usize::try_from(size - copied).unwrap_or(usize::MAX).min(1 << 30);
         match rustix::fs::copy_file_range(source, None, target, None, length) {
             // Some file systems say so of files that they make up as they are read.
             Ok(0) if copied == 0 => return None,
@@ -917,10 +834,7 @@ pub(super) fn repair(
     if !state.owners.contains(stat.st_uid) {
         // It is also a file of an environment that was given to somebody, who may write to it
         // whenever he likes.
-        return Repair::Damaged(format!(
-            "it belongs to the user with the number {}",
-            stat.st_uid
-        ));
+        return Repair::Damaged(format!("it belongs to the user with the number {}", stat.st_uid));
     }
     if write && finish(&file, state.mode, state.mtime).is_ok() {
         Repair::Repaired { inode }
@@ -980,11 +894,7 @@ impl Wanted {
             }
         }
         let mut files = Vec::new();
-        visit(
-            tree.root(),
-            &mut std::collections::HashSet::new(),
-            &mut files,
-        );
+        visit(tree.root(), &mut std::collections::HashSet::new(), &mut files);
         files.sort_unstable();
         files.dedup();
         Self { files }
@@ -1040,10 +950,8 @@ impl BlobStore for Incoming<'_> {
         missing.sort_unstable();
         missing.dedup();
         missing.retain(|&digest| {
-            let in_area = self
-                .wanted
-                .kinds(digest)
-                .all(|executable| self.area.has(digest, executable));
+            let in_area =
+                self.wanted.kinds(digest).all(|executable| self.area.has(digest, executable));
             let in_cas = || {
                 fs::metadata(self.area.store.blob_path(digest.hash))
                     .is_ok_and(|found| found.is_file() && found.len() == digest.size)
@@ -1086,12 +994,9 @@ mod tests {
     fn output(folder: &tempfile::TempDir, name: &str) -> Output {
         let path = Utf8PathBuf::from_path_buf(folder.path().join(name)).unwrap();
         fs::create_dir(&path).unwrap();
-        let handle = rustix::fs::open(
-            path.as_str(),
-            OFlags::RDONLY | OFlags::DIRECTORY,
-            Mode::empty(),
-        )
-        .unwrap();
+        let handle =
+            rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+                .unwrap();
         Output { path, handle }
     }
 
@@ -1104,15 +1009,9 @@ mod tests {
     ) -> Digest {
         let path = output.path.join(name);
         fs::write(&path, bytes).unwrap();
-        finish(
-            &File::open(&path).unwrap(),
-            area.output_mode(executable),
-            MTIME,
-        )
-        .unwrap();
+        finish(&File::open(&path).unwrap(), area.output_mode(executable), MTIME).unwrap();
         let digest = DigestFunction::Sha256.digest(bytes);
-        area.adopt(digest, executable, output.handle.as_fd(), name)
-            .unwrap();
+        area.adopt(digest, executable, output.handle.as_fd(), name).unwrap();
         digest
     }
 
@@ -1124,32 +1023,18 @@ mod tests {
             let area = store.area(MTIME, mode, first.handle.as_fd());
             let digest = write(&area, &first, "a", b"hello", true);
             let empty = write(&area, &first, "e", b"", false);
+            assert!(area.place(digest, true, second.handle.as_fd(), "b").unwrap());
+            assert!(area.place(empty, false, second.handle.as_fd(), "e").unwrap());
             assert!(
-                area.place(digest, true, second.handle.as_fd(), "b")
-                    .unwrap()
-            );
-            assert!(
-                area.place(empty, false, second.handle.as_fd(), "e")
-                    .unwrap()
-            );
-            assert!(
-                !area
-                    .place(digest, false, second.handle.as_fd(), "c")
-                    .unwrap(),
+                !area.place(digest, false, second.handle.as_fd(), "c").unwrap(),
                 "another kind is another file"
             );
             let metadata = fs::metadata(second.path.join("b")).unwrap();
             assert_eq!(fs::read(second.path.join("b")).unwrap(), b"hello");
             assert_eq!(metadata.mtime(), MTIME);
-            assert_eq!(
-                metadata.permissions().mode() & 0o7777,
-                area.output_mode(true),
-                "{mode:?}"
-            );
+            assert_eq!(metadata.permissions().mode() & 0o7777, area.output_mode(true), "{mode:?}");
             assert!(
-                area.of("bin", "x", 5)
-                    .place(digest, true, first.handle.as_fd(), "script")
-                    .unwrap()
+                area.of("bin", "x", 5).place(digest, true, first.handle.as_fd(), "script").unwrap()
             );
             let script = fs::metadata(first.path.join("script")).unwrap();
             assert_eq!(
@@ -1158,11 +1043,7 @@ mod tests {
                 "{mode:?}"
             );
             let shared = metadata.ino() == fs::metadata(first.path.join("a")).unwrap().ino();
-            assert_eq!(
-                shared,
-                matches!(mode, LinkMode::Auto | LinkMode::Hardlink),
-                "{mode:?}"
-            );
+            assert_eq!(shared, matches!(mode, LinkMode::Auto | LinkMode::Hardlink), "{mode:?}");
             assert!(store.verify().unwrap().damaged.is_empty());
         }
     }
@@ -1182,10 +1063,7 @@ mod tests {
                     for name in ["a", "b", "c", "d"] {
                         let (area, output) = (&area, &output);
                         scope.spawn(move || {
-                            if !area
-                                .place(digest, false, output.handle.as_fd(), name)
-                                .unwrap()
-                            {
+                            if !area.place(digest, false, output.handle.as_fd(), name).unwrap() {
                                 write(area, output, name, b"hello", false);
                             }
                             assert_eq!(
@@ -1209,11 +1087,7 @@ mod tests {
         let path = first.path.join("a");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(&path, b"jello").unwrap();
-        assert!(
-            !area
-                .place(digest, false, second.handle.as_fd(), "b")
-                .unwrap()
-        );
+        assert!(!area.place(digest, false, second.handle.as_fd(), "b").unwrap());
         assert!(!second.path.join("b").exists() && !area.path(digest, false).exists());
         assert_eq!(store.notes().take().len(), 1);
         write(&area, &second, "c", b"hello", false);
@@ -1227,16 +1101,9 @@ mod tests {
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
         let digest = write(&area, &first, "a", b"hello", false);
         fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(
-            area.place(digest, false, second.handle.as_fd(), "b")
-                .unwrap()
-        );
+        assert!(area.place(digest, false, second.handle.as_fd(), "b").unwrap());
         assert_eq!(
-            fs::metadata(second.path.join("b"))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o7777,
+            fs::metadata(second.path.join("b")).unwrap().permissions().mode() & 0o7777,
             0o444
         );
     }
@@ -1248,21 +1115,13 @@ mod tests {
         let digest = DigestFunction::Sha256.digest(b"hello");
         store.put(digest, &mut &b"hello"[..]).unwrap();
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
-        assert!(
-            area.place(digest, false, first.handle.as_fd(), "a")
-                .unwrap()
-        );
+        assert!(area.place(digest, false, first.handle.as_fd(), "a").unwrap());
         let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
-        assert_ne!(
-            inode(&first.path.join("a")),
-            inode(&store.blob_path(digest.hash))
-        );
+        assert_ne!(inode(&first.path.join("a")), inode(&store.blob_path(digest.hash)));
         fs::write(store.blob_path(digest.hash), b"jello").unwrap();
         fs::remove_file(area.path(digest, false)).unwrap();
         assert!(
-            !area
-                .place(digest, false, first.handle.as_fd(), "b")
-                .unwrap(),
+            !area.place(digest, false, first.handle.as_fd(), "b").unwrap(),
             "what is copied out of cas/ is verified"
         );
     }
@@ -1276,23 +1135,15 @@ mod tests {
         fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(first.path.join("a"), b"jello").unwrap();
         assert!(
-            !area
-                .place_renewed(digest, false, first.handle.as_fd(), "b")
-                .unwrap(),
+            !area.place_renewed(digest, false, first.handle.as_fd(), "b").unwrap(),
             "what was changed is not made the store's"
         );
         assert!(!first.path.join("b").exists() && !area.path(digest, false).exists());
         fs::remove_file(first.path.join("a")).unwrap();
         write(&area, &first, "a", b"hello", false);
-        assert!(
-            area.place_renewed(digest, false, first.handle.as_fd(), "b")
-                .unwrap()
-        );
+        assert!(area.place_renewed(digest, false, first.handle.as_fd(), "b").unwrap());
         let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
-        assert_eq!(
-            inode(&first.path.join("b")),
-            inode(&area.path(digest, false))
-        );
+        assert_eq!(inode(&first.path.join("b")), inode(&area.path(digest, false)));
         assert_ne!(inode(&first.path.join("b")), inode(&first.path.join("a")));
         assert!(area.has(digest, false));
     }

@@ -41,12 +41,8 @@ impl Store {
             return;
         }
         if let Some(counter) = self.add_to_counter(written)
-            && counter
-                .metadata()
-                .is_ok_and(|found| found.size().saturating_mul(UNIT) >= limit / 10)
-            && self
-                .collect_beyond(limit, SystemTime::now())
-                .unwrap_or(false)
+            && counter.metadata().is_ok_and(|found| found.size().saturating_mul(UNIT) >= limit / 10)
+            && self.collect_beyond(limit, SystemTime::now()).unwrap_or(false)
         {
             let _ = counter.set_len(0);
         }
@@ -78,11 +74,8 @@ impl Store {
         let _lock = self.lock()?;
         let mut entries = self.entries()?;
         let own = |entry: &Entry| entry.kind != EntryKind::File || entry.links == 1;
-        let mut total: u64 = entries
-            .iter()
-            .filter(|entry| own(entry))
-            .map(|entry| entry.size)
-            .sum();
+        let mut total: u64 =
+            entries.iter().filter(|entry| own(entry)).map(|entry| entry.size).sum();
         if total <= limit {
             return Ok(true);
         }
@@ -132,13 +125,8 @@ mod tests {
     }
 
     fn age(path: &Utf8Path, days: i64) {
-        let now = i64::try_from(
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap()
-                .as_secs(),
-        )
-        .unwrap();
+        let now =
+            i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
         filetime::set_file_mtime(
             path,
             filetime::FileTime::from_unix_time(now - days * 24 * 3600, 0),
@@ -157,38 +145,21 @@ mod tests {
         let area = store.area(0, LinkMode::Hardlink, std::os::fd::AsFd::as_fd(&handle));
         let linked =
             DigestFunction::Sha256.digest(b"linked, and large enough to be too much by itself");
-        area.insert(
-            linked,
-            false,
-            &mut &b"linked, and large enough to be too much by itself"[..],
-        )
-        .unwrap();
-        assert!(
-            area.place(linked, false, std::os::fd::AsFd::as_fd(&handle), "linked")
-                .unwrap()
-        );
+        area.insert(linked, false, &mut &b"linked, and large enough to be too much by itself"[..])
+            .unwrap();
+        assert!(area.place(linked, false, std::os::fd::AsFd::as_fd(&handle), "linked").unwrap());
         let blobs: Vec<Digest> = [("1111", 9), ("2222", 8), ("3333", 0)]
             .map(|(text, days)| put(&store, text, days))
             .into();
         store.keep_within(12);
-        assert!(
-            blobs.iter().all(|digest| has(&store, *digest)),
-            "twelve bytes are allowed"
-        );
+        assert!(blobs.iter().all(|digest| has(&store, *digest)), "twelve bytes are allowed");
         put(&store, "4444", 0);
         store.keep_within(12);
         let left: Vec<bool> = blobs.iter().map(|digest| has(&store, *digest)).collect();
-        assert_eq!(
-            left,
-            [false, false, true],
-            "down to nine tenths of the limit"
-        );
+        assert_eq!(left, [false, false, true], "down to nine tenths of the limit");
         store.count(1);
         store.keep_within(1);
-        assert!(
-            has(&store, blobs[2]) && has(&store, linked),
-            "used today, and linked"
-        );
+        assert!(has(&store, blobs[2]) && has(&store, linked), "used today, and linked");
     }
 
     #[test]

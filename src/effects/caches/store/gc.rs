@@ -192,9 +192,7 @@ impl Store {
         let oldest = limits
             .age
             .map(|age| now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));
-        let mut excess = limits
-            .bytes
-            .map_or(0, |bytes| report.before.bytes.saturating_sub(bytes));
+        let mut excess = limits.bytes.map_or(0, |bytes| report.before.bytes.saturating_sub(bytes));
         for entry in entries {
             let outdated = entry.kind == EntryKind::Stamp
                 && read_entry(&entry.path)
@@ -251,17 +249,12 @@ impl Store {
         }
         for mtime in self.areas() {
             for executable in [false, true] {
-                let folder = self
-                    .base
-                    .join("files")
-                    .join(mtime.to_string())
-                    .join(if executable { "exec" } else { "plain" });
-                scan(
-                    &folder,
-                    EntryKind::File,
-                    Some((mtime, executable)),
-                    &mut entries,
-                )?;
+                let folder = self.base.join("files").join(mtime.to_string()).join(if executable {
+                    "exec"
+                } else {
+                    "plain"
+                });
+                scan(&folder, EntryKind::File, Some((mtime, executable)), &mut entries)?;
             }
         }
         Ok(entries)
@@ -333,11 +326,7 @@ fn scan(
             let Ok(metadata) = fs::symlink_metadata(found.path()) else {
                 continue;
             };
-            let used = if file.is_some() {
-                metadata.ctime()
-            } else {
-                metadata.mtime()
-            };
+            let used = if file.is_some() { metadata.ctime() } else { metadata.mtime() };
             let entry = Entry {
                 kind,
                 path: found.path().to_owned(),
@@ -369,11 +358,8 @@ mod tests {
     const HOUR: i64 = 3600;
 
     fn age(path: &Utf8Path, now: i64, hours: i64) {
-        filetime::set_file_mtime(
-            path,
-            filetime::FileTime::from_unix_time(now - hours * HOUR, 0),
-        )
-        .unwrap();
+        filetime::set_file_mtime(path, filetime::FileTime::from_unix_time(now - hours * HOUR, 0))
+            .unwrap();
     }
 
     fn tree(texts: &[&str]) -> Tree {
@@ -381,13 +367,7 @@ mod tests {
         for text in texts {
             let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
             builder
-                .insert(
-                    &TreePath::parse(text).unwrap(),
-                    Leaf::File {
-                        blob,
-                        executable: false,
-                    },
-                )
+                .insert(&TreePath::parse(text).unwrap(), Leaf::File { blob, executable: false })
                 .unwrap();
         }
         builder.finish(DigestFunction::Sha256)
@@ -413,20 +393,10 @@ mod tests {
         for (tree, hours) in [(&old, 40), (&new, 1)] {
             let message = store.remember_tree(tree).unwrap();
             age(&store.blob_path(message.hash), seconds, hours);
-            age(
-                &store.entry_path("trees", tree.digest().0.hash),
-                seconds,
-                hours,
-            );
+            age(&store.entry_path("trees", tree.digest().0.hash), seconds, hours);
         }
         let report = store
-            .collect_garbage(
-                Limits {
-                    bytes: None,
-                    age: Some(Duration::from_secs(24 * 3600)),
-                },
-                now,
-            )
+            .collect_garbage(Limits { bytes: None, age: Some(Duration::from_secs(24 * 3600)) }, now)
             .unwrap();
         assert_eq!(
             (report.removed.entries, report.failed.len()),
@@ -446,61 +416,24 @@ mod tests {
         for (index, text) in ["1111", "2222", "3333"].iter().enumerate() {
             let digest = DigestFunction::Sha256.digest(text.as_bytes());
             store.put(digest, &mut text.as_bytes()).unwrap();
-            age(
-                &store.blob_path(digest.hash),
-                seconds,
-                3 - i64::try_from(index).unwrap(),
-            );
+            age(&store.blob_path(digest.hash), seconds, 3 - i64::try_from(index).unwrap());
         }
-        let report = store
-            .collect_garbage(
-                Limits {
-                    bytes: Some(8),
-                    age: None,
-                },
-                now,
-            )
-            .unwrap();
+        let report = store.collect_garbage(Limits { bytes: Some(8), age: None }, now).unwrap();
         assert_eq!(
             (report.before, report.removed),
-            (
-                Usage {
-                    entries: 3,
-                    bytes: 12
-                },
-                Usage {
-                    entries: 1,
-                    bytes: 4
-                }
-            )
+            (Usage { entries: 3, bytes: 12 }, Usage { entries: 1, bytes: 4 })
         );
-        assert_eq!(
-            store
-                .missing(&[DigestFunction::Sha256.digest(b"1111")])
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(store.missing(&[DigestFunction::Sha256.digest(b"1111")]).unwrap().len(), 1);
     }
 
     #[test]
     fn two_collectors_do_not_work_at_once() {
         let (_folder, store) = store(DigestFunction::Sha256);
-        store
-            .set_action_result(ActionDigest(DigestFunction::Sha256.digest(b"")), b"")
-            .unwrap();
+        store.set_action_result(ActionDigest(DigestFunction::Sha256.digest(b"")), b"").unwrap();
         let lock = store.lock().unwrap();
-        assert!(
-            store
-                .collect_garbage(Limits::default(), SystemTime::now())
-                .is_err()
-        );
+        assert!(store.collect_garbage(Limits::default(), SystemTime::now()).is_err());
         drop(lock);
-        assert!(
-            store
-                .collect_garbage(Limits::default(), SystemTime::now())
-                .is_ok()
-        );
+        assert!(store.collect_garbage(Limits::default(), SystemTime::now()).is_ok());
     }
 
     #[test]
@@ -523,20 +456,12 @@ mod tests {
             )
             .unwrap();
         assert_eq!(
-            store
-                .collect_garbage(Limits::default(), SystemTime::now())
-                .unwrap()
-                .removed
-                .entries,
+            store.collect_garbage(Limits::default(), SystemTime::now()).unwrap().removed.entries,
             0
         );
         fs::remove_dir(&output).unwrap();
         assert_eq!(
-            store
-                .collect_garbage(Limits::default(), SystemTime::now())
-                .unwrap()
-                .removed
-                .entries,
+            store.collect_garbage(Limits::default(), SystemTime::now()).unwrap().removed.entries,
             1
         );
     }

@@ -30,20 +30,11 @@ impl FileState {
     /// The state of a file now; nothing where there is no regular file.
     pub fn of(path: &Utf8Path) -> Option<Self> {
         let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        let (modified, changed) = (
-            (found.mtime(), found.mtime_nsec()),
-            (found.ctime(), found.ctime_nsec()),
-        );
-        let text = format!(
-            "{} {} {} {modified:?} {changed:?}",
-            found.dev(),
-            found.ino(),
-            found.size()
-        );
-        Some(Self {
-            text,
-            changed: changed.0,
-        })
+        let (modified, changed) =
+            ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
+        let text =
+            format!("{} {} {} {modified:?} {changed:?}", found.dev(), found.ino(), found.size());
+        Some(Self { text, changed: changed.0 })
     }
 
     fn is_settled(&self, now: SystemTime) -> bool {
@@ -108,20 +99,10 @@ mod tests {
         let digest = WheelDigest(Hash::sha256(b"one"));
         let fresh = FileState::of(&path).unwrap();
         store.set_hashed(&path, &fresh, digest).unwrap();
-        assert_eq!(
-            store.hashed(&path, &fresh),
-            None,
-            "it may change again within the same tick"
-        );
-        let settled = FileState {
-            changed: 0,
-            ..fresh
-        };
+        assert_eq!(store.hashed(&path, &fresh), None, "it may change again within the same tick");
+        let settled = FileState { changed: 0, ..fresh };
         store.set_hashed(&path, &settled, digest).unwrap();
-        assert_eq!(
-            store.hashed(&path, &FileState::of(&path).unwrap()),
-            Some(digest)
-        );
+        assert_eq!(store.hashed(&path, &FileState::of(&path).unwrap()), Some(digest));
         std::thread::sleep(Duration::from_millis(20));
         fs::write(&path, "two").unwrap();
         assert_eq!(store.hashed(&path, &FileState::of(&path).unwrap()), None);

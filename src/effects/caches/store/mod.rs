@@ -186,10 +186,7 @@ impl Store {
     }
 
     /// A new file in this process's directory in `tmp/`.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what is made anew is nothing else"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "what is made anew is nothing else")]
     fn temporary(&self) -> Result<(Utf8PathBuf, File), BlobError> {
         let slot = self.temporary.get_or_init(|| Mutex::new(None));
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -246,8 +243,7 @@ impl Store {
     }
 
     fn make_parent(&self, path: &Utf8Path) -> io::Result<()> {
-        path.parent()
-            .map_or(Ok(()), |parent| self.make_folders(parent))
+        path.parent().map_or(Ok(()), |parent| self.make_folders(parent))
     }
 
     fn make_folders(&self, path: &Utf8Path) -> io::Result<()> {
@@ -267,18 +263,10 @@ impl Store {
     }
 
     /// Tells backup programs that all of this can be made again, see bford.info/cachedir.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what is made anew is nothing else"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "what is made anew is nothing else")]
     fn mark(&self) {
         let path = self.root.join("CACHEDIR.TAG");
-        if let Ok(mut file) = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&path)
-        {
+        if let Ok(mut file) = File::options().write(true).create_new(true).mode(0o644).open(&path) {
             let _ =
                 file.write_all(b"Signature: 8a477f597d28d172789f06886806bc55\n# A cache of venvtree; Bazel's disk cache may share it.\n");
         }
@@ -295,8 +283,7 @@ impl Store {
                     io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
                 ) =>
             {
-                self.make_parent(target)
-                    .and_then(|()| fs::rename(temporary, target))
+                self.make_parent(target).and_then(|()| fs::rename(temporary, target))
             }
             result => result,
         };
@@ -435,10 +422,8 @@ impl Store {
         let Ok(entries) = self.base.join("files").read_dir_utf8() else {
             return Vec::new();
         };
-        let mut areas: Vec<i64> = entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().parse().ok())
-            .collect();
+        let mut areas: Vec<i64> =
+            entries.flatten().filter_map(|entry| entry.file_name().parse().ok()).collect();
         areas.sort_unstable();
         areas
     }
@@ -457,11 +442,7 @@ impl Blobs for Store {
     fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
         for path in self.candidates(digest.hash) {
             match open_regular(&path, Links::Refuse) {
-                Ok(file)
-                    if file
-                        .metadata()
-                        .is_ok_and(|metadata| metadata.len() == digest.size) =>
-                {
+                Ok(file) if file.metadata().is_ok_and(|metadata| metadata.len() == digest.size) => {
                     return Ok(Some(Box::new(file)));
                 }
                 Ok(_) => {}
@@ -532,19 +513,12 @@ fn renew(path: &Utf8Path, size: Option<u64>) -> bool {
     if !found.is_file() || size.is_some_and(|size| found.len() != size) {
         return false;
     }
-    if found.modified().is_ok_and(|time| {
-        SystemTime::now()
-            .duration_since(time)
-            .is_ok_and(|age| age > FRESH)
-    }) {
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: rustix::fs::UTIME_NOW as _,
-        };
-        let times = Timestamps {
-            last_access: now,
-            last_modification: now,
-        };
+    if found
+        .modified()
+        .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > FRESH))
+    {
+        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW as _ };
+        let times = Timestamps { last_access: now, last_modification: now };
         // Where this is not allowed the entry only looks older than it is.
         let _ = rustix::fs::utimensat(CWD, path.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW);
     }
@@ -566,10 +540,7 @@ fn copy(from: &mut dyn Read, to: &mut File, size: u64) -> io::Result<()> {
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Whether the next write would fail the same way.
@@ -589,17 +560,8 @@ fn is_lasting(error: &BlobError) -> bool {
 }
 
 fn set_time(file: impl AsFd, mtime: i64) -> io::Result<()> {
-    let time = Timespec {
-        tv_sec: mtime,
-        tv_nsec: 0,
-    };
-    Ok(rustix::fs::futimens(
-        file,
-        &Timestamps {
-            last_access: time,
-            last_modification: time,
-        },
-    )?)
+    let time = Timespec { tv_sec: mtime, tv_nsec: 0 };
+    Ok(rustix::fs::futimens(file, &Timestamps { last_access: time, last_modification: time })?)
 }
 
 #[cfg(test)]
@@ -609,46 +571,22 @@ mod tests {
     pub(super) fn store(function: DigestFunction) -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(folder.path().join("store")).unwrap();
-        (
-            folder,
-            Store::open(root, function, Access::Write, Notes::new()),
-        )
+        (folder, Store::open(root, function, Access::Write, Notes::new()))
     }
 
     #[test]
     fn entries_lie_where_bazel_looks_for_them() {
         let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let (_folder, sha256) = store(DigestFunction::Sha256);
-        sha256
-            .put(DigestFunction::Sha256.digest(b"abc"), &mut &b"abc"[..])
-            .unwrap();
-        assert_eq!(
-            fs::read(sha256.root().join(format!("cas/ba/{hash}"))).unwrap(),
-            b"abc"
-        );
+        sha256.put(DigestFunction::Sha256.digest(b"abc"), &mut &b"abc"[..]).unwrap();
+        assert_eq!(fs::read(sha256.root().join(format!("cas/ba/{hash}"))).unwrap(), b"abc");
         let (_folder, blake3) = store(DigestFunction::Blake3);
         let digest = DigestFunction::Blake3.digest(b"abc");
         blake3.put(digest, &mut &b"abc"[..]).unwrap();
-        blake3
-            .set_action_result(ActionDigest(digest), b"x")
-            .unwrap();
+        blake3.set_action_result(ActionDigest(digest), b"x").unwrap();
         let hex = digest.hash.to_hex();
-        assert!(
-            blake3
-                .root()
-                .join("blake3/cas")
-                .join(&hex[..2])
-                .join(&hex)
-                .exists()
-        );
-        assert!(
-            blake3
-                .root()
-                .join("blake3/ac")
-                .join(&hex[..2])
-                .join(&hex)
-                .exists()
-        );
+        assert!(blake3.root().join("blake3/cas").join(&hex[..2]).join(&hex).exists());
+        assert!(blake3.root().join("blake3/ac").join(&hex[..2]).join(&hex).exists());
     }
 
     #[test]

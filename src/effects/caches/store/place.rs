@@ -33,10 +33,7 @@ pub struct StorePlace {
 impl From<Utf8PathBuf> for StorePlace {
     /// As a store that was named, unseen.
     fn from(root: Utf8PathBuf) -> Self {
-        Self {
-            root,
-            folders: Permissions::Usual,
-        }
+        Self { root, folders: Permissions::Usual }
     }
 }
 
@@ -115,11 +112,7 @@ impl StorePlace {
             check_mode(
                 &root,
                 parent,
-                if found.mode() & STICKY == 0 {
-                    found.mode()
-                } else {
-                    0
-                },
+                if found.mode() & STICKY == 0 { found.mode() } else { 0 },
                 0o002,
             )?;
         }
@@ -134,11 +127,7 @@ pub(crate) fn check_owner(path: &Utf8Path, found: &std::fs::Metadata) -> Result<
     if owner == user || owner == 0 {
         Ok(())
     } else {
-        Err(Untrusted::Foreign {
-            path: path.to_owned(),
-            owner,
-            user,
-        })
+        Err(Untrusted::Foreign { path: path.to_owned(), owner, user })
     }
 }
 

@@ -21,32 +21,17 @@ pub struct Kind {
 }
 
 /// The digest of a `Tree` message, as text.
-pub const TREE: Kind = Kind {
-    name: "trees",
-    version: 1,
-};
+pub const TREE: Kind = Kind { name: "trees", version: 1 };
 /// What an output path holds.
-pub const STAMP: Kind = Kind {
-    name: "stamps",
-    version: 2,
-};
+pub const STAMP: Kind = Kind { name: "stamps", version: 2 };
 /// The SHA-256 of a file, and the file's state at that time.
-pub const HASHED: Kind = Kind {
-    name: "hashed",
-    version: 1,
-};
+pub const HASHED: Kind = Kind { name: "hashed", version: 1 };
 /// What a wheel holds, as it was read. The version grows with the rules that wheels are read by,
 /// too.
-pub const MANIFEST: Kind = Kind {
-    name: "manifests",
-    version: 2,
-};
+pub const MANIFEST: Kind = Kind { name: "manifests", version: 2 };
 /// What is known of a wheel's members. The version grows with the rules that wheels are read by,
 /// too.
-pub const WHEEL: Kind = Kind {
-    name: "wheels",
-    version: 2,
-};
+pub const WHEEL: Kind = Kind { name: "wheels", version: 2 };
 
 /// Puts a payload into its frame.
 pub fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
@@ -131,30 +116,14 @@ mod tests {
     #[test]
     fn only_an_undamaged_frame_of_the_same_version_is_opened() {
         let bytes = frame(WHEEL, b"payload");
-        assert_eq!(
-            unframe(WHEEL, bytes.clone()).as_deref(),
-            Some(&b"payload"[..])
-        );
+        assert_eq!(unframe(WHEEL, bytes.clone()).as_deref(), Some(&b"payload"[..]));
         for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[index] ^= 1;
             assert_eq!(unframe(WHEEL, damaged), None, "byte {index}");
-            assert_eq!(
-                unframe(WHEEL, bytes[..index].to_vec()),
-                None,
-                "cut at {index}"
-            );
+            assert_eq!(unframe(WHEEL, bytes[..index].to_vec()), None, "cut at {index}");
         }
-        assert_eq!(
-            unframe(
-                Kind {
-                    version: WHEEL.version + 1,
-                    ..WHEEL
-                },
-                bytes.clone()
-            ),
-            None
-        );
+        assert_eq!(unframe(Kind { version: WHEEL.version + 1, ..WHEEL }, bytes.clone()), None);
         assert_eq!(unframe(TREE, bytes), None);
     }
 }

@@ -125,19 +125,8 @@ const NO_TEXT: &str = "-";
 const SEPARATOR: char = '\t';
 
 fn render(output: &Utf8Path, identity: Identity, stamp: &Stamp) -> String {
-    let Identity {
-        device,
-        inode,
-        changed: (seconds, nanoseconds),
-    } = identity;
-    let Stamp {
-        action,
-        root,
-        files,
-        bytes,
-        text,
-        directories,
-    } = stamp;
+    let Identity { device, inode, changed: (seconds, nanoseconds) } = identity;
+    let Stamp { action, root, files, bytes, text, directories } = stamp;
     let text = text.map_or_else(|| NO_TEXT.to_owned(), Hash::to_hex);
     let directories = directories.join("\t");
     format!(
@@ -178,11 +167,8 @@ fn parse(payload: &str) -> Option<(Utf8PathBuf, &str, Stamp)> {
     let mut lines = payload.strip_suffix('\n')?.rsplitn(4, '\n');
     let (digests, identity, directories, path) =
         (lines.next()?, lines.next()?, lines.next()?, lines.next()?);
-    let directories = directories
-        .split(SEPARATOR)
-        .filter(|path| !path.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let directories =
+        directories.split(SEPARATOR).filter(|path| !path.is_empty()).map(str::to_owned).collect();
     let mut words = digests.split(' ');
     let action = ActionDigest(Digest::parse(words.next()?).ok()?);
     let root = DirectoryDigest(Digest::parse(words.next()?).ok()?);
@@ -191,14 +177,7 @@ fn parse(payload: &str) -> Option<(Utf8PathBuf, &str, Stamp)> {
         NO_TEXT => None,
         text => Some(Hash::parse_hex(text).ok()?),
     };
-    let stamp = Stamp {
-        action,
-        root,
-        files,
-        bytes,
-        text,
-        directories,
-    };
+    let stamp = Stamp { action, root, files, bytes, text, directories };
     Some((Utf8PathBuf::from(path), identity, stamp))
 }
 
@@ -263,14 +242,7 @@ mod tests {
         let digest = DigestFunction::Sha256.digest(b"abc");
         let (action, root) = (ActionDigest(digest), DirectoryDigest(digest));
         let directories = vec!["lib".to_owned(), "lib/a b".to_owned()];
-        let stamp = Stamp {
-            action,
-            root,
-            files: 1,
-            bytes: 2,
-            text: None,
-            directories,
-        };
+        let stamp = Stamp { action, root, files: 1, bytes: 2, text: None, directories };
         assert_eq!(store.stamp(&output), None);
         fs::create_dir_all(output.join("lib/a b")).unwrap();
         let set = |stamp: &Stamp| {
@@ -289,10 +261,7 @@ mod tests {
         fs::rename(output.join("lib/a b"), output.join("lib/c")).unwrap();
         assert_eq!(store.stamp(&output), None);
         fs::rename(output.join("lib/c"), output.join("lib/a b")).unwrap();
-        set(&Stamp {
-            text: Some(Hash::sha256(b"{}")),
-            ..stamp.clone()
-        });
+        set(&Stamp { text: Some(Hash::sha256(b"{}")), ..stamp.clone() });
         set(&stamp);
         fs::remove_dir_all(&output).unwrap();
         fs::create_dir(&output).unwrap();

@@ -62,11 +62,8 @@ impl Store {
         let checked = parallel::map(parallel::available(), entries.len(), |index| {
             Ok::<_, Infallible>(self.verify_entry(&entries[index]))
         });
-        let mut damaged: Vec<Damage> = checked
-            .unwrap_or_else(|never| match never {})
-            .into_iter()
-            .flatten()
-            .collect();
+        let mut damaged: Vec<Damage> =
+            checked.unwrap_or_else(|never| match never {}).into_iter().flatten().collect();
         damaged.sort_by(|one, two| one.path.cmp(&two.path));
         let checked = Usage {
             entries: entries.len() as u64,
@@ -76,20 +73,12 @@ impl Store {
     }
 
     fn verify_entry(&self, entry: &Entry) -> Option<Damage> {
-        let damage = |reason: String, outcome| {
-            Some(Damage {
-                path: entry.path.clone(),
-                reason,
-                outcome,
-            })
-        };
+        let damage =
+            |reason: String, outcome| Some(Damage { path: entry.path.clone(), reason, outcome });
         let reason = match entry.kind {
             EntryKind::File => {
                 let (mtime, executable) = entry.file?;
-                let digest = Digest {
-                    hash: entry.hash,
-                    size: entry.size,
-                };
+                let digest = Digest { hash: entry.hash, size: entry.size };
                 match repair(
                     &entry.path,
                     self.function(),
@@ -140,13 +129,6 @@ impl Store {
             }
         };
         let removed = self.is_writable() && fs::remove_file(&entry.path).is_ok();
-        damage(
-            reason,
-            if removed {
-                Outcome::Removed
-            } else {
-                Outcome::Kept
-            },
-        )
+        damage(reason, if removed { Outcome::Removed } else { Outcome::Kept })
     }
 }

@@ -28,14 +28,9 @@ pub(super) fn resolve(executable: &Utf8Path) -> Utf8PathBuf {
         let next = path.parent().unwrap_or(Utf8Path::new("/")).join(target);
         path = same_file(tidy(&next), &next);
     }
-    let is_interpreter = path
-        .file_name()
-        .is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase()));
-    if is_interpreter && path.is_file() {
-        stable(path)
-    } else {
-        given
-    }
+    let is_interpreter =
+        path.file_name().is_some_and(|name| is_interpreter_name(&name.to_ascii_lowercase()));
+    if is_interpreter && path.is_file() { stable(path) } else { given }
 }
 
 /// A path without `.` and `..`, as it reads.
@@ -59,12 +54,8 @@ fn same_file(tidied: Utf8PathBuf, path: &Utf8Path) -> Utf8PathBuf {
     if is_same(&tidied, path) {
         return tidied;
     }
-    let folder = path
-        .parent()
-        .and_then(|folder| folder.canonicalize_utf8().ok());
-    folder
-        .zip(path.file_name())
-        .map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name))
+    let folder = path.parent().and_then(|folder| folder.canonicalize_utf8().ok());
+    folder.zip(path.file_name()).map_or_else(|| path.to_owned(), |(folder, name)| folder.join(name))
 }
 
 fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
@@ -77,11 +68,7 @@ fn is_same(one: &Utf8Path, other: &Utf8Path) -> bool {
 /// The path by which a package manager wants an interpreter to be known, if it has one.
 fn stable(path: Utf8PathBuf) -> Utf8PathBuf {
     let candidates = [homebrew(&path), merged(&path)];
-    candidates
-        .into_iter()
-        .flatten()
-        .find(|other| is_same(other, &path))
-        .unwrap_or(path)
+    candidates.into_iter().flatten().find(|other| is_same(other, &path)).unwrap_or(path)
 }
 
 /// `PREFIX/opt/FORMULA/…` for Homebrew's `PREFIX/Cellar/FORMULA/VERSION/…`, where commands on
@@ -121,17 +108,11 @@ mod tests {
         file("brew/Cellar/python@3.12/3.12.1/bin/python3.12");
         link("python3.12", "brew/Cellar/python@3.12/3.12.1/bin/python3");
         link("../Cellar/python@3.12/3.12.1", "brew/opt/python@3.12");
-        link(
-            "../Cellar/python@3.12/3.12.1/bin/python3.12",
-            "brew/bin/python3.12",
-        );
+        link("../Cellar/python@3.12/3.12.1/bin/python3.12", "brew/bin/python3.12");
         link("python3.12", "brew/bin/python3");
         file("uv/cpython-3.12.1-linux/bin/python3.12");
         link("cpython-3.12.1-linux", "uv/cpython-3.12-linux");
-        link(
-            "../uv/cpython-3.12-linux/bin/python3.12",
-            "local/python3.12",
-        );
+        link("../uv/cpython-3.12-linux/bin/python3.12", "local/python3.12");
         file("store/0123abcd");
         link("../store/0123abcd", "by-digest/python3");
         link("python3", "circle/python");
@@ -144,25 +125,13 @@ mod tests {
             assert_eq!(found.strip_prefix(&folder).unwrap(), expected, "{path}");
         };
         check("brew/bin/python3", "brew/opt/python@3.12/bin/python3.12");
-        check(
-            "brew/opt/python@3.12/bin/python3",
-            "brew/opt/python@3.12/bin/python3.12",
-        );
-        check(
-            "brew/Cellar/python@3.12/3.12.1/bin/python3",
-            "brew/opt/python@3.12/bin/python3.12",
-        );
+        check("brew/opt/python@3.12/bin/python3", "brew/opt/python@3.12/bin/python3.12");
+        check("brew/Cellar/python@3.12/3.12.1/bin/python3", "brew/opt/python@3.12/bin/python3.12");
         check("local/python3.12", "uv/cpython-3.12-linux/bin/python3.12");
-        check(
-            "uv/cpython-3.12.1-linux/bin/python3.12",
-            "uv/cpython-3.12.1-linux/bin/python3.12",
-        );
+        check("uv/cpython-3.12.1-linux/bin/python3.12", "uv/cpython-3.12.1-linux/bin/python3.12");
         check("by-digest/python3", "by-digest/python3");
         check("circle/python", "circle/python");
-        check(
-            "there/../elsewhere/./deep/bin/python3",
-            "elsewhere/deep/bin/python3.9",
-        );
+        check("there/../elsewhere/./deep/bin/python3", "elsewhere/deep/bin/python3.9");
         // `..` is that of the folder, not of the link to it.
         check("there/folder/python3", "elsewhere/deep/bin/python3.9");
         check("there/folder/python3.9", "there/folder/python3.9");

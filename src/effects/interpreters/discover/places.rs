@@ -41,15 +41,12 @@ impl Surroundings {
             .map(|entry| cwd.join(entry))
             .collect();
         let below_home = |below: &str| home.as_ref().map(|home| home.join(below));
-        let data = variable("XDG_DATA_HOME")
-            .map(Utf8PathBuf::from)
-            .or_else(|| below_home(".local/share"));
+        let data =
+            variable("XDG_DATA_HOME").map(Utf8PathBuf::from).or_else(|| below_home(".local/share"));
         Self {
             cwd: cwd.to_owned(),
             path,
-            pyenv: variable("PYENV_ROOT")
-                .map(Utf8PathBuf::from)
-                .or_else(|| below_home(".pyenv")),
+            pyenv: variable("PYENV_ROOT").map(Utf8PathBuf::from).or_else(|| below_home(".pyenv")),
             pyenv_version: variable("PYENV_VERSION").map(str::to_owned),
             uv: variable("UV_PYTHON_INSTALL_DIR")
                 .map(Utf8PathBuf::from)
@@ -59,18 +56,13 @@ impl Surroundings {
 
     /// The directories of `PATH` but for pyenv's shims.
     pub(super) fn own_path(&self) -> impl Iterator<Item = &Utf8PathBuf> {
-        self.path
-            .iter()
-            .filter(|directory| !self.is_shims(directory))
+        self.path.iter().filter(|directory| !self.is_shims(directory))
     }
 
     /// Whether a directory of `PATH` is pyenv's shims (or those of its plugin for environments).
     fn is_shims(&self, directory: &Utf8Path) -> bool {
         directory.file_name() == Some("shims")
-            && self
-                .pyenv
-                .as_deref()
-                .is_some_and(|root| directory.starts_with(root))
+            && self.pyenv.as_deref().is_some_and(|root| directory.starts_with(root))
     }
 }
 
@@ -86,21 +78,12 @@ pub(super) enum Aliases {
 /// Every directory to look through, in order.
 pub(super) fn directories(surroundings: &Surroundings, aliases: Aliases) -> Vec<Utf8PathBuf> {
     let mut directories = of_path(surroundings);
-    for root in [
-        surroundings
-            .pyenv
-            .as_ref()
-            .map(|root| root.join("versions")),
-        surroundings.uv.clone(),
-    ]
-    .into_iter()
-    .flatten()
+    for root in
+        [surroundings.pyenv.as_ref().map(|root| root.join("versions")), surroundings.uv.clone()]
+            .into_iter()
+            .flatten()
     {
-        directories.extend(
-            installed(&root, aliases)
-                .into_iter()
-                .map(|(_, directory)| directory),
-        );
+        directories.extend(installed(&root, aliases).into_iter().map(|(_, directory)| directory));
     }
     directories.extend(["/usr/local/bin", "/usr/bin"].map(Utf8PathBuf::from));
     without_repeats(directories)
@@ -110,11 +93,7 @@ pub(super) fn directories(surroundings: &Surroundings, aliases: Aliases) -> Vec<
 pub(super) fn of_path(surroundings: &Surroundings) -> Vec<Utf8PathBuf> {
     let mut directories = Vec::new();
     for directory in &surroundings.path {
-        match surroundings
-            .pyenv
-            .as_deref()
-            .filter(|_| surroundings.is_shims(directory))
-        {
+        match surroundings.pyenv.as_deref().filter(|_| surroundings.is_shims(directory)) {
             Some(root) => directories.extend(chosen(root, surroundings)),
             None => directories.push(directory.clone()),
         }
@@ -138,17 +117,12 @@ pub(super) fn installed(directory: &Utf8Path, aliases: Aliases) -> Vec<(String, 
         if !path.join("bin").is_dir() || path.join("pyvenv.cfg").exists() {
             continue;
         }
-        if path.is_symlink() {
-            links.push(path)
-        } else {
-            real.push(path)
-        }
+        if path.is_symlink() { links.push(path) } else { real.push(path) }
     }
     let canonical = |path: &Utf8PathBuf| path.canonicalize_utf8().ok();
     let own: BTreeSet<Option<Utf8PathBuf>> = real.iter().map(canonical).collect();
-    let (inner, outer): (Vec<_>, Vec<_>) = links
-        .into_iter()
-        .partition(|link| own.contains(&canonical(link)));
+    let (inner, outer): (Vec<_>, Vec<_>) =
+        links.into_iter().partition(|link| own.contains(&canonical(link)));
     let mut found: Vec<(Vec<u64>, String, Utf8PathBuf)> = Vec::new();
     for path in real.into_iter().chain(outer) {
         let name = path.file_name().unwrap_or_default().to_owned();
@@ -159,24 +133,17 @@ pub(super) fn installed(directory: &Utf8Path, aliases: Aliases) -> Vec<(String, 
                 && self::version(&name).starts_with(&version)
                 && canonical(link) == target
         });
-        let directory = alias
-            .filter(|_| aliases == Aliases::Taken)
-            .unwrap_or(&path)
-            .join("bin");
+        let directory = alias.filter(|_| aliases == Aliases::Taken).unwrap_or(&path).join("bin");
         found.push((numbers, name, directory));
     }
     found.sort_by(|left, right| (&right.0, &left.1).cmp(&(&left.0, &right.1)));
-    found
-        .into_iter()
-        .map(|(_, name, directory)| (name, directory))
-        .collect()
+    found.into_iter().map(|(_, name, directory)| (name, directory)).collect()
 }
 
 /// All numbers of a name: `3.12.1`, `pypy3.10-7.3.15`, `cpython-3.12.1-linux-x86_64-gnu`.
 fn numbers(name: &str) -> Vec<u64> {
-    let digits = name
-        .split(|character: char| !character.is_ascii_digit())
-        .filter(|part| !part.is_empty());
+    let digits =
+        name.split(|character: char| !character.is_ascii_digit()).filter(|part| !part.is_empty());
     digits.filter_map(|part| part.parse().ok()).collect()
 }
 
@@ -267,12 +234,7 @@ pub(super) fn choice(surroundings: &Surroundings) -> Option<Choice> {
         .ancestors()
         .find_map(|directory| of_file(directory.join(".python-version")));
     let global = || {
-        root.filter(|_| {
-            surroundings
-                .path
-                .iter()
-                .any(|directory| surroundings.is_shims(directory))
-        })
+        root.filter(|_| surroundings.path.iter().any(|directory| surroundings.is_shims(directory)))
     };
     local.or_else(|| global().and_then(|root| of_file(root.join("version"))))
 }
@@ -283,9 +245,7 @@ const LONGEST_WORD: usize = 1024;
 /// The words of a choice. pyenv separates those of the variable by colons.
 fn words(text: &str) -> Vec<String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let lines = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default());
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
     lines
         .flat_map(|line| {
             line.split(|character: char| character.is_whitespace() || character == ':')
@@ -325,23 +285,15 @@ pub(super) fn of_pyenv(root: &Utf8Path, word: &str) -> Option<Utf8PathBuf> {
     if exact.is_dir() {
         return Some(exact);
     }
-    let goes_on = |name: &str| {
-        name.strip_prefix(word)
-            .is_some_and(|rest| rest.starts_with('.'))
-    };
-    let found = installed(&versions, Aliases::Left)
-        .into_iter()
-        .find(|(name, _)| goes_on(name));
+    let goes_on = |name: &str| name.strip_prefix(word).is_some_and(|rest| rest.starts_with('.'));
+    let found = installed(&versions, Aliases::Left).into_iter().find(|(name, _)| goes_on(name));
     found.map(|(_, directory)| directory)
 }
 
 /// The directories that pyenv's shims would choose.
 fn chosen(root: &Utf8Path, surroundings: &Surroundings) -> Vec<Utf8PathBuf> {
     let mut directories = Vec::new();
-    for word in choice(surroundings)
-        .map(|choice| choice.words)
-        .unwrap_or_default()
-    {
+    for word in choice(surroundings).map(|choice| choice.words).unwrap_or_default() {
         if word == "system" {
             directories.extend(surroundings.own_path().cloned());
         } else {
@@ -371,45 +323,25 @@ mod tests {
     fn shims_stand_for_what_they_would_choose() {
         let (_guard, folder) = folder();
         let root = folder.join("pyenv");
-        for version in [
-            "3.9.18",
-            "3.12.1",
-            "3.12.10",
-            "pypy3.10-7.3.15",
-            "3.12.1/envs/work",
-        ] {
+        for version in ["3.9.18", "3.12.1", "3.12.10", "pypy3.10-7.3.15", "3.12.1/envs/work"] {
             version_at(&root.join("versions").join(version));
         }
-        symlink(
-            root.join("versions/3.12.1/envs/work"),
-            root.join("versions/work"),
-        )
-        .unwrap();
+        symlink(root.join("versions/3.12.1/envs/work"), root.join("versions/work")).unwrap();
         let project = folder.join("project/deep");
         std::fs::create_dir_all(&project).unwrap();
         let check = |pyenv_version: Option<&str>, expected: &[&str]| {
             let surroundings = Surroundings {
                 cwd: project.clone(),
-                path: vec![
-                    folder.join("first"),
-                    root.join("shims"),
-                    folder.join("last"),
-                ],
+                path: vec![folder.join("first"), root.join("shims"), folder.join("last")],
                 pyenv: Some(root.clone()),
                 pyenv_version: pyenv_version.map(str::to_owned),
                 uv: None,
             };
             let found = of_path(&surroundings);
-            let found: Vec<&str> = found
-                .iter()
-                .map(|path| path.strip_prefix(&folder).unwrap().as_str())
-                .collect();
+            let found: Vec<&str> =
+                found.iter().map(|path| path.strip_prefix(&folder).unwrap().as_str()).collect();
             let mut all = vec!["first".to_owned()];
-            all.extend(
-                expected
-                    .iter()
-                    .map(|version| format!("pyenv/versions/{version}/bin")),
-            );
+            all.extend(expected.iter().map(|version| format!("pyenv/versions/{version}/bin")));
             all.push("last".to_owned());
             assert_eq!(found, all);
         };
@@ -466,32 +398,18 @@ mod tests {
         .unwrap();
         // Homebrew's interpreter, and an environment, as links among pyenv's versions.
         version_at(&folder.join("brew/opt/python@3.11"));
-        symlink(
-            folder.join("brew/opt/python@3.11"),
-            folder.join("pyenv/versions/3.11-brew"),
-        )
-        .unwrap();
+        symlink(folder.join("brew/opt/python@3.11"), folder.join("pyenv/versions/3.11-brew"))
+            .unwrap();
         version_at(&folder.join("pyenv/versions/3.12.1/envs/site2024"));
-        std::fs::write(
-            folder.join("pyenv/versions/3.12.1/envs/site2024/pyvenv.cfg"),
-            "",
-        )
-        .unwrap();
-        symlink(
-            "3.12.1/envs/site2024",
-            folder.join("pyenv/versions/site2024"),
-        )
-        .unwrap();
+        std::fs::write(folder.join("pyenv/versions/3.12.1/envs/site2024/pyvenv.cfg"), "").unwrap();
+        symlink("3.12.1/envs/site2024", folder.join("pyenv/versions/site2024")).unwrap();
         let variables = [
             ("PATH", format!(":{folder}/a::b:")),
             ("PYENV_ROOT", format!("{folder}/pyenv")),
             ("XDG_DATA_HOME", format!("{folder}/data")),
         ];
         let variable = |name: &str| {
-            variables
-                .iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.as_str())
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
         };
         let surroundings = Surroundings::new(&folder, variable);
         let check = |aliases: Aliases, uv: &str| {
@@ -509,14 +427,8 @@ mod tests {
             expected.extend(["/usr/local/bin", "/usr/bin"].map(Utf8PathBuf::from));
             assert_eq!(directories(&surroundings, aliases), expected);
         };
-        check(
-            Aliases::Taken,
-            "data/uv/python/cpython-3.13-linux-x86_64-gnu/bin",
-        );
-        check(
-            Aliases::Left,
-            "data/uv/python/cpython-3.13.1-linux-x86_64-gnu/bin",
-        );
+        check(Aliases::Taken, "data/uv/python/cpython-3.13-linux-x86_64-gnu/bin");
+        check(Aliases::Left, "data/uv/python/cpython-3.13.1-linux-x86_64-gnu/bin");
         assert_eq!(of_path(&surroundings), [folder.join("a"), folder.join("b")]);
     }
 
@@ -526,21 +438,10 @@ mod tests {
         let (_guard, folder) = folder();
         let file = folder.join(".python-version");
         std::fs::write(&file, "./tool/python").unwrap();
-        let surroundings = Surroundings {
-            cwd: folder.join("below"),
-            ..Surroundings::default()
-        };
-        for (mode, expected) in [
-            (0o644, None),
-            (0o664, None),
-            (0o666, Some(Stranger::Everybody)),
-        ] {
+        let surroundings = Surroundings { cwd: folder.join("below"), ..Surroundings::default() };
+        for (mode, expected) in [(0o644, None), (0o664, None), (0o666, Some(Stranger::Everybody))] {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(
-                choice(&surroundings).unwrap().stranger,
-                expected,
-                "{mode:o}"
-            );
+            assert_eq!(choice(&surroundings).unwrap().stranger, expected, "{mode:o}");
         }
     }
 
@@ -554,10 +455,7 @@ mod tests {
         assert!(made.success());
         let project = folder.join("project");
         std::fs::create_dir_all(project.join(".python-version")).unwrap();
-        let surroundings = Surroundings {
-            cwd: project,
-            ..Surroundings::default()
-        };
+        let surroundings = Surroundings { cwd: project, ..Surroundings::default() };
         assert_eq!(choice(&surroundings), None);
     }
 
@@ -565,18 +463,12 @@ mod tests {
     fn what_cannot_be_read_is_not_passed_over() {
         let (_guard, folder) = folder();
         let path = folder.join(".python-version");
-        let surroundings = Surroundings {
-            cwd: folder.clone(),
-            ..Surroundings::default()
-        };
+        let surroundings = Surroundings { cwd: folder.clone(), ..Surroundings::default() };
         // As an editor on Windows may write it.
         std::fs::write(&path, b"\xff\xfe3\x00.\x001\x002\x00").unwrap();
         let found = choice(&surroundings).unwrap();
         assert_eq!((found.words, found.source), (Vec::new(), path.to_string()));
         std::fs::write(&path, "x".repeat(50_000)).unwrap();
-        assert_eq!(
-            choice(&surroundings).unwrap().words,
-            ["x".repeat(LONGEST_WORD)]
-        );
+        assert_eq!(choice(&surroundings).unwrap().words, ["x".repeat(LONGEST_WORD)]);
     }
 }

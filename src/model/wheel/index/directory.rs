@@ -16,18 +16,13 @@ use crate::model::wheel::limits::Limits;
 /// too short to be read, as the finding about it says.
 pub fn directory(bytes: &[u8], end: &End, limits: &Limits, findings: &mut Findings) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(
-        usize::try_from(end.entries)
-            .unwrap_or(0)
-            .min(bytes.len() / CENTRAL_ENTRY_LENGTH),
+        usize::try_from(end.entries).unwrap_or(0).min(bytes.len() / CENTRAL_ENTRY_LENGTH),
     );
     let mut rest = bytes;
     let mut count: u64 = 0;
     while !rest.is_empty() {
         if count >= limits.entries {
-            findings.add(
-                Code::ZipLimitEntries,
-                format!("more than {} entries", limits.entries),
-            );
+            findings.add(Code::ZipLimitEntries, format!("more than {} entries", limits.entries));
             break;
         }
         let Some((entry, length)) = central_entry(rest, limits, findings) else {
@@ -44,10 +39,7 @@ pub fn directory(bytes: &[u8], end: &End, limits: &Limits, findings: &mut Findin
     if rest.is_empty() && count != end.entries {
         findings.add(
             Code::ZipEntryCount,
-            format!(
-                "the directory holds {count} entries, the end record says {}",
-                end.entries
-            ),
+            format!("the directory holds {count} entries, the end record says {}", end.entries),
         );
     }
     place(&mut entries, end.directory_offset, findings);
@@ -109,18 +101,9 @@ fn central_entry(
         offset: offset.into(),
         disk: disk.into(),
     };
-    let Wide {
-        size,
-        compressed,
-        offset,
-        disk,
-    } = widen(header, zip64, &name, findings);
+    let Wide { size, compressed, offset, disk } = widen(header, zip64, &name, findings);
     if disk != 0 {
-        findings.add_member(
-            Code::ZipMultiDisk,
-            &name,
-            format!("the member begins on disk {disk}"),
-        );
+        findings.add_member(Code::ZipMultiDisk, &name, format!("the member begins on disk {disk}"));
     }
     let kind = check_attributes(attributes, size, &name, findings);
     let method = match method {
@@ -149,31 +132,11 @@ fn central_entry(
         findings.add_member(
             Code::ZipLimitSize,
             &name,
-            format!(
-                "the member has {size} bytes, the limit is {}",
-                limits.member_size
-            ),
+            format!("the member has {size} bytes, the limit is {}", limits.member_size),
         );
     }
-    let location = Location {
-        offset,
-        end: offset,
-        compressed,
-        size,
-        crc32,
-        flags,
-        method,
-    };
-    Some((
-        Some(Entry {
-            name,
-            sound,
-            kind,
-            location,
-            name_length: u16_at(bytes, 28),
-        }),
-        length,
-    ))
+    let location = Location { offset, end: offset, compressed, size, crc32, flags, method };
+    Some((Some(Entry { name, sound, kind, location, name_length: u16_at(bytes, 28) }), length))
 }
 
 /// Gives every entry the end of its range.
@@ -184,10 +147,7 @@ fn place(entries: &mut [Entry], directory_offset: u64, findings: &mut Findings) 
     {
         findings.add(
             Code::ZipPrefixBytes,
-            format!(
-                "{} bytes come before the first member",
-                first.location.offset
-            ),
+            format!("{} bytes come before the first member", first.location.offset),
         );
     }
     let mut next = directory_offset;
@@ -231,16 +191,12 @@ fn place(entries: &mut [Entry], directory_offset: u64, findings: &mut Findings) 
 }
 
 fn check_totals(entries: &[Entry], end: &End, limits: &Limits, findings: &mut Findings) {
-    let total = entries.iter().fold(0_u64, |total, entry| {
-        total.saturating_add(entry.location.size)
-    });
+    let total =
+        entries.iter().fold(0_u64, |total, entry| total.saturating_add(entry.location.size));
     if total > limits.total_size {
         findings.add(
             Code::ZipLimitSize,
-            format!(
-                "the members have {total} bytes together, the limit is {}",
-                limits.total_size
-            ),
+            format!("the members have {total} bytes together, the limit is {}", limits.total_size),
         );
     }
     let archive = end.directory_offset + end.directory_size;
@@ -254,25 +210,15 @@ fn check_totals(entries: &[Entry], end: &End, limits: &Limits, findings: &mut Fi
 
 /// No path may be a file and also a folder. The entries are sorted by name.
 fn check_folders(entries: &[Entry], limits: &Limits, findings: &mut Findings) {
-    let is_file = |name: &str| {
-        entries
-            .binary_search_by(|entry| (*entry.name).cmp(name))
-            .is_ok()
-    };
+    let is_file = |name: &str| entries.binary_search_by(|entry| (*entry.name).cmp(name)).is_ok();
     let mut previous = "";
     let mut folders: u64 = 0;
     for entry in entries {
         let name: &str = &entry.name;
         // Ancestors shared with the previous name were looked at there.
-        let shared = name
-            .bytes()
-            .zip(previous.bytes())
-            .take_while(|(left, right)| left == right)
-            .count();
-        for (at, _) in name
-            .match_indices('/')
-            .filter(|&(at, _)| at >= shared && at > 0)
-        {
+        let shared =
+            name.bytes().zip(previous.bytes()).take_while(|(left, right)| left == right).count();
+        for (at, _) in name.match_indices('/').filter(|&(at, _)| at >= shared && at > 0) {
             // Sorted, what lies in one folder stands together.
             folders += 1;
             if is_file(&name[..at]) {
@@ -288,10 +234,7 @@ fn check_folders(entries: &[Entry], limits: &Limits, findings: &mut Findings) {
     if folders > limits.folders {
         findings.add(
             Code::ZipLimitEntries,
-            format!(
-                "the members lie in {folders} folders, the limit is {}",
-                limits.folders
-            ),
+            format!("the members lie in {folders} folders, the limit is {}", limits.folders),
         );
     }
 }

@@ -113,10 +113,7 @@ pub fn end_record(
         if found.directory_offset > 0 {
             findings.add(
                 Code::ZipPrefixBytes,
-                format!(
-                    "{} bytes precede an empty directory",
-                    found.directory_offset
-                ),
+                format!("{} bytes precede an empty directory", found.directory_offset),
             );
         }
         findings.add(Code::ZipEmpty, "the archive has no members");
@@ -152,57 +149,36 @@ fn find_end_record(tail: &[u8], findings: &mut Findings) -> Option<usize> {
         .filter(|at| at + END_RECORD_LENGTH <= tail.len())
         .take(64);
     let Some(last) = starts.next() else {
-        findings.add(
-            Code::ZipNoEndRecord,
-            "no end record in the file's last bytes",
-        );
+        findings.add(Code::ZipNoEndRecord, "no end record in the file's last bytes");
         return None;
     };
-    let at = match std::iter::once(last)
-        .chain(starts)
-        .find(|&at| at + length_at(at) == tail.len())
+    let at = match std::iter::once(last).chain(starts).find(|&at| at + length_at(at) == tail.len())
     {
         Some(at) => at,
         None if last + length_at(last) < tail.len() => {
             findings.add(
                 Code::ZipTrailingBytes,
-                format!(
-                    "{} bytes follow the end record",
-                    tail.len() - last - length_at(last)
-                ),
+                format!("{} bytes follow the end record", tail.len() - last - length_at(last)),
             );
             last
         }
         None => {
-            findings.add(
-                Code::ZipNoEndRecord,
-                "the end record's comment is longer than the file",
-            );
+            findings.add(Code::ZipNoEndRecord, "the end record's comment is longer than the file");
             return None;
         }
     };
     let comment = &tail[at + END_RECORD_LENGTH..at + length_at(at)];
     if !comment.is_empty() {
-        findings.add(
-            Code::ZipComment,
-            format!("the archive has a comment of {} bytes", comment.len()),
-        );
+        findings
+            .add(Code::ZipComment, format!("the archive has a comment of {} bytes", comment.len()));
     }
     // Readers search backwards for the record's four bytes; they must not find them, nor the start
     // of a member, later than here.
-    const SIGNATURES: [[u8; 4]; 6] = [
-        LOCAL_HEADER,
-        CENTRAL_ENTRY,
-        END_RECORD,
-        ZIP64_END_RECORD,
-        ZIP64_LOCATOR,
-        DESCRIPTOR,
-    ];
+    const SIGNATURES: [[u8; 4]; 6] =
+        [LOCAL_HEADER, CENTRAL_ENTRY, END_RECORD, ZIP64_END_RECORD, ZIP64_LOCATOR, DESCRIPTOR];
     let after = &tail[at + 4..at + length_at(at)];
     if !comment.is_empty()
-        && after
-            .windows(4)
-            .any(|window| SIGNATURES.iter().any(|signature| window == signature))
+        && after.windows(4).any(|window| SIGNATURES.iter().any(|signature| window == signature))
     {
         findings.add(
             Code::ZipCommentSignature,
@@ -256,10 +232,7 @@ fn zip64_end(head: &[u8], tail_start: u64, findings: &mut Findings) -> Option<(E
         || u32_at(record, 20) != 0
         || u64_at(record, 24) != u64_at(record, 32)
     {
-        findings.add(
-            Code::ZipMultiDisk,
-            "the zip64 end record names several disks",
-        );
+        findings.add(Code::ZipMultiDisk, "the zip64 end record names several disks");
         return None;
     }
     let end = End {

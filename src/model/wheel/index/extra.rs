@@ -63,10 +63,7 @@ impl<'bytes> ExtraFields<'bytes> {
             findings.add_member(
                 Code::ZipExtraField,
                 name,
-                format!(
-                    "the extra fields end with {} bytes that are no field",
-                    rest.len()
-                ),
+                format!("the extra fields end with {} bytes that are no field", rest.len()),
             );
         }
         Self { zip64 }
@@ -101,12 +98,7 @@ pub(super) fn widen(
         (&mut wide.disk, 4),
     ];
     let saturated = |value: u64, width: usize| {
-        value
-            == u64::from(if width == 8 {
-                u32::MAX
-            } else {
-                u16::MAX.into()
-            })
+        value == u64::from(if width == 8 { u32::MAX } else { u16::MAX.into() })
     };
     let needed: usize = values
         .iter()
@@ -134,11 +126,7 @@ pub(super) fn widen(
         let Some(bytes) = field.get(at..at + *width) else {
             break;
         };
-        let long = if *width == 8 {
-            u64_at(bytes, 0)
-        } else {
-            u32_at(bytes, 0).into()
-        };
+        let long = if *width == 8 { u64_at(bytes, 0) } else { u32_at(bytes, 0).into() };
         if needed == 0 && long != **value {
             break;
         }

@@ -41,9 +41,8 @@ pub fn local_header(
     let room = location.end - location.offset;
     // What is left of the room for the descriptor; sizes near 2^64 are among what a directory may
     // claim.
-    let left = room
-        .checked_sub(start as u64)
-        .and_then(|room| room.checked_sub(location.compressed));
+    let left =
+        room.checked_sub(start as u64).and_then(|room| room.checked_sub(location.compressed));
     let Some(left) = left.filter(|_| header.len() >= start) else {
         findings.add_member(
             Code::ZipOverlap,
@@ -96,12 +95,7 @@ pub fn local_header(
         offset: 0,
         disk: 0,
     };
-    let local = widen(
-        local,
-        zip64_field.filter(|field| !field.is_empty()),
-        name,
-        findings,
-    );
+    let local = widen(local, zip64_field.filter(|field| !field.is_empty()), name, findings);
     for (what, local, central) in [
         ("the size", local.size, location.size),
         ("the compressed size", local.compressed, location.compressed),
@@ -122,10 +116,9 @@ pub fn local_header(
     };
     if !descriptors.contains(&left) {
         let (code, message) = match (streamed, left) {
-            (true, 0..=DESCRIPTOR_LENGTH_MAX) => (
-                Code::ZipDescriptor,
-                format!("{left} bytes where a data descriptor should be"),
-            ),
+            (true, 0..=DESCRIPTOR_LENGTH_MAX) => {
+                (Code::ZipDescriptor, format!("{left} bytes where a data descriptor should be"))
+            }
             _ => (
                 Code::ZipGap,
                 format!("{left} bytes between this member and the next belong to none"),
@@ -134,12 +127,7 @@ pub fn local_header(
         findings.add_member(code, name, message);
     }
     // With a gap, which the escape hatch may let pass, the descriptor is what could be one.
-    let after = descriptors
-        .iter()
-        .rev()
-        .find(|&&length| length <= left)
-        .copied()
-        .unwrap_or(0);
+    let after = descriptors.iter().rev().find(|&&length| length <= left).copied().unwrap_or(0);
     Some((start, usize::try_from(after).unwrap_or(0)))
 }
 

@@ -23,9 +23,9 @@ pub(super) fn check_name(
     findings: &mut Findings,
 ) -> (Box<str>, bool) {
     // Most names need no second look.
-    let plain = raw.iter().fold(true, |plain, &byte| {
-        plain & (0x20..0x7f).contains(&byte) & (byte != b'\\')
-    });
+    let plain = raw
+        .iter()
+        .fold(true, |plain, &byte| plain & (0x20..0x7f).contains(&byte) & (byte != b'\\'));
     let text = str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
     let mut sound = true;
     let mut refuse = |code: Code, message: String| {
@@ -72,18 +72,11 @@ pub(super) fn check_name(
         depth += 1;
         match component {
             // A leading slash was reported as such.
-            b"" if depth > 1 => refuse(
-                Code::PathEmptyComponent,
-                "the name has an empty component".to_owned(),
-            ),
-            b"." => refuse(
-                Code::PathTraversal,
-                "the name has the component `.`".to_owned(),
-            ),
-            b".." => refuse(
-                Code::PathTraversal,
-                "the name has the component `..`".to_owned(),
-            ),
+            b"" if depth > 1 => {
+                refuse(Code::PathEmptyComponent, "the name has an empty component".to_owned())
+            }
+            b"." => refuse(Code::PathTraversal, "the name has the component `.`".to_owned()),
+            b".." => refuse(Code::PathTraversal, "the name has the component `..`".to_owned()),
             _ if component.len() > COMPONENT_LIMIT => {
                 refuse(
                     Code::PathComponentLength,
@@ -100,19 +93,13 @@ pub(super) fn check_name(
     if relative.len() > limit {
         refuse(
             Code::PathLength,
-            format!(
-                "the name has {} bytes, the limit is {limit}",
-                relative.len()
-            ),
+            format!("the name has {} bytes, the limit is {limit}", relative.len()),
         );
     }
     if depth > limits.depth {
         refuse(
             Code::PathDepth,
-            format!(
-                "the name has {depth} components, the limit is {}",
-                limits.depth
-            ),
+            format!("the name has {depth} components, the limit is {}", limits.depth),
         );
     }
     (text.into(), sound)
@@ -147,11 +134,7 @@ pub(super) fn check_flags(flags: u16, name: &str, findings: &mut Findings) {
         | FLAG_DESCRIPTOR
         | FLAG_UTF8;
     if flags & !known != 0 {
-        let what = if flags & FLAG_PATCH != 0 {
-            "patch data"
-        } else {
-            "reserved"
-        };
+        let what = if flags & FLAG_PATCH != 0 { "patch data" } else { "reserved" };
         findings.add_member(
             Code::ZipFlags,
             name,
@@ -223,8 +206,6 @@ pub(super) fn check_attributes(
     if is_directory {
         EntryKind::Directory
     } else {
-        EntryKind::File {
-            executable: mode & 0o111 != 0,
-        }
+        EntryKind::File { executable: mode & 0o111 != 0 }
     }
 }
