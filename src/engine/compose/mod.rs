@@ -1,7 +1,53 @@
 //! Making specs: everything that turns something else into a [`Spec`](crate::model::spec::Spec)
 //! lives here.
 //!
-//! Engine layer. Today that is a set of wheels for a target; locks will choose their wheels and use
-//! the same.
+//! Engine layer. A set of wheels for a target, and what `create` asks for of an interpreter that
+//! was found; locks will choose their wheels and use the same.
 
+pub mod create;
 pub mod wheels;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::effects::host::file_hash;
+use crate::effects::wheels::load::WheelError;
+use crate::error::Error;
+use crate::model::digest::WheelDigest;
+use crate::model::spec::{InputPath, WheelReference};
+use crate::model::wheel::filename::WheelFilename;
+
+/// A wheel that lies somewhere.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Where.
+    pub path: Utf8PathBuf,
+    /// Its name.
+    pub file: WheelFilename,
+}
+
+impl Candidate {
+    /// The wheel at a path, by the path's last part; nothing is opened.
+    ///
+    /// # Errors
+    /// That is no name of a wheel.
+    pub fn at(path: Utf8PathBuf) -> Result<Self, Error> {
+        let name = path.file_name().unwrap_or_default();
+        match WheelFilename::parse(name) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(Error::Usage { message: error.to_string(), hint: None }),
+        }
+    }
+
+    /// The wheel as a spec names it, with its digest: by a path below `root` if it lies there.
+    fn reference(&self, root: Option<&Utf8Path>) -> Result<WheelReference, Error> {
+        let digest = file_hash::of(&self.path);
+        let sha256 = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
+        let below = root.and_then(|root| self.path.strip_prefix(root).ok());
+        Ok(WheelReference {
+            path: InputPath(below.unwrap_or(&self.path).to_string()),
+            file_name: self.file.clone(),
+            sha256: Some(WheelDigest(sha256)),
+            exclude: Vec::new(),
+        })
+    }
+}

@@ -4,27 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::effects::host::file_hash;
 use crate::effects::host::fs::failed;
-use crate::effects::wheels::load::{self, LoadOptions, WheelError};
+use crate::effects::wheels::load::{self, LoadOptions};
+use crate::engine::compose::Candidate;
 use crate::error::Error;
-use crate::model::digest::WheelDigest;
 use crate::model::interpreter::Interpreter;
 use crate::model::name::DistName;
 use crate::model::preference;
 use crate::model::requirements::requires_python;
-use crate::model::spec::{InputPath, WheelReference};
+use crate::model::spec::WheelReference;
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::tags::Tags;
-
-/// A wheel that lies somewhere.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    /// Where.
-    pub path: Utf8PathBuf,
-    /// Its name.
-    pub file: WheelFilename,
-}
 
 /// What was chosen, and what was left and why.
 #[derive(Debug, Default)]
@@ -120,7 +110,7 @@ pub fn choose(
         for candidate in &own {
             match best {
                 Some(best) if best.path == candidate.path => {
-                    choice.chosen.push(reference(candidate, root)?)
+                    choice.chosen.push(candidate.reference(Some(root))?)
                 }
                 _ => {
                     let reason = match (tags.compatible(&candidate.file.tags), best) {
@@ -138,17 +128,4 @@ pub fn choose(
         }
     }
     Ok(choice)
-}
-
-/// A wheel as a spec names it: by a path below `root` if it lies there, with its digest.
-fn reference(candidate: &Candidate, root: &Utf8Path) -> Result<WheelReference, Error> {
-    let digest = file_hash::of(&candidate.path);
-    let sha256 = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
-    let path = candidate.path.strip_prefix(root).unwrap_or(&candidate.path);
-    Ok(WheelReference {
-        path: InputPath(path.to_string()),
-        file_name: candidate.file.clone(),
-        sha256: Some(WheelDigest(sha256)),
-        exclude: Vec::new(),
-    })
 }
