@@ -44,6 +44,8 @@ pub mod relocate;
 
 pub mod spec;
 
+pub mod lock;
+
 pub mod plan;
 
 pub mod request;

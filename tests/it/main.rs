@@ -22,6 +22,7 @@ mod findings_page;
 mod fuzz;
 mod help;
 mod hostile;
+mod locks;
 mod messages;
 mod mutations;
 mod oracle_digest;

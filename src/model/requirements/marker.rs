@@ -4,6 +4,7 @@
 //! Parsing and evaluating take time and memory in proportion to the text.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -40,6 +41,12 @@ pub enum MarkerError {
     Operator {
         /// The operator.
         operator: &'static str,
+    },
+    /// A set that is asked for in another way than whether a name is in it.
+    #[error("its marker asks for `{variable}` in another way than \"NAME\" in {variable}")]
+    Set {
+        /// The variable.
+        variable: &'static str,
     },
     /// More parentheses than are accepted.
     #[error("its marker nests parentheses more than {DEPTH_LIMIT} deep")]
@@ -87,6 +94,37 @@ impl From<bool> for Truth {
     fn from(value: bool) -> Self {
         if value { Self::Yes } else { Self::No }
     }
+}
+
+/// What is asked for beside the facts of a machine, when a lock is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// What `extra == "NAME"` is true for: several names at once, where a lock writes extras, groups and projects that
+    /// exclude one another as names of extras.
+    pub extra: BTreeSet<String>,
+    /// What `"NAME" in extras` is true for; normalised names.
+    pub extras: BTreeSet<String>,
+    /// What `"NAME" in dependency_groups` is true for; normalised names.
+    pub dependency_groups: BTreeSet<String>,
+}
+
+impl Asked {
+    fn set(&self, variable: Variable) -> &BTreeSet<String> {
+        match variable {
+            Variable::Extras => &self.extras,
+            Variable::DependencyGroups => &self.dependency_groups,
+            _ => &self.extra,
+        }
+    }
+}
+
+/// What a marker is evaluated with beside the facts of a machine.
+#[derive(Clone, Copy)]
+enum Context<'a> {
+    /// One extra, or the empty text.
+    One(&'a str),
+    /// Sets.
+    Sets(&'a Asked),
 }
 
 /// The facts that markers are evaluated with.
@@ -143,8 +181,8 @@ impl Environment {
             Variable::ImplementationVersion | Variable::PythonFullVersion => {
                 Ok(self.python.as_str())
             }
-            // Asked for with `Atom::extra` only.
-            Variable::Extra => Ok(""),
+            // `Atom::evaluate` looks at the context for these.
+            Variable::Extra | Variable::Extras | Variable::DependencyGroups => Ok(""),
         }
     }
 
@@ -173,6 +211,10 @@ enum Variable {
     PythonVersion,
     SysPlatform,
     Extra,
+    /// A set, which locks only have.
+    Extras,
+    /// The same.
+    DependencyGroups,
 }
 
 impl Variable {
@@ -195,6 +237,29 @@ impl Variable {
             "extra" => Self::Extra,
             _ => return None,
         })
+    }
+
+    /// Reads a name that only the markers of locks have.
+    fn parse_set(text: &str) -> Option<Self> {
+        match text {
+            "extras" => Some(Self::Extras),
+            "dependency_groups" => Some(Self::DependencyGroups),
+            _ => None,
+        }
+    }
+
+    /// The name of a set.
+    fn set_name(self) -> Option<&'static str> {
+        match self {
+            Self::Extras => Some("extras"),
+            Self::DependencyGroups => Some("dependency_groups"),
+            _ => None,
+        }
+    }
+
+    /// Whether its constants are names of extras or groups, which are compared in their normalised form.
+    fn holds_names(self) -> bool {
+        matches!(self, Self::Extra | Self::Extras | Self::DependencyGroups)
     }
 
     /// Whether it holds a version, so that comparing means comparing versions.
@@ -249,7 +314,18 @@ impl<'text> Marker<'text> {
     /// # Errors
     /// Says what is wrong.
     pub fn parse(text: &'text str) -> Result<Self, MarkerError> {
-        let mut parser = Parser { rest: text };
+        Self::parse_with(Parser { rest: text, sets: false })
+    }
+
+    /// Reads a marker of a lock, which can ask for the sets `extras` and `dependency_groups`.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn parse_in_lock(text: &'text str) -> Result<Self, MarkerError> {
+        Self::parse_with(Parser { rest: text, sets: true })
+    }
+
+    fn parse_with(mut parser: Parser<'text>) -> Result<Self, MarkerError> {
         let node = parser.any(0)?;
         if parser.rest.is_empty() {
             Ok(Self(node))
@@ -258,9 +334,24 @@ impl<'text> Marker<'text> {
         }
     }
 
+    /// The same marker, independent of the text that it was read from.
+    pub fn into_owned(self) -> Marker<'static> {
+        Marker(self.0.into_owned())
+    }
+
     /// Whether the marker holds, with one extra or without any.
     pub fn evaluate(&self, environment: &Environment, extra: Option<&DistName>) -> Truth {
-        self.0.evaluate(environment, extra.map_or("", DistName::normalized))
+        self.0.evaluate(environment, Context::One(extra.map_or("", DistName::normalized)))
+    }
+
+    /// Whether the marker of a lock holds.
+    pub fn evaluate_asked(&self, environment: &Environment, asked: &Asked) -> Truth {
+        self.0.evaluate(environment, Context::Sets(asked))
+    }
+
+    /// Whether what is asked for can change the answer.
+    pub fn depends_on_asked(&self) -> bool {
+        self.0.depends_on_asked()
     }
 
     /// Which extras can change the answer.
@@ -280,16 +371,35 @@ pub enum Extras {
 }
 
 impl Node<'_> {
-    fn evaluate(&self, environment: &Environment, extra: &str) -> Truth {
+    fn into_owned(self) -> Node<'static> {
+        let all = |nodes: Vec<Node<'_>>| nodes.into_iter().map(Node::into_owned).collect();
+        match self {
+            Self::Any(nodes) => Node::Any(all(nodes)),
+            Self::All(nodes) => Node::All(all(nodes)),
+            Self::Atom(Atom { variable, comparison, constant, reversed, specifier }) => {
+                let constant = Cow::Owned(constant.into_owned());
+                Node::Atom(Atom { variable, comparison, constant, reversed, specifier })
+            }
+        }
+    }
+
+    fn depends_on_asked(&self) -> bool {
+        match self {
+            Self::Atom(atom) => atom.variable.holds_names(),
+            Self::Any(nodes) | Self::All(nodes) => nodes.iter().any(Node::depends_on_asked),
+        }
+    }
+
+    fn evaluate(&self, environment: &Environment, context: Context<'_>) -> Truth {
         // Without a decision, what is not known counts; the first such fact is named.
         let (nodes, decisive) = match self {
-            Self::Atom(atom) => return atom.evaluate(environment, extra),
+            Self::Atom(atom) => return atom.evaluate(environment, context),
             Self::Any(nodes) => (nodes, Truth::Yes),
             Self::All(nodes) => (nodes, Truth::No),
         };
         let mut result = if decisive == Truth::Yes { Truth::No } else { Truth::Yes };
         for node in nodes {
-            match node.evaluate(environment, extra) {
+            match node.evaluate(environment, context) {
                 truth if truth == decisive => return decisive,
                 Truth::Unknown(fact) if !matches!(result, Truth::Unknown(_)) => {
                     result = Truth::Unknown(fact)
@@ -317,9 +427,13 @@ impl Node<'_> {
 }
 
 impl Atom<'_> {
-    fn evaluate(&self, environment: &Environment, extra: &str) -> Truth {
-        if self.variable == Variable::Extra {
-            return self.compare(extra).into();
+    fn evaluate(&self, environment: &Environment, context: Context<'_>) -> Truth {
+        if self.variable.holds_names() {
+            return match context {
+                Context::One(extra) => self.compare(extra),
+                Context::Sets(asked) => self.compare_set(asked.set(self.variable)),
+            }
+            .into();
         }
         let text = match environment.text(self.variable) {
             Ok(text) => text,
@@ -352,6 +466,15 @@ impl Atom<'_> {
             Comparison::NotIn => !right.contains(left),
             Comparison::Operator("==" | "<=" | ">=" | "===") => left == right,
             Comparison::Operator("!=") => left != right,
+            Comparison::Operator(_) => false,
+        }
+    }
+
+    /// Compares with a set: whether a name is in it or not.
+    fn compare_set(&self, set: &BTreeSet<String>) -> bool {
+        match self.comparison {
+            Comparison::Operator("!=") | Comparison::NotIn => !set.contains(&*self.constant),
+            Comparison::Operator("==" | "===") | Comparison::In => set.contains(&*self.constant),
             Comparison::Operator(_) => false,
         }
     }
@@ -402,6 +525,8 @@ impl Operand<'_> {
 struct Parser<'text> {
     /// What is left, always without white space before it.
     rest: &'text str,
+    /// Whether sets can be asked for.
+    sets: bool,
 }
 
 impl<'text> Parser<'text> {
@@ -476,6 +601,11 @@ impl<'text> Parser<'text> {
                 });
             }
         };
+        if let Some(variable) = variable.set_name()
+            && !(reversed && matches!(comparison, Comparison::In | Comparison::NotIn))
+        {
+            return Err(MarkerError::Set { variable });
+        }
         let mut specifier = None;
         if let Comparison::Operator(operator) = comparison {
             if variable.is_version() {
@@ -492,8 +622,7 @@ impl<'text> Parser<'text> {
             DistName::parse(constant)
                 .map_or(Cow::Borrowed(constant), |name| Cow::Owned(name.normalized().to_owned()))
         };
-        let constant =
-            if variable == Variable::Extra { normalized() } else { Cow::Borrowed(constant) };
+        let constant = if variable.holds_names() { normalized() } else { Cow::Borrowed(constant) };
         Ok(Atom { variable, comparison, constant, reversed, specifier })
     }
 
@@ -517,8 +646,15 @@ impl<'text> Parser<'text> {
             |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.');
         let name =
             &self.rest[..self.rest.find(|character| !inner(character)).unwrap_or(self.rest.len())];
-        let variable =
-            Variable::parse(name).ok_or_else(|| self.unexpected("a variable or a quoted text"))?;
+        let set = if self.sets { Variable::parse_set(name) } else { None };
+        let variable = set.or_else(|| Variable::parse(name)).ok_or_else(|| match name {
+            "" => self.unexpected("a variable or a quoted text"),
+            name if self.sets => MarkerError::Unexpected {
+                found: name.chars().take(60).collect(),
+                expected: "a variable",
+            },
+            _ => self.unexpected("a variable or a quoted text"),
+        })?;
         self.skip(name.len());
         Ok(Operand::Variable(variable, name))
     }

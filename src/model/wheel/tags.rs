@@ -306,6 +306,15 @@ impl Tags {
     /// # Errors
     /// No tag is accepted; the error lists both sides.
     pub fn compatible(&self, wheel: &TagSet) -> Result<usize, Incompatible> {
+        self.best(wheel).ok_or_else(|| Incompatible {
+            wheel: wheel.clone(),
+            accepted: self.nearest(),
+            mismatch: self.mismatch(wheel),
+        })
+    }
+
+    /// The best position among a wheel's tags, if one of them is accepted.
+    pub fn best(&self, wheel: &TagSet) -> Option<usize> {
         let mut best = None;
         for interpreter in wheel.interpreters() {
             for abi in wheel.abis() {
@@ -316,11 +325,7 @@ impl Tags {
                 }
             }
         }
-        best.ok_or_else(|| Incompatible {
-            wheel: wheel.clone(),
-            accepted: self.nearest(),
-            mismatch: self.mismatch(wheel),
-        })
+        best
     }
 
     /// The best tag that is accepted, and how many there are.

@@ -1,0 +1,414 @@
+//! What build systems read: the files and closures of a lock for several declared interpreters.
+//!
+//! Model layer. A function of a lock and of targets; the text is the same on every run and has one package a line, so that a
+//! change of the lock is a change of few lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::model::digest::Hash;
+use crate::model::interpreter::{Implementation, Interpreter, Platform};
+use crate::model::lock::names::{Request, Wanted};
+use crate::model::lock::problem::LockError;
+use crate::model::lock::select::{self, Choice, Found, Selected, Target};
+use crate::model::lock::walk::{Reached, Start, Walk};
+use crate::model::lock::{Lock, LockKind};
+
+/// The version of the format.
+const VERSION: u32 = 1;
+/// The most references to files in all closures together. They grow with the square of a ring of packages, of which real locks have
+/// short ones only.
+const REFERENCE_LIMIT: usize = 1_000_000;
+
+/// Why there is no index.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// The lock cannot be used for a target.
+    #[error("target `{target}`: {error}")]
+    Lock {
+        /// Its name.
+        target: String,
+        /// Why.
+        error: LockError,
+    },
+    /// Closures that nobody could read.
+    #[error("the closures of its packages have more than {REFERENCE_LIMIT} files together")]
+    TooLarge,
+}
+
+/// The index of a lock.
+#[derive(Debug, Clone, Default)]
+pub struct LockIndex {
+    lock_sha256: String,
+    targets: BTreeMap<String, Value>,
+    files: BTreeMap<String, Value>,
+    packages: BTreeMap<String, Entry>,
+    sets: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    /// What is odd.
+    pub warnings: Vec<String>,
+    references: usize,
+}
+
+/// A package.
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    targets: BTreeMap<String, Value>,
+    extras: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    unavailable: BTreeMap<String, String>,
+}
+
+/// Makes the index of a lock for targets. `sha256` is the lock's own.
+///
+/// # Errors
+/// The lock is not for one of the targets, or a closure is out of bounds. A package without a wheel is no error: the index says so
+/// where it is needed.
+pub fn index(
+    lock: &Lock,
+    sha256: Hash,
+    targets: &BTreeMap<String, Interpreter>,
+) -> Result<LockIndex, IndexError> {
+    let mut index = LockIndex { lock_sha256: sha256.to_hex(), ..LockIndex::default() };
+    for (name, interpreter) in targets {
+        index.targets.insert(name.clone(), facts(interpreter));
+        let target = Target::new(interpreter);
+        Building { index: &mut index, lock, name, target: &target, known: BTreeMap::new() }
+            .add()?;
+    }
+    index.warnings.sort();
+    index.warnings.dedup();
+    Ok(index)
+}
+
+/// The facts of an interpreter, as specs have them.
+fn facts(interpreter: &Interpreter) -> Value {
+    let (os, arch) = (interpreter.platform.os().name(), interpreter.platform.arch().name());
+    let mut platform = Map::new();
+    platform.insert("arch".to_owned(), json!(arch));
+    match interpreter.platform {
+        Platform::Linux { libc: Some(libc), .. } => {
+            platform.insert("libc".to_owned(), json!(libc.to_string()));
+        }
+        Platform::MacOs { version: (major, minor), .. } => {
+            platform.insert("macos_version".to_owned(), json!(format!("{major}.{minor}")));
+        }
+        Platform::Linux { libc: None, .. } | Platform::Windows { .. } => {}
+    }
+    platform.insert("os".to_owned(), json!(os));
+    let implementation = match interpreter.implementation {
+        Implementation::CPython => "cpython",
+        Implementation::PyPy => "pypy",
+    };
+    json!({
+        "abi": interpreter.abi,
+        "implementation": implementation,
+        "platform": platform,
+        "version": interpreter.version.as_str(),
+    })
+}
+
+/// One target's part.
+struct Building<'a> {
+    index: &'a mut LockIndex,
+    lock: &'a Lock,
+    name: &'a str,
+    target: &'a Target<'a>,
+    /// What stands for a package in closures: a file, or the package where it has none; nothing for the project's own.
+    known: BTreeMap<usize, Option<String>>,
+}
+
+impl<'a> Building<'a> {
+    fn add(mut self) -> Result<(), IndexError> {
+        let fail = |error| IndexError::Lock { target: self.name.to_owned(), error };
+        select::check_target(self.lock, self.target).map_err(fail)?;
+        let sets = self.wanted().map_err(fail)?;
+        let mut reached = BTreeMap::new();
+        for (name, wanted) in &sets {
+            let positions = self.positions(wanted).map_err(fail)?;
+            reached.insert(name.as_str(), positions);
+        }
+        let all: BTreeSet<usize> = reached.values().flatten().copied().collect();
+        self.find(&all).map_err(fail)?;
+        for (name, positions) in &reached {
+            let files = self.closure(positions.iter().copied())?;
+            self.index
+                .sets
+                .entry((*name).to_owned())
+                .or_default()
+                .insert(self.name.to_owned(), files);
+        }
+        self.packages(&sets, &reached)
+    }
+
+    /// What can be asked for: all that the project requires, that with each extra, each group by itself.
+    fn wanted(&self) -> Result<BTreeMap<String, Wanted>, LockError> {
+        let request = Request { no_default_groups: true, ..Request::default() };
+        let all = Wanted::new(self.lock, &request)?;
+        let mut sets = BTreeMap::new();
+        for extra in self.lock.extras(&all.members) {
+            let wanted = Wanted { extras: [extra.clone()].into(), ..all.clone() };
+            sets.insert(format!("extra_{}", underscored(&extra)), wanted);
+        }
+        for group in self.lock.groups(&all.members) {
+            let wanted = Wanted { groups: [group.clone()].into(), project: false, ..all.clone() };
+            sets.insert(format!("group_{}", underscored(&group)), wanted);
+        }
+        // A pylock.toml can have groups that count by default: they are what its packages are filtered by.
+        let default = if self.lock.kind == LockKind::Pylock {
+            Wanted::new(self.lock, &Request::default())?
+        } else {
+            all
+        };
+        sets.insert("all".to_owned(), default);
+        Ok(sets)
+    }
+
+    /// The packages of a set.
+    fn positions(&self, wanted: &Wanted) -> Result<BTreeSet<usize>, LockError> {
+        if self.lock.kind != LockKind::Uv {
+            return Ok(select::listed(self.lock, self.target, wanted)?.into_keys().collect());
+        }
+        let (mut walk, starts) = Walk::new(self.lock, &self.target.environment, wanted)?;
+        let reached: Reached<'_> = walk.reach(starts);
+        walk.undecided()?;
+        Ok(reached.into_keys().collect())
+    }
+
+    /// Looks for the wheel of each package.
+    fn find(&mut self, positions: &BTreeSet<usize>) -> Result<(), LockError> {
+        let request = Request::default();
+        let mut choice = Choice::new(self.lock, self.target, &request);
+        let mut unpinned = Vec::new();
+        for position in positions.iter().copied() {
+            let package = &self.lock.packages[position];
+            if !package.hashes.is_empty() && package.wheels.is_empty() {
+                return Err(LockError::NoAddresses);
+            }
+            let name = package.name.normalized();
+            let stands = match choice.find(package, Vec::new()) {
+                Found::Wheel(wheel) => {
+                    let key = format!("{}_{}", underscored(name), short(&wheel));
+                    self.index.files.entry(key.clone()).or_insert_with(|| file(&wheel));
+                    Some(key)
+                }
+                Found::LeftOut(_) => None,
+                Found::Unpinned(wheel) => {
+                    unpinned.push(wheel);
+                    None
+                }
+                Found::Unavailable(reason) => {
+                    let entry = self.index.packages.entry(name.to_owned()).or_default();
+                    entry
+                        .unavailable
+                        .insert(self.name.to_owned(), format!("{}: {reason}", package.title()));
+                    Some(format!("package:{name}"))
+                }
+            };
+            self.known.insert(position, stands);
+        }
+        self.index.warnings.extend(choice.warnings());
+        if unpinned.is_empty() { Ok(()) } else { Err(LockError::Unpinned(unpinned)) }
+    }
+
+    /// The files of packages, sorted.
+    fn closure(
+        &mut self,
+        positions: impl Iterator<Item = usize>,
+    ) -> Result<Vec<String>, IndexError> {
+        let files: BTreeSet<&String> = positions
+            .filter_map(|position| self.known.get(&position).and_then(Option::as_ref))
+            .collect();
+        self.index.references += files.len();
+        if self.index.references > REFERENCE_LIMIT {
+            return Err(IndexError::TooLarge);
+        }
+        Ok(files.into_iter().cloned().collect())
+    }
+
+    /// The packages with their closures, each as the first set has it that has it in one version: `all` comes before the others.
+    fn packages(
+        &mut self,
+        sets: &BTreeMap<String, Wanted>,
+        reached: &BTreeMap<&str, BTreeSet<usize>>,
+    ) -> Result<(), IndexError> {
+        let fail = |error| IndexError::Lock { target: self.name.to_owned(), error };
+        let mut versions: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        for position in reached.values().flatten().copied() {
+            versions
+                .entry(self.lock.packages[position].name.normalized())
+                .or_default()
+                .insert(position);
+        }
+        let mut done: BTreeSet<&str> = BTreeSet::new();
+        for (set, wanted) in sets {
+            let positions = &reached[set.as_str()];
+            let mut walk = match self.lock.kind {
+                LockKind::Uv => {
+                    Some(Walk::new(self.lock, &self.target.environment, wanted).map_err(fail)?.0)
+                }
+                _ => None,
+            };
+            for position in positions.iter().copied() {
+                let package = &self.lock.packages[position];
+                let name = package.name.normalized();
+                if set != "all" && versions[name].len() > 1 {
+                    // Which of them it is depends on what else is asked for.
+                    if !reached["all"].iter().any(|position| versions[name].contains(position)) {
+                        let titles: Vec<String> = versions[name]
+                            .iter()
+                            .map(|position| self.lock.packages[*position].title())
+                            .collect();
+                        let why = format!(
+                            "which one it is depends on extras and groups: {}",
+                            titles.join(", ")
+                        );
+                        let entry = self.index.packages.entry(name.to_owned()).or_default();
+                        entry.unavailable.insert(self.name.to_owned(), why);
+                    }
+                    continue;
+                }
+                if !done.insert(name) {
+                    continue;
+                }
+                self.package(position, walk.as_mut())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn package<'w>(
+        &mut self,
+        position: usize,
+        mut walk: Option<&mut Walk<'w>>,
+    ) -> Result<(), IndexError>
+    where
+        'a: 'w,
+    {
+        let lock = self.lock;
+        let package = &lock.packages[position];
+        let name = package.name.normalized();
+        let mut reach = |extra: Option<&str>| -> Result<Vec<usize>, LockError> {
+            let Some(walk) = walk.as_deref_mut() else {
+                return Ok(vec![position]);
+            };
+            let extra = extra
+                .and_then(|extra| package.extras.get_key_value(extra))
+                .map(|(extra, _)| extra.as_str());
+            let mut starts = vec![Start::at((position, None))];
+            starts.extend(extra.map(|extra| Start::at((position, Some(extra)))));
+            let reached = walk.reach(starts);
+            walk.undecided()?;
+            Ok(reached.into_keys().collect())
+        };
+        let mut closures = vec![(None, reach(None))];
+        closures.extend(package.extras.keys().map(|extra| (Some(extra), reach(Some(extra)))));
+        for (extra, closure) in closures {
+            let target = self.name.to_owned();
+            let closure =
+                closure.map_err(|error| IndexError::Lock { target: target.clone(), error })?;
+            let files = self.closure(closure.into_iter())?;
+            let own = self
+                .known
+                .get(&position)
+                .cloned()
+                .flatten()
+                .filter(|file| !file.starts_with("package:"));
+            let entry = self.index.packages.entry(name.to_owned()).or_default();
+            match extra {
+                Some(extra) => {
+                    entry.extras.entry(extra.clone()).or_default().insert(target, files);
+                }
+                None => {
+                    let mut value = Map::new();
+                    value.insert("closure".to_owned(), json!(files));
+                    if let Some(version) = &package.version {
+                        value.insert("version".to_owned(), json!(version));
+                    }
+                    if let Some(own) = own {
+                        value.insert("whl".to_owned(), json!(own));
+                    }
+                    entry.targets.insert(target, Value::Object(value));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn underscored(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// Enough of a hash to tell files of one package apart.
+fn short(wheel: &Selected) -> String {
+    let digits = match (&wheel.sha256, &wheel.other_hash) {
+        (Some(hash), _) => hash.to_hex(),
+        (None, Some((_, digits))) => digits.clone(),
+        (None, None) => String::new(),
+    };
+    digits.chars().take(12).collect()
+}
+
+fn file(wheel: &Selected) -> Value {
+    let mut file = Map::new();
+    file.insert("name".to_owned(), json!(wheel.file.as_str()));
+    if let Some(path) = &wheel.path {
+        file.insert("path".to_owned(), json!(path));
+    }
+    if let Some(hash) = &wheel.sha256 {
+        file.insert("sha256".to_owned(), json!(hash.to_hex()));
+    } else if let Some((algorithm, digits)) = &wheel.other_hash {
+        file.insert(algorithm.clone(), json!(digits));
+    }
+    if let Some(size) = wheel.size {
+        file.insert("size".to_owned(), json!(size));
+    }
+    let urls: Vec<&String> = wheel.url.iter().collect();
+    file.insert("urls".to_owned(), json!(urls));
+    Value::Object(file)
+}
+
+impl LockIndex {
+    /// The text: JSON with sorted keys, one file, package and set a line.
+    pub fn render(&self) -> String {
+        let mut text = String::from("{\n");
+        let packages = self.packages.iter().map(|(name, entry)| (name, entry.value()));
+        section(&mut text, "files", self.files.iter().map(|(name, file)| (name, file.clone())));
+        let _ = writeln!(text, "  \"lock_sha256\": \"{}\",", self.lock_sha256);
+        section(&mut text, "packages", packages);
+        section(&mut text, "sets", self.sets.iter().map(|(name, set)| (name, json!(set))));
+        section(
+            &mut text,
+            "targets",
+            self.targets.iter().map(|(name, target)| (name, target.clone())),
+        );
+        let _ = write!(text, "  \"version\": {VERSION}\n}}\n");
+        text
+    }
+}
+
+impl Entry {
+    fn value(&self) -> Value {
+        // Targets stand beside the two other keys, none of which may be a target's name.
+        let mut all: BTreeMap<&str, Value> = BTreeMap::new();
+        all.extend(self.targets.iter().map(|(name, target)| (name.as_str(), target.clone())));
+        if !self.extras.is_empty() {
+            all.insert("extras", json!(self.extras));
+        }
+        if !self.unavailable.is_empty() {
+            all.insert("unavailable", json!(self.unavailable));
+        }
+        json!(all)
+    }
+}
+
+fn section<'a>(text: &mut String, name: &str, entries: impl Iterator<Item = (&'a String, Value)>) {
+    let lines: Vec<String> =
+        entries.map(|(key, value)| format!("    {}: {value}", json!(key))).collect();
+    if lines.is_empty() {
+        let _ = writeln!(text, "  {}: {{}},", json!(name));
+    } else {
+        let _ = writeln!(text, "  {}: {{\n{}\n  }},", json!(name), lines.join(",\n"));
+    }
+}

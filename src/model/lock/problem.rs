@@ -1,0 +1,379 @@
+//! Everything that can be wrong with a lock, or with what is asked of it.
+//!
+//! Model layer. Messages say what is, hints what to do. A message begins with the name of the lock, which only the caller
+//! knows: [`LockError::describe`] puts it there.
+
+use std::fmt::{self, Write as _};
+
+use crate::model::nearest;
+use crate::model::requirements::marker::Fact;
+
+/// How many problems of a text are shown; a broken file can have one in every line.
+const SHOWN: usize = 20;
+
+/// A place in a text: line and column, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+/// Something that is wrong in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// Whether the column says anything.
+    pub column: bool,
+    /// What.
+    pub message: String,
+}
+
+/// A name that is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownName {
+    /// What it should name: `extra`, `group`, `member`.
+    pub what: &'static str,
+    /// The name.
+    pub name: String,
+    /// All that are known.
+    pub known: Vec<String>,
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "there is no {} `{}`; ", self.what, self.name)?;
+        if self.known.is_empty() {
+            return formatter.write_str("there are none");
+        }
+        write!(formatter, "there are {}", list(&self.known, 30))?;
+        match nearest::nearest(&self.name, self.known.iter().map(String::as_str)) {
+            Some(near) => write!(formatter, " (did you mean {near}?)"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A package of which no wheel fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// Name and version.
+    pub package: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why a lock cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockError {
+    /// It is something else.
+    Foreign {
+        /// What.
+        what: String,
+        /// What to do with it.
+        hint: &'static str,
+    },
+    /// Another version of its format.
+    FormatVersion {
+        /// The key that says so.
+        key: &'static str,
+        /// The version.
+        found: String,
+        /// What is read.
+        known: &'static str,
+    },
+    /// The text is wrong.
+    Text(Vec<Problem>),
+    /// Names that the lock does not have.
+    Unknown(Vec<UnknownName>),
+    /// Something that only another format can answer.
+    NoGraph {
+        /// What was asked for.
+        asked: &'static str,
+        /// The format.
+        kind: &'static str,
+    },
+    /// Items of one set of conflicts, each described.
+    Conflict(Vec<String>),
+    /// The interpreter's version is not allowed.
+    Python {
+        /// The package that does not allow it, or the lock itself.
+        package: Option<String>,
+        /// The versions that are.
+        requires: String,
+        /// The interpreter's.
+        found: String,
+        /// Whether only the patch level decides, which is not known.
+        patch_level: bool,
+    },
+    /// The lock is for other environments.
+    Environments {
+        /// Their markers.
+        markers: Vec<String>,
+        /// The platform.
+        platform: String,
+    },
+    /// Markers that ask for something that is not known.
+    Undecided(Vec<Undecided>),
+    /// A package that is there twice for one environment.
+    Twice(Vec<Twice>),
+    /// Wheels without a hash.
+    Unpinned(Vec<Unpinned>),
+    /// Packages of which no wheel fits.
+    Unavailable {
+        /// The interpreter.
+        interpreter: String,
+        /// The packages.
+        packages: Vec<Unavailable>,
+    },
+    /// Requirements, and no wheels to look for theirs among.
+    NoAddresses,
+}
+
+/// A marker without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecided {
+    /// The package that it decides about.
+    pub package: String,
+    /// The marker.
+    pub marker: String,
+    /// What is not known.
+    pub fact: Fact,
+}
+
+/// Two packages of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twice {
+    /// The name.
+    pub name: String,
+    /// What they are called: `packages[0]`, or versions.
+    pub which: Vec<String>,
+}
+
+/// A wheel without a hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpinned {
+    /// Its file name.
+    pub file_name: String,
+    /// Where it comes from.
+    pub source: String,
+}
+
+impl LockError {
+    /// The whole message, which names the lock.
+    pub fn describe(&self, origin: &str) -> String {
+        self.lines(origin).join("\n")
+    }
+
+    /// The same in lines.
+    pub fn lines(&self, origin: &str) -> Vec<String> {
+        let each = |all: Vec<String>| all.iter().map(|one| format!("{origin}: {one}")).collect();
+        match self {
+            Self::Text(problems) => {
+                let shown = problems.iter().take(SHOWN);
+                let mut lines: Vec<String> =
+                    shown.map(|problem| problem.describe(origin)).collect();
+                if problems.len() > SHOWN {
+                    lines.push(format!("{origin}: and {} more problems", problems.len() - SHOWN));
+                }
+                lines
+            }
+            Self::Unknown(names) => each(texts(names)),
+            Self::Undecided(all) => each(texts(all)),
+            Self::Twice(all) => each(texts(all)),
+            Self::Unpinned(all) => each(texts(all)),
+            Self::Unavailable { packages, .. } => {
+                let line = |unavailable: &Unavailable| {
+                    format!("  {}: {}", unavailable.package, unavailable.reason)
+                };
+                let head = format!("{origin}: {self}");
+                std::iter::once(head).chain(packages.iter().map(line)).collect()
+            }
+            other => vec![format!("{origin}: {other}")],
+        }
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Foreign { hint, .. } => Some(hint),
+            Self::FormatVersion { .. } => {
+                Some("a newer venvtree may read it, or an older version of the tool that wrote it")
+            }
+            Self::NoGraph { .. } => {
+                Some("a uv.lock says which package requires which; give that one")
+            }
+            Self::Conflict(_) => Some(
+                "ask for one of them; groups that count by default are left out with --no-default-groups",
+            ),
+            Self::Unavailable { .. } => Some("build a wheel elsewhere and give it with --supply"),
+            Self::Unpinned(_) => {
+                Some("give --unpinned to trust what is there, or lock again from an index")
+            }
+            Self::NoAddresses => Some(
+                "give --wheels DIR, or lock with a tool that writes addresses: `uv export --format pylock.toml`",
+            ),
+            Self::Undecided(_) => Some(
+                "name the whole version of the interpreter, such as 3.12.1, or give its facts with --interpreter",
+            ),
+            Self::Python { patch_level: true, .. } => {
+                Some("name the whole version of the interpreter, such as 3.12.1")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether it is about wheels, not about the lock.
+    pub fn is_about_wheels(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+fn texts<T: fmt::Display>(all: &[T]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
+}
+
+impl Problem {
+    fn describe(&self, origin: &str) -> String {
+        let Place { line, column } = self.place;
+        match self.column {
+            true => format!("{origin}:{line}:{column}: {}", self.message),
+            false => format!("{origin}:{line}: {}", self.message),
+        }
+    }
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign { what, .. } => write!(
+                formatter,
+                "is {what}, expected a uv.lock, a pylock.toml or requirements with hashes"
+            ),
+            Self::FormatVersion { key, found, known } => {
+                write!(formatter, "{key} is {found}; this venvtree reads {known}")
+            }
+            Self::NoGraph { asked, kind } => write!(
+                formatter,
+                "{asked} cannot be answered: a {kind} does not say which package requires which"
+            ),
+            Self::Conflict(items) => write!(formatter, "{} exclude one another", joined(items)),
+            Self::Python { package, requires, found, patch_level } => {
+                if let Some(package) = package {
+                    write!(formatter, "{package} ")?;
+                }
+                write!(formatter, "needs Python {requires}, the environment has {found}")?;
+                if *patch_level { formatter.write_str(", without a patch level") } else { Ok(()) }
+            }
+            Self::Environments { markers, platform } => {
+                let markers: Vec<String> =
+                    markers.iter().take(5).map(|marker| format!("`{marker}`")).collect();
+                write!(formatter, "is for {}, not for {platform}", markers.join(" or "))
+            }
+            Self::Unavailable { interpreter, packages } => {
+                let plural = if packages.len() == 1 { "" } else { "s" };
+                write!(
+                    formatter,
+                    "no wheel of {} package{plural} fits {interpreter}:",
+                    packages.len()
+                )
+            }
+            Self::NoAddresses => formatter.write_str("has no addresses, and no wheels are given"),
+            // Several lines, each with the name of the lock: `describe` writes it.
+            Self::Text(_)
+            | Self::Unknown(_)
+            | Self::Undecided(_)
+            | Self::Twice(_)
+            | Self::Unpinned(_) => formatter.write_str(&self.describe("lock")),
+        }
+    }
+}
+
+impl std::error::Error for LockError {}
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "whether `{}` is needed (`{}`) depends on {}",
+            self.package, self.marker, self.fact
+        )
+    }
+}
+
+impl fmt::Display for Twice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "`{}` is there {} for this environment (",
+            self.name,
+            if self.which.len() == 2 { "twice" } else { "several times" }
+        )?;
+        write!(formatter, "{})", list(&self.which, 5))
+    }
+}
+
+impl fmt::Display for Unpinned {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` has no hash ({})", self.file_name, self.source)
+    }
+}
+
+/// `a, b and c`.
+fn joined(items: &[String]) -> String {
+    match items {
+        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        _ => items.join(""),
+    }
+}
+
+/// Words with commas between them, cut short after `limit`.
+pub(super) fn list(words: &[String], limit: usize) -> String {
+    let mut text = words.iter().take(limit).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if words.len() > limit {
+        let _ = write!(text, " and {} more", words.len() - limit);
+    }
+    text
+}
+
+/// What a text is that is neither TOML nor requirements.
+pub(super) fn foreign(text: &str) -> Option<LockError> {
+    let error = |what: &str, hint| Some(LockError::Foreign { what: what.to_owned(), hint });
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    if first.starts_with('{') {
+        let hint = "pipenv: `pipenv requirements --hash` writes requirements with hashes";
+        return error("JSON", hint);
+    }
+    if first.starts_with('<') {
+        return error(
+            "HTML or XML",
+            "a page may have come instead of a file: look at how it was downloaded",
+        );
+    }
+    if first == "---"
+        || text.lines().take(40).any(|line| line == "packages:" || line == "environments:")
+    {
+        return error("YAML", "conda's and pixi's locks name no wheels that venvtree could take");
+    }
+    None
+}
+
+/// What a TOML document is that is neither lock; told by keys of its root.
+pub(super) fn foreign_toml(has: impl Fn(&str) -> bool) -> LockError {
+    let (what, hint) = if has("package") && has("metadata") {
+        (
+            "a lock of Poetry or PDM",
+            "`poetry export --format requirements.txt` or `pdm export --format pylock` writes one",
+        )
+    } else if has("project") || has("build-system") || has("tool") {
+        ("a pyproject.toml", "give the lock beside it; `uv lock` makes one")
+    } else {
+        (
+            "TOML of another kind",
+            "`uv lock` writes a uv.lock, `uv export --format pylock.toml` a pylock.toml",
+        )
+    };
+    LockError::Foreign { what: what.to_owned(), hint }
+}

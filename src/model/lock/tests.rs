@@ -1,0 +1,570 @@
+//! Tests of the model of locks.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform};
+use crate::model::name::PythonVersion;
+use crate::model::wheel::filename::WheelFilename;
+
+const HASH: &str = "4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274";
+
+fn interpreter(version: &str, platform: Platform) -> Interpreter {
+    let version = PythonVersion::parse(version).unwrap();
+    let abi = format!("cp{}{}", version.major, version.minor).into();
+    Interpreter { implementation: Implementation::CPython, version, abi, platform }
+}
+
+fn linux(version: &str) -> Interpreter {
+    interpreter(version, Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 28)) })
+}
+
+/// The message of a lock that cannot be read.
+fn refused(text: &str) -> String {
+    Lock::read(text).map(|_| ()).unwrap_err().describe("the.lock")
+}
+
+/// Names of what is chosen, and of what is left out in parentheses; else the message.
+fn chosen(text: &str, interpreter: &Interpreter, request: &Request) -> String {
+    let selection = Lock::read(text).and_then(|lock| select(&lock, interpreter, request));
+    match selection {
+        Ok(selection) => {
+            let wheels = selection
+                .wheels
+                .iter()
+                .map(|wheel| wheel.written.trim_end_matches(".whl").to_owned());
+            let left_out = selection.left_out.iter().map(|package| format!("({})", package.name));
+            let warnings = selection.warnings.iter().map(|warning| format!("warning: {warning}"));
+            wheels.chain(left_out).chain(warnings).collect::<Vec<_>>().join("\n")
+        }
+        Err(error) => error.describe("the.lock"),
+    }
+}
+
+fn with(change: impl FnOnce(&mut Request)) -> Request {
+    let mut request = Request::default();
+    change(&mut request);
+    request
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+/// A uv.lock: packages as `name: what it says`, with one pure wheel each unless they say otherwise.
+fn uv(root: &str, packages: &[(&str, &str)]) -> String {
+    let mut text = format!("version = 1\nrevision = 3\n{root}\n");
+    for (name, says) in packages {
+        text.push_str(&format!("\n[[package]]\nname = \"{name}\"\n"));
+        if !says.contains("version =") && !says.contains("virtual") {
+            text.push_str("version = \"1.0\"\n");
+        }
+        if !says.contains("source =") {
+            text.push_str("source = { registry = \"https://index.example/simple\" }\n");
+        }
+        if !says.contains("wheels =") && !says.contains("source =") && !says.contains("sdist =") {
+            text.push_str(&wheel(&format!("{name}-1.0-py3-none-any.whl")));
+        }
+        text.push_str(says);
+        text.push('\n');
+    }
+    text
+}
+
+fn wheel(file: &str) -> String {
+    format!("wheels = [{{ url = \"https://files.example/{file}\", hash = \"sha256:{HASH}\" }}]\n")
+}
+
+const ROOT: &str = "source = { virtual = \".\" }\n";
+
+#[test]
+fn formats_are_told_by_what_is_in_them() {
+    let kind = |text: &str| Lock::read(text).map(|lock| lock.kind);
+    assert_eq!(kind("version = 1\nrequires-python = \">=3.9\"\n"), Ok(LockKind::Uv));
+    assert_eq!(
+        kind(
+            "\u{feff}# c\r\nversion = 1\r\n[[package]]\r\nname = \"a\"\r\nsource = { virtual = \".\" }\r\n"
+        ),
+        Ok(LockKind::Uv)
+    );
+    assert_eq!(
+        kind("lock-version = \"1.0\"\ncreated-by = \"x\"\npackages = []\n"),
+        Ok(LockKind::Pylock)
+    );
+    assert_eq!(kind(&format!("six==1.0 --hash=sha256:{HASH}\n")), Ok(LockKind::Requirements));
+    assert_eq!(kind("# nothing is required\n"), Ok(LockKind::Requirements));
+}
+
+#[test]
+fn what_is_no_lock_is_named() {
+    let check =
+        |text: &str, expected: &str| assert_eq!(refused(text), format!("the.lock{expected}"));
+    let other = "expected a uv.lock, a pylock.toml or requirements with hashes";
+    check("{\"_meta\": {}}", &format!(": is JSON, {other}"));
+    check("metadata:\n- x\npackages:\n- y\n", &format!(": is YAML, {other}"));
+    check("<html>", &format!(": is HTML or XML, {other}"));
+    check("[project]\nname = 'x'\n", &format!(": is a pyproject.toml, {other}"));
+    check(
+        "[[package]]\nname = 'x'\n[metadata]\nlock-version = '2.1'\n",
+        &format!(": is a lock of Poetry or PDM, {other}"),
+    );
+    check("[a]\nb = 1\n", &format!(": is TOML of another kind, {other}"));
+    check("lock-version = \"2.0\"\n", ": lock-version is 2.0; this venvtree reads 1");
+    check("version = 2\npackage = []\n", ": version is 2; this venvtree reads 1");
+    check(
+        "version = \"1\"\npackage = []\n",
+        ": version is no number (string); this venvtree reads 1",
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_with_its_place() {
+    let text = "lock-version = \"1.0\"\nenvironments = [\"os_name = 'nt'\"]\n[[packages]]\nname = \"-a\"\n[[packages]]\nname = \"b\"\n\
+                marker = \"'dev' in dependency_group\"\nwheels = [{ url = 1, path = \"x.whl\", hashes = { sha256 = \"12\" } }, {}]\n\
+                [[packages]]\nversion = 3\n[[packages]]\nname = \"c\"\nmarker = \"extras == 'x'\"\n";
+    let expected = "\
+the.lock:2:17: its marker has \"= 'nt'\" where a comparison such as `==` or `in` should be
+the.lock:4:8: `-a` is no distribution name: expected ASCII letters, digits, `-`, `_` and `.`, first and last a letter or digit
+the.lock:7:10: its marker has \"dependency_group\" where a variable should be
+the.lock:8:19: its url is 1, expected a text
+the.lock:8:49: its SHA-256 is none: a digest has 64 hexadecimal digits, this has 2 characters
+the.lock:8:68: it has neither a url nor a path
+the.lock:9:1: it has no name
+the.lock:13:10: its marker asks for `extras` in another way than \"NAME\" in extras";
+    assert_eq!(refused(text), expected);
+    let text = "version = 1\nsupported-markers = [\"x\"]\n[[package]]\nname = \"a\"\ndependencies = [{ name = \"b\" }, { name = \"c\" }]\n\
+                [[package]]\nname = \"b\"\nversion = \"1\"\nsource = { registry = \"i\" }\n[[package]]\nname = \"b\"\nversion = \"2\"\n\
+                source = { registry = \"i\" }\nwheels = [{ url = \"u\", hash = \"abc\" }]\n";
+    let expected = "\
+the.lock:2:22: its marker has \"x\" where a variable should be
+the.lock:3:1: it has no source
+the.lock:5:17: it requires `b`, of which the lock has 2
+the.lock:5:33: it requires `c`, which the lock does not have
+the.lock:14:31: its hash is \"abc\", expected one such as \"sha256:…\"";
+    assert_eq!(refused(text), expected);
+    assert_eq!(
+        refused("version = 1\n[[package]\nname = ä\n").lines().next(),
+        Some("the.lock:2:11: unclosed array table, expected `]`")
+    );
+}
+
+#[test]
+fn requirements_are_read_as_pip_reads_them() {
+    let hash = format!("--hash=sha256:{HASH}");
+    let text = format!(
+        "# c\r\n--index-url https://u:secret@index.example/simple\r\nSix[x]==1.0 ; python_version >= '3' \\\r\n    {hash} \\\r\n    --hash=sha256:{}\r\n\
+         b==2 # why {hash}\n  {hash}\n",
+        "0".repeat(64)
+    );
+    assert_eq!(
+        refused(&text),
+        "the.lock:6: `b==2` has no hash\nthe.lock:7: `--hash` is an option that is not known"
+    );
+    let problems = [
+        ("six==1.17.0", "`six==1.17.0` has no hash".to_owned()),
+        ("-e ./libs/liba", "`-e ./libs/liba` is no wheel".to_owned()),
+        ("./libs/liba", "`./libs/liba` is no wheel".to_owned()),
+        ("a @ git+https://u:secret@host.example/a", "`a @ git+https://host.example/a` is no wheel".to_owned()),
+        ("a @ https://files.example/a-1.0-py3-none-any.whl", "`https://files.example/a-1.0-py3-none-any.whl` has no hash".to_owned()),
+        ("-r base.txt", "`-r base.txt` names another file, and a lock is one: compile both into one".to_owned()),
+        ("--no-binary :all:", "`--no-binary :all:` asks for source distributions, and nothing is built here".to_owned()),
+        (&format!("six>=1 {hash}"), "`six>=1` is no exact version, expected `six==VERSION`".to_owned()),
+        (&format!("six==1.* {hash}"), "`six==1.*` is no exact version, expected `six==VERSION`".to_owned()),
+        (&format!("six==1 ; os_name {hash}"), "`six==1 ; os_name` is no requirement: its marker has \"\" where a comparison such as `==` or `in` should be".to_owned()),
+    ];
+    for (text, expected) in problems {
+        assert_eq!(refused(text), format!("the.lock:1: {expected}"), "{text}");
+    }
+    let at_hand = |name: &str, hash: &str| AtHand {
+        file: WheelFilename::parse(name).unwrap(),
+        path: format!("wheels/{name}"),
+        sha256: Hash::parse_hex(hash).unwrap(),
+        size: 3,
+    };
+    let text = format!(
+        "six==1.0 {hash}\nvendor==2 ; os_name == 'nt' {hash}\n./v/a-1.0-py3-none-any.whl {hash}\n-c c.txt\n"
+    );
+    let check = |request: &Request, expected: &str| {
+        assert_eq!(chosen(&text, &linux("3.12.1"), request), expected)
+    };
+    check(&Request::default(), "the.lock: has no addresses, and no wheels are given");
+    let other = "1".repeat(64);
+    let wheels = vec![
+        at_hand("six-1.0-2-py3-none-any.whl", &other),
+        at_hand("six-1.0-py3-none-any.whl", HASH),
+    ];
+    let warning = "warning: line 4: `-c c.txt` is passed over: a lock has exact versions";
+    check(
+        &with(|request| request.at_hand = wheels),
+        &format!("a-1.0-py3-none-any\nsix-1.0-py3-none-any\n{warning}"),
+    );
+    let wheels = vec![at_hand("six-1.0-py3-none-any.whl", &other)];
+    check(
+        &with(|request| request.at_hand = wheels),
+        "the.lock: no wheel of 1 package fits CPython 3.12.1, linux-x86_64-glibc-2.28:\n  six 1.0: none of the wheels that are given has one of its hashes and fits",
+    );
+}
+
+#[test]
+fn a_graph_is_followed_from_its_roots() {
+    let text = uv(
+        "requires-python = \">=3.9\"",
+        &[
+            (
+                "app",
+                &format!(
+                    "{ROOT}dependencies = [{{ name = \"a\", extra = [\"x\"] }}, {{ name = \"w\", marker = \"os_name == 'nt'\" }}]\n\
+              [package.optional-dependencies]\nweb = [{{ name = \"c\" }}]\nall = [{{ name = \"app\", extra = [\"web\"] }}]\n\
+              [package.dev-dependencies]\ndev = [{{ name = \"d\" }}]\ndocs = [{{ name = \"e\" }}]\n\
+              [package.metadata]\nprovides-extras = [\"web\", \"all\", \"none\"]\n"
+                ),
+            ),
+            (
+                "a",
+                "dependencies = [{ name = \"b\" }]\n[package.optional-dependencies]\nx = [{ name = \"x\" }]\n",
+            ),
+            ("b", "dependencies = [{ name = \"a\" }]\n"),
+            ("c", ""),
+            ("d", ""),
+            ("e", ""),
+            ("w", ""),
+            ("x", ""),
+        ],
+    );
+    let check = |request: Request, expected: &str| {
+        let expected: Vec<String> = expected
+            .split(' ')
+            .map(|name| {
+                if name == "app" { "(app)".to_owned() } else { format!("{name}-1.0-py3-none-any") }
+            })
+            .collect();
+        assert_eq!(chosen(&text, &linux("3.12"), &request), expected.join("\n"), "{request:?}");
+    };
+    check(Request::default(), "a b d x app");
+    check(with(|request| request.no_default_groups = true), "a b x app");
+    check(with(|request| request.extras = names(&["All"])), "a b c d x app");
+    check(with(|request| request.all_extras = true), "a b c d x app");
+    check(with(|request| request.extras = names(&["none"])), "a b d x app");
+    check(with(|request| request.groups = names(&["docs"])), "a b d e x app");
+    check(with(|request| (request.only_groups, request.groups) = (true, names(&["docs"]))), "e");
+    let fails = |request: Request, expected: &str| {
+        assert_eq!(chosen(&text, &linux("3.12"), &request), expected)
+    };
+    fails(
+        with(|request| (request.extras, request.groups) = (names(&["wbe"]), names(&["tests"]))),
+        "the.lock: there is no extra `wbe`; there are all, none, web (did you mean web?)\nthe.lock: there is no group `tests`; there are dev, docs",
+    );
+    fails(
+        with(|request| request.packages = names(&["ap"])),
+        "the.lock: there is no member `ap`; there are app (did you mean app?)",
+    );
+    assert_eq!(
+        chosen(&text, &linux("3.8.18"), &Request::default()),
+        "the.lock: needs Python >=3.9, the environment has 3.8.18"
+    );
+    let selection =
+        select(&Lock::read(&text).unwrap(), &linux("3.12"), &Request::default()).unwrap();
+    let because: Vec<String> =
+        selection.wheels.iter().map(|wheel| wheel.because.join("+")).collect();
+    assert_eq!(because, ["app+b", "a", "app (group dev)", "a[x]"]);
+}
+
+#[test]
+fn conflicts_are_told_apart_by_what_is_active() {
+    let text = uv(
+        "conflicts = [[{ package = \"app\", extra = \"new\" }, { package = \"app\", extra = \"old\" }]]",
+        &[
+            (
+                "app",
+                &format!(
+                    "{ROOT}[package.optional-dependencies]\nnew = [{{ name = \"b\" }}]\nold = [{{ name = \"b\" }}]\n\
+                              both = [{{ name = \"app\", extra = [\"old\"] }}]\n"
+                ),
+            ),
+            (
+                "b",
+                "dependencies = [{ name = \"c\", version = \"1.0\", marker = \"extra == 'extra-3-app-old'\" }, \
+                   { name = \"c\", version = \"2.0\", marker = \"extra == 'extra-3-app-new' and extra != 'extra-3-app-old'\" }]\n",
+            ),
+            ("c", ""),
+            ("c", &format!("version = \"2.0\"\n{}", wheel("c-2.0-py3-none-any.whl"))),
+        ],
+    );
+    let check = |extras: &[&str], expected: &str| {
+        assert_eq!(
+            chosen(&text, &linux("3.12"), &with(|request| request.extras = names(extras))),
+            expected
+        );
+    };
+    check(&["new"], "b-1.0-py3-none-any\nc-2.0-py3-none-any\n(app)");
+    check(&["old"], "b-1.0-py3-none-any\nc-1.0-py3-none-any\n(app)");
+    // The extra is reached by way of another one.
+    check(&["both"], "b-1.0-py3-none-any\nc-1.0-py3-none-any\n(app)");
+    check(&["old", "new"], "the.lock: the extras `new` and `old` of app exclude one another");
+    check(&["both", "new"], "the.lock: the extras `new` and `old` of app exclude one another");
+}
+
+#[test]
+fn what_a_target_leaves_open_matters_only_where_it_decides() {
+    let lock = |marker: &str, more: &str| {
+        uv(
+            "",
+            &[
+                (
+                    "app",
+                    &format!(
+                        "{ROOT}dependencies = [{{ name = \"a\", marker = \"{marker}\" }}{more}]\n"
+                    ),
+                ),
+                ("a", ""),
+                ("b", "dependencies = [{ name = \"a\" }]\n"),
+            ],
+        )
+    };
+    let check = |text: &str, expected: &str| {
+        assert_eq!(chosen(text, &linux("3.11"), &Request::default()), expected)
+    };
+    check(
+        &lock("python_full_version < '3.11.4'", ""),
+        "the.lock: whether `a 1.0` is needed (`python_full_version < '3.11.4'`) depends on the patch level, which the interpreter's version leaves out",
+    );
+    check(
+        &lock("python_full_version < '3.11.4'", ", { name = \"b\" }"),
+        "a-1.0-py3-none-any\nb-1.0-py3-none-any\n(app)",
+    );
+    check(
+        &lock("python_full_version < '3.11.4' or os_name == 'posix'", ""),
+        "a-1.0-py3-none-any\n(app)",
+    );
+    check(
+        &uv("requires-python = \">=3.11.4\"", &[("app", ROOT)]),
+        "the.lock: needs Python >=3.11.4, the environment has 3.11, without a patch level",
+    );
+}
+
+#[test]
+fn packages_without_a_wheel_are_named_all_at_once() {
+    let dependencies = "dependencies = [{ name = \"docopt\" }, { name = \"pywin32\" }, { name = \"gitlib\" }, { name = \"old\" }, { name = \"odd\" }]\n";
+    let text = uv(
+        "",
+        &[
+            ("app", &format!("{ROOT}{dependencies}")),
+            ("docopt", "sdist = { url = \"https://files.example/docopt-1.0.tar.gz\" }\n"),
+            (
+                "pywin32",
+                &format!(
+                    "wheels = [{{ url = \"https://files.example/pywin32-1.0-cp312-cp312-win32.whl\", hash = \"sha256:{HASH}\" }}, \
+                                 {{ url = \"https://files.example/pywin32-1.0-cp312-cp312-win_amd64.whl\", hash = \"sha256:{HASH}\" }}]\n"
+                ),
+            ),
+            (
+                "gitlib",
+                "version = \"0.3\"\nsource = { git = \"https://git.example/gitlib#abc\" }\n",
+            ),
+            ("old", &wheel("old-1.0-cp39-cp39-manylinux_2_17_x86_64.whl")),
+            ("odd", &wheel("even-1.0-py3-none-any.whl")),
+        ],
+    );
+    let expected = "\
+the.lock: no wheel of 5 packages fits CPython 3.12.1, linux-x86_64-glibc-2.28:
+  docopt 1.0: there is only a source distribution
+  gitlib 0.3: a Git source
+  odd 1.0: `even-1.0-py3-none-any.whl` cannot be used: it is called like one of even
+  old 1.0: its wheels are for cp39-cp39
+  pywin32 1.0: its wheels are for win32, win_amd64";
+    assert_eq!(chosen(&text, &linux("3.12.1"), &Request::default()), expected);
+    let supply = |name: &str| AtHand {
+        file: WheelFilename::parse(name).unwrap(),
+        path: name.to_owned(),
+        sha256: Hash::parse_hex(HASH).unwrap(),
+        size: 3,
+    };
+    let supplied = [
+        "docopt-1.0-py3-none-any.whl",
+        "gitlib-0.3-py3-none-any.whl",
+        "odd-1.0-py3-none-any.whl",
+        "old-2.0-py3-none-any.whl",
+        "old-1.0-cp312-cp312-linux_x86_64.whl",
+        "pywin32-1-py3-none-any.whl",
+        "app-7-py3-none-any.whl",
+    ];
+    let request = with(|request| request.supplied = supplied.map(supply).to_vec());
+    let expected = "app-7-py3-none-any\ndocopt-1.0-py3-none-any\ngitlib-0.3-py3-none-any\nodd-1.0-py3-none-any\nold-1.0-cp312-cp312-linux_x86_64\npywin32-1-py3-none-any";
+    assert_eq!(chosen(&text, &linux("3.12.1"), &request), expected);
+}
+
+#[test]
+fn wheels_without_a_hash_are_refused_unless_they_are_trusted() {
+    let text = uv(
+        "",
+        &[
+            ("app", &format!("{ROOT}dependencies = [{{ name = \"six\" }}]\n")),
+            (
+                "six",
+                "source = { registry = \"../links\" }\nwheels = [{ path = \"six-1.0-py3-none-any.whl\", hash = \"md5:12\" }]\n",
+            ),
+        ],
+    );
+    let expected =
+        "the.lock: `six-1.0-py3-none-any.whl` has no hash (its source is the directory ../links)";
+    assert_eq!(chosen(&text, &linux("3.12"), &Request::default()), expected);
+    assert_eq!(
+        chosen(&text, &linux("3.12"), &with(|request| request.unpinned = true)),
+        "six-1.0-py3-none-any\n(app)"
+    );
+    let selection = select(
+        &Lock::read(&text).unwrap(),
+        &linux("3.12"),
+        &with(|request| request.unpinned = true),
+    )
+    .unwrap();
+    assert_eq!(selection.wheels[0].path.as_deref(), Some("../links/six-1.0-py3-none-any.whl"));
+}
+
+#[test]
+fn a_pylock_is_filtered_by_its_markers() {
+    let entry = |name: &str, says: &str| {
+        format!(
+            "[[packages]]\nname = \"{name}\"\nversion = \"1.0\"\n{says}\nwheels = [{{ url = \"https://u:p@files.example/{name}-1.0-py3-none-any.whl?x=1#y\", hashes = {{ sha256 = \"{HASH}\" }} }}]\n"
+        )
+    };
+    let text = format!(
+        "lock-version = \"1.0\"\nextras = [\"x\"]\ndependency-groups = [\"dev\", \"default\"]\ndefault-groups = [\"default\"]\n{}{}{}{}",
+        entry("a", "marker = \"'default' in dependency_groups\""),
+        entry("b", "marker = \"'x' in extras or 'dev' in dependency_groups\""),
+        entry("a", "marker = \"'X' in extras\""),
+        entry("c", "requires-python = \"<4\""),
+    );
+    let check = |request: Request, expected: &str| {
+        assert_eq!(chosen(&text, &linux("3.12"), &request), expected)
+    };
+    check(Request::default(), "a-1.0-py3-none-any\nc-1.0-py3-none-any");
+    check(
+        with(|request| request.groups = names(&["dev"])),
+        "a-1.0-py3-none-any\nb-1.0-py3-none-any\nc-1.0-py3-none-any",
+    );
+    check(
+        with(|request| (request.only_groups, request.groups) = (true, names(&["dev"]))),
+        "b-1.0-py3-none-any\nc-1.0-py3-none-any",
+    );
+    check(
+        with(|request| request.extras = names(&["x"])),
+        "the.lock: `a` is there twice for this environment (packages[0], packages[2])",
+    );
+    check(
+        with(|request| request.packages = names(&["a"])),
+        "the.lock: --package cannot be answered: a pylock.toml does not say which package requires which",
+    );
+    let selection =
+        select(&Lock::read(&text).unwrap(), &linux("3.12"), &Request::default()).unwrap();
+    assert_eq!(
+        selection.wheels[0].url.as_deref(),
+        Some("https://files.example/a-1.0-py3-none-any.whl?x=1#y")
+    );
+    let narrow = text.replacen(
+        "extras",
+        "environments = [\"sys_platform == 'darwin'\", \"os_name == 'nt'\"]\nextras",
+        1,
+    );
+    assert_eq!(
+        chosen(&narrow, &linux("3.12"), &Request::default()),
+        "the.lock: is for `sys_platform == 'darwin'` or `os_name == 'nt'`, not for linux-x86_64-glibc-2.28"
+    );
+    let minor = text.replacen("1.0", "1.3", 1);
+    assert!(
+        chosen(&minor, &linux("3.12"), &Request::default())
+            .contains("warning: lock-version is 1.3; this venvtree reads 1.0")
+    );
+    let old = text.replace("<4", "<3.10");
+    assert_eq!(
+        chosen(&old, &linux("3.12"), &Request::default()),
+        "the.lock: c 1.0 needs Python <3.10, the environment has 3.12"
+    );
+}
+
+#[test]
+fn of_equal_tags_the_highest_build_number_wins() {
+    let text = include_str!("../../../testdata/locks/pylock.tie.toml");
+    assert_eq!(chosen(text, &linux("3.12"), &Request::default()), "foo-1.0-10-py3-none-any");
+}
+
+#[test]
+fn the_index_lists_files_and_closures_for_every_target() {
+    let text = uv(
+        "",
+        &[
+            ("app", &format!("{ROOT}dependencies = [{{ name = \"a-b\" }}, {{ name = \"s\" }}]\n[package.optional-dependencies]\nx-y = [{{ name = \"c\" }}]\n\
+              [package.dev-dependencies]\ndev = [{{ name = \"c\" }}]\n")),
+            ("a-b", "dependencies = [{ name = \"c\", marker = \"os_name == 'nt'\" }]\n[package.optional-dependencies]\nall = [{ name = \"c\" }]\n"),
+            ("c", ""),
+            ("s", "sdist = { url = \"https://files.example/s-1.0.tar.gz\" }\n"),
+        ],
+    )
+    .replace("a-b-1.0", "a_b-1.0");
+    let lock = Lock::read(&text).unwrap();
+    let windows = interpreter("3.12.1", Platform::Windows { arch: Arch::X86_64 });
+    let targets = [("linux".to_owned(), linux("3.12.1")), ("win".to_owned(), windows)].into();
+    let rendered = index(&lock, Hash::parse_hex(HASH).unwrap(), &targets).unwrap().render();
+    let short = &HASH[..12];
+    let expected = format!(
+        r#"{{
+  "files": {{
+    "a_b_{short}": {{"name":"a_b-1.0-py3-none-any.whl","sha256":"{HASH}","urls":["https://files.example/a_b-1.0-py3-none-any.whl"]}},
+    "c_{short}": {{"name":"c-1.0-py3-none-any.whl","sha256":"{HASH}","urls":["https://files.example/c-1.0-py3-none-any.whl"]}}
+  }},
+  "lock_sha256": "{HASH}",
+  "packages": {{
+    "a-b": {{"extras":{{"all":{{"linux":["a_b_{short}","c_{short}"],"win":["a_b_{short}","c_{short}"]}}}},"linux":{{"closure":["a_b_{short}"],"version":"1.0","whl":"a_b_{short}"}},"win":{{"closure":["a_b_{short}","c_{short}"],"version":"1.0","whl":"a_b_{short}"}}}},
+    "app": {{"extras":{{"x-y":{{"linux":["a_b_{short}","c_{short}","package:s"],"win":["a_b_{short}","c_{short}","package:s"]}}}},"linux":{{"closure":["a_b_{short}","package:s"]}},"win":{{"closure":["a_b_{short}","c_{short}","package:s"]}}}},
+    "c": {{"linux":{{"closure":["c_{short}"],"version":"1.0","whl":"c_{short}"}},"win":{{"closure":["c_{short}"],"version":"1.0","whl":"c_{short}"}}}},
+    "s": {{"linux":{{"closure":["package:s"],"version":"1.0"}},"unavailable":{{"linux":"s 1.0: there is only a source distribution","win":"s 1.0: there is only a source distribution"}},"win":{{"closure":["package:s"],"version":"1.0"}}}}
+  }},
+  "sets": {{
+    "all": {{"linux":["a_b_{short}","package:s"],"win":["a_b_{short}","c_{short}","package:s"]}},
+    "extra_x_y": {{"linux":["a_b_{short}","c_{short}","package:s"],"win":["a_b_{short}","c_{short}","package:s"]}},
+    "group_dev": {{"linux":["c_{short}"],"win":["c_{short}"]}}
+  }},
+  "targets": {{
+    "linux": {{"abi":"cp312","implementation":"cpython","platform":{{"arch":"x86_64","libc":"glibc-2.28","os":"linux"}},"version":"3.12.1"}},
+    "win": {{"abi":"cp312","implementation":"cpython","platform":{{"arch":"x86_64","os":"windows"}},"version":"3.12.1"}}
+  }},
+  "version": 1
+}}
+"#
+    );
+    assert_eq!(rendered, expected);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_or_refused(
+        text in "\\PC*",
+        line in "([a-z]{1,3}(\\[[a-z,]{0,3}\\])?(==|@|>=| @ )[0-9.a-z:/]{0,8}( ;[a-z_ '<=]{0,20})?( --hash[= ]sha256:[0-9a-f]{0,4})?\\\\?\n|-[a-z]{1,2} [a-z/:@]{0,9}\n){0,5}",
+    ) {
+        for text in [text.clone(), line, format!("version = 1\n{text}"), format!("lock-version = \"1.0\"\n{text}")] {
+            if let Ok(lock) = Lock::read(&text) {
+                let _ = select(&lock, &linux("3.12.1"), &Request::default());
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_lock_is_read_or_refused(at in 0usize..50_000, length in 0usize..40, put in "[\\[\\]{}\"'=,.a-z0-9# \n]{0,6}", which in 0usize..3) {
+        let text = [
+            include_str!("../../../testdata/locks/conflictmark/uv.lock"),
+            include_str!("../../../testdata/locks/pylock.ambiguous.toml"),
+            include_str!("../../../testdata/locks/url/requirements.txt"),
+        ][which];
+        let at = at % text.len();
+        let end = (at + length).min(text.len());
+        if text.is_char_boundary(at) && text.is_char_boundary(end) {
+            let damaged = format!("{}{put}{}", &text[..at], &text[end..]);
+            if let Ok(lock) = Lock::read(&damaged) {
+                let _ = select(&lock, &linux("3.12.1"), &Request::default());
+                let _ = index(&lock, Hash::parse_hex(HASH).unwrap(), &[("a".to_owned(), linux("3.12.1"))].into());
+            }
+        }
+    }
+}
