@@ -202,7 +202,8 @@ fn bombs_are_refused_by_what_they_say_and_by_what_they_yield() {
 
 #[test]
 fn a_member_never_yields_more_than_it_says() {
-    use venvtree::effects::wheels::inflate::{Inflater, MemberError};
+    use venvtree::effects::wheels::inflate::Inflater;
+    use venvtree::effects::wheels::member::{MemberError, MemberRef};
     let (_guard, folder) = temporary();
     // Both headers say 10 bytes, the stream holds 64 MiB of zeros.
     let text = r#"{"about": "", "cases": [{"name": "liar", "expect": [], "members":
@@ -222,8 +223,9 @@ fn a_member_never_yields_more_than_it_says() {
         seen += bytes.len();
         Ok::<(), MemberError>(())
     };
-    let error =
-        Inflater::default().stream(&file, &entry.name, &entry.location, &mut sink).unwrap_err();
+    let error = Inflater::default()
+        .stream(MemberRef::new(&file, entry), &mut findings, &mut sink)
+        .unwrap_err();
     assert!(matches!(error, MemberError::Unsound(found) if has(&found, Code::ZipSize)));
     assert!(seen <= 10, "{seen}");
 }

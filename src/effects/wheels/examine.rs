@@ -4,11 +4,12 @@
 //! Effects layer. `wheel check` reports it, and a build that denies one of these codes looks for
 //! it.
 
-use crate::effects::wheels::inflate::{Inflater, ZipFile};
+use crate::effects::wheels::reading::Reading;
 use crate::model::finding::{Code, Findings};
 use crate::model::script::{foreign_interpreter, rewrite_script};
-use crate::model::wheel::index::{Entry, Location};
-use crate::model::wheel::manifest::{Draft, data_folder};
+use crate::model::wheel::draft::Draft;
+use crate::model::wheel::index::Entry;
+use crate::model::wheel::manifest::data_folder;
 use crate::model::wheel::portability::examine_portability;
 use crate::model::wheel::startup;
 
@@ -24,46 +25,29 @@ pub(in crate::effects) fn examine_paths(names: &[Box<str>], findings: &mut Findi
 }
 
 /// Examines what does more than lie there.
-pub(in crate::effects) fn examine_members(
-    file: &ZipFile,
-    draft: &Draft,
-    inflater: &mut Inflater,
-    findings: &mut Findings,
-) {
+pub(super) fn examine_members(draft: &Draft, reading: &mut Reading<'_>) {
     let data = data_folder(draft.dist_info());
     let is_path_file =
         |name: &str| startup::site_path(name, &data).is_some_and(startup::is_path_file);
     let mut added = startup::Added::default();
-    for Entry { name, location, .. } in
-        draft.entries().iter().filter(|entry| is_path_file(&entry.name))
-    {
+    for entry in draft.entries().iter().filter(|entry| is_path_file(&entry.name)) {
+        let Entry { name, location, .. } = entry;
         if location.size > PATH_FILE_LIMIT {
-            startup::report_large(PATH_FILE_LIMIT, name, findings);
+            startup::report_large(PATH_FILE_LIMIT, name, &mut reading.findings);
         }
-        if let Some(bytes) = beginning(file, name, location, inflater) {
-            startup::examine_path_file(&bytes, name, findings);
-            added.take(&bytes, name, findings);
+        let limit = usize::try_from(location.size.min(PATH_FILE_LIMIT)).unwrap_or(0);
+        // Damage was reported before.
+        if let Ok(bytes) = reading.beginning(entry, limit) {
+            startup::examine_path_file(&bytes, name, &mut reading.findings);
+            added.take(&bytes, name, &mut reading.findings);
         }
     }
-    let sites = draft
-        .entries()
-        .iter()
-        .filter_map(|entry| Some((startup::site_path(&entry.name, &data)?, &*entry.name)));
-    startup::examine_names(sites, &added, findings);
-    startup::examine_targets(draft.entries().iter().map(|entry| &*entry.name), &data, findings);
-    examine_scripts(draft, findings);
-    examine_interpreters(file, draft, inflater, findings);
-}
-
-/// The bytes of a member, or the first of them; damage was reported before.
-fn beginning(
-    file: &ZipFile,
-    name: &str,
-    location: &Location,
-    inflater: &mut Inflater,
-) -> Option<Vec<u8>> {
-    let limit = usize::try_from(location.size.min(PATH_FILE_LIMIT)).unwrap_or(0);
-    inflater.peek(file, name, location, limit).ok().map(<[u8]>::to_vec)
+    let names = || draft.entries().iter().map(|entry| &*entry.name);
+    let sites = names().filter_map(|name| Some((startup::site_path(name, &data)?, name)));
+    startup::examine_names(sites, &added, &mut reading.findings);
+    startup::examine_targets(names(), &data, &mut reading.findings);
+    examine_scripts(draft, &mut reading.findings);
+    examine_interpreters(draft, reading);
 }
 
 fn examine_scripts(draft: &Draft, findings: &mut Findings) {
@@ -90,22 +74,14 @@ fn examine_scripts(draft: &Draft, findings: &mut Findings) {
 }
 
 /// Reports scripts that name an interpreter by its place on the machine that built the wheel.
-fn examine_interpreters(
-    file: &ZipFile,
-    draft: &Draft,
-    inflater: &mut Inflater,
-    findings: &mut Findings,
-) {
+fn examine_interpreters(draft: &Draft, reading: &mut Reading<'_>) {
     for index in draft.installed_scripts() {
-        let Entry { name, location, .. } = &draft.entries()[index];
-        if let Ok(start) = inflater.peek(file, name, location, INTERPRETER_LIMIT)
-            && let Some(interpreter) = foreign_interpreter(start)
+        let entry = &draft.entries()[index];
+        if let Ok(start) = reading.beginning(entry, INTERPRETER_LIMIT)
+            && let Some(interpreter) = foreign_interpreter(&start)
         {
-            findings.add_member(
-                Code::ScriptInterpreter,
-                name,
-                format!("it is run by `{interpreter}`"),
-            );
+            let message = format!("it is run by `{interpreter}`");
+            reading.findings.add_member(Code::ScriptInterpreter, &entry.name, message);
         }
     }
 }

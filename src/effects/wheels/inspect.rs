@@ -10,10 +10,12 @@ use crate::effects::host::input::{InputError, InputFile};
 use crate::effects::wheels::examine::{
     PATH_FILE_LIMIT, error_text, examine_members, examine_paths,
 };
-use crate::effects::wheels::inflate::{Inflater, MemberError, ZipFile, with_inflater};
-use crate::effects::wheels::load::{LoadOptions, draft, hash_claimed, sound};
+use crate::effects::wheels::inflate::{Inflater, with_inflater};
+use crate::effects::wheels::load::LoadOptions;
+use crate::effects::wheels::reading::Reading;
 use crate::effects::wheels::zip_file;
-use crate::model::finding::{Code, Finding, Findings};
+use crate::model::finding::{Code, Finding};
+use crate::model::wheel::draft::Draft;
 use crate::model::wheel::filename::{FilenameError, WheelFilename};
 use crate::model::wheel::index::{Entry, EntryKind};
 use crate::model::wheel::startup;
@@ -28,10 +30,7 @@ pub fn inspect_wheel(
     filename: &str,
     options: &LoadOptions,
 ) -> Result<Vec<Finding>, InputError> {
-    with_inflater(|inflater| {
-        inflater.take_notes();
-        inspect(path, filename, options, inflater)
-    })
+    with_inflater(|inflater| inspect(path, filename, options, inflater))
 }
 
 fn inspect(
@@ -52,41 +51,32 @@ fn inspect(
     }
     let (file, entries) = zip_file::open(path, &options.limits, &mut findings)?;
     let names: Vec<Box<str>> = entries.iter().map(|entry| entry.name.clone()).collect();
+    let mut reading = Reading::new(&file, inflater, findings);
+    let is_file = |entry: &&Entry| entry.kind != EntryKind::Directory;
     // What no draft takes over has to be read as well.
-    let unsound: Vec<Entry> = entries
-        .iter()
-        .filter(|entry| !entry.sound && entry.kind != EntryKind::Directory)
-        .cloned()
-        .collect();
-    for entry in &unsound {
-        let _ = sound(
-            inflater.stream::<MemberError>(&file, &entry.name, &entry.location, &mut |_| Ok(())),
-            &mut findings,
-        )?;
+    for entry in entries.iter().filter(is_file).filter(|entry| !entry.sound) {
+        reading.check(entry)?;
     }
-    let guessed = parsed.ok().or_else(|| guess(&names));
-    match guessed {
-        Some(name) => inspect_members(&file, entries, &name, options, inflater, &mut findings)?,
+    match parsed.ok().or_else(|| guess(&names)) {
+        Some(name) => {
+            reading.check_directories(&entries)?;
+            let mut draft = Draft::new(name, entries, &options.limits, &mut reading.findings);
+            reading.satisfy(&mut draft)?;
+            draft.want_claimed();
+            reading.satisfy(&mut draft)?;
+            examine_members(&draft, &mut reading);
+        }
         None if entries.is_empty() => {}
         None => {
-            findings.add(Code::MetadataDistInfoMissing, "there is no .dist-info folder");
-            zip_file::check_directories(&file, &entries, inflater, &mut findings)?;
-            for entry in
-                entries.iter().filter(|entry| entry.sound && entry.kind != EntryKind::Directory)
-            {
-                let _ = sound(
-                    inflater.stream::<MemberError>(
-                        &file,
-                        &entry.name,
-                        &entry.location,
-                        &mut |_| Ok(()),
-                    ),
-                    &mut findings,
-                )?;
+            let message = "there is no .dist-info folder";
+            reading.findings.add(Code::MetadataDistInfoMissing, message);
+            reading.check_directories(&entries)?;
+            for entry in entries.iter().filter(is_file).filter(|entry| entry.sound) {
+                reading.check(entry)?;
             }
         }
     }
-    findings.extend(inflater.take_notes());
+    let mut findings = reading.finish();
     examine_paths(&names, &mut findings);
     if file.input.check_unchanged().is_err() {
         findings.add(Code::ZipChanged, "the file was written to while it was read");
@@ -99,20 +89,6 @@ fn guess(names: &[Box<str>]) -> Option<WheelFilename> {
     let folder =
         names.iter().find_map(|name| name.split_once('/')?.0.strip_suffix(".dist-info"))?;
     WheelFilename::parse(&format!("{folder}-py3-none-any.whl")).ok()
-}
-
-fn inspect_members(
-    file: &ZipFile,
-    entries: Vec<Entry>,
-    filename: &WheelFilename,
-    options: &LoadOptions,
-    inflater: &mut Inflater,
-    findings: &mut Findings,
-) -> Result<(), InputError> {
-    let mut draft = draft(file, entries, filename, options, inflater, findings)?;
-    hash_claimed(file, &mut draft, inflater, findings)?;
-    examine_members(file, &draft, inflater, findings);
-    Ok(())
 }
 
 /// Reports what runs when the interpreter of an environment (or one that has `folder` as its

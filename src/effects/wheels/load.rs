@@ -12,16 +12,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::host::file_hash::FileHash;
 use crate::effects::host::input::{InputError, InputFile};
 use crate::effects::wheels::examine::{examine_members, examine_paths};
-use crate::effects::wheels::inflate::{Inflater, MemberError, ZipFile, is_small, with_inflater};
+use crate::effects::wheels::inflate::{Inflater, is_small, with_inflater};
+use crate::effects::wheels::member::{MemberError, MemberRef, ZipFile};
+use crate::effects::wheels::reading::Reading;
 use crate::effects::wheels::zip_file;
 use crate::model::digest::Hash;
 use crate::model::finding::{Code, Finding, Findings};
+use crate::model::wheel::draft::Draft;
 use crate::model::wheel::filename::WheelFilename;
-use crate::model::wheel::index::{Entry, Location};
 use crate::model::wheel::limits::Limits;
-use crate::model::wheel::manifest::{
-    Draft, HashOrigin, Member, MemberHasher, REWRITTEN, WheelManifest,
-};
+use crate::model::wheel::manifest::{HashOrigin, Member, WheelManifest};
 
 /// Why a wheel could not be loaded, or a member of it not be read.
 #[derive(Debug, thiserror::Error)]
@@ -102,44 +102,45 @@ pub fn load(
     let mut findings = options.findings();
     let (file, entries) = zip_file::open(path, &options.limits, &mut findings)?;
     with_inflater(|inflater| {
-        inflater.take_notes();
+        let mut reading = Reading::new(&file, inflater, findings);
         let names: Vec<Box<str>> = match options.deny.is_empty() {
             true => Vec::new(),
             false => entries.iter().map(|entry| entry.name.clone()).collect(),
         };
-        let mut draft = draft(&file, entries, filename, options, inflater, &mut findings)?;
+        reading.check_directories(&entries)?;
+        let found = &mut reading.findings;
+        let mut draft = Draft::new(filename.clone(), entries, &options.limits, found);
+        reading.satisfy(&mut draft)?;
         if !options.deny.is_empty() {
             // What planning has no use for may be denied as well.
-            examine_paths(&names, &mut findings);
-            examine_members(&file, &draft, inflater, &mut findings);
+            examine_paths(&names, &mut reading.findings);
+            examine_members(&draft, &mut reading);
         }
         if options.allow.contains(&Code::RecordHash) {
             // Claims that need not be true are no claims: each member's own hash is recorded.
-            hash_claimed(&file, &mut draft, inflater, &mut findings)?;
+            draft.want_claimed();
+            reading.satisfy(&mut draft)?;
         }
         if READ_LATER.iter().any(|code| options.allow.contains(code)) {
             // What the escape hatch lets pass has to be in the manifest, so it cannot wait until
             // members are read.
             for entry in draft.entries() {
-                let checked = if entry.location.has_stored_descriptor() {
-                    inflater
-                        .stream::<MemberError>(&file, &entry.name, &entry.location, &mut |_| Ok(()))
-                } else {
-                    inflater.check_header(&file, &entry.name, &entry.location)
-                };
-                sound(checked, &mut findings)?;
+                match entry.location.has_stored_descriptor() {
+                    true => reading.check(entry)?,
+                    false => reading.check_header(entry)?,
+                }
             }
         }
-        findings.extend(inflater.take_notes());
+        let findings = reading.finish();
         file.input.check_unchanged()?;
         let refused =
             |findings| WheelError::Refused { wheel: Box::new(filename.clone()), findings };
         if findings.has_errors() {
             return Err(refused(findings.finish()));
         }
-        let manifest = draft.finish(findings.finish()).map_err(refused)?;
-        Ok(Wheel { file, manifest })
+        draft.finish(findings.finish()).map_err(refused)
     })
+    .map(|manifest| Wheel { file, manifest })
 }
 
 /// Opens a wheel whose file is known to be the one that a manifest was loaded from by the same
@@ -155,134 +156,6 @@ pub fn reopen(
     let file =
         ZipFile { input: InputFile::open(path)?, allow: options.findings().allowed().clone() };
     Ok(Wheel { file, manifest })
-}
-
-/// Reads what planning needs of an archive and checks it.
-pub(in crate::effects) fn draft(
-    file: &ZipFile,
-    entries: Vec<Entry>,
-    filename: &WheelFilename,
-    options: &LoadOptions,
-    inflater: &mut Inflater,
-    findings: &mut Findings,
-) -> Result<Draft, InputError> {
-    zip_file::check_directories(file, &entries, inflater, findings)?;
-    let mut draft = Draft::new(filename.clone(), entries, findings);
-    if let Some(index) = draft.record(&options.limits, findings)
-        && let Some(bytes) = whole(file, &draft.entries()[index], inflater, findings)?
-    {
-        draft.set_record(index, &bytes, findings);
-    }
-    for (text, index) in draft.texts(&options.limits, findings) {
-        if let Some(bytes) = whole(file, &draft.entries()[index], inflater, findings)? {
-            draft.set_text(text, index, &bytes, findings);
-            draft.keep(index, &bytes, findings);
-        }
-    }
-    let mut kept: u64 = 0;
-    for index in draft.scripts() {
-        let entry = &draft.entries()[index];
-        let start =
-            sound(inflater.peek(file, &entry.name, &entry.location, REWRITTEN.len()), findings)?;
-        if start != Some(REWRITTEN) {
-            continue;
-        }
-        kept = kept.saturating_add(entry.location.size);
-        if kept > options.limits.metadata_size {
-            let message = format!(
-                "the scripts that would be rewritten have {kept} bytes so far, the limit is {}",
-                options.limits.metadata_size
-            );
-            findings.add_member(Code::MetadataLimit, &entry.name, message);
-        } else if let Some(bytes) = whole(file, entry, inflater, findings)? {
-            draft.keep(index, &bytes, findings);
-        }
-    }
-    hash(draft.unhashed(), file, &mut draft, inflater, findings)?;
-    Ok(draft)
-}
-
-/// Hashes the members whose SHA-256 only RECORD says, and compares. Of what no environment takes
-/// over, as much is looked at as a build does.
-pub(in crate::effects) fn hash_claimed(
-    file: &ZipFile,
-    draft: &mut Draft,
-    inflater: &mut Inflater,
-    findings: &mut Findings,
-) -> Result<(), InputError> {
-    let (installed, dropped) = draft.claimed();
-    for Entry { name, location, .. } in dropped.into_iter().map(|index| &draft.entries()[index]) {
-        sound(check_left(file, name, location, inflater), findings)?;
-    }
-    hash(installed, file, draft, inflater, findings)
-}
-
-/// Checks a member that is not going to be read: its local header says where it ends, unless there
-/// is a descriptor: then its bytes do.
-fn check_left(
-    file: &ZipFile,
-    name: &str,
-    location: &Location,
-    inflater: &mut Inflater,
-) -> Result<(), MemberError> {
-    match location.has_descriptor() {
-        true => inflater.stream::<MemberError>(file, name, location, &mut |_| Ok(())),
-        false => inflater.check_header(file, name, location),
-    }
-}
-
-/// Hashes members and compares their hashes with what RECORD says.
-fn hash(
-    members: Vec<usize>,
-    file: &ZipFile,
-    draft: &mut Draft,
-    inflater: &mut Inflater,
-    findings: &mut Findings,
-) -> Result<(), InputError> {
-    for index in members {
-        let Entry { name, location, .. } = &draft.entries()[index];
-        let mut hasher = MemberHasher::new(draft.other_algorithm(index));
-        let mut sink = |bytes: &[u8]| {
-            hasher.update(bytes);
-            Ok::<(), MemberError>(())
-        };
-        if sound(inflater.stream(file, name, location, &mut sink), findings)?.is_some() {
-            draft.verify(index, &hasher.finish(), findings);
-        }
-    }
-    Ok(())
-}
-
-/// The bytes of a member whose size was found bearable; none, with findings, if it is not sound.
-fn whole(
-    file: &ZipFile,
-    entry: &Entry,
-    inflater: &mut Inflater,
-    findings: &mut Findings,
-) -> Result<Option<Vec<u8>>, InputError> {
-    // The size is the archive's claim: room for it is made as bytes come.
-    let mut bytes = Vec::new();
-    let mut sink = |chunk: &[u8]| {
-        bytes.extend_from_slice(chunk);
-        Ok::<(), MemberError>(())
-    };
-    let done = sound(inflater.stream(file, &entry.name, &entry.location, &mut sink), findings)?;
-    Ok(done.map(|()| bytes))
-}
-
-/// What was read, or findings.
-pub(in crate::effects) fn sound<T>(
-    result: Result<T, MemberError>,
-    findings: &mut Findings,
-) -> Result<Option<T>, InputError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(MemberError::Unsound(found)) => {
-            findings.extend(found);
-            Ok(None)
-        }
-        Err(MemberError::Input(error)) => Err(error),
-    }
 }
 
 impl Wheel {
@@ -307,7 +180,7 @@ impl Wheel {
         member: &Member,
     ) -> Result<&'inflater [u8], WheelError> {
         inflater
-            .read(&self.file, member.path.as_str(), &member.location)
+            .read(self.reference(member), &mut Findings::new())
             .map_err(|source| self.member_error(source))
     }
 
@@ -321,10 +194,8 @@ impl Wheel {
         member: &Member,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let done =
-            inflater.stream(&self.file, member.path.as_str(), &member.location, &mut |bytes| {
-                sink(bytes).map_err(Stop::Sink)
-            });
+        let mut sink = |bytes: &[u8]| sink(bytes).map_err(Stop::Sink);
+        let done = inflater.stream(self.reference(member), &mut Findings::new(), &mut sink);
         match done {
             Ok(()) => Ok(()),
             Err(Stop::Sink(error)) => Err(error),
@@ -338,8 +209,8 @@ impl Wheel {
     /// # Errors
     /// The file cannot be read, or the member is not sound.
     pub fn check_unread(&self, member: &Member) -> Result<(), WheelError> {
-        let (name, location) = (member.path.as_str(), &member.location);
-        with_inflater(|inflater| check_left(&self.file, name, location, inflater))
+        let member = self.reference(member);
+        with_inflater(|inflater| inflater.check_unread(member, &mut Findings::new()))
             .map_err(|source| self.member_error(source))
     }
 
@@ -375,6 +246,12 @@ impl Wheel {
     /// It is not, or its state cannot be read.
     pub fn check_unchanged(&self) -> Result<(), WheelError> {
         Ok(self.file.input.check_unchanged()?)
+    }
+
+    /// A member to be read. What the escape hatch lets pass in it was noted when the wheel was
+    /// loaded, so nobody asks for it again.
+    fn reference<'a>(&'a self, member: &'a Member) -> MemberRef<'a> {
+        MemberRef { file: &self.file, name: member.path.as_str(), location: &member.location }
     }
 
     fn member_error(&self, source: MemberError) -> WheelError {

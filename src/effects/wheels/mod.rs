@@ -1,8 +1,13 @@
 //! Wheels on disk: the zip reader, inflating, loading for a build, inspecting for a report.
 
+pub mod member;
+
+mod decode;
 pub mod inflate;
 
 pub mod zip_file;
+
+mod reading;
 
 pub mod examine;
 pub mod load;

@@ -6,9 +6,9 @@
 use camino::Utf8Path;
 
 use crate::effects::host::input::{InputError, InputFile};
-use crate::effects::wheels::inflate::{Inflater, MemberError, ZipFile};
+use crate::effects::wheels::member::ZipFile;
 use crate::model::finding::Findings;
-use crate::model::wheel::index::{self, Entry, EntryKind};
+use crate::model::wheel::index::{self, Entry};
 use crate::model::wheel::limits::Limits;
 
 /// Opens an archive and reads its end record and central directory. What is wrong with them becomes
@@ -26,27 +26,6 @@ pub fn open(
     let input = InputFile::open(path)?;
     let entries = read_index(&input, limits, findings)?;
     Ok((ZipFile { input, allow: findings.allowed().clone() }, entries))
-}
-
-/// Checks the folders of an archive, whose bytes nothing else reads: that their local headers are
-/// sound and hold nothing.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn check_directories(
-    file: &ZipFile,
-    entries: &[Entry],
-    inflater: &mut Inflater,
-    findings: &mut Findings,
-) -> Result<(), InputError> {
-    for entry in entries.iter().filter(|entry| entry.kind == EntryKind::Directory) {
-        match inflater.stream::<MemberError>(file, &entry.name, &entry.location, &mut |_| Ok(())) {
-            Ok(()) => {}
-            Err(MemberError::Unsound(found)) => findings.extend(found),
-            Err(MemberError::Input(error)) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 fn read_index(
@@ -85,8 +64,11 @@ mod tests {
     use zip::{CompressionMethod, ZipWriter};
 
     use super::*;
-    use crate::effects::wheels::inflate::SMALL;
+    use crate::effects::wheels::inflate::{Inflater, SMALL};
+    use crate::effects::wheels::member::{MemberError, MemberRef};
+    use crate::effects::wheels::reading::Reading;
     use crate::model::finding::Finding;
+    use crate::model::wheel::index::EntryKind;
 
     /// Bytes that compress somewhat.
     fn bytes(length: usize) -> Vec<u8> {
@@ -156,21 +138,23 @@ mod tests {
                     parts += 1;
                     Ok::<_, MemberError>(())
                 };
-                inflater.stream(&input, name, &entry.location, &mut sink).unwrap();
+                let member = MemberRef::new(&input, entry);
+                let mut notes = Findings::new();
+                inflater.stream(member, &mut notes, &mut sink).unwrap();
                 assert!(streamed == *bytes, "{name}");
                 most_parts = most_parts.max(parts);
                 if bytes.len() as u64 <= SMALL {
                     assert!(
-                        inflater.read(&input, name, &entry.location).unwrap() == bytes.as_slice(),
+                        inflater.read(member, &mut notes).unwrap() == bytes.as_slice(),
                         "{name}"
                     );
                 }
             }
             assert_eq!(most_parts > 1, bytes.len() as u64 > SMALL, "{name}");
         }
-        let mut findings = Findings::new();
-        check_directories(&input, &entries, &mut inflaters[0], &mut findings).unwrap();
-        assert_eq!(findings.finish(), []);
+        let mut reading = Reading::new(&input, &mut inflaters[0], Findings::new());
+        reading.check_directories(&entries).unwrap();
+        assert_eq!(reading.finish().finish(), []);
     }
 
     #[test]

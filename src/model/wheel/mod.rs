@@ -21,14 +21,20 @@ pub mod metadata;
 
 pub mod record;
 
-mod judgement;
+mod standard_library;
+pub mod startup;
+
 pub mod manifest;
+pub mod member_hash;
+
+mod dist_info;
+mod judgement;
+
+pub mod draft;
 
 pub mod kept;
 pub mod known;
 
 pub mod portability;
-mod standard_library;
-pub mod startup;
 
 pub use manifest::{HashOrigin, Member, WheelManifest};

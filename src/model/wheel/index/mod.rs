@@ -123,6 +123,29 @@ pub struct Entry {
     name_length: u16,
 }
 
+#[cfg(test)]
+impl Entry {
+    /// A file that is in no archive.
+    pub(in crate::model) fn imagined(name: &str, size: u64, executable: bool) -> Self {
+        let location = Location {
+            offset: 0,
+            end: size,
+            compressed: size,
+            size,
+            crc32: 0,
+            flags: 0,
+            method: Method::Stored,
+        };
+        Self {
+            name: name.into(),
+            sound: true,
+            kind: EntryKind::File { executable },
+            location,
+            name_length: 0,
+        }
+    }
+}
+
 /// What the end records say: where the central directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
