@@ -30,12 +30,12 @@ use crate::effects::source::supply::Supply;
 use crate::effects::wheels::load::{self, LoadOptions, Wheel, WheelError};
 use crate::effects::work::parallel::{self, Threads};
 use crate::effects::work::progress::{Amount, Phase, Progress};
-use crate::error::{Error, RefusedWheel};
+use crate::error::{Error, RefusedWheel, Wanting};
 use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest, Hash, WheelDigest};
 use crate::model::manifest;
 use crate::model::plan::{self, Inputs, Plan, PlannedNode, WindowsLaunchers};
 use crate::model::spec::{
-    self, InputDigests, InputPath, LauncherReference, Launchers, Python, Spec,
+    self, InputDigests, InputPath, LauncherReference, Launchers, Python, Spec, WheelReference,
 };
 use crate::model::tree::Tree;
 use crate::model::wheel::WheelManifest;
@@ -73,6 +73,8 @@ pub struct Places {
     pub root: Utf8PathBuf,
     /// Places by key.
     pub keys: BTreeMap<String, Utf8PathBuf>,
+    /// Places of wheels that were found or fetched, whatever the spec says.
+    pub wheels: BTreeMap<WheelDigest, Utf8PathBuf>,
 }
 
 impl Places {
@@ -81,12 +83,33 @@ impl Places {
         self.keys.get(&input.0).cloned().unwrap_or_else(|| self.root.join(&input.0))
     }
 
+    /// Where a wheel is; nothing where it has to be fetched first.
+    pub fn wheel(&self, wheel: &WheelReference) -> Option<Utf8PathBuf> {
+        let found = wheel.sha256.and_then(|digest| self.wheels.get(&digest)).cloned();
+        found.or_else(|| wheel.path.as_ref().map(|path| self.find(path)))
+    }
+
+    /// Where all wheels of a spec are.
+    ///
+    /// # Errors
+    /// Some have to be fetched first.
+    fn wheels_at_hand(&self, spec: &Spec) -> Result<Vec<Utf8PathBuf>, Error> {
+        let found: Vec<Option<Utf8PathBuf>> =
+            spec.wheels.iter().map(|wheel| self.wheel(wheel)).collect();
+        if found.contains(&None) {
+            let wanting = spec.wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
+            let wheels = wanting.map(|(wheel, _)| Wanting::unfetched(wheel)).collect();
+            return Err(Error::Wanting(wheels));
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
     /// Where everything is that a spec names: files, and directories with all that is in them.
     pub fn all<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
-        let wheels = spec.wheels.iter().map(|wheel| &wheel.path);
+        let wheels = spec.wheels.iter().filter_map(|wheel| self.wheel(wheel));
         let launchers =
             spec.launchers.iter().flat_map(Launchers::iter).map(|(_, launcher)| &launcher.path);
-        wheels.chain(launchers).map(|path| self.find(path)).chain(self.directories(spec))
+        wheels.chain(launchers.map(|path| self.find(path))).chain(self.directories(spec))
     }
 
     /// Where the directories are of which a spec takes all that is in them; a source may also be
@@ -116,8 +139,8 @@ impl Places {
 
     /// Keys that no input of the spec has.
     fn unused(&self, spec: &Spec) -> Vec<String> {
-        let mut used: BTreeSet<&str> =
-            spec.wheels.iter().map(|wheel| wheel.path.0.as_str()).collect();
+        let paths = spec.wheels.iter().filter_map(|wheel| wheel.path.as_ref());
+        let mut used: BTreeSet<&str> = paths.map(|path| path.0.as_str()).collect();
         used.extend(spec.sources.iter().map(|source| source.path.0.as_str()));
         if let Python::Inside { directory, .. } = &spec.python {
             used.insert(&directory.0);
@@ -207,6 +230,7 @@ fn prepare_with(
     known: impl Fn(usize, &WheelFilename) -> Option<WheelManifest> + Sync,
 ) -> Result<Prepared, Error> {
     places.check(&spec)?;
+    let paths = places.wheels_at_hand(&spec)?;
     let options = load_options(session, &spec);
     session.progress.begin(Phase::Loading, Amount { items: spec.wheels.len() as u64, bytes: 0 });
     let loaded = parallel::map(
@@ -214,10 +238,10 @@ fn prepare_with(
         spec.wheels.len(),
         |index| -> Result<_, std::convert::Infallible> {
             let reference = &spec.wheels[index];
-            let path = places.find(&reference.path);
+            let path = &paths[index];
             let outcome = match known(index, &reference.file_name) {
-                Some(manifest) => load::reopen(&path, manifest, &options),
-                None => load::load(&path, &reference.file_name, &options),
+                Some(manifest) => load::reopen(path, manifest, &options),
+                None => load::load(path, &reference.file_name, &options),
             };
             session.progress.advance(1, 0);
             Ok(outcome)

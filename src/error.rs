@@ -25,7 +25,7 @@ use crate::model::every::every;
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::manifest::ManifestError;
 use crate::model::plan::PlanError;
-use crate::model::spec::SpecError;
+use crate::model::spec::{SpecError, WheelReference};
 
 /// What an error is about; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +87,37 @@ pub struct RefusedWheel {
     pub findings: Vec<Finding>,
 }
 
+/// A wheel that is not at hand and could not be brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanting {
+    /// Its file name.
+    pub wheel: String,
+    /// Why it could not be brought: for each place that was tried, one.
+    pub reasons: Vec<String>,
+    /// Whether all that came was something else.
+    pub is_other: bool,
+}
+
+impl Wanting {
+    /// One that nobody tried to fetch.
+    pub(crate) fn unfetched(wheel: &WheelReference) -> Self {
+        let reason = if cfg!(feature = "remote") {
+            "it is only at an address, and this command fetches nothing"
+        } else {
+            "it is only at an address, and this venvtree was built without what fetches"
+        };
+        let wheel = wheel.file_name.to_string();
+        Self { wheel, reasons: vec![reason.to_owned()], is_other: false }
+    }
+}
+
+impl fmt::Display for Wanting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wheel, reasons, is_other: _ } = self;
+        write!(formatter, "`{wheel}`: {}", reasons.join("; "))
+    }
+}
+
 /// Whatever keeps a command from doing what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -112,6 +143,9 @@ pub enum Error {
     /// Inputs that cannot be read: all of them.
     #[error("{} input{} cannot be read", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Inputs(Vec<WheelError>),
+    /// Wheels that are not at hand and could not be brought: all of them.
+    #[error("{} wheel{} cannot be had", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Wanting(Vec<Wanting>),
     /// First-party files that cannot be listed.
     #[error(transparent)]
     Listing(#[from] ListingError),
@@ -211,7 +245,11 @@ impl Error {
             Self::Usage { .. } | Self::Digest(_) | Self::Untrusted(_) => ErrorKind::Usage,
             Self::Spec { .. } => ErrorKind::Spec,
             Self::Wheels(_) => ErrorKind::Wheel,
+            Self::Wanting(wheels) if wheels.iter().all(|wheel| wheel.is_other) => {
+                ErrorKind::Verification
+            }
             Self::Inputs(_)
+            | Self::Wanting(_)
             | Self::Listing(_)
             | Self::Fs(_)
             | Self::NoSpec(_)
@@ -320,6 +358,15 @@ impl Error {
             Self::Inputs(errors) => {
                 errors.iter().map(|error| Detail::of(error, "input", None)).collect()
             }
+            Self::Wanting(wheels) => wheels
+                .iter()
+                .map(|wheel| Detail {
+                    code: "fetch".to_owned(),
+                    message: wheel.to_string(),
+                    hint: None,
+                    items: Vec::new(),
+                })
+                .collect(),
             Self::Plan(error) => error
                 .problems
                 .iter()

@@ -398,12 +398,7 @@ fn specify(
 fn reference(path: &Utf8Path, file_name: WheelFilename) -> Result<WheelReference, Error> {
     let digest = file_hash::of(path);
     let sha256 = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
-    Ok(WheelReference {
-        path: InputPath(path.to_string()),
-        file_name,
-        sha256: Some(WheelDigest(sha256)),
-        exclude: Vec::new(),
-    })
+    Ok(WheelReference::at(InputPath(path.to_string()), file_name, Some(WheelDigest(sha256))))
 }
 
 fn check_launcher(probe: &Probe) -> Result<(), Error> {

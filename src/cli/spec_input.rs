@@ -94,7 +94,8 @@ pub fn parse(
         });
     }
     let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
-    Ok((spec, Places { root, keys: keys(&places.inputs, io)? }))
+    let keys = keys(&places.inputs, io)?;
+    Ok((spec, Places { root, keys, ..Places::default() }))
 }
 
 /// Reads the text of a spec.

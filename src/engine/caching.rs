@@ -29,7 +29,7 @@ use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::base::Base;
 use crate::engine::known_wheels::KnownWheels;
 use crate::engine::{self, BuildRequest, Existing, Foresight, Outcome, Places, Prepared, Session};
-use crate::error::Error;
+use crate::error::{Error, Wanting};
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{
     ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash, WheelDigest,
@@ -193,14 +193,16 @@ fn wheel_digests(
     if let Some(digests) = pinned_digests(spec) {
         return Ok(digests);
     }
-    let digests = parallel::map(session.threads, spec.wheels.len(), |index| {
+    parallel::map(session.threads, spec.wheels.len(), |index| {
         let wheel = &spec.wheels[index];
-        match wheel.sha256 {
-            Some(digest) => Ok(digest),
-            None => file_hash::of(&places.find(&wheel.path)).map(WheelDigest),
+        match (wheel.sha256, places.wheel(wheel)) {
+            (Some(digest), _) => Ok(digest),
+            (None, Some(path)) => file_hash::of(&path)
+                .map(WheelDigest)
+                .map_err(|error| Error::Inputs(vec![error.into()])),
+            (None, None) => Err(Error::Wanting(vec![Wanting::unfetched(wheel)])),
         }
-    });
-    digests.map_err(|error| Error::Inputs(vec![error.into()]))
+    })
 }
 
 /// The digests of all wheels, where all are pinned.

@@ -74,12 +74,8 @@ impl Judged {
     /// What the interpreter of `spec`, which names no wheels, makes of the wheel.
     pub fn judge(&self, spec: &Spec) -> Verdict {
         let mut spec = spec.clone();
-        spec.wheels = vec![WheelReference {
-            path: InputPath(self.path.to_string()),
-            file_name: self.file.clone(),
-            sha256: None,
-            exclude: Vec::new(),
-        }];
+        let path = InputPath(self.path.to_string());
+        spec.wheels = vec![WheelReference::at(path, self.file.clone(), None)];
         spec.flags.requirements = Check::Off;
         let stand_in = spec.launchers.is_some().then(WindowsLaunchers::stand_in);
         let inputs = Inputs {

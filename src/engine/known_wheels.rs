@@ -37,8 +37,13 @@ impl<'a> KnownWheels<'a> {
         places: &Places,
         options: LoadOptions,
     ) -> Self {
-        let state = |path: Utf8PathBuf| (path.clone(), FileState::of(&path));
-        let files = spec.wheels.iter().map(|wheel| state(places.find(&wheel.path))).collect();
+        // What is not at hand is known nowhere: it is asked for when it is read.
+        let files = spec.wheels.iter().map(|wheel| {
+            let path = places.wheel(wheel).unwrap_or_default();
+            let state = FileState::of(&path);
+            (path, state)
+        });
+        let files = files.collect();
         Self { store, digests, files, options }
     }
 

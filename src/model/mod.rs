@@ -8,6 +8,8 @@ pub(crate) mod every;
 
 pub mod nearest;
 
+pub mod address;
+
 pub mod digest;
 pub mod path;
 pub mod portable;

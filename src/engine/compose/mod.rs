@@ -43,11 +43,7 @@ impl Candidate {
         let digest = file_hash::of(&self.path);
         let sha256 = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
         let below = root.and_then(|root| self.path.strip_prefix(root).ok());
-        Ok(WheelReference {
-            path: InputPath(below.unwrap_or(&self.path).to_string()),
-            file_name: self.file.clone(),
-            sha256: Some(WheelDigest(sha256)),
-            exclude: Vec::new(),
-        })
+        let path = InputPath(below.unwrap_or(&self.path).to_string());
+        Ok(WheelReference::at(path, self.file.clone(), Some(WheelDigest(sha256))))
     }
 }

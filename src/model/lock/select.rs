@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::model::address::{Address, AddressError};
 use crate::model::digest::{Hash, WheelDigest};
 use crate::model::interpreter::Interpreter;
 use crate::model::lock::markers::Answers;
@@ -59,14 +60,19 @@ pub struct Selected {
 }
 
 impl Selected {
-    /// The wheel as a spec names it, at a path.
-    pub fn reference(&self, path: String) -> WheelReference {
-        WheelReference {
-            path: InputPath(path),
+    /// The wheel as a spec names it; `path` is where it lies, if it lies somewhere.
+    ///
+    /// # Errors
+    /// What the lock has for an address is none.
+    pub fn reference(&self, path: Option<String>) -> Result<WheelReference, AddressError> {
+        Ok(WheelReference {
+            path: path.map(InputPath),
+            urls: self.url.as_deref().map(Address::parse).transpose()?.into_iter().collect(),
+            size: self.size,
             file_name: self.file.clone(),
             sha256: self.sha256.map(WheelDigest),
             exclude: Vec::new(),
-        }
+        })
     }
 }
 

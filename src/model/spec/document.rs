@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::model::address::Address;
 use crate::model::interpreter::{Interpreter, Platform};
 use crate::model::spec::{Override, Python, Spec, WheelReference};
 
@@ -175,9 +176,18 @@ pub struct LauncherDocument {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct WheelDocument {
-    /// Where it is: absolute, relative to `--root`, or the key of an `--input`.
-    pub path: String,
-    /// Its file name, where the path does not end in it.
+    /// Where it is: absolute, relative to `--root`, or the key of an `--input`. May be missing where
+    /// `url` and `sha256` are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Where it can be had: an address (`https://`, `http://` or `file://`), or a list of those,
+    /// tried in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<UrlDocument>,
+    /// Its bytes: no more are fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Its file name, where neither the path nor, without one, the first address ends in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
     /// The SHA-256 of the file, 64 hexadecimal digits; may be missing with `"input_digests":
@@ -188,6 +198,16 @@ pub struct WheelDocument {
     /// `**/tests/**`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+}
+
+/// Where a wheel can be had.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum UrlDocument {
+    /// At one address.
+    One(String),
+    /// At the first of these that has it.
+    Several(Vec<String>),
 }
 
 /// First-party files.
@@ -495,11 +515,23 @@ impl SpecDocument {
 }
 
 impl From<&WheelReference> for WheelDocument {
+    /// Names and passwords in addresses are left out: they are for one who fetches, not for all who
+    /// read a spec.
     fn from(wheel: &WheelReference) -> Self {
+        let urls: Vec<String> = wheel.urls.iter().map(Address::public).collect();
+        let named = match (&wheel.path, wheel.urls.first()) {
+            (Some(path), _) => path.0.rsplit('/').next() == Some(wheel.file_name.as_str()),
+            (None, Some(url)) => url.file_name().as_deref() == Some(wheel.file_name.as_str()),
+            (None, None) => false,
+        };
         Self {
-            path: wheel.path.to_string(),
-            file_name: (wheel.path.0.rsplit('/').next() != Some(wheel.file_name.as_str()))
-                .then(|| wheel.file_name.to_string()),
+            path: wheel.path.as_ref().map(ToString::to_string),
+            url: match <[String; 1]>::try_from(urls) {
+                Ok([url]) => Some(UrlDocument::One(url)),
+                Err(urls) => (!urls.is_empty()).then_some(UrlDocument::Several(urls)),
+            },
+            size: wheel.size,
+            file_name: (!named).then(|| wheel.file_name.to_string()),
             sha256: wheel.sha256.map(|digest| digest.to_string()),
             exclude: wheel.exclude.clone(),
         }

@@ -12,6 +12,7 @@ mod read;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::activate::Shell;
+use crate::model::address::Address;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::every::every;
 use crate::model::finding::Code;
@@ -141,15 +142,27 @@ impl std::fmt::Display for InputPath {
 /// A wheel to install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WheelReference {
-    /// Where it is.
-    pub path: InputPath,
-    /// Its file name, which says what it holds: the last part of the path, unless the spec gives
-    /// another.
+    /// Where it is; nothing where it has to be fetched.
+    pub path: Option<InputPath>,
+    /// Where it can be had, in the order of trying.
+    pub urls: Vec<Address>,
+    /// Its bytes, where they are known.
+    pub size: Option<u64>,
+    /// Its file name, which says what it holds: the last part of the path, or of the first address,
+    /// unless the spec gives another.
     pub file_name: WheelFilename,
     /// The SHA-256 of the file.
     pub sha256: Option<WheelDigest>,
     /// Patterns of installed paths to leave out, relative to the root of their scheme.
     pub exclude: Vec<String>,
+}
+
+impl WheelReference {
+    /// A wheel that lies somewhere.
+    pub fn at(path: InputPath, file_name: WheelFilename, sha256: Option<WheelDigest>) -> Self {
+        let path = Some(path);
+        Self { path, urls: Vec::new(), size: None, file_name, sha256, exclude: Vec::new() }
+    }
 }
 
 /// Files to copy in.

@@ -1,9 +1,11 @@
 //! Reading a spec: from JSON text to a [`Spec`], with every problem and its path.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod wheels;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::activate::Shell;
-use crate::model::digest::{DigestFunction, Hash, WheelDigest};
+use crate::model::digest::{DigestFunction, Hash};
 use crate::model::finding::Code;
 use crate::model::interpreter::{
     Arch, Implementation, Interpreter, Libc, Os, Platform, parse_pair,
@@ -15,9 +17,8 @@ use crate::model::path::TreePath;
 use crate::model::spec::foreign;
 use crate::model::spec::{
     Check, Flags, InputDigests, InputPath, LATEST_MTIME, LauncherReference, Launchers, Override,
-    Policy, Python, SPEC_VERSION, SourceReference, Spec, SpecError, WheelReference,
+    Policy, Python, SPEC_VERSION, SourceReference, Spec, SpecError,
 };
-use crate::model::wheel::filename::WheelFilename;
 
 /// Reads a spec.
 ///
@@ -104,7 +105,7 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
     });
     let wheels = object
         .optional("wheels")
-        .map_or_else(Vec::new, |place| read_wheels(&place, input_digests, problems));
+        .map_or_else(Vec::new, |place| wheels::read(&place, input_digests, problems));
     let sources =
         object.optional("sources").map_or_else(Vec::new, |place| read_sources(&place, problems));
     let path_entries = object
@@ -493,134 +494,35 @@ fn read_launcher(
 ) -> Option<LauncherReference> {
     let mut object = place.object(problems)?;
     let path = object.required("path", problems).and_then(|place| read_input(&place, problems));
-    let sha256 = read_sha256(&mut object, "launcher", input_digests, problems);
+    let sha256 = read_sha256(&mut object, pin("launcher", input_digests), problems);
     object.finish(problems);
     Some(LauncherReference { path: path?, sha256 })
 }
 
-/// The field `sha256` of an input, which may be missing only where somebody vouches for it.
+/// The field `sha256` of an input; `hint` says what to do where it is missing and may not be.
 fn read_sha256(
     object: &mut Object<'_>,
-    what: &str,
-    input_digests: InputDigests,
+    hint: Option<String>,
     problems: &mut Problems,
 ) -> Option<Hash> {
-    match object.nullable("sha256") {
-        Some(place) => {
-            let text = place.string(problems)?;
-            Hash::parse_hex(text).map_err(|error| problems.add(&place.path, error.to_string())).ok()
-        }
-        None => {
-            if input_digests == InputDigests::Pinned {
-                problems.add_with_hint(
-                    object.path(),
-                    "the field `sha256` is missing",
-                    format!("pin the {what}, or say \"input_digests\": \"trusted\" where a build system vouches for its inputs"),
-                );
-            }
-            None
-        }
+    if let Some(place) = object.nullable("sha256") {
+        let text = place.string(problems)?;
+        return Hash::parse_hex(text)
+            .map_err(|error| problems.add(&place.path, error.to_string()))
+            .ok();
     }
-}
-
-fn read_wheels(
-    place: &Place<'_>,
-    input_digests: InputDigests,
-    problems: &mut Problems,
-) -> Vec<WheelReference> {
-    let places = place.list(problems);
-    let mut wheels = Vec::with_capacity(places.len());
-    let mut seen: HashMap<WheelKey, &str> = HashMap::with_capacity(3 * places.len());
-    for place in &places {
-        let Some(wheel) = read_wheel(place, input_digests, problems) else {
-            continue;
-        };
-        let mut keys = vec![
-            WheelKey::Path(wheel.path.to_string()),
-            WheelKey::FileName(wheel.file_name.to_string()),
-        ];
-        keys.extend(wheel.sha256.map(WheelKey::Digest));
-        if let Some((what, path)) = keys.iter().find_map(|key| Some((key.what(), seen.get(key)?))) {
-            problems.add(
-                &place.path,
-                format!(
-                    "the {what} of `{}` is that of {path}, expected every wheel once",
-                    wheel.file_name
-                ),
-            );
-        }
-        for key in keys {
-            seen.entry(key).or_insert(&place.path);
-        }
-        wheels.push(wheel);
+    if let Some(hint) = hint {
+        problems.add_with_hint(object.path(), "the field `sha256` is missing", hint);
     }
-    wheels
+    None
 }
 
-/// What two wheels of a spec cannot both be.
-#[derive(PartialEq, Eq, Hash)]
-enum WheelKey {
-    Path(String),
-    FileName(String),
-    Digest(WheelDigest),
-}
-
-impl WheelKey {
-    fn what(&self) -> &'static str {
-        match self {
-            Self::Path(_) => "path",
-            Self::FileName(_) => "file name",
-            Self::Digest(_) => "SHA-256",
-        }
-    }
-}
-
-fn read_wheel(
-    place: &Place<'_>,
-    input_digests: InputDigests,
-    problems: &mut Problems,
-) -> Option<WheelReference> {
-    let mut object = place.object(problems)?;
-    let path_place = object.required("path", problems);
-    let path = path_place.as_ref().and_then(|place| read_input(place, problems));
-    let file_name_place = object.nullable("file_name");
-    let file_name = match (&file_name_place, &path) {
-        (Some(place), _) => {
-            place.string(problems).map(str::to_owned).map(|text| (text, place.path.clone()))
-        }
-        (None, Some(path)) => {
-            let name = path.0.rsplit('/').next().unwrap_or(&path.0).to_owned();
-            path_place.as_ref().map(|place| (name, place.path.clone()))
-        }
-        (None, None) => None,
-    };
-    let file_name = file_name.and_then(|(text, path)| {
-        WheelFilename::parse(&text).map_err(|error| problems.add(&path, error.to_string())).ok()
-    });
-    let sha256 = read_sha256(&mut object, "wheel", input_digests, problems).map(WheelDigest);
-    let exclude = object.optional("exclude").map_or_else(Vec::new, |place| {
-        let patterns = place.list(problems);
-        let check = |place: &Place<'_>| {
-            let text = place.string(problems)?;
-            match globset::GlobBuilder::new(text).literal_separator(true).build() {
-                Ok(_) if !text.is_empty() => Some(text.to_owned()),
-                Ok(_) => {
-                    problems.add(&place.path, "found an empty pattern");
-                    None
-                }
-                Err(error) => {
-                    problems.add(
-                        &place.path,
-                        format!("the pattern {text:?} cannot be read: {}", error.kind()),
-                    );
-                    None
-                }
-            }
-        };
-        patterns.iter().filter_map(check).collect()
-    });
-    object.finish(problems);
-    Some(WheelReference { path: path?, file_name: file_name?, sha256, exclude })
+/// What to do where an input has no digest; nothing where somebody vouches for it.
+fn pin(what: &str, input_digests: InputDigests) -> Option<String> {
+    let hint = format!(
+        "pin the {what}, or say \"input_digests\": \"trusted\" where a build system vouches for its inputs"
+    );
+    (input_digests == InputDigests::Pinned).then_some(hint)
 }
 
 fn read_sources(place: &Place<'_>, problems: &mut Problems) -> Vec<SourceReference> {
