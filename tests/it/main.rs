@@ -16,6 +16,8 @@ mod create;
 mod create_person;
 mod doctor;
 #[cfg(feature = "remote")]
+mod download;
+#[cfg(feature = "remote")]
 mod examples;
 mod faults;
 mod findings_page;

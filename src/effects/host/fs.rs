@@ -113,6 +113,23 @@ fn open_flags(links: Links) -> OFlags {
     if links == Links::Refuse { flags.union(OFlags::NOFOLLOW) } else { flags }
 }
 
+/// Opens a regular file to be read and gone on with, made where there is none. Links are not
+/// followed.
+///
+/// # Errors
+/// It cannot be opened, or is no regular file.
+pub fn open_to_continue(path: &Utf8Path, mode: u32) -> io::Result<File> {
+    let flags = open_flags(Links::Refuse).difference(OFlags::RDONLY);
+    let flags = flags.union(OFlags::RDWR).union(OFlags::CREATE);
+    let mode = Mode::from_raw_mode(mode as rustix::fs::RawMode);
+    let file = File::from(rustix::fs::open(path.as_std_path(), flags, mode)?);
+    let found = rustix::fs::fstat(&file)?.st_mode;
+    if rustix::fs::FileType::from_raw_mode(found) == rustix::fs::FileType::RegularFile {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, NotAFile::of(found)))
+}
+
 /// Reads a regular file as text.
 ///
 /// # Errors

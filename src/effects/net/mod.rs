@@ -4,7 +4,12 @@ pub mod headers;
 pub mod url;
 
 pub mod credentials;
+pub mod netrc;
 pub mod pace;
 pub mod redirect;
 pub mod resolver;
 pub mod retry;
+
+pub mod client;
+
+pub mod download;

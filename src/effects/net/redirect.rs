@@ -1,7 +1,9 @@
-//! Where an HTTP cache sends a request instead: followed only where nothing can be lost by it.
+//! Where a server sends a request instead: followed only where nothing can be lost by it.
 //!
 //! Effects layer, but pure. Requests carry secrets in headers of any name, so none goes to another
-//! origin (scheme, host and port) than the one that was configured.
+//! origin (scheme, host and port) than the one that was configured. What is known by its digest may
+//! come from elsewhere: without secrets, and never from where everybody on the way could listen if
+//! that was not so before.
 
 use std::fmt;
 
@@ -17,6 +19,8 @@ pub(in crate::effects) enum Refusal {
     Nowhere,
     /// To another origin.
     Origin(String),
+    /// To one that is not reached by HTTPS, from one that is.
+    Downgrade(String),
 }
 
 impl fmt::Display for Refusal {
@@ -25,6 +29,9 @@ impl fmt::Display for Refusal {
             Self::Nowhere => write!(formatter, "without a place to go to"),
             Self::Origin(origin) => {
                 write!(formatter, "to another origin, {origin}, which is not followed")
+            }
+            Self::Downgrade(origin) => {
+                write!(formatter, "from https to {origin}, which is not followed")
             }
         }
     }
@@ -51,8 +58,33 @@ impl Origin {
     }
 }
 
-/// The URL that a redirect from `from` leads to.
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}://{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+/// The URL that a redirect from `from` leads to, within the same origin.
 pub(in crate::effects) fn target(from: &str, location: Option<&[u8]>) -> Result<String, Refusal> {
+    let (text, here, there) = follow(from, location)?;
+    // The rest of the URL may be a secret, and is the server's text.
+    if there == here { Ok(text) } else { Err(Refusal::Origin(there.to_string())) }
+}
+
+/// The URL that a redirect from `from` leads to, of a request for what is known by its digest; and
+/// whether that is within the same origin.
+pub(in crate::effects) fn of_download(
+    from: &str,
+    location: Option<&[u8]>,
+) -> Result<(String, bool), Refusal> {
+    let (text, here, there) = follow(from, location)?;
+    if here.scheme == "https" && there.scheme != "https" {
+        return Err(Refusal::Downgrade(there.to_string()));
+    }
+    Ok((text, there == here))
+}
+
+fn follow(from: &str, location: Option<&[u8]>) -> Result<(String, Origin, Origin), Refusal> {
     let location = location
         .and_then(|location| std::str::from_utf8(location).ok())
         .ok_or(Refusal::Nowhere)?
@@ -61,19 +93,12 @@ pub(in crate::effects) fn target(from: &str, location: Option<&[u8]>) -> Result<
     let text = absolute(&from, location).ok_or(Refusal::Nowhere)?;
     let to: Uri = text.parse().map_err(|_| Refusal::Nowhere)?;
     let here = Origin::of(&from).ok_or(Refusal::Nowhere)?;
-    match Origin::of(&to) {
-        Some(there)
-            if there == here
-                && !to.authority().is_some_and(|authority| authority.as_str().contains('@')) =>
-        {
-            Ok(text)
-        }
-        // The rest of the URL may be a secret, and is the server's text.
-        Some(there) => {
-            Err(Refusal::Origin(format!("{}://{}:{}", there.scheme, there.host, there.port)))
-        }
-        None => Err(Refusal::Origin(to.scheme_str().unwrap_or("unknown").to_owned() + ":")),
+    let there = Origin::of(&to)
+        .ok_or_else(|| Refusal::Origin(to.scheme_str().unwrap_or("unknown").to_owned() + ":"))?;
+    if to.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Refusal::Origin(there.to_string()));
     }
+    Ok((text, here, there))
 }
 
 /// A reference made absolute, as far as RFC 3986 is needed here.
@@ -144,5 +169,28 @@ mod tests {
         }
         assert_eq!(target("https://cache.example/x", None), Err(Refusal::Nowhere));
         assert_eq!(target("https://cache.example/x", Some(b"\xff")), Err(Refusal::Nowhere));
+    }
+
+    #[test]
+    fn downloads_may_come_from_elsewhere_but_not_openly() {
+        let check = |from: &str, location: &str, expected: Result<(&str, bool), &str>| {
+            let found = of_download(from, Some(location.as_bytes()));
+            let found = found.as_ref().map(|(text, same)| (text.as_str(), *same));
+            assert_eq!(found.map_err(ToString::to_string), expected.map_err(str::to_owned));
+        };
+        let index = "https://index.example/x";
+        check(index, "https://cdn.example/y?s", Ok(("https://cdn.example/y?s", false)));
+        check(index, "/y", Ok(("https://index.example/y", true)));
+        check(
+            "http://index.example/x",
+            "http://cdn.example/y",
+            Ok(("http://cdn.example/y", false)),
+        );
+        let refused = "from https to http://cdn.example:80, which is not followed";
+        check(index, "http://cdn.example/y", Err(refused));
+        let refused = "to another origin, file:, which is not followed";
+        check(index, "file:///etc/passwd", Err(refused));
+        let refused = "to another origin, https://cdn.example:443, which is not followed";
+        check(index, "https://me:s3cret@cdn.example/", Err(refused));
     }
 }

@@ -530,7 +530,7 @@ impl From<&WheelReference> for WheelDocument {
                 Ok([url]) => Some(UrlDocument::One(url)),
                 Err(urls) => (!urls.is_empty()).then_some(UrlDocument::Several(urls)),
             },
-            size: wheel.size,
+            size: wheel.size.filter(|_| !wheel.urls.is_empty()),
             file_name: (!named).then(|| wheel.file_name.to_string()),
             sha256: wheel.sha256.map(|digest| digest.to_string()),
             exclude: wheel.exclude.clone(),

@@ -5,6 +5,8 @@
 pub(crate) mod download;
 pub(crate) mod fake_reapi;
 #[cfg(feature = "remote")]
+pub(crate) mod file_server;
+#[cfg(feature = "remote")]
 pub(crate) mod http_cache;
 pub(crate) mod malformed;
 pub(crate) mod mount;

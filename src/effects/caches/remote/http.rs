@@ -7,19 +7,15 @@
 
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
-use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, SendBody, http};
 
 use crate::effects::caches::blob::{BlobError, BlobStore, Blobs, absent};
 use crate::effects::caches::remote::grpc::LIE_RETRIES;
 use crate::effects::caches::remote::{Context, Protocol, RESULT_LIMIT, RemoteError, for_each};
-use crate::effects::host::fs;
 use crate::effects::net::pace::{Paced, allowance};
 use crate::effects::net::retry::{Attempts, Verdict, judge_http};
-use crate::effects::net::{redirect, resolver};
+use crate::effects::net::{client, redirect};
 use crate::model::digest::{ActionDigest, Digest};
 
 /// A client of one server.
@@ -67,49 +63,7 @@ const PAGE_START: u64 = 1024;
 impl Http {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
         let config = &context.config;
-        let mut tls = TlsConfig::builder();
-        let read = |path: &camino::Utf8PathBuf| {
-            fs::read_document(path)
-                .map_err(|error| RemoteError::File { path: path.clone(), source: error.source })
-        };
-        let unfit = |path: &camino::Utf8PathBuf, what: &str| RemoteError::Setup {
-            reason: format!("`{path}` has no {what} in PEM"),
-        };
-        match &config.tls.authorities {
-            Some(path) => {
-                let certificates = certificates(&read(path)?);
-                if certificates.is_empty() {
-                    return Err(unfit(path, "certificate"));
-                }
-                tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
-            }
-            None => tls = tls.root_certs(RootCerts::PlatformVerifier),
-        }
-        if let Some((certificate, key)) = &config.tls.client {
-            let chain = certificates(&read(certificate)?);
-            if chain.is_empty() {
-                return Err(unfit(certificate, "certificate"));
-            }
-            let key = PrivateKey::from_pem(&read(key)?).map_err(|_| unfit(key, "private key"))?;
-            tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
-        }
-        let agent_config = Agent::config_builder()
-            .tls_config(tls.build())
-            .http_status_as_error(false)
-            .user_agent(concat!("venvtree/", env!("CARGO_PKG_VERSION")))
-            // Redirects are followed here, where it is known which may be.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_resolve(Some(config.timeout))
-            .timeout_connect(Some(config.timeout.min(Duration::from_secs(20))))
-            .timeout_send_request(Some(config.timeout))
-            .timeout_recv_response(Some(config.timeout))
-            .timeout_per_read(Some(config.timeout))
-            .timeout_per_write(Some(config.timeout))
-            .max_idle_connections_per_host(config.connections)
-            .max_idle_connections(config.connections)
-            .build();
-        let agent = Agent::with_parts(agent_config, DefaultConnector::default(), resolver::Timed);
+        let agent = client::agent(&config.tls, config.timeout, config.connections)?;
         let instance = if config.instance.is_empty() {
             String::new()
         } else {
@@ -179,17 +133,9 @@ impl Http {
         let response = match sent {
             Ok(response) => response,
             Err(error) => {
-                let verdict = match error {
-                    ureq::Error::Io(_)
-                    | ureq::Error::Timeout(_)
-                    | ureq::Error::ConnectionFailed
-                    | ureq::Error::HostNotFound
-                    | ureq::Error::Protocol(_) => Verdict::Retry,
-                    _ => Verdict::Fail,
-                };
                 return Next::Judge {
-                    reason: format!("{method}: {}", in_words(&error)),
-                    verdict,
+                    reason: format!("{method}: {}", client::in_words(&error)),
+                    verdict: client::judge(&error),
                     status: None,
                 };
             }
@@ -347,28 +293,6 @@ fn is_page(response: http::Response<Body>) -> bool {
     } else {
         start.starts_with("<!doctype html") || start.starts_with("<html")
     }
-}
-
-/// An error without what it says of the request: an address may hold a secret.
-fn in_words(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
-            "the address cannot be used".to_owned()
-        }
-        ureq::Error::Timeout(kind) => format!("timed out ({kind})"),
-        ureq::Error::HostNotFound => "the host is not known".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// All certificates in a PEM file.
-fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
-    ureq::tls::parse_pem(pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect()
 }
 
 /// The bytes of an answer, never more than one beyond the limit; its errors are known as the

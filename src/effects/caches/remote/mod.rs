@@ -22,6 +22,8 @@ use serde::Serialize;
 use crate::effects::caches::blob::{ActionCache, BlobError, BlobStore, Blobs};
 use crate::effects::caches::transfer::RemoteCache;
 use crate::effects::host::notes::Notes;
+use crate::effects::net::client::ClientError;
+pub use crate::effects::net::client::TlsFiles;
 use crate::effects::net::credentials;
 use crate::effects::net::headers::{HEADERS_LENGTH, Headers, MOST_HEADERS, are_few, is_sendable};
 use crate::effects::net::retry::{Attempts, Schedule};
@@ -62,15 +64,6 @@ impl RemoteMode {
     pub fn writes(self) -> bool {
         self != Self::Read
     }
-}
-
-/// Files for TLS, in PEM. Nothing means the system's roots, and no client certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TlsFiles {
-    /// The authorities to trust, in place of the system's.
-    pub authorities: Option<Utf8PathBuf>,
-    /// The client's certificate, and its key.
-    pub client: Option<(Utf8PathBuf, Utf8PathBuf)>,
 }
 
 /// How to reach a remote cache.
@@ -141,6 +134,15 @@ pub enum RemoteError {
         /// Its name; the value may be a secret.
         name: String,
     },
+}
+
+impl From<ClientError> for RemoteError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::File { path, source } => Self::File { path, source },
+            ClientError::Pem { .. } => Self::Setup { reason: error.to_string() },
+        }
+    }
 }
 
 /// What went over the wire, for the summary.
