@@ -238,7 +238,30 @@ impl From<WriteError> for Error {
     }
 }
 
+/// A usage error in the making: without a hint it is one already, with [`Usage::hint`] a better one.
+#[derive(Debug)]
+#[must_use]
+pub struct Usage(String);
+
+impl Usage {
+    /// The error, with what to try.
+    pub fn hint(self, hint: impl Into<String>) -> Error {
+        Error::Usage { message: self.0, hint: Some(hint.into()) }
+    }
+}
+
+impl From<Usage> for Error {
+    fn from(Usage(message): Usage) -> Self {
+        Self::Usage { message, hint: None }
+    }
+}
+
 impl Error {
+    /// A command line that makes no sense, and why.
+    pub fn usage(message: impl Into<String>) -> Usage {
+        Usage(message.into())
+    }
+
     /// What the error is about.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -42,6 +42,7 @@ fn work(screen: Option<Screen>) -> u8 {
     io.executable =
         std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
     io.screen = screen;
+    io.ends = true;
     io.shows_data = std::io::stdout().is_terminal();
     io.colours = Colours {
         stdout: std::io::stdout().is_terminal(),

@@ -26,7 +26,7 @@ pub enum When {
 }
 
 /// What has which colour in help and usage errors.
-pub(super) const STYLES: Styles = Styles::styled()
+pub(crate) const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
@@ -67,7 +67,7 @@ impl Colours {
     }
 
     /// A line of talk, the word that it begins with in colour.
-    pub(super) fn label(self, line: String) -> String {
+    pub(crate) fn label(self, line: String) -> String {
         let words = line.trim_start();
         let label = LABELS.iter().find(|(label, _)| words.starts_with(label));
         let (true, Some((label, colour))) = (self.stderr, label) else {

@@ -49,6 +49,9 @@ pub struct Io<'a> {
     pub shows_data: bool,
     /// What wheels may hold, unless options say otherwise.
     pub limits: Limits,
+    /// Whether the process ends with this command: what it holds need not be given back, which for
+    /// a large environment would take a tenth of the time.
+    pub ends: bool,
     /// Whether this process's standard output carries the answers of a worker, and so is no output
     /// of a request.
     pub answers: bool,
@@ -75,6 +78,7 @@ impl<'a> Io<'a> {
             progress: Progress::default(),
             shows_data: false,
             limits: Limits::default(),
+            ends: false,
             answers: false,
         }
     }
@@ -122,6 +126,23 @@ impl Io<'_> {
         self.talk(&line);
     }
 
+    /// Warns in one line.
+    pub(crate) fn warn(&mut self, what: &str) {
+        self.say(&format!("warning: {what}"));
+    }
+
+    /// Says what is worth knowing and wants nothing done.
+    pub(crate) fn note(&mut self, what: &str) {
+        self.say(&format!("note: {what}"));
+    }
+
+    /// Lets go of what is no longer needed.
+    pub(crate) fn let_go<T>(&self, value: T) {
+        if self.ends {
+            std::mem::forget(value);
+        }
+    }
+
     /// Writes talk of several lines.
     pub fn say_text(&mut self, text: &Text) {
         let lines: Vec<String> =
@@ -130,7 +151,7 @@ impl Io<'_> {
     }
 
     /// Writes help or a usage error, which have colours of their own.
-    pub(super) fn say_clap(&mut self, text: &Text) {
+    pub(crate) fn say_clap(&mut self, text: &Text) {
         self.talk(text.as_str());
     }
 
@@ -144,7 +165,7 @@ impl Io<'_> {
 
     /// Ends the command that would end with `code`: what is still to be written of its data is
     /// written now. Says what went wrong then, unless that was said before.
-    pub(super) fn finish(&mut self, code: u8) -> u8 {
+    pub(crate) fn finish(&mut self, code: u8) -> u8 {
         match (self.data.flush(), self.data.state) {
             // As a program ends that does nothing but write.
             (_, Reader::GoneFromStream) => PIPE_CODE,
@@ -158,7 +179,7 @@ impl Io<'_> {
     }
 
     /// Whether an error is no news: whoever would have read the data went away.
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_abandoned(&self) -> bool {
         self.data.state == Reader::GoneFromStream
     }
 

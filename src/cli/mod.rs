@@ -1,60 +1,43 @@
-//! The command line: arguments in, requests to the engine, reports out.
+//! The command line: arguments in, requests to the engine, answers out.
 //!
-//! A front end. Standard output is data, standard error is talk.
+//! A front end. Standard output is data, standard error is talk. Each module uses only those that
+//! are listed above it: shared options below, commands above, and this file last, which nothing
+//! else uses.
 
-mod apart;
-pub mod args;
-pub mod colour;
-pub mod io;
-mod report;
-pub mod screen;
 mod text;
 
-mod build;
-mod caches;
-mod create;
-mod diff;
-mod digest;
-mod doctor;
-mod exchange;
-mod for_target;
-mod generate;
-mod interpreter;
-mod key;
-mod numbers;
-mod pack;
-mod plan;
+mod quantity;
+
+pub mod colour;
+
+pub mod screen;
+
 mod progress;
-mod relocate;
-mod spec;
-mod spec_from;
-mod spec_input;
-mod store;
-mod subject;
+
+pub mod io;
+
+mod options;
+
+mod answer;
+
+mod verb;
+
+mod inputs;
+
+pub mod commands;
+
 mod usage;
-mod variables;
-mod verify;
-mod wheel;
-mod wheel_for;
-mod wheel_pack;
-mod worker;
 
 use std::ffi::OsString;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
-use serde_json::json;
 
-use crate::cli::args::{Arguments, Command, Format};
+use crate::cli::commands::Arguments;
 use crate::cli::io::Io;
+use crate::cli::options::Format;
 use crate::cli::text::Text;
 use crate::effects::host::fs;
 use crate::error::Error;
-
-/// The exit code of a command that found differences.
-const DIFFERENCES: u8 = 1;
-
-/// What a command returns: its exit code.
-type CommandResult = Result<u8, Error>;
 
 /// Runs the command that `arguments` (without the program's name) ask for; returns the exit code.
 pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
@@ -64,73 +47,73 @@ pub fn run(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
 }
 
 fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
-    let mut arguments = arguments;
     let format = wanted_format(&arguments);
-    if arguments.first().is_some_and(|first| first == worker::FLAG) {
-        // Bazel's way to start a worker names no subcommand.
-        arguments.insert(0, OsString::from("worker"));
-    }
-    let arguments = match expand(arguments, io) {
+    let arguments = match complete(arguments, io) {
         Ok(arguments) => arguments,
         Err(error) => {
-            report::print_error(io, format, &error);
+            answer::print_error(io, format, &error);
             return error.kind().exit_code();
         }
     };
-    let creates = arguments.first().is_some_and(|first| first == "create");
-    if let Some(message) = empty(&arguments) {
-        let hint =
-            "an empty path would mean the working directory: write `.` if that is meant".to_owned();
-        let error = Error::Usage { message, hint: Some(hint) };
-        report::print_error(io, format, &error);
-        return error.kind().exit_code();
-    }
-    let program = std::iter::once(OsString::from("venvtree"));
-    let arguments: Vec<OsString> = program.chain(arguments).collect();
     let (quiet, parsed) = match parse(&arguments) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            // What it quotes of the arguments is made harmless before clap writes lines around it.
-            let harmless = arguments
-                .iter()
-                .map(|argument| OsString::from(text::printable(&argument.to_string_lossy())));
-            let error = parse(&harmless.collect::<Vec<_>>()).err().unwrap_or(error);
-            let error = if creates { create::foreign::answer(error) } else { error };
-            // Help and version are no errors.
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            let colour = if error.use_stderr() { io.colours.stderr } else { io.colours.stdout };
-            let text = Text::of_clap(&error.render(), colour);
-            if error.use_stderr() {
-                let advice = usage::advice(&error, &arguments[1..]);
-                if format == Format::Json {
-                    let _ = report::document(
-                        io,
-                        json!({ "error": usage::to_json(&error, advice.as_ref()) }),
-                    );
-                }
-                io.say_clap(&text);
-                if let Some(advice) = advice {
-                    io.say(&format!("tip: {advice}"));
-                }
-            } else if let Err(error) = written(io.print_text(&text)) {
-                report::print_error(io, Format::Text, &error);
-                return error.kind().exit_code();
-            }
-            return code;
-        }
+        Err(error) => return refuse(error, &arguments, format, io),
     };
     let shown = progress::show(&io.progress, io.screen.as_ref().filter(|_| !quiet));
-    let (format, result) = dispatch(parsed.command, io);
+    let (format, result) = commands::dispatch(parsed.command, io, run);
     drop(shown);
     match result {
         Ok(code) => code,
         Err(error) => {
             if !io.is_abandoned() {
-                report::print_error(io, format, &error);
+                answer::print_error(io, format, &error);
             }
             error.kind().exit_code()
         }
     }
+}
+
+/// The arguments as clap reads them: with the program's name, and without files of arguments.
+fn complete(mut arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error> {
+    if arguments.first().is_some_and(|first| first == commands::worker::FLAG) {
+        // Bazel's way to start a worker names no subcommand.
+        arguments.insert(0, OsString::from("worker"));
+    }
+    let arguments = expand(arguments, io)?;
+    if let Some(message) = empty(&arguments) {
+        return Err(Error::usage(message)
+            .hint("an empty path would mean the working directory: write `.` if that is meant"));
+    }
+    Ok(std::iter::once(OsString::from("venvtree")).chain(arguments).collect())
+}
+
+/// Says what clap has to say: what is wrong with the arguments, or the help that was asked for.
+fn refuse(error: clap::Error, arguments: &[OsString], format: Format, io: &mut Io<'_>) -> u8 {
+    // What it quotes of the arguments is made harmless before clap writes lines around it.
+    let harmless = arguments
+        .iter()
+        .map(|argument| OsString::from(text::printable(&argument.to_string_lossy())));
+    let error = parse(&harmless.collect::<Vec<_>>()).err().unwrap_or(error);
+    let creates = arguments.get(1).is_some_and(|first| first == "create");
+    let error = if creates { commands::create::foreign::answer(error) } else { error };
+    // Help and version are no errors.
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    let colour = if error.use_stderr() { io.colours.stderr } else { io.colours.stdout };
+    let text = Text::of_clap(&error.render(), colour);
+    if error.use_stderr() {
+        let advice = usage::advice(&error, &arguments[1..]);
+        if format == Format::Json {
+            answer::print_error_document(io, usage::to_json(&error, advice.as_ref()));
+        }
+        io.say_clap(&text);
+        if let Some(advice) = advice {
+            io.say(&format!("tip: {advice}"));
+        }
+    } else if let Err(error) = answer::written(io.print_text(&text)) {
+        answer::print_error(io, Format::Text, &error);
+        return error.kind().exit_code();
+    }
+    code
 }
 
 /// Options whose value may be empty: all others name something.
@@ -179,29 +162,6 @@ fn wanted_format(arguments: &[OsString]) -> Format {
     if (0..end).any(json) { Format::Json } else { Format::Text }
 }
 
-fn dispatch(command: Command, io: &mut Io<'_>) -> (Format, CommandResult) {
-    match command {
-        Command::Build(arguments) => (arguments.format.format, build::run(&arguments, io)),
-        Command::Create(arguments) => (arguments.format.format, create::run(&arguments, io)),
-        Command::Digest(arguments) => (arguments.format.format, digest::run(&arguments, io)),
-        Command::Plan(arguments) => (arguments.format.format, plan::run(&arguments, io)),
-        Command::Key(arguments) => (arguments.format.format, key::run(&arguments, io)),
-        Command::Store(command) => (command.format(), store::run(&command, io)),
-        Command::Push(arguments) => (arguments.format.format, exchange::push(&arguments, io)),
-        Command::Pull(arguments) => (arguments.format.format, exchange::pull(&arguments, io)),
-        Command::Verify(arguments) => (arguments.format.format, verify::run(&arguments, io)),
-        Command::Diff(arguments) => (arguments.format.format, diff::run(&arguments, io)),
-        Command::Pack(arguments) => (arguments.format(), pack::run(&arguments, io)),
-        Command::Wheel(command) => (command.format(), wheel::run(&command, io)),
-        Command::Worker(arguments) => (Format::Text, worker::run(&arguments, io)),
-        Command::Interpreter(command) => (command.format(), interpreter::run(&command, io)),
-        Command::Spec(command) => (command.format(), spec::run(&command, io)),
-        Command::Doctor(arguments) => (arguments.format.format, doctor::run(&arguments, io)),
-        Command::Completions(arguments) => (Format::Text, generate::completions(&arguments, io)),
-        Command::Man(arguments) => (Format::Text, generate::man(&arguments, io)),
-    }
-}
-
 /// The most bytes of one argument, as Linux has it. A worker's requests and files of arguments
 /// could hold any: comparing a long one with what it could have meant takes more than linear time.
 const ARGUMENT_LIMIT: usize = 128 << 10;
@@ -220,18 +180,11 @@ fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error>
         }
     }
     match expanded.iter().find(|argument| argument.len() > ARGUMENT_LIMIT) {
-        Some(argument) => Err(Error::Usage {
-            message: format!(
-                "there is an argument of {} bytes, expected at most {ARGUMENT_LIMIT}",
-                argument.len()
-            ),
-            hint: None,
-        }),
+        Some(argument) => Err(Error::usage(format!(
+            "there is an argument of {} bytes, expected at most {ARGUMENT_LIMIT}",
+            argument.len()
+        ))
+        .into()),
         None => Ok(expanded),
     }
-}
-
-/// Turns a failure to write data into an error.
-fn written(result: std::io::Result<()>) -> Result<(), Error> {
-    result.map_err(|source| Error::Fs(fs::failed("write", "standard output".into())(source)))
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::cli::report;
+use crate::cli::quantity;
 use crate::cli::screen::Screen;
 use crate::effects::host::interrupt;
 use crate::effects::work::progress::{Amount, Phase, Progress, Snapshot};
@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
 
 /// A line that shows progress until it is dropped.
-pub(super) struct Shown {
+pub(crate) struct Shown {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -25,7 +25,7 @@ pub(super) struct Shown {
 /// Shows progress, if there is a screen. Where the system has no thread to give, nothing is shown
 /// and the work goes on.
 #[expect(clippy::disallowed_methods, reason = "where no thread can be started, nothing is shown")]
-pub(super) fn show(progress: &Progress, screen: Option<&Screen>) -> Shown {
+pub(crate) fn show(progress: &Progress, screen: Option<&Screen>) -> Shown {
     let stop = Arc::new(AtomicBool::new(false));
     let thread = screen.and_then(|screen| {
         interrupt::begin_to_listen();
@@ -101,10 +101,10 @@ fn line(spinner: char, snapshot: Snapshot, rate: Option<u64>, columns: usize) ->
     let Snapshot { phase, done, total } = snapshot;
     let items = part(done.items, total.items, |number| number.to_string(), "/")
         .map(|items| format!("{items} {noun}"));
-    let bytes = part(done.bytes, total.bytes, report::size, " of ");
+    let bytes = part(done.bytes, total.bytes, quantity::size, " of ");
     let rate = rate
         .filter(|_| matches!(phase, Phase::Downloading | Phase::Uploading))
-        .map(|rate| format!("{}/s", report::size(rate)));
+        .map(|rate| format!("{}/s", quantity::size(rate)));
     let percent = percent(done, total).map(|percent| format!("{percent} %"));
     let join = |parts: &[&Option<String>]| {
         let parts: Vec<&str> = parts.iter().filter_map(|part| part.as_deref()).collect();

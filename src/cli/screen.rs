@@ -46,7 +46,7 @@ impl Screen {
     }
 
     /// How many columns there are.
-    pub(super) fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         let size = rustix::termios::tcgetwinsize(io::stderr());
         size.ok()
             .map(|size| usize::from(size.ws_col))
@@ -56,13 +56,13 @@ impl Screen {
 
     /// Whether this process may write a line that it will erase again: not while it works in the
     /// background of a shell.
-    pub(super) fn is_foreground(&self) -> bool {
+    pub(crate) fn is_foreground(&self) -> bool {
         rustix::termios::tcgetpgrp(io::stderr())
             .map_or(true, |group| group == rustix::process::getpgrp())
     }
 
     /// Shows a line of ASCII in the place of the one before.
-    pub(super) fn show(&self, line: &str) {
+    pub(crate) fn show(&self, line: &str) {
         let mut state = self.state();
         if state.line != line && !state.ended {
             line.clone_into(&mut state.line);
@@ -71,7 +71,7 @@ impl Screen {
     }
 
     /// Takes the line away.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         erase(&mut self.state());
     }
 }

@@ -42,7 +42,7 @@ impl Text {
 
     /// Help and usage errors, as clap has rendered them. What they quote of the command line must
     /// have been made harmless before; where it was not, colours are given up as well.
-    pub(super) fn of_clap(rendered: &clap::builder::StyledStr, colour: bool) -> Self {
+    pub(crate) fn of_clap(rendered: &clap::builder::StyledStr, colour: bool) -> Self {
         let plain = rendered.to_string();
         let harmless = Self::of_lines(plain.trim_end().lines());
         if colour && harmless.0 == plain.trim_end() {

@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use clap::error::{ContextKind, ContextValue};
 use serde_json::{Value, json};
 
-use crate::cli::args::Arguments;
+use crate::cli::commands::Arguments;
 
 use crate::error::ErrorKind;
 
@@ -28,7 +28,7 @@ const ELSEWHERE: [(&[&str], &str); 7] = [
 ];
 
 /// What to add to a usage error of clap's, which cannot know it.
-pub(super) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+pub(crate) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -83,7 +83,7 @@ pub(super) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
 }
 
 /// A usage error of clap's, in the shape of all other errors.
-pub(super) fn to_json(error: &clap::Error, advice: Option<&String>) -> Value {
+pub(crate) fn to_json(error: &clap::Error, advice: Option<&String>) -> Value {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let mut message = Vec::new();

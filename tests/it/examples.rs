@@ -205,7 +205,7 @@ fn the_examples_of_every_help_page_work() {
         ));
         command.get_subcommands().for_each(|command| visit(command, found));
     }
-    let mut command = venvtree::cli::args::Arguments::command();
+    let mut command = venvtree::cli::commands::Arguments::command();
     command.build();
     let mut pages = Vec::new();
     visit(&command, &mut pages);

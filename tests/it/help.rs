@@ -11,7 +11,7 @@ fn pages() -> Vec<(String, clap::Command)> {
             visit(child, &format!("{name} {}", child.get_name()), found);
         }
     }
-    let mut command = venvtree::cli::args::Arguments::command();
+    let mut command = venvtree::cli::commands::Arguments::command();
     command.build();
     let mut found = Vec::new();
     visit(&command, "venvtree", &mut found);

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
 use clap::CommandFactory as _;
-use venvtree::cli::args::Arguments;
+use venvtree::cli::commands::Arguments;
 
 use crate::support::project::{Project, WheelText, some_interpreter};
 use crate::support::terminal::{self, Terminal};

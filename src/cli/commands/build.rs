@@ -1,0 +1,262 @@
+//! `venvtree build`.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::answer::{Answer, Warnings};
+use crate::cli::inputs::apart;
+use crate::cli::inputs::spec::{self as spec_input, SpecText};
+use crate::cli::io::Io;
+use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
+use crate::cli::options::{Output, OutputArguments, PlacesArguments, SpecArguments, numbers};
+use crate::cli::quantity;
+use crate::cli::verb::Verb;
+use crate::effects::caches::store::area::Counts;
+use crate::effects::host::output_file::OutputFile;
+use crate::engine::caching::{CachedReport, Caches};
+use crate::engine::{BuildRequest, Existing, Session, caching};
+use crate::error::Error;
+use crate::model::finding::Code;
+use crate::model::spec::Spec;
+
+/// Arguments of `venvtree build`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  venvtree build env.json --out .venv
+  venvtree build env.json --out .venv --replace \\
+      --manifest env.manifest.json
+
+`venvtree spec from` and `venvtree create --spec-out` write specs.
+
+If the output is this environment already, it is left alone. A build that the store remembers tells that from the \
+directories: whether anything was added, removed or exchanged there. With --replace, every file is read, as by \
+`venvtree verify`. Another environment is replaced only with --replace, in one step; what is not an environment, or \
+holds more than one, is never replaced.")]
+pub struct BuildArguments {
+    #[command(flatten)]
+    spec: SpecArguments,
+    /// The directory to make.
+    #[arg(long, value_name = "DIR")]
+    out: Utf8PathBuf,
+    /// Replace another environment that is there, in one step.
+    #[arg(long)]
+    replace: bool,
+    /// Write every entry with its digest and origin to FILE, as JSON.
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<Utf8PathBuf>,
+    /// Write the root digest to FILE.
+    #[arg(long, value_name = "FILE")]
+    digest_file: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    links: LinkArguments,
+    #[command(flatten)]
+    remote: RemoteArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// No digest in a file has more bytes.
+const LARGEST_DIGEST: u64 = 128;
+
+/// What is to be built.
+pub(crate) struct Build {
+    /// The spec's place.
+    spec: Utf8PathBuf,
+    text: SpecText,
+    places: PlacesArguments,
+    remote: RemoteArguments,
+    session: Session,
+    caches: Caches,
+    request: BuildRequest,
+    /// The output as it was typed.
+    out: Utf8PathBuf,
+    output: Output,
+}
+
+impl Verb for BuildArguments {
+    type Request = Build;
+    type Answer = BuildAnswer;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<Build, Error> {
+        let SpecArguments { spec, places } = self.spec;
+        let text = spec_input::read_text(&spec, io)?;
+        let session = spec_input::session(&places, io)?;
+        let caches = caches::local(&self.store, &self.links, io)?;
+        let file =
+            |path: &Option<Utf8PathBuf>| path.as_ref().map(|path| io.output_file(path)).transpose();
+        let request = BuildRequest {
+            out: io.output(&self.out)?,
+            existing: if self.replace { Existing::Replace } else { Existing::Keep },
+            protected: io.protected(),
+            look: self.replace,
+            manifest: file(&self.manifest)?,
+            digest_file: file(&self.digest_file)?,
+            text: Some(text.digest(&places)),
+        };
+        let build = Build {
+            spec: io.resolve(&spec),
+            text,
+            places,
+            remote: self.remote,
+            session,
+            caches,
+            request,
+            output: self.output.output(),
+            out: self.out,
+        };
+        check_outputs(&build.request, &build.spec)?;
+        Ok(build)
+    }
+
+    fn run(build: Build, io: &mut Io<'_>) -> Result<BuildAnswer, Error> {
+        build.run(io)
+    }
+}
+
+impl Build {
+    fn run(mut self, io: &mut Io<'_>) -> Result<BuildAnswer, Error> {
+        let mut allowed = BTreeSet::new();
+        let unchanged =
+            if self.is_plain(io) { caching::unchanged(&self.caches, &self.request)? } else { None };
+        let built = match unchanged {
+            Some(report) => Ok(report),
+            None => {
+                let (spec, places) = spec_input::parse(self.text, &self.places, io)?;
+                let request = &self.request;
+                apart::check_files(files(request), &spec, &places)?;
+                apart::check_environment(&request.out, &spec, &places)?;
+                if self.output.talks() {
+                    say_whose_time(&spec, io);
+                }
+                allowed.clone_from(&spec.flags.allow);
+                let function = spec.flags.digest_function;
+                self.caches.remote =
+                    caches::remote(&self.remote, function, &self.caches.notes, io)?;
+                caching::build(&self.session, &self.caches, spec, &places, request)
+            }
+        };
+        let notes = caches::say(&self.caches, !self.output.talks(), io);
+        let remote = self.caches.remote.as_ref().map(|remote| remote.summary_json());
+        Ok(BuildAnswer::new(built?, self.out, allowed, notes, remote))
+    }
+
+    /// Whether the output's stamp may answer. Keys of inputs and what is said of a remote cache
+    /// are checked whether or not there is something to do, and what is allowed is said each time.
+    fn is_plain(&self, io: &Io<'_>) -> bool {
+        // What is larger than a digest may be an input, which the spec says.
+        let larger = |file: &OutputFile| {
+            let found = file.path().as_std_path().metadata();
+            found.is_ok_and(|found| found.len() > LARGEST_DIGEST)
+        };
+        self.places.inputs.is_empty()
+            && !caches::has_remote(&self.remote, io)
+            && !self.text.may_allow(&self.places)
+            && !self.request.digest_file.as_ref().is_some_and(larger)
+    }
+}
+
+/// What was built.
+#[derive(Debug, Serialize)]
+pub(crate) struct BuildAnswer {
+    outcome: &'static str,
+    source: &'static str,
+    out: Utf8PathBuf,
+    digest_function: &'static str,
+    digest: String,
+    key: Option<String>,
+    looked: bool,
+    allowed: BTreeSet<Code>,
+    files: u64,
+    bytes: u64,
+    links: Counts,
+    warnings: Warnings,
+    notes: Vec<String>,
+    remote: Option<Value>,
+}
+
+impl BuildAnswer {
+    fn new(
+        built: CachedReport,
+        out: Utf8PathBuf,
+        allowed: BTreeSet<Code>,
+        notes: Vec<String>,
+        remote: Option<Value>,
+    ) -> Self {
+        Self {
+            outcome: built.outcome.name(),
+            source: built.source.name(),
+            out,
+            digest_function: built.function.name(),
+            digest: built.root.to_string(),
+            key: built.action.map(|action| action.to_string()),
+            looked: built.looked,
+            warnings: Warnings::new(built.warnings).allowing(built.source, &allowed),
+            allowed,
+            files: built.files,
+            bytes: built.bytes,
+            links: built.links,
+            notes,
+            remote,
+        }
+    }
+}
+
+impl Answer for BuildAnswer {
+    fn warnings(&self) -> Option<&Warnings> {
+        Some(&self.warnings)
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let what =
+            format!("{}, {}", quantity::count_u64(self.files, "file"), quantity::size(self.bytes));
+        // What the answer rests on, where that is less than all of the files.
+        let basis =
+            if self.looked { "" } else { "; its directories are as the last build left them" };
+        let Self { outcome, out, digest, .. } = self;
+        vec![format!("{outcome}: {out} ({what}{basis}), root digest {digest}")]
+    }
+}
+
+/// The files that are written beside the environment.
+fn files(request: &BuildRequest) -> impl Iterator<Item = &OutputFile> {
+    request.manifest.iter().chain(&request.digest_file)
+}
+
+/// Refuses files that would lie in the environment, be the same, or take the place of the spec.
+fn check_outputs(request: &BuildRequest, spec: &Utf8Path) -> Result<(), Error> {
+    apart::check_outside(files(request), &request.out)?;
+    if let (Some(manifest), Some(digest)) = (&request.manifest, &request.digest_file)
+        && manifest.is_in(digest.path())
+    {
+        let message = format!("`{}` cannot hold both the manifest and the digest", digest.path());
+        return Err(
+            Error::usage(message).hint("choose two files; the manifest says the digest, too")
+        );
+    }
+    for file in files(request) {
+        apart::check_file(file, [spec])?;
+    }
+    Ok(())
+}
+
+/// Says that the spec decides the time of everything where somebody may expect that
+/// SOURCE_DATE_EPOCH does, as for `pack` and `create`.
+fn say_whose_time(spec: &Spec, io: &mut Io<'_>) {
+    let mtime = spec.flags.mtime;
+    if let Some(text) =
+        io.variable("SOURCE_DATE_EPOCH").filter(|text| numbers::epoch(text) != Ok(mtime))
+    {
+        io.note(&format!("SOURCE_DATE_EPOCH is {text:?}, but the spec decides the time of an environment: {mtime} (`flags.mtime`)"));
+    }
+}

@@ -1,0 +1,49 @@
+//! `venvtree completions`: generated from the arguments themselves.
+
+use clap::Args;
+use clap_complete::Shell;
+
+use crate::cli::answer::{Done, written};
+use crate::cli::io::Io;
+use crate::cli::options::Output;
+use crate::cli::verb::Verb;
+use crate::error::Error;
+
+/// Arguments of `venvtree completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # A file for ~/.local/share/bash-completion/completions:
+  venvtree completions bash > venvtree")]
+pub struct CompletionsArguments {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// The arguments, and the whole command that they are part of.
+pub(crate) struct Completions {
+    pub(crate) arguments: CompletionsArguments,
+    pub(crate) whole: clap::Command,
+}
+
+impl Verb for Completions {
+    type Request = (Shell, clap::Command);
+    type Answer = Done;
+
+    fn output(&self) -> Output {
+        Output::TEXT
+    }
+
+    fn request(self, _io: &mut Io<'_>) -> Result<Self::Request, Error> {
+        Ok((self.arguments.shell, self.whole))
+    }
+
+    fn run((shell, mut whole): Self::Request, io: &mut Io<'_>) -> Result<Done, Error> {
+        // Rendered first: the generator panics where its output fails.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut whole, "venvtree", &mut script);
+        written(io.print_generated(&script))?;
+        Ok(Done::WELL)
+    }
+}

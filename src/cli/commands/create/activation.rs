@@ -1,0 +1,94 @@
+//! The line that activates an environment, for the shell that somebody seems to use; and places
+//! that cannot be activated.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8Path;
+
+use crate::cli::io::Io;
+use crate::error::Error;
+use crate::model::activate::Shell;
+use crate::model::activate::quote::quote;
+
+/// How a shell is told to read an activation script: its programs' names, whose language it speaks,
+/// the command, and the file.
+const COMMANDS: [(&[&str], Shell, &str, &str); 7] = [
+    // These have no `source`.
+    (&["sh", "dash", "posh", "yash", "mksh"], Shell::Posix, ".", "activate"),
+    (&["fish"], Shell::Fish, "source", "activate.fish"),
+    (&["csh", "tcsh"], Shell::Csh, "source", "activate.csh"),
+    (&["nu"], Shell::Nushell, "overlay use", "activate.nu"),
+    (&["xonsh"], Shell::Xonsh, "source", "activate.xsh"),
+    (&["pwsh"], Shell::PowerShell, ".", "activate.ps1"),
+    (&[], Shell::Posix, "source", "activate"),
+];
+
+/// The line that activates an environment; nothing where it has no script for that. `environment`
+/// is what was typed.
+pub(crate) fn line(
+    environment: &Utf8Path,
+    activators: &BTreeSet<Shell>,
+    io: &Io<'_>,
+) -> Option<String> {
+    // Shells that are started from another one leave SHELL as it was, and say so in variables of
+    // their own.
+    let name = match ["NU_VERSION", "XONSH_VERSION", "PSModulePath"]
+        .map(|name| io.variable(name).is_some())
+    {
+        [true, ..] => "nu",
+        [_, true, _] => "xonsh",
+        [.., true] => "pwsh",
+        _ => {
+            Utf8Path::new(io.variable("SHELL").unwrap_or_default()).file_name().unwrap_or_default()
+        }
+    };
+    let (_, shell, command, file) =
+        COMMANDS.iter().find(|(names, ..)| names.is_empty() || names.contains(&name))?;
+    if !activators.contains(shell) {
+        return None;
+    }
+    let mut path = environment.join("bin").join(file).into_string();
+    // What would be taken for an option.
+    if path.starts_with('-') {
+        path.insert_str(0, "./");
+    }
+    let plain = path
+        .chars()
+        .all(|character| character.is_ascii_alphanumeric() || "_./+-".contains(character));
+    Some(format!("{command} {}", if plain { path } else { quote(*shell, &path) }))
+}
+
+/// The shell whose language a word names: one of a script, or a program that reads it.
+pub(crate) fn shell(name: &str) -> Option<Shell> {
+    if matches!(name, "zsh" | "ksh") {
+        return Some(Shell::Posix);
+    }
+    let program = COMMANDS.iter().find(|(names, ..)| names.contains(&name));
+    Shell::from_name(name).or_else(|| program.map(|(_, shell, ..)| *shell))
+}
+
+/// Refuses a place that no shell can activate, and says which shells cannot where only some do.
+pub(crate) fn check(place: &Utf8Path, activators: &BTreeSet<Shell>) -> Result<Vec<String>, Error> {
+    if activators.is_empty() {
+        return Ok(Vec::new());
+    }
+    if place.as_str().contains(':') {
+        return Err(Error::Usage {
+            message: format!(
+                "`{place}` holds a colon, which separates the entries of PATH: the environment could not be activated"
+            ),
+            hint: Some(
+                "choose another name, or leave the activation scripts out with `--activators none`"
+                    .to_owned(),
+            ),
+        });
+    }
+    let mut notes = Vec::new();
+    if activators.contains(&Shell::Csh) && place.as_str().contains(['\n', '\r']) {
+        notes.push("the path holds a line break: csh, tcsh and a zsh that is called sh cannot activate the environment".to_owned());
+    }
+    if activators.contains(&Shell::Xonsh) && place.as_str().contains('$') {
+        notes.push("the path holds a `$`: xonsh cannot activate the environment where that names a variable".to_owned());
+    }
+    Ok(notes)
+}

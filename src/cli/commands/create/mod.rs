@@ -1,0 +1,583 @@
+//! `venvtree create`: an environment in one command, by way of a spec.
+
+mod activation;
+pub(crate) mod foreign;
+mod relocate;
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::answer::{Answer, Printer, Warnings, written};
+use crate::cli::inputs::apart;
+use crate::cli::io::Io;
+use crate::cli::options::caches::{self, LinkArguments, StoreArguments};
+use crate::cli::options::{AllowArguments, FormatArguments, LimitArguments, Output, variables};
+use crate::cli::text::{Text, is_shown_as_it_is};
+use crate::cli::verb::Verb;
+use crate::effects::caches::store::area::LinkMode;
+use crate::effects::host::fs::{self, Kind};
+use crate::effects::host::output_file::OutputFile;
+use crate::effects::host::replaceable;
+use crate::effects::interpreters::discover::{self, Surroundings};
+use crate::effects::interpreters::probe_cache::ProbeCache;
+use crate::effects::sink::publish::{self, PublishError};
+use crate::effects::wheels::seeds::{PlaceKind, Seed, SeedRequest};
+use crate::engine::caching::{self, CachedReport, Caches};
+use crate::engine::compose::Candidate;
+use crate::engine::compose::create::{self, Composed, CreateRequest, Reach, SeedPlaces, Seeds};
+use crate::engine::{BuildRequest, Existing, Places, Session};
+use crate::error::Error;
+use crate::model::activate::Shell;
+use crate::model::finding::Code;
+use crate::model::name::DistName;
+use crate::model::python_request::PythonRequest;
+use crate::model::spec::document::{InterpreterDocument, SpecDocument};
+use crate::model::spec::{DEFAULT_MTIME, Flags, Spec, WheelReference};
+
+/// Arguments of `venvtree create`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # Makes .venv:
+  venvtree create
+  venvtree create env --python '>=3.11' --prompt demo
+  venvtree create tool --no-seed \\
+      --wheel dist/tool-1.0-py3-none-any.whl
+  # With a spec, from which `build` makes the same again:
+  venvtree create .venv --clear --spec-out env.json
+  # Repair an environment after `pip install`:
+  venvtree create --relocatable .venv
+
+Nothing is downloaded. Wheels of pip and setuptools are looked for in the directories of --extra-search-dir, in \
+../share/venvtree/seeds beside this program, among the wheels of the interpreter, and in the working directory. The \
+first of these places that has a fitting wheel gives its latest one.")]
+pub struct CreateArguments {
+    /// The directory to make [default: .venv].
+    #[arg(value_name = "ENV")]
+    environment: Option<Utf8PathBuf>,
+    /// The interpreter: a version (3.12, pypy3.11, 3.13t, '>=3.11'), a name on PATH, or a path
+    /// [default: the first python3].
+    #[arg(long, short, value_name = "PYTHON")]
+    python: Option<String>,
+    /// Let the interpreter's own packages be seen, after the environment's.
+    #[arg(long)]
+    system_site_packages: bool,
+    /// What activation shows instead of the directory's name; `.` stands for the name of the
+    /// working directory.
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// The distributions to begin with, such as `pip,wheel` or `pip==24.0` [default: pip, and
+    /// setuptools if it comes with the interpreter].
+    #[arg(long, value_name = "NAMES", num_args = 0..=1)]
+    seed: Option<Option<String>>,
+    /// Begin with nothing.
+    #[arg(long, alias = "without-pip", conflicts_with = "seed")]
+    no_seed: bool,
+    /// Look for those here first; may be given many times.
+    #[arg(long, value_name = "DIR")]
+    extra_search_dir: Vec<Utf8PathBuf>,
+    /// Do not look for those in the working directory.
+    #[arg(long)]
+    no_cwd_search: bool,
+    /// Install this wheel too; may be given many times.
+    #[arg(long, value_name = "FILE")]
+    wheel: Vec<Utf8PathBuf>,
+    /// Make `bin/python` a launcher instead of a link. Of an environment that is there already,
+    /// make the files relocatable in place.
+    #[arg(long)]
+    relocatable: bool,
+    /// With --relocatable: another place where the interpreter may be at run time, absolute or
+    /// relative to ENV; may be given many times.
+    #[arg(long, value_name = "PATH", requires = "relocatable")]
+    candidate: Vec<String>,
+    /// Make a new environment in the place of the one that is there. Where the file system cannot
+    /// exchange directories, the old one is emptied first.
+    #[arg(long)]
+    clear: bool,
+    /// Make a new environment in the place of the one that is there, in one step or not at all.
+    #[arg(long, conflicts_with = "clear")]
+    replace: bool,
+    /// Write no `.gitignore` into the environment. Else it keeps the environment out of a
+    /// repository.
+    #[arg(long, alias = "without-scm-ignore-files")]
+    no_vcs_ignore: bool,
+    /// The activation scripts: `all`, `none`, or shells.
+    #[arg(long, value_name = "SHELLS", value_delimiter = ',', default_value = "all")]
+    activators: Vec<String>,
+    /// Write the spec that `build` makes the same environment from; `-` prints it.
+    #[arg(long, value_name = "FILE")]
+    spec_out: Option<Utf8PathBuf>,
+    /// Say nothing but warnings and errors.
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    foreign: foreign::ForeignArguments,
+    #[command(flatten)]
+    limits: LimitArguments,
+    #[command(flatten)]
+    allow: AllowArguments,
+    #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    links: LinkArguments,
+    #[command(flatten)]
+    format: FormatArguments,
+}
+
+/// The directory that is made where none is named.
+const DEFAULT_ENVIRONMENT: &str = ".venv";
+
+impl CreateArguments {
+    /// ENV and the value of `--seed`. uv's `--seed` has no value: what follows it is ENV where it
+    /// cannot be a distribution.
+    fn environment_and_seed(&self) -> (&Utf8Path, Option<&str>) {
+        let seed = self.seed.as_ref().and_then(Option::as_deref);
+        match (&self.environment, seed) {
+            (Some(environment), seed) => (environment, seed),
+            (None, Some(text)) if text.contains('/') || text.starts_with('.') => {
+                (Utf8Path::new(text), None)
+            }
+            (None, seed) => (Utf8Path::new(DEFAULT_ENVIRONMENT), seed),
+        }
+    }
+}
+
+/// What is to be done.
+pub(crate) enum Create {
+    /// Repair an environment that is there: as it was typed, and where it is.
+    Relocate(Utf8PathBuf, Utf8PathBuf),
+    /// Make one.
+    Make(Box<Make>),
+}
+
+/// An environment to make.
+pub(crate) struct Make {
+    /// The environment as it was typed.
+    environment: Utf8PathBuf,
+    session: Session,
+    caches: Caches,
+    python: PythonRequest,
+    spec: CreateRequest,
+    request: BuildRequest,
+    spec_out: SpecOut,
+    /// Whether a copy of the interpreter was asked for, of which there is none.
+    no_copy: bool,
+    output: Output,
+}
+
+/// Where the spec goes.
+enum SpecOut {
+    Nowhere,
+    Stdout,
+    File(OutputFile),
+}
+
+impl SpecOut {
+    fn file(&self) -> Option<&OutputFile> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Nowhere | Self::Stdout => None,
+        }
+    }
+}
+
+impl Verb for CreateArguments {
+    type Request = Create;
+    type Answer = CreateAnswer;
+
+    fn output(&self) -> Output {
+        Output { quiet: self.quiet, ..self.format.output() }
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<Create, Error> {
+        let (environment, _) = self.environment_and_seed();
+        let environment = environment.to_owned();
+        let out = io.output(&environment)?;
+        let makes_way = self.clear || self.replace;
+        if self.relocatable && !makes_way && out.is_dir() && publish::is_environment(&out) {
+            self.check_relocation(&environment)?;
+            return Ok(Create::Relocate(environment, out));
+        }
+        let protected = io.protected();
+        if makes_way && matches!(fs::kind(&out)?, Kind::Directory | Kind::Other) {
+            replaceable::check(&out, &protected)?;
+        }
+        for note in activation::check(&out, &activators(&self.activators)?)? {
+            io.note(&note);
+        }
+        let spec_out = match self.spec_out.as_deref() {
+            None => SpecOut::Nowhere,
+            Some(path) if path == "-" => SpecOut::Stdout,
+            Some(path) => SpecOut::File(io.output_file(path)?),
+        };
+        apart::check_outside(spec_out.file(), &out)?;
+        let python = self.python.as_deref().unwrap_or("python");
+        Ok(Create::Make(Box::new(Make {
+            session: Session {
+                limits: self.limits.apply(&io.limits),
+                progress: io.progress.clone(),
+                ..Session::default()
+            },
+            caches: caches::local(&self.store, &self.links, io)?,
+            python: PythonRequest::parse(python)
+                .map_err(|error| Error::usage(error.to_string()))?,
+            spec: self.spec(io)?,
+            request: BuildRequest {
+                out,
+                existing: match (self.clear, self.replace) {
+                    (true, _) => Existing::Renew,
+                    (false, true) => Existing::Replace,
+                    (false, false) => Existing::Keep,
+                },
+                protected,
+                look: true,
+                manifest: None,
+                digest_file: None,
+                text: None,
+            },
+            spec_out,
+            no_copy: self.foreign.copies && !self.relocatable,
+            output: self.output(),
+            environment,
+        })))
+    }
+
+    fn run(create: Create, io: &mut Io<'_>) -> Result<CreateAnswer, Error> {
+        match create {
+            Create::Relocate(name, place) => {
+                Ok(CreateAnswer::Relocated(relocate::run(name, &place)?))
+            }
+            Create::Make(make) => make.run(io).map(Box::new).map(CreateAnswer::Made),
+        }
+    }
+}
+
+impl CreateArguments {
+    /// Whether nothing was asked for that an existing environment cannot get.
+    fn check_relocation(&self, environment: &Utf8Path) -> Result<(), Error> {
+        let asked = [
+            ("--python", self.python.is_some()),
+            ("--system-site-packages", self.system_site_packages),
+            ("--prompt", self.prompt.is_some()),
+            ("--seed", self.seed.is_some()),
+            ("--extra-search-dir", !self.extra_search_dir.is_empty()),
+            ("--wheel", !self.wheel.is_empty()),
+            ("--candidate", !self.candidate.is_empty()),
+            ("--spec-out", self.spec_out.is_some()),
+            ("--allow", !self.allow.codes.is_empty()),
+        ];
+        match asked.iter().find(|(_, asked)| *asked) {
+            None => Ok(()),
+            Some((option, _)) => Err(Error::usage(format!(
+                "`{environment}` is an environment already, which --relocatable repairs; {option} has no meaning there"
+            ))
+            .hint("leave it out, or make a new environment with --clear")),
+        }
+    }
+
+    /// What the spec is to say.
+    fn spec(&self, io: &Io<'_>) -> Result<CreateRequest, Error> {
+        let files = self.wheel.iter().filter(|path| !foreign::is_version(path.as_str()));
+        let support = io.executable.as_deref().and_then(Utf8Path::parent);
+        Ok(CreateRequest {
+            reach: if self.relocatable {
+                Reach::Launcher { candidates: self.candidate.clone() }
+            } else {
+                Reach::Link
+            },
+            wheels: files.map(|path| Candidate::at(io.resolve(path))).collect::<Result<_, _>>()?,
+            seeds: self.seeds()?,
+            places: SeedPlaces {
+                given: self.extra_search_dir.iter().map(|path| io.resolve(path)).collect(),
+                support: support
+                    .and_then(Utf8Path::parent)
+                    .map(|prefix| prefix.join("share/venvtree/seeds")),
+                working: (!self.no_cwd_search).then(|| io.cwd.clone()),
+            },
+            flags: Flags {
+                system_site_packages: self.system_site_packages,
+                gitignore: !self.no_vcs_ignore,
+                prompt: match self.prompt.as_deref() {
+                    Some(".") => io.cwd.file_name().map(str::to_owned),
+                    prompt => prompt.map(str::to_owned),
+                },
+                activators: activators(&self.activators)?,
+                // That of `SOURCE_DATE_EPOCH`, if it is set.
+                mtime: variables::source_date_epoch(io)?.unwrap_or(DEFAULT_MTIME),
+                allow: self.allow.codes.iter().copied().collect(),
+                ..Flags::default()
+            },
+        })
+    }
+
+    /// The distributions to begin with.
+    fn seeds(&self) -> Result<Seeds, Error> {
+        if self.no_seed {
+            return Ok(Seeds { named: Some(Vec::new()), ..Seeds::default() });
+        }
+        let foreign = &self.foreign;
+        let (_, text) = self.environment_and_seed();
+        let named = text.map(|text| split_seeds(text).iter().map(|text| seed(text)).collect());
+        let versions = self.wheel.iter().map(|value| value.as_str());
+        let more = (foreign.pip.iter().map(|version| ("pip", version.as_str())))
+            .chain(foreign.setuptools.iter().map(|version| ("setuptools", version.as_str())))
+            .chain(
+                versions
+                    .filter(|value| foreign::is_version(value))
+                    .map(|version| ("wheel", version)),
+            );
+        let without = [(foreign.no_pip, "pip"), (foreign.no_setuptools, "setuptools")];
+        Ok(Seeds {
+            named: named.transpose()?,
+            more: more
+                .map(|(name, version)| seed(&foreign::seed(name, version)))
+                .collect::<Result<_, _>>()?,
+            without: without
+                .iter()
+                .filter(|(leave, _)| *leave)
+                .map(|(_, name)| DistName::parse(name).expect("a plain name"))
+                .collect(),
+        })
+    }
+}
+
+/// A distribution to begin with, as it is typed.
+fn seed(text: &str) -> Result<SeedRequest, Error> {
+    SeedRequest::parse(text).map_err(|problem| {
+        Error::usage(format!("`{text}` names no distribution to begin with: {problem}"))
+            .hint("give names, with versions if need be: `--seed pip==24.0,wheel`")
+    })
+}
+
+/// The parts of `pip>=24,<25,wheel`: a comma also stands between the versions of one distribution.
+fn split_seeds(text: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        match parts.last_mut() {
+            Some(last) if part.starts_with(['<', '>', '=', '!', '~']) => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    parts
+}
+
+fn activators(words: &[String]) -> Result<BTreeSet<Shell>, Error> {
+    let mut shells = BTreeSet::new();
+    for word in words.iter().map(|word| word.trim()) {
+        match word {
+            "all" => shells.extend(Shell::ALL),
+            "none" | "" => {}
+            name => match activation::shell(name) {
+                Some(shell) => {
+                    shells.insert(shell);
+                }
+                None => {
+                    let names = Shell::ALL.map(Shell::name).join(", ");
+                    return Err(Error::usage(format!(
+                        "`{name}` is no shell that there is an activation script for"
+                    ))
+                    .hint(format!("expected all, none or some of {names}")));
+                }
+            },
+        }
+    }
+    Ok(shells)
+}
+
+impl Make {
+    fn run(mut self, io: &mut Io<'_>) -> Result<Made, Error> {
+        let memory = caches::default_store(io).map(|directory| directory.join("interpreters"));
+        let probe = discover::find(
+            &self.python,
+            &Surroundings::new(&io.cwd, |name| io.variable(name)),
+            &ProbeCache::new(memory, self.caches.notes.clone()),
+        )?;
+        let Composed { spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
+        for seed in seeds.iter().filter(|seed| seed.kind == PlaceKind::WorkingDirectory) {
+            io.note(&format!(
+                "`{}` is taken from the working directory; --no-cwd-search prevents that",
+                seed.file
+            ));
+        }
+        if self.no_copy {
+            io.note("bin/python is a link: a copy of the interpreter would not find its library");
+        }
+        // To work in an environment is to change it: edits must reach no other one, and need no
+        // permission.
+        if self.caches.link_mode == LinkMode::Auto {
+            self.caches.link_mode = LinkMode::Own;
+        }
+        // The few files of an empty environment are written faster than looked up.
+        self.caches.store = self.caches.store.filter(|_| !spec.wheels.is_empty());
+        let places = Places { root: io.cwd.clone(), ..Places::default() };
+        apart::check_files(self.spec_out.file(), &spec, &places)?;
+        let built = build(&self.session, &self.caches, &spec, &places, self.request);
+        let notes = caches::say(&self.caches, !self.output.talks(), io);
+        let built = built?;
+        let document = SpecDocument::from(&spec);
+        self.spec_out.write(&document, io)?;
+        let activate = activation::line(&self.environment, &spec.flags.activators, io);
+        let is_printed = matches!(self.spec_out, SpecOut::Stdout);
+        let facts = (document.interpreter, probe.executable);
+        let mut made = Made::new(self.environment, built, &spec, facts);
+        made.seeds = seeds.iter().map(SeedDocument::new).collect();
+        Ok(Made { activate, notes, is_printed, ..made })
+    }
+}
+
+/// Builds. Where directories cannot be exchanged, the old environment is emptied first if it is to
+/// give way anyhow.
+fn build(
+    session: &Session,
+    caches: &Caches,
+    spec: &Spec,
+    places: &Places,
+    request: BuildRequest,
+) -> Result<CachedReport, Error> {
+    match caching::build(session, caches, spec.clone(), places, &request) {
+        Err(Error::Publish(PublishError::NoExchange { .. }))
+            if request.existing == Existing::Renew =>
+        {
+            publish::empty_environment(&replaceable::check(&request.out, &request.protected)?)?;
+            let request = BuildRequest { existing: Existing::Keep, ..request };
+            caching::build(session, caches, spec.clone(), places, &request)
+        }
+        result => result,
+    }
+}
+
+impl SpecOut {
+    fn write(&self, document: &SpecDocument, io: &mut Io<'_>) -> Result<(), Error> {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::Stdout => written(io.print_text(&Text::of_json(&json!(document)))),
+            Self::File(file) => {
+                let text = Text::of_json(&json!(document));
+                Ok(file.write(|out| writeln!(out, "{}", text.as_str()))?)
+            }
+        }
+    }
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum CreateAnswer {
+    Made(Box<Made>),
+    Relocated(relocate::RelocateAnswer),
+}
+
+/// What was made, and of what.
+#[derive(Debug, Serialize)]
+pub(crate) struct Made {
+    outcome: &'static str,
+    out: Utf8PathBuf,
+    digest_function: &'static str,
+    digest: String,
+    interpreter: InterpreterDocument,
+    executable: Utf8PathBuf,
+    seeds: Vec<SeedDocument>,
+    activate: Option<String>,
+    allowed: BTreeSet<Code>,
+    warnings: Warnings,
+    notes: Vec<String>,
+    /// The interpreter and the distributions, for people.
+    #[serde(skip)]
+    contents: String,
+    /// Whether the spec is what standard output holds.
+    #[serde(skip)]
+    is_printed: bool,
+}
+
+/// A wheel to begin with, and where it was found.
+#[derive(Debug, Serialize)]
+struct SeedDocument {
+    path: Utf8PathBuf,
+    place: &'static str,
+}
+
+impl SeedDocument {
+    fn new(seed: &Seed) -> Self {
+        Self { path: seed.path.clone(), place: seed.kind.describe() }
+    }
+}
+
+impl Made {
+    fn new(
+        out: Utf8PathBuf,
+        built: CachedReport,
+        spec: &Spec,
+        (interpreter, executable): (InterpreterDocument, Utf8PathBuf),
+    ) -> Self {
+        let distribution = |wheel: &WheelReference| {
+            format!("{} {}", wheel.file_name.name, wheel.file_name.version)
+        };
+        let distributions: Vec<String> = spec.wheels.iter().map(distribution).collect();
+        let packages = if distributions.is_empty() {
+            "no packages".to_owned()
+        } else {
+            distributions.join(", ")
+        };
+        let name = spec.interpreter.implementation.platform_name();
+        Self {
+            outcome: built.outcome.name(),
+            out,
+            digest_function: built.function.name(),
+            digest: built.root.to_string(),
+            interpreter,
+            executable,
+            seeds: Vec::new(),
+            activate: None,
+            allowed: spec.flags.allow.clone(),
+            warnings: Warnings::new(built.warnings).allowing(built.source, &spec.flags.allow),
+            notes: Vec::new(),
+            contents: format!("{name} {}, {packages}", spec.interpreter.version),
+            is_printed: false,
+        }
+    }
+}
+
+impl Answer for CreateAnswer {
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        match self {
+            Self::Made(_) => Ok(()),
+            Self::Relocated(answer) => answer.text(printer),
+        }
+    }
+
+    fn warnings(&self) -> Option<&Warnings> {
+        match self {
+            Self::Made(made) => Some(&made.warnings),
+            Self::Relocated(answer) => answer.warnings(),
+        }
+    }
+
+    /// The spec and the report cannot both be the one JSON document.
+    fn has_document(&self) -> bool {
+        match self {
+            Self::Made(made) => !made.is_printed,
+            Self::Relocated(answer) => answer.has_document(),
+        }
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let made = match self {
+            Self::Made(made) => made,
+            Self::Relocated(answer) => return answer.summary(),
+        };
+        let Made { outcome, out, contents, digest, activate, .. } = &**made;
+        let mut lines =
+            vec![format!("{outcome}: {out} ({contents})"), format!("root digest {digest}")];
+        // With characters written out, it would not name the place.
+        let shown = activate.iter().filter(|line| is_shown_as_it_is(line));
+        lines.extend(shown.map(|line| format!("activate with: {line}")));
+        lines
+    }
+}

@@ -1,0 +1,204 @@
+//! `venvtree digest`.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::answer::{Answer, Printer, Warnings};
+use crate::cli::inputs::spec as spec_input;
+use crate::cli::io::Io;
+use crate::cli::options::caches::{self, StoreArguments};
+use crate::cli::options::{Output, OutputArguments, SpecArguments, numbers};
+use crate::cli::quantity;
+use crate::cli::verb::Verb;
+use crate::effects::host::notes::Notes;
+use crate::effects::scan::{self, View};
+use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::caching::{self, Caches};
+use crate::engine::{Foresight, Places, Session};
+use crate::error::Error;
+use crate::model::digest::DigestFunction;
+use crate::model::spec::Spec;
+
+/// Arguments of `venvtree digest`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  # What `build` would write, without writing it:
+  venvtree digest env.json
+  # And which members had to be inflated for it:
+  venvtree digest env.json --explain
+  # The digest of a directory:
+  venvtree digest .venv
+
+The root digest is that of the REAPI `Directory` message, printed as HASH/SIZE. For a spec with SHA-256 it is \
+predicted from the RECORDs of the wheels, which `build` verifies; whole wheels are not hashed. With BLAKE3, members \
+are inflated, except those of wheels that the store knows from an earlier build.")]
+pub struct DigestArguments {
+    #[command(flatten)]
+    spec: SpecArguments,
+    /// List the members that had to be inflated.
+    #[arg(long)]
+    explain: bool,
+    /// The digest function for a directory; that of a spec is its own flag.
+    #[arg(long, value_name = "FUNCTION", value_parser = numbers::digest_function())]
+    digest_function: Option<DigestFunction>,
+    #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// What is to be digested.
+pub(crate) struct Digest {
+    session: Session,
+    of: Of,
+}
+
+enum Of {
+    /// A directory: where, and what it was called.
+    Directory(Utf8PathBuf, Utf8PathBuf, DigestFunction),
+    Spec {
+        spec: Box<Spec>,
+        places: Places,
+        caches: Caches,
+        explain: bool,
+    },
+}
+
+impl Verb for DigestArguments {
+    type Request = Digest;
+    type Answer = DigestAnswer;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<Digest, Error> {
+        let session = spec_input::session(&self.spec.places, io)?;
+        let path = io.resolve(&self.spec.spec);
+        if self.spec.spec != "-" && path.is_dir() {
+            let function = self.digest_function.unwrap_or_default();
+            return Ok(Digest { session, of: Of::Directory(path, self.spec.spec, function) });
+        }
+        let (spec, places) = spec_input::read(&self.spec, io)?;
+        let wanted = spec.flags.digest_function;
+        if self.digest_function.is_some_and(|function| function != wanted) {
+            return Err(Error::usage(format!(
+                "the spec asks for {wanted}, `--digest-function` for another one"
+            ))
+            .hint("leave the option out, or change the spec's flag `digest_function`"));
+        }
+        let notes = Notes::new();
+        let store = caches::store(&self.store, &notes, io)?;
+        let caches = Caches { store, notes, ..Caches::default() };
+        let explain = self.explain;
+        Ok(Digest { session, of: Of::Spec { spec: Box::new(spec), places, caches, explain } })
+    }
+
+    fn run(request: Digest, io: &mut Io<'_>) -> Result<DigestAnswer, Error> {
+        let Digest { session, of } = request;
+        match of {
+            Of::Directory(path, name, function) => {
+                session.progress.begin(Phase::Reading, Amount::default());
+                let scan = scan::scan(&path, function, View::Exact, session.threads)?;
+                if let Some((odd, problem)) = scan.odd.first() {
+                    return Err(Error::usage(format!(
+                        "`{odd}` in `{name}` cannot be part of a digest: {problem}"
+                    ))
+                    .into());
+                }
+                Ok(DigestAnswer {
+                    digest_function: function.name(),
+                    digest: scan.tree.digest().to_string(),
+                    predicted: None,
+                })
+            }
+            Of::Spec { spec, places, caches, explain } => {
+                let predicted = caching::predict(&session, &caches, *spec, &places);
+                caches::say(&caches, true, io);
+                let (mut prepared, tree, foresight) = predicted?;
+                let inflated = explain.then(|| {
+                    let members = prepared.inflated().into_iter();
+                    members.map(|(wheel, member)| Member { wheel, member }).collect()
+                });
+                let warnings = Warnings::new(std::mem::take(&mut prepared.plan.warnings));
+                let answer = DigestAnswer {
+                    digest_function: tree.function().name(),
+                    digest: tree.digest().to_string(),
+                    predicted: Some(Predicted { method: foresight.into(), warnings, inflated }),
+                };
+                io.let_go((prepared, tree));
+                Ok(answer)
+            }
+        }
+    }
+}
+
+/// A digest, and how it came to be known.
+#[derive(Debug, Serialize)]
+pub(crate) struct DigestAnswer {
+    digest_function: &'static str,
+    digest: String,
+    #[serde(flatten)]
+    predicted: Option<Predicted>,
+}
+
+/// What there is to say of the digest of a spec.
+#[derive(Debug, Serialize)]
+struct Predicted {
+    method: Method,
+    warnings: Warnings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inflated: Option<Vec<Member>>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Method {
+    Predicted,
+    Known,
+    Inflated,
+}
+
+impl From<Foresight> for Method {
+    fn from(foresight: Foresight) -> Self {
+        match foresight {
+            Foresight::Claims => Self::Predicted,
+            Foresight::Known => Self::Known,
+            Foresight::Inflated => Self::Inflated,
+        }
+    }
+}
+
+/// A member of a wheel.
+#[derive(Debug, Serialize)]
+struct Member {
+    wheel: String,
+    member: String,
+}
+
+impl Answer for DigestAnswer {
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        if let Some(Predicted { method, inflated: Some(inflated), .. }) = &self.predicted {
+            let members = quantity::count(inflated.len(), "member");
+            printer.say(&match method {
+                Method::Predicted => format!("predicted from RECORDs; inflated {members}:"),
+                Method::Known => {
+                    "known from an earlier build; planning looks at the bytes of:".to_owned()
+                }
+                Method::Inflated => "members were inflated, as RECORDs hold no BLAKE3; among \
+                                     them for planning:"
+                    .to_owned(),
+            });
+            for Member { wheel, member } in inflated {
+                printer.say(&format!("  {wheel}: {member}"));
+            }
+        }
+        printer.print(&self.digest)
+    }
+
+    fn warnings(&self) -> Option<&Warnings> {
+        self.predicted.as_ref().map(|predicted| &predicted.warnings)
+    }
+}

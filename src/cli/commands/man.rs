@@ -1,0 +1,72 @@
+//! `venvtree man`: generated from the arguments themselves.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use crate::cli::answer::{Done, written};
+use crate::cli::io::Io;
+use crate::cli::options::Output;
+use crate::cli::verb::Verb;
+use crate::effects::host::fs::{self, Permissions, failed};
+use crate::error::Error;
+
+/// Arguments of `venvtree man`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  venvtree man | man -l -
+  venvtree man --out share/man/man1")]
+pub struct ManArguments {
+    /// Write `venvtree.1` and a page for every subcommand into this directory.
+    #[arg(long, value_name = "DIR")]
+    out: Option<Utf8PathBuf>,
+}
+
+/// The arguments, and the whole command that they are part of.
+pub(crate) struct Man {
+    pub(crate) arguments: ManArguments,
+    pub(crate) whole: clap::Command,
+}
+
+impl Verb for Man {
+    /// The command, and the directory for the pages if there are to be several.
+    type Request = (clap::Command, Option<Utf8PathBuf>);
+    type Answer = Done;
+
+    fn output(&self) -> Output {
+        Output::TEXT
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+        let mut command = self.whole.disable_help_subcommand(true);
+        command.build();
+        Ok((command, self.arguments.out.as_ref().map(|path| io.resolve(path))))
+    }
+
+    fn run((command, directory): Self::Request, io: &mut Io<'_>) -> Result<Done, Error> {
+        let Some(directory) = directory else {
+            let page = page(command).map_err(failed("render", "venvtree.1".into()))?;
+            written(io.print_generated(&page))?;
+            return Ok(Done::WELL);
+        };
+        fs::create_directories(&directory, Permissions::Usual)
+            .map_err(failed("create", &directory))?;
+        let mut pages = vec![command];
+        while let Some(command) = pages.pop() {
+            pages.extend(
+                command.get_subcommands().filter(|command| !command.is_hide_set()).cloned(),
+            );
+            let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+            let path = directory.join(format!("{name}.1"));
+            let bytes = page(command).map_err(failed("render", &path))?;
+            io.output_file(&path)?.write(|out| out.write_all(&bytes))?;
+        }
+        Ok(Done::WELL)
+    }
+}
+
+/// A page, without a date, so that it is the same whenever it is made.
+fn page(command: clap::Command) -> std::io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command).date("").render(&mut page).map(|()| page)
+}

@@ -1,0 +1,111 @@
+//! `venvtree spec`.
+
+pub(crate) mod from;
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::cli::answer::{Answer, Printer};
+use crate::cli::inputs::spec as spec_input;
+use crate::cli::io::Io;
+use crate::cli::options::{Deferred, Format, Output, OutputArguments};
+use crate::cli::text::Text;
+use crate::cli::verb::{Verb, perform};
+use crate::error::Error;
+use crate::model::spec::document;
+
+/// The subcommands of `venvtree spec`.
+#[derive(Debug, Subcommand)]
+pub enum SpecCommand {
+    /// Print the JSON Schema of specs.
+    Schema(SchemaArguments),
+    /// Check a spec without opening anything that it names.
+    Check(CheckArguments),
+    /// Write a spec from wheels, for this machine or for another one.
+    From(Deferred<from::FromArguments>),
+}
+
+/// Arguments of `venvtree spec check`.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The spec, a JSON file; `-` reads standard input.
+    #[arg(value_name = "SPEC")]
+    spec: Utf8PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Arguments of `venvtree spec schema`: none.
+#[derive(Debug, Args)]
+pub struct SchemaArguments {}
+
+/// Does what a subcommand asks for.
+pub(crate) fn dispatch(command: SpecCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
+    match command {
+        SpecCommand::Schema(arguments) => perform(arguments, io),
+        SpecCommand::Check(arguments) => perform(arguments, io),
+        SpecCommand::From(arguments) => perform(arguments, io),
+    }
+}
+
+impl Verb for SchemaArguments {
+    type Request = ();
+    type Answer = SchemaAnswer;
+
+    fn output(&self) -> Output {
+        Output::TEXT
+    }
+
+    fn request(self, _io: &mut Io<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn run((): (), _io: &mut Io<'_>) -> Result<SchemaAnswer, Error> {
+        Ok(SchemaAnswer(document::schema()))
+    }
+}
+
+/// The schema of specs: a document of its own.
+#[derive(Debug, Serialize)]
+pub(crate) struct SchemaAnswer(String);
+
+impl Answer for SchemaAnswer {
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        printer.print_text(&Text::of_lines(self.0.lines()))
+    }
+}
+
+impl Verb for CheckArguments {
+    type Request = (Utf8PathBuf, spec_input::SpecText);
+    type Answer = CheckAnswer;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+        let text = spec_input::read_text(&self.spec, io)?;
+        Ok((self.spec, text))
+    }
+
+    fn run((name, text): Self::Request, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
+        let spec = text.parse()?;
+        let interpreter = spec.interpreter.to_string();
+        Ok(CheckAnswer { spec: name, interpreter, wheels: spec.wheels.len() })
+    }
+}
+
+/// A spec without problems.
+#[derive(Debug, Serialize)]
+pub(crate) struct CheckAnswer {
+    spec: Utf8PathBuf,
+    interpreter: String,
+    wheels: usize,
+}
+
+impl Answer for CheckAnswer {
+    fn summary(&self) -> Vec<String> {
+        vec!["the spec has no problems".to_owned()]
+    }
+}

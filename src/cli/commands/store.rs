@@ -1,0 +1,285 @@
+//! `venvtree store`: what the local store holds, getting rid of some of it, and checking all of it.
+
+use std::time::{Duration, SystemTime};
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::cli::answer::{Answer, DIFFERENCES, Printer};
+use crate::cli::io::Io;
+use crate::cli::options::caches::{self, StoreArguments};
+use crate::cli::options::{Deferred, Format, FormatArguments, Output, OutputArguments, numbers};
+use crate::cli::quantity;
+use crate::cli::verb::{Verb, perform};
+use crate::effects::caches::store::gc::{CollectionReport, Limits, StoreReport, Usage};
+use crate::effects::caches::store::verify::VerifyReport;
+use crate::effects::caches::store::{Access, Store};
+use crate::effects::host::notes::Notes;
+use crate::effects::work::progress::{Amount, Phase};
+use crate::error::{Error, ErrorKind};
+use crate::model::digest::DigestFunction;
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Count what the store holds.
+    Stat(Deferred<StatArguments>),
+    /// Remove what was used least recently.
+    Gc(Deferred<GcArguments>),
+    /// Read everything again; repair what can be repaired, remove what is damaged.
+    Verify(Deferred<VerifyArguments>),
+}
+
+/// Which store, and how to report.
+#[derive(Debug, Args)]
+pub struct StatArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    format: FormatArguments,
+}
+
+/// Arguments of `venvtree store gc`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  venvtree store gc --max-size 10G
+  venvtree store gc --max-age 30d
+
+Without limits, only what dead processes and removed environments left is collected. Environments stay whole: they \
+have links of their own.")]
+pub struct GcArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    /// Keep at most SIZE bytes, such as 500M or 10G (powers of 1000).
+    #[arg(long, value_name = "SIZE", value_parser = numbers::size)]
+    max_size: Option<u64>,
+    /// Remove what was not used for TIME, such as 12h or 30d.
+    #[arg(long, value_name = "TIME", value_parser = numbers::age)]
+    max_age: Option<Duration>,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Arguments of `venvtree store verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Does what a subcommand asks for.
+pub(crate) fn dispatch(command: StoreCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
+    match command {
+        StoreCommand::Stat(arguments) => perform(arguments, io),
+        StoreCommand::Gc(arguments) => perform(arguments, io),
+        StoreCommand::Verify(arguments) => perform(arguments, io),
+    }
+}
+
+/// The store once for each digest function: they share one directory.
+fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<Store>, Error> {
+    let place = caches::store(arguments, notes, io)?.ok_or_else(|| {
+        let reason = notes.take().pop().unwrap_or_else(|| "there is no store".to_owned());
+        Error::usage(reason).hint("name one by `--store DIR`, or set HOME")
+    })?;
+    let root = &place.root;
+    if root.exists() && !root.is_dir() {
+        return Err(Error::usage(format!("the store `{root}` is no directory"))
+            .hint("name one by `--store DIR`"));
+    }
+    Ok(DigestFunction::ALL
+        .into_iter()
+        .map(|function| Store::open(place.clone(), function, Access::Write, notes.clone()))
+        .collect())
+}
+
+fn usage(usage: Usage) -> String {
+    let entries = quantity::count_u64(usage.entries, "entry").replace("entrys", "entries");
+    format!("{entries}, {}", quantity::size(usage.bytes))
+}
+
+impl Verb for StatArguments {
+    type Request = Vec<Store>;
+    type Answer = StatAnswer;
+
+    fn output(&self) -> Output {
+        self.format.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<Vec<Store>, Error> {
+        open(&self.store, &Notes::new(), io)
+    }
+
+    fn run(stores: Vec<Store>, _io: &mut Io<'_>) -> Result<StatAnswer, Error> {
+        let mut functions = Vec::new();
+        for store in &stores {
+            functions.push((store.function(), store.report()?));
+        }
+        Ok(StatAnswer { store: stores[0].root().to_owned(), functions })
+    }
+}
+
+/// What a store holds, by digest function.
+#[derive(Debug, Serialize)]
+pub(crate) struct StatAnswer {
+    store: Utf8PathBuf,
+    #[serde(serialize_with = "by_name")]
+    functions: Vec<(DigestFunction, StoreReport)>,
+}
+
+fn by_name<S: serde::Serializer>(
+    functions: &[(DigestFunction, StoreReport)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(functions.iter().map(|(function, report)| (function.name(), report)))
+}
+
+impl Answer for StatAnswer {
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        printer.print(&format!("store {}", self.store))?;
+        for (function, found) in self.functions.iter().filter(|(function, found)| {
+            *function == DigestFunction::Sha256 || found.total.entries > 0
+        }) {
+            let StoreReport {
+                blobs,
+                results,
+                files,
+                unlinked_files,
+                wheels,
+                trees,
+                stamps,
+                hashed,
+                total,
+            } = found;
+            let lines = [
+                ("files of environments", files),
+                ("  of them linked nowhere", unlinked_files),
+                ("blobs", blobs),
+                ("results", results),
+                ("trees", trees),
+                ("wheels", wheels),
+                ("stamps", stamps),
+                ("digests of files", hashed),
+                ("total", total),
+            ];
+            printer.print(&format!("{function}:"))?;
+            for (what, found) in lines {
+                printer.print(&format!("  {what}: {}", usage(*found)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Verb for GcArguments {
+    type Request = (Vec<Store>, Limits);
+    type Answer = CollectionReport;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+        let stores = open(&self.store, &Notes::new(), io)?;
+        Ok((stores, Limits { bytes: self.max_size, age: self.max_age }))
+    }
+
+    fn run(
+        (stores, mut limits): Self::Request,
+        io: &mut Io<'_>,
+    ) -> Result<CollectionReport, Error> {
+        let now = SystemTime::now();
+        let mut sum = CollectionReport::default();
+        // The limit is for all together: what one function's part leaves of it is the next one's.
+        for store in stores {
+            io.progress.begin(Phase::Collecting, Amount::default());
+            let found = store.collect_garbage(limits, now)?;
+            let kept = found.before.bytes.saturating_sub(found.removed.bytes);
+            limits.bytes = limits.bytes.map(|bytes| bytes.saturating_sub(kept));
+            sum.before.entries += found.before.entries;
+            sum.before.bytes += found.before.bytes;
+            sum.removed.entries += found.removed.entries;
+            sum.removed.bytes += found.removed.bytes;
+            sum.temporaries += found.temporaries;
+            sum.failed.extend(found.failed);
+        }
+        Ok(sum)
+    }
+}
+
+impl Answer for CollectionReport {
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        printer.print_unless_quiet(&format!(
+            "removed {} of {}",
+            usage(self.removed),
+            usage(self.before)
+        ))?;
+        if self.temporaries > 0 {
+            printer.print_unless_quiet(&format!(
+                "removed what {} dead processes left",
+                self.temporaries
+            ))?;
+        }
+        if let Some((first, others)) = self.failed.split_first() {
+            let more = if others.is_empty() {
+                String::new()
+            } else {
+                format!("; and {} more", others.len())
+            };
+            printer.warn(&format!("could not remove {first}{more}"));
+        }
+        Ok(())
+    }
+
+    /// What could not be removed takes room still.
+    fn exit_code(&self) -> u8 {
+        if self.failed.is_empty() { 0 } else { ErrorKind::Io.exit_code() }
+    }
+}
+
+impl Verb for VerifyArguments {
+    type Request = Vec<Store>;
+    type Answer = VerifyReport;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<Vec<Store>, Error> {
+        open(&self.store, &Notes::new(), io)
+    }
+
+    fn run(stores: Vec<Store>, io: &mut Io<'_>) -> Result<VerifyReport, Error> {
+        let mut sum = VerifyReport::default();
+        for store in stores {
+            io.progress.begin(Phase::Checking, Amount::default());
+            let found = store.verify()?;
+            sum.checked.entries += found.checked.entries;
+            sum.checked.bytes += found.checked.bytes;
+            sum.damaged.extend(found.damaged);
+        }
+        Ok(sum)
+    }
+}
+
+impl Answer for VerifyReport {
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        for damage in &self.damaged {
+            let line = format!("{}: {}, {:?}", damage.path, damage.reason, damage.outcome);
+            printer.print(&line.to_lowercase())?;
+        }
+        printer.print_unless_quiet(&format!(
+            "checked {}, {} damaged",
+            usage(self.checked),
+            self.damaged.len()
+        ))
+    }
+
+    fn exit_code(&self) -> u8 {
+        if self.damaged.is_empty() { 0 } else { DIFFERENCES }
+    }
+}

@@ -1,0 +1,170 @@
+//! `venvtree wheel pack`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use camino::Utf8PathBuf;
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::answer::Answer;
+use crate::cli::inputs::apart;
+use crate::cli::io::Io;
+use crate::cli::options::{Output, OutputArguments};
+use crate::cli::verb::Verb;
+use crate::effects::host::fs;
+use crate::effects::host::output_file::OutputFile;
+use crate::effects::sink::wheel::WheelContents;
+use crate::engine;
+use crate::error::Error;
+use crate::model::digest::{DigestFunction, Hasher};
+use crate::model::path::TreePath;
+use crate::model::spec::DEFAULT_MTIME;
+use crate::model::wheel::filename::WheelFilename;
+
+/// In two lines: in one, it would not fit into a narrow terminal.
+const USAGE: &str = "venvtree wheel pack --out <FILE> --metadata <FILE>
+                           [--file <NAME=PATH>]... [OPTIONS]";
+
+/// Arguments of `venvtree wheel pack`.
+#[derive(Debug, Args)]
+#[command(override_usage = USAGE, after_help = "\
+Examples:
+  venvtree wheel pack --out dist/app-1.0-py3-none-any.whl \\
+      --metadata METADATA \\
+      --file app/__init__.py=src/app/__init__.py
+
+The tags of the wheel are those of its name. The same files make the same bytes.")]
+pub struct WheelPackArguments {
+    /// The wheel to write; its name says what it is.
+    #[arg(long, value_name = "FILE")]
+    out: Utf8PathBuf,
+    /// The wheel's METADATA.
+    #[arg(long, value_name = "FILE")]
+    metadata: Utf8PathBuf,
+    /// A text to append to METADATA as the description.
+    #[arg(long, value_name = "FILE")]
+    description: Option<Utf8PathBuf>,
+    /// The wheel's entry_points.txt.
+    #[arg(long, value_name = "FILE")]
+    entry_points: Option<Utf8PathBuf>,
+    /// A file of the wheel, and where its contents are; may be repeated.
+    #[arg(long = "file", value_name = "NAME=PATH")]
+    files: Vec<String>,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// What goes into which wheel.
+pub(crate) struct WheelPack {
+    contents: WheelContents,
+    /// The wheel as it was typed.
+    name: Utf8PathBuf,
+    out: OutputFile,
+}
+
+impl Verb for WheelPackArguments {
+    type Request = WheelPack;
+    type Answer = WheelPackAnswer;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<WheelPack, Error> {
+        let name = self.out.file_name().unwrap_or_default();
+        let name = WheelFilename::parse(name).map_err(|error| {
+            Error::usage(error.to_string())
+                .hint("name the file NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
+        })?;
+        let mut metadata = fs::read_document(&io.resolve(&self.metadata))?;
+        if let Some(description) = &self.description {
+            metadata.push(b'\n');
+            metadata.extend(fs::read_document(&io.resolve(description))?);
+        }
+        let entry_points = self
+            .entry_points
+            .as_ref()
+            .map(|path| fs::read_document(&io.resolve(path)))
+            .transpose()?;
+        let files = files(&self.files, &name, io)?;
+        let out = io.output_file(&self.out)?;
+        let read = [Some(&self.metadata), self.description.as_ref(), self.entry_points.as_ref()];
+        apart::check_file(&out, read.into_iter().flatten().map(|path| io.resolve(path)))?;
+        apart::check_file(&out, files.values())?;
+        let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
+        Ok(WheelPack { contents, name: self.out, out })
+    }
+
+    fn run(pack: WheelPack, _io: &mut Io<'_>) -> Result<WheelPackAnswer, Error> {
+        let WheelPack { contents, name, out } = pack;
+        // Hashed on the way: not every place that can be written to can be read again.
+        let mut hasher = Hasher::new(DigestFunction::Sha256);
+        engine::write_whole(&out, |writer| {
+            let mut hashed = Hashed { writer, hasher: &mut hasher };
+            engine::pack_wheel(&contents, &mut hashed, out.path())
+        })?;
+        Ok(WheelPackAnswer { out: name, sha256: hasher.finish().hash.to_string() })
+    }
+}
+
+/// The files of the wheel, and where their contents are.
+fn files(
+    given: &[String],
+    wheel: &WheelFilename,
+    io: &Io<'_>,
+) -> Result<BTreeMap<TreePath, Utf8PathBuf>, Error> {
+    let refused = |message: String| {
+        Error::usage(message).hint(
+            "write `--file NAME=PATH`, each NAME once; what goes into `.dist-info` has options of its own",
+        )
+    };
+    let own = format!("{}.dist-info/", wheel.stem());
+    let mut files = BTreeMap::new();
+    for file in given {
+        let (path, place) =
+            file.split_once('=').ok_or_else(|| refused(format!("the file `{file}` has no `=`")))?;
+        let path = TreePath::parse(path)
+            .map_err(|error| refused(format!("the file `{file}`: {error}")))?;
+        let generated = ["METADATA", "WHEEL", "RECORD", "entry_points.txt"];
+        let below = path.as_str().strip_prefix(&own);
+        if below.is_some_and(|below| generated.contains(&below)) {
+            return Err(refused(format!("the file `{path}` is made by the command itself")));
+        }
+        if files.insert(path.clone(), io.resolve(place.into())).is_some() {
+            return Err(refused(format!("the file `{path}` is given twice")));
+        }
+    }
+    Ok(files)
+}
+
+/// What was packed.
+#[derive(Debug, Serialize)]
+pub(crate) struct WheelPackAnswer {
+    out: Utf8PathBuf,
+    sha256: String,
+}
+
+impl Answer for WheelPackAnswer {
+    fn summary(&self) -> Vec<String> {
+        vec![format!("packed: {}", self.out)]
+    }
+}
+
+/// Hashes what is written.
+struct Hashed<'a> {
+    writer: &'a mut dyn Write,
+    hasher: &'a mut Hasher,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.writer.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}

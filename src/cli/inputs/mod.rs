@@ -1,0 +1,11 @@
+//! What several commands read, and what they must not write to.
+//!
+//! Each file uses only those above it.
+
+pub(crate) mod apart;
+
+pub(crate) mod spec;
+
+pub(crate) mod subject;
+
+pub(crate) mod target;

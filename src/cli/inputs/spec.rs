@@ -1,0 +1,169 @@
+//! From arguments to a spec and the places of its inputs.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::io::Io;
+use crate::cli::options::variables;
+use crate::cli::options::{MOST_THREADS, PlacesArguments, SpecArguments};
+use crate::effects::host::fs;
+use crate::effects::sink::publish;
+use crate::engine::{self, Places, Session};
+use crate::error::Error;
+use crate::model::digest::Hash;
+use crate::model::request;
+use crate::model::spec::{Spec, SpecError, foreign};
+
+/// A session as the arguments want it.
+pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Result<Session, Error> {
+    let mut session = Session {
+        limits: arguments.limits.apply(&io.limits),
+        progress: io.progress.clone(),
+        ..Session::default()
+    };
+    let threads = match arguments.threads {
+        Some(threads) => Some(threads),
+        None => variables::count(io, variables::THREADS, MOST_THREADS)?,
+    };
+    if let Some(threads) = threads {
+        session.threads = usize::from(threads);
+    }
+    Ok(session)
+}
+
+/// A spec that is still text.
+pub struct SpecText {
+    /// The text.
+    pub text: String,
+    /// Its name in errors.
+    origin: String,
+    /// The directory that its paths are relative to.
+    directory: Utf8PathBuf,
+}
+
+impl SpecText {
+    /// What stands for the text and the arguments that change what it means.
+    pub fn digest(&self, places: &PlacesArguments) -> Hash {
+        let codes = &places.allow.codes;
+        let allowed: String = codes.iter().map(|code| format!("\n--allow {code}")).collect();
+        request::text_digest(&format!("{}{allowed}", self.text))
+    }
+
+    /// Whether findings of some codes are allowed, as far as the text alone shows it.
+    pub fn may_allow(&self, places: &PlacesArguments) -> bool {
+        !places.allow.codes.is_empty() || self.text.contains("\"allow\"")
+    }
+
+    /// The spec.
+    pub fn parse(&self) -> Result<Spec, Error> {
+        engine::parse_spec(&self.text, &self.origin)
+    }
+}
+
+/// Reads the spec that the arguments name, and where its inputs are.
+pub fn read(arguments: &SpecArguments, io: &mut Io<'_>) -> Result<(Spec, Places), Error> {
+    read_beside(&arguments.spec, &arguments.places, io)
+}
+
+/// Reads another spec with the same arguments for places.
+pub fn read_beside(
+    path: &Utf8Path,
+    places: &PlacesArguments,
+    io: &mut Io<'_>,
+) -> Result<(Spec, Places), Error> {
+    parse(read_text(path, io)?, places, io)
+}
+
+/// Reads the text of a spec as one, and where its inputs are.
+pub fn parse(
+    text: SpecText,
+    places: &PlacesArguments,
+    io: &Io<'_>,
+) -> Result<(Spec, Places), Error> {
+    let mut spec = text.parse()?;
+    spec.flags.allow.extend(&places.allow.codes);
+    if let Some(code) = spec.flags.allow.intersection(&spec.flags.deny).next() {
+        return Err(Error::Usage {
+            message: format!("`--allow {code}` contradicts the spec, which denies `{code}`"),
+            hint: None,
+        });
+    }
+    let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
+    let keys = keys(&places.inputs, io)?;
+    Ok((spec, Places { root, keys, ..Places::default() }))
+}
+
+/// Reads the text of a spec.
+pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
+    if path == "-" {
+        let mut bytes = Vec::new();
+        let origin = "standard input";
+        io.stdin
+            .read_to_end(&mut bytes)
+            .map_err(|source| Error::Fs(fs::failed("read", origin.into())(source)))?;
+        return Ok(SpecText {
+            text: text(bytes, origin)?,
+            origin: origin.to_owned(),
+            directory: io.cwd.clone(),
+        });
+    }
+    let full = io.resolve(path);
+    if full.is_dir() {
+        return Err(directory(path, &full));
+    }
+    let bytes = fs::read_document(&full).map_err(|error| match error.source.kind() {
+        std::io::ErrorKind::NotFound => Error::NoSpec(error),
+        _ => Error::Fs(error),
+    })?;
+    let text = text(bytes, path.as_str())?;
+    let directory = full.parent().map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
+    Ok(SpecText { text, origin: path.to_string(), directory })
+}
+
+/// The text of a document; what is none is named for what it is.
+pub fn text(bytes: Vec<u8>, origin: &str) -> Result<String, Error> {
+    foreign::text(bytes).map_err(|found| Error::Spec {
+        origin: origin.to_owned(),
+        error: SpecError::Foreign(found),
+    })
+}
+
+/// A directory where a spec is expected.
+fn directory(path: &Utf8Path, full: &Utf8Path) -> Error {
+    let (what, hint) = if publish::is_environment(full) {
+        (
+            "an environment",
+            "a spec is the JSON file that an environment is built from; `venvtree create ENV --spec-out FILE` writes one",
+        )
+    } else {
+        (
+            "a directory",
+            "give the spec's own path, a JSON file; `venvtree spec from DIR --for 3.12` writes one for a directory of wheels",
+        )
+    };
+    Error::Usage {
+        message: format!("`{path}` is {what}, expected a spec"),
+        hint: Some(hint.to_owned()),
+    }
+}
+
+fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>, Error> {
+    let mut keys = BTreeMap::new();
+    for input in inputs {
+        let usage = |message: String| Error::Usage {
+            message,
+            hint: Some("write `--input KEY=PATH`, each KEY once".to_owned()),
+        };
+        let (key, path) = input
+            .split_once('=')
+            .ok_or_else(|| usage(format!("the input `{input}` has no `=`")))?;
+        if key.is_empty() || path.is_empty() {
+            return Err(usage(format!("the input `{input}` has an empty key or path")));
+        }
+        if keys.insert(key.to_owned(), io.resolve(path.into())).is_some() {
+            return Err(usage(format!("the input key `{key}` is given twice")));
+        }
+    }
+    Ok(keys)
+}

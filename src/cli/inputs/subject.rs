@@ -1,0 +1,177 @@
+//! What `verify` and `diff` compare: a directory, a manifest, a spec or a digest, whichever a path
+//! or text is.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+use crate::cli::inputs::spec as spec_input;
+use crate::cli::io::Io;
+use crate::cli::options::PlacesArguments;
+use crate::effects::host::fs;
+use crate::effects::scan::{self, View};
+use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::{self, Places, Session};
+use crate::error::Error;
+use crate::model::digest::DigestFunction;
+use crate::model::manifest::{EntryOrigin, Manifest};
+use crate::model::spec::SpecError;
+use crate::model::tree::Tree;
+
+/// An environment, from wherever it is known.
+pub(crate) struct Subject {
+    /// What it is called in reports.
+    pub name: String,
+    /// Its tree.
+    pub tree: Tree,
+    /// The distribution that each path belongs to, where that is known.
+    pub owners: Owners,
+    /// Whether it is a directory, which has no digest function of its own.
+    pub is_directory: bool,
+    /// What cannot be part of a tree.
+    pub odd: Vec<(String, &'static str)>,
+}
+
+/// Which distribution owns which path.
+#[derive(Default)]
+pub(crate) struct Owners {
+    /// The version by distribution.
+    pub versions: BTreeMap<String, String>,
+    /// The distribution by path.
+    pub paths: BTreeMap<String, String>,
+}
+
+/// Reads a subject. A directory is scanned with `function`; of the others, the tree has its own.
+pub(crate) fn read(
+    path: &Utf8Path,
+    function: Option<DigestFunction>,
+    places: &PlacesArguments,
+    session: &Session,
+    io: &mut Io<'_>,
+) -> Result<Subject, Error> {
+    let full = io.resolve(path);
+    if path != "-" && full.is_dir() {
+        session.progress.begin(Phase::Reading, Amount::default());
+        let scan = scan::scan(&full, function.unwrap_or_default(), View::Exact, session.threads)?;
+        let owners = owners_of_directory(&full, &scan.tree);
+        return Ok(Subject {
+            name: path.to_string(),
+            tree: scan.tree,
+            owners,
+            is_directory: true,
+            odd: scan.odd,
+        });
+    }
+    // Read once: it may be a pipe.
+    let text = spec_input::read_text(path, io).map_err(|error| neither(path, error))?;
+    if is_manifest(&text.text) {
+        let failed = |error| Error::Manifest { path: path.to_owned(), error };
+        let manifest = Manifest::parse(&text.text).map_err(failed)?;
+        let tree = manifest.tree().map_err(failed)?;
+        return Ok(Subject {
+            name: path.to_string(),
+            tree,
+            owners: owners_of_manifest(&manifest),
+            is_directory: false,
+            odd: Vec::new(),
+        });
+    }
+    let (spec, places): (_, Places) =
+        spec_input::parse(text, places, io).map_err(|error| neither(path, error))?;
+    let prepared = engine::prepare(session, spec, &places)?;
+    let (tree, _) = engine::predict(session, &prepared)?;
+    let inputs = prepared.inputs();
+    let mut owners = Owners::default();
+    for wheel in &inputs.wheels {
+        owners.versions.insert(wheel.name().normalized().to_owned(), wheel.version().to_string());
+    }
+    let distributions: BTreeMap<&str, &str> = inputs
+        .wheels
+        .iter()
+        .map(|wheel| (wheel.file.as_str(), wheel.name().normalized()))
+        .collect();
+    for (path, planned) in &prepared.plan.entries {
+        let origin = EntryOrigin::new(&planned.origin, &inputs);
+        if let Some(distribution) =
+            origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel))
+        {
+            owners.paths.insert(path.to_string(), (*distribution).to_owned());
+        }
+    }
+    Ok(Subject { name: path.to_string(), tree, owners, is_directory: false, odd: Vec::new() })
+}
+
+/// What is no JSON document at all need not have been meant to be a spec.
+fn neither(path: &Utf8Path, error: Error) -> Error {
+    match error {
+        Error::Spec { error: SpecError::Foreign(found), .. } => Error::Usage {
+            message: format!("`{path}` is neither an environment nor a manifest nor a spec: found {found}"),
+            hint: Some("`venvtree build --manifest FILE` writes a manifest, `venvtree create --spec-out FILE` a spec".to_owned()),
+        },
+        other => other,
+    }
+}
+
+/// Whether a JSON text is a manifest rather than a spec: it begins with its header.
+pub(crate) fn is_manifest(text: &str) -> bool {
+    text.trim_start()
+        .strip_prefix('{')
+        .is_some_and(|rest| rest.trim_start().starts_with("\"header\""))
+}
+
+fn owners_of_manifest(manifest: &Manifest) -> Owners {
+    let mut owners = Owners::default();
+    let mut distributions = BTreeMap::new();
+    for wheel in &manifest.header.wheels {
+        owners.versions.insert(wheel.distribution.clone(), wheel.version.clone());
+        distributions.insert(wheel.file_name.as_str(), wheel.distribution.as_str());
+    }
+    for entry in &manifest.entries {
+        if let Some(distribution) =
+            entry.origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel))
+        {
+            owners.paths.insert(entry.path.to_string(), (*distribution).to_owned());
+        }
+    }
+    owners
+}
+
+/// Reads the RECORDs of a directory; whatever cannot be read owns nothing.
+fn owners_of_directory(directory: &Utf8Path, tree: &Tree) -> Owners {
+    use crate::model::name::DistName;
+    use crate::model::path::{LinkTarget, TreePath};
+    use crate::model::wheel::record::Record;
+
+    let mut owners = Owners::default();
+    for (path, _) in tree.leaves() {
+        let Some(dist_info) = path.as_str().strip_suffix(".dist-info/RECORD") else {
+            continue;
+        };
+        let stem = dist_info.rsplit('/').next().unwrap_or(dist_info);
+        let Some((name, version)) = stem.rsplit_once('-') else {
+            continue;
+        };
+        let Ok(name) = DistName::parse(name) else {
+            continue;
+        };
+        owners.versions.insert(name.normalized().to_owned(), version.to_owned());
+        let Ok(bytes) = fs::read(&directory.join(path.as_str())) else {
+            continue;
+        };
+        let own_path = format!("{stem}.dist-info/RECORD");
+        // Rows are relative to the directory above that of the metadata.
+        let Some(base) = path.parent().and_then(|parent| TreePath::parse(parent.as_str()).ok())
+        else {
+            continue;
+        };
+        for row in Record::parse(&bytes, &own_path).rows() {
+            if let Some(owned) =
+                LinkTarget::parse(&row.path).ok().and_then(|target| target.within(&base).ok())
+            {
+                owners.paths.insert(owned.to_string(), name.normalized().to_owned());
+            }
+        }
+        owners.paths.insert(path.to_string(), name.normalized().to_owned());
+    }
+    owners
+}

@@ -1,0 +1,70 @@
+//! What `--for` means: the facts of an interpreter from a file, a target by name, or an interpreter
+//! of this machine.
+
+use camino::Utf8Path;
+
+use crate::cli::inputs::spec as spec_input;
+use crate::cli::io::Io;
+use crate::cli::options::caches;
+use crate::effects::host::fs;
+use crate::effects::host::notes::Notes;
+use crate::effects::interpreters::discover::{self, Surroundings};
+use crate::effects::interpreters::probe_cache::ProbeCache;
+use crate::error::Error;
+use crate::model::interpreter::Interpreter;
+use crate::model::python_request::PythonRequest;
+use crate::model::spec::{self, Python};
+use crate::model::target;
+
+/// Who an environment is for.
+pub(crate) struct Target {
+    /// The interpreter's facts.
+    pub interpreter: Interpreter,
+    /// How the environment reaches it, if that is known.
+    pub python: Option<Python>,
+}
+
+/// Reads the value of `--for`. `version` is the version of Python for a target whose name has none.
+pub(crate) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result<Target, Error> {
+    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
+    let path = io.resolve(Utf8Path::new(text));
+    let json = text.ends_with(".json")
+        || path.is_file()
+            && fs::read(&path).is_ok_and(|bytes| bytes.trim_ascii_start().starts_with(b"{"));
+    let known = if json {
+        let text = spec_input::text(fs::read(&path)?, text)?;
+        let facts = spec::parse_interpreter(&text)
+            .map_err(|error| Error::Spec { origin: path.to_string(), error })?;
+        Target { interpreter: facts.0, python: Some(facts.1) }
+    } else if target::is_target(text) {
+        let interpreter = target::parse(text, version)
+            .map_err(|error| usage(error.to_string(), target::SHAPE))?;
+        return Ok(Target { interpreter, python: None });
+    } else {
+        let hint = "give a target such as linux-x86_64-3.12, an interpreter such as 3.12 or ./bin/python, or a file that `venvtree \
+                    interpreter probe` wrote";
+        let request = PythonRequest::parse(text).map_err(|error| usage(error.to_string(), hint))?;
+        let notes = Notes::new();
+        let cache = ProbeCache::new(
+            caches::default_store(io).map(|directory| directory.join("interpreters")),
+            notes.clone(),
+        );
+        let found =
+            discover::find(&request, &Surroundings::new(&io.cwd, |name| io.variable(name)), &cache);
+        for note in notes.take() {
+            io.say(&format!("warning: {note}"));
+        }
+        let probe = found?;
+        Target {
+            interpreter: probe.interpreter,
+            python: Some(Python::Absolute { path: probe.executable.to_string() }),
+        }
+    };
+    match version {
+        Some(_) => Err(usage(
+            format!("`{text}` says its version of Python itself"),
+            "--python-version is for targets without one",
+        )),
+        None => Ok(known),
+    }
+}

@@ -1,0 +1,404 @@
+//! From arguments and variables to the caches of a command.
+
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Args, ValueEnum};
+
+use crate::cli::io::Io;
+use crate::cli::options::numbers;
+use crate::cli::options::variables;
+use crate::effects::caches::store::area::LinkMode;
+use crate::effects::caches::store::bound::DEFAULT_LIMIT;
+use crate::effects::caches::store::place::{Naming, StorePlace};
+use crate::effects::caches::transfer::RemoteCache;
+use crate::effects::host::notes::Notes;
+use crate::engine::caching::Caches;
+use crate::error::Error;
+use crate::model::digest::DigestFunction;
+
+/// The most requests at once.
+const MOST_CONNECTIONS: u16 = 256;
+
+/// The local store.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Caches")]
+pub struct StoreArguments {
+    /// The local store [default: the cache directory of the platform; variable: VENVTREE_STORE].
+    #[arg(long, value_name = "DIR")]
+    store: Option<Utf8PathBuf>,
+    /// Use no local store [variable: VENVTREE_NO_STORE].
+    #[arg(long, conflicts_with = "store")]
+    no_store: bool,
+}
+
+/// How files come out of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum LinkModeArgument {
+    /// For `create` own, else the fastest that works: hardlinks, else reflinks, else copies.
+    #[default]
+    Auto,
+    /// Hardlinks to read-only files of the store, but for those that tools edit in place, such as
+    /// scripts.
+    Hardlink,
+    /// Copies that share blocks until they are changed (btrfs, xfs, ...).
+    Reflink,
+    /// Copies.
+    Copy,
+    /// Files of the environment's own, to be edited: reflinks where there are any, else copies.
+    Own,
+}
+
+/// How environments are made out of the store.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Caches")]
+pub struct LinkArguments {
+    /// How files come out of the store [default: auto; variable: VENVTREE_LINK_MODE].
+    #[arg(long, value_enum, value_name = "MODE")]
+    link_mode: Option<LinkModeArgument>,
+}
+
+/// What may be done with the remote cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum RemoteModeArgument {
+    /// Take and give entries.
+    #[default]
+    ReadWrite,
+    /// Take entries only.
+    Read,
+    /// Give entries only.
+    Write,
+}
+
+/// The remote cache.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Remote cache")]
+pub struct RemoteArguments {
+    /// The remote cache: grpc://HOST[:PORT], grpcs://..., unix:PATH, http://HOST[:PORT][/PATH] or
+    /// https://... [variable: VENVTREE_REMOTE_CACHE].
+    #[arg(long, value_name = "URL")]
+    remote_cache: Option<String>,
+    /// What may be done with it [variable: VENVTREE_REMOTE_MODE].
+    #[arg(long, value_enum, value_name = "MODE")]
+    remote_mode: Option<RemoteModeArgument>,
+    /// The instance name [variable: VENVTREE_REMOTE_INSTANCE_NAME].
+    #[arg(long, value_name = "NAME")]
+    remote_instance_name: Option<String>,
+    /// A header for every request; may be repeated [variable: VENVTREE_REMOTE_HEADERS, one a line].
+    #[arg(long = "remote-header", value_name = "NAME=VALUE")]
+    remote_headers: Vec<String>,
+    /// A program that prints headers, like Bazel's --credential_helper [variable:
+    /// VENVTREE_CREDENTIAL_HELPER].
+    #[arg(long, value_name = "PROGRAM")]
+    credential_helper: Option<Utf8PathBuf>,
+    /// The certificates of authorities to trust instead of the system's, in PEM [variable:
+    /// VENVTREE_TLS_CERTIFICATE].
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<Utf8PathBuf>,
+    /// The client's certificate, in PEM [variable: VENVTREE_TLS_CLIENT_CERTIFICATE].
+    #[arg(long, value_name = "FILE")]
+    tls_client_certificate: Option<Utf8PathBuf>,
+    /// The key of the client's certificate, in PEM [variable: VENVTREE_TLS_CLIENT_KEY].
+    #[arg(long, value_name = "FILE")]
+    tls_client_key: Option<Utf8PathBuf>,
+    /// Wait at most SECONDS for an answer, or for its next part [default: 60; variable:
+    /// VENVTREE_REMOTE_TIMEOUT].
+    #[arg(long, value_name = "SECONDS", value_parser = numbers::wait)]
+    remote_timeout: Option<Duration>,
+    /// Repeat a request that failed up to N times [default: 5; variable: VENVTREE_REMOTE_RETRIES].
+    #[arg(long, value_name = "N", value_parser = numbers::retries)]
+    remote_retries: Option<u32>,
+    /// Send at most N requests at once [default: 8; variable: VENVTREE_REMOTE_CONNECTIONS].
+    #[arg(long, value_name = "N", value_parser = |text: &str| numbers::count(text, MOST_CONNECTIONS))]
+    remote_connections: Option<u16>,
+    /// Do not compress blobs [variable: VENVTREE_NO_REMOTE_COMPRESSION].
+    #[arg(long)]
+    no_remote_compression: bool,
+}
+
+/// Where the local store is; `None` if no store is to be used. A store that was named and cannot be
+/// believed is an error, one that was not named is left alone, with a note.
+pub(crate) fn store(
+    arguments: &StoreArguments,
+    notes: &Notes,
+    io: &Io<'_>,
+) -> Result<Option<StorePlace>, Error> {
+    if arguments.store.is_none()
+        && (arguments.no_store || variables::flag(io, variables::NO_STORE)?)
+    {
+        return Ok(None);
+    }
+    if let Some(path) =
+        arguments.store.as_deref().or_else(|| io.variable(variables::STORE).map(Utf8Path::new))
+    {
+        return Ok(Some(StorePlace::check(io.resolve(path), Naming::Named)?));
+    }
+    let Some(path) = default_store(io) else {
+        return Ok(None);
+    };
+    match StorePlace::check(path, Naming::Own) {
+        Ok(place) => Ok(Some(place)),
+        Err(untrusted) => {
+            notes.add(format!("{untrusted}; {}", untrusted.hint()));
+            Ok(None)
+        }
+    }
+}
+
+/// How many bytes the store may take; `None` if there is to be no limit.
+fn limit(io: &Io<'_>) -> Result<Option<u64>, Error> {
+    let given = variables::parsed(io, variables::STORE_LIMIT, |text| match text {
+        "none" => Ok(None),
+        text => numbers::size(text).map(Some),
+    })?;
+    Ok(given.unwrap_or(Some(DEFAULT_LIMIT)))
+}
+
+/// The platform's directory for caches.
+pub(crate) fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
+    let home = || io.variable("HOME").map(Utf8PathBuf::from);
+    let caches = if cfg!(target_os = "macos") {
+        home()?.join("Library/Caches")
+    } else {
+        // A relative path is invalid by the XDG specification, and to be ignored.
+        match io.variable("XDG_CACHE_HOME").map(Utf8PathBuf::from).filter(|path| path.is_absolute())
+        {
+            Some(path) => path,
+            None => home()?.join(".cache"),
+        }
+    };
+    Some(caches.join("venvtree"))
+}
+
+/// The caches that a command uses.
+pub(crate) fn caches(
+    store_arguments: &StoreArguments,
+    links: &LinkArguments,
+    remote_arguments: &RemoteArguments,
+    function: DigestFunction,
+    io: &Io<'_>,
+) -> Result<Caches, Error> {
+    let local = local(store_arguments, links, io)?;
+    let remote = remote(remote_arguments, function, &local.notes, io)?;
+    Ok(Caches { remote, ..local })
+}
+
+/// The caches of a command that uses no remote one.
+pub(crate) fn local(
+    store_arguments: &StoreArguments,
+    links: &LinkArguments,
+    io: &Io<'_>,
+) -> Result<Caches, Error> {
+    let link_mode = match links.link_mode {
+        Some(mode) => mode,
+        None => variables::word(io, variables::LINK_MODE)?.unwrap_or_default(),
+    };
+    let link_mode = match link_mode {
+        LinkModeArgument::Auto => LinkMode::Auto,
+        LinkModeArgument::Hardlink => LinkMode::Hardlink,
+        LinkModeArgument::Reflink => LinkMode::Reflink,
+        LinkModeArgument::Copy => LinkMode::Copy,
+        LinkModeArgument::Own => LinkMode::Own,
+    };
+    let notes = Notes::new();
+    Ok(Caches {
+        store: store(store_arguments, &notes, io)?,
+        link_mode,
+        remote: None,
+        limit: limit(io)?,
+        notes,
+    })
+}
+
+/// Whether a remote cache is given.
+pub(crate) fn has_remote(arguments: &RemoteArguments, io: &Io<'_>) -> bool {
+    url(arguments, io).is_some()
+}
+
+fn url(arguments: &RemoteArguments, io: &Io<'_>) -> Option<String> {
+    arguments
+        .remote_cache
+        .clone()
+        .or_else(|| io.variable("VENVTREE_REMOTE_CACHE").map(str::to_owned))
+}
+
+/// The remote cache, where one is given.
+pub(crate) fn remote(
+    arguments: &RemoteArguments,
+    function: DigestFunction,
+    notes: &Notes,
+    io: &Io<'_>,
+) -> Result<Option<Box<dyn RemoteCache>>, Error> {
+    let text = |given: &Option<String>, name: &str| {
+        given.clone().or_else(|| io.variable(name).map(str::to_owned))
+    };
+    let path = |given: &Option<Utf8PathBuf>, name: &str| {
+        given
+            .as_deref()
+            .or_else(|| io.variable(name).map(Utf8Path::new))
+            .map(|path| io.resolve(path))
+    };
+    let Some(url) = url(arguments, io) else {
+        return Ok(None);
+    };
+    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
+    let mode = match arguments.remote_mode {
+        Some(mode) => mode,
+        None => variables::word(io, "VENVTREE_REMOTE_MODE")?.unwrap_or_default(),
+    };
+    let mut headers = Vec::new();
+    let lines = io
+        .variable("VENVTREE_REMOTE_HEADERS")
+        .into_iter()
+        .flat_map(str::lines)
+        .filter(|line| !line.is_empty());
+    for header in lines.chain(arguments.remote_headers.iter().map(String::as_str)) {
+        // The header may be a secret: messages name only what stands before the sign.
+        let Some((name, value)) = header.split_once('=') else {
+            return Err(usage(
+                "a header for the remote cache has no `=`".to_owned(),
+                "write `--remote-header NAME=VALUE`",
+            ));
+        };
+        headers.push((name.trim().to_ascii_lowercase(), value.to_owned()));
+    }
+    let certificate = path(&arguments.tls_client_certificate, "VENVTREE_TLS_CLIENT_CERTIFICATE");
+    let key = path(&arguments.tls_client_key, "VENVTREE_TLS_CLIENT_KEY");
+    let client = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            return Err(usage(
+                "a client's certificate and its key belong together".to_owned(),
+                "give both files",
+            ));
+        }
+    };
+    let timeout = match arguments.remote_timeout {
+        Some(timeout) => timeout,
+        None => variables::parsed(io, "VENVTREE_REMOTE_TIMEOUT", numbers::wait)?
+            .unwrap_or(Duration::from_secs(60)),
+    };
+    let retries = match arguments.remote_retries {
+        Some(retries) => retries,
+        None => variables::parsed(io, "VENVTREE_REMOTE_RETRIES", numbers::retries)?.unwrap_or(5),
+    };
+    let connections = match arguments.remote_connections {
+        Some(connections) => connections,
+        None => variables::count(io, variables::REMOTE_CONNECTIONS, MOST_CONNECTIONS)?.unwrap_or(8),
+    };
+    let settings = Settings {
+        url,
+        mode,
+        instance: text(&arguments.remote_instance_name, "VENVTREE_REMOTE_INSTANCE_NAME")
+            .unwrap_or_default(),
+        headers,
+        helper: path(&arguments.credential_helper, "VENVTREE_CREDENTIAL_HELPER"),
+        authorities: path(&arguments.tls_certificate, "VENVTREE_TLS_CERTIFICATE"),
+        client,
+        timeout,
+        retries,
+        connections: usize::from(connections),
+        compression: !arguments.no_remote_compression
+            && !variables::flag(io, variables::NO_REMOTE_COMPRESSION)?,
+    };
+    connect(settings, function, notes).map(Some)
+}
+
+/// What was asked for, with variables filled in.
+struct Settings {
+    url: String,
+    mode: RemoteModeArgument,
+    instance: String,
+    headers: Vec<(String, String)>,
+    helper: Option<Utf8PathBuf>,
+    authorities: Option<Utf8PathBuf>,
+    client: Option<(Utf8PathBuf, Utf8PathBuf)>,
+    timeout: Duration,
+    retries: u32,
+    connections: usize,
+    compression: bool,
+}
+
+#[cfg(feature = "remote")]
+fn connect(
+    settings: Settings,
+    function: DigestFunction,
+    notes: &Notes,
+) -> Result<Box<dyn RemoteCache>, Error> {
+    use crate::effects::caches::remote::{Remote, RemoteConfig, RemoteMode, TlsFiles};
+    use crate::effects::net::headers::Headers;
+    use crate::effects::net::retry::Schedule;
+    use crate::effects::net::url::{RemoteUrl, UrlError};
+    let url: RemoteUrl = settings.url.parse().map_err(|error: UrlError| Error::Usage {
+        message: error.to_string(),
+        hint: error.hint().map(str::to_owned),
+    })?;
+    let config = RemoteConfig {
+        mode: match settings.mode {
+            RemoteModeArgument::ReadWrite => RemoteMode::ReadWrite,
+            RemoteModeArgument::Read => RemoteMode::Read,
+            RemoteModeArgument::Write => RemoteMode::Write,
+        },
+        instance: settings.instance,
+        headers: Headers(settings.headers),
+        credential_helper: settings.helper,
+        tls: TlsFiles { authorities: settings.authorities, client: settings.client },
+        timeout: settings.timeout,
+        schedule: Schedule { retries: settings.retries, ..Schedule::default() },
+        connections: settings.connections,
+        compression: settings.compression,
+        ..RemoteConfig::new(url)
+    };
+    let remote = Remote::new(config, function, notes.clone())
+        .map_err(|error| Error::Remote { message: crate::error::chain(&error), hint: None })?;
+    Ok(Box::new(remote))
+}
+
+#[cfg(not(feature = "remote"))]
+fn connect(
+    settings: Settings,
+    _function: DigestFunction,
+    _notes: &Notes,
+) -> Result<Box<dyn RemoteCache>, Error> {
+    let Settings {
+        url: _,
+        mode: _,
+        instance: _,
+        headers: _,
+        helper: _,
+        authorities: _,
+        client: _,
+        timeout: _,
+        retries: _,
+        connections: _,
+        compression: _,
+    } = settings;
+    Err(Error::Usage {
+        // The address may hold a secret, and is not taken apart without the feature.
+        message:
+            "no remote cache can be used: this venvtree was built without the feature `remote`"
+                .to_owned(),
+        hint: None,
+    })
+}
+
+/// Says what went less well, and what went over the wire; returns the notes for a report.
+pub(crate) fn say(caches: &Caches, quiet: bool, io: &mut Io<'_>) -> Vec<String> {
+    let notes = say_notes(&caches.notes, io);
+    if let Some(summary) = caches.remote.as_ref().and_then(|remote| remote.summary())
+        && !quiet
+    {
+        io.say(&summary);
+    }
+    notes
+}
+
+/// Says what went less well, and returns it.
+pub(crate) fn say_notes(notes: &Notes, io: &mut Io<'_>) -> Vec<String> {
+    let notes = notes.take();
+    for note in &notes {
+        io.warn(note);
+    }
+    notes
+}
