@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "the doorways are for the program")]
 
 mod activate;
+mod answers;
 mod architecture;
 mod bazel;
 #[cfg(feature = "remote")]
@@ -10,6 +11,7 @@ mod buck2;
 mod build;
 mod caches;
 mod claims;
+mod commands_page;
 mod conflicts;
 mod costs;
 mod create;
