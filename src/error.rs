@@ -23,6 +23,7 @@ use crate::effects::wheels::seeds::SeedError;
 use crate::model::digest::DigestError;
 use crate::model::every::every;
 use crate::model::finding::{Code, Finding, Severity};
+use crate::model::lock::{IndexError, LockError};
 use crate::model::manifest::ManifestError;
 use crate::model::plan::PlanError;
 use crate::model::spec::{SpecError, WheelReference};
@@ -136,6 +137,22 @@ pub enum Error {
         origin: String,
         /// Why.
         error: SpecError,
+    },
+    /// A lock cannot be used.
+    #[error("{}", error.describe(origin))]
+    Lock {
+        /// Where the lock is.
+        origin: String,
+        /// Why.
+        error: Box<LockError>,
+    },
+    /// A lock has no index.
+    #[error("{origin}: {error}")]
+    LockIndex {
+        /// Where the lock is.
+        origin: String,
+        /// Why.
+        error: Box<IndexError>,
     },
     /// Wheels that are not accepted.
     #[error("{} wheel{} cannot be used", .0.len(), if .0.len() == 1 { "" } else { "s" })]
@@ -267,6 +284,8 @@ impl Error {
         match self {
             Self::Usage { .. } | Self::Digest(_) | Self::Untrusted(_) => ErrorKind::Usage,
             Self::Spec { .. } => ErrorKind::Spec,
+            Self::Lock { error, .. } if error.is_about_wheels() => ErrorKind::Wheel,
+            Self::Lock { .. } | Self::LockIndex { .. } => ErrorKind::Spec,
             Self::Wheels(_) => ErrorKind::Wheel,
             Self::Wanting(wheels) if wheels.iter().all(|wheel| wheel.is_other) => {
                 ErrorKind::Verification
@@ -319,6 +338,8 @@ impl Error {
             Self::Publish(PublishError::NoExchange { .. }) => Some("move the old environment away, then run the command again".to_owned()),
             Self::Publish(PublishError::Taken { .. }) => Some("look at what is there now, then run the command again".to_owned()),
             Self::Spec { error, .. } => error.hint().map(str::to_owned),
+            Self::Lock { error, .. } => error.hint().map(str::to_owned),
+            Self::LockIndex { error, .. } => error.hint().map(str::to_owned),
             Self::Wheels(_) => Some("`venvtree wheel check FILE` explains every finding".to_owned()),
             Self::Fs(error) => error.hint().map(str::to_owned),
             Self::NoSpec(_) => {
@@ -342,6 +363,7 @@ impl Error {
     pub fn items(&self) -> Vec<String> {
         match self {
             Self::Discover(error) => error.items(),
+            Self::Lock { origin, error } => error.lines(origin).split_off(1),
             Self::Seed(error) => error.items(),
             _ => Vec::new(),
         }

@@ -35,10 +35,26 @@ pub struct TargetError {
 pub const SHAPE: &str = "a target is OS-ARCH-PYTHON, such as linux-x86_64-3.12, linux-aarch64-musl-3.13, linux-x86_64-glibc2.17-3.12, \
                          macos-arm64-3.12, macos-x86_64-14.0-3.13t or windows-x86_64-3.12";
 
-/// Whether a text is meant as the name of a target: it begins with an operating system.
+/// Whether a text is meant as the name of a target: it begins with an operating system, or with a
+/// version of Python and an operating system.
 pub fn is_target(text: &str) -> bool {
+    let text = leading_version(text).map_or(text, |(_, rest)| rest);
     let system = text.split('-').next().unwrap_or(text);
     operating_system(system).is_some()
+}
+
+/// Takes a version off that comes first: `3.12.1 linux-x86_64`, `cpython-3.12.1-linux-x86_64`.
+fn leading_version(text: &str) -> Option<(String, &str)> {
+    let (implementation, rest) = match text.split_once('-') {
+        Some(("cpython", rest)) => ("", rest),
+        Some(("pypy", rest)) => ("pypy", rest),
+        _ => ("", text),
+    };
+    let (version, rest) = rest.split_once([' ', '-'])?;
+    let version = version.strip_prefix("cpython").unwrap_or(version);
+    let begins =
+        version.trim_start_matches("pypy").starts_with(|first: char| first.is_ascii_digit());
+    begins.then(|| (format!("{implementation}{version}"), rest.trim()))
 }
 
 fn operating_system(text: &str) -> Option<Os> {
@@ -56,6 +72,12 @@ fn operating_system(text: &str) -> Option<Os> {
 /// The text has another shape, or a part of it is unknown.
 pub fn parse(text: &str, python: Option<&str>) -> Result<Interpreter, TargetError> {
     let error = |reason: String| TargetError { text: text.to_owned(), reason };
+    let leading = leading_version(text);
+    let (python, text) = match (&leading, python) {
+        (Some(_), Some(_)) => return Err(error("it says its version of Python itself".to_owned())),
+        (Some((version, rest)), None) => (Some(version.as_str()), *rest),
+        (None, python) => (python, text),
+    };
     let mut parts = text.split('-');
     let system = parts.next().unwrap_or_default();
     let os = operating_system(system).ok_or_else(|| {
@@ -90,6 +112,16 @@ pub fn parse(text: &str, python: Option<&str>) -> Result<Interpreter, TargetErro
             let libc = read_libc(libc).ok_or_else(|| {
                 error(format!(
                     "`{libc}` is no C library, expected one such as glibc2.28 or musl1.2"
+                ))
+            })?;
+            Platform::Linux { arch, libc: Some(libc) }
+        }
+        // As specs write it: `glibc-2.28`.
+        (Os::Linux, [name, version]) => {
+            let text = format!("{name}-{version}");
+            let libc = Libc::parse(&text).ok_or_else(|| {
+                error(format!(
+                    "`{text}` is no C library, expected one such as glibc-2.28 or musl-1.2"
                 ))
             })?;
             Platform::Linux { arch, libc: Some(libc) }
@@ -182,6 +214,14 @@ mod tests {
             ("macos-arm64-14-3.13t", "CPython 3.13 (cp313t) on macos aarch64 14.0"),
             ("macos-x86_64-14.5-3.13", "CPython 3.13 (cp313) on macos x86_64 14.5"),
             ("windows-x86_64-3.12", "CPython 3.12 (cp312) on windows x86_64"),
+            ("3.12.1 linux-x86_64-glibc-2.28", "CPython 3.12.1 (cp312) on linux x86_64 glibc-2.28"),
+            ("3.13t linux-aarch64-musl-1.2", "CPython 3.13 (cp313t) on linux aarch64 musl-1.2"),
+            (
+                "cpython-3.12.1-linux-x86_64-glibc-2.17",
+                "CPython 3.12.1 (cp312) on linux x86_64 glibc-2.17",
+            ),
+            ("pypy-3.11-macos-arm64", "PyPy 3.11 (pypy311_pp73) on macos aarch64 13.0"),
+            ("3.12.1 windows-x86_64", "CPython 3.12.1 (cp312) on windows x86_64"),
             ("linux-x86_64-pypy3.11", "PyPy 3.11 (pypy311_pp73) on linux x86_64 glibc-2.28"),
         ] {
             assert_eq!(
@@ -198,7 +238,7 @@ mod tests {
 
     #[test]
     fn systems_are_targets_and_commands_are_not() {
-        for text in ["linux", "linux-x86_64-3.12", "macos-arm64", "windows"] {
+        for text in ["linux", "linux-x86_64-3.12", "macos-arm64", "windows", "3.12 linux-x86_64"] {
             assert!(is_target(text), "{text}");
         }
         for text in ["3.12", "python3", "python-linux", "./linux", "pypy3.11"] {
@@ -219,6 +259,8 @@ mod tests {
             ("linux-x86_64-2.7", "Python 2.7 is too old"),
             ("macos-arm64-sonoma-3.12", "`sonoma` is no version of macOS"),
             ("windows-x86_64-11-3.12", "`11` is not understood"),
+            ("3.12 linux-x86_64-3.12", "`3.12` is no C library"),
+            ("3.12 linux-x86_64-glibc-x", "`glibc-x` is no C library"),
             ("linux-x86_64-3.12t", "free-threaded builds exist from 3.13 on"),
         ] {
             let found = parse(text, None).map(|found| found.to_string());

@@ -39,6 +39,13 @@ impl Scene {
         project.write(&format!("found/{}", six.file_name()), six.pack());
         let hash = venvtree::model::digest::Hash::sha256(&six.pack());
         project.write("requirements.txt", format!("six==1.16.0 --hash=sha256:{hash}\n"));
+        let locks = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
+        for (lock, name) in [("extras/uv.lock", "uv.lock"), ("flask/pylock.toml", "pylock.toml")] {
+            project.write(name, std::fs::read(locks.join(lock)).unwrap());
+        }
+        let index = ["lock", "index", "uv.lock", "--out", "pypi.json"];
+        let target = ["--target", "linux=linux-x86_64-3.12.1", "--quiet"];
+        project.run(&[index.as_slice(), &target].concat()).success();
         for folder in ["dist", "more"] {
             project.write(&format!("{folder}/tool-1.0-py3-none-any.whl"), tool("1.0").pack());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -440,4 +441,65 @@ fn a_megabyte_of_anything_ends_soon() {
 #[ignore = "takes some seconds"]
 fn ten_megabytes_of_anything_end_soon() {
     read_soon(10_000_000);
+}
+
+/// Projects of which uv makes the locks here and now: what is asked of each, and more arguments for uv's export.
+type Public = (
+    &'static str,
+    &'static [(&'static [&'static str], &'static [&'static str])],
+    &'static [&'static str],
+);
+
+const PUBLIC: [Public; 5] = [
+    ("web", &[(&[], &[]), (&["async", "docs"], &["dev"]), (&["async"], &["lint"])], &[]),
+    ("airflow", &[(&[], &[]), (&[], &["dev"])], &[]),
+    ("forks", &[(&[], &[]), (&["plot"], &[])], &[]),
+    (
+        "conflicting",
+        &[
+            (&[], &[]),
+            (&["cpu"], &["old"]),
+            (&["gpu"], &["new"]),
+            (&["gpu", "web"], &[]),
+            (&["all"], &["dev", "new"]),
+        ],
+        &[],
+    ),
+    ("space", &[(&[], &[]), (&[], &["dev", "docs"])], &["--all-packages"]),
+];
+
+/// Asks PyPI what is new: several hundred packages, forks by Python and platform, conflicts, a workspace.
+#[test]
+#[ignore = "asks PyPI"]
+fn locks_that_uv_makes_now_give_the_wheels_that_uv_and_packaging_choose() {
+    let guard = tempfile::tempdir().unwrap();
+    let mut cases = Vec::new();
+    for (name, wanted, uv) in PUBLIC {
+        let folder = guard.path().join(name);
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(data("public").join(name))
+            .arg(&folder)
+            .status()
+            .unwrap();
+        assert!(copied.success());
+        let locked = Command::new(peer("uv"))
+            .args(["lock", "-q", "--no-config"])
+            .env("UV_CACHE_DIR", guard.path().join("cache"))
+            .current_dir(&folder)
+            .status()
+            .unwrap();
+        assert!(locked.success(), "{name}");
+        let case = |&(extras, groups): &(&[&str], &[&str])| Case {
+            uv,
+            ..Case::new(folder.join("uv.lock"), extras, groups)
+        };
+        cases.extend(wanted.iter().map(case));
+    }
+    let packages: usize = cases.iter().map(|case| case.lock().len()).sum();
+    let (equal, refused) = compare(&cases, &interpreters());
+    assert!(
+        equal > 200 && packages > 1000,
+        "{equal} equal, {refused} refused, {packages} packages"
+    );
 }

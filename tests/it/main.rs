@@ -26,6 +26,7 @@ mod findings_page;
 mod fuzz;
 mod help;
 mod hostile;
+mod lock_commands;
 mod locks;
 mod messages;
 mod mutations;

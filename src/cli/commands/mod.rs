@@ -11,6 +11,7 @@ pub(crate) mod digest;
 pub(crate) mod doctor;
 pub(crate) mod interpreter;
 pub(crate) mod key;
+pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod pack;
 pub(crate) mod plan;
@@ -129,6 +130,9 @@ pub enum Command {
     /// Make and check specs; print their schema.
     #[command(subcommand)]
     Spec(spec::SpecCommand),
+    /// Choose the wheels of a lock: uv.lock, pylock.toml, requirements with hashes.
+    #[command(subcommand)]
+    Lock(lock::LockCommand),
     /// Show what venvtree finds on this machine, and what is wrong with it.
     Doctor(Deferred<doctor::DoctorArguments>),
     /// Print a completion script for a shell.
@@ -162,6 +166,7 @@ pub(crate) fn dispatch(
         }
         Command::Interpreter(command) => interpreter::dispatch(command, io),
         Command::Spec(command) => spec::dispatch(command, io),
+        Command::Lock(command) => lock::dispatch(command, io),
         Command::Doctor(arguments) => perform(arguments, io),
         Command::Completions(arguments) => {
             let whole = Arguments::command();

@@ -9,3 +9,5 @@ pub(crate) mod spec;
 pub(crate) mod subject;
 
 pub(crate) mod target;
+
+pub(crate) mod lock;

@@ -2,9 +2,10 @@
 //! lives here.
 //!
 //! Engine layer. A set of wheels for a target, and what `create` asks for of an interpreter that
-//! was found; locks will choose their wheels and use the same.
+//! was found; reading a lock, and the wheels that are given with it.
 
 pub mod create;
+pub mod lock;
 pub mod wheels;
 
 use camino::{Utf8Path, Utf8PathBuf};

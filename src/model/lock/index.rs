@@ -9,12 +9,13 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::model::digest::Hash;
-use crate::model::interpreter::{Implementation, Interpreter, Platform};
+use crate::model::interpreter::Interpreter;
 use crate::model::lock::names::{Request, Wanted};
 use crate::model::lock::problem::LockError;
 use crate::model::lock::select::{self, Choice, Found, Selected, Target};
 use crate::model::lock::walk::{Reached, Start, Walk};
 use crate::model::lock::{Lock, LockKind};
+use crate::model::spec::document::PlatformDocument;
 
 /// The version of the format.
 const VERSION: u32 = 1;
@@ -36,6 +37,16 @@ pub enum IndexError {
     /// Closures that nobody could read.
     #[error("the closures of its packages have more than {REFERENCE_LIMIT} files together")]
     TooLarge,
+}
+
+impl IndexError {
+    /// What to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Lock { error, .. } => error.hint(),
+            Self::TooLarge => None,
+        }
+    }
 }
 
 /// The index of a lock.
@@ -81,28 +92,15 @@ pub fn index(
     Ok(index)
 }
 
-/// The facts of an interpreter, as specs have them.
-fn facts(interpreter: &Interpreter) -> Value {
-    let (os, arch) = (interpreter.platform.os().name(), interpreter.platform.arch().name());
-    let mut platform = Map::new();
-    platform.insert("arch".to_owned(), json!(arch));
-    match interpreter.platform {
-        Platform::Linux { libc: Some(libc), .. } => {
-            platform.insert("libc".to_owned(), json!(libc.to_string()));
-        }
-        Platform::MacOs { version: (major, minor), .. } => {
-            platform.insert("macos_version".to_owned(), json!(format!("{major}.{minor}")));
-        }
-        Platform::Linux { libc: None, .. } | Platform::Windows { .. } => {}
-    }
-    platform.insert("os".to_owned(), json!(os));
-    let implementation = match interpreter.implementation {
-        Implementation::CPython => "cpython",
-        Implementation::PyPy => "pypy",
+/// The facts of an interpreter as specs have them, with sorted keys.
+pub fn facts(interpreter: &Interpreter) -> Value {
+    let platform = match json!(PlatformDocument::from(interpreter)) {
+        Value::Object(platform) => json!(platform.into_iter().collect::<BTreeMap<_, _>>()),
+        other => other,
     };
     json!({
         "abi": interpreter.abi,
-        "implementation": implementation,
+        "implementation": interpreter.implementation.name(),
         "platform": platform,
         "version": interpreter.version.as_str(),
     })

@@ -19,7 +19,7 @@ mod wheel;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use self::index::{IndexError, LockIndex, index};
+pub use self::index::{IndexError, LockIndex, facts, index};
 use self::markers::{MarkerId, Markers};
 pub use self::names::Request;
 pub use self::problem::{LockError, Place, Problem, Unavailable, UnknownName};
@@ -247,6 +247,11 @@ impl Lock {
     /// How many packages it has, members too.
     pub fn len(&self) -> usize {
         self.packages.len()
+    }
+
+    /// Whether it has a package of that name.
+    pub fn names(&self, name: &DistName) -> bool {
+        self.packages.iter().any(|package| package.name == *name)
     }
 
     /// Whether it has none.

@@ -73,7 +73,7 @@ pub enum LockError {
         /// What.
         what: String,
         /// What to do with it.
-        hint: &'static str,
+        hint: Option<&'static str>,
     },
     /// Another version of its format.
     FormatVersion {
@@ -198,7 +198,7 @@ impl LockError {
     /// What to do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Foreign { hint, .. } => Some(hint),
+            Self::Foreign { hint, .. } => *hint,
             Self::FormatVersion { .. } => {
                 Some("a newer venvtree may read it, or an older version of the tool that wrote it")
             }
@@ -340,7 +340,8 @@ pub(super) fn list(words: &[String], limit: usize) -> String {
 
 /// What a text is that is neither TOML nor requirements.
 pub(super) fn foreign(text: &str) -> Option<LockError> {
-    let error = |what: &str, hint| Some(LockError::Foreign { what: what.to_owned(), hint });
+    let error =
+        |what: &str, hint| Some(LockError::Foreign { what: what.to_owned(), hint: Some(hint) });
     let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     if first.starts_with('{') {
         let hint = "pipenv: `pipenv requirements --hash` writes requirements with hashes";
@@ -375,5 +376,5 @@ pub(super) fn foreign_toml(has: impl Fn(&str) -> bool) -> LockError {
             "`uv lock` writes a uv.lock, `uv export --format pylock.toml` a pylock.toml",
         )
     };
-    LockError::Foreign { what: what.to_owned(), hint }
+    LockError::Foreign { what: what.to_owned(), hint: Some(hint) }
 }

@@ -1,0 +1,138 @@
+//! A lock, for whom its wheels are chosen, and what is wanted of it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+use crate::cli::inputs::target::{self as for_target, Target};
+use crate::cli::io::Io;
+use crate::effects::host::fs;
+use crate::engine::compose::lock::{LockFile, at_hand};
+use crate::error::Error;
+use crate::model::lock::{Lock, Request};
+use crate::model::target;
+
+/// For whom wheels are chosen.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Interpreter")]
+pub struct ForArguments {
+    /// An interpreter of this machine, as `create --python` takes it [default: the first python3].
+    #[arg(long, short, value_name = "PYTHON", conflicts_with_all = ["interpreter", "target"])]
+    python: Option<String>,
+    /// Facts of an interpreter: a JSON file as `venvtree interpreter probe` writes it.
+    #[arg(long, value_name = "FILE", conflicts_with = "target")]
+    interpreter: Option<Utf8PathBuf>,
+    /// An interpreter that need not be here, such as linux-x86_64-3.12 or '3.12.1
+    /// linux-x86_64-glibc-2.28'.
+    #[arg(long, value_name = "TARGET")]
+    target: Option<String>,
+}
+
+impl ForArguments {
+    /// Who it is.
+    ///
+    /// # Errors
+    /// There is no such interpreter, file or target.
+    pub(crate) fn read(&self, io: &mut Io<'_>) -> Result<Target, Error> {
+        let text = match (&self.interpreter, &self.target, &self.python) {
+            (Some(path), ..) => io.resolve(path).to_string(),
+            (None, Some(target), _) => return read_target(target, io),
+            (None, None, python) => python.clone().unwrap_or_else(|| "python".to_owned()),
+        };
+        for_target::read(&text, None, io)
+    }
+}
+
+/// Reads the name of a target, or a file of facts: what is neither is not looked for on this
+/// machine.
+///
+/// # Errors
+/// There is no such target or file.
+pub(crate) fn read_target(text: &str, io: &mut Io<'_>) -> Result<Target, Error> {
+    if !target::is_target(text)
+        && !text.ends_with(".json")
+        && let Err(error) = target::parse(text, None)
+    {
+        return Err(Error::usage(error.to_string()).hint(target::SHAPE));
+    }
+    for_target::read(text, None, io)
+}
+
+/// What is wanted of a lock.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is wanted")]
+pub struct WantedArguments {
+    /// With this extra of the project; may be given many times.
+    #[arg(long = "extra", value_name = "NAME")]
+    extras: Vec<String>,
+    /// With all its extras.
+    #[arg(long)]
+    all_extras: bool,
+    /// With this group of dependencies; may be given many times.
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
+    /// Only this group, without the project's own requirements; may be given many times.
+    #[arg(long = "only-group", value_name = "NAME", conflicts_with_all = ["extras", "all_extras", "groups"])]
+    only_groups: Vec<String>,
+    /// Without the groups that count unless they are switched off: of a uv.lock `dev`, of a
+    /// pylock.toml those that it names.
+    #[arg(long)]
+    no_default_groups: bool,
+    /// Of a workspace, only what this member requires; may be given many times.
+    #[arg(long = "package", value_name = "NAME")]
+    packages: Vec<String>,
+    /// For packages of which the lock has no wheel that fits: a wheel that was built elsewhere, or
+    /// a directory of such; may be given many times.
+    #[arg(long, value_name = "DIR|WHEEL")]
+    supply: Vec<Utf8PathBuf>,
+    /// Where the wheels of a lock without addresses lie, which are told by their hashes; may be
+    /// given many times.
+    #[arg(long, value_name = "DIR|WHEEL")]
+    wheels: Vec<Utf8PathBuf>,
+    /// Trust wheels of which the lock has no hash.
+    #[arg(long)]
+    unpinned: bool,
+}
+
+impl WantedArguments {
+    /// What that is, with the wheels that are given.
+    ///
+    /// # Errors
+    /// A wheel cannot be read.
+    pub(crate) fn request(self, lock: &Lock, io: &Io<'_>) -> Result<Request, Error> {
+        let resolve = |paths: &[Utf8PathBuf]| -> Vec<Utf8PathBuf> {
+            paths.iter().map(|path| io.resolve(path)).collect()
+        };
+        let only_groups = !self.only_groups.is_empty();
+        Ok(Request {
+            supplied: at_hand(&resolve(&self.supply), lock)?,
+            at_hand: at_hand(&resolve(&self.wheels), lock)?,
+            extras: self.extras,
+            all_extras: self.all_extras,
+            groups: if only_groups { self.only_groups } else { self.groups },
+            only_groups,
+            no_default_groups: self.no_default_groups,
+            packages: self.packages,
+            unpinned: self.unpinned,
+        })
+    }
+}
+
+/// Reads the lock that an argument names; `-` is standard input.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn read(path: &Utf8Path, io: &mut Io<'_>) -> Result<LockFile, Error> {
+    if path == "-" {
+        let mut bytes = Vec::new();
+        let origin = "standard input";
+        let failed = |source| Error::Fs(fs::failed("read", origin.into())(source));
+        io.stdin.read_to_end(&mut bytes).map_err(failed)?;
+        return LockFile::read(bytes, origin);
+    }
+    let full = io.resolve(path);
+    if full.is_dir() {
+        return Err(Error::usage(format!("`{path}` is a directory, expected a lock"))
+            .hint("give the file itself: uv.lock, pylock.toml or requirements with hashes"));
+    }
+    LockFile::read(fs::read_document(&full)?, path.as_str())
+}

@@ -1,0 +1,212 @@
+//! `venvtree lock` as people call it: what it prints, and how it refuses.
+
+use serde_json::{Value, json};
+
+use crate::support::project::{Output, Project, WheelText};
+
+/// A project with a lock of testdata under its usual name.
+fn project(lock: &str) -> Project {
+    let project = Project::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
+    let name = lock.rsplit('/').next().unwrap();
+    project.write(name, std::fs::read(root.join(lock)).unwrap());
+    project
+}
+
+fn select(project: &Project, arguments: &str) -> Output {
+    let words: Vec<&str> = arguments.split(' ').map(|word| word.trim_matches('\'')).collect();
+    project.run(&[&["lock", "select"], &words[..]].concat())
+}
+
+#[test]
+fn a_table_of_wheels_and_a_document() {
+    let project = project("flask/uv.lock");
+    let target = ["--target", "3.9.1 windows-x86_64"];
+    let output = project.run(&[&["lock", "select", "uv.lock"], &target[..]].concat());
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(lines.len(), 10, "{}", output.stdout);
+    assert_eq!(lines[2], "colorama            0.4.6   colorama-0.4.6-py2.py3-none-any.whl");
+    assert_eq!(
+        output.stderr,
+        "10 wheels, 667.8 kB for CPython 3.9.1 (cp39) on windows x86_64; the project's own code is left out: flaskapp\n"
+    );
+    let arguments = [&["lock", "select", "uv.lock", "--format", "json"], &target[..]].concat();
+    let document = project.run(&arguments).json();
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["interpreter"]["platform"], json!({"os": "windows", "arch": "x86_64"}));
+    let click = &document["wheels"][1];
+    assert_eq!(click["name"], "click");
+    assert_eq!(click["file_name"], "click-8.1.8-py3-none-any.whl");
+    assert_eq!(click["because"], json!(["flask"]));
+    assert!(click["url"].as_str().unwrap().starts_with("https://files.example/"));
+    assert_eq!(click["sha256"].as_str().unwrap().len(), 64);
+    assert_eq!(click["size"], 98188);
+    let own = json!([{"name": "flaskapp", "version": "0.1.0", "kind": "virtual", "path": ".",
+                      "because": ["the workspace"]}]);
+    assert_eq!(document["left_out"], own);
+}
+
+#[test]
+fn what_is_wrong_is_said_in_full_and_by_the_exit_code() {
+    let check = |lock: &str, arguments: &str, code: u8, expected: &str| {
+        let project = project(lock);
+        let name = lock.rsplit('/').next().unwrap();
+        let output = select(&project, &format!("{name} {arguments}"));
+        assert_eq!((output.code, &*output.stderr, &*output.stdout), (code, expected, ""));
+    };
+    let linux = "--target linux-x86_64-3.12.1";
+    check(
+        "sdist/uv.lock",
+        linux,
+        4,
+        "error: uv.lock: no wheel of 1 package fits CPython 3.12.1, linux-x86_64-glibc-2.28:\n  \
+         docopt 0.6.2: there is only a source distribution\n\
+         hint: build a wheel elsewhere and give it with --supply\n",
+    );
+    check(
+        "extras/uv.lock",
+        &format!("{linux} --extra wbe --group tset"),
+        3,
+        "error: uv.lock: there is no extra `wbe`; there are all, cli, web (did you mean web?)\n\
+         uv.lock: there is no group `tset`; there are dev, docs, test (did you mean test?)\n",
+    );
+    check(
+        "extras/uv.lock",
+        "--target linux-x86_64-3.8.18",
+        3,
+        "error: uv.lock: needs Python >=3.11, <3.13, the environment has 3.8.18\n",
+    );
+    check(
+        "envs/uv.lock",
+        "--target windows-x86_64-3.12.1",
+        3,
+        "error: uv.lock: is for `platform_machine == 'x86_64' and sys_platform == 'linux'` or \
+         `sys_platform == 'darwin'`, not for windows-x86_64\n",
+    );
+    check(
+        "conflicts/uv.lock",
+        &format!("{linux} --extra old --extra new"),
+        3,
+        "error: uv.lock: the extras `new` and `old` of conflicty exclude one another\n\
+         hint: ask for one of them; groups that count by default are left out with --no-default-groups\n",
+    );
+    check(
+        "findlinks/uv.lock",
+        linux,
+        3,
+        "error: uv.lock: `six-1.17.0-py2.py3-none-any.whl` has no hash (its source is the directory ../links)\n\
+         hint: give --unpinned to trust what is there, or lock again from an index\n",
+    );
+    check(
+        "paths/requirements.txt",
+        linux,
+        3,
+        "error: requirements.txt:3: `-e ./libs/liba` is no wheel\n\
+         requirements.txt:7: `-e ./libs/libb` is no wheel\n",
+    );
+    check(
+        "flask/requirements.txt",
+        linux,
+        3,
+        "error: requirements.txt: has no addresses, and no wheels are given\n\
+         hint: give --wheels DIR, or lock with a tool that writes addresses: `uv export --format pylock.toml`\n",
+    );
+    check(
+        "pylock.ambiguous.toml",
+        &format!("{linux} --extra x"),
+        3,
+        "error: pylock.ambiguous.toml: `six` is there twice for this environment (packages[0], packages[1])\n",
+    );
+    check(
+        "flask/uv.lock",
+        "--target somewhere",
+        2,
+        "error: `somewhere` names no target: expected linux, macos or windows first\n\
+         hint: a target is OS-ARCH-PYTHON, such as linux-x86_64-3.12, linux-aarch64-musl-3.13, \
+         linux-x86_64-glibc2.17-3.12, macos-arm64-3.12, macos-x86_64-14.0-3.13t or windows-x86_64-3.12\n",
+    );
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
+    let project = project("flask/uv.lock");
+    let text = std::fs::read_to_string(project.path().join("uv.lock")).unwrap();
+    project.write("windows.lock", format!("\u{feff}{}", text.replace('\n', "\r\n")));
+    let wheels =
+        |lock: &str| select(&project, &format!("{lock} --target linux-x86_64-3.12")).stdout;
+    assert!(wheels("uv.lock").lines().count() == 7);
+    assert_eq!(wheels("uv.lock"), wheels("windows.lock"));
+    project.write("utf16.lock", [0xff, 0xfe, 0x61, 0]);
+    let output = select(&project, "utf16.lock --target linux-x86_64-3.12");
+    let expected = "error: utf16.lock: is text in UTF-16, expected a uv.lock, a pylock.toml or \
+                    requirements with hashes\nhint: save it as UTF-8\n";
+    assert_eq!((output.code, &*output.stderr), (3, expected));
+}
+
+#[test]
+fn wheels_are_supplied_and_requirements_are_found_by_their_hashes() {
+    let project = project("sdist/uv.lock");
+    project.wheel(&WheelText::new("docopt", "0.6.2").file("docopt.py", ""));
+    project.wheel(&WheelText::new("six", "1.0").file("six.py", ""));
+    let output = select(&project, "uv.lock --target linux-x86_64-3.12 --supply wheels");
+    assert!(output.stdout.contains("docopt-0.6.2-py3-none-any.whl"), "{}", output.stderr);
+    let warning = "warning: uv.lock: `six-1.0-py3-none-any.whl` is supplied, but nothing needs it";
+    assert_eq!(output.stderr.lines().next(), Some(warning));
+    let path = project.path().join("wheels/six-1.0-py3-none-any.whl");
+    let hash = venvtree::model::digest::Hash::sha256(&std::fs::read(path).unwrap());
+    project.write("requirements.txt", format!("six==1.0 --hash=sha256:{hash}\n"));
+    let arguments = "requirements.txt --target linux-x86_64-3.12 --wheels wheels --format json";
+    let document = select(&project, arguments).json();
+    assert_eq!(document["wheels"][0]["sha256"], hash.to_hex());
+    assert_eq!(document["wheels"][0]["because"], json!(["line 1"]));
+    // The same from standard input.
+    let text = format!("six==1.0 --hash=sha256:{hash}\n");
+    let arguments = ["lock", "select", "-", "--target", "linux-x86_64-3.12", "--wheels", "wheels"];
+    let output = crate::support::project::venvtree_in(project.path(), &arguments, &text);
+    assert_eq!(output.success(), "six  1.0  six-1.0-py3-none-any.whl\n");
+}
+
+#[test]
+fn an_index_is_written_and_checked() {
+    let project = project("conflicts/uv.lock");
+    let run = |more: &[&str]| {
+        let index =
+            ["lock", "index", "uv.lock", "--target", "linux=3.12.1 linux-x86_64-glibc-2.28"];
+        project.run(&[&index[..], more].concat())
+    };
+    let out = ["--out", "index.json"];
+    let missing = run(&["--out", "index.json", "--check"]);
+    assert_eq!(missing.code, 1, "{}", missing.stderr);
+    run(&out).success();
+    let text = std::fs::read_to_string(project.path().join("index.json")).unwrap();
+    run(&out).success();
+    assert_eq!(std::fs::read_to_string(project.path().join("index.json")).unwrap(), text);
+    assert_eq!(run(&[]).success(), text);
+    assert_eq!(run(&["--out", "index.json", "--check"]).code, 0);
+    assert_eq!(
+        run(&["--out", "index.json", "--check", "--target", "mac=macos-arm64-3.12"]).code,
+        1
+    );
+    let index: Value = serde_json::from_str(&text).unwrap();
+    // Which idna and which markupsafe it is depends on what is asked for; the sets know.
+    let idna = &index["packages"]["idna"]["unavailable"]["linux"];
+    assert_eq!(idna, "which one it is depends on extras and groups: idna 2.10, idna 3.20");
+    assert_eq!(index["sets"]["all"]["linux"].as_array().unwrap().len(), 1);
+    let version = |set: &str, package: &str| {
+        let files = index["sets"][set]["linux"].as_array().unwrap();
+        let mut files = files.iter().map(|file| file.as_str().unwrap());
+        let file = files.find(|file| file.starts_with(package)).unwrap();
+        index["files"][file]["name"].as_str().unwrap().split('-').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(version("group_g1", "idna"), "2.10");
+    assert_eq!(version("group_g2", "idna"), "3.20");
+    assert_eq!(version("extra_new", "markupsafe"), "3.0.4");
+    let refused = run(&["--target", "linux=linux-x86_64-3.13"]);
+    assert_eq!(
+        (refused.code, refused.stderr.lines().next()),
+        (2, Some("error: the target `linux` is given twice"))
+    );
+    let refused = run(&["--target", "old=linux-x86_64-3.8"]);
+    let expected = "error: uv.lock: target `old`: needs Python >=3.10, the environment has 3.8";
+    assert_eq!((refused.code, refused.stderr.lines().next()), (3, Some(expected)));
+}
