@@ -12,13 +12,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use tempfile::TempDir;
-use venvtree::effects::host::notes::Notes;
 use venvtree::effects::host::replaceable::Protected;
 use venvtree::effects::wheels::inflate::Inflater;
 use venvtree::effects::wheels::load::{self, LoadOptions, Wheel};
-use venvtree::engine::{self, BuildRequest, Existing, Places, Prepared, Session};
+use venvtree::engine::{self, BuildRequest, Caches, Existing, Places, Prepared, Session};
 use venvtree::model::digest::{DigestFunction, Hash, Hasher};
-use venvtree::model::spec;
+use venvtree::model::spec::{self, Spec};
 use venvtree::model::wheel::WheelManifest;
 use venvtree::model::wheel::filename::WheelFilename;
 use venvtree::model::wheel::kept;
@@ -60,13 +59,15 @@ impl Inputs {
     }
 
     fn prepared(&self) -> Prepared {
-        let spec = engine::parse_spec(&self.spec(), "the benchmark").expect("a spec");
-        engine::prepare(
-            &session(),
-            spec,
-            &Places { root: self.place().to_owned(), ..Places::default() },
-        )
-        .expect("a plan")
+        engine::prepare(&session(), self.parsed(), &self.places()).expect("a plan")
+    }
+
+    fn parsed(&self) -> Spec {
+        engine::parse_spec(&self.spec(), "the benchmark").expect("a spec")
+    }
+
+    fn places(&self) -> Places {
+        Places { root: self.place().to_owned(), ..Places::default() }
     }
 }
 
@@ -148,7 +149,7 @@ fn plan(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn digest(bencher: Bencher<'_, '_>) {
     let prepared = INPUTS.prepared();
-    bencher.counter(ItemsCount::new(FILES)).bench(|| engine::predict(&session(), &prepared));
+    bencher.counter(ItemsCount::new(FILES)).bench(|| prepared.predict(&session(), &[]));
 }
 
 #[divan::bench]
@@ -163,10 +164,11 @@ fn inflate(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// With inflating and hashing, which every byte that is written went through.
+/// With all that comes before it: planning, and inflating and hashing, which every byte that is
+/// written went through.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn write(bencher: Bencher<'_, '_>) {
-    let prepared = INPUTS.prepared();
+    let (session, caches, places) = (session(), Caches::default(), INPUTS.places());
     bencher
         .counter(ItemsCount::new(FILES))
         .with_inputs(|| tempfile::tempdir().expect("a folder"))
@@ -183,7 +185,8 @@ fn write(bencher: Bencher<'_, '_>) {
                 digest_file: None,
                 text: None,
             };
-            engine::build(&session(), &prepared, &request, &Notes::new()).expect("an environment")
+            engine::build(&session, &caches, INPUTS.parsed(), &places, &request)
+                .expect("an environment")
         });
 }
 

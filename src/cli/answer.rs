@@ -10,7 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::options::{Format, Output};
 use crate::cli::text::Text;
 use crate::effects::host::fs;
-use crate::engine::caching::Source;
+use crate::engine::Source;
 use crate::error::{self, Error};
 use crate::model::finding::Code;
 use crate::model::plan::PlanWarning;

@@ -2,7 +2,9 @@
 //! again.
 //!
 //! Part of the engine. Everything is known by the wheel's digest; that a file has it is known from
-//! an earlier build, as long as the file's state is the same.
+//! an earlier build, as long as the file's state is the same. The store is asked once of each.
+
+use std::sync::OnceLock;
 
 use camino::Utf8PathBuf;
 
@@ -10,11 +12,11 @@ use crate::effects::caches::store::Store;
 use crate::effects::caches::store::hashed::FileState;
 use crate::effects::host::input::InputError;
 use crate::effects::wheels::load::LoadOptions;
-use crate::engine::{Places, Prepared};
+use crate::engine::inputs::Inputs;
+use crate::engine::prepared::Prepared;
 use crate::error::Error;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::plan::{Content, PlannedNode};
-use crate::model::spec::Spec;
 use crate::model::tree::{Leaf, Node, Tree};
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::known::KnownMembers;
@@ -23,71 +25,76 @@ use crate::model::wheel::{HashOrigin, WheelManifest, kept};
 /// The wheels of a spec, as they were before they are read.
 pub(super) struct KnownWheels<'a> {
     store: Option<&'a Store>,
-    digests: Vec<WheelDigest>,
-    files: Vec<(Utf8PathBuf, Option<FileState>)>,
+    wheels: Vec<KnownWheel>,
     options: LoadOptions,
+}
+
+/// A wheel's file.
+struct KnownWheel {
+    path: Utf8PathBuf,
+    digest: WheelDigest,
+    state: Option<FileState>,
+    /// Whether the file is known to have the digest.
+    proven: OnceLock<bool>,
+    /// Whether the store had its manifest.
+    has_manifest: OnceLock<bool>,
 }
 
 impl<'a> KnownWheels<'a> {
     /// Looks at the wheels' files.
-    pub fn new(
-        store: Option<&'a Store>,
-        digests: Vec<WheelDigest>,
-        spec: &Spec,
-        places: &Places,
-        options: LoadOptions,
-    ) -> Self {
-        // What is not at hand is known nowhere: it is asked for when it is read.
-        let files = spec.wheels.iter().map(|wheel| {
-            let path = places.wheel(wheel).unwrap_or_default();
-            let state = FileState::of(&path);
-            (path, state)
-        });
-        let files = files.collect();
-        Self { store, digests, files, options }
+    ///
+    /// # Errors
+    /// The digest of one is not pinned, and it cannot be read.
+    pub fn new(store: Option<&'a Store>, inputs: &Inputs<'_>) -> Result<Self, Error> {
+        let digests = inputs.wheel_digests()?;
+        let wheel = |(path, digest): (&Utf8PathBuf, &WheelDigest)| KnownWheel {
+            path: path.clone(),
+            digest: *digest,
+            state: FileState::of(path),
+            proven: OnceLock::new(),
+            has_manifest: OnceLock::new(),
+        };
+        let wheels = inputs.obtain()?.iter().zip(digests).map(wheel).collect();
+        let options = inputs.session.load_options(&inputs.spec);
+        Ok(Self { store, wheels, options })
     }
 
     /// Whether the wheel's file is known to have its digest.
-    fn is_proven(&self, index: usize) -> bool {
-        let (path, state) = &self.files[index];
-        self.store.zip(state.as_ref()).and_then(|(store, state)| store.hashed(path, state))
-            == Some(self.digests[index])
+    fn is_proven(&self, wheel: &KnownWheel) -> bool {
+        *wheel.proven.get_or_init(|| {
+            let known = self.store.zip(wheel.state.as_ref());
+            known.and_then(|(store, state)| store.hashed(&wheel.path, state)) == Some(wheel.digest)
+        })
     }
 
     /// The wheels whose digest nobody has compared yet, in this state.
     pub fn unproven(&self) -> Vec<(usize, WheelDigest)> {
-        self.digests
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(index, _)| !self.is_proven(*index))
-            .collect()
+        let unproven = self.wheels.iter().enumerate().filter(|(_, wheel)| !self.is_proven(wheel));
+        unproven.map(|(index, wheel)| (index, wheel.digest)).collect()
     }
 
     /// The manifest of a wheel, where its file is known to have its digest and was read before.
     pub fn manifest(&self, index: usize, file: &WheelFilename) -> Option<WheelManifest> {
-        let store = self.store?;
-        if !self.is_proven(index) {
+        let (store, wheel) = (self.store?, &self.wheels[index]);
+        if !self.is_proven(wheel) {
             return None;
         }
-        kept::decode(file, &store.manifest(self.manifest_key(index, file))?)
+        let kept = store.manifest(self.manifest_key(wheel, file));
+        let _ = wheel.has_manifest.set(kept.is_some());
+        kept::decode(file, &kept?)
     }
 
     /// What a manifest depends on besides the rules, which the version of its record stands for.
-    fn manifest_key(&self, index: usize, file: &WheelFilename) -> Hash {
+    fn manifest_key(&self, wheel: &KnownWheel, file: &WheelFilename) -> Hash {
         let LoadOptions { limits, allow, deny } = &self.options;
-        Hash::sha256(
-            format!("{}\n{}\n{limits:?}\n{allow:?}\n{deny:?}", self.digests[index], file.as_str())
-                .as_bytes(),
-        )
+        let (digest, file) = (wheel.digest, file.as_str());
+        Hash::sha256(format!("{digest}\n{file}\n{limits:?}\n{allow:?}\n{deny:?}").as_bytes())
     }
 
     /// What is known of each wheel's members.
     pub fn members(&self) -> Vec<Option<KnownMembers>> {
-        self.digests
-            .iter()
-            .map(|digest| KnownMembers::decode(&self.store?.wheel(*digest)?))
-            .collect()
+        let known = |wheel: &KnownWheel| KnownMembers::decode(&self.store?.wheel(wheel.digest)?);
+        self.wheels.iter().map(known).collect()
     }
 
     /// Keeps that the files have their digests, after they were compared; all of them must be as
@@ -96,12 +103,14 @@ impl<'a> KnownWheels<'a> {
     /// # Errors
     /// A file has changed meanwhile.
     pub fn remember_files(&self) -> Result<(), Error> {
-        for (index, ((path, state), digest)) in self.files.iter().zip(&self.digests).enumerate() {
+        for wheel in &self.wheels {
+            let KnownWheel { path, digest, state, .. } = wheel;
             if FileState::of(path) != *state {
-                return Err(Error::Inputs(vec![InputError::Changed { path: path.clone() }.into()]));
+                let changed = InputError::Changed { path: path.clone() };
+                return Err(Error::Inputs(vec![changed.into()]));
             }
             if let Some((store, state)) = self.store.zip(state.as_ref())
-                && !self.is_proven(index)
+                && !self.is_proven(wheel)
             {
                 store.attempt(|| store.set_hashed(path, state, *digest));
             }
@@ -115,13 +124,11 @@ impl<'a> KnownWheels<'a> {
     pub fn remember(&self, prepared: &Prepared, known: &[Option<KnownMembers>], tree: &Tree) {
         let Some(store) = self.store else { return };
         let manifests = prepared.inputs().wheels;
-        let before = |index: usize, members: usize| {
-            known[index].clone().filter(|known| known.members() == members)
-        };
         let mut now: Vec<KnownMembers> = Vec::with_capacity(manifests.len());
-        for (index, manifest) in manifests.iter().enumerate() {
+        for (known, manifest) in known.iter().zip(&manifests) {
             let count = manifest.members.len();
-            let mut members = before(index, count).unwrap_or_else(|| KnownMembers::none(count));
+            let before = known.clone().filter(|known| known.members() == count);
+            let mut members = before.unwrap_or_else(|| KnownMembers::none(count));
             let read = |member: &usize| manifest.members[*member].origin == HashOrigin::Computed;
             (0..count).filter(read).for_each(|member| members.prove(member));
             now.push(members);
@@ -145,11 +152,12 @@ impl<'a> KnownWheels<'a> {
                 // allow it.
                 continue;
             }
+            let wheel = &self.wheels[index];
             if known[index].as_ref() != Some(&members) {
-                store.attempt(|| store.keep_wheel(self.digests[index], &members.encode()));
+                store.attempt(|| store.keep_wheel(wheel.digest, &members.encode()));
             }
-            let key = self.manifest_key(index, &manifest.file);
-            if !store.has_manifest(key) {
+            let key = self.manifest_key(wheel, &manifest.file);
+            if !*wheel.has_manifest.get_or_init(|| store.has_manifest(key)) {
                 store.attempt(|| store.keep_manifest(key, &kept::encode(manifest)));
             }
         }

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 use venvtree::effects::host::replaceable::Protected;
-use venvtree::engine::caching::{self, Caches};
-use venvtree::engine::{BuildRequest, Existing};
+use venvtree::engine::{self, BuildRequest, Caches, Existing};
 use venvtree::model::request;
 
 use crate::support::mount::Mount;
@@ -154,7 +153,7 @@ fn is_unchanged(project: &Project) -> bool {
         digest_file: None,
         text: Some(request::text_digest(&text)),
     };
-    caching::unchanged(&caches, &request).unwrap().is_some()
+    engine::unchanged(&caches, &request).unwrap().is_some()
 }
 
 const BUILD: [&str; 7] = ["build", "env.json", "--out", "out", "--store", "store", "--format=json"];

@@ -136,3 +136,70 @@ fn a_member_larger_than_all_else_is_shared_by_threads() {
     // One that inflates and one that hashes.
     assert_eq!(started[1], started[0] + 2, "{started:?}");
 }
+
+/// How often a command opens each file below some folders, by its path.
+fn openings(project: &Project, folders: &[&str], arguments: &[&str]) -> BTreeMap<String, usize> {
+    let log = project.path().join("strace");
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "-y", "-e", "trace=open,openat,openat2", "-e", "signal=none", "-o"])
+        .args([log.as_str(), env!("CARGO_BIN_EXE_venvtree")])
+        .args(arguments)
+        .current_dir(project.path())
+        .status()
+        .expect("strace is installed by .ci/install");
+    assert!(status.success());
+    let text = std::fs::read_to_string(log).unwrap();
+    let root = format!("<{}/", project.path());
+    let mut openings = BTreeMap::new();
+    for line in text.lines() {
+        // `openat(…) = 3</project/python/bin/python3.11>`, or its end in a line of its own.
+        let Some((_, result)) = line.rsplit_once(" = ") else { continue };
+        let Some((_, path)) = result.split_once(&root) else { continue };
+        let path = path.trim_end_matches('>');
+        let is_below = |folder: &&str| path.starts_with(&format!("{folder}/"));
+        if folders.iter().any(is_below) && project.path().join(path).is_file() {
+            *openings.entry(path.to_owned()).or_default() += 1;
+        }
+    }
+    openings
+}
+
+/// Listing hashes a file, and writing it reads it: what lies between asks those who have done so.
+#[test]
+fn first_party_files_are_read_once_to_know_them_and_once_to_copy_them() {
+    let project = Project::new();
+    let wheel = project.wheel(&wheel(10));
+    for index in 0..20 {
+        project.write(&format!("python/lib/python3.11/m{index}.py"), format!("X = {index}\n"));
+        project.write(&format!("src/first/m{index}.py"), format!("Y = {index}\n"));
+    }
+    project.write("python/bin/python3.11", "#!/bin/sh\n");
+    let mut interpreter = some_interpreter();
+    interpreter["python"] = serde_json::json!({
+        "kind": "inside", "directory": "python", "executable": "bin/python3.11",
+    });
+    project.spec(interpreter, &[wheel], |spec| {
+        spec["sources"] = serde_json::json!([{"path": "src"}]);
+    });
+    let stored = ["--store", "store", "--link-mode", "hardlink"];
+    let steps: [(&str, &[&str], usize); 7] = [
+        // Cold: listed, and copied.
+        ("one", &stored, 2),
+        // Nothing to do: the key says so, for which files are listed.
+        ("one", &stored, 1),
+        // The store knows the tree: what it has is linked.
+        ("two", &stored, 1),
+        // And with a manifest, which needs the plan.
+        ("three", &["--store", "store", "--manifest", "manifest.json"], 1),
+        // The tree is there, but read all the same.
+        ("two", &["--store", "store", "--replace"], 1),
+        ("four", &["--no-store"], 2),
+        ("four", &["--no-store"], 1),
+    ];
+    for (out, options, expected) in steps {
+        let build = [&["build", "env.json", "--quiet", "--threads", "2", "--out", out], options];
+        let found = openings(&project, &["python", "src"], &build.concat());
+        let all = found.len() == 41 && found.values().all(|count| *count == expected);
+        assert!(all, "{out} {options:?}, expected {expected} of 41 files: {found:?}");
+    }
+}

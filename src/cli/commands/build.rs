@@ -17,8 +17,7 @@ use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::effects::caches::store::area::Counts;
 use crate::effects::host::output_file::OutputFile;
-use crate::engine::caching::{CachedReport, Caches};
-use crate::engine::{BuildRequest, Existing, Session, caching};
+use crate::engine::{self, BuildRequest, Caches, Existing, Report, Session};
 use crate::error::Error;
 use crate::model::finding::Code;
 use crate::model::spec::Spec;
@@ -128,7 +127,7 @@ impl Build {
     fn run(mut self, io: &mut Io<'_>) -> Result<BuildAnswer, Error> {
         let mut allowed = BTreeSet::new();
         let unchanged =
-            if self.is_plain(io) { caching::unchanged(&self.caches, &self.request)? } else { None };
+            if self.is_plain(io) { engine::unchanged(&self.caches, &self.request)? } else { None };
         let built = match unchanged {
             Some(report) => Ok(report),
             None => {
@@ -143,7 +142,7 @@ impl Build {
                 let function = spec.flags.digest_function;
                 self.caches.remote =
                     caches::remote(&self.remote, function, &self.caches.notes, io)?;
-                caching::build(&self.session, &self.caches, spec, &places, request)
+                engine::build(&self.session, &self.caches, spec, &places, request)
             }
         };
         let notes = caches::say(&self.caches, !self.output.talks(), io);
@@ -187,7 +186,7 @@ pub(crate) struct BuildAnswer {
 
 impl BuildAnswer {
     fn new(
-        built: CachedReport,
+        built: Report,
         out: Utf8PathBuf,
         allowed: BTreeSet<Code>,
         notes: Vec<String>,

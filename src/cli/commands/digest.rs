@@ -14,8 +14,7 @@ use crate::cli::verb::Verb;
 use crate::effects::host::notes::Notes;
 use crate::effects::scan::{self, View};
 use crate::effects::work::progress::{Amount, Phase};
-use crate::engine::caching::{self, Caches};
-use crate::engine::{Foresight, Places, Session};
+use crate::engine::{self, Caches, Foresight, Places, Session};
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
 use crate::model::spec::Spec;
@@ -115,7 +114,7 @@ impl Verb for DigestArguments {
                 })
             }
             Of::Spec { spec, places, caches, explain } => {
-                let predicted = caching::predict(&session, &caches, *spec, &places);
+                let predicted = engine::predict(&session, &caches, *spec, &places);
                 caches::say(&caches, true, io);
                 let (mut prepared, tree, foresight) = predicted?;
                 let inflated = explain.then(|| {

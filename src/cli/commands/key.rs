@@ -10,7 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::options::{Output, OutputArguments, SpecArguments};
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
-use crate::engine::{Places, Session, caching};
+use crate::engine::{Places, Session, key};
 use crate::error::Error;
 use crate::model::action::Action;
 use crate::model::request;
@@ -60,7 +60,7 @@ impl Verb for KeyArguments {
     }
 
     fn run(key: Key, _io: &mut Io<'_>) -> Result<KeyAnswer, Error> {
-        let action = |(spec, places): &(Spec, Places)| caching::action(&key.session, spec, places);
+        let action = |(spec, places): &(Spec, Places)| key::action(&key.session, spec, places);
         let first = action(&key.spec)?;
         let Some(second) = key.other.as_ref().map(action).transpose()? else {
             return Ok(KeyAnswer::Key(OneKey::new(&first)));

@@ -12,8 +12,8 @@ use crate::cli::options::{Output, OutputArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::effects::caches::store::area::Counts;
-use crate::engine::caching::{self, Caches};
-use crate::engine::{BuildRequest, Existing, Session};
+use crate::engine::transfer::{self, PullRequest};
+use crate::engine::{BuildRequest, Caches, Existing, Session};
 use crate::error::Error;
 use crate::model::digest::{Digest, DigestFunction};
 use crate::model::spec::DEFAULT_MTIME;
@@ -102,7 +102,8 @@ impl Verb for PullArguments {
 
     fn run(pull: Pull, io: &mut Io<'_>) -> Result<PullAnswer, Error> {
         let Pull { session, caches, digest, function, mtime, request, out, output } = pull;
-        let pulled = caching::pull(&session, &caches, digest, function, mtime, &request);
+        let request = PullRequest { digest, function, mtime, build: &request };
+        let pulled = transfer::pull(&session, &caches, request);
         let notes = caches::say(&caches, !output.talks(), io);
         let pulled = pulled?;
         Ok(PullAnswer {
@@ -110,7 +111,7 @@ impl Verb for PullArguments {
             source: pulled.source.name(),
             out,
             digest_function: function.name(),
-            digest: pulled.tree.digest().to_string(),
+            digest: pulled.root.to_string(),
             files: pulled.files,
             bytes: pulled.bytes,
             links: pulled.links,

@@ -12,7 +12,7 @@ use crate::cli::options::{Output, OutputArguments, numbers};
 use crate::cli::verb::Verb;
 use crate::effects::caches::transfer::RemoteCache;
 use crate::effects::host::notes::Notes;
-use crate::engine::{Session, caching};
+use crate::engine::{Session, transfer};
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
 
@@ -68,7 +68,7 @@ impl Verb for PushArguments {
 
     fn run(push: Push, io: &mut Io<'_>) -> Result<PushAnswer, Error> {
         let Push { session, remote, directory, function, notes } = push;
-        let pushed = caching::push(&session, remote.as_ref(), &directory, function);
+        let pushed = transfer::push(&session, remote.as_ref(), &directory, function);
         caches::say_notes(&notes, io);
         let (tree, message, missing) = pushed?;
         Ok(PushAnswer {

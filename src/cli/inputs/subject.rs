@@ -11,7 +11,7 @@ use crate::cli::options::PlacesArguments;
 use crate::effects::host::fs;
 use crate::effects::scan::{self, View};
 use crate::effects::work::progress::{Amount, Phase};
-use crate::engine::{self, Places, Session};
+use crate::engine::{self, Caches, Places, Session};
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
 use crate::model::manifest::{EntryOrigin, Manifest};
@@ -78,8 +78,7 @@ pub(crate) fn read(
     }
     let (spec, places): (_, Places) =
         spec_input::parse(text, places, io).map_err(|error| neither(path, error))?;
-    let prepared = engine::prepare(session, spec, &places)?;
-    let (tree, _) = engine::predict(session, &prepared)?;
+    let (prepared, tree, _) = engine::predict(session, &Caches::default(), spec, &places)?;
     let inputs = prepared.inputs();
     let mut owners = Owners::default();
     for wheel in &inputs.wheels {

@@ -13,7 +13,7 @@ use crate::effects::caches::store::bound::DEFAULT_LIMIT;
 use crate::effects::caches::store::place::{Naming, StorePlace};
 use crate::effects::caches::transfer::RemoteCache;
 use crate::effects::host::notes::Notes;
-use crate::engine::caching::Caches;
+use crate::engine::Caches;
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
 

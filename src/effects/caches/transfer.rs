@@ -23,7 +23,7 @@ use crate::effects::work::parallel::Threads;
 use crate::effects::work::progress::{Amount, Phase, Progress};
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{Digest, DigestFunction, DirectoryDigest};
-use crate::model::tree::receive::{self, DEPTH_LIMIT, OutwardLinks};
+use crate::model::tree::receive::{self, DEPTH_LIMIT, OutwardLinks, ReceiveError};
 use crate::model::tree::wire;
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
@@ -53,8 +53,30 @@ pub trait RemoteCache: Cache {
     fn summary_json(&self) -> serde_json::Value;
 }
 
-/// The tree that a cache has for an action. A result that is wrong in any way is noted and counts
-/// as none.
+/// A tree that a cache has for an action, not yet read.
+#[derive(Debug)]
+pub struct Found {
+    message: Vec<u8>,
+    root: Option<DirectoryDigest>,
+}
+
+impl Found {
+    /// The tree, whose links may lead out of it as `links` says.
+    ///
+    /// # Errors
+    /// It is not sound, or not the one that the result names.
+    pub fn tree(
+        &self,
+        function: DigestFunction,
+        links: OutwardLinks<'_>,
+        workers: &Threads,
+    ) -> Result<Tree, ReceiveError> {
+        receive::decode_tree(function, &self.message, self.root, links, workers)
+    }
+}
+
+/// The tree that a cache has for an action. A result that is wrong in any way is given to `refuse`
+/// and counts as none.
 ///
 /// # Errors
 /// The cache cannot be asked.
@@ -62,14 +84,10 @@ pub fn find(
     cache: &dyn Cache,
     place: &str,
     action: &Action,
-    links: OutwardLinks<'_>,
-    threads: usize,
-    notes: &Notes,
-) -> Result<Option<Tree>, BlobError> {
-    let function = action.function();
+    refuse: &dyn Fn(&dyn std::fmt::Display),
+) -> Result<Option<Found>, BlobError> {
     let refuse = |reason: &dyn std::fmt::Display| {
-        notes
-            .add(format!("the result that {place} has for this environment is not used: {reason}"));
+        refuse(reason);
         Ok(None)
     };
     let Some(bytes) = cache.action_result(action.digest())? else {
@@ -79,15 +97,11 @@ pub fn find(
         Ok(result) => result,
         Err(error) => return refuse(&error),
     };
-    let message = match read_small(cache, function, result.tree, TREE_LIMIT, place) {
-        Ok(Some(message)) => message,
-        Ok(None) => return refuse(&format!("its tree {} is not there any more", result.tree)),
-        Err(error @ BlobError::Mismatch { .. }) => return refuse(&error),
-        Err(error) => return Err(error),
-    };
-    match receive::decode_tree(function, &message, result.root, links, &Threads(threads)) {
-        Ok(tree) => Ok(Some(tree)),
-        Err(error) => refuse(&error),
+    match read_small(cache, action.function(), result.tree, TREE_LIMIT, place) {
+        Ok(Some(message)) => Ok(Some(Found { message, root: result.root })),
+        Ok(None) => refuse(&format!("its tree {} is not there any more", result.tree)),
+        Err(error @ BlobError::Mismatch { .. }) => refuse(&error),
+        Err(error) => Err(error),
     }
 }
 
@@ -496,7 +510,11 @@ mod tests {
         let action = Action::new(DigestFunction::Sha256, b"{}".to_vec());
         let (remote, local) = (store(&folder, "remote"), store(&folder, "local"));
         let notes = Notes::new();
-        let find = || find(&remote, "test", &action, OutwardLinks::Refuse, 1, &notes).unwrap();
+        let refuse = |reason: &dyn std::fmt::Display| notes.add(reason.to_string());
+        let find = || {
+            let found = find(&remote, "test", &action, &refuse).unwrap()?;
+            Some(found.tree(action.function(), OutwardLinks::Refuse, &Threads(1)).unwrap())
+        };
         assert_eq!(find(), None);
         publish(&remote, &action, &tree, &TreeFiles::new(&root, &tree), &Progress::default())
             .unwrap();

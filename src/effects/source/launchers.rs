@@ -2,7 +2,7 @@
 //!
 //! Effects layer. What becomes of them is decided in `model::script`.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use crate::effects::host::fs::{self, FsError};
 use crate::model::digest::Hash;
@@ -47,21 +47,48 @@ impl LauncherFileError {
     }
 }
 
-/// Reads a launcher for programs of `kind` on `arch`.
-///
-/// # Errors
-/// It cannot be read, has another digest than `expected`, or cannot be used.
-pub fn load(
-    path: &Utf8Path,
-    expected: Option<Hash>,
-    arch: Arch,
-    kind: ScriptKind,
-) -> Result<WindowsLauncher, LauncherFileError> {
-    let bytes = fs::read(path)?;
-    let actual = Hash::sha256(&bytes);
-    if let Some(expected) = expected.filter(|expected| *expected != actual) {
-        return Err(LauncherFileError::Digest { path: path.to_owned(), expected, actual });
+/// A launcher file that was read.
+#[derive(Debug, Clone)]
+pub struct LauncherFile {
+    path: Utf8PathBuf,
+    bytes: Vec<u8>,
+    digest: Hash,
+}
+
+impl LauncherFile {
+    /// Reads a launcher file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(path: Utf8PathBuf) -> Result<Self, FsError> {
+        let bytes = fs::read(&path)?;
+        let digest = Hash::sha256(&bytes);
+        Ok(Self { path, bytes, digest })
     }
-    WindowsLauncher::parse(bytes, arch, kind)
-        .map_err(|source| LauncherFileError::Unusable { path: path.to_owned(), source })
+
+    /// The SHA-256 of the file.
+    pub fn digest(&self) -> Hash {
+        self.digest
+    }
+
+    /// The launcher, for programs of `kind` on `arch`.
+    ///
+    /// # Errors
+    /// The file has another digest than `expected`, or cannot be used.
+    pub fn launcher(
+        &self,
+        expected: Option<Hash>,
+        arch: Arch,
+        kind: ScriptKind,
+    ) -> Result<WindowsLauncher, LauncherFileError> {
+        if let Some(expected) = expected.filter(|expected| *expected != self.digest) {
+            return Err(LauncherFileError::Digest {
+                path: self.path.clone(),
+                expected,
+                actual: self.digest,
+            });
+        }
+        WindowsLauncher::parse(self.bytes.clone(), arch, kind)
+            .map_err(|source| LauncherFileError::Unusable { path: self.path.clone(), source })
+    }
 }

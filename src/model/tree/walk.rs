@@ -6,6 +6,15 @@
 use crate::model::path::TreePath;
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
+/// How much a tree holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Its files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// What [`Tree::walk`] yields: a path and what is there.
 pub type Entry<'a> = (TreePath, &'a Node);
 
@@ -36,6 +45,25 @@ impl Tree {
         let mut entries = Vec::new();
         visit(None, self.root(), &mut entries);
         entries
+    }
+
+    /// How much it holds; links count for nothing.
+    pub fn totals(&self) -> Totals {
+        fn visit(directory: &Directory, totals: &mut Totals) {
+            for (_, node) in directory.entries() {
+                match node {
+                    Node::Leaf(Leaf::File { blob, .. }) => {
+                        totals.files += 1;
+                        totals.bytes += blob.0.size;
+                    }
+                    Node::Leaf(Leaf::Symlink(_)) => {}
+                    Node::Directory(below) => visit(below, totals),
+                }
+            }
+        }
+        let mut totals = Totals::default();
+        visit(self.root(), &mut totals);
+        totals
     }
 
     /// Every file and link, in canonical order.

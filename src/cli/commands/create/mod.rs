@@ -24,12 +24,11 @@ use crate::effects::host::output_file::OutputFile;
 use crate::effects::host::replaceable;
 use crate::effects::interpreters::discover::{self, Surroundings};
 use crate::effects::interpreters::probe_cache::ProbeCache;
-use crate::effects::sink::publish::{self, PublishError};
+use crate::effects::sink::publish;
 use crate::effects::wheels::seeds::{PlaceKind, Seed, SeedRequest};
-use crate::engine::caching::{self, CachedReport, Caches};
 use crate::engine::compose::Candidate;
 use crate::engine::compose::create::{self, Composed, CreateRequest, Reach, SeedPlaces, Seeds};
-use crate::engine::{BuildRequest, Existing, Places, Session};
+use crate::engine::{self, BuildRequest, Caches, Existing, Places, Report, Session};
 use crate::error::Error;
 use crate::model::activate::Shell;
 use crate::model::finding::Code;
@@ -418,7 +417,8 @@ impl Make {
         self.caches.store = self.caches.store.filter(|_| !spec.wheels.is_empty());
         let places = Places { root: io.cwd.clone(), ..Places::default() };
         apart::check_files(self.spec_out.file(), &spec, &places)?;
-        let built = build(&self.session, &self.caches, &spec, &places, self.request);
+        let built =
+            engine::build(&self.session, &self.caches, spec.clone(), &places, &self.request);
         let notes = caches::say(&self.caches, !self.output.talks(), io);
         let built = built?;
         let document = SpecDocument::from(&spec);
@@ -429,27 +429,6 @@ impl Make {
         let mut made = Made::new(self.environment, built, &spec, facts);
         made.seeds = seeds.iter().map(SeedDocument::new).collect();
         Ok(Made { activate, notes, is_printed, ..made })
-    }
-}
-
-/// Builds. Where directories cannot be exchanged, the old environment is emptied first if it is to
-/// give way anyhow.
-fn build(
-    session: &Session,
-    caches: &Caches,
-    spec: &Spec,
-    places: &Places,
-    request: BuildRequest,
-) -> Result<CachedReport, Error> {
-    match caching::build(session, caches, spec.clone(), places, &request) {
-        Err(Error::Publish(PublishError::NoExchange { .. }))
-            if request.existing == Existing::Renew =>
-        {
-            publish::empty_environment(&replaceable::check(&request.out, &request.protected)?)?;
-            let request = BuildRequest { existing: Existing::Keep, ..request };
-            caching::build(session, caches, spec.clone(), places, &request)
-        }
-        result => result,
     }
 }
 
@@ -512,7 +491,7 @@ impl SeedDocument {
 impl Made {
     fn new(
         out: Utf8PathBuf,
-        built: CachedReport,
+        built: Report,
         spec: &Spec,
         (interpreter, executable): (InterpreterDocument, Utf8PathBuf),
     ) -> Self {

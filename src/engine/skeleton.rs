@@ -1,49 +1,40 @@
-//! What is known of an environment without its wheels: what a remote result is compared with before
-//! it is believed.
+//! What is known of an environment without its wheels: what a cache's result is compared with
+//! before it is believed.
 //!
-//! Part of the engine. Nothing but the server says that a tree is the result of an action; it must
-//! at least look like it.
+//! Part of the engine. Nothing but a server says that a tree is the result of an action, and a
+//! store may have been filled by a venvtree that laid environments out in another way: the tree
+//! must at least look like what this one would make.
 
 use std::collections::BTreeSet;
 
-use crate::effects::source::listing::{self, ListedFiles};
-use crate::engine::{self, Places, Session};
+use crate::effects::source::listing::ListedFiles;
+use crate::engine::inputs::Inputs;
+use crate::model::digest::BlobDigest;
 use crate::model::name::DistName;
 use crate::model::path::{LinkTarget, TreePath};
-use crate::model::plan::{self, Content, Inputs, PlannedNode};
-use crate::model::spec::{Python, Spec};
+use crate::model::plan::{self, Content, PlannedNode};
+use crate::model::spec::Spec;
+use crate::model::tree::receive::OutwardLinks;
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 use crate::model::workers::Alone;
 
-/// What an environment of the spec holds whatever its wheels hold: what a remote result is compared
-/// with.
-pub(super) struct Base {
+/// What an environment of the spec holds whatever its wheels hold.
+pub(super) struct Skeleton {
     /// The links, whose targets nothing but the spec says.
-    pub links: Vec<(TreePath, LinkTarget)>,
+    links: Vec<(TreePath, LinkTarget)>,
     files: Vec<(TreePath, Leaf)>,
 }
 
-impl Base {
+impl Skeleton {
     /// Plans the spec without its wheels and sources; nothing where that is no plan.
-    pub fn of(spec: &Spec, places: &Places, session: &Session) -> Option<Self> {
-        let interpreter = match &spec.python {
-            Python::Inside { directory, .. } => {
-                Some(listing::list(&places.find(directory), session.threads).ok()?)
-            }
-            Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
-        };
+    pub fn of(inputs: &Inputs<'_>) -> Option<Self> {
+        let spec = &inputs.spec;
         let bare = Spec { wheels: Vec::new(), sources: Vec::new(), ..spec.clone() };
-        let launchers = spec
-            .launchers
-            .as_ref()
-            .map(|launchers| engine::load_launchers(spec, launchers, places))
-            .transpose()
-            .ok()?;
-        let inputs = Inputs {
+        let inputs = plan::Inputs {
             wheels: Vec::new(),
             sources: Vec::new(),
-            interpreter: interpreter.as_ref().map(ListedFiles::listing),
-            launchers: launchers.as_ref(),
+            interpreter: inputs.listings().ok()?.interpreter.as_ref().map(ListedFiles::listing),
+            launchers: inputs.launchers().ok()?,
         };
         let plan = plan::plan(&bare, &inputs, &Alone).ok()?;
         let function = spec.flags.digest_function;
@@ -55,13 +46,18 @@ impl Base {
                     links.push((path, target));
                 }
                 PlannedNode::File { content: Content::Inline(bytes), executable, .. } => {
-                    let blob = crate::model::digest::BlobDigest(function.digest(&bytes));
+                    let blob = BlobDigest(function.digest(&bytes));
                     files.push((path, Leaf::File { blob, executable }));
                 }
                 PlannedNode::File { .. } => {}
             }
         }
         Some(Self { links, files })
+    }
+
+    /// The links that may lead out of the environment.
+    pub fn links(&self) -> OutwardLinks<'_> {
+        OutwardLinks::Only(&self.links)
     }
 
     /// Whether a tree can be one of the spec, as far as is known without the wheels.

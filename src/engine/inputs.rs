@@ -1,0 +1,257 @@
+//! The inputs of a spec, each opened once: what one step of a build looked at, the next one has.
+//!
+//! Part of the engine. Inputs are looked at when they are first asked for, as the steps need
+//! different ones: a key needs the listings and the wheels' digests, but neither a wheel whose
+//! digest is pinned nor a launcher; a plan needs all.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+
+use crate::effects::host::file_hash;
+use crate::effects::host::fs::FsError;
+use crate::effects::source::launchers::{LauncherFile, LauncherFileError};
+use crate::effects::source::listing::{self, ListedFiles};
+use crate::effects::wheels::load::{self, LoadOptions, Wheel, WheelError};
+use crate::effects::work::parallel;
+use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::places::Places;
+use crate::engine::prepared::Prepared;
+use crate::engine::session::Session;
+use crate::error::{Error, RefusedWheel, Wanting};
+use crate::model::digest::{Hash, WheelDigest};
+use crate::model::plan::{self, WindowsLaunchers};
+use crate::model::script::WindowsLauncher;
+use crate::model::spec::{InputDigests, InputPath, LauncherReference, Launchers, Python, Spec};
+use crate::model::wheel::WheelManifest;
+use crate::model::wheel::entry_points::ScriptKind;
+use crate::model::wheel::filename::WheelFilename;
+
+/// A spec, and what was opened of its inputs so far.
+pub struct Inputs<'a> {
+    /// What commands share.
+    pub(super) session: &'a Session,
+    places: &'a Places,
+    /// The spec.
+    pub(super) spec: Spec,
+    wheels: OnceCell<Vec<Utf8PathBuf>>,
+    digests: OnceCell<Vec<WheelDigest>>,
+    listings: OnceCell<Listings>,
+    launcher_files: BTreeMap<&'static str, OnceCell<LauncherFile>>,
+    launchers: OnceCell<WindowsLaunchers>,
+}
+
+/// The first-party files.
+pub(super) struct Listings {
+    /// Those of the sources, in the order of the spec.
+    pub sources: Vec<ListedFiles>,
+    /// Those of the interpreter that is copied in.
+    pub interpreter: Option<ListedFiles>,
+}
+
+/// The value of a cell, which is made where there is none yet.
+fn once<T, E>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
+    match cell.get() {
+        Some(value) => Ok(value),
+        None => make().map(|value| cell.get_or_init(|| value)),
+    }
+}
+
+impl<'a> Inputs<'a> {
+    /// The inputs of a spec; nothing is opened yet.
+    ///
+    /// # Errors
+    /// There is a place for an input that the spec does not have.
+    pub fn new(session: &'a Session, spec: Spec, places: &'a Places) -> Result<Self, Error> {
+        places.check(&spec)?;
+        let launchers = spec.launchers.iter().flat_map(Launchers::iter);
+        let launcher_files = launchers.map(|(name, _)| (name, OnceCell::new())).collect();
+        Ok(Self {
+            session,
+            places,
+            spec,
+            wheels: OnceCell::new(),
+            digests: OnceCell::new(),
+            listings: OnceCell::new(),
+            launcher_files,
+            launchers: OnceCell::new(),
+        })
+    }
+
+    /// Where the wheels lie, in the order of the spec. Whatever has to be done so that they are on
+    /// this machine is done here, the first time that their files are needed.
+    ///
+    /// # Errors
+    /// A wheel cannot be had.
+    pub fn obtain(&self) -> Result<&[Utf8PathBuf], Error> {
+        let find = || self.places.wheels_at_hand(&self.spec);
+        once(&self.wheels, find).map(Vec::as_slice)
+    }
+
+    /// The digests of all wheels: pinned, or those of the files. Wheels that are pinned need not be
+    /// there.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(super) fn wheel_digests(&self) -> Result<&[WheelDigest], Error> {
+        let hash = || match self.spec.wheels.iter().map(|wheel| wheel.sha256).collect() {
+            Some(pinned) => Ok(pinned),
+            None => {
+                let (places, wheels) = (self.places, &self.spec.wheels);
+                parallel::map(self.session.threads, wheels.len(), |index| {
+                    let wheel = &wheels[index];
+                    match (wheel.sha256, places.wheel(wheel)) {
+                        (Some(digest), _) => Ok(digest),
+                        (None, Some(path)) => file_hash::of(&path)
+                            .map(WheelDigest)
+                            .map_err(|error| Error::Inputs(vec![error.into()])),
+                        (None, None) => Err(Error::Wanting(vec![Wanting::unfetched(wheel)])),
+                    }
+                })
+            }
+        };
+        once(&self.digests, hash).map(Vec::as_slice)
+    }
+
+    /// The first-party files, listed and hashed.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub(super) fn listings(&self) -> Result<&Listings, Error> {
+        let list = |path: &InputPath| listing::list(&self.places.find(path), self.session.threads);
+        once(&self.listings, || {
+            let sources = self.spec.sources.iter().map(|source| list(&source.path));
+            let sources = sources.collect::<Result<_, _>>()?;
+            let interpreter = match &self.spec.python {
+                Python::Inside { directory, .. } => Some(list(directory)?),
+                Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
+            };
+            Ok(Listings { sources, interpreter })
+        })
+    }
+
+    /// The digests of all launchers, with their names in specs: pinned, or those of the files.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(super) fn launcher_digests(&self) -> Result<Vec<(&'static str, Hash)>, Error> {
+        let launchers = self.spec.launchers.iter().flat_map(Launchers::iter);
+        let digest = |(name, launcher): (&'static str, &LauncherReference)| match launcher.sha256 {
+            Some(digest) => Ok((name, digest)),
+            None => Ok((name, self.launcher_file(name, launcher)?.digest())),
+        };
+        launchers.map(digest).collect()
+    }
+
+    fn launcher_file(
+        &self,
+        name: &'static str,
+        launcher: &LauncherReference,
+    ) -> Result<&LauncherFile, FsError> {
+        once(&self.launcher_files[name], || LauncherFile::read(self.places.find(&launcher.path)))
+    }
+
+    /// The launchers of a spec for Windows, checked.
+    ///
+    /// # Errors
+    /// One cannot be read or used.
+    pub(super) fn launchers(&self) -> Result<Option<&WindowsLaunchers>, LauncherFileError> {
+        let Some(launchers) = &self.spec.launchers else {
+            return Ok(None);
+        };
+        let load = |name, reference: &LauncherReference, kind| {
+            // As for wheels: where a build system vouches, nothing is compared.
+            let pinned = self.spec.flags.input_digests == InputDigests::Pinned;
+            let arch = self.spec.interpreter.platform.arch();
+            let expected = reference.sha256.filter(|_| pinned);
+            self.launcher_file(name, reference)?.launcher(expected, arch, kind)
+        };
+        let optional = |name, reference: &Option<LauncherReference>, kind| {
+            let loaded: Option<Result<WindowsLauncher, _>> =
+                reference.as_ref().map(|reference| load(name, reference, kind));
+            loaded.transpose()
+        };
+        let loaded = once(&self.launchers, || {
+            Ok::<_, LauncherFileError>(WindowsLaunchers {
+                console: load("console", &launchers.console, ScriptKind::Console)?,
+                gui: load("gui", &launchers.gui, ScriptKind::Gui)?,
+                python: optional("python", &launchers.python, ScriptKind::Console)?,
+                pythonw: optional("pythonw", &launchers.pythonw, ScriptKind::Gui)?,
+            })
+        });
+        loaded.map(Some)
+    }
+
+    /// Opens what was not opened yet, and plans. `known` gives the manifests of wheels that are
+    /// known already.
+    ///
+    /// # Errors
+    /// Inputs cannot be read, wheels are not accepted, or there is no plan.
+    pub(super) fn load(
+        self,
+        known: impl Fn(usize, &WheelFilename) -> Option<WheelManifest> + Sync,
+    ) -> Result<Prepared, Error> {
+        let session = self.session;
+        let wheels = load_wheels(session, &self.spec, self.obtain()?, known)?;
+        session.progress.begin(Phase::Planning, Amount::default());
+        self.listings()?;
+        self.launchers()?;
+        let Some(Listings { sources, interpreter }) = self.listings.into_inner() else {
+            unreachable!("they were listed above")
+        };
+        let launchers = self.launchers.into_inner();
+        let members = wheels.iter().map(|wheel| wheel.manifest.members.len()).sum();
+        let plan = plan::plan(
+            &self.spec,
+            &plan::Inputs {
+                wheels: wheels.iter().map(|wheel| &wheel.manifest).collect(),
+                sources: sources.iter().map(ListedFiles::listing).collect(),
+                interpreter: interpreter.as_ref().map(ListedFiles::listing),
+                launchers: launchers.as_ref(),
+            },
+            &session.planners(members),
+        )?;
+        Ok(Prepared { spec: self.spec, plan, wheels, sources, interpreter, launchers })
+    }
+}
+
+/// Opens the wheels of a spec, which lie at `files`.
+fn load_wheels(
+    session: &Session,
+    spec: &Spec,
+    files: &[Utf8PathBuf],
+    known: impl Fn(usize, &WheelFilename) -> Option<WheelManifest> + Sync,
+) -> Result<Vec<Wheel>, Error> {
+    let options: LoadOptions = session.load_options(spec);
+    session.progress.begin(Phase::Loading, Amount { items: spec.wheels.len() as u64, bytes: 0 });
+    let open = |index: usize| {
+        let (path, name) = (&files[index], &spec.wheels[index].file_name);
+        let outcome = match known(index, name) {
+            Some(manifest) => load::reopen(path, manifest, &options),
+            None => load::load(path, name, &options),
+        };
+        session.progress.advance(1, 0);
+        Ok::<_, std::convert::Infallible>(outcome)
+    };
+    let loaded = parallel::map(session.threads, spec.wheels.len(), open)
+        .unwrap_or_else(|never| match never {});
+    let (mut wheels, mut refused, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for (outcome, reference) in loaded.into_iter().zip(&spec.wheels) {
+        match outcome {
+            Ok(wheel) => wheels.push(wheel),
+            Err(WheelError::Refused { findings, .. }) => {
+                let wheel = reference.file_name.as_str().to_owned();
+                refused.push(RefusedWheel { wheel, findings });
+            }
+            Err(error) => unreadable.push(error),
+        }
+    }
+    if !unreadable.is_empty() {
+        return Err(Error::Inputs(unreadable));
+    }
+    if !refused.is_empty() {
+        return Err(Error::Wheels(refused));
+    }
+    Ok(wheels)
+}

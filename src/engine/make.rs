@@ -1,0 +1,175 @@
+//! Making a tree from its wheels, and what is learnt on the way.
+//!
+//! Part of the engine. Nothing is written before there is a plan. What the store knows of the
+//! wheels is used, and it is told what was read.
+
+use std::os::fd::AsFd as _;
+
+use crate::effects::caches::store::area::{Area, Counts};
+use crate::effects::host::replaceable::Replaceable;
+use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
+use crate::effects::sink::publish::Unfinished;
+use crate::effects::work::parallel;
+use crate::engine::find::CachedAction;
+use crate::engine::inputs::Inputs;
+use crate::engine::known_wheels::KnownWheels;
+use crate::engine::output::{Output, Way};
+use crate::engine::place::signed;
+use crate::engine::prepared::Prepared;
+use crate::engine::report::{Outcome, Report, Source};
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::model::digest::WheelDigest;
+use crate::model::spec::{InputDigests, Spec};
+use crate::model::tree::Tree;
+
+/// A wheel, by its position in the spec, whose whole file is compared with a digest.
+type Pinned = (usize, WheelDigest);
+
+/// What is made, of what, and who learns of it.
+struct Making<'a> {
+    session: &'a Session,
+    output: &'a Output<'a>,
+    prepared: &'a Prepared,
+    pinned: &'a [Pinned],
+    cached: Option<&'a CachedAction<'a>>,
+    known: Option<&'a KnownWheels<'a>>,
+}
+
+/// What was made, or was there already.
+struct Made {
+    outcome: Outcome,
+    tree: Tree,
+    links: Counts,
+}
+
+/// Makes the environment from the wheels, and tells the caches.
+///
+/// # Errors
+/// Inputs are not what they should be, the output is taken, or the file system refuses.
+pub(super) fn from_wheels(
+    inputs: Inputs<'_>,
+    output: &Output<'_>,
+    cached: Option<&CachedAction<'_>>,
+) -> Result<Report, Error> {
+    let session = inputs.session;
+    let known =
+        cached.map(|cached| KnownWheels::new(cached.store.as_ref(), &inputs)).transpose()?;
+    let prepared = inputs.load(|index, file| known.as_ref()?.manifest(index, file))?;
+    let pinned = match &known {
+        // What caches are told must be true: here wheels are compared with their digests even
+        // where a build system vouches for them, unless that was done before and nobody touched
+        // them since.
+        Some(known) => known.unproven(),
+        None => pinned(&prepared.spec),
+    };
+    let making = Making {
+        session,
+        output,
+        prepared: &prepared,
+        pinned: &pinned,
+        cached,
+        known: known.as_ref(),
+    };
+    let Made { outcome, tree, links } = making.make()?;
+    let source = match outcome {
+        Outcome::UpToDate => Source::Output,
+        Outcome::Built | Outcome::Replaced => Source::Wheels,
+    };
+    let action = cached.map(CachedAction::key);
+    let report = Report { action, links, ..Report::of(&tree, outcome, source) };
+    Ok(Report { warnings: prepared.plan.warnings, ..report })
+}
+
+/// The wheels whose file is compared with the digest that the spec pins.
+pub(super) fn pinned(spec: &Spec) -> Vec<Pinned> {
+    match spec.flags.input_digests {
+        InputDigests::Pinned => spec
+            .wheels
+            .iter()
+            .enumerate()
+            .filter_map(|(index, wheel)| Some((index, wheel.sha256?)))
+            .collect(),
+        InputDigests::Trusted => Vec::new(),
+    }
+}
+
+impl Making<'_> {
+    fn make(&self) -> Result<Made, Error> {
+        if !self.output.is_occupied() {
+            return self.write(None);
+        }
+        let (expected, _) = self.prepared.predict(self.session, &[])?;
+        match self.output.way(&expected)? {
+            Way::Done => self.confirm(expected),
+            Way::Free(old) => self.write(old.as_ref()),
+        }
+    }
+
+    /// Leaves what is there, and says of it what is true.
+    fn confirm(&self, tree: Tree) -> Result<Made, Error> {
+        if let Some(known) = self.known {
+            let supply = self.prepared.supply();
+            let check = |turn: usize| supply.check_wheel(self.pinned[turn].0, self.pinned[turn].1);
+            parallel::map(self.session.threads, self.pinned.len(), check)
+                .map_err(|error| Error::Supply(vec![error]))?;
+            known.remember_files()?;
+        }
+        self.finish(&tree)?;
+        if let Some(cached) = self.cached {
+            cached.stamp(self.output.path(), &tree, Outcome::UpToDate);
+        }
+        Ok(Made { outcome: Outcome::UpToDate, tree, links: Counts::default() })
+    }
+
+    /// Writes the environment and puts it in its place, or in that of what gives way.
+    fn write(&self, old: Option<&Replaceable>) -> Result<Made, Error> {
+        let unfinished = Unfinished::new(self.output.path())?;
+        let members = self.known.map(KnownWheels::members).unwrap_or_default();
+        let area = self.cached.and_then(|cached| {
+            let destination = unfinished.directory().handle().as_fd();
+            let mtime = signed(self.prepared.spec.flags.mtime);
+            Some(cached.store.as_ref()?.area(mtime, cached.caches.link_mode, destination))
+        });
+        let store = area.as_ref().map(|area| StoreUse { area, wheels: &members });
+        let tree = self.fill(&unfinished, store)?;
+        let links = area.as_ref().map(Area::counts).unwrap_or_default();
+        drop(area);
+        if let Some(known) = self.known {
+            known.remember_files()?;
+        }
+        let outcome = self.output.publish(unfinished, &tree, old)?;
+        self.finish(&tree)?;
+        if let Some(known) = self.known {
+            known.remember(self.prepared, &members, &tree);
+        }
+        if let Some(cached) = self.cached {
+            cached.remember(&tree);
+            cached.stamp(self.output.path(), &tree, outcome);
+            cached.upload(self.output.path(), &tree);
+        }
+        Ok(Made { outcome, tree, links })
+    }
+
+    /// Writes the plan into an unfinished directory.
+    fn fill(&self, unfinished: &Unfinished, store: Option<StoreUse<'_>>) -> Result<Tree, Error> {
+        let Prepared { spec, plan, .. } = self.prepared;
+        let options = WriteOptions {
+            mtime: spec.flags.mtime,
+            function: spec.flags.digest_function,
+            threads: self.session.threads,
+            progress: &self.session.progress,
+            pinned: self.pinned,
+            store,
+        };
+        let supply = self.prepared.supply();
+        let digests = directory::write(plan, &supply, unfinished.directory(), options)?;
+        Ok(self.prepared.tree(self.session, &digests))
+    }
+
+    /// Writes what goes beside the environment.
+    fn finish(&self, tree: &Tree) -> Result<(), Error> {
+        self.output.write_manifest(self.prepared, tree)?;
+        self.output.write_digest(tree.digest())
+    }
+}

@@ -1,0 +1,190 @@
+//! The engine: from a spec to an environment. What commands and the worker start.
+//!
+//! The layer between effects and front ends. Nothing here knows arguments or prints; nothing
+//! touches an output before the plan has succeeded.
+//!
+//! A build is a search for a tree in the order of cost: the stamp of the output, the local store,
+//! the remote cache ([`find`]), and last the wheels ([`make`]), which are opened only then. What is
+//! found is put in its place ([`place`]). A build without caches is the same search with a shorter
+//! list. Caches never change what is built.
+//!
+//! Files use only those that are listed above them.
+
+mod places;
+mod report;
+mod session;
+
+mod prepared;
+
+mod inputs;
+
+pub mod key;
+mod known_wheels;
+mod skeleton;
+
+mod find;
+mod output;
+
+mod place;
+
+mod make;
+
+mod pack;
+pub mod transfer;
+
+pub mod compose;
+pub mod judge;
+
+use crate::effects::sink::publish::PublishError;
+use crate::engine::find::CachedAction;
+use crate::engine::inputs::Inputs;
+use crate::engine::known_wheels::KnownWheels;
+use crate::engine::output::Output;
+use crate::engine::place::{Placed, Placing};
+use crate::error::Error;
+use crate::model::digest::DigestFunction;
+use crate::model::spec::{self, Spec};
+use crate::model::tree::Tree;
+
+pub use pack::{pack, pack_directory, pack_wheel, write_whole};
+pub use places::Places;
+pub use prepared::{Foresight, Prepared};
+pub use report::{BuildRequest, Existing, Outcome, Report, Source};
+pub use session::{Caches, Session};
+
+/// Reads a spec. `origin` names it in errors.
+///
+/// # Errors
+/// The text is no spec.
+pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
+    spec::parse(text).map_err(|error| Error::Spec { origin: origin.to_owned(), error })
+}
+
+/// Opens everything that a spec names, and plans.
+///
+/// # Errors
+/// Inputs cannot be read, wheels are not accepted, or there is no plan.
+pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
+    Inputs::new(session, spec, places)?.load(|_, _| None)
+}
+
+/// Plans an environment and the tree that a build would write, with the help of what the store
+/// knows of the wheels. Those without a pinned digest are read, as it is known by their digests.
+///
+/// # Errors
+/// Inputs are not what they should be, or there is no plan.
+pub fn predict(
+    session: &Session,
+    caches: &Caches,
+    spec: Spec,
+    places: &Places,
+) -> Result<(Prepared, Tree, Foresight), Error> {
+    let function = spec.flags.digest_function;
+    let all_pinned = spec.wheels.iter().all(|wheel| wheel.sha256.is_some());
+    let store = caches.open_store(function).filter(|_| all_pinned);
+    let inputs = Inputs::new(session, spec, places)?;
+    let wheels = store.as_ref().map(|store| KnownWheels::new(Some(store), &inputs)).transpose()?;
+    let prepared = inputs.load(|index, file| wheels.as_ref()?.manifest(index, file))?;
+    let known = match (&wheels, function) {
+        (Some(wheels), DigestFunction::Blake3) => wheels.members(),
+        _ => Vec::new(),
+    };
+    let (tree, foresight) = prepared.predict(session, &known)?;
+    Ok((prepared, tree, foresight))
+}
+
+/// The report of a build that has nothing to do, where that is known before the spec is read: the
+/// output is still what was made of the same text, and that text decides everything.
+///
+/// # Errors
+/// The digest file cannot be written.
+pub fn unchanged(caches: &Caches, request: &BuildRequest) -> Result<Option<Report>, Error> {
+    let Some((stamp, function)) = find::unchanged(caches, request) else {
+        return Ok(None);
+    };
+    output::write_digest(request, stamp.root)?;
+    Ok(Some(Report::of_stamp(&stamp, function)))
+}
+
+/// Builds an environment, with the help of caches where there are some; what goes wrong with them
+/// is noted only.
+///
+/// # Errors
+/// Inputs are not what they should be, the output is taken, or the file system refuses. The output
+/// is then what it was before, unless it had to be emptied so that it could be renewed.
+pub fn build(
+    session: &Session,
+    caches: &Caches,
+    spec: Spec,
+    places: &Places,
+    request: &BuildRequest,
+) -> Result<Report, Error> {
+    if request.existing != Existing::Renew {
+        return search(Inputs::new(session, spec, places)?, caches, request);
+    }
+    match search(Inputs::new(session, spec.clone(), places)?, caches, request) {
+        Err(Error::Publish(PublishError::NoExchange { .. })) => {
+            output::empty(request)?;
+            let request = BuildRequest { existing: Existing::Keep, ..request.clone() };
+            search(Inputs::new(session, spec, places)?, caches, &request)
+        }
+        result => result,
+    }
+}
+
+/// Looks for the tree in the order of cost, and puts it in its place.
+fn search(inputs: Inputs<'_>, caches: &Caches, request: &BuildRequest) -> Result<Report, Error> {
+    let cached = CachedAction::of(caches, &inputs, request)?;
+    let output = Output::look(inputs.session, request, &caches.notes)?;
+    let Some(cached) = cached else {
+        return make::from_wheels(inputs, &output, None);
+    };
+    if output.is_occupied()
+        && let Some(stamp) = cached.stamped(request)
+    {
+        output.write_digest(stamp.root)?;
+        return Ok(Report::of_stamp(&stamp, cached.function()));
+    }
+    let report = match cached.find(&inputs) {
+        Some((tree, source)) => placed(inputs, &output, &cached, (tree, source)),
+        None => make::from_wheels(inputs, &output, Some(&cached)),
+    }?;
+    caches.keep_within_limit(cached.store.as_ref());
+    Ok(report)
+}
+
+/// Puts a tree that a cache knows in its place, or makes it from the wheels where its files cannot
+/// be had.
+fn placed(
+    inputs: Inputs<'_>,
+    output: &Output<'_>,
+    cached: &CachedAction<'_>,
+    (tree, source): (Tree, Source),
+) -> Result<Report, Error> {
+    let placing = Placing {
+        session: inputs.session,
+        caches: cached.caches,
+        store: cached.store.as_ref(),
+        mtime: inputs.spec.flags.mtime,
+        output,
+    };
+    let Some(Placed { outcome, links }) = placing.place(&tree, source)? else {
+        cached.caches.notes.add("the environment is built from the wheels instead");
+        return make::from_wheels(inputs, output, Some(cached));
+    };
+    cached.remember_found(&tree, source);
+    let mut warnings = Vec::new();
+    if output.wants_manifest() {
+        let prepared = inputs.load(|_, _| None)?;
+        output.write_manifest(&prepared, &tree)?;
+        warnings = prepared.plan.warnings;
+    }
+    output.write_digest(tree.digest())?;
+    cached.stamp(output.path(), &tree, outcome);
+    let source = match outcome {
+        Outcome::UpToDate => Source::Output,
+        Outcome::Built | Outcome::Replaced => source,
+    };
+    let action = Some(cached.key());
+    Ok(Report { action, links, warnings, ..Report::of(&tree, outcome, source) })
+}

@@ -1,0 +1,190 @@
+//! The place that an environment is to have: what is there, whether that may stay or give way, and
+//! how a finished directory comes to be there.
+//!
+//! Part of the engine. Nothing else decides whether an output is taken.
+
+use std::io;
+
+use camino::Utf8Path;
+
+use crate::effects::host::fs::{self, Kind};
+use crate::effects::host::notes::Notes;
+use crate::effects::host::replaceable::{self, Replaceable};
+use crate::effects::scan::{self, Scan, View, bytecode};
+use crate::effects::sink::publish::{self, PublishError, Unfinished};
+use crate::engine::prepared::Prepared;
+use crate::engine::report::{BuildRequest, Existing, Outcome};
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::model::digest::DirectoryDigest;
+use crate::model::manifest;
+use crate::model::tree::Tree;
+use crate::model::verify::{self, Deviation};
+
+/// The file that every environment has, and no other directory.
+const CONFIGURATION: &str = "pyvenv.cfg";
+
+/// An output, as it was when it was looked at.
+pub(super) struct Output<'a> {
+    session: &'a Session,
+    request: &'a BuildRequest,
+    notes: &'a Notes,
+    before: Kind,
+}
+
+/// What is to be done at an output.
+pub(super) enum Way {
+    /// Nothing: it holds the tree already.
+    Done,
+    /// To put the tree there, where nothing is or where this is that gives way.
+    Free(Option<Replaceable>),
+}
+
+impl<'a> Output<'a> {
+    /// Looks at what is there.
+    ///
+    /// # Errors
+    /// It is no directory, so that it can neither be the tree nor give way.
+    pub fn look(
+        session: &'a Session,
+        request: &'a BuildRequest,
+        notes: &'a Notes,
+    ) -> Result<Self, Error> {
+        let output = Self { session, request, notes, before: fs::kind(&request.out)? };
+        if output.before == Kind::Other {
+            output.old()?;
+        }
+        Ok(output)
+    }
+
+    /// The place.
+    pub fn path(&self) -> &'a Utf8Path {
+        &self.request.out
+    }
+
+    /// Whether a manifest is to be written.
+    pub fn wants_manifest(&self) -> bool {
+        self.request.manifest.is_some()
+    }
+
+    /// Whether something is there, so that what becomes of it depends on the tree.
+    pub fn is_occupied(&self) -> bool {
+        self.before == Kind::Directory
+    }
+
+    /// What is to be done so that the tree is there.
+    ///
+    /// # Errors
+    /// Something else is there that may not give way.
+    pub fn way(&self, tree: &Tree) -> Result<Way, Error> {
+        if !self.is_occupied() {
+            return Ok(Way::Free(None));
+        }
+        if self.request.existing != Existing::Renew && self.may_be(tree) && self.is(tree)? {
+            return Ok(Way::Done);
+        }
+        Ok(Way::Free(Some(self.old()?)))
+    }
+
+    /// What is there, where it may give way.
+    fn old(&self) -> Result<Replaceable, Error> {
+        let old = replaceable::check(self.path(), &self.request.protected)?;
+        match self.request.existing {
+            Existing::Keep => Err(Error::OutputTaken { path: self.path().to_owned() }),
+            Existing::Replace | Existing::Renew => Ok(old),
+        }
+    }
+
+    /// Whether it is worth reading: what is no environment need not be compared with one.
+    fn may_be(&self, tree: &Tree) -> bool {
+        tree.get(CONFIGURATION).is_none() || publish::is_environment(self.path())
+    }
+
+    /// Whether the directory that is there is the tree, apart from bytecode that running Python
+    /// left there.
+    fn is(&self, expected: &Tree) -> Result<bool, Error> {
+        let path = self.path();
+        let scan = scan::scan(path, expected.function(), View::Exact, self.session.threads);
+        let Scan { tree, odd } = match scan {
+            // What is written here can be read by whoever wrote it.
+            Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(false);
+            }
+            result => result?,
+        };
+        let judge = |pyc: &_| bytecode::judge(path, View::Exact, pyc);
+        let found = || verify::compare(expected, &tree, &judge);
+        Ok(odd.is_empty() && found().iter().all(|found| found.deviation == Deviation::Bytecode))
+    }
+
+    /// Puts a finished directory in its place, or in that of what gives way.
+    ///
+    /// # Errors
+    /// Something else came to be there meanwhile, or the file system refuses.
+    pub fn publish(
+        &self,
+        unfinished: Unfinished,
+        tree: &Tree,
+        old: Option<&Replaceable>,
+    ) -> Result<Outcome, Error> {
+        if let Some(old) = old {
+            if let Some(left) = unfinished.exchange(old)? {
+                self.notes.add(crate::error::chain(&left));
+            }
+            return Ok(Outcome::Replaced);
+        }
+        match unfinished.publish() {
+            Ok(()) => Ok(Outcome::Built),
+            // Another build of the same environment may have been faster.
+            Err(PublishError::Taken { path }) => {
+                if fs::kind(&path)? == Kind::Directory && self.is(tree)? {
+                    Ok(Outcome::UpToDate)
+                } else {
+                    Err(PublishError::Taken { path }.into())
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes the digest file, where there is to be one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_digest(&self, digest: DirectoryDigest) -> Result<(), Error> {
+        write_digest(self.request, digest)
+    }
+
+    /// Writes the manifest, where there is to be one.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_manifest(&self, prepared: &Prepared, tree: &Tree) -> Result<(), Error> {
+        let Some(file) = &self.request.manifest else {
+            return Ok(());
+        };
+        Ok(file.write(|mut out| {
+            manifest::write(&mut out, &prepared.spec, &prepared.inputs(), &prepared.plan, tree)
+        })?)
+    }
+}
+
+/// Writes the digest file of a request, where there is to be one.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn write_digest(request: &BuildRequest, digest: DirectoryDigest) -> Result<(), Error> {
+    match &request.digest_file {
+        Some(file) => Ok(file.write(|out| writeln!(out, "{digest}"))?),
+        None => Ok(()),
+    }
+}
+
+/// Empties the environment that is to be renewed, where it cannot be exchanged in one step.
+///
+/// # Errors
+/// It may not give way, or something of it cannot be removed.
+pub(super) fn empty(request: &BuildRequest) -> Result<(), Error> {
+    let old = replaceable::check(&request.out, &request.protected)?;
+    Ok(publish::empty_environment(&old)?)
+}

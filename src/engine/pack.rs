@@ -1,0 +1,115 @@
+//! Archives of environments and directories, wheels of files, and files that are written whole.
+//!
+//! Part of the engine.
+
+use std::io::{self, Write};
+
+use camino::Utf8Path;
+
+use crate::effects::host::fs;
+use crate::effects::host::output_file::OutputFile;
+use crate::effects::scan::{self, Scan, View};
+use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
+use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
+use crate::effects::work::parallel;
+use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::make;
+use crate::engine::prepared::Prepared;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::model::digest::DigestFunction;
+
+/// Packs the environment of a plan as an archive into `out`.
+///
+/// # Errors
+/// Inputs are not what they should be, or `out` refuses (an error of writing `place`). What was
+/// written until then is no archive.
+pub fn pack(
+    prepared: &Prepared,
+    out: &mut dyn Write,
+    place: &Utf8Path,
+    options: ArchiveOptions<'_>,
+) -> Result<(), Error> {
+    let supply = prepared.supply();
+    let pinned = make::pinned(&prepared.spec);
+    parallel::map(options.threads, pinned.len(), |turn| {
+        supply.check_wheel(pinned[turn].0, pinned[turn].1)
+    })
+    .map_err(|error| Error::Supply(vec![error]))?;
+    let unsound = supply.check_unread(&supply.unread(&prepared.plan, |_| false));
+    if !unsound.is_empty() {
+        return Err(Error::Supply(unsound));
+    }
+    archive::pack_plan(&prepared.plan, &supply, out, options)
+        .map_err(|error| packing_failed(error, place))
+}
+
+/// Packs a directory as an archive into `out`.
+///
+/// # Errors
+/// The directory cannot be read, holds what no archive can, or `out` refuses.
+pub fn pack_directory(
+    session: &Session,
+    directory: &Utf8Path,
+    out: &mut dyn Write,
+    place: &Utf8Path,
+    options: ArchiveOptions<'_>,
+) -> Result<(), Error> {
+    session.progress.begin(Phase::Reading, Amount::default());
+    let Scan { tree, odd } =
+        scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
+    session.progress.begin(Phase::Packing, Amount::default());
+    if let Some((path, what)) = odd.first() {
+        let message = format!("`{directory}/{path}`: {what}");
+        return Err(Error::Usage {
+            message,
+            hint: Some(
+                "an archive holds files, directories and relative links with names in UTF-8"
+                    .to_owned(),
+            ),
+        });
+    }
+    archive::pack_directory(&tree, directory, out, options)
+        .map_err(|error| packing_failed(error, place))
+}
+
+/// Packs a wheel into `out`.
+///
+/// # Errors
+/// A file cannot be read, or `out` refuses.
+pub fn pack_wheel(
+    contents: &WheelContents,
+    out: &mut dyn Write,
+    place: &Utf8Path,
+) -> Result<(), Error> {
+    wheel_sink::pack(contents, out).map_err(|error| packing_failed(error, place))
+}
+
+/// Writes a file with what `fill` writes, all of it or nothing where that is possible.
+///
+/// # Errors
+/// Those of `fill`, or the file cannot be written.
+pub fn write_whole(
+    file: &OutputFile,
+    fill: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut failure = None;
+    let outcome = file.write(|out| {
+        fill(out).map_err(|error| {
+            failure = Some(error);
+            io::Error::other("the contents could not be made")
+        })
+    });
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(outcome?),
+    }
+}
+
+fn packing_failed(error: ArchiveError, place: &Utf8Path) -> Error {
+    match error {
+        ArchiveError::Supply(error) => Error::Supply(vec![error]),
+        ArchiveError::Fs(error) => Error::Fs(error),
+        ArchiveError::Write(error) => Error::Fs(fs::failed("write", place)(error)),
+    }
+}

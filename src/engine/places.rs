@@ -1,0 +1,92 @@
+//! Where the inputs of a spec are.
+//!
+//! Part of the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8PathBuf;
+
+use crate::error::{Error, Wanting};
+use crate::model::digest::WheelDigest;
+use crate::model::spec::{InputPath, Launchers, Python, Spec, WheelReference};
+
+/// Where inputs are: a root for relative paths, and the places of keys.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The directory that relative input paths are relative to.
+    pub root: Utf8PathBuf,
+    /// Places by key.
+    pub keys: BTreeMap<String, Utf8PathBuf>,
+    /// Places of wheels that were found or fetched, whatever the spec says.
+    pub wheels: BTreeMap<WheelDigest, Utf8PathBuf>,
+}
+
+fn launchers(spec: &Spec) -> impl Iterator<Item = &InputPath> {
+    spec.launchers.iter().flat_map(Launchers::iter).map(|(_, launcher)| &launcher.path)
+}
+
+/// The inputs of a spec of which all is taken that is in them.
+fn folders(spec: &Spec) -> impl Iterator<Item = &InputPath> {
+    let inside = match &spec.python {
+        Python::Inside { directory, .. } => Some(directory),
+        Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
+    };
+    spec.sources.iter().map(|source| &source.path).chain(inside)
+}
+
+impl Places {
+    /// Where an input is.
+    pub fn find(&self, input: &InputPath) -> Utf8PathBuf {
+        self.keys.get(&input.0).cloned().unwrap_or_else(|| self.root.join(&input.0))
+    }
+
+    /// Where a wheel is; nothing where it has to be fetched first.
+    pub fn wheel(&self, wheel: &WheelReference) -> Option<Utf8PathBuf> {
+        let found = wheel.sha256.and_then(|digest| self.wheels.get(&digest)).cloned();
+        found.or_else(|| wheel.path.as_ref().map(|path| self.find(path)))
+    }
+
+    /// Where all wheels of a spec are.
+    ///
+    /// # Errors
+    /// Some have to be fetched first.
+    pub(super) fn wheels_at_hand(&self, spec: &Spec) -> Result<Vec<Utf8PathBuf>, Error> {
+        let found: Vec<Option<Utf8PathBuf>> =
+            spec.wheels.iter().map(|wheel| self.wheel(wheel)).collect();
+        if found.contains(&None) {
+            let wanting = spec.wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
+            let wheels = wanting.map(|(wheel, _)| Wanting::unfetched(wheel)).collect();
+            return Err(Error::Wanting(wheels));
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Where everything is that a spec names: files, and directories with all that is in them.
+    pub fn all<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
+        let wheels = spec.wheels.iter().filter_map(|wheel| self.wheel(wheel));
+        wheels.chain(launchers(spec).chain(folders(spec)).map(|path| self.find(path)))
+    }
+
+    /// Where the directories are of which a spec takes all that is in them; a source may also be
+    /// one file.
+    pub fn directories<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
+        folders(spec).map(|path| self.find(path))
+    }
+
+    /// Refuses places of keys that no input of the spec has.
+    pub(super) fn check(&self, spec: &Spec) -> Result<(), Error> {
+        let wheels = spec.wheels.iter().filter_map(|wheel| wheel.path.as_ref());
+        let inputs = wheels.chain(launchers(spec)).chain(folders(spec));
+        let used: BTreeSet<&str> = inputs.map(|path| path.0.as_str()).collect();
+        let Some(key) = self.keys.keys().find(|key| !used.contains(key.as_str())) else {
+            return Ok(());
+        };
+        Err(Error::Usage {
+            message: format!("the input key `{key}` is not in the spec"),
+            hint: Some(
+                "an `--input KEY=PATH` gives the place of a path of the spec that is KEY"
+                    .to_owned(),
+            ),
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! A spec with everything that it names opened, its plan, and the tree that the plan makes.
+//!
+//! Part of the engine.
+
+use crate::effects::source::listing::ListedFiles;
+use crate::effects::source::supply::Supply;
+use crate::effects::wheels::load::Wheel;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::model::digest::{BlobDigest, DigestFunction};
+use crate::model::plan::{Inputs, Plan, WindowsLaunchers};
+use crate::model::spec::Spec;
+use crate::model::tree::Tree;
+use crate::model::wheel::known::KnownMembers;
+use crate::model::wheel::manifest::HashOrigin;
+
+/// A spec with everything that it names opened, and the plan.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The spec.
+    pub spec: Spec,
+    /// The plan.
+    pub plan: Plan,
+    pub(super) wheels: Vec<Wheel>,
+    pub(super) sources: Vec<ListedFiles>,
+    pub(super) interpreter: Option<ListedFiles>,
+    pub(super) launchers: Option<WindowsLaunchers>,
+}
+
+/// How a tree came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foresight {
+    /// From RECORDs alone.
+    Claims,
+    /// From what the store knows of the wheels' members.
+    Known,
+    /// By inflating members.
+    Inflated,
+}
+
+impl Prepared {
+    /// What planning knew of the inputs.
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            wheels: self.wheels.iter().map(|wheel| &wheel.manifest).collect(),
+            sources: self.sources.iter().map(ListedFiles::listing).collect(),
+            interpreter: self.interpreter.as_ref().map(ListedFiles::listing),
+            launchers: self.launchers.as_ref(),
+        }
+    }
+
+    /// Where the bytes come from.
+    pub fn supply(&self) -> Supply<'_> {
+        Supply {
+            wheels: &self.wheels,
+            sources: &self.sources,
+            interpreter: self.interpreter.as_ref(),
+        }
+    }
+
+    /// The members, wheel and path, that had to be inflated for planning, in the order of the spec.
+    pub fn inflated(&self) -> Vec<(String, String)> {
+        let mut inflated = Vec::new();
+        for manifest in self.wheels.iter().map(|wheel| &wheel.manifest) {
+            for (index, member) in manifest.members.iter().enumerate() {
+                if member.origin == HashOrigin::Computed || manifest.contents.contains_key(&index) {
+                    inflated.push((manifest.file.as_str().to_owned(), member.path.to_string()));
+                }
+            }
+        }
+        inflated
+    }
+
+    /// The tree that a build would write. With SHA-256 it follows from the wheels' RECORDs; with
+    /// another function everything is inflated and hashed but for what is `known` of the wheels'
+    /// members.
+    ///
+    /// # Errors
+    /// Inputs are not what they should be.
+    pub fn predict(
+        &self,
+        session: &Session,
+        known: &[Option<KnownMembers>],
+    ) -> Result<(Tree, Foresight), Error> {
+        match self.spec.flags.digest_function {
+            DigestFunction::Sha256 => {
+                let planners = session.planners(self.plan.entries.len());
+                Ok((self.plan.tree_sha256(&planners), Foresight::Claims))
+            }
+            function @ DigestFunction::Blake3 => {
+                let found = self.supply().digests(&self.plan, function, known, session.threads);
+                let (digests, inflated) = found.map_err(Error::Supply)?;
+                let foresight = if inflated == 0 { Foresight::Known } else { Foresight::Inflated };
+                Ok((self.tree(session, &digests), foresight))
+            }
+        }
+    }
+
+    /// The tree, given the digest of every file by its position in the plan.
+    pub(super) fn tree(&self, session: &Session, digests: &[BlobDigest]) -> Tree {
+        self.plan.tree(
+            self.spec.flags.digest_function,
+            |index, _, _| digests[index],
+            &session.planners(self.plan.entries.len()),
+        )
+    }
+}

@@ -1,0 +1,113 @@
+//! What the commands of one process share, and the caches that they use.
+//!
+//! Part of the engine.
+
+use crate::effects::caches::store::area::LinkMode;
+use crate::effects::caches::store::place::StorePlace;
+use crate::effects::caches::store::{Access, Store};
+use crate::effects::caches::transfer::RemoteCache;
+use crate::effects::host::notes::Notes;
+use crate::effects::wheels::load::LoadOptions;
+use crate::effects::work::parallel::{self, Threads};
+use crate::effects::work::progress::Progress;
+use crate::model::digest::DigestFunction;
+use crate::model::spec::Spec;
+use crate::model::wheel::limits::Limits;
+
+/// What commands of one process share.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// At most so many threads.
+    pub threads: usize,
+    /// What wheels may hold at most.
+    pub limits: Limits,
+    /// How far the work has come.
+    pub progress: Progress,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            threads: parallel::available(),
+            limits: Limits::default(),
+            progress: Progress::default(),
+        }
+    }
+}
+
+impl Session {
+    /// By which options the wheels of a spec are loaded.
+    pub(super) fn load_options(&self, spec: &Spec) -> LoadOptions {
+        LoadOptions {
+            limits: self.limits.clone(),
+            allow: spec.flags.allow.clone(),
+            deny: spec.flags.deny.clone(),
+        }
+    }
+
+    /// Who plans an environment of so many files: for few, starting a thread takes longer than
+    /// their share of the work.
+    pub(super) fn planners(&self, files: usize) -> Threads {
+        const FEW: usize = 2_000;
+        Threads(if files < FEW { 1 } else { self.threads })
+    }
+}
+
+/// The caches of a command.
+#[derive(Default)]
+pub struct Caches {
+    /// Where the local store is, if there is to be one.
+    pub store: Option<StorePlace>,
+    /// How files come out of it.
+    pub link_mode: LinkMode,
+    /// The remote cache.
+    pub remote: Option<Box<dyn RemoteCache>>,
+    /// How many bytes the store may take, if there is a limit.
+    pub limit: Option<u64>,
+    /// What went less well than it could have.
+    pub notes: Notes,
+}
+
+impl Caches {
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.store.is_none() && self.remote.is_none()
+    }
+
+    /// The store of a digest function.
+    pub(super) fn open_store(&self, function: DigestFunction) -> Option<Store> {
+        let place = self.store.clone()?;
+        Some(Store::open(place, function, Access::Write, self.notes.clone()))
+    }
+
+    /// The remote cache, where entries are taken from it.
+    pub(super) fn readable(&self) -> Option<&dyn RemoteCache> {
+        self.remote.as_deref().filter(|remote| remote.reads())
+    }
+
+    /// The remote cache, where entries are given to it.
+    pub(super) fn writable(&self) -> Option<&dyn RemoteCache> {
+        self.remote.as_deref().filter(|remote| remote.writes())
+    }
+
+    /// Removes something of what is too much in the store, now that the output is there.
+    pub(super) fn keep_within_limit(&self, store: Option<&Store>) {
+        if let (Some(store), Some(limit)) = (store, self.limit) {
+            store.keep_within(limit);
+        }
+    }
+}
+
+impl std::fmt::Debug for Caches {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { store, link_mode, remote, limit, notes: _ } = self;
+        let remote = remote.as_ref().map(|remote| remote.place().to_owned());
+        formatter
+            .debug_struct("Caches")
+            .field("store", store)
+            .field("link_mode", link_mode)
+            .field("remote", &remote)
+            .field("limit", limit)
+            .finish_non_exhaustive()
+    }
+}
