@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::commands::said;
+use crate::support::download::download_locked;
+
 pub(super) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -63,37 +66,9 @@ fn wheelhouse() -> &'static Path {
     WHEELHOUSE.get_or_init(|| {
         let wheels = checkout().join(".cache/bazel-wheels");
         let requirements = checkout().join("tests/bazel/workspace/requirements.txt");
-        let stamp = wheels.join("requirements.txt");
-        if fs::read(&stamp).ok() != fs::read(&requirements).ok() {
-            let output = Command::new("python3")
-                .args([
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--no-deps",
-                    "--require-hashes",
-                    "--only-binary=:all:",
-                    "--dest",
-                ])
-                .arg(&wheels)
-                .arg("--requirement")
-                .arg(&requirements)
-                .output()
-                .expect("python3");
-            assert!(
-                output.status.success(),
-                "pip could not download the wheels: {}",
-                text(&output)
-            );
-            fs::copy(&requirements, &stamp).unwrap();
-        }
+        download_locked("python3", &requirements, &wheels);
         wheels
     })
-}
-
-pub(super) fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,9 +244,9 @@ impl Bazel {
             output.status.success(),
             "{:?}: bazel {command} {arguments:?}:\n{}",
             self.version,
-            text(&output)
+            said(&output)
         );
-        text(&output)
+        said(&output)
     }
 
     /// Builds or tests, and counts the actions that were not taken from a cache, by mnemonic.
@@ -311,7 +286,7 @@ impl Bazel {
             .args(arguments)
             .output()
             .unwrap();
-        assert!(output.status.success(), "{:?}: {path}:\n{}", self.version, text(&output));
+        assert!(output.status.success(), "{:?}: {path}:\n{}", self.version, said(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -495,7 +470,7 @@ fn builds_runs_and_tests(version: Version) {
         .arg(bazel.workspace.join("bazel-bin/archive.tar"))
         .output()
         .unwrap();
-    let listing = text(&listing);
+    let listing = said(&listing);
     assert!(
         listing.contains("/site-packages/first_party.py\n")
             && listing.contains("opt/app/bin/alpha-tool\n"),
@@ -545,8 +520,8 @@ fn builds_runs_and_tests(version: Version) {
         b"def test_one():\n    assert 1 == 2\n\ndef test_two():\n    assert 1 == 1\n",
     );
     let failed = bazel.bazel("test", &["//app:sharded_test", "--test_output=errors"]);
-    assert_eq!(failed.status.code(), Some(3), "{}", text(&failed));
-    assert!(text(&failed).contains("assert 1 == 2"), "{}", text(&failed));
+    assert_eq!(failed.status.code(), Some(3), "{}", said(&failed));
+    assert!(said(&failed).contains("assert 1 == 2"), "{}", said(&failed));
     let xml = bazel.read("bazel-testlogs/app/sharded_test/shard_1_of_2/test.xml");
     assert!(
         xml.contains("<testcase") && xml.contains("test_one") && xml.contains("assert 1 == 2"),
@@ -578,14 +553,14 @@ fn configurations_choose(bazel: &Bazel) {
         assert_eq!(spec["interpreter"]["platform"]["arch"], platform);
         assert_eq!(spec["wheels"].as_array().unwrap().len(), wheels);
     }
-    let refused = text(&bazel.bazel("build", &["//:incompatible_env"]));
+    let refused = said(&bazel.bazel("build", &["//:incompatible_env"]));
     assert!(refused.contains("incompatible"), "{refused}");
 }
 
 fn errors_are_readable(bazel: &Bazel) {
     let expect = |target: &str, parts: &[&str]| {
         let output = bazel.bazel("build", &[target]);
-        let text = text(&output);
+        let text = said(&output);
         assert!(!output.status.success(), "{target}: {text}");
         for part in parts {
             assert!(
@@ -599,7 +574,7 @@ fn errors_are_readable(bazel: &Bazel) {
     // An interpreter need not be where an environment is built, but where it is used.
     bazel.succeed("build", &["//:arm_env"]);
     let launcher = bazel.workspace.join("bazel-bin/arm_env.venv/bin/python");
-    let output = text(&bazel.program(launcher.to_str().unwrap()).output().unwrap());
+    let output = said(&bazel.program(launcher.to_str().unwrap()).output().unwrap());
     assert!(
         output.contains("no Python interpreter for")
             && output.contains("/opt/of-the-other-platform/bin/python3.12"),
@@ -906,7 +881,7 @@ fn workers_and_single_runs_make_the_same_environment() {
     assert_eq!(made[0], made[2]);
     // An error comes back in the response.
     let output = bazel.bazel("build", &["--strategy=PyVenv=worker", "//bad:conflict"]);
-    assert!(text(&output).contains("clash.py"), "{}", text(&output));
+    assert!(said(&output).contains("clash.py"), "{}", said(&output));
 }
 
 /// Builds one environment again by a strategy, and reads what was made.
@@ -923,7 +898,7 @@ fn built_by(bazel: &Bazel, strategy: &str, flags: &[&str]) -> (String, String, S
         .arg(bazel.workspace.join("bazel-bin/env.venv"))
         .output()
         .unwrap();
-    (bazel.read("bazel-bin/env.digest"), bazel.read("bazel-bin/env.manifest.json"), text(&scanned))
+    (bazel.read("bazel-bin/env.digest"), bazel.read("bazel-bin/env.manifest.json"), said(&scanned))
 }
 
 #[test]
@@ -953,7 +928,7 @@ fn the_reference_is_that_of_the_code() {
         .arg(checkout().join("rules/reference.py"))
         .output()
         .expect("python3");
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
     let found = fs::read_to_string(checkout().join("docs/rules.md")).unwrap();
     assert!(
         found == String::from_utf8_lossy(&output.stdout),
@@ -973,7 +948,7 @@ fn buildifier_finds_nothing() {
         .current_dir(checkout())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
     // Files called BUCK it must be told of.
     let mut files = Vec::new();
     let mut directories: Vec<PathBuf> =
@@ -993,5 +968,5 @@ fn buildifier_finds_nothing() {
         .args(files)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
 }

@@ -13,9 +13,12 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::support::commands::said;
+use crate::support::download::download_locked;
+
 use super::bazel::{
     Bazel, Version, alone, buildgrid, checkout, copy, corrupt_wheel, last_json, relocatable_python,
-    text, tool, work,
+    tool, work,
 };
 
 /// Where Buck2 is, or `None`, after saying so.
@@ -37,32 +40,7 @@ fn wheelhouse() -> &'static Path {
     WHEELHOUSE.get_or_init(|| {
         let wheels = checkout().join(".cache/buck2-wheels");
         let requirements = checkout().join("examples/buck2/requirements.txt");
-        let stamp = wheels.join("requirements.txt");
-        if fs::read(&stamp).ok() != fs::read(&requirements).ok() {
-            let _ = fs::remove_dir_all(&wheels);
-            let output = Command::new("python3.11")
-                .args([
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--no-deps",
-                    "--require-hashes",
-                    "--only-binary=:all:",
-                    "--dest",
-                ])
-                .arg(&wheels)
-                .arg("--requirement")
-                .arg(&requirements)
-                .output()
-                .expect("python3.11");
-            assert!(
-                output.status.success(),
-                "pip could not download the wheels: {}",
-                text(&output)
-            );
-            fs::copy(&requirements, &stamp).unwrap();
-        }
+        download_locked("python3.11", &requirements, &wheels);
         wheels
     })
 }
@@ -142,7 +120,7 @@ impl Buck {
 
     fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments);
-        assert!(output.status.success(), "buck2 {arguments:?}:\n{}", text(&output));
+        assert!(output.status.success(), "buck2 {arguments:?}:\n{}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -245,7 +223,7 @@ fn run(program: &Path, arguments: &[&str]) -> String {
         .env_remove("PYTHONPATH")
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}: {}", program.display(), text(&output));
+    assert!(output.status.success(), "{}: {}", program.display(), said(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -262,7 +240,7 @@ fn digests_without_buck(buck: &Buck, environment: &str) -> [String; 2] {
         .collect();
     let digest = |arguments: &[&str], inputs: &[String]| {
         let output = Command::new(tool()).args(arguments).args(inputs).output().unwrap();
-        assert!(output.status.success(), "{}", text(&output));
+        assert!(output.status.success(), "{}", said(&output));
         String::from_utf8(output.stdout)
             .unwrap()
             .split_whitespace()
@@ -285,7 +263,7 @@ fn the_example_builds_runs_and_tests() {
     let _alone = alone();
     let buck = Buck::new(&program, "first", "");
     let tested = buck.command(&["test", "//..."]);
-    assert!(tested.status.success() && text(&tested).contains("Pass 1"), "{}", text(&tested));
+    assert!(tested.status.success() && said(&tested).contains("Pass 1"), "{}", said(&tested));
     assert_eq!(buck.executed().get("py_venv"), Some(&1));
     assert_eq!(buck.succeed(&["run", "//app:app", "--", "Ada"]), "Hello, Ada!\n");
     assert_eq!(
@@ -306,7 +284,7 @@ fn the_example_builds_runs_and_tests() {
     assert_eq!(run(&buck.output_of("//app:app"), &["Grace"]), "Hello, Grace!\n");
     let listing =
         Command::new("tar").arg("-tf").arg(buck.output_of("//app:image")).output().unwrap();
-    let listing = text(&listing);
+    let listing = said(&listing);
     assert!(
         listing.contains("/site-packages/greeting/greeting.py\n")
             && listing.contains("opt/app/bin/flask\n"),
@@ -325,7 +303,7 @@ fn the_example_builds_runs_and_tests() {
         &buck.read("greeting/greeting.py").replace("Hello", "Good day"),
     );
     let failed = buck.command(&["test", "//..."]);
-    assert!(!failed.status.success() && text(&failed).contains("Good day"), "{}", text(&failed));
+    assert!(!failed.status.success() && said(&failed).contains("Good day"), "{}", said(&failed));
     assert_eq!(buck.executed().into_keys().collect::<Vec<_>>(), ["test.run"]);
     assert_eq!(buck.succeed(&["run", "//app:app", "--", "Ada"]), "Good day, Ada!\n");
     assert_eq!(buck.executed(), BTreeMap::new());
@@ -364,7 +342,7 @@ fn rules_do_what_they_say() {
     let _alone = alone();
     let buck = Buck::new(&program, "more", "").with_more();
     let tested = buck.command(&["test", "//more/..."]);
-    assert!(tested.status.success() && text(&tested).contains("Pass 1"), "{}", text(&tested));
+    assert!(tested.status.success() && said(&tested).contains("Pass 1"), "{}", said(&tested));
     buck.succeed(&["build", "//more/..."]);
 
     let found = last_json(&buck.succeed(&["run", "//more:probe", "--", "a", "b c"]));
@@ -438,7 +416,7 @@ fn wheels_are_fetched(buck: &Buck) {
 fn errors_are_readable(buck: &Buck) {
     let expect = |target: &str, parts: &[&str]| {
         let output = buck.command(&["build", target]);
-        let text = text(&output);
+        let text = said(&output);
         assert!(!output.status.success(), "{target}: {text}");
         for part in parts {
             assert!(text.contains(part), "{target}: expected `{part}` in:\n{text}");
@@ -543,14 +521,14 @@ fn checkouts_share_environments() {
     );
     let verified = Command::new(tool()).arg("digest").arg(&tree).output().unwrap();
     assert_eq!(
-        text(&verified).split_whitespace().next(),
+        said(&verified).split_whitespace().next(),
         digest.split_whitespace().next(),
         "{}",
-        text(&verified)
+        said(&verified)
     );
     assert_eq!(second.succeed(&["run", "//app:app", "--", "Ada"]), "Hello, Ada!\n");
     let tested = second.command(&["test", "//..."]);
-    assert!(tested.status.success() && text(&tested).contains("Pass 1"), "{}", text(&tested));
+    assert!(tested.status.success() && said(&tested).contains("Pass 1"), "{}", said(&tested));
     assert_eq!(second.executed().into_keys().collect::<Vec<_>>(), ["test.run"]);
 }
 
@@ -561,7 +539,7 @@ fn the_reference_is_that_of_the_code() {
         .arg("buck2")
         .output()
         .expect("python3");
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", said(&output));
     let found = fs::read_to_string(checkout().join("docs/buck2-rules.md")).unwrap();
     let expected = String::from_utf8_lossy(&output.stdout);
     assert!(

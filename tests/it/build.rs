@@ -10,6 +10,17 @@ fn simple(name: &str) -> WheelText {
     WheelText::new(name, "1.0").file(&format!("{name}/__init__.py"), format!("NAME = '{name}'\n"))
 }
 
+/// The digest that a build wrote to `digest`, the one that is predicted and the one that is computed
+/// from its output are one, and `verify` takes it.
+fn check_digest(project: &Project, function: &str) {
+    let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
+    assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
+    assert_eq!(project.run(&["digest", "out", "--digest-function", function]).success(), digest);
+    project.run(&["verify", "out", "--manifest", "m.json"]).success();
+    project.run(&["verify", "out", "--spec", "env.json"]).success();
+    project.run(&["verify", "out", "--digest", digest.trim()]).success();
+}
+
 #[test]
 fn a_build_installs_what_the_specifications_say() {
     let project = Project::new();
@@ -28,18 +39,7 @@ fn a_build_installs_what_the_specifications_say() {
         .console_scripts("demo = demo_pkg:main");
     let wheel = project.wheel(&wheel);
     project.spec(some_interpreter(), &[wheel], |spec| spec["flags"] = json!({"activators": []}));
-    project
-        .run(&[
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--manifest",
-            "m.json",
-            "--digest-file",
-            "digest",
-        ])
-        .success();
+    project.build("out").manifest("m.json").with(&["--digest-file", "digest"]).run().success();
     let lines = listing(project.path().join("out").as_std_path());
     let paths: Vec<&str> = lines
         .iter()
@@ -55,13 +55,7 @@ fn a_build_installs_what_the_specifications_say() {
         std::fs::read_to_string(site.join("demo_pkg-1.0.dist-info/INSTALLER")).unwrap(),
         "venvtree\n"
     );
-    // The digest that was printed, written, predicted and computed from the directory is one.
-    let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
-    assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
-    assert_eq!(project.run(&["digest", "out"]).success(), digest);
-    project.run(&["verify", "out", "--manifest", "m.json"]).success();
-    project.run(&["verify", "out", "--spec", "env.json"]).success();
-    project.run(&["verify", "out", "--digest", digest.trim()]).success();
+    check_digest(&project, "sha256");
 }
 
 #[test]
@@ -117,12 +111,7 @@ fn an_output_is_left_alone_replaced_or_refused() {
     std::fs::rename(project.path().join("out/mine.txt"), project.path().join("mine.txt")).unwrap();
     assert_eq!(outcome(&["--replace"]), (0, Some("replaced".to_owned())));
     assert!(project.path().join("out/lib/python3.11/site-packages/b/__init__.py").exists());
-    let left: Vec<String> = project
-        .path()
-        .read_dir_utf8()
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_owned())
-        .collect();
+    let left = project.names();
     assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
     project.write("file", "");
     assert_eq!(project.run(&["build", "env.json", "--out", "file", "--replace"]).code, 5);
@@ -142,18 +131,7 @@ fn the_order_of_wheels_threads_and_places_change_nothing() {
         let out = format!("place {round}/é");
         let manifest = format!("m{round}.json");
         let threads = ["1", "2", "8"][round];
-        project
-            .run(&[
-                "build",
-                "env.json",
-                "--out",
-                &out,
-                "--threads",
-                threads,
-                "--manifest",
-                &manifest,
-            ])
-            .success();
+        project.build(&out).manifest(&manifest).with(&["--threads", threads]).run().success();
         digests.insert(project.run(&["digest", &out]).success());
         manifests.insert(std::fs::read_to_string(project.path().join(manifest)).unwrap());
     }
@@ -262,15 +240,7 @@ fn a_wheel_that_is_mostly_one_member_is_refused_if_it_is_not_the_pinned_one() {
             std::fs::write(&wheel, bytes).unwrap();
             spec["wheels"][0]["sha256"] = json!(expected);
             std::fs::write(project.path().join("env.json"), spec.to_string()).unwrap();
-            let output = project.run(&[
-                "build",
-                "env.json",
-                "--out",
-                "out",
-                "--no-store",
-                "--threads",
-                threads,
-            ]);
+            let output = project.build("out").no_store().with(&["--threads", threads]).run();
             assert_eq!(output.code, 6, "{}", output.stderr);
             assert!(output.stderr.contains(expected), "{}", output.stderr);
             assert!(!project.path().join("out").exists());
@@ -350,16 +320,8 @@ fn inputs_may_be_given_by_key() {
     );
     let output = project.run(&["@params"]);
     assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "", ""));
-    let unused = project.run(&[
-        "build",
-        "env.json",
-        "--out",
-        "x",
-        "--input",
-        "key-1=elsewhere/renamed",
-        "--input",
-        "k=v",
-    ]);
+    let unused =
+        project.build("x").with(&["--input", "key-1=elsewhere/renamed", "--input", "k=v"]).run();
     assert_eq!(unused.code, 2);
     assert!(unused.stderr.contains("the input key `k` is not in the spec"), "{}", unused.stderr);
 }
@@ -402,23 +364,8 @@ fn blake3_trees_are_what_their_digest_says() {
     project.spec(some_interpreter(), &[wheel], |spec| {
         spec["flags"] = json!({"digest_function": "blake3"})
     });
-    project
-        .run(&[
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--manifest",
-            "m.json",
-            "--digest-file",
-            "digest",
-        ])
-        .success();
-    let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
-    assert_eq!(project.run(&["digest", "env.json"]).success(), digest);
-    assert_eq!(project.run(&["digest", "out", "--digest-function", "blake3"]).success(), digest);
-    project.run(&["verify", "out", "--manifest", "m.json"]).success();
-    project.run(&["verify", "out", "--digest", digest.trim()]).success();
+    project.build("out").manifest("m.json").with(&["--digest-file", "digest"]).run().success();
+    check_digest(&project, "blake3");
 }
 
 #[test]

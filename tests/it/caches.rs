@@ -12,7 +12,7 @@ use venvtree::engine::{self, BuildRequest, Caches, Existing};
 use venvtree::model::request;
 
 use crate::support::mount::Mount;
-use crate::support::project::{Output, Project, WheelText, some_interpreter};
+use crate::support::project::{Project, WheelText, some_interpreter};
 
 /// A project with some wheels that share files, repeat files, and have executable ones.
 fn project(function: &str) -> Project {
@@ -37,12 +37,6 @@ fn project(function: &str) -> Project {
         spec["flags"] = json!({ "digest_function": function })
     });
     project
-}
-
-#[track_caller]
-fn report(output: &Output) -> Value {
-    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
-    output.json()
 }
 
 /// Every path with what is the same for every state of the cache: kind, content, the executable
@@ -78,36 +72,15 @@ fn contents(root: &Utf8Path) -> Vec<String> {
 fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() {
     for function in ["sha256", "blake3"] {
         let project = project(function);
-        let plain = report(&project.run(&[
-            "build",
-            "env.json",
-            "--out",
-            "plain",
-            "--no-store",
-            "--format",
-            "json",
-        ]));
+        let plain = project.build("plain").no_store().report();
         let expected = contents(&project.path().join("plain"));
         for mode in ["auto", "hardlink", "reflink", "copy"] {
             for threads in ["1", "2", "8"] {
                 let store = format!("store-{mode}-{threads}");
                 for (out, source) in [("cold", "wheels"), ("warm", "store"), ("warm", "output")] {
                     let out = format!("{out}-{mode}-{threads}");
-                    let arguments = [
-                        "build",
-                        "env.json",
-                        "--out",
-                        &out,
-                        "--store",
-                        &store,
-                        "--link-mode",
-                        mode,
-                        "--threads",
-                        threads,
-                        "--format",
-                        "json",
-                    ];
-                    let built = report(&project.run(&arguments));
+                    let options = ["--link-mode", mode, "--threads", threads];
+                    let built = project.build(&out).store(&store).with(&options).report();
                     assert_eq!(
                         (&built["source"], &built["digest"]),
                         (&json!(source), &plain["digest"]),
@@ -124,16 +97,7 @@ fn trees_are_the_same_for_every_link_mode_thread_count_and_state_of_the_cache() 
             let store = if function == "blake3" { store.join("blake3") } else { store };
             std::fs::remove_dir_all(store.join(folder)).unwrap();
             let out = format!("without-{folder}");
-            let built = report(&project.run(&[
-                "build",
-                "env.json",
-                "--out",
-                &out,
-                "--store",
-                "store-auto-1",
-                "--format",
-                "json",
-            ]));
+            let built = project.build(&out).store("store-auto-1").report();
             assert_eq!(built["digest"], plain["digest"], "{function} {folder}");
             assert!(contents(&project.path().join(&out)) == expected, "{function} {folder}");
         }
@@ -165,10 +129,10 @@ fn a_text_that_decides_everything_is_known_again() {
         let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
         let build = |extra: &[&str]| project.run(&[&BUILD, extra].concat());
         assert!(!is_unchanged(&project));
-        let built = report(&build(&[]));
+        let built = build(&[]).report();
         assert_eq!(built["outcome"], "built");
         assert!(is_unchanged(&project));
-        let again = report(&build(&["--digest-file", "digest"]));
+        let again = build(&["--digest-file", "digest"]).report();
         let expected = |outcome: &str| {
             let mut expected = built.clone();
             expected["outcome"] = json!(outcome);
@@ -181,7 +145,7 @@ fn a_text_that_decides_everything_is_known_again() {
         let digest = std::fs::read_to_string(project.path().join("digest")).unwrap();
         assert_eq!(digest.trim_end(), built["digest"]);
         // A manifest is written all the same.
-        report(&build(&["--manifest", "manifest.json"]));
+        build(&["--manifest", "manifest.json"]).report();
         assert!(project.path().join("manifest.json").exists());
         // What is wrong with the arguments is found all the same.
         assert_eq!(build(&["--input", "nothing=here"]).code, 2);
@@ -190,7 +154,7 @@ fn a_text_that_decides_everything_is_known_again() {
         // Another text that means the same: looked at once.
         project.write("env.json", format!("{text}\n"));
         assert!(!is_unchanged(&project));
-        assert_eq!(report(&build(&[])), expected("up-to-date"));
+        assert_eq!(build(&[]).report(), expected("up-to-date"));
         assert!(is_unchanged(&project));
 
         // Another environment, and back.
@@ -199,24 +163,24 @@ fn a_text_that_decides_everything_is_known_again() {
         project.write("env.json", other.to_string());
         assert!(!is_unchanged(&project));
         assert_eq!(build(&[]).code, 5);
-        assert_eq!(report(&build(&["--replace"]))["outcome"], "replaced");
+        assert_eq!(build(&["--replace"]).report()["outcome"], "replaced");
         assert!(is_unchanged(&project));
         project.write("env.json", &text);
         assert!(!is_unchanged(&project));
-        assert_eq!(report(&build(&["--replace"]))["digest"], built["digest"]);
+        assert_eq!(build(&["--replace"]).report()["digest"], built["digest"]);
 
         // An output that was touched.
         assert!(is_unchanged(&project));
         std::fs::remove_dir_all(project.path().join("out/lib")).unwrap();
         assert!(!is_unchanged(&project));
-        assert_eq!(report(&build(&["--replace"]))["outcome"], "replaced");
+        assert_eq!(build(&["--replace"]).report()["outcome"], "replaced");
     }
 }
 
 #[test]
 fn a_text_that_does_not_decide_everything_is_read_again() {
     let project = Project::new();
-    let build = || report(&project.run(&[&BUILD[..], &["--replace"]].concat()))["outcome"].clone();
+    let build = || project.run(&[&BUILD[..], &["--replace"]].concat()).report()["outcome"].clone();
     project.write("own/module.py", "VALUE = 1\n");
     project.spec(some_interpreter(), &[], |spec| spec["sources"] = json!([{ "path": "own" }]));
     assert_eq!(build(), "built");
@@ -253,10 +217,9 @@ fn a_changed_wheel_leaves_the_others_files_linked() {
         let changed = WheelText::new("dist0", "1.1").file("dist0/new.py", "NEW = 1\n");
         spec["wheels"][0] = project.wheel(&changed);
         project.write("env.json", spec.to_string());
-        let built =
-            report(&project.run(&[
-                "build", "env.json", "--out", "two", "--store", "store", "--format", "json",
-            ]));
+        let built = project
+            .run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"])
+            .report();
         let adopted = built["links"]["adopted"].as_u64().unwrap();
         assert!(built["source"] == "wheels" && adopted <= 10, "{function}: {built}");
         assert!(built["links"]["hardlinks"].as_u64().unwrap() > 60, "{function}: {built}");
@@ -293,10 +256,9 @@ fn a_hit_needs_no_wheels_and_two_checkouts_have_the_same_key() {
     project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
     let key = project.run(&["key", "env.json"]).success();
     std::fs::rename(project.path().join("wheels"), project.path().join("elsewhere")).unwrap();
-    let built = report(
-        &project
-            .run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]),
-    );
+    let built = project
+        .run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"])
+        .report();
     assert_eq!(built["source"], "store");
     assert_eq!(built["key"], key.trim());
     let other = Project::new();
@@ -332,10 +294,9 @@ fn keys_are_explained() {
 #[test]
 fn damage_in_the_store_is_found_and_never_reaches_an_output() {
     let project = project("sha256");
-    let built = report(
-        &project
-            .run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]),
-    );
+    let built = project
+        .run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"])
+        .report();
     let mut files = Vec::new();
     collect(&project.path().join("store/files"), &mut files);
     for (index, path) in files.iter().enumerate() {
@@ -348,17 +309,16 @@ fn damage_in_the_store_is_found_and_never_reaches_an_output() {
     }
     let again =
         project.run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"]);
-    let again = report(&again);
+    let again = again.report();
     assert_eq!((&again["source"], &again["digest"]), (&json!("wheels"), &built["digest"]));
     assert!(again["notes"].to_string().contains("damaged"), "{again}");
     assert_eq!(project.run(&["digest", "two"]).success().trim(), built["digest"].as_str().unwrap());
     // What was not needed again is found by reading everything.
     project.run(&["store", "verify", "--store", "store"]);
     assert_eq!(project.run(&["store", "verify", "--store", "store"]).code, 0);
-    let third = report(
-        &project
-            .run(&["build", "env.json", "--out", "three", "--store", "store", "--format", "json"]),
-    );
+    let third = project
+        .run(&["build", "env.json", "--out", "three", "--store", "store", "--format", "json"])
+        .report();
     assert_eq!(third["digest"], built["digest"]);
 }
 
@@ -385,10 +345,9 @@ fn a_store_that_is_no_directory_is_not_an_empty_one() {
 #[test]
 fn garbage_goes_and_environments_stay() {
     let project = project("sha256");
-    let built = report(
-        &project
-            .run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"]),
-    );
+    let built = project
+        .run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"])
+        .report();
     let stat: Value =
         project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
     assert!(stat["functions"]["sha256"]["files"]["entries"].as_u64().unwrap() > 20, "{stat}");
@@ -416,7 +375,7 @@ fn reflinks_share_blocks_and_can_be_written() {
             "--format",
             "json",
         ];
-        report(&project.run(&arguments))
+        project.run(&arguments).report()
     };
     let one = build("xfs/one");
     let two = build("xfs/two");
@@ -439,28 +398,9 @@ fn reflinks_share_blocks_and_can_be_written() {
 #[test]
 fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_build() {
     let project = project("sha256");
-    let plain = report(&project.run(&[
-        "build",
-        "env.json",
-        "--out",
-        "plain",
-        "--no-store",
-        "--format",
-        "json",
-    ]));
+    let plain = project.build("plain").no_store().report();
     let mount = Mount::tmpfs(project.path().join("mount"), "size=16m");
-    let run = |out: &str| {
-        report(&project.run(&[
-            "build",
-            "env.json",
-            "--out",
-            out,
-            "--store",
-            "mount/store",
-            "--format",
-            "json",
-        ]))
-    };
+    let run = |out: &str| project.build(out).store("mount/store").report();
 
     let (cold, warm) = (run("cold"), run("warm"));
     assert_eq!(
@@ -481,16 +421,18 @@ fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_b
             "other.json",
             text.replace("\"digest_function\"", "\"prompt\": \"x\", \"digest_function\""),
         );
-        report(&project.run(&[
-            "build",
-            "other.json",
-            "--out",
-            "changed",
-            "--store",
-            "mount/store",
-            "--format",
-            "json",
-        ]))
+        project
+            .run(&[
+                "build",
+                "other.json",
+                "--out",
+                "changed",
+                "--store",
+                "mount/store",
+                "--format",
+                "json",
+            ])
+            .report()
     };
     assert!(
         changed["source"] == "wheels" && changed["notes"].to_string().contains("cannot be written"),
@@ -597,10 +539,9 @@ fn crowd(rounds: usize, processes: usize, seconds: u64) {
         // The next ones finish what was cut off, and clean up after the dead.
         for index in (0..processes).filter(|index| index % 8 != 7) {
             let (spec, out) = (format!("env{}.json", index % 4), format!("out{index}"));
-            let built = report(
-                &project
-                    .run(&["build", &spec, "--out", &out, "--store", "store", "--format", "json"]),
-            );
+            let built = project
+                .run(&["build", &spec, "--out", &out, "--store", "store", "--format", "json"])
+                .report();
             assert_eq!(built["digest"], digests[index % 4]);
         }
         project.run(&["store", "gc", "--store", "store"]).success();
@@ -662,7 +603,7 @@ fn what_a_build_took_from_the_store_was_used() {
                 "--format",
                 "json",
             ];
-            report(&project.run(&copies))["source"].as_str().unwrap().to_owned()
+            project.run(&copies).report()["source"].as_str().unwrap().to_owned()
         };
         assert_eq!(build("one"), "wheels");
         let old = std::time::SystemTime::now() - Duration::from_secs(5 * 24 * 3600);

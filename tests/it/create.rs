@@ -2,15 +2,15 @@
 //! with those of the peers.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
+use crate::support::commands::{succeed_alone, succeed_in_newer_debian};
 use crate::support::peers::peer;
 use crate::support::project::{Output, Project, WheelText, listing, venvtree_with};
-use crate::support::{Python, fake_interpreter, interpreters, write_executable};
+use crate::support::{Python, fake_interpreter, interpreters, newest, write_executable};
 
 /// Runs `create` with a cache of the project's own and a PATH without anything.
 fn create(project: &Project, arguments: &[&str]) -> Output {
@@ -29,30 +29,12 @@ fn put(project: &Project, folder: &str, wheel: &WheelText) -> Utf8PathBuf {
     project.write(&format!("{folder}/{}", wheel.file_name()), wheel.pack())
 }
 
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the paths of interpreters are UTF-8")
-}
-
-/// Standard output of a command that succeeds, without any variables but these.
-fn run(command: &mut Command) -> String {
-    let output = command
-        .env_clear()
-        .env("LC_ALL", "C.UTF-8")
-        .env("PATH", "/usr/bin:/bin")
-        .output()
-        .expect("it starts");
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
-    stdout.into_owned()
-}
-
 /// The interpreters that have wheels of pip of their own.
 fn complete_interpreters() -> Vec<Python> {
     let bundled = |python: &Python| {
         let program = "import glob, os, sysconfig; d = sysconfig.get_config_var('WHEEL_PKG_DIR'); \
             print(bool(glob.glob(os.path.join(d or os.path.join(sysconfig.get_path('stdlib'), 'ensurepip/_bundled'), 'pip-*.whl'))))";
-        run(Command::new(&python.path).args(["-I", "-c", program])) == "True\n"
+        succeed_alone(Command::new(&python.path).args(["-I", "-c", program])) == "True\n"
     };
     let found: Vec<Python> = interpreters().into_iter().filter(bundled).collect();
     assert!(
@@ -62,32 +44,15 @@ fn complete_interpreters() -> Vec<Python> {
     found
 }
 
-/// The newest one.
-fn newest() -> Python {
-    interpreters().pop().expect("there is one")
-}
-
 #[test]
 fn the_spec_that_is_written_builds_the_same() {
     let project = Project::new();
-    let wheel = put(
-        &project,
-        "dist",
-        &WheelText::new("tool", "1.0")
-            .file("tool.py", "def main(): print('ran')\n")
-            .console_scripts("tool = tool:main"),
-    );
+    let wheel = put(&project, "dist", &WheelText::that_prints_ran("tool"));
     for (index, python) in interpreters().iter().enumerate() {
         let (env, spec, again) =
             (format!("env{index}"), format!("env{index}.json"), format!("again{index}"));
-        let mut arguments = vec![
-            env.as_str(),
-            "--python",
-            text(&python.path),
-            "--no-seed",
-            "--wheel",
-            wheel.as_str(),
-        ];
+        let mut arguments =
+            vec![env.as_str(), "--python", python.text(), "--no-seed", "--wheel", wheel.as_str()];
         arguments.extend([
             "--prompt",
             "it's",
@@ -121,7 +86,9 @@ fn the_spec_that_is_written_builds_the_same() {
             );
         }
         assert_eq!(
-            run(Command::new(project.path().join(&env).join("bin/tool")).current_dir("/")),
+            succeed_alone(
+                Command::new(project.path().join(&env).join("bin/tool")).current_dir("/")
+            ),
             "ran\n",
             "{python:?}"
         );
@@ -131,20 +98,14 @@ fn the_spec_that_is_written_builds_the_same() {
 #[test]
 fn pip_installs_and_uninstalls_in_every_environment() {
     let project = Project::new();
-    let wheel = put(
-        &project,
-        "dist",
-        &WheelText::new("tool", "1.0")
-            .file("tool.py", "def main(): print('ran')\n")
-            .console_scripts("tool = tool:main"),
-    );
+    let wheel = put(&project, "dist", &WheelText::that_prints_ran("tool"));
     for (index, python) in complete_interpreters().iter().enumerate() {
         let env = format!("my env{index}");
-        create(&project, &[&env, "--python", text(&python.path)]).success();
+        create(&project, &[&env, "--python", python.text()]).success();
         let root = project.path().join(&env);
         let version = format!("pip3.{}", python.version.1);
         assert!(root.join("bin/pip3").exists());
-        let found = run(Command::new(root.join("bin").join(&version)).arg("--version"));
+        let found = succeed_alone(Command::new(root.join("bin").join(&version)).arg("--version"));
         assert!(found.contains(root.as_str()), "{python:?}: {found}");
         let setuptools = root
             .join(format!("lib/python3.{}/site-packages/setuptools", python.version.1))
@@ -158,10 +119,10 @@ fn pip_installs_and_uninstalls_in_every_environment() {
                 "--no-cache-dir",
                 "--no-color",
             ]);
-            run(command.args(arguments).env("HOME", project.path()))
+            succeed_alone(command.args(arguments).env("HOME", project.path()))
         };
         pip(&["install", "--no-index", "--no-deps", wheel.as_str()]);
-        assert_eq!(run(&mut Command::new(root.join("bin/tool"))), "ran\n");
+        assert_eq!(succeed_alone(&mut Command::new(root.join("bin/tool"))), "ran\n");
         pip(&["uninstall", "--yes", "tool"]);
         assert!(!root.join("bin/tool").exists());
         // What was installed by create is pip's to remove, too.
@@ -170,7 +131,6 @@ fn pip_installs_and_uninstalls_in_every_environment() {
     }
 }
 
-/// The standard output of a module, with the environment's place taken out.
 /// CPython 3.14 lies in the directory that holds the newer Debian, and so everything happens there.
 #[test]
 fn an_environment_of_cpython_3_14_is_moved_and_used() {
@@ -184,24 +144,13 @@ fn an_environment_of_cpython_3_14_is_moved_and_used() {
     let script = "set -e; cd \"$0\"; ./venvtree create env --python 3.14 --no-store --quiet; mv env 'moved é'; \
         . 'moved é/bin/activate'; [ \"$VIRTUAL_ENV\" = \"$0/moved é\" ]; pip --version | cut -d' ' -f4-; deactivate; \
         python3.14 -c \"$1\" \"$0/moved é\"";
-    let output =
-        Command::new(Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bazel/kit/bazel7"))
-            .current_dir(&path)
-            .env("VENVTREE_PROGRAM", "sh")
-            .args(["-c", script, path.as_str(), activate])
-            .output()
-            .expect("the kit runs");
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(output.status.success(), "{text}");
+    let text = succeed_in_newer_debian(&path, "sh", &["-c", script, path.as_str(), activate]);
     assert_eq!(text, format!("{path}/moved é/lib/python3.14/site-packages/pip (python 3.14)\n"));
 }
 
+/// The standard output of a module, with the environment's place taken out.
 fn module(root: &Utf8Path, module: &str) -> String {
-    run(Command::new(root.join("bin/python")).args(["-I", "-m", module]))
+    succeed_alone(Command::new(root.join("bin/python")).args(["-I", "-m", module]))
         .replace(root.as_str(), "ENV")
 }
 
@@ -211,13 +160,15 @@ fn interpreters_see_what_they_see_in_environments_of_virtualenv() {
     let root = project.path().canonicalize_utf8().unwrap();
     for (index, python) in interpreters().iter().enumerate() {
         let (ours, theirs) = (format!("ours{index}"), root.join(format!("theirs{index}")));
-        create(&project, &[&ours, "--no-seed", "--python", text(&python.path)]).success();
+        create(&project, &[&ours, "--no-seed", "--python", python.text()]).success();
         let mut virtualenv = Command::new(peer("virtualenv"));
-        run(virtualenv
-            .args(["--quiet", "--no-seed", "--no-download", "--python"])
-            .arg(&python.path)
-            .arg(&theirs)
-            .env("HOME", &root));
+        succeed_alone(
+            virtualenv
+                .args(["--quiet", "--no-seed", "--no-download", "--python"])
+                .arg(&python.path)
+                .arg(&theirs)
+                .env("HOME", &root),
+        );
         for name in ["site", "sysconfig"] {
             assert_eq!(module(&root.join(&ours), name), module(&theirs, name), "{python:?} {name}");
         }
@@ -229,14 +180,15 @@ fn an_environment_holds_what_those_of_others_hold() {
     let project = Project::new();
     let python = newest();
     let root = project.path();
-    create(&project, &["ours", "--no-seed", "--python", text(&python.path)]).success();
-    run(Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(root.join("venv")));
+    create(&project, &["ours", "--no-seed", "--python", python.text()]).success();
+    python.make_venv(root.join("venv").as_std_path());
     let mut uv = Command::new(peer("uv"));
-    run(uv
-        .args(["venv", "--quiet", "--offline", "--python"])
-        .arg(&python.path)
-        .arg(root.join("uv"))
-        .env("HOME", root));
+    succeed_alone(
+        uv.args(["venv", "--quiet", "--offline", "--python"])
+            .arg(&python.path)
+            .arg(root.join("uv"))
+            .env("HOME", root),
+    );
     let names = |env: &str| -> Vec<String> {
         let lines = listing(root.join(env).as_std_path());
         lines.iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
@@ -270,8 +222,8 @@ fn an_environment_holds_what_those_of_others_hold() {
     assert!(ours.iter().any(|path| path == "bin/activate.ps1"));
     // The same bytes twice, and nothing of the place in them.
     let digest = |out: &str| {
-        create(&project, &[out, "--no-seed", "--python", text(&python.path), "--format", "json"])
-            .json()["digest"]
+        create(&project, &[out, "--no-seed", "--python", python.text(), "--format", "json"]).json()
+            ["digest"]
             .clone()
     };
     assert_eq!(digest("an other/place"), digest("ours"));
@@ -288,20 +240,17 @@ fn the_base_packages_are_seen_if_asked_for() {
     let mut tested = 0;
     for (index, python) in interpreters().iter().enumerate() {
         let find = "import importlib.util, sys; spec = importlib.util.find_spec('pip'); print(spec.origin if spec else None)";
-        let base = run(Command::new(&python.path).args(["-I", "-c", find]));
+        let base = succeed_alone(Command::new(&python.path).args(["-I", "-c", find]));
         if base == "None\n" {
             continue;
         }
         tested += 1;
         let in_environment = |name: &str, options: &[&str]| {
             let env = format!("{name}{index}");
-            create(
-                &project,
-                &[&[&env, "--no-seed", "--python", text(&python.path)], options].concat(),
-            )
-            .success();
+            create(&project, &[&[&env, "--no-seed", "--python", python.text()], options].concat())
+                .success();
             let root = project.path().canonicalize_utf8().unwrap().join(env);
-            (run(Command::new(root.join("bin/python")).args(["-I", "-c", find])), root)
+            (succeed_alone(Command::new(root.join("bin/python")).args(["-I", "-c", find])), root)
         };
         assert_eq!(in_environment("isolated", &[]).0, "None\n", "{python:?}");
         assert_eq!(in_environment("inheriting", &["--system-site-packages"]).0, base, "{python:?}");
@@ -391,16 +340,18 @@ fn an_environment_of_an_environment_leads_to_the_base() {
             |env: &str| std::fs::read_link(project.path().join(env).join("bin/python")).unwrap();
         let (first, second, third, copy) =
             (format!("a{index}"), format!("b{index}"), format!("c{index}"), format!("copy{index}"));
-        create(&project, &[&first, "--no-seed", "--python", text(&python.path)]).success();
+        create(&project, &[&first, "--no-seed", "--python", python.text()]).success();
         create(&project, &[&second, "--no-seed", "--python", &first_path(&first)]).success();
         create(&project, &[&third, "--no-seed", "--python", &format!("{second}/bin/python3")])
             .success();
         for env in [&first, &second, &third] {
             assert_eq!(base(env), python.path, "{env}");
         }
-        run(Command::new(&python.path)
-            .args(["-m", "venv", "--without-pip", "--copies"])
-            .arg(project.path().join(&copy)));
+        succeed_alone(
+            Command::new(&python.path)
+                .args(["-m", "venv", "--without-pip", "--copies"])
+                .arg(project.path().join(&copy)),
+        );
         create(
             &project,
             &[&third, "--no-seed", "--replace", "--python", &format!("{copy}/bin/python")],
@@ -418,7 +369,7 @@ fn first_path(env: &str) -> String {
 fn an_interpreter_is_asked_once() {
     let project = Project::new();
     let python = newest();
-    create(&project, &["one", "--no-seed", "--python", text(&python.path)]).success();
+    create(&project, &["one", "--no-seed", "--python", python.text()]).success();
     let cache = project.path().join(".cache/venvtree/interpreters");
     let entries: Vec<_> =
         cache.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
@@ -426,8 +377,10 @@ fn an_interpreter_is_asked_once() {
     // What the second environment is made for comes from the cache, then, and not from the
     // interpreter.
     let entry = std::fs::read_to_string(&entries[0]).unwrap();
-    let version = run(Command::new(&python.path)
-        .args(["-c", "import platform; print(platform.python_version())"]));
+    let version = succeed_alone(
+        Command::new(&python.path)
+            .args(["-c", "import platform; print(platform.python_version())"]),
+    );
     let (version, other) = (version.trim(), format!("3.{}.77", python.version.1));
     std::fs::write(
         &entries[0],
@@ -438,7 +391,7 @@ fn an_interpreter_is_asked_once() {
     )
     .unwrap();
     let configuration = |env: &str| {
-        create(&project, &[env, "--no-seed", "--python", text(&python.path)]).success();
+        create(&project, &[env, "--no-seed", "--python", python.text()]).success();
         std::fs::read_to_string(project.path().join(env).join("pyvenv.cfg")).unwrap()
     };
     assert!(configuration("two").contains(&format!("version = {other}\n")));
@@ -462,9 +415,8 @@ fn the_first_place_that_has_a_seed_wins() {
     // In the working directory, and newer than all.
     put(&project, ".", &seed("99.0"));
     let seeds = |arguments: &[&str]| {
-        let all =
-            [&["env", "--replace", "--format", "json", "--python", text(&python.path)], arguments]
-                .concat();
+        let all = [&["env", "--replace", "--format", "json", "--python", python.text()], arguments]
+            .concat();
         let output = create(&project, &all);
         let report = output.json();
         let seeds: Vec<String> = report["seeds"]
@@ -522,7 +474,7 @@ fn a_miss_lists_every_place() {
     let arguments = [
         "env",
         "--python",
-        text(&python.path),
+        python.text(),
         "--seed",
         "rare",
         "--extra-search-dir",
@@ -603,7 +555,7 @@ fn the_wheel_is_the_one_that_pip_would_pick() {
                 "--format",
                 "json",
                 "--python",
-                text(&python.path),
+                python.text(),
                 "--seed",
                 "seedling",
             ];
@@ -635,7 +587,7 @@ fn the_wheel_is_the_one_that_pip_would_pick() {
                 downloads.as_str(),
                 "seedling",
             ]);
-            run(pip.env("HOME", project.path()));
+            succeed_alone(pip.env("HOME", project.path()));
             let theirs: Vec<String> = downloads
                 .read_dir_utf8()
                 .unwrap()
@@ -650,7 +602,7 @@ fn the_wheel_is_the_one_that_pip_would_pick() {
 fn only_environments_are_cleared_away() {
     let project = Project::new();
     let python = newest();
-    let basic = ["--no-seed", "--python", text(&python.path)];
+    let basic = ["--no-seed", "--python", python.text()];
     project.write("precious/file", "mine");
     for option in ["--clear", "--replace"] {
         let refused = create(&project, &[&["precious", option], &basic[..]].concat());
@@ -701,7 +653,7 @@ fn an_environment_is_removed_like_any_directory() {
     use std::os::unix::process::CommandExt as _;
     let project = Project::new();
     let python = complete_interpreters().pop().unwrap();
-    create(&project, &["env", "--python", text(&python.path)]).success();
+    create(&project, &["env", "--python", python.text()]).success();
     let env = project.path().join("env");
     let mut rm = Command::new("rm");
     rm.arg("-r").arg(&env).stdin(std::process::Stdio::null());
@@ -717,7 +669,7 @@ fn an_environment_is_removed_like_any_directory() {
         }
         rm.uid(NOBODY);
     }
-    run(&mut rm);
+    succeed_alone(&mut rm);
     assert!(!env.exists());
 }
 
@@ -732,7 +684,7 @@ fn what_makes_no_sense_is_refused() {
         assert!(output.stderr.contains(expected), "{expected}: {}", output.stderr);
         assert!(!project.path().join("env").exists());
     };
-    let python = text(&python.path);
+    let python = python.text();
     check(&["--python", ""], &[], "what follows `--python` is empty");
     check(&["--python", python, "--activators", "bash,cobol"], &[], "`cobol` is no shell");
     check(
@@ -745,11 +697,7 @@ fn what_makes_no_sense_is_refused() {
     check(&["--python", python, "--seed", "pip"], &[], "cannot be used with");
     check(&["--python", python, "--candidate", "/usr/bin/python3"], &[], "--relocatable");
     if oldest.version < (3, 11) {
-        check(
-            &["--python", text(&oldest.path), "--relocatable"],
-            &[],
-            "needs CPython 3.11 or newer",
-        );
+        check(&["--python", oldest.text(), "--relocatable"], &[], "needs CPython 3.11 or newer");
     }
 }
 
@@ -760,15 +708,7 @@ fn activators_are_chosen_by_name() {
     let activators = |words: &str| -> Vec<String> {
         create(
             &project,
-            &[
-                "env",
-                "--replace",
-                "--no-seed",
-                "--python",
-                text(&python.path),
-                "--activators",
-                words,
-            ],
+            &["env", "--replace", "--no-seed", "--python", python.text(), "--activators", words],
         )
         .success();
         let entries = project.path().join("env/bin").read_dir_utf8().unwrap();

@@ -2,13 +2,13 @@
 //! options of other tools, and where a project names a version.
 
 use std::os::unix::fs::{MetadataExt as _, symlink};
-use std::path::Path;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::support::commands::succeed_alone;
 use crate::support::project::{Output, Project, WheelText, venvtree_with};
-use crate::support::{Python, fake_interpreter, interpreters, write_executable};
+use crate::support::{fake_interpreter, interpreters, newest, write_executable};
 
 /// Runs `create` without seeds, with a cache of the project's own and these variables.
 fn create(
@@ -21,28 +21,6 @@ fn create(
     let mut all = vec![("XDG_CACHE_HOME", cache.as_str()), ("PATH", "/nonexistent")];
     all.extend(variables);
     venvtree_with(cwd, &[&["create"], arguments].concat(), "", &all)
-}
-
-fn newest() -> Python {
-    interpreters().pop().expect("there is one")
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the paths of interpreters are UTF-8")
-}
-
-/// What a program prints, without any variables but these.
-fn run(command: &mut Command) -> String {
-    let output = command
-        .env_clear()
-        .env("LC_ALL", "C.UTF-8")
-        .env("PATH", "/usr/bin:/bin")
-        .output()
-        .expect("it starts");
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
-    stdout.into_owned()
 }
 
 /// The real program, so that its working directory is the one that is meant.
@@ -67,15 +45,15 @@ fn program(cwd: &Utf8Path, arguments: &[&str]) -> (i32, String) {
 fn without_a_place_it_is_dot_venv_and_a_repository_ignores_it() {
     let project = Project::new();
     let python = newest();
-    let arguments = ["--no-seed", "--python", text(&python.path)];
+    let arguments = ["--no-seed", "--python", python.text()];
     let created = create(&project, project.path(), &arguments, &[]);
     assert!(
         created.stderr.ends_with("\nactivate with: source .venv/bin/activate\n"),
         "{created:?}"
     );
     assert_eq!(std::fs::read_to_string(project.path().join(".venv/.gitignore")).unwrap(), "*\n");
-    run(Command::new("git").args(["init", "--quiet"]).arg(project.path()));
-    let status = run(Command::new("git").arg("-C").arg(project.path()).args([
+    succeed_alone(Command::new("git").args(["init", "--quiet"]).arg(project.path()));
+    let status = succeed_alone(Command::new("git").arg("-C").arg(project.path()).args([
         "status",
         "--porcelain",
         "--untracked-files=all",
@@ -130,7 +108,7 @@ fn the_line_that_activates_works_when_it_is_typed() {
             ("csh", "-f"),
         ] {
             let shell_path = format!("/usr/bin/{shell}");
-            let arguments = ["--no-seed", "--python", text(&python.path), "--", place];
+            let arguments = ["--no-seed", "--python", python.text(), "--", place];
             let created = create(&project, &root, &arguments, &[("SHELL", shell_path.as_str())]);
             let line = created
                 .stderr
@@ -143,7 +121,7 @@ fn the_line_that_activates_works_when_it_is_typed() {
                 .args(["-c", &format!("{line}; printenv VIRTUAL_ENV")])
                 .current_dir(&root);
             assert_eq!(
-                run(command.env("HOME", &root)),
+                succeed_alone(command.env("HOME", &root)),
                 format!("{root}/{place}\n"),
                 "{shell}: {line}"
             );
@@ -151,7 +129,7 @@ fn the_line_that_activates_works_when_it_is_typed() {
     }
     let line = |variables: &[(&str, &str)], more: &[&str]| {
         let arguments = [
-            &["env", "--replace", "--no-seed", "--format", "json", "--python", text(&python.path)],
+            &["env", "--replace", "--no-seed", "--format", "json", "--python", python.text()],
             more,
         ]
         .concat();
@@ -176,7 +154,7 @@ fn an_empty_folder_where_somebody_works_is_filled() {
     let here = root.join("here");
     std::fs::create_dir(&here).unwrap();
     let inode = here.metadata().unwrap().ino();
-    let arguments = [".", "--python", text(&python.path)];
+    let arguments = [".", "--python", python.text()];
     let (code, output) = program(&here, &arguments);
     assert_eq!(code, 0, "{output}");
     assert_eq!(here.metadata().unwrap().ino(), inode, "a shell in it would be left in nothing");
@@ -186,13 +164,13 @@ fn an_empty_folder_where_somebody_works_is_filled() {
     // On 64-bit Linux there is a link `lib64` as well, as in environments of `venv`.
     names.retain(|name| name != "lib64");
     assert_eq!(names, [".gitignore", "bin", "lib", "pyvenv.cfg"]);
-    run(Command::new(here.join("bin/python")).args(["-c", "pass"]));
+    succeed_alone(Command::new(here.join("bin/python")).args(["-c", "pass"]));
     let (code, output) = program(&here, &arguments);
     assert!(code == 0 && output.contains("up-to-date"), "{output}");
     // The same tree as one that was made from outside.
     let elsewhere = root.join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
-    program(&elsewhere, &["env", "--python", text(&python.path)]);
+    program(&elsewhere, &["env", "--python", python.text()]);
     let digest = |path: &Utf8Path| project.run(&["digest", path.as_str()]).success();
     assert_eq!(digest(&here), digest(&elsewhere.join("env")));
     // Where something is, nothing is touched.
@@ -213,7 +191,7 @@ fn an_empty_folder_where_somebody_works_is_filled() {
 fn a_place_that_cannot_be_activated_is_refused() {
     let project = Project::new();
     let python = newest();
-    let arguments = ["--no-seed", "--python", text(&python.path)];
+    let arguments = ["--no-seed", "--python", python.text()];
     let refused = create(&project, project.path(), &[&["a:b"], &arguments[..]].concat(), &[]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(
@@ -241,7 +219,7 @@ fn a_place_that_cannot_be_activated_is_refused() {
 fn options_of_other_tools_are_understood_or_answered() {
     let project = Project::new();
     let python = newest();
-    let basic = ["env", "--replace", "--python", text(&python.path)];
+    let basic = ["env", "--replace", "--python", python.text()];
     let understood: [&[&str]; 20] = [
         &["--no-seed", "--no-download"],
         &["--no-seed", "--never-download"],
@@ -333,7 +311,7 @@ fn seeds_have_versions() {
         "--format",
         "json",
         "--python",
-        text(&python.path),
+        python.text(),
         "--extra-search-dir",
         "given",
     ];
@@ -361,7 +339,7 @@ fn seeds_have_versions() {
     let bare = create(
         &project,
         project.path(),
-        &["--seed", "./bare", "--python", text(&python.path), "--extra-search-dir", "given"],
+        &["--seed", "./bare", "--python", python.text(), "--extra-search-dir", "given"],
         &[],
     );
     assert!(bare.code == 0 && project.path().join("bare/bin/python").exists(), "{bare:?}");
@@ -453,7 +431,7 @@ fn an_environment_outlives_the_release_that_it_was_made_with() {
             symlink(second, alias).unwrap();
             let program = "import json, sys; print(sys.prefix)";
             assert_eq!(
-                run(Command::new(env.join("bin/python")).args(["-I", "-c", program])),
+                succeed_alone(Command::new(env.join("bin/python")).args(["-I", "-c", program])),
                 format!("{env}\n"),
                 "{request}"
             );

@@ -6,12 +6,12 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
 use crate::support::mount::Mount;
 use crate::support::peers::ask_python;
-use crate::support::project::{Project, WheelText, some_interpreter};
+use crate::support::project::{Project, WheelText, open_to_all, some_interpreter};
 
 fn venvtree() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_venvtree"));
@@ -47,13 +47,6 @@ fn project(count: usize) -> Project {
 
 fn digests(project: &Project) -> Vec<String> {
     ["1.0.json", "2.0.json"].iter().map(|spec| project.run(&["digest", spec]).success()).collect()
-}
-
-/// Names in the project's directory that nobody asked for.
-fn left_over(project: &Project) -> Vec<String> {
-    let names =
-        project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
-    names.filter(|name| name.contains(".venvtree-")).collect()
 }
 
 fn kill_at_random(kills: usize) {
@@ -101,7 +94,7 @@ fn kill_at_random(kills: usize) {
     // The next build clears away what the dead left.
     project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
     project.run(&["build", "2.0.json", "--out", "out", "--replace", "--no-store"]).success();
-    assert_eq!(left_over(&project), Vec::<String>::new());
+    assert_eq!(project.left_over(), Vec::<String>::new());
     check_store(&project, &digests);
 }
 
@@ -234,7 +227,7 @@ fn whichever_system_call_fails_the_output_is_the_old_environment_or_the_new_one(
     }
     assert!(failed > 8, "only {failed} faults made a build fail");
     project.run(&["build", "1.0.json", "--out", "out", "--replace", "--no-store"]).success();
-    assert_eq!(left_over(&project), Vec::<String>::new());
+    assert_eq!(project.left_over(), Vec::<String>::new());
 }
 
 #[test]
@@ -367,7 +360,7 @@ fn too_few_open_files_say_so_and_the_next_build_cleans_up() {
     assert!(!project.path().join("out").exists());
     // Removing needs open files too; what could not be removed goes with the next build.
     project.run(&["build", "1.0.json", "--out", "out"]).success();
-    assert_eq!(left_over(&project), Vec::<String>::new());
+    assert_eq!(project.left_over(), Vec::<String>::new());
 }
 
 #[test]
@@ -420,15 +413,26 @@ fn somebody_without_permission_is_told_and_leaves_nothing() {
     assert_eq!(std::fs::read_dir(project.path().join("closed")).unwrap().count(), 0);
 }
 
-#[test]
-fn a_system_that_has_no_more_threads_builds_the_same() {
+/// An environment that is large enough for threads of its own.
+fn work_for_threads() -> Project {
     let project = Project::new();
-    // Large enough for threads of its own.
     let wheel = project.wheel(&many_files("1.0", 300).file("many/large.bin", vec![7; 9 << 20]));
     project.spec(some_interpreter(), &[wheel], |_| ());
+    project
+}
+
+/// A folder `open` in the project, which nobody may write to, too.
+fn folder_for_all(project: &Project) -> Utf8PathBuf {
     let open = project.path().join("open");
     std::fs::create_dir(&open).unwrap();
-    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    open_to_all(&open);
+    open
+}
+
+#[test]
+fn a_system_that_has_no_more_threads_builds_the_same() {
+    let project = work_for_threads();
+    let open = folder_for_all(&project);
     let output = as_nobody(
         &project,
         "ulimit -u 1; exec \"$0\" build env.json --no-store --threads 4 --out open/out --digest-file open/digest",
@@ -444,9 +448,7 @@ fn a_remote_cache_needs_no_second_thread() {
     use crate::support::fake_reapi::{FakeReapi, Offer};
     use crate::support::http_cache::HttpCache;
     let project = project(40);
-    let open = project.path().join("open");
-    std::fs::create_dir(&open).unwrap();
-    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    folder_for_all(&project);
     let (http, grpc) = (HttpCache::start(), FakeReapi::start(Offer::default()));
     // By name, as that is looked up.
     for (name, url) in [("http", http.url()), ("grpc", grpc.url())]
@@ -477,12 +479,8 @@ fn a_remote_cache_needs_no_second_thread() {
 
 #[test]
 fn no_command_needs_a_second_thread() {
-    let project = Project::new();
-    let wheel = project.wheel(&many_files("1.0", 300).file("many/large.bin", vec![7; 9 << 20]));
-    project.spec(some_interpreter(), &[wheel], |_| ());
-    let open = project.path().join("open");
-    std::fs::create_dir(&open).unwrap();
-    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let project = work_for_threads();
+    folder_for_all(&project);
     let request = |id: u32| {
         format!(
             "{{\"arguments\":[\"build\",\"env.json\",\"--out\",\"open/w{id}\",\"--no-store\"],\"requestId\":{id}}}"
@@ -554,7 +552,7 @@ fn builds_of_one_environment_at_once_all_succeed() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     assert_eq!(project.run(&["digest", "out"]).success(), digests[0]);
-    assert_eq!(left_over(&project), Vec::<String>::new());
+    assert_eq!(project.left_over(), Vec::<String>::new());
 }
 
 #[test]

@@ -46,18 +46,8 @@ fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
 /// Builds with a mutated input; the output must be whole or not there, and nothing may be left
 /// beside it.
 fn check(project: &Project, what: &str) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        project.run(&[
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--manifest",
-            "m.json",
-            "--threads",
-            "1",
-        ])
-    }));
+    let outcome =
+        catch_unwind(AssertUnwindSafe(|| project.build("out").manifest("m.json").threads(1).run()));
     let Ok(output) = outcome else { panic!("{what} makes it panic; see {}", project.path()) };
     let out = project.path().join("out");
     if output.code == 0 {
@@ -71,12 +61,7 @@ fn check(project: &Project, what: &str) {
             output.stderr
         );
     }
-    let left = project
-        .path()
-        .read_dir_utf8()
-        .unwrap()
-        .any(|entry| entry.unwrap().file_name().contains(".venvtree-"));
-    assert!(!left, "{what} leaves something behind");
+    assert_eq!(project.left_over(), Vec::<String>::new(), "{what} leaves something behind");
 }
 
 fn mutate_specs(count: usize) {

@@ -6,14 +6,14 @@ use std::process::Command;
 use camino::Utf8Path;
 use serde_json::json;
 
+use crate::support::commands::{succeed, succeed_in_newer_debian};
 use crate::support::peers::peer;
 use crate::support::project::{Project, WheelText, some_interpreter};
 
 /// buildbox's `casupload`, from the directory in which `.ci/install` puts a newer Debian.
 fn casupload(directory: &Utf8Path) -> String {
     let scratch = tempfile::tempdir().unwrap();
-    let file = scratch.path().join("digest");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = Utf8Path::from_path(scratch.path()).unwrap().join("digest");
     let installed = std::env::var_os("VENVTREE_BAZEL7")
         .map_or_else(|| PathBuf::from("/opt/bazel7"), PathBuf::from);
     assert!(
@@ -21,27 +21,16 @@ fn casupload(directory: &Utf8Path) -> String {
         "casupload is expected in {}: run .ci/install",
         installed.display()
     );
-    let output = Command::new(root.join("tests/bazel/kit/bazel7"))
-        .current_dir(scratch.path())
-        .env("VENVTREE_PROGRAM", "casupload")
-        .args([
-            "--remote=http://127.0.0.1:1",
-            "--dry-run",
-            &format!("--output-digest-file={}", file.display()),
-            directory.as_str(),
-        ])
-        .output()
-        .expect("the kit runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let digest = format!("--output-digest-file={file}");
+    let arguments = ["--remote=http://127.0.0.1:1", "--dry-run", &digest, directory.as_str()];
+    succeed_in_newer_debian(Utf8Path::from_path(scratch.path()).unwrap(), "casupload", &arguments);
     std::fs::read_to_string(file).unwrap().trim().to_owned()
 }
 
 /// The same computation, written a second time in another language.
 fn second_encoder(directory: &Utf8Path) -> String {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python/directory_digest.py");
-    let output = Command::new(peer("python")).arg(program).arg(directory).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    succeed(Command::new(peer("python")).arg(program).arg(directory)).trim().to_owned()
 }
 
 #[test]

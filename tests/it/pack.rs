@@ -6,6 +6,7 @@ use std::process::Command;
 use camino::Utf8Path;
 use serde_json::Value;
 
+use crate::support::commands::succeed;
 use crate::support::peers;
 use crate::support::project::{Project, WheelText, listing, some_interpreter, venvtree_with};
 use crate::support::random::Random;
@@ -224,23 +225,16 @@ fn a_packed_wheel_is_sound_to_pip_and_to_us() {
         with installer.sources.WheelFile.open(sys.argv[1]) as wheel:\n    \
             wheel.validate_record()\n    \
             print(wheel.distribution, wheel.version, sorted(str(name) for name in wheel.dist_info_filenames))\n";
-    let output = Command::new(peers::peer("python"))
-        .args(["-c", program, name])
-        .current_dir(project.path())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut python = Command::new(peers::peer("python"));
     assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
+        succeed(python.args(["-c", program, name]).current_dir(project.path())),
         "sample_wheel 1.0 ['METADATA', 'RECORD', 'WHEEL', 'entry_points.txt']\n"
     );
     let directory = project.path().join("target");
-    let pip = Command::new(peers::peer("python"))
-        .args(["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"])
-        .args([&directory, &project.path().join(name)])
-        .output()
-        .unwrap();
-    assert!(pip.status.success(), "{}", String::from_utf8_lossy(&pip.stderr));
+    let mut pip = Command::new(peers::peer("python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target"])
+        .args([&directory, &project.path().join(name)]);
+    succeed(&mut pip);
     let read = |path: &str| std::fs::read_to_string(Utf8Path::new(&directory).join(path)).unwrap();
     assert_eq!(read("sample_data/data, with comma.txt"), "data\n");
     assert!(read("sample_wheel-1.0.dist-info/METADATA").ends_with("Version: 1.0\n\n# Sample\n"));

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use venvtree::model::digest::Hash;
 
+use crate::support::download::{Download, wheels_in};
 use crate::support::interpreters;
 use crate::support::peers::peer;
 use crate::support::project::Project;
@@ -93,36 +94,13 @@ fn download(target: &Target, version: (u32, u32), projects: &[&str]) -> Vec<Path
     ));
     let done = folder.join(".complete");
     if !done.exists() {
-        let status = Command::new(peer("python"))
-            .args([
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-deps",
-                "--only-binary=:all:",
-            ])
-            .args([
-                "--implementation",
-                "cp",
-                "--python-version",
-                &format!("{major}.{minor}"),
-                "--platform",
-                target.pip,
-                "--dest",
-            ])
-            .arg(&folder)
-            .args(projects)
-            .status()
-            .unwrap();
-        assert!(status.success(), "pip cannot download {projects:?} for {}", target.name);
+        let downloaded = Download::for_python(&format!("{major}.{minor}"))
+            .platforms(std::iter::once(target.pip.to_owned()))
+            .run(projects, &folder);
+        assert!(downloaded, "pip cannot download {projects:?} for {}", target.name);
         std::fs::write(done, "").unwrap();
     }
-    let mut wheels: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    wheels.retain(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    wheels.sort();
+    let wheels = wheels_in(&folder);
     assert!(wheels.len() >= projects.len());
     wheels
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::peers::peer;
 use crate::support::project::{Output, Project, WheelText, venvtree_with};
-use crate::support::{Python, interpreters, write_executable};
+use crate::support::{Python, interpreters, newest, write_executable};
 
 /// Standard output and standard error of a command, which may fail, without any variables but
 /// these.
@@ -27,10 +27,6 @@ fn run(command: &mut Command, variables: &[(&str, &str)]) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
-}
-
-fn newest() -> Python {
-    interpreters().pop().expect("there is one")
 }
 
 fn probe(project: &Project, python: &Path) -> Value {

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::{Value, json};
 use venvtree::model::digest::Hash;
 
+use crate::support::commands::{said, succeed_in_newer_debian};
+use crate::support::download::{Download, wheels_in};
 use crate::support::interpreters;
 use crate::support::peers::peer;
 use crate::support::programs::Python;
@@ -46,47 +48,36 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
         // With its last part, which some projects exclude releases by.
         let version =
             run(&python.path, &["-c", "import platform; print(platform.python_version())"]);
-        let status =
-            Command::new(peer("python"))
-                .args([
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "--only-binary=:all:",
-                    "--dest",
-                    folder.as_str(),
-                ])
-                .args([
-                    "--no-deps",
-                    "--requirement",
-                    pinned.as_str(),
-                    "--implementation",
-                    "cp",
-                    "--python-version",
-                    version.trim(),
-                ])
-                .args(["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"].iter().flat_map(
-                    |glibc| ["--platform".to_owned(), format!("manylinux_{glibc}_x86_64")],
-                ))
-                .args(
-                    ["manylinux1", "manylinux2010", "manylinux2014"]
-                        .iter()
-                        .flat_map(|policy| ["--platform".to_owned(), format!("{policy}_x86_64")]),
-                )
-                .status()
-                .unwrap();
-        assert!(status.success(), "pip cannot download {projects:?} for {major}.{minor}");
+        let pinned = ["--requirement", pinned.as_str()];
+        let glibc = ["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"];
+        let manylinux = glibc.map(|glibc| format!("_{glibc}")).into_iter();
+        let platforms = manylinux.chain(["1", "2010", "2014"].map(str::to_owned));
+        let downloaded = Download::for_python(version.trim())
+            .platforms(platforms.map(|policy| format!("manylinux{policy}_x86_64")))
+            .run(&pinned, folder.as_std_path());
+        assert!(downloaded, "pip cannot download {projects:?} for {major}.{minor}");
         std::fs::write(done, "").unwrap();
     }
-    let mut paths: Vec<Utf8PathBuf> =
-        folder.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path()).collect();
-    paths.retain(|path| path.extension() == Some("whl"));
-    paths.sort();
-    let entry = |path: &Utf8PathBuf| json!({"path": path, "sha256": Hash::sha256(&std::fs::read(path).unwrap())});
-    paths.iter().map(entry).collect()
+    let entry = |path: &std::path::PathBuf| json!({"path": path, "sha256": Hash::sha256(&std::fs::read(path).unwrap())});
+    wheels_in(folder.as_std_path()).iter().map(entry).collect()
 }
+
+/// Projects that an environment is large with: many files, and extension modules of every kind.
+const LARGE: [&str; 13] = [
+    "numpy",
+    "pandas",
+    "scipy",
+    "matplotlib",
+    "cryptography",
+    "lxml",
+    "protobuf",
+    "setuptools",
+    "pytest",
+    "black",
+    "flask",
+    "django",
+    "jupyterlab",
+];
 
 fn probe(project: &Project, python: &Path, kind: &str) -> Value {
     let output = project.run(&["interpreter", "probe", python.to_str().unwrap(), "--kind", kind]);
@@ -103,16 +94,14 @@ fn run(program: &Path, arguments: &[&str]) -> String {
         .env("HOME", "/nonexistent")
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),
-        "{} {arguments:?}: {}\n{}{}",
+        "{} {arguments:?}: {}\n{}",
         program.display(),
         output.status,
-        text(&output.stdout),
-        text(&output.stderr)
+        said(&output)
     );
-    text(&output.stdout)
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What an interpreter must say of an environment that it lies in.
@@ -244,21 +233,6 @@ fn environments_run_wherever_they_are() {
 #[test]
 #[ignore = "downloads and builds some hundred wheels: cargo test --test it -- --ignored real::"]
 fn large_environments_run_wherever_they_are() {
-    let projects = [
-        "numpy",
-        "pandas",
-        "scipy",
-        "matplotlib",
-        "cryptography",
-        "lxml",
-        "protobuf",
-        "setuptools",
-        "pytest",
-        "black",
-        "flask",
-        "django",
-        "jupyterlab",
-    ];
     let imports = [
         "numpy",
         "pandas",
@@ -282,18 +256,14 @@ fn large_environments_run_wherever_they_are() {
         &["jupyter-lab", "--version"],
     ];
     for python in interpreters() {
-        check_everywhere(&python, &projects, &imports, &scripts);
+        check_everywhere(&python, &LARGE, &imports, &scripts);
     }
 }
 
 #[test]
 fn environments_for_pypy_run_too() {
     let project = Project::new();
-    let wheel = project.wheel(
-        &WheelText::new("demo", "1.0")
-            .file("demo.py", "def main():\n    print('ran')\n")
-            .console_scripts("demo = demo:main"),
-    );
+    let wheel = project.wheel(&WheelText::that_prints_ran("demo"));
     project.spec(probe(&project, Path::new("/usr/bin/pypy3"), "absolute"), &[wheel], |_| ());
     project.run(&["build", "env.json", "--out", "env"]).success();
     let moved = project.path().canonicalize_utf8().unwrap().join("moved to");
@@ -314,10 +284,7 @@ fn environments_for_cpython_3_14_run_too() {
     for kind in ["absolute", "launcher", "relative"] {
         let project = Project::new();
         let path = project.path().canonicalize_utf8().unwrap();
-        let text = WheelText::new("demo", "1.0")
-            .file("demo.py", "def main():\n    print('ran')\n")
-            .console_scripts("demo = demo:main");
-        let wheel = project.wheel(&text);
+        let wheel = project.wheel(&WheelText::that_prints_ran("demo"));
         let mut interpreter = recorded.clone();
         let up = "../".repeat(path.components().count());
         interpreter["python"] = match kind {
@@ -335,18 +302,7 @@ fn environments_for_cpython_3_14_run_too() {
         let script = "set -e; cd \"$0\"; export PYTHONDONTWRITEBYTECODE=1; 'env é/bin/demo'; 'env é/bin/python' -I check.py \"$0/env é/bin/python\"; \
             'env é/bin/python' spawn.py; 'env é/bin/python' -m venv --without-pip nested; \
             nested/bin/python -c 'import sys, _json; assert sys.prefix != sys.base_prefix'";
-        let output = Command::new(root.join("tests/bazel/kit/bazel7"))
-            .current_dir(&path)
-            .env("VENVTREE_PROGRAM", "sh")
-            .args(["-c", script, path.as_str()])
-            .output()
-            .expect("the kit runs");
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        assert!(output.status.success(), "{kind}: {text}");
+        let text = succeed_in_newer_debian(&path, "sh", &["-c", script, path.as_str()]);
         assert_eq!(text, format!("ran\n[\"demo\"]\n{path}/env é\n"), "{kind}");
     }
 }
@@ -571,22 +527,7 @@ fn the_files_are_those_that_pip_and_uv_install() {
 #[test]
 #[ignore = "downloads and installs some hundred wheels with three tools: cargo test --test it -- --ignored real::"]
 fn the_files_of_large_environments_are_those_that_pip_and_uv_install() {
-    let projects = [
-        "numpy",
-        "pandas",
-        "scipy",
-        "matplotlib",
-        "cryptography",
-        "lxml",
-        "protobuf",
-        "setuptools",
-        "pytest",
-        "black",
-        "flask",
-        "django",
-        "jupyterlab",
-    ];
     for python in interpreters() {
-        check_against_peers(&python, &projects);
+        check_against_peers(&python, &LARGE);
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
-use serde_json::{Value, json};
+use serde_json::json;
 use venvtree::effects::caches::store::{Access, Store};
 use venvtree::effects::caches::transfer::{self, TreeFiles};
 use venvtree::effects::host::notes::Notes;
@@ -15,7 +15,8 @@ use venvtree::model::action::ActionResult;
 use venvtree::model::digest::DigestFunction;
 use venvtree::model::tree::{Leaf, Node, Tree};
 
-use crate::support::project::{Output, Project, WheelText, some_interpreter};
+use crate::support::commands::said;
+use crate::support::project::{Project, WheelText, some_interpreter};
 
 fn project() -> Project {
     let project = Project::new();
@@ -30,12 +31,6 @@ fn project() -> Project {
     ];
     project.spec(some_interpreter(), &wheels, |_| {});
     project
-}
-
-#[track_caller]
-fn report(output: &Output) -> Value {
-    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
-    output.json()
 }
 
 /// A process that is killed when the test ends, however it ends.
@@ -83,18 +78,7 @@ fn buildgrid_serves_a_second_machine() {
     }
     let url = format!("grpc://127.0.0.1:{port}");
     let run = |project: &Project| {
-        report(&project.run(&[
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--store",
-            "store",
-            "--format",
-            "json",
-            "--remote-cache",
-            &url,
-        ]))
+        project.build("out").store("store").with(&["--remote-cache", &url]).report()
     };
     let built = run(&first);
     assert_eq!((&built["source"], &built["notes"]), (&json!("wheels"), &json!([])), "{built}");
@@ -165,13 +149,8 @@ fn bazel(workspace: &Utf8Path, cache: &Utf8Path, arguments: &[&str]) -> String {
         .env("HOME", workspace.parent().unwrap())
         .output()
         .expect("`bazel` (the package bazel-bootstrap): run .ci/install");
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(output.status.success(), "{text}");
-    text
+    assert!(output.status.success(), "{}", said(&output));
+    said(&output)
 }
 
 /// The files of a tree without their modes, which Bazel does not keep.

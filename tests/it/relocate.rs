@@ -7,23 +7,10 @@ use std::process::Command;
 use camino::Utf8Path;
 use serde_json::Value;
 
+use crate::support::commands::succeed_alone;
 use crate::support::interpreters;
 use crate::support::peers::peer;
 use crate::support::project::{Project, WheelText, venvtree_with};
-
-/// Standard output of a command that succeeds, without any variables but these.
-fn run(command: &mut Command) -> String {
-    let output = command
-        .env_clear()
-        .env("LC_ALL", "C.UTF-8")
-        .env("PATH", "/usr/bin:/bin")
-        .output()
-        .expect("it starts");
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
-    stdout.into_owned()
-}
 
 fn relocate(root: &Utf8Path, env: &str) -> Value {
     let output =
@@ -78,10 +65,11 @@ fn install(project: &Project, python: &Utf8Path) {
     let mut pip = Command::new(peer("python"));
     pip.args(["-m", "pip", "--isolated", "--quiet", "--disable-pip-version-check", "--python"])
         .arg(python);
-    run(pip
-        .args(["install", "--no-index", "--no-deps", "--no-cache-dir"])
-        .arg(path)
-        .env("HOME", project.path()));
+    succeed_alone(
+        pip.args(["install", "--no-index", "--no-deps", "--no-cache-dir"])
+            .arg(path)
+            .env("HOME", project.path()),
+    );
 }
 
 /// Every row of every RECORD against the file that it is about.
@@ -113,10 +101,12 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
         let (name, option) = tool.split_once(' ').unwrap_or((tool, ""));
         let options: Vec<&str> = option.split_terminator(' ').collect();
         match name {
-            "venv" => run(Command::new(&python)
-                .args(["-m", "venv", "--without-pip", "--prompt", "it's ☃"])
-                .args(options)
-                .arg(&env)),
+            "venv" => succeed_alone(
+                Command::new(&python)
+                    .args(["-m", "venv", "--without-pip", "--prompt", "it's ☃"])
+                    .args(options)
+                    .arg(&env),
+            ),
             "virtualenv" => {
                 let mut command = Command::new(peer("virtualenv"));
                 command
@@ -129,7 +119,7 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
                         "--python",
                     ])
                     .arg(&python);
-                run(command.args(options).arg(&env).env("HOME", &root))
+                succeed_alone(command.args(options).arg(&env).env("HOME", &root))
             }
             "uv" => {
                 let mut command = Command::new(peer("uv"));
@@ -137,7 +127,7 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
                     .args(["venv", "--quiet", "--offline", "--prompt", "it's ☃", "--python"])
                     .arg(&python)
                     .arg(&env);
-                run(command.env("HOME", &root))
+                succeed_alone(command.env("HOME", &root))
             }
             _ => {
                 let arguments = [
@@ -175,14 +165,15 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
         for script in ["tool", "old"] {
             let word = if script == "tool" { "ran" } else { "old" };
             assert_eq!(
-                run(&mut Command::new(moved.join("bin").join(script))),
+                succeed_alone(&mut Command::new(moved.join("bin").join(script))),
                 format!("{word} {moved}\n"),
                 "{tool}"
             );
         }
-        run(Command::new(moved.join("bin/python")).args(["-I", "-c", CHECK_RECORDS]));
+        succeed_alone(Command::new(moved.join("bin/python")).args(["-I", "-c", CHECK_RECORDS]));
         let program = ". \"$1/bin/activate\" && printf '%s\\n' \"$VIRTUAL_ENV\" \"$VIRTUAL_ENV_PROMPT\" && command -v python";
-        let activated = run(Command::new("bash").args(["-c", program, "bash"]).arg(&moved));
+        let activated =
+            succeed_alone(Command::new("bash").args(["-c", program, "bash"]).arg(&moved));
         let lines: Vec<&str> = activated.lines().collect();
         assert_eq!(
             (lines[0], lines[2]),
@@ -194,13 +185,15 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
         std::fs::remove_file(moved.join("bin/tool")).unwrap();
         let shebang = format!("#!{env}/bin/python\nimport sys\nprint('gone', sys.prefix)\n");
         project.write("script", shebang);
-        run(Command::new("install")
-            .args(["-m", "755"])
-            .arg(project.path().join("script"))
-            .arg(moved.join("bin/tool")));
+        succeed_alone(
+            Command::new("install")
+                .args(["-m", "755"])
+                .arg(project.path().join("script"))
+                .arg(moved.join("bin/tool")),
+        );
         assert_eq!(relocate(&root, moved.as_str())["changed"][0], "bin/tool", "{tool}");
         assert_eq!(
-            run(&mut Command::new(moved.join("bin/tool"))),
+            succeed_alone(&mut Command::new(moved.join("bin/tool"))),
             format!("gone {moved}\n"),
             "{tool}"
         );
@@ -212,7 +205,7 @@ fn what_cannot_be_changed_is_listed() {
     let project = Project::new();
     let python = interpreters().pop().unwrap();
     let root = project.path().canonicalize_utf8().unwrap();
-    run(Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(root.join("env")));
+    python.make_venv(root.join("env").as_std_path());
     let site = format!("env/lib/python3.{}/site-packages", python.version.1);
     project.write(&format!("{site}/inside.pth"), format!("{root}/env/src\n"));
     project.write(&format!("{site}/outside.pth"), format!("{root}/project/src\nimport sys\n"));
@@ -251,8 +244,10 @@ fn what_cannot_be_changed_is_listed() {
     ];
     assert_eq!(left, expected);
     std::fs::rename(root.join("env"), root.join("moved")).unwrap();
-    let imported = run(Command::new(root.join("moved/bin/python"))
-        .args(["-c", "import inner; print(inner.__file__)"]));
+    let imported = succeed_alone(
+        Command::new(root.join("moved/bin/python"))
+            .args(["-c", "import inner; print(inner.__file__)"]),
+    );
     assert_eq!(imported, format!("{root}/moved/src/inner.py\n"));
     assert_eq!(std::fs::read_link(root.join("moved/linked")).unwrap().to_str(), Some("src"));
 }
@@ -262,7 +257,7 @@ fn options_for_new_environments_are_refused() {
     let project = Project::new();
     let python = interpreters().pop().unwrap();
     let root = project.path();
-    run(Command::new(&python.path).args(["-m", "venv", "--without-pip"]).arg(root.join("env")));
+    python.make_venv(root.join("env").as_std_path());
     let before = state(&root.join("env"));
     let output = venvtree_with(root, &["create", "--relocatable", "env", "--prompt", "x"], "", &[]);
     assert_eq!(output.code, 2, "{output:?}");

@@ -43,30 +43,11 @@ fn project(with_large: bool) -> Project {
 }
 
 fn build(project: &Project, url: &str, more: &[&str]) -> Output {
-    let mut arguments = vec![
-        "build",
-        "env.json",
-        "--out",
-        "out",
-        "--store",
-        "store",
-        "--format",
-        "json",
-        "--remote-cache",
-        url,
-    ];
-    arguments.extend_from_slice(more);
-    project.run(&arguments)
+    project.build("out").store("store").with(&["--remote-cache", url]).with(more).run_for_json()
 }
 
 /// Quick to give up.
 const HASTY: [&str; 4] = ["--remote-retries", "1", "--remote-timeout", "2"];
-
-#[track_caller]
-fn report(output: &Output) -> Value {
-    assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
-    output.json()
-}
 
 /// A second machine: another path, an empty store, no wheels.
 fn second_machine(first: &Project) -> Project {
@@ -97,10 +78,10 @@ fn a_second_machine_gets_the_environment_without_wheels() {
         spec["flags"] = json!({ "digest_function": function });
         first.write("env.json", spec.to_string());
         let more = ["--remote-instance-name", instance];
-        let built = report(&build(&first, &server.url(), &more));
+        let built = build(&first, &server.url(), &more).report();
         assert_eq!((&built["source"], &built["notes"]), (&json!("wheels"), &json!([])), "{built}");
         let second = second_machine(&first);
-        let pulled = report(&build(&second, &server.url(), &more));
+        let pulled = build(&second, &server.url(), &more).report();
         assert_eq!(
             (&pulled["source"], &pulled["notes"]),
             (&json!("remote"), &json!([])),
@@ -116,22 +97,14 @@ fn a_second_machine_gets_the_environment_without_wheels() {
         // Nothing is downloaded twice: the third output comes out of the store.
         let again = second
             .run(&["build", "env.json", "--out", "again", "--store", "store", "--format", "json"]);
-        assert_eq!(report(&again)["source"], "store");
+        assert_eq!(again.report()["source"], "store");
         // Nor uploaded twice.
         let third = project(with_large);
-        let sent = third.run(&[
-            "build",
-            "env.json",
-            "--out",
-            "out",
-            "--remote-cache",
-            &server.url(),
-            "--remote-instance-name",
-            instance,
-            "--format",
-            "json",
-        ]);
-        let sent = report(&sent);
+        let sent = third
+            .build("out")
+            .with(&["--remote-cache", &server.url(), "--remote-instance-name", instance])
+            .run_for_json();
+        let sent = sent.report();
         if function == "sha256" {
             assert_eq!(sent["remote"]["blobs_sent"], 0, "{sent}");
         }
@@ -142,7 +115,7 @@ fn a_second_machine_gets_the_environment_without_wheels() {
 fn only_what_the_store_lacks_is_downloaded() {
     let server = FakeReapi::start(Offer::default());
     let first = project(true);
-    report(&build(&first, &server.url(), &[]));
+    build(&first, &server.url(), &[]).report();
     // The other environment shares the wheel with the large file.
     let second = Project::new();
     for name in ["one-1.0-py3-none-any.whl", "two-2.0-py3-none-any.whl"] {
@@ -157,7 +130,7 @@ fn only_what_the_store_lacks_is_downloaded() {
     spec["wheels"].as_array_mut().unwrap().pop();
     second.write("less.json", spec.to_string());
     second.run(&["build", "less.json", "--out", "less", "--store", "store"]).success();
-    let pulled = report(&build(&second, &server.url(), &[]));
+    let pulled = build(&second, &server.url(), &[]).report();
     assert_eq!(pulled["source"], "remote");
     assert!(pulled["remote"]["bytes_received"].as_u64().unwrap() < 100_000, "{pulled}");
 }
@@ -177,7 +150,7 @@ fn a_lie_about_a_large_file_is_a_visible_miss_and_never_an_output() {
 fn lies_are_misses(with_large: bool) {
     let first = project(with_large);
     let server = FakeReapi::start(Offer::default());
-    let honest = report(&build(&first, &server.url(), &[]));
+    let honest = build(&first, &server.url(), &[]).report();
     let honest_blobs = server.state().blobs.clone();
     let result = server.state().results.values().next().unwrap().clone();
     let tree_digest = from_message(result.output_directories[0].tree_digest.as_ref()).unwrap();
@@ -389,7 +362,7 @@ fn check_lies(first: &Project, server: &FakeReapi, honest: &Value, lies: Vec<Lie
             );
         }
         let output = build(&with_wheels, &server.url(), &["--remote-mode", "read"]);
-        let found = report(&output);
+        let found = output.report();
         assert_eq!(found["source"], "wheels", "{what}: {found}");
         assert_eq!(found["digest"], honest["digest"], "{what}");
         assert!(
@@ -404,12 +377,7 @@ fn check_lies(first: &Project, server: &FakeReapi, honest: &Value, lies: Vec<Lie
         let without = second_machine(first);
         let output = build(&without, &server.url(), &["--remote-mode", "read"]);
         assert_ne!(output.code, 0, "{what}");
-        let left: Vec<String> = without
-            .path()
-            .read_dir_utf8()
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_owned())
-            .collect();
+        let left = without.names();
         assert!(!left.iter().any(|name| name != "env.json" && name != "store"), "{what}: {left:?}");
     }
 }
@@ -424,8 +392,8 @@ fn a_server_without_capabilities_or_compression_and_with_a_smaller_limit_serves_
     for offer in quirks {
         let server = FakeReapi::start(offer.clone());
         let first = project(false);
-        report(&build(&first, &server.url(), &[]));
-        let pulled = report(&build(&second_machine(&first), &server.url(), &[]));
+        build(&first, &server.url(), &[]).report();
+        let pulled = build(&second_machine(&first), &server.url(), &[]).report();
         assert_eq!(
             (&pulled["source"], &pulled["notes"]),
             (&json!("remote"), &json!([])),
@@ -451,10 +419,10 @@ fn what_fails_for_a_moment_is_tried_again() {
             "Write",
             "UpdateActionResult",
         ]);
-        let built = report(&build(&first, &server.url(), &[]));
+        let built = build(&first, &server.url(), &[]).report();
         assert_eq!(built["notes"], json!([]), "{code:?}: {built}");
         fail(&["GetActionResult", "Read"]);
-        let pulled = report(&build(&second_machine(&first), &server.url(), &[]));
+        let pulled = build(&second_machine(&first), &server.url(), &[]).report();
         assert_eq!(
             (&pulled["source"], &pulled["notes"]),
             (&json!("remote"), &json!([])),
@@ -470,10 +438,10 @@ fn streams_that_break_off_go_on_where_they_stopped() {
         let server = FakeReapi::start(Offer { zstd, ..Offer::default() });
         let first = project(true);
         server.state().faults.break_writes = Some((1 << 20, 2));
-        let built = report(&build(&first, &server.url(), &[]));
+        let built = build(&first, &server.url(), &[]).report();
         assert_eq!(built["notes"], json!([]), "{built}");
         server.state().faults.break_reads = Some((1 << 20, 2));
-        let pulled = report(&build(&second_machine(&first), &server.url(), &[]));
+        let pulled = build(&second_machine(&first), &server.url(), &[]).report();
         assert_eq!(
             (&pulled["source"], &pulled["notes"]),
             (&json!("remote"), &json!([])),
@@ -492,13 +460,13 @@ fn streams_that_break_off_go_on_where_they_stopped() {
 #[test]
 fn a_write_that_is_not_allowed_does_not_fail_the_build_and_is_said() {
     let server = FakeReapi::start(Offer { updates: false, ..Offer::default() });
-    let built = report(&build(&project(false), &server.url(), &[]));
+    let built = build(&project(false), &server.url(), &[]).report();
     assert!(built["notes"].to_string().contains("takes no results"), "{built}");
 
     let server = FakeReapi::start(Offer::default());
     server.state().faults.fail =
         HashMap::from([("BatchUpdateBlobs", (usize::MAX, Code::PermissionDenied))]);
-    let built = report(&build(&project(false), &server.url(), &[]));
+    let built = build(&project(false), &server.url(), &[]).report();
     assert!(built["notes"].to_string().contains("nothing is written"), "{built}");
     assert_eq!(server.state().calls["BatchUpdateBlobs"], 1, "not tried again");
 }
@@ -507,11 +475,11 @@ fn a_write_that_is_not_allowed_does_not_fail_the_build_and_is_said() {
 fn modes_are_kept() {
     let server = FakeReapi::start(Offer::default());
     let first = project(false);
-    report(&build(&first, &server.url(), &["--remote-mode", "read"]));
+    build(&first, &server.url(), &["--remote-mode", "read"]).report();
     assert!(server.state().blobs.is_empty() && server.state().results.is_empty());
-    report(&build(&project(false), &server.url(), &["--remote-mode", "write"]));
+    build(&project(false), &server.url(), &["--remote-mode", "write"]).report();
     assert_eq!(server.state().results.len(), 1);
-    let built = report(&build(&project(false), &server.url(), &["--remote-mode", "write"]));
+    let built = build(&project(false), &server.url(), &["--remote-mode", "write"]).report();
     assert_eq!(built["source"], "wheels", "nothing is taken from it");
 }
 
@@ -522,18 +490,18 @@ fn a_server_that_is_gone_or_slow_costs_little_and_is_said() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("grpc://{}", listener.local_addr().unwrap())
     };
-    let built = report(&build(&project(false), &url, &HASTY));
+    let built = build(&project(false), &url, &HASTY).report();
     assert!(built["notes"].to_string().contains("not used any more"), "{built}");
 
     // It goes away in the middle, wherever that is.
     for requests in 0..6 {
         let server = FakeReapi::start(Offer { batch_limit: 900, ..Offer::default() });
         let first = project(false);
-        report(&build(&first, &server.url(), &[]));
+        build(&first, &server.url(), &[]).report();
         server.state().calls.clear();
         server.state().faults.gone_after = Some(requests);
         let again = project(false);
-        let built = report(&build(&again, &server.url(), &HASTY));
+        let built = build(&again, &server.url(), &HASTY).report();
         assert!(
             built["source"] == "remote" || !built["notes"].as_array().unwrap().is_empty(),
             "{requests}: {built}"
@@ -543,11 +511,12 @@ fn a_server_that_is_gone_or_slow_costs_little_and_is_said() {
     let server = FakeReapi::start(Offer::default());
     server.state().faults.delay = Duration::from_secs(30);
     let start = Instant::now();
-    let built = report(&build(
+    let built = build(
         &project(false),
         &server.url(),
         &["--remote-retries", "0", "--remote-timeout", "0.3"],
-    ));
+    )
+    .report();
     assert!(
         start.elapsed() < Duration::from_secs(5)
             && built["notes"].to_string().contains("not used any more"),
@@ -558,17 +527,17 @@ fn a_server_that_is_gone_or_slow_costs_little_and_is_said() {
 #[test]
 fn headers_and_credential_helpers_let_requests_in() {
     let server = FakeReapi::start(Offer { header: Some(("x-key", "secret")), ..Offer::default() });
-    let refused = report(&build(&project(false), &server.url(), &[]));
+    let refused = build(&project(false), &server.url(), &[]).report();
     assert!(refused["notes"].to_string().contains("who are you"), "{refused}");
     let built =
-        report(&build(&project(false), &server.url(), &["--remote-header", "X-Key=secret"]));
+        build(&project(false), &server.url(), &["--remote-header", "X-Key=secret"]).report();
     assert_eq!(built["notes"], json!([]), "{built}");
     let with_helper = project(false);
     let script = "#!/bin/sh\ncat >/dev/null\necho '{\"headers\": {\"x-key\": [\"secret\"]}}'\n";
     let helper = with_helper.path().join("helper");
     crate::support::write_executable(helper.as_std_path(), script.as_bytes());
     let built =
-        report(&build(&with_helper, &server.url(), &["--credential-helper", helper.as_str()]));
+        build(&with_helper, &server.url(), &["--credential-helper", helper.as_str()]).report();
     assert_eq!((&built["source"], &built["notes"]), (&json!("remote"), &json!([])), "{built}");
 }
 
@@ -621,15 +590,15 @@ fn tls_with_an_authority_and_a_client_certificate_of_ones_own() {
         "--tls-client-key",
         &key,
     ];
-    let built = report(&build(&first, &server.url(), &trusting));
+    let built = build(&first, &server.url(), &trusting).report();
     assert_eq!(built["notes"], json!([]), "{built}");
-    let hit = report(&build(&second_machine(&first), &server.url(), &trusting));
+    let hit = build(&second_machine(&first), &server.url(), &trusting).report();
     assert_eq!((&hit["source"], &hit["notes"]), (&json!("remote"), &json!([])), "{hit}");
     // Without a certificate the server does not let us in; without the authority we do not trust
     // it.
     for distrusting in [&trusting[..2], &trusting[2..]] {
         let refused =
-            report(&build(&project(false), &server.url(), &[distrusting, &HASTY[..]].concat()));
+            build(&project(false), &server.url(), &[distrusting, &HASTY[..]].concat()).report();
         assert!(
             refused["source"] == "wheels"
                 && refused["notes"].to_string().contains("not used any more"),
@@ -642,8 +611,8 @@ fn tls_with_an_authority_and_a_client_certificate_of_ones_own() {
 fn a_unix_socket_serves_as_well() {
     let first = project(false);
     let server = FakeReapi::start_on(Offer::default(), Listen::Unix(first.path().join("socket")));
-    report(&build(&first, &server.url(), &[]));
-    let hit = report(&build(&second_machine(&first), &server.url(), &[]));
+    build(&first, &server.url(), &[]).report();
+    let hit = build(&second_machine(&first), &server.url(), &[]).report();
     assert_eq!((&hit["source"], &hit["notes"]), (&json!("remote"), &json!([])), "{hit}");
 }
 
@@ -684,9 +653,9 @@ fn trees_are_pushed_and_pulled_by_digest() {
 fn an_http_cache_serves_a_second_machine_and_its_lies_are_misses() {
     let server = HttpCache::start();
     let first = project(true);
-    let built = report(&build(&first, &server.url(), &[]));
+    let built = build(&first, &server.url(), &[]).report();
     assert_eq!((&built["source"], &built["notes"]), (&json!("wheels"), &json!([])), "{built}");
-    let hit = report(&build(&second_machine(&first), &server.url(), &[]));
+    let hit = build(&second_machine(&first), &server.url(), &[]).report();
     assert_eq!(
         (&hit["source"], &hit["notes"], &hit["digest"]),
         (&json!("remote"), &json!([]), &built["digest"]),
@@ -714,7 +683,7 @@ fn an_http_cache_serves_a_second_machine_and_its_lies_are_misses() {
                     std::fs::read(entry.path()).unwrap(),
                 );
             }
-            let found = report(&build(&with_wheels, &server.url(), &["--remote-mode", "read"]));
+            let found = build(&with_wheels, &server.url(), &["--remote-mode", "read"]).report();
             assert_eq!(
                 (&found["source"], &found["digest"]),
                 (&json!("wheels"), &built["digest"]),

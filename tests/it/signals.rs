@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::project::{Project, WheelText, some_interpreter};
+use crate::support::commands::said;
+use crate::support::project::{Project, WheelText, much_work, names, some_interpreter};
 use crate::support::terminal;
 
 const VENVTREE: &str = env!("CARGO_BIN_EXE_venvtree");
@@ -16,14 +17,7 @@ const BUILD: [&str; 5] = ["build", "env.json", "--out", "out", "--no-store"];
 /// A spec that takes a while.
 fn project() -> Project {
     let project = Project::new();
-    let mut wheel = WheelText::new("many", "1.0").file("many/large.bin", "x".repeat(8 << 20));
-    for index in 0..6000 {
-        wheel = wheel.file(
-            &format!("many/p{}/m{index}.py", index % 40),
-            format!("VALUE = {index}\n").repeat(20),
-        );
-    }
-    let wheel = project.wheel(&wheel);
+    let wheel = project.wheel(&much_work());
     project.spec(some_interpreter(), &[wheel], |_| ());
     project
 }
@@ -38,18 +32,11 @@ fn start(project: &Project, command: &mut Command) -> Child {
         .unwrap()
 }
 
-/// Names in the project's directory that nobody asked for.
-fn left_over(project: &Project) -> Vec<String> {
-    let names =
-        project.path().read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
-    names.filter(|name| name.contains("venvtree-")).collect()
-}
-
 /// Waits until a build is in the middle of its work.
 fn wait_until_writing(project: &Project) {
     let begun = Instant::now();
     let is_writing = |name: &String| project.path().join(name).join("lib").exists();
-    while !left_over(project).iter().any(is_writing) {
+    while !project.left_over().iter().any(is_writing) {
         assert!(begun.elapsed() < Duration::from_secs(60), "no build has begun");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -57,6 +44,13 @@ fn wait_until_writing(project: &Project) {
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// Sends SIGTERM; the process ends by it.
+fn end(child: Child) {
+    signal(&child, Signal::TERM);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15), "{}: {}", output.status, said(&output));
 }
 
 #[test]
@@ -69,7 +63,7 @@ fn a_signal_ends_a_build_without_a_trace() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.signal(), Some(number), "{sent:?}: {}", output.status);
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{sent:?}");
-        assert_eq!(left_over(&project), Vec::<String>::new(), "{sent:?}");
+        assert_eq!(project.left_over(), Vec::<String>::new(), "{sent:?}");
         assert!(!project.path().join("out").exists());
     }
 }
@@ -79,13 +73,10 @@ fn a_signal_ends_the_writing_of_a_file_without_a_trace() {
     let project = project();
     let pack = ["pack", "env.json", "--out", "archives/env.zip"];
     std::fs::create_dir(project.path().join("archives")).unwrap();
-    let names = || -> Vec<String> {
-        let entries = project.path().join("archives").read_dir_utf8().unwrap();
-        entries.map(|entry| entry.unwrap().file_name().to_owned()).collect()
-    };
+    let archives = || names(&project.path().join("archives"));
     let until_there = || {
         let begun = Instant::now();
-        while names().is_empty() {
+        while archives().is_empty() {
             assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -96,17 +87,17 @@ fn a_signal_ends_the_writing_of_a_file_without_a_trace() {
         signal(&child, sent);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.signal(), Some(number), "{sent:?}: {}", output.status);
-        assert_eq!(names(), Vec::<String>::new(), "{sent:?}");
+        assert_eq!(archives(), Vec::<String>::new(), "{sent:?}");
     }
     // What cannot be caught leaves a file, which the next one to write there takes away.
     let mut killed = start(&project, Command::new(VENVTREE).args(pack));
     until_there();
     killed.kill().unwrap();
     killed.wait().unwrap();
-    assert_eq!(names().len(), 1);
+    assert_eq!(archives().len(), 1);
     project.spec(some_interpreter(), &[], |_| ());
     project.run(&pack).success();
-    assert_eq!(names(), ["env.zip"]);
+    assert_eq!(archives(), ["env.zip"]);
 }
 
 #[test]
@@ -122,32 +113,21 @@ fn a_signal_leaves_nothing_in_an_environment_that_is_made_relocatable() {
         .unwrap()
         .set_len(4 << 30)
         .unwrap();
-    let names = || -> Vec<String> {
-        let entries = project.path().join("env").read_dir_utf8().unwrap();
-        entries
-            .map(|entry| entry.unwrap().file_name().to_owned())
-            .filter(|name| name.contains("venvtree-"))
-            .collect()
+    let env = project.path().join("env");
+    let left_over = || -> Vec<String> {
+        names(&env).into_iter().filter(|name| name.contains("venvtree-")).collect()
     };
     let child = start(
         &project,
         Command::new(VENVTREE).args(["create", "--relocatable", "env", "--no-store"]),
     );
     let begun = Instant::now();
-    while names().is_empty() {
+    while left_over().is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
         std::thread::sleep(Duration::from_millis(1));
     }
-    signal(&child, Signal::TERM);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(
-        output.status.signal(),
-        Some(15),
-        "{}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert_eq!(names(), Vec::<String>::new());
+    end(child);
+    assert_eq!(left_over(), Vec::<String>::new());
     assert_eq!(
         std::fs::read_to_string(project.path().join("env/pyvenv.cfg")).unwrap(),
         configuration
@@ -166,7 +146,7 @@ fn a_file_that_becomes_too_large_is_an_error() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(7), "{}: {said}", output.status);
         assert!(said.contains("File too large") && said.contains("ulimit -f"), "{said}");
-        assert_eq!(left_over(&project), Vec::<String>::new());
+        assert_eq!(project.left_over(), Vec::<String>::new());
     }
 }
 
@@ -183,7 +163,7 @@ fn a_signal_at_any_moment_leaves_a_whole_environment_or_none_and_nothing_else() 
         std::thread::sleep(whole.mul_f64((f64::from(round) * 0.618_033_988_75).fract()));
         signal(&child, Signal::TERM);
         child.wait().unwrap();
-        assert_eq!(left_over(&project), Vec::<String>::new());
+        assert_eq!(project.left_over(), Vec::<String>::new());
         if project.path().join("out").exists() {
             assert_eq!(project.run(&["digest", "out"]).success(), digest);
         }
@@ -197,7 +177,7 @@ fn files_that_are_not_finished_go_as_directories_do() {
         let child =
             start(&project, Command::new(VENVTREE).args(["pack", "env.json", "--out", archive]));
         let begun = Instant::now();
-        while left_over(&project).is_empty() {
+        while project.left_over().is_empty() {
             assert!(begun.elapsed() < Duration::from_secs(60), "no archive has begun");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -207,16 +187,16 @@ fn files_that_are_not_finished_go_as_directories_do() {
         let child = pack("env.tar.gz");
         signal(&child, sent);
         assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(sent.as_raw()));
-        assert_eq!(left_over(&project), Vec::<String>::new(), "{sent:?}");
+        assert_eq!(project.left_over(), Vec::<String>::new(), "{sent:?}");
     }
     let mut child = pack("env.tar.gz");
     signal(&child, Signal::KILL);
     child.wait().unwrap();
-    assert_eq!(left_over(&project).len(), 1);
+    assert_eq!(project.left_over().len(), 1);
     // Whatever is written there next clears it away.
     project.write("small/file", "");
     project.run(&["pack", "small", "--out", "small.tar"]).success();
-    assert_eq!(left_over(&project), Vec::<String>::new());
+    assert_eq!(project.left_over(), Vec::<String>::new());
     assert!(!project.path().join("env.tar.gz").exists());
 }
 
@@ -232,7 +212,7 @@ fn a_limit_of_the_size_of_files_is_an_error_like_a_full_disk() {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(7), "{command}: {} {message}", output.status);
         assert!(message.contains("File too large"), "{message}");
-        assert_eq!(left_over(&project), Vec::<String>::new(), "{command}");
+        assert_eq!(project.left_over(), Vec::<String>::new(), "{command}");
     }
 }
 
@@ -264,7 +244,7 @@ fn ctrl_c_on_a_terminal_takes_progress_away() {
     assert_eq!(status.signal(), Some(2), "{status}");
     // The terminal itself shows the key.
     assert!(matches!(shown.as_str(), "" | "^C"), "{shown}\n{raw}");
-    assert_eq!(left_over(&project), Vec::<String>::new());
+    assert_eq!(project.left_over(), Vec::<String>::new());
 }
 
 #[test]
@@ -274,13 +254,13 @@ fn what_a_dead_build_left_goes_with_any_other_in_the_folder_and_what_a_living_on
     wait_until_writing(&project);
     dead.kill().unwrap();
     dead.wait().unwrap();
-    assert_eq!(left_over(&project).len(), 1);
+    assert_eq!(project.left_over().len(), 1);
     let mut living = start(
         &project,
         Command::new(VENVTREE).args(["build", "env.json", "--out", "living", "--no-store"]),
     );
     let begun = Instant::now();
-    while !left_over(&project).iter().any(|name| name.starts_with(".living")) {
+    while !project.left_over().iter().any(|name| name.starts_with(".living")) {
         assert!(begun.elapsed() < Duration::from_secs(60), "no build has begun");
     }
     let wheel = project.wheel(&WheelText::new("small", "1.0").file("small.py", ""));
@@ -289,12 +269,12 @@ fn what_a_dead_build_left_goes_with_any_other_in_the_folder_and_what_a_living_on
     project.run(&["build", "env.json", "--out", "another", "--no-store"]).success();
     project.write("env.json", many);
     assert!(
-        left_over(&project).iter().all(|name| name.starts_with(".living")),
+        project.left_over().iter().all(|name| name.starts_with(".living")),
         "{:?}",
-        left_over(&project)
+        project.left_over()
     );
     assert!(living.wait().unwrap().success());
-    assert_eq!(left_over(&project), Vec::<String>::new());
+    assert_eq!(project.left_over(), Vec::<String>::new());
 }
 
 #[test]
@@ -304,22 +284,13 @@ fn where_no_thread_can_listen_a_signal_still_leaves_nothing() {
         "this test becomes another user: run it as root, as CI does"
     );
     let project = project();
-    std::fs::set_permissions(project.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
-        .unwrap();
+    project.open_to_all();
     let mut command = Command::new("prlimit");
     command.args(["--nproc=1", VENVTREE]).args(BUILD).uid(61236).gid(61236);
     let child = start(&project, &mut command);
     wait_until_writing(&project);
-    signal(&child, Signal::TERM);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(
-        output.status.signal(),
-        Some(15),
-        "{}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert_eq!(left_over(&project), Vec::<String>::new());
+    end(child);
+    assert_eq!(project.left_over(), Vec::<String>::new());
 }
 
 #[test]
@@ -346,7 +317,7 @@ fn a_build_that_runs_out_of_descriptors_clears_away() {
         let output = start(&project, &mut command).wait_with_output().unwrap();
         failed += usize::from(!output.status.success());
         assert_eq!(
-            left_over(&project),
+            project.left_over(),
             Vec::<String>::new(),
             "{descriptors}: {}",
             String::from_utf8_lossy(&output.stderr)

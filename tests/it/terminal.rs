@@ -9,9 +9,9 @@ use camino::Utf8Path;
 use clap::CommandFactory as _;
 use venvtree::cli::commands::Arguments;
 
-use crate::support::project::{Project, WheelText, some_interpreter};
+use crate::support::newest;
+use crate::support::project::{Project, WheelText, much_work, some_interpreter};
 use crate::support::terminal::{self, Terminal};
-use crate::support::{Python, interpreters};
 
 const VENVTREE: &str = env!("CARGO_BIN_EXE_venvtree");
 const USUAL: (u16, u16) = (24, 80);
@@ -19,16 +19,9 @@ const NARROW: (u16, u16) = (40, 20);
 /// A terminal that understands what terminals do.
 const TERM: (&str, &str) = ("TERM", "xterm-256color");
 
-/// A wheel of so many files that writing them takes a while.
+/// What takes a while.
 fn long_work(project: &Project) {
-    let mut wheel = WheelText::new("many", "1.0").file("many/large.bin", "x".repeat(8 << 20));
-    for index in 0..6000 {
-        wheel = wheel.file(
-            &format!("many/p{}/m{index}.py", index % 40),
-            format!("VALUE = {index}\n").repeat(20),
-        );
-    }
-    let wheel = project.wheel(&wheel);
+    let wheel = project.wheel(&much_work());
     project.spec(some_interpreter(), &[wheel], |_| ());
 }
 
@@ -37,10 +30,6 @@ fn short_work(project: &Project) {
         &WheelText::new("demo", "1.0").file("demo.py", "A = 1\n").metadata("Requires-Dist: absent"),
     );
     project.spec(some_interpreter(), &[wheel], |_| ());
-}
-
-fn newest() -> Python {
-    interpreters().pop().expect("there is one")
 }
 
 /// The commands, the way to each by its name: `store gc`.
@@ -306,7 +295,7 @@ fn another_user_with_any_umask_and_without_a_home_can_work_on_a_terminal() {
     short_work(&project);
     // Where root's temporary directories are closed to others, this one is not.
     let shared = project.path();
-    std::fs::set_permissions(shared, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    project.open_to_all();
     for umask in ["022", "077"] {
         for home in [None, Some("home")] {
             for arguments in [
@@ -356,8 +345,7 @@ fn where_no_thread_can_be_started_there_is_no_progress_and_no_harm() {
     );
     let project = Project::new();
     long_work(&project);
-    std::fs::set_permissions(project.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
-        .unwrap();
+    project.open_to_all();
     let user =
         ["setpriv", "--reuid=61235", "--regid=61235", "--clear-groups", "prlimit", "--nproc=1"];
     let program =

@@ -452,22 +452,9 @@ fn a_store_that_cannot_be_read_is_as_one_that_is_empty() {
     // Now, as files are shared.
     let expected = digest("plain");
     let store = machine.path().join("work/store");
-    let mut entries = vec![store.clone()];
-    let mut index = 0;
-    while index < entries.len() {
-        if entries[index].is_dir() {
-            let below: Vec<_> = entries[index]
-                .read_dir_utf8()
-                .unwrap()
-                .map(|entry| entry.unwrap().into_path())
-                .collect();
-            entries.extend(below);
-        }
-        index += 1;
-    }
+    let entries = walk(&store);
     for (out, directories) in [("files", false), ("folders", true)] {
-        let closed: Vec<_> =
-            entries.iter().filter(|path| path.is_dir() == directories && **path != store).collect();
+        let closed: Vec<_> = entries.iter().filter(|path| path.is_dir() == directories).collect();
         let before: Vec<_> = closed.iter().map(|path| mode_of(path)).collect();
         for path in &closed {
             std::os::unix::fs::chown(path, Some(OTHER), Some(OTHER)).unwrap();

@@ -1,13 +1,12 @@
 //! `venvtree wheel check`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
+use crate::support::download::{Download, wheels_in};
 use crate::support::malformed::corpus;
-use crate::support::peers::peer;
 use crate::support::project::{Output, venvtree_in};
 
 struct Folder {
@@ -179,64 +178,43 @@ fn popular_wheels() -> Vec<PathBuf> {
     let folder = root.join(".cache/popular-linux");
     let names = std::fs::read_to_string(root.join("testdata/popular-wheels.txt")).unwrap();
     let names: Vec<&str> = names.lines().filter(|line| !line.starts_with('#')).collect();
-    let list = || -> Vec<PathBuf> {
-        let files = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "whl")).collect()
-    };
-    if list().len() < names.len() {
+    if wheels_in(&folder).len() < names.len() {
         for names in names.chunks(25) {
-            let options = [
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-                "--python-version",
-                "3.11",
-                "--dest",
-            ];
-            let status = Command::new(peer("python"))
-                .args(options)
-                .arg(&folder)
-                .args(names)
-                .status()
-                .unwrap();
-            assert!(status.success(), "pip cannot download {names:?}");
+            let downloaded = Download::for_python("3.11").run(names, &folder);
+            assert!(downloaded, "pip cannot download {names:?}");
         }
     }
-    let mut files = list();
-    files.sort();
-    files
+    wheels_in(&folder)
+}
+
+/// Asserts that real wheels are free of findings, but for those codes that the documentation lists.
+pub(super) fn check_no_alarm(wheels: &[PathBuf], listed: &[&str]) {
+    let files: Vec<&str> = wheels.iter().map(|path| path.to_str().unwrap()).collect();
+    let arguments = [&["wheel", "check", "--format", "json"], files.as_slice()].concat();
+    let report = venvtree_in(Utf8Path::new("/"), &arguments, "").json();
+    let mut alarms = Vec::new();
+    for file in report["files"].as_array().unwrap() {
+        for finding in file["findings"].as_array().unwrap() {
+            if !finding["code"].as_str().is_some_and(|code| listed.contains(&code)) {
+                alarms.push(format!("{}: {finding}", file["file"]));
+            }
+        }
+    }
+    let found = alarms.join(
+        "
+",
+    );
+    assert!(
+        alarms.is_empty(),
+        "{} findings in {} wheels:
+{found}",
+        alarms.len(),
+        files.len()
+    );
 }
 
 #[test]
 #[ignore = "downloads 1 GB; CONTRIBUTING.md has the command"]
 fn popular_wheels_raise_no_false_alarm() {
-    let files = popular_wheels();
-    let files: Vec<&str> = files.iter().map(|path| path.to_str().unwrap()).collect();
-    let report = venvtree_in(
-        Utf8Path::new("/"),
-        &[&["wheel", "check", "--format", "json"], files.as_slice()].concat(),
-        "",
-    )
-    .json();
-    let mut alarms = Vec::new();
-    for file in report["files"].as_array().unwrap() {
-        for finding in file["findings"].as_array().unwrap() {
-            let line = format!("{}: {finding}", file["file"]);
-            // What the documentation lists.
-            if !matches!(finding["code"].as_str(), Some("startup.import" | "metadata.other-tags")) {
-                alarms.push(line);
-            }
-        }
-    }
-    assert!(
-        alarms.is_empty(),
-        "{} findings in {} wheels:\n{}",
-        alarms.len(),
-        files.len(),
-        alarms.join("\n")
-    );
+    check_no_alarm(&popular_wheels(), &["startup.import", "metadata.other-tags"]);
 }

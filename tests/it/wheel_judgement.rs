@@ -442,13 +442,8 @@ fn a_check_for_an_interpreter_and_a_build_say_the_same() {
                     spec["launchers"] = launchers.clone();
                 }
             });
-            let built = project.run(&[
-                "build",
-                "env.json",
-                "--out",
-                &format!("env-{place}-{}", name.replace(' ', "-")),
-                "--no-store",
-            ]);
+            let built =
+                project.build(&format!("env-{place}-{}", name.replace(' ', "-"))).no_store().run();
             let checked = project.run(&["wheel", "check", "--for", "facts.json", &path]);
             let (taken, passes) = (built.code == 0, checked.code == 0);
             assert_eq!(

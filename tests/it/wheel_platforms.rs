@@ -8,6 +8,7 @@ use venvtree::model::digest::Hash;
 
 use crate::support::download::{TARGETS, wheels_in};
 use crate::support::project::{Project, venvtree_in};
+use crate::wheel_check::check_no_alarm;
 use crate::windows_scripts::launcher_bytes;
 
 fn cache(name: &str) -> std::path::PathBuf {
@@ -118,28 +119,7 @@ fn popular_wheels_of_every_platform_raise_no_false_alarm() {
     let files = most_used();
     assert!(files.len() > 300, "{}", files.len());
     let names: Vec<&str> = files.iter().map(|path| path.to_str().unwrap()).collect();
-    let report = venvtree_in(
-        Utf8Path::new("/"),
-        &[&["wheel", "check", "--format", "json"], names.as_slice()].concat(),
-        "",
-    )
-    .json();
-    let mut alarms = Vec::new();
-    for file in report["files"].as_array().unwrap() {
-        for finding in file["findings"].as_array().unwrap() {
-            // What the documentation lists.
-            if !matches!(finding["code"].as_str(), Some("startup.import")) {
-                alarms.push(format!("{}: {finding}", file["file"]));
-            }
-        }
-    }
-    assert!(
-        alarms.is_empty(),
-        "{} findings in {} wheels:\n{}",
-        alarms.len(),
-        files.len(),
-        alarms.join("\n")
-    );
+    check_no_alarm(&files, &["startup.import"]);
     // Each fits the interpreter of one platform at least, and is built for it.
     for target in &TARGETS {
         let facts = std::env::temp_dir().join(format!(

@@ -1,8 +1,10 @@
 //! Wheels from PyPI, by name, with pip: downloaded once, into `.cache`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::commands::succeed;
 use super::peers::peer;
 
 /// A platform that wheels are made for: its name, and those that pip knows it by.
@@ -45,24 +47,55 @@ impl Target {
     /// Downloads wheels for CPython 3.12 into a folder, without what they need; whether all are
     /// there.
     pub(crate) fn download(&self, projects: &[&str], folder: &Path) -> bool {
-        let options = [
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-        ];
-        let mut command = Command::new(peer("python"));
-        command
-            .args(options)
-            .args(["--python-version", "3.12", "--implementation", "cp", "--dest"])
-            .arg(folder);
-        command.args(self.platforms.iter().flat_map(|platform| ["--platform", platform]));
-        command.args(projects).status().expect("pip starts").success()
+        Download::for_python("3.12")
+            .platforms(self.platforms.iter().map(|platform| (*platform).to_owned()))
+            .run(projects, folder)
     }
+}
+
+/// A run of `pip download` for wheels, without what they need.
+pub(crate) struct Download(Command);
+
+impl Download {
+    fn new(python: &Path) -> Self {
+        let mut command = Command::new(python);
+        command.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check"]);
+        command.args(["--no-deps", "--only-binary", ":all:"]);
+        Self(command)
+    }
+
+    /// By the peers' pip, for this version of CPython, and for this machine unless platforms are
+    /// named.
+    pub(crate) fn for_python(version: &str) -> Self {
+        let mut download = Self::new(&peer("python"));
+        download.0.args(["--implementation", "cp", "--python-version", version]);
+        download
+    }
+
+    /// For these platforms, as pip calls them.
+    pub(crate) fn platforms(mut self, platforms: impl Iterator<Item = String>) -> Self {
+        self.0.args(platforms.flat_map(|platform| ["--platform".to_owned(), platform]));
+        self
+    }
+
+    /// Downloads what is named into a folder; whether all of it is there.
+    pub(crate) fn run(mut self, what: &[&str], folder: &Path) -> bool {
+        self.0.args(what).arg("--dest").arg(folder).status().expect("pip starts").success()
+    }
+}
+
+/// The wheels of a file of requirements with hashes, downloaded into a folder once, for the
+/// interpreter `python` and by its pip.
+pub(crate) fn download_locked(python: &str, requirements: &Path, wheels: &Path) {
+    let stamp = wheels.join("requirements.txt");
+    if fs::read(&stamp).ok() == fs::read(requirements).ok() {
+        return;
+    }
+    let _ = fs::remove_dir_all(wheels);
+    let mut download = Download::new(Path::new(python));
+    download.0.args(["--require-hashes", "--dest"]).arg(wheels).arg("--requirement");
+    succeed(download.0.arg(requirements));
+    fs::copy(requirements, &stamp).expect("the folder is writable");
 }
 
 /// The wheels in a folder, sorted.

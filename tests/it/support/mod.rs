@@ -1,7 +1,7 @@
 //! What the integration tests share: peers to compare with, interpreters and shells to run things
 //! with.
 
-#[cfg(feature = "remote")]
+pub(crate) mod commands;
 pub(crate) mod download;
 pub(crate) mod fake_reapi;
 #[cfg(feature = "remote")]
@@ -18,6 +18,6 @@ pub(crate) mod sessions;
 pub(crate) mod terminal;
 
 pub(crate) use programs::{
-    Python, Shell, copy_executable, copy_venvtree, fake_interpreter, interpreters, posix_shells,
-    write_executable,
+    Python, Shell, copy_executable, copy_venvtree, fake_interpreter, interpreters, newest,
+    posix_shells, write_executable,
 };

@@ -7,6 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::commands::succeed_alone;
+
 /// A CPython of this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Python {
@@ -43,6 +45,24 @@ pub(crate) fn interpreters() -> Vec<Python> {
         "the tests run CPython 3.11 or newer, expected one on PATH or in ~/.pyenv/versions"
     );
     found.into_iter().map(|(version, path)| Python { version, path }).collect()
+}
+
+/// The newest CPython of this machine.
+pub(crate) fn newest() -> Python {
+    interpreters().pop().expect("there is one")
+}
+
+impl Python {
+    /// The path of its executable as text.
+    pub(crate) fn text(&self) -> &str {
+        self.path.to_str().expect("the paths of interpreters are UTF-8")
+    }
+
+    /// Makes an environment without pip by the standard library's `venv`.
+    pub(crate) fn make_venv(&self, place: &Path) {
+        let mut venv = Command::new(&self.path);
+        succeed_alone(venv.args(["-m", "venv", "--without-pip"]).arg(place));
+    }
 }
 
 /// A POSIX shell of this machine, ready to be the interpreter of scripts.

@@ -27,6 +27,13 @@ impl Output {
         self.stdout
     }
 
+    /// Asserts success and returns standard output as JSON.
+    #[track_caller]
+    pub(crate) fn report(&self) -> Value {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self.json()
+    }
+
     /// Standard output as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
@@ -78,6 +85,27 @@ impl Project {
         venvtree_in(self.path(), arguments, "")
     }
 
+    /// Begins a build of `env.json`: `project.build("out").store("store").report()`.
+    pub(crate) fn build(&self, out: &str) -> Build<'_> {
+        let arguments = ["build", "env.json", "--out", out].map(str::to_owned).into();
+        Build { project: self, arguments }
+    }
+
+    /// The names of what lies in it, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        names(self.path())
+    }
+
+    /// The names in it that nobody asked for: what a command works in until it is done.
+    pub(crate) fn left_over(&self) -> Vec<String> {
+        self.names().into_iter().filter(|name| name.contains("venvtree-")).collect()
+    }
+
+    /// Lets every user write to it, as where environments are made for others.
+    pub(crate) fn open_to_all(&self) {
+        open_to_all(self.path());
+    }
+
     /// Writes a file in it; parents come into being.
     pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) -> Utf8PathBuf {
         let full = self.path().join(path);
@@ -106,6 +134,84 @@ impl Project {
         change(&mut spec);
         self.write("env.json", serde_json::to_string_pretty(&spec).expect("JSON renders"));
     }
+}
+
+/// A build of `env.json` that is about to be run, with the options that it has been given so far.
+pub(crate) struct Build<'a> {
+    project: &'a Project,
+    arguments: Vec<String>,
+}
+
+impl Build<'_> {
+    /// With further options.
+    pub(crate) fn with(mut self, options: &[&str]) -> Self {
+        self.arguments.extend(options.iter().map(|option| (*option).to_owned()));
+        self
+    }
+
+    /// With a store at this path.
+    pub(crate) fn store(self, path: &str) -> Self {
+        self.with(&["--store", path])
+    }
+
+    /// Without a store.
+    pub(crate) fn no_store(self) -> Self {
+        self.with(&["--no-store"])
+    }
+
+    /// With so many threads.
+    pub(crate) fn threads(self, count: usize) -> Self {
+        self.with(&["--threads", &count.to_string()])
+    }
+
+    /// Writes the manifest to this path.
+    pub(crate) fn manifest(self, path: &str) -> Self {
+        self.with(&["--manifest", path])
+    }
+
+    /// Runs it.
+    pub(crate) fn run(self) -> Output {
+        self.project.run(&self.arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Runs it with a report as JSON, whether it succeeds or not.
+    pub(crate) fn run_for_json(self) -> Output {
+        self.with(&["--format", "json"]).run()
+    }
+
+    /// Runs it and asserts success; returns the report.
+    #[track_caller]
+    pub(crate) fn report(self) -> Value {
+        self.run_for_json().report()
+    }
+}
+
+/// The names of what lies in a directory, sorted.
+pub(crate) fn names(directory: &Utf8Path) -> Vec<String> {
+    let entries = directory.read_dir_utf8().expect("a directory");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Lets every user write to a directory.
+pub(crate) fn open_to_all(directory: &Utf8Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o777))
+        .expect("modes can be set");
+}
+
+/// A wheel of so many files, one of them large, that writing them takes a while.
+pub(crate) fn much_work() -> WheelText {
+    let mut wheel = WheelText::new("many", "1.0").file("many/large.bin", "x".repeat(8 << 20));
+    for index in 0..6000 {
+        wheel = wheel.file(
+            &format!("many/p{}/m{index}.py", index % 40),
+            format!("VALUE = {index}\n").repeat(20),
+        );
+    }
+    wheel
 }
 
 /// The interpreter of specs whose environments are not run.
@@ -141,6 +247,13 @@ impl WheelText {
             files: BTreeMap::new(),
             unlisted: Vec::new(),
         }
+    }
+
+    /// One with a module and a console script of its name, which prints `ran`.
+    pub(crate) fn that_prints_ran(name: &str) -> Self {
+        Self::new(name, "1.0")
+            .file(&format!("{name}.py"), "def main(): print('ran')\n")
+            .console_scripts(&format!("{name} = {name}:main"))
     }
 
     /// With another tag.

@@ -1,0 +1,41 @@
+//! Other programs, run to their end.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use camino::Utf8Path;
+
+/// What a program wrote on standard output, and then what it wrote on standard error.
+pub(crate) fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Runs a program that has to succeed; returns what it wrote on standard output.
+#[track_caller]
+pub(crate) fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The same for a program that gets no variables of this process, nor any that were set before.
+#[track_caller]
+pub(crate) fn succeed_alone(command: &mut Command) -> String {
+    succeed(command.env_clear().env("LC_ALL", "C.UTF-8").env("PATH", "/usr/bin:/bin"))
+}
+
+/// Runs a program of the newer Debian that `.ci/install` puts beside this one, in a folder; it has
+/// to succeed. Returns all that it wrote.
+#[track_caller]
+pub(crate) fn succeed_in_newer_debian(
+    folder: &Utf8Path,
+    program: &str,
+    arguments: &[&str],
+) -> String {
+    let kit = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bazel/kit/bazel7");
+    let mut command = Command::new(kit);
+    command.current_dir(folder).env("VENVTREE_PROGRAM", program).args(arguments);
+    let output = command.output().expect("the kit runs");
+    assert!(output.status.success(), "{program}: {}", said(&output));
+    said(&output)
+}
