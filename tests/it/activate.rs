@@ -33,9 +33,10 @@ fn python() -> Python {
 }
 
 /// An environment made by hand: activation scripts of every shell, an interpreter, `pip` and a
-/// console script.
-fn environment(root: &Path, prompt: Option<&str>) {
-    environment_of(&python(), root, prompt);
+/// console script. Returns where it is.
+fn environment(root: PathBuf, prompt: Option<&str>) -> PathBuf {
+    environment_of(&python(), &root, prompt);
+    root
 }
 
 fn environment_of(python: &Python, root: &Path, prompt: Option<&str>) {
@@ -71,8 +72,11 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("the tests' paths are UTF-8")
 }
 
-fn canonical(folder: &TempDir) -> PathBuf {
-    folder.path().canonicalize().unwrap()
+/// A folder that is there as long as its guard, and its path without links.
+fn scratch() -> (TempDir, PathBuf) {
+    let guard = TempDir::new().unwrap();
+    let path = guard.path().canonicalize().unwrap();
+    (guard, path)
 }
 
 /// Checks a whole session in the environment at `root`, sourced by `path`: what it is called, what
@@ -107,18 +111,18 @@ fn check_session(
             Step::Probe("after"),
         ],
     );
-    let context = format!(
-        "{} {options:?} {variables:?} sourcing {path:?}\n{}\n{}",
-        dialect.name, finished.stdout, finished.stderr
-    );
     let root = text(root);
-    assert_eq!(finished.stdout, format!("{root}\npip of {root}\nhello from {root}\n"), "{context}");
-    check_active(&finished, root, &context);
-    check_restored(&finished, &context);
-    assert!(!scratch.join("PWNED").exists(), "{context}");
+    assert_eq!(
+        finished.stdout,
+        format!("{root}\npip of {root}\nhello from {root}\n"),
+        "{finished:?}"
+    );
+    check_active(&finished, root);
+    check_restored(&finished);
+    assert!(!scratch.join("PWNED").exists(), "{finished:?}");
 }
 
-fn check_active(finished: &Finished, root: &str, context: &str) {
+fn check_active(finished: &Finished, root: &str) {
     let before = finished.probe("before");
     let active = finished.probe("active").exported;
     let name = Path::new(root).file_name().unwrap().to_str().unwrap();
@@ -128,30 +132,33 @@ fn check_active(finished: &Finished, root: &str, context: &str) {
             Some(value) => format!("{entry}:{value}"),
             None => entry,
         };
-    assert_eq!(active.get("VIRTUAL_ENV").map(String::as_str), Some(root), "{context}");
-    assert_eq!(active.get("VIRTUAL_ENV_PROMPT").map(String::as_str), Some(name), "{context}");
-    assert_eq!(active.get("PATH"), Some(&prefixed(format!("{root}/bin"), "PATH")), "{context}");
+    assert_eq!(active.get("VIRTUAL_ENV").map(String::as_str), Some(root), "{finished:?}");
+    assert_eq!(active.get("VIRTUAL_ENV_PROMPT").map(String::as_str), Some(name), "{finished:?}");
+    assert_eq!(active.get("PATH"), Some(&prefixed(format!("{root}/bin"), "PATH")), "{finished:?}");
     assert_eq!(
         active.get("PKG_CONFIG_PATH"),
         Some(&prefixed(format!("{root}/lib/pkgconfig"), "PKG_CONFIG_PATH")),
-        "{context}"
+        "{finished:?}"
     );
-    assert_eq!(active.get("PYTHONHOME"), None, "{context}");
+    assert_eq!(active.get("PYTHONHOME"), None, "{finished:?}");
 }
 
-fn check_restored(finished: &Finished, context: &str) {
+fn check_restored(finished: &Finished) {
     let (before, after) = (finished.probe("before"), finished.probe("after"));
-    assert!(!before.exported.is_empty() && !before.internal.is_empty(), "{context}");
-    assert_eq!(after.exported, before.exported, "{context}");
-    assert_eq!(after.internal, before.internal, "{context}");
+    assert!(!before.exported.is_empty() && !before.internal.is_empty(), "{finished:?}");
+    assert_eq!(after.exported, before.exported, "{finished:?}");
+    assert_eq!(after.internal, before.internal, "{finished:?}");
+}
+
+/// These steps, and what there is before and after them.
+fn probed<'a>(steps: &[Step<'a>]) -> Vec<Step<'a>> {
+    [&[Step::Probe("before")], steps, &[Step::Probe("after")]].concat()
 }
 
 #[test]
 fn activates_and_leaves_nothing() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    let root = scratch.join("env");
-    environment(&root, None);
+    let (_guard, scratch) = scratch();
+    let root = environment(scratch.join("env"), None);
     for dialect in Dialect::all() {
         let file = dialect.file();
         let absolute = format!("{}/bin/{file}", text(&root));
@@ -177,67 +184,50 @@ fn activates_and_leaves_nothing() {
 
 #[test]
 fn survives_a_move() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    environment(&scratch.join("first"), None);
+    let (_guard, scratch) = scratch();
+    environment(scratch.join("first"), None);
     fs::create_dir(scratch.join("là bas")).unwrap();
     let root = scratch.join("là bas/second env");
     fs::rename(scratch.join("first"), &root).unwrap();
     for dialect in Dialect::all() {
-        check_session(
-            &dialect,
-            &scratch,
-            &root,
-            &format!("{}/bin/{}", text(&root), dialect.file()),
-            &[],
-            &[],
-        );
+        check_session(&dialect, &scratch, &root, &dialect.file_of(text(&root)), &[], &[]);
     }
 }
 
 #[test]
 fn works_where_errors_end_the_shell() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    let root = scratch.join("env");
-    environment(&root, None);
+    let (_guard, scratch) = scratch();
+    let root = environment(scratch.join("env"), None);
     for dialect in Dialect::all() {
         let options: &[&str] = match dialect.shell {
             Shell::Posix => &["-eu"],
             Shell::Csh => &["-e"],
             _ => continue,
         };
-        check_session(
-            &dialect,
-            &scratch,
-            &root,
-            &format!("env/bin/{}", dialect.file()),
-            options,
-            &[],
-        );
-        let path = format!("env/bin/{}", dialect.file());
+        check_session(&dialect, &scratch, &root, &dialect.file_of("env"), options, &[]);
+        let path = dialect.file_of("env");
         let again = dialect.run(
             &scratch,
             &[("VIRTUAL_ENV_DISABLE_PROMPT", "1"), ("PYTHONHOME", "/nowhere")],
             options,
-            &[
-                Step::Probe("before"),
-                Step::Activate(&path),
-                Step::Activate(&path),
-                Step::Deactivate,
-                Step::Probe("after"),
-            ],
+            &probed(&[Step::Activate(&path), Step::Activate(&path), Step::Deactivate]),
         );
-        check_restored(&again, &format!("{} {options:?} {again:?}", dialect.name));
+        check_restored(&again);
     }
+}
+
+/// `hello` ran in the environment at `root`, which was active, and nothing is left of it.
+fn check_hello(finished: &Finished, root: &Path) {
+    assert_eq!(finished.stdout, format!("hello from {}\n", text(root)), "{finished:?}");
+    check_active(finished, text(root));
+    check_restored(finished);
 }
 
 #[test]
 fn a_second_activation_starts_from_the_first_ones_beginning() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
+    let (_guard, scratch) = scratch();
     for name in ["one", "two"] {
-        environment(&scratch.join(name), None);
+        environment(scratch.join(name), None);
     }
     for dialect in Dialect::all() {
         let [one, two] =
@@ -247,21 +237,15 @@ fn a_second_activation_starts_from_the_first_ones_beginning() {
                 &scratch,
                 &[("PKG_CONFIG_PATH", "/pc")],
                 &[],
-                &[
-                    Step::Probe("before"),
+                &probed(&[
                     Step::Activate(first),
                     Step::Activate(&one),
                     Step::Probe("active"),
                     Step::Run("hello"),
                     Step::Deactivate,
-                    Step::Probe("after"),
-                ],
+                ]),
             );
-            let context = format!("{} {first} then {one}: {finished:?}", dialect.name);
-            let root = scratch.join(active);
-            assert_eq!(finished.stdout, format!("hello from {}\n", text(&root)), "{context}");
-            check_active(&finished, text(&root), &context);
-            check_restored(&finished, &context);
+            check_hello(&finished, &scratch.join(active));
         }
     }
 }
@@ -270,15 +254,9 @@ fn a_second_activation_starts_from_the_first_ones_beginning() {
 /// some shells.
 #[test]
 fn an_environment_of_venv_leaves_first() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    environment(&scratch.join("ours"), None);
-    let made = Command::new(python().path)
-        .args(["-m", "venv", "--without-pip"])
-        .arg(scratch.join("theirs"))
-        .status()
-        .unwrap();
-    assert!(made.success());
+    let (_guard, scratch) = scratch();
+    environment(scratch.join("ours"), None);
+    python().make_venv(&scratch.join("theirs"));
     for dialect in Dialect::all() {
         if !scratch.join("theirs/bin").join(dialect.file()).exists()
             || matches!(dialect.name, "posh")
@@ -306,22 +284,16 @@ fn an_environment_of_venv_leaves_first() {
                 Step::Probe("after"),
             ],
         );
-        let context = format!("{}: {finished:?}", dialect.name);
-        let root = scratch.join("ours");
-        assert_eq!(finished.stdout, format!("hello from {}\n", text(&root)), "{context}");
-        check_active(&finished, text(&root), &context);
-        check_restored(&finished, &context);
+        check_hello(&finished, &scratch.join("ours"));
     }
 }
 
 #[test]
 fn what_was_inherited_comes_back() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    let root = scratch.join("env");
-    environment(&root, None);
+    let (_guard, scratch) = scratch();
+    let root = environment(scratch.join("env"), None);
     for dialect in Dialect::all() {
-        let path = format!("env/bin/{}", dialect.file());
+        let path = dialect.file_of("env");
         // A child of a shell in which another environment is active.
         let inherited = [
             ("VIRTUAL_ENV", "/other"),
@@ -351,121 +323,86 @@ fn what_was_inherited_comes_back() {
                     Step::Probe("after"),
                 ],
             );
-            check_restored(&finished, &format!("{} {before}: {finished:?}", dialect.name));
+            check_restored(&finished);
         }
     }
 }
 
 #[test]
 fn hostile_paths_stay_text() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
+    let (_guard, scratch) = scratch();
     for name in HOSTILE {
-        let root = scratch.join(name);
-        environment(&root, None);
+        let root = environment(scratch.join(name), None);
         for dialect in Dialect::all() {
             // xonsh expands variables in PATH: it says so, in a test of its own.
             if dialect.shell == Shell::Xonsh && name.contains(['$', '%', '~']) {
                 continue;
             }
-            check_session(
-                &dialect,
-                &scratch,
-                &root,
-                &format!("{name}/bin/{}", dialect.file()),
-                &[],
-                &[],
-            );
+            check_session(&dialect, &scratch, &root, &dialect.file_of(name), &[], &[]);
         }
     }
 }
 
 #[test]
 fn line_breaks_in_paths() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    let root = scratch.join("line\nbreak");
-    environment(&root, None);
+    let (_guard, scratch) = scratch();
+    let root = environment(scratch.join("line\nbreak"), None);
     for dialect in Dialect::all() {
-        let path = format!("{}/bin/{}", text(&root), dialect.file());
+        let path = dialect.file_of(text(&root));
         if dialect.takes_line_breaks() {
             check_session(&dialect, &scratch, &root, &path, &[], &[]);
         } else {
-            let finished = dialect.run(
-                &scratch,
-                &[],
-                &[],
-                &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
-            );
-            check_refused(&finished, "activate", &format!("{}: {finished:?}", dialect.name));
+            check_refused(&dialect, &scratch, &path, "activate");
         }
     }
 }
 
+/// Checks that an activation is refused for this reason.
+fn check_refused(dialect: &Dialect, scratch: &Path, path: &str, reason: &str) {
+    let steps = probed(&[Step::Activate(path)]);
+    was_refused(&dialect.run(scratch, &[], &[], &steps), reason);
+}
+
 /// Nothing is active, nothing is left, and the reason is on standard error.
-fn check_refused(finished: &Finished, reason: &str, context: &str) {
-    assert!(finished.stderr.contains(reason), "{context}");
+fn was_refused(finished: &Finished, reason: &str) {
+    assert!(finished.stderr.contains(reason), "{finished:?}");
     let before = finished.probe("before");
     match finished.success {
-        true => assert_eq!(finished.probe("after").exported, before.exported, "{context}"),
+        true => assert_eq!(finished.probe("after").exported, before.exported, "{finished:?}"),
         // Some shells end when a command fails.
-        false => assert!(!before.exported.contains_key("VIRTUAL_ENV"), "{context}"),
+        false => assert!(!before.exported.contains_key("VIRTUAL_ENV"), "{finished:?}"),
     }
 }
 
 #[test]
 fn refuses_what_path_cannot_hold() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    let root = scratch.join("co:lon");
-    environment(&root, None);
+    let (_guard, scratch) = scratch();
+    let root = environment(scratch.join("co:lon"), None);
     for dialect in Dialect::all() {
-        let path = format!("{}/bin/{}", text(&root), dialect.file());
-        let finished = dialect.run(
-            &scratch,
-            &[],
-            &[],
-            &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
-        );
-        check_refused(&finished, "PATH cannot hold", &format!("{}: {finished:?}", dialect.name));
+        let path = dialect.file_of(text(&root));
+        check_refused(&dialect, &scratch, &path, "PATH cannot hold");
     }
-    let root = scratch.join("a$HOME");
-    environment(&root, None);
+    let root = environment(scratch.join("a$HOME"), None);
     let xonsh = Dialect::all().into_iter().find(|dialect| dialect.shell == Shell::Xonsh).unwrap();
     let path = format!("{}/bin/activate.xsh", text(&root));
-    let finished = xonsh.run(
-        &scratch,
-        &[],
-        &[],
-        &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
-    );
-    check_refused(&finished, "PATH cannot hold", &format!("{finished:?}"));
+    check_refused(&xonsh, &scratch, &path, "PATH cannot hold");
 }
 
 #[test]
 fn refuses_what_is_not_an_environment() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    let root = scratch.join("env");
-    environment(&root, None);
+    let (_guard, scratch) = scratch();
+    let root = environment(scratch.join("env"), None);
     fs::remove_file(root.join("pyvenv.cfg")).unwrap();
     for dialect in Dialect::all() {
-        let path = format!("{}/bin/{}", text(&root), dialect.file());
-        let finished = dialect.run(
-            &scratch,
-            &[],
-            &[],
-            &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
-        );
-        check_refused(&finished, "activate", &format!("{}: {finished:?}", dialect.name));
+        let path = dialect.file_of(text(&root));
+        check_refused(&dialect, &scratch, &path, "activate");
     }
 }
 
 #[test]
 fn refuses_to_be_run() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    environment(&scratch.join("env"), None);
+    let (_guard, scratch) = scratch();
+    environment(scratch.join("env"), None);
     for dialect in Dialect::posix() {
         let output = dialect.command(&scratch, &[]).arg("env/bin/activate").output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -481,13 +418,11 @@ fn refuses_to_be_run() {
 /// may run.
 #[test]
 fn hostile_prompts_stay_text() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
+    let (_guard, scratch) = scratch();
     for (index, prompt) in HOSTILE.iter().enumerate() {
-        let root = scratch.join(format!("env{index}"));
-        environment(&root, Some(prompt));
+        environment(scratch.join(format!("env{index}")), Some(prompt));
         for dialect in Dialect::all() {
-            let path = format!("env{index}/bin/{}", dialect.file());
+            let path = dialect.file_of(&format!("env{index}"));
             let set = match (dialect.shell, dialect.name) {
                 // In this mode bash takes an exclamation mark in any prompt for the number of the
                 // command.
@@ -517,28 +452,26 @@ fn hostile_prompts_stay_text() {
                 Shell::Posix | Shell::Csh => dialect.interact(&scratch, &[], &steps),
                 _ => dialect.run(&scratch, &[], &[], &steps),
             };
-            let context = format!("{} {prompt:?}: {finished:?}", dialect.name);
             let output = format!("{}{}", finished.stdout, finished.stderr);
-            assert!(finished.stdout.contains(&format!("{prompt}\n")), "{context}");
+            assert!(finished.stdout.contains(&format!("{prompt}\n")), "{finished:?}");
             // xonsh adds the parentheses where pyvenv.cfg has the same prompt.
             let drawn = if dialect.shell == Shell::Xonsh {
                 format!("{prompt}\n{prompt}\n")
             } else {
                 format!("({prompt}) {end}")
             };
-            assert!(output.contains(&drawn), "{context}");
-            assert!(!scratch.join("PWNED").exists(), "{context}");
+            assert!(output.contains(&drawn), "{finished:?}");
+            assert!(!scratch.join("PWNED").exists(), "{finished:?}");
         }
     }
 }
 
 #[test]
 fn the_prompt_can_be_left_alone() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    environment(&scratch.join("env"), Some("name"));
+    let (_guard, scratch) = scratch();
+    environment(scratch.join("env"), Some("name"));
     for dialect in Dialect::all() {
-        let path = format!("env/bin/{}", dialect.file());
+        let path = dialect.file_of("env");
         let (set, draw) = match dialect.shell {
             Shell::Posix => ("PS1=__END__", "echo \"$PS1\""),
             Shell::Csh => ("set prompt = __END__", "echo $prompt"),
@@ -555,7 +488,7 @@ fn the_prompt_can_be_left_alone() {
             Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT"),
         ];
         let finished = dialect.run(&scratch, &[("VIRTUAL_ENV_DISABLE_PROMPT", "1")], &[], &steps);
-        assert_eq!(finished.stdout, "__END__\nname\n", "{}: {finished:?}", dialect.name);
+        assert_eq!(finished.stdout, "__END__\nname\n", "{finished:?}");
     }
 }
 
@@ -563,9 +496,8 @@ fn the_prompt_can_be_left_alone() {
 /// it meanwhile.
 #[test]
 fn zsh_keeps_its_prompt_array() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    environment(&scratch.join("env"), Some("$special"));
+    let (_guard, scratch) = scratch();
+    environment(scratch.join("env"), Some("$special"));
     for dialect in Dialect::posix()
         .into_iter()
         .filter(|dialect| matches!(dialect.name, "zsh" | "zsh -o ksharrays"))
@@ -586,12 +518,7 @@ fn zsh_keeps_its_prompt_array() {
                 Step::Raw("echo \"${#psvar[@]} [${psvar[*]}]\""),
             ];
             let finished = dialect.run(&scratch, &[], &["-eu"], &steps);
-            assert_eq!(
-                finished.stdout,
-                format!("{after}\n"),
-                "{} {before} {meanwhile}: {finished:?}",
-                dialect.name
-            );
+            assert_eq!(finished.stdout, format!("{after}\n"), "{finished:?}");
         }
     }
 }
@@ -599,32 +526,26 @@ fn zsh_keeps_its_prompt_array() {
 /// Line breaks in a prompt: the variable keeps them, where the shell can, and a session lives on.
 #[test]
 fn line_breaks_in_prompts() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    environment(&scratch.join("env"), Some("two\nlines"));
+    let (_guard, scratch) = scratch();
+    environment(scratch.join("env"), Some("two\nlines"));
     for dialect in Dialect::all() {
-        let path = format!("env/bin/{}", dialect.file());
-        let steps = [
-            Step::Probe("before"),
+        let path = dialect.file_of("env");
+        let steps = probed(&[
             Step::Activate(&path),
             Step::Run("/usr/bin/printenv VIRTUAL_ENV_PROMPT"),
             Step::Deactivate,
-            Step::Probe("after"),
-        ];
+        ]);
         let finished = dialect.run(&scratch, &[], &[], &steps);
-        let context = format!("{}: {finished:?}", dialect.name);
         let expected = if dialect.shell == Shell::Csh { "two lines\n" } else { "two\nlines\n" };
-        assert_eq!(finished.stdout, expected, "{context}");
-        check_restored(&finished, &context);
+        assert_eq!(finished.stdout, expected, "{finished:?}");
+        check_restored(&finished);
     }
 }
 
 #[test]
 fn links() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    let root = scratch.join("real/env");
-    environment(&root, None);
+    let (_guard, scratch) = scratch();
+    let root = environment(scratch.join("real/env"), None);
     symlink("real", scratch.join("parent")).unwrap();
     symlink("real/env/bin", scratch.join("commands")).unwrap();
     // As sandboxes of build systems do it: folders are real, and every file is a link.
@@ -658,12 +579,7 @@ fn links() {
                 &[],
                 &[Step::Activate(&path), Step::Run("/usr/bin/printenv VIRTUAL_ENV")],
             );
-            assert_eq!(
-                finished.stdout,
-                format!("{}\n", text(&expected)),
-                "{} {path}: {finished:?}",
-                dialect.name
-            );
+            assert_eq!(finished.stdout, format!("{}\n", text(&expected)), "{finished:?}");
         }
     }
 }
@@ -693,10 +609,9 @@ fn without_proc(
 
 #[test]
 fn without_proc_it_is_right_or_says_so() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
+    let (_guard, scratch) = scratch();
     for name in ["env", "other"] {
-        environment(&scratch.join(name), None);
+        environment(scratch.join(name), None);
     }
     for dialect in Dialect::all() {
         if dialect.shell == Shell::Nushell {
@@ -714,12 +629,15 @@ fn without_proc_it_is_right_or_says_so() {
             &[],
             &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after"), show],
         );
-        let context = format!("{}: {finished:?}", dialect.name);
         if blind {
-            assert_eq!(finished.stdout, "", "{context}");
-            check_refused(&finished, "set VENVTREE_ENV to", &context);
+            assert_eq!(finished.stdout, "", "{finished:?}");
+            was_refused(&finished, "set VENVTREE_ENV to");
         } else {
-            assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("env"))), "{context}");
+            assert_eq!(
+                finished.stdout,
+                format!("{}\n", text(&scratch.join("env"))),
+                "{finished:?}"
+            );
         }
         // Named, they all know.
         let named = without_proc(
@@ -728,12 +646,7 @@ fn without_proc_it_is_right_or_says_so() {
             &[("VENVTREE_ENV", text(&scratch.join("env")))],
             &[Step::Activate(&path), show],
         );
-        assert_eq!(
-            named.stdout,
-            format!("{}\n", text(&scratch.join("env"))),
-            "{}: {named:?}",
-            dialect.name
-        );
+        assert_eq!(named.stdout, format!("{}\n", text(&scratch.join("env"))), "{named:?}");
         let wrong = [("VENVTREE_ENV", "/nonexistent")];
         if blind {
             let finished = without_proc(
@@ -742,11 +655,7 @@ fn without_proc_it_is_right_or_says_so() {
                 &wrong,
                 &[Step::Probe("before"), Step::Activate(&path), Step::Probe("after")],
             );
-            check_refused(
-                &finished,
-                "VENVTREE_ENV is not an environment",
-                &format!("{}: {finished:?}", dialect.name),
-            );
+            was_refused(&finished, "VENVTREE_ENV is not an environment");
         }
         // In the environment's own folder the blind take it, and say so; the others never mistake
         // one for another.
@@ -756,17 +665,11 @@ fn without_proc_it_is_right_or_says_so() {
             &[],
             &[Step::Activate(&format!("bin/{file}")), show],
         );
-        assert_eq!(
-            finished.stdout,
-            format!("{}\n", text(&scratch.join("env"))),
-            "{}: {finished:?}",
-            dialect.name
-        );
+        assert_eq!(finished.stdout, format!("{}\n", text(&scratch.join("env"))), "{finished:?}");
         assert_eq!(
             finished.stderr.contains("taking the environment in the current folder"),
             blind,
-            "{}: {finished:?}",
-            dialect.name
+            "{finished:?}"
         );
         if !blind {
             let path = format!("../other/bin/{file}");
@@ -775,8 +678,7 @@ fn without_proc_it_is_right_or_says_so() {
             assert_eq!(
                 finished.stdout,
                 format!("{}\n", text(&scratch.join("other"))),
-                "{}: {finished:?}",
-                dialect.name
+                "{finished:?}"
             );
         }
     }
@@ -787,8 +689,8 @@ fn python_code_activates_an_environment() {
     let check =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/python/activate_this_check.py");
     for python in interpreters() {
-        let folder = TempDir::new().unwrap();
-        let root = canonical(&folder).join("it's \"é\" $(x) @BIN@");
+        let (_guard, scratch) = scratch();
+        let root = scratch.join("it's \"é\" $(x) @BIN@");
         environment_of(&python, &root, Some("a \"prompt\" é\n🚒"));
         let site_packages =
             root.join(format!("lib/python{}.{}/site-packages", python.version.0, python.version.1));
@@ -839,11 +741,10 @@ fn python_code_activates_an_environment() {
 
 #[test]
 fn python_code_says_what_is_missing() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
-    environment(&scratch.join("env"), None);
-    environment(&scratch.join("co:lon"), None);
-    environment(&scratch.join("bare"), None);
+    let (_guard, scratch) = scratch();
+    environment(scratch.join("env"), None);
+    environment(scratch.join("co:lon"), None);
+    environment(scratch.join("bare"), None);
     fs::remove_file(scratch.join("bare/pyvenv.cfg")).unwrap();
     let cases = [
         (
@@ -864,8 +765,7 @@ fn python_code_says_what_is_missing() {
 /// The batch files, run by Wine's `cmd.exe`: not Microsoft's, but it reads the same language.
 #[test]
 fn batch_files() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
+    let (_guard, scratch) = scratch();
     let cases =
         [("e nv (x86)", None), ("second", Some("a & b $P")), ("se;mi", None), ("bare", None)];
     for (name, prompt) in cases {
@@ -1010,8 +910,7 @@ json.dump([check(text) for text in json.load(sys.stdin)], sys.stdout)
 /// What `create` makes, with the real pip: in every shell, moved to a hostile place.
 #[test]
 fn created_environments() {
-    let folder = TempDir::new().unwrap();
-    let scratch = canonical(&folder);
+    let (_guard, scratch) = scratch();
     let mut create = Command::new(env!("CARGO_BIN_EXE_venvtree"));
     create
         .args(["create", "--quiet", "--seed", "pip", "--prompt", "created", "--python"])
@@ -1021,24 +920,21 @@ fn created_environments() {
     let root = scratch.join("it's (moved) é");
     fs::rename(scratch.join("env"), &root).unwrap();
     for dialect in Dialect::all() {
-        let path = format!("{}/bin/{}", text(&root), dialect.file());
-        let steps = [
-            Step::Probe("before"),
+        let path = dialect.file_of(text(&root));
+        let steps = probed(&[
             Step::Activate(&path),
             Step::Run("python -c 'import sys; print(sys.prefix)'"),
             Step::Run("pip --version"),
             Step::Deactivate,
-            Step::Probe("after"),
-        ];
+        ]);
         let finished = dialect.run(&scratch, &[], &[], &steps);
-        let context = format!("{}: {finished:?}", dialect.name);
         let lines: Vec<&str> = finished.stdout.lines().collect();
         assert!(
             lines.len() == 2
                 && lines[0] == text(&root)
                 && lines[1].contains(&format!("from {}/lib/", text(&root))),
-            "{context}"
+            "{finished:?}"
         );
-        check_restored(&finished, &context);
+        check_restored(&finished);
     }
 }

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::commands::said;
-use crate::support::download::download_locked;
+use crate::support::commands::{said, succeed};
+use crate::support::download::locked_wheels;
 
 pub(super) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -61,14 +61,8 @@ pub(super) fn tool() -> &'static Path {
 }
 
 /// The wheels of the consumer's requirements, downloaded once.
-fn wheelhouse() -> &'static Path {
-    static WHEELHOUSE: OnceLock<PathBuf> = OnceLock::new();
-    WHEELHOUSE.get_or_init(|| {
-        let wheels = checkout().join(".cache/bazel-wheels");
-        let requirements = checkout().join("tests/bazel/workspace/requirements.txt");
-        download_locked("python3", &requirements, &wheels);
-        wheels
-    })
+fn wheelhouse() -> PathBuf {
+    locked_wheels("python3", "tests/bazel/workspace/requirements.txt", "bazel-wheels")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -768,20 +762,23 @@ fn shares(version: Version, address: &str) {
     }
 }
 
+/// What [`shares`] checks, of every version, through a cache that is started for it.
+fn all_share<S>(start: fn() -> (S, String)) {
+    let _alone = alone();
+    let (_server, address) = start();
+    for version in [Version::Four, Version::Seven] {
+        shares(version, &address);
+    }
+}
+
 #[test]
 fn machines_share_environments_through_grpc() {
-    let _alone = alone();
-    let (_server, address) = buildgrid();
-    shares(Version::Four, &address);
-    shares(Version::Seven, &address);
+    all_share(buildgrid);
 }
 
 #[test]
 fn machines_share_environments_through_http() {
-    let _alone = alone();
-    let (_server, address) = http_cache();
-    shares(Version::Four, &address);
-    shares(Version::Seven, &address);
+    all_share(http_cache);
 }
 
 #[test]
@@ -922,16 +919,16 @@ fn workers_speak_json() {
     }
 }
 
+/// What the rules' own program prints, which files of the checkout are made of.
+pub(super) fn reference(of: &[&str]) -> String {
+    succeed(Command::new("python3").arg(checkout().join("rules/reference.py")).args(of))
+}
+
 #[test]
 fn the_reference_is_that_of_the_code() {
-    let output = Command::new("python3")
-        .arg(checkout().join("rules/reference.py"))
-        .output()
-        .expect("python3");
-    assert!(output.status.success(), "{}", said(&output));
     let found = fs::read_to_string(checkout().join("docs/rules.md")).unwrap();
     assert!(
-        found == String::from_utf8_lossy(&output.stdout),
+        found == reference(&[]),
         "docs/rules.md is old: run `python3 rules/reference.py >docs/rules.md`"
     );
 }

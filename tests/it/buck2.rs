@@ -9,16 +9,15 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::support::commands::said;
-use crate::support::download::download_locked;
+use crate::support::download::locked_wheels;
 
 use super::bazel::{
-    Bazel, Version, alone, buildgrid, checkout, copy, corrupt_wheel, last_json, relocatable_python,
-    tool, work,
+    Bazel, Version, alone, buildgrid, checkout, copy, corrupt_wheel, last_json, reference,
+    relocatable_python, tool, work,
 };
 
 /// Where Buck2 is, or `None`, after saying so.
@@ -35,14 +34,8 @@ fn buck2(test: &str) -> Option<PathBuf> {
 }
 
 /// The wheels of the example's requirements, downloaded once.
-fn wheelhouse() -> &'static Path {
-    static WHEELHOUSE: OnceLock<PathBuf> = OnceLock::new();
-    WHEELHOUSE.get_or_init(|| {
-        let wheels = checkout().join(".cache/buck2-wheels");
-        let requirements = checkout().join("examples/buck2/requirements.txt");
-        download_locked("python3.11", &requirements, &wheels);
-        wheels
-    })
+fn wheelhouse() -> PathBuf {
+    locked_wheels("python3.11", "examples/buck2/requirements.txt", "buck2-wheels")
 }
 
 /// Copies what is called `.whl`.
@@ -534,16 +527,9 @@ fn checkouts_share_environments() {
 
 #[test]
 fn the_reference_is_that_of_the_code() {
-    let output = Command::new("python3")
-        .arg(checkout().join("rules/reference.py"))
-        .arg("buck2")
-        .output()
-        .expect("python3");
-    assert!(output.status.success(), "{}", said(&output));
     let found = fs::read_to_string(checkout().join("docs/buck2-rules.md")).unwrap();
-    let expected = String::from_utf8_lossy(&output.stdout);
     assert!(
-        found == expected,
+        found == reference(&["buck2"]),
         "docs/buck2-rules.md is old: run `python3 rules/reference.py buck2 >docs/buck2-rules.md`"
     );
 }

@@ -217,9 +217,7 @@ fn a_changed_wheel_leaves_the_others_files_linked() {
         let changed = WheelText::new("dist0", "1.1").file("dist0/new.py", "NEW = 1\n");
         spec["wheels"][0] = project.wheel(&changed);
         project.write("env.json", spec.to_string());
-        let built = project
-            .run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"])
-            .report();
+        let built = project.build("two").store("store").report();
         let adopted = built["links"]["adopted"].as_u64().unwrap();
         assert!(built["source"] == "wheels" && adopted <= 10, "{function}: {built}");
         assert!(built["links"]["hardlinks"].as_u64().unwrap() > 60, "{function}: {built}");
@@ -256,9 +254,7 @@ fn a_hit_needs_no_wheels_and_two_checkouts_have_the_same_key() {
     project.run(&["build", "env.json", "--out", "one", "--store", "store"]).success();
     let key = project.run(&["key", "env.json"]).success();
     std::fs::rename(project.path().join("wheels"), project.path().join("elsewhere")).unwrap();
-    let built = project
-        .run(&["build", "env.json", "--out", "two", "--store", "store", "--format", "json"])
-        .report();
+    let built = project.build("two").store("store").report();
     assert_eq!(built["source"], "store");
     assert_eq!(built["key"], key.trim());
     let other = Project::new();
@@ -294,9 +290,7 @@ fn keys_are_explained() {
 #[test]
 fn damage_in_the_store_is_found_and_never_reaches_an_output() {
     let project = project("sha256");
-    let built = project
-        .run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"])
-        .report();
+    let built = project.build("one").store("store").report();
     let mut files = Vec::new();
     collect(&project.path().join("store/files"), &mut files);
     for (index, path) in files.iter().enumerate() {
@@ -316,9 +310,7 @@ fn damage_in_the_store_is_found_and_never_reaches_an_output() {
     // What was not needed again is found by reading everything.
     project.run(&["store", "verify", "--store", "store"]);
     assert_eq!(project.run(&["store", "verify", "--store", "store"]).code, 0);
-    let third = project
-        .run(&["build", "env.json", "--out", "three", "--store", "store", "--format", "json"])
-        .report();
+    let third = project.build("three").store("store").report();
     assert_eq!(third["digest"], built["digest"]);
 }
 
@@ -336,8 +328,7 @@ fn a_store_that_is_no_directory_is_not_an_empty_one() {
         [&["store", "stat"][..], &["store", "verify"], &["store", "gc", "--max-size", "0"]]
     {
         let output = project.run(&[arguments, &["--store", "env.json"]].concat());
-        assert_eq!(output.code, 2, "{output:?}");
-        assert!(output.stderr.contains("env.json` is no directory"), "{output:?}");
+        output.fails(2, "env.json` is no directory");
         project.run(&[arguments, &["--store", "not-there-yet"]].concat()).success();
     }
 }
@@ -345,9 +336,7 @@ fn a_store_that_is_no_directory_is_not_an_empty_one() {
 #[test]
 fn garbage_goes_and_environments_stay() {
     let project = project("sha256");
-    let built = project
-        .run(&["build", "env.json", "--out", "one", "--store", "store", "--format", "json"])
-        .report();
+    let built = project.build("one").store("store").report();
     let stat: Value =
         project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
     assert!(stat["functions"]["sha256"]["files"]["entries"].as_u64().unwrap() > 20, "{stat}");
@@ -458,8 +447,7 @@ fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_b
 
     // An output on the full file system cannot be; it is said why, and nothing is left of it.
     let failed = project.run(&["build", "env.json", "--out", "mount/out", "--no-store"]);
-    assert_eq!(failed.code, 7, "{}", failed.stderr);
-    assert!(failed.stderr.contains("No space left"), "{}", failed.stderr);
+    failed.fails(7, "No space left");
     let left: Vec<String> = mount
         .path
         .read_dir_utf8()

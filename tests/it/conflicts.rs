@@ -52,12 +52,12 @@ fn other_contents_are_an_error_unless_a_policy_decides() {
         "two-2.0-py3-none-any.whl",
         "hint: ",
     ] {
-        assert!(output.stderr.contains(part), "{part}: {}", output.stderr);
+        output.says(part);
     }
     case.build(flags(json!({"conflicts": "first"}))).success();
     assert_eq!(case.read("shared/__init__.py"), "one");
     let output = case.build(flags(json!({"conflicts": "last"})));
-    assert!(output.stderr.contains("wins over"), "{}", output.stderr);
+    output.says("wins over");
     assert_eq!(case.read("shared/__init__.py"), "two");
     // The loser's RECORD does not list what is not its own.
     assert!(!case.read("one-1.0.dist-info/RECORD").contains("shared/__init__.py"));
@@ -72,7 +72,7 @@ fn other_contents_are_an_error_unless_a_policy_decides() {
     let output = case.build(flags(
         json!({"conflict_overrides": {"lib/python3.11/site-packages/shared": "wheel:three"}}),
     ));
-    assert!(output.stderr.contains("names `three`, which does not claim it"), "{}", output.stderr);
+    output.says("names `three`, which does not claim it");
 }
 
 #[test]
@@ -110,12 +110,7 @@ fn a_file_is_never_a_directory_whatever_the_policy() {
     ]);
     for policy in ["error", "first", "last"] {
         let output = case.build(flags(json!({"conflicts": policy})));
-        assert_eq!(output.code, 5);
-        assert!(
-            output.stderr.contains("is a file for some and a directory for others"),
-            "{}",
-            output.stderr
-        );
+        output.fails(5, "is a file for some and a directory for others");
     }
 }
 
@@ -126,18 +121,12 @@ fn names_that_fold_are_errors_where_the_target_folds_them() {
         WheelText::new("two", "2.0").file("pkg/b.py", ""),
     ]);
     let output = case.build(|_| ());
-    assert_eq!(output.code, 0);
-    assert!(output.stderr.contains("differ only in case or Unicode form"), "{}", output.stderr);
+    output.fails(0, "differ only in case or Unicode form");
     let output = case.build(|spec| {
         spec["interpreter"]["platform"] =
             json!({"os": "macos", "arch": "aarch64", "version": "14.0"})
     });
-    assert_eq!(output.code, 5);
-    assert!(
-        output.stderr.contains("site-packages/Pkg` and `lib/python3.11/site-packages/pkg`"),
-        "{}",
-        output.stderr
-    );
+    output.fails(5, "site-packages/Pkg` and `lib/python3.11/site-packages/pkg`");
 }
 
 #[test]
@@ -154,7 +143,7 @@ fn all_conflicts_are_reported_at_once() {
         .console_scripts("tool = two:main");
     let output = Case::new(&[one, two]).build(|_| ());
     for part in ["site-packages/a.py`", "site-packages/b.py`", "site-packages/c`", "`bin/tool`"] {
-        assert!(output.stderr.contains(part), "{part}: {}", output.stderr);
+        output.says(part);
     }
 }
 
@@ -184,7 +173,7 @@ fn excluded_files_conflict_with_nothing() {
     assert!(case.build(|_| ()).stderr.contains("the exclude pattern `nothing/**` matches nothing"));
     case.wheels[0]["exclude"] = json!(["**"]);
     let output = case.build(|_| ());
-    assert!(output.stderr.contains("which an installed distribution needs"), "{}", output.stderr);
+    output.says("which an installed distribution needs");
 }
 
 #[test]
@@ -193,7 +182,7 @@ fn what_does_not_fit_the_interpreter_is_refused() {
         let output = Case::new(&[wheel]).build(|_| ());
         assert_eq!(output.code, 4, "{}", output.stderr);
         for part in parts {
-            assert!(output.stderr.contains(part), "{part}: {}", output.stderr);
+            output.says(part);
         }
     };
     check(
@@ -204,12 +193,7 @@ fn what_does_not_fit_the_interpreter_is_refused() {
     check(WheelText::new("one", "1.0").metadata("Requires-Python: >=3.12"), &[">=3.12", "3.11.7"]);
     let output =
         Case::new(&[WheelText::new("one", "1.0"), WheelText::new("One", "2.0")]).build(|_| ());
-    assert_eq!(output.code, 5);
-    assert!(
-        output.stderr.contains("the distribution `one` comes from 2 wheels"),
-        "{}",
-        output.stderr
-    );
+    output.fails(5, "the distribution `one` comes from 2 wheels");
 }
 
 #[test]

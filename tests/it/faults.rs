@@ -138,12 +138,18 @@ fn build_on(project: &Project, options: &str, size: &str) -> std::process::Outpu
     output.expect("unshare is part of util-linux")
 }
 
+/// What a command said that could not read or write something.
+fn refusal(output: &Output) -> String {
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(7), "{message}");
+    message
+}
+
 #[test]
 fn a_full_disk_says_so_and_leaves_nothing() {
     let project = project(400);
     let output = build_on(&project, "rw", "200k");
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(7), "{message}");
+    let message = refusal(&output);
     assert!(message.contains("small/out") || message.contains("small/."), "{message}");
     assert!(message.contains("make room on the file system"), "{message}");
 }
@@ -338,8 +344,7 @@ fn a_directory_that_becomes_a_link_while_it_is_filled_is_not_followed() {
 fn a_read_only_place_says_so() {
     let project = project(4);
     let output = build_on(&project, "ro", "1m");
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(7), "{message}");
+    let message = refusal(&output);
     assert!(message.contains("mounted read-only"), "{message}");
 }
 
@@ -355,8 +360,7 @@ fn too_few_open_files_say_so_and_the_next_build_cleans_up() {
         .current_dir(project.path())
         .output()
         .unwrap();
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(7), "{message}");
+    refusal(&output);
     assert!(!project.path().join("out").exists());
     // Removing needs open files too; what could not be removed goes with the next build.
     project.run(&["build", "1.0.json", "--out", "out"]).success();
@@ -407,8 +411,7 @@ fn somebody_without_permission_is_told_and_leaves_nothing() {
     std::fs::create_dir(project.path().join("closed")).unwrap();
     // Root may write everywhere; nobody may not.
     let output = as_nobody(&project, "exec \"$0\" build 1.0.json --no-store --out closed/out");
-    let message = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(7), "{message}");
+    let message = refusal(&output);
     assert!(message.contains("closed"), "{message}");
     assert_eq!(std::fs::read_dir(project.path().join("closed")).unwrap().count(), 0);
 }

@@ -147,7 +147,7 @@ fn times_are_those_of_the_spec_or_of_source_date_epoch() {
     let arguments = ["pack", "env.json", "--out", "epoch.tar"];
     let output =
         venvtree_with(project.path(), &arguments, "", &[("SOURCE_DATE_EPOCH", "1000000000")]);
-    assert!(output.stderr.contains("SOURCE_DATE_EPOCH"), "{}", output.stderr);
+    output.says("SOURCE_DATE_EPOCH");
     output.success();
     assert_eq!(time("epoch.tar"), 1_000_000_000);
     let output =
@@ -160,8 +160,7 @@ fn what_cannot_be_packed_leaves_no_archive() {
     let project = project();
     let refused = |arguments: &[&str], code, part: &str| {
         let output = project.run(arguments);
-        assert_eq!(output.code, code, "{}", output.stderr);
-        assert!(output.stderr.contains(part), "{}", output.stderr);
+        output.fails(code, part);
         assert!(!project.path().join("out.tar").exists());
     };
     refused(&["pack", "env.json", "--out", "out.archive"], 2, "does not say which format");
@@ -247,8 +246,7 @@ fn wheel_pack_refuses_what_makes_no_wheel() {
     let refused = |out: &str, file: &str, part: &str| {
         let output =
             project.run(&["wheel", "pack", "--out", out, "--metadata", "METADATA", "--file", file]);
-        assert_eq!(output.code, 2, "{}", output.stderr);
-        assert!(output.stderr.contains(part), "{}", output.stderr);
+        output.fails(2, part);
     };
     refused("a.whl", "a.py=METADATA", "has 1 parts");
     refused("a-1-py3-none-any.whl", "a.py", "has no `=`");

@@ -62,21 +62,22 @@ fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
     wheels_in(folder.as_std_path()).iter().map(entry).collect()
 }
 
-/// Projects that an environment is large with: many files, and extension modules of every kind.
-const LARGE: [&str; 13] = [
-    "numpy",
-    "pandas",
-    "scipy",
-    "matplotlib",
-    "cryptography",
-    "lxml",
-    "protobuf",
-    "setuptools",
-    "pytest",
-    "black",
-    "flask",
-    "django",
-    "jupyterlab",
+/// Projects that make an environment large, with extension modules of every kind, and a module of
+/// each that is imported.
+const LARGE: [(&str, &str); 13] = [
+    ("numpy", "numpy"),
+    ("pandas", "pandas"),
+    ("scipy", "scipy.linalg"),
+    ("matplotlib", "matplotlib.pyplot"),
+    ("cryptography", "cryptography.hazmat.bindings._rust"),
+    ("lxml", "lxml.etree"),
+    ("protobuf", "google.protobuf.message"),
+    ("setuptools", "setuptools"),
+    ("pytest", "pytest"),
+    ("black", "black"),
+    ("flask", "flask"),
+    ("django", "django"),
+    ("jupyterlab", "jupyterlab"),
 ];
 
 fn probe(project: &Project, python: &Path, kind: &str) -> Value {
@@ -233,21 +234,8 @@ fn environments_run_wherever_they_are() {
 #[test]
 #[ignore = "downloads and builds some hundred wheels: cargo test --test it -- --ignored real::"]
 fn large_environments_run_wherever_they_are() {
-    let imports = [
-        "numpy",
-        "pandas",
-        "scipy.linalg",
-        "matplotlib.pyplot",
-        "cryptography.hazmat.bindings._rust",
-        "lxml.etree",
-        "google.protobuf.message",
-        "setuptools",
-        "pytest",
-        "black",
-        "flask",
-        "django",
-        "jupyterlab",
-    ];
+    let projects = LARGE.map(|(project, _)| project);
+    let imports = LARGE.map(|(_, module)| module);
     let scripts: [&[&str]; 5] = [
         &["pytest", "--version"],
         &["black", "--version"],
@@ -256,7 +244,7 @@ fn large_environments_run_wherever_they_are() {
         &["jupyter-lab", "--version"],
     ];
     for python in interpreters() {
-        check_everywhere(&python, &LARGE, &imports, &scripts);
+        check_everywhere(&python, &projects, &imports, &scripts);
     }
 }
 
@@ -528,6 +516,6 @@ fn the_files_are_those_that_pip_and_uv_install() {
 #[ignore = "downloads and installs some hundred wheels with three tools: cargo test --test it -- --ignored real::"]
 fn the_files_of_large_environments_are_those_that_pip_and_uv_install() {
     for python in interpreters() {
-        check_against_peers(&python, &LARGE);
+        check_against_peers(&python, &LARGE.map(|(project, _)| project));
     }
 }

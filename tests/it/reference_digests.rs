@@ -78,6 +78,12 @@ fn references() -> Vec<Reference> {
         wheels,
         change,
     };
+    let plain = |name, interpreter| Reference {
+        name,
+        interpreter,
+        wheels: vec![everything()],
+        change: |_| (),
+    };
     let relative = json!({"kind": "relative", "path": "../python/bin/python3.11"});
     let launcher = json!({"kind": "launcher", "candidates": ["../python/bin/python3.11", "/usr/bin/python3.11"]});
     let inside = json!({"kind": "inside", "directory": "python", "executable": "bin/python3.11"});
@@ -99,12 +105,7 @@ fn references() -> Vec<Reference> {
         posix("posix-last-wins", vec![everything(), other()], |spec| {
             spec["flags"] = json!({"conflicts": "last", "activators": ["posix"]})
         }),
-        Reference {
-            name: "relative",
-            interpreter: with_python(relative),
-            wheels: vec![everything()],
-            change: |_| (),
-        },
+        plain("relative", with_python(relative)),
         Reference {
             name: "launcher",
             interpreter: with_python(launcher),
@@ -113,30 +114,10 @@ fn references() -> Vec<Reference> {
                 spec["flags"] = json!({"links": false});
             },
         },
-        Reference {
-            name: "inside",
-            interpreter: with_python(inside),
-            wheels: vec![everything()],
-            change: |_| (),
-        },
-        Reference {
-            name: "pypy",
-            interpreter: interpreter("pypy.json"),
-            wheels: vec![everything()],
-            change: |_| (),
-        },
-        Reference {
-            name: "macos",
-            interpreter: interpreter("macos.json"),
-            wheels: vec![everything()],
-            change: |_| (),
-        },
-        Reference {
-            name: "windows",
-            interpreter: interpreter("windows.json"),
-            wheels: vec![everything()],
-            change: |_| (),
-        },
+        plain("inside", with_python(inside)),
+        plain("pypy", interpreter("pypy.json")),
+        plain("macos", interpreter("macos.json")),
+        plain("windows", interpreter("windows.json")),
         Reference {
             name: "windows-console-only",
             interpreter: interpreter("windows.json"),

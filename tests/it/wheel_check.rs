@@ -2,38 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use crate::support::download::{Download, wheels_in};
 use crate::support::malformed::corpus;
-use crate::support::project::{Output, venvtree_in};
+use crate::support::project::{Output, Project, venvtree_in};
 
-struct Folder {
-    _guard: tempfile::TempDir,
-    path: Utf8PathBuf,
+/// Writes a case of the corpus under its own name.
+fn case(project: &Project, file: &str, name: &str) -> String {
+    let (_, recipe) =
+        corpus().into_iter().find(|(found, recipe)| found == file && recipe.name == name).unwrap();
+    project.write(recipe.filename(), recipe.build());
+    recipe.filename().to_owned()
 }
 
-impl Folder {
-    fn new() -> Self {
-        let guard = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(guard.path().to_owned()).unwrap();
-        Self { _guard: guard, path }
-    }
-
-    /// Writes a case of the corpus under its own name.
-    fn case(&self, file: &str, name: &str) -> String {
-        let (_, recipe) = corpus()
-            .into_iter()
-            .find(|(found, recipe)| found == file && recipe.name == name)
-            .unwrap();
-        std::fs::write(self.path.join(recipe.filename()), recipe.build()).unwrap();
-        recipe.filename().to_owned()
-    }
-
-    fn check(&self, arguments: &[&str]) -> Output {
-        venvtree_in(&self.path, &[&["wheel", "check"], arguments].concat(), "")
-    }
+fn check(project: &Project, arguments: &[&str]) -> Output {
+    project.run(&[&["wheel", "check"], arguments].concat())
 }
 
 fn codes(report: &Value) -> Vec<(String, String)> {
@@ -44,45 +29,45 @@ fn codes(report: &Value) -> Vec<(String, String)> {
 
 #[test]
 fn the_exit_code_is_by_severity() {
-    let folder = Folder::new();
-    let check = |case: (&str, &str), arguments: &[&str], expected: u8| {
-        let name = folder.case(case.0, case.1);
-        let output = folder.check(&[arguments, &[name.as_str()]].concat());
+    let project = Project::new();
+    let ends = |(file, name): (&str, &str), arguments: &[&str], expected: u8| {
+        let wheel = case(&project, file, name);
+        let output = check(&project, &[arguments, &[wheel.as_str()]].concat());
         assert_eq!(
             output.code, expected,
-            "{case:?} {arguments:?}: {}{}",
+            "{file} {name} {arguments:?}: {}{}",
             output.stdout, output.stderr
         );
     };
-    check(("sound", "plain"), &[], 0);
-    check(("sound", "plain"), &["--fail-on", "information"], 0);
-    check(("zip-records", "bytes between members"), &[], 4);
-    check(("zip-records", "bytes between members"), &["--allow", "zip.gap"], 0);
-    check(
+    ends(("sound", "plain"), &[], 0);
+    ends(("sound", "plain"), &["--fail-on", "information"], 0);
+    ends(("zip-records", "bytes between members"), &[], 4);
+    ends(("zip-records", "bytes between members"), &["--allow", "zip.gap"], 0);
+    ends(
         ("zip-records", "bytes between members"),
         &["--allow", "zip.gap", "--fail-on", "warning"],
         4,
     );
-    check(("paths", "parent folder"), &["--allow", "path.traversal"], 4);
-    check(("record", "member without a row"), &[], 0);
-    check(("record", "member without a row"), &["--fail-on", "warning"], 4);
-    check(("record", "member without a row"), &["--strict", "record.unlisted"], 4);
-    check(("startup", "import in a path file"), &["--fail-on", "warning"], 0);
-    check(("startup", "import in a path file"), &["--fail-on", "information"], 4);
-    check(("sound", "plain"), &["--limit", "entries=3"], 4);
-    check(("sound", "plain"), &["--name", "other-1.0-py3-none-any.whl"], 4);
-    check(("sound", "plain"), &["--limit", "entries"], 2);
-    check(("sound", "plain"), &["--limit", "size=1"], 2);
-    check(("sound", "plain"), &["--allow", "zip.nothing"], 2);
-    assert_eq!(folder.check(&["absent.whl"]).code, 7);
-    assert_eq!(folder.check(&[]).code, 2);
+    ends(("paths", "parent folder"), &["--allow", "path.traversal"], 4);
+    ends(("record", "member without a row"), &[], 0);
+    ends(("record", "member without a row"), &["--fail-on", "warning"], 4);
+    ends(("record", "member without a row"), &["--strict", "record.unlisted"], 4);
+    ends(("startup", "import in a path file"), &["--fail-on", "warning"], 0);
+    ends(("startup", "import in a path file"), &["--fail-on", "information"], 4);
+    ends(("sound", "plain"), &["--limit", "entries=3"], 4);
+    ends(("sound", "plain"), &["--name", "other-1.0-py3-none-any.whl"], 4);
+    ends(("sound", "plain"), &["--limit", "entries"], 2);
+    ends(("sound", "plain"), &["--limit", "size=1"], 2);
+    ends(("sound", "plain"), &["--allow", "zip.nothing"], 2);
+    assert_eq!(check(&project, &["absent.whl"]).code, 7);
+    assert_eq!(check(&project, &[]).code, 2);
 }
 
 #[test]
 fn text_is_for_people() {
-    let folder = Folder::new();
-    let name = folder.case("paths", "escape sequence of terminals");
-    let output = folder.check(&[&name]);
+    let project = Project::new();
+    let name = case(&project, "paths", "escape sequence of terminals");
+    let output = check(&project, &[&name]);
     assert!(
         output.stdout.starts_with("demo-1.0-py3-none-any.whl: 1 error\n  error[path.control]: "),
         "{}",
@@ -90,22 +75,23 @@ fn text_is_for_people() {
     );
     assert!(!output.stdout.contains('\x1b') && output.stdout.contains("control character"));
     assert_eq!(
-        folder.check(&[&folder.case("sound", "plain")]).stdout,
+        check(&project, &[&case(&project, "sound", "plain")]).stdout,
         "demo-1.0-py3-none-any.whl: nothing found\n"
     );
 }
 
 #[test]
 fn json_and_sarif_are_for_machines() {
-    let folder = Folder::new();
-    let name = folder.case("zip-records", "setuid");
-    let report = folder.check(&["--format", "json", &name]).json();
+    let project = Project::new();
+    let name = case(&project, "zip-records", "setuid");
+    let report = check(&project, &["--format", "json", &name]).json();
     assert_eq!(report["version"], 1);
     assert_eq!(report["counts"], json!({"error": 0, "warning": 1, "information": 0}));
     assert_eq!(codes(&report), [("zip.special-bits".to_owned(), "warning".to_owned())]);
     assert_eq!(report["files"][0]["file"], json!(name));
 
-    let report = folder.check(&["--format", "sarif", "--allow", "zip.special-bits", &name]).json();
+    let report =
+        check(&project, &["--format", "sarif", "--allow", "zip.special-bits", &name]).json();
     assert_eq!(report["version"], "2.1.0");
     let run = &report["runs"][0];
     let result = &run["results"][0];
@@ -123,31 +109,26 @@ fn json_and_sarif_are_for_machines() {
 
 #[test]
 fn a_bad_archive_without_metadata_gets_all_its_findings() {
-    let folder = Folder::new();
-    let name = folder.case("zip-records", "encrypted");
-    std::fs::rename(folder.path.join(name), folder.path.join("archive.zip")).unwrap();
-    let found = codes(&folder.check(&["--format", "json", "archive.zip"]).json());
+    let project = Project::new();
+    let name = case(&project, "zip-records", "encrypted");
+    std::fs::rename(project.path().join(name), project.path().join("archive.zip")).unwrap();
+    let found = codes(&check(&project, &["--format", "json", "archive.zip"]).json());
     let found: Vec<&str> = found.iter().map(|(code, _)| code.as_str()).collect();
     assert_eq!(found, ["zip.encrypted", "metadata.filename"]);
 }
 
 #[test]
 fn start_up_code_of_an_environment_is_visible() {
-    let folder = Folder::new();
-    let write = |path: &str, text: &str| {
-        let path = folder.path.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
-    write(".venv/pyvenv.cfg", "home =\n");
+    let project = Project::new();
+    project.write(".venv/pyvenv.cfg", "home =\n");
     let site = ".venv/lib/python3.12/site-packages";
-    write(&format!("{site}/ok.pth"), "../../../../_main\nother\n");
-    write(&format!("{site}/hook.pth"), "import hook\n");
-    write(&format!("{site}/hook.start"), "hook:main\n");
-    write(&format!("{site}/sitecustomize.py"), "");
-    write(&format!("{site}/encodings/__init__.py"), "");
-    write(&format!("{site}/six.py"), "");
-    let report = folder.check(&["--format", "json", ".venv"]).json();
+    project.write(&format!("{site}/ok.pth"), "../../../../_main\nother\n");
+    project.write(&format!("{site}/hook.pth"), "import hook\n");
+    project.write(&format!("{site}/hook.start"), "hook:main\n");
+    project.write(&format!("{site}/sitecustomize.py"), "");
+    project.write(&format!("{site}/encodings/__init__.py"), "");
+    project.write(&format!("{site}/six.py"), "");
+    let report = check(&project, &["--format", "json", ".venv"]).json();
     let mut found: Vec<String> = codes(&report).into_iter().map(|(code, _)| code).collect();
     found.sort();
     assert_eq!(
@@ -168,7 +149,7 @@ fn start_up_code_of_an_environment_is_visible() {
         .collect();
     assert!(members.contains(&"lib/python3.12/site-packages/encodings"), "{members:?}");
     // The folder itself may be given, too.
-    let direct = folder.check(&["--format", "json", site]).json();
+    let direct = check(&project, &["--format", "json", site]).json();
     assert_eq!(codes(&direct).len(), found.len());
 }
 

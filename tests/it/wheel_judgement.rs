@@ -11,6 +11,10 @@ use crate::support::programs::interpreters;
 use crate::support::project::{Output, Project, WheelText, some_interpreter};
 use crate::windows_scripts::launcher_bytes;
 
+/// The file name of [`demo`], and where a project has it.
+const DEMO: &str = "demo-1.0-py3-none-any.whl";
+const DEMO_PATH: &str = "wheels/demo-1.0-py3-none-any.whl";
+
 fn demo() -> WheelText {
     WheelText::new("demo", "1.0").file("demo/__init__.py", "x = 1\n")
 }
@@ -43,6 +47,11 @@ fn project(bytes: &[u8], file: &str, flags: Value) -> Project {
     project
 }
 
+/// A project with a spec of one demo.
+fn project_of(demo: &WheelText, flags: Value) -> Project {
+    project(&demo.pack(), DEMO, flags)
+}
+
 fn build(project: &Project, options: &[&str]) -> Output {
     project.run(
         &[
@@ -56,7 +65,6 @@ fn build(project: &Project, options: &[&str]) -> Output {
 /// Wheels with one flaw each that leaves no doubt about what is installed: name of the file, wheel,
 /// code.
 fn flawed() -> Vec<(&'static str, WheelText, &'static str)> {
-    let plain = "demo-1.0-py3-none-any.whl";
     let text = |name: &str, text: &str| demo().file(&format!("demo-1.0.dist-info/{name}"), text);
     let hash = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
     let right = format!(
@@ -65,42 +73,42 @@ fn flawed() -> Vec<(&'static str, WheelText, &'static str)> {
     );
     let metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n";
     vec![
-        (plain, recorded(&format!("demo/__init__.py,{hash},6")), "record.hash"),
-        (plain, recorded(&format!("demo/__init__.py,{right},7")), "record.size"),
-        (plain, recorded(&format!("/demo/__init__.py,{right},6")), "record.path"),
-        (plain, recorded(&format!("demo\\__init__.py,{right},6")), "record.path"),
-        (plain, recorded(&format!("demo/__init__.py,{right},6,")), "record.columns"),
-        (plain, recorded("demo/__init__.py,md5=abc,6"), "record.weak-hash"),
-        (plain, recorded("demo/__init__.py,sha256=abc,6"), "record.bad-hash"),
+        (DEMO, recorded(&format!("demo/__init__.py,{hash},6")), "record.hash"),
+        (DEMO, recorded(&format!("demo/__init__.py,{right},7")), "record.size"),
+        (DEMO, recorded(&format!("/demo/__init__.py,{right},6")), "record.path"),
+        (DEMO, recorded(&format!("demo\\__init__.py,{right},6")), "record.path"),
+        (DEMO, recorded(&format!("demo/__init__.py,{right},6,")), "record.columns"),
+        (DEMO, recorded("demo/__init__.py,md5=abc,6"), "record.weak-hash"),
+        (DEMO, recorded("demo/__init__.py,sha256=abc,6"), "record.bad-hash"),
         (
-            plain,
+            DEMO,
             demo()
                 .file("demo-1.0.dist-info/RECORD", format!("demo-1.0.dist-info/RECORD,{hash},0\n")),
             "record.own-hash",
         ),
         ("demo-1.0+cu12torch2.6-py3-none-any.whl", demo(), "metadata.local-version"),
         (
-            plain,
+            DEMO,
             text("METADATA", &format!("{metadata}Summary: one\ntwo\nAuthor: x\n\nbody\n")),
             "metadata.syntax",
         ),
         (
-            plain,
+            DEMO,
             text("METADATA", &format!("{metadata}Requires-Python: >=3\nRequires-Python: >=3.1\n")),
             "metadata.repeated-header",
         ),
         (
-            plain,
+            DEMO,
             text("METADATA", "Metadata-Version: 2.1\nVersion: 1.0\n"),
             "metadata.missing-header",
         ),
         (
-            plain,
+            DEMO,
             text("METADATA", &format!("{metadata}Requires-Python: three\n")),
             "metadata.requires-python",
         ),
         (
-            plain,
+            DEMO,
             text("WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: perhaps\nTag: py3-none-any\n"),
             "metadata.purelib",
         ),
@@ -197,11 +205,8 @@ fn what_leaves_no_doubt_can_be_allowed_loudly_everywhere() {
 
 #[test]
 fn what_is_allowed_is_said_again_by_a_build_that_has_nothing_to_do() {
-    let project = project(
-        &recorded("demo/__init__.py,md5=abc,6").pack(),
-        "demo-1.0-py3-none-any.whl",
-        json!({"allow": ["record.weak-hash"]}),
-    );
+    let project =
+        project_of(&recorded("demo/__init__.py,md5=abc,6"), json!({"allow": ["record.weak-hash"]}));
     let build = || project.run(&["build", "env.json", "--out", "env", "--store", "store"]);
     assert!(build().stderr.contains("is used although `record.weak-hash` was found"));
     let again = build();
@@ -230,7 +235,7 @@ fn what_says_nothing_wrong_is_a_warning() {
             "metadata.format-form",
         ),
     ] {
-        let file = "demo-1.0-py3-none-any.whl";
+        let file = DEMO;
         let project = project(&wheel.pack(), file, json!({}));
         let checked = project.run(&["wheel", "check", &format!("wheels/{file}")]);
         assert!(
@@ -245,7 +250,7 @@ fn what_says_nothing_wrong_is_a_warning() {
 #[test]
 fn what_no_environment_takes_over_is_judged_as_a_build_judges_it() {
     for file in ["demo/__pycache__/a.cpython-312.pyc", "demo-1.0.dist-info/INSTALLER"] {
-        let wheel = "demo-1.0-py3-none-any.whl";
+        let wheel = DEMO;
         let project = project(&dropped(file).pack(), wheel, json!({}));
         build(&project, &[]).success();
         let checked = project.run(&["wheel", "check", &format!("wheels/{wheel}")]);
@@ -262,14 +267,9 @@ fn what_two_readers_see_differently_is_never_allowed() {
     let metadata = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n";
     let check = |name: &str, text: String, code: &str| {
         let bytes = demo().file(&format!("demo-1.0.dist-info/{name}"), text).pack();
-        let project = project(&bytes, "demo-1.0-py3-none-any.whl", json!({}));
+        let project = project(&bytes, DEMO, json!({}));
         let refused = build(&project, &[]);
-        assert_eq!(refused.code, 4);
-        assert!(
-            refused.stderr.contains(&format!("`{code}` cannot be allowed: ")),
-            "{}",
-            refused.stderr
-        );
+        refused.fails(4, &format!("`{code}` cannot be allowed: "));
         let allowed = build(&project, &["--allow", code]);
         assert!(
             allowed.code == 2 && allowed.stderr.contains("can never be accepted"),
@@ -293,7 +293,7 @@ fn what_two_readers_see_differently_is_never_allowed() {
 #[test]
 fn create_takes_a_flawed_wheel_where_that_is_allowed() {
     let bytes = recorded("demo/__init__.py,md5=abc,6").pack();
-    let project = project(&bytes, "demo-1.0-py3-none-any.whl", json!({}));
+    let project = project(&bytes, DEMO, json!({}));
     let python = interpreters().remove(0);
     let create = |options: &[&str]| {
         let fixed = [
@@ -301,7 +301,7 @@ fn create_takes_a_flawed_wheel_where_that_is_allowed() {
             "env",
             "--no-seed",
             "--wheel",
-            "wheels/demo-1.0-py3-none-any.whl",
+            DEMO_PATH,
             "--python",
             python.path.to_str().unwrap(),
         ];
@@ -462,14 +462,10 @@ fn a_check_for_an_interpreter_and_a_build_say_the_same() {
 
 #[test]
 fn a_check_takes_facts_a_spec_a_target_or_an_interpreter() {
-    let project = project(
-        &demo().metadata("Requires-Python: <3.7").pack(),
-        "demo-1.0-py3-none-any.whl",
-        json!({}),
-    );
+    let project = project(&demo().metadata("Requires-Python: <3.7").pack(), DEMO, json!({}));
     let (_, facts) = facts().remove(1);
     project.write("facts.json", facts.to_string());
-    let wheel = "wheels/demo-1.0-py3-none-any.whl";
+    let wheel = DEMO_PATH;
     let python = interpreters().remove(0).path;
     for interpreter in [
         "facts.json",
@@ -522,9 +518,8 @@ fn what_other_wheels_must_bring_is_told() {
     let wheel = demo()
         .metadata("Requires-Dist: six>=1.0")
         .metadata("Requires-Dist: colorama; sys_platform == 'win32'");
-    let project = project(&wheel.pack(), "demo-1.0-py3-none-any.whl", json!({}));
-    let output =
-        project.run(&["wheel", "check", "--for", "env.json", "wheels/demo-1.0-py3-none-any.whl"]);
+    let project = project_of(&wheel, json!({}));
+    let output = project.run(&["wheel", "check", "--for", "env.json", DEMO_PATH]);
     assert!(
         output.code == 0 && output.stdout.contains("\n  needs six>=1.0\n"),
         "{}",
@@ -560,7 +555,7 @@ fn python_reads_the_installed_record_as_the_rows_that_were_written() {
     for character in odd {
         wheel = wheel.file(&format!("demo/a{character}b.py"), "x");
     }
-    let project = project(&wheel.pack(), "demo-1.0-py3-none-any.whl", json!({}));
+    let project = project_of(&wheel, json!({}));
     assert_eq!(build(&project, &[]).code, 0);
     let site = project.path().join("env/lib/python3.11/site-packages");
     let read = r#"
@@ -578,7 +573,7 @@ json.dump([[str(path) for path in distribution.files], rows], sys.stdout)
         '\n',
     ] {
         let wheel = demo().file(&format!("demo/a{separator}/etc/b.py"), "x");
-        let project = self::project(&wheel.pack(), "demo-1.0-py3-none-any.whl", json!({}));
+        let project = project_of(&wheel, json!({}));
         let refused = build(&project, &[]);
         assert!(
             refused.code == 4 && refused.stderr.contains("path.control"),

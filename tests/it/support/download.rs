@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use super::commands::succeed;
 use super::peers::peer;
@@ -84,18 +85,23 @@ impl Download {
     }
 }
 
-/// The wheels of a file of requirements with hashes, downloaded into a folder once, for the
-/// interpreter `python` and by its pip.
-pub(crate) fn download_locked(python: &str, requirements: &Path, wheels: &Path) {
+/// The folder of the wheels of a file of requirements with hashes: downloaded once into `.cache`, for
+/// the interpreter `python` and by its pip.
+pub(crate) fn locked_wheels(python: &str, requirements: &str, folder: &str) -> PathBuf {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let requirements = checkout.join(requirements);
+    let wheels = checkout.join(".cache").join(folder);
     let stamp = wheels.join("requirements.txt");
-    if fs::read(&stamp).ok() == fs::read(requirements).ok() {
-        return;
+    if fs::read(&stamp).ok() != fs::read(&requirements).ok() {
+        let _ = fs::remove_dir_all(&wheels);
+        let mut download = Download::new(Path::new(python));
+        download.0.args(["--require-hashes", "--dest"]).arg(&wheels).arg("--requirement");
+        succeed(download.0.arg(&requirements));
+        fs::copy(&requirements, &stamp).expect("the folder is writable");
     }
-    let _ = fs::remove_dir_all(wheels);
-    let mut download = Download::new(Path::new(python));
-    download.0.args(["--require-hashes", "--dest"]).arg(wheels).arg("--requirement");
-    succeed(download.0.arg(requirements));
-    fs::copy(requirements, &stamp).expect("the folder is writable");
+    wheels
 }
 
 /// The wheels in a folder, sorted.

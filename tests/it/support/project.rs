@@ -27,6 +27,19 @@ impl Output {
         self.stdout
     }
 
+    /// Asserts that standard error has this part.
+    #[track_caller]
+    pub(crate) fn says(&self, part: &str) {
+        assert!(self.stderr.contains(part), "expected `{part}` in {self:?}");
+    }
+
+    /// Asserts that it ended with this exit code, and that standard error has this part.
+    #[track_caller]
+    pub(crate) fn fails(&self, code: u8, part: &str) {
+        assert_eq!(self.code, code, "expected `{part}` in {self:?}");
+        self.says(part);
+    }
+
     /// Asserts success and returns standard output as JSON.
     #[track_caller]
     pub(crate) fn report(&self) -> Value {

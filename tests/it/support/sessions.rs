@@ -54,6 +54,9 @@ pub(crate) struct Probe {
 /// How a session ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
+    /// Which shell it was in, and what it did.
+    #[expect(dead_code, reason = "for messages, which print all fields")]
+    session: String,
     /// What it wrote on standard output.
     pub(crate) stdout: String,
     /// What it wrote on standard error.
@@ -64,8 +67,9 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    fn new(output: Output, folder: &Path) -> Self {
+    fn new(output: Output, folder: &Path, session: String) -> Self {
         Self {
+            session,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             success: output.status.success(),
@@ -203,6 +207,11 @@ impl Dialect {
         self.shell.file_names().next().expect("every shell has a file")
     }
 
+    /// The path of the activation file of the environment at `root`.
+    pub(crate) fn file_of(&self, root: &str) -> String {
+        format!("{root}/bin/{}", self.file())
+    }
+
     /// Whether its language can hold a line break in the path of a file.
     pub(crate) fn takes_line_breaks(&self) -> bool {
         // csh refuses them; so does zsh as sh, which cannot name the file.
@@ -226,6 +235,7 @@ impl Dialect {
         Finished::new(
             output.unwrap_or_else(|error| panic!("{} does not start: {error}", self.name)),
             folder,
+            format!("{} {options:?} {variables:?} {steps:?}", self.name),
         )
     }
 
@@ -254,7 +264,7 @@ impl Dialect {
         }
         let output =
             command.output().unwrap_or_else(|error| panic!("{} does not start: {error}", way[0]));
-        Finished::new(output, folder)
+        Finished::new(output, folder, format!("{way:?} {} {variables:?} {steps:?}", self.name))
     }
 
     /// Types the steps into an interactive session.
@@ -275,7 +285,8 @@ impl Dialect {
             .expect("piped above")
             .write_all(typed.as_bytes())
             .expect("the shell reads what is typed");
-        Finished::new(child.wait_with_output().expect("the shell ends"), folder)
+        let output = child.wait_with_output().expect("the shell ends");
+        Finished::new(output, folder, format!("{} -i {variables:?} {steps:?}", self.name))
     }
 
     /// The shell, with nothing of this process's environment.
