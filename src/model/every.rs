@@ -28,4 +28,20 @@ macro_rules! every {
     }};
 }
 
-pub(crate) use every;
+/// The variants of an enum with their names, for its `impl`: `named!(2, "one" => One, "two" => Two)`
+/// makes `ALL`, and `name` with the documentation before it.
+macro_rules! named {
+    ($(#[$doc:meta])* $count:literal, $($name:literal => $variant:ident),+ $(,)?) => {
+        /// Every one of them.
+        pub const ALL: [Self; $count] = [$(Self::$variant),+];
+
+        $(#[$doc])*
+        pub fn name(self) -> &'static str {
+            match self {
+                $(Self::$variant => $name,)+
+            }
+        }
+    };
+}
+
+pub(crate) use {every, named};

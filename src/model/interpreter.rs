@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::model::every::every;
+use crate::model::every::named;
 use crate::model::name::PythonVersion;
 
 /// Who made the interpreter.
@@ -18,15 +18,11 @@ pub enum Implementation {
 }
 
 impl Implementation {
-    /// Every implementation.
-    pub const ALL: [Self; 2] = every!(Implementation: CPython, PyPy);
-
-    /// The name in specs, which is also the marker `implementation_name`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CPython => "cpython",
-            Self::PyPy => "pypy",
-        }
+    named! {
+        /// The name in specs, which is also the marker `implementation_name`.
+        2,
+        "cpython" => CPython,
+        "pypy" => PyPy,
     }
 
     /// The marker `platform_python_implementation`.
@@ -58,16 +54,12 @@ pub enum Os {
 }
 
 impl Os {
-    /// Every operating system.
-    pub const ALL: [Self; 3] = every!(Os: Linux, MacOs, Windows);
-
-    /// The name in specs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Linux => "linux",
-            Self::MacOs => "macos",
-            Self::Windows => "windows",
-        }
+    named! {
+        /// The name in specs.
+        3,
+        "linux" => Linux,
+        "macos" => MacOs,
+        "windows" => Windows,
     }
 
     /// The marker `os_name`.
@@ -124,22 +116,17 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// Every architecture.
-    pub const ALL: [Self; 8] =
-        every!(Arch: X86_64, I686, Aarch64, Armv7l, Ppc64le, S390x, Riscv64, Loongarch64);
-
-    /// The name in specs, as Linux's `uname -m` gives it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::I686 => "i686",
-            Self::Aarch64 => "aarch64",
-            Self::Armv7l => "armv7l",
-            Self::Ppc64le => "ppc64le",
-            Self::S390x => "s390x",
-            Self::Riscv64 => "riscv64",
-            Self::Loongarch64 => "loongarch64",
-        }
+    named! {
+        /// The name in specs, as Linux's `uname -m` gives it.
+        8,
+        "x86_64" => X86_64,
+        "i686" => I686,
+        "aarch64" => Aarch64,
+        "armv7l" => Armv7l,
+        "ppc64le" => Ppc64le,
+        "s390x" => S390x,
+        "riscv64" => Riscv64,
+        "loongarch64" => Loongarch64,
     }
 
     /// Whether addresses have 64 bits.

@@ -551,19 +551,42 @@ fn configurations_choose(bazel: &Bazel) {
     assert!(refused.contains("incompatible"), "{refused}");
 }
 
+/// Targets that cannot be built, which Bazel's and Buck2's projects have, and parts of the reasons.
+pub(super) const REFUSED: [(&str, &[&str]); 6] = [
+    (
+        "//bad:conflict",
+        &["error: ", "clash.py", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "hint"],
+    ),
+    ("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]),
+    ("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]),
+    (
+        "//bad:no_version",
+        &["//bad:no_version: the version of the interpreter is unknown", "add `version = "],
+    ),
+    (
+        "//bad:no_platform",
+        &["//bad:no_platform: the platform of the interpreter is unknown", "add `platform = "],
+    ),
+    (
+        "//bad:too_old",
+        &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"],
+    ),
+];
+
+/// A build system could not build a target, and said why.
+pub(super) fn check_refused(target: &str, output: &Output, parts: &[&str]) {
+    let text = said(output);
+    assert!(!output.status.success(), "{target}: {text}");
+    for part in parts {
+        assert!(text.contains(part), "{target}: expected `{part}` in:\n{text}");
+    }
+    assert!(!text.contains("panicked"), "{text}");
+}
+
 fn errors_are_readable(bazel: &Bazel) {
     let expect = |target: &str, parts: &[&str]| {
         let output = bazel.bazel("build", &[target]);
-        let text = said(&output);
-        assert!(!output.status.success(), "{target}: {text}");
-        for part in parts {
-            assert!(
-                text.contains(part),
-                "{:?}: {target}: expected `{part}` in:\n{text}",
-                bazel.version
-            );
-        }
-        assert!(!text.contains("panicked"), "{text}");
+        check_refused(&format!("{:?} {target}", bazel.version), &output, parts);
     };
     // An interpreter need not be where an environment is built, but where it is used.
     bazel.succeed("build", &["//:arm_env"]);
@@ -574,30 +597,15 @@ fn errors_are_readable(bazel: &Bazel) {
             && output.contains("/opt/of-the-other-platform/bin/python3.12"),
         "{output}"
     );
-    expect(
-        "//bad:conflict",
-        &["error: ", "clash.py", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "hint"],
-    );
-    expect("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]);
-    expect("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]);
-    expect(
-        "//bad:no_version",
-        &["//bad:no_version: the version of the interpreter is unknown", "add `version = "],
-    );
+    for (target, parts) in REFUSED {
+        expect(target, parts);
+    }
     expect(
         "//bad:no_patch_version",
         &[
             "//bad:no_patch_version: the version of the interpreter is unknown, because `runtime`",
             "add `version = ",
         ],
-    );
-    expect(
-        "//bad:no_platform",
-        &["//bad:no_platform: the platform of the interpreter is unknown", "add `platform = "],
-    );
-    expect(
-        "//bad:too_old",
-        &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"],
     );
     expect(
         "//bad:no_wheel",
@@ -919,18 +927,18 @@ fn workers_speak_json() {
     }
 }
 
-/// What the rules' own program prints, which files of the checkout are made of.
-pub(super) fn reference(of: &[&str]) -> String {
-    succeed(Command::new("python3").arg(checkout().join("rules/reference.py")).args(of))
+/// A file of the checkout is what the rules' own program prints of their code.
+pub(super) fn check_made_by_reference(file: &str, of: &[&str]) {
+    let mut reference = Command::new("python3");
+    let printed = succeed(reference.arg(checkout().join("rules/reference.py")).args(of));
+    let found = fs::read_to_string(checkout().join(file)).unwrap();
+    let command = format!("python3 rules/reference.py {} >{file}", of.join(" "));
+    assert!(found == printed, "{file} is old: run `{command}`");
 }
 
 #[test]
 fn the_reference_is_that_of_the_code() {
-    let found = fs::read_to_string(checkout().join("docs/rules.md")).unwrap();
-    assert!(
-        found == reference(&[]),
-        "docs/rules.md is old: run `python3 rules/reference.py >docs/rules.md`"
-    );
+    check_made_by_reference("docs/rules.md", &[]);
 }
 
 #[test]

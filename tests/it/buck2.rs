@@ -16,8 +16,8 @@ use crate::support::commands::said;
 use crate::support::download::locked_wheels;
 
 use super::bazel::{
-    Bazel, Version, alone, buildgrid, checkout, copy, corrupt_wheel, last_json, reference,
-    relocatable_python, tool, work,
+    Bazel, REFUSED, Version, alone, buildgrid, check_made_by_reference, check_refused, checkout,
+    copy, corrupt_wheel, last_json, relocatable_python, tool, work,
 };
 
 /// Where Buck2 is, or `None`, after saying so.
@@ -408,32 +408,11 @@ fn wheels_are_fetched(buck: &Buck) {
 
 fn errors_are_readable(buck: &Buck) {
     let expect = |target: &str, parts: &[&str]| {
-        let output = buck.command(&["build", target]);
-        let text = said(&output);
-        assert!(!output.status.success(), "{target}: {text}");
-        for part in parts {
-            assert!(text.contains(part), "{target}: expected `{part}` in:\n{text}");
-        }
-        assert!(!text.contains("panicked"), "{text}");
+        check_refused(target, &buck.command(&["build", target]), parts);
     };
-    expect(
-        "//bad:conflict",
-        &["error: ", "clash.py", "one-1-py3-none-any.whl", "two-1-py3-none-any.whl", "hint"],
-    );
-    expect("//bad:platform", &["error: ", "windows_only-1-cp311-cp311-win_amd64.whl"]);
-    expect("//bad:corrupt", &["error: ", "corrupt-1-py3-none-any.whl", "corrupt.py"]);
-    expect(
-        "//bad:no_version",
-        &["//bad:no_version: the version of the interpreter is unknown", "add `version = "],
-    );
-    expect(
-        "//bad:no_platform",
-        &["//bad:no_platform: the platform of the interpreter is unknown", "add `platform = "],
-    );
-    expect(
-        "//bad:too_old",
-        &["//bad:too_old: `version` is `3.9.2`; the rules need CPython 3.11 or newer"],
-    );
+    for (target, parts) in REFUSED {
+        expect(target, parts);
+    }
     expect("//bad:nowhere", &["//bad:nowhere: expected one of `runtime`", "found neither"]);
     expect(
         "//bad:no_wheel",
@@ -527,9 +506,5 @@ fn checkouts_share_environments() {
 
 #[test]
 fn the_reference_is_that_of_the_code() {
-    let found = fs::read_to_string(checkout().join("docs/buck2-rules.md")).unwrap();
-    assert!(
-        found == reference(&["buck2"]),
-        "docs/buck2-rules.md is old: run `python3 rules/reference.py buck2 >docs/buck2-rules.md`"
-    );
+    check_made_by_reference("docs/buck2-rules.md", &["buck2"]);
 }

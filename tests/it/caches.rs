@@ -328,7 +328,7 @@ fn a_store_that_is_no_directory_is_not_an_empty_one() {
         [&["store", "stat"][..], &["store", "verify"], &["store", "gc", "--max-size", "0"]]
     {
         let output = project.run(&[arguments, &["--store", "env.json"]].concat());
-        output.fails(2, "env.json` is no directory");
+        output.ends(2, "env.json` is no directory");
         project.run(&[arguments, &["--store", "not-there-yet"]].concat()).success();
     }
 }
@@ -447,7 +447,7 @@ fn a_store_on_another_file_system_a_full_one_and_a_read_only_one_do_not_fail_a_b
 
     // An output on the full file system cannot be; it is said why, and nothing is left of it.
     let failed = project.run(&["build", "env.json", "--out", "mount/out", "--no-store"]);
-    failed.fails(7, "No space left");
+    failed.ends(7, "No space left");
     let left: Vec<String> = mount
         .path
         .read_dir_utf8()

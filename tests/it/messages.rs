@@ -115,43 +115,31 @@ fn what_is_no_spec_is_named() {
 fn slips_are_recognized_everywhere() {
     let project = project();
     let spec = std::fs::read_to_string(project.path().join("env.json")).unwrap();
-    for (before, after, question) in [
-        ("\"wheels\"", "\"wheel\"", "did you mean `wheels`?"),
-        ("\"interpreter\"", "\"interpretor\"", "did you mean `interpreter`?"),
-        ("\"sha256\"", "\"sha-256\"", "did you mean `sha256`?"),
-        ("\"cpython\"", "\"CPython\"", "did you mean `cpython`?"),
-        ("\"linux\"", "\"Linux\"", "did you mean `linux`?"),
-        ("\"x86_64\"", "\"x86-64\"", "did you mean `x86_64`?"),
-        ("\"absolute\"", "\"absolut\"", "did you mean `absolute`?"),
-        (
-            "\"version\": 1",
-            "\"version\": 1, \"flags\": {\"conflict\": \"last\"}",
-            "did you mean `conflicts`?",
-        ),
-        (
-            "\"version\": 1",
-            "\"version\": 1, \"flags\": {\"conflicts\": \"eror\"}",
-            "did you mean `error`?",
-        ),
-        (
-            "\"version\": 1",
-            "\"version\": 1, \"flags\": {\"activators\": [\"powershel\"]}",
-            "did you mean `powershell`?",
-        ),
-        (
-            "\"version\": 1",
-            "\"version\": 1, \"flags\": {\"allow\": [\"record.unlistd\"]}",
-            "did you mean `record.unlisted`?",
-        ),
-        (
-            "\"version\": 1",
-            "\"version\": 1, \"flags\": {\"digest_function\": \"sha-256\"}",
-            "did you mean `sha256`?",
-        ),
-    ] {
+    let check = |before: &str, after: &str, meant: &str| {
         assert!(spec.contains(before), "{before}");
         project.write("slip.json", spec.replacen(before, after, 1));
-        says(&run(&project, &["spec", "check", "slip.json"]), after, &[question]);
+        let question = format!("did you mean `{meant}`?");
+        says(&run(&project, &["spec", "check", "slip.json"]), after, &[question.as_str()]);
+    };
+    for (meant, slip) in [
+        ("wheels", "wheel"),
+        ("interpreter", "interpretor"),
+        ("sha256", "sha-256"),
+        ("cpython", "CPython"),
+        ("linux", "Linux"),
+        ("x86_64", "x86-64"),
+        ("absolute", "absolut"),
+    ] {
+        check(&format!("\"{meant}\""), &format!("\"{slip}\""), meant);
+    }
+    for (flags, meant) in [
+        (r#"{"conflict": "last"}"#, "conflicts"),
+        (r#"{"conflicts": "eror"}"#, "error"),
+        (r#"{"activators": ["powershel"]}"#, "powershell"),
+        (r#"{"allow": ["record.unlistd"]}"#, "record.unlisted"),
+        (r#"{"digest_function": "sha-256"}"#, "sha256"),
+    ] {
+        check(r#""version": 1"#, &format!(r#""version": 1, "flags": {flags}"#), meant);
     }
     for (arguments, part) in [
         (&["biuld", "env.json"][..], "'build'"),

@@ -151,7 +151,7 @@ fn where_somebody_works_lives_or_mounts_nothing_is_replaced() {
     }
     let mounted = crate::support::mount::Mount::tmpfs(env.join("lib/mounted"), "size=1m");
     let refused = attempt(&elsewhere, "env", "/nowhere");
-    refused.fails(2, "a file system is mounted at");
+    refused.ends(2, "a file system is mounted at");
     drop(mounted);
     std::fs::remove_dir(env.join("lib/mounted")).unwrap();
     attempt(&elsewhere, "env", "/nowhere").success();
@@ -405,18 +405,9 @@ fn create_looks_at_what_is_there_and_clear_makes_it_anew() {
         let project = project();
         let wheel = project.path().join("wheels/a-1.0-py3-none-any.whl");
         let create = |extra: &[&str]| {
-            let arguments = [
-                "create",
-                "env",
-                "--no-seed",
-                "--wheel",
-                wheel.as_str(),
-                "--store",
-                "store",
-                "--format",
-                "json",
-            ];
-            project.run(&[&arguments[..], &["--python", python()], extra].concat())
+            let fixed = ["create", "env", "--no-seed", "--store", "store", "--format", "json"];
+            let given = ["--wheel", wheel.as_str(), "--python", python()];
+            project.run(&[&fixed[..], &given, extra].concat())
         };
         assert_eq!(outcome(&create(&[])), "built");
         let first = create(&[]);

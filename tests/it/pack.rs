@@ -160,7 +160,7 @@ fn what_cannot_be_packed_leaves_no_archive() {
     let project = project();
     let refused = |arguments: &[&str], code, part: &str| {
         let output = project.run(arguments);
-        output.fails(code, part);
+        output.ends(code, part);
         assert!(!project.path().join("out.tar").exists());
     };
     refused(&["pack", "env.json", "--out", "out.archive"], 2, "does not say which format");
@@ -246,7 +246,7 @@ fn wheel_pack_refuses_what_makes_no_wheel() {
     let refused = |out: &str, file: &str, part: &str| {
         let output =
             project.run(&["wheel", "pack", "--out", out, "--metadata", "METADATA", "--file", file]);
-        output.fails(2, part);
+        output.ends(2, part);
     };
     refused("a.whl", "a.py=METADATA", "has 1 parts");
     refused("a-1-py3-none-any.whl", "a.py", "has no `=`");

@@ -351,14 +351,11 @@ fn an_interpreter_says_where_its_compiled_modules_are() {
 #[test]
 fn wrappers_of_entry_points_are_left_out() {
     let project = Project::new();
+    let script = |name: &str| format!("one-1.0.data/scripts/{name}");
     let wheel = WheelText::new("one", "1.0")
         .file("one.py", "def main(): print('ran')\n")
-        .file("one-1.0.data/scripts/tool", "#!python\n")
-        .file("one-1.0.data/scripts/tool.pya", "#!python\n")
-        .file("one-1.0.data/scripts/tool-script.py", "#!python\n")
-        .file("one-1.0.data/scripts/Tool.EXE", "MZ")
-        .file("one-1.0.data/scripts/tool.EXE", "MZ")
-        .file("one-1.0.data/scripts/other.exe", "MZ")
+        .files(&["tool", "tool.pya", "tool-script.py"].map(script), "#!python\n")
+        .files(&["Tool.EXE", "tool.EXE", "other.exe"].map(script), "MZ")
         .console_scripts("tool = one:main");
     let entry = project.wheel(&wheel);
     project.spec(crate::support::project::some_interpreter(), &[entry], |spec| {

@@ -260,7 +260,7 @@ fn options_for_new_environments_are_refused() {
     python.make_venv(root.join("env").as_std_path());
     let before = state(&root.join("env"));
     let output = venvtree_with(root, &["create", "--relocatable", "env", "--prompt", "x"], "", &[]);
-    output.fails(2, "--prompt has no meaning there");
+    output.ends(2, "--prompt has no meaning there");
     assert_eq!(state(&root.join("env")), before);
     project.write("windows/pyvenv.cfg", "home = C:\\\n");
     project.write("windows/Scripts/python.exe", "MZ");

@@ -8,22 +8,20 @@ use crate::windows_scripts::launcher_bytes;
 /// Wheels as `pip download` for several machines leaves them.
 fn project() -> Project {
     let project = Project::new();
-    for (name, version, tag) in [
-        ("pure", "1.0", "py3-none-any"),
-        ("pure", "2.0", "py3-none-any"),
-        ("pure", "3.0rc1", "py3-none-any"),
-        ("fast", "1.0", "cp312-cp312-manylinux_2_17_x86_64"),
-        ("fast", "1.0", "cp312-cp312-musllinux_1_2_x86_64"),
-        ("fast", "1.0", "cp312-cp312-manylinux_2_17_aarch64"),
-        ("fast", "1.0", "cp312-cp312-macosx_11_0_arm64"),
-        ("fast", "1.0", "cp312-cp312-win_amd64"),
-        ("fast", "1.0", "cp313-cp313t-macosx_14_0_arm64"),
+    for stem in [
+        "pure-1.0-py3-none-any",
+        "pure-2.0-py3-none-any",
+        "pure-3.0rc1-py3-none-any",
+        "fast-1.0-cp312-cp312-manylinux_2_17_x86_64",
+        "fast-1.0-cp312-cp312-musllinux_1_2_x86_64",
+        "fast-1.0-cp312-cp312-manylinux_2_17_aarch64",
+        "fast-1.0-cp312-cp312-macosx_11_0_arm64",
+        "fast-1.0-cp312-cp312-win_amd64",
+        "fast-1.0-cp313-cp313t-macosx_14_0_arm64",
     ] {
-        project.wheel(
-            &WheelText::new(name, version)
-                .tag(tag)
-                .file(&format!("{name}.py"), format!("x = {version:?}")),
-        );
+        let wheel = WheelText::named(stem);
+        let module = format!("{}.py", stem.split('-').next().unwrap());
+        project.wheel(&wheel.file(&module, format!("x = {stem:?}")));
     }
     project.wheel(
         &WheelText::new("old", "2.0").metadata("Requires-Python: >=3.13").file("old.py", ""),

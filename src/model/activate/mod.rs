@@ -7,7 +7,7 @@
 
 pub mod quote;
 
-use crate::model::every::every;
+use crate::model::every::named;
 use crate::model::interpreter::Os;
 
 /// A language in which activation scripts are written.
@@ -32,22 +32,17 @@ pub enum Shell {
 }
 
 impl Shell {
-    /// Every shell.
-    pub const ALL: [Self; 8] =
-        every!(Shell: Posix, Fish, Csh, Nushell, Xonsh, PowerShell, Cmd, Python);
-
-    /// The name in specs and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Posix => "posix",
-            Self::Fish => "fish",
-            Self::Csh => "csh",
-            Self::Nushell => "nushell",
-            Self::Xonsh => "xonsh",
-            Self::PowerShell => "powershell",
-            Self::Cmd => "cmd",
-            Self::Python => "python",
-        }
+    named! {
+        /// The name in specs and on the command line.
+        8,
+        "posix" => Posix,
+        "fish" => Fish,
+        "csh" => Csh,
+        "nushell" => Nushell,
+        "xonsh" => Xonsh,
+        "powershell" => PowerShell,
+        "cmd" => Cmd,
+        "python" => Python,
     }
 
     /// The shell of a name, as specs write it; virtualenv's names `bash`, `cshell` and `batch` are

@@ -430,43 +430,39 @@ mod tests {
         let (header, length) = header();
         assert_eq!(length % 8, 0);
         let reset = format!("; __doc__ = __doc__ and __doc__[{length}:]");
-        let check = |script: &str, before: &str, after: &str| {
-            let expected = format!("#!/bin/sh\n{before}{header}{}", after.replace("RESET", &reset));
-            assert_eq!(rewritten(script.as_bytes()), expected, "{script:?}");
+        let check = |script: &str, expected: &str| {
+            let expected = expected.replace("HEADER", &header).replace("RESET", &reset);
+            let found = rewritten(format!("#!python{script}").as_bytes());
+            assert_eq!(found, format!("#!/bin/sh\n{expected}"), "{script:?}");
         };
-        check("#!python", "", "; __doc__ = None\n");
-        check("#!python\n", "", "; __doc__ = None\n");
-        check("#!python\nimport os\n", "", "; __doc__ = None\nimport os\n");
+        check("", "HEADER; __doc__ = None\n");
+        check("\n", "HEADER; __doc__ = None\n");
+        check("\nimport os\n", "HEADER; __doc__ = None\nimport os\n");
         check(
-            "#!python\r\n\r\n\x0C# a\r\n\t# b\rimport os\r\n",
-            "\n# a\n# b\n",
-            "; __doc__ = None\nimport os\r\n",
+            "\r\n\r\n\x0C# a\r\n\t# b\rimport os\r\n",
+            "\n# a\n# b\nHEADER; __doc__ = None\nimport os\r\n",
         );
         check(
-            "#!python\nfrom __future__ import annotations\n",
-            "",
             "\nfrom __future__ import annotations\n",
+            "HEADER\nfrom __future__ import annotations\n",
         );
         check(
-            "#!python\nfrom \\\n  __future__ import annotations",
-            "",
             "\nfrom \\\n  __future__ import annotations",
+            "HEADER\nfrom \\\n  __future__ import annotations",
         );
         check(
-            "#!python\n\"\"\"Doc\n'\\\"\"\" more\"\"\"\nx\n",
-            "",
-            " \"\"\"Doc\n'\\\"\"\" more\"\"\"RESET\nx\n",
+            "\n\"\"\"Doc\n'\\\"\"\" more\"\"\"\nx\n",
+            "HEADER \"\"\"Doc\n'\\\"\"\" more\"\"\"RESET\nx\n",
         );
-        check("#!python\n'a' R\"\\\"b\" # c\n", "", " 'a' R\"\\\"b\"RESET # c\n");
-        check("#!python\n'a'; x", "", " 'a'RESET; x");
-        check("#!python\n \\\n\t# a\n\\\r\n 'a'\n", "\n# a\n\n", " 'a'RESET\n");
-        check("#!python\n\\\n x\n", "\n", "; __doc__ = None\nx\n");
-        check("#!python\n'a' \\\r\n 'b'\r\n", "", " 'a' 'b'RESET\r\n");
-        check("#!python\n((u'a' # c\n\n'b'\n)) # d", "", " u'a' 'b'RESET # d");
+        check("\n'a' R\"\\\"b\" # c\n", "HEADER 'a' R\"\\\"b\"RESET # c\n");
+        check("\n'a'; x", "HEADER 'a'RESET; x");
+        check("\n \\\n\t# a\n\\\r\n 'a'\n", "\n# a\n\nHEADER 'a'RESET\n");
+        check("\n\\\n x\n", "\nHEADER; __doc__ = None\nx\n");
+        check("\n'a' \\\r\n 'b'\r\n", "HEADER 'a' 'b'RESET\r\n");
+        check("\n((u'a' # c\n\n'b'\n)) # d", "HEADER u'a' 'b'RESET # d");
         check(
-            "#!python\n'a'\n# c\n\n; from __future__ import x",
-            "",
-            " 'a'\n# c\n\n; from __future__ import x",
+            "\n'a'\n# c\n\n; from __future__ import x",
+            "HEADER 'a'\n# c\n\n; from __future__ import x",
         );
         for other in [
             "b'a'",
@@ -484,7 +480,7 @@ mod tests {
             "rb'a'",
             "x",
         ] {
-            check(&format!("#!python\n{other}"), "", &format!("; __doc__ = None\n{other}"));
+            check(&format!("\n{other}"), &format!("HEADER; __doc__ = None\n{other}"));
         }
     }
 

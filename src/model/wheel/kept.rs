@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry_points::EntryPoints;
 use super::filename::WheelFilename;
-use super::index::{Location, Method};
+use super::index::Location;
 use super::manifest::{HashOrigin, Member, WheelManifest, data_folder};
 use super::metadata::Metadata;
 use super::wheel_file::WheelHeaders;
@@ -35,32 +35,17 @@ struct KeptMember<'bytes> {
     executable: bool,
     sha256: [u8; 32],
     computed: bool,
-    offset: u64,
-    end: u64,
-    compressed: u64,
-    size: u64,
-    crc32: u32,
-    flags: u16,
-    method: Method,
+    location: Location,
 }
 
 /// Renders a manifest for [`decode`].
 pub fn encode(manifest: &WheelManifest) -> Vec<u8> {
-    let members = manifest.members.iter().map(|member| {
-        let Location { offset, end, compressed, size, crc32, flags, method } = member.location;
-        KeptMember {
-            path: member.path.as_str(),
-            executable: member.executable,
-            sha256: *member.sha256.as_bytes(),
-            computed: member.origin == HashOrigin::Computed,
-            offset,
-            end,
-            compressed,
-            size,
-            crc32,
-            flags,
-            method,
-        }
+    let members = manifest.members.iter().map(|member| KeptMember {
+        path: member.path.as_str(),
+        executable: member.executable,
+        sha256: *member.sha256.as_bytes(),
+        computed: member.origin == HashOrigin::Computed,
+        location: member.location,
     });
     let kept = KeptManifest {
         file: manifest.file.as_str(),
@@ -80,25 +65,13 @@ pub fn decode(file: &WheelFilename, bytes: &[u8]) -> Option<WheelManifest> {
     }
     let mut members = Vec::with_capacity(kept.members.len());
     for member in kept.members {
-        let KeptMember {
-            path,
-            executable,
-            sha256,
-            computed,
-            offset,
-            end,
-            compressed,
-            size,
-            crc32,
-            flags,
-            method,
-        } = member;
+        let KeptMember { path, executable, sha256, computed, location } = member;
         members.push(Member {
             path: TreePath::parse(path).ok()?,
             executable,
             sha256: Hash::new(sha256),
             origin: if computed { HashOrigin::Computed } else { HashOrigin::Claimed },
-            location: Location { offset, end, compressed, size, crc32, flags, method },
+            location,
         });
     }
     let findings: Vec<Finding> = serde_json::from_str(&kept.findings).ok()?;
@@ -132,6 +105,7 @@ pub fn decode(file: &WheelFilename, bytes: &[u8]) -> Option<WheelManifest> {
 mod tests {
     use super::*;
     use crate::model::finding::Findings;
+    use crate::model::wheel::index::Method;
 
     /// A manifest of a wheel that has a bit of everything.
     fn manifest() -> WheelManifest {

@@ -576,11 +576,16 @@ mod tests {
                 "{version} {abi} {platform}: {wheel}"
             );
         };
-        let linux = |arch, libc| Platform::Linux { arch, libc };
+        let arm = |libc| Platform::Linux { arch: Arch::Aarch64, libc };
         let fits = Ok(());
-        check("3.11.7", "cp311", DEBIAN, "py3-none-any", fits);
-        check("3.11.7", "cp311", DEBIAN, "py2.py3-none-any", fits);
-        check("3.11.7", "cp311", DEBIAN, "py2-none-any", Err(Mismatch::Interpreter));
+        let debian = |wheel: &str, expected| check("3.11.7", "cp311", DEBIAN, wheel, expected);
+        let pypy = |wheel: &str, expected| check("3.11.9", "pypy311_pp73", DEBIAN, wheel, expected);
+        let threaded = |wheel: &str, expected| check("3.13.0", "cp313t", DEBIAN, wheel, expected);
+        let newer =
+            |platform, wheel: &str, expected| check("3.12.1", "cp312", platform, wheel, expected);
+        debian("py3-none-any", fits);
+        debian("py2.py3-none-any", fits);
+        debian("py2-none-any", Err(Mismatch::Interpreter));
         check(
             "3.11",
             "cp311",
@@ -588,104 +593,36 @@ mod tests {
             "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64",
             fits,
         );
-        check("3.11.7", "cp311", DEBIAN, "cp311-cp311-manylinux1_x86_64", fits);
-        check(
-            "3.11.7",
-            "cp311",
-            DEBIAN,
-            "cp311-cp311-manylinux_2_38_x86_64",
-            Err(Mismatch::Platform),
-        );
-        check(
-            "3.11.7",
-            "cp311",
-            DEBIAN,
-            "cp311-cp311-musllinux_1_1_x86_64",
-            Err(Mismatch::Platform),
-        );
-        check("3.11.7", "cp311", DEBIAN, "cp37-abi3-linux_x86_64", fits);
-        check("3.11.7", "cp311", DEBIAN, "cp312-abi3-linux_x86_64", Err(Mismatch::Interpreter));
-        check("3.11.7", "cp311", DEBIAN, "cp311-abi3-any", Err(Mismatch::Platform));
-        check("3.11.7", "cp311", DEBIAN, "cp310-cp310-linux_x86_64", Err(Mismatch::Abi));
-        check("3.13.0", "cp313t", DEBIAN, "cp313-cp313t-linux_x86_64", fits);
-        check("3.13.0", "cp313t", DEBIAN, "cp313-cp313-linux_x86_64", Err(Mismatch::Abi));
-        check("3.13.0", "cp313t", DEBIAN, "cp39-abi3-linux_x86_64", Err(Mismatch::Abi));
+        debian("cp311-cp311-manylinux1_x86_64", fits);
+        debian("cp311-cp311-manylinux_2_38_x86_64", Err(Mismatch::Platform));
+        debian("cp311-cp311-musllinux_1_1_x86_64", Err(Mismatch::Platform));
+        debian("cp37-abi3-linux_x86_64", fits);
+        debian("cp312-abi3-linux_x86_64", Err(Mismatch::Interpreter));
+        debian("cp311-abi3-any", Err(Mismatch::Platform));
+        debian("cp310-cp310-linux_x86_64", Err(Mismatch::Abi));
+        threaded("cp313-cp313t-linux_x86_64", fits);
+        threaded("cp313-cp313-linux_x86_64", Err(Mismatch::Abi));
+        threaded("cp39-abi3-linux_x86_64", Err(Mismatch::Abi));
         check("3.15.0", "cp315t", DEBIAN, "cp315-abi3.abi3t-linux_x86_64", fits);
         check("3.15.0", "cp315", DEBIAN, "cp315-abi3t-linux_x86_64", Err(Mismatch::Abi));
         check("3.8.1", "cp38d", DEBIAN, "cp38-cp38-linux_x86_64", fits);
-        check("3.11.9", "pypy311_pp73", DEBIAN, "pp311-pypy311_pp73-manylinux_2_28_x86_64", fits);
-        check("3.11.9", "pypy311_pp73", DEBIAN, "pp3-none-any", fits);
-        check(
-            "3.11.9",
-            "pypy311_pp73",
-            DEBIAN,
-            "cp311-abi3-linux_x86_64",
-            Err(Mismatch::Interpreter),
-        );
-        check(
-            "3.12.1",
-            "cp312",
-            linux(Arch::Aarch64, Some(Libc::Musl(1, 2))),
-            "cp312-cp312-musllinux_1_1_aarch64",
-            fits,
-        );
-        check(
-            "3.12.1",
-            "cp312",
-            linux(Arch::Aarch64, None),
-            "cp312-cp312-musllinux_1_1_aarch64",
-            Err(Mismatch::Platform),
-        );
-        check(
-            "3.12.1",
-            "cp312",
-            linux(Arch::Aarch64, Some(Libc::Glibc(2, 17))),
-            "cp312-cp312-manylinux2014_aarch64",
-            fits,
-        );
-        check(
-            "3.12.1",
-            "cp312",
-            Platform::Windows { arch: Arch::X86_64 },
-            "cp312-cp312-win_amd64",
-            fits,
-        );
-        check(
-            "3.12.1",
-            "cp312",
+        pypy("pp311-pypy311_pp73-manylinux_2_28_x86_64", fits);
+        pypy("pp3-none-any", fits);
+        pypy("cp311-abi3-linux_x86_64", Err(Mismatch::Interpreter));
+        newer(arm(Some(Libc::Musl(1, 2))), "cp312-cp312-musllinux_1_1_aarch64", fits);
+        newer(arm(None), "cp312-cp312-musllinux_1_1_aarch64", Err(Mismatch::Platform));
+        newer(arm(Some(Libc::Glibc(2, 17))), "cp312-cp312-manylinux2014_aarch64", fits);
+        newer(Platform::Windows { arch: Arch::X86_64 }, "cp312-cp312-win_amd64", fits);
+        newer(
             Platform::Windows { arch: Arch::Aarch64 },
             "cp312-cp312-win_amd64",
             Err(Mismatch::Platform),
         );
-        let mac = |arch, version| Platform::MacOs { arch, version };
-        check(
-            "3.12.1",
-            "cp312",
-            mac(Arch::Aarch64, (14, 0)),
-            "cp312-cp312-macosx_10_9_universal2",
-            fits,
-        );
-        check(
-            "3.12.1",
-            "cp312",
-            mac(Arch::Aarch64, (14, 0)),
-            "cp312-cp312-macosx_11_0_arm64",
-            fits,
-        );
-        check(
-            "3.12.1",
-            "cp312",
-            mac(Arch::Aarch64, (14, 0)),
-            "cp312-cp312-macosx_15_0_arm64",
-            Err(Mismatch::Platform),
-        );
-        check(
-            "3.12.1",
-            "cp312",
-            mac(Arch::X86_64, (14, 0)),
-            "cp312-cp312-macosx_10_9_x86_64",
-            fits,
-        );
+        let mac = |arch| Platform::MacOs { arch, version: (14, 0) };
+        newer(mac(Arch::Aarch64), "cp312-cp312-macosx_10_9_universal2", fits);
+        newer(mac(Arch::Aarch64), "cp312-cp312-macosx_11_0_arm64", fits);
+        newer(mac(Arch::Aarch64), "cp312-cp312-macosx_15_0_arm64", Err(Mismatch::Platform));
+        newer(mac(Arch::X86_64), "cp312-cp312-macosx_10_9_x86_64", fits);
     }
 
     #[test]

@@ -1,13 +1,24 @@
 //! Other programs, run to their end.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use camino::Utf8Path;
 
 /// What a program wrote on standard output, and then what it wrote on standard error.
 pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Starts a program, gives it all of its standard input and waits for its end. Its output is what
+/// goes through pipes.
+pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Output {
+    let child = command.stdin(Stdio::piped()).spawn();
+    let mut child = child.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let read = child.stdin.take().expect("piped above").write_all(input);
+    read.unwrap_or_else(|error| panic!("{command:?} does not read its input: {error}"));
+    child.wait_with_output().expect("it ends")
 }
 
 /// Runs a program that has to succeed; returns what it wrote on standard output.

@@ -4,9 +4,10 @@
 //! that is skipped proves nothing.
 
 use std::env;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use super::commands::feed;
 
 /// A program of the peers' environment: `python`, `uv`, `virtualenv`.
 pub(crate) fn peer(name: &str) -> PathBuf {
@@ -24,20 +25,9 @@ pub(crate) fn peer(name: &str) -> PathBuf {
 /// Runs a Python program with the peers' interpreter, gives it JSON on standard input and reads
 /// JSON from its standard output.
 pub(crate) fn ask_python(program: &str, input: &serde_json::Value) -> serde_json::Value {
-    let mut child = Command::new(peer("python"))
-        .args(["-I", "-c", program])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the peers' python starts");
-    let text = serde_json::to_string(input).expect("JSON values render");
-    child
-        .stdin
-        .take()
-        .expect("piped above")
-        .write_all(text.as_bytes())
-        .expect("the program reads its input");
-    let output = child.wait_with_output().expect("the program ends");
+    let mut oracle = Command::new(peer("python"));
+    oracle.args(["-I", "-c", program]).stdout(Stdio::piped());
+    let output = feed(&mut oracle, input.to_string().as_bytes());
     assert!(output.status.success(), "the oracle failed: {}", output.status);
     serde_json::from_slice(&output.stdout).expect("the program prints JSON")
 }

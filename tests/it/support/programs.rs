@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::commands::succeed_alone;
+use super::commands::{feed, succeed_alone};
 
 /// A CPython of this machine.
 #[derive(Debug, Clone)]
@@ -100,10 +99,8 @@ pub(crate) fn posix_shells(scratch: &Path) -> Vec<Shell> {
 /// process writes the file.
 pub(crate) fn write_executable(path: &Path, bytes: &[u8]) {
     let mut writer = Command::new("/bin/sh");
-    writer.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path).stdin(Stdio::piped());
-    let mut child = writer.spawn().expect("sh starts");
-    child.stdin.take().expect("piped above").write_all(bytes).expect("sh reads its input");
-    assert!(child.wait().expect("sh ends").success(), "cannot write {}", path.display());
+    let output = feed(writer.args(["-c", "cat >\"$0\" && chmod 755 \"$0\""]).arg(path), bytes);
+    assert!(output.status.success(), "cannot write {}", path.display());
 }
 
 /// Copies a program so that the copy can be run at once: by another process, as

@@ -35,7 +35,7 @@ impl Output {
 
     /// Asserts that it ended with this exit code, and that standard error has this part.
     #[track_caller]
-    pub(crate) fn fails(&self, code: u8, part: &str) {
+    pub(crate) fn ends(&self, code: u8, part: &str) {
         assert_eq!(self.code, code, "expected `{part}` in {self:?}");
         self.says(part);
     }
@@ -262,6 +262,13 @@ impl WheelText {
         }
     }
 
+    /// One whose file is called so, but for `.whl`: `demo-1.0-py3-none-any`.
+    pub(crate) fn named(stem: &str) -> Self {
+        let mut parts = stem.splitn(3, '-');
+        let mut next = || parts.next().expect("a name, a version and a tag");
+        Self::new(next(), next()).tag(next())
+    }
+
     /// One with a module and a console script of its name, which prints `ran`.
     pub(crate) fn that_prints_ran(name: &str) -> Self {
         Self::new(name, "1.0")
@@ -286,6 +293,11 @@ impl WheelText {
     pub(crate) fn file(mut self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.files.insert(path.to_owned(), (bytes.as_ref().to_vec(), false));
         self
+    }
+
+    /// With files that all hold the same.
+    pub(crate) fn files(self, paths: &[impl AsRef<str>], bytes: &str) -> Self {
+        paths.iter().fold(self, |wheel, path| wheel.file(path.as_ref(), bytes))
     }
 
     /// With an executable file.

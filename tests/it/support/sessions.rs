@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use venvtree::model::activate::{Shell, quote};
 
+use crate::support::commands::feed;
 use crate::support::peers::peer;
 
 /// A shell program, and the flags that keep a user's own settings out.
@@ -275,17 +275,8 @@ impl Dialect {
         steps: &[Step<'_>],
     ) -> Finished {
         let mut command = self.command(folder, variables);
-        command.arg("-i").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child =
-            command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", self.name));
-        let typed = self.script(folder, steps);
-        child
-            .stdin
-            .take()
-            .expect("piped above")
-            .write_all(typed.as_bytes())
-            .expect("the shell reads what is typed");
-        let output = child.wait_with_output().expect("the shell ends");
+        command.arg("-i").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = feed(&mut command, self.script(folder, steps).as_bytes());
         Finished::new(output, folder, format!("{} -i {variables:?} {steps:?}", self.name))
     }
 

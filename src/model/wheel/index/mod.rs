@@ -57,7 +57,7 @@ pub enum Method {
 }
 
 /// Where a member's bytes are in the archive and what the central directory says of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Location {
     /// Where the local header begins, from the archive's start.
     pub offset: u64,
