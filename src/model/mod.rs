@@ -4,6 +4,7 @@
 //! The lowest layer. Nothing here knows files, the environment, clocks, threads, processes or
 //! networks; a test enforces it. Modules use only those listed above them.
 
+pub(crate) mod causes;
 pub(crate) mod every;
 
 pub mod nearest;

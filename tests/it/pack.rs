@@ -193,23 +193,13 @@ fn pack_wheel(project: &Project, name: &str) -> Vec<u8> {
     project.write("entry_points.txt", "[console_scripts]\nsample = sample:main\n");
     project.write("src/sample.py", "def main():\n    print('sample')\n");
     project.write("src/data, with comma.txt", "data\n");
-    let arguments = [
-        "wheel",
-        "pack",
-        "--out",
-        name,
-        "--metadata",
-        "METADATA",
-        "--description",
-        "README.md",
-        "--entry-points",
-        "entry_points.txt",
-        "--file",
-        "sample.py=src/sample.py",
-        "--file",
-        "sample_data/data, with comma.txt=src/data, with comma.txt",
+    let texts =
+        ["--metadata=METADATA", "--description=README.md", "--entry-points=entry_points.txt"];
+    let files = [
+        "--file=sample.py=src/sample.py",
+        "--file=sample_data/data, with comma.txt=src/data, with comma.txt",
     ];
-    project.run(&arguments).success();
+    project.run(&[&["wheel", "pack", "--out", name], &texts[..], &files].concat()).success();
     std::fs::read(project.path().join(name)).unwrap()
 }
 

@@ -523,7 +523,17 @@ fn a_rewritten_script_runs_in_every_shell() {
     });
 }
 
-/// Runs `application.py` or `standalone.py` and compares what it reports. With the argument
+/// What `application.py` does, as a script that wheels carry: itself the program, with a comment that
+/// names its encoding.
+fn standalone() -> String {
+    let application = fs::read_to_string(program("application.py")).unwrap();
+    let (shared, _) = application.split_once("\n\nclass Application:").unwrap();
+    let comments = "# -*- coding: utf-8 -*-\n# A script as wheels carry it.";
+    let main = "if __name__ == \"__main__\":\n    report(__name__, __doc__)\n";
+    format!("#!python -u\n{comments}\n{shared}\n\n{main}")
+}
+
+/// Runs `application.py`, or [`standalone`], and compares what it reports. With the argument
 /// `spawn`, processes import the script again.
 fn check_report(command: &mut Command, environment: &Environment, argv: &[&str]) {
     let found: serde_json::Value = serde_json::from_str(&stdout(command.args(&argv[1..]))).unwrap();
@@ -543,7 +553,7 @@ fn scripts_run_in_every_interpreter() {
             .unwrap();
         let entry_point =
             environment.install("application", &console_script("application", "Application.main"));
-        let script = rewrite_script(&fs::read(program("standalone.py")).unwrap()).unwrap().unwrap();
+        let script = rewrite_script(standalone().as_bytes()).unwrap().unwrap();
         let standalone = environment.install("standalone", &script);
         let python = environment.bin("python");
         for path in [&entry_point, &standalone] {

@@ -5,6 +5,7 @@
 //! it.
 
 use crate::effects::wheels::reading::Reading;
+use crate::model::causes::with_causes;
 use crate::model::finding::{Code, Findings};
 use crate::model::script::{foreign_interpreter, rewrite_script};
 use crate::model::wheel::draft::Draft;
@@ -56,7 +57,7 @@ fn examine_scripts(draft: &Draft, findings: &mut Findings) {
             findings.add_member(
                 Code::ScriptForm,
                 &draft.entries()[*index].name,
-                error_text(&error),
+                with_causes(&error),
             );
         }
     }
@@ -84,15 +85,4 @@ fn examine_interpreters(draft: &Draft, reading: &mut Reading<'_>) {
             reading.findings.add_member(Code::ScriptInterpreter, &entry.name, message);
         }
     }
-}
-
-/// An error and what it came from, in one line.
-pub(in crate::effects) fn error_text(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -7,13 +7,12 @@
 use camino::Utf8Path;
 
 use crate::effects::host::input::{InputError, InputFile};
-use crate::effects::wheels::examine::{
-    PATH_FILE_LIMIT, error_text, examine_members, examine_paths,
-};
+use crate::effects::wheels::examine::{PATH_FILE_LIMIT, examine_members, examine_paths};
 use crate::effects::wheels::inflate::{Inflater, with_inflater};
 use crate::effects::wheels::load::LoadOptions;
 use crate::effects::wheels::reading::Reading;
 use crate::effects::wheels::zip_file;
+use crate::model::causes::with_causes;
 use crate::model::finding::{Code, Finding};
 use crate::model::wheel::draft::Draft;
 use crate::model::wheel::filename::{FilenameError, WheelFilename};
@@ -47,7 +46,7 @@ fn inspect(
         } else {
             Code::MetadataFilename
         };
-        findings.add(code, error_text(error));
+        findings.add(code, with_causes(error));
     }
     let (file, entries) = zip_file::open(path, &options.limits, &mut findings)?;
     let names: Vec<Box<str>> = entries.iter().map(|entry| entry.name.clone()).collect();

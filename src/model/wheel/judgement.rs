@@ -9,6 +9,7 @@ use super::headers::shortened;
 use super::metadata::Metadata;
 use super::record::{Record, RecordProblemKind};
 use super::wheel_file::{Disagreement, WheelHeaders};
+use crate::model::causes::with_causes;
 use crate::model::finding::{Code, Findings};
 use crate::model::requirements::{Requirement, parse_specifiers};
 
@@ -81,17 +82,6 @@ impl From<&EntryPointProblemKind> for Code {
     }
 }
 
-/// An error and what it came from, in one line.
-fn message(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
 /// Reports what is wrong with a RECORD itself. `member` is its path.
 pub(super) fn judge_record(record: &Record<'_>, member: &str, findings: &mut Findings) {
     for problem in record.problems() {
@@ -109,7 +99,7 @@ pub(super) fn judge_record(record: &Record<'_>, member: &str, findings: &mut Fin
 /// Reports what is wrong with WHEEL or METADATA. `member` is its path.
 pub(super) fn judge_headers(errors: &[HeaderError], member: &str, findings: &mut Findings) {
     for error in errors {
-        findings.add_member(Code::from(error), member, message(error));
+        findings.add_member(Code::from(error), member, with_causes(error));
     }
 }
 

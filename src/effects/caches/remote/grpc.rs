@@ -30,6 +30,7 @@ use crate::effects::host::random;
 use crate::effects::net::credentials::shortened;
 use crate::effects::net::retry::{Attempts, Verdict, judge_grpc};
 use crate::effects::work::parallel;
+use crate::model::causes::with_causes;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction};
 
 /// Digests per question of what is missing: about 0.8 MB.
@@ -87,7 +88,7 @@ async fn connect_here(
 impl Grpc {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
         let setup =
-            |error: tonic::transport::Error| RemoteError::Setup { reason: describe(&error) };
+            |error: tonic::transport::Error| RemoteError::Setup { reason: with_causes(&error) };
         let uri = match &context.config.url {
             RemoteUrl::Grpc { tls: true, authority } => format!("https://{authority}"),
             RemoteUrl::Grpc { tls: false, authority } | RemoteUrl::Http { authority, .. } => {
@@ -269,7 +270,7 @@ impl Grpc {
             let mut client =
                 tonic::client::Grpc::new(self.channel()?).max_decoding_message_size(limit);
             let answer = self.wait(async {
-                client.ready().await.map_err(|error| Status::unavailable(describe(&error)))?;
+                client.ready().await.map_err(|error| Status::unavailable(with_causes(&error)))?;
                 client
                     .unary(request, PathAndQuery::from_static(method.path()), RawCodec::new())
                     .await
@@ -539,24 +540,13 @@ pub(super) fn to_message(digest: Digest) -> reapi::Digest {
 pub(super) fn render(status: &Status) -> String {
     let words = shortened(status.message());
     let cause = std::error::Error::source(status)
-        .map(|source| format!(" ({})", describe(source)))
+        .map(|source| format!(" ({})", with_causes(source)))
         .unwrap_or_default();
     if words.is_empty() {
         format!("{}{cause}", status.code())
     } else {
         format!("{}: {words}{cause}", status.code())
     }
-}
-
-/// An error with its causes: tonic's own texts say only "transport error".
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
