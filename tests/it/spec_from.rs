@@ -20,8 +20,9 @@ fn project() -> Project {
         "fast-1.0-cp313-cp313t-macosx_14_0_arm64",
     ] {
         let wheel = WheelText::named(stem);
-        let module = format!("{}.py", stem.split('-').next().unwrap());
-        project.wheel(&wheel.file(&module, format!("x = {stem:?}")));
+        let mut parts = stem.split('-');
+        let (name, version) = (parts.next().unwrap(), parts.next().unwrap());
+        project.wheel(&wheel.file(&format!("{name}.py"), format!("x = {version:?}")));
     }
     project.wheel(
         &WheelText::new("old", "2.0").metadata("Requires-Python: >=3.13").file("old.py", ""),
