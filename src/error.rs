@@ -163,6 +163,9 @@ pub enum Error {
     /// Wheels that are not at hand and could not be brought: all of them.
     #[error("{} wheel{} cannot be had", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Wanting(Vec<Wanting>),
+    /// Wheels that would have to be fetched, which was not wanted: names and sizes.
+    #[error("offline: {}", missing(.0))]
+    Offline(Vec<(String, Option<u64>)>),
     /// First-party files that cannot be listed.
     #[error(transparent)]
     Listing(#[from] ListingError),
@@ -235,6 +238,16 @@ pub enum Error {
     Kept(#[from] KeptError),
 }
 
+/// How many wheels are missing, and their bytes where they are known.
+fn missing(wheels: &[(String, Option<u64>)]) -> String {
+    let sizes: Option<u64> = wheels.iter().map(|(_, size)| *size).sum();
+    let bytes = sizes.map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"));
+    match wheels.len() {
+        1 => format!("1 wheel is missing{bytes}"),
+        count => format!("{count} wheels are missing{bytes}"),
+    }
+}
+
 impl From<TreeWriteError> for Error {
     fn from(error: TreeWriteError) -> Self {
         match error {
@@ -292,6 +305,7 @@ impl Error {
             }
             Self::Inputs(_)
             | Self::Wanting(_)
+            | Self::Offline(_)
             | Self::Listing(_)
             | Self::Fs(_)
             | Self::NoSpec(_)
@@ -340,6 +354,7 @@ impl Error {
             Self::Spec { error, .. } => error.hint().map(str::to_owned),
             Self::Lock { error, .. } => error.hint().map(str::to_owned),
             Self::LockIndex { error, .. } => error.hint().map(str::to_owned),
+            Self::Offline(_) => Some("bring their files and give `--wheels DIR`, or run the same command once where there is a network and take its store along".to_owned()),
             Self::Wheels(_) => Some("`venvtree wheel check FILE` explains every finding".to_owned()),
             Self::Fs(error) => error.hint().map(str::to_owned),
             Self::NoSpec(_) => {
@@ -403,6 +418,15 @@ impl Error {
             Self::Inputs(errors) => {
                 errors.iter().map(|error| Detail::of(error, "input", None)).collect()
             }
+            Self::Offline(wheels) => wheels
+                .iter()
+                .map(|(name, _)| Detail {
+                    code: "fetch".to_owned(),
+                    message: format!("`{name}`"),
+                    hint: None,
+                    items: Vec::new(),
+                })
+                .collect(),
             Self::Wanting(wheels) => wheels
                 .iter()
                 .map(|wheel| Detail {

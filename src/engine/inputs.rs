@@ -85,7 +85,11 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// A wheel cannot be had.
     pub fn obtain(&self) -> Result<&[Utf8PathBuf], Error> {
-        let find = || self.places.wheels_at_hand(&self.spec);
+        let Session { fetching, progress, .. } = self.session;
+        let find = || match fetching.as_deref() {
+            Some(fetching) => fetching.obtain(&self.spec, self.places, progress),
+            None => self.places.wheels_at_hand(&self.spec),
+        };
         once(&self.wheels, find).map(Vec::as_slice)
     }
 

@@ -11,6 +11,9 @@
 //! Files use only those that are listed above them.
 
 mod places;
+
+pub mod fetch;
+
 mod report;
 mod session;
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 
 use crate::error::{Error, Wanting};
-use crate::model::digest::WheelDigest;
 use crate::model::spec::{InputPath, Launchers, Python, Spec, WheelReference};
 
 /// Where inputs are: a root for relative paths, and the places of keys.
@@ -17,8 +16,6 @@ pub struct Places {
     pub root: Utf8PathBuf,
     /// Places by key.
     pub keys: BTreeMap<String, Utf8PathBuf>,
-    /// Places of wheels that were found or fetched, whatever the spec says.
-    pub wheels: BTreeMap<WheelDigest, Utf8PathBuf>,
 }
 
 fn launchers(spec: &Spec) -> impl Iterator<Item = &InputPath> {
@@ -42,8 +39,7 @@ impl Places {
 
     /// Where a wheel is; nothing where it has to be fetched first.
     pub fn wheel(&self, wheel: &WheelReference) -> Option<Utf8PathBuf> {
-        let found = wheel.sha256.and_then(|digest| self.wheels.get(&digest)).cloned();
-        found.or_else(|| wheel.path.as_ref().map(|path| self.find(path)))
+        wheel.path.as_ref().map(|path| self.find(path))
     }
 
     /// Where all wheels of a spec are.

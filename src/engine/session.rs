@@ -2,6 +2,8 @@
 //!
 //! Part of the engine.
 
+use std::sync::Arc;
+
 use crate::effects::caches::store::area::LinkMode;
 use crate::effects::caches::store::place::StorePlace;
 use crate::effects::caches::store::{Access, Store};
@@ -10,6 +12,7 @@ use crate::effects::host::notes::Notes;
 use crate::effects::wheels::load::LoadOptions;
 use crate::effects::work::parallel::{self, Threads};
 use crate::effects::work::progress::Progress;
+use crate::engine::fetch::Fetching;
 use crate::model::digest::DigestFunction;
 use crate::model::spec::Spec;
 use crate::model::wheel::limits::Limits;
@@ -23,6 +26,9 @@ pub struct Session {
     pub limits: Limits,
     /// How far the work has come.
     pub progress: Progress,
+    /// How wheels come to this machine that are not here; nothing where only those are used that
+    /// are.
+    pub fetching: Option<Arc<Fetching>>,
 }
 
 impl Default for Session {
@@ -31,6 +37,7 @@ impl Default for Session {
             threads: parallel::available(),
             limits: Limits::default(),
             progress: Progress::default(),
+            fetching: None,
         }
     }
 }

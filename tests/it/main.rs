@@ -22,6 +22,8 @@ mod download;
 #[cfg(feature = "remote")]
 mod examples;
 mod faults;
+#[cfg(feature = "remote")]
+mod fetch;
 mod findings_page;
 mod fuzz;
 mod help;

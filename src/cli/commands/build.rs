@@ -1,6 +1,7 @@
 //! `venvtree build`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -12,6 +13,7 @@ use crate::cli::inputs::apart;
 use crate::cli::inputs::spec::{self as spec_input, SpecText};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
+use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::options::{Output, OutputArguments, PlacesArguments, SpecArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
@@ -56,6 +58,8 @@ pub struct BuildArguments {
     #[command(flatten)]
     links: LinkArguments,
     #[command(flatten)]
+    fetch: FetchArguments,
+    #[command(flatten)]
     remote: RemoteArguments,
     #[command(flatten)]
     output: OutputArguments,
@@ -90,8 +94,10 @@ impl Verb for BuildArguments {
     fn request(self, io: &mut Io<'_>) -> Result<Build, Error> {
         let SpecArguments { spec, places } = self.spec;
         let text = spec_input::read_text(&spec, io)?;
-        let session = spec_input::session(&places, io)?;
+        let mut session = spec_input::session(&places, io)?;
         let caches = caches::local(&self.store, &self.links, io)?;
+        let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
+        session.fetching = Some(Arc::new(fetching));
         let file =
             |path: &Option<Utf8PathBuf>| path.as_ref().map(|path| io.output_file(path)).transpose();
         let request = BuildRequest {

@@ -75,6 +75,9 @@ Variables that stand for options; an option that is given wins, and an empty var
   VENVTREE_NO_STORE               --no-store
   VENVTREE_LINK_MODE              --link-mode
   VENVTREE_THREADS                --threads
+  VENVTREE_MIRRORS                --mirror, by lines
+  VENVTREE_OFFLINE                --offline
+  VENVTREE_CONNECTIONS            --connections
   VENVTREE_REMOTE_CACHE           --remote-cache
   VENVTREE_REMOTE_MODE            --remote-mode
   VENVTREE_REMOTE_INSTANCE_NAME   --remote-instance-name

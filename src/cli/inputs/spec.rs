@@ -91,7 +91,7 @@ pub fn parse(
     }
     let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
     let keys = keys(&places.inputs, io)?;
-    Ok((spec, Places { root, keys, ..Places::default() }))
+    Ok((spec, Places { root, keys }))
 }
 
 /// Reads the text of a spec.

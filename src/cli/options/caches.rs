@@ -305,6 +305,34 @@ pub(crate) fn remote(
     connect(settings, function, notes).map(Some)
 }
 
+/// How files are fetched, as far as it is the same for the remote cache.
+#[cfg(feature = "remote")]
+pub(super) fn network(
+    arguments: &RemoteArguments,
+    io: &Io<'_>,
+) -> Result<crate::effects::net::download::NetworkConfig, Error> {
+    use crate::effects::net::client::TlsFiles;
+    use crate::effects::net::download::NetworkConfig;
+    let path = |given: &Option<Utf8PathBuf>, name: &str| {
+        let given = given.as_deref().or_else(|| io.variable(name).map(Utf8Path::new));
+        given.map(|path| io.resolve(path))
+    };
+    let timeout = match arguments.remote_timeout {
+        Some(timeout) => Some(timeout),
+        None => variables::parsed(io, "VENVTREE_REMOTE_TIMEOUT", numbers::wait)?,
+    };
+    let default = NetworkConfig::default();
+    Ok(NetworkConfig {
+        credential_helper: path(&arguments.credential_helper, "VENVTREE_CREDENTIAL_HELPER"),
+        tls: TlsFiles {
+            authorities: path(&arguments.tls_certificate, "VENVTREE_TLS_CERTIFICATE"),
+            client: None,
+        },
+        timeout: timeout.unwrap_or(default.timeout),
+        ..default
+    })
+}
+
 /// What was asked for, with variables filled in.
 struct Settings {
     url: String,

@@ -7,6 +7,8 @@ pub(crate) mod variables;
 
 pub(crate) mod caches;
 
+pub(crate) mod fetching;
+
 use std::ops::Deref;
 
 use camino::Utf8PathBuf;

@@ -41,12 +41,20 @@ pub(crate) const REMOTE_CONNECTIONS: &str = "VENVTREE_REMOTE_CONNECTIONS";
 /// The variable that turns off the compression of blobs.
 pub(crate) const NO_REMOTE_COMPRESSION: &str = "VENVTREE_NO_REMOTE_COMPRESSION";
 
+/// The variable that keeps from fetching.
+pub(crate) const OFFLINE: &str = "VENVTREE_OFFLINE";
+/// The variable that limits how many files are fetched at once.
+pub(crate) const CONNECTIONS: &str = "VENVTREE_CONNECTIONS";
+
 /// Every variable that stands for an option, as the help lists them.
-pub(crate) const VARIABLES: [Variable; 16] = [
+pub(crate) const VARIABLES: [Variable; 19] = [
     variable(STORE, "store"),
     variable(NO_STORE, "no-store"),
     variable(LINK_MODE, "link-mode"),
     variable(THREADS, "threads"),
+    variable("VENVTREE_MIRRORS", "mirror"),
+    variable(OFFLINE, "offline"),
+    variable(CONNECTIONS, "connections"),
     variable("VENVTREE_REMOTE_CACHE", "remote-cache"),
     variable("VENVTREE_REMOTE_MODE", "remote-mode"),
     variable("VENVTREE_REMOTE_INSTANCE_NAME", "remote-instance-name"),

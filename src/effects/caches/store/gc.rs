@@ -178,6 +178,7 @@ impl Store {
         }
         let _lock = self.lock()?;
         report.temporaries = staging::clean(&self.root().join("tmp"), TEMPORARY_PREFIX) as u64;
+        report.temporaries += self.remove_old_partials(now);
         let mut entries = self.entries()?;
         self.date_files(&mut entries);
         for entry in &entries {

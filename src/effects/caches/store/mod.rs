@@ -5,7 +5,8 @@
 //!
 //! | folder | holds | laid out as |
 //! | --- | --- | --- |
-//! | `cas/xx/HASH` | messages, and blobs that Bazel wrote | Bazel's disk cache |
+//! | `cas/xx/HASH` | messages, wheels that were fetched, and blobs that Bazel wrote | Bazel's disk cache |
+//! | `partial/HASH` | wheels that are being fetched | [`fetched`] |
 //! | `ac/xx/HASH` | results of actions (REAPI's `ActionResult`) | Bazel's disk cache |
 //! | `files/MTIME/plain\|exec/xx/HASH` | the files of environments, linkable | [`area`] |
 //! | `trees/xx/HASH` | which `Tree` message describes a root digest; its time is the tree's last use | [`record`] |
@@ -23,6 +24,7 @@
 
 pub mod area;
 pub mod bound;
+pub mod fetched;
 pub mod gc;
 pub mod hashed;
 pub mod place;

@@ -1,0 +1,101 @@
+//! From arguments and variables to how wheels come to this machine.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+use crate::cli::io::Io;
+use crate::cli::options::caches::{self, RemoteArguments};
+use crate::cli::options::{numbers, variables};
+use crate::engine::Caches;
+use crate::engine::fetch::Fetching;
+use crate::error::Error;
+use crate::model::address::Address;
+
+/// The most files at once.
+const MOST_CONNECTIONS: u16 = 64;
+
+/// Where wheels with addresses come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Wheels that are fetched")]
+pub struct FetchArguments {
+    /// Look for wheels in this directory before anything is fetched; may be given many times.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) wheels: Vec<Utf8PathBuf>,
+    /// Ask TO in place of FROM, beginnings of addresses; may be given many times [variable:
+    /// VENVTREE_MIRRORS, one a line].
+    #[arg(long = "mirror", value_name = "FROM=TO")]
+    mirrors: Vec<String>,
+    /// Fetch nothing: what is missing is an error [variable: VENVTREE_OFFLINE].
+    #[arg(long)]
+    offline: bool,
+    /// Fetch N wheels at once [default: 8; variable: VENVTREE_CONNECTIONS].
+    #[arg(long, value_name = "N", value_parser = |text: &str| numbers::count(text, MOST_CONNECTIONS))]
+    connections: Option<u16>,
+}
+
+/// How wheels come to this machine.
+pub(crate) fn fetching(
+    arguments: &FetchArguments,
+    remote: &RemoteArguments,
+    kept: &Caches,
+    io: &Io<'_>,
+) -> Result<Fetching, Error> {
+    let folders: Vec<Utf8PathBuf> =
+        arguments.wheels.iter().map(|folder| io.resolve(folder)).collect();
+    if let Some(folder) = folders.iter().find(|folder| !folder.is_dir()) {
+        let message = format!("`{folder}` is no directory, expected one that wheels are in");
+        return Err(Error::Usage { message, hint: None });
+    }
+    let mirrors = lines(io, "VENVTREE_MIRRORS").map(str::to_owned);
+    let mirrors = arguments.mirrors.iter().cloned().chain(mirrors);
+    let mirrors = mirrors.map(|text| mirror(&text)).collect::<Result<Vec<_>, Error>>()?;
+    let offline = arguments.offline || variables::flag(io, variables::OFFLINE)?;
+    let connections = match arguments.connections {
+        Some(connections) => connections,
+        None => variables::count(io, variables::CONNECTIONS, MOST_CONNECTIONS)?.unwrap_or(8),
+    };
+    let temporary = io.variable("TMPDIR").filter(|folder| !folder.is_empty()).unwrap_or("/tmp");
+    let temporary = io.resolve(Utf8Path::new(temporary));
+    let mut fetching = Fetching::new(kept.store.clone(), temporary, kept.notes.clone());
+    fetching.folders = folders;
+    #[cfg(feature = "remote")]
+    if !offline {
+        let mut network = caches::network(remote, io)?;
+        network.mirrors = mirrors;
+        network.connections = usize::from(connections);
+        fetching.network = Some(network);
+        fetching.netrc = netrc(io);
+    }
+    #[cfg(not(feature = "remote"))]
+    let _ = (remote, mirrors, offline, connections);
+    Ok(fetching)
+}
+
+fn lines<'i>(io: &'i Io<'_>, name: &str) -> impl Iterator<Item = &'i str> {
+    io.variable(name).into_iter().flat_map(str::lines).filter(|line| !line.trim().is_empty())
+}
+
+/// Reads `FROM=TO`. Either may hold a secret, so neither is repeated.
+fn mirror(text: &str) -> Result<(Address, Address), Error> {
+    let usage = |message: String| Error::Usage {
+        message,
+        hint: Some("write `--mirror https://FROM/=https://TO/`".to_owned()),
+    };
+    // An address may hold a `=` of its own; one that begins another does not.
+    let at =
+        ["=https://", "=http://", "=file://"].iter().filter_map(|begin| text.find(begin)).min();
+    let (from, to) = match at {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => return Err(usage("a mirror has no `=` before an address".to_owned())),
+    };
+    let read = |text| Address::parse(text).map_err(|error| usage(format!("a mirror: {error}")));
+    Ok((read(from)?, read(to)?))
+}
+
+/// The file of names and passwords, whether it is there or not.
+#[cfg(feature = "remote")]
+fn netrc(io: &Io<'_>) -> Option<Utf8PathBuf> {
+    let named = io.variable("NETRC").filter(|path| !path.is_empty()).map(Utf8Path::new);
+    let usual = || io.variable("HOME").map(|home| Utf8Path::new(home).join(".netrc"));
+    named.map(|path| io.resolve(path)).or_else(usual)
+}

@@ -1,0 +1,266 @@
+//! Brings wheels to this machine that are not here yet.
+//!
+//! Part of the engine. A wheel that has an address is looked for where it costs least: in folders
+//! that were named, in the store, at its path, and last at its addresses. Its digest says whether
+//! what is found is it. All that cannot be had is said at once.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+#[cfg(feature = "remote")]
+use std::sync::PoisonError;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::effects::caches::store::place::StorePlace;
+use crate::effects::caches::store::{Access, Store};
+use crate::effects::host::file_hash;
+#[cfg(feature = "remote")]
+use crate::effects::host::fs;
+use crate::effects::host::notes::Notes;
+#[cfg(feature = "remote")]
+use crate::effects::host::staging::Staging;
+#[cfg(feature = "remote")]
+use crate::effects::net::download::{Network, NetworkConfig, Places as FilePlaces, Wanted};
+#[cfg(feature = "remote")]
+use crate::effects::net::netrc::Netrc;
+use crate::effects::work::progress::Progress;
+use crate::engine::places::Places;
+use crate::error::{Error, Wanting};
+use crate::model::digest::{DigestFunction, Hash, WheelDigest};
+use crate::model::spec::{Spec, WheelReference};
+use crate::model::wheel::filename::WheelFilename;
+
+/// How wheels come to this machine.
+#[derive(Debug, Default)]
+pub struct Fetching {
+    /// Folders in which wheels are looked for first.
+    pub folders: Vec<Utf8PathBuf>,
+    /// Where they are kept.
+    pub store: Option<StorePlace>,
+    /// How they are fetched; nothing where that is not wanted.
+    #[cfg(feature = "remote")]
+    pub network: Option<NetworkConfig>,
+    /// The file of names and passwords by host; none is needed.
+    #[cfg(feature = "remote")]
+    pub netrc: Option<Utf8PathBuf>,
+    /// A folder for wheels that no store can keep. They go away with this value.
+    pub temporary: Utf8PathBuf,
+    /// What went less well than it could have.
+    pub notes: Notes,
+    #[cfg(feature = "remote")]
+    staging: Mutex<Option<Staging>>,
+}
+
+/// The file that is the first of a wheel's addresses on this machine.
+fn local_address(wheel: &WheelReference) -> Option<Utf8PathBuf> {
+    let files = wheel.urls.iter().filter_map(|address| address.file());
+    files.map(Utf8PathBuf::from).find(|path| path.is_file())
+}
+
+/// A wheel that is nowhere on this machine.
+struct Missing<'a> {
+    /// Its position in the spec.
+    index: usize,
+    wheel: &'a WheelReference,
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "for what fetches"))]
+    digest: WheelDigest,
+}
+
+/// Wheels in folders.
+struct Folders {
+    files: Vec<(Utf8PathBuf, Option<WheelFilename>, u64)>,
+    hashes: Mutex<BTreeMap<Utf8PathBuf, Option<Hash>>>,
+}
+
+impl Folders {
+    /// Those that can be looked at, by their names.
+    fn list(folders: &[Utf8PathBuf]) -> Self {
+        let mut files = Vec::new();
+        for folder in folders {
+            let mut here: Vec<_> = folder
+                .read_dir_utf8()
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.file_name().ends_with(".whl"))
+                .filter_map(|entry| {
+                    let size = entry.path().metadata().ok().filter(|found| found.is_file())?.len();
+                    let name = WheelFilename::parse(entry.file_name()).ok();
+                    Some((entry.into_path(), name, size))
+                })
+                .collect();
+            here.sort_by(|one, two| one.0.cmp(&two.0));
+            files.extend(here);
+        }
+        Self { files, hashes: Mutex::default() }
+    }
+
+    /// A wheel that is called so, or that is as large, and has the digest.
+    fn find(&self, wheel: &WheelReference, digest: WheelDigest) -> Option<Utf8PathBuf> {
+        let named = |name: &Option<WheelFilename>| {
+            name.as_ref().is_some_and(|name| is_same(name, &wheel.file_name))
+        };
+        let mut candidates: Vec<_> = self.files.iter().filter(|(_, name, _)| named(name)).collect();
+        let sized = |size: u64| wheel.size == Some(size);
+        candidates.extend(self.files.iter().filter(|(_, name, size)| !named(name) && sized(*size)));
+        let has_digest = |path: &Utf8Path| {
+            let mut hashes = self.hashes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let hash = hashes.entry(path.to_owned()).or_insert_with(|| file_hash::of(path).ok());
+            *hash == Some(digest.0)
+        };
+        candidates.into_iter().map(|(path, ..)| path).find(|path| has_digest(path)).cloned()
+    }
+}
+
+/// Whether two names, however they are spelt, are those of one wheel.
+fn is_same(one: &WheelFilename, two: &WheelFilename) -> bool {
+    one.name == two.name
+        && one.version == two.version
+        && one.build == two.build
+        && one.tags.to_string() == two.tags.to_string()
+}
+
+impl Fetching {
+    /// One that fetches nothing yet. What no store can keep is kept below `temporary`.
+    pub fn new(store: Option<StorePlace>, temporary: Utf8PathBuf, notes: Notes) -> Self {
+        Self { store, temporary, notes, ..Self::default() }
+    }
+
+    /// Finds the wheels of a spec, and fetches those that are nowhere. Returns where they are, in
+    /// the order of the spec.
+    ///
+    /// # Errors
+    /// Some cannot be had.
+    pub fn obtain(
+        &self,
+        spec: &Spec,
+        places: &Places,
+        progress: &Progress,
+    ) -> Result<Vec<Utf8PathBuf>, Error> {
+        if self.folders.is_empty() && spec.wheels.iter().all(|wheel| wheel.urls.is_empty()) {
+            return places.wheels_at_hand(spec);
+        }
+        let store = self.store.clone().map(|place| {
+            Store::open(place, DigestFunction::Sha256, Access::Write, self.notes.clone())
+        });
+        let folders = Folders::list(&self.folders);
+        let mut found: Vec<Option<Utf8PathBuf>> = Vec::with_capacity(spec.wheels.len());
+        let mut absent = Vec::new();
+        for (index, wheel) in spec.wheels.iter().enumerate() {
+            let here = places.wheel(wheel);
+            let place = match wheel.sha256 {
+                None => here,
+                Some(digest) => {
+                    let kept = store.as_ref().filter(|_| !wheel.urls.is_empty());
+                    let here = here.filter(|path| wheel.urls.is_empty() || path.is_file());
+                    folders
+                        .find(wheel, digest)
+                        .or_else(|| kept?.fetched_wheel(digest))
+                        .or(here)
+                        .or_else(|| local_address(wheel))
+                }
+            };
+            if let (None, Some(digest)) = (&place, wheel.sha256) {
+                absent.push(Missing { index, wheel, digest });
+            }
+            found.push(place);
+        }
+        if !absent.is_empty() {
+            for (index, place) in self.fetch(store.as_ref(), &absent, progress)? {
+                found[index] = Some(place);
+            }
+        }
+        let lost = spec.wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
+        let lost: Vec<Wanting> = lost.map(|(wheel, _)| Wanting::unfetched(wheel)).collect();
+        if lost.is_empty() {
+            Ok(found.into_iter().flatten().collect())
+        } else {
+            Err(Error::Wanting(lost))
+        }
+    }
+
+    /// Fetches wheels; returns where they are, by their positions.
+    #[cfg(not(feature = "remote"))]
+    fn fetch(
+        &self,
+        _: Option<&Store>,
+        absent: &[Missing<'_>],
+        _: &Progress,
+    ) -> Result<Vec<(usize, Utf8PathBuf)>, Error> {
+        Err(Error::Wanting(
+            absent.iter().map(|missing| Wanting::unfetched(missing.wheel)).collect(),
+        ))
+    }
+
+    /// Fetches wheels; returns where they are, by their positions.
+    #[cfg(feature = "remote")]
+    fn fetch(
+        &self,
+        store: Option<&Store>,
+        absent: &[Missing<'_>],
+        progress: &Progress,
+    ) -> Result<Vec<(usize, Utf8PathBuf)>, Error> {
+        let Some(config) = &self.network else {
+            let wheels = absent.iter().map(|missing| missing.wheel);
+            let wheels = wheels.map(|wheel| (wheel.file_name.to_string(), wheel.size));
+            return Err(Error::Offline(wheels.collect()));
+        };
+        let mut config = config.clone();
+        // As curl and pip do, where it cannot be read.
+        if let Some(Ok(text)) = self.netrc.as_deref().map(fs::read_text) {
+            config.netrc = Netrc::parse(&text);
+        }
+        let network = Network::new(config)
+            .map_err(|error| Error::Remote { message: crate::error::chain(&error), hint: None })?;
+        let wanted = absent.iter().map(|missing| {
+            Ok(Wanted {
+                sha256: missing.digest.0,
+                size: missing.wheel.size,
+                addresses: missing.wheel.urls.clone(),
+                places: self.place(store, missing.digest)?,
+            })
+        });
+        let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
+        let outcomes = network.fetch(&wanted, progress);
+        let failed: Vec<Wanting> = absent
+            .iter()
+            .zip(outcomes)
+            .filter_map(|(missing, outcome)| {
+                let error = outcome.err()?;
+                let wheel = missing.wheel.file_name.to_string();
+                Some(Wanting { wheel, reasons: error.reasons, is_other: error.is_other })
+            })
+            .collect();
+        if !failed.is_empty() {
+            return Err(Error::Wanting(failed));
+        }
+        let found = absent.iter().zip(wanted);
+        Ok(found.map(|(missing, wanted)| (missing.index, wanted.places.finished)).collect())
+    }
+
+    /// Where a wheel is fetched to.
+    #[cfg(feature = "remote")]
+    fn place(&self, store: Option<&Store>, digest: WheelDigest) -> Result<FilePlaces, Error> {
+        if let Some(store) = store {
+            let mut place = None;
+            store.attempt(|| {
+                place = Some(store.wheel_to_fetch(digest)?);
+                Ok(())
+            });
+            if let Some(place) = place {
+                let (partial, finished) = (place.partial, place.finished);
+                return Ok(FilePlaces { partial, finished, mode: place.mode });
+            }
+        }
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        if staging.is_none() {
+            let made = Staging::create(&self.temporary, crate::effects::host::staging::DOWNLOADS);
+            let failed = fs::failed("make a folder in", &self.temporary);
+            *staging = Some(made.map_err(failed)?);
+        }
+        let folder = staging.as_ref().map(Staging::path).unwrap_or(&self.temporary);
+        let hex = digest.0.to_hex();
+        let (partial, finished) = (folder.join(format!("{hex}.part")), folder.join(hex));
+        Ok(FilePlaces { partial, finished, mode: 0o644 })
+    }
+}

@@ -1,0 +1,304 @@
+//! Environments of wheels that are only at addresses: fetched once, compared, kept, and never more
+//! than is needed.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+use venvtree::model::digest::Hash;
+
+use crate::support::file_server::{Behaviour, FileServer};
+use crate::support::http_cache::HttpCache;
+use crate::support::project::{
+    Output, Project, WheelText, listing, some_interpreter, venvtree_with,
+};
+
+/// Some wheels, the first the smallest, and what a spec says of them.
+fn wheels(server: &FileServer, count: usize) -> Vec<Value> {
+    let wheel = |index: usize| {
+        let text: String = (0..(index + 1) * 4000).map(|line| format!("{line}\n")).collect();
+        let wheel = WheelText::new(&format!("w{index}"), "1.0").file(&format!("w{index}.py"), text);
+        let bytes = wheel.pack();
+        let url = server.add(&format!("/a/{}", wheel.file_name()), &bytes);
+        json!({"url": url, "size": bytes.len(), "sha256": Hash::sha256(&bytes)})
+    };
+    (0..count).map(wheel).collect()
+}
+
+struct Site {
+    server: FileServer,
+    project: Project,
+}
+
+impl Site {
+    fn new(server: FileServer, count: usize) -> Self {
+        let project = Project::new();
+        let wheels = wheels(&server, count);
+        project.spec(some_interpreter(), &wheels, |_| {});
+        Self { server, project }
+    }
+
+    fn build(&self, out: &str, more: &[&str]) -> Output {
+        self.run(&[&["build", "env.json", "--out", out][..], more].concat())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let (store, temporary) = (self.project.path().join("store"), self.project.path());
+        let variables = [("VENVTREE_STORE", store.as_str()), ("TMPDIR", temporary.as_str())];
+        let no_store = arguments.contains(&"--no-store");
+        let variables = if no_store { &variables[1..] } else { &variables[..] };
+        venvtree_with(self.project.path(), arguments, "", variables)
+    }
+
+    /// The same as a process of its own.
+    fn command(&self, out: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_venvtree"));
+        command.args(["build", "env.json", "--format", "json", "--out", out]);
+        command.current_dir(self.project.path()).env_clear();
+        command.env("VENVTREE_STORE", self.project.path().join("store"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// What an environment holds.
+    fn tree(&self, out: &str) -> Vec<String> {
+        listing(self.project.path().join(out).as_std_path())
+    }
+
+    fn source(&self, out: &str, more: &[&str]) -> (String, String) {
+        let built = self.build(out, &[more, &["--format", "json"]].concat());
+        assert_eq!(built.code, 0, "{}", built.stderr);
+        let text = |name: &str| built.json()[name].as_str().unwrap_or_default().to_owned();
+        (text("source"), text("digest"))
+    }
+
+    fn asked(&self) -> usize {
+        self.server.requests().len()
+    }
+
+    /// Everything in `cas/` is what its name says.
+    fn check_cas(&self) -> usize {
+        let mut count = 0;
+        for path in files(&self.project.path().join("store/cas")) {
+            let hash = Hash::sha256(&std::fs::read(&path).expect("a file"));
+            assert_eq!(Some(hash.to_hex().as_str()), path.file_name(), "{path}");
+            count += 1;
+        }
+        count
+    }
+}
+
+fn files(folder: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => found.extend(files(entry.path())),
+            _ => found.push(entry.into_path()),
+        }
+    }
+    found
+}
+
+#[test]
+fn each_wheel_is_asked_for_once_and_not_at_all_where_the_tree_is_known() {
+    let site = Site::new(FileServer::start(), 3);
+    let cache = HttpCache::start();
+    let remote = cache.url();
+    let (source, digest) = site.source("one", &["--remote-cache", &remote]);
+    assert_eq!((source.as_str(), site.asked()), ("wheels", 3));
+    // Three wheels, the messages of the tree, and nothing unfinished.
+    assert!(site.check_cas() >= 3);
+    assert_eq!(files(&site.project.path().join("store/partial")), Vec::<Utf8PathBuf>::new());
+    for (out, expected) in [("one", "output"), ("two", "store")] {
+        assert_eq!(site.source(out, &[]), (expected.to_owned(), digest.clone()));
+    }
+    let nothing = ["--offline", "--store", "other", "--remote-cache", &remote];
+    assert_eq!(site.source("three", &nothing), ("remote".to_owned(), digest.clone()));
+    assert_eq!(site.asked(), 3);
+    // Another environment of wheels that are here.
+    let mut spec: Value = serde_json::from_str(
+        &std::fs::read_to_string(site.project.path().join("env.json")).unwrap(),
+    )
+    .unwrap();
+    spec["flags"] = json!({"prompt": "other"});
+    site.project.write("env.json", spec.to_string());
+    assert_eq!(site.source("four", &["--offline"]).0, "wheels");
+    assert_eq!(site.asked(), 3);
+    // The same tree and key where the wheels lie beside the spec.
+    let mut here = spec.clone();
+    for wheel in here["wheels"].as_array_mut().expect("a list") {
+        let url = wheel["url"].as_str().expect("text").to_owned();
+        let name = url.rsplit('/').next().expect("a name").to_owned();
+        let hash = wheel["sha256"].as_str().expect("text").to_owned();
+        let stored = site.project.path().join(format!("store/cas/{}/{hash}", &hash[..2]));
+        site.project.write(&format!("here/{name}"), std::fs::read(stored).expect("the wheel"));
+        *wheel = json!({"path": format!("here/{name}"), "sha256": hash});
+    }
+    site.project.write("here.json", here.to_string());
+    let keys = ["env.json", "here.json"].map(|spec| site.run(&["key", spec]).success());
+    assert_eq!(keys[0], keys[1]);
+    let (_, there) = site.source("five", &["--no-store", "--wheels", "here", "--offline"]);
+    let built = site.run(&["build", "here.json", "--out", "six", "--no-store", "--format", "json"]);
+    assert_eq!(built.json()["digest"], there.as_str());
+    assert_eq!((site.asked(), site.tree("five")), (3, site.tree("six")));
+}
+
+#[test]
+fn a_store_is_not_needed_and_nothing_is_left() {
+    let site = Site::new(FileServer::start(), 2);
+    assert_eq!(site.source("one", &["--no-store"]).0, "wheels");
+    let mut left: Vec<_> = site.project.path().read_dir_utf8().unwrap().flatten().collect();
+    left.sort_by_key(|entry| entry.file_name().to_owned());
+    let names: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["env.json", "one"]);
+    assert_eq!(site.asked(), 2);
+}
+
+#[test]
+fn what_is_missing_is_said_at_once() {
+    let site = Site::new(
+        FileServer::start_with(|request, _| match request.path.as_str() {
+            "/a/w1-1.0-py3-none-any.whl" => Behaviour::Status("404 Not Found", vec![]),
+            "/a/w2-1.0-py3-none-any.whl" => Behaviour::Other(vec![0; 3]),
+            _ => Behaviour::Serve,
+        }),
+        3,
+    );
+    let output = site.build("out", &["--offline"]);
+    assert_eq!((output.code, site.asked()), (7, 0));
+    assert!(output.stderr.contains("offline: 3 wheels are missing ("), "{}", output.stderr);
+    assert!(output.stderr.contains("w2-1.0-py3-none-any.whl"), "{}", output.stderr);
+    assert!(output.stderr.contains("--wheels DIR"), "{}", output.stderr);
+    let output = site.build("out", &[]);
+    let text = output.stderr.replace(&site.server.authority(), "HOST");
+    assert_eq!(output.code, 7);
+    let expected = [
+        "2 wheels cannot be had",
+        "`w1-1.0-py3-none-any.whl`: http://HOST/…/w1-1.0-py3-none-any.whl: answered 404 Not Found",
+        "`w2-1.0-py3-none-any.whl`: http://HOST/…/w2-1.0-py3-none-any.whl: has 3 bytes, expected",
+    ];
+    for expected in expected {
+        assert!(text.contains(expected), "{text}");
+    }
+    assert!(!site.project.path().join("out").exists());
+    // The other one is here for the next time.
+    assert_eq!(site.check_cas(), 1);
+}
+
+#[test]
+fn mirrors_and_folders_come_first_and_secrets_stay_where_they_belong() {
+    let site = Site::new(FileServer::start(), 3);
+    let text = std::fs::read_to_string(site.project.path().join("env.json")).unwrap();
+    let origin = format!("http://{}/a/", site.server.authority());
+    let far = "http://me:s3cret@files.example/s3cret/";
+    site.project.write("env.json", text.replace(&origin, far));
+    let mirror = format!("http://files.example/s3cret/={}", origin.replace("//", "//you:s3cret@"));
+    let cache = HttpCache::start();
+    let arguments =
+        ["--mirror", &mirror, "--manifest", "manifest.json", "--remote-cache", &cache.url()];
+    let output = site.build("out", &arguments);
+    assert_eq!((output.code, site.asked()), (0, 3), "{}", output.stderr);
+    let sent = site.server.requests();
+    assert_eq!(sent[0].header("authorization"), Some("Basic eW91OnMzY3JldA=="));
+    assert!(!format!("{}{}", output.stdout, output.stderr).contains("s3cret"));
+    let mut looked = 0;
+    for path in files(site.project.path()) {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let has = String::from_utf8_lossy(&bytes).contains("s3cret");
+        assert_eq!(has, path.file_name() == Some("env.json"), "{path}");
+        looked += 1;
+    }
+    assert!(looked > 20);
+    for (_, bytes) in cache.entries.lock().unwrap().iter() {
+        assert!(!String::from_utf8_lossy(bytes).contains("s3cret"));
+    }
+    let refused = site.build("other", &["--mirror", "http://s3cret", "--no-store"]);
+    assert_eq!(refused.code, 2);
+    assert!(!refused.stderr.contains("s3cret"), "{}", refused.stderr);
+    let typo = site.build("other", &["--wheels", "nowhere"]);
+    assert_eq!(typo.code, 2);
+    assert!(typo.stderr.contains("nowhere` is no directory"), "{}", typo.stderr);
+}
+
+#[test]
+fn a_damaged_wheel_of_the_store_is_fetched_again() {
+    let site = Site::new(FileServer::start(), 1);
+    site.source("one", &[]);
+    let cas = files(&site.project.path().join("store/cas"));
+    let wheel = cas.iter().max_by_key(|path| path.metadata().unwrap().len()).expect("a wheel");
+    std::fs::write(wheel, "damaged").unwrap();
+    site.project.write(
+        "env.json",
+        std::fs::read_to_string(site.project.path().join("env.json")).unwrap().replacen(
+            '{',
+            "{\"flags\": {\"prompt\": \"x\"},",
+            1,
+        ),
+    );
+    let output = site.build("two", &[]);
+    assert_eq!((output.code, site.asked()), (0, 2), "{}", output.stderr);
+    assert!(output.stderr.contains("had a damaged wheel, now removed"), "{}", output.stderr);
+    site.check_cas();
+}
+
+#[test]
+fn two_processes_fetch_each_wheel_once() {
+    let site = Site::new(FileServer::start_with(|_, _| Behaviour::Slow(2000, 20)), 3);
+    let children: Vec<_> =
+        ["one", "two"].map(|out| site.command(out).spawn().expect("it starts")).into();
+    for child in children {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(site.asked(), 3);
+    assert_eq!(site.tree("one"), site.tree("two"));
+}
+
+#[test]
+fn whatever_ends_a_process_what_is_in_the_store_is_whole() {
+    let site = Site::new(FileServer::start_with(|_, _| Behaviour::Slow(1000, 4)), 4);
+    let sizes: u64 = {
+        let text = std::fs::read_to_string(site.project.path().join("env.json")).unwrap();
+        let spec: Value = serde_json::from_str(&text).unwrap();
+        let sizes = spec["wheels"].as_array().unwrap().iter();
+        sizes.map(|wheel| wheel["size"].as_u64().unwrap()).sum()
+    };
+    assert!(sizes > 50_000);
+    let mut ended = 0;
+    for turn in 0..20 {
+        let mut child = site.command("out").spawn().expect("it starts");
+        std::thread::sleep(Duration::from_millis(10 + 7 * turn));
+        if child.try_wait().expect("known").is_none() {
+            ended += 1;
+        }
+        let _ = child.kill();
+        child.wait().expect("it ends");
+        site.check_cas();
+    }
+    assert!(ended > 3, "{ended}");
+    let continued =
+        site.server.requests().iter().filter(|found| found.header("range").is_some()).count();
+    assert!(continued > 0);
+    let output = site.command("out").output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(site.check_cas() >= 4);
+    let fresh = site.source("fresh", &["--no-store"]);
+    assert_eq!(site.source("out", &[]), ("output".to_owned(), fresh.1));
+}
+
+#[test]
+fn what_is_in_the_store_needs_no_network() {
+    let site = Site::new(FileServer::start(), 2);
+    site.source("one", &[]);
+    let text = std::fs::read_to_string(site.project.path().join("env.json")).unwrap();
+    site.project.write("env.json", text.replacen('{', "{\"flags\": {\"prompt\": \"x\"},", 1));
+    let mut command = Command::new("unshare");
+    command.args(["-rn", env!("CARGO_BIN_EXE_venvtree"), "build", "env.json", "--out", "two"]);
+    command.args(["--offline", "--format", "json"]).current_dir(site.project.path());
+    let output = command.env("VENVTREE_STORE", site.project.path().join("store")).output();
+    let output = output.expect("unshare is part of util-linux");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((answer["source"].as_str(), site.asked()), (Some("wheels"), 2));
+}
