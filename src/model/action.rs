@@ -231,6 +231,15 @@ mod tests {
         );
     }
 
+    /// What was made of the same request in another version of the format has another key, so that
+    /// nobody finds it.
+    #[test]
+    fn the_version_of_the_format_is_part_of_the_key() {
+        let text = format!("venvtree {FORMAT_VERSION}");
+        let message = action().message;
+        assert!(message.windows(text.len()).any(|part| part == text.as_bytes()));
+    }
+
     #[test]
     fn a_result_is_read_as_it_is_written() {
         assert_eq!(ActionResult::decode(&result().encode(&action()), &action()), Ok(result()));

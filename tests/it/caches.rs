@@ -7,8 +7,14 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
+use venvtree::effects::caches::store::{Access, Store};
+use venvtree::effects::caches::transfer::{self, TreeFiles};
+use venvtree::effects::host::notes::Notes;
 use venvtree::effects::host::replaceable::Protected;
-use venvtree::engine::{self, BuildRequest, Caches, Existing};
+use venvtree::effects::scan::{self, View};
+use venvtree::effects::work::progress::Progress;
+use venvtree::engine::{self, BuildRequest, Caches, Existing, Places, Session};
+use venvtree::model::digest::DigestFunction;
 use venvtree::model::request;
 
 use crate::support::mount::Mount;
@@ -602,4 +608,41 @@ fn what_a_build_took_from_the_store_was_used() {
         project.run(&["store", "gc", "--store", "store", "--max-age", "1d"]).success();
         assert_eq!(build("three"), "store", "{function}");
     }
+}
+
+/// What a venvtree that lays environments out in another way might have left under the same key.
+#[test]
+fn a_result_of_another_layout_is_not_believed_of_the_local_store_either() {
+    let project = project("sha256");
+    let build = |out: &str| {
+        let arguments = ["build", "env.json", "--store", "store", "--link-mode", "own"];
+        project.run(&[&arguments[..], &["--out", out, "--format=json"]].concat()).report()
+    };
+    let built = build("one");
+    assert_eq!(built["source"], "wheels");
+    let out = project.path().join("one");
+    let script = out.join("bin/activate");
+    let text = std::fs::read_to_string(&script).unwrap();
+    std::fs::write(&script, format!("{text}# of another layout\n")).unwrap();
+    let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    let places = Places { root: project.path().to_owned(), ..Places::default() };
+    let spec = engine::parse_spec(&text, "env.json").unwrap();
+    let action = engine::key::action(&Session::default(), &spec, &places).unwrap();
+    assert_eq!(action.digest().to_string(), built["key"]);
+    let notes = Notes::new();
+    let store = project.path().join("store");
+    let store = Store::open(store, DigestFunction::Sha256, Access::Write, notes);
+    let tree = scan::scan(&out, DigestFunction::Sha256, View::Exact, 1).unwrap().tree;
+    assert_ne!(tree.digest().to_string(), built["digest"]);
+    let files = TreeFiles::new(&out, &tree);
+    transfer::publish(&store, &action, &tree, &files, &Progress::default()).unwrap();
+
+    let again = build("two");
+    assert_eq!((&again["source"], &again["digest"]), (&json!("wheels"), &built["digest"]));
+    let notes = again["notes"].to_string();
+    assert!(notes.contains("its `bin/activate` is not that of this environment"), "{notes}");
+    // The store knows better now.
+    let third = build("three");
+    assert_eq!((&third["source"], &third["digest"]), (&json!("store"), &built["digest"]));
+    assert_eq!(third["notes"], json!([]));
 }

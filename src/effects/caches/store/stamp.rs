@@ -5,7 +5,8 @@
 //! consists of the same directories: same paths, inodes and change times, so nothing was added,
 //! removed or replaced since. Of an environment with very many directories only those that lead to
 //! what is started and imported are looked at. An edit of a file where it lies does not show there;
-//! finding that is the work of whoever reads the files.
+//! finding that is the work of whoever reads the files. A stamp of another venvtree counts for
+//! nothing: that one may lay environments out in another way.
 
 use std::io;
 
@@ -121,6 +122,9 @@ fn identity(output: &Utf8Path) -> io::Result<Option<Identity>> {
 /// Stands where there is no text.
 const NO_TEXT: &str = "-";
 
+/// Whose stamp it is.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Separates the paths of directories: no path of a tree holds it.
 const SEPARATOR: char = '\t';
 
@@ -130,7 +134,7 @@ fn render(output: &Utf8Path, identity: Identity, stamp: &Stamp) -> String {
     let text = text.map_or_else(|| NO_TEXT.to_owned(), Hash::to_hex);
     let directories = directories.join("\t");
     format!(
-        "{output}\n{directories}\n{device} {inode} {seconds} {nanoseconds}\n{action} {root} {files} {bytes} {text}\n"
+        "{output}\n{directories}\n{device} {inode} {seconds} {nanoseconds}\n{action} {root} {files} {bytes} {text} {VERSION}\n"
     )
 }
 
@@ -262,6 +266,18 @@ mod tests {
         assert_eq!(store.stamp(&output), None);
         fs::rename(output.join("lib/c"), output.join("lib/a b")).unwrap();
         set(&Stamp { text: Some(Hash::sha256(b"{}")), ..stamp.clone() });
+        set(&stamp);
+        let place = record::path(&store, record::STAMP, key(&output));
+        let payload = record::unframe(record::STAMP, fs::read(&place).unwrap()).unwrap();
+        let payload = String::from_utf8(payload).unwrap();
+        for other in [format!(" {VERSION}1\n"), "\n".to_owned()] {
+            let other = payload.replace(&format!(" {VERSION}\n"), &other);
+            assert!(other.contains("line break") && other != payload);
+            fs::write(&place, record::frame(record::STAMP, other.as_bytes())).unwrap();
+            assert_eq!(store.stamp(&output), None, "of another version");
+            let bytes = fs::read(&place).unwrap();
+            assert_eq!(is_current(bytes), Some(false), "sound, but of no use");
+        }
         set(&stamp);
         fs::remove_dir_all(&output).unwrap();
         fs::create_dir(&output).unwrap();
