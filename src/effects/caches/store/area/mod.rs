@@ -8,66 +8,39 @@
 //! a cheap look at size, mode and time finds what was changed since, and only then the content is
 //! hashed and the file repaired or removed.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write as _};
+mod adopt;
+mod copy;
+mod incoming;
+mod link_mode;
+mod repair;
+
+pub use self::incoming::{Incoming, Wanted};
+pub use self::link_mode::LinkMode;
+pub(super) use self::repair::{Owners, Repair, hash_file, is_sound, repair};
+
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::effects::caches::blob::{BlobError, BlobStore, Blobs};
-use crate::effects::caches::store::{Store, set_time};
+use self::copy::{CopyError, copy, finish};
+use self::link_mode::{Ladder, Method};
+use self::repair::{State, own_mode};
+use crate::effects::caches::blob::BlobError;
+use crate::effects::caches::store::Store;
 use crate::effects::host::fs::{Links, open_regular};
-use crate::model::digest::{Digest, DigestFunction, Hash, Hasher};
-use crate::model::every::every;
+use crate::model::digest::{Digest, Hash};
 use crate::model::layout;
-use crate::model::tree::{Directory, Leaf, Node, Tree};
-
-/// How files come out of the store into an environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LinkMode {
-    /// The fastest that works: hardlinks, else reflinks, else copies.
-    #[default]
-    Auto,
-    /// Hardlinks to read-only files of the store.
-    Hardlink,
-    /// Copies that share their blocks with the store until one is changed (btrfs, xfs, …).
-    Reflink,
-    /// Copies.
-    Copy,
-    /// Files of the environment's own: reflinks where there are any, else copies.
-    Own,
-}
-
-impl LinkMode {
-    /// Every mode, in the order in which help texts list them.
-    pub const ALL: [Self; 5] = every!(LinkMode: Auto, Hardlink, Reflink, Copy, Own);
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Hardlink => "hardlink",
-            Self::Reflink => "reflink",
-            Self::Copy => "copy",
-            Self::Own => "own",
-        }
-    }
-}
 
 /// Without waiting, whatever kind of file it turns out to be.
 const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
-
-/// What is tried for the next file; only ever grows within one area.
-const HARDLINK: u8 = 0;
-const REFLINK: u8 = 1;
-const COPY: u8 = 2;
 
 /// How many files an area gave and took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -88,7 +61,7 @@ pub struct Area<'a> {
     store: &'a Store,
     mtime: i64,
     mode: LinkMode,
-    method: AtomicU8,
+    ladder: Ladder,
     read_only_output: bool,
     plain: OnceLock<OwnedFd>,
     executable: OnceLock<OwnedFd>,
@@ -102,16 +75,6 @@ pub struct Area<'a> {
 
 fn kind_name(executable: bool) -> &'static str {
     if executable { "exec" } else { "plain" }
-}
-
-/// The permissions of a file that others share.
-fn shared_mode(executable: bool) -> u32 {
-    if executable { 0o555 } else { 0o444 }
-}
-
-/// The permissions of a file that is nobody else's.
-fn own_mode(executable: bool) -> u32 {
-    if executable { 0o755 } else { 0o644 }
 }
 
 pub(super) fn entry_path(base: &Utf8Path, mtime: i64, executable: bool, hash: Hash) -> Utf8PathBuf {
@@ -129,70 +92,7 @@ fn entry_name(hash: Hash) -> String {
     name
 }
 
-/// In which state a linkable file was put into its area.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct State {
-    mode: u32,
-    mtime: i64,
-    /// Who may own it: whoever may write into the store anyway. `chown -R` of an environment
-    /// reaches the store's files too.
-    owners: Owners,
-}
-
-/// Whether a file still is what was put into the area, as far as can be seen without reading it.
-/// Who may own the files of a store.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Owners {
-    /// Root, the user, and whose the store is.
-    These([u32; 3]),
-    /// Whoever is in the store's group, which only the system knows: a file of somebody else is not
-    /// told apart.
-    Group,
-}
-
-impl Owners {
-    fn of(store: &Utf8Path) -> Self {
-        let user = rustix::process::geteuid().as_raw();
-        match rustix::fs::stat(store.as_str()) {
-            Ok(found) if Mode::from_raw_mode(found.st_mode).contains(Mode::WGRP) => Self::Group,
-            Ok(found) => Self::These([0, user, found.st_uid]),
-            Err(_) => Self::These([0, user, user]),
-        }
-    }
-
-    fn contains(self, user: u32) -> bool {
-        match self {
-            Self::These(users) => users.contains(&user),
-            Self::Group => true,
-        }
-    }
-}
-
-pub(super) fn is_sound(stat: &Stat, digest: Digest, state: State) -> bool {
-    let State { mode, mtime, owners } = state;
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-        && owners.contains(stat.st_uid)
-        && u64::try_from(stat.st_size) == Ok(digest.size)
-        && stat.st_mode & 0o7777 == mode
-        && has_time(stat, mtime)
-}
-
-#[allow(clippy::useless_conversion, reason = "the types of these fields differ between platforms")]
-pub(super) fn has_time(stat: &Stat, mtime: i64) -> bool {
-    i64::from(stat.st_mtime) == mtime && stat.st_mtime_nsec == 0
-}
-
 impl Store {
-    /// The permissions of a linkable file.
-    pub(super) fn file_mode(&self, executable: bool) -> u32 {
-        if self.scratch { own_mode(executable) } else { shared_mode(executable) }
-    }
-
-    pub(super) fn state(&self, executable: bool, mtime: i64) -> State {
-        let owners = *self.owners.get_or_init(|| Owners::of(&self.root));
-        State { mode: self.file_mode(executable), mtime, owners }
-    }
-
     /// The linkable files of a modification time (seconds since 1970), for outputs in the directory
     /// `destination`.
     pub fn area(&self, mtime: i64, mode: LinkMode, destination: BorrowedFd<'_>) -> Area<'_> {
@@ -209,27 +109,29 @@ impl Store {
             LinkMode::Auto | LinkMode::Hardlink
                 if rustix::fs::fstat(destination).ok().map(|found| found.st_dev) == own() =>
             {
-                HARDLINK
+                Method::Hardlink
             }
-            LinkMode::Auto | LinkMode::Hardlink | LinkMode::Reflink | LinkMode::Own => REFLINK,
-            LinkMode::Copy => COPY,
+            LinkMode::Auto | LinkMode::Hardlink | LinkMode::Reflink | LinkMode::Own => {
+                Method::Reflink
+            }
+            LinkMode::Copy => Method::Copy,
         };
-        if mode == LinkMode::Hardlink && method != HARDLINK {
+        if mode == LinkMode::Hardlink && method != Method::Hardlink {
             self.notes.add(format!("the store `{}` is on another file system than the output, so files are copied, not linked", self.root));
         }
         Area {
             store: self,
             mtime,
             mode,
-            method: AtomicU8::new(method),
-            read_only_output: method == HARDLINK,
+            ladder: Ladder::new(method),
+            read_only_output: method == Method::Hardlink,
             plain: OnceLock::new(),
             executable: OnceLock::new(),
             hardlinks: AtomicU64::new(0),
             reflinks: AtomicU64::new(0),
             copies: AtomicU64::new(0),
             adopted: AtomicU64::new(0),
-            own: (method == HARDLINK && !self.scratch)
+            own: (method == Method::Hardlink && !self.scratch)
                 .then(|| Box::new(self.area(mtime, LinkMode::Own, destination))),
         }
     }
@@ -337,7 +239,7 @@ impl Area<'_> {
             return self.place_from_cas(digest, executable, directory, name);
         };
         let entry = entry_name(digest.hash);
-        if self.method.load(Ordering::Relaxed) == HARDLINK {
+        if self.ladder.method() == Method::Hardlink {
             match rustix::fs::linkat(folder, &entry, directory, name, AtFlags::empty()) {
                 Ok(()) => {
                     let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -359,7 +261,9 @@ impl Area<'_> {
                 Err(Errno::NOENT) => {
                     return self.place_from_cas(digest, executable, directory, name);
                 }
-                Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => self.fall_back_to(REFLINK),
+                Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    self.fall_back_to(Method::Reflink)
+                }
                 // So many environments have this file that it takes no more links: they go on with
                 // a new one.
                 Err(Errno::MLINK) => {
@@ -390,13 +294,13 @@ impl Area<'_> {
         self.duplicate(&source, digest, directory, name, self.output_mode(executable))
     }
 
-    fn fall_back_to(&self, method: u8) {
-        self.method.fetch_max(method, Ordering::Relaxed);
+    fn fall_back_to(&self, method: Method) {
+        self.ladder.fall_back_to(method);
         match (self.mode, method) {
-            (LinkMode::Hardlink, REFLINK) => {
+            (LinkMode::Hardlink, Method::Reflink) => {
                 self.store.notes.add("this file system has no hardlinks, so files are copied")
             }
-            (LinkMode::Reflink, COPY) => {
+            (LinkMode::Reflink, Method::Copy) => {
                 self.store.notes.add("this file system has no reflinks, so files are copied")
             }
             _ => {}
@@ -441,7 +345,7 @@ impl Area<'_> {
     /// Fills an empty file by a reflink or, where that is impossible, by copying; returns the
     /// counter of what it was.
     fn fill(&self, source: &File, size: u64, target: &mut File) -> Result<&AtomicU64, CopyError> {
-        if self.method.load(Ordering::Relaxed) < COPY && size > 0 {
+        if self.ladder.method() < Method::Copy && size > 0 {
             #[cfg(target_os = "linux")]
             match rustix::fs::ioctl_ficlone(&*target, source) {
                 Ok(()) => return Ok(&self.reflinks),
@@ -449,7 +353,9 @@ impl Area<'_> {
                 Err(Errno::NOSPC | Errno::DQUOT) => {
                     return Err(CopyError::Write(Errno::NOSPC.into()));
                 }
-                Err(_) if self.method.load(Ordering::Relaxed) == REFLINK => self.fall_back_to(COPY),
+                Err(_) if self.ladder.method() == Method::Reflink => {
+                    self.fall_back_to(Method::Copy)
+                }
                 Err(_) => {}
             }
         }
@@ -548,106 +454,6 @@ impl Area<'_> {
         Ok(())
     }
 
-    /// Takes over a file that was written into the output: whole, verified, of
-    /// [`Area::output_mode`] and the area's time. From then on the store has it, too, without a
-    /// second copy where the file system can avoid one.
-    ///
-    /// # Errors
-    /// The store cannot be written; the output is as it was.
-    pub fn adopt(
-        &self,
-        digest: Digest,
-        executable: bool,
-        directory: BorrowedFd<'_>,
-        name: &str,
-    ) -> Result<(), BlobError> {
-        if self.method.load(Ordering::Relaxed) == HARDLINK {
-            for attempt in 0..2 {
-                let Some(folder) = self.folder(executable) else {
-                    self.make_folder(digest, executable)?;
-                    continue;
-                };
-                match rustix::fs::linkat(
-                    directory,
-                    name,
-                    folder,
-                    entry_name(digest.hash),
-                    AtFlags::empty(),
-                ) {
-                    Ok(()) => {
-                        self.adopted.fetch_add(1, Ordering::Relaxed);
-                        self.store.count(digest.size);
-                        return Ok(());
-                    }
-                    Err(Errno::EXIST) => return Ok(()),
-                    // Not there, or another thread is just making it, under a umask that takes the
-                    // owner's rights.
-                    Err(Errno::NOENT | Errno::ACCESS) if attempt == 0 => {
-                        self.make_folder(digest, executable)?
-                    }
-                    Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => {
-                        self.fall_back_to(REFLINK);
-                        break;
-                    }
-                    Err(error) => {
-                        return Err(BlobError::io("link", self.path(digest, executable), error));
-                    }
-                }
-            }
-        }
-        if self.has(digest, executable) {
-            return Ok(());
-        }
-        let source = rustix::fs::openat(directory, name, READ, Mode::empty())
-            .map_err(|error| BlobError::io("open", name, error))?;
-        let (temporary, mut file) = self.store.temporary()?;
-        let filled =
-            self.fill(&File::from(source), digest.size, &mut file).map_err(CopyError::into_inner);
-        let result =
-            filled.and_then(|_| finish(&file, self.store.file_mode(executable), self.mtime));
-        if let Err(error) = result {
-            drop(file);
-            let _ = fs::remove_file(&temporary);
-            return Err(BlobError::io("write", &temporary, error));
-        }
-        drop(file);
-        self.store.publish(&temporary, &self.path(digest, executable))?;
-        self.adopted.fetch_add(1, Ordering::Relaxed);
-        self.store.count(digest.size);
-        Ok(())
-    }
-
-    /// As [`Area::adopt`], as a write that is allowed to fail.
-    pub fn try_adopt(
-        &self,
-        digest: Digest,
-        executable: bool,
-        directory: BorrowedFd<'_>,
-        name: &str,
-    ) {
-        self.store.attempt(|| self.adopt(digest, executable, directory, name));
-    }
-
-    /// Reads a file into the area, verified.
-    ///
-    /// # Errors
-    /// The bytes are wrong or cannot be written. Nothing is kept then.
-    pub fn insert(
-        &self,
-        digest: Digest,
-        executable: bool,
-        bytes: &mut dyn Read,
-    ) -> Result<(), BlobError> {
-        let (temporary, file) = self.store.receive(digest, bytes, "the source")?;
-        if let Err(error) = finish(&file, self.store.file_mode(executable), self.mtime) {
-            let _ = fs::remove_file(&temporary);
-            return Err(BlobError::io("write", &temporary, error));
-        }
-        drop(file);
-        self.store.count(digest.size);
-        self.store.publish(&temporary, &self.path(digest, executable))
-    }
-
     fn state(&self, executable: bool) -> State {
         self.store.state(executable, self.mtime)
     }
@@ -699,73 +505,6 @@ impl Area<'_> {
     }
 }
 
-/// Which side of a copy failed.
-enum CopyError {
-    Read(io::Error),
-    Write(io::Error),
-}
-
-impl CopyError {
-    fn into_inner(self) -> io::Error {
-        let (Self::Read(error) | Self::Write(error)) = self;
-        error
-    }
-}
-
-/// Copies a file of that size.
-fn copy(mut source: &File, size: u64, target: &mut File) -> Result<(), CopyError> {
-    #[cfg(target_os = "linux")]
-    if let Some(outcome) = copy_in_kernel(source, size, target) {
-        return outcome;
-    }
-    let mut buffer = vec![0; usize::try_from(size.clamp(1, 128 << 10)).expect("at most 128 KiB")];
-    let mut copied = 0;
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) if copied == size => return Ok(()),
-            Ok(0) => {
-                let message = format!("copied {copied} bytes of {size}");
-                return Err(CopyError::Read(io::Error::new(io::ErrorKind::UnexpectedEof, message)));
-            }
-            Ok(count) => {
-                target.write_all(&buffer[..count]).map_err(CopyError::Write)?;
-                copied += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(CopyError::Read(error)),
-        }
-    }
-}
-
-/// Copies without bringing the bytes into this process; nothing where the file systems cannot do
-/// that.
-#[cfg(target_os = "linux")]
-fn copy_in_kernel(source: &File, size: u64, target: &File) -> Option<Result<(), CopyError>> {
-    let mut copied = 0;
-    while copied < size {
-        let length = usize::try_from(size - copied).unwrap_or(usize::MAX).min(1 << 30);
-        match rustix::fs::copy_file_range(source, None, target, None, length) {
-            // Some file systems say so of files that they make up as they are read.
-            Ok(0) if copied == 0 => return None,
-            Ok(0) => return Some(Err(CopyError::Read(io::ErrorKind::UnexpectedEof.into()))),
-            Ok(count) => copied += count as u64,
-            Err(Errno::INTR) => {}
-            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
-                return Some(Err(CopyError::Write(error.into())));
-            }
-            Err(_) if copied == 0 => return None,
-            Err(error) => return Some(Err(CopyError::Read(error.into()))),
-        }
-    }
-    Some(Ok(()))
-}
-
-fn finish(file: &File, mode: u32, mtime: i64) -> io::Result<()> {
-    // Set after the content: the umask does not count, and neither does the time of writing.
-    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
-    set_time(file, mtime)
-}
-
 /// What there is to say of a file that was found in the store.
 enum Condition {
     /// It is what it should be.
@@ -776,213 +515,15 @@ enum Condition {
     Absent,
 }
 
-/// What became of a linkable file.
-pub(super) enum Repair {
-    /// It is what it should be.
-    Sound { inode: u64 },
-    /// It is, now that its mode and time are set again.
-    Repaired { inode: u64 },
-    /// There is none.
-    Absent,
-    /// It is not what it should be, for a reason.
-    Damaged(String),
-}
-
-/// Compares a linkable file with what it should be, by its content, and sets mode and time right
-/// where `write` allows it.
-pub(super) fn repair(
-    path: &Utf8Path,
-    function: DigestFunction,
-    digest: Digest,
-    state: State,
-    write: bool,
-) -> Repair {
-    let no_file = || Repair::Damaged("it is no file".to_owned());
-    match rustix::fs::lstat(path.as_str()) {
-        Err(_) => return Repair::Absent,
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
-            return no_file();
-        }
-        Ok(_) => {}
-    }
-    // From here on it is one file, whatever happens to the path.
-    let file = match rustix::fs::open(
-        path.as_str(),
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
-        Mode::empty(),
-    ) {
-        Ok(handle) => File::from(handle),
-        Err(Errno::NOENT) => return Repair::Absent,
-        Err(error) => return Repair::Damaged(BlobError::io("read", path, error).to_string()),
-    };
-    let stat = match rustix::fs::fstat(&file) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => stat,
-        Ok(_) => return no_file(),
-        Err(error) => return Repair::Damaged(BlobError::io("look at", path, error).to_string()),
-    };
-    match hash(&file, path, function) {
-        Ok(found) if found == digest => {}
-        // The file is what its name says. Whoever asks for another size is wrong, and gets nothing.
-        Ok(found) if found.hash == digest.hash => return Repair::Absent,
-        Ok(found) => return Repair::Damaged(format!("its content is {found}")),
-        Err(error) => return Repair::Damaged(error.to_string()),
-    }
-    let inode = stat.st_ino;
-    if is_sound(&stat, digest, state) {
-        return Repair::Sound { inode };
-    }
-    if !state.owners.contains(stat.st_uid) {
-        // It is also a file of an environment that was given to somebody, who may write to it
-        // whenever he likes.
-        return Repair::Damaged(format!("it belongs to the user with the number {}", stat.st_uid));
-    }
-    if write && finish(&file, state.mode, state.mtime).is_ok() {
-        Repair::Repaired { inode }
-    } else {
-        Repair::Damaged("its mode or time is another one".to_owned())
-    }
-}
-
-/// The digest of a file's content.
-pub(super) fn hash_file(path: &Utf8Path, function: DigestFunction) -> Result<Digest, BlobError> {
-    hash(
-        &open_regular(path, Links::Refuse).map_err(|error| BlobError::io("read", path, error))?,
-        path,
-        function,
-    )
-}
-
-fn hash(mut file: &File, path: &Utf8Path, function: DigestFunction) -> Result<Digest, BlobError> {
-    let failed = |error| BlobError::io("read", path, error);
-    let mut hasher = Hasher::new(function);
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(count) => hasher.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-}
-
-/// The files of a tree by content: each digest, and as which kinds it is needed. Sorted by digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    files: Vec<(Digest, bool)>,
-}
-
-impl Wanted {
-    /// Every file of a tree, once per content and kind.
-    pub fn of(tree: &Tree) -> Self {
-        fn visit(
-            directory: &Directory,
-            seen: &mut std::collections::HashSet<Digest>,
-            files: &mut Vec<(Digest, bool)>,
-        ) {
-            if !seen.insert(directory.digest().0) {
-                return;
-            }
-            for (_, node) in directory.entries() {
-                match node {
-                    Node::Leaf(Leaf::File { blob, executable }) => {
-                        files.push((blob.0, *executable))
-                    }
-                    Node::Leaf(Leaf::Symlink(_)) => {}
-                    Node::Directory(below) => visit(below, seen, files),
-                }
-            }
-        }
-        let mut files = Vec::new();
-        visit(tree.root(), &mut std::collections::HashSet::new(), &mut files);
-        files.sort_unstable();
-        files.dedup();
-        Self { files }
-    }
-
-    /// The contents and kinds.
-    pub fn files(&self) -> &[(Digest, bool)] {
-        &self.files
-    }
-
-    /// The contents, once each.
-    pub fn digests(&self) -> Vec<Digest> {
-        let mut digests: Vec<Digest> = self.files.iter().map(|(digest, _)| *digest).collect();
-        digests.dedup();
-        digests
-    }
-
-    /// The bytes of all contents together, each once.
-    pub fn size(&self) -> u64 {
-        self.digests().iter().map(|digest| digest.size).sum()
-    }
-
-    fn kinds(&self, digest: Digest) -> impl Iterator<Item = bool> + '_ {
-        let start = self.files.partition_point(|(found, _)| *found < digest);
-        self.files[start..]
-            .iter()
-            .take_while(move |(found, _)| *found == digest)
-            .map(|(_, executable)| *executable)
-    }
-}
-
-/// An area as the target of a download: blobs go where the tree's files will be linked from.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    area: &'a Area<'a>,
-    wanted: &'a Wanted,
-}
-
-impl Blobs for Incoming<'_> {
-    fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
-        self.area.store.open(digest)
-    }
-}
-
-impl BlobStore for Incoming<'_> {
-    fn function(&self) -> DigestFunction {
-        self.area.store.function
-    }
-
-    /// Those that neither the area nor `cas/` has as every kind that is wanted.
-    fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, BlobError> {
-        let mut missing: Vec<Digest> = digests.to_vec();
-        missing.sort_unstable();
-        missing.dedup();
-        missing.retain(|&digest| {
-            let in_area =
-                self.wanted.kinds(digest).all(|executable| self.area.has(digest, executable));
-            let in_cas = || {
-                fs::metadata(self.area.store.blob_path(digest.hash))
-                    .is_ok_and(|found| found.is_file() && found.len() == digest.size)
-            };
-            digest.size != 0 && !in_area && !in_cas()
-        });
-        Ok(missing)
-    }
-
-    fn put(&self, digest: Digest, bytes: &mut (dyn Read + Send)) -> Result<(), BlobError> {
-        let mut kinds = self.wanted.kinds(digest);
-        let Some(first) = kinds.next() else {
-            return self.area.store.put(digest, bytes);
-        };
-        self.area.insert(digest, first, bytes)?;
-        if let Some(second) = kinds.next() {
-            let path = self.area.path(digest, first);
-            let file = open_regular(&path, Links::Refuse)
-                .map_err(|error| BlobError::io("open", &path, error))?;
-            self.area.insert(digest, second, &mut &file)?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
+    use crate::effects::caches::blob::BlobStore as _;
     use crate::effects::caches::store::tests::store;
+    use crate::model::digest::DigestFunction;
 
     const MTIME: i64 = 315_532_800;
 
