@@ -156,7 +156,7 @@ const FRONT: [&str; 5] = ["cli", "cli/options", "cli/inputs", "cli/commands", "c
 #[test]
 fn modules_use_those_that_are_listed_above_them() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let wings = ["host", "work", "net", "wheels", "source", "caches", "interpreters"];
+    let wings = ["host", "work", "net", "wheels", "source", "caches", "interpreters", "sink"];
     let folders = ["model".to_owned(), "effects".to_owned(), "engine".to_owned()]
         .into_iter()
         .chain(wings.iter().map(|wing| format!("effects/{wing}")))

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use camino::Utf8Path;
 use serde_json::Value;
+use venvtree::effects::sink::archive::ArchiveFormat;
 
 use crate::support::commands::succeed;
 use crate::support::peers;
@@ -44,12 +45,14 @@ fn archives_hold_what_a_build_writes() {
     let project = project();
     project.run(&["build", "env.json", "--out", "env"]).success();
     let built = listing(project.path().join("env").as_std_path());
-    for (format, program, arguments) in [
-        ("tar", "tar", ["-xf", "../env.tar"]),
-        ("tar.gz", "tar", ["-xzf", "../env.tar.gz"]),
-        ("tar.zst", "bsdtar", ["-xf", "../env.tar.zst"]),
-        ("zip", "bsdtar", ["-xf", "../env.zip"]),
-    ] {
+    for format in ArchiveFormat::ALL {
+        let (program, options) = match format {
+            ArchiveFormat::Tar => ("tar", "-xf"),
+            ArchiveFormat::TarGz => ("tar", "-xzf"),
+            ArchiveFormat::TarZst | ArchiveFormat::Zip => ("bsdtar", "-xf"),
+        };
+        let format = format.name();
+        let arguments = [options, &format!("../env.{format}")];
         let archive = format!("env.{format}");
         project.run(&["pack", "env.json", "--out", &archive]).success();
         let bytes = std::fs::read(project.path().join(&archive)).unwrap();
@@ -73,6 +76,21 @@ fn archives_hold_what_a_build_writes() {
             .unwrap();
         assert!(output.stdout == bytes, "{format}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// Whoever adds a format is reminded of where people look for it.
+#[test]
+fn the_help_and_the_rules_name_every_format() {
+    let names = ArchiveFormat::ALL.map(ArchiveFormat::name);
+    let help = Project::new().run(&["pack", "--help"]).success();
+    let (last, others) = names.split_last().unwrap();
+    let text = format!("{} or {last}", others.join(", "));
+    assert!(help.contains(&text), "expected {text:?} in:\n{help}");
+    let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
+    let attributes = root.join("rules/common/attributes.bzl");
+    let rules = std::fs::read_to_string(&attributes).unwrap();
+    let values = names.map(|name| format!("{name:?}")).join(", ");
+    assert!(rules.contains(&format!("values = [{values}]")), "{attributes}: expected {values}");
 }
 
 /// What a compressor makes depends on how it is fed, and large files come in other parts from a
@@ -104,7 +122,7 @@ fn a_spec_and_its_directory_make_equal_archives_whatever_the_sizes() {
     let wheel = project.wheel(&wheel);
     project.spec(some_interpreter(), &[wheel], |_| ());
     project.run(&["build", "env.json", "--out", "env", "--store", "store"]).success();
-    for format in ["tar", "tar.gz", "tar.zst", "zip"] {
+    for format in ArchiveFormat::ALL.map(ArchiveFormat::name) {
         let mut archives = Vec::new();
         for threads in ["1", "2", "8"] {
             for subject in ["env.json", "env"] {

@@ -486,6 +486,14 @@ impl Directory {
     pub fn normalize(&self, mtime: u64) -> Result<(), FsError> {
         rustix::fs::fchmod(&self.handle, EXECUTABLE_MODE)
             .map_err(failed("set the mode of", &self.path))?;
+        self.set_own_time(mtime)
+    }
+
+    /// Sets this directory's times.
+    ///
+    /// # Errors
+    /// It belongs to somebody else.
+    pub fn set_own_time(&self, mtime: u64) -> Result<(), FsError> {
         rustix::fs::futimens(&self.handle, &timestamps(mtime))
             .map_err(failed("set the time of", &self.path))
     }

@@ -2,8 +2,13 @@
 //!
 //! Effects layer.
 
-mod even;
+mod schedule;
+
+mod levels;
 mod pinned;
+mod spot;
+
+mod layered;
 
 pub mod publish;
 
@@ -11,8 +16,5 @@ pub mod directory;
 pub mod tree;
 
 pub mod archive;
-
-mod tar;
-mod zip;
 
 pub mod wheel;

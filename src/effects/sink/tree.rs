@@ -6,20 +6,19 @@
 //! stack that all threads take from: the last in is the first out, so only few directories are open
 //! at once. A directory gets its time when its last entry is there.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use camino::Utf8PathBuf;
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
-
 use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::area::Area;
-use crate::effects::host::fs::{self, Directory, FsError};
+use crate::effects::host::fs::{Directory, FsError};
+use crate::effects::sink::spot::{Files, Spot, put};
+use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::work::parallel;
+use crate::effects::work::pipeline::Crew;
 use crate::model::digest::Digest;
 use crate::model::path::FileName;
-use crate::model::tree::{self, Leaf, Node, Tree};
+use crate::model::tree::{self, Node, Tree};
 
 /// Entries of one directory that make one task.
 const PORTION: usize = 256;
@@ -40,8 +39,7 @@ pub enum TreeWriteError {
 
 /// An open directory with work left; its time is set when there is none.
 struct Open {
-    handle: OwnedFd,
-    path: Utf8PathBuf,
+    directory: Directory,
     /// Its path in the tree; the root's is empty.
     below: String,
     /// How many tasks will still add entries to it.
@@ -65,10 +63,32 @@ struct Stack<'a> {
 }
 
 struct Writer<'a> {
-    areas: &'a [&'a Area<'a>],
+    files: Areas<'a>,
     mtime: u64,
     stack: Mutex<Stack<'a>>,
     changed: Condvar,
+}
+
+/// The first area that has a file; there is nothing else.
+struct Areas<'a>(&'a [&'a Area<'a>]);
+
+impl Files for Areas<'_> {
+    type Error = TreeWriteError;
+
+    fn put(
+        &self,
+        FileEntry { digest, executable, .. }: FileEntry<'_>,
+        spot: Spot<'_>,
+        _: Crew<'_>,
+    ) -> Result<Digest, TreeWriteError> {
+        for area in self.0 {
+            let area = area.of(spot.below, spot.name, digest.size);
+            if spot.place(area, digest, executable)? {
+                return Ok(digest);
+            }
+        }
+        Err(TreeWriteError::Missing(digest))
+    }
 }
 
 /// Writes a tree into an empty directory, taking every file from the first area that has it.
@@ -82,18 +102,16 @@ pub fn write(
     mtime: u64,
     threads: usize,
 ) -> Result<(), TreeWriteError> {
-    let failed = |error: rustix::io::Errno| BlobError::io("open", root.path(), error);
-    let handle =
-        root.handle().try_clone().map_err(|error| BlobError::io("open", root.path(), error))?;
+    // The root's time is set when its last entry is there.
+    root.normalize(mtime)?;
     let open = Arc::new(Open {
-        handle,
-        path: root.path().to_owned(),
+        directory: root.open_below("")?,
         below: String::new(),
         portions: AtomicUsize::new(1),
     });
     let stack = Stack { tasks: Vec::new(), busy: 0, waiting: 0, failure: None };
-    let writer = Writer { areas, mtime, stack: Mutex::new(stack), changed: Condvar::new() };
-    rustix::fs::fchmod(root.handle(), Mode::from_raw_mode(0o755)).map_err(failed)?;
+    let writer =
+        Writer { files: Areas(areas), mtime, stack: Mutex::new(stack), changed: Condvar::new() };
     let first = writer.fill(&open, tree.root())?;
     writer.finish_portion(&open)?;
     writer.lock().tasks.extend(first);
@@ -147,20 +165,15 @@ impl<'a> Writer<'a> {
     fn run(&self, task: Task<'a>) -> Result<Vec<Task<'a>>, TreeWriteError> {
         match task {
             Task::Directory { parent, name, directory } => {
-                let path = parent.path.join(name);
-                fs::make_directory_in(&parent.handle, name, Mode::from_raw_mode(0o755))
-                    .map_err(|error| BlobError::io("make", &path, error))?;
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let handle = rustix::fs::openat(&parent.handle, name, flags, Mode::empty())
-                    .map_err(|error| BlobError::io("open", &path, error))?;
+                parent.directory.create_directory(name)?;
+                let made = parent.directory.open_below(name)?;
                 self.finish_portion(&parent)?;
-                let below = if parent.below.is_empty() {
-                    name.to_owned()
-                } else {
-                    format!("{}/{name}", parent.below)
+                let below = match parent.below.as_str() {
+                    "" => name.to_owned(),
+                    above => format!("{above}/{name}"),
                 };
                 drop(parent);
-                let open = Arc::new(Open { handle, path, below, portions: AtomicUsize::new(1) });
+                let open = Arc::new(Open { directory: made, below, portions: AtomicUsize::new(1) });
                 let tasks = self.fill(&open, directory)?;
                 self.finish_portion(&open)?;
                 Ok(tasks)
@@ -200,60 +213,20 @@ impl<'a> Writer<'a> {
 
     fn leaves(&self, open: &Open, entries: &[(FileName, Node)]) -> Result<(), TreeWriteError> {
         for (name, node) in entries {
-            let name = name.as_str();
-            match node {
-                Node::Leaf(Leaf::File { blob, executable }) => {
-                    self.file(open, name, blob.0, *executable)?
-                }
-                Node::Leaf(Leaf::Symlink(target)) => {
-                    let failed = |error| BlobError::io("link", open.path.join(name), error);
-                    rustix::fs::symlinkat(target.as_str(), &open.handle, name).map_err(failed)?;
-                    rustix::fs::utimensat(
-                        &open.handle,
-                        name,
-                        &self.times(),
-                        AtFlags::SYMLINK_NOFOLLOW,
-                    )
-                    .map_err(failed)?;
-                }
-                Node::Directory(_) => {}
+            if let Node::Leaf(leaf) = node {
+                let Open { directory, below, .. } = open;
+                let spot = Spot { parent: directory, below, name: name.as_str() };
+                put(EntryNode::from(leaf), spot, &self.files, Crew::Alone, self.mtime)?;
             }
         }
         Ok(())
-    }
-
-    fn file(
-        &self,
-        open: &Open,
-        name: &str,
-        digest: Digest,
-        executable: bool,
-    ) -> Result<(), TreeWriteError> {
-        for area in self.areas {
-            let placed = area.of(&open.below, name, digest.size).place(
-                digest,
-                executable,
-                open.handle.as_fd(),
-                name,
-            );
-            if placed.map_err(|error| error.below(&open.path))? {
-                return Ok(());
-            }
-        }
-        Err(TreeWriteError::Missing(digest))
     }
 
     /// Whoever finishes the last portion sets the directory's time: nothing changes it any more.
     fn finish_portion(&self, open: &Open) -> Result<(), TreeWriteError> {
         if open.portions.fetch_sub(1, Ordering::AcqRel) == 1 {
-            rustix::fs::futimens(&open.handle, &self.times())
-                .map_err(|error| BlobError::io("set the time of", &open.path, error))?;
+            open.directory.set_own_time(self.mtime)?;
         }
         Ok(())
-    }
-
-    fn times(&self) -> Timestamps {
-        let time = Timespec { tv_sec: i64::try_from(self.mtime).unwrap_or(i64::MAX), tv_nsec: 0 };
-        Timestamps { last_access: time, last_modification: time }
     }
 }

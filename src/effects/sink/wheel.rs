@@ -9,8 +9,8 @@ use std::io::{self, Read as _, Write};
 use camino::Utf8PathBuf;
 
 use crate::effects::host::fs::{Links, failed, open_regular};
+use crate::effects::sink::archive::zip::ZipArchive;
 use crate::effects::sink::archive::{Archive, ArchiveError};
-use crate::effects::sink::zip::ZipArchive;
 use crate::model::digest::{DigestFunction, Hash, Hasher};
 use crate::model::path::TreePath;
 use crate::model::wheel::filename::WheelFilename;
@@ -44,7 +44,7 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
         let mut file = open_regular(place, Links::Follow).map_err(failed("read", place))?;
         let size = file.metadata().map_err(failed("read", place))?.len();
         let mut hasher = Hasher::new(DigestFunction::Sha256);
-        archive.begin(&path, size, path.starts_with(&scripts))?;
+        archive.begin_file(&path, size, path.starts_with(&scripts))?;
         let mut buffer = vec![0; 128 << 10];
         loop {
             let count = file.read(&mut buffer).map_err(failed("read", place))?;
@@ -80,7 +80,7 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
 }
 
 fn add(archive: &mut ZipArchive<'_>, path: &str, bytes: &[u8]) -> io::Result<()> {
-    archive.begin(path, bytes.len() as u64, false)?;
+    archive.begin_file(path, bytes.len() as u64, false)?;
     archive.write(bytes)?;
     archive.end()
 }

@@ -3,3 +3,5 @@
 pub mod launchers;
 pub mod listing;
 pub mod supply;
+
+pub mod entry;

@@ -128,7 +128,8 @@ impl From<Stopped> for Unmade {
 }
 
 impl<'a> Supply<'a> {
-    /// Hands a file's bytes to `take`, in order, in one or more parts, with the help of other
+    /// Hands the bytes of a file whose SHA-256 is `digest` to `take`, in order, in one or more
+    /// parts, with the help of other
     /// threads if `crew` says so and the file is large. They are verified when this returns: until
     /// then, what was taken is a claim.
     ///
@@ -137,27 +138,23 @@ impl<'a> Supply<'a> {
     pub fn feed<E>(
         &self,
         content: &Content,
-        sha256: Hash,
-        size: u64,
+        digest: Digest,
         crew: Crew<'_>,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), FeedError<E>> {
         match content {
             Content::Inline(bytes) => take(bytes).map_err(FeedError::Taker),
             Content::Member { wheel, member } => {
-                self.feed_member(*wheel, *member, sha256, crew, take)
+                self.feed_member(*wheel, *member, digest.hash, crew, take)
             }
-            Content::Source { source, file } => feed_file(
-                self.sources[*source].path(*file),
-                Digest { hash: sha256, size },
-                crew,
-                take,
-            ),
+            Content::Source { source, file } => {
+                feed_file(self.sources[*source].path(*file), digest, crew, take)
+            }
             Content::Interpreter { file } => {
                 let files = self
                     .interpreter
                     .expect("only a plan with an interpreter copied in has such content");
-                feed_file(files.path(*file), Digest { hash: sha256, size }, crew, take)
+                feed_file(files.path(*file), digest, crew, take)
             }
         }
     }
@@ -267,7 +264,8 @@ impl<'a> Supply<'a> {
         let (mut order, others): (Vec<usize>, Vec<usize>) =
             (0..plan.entries.len()).partition(|index| size(index) > WORTHWHILE);
         order.sort_by_key(|index| Reverse(size(index)));
-        let widths = threads_for(plan, &order.iter().map(size).collect::<Vec<_>>(), threads);
+        let all = plan.entries.iter().map(|(_, planned)| planned.node.size());
+        let widths = threads_for(all, &order.iter().map(size).collect::<Vec<_>>(), threads);
         order.extend(others);
         let digests = Mutex::new(vec![empty; plan.entries.len()]);
         let errors = Mutex::new(Vec::new());
@@ -328,8 +326,7 @@ impl<'a> Supply<'a> {
         let mut hasher = Hasher::new(function);
         let fed = self.feed(
             content,
-            sha256,
-            size,
+            Digest { hash: sha256, size },
             Crew::Shared(threads),
             |bytes| -> Result<(), std::convert::Infallible> {
                 hasher.update(bytes);
@@ -345,10 +342,14 @@ impl<'a> Supply<'a> {
 }
 
 /// How many of `threads` [`Supply::feed`] should have for each of some files of a plan, given their
-/// sizes, largest first: one, unless the file would keep it busy when all others are done with the
+/// sizes, largest first, and those of `all`: one, unless the file would keep it busy when all others are done with the
 /// rest of the plan.
-pub fn threads_for(plan: &Plan, largest: &[u64], threads: usize) -> Vec<usize> {
-    let total = plan.entries.iter().map(|(_, planned)| planned.node.size() + FILE_COST).sum();
+pub fn threads_for(
+    all: impl IntoIterator<Item = u64>,
+    largest: &[u64],
+    threads: usize,
+) -> Vec<usize> {
+    let total = all.into_iter().map(|size| size + FILE_COST).sum();
     let worthwhile = largest.partition_point(|&size| size > WORTHWHILE);
     let mut widths = parallel::widths(threads, pipeline::STAGES, &largest[..worthwhile], total);
     widths.resize(largest.len(), 1);

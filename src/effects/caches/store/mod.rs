@@ -10,7 +10,8 @@
 //! | `ac/xx/HASH` | results of actions (REAPI's `ActionResult`) | Bazel's disk cache |
 //! | `files/MTIME/plain\|exec/xx/HASH` | the files of environments, linkable | [`area`] |
 //! | `trees/xx/HASH` | which `Tree` message describes a root digest; its time is the tree's last use | [`record`] |
-//! | `wheels/xx/HASH` | manifests of wheels | [`record`] |
+//! | `wheels/xx/HASH` | what is known of a wheel's members | [`record`] |
+//! | `manifests/xx/HASH` | what a wheel holds, as it was read | [`record`] |
 //! | `hashed/xx/HASH` | the SHA-256 of wheel files that nobody touched since | [`hashed`] |
 //! | `stamps/xx/HASH` | which tree an output path holds | [`stamp`] |
 //! | `tmp/` | what is being written, by living processes | [`crate::effects::host::staging`] |

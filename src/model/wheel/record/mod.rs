@@ -7,56 +7,20 @@
 //! Rows borrow the text: only quoted paths are copied. (The `csv` crate would copy every row, and
 //! passes over misplaced quotes that Python's reader and others take differently.)
 
+mod problem;
+
+mod hash;
+
+mod render;
+
+pub use self::hash::{RecordHash, encode_base64url};
+pub use self::problem::{RecordProblem, RecordProblemKind, RowPathError};
+pub use self::render::render;
+
 use std::borrow::Cow;
-use std::fmt;
 
+use self::hash::parse_hash;
 use super::tally::Tally;
-use crate::model::digest::Hash;
-
-/// A hash of a row, by the algorithm that the row names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordHash {
-    /// SHA-256.
-    Sha256(Hash),
-    /// SHA-384.
-    Sha384(Box<[u8; 48]>),
-    /// SHA-512.
-    Sha512(Box<[u8; 64]>),
-}
-
-impl RecordHash {
-    /// The algorithm's name in `RECORD`.
-    pub fn algorithm(&self) -> &'static str {
-        match self {
-            Self::Sha256(_) => "sha256",
-            Self::Sha384(_) => "sha384",
-            Self::Sha512(_) => "sha512",
-        }
-    }
-
-    /// The raw bytes of the hash.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Sha256(hash) => hash.as_bytes(),
-            Self::Sha384(bytes) => &bytes[..],
-            Self::Sha512(bytes) => &bytes[..],
-        }
-    }
-
-    /// The hash as SHA-256, which predicts the digest of a file without reading it.
-    pub fn sha256(&self) -> Option<Hash> {
-        match self {
-            Self::Sha256(hash) => Some(*hash),
-            Self::Sha384(_) | Self::Sha512(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for RecordHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}={}", self.algorithm(), encode_base64url(self.as_bytes()))
-    }
-}
 
 /// One row: what a distribution says about one of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,168 +44,6 @@ pub struct Record<'text> {
     limit: usize,
     problems: Vec<RecordProblem>,
     tally: Tally<RecordProblemKind>,
-}
-
-/// A rule that a `RECORD` breaks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("row {row} of RECORD{}: {kind}", path.as_ref().map(|path| format!(" ({path:?})")).unwrap_or_default())]
-pub struct RecordProblem {
-    /// The number of the row, from 1.
-    pub row: usize,
-    /// The row's path, where it could be read.
-    pub path: Option<String>,
-    /// Which rule.
-    pub kind: RecordProblemKind,
-}
-
-/// The rules of `RECORD`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecordProblemKind {
-    /// Bytes that are not UTF-8.
-    #[error("the row is not UTF-8")]
-    NotUtf8,
-    /// The file begins with U+FEFF, which would become part of the first path.
-    #[error("the file begins with a byte order mark")]
-    ByteOrderMark,
-    /// A line without anything.
-    #[error("the row is empty")]
-    Blank,
-    /// Not three columns.
-    #[error("{found} columns, expected three: path, hash, size")]
-    Columns {
-        /// The number of columns.
-        found: usize,
-    },
-    /// Quotes within a field, after a quoted field, or never closed.
-    #[error("a quote where none can stand, or one that is never closed")]
-    Quotes,
-    /// A folder, written as archives write them: RECORD lists files.
-    #[error("a folder, expected files only")]
-    Folder,
-    /// A path that no member of a wheel can have, or one that two readers could understand
-    /// differently.
-    #[error("{0}")]
-    Path(RowPathError),
-    /// MD5, SHA-1 or SHA-224.
-    #[error(
-        "the hash algorithm `{name}`, which the specification forbids, expected sha256 or better"
-    )]
-    WeakAlgorithm {
-        /// The name.
-        name: String,
-    },
-    /// An algorithm that is not known here, so its hash proves nothing.
-    #[error("the hash algorithm `{name}`, expected sha256, sha384 or sha512")]
-    UnknownAlgorithm {
-        /// The name.
-        name: String,
-    },
-    /// Text without `=`.
-    #[error("`{text}` as hash, expected ALGORITHM=HASH")]
-    NoAlgorithm {
-        /// The column.
-        text: String,
-    },
-    /// A padded hash: it means the same, and is written without padding.
-    #[error("a hash with base64 padding, expected none")]
-    Padding,
-    /// A hash in the alphabet of ordinary base64, with `+` and `/`: it means the same, and is
-    /// written in base64url.
-    #[error("a hash in ordinary base64, expected base64url: `-` and `_` instead of `+` and `/`")]
-    OrdinaryAlphabet,
-    /// A hash in hexadecimal: it means the same, and is written in base64url.
-    #[error("a hash in hexadecimal, expected base64url")]
-    Hexadecimal,
-    /// Another name of an algorithm that is known.
-    #[error("the hash algorithm is written `{name}`, expected {expected}")]
-    AlgorithmName {
-        /// The name found.
-        name: String,
-        /// The name in the specification.
-        expected: &'static str,
-    },
-    /// More rows than a wheel with so few members needs.
-    #[error("RECORD has more than {limit} rows; those behind them are not read")]
-    TooManyRows {
-        /// The most that are read.
-        limit: usize,
-    },
-    /// A character outside of base64url, or padding of the wrong length.
-    #[error("`{text}` is not base64url")]
-    Alphabet {
-        /// The hash without its algorithm.
-        text: String,
-    },
-    /// Another number of characters than the algorithm's hashes have.
-    #[error("a hash of {found} characters, expected {expected} for {algorithm}")]
-    HashLength {
-        /// The algorithm.
-        algorithm: &'static str,
-        /// The number of characters found.
-        found: usize,
-        /// The number of characters that such a hash has.
-        expected: usize,
-    },
-    /// The last character holds bits that the hash has no room for.
-    #[error("the last character of the hash holds bits beyond its end")]
-    TrailingBits,
-    /// No number of bytes.
-    #[error("`{text}` as size, expected decimal digits")]
-    Size {
-        /// The column.
-        text: String,
-    },
-    /// A file without a hash: nothing vouches for it.
-    #[error("no hash")]
-    NoHash,
-    /// The same row once more.
-    #[error("the same as row {first}")]
-    Repeated {
-        /// The first row for the path.
-        first: usize,
-    },
-    /// Another row for the same path that says something else.
-    #[error("another hash or size than row {first} has for this path")]
-    Contradiction {
-        /// The first row for the path.
-        first: usize,
-    },
-    /// `RECORD`'s own row has a hash or a size, which cannot be right: it would have to contain
-    /// itself.
-    #[error("a hash or size for RECORD itself, expected none")]
-    OwnHash,
-    /// There is no row for `RECORD` itself.
-    #[error("no row for RECORD itself")]
-    NoOwnRow,
-    /// A row for a signature, which is made after `RECORD` and cannot be listed in it.
-    #[error("a row for a signature of RECORD, which cannot be listed in it")]
-    Signature,
-}
-
-/// Why a path cannot stand in a wheel's `RECORD`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RowPathError {
-    /// Nothing.
-    #[error("an empty path")]
-    Empty,
-    /// A slash at the beginning.
-    #[error("an absolute path")]
-    Absolute,
-    /// A drive letter at the beginning.
-    #[error("a path with a drive letter")]
-    Drive,
-    /// A component `..`.
-    #[error("a path with `..`, which could lead out of the environment")]
-    Escape,
-    /// A component `.`, or an empty one: another spelling of a path.
-    #[error("a path with a component that is empty or `.`")]
-    Spelling,
-    /// A backslash: a separator on one system, part of a name on another.
-    #[error("a path with a backslash, expected `/`")]
-    Backslash,
-    /// A control character, or one that Python takes for the end of a line.
-    #[error("a path with a control character or a line separator")]
-    Control,
 }
 
 impl<'text> Record<'text> {
@@ -459,52 +261,6 @@ impl<'text> Record<'text> {
     }
 }
 
-/// Renders a canonical `RECORD`: `own_path` without hash and size, and every other file; sorted by
-/// the bytes of the path, each row ended by a line feed. Of two entries for one path the first one
-/// is written.
-pub fn render<'path>(
-    own_path: &'path str,
-    files: impl IntoIterator<Item = (&'path str, Hash, u64)>,
-) -> Vec<u8> {
-    let mut rows: Vec<(&str, Option<(Hash, u64)>)> = vec![(own_path, None)];
-    rows.extend(files.into_iter().map(|(path, hash, size)| (path, Some((hash, size)))));
-    // Stable, and quick where the files are in order already.
-    rows.sort_by_key(|(path, _)| *path);
-    rows.dedup_by_key(|(path, _)| *path);
-    let mut text = Vec::with_capacity(rows.iter().map(|(path, _)| path.len() + 64).sum());
-    for (path, content) in rows {
-        push_field(&mut text, path);
-        match content {
-            None => text.extend_from_slice(b",,\n"),
-            Some((hash, size)) => {
-                text.extend_from_slice(b",sha256=");
-                push_base64url(&mut text, hash.as_bytes());
-                text.push(b',');
-                push_number(&mut text, size);
-                text.push(b'\n');
-            }
-        }
-    }
-    text
-}
-
-/// A field as CSV has it: quoted where it must be.
-fn push_field(text: &mut Vec<u8>, field: &str) {
-    if memchr::memchr3(b',', b'"', b'\n', field.as_bytes()).is_none() && !field.contains('\r') {
-        return text.extend_from_slice(field.as_bytes());
-    }
-    text.push(b'"');
-    text.extend_from_slice(field.replace('"', "\"\"").as_bytes());
-    text.push(b'"');
-}
-
-fn push_number(text: &mut Vec<u8>, number: u64) {
-    if number >= 10 {
-        push_number(text, number / 10);
-    }
-    text.push(b'0' + (number % 10) as u8);
-}
-
 /// Takes the first row, without its line end, which a quoted field may contain.
 fn take_row(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
@@ -633,172 +389,13 @@ fn check_path(path: &str) -> Result<(), RowPathError> {
     Ok(())
 }
 
-/// What is unusual, but unambiguous, in how a hash is written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct HashForm {
-    padded: bool,
-    ordinary: bool,
-    hexadecimal: bool,
-    /// The algorithm's name, where it is not that of the specification.
-    name: Option<String>,
-}
-
-/// Reads `ALGORITHM=HASH`.
-fn parse_hash(text: &str) -> Result<(RecordHash, HashForm), RecordProblemKind> {
-    let (name, hash) = text
-        .split_once('=')
-        .ok_or_else(|| RecordProblemKind::NoAlgorithm { text: text.to_owned() })?;
-    let decode_as = |name: &str| match name {
-        "sha256" => Some(
-            decode::<32>("sha256", hash)
-                .map(|(bytes, form)| (RecordHash::Sha256(Hash::new(bytes)), form)),
-        ),
-        "sha384" => Some(
-            decode::<48>("sha384", hash)
-                .map(|(bytes, form)| (RecordHash::Sha384(Box::new(bytes)), form)),
-        ),
-        "sha512" => Some(
-            decode::<64>("sha512", hash)
-                .map(|(bytes, form)| (RecordHash::Sha512(Box::new(bytes)), form)),
-        ),
-        _ => None,
-    };
-    if let Some(found) = decode_as(name) {
-        return found;
-    }
-    // `SHA256`, `sha-256`, `sha2_256`: other names of the same, and of none else.
-    let plain = name.trim_matches([' ', '\t']).to_ascii_lowercase().replace(['-', '_'], "");
-    let plain = plain
-        .strip_prefix("sha2")
-        .filter(|rest| matches!(*rest, "256" | "384" | "512"))
-        .map_or(plain.clone(), |rest| format!("sha{rest}"));
-    match decode_as(&plain) {
-        Some(found) => {
-            found.map(|(hash, form)| (hash, HashForm { name: Some(name.to_owned()), ..form }))
-        }
-        None if matches!(&*plain, "md5" | "sha1" | "sha224") => {
-            Err(RecordProblemKind::WeakAlgorithm { name: name.to_owned() })
-        }
-        None => Err(RecordProblemKind::UnknownAlgorithm { name: name.to_owned() }),
-    }
-}
-
-/// Decodes a hash of `N` bytes in hexadecimal. No hash in base64 has so many digits.
-fn decode_hexadecimal<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = (digit(0)? << 4 | digit(1)?) as u8;
-    }
-    Some(bytes)
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// Marks of [`VALUES`], above the six bits of a value: no digit at all, one of ordinary base64
-/// only.
-const NO_DIGIT: u16 = 0x100;
-const ORDINARY_DIGIT: u16 = 0x400;
-
-/// For each byte its value in base64url or ordinary base64, with marks.
-const VALUES: [u16; 256] = {
-    let mut values = [NO_DIGIT; 256];
-    let mut index = 0;
-    while index < ALPHABET.len() {
-        values[ALPHABET[index] as usize] = index as u16;
-        index += 1;
-    }
-    values[b'+' as usize] = 62 | ORDINARY_DIGIT;
-    values[b'/' as usize] = 63 | ORDINARY_DIGIT;
-    values
-};
-
-/// Decodes a hash of `N` bytes: in base64url, in ordinary base64, where a mixture is no more
-/// ambiguous, or in hexadecimal.
-fn decode<const N: usize>(
-    algorithm: &'static str,
-    text: &str,
-) -> Result<([u8; N], HashForm), RecordProblemKind> {
-    if let Some(bytes) = decode_hexadecimal(text) {
-        return Ok((bytes, HashForm { hexadecimal: true, ..HashForm::default() }));
-    }
-    let plain = text.trim_end_matches('=').as_bytes();
-    let padding = text.len() - plain.len();
-    let expected = (N * 8).div_ceil(6);
-    let mut bytes = [0; N];
-    let mut marks = 0;
-    let mut trailing = 0;
-    // Whole groups of four digits and three bytes, then what is left: `N` is no multiple of three
-    // for all algorithms.
-    let groups = plain.chunks_exact(4);
-    let rest = groups.remainder();
-    for (digits, bytes) in groups.zip(bytes.chunks_exact_mut(3)) {
-        let mut joined = 0;
-        for &digit in digits {
-            let value = VALUES[usize::from(digit)];
-            marks |= value;
-            joined = joined << 6 | u32::from(value & 63);
-        }
-        bytes.copy_from_slice(&joined.to_be_bytes()[1..]);
-    }
-    if plain.len() == expected && !rest.is_empty() {
-        let value = |index: usize| rest.get(index).map_or(0, |&digit| VALUES[usize::from(digit)]);
-        let [first, second, third] = [value(0), value(1), value(2)];
-        let last = [
-            (first as u8) << 2 | second as u8 >> 4,
-            (second as u8) << 4 | third as u8 >> 2,
-            (third as u8) << 6,
-        ];
-        let left = N % 3;
-        bytes[N - left..].copy_from_slice(&last[..left]);
-        trailing = last[left];
-    }
-    let unread = if plain.len() == expected { rest } else { plain };
-    marks = unread.iter().fold(marks, |marks, &byte| marks | VALUES[usize::from(byte)]);
-    if marks & NO_DIGIT != 0 || padding > 3 {
-        return Err(RecordProblemKind::Alphabet { text: text.to_owned() });
-    }
-    if plain.len() != expected {
-        return Err(RecordProblemKind::HashLength { algorithm, found: plain.len(), expected });
-    }
-    if trailing != 0 {
-        return Err(RecordProblemKind::TrailingBits);
-    }
-    Ok((
-        bytes,
-        HashForm {
-            padded: padding > 0,
-            ordinary: marks & ORDINARY_DIGIT != 0,
-            ..HashForm::default()
-        },
-    ))
-}
-
-/// Encodes bytes in base64url without padding, as `RECORD` has its hashes.
-pub fn encode_base64url(bytes: &[u8]) -> String {
-    let mut text = Vec::with_capacity((bytes.len() * 8).div_ceil(6));
-    push_base64url(&mut text, bytes);
-    String::from_utf8(text).expect("the alphabet is ASCII")
-}
-
-fn push_base64url(text: &mut Vec<u8>, bytes: &[u8]) {
-    for group in bytes.chunks(3) {
-        let value = |index: usize| group.get(index).map_or(0, |&byte| usize::from(byte));
-        let joined = value(0) << 16 | value(1) << 8 | value(2);
-        let digit = |shift: u32| ALPHABET[joined >> shift & 63];
-        text.extend_from_slice(&[digit(18), digit(12), digit(6), digit(0)][..=group.len()]);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::hash::{HashForm, decode};
     use super::*;
+    use crate::model::digest::Hash;
 
     const OWN: &str = "a-1.dist-info/RECORD";
     const EMPTY: &str = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";

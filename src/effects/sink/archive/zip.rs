@@ -8,14 +8,15 @@ use std::io::{self, Write};
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use crate::effects::sink::archive::Archive;
-use crate::effects::sink::even::Even;
+use super::even::Even;
+use super::writer::Archive;
+use crate::effects::source::entry::FileEntry;
 
 /// More than this needs zip64's sizes.
 const LARGE: u64 = u32::MAX as u64;
 
 /// A zip archive that grows.
-pub(crate) struct ZipArchive<'a> {
+pub(in crate::effects::sink) struct ZipArchive<'a> {
     out: ZipWriter<StreamWriter<&'a mut dyn Write>>,
     options: SimpleFileOptions,
     even: Even,
@@ -23,12 +24,26 @@ pub(crate) struct ZipArchive<'a> {
 
 impl<'a> ZipArchive<'a> {
     /// An empty archive whose entries have the time `mtime`, as near as zip can say it.
-    pub(crate) fn new(out: &'a mut dyn Write, mtime: u64) -> Self {
+    pub(in crate::effects::sink) fn new(out: &'a mut dyn Write, mtime: u64) -> Self {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(6))
             .last_modified_time(date_time(mtime));
         Self { out: ZipWriter::new_stream(out), options, even: Even::default() }
+    }
+
+    /// Begins a file whose digest nobody knows yet.
+    pub(in crate::effects::sink) fn begin_file(
+        &mut self,
+        path: &str,
+        size: u64,
+        executable: bool,
+    ) -> io::Result<()> {
+        let options = self
+            .options
+            .unix_permissions(if executable { 0o755 } else { 0o644 })
+            .large_file(size >= LARGE);
+        self.out.start_file(path, options).map_err(invalid)
     }
 }
 
@@ -48,12 +63,8 @@ impl Archive for ZipArchive<'_> {
         self.out.add_symlink(path, target, self.options.unix_permissions(0o777)).map_err(invalid)
     }
 
-    fn begin(&mut self, path: &str, size: u64, executable: bool) -> io::Result<()> {
-        let options = self
-            .options
-            .unix_permissions(if executable { 0o755 } else { 0o644 })
-            .large_file(size >= LARGE);
-        self.out.start_file(path, options).map_err(invalid)
+    fn begin(&mut self, path: &str, file: FileEntry<'_>) -> io::Result<()> {
+        self.begin_file(path, file.digest.size, file.executable)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -111,11 +122,11 @@ mod tests {
         let mut bytes = Vec::new();
         let mut archive: Box<dyn Archive + '_> = Box::new(ZipArchive::new(&mut bytes, mtime));
         archive.directory("bin").unwrap();
-        archive.begin("bin/run", 5, true).unwrap();
+        archive.begin("bin/run", FileEntry::imagined(5, true)).unwrap();
         archive.write(b"he").unwrap();
         archive.write(b"llo").unwrap();
         archive.end().unwrap();
-        archive.begin("ü.txt", 0, false).unwrap();
+        archive.begin("ü.txt", FileEntry::imagined(0, false)).unwrap();
         archive.end().unwrap();
         archive.link("python", "../a/b").unwrap();
         archive.finish().unwrap();

@@ -9,8 +9,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 
-use crate::effects::sink::archive::Archive;
-use crate::effects::sink::even::Even;
+use super::even::Even;
+use super::writer::Archive;
+use crate::effects::source::entry::FileEntry;
 
 /// Sizes are eleven octal digits.
 const MAX_SIZE: u64 = 0o77_777_777_777;
@@ -164,9 +165,15 @@ impl Archive for TarArchive<'_> {
         self.entry(path, EntryType::Symlink, 0o777, 0, Some(target))
     }
 
-    fn begin(&mut self, path: &str, size: u64, executable: bool) -> io::Result<()> {
+    fn begin(&mut self, path: &str, file: FileEntry<'_>) -> io::Result<()> {
         self.partial = 0;
-        self.entry(path, EntryType::Regular, if executable { 0o755 } else { 0o644 }, size, None)
+        self.entry(
+            path,
+            EntryType::Regular,
+            if file.executable { 0o755 } else { 0o644 },
+            file.digest.size,
+            None,
+        )
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -195,14 +202,21 @@ mod tests {
     fn sample(archive: TarArchive<'_>) {
         let mut archive: Box<dyn Archive + '_> = Box::new(archive);
         archive.directory("bin").unwrap();
-        archive.begin("bin/run", 5, true).unwrap();
+        archive.begin("bin/run", FileEntry::imagined(5, true)).unwrap();
         archive.write(b"he").unwrap();
         archive.write(b"llo").unwrap();
         archive.end().unwrap();
-        archive.begin(&format!("{}/ü.txt", "d".repeat(300)), 512, false).unwrap();
+        archive
+            .begin(&format!("{}/ü.txt", "d".repeat(300)), FileEntry::imagined(512, false))
+            .unwrap();
         archive.write(&[7; 512]).unwrap();
         archive.end().unwrap();
-        archive.begin(&format!("{}/{}", "d".repeat(150), "f".repeat(100)), 0, false).unwrap();
+        archive
+            .begin(
+                &format!("{}/{}", "d".repeat(150), "f".repeat(100)),
+                FileEntry::imagined(0, false),
+            )
+            .unwrap();
         archive.end().unwrap();
         archive.link("python", "../a/./b").unwrap();
         archive.link("far", &"x/".repeat(60)).unwrap();

@@ -1,0 +1,68 @@
+//! One entry, put into a directory that is open.
+//!
+//! Effects layer. Whoever walks through directories does not ask where files come from, and whoever
+//! has files does not ask in which order they are written.
+
+use std::os::fd::AsFd as _;
+
+use crate::effects::caches::blob::BlobError;
+use crate::effects::caches::store::area::Area;
+use crate::effects::host::fs::{Directory, FsError};
+use crate::effects::source::entry::{EntryNode, FileEntry};
+use crate::effects::work::pipeline::Crew;
+use crate::model::digest::Digest;
+
+/// Where a file goes: under a name that is not taken in a directory that is open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spot<'a> {
+    /// The directory.
+    pub(super) parent: &'a Directory,
+    /// Its path in the tree; the root's is empty.
+    pub(super) below: &'a str,
+    /// The name.
+    pub(super) name: &'a str,
+}
+
+impl Spot<'_> {
+    /// Puts the file there that an area has of that content; whether it has it.
+    pub(super) fn place(
+        &self,
+        area: &Area<'_>,
+        digest: Digest,
+        executable: bool,
+    ) -> Result<bool, BlobError> {
+        area.place(digest, executable, self.parent.handle().as_fd(), self.name)
+            .map_err(|error| error.below(self.parent.path()))
+    }
+}
+
+/// Whoever can put a file into its spot, whole and verified.
+pub(super) trait Files: Sync {
+    /// Why not.
+    type Error: From<FsError>;
+
+    /// Puts it there; its digest by the function of the tree.
+    fn put(
+        &self,
+        file: FileEntry<'_>,
+        spot: Spot<'_>,
+        crew: Crew<'_>,
+    ) -> Result<Digest, Self::Error>;
+}
+
+/// Writes an entry; of a file, returns the digest.
+pub(super) fn put<F: Files>(
+    node: EntryNode<'_>,
+    spot: Spot<'_>,
+    files: &F,
+    crew: Crew<'_>,
+    mtime: u64,
+) -> Result<Option<Digest>, F::Error> {
+    match node {
+        EntryNode::Link(target) => {
+            spot.parent.create_link(spot.name, target.as_str(), mtime)?;
+            Ok(None)
+        }
+        EntryNode::File(file) => files.put(file, spot, crew).map(Some),
+    }
+}
