@@ -561,8 +561,10 @@ fn open_without_links(
     parent: std::os::fd::BorrowedFd<'_>,
     path: &str,
 ) -> rustix::io::Result<OwnedFd> {
-    if path.is_empty() {
-        return rustix::fs::openat(parent, ".", OPEN_DIRECTORY, Mode::empty());
+    if !path.contains('/') {
+        // A single name needs no resolving.
+        let name = if path.is_empty() { "." } else { path };
+        return rustix::fs::openat(parent, name, OPEN_DIRECTORY, Mode::empty());
     }
     #[cfg(target_os = "linux")]
     {
