@@ -5,6 +5,10 @@
 //! that nobody waits until all those of a large parent are there. They are handed on through a
 //! stack that all threads take from: the last in is the first out, so only few directories are open
 //! at once. A directory gets its time when its last entry is there.
+//!
+//! It is a walk of its own, beside that of `directory`, because here nothing but system calls takes
+//! time: with 56,000 entries in 9,400 directories, making those by depth and opening each again to
+//! fill it takes a fifth more processor time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
