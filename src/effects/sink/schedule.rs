@@ -264,11 +264,11 @@ mod tests {
     #[test]
     fn everything_is_done_once_however_many_threads_there_are() {
         let paths: Vec<String> = (0..500).map(|n| format!("d{}/{n}", n % 7)).collect();
-        let size = |n: u64| if n % 50 == 0 { (n + 2) << 20 } else { n * 13 };
+        let size = |n: u64| if n.is_multiple_of(50) { (n + 2) << 20 } else { n * 13 };
         let items: Vec<Item<'_>> = paths
             .iter()
             .zip(0..)
-            .map(|(path, n)| item(path, size(n), (n % 3 == 0).then_some(n as usize % 2)))
+            .map(|(path, n)| item(path, size(n), n.is_multiple_of(3).then_some(n as usize % 2)))
             .collect();
         let pinned = [Pinned { wheel: 0, size: 1 << 20 }, Pinned { wheel: 1, size: 1 << 40 }];
         for threads in [0, 1, 2, 7, 64] {
