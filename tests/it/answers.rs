@@ -134,9 +134,15 @@ impl Redaction<'_> {
                 None => line,
             };
             // Sizes in a store depend on the lengths of paths.
-            if let Some((before, _)) = line.split_once(" entries, ") {
-                return format!("{before} entries, [size]");
-            }
+            let line = ["entries", "entry"].iter().fold(line, |line, noun| {
+                let middle = format!(" {noun}, ");
+                let mut parts = line.split(&middle);
+                let first = parts.next().unwrap_or_default().to_owned();
+                parts.fold(first, |before, size| {
+                    let words = size.splitn(3, ' ').nth(2).unwrap_or_default();
+                    format!("{before} {noun}, [size] {words}").trim_end().to_owned()
+                })
+            });
             // Its numbers are the machine's.
             match line.split_once(": ") {
                 Some((name @ ("open files" | "program" | "interpreters"), _)) => {
@@ -160,7 +166,7 @@ impl Redaction<'_> {
         if let Some(time) = document.pointer_mut("/remote/milliseconds") {
             *time = json!("[time]");
         }
-        if document.get("functions").is_some() || document.get("checked").is_some() {
+        if ["functions", "before", "checked"].iter().any(|field| document.get(field).is_some()) {
             sizes(&mut document);
         }
         if let Some(list) = document.get_mut("interpreters").and_then(Value::as_array_mut) {
