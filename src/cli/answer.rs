@@ -6,10 +6,9 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::cli::io::Io;
+use crate::cli::io::{Io, written};
 use crate::cli::options::{Format, Output};
 use crate::cli::text::Text;
-use crate::effects::host::fs;
 use crate::engine::Source;
 use crate::error::{self, Error};
 use crate::model::finding::Code;
@@ -247,11 +246,6 @@ pub(crate) fn give<A: Answer>(answer: A, output: Output, io: &mut Io<'_>) -> Res
     };
     io.let_go(answer);
     Ok(code)
-}
-
-/// Turns a failure to write data into an error.
-pub(crate) fn written(result: std::io::Result<()>) -> Result<(), Error> {
-    result.map_err(|source| Error::Fs(fs::failed("write", "standard output".into())(source)))
 }
 
 /// Prints a report as the one JSON document on standard output. This is the only way for a report

@@ -12,7 +12,7 @@ use crate::effects::host::fs::{FsError, failed};
 use crate::effects::host::output_file::OutputFile;
 use crate::effects::host::replaceable::Protected;
 use crate::effects::work::progress::Progress;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::model::wheel::limits::Limits;
 
 /// The standard streams of a command.
@@ -228,6 +228,11 @@ impl Io<'_> {
     pub fn resolve(&self, path: &Utf8Path) -> Utf8PathBuf {
         self.cwd.join(path)
     }
+}
+
+/// Turns a failure to write data into an error.
+pub(crate) fn written(result: io::Result<()>) -> Result<(), Error> {
+    result.map_err(|source| Error::Fs(failed("write", "standard output".into())(source)))
 }
 
 /// The exit code of a program that SIGPIPE ended, as shells say it.

@@ -36,7 +36,7 @@ use crate::cli::commands::Arguments;
 use crate::cli::io::Io;
 use crate::cli::options::Format;
 use crate::cli::text::Text;
-use crate::effects::host::fs;
+use crate::engine::files;
 use crate::error::Error;
 
 /// Runs the command that `arguments` (without the program's name) ask for; returns the exit code.
@@ -109,7 +109,7 @@ fn refuse(error: clap::Error, arguments: &[OsString], format: Format, io: &mut I
         if let Some(advice) = advice {
             io.say(&format!("tip: {advice}"));
         }
-    } else if let Err(error) = answer::written(io.print_text(&text)) {
+    } else if let Err(error) = io::written(io.print_text(&text)) {
         answer::print_error(io, Format::Text, &error);
         return error.kind().exit_code();
     }
@@ -173,7 +173,7 @@ fn expand(arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, Error>
     for argument in arguments {
         match argument.to_str().and_then(|text| text.strip_prefix('@')) {
             Some(path) => {
-                let text = fs::read_document_text(&io.resolve(path.into()))?;
+                let text = files::read_document_text(&io.resolve(path.into()))?;
                 expanded.extend(text.lines().map(OsString::from));
             }
             None => expanded.push(argument),

@@ -38,6 +38,15 @@ pub mod transfer;
 pub mod compose;
 pub mod judge;
 
+pub mod archives;
+pub mod directories;
+pub mod files;
+pub mod interpreters;
+pub mod machine;
+pub mod remote;
+pub mod store;
+pub mod wheels;
+
 use crate::effects::sink::publish::PublishError;
 use crate::engine::find::CachedAction;
 use crate::engine::inputs::Inputs;

@@ -34,7 +34,7 @@ const fn report(command: &'static str, arguments: &'static [&'static str]) -> Ru
 }
 
 /// One run of every command; the directory is that of [`project`].
-const RUNS: [Run; 23] = [
+const RUNS: [Run; 25] = [
     report("build", &["env.json", "--out", "built"]),
     report("create", &["made", "--no-seed", "--python", "bin/python3.12", "--no-vcs-ignore"]),
     report("digest", &["env.json"]),
@@ -59,6 +59,8 @@ const RUNS: [Run; 23] = [
     Run { form: Form::Known, ..report("spec schema", &[]) },
     report("spec check", &["env.json"]),
     report("spec from", &["wheels", "--for", "linux-x86_64-3.12"]),
+    report("lock select", &["pylock.toml", "--target", "linux-x86_64-3.12.1"]),
+    report("lock index", &["pylock.toml", "--target", "linux=linux-x86_64-3.12.1"]),
     report("doctor", &[]),
     Run { form: Form::Known, ..report("completions", &["bash"]) },
 ];
@@ -97,6 +99,8 @@ fn project() -> Project {
     project.write("odd/odd-1.0-py3-none-any.whl", odd.pack());
     project.write("METADATA", "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n");
     project.write("app.py", "");
+    let locks = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
+    project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     fake_interpreter(project.path(), "bin/python3.12", "3.12.4");
     project
         .run(&["build", "env.json", "--out", "env", "--manifest", "m.json", "--no-store"])

@@ -13,8 +13,16 @@ const LAYERS: [(&str, &[&str], &[&str]); 6] = [
         &["fs", "env", "net", "process", "thread", "time"],
     ),
     ("engine", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
-    ("worker", &["model", "effects", "error", "engine", "worker"], &["env", "net"]),
-    ("cli", &["model", "effects", "error", "engine", "worker", "cli"], &["env", "net"]),
+    ("worker", &["model", "error", "engine", "worker"], &["env", "net"]),
+    ("cli", &["model", "error", "engine", "worker", "cli"], &["env", "net"]),
+];
+
+/// Files of a front end that reach the system themselves, because they are where its streams, its
+/// terminal and its signals meet the process: the file, and what of `effects` it uses.
+const HOSTS: [(&str, &[&str]); 3] = [
+    ("cli/io.rs", &["host::fs", "host::output_file", "host::replaceable", "work::progress"]),
+    ("cli/progress.rs", &["host::interrupt", "work::progress"]),
+    ("cli/screen.rs", &["host::interrupt"]),
 ];
 
 /// Crates that a layer may not use.
@@ -78,7 +86,14 @@ fn imports_point_down_the_layers() {
             wrong.push(format!("{name} is in no layer"));
             continue;
         };
-        let code = code(&std::fs::read_to_string(&path).expect("a source"));
+        let mut code = code(&std::fs::read_to_string(&path).expect("a source"));
+        if let Some((_, allowed)) = HOSTS.iter().find(|(file, _)| *file == name) {
+            for module in *allowed {
+                let stated = format!("crate::effects::{module}");
+                assert!(code.contains(&stated), "{name} no longer uses {stated}");
+                code = code.replace(&stated, "");
+            }
+        }
         for used in mentions(&code, "crate::")
             .into_iter()
             .filter(|used| !used.is_empty() && !may_use.contains(used))
@@ -149,7 +164,14 @@ fn named<'a>(code: &'a str, path: &str) -> Vec<&'a str> {
 }
 
 /// The folders of the command line.
-const FRONT: [&str; 5] = ["cli", "cli/options", "cli/inputs", "cli/commands", "cli/commands/wheel"];
+const FRONT: [&str; 6] = [
+    "cli",
+    "cli/options",
+    "cli/inputs",
+    "cli/commands",
+    "cli/commands/create",
+    "cli/commands/wheel",
+];
 
 /// Within `model`, `effects`, each wing of the latter, `engine`, and the folders of `cli`, a module
 /// uses only those that are listed above it; within `cli`, nothing of the file that lists them.

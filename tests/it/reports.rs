@@ -50,6 +50,8 @@ fn project() -> Project {
     project.spec(some_interpreter(), &[wheel], |_| ());
     project.write("METADATA", "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n");
     project.write("app.py", "");
+    let locks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
+    project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
     project
 }
@@ -113,6 +115,8 @@ fn every_report_is_one_document_with_a_version() {
         ),
         ("spec check", &["env.json"]),
         ("spec from", &["wheels", "--for", "linux-x86_64-3.12"]),
+        ("lock select", &["pylock.toml", "--target", "linux-x86_64-3.12.1"]),
+        ("lock index", &["pylock.toml", "--target", "linux=linux-x86_64-3.12.1"]),
         ("doctor", &[]),
         ("interpreter list", &[]),
     ];

@@ -3,8 +3,8 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use crate::cli::answer::{Done, written};
-use crate::cli::io::Io;
+use crate::cli::answer::Done;
+use crate::cli::io::{Io, written};
 use crate::cli::options::Output;
 use crate::cli::verb::Verb;
 use crate::error::Error;

@@ -11,9 +11,8 @@ use crate::cli::options::caches::{self, StoreArguments};
 use crate::cli::options::{Output, OutputArguments, SpecArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
-use crate::effects::host::notes::Notes;
-use crate::effects::scan::{self, View};
-use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::directories::{self, View};
+use crate::engine::store::Notes;
 use crate::engine::{self, Caches, Foresight, Places, Session};
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
@@ -99,8 +98,7 @@ impl Verb for DigestArguments {
         let Digest { session, of } = request;
         match of {
             Of::Directory(path, name, function) => {
-                session.progress.begin(Phase::Reading, Amount::default());
-                let scan = scan::scan(&path, function, View::Exact, session.threads)?;
+                let scan = directories::scan(&session, &path, function, View::Exact)?;
                 if let Some((odd, problem)) = scan.odd.first() {
                     return Err(Error::usage(format!(
                         "`{odd}` in `{name}` cannot be part of a digest: {problem}"

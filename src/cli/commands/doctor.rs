@@ -11,14 +11,9 @@ use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArg
 use crate::cli::options::{Output, OutputArguments, variables};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
-use crate::effects::caches::store::area::LinkMode;
-use crate::effects::caches::store::{Access, Store};
-use crate::effects::host::file_hash;
-use crate::effects::host::machine;
-use crate::effects::host::notes::Notes;
-use crate::effects::interpreters::discover::{self, Listed, Surroundings};
-use crate::effects::interpreters::probe_cache::ProbeCache;
-use crate::effects::work::parallel;
+use crate::engine::interpreters::{Listed, Search, Surroundings};
+use crate::engine::machine;
+use crate::engine::store::{self as local_store, LinkMode, Notes};
 use crate::error::{self, Error};
 use crate::model::digest::{Digest, DigestFunction, Hash};
 
@@ -203,7 +198,7 @@ fn program(found: &mut Findings, io: &Io<'_>) {
         json!(features),
     );
     let Some(path) = &io.executable else { return };
-    match file_hash::of(path) {
+    match machine::sha256_of(path) {
         Ok(hash) => {
             let lines = vec![path.to_string(), format!("SHA-256 {hash}")];
             found.add_list("executable", lines, json!({"path": path, "sha256": hash.to_string()}));
@@ -234,12 +229,12 @@ fn store(found: &mut Findings, root: Option<&Utf8Path>, place: &Utf8Path) {
     }
     let (mut entries, mut bytes) = (0, 0);
     for function in DigestFunction::ALL.into_iter().filter(|_| root.is_dir()) {
-        match Store::open(root.to_owned(), function, Access::Read, Notes::new()).report() {
-            Ok(report) => {
-                entries += report.total.entries;
-                bytes += report.total.bytes;
+        match local_store::total(root, function) {
+            Ok(total) => {
+                entries += total.entries;
+                bytes += total.bytes;
             }
-            Err(error) => found.error(&error.into()),
+            Err(error) => found.error(&error),
         }
     }
     let size = if root.is_dir() { quantity::size(bytes) } else { "not there yet".to_owned() };
@@ -320,13 +315,13 @@ fn limits(found: &mut Findings) {
 }
 
 fn interpreters(found: &mut Findings, io: &Io<'_>) {
-    let directory = caches::default_store(io).map(|directory| directory.join("interpreters"));
-    let notes = Notes::new();
-    let cache = ProbeCache::new(directory, notes.clone());
-    let surroundings = Surroundings::new(&io.cwd, |name| io.variable(name));
-    // They mostly wait for each other's start.
-    let listed = discover::list(&surroundings, &cache, parallel::available().max(4));
-    found.notes(&notes, "until then, `create` asks every interpreter anew");
+    let search = Search {
+        surroundings: Surroundings::new(&io.cwd, |name| io.variable(name)),
+        memory: caches::interpreters(io),
+        notes: Notes::new(),
+    };
+    let listed = search.list();
+    found.notes(&search.notes, "until then, `create` asks every interpreter anew");
     let usable = listed.iter().any(|listed| listed.outcome.is_ok());
     let name = |listed: &Listed| match &listed.outcome {
         Ok(probe) => format!(

@@ -11,11 +11,8 @@ use crate::cli::options::caches;
 use crate::cli::options::{Format, FormatArguments, Output};
 use crate::cli::text::Text;
 use crate::cli::verb::{Verb, perform};
-use crate::effects::host::notes::Notes;
-use crate::effects::interpreters::discover::{self, Listed, Surroundings};
-use crate::effects::interpreters::probe::{self, Probe};
-use crate::effects::interpreters::probe_cache::ProbeCache;
-use crate::effects::work::parallel;
+use crate::engine::interpreters::{self, Listed, Probe, Search, Surroundings};
+use crate::engine::store::Notes;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
 use crate::model::path::TreePath;
@@ -89,8 +86,7 @@ pub(crate) fn dispatch(
 }
 
 impl Verb for ListArguments {
-    /// The directory where answers are remembered.
-    type Request = Option<Utf8PathBuf>;
+    type Request = Search;
     type Answer = ListAnswer;
 
     fn output(&self) -> Output {
@@ -98,16 +94,16 @@ impl Verb for ListArguments {
     }
 
     fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
-        Ok(caches::default_store(io).map(|directory| directory.join("interpreters")))
+        Ok(Search {
+            surroundings: Surroundings::new(&io.cwd, |name| io.variable(name)),
+            memory: caches::interpreters(io),
+            notes: Notes::new(),
+        })
     }
 
-    fn run(memory: Self::Request, io: &mut Io<'_>) -> Result<ListAnswer, Error> {
-        let notes = Notes::default();
-        let cache = ProbeCache::new(memory, notes.clone());
-        let surroundings = Surroundings::new(&io.cwd, |name| io.variable(name));
-        // They mostly wait for each other's start.
-        let found = discover::list(&surroundings, &cache, parallel::available().max(4));
-        caches::say_notes(&notes, io);
+    fn run(search: Search, io: &mut Io<'_>) -> Result<ListAnswer, Error> {
+        let found = search.list();
+        caches::say_notes(&search.notes, io);
         Ok(ListAnswer { interpreters: found.iter().map(Found::new).collect() })
     }
 }
@@ -215,7 +211,7 @@ impl Verb for ProbeArguments {
     }
 
     fn run((python, kind): Self::Request, _io: &mut Io<'_>) -> Result<ProbeAnswer, Error> {
-        let probe = probe::probe(&python)?;
+        let probe = interpreters::probe(&python)?;
         let python = kind.python(&probe.executable)?;
         let mut document = InterpreterDocument::new(&probe.interpreter, &python);
         document.platlibdir = probe.lib64.then_some(LibraryFolderDocument::Lib64);

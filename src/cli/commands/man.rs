@@ -3,11 +3,11 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use crate::cli::answer::{Done, written};
-use crate::cli::io::Io;
+use crate::cli::answer::Done;
+use crate::cli::io::{Io, written};
 use crate::cli::options::Output;
 use crate::cli::verb::Verb;
-use crate::effects::host::fs::{self, Permissions, failed};
+use crate::engine::files::{self, failed};
 use crate::error::Error;
 
 /// Arguments of `venvtree man`.
@@ -49,8 +49,7 @@ impl Verb for Man {
             written(io.print_generated(&page))?;
             return Ok(Done::WELL);
         };
-        fs::create_directories(&directory, Permissions::Usual)
-            .map_err(failed("create", &directory))?;
+        files::make_directories(&directory)?;
         let mut pages = vec![command];
         while let Some(command) = pages.pop() {
             pages.extend(

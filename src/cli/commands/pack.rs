@@ -10,9 +10,8 @@ use crate::cli::io::Io;
 use crate::cli::options::variables;
 use crate::cli::options::{Format, Output, PlacesArguments, SpecArguments};
 use crate::cli::verb::Verb;
-use crate::effects::host::output_file::OutputFile;
-use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions};
-use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::archives::{self, ArchiveFormat, ArchiveOptions};
+use crate::engine::files::OutputFile;
 use crate::engine::{self, Session};
 use crate::error::Error;
 use crate::model::path::TreePath;
@@ -206,7 +205,7 @@ impl Pack {
         apart::check_files(file, &spec, &places)?;
         let options = self.options(spec.flags.mtime);
         let mut prepared = engine::prepare(&self.session, spec, &places)?;
-        self.session.progress.begin(Phase::Packing, Amount::default());
+        archives::begin(&self.session);
         self.write(io, |out, place| engine::pack(&prepared, out, place, options))?;
         Ok((options.mtime, Warnings::new(std::mem::take(&mut prepared.plan.warnings))))
     }

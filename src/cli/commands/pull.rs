@@ -11,7 +11,7 @@ use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArg
 use crate::cli::options::{Output, OutputArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
-use crate::effects::caches::store::area::Counts;
+use crate::engine::store::Counts;
 use crate::engine::transfer::{self, PullRequest};
 use crate::engine::{BuildRequest, Caches, Existing, Session};
 use crate::error::Error;

@@ -12,11 +12,9 @@ use crate::cli::options::caches::{self, StoreArguments};
 use crate::cli::options::{Deferred, Format, FormatArguments, Output, OutputArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::{Verb, perform};
-use crate::effects::caches::store::gc::{CollectionReport, Limits, StoreReport, Usage};
-use crate::effects::caches::store::verify::VerifyReport;
-use crate::effects::caches::store::{Access, Store};
-use crate::effects::host::notes::Notes;
-use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::store::{
+    self, CollectionReport, Limits, Notes, StorePlace, StoreReport, Usage, VerifyReport,
+};
 use crate::error::{Error, ErrorKind};
 use crate::model::digest::DigestFunction;
 
@@ -80,9 +78,10 @@ pub(crate) fn dispatch(command: StoreCommand, io: &mut Io<'_>) -> (Format, Resul
     }
 }
 
-/// The store once for each digest function: they share one directory.
-fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<Store>, Error> {
-    let place = caches::store(arguments, notes, io)?.ok_or_else(|| {
+/// The store that is meant.
+fn open(arguments: &StoreArguments, io: &Io<'_>) -> Result<StorePlace, Error> {
+    let notes = Notes::new();
+    let place = caches::store(arguments, &notes, io)?.ok_or_else(|| {
         let reason = notes.take().pop().unwrap_or_else(|| "there is no store".to_owned());
         Error::usage(reason).hint("name one by `--store DIR`, or set HOME")
     })?;
@@ -91,10 +90,7 @@ fn open(arguments: &StoreArguments, notes: &Notes, io: &Io<'_>) -> Result<Vec<St
         return Err(Error::usage(format!("the store `{root}` is no directory"))
             .hint("name one by `--store DIR`"));
     }
-    Ok(DigestFunction::ALL
-        .into_iter()
-        .map(|function| Store::open(place.clone(), function, Access::Write, notes.clone()))
-        .collect())
+    Ok(place)
 }
 
 fn usage(usage: Usage) -> String {
@@ -103,23 +99,20 @@ fn usage(usage: Usage) -> String {
 }
 
 impl Verb for StatArguments {
-    type Request = Vec<Store>;
+    type Request = StorePlace;
     type Answer = StatAnswer;
 
     fn output(&self) -> Output {
         self.format.output()
     }
 
-    fn request(self, io: &mut Io<'_>) -> Result<Vec<Store>, Error> {
-        open(&self.store, &Notes::new(), io)
+    fn request(self, io: &mut Io<'_>) -> Result<StorePlace, Error> {
+        open(&self.store, io)
     }
 
-    fn run(stores: Vec<Store>, _io: &mut Io<'_>) -> Result<StatAnswer, Error> {
-        let mut functions = Vec::new();
-        for store in &stores {
-            functions.push((store.function(), store.report()?));
-        }
-        Ok(StatAnswer { store: stores[0].root().to_owned(), functions })
+    fn run(place: StorePlace, _io: &mut Io<'_>) -> Result<StatAnswer, Error> {
+        let functions = store::report(&place)?;
+        Ok(StatAnswer { store: place.root, functions })
     }
 }
 
@@ -176,7 +169,7 @@ impl Answer for StatAnswer {
 }
 
 impl Verb for GcArguments {
-    type Request = (Vec<Store>, Limits);
+    type Request = (StorePlace, Limits);
     type Answer = CollectionReport;
 
     fn output(&self) -> Output {
@@ -184,30 +177,12 @@ impl Verb for GcArguments {
     }
 
     fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
-        let stores = open(&self.store, &Notes::new(), io)?;
-        Ok((stores, Limits { bytes: self.max_size, age: self.max_age }))
+        let place = open(&self.store, io)?;
+        Ok((place, Limits { bytes: self.max_size, age: self.max_age }))
     }
 
-    fn run(
-        (stores, mut limits): Self::Request,
-        io: &mut Io<'_>,
-    ) -> Result<CollectionReport, Error> {
-        let now = SystemTime::now();
-        let mut sum = CollectionReport::default();
-        // The limit is for all together: what one function's part leaves of it is the next one's.
-        for store in stores {
-            io.progress.begin(Phase::Collecting, Amount::default());
-            let found = store.collect_garbage(limits, now)?;
-            let kept = found.before.bytes.saturating_sub(found.removed.bytes);
-            limits.bytes = limits.bytes.map(|bytes| bytes.saturating_sub(kept));
-            sum.before.entries += found.before.entries;
-            sum.before.bytes += found.before.bytes;
-            sum.removed.entries += found.removed.entries;
-            sum.removed.bytes += found.removed.bytes;
-            sum.temporaries += found.temporaries;
-            sum.failed.extend(found.failed);
-        }
-        Ok(sum)
+    fn run((place, limits): Self::Request, io: &mut Io<'_>) -> Result<CollectionReport, Error> {
+        store::collect(&place, limits, SystemTime::now(), &io.progress)
     }
 }
 
@@ -242,27 +217,19 @@ impl Answer for CollectionReport {
 }
 
 impl Verb for VerifyArguments {
-    type Request = Vec<Store>;
+    type Request = StorePlace;
     type Answer = VerifyReport;
 
     fn output(&self) -> Output {
         self.output.output()
     }
 
-    fn request(self, io: &mut Io<'_>) -> Result<Vec<Store>, Error> {
-        open(&self.store, &Notes::new(), io)
+    fn request(self, io: &mut Io<'_>) -> Result<StorePlace, Error> {
+        open(&self.store, io)
     }
 
-    fn run(stores: Vec<Store>, io: &mut Io<'_>) -> Result<VerifyReport, Error> {
-        let mut sum = VerifyReport::default();
-        for store in stores {
-            io.progress.begin(Phase::Checking, Amount::default());
-            let found = store.verify()?;
-            sum.checked.entries += found.checked.entries;
-            sum.checked.bytes += found.checked.bytes;
-            sum.damaged.extend(found.damaged);
-        }
-        Ok(sum)
+    fn run(place: StorePlace, io: &mut Io<'_>) -> Result<VerifyReport, Error> {
+        store::verify(&place, &io.progress)
     }
 }
 

@@ -10,14 +10,11 @@ use crate::cli::io::Io;
 use crate::cli::options::{Output, OutputArguments, PlacesArguments};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
-use crate::effects::scan::bytecode;
-use crate::effects::scan::{self, Scan, View};
-use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::Session;
+use crate::engine::directories::{self, Scan, View};
 use crate::error::{Error, ErrorKind};
 use crate::model::digest::{Digest, DigestFunction};
-use crate::model::path::TreePath;
-use crate::model::verify::{self, Deviation, Found};
+use crate::model::verify::{Deviation, Found};
 
 /// One line for each thing to compare with: in one line, they would not fit into a terminal.
 const USAGE: &str = "venvtree verify <DIR> --manifest <FILE> [OPTIONS]
@@ -207,22 +204,8 @@ impl Verify {
     fn compare(&self, path: &Utf8Path, io: &mut Io<'_>) -> Result<Vec<Found>, Error> {
         let expected = subject::read(path, None, &self.places, &self.session, io)?;
         let scan = self.scan(expected.tree.function())?;
-        let judge = |pyc: &TreePath| bytecode::judge(&self.directory, self.view, pyc);
         let mut found = odd(&scan);
-        match self.view {
-            View::Exact => found.extend(verify::compare(&expected.tree, &scan.tree, &judge)),
-            View::Cached => {
-                let (cached, unknown) = verify::as_cached(&expected.tree);
-                let (observed, _) = verify::as_cached(&scan.tree);
-                let may_be_anything =
-                    |found: &Found| unknown.iter().any(|path| path.as_str() == found.path);
-                found.extend(
-                    verify::compare(&cached, &observed, &judge)
-                        .into_iter()
-                        .filter(|found| !may_be_anything(found)),
-                );
-            }
-        }
+        found.extend(directories::compare(&self.directory, self.view, &expected.tree, &scan));
         Ok(found)
     }
 
@@ -251,8 +234,7 @@ impl Verify {
     }
 
     fn scan(&self, function: DigestFunction) -> Result<Scan, Error> {
-        self.session.progress.begin(Phase::Reading, Amount::default());
-        Ok(scan::scan(&self.directory, function, self.view, self.session.threads)?)
+        directories::scan(&self.session, &self.directory, function, self.view)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::cli::answer::Done;
 use crate::cli::io::{Io, Streams};
 use crate::cli::options::{LimitArguments, Output};
 use crate::cli::verb::Verb;
-use crate::effects::host::machine;
+use crate::engine::machine;
 use crate::error::{Error, ErrorKind};
 use crate::model::wheel::limits::Limits;
 use crate::worker::{self, Completion, Protocol, Work};

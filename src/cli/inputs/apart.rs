@@ -3,8 +3,8 @@
 
 use camino::Utf8Path;
 
-use crate::effects::host::output_file::{self, OutputFile};
 use crate::engine::Places;
+use crate::engine::files::{self, OutputFile};
 use crate::error::Error;
 use crate::model::spec::Spec;
 
@@ -41,7 +41,7 @@ pub(crate) fn check_files<'a>(
 /// Refuses to make an environment in a directory that goes into it as a whole: the next build would
 /// put it into itself.
 pub(crate) fn check_environment(out: &Utf8Path, spec: &Spec, places: &Places) -> Result<(), Error> {
-    match places.directories(spec).find(|directory| output_file::is_below(out, directory)) {
+    match places.directories(spec).find(|directory| files::is_below(out, directory)) {
         None => Ok(()),
         Some(directory) => Err(Error::Usage {
             message: format!(

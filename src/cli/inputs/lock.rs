@@ -5,8 +5,8 @@ use clap::Args;
 
 use crate::cli::inputs::target::{self as for_target, Target};
 use crate::cli::io::Io;
-use crate::effects::host::fs;
 use crate::engine::compose::lock::{LockFile, at_hand};
+use crate::engine::files;
 use crate::error::Error;
 use crate::model::lock::{Lock, Request};
 use crate::model::target;
@@ -125,8 +125,7 @@ pub(crate) fn read(path: &Utf8Path, io: &mut Io<'_>) -> Result<LockFile, Error> 
     if path == "-" {
         let mut bytes = Vec::new();
         let origin = "standard input";
-        let failed = |source| Error::Fs(fs::failed("read", origin.into())(source));
-        io.stdin.read_to_end(&mut bytes).map_err(failed)?;
+        io.stdin.read_to_end(&mut bytes).map_err(files::failed("read", origin.into()))?;
         return LockFile::read(bytes, origin);
     }
     let full = io.resolve(path);
@@ -134,5 +133,5 @@ pub(crate) fn read(path: &Utf8Path, io: &mut Io<'_>) -> Result<LockFile, Error> 
         return Err(Error::usage(format!("`{path}` is a directory, expected a lock"))
             .hint("give the file itself: uv.lock, pylock.toml or requirements with hashes"));
     }
-    LockFile::read(fs::read_document(&full)?, path.as_str())
+    LockFile::read(files::read_document(&full)?, path.as_str())
 }

@@ -7,9 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::cli::io::Io;
 use crate::cli::options::variables;
 use crate::cli::options::{MOST_THREADS, PlacesArguments, SpecArguments};
-use crate::effects::host::fs;
-use crate::effects::sink::publish;
-use crate::engine::{self, Places, Session};
+use crate::engine::{self, Places, Session, files};
 use crate::error::Error;
 use crate::model::digest::Hash;
 use crate::model::request;
@@ -99,9 +97,7 @@ pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
     if path == "-" {
         let mut bytes = Vec::new();
         let origin = "standard input";
-        io.stdin
-            .read_to_end(&mut bytes)
-            .map_err(|source| Error::Fs(fs::failed("read", origin.into())(source)))?;
+        io.stdin.read_to_end(&mut bytes).map_err(files::failed("read", origin.into()))?;
         return Ok(SpecText {
             text: text(bytes, origin)?,
             origin: origin.to_owned(),
@@ -112,10 +108,7 @@ pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
     if full.is_dir() {
         return Err(directory(path, &full));
     }
-    let bytes = fs::read_document(&full).map_err(|error| match error.source.kind() {
-        std::io::ErrorKind::NotFound => Error::NoSpec(error),
-        _ => Error::Fs(error),
-    })?;
+    let bytes = files::read_spec(&full)?;
     let text = text(bytes, path.as_str())?;
     let directory = full.parent().map_or_else(|| io.cwd.clone(), Utf8Path::to_owned);
     Ok(SpecText { text, origin: path.to_string(), directory })
@@ -131,7 +124,7 @@ pub fn text(bytes: Vec<u8>, origin: &str) -> Result<String, Error> {
 
 /// A directory where a spec is expected.
 fn directory(path: &Utf8Path, full: &Utf8Path) -> Error {
-    let (what, hint) = if publish::is_environment(full) {
+    let (what, hint) = if files::is_environment(full) {
         (
             "an environment",
             "a spec is the JSON file that an environment is built from; `venvtree create ENV --spec-out FILE` writes one",

@@ -8,10 +8,8 @@ use camino::Utf8Path;
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
 use crate::cli::options::PlacesArguments;
-use crate::effects::host::fs;
-use crate::effects::scan::{self, View};
-use crate::effects::work::progress::{Amount, Phase};
-use crate::engine::{self, Caches, Places, Session};
+use crate::engine::directories::{self, View};
+use crate::engine::{self, Caches, Places, Session, files};
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
 use crate::model::manifest::{EntryOrigin, Manifest};
@@ -51,8 +49,7 @@ pub(crate) fn read(
 ) -> Result<Subject, Error> {
     let full = io.resolve(path);
     if path != "-" && full.is_dir() {
-        session.progress.begin(Phase::Reading, Amount::default());
-        let scan = scan::scan(&full, function.unwrap_or_default(), View::Exact, session.threads)?;
+        let scan = directories::scan(session, &full, function.unwrap_or_default(), View::Exact)?;
         let owners = owners_of_directory(&full, &scan.tree);
         return Ok(Subject {
             name: path.to_string(),
@@ -154,7 +151,7 @@ fn owners_of_directory(directory: &Utf8Path, tree: &Tree) -> Owners {
             continue;
         };
         owners.versions.insert(name.normalized().to_owned(), version.to_owned());
-        let Ok(bytes) = fs::read(&directory.join(path.as_str())) else {
+        let Ok(bytes) = files::read(&directory.join(path.as_str())) else {
             continue;
         };
         let own_path = format!("{stem}.dist-info/RECORD");

@@ -6,10 +6,9 @@ use camino::Utf8Path;
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
 use crate::cli::options::caches;
-use crate::effects::host::fs;
-use crate::effects::host::notes::Notes;
-use crate::effects::interpreters::discover::{self, Surroundings};
-use crate::effects::interpreters::probe_cache::ProbeCache;
+use crate::engine::files;
+use crate::engine::interpreters::{Search, Surroundings};
+use crate::engine::store::Notes;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
 use crate::model::python_request::PythonRequest;
@@ -30,9 +29,9 @@ pub(crate) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result
     let path = io.resolve(Utf8Path::new(text));
     let json = text.ends_with(".json")
         || path.is_file()
-            && fs::read(&path).is_ok_and(|bytes| bytes.trim_ascii_start().starts_with(b"{"));
+            && files::read(&path).is_ok_and(|bytes| bytes.trim_ascii_start().starts_with(b"{"));
     let known = if json {
-        let text = spec_input::text(fs::read(&path)?, text)?;
+        let text = spec_input::text(files::read(&path)?, text)?;
         let facts = spec::parse_interpreter(&text)
             .map_err(|error| Error::Spec { origin: path.to_string(), error })?;
         Target { interpreter: facts.0, python: Some(facts.1) }
@@ -44,16 +43,13 @@ pub(crate) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result
         let hint = "give a target such as linux-x86_64-3.12, an interpreter such as 3.12 or ./bin/python, or a file that `venvtree \
                     interpreter probe` wrote";
         let request = PythonRequest::parse(text).map_err(|error| usage(error.to_string(), hint))?;
-        let notes = Notes::new();
-        let cache = ProbeCache::new(
-            caches::default_store(io).map(|directory| directory.join("interpreters")),
-            notes.clone(),
-        );
-        let found =
-            discover::find(&request, &Surroundings::new(&io.cwd, |name| io.variable(name)), &cache);
-        for note in notes.take() {
-            io.say(&format!("warning: {note}"));
-        }
+        let search = Search {
+            surroundings: Surroundings::new(&io.cwd, |name| io.variable(name)),
+            memory: caches::interpreters(io),
+            notes: Notes::new(),
+        };
+        let found = search.find(&request);
+        caches::say_notes(&search.notes, io);
         let probe = found?;
         Target {
             interpreter: probe.interpreter,

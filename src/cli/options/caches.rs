@@ -8,12 +8,9 @@ use clap::{Args, ValueEnum};
 use crate::cli::io::Io;
 use crate::cli::options::numbers;
 use crate::cli::options::variables;
-use crate::effects::caches::store::area::LinkMode;
-use crate::effects::caches::store::bound::DEFAULT_LIMIT;
-use crate::effects::caches::store::place::{Naming, StorePlace};
-use crate::effects::caches::transfer::RemoteCache;
-use crate::effects::host::notes::Notes;
 use crate::engine::Caches;
+use crate::engine::remote::{self, Mode, RemoteCache, Settings};
+use crate::engine::store::{DEFAULT_LIMIT, LinkMode, Naming, Notes, StorePlace};
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
 
@@ -170,6 +167,11 @@ pub(crate) fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
     Some(caches.join("venvtree"))
 }
 
+/// The directory where what interpreters say of themselves is remembered.
+pub(crate) fn interpreters(io: &Io<'_>) -> Option<Utf8PathBuf> {
+    default_store(io).map(|directory| directory.join("interpreters"))
+}
+
 /// The caches that a command uses.
 pub(crate) fn caches(
     store_arguments: &StoreArguments,
@@ -289,7 +291,11 @@ pub(crate) fn remote(
     };
     let settings = Settings {
         url,
-        mode,
+        mode: match mode {
+            RemoteModeArgument::ReadWrite => Mode::ReadWrite,
+            RemoteModeArgument::Read => Mode::Read,
+            RemoteModeArgument::Write => Mode::Write,
+        },
         instance: text(&arguments.remote_instance_name, "VENVTREE_REMOTE_INSTANCE_NAME")
             .unwrap_or_default(),
         headers,
@@ -302,7 +308,7 @@ pub(crate) fn remote(
         compression: !arguments.no_remote_compression
             && !variables::flag(io, variables::NO_REMOTE_COMPRESSION)?,
     };
-    connect(settings, function, notes).map(Some)
+    remote::connect(settings, function, notes).map(Some)
 }
 
 /// How files are fetched, as far as it is the same for the remote cache.
@@ -310,9 +316,8 @@ pub(crate) fn remote(
 pub(super) fn network(
     arguments: &RemoteArguments,
     io: &Io<'_>,
-) -> Result<crate::effects::net::download::NetworkConfig, Error> {
-    use crate::effects::net::client::TlsFiles;
-    use crate::effects::net::download::NetworkConfig;
+) -> Result<crate::engine::remote::NetworkConfig, Error> {
+    use crate::engine::remote::{NetworkConfig, TlsFiles};
     let path = |given: &Option<Utf8PathBuf>, name: &str| {
         let given = given.as_deref().or_else(|| io.variable(name).map(Utf8Path::new));
         given.map(|path| io.resolve(path))
@@ -330,84 +335,6 @@ pub(super) fn network(
         },
         timeout: timeout.unwrap_or(default.timeout),
         ..default
-    })
-}
-
-/// What was asked for, with variables filled in.
-struct Settings {
-    url: String,
-    mode: RemoteModeArgument,
-    instance: String,
-    headers: Vec<(String, String)>,
-    helper: Option<Utf8PathBuf>,
-    authorities: Option<Utf8PathBuf>,
-    client: Option<(Utf8PathBuf, Utf8PathBuf)>,
-    timeout: Duration,
-    retries: u32,
-    connections: usize,
-    compression: bool,
-}
-
-#[cfg(feature = "remote")]
-fn connect(
-    settings: Settings,
-    function: DigestFunction,
-    notes: &Notes,
-) -> Result<Box<dyn RemoteCache>, Error> {
-    use crate::effects::caches::remote::{Remote, RemoteConfig, RemoteMode, TlsFiles};
-    use crate::effects::net::headers::Headers;
-    use crate::effects::net::retry::Schedule;
-    use crate::effects::net::url::{RemoteUrl, UrlError};
-    let url: RemoteUrl = settings.url.parse().map_err(|error: UrlError| Error::Usage {
-        message: error.to_string(),
-        hint: error.hint().map(str::to_owned),
-    })?;
-    let config = RemoteConfig {
-        mode: match settings.mode {
-            RemoteModeArgument::ReadWrite => RemoteMode::ReadWrite,
-            RemoteModeArgument::Read => RemoteMode::Read,
-            RemoteModeArgument::Write => RemoteMode::Write,
-        },
-        instance: settings.instance,
-        headers: Headers(settings.headers),
-        credential_helper: settings.helper,
-        tls: TlsFiles { authorities: settings.authorities, client: settings.client },
-        timeout: settings.timeout,
-        schedule: Schedule { retries: settings.retries, ..Schedule::default() },
-        connections: settings.connections,
-        compression: settings.compression,
-        ..RemoteConfig::new(url)
-    };
-    let remote = Remote::new(config, function, notes.clone())
-        .map_err(|error| Error::Remote { message: crate::error::chain(&error), hint: None })?;
-    Ok(Box::new(remote))
-}
-
-#[cfg(not(feature = "remote"))]
-fn connect(
-    settings: Settings,
-    _function: DigestFunction,
-    _notes: &Notes,
-) -> Result<Box<dyn RemoteCache>, Error> {
-    let Settings {
-        url: _,
-        mode: _,
-        instance: _,
-        headers: _,
-        helper: _,
-        authorities: _,
-        client: _,
-        timeout: _,
-        retries: _,
-        connections: _,
-        compression: _,
-    } = settings;
-    Err(Error::Usage {
-        // The address may hold a secret, and is not taken apart without the feature.
-        message:
-            "no remote cache can be used: this venvtree was built without the feature `remote`"
-                .to_owned(),
-        hint: None,
     })
 }
 

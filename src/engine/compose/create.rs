@@ -8,13 +8,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::interpreters::probe::Probe;
 use crate::effects::wheels::load::LoadOptions;
-use crate::effects::wheels::seeds::{self, Place, PlaceKind, Seed, SeedRequest};
+use crate::effects::wheels::seeds::{self, Place};
 use crate::engine::Session;
 use crate::engine::compose::Candidate;
 use crate::error::Error;
 use crate::model::interpreter::{Implementation, Platform};
 use crate::model::name::DistName;
 use crate::model::spec::{Flags, Python, Spec};
+
+pub use crate::effects::wheels::seeds::{PlaceKind, Seed, SeedRequest};
 
 /// How the environment reaches its interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,23 +11,20 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::answer::{Answer, Printer, Warnings, written};
+use crate::cli::answer::{Answer, Printer, Warnings};
 use crate::cli::inputs::apart;
-use crate::cli::io::Io;
+use crate::cli::io::{Io, written};
 use crate::cli::options::caches::{self, LinkArguments, StoreArguments};
 use crate::cli::options::{AllowArguments, FormatArguments, LimitArguments, Output, variables};
 use crate::cli::text::{Text, is_shown_as_it_is};
 use crate::cli::verb::Verb;
-use crate::effects::caches::store::area::LinkMode;
-use crate::effects::host::fs::{self, Kind};
-use crate::effects::host::output_file::OutputFile;
-use crate::effects::host::replaceable;
-use crate::effects::interpreters::discover::{self, Surroundings};
-use crate::effects::interpreters::probe_cache::ProbeCache;
-use crate::effects::sink::publish;
-use crate::effects::wheels::seeds::{PlaceKind, Seed, SeedRequest};
 use crate::engine::compose::Candidate;
-use crate::engine::compose::create::{self, Composed, CreateRequest, Reach, SeedPlaces, Seeds};
+use crate::engine::compose::create::{
+    self, Composed, CreateRequest, PlaceKind, Reach, Seed, SeedPlaces, SeedRequest, Seeds,
+};
+use crate::engine::files::{self, OutputFile};
+use crate::engine::interpreters::{Search, Surroundings};
+use crate::engine::store::LinkMode;
 use crate::engine::{self, BuildRequest, Caches, Existing, Places, Report, Session};
 use crate::error::Error;
 use crate::model::activate::Shell;
@@ -197,13 +194,13 @@ impl Verb for CreateArguments {
         let environment = environment.to_owned();
         let out = io.output(&environment)?;
         let makes_way = self.clear || self.replace;
-        if self.relocatable && !makes_way && out.is_dir() && publish::is_environment(&out) {
+        if self.relocatable && !makes_way && out.is_dir() && files::is_environment(&out) {
             self.check_relocation(&environment)?;
             return Ok(Create::Relocate(environment, out));
         }
         let protected = io.protected();
-        if makes_way && matches!(fs::kind(&out)?, Kind::Directory | Kind::Other) {
-            replaceable::check(&out, &protected)?;
+        if makes_way {
+            files::check_gives_way(&out, &protected)?;
         }
         for note in activation::check(&out, &activators(&self.activators)?)? {
             io.note(&note);
@@ -392,12 +389,12 @@ fn activators(words: &[String]) -> Result<BTreeSet<Shell>, Error> {
 
 impl Make {
     fn run(mut self, io: &mut Io<'_>) -> Result<Made, Error> {
-        let memory = caches::default_store(io).map(|directory| directory.join("interpreters"));
-        let probe = discover::find(
-            &self.python,
-            &Surroundings::new(&io.cwd, |name| io.variable(name)),
-            &ProbeCache::new(memory, self.caches.notes.clone()),
-        )?;
+        let search = Search {
+            surroundings: Surroundings::new(&io.cwd, |name| io.variable(name)),
+            memory: caches::interpreters(io),
+            notes: self.caches.notes.clone(),
+        };
+        let probe = search.find(&self.python)?;
         let Composed { spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
         for seed in seeds.iter().filter(|seed| seed.kind == PlaceKind::WorkingDirectory) {
             io.note(&format!(

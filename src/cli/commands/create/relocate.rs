@@ -5,13 +5,12 @@ use serde::Serialize;
 
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::quantity;
-use crate::effects::relocate;
-use crate::effects::work::parallel;
+use crate::engine::directories;
 use crate::error::Error;
 
 /// Makes the files of an environment relocatable and lists what is left.
 pub(crate) fn run(name: Utf8PathBuf, place: &Utf8Path) -> Result<RelocateAnswer, Error> {
-    let relocation = relocate::relocate(place, parallel::available())?;
+    let relocation = directories::relocate(place)?;
     let left = relocation.left.into_iter().map(|(path, reason)| Left { path, reason });
     Ok(RelocateAnswer {
         outcome: if relocation.changed.is_empty() { "up-to-date" } else { "relocated" },

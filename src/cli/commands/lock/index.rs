@@ -7,16 +7,15 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::answer::{Answer, DIFFERENCES, Printer, written};
+use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::inputs::{apart, lock as lock_input};
-use crate::cli::io::Io;
+use crate::cli::io::{Io, written};
 use crate::cli::options::{Output, OutputArguments};
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
-use crate::effects::host::fs;
-use crate::effects::host::output_file::OutputFile;
 use crate::engine::compose::lock::LockFile;
+use crate::engine::files::{self, OutputFile};
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
 use crate::model::lock::index;
@@ -88,7 +87,7 @@ impl Verb for IndexArguments {
             None => To::Stdout,
             Some(name) if self.check => {
                 let path = io.resolve(&name);
-                let found = path.exists().then(|| fs::read_document(&path)).transpose()?;
+                let found = path.exists().then(|| files::read_document(&path)).transpose()?;
                 To::Check(name, found)
             }
             Some(name) => {

@@ -5,18 +5,17 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::answer::{Answer, Printer, written};
+use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::apart;
 use crate::cli::inputs::target::{self as for_target, Target};
-use crate::cli::io::Io;
+use crate::cli::io::{Io, written};
 use crate::cli::options::{LimitArguments, Output, OutputArguments};
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
-use crate::effects::host::file_hash;
-use crate::effects::host::output_file::OutputFile;
-use crate::effects::wheels::load::{LoadOptions, WheelError};
 use crate::engine::compose::wheels::{self, Choice};
+use crate::engine::files::{self, OutputFile};
+use crate::engine::wheels::LoadOptions;
 use crate::error::Error;
 use crate::model::interpreter::{Arch, Interpreter, Os};
 use crate::model::spec::document::SpecDocument;
@@ -228,8 +227,7 @@ fn launchers(
     let reference = |letter: &str| -> Result<LauncherReference, Error> {
         let path: Utf8PathBuf =
             directory.join(format!("{letter}{suffix}.exe")).components().collect();
-        let digest = file_hash::of(&path);
-        let sha256 = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
+        let sha256 = files::sha256(&path)?;
         let path = path.strip_prefix(root).unwrap_or(&path);
         Ok(LauncherReference { path: InputPath(path.to_string()), sha256: Some(sha256) })
     };

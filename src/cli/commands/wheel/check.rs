@@ -1,7 +1,6 @@
 //! `venvtree wheel check`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, ValueEnum};
@@ -14,16 +13,12 @@ use crate::cli::options::{Format, LimitArguments, Output};
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
-use crate::effects::host::input::InputError;
-use crate::effects::wheels::inspect::{inspect_environment, inspect_wheel};
-use crate::effects::wheels::load::{LoadOptions, WheelError};
-use crate::effects::work::parallel;
-use crate::engine::judge::{Dependence, Judged, Verdict};
+use crate::engine::judge::{Dependence, Verdict};
+use crate::engine::wheels::{self, Examined, LoadOptions, Suspect};
 use crate::error::{self, Error, ErrorKind};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::plan::{PlanProblem, PlanWarning};
 use crate::model::spec::Spec;
-use crate::model::wheel::filename::WheelFilename;
 
 /// Arguments of `venvtree wheel check`.
 #[derive(Debug, Args)]
@@ -163,24 +158,29 @@ impl Verb for CheckArguments {
     }
 
     fn run(check: Check, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
-        let results = parallel::map(parallel::available(), check.files.len(), |index| {
-            Ok::<_, Infallible>(check.examine(index))
-        })
-        .unwrap_or_else(|never| match never {});
+        let suspects: Vec<Suspect<'_>> = check
+            .files
+            .iter()
+            .map(|(_, path)| Suspect {
+                path: path.clone(),
+                name: check.name.as_deref().or(path.file_name()).unwrap_or_default(),
+            })
+            .collect();
+        let results = wheels::examine(&suspects, &check.options, check.spec.as_ref());
         let mut files = Vec::new();
         let mut unreadable = Vec::new();
-        for result in results {
+        for (result, (file, _)) in results.into_iter().zip(&check.files) {
             match result {
-                Ok(report) => files.push(report),
-                Err(error) => unreadable.push(error.into()),
+                Ok(found) => files.push(FileReport { file: file.clone(), found }),
+                Err(error) => unreadable.push(error),
             }
         }
-        let error = (!unreadable.is_empty()).then_some(Error::Inputs(unreadable));
+        let error = wheels::unreadable(unreadable);
         match error {
             // If no file could be read, the error alone is the answer.
             Some(error) if files.is_empty() => Err(error),
             error => Ok(CheckAnswer {
-                counts: Counts(counts(files.iter().flat_map(|report| &report.findings))),
+                counts: Counts(counts(files.iter().flat_map(|report| &report.found.findings))),
                 files,
                 interpreter: check.spec.map(|spec| spec.interpreter.to_string()),
                 error,
@@ -188,40 +188,6 @@ impl Verb for CheckArguments {
                 format: check.format,
             }),
         }
-    }
-}
-
-impl Check {
-    fn examine(&self, index: usize) -> Result<FileReport, InputError> {
-        let (file, path) = &self.files[index];
-        let options = &self.options;
-        let mut report =
-            FileReport { file: file.clone(), findings: Vec::new(), judged: None, verdict: None };
-        if path.is_dir() {
-            report.findings = inspect_environment(path, options)?;
-            return Ok(report);
-        }
-        let name = self.name.as_deref().or(path.file_name()).unwrap_or_default();
-        report.findings = inspect_wheel(path, name, options)?;
-        if self.spec.is_some() && options.deny.is_empty() {
-            // Where the platform is known, the plan says whether scripts have to be rewritten, and
-            // whether they can be.
-            report.findings.retain(|finding| finding.code != Code::ScriptForm);
-        }
-        let sound = report.findings.iter().all(|finding| finding.severity != Severity::Error);
-        // What nobody could build with is judged for no interpreter.
-        if let (true, Ok(filename)) = (sound, WheelFilename::parse(name)) {
-            match Judged::load(path, &filename, options) {
-                Ok(judged) => {
-                    report.verdict = self.spec.as_ref().map(|spec| judged.judge(spec));
-                    report.judged = Some(judged.dependence());
-                }
-                Err(WheelError::Refused { findings, .. }) => report.findings = findings,
-                Err(WheelError::Input(error)) => return Err(error),
-                Err(WheelError::Digest { .. } | WheelError::Member { .. }) => {}
-            }
-        }
-        Ok(report)
     }
 }
 
@@ -260,7 +226,7 @@ impl Answer for CheckAnswer {
             return printer.print_text(&Text::of_json(&sarif::document(&files)));
         }
         printer.print_text(&text(&self.files))?;
-        let depends = self.files.iter().any(|report| report.judged.is_some());
+        let depends = self.files.iter().any(|report| report.found.dependence.is_some());
         if self.error.is_none() && self.interpreter.is_none() && depends {
             printer.say(
                 "note: not judged, as they depend on the interpreter: tags, Requires-Python, markers of requirements, scripts, names and lengths of \
@@ -285,29 +251,27 @@ impl Answer for CheckAnswer {
 #[derive(Debug)]
 struct FileReport {
     file: Utf8PathBuf,
-    findings: Vec<Finding>,
-    /// What depends on the interpreter, where the wheel can be judged for one.
-    judged: Option<Dependence>,
-    /// What the interpreter that was asked for makes of it.
-    verdict: Option<Verdict>,
+    found: Examined,
 }
 
 impl FileReport {
     fn for_sarif(&self) -> sarif::Findings<'_> {
         sarif::Findings {
             file: &self.file,
-            findings: &self.findings,
-            problems: self.verdict.as_ref().map_or(&[], |verdict| &verdict.problems),
+            findings: &self.found.findings,
+            problems: self.found.verdict.as_ref().map_or(&[], |verdict| &verdict.problems),
         }
     }
 
     /// How bad the worst of it is.
     fn worst(&self) -> Option<Severity> {
-        let problems = self.verdict.as_ref().is_some_and(|verdict| !verdict.problems.is_empty());
+        let problems =
+            self.found.verdict.as_ref().is_some_and(|verdict| !verdict.problems.is_empty());
         let warnings =
-            self.verdict.as_ref().is_some_and(|verdict| verdict.warnings.iter().any(is_news));
+            self.found.verdict.as_ref().is_some_and(|verdict| verdict.warnings.iter().any(is_news));
         let judged = [problems.then_some(Severity::Error), warnings.then_some(Severity::Warning)];
-        self.findings
+        self.found
+            .findings
             .iter()
             .map(|finding| finding.severity)
             .chain(judged.into_iter().flatten())
@@ -395,11 +359,11 @@ impl<'a> VerdictDocument<'a> {
 
 impl Serialize for FileReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let judgement = self.judged.as_ref().map(|dependence| Judgement {
+        let judgement = self.found.dependence.as_ref().map(|dependence| Judgement {
             depends_on_interpreter: dependence,
-            verdict: self.verdict.as_ref().map(VerdictDocument::new),
+            verdict: self.found.verdict.as_ref().map(VerdictDocument::new),
         });
-        let findings = self.findings.iter().map(FindingDocument::new).collect();
+        let findings = self.found.findings.iter().map(FindingDocument::new).collect();
         FileDocument { file: &self.file, findings, judgement }.serialize(serializer)
     }
 }
@@ -417,7 +381,7 @@ fn counts<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> BTreeMap<Sever
 fn text(reports: &[FileReport]) -> Text {
     let mut lines = Vec::new();
     let mut explained = BTreeSet::new();
-    for FileReport { file, findings, verdict, .. } in reports {
+    for FileReport { file, found: Examined { findings, verdict, .. } } in reports {
         let mut counts = counts(findings);
         if let Some(verdict) = verdict {
             *counts.entry(Severity::Error).or_default() += verdict.problems.len() as u64;

@@ -7,10 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::inputs::target as for_target;
 use crate::cli::io::Io;
-use crate::effects::host::fs;
-use crate::effects::host::input::InputFile;
-use crate::effects::wheels::load::WheelError;
-use crate::engine;
+use crate::engine::{self, files};
 use crate::error::Error;
 use crate::model::spec::document::InterpreterDocument;
 use crate::model::spec::{Python, Spec};
@@ -46,17 +43,14 @@ fn facts(text: &str, io: &mut Io<'_>) -> Result<Option<Value>, Error> {
         io.stdin
             .take(FACTS_LIMIT)
             .read_to_end(&mut bytes)
-            .map_err(fs::failed("read", Utf8Path::new("standard input")))?;
+            .map_err(files::failed("read", Utf8Path::new("standard input")))?;
         bytes
     } else {
         let path = io.resolve(Utf8Path::new(text));
         if !path.is_file() {
             return Ok(None);
         }
-        let unreadable = |error| Error::Inputs(vec![WheelError::Input(error)]);
-        let file = InputFile::open(&path).map_err(unreadable)?;
-        let mut bytes = vec![0; usize::try_from(file.size().min(FACTS_LIMIT)).unwrap_or(0)];
-        file.read_at(&mut bytes, 0).map_err(unreadable)?;
+        let bytes = files::read_start(&path, FACTS_LIMIT)?;
         // Anything else is an interpreter.
         if bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes).trim_ascii_start().first()
             != Some(&b'{')

@@ -12,10 +12,9 @@ use crate::cli::inputs::apart;
 use crate::cli::io::Io;
 use crate::cli::options::{Output, OutputArguments};
 use crate::cli::verb::Verb;
-use crate::effects::host::fs;
-use crate::effects::host::output_file::OutputFile;
-use crate::effects::sink::wheel::WheelContents;
 use crate::engine;
+use crate::engine::archives::WheelContents;
+use crate::engine::files::{self, OutputFile};
 use crate::error::Error;
 use crate::model::digest::{DigestFunction, Hasher};
 use crate::model::path::TreePath;
@@ -77,17 +76,17 @@ impl Verb for WheelPackArguments {
             Error::usage(error.to_string())
                 .hint("name the file NAME-VERSION-PYTHON-ABI-PLATFORM.whl")
         })?;
-        let mut metadata = fs::read_document(&io.resolve(&self.metadata))?;
+        let mut metadata = files::read_document(&io.resolve(&self.metadata))?;
         if let Some(description) = &self.description {
             metadata.push(b'\n');
-            metadata.extend(fs::read_document(&io.resolve(description))?);
+            metadata.extend(files::read_document(&io.resolve(description))?);
         }
         let entry_points = self
             .entry_points
             .as_ref()
-            .map(|path| fs::read_document(&io.resolve(path)))
+            .map(|path| files::read_document(&io.resolve(path)))
             .transpose()?;
-        let files = files(&self.files, &name, io)?;
+        let files = listed(&self.files, &name, io)?;
         let out = io.output_file(&self.out)?;
         let read = [Some(&self.metadata), self.description.as_ref(), self.entry_points.as_ref()];
         apart::check_file(&out, read.into_iter().flatten().map(|path| io.resolve(path)))?;
@@ -109,7 +108,7 @@ impl Verb for WheelPackArguments {
 }
 
 /// The files of the wheel, and where their contents are.
-fn files(
+fn listed(
     given: &[String],
     wheel: &WheelFilename,
     io: &Io<'_>,

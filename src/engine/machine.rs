@@ -1,0 +1,6 @@
+//! What a machine is like on which environments are made.
+
+pub use crate::effects::host::file_hash::of as sha256_of;
+pub use crate::effects::host::machine::{
+    Sharing, nearest, open_files, sharing, target, trouble_with,
+};
