@@ -119,6 +119,22 @@ impl fmt::Display for Wanting {
     }
 }
 
+impl RefusedWheel {
+    /// The findings that are errors.
+    fn details(&self) -> impl Iterator<Item = Detail> {
+        let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        errors.map(|finding| Detail {
+            code: finding.code.text().to_owned(),
+            message: match &finding.member {
+                Some(member) => format!("{}: {member:?}: {}", self.wheel, finding.message),
+                None => format!("{}: {}", self.wheel, finding.message),
+            },
+            hint: Some(allowance_hint(finding.code)),
+            items: Vec::new(),
+        })
+    }
+}
+
 /// Whatever keeps a command from doing what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -370,7 +386,16 @@ impl Error {
             Self::Untrusted(error) => Some(error.hint()),
             Self::Remote { hint, .. } => hint.clone(),
             Self::Probe(error) => error.hint().map(str::to_owned),
-            _ => None,
+            // Each is named, so that a new error does not go without a hint by oversight.
+            Self::Inputs(_)
+            | Self::Wanting(_)
+            | Self::Listing(_)
+            | Self::Plan(_)
+            | Self::Supply(_)
+            | Self::Publish(PublishError::Fs(_))
+            | Self::Manifest { .. }
+            | Self::Pull(PullError::Files { .. } | PullError::Unsound { .. })
+            | Self::Relocate(_) => None,
         }
     }
 
@@ -380,7 +405,30 @@ impl Error {
             Self::Discover(error) => error.items(),
             Self::Lock { origin, error } => error.lines(origin).split_off(1),
             Self::Seed(error) => error.items(),
-            _ => Vec::new(),
+            Self::Usage { .. }
+            | Self::Spec { .. }
+            | Self::LockIndex { .. }
+            | Self::Wheels(_)
+            | Self::Inputs(_)
+            | Self::Wanting(_)
+            | Self::Offline(_)
+            | Self::Listing(_)
+            | Self::Launcher(_)
+            | Self::Plan(_)
+            | Self::Supply(_)
+            | Self::OutputTaken { .. }
+            | Self::Publish(_)
+            | Self::Fs(_)
+            | Self::NoSpec(_)
+            | Self::Manifest { .. }
+            | Self::Digest(_)
+            | Self::Blob(_)
+            | Self::Untrusted(_)
+            | Self::Pull(_)
+            | Self::Remote { .. }
+            | Self::Probe(_)
+            | Self::Relocate(_)
+            | Self::Kept(_) => Vec::new(),
         }
     }
 
@@ -397,24 +445,7 @@ impl Error {
                     items: Vec::new(),
                 })
                 .collect(),
-            Self::Wheels(wheels) => wheels
-                .iter()
-                .flat_map(|wheel| {
-                    wheel.findings.iter().filter(|finding| finding.severity == Severity::Error).map(
-                        |finding| Detail {
-                            code: finding.code.text().to_owned(),
-                            message: match &finding.member {
-                                Some(member) => {
-                                    format!("{}: {member:?}: {}", wheel.wheel, finding.message)
-                                }
-                                None => format!("{}: {}", wheel.wheel, finding.message),
-                            },
-                            hint: Some(allowance_hint(finding.code)),
-                            items: Vec::new(),
-                        },
-                    )
-                })
-                .collect(),
+            Self::Wheels(wheels) => wheels.iter().flat_map(RefusedWheel::details).collect(),
             Self::Inputs(errors) => {
                 errors.iter().map(|error| Detail::of(error, "input", None)).collect()
             }
@@ -450,7 +481,27 @@ impl Error {
                 let hint = |error: &SupplyError| error.finding().map(allowance_hint);
                 errors.iter().map(|error| Detail::of(error, "supply", hint(error))).collect()
             }
-            _ => Vec::new(),
+            Self::Usage { .. }
+            | Self::Spec { .. }
+            | Self::Lock { .. }
+            | Self::LockIndex { .. }
+            | Self::Listing(_)
+            | Self::Launcher(_)
+            | Self::OutputTaken { .. }
+            | Self::Publish(_)
+            | Self::Fs(_)
+            | Self::NoSpec(_)
+            | Self::Manifest { .. }
+            | Self::Digest(_)
+            | Self::Blob(_)
+            | Self::Untrusted(_)
+            | Self::Pull(_)
+            | Self::Remote { .. }
+            | Self::Probe(_)
+            | Self::Discover(_)
+            | Self::Seed(_)
+            | Self::Relocate(_)
+            | Self::Kept(_) => Vec::new(),
         }
     }
 }
