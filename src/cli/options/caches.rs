@@ -224,6 +224,25 @@ fn url(arguments: &RemoteArguments, io: &Io<'_>) -> Option<String> {
         .or_else(|| io.variable("VENVTREE_REMOTE_CACHE").map(str::to_owned))
 }
 
+/// The headers for every request, with names in lower case.
+fn headers(arguments: &RemoteArguments, io: &Io<'_>) -> Result<Vec<(String, String)>, Error> {
+    let mut headers = Vec::new();
+    let lines = io
+        .variable("VENVTREE_REMOTE_HEADERS")
+        .into_iter()
+        .flat_map(str::lines)
+        .filter(|line| !line.is_empty());
+    for header in lines.chain(arguments.remote_headers.iter().map(String::as_str)) {
+        // The header may be a secret: messages name only what stands before the sign.
+        let Some((name, value)) = header.split_once('=') else {
+            return Err(Error::usage("a header for the remote cache has no `=`")
+                .hint("write `--remote-header NAME=VALUE`"));
+        };
+        headers.push((name.trim().to_ascii_lowercase(), value.to_owned()));
+    }
+    Ok(headers)
+}
+
 /// The remote cache, where one is given.
 pub(crate) fn remote(
     arguments: &RemoteArguments,
@@ -248,22 +267,7 @@ pub(crate) fn remote(
         Some(mode) => mode,
         None => variables::word(io, "VENVTREE_REMOTE_MODE")?.unwrap_or_default(),
     };
-    let mut headers = Vec::new();
-    let lines = io
-        .variable("VENVTREE_REMOTE_HEADERS")
-        .into_iter()
-        .flat_map(str::lines)
-        .filter(|line| !line.is_empty());
-    for header in lines.chain(arguments.remote_headers.iter().map(String::as_str)) {
-        // The header may be a secret: messages name only what stands before the sign.
-        let Some((name, value)) = header.split_once('=') else {
-            return Err(usage(
-                "a header for the remote cache has no `=`".to_owned(),
-                "write `--remote-header NAME=VALUE`",
-            ));
-        };
-        headers.push((name.trim().to_ascii_lowercase(), value.to_owned()));
-    }
+    let headers = headers(arguments, io)?;
     let certificate = path(&arguments.tls_client_certificate, "VENVTREE_TLS_CLIENT_CERTIFICATE");
     let key = path(&arguments.tls_client_key, "VENVTREE_TLS_CLIENT_KEY");
     let client = match (certificate, key) {
