@@ -46,3 +46,12 @@ WheelInfo = provider(
         "version": "str: the distribution's version.",
     },
 )
+
+LockInfo = provider(
+    doc = "Which of a lock's targets wheels were chosen for. An environment refuses wheels that were chosen for another interpreter.",
+    fields = {
+        "hub": "str: the name of the lock's repository.",
+        "target": "str: the target's name.",
+        "facts": "dict: the interpreter that the target is: `implementation`, `version`, `abi` and `platform`, as the spec has them.",
+    },
+)

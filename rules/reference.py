@@ -98,7 +98,7 @@ def load_file(label, package):
         return {"PythonLibraryInfo": Anything()}
     if label.startswith("@"):
         # The repository that depends on the build: a current Bazel.
-        return {"PY_INFOS": [], "PY_RUNTIME_INFOS": [], "BAZEL_MAJOR": 8}
+        return {"PY_INFOS": [], "PY_RUNTIME_INFOS": [], "BAZEL_MAJOR": 8, "read_netrc": Anything(), "use_netrc": Anything()}
     path = label[2:].replace(":", "/") if label.startswith("//") else f"{package}/{label[1:]}"
     if path not in LOADED:
         LOADED[path] = run(path)
@@ -113,6 +113,7 @@ def run(path):
         "Artifact": Anything(),
         "RunInfo": Anything(),
         "aspect": recorder("aspect"),
+        "config": Anything(),
         "configuration_field": lambda **_: None,
         "fail": Anything(),
         "Label": lambda text: text,
@@ -183,6 +184,17 @@ def paragraph(text):
     return textwrap.dedent(text).strip()
 
 
+def macro(name, function):
+    """The paragraphs and the arguments of a function's documentation."""
+    text, _, arguments = function.__doc__.partition("Args:")
+    lines = [f"### {name}", ""] + [line.strip() for line in text.strip().split("\n")]
+    lines += ["", "| argument | |", "| --- | --- |"]
+    for line in arguments.strip().split("\n"):
+        argument, _, doc = line.strip().partition(": ")
+        lines.append(f"| `{argument}` | {doc} |")
+    return lines + [""]
+
+
 def buck2():
     definitions = run("rules/buck2/defs.bzl")
     lines = ["# The rules for Buck2", "", "Made by `rules/reference.py` from the code; a test keeps it so. How to use them is in [buck2.md](buck2.md).", ""]
@@ -194,6 +206,9 @@ def buck2():
         sys.exit(f"the rules are {sorted(rules)}, the reference knows {sorted(order)}")
     for name in order:
         lines += [f"### {name}", "", paragraph(public[name].doc), ""] + table(public[name].options["attrs"]) + [""]
+    lines += ["## Macros", ""]
+    for name in ["venvtree_packages"]:
+        lines += macro(name, definitions[name])
     lines += ["## Providers", ""]
     for name, value in sorted(public.items()):
         if value.what == "provider":
@@ -244,18 +259,15 @@ def main():
             lines += [f"### {name}", "", paragraph(value.doc), "", "| field | |", "| --- | --- |"]
             lines += [f"| `{field}` | {doc} |" for field, doc in value.options["fields"].items()] + [""]
     lines += ["## WORKSPACE", "", '`load("@venvtree//rules:repositories.bzl", …)`.', ""]
-    macro = repositories["venvtree_repositories"]
-    lines += ["### venvtree_repositories", ""] + [line.strip() for line in macro.__doc__.split("Args:")[0].strip().split("\n")]
-    lines += ["", "| argument | |", "| --- | --- |"]
-    for line in macro.__doc__.split("Args:")[1].strip().split("\n"):
-        name, _, doc = line.strip().partition(": ")
-        lines.append(f"| `{name}` | {doc} |")
-    lines.append("")
-    for name in ["venvtree_system_interpreter", "venvtree_wheels"]:
+    lines += macro("venvtree_repositories", repositories["venvtree_repositories"])
+    for name in ["venvtree_system_interpreter", "venvtree_lock", "venvtree_wheels"]:
         lines += [f"### {name}", "", paragraph(repositories[name].doc), ""] + table(repositories[name].options["attrs"]) + [""]
     lines += ["## MODULE.bazel", "", '`venvtree = use_extension("@venvtree//rules:extensions.bzl", "venvtree")`.', ""]
     for name, tag in extension.options["tag_classes"].items():
         lines += [f"### venvtree.{name}", "", paragraph(tag.doc), ""] + table(tag.options["attrs"]) + [""]
+    lines += ['`locks = use_extension("@venvtree//rules:locks.bzl", "locks")`.', ""]
+    for name, tag in run("rules/locks.bzl")["locks"].options["tag_classes"].items():
+        lines += [f"### locks.{name}", "", paragraph(tag.doc), ""] + table(tag.options["attrs"]) + [""]
     sys.stdout.write("\n".join(lines).rstrip() + "\n")
 
 

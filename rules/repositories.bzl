@@ -1,6 +1,9 @@
 """External repositories, for WORKSPACE. MODULE.bazel has `extensions.bzl`, which makes the same ones."""
 
 load("//rules/common:wheel_name.bzl", "normalise_distribution")
+load("//rules/private:lock_repositories.bzl", _venvtree_lock = "venvtree_lock")
+
+venvtree_lock = _venvtree_lock
 
 def _absolute(label):
     """A label's text that means the same in every repository."""

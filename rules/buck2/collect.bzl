@@ -3,7 +3,7 @@
 load("@prelude//python:python.bzl", "PythonLibraryInfo")
 load("//rules/common:text.bzl", "check_line")
 load("//rules/common:wheel_name.bzl", "parse_wheel_name")
-load(":providers.bzl", "VenvInfo")
+load(":providers.bzl", "LockInfo", "VenvInfo")
 
 def collect_wheels(name: str, values: list) -> list[Artifact]:
     """The wheel files of the attribute `wheels`, each once, in their order.
@@ -23,7 +23,7 @@ def collect_wheels(name: str, values: list) -> list[Artifact]:
         else:
             files, origin = value[DefaultInfo].default_outputs, str(value.label.raw_target())
         found = [file for file in files if file.basename.endswith(".whl")]
-        if not found:
+        if not found and (isinstance(value, Artifact) or LockInfo not in value):
             fail("%s: `wheels` has %s, which yields no .whl file; name a wheel, or a target that makes one, such as a `prebuilt_python_library` of a wheel, an `http_file` or a `py_wheel`" % (name, origin))
         for file in found:
             if not parse_wheel_name(file.basename):

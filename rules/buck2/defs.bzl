@@ -3,7 +3,8 @@
 load(":archive.bzl", _py_venv_archive = "py_venv_archive")
 load(":binary.bzl", _py_venv_binary = "py_venv_binary")
 load(":interpreter.bzl", _venvtree_interpreter = "venvtree_interpreter")
-load(":providers.bzl", _VenvInfo = "VenvInfo", _VenvtreeInterpreterInfo = "VenvtreeInterpreterInfo", _VenvtreeToolInfo = "VenvtreeToolInfo", _WheelInfo = "WheelInfo")
+load(":packages.bzl", _venvtree_packages = "venvtree_packages")
+load(":providers.bzl", _LockInfo = "LockInfo", _VenvInfo = "VenvInfo", _VenvtreeInterpreterInfo = "VenvtreeInterpreterInfo", _VenvtreeToolInfo = "VenvtreeToolInfo", _WheelInfo = "WheelInfo")
 load(":test.bzl", _py_venv_test = "py_venv_test")
 load(":toolchain.bzl", _venvtree_toolchain = "venvtree_toolchain")
 load(":venv.bzl", _py_venv = "py_venv")
@@ -15,8 +16,10 @@ py_venv_binary = _py_venv_binary
 py_venv_test = _py_venv_test
 py_wheel = _py_wheel
 venvtree_interpreter = _venvtree_interpreter
+venvtree_packages = _venvtree_packages
 venvtree_toolchain = _venvtree_toolchain
 
+LockInfo = _LockInfo
 VenvInfo = _VenvInfo
 VenvtreeInterpreterInfo = _VenvtreeInterpreterInfo
 VenvtreeToolInfo = _VenvtreeToolInfo

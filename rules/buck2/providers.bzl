@@ -67,3 +67,16 @@ WheelInfo = provider(
         "version": provider_field(str),
     },
 )
+
+LockInfo = provider(
+    doc = """Which of a lock's targets wheels were chosen for. An environment refuses wheels that were chosen for another interpreter.
+
+- `target`: the target's name.
+- `facts`: the interpreter that the target is: `implementation`, `version`, `abi` and `platform`, as the spec has them.
+- `missing`: why the wheels cannot be used: packages without one.""",
+    fields = {
+        "target": provider_field(str),
+        "facts": provider_field(typing.Any),
+        "missing": provider_field(list[str]),
+    },
+)

@@ -7,10 +7,12 @@ load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_sources", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
+load(":wheel_set.bzl", "check_locked")
 
 def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
     name = target_name(ctx)
     interpreter = _interpreter(ctx)
+    check_locked(name, ctx.attrs.wheels, interpreter, _interpreter_name(ctx))
     wheels = collect_wheels(name, ctx.attrs.wheels)
     sources = collect_sources(name, ctx.attrs.deps)
     stem = ctx.label.name.replace("/", "_")
@@ -68,6 +70,9 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
         ),
         RunInfo(args = cmd_args(launcher.file, hidden = launcher.needs)),
     ]
+
+def _interpreter_name(ctx: AnalysisContext) -> str:
+    return str((ctx.attrs.interpreter or ctx.attrs._toolchain).label.raw_target())
 
 def _interpreter(ctx: AnalysisContext) -> VenvtreeInterpreterInfo:
     if ctx.attrs.interpreter:

@@ -1,7 +1,7 @@
 """What the rules take from their dependencies: wheels, and first-party import roots and sources."""
 
 load("@venvtree_host//:host.bzl", "PY_INFOS")
-load("//rules:providers.bzl", "VenvInfo")
+load("//rules:providers.bzl", "LockInfo", "VenvInfo")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:text.bzl", "check_line")
 load("//rules/common:wheel_name.bzl", "parse_wheel_name")
@@ -24,7 +24,7 @@ def collect_wheels(ctx, targets):
     for target in targets:
         info = target[DefaultInfo]
         found = [file for file in info.files.to_list() if file.basename.endswith(".whl")]
-        if not found:
+        if not found and LockInfo not in target:
             fail("%s: `wheels` has %s, which yields no .whl file; name a wheel, a filegroup of wheels, or a target such as `@pypi//requests:whl`" % (label_text(ctx.label), label_text(target.label)))
         if info.default_runfiles:
             found += [file for file in info.default_runfiles.files.to_list() if file.basename.endswith(".whl")]

@@ -1,17 +1,20 @@
 """`py_venv`: an environment, made by one cached action."""
 
-load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load("//rules:providers.bzl", "LockInfo", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "ENVIRONMENT")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:locks.bzl", "serves", "wrong_pairing")
 load("//rules/common:spec.bzl", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
 load(":collect.bzl", "collect_first_party", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
+load(":locked.bzl", "locked_label")
 load(":spec_args.bzl", "add_inputs")
 
 def _py_venv_impl(ctx):
     interpreter = _interpreter(ctx)
+    _check_targets(ctx, interpreter)
     wheels = collect_wheels(ctx, ctx.attr.wheels)
     first_party = collect_first_party(ctx, deps = ctx.attr.deps)
     tree = ctx.actions.declare_directory(ctx.label.name + ".venv")
@@ -83,6 +86,21 @@ def _interpreter(ctx):
         fail(("%s: there is no interpreter; add `interpreter = \"//:python\"`, the label of a `venvtree_interpreter`, or give one as " +
               "`venvtree_repositories(interpreter = …)` in WORKSPACE or `venvtree.python(interpreter = …)` in MODULE.bazel") % label_text(ctx.label))
     return target[VenvtreeInterpreterInfo]
+
+def _check_targets(ctx, interpreter):
+    """Wheels of a lock must have been chosen for an interpreter like this one."""
+    found = interpreter_facts(interpreter)
+    for target in ctx.attr.wheels:
+        if LockInfo in target and not serves(target[LockInfo].facts, found):
+            lock = target[LockInfo]
+            fail(wrong_pairing(
+                name = label_text(ctx.label),
+                wheels = locked_label(lock.hub, target.label),
+                target = lock.target,
+                wanted = lock.facts,
+                interpreter = label_text(ctx.attr.interpreter.label),
+                found = found,
+            ))
 
 def _python(interpreter, tree):
     if interpreter.path:

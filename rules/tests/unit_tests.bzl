@@ -3,6 +3,7 @@
 load("//rules/common:attributes.bzl", "ENVIRONMENT_FLAGS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:locks.bzl", "check_supply", "config_settings", "missing_message", "package_directory", "read_index", "serves", "wheel_sets")
 load("//rules/common:spec.bzl", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
 load("//rules/common:text.bzl", "check_line", "check_lines", "check_variables")
 load("//rules/common:wheel_metadata.bzl", "check_wheel")
@@ -156,6 +157,95 @@ def _flags():
     flags = environment_flags(struct(**values))
     _equal((flags["activators"], flags["mtime"], flags["prompt"], flags["allow"]), (["fish"], 0, "p", ["a.b"]))
 
+def _interpreter(version, os = "linux", arch = "x86_64", abi = None, last = "glibc-2.28"):
+    platform = {"os": os, "arch": arch}
+    if last:
+        platform["libc" if os == "linux" else "version"] = last
+    return {"version": version, "abi": abi or "cp" + "".join(version.split(".")[:2]), "platform": platform}
+
+_INDEX = {
+    "version": 1,
+    "targets": {"linux": _interpreter("3.12.1"), "mac": _interpreter("3.12.1", "macos", "aarch64", last = "14.0")},
+    "files": {name: {"name": name + ".whl", "sha256": "0"} for name in ["a_b_1", "a_b_2", "c_1"]},
+    "packages": {
+        "a-b": {
+            "linux": {"whl": "a_b_1", "version": "1", "closure": ["a_b_1", "c_1", "package:s"]},
+            "mac": {"whl": "a_b_2", "version": "1", "closure": ["a_b_2", "c_1"]},
+            "extras": {"x": {"linux": ["a_b_1"], "mac": ["a_b_2"]}},
+        },
+        "c": {"linux": {"whl": "c_1", "version": "1", "closure": ["c_1"]}},
+        "member": {"linux": {"closure": ["c_1"]}, "mac": {"closure": []}},
+        "s": {"linux": {"closure": ["package:s"]}, "unavailable": {"linux": "s 1: there is no wheel"}},
+    },
+    "sets": {"all": {"linux": ["c_1", "package:s"], "mac": ["c_1"]}},
+}
+
+def _locks():
+    _equal(read_index(_INDEX).error, None)
+    _refused(read_index([]), "is no index of a lock")
+    _refused(read_index({"version": 2}), "has the version 2; these rules read 1")
+    _refused(read_index(dict(_INDEX, packages = {"../a": {}})), "has the name \"../a\" in `packages`")
+    _refused(read_index(dict(_INDEX, files = {"a": {"name": "a.whl", "blake2b": "0"}})), "has no SHA-256 of a.whl")
+    _equal(package_directory("a-b.c"), "a_b_c")
+
+    sets = wheel_sets(_INDEX, {})
+    own = sets.packages["a-b"]
+    _equal(sorted(own.keys()), ["", "[x]", "whl"])
+    _equal(own[""].files, {"linux": ["a_b_1", "c_1"], "mac": ["a_b_2", "c_1"]})
+    _equal(own[""].missing, {"linux": ["s 1: there is no wheel"], "mac": []})
+    _equal(own["whl"].files, {"linux": ["a_b_1"], "mac": ["a_b_2"]})
+    _equal(sets.packages["c"][""].missing["mac"], ["c: nothing requires it there"])
+    _equal(sorted(sets.packages["member"].keys()), [""])
+    _equal(sets.sets["all"].missing["linux"], ["s 1: there is no wheel"])
+
+    # Of a package without a wheel, and instead of one that there is.
+    sets = wheel_sets(_INDEX, {"s": "//:s", "a-b": "//:ab"})
+    _equal(sets.packages["a-b"][""].supplied, {"linux": ["a-b", "s"], "mac": ["a-b"]})
+    _equal(sets.packages["a-b"][""].files, {"linux": ["c_1"], "mac": ["c_1"]})
+    _equal(sets.packages["s"]["whl"].supplied["linux"], ["s"])
+    _equal(check_supply(_INDEX, {"s": "//:s", "c": "//:c"}), None)
+    _equal("which the lock does not have" in check_supply(_INDEX, {"nothing": "//:s"}), True)
+    _equal("a part of the project" in check_supply(_INDEX, {"member": "//:s"}), True)
+    _equal("hint" in missing_message("@l//c", "mac", ["c: nothing requires it there"]), False)
+    _equal("hint" in missing_message("@l//s", "mac", ["s 1: there is no wheel"]), True)
+
+def _settings(targets, constraints = {}):
+    return config_settings(targets, list(targets.keys()), constraints, struct(os = "os:%s", cpu = "cpu:%s", names = {"macos": "osx"}))
+
+def _targets():
+    _equal(_settings({"only": _interpreter("3.12")}).value, {})
+    two = _settings(_INDEX["targets"]).value
+    _equal(two["mac"], struct(constraints = ["os:osx", "cpu:aarch64"], flags = [{}]))
+    several = _settings({
+        "old": _interpreter("3.11"),
+        "new": _interpreter("3.12"),
+        "musl": _interpreter("3.12", last = "musl-1.2"),
+        "free": _interpreter("3.13", abi = "cp313t"),
+    }).value
+    _equal(several["old"].flags, [{"python": a, "libc": b} for a in ["3.11", ""] for b in ["glibc", ""]])
+    _equal(several["new"].flags, [{"python": "3.12", "libc": "glibc"}, {"python": "3.12", "libc": ""}])
+    _equal(several["musl"].flags, [{"python": "3.12", "libc": "musl"}])
+    _equal(several["free"].flags[0]["python"], "3.13t")
+    same = {"a": _interpreter("3.12.1"), "b": _interpreter("3.12.2")}
+    _refused(_settings(same), "the targets `a` and `b` have the same platform")
+    _equal(_settings(same, {"b": ["//:b"]}).value["b"], struct(constraints = ["//:b"], flags = [{}]))
+    _refused(_settings(same, {"c": []}), "`constraints` names the target `c`; there are a, b")
+
+def _pairings():
+    wanted = _interpreter("3.12.1")
+    for found in [wanted, _interpreter("3.12.9"), _interpreter("3.12", last = "glibc-2.36"), _interpreter("3.12.1", last = None)]:
+        _equal(serves(wanted, found), True)
+    for found in [
+        _interpreter("3.13.1"),
+        _interpreter("3.12.1", arch = "aarch64"),
+        _interpreter("3.12.1", abi = "cp312t"),
+        _interpreter("3.12.1", last = "glibc-2.17"),
+        _interpreter("3.12.1", last = "musl-1.2"),
+        _interpreter("3.12.1", os = "macos", last = "14.0"),
+    ]:
+        _equal(serves(wanted, found), False)
+    _equal(serves(_interpreter("3.12", "macos", last = "9.0"), _interpreter("3.12", "macos", last = "14.0")), True)
+
 def unit_tests(name):
     """Runs all of them.
 
@@ -171,4 +261,7 @@ def unit_tests(name):
     _install_paths()
     _documents()
     _flags()
+    _locks()
+    _targets()
+    _pairings()
     native.filegroup(name = name)

@@ -80,7 +80,7 @@ pub(super) struct Bazel {
     version: Version,
     pub(super) workspace: PathBuf,
     output_base: PathBuf,
-    home: PathBuf,
+    pub(super) home: PathBuf,
 }
 
 impl Bazel {
@@ -105,7 +105,7 @@ impl Bazel {
     }
 
     /// A machine called `name`, with a fresh copy of a directory of the checkout.
-    fn with_copy(version: Version, name: &str, from: &str) -> Self {
+    pub(super) fn with_copy(version: Version, name: &str, from: &str) -> Self {
         let directory = machine(name, version);
         let workspace = directory.join("workspace");
         let _ = fs::remove_dir_all(&workspace);
@@ -146,7 +146,7 @@ impl Bazel {
     }
 
     /// Runs `bazel COMMAND ARGUMENTS`.
-    fn bazel(&self, command: &str, arguments: &[&str]) -> Output {
+    pub(super) fn bazel(&self, command: &str, arguments: &[&str]) -> Output {
         let mut bazel = self.program("bazel");
         bazel.arg(format!("--output_base={}", self.output_base.display())).args([
             "--max_idle_secs=60",
@@ -155,19 +155,16 @@ impl Bazel {
         ]);
         if command != "shutdown" && command != "clean" {
             self.add_flags(&mut bazel);
+            if command != "query" {
+                bazel.args(["--nosandbox_debug", "--jobs=2"]);
+            }
         }
         bazel.args(arguments).output().expect("bazel (the package bazel-bootstrap)")
     }
 
     fn add_flags(&self, command: &mut Command) {
         let source = checkout().display();
-        command.args([
-            "--color=no",
-            "--curses=no",
-            "--noshow_progress",
-            "--nosandbox_debug",
-            "--jobs=2",
-        ]);
+        command.args(["--color=no", "--curses=no", "--noshow_progress"]);
         command.arg(format!("--repo_env=VENVTREE_BIN={}", tool().display()));
         command
             .arg(format!("--repo_env=PIP_FIND_LINKS={}", wheelhouse().display()))
@@ -244,7 +241,7 @@ impl Bazel {
     }
 
     /// Builds or tests, and counts the actions that were not taken from a cache, by mnemonic.
-    fn executed(&self, command: &str, arguments: &[&str]) -> BTreeMap<String, usize> {
+    pub(super) fn executed(&self, command: &str, arguments: &[&str]) -> BTreeMap<String, usize> {
         let log = self.workspace.join("execution.json");
         let flag = format!("--execution_log_json_file={}", log.display());
         self.succeed(command, &[&[flag.as_str()], arguments].concat());
@@ -700,7 +697,7 @@ fn buildgrid_program(name: &str) -> PathBuf {
     program
 }
 
-fn fresh(name: &str) -> PathBuf {
+pub(super) fn fresh(name: &str) -> PathBuf {
     let directory = work().join(name);
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).unwrap();

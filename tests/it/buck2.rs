@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::commands::said;
+use crate::support::commands::{said, succeed};
 use crate::support::download::locked_wheels;
 
 use super::bazel::{
@@ -502,6 +502,97 @@ fn checkouts_share_environments() {
     let tested = second.command(&["test", "//..."]);
     assert!(tested.status.success() && said(&tested).contains("Pass 1"), "{}", said(&tested));
     assert_eq!(second.executed().into_keys().collect::<Vec<_>>(), ["test.run"]);
+}
+
+/// Runs the macro as `rules/reference.py` runs files of the rules, and prints what it would make.
+const PACKAGES: &str = r#"
+import json, pathlib, sys, types
+rules, index, supply = sys.argv[1:]
+sys.path.insert(0, rules)
+import reference
+made = []
+def maker(kind):
+    return lambda **attributes: made.append(dict(attributes, kind = kind))
+def fail(message):
+    sys.exit(message)
+scope = reference.run("rules/buck2/packages.bzl")
+scope.update(
+    fail = fail,
+    json = types.SimpleNamespace(encode = json.dumps),
+    native = types.SimpleNamespace(**{kind: maker(kind) for kind in ["alias", "config_setting", "http_file"]}),
+    select = lambda arms: {"select": arms},
+    wheel_set = maker("wheel_set"),
+)
+scope["venvtree_packages"](json.loads(pathlib.Path(index).read_text()), supply = json.loads(supply))
+print(json.dumps({target["name"]: target for target in made}))
+"#;
+
+/// What `venvtree_packages` makes of the index of a lock; no Buck2 is needed for this.
+fn packages(lock: &str, targets: &[&str], supply: &str) -> Result<Value, String> {
+    let folder = work().join("packages");
+    fs::create_dir_all(&folder).unwrap();
+    let index = folder.join("pypi.json");
+    let targets = targets.iter().flat_map(|target| ["--target", target]);
+    let mut command = Command::new(tool());
+    command.args(["lock", "index", lock, "--quiet", "--out"]).arg(&index).args(targets);
+    succeed(command.current_dir(checkout()));
+    let output = Command::new("python3")
+        .args(["-c", PACKAGES])
+        .arg(checkout().join("rules"))
+        .arg(&index)
+        .arg(supply)
+        .output()
+        .expect("python3");
+    if !output.status.success() {
+        return Err(said(&output));
+    }
+    Ok(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn packages_are_what_the_index_says() {
+    let lock = "examples/monorepo/uv.lock";
+    let linux = "linux=3.11 linux-x86_64-glibc-2.28";
+    let made = packages(lock, &[linux, "mac=3.11 macos-aarch64-14.0"], "{}").unwrap();
+    let click = &made["venvtree_whl_click_8bb5376d2006"];
+    assert_eq!(click["kind"], "http_file");
+    assert_eq!(click["out"], "click-8.5.1-py3-none-any.whl");
+    assert_eq!(click["size_bytes"], 126_163);
+    assert_eq!(click["urls"].as_array().unwrap().len(), 1);
+    let wheels = &made["jinja2"]["parts"]["select"];
+    let jinja = ":venvtree_whl_jinja2_85ece4451f49";
+    for (target, markupsafe) in [("linux", "6da83a088f8e"), ("mac", "7d3391b2188d")] {
+        let closure = [jinja, &format!(":venvtree_whl_markupsafe_{markupsafe}")];
+        let parts = &wheels[format!(":is_{target}")];
+        assert_eq!(*parts, serde_json::json!({"": closure, "whl": [jinja]}));
+    }
+    assert_eq!(
+        made["is_mac"]["constraint_values"],
+        serde_json::json!(["config//os/constraints:macos", "config//cpu/constraints:arm64"])
+    );
+    for name in ["all", "group_test", "pages", "words"] {
+        assert_eq!(made[name]["kind"], "wheel_set", "{name}");
+    }
+
+    // One target needs no select, and a label stands for a wheel everywhere.
+    let supply = r#"{"markupsafe": "//third_party:wheel"}"#;
+    let made = packages(lock, &[linux], supply).unwrap();
+    let parts = &made["jinja2"]["parts"];
+    assert_eq!(*parts, serde_json::json!({"": [jinja, "//third_party:wheel"], "whl": [jinja]}));
+    assert_eq!(made["markupsafe"]["parts"]["whl"], serde_json::json!(["//third_party:wheel"]));
+
+    // Extras, names with a `-`, and packages without a wheel.
+    let made = packages("testdata/locks/extras/uv.lock", &[linux], "{}").unwrap();
+    assert!(made["requests"]["parts"]["socks"].as_array().unwrap().len() > 5, "{made}");
+    assert_eq!(made["charset-normalizer"]["actual"], ":charset_normalizer");
+    let made = packages("testdata/locks/sdist/uv.lock", &[linux], "{}").unwrap();
+    let missing = made["docopt"]["missing"][""][0].as_str().unwrap();
+    assert!(missing.starts_with("docopt 0.6.2: "), "{missing}");
+
+    let refused = packages(lock, &[linux, "new=3.12 linux-x86_64-glibc-2.28"], "{}").unwrap_err();
+    assert!(refused.contains("tell them apart with `constraints`"), "{refused}");
+    let refused = packages(lock, &[linux], r#"{"clikc": "//:x"}"#).unwrap_err();
+    assert!(refused.contains("names `clikc`, which the lock does not have"), "{refused}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ mod answers;
 mod architecture;
 mod bazel;
 #[cfg(feature = "remote")]
+mod bazel_locks;
+#[cfg(feature = "remote")]
 mod blob_store;
 mod buck2;
 mod build;

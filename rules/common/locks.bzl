@@ -1,0 +1,277 @@
+"""The index of a lock, as `venvtree lock index` prints it: what its wheels and packages are called in a build, and which target is for whom.
+
+Pure functions that Bazel and Buck2 share. Nothing here fails: a function that can refuse its input returns a struct of `value` and `error`.
+"""
+
+_VERSION = 1
+_SECTIONS = ["files", "packages", "sets", "targets"]
+_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
+# What stands in a closure for a package without a wheel.
+_PACKAGE = "package:"
+
+_NOT_REQUIRED = "nothing requires it there"
+
+def read_index(document):
+    """Checks that a value is an index that these rules can read.
+
+    Args:
+      document: what the JSON holds.
+
+    Returns:
+      A struct: `value` is the document, or None; `error` says what was wrong, or None.
+    """
+    if type(document) != type({}) or "version" not in document:
+        return _refused("is no index of a lock; make one with `venvtree lock index`")
+    if document["version"] != _VERSION:
+        return _refused("has the version %s; these rules read %d" % (document["version"], _VERSION))
+    for section in _SECTIONS:
+        if section not in document:
+            return _refused("has no `%s`; make it again with `venvtree lock index`" % section)
+
+        # They become names of targets and directories.
+        for name in document[section]:
+            if not name or name[0] in ".-" or name.strip(_NAME):
+                return _refused("has the name %s in `%s`; expected letters, digits, `.`, `_` and `-`" % (repr(name), section))
+    for key, file in document["files"].items():
+        if "sha256" not in file:
+            return _refused("has no SHA-256 of %s, without which a build cannot fetch it (`%s`)" % (file["name"], key))
+    return struct(value = document, error = None)
+
+def package_directory(name):
+    """The name of a package's directory and of its main target, as rules_python writes it.
+
+    Args:
+      name: the package's normalised name, such as `a-b`.
+
+    Returns:
+      Such as `a_b`.
+    """
+    return name.replace("-", "_").replace(".", "_")
+
+def check_supply(index, supply):
+    """Looks for packages of the attribute `supply` that cannot be supplied.
+
+    Args:
+      index: the index.
+      supply: the attribute: what brings the wheel of a package, by the package's name in the lock.
+
+    Returns:
+      What is wrong, or None.
+    """
+    for name in supply:
+        package = index["packages"].get(name)
+        if package == None:
+            return "`supply` names `%s`, which the lock does not have; expected a package's normalised name, such as `typing-extensions`" % name
+        if "unavailable" not in package and not [target for target in index["targets"] if "whl" in package.get(target, {})]:
+            return "`supply` names `%s`, which is a part of the project: depend on its sources instead" % name
+    return None
+
+def wheel_sets(index, supply):
+    """All that a lock's packages and sets are made of.
+
+    Args:
+      index: the index.
+      supply: packages whose wheel something else brings.
+
+    Returns:
+      A struct of `packages`, a dict from a package's name to its own sets by name: `""` is its closure, `whl` its wheel alone, and `[X]` its
+      closure with the extra X; and of `sets`, a dict of the lock's sets by name. A set is a struct of three dicts by target: `files` (keys of
+      the index's `files`), `supplied` (names of packages) and `missing` (reasons why it cannot be used).
+    """
+    supplied = {}
+    for name in supply:
+        for target in index["targets"]:
+            whl = index["packages"][name].get(target, {}).get("whl")
+            if whl:
+                supplied[whl] = name
+    packages = {}
+    for name, package in index["packages"].items():
+        closures = {target: package[target].get("closure", []) for target in index["targets"] if target in package}
+        own = {"": _wheel_set(index, supply, supplied, name, closures)}
+        wheels = {}
+        for target in index["targets"]:
+            whl = package.get(target, {}).get("whl")
+            if whl:
+                wheels[target] = [whl]
+            elif target in package.get("unavailable", {}):
+                wheels[target] = [_PACKAGE + name]
+        if wheels:
+            own["whl"] = _wheel_set(index, supply, supplied, name, wheels)
+        for extra, closures in package.get("extras", {}).items():
+            own["[%s]" % extra] = _wheel_set(index, supply, supplied, name, closures)
+        packages[name] = own
+    sets = {}
+    for name, closures in index["sets"].items():
+        sets[name] = _wheel_set(index, supply, supplied, name, closures)
+    return struct(packages = packages, sets = sets)
+
+def _wheel_set(index, supply, supplied, name, closures):
+    result = struct(files = {}, supplied = {}, missing = {})
+    for target in index["targets"]:
+        files = []
+        others = []
+        missing = []
+        if target not in closures:
+            unavailable = index["packages"].get(name, {}).get("unavailable", {}).get(target)
+            missing.append(unavailable or "%s: %s" % (name, _NOT_REQUIRED))
+        for entry in closures.get(target, []):
+            if entry.startswith(_PACKAGE):
+                package = entry[len(_PACKAGE):]
+                if package in supply:
+                    others.append(package)
+                else:
+                    missing.append(index["packages"][package]["unavailable"][target])
+            elif entry in supplied:
+                others.append(supplied[entry])
+            else:
+                files.append(entry)
+        result.files[target] = files
+        result.supplied[target] = others
+        result.missing[target] = missing
+    return result
+
+def missing_message(name, target, reasons):
+    """What a build says of wheels that a target does not have.
+
+    Args:
+      name: the label of what was asked for.
+      target: the target's name.
+      reasons: a list of texts.
+
+    Returns:
+      The message.
+    """
+    message = "%s cannot be used for the target `%s`:\n%s" % (name, target, "\n".join(["  " + reason for reason in reasons]))
+    if [reason for reason in reasons if not reason.endswith(_NOT_REQUIRED)]:
+        message += "\nhint: build a wheel elsewhere, and give its label with `supply`"
+    return message
+
+def config_settings(targets, order, constraints, labels):
+    """What tells targets apart: constraints of their platforms, and flags where these are equal.
+
+    Args:
+      targets: the index's `targets`.
+      order: their names, that of the default first.
+      constraints: the attribute: labels instead of those of the operating system and the processor, by a target's name.
+      labels: a struct of `os` and `cpu`, which make labels of constraints, and `defaults`, dicts from the index's names to others.
+
+    Returns:
+      A struct: `value` is a dict by target of a struct of `constraints` (labels) and `flags` (a list of dicts of `python` and `libc`, any of
+      which fits), or None; `error` says what was wrong, or None. With one target there is nothing to tell apart: an empty dict.
+    """
+    for name in constraints:
+        if name not in targets:
+            return _refused("`constraints` names the target `%s`; there are %s" % (name, ", ".join(sorted(targets.keys()))))
+    if len(order) < 2:
+        return struct(value = {}, error = None)
+    groups = {}
+    chosen = {}
+    for name in order:
+        platform = targets[name]["platform"]
+        own = constraints.get(name)
+        if not own:
+            own = [
+                labels.os % labels.names.get(platform["os"], platform["os"]),
+                labels.cpu % labels.names.get(platform["arch"], platform["arch"]),
+            ]
+        chosen[name] = own
+        groups.setdefault(" ".join(sorted(own)), []).append(name)
+    settings = {}
+    for group in groups.values():
+        facts = {name: _flags(targets[name]) for name in group}
+        used = [flag for flag in ["python", "libc"] if [name for name in group if facts[name][flag] != facts[group[0]][flag]]]
+        seen = {}
+        for name in group:
+            key = " ".join([facts[name][flag] for flag in used])
+            if key in seen:
+                return _refused("the targets `%s` and `%s` have the same platform, Python and C library; tell them apart with `constraints`" % (seen[key], name))
+            seen[key] = name
+            settings[name] = struct(constraints = chosen[name], flags = _alternatives(used, facts[name], facts[group[0]]))
+    return struct(value = settings, error = None)
+
+def _flags(facts):
+    python = ".".join(facts["version"].split(".")[:2])
+    return {
+        "python": python + ("t" if facts["abi"].endswith("t") else ""),
+        "libc": facts["platform"].get("libc", "glibc").split("-")[0],
+    }
+
+def _alternatives(used, own, default):
+    """The values of flags that mean a target: a flag that is not set means the first target's."""
+    result = [{}]
+    for flag in used:
+        values = [own[flag]] + ([""] if own[flag] == default[flag] else [])
+        result = [dict(flags, **{flag: value}) for flags in result for value in values]
+    return result
+
+def describe_interpreter(facts):
+    """An interpreter as people write it.
+
+    Args:
+      facts: a dict of `version`, `abi` and `platform`.
+
+    Returns:
+      Such as `CPython 3.12.1, linux-x86_64-glibc-2.28`.
+    """
+    platform = facts["platform"]
+    last = platform.get("libc") or platform.get("version")
+    return "CPython %s%s, %s" % (
+        facts["version"],
+        " (free-threaded)" if facts["abi"].endswith("t") else "",
+        "-".join([platform["os"], platform["arch"]] + ([last] if last else [])),
+    )
+
+def serves(wanted, found):
+    """Whether wheels that were chosen for one interpreter are right for another one.
+
+    A patch level may differ, and the C library or macOS be newer.
+
+    Args:
+      wanted: the facts of the interpreter that wheels were chosen for.
+      found: those of the interpreter that gets them.
+
+    Returns:
+      A boolean.
+    """
+    if wanted["version"].split(".")[:2] != found["version"].split(".")[:2] or wanted["abi"] != found["abi"]:
+        return False
+    for part in ["os", "arch"]:
+        if wanted["platform"][part] != found["platform"][part]:
+            return False
+    oldest = wanted["platform"].get("libc") or wanted["platform"].get("version")
+    own = found["platform"].get("libc") or found["platform"].get("version")
+    if not oldest or not own:
+        return True
+    oldest = oldest.split("-")
+    own = own.split("-")
+    return oldest[:-1] == own[:-1] and _numbers(oldest[-1]) <= _numbers(own[-1])
+
+def _numbers(version):
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+def wrong_pairing(name, wheels, target, wanted, interpreter, found):
+    """What a build says of an environment whose wheels were chosen for another interpreter.
+
+    Args:
+      name: the environment's label.
+      wheels: the label of the wheels.
+      target: the name of the target that they are of.
+      wanted: the target's facts.
+      interpreter: the label of the environment's interpreter.
+      found: its facts.
+
+    Returns:
+      The message.
+    """
+    return "%s: %s was read for %s (target `%s`); its interpreter %s is %s; name that in `targets`, or choose another `interpreter`" % (
+        name,
+        wheels,
+        describe_interpreter(wanted),
+        target,
+        interpreter,
+        describe_interpreter(found),
+    )
+
+def _refused(error):
+    return struct(value = None, error = error)

@@ -1,0 +1,58 @@
+"""What the repository of a lock is made of: sets of wheels, and the target that they were chosen for."""
+
+load("//rules:providers.bzl", "LockInfo")
+load("//rules/common:locks.bzl", "missing_message")
+
+def locked_label(hub, label):
+    """The label of a lock's set of wheels, as people write it.
+
+    Args:
+      hub: the name of the lock's repository.
+      label: the label.
+
+    Returns:
+      Such as `@pypi//flask` or `@pypi//:all`.
+    """
+    text = "@%s//%s" % (hub, label.package)
+    return text if label.name == label.package else "%s:%s" % (text, label.name)
+
+def _locked_wheels_impl(ctx):
+    lock = ctx.attr.target[LockInfo]
+    if ctx.attr.missing:
+        fail(missing_message(locked_label(lock.hub, ctx.label), lock.target, ctx.attr.missing))
+    files = depset(transitive = [src[DefaultInfo].files for src in ctx.attr.srcs])
+    return [lock, DefaultInfo(files = files, runfiles = ctx.runfiles(transitive_files = files))]
+
+locked_wheels = rule(
+    implementation = _locked_wheels_impl,
+    doc = "Wheels that a lock has for a target.",
+    attrs = {
+        "srcs": attr.label_list(doc = "The wheels.", allow_files = [".whl"]),
+        "missing": attr.string_list(doc = "Why this cannot be used: packages without a wheel."),
+        "target": attr.label(doc = "The target.", mandatory = True, providers = [LockInfo]),
+    },
+    provides = [LockInfo],
+)
+
+def _lock_target_impl(ctx):
+    return [LockInfo(hub = ctx.attr.hub, target = ctx.attr.target, facts = json.decode(ctx.attr.facts))]
+
+lock_target = rule(
+    implementation = _lock_target_impl,
+    doc = "A target that a lock was read for.",
+    attrs = {
+        "facts": attr.string(doc = "The interpreter, as the spec has it.", mandatory = True),
+        "hub": attr.string(doc = "The name of the lock's repository.", mandatory = True),
+        "target": attr.string(doc = "The target's name.", mandatory = True),
+    },
+    provides = [LockInfo],
+)
+
+def _target_flag_impl(_ctx):
+    return []
+
+target_flag = rule(
+    implementation = _target_flag_impl,
+    doc = "A flag that chooses among the targets of a lock.",
+    build_setting = config.string(flag = True),
+)

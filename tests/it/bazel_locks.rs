@@ -1,0 +1,392 @@
+//! Locks in real Bazels: `examples/monorepo`, with a server on loopback that counts what is fetched.
+//!
+//! No Python is on PATH while repositories are made: the lock is read by the tool.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use serde_json::Value;
+use venvtree::model::digest::Hash;
+
+use super::bazel::{Bazel, Version, alone, checkout, fresh, relocatable_python, tool};
+use super::support::commands::{said, succeed};
+use super::support::download::Download;
+use super::support::http_cache::{HttpCache, HttpRequest};
+use super::support::project::WheelText;
+
+/// What the server has, by file name.
+type Files = Arc<Mutex<HashMap<String, Vec<u8>>>>;
+
+const TARGETS: [&str; 2] = ["linux=3.11 linux-x86_64-glibc-2.28", "mac=3.11 macos-aarch64-14.0"];
+
+/// Environments that share a wheel, one that is paired wrongly, and what some edits need.
+const MORE: &str = r#"load("@pypi//:requirements.bzl", "requirement")
+load("@venvtree//rules:defs.bzl", "py_venv", "py_wheel", "venvtree_interpreter")
+
+py_venv(name = "click_env", wheels = [requirement("Click")])
+py_venv(name = "env", wheels = ["@pypi//flask"])
+py_venv(name = "wrong", interpreter = ":python312", wheels = ["@pypi//click"])
+venvtree_interpreter(
+    name = "python312",
+    path = "/usr/bin/python3.12",
+    platform = "linux-x86_64-glibc-2.36",
+    version = "3.12.1",
+)
+py_wheel(
+    name = "supplied",
+    srcs = ["itsdangerous.py"],
+    distribution = "itsdangerous",
+    version = "2.2.0",
+    visibility = ["//visibility:public"],
+)
+platform(name = "windows", constraint_values = ["@platforms//os:windows"])
+"#;
+
+/// The wheels of the example's lock for both targets, downloaded once.
+fn wheelhouse() -> &'static Path {
+    static WHEELHOUSE: OnceLock<PathBuf> = OnceLock::new();
+    WHEELHOUSE.get_or_init(|| {
+        let wheels = checkout().join(".cache/lock-wheels");
+        let lock = checkout().join("examples/monorepo/uv.lock");
+        let stamp = wheels.join("uv.lock");
+        if fs::read(&stamp).ok() == fs::read(&lock).ok() {
+            return wheels;
+        }
+        fs::create_dir_all(&wheels).unwrap();
+        let index: Value = serde_json::from_str(&index(&lock)).unwrap();
+        let glibc = ["manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"];
+        for (target, platforms) in [("linux", &glibc[..]), ("mac", &["macosx_11_0_arm64"])] {
+            let packages = index["packages"].as_object().unwrap().iter();
+            let versions: Vec<String> = packages
+                .filter(|(_, package)| package[target]["whl"].is_string())
+                .map(|(name, package)| {
+                    format!("{name}=={}", package[target]["version"].as_str().unwrap())
+                })
+                .collect();
+            let what: Vec<&str> = versions.iter().map(String::as_str).collect();
+            let platforms = platforms.iter().map(|&platform| platform.to_owned());
+            assert!(Download::for_python("3.11").platforms(platforms).run(&what, &wheels));
+        }
+        fs::copy(&lock, &stamp).unwrap();
+        wheels
+    })
+}
+
+/// What the tool says of a lock.
+fn index(lock: &Path) -> String {
+    let targets = TARGETS.iter().flat_map(|target| ["--target", target]);
+    succeed(Command::new(tool()).args(["lock", "index"]).arg(lock).args(targets))
+}
+
+/// Answers with a wheel, in the folder `private` only to those who say who they are.
+fn answer(request: &HttpRequest, mut connection: &TcpStream, files: &Files) -> bool {
+    let known = request.headers.iter().any(|header| header.0 == "authorization");
+    let name = request.path.rsplit('/').next().unwrap_or_default();
+    let (status, body) = match files.lock().unwrap().get(name) {
+        Some(_) if request.path.starts_with("/private/") && !known => {
+            ("401 Unauthorized", Vec::new())
+        }
+        Some(bytes) => ("200 OK", bytes.clone()),
+        None => ("404 Not Found", Vec::new()),
+    };
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let _ = connection.write_all(head.as_bytes()).and_then(|()| connection.write_all(&body));
+    true
+}
+
+/// The example in a Bazel, and the server that its lock names.
+struct Monorepo {
+    bazel: Bazel,
+    version: Version,
+    server: HttpCache,
+    files: Files,
+    repository_cache: PathBuf,
+}
+
+impl Monorepo {
+    fn new(version: Version) -> Self {
+        let files = Files::default();
+        for entry in fs::read_dir(wheelhouse()).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            files.lock().unwrap().insert(name, fs::read(entry.path()).unwrap());
+        }
+        let served = Arc::clone(&files);
+        let server =
+            HttpCache::start_with(move |request, connection| answer(request, connection, &served));
+        let bazel = Bazel::with_copy(version, "a", "examples/monorepo");
+        let repository_cache = fresh("repository-cache");
+        let monorepo = Self { bazel, version, server, files, repository_cache };
+        let _ = fs::remove_file(monorepo.bazel.home.join(".netrc"));
+        fs::create_dir_all(monorepo.bazel.workspace.join("more")).unwrap();
+        monorepo.bazel.write("more/BUILD.bazel", MORE.as_bytes());
+        monorepo.bazel.write("more/itsdangerous.py", b"");
+        // Not on PATH, where nothing is.
+        let python = relocatable_python().join("bin/python3.11");
+        monorepo.configure("\"python3.11\"", &format!("\"{}\"", python.display()));
+        monorepo.serve_from("origin");
+        monorepo
+    }
+
+    /// Edits MODULE.bazel or WORKSPACE.
+    fn configure(&self, from: &str, to: &str) {
+        let file = if self.version == Version::SevenModules { "MODULE.bazel" } else { "WORKSPACE" };
+        let found = self.bazel.read(file);
+        assert!(found.contains(from), "{file} has no `{from}`: {found}");
+        self.bazel.write(file, found.replace(from, to).as_bytes());
+    }
+
+    /// The example's lock, as an index would have written it whose files are in a folder of the
+    /// server.
+    fn lock(&self, folder: &str) -> String {
+        let address = format!("http://{}/{folder}/", self.server.authority());
+        let lock = fs::read_to_string(checkout().join("examples/monorepo/uv.lock")).unwrap();
+        lock.replace("https://files.example/", &address)
+    }
+
+    fn serve_from(&self, folder: &str) {
+        self.bazel.write("uv.lock", self.lock(folder).as_bytes());
+    }
+
+    /// Writes a lock with another itsdangerous.
+    fn lock_with(&self, folder: &str, version: &str, files: &str) {
+        let lock = self.lock(folder);
+        let packages: Vec<String> = lock
+            .split("[[package]]\n")
+            .map(|package| {
+                if !package.starts_with("name = \"itsdangerous\"") {
+                    return package.to_owned();
+                }
+                format!(
+                    "name = \"itsdangerous\"\nversion = \"{version}\"\n\
+                     source = {{ registry = \"https://index.example/simple\" }}\n{files}\n\n"
+                )
+            })
+            .collect();
+        self.bazel.write("uv.lock", packages.join("[[package]]\n").as_bytes());
+    }
+
+    fn run(&self, command: &str, arguments: &[&str]) -> Output {
+        let cache = format!("--repository_cache={}", self.repository_cache.display());
+        let flags = ["--repo_env=PATH=/nowhere", &cache];
+        self.bazel.bazel(command, &[&flags, arguments].concat())
+    }
+
+    fn succeed(&self, command: &str, arguments: &[&str]) -> String {
+        let output = self.run(command, arguments);
+        assert!(
+            output.status.success(),
+            "{:?}: bazel {command} {arguments:?}:\n{}",
+            self.version,
+            said(&output)
+        );
+        said(&output)
+    }
+
+    fn refused(&self, arguments: &[&str], parts: &[&str]) {
+        let output = self.run("build", arguments);
+        let found = said(&output);
+        assert!(!output.status.success(), "{:?}: {arguments:?} is built:\n{found}", self.version);
+        for part in parts {
+            assert!(found.contains(part), "{:?}: no `{part}` in:\n{found}", self.version);
+        }
+    }
+
+    /// The names of the distributions that were fetched from a folder.
+    fn fetched(&self, folder: &str) -> Vec<String> {
+        let requests = self.server.requests.lock().unwrap();
+        let mut names: Vec<String> = requests
+            .iter()
+            .filter(|request| request.path.starts_with(&format!("/{folder}/")))
+            .map(|request| request.path.rsplit('/').next().unwrap())
+            .map(|name| name.split('-').next().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+const FLASK: [&str; 7] =
+    ["blinker", "click", "flask", "itsdangerous", "jinja2", "markupsafe", "werkzeug"];
+
+/// Each wheel once, when something needs it.
+fn fetches_what_is_needed(monorepo: &Monorepo) {
+    let labels = monorepo.succeed("query", &["@pypi//..."]);
+    for label in ["//flask:flask", "//flask:whl", "//:all", "//:group_test", "//pages:pages"] {
+        assert!(labels.contains(label), "{labels}");
+    }
+    assert_eq!(monorepo.fetched("origin"), [""; 0]);
+    monorepo.succeed("build", &["//more:click_env"]);
+    assert_eq!(monorepo.fetched("origin"), ["click"]);
+    monorepo.succeed("build", &["//more:env"]);
+    assert_eq!(monorepo.fetched("origin"), FLASK);
+    monorepo.succeed("build", &["//more:env", "--platforms=//:mac"]);
+    assert_eq!(monorepo.fetched("origin").len(), 8);
+    let mac = fs::read(monorepo.bazel.workspace.join("bazel-bin/more/env.spec.json")).unwrap();
+    let spec: Value = serde_json::from_slice(&mac).unwrap();
+    let wheels = spec["wheels"].to_string();
+    assert!(wheels.contains("markupsafe-3.0.4-cp311-cp311-macosx_11_0_arm64.whl"), "{wheels}");
+    // A query knows no platform: it sees the wheels of all.
+    let labels = monorepo.succeed("query", &["deps(//more:env)"]);
+    for hash in ["markupsafe_6da83a088f8e", "markupsafe_7d3391b2188d"] {
+        assert!(labels.contains(hash), "{labels}");
+    }
+    assert_eq!(monorepo.fetched("origin").len(), 8);
+}
+
+/// Bazel's own places for downloads, its configuration of the downloader, and netrc.
+fn uses_bazels_downloader(monorepo: &mut Monorepo) {
+    let flask = "@pypi//flask";
+    monorepo.serve_from("cached");
+    monorepo.succeed("build", &[flask]);
+    assert_eq!(monorepo.fetched("cached"), [""; 0]);
+
+    monorepo.repository_cache = fresh("repository-cache");
+    monorepo.serve_from("distributed");
+    let folder = format!("--distdir={}", wheelhouse().display());
+    monorepo.succeed("build", &[flask, &folder]);
+    assert_eq!(monorepo.fetched("distributed"), [""; 0]);
+
+    monorepo.repository_cache = fresh("repository-cache");
+    monorepo.serve_from("far");
+    let server = monorepo.server.authority();
+    let configuration = format!("rewrite {server}/far/(.*) {server}/near/$1\n");
+    monorepo.bazel.write("downloader.cfg", configuration.as_bytes());
+    let file = monorepo.bazel.workspace.join("downloader.cfg");
+    let option = format!("--experimental_downloader_config={}", file.display());
+    monorepo.succeed("build", &[flask, &option]);
+    assert_eq!((monorepo.fetched("far"), monorepo.fetched("near")), (Vec::new(), owned(&FLASK)));
+
+    monorepo.repository_cache = fresh("repository-cache");
+    monorepo.serve_from("private");
+    let netrc = "machine 127.0.0.1 login me password secret\n";
+    fs::write(monorepo.bazel.home.join(".netrc"), netrc).unwrap();
+    monorepo.succeed("build", &["@pypi//click"]);
+    assert_eq!(monorepo.fetched("private"), ["click"]);
+    fs::remove_file(monorepo.bazel.home.join(".netrc")).unwrap();
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+/// A change of one package fetches one wheel, and rebuilds what has it.
+fn follows_the_lock(monorepo: &Monorepo) {
+    let environments = ["//more:env", "//more:click_env"];
+    let cache = format!("--repository_cache={}", monorepo.repository_cache.display());
+    let flags = ["--repo_env=PATH=/nowhere", cache.as_str()];
+    let count = || {
+        let counts = monorepo.bazel.executed("build", &[&flags[..], &environments].concat());
+        counts.into_iter().filter(|(mnemonic, _)| mnemonic == "PyVenv").collect::<BTreeMap<_, _>>()
+    };
+    monorepo.serve_from("origin");
+    count();
+    let before = monorepo.fetched("origin").len();
+    let wheel = WheelText::new("itsdangerous", "2.2.1").file("itsdangerous.py", "");
+    let bytes = wheel.pack();
+    let name = wheel.file_name();
+    let wheels = format!(
+        "wheels = [{{ url = \"http://{}/changed/{name}\", hash = \"sha256:{}\" }}]",
+        monorepo.server.authority(),
+        Hash::sha256(&bytes)
+    );
+    monorepo.files.lock().unwrap().insert(name, bytes);
+    monorepo.lock_with("origin", "2.2.1", &wheels);
+    assert_eq!(count(), BTreeMap::from([("PyVenv".to_owned(), 1)]));
+    assert_eq!(monorepo.fetched("changed"), ["itsdangerous"]);
+    assert_eq!(monorepo.fetched("origin").len(), before);
+}
+
+/// What cannot be used is said when it is used, and then what to do.
+fn refuses(monorepo: &Monorepo) {
+    let sdist = "sdist = { url = \"https://files.example/itsdangerous-2.2.0.tar.gz\" }";
+    monorepo.lock_with("origin", "2.2.0", sdist);
+    monorepo.succeed("build", &["//more:click_env", "@pypi//..."]);
+    monorepo.refused(
+        &["//more:env"],
+        &[
+            "@pypi//flask cannot be used for the target `linux`:\n  itsdangerous 2.2.0: ",
+            "give its label with `supply`",
+        ],
+    );
+    monorepo.configure(
+        "lock = \"//:uv.lock\",",
+        "lock = \"//:uv.lock\", supply = {\"itsdangerous\": \"//more:supplied\"},",
+    );
+    monorepo.succeed("build", &["//more:env"]);
+    let inputs = monorepo.bazel.read("bazel-bin/more/env.spec.json");
+    assert!(inputs.contains("itsdangerous-2.2.0-py3-none-any.whl"), "{inputs}");
+    monorepo.refused(
+        &["//more:wrong"],
+        &["//more:wrong: @pypi//click was read for CPython 3.11, linux-x86_64-glibc-2.28 (target \
+           `linux`); its interpreter //more:python312 is CPython 3.12.1, \
+           linux-x86_64-glibc-2.36; name that in `targets`, or choose another `interpreter`"],
+    );
+    monorepo.refused(
+        &["//more:click_env", "--platforms=//more:windows"],
+        &["@pypi was read for linux, mac; none is what this build is for"],
+    );
+    monorepo.bazel.write("uv.lock", b"version = 9\n");
+    monorepo.refused(&["@pypi//click"], &["@pypi: ", "uv.lock cannot be read:\nerror: "]);
+    monorepo.configure("supply = {\"itsdangerous\": \"//more:supplied\"},", "");
+}
+
+/// What the tool would print, printed before: then it is not needed for loading.
+fn reads_an_index(monorepo: &mut Monorepo) {
+    monorepo.repository_cache = fresh("repository-cache");
+    monorepo.serve_from("indexed");
+    let json = index(&monorepo.bazel.workspace.join("uv.lock"));
+    monorepo.bazel.write("pypi.json", json.as_bytes());
+    monorepo.bazel.write("uv.lock", b"not read");
+    let file = if monorepo.version == Version::SevenModules { "MODULE.bazel" } else { "WORKSPACE" };
+    let found = monorepo.bazel.read(file);
+    let targets = &found[found.find("    targets = {").unwrap()..];
+    let targets = targets[..=targets.find("    },\n").unwrap() + "    },".len()].to_owned();
+    monorepo.configure(&targets, "");
+    monorepo.configure("lock = \"//:uv.lock\",", "index = \"//:pypi.json\",");
+    monorepo.succeed("build", &["@pypi//flask:whl"]);
+    assert_eq!(monorepo.fetched("indexed"), ["flask"]);
+}
+
+fn locks(version: Version) {
+    let _alone = alone();
+    let mut monorepo = Monorepo::new(version);
+    fetches_what_is_needed(&monorepo);
+    let file = monorepo.bazel.workspace.join("MODULE.bazel.lock");
+    let before = fs::read(&file).ok();
+    // From the lock to green tests.
+    monorepo.succeed("test", &["//libs/...", "--test_output=errors"]);
+    for (arguments, said) in [
+        (["//apps:greet", "--", "Ada"], "Hello, Ada!\n"),
+        (["//apps:count", "--", "a b"], "2\n"),
+        (["//apps:page", "--", "Grace"], "<p>Hello, Grace!</p>\n"),
+    ] {
+        let output = monorepo.succeed("run", &arguments);
+        assert!(output.contains(said), "{output}");
+    }
+    uses_bazels_downloader(&mut monorepo);
+    follows_the_lock(&monorepo);
+    refuses(&monorepo);
+    reads_an_index(&mut monorepo);
+    // Nothing of a lock is kept where Bazel keeps what extensions found out.
+    assert_eq!(fs::read(&file).ok(), before);
+    if version == Version::SevenModules {
+        let kept = String::from_utf8(before.expect("MODULE.bazel.lock")).unwrap();
+        assert!(!kept.contains("locks") && !kept.contains("venvtree_whl"), "{kept}");
+    }
+}
+
+#[test]
+fn bazel_4_builds_from_a_lock() {
+    locks(Version::Four);
+}
+
+#[test]
+fn bazel_7_builds_from_a_lock() {
+    locks(Version::SevenModules);
+}
