@@ -10,13 +10,14 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
 
 use crate::effects::caches::store::place::StorePlace;
 use crate::effects::caches::store::{Access, Store};
 use crate::effects::host::file_hash;
-#[cfg(feature = "remote")]
 use crate::effects::host::fs;
 use crate::effects::host::notes::Notes;
+use crate::effects::host::output_file::OutputFile;
 #[cfg(feature = "remote")]
 use crate::effects::host::staging::Staging;
 #[cfg(feature = "remote")]
@@ -55,6 +56,32 @@ pub struct Fetching {
 fn local_address(wheel: &WheelReference) -> Option<Utf8PathBuf> {
     let files = wheel.urls.iter().filter_map(|address| address.file());
     files.map(Utf8PathBuf::from).find(|path| path.is_file())
+}
+
+/// A wheel that lies in a directory now.
+#[derive(Debug, Clone, Serialize)]
+pub struct Saved {
+    /// Its name there.
+    pub file_name: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: Option<String>,
+    /// Whether it was there before.
+    pub was_there: bool,
+}
+
+/// Copies a wheel, which must be the one.
+fn copy(wheel: &WheelReference, from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
+    let unreadable = |error| Error::Fs(fs::failed("read", from)(error));
+    let mut file = fs::open_regular(from, fs::Links::Follow).map_err(unreadable)?;
+    let found = file_hash::of(from).map_err(|error| Error::Inputs(vec![error.into()]))?;
+    if let Some(expected) = wheel.sha256.filter(|expected| expected.0 != found) {
+        let reason = format!("`{from}`: its SHA-256 is {found}, expected {expected}");
+        let wheel = wheel.file_name.to_string();
+        return Err(Error::Wanting(vec![Wanting { wheel, reasons: vec![reason], is_other: true }]));
+    }
+    Ok(OutputFile::prepare(to)?.write(|out| std::io::copy(&mut file, out).map(|_| ()))?)
 }
 
 /// A wheel that is nowhere on this machine.
@@ -140,13 +167,22 @@ impl Fetching {
         if self.folders.is_empty() && spec.wheels.iter().all(|wheel| wheel.urls.is_empty()) {
             return places.wheels_at_hand(spec);
         }
+        self.find(&spec.wheels, places, progress)
+    }
+
+    fn find(
+        &self,
+        wheels: &[WheelReference],
+        places: &Places,
+        progress: &Progress,
+    ) -> Result<Vec<Utf8PathBuf>, Error> {
         let store = self.store.clone().map(|place| {
             Store::open(place, DigestFunction::Sha256, Access::Write, self.notes.clone())
         });
         let folders = Folders::list(&self.folders);
-        let mut found: Vec<Option<Utf8PathBuf>> = Vec::with_capacity(spec.wheels.len());
+        let mut found: Vec<Option<Utf8PathBuf>> = Vec::with_capacity(wheels.len());
         let mut absent = Vec::new();
-        for (index, wheel) in spec.wheels.iter().enumerate() {
+        for (index, wheel) in wheels.iter().enumerate() {
             let here = places.wheel(wheel);
             let place = match wheel.sha256 {
                 None => here,
@@ -170,13 +206,50 @@ impl Fetching {
                 found[index] = Some(place);
             }
         }
-        let lost = spec.wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
+        let lost = wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
         let lost: Vec<Wanting> = lost.map(|(wheel, _)| Wanting::unfetched(wheel)).collect();
         if lost.is_empty() {
             Ok(found.into_iter().flatten().collect())
         } else {
             Err(Error::Wanting(lost))
         }
+    }
+
+    /// Puts wheels into a directory, under these names, and compares them on the way.
+    ///
+    /// # Errors
+    /// Some cannot be had, are something else, or the directory cannot be written to.
+    pub fn save(
+        &self,
+        wheels: &[WheelReference],
+        names: &[String],
+        places: &Places,
+        directory: &Utf8Path,
+        progress: &Progress,
+    ) -> Result<Vec<Saved>, Error> {
+        let there = |wheel: &WheelReference, name: &String| {
+            let path = directory.join(name);
+            let hash = path.is_file().then(|| file_hash::of(&path).ok()).flatten();
+            hash.is_some() && hash == wheel.sha256.map(|digest| digest.0)
+        };
+        let was_there: Vec<bool> =
+            wheels.iter().zip(names).map(|(wheel, name)| there(wheel, name)).collect();
+        let lacking = wheels.iter().zip(&was_there).filter(|(_, there)| !**there);
+        let lacking: Vec<WheelReference> = lacking.map(|(wheel, _)| wheel.clone()).collect();
+        let mut found = self.find(&lacking, places, progress)?.into_iter();
+        fs::create_directories(directory, fs::Permissions::Usual)
+            .map_err(fs::failed("make the folder", directory))?;
+        let mut saved = Vec::with_capacity(wheels.len());
+        for ((wheel, name), was_there) in wheels.iter().zip(names).zip(was_there) {
+            let target = directory.join(name);
+            if !was_there && let Some(from) = found.next() {
+                copy(wheel, &from, &target)?;
+            }
+            let size = target.metadata().map_or(0, |found| found.len());
+            let sha256 = wheel.sha256.map(|digest| digest.to_string());
+            saved.push(Saved { file_name: name.clone(), size, sha256, was_there });
+        }
+        Ok(saved)
     }
 
     /// Fetches wheels; returns where they are, by their positions.

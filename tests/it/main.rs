@@ -31,6 +31,8 @@ mod fuzz;
 mod help;
 mod hostile;
 mod lock_commands;
+#[cfg(feature = "remote")]
+mod lock_fetch;
 mod locks;
 mod messages;
 mod mutations;

@@ -8,7 +8,8 @@ use crate::cli::io::Io;
 use crate::engine::compose::lock::{LockFile, at_hand};
 use crate::engine::files;
 use crate::error::Error;
-use crate::model::lock::{Lock, Request};
+use crate::model::interpreter::Interpreter;
+use crate::model::lock::{self, Lock, Request, Selection};
 use crate::model::target;
 
 /// For whom wheels are chosen.
@@ -84,28 +85,45 @@ pub struct WantedArguments {
     /// a directory of such; may be given many times.
     #[arg(long, value_name = "DIR|WHEEL")]
     supply: Vec<Utf8PathBuf>,
-    /// Where the wheels of a lock without addresses lie, which are told by their hashes; may be
-    /// given many times.
-    #[arg(long, value_name = "DIR|WHEEL")]
-    wheels: Vec<Utf8PathBuf>,
     /// Trust wheels of which the lock has no hash.
     #[arg(long)]
     unpinned: bool,
 }
 
 impl WantedArguments {
-    /// What that is, with the wheels that are given.
+    /// An option that was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let options = [
+            ("--extra", !self.extras.is_empty()),
+            ("--all-extras", self.all_extras),
+            ("--group", !self.groups.is_empty()),
+            ("--only-group", !self.only_groups.is_empty()),
+            ("--no-default-groups", self.no_default_groups),
+            ("--package", !self.packages.is_empty()),
+            ("--supply", !self.supply.is_empty()),
+            ("--unpinned", self.unpinned),
+        ];
+        options.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+    }
+
+    /// What that is, with the wheels that are given. `wheels` are those among which the wheels of a
+    /// lock without addresses are found.
     ///
     /// # Errors
     /// A wheel cannot be read.
-    pub(crate) fn request(self, lock: &Lock, io: &Io<'_>) -> Result<Request, Error> {
+    pub(crate) fn request(
+        self,
+        lock: &Lock,
+        wheels: &[Utf8PathBuf],
+        io: &Io<'_>,
+    ) -> Result<Request, Error> {
         let resolve = |paths: &[Utf8PathBuf]| -> Vec<Utf8PathBuf> {
             paths.iter().map(|path| io.resolve(path)).collect()
         };
         let only_groups = !self.only_groups.is_empty();
         Ok(Request {
             supplied: at_hand(&resolve(&self.supply), lock)?,
-            at_hand: at_hand(&resolve(&self.wheels), lock)?,
+            at_hand: at_hand(&resolve(wheels), lock)?,
             extras: self.extras,
             all_extras: self.all_extras,
             groups: if only_groups { self.only_groups } else { self.groups },
@@ -115,6 +133,30 @@ impl WantedArguments {
             unpinned: self.unpinned,
         })
     }
+}
+
+/// The directory that the paths in a lock are relative to.
+pub(crate) fn directory(path: &Utf8Path, io: &Io<'_>) -> Utf8PathBuf {
+    let full = (path != "-").then(|| io.resolve(path));
+    full.as_deref().and_then(Utf8Path::parent).unwrap_or(&io.cwd).to_owned()
+}
+
+/// Chooses wheels for an interpreter, and says what is odd.
+///
+/// # Errors
+/// The lock does not have what is wanted.
+pub(crate) fn choose(
+    file: &LockFile,
+    interpreter: &Interpreter,
+    request: &Request,
+    io: &mut Io<'_>,
+) -> Result<Selection, Error> {
+    let selection = lock::select(&file.lock, interpreter, request);
+    let selection = selection.map_err(|error| file.error(error))?;
+    for warning in &selection.warnings {
+        io.warn(&format!("{}: {warning}", file.origin));
+    }
+    Ok(selection)
 }
 
 /// Reads the lock that an argument names; `-` is standard input.

@@ -185,6 +185,17 @@ pub(crate) fn caches(
     Ok(Caches { remote, ..local })
 }
 
+/// The store of a command that makes no environment.
+pub(crate) fn of_store(arguments: &StoreArguments, io: &Io<'_>) -> Result<Caches, Error> {
+    let notes = Notes::new();
+    Ok(Caches {
+        store: store(arguments, &notes, io)?,
+        limit: limit(io)?,
+        notes,
+        ..Caches::default()
+    })
+}
+
 /// The caches of a command that uses no remote one.
 pub(crate) fn local(
     store_arguments: &StoreArguments,

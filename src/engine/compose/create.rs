@@ -14,7 +14,7 @@ use crate::engine::compose::Candidate;
 use crate::error::Error;
 use crate::model::interpreter::{Implementation, Platform};
 use crate::model::name::DistName;
-use crate::model::spec::{Flags, Python, Spec};
+use crate::model::spec::{Flags, Python, Spec, WheelReference};
 
 pub use crate::effects::wheels::seeds::{PlaceKind, Seed, SeedRequest};
 
@@ -59,6 +59,8 @@ pub struct CreateRequest {
     pub reach: Reach,
     /// The wheels to install, by absolute paths.
     pub wheels: Vec<Candidate>,
+    /// The wheels that a lock gives, with their digests.
+    pub locked: Vec<WheelReference>,
     /// What to begin with.
     pub seeds: Seeds,
     /// Where to look for it.
@@ -85,7 +87,7 @@ pub fn compose(
     probe: &Probe,
     session: &Session,
 ) -> Result<Composed, Error> {
-    let mut wheels = Vec::new();
+    let mut wheels = request.locked.clone();
     for wheel in &request.wheels {
         wheels.push(wheel.reference(None)?);
     }
@@ -153,7 +155,11 @@ fn find_seeds(
         .chain(working.map(|directory| place(directory, PlaceKind::WorkingDirectory)))
         .collect();
     let mut wanted = wanted(&request.seeds, setuptools);
-    wanted.retain(|seed| !request.wheels.iter().any(|wheel| wheel.file.name == seed.name));
+    let named = |name: &DistName| {
+        request.wheels.iter().any(|wheel| wheel.file.name == *name)
+            || request.locked.iter().any(|wheel| wheel.file_name.name == *name)
+    };
+    wanted.retain(|seed| !named(&seed.name));
     let options = LoadOptions {
         limits: session.limits.clone(),
         allow: request.flags.allow.clone(),

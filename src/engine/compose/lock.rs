@@ -7,9 +7,9 @@ use crate::effects::host::input::InputFile;
 use crate::effects::wheels::load::WheelError;
 use crate::engine::compose::wheels;
 use crate::error::Error;
-use crate::model::digest::Hash;
-use crate::model::lock::{AtHand, Lock, LockError};
-use crate::model::spec::foreign;
+use crate::model::digest::{Hash, WheelDigest};
+use crate::model::lock::{AtHand, Lock, LockError, Selected, Selection};
+use crate::model::spec::{WheelReference, foreign};
 use crate::model::wheel::filename::WheelFilename;
 
 /// A lock that was read.
@@ -57,6 +57,42 @@ pub fn at_hand(paths: &[Utf8PathBuf], lock: &Lock) -> Result<Vec<AtHand>, Error>
         }
     }
     Ok(found)
+}
+
+/// The wheels of a selection as a spec names them. What the lock has of paths is relative to
+/// `directory`; paths below `root` are given from there.
+///
+/// # Errors
+/// One has no SHA-256 and no file, or an address that is none.
+pub fn references(
+    file: &LockFile,
+    selection: &Selection,
+    directory: &Utf8Path,
+    root: Option<&Utf8Path>,
+) -> Result<Vec<WheelReference>, Error> {
+    let reference = |wheel: &Selected| {
+        let path = wheel.path.as_deref().map(|path| directory.join(path));
+        let refuse =
+            |what: String| Error::usage(format!("{}: `{}` {what}", file.origin, wheel.file));
+        let below = path.as_ref().map(|path| {
+            root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path).to_string()
+        });
+        let mut reference = wheel.reference(below).map_err(|error| {
+            Error::from(refuse(format!("has an address that cannot be used: {error}")))
+        })?;
+        if reference.sha256.is_none() {
+            let found = path.filter(|path| wheel.other_hash.is_none() && path.is_file());
+            let Some(found) = found else {
+                return Err(refuse("has no SHA-256, by which it could be fetched".to_owned())
+                    .hint("lock it again from an index that has SHA-256"));
+            };
+            let digest = file_hash::of(&found);
+            let digest = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
+            reference.sha256 = Some(WheelDigest(digest));
+        }
+        Ok(reference)
+    };
+    selection.wheels.iter().map(reference).collect()
 }
 
 fn hashed(path: &Utf8Path, file: WheelFilename) -> Result<AtHand, Error> {

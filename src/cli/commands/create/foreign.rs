@@ -16,7 +16,7 @@ pub struct ForeignArguments {
     #[arg(
         long = "no-download",
         aliases = [
-            "never-download", "no-periodic-update", "offline", "no-index", "no-python-downloads", "no-project", "no-config", "no-workspace",
+            "never-download", "no-periodic-update", "no-index", "no-python-downloads", "no-project", "no-config", "no-workspace",
             "no-site-packages", "symlinks", "no-wheel", "with-traceback",
         ],
         hide = true,

@@ -5,6 +5,7 @@ pub(crate) mod foreign;
 mod relocate;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -13,8 +14,10 @@ use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer, Warnings};
 use crate::cli::inputs::apart;
+use crate::cli::inputs::lock::{self as lock_input, WantedArguments};
 use crate::cli::io::{Io, written};
-use crate::cli::options::caches::{self, LinkArguments, StoreArguments};
+use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
+use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::options::{AllowArguments, FormatArguments, LimitArguments, Output, variables};
 use crate::cli::text::{Text, is_shown_as_it_is};
 use crate::cli::verb::Verb;
@@ -22,6 +25,7 @@ use crate::engine::compose::Candidate;
 use crate::engine::compose::create::{
     self, Composed, CreateRequest, PlaceKind, Reach, Seed, SeedPlaces, SeedRequest, Seeds,
 };
+use crate::engine::compose::lock::{LockFile, references};
 use crate::engine::files::{self, OutputFile};
 use crate::engine::interpreters::{Search, Surroundings};
 use crate::engine::store::LinkMode;
@@ -29,6 +33,7 @@ use crate::engine::{self, BuildRequest, Caches, Existing, Places, Report, Sessio
 use crate::error::Error;
 use crate::model::activate::Shell;
 use crate::model::finding::Code;
+use crate::model::lock;
 use crate::model::name::DistName;
 use crate::model::python_request::PythonRequest;
 use crate::model::spec::document::{InterpreterDocument, SpecDocument};
@@ -43,12 +48,15 @@ Examples:
   venvtree create env --python '>=3.11' --prompt demo
   venvtree create tool --no-seed \\
       --wheel dist/tool-1.0-py3-none-any.whl
+  # What a lock says, fetched where it is not there:
+  venvtree create --lock uv.lock --group docs
   # With a spec, from which `build` makes the same again:
   venvtree create .venv --clear --spec-out env.json
   # Repair an environment after `pip install`:
   venvtree create --relocatable .venv
 
-Nothing is downloaded. Wheels of pip and setuptools are looked for in the directories of --extra-search-dir, in \
+With --lock, the wheels are those that `uv sync` would install, and the environment begins with nothing else unless \
+--seed asks for it. Without, nothing is downloaded. Wheels of pip and setuptools are looked for in the directories of --extra-search-dir, in \
 ../share/venvtree/seeds beside this program, among the wheels of the interpreter, and in the working directory. The \
 first of these places that has a fitting wheel gives its latest one.")]
 pub struct CreateArguments {
@@ -79,6 +87,9 @@ pub struct CreateArguments {
     /// Do not look for those in the working directory.
     #[arg(long)]
     no_cwd_search: bool,
+    /// Install what this lock says: uv.lock, pylock.toml or requirements with hashes.
+    #[arg(long, value_name = "LOCK")]
+    lock: Option<Utf8PathBuf>,
     /// Install this wheel too; may be given many times.
     #[arg(long, value_name = "FILE")]
     wheel: Vec<Utf8PathBuf>,
@@ -111,6 +122,10 @@ pub struct CreateArguments {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
+    wanted: WantedArguments,
+    #[command(flatten)]
+    fetch: FetchArguments,
+    #[command(flatten)]
     foreign: foreign::ForeignArguments,
     #[command(flatten)]
     limits: LimitArguments,
@@ -120,6 +135,8 @@ pub struct CreateArguments {
     store: StoreArguments,
     #[command(flatten)]
     links: LinkArguments,
+    #[command(flatten)]
+    remote: RemoteArguments,
     #[command(flatten)]
     format: FormatArguments,
 }
@@ -158,11 +175,20 @@ pub(crate) struct Make {
     caches: Caches,
     python: PythonRequest,
     spec: CreateRequest,
+    locked: Option<Locked>,
+    remote: RemoteArguments,
     request: BuildRequest,
     spec_out: SpecOut,
     /// Whether a copy of the interpreter was asked for, of which there is none.
     no_copy: bool,
     output: Output,
+}
+
+/// A lock, and what is wanted of it.
+struct Locked {
+    file: LockFile,
+    directory: Utf8PathBuf,
+    request: lock::Request,
 }
 
 /// Where the spec goes.
@@ -212,16 +238,21 @@ impl Verb for CreateArguments {
         };
         apart::check_outside(spec_out.file(), &out)?;
         let python = self.python.as_deref().unwrap_or("python");
+        let caches = caches::local(&self.store, &self.links, io)?;
+        let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
+        let output = self.output();
+        let spec = self.spec(io)?;
         Ok(Create::Make(Box::new(Make {
             session: Session {
                 limits: self.limits.apply(&io.limits),
                 progress: io.progress.clone(),
+                fetching: Some(Arc::new(fetching)),
                 ..Session::default()
             },
-            caches: caches::local(&self.store, &self.links, io)?,
+            caches,
             python: PythonRequest::parse(python)
                 .map_err(|error| Error::usage(error.to_string()))?,
-            spec: self.spec(io)?,
+            spec,
             request: BuildRequest {
                 out,
                 existing: match (self.clear, self.replace) {
@@ -237,7 +268,9 @@ impl Verb for CreateArguments {
             },
             spec_out,
             no_copy: self.foreign.copies && !self.relocatable,
-            output: self.output(),
+            locked: locked(self.lock, self.wanted, &self.fetch.wheels, io)?,
+            remote: self.remote,
+            output,
             environment,
         })))
     }
@@ -265,6 +298,7 @@ impl CreateArguments {
             ("--candidate", !self.candidate.is_empty()),
             ("--spec-out", self.spec_out.is_some()),
             ("--allow", !self.allow.codes.is_empty()),
+            ("--lock", self.lock.is_some()),
         ];
         match asked.iter().find(|(_, asked)| *asked) {
             None => Ok(()),
@@ -286,6 +320,7 @@ impl CreateArguments {
                 Reach::Link
             },
             wheels: files.map(|path| Candidate::at(io.resolve(path))).collect::<Result<_, _>>()?,
+            locked: Vec::new(),
             seeds: self.seeds()?,
             places: SeedPlaces {
                 given: self.extra_search_dir.iter().map(|path| io.resolve(path)).collect(),
@@ -312,7 +347,9 @@ impl CreateArguments {
 
     /// The distributions to begin with.
     fn seeds(&self) -> Result<Seeds, Error> {
-        if self.no_seed {
+        // As `uv sync` does: what is not in the lock does not belong there.
+        let (_, named) = self.environment_and_seed();
+        if self.no_seed || self.lock.is_some() && named.is_none() {
             return Ok(Seeds { named: Some(Vec::new()), ..Seeds::default() });
         }
         let foreign = &self.foreign;
@@ -339,6 +376,25 @@ impl CreateArguments {
                 .collect(),
         })
     }
+}
+
+/// The lock, where there is to be one.
+fn locked(
+    path: Option<Utf8PathBuf>,
+    wanted: WantedArguments,
+    wheels: &[Utf8PathBuf],
+    io: &mut Io<'_>,
+) -> Result<Option<Locked>, Error> {
+    let Some(path) = path else {
+        return match wanted.given() {
+            Some(option) => Err(Error::usage(format!("{option} says what is wanted of a lock"))
+                .hint("give the lock, too: `--lock uv.lock`")),
+            None => Ok(None),
+        };
+    };
+    let file = lock_input::read(&path, io)?;
+    let request = wanted.request(&file.lock, wheels, io)?;
+    Ok(Some(Locked { directory: lock_input::directory(&path, io), file, request }))
 }
 
 /// A distribution to begin with, as it is typed.
@@ -395,6 +451,17 @@ impl Make {
             notes: self.caches.notes.clone(),
         };
         let probe = search.find(&self.python)?;
+        let lock = ["uv.lock", "pylock.toml"].into_iter().find(|name| io.cwd.join(name).is_file());
+        if let (None, Some(name)) = (&self.locked, lock) {
+            io.note(&format!(
+                "there is a {name} here; `--lock {name}` installs the wheels that it says"
+            ));
+        }
+        if let Some(locked) = &self.locked {
+            let Locked { file, directory, request } = locked;
+            let selection = lock_input::choose(file, &probe.interpreter, request, io)?;
+            self.spec.locked = references(file, &selection, directory, None)?;
+        }
         let Composed { spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
         for seed in seeds.iter().filter(|seed| seed.kind == PlaceKind::WorkingDirectory) {
             io.note(&format!(
@@ -414,6 +481,8 @@ impl Make {
         self.caches.store = self.caches.store.filter(|_| !spec.wheels.is_empty());
         let places = Places { root: io.cwd.clone(), ..Places::default() };
         apart::check_files(self.spec_out.file(), &spec, &places)?;
+        let function = spec.flags.digest_function;
+        self.caches.remote = caches::remote(&self.remote, function, &self.caches.notes, io)?;
         let built =
             engine::build(&self.session, &self.caches, spec.clone(), &places, &self.request);
         let notes = caches::say(&self.caches, !self.output.talks(), io);

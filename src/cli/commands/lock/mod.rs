@@ -1,7 +1,9 @@
-//! `venvtree lock`: which wheels a lock gives an interpreter.
+//! `venvtree lock`: which wheels a lock gives an interpreter, as a list, a spec or files.
 
+pub(crate) mod fetch;
 pub(crate) mod index;
 pub(crate) mod select;
+pub(crate) mod spec;
 
 use clap::Subcommand;
 
@@ -11,10 +13,15 @@ use crate::cli::verb::perform;
 use crate::error::Error;
 
 /// The subcommands of `venvtree lock`.
+#[expect(clippy::large_enum_variant, reason = "there is one value in a process")]
 #[derive(Debug, Subcommand)]
 pub enum LockCommand {
     /// Show which wheels an interpreter gets.
     Select(Deferred<select::SelectArguments>),
+    /// Write the spec of an environment: `build` makes it, and fetches its wheels.
+    Spec(Deferred<spec::LockSpecArguments>),
+    /// Fetch the wheels into a directory.
+    Fetch(Deferred<fetch::LockFetchArguments>),
     /// Write the files and closures for several interpreters, for build systems.
     Index(Deferred<index::IndexArguments>),
 }
@@ -23,6 +30,8 @@ pub enum LockCommand {
 pub(crate) fn dispatch(command: LockCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
     match command {
         LockCommand::Select(arguments) => perform(arguments, io),
+        LockCommand::Spec(arguments) => perform(arguments, io),
+        LockCommand::Fetch(arguments) => perform(arguments, io),
         LockCommand::Index(arguments) => perform(arguments, io),
     }
 }

@@ -38,6 +38,10 @@ pub struct SelectArguments {
     target: ForArguments,
     #[command(flatten)]
     wanted: WantedArguments,
+    /// Where the wheels of a lock without addresses lie, which are told by their hashes; may be
+    /// given many times.
+    #[arg(long, value_name = "DIR|WHEEL", help_heading = "What is wanted")]
+    wheels: Vec<Utf8PathBuf>,
     #[command(flatten)]
     output: OutputArguments,
 }
@@ -60,7 +64,7 @@ impl Verb for SelectArguments {
     fn request(self, io: &mut Io<'_>) -> Result<Select, Error> {
         let file = lock_input::read(&self.lock, io)?;
         let target = self.target.read(io)?;
-        let request = self.wanted.request(&file.lock, io)?;
+        let request = self.wanted.request(&file.lock, &self.wheels, io)?;
         Ok(Select { file, target, request })
     }
 
@@ -68,11 +72,7 @@ impl Verb for SelectArguments {
         Select { file, target, request }: Select,
         io: &mut Io<'_>,
     ) -> Result<SelectAnswer, Error> {
-        let selection = lock::select(&file.lock, &target.interpreter, &request)
-            .map_err(|error| file.error(error))?;
-        for warning in &selection.warnings {
-            io.warn(&format!("{}: {warning}", file.origin));
-        }
+        let selection = lock_input::choose(&file, &target.interpreter, &request, io)?;
         let interpreter = lock::facts(&target.interpreter);
         Ok(SelectAnswer::new(selection, interpreter, target.interpreter.to_string()))
     }

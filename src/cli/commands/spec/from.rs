@@ -14,13 +14,12 @@ use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
 use crate::engine::compose::wheels::{self, Choice};
-use crate::engine::files::{self, OutputFile};
+use crate::engine::files::OutputFile;
 use crate::engine::wheels::LoadOptions;
 use crate::error::Error;
-use crate::model::interpreter::{Arch, Interpreter, Os};
+use crate::model::interpreter::Interpreter;
 use crate::model::spec::document::SpecDocument;
-use crate::model::spec::{Flags, InputPath, LauncherReference, Launchers, Python, Spec};
-use crate::model::target;
+use crate::model::spec::{Flags, Launchers, Python, Spec};
 
 /// In two lines: in one, it would not fit into a narrow terminal.
 const USAGE: &str = "venvtree spec from <WHEEL>... --for <TARGET>
@@ -110,8 +109,8 @@ impl Verb for FromArguments {
         let directory = self.launchers.as_ref().map(|path| io.resolve(path));
         let guessed = target.python.is_none() && self.interpreter.is_none();
         Ok(From {
-            python: (python(self.interpreter, &target), guessed),
-            launchers: launchers(directory.as_deref(), &target.interpreter, &root)?,
+            python: (for_target::python(self.interpreter, &target), guessed),
+            launchers: for_target::launchers(directory.as_deref(), &target.interpreter, &root)?,
             target,
             wheels: self
                 .wheels
@@ -181,62 +180,6 @@ impl From {
         Err(Error::usage(format!("no wheel of `{name}` fits {interpreter}: {reason}{more}"))
             .hint("add a wheel that fits, or leave such distributions out with --skip-missing"))
     }
-}
-
-/// How the environment reaches the interpreter.
-fn python(given: Option<String>, target: &Target) -> Python {
-    match (given, &target.python) {
-        (Some(path), _) => {
-            let drive = path.as_bytes().get(1) == Some(&b':');
-            if path.starts_with('/') || drive {
-                Python::Absolute { path }
-            } else {
-                Python::Relative { path }
-            }
-        }
-        (None, Some(python)) => python.clone(),
-        (None, None) => Python::Absolute { path: target::usual_place(&target.interpreter) },
-    }
-}
-
-/// The launchers for Windows.
-fn launchers(
-    directory: Option<&Utf8Path>,
-    interpreter: &Interpreter,
-    root: &Utf8Path,
-) -> Result<Option<Launchers>, Error> {
-    let windows = interpreter.platform.os() == Os::Windows;
-    let suffix = match interpreter.platform.arch() {
-        Arch::Aarch64 => "64-arm",
-        Arch::I686 => "32",
-        _ => "64",
-    };
-    let Some(directory) = directory else {
-        if !windows {
-            return Ok(None);
-        }
-        return Err(Error::usage("an environment for Windows needs launchers for its scripts").hint(format!(
-            "give their directory with --launchers; the wheels of distlib hold them as distlib/t{suffix}.exe and distlib/w{suffix}.exe, \
-             those of pip below pip/_vendor"
-        )));
-    };
-    if !windows {
-        return Err(Error::usage("launchers are for environments for Windows")
-            .hint("leave --launchers out"));
-    }
-    let reference = |letter: &str| -> Result<LauncherReference, Error> {
-        let path: Utf8PathBuf =
-            directory.join(format!("{letter}{suffix}.exe")).components().collect();
-        let sha256 = files::sha256(&path)?;
-        let path = path.strip_prefix(root).unwrap_or(&path);
-        Ok(LauncherReference { path: InputPath(path.to_string()), sha256: Some(sha256) })
-    };
-    Ok(Some(Launchers {
-        console: reference("t")?,
-        gui: reference("w")?,
-        python: None,
-        pythonw: None,
-    }))
 }
 
 /// The spec, what was chosen for it and what was left.

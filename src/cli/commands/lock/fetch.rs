@@ -1,0 +1,128 @@
+//! `venvtree lock fetch`: the wheels that a lock gives an interpreter, as files.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::answer::{Answer, Printer};
+use crate::cli::inputs::lock::{self as lock_input, ForArguments, WantedArguments};
+use crate::cli::inputs::target::Target;
+use crate::cli::io::Io;
+use crate::cli::options::caches::{self, RemoteArguments, StoreArguments};
+use crate::cli::options::fetching::{self, FetchArguments};
+use crate::cli::options::{Output, OutputArguments};
+use crate::cli::quantity;
+use crate::cli::verb::Verb;
+use crate::engine::compose::lock::{LockFile, references};
+use crate::engine::fetch::{Fetching, Saved};
+use crate::engine::{Caches, Places};
+use crate::error::Error;
+use crate::model::lock::Request;
+
+/// Arguments of `venvtree lock fetch`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  venvtree lock fetch uv.lock --dest wheels
+  venvtree lock fetch uv.lock --dest wheels \\
+      --target macos-arm64-14.0-3.12.1 --group docs
+  # On a machine without a network:
+  venvtree create --lock uv.lock --wheels wheels --offline
+
+Files get the names that their addresses have, as tools look for them (`--find-links`, Bazel's --distdir). Those that \
+are there already and are the same stay.")]
+pub struct LockFetchArguments {
+    /// The lock: uv.lock, pylock.toml or requirements with hashes; `-` reads standard input.
+    #[arg(value_name = "LOCK")]
+    lock: Utf8PathBuf,
+    /// The directory for the wheels, made if need be.
+    #[arg(long, value_name = "DIR")]
+    dest: Utf8PathBuf,
+    #[command(flatten)]
+    target: ForArguments,
+    #[command(flatten)]
+    wanted: WantedArguments,
+    #[command(flatten)]
+    fetch: FetchArguments,
+    #[command(flatten)]
+    store: StoreArguments,
+    #[command(flatten)]
+    remote: RemoteArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// A lock, who wants what of it, and where the wheels go.
+pub(crate) struct LockFetch {
+    file: LockFile,
+    directory: Utf8PathBuf,
+    target: Target,
+    request: Request,
+    fetching: Fetching,
+    caches: Caches,
+    dest: Utf8PathBuf,
+    name: Utf8PathBuf,
+    output: Output,
+}
+
+impl Verb for LockFetchArguments {
+    type Request = LockFetch;
+    type Answer = LockFetchAnswer;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<LockFetch, Error> {
+        let caches = caches::of_store(&self.store, io)?;
+        let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
+        let file = lock_input::read(&self.lock, io)?;
+        Ok(LockFetch {
+            directory: lock_input::directory(&self.lock, io),
+            target: self.target.read(io)?,
+            request: self.wanted.request(&file.lock, &self.fetch.wheels, io)?,
+            output: self.output.output(),
+            dest: io.resolve(&self.dest),
+            name: self.dest,
+            file,
+            fetching,
+            caches,
+        })
+    }
+
+    fn run(request: LockFetch, io: &mut Io<'_>) -> Result<LockFetchAnswer, Error> {
+        let LockFetch { file, target, fetching, dest, .. } = request;
+        let selection = lock_input::choose(&file, &target.interpreter, &request.request, io)?;
+        let wheels = references(&file, &selection, &request.directory, None)?;
+        let names = selection.wheels.iter().map(|wheel| wheel.written.clone());
+        let names: Vec<String> = names.collect();
+        let places = Places { root: request.directory, ..Places::default() };
+        let saved = fetching.save(&wheels, &names, &places, &dest, &io.progress);
+        let notes = caches::say(&request.caches, !request.output.talks(), io);
+        Ok(LockFetchAnswer { dest: request.name, wheels: saved?, notes })
+    }
+}
+
+/// What is in the directory now.
+#[derive(Debug, Serialize)]
+pub(crate) struct LockFetchAnswer {
+    dest: Utf8PathBuf,
+    wheels: Vec<Saved>,
+    notes: Vec<String>,
+}
+
+impl Answer for LockFetchAnswer {
+    const IS_LIST: bool = true;
+
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        self.wheels.iter().try_for_each(|wheel| printer.print_unless_quiet(&wheel.file_name))
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let count = quantity::count(self.wheels.len(), "wheel");
+        let bytes: u64 = self.wheels.iter().map(|wheel| wheel.size).sum();
+        let there = self.wheels.iter().filter(|wheel| wheel.was_there).count();
+        let there = if there == 0 { String::new() } else { format!(", {there} there before") };
+        vec![format!("{}: {count}, {}{there}", self.dest, quantity::size(bytes))]
+    }
+}

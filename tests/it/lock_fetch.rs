@@ -1,0 +1,217 @@
+//! From a lock to an environment: one tree whatever the lock is written in, of wheels that are
+//! fetched once.
+
+use serde_json::Value;
+use venvtree::model::digest::Hash;
+
+use crate::support::file_server::{Behaviour, FileServer};
+use crate::support::interpreters;
+use crate::support::project::{Output, Project, WheelText, listing, venvtree_with};
+
+/// A project with locks in three formats.
+struct Locked {
+    server: FileServer,
+    project: Project,
+    python: String,
+}
+
+const LOCKS: [&str; 3] = ["uv.lock", "pylock.toml", "requirements.txt"];
+
+impl Locked {
+    fn new() -> Self {
+        Self::with(FileServer::start())
+    }
+
+    fn with(server: FileServer) -> Self {
+        let project = Project::new();
+        let (mut uv, mut pylock, mut requirements) = (
+            "version = 1\nrevision = 3\nrequires-python = \">=3.8\"\n\n[[package]]\nname = \"app\"\n\
+             version = \"0\"\nsource = { virtual = \".\" }\ndependencies = [{ name = \"one\" }, \
+             { name = \"w-two\" }]\n\n[package.optional-dependencies]\nweb = [{ name = \"three\" }]\n"
+                .to_owned(),
+            "lock-version = \"1.0\"\ncreated-by = \"test\"\n".to_owned(),
+            String::new(),
+        );
+        // Each tool spells the name of a file in its own way.
+        for (name, spelt) in [("one", "one"), ("w-two", "W_Two"), ("three", "three")] {
+            let wheel = WheelText::new(spelt, "1.0").file(&format!("{spelt}.py"), name.repeat(500));
+            let (bytes, file) = (wheel.pack(), wheel.file_name());
+            let url = server.add(&format!("/a/{file}"), &bytes);
+            let (hash, size) = (Hash::sha256(&bytes), bytes.len());
+            uv.push_str(&format!(
+                "\n[[package]]\nname = \"{name}\"\nversion = \"1.0\"\nsource = {{ registry = \
+                 \"https://index.example/simple\" }}\nwheels = [{{ url = \"{url}\", hash = \
+                 \"sha256:{hash}\", size = {size} }}]\n"
+            ));
+            if name == "three" {
+                continue;
+            }
+            let file = file.to_lowercase();
+            pylock.push_str(&format!(
+                "\n[[packages]]\nname = \"{name}\"\nversion = \"1.0\"\nwheels = [{{ name = \
+                 \"{file}\", url = \"{url}\", size = {size}, hashes = {{ sha256 = \"{hash}\" }} }}]\n"
+            ));
+            requirements.push_str(&format!("{name}==1.0 --hash=sha256:{hash}\n"));
+        }
+        for (name, text) in LOCKS.iter().zip([uv, pylock, requirements]) {
+            project.write(name, text);
+        }
+        let python =
+            interpreters().pop().expect("an interpreter").path.to_string_lossy().into_owned();
+        Self { server, project, python }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let (store, home) = (self.project.path().join("store"), self.project.path());
+        let variables = [("VENVTREE_STORE", store.as_str()), ("HOME", home.as_str())];
+        venvtree_with(self.project.path(), arguments, "", &variables)
+    }
+
+    fn create(&self, out: &str, more: &[&str]) -> Output {
+        let first = ["create", out, "--python", &self.python, "--format", "json"];
+        self.run(&[&first[..], more].concat())
+    }
+
+    fn asked(&self) -> usize {
+        self.server.requests().len()
+    }
+}
+
+#[test]
+fn one_tree_and_key_from_every_lock() {
+    let locked = Locked::new();
+    let fetched =
+        locked.run(&["lock", "fetch", "uv.lock", "--dest", "wheels", "--python", &locked.python]);
+    assert_eq!(fetched.code, 0, "{}", fetched.stderr);
+    assert_eq!(fetched.stdout, "one-1.0-py3-none-any.whl\nW_Two-1.0-py3-none-any.whl\n");
+    assert!(fetched.stderr.contains("wheels: 2 wheels, "), "{}", fetched.stderr);
+    assert_eq!(locked.asked(), 2);
+    let again = ["lock", "fetch", "uv.lock", "--dest", "wheels", "--target", "linux-x86_64-3.12.1"];
+    let again = locked.run(&[&again[..], &["--format", "json", "--offline"]].concat());
+    assert_eq!(again.json()["wheels"][1]["was_there"], true);
+    let (mut keys, mut digests) = (Vec::new(), Vec::new());
+    for name in LOCKS {
+        let spec = format!("{name}.json");
+        let target = ["--target", "linux-x86_64-glibc2.28-3.12.1", "--out", &spec];
+        let wheels = ["--wheels", "wheels"];
+        let more = if name == "requirements.txt" { &wheels[..] } else { &[] };
+        locked.run(&[&["lock", "spec", name][..], &target, more].concat()).success();
+        keys.push(locked.run(&["key", &spec]).success());
+        let built = locked.run(&[
+            "build",
+            &spec,
+            "--out",
+            &format!("built-{name}"),
+            "--format",
+            "json",
+            "--no-store",
+        ]);
+        assert_eq!(built.code, 0, "{name}: {}", built.stderr);
+        digests.push(built.json()["digest"].clone());
+        let made = locked.create(&format!("env-{spec}"), &[&["--lock", name][..], more].concat());
+        assert_eq!(made.code, 0, "{name}: {}", made.stderr);
+        digests.push(made.json()["digest"].clone());
+    }
+    assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+    for pair in digests.chunks(2) {
+        assert_eq!(pair, &digests[..2]);
+    }
+    let trees = LOCKS
+        .map(|name| listing(locked.project.path().join(format!("env-{name}.json")).as_std_path()));
+    assert!(trees[0].iter().any(|line| line.contains("W_Two.py")), "{:?}", trees[0]);
+    assert!(trees.iter().all(|tree| *tree == trees[0]));
+}
+
+#[test]
+fn create_fetches_what_the_lock_says_and_nothing_twice() {
+    let locked = Locked::new();
+    let made = locked.create("env", &["--lock", "uv.lock", "--extra", "web"]);
+    assert_eq!((made.code, locked.asked()), (0, 3), "{}", made.stderr);
+    let text = locked.run(&[
+        "create",
+        "other",
+        "--python",
+        &locked.python,
+        "--lock",
+        "uv.lock",
+        "--extra",
+        "web",
+        "--offline",
+    ]);
+    assert_eq!((text.code, locked.asked()), (0, 3), "{}", text.stderr);
+    assert!(
+        text.stderr.contains("one 1.0, three 1.0, w-two 1.0"),
+        "{}{}",
+        text.stdout,
+        text.stderr
+    );
+    let missing = locked.create("third", &["--lock", "uv.lock", "--no-store", "--offline"]);
+    assert_eq!(missing.code, 7);
+    let folder = locked.run(&[
+        "lock",
+        "fetch",
+        "pylock.toml",
+        "--dest",
+        "wheels",
+        "--python",
+        &locked.python,
+    ]);
+    assert_eq!((folder.code, locked.asked()), (0, 3), "{}", folder.stderr);
+    let nothing = ["--lock", "uv.lock", "--no-store", "--offline", "--wheels", "wheels"];
+    assert_eq!(locked.create("third", &nothing).code, 0);
+    assert_eq!(locked.asked(), 3);
+}
+
+#[test]
+fn what_is_wrong_with_what_is_asked_is_said() {
+    let locked =
+        Locked::with(FileServer::start_with(|_, _| Behaviour::Status("401 Unauthorized", vec![])));
+    let check = |arguments: &[&str], code: u8, expected: &str| {
+        let output = locked.run(arguments);
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(output.code == code && text.contains(expected), "{arguments:?}: {text}");
+    };
+    let create = ["create", "env", "--python", &locked.python];
+    let with = |more: &[&'static str]| -> Vec<String> {
+        create.iter().chain(more).map(|text| (*text).to_owned()).collect()
+    };
+    let check_create = |more: &[&'static str], code: u8, expected: &str| {
+        let arguments = with(more);
+        check(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), code, expected);
+    };
+    check_create(&["--group", "docs"], 2, "--group says what is wanted of a lock");
+    check_create(&["--lock", "uv.lock", "--extra", "wbe"], 3, "did you mean web?");
+    check_create(&["--lock", "uv.lock"], 7, "401; there are no credentials for 127.0.0.1");
+    check_create(&["--lock", "requirements.txt"], 3, "has no addresses");
+    assert!(!locked.project.path().join("env").exists());
+    check_create(&["--no-seed"], 0, "there is a uv.lock here; `--lock uv.lock` installs");
+    locked.project.write("wheels", "a file");
+    check_create(&["--lock", "uv.lock", "--wheels", "wheels"], 2, "wheels` is no directory");
+}
+
+#[test]
+fn specs_of_locks_hold_no_secret() {
+    let locked = Locked::new();
+    for name in ["uv.lock", "pylock.toml"] {
+        let path = locked.project.path().join(name);
+        let text = std::fs::read_to_string(&path).expect("a lock");
+        std::fs::write(&path, text.replace("http://127", "http://me:s3cret@127")).expect("written");
+        let target = ["--target", "linux-x86_64-3.12.1"];
+        let text = locked.run(&[&["lock", "spec", name][..], &target].concat()).success();
+        assert!(text.contains("\"size\"") && !text.contains("s3cret"), "{text}");
+        let spec: Value = serde_json::from_str(&text).expect("a spec");
+        assert_eq!(spec["wheels"].as_array().map(Vec::len), Some(2));
+        let made = locked.create(
+            &format!("env-{name}"),
+            &["--lock", name, "--spec-out", "env.json", "--no-store"],
+        );
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        let written =
+            std::fs::read_to_string(locked.project.path().join("env.json")).expect("a spec");
+        assert!(!format!("{}{}{written}", made.stdout, made.stderr).contains("s3cret"));
+    }
+    let sent = locked.server.requests();
+    assert!(!sent.is_empty());
+    // What a lock has of names and passwords is dropped when it is read: netrc has them.
+    assert!(sent.iter().all(|request| request.header("authorization").is_none()));
+}
