@@ -87,6 +87,7 @@ fn copy(wheel: &WheelReference, from: &Utf8Path, to: &Utf8Path) -> Result<(), Er
 /// A wheel that is nowhere on this machine.
 struct Missing<'a> {
     /// Its position in the spec.
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "for what fetches"))]
     index: usize,
     wheel: &'a WheelReference,
     #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "for what fetches"))]

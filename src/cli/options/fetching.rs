@@ -4,7 +4,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
 use crate::cli::io::Io;
-use crate::cli::options::caches::{self, RemoteArguments};
+#[cfg(feature = "remote")]
+use crate::cli::options::caches;
+use crate::cli::options::caches::RemoteArguments;
 use crate::cli::options::{numbers, variables};
 use crate::engine::Caches;
 use crate::engine::fetch::Fetching;
