@@ -3,7 +3,8 @@
 //!
 //! Each example, or block, is run in a copy of one folder that holds everything that examples name:
 //! specs, wheels, environments, manifests. Caches that examples name are replaced by one of this
-//! process, digests by that of the folder's environment.
+//! process, digests by that of the folder's environment. The wheels of its locks are small ones of
+//! the same names, which a server of this process has.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,6 +13,7 @@ use clap::CommandFactory as _;
 
 use crate::readme::{commands, matches};
 use crate::support::fake_reapi::{FakeReapi, Offer};
+use crate::support::file_server::FileServer;
 use crate::support::interpreters;
 use crate::support::peers;
 use crate::support::project::{Project, WheelText, some_interpreter};
@@ -22,6 +24,36 @@ struct Scene {
     project: Project,
     digest: String,
     cache: FakeReapi,
+    files: FileServer,
+}
+
+/// Where the locks say that their wheels are.
+const FILES: &str = "https://files.example";
+
+/// A lock whose wheels are small ones that `files` has.
+fn with_wheels(lock: &str, files: &FileServer) -> String {
+    let mut served = String::new();
+    for line in lock.split_inclusive('\n') {
+        let wheel = line.split('"').find_map(|word| {
+            let path = word.strip_prefix(FILES)?;
+            Some((path, path.rsplit_once('/')?.1.strip_suffix(".whl")?))
+        });
+        let Some((path, stem)) = wheel else {
+            served.push_str(line);
+            continue;
+        };
+        let bytes = WheelText::named(stem).pack();
+        files.add(path, &bytes);
+        let new_hash = venvtree::model::digest::Hash::sha256(&bytes).to_string();
+        let after =
+            |mark: &str| line.split_once(mark).unwrap_or_else(|| panic!("{mark}: {line}")).1;
+        let hash = after("sha256").trim_start_matches([':', ' ', '=', '"']);
+        let size = after("size = ").split([',', ' ']).next().unwrap();
+        let line = line.replace(&hash[..64], &new_hash);
+        let new_size = format!("size = {}", bytes.len());
+        served.push_str(&line.replace(&format!("size = {size}"), &new_size));
+    }
+    served
 }
 
 impl Scene {
@@ -39,9 +71,11 @@ impl Scene {
         project.write(&format!("found/{}", six.file_name()), six.pack());
         let hash = venvtree::model::digest::Hash::sha256(&six.pack());
         project.write("requirements.txt", format!("six==1.16.0 --hash=sha256:{hash}\n"));
+        let files = FileServer::start();
         let locks = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
         for (lock, name) in [("extras/uv.lock", "uv.lock"), ("flask/pylock.toml", "pylock.toml")] {
-            project.write(name, std::fs::read(locks.join(lock)).unwrap());
+            let lock = std::fs::read_to_string(locks.join(lock)).unwrap();
+            project.write(name, with_wheels(&lock, &files));
         }
         let index = ["lock", "index", "uv.lock", "--out", "pypi.json"];
         let target = ["--target", "linux=linux-x86_64-3.12.1", "--quiet"];
@@ -93,7 +127,7 @@ impl Scene {
         let cache = FakeReapi::start(Offer::default());
         let sent = project.run(&["push", ".venv", "--remote-cache", &cache.url()]).success();
         assert_eq!(sent.trim(), digest);
-        Self { project, digest, cache }
+        Self { project, digest, cache, files }
     }
 
     /// The command as it is typed here.
@@ -139,6 +173,7 @@ impl Scene {
             .env("HOME", folder)
             .env("PYENV_ROOT", format!("{home}/.pyenv"))
             .env("VENVTREE_STORE", folder.join("store"))
+            .env("VENVTREE_MIRRORS", format!("{FILES}/=http://{}/", self.files.authority()))
             .envs([
                 ("PIP_NO_INDEX", "1"),
                 ("API_KEY", "secret"),
