@@ -16,7 +16,7 @@ use crate::support::fake_reapi::{FakeReapi, Offer};
 use crate::support::file_server::FileServer;
 use crate::support::interpreters;
 use crate::support::peers;
-use crate::support::project::{Project, WheelText, some_interpreter};
+use crate::support::project::{Project, WheelText, some_interpreter, venvtree_with};
 use crate::windows_scripts::launcher_bytes;
 
 /// A folder with all that examples name.
@@ -77,6 +77,17 @@ impl Scene {
             let lock = std::fs::read_to_string(locks.join(lock)).unwrap();
             project.write(name, with_wheels(&lock, &files));
         }
+        let fetch = ["lock", "fetch", "uv.lock", "--dest", "brought", "--no-store", "--python"];
+        let python = peers::peer("python");
+        let python = python.to_str().unwrap();
+        let mirror = format!("{FILES}/=http://{}/", files.authority());
+        venvtree_with(
+            project.path(),
+            &[&fetch[..], &[python]].concat(),
+            "",
+            &[("VENVTREE_MIRRORS", &mirror)],
+        )
+        .success();
         let index = ["lock", "index", "uv.lock", "--out", "pypi.json"];
         let target = ["--target", "linux=linux-x86_64-3.12.1", "--quiet"];
         project.run(&[index.as_slice(), &target].concat()).success();
@@ -117,8 +128,7 @@ impl Scene {
             project.write(&format!("launchers/{name}"), launcher_bytes(name));
         }
         // The `python3` of examples has pip, and pip has a place to find wheels that is no network.
-        let python = peers::peer("python");
-        let wrapper = format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.display());
+        let wrapper = format!("#!/bin/sh\nexec '{python}' \"$@\"\n");
         std::fs::create_dir(project.path().join("programs")).unwrap();
         crate::support::write_executable(
             project.path().join("programs/python3").as_std_path(),
@@ -162,9 +172,16 @@ impl Scene {
         );
         let path = std::env::join_paths(path).unwrap();
         // An environment that is made new takes no other's place.
-        let makes = command.contains("create .venv") || command.ends_with("venvtree create");
-        if makes && !command.contains("--clear") {
+        let makes = command.ends_with("venvtree create")
+            || ["create .venv", "create --lock"].iter().any(|begin| command.contains(begin));
+        if makes && !["--clear", "--replace"].iter().any(|option| command.contains(option)) {
             Command::new("rm").args(["-rf", ".venv"]).current_dir(folder).status().unwrap();
+        }
+        // Who is offline has brought wheels along.
+        if command.contains("--offline") {
+            let mut copy = Command::new("cp");
+            copy.args(["-r", "brought/.", "wheels"]).current_dir(folder);
+            assert!(copy.status().unwrap().success());
         }
         Command::new("bash")
             .args(["-euc", &self.adapt(command)])
