@@ -123,7 +123,7 @@ first-party code is theirs, and editing it rebuilds no environment.""",
         {
             "wheels": attr.label_list(
                 doc = "The wheels to install: files, filegroups, `py_wheel`s, or any targets that yield `.whl` files, such as " +
-                      "`@pypi//requests:whl`. Wheels among a target's runfiles are installed too. Where `conflicts` says so, their order matters.",
+                      "`@pypi//requests` of a lock. Wheels among a target's runfiles are installed too. Where `conflicts` says so, their order matters.",
                 allow_files = True,
             ),
             "interpreter": attr.label(
