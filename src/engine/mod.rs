@@ -37,6 +37,7 @@ pub mod transfer;
 
 pub mod compose;
 pub mod judge;
+pub mod proof;
 
 pub mod archives;
 pub mod directories;

@@ -55,5 +55,7 @@ pub mod request;
 
 pub mod manifest;
 
+pub mod proof;
+
 pub mod bytecode;
 pub mod verify;

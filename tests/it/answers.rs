@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::fake_interpreter;
 use crate::support::fake_reapi::{FakeReapi, Offer};
-use crate::support::project::{Output, Project, WheelText, some_interpreter, venvtree_with};
+use crate::support::project::{
+    Output, Project, WheelText, sample_lock, some_interpreter, venvtree_with,
+};
 
 /// What is typed for a command, and how much of its answer is kept.
 struct Run {
@@ -34,7 +36,7 @@ const fn report(command: &'static str, arguments: &'static [&'static str]) -> Ru
 }
 
 /// One run of every command; the directory is that of [`project`].
-const RUNS: [Run; 25] = [
+const RUNS: [Run; 29] = [
     report("build", &["env.json", "--out", "built"]),
     report("create", &["made", "--no-seed", "--python", "bin/python3.12", "--no-vcs-ignore"]),
     report("digest", &["env.json"]),
@@ -60,7 +62,11 @@ const RUNS: [Run; 25] = [
     report("spec check", &["env.json"]),
     report("spec from", &["wheels", "--for", "linux-x86_64-3.12"]),
     report("lock select", &["pylock.toml", "--target", "linux-x86_64-3.12.1"]),
+    report("lock spec", &["pylock.toml", "--target", "linux-x86_64-3.12.1"]),
+    report("lock fetch", &["sample.toml", "--dest", "fetched", "--target", "linux-x86_64-3.12.1"]),
     report("lock index", &["pylock.toml", "--target", "linux=linux-x86_64-3.12.1"]),
+    Run { form: Form::Text, ..report("sbom", &["env.json"]) },
+    report("licenses", &["env.json"]),
     report("doctor", &[]),
     Run { form: Form::Known, ..report("completions", &["bash"]) },
 ];
@@ -101,6 +107,7 @@ fn project() -> Project {
     project.write("app.py", "");
     let locks = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
     project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
+    project.write("sample.toml", sample_lock(&project));
     fake_interpreter(project.path(), "bin/python3.12", "3.12.4");
     project
         .run(&["build", "env.json", "--out", "env", "--manifest", "m.json", "--no-store"])

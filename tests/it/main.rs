@@ -45,6 +45,7 @@ mod pack;
 mod platforms;
 mod policy;
 mod prompt;
+mod proof;
 mod readers;
 mod readme;
 mod real;

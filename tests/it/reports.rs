@@ -6,14 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
 
-use crate::support::project::{Output, Project, WheelText, some_interpreter, venvtree_with};
+use crate::support::project::{
+    Output, Project, WheelText, sample_lock, some_interpreter, venvtree_with,
+};
 
 /// Commands without a report, and why.
-const WITHOUT_REPORT: [(&str, &str); 5] = [
+const WITHOUT_REPORT: [(&str, &str); 6] = [
     ("completions", "prints a script for a shell"),
     ("man", "prints a manual page"),
     ("worker", "answers requests in a protocol of its own"),
     ("spec schema", "prints a JSON Schema"),
+    ("sbom", "prints a document of a standard"),
     ("interpreter probe", "prints a part of a spec"),
 ];
 
@@ -50,6 +53,7 @@ fn project() -> Project {
     project.spec(some_interpreter(), &[wheel], |_| ());
     project.write("METADATA", "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n");
     project.write("app.py", "");
+    project.write("sample.toml", sample_lock(&project));
     let locks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
     project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
@@ -114,8 +118,11 @@ fn every_report_is_one_document_with_a_version() {
             ],
         ),
         ("spec check", &["env.json"]),
+        ("licenses", &["env.json"]),
         ("spec from", &["wheels", "--for", "linux-x86_64-3.12"]),
         ("lock select", &["pylock.toml", "--target", "linux-x86_64-3.12.1"]),
+        ("lock spec", &["pylock.toml", "--target", "linux-x86_64-3.12.1"]),
+        ("lock fetch", &["sample.toml", "--dest", "fetched", "--target", "linux-x86_64-3.12.1"]),
         ("lock index", &["pylock.toml", "--target", "linux=linux-x86_64-3.12.1"]),
         ("doctor", &[]),
         ("interpreter list", &[]),
@@ -136,6 +143,8 @@ fn every_report_is_one_document_with_a_version() {
     // Those need a cache to talk to, or are tested where they are described; each prints with the
     // same function.
     seen.extend(["push", "pull"].map(str::to_owned));
+    // What is printed there is a document of others.
+    seen.insert("sbom".to_owned());
     let untested: Vec<String> = leaves()
         .into_iter()
         .filter(|(name, command)| has_option(command, "format") && !seen.contains(name))
@@ -162,6 +171,8 @@ fn no_report_goes_another_way_to_standard_output() {
         "commands/key.rs",
         "commands/spec/from.rs",
         "commands/wheel/check.rs",
+        "commands/sbom.rs",
+        "commands/lock/spec.rs",
     ];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli");
     let mut files = Vec::new();

@@ -10,7 +10,7 @@ use clap::CommandFactory as _;
 use venvtree::cli::commands::Arguments;
 
 use crate::support::newest;
-use crate::support::project::{Project, WheelText, much_work, some_interpreter};
+use crate::support::project::{Project, WheelText, much_work, sample_lock, some_interpreter};
 use crate::support::terminal::{self, Terminal};
 
 const VENVTREE: &str = env!("CARGO_BIN_EXE_venvtree");
@@ -52,7 +52,7 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
     Some(match command {
         "build" => vec!["env.json", "--out", "made/out", "--store", "made/store"],
         "create" => vec!["made/env", "--python", python, "--no-store"],
-        "digest" | "plan" | "key" => vec!["env.json"],
+        "digest" | "plan" | "key" | "sbom" | "licenses" => vec!["env.json"],
         "verify" => vec!["old", "--spec", "env.json"],
         "diff" => vec!["old", "env.json"],
         "pack" => vec!["env.json", "--out", "made/env.tar"],
@@ -74,6 +74,9 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
         "interpreter list" | "doctor" | "spec schema" | "man" => vec![],
         "spec check" => vec!["env.json"],
         "spec from" => vec!["wheels/demo-1.0-py3-none-any.whl", "--for", "linux-x86_64"],
+        "lock select" | "lock spec" => vec!["sample.toml", "--target", "linux-x86_64-3.12.1"],
+        "lock index" => vec!["sample.toml", "--target", "linux=linux-x86_64-3.12.1"],
+        "lock fetch" => vec!["sample.toml", "--target", "linux-x86_64-3.12.1", "--dest", "made/w"],
         "completions" => vec!["bash"],
         _ => return None,
     })
@@ -120,6 +123,9 @@ fn every_command_ends_on_every_terminal_and_shows_what_it_writes_into_a_pipe() {
     short_work(&project);
     project.run(&["build", "env.json", "--out", "old", "--no-store"]).success();
     project.write("old/mine", "");
+    let sample = WheelText::new("sample", "1.0").file("sample.py", "");
+    project.write("wheels/sample-1.0-py3-none-any.whl", sample.pack());
+    project.write("sample.toml", sample_lock(&project));
     let home = project.path().join("home");
     for command in commands() {
         let Some(usage) = usage(&command, python) else {

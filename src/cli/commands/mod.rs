@@ -11,12 +11,14 @@ pub(crate) mod digest;
 pub(crate) mod doctor;
 pub(crate) mod interpreter;
 pub(crate) mod key;
+pub(crate) mod licenses;
 pub(crate) mod lock;
 pub(crate) mod man;
 pub(crate) mod pack;
 pub(crate) mod plan;
 pub(crate) mod pull;
 pub(crate) mod push;
+pub(crate) mod sbom;
 pub(crate) mod spec;
 pub(crate) mod store;
 pub(crate) mod verify;
@@ -116,6 +118,10 @@ pub enum Command {
     Diff(Deferred<diff::DiffArguments>),
     /// Write an environment as one file: tar or zip.
     Pack(Deferred<pack::PackArguments>),
+    /// Write what an environment is made of: CycloneDX, SPDX, or a statement of provenance.
+    Sbom(Deferred<sbom::SbomArguments>),
+    /// List the licenses of an environment, and check them against a rule.
+    Licenses(Deferred<licenses::LicensesArguments>),
     /// Show, shrink or verify the local store.
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -161,6 +167,8 @@ pub(crate) fn dispatch(
         Command::Verify(arguments) => perform(arguments, io),
         Command::Diff(arguments) => perform(arguments, io),
         Command::Pack(arguments) => perform(arguments, io),
+        Command::Sbom(arguments) => perform(arguments, io),
+        Command::Licenses(arguments) => perform(arguments, io),
         Command::Store(command) => store::dispatch(command, io),
         Command::Push(arguments) => perform(arguments, io),
         Command::Pull(arguments) => perform(arguments, io),

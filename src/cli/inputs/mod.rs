@@ -6,6 +6,8 @@ pub(crate) mod apart;
 
 pub(crate) mod spec;
 
+pub(crate) mod bill;
+
 pub(crate) mod subject;
 
 pub(crate) mod target;

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -234,6 +235,12 @@ pub fn kind(path: &Utf8Path) -> Result<Kind, FsError> {
         }
         Ok(_) => Ok(Kind::Other),
     }
+}
+
+/// When a file was modified, in seconds since 1970, where that can be found out.
+pub fn modified(path: &Utf8Path) -> Option<u64> {
+    let metadata = std::fs::metadata(path).ok()?;
+    u64::try_from(metadata.mtime()).ok()
 }
 
 /// An open directory. Everything below it is reached through it, link by link refused, so that what

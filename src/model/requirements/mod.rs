@@ -91,43 +91,66 @@ pub fn check(
     distributions: &[Distribution<'_>],
     interpreter: &Interpreter,
 ) -> Vec<RequirementProblem> {
-    let environment = Environment::new(interpreter);
     let mut problems = Vec::new();
-    let mut known: BTreeMap<&DistName, Member<'_>> = BTreeMap::new();
-    for distribution in distributions {
-        known.insert(distribution.name, Member::new(*distribution));
-    }
+    let mut known = members(distributions);
     for member in known.values_mut() {
         let invalid = std::mem::take(&mut member.invalid);
         problems.extend(invalid.into_iter().map(|(text, error)| {
             member.problem(None, text, RequirementProblemKind::Invalid(error))
         }));
     }
-    let mut check = Check {
-        environment,
-        known: &known,
-        asked: BTreeSet::new(),
-        waiting: VecDeque::new(),
-        reported: BTreeSet::new(),
-        problems,
-    };
-    for member in known.values() {
-        for requirement in &member.requirements {
-            check.check_requirement(member, None, requirement);
-        }
-    }
-    while let Some((member, extra)) = check.waiting.pop_front() {
-        for requirement in member.requirements_for(&extra) {
-            // What holds without the extra was checked without it.
-            if requirement.holds(&check.environment, None) == Truth::No {
-                check.check_requirement(member, Some(&extra), requirement);
-            }
-        }
-    }
+    let mut check = Check::new(Environment::new(interpreter), &known, problems);
+    check.run();
     let mut problems = check.problems;
     // Stable: a distribution's own requirements in their order, then those of its extras.
     problems.sort_by(|left, right| left.distribution.cmp(&right.distribution));
     problems
+}
+
+/// Finds out which distributions each one requires of those that are there, with extras as they are
+/// asked for. Without facts about the interpreter, every requirement counts that no extra is needed
+/// for.
+pub fn relations(
+    distributions: &[Distribution<'_>],
+    interpreter: Option<&Interpreter>,
+) -> BTreeMap<DistName, BTreeSet<DistName>> {
+    let known = members(distributions);
+    let mut found: BTreeMap<DistName, BTreeSet<DistName>> = BTreeMap::new();
+    let mut relate = |from: &DistName, to: &DistName| {
+        if from != to {
+            found.entry(from.clone()).or_default().insert(to.clone());
+        }
+    };
+    let Some(interpreter) = interpreter else {
+        for member in known.values() {
+            for requirement in &member.requirements {
+                let optional = requirement
+                    .marker
+                    .as_ref()
+                    .is_some_and(|marker| marker.extras() != Extras::Named(Vec::new()));
+                if !optional && known.contains_key(&requirement.name) {
+                    relate(member.distribution.name, &requirement.name);
+                }
+            }
+        }
+        return found;
+    };
+    let mut check = Check::new(Environment::new(interpreter), &known, Vec::new());
+    check.run();
+    for (from, to) in &check.met {
+        relate(from, to);
+    }
+    found
+}
+
+/// The distributions by their names; of several of one name the last one counts.
+fn members<'text>(
+    distributions: &[Distribution<'text>],
+) -> BTreeMap<&'text DistName, Member<'text>> {
+    distributions
+        .iter()
+        .map(|distribution| (distribution.name, Member::new(*distribution)))
+        .collect()
 }
 
 /// A distribution with its requirements parsed.
@@ -227,9 +250,43 @@ struct Check<'members, 'text> {
     /// it.
     reported: BTreeSet<(&'text DistName, &'text str)>,
     problems: Vec<RequirementProblem>,
+    /// Who requires whom, as far as it is there and fits.
+    met: BTreeSet<(&'text DistName, &'text DistName)>,
 }
 
 impl<'members, 'text> Check<'members, 'text> {
+    fn new(
+        environment: Environment,
+        known: &'members BTreeMap<&'text DistName, Member<'text>>,
+        problems: Vec<RequirementProblem>,
+    ) -> Self {
+        Self {
+            environment,
+            known,
+            asked: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            reported: BTreeSet::new(),
+            problems,
+            met: BTreeSet::new(),
+        }
+    }
+
+    fn run(&mut self) {
+        for member in self.known.values() {
+            for requirement in &member.requirements {
+                self.check_requirement(member, None, requirement);
+            }
+        }
+        while let Some((member, extra)) = self.waiting.pop_front() {
+            for requirement in member.requirements_for(&extra) {
+                // What holds without the extra was checked without it.
+                if requirement.holds(&self.environment, None) == Truth::No {
+                    self.check_requirement(member, Some(&extra), requirement);
+                }
+            }
+        }
+    }
+
     fn check_requirement(
         &mut self,
         member: &Member<'text>,
@@ -243,6 +300,7 @@ impl<'members, 'text> Check<'members, 'text> {
         let found = self.known.get(&requirement.name);
         let kind = match found {
             Some(found) if requirement.accepts(found.distribution.version) => {
+                self.met.insert((member.distribution.name, found.distribution.name));
                 if requirement.extras.is_empty() {
                     return;
                 }

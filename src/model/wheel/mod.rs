@@ -17,6 +17,7 @@ pub mod entry_points;
 pub mod headers;
 pub mod wheel_file;
 
+pub mod about;
 pub mod metadata;
 
 pub mod record;

@@ -413,3 +413,14 @@ pub(crate) fn listing(root: &Path) -> Vec<String> {
     lines.sort();
     lines
 }
+
+/// A `pylock.toml` of the wheel of `sample` 1.0 that the project has.
+pub(crate) fn sample_lock(project: &Project) -> String {
+    let path = "wheels/sample-1.0-py3-none-any.whl";
+    let bytes = std::fs::read(project.path().join(path)).expect("the project has the wheel");
+    let hash = Hash::sha256(&bytes);
+    format!(
+        "lock-version = \"1.0\"\ncreated-by = \"tests\"\n\n[[packages]]\nname = \"sample\"\nversion = \"1.0\"\n\
+         wheels = [{{ path = \"{path}\", hashes = {{ sha256 = \"{hash}\" }} }}]\n"
+    )
+}
