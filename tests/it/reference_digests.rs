@@ -129,8 +129,21 @@ fn references() -> Vec<Reference> {
     ]
 }
 
-/// The root digest and every file of the environment, one line each.
-fn listing(reference: &Reference) -> String {
+/// The reference environments, ready to be built from `env.json`, each with its name and its root
+/// digest.
+pub(crate) fn recorded() -> Vec<(&'static str, Project, String)> {
+    let root = |name| {
+        let text = std::fs::read_to_string(folder().join(format!("{name}.txt"))).expect("recorded");
+        text.lines().next().and_then(|line| line.strip_prefix("root ")).expect("a root").to_owned()
+    };
+    references()
+        .iter()
+        .map(|reference| (reference.name, project(reference), root(reference.name)))
+        .collect()
+}
+
+/// A directory with the spec and all that it names.
+fn project(reference: &Reference) -> Project {
     let project = Project::new();
     project.write("python/bin/python3.11", "#!/bin/sh\n");
     project.write("python/lib/python3.11/os.py", "");
@@ -147,6 +160,12 @@ fn listing(reference: &Reference) -> String {
         }
         (reference.change)(spec);
     });
+    project
+}
+
+/// The root digest and every file of the environment, one line each.
+fn listing(reference: &Reference) -> String {
+    let project = project(reference);
     let built =
         project.run(&["build", "env.json", "--out", "out", "--no-store", "--format", "json"]);
     assert_eq!(built.code, 0, "{}: {}{}", reference.name, built.stdout, built.stderr);

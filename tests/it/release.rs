@@ -21,7 +21,7 @@ fn cargo_home() -> PathBuf {
 }
 
 /// A checkout in a directory, with a home of cargo's beside it that shares only the downloads.
-fn another_checkout(directory: &Path) -> (PathBuf, PathBuf) {
+pub(crate) fn another_checkout(directory: &Path) -> (PathBuf, PathBuf) {
     let (checkout, home) = (directory.join("a checkout"), directory.join("a home"));
     let _ = fs::remove_dir_all(&checkout);
     fs::create_dir_all(&checkout).unwrap();

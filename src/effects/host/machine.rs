@@ -84,7 +84,7 @@ pub fn sharing(from: &Utf8Path, to: &Utf8Path) -> Result<Sharing, (Utf8PathBuf, 
     std::io::Write::write_all(&mut source, b"shared?\n")
         .map_err(|error| (from.to_owned(), error))?;
     let target = builder(to)?;
-    let reflinks = reflink(source.as_file(), target.as_file());
+    let reflinks = reflink(source.as_file(), &target);
     let linked = target.path().with_extension("link");
     let hardlinks = std::fs::hard_link(source.path(), &linked).map_err(|error| error.to_string());
     if hardlinks.is_ok() {
@@ -94,13 +94,23 @@ pub fn sharing(from: &Utf8Path, to: &Utf8Path) -> Result<Sharing, (Utf8PathBuf, 
 }
 
 #[cfg(target_os = "linux")]
-fn reflink(source: &std::fs::File, target: &std::fs::File) -> Result<(), String> {
-    rustix::fs::ioctl_ficlone(target, source).map_err(|error| error.to_string())
+fn reflink(source: &std::fs::File, target: &tempfile::NamedTempFile) -> Result<(), String> {
+    rustix::fs::ioctl_ficlone(target.as_file(), source).map_err(|error| error.to_string())
 }
 
-#[cfg(not(target_os = "linux"))]
-fn reflink(_source: &std::fs::File, _target: &std::fs::File) -> Result<(), String> {
-    Err("reflinks are used on Linux only".to_owned())
+/// APFS makes a new file.
+#[cfg(target_vendor = "apple")]
+fn reflink(source: &std::fs::File, target: &tempfile::NamedTempFile) -> Result<(), String> {
+    use rustix::fs::{CWD, CloneFlags};
+    let path = target.path().with_extension("clone");
+    let cloned = rustix::fs::fclonefileat(source, CWD, &path, CloneFlags::NOOWNERCOPY);
+    let _ = std::fs::remove_file(&path);
+    cloned.map_err(|error| error.to_string())
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn reflink(_source: &std::fs::File, _target: &tempfile::NamedTempFile) -> Result<(), String> {
+    Err("reflinks are used on Linux and macOS only".to_owned())
 }
 
 #[cfg(test)]

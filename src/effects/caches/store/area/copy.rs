@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, RawMode};
 #[cfg(target_os = "linux")]
 use rustix::io::Errno;
 
@@ -73,7 +73,7 @@ fn copy_in_kernel(source: &File, size: u64, target: &File) -> Option<Result<(), 
 }
 
 /// Gives a file its permissions and its time.
-pub(super) fn finish(file: &File, mode: u32, mtime: i64) -> io::Result<()> {
+pub(super) fn finish(file: &File, mode: RawMode, mtime: i64) -> io::Result<()> {
     // Set after the content: the umask does not count, and neither does the time of writing.
     rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
     set_time(file, mtime)

@@ -9,6 +9,8 @@
 //! hashed and the file repaired or removed.
 
 mod adopt;
+#[cfg(target_vendor = "apple")]
+mod clone;
 mod copy;
 mod incoming;
 mod link_mode;
@@ -25,7 +27,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 use serde::Serialize;
 
@@ -156,7 +158,7 @@ impl<'a> Area<'a> {
 impl Area<'_> {
     /// The permissions that a file of the output has: read-only where outputs share files with the
     /// store.
-    pub fn output_mode(&self, executable: bool) -> u32 {
+    pub fn output_mode(&self, executable: bool) -> RawMode {
         if self.read_only_output { self.store.file_mode(executable) } else { own_mode(executable) }
     }
 
@@ -315,8 +317,12 @@ impl Area<'_> {
         digest: Digest,
         directory: BorrowedFd<'_>,
         name: &str,
-        mode: u32,
+        mode: RawMode,
     ) -> Result<bool, BlobError> {
+        #[cfg(target_vendor = "apple")]
+        if self.clone_file(source, digest.size, directory, name, mode)? {
+            return Ok(true);
+        }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let target = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode))
             .map_err(|error| BlobError::io("make", name, error))?;

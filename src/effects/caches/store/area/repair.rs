@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use camino::Utf8Path;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 
 use super::copy::finish;
@@ -17,19 +17,19 @@ use crate::effects::host::fs::{Links, open_regular};
 use crate::model::digest::{Digest, DigestFunction, Hasher};
 
 /// The permissions of a file that others share.
-fn shared_mode(executable: bool) -> u32 {
+fn shared_mode(executable: bool) -> RawMode {
     if executable { 0o555 } else { 0o444 }
 }
 
 /// The permissions of a file that is nobody else's.
-pub(super) fn own_mode(executable: bool) -> u32 {
+pub(super) fn own_mode(executable: bool) -> RawMode {
     if executable { 0o755 } else { 0o644 }
 }
 
 /// In which state a linkable file was put into its area.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::effects::caches::store) struct State {
-    mode: u32,
+    mode: RawMode,
     mtime: i64,
     /// Who may own it: whoever may write into the store anyway. `chown -R` of an environment
     /// reaches the store's files too.
@@ -85,7 +85,7 @@ pub(in crate::effects::caches::store) fn has_time(stat: &Stat, mtime: i64) -> bo
 
 impl Store {
     /// The permissions of a linkable file.
-    pub(in crate::effects::caches::store) fn file_mode(&self, executable: bool) -> u32 {
+    pub(in crate::effects::caches::store) fn file_mode(&self, executable: bool) -> RawMode {
         if self.scratch { own_mode(executable) } else { shared_mode(executable) }
     }
 

@@ -1,0 +1,3 @@
+from venvtree import main
+
+main()
