@@ -225,6 +225,25 @@ fn names_in_groups_are_found() {
     assert_eq!(named(code, "crate::a"), ["self", "b", "c", "f", "h", "i"]);
 }
 
+/// How many lines of code a file below `src` may have, without its unit tests, comments and blank
+/// lines.
+const LONGEST_FILE: usize = 600;
+
+#[test]
+fn no_file_is_too_long() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut long = Vec::new();
+    for path in sources(&root) {
+        let text = std::fs::read_to_string(&path).expect("a source");
+        let lines = code(&text).lines().filter(|line| !line.trim().is_empty()).count();
+        if lines > LONGEST_FILE {
+            let name = path.strip_prefix(&root).expect("below src").display();
+            long.push(format!("{name} has {lines} lines of code, at most {LONGEST_FILE} may be"));
+        }
+    }
+    assert!(long.is_empty(), "move what has a name of its own into a file:\n{}", long.join("\n"));
+}
+
 #[test]
 fn every_module_says_what_it_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
