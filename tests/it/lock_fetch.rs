@@ -123,6 +123,40 @@ fn one_tree_and_key_from_every_lock() {
 }
 
 #[test]
+fn a_lock_stands_in_place_of_a_spec() {
+    let locked = Locked::new();
+    let target = ["--target", "linux-x86_64-glibc2.28-3.12.1"];
+    locked
+        .run(&[&["lock", "spec", "uv.lock", "--out", "spec.json"][..], &target].concat())
+        .success();
+    let of_spec =
+        locked.run(&["build", "spec.json", "--out", "of-spec", "--format", "json"]).json();
+    assert_eq!(locked.asked(), 2);
+    let build = |out: &str, more: &[&str]| {
+        let first = ["build", "--lock", "uv.lock", "--out", out, "--format", "json"];
+        locked.run(&[&first[..], &target, more].concat())
+    };
+    let of_lock = build("of-lock", &[]);
+    assert_eq!((of_lock.code, locked.asked()), (0, 2), "{}", of_lock.stderr);
+    for field in ["digest", "key"] {
+        assert_eq!(of_lock.json()[field], of_spec[field], "{field}");
+    }
+    assert_eq!(build("of-lock", &[]).json()["outcome"], "up-to-date");
+    let more = build("of-lock", &["--extra", "web", "--replace"]);
+    assert_eq!((more.code, locked.asked()), (0, 3), "{}", more.stderr);
+    for (arguments, expected) in [
+        (&["build", "--out", "x"][..], "<SPEC"),
+        (&["build", "spec.json", "--lock", "uv.lock", "--out", "x"], "cannot be used with"),
+        (&["build", "spec.json", "--out", "x", "--extra", "web"], "--extra says what is wanted"),
+        (&["build", "spec.json", "--out", "x", "--target", "a"], "--target says what is wanted"),
+    ] {
+        let output = locked.run(arguments);
+        assert_eq!(output.code, 2, "{arguments:?}: {output:?}");
+        assert!(output.stderr.contains(expected), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
 fn create_fetches_what_the_lock_says_and_nothing_twice() {
     let locked = Locked::new();
     let made = locked.create("env", &["--lock", "uv.lock", "--extra", "web"]);

@@ -10,11 +10,14 @@ use serde_json::Value;
 
 use crate::cli::answer::{Answer, Warnings};
 use crate::cli::inputs::apart;
+use crate::cli::inputs::lock::{
+    ForArguments, Locked, LockedArguments, WantedArguments, needs_a_lock,
+};
 use crate::cli::inputs::spec::{self as spec_input, SpecText};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
-use crate::cli::options::{Output, OutputArguments, PlacesArguments, SpecArguments, numbers};
+use crate::cli::options::{Output, OutputArguments, PlacesArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::engine::files::OutputFile;
@@ -31,6 +34,9 @@ Examples:
   venvtree build env.json --out .venv
   venvtree build env.json --out .venv --replace \\
       --manifest env.manifest.json
+  # What a lock gives an interpreter that need not be here:
+  venvtree build --lock uv.lock --out env \\
+      --target linux-x86_64-3.12.1
 
 `venvtree spec from` and `venvtree create --spec-out` write specs.
 
@@ -39,8 +45,19 @@ directories: whether anything was added, removed or exchanged there. With --repl
 `venvtree verify`. Another environment is replaced only with --replace, in one step; what is not an environment, or \
 holds more than one, is never replaced.")]
 pub struct BuildArguments {
+    /// The spec, a JSON file; `-` reads standard input.
+    #[arg(value_name = "SPEC", required_unless_present = "lock", conflicts_with = "lock")]
+    spec: Option<Utf8PathBuf>,
     #[command(flatten)]
-    spec: SpecArguments,
+    places: PlacesArguments,
+    /// Build what this lock gives, in place of a spec: uv.lock, pylock.toml or requirements with
+    /// hashes.
+    #[arg(long, value_name = "LOCK")]
+    lock: Option<Utf8PathBuf>,
+    /// With --lock, for Windows: the directory with the launchers for scripts, called as in distlib
+    /// (t64.exe and w64.exe for x86_64).
+    #[arg(long, value_name = "DIR", requires = "lock")]
+    launchers: Option<Utf8PathBuf>,
     /// The directory to make.
     #[arg(long, value_name = "DIR")]
     out: Utf8PathBuf,
@@ -53,6 +70,10 @@ pub struct BuildArguments {
     /// Write the root digest to FILE.
     #[arg(long, value_name = "FILE")]
     digest_file: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    target: ForArguments,
+    #[command(flatten)]
+    wanted: WantedArguments,
     #[command(flatten)]
     store: StoreArguments,
     #[command(flatten)]
@@ -92,8 +113,28 @@ impl Verb for BuildArguments {
     }
 
     fn request(self, io: &mut Io<'_>) -> Result<Build, Error> {
-        let SpecArguments { spec, places } = self.spec;
-        let text = spec_input::read_text(&spec, io)?;
+        let places = self.places;
+        let (spec, text) = match (&self.lock, self.spec) {
+            (Some(lock), _) => {
+                let arguments = LockedArguments {
+                    lock,
+                    target: &self.target,
+                    wanted: self.wanted,
+                    wheels: &self.fetch.wheels,
+                    launchers: self.launchers.as_deref(),
+                };
+                let cwd = io.cwd.clone();
+                let spec = Locked::read(arguments, &cwd, io)?.spec(None, io)?;
+                (lock.clone(), SpecText::of(&spec, lock.as_str(), &cwd))
+            }
+            (None, spec) => {
+                self.wanted.refuse()?;
+                self.target.given().map_or(Ok(()), |option| Err(needs_a_lock(option)))?;
+                let spec = spec.unwrap_or_default();
+                let text = spec_input::read_text(&spec, io)?;
+                (spec, text)
+            }
+        };
         let mut session = spec_input::session(&places, io)?;
         let caches = caches::local(&self.store, &self.links, io)?;
         let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;

@@ -99,7 +99,6 @@ Colour: --color, then NO_COLOR, CLICOLOR_FORCE and CLICOLOR=0, then whether ther
 An argument `@FILE` stands for the lines of FILE, one argument for each line.";
 
 /// The subcommands.
-#[expect(clippy::large_enum_variant, reason = "there is one value in a process")]
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build the environment that a spec describes.

@@ -5,11 +5,12 @@ use clap::Args;
 
 use crate::cli::inputs::target::{self as for_target, Target};
 use crate::cli::io::Io;
-use crate::engine::compose::lock::{LockFile, at_hand};
+use crate::engine::compose::lock::{LockFile, at_hand, references};
 use crate::engine::files;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
 use crate::model::lock::{self, Lock, Request, Selection};
+use crate::model::spec::{Flags, Launchers, Spec};
 use crate::model::target;
 
 /// For whom wheels are chosen.
@@ -29,6 +30,16 @@ pub struct ForArguments {
 }
 
 impl ForArguments {
+    /// An option that was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let options = [
+            ("--python", self.python.is_some()),
+            ("--interpreter", self.interpreter.is_some()),
+            ("--target", self.target.is_some()),
+        ];
+        options.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+    }
+
     /// Who it is.
     ///
     /// # Errors
@@ -56,6 +67,71 @@ pub(crate) fn read_target(text: &str, io: &mut Io<'_>) -> Result<Target, Error> 
         return Err(Error::usage(error.to_string()).hint(target::SHAPE));
     }
     for_target::read(text, None, io)
+}
+
+/// A lock, who wants what of it, and what else its spec needs.
+pub(crate) struct Locked {
+    file: LockFile,
+    directory: Utf8PathBuf,
+    target: Target,
+    launchers: Option<Launchers>,
+    request: Request,
+}
+
+/// What the arguments say of a lock.
+pub(crate) struct LockedArguments<'a> {
+    /// The lock.
+    pub(crate) lock: &'a Utf8Path,
+    /// For whom wheels are chosen.
+    pub(crate) target: &'a ForArguments,
+    /// Which of them.
+    pub(crate) wanted: WantedArguments,
+    /// Those among which the wheels of a lock without addresses are found.
+    pub(crate) wheels: &'a [Utf8PathBuf],
+    /// The directory with the launchers for Windows.
+    pub(crate) launchers: Option<&'a Utf8Path>,
+}
+
+impl Locked {
+    /// Reads everything but the wheels. Paths of launchers below `root` are given from there.
+    ///
+    /// # Errors
+    /// Something is not there, or is not what it should be.
+    pub(crate) fn read(
+        arguments: LockedArguments<'_>,
+        root: &Utf8Path,
+        io: &mut Io<'_>,
+    ) -> Result<Self, Error> {
+        let file = read(arguments.lock, io)?;
+        let target = arguments.target.read(io)?;
+        let directory_of_launchers = arguments.launchers.map(|path| io.resolve(path));
+        let interpreter = &target.interpreter;
+        Ok(Self {
+            launchers: for_target::launchers(directory_of_launchers.as_deref(), interpreter, root)?,
+            request: arguments.wanted.request(&file.lock, arguments.wheels, io)?,
+            directory: directory(arguments.lock, io),
+            file,
+            target,
+        })
+    }
+
+    /// The spec of what the lock gives. Paths of wheels below `root` are given from there.
+    ///
+    /// # Errors
+    /// The lock does not have what is wanted.
+    pub(crate) fn spec(self, root: Option<&Utf8Path>, io: &mut Io<'_>) -> Result<Spec, Error> {
+        let selection = choose(&self.file, &self.target.interpreter, &self.request, io)?;
+        let wheels = references(&self.file, &selection, &self.directory, root)?;
+        Ok(Spec {
+            python: for_target::python(None, &self.target),
+            interpreter: self.target.interpreter,
+            launchers: self.launchers,
+            wheels,
+            sources: Vec::new(),
+            path_entries: Vec::new(),
+            flags: Flags::default(),
+        })
+    }
 }
 
 /// What is wanted of a lock.
@@ -92,7 +168,7 @@ pub struct WantedArguments {
 
 impl WantedArguments {
     /// An option that was given.
-    pub(crate) fn given(&self) -> Option<&'static str> {
+    fn given(&self) -> Option<&'static str> {
         let options = [
             ("--extra", !self.extras.is_empty()),
             ("--all-extras", self.all_extras),
@@ -104,6 +180,14 @@ impl WantedArguments {
             ("--unpinned", self.unpinned),
         ];
         options.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
+    }
+
+    /// Refuses what only means something for a lock where there is none.
+    ///
+    /// # Errors
+    /// Such an option was given.
+    pub(crate) fn refuse(&self) -> Result<(), Error> {
+        self.given().map_or(Ok(()), |option| Err(needs_a_lock(option)))
     }
 
     /// What that is, with the wheels that are given. `wheels` are those among which the wheels of a
@@ -133,6 +217,12 @@ impl WantedArguments {
             unpinned: self.unpinned,
         })
     }
+}
+
+/// An option means something for a lock only.
+pub(crate) fn needs_a_lock(option: &str) -> Error {
+    Error::usage(format!("{option} says what is wanted of a lock"))
+        .hint("give the lock, too: `--lock uv.lock`")
 }
 
 /// The directory that the paths in a lock are relative to.

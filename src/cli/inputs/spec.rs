@@ -11,6 +11,7 @@ use crate::engine::{self, Places, Session, files};
 use crate::error::Error;
 use crate::model::digest::Hash;
 use crate::model::request;
+use crate::model::spec::document::SpecDocument;
 use crate::model::spec::{Spec, SpecError, foreign};
 
 /// A session as the arguments want it.
@@ -41,6 +42,13 @@ pub struct SpecText {
 }
 
 impl SpecText {
+    /// A spec that was made here, as text. `origin` is what it was made of, relative paths are
+    /// relative to `directory`.
+    pub fn of(spec: &Spec, origin: &str, directory: &Utf8Path) -> Self {
+        let text = serde_json::to_string(&SpecDocument::from(spec)).expect("specs are plain JSON");
+        Self { text, origin: origin.to_owned(), directory: directory.to_owned() }
+    }
+
     /// What stands for the text and the arguments that change what it means.
     pub fn digest(&self, places: &PlacesArguments) -> Hash {
         let codes = &places.allow.codes;

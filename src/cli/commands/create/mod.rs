@@ -386,11 +386,7 @@ fn locked(
     io: &mut Io<'_>,
 ) -> Result<Option<Locked>, Error> {
     let Some(path) = path else {
-        return match wanted.given() {
-            Some(option) => Err(Error::usage(format!("{option} says what is wanted of a lock"))
-                .hint("give the lock, too: `--lock uv.lock`")),
-            None => Ok(None),
-        };
+        return wanted.refuse().map(|()| None);
     };
     let file = lock_input::read(&path, io)?;
     let request = wanted.request(&file.lock, wheels, io)?;

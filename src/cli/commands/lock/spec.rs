@@ -7,19 +7,15 @@ use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::apart;
-use crate::cli::inputs::lock::{self as lock_input, ForArguments, WantedArguments};
-use crate::cli::inputs::target::{self, Target};
+use crate::cli::inputs::lock::{ForArguments, Locked, LockedArguments, WantedArguments};
 use crate::cli::io::{Io, written};
 use crate::cli::options::{Output, OutputArguments};
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
-use crate::engine::compose::lock::{LockFile, references};
 use crate::engine::files::OutputFile;
 use crate::error::Error;
-use crate::model::lock::Request;
 use crate::model::spec::document::SpecDocument;
-use crate::model::spec::{Flags, Launchers, Spec};
 
 /// Arguments of `venvtree lock spec`.
 #[derive(Debug, Args)]
@@ -57,11 +53,7 @@ pub struct LockSpecArguments {
 
 /// A lock, who wants what of it, and where the spec goes.
 pub(crate) struct LockSpec {
-    file: LockFile,
-    directory: Utf8PathBuf,
-    target: Target,
-    launchers: Option<Launchers>,
-    request: Request,
+    locked: Locked,
     root: Utf8PathBuf,
     out: Option<(Utf8PathBuf, OutputFile)>,
 }
@@ -81,35 +73,22 @@ impl Verb for LockSpecArguments {
         }
         let place = self.out.as_ref().map(|path| io.resolve(path));
         let root = place.as_deref().and_then(Utf8Path::parent).unwrap_or(&io.cwd).to_owned();
-        let file = lock_input::read(&self.lock, io)?;
-        let target = self.target.read(io)?;
-        let directory = self.launchers.as_ref().map(|path| io.resolve(path));
-        Ok(LockSpec {
-            launchers: target::launchers(directory.as_deref(), &target.interpreter, &root)?,
-            request: self.wanted.request(&file.lock, &self.wheels, io)?,
-            directory: lock_input::directory(&self.lock, io),
-            file,
-            target,
-            root,
-            out: self.out.zip(output),
-        })
+        let arguments = LockedArguments {
+            lock: &self.lock,
+            target: &self.target,
+            wanted: self.wanted,
+            wheels: &self.wheels,
+            launchers: self.launchers.as_deref(),
+        };
+        let locked = Locked::read(arguments, &root, io)?;
+        Ok(LockSpec { locked, root, out: self.out.zip(output) })
     }
 
     fn run(request: LockSpec, io: &mut Io<'_>) -> Result<LockSpecAnswer, Error> {
-        let LockSpec { file, directory, target, launchers, request, root, out } = request;
-        let selection = lock_input::choose(&file, &target.interpreter, &request, io)?;
-        let wheels = references(&file, &selection, &directory, Some(&root))?;
-        let title =
-            format!("{} for {}", quantity::count(wheels.len(), "wheel"), target.interpreter);
-        let spec = Spec {
-            python: target::python(None, &target),
-            interpreter: target.interpreter,
-            launchers,
-            wheels,
-            sources: Vec::new(),
-            path_entries: Vec::new(),
-            flags: Flags::default(),
-        };
+        let LockSpec { locked, root, out } = request;
+        let spec = locked.spec(Some(&root), io)?;
+        let wheels = quantity::count(spec.wheels.len(), "wheel");
+        let title = format!("{wheels} for {}", spec.interpreter);
         let document = SpecDocument::from(&spec);
         if let Some((_, output)) = &out {
             let text = Text::of_json(&json!(document));
