@@ -33,6 +33,8 @@ mod hostile;
 mod lock_commands;
 #[cfg(feature = "remote")]
 mod lock_fetch;
+#[cfg(feature = "remote")]
+mod lock_pin;
 mod locks;
 mod messages;
 mod mutations;

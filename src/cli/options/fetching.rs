@@ -94,6 +94,15 @@ fn mirror(text: &str) -> Result<(Address, Address), Error> {
     Ok((read(from)?, read(to)?))
 }
 
+/// How an index is asked, and the file of names and passwords.
+#[cfg(feature = "remote")]
+pub(crate) fn network(
+    remote: &RemoteArguments,
+    io: &Io<'_>,
+) -> Result<(crate::engine::remote::NetworkConfig, Option<Utf8PathBuf>), Error> {
+    Ok((caches::network(remote, io)?, netrc(io)))
+}
+
 /// The file of names and passwords, whether it is there or not.
 #[cfg(feature = "remote")]
 fn netrc(io: &Io<'_>) -> Option<Utf8PathBuf> {

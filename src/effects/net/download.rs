@@ -6,6 +6,7 @@
 //! that they are for and nowhere else.
 
 mod access;
+mod document;
 mod partial;
 
 use std::io::Read as _;
@@ -15,6 +16,7 @@ use camino::Utf8PathBuf;
 use ureq::{Agent, Body, http};
 
 use self::access::Access;
+pub use self::document::Document;
 use self::partial::Partial;
 pub use self::partial::Places;
 use crate::effects::host::fs::FsError;

@@ -6,6 +6,8 @@
 
 pub mod create;
 pub mod lock;
+#[cfg(feature = "remote")]
+pub mod pin;
 pub mod wheels;
 
 use camino::{Utf8Path, Utf8PathBuf};

@@ -9,6 +9,8 @@ mod document;
 mod index;
 mod markers;
 mod names;
+#[cfg(feature = "remote")]
+pub mod pin;
 mod problem;
 mod pylock;
 mod requirements;

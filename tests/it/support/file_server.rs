@@ -12,6 +12,8 @@ use super::http_cache::{HttpCache, HttpRequest};
 pub(crate) enum Behaviour {
     /// Answers with the file, or the part that was asked for.
     Serve,
+    /// Answers with all of the file, and says of what type it is.
+    Typed(&'static str),
     /// Answers with all of the file, whatever was asked for.
     ServeAll,
     /// Promises what is asked for, and breaks off after so many bytes.
@@ -89,6 +91,9 @@ fn answer(
         (Behaviour::Status(status, headers), _) => (status, headers, Vec::new(), None),
         (_, None) => ("404 Not Found", Vec::new(), Vec::new(), None),
         (Behaviour::Other(bytes), _) => ("200 OK", Vec::new(), bytes, None),
+        (Behaviour::Typed(kind), Some(file)) => {
+            ("200 OK", vec![format!("Content-Type: {kind}")], file.to_vec(), None)
+        }
         (Behaviour::ServeAll, Some(file)) => ("200 OK", Vec::new(), file.to_vec(), None),
         (behaviour, Some(file)) => {
             let tag = format!("ETag: \"{}\"", file.len());

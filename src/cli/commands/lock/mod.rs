@@ -2,6 +2,8 @@
 
 pub(crate) mod fetch;
 pub(crate) mod index;
+#[cfg(feature = "remote")]
+pub(crate) mod pin;
 pub(crate) mod select;
 pub(crate) mod spec;
 
@@ -24,6 +26,9 @@ pub enum LockCommand {
     Fetch(Deferred<fetch::LockFetchArguments>),
     /// Write the files and closures for several interpreters, for build systems.
     Index(Deferred<index::IndexArguments>),
+    /// Write requirements with hashes as a pylock.toml, with the addresses that an index has.
+    #[cfg(feature = "remote")]
+    Pin(Deferred<pin::LockPinArguments>),
 }
 
 /// Does what a subcommand asks for.
@@ -33,5 +38,7 @@ pub(crate) fn dispatch(command: LockCommand, io: &mut Io<'_>) -> (Format, Result
         LockCommand::Spec(arguments) => perform(arguments, io),
         LockCommand::Fetch(arguments) => perform(arguments, io),
         LockCommand::Index(arguments) => perform(arguments, io),
+        #[cfg(feature = "remote")]
+        LockCommand::Pin(arguments) => perform(arguments, io),
     }
 }

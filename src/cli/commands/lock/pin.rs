@@ -1,0 +1,124 @@
+//! `venvtree lock pin`: a lock with addresses, of requirements with hashes.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::answer::{Answer, Printer};
+use crate::cli::inputs::apart;
+use crate::cli::inputs::lock as lock_input;
+use crate::cli::io::{Io, written};
+use crate::cli::options::caches::RemoteArguments;
+use crate::cli::options::{Output, OutputArguments, fetching};
+use crate::cli::quantity;
+use crate::cli::text::Text;
+use crate::cli::verb::Verb;
+use crate::engine::compose::lock::LockFile;
+use crate::engine::compose::pin;
+use crate::engine::files::OutputFile;
+use crate::engine::remote::NetworkConfig;
+use crate::error::Error;
+use crate::model::address::Address;
+
+/// Arguments of `venvtree lock pin`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The index is asked once for each project, for the files that have the hashes of the requirements; where it has no \
+JSON, its HTML is read. Nothing is chosen and no wheel is fetched. A name and a password may stand in the URL, or in \
+netrc; they are not written.")]
+pub struct LockPinArguments {
+    /// Requirements with hashes; `-` reads standard input.
+    #[arg(value_name = "REQUIREMENTS")]
+    lock: Utf8PathBuf,
+    /// The index, as pip takes it; may be given many times, and is asked in that order.
+    #[arg(long = "index-url", value_name = "URL", required = true)]
+    indexes: Vec<String>,
+    /// Write the pylock.toml to FILE instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    remote: RemoteArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Requirements, who knows their files, and where the lock goes.
+pub(crate) struct LockPin {
+    file: LockFile,
+    indexes: Vec<String>,
+    network: NetworkConfig,
+    netrc: Option<Utf8PathBuf>,
+    out: Option<(Utf8PathBuf, OutputFile)>,
+}
+
+impl Verb for LockPinArguments {
+    type Request = LockPin;
+    type Answer = LockPinAnswer;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<LockPin, Error> {
+        for index in &self.indexes {
+            let unfit = |reason: String| {
+                Error::usage(format!("--index-url: {reason}"))
+                    .hint("write `--index-url https://HOST/simple`")
+            };
+            let address = Address::parse(index).map_err(|error| unfit(error.to_string()))?;
+            if address.file().is_some() {
+                return Err(unfit("found a file, expected an address of HTTP".to_owned()));
+            }
+        }
+        let output = self.out.as_ref().map(|path| io.output_file(path)).transpose()?;
+        if let Some(output) = &output {
+            apart::check_file(output, [io.resolve(&self.lock)])?;
+        }
+        let (network, netrc) = fetching::network(&self.remote, io)?;
+        Ok(LockPin {
+            file: lock_input::read(&self.lock, io)?,
+            indexes: self.indexes,
+            network,
+            netrc,
+            out: self.out.zip(output),
+        })
+    }
+
+    fn run(request: LockPin, _: &mut Io<'_>) -> Result<LockPinAnswer, Error> {
+        let LockPin { file, indexes, network, netrc, out } = request;
+        let lock = pin::pin(&file, &indexes, network, netrc.as_deref())?;
+        let packages = file.lock.len();
+        if let Some((_, output)) = &out {
+            crate::engine::write_whole(output, |writer| {
+                write!(writer, "{lock}").map_err(|error| written(Err(error)).unwrap_err())
+            })?;
+        }
+        Ok(LockPinAnswer { lock, packages, out: out.map(|(name, _)| name) })
+    }
+}
+
+/// The lock.
+#[derive(Debug, Serialize)]
+pub(crate) struct LockPinAnswer {
+    lock: String,
+    packages: usize,
+    out: Option<Utf8PathBuf>,
+}
+
+impl Answer for LockPinAnswer {
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        if self.out.is_none() {
+            printer.print_text(&Text::of_lines(self.lock.lines().map(str::to_owned)))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn summary(&self) -> Vec<String> {
+        let count = quantity::count(self.packages, "package");
+        vec![match &self.out {
+            Some(out) => format!("written: {out}, {count}"),
+            None => count,
+        }]
+    }
+}
