@@ -36,7 +36,7 @@ const fn report(command: &'static str, arguments: &'static [&'static str]) -> Ru
 }
 
 /// One run of every command; the directory is that of [`project`].
-const RUNS: [Run; 29] = [
+const RUNS: [Run; 30] = [
     report("build", &["env.json", "--out", "built"]),
     report("create", &["made", "--no-seed", "--python", "bin/python3.12", "--no-vcs-ignore"]),
     report("digest", &["env.json"]),
@@ -67,6 +67,7 @@ const RUNS: [Run; 29] = [
     report("lock index", &["pylock.toml", "--target", "linux=linux-x86_64-3.12.1"]),
     Run { form: Form::Text, ..report("sbom", &["env.json"]) },
     report("licenses", &["env.json"]),
+    report("lock pin", &["direct.txt", "--index-url", "https://index.example/simple"]),
     report("doctor", &[]),
     Run { form: Form::Known, ..report("completions", &["bash"]) },
 ];
@@ -106,6 +107,11 @@ fn project() -> Project {
     project.write("METADATA", "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n");
     project.write("app.py", "");
     let locks = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
+    let direct = format!(
+        "one @ https://files.example/one-1.0-py3-none-any.whl --hash=sha256:{}\n",
+        venvtree::model::digest::Hash::sha256(b"one")
+    );
+    project.write("direct.txt", direct);
     project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     project.write("sample.toml", sample_lock(&project));
     fake_interpreter(project.path(), "bin/python3.12", "3.12.4");

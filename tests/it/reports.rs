@@ -55,6 +55,9 @@ fn project() -> Project {
     project.write("app.py", "");
     project.write("sample.toml", sample_lock(&project));
     let locks = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/locks");
+    let hash = venvtree::model::digest::Hash::sha256(b"one");
+    let direct = "one @ https://files.example/one-1.0-py3-none-any.whl";
+    project.write("direct.txt", format!("{direct} --hash=sha256:{hash}\n"));
     project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
     project
@@ -124,6 +127,7 @@ fn every_report_is_one_document_with_a_version() {
         ("lock spec", &["pylock.toml", "--target", "linux-x86_64-3.12.1"]),
         ("lock fetch", &["sample.toml", "--dest", "fetched", "--target", "linux-x86_64-3.12.1"]),
         ("lock index", &["pylock.toml", "--target", "linux=linux-x86_64-3.12.1"]),
+        ("lock pin", &["direct.txt", "--index-url", "https://index.example/simple"]),
         ("doctor", &[]),
         ("interpreter list", &[]),
     ];

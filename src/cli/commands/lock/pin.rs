@@ -28,7 +28,7 @@ JSON, its HTML is read. Nothing is chosen and no wheel is fetched. A name and a 
 netrc; they are not written.")]
 pub struct LockPinArguments {
     /// Requirements with hashes; `-` reads standard input.
-    #[arg(value_name = "REQUIREMENTS")]
+    #[arg(value_name = "LOCK")]
     lock: Utf8PathBuf,
     /// The index, as pip takes it; may be given many times, and is asked in that order.
     #[arg(long = "index-url", value_name = "URL", required = true)]
