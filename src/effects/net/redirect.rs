@@ -91,10 +91,14 @@ fn follow(from: &str, location: Option<&[u8]>) -> Result<(String, Origin, Origin
         .trim();
     let from: Uri = from.parse().map_err(|_| Refusal::Nowhere)?;
     let text = absolute(&from, location).ok_or(Refusal::Nowhere)?;
+    // Other schemes need not have an authority, without which they are no URL here.
+    let scheme = text.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https") {
+        return Err(Refusal::Origin(scheme + ":"));
+    }
     let to: Uri = text.parse().map_err(|_| Refusal::Nowhere)?;
     let here = Origin::of(&from).ok_or(Refusal::Nowhere)?;
-    let there = Origin::of(&to)
-        .ok_or_else(|| Refusal::Origin(to.scheme_str().unwrap_or("unknown").to_owned() + ":"))?;
+    let there = Origin::of(&to).ok_or(Refusal::Nowhere)?;
     if to.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(Refusal::Origin(there.to_string()));
     }
