@@ -216,14 +216,13 @@ impl Fetching {
         }
     }
 
-    /// Puts wheels into a directory, under these names, and compares them on the way.
+    /// Puts wheels into a directory, each under its name, and compares them on the way.
     ///
     /// # Errors
     /// Some cannot be had, are something else, or the directory cannot be written to.
     pub fn save(
         &self,
-        wheels: &[WheelReference],
-        names: &[String],
+        wheels: &[(String, WheelReference)],
         places: &Places,
         directory: &Utf8Path,
         progress: &Progress,
@@ -233,15 +232,14 @@ impl Fetching {
             let hash = path.is_file().then(|| file_hash::of(&path).ok()).flatten();
             hash.is_some() && hash == wheel.sha256.map(|digest| digest.0)
         };
-        let was_there: Vec<bool> =
-            wheels.iter().zip(names).map(|(wheel, name)| there(wheel, name)).collect();
+        let was_there: Vec<bool> = wheels.iter().map(|(name, wheel)| there(wheel, name)).collect();
         let lacking = wheels.iter().zip(&was_there).filter(|(_, there)| !**there);
-        let lacking: Vec<WheelReference> = lacking.map(|(wheel, _)| wheel.clone()).collect();
+        let lacking: Vec<WheelReference> = lacking.map(|((_, wheel), _)| wheel.clone()).collect();
         let mut found = self.find(&lacking, places, progress)?.into_iter();
         fs::create_directories(directory, fs::Permissions::Usual)
             .map_err(fs::failed("make the folder", directory))?;
         let mut saved = Vec::with_capacity(wheels.len());
-        for ((wheel, name), was_there) in wheels.iter().zip(names).zip(was_there) {
+        for ((name, wheel), was_there) in wheels.iter().zip(was_there) {
             let target = directory.join(name);
             if !was_there && let Some(from) = found.next() {
                 copy(wheel, &from, &target)?;

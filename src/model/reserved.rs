@@ -229,6 +229,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn what_the_interpreter_looks_for_is_reserved() {
         let check = |paths: &[&str], expected: Option<Reserved>| {
             for path in paths {

@@ -115,7 +115,7 @@ impl<'a> Writer<'a> {
                 rustix::fs::symlinkat(target.as_str(), directory.handle(), temporary.as_str())
                     .map_err(|error| StageError::Fatal(failed("create", &full)(error)))
             }
-            Change::Bytes(bytes) => self.stage_file(&directory, &temporary, path, entry, bytes),
+            Change::Bytes(bytes) => self.stage_file((&directory, &temporary), path, entry, bytes),
         };
         if outcome.is_err() {
             let _ = rustix::fs::unlinkat(directory.handle(), temporary.as_str(), AtFlags::empty());
@@ -124,10 +124,10 @@ impl<'a> Writer<'a> {
         outcome
     }
 
+    /// Writes what comes to `path` into a file of a temporary name in its directory.
     fn stage_file(
         &mut self,
-        directory: &Directory,
-        temporary: &str,
+        (directory, temporary): (&Directory, &str),
         path: &TreePath,
         entry: Option<&Entry>,
         bytes: &[u8],

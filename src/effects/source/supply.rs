@@ -145,7 +145,8 @@ impl<'a> Supply<'a> {
         match content {
             Content::Inline(bytes) => take(bytes).map_err(FeedError::Taker),
             Content::Member { wheel, member } => {
-                self.feed_member(*wheel, *member, digest.hash, crew, take)
+                let wheel = &self.wheels[*wheel];
+                feed_member(wheel, *member, digest.hash, crew, take)
             }
             Content::Source { source, file } => {
                 feed_file(self.sources[*source].path(*file), digest, crew, take)
@@ -157,34 +158,6 @@ impl<'a> Supply<'a> {
                 feed_file(files.path(*file), digest, crew, take)
             }
         }
-    }
-
-    fn feed_member<E>(
-        &self,
-        wheel: usize,
-        member: usize,
-        expected: Hash,
-        crew: Crew<'_>,
-        take: impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<(), FeedError<E>> {
-        let wheel = &self.wheels[wheel];
-        let member = &wheel.manifest.members[member];
-        let make = |sink: &mut Sink<'_>| {
-            inflate::with_inflater(|inflater| {
-                wheel.stream(inflater, member, &mut |bytes| Ok::<_, Unmade>(sink(bytes)?))
-            })
-        };
-        let actual = pass(crew, member.location.size, DigestFunction::Sha256, make, take)?.hash;
-        if actual == expected {
-            return Ok(());
-        }
-        Err(SupplyError::RecordHash {
-            wheel: wheel.manifest.file.as_str().to_owned(),
-            member: member.path.to_string(),
-            actual,
-            expected,
-        }
-        .into())
     }
 
     /// The members, by wheel and index, that a plan has no use for and that nobody has read yet:
@@ -289,7 +262,8 @@ impl<'a> Supply<'a> {
                             usize::from(matches!(content, Content::Member { .. })),
                             Ordering::Relaxed,
                         );
-                        self.digest(content, *sha256, *size, function, width(turn))
+                        let promised = Digest { hash: *sha256, size: *size };
+                        self.digest(content, promised, function, width(turn))
                     }
                 };
                 match digest {
@@ -315,18 +289,18 @@ impl<'a> Supply<'a> {
         Err(errors.into_iter().map(|(_, error)| error).collect())
     }
 
+    /// The digest by `function` of what has the SHA-256 `promised`.
     fn digest(
         &self,
         content: &Content,
-        sha256: Hash,
-        size: u64,
+        promised: Digest,
         function: DigestFunction,
         threads: usize,
     ) -> Result<Digest, SupplyError> {
         let mut hasher = Hasher::new(function);
         let fed = self.feed(
             content,
-            Digest { hash: sha256, size },
+            promised,
             Crew::Shared(threads),
             |bytes| -> Result<(), std::convert::Infallible> {
                 hasher.update(bytes);
@@ -354,6 +328,32 @@ pub fn threads_for(
     let mut widths = parallel::widths(threads, pipeline::STAGES, &largest[..worthwhile], total);
     widths.resize(largest.len(), 1);
     widths
+}
+
+fn feed_member<E>(
+    wheel: &Wheel,
+    member: usize,
+    expected: Hash,
+    crew: Crew<'_>,
+    take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), FeedError<E>> {
+    let member = &wheel.manifest.members[member];
+    let make = |sink: &mut Sink<'_>| {
+        inflate::with_inflater(|inflater| {
+            wheel.stream(inflater, member, &mut |bytes| Ok::<_, Unmade>(sink(bytes)?))
+        })
+    };
+    let actual = pass(crew, member.location.size, DigestFunction::Sha256, make, take)?.hash;
+    if actual == expected {
+        return Ok(());
+    }
+    Err(SupplyError::RecordHash {
+        wheel: wheel.manifest.file.as_str().to_owned(),
+        member: member.path.to_string(),
+        actual,
+        expected,
+    }
+    .into())
 }
 
 fn feed_file<E>(

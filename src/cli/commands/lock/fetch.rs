@@ -95,9 +95,9 @@ impl Verb for LockFetchArguments {
         let selection = lock_input::choose(&file, &target.interpreter, &request.request, io)?;
         let wheels = references(&file, &selection, &request.directory, None)?;
         let names = selection.wheels.iter().map(|wheel| wheel.written.clone());
-        let names: Vec<String> = names.collect();
+        let wheels: Vec<_> = names.zip(wheels).collect();
         let places = Places { root: request.directory, ..Places::default() };
-        let saved = fetching.save(&wheels, &names, &places, &dest, &io.progress);
+        let saved = fetching.save(&wheels, &places, &dest, &io.progress);
         let notes = caches::say(&request.caches, !request.output.talks(), io);
         Ok(LockFetchAnswer { dest: request.name, wheels: saved?, notes })
     }

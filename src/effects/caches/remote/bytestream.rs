@@ -111,7 +111,8 @@ impl Grpc {
         loop {
             self.context.check()?;
             let name = self.resource(&upload, digest, zstd);
-            let status = match self.write_once(&name, digest, source, zstd, offset)? {
+            let bytes = upload_of(source, digest, zstd, offset)?;
+            let status = match self.write_once(&name, digest, bytes, offset)? {
                 Ok(committed) => {
                     // -1: somebody else brought it meanwhile. A compressed write may also count
                     // compressed bytes.
@@ -165,18 +166,10 @@ impl Grpc {
         &self,
         name: &str,
         digest: Digest,
-        source: &dyn Blobs,
-        zstd: bool,
+        mut reader: Box<dyn Read + '_>,
         offset: u64,
     ) -> Result<Result<i64, Status>, BlobError> {
         let failed = |error| BlobError::io("read", digest.to_string(), error);
-        let mut plain = source.open(digest)?.ok_or_else(|| absent(digest))?;
-        io::copy(&mut plain.by_ref().take(offset), &mut io::sink()).map_err(failed)?;
-        let mut reader: Box<dyn Read + '_> = if zstd {
-            Box::new(zstd::stream::read::Encoder::new(plain, 0).map_err(failed)?)
-        } else {
-            Box::new(plain)
-        };
         let (sender, receiver) = mpsc::channel::<WriteRequest>(QUEUE);
         let mut client = self.streams()?;
         let request = self.request(ReceiverStream::new(receiver))?;
@@ -225,6 +218,22 @@ impl Grpc {
         })?;
         Ok(answer.map(|WriteResponse { committed_size }| committed_size))
     }
+}
+
+/// What is sent of a blob: its bytes from an offset on, compressed if that was agreed.
+fn upload_of(
+    source: &dyn Blobs,
+    digest: Digest,
+    zstd: bool,
+    offset: u64,
+) -> Result<Box<dyn Read + '_>, BlobError> {
+    let failed = |error| BlobError::io("read", digest.to_string(), error);
+    let mut plain = source.open(digest)?.ok_or_else(|| absent(digest))?;
+    io::copy(&mut plain.by_ref().take(offset), &mut io::sink()).map_err(failed)?;
+    if zstd {
+        return Ok(Box::new(zstd::stream::read::Encoder::new(plain, 0).map_err(failed)?));
+    }
+    Ok(Box::new(plain))
 }
 
 /// A decoder of a blob of that size, which a stream cannot make allocate much: some run at once.

@@ -78,15 +78,14 @@ impl<'a> TarArchive<'a> {
         })
     }
 
+    /// Writes a header once it has a path, a size and, for a link, a target.
     fn entry(
         &mut self,
+        mut header: Header,
         path: &str,
-        kind: EntryType,
-        mode: u32,
         size: u64,
         target: Option<&str>,
     ) -> io::Result<()> {
-        let mut header = self.header(kind, mode);
         let mut extended = Vec::new();
         if !path.is_ascii() || header.set_path(path).is_err() {
             extended.extend(record("path", path));
@@ -158,22 +157,20 @@ fn record(key: &str, value: &str) -> Vec<u8> {
 
 impl Archive for TarArchive<'_> {
     fn directory(&mut self, path: &str) -> io::Result<()> {
-        self.entry(&format!("{path}/"), EntryType::Directory, 0o755, 0, None)
+        let header = self.header(EntryType::Directory, 0o755);
+        self.entry(header, &format!("{path}/"), 0, None)
     }
 
     fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
-        self.entry(path, EntryType::Symlink, 0o777, 0, Some(target))
+        let header = self.header(EntryType::Symlink, 0o777);
+        self.entry(header, path, 0, Some(target))
     }
 
     fn begin(&mut self, path: &str, file: FileEntry<'_>) -> io::Result<()> {
         self.partial = 0;
-        self.entry(
-            path,
-            EntryType::Regular,
-            if file.executable { 0o755 } else { 0o644 },
-            file.digest.size,
-            None,
-        )
+        let mode = if file.executable { 0o755 } else { 0o644 };
+        let header = self.header(EntryType::Regular, mode);
+        self.entry(header, path, file.digest.size, None)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -20,6 +20,14 @@ pub fn end_record(
     findings: &mut Findings,
 ) -> Option<End> {
     let tail_start = file_size - tail.len() as u64;
+    let (found, directory_end) = claimed(tail, tail_start, findings)?;
+    check_place(tail, tail_start, &found, directory_end, findings)?;
+    check_limits(&found, limits, findings)?;
+    Some(found)
+}
+
+/// What the end records say, and where the directory ends: where the first of them begins.
+fn claimed(tail: &[u8], tail_start: u64, findings: &mut Findings) -> Option<(End, u64)> {
     let at = find_end_record(tail, findings)?;
     let record = &tail[at..];
     let end = tail_start + at as u64;
@@ -35,7 +43,7 @@ pub fn end_record(
     let locator = at
         .checked_sub(ZIP64_LOCATOR_LENGTH)
         .filter(|&start| tail[start..].starts_with(&ZIP64_LOCATOR));
-    let (found, directory_end) = match locator {
+    match locator {
         Some(start) => {
             let (zip64, zip64_disk_entries, zip64_start) =
                 zip64_end(&tail[..start + ZIP64_LOCATOR_LENGTH], tail_start, findings)?;
@@ -54,7 +62,7 @@ pub fn end_record(
                 );
                 return None;
             }
-            (zip64, zip64_start)
+            Some((zip64, zip64_start))
         }
         None => {
             if disk != 0 || directory_disk != 0 || disk_entries != entries {
@@ -77,10 +85,19 @@ pub fn end_record(
                 findings.add(Code::ZipZip64End, "the end record refers to a zip64 end record, and there is no locator before it");
                 return None;
             }
-            (found, end)
+            Some((found, end))
         }
-    };
+    }
+}
 
+/// Whether the directory lies where it is said to be.
+fn check_place(
+    tail: &[u8],
+    tail_start: u64,
+    found: &End,
+    directory_end: u64,
+    findings: &mut Findings,
+) -> Option<()> {
     // Offsets and sizes below 2^64 may add up to more.
     let claimed_end = found.directory_offset.checked_add(found.directory_size);
     if claimed_end != Some(directory_end) {
@@ -109,6 +126,11 @@ pub fn end_record(
         }
         return None;
     }
+    Some(())
+}
+
+/// Whether the directory has entries, and not more than are read.
+fn check_limits(found: &End, limits: &Limits, findings: &mut Findings) -> Option<()> {
     if found.entries == 0 && found.directory_size == 0 {
         if found.directory_offset > 0 {
             findings.add(
@@ -137,7 +159,7 @@ pub fn end_record(
         );
         return None;
     }
-    Some(found)
+    Some(())
 }
 
 /// Where in `tail` the end record starts: the one whose comment ends with the file, if there is

@@ -72,13 +72,8 @@ pub fn local_header(
     if (flags ^ location.flags) & !FLAG_LEVEL != 0 {
         conflict("the flags field", flags.into(), location.flags.into());
     }
-    let expected_method = match location.method {
-        Method::Stored => 0,
-        Method::Deflate => 8,
-        Method::Zstd => 93,
-    };
-    if method != expected_method {
-        conflict("the method", method.into(), expected_method.into());
+    if method != number(location.method) {
+        conflict("the method", method.into(), number(location.method).into());
     }
     let streamed = location.flags & FLAG_DESCRIPTOR != 0;
     // With a descriptor, checksum and sizes may be zero in the header.
@@ -109,7 +104,30 @@ pub fn local_header(
         }
     }
 
-    let descriptors: &[u64] = match (streamed, zip64_field.is_some()) {
+    let after = descriptor_length(left, streamed, zip64_field.is_some(), |code, message| {
+        findings.add_member(code, name, message)
+    });
+    Some((start, after))
+}
+
+/// What headers call a method.
+fn number(method: Method) -> u16 {
+    match method {
+        Method::Stored => 0,
+        Method::Deflate => 8,
+        Method::Zstd => 93,
+    }
+}
+
+/// How long the descriptor behind a member's bytes is, where `left` bytes are left before the next
+/// member. What is wrong with that is told to `report`.
+fn descriptor_length(
+    left: u64,
+    streamed: bool,
+    zip64: bool,
+    report: impl FnOnce(Code, String),
+) -> usize {
+    let descriptors: &[u64] = match (streamed, zip64) {
         (false, _) => &[0],
         (true, false) => &[12, 16],
         (true, true) => &[20, 24],
@@ -124,11 +142,11 @@ pub fn local_header(
                 format!("{left} bytes between this member and the next belong to none"),
             ),
         };
-        findings.add_member(code, name, message);
+        report(code, message);
     }
     // With a gap, which the escape hatch may let pass, the descriptor is what could be one.
     let after = descriptors.iter().rev().find(|&&length| length <= left).copied().unwrap_or(0);
-    Some((start, usize::try_from(after).unwrap_or(0)))
+    usize::try_from(after).unwrap_or(0)
 }
 
 /// Checks the data descriptor `bytes` behind a member: as long as [`local_header`] said.

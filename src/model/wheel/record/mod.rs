@@ -143,13 +143,9 @@ impl<'text> Record<'text> {
     fn read_line(&mut self, line: &'text str, number: usize, own_path: &str) {
         let mut commas = memchr::memchr_iter(b',', line.as_bytes());
         if let (Some(first), Some(second), None) = (commas.next(), commas.next(), commas.next()) {
-            self.read_fields(
-                Cow::Borrowed(&line[..first]),
-                &line[first + 1..second],
-                &line[second + 1..],
-                number,
-                own_path,
-            );
+            let path = Cow::Borrowed(&line[..first]);
+            let facts = (&line[first + 1..second], &line[second + 1..]);
+            self.read_fields(path, facts, number, own_path);
         } else {
             // Blank, or with too few or too many columns.
             self.read_row(line, number, own_path);
@@ -161,7 +157,7 @@ impl<'text> Record<'text> {
             return self.report(number, None, RecordProblemKind::Blank);
         }
         match split_fields(line) {
-            Ok(([path, hash, size], 3)) => self.read_fields(path, &hash, &size, number, own_path),
+            Ok(([path, hash, size], 3)) => self.read_fields(path, (&hash, &size), number, own_path),
             Ok(([path, ..], found)) => {
                 self.report(number, Some(&path), RecordProblemKind::Columns { found })
             }
@@ -169,11 +165,11 @@ impl<'text> Record<'text> {
         }
     }
 
+    /// Reads a row, whose hash and size are `facts`.
     fn read_fields(
         &mut self,
         path: Cow<'text, str>,
-        hash: &str,
-        size: &str,
+        (hash, size): (&str, &str),
         number: usize,
         own_path: &str,
     ) {

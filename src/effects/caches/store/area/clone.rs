@@ -22,8 +22,7 @@ impl Area<'_> {
         &self,
         source: &File,
         size: u64,
-        directory: BorrowedFd<'_>,
-        name: &str,
+        (directory, name): (BorrowedFd<'_>, &str),
         mode: RawMode,
     ) -> Result<bool, BlobError> {
         if self.ladder.method() >= Method::Copy || size == 0 {

@@ -293,7 +293,7 @@ impl Area<'_> {
             Condition::Replaced => return self.place(digest, executable, directory, name),
             Condition::Absent => return Ok(false),
         }
-        self.duplicate(&source, digest, directory, name, self.output_mode(executable))
+        self.duplicate(&source, digest, (directory, name), self.output_mode(executable))
     }
 
     fn fall_back_to(&self, method: Method) {
@@ -315,12 +315,11 @@ impl Area<'_> {
         &self,
         source: &File,
         digest: Digest,
-        directory: BorrowedFd<'_>,
-        name: &str,
+        (directory, name): (BorrowedFd<'_>, &str),
         mode: RawMode,
     ) -> Result<bool, BlobError> {
         #[cfg(target_vendor = "apple")]
-        if self.clone_file(source, digest.size, directory, name, mode)? {
+        if self.clone_file(source, digest.size, (directory, name), mode)? {
             return Ok(true);
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -397,7 +396,7 @@ impl Area<'_> {
             _ => return Ok(false),
         }
         io::Seek::rewind(&mut &source).map_err(|error| BlobError::io("read", &path, error))?;
-        if !self.duplicate(&source, digest, directory, name, self.output_mode(executable))? {
+        if !self.duplicate(&source, digest, (directory, name), self.output_mode(executable))? {
             return Ok(false);
         }
         Ok(true)
@@ -435,7 +434,7 @@ impl Area<'_> {
         }
         match hash_file(&path, self.store.function) {
             Ok(found) if found == digest => {
-                self.duplicate(&source, digest, directory, name, self.output_mode(executable))
+                self.duplicate(&source, digest, (directory, name), self.output_mode(executable))
             }
             _ => Ok(false),
         }
