@@ -75,6 +75,7 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
         "spec check" => vec!["env.json"],
         "spec from" => vec!["wheels/demo-1.0-py3-none-any.whl", "--for", "linux-x86_64"],
         "lock select" | "lock spec" => vec!["sample.toml", "--target", "linux-x86_64-3.12.1"],
+        "lock pin" => vec!["env.json", "--index-url", "http://127.0.0.1:9"],
         "lock index" => vec!["sample.toml", "--target", "linux=linux-x86_64-3.12.1"],
         "lock fetch" => vec!["sample.toml", "--target", "linux-x86_64-3.12.1", "--dest", "made/w"],
         "completions" => vec!["bash"],
