@@ -37,7 +37,6 @@ pub mod transfer;
 
 pub mod compose;
 pub mod judge;
-pub mod proof;
 
 pub mod archives;
 pub mod directories;
@@ -47,6 +46,8 @@ pub mod machine;
 pub mod remote;
 pub mod store;
 pub mod wheels;
+
+pub mod proof;
 
 use crate::effects::sink::publish::PublishError;
 use crate::engine::find::CachedAction;

@@ -13,6 +13,7 @@ use crate::effects::scan::{self, View};
 use crate::effects::source::supply::FeedError;
 use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::files;
 use crate::engine::inputs::Inputs;
 use crate::engine::{Caches, Places, Prepared, Session, key, predict};
 use crate::error::Error;
@@ -98,13 +99,17 @@ pub fn of_directory(
     directory: &Utf8Path,
     request: &BillRequest,
 ) -> Result<Bill, Error> {
+    if !files::is_environment(directory) {
+        let message = format!("`{directory}` is no environment: it holds no pyvenv.cfg");
+        return Err(Error::usage(message).hint("give an environment's own directory, or a spec"));
+    }
     session.progress.begin(Phase::Reading, Amount::default());
     let scan = scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
     let tree = scan.tree;
     let mut distributions = Vec::new();
     for (path, _) in tree.leaves() {
         let folder = path.as_str().strip_suffix("/METADATA");
-        let Some(folder) = folder.filter(|folder| folder.ends_with(".dist-info")) else { continue };
+        let Some(folder) = folder.filter(|folder| is_installed(folder)) else { continue };
         distributions.extend(installed(directory, &tree, folder, request)?);
     }
     let configuration = directory.join("pyvenv.cfg");
@@ -118,6 +123,17 @@ pub fn of_directory(
         requires: BTreeMap::new(),
     };
     Ok(bill.with_relations())
+}
+
+/// Whether a folder is that of a distribution that the interpreter finds: not a part of another one
+/// (setuptools brings copies of what it needs), nor of an interpreter in the environment.
+fn is_installed(folder: &str) -> bool {
+    let names: Vec<&str> = folder.split('/').collect();
+    let installed = match names.as_slice() {
+        ["lib" | "lib64", _, "site-packages", name] | ["Lib", "site-packages", name] => name,
+        _ => return false,
+    };
+    installed.ends_with(".dist-info")
 }
 
 /// The distribution of a `.dist-info` folder; nothing where its name or metadata says nothing.

@@ -61,9 +61,9 @@ fn what_is_no_spec_is_named() {
         (
             "uv.lock",
             b"version = 1\n\n[[package]]\nname = \"six\"\n".to_vec(),
-            &["found TOML", "spec from"],
+            &["found TOML", "lock spec"],
         ),
-        ("requirements.txt", b"six==1.16.0\n".to_vec(), &["a list of requirements", "spec from"]),
+        ("requirements.txt", b"six==1.16.0\n".to_vec(), &["a list of requirements", "lock spec"]),
         (
             "commented.json",
             format!("// mine\n{spec}").into_bytes(),

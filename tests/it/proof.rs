@@ -19,10 +19,14 @@ fn judge(name: &str) -> PathBuf {
     program
 }
 
+/// The metadata of what a distribution brings along for itself.
+const VENDORED: &str = "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n";
+
 fn project() -> Project {
     let project = Project::new();
     let app = WheelText::new("app_tool", "1.0+local.1")
         .file("app.py", "")
+        .file("app_tool_vendor/other-1.0.dist-info/METADATA", VENDORED)
         .file("app_tool.libs/libz-1a2b.so.1.2.3", "no library")
         .file("app_tool-1.0+local.1.dist-info/licenses/LICENSE", "Do as you like: ü.\n")
         .file("app_tool-1.0+local.1.dist-info/sboms/app tool.cdx.json", "{}")
@@ -113,13 +117,15 @@ fn a_bill_tells_what_the_wheels_say() {
     assert_eq!(on("pypi/app-tool"), json!(["pkg:pypi/helper@2"]));
     // By way of the extra that was asked for.
     assert_eq!(on("pypi/helper"), json!(["pkg:pypi/quick@3"]));
-    // Of the directory the same is known but for the wheels.
+    // Of the directory the same is known but for the wheels; what a distribution brings along for
+    // itself is none that is installed.
     project.run(&["build", "env.json", "--out", "env"]).success();
     let built: Value = serde_json::from_str(&project.run(&["sbom", "env"]).success()).unwrap();
     assert_eq!(
         built["metadata"]["component"]["properties"],
         bill["metadata"]["component"]["properties"]
     );
+    assert_eq!(built["components"].as_array().unwrap().len(), 3, "{built}");
     for (one, other) in [(1, 0), (2, 1), (3, 2)] {
         for field in ["name", "version", "licenses", "components", "externalReferences"] {
             assert_eq!(
@@ -266,4 +272,6 @@ fn a_statement_binds_the_request_to_the_root_digest() {
     project.run(&["build", "env.json", "--out", "env"]).success();
     let refused = project.run(&["sbom", "env", "--format", "in-toto"]);
     assert_eq!(refused.code, 2, "{refused:?}");
+    let refused = project.run(&["sbom", "."]);
+    assert!(refused.code == 2 && refused.stderr.contains("is no environment"), "{refused:?}");
 }

@@ -221,7 +221,11 @@ impl LockError {
             Self::Python { patch_level: true, .. } => {
                 Some("name the whole version of the interpreter, such as 3.12.1")
             }
-            _ => None,
+            Self::Text(_)
+            | Self::Unknown(_)
+            | Self::Python { patch_level: false, .. }
+            | Self::Environments { .. }
+            | Self::Twice(_) => None,
         }
     }
 

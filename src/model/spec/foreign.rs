@@ -32,8 +32,11 @@ impl fmt::Display for Foreign {
 const FROM_WHEELS: &str =
     "`venvtree spec from WHEEL... --for 3.12` writes a spec that names wheels";
 /// How to get a spec from what somebody else's tool wrote.
-const FROM_LOCK: &str = "download the wheels with that tool (such as `pip download` or `uv export` and `pip download`), then `venvtree spec \
-                         from WHEEL... --for 3.12` writes a spec that names them";
+const FROM_LOCK: &str = "`venvtree lock spec FILE --out env.json` writes the spec of a uv.lock, a pylock.toml or requirements with \
+                         hashes, and `venvtree build --lock FILE` builds it";
+/// The same for pipenv's lock.
+const FROM_PIPENV: &str =
+    "`pipenv requirements --hash` writes requirements, of which `venvtree lock spec` makes a spec";
 /// How to write JSON.
 const AS_JSON: &str =
     "a spec is JSON; `venvtree create ENV --spec-out FILE` writes one to begin with";
@@ -179,7 +182,7 @@ pub fn of_other_kind(json: &Json) -> Option<Foreign> {
         ));
     }
     if has("_meta") && has("default") {
-        return Some(Foreign::new("a Pipfile.lock", FROM_LOCK));
+        return Some(Foreign::new("a Pipfile.lock", FROM_PIPENV));
     }
     (has("$schema") && has("properties")).then(|| Foreign::new("a JSON Schema", AS_JSON))
 }
