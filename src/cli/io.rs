@@ -47,6 +47,8 @@ pub struct Io<'a> {
     pub progress: Progress,
     /// Whether standard output is a terminal.
     pub shows_data: bool,
+    /// Whether somebody wants to read how the command went.
+    pub talks: bool,
     /// What wheels may hold, unless options say otherwise.
     pub limits: Limits,
     /// Whether the process ends with this command: what it holds need not be given back, which for
@@ -77,6 +79,7 @@ impl<'a> Io<'a> {
             screen: None,
             progress: Progress::default(),
             shows_data: false,
+            talks: true,
             limits: Limits::default(),
             ends: false,
             answers: false,

@@ -1,8 +1,10 @@
 //! What every command is: what was typed becomes what is meant, and that becomes an answer.
 
+use clap::Args;
+
 use crate::cli::answer::{self, Answer};
 use crate::cli::io::Io;
-use crate::cli::options::{Deferred, Format, Output};
+use crate::cli::options::{Deferred, Format, HowToAnswer, Output, WithOutput};
 use crate::error::Error;
 
 /// A command, as its arguments.
@@ -12,8 +14,10 @@ pub(crate) trait Verb: Sized {
     /// What comes of it.
     type Answer: Answer;
 
-    /// How to answer.
-    fn output(&self) -> Output;
+    /// How to answer: for people, unless there are options for it.
+    fn output(&self) -> Output {
+        Output::TEXT
+    }
 
     /// What the arguments mean here.
     ///
@@ -45,10 +49,28 @@ impl<V: Verb> Verb for Deferred<V> {
     }
 }
 
+impl<V: Verb + Args, O: HowToAnswer> Verb for WithOutput<V, O> {
+    type Request = V::Request;
+    type Answer = V::Answer;
+
+    fn output(&self) -> Output {
+        self.output.output()
+    }
+
+    fn request(self, io: &mut Io<'_>) -> Result<V::Request, Error> {
+        self.arguments.request(io)
+    }
+
+    fn run(request: V::Request, io: &mut Io<'_>) -> Result<V::Answer, Error> {
+        V::run(request, io)
+    }
+}
+
 /// Does what a command asks for and gives the answer; returns how an error is to be printed, and
 /// the exit code.
 pub(crate) fn perform<V: Verb>(verb: V, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
     let output = verb.output();
+    io.talks = output.talks();
     let answered = verb
         .request(io)
         .and_then(|request| V::run(request, io))

@@ -17,7 +17,7 @@ use crate::cli::inputs::spec::{self as spec_input, SpecText};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
-use crate::cli::options::{Output, OutputArguments, PlacesArguments, numbers};
+use crate::cli::options::{PlacesArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::engine::files::OutputFile;
@@ -82,8 +82,6 @@ pub struct BuildArguments {
     fetch: FetchArguments,
     #[command(flatten)]
     remote: RemoteArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// No digest in a file has more bytes.
@@ -101,16 +99,11 @@ pub(crate) struct Build {
     request: BuildRequest,
     /// The output as it was typed.
     out: Utf8PathBuf,
-    output: Output,
 }
 
 impl Verb for BuildArguments {
     type Request = Build;
     type Answer = BuildAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Build, Error> {
         let places = self.places;
@@ -158,7 +151,6 @@ impl Verb for BuildArguments {
             session,
             caches,
             request,
-            output: self.output.output(),
             out: self.out,
         };
         check_outputs(&build.request, &build.spec)?;
@@ -182,7 +174,7 @@ impl Build {
                 let request = &self.request;
                 apart::check_files(files(request), &spec, &places)?;
                 apart::check_environment(&request.out, &spec, &places)?;
-                if self.output.talks() {
+                if io.talks {
                     say_whose_time(&spec, io);
                 }
                 allowed.clone_from(&spec.flags.allow);
@@ -192,7 +184,7 @@ impl Build {
                 engine::build(&self.session, &self.caches, spec, &places, request)
             }
         };
-        let notes = caches::say(&self.caches, !self.output.talks(), io);
+        let notes = caches::say(&self.caches, io);
         let remote = self.caches.remote.as_ref().map(|remote| remote.summary_json());
         Ok(BuildAnswer::new(built?, self.out, allowed, notes, remote))
     }

@@ -5,7 +5,6 @@ use clap_complete::Shell;
 
 use crate::cli::answer::Done;
 use crate::cli::io::{Io, written};
-use crate::cli::options::Output;
 use crate::cli::verb::Verb;
 use crate::error::Error;
 
@@ -30,10 +29,6 @@ pub(crate) struct Completions {
 impl Verb for Completions {
     type Request = (Shell, clap::Command);
     type Answer = Done;
-
-    fn output(&self) -> Output {
-        Output::TEXT
-    }
 
     fn request(self, _io: &mut Io<'_>) -> Result<Self::Request, Error> {
         Ok((self.arguments.shell, self.whole))

@@ -10,7 +10,7 @@ use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::inputs::subject::{self, Subject};
 use crate::cli::io::Io;
-use crate::cli::options::{Output, OutputArguments, PlacesArguments};
+use crate::cli::options::PlacesArguments;
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::engine::Session;
@@ -38,8 +38,6 @@ pub struct DiffArguments {
     second: Utf8PathBuf,
     #[command(flatten)]
     places: PlacesArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// The two sides.
@@ -53,10 +51,6 @@ pub(crate) struct Diff {
 impl Verb for DiffArguments {
     type Request = Diff;
     type Answer = DiffAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Diff, Error> {
         let session = spec_input::session(&self.places, io)?;

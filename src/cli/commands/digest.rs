@@ -8,7 +8,7 @@ use crate::cli::answer::{Answer, Printer, Warnings};
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, StoreArguments};
-use crate::cli::options::{Output, OutputArguments, SpecArguments, numbers};
+use crate::cli::options::{SpecArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::engine::directories::{self, View};
@@ -43,8 +43,6 @@ pub struct DigestArguments {
     digest_function: Option<DigestFunction>,
     #[command(flatten)]
     store: StoreArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// What is to be digested.
@@ -67,10 +65,6 @@ enum Of {
 impl Verb for DigestArguments {
     type Request = Digest;
     type Answer = DigestAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Digest, Error> {
         let session = spec_input::session(&self.spec.places, io)?;
@@ -113,7 +107,7 @@ impl Verb for DigestArguments {
             }
             Of::Spec { spec, places, caches, explain } => {
                 let predicted = engine::predict(&session, &caches, *spec, &places);
-                caches::say(&caches, true, io);
+                caches::say_notes(&caches.notes, io);
                 let (mut prepared, tree, foresight) = predicted?;
                 let inflated = explain.then(|| {
                     let members = prepared.inflated().into_iter();

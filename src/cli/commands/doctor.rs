@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
-use crate::cli::options::{Output, OutputArguments, variables};
+use crate::cli::options::variables;
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::engine::interpreters::{Listed, Search, Surroundings};
@@ -41,8 +41,6 @@ pub struct DoctorArguments {
     links: LinkArguments,
     #[command(flatten)]
     remote: RemoteArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// What was found: lines for people, values for machines, problems for both.
@@ -91,10 +89,6 @@ pub(crate) struct Doctor {
 impl Verb for DoctorArguments {
     type Request = Doctor;
     type Answer = DoctorAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Doctor, Error> {
         let out = self.out.as_ref().map_or_else(|| io.cwd.clone(), |path| io.resolve(path));

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::io::Io;
 use crate::cli::options::caches;
-use crate::cli::options::{Format, FormatArguments, Output};
+use crate::cli::options::{Format, FormatArguments, Reporting};
 use crate::cli::text::Text;
 use crate::cli::verb::{Verb, perform};
 use crate::engine::interpreters::{self, Listed, Probe, Search, Surroundings};
@@ -25,7 +25,7 @@ use crate::model::spec::{InputPath, Python};
 #[derive(Debug, Subcommand)]
 pub enum InterpreterCommand {
     /// List the interpreters of this machine, with those that cannot be used and why.
-    List(ListArguments),
+    List(Reporting<ListArguments, FormatArguments>),
     /// Run an interpreter and print the `interpreter` object of a spec.
     Probe(ProbeArguments),
 }
@@ -40,10 +40,7 @@ Examples:
 Interpreters are looked for in the directories of PATH, among the versions of pyenv and uv, and in /usr/local/bin \
 and /usr/bin, as `create` does. Each is run once, to ask what it is; one that does not answer within 5 seconds is \
 listed as such.")]
-pub struct ListArguments {
-    #[command(flatten)]
-    format: FormatArguments,
-}
+pub struct ListArguments {}
 
 /// Arguments of `venvtree interpreter probe`.
 #[derive(Debug, Args)]
@@ -88,10 +85,6 @@ pub(crate) fn dispatch(
 impl Verb for ListArguments {
     type Request = Search;
     type Answer = ListAnswer;
-
-    fn output(&self) -> Output {
-        self.format.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
         Ok(Search {
@@ -200,10 +193,6 @@ impl Answer for ListAnswer {
 impl Verb for ProbeArguments {
     type Request = (Utf8PathBuf, Kind);
     type Answer = ProbeAnswer;
-
-    fn output(&self) -> Output {
-        Output::TEXT
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
         let is_path = self.python.as_str().contains('/');

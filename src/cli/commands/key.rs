@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
-use crate::cli::options::{Output, OutputArguments, SpecArguments};
+use crate::cli::options::SpecArguments;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
 use crate::engine::{Places, Session, key};
@@ -32,8 +32,6 @@ pub struct KeyArguments {
     /// Say in words how the spec OTHER differs.
     #[arg(long, value_name = "OTHER")]
     explain: Option<camino::Utf8PathBuf>,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// The spec whose key is wanted, and one to compare it with.
@@ -46,10 +44,6 @@ pub(crate) struct Key {
 impl Verb for KeyArguments {
     type Request = Key;
     type Answer = KeyAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Key, Error> {
         let session = spec_input::session(&self.spec.places, io)?;

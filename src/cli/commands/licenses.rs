@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::bill::{BillArguments, Source};
 use crate::cli::io::Io;
-use crate::cli::options::{Output, OutputArguments};
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
@@ -48,8 +47,6 @@ pub struct LicensesArguments {
     /// Print the license texts.
     #[arg(long)]
     texts: bool,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// Whose licenses are wanted, and the rule.
@@ -63,10 +60,6 @@ pub(crate) struct Licenses {
 impl Verb for LicensesArguments {
     type Request = Licenses;
     type Answer = LicensesAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Licenses, Error> {
         let rule = Rule::new(&self.allow_license, &self.deny_license).map_err(not_an_expression)?;

@@ -5,7 +5,6 @@ use clap::Args;
 
 use crate::cli::answer::Done;
 use crate::cli::io::{Io, written};
-use crate::cli::options::Output;
 use crate::cli::verb::Verb;
 use crate::engine::files::{self, failed};
 use crate::error::Error;
@@ -32,10 +31,6 @@ impl Verb for Man {
     /// The command, and the directory for the pages if there are to be several.
     type Request = (clap::Command, Option<Utf8PathBuf>);
     type Answer = Done;
-
-    fn output(&self) -> Output {
-        Output::TEXT
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
         let mut command = self.whole.disable_help_subcommand(true);

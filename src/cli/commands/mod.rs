@@ -31,7 +31,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::cli::colour;
 use crate::cli::io::Io;
-use crate::cli::options::{Deferred, Format};
+use crate::cli::options::{Deferred, Format, Reporting};
 use crate::cli::verb::perform;
 use crate::error::Error;
 
@@ -102,32 +102,32 @@ An argument `@FILE` stands for the lines of FILE, one argument for each line.";
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build the environment that a spec describes.
-    Build(Deferred<build::BuildArguments>),
+    Build(Reporting<build::BuildArguments>),
     /// Make an environment to work in, or make an existing one relocatable.
-    Create(Deferred<create::CreateArguments>),
+    Create(Reporting<create::CreateArguments>),
     /// Print the root digest of a spec's environment, or of a directory.
-    Digest(Deferred<digest::DigestArguments>),
+    Digest(Reporting<digest::DigestArguments>),
     /// Show what a build would write, and why.
-    Plan(Deferred<plan::PlanArguments>),
+    Plan(Reporting<plan::PlanArguments>),
     /// Print the key of a spec's environment in caches, or explain why two keys differ.
-    Key(Deferred<key::KeyArguments>),
+    Key(Reporting<key::KeyArguments>),
     /// Check that a directory still is the environment that was built.
-    Verify(Deferred<verify::VerifyArguments>),
+    Verify(Reporting<verify::VerifyArguments>),
     /// Explain how two environments differ.
-    Diff(Deferred<diff::DiffArguments>),
+    Diff(Reporting<diff::DiffArguments>),
     /// Write an environment as one file: tar or zip.
     Pack(Deferred<pack::PackArguments>),
     /// Write what an environment is made of: CycloneDX, SPDX, or a statement of provenance.
     Sbom(Deferred<sbom::SbomArguments>),
     /// List the licenses of an environment, and check them against a rule.
-    Licenses(Deferred<licenses::LicensesArguments>),
+    Licenses(Reporting<licenses::LicensesArguments>),
     /// Show, shrink or verify the local store.
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Upload a directory to a remote cache.
-    Push(Deferred<push::PushArguments>),
+    Push(Reporting<push::PushArguments>),
     /// Download a directory from a remote cache, by digest.
-    Pull(Deferred<pull::PullArguments>),
+    Pull(Reporting<pull::PullArguments>),
     /// Check wheels, or make one.
     #[command(subcommand)]
     Wheel(wheel::WheelCommand),
@@ -143,7 +143,7 @@ pub enum Command {
     #[command(subcommand)]
     Lock(lock::LockCommand),
     /// Show what venvtree finds on this machine, and what is wrong with it.
-    Doctor(Deferred<doctor::DoctorArguments>),
+    Doctor(Reporting<doctor::DoctorArguments>),
     /// Print a completion script for a shell.
     Completions(Deferred<completions::CompletionsArguments>),
     /// Print the manual page, or write one for every subcommand.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::answer::{Answer, Printer, Warnings};
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
-use crate::cli::options::{Output, OutputArguments, SpecArguments};
+use crate::cli::options::SpecArguments;
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
@@ -31,17 +31,11 @@ Each line shows a path, what is there and where it comes from. Nothing is writte
 pub struct PlanArguments {
     #[command(flatten)]
     spec: SpecArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 impl Verb for PlanArguments {
     type Request = (Session, Spec, Places);
     type Answer = PlanAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
         let session = spec_input::session(&self.spec.places, io)?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cli::answer::Answer;
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
-use crate::cli::options::{Output, OutputArguments, numbers};
+use crate::cli::options::numbers;
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::engine::store::Counts;
@@ -50,8 +50,6 @@ pub struct PullArguments {
     links: LinkArguments,
     #[command(flatten)]
     remote: RemoteArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// What comes from where.
@@ -64,16 +62,11 @@ pub(crate) struct Pull {
     request: BuildRequest,
     /// The output as it was typed.
     out: Utf8PathBuf,
-    output: Output,
 }
 
 impl Verb for PullArguments {
     type Request = Pull;
     type Answer = PullAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Pull, Error> {
         let digest = Digest::parse(&self.digest)?;
@@ -95,16 +88,15 @@ impl Verb for PullArguments {
             function,
             mtime: self.mtime,
             request,
-            output: self.output.output(),
             out: self.out,
         })
     }
 
     fn run(pull: Pull, io: &mut Io<'_>) -> Result<PullAnswer, Error> {
-        let Pull { session, caches, digest, function, mtime, request, out, output } = pull;
+        let Pull { session, caches, digest, function, mtime, request, out } = pull;
         let request = PullRequest { digest, function, mtime, build: &request };
         let pulled = transfer::pull(&session, &caches, request);
-        let notes = caches::say(&caches, !output.talks(), io);
+        let notes = caches::say(&caches, io);
         let pulled = pulled?;
         Ok(PullAnswer {
             outcome: pulled.outcome.name(),

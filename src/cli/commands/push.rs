@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, RemoteArguments};
-use crate::cli::options::{Output, OutputArguments, numbers};
+use crate::cli::options::numbers;
 use crate::cli::verb::Verb;
 use crate::engine::remote::RemoteCache;
 use crate::engine::store::Notes;
@@ -34,8 +34,6 @@ pub struct PushArguments {
     digest_function: DigestFunction,
     #[command(flatten)]
     remote: RemoteArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// What goes where.
@@ -50,10 +48,6 @@ pub(crate) struct Push {
 impl Verb for PushArguments {
     type Request = Push;
     type Answer = PushAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Push, Error> {
         let notes = Notes::new();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, StoreArguments};
-use crate::cli::options::{Deferred, Format, FormatArguments, Output, OutputArguments, numbers};
+use crate::cli::options::{Format, FormatArguments, Reporting, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::{Verb, perform};
 use crate::engine::store::{
@@ -22,11 +22,11 @@ use crate::model::digest::DigestFunction;
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Count what the store holds.
-    Stat(Deferred<StatArguments>),
+    Stat(Reporting<StatArguments, FormatArguments>),
     /// Remove what was used least recently.
-    Gc(Deferred<GcArguments>),
+    Gc(Reporting<GcArguments>),
     /// Read everything again; repair what can be repaired, remove what is damaged.
-    Verify(Deferred<VerifyArguments>),
+    Verify(Reporting<VerifyArguments>),
 }
 
 /// Which store, and how to report.
@@ -34,8 +34,6 @@ pub enum StoreCommand {
 pub struct StatArguments {
     #[command(flatten)]
     store: StoreArguments,
-    #[command(flatten)]
-    format: FormatArguments,
 }
 
 /// Arguments of `venvtree store gc`.
@@ -56,8 +54,6 @@ pub struct GcArguments {
     /// Remove what was not used for TIME, such as 12h or 30d.
     #[arg(long, value_name = "TIME", value_parser = numbers::age)]
     max_age: Option<Duration>,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// Arguments of `venvtree store verify`.
@@ -65,8 +61,6 @@ pub struct GcArguments {
 pub struct VerifyArguments {
     #[command(flatten)]
     store: StoreArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// Does what a subcommand asks for.
@@ -101,10 +95,6 @@ fn usage(usage: Usage) -> String {
 impl Verb for StatArguments {
     type Request = StorePlace;
     type Answer = StatAnswer;
-
-    fn output(&self) -> Output {
-        self.format.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<StorePlace, Error> {
         open(&self.store, io)
@@ -172,10 +162,6 @@ impl Verb for GcArguments {
     type Request = (StorePlace, Limits);
     type Answer = CollectionReport;
 
-    fn output(&self) -> Output {
-        self.output.output()
-    }
-
     fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
         let place = open(&self.store, io)?;
         Ok((place, Limits { bytes: self.max_size, age: self.max_age }))
@@ -219,10 +205,6 @@ impl Answer for CollectionReport {
 impl Verb for VerifyArguments {
     type Request = StorePlace;
     type Answer = VerifyReport;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<StorePlace, Error> {
         open(&self.store, io)

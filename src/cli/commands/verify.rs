@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::{spec as spec_input, subject};
 use crate::cli::io::Io;
-use crate::cli::options::{Output, OutputArguments, PlacesArguments};
+use crate::cli::options::PlacesArguments;
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::engine::Session;
@@ -51,8 +51,6 @@ pub struct VerifyArguments {
     bytecode: Bytecode,
     #[command(flatten)]
     places: PlacesArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// What to compare with.
@@ -100,10 +98,6 @@ enum Expected {
 impl Verb for VerifyArguments {
     type Request = Verify;
     type Answer = VerifyAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Verify, Error> {
         let session = spec_input::session(&self.places, io)?;

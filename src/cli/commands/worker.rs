@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::answer::Done;
 use crate::cli::io::{Io, Streams};
-use crate::cli::options::{LimitArguments, Output};
+use crate::cli::options::LimitArguments;
 use crate::cli::verb::Verb;
 use crate::engine::machine;
 use crate::error::{Error, ErrorKind};
@@ -100,10 +100,6 @@ pub(crate) struct Serve {
 impl Verb for Worker {
     type Request = Serve;
     type Answer = Done;
-
-    fn output(&self) -> Output {
-        Output::TEXT
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Serve, Error> {
         let protocol = self.arguments.protocol.map(|protocol| match protocol {

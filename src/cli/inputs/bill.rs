@@ -79,7 +79,7 @@ impl Source {
             }
             Of::Spec { spec, places, caches, .. } => {
                 let found = proof::of_spec(&self.session, &caches, (*spec, &places), &self.request);
-                caches::say(&caches, true, io);
+                caches::say_notes(&caches.notes, io);
                 let (bill, asked) = found?;
                 Ok((bill, Some(asked)))
             }

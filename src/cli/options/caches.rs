@@ -354,10 +354,10 @@ pub(super) fn network(
 }
 
 /// Says what went less well, and what went over the wire; returns the notes for a report.
-pub(crate) fn say(caches: &Caches, quiet: bool, io: &mut Io<'_>) -> Vec<String> {
+pub(crate) fn say(caches: &Caches, io: &mut Io<'_>) -> Vec<String> {
     let notes = say_notes(&caches.notes, io);
     if let Some(summary) = caches.remote.as_ref().and_then(|remote| remote.summary())
-        && !quiet
+        && io.talks
     {
         io.say(&summary);
     }

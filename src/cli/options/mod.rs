@@ -73,6 +73,26 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
     }
 }
 
+/// The arguments of a command that reports, and how: for people or as JSON.
+#[derive(Debug, Args)]
+pub struct WithOutput<T: Args, O: Args = OutputArguments> {
+    #[command(flatten)]
+    /// The arguments themselves.
+    pub(crate) arguments: T,
+    #[command(flatten)]
+    /// How to answer.
+    pub(crate) output: O,
+}
+
+/// A subcommand that reports. Without `--quiet`, where its report is all that it is for.
+pub type Reporting<T, O = OutputArguments> = Deferred<WithOutput<T, O>>;
+
+/// Options that say how to answer.
+pub(crate) trait HowToAnswer: Args {
+    /// What they say.
+    fn output(&self) -> Output;
+}
+
 /// How reports are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Format {
@@ -103,16 +123,14 @@ pub struct OutputArguments {
     format: FormatArguments,
 }
 
-impl OutputArguments {
-    /// How to answer.
-    pub(crate) fn output(&self) -> Output {
+impl HowToAnswer for OutputArguments {
+    fn output(&self) -> Output {
         Output { quiet: self.quiet, ..self.format.output() }
     }
 }
 
-impl FormatArguments {
-    /// How to answer.
-    pub(crate) fn output(&self) -> Output {
+impl HowToAnswer for FormatArguments {
+    fn output(&self) -> Output {
         Output { format: self.format, quiet: false }
     }
 }

@@ -18,7 +18,7 @@ use crate::cli::inputs::lock::{self as lock_input, WantedArguments};
 use crate::cli::io::{Io, written};
 use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
-use crate::cli::options::{AllowArguments, FormatArguments, LimitArguments, Output, variables};
+use crate::cli::options::{AllowArguments, LimitArguments, variables};
 use crate::cli::text::{Text, is_shown_as_it_is};
 use crate::cli::verb::Verb;
 use crate::engine::compose::Candidate;
@@ -118,9 +118,6 @@ pub struct CreateArguments {
     /// Write the spec that `build` makes the same environment from; `-` prints it.
     #[arg(long, value_name = "FILE")]
     spec_out: Option<Utf8PathBuf>,
-    /// Say nothing but warnings and errors.
-    #[arg(long, short)]
-    quiet: bool,
     #[command(flatten)]
     wanted: WantedArguments,
     #[command(flatten)]
@@ -137,8 +134,6 @@ pub struct CreateArguments {
     links: LinkArguments,
     #[command(flatten)]
     remote: RemoteArguments,
-    #[command(flatten)]
-    format: FormatArguments,
 }
 
 /// The directory that is made where none is named.
@@ -181,7 +176,6 @@ pub(crate) struct Make {
     spec_out: SpecOut,
     /// Whether a copy of the interpreter was asked for, of which there is none.
     no_copy: bool,
-    output: Output,
 }
 
 /// A lock, and what is wanted of it.
@@ -211,10 +205,6 @@ impl Verb for CreateArguments {
     type Request = Create;
     type Answer = CreateAnswer;
 
-    fn output(&self) -> Output {
-        Output { quiet: self.quiet, ..self.format.output() }
-    }
-
     fn request(self, io: &mut Io<'_>) -> Result<Create, Error> {
         let (environment, _) = self.environment_and_seed();
         let environment = environment.to_owned();
@@ -240,7 +230,6 @@ impl Verb for CreateArguments {
         let python = self.python.as_deref().unwrap_or("python");
         let caches = caches::local(&self.store, &self.links, io)?;
         let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
-        let output = self.output();
         let spec = self.spec(io)?;
         Ok(Create::Make(Box::new(Make {
             session: Session {
@@ -270,7 +259,6 @@ impl Verb for CreateArguments {
             no_copy: self.foreign.copies && !self.relocatable,
             locked: locked(self.lock, self.wanted, &self.fetch.wheels, io)?,
             remote: self.remote,
-            output,
             environment,
         })))
     }
@@ -481,7 +469,7 @@ impl Make {
         self.caches.remote = caches::remote(&self.remote, function, &self.caches.notes, io)?;
         let built =
             engine::build(&self.session, &self.caches, spec.clone(), &places, &self.request);
-        let notes = caches::say(&self.caches, !self.output.talks(), io);
+        let notes = caches::say(&self.caches, io);
         let built = built?;
         let document = SpecDocument::from(&spec);
         self.spec_out.write(&document, io)?;

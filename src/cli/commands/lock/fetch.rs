@@ -10,7 +10,6 @@ use crate::cli::inputs::target::Target;
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, RemoteArguments, StoreArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
-use crate::cli::options::{Output, OutputArguments};
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
 use crate::engine::compose::lock::{LockFile, references};
@@ -48,8 +47,6 @@ pub struct LockFetchArguments {
     store: StoreArguments,
     #[command(flatten)]
     remote: RemoteArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// A lock, who wants what of it, and where the wheels go.
@@ -62,16 +59,11 @@ pub(crate) struct LockFetch {
     caches: Caches,
     dest: Utf8PathBuf,
     name: Utf8PathBuf,
-    output: Output,
 }
 
 impl Verb for LockFetchArguments {
     type Request = LockFetch;
     type Answer = LockFetchAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<LockFetch, Error> {
         let caches = caches::of_store(&self.store, io)?;
@@ -81,7 +73,6 @@ impl Verb for LockFetchArguments {
             directory: lock_input::directory(&self.lock, io),
             target: self.target.read(io)?,
             request: self.wanted.request(&file.lock, &self.fetch.wheels, io)?,
-            output: self.output.output(),
             dest: io.resolve(&self.dest),
             name: self.dest,
             file,
@@ -98,7 +89,7 @@ impl Verb for LockFetchArguments {
         let wheels: Vec<_> = names.zip(wheels).collect();
         let places = Places { root: request.directory, ..Places::default() };
         let saved = fetching.save(&wheels, &places, &dest, &io.progress);
-        let notes = caches::say(&request.caches, !request.output.talks(), io);
+        let notes = caches::say(&request.caches, io);
         Ok(LockFetchAnswer { dest: request.name, wheels: saved?, notes })
     }
 }

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::inputs::{apart, lock as lock_input};
 use crate::cli::io::{Io, written};
-use crate::cli::options::{Output, OutputArguments};
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
@@ -53,8 +52,6 @@ pub struct IndexArguments {
     /// Write nothing; say whether FILE is what would be written, and exit with 1 if it is not.
     #[arg(long, requires = "out")]
     check: bool,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// A lock, for whom, and where the index goes.
@@ -75,10 +72,6 @@ enum To {
 impl Verb for IndexArguments {
     type Request = Index;
     type Answer = IndexAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Index, Error> {
         let targets = targets(&self.targets, io)?;

@@ -10,7 +10,7 @@ pub(crate) mod spec;
 use clap::Subcommand;
 
 use crate::cli::io::Io;
-use crate::cli::options::{Deferred, Format};
+use crate::cli::options::{Format, Reporting};
 use crate::cli::verb::perform;
 use crate::error::Error;
 
@@ -19,16 +19,16 @@ use crate::error::Error;
 #[derive(Debug, Subcommand)]
 pub enum LockCommand {
     /// Show which wheels an interpreter gets.
-    Select(Deferred<select::SelectArguments>),
+    Select(Reporting<select::SelectArguments>),
     /// Write the spec of an environment: `build` makes it, and fetches its wheels.
-    Spec(Deferred<spec::LockSpecArguments>),
+    Spec(Reporting<spec::LockSpecArguments>),
     /// Fetch the wheels into a directory.
-    Fetch(Deferred<fetch::LockFetchArguments>),
+    Fetch(Reporting<fetch::LockFetchArguments>),
     /// Write the files and closures for several interpreters, for build systems.
-    Index(Deferred<index::IndexArguments>),
+    Index(Reporting<index::IndexArguments>),
     /// Write requirements with hashes as a pylock.toml, with the addresses that an index has.
     #[cfg(feature = "remote")]
-    Pin(Deferred<pin::LockPinArguments>),
+    Pin(Reporting<pin::LockPinArguments>),
 }
 
 /// Does what a subcommand asks for.

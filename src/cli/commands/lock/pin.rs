@@ -9,7 +9,7 @@ use crate::cli::inputs::apart;
 use crate::cli::inputs::lock as lock_input;
 use crate::cli::io::{Io, written};
 use crate::cli::options::caches::RemoteArguments;
-use crate::cli::options::{Output, OutputArguments, fetching};
+use crate::cli::options::fetching;
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
@@ -38,8 +38,6 @@ pub struct LockPinArguments {
     out: Option<Utf8PathBuf>,
     #[command(flatten)]
     remote: RemoteArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// Requirements, who knows their files, and where the lock goes.
@@ -54,10 +52,6 @@ pub(crate) struct LockPin {
 impl Verb for LockPinArguments {
     type Request = LockPin;
     type Answer = LockPinAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<LockPin, Error> {
         for index in &self.indexes {

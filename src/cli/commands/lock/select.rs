@@ -9,7 +9,6 @@ use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::lock::{self as lock_input, ForArguments, WantedArguments};
 use crate::cli::inputs::target::Target;
 use crate::cli::io::Io;
-use crate::cli::options::{Output, OutputArguments};
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
@@ -42,8 +41,6 @@ pub struct SelectArguments {
     /// given many times.
     #[arg(long, value_name = "DIR|WHEEL", help_heading = "What is wanted")]
     wheels: Vec<Utf8PathBuf>,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// A lock, and who wants what of it.
@@ -56,10 +53,6 @@ pub(crate) struct Select {
 impl Verb for SelectArguments {
     type Request = Select;
     type Answer = SelectAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Select, Error> {
         let file = lock_input::read(&self.lock, io)?;

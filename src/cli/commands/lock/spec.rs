@@ -9,7 +9,6 @@ use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::apart;
 use crate::cli::inputs::lock::{ForArguments, Locked, LockedArguments, WantedArguments};
 use crate::cli::io::{Io, written};
-use crate::cli::options::{Output, OutputArguments};
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
@@ -47,8 +46,6 @@ pub struct LockSpecArguments {
     /// given many times.
     #[arg(long, value_name = "DIR|WHEEL", help_heading = "What is wanted")]
     wheels: Vec<Utf8PathBuf>,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// A lock, who wants what of it, and where the spec goes.
@@ -61,10 +58,6 @@ pub(crate) struct LockSpec {
 impl Verb for LockSpecArguments {
     type Request = LockSpec;
     type Answer = LockSpecAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<LockSpec, Error> {
         let output = self.out.as_ref().map(|path| io.output_file(path)).transpose()?;

@@ -9,7 +9,7 @@ use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::apart;
 use crate::cli::inputs::target::{self as for_target, Target};
 use crate::cli::io::{Io, written};
-use crate::cli::options::{LimitArguments, Output, OutputArguments};
+use crate::cli::options::LimitArguments;
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::Verb;
@@ -74,8 +74,6 @@ pub struct FromArguments {
     out: Option<Utf8PathBuf>,
     #[command(flatten)]
     limits: LimitArguments,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// What to choose from, and for whom.
@@ -96,10 +94,6 @@ pub(crate) struct From {
 impl Verb for FromArguments {
     type Request = From;
     type Answer = FromAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<From, Error> {
         let target = for_target::read(&self.target, self.python_version.as_deref(), io)?;

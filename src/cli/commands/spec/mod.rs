@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
-use crate::cli::options::{Deferred, Format, Output, OutputArguments};
+use crate::cli::options::{Format, Reporting};
 use crate::cli::text::Text;
 use crate::cli::verb::{Verb, perform};
 use crate::error::Error;
@@ -21,9 +21,9 @@ pub enum SpecCommand {
     /// Print the JSON Schema of specs.
     Schema(SchemaArguments),
     /// Check a spec without opening anything that it names.
-    Check(CheckArguments),
+    Check(Reporting<CheckArguments>),
     /// Write a spec from wheels, for this machine or for another one.
-    From(Deferred<from::FromArguments>),
+    From(Reporting<from::FromArguments>),
 }
 
 /// Arguments of `venvtree spec check`.
@@ -32,8 +32,6 @@ pub struct CheckArguments {
     /// The spec, a JSON file; `-` reads standard input.
     #[arg(value_name = "SPEC")]
     spec: Utf8PathBuf,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// Arguments of `venvtree spec schema`: none.
@@ -52,10 +50,6 @@ pub(crate) fn dispatch(command: SpecCommand, io: &mut Io<'_>) -> (Format, Result
 impl Verb for SchemaArguments {
     type Request = ();
     type Answer = SchemaAnswer;
-
-    fn output(&self) -> Output {
-        Output::TEXT
-    }
 
     fn request(self, _io: &mut Io<'_>) -> Result<(), Error> {
         Ok(())
@@ -79,10 +73,6 @@ impl Answer for SchemaAnswer {
 impl Verb for CheckArguments {
     type Request = (Utf8PathBuf, spec_input::SpecText);
     type Answer = CheckAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
         let text = spec_input::read_text(&self.spec, io)?;

@@ -9,7 +9,7 @@ pub(crate) mod pack;
 use clap::Subcommand;
 
 use crate::cli::io::Io;
-use crate::cli::options::{Deferred, Format};
+use crate::cli::options::{Deferred, Format, Reporting};
 use crate::cli::verb::perform;
 use crate::error::Error;
 
@@ -19,7 +19,7 @@ pub enum WheelCommand {
     /// Report everything odd about wheels, and what would run when an interpreter starts.
     Check(Deferred<check::CheckArguments>),
     /// Pack files into a wheel.
-    Pack(Deferred<pack::WheelPackArguments>),
+    Pack(Reporting<pack::WheelPackArguments>),
 }
 
 /// Does what a subcommand asks for.

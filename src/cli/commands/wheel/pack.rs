@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::cli::answer::Answer;
 use crate::cli::inputs::apart;
 use crate::cli::io::Io;
-use crate::cli::options::{Output, OutputArguments};
 use crate::cli::verb::Verb;
 use crate::engine;
 use crate::engine::archives::WheelContents;
@@ -50,8 +49,6 @@ pub struct WheelPackArguments {
     /// A file of the wheel, and where its contents are; may be repeated.
     #[arg(long = "file", value_name = "NAME=PATH")]
     files: Vec<String>,
-    #[command(flatten)]
-    output: OutputArguments,
 }
 
 /// What goes into which wheel.
@@ -65,10 +62,6 @@ pub(crate) struct WheelPack {
 impl Verb for WheelPackArguments {
     type Request = WheelPack;
     type Answer = WheelPackAnswer;
-
-    fn output(&self) -> Output {
-        self.output.output()
-    }
 
     fn request(self, io: &mut Io<'_>) -> Result<WheelPack, Error> {
         let name = self.out.file_name().unwrap_or_default();
