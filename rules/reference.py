@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Prints what is made from the rules' code: docs/rules.md; with the argument `buck2`, docs/buck2-rules.md; with `shell`,
-rules/common/shell.bzl, the shell files of rules/private/runtime as texts, because a rule cannot read a file.
+"""Prints what is made from the rules' code: docs/rules.md; with the argument `buck2`, docs/buck2-rules.md.
 
 Starlark is close enough to Python that Python can run the files; what Bazel or Buck2 would define is recorded here instead.
 """
@@ -216,31 +215,9 @@ def buck2():
     sys.stdout.write("\n".join(lines).rstrip() + "\n")
 
 
-SHELL_PARTS = {
-    "SELF": "self.sh",
-    "FIND_IN_RUNFILES": "find_in_runfiles.sh",
-    "FIND_BESIDE": "find_beside.sh",
-    "START": "start.sh",
-    "MAKE_LINK": "link.sh",
-}
-
-
-def shell():
-    """The parts without their first comments, which are for whoever reads the files."""
-    lines = ['"""The shell programs of `rules/private/runtime`, as texts. Made by `rules/reference.py shell`; a test keeps it so."""']
-    for name, file in SHELL_PARTS.items():
-        _, _, code = (ROOT / "rules/private/runtime" / file).read_text().partition("\n\n")
-        if '"""' in code:
-            sys.exit(f"{file} has three quotes, which end a text of Starlark")
-        lines += ["", f'{name} = r"""', code.rstrip("\n"), '"""']
-    sys.stdout.write("\n".join(lines) + "\n")
-
-
 def main():
     if sys.argv[1:] == ["buck2"]:
         return buck2()
-    if sys.argv[1:] == ["shell"]:
-        return shell()
     definitions = run("rules/defs.bzl")
     public = {name: value for name, value in definitions.items() if not name.startswith("_") and isinstance(value, Definition)}
     repositories = run("rules/repositories.bzl")

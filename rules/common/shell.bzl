@@ -1,5 +1,12 @@
-"""The shell programs of `rules/private/runtime`, as texts. Made by `rules/reference.py shell`; a test keeps it so."""
+"""The shell programs that the rules write, in parts.
 
+They are texts because no rule can read a file. `tests/it/start_programs.rs` lints them, and runs them in several shells.
+"""
+
+# Part of every program that the rules write: its own path.
+#
+# Set before: `_vt_target`, the label, for messages.
+# Set here: `_vt_self`, the functions `_vt_fail` and `_vt_follow`.
 SELF = r"""
 _vt_fail() {
   printf '%s: %s\n' "$_vt_target" "$1" >&2
@@ -23,6 +30,10 @@ _vt_follow() {
 }
 """
 
+# Part of the programs that Bazel's rules write: finds the runfiles, and the environment in them.
+#
+# Set before: `_vt_venv` (a runfile), `_vt_workspace`, the function `_vt_roots`; `SELF`.
+# Set here: VENVTREE_RUNFILES, VENVTREE_PREFIX, VENVTREE_ROOTS, the function `_vt_locate`.
 FIND_IN_RUNFILES = r"""
 # Sets _vt_found to the place of a runfile.
 _vt_locate() {
@@ -84,6 +95,10 @@ VENVTREE_PREFIX=$_vt_found
 VENVTREE_ROOTS=$(_vt_list_roots)
 """
 
+# Part of the programs that Buck2's rules write: finds the environment and the first-party files by paths relative to the program.
+#
+# Set before: `_vt_venv` and `_vt_files`, places relative to the program; `SELF`.
+# Set here: VENVTREE_RUNFILES, VENVTREE_PREFIX, VENVTREE_ROOTS, the function `_vt_locate`.
 FIND_BESIDE = r"""
 # Sets _vt_found to the place of a file that is linked beside the program.
 _vt_locate() {
@@ -101,6 +116,10 @@ VENVTREE_RUNFILES=$(CDPATH='' cd -- "${_vt_self%/*}/$_vt_files" && pwd) || _vt_f
 VENVTREE_ROOTS=first_party
 """
 
+# Part of the programs that the rules for Bazel and Buck2 write: starts the environment's Python, once everything is found.
+#
+# Set before: `_vt_kind` and `_vt_what` (what to start), `_vt_site` and `_vt_runner` (files, for `_vt_locate`), VENVTREE_RUNFILES,
+# VENVTREE_PREFIX, VENVTREE_ROOTS, the functions `_vt_fail`, `_vt_locate`, `_vt_tests` and `_vt_interpreter_args`, which starts Python.
 START = r"""
 _vt_python=$VENVTREE_PREFIX/bin/python
 _vt_locate "$_vt_site" || _vt_fail "the runfiles have no $_vt_site"
@@ -153,6 +172,10 @@ case $_vt_kind in
 esac
 """
 
+# The program that `py_venv_link` writes: makes an environment in the workspace. `bazel run` builds runfiles beside it; nothing else is
+# meant to start it.
+#
+# Set before: `target`, `workspace_name`, `path`, `tool`, `spec`, `python` (runfiles), the functions `wheels` and `roots`.
 MAKE_LINK = r"""
 fail() {
   printf '%s: %s\n' "$target" "$1" >&2
