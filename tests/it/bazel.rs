@@ -636,10 +636,14 @@ fn bazel_7_with_modules_builds_runs_and_tests() {
 #[test]
 fn the_examples_work() {
     let _alone = alone();
-    for (version, directory) in
-        [(Version::Four, "examples/workspace"), (Version::SevenModules, "examples/bzlmod")]
-    {
-        let bazel = Bazel::with_copy(version, "example", directory);
+    for version in [Version::Four, Version::SevenModules] {
+        let bazel = Bazel::with_copy(version, "example", "examples/requirements");
+        if version == Version::SevenModules {
+            // A library of rules_python's, with a provider of its own.
+            let library = bazel.read("greeting/BUILD.bazel");
+            let load = "load(\"@rules_python//python:py_library.bzl\", \"py_library\")\n\n";
+            bazel.write("greeting/BUILD.bazel", format!("{load}{library}").as_bytes());
+        }
         bazel.succeed("test", &["//...", "--test_output=errors"]);
         assert!(
             bazel.succeed("run", &["//app", "--", "Grace"]).contains("Hello, Grace! (requests 2.")

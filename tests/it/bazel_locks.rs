@@ -31,19 +31,8 @@ load("@venvtree//rules:defs.bzl", "py_venv", "py_wheel", "venvtree_interpreter")
 py_venv(name = "click_env", wheels = [requirement("Click")])
 py_venv(name = "env", wheels = ["@pypi//flask"])
 py_venv(name = "wrong", interpreter = ":python312", wheels = ["@pypi//click"])
-venvtree_interpreter(
-    name = "python312",
-    path = "/usr/bin/python3.12",
-    platform = "linux-x86_64-glibc-2.36",
-    version = "3.12.1",
-)
-py_wheel(
-    name = "supplied",
-    srcs = ["itsdangerous.py"],
-    distribution = "itsdangerous",
-    version = "2.2.0",
-    visibility = ["//visibility:public"],
-)
+venvtree_interpreter(name = "python312", path = "/usr/bin/python3.12", platform = "linux-x86_64-glibc-2.36", version = "3.12.1")
+py_wheel(name = "supplied", srcs = ["itsdangerous.py"], distribution = "itsdangerous", version = "2.2.0", visibility = ["//visibility:public"])
 platform(name = "windows", constraint_values = ["@platforms//os:windows"])
 "#;
 
