@@ -13,6 +13,7 @@ use camino::Utf8PathBuf;
 use venvtree::effects::wheels::inspect::inspect_wheel;
 use venvtree::effects::wheels::load::{LoadOptions, WheelError, load};
 use venvtree::model::action::ActionResult;
+use venvtree::model::bytecode::marshal;
 use venvtree::model::digest::{DigestFunction, Hash};
 use venvtree::model::finding::{Findings, Severity};
 use venvtree::model::manifest::Manifest;
@@ -38,9 +39,10 @@ use venvtree::worker::{Completion, serve};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("entry_points", entry_points),
     ("manifest_json", manifest_json),
+    ("marshal", marshal),
     ("metadata", metadata),
     ("reapi_messages", reapi_messages),
     ("record", record),
@@ -259,6 +261,15 @@ fn verdict(data: &[u8], path: &Utf8PathBuf) {
         }
     }
     assert!(ours == theirs, "accepted, and the oracle sees something else");
+}
+
+/// Marshalled code objects.
+pub fn marshal(data: &[u8]) {
+    if let Ok(canonical) = marshal::canonical(data) {
+        // Nothing that is shared is spread out: at most, short types become long ones.
+        assert!(canonical.len() <= 4 * data.len());
+        assert_eq!(marshal::canonical(&canonical), Ok(canonical), "it is its own canonical form");
+    }
 }
 
 /// The stream of a persistent worker.

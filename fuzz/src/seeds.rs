@@ -36,6 +36,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             b"\x1a\x08\x0a\x03out\x1a\x01\x00".to_vec(),
             b"\x0a\x04\x1a\x02\x0a\x00\x12\x00".to_vec(),
         ],
+        "marshal" => files(&root.join("testdata/marshal")),
         "worker_stream" => vec![
             br#"{"arguments":["digest","-"],"requestId":1}{"requestId":1,"cancel":true}"#.to_vec(),
             b"\x0a\x0a\x06digest\x18\x01".to_vec(),

@@ -1,11 +1,19 @@
-//! Bytecode: whether a `.pyc` file can be what running Python left behind.
+//! Bytecode: the `.pyc` files that Python runs in place of sources.
 //!
-//! Model layer. Python takes a file of bytecode for that of a source by its header alone and runs
+//! Model layer. What is here is their header and their name: how they are written, and whether a
+//! file can be what running Python left behind. [`marshal`] has what follows the header,
+//! [`release`] what distinguishes the versions of Python. Python takes a file of bytecode for that of a source by its header alone and runs
 //! it in place of the source. So the header tells what would run: with the time and size of the
 //! source that lies there, Python may have written the file after it read that source; with
 //! anything else it has not, or would run the file whatever the source says. What a file's code
 //! does cannot be told from its header: whoever can write into an environment can write a header
 //! that fits as well.
+
+pub mod marshal;
+pub mod release;
+
+use crate::model::bytecode::release::Release;
+use crate::model::every::every;
 
 /// The bytes of a header.
 pub const HEADER: usize = 16;
@@ -58,6 +66,95 @@ impl Foreign {
             Self::OtherSource => "bytecode of another source than the one that lies there",
         }
     }
+}
+
+/// How Python knows whether bytecode is still that of its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Validation {
+    /// It does not ask: the source is not even read.
+    #[default]
+    Unchecked,
+    /// By a hash of the source, which it reads.
+    Checked,
+}
+
+impl Validation {
+    /// Every way with its name in specs.
+    pub const ALL: [(&'static str, Self); 2] =
+        every!(Validation: "unchecked" => Unchecked, "checked" => Checked);
+
+    /// The name in specs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unchecked => "unchecked",
+            Self::Checked => "checked",
+        }
+    }
+}
+
+/// How much is left out: nothing, assertions (`-O`), or docstrings as well (`-OO`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Level(u8);
+
+impl Level {
+    /// Every level.
+    pub const ALL: [Self; 3] = [Self(0), Self(1), Self(2)];
+
+    /// The level of that number, if there is one.
+    pub fn new(number: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| u64::from(level.0) == number)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// Where the bytecode of a source lies, whose path ends in `.py`.
+///
+/// ```
+/// use venvtree::model::bytecode::{Level, cached_path, release::Release};
+///
+/// let release = Release::of(12).unwrap();
+/// let level = Level::new(1).unwrap();
+/// assert_eq!(
+///     cached_path("pkg/x.py", release, level).unwrap(),
+///     "pkg/__pycache__/x.cpython-312.opt-1.pyc"
+/// );
+/// ```
+pub fn cached_path(source: &str, release: Release, level: Level) -> Option<String> {
+    let (folder, name) =
+        source.rsplit_once('/').map_or(("", source), |(folder, name)| (folder, name));
+    let stem = name.strip_suffix(".py")?;
+    let slash = if folder.is_empty() { "" } else { "/" };
+    let level = match level {
+        Level(0) => String::new(),
+        Level(number) => format!(".opt-{number}"),
+    };
+    Some(format!("{folder}{slash}__pycache__/{stem}.{}{level}.pyc", release.tag()))
+}
+
+/// The header of a source's bytecode. Python finds it valid as long as it has the magic number, and
+/// where it is checked, as long as the source has the bytes that are hashed here.
+pub fn header(release: Release, validation: Validation, source: &[u8]) -> [u8; HEADER] {
+    let magic = release.magic();
+    let flags = match validation {
+        Validation::Unchecked => 1u32,
+        Validation::Checked => 3,
+    };
+    let hash = siphash(u64::from(u32::from_le_bytes(magic)), source, 1, 3);
+    let mut header = [0; HEADER];
+    header[..4].copy_from_slice(&magic);
+    header[4..8].copy_from_slice(&flags.to_le_bytes());
+    header[8..].copy_from_slice(&hash.to_le_bytes());
+    header
 }
 
 /// The file name of the source that a file in `__pycache__` is named after.
@@ -157,7 +254,7 @@ fn siphash(key: u64, bytes: &[u8], rounds: usize, last_rounds: usize) -> u64 {
 mod tests {
     use super::*;
 
-    fn header(flags: u32, first: u32, second: u32) -> Vec<u8> {
+    fn timed(flags: u32, first: u32, second: u32) -> Vec<u8> {
         let mut header = vec![0xcb, 0x0d, b'\r', b'\n'];
         [flags, first, second].iter().for_each(|number| header.extend(number.to_le_bytes()));
         header
@@ -183,12 +280,12 @@ mod tests {
     #[test]
     fn a_header_fits_its_source_or_says_why_not() {
         let source = Source { mtime: 315_619_200, content: Content::Size(10) };
-        assert_eq!(judge(&header(0, 315_619_200, 10), source), Ok(()));
-        assert_eq!(judge(&header(0, 315_619_201, 10), source), Err(Foreign::OtherSource));
-        assert_eq!(judge(&header(0, 315_619_200, 11), source), Err(Foreign::OtherSource));
-        assert_eq!(judge(&header(1, 315_619_200, 10), source), Err(Foreign::Unchecked));
-        assert_eq!(judge(&header(2, 315_619_200, 10), source), Err(Foreign::Garbage));
-        assert_eq!(judge(&header(0, 315_619_200, 10)[..15], source), Err(Foreign::Garbage));
+        assert_eq!(judge(&timed(0, 315_619_200, 10), source), Ok(()));
+        assert_eq!(judge(&timed(0, 315_619_201, 10), source), Err(Foreign::OtherSource));
+        assert_eq!(judge(&timed(0, 315_619_200, 11), source), Err(Foreign::OtherSource));
+        assert_eq!(judge(&timed(1, 315_619_200, 10), source), Err(Foreign::Unchecked));
+        assert_eq!(judge(&timed(2, 315_619_200, 10), source), Err(Foreign::Garbage));
+        assert_eq!(judge(&timed(0, 315_619_200, 10)[..15], source), Err(Foreign::Garbage));
         assert_eq!(judge(b"no bytecode at all", source), Err(Foreign::Garbage));
     }
 
@@ -205,6 +302,32 @@ mod tests {
             assert_eq!(judge(b"x = 1\n"), Ok(()));
             assert_eq!(judge(b"x = 2\n"), Err(Foreign::OtherSource));
         }
+    }
+
+    #[test]
+    fn what_is_written_is_sound() {
+        let release = Release::of(12).unwrap();
+        let checked = header(release, Validation::Checked, b"x = 1\n");
+        let judge = |bytes| judge(&checked, Source { mtime: 0, content: Content::Bytes(bytes) });
+        assert_eq!(judge(b"x = 1\n"), Ok(()));
+        assert_eq!(judge(b"x = 2\n"), Err(Foreign::OtherSource));
+        let unchecked = header(release, Validation::Unchecked, b"x = 1\n");
+        assert_eq!((&unchecked[..4], &unchecked[8..]), (&checked[..4], &checked[8..]));
+        assert_eq!((word(&unchecked, 4), word(&checked, 4)), (1, 3));
+    }
+
+    #[test]
+    fn bytecode_is_named_after_its_source() {
+        let release = Release::of(14).unwrap();
+        for level in Level::ALL {
+            let path = cached_path("a.b.py", release, level).unwrap();
+            let name = path.strip_prefix("__pycache__/").unwrap();
+            assert_eq!(source_name(name).as_deref(), Some("a.b.py"), "{name}");
+            assert_eq!(Level::new(u64::from(level.number())), Some(level));
+        }
+        assert_eq!(cached_path("a/b.pyi", release, Level::default()), None);
+        assert_eq!(Level::new(3), None);
+        assert!(Validation::ALL.iter().all(|(name, way)| way.name() == *name));
     }
 
     const HASHES: [(u32, usize, usize, [u8; 8]); 2] = [

@@ -41,6 +41,8 @@ pub mod activate;
 
 pub mod json;
 
+pub mod bytecode;
+
 pub mod layout;
 
 pub mod relocate;
@@ -57,5 +59,4 @@ pub mod manifest;
 
 pub mod proof;
 
-pub mod bytecode;
 pub mod verify;

@@ -16,6 +16,7 @@ mod bazel_locks;
 mod blob_store;
 mod buck2;
 mod build;
+mod bytecode;
 mod caches;
 mod claims;
 mod commands_page;
