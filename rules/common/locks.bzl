@@ -3,12 +3,18 @@
 Pure functions that Bazel and Buck2 share. Nothing here fails: a function that can refuse its input returns a struct of `value` and `error`.
 """
 
-_VERSION = 1
+_VERSION = 2
 _SECTIONS = ["files", "packages", "sets", "targets"]
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 # What stands in a closure for a package without a wheel.
 _PACKAGE = "package:"
+
+# What stands for every target where all have the same.
+_EVERY = "*"
+
+# What names of sets begin with in closures, where names of packages stand, too.
+_SET = "set:"
 
 _NOT_REQUIRED = "nothing requires it there"
 
@@ -38,6 +44,16 @@ def read_index(document):
             return _refused("has no SHA-256 of %s, without which a build cannot fetch it (`%s`)" % (file["name"], key))
     return struct(value = document, error = None)
 
+def _of(by_target, target):
+    """What is said for a target, or None."""
+    return by_target.get(target, by_target.get(_EVERY))
+
+def _whl(package, target):
+    return (_of(package, target) or {}).get("whl")
+
+def _reason(package, target):
+    return _of(package.get("unavailable", {}), target)
+
 def package_directory(name):
     """The name of a package's directory and of its main target, as rules_python writes it.
 
@@ -63,7 +79,7 @@ def check_supply(index, supply):
         package = index["packages"].get(name)
         if package == None:
             return "`supply` names `%s`, which the lock does not have; expected a package's normalised name, such as `typing-extensions`" % name
-        if "unavailable" not in package and not [target for target in index["targets"] if "whl" in package.get(target, {})]:
+        if "unavailable" not in package and not [target for target in index["targets"] if _whl(package, target)]:
             return "`supply` names `%s`, which is a part of the project: depend on its sources instead" % name
     return None
 
@@ -82,29 +98,68 @@ def wheel_sets(index, supply):
     supplied = {}
     for name in supply:
         for target in index["targets"]:
-            whl = index["packages"][name].get(target, {}).get("whl")
+            whl = _whl(index["packages"][name], target)
             if whl:
                 supplied[whl] = name
+    closures = {target: _closures(index, target) for target in index["targets"]}
     packages = {}
     for name, package in index["packages"].items():
-        closures = {target: package[target].get("closure", []) for target in index["targets"] if target in package}
-        own = {"": _wheel_set(index, supply, supplied, name, closures)}
+        own = {"": _wheel_set(index, supply, supplied, name, _named(closures, name))}
         wheels = {}
         for target in index["targets"]:
-            whl = package.get(target, {}).get("whl")
+            whl = _whl(package, target)
             if whl:
                 wheels[target] = [whl]
-            elif target in package.get("unavailable", {}):
+            elif _reason(package, target):
                 wheels[target] = [_PACKAGE + name]
         if wheels:
             own["whl"] = _wheel_set(index, supply, supplied, name, wheels)
-        for extra, closures in package.get("extras", {}).items():
-            own["[%s]" % extra] = _wheel_set(index, supply, supplied, name, closures)
+        for extra in package.get("extras", {}):
+            part = "[%s]" % extra
+            own[part] = _wheel_set(index, supply, supplied, name, _named(closures, name + part))
         packages[name] = own
     sets = {}
-    for name, closures in index["sets"].items():
-        sets[name] = _wheel_set(index, supply, supplied, name, closures)
+    for name in index["sets"]:
+        sets[name] = _wheel_set(index, supply, supplied, name, _named(closures, _SET + name))
     return struct(packages = packages, sets = sets)
+
+def _named(closures, name):
+    return {target: known[name] for target, known in closures.items() if name in known}
+
+def _closures(index, target):
+    """All closures for a target, by the names that closures have in closures: each a sorted list of files and of packages without a wheel."""
+    pending = {}
+    for name, package in index["packages"].items():
+        own = _of(package, target)
+        if own != None:
+            whl = own.get("whl")
+            entries = [whl] if whl else [_PACKAGE + name] if _reason(package, target) else []
+            pending[name] = entries + own.get("requires", [])
+        for extra, said in package.get("extras", {}).items():
+            if _of(said, target) != None:
+                pending["%s[%s]" % (name, extra)] = _of(said, target)
+    for name, said in index["sets"].items():
+        if _of(said, target) != None:
+            pending[_SET + name] = _of(said, target)
+    known = {}
+
+    # Each is said by others that lead to it no more, so every pass knows more. What leads in a circle, or nowhere, is as it stands.
+    for _ in range(len(pending)):
+        later = {}
+        for name, entries in pending.items():
+            if [entry for entry in entries if entry in pending and entry not in known]:
+                later[name] = entries
+            else:
+                parts = {}
+                for entry in entries:
+                    for part in known.get(entry, [entry]):
+                        parts[part] = True
+                known[name] = sorted(parts.keys())
+        if len(later) == len(pending):
+            break
+        pending = later
+    known.update(pending)
+    return known
 
 def _wheel_set(index, supply, supplied, name, closures):
     result = struct(files = {}, supplied = {}, missing = {})
@@ -113,7 +168,7 @@ def _wheel_set(index, supply, supplied, name, closures):
         others = []
         missing = []
         if target not in closures:
-            unavailable = index["packages"].get(name, {}).get("unavailable", {}).get(target)
+            unavailable = _reason(index["packages"].get(name, {}), target)
             missing.append(unavailable or "%s: %s" % (name, _NOT_REQUIRED))
         for entry in closures.get(target, []):
             if entry.startswith(_PACKAGE):
@@ -121,11 +176,13 @@ def _wheel_set(index, supply, supplied, name, closures):
                 if package in supply:
                     others.append(package)
                 else:
-                    missing.append(index["packages"][package]["unavailable"][target])
+                    missing.append(_reason(index["packages"][package], target))
             elif entry in supplied:
                 others.append(supplied[entry])
-            else:
+            elif entry in index["files"]:
                 files.append(entry)
+            else:
+                missing.append("%s: the index does not say what `%s` is" % (name, entry))
         result.files[target] = files
         result.supplied[target] = others
         result.missing[target] = missing

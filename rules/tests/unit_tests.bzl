@@ -164,26 +164,28 @@ def _interpreter(version, os = "linux", arch = "x86_64", abi = None, last = "gli
     return {"version": version, "abi": abi or "cp" + "".join(version.split(".")[:2]), "platform": platform}
 
 _INDEX = {
-    "version": 1,
+    "version": 2,
     "targets": {"linux": _interpreter("3.12.1"), "mac": _interpreter("3.12.1", "macos", "aarch64", last = "14.0")},
     "files": {name: {"name": name + ".whl", "sha256": "0"} for name in ["a_b_1", "a_b_2", "c_1"]},
     "packages": {
         "a-b": {
-            "linux": {"whl": "a_b_1", "version": "1", "closure": ["a_b_1", "c_1", "package:s"]},
-            "mac": {"whl": "a_b_2", "version": "1", "closure": ["a_b_2", "c_1"]},
-            "extras": {"x": {"linux": ["a_b_1"], "mac": ["a_b_2"]}},
+            "linux": {"whl": "a_b_1", "version": "1", "requires": ["c", "s"]},
+            "mac": {"whl": "a_b_2", "version": "1", "requires": ["c_1"]},
+            "extras": {"x": {"*": ["c", "d[y]"]}},
         },
-        "c": {"linux": {"whl": "c_1", "version": "1", "closure": ["c_1"]}},
-        "member": {"linux": {"closure": ["c_1"]}, "mac": {"closure": []}},
-        "s": {"linux": {"closure": ["package:s"]}, "unavailable": {"linux": "s 1: there is no wheel"}},
+        "c": {"linux": {"whl": "c_1", "version": "1"}},
+        "d": {"*": {"requires": ["round"]}, "extras": {"y": {"linux": ["a-b"], "mac": ["d"]}}},
+        "member": {"*": {"requires": ["c"]}},
+        "round": {"*": {"requires": ["d"]}},
+        "s": {"linux": {}, "unavailable": {"linux": "s 1: there is no wheel"}},
     },
-    "sets": {"all": {"linux": ["c_1", "package:s"], "mac": ["c_1"]}},
+    "sets": {"all": {"linux": ["c", "s"], "mac": ["c_1"]}, "extra_y": {"*": ["set:all"]}},
 }
 
 def _locks():
     _equal(read_index(_INDEX).error, None)
     _refused(read_index([]), "is no index of a lock")
-    _refused(read_index({"version": 2}), "has the version 2; these rules read 1")
+    _refused(read_index({"version": 1}), "has the version 1; these rules read 2")
     _refused(read_index(dict(_INDEX, packages = {"../a": {}})), "has the name \"../a\" in `packages`")
     _refused(read_index(dict(_INDEX, files = {"a": {"name": "a.whl", "blake2b": "0"}})), "has no SHA-256 of a.whl")
     _equal(package_directory("a-b.c"), "a_b_c")
@@ -197,6 +199,12 @@ def _locks():
     _equal(sets.packages["c"][""].missing["mac"], ["c: nothing requires it there"])
     _equal(sorted(sets.packages["member"].keys()), [""])
     _equal(sets.sets["all"].missing["linux"], ["s 1: there is no wheel"])
+    _equal(sets.sets["extra_y"].files, {"linux": ["c_1"], "mac": ["c_1"]})
+    _equal(own["[x]"].files["linux"], ["a_b_1", "c_1"])
+
+    # What an index cannot mean fails where it is used, and only there.
+    _equal(sets.packages["d"][""].missing["mac"], ["d: the index does not say what `round` is"])
+    _equal(sets.packages["member"][""].missing["mac"], ["member: the index does not say what `c` is"])
 
     # Of a package without a wheel, and instead of one that there is.
     sets = wheel_sets(_INDEX, {"s": "//:s", "a-b": "//:ab"})

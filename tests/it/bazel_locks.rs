@@ -52,9 +52,10 @@ fn wheelhouse() -> &'static Path {
         for (target, platforms) in [("linux", &glibc[..]), ("mac", &["macosx_11_0_arm64"])] {
             let packages = index["packages"].as_object().unwrap().iter();
             let versions: Vec<String> = packages
-                .filter(|(_, package)| package[target]["whl"].is_string())
-                .map(|(name, package)| {
-                    format!("{name}=={}", package[target]["version"].as_str().unwrap())
+                .filter_map(|(name, package)| {
+                    let own = package.get(target).or_else(|| package.get("*"))?;
+                    own["whl"].as_str()?;
+                    Some(format!("{name}=={}", own["version"].as_str()?))
                 })
                 .collect();
             let what: Vec<&str> = versions.iter().map(String::as_str).collect();

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::digest::Hash;
 use crate::model::interpreter::Interpreter;
+use crate::model::lock::closures::{Closures, Part, Rank};
 use crate::model::lock::names::{Request, Wanted};
 use crate::model::lock::problem::LockError;
 use crate::model::lock::select::{self, Choice, Found, Selected, Target};
@@ -18,7 +19,15 @@ use crate::model::lock::{Lock, LockKind};
 use crate::model::spec::document::PlatformDocument;
 
 /// The version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// What stands for every target where all have the same; no target can be called so.
+const EVERY: &str = "*";
+/// The set of what the project requires.
+const ALL: &str = "all";
+/// What stands in a closure for a package without a wheel begins so.
+const PACKAGE: &str = "package:";
+/// What names of sets begin with in closures, where names of packages stand, too.
+const SET: &str = "set:";
 /// The most references to files in all closures together. They grow with the square of a ring of packages, of which real locks have
 /// short ones only.
 const REFERENCE_LIMIT: usize = 1_000_000;
@@ -65,7 +74,7 @@ pub struct LockIndex {
 /// A package.
 #[derive(Debug, Clone, Default)]
 struct Entry {
-    targets: BTreeMap<String, Value>,
+    targets: BTreeMap<String, BTreeMap<&'static str, Value>>,
     extras: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     unavailable: BTreeMap<String, String>,
 }
@@ -84,8 +93,8 @@ pub fn index(
     for (name, interpreter) in targets {
         index.targets.insert(name.clone(), facts(interpreter));
         let target = Target::new(interpreter);
-        Building { index: &mut index, lock, name, target: &target, known: BTreeMap::new() }
-            .add()?;
+        let (known, closures) = (BTreeMap::new(), Closures::default());
+        Building { index: &mut index, lock, name, target: &target, known, closures }.add()?;
     }
     index.warnings.sort();
     index.warnings.dedup();
@@ -112,8 +121,9 @@ struct Building<'a> {
     lock: &'a Lock,
     name: &'a str,
     target: &'a Target<'a>,
-    /// What stands for a package in closures: a file, or the package where it has none; nothing for the project's own.
-    known: BTreeMap<usize, Option<String>>,
+    /// What stands for a package in closures; nothing for the project's own.
+    known: BTreeMap<usize, Option<Part>>,
+    closures: Closures,
 }
 
 impl<'a> Building<'a> {
@@ -129,14 +139,15 @@ impl<'a> Building<'a> {
         let all: BTreeSet<usize> = reached.values().flatten().copied().collect();
         self.find(&all).map_err(fail)?;
         for (name, positions) in &reached {
-            let files = self.closure(positions.iter().copied())?;
-            self.index
-                .sets
-                .entry((*name).to_owned())
-                .or_default()
-                .insert(self.name.to_owned(), files);
+            let rank = if *name == ALL { Rank::All } else { Rank::Set };
+            self.closure(format!("{SET}{name}"), rank, None, positions.iter().copied())?;
         }
-        self.packages(&sets, &reached)
+        self.packages(&sets, &reached)?;
+        let closures = std::mem::take(&mut self.closures);
+        for (name, said) in closures.said() {
+            self.index.say(self.name, &name, said);
+        }
+        Ok(())
     }
 
     /// What can be asked for: all that the project requires, that with each extra, each group by itself.
@@ -158,7 +169,7 @@ impl<'a> Building<'a> {
         } else {
             all
         };
-        sets.insert("all".to_owned(), default);
+        sets.insert(ALL.to_owned(), default);
         Ok(sets)
     }
 
@@ -188,7 +199,7 @@ impl<'a> Building<'a> {
                 Found::Wheel(wheel) => {
                     let key = format!("{}_{}", underscored(name), short(&wheel));
                     self.index.files.entry(key.clone()).or_insert_with(|| file(&wheel));
-                    Some(key)
+                    Some(self.closures.part(key))
                 }
                 Found::LeftOut(_) => None,
                 Found::Unpinned(wheel) => {
@@ -200,7 +211,7 @@ impl<'a> Building<'a> {
                     entry
                         .unavailable
                         .insert(self.name.to_owned(), format!("{}: {reason}", package.title()));
-                    Some(format!("package:{name}"))
+                    Some(self.closures.part(format!("{PACKAGE}{name}")))
                 }
             };
             self.known.insert(position, stands);
@@ -209,19 +220,20 @@ impl<'a> Building<'a> {
         if unpinned.is_empty() { Ok(()) } else { Err(LockError::Unpinned(unpinned)) }
     }
 
-    /// The files of packages, sorted.
+    /// Adds the closure of packages.
     fn closure(
         &mut self,
+        name: String,
+        rank: Rank,
+        own: Option<Part>,
         positions: impl Iterator<Item = usize>,
-    ) -> Result<Vec<String>, IndexError> {
-        let files: BTreeSet<&String> = positions
-            .filter_map(|position| self.known.get(&position).and_then(Option::as_ref))
-            .collect();
-        self.index.references += files.len();
+    ) -> Result<(), IndexError> {
+        let parts = positions.filter_map(|position| self.known.get(&position).copied().flatten());
+        self.index.references += self.closures.add(name, rank, own, parts);
         if self.index.references > REFERENCE_LIMIT {
             return Err(IndexError::TooLarge);
         }
-        Ok(files.into_iter().cloned().collect())
+        Ok(())
     }
 
     /// The packages with their closures, each as the first set has it that has it in one version: `all` comes before the others.
@@ -250,9 +262,9 @@ impl<'a> Building<'a> {
             for position in positions.iter().copied() {
                 let package = &self.lock.packages[position];
                 let name = package.name.normalized();
-                if set != "all" && versions[name].len() > 1 {
+                if set != ALL && versions[name].len() > 1 {
                     // Which of them it is depends on what else is asked for.
-                    if !reached["all"].iter().any(|position| versions[name].contains(position)) {
+                    if !reached[ALL].iter().any(|position| versions[name].contains(position)) {
                         let titles: Vec<String> = versions[name]
                             .iter()
                             .map(|position| self.lock.packages[*position].title())
@@ -301,34 +313,22 @@ impl<'a> Building<'a> {
         };
         let mut closures = vec![(None, reach(None))];
         closures.extend(package.extras.keys().map(|extra| (Some(extra), reach(Some(extra)))));
+        let own = self.known.get(&position).copied().flatten();
+        let mut said = BTreeMap::new();
+        if let Some(version) = &package.version {
+            said.insert("version", json!(version));
+        }
+        let whl = own.map(|own| self.closures.name(own)).filter(|own| !own.starts_with(PACKAGE));
+        if let Some(whl) = whl {
+            said.insert("whl", json!(whl));
+        }
+        let entry = self.index.packages.entry(name.to_owned()).or_default();
+        entry.targets.insert(self.name.to_owned(), said);
         for (extra, closure) in closures {
-            let target = self.name.to_owned();
-            let closure =
-                closure.map_err(|error| IndexError::Lock { target: target.clone(), error })?;
-            let files = self.closure(closure.into_iter())?;
-            let own = self
-                .known
-                .get(&position)
-                .cloned()
-                .flatten()
-                .filter(|file| !file.starts_with("package:"));
-            let entry = self.index.packages.entry(name.to_owned()).or_default();
-            match extra {
-                Some(extra) => {
-                    entry.extras.entry(extra.clone()).or_default().insert(target, files);
-                }
-                None => {
-                    let mut value = Map::new();
-                    value.insert("closure".to_owned(), json!(files));
-                    if let Some(version) = &package.version {
-                        value.insert("version".to_owned(), json!(version));
-                    }
-                    if let Some(own) = own {
-                        value.insert("whl".to_owned(), json!(own));
-                    }
-                    entry.targets.insert(target, Value::Object(value));
-                }
-            }
+            let fail = |error| IndexError::Lock { target: self.name.to_owned(), error };
+            let closure = closure.map_err(fail)?;
+            let name = extra.map_or(name.to_owned(), |extra| format!("{name}[{extra}]"));
+            self.closure(name, Rank::Package, own, closure.into_iter())?;
         }
         Ok(())
     }
@@ -368,14 +368,33 @@ fn file(wheel: &Selected) -> Value {
 }
 
 impl LockIndex {
+    /// Puts what is said of a closure where that is: at a set, a package, or a package's extra.
+    fn say(&mut self, target: &str, name: &str, said: Vec<String>) {
+        if let Some(set) = name.strip_prefix(SET) {
+            self.sets.entry(set.to_owned()).or_default().insert(target.to_owned(), said);
+            return;
+        }
+        let (package, extra) = name.split_once('[').unwrap_or((name, ""));
+        let entry = self.packages.entry(package.to_owned()).or_default();
+        if let Some(extra) = extra.strip_suffix(']') {
+            let extra = entry.extras.entry(extra.to_owned()).or_default();
+            extra.insert(target.to_owned(), said);
+        } else if !said.is_empty() {
+            let own = entry.targets.entry(target.to_owned()).or_default();
+            own.insert("requires", json!(said));
+        }
+    }
+
     /// The text: JSON with sorted keys, one file, package and set a line.
     pub fn render(&self) -> String {
         let mut text = String::from("{\n");
-        let packages = self.packages.iter().map(|(name, entry)| (name, entry.value()));
+        let count = self.targets.len();
+        let packages = self.packages.iter().map(|(name, entry)| (name, entry.value(count)));
+        let sets = self.sets.iter().map(|(name, set)| (name, json!(merged(set, count))));
         section(&mut text, "files", self.files.iter().map(|(name, file)| (name, file.clone())));
         let _ = writeln!(text, "  \"lock_sha256\": \"{}\",", self.lock_sha256);
         section(&mut text, "packages", packages);
-        section(&mut text, "sets", self.sets.iter().map(|(name, set)| (name, json!(set))));
+        section(&mut text, "sets", sets);
         section(
             &mut text,
             "targets",
@@ -386,16 +405,29 @@ impl LockIndex {
     }
 }
 
+/// What is said for each of `count` targets, once where it is the same for all of several.
+fn merged<V: PartialEq>(by_target: &BTreeMap<String, V>, count: usize) -> BTreeMap<&str, &V> {
+    let mut values = by_target.values();
+    match values.next() {
+        Some(first) if count > 1 && by_target.len() == count && values.all(|one| one == first) => {
+            [(EVERY, first)].into()
+        }
+        _ => by_target.iter().map(|(target, value)| (target.as_str(), value)).collect(),
+    }
+}
+
 impl Entry {
-    fn value(&self) -> Value {
+    fn value(&self, count: usize) -> Value {
         // Targets stand beside the two other keys, none of which may be a target's name.
-        let mut all: BTreeMap<&str, Value> = BTreeMap::new();
-        all.extend(self.targets.iter().map(|(name, target)| (name.as_str(), target.clone())));
+        let targets = merged(&self.targets, count).into_iter();
+        let mut all: BTreeMap<&str, Value> =
+            targets.map(|(name, target)| (name, json!(target))).collect();
         if !self.extras.is_empty() {
-            all.insert("extras", json!(self.extras));
+            let extras = self.extras.iter().map(|(name, extra)| (name, merged(extra, count)));
+            all.insert("extras", json!(extras.collect::<BTreeMap<_, _>>()));
         }
         if !self.unavailable.is_empty() {
-            all.insert("unavailable", json!(self.unavailable));
+            all.insert("unavailable", json!(merged(&self.unavailable, count)));
         }
         json!(all)
     }

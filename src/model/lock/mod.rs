@@ -5,6 +5,7 @@
 //! Nothing is resolved and nothing is built: what a lock does not say, nobody here makes up. Graphs are walked with queues,
 //! since a lock can hold a ring of any length.
 
+mod closures;
 mod document;
 mod index;
 mod markers;

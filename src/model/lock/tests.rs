@@ -514,21 +514,21 @@ fn the_index_lists_files_and_closures_for_every_target() {
   }},
   "lock_sha256": "{HASH}",
   "packages": {{
-    "a-b": {{"extras":{{"all":{{"linux":["a_b_{short}","c_{short}"],"win":["a_b_{short}","c_{short}"]}}}},"linux":{{"closure":["a_b_{short}"],"version":"1.0","whl":"a_b_{short}"}},"win":{{"closure":["a_b_{short}","c_{short}"],"version":"1.0","whl":"a_b_{short}"}}}},
-    "app": {{"extras":{{"x-y":{{"linux":["a_b_{short}","c_{short}","package:s"],"win":["a_b_{short}","c_{short}","package:s"]}}}},"linux":{{"closure":["a_b_{short}","package:s"]}},"win":{{"closure":["a_b_{short}","c_{short}","package:s"]}}}},
-    "c": {{"linux":{{"closure":["c_{short}"],"version":"1.0","whl":"c_{short}"}},"win":{{"closure":["c_{short}"],"version":"1.0","whl":"c_{short}"}}}},
-    "s": {{"linux":{{"closure":["package:s"],"version":"1.0"}},"unavailable":{{"linux":"s 1.0: there is only a source distribution","win":"s 1.0: there is only a source distribution"}},"win":{{"closure":["package:s"],"version":"1.0"}}}}
+    "a-b": {{"extras":{{"all":{{"linux":["a-b","c"],"win":["a-b"]}}}},"linux":{{"version":"1.0","whl":"a_b_{short}"}},"win":{{"requires":["c"],"version":"1.0","whl":"a_b_{short}"}}}},
+    "app": {{"*":{{"requires":["a-b","s"]}},"extras":{{"x-y":{{"linux":["a-b[all]","s"],"win":["a-b","s"]}}}}}},
+    "c": {{"*":{{"version":"1.0","whl":"c_{short}"}}}},
+    "s": {{"*":{{"version":"1.0"}},"unavailable":{{"*":"s 1.0: there is only a source distribution"}}}}
   }},
   "sets": {{
-    "all": {{"linux":["a_b_{short}","package:s"],"win":["a_b_{short}","c_{short}","package:s"]}},
-    "extra_x_y": {{"linux":["a_b_{short}","c_{short}","package:s"],"win":["a_b_{short}","c_{short}","package:s"]}},
-    "group_dev": {{"linux":["c_{short}"],"win":["c_{short}"]}}
+    "all": {{"*":["app"]}},
+    "extra_x_y": {{"linux":["app[x-y]"],"win":["set:all"]}},
+    "group_dev": {{"*":["c"]}}
   }},
   "targets": {{
     "linux": {{"abi":"cp312","implementation":"cpython","platform":{{"arch":"x86_64","libc":"glibc-2.28","os":"linux"}},"version":"3.12.1"}},
     "win": {{"abi":"cp312","implementation":"cpython","platform":{{"arch":"x86_64","os":"windows"}},"version":"3.12.1"}}
   }},
-  "version": 1
+  "version": 2
 }}
 "#
     );
