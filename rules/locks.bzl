@@ -21,7 +21,7 @@ def _locks_impl(module_ctx):
         lock_hub(
             name = tag.name,
             hub = tag.name,
-            index = json.encode(lock.index),
+            index = lock.text,
             order = lock.order,
             constraints = {target: labels_of(tag.name, "constraints", texts, lock.label, True) for target, texts in tag.constraints.items()},
             supply = {package: labels_of(tag.name, "supply", [text], lock.label, True)[0] for package, text in tag.supply.items()},

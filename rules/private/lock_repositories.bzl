@@ -4,7 +4,22 @@ load("@bazel_tools//tools/build_defs/repo:utils.bzl", "read_netrc", "use_netrc")
 load("//rules/common:locks.bzl", "check_supply", "read_index")
 load(":hub.bzl", "hub_files", "wheel_repository")
 
+# The variable that says `no` where only labels and analysis are wanted: a query with `deps`, `build --nobuild`.
+_FETCH = "VENVTREE_FETCH_WHEELS"
+
 def _whl_impl(repository_ctx):
+    attr = repository_ctx.attr
+    if repository_ctx.os.environ.get(_FETCH) != "no":
+        _download(repository_ctx)
+    repository_ctx.file("BUILD.bazel", """\
+filegroup(
+    name = "whl",
+    srcs = [%s],
+    visibility = ["//visibility:public"],
+)
+""" % repr(attr.file_name))
+
+def _download(repository_ctx):
     attr = repository_ctx.attr
     urls = list(attr.urls)
     if attr.path:
@@ -16,13 +31,6 @@ def _whl_impl(repository_ctx):
         sha256 = attr.sha256,
         auth = _credentials(repository_ctx, urls),
     )
-    repository_ctx.file("BUILD.bazel", """\
-filegroup(
-    name = "whl",
-    srcs = [%s],
-    visibility = ["//visibility:public"],
-)
-""" % repr(attr.file_name))
 
 def _credentials(repository_ctx, urls):
     """What a netrc file says of hosts: Bazel's downloader does not look there by itself."""
@@ -45,6 +53,7 @@ venvtree_whl = repository_rule(
         "sha256": attr.string(doc = "The wheel's SHA-256.", mandatory = True),
         "urls": attr.string_list(doc = "Where the wheel can be had."),
     },
+    environ = [_FETCH],
 )
 
 def whl_attributes(file, lock):
@@ -105,7 +114,7 @@ def locks_of(ctx, requests):
       requests: a list of tags, or the attributes of the rule.
 
     Returns:
-      A list of structs of `label`, `index` and `order`, the names of the targets.
+      A list of structs of `label`; `text`, the index as JSON; `index`; and `order`, the names of the targets.
     """
 
     # What may begin all over comes first: the tool may have to be built, and files have to be there.
@@ -133,7 +142,7 @@ def locks_of(ctx, requests):
             fail("@%s: %s %s" % (request.name, request.index or request.lock, index.error))
         index = index.value
         order = list(request.targets.keys()) if request.lock else list(index["targets"].keys())
-        locks.append(struct(label = request.lock or request.index, index = index, order = order))
+        locks.append(struct(label = request.lock or request.index, text = text, index = index, order = order))
     return locks
 
 def _run_tool(ctx, tool, request, path):

@@ -155,7 +155,7 @@ impl Bazel {
         ]);
         if command != "shutdown" && command != "clean" {
             self.add_flags(&mut bazel);
-            if command != "query" {
+            if !["query", "cquery"].contains(&command) {
                 bazel.args(["--nosandbox_debug", "--jobs=2"]);
             }
         }

@@ -19,6 +19,10 @@ use super::support::download::Download;
 use super::support::http_cache::{HttpCache, HttpRequest};
 use super::support::project::WheelText;
 
+const WRONG: &str = "//more:wrong: @pypi//click was read for CPython 3.11, \
+    linux-x86_64-glibc-2.28 (target `linux`); its interpreter //more:python312 is CPython 3.12.1, \
+    linux-x86_64-glibc-2.36; name that in `targets`, or choose another `interpreter`";
+
 /// What the server has, by file name.
 type Files = Arc<Mutex<HashMap<String, Vec<u8>>>>;
 
@@ -204,6 +208,26 @@ impl Monorepo {
 const FLASK: [&str; 7] =
     ["blinker", "click", "flask", "itsdangerous", "jinja2", "markupsafe", "werkzeug"];
 
+/// The variable with which wheels are not fetched.
+const NO_WHEELS: &str = "--repo_env=VENVTREE_FETCH_WHEELS=no";
+
+/// Queries and analysis need labels only, also to refuse something.
+fn asks_without_fetching(monorepo: &Monorepo) {
+    let labels = monorepo.succeed("query", &[NO_WHEELS, "deps(//more:env)"]);
+    for hash in ["markupsafe_6da83a088f8e", "markupsafe_7d3391b2188d"] {
+        assert!(labels.contains(hash), "{labels}");
+    }
+    let users = "rdeps(//apps/... + //envs/... + //more/..., @pypi//click)";
+    let labels = monorepo.succeed("query", &[NO_WHEELS, users]);
+    for (label, uses) in [("//more:click_env", true), ("//more:env", false)] {
+        assert_eq!(labels.lines().any(|line| line == label), uses, "{labels}");
+    }
+    monorepo.succeed("build", &[NO_WHEELS, "--nobuild", "//envs/...", "//more:env"]);
+    monorepo.refused(&[NO_WHEELS, "--nobuild", "//more:wrong"], &[WRONG]);
+    monorepo.refused(&[NO_WHEELS, "//more:click_env"], &["click-8.5.1-py3-none-any.whl"]);
+    assert_eq!(monorepo.fetched("origin"), [""; 0]);
+}
+
 /// Each wheel once, when something needs it.
 fn fetches_what_is_needed(monorepo: &Monorepo) {
     let labels = monorepo.succeed("query", &["@pypi//..."]);
@@ -214,6 +238,7 @@ fn fetches_what_is_needed(monorepo: &Monorepo) {
     monorepo.succeed("build", &["//more:click_env"]);
     assert_eq!(monorepo.fetched("origin"), ["click"]);
     monorepo.succeed("build", &["//more:env"]);
+    monorepo.succeed("cquery", &["deps(//more:env)"]);
     assert_eq!(monorepo.fetched("origin"), FLASK);
     monorepo.succeed("build", &["//more:env", "--platforms=//:mac"]);
     assert_eq!(monorepo.fetched("origin").len(), 8);
@@ -267,7 +292,7 @@ fn owned(names: &[&str]) -> Vec<String> {
 
 /// A change of one package fetches one wheel, and rebuilds what has it.
 fn follows_the_lock(monorepo: &Monorepo) {
-    let environments = ["//more:env", "//more:click_env"];
+    let environments = ["//envs:web", "//envs:commands"];
     let cache = format!("--repository_cache={}", monorepo.repository_cache.display());
     let flags = ["--repo_env=PATH=/nowhere", cache.as_str()];
     let count = || {
@@ -311,12 +336,7 @@ fn refuses(monorepo: &Monorepo) {
     monorepo.succeed("build", &["//more:env"]);
     let inputs = monorepo.bazel.read("bazel-bin/more/env.spec.json");
     assert!(inputs.contains("itsdangerous-2.2.0-py3-none-any.whl"), "{inputs}");
-    monorepo.refused(
-        &["//more:wrong"],
-        &["//more:wrong: @pypi//click was read for CPython 3.11, linux-x86_64-glibc-2.28 (target \
-           `linux`); its interpreter //more:python312 is CPython 3.12.1, \
-           linux-x86_64-glibc-2.36; name that in `targets`, or choose another `interpreter`"],
-    );
+    monorepo.refused(&["//more:wrong"], &[WRONG]);
     monorepo.refused(
         &["//more:click_env", "--platforms=//more:windows"],
         &["@pypi was read for linux, mac; none is what this build is for"],
@@ -346,6 +366,7 @@ fn reads_an_index(monorepo: &mut Monorepo) {
 fn locks(version: Version) {
     let _alone = alone();
     let mut monorepo = Monorepo::new(version);
+    asks_without_fetching(&monorepo);
     fetches_what_is_needed(&monorepo);
     let file = monorepo.bazel.workspace.join("MODULE.bazel.lock");
     let before = fs::read(&file).ok();
