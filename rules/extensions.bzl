@@ -1,10 +1,12 @@
 """The module extension, for MODULE.bazel. WORKSPACE has `repositories.bzl`."""
 
+load("//rules/private:tool.bzl", "RELEASE_TAG", "release_attributes", "venvtree_programs")
 load(":repositories.bzl", "venvtree_host", "venvtree_system_interpreter", "venvtree_tool", "venvtree_wheels")
 
 def _venvtree_impl(module_ctx):
     # The root module decides; without it, defaults do. Other modules bring only their own wheels.
     tool = struct(label = None, binary = None, worker = "auto")
+    release = {}
     python = struct(interpreter = None, py_info = None, py_runtime_info = None)
     for module in module_ctx.modules:
         for tag in module.tags.wheels:
@@ -13,17 +15,23 @@ def _venvtree_impl(module_ctx):
             venvtree_system_interpreter(name = tag.name, path = tag.path)
         if not module.is_root:
             continue
-        if len(module.tags.toolchain) > 1 or len(module.tags.python) > 1:
-            fail("`venvtree.toolchain` and `venvtree.python` may each be used once")
+        for kind in ["toolchain", "release", "python"]:
+            if len(getattr(module.tags, kind)) > 1:
+                fail("`venvtree.%s` may be used once" % kind)
         for tag in module.tags.toolchain:
             tool = tag
+        for tag in module.tags.release:
+            release = {"version": tag.version, "base": tag.base, "sha256": tag.sha256}
         for tag in module.tags.python:
             python = tag
-    venvtree_tool(name = "venvtree_tool", binary = tool.binary, worker = tool.worker)
+    described = release_attributes(**release)
+    venvtree_tool(name = "venvtree_tool", binary = tool.binary, worker = tool.worker, **described)
+    venvtree_programs(described, tool.worker)
     venvtree_host(
         name = "venvtree_host",
         interpreter = python.interpreter,
         toolchain = tool.label,
+        released = bool(described) and not tool.binary,
         py_info = python.py_info,
         py_runtime_info = python.py_runtime_info,
     )
@@ -33,7 +41,7 @@ venvtree = module_extension(
     doc = "The tool, the default interpreter, and wheels.",
     tag_classes = {
         "toolchain": tag_class(
-            doc = "Which tool builds environments; by default the program at VENVTREE_BIN, else what cargo builds. Counts in the root module only.",
+            doc = "Which tool builds environments, instead of a release's or what cargo builds. Counts in the root module only.",
             attrs = {
                 "label": attr.label(doc = "A `venvtree_toolchain`, or `@venvtree//rules:registered_toolchain` for toolchain resolution."),
                 "binary": attr.label(doc = "The `venvtree` program.", allow_single_file = True),
@@ -43,6 +51,10 @@ venvtree = module_extension(
                     values = ["auto", "off", "proto", "json"],
                 ),
             },
+        ),
+        "release": tag_class(
+            doc = "Where the programs of a release come from, other than this release says: a mirror, or another version. Counts in the root module only.",
+            attrs = RELEASE_TAG,
         ),
         "python": tag_class(
             doc = "The default interpreter, and rules_python's providers. Counts in the root module only.",

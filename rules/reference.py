@@ -206,7 +206,7 @@ def buck2():
     for name in order:
         lines += [f"### {name}", "", paragraph(public[name].doc), ""] + table(public[name].options["attrs"]) + [""]
     lines += ["## Macros", ""]
-    for name in ["venvtree_packages"]:
+    for name in ["venvtree_packages", "venvtree_release"]:
         lines += macro(name, definitions[name])
     lines += ["## Providers", ""]
     for name, value in sorted(public.items()):

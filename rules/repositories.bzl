@@ -2,39 +2,20 @@
 
 load("//rules/common:wheel_name.bzl", "normalise_distribution")
 load("//rules/private:lock_repositories.bzl", _venvtree_lock = "venvtree_lock")
+load("//rules/private:repository.bzl", "absolute", "bazel_major")
+load("//rules/private:tool.bzl", "release_attributes", "venvtree_programs", _venvtree_tool = "venvtree_tool")
 
 venvtree_lock = _venvtree_lock
-
-def _absolute(label):
-    """A label's text that means the same in every repository."""
-    text = str(label)
-    return "@" + text if text.startswith("//") else text
-
-def _bazel_major():
-    """The first part of Bazel's version."""
-    digits = ""
-    for character in (native.bazel_version or "").elems():
-        if not character.isdigit():
-            break
-        digits += character
-    if digits:
-        return int(digits)
-
-    # Built without a version, as distributions do: by what there is.
-    if not hasattr(native, "py_library"):
-        return 9
-    if hasattr(native, "legacy_globals"):
-        return 8
-    return 6 if hasattr(native, "package_relative_label") else 4
+venvtree_tool = _venvtree_tool
 
 def _provider_loads(label, name, variable):
     """Lines of Starlark that define a list of the providers called `name`."""
     lines = []
     values = []
     if label:
-        lines.append('load("%s", _%s = "%s")' % (_absolute(label), name, name))
+        lines.append('load("%s", _%s = "%s")' % (absolute(label), name, name))
         values.append("[_%s]" % name)
-    if _bazel_major() < 8:
+    if bazel_major() < 8:
         values.append("[%s]" % name)
     else:
         values.append('[provider for provider in [getattr(getattr(native, "legacy_globals", None), "%s", None)] if provider]' % name)
@@ -46,10 +27,15 @@ def _venvtree_host_impl(repository_ctx):
     runtime_loads, runtime = _provider_loads(attr.py_runtime_info, "PyRuntimeInfo", "PY_RUNTIME_INFOS")
     repository_ctx.file("host.bzl", "\n".join(
         ['"""What depends on the version of Bazel and on what else there is."""', ""] +
-        info_loads + runtime_loads + ["", "BAZEL_MAJOR = %d" % _bazel_major(), info, runtime, ""],
+        info_loads + runtime_loads + ["", "BAZEL_MAJOR = %d" % bazel_major(), info, runtime, ""],
     ))
-    interpreter = _absolute(attr.interpreter) if attr.interpreter else _absolute(Label("//rules:no_interpreter"))
-    toolchain = _absolute(attr.toolchain) if attr.toolchain else "@venvtree_tool//:toolchain"
+    interpreter = absolute(attr.interpreter) if attr.interpreter else absolute(Label("//rules:no_interpreter"))
+    if attr.toolchain:
+        toolchain = absolute(attr.toolchain)
+    elif attr.released and not repository_ctx.os.environ.get("VENVTREE_BIN"):
+        toolchain = absolute(Label("//rules:registered_toolchain"))
+    else:
+        toolchain = "@venvtree_tool//:toolchain"
     repository_ctx.file("BUILD.bazel", """\
 package(default_visibility = ["//visibility:public"])
 
@@ -72,7 +58,10 @@ venvtree_host = repository_rule(
             doc = "The default interpreter: a `venvtree_interpreter`.",
         ),
         "toolchain": attr.label(
-            doc = "The `venvtree_toolchain` to use; by default that of `@venvtree_tool`.",
+            doc = "The `venvtree_toolchain` to use; by default the one registered for where actions run if `released`, else that of `@venvtree_tool`.",
+        ),
+        "released": attr.bool(
+            doc = "Whether the tool is a release's, which has programs for several kinds of machines.",
         ),
         "py_info": attr.label(
             doc = "A file that exports `PyInfo`, such as `@rules_python//python:py_info.bzl`, besides Bazel's own.",
@@ -81,77 +70,7 @@ venvtree_host = repository_rule(
             doc = "A file that exports `PyRuntimeInfo`, such as `@rules_python//python:py_runtime_info.bzl`, besides Bazel's own.",
         ),
     },
-)
-
-_TOOL_BUILD = """\
-load("%s", "venvtree_toolchain")
-
-package(default_visibility = ["//visibility:public"])
-
-exports_files(["venvtree"])
-
-venvtree_toolchain(
-    name = "toolchain",
-    tool = ":venvtree",
-    worker = "%s",
-)
-"""
-
-def _venvtree_tool_impl(repository_ctx):
-    binary = repository_ctx.os.environ.get("VENVTREE_BIN")
-    if binary:
-        binary = repository_ctx.path(binary)
-        if not binary.exists:
-            fail("VENVTREE_BIN is %s, which does not exist; give the path of the venvtree program" % binary)
-    elif repository_ctx.attr.binary:
-        binary = repository_ctx.path(repository_ctx.attr.binary)
-    else:
-        binary = _build_with_cargo(repository_ctx)
-    repository_ctx.symlink(binary, "venvtree")
-    worker = repository_ctx.attr.worker
-    if worker == "auto":
-        # Bazel 4 asks for flags before it starts workers with JSON or several requests at once; what these save is little there.
-        worker = "proto" if _bazel_major() >= 6 else "off"
-    repository_ctx.file("BUILD.bazel", _TOOL_BUILD % (_absolute(Label("//rules:toolchain.bzl")), worker))
-
-def _build_with_cargo(repository_ctx):
-    root = repository_ctx.path(Label("//:Cargo.toml")).dirname
-    listing = repository_ctx.execute(["find", "src", "-type", "f"], working_directory = str(root))
-    for source in ["Cargo.lock", "tools/release"] + sorted(listing.stdout.split("\n")):
-        if source:
-            # Asking for the path is what makes Bazel fetch again after an edit.
-            repository_ctx.path(Label("//:" + source))
-    if not repository_ctx.which("cargo"):
-        fail("there is no venvtree program: set VENVTREE_BIN to its path (`--repo_env=VENVTREE_BIN=…`), or put cargo on PATH, which builds it from %s" % root)
-    repository_ctx.report_progress("Building venvtree with cargo")
-    result = repository_ctx.execute(
-        # The rules need no remote caches of the tool's own.
-        ["sh", str(root) + "/tools/release", "--no-default-features"],
-        environment = {"CARGO_TARGET_DIR": str(repository_ctx.path("target"))},
-        timeout = 3600,
-        quiet = False,
-    )
-    if result.return_code:
-        fail("cargo could not build venvtree from %s:\n%s" % (root, result.stderr))
-    return repository_ctx.path("target/release/venvtree")
-
-venvtree_tool = repository_rule(
-    implementation = _venvtree_tool_impl,
-    doc = "The tool: the program at VENVTREE_BIN, else `binary`, else what cargo builds from this checkout.",
-    attrs = {
-        "binary": attr.label(
-            doc = "The `venvtree` program.",
-            allow_single_file = True,
-        ),
-        "worker": attr.string(
-            doc = "Whether Bazel may keep the tool running as a persistent worker: `off`, `proto`, `json`; `auto` is `proto` on Bazel 6 and newer, " +
-                  "and `off` on older ones.",
-            default = "auto",
-            values = ["auto", "off", "proto", "json"],
-        ),
-    },
-    # Not `local`: then cargo would build everything again for each new server. Bazel looks at the program behind the link anyway.
-    environ = ["VENVTREE_BIN", "PATH", "CARGO_HOME", "RUSTUP_HOME"],
+    environ = ["VENVTREE_BIN"],
 )
 
 _INTERPRETER_BUILD = """\
@@ -177,7 +96,7 @@ def _venvtree_system_interpreter_impl(repository_ctx):
     if result.return_code:
         fail("cannot learn about the interpreter %s:\n%s" % (path, result.stderr))
     repository_ctx.file("BUILD.bazel", _INTERPRETER_BUILD % (
-        _absolute(Label("//rules:defs.bzl")),
+        absolute(Label("//rules:defs.bzl")),
         repr(result.stdout.strip()),
         repr(path),
     ))
@@ -248,24 +167,31 @@ Where pip looks is pip's own configuration. Dependencies are not resolved: the r
     environ = ["PATH", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_CONFIG_FILE"],
 )
 
-def venvtree_repositories(interpreter = None, toolchain = None, binary = None, worker = "auto", py_info = None, py_runtime_info = None):
-    """Makes the repositories that the rules need: `@venvtree_host` and, unless `toolchain` is given, `@venvtree_tool`.
+# buildifier: disable=unnamed-macro
+def venvtree_repositories(interpreter = None, toolchain = None, binary = None, worker = "auto", py_info = None, py_runtime_info = None, release = {}):
+    """Makes the repositories that the rules need: `@venvtree_host`, and those of the tool unless `toolchain` is given.
 
     Args:
       interpreter: the default interpreter, a `venvtree_interpreter`.
       toolchain: a `venvtree_toolchain`, or `@venvtree//rules:registered_toolchain` for toolchain resolution.
-      binary: the `venvtree` program; by default VENVTREE_BIN says where it is, and cargo builds it where that is not set.
+      binary: the `venvtree` program, instead of a release's.
       worker: whether Bazel may keep the tool running: `auto`, `off`, `proto` or `json`.
       py_info: a file that exports `PyInfo`, such as `@rules_python//python:py_info.bzl`, besides Bazel's own.
       py_runtime_info: the same for `PyRuntimeInfo`.
+      release: where programs come from, other than this release says: `version`, `base` and `sha256`, as `venvtree.release` has them.
     """
+    described = release_attributes(**release)
     if not toolchain and not native.existing_rule("venvtree_tool"):
-        venvtree_tool(name = "venvtree_tool", binary = binary, worker = worker)
+        venvtree_tool(name = "venvtree_tool", binary = binary, worker = worker, **described)
+        if described:
+            venvtree_programs(described, worker)
+            native.register_toolchains("@venvtree_toolchains//:all")
     if not native.existing_rule("venvtree_host"):
         venvtree_host(
             name = "venvtree_host",
             interpreter = interpreter,
             toolchain = toolchain,
+            released = bool(described) and not binary,
             py_info = py_info,
             py_runtime_info = py_runtime_info,
         )

@@ -1,9 +1,11 @@
-"""The tool as a toolchain. Using toolchain resolution is a choice: rules take the tool from a label."""
+"""The tool as a toolchain. Rules take it from a label, which leads to toolchain resolution where there is a release."""
 
 load("//rules/common:label.bzl", "label_text")
+load("//rules/private:repository.bzl", "absolute")
 load(":providers.bzl", "VenvtreeToolInfo")
 
-TOOLCHAIN_TYPE = "//rules:toolchain_type"
+# Bazel 4 takes a text for one of the main repository, whoever writes it.
+TOOLCHAIN_TYPE = absolute(Label("//rules:toolchain_type"))
 
 def _venvtree_toolchain_impl(ctx):
     if not ctx.attr.tool[DefaultInfo].files_to_run.executable:

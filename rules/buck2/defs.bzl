@@ -5,6 +5,7 @@ load(":binary.bzl", _py_venv_binary = "py_venv_binary")
 load(":interpreter.bzl", _venvtree_interpreter = "venvtree_interpreter")
 load(":packages.bzl", _venvtree_packages = "venvtree_packages")
 load(":providers.bzl", _LockInfo = "LockInfo", _VenvInfo = "VenvInfo", _VenvtreeInterpreterInfo = "VenvtreeInterpreterInfo", _VenvtreeToolInfo = "VenvtreeToolInfo", _WheelInfo = "WheelInfo")
+load(":release.bzl", _venvtree_release = "venvtree_release")
 load(":test.bzl", _py_venv_test = "py_venv_test")
 load(":toolchain.bzl", _venvtree_toolchain = "venvtree_toolchain")
 load(":venv.bzl", _py_venv = "py_venv")
@@ -17,6 +18,7 @@ py_venv_test = _py_venv_test
 py_wheel = _py_wheel
 venvtree_interpreter = _venvtree_interpreter
 venvtree_packages = _venvtree_packages
+venvtree_release = _venvtree_release
 venvtree_toolchain = _venvtree_toolchain
 
 LockInfo = _LockInfo

@@ -26,9 +26,14 @@ def _tool(ctx: AnalysisContext) -> RunInfo:
         return RunInfo(args = cmd_args(copy))
     if isinstance(ctx.attrs.tool, Artifact):
         return RunInfo(args = cmd_args(ctx.attrs.tool))
-    if RunInfo not in ctx.attrs.tool:
+    if RunInfo in ctx.attrs.tool:
+        return ctx.attrs.tool[RunInfo]
+    outputs = ctx.attrs.tool[DefaultInfo].default_outputs
+    if len(outputs) != 1:
         fail("%s: `tool` is %s, which cannot be run; give the venvtree program" % (name, ctx.attrs.tool.label.raw_target()))
-    return ctx.attrs.tool[RunInfo]
+
+    # A file that something fetched, such as a release's.
+    return RunInfo(args = cmd_args(outputs[0]))
 
 _COPY = """
 found=$(command -v -- "$1") || {
@@ -47,7 +52,7 @@ The tool is an input of every action, so machines share a cache only where they 
         "tool": attrs.option(
             attrs.one_of(attrs.exec_dep(), attrs.source()),
             default = None,
-            doc = "The `venvtree` program: a file, or a target that can be run.",
+            doc = "The `venvtree` program: a file, a target that can be run, or one that is a single file, such as a `venvtree_release`.",
         ),
         "path": attrs.string(
             default = "",

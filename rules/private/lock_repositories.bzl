@@ -1,7 +1,7 @@
 """The repositories of locks: one of labels for each lock, and one for each wheel."""
 
-load("@bazel_tools//tools/build_defs/repo:utils.bzl", "read_netrc", "use_netrc")
 load("//rules/common:locks.bzl", "check_supply", "read_index")
+load(":credentials.bzl", "credentials_for")
 load(":hub.bzl", "hub_files", "wheel_repository")
 
 # The variable that says `no` where only labels and analysis are wanted: a query with `deps`, `build --nobuild`.
@@ -29,19 +29,8 @@ def _download(repository_ctx):
         url = urls,
         output = attr.file_name,
         sha256 = attr.sha256,
-        auth = _credentials(repository_ctx, urls),
+        auth = credentials_for(repository_ctx, urls),
     )
-
-def _credentials(repository_ctx, urls):
-    """What a netrc file says of hosts: Bazel's downloader does not look there by itself."""
-    environ = repository_ctx.os.environ
-    netrc = environ.get("NETRC")
-    if not netrc:
-        home = environ.get("USERPROFILE" if repository_ctx.os.name.startswith("windows") else "HOME")
-        netrc = home + "/.netrc" if home else None
-    if not netrc or not repository_ctx.path(netrc).exists:
-        return {}
-    return use_netrc(read_netrc(repository_ctx, netrc), urls, {})
 
 venvtree_whl = repository_rule(
     implementation = _whl_impl,

@@ -4,6 +4,7 @@ load("//rules/common:attributes.bzl", "ENVIRONMENT_FLAGS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:locks.bzl", "check_supply", "config_settings", "missing_message", "package_directory", "read_index", "serves", "wheel_sets")
+load("//rules/common:release.bzl", "check_release", "chosen_programs", "program_for", "release_url")
 load("//rules/common:spec.bzl", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
 load("//rules/common:text.bzl", "check_line", "check_lines", "check_variables")
 load("//rules/common:wheel_metadata.bzl", "check_wheel")
@@ -26,6 +27,35 @@ def _platforms():
     _refused(parse_platform("plan9-x86_64"), "expected OS-ARCH-LIBC")
     _refused(parse_platform("macos-aarch64"), "needs the oldest version")
     _refused(parse_platform("windows-x86_64-11"), "expected nothing after")
+
+def _releases():
+    both = {"x86_64-unknown-linux-gnu": "0" * 64, "x86_64-unknown-linux-musl": "1" * 64, "aarch64-unknown-linux-gnu": "2" * 64}
+
+    # One program for one kind of machine: machines with others would not share results.
+    _equal([program.target for program in chosen_programs(both)], ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu"])
+    for machine, target in [
+        (("linux", "amd64"), "x86_64-unknown-linux-musl"),
+        (("linux", "x86_64"), "x86_64-unknown-linux-musl"),
+        (("linux", "aarch64"), "aarch64-unknown-linux-gnu"),
+        (("mac os x", "aarch64"), None),
+        (("windows 10", "amd64"), None),
+        (("freebsd", ""), None),
+    ]:
+        _equal(program_for(machine, both), target)
+        _equal(program_for(machine, {}), None)
+    _equal(release_url("https://mirror.example/v1/", "1.0", "x86_64-unknown-linux-gnu"), "https://mirror.example/v1/venvtree-1.0-x86_64-unknown-linux-gnu.tar.gz")
+    _equal(check_release("1.0", "https://mirror.example", both).error, None)
+    for version, base, sha256, part in [
+        ("", "https://mirror.example", both, "`version` is empty"),
+        ("1.0", "", both, "`base` is empty"),
+        ("1.0", "https://mirror.example", {}, "`sha256` is empty"),
+        ("1.0", "https://mirror.example", {"vax": "0" * 64}, "the target `vax`; expected one of"),
+        ("1.0", "https://mirror.example", {"x86_64-unknown-linux-gnu": "0" * 63}, "expected 64 hexadecimal digits"),
+        ("1.0", "https://mirror.example", {"x86_64-unknown-linux-gnu": "G" * 64}, "expected 64 hexadecimal digits"),
+    ]:
+        found = check_release(version, base, sha256).error or ""
+        if part not in found:
+            fail("expected an error with `%s`, found %s" % (part, found))
 
 def _versions():
     _equal(parse_version("3.11.7").value, struct(text = "3.11.7", minor = 11, complete = True))
@@ -272,4 +302,5 @@ def unit_tests(name):
     _locks()
     _targets()
     _pairings()
+    _releases()
     native.filegroup(name = name)

@@ -81,6 +81,8 @@ pub(super) struct Bazel {
     pub(super) workspace: PathBuf,
     output_base: PathBuf,
     pub(super) home: PathBuf,
+    /// The rules are those that the registry has, and not this checkout's.
+    pub(super) rules_from_registry: bool,
 }
 
 impl Bazel {
@@ -94,6 +96,7 @@ impl Bazel {
             workspace: checkout().to_owned(),
             output_base: directory.join("base"),
             home,
+            rules_from_registry: false,
         }
     }
 
@@ -112,7 +115,8 @@ impl Bazel {
         copy(&checkout().join(from), &workspace);
         let home = directory.join("home");
         fs::create_dir_all(&home).unwrap();
-        Self { version, workspace, output_base: directory.join("base"), home }
+        let output_base = directory.join("base");
+        Self { version, workspace, output_base, home, rules_from_registry: false }
     }
 
     pub(super) fn write(&self, path: &str, bytes: &[u8]) {
@@ -207,7 +211,10 @@ impl Bazel {
             }
             Version::SevenModules => {
                 command.arg(format!("--registry=file://{}", registry().display()));
-                let mut flags = vec![format!("--override_module=venvtree={source}")];
+                let mut flags = Vec::new();
+                if !self.rules_from_registry {
+                    flags.push(format!("--override_module=venvtree={source}"));
+                }
                 let other = self.workspace.join("other");
                 if other.exists() {
                     flags.push(format!("--override_module=other={}", other.display()));
@@ -316,7 +323,7 @@ fn top(path: &Path) -> PathBuf {
     path.components().take(2).collect()
 }
 
-fn registry() -> &'static Path {
+pub(super) fn registry() -> &'static Path {
     static REGISTRY: OnceLock<PathBuf> = OnceLock::new();
     REGISTRY.get_or_init(|| {
         let registry = work().join("registry");

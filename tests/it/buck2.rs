@@ -595,6 +595,63 @@ fn packages_are_what_the_index_says() {
     assert!(refused.contains("names `clikc`, which the lock does not have"), "{refused}");
 }
 
+/// The same for `venvtree_release`.
+const RELEASE: &str = r#"
+import json, sys, types
+sys.path.insert(0, sys.argv[1])
+import reference
+made = []
+def maker(kind):
+    return lambda **attributes: made.append(dict(attributes, kind = kind))
+scope = reference.run("rules/buck2/release.bzl")
+scope.update(
+    fail = sys.exit,
+    native = types.SimpleNamespace(**{kind: maker(kind) for kind in ["alias", "config_setting", "http_archive"]}),
+    select = lambda arms: {"select": arms},
+)
+scope["venvtree_release"](version = "1.0", base = "https://mirror.example", sha256 = json.loads(sys.argv[2]))
+print(json.dumps({target["name"]: target for target in made}))
+"#;
+
+#[test]
+fn a_release_has_a_program_for_each_kind_of_machine() {
+    let release = |sha256: &Value| {
+        let mut command = Command::new("python3");
+        command.args(["-c", RELEASE]).arg(checkout().join("rules")).arg(sha256.to_string());
+        command.output().expect("python3")
+    };
+    let digest = "0".repeat(64);
+    let made = release(&serde_json::json!({
+        "x86_64-unknown-linux-musl": digest,
+        "aarch64-unknown-linux-gnu": digest,
+    }));
+    assert!(made.status.success(), "{}", said(&made));
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let (x86, arm) = (
+        "venvtree_release_x86_64_unknown_linux_musl",
+        "venvtree_release_aarch64_unknown_linux_gnu",
+    );
+    assert_eq!(
+        made[arm]["urls"],
+        serde_json::json!(["https://mirror.example/venvtree-1.0-aarch64-unknown-linux-gnu.tar.gz"])
+    );
+    assert_eq!(made[arm]["strip_prefix"], "venvtree-1.0-aarch64-unknown-linux-gnu");
+    assert_eq!(made[arm]["sha256"], digest);
+    assert_eq!(
+        made["venvtree_release"]["actual"]["select"],
+        serde_json::json!({
+            format!(":is_for_{x86}"): format!(":{x86}[venvtree]"),
+            format!(":is_for_{arm}"): format!(":{arm}[venvtree]"),
+        })
+    );
+    assert_eq!(
+        made[format!("is_for_{arm}")]["constraint_values"],
+        serde_json::json!(["config//os/constraints:linux", "config//cpu/constraints:arm64"])
+    );
+    let refused = release(&serde_json::json!({}));
+    assert!(said(&refused).contains("`venvtree_release`: `sha256` is empty"), "{}", said(&refused));
+}
+
 #[test]
 fn the_reference_is_that_of_the_code() {
     check_made_by_reference("docs/buck2-rules.md", &["buck2"]);

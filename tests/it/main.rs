@@ -13,6 +13,8 @@ mod bazel;
 #[cfg(feature = "remote")]
 mod bazel_locks;
 #[cfg(feature = "remote")]
+mod bazel_release;
+#[cfg(feature = "remote")]
 mod blob_store;
 mod buck2;
 mod build;

@@ -5,6 +5,7 @@ the wheels that `venvtree create` begins with, and launchers for environments fo
 """
 
 import gzip
+import hashlib
 import io
 import os
 import re
@@ -118,6 +119,13 @@ def tar_gz(entries):
                 member.size, member.mtime, member.mode = len(content), MTIME, 0o755 if executable else 0o644
                 archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def write_sums(out):
+    """Writes SHA256SUMS of all other files of a directory, as `sha256sum --check` reads it."""
+    files = sorted(file for file in out.iterdir() if file.is_file() and file.name != "SHA256SUMS")
+    lines = ("{}  {}\n".format(hashlib.sha256(file.read_bytes()).hexdigest(), file.name) for file in files)
+    (out / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 
 
 # What follows is called by front ends of PEP 517.

@@ -1,0 +1,3 @@
+import greeting
+
+assert greeting.hello("Ada") == "Hello, Ada!"

@@ -1,0 +1,222 @@
+//! Released programs with real Bazels: downloaded by digest, for where actions run, from a mirror,
+//! and by who has nothing but a `bazel_dep`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::bazel::{Bazel, Version, alone, checkout, registry, tool, work};
+use crate::support::commands::said;
+use crate::support::http_cache::HttpCache;
+
+const X86: &str = "x86_64-unknown-linux-musl";
+const ARM: &str = "aarch64-unknown-linux-gnu";
+
+/// The archive of a program for a target, as `tools/dist` lays it out.
+fn archive(target: &str, program: &Path) -> PathBuf {
+    let name = format!("venvtree-0.1.0-{target}");
+    let folder = fresh("archives").join(&name);
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(program, folder.join("venvtree")).unwrap();
+    let path = folder.parent().unwrap().join(format!("{name}.tar.gz"));
+    let mut tar = Command::new("tar");
+    tar.arg("-czf").arg(&path).arg("-C").arg(folder.parent().unwrap()).arg(&name);
+    assert!(tar.status().expect("tar").success());
+    path
+}
+
+fn fresh(name: &str) -> PathBuf {
+    let folder = work().join("releases").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn sha256(file: &Path) -> String {
+    let digest = Sha256::digest(fs::read(file).unwrap());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A server that has the programs of a release, and their digests by target.
+struct Release {
+    server: HttpCache,
+    sha256: BTreeMap<&'static str, String>,
+}
+
+impl Release {
+    /// For this machine the real program; for others something that none of them would start.
+    fn new() -> Self {
+        let server = HttpCache::start();
+        let mut digests = BTreeMap::new();
+        for (target, program) in [(X86, tool()), (ARM, Path::new("/bin/true"))] {
+            let archive = archive(target, program);
+            let name = archive.file_name().unwrap().to_str().unwrap();
+            let mut entries = server.entries.lock().unwrap();
+            for folder in ["origin", "mirror"] {
+                entries.insert(format!("/{folder}/{name}"), fs::read(&archive).unwrap());
+            }
+            digests.insert(target, sha256(&archive));
+        }
+        Self { server, sha256: digests }
+    }
+
+    fn base(&self, folder: &str) -> String {
+        format!("http://{}/{folder}", self.server.authority())
+    }
+
+    /// What was asked for, and is forgotten now.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.server.requests.lock().unwrap())
+            .into_iter()
+            .map(|request| request.path)
+            .collect()
+    }
+}
+
+/// A consumer that says itself which release it takes.
+struct Consumer {
+    bazel: Bazel,
+    cache: PathBuf,
+}
+
+impl Consumer {
+    fn new(version: Version, release: &Release) -> Self {
+        let bazel = Bazel::with_copy(version, "release", "tests/bazel/release");
+        let digests = format!("{:?}", release.sha256);
+        let base = release.base("origin");
+        let (file, text) = if version == Version::SevenModules {
+            let text = format!(
+                "venvtree.release(version = \"0.1.0\", base = \"{base}\", sha256 = {digests})"
+            );
+            ("MODULE.bazel", text)
+        } else {
+            let text = format!(
+                "release = {{\"version\": \"0.1.0\", \"base\": \"{base}\", \"sha256\": {digests}}},"
+            );
+            ("WORKSPACE", text)
+        };
+        bazel.write(file, bazel.read(file).replace("# RELEASE", &text).as_bytes());
+        Self { bazel, cache: fresh("repository-cache") }
+    }
+
+    /// Flags: no program is given, and nothing is on PATH but what repositories ask of the system.
+    fn run(&self, command: &str, arguments: &[&str]) -> (bool, String) {
+        let cache = format!("--repository_cache={}", self.cache.display());
+        let flags = ["--repo_env=VENVTREE_BIN=", "--repo_env=PATH=/nowhere", &cache];
+        let output = self.bazel.bazel(command, &[&flags, arguments].concat());
+        (output.status.success(), said(&output))
+    }
+
+    #[track_caller]
+    fn succeed(&self, command: &str, arguments: &[&str]) -> String {
+        let (success, said) = self.run(command, arguments);
+        assert!(success, "bazel {command} {arguments:?}:\n{said}");
+        said
+    }
+}
+
+fn downloads_what_runs_here(consumer: &Consumer, release: &Release) {
+    consumer.succeed("test", &["//:greeting_test", "--test_output=errors"]);
+    assert_eq!(release.asked(), [format!("/origin/venvtree-0.1.0-{X86}.tar.gz")]);
+    let actions = consumer.succeed("aquery", &["mnemonic(PyVenv, //:env)"]);
+    assert!(actions.contains("venvtree_release_x86_64_unknown_linux_musl/venvtree"), "{actions}");
+}
+
+/// The tool is the one for the platform that actions run on, and not this machine's.
+fn takes_the_program_of_the_execution_platform(consumer: &Consumer, release: &Release) {
+    let actions = consumer
+        .succeed("aquery", &["mnemonic(PyVenv, //:env)", "--extra_execution_platforms=//:arm64"]);
+    assert!(actions.contains("venvtree_release_aarch64_unknown_linux_gnu/venvtree"), "{actions}");
+    assert_eq!(release.asked(), [format!("/origin/venvtree-0.1.0-{ARM}.tar.gz")]);
+}
+
+fn a_mirror_replaces_the_address(consumer: &Consumer, release: &Release) {
+    // As on another machine: nothing is there yet.
+    let mirror = format!("--repo_env=VENVTREE_RELEASE_BASE={}", release.base("mirror"));
+    let cache = format!("--repository_cache={}", fresh("another-cache").display());
+    consumer.succeed("build", &["//:env", &mirror, &cache]);
+    assert_eq!(release.asked(), [format!("/mirror/venvtree-0.1.0-{X86}.tar.gz")]);
+}
+
+fn a_given_program_comes_first(consumer: &Consumer, release: &Release) {
+    let given = format!("--repo_env=VENVTREE_BIN={}", tool().display());
+    consumer.succeed("build", &["//:env", &given]);
+    let actions = consumer.succeed("aquery", &["mnemonic(PyVenv, //:env)", &given]);
+    assert!(actions.contains("venvtree_tool/venvtree"), "{actions}");
+    assert_eq!(release.asked(), Vec::<String>::new());
+}
+
+fn refuses_another_program(consumer: &Consumer, release: &Release) {
+    for file in ["MODULE.bazel", "WORKSPACE"] {
+        let text = consumer.bazel.read(file);
+        let wrong = text.replace(&release.sha256[X86], &release.sha256[ARM]);
+        consumer.bazel.write(file, wrong.as_bytes());
+    }
+    let cache = format!("--repository_cache={}", fresh("wrong-cache").display());
+    let (success, said) = consumer.run("build", &["//:env", &cache]);
+    assert!(!success && said.contains("Checksum was") && said.contains(X86), "{said}");
+}
+
+fn releases(version: Version) {
+    let _alone = alone();
+    let release = Release::new();
+    let consumer = Consumer::new(version, &release);
+    consumer.bazel.succeed("clean", &["--expunge"]);
+    downloads_what_runs_here(&consumer, &release);
+    takes_the_program_of_the_execution_platform(&consumer, &release);
+    a_mirror_replaces_the_address(&consumer, &release);
+    a_given_program_comes_first(&consumer, &release);
+    refuses_another_program(&consumer, &release);
+}
+
+#[test]
+fn bazel_4_downloads_released_programs() {
+    releases(Version::Four);
+}
+
+#[test]
+fn bazel_7_downloads_released_programs() {
+    releases(Version::SevenModules);
+}
+
+/// The archive of the rules that a release has, in a registry: nothing but `bazel_dep` is said.
+#[test]
+fn a_module_of_a_registry_brings_its_programs() {
+    let _alone = alone();
+    let files = fresh("dist");
+    let program = archive(X86, tool());
+    fs::copy(&program, files.join(program.file_name().unwrap())).unwrap();
+    let line = format!("{}  venvtree-0.1.0-{X86}.tar.gz\n", sha256(&program));
+    fs::write(files.join("SHA256SUMS"), line).unwrap();
+    let base = format!("--base=file://{}", files.display());
+    let made = Command::new(checkout().join("tools/rules-archive")).arg(&files).arg(base).output();
+    let made = made.unwrap();
+    assert!(made.status.success(), "{}", said(&made));
+
+    let module = registry().join("modules/venvtree/0.1.0");
+    fs::create_dir_all(&module).unwrap();
+    fs::copy(checkout().join("MODULE.bazel"), module.join("MODULE.bazel")).unwrap();
+    let rules = files.join("venvtree-0.1.0-rules.tar.gz");
+    let integrity = Command::new("sh")
+        .args(["-c", "openssl dgst -sha256 -binary \"$1\" | base64 -w0", "sh"])
+        .arg(&rules)
+        .output()
+        .expect("openssl");
+    let source = format!(
+        r#"{{"url": "file://{}", "strip_prefix": "venvtree-0.1.0", "integrity": "sha256-{}"}}"#,
+        rules.display(),
+        String::from_utf8(integrity.stdout).unwrap(),
+    );
+    fs::write(module.join("source.json"), source).unwrap();
+
+    let mut bazel = Bazel::with_copy(Version::SevenModules, "release", "tests/bazel/release");
+    bazel.rules_from_registry = true;
+    let consumer = Consumer { bazel, cache: fresh("registry-cache") };
+    consumer.succeed("test", &["//:greeting_test", "--test_output=errors"]);
+    let actions = consumer.succeed("aquery", &["mnemonic(PyVenv, //:env)"]);
+    assert!(actions.contains("venvtree_release_x86_64_unknown_linux_musl/venvtree"), "{actions}");
+    fs::remove_dir_all(module).unwrap();
+}
