@@ -10,7 +10,7 @@ use crate::cli::io::{Io, written};
 use crate::cli::options::{Format, Output};
 use crate::cli::text::Text;
 use crate::engine::Source;
-use crate::error::{self, Error};
+use crate::error::{Detail, Error, Explain, chain};
 use crate::model::finding::Code;
 use crate::model::plan::PlanWarning;
 
@@ -177,10 +177,7 @@ impl Warnings {
 
     fn say(&self, io: &mut Io<'_>) {
         for warning in &self.plan {
-            io.say_text(&Text::of_lines(error::lines(
-                &format!("warning: {warning}"),
-                &warning.items(),
-            )));
+            io.say_text(&Text::of_message(&format!("warning: {warning}"), &warning.items()));
         }
         if let Some(allowed) = &self.allowed {
             io.warn(allowed);
@@ -239,7 +236,7 @@ pub(crate) fn give<A: Answer>(answer: A, output: Output, io: &mut Io<'_>) -> Res
     }
     let code = match answer.error() {
         Some(error) => {
-            say_error(io, error);
+            say_error(io, error.explained());
             error.kind().exit_code()
         }
         None => answer.exit_code(),
@@ -267,7 +264,7 @@ pub(crate) fn print_error(io: &mut Io<'_>, format: Format, error: &Error) {
     if format == Format::Json {
         print_error_document(io, error_json(error));
     }
-    say_error(io, error);
+    say_error(io, error.explained());
 }
 
 /// Prints the document of an error.
@@ -278,37 +275,27 @@ pub(crate) fn print_error_document(io: &mut Io<'_>, error: Value) {
 
 /// An error for a JSON document.
 fn error_json(error: &Error) -> Value {
+    let error = error.explained();
     json!({
         "kind": error.kind().name(),
-        "message": error::chain(error),
+        "message": chain(error),
         "hint": error.hint(),
         "details": error.details(),
     })
 }
 
 /// Prints an error for people.
-fn say_error(io: &mut Io<'_>, error: &Error) {
-    let details = error.details();
-    io.say_text(&Text::of_lines(error::lines(
-        &format!("error: {}", error::chain(error)),
-        &error.items(),
-    )));
+pub(crate) fn say_error(io: &mut Io<'_>, error: &dyn Explain) {
+    io.say_text(&Text::of_message(&format!("error: {}", chain(error)), &error.items()));
     let mut last_hint = None;
-    for detail in &details {
-        let code = if detail.code == "spec" || detail.code == "input" || detail.code == "supply" {
-            String::new()
-        } else {
-            format!("[{}] ", detail.code)
-        };
-        io.say_text(&Text::of_lines(error::lines(
-            &format!("  - {code}{}", detail.message),
-            &detail.items,
-        )));
-        if detail.hint != last_hint {
-            if let Some(hint) = &detail.hint {
+    for Detail { code, message, hint, items, has_code } in error.details() {
+        let code = if has_code { format!("[{code}] ") } else { String::new() };
+        io.say_text(&Text::of_message(&format!("  - {code}{message}"), &items));
+        if hint != last_hint {
+            if let Some(hint) = &hint {
                 io.say(&format!("    hint: {hint}"));
             }
-            last_hint.clone_from(&detail.hint);
+            last_hint = hint;
         }
     }
     if let Some(hint) = error.hint() {

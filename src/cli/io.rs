@@ -235,7 +235,7 @@ impl Io<'_> {
 
 /// Turns a failure to write data into an error.
 pub(crate) fn written(result: io::Result<()>) -> Result<(), Error> {
-    result.map_err(|source| Error::Fs(failed("write", "standard output".into())(source)))
+    Ok(result.map_err(failed("write", "standard output".into()))?)
 }
 
 /// The exit code of a program that SIGPIPE ended, as shells say it.

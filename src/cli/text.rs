@@ -17,6 +17,12 @@ impl Text {
         Self(lines.into_iter().map(|line| printable(line.as_ref())).collect::<Vec<_>>().join("\n"))
     }
 
+    /// A message that ends in items, each of which is to have a line of its own. Any other line feed
+    /// in it is somebody else's.
+    pub(crate) fn of_message(message: &str, items: &[String]) -> Self {
+        Self::of_lines(lines(message, items))
+    }
+
     /// A JSON document, indented.
     pub fn of_json(value: &Value) -> Self {
         let text = serde_json::to_string_pretty(value).expect("plain JSON");
@@ -55,6 +61,15 @@ impl Text {
     /// The text, without a line feed at its end.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The lines of such a message.
+pub(crate) fn lines(message: &str, items: &[String]) -> Vec<String> {
+    let list: String = items.iter().map(|item| format!("\n{item}")).collect();
+    match message.strip_suffix(&list) {
+        Some(head) => std::iter::once(head.to_owned()).chain(items.iter().cloned()).collect(),
+        None => vec![message.to_owned()],
     }
 }
 

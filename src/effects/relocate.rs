@@ -19,6 +19,7 @@ use crate::effects::host::fs::{Directory, FsError};
 use crate::effects::work::parallel;
 use crate::model::activate::{self, ActivateVariables, Shell};
 use crate::model::digest::Hash;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::path::{TreePath, relative_from};
 use crate::model::relocate::{self, Roots};
 use crate::model::reserved::is_interpreter_name;
@@ -59,6 +60,16 @@ pub enum RelocateError {
         /// The environment.
         path: Utf8PathBuf,
     },
+}
+
+impl Explain for RelocateError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Fs(error) => error.explain(),
+            Self::Windows { .. } => ErrorKind::Usage.no_hint(),
+            Self::Configuration { .. } | Self::Busy { .. } => ErrorKind::Io.no_hint(),
+        }
+    }
 }
 
 /// How often a lock is tried: a program that another thread is just starting holds every descriptor

@@ -26,7 +26,9 @@ use crate::effects::net::download::{Network, NetworkConfig, Places as FilePlaces
 use crate::effects::net::netrc::Netrc;
 use crate::effects::work::progress::Progress;
 use crate::engine::places::Places;
-use crate::error::{Error, Wanting};
+#[cfg(feature = "remote")]
+use crate::error::Offline;
+use crate::error::{Error, UnreadableInputs, Wanting, WantingWheels};
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::spec::{Spec, WheelReference};
 use crate::model::wheel::filename::WheelFilename;
@@ -73,13 +75,13 @@ pub struct Saved {
 
 /// Copies a wheel, which must be the one.
 fn copy(wheel: &WheelReference, from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
-    let unreadable = |error| Error::Fs(fs::failed("read", from)(error));
-    let mut file = fs::open_regular(from, fs::Links::Follow).map_err(unreadable)?;
-    let found = file_hash::of(from).map_err(|error| Error::Inputs(vec![error.into()]))?;
+    let mut file = fs::open_regular(from, fs::Links::Follow).map_err(fs::failed("read", from))?;
+    let found = file_hash::of(from).map_err(UnreadableInputs::one)?;
     if let Some(expected) = wheel.sha256.filter(|expected| expected.0 != found) {
         let reason = format!("`{from}`: its SHA-256 is {found}, expected {expected}");
         let wheel = wheel.file_name.to_string();
-        return Err(Error::Wanting(vec![Wanting { wheel, reasons: vec![reason], is_other: true }]));
+        let wanting = Wanting { wheel, reasons: vec![reason], is_other: true };
+        return Err(WantingWheels(vec![wanting]).into());
     }
     Ok(OutputFile::prepare(to)?.write(|out| std::io::copy(&mut file, out).map(|_| ()))?)
 }
@@ -212,7 +214,7 @@ impl Fetching {
         if lost.is_empty() {
             Ok(found.into_iter().flatten().collect())
         } else {
-            Err(Error::Wanting(lost))
+            Err(WantingWheels(lost).into())
         }
     }
 
@@ -259,9 +261,8 @@ impl Fetching {
         absent: &[Missing<'_>],
         _: &Progress,
     ) -> Result<Vec<(usize, Utf8PathBuf)>, Error> {
-        Err(Error::Wanting(
-            absent.iter().map(|missing| Wanting::unfetched(missing.wheel)).collect(),
-        ))
+        let wanting = absent.iter().map(|missing| Wanting::unfetched(missing.wheel));
+        Err(WantingWheels(wanting.collect()).into())
     }
 
     /// Fetches wheels; returns where they are, by their positions.
@@ -275,15 +276,14 @@ impl Fetching {
         let Some(config) = &self.network else {
             let wheels = absent.iter().map(|missing| missing.wheel);
             let wheels = wheels.map(|wheel| (wheel.file_name.to_string(), wheel.size));
-            return Err(Error::Offline(wheels.collect()));
+            return Err(Offline(wheels.collect()).into());
         };
         let mut config = config.clone();
         // As curl and pip do, where it cannot be read.
         if let Some(Ok(text)) = self.netrc.as_deref().map(fs::read_text) {
             config.netrc = Netrc::parse(&text);
         }
-        let network = Network::new(config)
-            .map_err(|error| Error::Remote { message: crate::error::chain(&error), hint: None })?;
+        let network = Network::new(config)?;
         let wanted = absent.iter().map(|missing| {
             Ok(Wanted {
                 sha256: missing.digest.0,
@@ -304,7 +304,7 @@ impl Fetching {
             })
             .collect();
         if !failed.is_empty() {
-            return Err(Error::Wanting(failed));
+            return Err(WantingWheels(failed).into());
         }
         let found = absent.iter().zip(wanted);
         Ok(found.map(|(missing, wanted)| (missing.index, wanted.places.finished)).collect())

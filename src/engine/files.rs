@@ -10,8 +10,7 @@ use crate::effects::host::input::InputFile;
 use crate::effects::host::output_file;
 use crate::effects::host::replaceable::{self, Protected};
 use crate::effects::sink::publish;
-use crate::effects::wheels::load::WheelError;
-use crate::error::Error;
+use crate::error::{Error, NoSpec, UnreadableInputs};
 use crate::model::digest::Hash;
 
 pub use crate::effects::host::output_file::OutputFile;
@@ -46,8 +45,8 @@ pub fn read_document_text(path: &Utf8Path) -> Result<String, Error> {
 /// There is none, or it cannot be read.
 pub fn read_spec(path: &Utf8Path) -> Result<Vec<u8>, Error> {
     fs::read_document(path).map_err(|error| match error.source.kind() {
-        io::ErrorKind::NotFound => Error::NoSpec(error),
-        _ => Error::Fs(error),
+        io::ErrorKind::NotFound => NoSpec(error).into(),
+        _ => error.into(),
     })
 }
 
@@ -56,10 +55,9 @@ pub fn read_spec(path: &Utf8Path) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// It cannot be read.
 pub fn read_start(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let unreadable = |error| Error::Inputs(vec![WheelError::Input(error)]);
-    let file = InputFile::open(path).map_err(unreadable)?;
+    let file = InputFile::open(path).map_err(UnreadableInputs::one)?;
     let mut bytes = vec![0; usize::try_from(file.size().min(limit)).unwrap_or(0)];
-    file.read_at(&mut bytes, 0).map_err(unreadable)?;
+    file.read_at(&mut bytes, 0).map_err(UnreadableInputs::one)?;
     Ok(bytes)
 }
 
@@ -68,13 +66,13 @@ pub fn read_start(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// It cannot be read.
 pub fn sha256(path: &Utf8Path) -> Result<Hash, Error> {
-    file_hash::of(path).map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))
+    Ok(file_hash::of(path).map_err(UnreadableInputs::one)?)
 }
 
 /// Names operation and place of an error.
 pub fn failed(operation: &'static str, place: &Utf8Path) -> impl FnOnce(io::Error) -> Error {
     let failed = fs::failed(operation, place);
-    move |error| Error::Fs(failed(error))
+    move |error| failed(error).into()
 }
 
 /// Makes a directory and those above it.

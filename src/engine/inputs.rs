@@ -19,7 +19,7 @@ use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
-use crate::error::{Error, RefusedWheel, Wanting};
+use crate::error::{Error, RefusedWheel, RefusedWheels, UnreadableInputs, Wanting, WantingWheels};
 use crate::model::digest::{Hash, WheelDigest};
 use crate::model::plan::{self, WindowsLaunchers};
 use crate::model::script::WindowsLauncher;
@@ -109,8 +109,8 @@ impl<'a> Inputs<'a> {
                         (Some(digest), _) => Ok(digest),
                         (None, Some(path)) => file_hash::of(&path)
                             .map(WheelDigest)
-                            .map_err(|error| Error::Inputs(vec![error.into()])),
-                        (None, None) => Err(Error::Wanting(vec![Wanting::unfetched(wheel)])),
+                            .map_err(|error| UnreadableInputs::one(error).into()),
+                        (None, None) => Err(WantingWheels(vec![Wanting::unfetched(wheel)]).into()),
                     }
                 })
             }
@@ -252,10 +252,10 @@ fn load_wheels(
         }
     }
     if !unreadable.is_empty() {
-        return Err(Error::Inputs(unreadable));
+        return Err(UnreadableInputs(unreadable).into());
     }
     if !refused.is_empty() {
-        return Err(Error::Wheels(refused));
+        return Err(RefusedWheels(refused).into());
     }
     Ok(wheels)
 }

@@ -14,7 +14,7 @@ use crate::effects::host::input::InputError;
 use crate::effects::wheels::load::LoadOptions;
 use crate::engine::inputs::Inputs;
 use crate::engine::prepared::Prepared;
-use crate::error::Error;
+use crate::error::{Error, UnreadableInputs};
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::plan::{Content, PlannedNode};
 use crate::model::tree::{Leaf, Node, Tree};
@@ -107,7 +107,7 @@ impl<'a> KnownWheels<'a> {
             let KnownWheel { path, digest, state, .. } = wheel;
             if FileState::of(path) != *state {
                 let changed = InputError::Changed { path: path.clone() };
-                return Err(Error::Inputs(vec![changed.into()]));
+                return Err(UnreadableInputs::one(changed).into());
             }
             if let Some((store, state)) = self.store.zip(state.as_ref())
                 && !self.is_proven(wheel)

@@ -9,6 +9,7 @@ use crate::effects::caches::store::area::{Area, Counts};
 use crate::effects::host::replaceable::Replaceable;
 use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
 use crate::effects::sink::publish::Unfinished;
+use crate::effects::source::supply::SupplyErrors;
 use crate::effects::work::parallel;
 use crate::engine::find::CachedAction;
 use crate::engine::inputs::Inputs;
@@ -112,7 +113,7 @@ impl Making<'_> {
             let supply = self.prepared.supply();
             let check = |turn: usize| supply.check_wheel(self.pinned[turn].0, self.pinned[turn].1);
             parallel::map(self.session.threads, self.pinned.len(), check)
-                .map_err(|error| Error::Supply(vec![error]))?;
+                .map_err(SupplyErrors::from)?;
             known.remember_files()?;
         }
         self.finish(&tree)?;

@@ -55,7 +55,7 @@ use crate::engine::inputs::Inputs;
 use crate::engine::known_wheels::KnownWheels;
 use crate::engine::output::Output;
 use crate::engine::place::{Placed, Placing};
-use crate::error::Error;
+use crate::error::{Error, Located};
 use crate::model::digest::DigestFunction;
 use crate::model::spec::{self, Spec};
 use crate::model::tree::Tree;
@@ -71,7 +71,7 @@ pub use session::{Caches, Session};
 /// # Errors
 /// The text is no spec.
 pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
-    spec::parse(text).map_err(|error| Error::Spec { origin: origin.to_owned(), error })
+    Ok(spec::parse(text).map_err(|error| Located { origin: origin.to_owned(), error })?)
 }
 
 /// Opens everything that a spec names, and plans.
@@ -137,7 +137,7 @@ pub fn build(
         return search(Inputs::new(session, spec, places)?, caches, request);
     }
     match search(Inputs::new(session, spec.clone(), places)?, caches, request) {
-        Err(Error::Publish(PublishError::NoExchange { .. })) => {
+        Err(error) if matches!(error.get(), Some(PublishError::NoExchange { .. })) => {
             output::empty(request)?;
             let request = BuildRequest { existing: Existing::Keep, ..request.clone() };
             search(Inputs::new(session, spec, places)?, caches, &request)

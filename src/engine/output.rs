@@ -15,7 +15,7 @@ use crate::effects::sink::publish::{self, PublishError, Unfinished};
 use crate::engine::prepared::Prepared;
 use crate::engine::report::{BuildRequest, Existing, Outcome};
 use crate::engine::session::Session;
-use crate::error::Error;
+use crate::error::{Error, OutputTaken};
 use crate::model::digest::DirectoryDigest;
 use crate::model::manifest;
 use crate::model::tree::Tree;
@@ -90,7 +90,7 @@ impl<'a> Output<'a> {
     fn old(&self) -> Result<Replaceable, Error> {
         let old = replaceable::check(self.path(), &self.request.protected)?;
         match self.request.existing {
-            Existing::Keep => Err(Error::OutputTaken { path: self.path().to_owned() }),
+            Existing::Keep => Err(OutputTaken { path: self.path().to_owned() }.into()),
             Existing::Replace | Existing::Renew => Ok(old),
         }
     }

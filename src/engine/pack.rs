@@ -11,6 +11,7 @@ use crate::effects::host::output_file::OutputFile;
 use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
 use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
+use crate::effects::source::supply::SupplyErrors;
 use crate::effects::work::parallel;
 use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::make;
@@ -35,10 +36,10 @@ pub fn pack(
     parallel::map(options.threads, pinned.len(), |turn| {
         supply.check_wheel(pinned[turn].0, pinned[turn].1)
     })
-    .map_err(|error| Error::Supply(vec![error]))?;
+    .map_err(SupplyErrors::from)?;
     let unsound = supply.check_unread(&supply.unread(&prepared.plan, |_| false));
     if !unsound.is_empty() {
-        return Err(Error::Supply(unsound));
+        return Err(SupplyErrors(unsound).into());
     }
     archive::pack_plan(&prepared.plan, &supply, out, options)
         .map_err(|error| packing_failed(error, place))
@@ -61,13 +62,8 @@ pub fn pack_directory(
     session.progress.begin(Phase::Packing, Amount::default());
     if let Some((path, what)) = odd.first() {
         let message = format!("`{directory}/{path}`: {what}");
-        return Err(Error::Usage {
-            message,
-            hint: Some(
-                "an archive holds files, directories and relative links with names in UTF-8"
-                    .to_owned(),
-            ),
-        });
+        return Err(Error::usage(message)
+            .hint("an archive holds files, directories and relative links with names in UTF-8"));
     }
     archive::pack_directory(&tree, directory, out, options)
         .map_err(|error| packing_failed(error, place))
@@ -108,8 +104,8 @@ pub fn write_whole(
 
 fn packing_failed(error: ArchiveError, place: &Utf8Path) -> Error {
     match error {
-        ArchiveError::Supply(error) => Error::Supply(vec![error]),
-        ArchiveError::Fs(error) => Error::Fs(error),
-        ArchiveError::Write(error) => Error::Fs(fs::failed("write", place)(error)),
+        ArchiveError::Supply(error) => SupplyErrors::from(error).into(),
+        ArchiveError::Fs(error) => error.into(),
+        ArchiveError::Write(error) => fs::failed("write", place)(error).into(),
     }
 }

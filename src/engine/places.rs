@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 
-use crate::error::{Error, Wanting};
+use crate::error::{Error, Wanting, WantingWheels};
 use crate::model::spec::{InputPath, Launchers, Python, Spec, WheelReference};
 
 /// Where inputs are: a root for relative paths, and the places of keys.
@@ -52,7 +52,7 @@ impl Places {
         if found.contains(&None) {
             let wanting = spec.wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
             let wheels = wanting.map(|(wheel, _)| Wanting::unfetched(wheel)).collect();
-            return Err(Error::Wanting(wheels));
+            return Err(WantingWheels(wheels).into());
         }
         Ok(found.into_iter().flatten().collect())
     }
@@ -77,12 +77,7 @@ impl Places {
         let Some(key) = self.keys.keys().find(|key| !used.contains(key.as_str())) else {
             return Ok(());
         };
-        Err(Error::Usage {
-            message: format!("the input key `{key}` is not in the spec"),
-            hint: Some(
-                "an `--input KEY=PATH` gives the place of a path of the spec that is KEY"
-                    .to_owned(),
-            ),
-        })
+        Err(Error::usage(format!("the input key `{key}` is not in the spec"))
+            .hint("an `--input KEY=PATH` gives the place of a path of the spec that is KEY"))
     }
 }

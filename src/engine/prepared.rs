@@ -3,7 +3,7 @@
 //! Part of the engine.
 
 use crate::effects::source::listing::ListedFiles;
-use crate::effects::source::supply::Supply;
+use crate::effects::source::supply::{Supply, SupplyErrors};
 use crate::effects::wheels::load::Wheel;
 use crate::engine::session::Session;
 use crate::error::Error;
@@ -89,7 +89,7 @@ impl Prepared {
             }
             function @ DigestFunction::Blake3 => {
                 let found = self.supply().digests(&self.plan, function, known, session.threads);
-                let (digests, inflated) = found.map_err(Error::Supply)?;
+                let (digests, inflated) = found.map_err(SupplyErrors)?;
                 let foresight = if inflated == 0 { Foresight::Known } else { Foresight::Inflated };
                 Ok((self.tree(session, &digests), foresight))
             }

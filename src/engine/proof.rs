@@ -10,7 +10,7 @@ use camino::Utf8Path;
 
 use crate::effects::host::fs;
 use crate::effects::scan::{self, View};
-use crate::effects::source::supply::FeedError;
+use crate::effects::source::supply::{FeedError, SupplyErrors};
 use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::files;
@@ -85,7 +85,7 @@ fn member_text(prepared: &Prepared, wheel: usize, path: &str) -> Result<String, 
     });
     match fed {
         Ok(()) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(FeedError::Supply(error)) => Err(Error::Supply(vec![error])),
+        Err(FeedError::Supply(error)) => Err(SupplyErrors::from(error).into()),
         Err(FeedError::Taker(never)) => match never {},
     }
 }

@@ -66,11 +66,8 @@ pub fn connect(
     use crate::effects::caches::remote::{Remote, RemoteConfig, RemoteMode, TlsFiles};
     use crate::effects::net::headers::Headers;
     use crate::effects::net::retry::Schedule;
-    use crate::effects::net::url::{RemoteUrl, UrlError};
-    let url: RemoteUrl = settings.url.parse().map_err(|error: UrlError| Error::Usage {
-        message: error.to_string(),
-        hint: error.hint().map(str::to_owned),
-    })?;
+    use crate::effects::net::url::RemoteUrl;
+    let url: RemoteUrl = settings.url.parse()?;
     let config = RemoteConfig {
         mode: match settings.mode {
             Mode::ReadWrite => RemoteMode::ReadWrite,
@@ -87,9 +84,7 @@ pub fn connect(
         compression: settings.compression,
         ..RemoteConfig::new(url)
     };
-    let remote = Remote::new(config, function, notes.clone())
-        .map_err(|error| Error::Remote { message: crate::error::chain(&error), hint: None })?;
-    Ok(Box::new(remote))
+    Ok(Box::new(Remote::new(config, function, notes.clone())?))
 }
 
 /// Says that there is none in this program.

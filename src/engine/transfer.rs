@@ -104,7 +104,7 @@ pub fn push(
     let Scan { tree, odd } = scan::scan(directory, function, View::Exact, session.threads)?;
     if let Some((path, what)) = odd.first() {
         let message = format!("`{}` cannot be pushed: {what}", directory.join(path));
-        return Err(Error::Usage { message, hint: None });
+        return Err(Error::usage(message).into());
     }
     let files = TreeFiles::new(directory, &tree);
     let (message, missing) = transfer::push(remote, &tree, &files, &session.progress)?;

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::wheels::inspect::{inspect_environment, inspect_wheel};
 use crate::effects::work::parallel;
 use crate::engine::judge::{Dependence, Judged, Verdict};
-use crate::error::Error;
+use crate::error::{Error, UnreadableInputs};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::spec::Spec;
 use crate::model::wheel::filename::WheelFilename;
@@ -82,5 +82,5 @@ fn examine_one(
 
 /// Those errors as one.
 pub fn unreadable(errors: Vec<WheelError>) -> Option<Error> {
-    (!errors.is_empty()).then_some(Error::Inputs(errors))
+    (!errors.is_empty()).then(|| UnreadableInputs(errors).into())
 }

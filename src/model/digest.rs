@@ -16,6 +16,7 @@ use sha2::Digest as _;
 use self::sha256::Sha256;
 
 use crate::model::every::every;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// A digest function of REAPI.
 #[derive(
@@ -225,6 +226,13 @@ pub enum DigestError {
         /// The text.
         text: String,
     },
+}
+
+impl Explain for DigestError {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Usage
+            .hint("a digest is HASH/SIZE, as `venvtree digest`, `build` and `push` print it")
+    }
 }
 
 macro_rules! digest_kind {

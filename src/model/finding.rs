@@ -4,6 +4,7 @@
 //! names the code, the member it concerns and what was found; whether it stops a build is its
 //! severity's (and the escape hatch's) business.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -89,6 +90,19 @@ impl Allowance {
                 Some("the limit protects memory and disk; `--limit` raises those that have a name")
             }
         }
+    }
+}
+
+impl Code {
+    /// Whether findings of it can be accepted: how, or why not.
+    pub fn hint(self) -> Cow<'static, str> {
+        let hint = match self.allowance().reason() {
+            None => format!(
+                "if you have looked at it, `--allow {self}` (in a spec: `\"flags\": {{\"allow\": [\"{self}\"]}}`) accepts it"
+            ),
+            Some(reason) => format!("`{self}` cannot be allowed: {reason}"),
+        };
+        Cow::Owned(hint)
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::nearest;
 
 /// A JSON value that keeps repeated keys, so that they can be refused.
@@ -109,7 +110,8 @@ impl<'de> Deserialize<'de> for Json {
 }
 
 /// One thing that is wrong with a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
 pub struct Problem {
     /// Where: `$.wheels[0].sha256`.
     pub path: String,
@@ -119,9 +121,9 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.path, self.message)
+impl Explain for Problem {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Spec.with(self.hint.clone())
     }
 }
 

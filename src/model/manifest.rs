@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::Code;
 use crate::model::path::{LinkTarget, TreePath};
 use crate::model::plan::{Inputs, Origin, Plan, PlannedNode};
@@ -189,6 +190,12 @@ pub enum ManifestError {
         /// In the header.
         expected: String,
     },
+}
+
+impl Explain for ManifestError {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Verification.no_hint()
+    }
 }
 
 /// What stands before the entries, for a plan and its tree.

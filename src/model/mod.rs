@@ -10,6 +10,7 @@ pub(crate) mod every;
 pub mod nearest;
 
 pub mod address;
+pub mod explain;
 
 pub mod digest;
 pub mod path;

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::error::{ErrorKind, Explain, Explanation};
+
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -83,14 +85,12 @@ pub enum WorkerError {
     Protobuf(String),
 }
 
-impl WorkerError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for WorkerError {
+    fn explain(&self) -> Explanation {
         match self {
-            Self::Json(_) | Self::Protobuf(_) => {
-                Some("`--protocol` must be what the action's `requires-worker-protocol` says")
-            }
-            Self::Read(_) | Self::Write(_) => None,
+            Self::Json(_) | Self::Protobuf(_) => ErrorKind::Io
+                .hint("`--protocol` must be what the action's `requires-worker-protocol` says"),
+            Self::Read(_) | Self::Write(_) => ErrorKind::Io.no_hint(),
         }
     }
 }

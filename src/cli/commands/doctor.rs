@@ -1,5 +1,7 @@
 //! `venvtree doctor`: what this program is, what it finds here, and what is wrong.
 
+use std::borrow::Cow;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde::Serialize;
@@ -73,7 +75,8 @@ impl Findings {
     }
 
     fn error(&mut self, error: &Error) {
-        self.problems.push(Problem { message: error::chain(error), hint: error.hint() });
+        let hint = error.explained().hint().map(Cow::into_owned);
+        self.problems.push(Problem { message: error::chain(error), hint });
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::answer::Done;
+use crate::cli::answer::{self, Done};
 use crate::cli::io::{Io, Streams};
 use crate::cli::options::LimitArguments;
 use crate::cli::verb::Verb;
 use crate::engine::machine;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, Explain as _};
 use crate::model::wheel::limits::Limits;
 use crate::worker::{self, Completion, Protocol, Work};
 
@@ -142,11 +142,8 @@ impl Verb for Worker {
         match worker::serve(requests, answers, protocol, run) {
             Ok(()) => Ok(Done::WELL),
             Err(error) => {
-                io.say(&format!("error: {error}"));
-                if let Some(hint) = error.hint() {
-                    io.say(&format!("hint: {hint}"));
-                }
-                Ok(Done::badly(ErrorKind::Io.exit_code()))
+                answer::say_error(io, &error);
+                Ok(Done::badly(error.kind().exit_code()))
             }
         }
     }

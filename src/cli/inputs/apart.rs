@@ -43,12 +43,10 @@ pub(crate) fn check_files<'a>(
 pub(crate) fn check_environment(out: &Utf8Path, spec: &Spec, places: &Places) -> Result<(), Error> {
     match places.directories(spec).find(|directory| files::is_below(out, directory)) {
         None => Ok(()),
-        Some(directory) => Err(Error::Usage {
-            message: format!(
-                "`{out}` would lie in `{directory}`, which goes into the environment as a whole"
-            ),
-            hint: Some("choose a place beside that directory".to_owned()),
-        }),
+        Some(directory) => Err(Error::usage(format!(
+            "`{out}` would lie in `{directory}`, which goes into the environment as a whole"
+        ))
+        .hint("choose a place beside that directory")),
     }
 }
 
@@ -59,19 +57,18 @@ pub(crate) fn check_outside<'a>(
 ) -> Result<(), Error> {
     match files.into_iter().find(|file| file.is_in(environment)) {
         None => Ok(()),
-        Some(file) => Err(Error::Usage {
-            message: format!("`{}` would be a file of the environment itself", file.path()),
-            hint: Some("choose a place beside the environment".to_owned()),
-        }),
+        Some(file) => Err(Error::usage(format!(
+            "`{}` would be a file of the environment itself",
+            file.path()
+        ))
+        .hint("choose a place beside the environment")),
     }
 }
 
 fn is_input(file: &OutputFile) -> Error {
-    Error::Usage {
-        message: format!(
-            "`{}` is an input of this command, and what it holds would be lost",
-            file.path()
-        ),
-        hint: Some("choose another place for the output".to_owned()),
-    }
+    Error::usage(format!(
+        "`{}` is an input of this command, and what it holds would be lost",
+        file.path()
+    ))
+    .hint("choose another place for the output")
 }

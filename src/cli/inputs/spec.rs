@@ -8,7 +8,7 @@ use crate::cli::io::Io;
 use crate::cli::options::variables;
 use crate::cli::options::{MOST_THREADS, PlacesArguments, SpecArguments};
 use crate::engine::{self, Places, Session, files};
-use crate::error::Error;
+use crate::error::{Error, Located};
 use crate::model::digest::Hash;
 use crate::model::request;
 use crate::model::spec::document::SpecDocument;
@@ -90,10 +90,10 @@ pub fn parse(
     let mut spec = text.parse()?;
     spec.flags.allow.extend(&places.allow.codes);
     if let Some(code) = spec.flags.allow.intersection(&spec.flags.deny).next() {
-        return Err(Error::Usage {
-            message: format!("`--allow {code}` contradicts the spec, which denies `{code}`"),
-            hint: None,
-        });
+        return Err(Error::usage(format!(
+            "`--allow {code}` contradicts the spec, which denies `{code}`"
+        ))
+        .into());
     }
     let root = places.root.as_ref().map_or(text.directory, |root| io.resolve(root));
     let keys = keys(&places.inputs, io)?;
@@ -124,10 +124,9 @@ pub fn read_text(path: &Utf8Path, io: &mut Io<'_>) -> Result<SpecText, Error> {
 
 /// The text of a document; what is none is named for what it is.
 pub fn text(bytes: Vec<u8>, origin: &str) -> Result<String, Error> {
-    foreign::text(bytes).map_err(|found| Error::Spec {
-        origin: origin.to_owned(),
-        error: SpecError::Foreign(found),
-    })
+    let failed =
+        |found| Located { origin: origin.to_owned(), error: SpecError::Foreign(found) }.into();
+    foreign::text(bytes).map_err(failed)
 }
 
 /// A directory where a spec is expected.
@@ -143,19 +142,14 @@ fn directory(path: &Utf8Path, full: &Utf8Path) -> Error {
             "give the spec's own path, a JSON file; `venvtree spec from DIR --for 3.12` writes one for a directory of wheels",
         )
     };
-    Error::Usage {
-        message: format!("`{path}` is {what}, expected a spec"),
-        hint: Some(hint.to_owned()),
-    }
+    Error::usage(format!("`{path}` is {what}, expected a spec")).hint(hint)
 }
 
 fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>, Error> {
     let mut keys = BTreeMap::new();
     for input in inputs {
-        let usage = |message: String| Error::Usage {
-            message,
-            hint: Some("write `--input KEY=PATH`, each KEY once".to_owned()),
-        };
+        let usage =
+            |message: String| Error::usage(message).hint("write `--input KEY=PATH`, each KEY once");
         let (key, path) = input
             .split_once('=')
             .ok_or_else(|| usage(format!("the input `{input}` has no `=`")))?;

@@ -10,7 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::options::PlacesArguments;
 use crate::engine::directories::{self, View};
 use crate::engine::{self, Caches, Places, Session, files};
-use crate::error::Error;
+use crate::error::{Error, Located};
 use crate::model::digest::DigestFunction;
 use crate::model::manifest::{EntryOrigin, Manifest};
 use crate::model::spec::SpecError;
@@ -62,7 +62,7 @@ pub(crate) fn read(
     // Read once: it may be a pipe.
     let text = spec_input::read_text(path, io).map_err(|error| neither(path, error))?;
     if is_manifest(&text.text) {
-        let failed = |error| Error::Manifest { path: path.to_owned(), error };
+        let failed = |error| Located { origin: path.to_string(), error };
         let manifest = Manifest::parse(&text.text).map_err(failed)?;
         let tree = manifest.tree().map_err(failed)?;
         return Ok(Subject {
@@ -99,12 +99,12 @@ pub(crate) fn read(
 
 /// What is no JSON document at all need not have been meant to be a spec.
 fn neither(path: &Utf8Path, error: Error) -> Error {
-    match error {
-        Error::Spec { error: SpecError::Foreign(found), .. } => Error::Usage {
-            message: format!("`{path}` is neither an environment nor a manifest nor a spec: found {found}"),
-            hint: Some("`venvtree build --manifest FILE` writes a manifest, `venvtree create --spec-out FILE` a spec".to_owned()),
-        },
-        other => other,
+    match error.get() {
+        Some(Located { error: SpecError::Foreign(found), .. }) => {
+            Error::usage(format!("`{path}` is neither an environment nor a manifest nor a spec: found {found}"))
+                .hint("`venvtree build --manifest FILE` writes a manifest, `venvtree create --spec-out FILE` a spec")
+        }
+        _ => error,
     }
 }
 

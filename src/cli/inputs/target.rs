@@ -9,7 +9,7 @@ use crate::cli::options::caches;
 use crate::engine::files;
 use crate::engine::interpreters::{Search, Surroundings};
 use crate::engine::store::Notes;
-use crate::error::Error;
+use crate::error::{Error, Located};
 use crate::model::interpreter::{Arch, Interpreter, Os};
 use crate::model::python_request::PythonRequest;
 use crate::model::spec::{self, InputPath, LauncherReference, Launchers, Python};
@@ -25,7 +25,7 @@ pub(crate) struct Target {
 
 /// Reads the value of `--for`. `version` is the version of Python for a target whose name has none.
 pub(crate) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result<Target, Error> {
-    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
+    let usage = |message: String, hint: &str| Error::usage(message).hint(hint);
     let path = io.resolve(Utf8Path::new(text));
     let json = text.ends_with(".json")
         || path.is_file()
@@ -33,7 +33,7 @@ pub(crate) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result
     let known = if json {
         let text = spec_input::text(files::read(&path)?, text)?;
         let facts = spec::parse_interpreter(&text)
-            .map_err(|error| Error::Spec { origin: path.to_string(), error })?;
+            .map_err(|error| Located { origin: path.to_string(), error })?;
         Target { interpreter: facts.0, python: Some(facts.1) }
     } else if target::is_target(text) {
         let interpreter = target::parse(text, version)

@@ -136,7 +136,7 @@ pub(crate) fn store(
     match StorePlace::check(path, Naming::Own) {
         Ok(place) => Ok(Some(place)),
         Err(untrusted) => {
-            notes.add(format!("{untrusted}; {}", untrusted.hint()));
+            notes.add(untrusted.with_hint());
             Ok(None)
         }
     }
@@ -273,7 +273,7 @@ pub(crate) fn remote(
     let Some(url) = url(arguments, io) else {
         return Ok(None);
     };
-    let usage = |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
+    let usage = |message: String, hint: &str| Error::usage(message).hint(hint);
     let mode = match arguments.remote_mode {
         Some(mode) => mode,
         None => variables::word(io, "VENVTREE_REMOTE_MODE")?.unwrap_or_default(),

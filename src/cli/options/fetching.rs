@@ -46,7 +46,7 @@ pub(crate) fn fetching(
         arguments.wheels.iter().map(|folder| io.resolve(folder)).collect();
     if let Some(folder) = folders.iter().find(|folder| !folder.is_dir()) {
         let message = format!("`{folder}` is no directory, expected one that wheels are in");
-        return Err(Error::Usage { message, hint: None });
+        return Err(Error::usage(message).into());
     }
     let mirrors = lines(io, "VENVTREE_MIRRORS").map(str::to_owned);
     let mirrors = arguments.mirrors.iter().cloned().chain(mirrors);
@@ -79,10 +79,8 @@ fn lines<'i>(io: &'i Io<'_>, name: &str) -> impl Iterator<Item = &'i str> {
 
 /// Reads `FROM=TO`. Either may hold a secret, so neither is repeated.
 fn mirror(text: &str) -> Result<(Address, Address), Error> {
-    let usage = |message: String| Error::Usage {
-        message,
-        hint: Some("write `--mirror https://FROM/=https://TO/`".to_owned()),
-    };
+    let usage =
+        |message: String| Error::usage(message).hint("write `--mirror https://FROM/=https://TO/`");
     // An address may hold a `=` of its own; one that begins another does not.
     let at =
         ["=https://", "=http://", "=file://"].iter().filter_map(|begin| text.find(begin)).min();

@@ -78,9 +78,9 @@ pub(crate) fn parsed<T>(
     let Some(text) = io.variable(name) else {
         return Ok(None);
     };
-    parse(text).map(Some).map_err(|expected| Error::Usage {
-        message: format!("the variable {name} is `{text}`"),
-        hint: Some(format!("{expected}; unset it to get the default")),
+    parse(text).map(Some).map_err(|expected| {
+        Error::usage(format!("the variable {name} is `{text}`"))
+            .hint(format!("{expected}; unset it to get the default"))
     })
 }
 

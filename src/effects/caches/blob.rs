@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::fs;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction, Hasher};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// Why a blob could not be read or stored.
 #[derive(Debug, thiserror::Error)]
@@ -67,21 +68,27 @@ impl BlobError {
             other => other,
         }
     }
+}
 
-    /// What to try, where there is something.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Mismatch { .. } => Some("the cache's entry is damaged or forged: remove it, or build without this cache".to_owned()),
-            Self::Io { source, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
-                    "make room on the file system, or choose another place; `venvtree store stat` says what the store takes".to_owned(),
-                ),
-                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-                    Some("choose another store with `--store DIR`, or `--no-store`".to_owned())
-                }
-                _ => fs::hint(source).map(str::to_owned),
-            },
-            Self::Remote { .. } => None,
+impl Explain for BlobError {
+    fn explain(&self) -> Explanation {
+        let source = match self {
+            Self::Mismatch { .. } => {
+                return ErrorKind::Verification.hint(
+                    "the cache's entry is damaged or forged: remove it, or build without this cache",
+                );
+            }
+            Self::Remote { .. } => return ErrorKind::Remote.no_hint(),
+            Self::Io { source, .. } => source,
+        };
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Io.hint(
+                "make room on the file system, or choose another place; `venvtree store stat` says what the store takes",
+            ),
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                ErrorKind::Io.hint("choose another store with `--store DIR`, or `--no-store`")
+            }
+            _ => ErrorKind::Io.with(fs::hint(source)),
         }
     }
 }

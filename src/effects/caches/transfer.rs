@@ -23,6 +23,7 @@ use crate::effects::work::parallel::Threads;
 use crate::effects::work::progress::{Amount, Phase, Progress};
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{Digest, DigestFunction, DirectoryDigest};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::tree::receive::{self, DEPTH_LIMIT, OutwardLinks, ReceiveError};
 use crate::model::tree::wire;
 use crate::model::tree::{Directory, Leaf, Node, Tree};
@@ -229,6 +230,18 @@ pub enum PullError {
         /// What is wrong.
         error: Box<receive::ReceiveError>,
     },
+}
+
+impl Explain for PullError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Blob(error) => error.explain(),
+            Self::Absent { .. } => ErrorKind::Remote
+                .hint("name the remote cache that has it with `--remote-cache URL`"),
+            Self::Files { .. } => ErrorKind::Remote.no_hint(),
+            Self::Unsound { .. } => ErrorKind::Verification.no_hint(),
+        }
+    }
 }
 
 /// The tree of a root digest, or of the digest of a `Tree` message, whichever it is. As the caller

@@ -13,6 +13,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 
+use crate::model::explain::{ErrorKind, Explain, Explanation};
+
 /// An operation that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {operation} `{path}`")]
@@ -25,10 +27,9 @@ pub struct FsError {
     pub source: io::Error,
 }
 
-impl FsError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
-        hint(&self.source)
+impl Explain for FsError {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Io.with(hint(&self.source))
     }
 }
 

@@ -14,6 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType};
 
 use crate::effects::host::fs;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// What no directory that gives way may be or hold.
 #[derive(Debug, Clone)]
@@ -143,38 +144,27 @@ fn describe(path: &Utf8Path, reason: &Reason) -> String {
     }
 }
 
-impl KeptError {
-    /// Whether it is about what the directory is to the caller, rather than about what is in it.
-    pub fn is_about_the_place(&self) -> bool {
-        matches!(
-            self,
-            Self::Kept {
-                reason: Reason::WorkingDirectory
-                    | Reason::Home
-                    | Reason::Shared
-                    | Reason::Mounted(_),
-                ..
-            }
-        )
-    }
-
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
+impl Explain for KeptError {
+    fn explain(&self) -> Explanation {
+        let (usage, conflict) = (ErrorKind::Usage, ErrorKind::Conflict);
+        let otherwise = "choose another place; only environments are replaced";
+        match self {
             Self::Kept { reason, .. } => match reason {
-                Reason::Link(_) => "name the directory that the link leads to, or another place",
-                Reason::WorkingDirectory => "run the command from outside, or choose another place",
-                Reason::Foreign(_) => {
-                    "move what you want to keep to another place, or choose another place for the environment"
+                // About what the directory is to the caller, rather than about what is in it.
+                Reason::WorkingDirectory => {
+                    usage.hint("run the command from outside, or choose another place")
                 }
-                Reason::NoDirectory(_)
-                | Reason::Home
-                | Reason::Shared
-                | Reason::Mounted(_)
-                | Reason::NoConfiguration => "choose another place; only environments are replaced",
+                Reason::Home | Reason::Shared | Reason::Mounted(_) => usage.hint(otherwise),
+                Reason::Link(_) => {
+                    conflict.hint("name the directory that the link leads to, or another place")
+                }
+                Reason::Foreign(_) => conflict.hint(
+                    "move what you want to keep to another place, or choose another place for the environment",
+                ),
+                Reason::NoDirectory(_) | Reason::NoConfiguration => conflict.hint(otherwise),
             },
-            Self::Look { .. } => return None,
-        })
+            Self::Look { .. } => ErrorKind::Io.no_hint(),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use self::places::{Aliases, Choice};
 use crate::effects::interpreters::probe::{Probe, ProbeError};
 use crate::effects::interpreters::probe_cache::ProbeCache;
 use crate::effects::work::parallel;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::interpreter::{Implementation, Interpreter};
 use crate::model::python_request::PythonRequest;
 use crate::model::relocate;
@@ -114,42 +115,45 @@ fn items(rejected: &[(Utf8PathBuf, String)]) -> Vec<String> {
     rejected.iter().map(|(path, reason)| format!("    {path}: {reason}")).collect()
 }
 
-/// Which command shows what could be asked for.
-const SEE_LIST: &str = "`venvtree interpreter list` shows what is there";
-
-impl DiscoverError {
-    /// The items that the message ends in, each in a line of its own.
-    pub fn items(&self) -> Vec<String> {
-        match self {
-            Self::NotFound { rejected, .. } => items(rejected),
-            _ => Vec::new(),
-        }
-    }
-
-    /// What to try.
-    pub fn hint(&self) -> Option<String> {
+impl Explain for DiscoverError {
+    fn explain(&self) -> Explanation {
         let install = |version: &str| {
             format!(
                 "install it, such as with `uv python install {version}` or `pyenv install {version}`"
             )
         };
-        match self {
+        let hint = match self {
             Self::NotFound { request: PythonRequest::Name(_), .. } => {
-                Some(format!("give a version such as 3.12, the name of a command on PATH, or a path; {SEE_LIST}"))
+                "give a version such as 3.12, the name of a command on PATH, or a path".to_owned()
             }
             Self::NotFound { request: PythonRequest::Version(request), .. } => {
-                Some(format!("{}, or choose another one; {SEE_LIST}", install(&request.number_text())))
+                format!("{}, or choose another one", install(&request.number_text()))
             }
-            Self::NotFound { .. } => Some(format!("install one that fits, or give its path with `--python`; {SEE_LIST}")),
-            Self::NotInstalled { word, .. } => Some(format!("{}, or choose another one with `--python`; {SEE_LIST}", install(word))),
-            Self::Unreadable { .. } => Some(format!("mend it or choose one with `--python`; {SEE_LIST}")),
+            Self::NotFound { .. } => {
+                "install one that fits, or give its path with `--python`".to_owned()
+            }
+            Self::NotInstalled { word, .. } => {
+                format!("{}, or choose another one with `--python`", install(word))
+            }
+            Self::Unreadable { .. } => "mend it or choose one with `--python`".to_owned(),
             Self::Stranger { .. } => {
-                Some("to find out what an interpreter is, it is run: if you trust it, give it with `--python`".to_owned())
+                return ErrorKind::Io.hint(
+                    "to find out what an interpreter is, it is run: if you trust it, give it with `--python`",
+                );
             }
-            Self::Probe(error) => error.hint().map(str::to_owned),
-            Self::Unsupported { .. } | Self::Unusable { .. } | Self::Path { .. } | Self::Old { .. } => {
-                Some(format!("choose another one; {SEE_LIST}"))
-            }
+            Self::Probe(error) => return error.explain(),
+            Self::Unsupported { .. }
+            | Self::Unusable { .. }
+            | Self::Path { .. }
+            | Self::Old { .. } => "choose another one".to_owned(),
+        };
+        ErrorKind::Io.hint(format!("{hint}; `venvtree interpreter list` shows what is there"))
+    }
+
+    fn items(&self) -> Vec<String> {
+        match self {
+            Self::NotFound { rejected, .. } => items(rejected),
+            _ => Vec::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::effects::host::child::{self, Bounds, ChildError, Finished};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform, parse_pair};
 use crate::model::name::PythonVersion;
 
@@ -67,18 +68,18 @@ pub enum ProbeError {
     },
 }
 
-impl ProbeError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for ProbeError {
+    fn explain(&self) -> Explanation {
         match self {
-            Self::Run { .. } => Some("give the path of a Python interpreter"),
-            Self::Answer { .. } => {
-                Some("venvtree builds for CPython 3.8 and newer and PyPy 3.9 and newer")
-            }
-            Self::Failed { .. } | Self::Slow { .. } => None,
+            Self::Run { .. } => ErrorKind::Io.hint("give the path of a Python interpreter"),
+            Self::Answer { .. } => ErrorKind::Io
+                .hint("venvtree builds for CPython 3.8 and newer and PyPy 3.9 and newer"),
+            Self::Failed { .. } | Self::Slow { .. } => ErrorKind::Io.no_hint(),
         }
     }
+}
 
+impl ProbeError {
     /// The message in one line, with its cause.
     pub fn with_cause(&self) -> String {
         match self {

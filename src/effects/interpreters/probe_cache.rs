@@ -120,7 +120,7 @@ impl ProbeCache {
             Ok(Some(probe)) => return Ok(probe),
             Ok(None) => {}
             Err(untrusted) => {
-                self.notes.add(format!("{untrusted}; {}", untrusted.hint()));
+                self.notes.add(untrusted.with_hint());
                 return ask();
             }
         }

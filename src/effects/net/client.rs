@@ -14,6 +14,7 @@ use ureq::unversioned::transport::DefaultConnector;
 use crate::effects::host::fs;
 use crate::effects::net::resolver;
 use crate::effects::net::retry::Verdict;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// Files for TLS, in PEM. Nothing means the system's roots, and no client certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +44,12 @@ pub enum ClientError {
         /// What was expected in it.
         what: &'static str,
     },
+}
+
+impl Explain for ClientError {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Remote.no_hint()
+    }
 }
 
 /// What makes requests, on so many connections to a host at a time. `timeout` is how long to wait

@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use camino::Utf8PathBuf;
 
+use crate::model::explain::{ErrorKind, Explain, Explanation};
+
 /// Where a remote cache is, and what it speaks.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RemoteUrl {
@@ -77,21 +79,22 @@ pub enum UrlError {
     Socket,
 }
 
-impl UrlError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for UrlError {
+    fn explain(&self) -> Explanation {
+        let usage = ErrorKind::Usage;
         match self {
             Self::Scheme { .. } | Self::Host => {
-                Some("for example grpc://localhost:9092 or https://cache.example/prefix")
+                usage.hint("for example grpc://localhost:9092 or https://cache.example/prefix")
             }
-            Self::Credentials | Self::Query { .. } => {
-                Some("give a secret by `--remote-header authorization=…` or a credential helper")
-            }
+            Self::Credentials | Self::Query { .. } => usage
+                .hint("give a secret by `--remote-header authorization=…` or a credential helper"),
             Self::Character { .. } => {
-                Some("write other characters as `%` and two hexadecimal digits")
+                usage.hint("write other characters as `%` and two hexadecimal digits")
             }
-            Self::Socket => None,
-            Self::Path => Some("if it is an instance name, give it by `--remote-instance-name`"),
+            Self::Socket => usage.no_hint(),
+            Self::Path => {
+                usage.hint("if it is an instance name, give it by `--remote-instance-name`")
+            }
         }
     }
 }

@@ -18,12 +18,13 @@ use crate::effects::sink::pinned::PinnedWheel;
 use crate::effects::sink::schedule::{By, Item, Pinned, Task, Work, schedule};
 use crate::effects::sink::spot::{Spot, put};
 use crate::effects::source::entry::EntryNode;
-use crate::effects::source::supply::{Supply, SupplyError};
+use crate::effects::source::supply::{Supply, SupplyError, SupplyErrors};
 use crate::effects::wheels::inflate::SMALL;
 use crate::effects::work::parallel;
 use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::{Amount, Phase, Progress};
 use crate::model::digest::{BlobDigest, DigestFunction, WheelDigest};
+use crate::model::explain::{Detail, Explain, Explanation};
 use crate::model::plan::{Content, Plan, PlannedNode};
 
 /// How to write.
@@ -47,14 +48,31 @@ pub struct WriteOptions<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// Inputs are not what they should be: all that was found.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Supply(Vec<SupplyError>),
+    #[error(transparent)]
+    Supply(#[from] SupplyErrors),
     /// The file system refuses.
     #[error(transparent)]
     Fs(#[from] FsError),
     /// A file of the store cannot be put into the output.
     #[error(transparent)]
     Store(#[from] BlobError),
+}
+
+impl Explain for WriteError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Supply(errors) => errors.explain(),
+            Self::Fs(error) => error.explain(),
+            Self::Store(error) => error.explain(),
+        }
+    }
+
+    fn details(&self) -> Vec<Detail> {
+        match self {
+            Self::Supply(errors) => errors.details(),
+            Self::Fs(_) | Self::Store(_) => Vec::new(),
+        }
+    }
 }
 
 /// Where an error was found: errors are told in this order, whoever was first.
@@ -219,7 +237,8 @@ impl Writing<'_> {
         let mut errors = self.errors.into_inner().unwrap_or_else(PoisonError::into_inner);
         if !errors.is_empty() {
             errors.sort_by_key(|(found, error)| (*found, error.to_string()));
-            return Err(WriteError::Supply(errors.into_iter().map(|(_, error)| error).collect()));
+            let errors = errors.into_iter().map(|(_, error)| error).collect();
+            return Err(SupplyErrors(errors).into());
         }
         let WriteOptions { threads, mtime, .. } = self.options;
         self.levels

@@ -15,6 +15,7 @@ use crate::effects::host::interrupt;
 use crate::effects::host::remove;
 use crate::effects::host::replaceable::Replaceable;
 use crate::effects::host::staging::{self, Staging};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// Why a finished directory could not be put in its place.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,20 @@ pub enum PublishError {
     /// An operation failed.
     #[error(transparent)]
     Fs(#[from] FsError),
+}
+
+impl Explain for PublishError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Taken { .. } => {
+                ErrorKind::Conflict.hint("look at what is there now, then run the command again")
+            }
+            Self::NoExchange { .. } => {
+                ErrorKind::Io.hint("move the old environment away, then run the command again")
+            }
+            Self::Fs(error) => error.explain(),
+        }
+    }
 }
 
 /// An unfinished directory. Dropping it removes it.

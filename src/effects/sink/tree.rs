@@ -21,6 +21,7 @@ use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::work::parallel;
 use crate::effects::work::pipeline::Crew;
 use crate::model::digest::Digest;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::path::FileName;
 use crate::model::tree::{self, Node, Tree};
 
@@ -31,7 +32,7 @@ const PORTION: usize = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum TreeWriteError {
     /// None of the areas has a file, or the one there was is damaged.
-    #[error("the store lacks the file {0}")]
+    #[error("cannot read the blob `{0}`: the blob is not there any more")]
     Missing(Digest),
     /// The store cannot be read, or the output not be written.
     #[error(transparent)]
@@ -39,6 +40,16 @@ pub enum TreeWriteError {
     /// The output cannot be written.
     #[error(transparent)]
     Fs(#[from] FsError),
+}
+
+impl Explain for TreeWriteError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Missing(_) => ErrorKind::Io.no_hint(),
+            Self::Blob(error) => error.explain(),
+            Self::Fs(error) => error.explain(),
+        }
+    }
 }
 
 /// An open directory with work left; its time is set when there is none.

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 
 use crate::effects::host::fs::{self, FsError};
 use crate::model::digest::Hash;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::interpreter::Arch;
 use crate::model::script::{WindowsLauncher, WindowsLauncherError};
 use crate::model::wheel::entry_points::ScriptKind;
@@ -36,13 +37,12 @@ pub enum LauncherFileError {
     },
 }
 
-impl LauncherFileError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for LauncherFileError {
+    fn explain(&self) -> Explanation {
         match self {
-            Self::Fs(error) => error.hint(),
-            Self::Digest { .. } => None,
-            Self::Unusable { source, .. } => source.hint(),
+            Self::Fs(error) => error.explain(),
+            Self::Digest { .. } => ErrorKind::Verification.no_hint(),
+            Self::Unusable { source, .. } => source.explain(),
         }
     }
 }

@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::host::fs::{FsError, Links, failed, open_regular};
 use crate::effects::work::parallel;
 use crate::model::digest::{DigestFunction, Hasher};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::path::{PathError, TreePath};
 use crate::model::plan::{ListedFile, Listing};
 
@@ -67,6 +68,17 @@ pub enum ListingError {
         /// Why not.
         source: Option<PathError>,
     },
+}
+
+impl Explain for ListingError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Fs(error) => error.explain(),
+            Self::Escape { .. } | Self::Cycle { .. } | Self::Special { .. } | Self::Name { .. } => {
+                ErrorKind::Io.no_hint()
+            }
+        }
+    }
 }
 
 /// Lists an input, and hashes every file.

@@ -22,6 +22,7 @@ use crate::effects::wheels::member::MemberError;
 use crate::effects::work::parallel;
 use crate::effects::work::pipeline::{self, Crew, PassError, Sink, Stopped, WORTHWHILE};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
+use crate::model::explain::{Detail, ErrorKind, Explain, Explanation};
 use crate::model::finding::{Code, Severity};
 use crate::model::plan::{Content, Plan, PlannedNode};
 use crate::model::wheel::known::KnownMembers;
@@ -68,7 +69,7 @@ pub enum SupplyError {
 
 impl SupplyError {
     /// The code of what was found in a wheel, if that is what is wrong.
-    pub fn finding(&self) -> Option<Code> {
+    fn finding(&self) -> Option<Code> {
         match self {
             Self::RecordHash { .. } => Some(Code::RecordHash),
             Self::Wheel(WheelError::Member { source: MemberError::Unsound(findings), .. }) => {
@@ -80,10 +81,43 @@ impl SupplyError {
             Self::Wheel(_) | Self::Changed { .. } | Self::Fs(_) => None,
         }
     }
+}
 
-    /// Whether the operating system refuses, rather than bytes being wrong.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Fs(_) | Self::Wheel(WheelError::Input(InputError::Io { .. })))
+impl Explain for SupplyError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Fs(error) => error.explain(),
+            Self::Wheel(WheelError::Input(InputError::Io { .. })) => ErrorKind::Io.no_hint(),
+            Self::Wheel(_) | Self::RecordHash { .. } | Self::Changed { .. } => {
+                ErrorKind::Verification.with(self.finding().map(Code::hint))
+            }
+        }
+    }
+}
+
+/// Inputs that are not what they should be: all that was found.
+#[derive(Debug, thiserror::Error)]
+#[error("{} input{} not what {} should be", .0.len(), if .0.len() == 1 { " is" } else { "s are" }, if .0.len() == 1 { "it" } else { "they" })]
+pub struct SupplyErrors(pub Vec<SupplyError>);
+
+impl From<SupplyError> for SupplyErrors {
+    fn from(error: SupplyError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl Explain for SupplyErrors {
+    fn explain(&self) -> Explanation {
+        let is_refusal = |error: &SupplyError| error.kind() == ErrorKind::Io;
+        if self.0.iter().all(is_refusal) {
+            ErrorKind::Io.no_hint()
+        } else {
+            ErrorKind::Verification.no_hint()
+        }
+    }
+
+    fn details(&self) -> Vec<Detail> {
+        self.0.iter().map(|error| Detail::of(error, "supply")).collect()
     }
 }
 

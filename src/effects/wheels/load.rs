@@ -17,6 +17,7 @@ use crate::effects::wheels::member::{MemberError, MemberRef, ZipFile};
 use crate::effects::wheels::reading::Reading;
 use crate::effects::wheels::zip_file;
 use crate::model::digest::Hash;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::{Code, Finding, Findings};
 use crate::model::wheel::draft::Draft;
 use crate::model::wheel::filename::WheelFilename;
@@ -58,6 +59,12 @@ pub enum WheelError {
         /// What is wrong.
         source: MemberError,
     },
+}
+
+impl Explain for WheelError {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Io.no_hint()
+    }
 }
 
 /// How wheels are judged.

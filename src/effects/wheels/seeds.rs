@@ -11,6 +11,7 @@ use pep440_rs::VersionSpecifiers;
 
 use crate::effects::host::fs::{FsError, failed};
 use crate::effects::wheels::load::{self, LoadOptions, WheelError};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::interpreter::Interpreter;
 use crate::model::name::DistName;
 use crate::model::preference;
@@ -142,25 +143,24 @@ fn items(searched: &[(Place, String)]) -> Vec<String> {
         .collect()
 }
 
-impl SeedError {
-    /// The items that the message ends in, each in a line of its own.
-    pub fn items(&self) -> Vec<String> {
+impl Explain for SeedError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Missing { .. } => ErrorKind::Wheel.hint(
+                "nothing is downloaded: name a directory that holds one with `--extra-search-dir`, or leave it out with `--seed` or `--no-seed`",
+            ),
+            Self::Wheel(_) => ErrorKind::Wheel.no_hint(),
+            Self::Fs(error) => error.explain(),
+        }
+    }
+
+    fn items(&self) -> Vec<String> {
         match self {
             Self::Missing { searched, .. } => items(searched),
             Self::Wheel(WheelError::Refused { findings, .. }) => {
                 findings.iter().map(|finding| format!("  {finding}")).collect()
             }
             Self::Wheel(_) | Self::Fs(_) => Vec::new(),
-        }
-    }
-
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Missing { .. } => Some(
-                "nothing is downloaded: name a directory that holds one with `--extra-search-dir`, or leave it out with `--seed` or `--no-seed`",
-            ),
-            Self::Wheel(_) | Self::Fs(_) => None,
         }
     }
 }

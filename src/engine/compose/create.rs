@@ -127,10 +127,8 @@ fn check_launcher(probe: &Probe) -> Result<(), Error> {
         return Ok(());
     }
     let name = interpreter.implementation.platform_name();
-    Err(Error::Usage {
-        message: format!("--relocatable needs CPython 3.11 or newer for its launcher, found {name} {}", interpreter.version),
-        hint: Some("leave it out: the environment can be moved all the same, as long as the interpreter stays where it is".to_owned()),
-    })
+    Err(Error::usage(format!("--relocatable needs CPython 3.11 or newer for its launcher, found {name} {}", interpreter.version))
+        .hint("leave it out: the environment can be moved all the same, as long as the interpreter stays where it is"))
 }
 
 /// Finds the wheels to begin with, but for those that were given.

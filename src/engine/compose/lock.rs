@@ -4,11 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::file_hash;
 use crate::effects::host::input::InputFile;
-use crate::effects::wheels::load::WheelError;
 use crate::engine::compose::wheels;
-use crate::error::Error;
+use crate::error::{Error, UnreadableInputs};
 use crate::model::digest::{Hash, WheelDigest};
-use crate::model::lock::{AtHand, Lock, LockError, Selected, Selection};
+use crate::model::lock::{AtHand, Lock, LockError, Selected, Selection, UnusableLock};
 use crate::model::spec::{WheelReference, foreign};
 use crate::model::wheel::filename::WheelFilename;
 
@@ -30,7 +29,7 @@ impl LockFile {
     /// It is no lock, or something in it is wrong.
     pub fn read(bytes: Vec<u8>, origin: &str) -> Result<Self, Error> {
         let sha256 = Hash::sha256(&bytes);
-        let fail = |error| Error::Lock { origin: origin.to_owned(), error: Box::new(error) };
+        let fail = |error| UnusableLock { origin: origin.to_owned(), error };
         let text = foreign::text(bytes).map_err(|found| {
             let hint = found.hint.filter(|hint| hint.contains("UTF-8"));
             fail(LockError::Foreign { what: found.what, hint })
@@ -41,7 +40,7 @@ impl LockFile {
 
     /// An error of this lock.
     pub fn error(&self, error: LockError) -> Error {
-        Error::Lock { origin: self.origin.clone(), error: Box::new(error) }
+        UnusableLock { origin: self.origin.clone(), error }.into()
     }
 }
 
@@ -87,7 +86,7 @@ pub fn references(
                     .hint("lock it again from an index that has SHA-256"));
             };
             let digest = file_hash::of(&found);
-            let digest = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
+            let digest = digest.map_err(UnreadableInputs::one)?;
             reference.sha256 = Some(WheelDigest(digest));
         }
         Ok(reference)
@@ -96,8 +95,7 @@ pub fn references(
 }
 
 fn hashed(path: &Utf8Path, file: WheelFilename) -> Result<AtHand, Error> {
-    let unreadable = |error| Error::Inputs(vec![WheelError::Input(error)]);
-    let input = InputFile::open(path).map_err(unreadable)?;
-    let sha256 = file_hash::of(path).map_err(unreadable)?;
+    let input = InputFile::open(path).map_err(UnreadableInputs::one)?;
+    let sha256 = file_hash::of(path).map_err(UnreadableInputs::one)?;
     Ok(AtHand { file, path: path.to_string(), sha256, size: input.size() })
 }

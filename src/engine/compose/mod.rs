@@ -13,8 +13,7 @@ pub mod wheels;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::file_hash;
-use crate::effects::wheels::load::WheelError;
-use crate::error::Error;
+use crate::error::{Error, UnreadableInputs};
 use crate::model::digest::WheelDigest;
 use crate::model::spec::{InputPath, WheelReference};
 use crate::model::wheel::filename::WheelFilename;
@@ -37,14 +36,14 @@ impl Candidate {
         let name = path.file_name().unwrap_or_default();
         match WheelFilename::parse(name) {
             Ok(file) => Ok(Self { path, file }),
-            Err(error) => Err(Error::Usage { message: error.to_string(), hint: None }),
+            Err(error) => Err(Error::usage(error.to_string()).into()),
         }
     }
 
     /// The wheel as a spec names it, with its digest: by a path below `root` if it lies there.
     fn reference(&self, root: Option<&Utf8Path>) -> Result<WheelReference, Error> {
         let digest = file_hash::of(&self.path);
-        let sha256 = digest.map_err(|error| Error::Inputs(vec![WheelError::Input(error)]))?;
+        let sha256 = digest.map_err(UnreadableInputs::one)?;
         let below = root.and_then(|root| self.path.strip_prefix(root).ok());
         let path = InputPath(below.unwrap_or(&self.path).to_string());
         Ok(WheelReference::at(path, self.file.clone(), Some(WheelDigest(sha256))))

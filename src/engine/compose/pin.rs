@@ -9,7 +9,7 @@ use crate::effects::net::download::{Network, NetworkConfig};
 use crate::effects::net::netrc::Netrc;
 use crate::effects::work::parallel;
 use crate::engine::compose::lock::LockFile;
-use crate::error::{Error, Wanting, chain};
+use crate::error::{Error, Wanting, WantingWheels};
 use crate::model::address::Address;
 use crate::model::lock::pin::{self, ACCEPT, Offer, Sought};
 
@@ -32,8 +32,7 @@ pub fn pin(
         config.netrc = Netrc::parse(&text);
     }
     let connections = config.connections;
-    let network = Network::new(config)
-        .map_err(|error| Error::Remote { message: chain(&error), hint: None })?;
+    let network = Network::new(config)?;
     let ask =
         |index: usize| Ok::<_, std::convert::Infallible>(ask(&network, &sought[index], indexes));
     let answers = parallel::map(connections, sought.len(), ask);
@@ -52,7 +51,7 @@ pub fn pin(
         }
     }
     if !failed.is_empty() {
-        return Err(Error::Wanting(failed));
+        return Err(WantingWheels(failed).into());
     }
     pin::pin(&file.lock, &offers).map_err(|error| file.error(error))
 }

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::host::fs::failed;
 use crate::effects::wheels::load::{self, LoadOptions};
 use crate::engine::compose::Candidate;
-use crate::error::Error;
+use crate::error::{Error, UnreadableInputs};
 use crate::model::interpreter::Interpreter;
 use crate::model::name::DistName;
 use crate::model::preference;
@@ -35,8 +35,7 @@ pub struct Choice {
 pub fn candidates(paths: &[Utf8PathBuf]) -> Result<Vec<Candidate>, Error> {
     let mut found: BTreeMap<Utf8PathBuf, WheelFilename> = BTreeMap::new();
     for path in paths {
-        let usage =
-            |message: String, hint: &str| Error::Usage { message, hint: Some(hint.to_owned()) };
+        let usage = |message: String, hint: &str| Error::usage(message).hint(hint);
         if !path.is_dir() {
             std::fs::metadata(path).map_err(failed("read", path))?;
             let name = path.file_name().unwrap_or_default();
@@ -91,8 +90,8 @@ pub fn choose(
                 .iter()
                 .find(|candidate| candidate.file == file)
                 .expect("a name that was ranked is a candidate's");
-            let wheel = load::load(&candidate.path, &file, options)
-                .map_err(|error| Error::Inputs(vec![error]))?;
+            let wheel =
+                load::load(&candidate.path, &file, options).map_err(UnreadableInputs::one)?;
             match wheel
                 .manifest
                 .metadata

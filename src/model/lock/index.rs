@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::model::digest::Hash;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::interpreter::Interpreter;
 use crate::model::lock::closures::{Closures, Part, Rank};
 use crate::model::lock::names::{Request, Wanted};
@@ -48,12 +49,11 @@ pub enum IndexError {
     TooLarge,
 }
 
-impl IndexError {
-    /// What to do.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for IndexError {
+    fn explain(&self) -> Explanation {
         match self {
-            Self::Lock { error, .. } => error.hint(),
-            Self::TooLarge => None,
+            Self::Lock { error, .. } => Explanation { kind: ErrorKind::Spec, ..error.explain() },
+            Self::TooLarge => ErrorKind::Spec.no_hint(),
         }
     }
 }

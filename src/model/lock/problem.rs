@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::nearest;
 use crate::model::requirements::marker::Fact;
 
@@ -194,44 +195,63 @@ impl LockError {
             other => vec![format!("{origin}: {other}")],
         }
     }
+}
 
-    /// What to do.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for LockError {
+    fn explain(&self) -> Explanation {
+        let spec = ErrorKind::Spec;
         match self {
-            Self::Foreign { hint, .. } => *hint,
+            Self::Foreign { hint, .. } => spec.with(*hint),
             Self::FormatVersion { .. } => {
-                Some("a newer venvtree may read it, or an older version of the tool that wrote it")
+                spec.hint("a newer venvtree may read it, or an older version of the tool that wrote it")
             }
             Self::NoGraph { .. } => {
-                Some("a uv.lock says which package requires which; give that one")
+                spec.hint("a uv.lock says which package requires which; give that one")
             }
-            Self::Conflict(_) => Some(
+            Self::Conflict(_) => spec.hint(
                 "ask for one of them; groups that count by default are left out with --no-default-groups",
             ),
-            Self::Unavailable { .. } => Some("build a wheel elsewhere and give it with --supply"),
-            Self::Unpinned(_) => {
-                Some("give --unpinned to trust what is there, or lock again from an index")
+            Self::Unavailable { .. } => {
+                ErrorKind::Wheel.hint("build a wheel elsewhere and give it with --supply")
             }
-            Self::NoAddresses => Some(
+            Self::Unpinned(_) => {
+                spec.hint("give --unpinned to trust what is there, or lock again from an index")
+            }
+            Self::NoAddresses => spec.hint(
                 "give --wheels DIR, or lock with a tool that writes addresses: `uv export --format pylock.toml`",
             ),
-            Self::Undecided(_) => Some(
+            Self::Undecided(_) => spec.hint(
                 "name the whole version of the interpreter, such as 3.12.1, or give its facts with --interpreter",
             ),
             Self::Python { patch_level: true, .. } => {
-                Some("name the whole version of the interpreter, such as 3.12.1")
+                spec.hint("name the whole version of the interpreter, such as 3.12.1")
             }
             Self::Text(_)
             | Self::Unknown(_)
             | Self::Python { patch_level: false, .. }
             | Self::Environments { .. }
-            | Self::Twice(_) => None,
+            | Self::Twice(_) => spec.no_hint(),
         }
     }
+}
 
-    /// Whether it is about wheels, not about the lock.
-    pub fn is_about_wheels(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+/// A lock that cannot be used, and where it is.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", error.describe(origin))]
+pub struct UnusableLock {
+    /// Where it is.
+    pub origin: String,
+    /// Why.
+    pub error: LockError,
+}
+
+impl Explain for UnusableLock {
+    fn explain(&self) -> Explanation {
+        self.error.explain()
+    }
+
+    fn items(&self) -> Vec<String> {
+        self.error.lines(&self.origin).split_off(1)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::activate;
 use crate::model::digest::Hash;
+use crate::model::explain::Explain as _;
 use crate::model::interpreter::Os;
 use crate::model::layout::{self, KEEP_NAME, KEEP_TEXT, LIB64, Layout, PATH_ENTRIES_NAME};
 use crate::model::path::{LinkTarget, TreePath, relative_from};

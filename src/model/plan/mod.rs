@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
+use crate::model::explain::Explain as _;
 use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
 use crate::model::path::{LinkTarget, TreePath, relative_from};

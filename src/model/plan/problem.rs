@@ -1,5 +1,8 @@
 //! Why a plan cannot be made, and what a person should know about one that can.
 
+use std::borrow::Cow;
+
+use crate::model::explain::{Detail, ErrorKind, Explain, Explanation};
 use crate::model::path::TreePath;
 
 /// Somebody who wants a path, as messages name them.
@@ -42,7 +45,7 @@ pub enum PlanProblem {
         /// What the wheel is for and what the interpreter accepts.
         error: String,
         /// What to try.
-        hint: &'static str,
+        hint: Option<Cow<'static, str>>,
     },
     /// The wheel's Requires-Python leaves the interpreter out.
     #[error("{wheel}: {error}")]
@@ -76,7 +79,7 @@ pub enum PlanProblem {
         /// Why.
         error: String,
         /// What to try.
-        hint: Option<&'static str>,
+        hint: Option<Cow<'static, str>>,
     },
     /// The launcher cannot be made.
     #[error("the launcher cannot be made: {error}")]
@@ -84,7 +87,7 @@ pub enum PlanProblem {
         /// Why.
         error: String,
         /// What to try.
-        hint: Option<&'static str>,
+        hint: Option<Cow<'static, str>>,
     },
     /// A path that no tree may hold.
     #[error("{}{error}", wheel.as_ref().map(|wheel| format!("{wheel}: ")).unwrap_or_default())]
@@ -179,17 +182,6 @@ fn quote(paths: &[String]) -> String {
 }
 
 impl PlanProblem {
-    /// The items that the message ends in, each in a line of its own.
-    pub fn items(&self) -> Vec<String> {
-        match self {
-            Self::Reserved { claimants, .. }
-            | Self::Conflict { claimants, .. }
-            | Self::FileOverDirectory { claimants, .. }
-            | Self::OverrideWithoutClaim { claimants, .. } => items(claimants),
-            _ => Vec::new(),
-        }
-    }
-
     /// A stable word for the kind of problem.
     pub fn code(&self) -> &'static str {
         match self {
@@ -210,43 +202,49 @@ impl PlanProblem {
             Self::OverrideWithoutClaim { .. } => "override-without-claim",
         }
     }
+}
 
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for PlanProblem {
+    fn explain(&self) -> Explanation {
+        let (wheel, conflict) = (ErrorKind::Wheel, ErrorKind::Conflict);
         match self {
-            Self::IncompatibleTags { hint, .. } => Some(hint),
-            Self::Script { hint, .. } | Self::Launcher { hint, .. } => *hint,
-            Self::Conflict { .. } => Some(
-                "leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)",
-            ),
-            Self::SameDistribution { .. } => Some("keep one of the wheels"),
-            Self::WindowsName { .. } | Self::WindowsLength { .. } | Self::Reserved { .. } => {
-                Some("leave it out with `exclude`")
-            }
-            Self::FileOverDirectory { .. } | Self::NamesFold { .. } => {
-                Some("leave one of them out with `exclude`")
-            }
-            Self::RequiresPython { .. } => Some(
+            Self::IncompatibleTags { hint, .. }
+            | Self::Script { hint, .. }
+            | Self::Launcher { hint, .. } => wheel.with(hint.clone()),
+            Self::RequiresPython { .. } => wheel.hint(
                 "take another interpreter, or a version of the distribution that is for this one",
             ),
             Self::Requirement { .. } => {
-                Some("add the missing wheel, or set the flag `requirements` to `warn`")
+                wheel.hint("add the missing wheel, or set the flag `requirements` to `warn`")
             }
-            _ => None,
+            Self::WindowsName { .. } | Self::WindowsLength { .. } => {
+                wheel.hint("leave it out with `exclude`")
+            }
+            Self::Path { .. } | Self::ExcludesMetadata { .. } => wheel.no_hint(),
+            Self::SameDistribution { .. } => conflict.hint("keep one of the wheels"),
+            Self::Reserved { .. } => conflict.hint("leave it out with `exclude`"),
+            Self::Conflict { .. } => conflict.hint(
+                "leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)",
+            ),
+            Self::FileOverDirectory { .. } | Self::NamesFold { .. } => {
+                conflict.hint("leave one of them out with `exclude`")
+            }
+            Self::OverrideWithoutClaim { .. } => conflict.no_hint(),
         }
     }
 
-    /// Whether the problem is about two sources that want one place.
-    pub fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Self::Reserved { .. }
-                | Self::Conflict { .. }
-                | Self::FileOverDirectory { .. }
-                | Self::NamesFold { .. }
-                | Self::OverrideWithoutClaim { .. }
-                | Self::SameDistribution { .. }
-        )
+    fn code(&self) -> Option<&'static str> {
+        Some(self.code())
+    }
+
+    fn items(&self) -> Vec<String> {
+        match self {
+            Self::Reserved { claimants, .. }
+            | Self::Conflict { claimants, .. }
+            | Self::FileOverDirectory { claimants, .. }
+            | Self::OverrideWithoutClaim { claimants, .. } => items(claimants),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -355,4 +353,19 @@ pub struct PlanError {
     pub problems: Vec<PlanProblem>,
     /// What else a person should know.
     pub warnings: Vec<PlanWarning>,
+}
+
+impl Explain for PlanError {
+    fn explain(&self) -> Explanation {
+        let is_conflict = |problem: &PlanProblem| problem.kind() == ErrorKind::Conflict;
+        if self.problems.iter().all(is_conflict) {
+            ErrorKind::Conflict.no_hint()
+        } else {
+            ErrorKind::Wheel.no_hint()
+        }
+    }
+
+    fn details(&self) -> Vec<Detail> {
+        self.problems.iter().map(|problem| Detail::of(problem, "plan")).collect()
+    }
 }

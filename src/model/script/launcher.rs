@@ -7,6 +7,7 @@
 //! every platform and removes the variable, so that no child inherits it.
 
 use super::FIND_ENVIRONMENT;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// Why there can be no launcher.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,15 +33,14 @@ pub enum LauncherError {
     },
 }
 
-impl LauncherError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for LauncherError {
+    fn explain(&self) -> Explanation {
         match self {
-            Self::NoCandidate => Some(
+            Self::NoCandidate => ErrorKind::Wheel.hint(
                 "name an interpreter by a path relative to the tree's root, or by an absolute path",
             ),
-            Self::NoPath { .. } => None,
-            Self::OwnScript { .. } => Some(
+            Self::NoPath { .. } => ErrorKind::Wheel.no_hint(),
+            Self::OwnScript { .. } => ErrorKind::Wheel.hint(
                 "relative candidates start at the tree's root; `../python/bin/python3` leaves it",
             ),
         }

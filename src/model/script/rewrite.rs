@@ -7,6 +7,7 @@
 //! the docstring stays the script's own.
 
 use super::{FIND_ENVIRONMENT, RUN_SCRIPT};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// Why a script cannot be rewritten.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,15 +30,14 @@ pub enum ScriptError {
     },
 }
 
-impl ScriptError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Encoding { .. } => Some("save the script as UTF-8"),
+impl Explain for ScriptError {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Wheel.hint(match self {
+            Self::Encoding { .. } => "save the script as UTF-8",
             Self::UnterminatedString { .. } => {
-                Some("a script that is no Python program must not begin with `#!python`")
+                "a script that is no Python program must not begin with `#!python`"
             }
-        }
+        })
     }
 }
 

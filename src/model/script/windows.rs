@@ -12,6 +12,7 @@
 
 use super::entry_point_program;
 use super::pe::{self, Header, PeError};
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::interpreter::Arch;
 use crate::model::wheel::entry_points::ScriptKind;
 
@@ -77,17 +78,20 @@ pub enum WindowsLauncherError {
     },
 }
 
-impl WindowsLauncherError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for WindowsLauncherError {
+    fn explain(&self) -> Explanation {
         match self {
-            Self::Form => Some(
+            Self::Form => ErrorKind::Wheel.hint(
                 "distlib's package holds simple launchers: t64.exe and w64.exe for x86_64, t64-arm.exe and w64-arm.exe for aarch64",
             ),
-            Self::Subsystem { .. } => Some(
+            Self::Subsystem { .. } => ErrorKind::Wheel.hint(
                 "launchers come in pairs, such as distlib's t64.exe (console) and w64.exe (GUI)",
             ),
-            _ => None,
+            Self::Executable(_)
+            | Self::Machine { .. }
+            | Self::Arch { .. }
+            | Self::Appended { .. }
+            | Self::Interpreter { .. } => ErrorKind::Wheel.no_hint(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::model::activate::Shell;
 use crate::model::address::Address;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::every::every;
+use crate::model::explain::{Detail, ErrorKind, Explain, Explanation};
 use crate::model::finding::Code;
 use crate::model::interpreter::Interpreter;
 use crate::model::path::TreePath;
@@ -315,13 +316,21 @@ impl Default for Flags {
     }
 }
 
-impl SpecError {
-    /// What to try.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Explain for SpecError {
+    fn explain(&self) -> Explanation {
         match self {
-            Self::Json(_) => Some("`venvtree spec schema` prints what a spec may hold"),
-            Self::Foreign(found) => found.hint,
-            Self::Problems(_) => None,
+            Self::Json(_) => {
+                ErrorKind::Spec.hint("`venvtree spec schema` prints what a spec may hold")
+            }
+            Self::Foreign(found) => ErrorKind::Spec.with(found.hint),
+            Self::Problems(_) => ErrorKind::Spec.no_hint(),
+        }
+    }
+
+    fn details(&self) -> Vec<Detail> {
+        match self {
+            Self::Problems(all) => all.iter().map(|one| Detail::of(one, "spec")).collect(),
+            Self::Json(_) | Self::Foreign(_) => Vec::new(),
         }
     }
 }

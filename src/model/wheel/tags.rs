@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform};
 
 /// The newest minor version of Python and of a C library, and the newest major version of macOS,
@@ -420,10 +421,9 @@ pub struct Incompatible {
     pub mismatch: Mismatch,
 }
 
-impl Incompatible {
-    /// What to try.
-    pub fn hint(&self) -> &'static str {
-        match self.mismatch {
+impl Explain for Incompatible {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Wheel.hint(match self.mismatch {
             Mismatch::Interpreter => "choose a wheel for this version of this interpreter",
             Mismatch::Abi => {
                 "choose a wheel for this ABI: free-threaded, debug and ordinary builds load different ones"
@@ -431,7 +431,7 @@ impl Incompatible {
             Mismatch::Platform => {
                 "choose a wheel for this platform, or check the platform's architecture and C library in the spec"
             }
-        }
+        })
     }
 }
 

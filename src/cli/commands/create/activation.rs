@@ -73,15 +73,10 @@ pub(crate) fn check(place: &Utf8Path, activators: &BTreeSet<Shell>) -> Result<Ve
         return Ok(Vec::new());
     }
     if place.as_str().contains(':') {
-        return Err(Error::Usage {
-            message: format!(
-                "`{place}` holds a colon, which separates the entries of PATH: the environment could not be activated"
-            ),
-            hint: Some(
-                "choose another name, or leave the activation scripts out with `--activators none`"
-                    .to_owned(),
-            ),
-        });
+        return Err(Error::usage(format!(
+            "`{place}` holds a colon, which separates the entries of PATH: the environment could not be activated"
+        ))
+        .hint("choose another name, or leave the activation scripts out with `--activators none`"));
     }
     let mut notes = Vec::new();
     if activators.contains(&Shell::Csh) && place.as_str().contains(['\n', '\r']) {

@@ -15,7 +15,7 @@ use crate::cli::text::Text;
 use crate::cli::verb::Verb;
 use crate::engine::compose::lock::LockFile;
 use crate::engine::files::{self, OutputFile};
-use crate::error::Error;
+use crate::error::{Error, Located};
 use crate::model::interpreter::Interpreter;
 use crate::model::lock::index;
 
@@ -93,10 +93,8 @@ impl Verb for IndexArguments {
     }
 
     fn run(Index { file, targets, to }: Index, io: &mut Io<'_>) -> Result<IndexAnswer, Error> {
-        let made = index(&file.lock, file.sha256, &targets).map_err(|error| Error::LockIndex {
-            origin: file.origin.clone(),
-            error: Box::new(error),
-        })?;
+        let made = index(&file.lock, file.sha256, &targets)
+            .map_err(|error| Located { origin: file.origin.clone(), error })?;
         for warning in &made.warnings {
             io.warn(&format!("{}: {warning}", file.origin));
         }
@@ -184,9 +182,8 @@ impl Answer for IndexAnswer {
 }
 
 fn targets(texts: &[String], io: &mut Io<'_>) -> Result<BTreeMap<String, Interpreter>, Error> {
-    let usage = |message: String| Error::Usage {
-        message,
-        hint: Some("write --target NAME=TARGET, such as linux=linux-x86_64-3.12.1".to_owned()),
+    let usage = |message: String| {
+        Error::usage(message).hint("write --target NAME=TARGET, such as linux=linux-x86_64-3.12.1")
     };
     let mut targets = BTreeMap::new();
     for text in texts {

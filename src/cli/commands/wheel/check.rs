@@ -1,5 +1,6 @@
 //! `venvtree wheel check`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,11 +12,11 @@ use crate::cli::commands::wheel::{facts, sarif};
 use crate::cli::io::Io;
 use crate::cli::options::{Format, LimitArguments, Output};
 use crate::cli::quantity;
-use crate::cli::text::Text;
+use crate::cli::text::{self, Text};
 use crate::cli::verb::Verb;
 use crate::engine::judge::{Dependence, Verdict};
 use crate::engine::wheels::{self, Examined, LoadOptions, Suspect};
-use crate::error::{self, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Explain as _};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::plan::{PlanProblem, PlanWarning};
 use crate::model::spec::Spec;
@@ -324,7 +325,7 @@ struct VerdictDocument<'a> {
 struct ProblemDocument {
     code: &'static str,
     message: String,
-    hint: Option<&'static str>,
+    hint: Option<Cow<'static, str>>,
 }
 
 impl<'a> FindingDocument<'a> {
@@ -426,14 +427,14 @@ fn text(reports: &[FileReport]) -> Text {
 /// What an interpreter makes of a wheel, for people.
 fn text_verdict(verdict: &Verdict, lines: &mut Vec<String>) {
     for problem in &verdict.problems {
-        lines.extend(error::lines(
+        lines.extend(text::lines(
             &format!("  error[{}]: {problem}", problem.code()),
             &problem.items(),
         ));
         lines.extend(problem.hint().map(|hint| format!("      {hint}")));
     }
     for warning in verdict.warnings.iter().filter(|warning| is_news(warning)) {
-        lines.extend(error::lines(
+        lines.extend(text::lines(
             &format!("  warning[{}]: {warning}", warning.code()),
             &warning.items(),
         ));

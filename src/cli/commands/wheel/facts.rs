@@ -63,10 +63,10 @@ fn facts(text: &str, io: &mut Io<'_>) -> Result<Option<Value>, Error> {
         Ok(Value::Object(mut object)) => {
             Ok(Some(object.remove("interpreter").unwrap_or(Value::Object(object))))
         }
-        Ok(_) | Err(_) => Err(Error::Usage {
-            message: format!("`{text}` is no JSON object with an interpreter's facts"),
-            hint: Some("`venvtree interpreter probe PYTHON` prints one".to_owned()),
-        }),
+        Ok(_) | Err(_) => {
+            Err(Error::usage(format!("`{text}` is no JSON object with an interpreter's facts"))
+                .hint("`venvtree interpreter probe PYTHON` prints one"))
+        }
     }
 }
 

@@ -31,6 +31,7 @@ use crate::effects::net::url::RemoteUrl;
 use crate::effects::work::parallel;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction};
 use crate::model::every::every;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// How many wrong answers are named: a cache that lost its disk has thousands.
 const LIES_NAMED: u64 = 3;
@@ -134,6 +135,12 @@ pub enum RemoteError {
         /// Its name; the value may be a secret.
         name: String,
     },
+}
+
+impl Explain for RemoteError {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Remote.no_hint()
+    }
 }
 
 impl From<ClientError> for RemoteError {

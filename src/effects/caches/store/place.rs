@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::fs::Permissions;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// How a store came to be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,21 +65,28 @@ pub enum Untrusted {
     },
 }
 
-impl Untrusted {
-    /// What to try.
-    pub fn hint(&self) -> String {
+impl Explain for Untrusted {
+    fn explain(&self) -> Explanation {
         match self {
             Self::Writable { path, writable, .. } if path == writable => {
-                format!(
+                ErrorKind::Usage.hint(format!(
                     "remove it or run `chmod go-w {path}` once you trust what is in it, or name another place by `--store`"
-                )
+                ))
             }
-            Self::Writable { writable, .. } => format!("run `chmod go-w {writable}`"),
-            Self::Foreign { .. } => {
-                "set HOME to this user's own directory (`sudo -H`), or name a store by `--store`"
-                    .to_owned()
+            Self::Writable { writable, .. } => {
+                ErrorKind::Usage.hint(format!("run `chmod go-w {writable}`"))
             }
+            Self::Foreign { .. } => ErrorKind::Usage.hint(
+                "set HOME to this user's own directory (`sudo -H`), or name a store by `--store`",
+            ),
         }
+    }
+}
+
+impl Untrusted {
+    /// The message with what to try, in one line.
+    pub fn with_hint(&self) -> String {
+        format!("{self}; {}", self.hint().unwrap_or_default())
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::{Claim, Generator, Origin, inline};
+use crate::model::explain::Explain as _;
 use crate::model::layout::{LIB64, Layout, Scheme};
 use crate::model::path::TreePath;
 use crate::model::plan::problem::{PlanProblem, PlanWarning};
