@@ -12,9 +12,13 @@ const LAYERS: [(&str, &[&str], &[&str]); 6] = [
         &["model", "effects", "error"],
         &["fs", "env", "net", "process", "thread", "time"],
     ),
-    ("engine", &["model", "effects", "error", "engine"], &["env", "net", "process"]),
-    ("worker", &["model", "error", "engine", "worker"], &["env", "net"]),
-    ("cli", &["model", "error", "engine", "worker", "cli"], &["env", "net"]),
+    (
+        "engine",
+        &["model", "effects", "error", "engine"],
+        &["fs", "env", "net", "process", "thread"],
+    ),
+    ("worker", &["model", "error", "engine", "worker"], &["fs", "env", "net", "process"]),
+    ("cli", &["model", "error", "engine", "worker", "cli"], &["fs", "env", "net", "process"]),
 ];
 
 /// Files of a front end that reach the system themselves, because they are where its streams, its

@@ -4,6 +4,7 @@
 //! end; none of that may be waited for. So its pipes are read without blocking, by one thread, and
 //! what does not keep its bounds is ended with all that it started. What a program that did answer
 //! has left behind (an agent, a daemon) is its own affair.
+#![expect(clippy::disallowed_methods, reason = "this is the doorway")]
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;

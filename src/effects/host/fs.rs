@@ -3,6 +3,7 @@
 //! in can lead astray.
 //!
 //! Effects layer.
+#![expect(clippy::disallowed_methods, reason = "this is the doorway")]
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -162,7 +163,6 @@ pub fn read_document_text(path: &Utf8Path) -> Result<String, FsError> {
 ///
 /// # Errors
 /// It cannot be read.
-#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
 pub fn read_document(path: &Utf8Path) -> Result<Vec<u8>, FsError> {
     use rustix::fs::FileType;
     let open = || -> io::Result<File> {
@@ -303,7 +303,6 @@ pub fn complete_mode(file: impl AsFd, mode: Mode) -> rustix::io::Result<()> {
 ///
 /// # Errors
 /// The name is taken, or the directory cannot be written to.
-#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
 pub fn make_directory_in(parent: impl AsFd, name: &str, mode: Mode) -> rustix::io::Result<()> {
     rustix::fs::mkdirat(&parent, name, mode)?;
     if umask().intersects(mode) {
@@ -347,7 +346,6 @@ pub fn create_directories(path: &Utf8Path, permissions: Permissions) -> io::Resu
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
 fn make_directories(path: &Utf8Path, mode: Mode, masked: bool) -> io::Result<()> {
     match rustix::fs::mkdir(path.as_std_path(), mode) {
         Ok(()) => {}

@@ -212,6 +212,7 @@ pub fn end_pending() -> ! {
 }
 
 /// Clears everything away and ends the process.
+#[expect(clippy::disallowed_methods, reason = "nothing is unfinished any more")]
 fn end(signal: i32) -> ! {
     ENDING.store(true, Ordering::Release);
     // Never given back: whoever wants to finish something now waits for the end.

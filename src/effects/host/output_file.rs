@@ -252,6 +252,10 @@ fn check_owner(path: &Utf8Path, found: &Metadata) -> io::Result<()> {
 }
 
 /// How what is at a path, and no link, is written to.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nobody waits: a pipe without a reader is asked again"
+)]
 fn of_kind(path: Utf8PathBuf, found: &Metadata) -> io::Result<Target> {
     let kind = found.file_type();
     if kind.is_file() {
@@ -297,6 +301,7 @@ fn of_kind(path: Utf8PathBuf, found: &Metadata) -> io::Result<Target> {
 /// The descriptor that a path such as `/dev/stdout` or `/dev/fd/3` stands for. Standard output and
 /// standard error go on where they are; of others, only what they are open on can be opened once
 /// more: a file's end, a pipe.
+#[expect(clippy::disallowed_methods, reason = "it is open already, under this number")]
 fn descriptor(path: &Utf8Path) -> io::Result<Option<File>> {
     let Some(number) = path.file_name().and_then(|name| name.parse::<u32>().ok()) else {
         return Ok(None);

@@ -3,6 +3,7 @@
 //! Effects layer. Each is locked by the process that made it for as long as that lives; the kernel
 //! drops the lock with the process, however it ends. So whoever comes later can remove what the
 //! dead left, and never what the living use.
+#![expect(clippy::disallowed_methods, reason = "what it opens and removes it has made")]
 
 use std::fs;
 use std::io;

@@ -202,6 +202,10 @@ impl Environment {
     ///
     /// # Errors
     /// It cannot be read.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no UTF-8 path leads to it; it is opened without waiting"
+    )]
     pub fn search_odd(&self, path: &Path, roots: &Roots) -> Result<Option<Named>, FsError> {
         let full = self.root.path().as_std_path().join(path);
         let named = Utf8PathBuf::from(full.to_string_lossy().into_owned());

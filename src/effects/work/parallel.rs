@@ -234,6 +234,7 @@ impl Workers for Threads {
 }
 
 /// How many threads this machine runs at once.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
 pub fn available() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -37,7 +37,7 @@ pub fn candidates(paths: &[Utf8PathBuf]) -> Result<Vec<Candidate>, Error> {
     for path in paths {
         let usage = |message: String, hint: &str| Error::usage(message).hint(hint);
         if !path.is_dir() {
-            std::fs::metadata(path).map_err(failed("read", path))?;
+            path.metadata().map_err(failed("read", path))?;
             let name = path.file_name().unwrap_or_default();
             let hint =
                 "give wheels (NAME-VERSION-PYTHON-ABI-PLATFORM.whl), or directories of wheels";

@@ -214,6 +214,7 @@ impl Store {
     }
 
     /// The lock that Bazel's collector takes, too. Dropped with the file.
+    #[expect(clippy::disallowed_methods, reason = "it is opened without waiting")]
     pub(super) fn lock(&self) -> Result<OwnedFd, BlobError> {
         let path = self.root().join("gc/lock");
         let failed = |error: io::Error| BlobError::io("lock", &path, error);

@@ -235,6 +235,7 @@ impl Store {
 
     /// Opens a file that the users of the store have in common, which is made if need be; whatever
     /// is there, nothing is waited for.
+    #[expect(clippy::disallowed_methods, reason = "it is opened without waiting")]
     fn open_common(&self, path: &Utf8Path, how: OFlags) -> rustix::io::Result<OwnedFd> {
         let flags = how | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::open(path.as_str(), flags, self.entry_mode())?;
@@ -255,6 +256,10 @@ impl Store {
 
     /// Takes from others the right to read what is the user's own, where they had it from an
     /// earlier version or a restored backup.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the store's root may be a link, whose target is meant"
+    )]
     fn close_to_others(&self) {
         if self.folders == Permissions::PRIVATE
             && let Ok(found) = fs::metadata(&self.root)
@@ -276,6 +281,10 @@ impl Store {
     }
 
     /// Moves a finished temporary file to its place, making parents where they are missing.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an entry that is there has the same name, and so the same meaning"
+    )]
     fn publish(&self, temporary: &Utf8Path, target: &Utf8Path) -> Result<(), BlobError> {
         let result = match fs::rename(temporary, target) {
             // Not there, or another thread is just making it, under a umask that takes the owner's

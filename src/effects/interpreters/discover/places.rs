@@ -11,7 +11,8 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{Mode, OFlags};
+
+use crate::effects::host::fs::{Links, open_regular};
 
 /// What decides where interpreters are looked for.
 #[derive(Debug, Clone, Default)]
@@ -264,10 +265,8 @@ pub(super) fn read_small(path: &Utf8Path) -> Option<String> {
 /// The same, with what tells whose it is.
 fn read_small_file(path: &Utf8Path) -> Option<(String, std::fs::Metadata)> {
     const LIMIT: u64 = 64 << 10;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file =
-        std::fs::File::from(rustix::fs::open(path.as_std_path(), flags, Mode::empty()).ok()?);
-    let found = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let file = open_regular(path, Links::Follow).ok()?;
+    let found = file.metadata().ok()?;
     let mut text = String::new();
     file.take(LIMIT).read_to_string(&mut text).ok()?;
     Some((text, found))

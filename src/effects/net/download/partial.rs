@@ -110,6 +110,7 @@ impl<'a> Partial<'a> {
     }
 
     /// Moves what is there, and was compared, to its place.
+    #[expect(clippy::disallowed_methods, reason = "what was there before is the same bytes")]
     pub(super) fn finish(self) -> Result<(), FsError> {
         let Places { partial, finished, mode: _ } = self.places;
         std::fs::rename(partial, finished).map_err(failed("write", finished))

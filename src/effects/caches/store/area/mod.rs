@@ -184,6 +184,7 @@ impl Area<'_> {
     }
 
     /// The folder of a kind, opened once; nothing where it is not there.
+    #[expect(clippy::disallowed_methods, reason = "it is opened as a directory")]
     fn folder(&self, executable: bool) -> Option<BorrowedFd<'_>> {
         let slot = if executable { &self.executable } else { &self.plain };
         if let Some(handle) = slot.get() {

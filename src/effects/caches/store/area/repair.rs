@@ -110,6 +110,10 @@ pub(in crate::effects::caches::store) enum Repair {
 
 /// Compares a linkable file with what it should be, by its content, and sets mode and time right
 /// where `write` allows it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is opened without waiting, and looked at afterwards"
+)]
 pub(in crate::effects::caches::store) fn repair(
     path: &Utf8Path,
     function: DigestFunction,
