@@ -4,7 +4,7 @@ load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
-load(":attributes.bzl", "attributes")
+load(":attributes.bzl", "attributes", "optional", "targets")
 load(":collect.bzl", "collect_sources")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 
@@ -59,15 +59,7 @@ The interpreter is not in it. With `deps`, first-party code is in the environmen
             providers = [VenvInfo],
             doc = DOCS["archived_venv"],
         ),
-        "deps": attrs.list(
-            attrs.dep(),
-            default = [],
-            doc = "Python libraries of the prelude to install into the environment: their sources and resources, below their `base_module`.",
-        ),
-        "interpreter": attrs.option(
-            attrs.dep(providers = [VenvtreeInterpreterInfo]),
-            default = None,
-            doc = DOCS["archive_interpreter"],
-        ),
+        "deps": targets("Python libraries of the prelude to install into the environment: their sources and resources, below their `base_module`."),
+        "interpreter": optional(attrs.dep(providers = [VenvtreeInterpreterInfo]), DOCS["archive_interpreter"]),
     } | attributes(ARCHIVE) | TOOL_ATTRS,
 )

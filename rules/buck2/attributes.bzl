@@ -11,6 +11,22 @@ def attributes(rows: dict[str, dict[str, typing.Any]]) -> dict[str, typing.Any]:
     """
     return {name: _attribute(row) for name, row in rows.items()}
 
+def targets(doc: str):
+    """Any number of targets, by default none."""
+    return attrs.list(attrs.dep(), default = [], doc = doc)
+
+def strings(doc: str):
+    """Any number of texts, by default none."""
+    return attrs.list(attrs.string(), default = [], doc = doc)
+
+def placed_files(doc: str, kind = attrs.source()):
+    """Any number of files, by default none; each may have a place of its own."""
+    return attrs.named_set(kind, default = [], doc = doc)
+
+def optional(kind, doc: str):
+    """One of a kind, or none."""
+    return attrs.option(kind, default = None, doc = doc)
+
 def _attribute(row: dict[str, typing.Any]):
     kind, doc, default = row["kind"], row["doc"], row["default"]
     if kind == "bool":

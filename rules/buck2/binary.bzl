@@ -3,7 +3,7 @@
 load("//rules/common:attributes.bzl", "DOCS", "PROGRAM")
 load("//rules/common:start.bzl", "choose_start")
 load(":action.bzl", "target_name")
-load(":attributes.bzl", "attributes")
+load(":attributes.bzl", "attributes", "optional", "placed_files", "targets")
 load(":collect.bzl", "collect_sources", "place_files")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":providers.bzl", "VenvInfo")
@@ -75,31 +75,16 @@ PROGRAM_ATTRS = {
         providers = [VenvInfo],
         doc = DOCS["venv"],
     ),
-    "srcs": attrs.named_set(
-        attrs.source(),
-        default = [],
-        doc = DOCS["program_srcs"],
-    ),
-    "resources": attrs.named_set(
-        attrs.source(allow_directory = True),
-        default = [],
-        doc = "Files that are needed at run time; they lie beside the sources.",
-    ),
-    "base_module": attrs.option(
+    "srcs": placed_files(DOCS["program_srcs"]),
+    "resources": placed_files("Files that are needed at run time; they lie beside the sources.", attrs.source(allow_directory = True)),
+    "base_module": optional(
         attrs.string(),
-        default = None,
-        doc = "The package that `srcs` and `resources` are in, as the prelude's Python rules have it: by default the one that the path says, `\"\"` for none.",
+        "The package that `srcs` and `resources` are in, as the prelude's Python rules have it: by default the one that the path says, `\"\"` for none.",
     ),
-    "deps": attrs.list(
-        attrs.dep(),
-        default = [],
-        doc = "Python libraries of the prelude: their sources and resources, and those of their own `deps`. What `prebuilt_python_library` unpacks is left out; the environment has the wheel.",
+    "deps": targets(
+        "Python libraries of the prelude: their sources and resources, and those of their own `deps`. What `prebuilt_python_library` unpacks is left out; the environment has the wheel.",
     ),
-    "main": attrs.option(
-        attrs.source(),
-        default = None,
-        doc = DOCS["main"],
-    ),
+    "main": optional(attrs.source(), DOCS["main"]),
     "env": attrs.dict(
         attrs.string(),
         attrs.string(),

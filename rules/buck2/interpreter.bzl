@@ -3,7 +3,7 @@
 load("//rules/common:attributes.bzl", "INTERPRETER")
 load("//rules/common:facts.bzl", "interpreter_facts_of")
 load("//rules/common:text.bzl", "check_lines")
-load(":attributes.bzl", "attributes")
+load(":attributes.bzl", "attributes", "optional")
 load(":providers.bzl", "VenvtreeInterpreterInfo")
 
 def _venvtree_interpreter_impl(ctx: AnalysisContext) -> list[Provider]:
@@ -48,10 +48,9 @@ venvtree_interpreter = rule(
 
 The interpreter is not run while building: what wheels and scripts depend on is said here. CPython 3.11 and newer.""",
     attrs = {
-        "runtime": attrs.option(
+        "runtime": optional(
             attrs.one_of(attrs.dep(), attrs.source(allow_directory = True)),
-            default = None,
-            doc = "An interpreter that is part of the project or of the build: its directory, with `executable`, as a source or a target such as an `http_archive`; or its file.",
+            "An interpreter that is part of the project or of the build: its directory, with `executable`, as a source or a target such as an `http_archive`; or its file.",
         ),
         "executable": attrs.string(
             default = "",

@@ -3,7 +3,7 @@
 load("//rules/common:attributes.bzl", "TEST")
 load("//rules/common:start.bzl", "choose_tests")
 load(":action.bzl", "target_name")
-load(":attributes.bzl", "attributes")
+load(":attributes.bzl", "attributes", "strings")
 load(":binary.bzl", "PROGRAM_ATTRS", "own_sources", "start_of", "write_program")
 
 def _py_venv_test_impl(ctx: AnalysisContext) -> list[Provider]:
@@ -38,16 +38,8 @@ py_venv_test = rule(
 With `pytest = True`, pytest runs those of `srcs` that are named as tests; arguments for it are in the variable `PYTEST_ADDOPTS`:
 `buck2 test //app:app_test -- --env PYTEST_ADDOPTS=-x`.""",
     attrs = {
-        "labels": attrs.list(
-            attrs.string(),
-            default = [],
-            doc = "Labels by which `buck2 test` chooses tests.",
-        ),
-        "contacts": attrs.list(
-            attrs.string(),
-            default = [],
-            doc = "Whom to ask about the test.",
-        ),
+        "labels": strings("Labels by which `buck2 test` chooses tests."),
+        "contacts": strings("Whom to ask about the test."),
         "_runner": attrs.default_only(attrs.source(default = "//rules/private/runtime:run_test.py")),
     } | attributes(TEST) | PROGRAM_ATTRS,
 )

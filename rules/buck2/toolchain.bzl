@@ -1,5 +1,6 @@
 """`venvtree_toolchain`: the tool, and the default interpreter."""
 
+load(":attributes.bzl", "optional")
 load(":providers.bzl", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
 
 def _venvtree_toolchain_impl(ctx: AnalysisContext) -> list[Provider]:
@@ -49,19 +50,17 @@ venvtree_toolchain = rule(
 
 The tool is an input of every action, so machines share a cache only where they have the same bytes: give all of them one release.""",
     attrs = {
-        "tool": attrs.option(
+        "tool": optional(
             attrs.one_of(attrs.exec_dep(), attrs.source()),
-            default = None,
-            doc = "The `venvtree` program: a file, a target that can be run, or one that is a single file, such as a `venvtree_release`.",
+            "The `venvtree` program: a file, a target that can be run, or one that is a single file, such as a `venvtree_release`.",
         ),
         "path": attrs.string(
             default = "",
             doc = "Where the `venvtree` program of the machine is, or its name on PATH, instead of `tool`. It is copied into the build once; `buck2 clean` forgets the copy.",
         ),
-        "interpreter": attrs.option(
+        "interpreter": optional(
             attrs.dep(providers = [VenvtreeInterpreterInfo]),
-            default = None,
-            doc = "The interpreter of environments that name none: a `venvtree_interpreter`.",
+            "The interpreter of environments that name none: a `venvtree_interpreter`.",
         ),
     },
     is_toolchain_rule = True,

@@ -3,7 +3,7 @@
 load("//rules/common:attributes.bzl", "ENVIRONMENT")
 load("//rules/common:spec.bzl", "environment_flags", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
-load(":attributes.bzl", "attributes")
+load(":attributes.bzl", "attributes", "optional", "targets")
 load(":collect.bzl", "collect_sources", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
@@ -97,16 +97,13 @@ rebuilds no environment.""",
             doc = "The wheels to install: files, and targets that make `.whl` files, such as `py_wheel`, `http_file`, and the prelude's " +
                   "`prebuilt_python_library` of a wheel. Their `deps` are not followed. Where `conflicts` says so, their order matters.",
         ),
-        "deps": attrs.list(
-            attrs.dep(),
-            default = [],
-            doc = "Python libraries of the prelude that `buck2 run` of the environment can import. They are no part of the environment's " +
-                  "directory, and binaries and tests that use the environment see them too.",
+        "deps": targets(
+            "Python libraries of the prelude that `buck2 run` of the environment can import. They are no part of the environment's " +
+            "directory, and binaries and tests that use the environment see them too.",
         ),
-        "interpreter": attrs.option(
+        "interpreter": optional(
             attrs.dep(providers = [VenvtreeInterpreterInfo]),
-            default = None,
-            doc = "The interpreter that the environment is for: a `venvtree_interpreter`. By default that of the toolchain.",
+            "The interpreter that the environment is for: a `venvtree_interpreter`. By default that of the toolchain.",
         ),
     } | attributes(ENVIRONMENT) | LAUNCH_ATTRS | TOOL_ATTRS,
 )

@@ -5,7 +5,7 @@ load("//rules/common:attributes.bzl", "DOCS", "WHEEL")
 load("//rules/common:wheel_metadata.bzl", "check_wheel", "entry_points_text", "metadata_text", "wheel_file_name")
 load("//rules/common:wheel_name.bzl", "normalise_distribution")
 load(":action.bzl", "TOOL_ATTRS", "run_tool", "target_name")
-load(":attributes.bzl", "attributes")
+load(":attributes.bzl", "attributes", "optional", "placed_files", "targets")
 load(":collect.bzl", "place_files")
 load(":providers.bzl", "WheelInfo")
 
@@ -58,25 +58,12 @@ py_wheel = rule(
     impl = _py_wheel_impl,
     doc = "A wheel made of first-party code, the same bytes wherever it is packed. It can be one of an environment's `wheels`.",
     attrs = attributes(WHEEL) | {
-        "srcs": attrs.named_set(
-            attrs.source(),
-            default = [],
-            doc = "Files to put into the wheel: modules, and data beside them.",
-        ),
-        "base_module": attrs.option(
+        "srcs": placed_files("Files to put into the wheel: modules, and data beside them."),
+        "base_module": optional(
             attrs.string(),
-            default = None,
-            doc = "The package that `srcs` are in, as the prelude's Python rules have it: by default the one that the path says, `\"\"` for none.",
+            "The package that `srcs` are in, as the prelude's Python rules have it: by default the one that the path says, `\"\"` for none.",
         ),
-        "deps": attrs.list(
-            attrs.dep(),
-            default = [],
-            doc = "Python libraries of the prelude whose own files go into the wheel, those of their dependencies not.",
-        ),
-        "description_file": attrs.option(
-            attrs.source(),
-            default = None,
-            doc = DOCS["description_file"],
-        ),
+        "deps": targets("Python libraries of the prelude whose own files go into the wheel, those of their dependencies not."),
+        "description_file": optional(attrs.source(), DOCS["description_file"]),
     } | TOOL_ATTRS,
 )
