@@ -107,6 +107,12 @@ static INPUTS: LazyLock<Inputs> = LazyLock::new(|| {
     Inputs { folder, record }
 });
 
+/// A benchmark of all files of the wheel, which is there before it begins.
+fn of_files<'a, 'b>(bencher: Bencher<'a, 'b>) -> Bencher<'a, 'b> {
+    LazyLock::force(&INPUTS);
+    bencher.counter(ItemsCount::new(FILES))
+}
+
 #[divan::bench]
 fn parse_spec(bencher: Bencher<'_, '_>) {
     let mut value: serde_json::Value = serde_json::from_str(&INPUTS.spec()).expect("JSON");
@@ -118,38 +124,33 @@ fn parse_spec(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn parse_record(bencher: Bencher<'_, '_>) {
-    let count = ItemsCount::new(FILES);
-    bencher.counter(count).bench(|| {
+    of_files(bencher).bench(|| {
         Record::parse(divan::black_box(&INPUTS.record), "demo-1.0.dist-info/RECORD").rows().len()
     });
 }
 
 #[divan::bench]
 fn load_wheel(bencher: Bencher<'_, '_>) {
-    LazyLock::force(&INPUTS);
-    bencher.counter(ItemsCount::new(FILES)).bench(|| INPUTS.wheel());
+    of_files(bencher).bench(|| INPUTS.wheel());
 }
 
 #[divan::bench]
 fn load_kept_manifest(bencher: Bencher<'_, '_>) {
     let manifest: WheelManifest = INPUTS.wheel().manifest;
     let bytes = kept::encode(&manifest);
-    bencher
-        .counter(ItemsCount::new(FILES))
-        .bench(|| kept::decode(&manifest.file, divan::black_box(&bytes)));
+    of_files(bencher).bench(|| kept::decode(&manifest.file, divan::black_box(&bytes)));
 }
 
 /// With loading the wheel, which planning begins with.
 #[divan::bench]
 fn plan(bencher: Bencher<'_, '_>) {
-    LazyLock::force(&INPUTS);
-    bencher.counter(ItemsCount::new(FILES)).bench(|| INPUTS.prepared());
+    of_files(bencher).bench(|| INPUTS.prepared());
 }
 
 #[divan::bench]
 fn digest(bencher: Bencher<'_, '_>) {
     let prepared = INPUTS.prepared();
-    bencher.counter(ItemsCount::new(FILES)).bench(|| prepared.predict(&session(), &[]));
+    of_files(bencher).bench(|| prepared.predict(&session(), &[]));
 }
 
 #[divan::bench]
@@ -169,25 +170,21 @@ fn inflate(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn write(bencher: Bencher<'_, '_>) {
     let (session, caches, places) = (session(), Caches::default(), INPUTS.places());
-    bencher
-        .counter(ItemsCount::new(FILES))
-        .with_inputs(|| tempfile::tempdir().expect("a folder"))
-        .bench_refs(|folder| {
-            let out =
-                Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("a path in UTF-8");
-            let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
-            let request = BuildRequest {
-                out,
-                existing: Existing::Keep,
-                protected,
-                look: true,
-                manifest: None,
-                digest_file: None,
-                text: None,
-            };
-            engine::build(&session, &caches, INPUTS.parsed(), &places, &request)
-                .expect("an environment")
-        });
+    of_files(bencher).with_inputs(|| tempfile::tempdir().expect("a folder")).bench_refs(|folder| {
+        let out = Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("a path in UTF-8");
+        let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
+        let request = BuildRequest {
+            out,
+            existing: Existing::Keep,
+            protected,
+            look: true,
+            manifest: None,
+            digest_file: None,
+            text: None,
+        };
+        engine::build(&session, &caches, INPUTS.parsed(), &places, &request)
+            .expect("an environment")
+    });
 }
 
 /// How many bytes are hashed at once.

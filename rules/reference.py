@@ -194,57 +194,57 @@ def macro(name, function):
     return lines + [""]
 
 
-def buck2():
-    definitions = run("rules/buck2/defs.bzl")
-    lines = ["# The rules for Buck2", "", "Made by `rules/reference.py` from the code; a test keeps it so. How to use them is in [buck2.md](buck2.md).", ""]
-    lines += ["## Rules", "", '`load("@venvtree//rules/buck2:defs.bzl", …)`. Every rule also has the attributes that all rules have, such as `name`.', ""]
-    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
+def section(name, text, attributes):
+    return [f"### {name}", "", paragraph(text), ""] + table(attributes) + [""]
+
+
+def beginning(title, guide, file, order):
+    """The lines of a page up to the rules in a file, and what else that file defines."""
+    definitions = run(file.replace("//", "").replace(":", "/"))
     public = {name: value for name, value in definitions.items() if not name.startswith("_") and isinstance(value, Definition)}
     rules = [name for name, value in public.items() if value.what == "rule"]
     if sorted(rules) != sorted(order):
         sys.exit(f"the rules are {sorted(rules)}, the reference knows {sorted(order)}")
+    lines = [f"# {title}", "", f"Made by `rules/reference.py` from the code; a test keeps it so. How to use them is in [{guide}]({guide}).", ""]
+    lines += ["## Rules", "", f'`load("@venvtree{file}", …)`. Every rule also has the attributes that all rules have, such as `name`.', ""]
     for name in order:
-        lines += [f"### {name}", "", paragraph(public[name].doc), ""] + table(public[name].options["attrs"]) + [""]
+        lines += section(name, public[name].doc, public[name].options["attrs"])
+    return lines, definitions, [(name, value) for name, value in sorted(public.items()) if value.what == "provider"]
+
+
+def buck2():
+    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
+    lines, definitions, providers = beginning("The rules for Buck2", "buck2.md", "//rules/buck2:defs.bzl", order)
     lines += ["## Macros", ""]
     for name in ["venvtree_packages", "venvtree_release"]:
         lines += macro(name, definitions[name])
     lines += ["## Providers", ""]
-    for name, value in sorted(public.items()):
-        if value.what == "provider":
-            lines += [f"### {name}", "", paragraph(value.doc), ""]
+    for name, value in providers:
+        lines += [f"### {name}", "", paragraph(value.doc), ""]
     sys.stdout.write("\n".join(lines).rstrip() + "\n")
 
 
 def main():
     if sys.argv[1:] == ["buck2"]:
         return buck2()
-    definitions = run("rules/defs.bzl")
-    public = {name: value for name, value in definitions.items() if not name.startswith("_") and isinstance(value, Definition)}
+    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_venv_link", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
+    lines, _, providers = beginning("The rules", "bazel.md", "//rules:defs.bzl", order)
     repositories = run("rules/repositories.bzl")
     extension = run("rules/extensions.bzl")["venvtree"]
-    lines = ["# The rules", "", "Made by `rules/reference.py` from the code; a test keeps it so. How to use them is in [bazel.md](bazel.md).", ""]
-    lines += ["## Rules", "", '`load("@venvtree//rules:defs.bzl", …)`. Every rule also has the attributes that all rules have, such as `name`.', ""]
-    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_venv_link", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
-    rules = [name for name, value in public.items() if value.what == "rule"]
-    if sorted(rules) != sorted(order):
-        sys.exit(f"the rules are {sorted(rules)}, the reference knows {sorted(order)}")
-    for name in order:
-        lines += [f"### {name}", "", paragraph(public[name].doc), ""] + table(public[name].options["attrs"]) + [""]
     lines += ["## Providers", ""]
-    for name, value in sorted(public.items()):
-        if value.what == "provider":
-            lines += [f"### {name}", "", paragraph(value.doc), "", "| field | |", "| --- | --- |"]
-            lines += [f"| `{field}` | {doc} |" for field, doc in value.options["fields"].items()] + [""]
+    for name, value in providers:
+        lines += [f"### {name}", "", paragraph(value.doc), "", "| field | |", "| --- | --- |"]
+        lines += [f"| `{field}` | {doc} |" for field, doc in value.options["fields"].items()] + [""]
     lines += ["## WORKSPACE", "", '`load("@venvtree//rules:repositories.bzl", …)`.', ""]
     lines += macro("venvtree_repositories", repositories["venvtree_repositories"])
     for name in ["venvtree_system_interpreter", "venvtree_lock", "venvtree_wheels"]:
-        lines += [f"### {name}", "", paragraph(repositories[name].doc), ""] + table(repositories[name].options["attrs"]) + [""]
+        lines += section(name, repositories[name].doc, repositories[name].options["attrs"])
     lines += ["## MODULE.bazel", "", '`venvtree = use_extension("@venvtree//rules:extensions.bzl", "venvtree")`.', ""]
     for name, tag in extension.options["tag_classes"].items():
-        lines += [f"### venvtree.{name}", "", paragraph(tag.doc), ""] + table(tag.options["attrs"]) + [""]
+        lines += section(f"venvtree.{name}", tag.doc, tag.options["attrs"])
     lines += ['`locks = use_extension("@venvtree//rules:locks.bzl", "locks")`.', ""]
     for name, tag in run("rules/locks.bzl")["locks"].options["tag_classes"].items():
-        lines += [f"### locks.{name}", "", paragraph(tag.doc), ""] + table(tag.options["attrs"]) + [""]
+        lines += section(f"locks.{name}", tag.doc, tag.options["attrs"])
     sys.stdout.write("\n".join(lines).rstrip() + "\n")
 
 

@@ -54,18 +54,12 @@ venvtree_host = repository_rule(
     implementation = _venvtree_host_impl,
     doc = "What the rules must know about this build: the tool, the default interpreter, and which `PyInfo` there is.",
     attrs = {
-        "interpreter": attr.label(
-            doc = "The default interpreter: a `venvtree_interpreter`.",
-        ),
+        "interpreter": attr.label(doc = "The default interpreter: a `venvtree_interpreter`."),
         "toolchain": attr.label(
             doc = "The `venvtree_toolchain` to use; by default the one registered for where actions run if `released`, else that of `@venvtree_tool`.",
         ),
-        "released": attr.bool(
-            doc = "Whether the tool is a release's, which has programs for several kinds of machines.",
-        ),
-        "py_info": attr.label(
-            doc = "A file that exports `PyInfo`, such as `@rules_python//python:py_info.bzl`, besides Bazel's own.",
-        ),
+        "released": attr.bool(doc = "Whether the tool is a release's, which has programs for several kinds of machines."),
+        "py_info": attr.label(doc = "A file that exports `PyInfo`, such as `@rules_python//python:py_info.bzl`, besides Bazel's own."),
         "py_runtime_info": attr.label(
             doc = "A file that exports `PyRuntimeInfo`, such as `@rules_python//python:py_runtime_info.bzl`, besides Bazel's own.",
         ),

@@ -72,9 +72,7 @@ The interpreter is not in it. With `deps`, first-party code is in the environmen
             mandatory = True,
             providers = [VenvInfo],
         ),
-        "deps": attr.label_list(
-            doc = "Python libraries to install into the environment: their sources, below their import roots.",
-        ),
+        "deps": attr.label_list(doc = "Python libraries to install into the environment: their sources, below their import roots."),
         "interpreter": attr.label(
             doc = DOCS["archive_interpreter"],
             providers = [VenvtreeInterpreterInfo],

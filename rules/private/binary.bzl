@@ -91,9 +91,7 @@ PROGRAM_ATTRS = dict({
         doc = DOCS["main"],
         allow_single_file = [".py"],
     ),
-    "imports": attr.string_list(
-        doc = "Import roots to add, relative to the package. The directory of each repository is one anyway.",
-    ),
+    "imports": attr.string_list(doc = "Import roots to add, relative to the package. The directory of each repository is one anyway."),
     "env": attr.string_dict(
         doc = "Environment variables. `$(rootpath LABEL)` and the like are expanded for labels in `data`, and so are Make variables.",
     ),

@@ -79,12 +79,8 @@ It has links instead of launchers, and first-party import roots lead to the sour
             mandatory = True,
             providers = [VenvInfo],
         ),
-        "deps": attr.label_list(
-            doc = "Python libraries whose import roots the environment shall have, besides those of the `py_venv`.",
-        ),
-        "imports": attr.string_list(
-            doc = "Import roots to add, relative to the package. The workspace's root is one anyway.",
-        ),
+        "deps": attr.label_list(doc = "Python libraries whose import roots the environment shall have, besides those of the `py_venv`."),
+        "imports": attr.string_list(doc = "Import roots to add, relative to the package. The workspace's root is one anyway."),
         "path": attr.string(
             doc = "Where to make it, relative to the workspace's root.",
             default = ".venv",

@@ -11,6 +11,7 @@ pub mod nearest;
 
 pub mod address;
 pub mod explain;
+pub mod moment;
 
 pub mod digest;
 pub mod path;

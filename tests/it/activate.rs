@@ -79,6 +79,15 @@ fn scratch() -> (TempDir, PathBuf) {
     (guard, path)
 }
 
+/// A folder with environments of these names.
+fn environments<const N: usize>(names: [&str; N]) -> (TempDir, PathBuf) {
+    let (guard, scratch) = scratch();
+    for name in names {
+        environment(scratch.join(name), None);
+    }
+    (guard, scratch)
+}
+
 /// Checks a whole session in the environment at `root`, sourced by `path`: what it is called, what
 /// runs, and that nothing is left.
 fn check_session(
@@ -184,8 +193,7 @@ fn activates_and_leaves_nothing() {
 
 #[test]
 fn survives_a_move() {
-    let (_guard, scratch) = scratch();
-    environment(scratch.join("first"), None);
+    let (_guard, scratch) = environments(["first"]);
     fs::create_dir(scratch.join("là bas")).unwrap();
     let root = scratch.join("là bas/second env");
     fs::rename(scratch.join("first"), &root).unwrap();
@@ -225,10 +233,7 @@ fn check_hello(finished: &Finished, root: &Path) {
 
 #[test]
 fn a_second_activation_starts_from_the_first_ones_beginning() {
-    let (_guard, scratch) = scratch();
-    for name in ["one", "two"] {
-        environment(scratch.join(name), None);
-    }
+    let (_guard, scratch) = environments(["one", "two"]);
     for dialect in Dialect::all() {
         let [one, two] =
             ["one", "two"].map(|name| format!("{}/{name}/bin/{}", text(&scratch), dialect.file()));
@@ -254,8 +259,7 @@ fn a_second_activation_starts_from_the_first_ones_beginning() {
 /// some shells.
 #[test]
 fn an_environment_of_venv_leaves_first() {
-    let (_guard, scratch) = scratch();
-    environment(scratch.join("ours"), None);
+    let (_guard, scratch) = environments(["ours"]);
     python().make_venv(&scratch.join("theirs"));
     for dialect in Dialect::all() {
         if !scratch.join("theirs/bin").join(dialect.file()).exists()
@@ -401,8 +405,7 @@ fn refuses_what_is_not_an_environment() {
 
 #[test]
 fn refuses_to_be_run() {
-    let (_guard, scratch) = scratch();
-    environment(scratch.join("env"), None);
+    let (_guard, scratch) = environments(["env"]);
     for dialect in Dialect::posix() {
         let output = dialect.command(&scratch, &[]).arg("env/bin/activate").output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -609,10 +612,7 @@ fn without_proc(
 
 #[test]
 fn without_proc_it_is_right_or_says_so() {
-    let (_guard, scratch) = scratch();
-    for name in ["env", "other"] {
-        environment(scratch.join(name), None);
-    }
+    let (_guard, scratch) = environments(["env", "other"]);
     for dialect in Dialect::all() {
         if dialect.shell == Shell::Nushell {
             // It does not start there.
@@ -741,10 +741,7 @@ fn python_code_activates_an_environment() {
 
 #[test]
 fn python_code_says_what_is_missing() {
-    let (_guard, scratch) = scratch();
-    environment(scratch.join("env"), None);
-    environment(scratch.join("co:lon"), None);
-    environment(scratch.join("bare"), None);
+    let (_guard, scratch) = environments(["env", "co:lon", "bare"]);
     fs::remove_file(scratch.join("bare/pyvenv.cfg")).unwrap();
     let cases = [
         (

@@ -237,14 +237,15 @@ impl Bazel {
     }
 
     pub(super) fn succeed(&self, command: &str, arguments: &[&str]) -> String {
-        let output = self.bazel(command, arguments);
-        assert!(
-            output.status.success(),
-            "{:?}: bazel {command} {arguments:?}:\n{}",
-            self.version,
-            said(&output)
-        );
-        said(&output)
+        self.succeeded(self.bazel(command, arguments), command, arguments)
+    }
+
+    /// What a command said, which went well.
+    pub(super) fn succeeded(&self, output: Output, command: &str, arguments: &[&str]) -> String {
+        let said = said(&output);
+        let well = output.status.success();
+        assert!(well, "{:?}: bazel {command} {arguments:?}:\n{said}", self.version);
+        said
     }
 
     /// Builds or tests, and counts the actions that were not taken from a cache, by mnemonic.

@@ -172,14 +172,7 @@ impl Monorepo {
     }
 
     fn succeed(&self, command: &str, arguments: &[&str]) -> String {
-        let output = self.run(command, arguments);
-        assert!(
-            output.status.success(),
-            "{:?}: bazel {command} {arguments:?}:\n{}",
-            self.version,
-            said(&output)
-        );
-        said(&output)
+        self.bazel.succeeded(self.run(command, arguments), command, arguments)
     }
 
     fn refused(&self, arguments: &[&str], parts: &[&str]) {

@@ -1,8 +1,6 @@
 //! `docs/commands.md` says of every command what the program says.
 
-use std::path::Path;
-
-use clap::CommandFactory as _;
+use crate::support::pages::{check_marked, epilogue, help_pages};
 
 /// Words in lines of at most 100 columns, the first after `first` and the others after as many
 /// spaces.
@@ -98,8 +96,7 @@ fn section(command: &clap::Command, way: &str, is_root: bool) -> String {
         text += &format!("\n{heading}:\n\n{items}");
     }
     // The page itself says what stands below the options of the program.
-    let epilogue = command.get_after_long_help().or(command.get_after_help());
-    let epilogue = epilogue.filter(|_| !is_root).map(ToString::to_string).unwrap_or_default();
+    let epilogue = if is_root { String::new() } else { epilogue(command) };
     for part in epilogue.split("\n\n").filter(|part| !part.is_empty()) {
         let (heading, code) = part.split_once('\n').unwrap_or((part, ""));
         text += &format!("\n{}", wrapped("", &escaped(heading)));
@@ -112,36 +109,10 @@ fn section(command: &clap::Command, way: &str, is_root: bool) -> String {
     text
 }
 
-/// Every command, in the order of the help.
-fn sections() -> String {
-    fn visit(command: &clap::Command, way: &str, found: &mut Vec<String>) {
-        found.push(section(command, way, found.is_empty()));
-        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
-            visit(below, &format!("{way} {}", below.get_name()), found);
-        }
-    }
-    let mut command = venvtree::cli::commands::Arguments::command();
-    command.build();
-    let mut found = Vec::new();
-    visit(&command, "venvtree", &mut found);
-    found.join("\n")
-}
-
 #[test]
 fn the_page_tells_every_command() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let begin = "<!-- commands -->\n";
-    let start = page.find(begin).expect("the page has a mark") + begin.len();
-    let end = start + page[start..].find("<!-- end -->").expect("the commands have an end");
-    let mut expected = page.clone();
-    expected.replace_range(start..end, &format!("\n{}\n", sections()));
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&path, &expected).unwrap();
-    } else {
-        assert!(
-            page == expected,
-            "docs/commands.md is not what the program says: run this test with UPDATE_EXPECT=1"
-        );
-    }
+    let pages = help_pages();
+    let sections: Vec<String> =
+        pages.iter().map(|(way, command)| section(command, way, way == "venvtree")).collect();
+    check_marked("commands.md", &[("commands", sections.join("\n"))]);
 }

@@ -5,26 +5,24 @@ use std::process::Command;
 
 use crate::support::project::{Project, WheelText, some_interpreter};
 
-/// The system calls of a command by name, with those of its threads and children.
-fn system_calls(project: &Project, arguments: &[&str]) -> BTreeMap<String, u64> {
+/// What strace writes of a command, its threads and children.
+fn traced(project: &Project, options: &[&str], arguments: &[&str]) -> String {
     let log = project.path().join("strace");
     let status = Command::new("strace")
-        .args([
-            "-f",
-            "-qq",
-            "-c",
-            "-U",
-            "calls,name",
-            "-o",
-            log.as_str(),
-            env!("CARGO_BIN_EXE_venvtree"),
-        ])
+        .args(["-f", "-qq", "-o", log.as_str()])
+        .args(options)
+        .arg(env!("CARGO_BIN_EXE_venvtree"))
         .args(arguments)
         .current_dir(project.path())
         .status()
         .expect("strace is installed by .ci/install");
     assert!(status.success());
-    let text = std::fs::read_to_string(log).unwrap();
+    std::fs::read_to_string(log).unwrap()
+}
+
+/// The system calls of a command by name, with those of its threads and children.
+fn system_calls(project: &Project, arguments: &[&str]) -> BTreeMap<String, u64> {
+    let text = traced(project, &["-c", "-U", "calls,name"], arguments);
     let row = |line: &str| {
         let mut words = line.split_whitespace();
         Some((words.next()?.parse::<u64>().ok()?, words.next()?.to_owned()))
@@ -139,16 +137,8 @@ fn a_member_larger_than_all_else_is_shared_by_threads() {
 
 /// How often a command opens each file below some folders, by its path.
 fn openings(project: &Project, folders: &[&str], arguments: &[&str]) -> BTreeMap<String, usize> {
-    let log = project.path().join("strace");
-    let status = Command::new("strace")
-        .args(["-f", "-qq", "-y", "-e", "trace=open,openat,openat2", "-e", "signal=none", "-o"])
-        .args([log.as_str(), env!("CARGO_BIN_EXE_venvtree")])
-        .args(arguments)
-        .current_dir(project.path())
-        .status()
-        .expect("strace is installed by .ci/install");
-    assert!(status.success());
-    let text = std::fs::read_to_string(log).unwrap();
+    let options = ["-y", "-e", "trace=open,openat,openat2", "-e", "signal=none"];
+    let text = traced(project, &options, arguments);
     let root = format!("<{}/", project.path());
     let mut openings = BTreeMap::new();
     for line in text.lines() {

@@ -9,12 +9,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use clap::CommandFactory as _;
-
 use crate::readme::{commands, matches};
 use crate::support::fake_reapi::{FakeReapi, Offer};
 use crate::support::file_server::FileServer;
 use crate::support::interpreters;
+use crate::support::pages::{epilogue, help_pages};
 use crate::support::peers;
 use crate::support::project::{Project, WheelText, some_interpreter, venvtree_with};
 use crate::windows_scripts::launcher_bytes;
@@ -252,27 +251,11 @@ fn examples(epilogue: &str) -> Vec<String> {
 
 #[test]
 fn the_examples_of_every_help_page_work() {
-    fn visit(command: &clap::Command, found: &mut Vec<(String, Vec<String>)>) {
-        let epilogue = command
-            .get_after_long_help()
-            .or(command.get_after_help())
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        found.push((
-            command.get_display_name().unwrap_or(command.get_name()).to_owned(),
-            examples(&epilogue),
-        ));
-        command.get_subcommands().for_each(|command| visit(command, found));
-    }
-    let mut command = venvtree::cli::commands::Arguments::command();
-    command.build();
-    let mut pages = Vec::new();
-    visit(&command, &mut pages);
     let scene = Scene::new();
     let mut failures = Vec::new();
     let mut count = 0;
-    for (page, examples) in pages {
-        for example in examples {
+    for (page, command) in help_pages() {
+        for example in examples(&epilogue(&command)) {
             count += 1;
             let (_guard, folder) = scene.copy();
             let output = scene.run(&example, &folder);

@@ -1,9 +1,9 @@
 //! `docs/findings.md` says what the code says.
 
-use std::path::Path;
-
 use venvtree::model::finding::Code;
 use venvtree::model::wheel::limits::{Limits, NAMES};
+
+use crate::support::pages::check_marked;
 
 /// The tables between the page's marks, as the code has them.
 fn tables() -> [(&'static str, String); 2] {
@@ -26,22 +26,5 @@ fn tables() -> [(&'static str, String); 2] {
 
 #[test]
 fn the_tables_are_those_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let mut expected = page.clone();
-    for (mark, table) in tables() {
-        let begin = format!("<!-- {mark} -->\n");
-        let start = expected.find(&begin).unwrap_or_else(|| panic!("the page has no {begin}"))
-            + begin.len();
-        let end = start + expected[start..].find("<!-- end -->").expect("the table has an end");
-        expected.replace_range(start..end, &format!("\n{table}\n"));
-    }
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&path, &expected).unwrap();
-    } else {
-        assert!(
-            page == expected,
-            "docs/findings.md is not what the code says: run this test with UPDATE_EXPECT=1"
-        );
-    }
+    check_marked("findings.md", &tables());
 }

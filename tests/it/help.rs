@@ -1,34 +1,10 @@
 //! The help: every page at several widths, wrapped by the program and never in the middle of an
 //! example.
 
-use clap::CommandFactory as _;
-
-/// Every page with what leads to it: `venvtree`, `venvtree store gc`.
-fn pages() -> Vec<(String, clap::Command)> {
-    fn visit(command: &clap::Command, name: &str, found: &mut Vec<(String, clap::Command)>) {
-        found.push((name.to_owned(), command.clone()));
-        for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
-            visit(child, &format!("{name} {}", child.get_name()), found);
-        }
-    }
-    let mut command = venvtree::cli::commands::Arguments::command();
-    command.build();
-    let mut found = Vec::new();
-    visit(&command, "venvtree", &mut found);
-    found
-}
+use crate::support::pages::{epilogue, help_pages};
 
 fn render(command: &clap::Command, width: usize) -> String {
     command.clone().term_width(width).render_long_help().to_string()
-}
-
-/// What stands below the options.
-fn epilogue(command: &clap::Command) -> String {
-    command
-        .get_after_long_help()
-        .or(command.get_after_help())
-        .map(ToString::to_string)
-        .unwrap_or_default()
 }
 
 /// A paragraph as a program wraps it: as many words a line as fit.
@@ -49,7 +25,7 @@ fn wrapped(paragraph: &str, width: usize) -> String {
 #[test]
 fn no_line_is_wider_than_the_terminal() {
     let mut wide = std::collections::BTreeSet::new();
-    for (name, command) in pages() {
+    for (name, command) in help_pages() {
         for width in (60..=120).step_by(5) {
             for line in render(&command, width).lines().filter(|line| line.chars().count() > width)
             {
@@ -63,7 +39,7 @@ fn no_line_is_wider_than_the_terminal() {
 #[test]
 fn examples_stay_whole_and_prose_fills_the_lines() {
     let mut broken = Vec::new();
-    for (name, command) in pages() {
+    for (name, command) in help_pages() {
         let epilogue = epilogue(&command);
         for width in (60..=120).step_by(5) {
             let help = render(&command, width);
@@ -110,7 +86,7 @@ fn examples_stay_whole_and_prose_fills_the_lines() {
 #[test]
 fn pages_are_known_at_60_80_and_120_columns() {
     for width in [60, 80, 120] {
-        let text: Vec<String> = pages()
+        let text: Vec<String> = help_pages()
             .iter()
             .map(|(name, command)| {
                 format!("$ {name} --help\n{}", render(command, width).trim_end())
@@ -128,7 +104,7 @@ fn manual_pages_hold_what_the_help_says() {
     let folder = tempfile::tempdir().unwrap();
     let folder = camino::Utf8Path::from_path(folder.path()).unwrap();
     crate::support::project::venvtree_in(folder, &["man", "--out", "man"], "").success();
-    for (name, command) in pages() {
+    for (name, command) in help_pages() {
         let page = std::fs::read_to_string(
             folder.join("man").join(format!("{}.1", name.replace(' ', "-"))),
         )

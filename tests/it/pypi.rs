@@ -154,10 +154,7 @@ fn a_wheel_is_installed_by_pip_and_uv_and_runs_as_a_program_and_as_a_module() {
 fn a_source_distribution_has_what_is_built_and_says_how() {
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path();
-    let mut build = command("python3", home);
-    // `python -m build` and pip call it like this.
-    build.args(["-c", "import backend; print(backend.build_sdist('.'))"]);
-    let name = succeeds(with_cargo(build.env("PYTHONPATH", root().join("tools/pypi"))));
+    let name = source_distribution(home, root(), ".");
     assert_eq!(name, format!("venvtree-{VERSION}.tar.gz\n"));
     succeeds(command("tar", home).args(["-xzf", name.trim()]));
     let sources = home.join(format!("venvtree-{VERSION}"));
@@ -167,15 +164,21 @@ fn a_source_distribution_has_what_is_built_and_says_how() {
     // From there, the backend makes the very same archive again, and cargo knows all that it needs.
     let again = home.join("again");
     fs::create_dir(&again).unwrap();
-    let mut build = command("python3", &sources);
-    build.args(["-c", "import backend; print(backend.build_sdist('../again'))"]);
-    succeeds(with_cargo(build.env("PYTHONPATH", sources.join("tools/pypi"))));
+    source_distribution(&sources, &sources, "../again");
     let read = |folder: &Path| fs::read(folder.join(name.trim())).unwrap();
     assert!(read(home) == read(&again), "the archive is another one");
     let mut metadata = command("cargo", &sources);
     metadata.args(["metadata", "--offline", "--locked", "--format-version=1"]);
     metadata.args(["--filter-platform", TARGET]);
     succeeds(with_cargo(&mut metadata));
+}
+
+/// Makes a source distribution of a checkout in `to`, as `python -m build` and pip do; returns its
+/// name.
+fn source_distribution(folder: &Path, checkout: &Path, to: &str) -> String {
+    let mut build = command("python3", folder);
+    build.args(["-c", &format!("import backend; print(backend.build_sdist('{to}'))")]);
+    succeeds(with_cargo(build.env("PYTHONPATH", checkout.join("tools/pypi"))))
 }
 
 /// With cargo and rustup as the user has them: the tests' home has neither.
@@ -194,9 +197,7 @@ fn with_cargo(command: &mut Command) -> &mut Command {
 fn a_source_distribution_builds_with_cargo() {
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path();
-    let mut build = command("python3", home);
-    build.args(["-c", "import backend; print(backend.build_sdist('.'))"]);
-    let name = succeeds(with_cargo(build.env("PYTHONPATH", root().join("tools/pypi"))));
+    let name = source_distribution(home, root(), ".");
     succeeds(command(python(), home).args(["-m", "venv", "env"]));
     let mut install = command(home.join("env/bin/pip"), home);
     install.args(["install", "--quiet", name.trim()]);

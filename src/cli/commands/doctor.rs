@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::io::Io;
-use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
+use crate::cli::options::caches::{self, CacheArguments, RemoteArguments};
 use crate::cli::options::variables;
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
@@ -38,11 +38,7 @@ pub struct DoctorArguments {
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
     #[command(flatten)]
-    store: StoreArguments,
-    #[command(flatten)]
-    links: LinkArguments,
-    #[command(flatten)]
-    remote: RemoteArguments,
+    caches: CacheArguments,
 }
 
 /// What was found: lines for people, values for machines, problems for both.
@@ -84,9 +80,7 @@ impl Findings {
 pub(crate) struct Doctor {
     /// The place where environments are to be made.
     place: Utf8PathBuf,
-    store: StoreArguments,
-    links: LinkArguments,
-    remote: RemoteArguments,
+    caches: CacheArguments,
 }
 
 impl Verb for DoctorArguments {
@@ -95,8 +89,7 @@ impl Verb for DoctorArguments {
 
     fn request(self, io: &mut Io<'_>) -> Result<Doctor, Error> {
         let out = self.out.as_ref().map_or_else(|| io.cwd.clone(), |path| io.resolve(path));
-        let Self { store, links, remote, .. } = self;
-        Ok(Doctor { place: machine::nearest(&out), store, links, remote })
+        Ok(Doctor { place: machine::nearest(&out), caches: self.caches })
     }
 
     fn run(doctor: Doctor, io: &mut Io<'_>) -> Result<DoctorAnswer, Error> {
@@ -104,7 +97,7 @@ impl Verb for DoctorArguments {
         let place = &doctor.place;
         program(&mut found, io);
         // Options that make no sense are among what is wrong.
-        match caches::local(&doctor.store, &doctor.links, io) {
+        match caches::local(&doctor.caches.store, &doctor.caches.links, io) {
             Ok(caches) => {
                 let root = caches.store.as_ref().map(|store| store.root.as_path());
                 store(&mut found, root, place);
@@ -115,7 +108,7 @@ impl Verb for DoctorArguments {
         }
         limits(&mut found);
         interpreters(&mut found, io);
-        remote(&mut found, &doctor.remote, io);
+        remote(&mut found, &doctor.caches.remote, io);
         let names = variables::VARIABLES.iter().map(|variable| variable.name);
         let set: Vec<&str> = names.filter(|name| io.variable(name).is_some()).collect();
         let line = if set.is_empty() { "none set".to_owned() } else { set.join(", ") };

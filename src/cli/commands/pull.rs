@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cli::answer::Answer;
 use crate::cli::io::Io;
-use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
+use crate::cli::options::caches::{self, CacheArguments};
 use crate::cli::options::numbers;
 use crate::cli::quantity;
 use crate::cli::verb::Verb;
@@ -45,11 +45,7 @@ pub struct PullArguments {
     #[arg(long, default_value_t = DEFAULT_MTIME, value_name = "SECONDS", value_parser = numbers::epoch)]
     mtime: u64,
     #[command(flatten)]
-    store: StoreArguments,
-    #[command(flatten)]
-    links: LinkArguments,
-    #[command(flatten)]
-    remote: RemoteArguments,
+    caches: CacheArguments,
 }
 
 /// What comes from where.
@@ -71,7 +67,7 @@ impl Verb for PullArguments {
     fn request(self, io: &mut Io<'_>) -> Result<Pull, Error> {
         let digest = Digest::parse(&self.digest)?;
         let function = self.digest_function;
-        let caches = caches::caches(&self.store, &self.links, &self.remote, function, io)?;
+        let caches = caches::caches(&self.caches, function, io)?;
         let request = BuildRequest {
             out: io.output(&self.out)?,
             existing: if self.replace { Existing::Replace } else { Existing::Keep },

@@ -113,6 +113,17 @@ pub struct RemoteArguments {
     no_remote_compression: bool,
 }
 
+/// All caches: the store, how files come out of it, and the remote one.
+#[derive(Debug, Args)]
+pub struct CacheArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    #[command(flatten)]
+    pub(crate) links: LinkArguments,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArguments,
+}
+
 /// Where the local store is; `None` if no store is to be used. A store that was named and cannot be
 /// believed is an error, one that was not named is left alone, with a note.
 pub(crate) fn store(
@@ -174,14 +185,12 @@ pub(crate) fn interpreters(io: &Io<'_>) -> Option<Utf8PathBuf> {
 
 /// The caches that a command uses.
 pub(crate) fn caches(
-    store_arguments: &StoreArguments,
-    links: &LinkArguments,
-    remote_arguments: &RemoteArguments,
+    arguments: &CacheArguments,
     function: DigestFunction,
     io: &Io<'_>,
 ) -> Result<Caches, Error> {
-    let local = local(store_arguments, links, io)?;
-    let remote = remote(remote_arguments, function, &local.notes, io)?;
+    let local = local(&arguments.store, &arguments.links, io)?;
+    let remote = remote(&arguments.remote, function, &local.notes, io)?;
     Ok(Caches { remote, ..local })
 }
 

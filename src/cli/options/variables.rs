@@ -125,7 +125,16 @@ mod tests {
     use super::*;
     use crate::cli::commands::{Arguments, EXIT_CODES};
 
-    fn options(command: &clap::Command, found: &mut Vec<(String, String)>) {
+    /// Every option of every command, with its help.
+    fn options() -> Vec<(String, String)> {
+        let mut command = Arguments::command();
+        command.build();
+        let mut found = Vec::new();
+        visit(&command, &mut found);
+        found
+    }
+
+    fn visit(command: &clap::Command, found: &mut Vec<(String, String)>) {
         for argument in command.get_arguments() {
             let help = argument
                 .get_long_help()
@@ -134,15 +143,12 @@ mod tests {
                 .unwrap_or_default();
             found.extend(argument.get_long().map(|long| (long.to_owned(), help)));
         }
-        command.get_subcommands().for_each(|command| options(command, found));
+        command.get_subcommands().for_each(|command| visit(command, found));
     }
 
     #[test]
     fn the_help_names_every_variable_at_its_option_and_in_the_list() {
-        let mut command = Arguments::command();
-        command.build();
-        let mut found = Vec::new();
-        options(&command, &mut found);
+        let found = options();
         for variable in VARIABLES {
             let helps: Vec<&String> = found
                 .iter()
@@ -167,11 +173,7 @@ mod tests {
 
     #[test]
     fn every_variable_that_the_help_names_at_an_option_is_in_the_list() {
-        let mut command = Arguments::command();
-        command.build();
-        let mut found = Vec::new();
-        options(&command, &mut found);
-        for (option, help) in found {
+        for (option, help) in options() {
             let Some((_, rest)) = help.split_once("variable: ") else {
                 continue;
             };

@@ -116,17 +116,17 @@ fn reflink(_source: &std::fs::File, _target: &tempfile::NamedTempFile) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::host::folder::folder;
 
     #[test]
     fn trouble_is_found_and_nothing_is_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(folder.path()).unwrap();
+        let (_guard, path) = &folder();
         assert_eq!(trouble_with(path), None);
         let file = path.join("file");
         std::fs::write(&file, "").unwrap();
         assert_eq!(trouble_with(&file).as_deref(), Some("it is not a directory"));
         assert_eq!(trouble_with(&path.join("absent")), None);
-        assert_eq!(nearest(&path.join("absent/deeper")), path);
+        assert_eq!(nearest(&path.join("absent/deeper")), *path);
         let found = sharing(path, path).unwrap();
         assert_eq!(found.hardlinks, Ok(()));
         assert_eq!(std::fs::read_dir(path).unwrap().count(), 1);

@@ -1,5 +1,8 @@
 //! The system that this runs on: files, folders, other programs, signals.
 
+#[cfg(test)]
+pub(crate) mod folder;
+
 pub mod random;
 
 pub mod fs;

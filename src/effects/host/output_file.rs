@@ -334,12 +334,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        (folder, path)
-    }
+    use crate::effects::host::folder::folder;
 
     fn write(path: &Utf8Path, text: &str) -> Result<(), FsError> {
         OutputFile::prepare(path)?.write(|out| out.write_all(text.as_bytes()))

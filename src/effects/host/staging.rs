@@ -197,11 +197,11 @@ fn open_directory(path: &Utf8Path) -> rustix::io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::host::folder::folder;
 
     #[test]
     fn what_the_living_use_stays_and_what_the_dead_left_goes() {
-        let folder = tempfile::tempdir().unwrap();
-        let parent = Utf8Path::from_path(folder.path()).unwrap();
+        let (_guard, parent) = &folder();
         let alive = Staging::create(parent, "x-").unwrap();
         fs::create_dir_all(parent.join("x-0123456789abcdef/below")).unwrap();
         fs::create_dir(parent.join("x-not-ours")).unwrap();
@@ -214,8 +214,7 @@ mod tests {
 
     #[test]
     fn whatever_was_to_be_made_in_a_folder_is_swept_when_its_maker_is_dead() {
-        let folder = tempfile::tempdir().unwrap();
-        let parent = Utf8Path::from_path(folder.path()).unwrap();
+        let (_guard, parent) = &folder();
         let alive = Staging::create(parent, &prefix("other")).unwrap();
         for name in [
             ".out.venvtree-0123456789abcdef",

@@ -201,12 +201,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(folder.path().canonicalize().unwrap()).unwrap();
-        (folder, path)
-    }
+    use crate::effects::host::folder::folder;
 
     const ANSWER: &[u8] = br#"{"implementation":"cpython","version":"3.12.1","soabi":null,"debug":false,"free_threaded":false,
         "platform":"linux","machine":"x86_64","pointer_size":8,"glibc":"2.36","musl":null,"executable":"/opt/python","platlibdir":"lib","bundled_wheels":null}"#;

@@ -332,13 +332,8 @@ pub fn empty_environment(environment: &Replaceable) -> Result<(), FsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::host::folder::folder;
     use crate::effects::host::replaceable::{self, Protected};
-
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        (folder, path)
-    }
 
     fn entries(path: &Utf8Path) -> usize {
         path.read_dir_utf8().unwrap().count()

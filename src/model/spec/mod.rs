@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::activate::Shell;
 use crate::model::address::Address;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
-use crate::model::every::every;
+use crate::model::every::named;
 use crate::model::explain::{Detail, ErrorKind, Explain, Explanation};
 use crate::model::finding::Code;
 use crate::model::interpreter::Interpreter;
@@ -188,17 +188,9 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// Every policy with its name in specs.
-    pub const ALL: [(&'static str, Self); 3] =
-        every!(Policy: "error" => Error, "first" => First, "last" => Last);
-
-    /// The name in specs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::First => "first",
-            Self::Last => "last",
-        }
+    named! {
+        /// The name in specs.
+        3, "error" => Error, "first" => First, "last" => Last
     }
 }
 
@@ -224,17 +216,9 @@ pub enum Check {
 }
 
 impl Check {
-    /// Every level with its name in specs.
-    pub const ALL: [(&'static str, Self); 3] =
-        every!(Check: "off" => Off, "warn" => Warn, "error" => Error);
-
-    /// The name in specs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        }
+    named! {
+        /// The name in specs.
+        3, "off" => Off, "warn" => Warn, "error" => Error
     }
 }
 
@@ -249,16 +233,9 @@ pub enum InputDigests {
 }
 
 impl InputDigests {
-    /// Every mode with its name in specs.
-    pub const ALL: [(&'static str, Self); 2] =
-        every!(InputDigests: "pinned" => Pinned, "trusted" => Trusted);
-
-    /// The name in specs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pinned => "pinned",
-            Self::Trusted => "trusted",
-        }
+    named! {
+        /// The name in specs.
+        2, "pinned" => Pinned, "trusted" => Trusted
     }
 }
 
@@ -354,10 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_called_what_specs_call_them() {
-        assert!(Policy::ALL.iter().all(|(name, policy)| policy.name() == *name));
-        assert!(Check::ALL.iter().all(|(name, check)| check.name() == *name));
-        assert!(InputDigests::ALL.iter().all(|(name, digests)| digests.name() == *name));
+    fn kinds_are_called_what_specs_call_them() {
         let path = TreePath::parse("bin/python").expect("a path");
         let kinds = [
             Python::Inside { directory: InputPath("x".to_owned()), executable: path },

@@ -515,17 +515,25 @@ mod tests {
             assert!(message.contains(expected), "{text:?}: {message}");
         };
         check("a = b:c", 1, "before the first `[group]`");
-        check("[console_scripts", 1, "expected `[group]`");
-        check("[console_scripts] # x", 1, "expected `[group]`");
-        check("[ console_scripts ]", 1, "expected `[group]`");
-        check("[]", 1, "expected `[group]`");
-        check("[[console_scripts]]", 1, "expected `[group]`");
+        for heading in [
+            "[console_scripts",
+            "[console_scripts] # x",
+            "[ console_scripts ]",
+            "[]",
+            "[[console_scripts]]",
+        ] {
+            check(heading, 1, "expected `[group]`");
+        }
         check("[DEFAULT]\na = b:c", 1, "section `DEFAULT`");
         check("[console_scripts]\n[x]\n[console_scripts]", 3, "`[console_scripts]` once more");
-        check("[console_scripts]\na", 2, "expected `name = module:attribute`");
-        check("[x]\na", 2, "expected `name = module:attribute`");
-        check("[console_scripts]\n= b:c", 2, "expected `name = module:attribute`");
-        check("[console_scripts]\na: b:c", 2, "expected `name = module:attribute`");
+        for text in [
+            "[console_scripts]\na",
+            "[x]\na",
+            "[console_scripts]\n= b:c",
+            "[console_scripts]\na: b:c",
+        ] {
+            check(text, 2, "expected `name = module:attribute`");
+        }
         check(
             "[console_scripts]\na = b:c\n  d = e:f",
             3,
@@ -533,10 +541,9 @@ mod tests {
         );
         check("[x]\na = b:c\n  [console_scripts]", 3, "is indented more than the line before it");
         check("\u{feff}[console_scripts]", 1, "'\\u{feff}'");
-        check("[x]\na = b\u{b}c", 2, "'\\u{b}'");
-        check("[x]\na = b\rc = d", 2, "'\\r'");
-        check("[x]\na = b\u{2028}c = d", 2, "'\\u{2028}'");
-        check("[x]\na = b\0", 2, "'\\0'");
+        for character in ['\u{b}', '\r', '\u{2028}', '\0'] {
+            check(&format!("[x]\na = b{character}c = d"), 2, &format!("{character:?}"));
+        }
         let found = EntryPoints::parse(b"[console_scripts]\na = b:c\nd = \xff:f\n");
         assert_eq!(
             found.problems,

@@ -206,6 +206,49 @@ fn bomb() -> Vec<u8> {
     BOMB.get_or_init(|| zstd::bulk::compress(&vec![0; 256 << 20], 1).expect("zstd works")).clone()
 }
 
+/// What a message says of the instance and the digest function, if it has fields for them.
+trait Addressed {
+    fn instance(&self) -> Option<&str> {
+        None
+    }
+
+    fn function(&self) -> Option<i32> {
+        None
+    }
+}
+
+impl Addressed for stream::ReadRequest {}
+impl Addressed for Streaming<stream::WriteRequest> {}
+impl Addressed for stream::QueryWriteStatusRequest {}
+
+impl Addressed for reapi::GetCapabilitiesRequest {
+    fn instance(&self) -> Option<&str> {
+        Some(&self.instance_name)
+    }
+}
+
+macro_rules! addressed {
+    ($($message:ident),+ $(,)?) => {$(
+        impl Addressed for reapi::$message {
+            fn instance(&self) -> Option<&str> {
+                Some(&self.instance_name)
+            }
+
+            fn function(&self) -> Option<i32> {
+                Some(self.digest_function)
+            }
+        }
+    )+};
+}
+
+addressed!(
+    GetActionResultRequest,
+    UpdateActionResultRequest,
+    FindMissingBlobsRequest,
+    BatchUpdateBlobsRequest,
+    BatchReadBlobsRequest,
+);
+
 impl Server {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no panic while locked")
@@ -216,14 +259,12 @@ impl Server {
         Status::invalid_argument(what)
     }
 
-    /// What every request goes through.
-    async fn enter<T>(
+    /// What every request goes through; returns its message.
+    async fn enter<'r, T: Addressed>(
         &self,
         method: &'static str,
-        request: &Request<T>,
-        instance: Option<&str>,
-        function: Option<i32>,
-    ) -> Result<(), Status> {
+        request: &'r Request<T>,
+    ) -> Result<&'r T, Status> {
         let delay = {
             let mut state = self.lock();
             *state.calls.entry(method).or_default() += 1;
@@ -254,7 +295,8 @@ impl Server {
         {
             return Err(Status::unauthenticated("who are you?"));
         }
-        if let Some(instance) = instance
+        let message = request.get_ref();
+        if let Some(instance) = message.instance()
             && instance != self.offer.instance
         {
             return Err(self.complain(format!("{method}: the instance is {instance:?}")));
@@ -263,12 +305,12 @@ impl Server {
             DigestFunction::Sha256 => reapi::digest_function::Value::Sha256,
             DigestFunction::Blake3 => reapi::digest_function::Value::Blake3,
         };
-        if let Some(function) = function
+        if let Some(function) = message.function()
             && function != expected as i32
         {
             return Err(self.complain(format!("{method}: the digest function is {function}")));
         }
-        Ok(())
+        Ok(message)
     }
 
     fn store(&self, digest: Digest, bytes: Vec<u8>) -> Result<(), Status> {
@@ -306,8 +348,7 @@ impl Capabilities for Server {
         &self,
         request: Request<reapi::GetCapabilitiesRequest>,
     ) -> Result<Response<reapi::ServerCapabilities>, Status> {
-        self.enter("GetCapabilities", &request, Some(&request.get_ref().instance_name), None)
-            .await?;
+        self.enter("GetCapabilities", &request).await?;
         if !self.offer.capabilities {
             return Err(Status::unimplemented("no capabilities"));
         }
@@ -339,14 +380,7 @@ impl ActionCache for Server {
         &self,
         request: Request<reapi::GetActionResultRequest>,
     ) -> Result<Response<reapi::ActionResult>, Status> {
-        let message = request.get_ref();
-        self.enter(
-            "GetActionResult",
-            &request,
-            Some(&message.instance_name),
-            Some(message.digest_function),
-        )
-        .await?;
+        let message = self.enter("GetActionResult", &request).await?;
         let digest = from_message(message.action_digest.as_ref())?;
         let found = self.lock().results.get(&digest).cloned();
         found.map(Response::new).ok_or_else(|| Status::not_found("no result"))
@@ -356,14 +390,7 @@ impl ActionCache for Server {
         &self,
         request: Request<reapi::UpdateActionResultRequest>,
     ) -> Result<Response<reapi::ActionResult>, Status> {
-        let message = request.get_ref();
-        self.enter(
-            "UpdateActionResult",
-            &request,
-            Some(&message.instance_name),
-            Some(message.digest_function),
-        )
-        .await?;
+        let message = self.enter("UpdateActionResult", &request).await?;
         let digest = from_message(message.action_digest.as_ref())?;
         let result =
             message.action_result.clone().ok_or_else(|| self.complain("no result".to_owned()))?;
@@ -422,14 +449,7 @@ impl ContentAddressableStorage for Server {
         &self,
         request: Request<reapi::FindMissingBlobsRequest>,
     ) -> Result<Response<reapi::FindMissingBlobsResponse>, Status> {
-        let message = request.get_ref();
-        self.enter(
-            "FindMissingBlobs",
-            &request,
-            Some(&message.instance_name),
-            Some(message.digest_function),
-        )
-        .await?;
+        let message = self.enter("FindMissingBlobs", &request).await?;
         let mut missing = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for digest in &message.blob_digests {
@@ -448,14 +468,7 @@ impl ContentAddressableStorage for Server {
         &self,
         request: Request<reapi::BatchUpdateBlobsRequest>,
     ) -> Result<Response<reapi::BatchUpdateBlobsResponse>, Status> {
-        let message = request.get_ref();
-        self.enter(
-            "BatchUpdateBlobs",
-            &request,
-            Some(&message.instance_name),
-            Some(message.digest_function),
-        )
-        .await?;
+        let message = self.enter("BatchUpdateBlobs", &request).await?;
         if message.encoded_len() > self.offer.true_batch_limit {
             return Err(Status::resource_exhausted("the batch is too large"));
         }
@@ -484,14 +497,7 @@ impl ContentAddressableStorage for Server {
         &self,
         request: Request<reapi::BatchReadBlobsRequest>,
     ) -> Result<Response<reapi::BatchReadBlobsResponse>, Status> {
-        let message = request.get_ref();
-        self.enter(
-            "BatchReadBlobs",
-            &request,
-            Some(&message.instance_name),
-            Some(message.digest_function),
-        )
-        .await?;
+        let message = self.enter("BatchReadBlobs", &request).await?;
         let accepts =
             message.acceptable_compressors.contains(&(reapi::compressor::Value::Zstd as i32));
         let mut responses = Vec::new();
@@ -605,8 +611,7 @@ impl ByteStream for Server {
         &self,
         request: Request<stream::ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
-        self.enter("Read", &request, None, None).await?;
-        let message = request.get_ref();
+        let message = self.enter("Read", &request).await?;
         let (digest, zstd) = self.resource(&message.resource_name, false)?;
         if message.read_limit != 0 {
             return Err(self.complain("a read limit".to_owned()));
@@ -662,7 +667,7 @@ impl ByteStream for Server {
         &self,
         request: Request<Streaming<stream::WriteRequest>>,
     ) -> Result<Response<stream::WriteResponse>, Status> {
-        self.enter("Write", &request, None, None).await?;
+        self.enter("Write", &request).await?;
         let mut messages = request.into_inner();
         let (mut name, mut bytes) = (String::new(), Vec::new());
         let (mut start, mut received, mut finished) = (0, 0, false);
@@ -727,8 +732,7 @@ impl ByteStream for Server {
         &self,
         request: Request<stream::QueryWriteStatusRequest>,
     ) -> Result<Response<stream::QueryWriteStatusResponse>, Status> {
-        self.enter("QueryWriteStatus", &request, None, None).await?;
-        let name = &request.get_ref().resource_name;
+        let name = &self.enter("QueryWriteStatus", &request).await?.resource_name;
         let (digest, _) = self.resource(name, true)?;
         let state = self.lock();
         let complete = state.blobs.contains_key(&digest);

@@ -10,6 +10,7 @@ pub(crate) mod file_server;
 pub(crate) mod http_cache;
 pub(crate) mod malformed;
 pub(crate) mod mount;
+pub(crate) mod pages;
 pub(crate) mod peers;
 pub(crate) mod programs;
 pub(crate) mod project;

@@ -16,7 +16,7 @@ use crate::cli::answer::{Answer, Printer, Warnings};
 use crate::cli::inputs::apart;
 use crate::cli::inputs::lock::{self as lock_input, WantedArguments};
 use crate::cli::io::{Io, written};
-use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
+use crate::cli::options::caches::{self, CacheArguments, RemoteArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::options::{AllowArguments, LimitArguments, variables};
 use crate::cli::text::{Text, is_shown_as_it_is};
@@ -129,11 +129,7 @@ pub struct CreateArguments {
     #[command(flatten)]
     allow: AllowArguments,
     #[command(flatten)]
-    store: StoreArguments,
-    #[command(flatten)]
-    links: LinkArguments,
-    #[command(flatten)]
-    remote: RemoteArguments,
+    caches: CacheArguments,
 }
 
 /// The directory that is made where none is named.
@@ -228,8 +224,8 @@ impl Verb for CreateArguments {
         };
         apart::check_outside(spec_out.file(), &out)?;
         let python = self.python.as_deref().unwrap_or("python");
-        let caches = caches::local(&self.store, &self.links, io)?;
-        let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
+        let caches = caches::local(&self.caches.store, &self.caches.links, io)?;
+        let fetching = fetching::fetching(&self.fetch, &self.caches.remote, &caches, io)?;
         let spec = self.spec(io)?;
         Ok(Create::Make(Box::new(Make {
             session: Session {
@@ -258,7 +254,7 @@ impl Verb for CreateArguments {
             spec_out,
             no_copy: self.foreign.copies && !self.relocatable,
             locked: locked(self.lock, self.wanted, &self.fetch.wheels, io)?,
-            remote: self.remote,
+            remote: self.caches.remote,
             environment,
         })))
     }

@@ -307,12 +307,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-
-    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(folder.path().canonicalize().unwrap()).unwrap();
-        (folder, path)
-    }
+    use crate::effects::host::folder::folder;
 
     fn version_at(path: &Utf8Path) {
         std::fs::create_dir_all(path.join("bin")).unwrap();

@@ -11,6 +11,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::even::Even;
 use super::writer::Archive;
 use crate::effects::source::entry::FileEntry;
+use crate::model::moment::Moment;
 
 /// More than this needs zip64's sizes.
 const LARGE: u64 = u32::MAX as u64;
@@ -83,29 +84,17 @@ impl Archive for ZipArchive<'_> {
 /// Seconds since 1970 as a date and a time of UTC, within what zip can say.
 fn date_time(seconds: u64) -> DateTime {
     let first = DateTime::default();
-    let days = seconds / 86_400;
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    // Years begin in March here, so that a leap day is the last day of its year (Howard Hinnant's
-    // `civil_from_days`).
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let moment = Moment::of(seconds);
     let small = |number: u64| u8::try_from(number).unwrap_or(u8::MAX);
-    match u16::try_from(year) {
+    match u16::try_from(moment.year) {
         Ok(year) if year < 1980 => first,
         Ok(year) => DateTime::from_date_and_time(
             year,
-            small(month),
-            small(day),
-            small(hour),
-            small(minute),
-            small(second),
+            small(moment.month),
+            small(moment.day),
+            small(moment.hour),
+            small(moment.minute),
+            small(moment.second),
         )
         .unwrap_or(first),
         Err(_) => first,

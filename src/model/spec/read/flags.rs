@@ -33,8 +33,9 @@ pub(super) fn read(place: &Place<'_>, problems: &mut Problems) -> Option<(Flags,
     if let Some(place) = object.optional("activators") {
         flags.activators = read_activators(&place, problems);
     }
-    if let Some(policy) =
-        object.optional("conflicts").and_then(|place| place.word(&Policy::ALL, problems))
+    if let Some(policy) = object
+        .optional("conflicts")
+        .and_then(|place| place.word(&Policy::ALL.map(|policy| (policy.name(), policy)), problems))
     {
         flags.conflicts = policy;
     }
@@ -55,13 +56,14 @@ pub(super) fn read(place: &Place<'_>, problems: &mut Problems) -> Option<(Flags,
         }
         flags.mtime = seconds;
     }
-    if let Some(mode) =
-        object.optional("input_digests").and_then(|place| place.word(&InputDigests::ALL, problems))
-    {
+    if let Some(mode) = object.optional("input_digests").and_then(|place| {
+        place.word(&InputDigests::ALL.map(|digests| (digests.name(), digests)), problems)
+    }) {
         flags.input_digests = mode;
     }
-    if let Some(check) =
-        object.optional("requirements").and_then(|place| place.word(&Check::ALL, problems))
+    if let Some(check) = object
+        .optional("requirements")
+        .and_then(|place| place.word(&Check::ALL.map(|check| (check.name(), check)), problems))
     {
         flags.requirements = check;
     }
@@ -131,10 +133,8 @@ fn read_overrides(place: &Place<'_>, problems: &mut Problems) -> BTreeMap<TreePa
         let path =
             TreePath::parse(key).map_err(|error| problems.add(&place.path, error.to_string()));
         let value = place.string(problems).and_then(|text| {
-            let policy = Policy::ALL
-                .iter()
-                .find(|(word, _)| *word == text)
-                .map(|(_, policy)| Override::Policy(*policy));
+            let policy =
+                Policy::ALL.into_iter().find(|policy| policy.name() == text).map(Override::Policy);
             let named = || {
                 text.strip_prefix("wheel:")
                     .and_then(|name| DistName::parse(name).ok())
