@@ -16,7 +16,7 @@ use crate::engine::inputs::Inputs;
 use crate::engine::prepared::Prepared;
 use crate::error::{Error, UnreadableInputs};
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
-use crate::model::plan::{Content, PlannedNode};
+use crate::model::plan::{Content, PlannedNode, WheelIndex};
 use crate::model::tree::{Leaf, Node, Tree};
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::known::KnownMembers;
@@ -68,9 +68,9 @@ impl<'a> KnownWheels<'a> {
     }
 
     /// The wheels whose digest nobody has compared yet, in this state.
-    pub fn unproven(&self) -> Vec<(usize, WheelDigest)> {
+    pub fn unproven(&self) -> Vec<(WheelIndex, WheelDigest)> {
         let unproven = self.wheels.iter().enumerate().filter(|(_, wheel)| !self.is_proven(wheel));
-        unproven.map(|(index, wheel)| (index, wheel.digest)).collect()
+        unproven.map(|(index, wheel)| (WheelIndex(index), wheel.digest)).collect()
     }
 
     /// The manifest of a wheel, where its file is known to have its digest and was read before.
@@ -138,11 +138,11 @@ impl<'a> KnownWheels<'a> {
                 content: Content::Member { wheel, member }, sha256, ..
             } = &planned.node
             {
-                now[*wheel].prove(*member);
+                now[wheel.0].prove(*member);
                 if tree.function() != DigestFunction::Sha256
                     && let Some(Node::Leaf(Leaf::File { blob, .. })) = tree.get(path.as_str())
                 {
-                    now[*wheel].add(*sha256, blob.0.hash);
+                    now[wheel.0].add(*sha256, blob.0.hash);
                 }
             }
         }

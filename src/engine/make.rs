@@ -21,11 +21,12 @@ use crate::engine::report::{Outcome, Report, Source};
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::model::digest::WheelDigest;
+use crate::model::plan::WheelIndex;
 use crate::model::spec::{InputDigests, Spec};
 use crate::model::tree::Tree;
 
 /// A wheel, by its position in the spec, whose whole file is compared with a digest.
-type Pinned = (usize, WheelDigest);
+type Pinned = (WheelIndex, WheelDigest);
 
 /// What is made, of what, and who learns of it.
 struct Making<'a> {
@@ -89,7 +90,7 @@ pub(super) fn pinned(spec: &Spec) -> Vec<Pinned> {
             .wheels
             .iter()
             .enumerate()
-            .filter_map(|(index, wheel)| Some((index, wheel.sha256?)))
+            .filter_map(|(index, wheel)| Some((WheelIndex(index), wheel.sha256?)))
             .collect(),
         InputDigests::Trusted => Vec::new(),
     }

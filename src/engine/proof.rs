@@ -18,7 +18,7 @@ use crate::engine::inputs::Inputs;
 use crate::engine::{Caches, Places, Prepared, Session, key, predict};
 use crate::error::Error;
 use crate::model::digest::{Digest, DigestFunction, Hash};
-use crate::model::plan::Content;
+use crate::model::plan::{Content, WheelIndex};
 use crate::model::proof::license::License;
 use crate::model::proof::{Bill, Part, PartFile};
 use crate::model::spec::{self, Spec};
@@ -55,7 +55,7 @@ pub fn of_spec(
         let mut part = Part::of_wheel(manifest, Some(digests[index].0));
         if request.texts {
             for file in &mut part.license_files {
-                file.text = Some(member_text(&prepared, index, &file.path)?);
+                file.text = Some(member_text(&prepared, WheelIndex(index), &file.path)?);
             }
         }
         distributions.push(part);
@@ -73,9 +73,9 @@ pub fn of_spec(
 }
 
 /// What a member says; bytes that are no text are replaced.
-fn member_text(prepared: &Prepared, wheel: usize, path: &str) -> Result<String, Error> {
+fn member_text(prepared: &Prepared, wheel: WheelIndex, path: &str) -> Result<String, Error> {
     let inputs = prepared.inputs();
-    let (member, found) = inputs.wheels[wheel].member(path).expect("a bill names members");
+    let (member, found) = inputs.wheels[wheel.0].member(path).expect("a bill names members");
     let content = Content::Member { wheel, member };
     let digest = Digest { hash: found.sha256, size: found.size() };
     let mut bytes = Vec::new();

@@ -13,7 +13,7 @@ use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::Code;
 use crate::model::path::{LinkTarget, TreePath};
-use crate::model::plan::{Inputs, Origin, Plan, PlannedNode};
+use crate::model::plan::{Inputs, Origin, Plan, PlannedNode, WheelIndex};
 use crate::model::spec::Spec;
 use crate::model::tree::{Leaf, Node, Tree, TreeBuilder};
 
@@ -127,11 +127,11 @@ impl EntryOrigin {
     pub fn new(origin: &Origin, inputs: &Inputs<'_>) -> Self {
         let mut named =
             Self { wheel: None, member: None, generator: None, source: None, file: None };
-        let file_name = |wheel: usize| Some(inputs.wheels[wheel].file.as_str().to_owned());
+        let file_name = |wheel: WheelIndex| Some(inputs.wheels[wheel.0].file.as_str().to_owned());
         match origin {
             Origin::Member { wheel, member } => {
                 named.wheel = file_name(*wheel);
-                named.member = Some(inputs.wheels[*wheel].members[*member].path.to_string());
+                named.member = Some(inputs.wheels[wheel.0].members[*member].path.to_string());
             }
             Origin::Generated { generator, wheel } => {
                 named.wheel = wheel.and_then(file_name);

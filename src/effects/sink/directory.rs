@@ -25,7 +25,7 @@ use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::{Amount, Phase, Progress};
 use crate::model::digest::{BlobDigest, DigestFunction, WheelDigest};
 use crate::model::explain::{Detail, Explain, Explanation};
-use crate::model::plan::{Content, Plan, PlannedNode};
+use crate::model::plan::{Content, Plan, PlannedNode, WheelIndex};
 
 /// How to write.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ pub struct WriteOptions<'a> {
     /// Counts the entries that are written.
     pub progress: &'a Progress,
     /// The wheels whose whole file is compared with a pinned digest on the way.
-    pub pinned: &'a [(usize, WheelDigest)],
+    pub pinned: &'a [(WheelIndex, WheelDigest)],
     /// The store that gives files and takes new ones.
     pub store: Option<StoreUse<'a>>,
 }
@@ -92,7 +92,7 @@ struct Writing<'a> {
     source: Layered<'a>,
     levels: Levels<'a>,
     pinned: Vec<PinnedWheel<'a>>,
-    unread: Vec<(usize, usize)>,
+    unread: Vec<(WheelIndex, usize)>,
     /// Whether the directories are there; false if they could not be made.
     ready: OnceLock<bool>,
     digests: Mutex<Vec<BlobDigest>>,

@@ -17,7 +17,7 @@ use crate::effects::wheels::inflate::SMALL;
 use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::Progress;
 use crate::model::digest::{Digest, DigestFunction, Hasher};
-use crate::model::plan::{Content, Plan, PlannedNode};
+use crate::model::plan::{Content, Plan, PlannedNode, WheelIndex};
 use crate::model::wheel::known::KnownMembers;
 
 /// Why an entry could not be written.
@@ -69,8 +69,8 @@ pub struct StoreUse<'a> {
 }
 
 impl StoreUse<'_> {
-    fn known(&self, wheel: usize) -> Option<&KnownMembers> {
-        self.wheels.get(wheel).and_then(Option::as_ref)
+    fn known(&self, wheel: WheelIndex) -> Option<&KnownMembers> {
+        self.wheels.get(wheel.0).and_then(Option::as_ref)
     }
 }
 
@@ -101,7 +101,7 @@ impl<'a> Layered<'a> {
 
     /// The members, by wheel and index, that no file is made from and that nobody has compared with
     /// RECORD yet.
-    pub(super) fn unread(&self) -> Vec<(usize, usize)> {
+    pub(super) fn unread(&self) -> Vec<(WheelIndex, usize)> {
         let proves_all =
             |store: StoreUse<'_>, wheel| store.known(wheel).is_some_and(KnownMembers::proves_all);
         self.supply
@@ -110,7 +110,7 @@ impl<'a> Layered<'a> {
 
     /// Whether a member was compared with RECORD before. Until then its SHA-256 is a claim: what the
     /// store has under it may be something else than what the wheel holds.
-    pub(super) fn proves(&self, wheel: usize, member: usize) -> bool {
+    pub(super) fn proves(&self, wheel: WheelIndex, member: usize) -> bool {
         self.store
             .and_then(|store| store.known(wheel).map(|known| known.proves(member)))
             .unwrap_or(false)

@@ -5,12 +5,13 @@
 use crate::effects::host::file_hash::FileHash;
 use crate::effects::source::supply::{Supply, SupplyError};
 use crate::model::digest::WheelDigest;
+use crate::model::plan::WheelIndex;
 
 /// A wheel, and how far it is hashed.
 #[derive(Debug)]
 pub(super) struct PinnedWheel<'a> {
     /// Its index.
-    pub(super) wheel: usize,
+    pub(super) wheel: WheelIndex,
     expected: WheelDigest,
     /// How far it is hashed: by whoever reads its members, too.
     pub(super) hash: FileHash<'a>,
@@ -18,13 +19,13 @@ pub(super) struct PinnedWheel<'a> {
 
 impl<'a> PinnedWheel<'a> {
     /// A wheel that should have a digest; nothing of it is hashed yet.
-    pub(super) fn new((wheel, expected): (usize, WheelDigest), supply: &Supply<'a>) -> Self {
+    pub(super) fn new((wheel, expected): (WheelIndex, WheelDigest), supply: &Supply<'a>) -> Self {
         Self { wheel, expected, hash: supply.begin_hash(wheel) }
     }
 
     /// The bytes of its file.
     pub(super) fn size(&self, supply: &Supply<'_>) -> u64 {
-        supply.wheels[self.wheel].input().size()
+        supply.wheels[self.wheel.0].input().size()
     }
 
     /// Hashes what is left of the wheel, and compares.

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::effects::source::supply;
+use crate::model::plan::WheelIndex;
 
 /// How many files of a directory make one task at most.
 const PORTION: usize = 64;
@@ -28,15 +29,16 @@ pub(super) struct Item<'a> {
     /// Its bytes; none of a link.
     pub(super) size: u64,
     /// The wheel whose member has to be inflated for it, if one has to be.
-    pub(super) inflated: Option<usize>,
+    pub(super) inflated: Option<WheelIndex>,
     /// The wheel that it is a member of.
-    pub(super) wheel: Option<usize>,
+    pub(super) wheel: Option<WheelIndex>,
 }
 
 /// A wheel that is hashed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pinned {
-    pub(super) wheel: usize,
+    /// Which one it is.
+    pub(super) wheel: WheelIndex,
     /// The bytes of its file.
     pub(super) size: u64,
 }
@@ -133,7 +135,7 @@ fn divide(
     work: Work<'_, '_>,
     large: impl Iterator<Item = (usize, usize)>,
 ) -> (Vec<usize>, Vec<usize>) {
-    let mut bytes: HashMap<usize, u64> = HashMap::new();
+    let mut bytes: HashMap<WheelIndex, u64> = HashMap::new();
     for (index, _) in large.filter(|(_, threads)| *threads == 1) {
         let item = work.items[index];
         if let Some(wheel) = item.inflated {
@@ -178,19 +180,20 @@ mod tests {
     const SMALL: u64 = 1 << 20;
 
     fn item(path: &str, size: u64, wheel: Option<usize>) -> Item<'_> {
+        let wheel = wheel.map(WheelIndex);
         Item { path, size, inflated: wheel, wheel }
     }
 
     fn shown(work: Work<'_, '_>) -> Vec<String> {
         let show = |task: Task<'_>| match task {
             Task::Directories => "directories".to_owned(),
-            Task::Wheel(pinned) => format!("hash {}", work.pinned[pinned].wheel),
+            Task::Wheel(pinned) => format!("hash {}", work.pinned[pinned].wheel.0),
             Task::Unread(range) => format!("look at {range:?}"),
             Task::Files { directory, items, by } => {
                 let who = match by {
                     By::One => String::new(),
                     By::OneBeside(pinned) => {
-                        format!(" beside {}", work.pinned[pinned].wheel)
+                        format!(" beside {}", work.pinned[pinned].wheel.0)
                     }
                     By::Many(threads) => format!(" by {threads}"),
                 };
@@ -236,9 +239,9 @@ mod tests {
             Item { inflated: None, ..item("a/linked", 40 << 20, Some(2)) },
         ];
         let pinned = [
-            Pinned { wheel: 1, size: 90 << 20 },
-            Pinned { wheel: 0, size: 80 << 20 },
-            Pinned { wheel: 2, size: 1 },
+            Pinned { wheel: WheelIndex(1), size: 90 << 20 },
+            Pinned { wheel: WheelIndex(0), size: 80 << 20 },
+            Pinned { wheel: WheelIndex(2), size: 1 },
         ];
         let work = Work { items: &items, pinned: &pinned, unread: 0, small: SMALL, threads: 1 };
         assert_eq!(
@@ -251,7 +254,7 @@ mod tests {
     fn a_file_that_would_keep_one_thread_busy_alone_gets_several_before_anything_else() {
         let mut items = vec![item("a/huge", 1 << 30, Some(0)), item("a/large", 2 << 20, Some(0))];
         items.extend((0..10).map(|_| item("a/small", 1000, Some(0))));
-        let pinned = [Pinned { wheel: 0, size: 4 << 20 }];
+        let pinned = [Pinned { wheel: WheelIndex(0), size: 4 << 20 }];
         let work = Work { items: &items, pinned: &pinned, unread: 0, small: SMALL, threads: 4 };
         let shown = shown(work);
         let (huge, rest) = (&shown[1], &shown[2..4]);
@@ -270,7 +273,10 @@ mod tests {
             .zip(0..)
             .map(|(path, n)| item(path, size(n), n.is_multiple_of(3).then_some(n as usize % 2)))
             .collect();
-        let pinned = [Pinned { wheel: 0, size: 1 << 20 }, Pinned { wheel: 1, size: 1 << 40 }];
+        let pinned = [
+            Pinned { wheel: WheelIndex(0), size: 1 << 20 },
+            Pinned { wheel: WheelIndex(1), size: 1 << 40 },
+        ];
         for threads in [0, 1, 2, 7, 64] {
             let work = Work { items: &items, pinned: &pinned, unread: 65, small: SMALL, threads };
             let tasks = schedule(work);

@@ -24,7 +24,7 @@ use crate::effects::work::pipeline::{self, Crew, PassError, Sink, Stopped, WORTH
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::explain::{Detail, ErrorKind, Explain, Explanation};
 use crate::model::finding::{Code, Severity};
-use crate::model::plan::{Content, Plan, PlannedNode};
+use crate::model::plan::{Content, Plan, PlannedNode, WheelIndex};
 use crate::model::wheel::known::KnownMembers;
 
 /// Where the bytes of a plan come from.
@@ -179,7 +179,7 @@ impl<'a> Supply<'a> {
         match content {
             Content::Inline(bytes) => take(bytes).map_err(FeedError::Taker),
             Content::Member { wheel, member } => {
-                let wheel = &self.wheels[*wheel];
+                let wheel = &self.wheels[wheel.0];
                 feed_member(wheel, *member, digest.hash, crew, take)
             }
             Content::Source { source, file } => {
@@ -196,20 +196,28 @@ impl<'a> Supply<'a> {
 
     /// The members, by wheel and index, that a plan has no use for and that nobody has read yet:
     /// excluded ones, bytecode, what lost a conflict. Wheels for which `sound` holds are left out.
-    pub fn unread(&self, plan: &Plan, sound: impl Fn(usize) -> bool) -> Vec<(usize, usize)> {
+    pub fn unread(
+        &self,
+        plan: &Plan,
+        sound: impl Fn(WheelIndex) -> bool,
+    ) -> Vec<(WheelIndex, usize)> {
         let mut used: Vec<Vec<bool>> =
             self.wheels.iter().map(|wheel| vec![false; wheel.manifest.members.len()]).collect();
         for (_, planned) in &plan.entries {
             if let PlannedNode::File { content: Content::Member { wheel, member }, .. } =
                 planned.node
             {
-                used[wheel][member] = true;
+                used[wheel.0][member] = true;
             }
         }
         let mut unread = Vec::new();
-        for (wheel, used) in used.iter().enumerate().filter(|(wheel, _)| !sound(*wheel)) {
+        for (wheel, used) in used.iter().enumerate().map(|(index, used)| (WheelIndex(index), used))
+        {
+            if sound(wheel) {
+                continue;
+            }
             let left = (0..used.len())
-                .filter(|&member| !used[member] && !self.wheels[wheel].was_read(member));
+                .filter(|&member| !used[member] && !self.wheels[wheel.0].was_read(member));
             unread.extend(left.map(|member| (wheel, member)));
         }
         unread
@@ -219,9 +227,9 @@ impl<'a> Supply<'a> {
     ///
     /// # Errors
     /// All that are not sound.
-    pub fn check_unread(&self, members: &[(usize, usize)]) -> Vec<SupplyError> {
-        let check = |&(wheel, member): &(usize, usize)| {
-            let wheel = &self.wheels[wheel];
+    pub fn check_unread(&self, members: &[(WheelIndex, usize)]) -> Vec<SupplyError> {
+        let check = |&(wheel, member): &(WheelIndex, usize)| {
+            let wheel = &self.wheels[wheel.0];
             wheel.check_unread(&wheel.manifest.members[member]).err()
         };
         members.iter().filter_map(check).map(SupplyError::Wheel).collect()
@@ -231,13 +239,13 @@ impl<'a> Supply<'a> {
     ///
     /// # Errors
     /// It is another file, or cannot be read.
-    pub fn check_wheel(&self, wheel: usize, expected: WheelDigest) -> Result<(), SupplyError> {
+    pub fn check_wheel(&self, wheel: WheelIndex, expected: WheelDigest) -> Result<(), SupplyError> {
         self.check_hash(wheel, &self.begin_hash(wheel), expected)
     }
 
     /// Begins to hash a wheel's whole file.
-    pub fn begin_hash(&self, wheel: usize) -> FileHash<'a> {
-        FileHash::new(self.wheels[wheel].input())
+    pub fn begin_hash(&self, wheel: WheelIndex) -> FileHash<'a> {
+        FileHash::new(self.wheels[wheel.0].input())
     }
 
     /// Hashes what is left of a wheel's file and compares it with the digest that the spec pins.
@@ -246,11 +254,11 @@ impl<'a> Supply<'a> {
     /// It is another file, or cannot be read.
     pub fn check_hash(
         &self,
-        wheel: usize,
+        wheel: WheelIndex,
         hash: &FileHash<'_>,
         expected: WheelDigest,
     ) -> Result<(), SupplyError> {
-        Ok(self.wheels[wheel].check_digest(hash, &expected.0)?)
+        Ok(self.wheels[wheel.0].check_digest(hash, &expected.0)?)
     }
 
     /// The digest, by another function than SHA-256, of every file of a plan, by position. What is
@@ -282,7 +290,7 @@ impl<'a> Supply<'a> {
             if let PlannedNode::File { content, sha256, size, .. } = &plan.entries[index].1.node {
                 let known = match content {
                     Content::Member { wheel, member } => known
-                        .get(*wheel)
+                        .get(wheel.0)
                         .and_then(Option::as_ref)
                         .and_then(|known| known.digest(*member, sha256)),
                     Content::Inline(_) | Content::Source { .. } | Content::Interpreter { .. } => {

@@ -64,13 +64,18 @@ impl Generator {
     }
 }
 
+/// A wheel, by its position in the spec: in all lists that have one thing for each wheel. Members,
+/// pinned wheels and entries have positions of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WheelIndex(pub usize);
+
 /// Who asked for an entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A wheel's member: indexes into the spec's wheels and the manifest's members.
     Member {
         /// The wheel.
-        wheel: usize,
+        wheel: WheelIndex,
         /// The member.
         member: usize,
     },
@@ -79,7 +84,7 @@ pub enum Origin {
         /// What made it.
         generator: Generator,
         /// The wheel.
-        wheel: Option<usize>,
+        wheel: Option<WheelIndex>,
     },
     /// A file of a source.
     Source {
@@ -97,7 +102,7 @@ pub enum Origin {
 
 impl Origin {
     /// The wheel that it belongs to, if it belongs to one.
-    pub fn wheel(&self) -> Option<usize> {
+    pub fn wheel(&self) -> Option<WheelIndex> {
         match self {
             Self::Member { wheel, .. } => Some(*wheel),
             Self::Generated { wheel, .. } => *wheel,
@@ -382,7 +387,7 @@ impl<'a> Claims<'a> {
         warnings: &mut Vec<PlanWarning>,
     ) {
         let found = workers.map(wheels.len(), |index| {
-            wheel::claims(self.spec, self.layout, self.launchers, index, wheels[index])
+            wheel::claims(self.spec, self.layout, self.launchers, WheelIndex(index), wheels[index])
         });
         self.claims.reserve(found.iter().map(|wheel| wheel.claims.len()).sum());
         for wheel in found {

@@ -3,7 +3,7 @@
 
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
-use crate::model::plan::claims::{Claim, Origin};
+use crate::model::plan::claims::{Claim, Origin, WheelIndex};
 use crate::model::plan::paths::Paths;
 use crate::model::plan::problem::{Claimant, PlanProblem, PlanWarning};
 use crate::model::plan::{Planned, PlannedNode};
@@ -20,10 +20,10 @@ pub(super) struct Names<'a> {
 impl Names<'_> {
     /// Somebody who wants a path.
     pub fn claimant(&self, origin: &Origin, node: Option<&PlannedNode>) -> Claimant {
-        let wheel = |index: usize| self.wheels[index].file.as_str().to_owned();
+        let wheel = |index: WheelIndex| self.wheels[index.0].file.as_str().to_owned();
         let (name, detail) = match origin {
             Origin::Member { wheel: index, member } => {
-                (wheel(*index), self.wheels[*index].members[*member].path.to_string())
+                (wheel(*index), self.wheels[index.0].members[*member].path.to_string())
             }
             Origin::Generated { generator, wheel: Some(index) } => {
                 (wheel(*index), format!("generated: {}", generator.name()))
@@ -59,7 +59,7 @@ impl Names<'_> {
             }
             Origin::Source { .. } => (3, None),
         };
-        (rank, wheel.map_or("", |wheel| self.wheels[wheel].file.as_str()), claim.origin.clone())
+        (rank, wheel.map_or("", |wheel| self.wheels[wheel.0].file.as_str()), claim.origin.clone())
     }
 }
 
@@ -158,7 +158,7 @@ fn decide(
             Override::Policy(Policy::Last) => group.len() - 1,
             Override::Distribution(name) => {
                 let found = group.iter().position(|claim| {
-                    claim.origin.wheel().is_some_and(|wheel| names.wheels[wheel].name() == name)
+                    claim.origin.wheel().is_some_and(|wheel| names.wheels[wheel.0].name() == name)
                 });
                 match found {
                     Some(index) => index,

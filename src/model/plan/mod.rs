@@ -28,7 +28,7 @@ use crate::model::wheel::record;
 use crate::model::wheel::tags::Tags;
 use crate::model::workers::Workers;
 
-pub use claims::{Generator, Origin};
+pub use claims::{Generator, Origin, WheelIndex};
 pub use problem::{Claimant, PlanError, PlanProblem, PlanWarning};
 pub use windows::{LONGEST_PATH, WindowsLaunchers};
 
@@ -76,7 +76,7 @@ pub enum Content {
     /// A member of a wheel: indexes into the spec's wheels and the manifest's members.
     Member {
         /// The wheel.
-        wheel: usize,
+        wheel: WheelIndex,
         /// The member.
         member: usize,
     },
@@ -290,7 +290,7 @@ fn add_records(
                 Some(below) => Cow::Borrowed(below),
                 None => Cow::Owned(relative_from(layout.purelib.as_str(), path.as_str())),
             };
-            rows[wheel].push((relative, *sha256, *size));
+            rows[wheel.0].push((relative, *sha256, *size));
         }
     }
     let records = workers.map(wheels.len(), |index| {
@@ -305,7 +305,8 @@ fn add_records(
     });
     for (index, (wheel, node)) in wheels.iter().zip(records).enumerate() {
         let path = claims::record_path(layout, wheel);
-        let origin = Origin::Generated { generator: Generator::Record, wheel: Some(index) };
+        let origin =
+            Origin::Generated { generator: Generator::Record, wheel: Some(WheelIndex(index)) };
         let planned = Planned { node, origin, same: Box::default(), losers: Box::default() };
         entries.push((path, planned));
     }

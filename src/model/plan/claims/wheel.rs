@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::{Claim, Generator, Origin, inline};
+use super::{Claim, Generator, Origin, WheelIndex, inline};
 use crate::model::explain::Explain as _;
 use crate::model::layout::{LIB64, Layout, Scheme};
 use crate::model::path::TreePath;
@@ -71,7 +71,7 @@ pub(super) fn claims(
     spec: &Spec,
     layout: &Layout,
     launchers: Option<&WindowsLaunchers>,
-    index: usize,
+    index: WheelIndex,
     wheel: &WheelManifest,
 ) -> WheelClaims {
     let mut collector = Collector {
@@ -81,7 +81,7 @@ pub(super) fn claims(
         lib64: spec.flags.lib64,
         index,
         wheel,
-        excludes: Excludes::new(&spec.wheels[index].exclude),
+        excludes: Excludes::new(&spec.wheels[index.0].exclude),
         claims: Vec::with_capacity(wheel.members.len() + 8),
         problems: Vec::new(),
         warnings: Vec::new(),
@@ -107,7 +107,7 @@ struct Collector<'a> {
     version: String,
     /// Whether `lib64` is a link to `lib`.
     lib64: bool,
-    index: usize,
+    index: WheelIndex,
     wheel: &'a WheelManifest,
     excludes: Excludes,
     claims: Vec<Claim>,
