@@ -165,6 +165,18 @@ fn probed<'a>(steps: &[Step<'a>]) -> Vec<Step<'a>> {
 }
 
 #[test]
+fn the_page_names_every_shell_and_what_it_reads() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/activation.md");
+    let page = fs::read_to_string(page).unwrap();
+    for shell in Shell::ALL {
+        assert!(page.contains(&format!("`{}`", shell.name())), "{shell:?}");
+        let file = shell.file_names().next().expect("a script");
+        let is_named = page.contains(&format!("/{file}`")) || page.contains(&format!("\\{file}`"));
+        assert!(is_named || page.contains(&format!("/{file}\"")), "{file}");
+    }
+}
+
+#[test]
 fn activates_and_leaves_nothing() {
     let (_guard, scratch) = scratch();
     let root = environment(scratch.join("env"), None);

@@ -61,7 +61,12 @@ impl Shell {
         match self {
             Self::Cmd => os == Os::Windows,
             Self::Csh => os != Os::Windows,
-            _ => true,
+            Self::Posix
+            | Self::Fish
+            | Self::Nushell
+            | Self::Xonsh
+            | Self::PowerShell
+            | Self::Python => true,
         }
     }
 

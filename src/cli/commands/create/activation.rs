@@ -87,3 +87,22 @@ pub(crate) fn check(place: &Utf8Path, activators: &BTreeSet<Shell>) -> Result<Ve
     }
     Ok(notes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shell_that_somebody_types_in_is_told_how_to_activate() {
+        for shell in Shell::ALL {
+            let mut told =
+                COMMANDS.iter().filter(|(_, language, ..)| *language == shell).peekable();
+            // `cmd.exe` is started on Windows only, and Python is no shell.
+            let is_typed_in = !matches!(shell, Shell::Cmd | Shell::Python);
+            assert_eq!(told.peek().is_some(), is_typed_in, "{shell:?}");
+            for (.., file) in told {
+                assert!(shell.file_names().any(|name| name == *file), "{file}");
+            }
+        }
+    }
+}
