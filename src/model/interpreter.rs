@@ -34,7 +34,7 @@ impl Implementation {
     }
 
     /// The two letters that begin an interpreter tag.
-    pub fn tag_prefix(self) -> &'static str {
+    fn tag_prefix(self) -> &'static str {
         match self {
             Self::CPython => "cp",
             Self::PyPy => "pp",

@@ -18,7 +18,7 @@ use crate::model::spec::Spec;
 use crate::model::tree::{Leaf, Node, Tree, TreeBuilder};
 
 /// The version of the format.
-pub const MANIFEST_VERSION: u64 = 1;
+const MANIFEST_VERSION: u64 = 1;
 
 /// Everything before the entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 //! The lowest layer. Nothing here knows files, the environment, clocks, threads, processes or
 //! networks; a test enforces it. Modules use only those listed above them.
 
-pub(crate) mod causes;
 pub(crate) mod every;
 
 pub mod nearest;

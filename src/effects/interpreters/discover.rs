@@ -20,7 +20,7 @@ use self::places::{Aliases, Choice};
 use crate::effects::interpreters::probe::{Probe, ProbeError};
 use crate::effects::interpreters::probe_cache::ProbeCache;
 use crate::effects::work::parallel;
-use crate::model::explain::{ErrorKind, Explain, Explanation};
+use crate::model::explain::{ErrorKind, Explain, Explanation, chain};
 use crate::model::interpreter::{Implementation, Interpreter};
 use crate::model::python_request::PythonRequest;
 use crate::model::relocate;
@@ -386,7 +386,7 @@ pub fn list(surroundings: &Surroundings, cache: &ProbeCache, threads: usize) -> 
                     Err(format!("{} is too old", of(&probe)))
                 }
                 Ok(probe) => Ok(probe),
-                Err(error) => Err(error.with_cause()),
+                Err(error) => Err(chain(&error)),
             };
             Ok(outcome)
         })

@@ -79,16 +79,6 @@ impl Explain for ProbeError {
     }
 }
 
-impl ProbeError {
-    /// The message in one line, with its cause.
-    pub fn with_cause(&self) -> String {
-        match self {
-            Self::Run { source, .. } => format!("{self}: {source}"),
-            _ => self.to_string(),
-        }
-    }
-}
-
 #[derive(Deserialize)]
 struct Answer {
     implementation: String,

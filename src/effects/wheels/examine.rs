@@ -5,7 +5,7 @@
 //! it.
 
 use crate::effects::wheels::reading::Reading;
-use crate::model::causes::with_causes;
+use crate::model::explain::chain;
 use crate::model::finding::{Code, Findings};
 use crate::model::script::{foreign_interpreter, rewrite_script};
 use crate::model::wheel::draft::Draft;
@@ -54,11 +54,7 @@ pub(super) fn examine_members(draft: &Draft, reading: &mut Reading<'_>) {
 fn examine_scripts(draft: &Draft, findings: &mut Findings) {
     for (index, bytes) in draft.contents() {
         if let Err(error) = rewrite_script(bytes) {
-            findings.add_member(
-                Code::ScriptForm,
-                &draft.entries()[*index].name,
-                with_causes(&error),
-            );
+            findings.add_member(Code::ScriptForm, &draft.entries()[*index].name, chain(&error));
         }
     }
     let names = draft

@@ -12,7 +12,7 @@ use crate::effects::wheels::inflate::{Inflater, with_inflater};
 use crate::effects::wheels::load::LoadOptions;
 use crate::effects::wheels::reading::Reading;
 use crate::effects::wheels::zip_file;
-use crate::model::causes::with_causes;
+use crate::model::explain::chain;
 use crate::model::finding::{Code, Finding};
 use crate::model::wheel::draft::Draft;
 use crate::model::wheel::filename::{FilenameError, WheelFilename};
@@ -46,7 +46,7 @@ fn inspect(
         } else {
             Code::MetadataFilename
         };
-        findings.add(code, with_causes(error));
+        findings.add(code, chain(error));
     }
     let (file, entries) = zip_file::open(path, &options.limits, &mut findings)?;
     let names: Vec<Box<str>> = entries.iter().map(|entry| entry.name.clone()).collect();

@@ -43,7 +43,7 @@ impl WindowsLaunchers {
     }
 
     /// The launcher of the interpreter.
-    pub fn of_interpreter(&self, kind: ScriptKind) -> &WindowsLauncher {
+    fn of_interpreter(&self, kind: ScriptKind) -> &WindowsLauncher {
         let own = match kind {
             ScriptKind::Console => &self.python,
             ScriptKind::Gui => &self.pythonw,

@@ -208,7 +208,6 @@ pub enum TreeError {
 enum Building {
     Leaf(Leaf),
     Directory(BTreeMap<FileName, Building>),
-    Finished(Arc<Directory>),
 }
 
 /// Collects entries in any order; [`TreeBuilder::finish`] makes the tree, which does not depend on
@@ -243,24 +242,11 @@ impl TreeBuilder {
         }
     }
 
-    /// Adds a whole directory, finished before with the same digest function.
-    ///
-    /// # Errors
-    /// The path is taken, or lies below a file or a link.
-    pub fn insert_finished(
-        &mut self,
-        path: &TreePath,
-        directory: Arc<Directory>,
-    ) -> Result<(), TreeError> {
-        self.add(path, Building::Finished(directory))
-    }
-
     fn is_directory(&self, path: &TreePath) -> bool {
         let mut entries = &self.root;
         for component in path.components() {
             match entries.get(component) {
                 Some(Building::Directory(below)) => entries = below,
-                Some(Building::Finished(_)) => return true,
                 Some(Building::Leaf(_)) | None => return false,
             }
         }
@@ -307,7 +293,6 @@ impl TreeBuilder {
                 let node = match building {
                     Building::Leaf(leaf) => Node::Leaf(leaf),
                     Building::Directory(below) => Node::Directory(finish(function, below)),
-                    Building::Finished(directory) => Node::Directory(directory),
                 };
                 (name, node)
             });

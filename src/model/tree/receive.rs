@@ -21,7 +21,7 @@ pub const ENTRY_LIMIT: u64 = 1_000_000;
 /// The most bytes that the paths of all entries may have together.
 pub const TEXT_LIMIT: u64 = 512 << 20;
 /// The most bytes that all files may have together: sums of sizes are not to overflow.
-pub const SIZE_LIMIT: u64 = 1 << 50;
+const SIZE_LIMIT: u64 = 1 << 50;
 /// From how many bytes of messages on the work of reading them is shared.
 const SHARED_FROM: usize = 256 << 10;
 

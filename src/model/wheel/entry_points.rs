@@ -462,7 +462,7 @@ const KEYWORDS: [&str; 35] = [
 ];
 
 /// Whether a text is a Python identifier and no keyword.
-pub fn is_identifier(text: &str) -> bool {
+fn is_identifier(text: &str) -> bool {
     let mut characters = text.chars();
     let start = |first: char| first == '_' || unicode_ident::is_xid_start(first);
     characters.next().is_some_and(start)

@@ -9,7 +9,7 @@ use super::headers::shortened;
 use super::metadata::Metadata;
 use super::record::{Record, RecordProblemKind};
 use super::wheel_file::{Disagreement, WheelHeaders};
-use crate::model::causes::with_causes;
+use crate::model::explain::chain;
 use crate::model::finding::{Code, Findings};
 use crate::model::requirements::{Requirement, parse_specifiers};
 
@@ -99,7 +99,7 @@ pub(super) fn judge_record(record: &Record<'_>, member: &str, findings: &mut Fin
 /// Reports what is wrong with WHEEL or METADATA. `member` is its path.
 pub(super) fn judge_headers(errors: &[HeaderError], member: &str, findings: &mut Findings) {
     for error in errors {
-        findings.add_member(Code::from(error), member, with_causes(error));
+        findings.add_member(Code::from(error), member, chain(error));
     }
 }
 

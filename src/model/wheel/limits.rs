@@ -27,15 +27,15 @@ pub struct Limits {
     /// Bytes of a metadata file (WHEEL, METADATA, `entry_points.txt`), or of all scripts that are
     /// rewritten together: they are kept in memory.
     pub metadata_size: u64,
-    /// Bytes of RECORD, besides [`PER_ENTRY`] for every member.
+    /// Bytes of RECORD, besides 512 for every member.
     pub record_size: u64,
-    /// Bytes of the central directory, besides [`PER_ENTRY`] for every entry.
+    /// Bytes of the central directory, besides 512 for every entry.
     pub directory_size: u64,
 }
 
 /// The bytes that every entry may add to the central directory, and every member to RECORD: room
 /// for long names, not for padding.
-pub const PER_ENTRY: u64 = 512;
+const PER_ENTRY: u64 = 512;
 
 impl Default for Limits {
     fn default() -> Self {

@@ -30,8 +30,8 @@ use crate::effects::host::random;
 use crate::effects::net::credentials::shortened;
 use crate::effects::net::retry::{Attempts, Verdict, judge_grpc};
 use crate::effects::work::parallel;
-use crate::model::causes::with_causes;
 use crate::model::digest::{ActionDigest, Digest, DigestFunction};
+use crate::model::explain::chain;
 
 /// Digests per question of what is missing: about 0.8 MB.
 const MISSING_CHUNK: usize = 10_000;
@@ -87,8 +87,7 @@ async fn connect_here(
 
 impl Grpc {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
-        let setup =
-            |error: tonic::transport::Error| RemoteError::Setup { reason: with_causes(&error) };
+        let setup = |error: tonic::transport::Error| RemoteError::Setup { reason: chain(&error) };
         let uri = match &context.config.url {
             RemoteUrl::Grpc { tls: true, authority } => format!("https://{authority}"),
             RemoteUrl::Grpc { tls: false, authority } | RemoteUrl::Http { authority, .. } => {
@@ -270,7 +269,7 @@ impl Grpc {
             let mut client =
                 tonic::client::Grpc::new(self.channel()?).max_decoding_message_size(limit);
             let answer = self.wait(async {
-                client.ready().await.map_err(|error| Status::unavailable(with_causes(&error)))?;
+                client.ready().await.map_err(|error| Status::unavailable(chain(&error)))?;
                 client
                     .unary(request, PathAndQuery::from_static(method.path()), RawCodec::new())
                     .await
@@ -540,7 +539,7 @@ pub(super) fn to_message(digest: Digest) -> reapi::Digest {
 pub(super) fn render(status: &Status) -> String {
     let words = shortened(status.message());
     let cause = std::error::Error::source(status)
-        .map(|source| format!(" ({})", with_causes(source)))
+        .map(|source| format!(" ({})", chain(source)))
         .unwrap_or_default();
     if words.is_empty() {
         format!("{}{cause}", status.code())

@@ -382,7 +382,7 @@ impl Remote {
     }
 
     /// Whether it still takes entries.
-    pub fn takes_writes(&self) -> bool {
+    fn takes_writes(&self) -> bool {
         let context = self.protocol.context();
         context.config.mode.writes()
             && context.gone.get().is_none()

@@ -339,7 +339,7 @@ impl Store {
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn put_checked(&self, blob: Checked<'_>) -> Result<(), BlobError> {
+    fn put_checked(&self, blob: Checked<'_>) -> Result<(), BlobError> {
         let path = self.blob_path(blob.digest().hash);
         if renew(&path, Some(blob.digest().size)) {
             Ok(())
