@@ -88,5 +88,6 @@ mod wheel_judgement;
 mod wheel_platforms;
 mod windows_layout;
 mod windows_scripts;
+mod wine;
 mod worker;
 mod workflows;

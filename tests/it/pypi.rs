@@ -110,8 +110,8 @@ fn a_wheel_is_installed_by_pip_and_uv_and_runs_as_a_program_and_as_a_module() {
     let seed = env.join("share/venvtree/seeds/pip-26.3-py3-none-any.whl");
     fs::copy(seed, own.join("pip-26.3-py3-none-any.whl")).unwrap();
     let mut spec = command(bin.join("venvtree"), home);
-    spec.args(["spec", "from", "dist-for-windows", "--for", "windows-x86_64-3.12", "--launchers"]);
-    spec.arg(env.join("share/venvtree/launchers")).args(["--out", "windows.json"]);
+    spec.args(["spec", "from", "dist-for-windows", "--for", "windows-x86_64-3.12"]);
+    spec.args(["--out", "windows.json"]);
     succeeds(&mut spec);
     let mut build = command(bin.join("venvtree"), home);
     succeeds(build.args(["build", "windows.json", "--out", "windows", "--no-store"]));

@@ -152,6 +152,39 @@ fn facts_and_interpreters_of_this_machine_are_targets_too() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "2.0\n");
 }
 
+/// What lies with the program is taken unasked, and nothing else than what its version has.
+#[test]
+fn launchers_lie_with_an_installed_program() {
+    let project = project();
+    let program = project.path().join("prefix/bin/venvtree");
+    std::fs::create_dir_all(program.parent().unwrap()).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), &program).unwrap();
+    let run = || {
+        std::process::Command::new(&program)
+            .args(["spec", "from", "wheels", "--for", "windows-x86_64-3.12"])
+            .current_dir(project.path())
+            .output()
+            .unwrap()
+    };
+    let refused = |part: &str| {
+        let output = run();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(part), "{said}");
+    };
+    refused("this program has none at ../share/venvtree/launchers");
+    for name in ["t64.exe", "w64.exe"] {
+        project.write(&format!("prefix/share/venvtree/launchers/{name}"), launcher_bytes(name));
+    }
+    let output = run();
+    assert!(output.status.success(), "{output:?}");
+    let spec: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(spec["launchers"]["gui"]["path"], "prefix/share/venvtree/launchers/w64.exe");
+    project.write("prefix/share/venvtree/launchers/w64.exe", launcher_bytes("t64.exe"));
+    refused(
+        "w64.exe is not the launcher that this version of venvtree has: its SHA-256 is 81a618f2",
+    );
+}
+
 #[test]
 fn what_cannot_be_done_is_said() {
     let project = project();

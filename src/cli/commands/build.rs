@@ -55,7 +55,7 @@ pub struct BuildArguments {
     #[arg(long, value_name = "LOCK")]
     lock: Option<Utf8PathBuf>,
     /// With --lock, for Windows: the directory with the launchers for scripts, called as in distlib
-    /// (t64.exe and w64.exe for x86_64).
+    /// (t64.exe and w64.exe for x86_64) [default: what is installed with venvtree].
     #[arg(long, value_name = "DIR", requires = "lock")]
     launchers: Option<Utf8PathBuf>,
     /// The directory to make.

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 
+use crate::cli::inputs::launchers;
 use crate::cli::inputs::target::{self as for_target, Target};
 use crate::cli::io::Io;
 use crate::engine::compose::lock::{LockFile, at_hand, references};
@@ -104,10 +105,9 @@ impl Locked {
     ) -> Result<Self, Error> {
         let file = read(arguments.lock, io)?;
         let target = arguments.target.read(io)?;
-        let directory_of_launchers = arguments.launchers.map(|path| io.resolve(path));
         let interpreter = &target.interpreter;
         Ok(Self {
-            launchers: for_target::launchers(directory_of_launchers.as_deref(), interpreter, root)?,
+            launchers: launchers::read(arguments.launchers, interpreter, root, io)?,
             request: arguments.wanted.request(&file.lock, arguments.wheels, io)?,
             directory: directory(arguments.lock, io),
             file,

@@ -12,4 +12,6 @@ pub(crate) mod subject;
 
 pub(crate) mod target;
 
+pub(crate) mod launchers;
+
 pub(crate) mod lock;

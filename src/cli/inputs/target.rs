@@ -1,7 +1,7 @@
 //! What `--for` means: the facts of an interpreter from a file, a target by name, or an interpreter
 //! of this machine.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
@@ -10,9 +10,9 @@ use crate::engine::files;
 use crate::engine::interpreters::{Search, Surroundings};
 use crate::engine::store::Notes;
 use crate::error::{Error, Located};
-use crate::model::interpreter::{Arch, Interpreter, Os};
+use crate::model::interpreter::Interpreter;
 use crate::model::python_request::PythonRequest;
-use crate::model::spec::{self, InputPath, LauncherReference, Launchers, Python};
+use crate::model::spec::{self, Python};
 use crate::model::target;
 
 /// Who an environment is for.
@@ -79,44 +79,4 @@ pub(crate) fn python(given: Option<String>, target: &Target) -> Python {
         (None, Some(python)) => python.clone(),
         (None, None) => Python::Absolute { path: target::usual_place(&target.interpreter) },
     }
-}
-
-/// The launchers for Windows.
-pub(crate) fn launchers(
-    directory: Option<&Utf8Path>,
-    interpreter: &Interpreter,
-    root: &Utf8Path,
-) -> Result<Option<Launchers>, Error> {
-    let windows = interpreter.platform.os() == Os::Windows;
-    let suffix = match interpreter.platform.arch() {
-        Arch::Aarch64 => "64-arm",
-        Arch::I686 => "32",
-        _ => "64",
-    };
-    let Some(directory) = directory else {
-        if !windows {
-            return Ok(None);
-        }
-        return Err(Error::usage("an environment for Windows needs launchers for its scripts").hint(format!(
-            "give their directory with --launchers; the wheels of distlib hold them as distlib/t{suffix}.exe and distlib/w{suffix}.exe, \
-             those of pip below pip/_vendor"
-        )));
-    };
-    if !windows {
-        return Err(Error::usage("launchers are for environments for Windows")
-            .hint("leave --launchers out"));
-    }
-    let reference = |letter: &str| -> Result<LauncherReference, Error> {
-        let path: Utf8PathBuf =
-            directory.join(format!("{letter}{suffix}.exe")).components().collect();
-        let sha256 = files::sha256(&path)?;
-        let path = path.strip_prefix(root).unwrap_or(&path);
-        Ok(LauncherReference { path: InputPath(path.to_string()), sha256: Some(sha256) })
-    };
-    Ok(Some(Launchers {
-        console: reference("t")?,
-        gui: reference("w")?,
-        python: None,
-        pythonw: None,
-    }))
 }

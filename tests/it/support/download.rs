@@ -88,6 +88,17 @@ impl Download {
 /// The folder of the wheels of a file of requirements with hashes: downloaded once into `.cache`, for
 /// the interpreter `python` and by its pip.
 pub(crate) fn locked_wheels(python: &str, requirements: &str, folder: &str) -> PathBuf {
+    locked(Download::new(Path::new(python)), requirements, folder)
+}
+
+/// The same for CPython 3.12 on Windows, by the peers' pip. It decides markers for this machine, so
+/// the file must have none.
+pub(crate) fn locked_wheels_for_windows(requirements: &str, folder: &str) -> PathBuf {
+    let windows = std::iter::once("win_amd64".to_owned());
+    locked(Download::for_python("3.12").platforms(windows), requirements, folder)
+}
+
+fn locked(mut download: Download, requirements: &str, folder: &str) -> PathBuf {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -96,7 +107,6 @@ pub(crate) fn locked_wheels(python: &str, requirements: &str, folder: &str) -> P
     let stamp = wheels.join("requirements.txt");
     if fs::read(&stamp).ok() != fs::read(&requirements).ok() {
         let _ = fs::remove_dir_all(&wheels);
-        let mut download = Download::new(Path::new(python));
         download.0.args(["--require-hashes", "--dest"]).arg(&wheels).arg("--requirement");
         succeed(download.0.arg(&requirements));
         fs::copy(&requirements, &stamp).expect("the folder is writable");

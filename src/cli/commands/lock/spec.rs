@@ -35,7 +35,7 @@ pub struct LockSpecArguments {
     #[arg(long, value_name = "FILE")]
     out: Option<Utf8PathBuf>,
     /// For Windows: the directory with the launchers for scripts, called as in distlib (t64.exe and
-    /// w64.exe for x86_64).
+    /// w64.exe for x86_64) [default: what is installed with venvtree].
     #[arg(long, value_name = "DIR")]
     launchers: Option<Utf8PathBuf>,
     #[command(flatten)]

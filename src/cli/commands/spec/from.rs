@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::apart;
+use crate::cli::inputs::launchers;
 use crate::cli::inputs::target::{self as for_target, Target};
 use crate::cli::io::{Io, written};
 use crate::cli::options::LimitArguments;
@@ -62,7 +63,7 @@ pub struct FromArguments {
     #[arg(long, value_name = "PATH")]
     interpreter: Option<String>,
     /// For Windows: the directory with the launchers for scripts, called as in distlib (t64.exe and
-    /// w64.exe for x86_64).
+    /// w64.exe for x86_64) [default: what is installed with venvtree].
     #[arg(long, value_name = "DIR")]
     launchers: Option<Utf8PathBuf>,
     /// Leave distributions out of which no wheel fits, instead of refusing.
@@ -100,11 +101,10 @@ impl Verb for FromArguments {
         let file = self.out.as_ref().map(|path| io.output_file(path)).transpose()?;
         let place = self.out.as_ref().map(|path| io.resolve(path));
         let root = place.as_deref().and_then(Utf8Path::parent).unwrap_or(&io.cwd).to_owned();
-        let directory = self.launchers.as_ref().map(|path| io.resolve(path));
         let guessed = target.python.is_none() && self.interpreter.is_none();
         Ok(From {
             python: (for_target::python(self.interpreter, &target), guessed),
-            launchers: for_target::launchers(directory.as_deref(), &target.interpreter, &root)?,
+            launchers: launchers::read(self.launchers.as_deref(), &target.interpreter, &root, io)?,
             target,
             wheels: self
                 .wheels
