@@ -12,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FileType;
 
 use crate::effects::host::fs::{Directory, FsError, Links, failed, open_regular};
+use crate::effects::host::state::State;
 use crate::effects::work::parallel;
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hasher};
 use crate::model::path::{FileName, LinkTarget, TreePath};
@@ -34,7 +35,12 @@ pub struct Scan {
     pub tree: Tree,
     /// Everything else: paths (not UTF-8 replaced) and what is wrong with them.
     pub odd: Vec<(String, &'static str)>,
+    /// How each entry of the tree looked before it was read.
+    pub states: Vec<(TreePath, State)>,
 }
+
+/// What is known of a file that looks so, and need not be read for it.
+pub type Known<'a> = dyn Fn(&TreePath, &State) -> Option<Digest> + Sync + 'a;
 
 enum Found {
     Directory,
@@ -52,19 +58,37 @@ pub fn scan(
     view: View,
     threads: usize,
 ) -> Result<Scan, FsError> {
+    scan_with(path, function, view, threads, &|_, _| None)
+}
+
+/// The same with what is known of some files.
+///
+/// # Errors
+/// Something cannot be read.
+pub fn scan_with(
+    path: &Utf8Path,
+    function: DigestFunction,
+    view: View,
+    threads: usize,
+    known: &Known<'_>,
+) -> Result<Scan, FsError> {
     let root = Directory::open(path)?;
     let mut scanner = Scanner { view, found: Vec::new(), odd: Vec::new(), depth: 0 };
     scanner.visit(&root, "")?;
     let root = Arc::new(root);
     let digests = parallel::map(threads, scanner.found.len(), |index| {
-        let (path, found) = &scanner.found[index];
+        let (path, found, state) = &scanner.found[index];
         match found {
-            Found::File { .. } => hash(&root, path, view, function).map(Some),
+            Found::File { .. } => match known(path, state) {
+                Some(digest) => Ok(Some(digest)),
+                None => hash(&root, (path, state.size), view, function).map(Some),
+            },
             Found::Directory | Found::Link(_) => Ok(None),
         }
     })?;
     let mut builder = TreeBuilder::new();
-    for ((path, found), digest) in scanner.found.into_iter().zip(digests) {
+    let mut states = Vec::with_capacity(scanner.found.len());
+    for ((path, found, state), digest) in scanner.found.into_iter().zip(digests) {
         let inserted = match (found, digest) {
             (Found::File { executable }, Some(digest)) => {
                 builder.insert(&path, Leaf::File { blob: BlobDigest(digest), executable })
@@ -73,8 +97,9 @@ pub fn scan(
             _ => builder.insert_directory(&path),
         };
         inserted.expect("a file system has each name once");
+        states.push((path, state));
     }
-    Ok(Scan { tree: builder.finish(function), odd: scanner.odd })
+    Ok(Scan { tree: builder.finish(function), odd: scanner.odd, states })
 }
 
 /// How deep a tree is followed; links in the view of a cache may lead in circles.
@@ -82,7 +107,7 @@ const DEPTH_LIMIT: usize = 256;
 
 struct Scanner {
     view: View,
-    found: Vec<(TreePath, Found)>,
+    found: Vec<(TreePath, Found, State)>,
     odd: Vec<(String, &'static str)>,
     depth: usize,
 }
@@ -129,6 +154,7 @@ impl Scanner {
                 }
             }
         }
+        let state = State::of(&status);
         match kind {
             FileType::Directory if self.depth >= DEPTH_LIMIT => {
                 self.odd.push((path.to_string(), "directories are nested too deep"))
@@ -139,19 +165,19 @@ impl Scanner {
                     View::Cached => Directory::open(&directory.path().join(name))?,
                 };
                 if self.view == View::Exact {
-                    self.found.push((path.clone(), Found::Directory));
+                    self.found.push((path.clone(), Found::Directory, state));
                 }
                 self.visit(&below, path.as_str())?;
             }
             FileType::Symlink => match LinkTarget::parse(&directory.read_link(name)?) {
-                Ok(target) => self.found.push((path, Found::Link(target))),
+                Ok(target) => self.found.push((path, Found::Link(target), state)),
                 Err(_) => {
                     self.odd.push((path.to_string(), "no tree may hold a link to such a place"))
                 }
             },
             FileType::RegularFile => {
                 let executable = self.view == View::Exact && status.st_mode & 0o100 != 0;
-                self.found.push((path, Found::File { executable }));
+                self.found.push((path, Found::File { executable }, state));
             }
             _ => self.odd.push((path.to_string(), "it is neither a file, a directory nor a link")),
         }
@@ -161,20 +187,19 @@ impl Scanner {
 
 fn hash(
     root: &Directory,
-    path: &TreePath,
+    (path, size): (&TreePath, u64),
     view: View,
     function: DigestFunction,
 ) -> Result<Digest, FsError> {
     let full: Utf8PathBuf = root.path().join(path.as_str());
     let mut file = match view {
         View::Cached => open_regular(&full, Links::Follow).map_err(failed("open", &full))?,
-        View::Exact => match path.as_str().rsplit_once('/') {
-            Some((parent, name)) => root.open_below(parent)?.open_file(name)?,
-            None => root.open_file(path.as_str())?,
-        },
+        View::Exact => root.open_file_below(path.as_str())?,
     };
     let mut hasher = Hasher::new(function);
-    let mut buffer = vec![0; 64 << 10];
+    // One byte more shows the end of a file that has not grown.
+    let size = usize::try_from(size.saturating_add(1)).unwrap_or(usize::MAX);
+    let mut buffer = vec![0; size.min(64 << 10)];
     loop {
         let length = file.read(&mut buffer).map_err(failed("read", &full))?;
         if length == 0 {

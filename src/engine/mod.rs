@@ -149,19 +149,21 @@ pub fn build(
 /// Looks for the tree in the order of cost, and puts it in its place.
 fn search(inputs: Inputs<'_>, caches: &Caches, request: &BuildRequest) -> Result<Report, Error> {
     let cached = CachedAction::of(caches, &inputs, request)?;
-    let output = Output::look(inputs.session, request, &caches.notes)?;
-    let Some(cached) = cached else {
+    let store = cached.as_ref().and_then(|cached| cached.store.as_ref());
+    let output = Output::look(inputs.session, request, &caches.notes)?.remembered_by(store);
+    let Some(cached) = &cached else {
         return make::from_wheels(inputs, &output, None);
     };
     if output.is_occupied()
         && let Some(stamp) = cached.stamped(request)
+        && output.is_still(&stamp)
     {
         output.write_digest(stamp.root)?;
-        return Ok(Report::of_stamp(&stamp, cached.function()));
+        return Ok(Report { looked: request.look, ..Report::of_stamp(&stamp, cached.function()) });
     }
     let report = match cached.find(&inputs) {
-        Some((tree, source)) => placed(inputs, &output, &cached, (tree, source)),
-        None => make::from_wheels(inputs, &output, Some(&cached)),
+        Some((tree, source)) => placed(inputs, &output, cached, (tree, source)),
+        None => make::from_wheels(inputs, &output, Some(cached)),
     }?;
     caches.keep_within_limit(cached.store.as_ref());
     Ok(report)

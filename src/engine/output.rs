@@ -3,13 +3,19 @@
 //!
 //! Part of the engine. Nothing else decides whether an output is taken.
 
+use std::cell::OnceCell;
 use std::io;
+use std::time::SystemTime;
 
 use camino::Utf8Path;
 
+use crate::effects::caches::store::Store;
+use crate::effects::caches::store::stamp::Stamp;
+use crate::effects::caches::store::states::States;
 use crate::effects::host::fs::{self, Kind};
 use crate::effects::host::notes::Notes;
 use crate::effects::host::replaceable::{self, Replaceable};
+use crate::effects::host::state::State;
 use crate::effects::scan::{self, Scan, View, bytecode};
 use crate::effects::sink::publish::{self, PublishError, Unfinished};
 use crate::engine::prepared::Prepared;
@@ -18,7 +24,8 @@ use crate::engine::session::Session;
 use crate::error::{Error, OutputTaken};
 use crate::model::digest::DirectoryDigest;
 use crate::model::manifest;
-use crate::model::tree::Tree;
+use crate::model::path::TreePath;
+use crate::model::tree::{Leaf, Node, Tree};
 use crate::model::verify::{self, Deviation};
 
 /// The file that every environment has, and no other directory.
@@ -30,6 +37,9 @@ pub(super) struct Output<'a> {
     request: &'a BuildRequest,
     notes: &'a Notes,
     before: Kind,
+    /// Who remembers how outputs look; nobody where they are not looked at.
+    store: Option<&'a Store>,
+    states: OnceCell<Option<States>>,
 }
 
 /// What is to be done at an output.
@@ -50,11 +60,19 @@ impl<'a> Output<'a> {
         request: &'a BuildRequest,
         notes: &'a Notes,
     ) -> Result<Self, Error> {
-        let output = Self { session, request, notes, before: fs::kind(&request.out)? };
+        let before = fs::kind(&request.out)?;
+        let (store, states) = (None, OnceCell::new());
+        let output = Self { session, request, notes, before, store, states };
         if output.before == Kind::Other {
             output.old()?;
         }
         Ok(output)
+    }
+
+    /// The same where a store may remember how outputs look.
+    #[must_use]
+    pub fn remembered_by(self, store: Option<&'a Store>) -> Self {
+        Self { store: store.filter(|_| self.request.look), ..self }
     }
 
     /// The place.
@@ -95,17 +113,59 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// How its entries looked when that was known last.
+    fn states(&self) -> Option<&States> {
+        let read = || self.store?.states(self.path());
+        self.states.get_or_init(read).as_ref()
+    }
+
+    /// Whether it is still what its stamp says, as far as the request wants to know that: its
+    /// directories are the same, or every entry looks as it did when it was written or read.
+    pub fn is_still(&self, stamp: &Stamp) -> bool {
+        match (self.request.existing, self.request.look) {
+            (Existing::Renew, _) => false,
+            (Existing::Keep | Existing::Replace, false) => true,
+            (Existing::Keep | Existing::Replace, true) => {
+                let states = self.states().filter(|states| states.root == stamp.root);
+                states.is_some_and(|states| states.hold(self.path(), self.session.threads))
+            }
+        }
+    }
+
+    /// Keeps how its entries look, now that it is known what it holds.
+    fn remember(&self, states: Option<&States>) {
+        if let Some((store, states)) = self.store.zip(states) {
+            store.attempt(|| store.set_states(self.path(), states));
+        }
+    }
+
     /// Whether it is worth reading: what is no environment need not be compared with one.
     fn may_be(&self, tree: &Tree) -> bool {
         tree.get(CONFIGURATION).is_none() || publish::is_environment(self.path())
     }
 
     /// Whether the directory that is there is the tree, apart from bytecode that running Python
-    /// left there.
+    /// left there. Files are read unless they look as they did when that was known.
     fn is(&self, expected: &Tree) -> Result<bool, Error> {
-        let path = self.path();
-        let scan = scan::scan(path, expected.function(), View::Exact, self.session.threads);
-        let Scan { tree, odd } = match scan {
+        let (path, threads) = (self.path(), self.session.threads);
+        let states = self.states();
+        if states
+            .is_some_and(|states| states.root != expected.digest() && states.hold(path, threads))
+        {
+            return Ok(false);
+        }
+        let states = states.filter(|states| states.root == expected.digest());
+        let states = states.map(States::by_path).unwrap_or_default();
+        let known = |path: &TreePath, now: &State| {
+            states.get(path.as_str()).filter(|state| state.is_still(now))?;
+            match expected.get(path.as_str())? {
+                Node::Leaf(Leaf::File { blob, .. }) => Some(blob.0),
+                Node::Leaf(Leaf::Symlink(_)) | Node::Directory(_) => None,
+            }
+        };
+        let since = SystemTime::now();
+        let scan = scan::scan_with(path, expected.function(), View::Exact, threads, &known);
+        let Scan { tree, odd, states } = match scan {
             // What is written here can be read by whoever wrote it.
             Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
                 return Ok(false);
@@ -114,7 +174,12 @@ impl<'a> Output<'a> {
         };
         let judge = |pyc: &_| bytecode::judge(path, View::Exact, pyc);
         let found = || verify::compare(expected, &tree, &judge);
-        Ok(odd.is_empty() && found().iter().all(|found| found.deviation == Deviation::Bytecode))
+        let is_it =
+            odd.is_empty() && found().iter().all(|found| found.deviation == Deviation::Bytecode);
+        if is_it && self.store.is_some() {
+            self.remember(Some(&States::new(expected.digest(), states, since)));
+        }
+        Ok(is_it)
     }
 
     /// Puts a finished directory in its place, or in that of what gives way.
@@ -127,14 +192,22 @@ impl<'a> Output<'a> {
         tree: &Tree,
         old: Option<&Replaceable>,
     ) -> Result<Outcome, Error> {
+        // Before it has its place, where others may change it.
+        let states = self
+            .store
+            .and_then(|_| States::of_written(tree, unfinished.directory(), self.session.threads));
         if let Some(old) = old {
             if let Some(left) = unfinished.exchange(old)? {
                 self.notes.add(crate::error::chain(&left));
             }
+            self.remember(states.as_ref());
             return Ok(Outcome::Replaced);
         }
         match unfinished.publish() {
-            Ok(()) => Ok(Outcome::Built),
+            Ok(()) => {
+                self.remember(states.as_ref());
+                Ok(Outcome::Built)
+            }
             // Another build of the same environment may have been faster.
             Err(PublishError::Taken { path }) => {
                 if fs::kind(&path)? == Kind::Directory && self.is(tree)? {

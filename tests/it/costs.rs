@@ -86,6 +86,48 @@ fn what_is_up_to_date_costs_a_call_for_each_directory_and_none_for_files() {
     assert!(counts[1] < counts[0] + 420 && counts[0] < 400, "{counts:?}");
 }
 
+/// Whoever wants to know of each file reads those that look otherwise than when they were written.
+#[test]
+fn files_that_look_as_they_were_written_are_not_read_again() {
+    for mode in ["copy", "hardlink"] {
+        let project = Project::new();
+        let wheel = project.wheel(&wheel(100));
+        project.spec(some_interpreter(), &[wheel], |_| ());
+        let build = |out| {
+            let fixed = ["build", "env.json", "--store", "store", "--replace", "--threads", "2"];
+            [&fixed[..], &["--link-mode", mode, "--format", "json", "--out", out]].concat()
+        };
+        let outcome = |out| project.run(&build(out)).json()["outcome"].clone();
+        let read = || openings(&project, &["out"], &build("out"));
+        assert_eq!(outcome("out"), "built");
+        assert_eq!(read(), BTreeMap::new(), "{mode}");
+        // Another environment may share the files, which links them once more.
+        assert_eq!(outcome("other"), "built");
+        assert_eq!(read(), BTreeMap::new(), "{mode}");
+        let site = "out/lib/python3.11/site-packages";
+        let file = format!("{site}/many/a0/b0/m0.py");
+        let path = project.path().join(&file);
+        let text = std::fs::read(&path).unwrap();
+        let put = |text: &[u8]| {
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, text).unwrap();
+            let old = filetime::FileTime::from_unix_time(1_000_000, 0);
+            filetime::set_file_mtime(&path, old).unwrap();
+        };
+        put(&text);
+        assert_eq!(read(), BTreeMap::from([(file.clone(), 1)]), "{mode}: the same text");
+        assert_eq!(outcome("out"), "up-to-date");
+        let directory = project.path().join(format!("{site}/many/a0/b0"));
+        let old = filetime::FileTime::from_unix_time(1_000_000, 0);
+        filetime::set_file_mtime(&directory, old).unwrap();
+        assert_eq!(read(), BTreeMap::new(), "{mode}: what was read is known");
+        assert_eq!(read(), BTreeMap::new(), "{mode}");
+        put(&[b'#'].repeat(text.len()));
+        assert_eq!(read(), BTreeMap::from([(file, 1)]), "{mode}: another text as long");
+        assert_eq!(std::fs::read(&path).unwrap(), text, "{mode}");
+    }
+}
+
 #[test]
 fn wheels_that_the_store_knows_are_not_read_for_another_environment() {
     let project = Project::new();

@@ -401,7 +401,17 @@ fn a_changed_environment_is_not_called_up_to_date() {
 
 #[test]
 fn create_looks_at_what_is_there_and_clear_makes_it_anew() {
-    for (what, change) in changes() {
+    let in_place: Change = ("edited where it lies, its time set back", |site| {
+        let path = site.join("a-1.0.dist-info/METADATA");
+        let before = path.metadata().unwrap();
+        let text = vec![b'#'; usize::try_from(before.len()).unwrap()];
+        // A tick of the clock later: within one, no time of change could tell.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(&path, text).unwrap();
+        let modified = filetime::FileTime::from_last_modification_time(&before);
+        filetime::set_file_mtime(&path, modified).unwrap();
+    });
+    for (what, change) in changes().into_iter().chain([in_place]) {
         let project = project();
         let wheel = project.path().join("wheels/a-1.0-py3-none-any.whl");
         let create = |extra: &[&str]| {

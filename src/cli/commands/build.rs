@@ -41,8 +41,8 @@ Examples:
 `venvtree spec from` and `venvtree create --spec-out` write specs.
 
 If the output is this environment already, it is left alone. A build that the store remembers tells that from the \
-directories: whether anything was added, removed or exchanged there. With --replace, every file is read, as by \
-`venvtree verify`. Another environment is replaced only with --replace, in one step; what is not an environment, or \
+directories: whether anything was added, removed or exchanged there. With --replace, every file is looked at, \
+and read if it does not look as it did when it was written; `venvtree verify` reads all. Another environment is replaced only with --replace, in one step; what is not an environment, or \
 holds more than one, is never replaced.")]
 pub struct BuildArguments {
     /// The spec, a JSON file; `-` reads standard input.

@@ -6,6 +6,7 @@ pub(crate) mod folder;
 pub mod random;
 
 pub mod fs;
+pub mod state;
 
 pub mod spare;
 

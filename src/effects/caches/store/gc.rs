@@ -33,6 +33,8 @@ use crate::model::tree::{Leaf, Node, wire};
 pub enum EntryKind {
     /// `stamps/`
     Stamp,
+    /// `states/`
+    States,
     /// `hashed/`
     Hashed,
     /// `ac/`
@@ -50,8 +52,9 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    const FOLDERS: [(Self, &'static str); 7] = [
+    const FOLDERS: [(Self, &'static str); 8] = [
         (Self::Stamp, "stamps"),
+        (Self::States, "states"),
         (Self::Hashed, "hashed"),
         (Self::Result, "ac"),
         (Self::Tree, "trees"),
@@ -150,7 +153,7 @@ impl Store {
                 EntryKind::File => &mut report.files,
                 EntryKind::Wheel | EntryKind::Manifest => &mut report.wheels,
                 EntryKind::Tree => &mut report.trees,
-                EntryKind::Stamp => &mut report.stamps,
+                EntryKind::Stamp | EntryKind::States => &mut report.stamps,
                 EntryKind::Hashed => &mut report.hashed,
             };
             usage.add(&entry);
@@ -195,9 +198,15 @@ impl Store {
             .map(|age| now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX)));
         let mut excess = limits.bytes.map_or(0, |bytes| report.before.bytes.saturating_sub(bytes));
         for entry in entries {
-            let outdated = entry.kind == EntryKind::Stamp
-                && read_entry(&entry.path)
-                    .is_ok_and(|bytes| stamp::is_current(bytes) != Some(true));
+            let outdated = match entry.kind {
+                EntryKind::Stamp => read_entry(&entry.path)
+                    .is_ok_and(|bytes| stamp::is_current(bytes) != Some(true)),
+                // Without the stamp they are of no use.
+                EntryKind::States => {
+                    !self.entry_path(record::STAMP.name, entry.hash).as_std_path().exists()
+                }
+                _ => false,
+            };
             if excess == 0 && !outdated && oldest.is_none_or(|oldest| entry.used >= oldest) {
                 continue;
             }

@@ -14,6 +14,7 @@
 //! | `manifests/xx/HASH` | what a wheel holds, as it was read | [`record`] |
 //! | `hashed/xx/HASH` | the SHA-256 of wheel files that nobody touched since | [`hashed`] |
 //! | `stamps/xx/HASH` | which tree an output path holds | [`stamp`] |
+//! | `states/xx/HASH` | how the entries of an output looked when that was known | [`states`] |
 //! | `tmp/` | what is being written, by living processes | [`crate::effects::host::staging`] |
 //! | `gc/lock` | held while garbage is collected, by Bazel too | [`gc`] |
 //! | `gc/written` | as many bytes as megabytes were written since the size was looked at | [`bound`] |
@@ -31,6 +32,7 @@ pub mod hashed;
 pub mod place;
 pub mod record;
 pub mod stamp;
+pub mod states;
 pub mod verify;
 
 use std::fs::{self, File};

@@ -24,6 +24,8 @@ pub struct Kind {
 pub const TREE: Kind = Kind { name: "trees", version: 1 };
 /// What an output path holds.
 pub const STAMP: Kind = Kind { name: "stamps", version: 2 };
+/// How the entries of an output path looked.
+pub const STATES: Kind = Kind { name: "states", version: 1 };
 /// The SHA-256 of a file, and the file's state at that time.
 pub const HASHED: Kind = Kind { name: "hashed", version: 1 };
 /// What a wheel holds, as it was read. The version grows with the rules that wheels are read by,

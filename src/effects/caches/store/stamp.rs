@@ -185,7 +185,8 @@ fn parse(payload: &str) -> Option<(Utf8PathBuf, &str, Stamp)> {
     Some((Utf8PathBuf::from(path), identity, stamp))
 }
 
-fn key(output: &Utf8Path) -> Hash {
+/// Where the records of an output lie.
+pub(super) fn key(output: &Utf8Path) -> Hash {
     Hash::sha256(output.as_str().as_bytes())
 }
 

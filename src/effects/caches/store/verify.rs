@@ -14,7 +14,7 @@ use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::Store;
 use crate::effects::caches::store::area::{Repair, hash_file, repair};
 use crate::effects::caches::store::gc::{Entry, EntryKind, Usage};
-use crate::effects::caches::store::{record, stamp};
+use crate::effects::caches::store::{record, stamp, states};
 use crate::effects::host::fs::read_entry;
 use crate::effects::work::parallel;
 use crate::model::digest::Digest;
@@ -120,6 +120,7 @@ impl Store {
                     EntryKind::Manifest => record::unframe(record::MANIFEST, bytes).is_some(),
                     EntryKind::Hashed => record::unframe(record::HASHED, bytes).is_some(),
                     EntryKind::Stamp => stamp::is_current(bytes).is_some(),
+                    EntryKind::States => states::is_sound(bytes),
                     EntryKind::Blob | EntryKind::File => true,
                 };
                 if sound {

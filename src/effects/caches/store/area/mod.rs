@@ -35,8 +35,8 @@ use self::copy::{CopyError, copy, finish};
 use self::link_mode::{Ladder, Method};
 use self::repair::{State, own_mode};
 use crate::effects::caches::blob::BlobError;
-use crate::effects::caches::store::Store;
-use crate::effects::host::fs::{Links, open_regular};
+use crate::effects::caches::store::{Store, set_time};
+use crate::effects::host::fs::{Links, complete_mode, open_regular};
 use crate::model::digest::{Digest, Hash};
 use crate::model::layout;
 
@@ -328,9 +328,12 @@ impl Area<'_> {
             .map_err(|error| BlobError::io("make", name, error))?;
         let mut target = File::from(target);
         let filled = self.fill(source, digest.size, &mut target);
-        match filled.and_then(|counter| {
-            finish(&target, mode, self.mtime).map(|()| counter).map_err(CopyError::Write)
-        }) {
+        // It was made with its mode, so that most often there is nothing to set.
+        let finish = || -> io::Result<()> {
+            complete_mode(&target, Mode::from_raw_mode(mode))?;
+            set_time(&target, self.mtime)
+        };
+        match filled.and_then(|counter| finish().map(|()| counter).map_err(CopyError::Write)) {
             Ok(counter) => {
                 counter.fetch_add(1, Ordering::Relaxed);
                 Ok(true)
