@@ -47,8 +47,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// How often a request is repeated.
     pub retries: u32,
-    /// How many requests are sent at once.
-    pub connections: usize,
+    /// How many requests are sent at once; as many as suit the protocol and the distance where
+    /// nobody says.
+    pub connections: Option<usize>,
     /// Whether blobs are compressed.
     pub compression: bool,
 }

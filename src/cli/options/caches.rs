@@ -105,7 +105,8 @@ pub struct RemoteArguments {
     /// Repeat a request that failed up to N times [default: 5; variable: VENVTREE_REMOTE_RETRIES].
     #[arg(long, value_name = "N", value_parser = numbers::retries)]
     remote_retries: Option<u32>,
-    /// Send at most N requests at once [default: 8; variable: VENVTREE_REMOTE_CONNECTIONS].
+    /// Send at most N requests at once [default: 8; over HTTP 64 where the cache is far; variable:
+    /// VENVTREE_REMOTE_CONNECTIONS].
     #[arg(long, value_name = "N", value_parser = |text: &str| numbers::count(text, MOST_CONNECTIONS))]
     remote_connections: Option<u16>,
     /// Do not compress blobs [variable: VENVTREE_NO_REMOTE_COMPRESSION].
@@ -310,8 +311,8 @@ pub(crate) fn remote(
         None => variables::parsed(io, "VENVTREE_REMOTE_RETRIES", numbers::retries)?.unwrap_or(5),
     };
     let connections = match arguments.remote_connections {
-        Some(connections) => connections,
-        None => variables::count(io, variables::REMOTE_CONNECTIONS, MOST_CONNECTIONS)?.unwrap_or(8),
+        Some(connections) => Some(connections),
+        None => variables::count(io, variables::REMOTE_CONNECTIONS, MOST_CONNECTIONS)?,
     };
     let settings = Settings {
         url,
@@ -328,7 +329,7 @@ pub(crate) fn remote(
         client,
         timeout,
         retries,
-        connections: usize::from(connections),
+        connections: connections.map(usize::from),
         compression: !arguments.no_remote_compression
             && !variables::flag(io, variables::NO_REMOTE_COMPRESSION)?,
     };

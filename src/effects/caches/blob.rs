@@ -226,6 +226,11 @@ pub trait BlobStore: Blobs {
     /// The store cannot be asked.
     fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, BlobError>;
 
+    /// Whether asking what is missing takes a request for each blob.
+    fn asks_one_by_one(&self) -> bool {
+        false
+    }
+
     /// Keeps a blob; one that is here already may be left alone.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //! that a result never names what is not there. Down: result, tree, missing files; whatever does
 //! not fit is noted and counts as a miss.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Cursor, Read};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,6 +19,7 @@ use crate::effects::caches::counted::{Giving, Receiving};
 use crate::effects::caches::store::area::{Area, Wanted};
 use crate::effects::host::fs::{Links, open_regular};
 use crate::effects::host::notes::Notes;
+use crate::effects::host::random;
 use crate::effects::work::parallel::Threads;
 use crate::effects::work::progress::{Amount, Phase, Progress};
 use crate::model::action::{Action, ActionResult};
@@ -167,15 +168,16 @@ pub fn publish(
     let request: BTreeMap<Digest, &[u8]> = action.blobs().into_iter().collect();
     let messages = TreeMessages::of(tree);
     let mut digests: Vec<Digest> = request.keys().copied().collect();
-    digests.extend(messages.digests());
+    digests.extend(messages.directory_digests());
     digests.extend(Wanted::of(tree).digests());
-    let missing = cache.missing(&digests)?;
+    // What was made here the cache did not give: if it has the message, then perhaps not the files.
+    let missing = missing(cache, &digests, messages.tree, Trust::Nothing)?;
     // Servers may look at the action when its result arrives: it comes first.
     let (first, then): (Vec<Digest>, Vec<Digest>) =
         missing.into_iter().partition(|digest| request.contains_key(digest));
     cache.put_all(&first, &Messages(&request))?;
     progress.begin(Phase::Uploading, amount(&then));
-    cache.put_all(&then, &Giving { blobs: &Layered(&[&messages, files]), progress })?;
+    put_tree(cache, &then, &messages, &Giving { blobs: &Layered(&[&messages, files]), progress })?;
     let result = ActionResult { tree: messages.tree, root: Some(tree.digest()) };
     cache.set_action_result(action.digest(), &result.encode(action))
 }
@@ -192,12 +194,73 @@ pub fn push(
     progress: &Progress,
 ) -> Result<(Digest, usize), BlobError> {
     let messages = TreeMessages::of(tree);
-    let mut digests = messages.digests();
+    let mut digests = messages.directory_digests();
     digests.extend(Wanted::of(tree).digests());
-    let missing = cache.missing(&digests)?;
+    let missing = missing(cache, &digests, messages.tree, Trust::Sample)?;
     progress.begin(Phase::Uploading, amount(&missing));
-    cache.put_all(&missing, &Giving { blobs: &Layered(&[&messages, files]), progress })?;
+    let blobs = Giving { blobs: &Layered(&[&messages, files]), progress };
+    put_tree(cache, &missing, &messages, &blobs)?;
     Ok((messages.tree, missing.len()))
+}
+
+/// What is believed of a cache that has the message of a tree, which is stored last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// That it has the rest, where it has all of a sample: caches forget what was not used for
+    /// long.
+    Sample,
+    /// Nothing: it is asked for each blob.
+    Nothing,
+}
+
+/// How many blobs are asked for where asking for all would take a request each.
+const SAMPLE: usize = 16;
+
+/// What a cache lacks of a tree's blobs and its message. Where asking takes a request for each, some
+/// of them, taken at random, are asked for first: a cache that has neither these nor the message
+/// has few of the others, and sending those again takes no longer than asking for each.
+fn missing(
+    cache: &dyn Cache,
+    digests: &[Digest],
+    message: Digest,
+    trust: Trust,
+) -> Result<Vec<Digest>, BlobError> {
+    let whole = || digests.iter().copied().chain([message]).collect::<Vec<Digest>>();
+    if cache.asks_one_by_one() && digests.len() > SAMPLE {
+        let begin = usize::try_from(random::number() >> 1).unwrap_or(0);
+        let spread = digests.len() / SAMPLE;
+        let pick = |turn: usize| digests[(begin % digests.len() + turn * spread) % digests.len()];
+        // The message first: how long its answer takes tells how many may be asked for at once.
+        let mut lacking = cache.missing(&[message])?;
+        let sample: Vec<Digest> = (0..SAMPLE).map(pick).filter(|digest| digest.size > 0).collect();
+        let absent = cache.missing(&sample)?;
+        let is_nowhere = absent.len() == sample.iter().collect::<BTreeSet<_>>().len();
+        lacking.extend(absent);
+        if lacking.is_empty() && trust == Trust::Sample {
+            return Ok(lacking);
+        }
+        if is_nowhere && lacking.contains(&message) {
+            let mut all = whole();
+            all.retain(|digest| digest.size > 0);
+            all.sort_unstable();
+            all.dedup();
+            return Ok(all);
+        }
+    }
+    cache.missing(&whole())
+}
+
+/// Brings what is missing of a tree to a cache, its message last: who finds that finds the rest.
+fn put_tree(
+    cache: &dyn Cache,
+    missing: &[Digest],
+    messages: &TreeMessages<'_>,
+    blobs: &dyn Blobs,
+) -> Result<(), BlobError> {
+    let (last, first): (Vec<Digest>, Vec<Digest>) =
+        missing.iter().partition(|digest| **digest == messages.tree);
+    cache.put_all(&first, blobs)?;
+    cache.put_all(&last, blobs)
 }
 
 /// Why there is no tree for a digest.
@@ -356,8 +419,8 @@ impl<'a> TreeMessages<'a> {
         Self { directories, tree: tree.function().digest(&message), message }
     }
 
-    fn digests(&self) -> Vec<Digest> {
-        self.directories.keys().copied().chain([self.tree]).collect()
+    fn directory_digests(&self) -> Vec<Digest> {
+        self.directories.keys().copied().collect()
     }
 }
 
@@ -493,7 +556,7 @@ mod tests {
     use super::*;
     use crate::effects::caches::store::area::LinkMode;
     use crate::effects::caches::store::{Access, Store};
-    use crate::model::digest::BlobDigest;
+    use crate::model::digest::{ActionDigest, BlobDigest};
     use crate::model::path::TreePath;
     use crate::model::tree::TreeBuilder;
 
@@ -576,6 +639,87 @@ mod tests {
         assert!(matches!(pull(&remote, "test", other, 1), Err(PullError::Absent { .. })));
         let file = DigestFunction::Sha256.digest(b"2");
         assert!(matches!(pull(&remote, "test", file, 1), Err(PullError::Unsound { .. })));
+    }
+
+    /// A cache that is asked for each blob, and counts the questions.
+    struct OneByOne {
+        store: Store,
+        asked: Mutex<usize>,
+    }
+
+    impl OneByOne {
+        fn asked(&self) -> usize {
+            std::mem::take(&mut *self.asked.lock().unwrap())
+        }
+    }
+
+    impl Blobs for OneByOne {
+        fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError> {
+            self.store.open(digest)
+        }
+    }
+
+    impl BlobStore for OneByOne {
+        fn function(&self) -> DigestFunction {
+            self.store.function()
+        }
+
+        fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, BlobError> {
+            *self.asked.lock().unwrap() += digests.len();
+            self.store.missing(digests)
+        }
+
+        fn asks_one_by_one(&self) -> bool {
+            true
+        }
+
+        fn put(&self, digest: Digest, bytes: &mut (dyn Read + Send)) -> Result<(), BlobError> {
+            self.store.put(digest, bytes)
+        }
+    }
+
+    impl ActionCache for OneByOne {
+        fn action_result(&self, action: ActionDigest) -> Result<Option<Vec<u8>>, BlobError> {
+            self.store.action_result(action)
+        }
+
+        fn set_action_result(&self, action: ActionDigest, result: &[u8]) -> Result<(), BlobError> {
+            self.store.set_action_result(action, result)
+        }
+    }
+
+    #[test]
+    fn a_cache_with_a_request_for_each_blob_is_asked_for_a_sample() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().join("tree")).unwrap();
+        std::fs::create_dir(&root).unwrap();
+        let mut builder = TreeBuilder::new();
+        for number in 0..200 {
+            let text = number.to_string();
+            std::fs::write(root.join(&text), &text).unwrap();
+            let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
+            let leaf = Leaf::File { blob, executable: false };
+            builder.insert(&TreePath::parse(&text).unwrap(), leaf).unwrap();
+        }
+        let tree = builder.finish(DigestFunction::Sha256);
+        let cache = OneByOne { store: store(&folder, "remote"), asked: Mutex::default() };
+        let files = TreeFiles::new(&root, &tree);
+        let push = || super::push(&cache, &tree, &files, &Progress::default()).unwrap();
+        let (message, sent) = push();
+        assert_eq!((sent, cache.asked()), (202, SAMPLE + 1), "nothing of it can be there");
+        assert_eq!(pull(&cache, "test", message, 1).unwrap(), tree);
+        assert_eq!((push(), cache.asked()), ((message, 0), SAMPLE + 1), "all was there last");
+        let forget = |digest: &Digest| {
+            std::fs::remove_file(cache.store.entry_path("cas", digest.hash)).unwrap();
+        };
+        let digests = Wanted::of(&tree).digests();
+        digests[SAMPLE..].iter().for_each(forget);
+        assert_eq!(push().1, digests.len() - SAMPLE, "most of it was forgotten");
+        // What was made here because the cache lacked something is looked for as a whole.
+        forget(&digests[0]);
+        let action = Action::new(DigestFunction::Sha256, b"{}".to_vec());
+        super::publish(&cache, &action, &tree, &files, &Progress::default()).unwrap();
+        assert_eq!(cache.store.missing(&digests).unwrap(), []);
     }
 
     #[test]

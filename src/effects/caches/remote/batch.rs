@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use crate::effects::caches::blob::{BlobError, BlobStore, Blobs, Checked, absent};
 use crate::effects::caches::remote::bytestream::decoder;
 use crate::effects::caches::remote::grpc::{
-    COMPRESSION_THRESHOLD, Capabilities, DECODE_LIMIT, Grpc, to_message,
+    COMPRESSION_LEVEL, COMPRESSION_THRESHOLD, Capabilities, DECODE_LIMIT, Grpc, to_message,
 };
 use crate::effects::caches::remote::raw::{Method, blob_answers};
 use crate::effects::net::retry::{Verdict, judge_grpc};
@@ -46,7 +46,7 @@ impl Grpc {
             let mut compressor = reapi::compressor::Value::Identity;
             if capabilities.zstd_batch_update
                 && digest.size >= COMPRESSION_THRESHOLD
-                && let Ok(compressed) = zstd::bulk::compress(&data, 0)
+                && let Ok(compressed) = zstd::bulk::compress(&data, COMPRESSION_LEVEL)
                 && compressed.len() < data.len()
             {
                 (data, compressor) = (compressed, reapi::compressor::Value::Zstd);

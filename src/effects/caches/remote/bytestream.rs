@@ -16,7 +16,7 @@ use tonic::{Code, Status, Streaming};
 
 use crate::effects::caches::blob::{BlobError, BlobStore, Blobs, absent};
 use crate::effects::caches::remote::grpc::{
-    COMPRESSION_THRESHOLD, Capabilities, Grpc, LIE_RETRIES,
+    COMPRESSION_LEVEL, COMPRESSION_THRESHOLD, Capabilities, Grpc, LIE_RETRIES,
 };
 use crate::effects::host::random;
 use crate::effects::net::pace::{LEAST_RATE, Pace, Paced};
@@ -231,7 +231,8 @@ fn upload_of(
     let mut plain = source.open(digest)?.ok_or_else(|| absent(digest))?;
     io::copy(&mut plain.by_ref().take(offset), &mut io::sink()).map_err(failed)?;
     if zstd {
-        return Ok(Box::new(zstd::stream::read::Encoder::new(plain, 0).map_err(failed)?));
+        let encoder = zstd::stream::read::Encoder::new(plain, COMPRESSION_LEVEL);
+        return Ok(Box::new(encoder.map_err(failed)?));
     }
     Ok(Box::new(plain))
 }

@@ -37,6 +37,9 @@ use crate::model::explain::chain;
 const MISSING_CHUNK: usize = 10_000;
 /// Below this, compressing costs more than it saves.
 pub(super) const COMPRESSION_THRESHOLD: u64 = 100;
+/// The quickest level of zstd: with others, compressing takes longer than sending on the networks
+/// that caches are in.
+pub(super) const COMPRESSION_LEVEL: i32 = 1;
 /// Attempts at getting a blob that comes out wrong.
 pub(super) const LIE_RETRIES: u32 = 1;
 /// The most bytes of a message from the server.
@@ -403,7 +406,7 @@ impl Protocol for Grpc {
         self.capabilities()?;
         let chunks: Vec<&[Digest]> = digests.chunks(MISSING_CHUNK).collect();
         let found = Mutex::new(Vec::new());
-        for_each(self.context.config.connections, &chunks, |chunk| {
+        for_each(self.context.connections(), &chunks, |chunk| {
             let request = reapi::FindMissingBlobsRequest {
                 instance_name: self.instance(),
                 blob_digests: chunk.iter().copied().map(to_message).collect(),
@@ -425,6 +428,10 @@ impl Protocol for Grpc {
         Ok(found)
     }
 
+    fn asks_one_by_one(&self) -> bool {
+        false
+    }
+
     fn send(&self, digests: &[Digest], source: &dyn Blobs) -> Result<(), BlobError> {
         let capabilities = self.capabilities()?;
         if let Some(large) = digests
@@ -438,7 +445,7 @@ impl Protocol for Grpc {
             return Err(self.context.error(reason, false));
         }
         let jobs = jobs(digests, capabilities.batch);
-        for_each(self.context.config.connections, &jobs, |job| match job {
+        for_each(self.context.connections(), &jobs, |job| match job {
             Job::Stream(digest) => self.write_stream(*digest, source, &capabilities),
             Job::Batch(batch) => {
                 for digest in self.send_batch(batch, source, &capabilities)? {
@@ -458,7 +465,7 @@ impl Protocol for Grpc {
         let lacking = Mutex::new(Vec::new());
         let lack = |digest| lacking.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
         let jobs = jobs(digests, capabilities.batch);
-        for_each(self.context.config.connections, &jobs, |job| {
+        for_each(self.context.connections(), &jobs, |job| {
             let (missing, single) = match job {
                 Job::Stream(digest) => (Vec::new(), vec![*digest]),
                 Job::Batch(batch) => {

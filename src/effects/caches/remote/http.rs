@@ -6,7 +6,9 @@
 //! answers elsewhere is more often a page to log in than a cache, and must not get the headers.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ureq::{Agent, Body, SendBody, http};
 
@@ -23,6 +25,8 @@ pub(super) struct Http {
     context: Context,
     agent: Agent,
     base: String,
+    /// The shortest time in which the head of an answer came, in microseconds.
+    nearest: AtomicU64,
 }
 
 impl std::fmt::Debug for Http {
@@ -57,20 +61,39 @@ enum Next {
     },
 }
 
+/// How many requests run at once to a cache that is far away: there is one for each blob, and each
+/// waits for its answer.
+const FAR_CONNECTIONS: usize = 64;
+
+/// A cache is far if no answer came faster than this.
+const FAR: Duration = Duration::from_millis(5);
+
 /// How much of an answer is looked at to see whether it is a page for people.
 const PAGE_START: u64 = 1024;
 
 impl Http {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
         let config = &context.config;
-        let agent = client::agent(&config.tls, config.timeout, config.connections)?;
+        let most = config.connections.unwrap_or(FAR_CONNECTIONS);
+        let agent = client::agent(&config.tls, config.timeout, most)?;
         let instance = if config.instance.is_empty() {
             String::new()
         } else {
             format!("/{}", config.instance.trim_matches('/'))
         };
         let base = format!("{}{instance}", config.url.for_requests());
-        Ok(Self { context, agent, base })
+        Ok(Self { context, agent, base, nearest: AtomicU64::new(u64::MAX) })
+    }
+
+    /// How many requests run at once. Before the first answer nobody knows the distance.
+    fn connections(&self) -> usize {
+        let nearest = self.nearest.load(Ordering::Relaxed);
+        let is_far = nearest != u64::MAX && Duration::from_micros(nearest) >= FAR;
+        match self.context.config.connections {
+            None if is_far => FAR_CONNECTIONS,
+            None => self.context.connections(),
+            Some(connections) => connections,
+        }
     }
 
     fn blob_url(&self, digest: Digest) -> String {
@@ -95,7 +118,12 @@ impl Http {
         let mut redirects = 0;
         loop {
             self.context.check()?;
+            let begun = Instant::now();
             let sent = self.send_once(method, &url, size, body()?)?;
+            if sent.is_ok() {
+                let taken = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.nearest.fetch_min(taken, Ordering::Relaxed);
+            }
             match self.judge(method, &url, sent, &attempts) {
                 Next::Answer(answer) => return Ok(answer),
                 Next::Follow(target) if redirects < redirect::LIMIT => {
@@ -355,7 +383,7 @@ impl Protocol for Http {
 
     fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, BlobError> {
         let found = Mutex::new(Vec::new());
-        for_each(self.context.config.connections, digests, |&digest| {
+        for_each(self.connections(), digests, |&digest| {
             let absent = match self.call("HEAD", &self.blob_url(digest), 0, &|| Ok(None))? {
                 Answer::Body(response) => !has_size(&response, digest.size),
                 // A server without HEAD: everything has to be sent.
@@ -374,8 +402,12 @@ impl Protocol for Http {
         Ok(found)
     }
 
+    fn asks_one_by_one(&self) -> bool {
+        true
+    }
+
     fn send(&self, digests: &[Digest], source: &dyn Blobs) -> Result<(), BlobError> {
-        for_each(self.context.config.connections, digests, |&digest| {
+        for_each(self.connections(), digests, |&digest| {
             let body = || {
                 let reader = source.open(digest)?.ok_or_else(|| absent(digest))?;
                 Ok(Some((digest.size, reader)))
@@ -392,7 +424,7 @@ impl Protocol for Http {
         target: &dyn BlobStore,
     ) -> Result<Vec<Digest>, BlobError> {
         let lacking = Mutex::new(Vec::new());
-        for_each(self.context.config.connections, digests, |&digest| {
+        for_each(self.connections(), digests, |&digest| {
             let (mut lies, mut attempts) = (0, Attempts::new());
             while let Some(mut reader) = self.open(digest)? {
                 match target.put(digest, &mut reader) {

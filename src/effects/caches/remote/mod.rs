@@ -39,6 +39,10 @@ const LIES_NAMED: u64 = 3;
 /// executed.
 const RESULT_LIMIT: u64 = 256 << 10;
 
+/// How many requests run at once where nobody says: gRPC's carry many blobs each, and a server that
+/// is near is busy with so many already.
+const CONNECTIONS: usize = 8;
+
 /// What may be done with a remote cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RemoteMode {
@@ -86,8 +90,9 @@ pub struct RemoteConfig {
     pub timeout: Duration,
     /// When to try again.
     pub schedule: Schedule,
-    /// How many requests run at once.
-    pub connections: usize,
+    /// How many requests run at once; as many as suit the protocol and the distance where nobody
+    /// says.
+    pub connections: Option<usize>,
     /// Whether blobs are compressed where the server offers it.
     pub compression: bool,
 }
@@ -104,7 +109,7 @@ impl RemoteConfig {
             tls: TlsFiles::default(),
             timeout: Duration::from_secs(60),
             schedule: Schedule::default(),
-            connections: 8,
+            connections: None,
             compression: true,
         }
     }
@@ -255,6 +260,11 @@ impl Context {
         }
     }
 
+    /// How many requests run at once.
+    fn connections(&self) -> usize {
+        self.config.connections.unwrap_or(CONNECTIONS)
+    }
+
     /// Fails where an earlier request found that the server is gone.
     fn check(&self) -> Result<(), BlobError> {
         self.gone.get().map_or(Ok(()), |reason| Err(self.error(reason.clone(), false)))
@@ -314,6 +324,8 @@ impl Context {
 trait Protocol: Send + Sync + std::fmt::Debug {
     fn open(&self, digest: Digest) -> Result<Option<Box<dyn Read + Send + '_>>, BlobError>;
     fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, BlobError>;
+    /// Whether that takes a request for each of them.
+    fn asks_one_by_one(&self) -> bool;
     fn send(&self, digests: &[Digest], source: &dyn Blobs) -> Result<(), BlobError>;
     fn receive(&self, digests: &[Digest], target: &dyn BlobStore)
     -> Result<Vec<Digest>, BlobError>;
@@ -438,6 +450,10 @@ impl BlobStore for Remote {
             return Ok(digests);
         }
         self.timed(|protocol| protocol.missing(&digests))
+    }
+
+    fn asks_one_by_one(&self) -> bool {
+        self.protocol.asks_one_by_one()
     }
 
     fn put(&self, digest: Digest, bytes: &mut (dyn Read + Send)) -> Result<(), BlobError> {
