@@ -276,17 +276,22 @@ pub(crate) fn print_error_document(io: &mut Io<'_>, error: Value) {
 /// An error for a JSON document.
 fn error_json(error: &Error) -> Value {
     let error = error.explained();
-    json!({
+    let mut document = json!({
         "kind": error.kind().name(),
         "message": chain(error),
         "hint": error.hint(),
         "details": error.details(),
-    })
+    });
+    if let Some(code) = error.code() {
+        document["code"] = code.into();
+    }
+    document
 }
 
 /// Prints an error for people.
 pub(crate) fn say_error(io: &mut Io<'_>, error: &dyn Explain) {
-    io.say_text(&Text::of_message(&format!("error: {}", chain(error)), &error.items()));
+    let code = error.code().map(|code| format!("[{code}] ")).unwrap_or_default();
+    io.say_text(&Text::of_message(&format!("error: {code}{}", chain(error)), &error.items()));
     let mut last_hint = None;
     for Detail { code, message, hint, items, has_code } in error.details() {
         let code = if has_code { format!("[{code}] ") } else { String::new() };

@@ -125,6 +125,7 @@ fn words(phase: Phase) -> (&'static str, &'static str) {
     match phase {
         Phase::Loading => ("loading", "wheels"),
         Phase::Planning => ("planning", "files"),
+        Phase::Compiling => ("compiling", "files"),
         Phase::Reading => ("reading", "files"),
         Phase::Writing => ("writing", "files"),
         Phase::Packing => ("packing", "files"),

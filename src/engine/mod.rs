@@ -39,6 +39,7 @@ pub mod compose;
 pub mod judge;
 
 pub mod archives;
+pub mod bytecode;
 pub mod directories;
 pub mod files;
 pub mod interpreters;

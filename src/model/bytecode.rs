@@ -10,7 +10,12 @@
 //! that fits as well.
 
 pub mod marshal;
+
+pub mod modules;
+
 pub mod release;
+
+pub mod overlay;
 
 use crate::model::bytecode::release::Release;
 use crate::model::every::every;

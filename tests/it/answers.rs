@@ -6,8 +6,8 @@ use camino::Utf8Path;
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
 
-use crate::support::fake_interpreter;
 use crate::support::fake_reapi::{FakeReapi, Offer};
+use crate::support::programs::{fake_compiler, fake_interpreter};
 use crate::support::project::{
     Output, Project, WheelText, sample_lock, some_interpreter, venvtree_with,
 };
@@ -36,7 +36,7 @@ const fn report(command: &'static str, arguments: &'static [&'static str]) -> Ru
 }
 
 /// One run of every command; the directory is that of [`project`].
-const RUNS: [Run; 30] = [
+const RUNS: [Run; 31] = [
     report("build", &["env.json", "--out", "built"]),
     report("create", &["made", "--no-seed", "--python", "bin/python3.12", "--no-vcs-ignore"]),
     report("digest", &["env.json"]),
@@ -54,6 +54,10 @@ const RUNS: [Run; 30] = [
     report(
         "wheel pack",
         &["--out", "app-1.0-py3-none-any.whl", "--metadata", "METADATA", "--file", "app.py=app.py"],
+    ),
+    report(
+        "bytecode compile",
+        &["wheels/sample-1.0-py3-none-any.whl", "--compiler", "bin/compiler", "--out", "overlays"],
     ),
     Run { stdin: WORK, form: Form::Text, ..report("worker", &[]) },
     report("interpreter list", &[]),
@@ -115,6 +119,7 @@ fn project() -> Project {
     project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     project.write("sample.toml", sample_lock(&project));
     fake_interpreter(project.path(), "bin/python3.12", "3.12.4");
+    fake_compiler(project.path(), "bin/compiler");
     project
         .run(&["build", "env.json", "--out", "env", "--manifest", "m.json", "--no-store"])
         .success();

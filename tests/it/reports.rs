@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
 
+use crate::support::programs::fake_compiler;
 use crate::support::project::{
     Output, Project, WheelText, sample_lock, some_interpreter, venvtree_with,
 };
@@ -60,6 +61,7 @@ fn project() -> Project {
     project.write("direct.txt", format!("{direct} --hash=sha256:{hash}\n"));
     project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
+    fake_compiler(project.path(), "bin/compiler");
     project
 }
 
@@ -119,6 +121,10 @@ fn every_report_is_one_document_with_a_version() {
                 "--file",
                 "app.py=app.py",
             ],
+        ),
+        (
+            "bytecode compile",
+            &["wheels/sample-1.0-py3-none-any.whl", "--compiler", "bin/compiler", "--out", "made"],
         ),
         ("spec check", &["env.json"]),
         ("licenses", &["env.json"]),

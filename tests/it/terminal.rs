@@ -67,6 +67,9 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
             "--remote-retries",
             "0",
         ],
+        "bytecode compile" => {
+            vec!["wheels/demo-1.0-py3-none-any.whl", "--compiler", python, "--out", "made/bytecode"]
+        }
         "wheel check" => vec!["wheels/demo-1.0-py3-none-any.whl"],
         "wheel pack" => vec!["--out", "made/x-1-py3-none-any.whl", "--metadata", "env.json"],
         "worker" => vec![],

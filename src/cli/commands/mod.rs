@@ -4,6 +4,7 @@
 //! ([`Verb`](crate::cli::verb::Verb)). No command uses another one.
 
 pub(crate) mod build;
+pub(crate) mod bytecode;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod diff;
@@ -131,6 +132,9 @@ pub enum Command {
     /// Check wheels, or make one.
     #[command(subcommand)]
     Wheel(wheel::WheelCommand),
+    /// Compile wheels' modules, so that nobody has to when they are imported.
+    #[command(subcommand)]
+    Bytecode(bytecode::BytecodeCommand),
     /// Serve the requests of a build system as a persistent worker.
     Worker(Deferred<worker::WorkerArguments>),
     /// Inspect interpreters.
@@ -172,6 +176,7 @@ pub(crate) fn dispatch(
         Command::Push(arguments) => perform(arguments, io),
         Command::Pull(arguments) => perform(arguments, io),
         Command::Wheel(command) => wheel::dispatch(command, io),
+        Command::Bytecode(command) => bytecode::dispatch(command, io),
         Command::Worker(arguments) => {
             perform(worker::Worker { arguments: arguments.into_inner(), again }, io)
         }

@@ -14,4 +14,6 @@ pub(crate) mod target;
 
 pub(crate) mod launchers;
 
+pub(crate) mod compiler;
+
 pub(crate) mod lock;

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::io::Io;
 use crate::cli::options::variables;
-use crate::cli::options::{MOST_THREADS, PlacesArguments, SpecArguments};
+use crate::cli::options::{LimitArguments, MOST_THREADS, PlacesArguments, SpecArguments};
 use crate::engine::{self, Places, Session, files};
 use crate::error::{Error, Located};
 use crate::model::digest::Hash;
@@ -16,12 +16,21 @@ use crate::model::spec::{Spec, SpecError, foreign};
 
 /// A session as the arguments want it.
 pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Result<Session, Error> {
+    limited_session(arguments.threads, &arguments.limits, io)
+}
+
+/// A session with at most so many threads, for wheels within these limits.
+pub fn limited_session(
+    threads: Option<u16>,
+    limits: &LimitArguments,
+    io: &Io<'_>,
+) -> Result<Session, Error> {
     let mut session = Session {
-        limits: arguments.limits.apply(&io.limits),
+        limits: limits.apply(&io.limits),
         progress: io.progress.clone(),
         ..Session::default()
     };
-    let threads = match arguments.threads {
+    let threads = match threads {
         Some(threads) => Some(threads),
         None => variables::count(io, variables::THREADS, MOST_THREADS)?,
     };

@@ -7,7 +7,7 @@ use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
 use crate::cli::options::caches;
 use crate::engine::files;
-use crate::engine::interpreters::{Search, Surroundings};
+use crate::engine::interpreters::{Probe, Search, Surroundings};
 use crate::engine::store::Notes;
 use crate::error::{Error, Located};
 use crate::model::interpreter::Interpreter;
@@ -42,15 +42,7 @@ pub(crate) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result
     } else {
         let hint = "give a target such as linux-x86_64-3.12, an interpreter such as 3.12 or ./bin/python, or a file that `venvtree \
                     interpreter probe` wrote";
-        let request = PythonRequest::parse(text).map_err(|error| usage(error.to_string(), hint))?;
-        let search = Search {
-            surroundings: Surroundings::new(&io.cwd, |name| io.variable(name)),
-            memory: caches::interpreters(io),
-            notes: Notes::new(),
-        };
-        let found = search.find(&request);
-        caches::say_notes(&search.notes, io);
-        let probe = found?;
+        let probe = interpreter(text, hint, io)?;
         Target {
             interpreter: probe.interpreter,
             python: Some(Python::Absolute { path: probe.executable.to_string() }),
@@ -63,6 +55,20 @@ pub(crate) fn read(text: &str, version: Option<&str>, io: &mut Io<'_>) -> Result
         )),
         None => Ok(known),
     }
+}
+
+/// The interpreter of this machine that is asked for; `hint` says how to ask.
+pub(crate) fn interpreter(text: &str, hint: &str, io: &mut Io<'_>) -> Result<Probe, Error> {
+    let request =
+        PythonRequest::parse(text).map_err(|error| Error::usage(error.to_string()).hint(hint))?;
+    let search = Search {
+        surroundings: Surroundings::new(&io.cwd, |name| io.variable(name)),
+        memory: caches::interpreters(io),
+        notes: Notes::new(),
+    };
+    let found = search.find(&request);
+    caches::say_notes(&search.notes, io);
+    found
 }
 
 /// How the environment reaches the interpreter.

@@ -5,6 +5,7 @@
 pub(crate) mod numbers;
 pub(crate) mod variables;
 
+pub(crate) mod bytecode;
 pub(crate) mod caches;
 
 pub(crate) mod fetching;

@@ -9,7 +9,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -47,6 +47,23 @@ pub(in crate::effects) enum ChildError {
     /// It wrote too much.
     #[error("wrote more than {0} bytes")]
     Output(usize),
+}
+
+/// Why a program does not talk.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::effects) enum TalkError {
+    /// It does not keep its bounds, or cannot be run.
+    #[error(transparent)]
+    Child(#[from] ChildError),
+    /// It ended, or closed its pipes, before it had answered.
+    #[error("ended without an answer{}", .0.map_or_else(String::new, |status| format!(" ({status})")))]
+    Ended(Option<ExitStatus>),
+}
+
+impl From<io::Error> for TalkError {
+    fn from(error: io::Error) -> Self {
+        Self::Child(error.into())
+    }
 }
 
 /// How often it is looked whether the program has ended while its pipes are open: others may keep
@@ -131,7 +148,125 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
     command.spawn()
 }
 
+/// A program that is asked one thing after the other, and answers each. It is ended, with its
+/// group, when this goes away.
+#[derive(Debug)]
+pub(in crate::effects) struct Conversation {
+    input: ChildStdin,
+    output: ChildStdout,
+    running: Running,
+}
+
+impl Conversation {
+    /// Starts the program. What it says on standard error is nobody's.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(in crate::effects) fn start(command: &mut Command) -> Result<Self, ChildError> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.process_group(0);
+        let mut running = Running::start(command)?;
+        let pipes = running.child.stdin.take().zip(running.child.stdout.take());
+        let (input, output) = pipes.expect("piped above");
+        for pipe in [input.as_fd(), output.as_fd()] {
+            let flags = rustix::fs::fcntl_getfl(pipe).map_err(io::Error::from)?;
+            rustix::fs::fcntl_setfl(pipe, flags | OFlags::NONBLOCK).map_err(io::Error::from)?;
+        }
+        Ok(Self { input, output, running })
+    }
+
+    /// Gives it bytes, which it has to take within a time.
+    ///
+    /// # Errors
+    /// It does not take them.
+    pub(in crate::effects) fn say(
+        &mut self,
+        mut bytes: &[u8],
+        patience: Duration,
+    ) -> Result<(), TalkError> {
+        let begun = Instant::now();
+        while !bytes.is_empty() {
+            match self.input.write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let left = patience.checked_sub(begun.elapsed());
+                    wait_for(&self.input, PollFlags::OUT, left, patience)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(self.ended()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes so many bytes from it, which it has to give within a time. Memory follows what comes.
+    ///
+    /// # Errors
+    /// It does not give them.
+    pub(in crate::effects) fn hear(
+        &mut self,
+        count: usize,
+        patience: Duration,
+    ) -> Result<Vec<u8>, TalkError> {
+        let begun = Instant::now();
+        let mut bytes = Vec::with_capacity(count.min(HEARD_AT_ONCE));
+        while bytes.len() < count {
+            let begin = bytes.len();
+            bytes.resize(count.min(begin + HEARD_AT_ONCE), 0);
+            let result = self.output.read(&mut bytes[begin..]);
+            bytes.truncate(begin + *result.as_ref().unwrap_or(&0));
+            match result {
+                Ok(0) => return Err(self.ended()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let left = patience.checked_sub(begun.elapsed());
+                    wait_for(&self.output, PollFlags::IN, left, patience)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// How it ended, where it does so now.
+    fn ended(&mut self) -> TalkError {
+        let begun = Instant::now();
+        loop {
+            match self.running.child.try_wait() {
+                Ok(None) if begun.elapsed() < FAREWELL => std::thread::sleep(SHORT_GLANCE),
+                Ok(status) => return TalkError::Ended(status),
+                Err(error) => return error.into(),
+            }
+        }
+    }
+}
+
+/// The most bytes for which there is room before they come.
+const HEARD_AT_ONCE: usize = 64 << 10;
+/// How long a program that closed its pipes may take to end, if it is to be known how.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Waits until a pipe is ready, as long as there is time left.
+fn wait_for(
+    pipe: &impl AsFd,
+    flags: PollFlags,
+    left: Option<Duration>,
+    patience: Duration,
+) -> Result<(), ChildError> {
+    interrupt::check();
+    let left = left.filter(|left| !left.is_zero()).ok_or(ChildError::Time(patience))?;
+    // No longer, so that a signal is heeded.
+    let left = left.min(Duration::from_millis(200));
+    let left = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
+    match rustix::event::poll(&mut [PollFd::new(pipe, flags)], Some(&left)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(io::Error::from(error).into()),
+    }
+}
+
 /// A program that is ended, with its group, unless it was seen to have ended well.
+#[derive(Debug)]
 struct Running {
     child: Child,
     ended: bool,
@@ -254,6 +389,29 @@ mod tests {
             assert!(begun.elapsed() < WIDE.time, "{child} still runs");
             std::thread::sleep(GLANCE);
         }
+    }
+
+    #[test]
+    fn a_conversation_goes_on_until_one_of_both_ends_it() {
+        let start = |script| Conversation::start(Command::new("sh").args(["-c", script])).unwrap();
+        let second = Duration::from_secs(30);
+        let mut echo = start("exec cat");
+        for size in [1, 60_000] {
+            let bytes = vec![b'x'; size];
+            echo.say(&bytes, second).unwrap();
+            assert!(echo.hear(bytes.len(), second).unwrap() == bytes);
+        }
+        let short = Duration::from_millis(100);
+        assert!(matches!(echo.hear(1, short), Err(TalkError::Child(ChildError::Time(_)))));
+        assert!(matches!(
+            start("sleep 60").say(&vec![b'x'; 1 << 20], short),
+            Err(TalkError::Child(ChildError::Time(_)))
+        ));
+        let ended = start("printf abc; exit 3").hear(4, second).unwrap_err().to_string();
+        assert_eq!(ended, "ended without an answer (exit status: 3)");
+        let mut gone = start("exit 0");
+        assert!(matches!(gone.hear(1, second), Err(TalkError::Ended(Some(_)))));
+        assert!(matches!(gone.say(b"x", second), Err(TalkError::Ended(Some(_)))));
     }
 
     #[test]

@@ -17,4 +17,5 @@ pub mod tree;
 
 pub mod archive;
 
+pub mod overlay;
 pub mod wheel;

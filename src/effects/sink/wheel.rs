@@ -4,7 +4,7 @@
 //! `.dist-info` directory comes last.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _, Write};
+use std::io::{Read as _, Write};
 
 use camino::Utf8PathBuf;
 
@@ -67,7 +67,7 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
     for (name, text) in texts {
         let path = format!("{directory}/{name}");
         let digest = DigestFunction::Sha256.digest(&text);
-        add(&mut archive, &path, &text)?;
+        archive.add(&path, &text)?;
         rows.push((path, digest.hash, digest.size));
     }
     let own_path = format!("{directory}/RECORD");
@@ -75,14 +75,8 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
         &own_path,
         rows.iter().map(|(path, hash, size)| (path.as_str(), *hash, *size)),
     );
-    add(&mut archive, &own_path, &rendered)?;
+    archive.add(&own_path, &rendered)?;
     Ok(Box::new(archive).finish()?)
-}
-
-fn add(archive: &mut ZipArchive<'_>, path: &str, bytes: &[u8]) -> io::Result<()> {
-    archive.begin_file(path, bytes.len() as u64, false)?;
-    archive.write(bytes)?;
-    archive.end()
 }
 
 /// WHEEL. It names no version of venvtree: a new one would make other bytes of the same wheel.

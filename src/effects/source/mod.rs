@@ -2,6 +2,7 @@
 
 pub mod launchers;
 pub mod listing;
+pub mod overlay;
 pub mod supply;
 
 pub mod entry;

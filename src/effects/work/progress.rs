@@ -13,6 +13,8 @@ pub enum Phase {
     Loading,
     /// It is decided where every file goes.
     Planning,
+    /// Modules are compiled.
+    Compiling,
     /// Files of a directory are read and hashed.
     Reading,
     /// An environment is written.
@@ -31,9 +33,10 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Loading,
         Self::Planning,
+        Self::Compiling,
         Self::Reading,
         Self::Writing,
         Self::Packing,

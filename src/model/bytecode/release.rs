@@ -1,7 +1,10 @@
 //! The versions of CPython whose bytecode is made: by which number and name each is known.
 //!
 //! Model layer. The number says whether an interpreter can run bytecode, not what its compiler
-//! makes of a source: 3.12.1 and 3.12.10 have the same one and differ in every file.
+//! makes of a source: 3.12.1 and 3.12.10 have the same one and differ in every file. So a
+//! [`Compiler`] is known by its full version.
+
+use std::fmt;
 
 /// A minor version of CPython 3 whose bytecode is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +50,47 @@ impl Release {
     }
 }
 
+/// What compiles: a CPython, to the patch level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Compiler {
+    release: Release,
+    patch: u32,
+}
+
+impl Compiler {
+    /// The compiler of a version, which names its patch level: `3.12.10`. Nothing where no
+    /// bytecode of that version is made.
+    pub fn of_version(version: &str) -> Option<Self> {
+        let number = |text: &str| {
+            let plain = text == "0" || !text.starts_with(['0', '+']);
+            text.parse::<u32>().ok().filter(|_| plain)
+        };
+        let (minor, patch) = version.strip_prefix("3.")?.split_once('.')?;
+        Some(Self { release: Release::of(number(minor)?)?, patch: number(patch)? })
+    }
+
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::of_version(text.strip_prefix("cpython ")?)
+    }
+
+    /// The minor version.
+    pub fn release(self) -> Release {
+        self.release
+    }
+
+    /// The version.
+    pub fn version(self) -> String {
+        format!("3.{}.{}", self.release.minor, self.patch)
+    }
+}
+
+impl fmt::Display for Compiler {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "cpython {}", self.version())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +106,16 @@ mod tests {
             );
         }
         assert_eq!((Release::of(10), Release::of(15)), (None, None));
+    }
+
+    #[test]
+    fn compilers_are_known_to_the_patch_level() {
+        let compiler = Compiler::of_version("3.12.10").unwrap();
+        assert_eq!(compiler.to_string(), "cpython 3.12.10");
+        assert_eq!(Compiler::parse("cpython 3.12.10"), Some(compiler));
+        assert_ne!(Compiler::of_version("3.12.1"), Some(compiler));
+        for text in ["3.12", "3.10.1", "3.12.1rc1", "3.12.01", "3.12.+1", "2.12.1", "3.12.1.0"] {
+            assert_eq!(Compiler::of_version(text), None, "{text}");
+        }
     }
 }

@@ -115,6 +115,33 @@ pub(crate) fn copy_venvtree(to: &Path) {
     copy_executable(Path::new(env!("CARGO_BIN_EXE_venvtree")), to);
 }
 
+/// The interpreters whose bytecode is made. CPython 3.14 lies in the directory that holds the newer
+/// Debian, and is started there by a script in `scratch`: what compiles opens none of its sources.
+pub(crate) fn compilers(scratch: &Path) -> Vec<Python> {
+    let found = interpreters().into_iter();
+    let mut found: Vec<Python> =
+        found.filter(|python| (11..14).contains(&python.version.1)).collect();
+    let path = scratch.join("python3.14");
+    let root = env::var("VENVTREE_BAZEL7").unwrap_or_else(|_| "/opt/bazel7".to_owned());
+    let script = format!("#!/bin/sh\nexec /usr/sbin/chroot {root} /usr/bin/python3.14 \"$@\"\n");
+    write_executable(&path, script.as_bytes());
+    found.push(Python { version: (3, 14), path });
+    found
+}
+
+/// A program below `root` that says that it is the compiler of CPython 3.12.1 and makes the same of
+/// everything: `None`, marshalled.
+pub(crate) fn fake_compiler(root: &camino::Utf8Path, path: &str) -> camino::Utf8PathBuf {
+    let full = root.join(path);
+    std::fs::create_dir_all(full.parent().expect("below the root"))
+        .expect("directories can be made");
+    // It answers whatever it will be asked.
+    let script = "#!/bin/sh\nprintf '\\000\\044\\000\\000\\000cpython\\n3.12.1\\ncb0d0d0a\\ncpython-312\\n'\n\
+        for answer in 1 2 3 4 5 6 7 8 9; do printf '\\000\\001\\000\\000\\000N'; done\nexec cat >/dev/null\n";
+    write_executable(full.as_std_path(), script.as_bytes());
+    full
+}
+
 /// A program below `root` that answers the probe as CPython of that version on Linux would.
 pub(crate) fn fake_interpreter(
     root: &camino::Utf8Path,

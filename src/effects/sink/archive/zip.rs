@@ -33,6 +33,13 @@ impl<'a> ZipArchive<'a> {
         Self { out: ZipWriter::new_stream(out), options, even: Even::default() }
     }
 
+    /// Adds a file that is in memory.
+    pub(in crate::effects::sink) fn add(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.begin_file(path, bytes.len() as u64, false)?;
+        self.write(bytes)?;
+        self.end()
+    }
+
     /// Begins a file whose digest nobody knows yet.
     pub(in crate::effects::sink) fn begin_file(
         &mut self,

@@ -1,0 +1,74 @@
+# Compiles what it is given, until there is no more. Nothing is imported or run but this.
+import gc
+import marshal
+import sys
+from _frozen_importlib_external import MAGIC_NUMBER
+
+try:
+    import resource
+
+    for name, limit in (("CORE", 0), ("FSIZE", 0), ("AS", 4 << 30), ("STACK", 8 << 20)):
+        number = getattr(resource, "RLIMIT_" + name)
+        soft, hard = resource.getrlimit(number)
+        if hard != resource.RLIM_INFINITY and hard < limit:
+            limit = hard
+        if soft == resource.RLIM_INFINITY or soft > limit:
+            resource.setrlimit(number, (limit, hard))
+except Exception:
+    pass  # They keep others from harm; what is compiled does not depend on them.
+
+
+def main(read, write, flush):
+    def answer(status, payload):
+        write(bytes([status]) + len(payload).to_bytes(4, "little"))
+        write(payload)
+        flush()
+
+    major, minor, patch, level, serial = sys.version_info
+    version = "%d.%d.%d" % (major, minor, patch)
+    if level != "final":
+        version += "%s%d" % (level, serial)
+    words = [
+        sys.implementation.name,
+        version,
+        MAGIC_NUMBER.hex(),
+        str(sys.implementation.cache_tag),
+        getattr(sys, "abiflags", ""),
+    ]
+    answer(0, "\n".join(words).encode())
+    while True:
+        head = read(9)
+        if len(head) < 9:
+            return
+        name = read(int.from_bytes(head[1:5], "little")).decode()
+        source = read(int.from_bytes(head[5:9], "little"))
+        code = None
+        try:
+            code = compile(source, name, "exec", dont_inherit=True, optimize=head[0])
+        except SyntaxError as error:
+            status, payload = 1, "%s: %s (line %s)" % (
+                type(error).__name__,
+                error.msg,
+                error.lineno,
+            )
+        except ValueError as error:
+            status, payload = 1, "%s: %s" % (type(error).__name__, error)
+        except BaseException as error:
+            status, payload = 2, "%s: %s" % (type(error).__name__, error)
+        else:
+            try:
+                status, payload = 0, marshal.dumps(code)
+            except BaseException as error:
+                status, payload = 2, "%s: %s" % (type(error).__name__, error)
+        del code, source
+        if status:
+            payload = payload.encode("utf-8", "backslashreplace")[:1000]
+        answer(status, payload)
+
+
+gc.disable()
+if DIRTY:  # noqa: F821
+    import asyncio, collections, dataclasses, email, enum, json, logging, re  # noqa: E401
+    import typing, unittest, urllib.request, xml.dom  # noqa: E401
+stdin, stdout = open(0, "rb", closefd=False), open(1, "wb", closefd=False)
+main(stdin.read, stdout.write, stdout.flush)

@@ -1,0 +1,160 @@
+//! Writing an overlay: bytecode and the document that says whose it is, as a deterministic zip
+//! archive.
+//!
+//! Effects layer.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use crate::effects::interpreters::compile::Compiled;
+use crate::effects::sink::archive::Archive as _;
+use crate::effects::sink::archive::zip::ZipArchive;
+use crate::model::bytecode::overlay::{DOCUMENT_NAME, Document, Outcome, Recipe, SourceOutcome};
+use crate::model::digest::Hash;
+use crate::model::path::TreePath;
+use crate::model::spec::DEFAULT_MTIME;
+
+/// What becomes an overlay.
+#[derive(Debug)]
+pub struct OverlayContents {
+    /// How all of it was made.
+    pub recipe: Recipe,
+    /// The SHA-256 of the wheel that all sources are of, if they are of one.
+    pub wheel: Option<Hash>,
+    /// The sources by their names: the SHA-256 of each, and what became of it.
+    pub files: BTreeMap<TreePath, (Hash, Compiled)>,
+}
+
+impl OverlayContents {
+    /// Its document.
+    pub fn document(&self) -> Document {
+        let outcome = |compiled: &Compiled| match compiled {
+            Compiled::Bytecode(bytes) => {
+                Outcome::Compiled { sha256: Hash::sha256(bytes), size: bytes.len() as u64 }
+            }
+            Compiled::Skipped(reason) => Outcome::Skipped(reason.clone()),
+        };
+        let files = self.files.iter().map(|(name, (source, compiled))| {
+            (name.clone(), SourceOutcome { source: *source, outcome: outcome(compiled) })
+        });
+        Document { recipe: self.recipe, wheel: self.wheel, files: files.collect() }
+    }
+
+    /// Writes it: the document first, then the files in the order of their sources.
+    ///
+    /// # Errors
+    /// `out` refuses. What was written until then is no overlay.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut archive = ZipArchive::new(out, DEFAULT_MTIME);
+        archive.add(DOCUMENT_NAME, self.document().render().as_bytes())?;
+        for (name, (_, compiled)) in &self.files {
+            if let (Compiled::Bytecode(bytes), Some(path)) =
+                (compiled, self.recipe.cached_path(name))
+            {
+                archive.add(path.as_str(), bytes)?;
+            }
+        }
+        Box::new(archive).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use super::*;
+    use crate::effects::source::overlay::{Found, Overlay, OverlayError};
+    use crate::effects::wheels::inflate::Inflater;
+    use crate::model::bytecode::release::Compiler;
+    use crate::model::bytecode::{Level, Validation};
+
+    fn path(text: &str) -> TreePath {
+        TreePath::parse(text).unwrap()
+    }
+
+    fn recipe() -> Recipe {
+        let compiler = Compiler::of_version("3.12.1").unwrap();
+        Recipe { compiler, level: Level::default(), validation: Validation::Unchecked }
+    }
+
+    fn contents() -> OverlayContents {
+        let source = |text: &str| Hash::sha256(text.as_bytes());
+        let files = BTreeMap::from([
+            (path("a/x.py"), (source("x"), Compiled::Bytecode(b"bytes of x".to_vec()))),
+            (path("a/y.py"), (source("y"), Compiled::Skipped("SyntaxError: no".to_owned()))),
+        ]);
+        OverlayContents { recipe: recipe(), wheel: None, files }
+    }
+
+    fn written(contents: &OverlayContents) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        contents.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn open(bytes: &[u8]) -> Result<Overlay, OverlayError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("x.zip")).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        Overlay::open(&path, false)
+    }
+
+    #[test]
+    fn an_overlay_is_read_as_it_is_written() {
+        assert_eq!(written(&contents()), written(&contents()));
+        let overlay = open(&written(&contents())).unwrap();
+        assert_eq!((overlay.count(), &overlay.document), (1, &contents().document()));
+        let hash = |text: &str| Hash::sha256(text.as_bytes());
+        let sha256 = hash("bytes of x");
+        let found = overlay.find(&path("a/x.py"), hash("x")).unwrap();
+        assert_eq!(found, Found::Bytecode { member: 0, sha256, size: 10 });
+        assert_eq!(overlay.find(&path("a/y.py"), hash("y")).unwrap(), Found::Skipped);
+        for (name, source, expected) in [
+            ("a/x.py", "other", "has bytecode of another `a/x.py`"),
+            ("a/z.py", "z", "has no bytecode of `a/z.py`"),
+        ] {
+            let error = overlay.find(&path(name), hash(source)).unwrap_err().to_string();
+            assert!(error.ends_with(expected), "{error}");
+        }
+        let mut bytes = Vec::new();
+        let mut sink = |part: &[u8]| {
+            bytes.extend_from_slice(part);
+            Ok::<_, OverlayError>(())
+        };
+        overlay.stream(&mut Inflater::default(), 0, &mut sink).unwrap();
+        assert_eq!(bytes, b"bytes of x");
+        overlay.check_recipe(&recipe()).unwrap();
+        let other = Recipe { compiler: Compiler::of_version("3.12.10").unwrap(), ..recipe() };
+        let error = overlay.check_recipe(&other).unwrap_err().to_string();
+        assert!(
+            error.ends_with("has the compiler cpython 3.12.1, expected cpython 3.12.10"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_overlay_is_refused() {
+        let packed = |members: &[(&str, &[u8])]| {
+            let mut bytes = Vec::new();
+            let mut archive = ZipArchive::new(&mut bytes, DEFAULT_MTIME);
+            members.iter().for_each(|(name, content)| archive.add(name, content).unwrap());
+            Box::new(archive).finish().unwrap();
+            bytes
+        };
+        let text = contents().document().render();
+        let document = (DOCUMENT_NAME, text.as_bytes());
+        let member = "a/__pycache__/x.cpython-312.pyc";
+        for (bytes, expected) in [
+            (b"no archive".to_vec(), "is not sound"),
+            (packed(&[("z", b"")]), "it has no `bytecode.json`"),
+            (packed(&[(DOCUMENT_NAME, b"\xff")]), "is no text"),
+            (packed(&[(DOCUMENT_NAME, b"{}")]), "cannot be used"),
+            (packed(&[document]), "it lacks `a/__pycache__/x.cpython-312.pyc`"),
+            (packed(&[document, (member, b"short")]), "is not what it says of it"),
+            (packed(&[document, (member, b"bytes of x"), ("z", b"")]), "`z` is not what"),
+        ] {
+            let error = open(&bytes).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error} ({expected})");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Which files are compiled: modules, that is, what ends in `.py` where modules are found.
+//!
+//! Model layer. A module is known by its path relative to there, which is also the name that its
+//! bytecode has: so neither the layout of an environment nor its place is in it.
+
+use std::collections::BTreeMap;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::model::path::TreePath;
+use crate::model::wheel::WheelManifest;
+
+/// What is left out unless something else is asked for: a quarter of all bytecode, of modules that
+/// few import.
+pub const DEFAULT_EXCLUDE: [&str; 2] = ["**/tests/**", "test/**"];
+
+/// Patterns of modules that are left out.
+#[derive(Debug, Clone)]
+pub struct Excluded(Vec<GlobMatcher>);
+
+impl Excluded {
+    /// Reads patterns.
+    ///
+    /// # Errors
+    /// One cannot be read: which, and why.
+    pub fn new<'p>(
+        patterns: impl IntoIterator<Item = &'p str>,
+    ) -> Result<Self, (String, globset::ErrorKind)> {
+        let matcher =
+            |pattern: &str| match GlobBuilder::new(pattern).literal_separator(true).build() {
+                Ok(glob) => Ok(glob.compile_matcher()),
+                Err(error) => Err((pattern.to_owned(), error.kind().clone())),
+            };
+        patterns.into_iter().map(matcher).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether a module is left out.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|matcher| matcher.is_match(name))
+    }
+}
+
+/// Whether a path is that of a module.
+pub fn is_module(path: &str) -> bool {
+    path.ends_with(".py") && !path.ends_with("/.py") && path != ".py"
+}
+
+/// The modules of a wheel, by their names, as positions of its members. Of several with one name
+/// the first counts: what conflicts is not compiled twice.
+pub fn of_wheel(manifest: &WheelManifest, excluded: &Excluded) -> BTreeMap<TreePath, usize> {
+    let mut modules = BTreeMap::new();
+    for (index, member) in manifest.members.iter().enumerate() {
+        let path = member.path.as_str();
+        let name = match path.strip_prefix(&*manifest.data).and_then(|rest| rest.strip_prefix('/'))
+        {
+            None => Some(path),
+            Some(rest) => rest.strip_prefix("purelib/").or_else(|| rest.strip_prefix("platlib/")),
+        };
+        if let Some(name) = name.filter(|name| is_module(name) && !excluded.has(name))
+            && let Ok(name) = TreePath::parse(name)
+        {
+            modules.entry(name).or_insert(index);
+        }
+    }
+    modules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_end_in_py_and_are_not_left_out() {
+        let excluded = Excluded::new(DEFAULT_EXCLUDE).unwrap();
+        for (path, module, left_out) in [
+            ("a.py", true, false),
+            ("a/b.py", true, false),
+            ("a/tests/b.py", true, true),
+            ("tests/b.py", true, true),
+            ("test/b.py", true, true),
+            ("a/test/b.py", true, false),
+            ("a/tests.py", true, false),
+            ("a.pyi", false, false),
+            ("a/.py", false, false),
+        ] {
+            assert_eq!((is_module(path), excluded.has(path)), (module, left_out), "{path}");
+        }
+        assert_eq!(Excluded::new(["a["]).unwrap_err().0, "a[");
+    }
+}
