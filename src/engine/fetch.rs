@@ -5,6 +5,8 @@
 //! what is found is it. All that cannot be had is said at once.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "remote")]
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 #[cfg(feature = "remote")]
 use std::sync::PoisonError;
@@ -25,11 +27,19 @@ use crate::effects::net::download::{Network, NetworkConfig, Places as FilePlaces
 #[cfg(feature = "remote")]
 use crate::effects::net::netrc::Netrc;
 use crate::effects::work::progress::Progress;
+#[cfg(feature = "remote")]
+use crate::engine::indexes::{self, Offers};
 use crate::engine::places::Places;
 #[cfg(feature = "remote")]
 use crate::error::Offline;
 use crate::error::{Error, UnreadableInputs, Wanting, WantingWheels};
+#[cfg(feature = "remote")]
+use crate::model::address::Address;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
+#[cfg(feature = "remote")]
+use crate::model::lock::pin::Sought;
+#[cfg(feature = "remote")]
+use crate::model::name::DistName;
 use crate::model::spec::{Spec, WheelReference};
 use crate::model::wheel::filename::WheelFilename;
 
@@ -46,12 +56,18 @@ pub struct Fetching {
     /// The file of names and passwords by host; none is needed.
     #[cfg(feature = "remote")]
     pub netrc: Option<Utf8PathBuf>,
+    /// Indexes that know files by their hashes; their addresses come before those that wheels have.
+    #[cfg(feature = "remote")]
+    pub indexes: Vec<Address>,
     /// A folder for wheels that no store can keep. They go away with this value.
     pub temporary: Utf8PathBuf,
     /// What went less well than it could have.
     pub notes: Notes,
     #[cfg(feature = "remote")]
     staging: Mutex<Option<Staging>>,
+    /// What indexes have said.
+    #[cfg(feature = "remote")]
+    offered: Mutex<BTreeMap<Hash, Address>>,
 }
 
 /// The file that is the first of a wheel's addresses on this machine.
@@ -154,6 +170,22 @@ impl Fetching {
     /// One that fetches nothing yet. What no store can keep is kept below `temporary`.
     pub fn new(store: Option<StorePlace>, temporary: Utf8PathBuf, notes: Notes) -> Self {
         Self { store, temporary, notes, ..Self::default() }
+    }
+
+    /// Whether there is an index that may be asked.
+    #[cfg(feature = "remote")]
+    pub(super) fn can_look_up(&self) -> bool {
+        self.network.is_some() && !self.indexes.is_empty()
+    }
+
+    /// One that asks indexes, and fetches nothing.
+    #[cfg(feature = "remote")]
+    pub fn asking(
+        indexes: Vec<Address>,
+        network: NetworkConfig,
+        netrc: Option<Utf8PathBuf>,
+    ) -> Self {
+        Self { indexes, network: Some(network), netrc, ..Self::default() }
     }
 
     /// Finds the wheels of a spec, and fetches those that are nowhere. Returns where they are, in
@@ -278,17 +310,14 @@ impl Fetching {
             let wheels = wheels.map(|wheel| (wheel.file_name.to_string(), wheel.size));
             return Err(Offline(wheels.collect()).into());
         };
-        let mut config = config.clone();
-        // As curl and pip do, where it cannot be read.
-        if let Some(Ok(text)) = self.netrc.as_deref().map(fs::read_text) {
-            config.netrc = Netrc::parse(&text);
-        }
-        let network = Network::new(config)?;
-        let wanted = absent.iter().map(|missing| {
+        let network = self.open(config)?;
+        let lookups = self.look_up(&network, config.connections, absent);
+        let wanted = absent.iter().zip(&lookups).map(|(missing, found)| {
+            let offered = found.as_ref().ok().cloned().into_iter();
             Ok(Wanted {
                 sha256: missing.digest.0,
                 size: missing.wheel.size,
-                addresses: missing.wheel.urls.clone(),
+                addresses: offered.chain(missing.wheel.urls.iter().cloned()).collect(),
                 places: self.place(store, missing.digest)?,
             })
         });
@@ -297,10 +326,14 @@ impl Fetching {
         let failed: Vec<Wanting> = absent
             .iter()
             .zip(outcomes)
-            .filter_map(|(missing, outcome)| {
+            .zip(lookups)
+            .filter_map(|((missing, outcome), found)| {
                 let error = outcome.err()?;
                 let wheel = missing.wheel.file_name.to_string();
-                Some(Wanting { wheel, reasons: error.reasons, is_other: error.is_other })
+                let unfound = found.err().filter(|_| !self.indexes.is_empty());
+                let is_other = error.is_other && unfound.is_none();
+                let reasons = unfound.into_iter().chain(error.reasons).collect();
+                Some(Wanting { wheel, reasons, is_other })
             })
             .collect();
         if !failed.is_empty() {
@@ -308,6 +341,76 @@ impl Fetching {
         }
         let found = absent.iter().zip(wanted);
         Ok(found.map(|(missing, wanted)| (missing.index, wanted.places.finished)).collect())
+    }
+
+    #[cfg(feature = "remote")]
+    fn open(&self, config: &NetworkConfig) -> Result<Network, Error> {
+        let mut config = config.clone();
+        // As curl and pip do, where it cannot be read.
+        if let Some(Ok(text)) = self.netrc.as_deref().map(fs::read_text) {
+            config.netrc = Netrc::parse(&text);
+        }
+        Ok(Network::new(config)?)
+    }
+
+    /// What the indexes have of projects.
+    ///
+    /// # Errors
+    /// Nothing may be asked.
+    #[cfg(feature = "remote")]
+    pub(super) fn offers(&self, sought: &[Sought]) -> Result<Offers, Error> {
+        let Some(config) = &self.network else {
+            let projects = sought.iter().map(|sought| (sought.name.normalized().to_owned(), None));
+            return Err(Offline(projects.collect()).into());
+        };
+        Ok(self.ask(&self.open(config)?, config.connections, sought))
+    }
+
+    /// Asks indexes, and keeps what they say.
+    #[cfg(feature = "remote")]
+    fn ask(&self, network: &Network, connections: usize, sought: &[Sought]) -> Offers {
+        let offers = indexes::ask(network, connections, &self.indexes, sought);
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        for offer in offers.found.values().flatten() {
+            if let Ok(address) = Address::parse(&offer.url) {
+                // An index that wants to know who asks may want it for its files, too.
+                let address = self.indexes.iter().fold(address, Address::with_user_of);
+                offered.entry(offer.sha256).or_insert(address);
+            }
+        }
+        offers
+    }
+
+    /// The address that an index has for each wheel; else why it has none.
+    #[cfg(feature = "remote")]
+    fn look_up(
+        &self,
+        network: &Network,
+        connections: usize,
+        absent: &[Missing<'_>],
+    ) -> Vec<Result<Address, String>> {
+        let mut sought: BTreeMap<&DistName, BTreeSet<Hash>> = BTreeMap::new();
+        let known = |hash: &Hash| {
+            let offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+            offered.get(hash).cloned()
+        };
+        for missing in absent.iter().filter(|missing| known(&missing.digest.0).is_none()) {
+            let name = &missing.wheel.file_name.name;
+            sought.entry(name).or_default().insert(missing.digest.0);
+        }
+        let sought = sought.into_iter().map(|(name, hashes)| Sought { name: name.clone(), hashes });
+        let failed = match self.indexes[..] {
+            [] => BTreeMap::new(),
+            _ => self.ask(network, connections, &sought.collect::<Vec<_>>()).failed,
+        };
+        let answer = |missing: &Missing<'_>| {
+            let WheelFilename { name, version, .. } = &missing.wheel.file_name;
+            known(&missing.digest.0).ok_or_else(|| match failed.get(name) {
+                Some(reason) => reason.clone(),
+                None => format!("no index has a file of {name} {version} with that hash"),
+            })
+        };
+        absent.iter().map(answer).collect()
     }
 
     /// Where a wheel is fetched to.

@@ -12,6 +12,9 @@
 
 mod places;
 
+#[cfg(feature = "remote")]
+mod indexes;
+
 pub mod fetch;
 
 mod report;

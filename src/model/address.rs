@@ -130,6 +130,20 @@ impl Address {
         Some((plain(name), plain(password)))
     }
 
+    /// The folder of that name within this one.
+    pub fn below(&self, name: &str) -> Self {
+        let path = self.path.split('?').next().unwrap_or_default();
+        Self { path: format!("{}/{name}/", path.trim_end_matches('/')), ..self.clone() }
+    }
+
+    /// With the name and password of another address of the same origin, where it has none.
+    pub fn with_user_of(mut self, other: &Self) -> Self {
+        if self.user.is_none() && self.origin().is_some() && self.origin() == other.origin() {
+            self.user.clone_from(&other.user);
+        }
+        self
+    }
+
     /// The path of a file on this machine.
     pub fn file(&self) -> Option<String> {
         if self.scheme == Scheme::File { decoded(&self.path) } else { None }
@@ -249,6 +263,10 @@ mod tests {
         assert_eq!(address.user(), Some(("me@x".to_owned(), "p:w".to_owned())));
         assert_eq!((address.host(), address.origin().as_deref()), ("h", Some("https://h:1")));
         assert_eq!(Address::parse("https://[::1]/x").unwrap().host(), "[::1]");
+        let user = |text: &str| Address::parse(text).unwrap().with_user_of(&address).user;
+        assert_eq!(user("https://h:1/y").as_deref(), Some("me%40x:p%3Aw"));
+        assert_eq!(user("https://you@h:1/y").as_deref(), Some("you"));
+        assert_eq!(["http://h:1/y", "https://h/y", "file:///y"].map(user), [None, None, None]);
     }
 
     #[test]

@@ -17,11 +17,16 @@ struct Indexed {
 impl Indexed {
     /// An index that has `one` as JSON and `w-two` as HTML; it lets nobody in but `me`.
     fn new() -> Self {
-        let server = FileServer::start_with(|request, count| {
+        Self::guarding("/simple/")
+    }
+
+    /// One that lets nobody see what is below that path but `me`.
+    fn guarding(guarded: &'static str) -> Self {
+        let server = FileServer::start_with(move |request, count| {
             let known = request.header("authorization") == Some("Basic bWU6c2VjcmV0");
             let denied = |status| Behaviour::Status(status, Vec::new());
             match request.path.as_str() {
-                path if path.starts_with("/simple/") && !known => denied("401 Unauthorized"),
+                path if path.starts_with(guarded) && !known => denied("401 Unauthorized"),
                 "/simple/one/" if count == 0 => denied("503 Service Unavailable"),
                 "/simple/one/" => Behaviour::Typed("application/vnd.pypi.simple.v1+json"),
                 _ => Behaviour::Typed("text/html"),
@@ -127,4 +132,70 @@ fn what_no_index_has_is_an_error_with_its_line() {
     let wrong = run("ftp://me:secret@index.example/simple");
     assert_eq!(wrong.code, 2, "{}", wrong.stderr);
     assert!(!wrong.stderr.contains("secret"), "{}", wrong.stderr);
+}
+
+#[test]
+fn an_index_stands_in_place_of_addresses() {
+    // Its files are for whom it knows, too.
+    let indexed = Indexed::guarding("/");
+    indexed.project.write("requirements.txt", indexed.requirements());
+    let index = indexed.index();
+    let target = ["--target", "linux-x86_64-3.12.1", "--index-url", &index];
+    let run = |arguments: &[&str], more: &[&str]| {
+        let output = indexed.run(&[arguments, &target, more].concat());
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert!(!said.contains("secret"), "{said}");
+        output
+    };
+    let asked = || indexed.server.requests().len();
+    let fetched = run(&["lock", "fetch", "requirements.txt", "--dest", "wheels"], &[]);
+    assert_eq!(fetched.code, 0, "{}", fetched.stderr);
+    assert_eq!(fetched.stdout, "one-1.0-py3-none-any.whl\nW_Two-1.0-py3-none-any.whl\n");
+    // Two pages, one of them twice, and two files.
+    assert_eq!(asked(), 5);
+    let build = |lock: &str, out: &str, more: &[&str]| {
+        run(&["build", "--lock", lock, "--out", out, "--format", "json"], more)
+    };
+    let made = build("requirements.txt", "env", &[]);
+    assert_eq!((made.code, asked()), (0, 7), "{}", made.stderr);
+    // Wheels that are here need no index.
+    let given = build("requirements.txt", "given", &["--no-store", "--wheels", "wheels"]);
+    assert_eq!((given.code, asked()), (0, 7), "{}", given.stderr);
+    assert_eq!(given.json()["digest"], made.json()["digest"]);
+    let offline = build("requirements.txt", "offline", &["--no-store", "--offline"]);
+    assert_eq!(offline.code, 3, "{}", offline.stderr);
+    assert!(offline.stdout.contains("has no addresses"), "{}", offline.stdout);
+
+    // Addresses that lead nowhere are not asked where an index has the files.
+    let mut pylock = "lock-version = \"1.0\"\ncreated-by = \"test\"\n".to_owned();
+    for (name, hash) in ["one", "w-two"].iter().zip(&indexed.hashes) {
+        let file = format!("{}-1.0-py3-none-any.whl", name.replace('-', "_"));
+        pylock.push_str(&format!(
+            "[[packages]]\nname = \"{name}\"\nversion = \"1.0\"\nwheels = [{{ url = \
+             \"http://127.0.0.1:1/{file}\", hashes = {{ sha256 = \"{hash}\" }} }}]\n"
+        ));
+    }
+    indexed.project.write("pylock.toml", &pylock);
+    let moved = build("pylock.toml", "moved", &["--no-store"]);
+    assert_eq!((moved.code, asked()), (0, 11), "{}{}", moved.stdout, moved.stderr);
+    assert_eq!(moved.json()["digest"], made.json()["digest"]);
+
+    // What no index has is fetched from where the lock says, and is said if it is not there.
+    let gone = Hash::sha256(b"gone");
+    let lost = pylock.replace(&indexed.hashes[0].to_hex(), &gone.to_hex());
+    indexed.project.write("pylock.toml", lost);
+    let lost = build("pylock.toml", "lost", &["--no-store", "--remote-retries", "0"]);
+    assert_eq!(lost.code, 7, "{}", lost.stdout);
+    for expected in [
+        "no index has a file of one 1.0 with that hash",
+        "http://127.0.0.1:1/one-1.0-py3-none-any.whl: ",
+    ] {
+        assert!(lost.stdout.contains(expected), "{expected}\n{}", lost.stdout);
+    }
+    let only = format!("one==1.0 --hash=sha256:{gone}\n");
+    indexed.project.write("requirements.txt", only);
+    let lost = build("requirements.txt", "lost", &[]);
+    assert_eq!(lost.code, 3, "{}", lost.stdout);
+    let expected = format!("requirements.txt:1: no index has a file of one 1.0 with sha256:{gone}");
+    assert!(lost.stdout.contains(&expected), "{}", lost.stdout);
 }

@@ -497,3 +497,47 @@ fn locks_that_uv_makes_now_give_the_wheels_that_uv_and_packaging_choose() {
         "{equal} equal, {refused} refused, {packages} packages"
     );
 }
+
+/// Locks of other projects: a folder with a folder for each, as it was checked out, with its `uv.lock` or `pylock.toml`.
+#[test]
+#[ignore = "compares the locks below the folder VENVTREE_LOCKS"]
+#[expect(clippy::print_stdout, reason = "what was compared is the result")]
+fn locks_in_a_folder_give_the_wheels_that_uv_and_packaging_choose() {
+    let folder = std::env::var("VENVTREE_LOCKS").expect("VENVTREE_LOCKS names a folder");
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    let interpreters: Vec<Interpreter> =
+        platforms().into_iter().map(|platform| interpreter("3.12.1", platform)).collect();
+    let mut count = 0;
+    for folder in folders {
+        let uv = folder.join("uv.lock").exists();
+        let path = folder.join(if uv { "uv.lock" } else { "pylock.toml" });
+        let case = |extras: &[&str], groups: &[&str]| Case {
+            uv: &["--all-packages"],
+            ..Case::new(path.clone(), extras, groups)
+        };
+        let plain = case(&[], &[]);
+        let targets = [("linux".to_owned(), linux("3.12.1"))].into();
+        let began = Instant::now();
+        let index = index(&plain.lock(), Hash::parse_hex(HASH).unwrap(), &targets);
+        let index: Value =
+            index.map_or(Value::Null, |index| serde_json::from_str(&index.render()).unwrap());
+        let took = began.elapsed();
+        let sets = index["sets"].as_object().into_iter().flat_map(serde_json::Map::keys);
+        let mut cases = vec![plain];
+        for set in sets {
+            let name = |kind: &str| set.strip_prefix(kind).map(|name| name.replace('_', "-"));
+            cases.extend(name("extra_").map(|extra| case(&[&extra], &[])));
+            cases.extend(name("group_").map(|group| case(&[], &[&group])));
+        }
+        cases.truncate(14);
+        let (equal, refused) = compare(&cases, &interpreters);
+        let (asked, packages) = (cases.len(), cases[0].lock().len());
+        println!(
+            "{path:?}: {packages} packages, {asked} requests, {equal} equal, {refused} refused; {took:?}"
+        );
+        count += 1;
+    }
+    assert!(count > 0);
+}

@@ -107,6 +107,8 @@ impl Verb for BuildArguments {
 
     fn request(self, io: &mut Io<'_>) -> Result<Build, Error> {
         let places = self.places;
+        let caches = caches::local(&self.store, &self.links, io)?;
+        let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
         let (spec, text) = match (&self.lock, self.spec) {
             (Some(lock), _) => {
                 let arguments = LockedArguments {
@@ -117,7 +119,7 @@ impl Verb for BuildArguments {
                     launchers: self.launchers.as_deref(),
                 };
                 let cwd = io.cwd.clone();
-                let spec = Locked::read(arguments, &cwd, io)?.spec(None, io)?;
+                let spec = Locked::read(arguments, &cwd, io)?.spec(None, Some(&fetching), io)?;
                 (lock.clone(), SpecText::of(&spec, lock.as_str(), &cwd))
             }
             (None, spec) => {
@@ -129,8 +131,6 @@ impl Verb for BuildArguments {
             }
         };
         let mut session = spec_input::session(&places, io)?;
-        let caches = caches::local(&self.store, &self.links, io)?;
-        let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
         session.fetching = Some(Arc::new(fetching));
         let file =
             |path: &Option<Utf8PathBuf>| path.as_ref().map(|path| io.output_file(path)).transpose();

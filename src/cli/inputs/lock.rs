@@ -7,10 +7,11 @@ use crate::cli::inputs::launchers;
 use crate::cli::inputs::target::{self as for_target, Target};
 use crate::cli::io::Io;
 use crate::engine::compose::lock::{LockFile, at_hand, references};
+use crate::engine::fetch::Fetching;
 use crate::engine::files;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
-use crate::model::lock::{self, Lock, Request, Selection};
+use crate::model::lock::{Lock, Request, Selection};
 use crate::model::spec::{Flags, Launchers, Spec};
 use crate::model::target;
 
@@ -119,8 +120,14 @@ impl Locked {
     ///
     /// # Errors
     /// The lock does not have what is wanted.
-    pub(crate) fn spec(self, root: Option<&Utf8Path>, io: &mut Io<'_>) -> Result<Spec, Error> {
-        let selection = choose(&self.file, &self.target.interpreter, &self.request, io)?;
+    pub(crate) fn spec(
+        self,
+        root: Option<&Utf8Path>,
+        fetching: Option<&Fetching>,
+        io: &mut Io<'_>,
+    ) -> Result<Spec, Error> {
+        let interpreter = &self.target.interpreter;
+        let selection = choose(&self.file, interpreter, &self.request, fetching, io)?;
         let wheels = references(&self.file, &selection, &self.directory, root)?;
         Ok(Spec {
             python: for_target::python(None, &self.target),
@@ -231,7 +238,8 @@ pub(crate) fn directory(path: &Utf8Path, io: &Io<'_>) -> Utf8PathBuf {
     full.as_deref().and_then(Utf8Path::parent).unwrap_or(&io.cwd).to_owned()
 }
 
-/// Chooses wheels for an interpreter, and says what is odd.
+/// Chooses wheels for an interpreter, and says what is odd. With `fetching`, indexes are asked where
+/// nothing else says where wheels are.
 ///
 /// # Errors
 /// The lock does not have what is wanted.
@@ -239,10 +247,10 @@ pub(crate) fn choose(
     file: &LockFile,
     interpreter: &Interpreter,
     request: &Request,
+    fetching: Option<&Fetching>,
     io: &mut Io<'_>,
 ) -> Result<Selection, Error> {
-    let selection = lock::select(&file.lock, interpreter, request);
-    let selection = selection.map_err(|error| file.error(error))?;
+    let selection = file.choose(interpreter, request, fetching)?;
     for warning in &selection.warnings {
         io.warn(&format!("{}: {warning}", file.origin));
     }

@@ -27,6 +27,10 @@ pub struct FetchArguments {
     /// VENVTREE_MIRRORS, one a line].
     #[arg(long = "mirror", value_name = "FROM=TO")]
     mirrors: Vec<String>,
+    /// Look wheels up in this index by their hashes, before their own addresses; may be given many
+    /// times, and is asked in that order.
+    #[arg(long = "index-url", value_name = "URL")]
+    indexes: Vec<String>,
     /// Fetch nothing: what is missing is an error [variable: VENVTREE_OFFLINE].
     #[arg(long)]
     offline: bool,
@@ -58,6 +62,7 @@ pub(crate) fn fetching(
     };
     let temporary = io.variable("TMPDIR").filter(|folder| !folder.is_empty()).unwrap_or("/tmp");
     let temporary = io.resolve(Utf8Path::new(temporary));
+    let indexes = indexes(&arguments.indexes)?;
     let mut fetching = Fetching::new(kept.store.clone(), temporary, kept.notes.clone());
     fetching.folders = folders;
     #[cfg(feature = "remote")]
@@ -67,9 +72,10 @@ pub(crate) fn fetching(
         network.connections = usize::from(connections);
         fetching.network = Some(network);
         fetching.netrc = netrc(io);
+        fetching.indexes = indexes;
     }
     #[cfg(not(feature = "remote"))]
-    let _ = (remote, mirrors, offline, connections);
+    let _ = (remote, mirrors, offline, connections, indexes);
     Ok(fetching)
 }
 
@@ -92,13 +98,30 @@ fn mirror(text: &str) -> Result<(Address, Address), Error> {
     Ok((read(from)?, read(to)?))
 }
 
-/// How an index is asked, and the file of names and passwords.
+/// Indexes as pip takes them. None is repeated in an error, since it may hold a secret.
+fn indexes(texts: &[String]) -> Result<Vec<Address>, Error> {
+    let read = |text: &String| {
+        let unfit = |reason: String| {
+            Error::usage(format!("--index-url: {reason}"))
+                .hint("write `--index-url https://HOST/simple`")
+        };
+        let address = Address::parse(text).map_err(|error| unfit(error.to_string()))?;
+        match address.file() {
+            Some(_) => Err(unfit("found a file, expected an address of HTTP".to_owned())),
+            None => Ok(address),
+        }
+    };
+    texts.iter().map(read).collect()
+}
+
+/// How indexes are asked, for whoever fetches nothing.
 #[cfg(feature = "remote")]
-pub(crate) fn network(
+pub(crate) fn asking(
+    texts: &[String],
     remote: &RemoteArguments,
     io: &Io<'_>,
-) -> Result<(crate::engine::remote::NetworkConfig, Option<Utf8PathBuf>), Error> {
-    Ok((caches::network(remote, io)?, netrc(io)))
+) -> Result<Fetching, Error> {
+    Ok(Fetching::asking(indexes(texts)?, caches::network(remote, io)?, netrc(io)))
 }
 
 /// The file of names and passwords, whether it is there or not.

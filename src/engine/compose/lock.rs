@@ -5,9 +5,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::host::file_hash;
 use crate::effects::host::input::InputFile;
 use crate::engine::compose::wheels;
+use crate::engine::fetch::Fetching;
 use crate::error::{Error, UnreadableInputs};
 use crate::model::digest::{Hash, WheelDigest};
-use crate::model::lock::{AtHand, Lock, LockError, Selected, Selection, UnusableLock};
+use crate::model::interpreter::Interpreter;
+#[cfg(feature = "remote")]
+use crate::model::lock::LockKind;
+use crate::model::lock::{
+    self, AtHand, Lock, LockError, Request, Selected, Selection, UnusableLock,
+};
 use crate::model::spec::{WheelReference, foreign};
 use crate::model::wheel::filename::WheelFilename;
 
@@ -36,6 +42,42 @@ impl LockFile {
         })?;
         let lock = Lock::read(&text).map_err(fail)?;
         Ok(Self { origin: origin.to_owned(), lock, sha256 })
+    }
+
+    /// Chooses wheels for an interpreter. Where requirements do not say where theirs are, and none
+    /// is given, the indexes of `fetching` are asked.
+    ///
+    /// # Errors
+    /// The lock does not have what is wanted, or an index does not.
+    pub fn choose(
+        &self,
+        interpreter: &Interpreter,
+        request: &Request,
+        fetching: Option<&Fetching>,
+    ) -> Result<Selection, Error> {
+        let error = match lock::select(&self.lock, interpreter, request) {
+            Ok(selection) => return Ok(selection),
+            Err(error) => error,
+        };
+        #[cfg(feature = "remote")]
+        if let (LockError::NoAddresses | LockError::Unavailable { .. }, Some(fetching)) =
+            (&error, fetching.filter(|fetching| fetching.can_look_up()))
+            && self.lock.kind == LockKind::Requirements
+        {
+            let (addressed, missing) = super::pin::addressed(self, fetching)?;
+            let selection = lock::select(&addressed.lock, interpreter, request);
+            return selection.map_err(|error| match (&error, &missing) {
+                (LockError::Unavailable { .. }, LockError::Text(missing))
+                    if !missing.is_empty() =>
+                {
+                    self.error(LockError::Text(missing.clone()))
+                }
+                _ => self.error(error),
+            });
+        }
+        #[cfg(not(feature = "remote"))]
+        let _ = fetching;
+        Err(self.error(error))
     }
 
     /// An error of this lock.

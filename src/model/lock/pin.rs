@@ -249,13 +249,30 @@ fn problem(package: &Package, message: String) -> Problem {
     Problem { place: package.place, column: false, message }
 }
 
-/// The text of a `pylock.toml`. Offers are by the names of their projects.
-///
-/// # Errors
-/// Hashes that nobody offers, or that are those of another version; all of them.
-pub fn pin(lock: &Lock, offers: &BTreeMap<DistName, Vec<Offer>>) -> Result<String, LockError> {
+/// A lock with addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The text of a `pylock.toml`.
+    pub text: String,
+    /// The hashes that nobody offers.
+    pub missing: Vec<Problem>,
+    /// The hashes of other versions.
+    pub other: Vec<Problem>,
+}
+
+impl Pinned {
+    /// Every problem, in the order of the lock.
+    pub fn problems(self) -> Vec<Problem> {
+        let mut all = [self.missing, self.other].concat();
+        all.sort_by_key(|problem| problem.place);
+        all
+    }
+}
+
+/// Gives requirements the addresses of their files. Offers are by the names of their projects.
+pub fn pin(lock: &Lock, offers: &BTreeMap<DistName, Vec<Offer>>) -> Pinned {
     let mut text = "lock-version = \"1.0\"\ncreated-by = \"venvtree\"\n".to_owned();
-    let mut problems = Vec::new();
+    let (mut other, mut missing) = (Vec::new(), Vec::new());
     for package in &lock.packages {
         let _ = write!(text, "\n[[packages]]\nname = {}\n", quoted(package.name.normalized()));
         if let Some(version) = &package.version {
@@ -268,12 +285,12 @@ pub fn pin(lock: &Lock, offers: &BTreeMap<DistName, Vec<Offer>>) -> Result<Strin
         let offered = offers.get(&package.name).map_or(&[][..], Vec::as_slice);
         for hash in &package.hashes {
             match offered.iter().find(|offer| offer.sha256 == *hash) {
-                None => problems.push(problem(
+                None => missing.push(problem(
                     package,
                     format!("no index has a file of {} with sha256:{hash}", package.title()),
                 )),
                 Some(offer) if is_of(package, offer) => files.push(offer.clone()),
-                Some(offer) => problems.push(problem(
+                Some(offer) => other.push(problem(
                     package,
                     format!("sha256:{hash} is {}, expected {}", offer.file_name, package.title()),
                 )),
@@ -282,7 +299,7 @@ pub fn pin(lock: &Lock, offers: &BTreeMap<DistName, Vec<Offer>>) -> Result<Strin
         files.sort_by(|one, two| one.file_name.cmp(&two.file_name));
         write_files(&mut text, &files);
     }
-    if problems.is_empty() { Ok(text) } else { Err(LockError::Text(problems)) }
+    Pinned { text, missing, other }
 }
 
 /// A wheel whose address the requirements have.
@@ -433,7 +450,8 @@ mod tests {
         let lock = Lock::read(&lock).unwrap();
         let hashes = BTreeSet::from([good]);
         assert_eq!(sought(&lock).unwrap(), [Sought { name, hashes }]);
-        let text = pin(&lock, &offers).unwrap();
+        let Pinned { text, missing, other: wrong } = pin(&lock, &offers);
+        assert_eq!([missing, wrong], [[], []]);
         assert!(text.contains("requires-python = \">=3.\\\"8\""), "{text}");
         let again = Lock::read(&text).unwrap();
         assert_eq!((again.kind, again.len()), (LockKind::Pylock, 1));
@@ -441,9 +459,12 @@ mod tests {
         assert!(sought(&again).is_err());
         let lock = format!("six==1.0 --hash=sha256:{other} --hash=sha256:{gone}\n");
         let lock = Lock::read(&lock).unwrap();
-        let message = pin(&lock, &offers).unwrap_err().to_string();
-        for expected in ["six-2.0-py3-none-any.whl, expected six 1.0", &format!("sha256:{gone}")] {
-            assert!(message.contains(expected), "{message}");
-        }
+        let message = LockError::Text(pin(&lock, &offers).problems()).to_string();
+        assert!(message.contains("six-2.0-py3-none-any.whl, expected six 1.0"), "{message}");
+        let lock = format!("six==1.0 --hash=sha256:{good} --hash=sha256:{gone}\n");
+        let pinned = pin(&Lock::read(&lock).unwrap(), &offers);
+        assert_eq!(pinned.missing.len(), 1);
+        assert!(pinned.missing[0].message.contains(&gone.to_hex()), "{:?}", pinned.missing);
+        assert_eq!(Lock::read(&pinned.text).unwrap().packages[0].wheels.len(), 1);
     }
 }

@@ -439,7 +439,8 @@ impl Make {
         }
         if let Some(locked) = &self.locked {
             let Locked { file, directory, request } = locked;
-            let selection = lock_input::choose(file, &probe.interpreter, request, io)?;
+            let fetching = self.session.fetching.as_deref();
+            let selection = lock_input::choose(file, &probe.interpreter, request, fetching, io)?;
             self.spec.locked = references(file, &selection, directory, None)?;
         }
         let Composed { spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;

@@ -83,7 +83,8 @@ impl Verb for LockFetchArguments {
 
     fn run(request: LockFetch, io: &mut Io<'_>) -> Result<LockFetchAnswer, Error> {
         let LockFetch { file, target, fetching, dest, .. } = request;
-        let selection = lock_input::choose(&file, &target.interpreter, &request.request, io)?;
+        let selection =
+            lock_input::choose(&file, &target.interpreter, &request.request, Some(&fetching), io)?;
         let wheels = references(&file, &selection, &request.directory, None)?;
         let names = selection.wheels.iter().map(|wheel| wheel.written.clone());
         let wheels: Vec<_> = names.zip(wheels).collect();

@@ -15,10 +15,9 @@ use crate::cli::text::Text;
 use crate::cli::verb::Verb;
 use crate::engine::compose::lock::LockFile;
 use crate::engine::compose::pin;
+use crate::engine::fetch::Fetching;
 use crate::engine::files::OutputFile;
-use crate::engine::remote::NetworkConfig;
 use crate::error::Error;
-use crate::model::address::Address;
 
 /// Arguments of `venvtree lock pin`.
 #[derive(Debug, Args)]
@@ -43,9 +42,7 @@ pub struct LockPinArguments {
 /// Requirements, who knows their files, and where the lock goes.
 pub(crate) struct LockPin {
     file: LockFile,
-    indexes: Vec<String>,
-    network: NetworkConfig,
-    netrc: Option<Utf8PathBuf>,
+    fetching: Fetching,
     out: Option<(Utf8PathBuf, OutputFile)>,
 }
 
@@ -54,33 +51,17 @@ impl Verb for LockPinArguments {
     type Answer = LockPinAnswer;
 
     fn request(self, io: &mut Io<'_>) -> Result<LockPin, Error> {
-        for index in &self.indexes {
-            let unfit = |reason: String| {
-                Error::usage(format!("--index-url: {reason}"))
-                    .hint("write `--index-url https://HOST/simple`")
-            };
-            let address = Address::parse(index).map_err(|error| unfit(error.to_string()))?;
-            if address.file().is_some() {
-                return Err(unfit("found a file, expected an address of HTTP".to_owned()));
-            }
-        }
+        let fetching = fetching::asking(&self.indexes, &self.remote, io)?;
         let output = self.out.as_ref().map(|path| io.output_file(path)).transpose()?;
         if let Some(output) = &output {
             apart::check_file(output, [io.resolve(&self.lock)])?;
         }
-        let (network, netrc) = fetching::network(&self.remote, io)?;
-        Ok(LockPin {
-            file: lock_input::read(&self.lock, io)?,
-            indexes: self.indexes,
-            network,
-            netrc,
-            out: self.out.zip(output),
-        })
+        Ok(LockPin { file: lock_input::read(&self.lock, io)?, fetching, out: self.out.zip(output) })
     }
 
     fn run(request: LockPin, _: &mut Io<'_>) -> Result<LockPinAnswer, Error> {
-        let LockPin { file, indexes, network, netrc, out } = request;
-        let lock = pin::pin(&file, &indexes, network, netrc.as_deref())?;
+        let LockPin { file, fetching, out } = request;
+        let lock = pin::pin(&file, &fetching)?;
         let packages = file.lock.len();
         if let Some((_, output)) = &out {
             crate::engine::write_whole(output, |writer| {

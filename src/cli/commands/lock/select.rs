@@ -65,7 +65,7 @@ impl Verb for SelectArguments {
         Select { file, target, request }: Select,
         io: &mut Io<'_>,
     ) -> Result<SelectAnswer, Error> {
-        let selection = lock_input::choose(&file, &target.interpreter, &request, io)?;
+        let selection = lock_input::choose(&file, &target.interpreter, &request, None, io)?;
         let interpreter = lock::facts(&target.interpreter);
         Ok(SelectAnswer::new(selection, interpreter, target.interpreter.to_string()))
     }

@@ -79,7 +79,7 @@ impl Verb for LockSpecArguments {
 
     fn run(request: LockSpec, io: &mut Io<'_>) -> Result<LockSpecAnswer, Error> {
         let LockSpec { locked, root, out } = request;
-        let spec = locked.spec(Some(&root), io)?;
+        let spec = locked.spec(Some(&root), None, io)?;
         let wheels = quantity::count(spec.wheels.len(), "wheel");
         let title = format!("{wheels} for {}", spec.interpreter);
         let document = SpecDocument::from(&spec);
