@@ -1,6 +1,6 @@
 //! Environments and wheels as one file: the values that front ends give.
 
-pub use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions};
+pub use crate::effects::sink::archive::{ArchiveFormat, ArchiveOptions, Owner, Packing};
 pub use crate::effects::sink::wheel::WheelContents;
 
 use crate::effects::work::progress::{Amount, Phase};

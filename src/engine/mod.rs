@@ -45,6 +45,7 @@ pub mod archives;
 pub mod bytecode;
 pub mod directories;
 pub mod files;
+pub mod images;
 pub mod interpreters;
 pub mod machine;
 pub mod remote;

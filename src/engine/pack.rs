@@ -19,8 +19,9 @@ use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
+use crate::model::layers::{self, LayerKind};
 
-/// Packs the environment of a plan as an archive into `out`.
+/// Packs the environment of a plan as an archive into `out`, or only what of it is of one kind.
 ///
 /// # Errors
 /// Inputs are not what they should be, or `out` refuses (an error of writing `place`). What was
@@ -30,19 +31,28 @@ pub fn pack(
     out: &mut dyn Write,
     place: &Utf8Path,
     options: ArchiveOptions<'_>,
+    only: Option<LayerKind>,
 ) -> Result<(), Error> {
+    check(prepared, options.threads)?;
+    let (plan, supply) = (&prepared.plan, prepared.supply());
+    match only {
+        Some(kind) => archive::pack_plan(layers::part(plan, kind), &supply, out, options),
+        None => archive::pack_plan(plan.entries.iter(), &supply, out, options),
+    }
+    .map_err(|error| packing_failed(error, place))
+}
+
+/// Compares wheels with their pinned digests, and what the plan has no use for with RECORD.
+///
+/// # Errors
+/// Inputs are not what they should be.
+pub(super) fn check(prepared: &Prepared, threads: usize) -> Result<(), Error> {
     let supply = prepared.supply();
     let pinned = make::pinned(&prepared.spec);
-    parallel::map(options.threads, pinned.len(), |turn| {
-        supply.check_wheel(pinned[turn].0, pinned[turn].1)
-    })
-    .map_err(SupplyErrors::from)?;
+    parallel::map(threads, pinned.len(), |turn| supply.check_wheel(pinned[turn].0, pinned[turn].1))
+        .map_err(SupplyErrors::from)?;
     let unsound = supply.check_unread(&supply.unread(&prepared.plan, |_| false));
-    if !unsound.is_empty() {
-        return Err(SupplyErrors(unsound).into());
-    }
-    archive::pack_plan(&prepared.plan, &supply, out, options)
-        .map_err(|error| packing_failed(error, place))
+    if unsound.is_empty() { Ok(()) } else { Err(SupplyErrors(unsound).into()) }
 }
 
 /// Packs a directory as an archive into `out`.
@@ -102,7 +112,7 @@ pub fn write_whole(
     }
 }
 
-fn packing_failed(error: ArchiveError, place: &Utf8Path) -> Error {
+pub(super) fn packing_failed(error: ArchiveError, place: &Utf8Path) -> Error {
     match error {
         ArchiveError::Supply(error) => SupplyErrors::from(error).into(),
         ArchiveError::Fs(error) => error.into(),

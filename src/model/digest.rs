@@ -347,6 +347,36 @@ impl io::Write for Hasher {
     }
 }
 
+/// A writer that digests what is written to it on the way to another one.
+pub struct Hashed<'a> {
+    out: &'a mut dyn io::Write,
+    hasher: Hasher,
+}
+
+impl<'a> Hashed<'a> {
+    /// On the way to `out`, by SHA-256.
+    pub fn sha256(out: &'a mut dyn io::Write) -> Self {
+        Self { out, hasher: Hasher::new(DigestFunction::Sha256) }
+    }
+
+    /// The digest of what was written.
+    pub fn finish(self) -> Digest {
+        self.hasher.finish()
+    }
+}
+
+impl io::Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

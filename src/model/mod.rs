@@ -8,6 +8,8 @@ pub(crate) mod every;
 
 pub mod nearest;
 
+pub mod compression;
+
 pub mod address;
 pub mod explain;
 pub mod moment;
@@ -53,6 +55,10 @@ pub mod spec;
 pub mod lock;
 
 pub mod plan;
+
+pub mod layers;
+
+pub mod image;
 
 pub mod request;
 

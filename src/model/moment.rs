@@ -2,6 +2,8 @@
 //!
 //! Model layer. It knows no clock: the seconds are a spec's.
 
+use std::fmt;
+
 /// A second of the civil calendar, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -38,6 +40,32 @@ impl Moment {
             hour: seconds / 3600 % 24,
             minute: seconds / 60 % 60,
             second: seconds % 60,
+        }
+    }
+}
+
+/// As RFC 3339 writes it.
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { year, month, day, hour, minute, second } = self;
+        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_the_calendar() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (315_619_200, "1980-01-02T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (1_700_000_000, "2023-11-14T22:13:20Z"),
+        ] {
+            assert_eq!(Moment::of(seconds).to_string(), expected);
         }
     }
 }

@@ -314,7 +314,7 @@ fn there_is_one_way_to_the_standard_streams() {
     let raw = [
         "cli/commands/completions.rs",
         "cli/commands/man.rs",
-        "cli/commands/pack.rs",
+        "cli/commands/pack/mod.rs",
         "cli/commands/worker.rs",
         "cli/io.rs",
     ];

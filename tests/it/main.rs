@@ -38,6 +38,7 @@ mod findings_page;
 mod fuzz;
 mod help;
 mod hostile;
+mod images;
 mod lock_commands;
 #[cfg(feature = "remote")]
 mod lock_fetch;

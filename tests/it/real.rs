@@ -10,57 +10,11 @@ use serde_json::{Value, json};
 use venvtree::model::digest::Hash;
 
 use crate::support::commands::{said, succeed_in_newer_debian};
-use crate::support::download::{Download, wheels_in};
+use crate::support::download::wheels_with_needs;
 use crate::support::interpreters;
 use crate::support::peers::peer;
 use crate::support::programs::Python;
 use crate::support::project::{Project, WheelText, listing};
-
-/// Wheels of some projects and all that they need, for an interpreter: downloaded once, by name,
-/// into `.cache`.
-fn wheels(python: &Python, projects: &[&str]) -> Vec<Value> {
-    let (major, minor) = python.version;
-    let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(format!(".cache/wheels/{major}.{minor}/{}", projects.join("+").replace("==", "-")));
-    let done = folder.join(".complete");
-    if !done.exists() {
-        std::fs::create_dir_all(&folder).unwrap();
-        // pip takes markers for those of the interpreter that it runs on, whatever it is told to
-        // download for: uv resolves.
-        let (named, pinned) = (folder.join("named.txt"), folder.join("pinned.txt"));
-        std::fs::write(&named, projects.join("\n")).unwrap();
-        let status = Command::new(peer("uv"))
-            .args([
-                "pip",
-                "compile",
-                "--quiet",
-                "--no-cache",
-                "--no-python-downloads",
-                "--only-binary",
-                ":all:",
-                "--output-file",
-                pinned.as_str(),
-            ])
-            .args(["--python", python.path.to_str().unwrap(), named.as_str()])
-            .status()
-            .unwrap();
-        assert!(status.success(), "uv cannot resolve {projects:?} for {major}.{minor}");
-        // With its last part, which some projects exclude releases by.
-        let version =
-            run(&python.path, &["-c", "import platform; print(platform.python_version())"]);
-        let pinned = ["--requirement", pinned.as_str()];
-        let glibc = ["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"];
-        let manylinux = glibc.map(|glibc| format!("_{glibc}")).into_iter();
-        let platforms = manylinux.chain(["1", "2010", "2014"].map(str::to_owned));
-        let downloaded = Download::for_python(version.trim())
-            .platforms(platforms.map(|policy| format!("manylinux{policy}_x86_64")))
-            .run(&pinned, folder.as_std_path());
-        assert!(downloaded, "pip cannot download {projects:?} for {major}.{minor}");
-        std::fs::write(done, "").unwrap();
-    }
-    let entry = |path: &std::path::PathBuf| json!({"path": path, "sha256": Hash::sha256(&std::fs::read(path).unwrap())});
-    wheels_in(folder.as_std_path()).iter().map(entry).collect()
-}
 
 /// Projects that make an environment large, with extension modules of every kind, and a module of
 /// each that is imported.
@@ -154,7 +108,7 @@ fn check(root: &Path, imports: &[&str], scripts: &[&[&str]], names: &BTreeSet<St
 /// Builds for an interpreter by every kind that applies, and checks the result in place, moved,
 /// copied and unpacked.
 fn check_everywhere(python: &Python, projects: &[&str], imports: &[&str], scripts: &[&[&str]]) {
-    let wheels = wheels(python, projects);
+    let wheels = wheels_with_needs(python, projects);
     let kinds: &[&str] = if python.version >= (3, 11) {
         &["absolute", "launcher", "relative"]
     } else {
@@ -393,7 +347,7 @@ fn contents(root: &Path) -> BTreeMap<String, String> {
 }
 
 fn check_against_peers(python: &Python, projects: &[&str]) {
-    let wheels = wheels(python, projects);
+    let wheels = wheels_with_needs(python, projects);
     let project = Project::new();
     let root = project.path().canonicalize_utf8().unwrap();
     project.spec(probe(&project, &python.path, "absolute"), &wheels, |_| ());

@@ -106,6 +106,8 @@ fn every_report_is_one_document_with_a_version() {
         ("diff", &["env", "m.json"]),
         ("pack", &["env.json", "--out", "env.tar"]),
         ("pack", &["env", "--out", "env.zip"]),
+        ("pack", &["env.json", "--layers", "layers"]),
+        ("pack", &["env.json", "--archive-format", "oci", "--out", "image.tar"]),
         ("store stat", &[]),
         ("store gc", &[]),
         ("store verify", &[]),
@@ -274,6 +276,7 @@ fn what_talks_can_be_quiet() {
         &["store", "gc", "--store", "store"],
         &["store", "verify", "--store", "store"],
         &["pack", "env.json", "--out", "env.tar"],
+        &["pack", "env.json", "--out", "image", "--archive-format", "oci"],
         &["spec", "check", "env.json"],
     ];
     for run in runs {

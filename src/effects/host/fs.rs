@@ -657,3 +657,13 @@ impl NewFile {
             .map_err(failed("set the time of", &self.path))
     }
 }
+
+impl io::Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

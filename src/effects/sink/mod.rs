@@ -16,6 +16,7 @@ pub mod directory;
 pub mod tree;
 
 pub mod archive;
+pub mod layers;
 
 pub mod overlay;
 pub mod wheel;

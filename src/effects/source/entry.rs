@@ -9,7 +9,7 @@ use crate::effects::source::supply::{self, FeedError, Supply, SupplyError};
 use crate::effects::work::pipeline::Crew;
 use crate::model::digest::{Digest, DigestFunction};
 use crate::model::path::{LinkTarget, TreePath};
-use crate::model::plan::{Content, Plan, PlannedNode};
+use crate::model::plan::{Content, Planned, PlannedNode};
 use crate::model::tree::{Leaf, Tree};
 
 /// A file or a link, and where it goes.
@@ -74,11 +74,9 @@ impl<'a> From<&'a Leaf> for EntryNode<'a> {
     }
 }
 
-/// The entries of a plan.
-pub fn of_plan(plan: &Plan) -> impl Iterator<Item = Entry<'_>> {
-    plan.entries
-        .iter()
-        .map(|(path, planned)| Entry { path: path.clone(), node: EntryNode::from(&planned.node) })
+/// An entry of a plan.
+pub fn of_planned((path, planned): &(TreePath, Planned)) -> Entry<'_> {
+    Entry { path: path.clone(), node: EntryNode::from(&planned.node) }
 }
 
 /// The entries of a tree, in the order of a plan's.

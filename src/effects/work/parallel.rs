@@ -40,6 +40,20 @@ pub fn together(threads: usize, work: impl Fn() + Sync) {
     });
 }
 
+/// Does `main` in this thread while at most so many others do `help`, as many as the system has to
+/// give, which may be none; returns when all have returned.
+#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+pub fn beside<R>(helpers: usize, help: impl Fn() + Sync, main: impl FnOnce() -> R) -> R {
+    std::thread::scope(|scope| {
+        for _ in 0..helpers {
+            if std::thread::Builder::new().spawn_scoped(scope, &help).is_err() {
+                break;
+            }
+        }
+        main()
+    })
+}
+
 /// Whether the system has so many more threads to give, for what cannot do with fewer.
 #[expect(clippy::disallowed_methods, reason = "this is the doorway")]
 pub fn are_to_be_had(threads: usize) -> bool {

@@ -188,7 +188,7 @@ impl Document {
             "name": bill.name,
             "documentNamespace": format!("urn:uuid:{}", bill.uuid("spdx")),
             "creationInfo": {
-                "created": moment(bill.mtime),
+                "created": Moment::of(bill.mtime).to_string(),
                 "creators": [format!("Tool: venvtree-{}", env!("CARGO_PKG_VERSION"))],
             },
             "packages": self.packages,
@@ -216,28 +216,4 @@ fn identifier(part: &Part) -> String {
         })
         .collect();
     format!("SPDXRef-{}-{version}", part.name.normalized())
-}
-
-/// Seconds since 1970 as the format writes a moment, in UTC.
-fn moment(seconds: u64) -> String {
-    let Moment { year, month, day, hour, minute, second } = Moment::of(seconds);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_those_of_the_calendar() {
-        for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (315_619_200, "1980-01-02T00:00:00Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (4_107_542_399, "2100-02-28T23:59:59Z"),
-            (1_700_000_000, "2023-11-14T22:13:20Z"),
-        ] {
-            assert_eq!(moment(seconds), expected);
-        }
-    }
 }

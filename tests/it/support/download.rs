@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::{Value, json};
+use venvtree::model::digest::Hash;
+
 use super::commands::succeed;
 use super::peers::peer;
+use super::programs::Python;
 
 /// A platform that wheels are made for: its name, and those that pip knows it by.
 pub(crate) struct Target {
@@ -121,4 +125,51 @@ pub(crate) fn wheels_in(folder: &Path) -> Vec<PathBuf> {
         files.filter(|path| path.extension().is_some_and(|extension| extension == "whl")).collect();
     wheels.sort();
     wheels
+}
+
+const PATCH_LEVEL: &str = "import platform; print(platform.python_version())";
+
+/// Wheels of some projects and all that they need, for an interpreter: downloaded once, by name,
+/// into `.cache`.
+pub(crate) fn wheels_with_needs(python: &Python, projects: &[&str]) -> Vec<Value> {
+    let (major, minor) = python.version;
+    let folder = camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!(".cache/wheels/{major}.{minor}/{}", projects.join("+").replace("==", "-")));
+    let done = folder.join(".complete");
+    if !done.exists() {
+        std::fs::create_dir_all(&folder).unwrap();
+        // pip takes markers for those of the interpreter that it runs on, whatever it is told to
+        // download for: uv resolves.
+        let (named, pinned) = (folder.join("named.txt"), folder.join("pinned.txt"));
+        std::fs::write(&named, projects.join("\n")).unwrap();
+        let status = Command::new(peer("uv"))
+            .args([
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-cache",
+                "--no-python-downloads",
+                "--only-binary",
+                ":all:",
+                "--output-file",
+                pinned.as_str(),
+            ])
+            .args(["--python", python.path.to_str().unwrap(), named.as_str()])
+            .status()
+            .unwrap();
+        assert!(status.success(), "uv cannot resolve {projects:?} for {major}.{minor}");
+        // With its last part, which some projects exclude releases by.
+        let version = succeed(Command::new(&python.path).args(["-c", PATCH_LEVEL]));
+        let pinned = ["--requirement", pinned.as_str()];
+        let glibc = ["2_5", "2_12", "2_17", "2_24", "2_26", "2_28", "2_34"];
+        let manylinux = glibc.map(|glibc| format!("_{glibc}")).into_iter();
+        let platforms = manylinux.chain(["1", "2010", "2014"].map(str::to_owned));
+        let downloaded = Download::for_python(version.trim())
+            .platforms(platforms.map(|policy| format!("manylinux{policy}_x86_64")))
+            .run(&pinned, folder.as_std_path());
+        assert!(downloaded, "pip cannot download {projects:?} for {major}.{minor}");
+        std::fs::write(done, "").unwrap();
+    }
+    let entry = |path: &std::path::PathBuf| json!({"path": path, "sha256": Hash::sha256(&std::fs::read(path).unwrap())});
+    wheels_in(folder.as_std_path()).iter().map(entry).collect()
 }

@@ -1,7 +1,6 @@
 //! `venvtree wheel pack`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use camino::Utf8PathBuf;
 use clap::Args;
@@ -15,7 +14,7 @@ use crate::engine;
 use crate::engine::archives::WheelContents;
 use crate::engine::files::{self, OutputFile};
 use crate::error::Error;
-use crate::model::digest::{DigestFunction, Hasher};
+use crate::model::digest::Hashed;
 use crate::model::path::TreePath;
 use crate::model::spec::DEFAULT_MTIME;
 use crate::model::wheel::filename::WheelFilename;
@@ -91,12 +90,14 @@ impl Verb for WheelPackArguments {
     fn run(pack: WheelPack, _io: &mut Io<'_>) -> Result<WheelPackAnswer, Error> {
         let WheelPack { contents, name, out } = pack;
         // Hashed on the way: not every place that can be written to can be read again.
-        let mut hasher = Hasher::new(DigestFunction::Sha256);
+        let mut sha256 = String::new();
         engine::write_whole(&out, |writer| {
-            let mut hashed = Hashed { writer, hasher: &mut hasher };
-            engine::pack_wheel(&contents, &mut hashed, out.path())
+            let mut hashed = Hashed::sha256(writer);
+            engine::pack_wheel(&contents, &mut hashed, out.path())?;
+            sha256 = hashed.finish().hash.to_string();
+            Ok(())
         })?;
-        Ok(WheelPackAnswer { out: name, sha256: hasher.finish().hash.to_string() })
+        Ok(WheelPackAnswer { out: name, sha256 })
     }
 }
 
@@ -140,23 +141,5 @@ pub(crate) struct WheelPackAnswer {
 impl Answer for WheelPackAnswer {
     fn summary(&self) -> Vec<String> {
         vec![format!("packed: {}", self.out)]
-    }
-}
-
-/// Hashes what is written.
-struct Hashed<'a> {
-    writer: &'a mut dyn Write,
-    hasher: &'a mut Hasher,
-}
-
-impl Write for Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.writer.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
     }
 }

@@ -1,20 +1,22 @@
 //! Writing an environment as one file: what the formats have in common.
 //!
 //! Effects layer. Entries go in the order of their paths, directories before what is in them, and
-//! everything passes by in small parts, so that size does not matter. Owners are nobody, modes and
-//! times are those of a directory that venvtree writes: the same bytes wherever they are packed.
+//! everything passes by in small parts, so that size does not matter. Modes and times are those of a
+//! directory that venvtree writes, owners are numbers that somebody names: the same bytes wherever
+//! they are packed.
 
 mod writer;
 
+mod compress;
 mod even;
 mod tar;
 pub(super) mod zip;
 
+pub use self::tar::Owner;
 pub(super) use self::writer::Archive;
-pub use self::writer::{Output, WriteSeek};
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Write};
 
 use camino::Utf8Path;
 
@@ -25,9 +27,11 @@ use crate::effects::host::interrupt;
 use crate::effects::source::entry::{self, Entry, EntryNode, Folder, Source};
 use crate::effects::source::supply::{FeedError, Supply, SupplyError};
 use crate::effects::work::pipeline::Crew;
+use crate::model::compression::Compression;
+use crate::model::digest::{Digest, Hashed};
 use crate::model::every::every;
 use crate::model::path::TreePath;
-use crate::model::plan::Plan;
+use crate::model::plan::Planned;
 use crate::model::tree::Tree;
 
 /// The formats of archives.
@@ -57,6 +61,16 @@ impl ArchiveFormat {
         }
     }
 
+    /// How its stream is compressed; of zip, each file is.
+    pub fn compression(self) -> Option<Compression> {
+        match self {
+            Self::Tar => Some(Compression::None),
+            Self::TarGz => Some(Compression::GZIP),
+            Self::TarZst => Some(Compression::ZSTD),
+            Self::Zip => None,
+        }
+    }
+
     /// The format that a file's name asks for.
     pub fn of_name(name: &str) -> Option<Self> {
         match name {
@@ -69,18 +83,26 @@ impl ArchiveFormat {
     }
 }
 
+/// What an archive is packed as.
+#[derive(Debug, Clone, Copy)]
+pub enum Packing {
+    /// As tar.
+    Tar(Compression, Owner),
+    /// As zip.
+    Zip,
+}
+
 /// How to pack.
 #[derive(Debug, Clone, Copy)]
 pub struct ArchiveOptions<'a> {
-    /// The format.
-    pub format: ArchiveFormat,
+    /// What it is to be.
+    pub packing: Packing,
     /// The time of everything, in seconds since 1970-01-01T00:00:00Z. Zip knows only times from
     /// 1980 to 2107, even seconds.
     pub mtime: u64,
     /// A directory that everything is in.
     pub prefix: Option<&'a TreePath>,
-    /// At most so many threads. Archives are written by one, which large files reach through
-    /// others.
+    /// At most so many threads.
     pub threads: usize,
 }
 
@@ -105,16 +127,6 @@ impl From<FeedError<ArchiveError>> for ArchiveError {
             FeedError::Taker(error) => error,
         }
     }
-}
-
-fn open<'a>(out: Output<'a>, options: &ArchiveOptions<'_>) -> io::Result<Box<dyn Archive + 'a>> {
-    let mtime = options.mtime;
-    Ok(match options.format {
-        ArchiveFormat::Tar => Box::new(TarArchive::plain(out.stream(), mtime)),
-        ArchiveFormat::TarGz => Box::new(TarArchive::gzip(out.stream(), mtime)),
-        ArchiveFormat::TarZst => Box::new(TarArchive::zstd(out.stream(), mtime)?),
-        ArchiveFormat::Zip => Box::new(ZipArchive::new(out.stream(), mtime)),
-    })
 }
 
 /// Adds the directories that a path is in, once each.
@@ -144,17 +156,17 @@ impl Directories {
     }
 }
 
-/// Packs a plan: the bytes come from its wheels.
+/// Packs entries of a plan, such as all of them: the bytes come from its wheels.
 ///
 /// # Errors
 /// An input is not what it should be, or `out` refuses. What was written until then is no archive.
 pub fn pack_plan<'a>(
-    plan: &Plan,
+    entries: impl Iterator<Item = &'a (TreePath, Planned)>,
     supply: &Supply<'_>,
-    out: impl Into<Output<'a>>,
+    out: &mut dyn Write,
     options: ArchiveOptions<'_>,
 ) -> Result<(), ArchiveError> {
-    pack(entry::of_plan(plan), supply, open(out.into(), &options)?, options)
+    pack(entries.map(entry::of_planned), supply, out, options)
 }
 
 /// Packs a directory that was scanned as a tree.
@@ -162,23 +174,92 @@ pub fn pack_plan<'a>(
 /// # Errors
 /// A file cannot be read or is another one now, or `out` refuses. What was written until then is no
 /// archive.
-pub fn pack_directory<'a>(
+pub fn pack_directory(
     tree: &Tree,
     directory: &Utf8Path,
-    out: impl Into<Output<'a>>,
+    out: &mut dyn Write,
     options: ArchiveOptions<'_>,
 ) -> Result<(), ArchiveError> {
     let folder = Folder { path: directory, function: tree.function() };
-    pack(entry::of_tree(tree), &folder, open(out.into(), &options)?, options)
+    pack(entry::of_tree(tree), &folder, out, options)
 }
 
 fn pack<'a>(
     entries: impl Iterator<Item = Entry<'a>>,
     source: &impl Source,
-    mut archive: Box<dyn Archive + '_>,
+    out: &mut dyn Write,
     options: ArchiveOptions<'_>,
 ) -> Result<(), ArchiveError> {
-    let mut directories = Directories::new(options.prefix);
+    let ArchiveOptions { packing, mtime, prefix, threads } = options;
+    match packing {
+        Packing::Zip => {
+            fill(entries, source, Box::new(ZipArchive::new(out, mtime)), (prefix, threads))
+        }
+        Packing::Tar(compression, owner) => {
+            compress::through(out, compression, threads, |out, threads| {
+                let archive = Box::new(TarArchive::new(out, mtime, owner));
+                fill(entries, source, archive, (prefix, threads))
+            })
+        }
+    }
+}
+
+/// How a layer is packed: as a tar archive whose directories belong to it too.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerOptions<'a> {
+    /// How it is compressed.
+    pub compression: Compression,
+    /// Whose everything is.
+    pub owner: Owner,
+    /// The time of everything.
+    pub mtime: u64,
+    /// The directory that everything is in.
+    pub prefix: &'a TreePath,
+}
+
+/// A layer, packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedLayer {
+    /// The digest of the archive.
+    pub digest: Digest,
+    /// The digest of what it is before it is compressed.
+    pub unpacked: Digest,
+}
+
+/// Packs entries of a plan as a layer, on at most `threads` threads.
+///
+/// # Errors
+/// As [`pack_plan`].
+pub fn pack_layer<'a>(
+    entries: impl Iterator<Item = &'a (TreePath, Planned)>,
+    supply: &Supply<'_>,
+    out: &mut dyn Write,
+    options: LayerOptions<'_>,
+    threads: usize,
+) -> Result<PackedLayer, ArchiveError> {
+    let LayerOptions { compression, owner, mtime, prefix } = options;
+    let entries = entries.map(entry::of_planned);
+    let mut packed = Hashed::sha256(out);
+    let mut unpacked = None;
+    compress::through(&mut packed, compression, threads, |out, threads| {
+        let mut stream = Hashed::sha256(out);
+        let archive = Box::new(TarArchive::new(&mut stream, mtime, owner));
+        fill(entries, supply, archive, (Some(prefix), threads))?;
+        unpacked = Some(stream.finish());
+        Ok::<_, ArchiveError>(())
+    })?;
+    let digest = packed.finish();
+    Ok(PackedLayer { digest, unpacked: unpacked.unwrap_or(digest) })
+}
+
+/// Fills an archive with entries.
+fn fill<'a>(
+    entries: impl Iterator<Item = Entry<'a>>,
+    source: &impl Source,
+    mut archive: Box<dyn Archive + '_>,
+    (prefix, threads): (Option<&TreePath>, usize),
+) -> Result<(), ArchiveError> {
+    let mut directories = Directories::new(prefix);
     for Entry { path, node } in entries {
         interrupt::check();
         let place = directories.add(&mut *archive, &path)?;
@@ -186,7 +267,7 @@ fn pack<'a>(
             EntryNode::Link(target) => archive.link(&place, target.as_str())?,
             EntryNode::File(file) => {
                 archive.begin(&place, file)?;
-                source.feed(&path, file, Crew::Shared(options.threads), |bytes| {
+                source.feed(&path, file, Crew::Shared(threads), |bytes| {
                     Ok::<_, ArchiveError>(archive.write(bytes)?)
                 })?;
                 archive.end()?;
@@ -198,97 +279,7 @@ fn pack<'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, SeekFrom};
-
     use super::*;
-    use crate::effects::source::entry::FileEntry;
-    use crate::model::digest::{Digest, DigestFunction};
-
-    /// A format that says at its beginning what follows, and stores equal files once.
-    struct Toy<'a> {
-        out: &'a mut dyn WriteSeek,
-        stored: HashSet<Digest>,
-        skipped: bool,
-        index: String,
-    }
-
-    impl Archive for Toy<'_> {
-        fn directory(&mut self, path: &str) -> io::Result<()> {
-            self.index += &format!("{path}/ ");
-            Ok(())
-        }
-
-        fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
-            self.index += &format!("{path}->{target} ");
-            Ok(())
-        }
-
-        fn begin(&mut self, path: &str, file: FileEntry<'_>) -> io::Result<()> {
-            self.skipped = !self.stored.insert(file.digest);
-            self.index += &format!("{path}={} ", &file.digest.hash.to_string()[..4]);
-            Ok(())
-        }
-
-        fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-            if self.skipped { Ok(()) } else { self.out.write_all(bytes) }
-        }
-
-        fn end(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn finish(self: Box<Self>) -> io::Result<()> {
-            self.out.seek(SeekFrom::Start(0))?;
-            self.out.write_all(self.index.as_bytes())
-        }
-    }
-
-    /// Bytes by path.
-    struct Texts;
-
-    impl Source for Texts {
-        fn feed<E>(
-            &self,
-            path: &TreePath,
-            _: FileEntry<'_>,
-            _: Crew<'_>,
-            mut take: impl FnMut(&[u8]) -> Result<(), E>,
-        ) -> Result<(), FeedError<E>> {
-            let bytes: &[u8] = if path.as_str().ends_with('c') { b"other" } else { b"same" };
-            take(bytes).map_err(FeedError::Taker)
-        }
-    }
-
-    fn toy(out: Output<'_>) -> io::Result<Box<dyn Archive + '_>> {
-        let out = out.file()?;
-        out.seek(SeekFrom::Start(32))?;
-        Ok(Box::new(Toy { out, stored: HashSet::new(), skipped: false, index: String::new() }))
-    }
-
-    #[test]
-    fn a_format_may_go_back_and_store_equal_files_once() {
-        let file = |path: &str, bytes: &[u8]| Entry {
-            path: TreePath::parse(path).unwrap(),
-            node: EntryNode::File(FileEntry {
-                digest: DigestFunction::Sha256.digest(bytes),
-                executable: false,
-                content: None,
-            }),
-        };
-        let entries = [file("x/a", b"same"), file("x/b", b"same"), file("x/c", b"other")];
-        let mut out = Cursor::new(Vec::new());
-        let options =
-            ArchiveOptions { format: ArchiveFormat::Tar, mtime: 0, prefix: None, threads: 1 };
-        pack(entries.into_iter(), &Texts, toy(Output::File(&mut out)).unwrap(), options).unwrap();
-        let text = String::from_utf8(out.into_inner()).unwrap();
-        let hash = |bytes: &[u8]| DigestFunction::Sha256.digest(bytes).hash.to_string();
-        let (same, other) = (&hash(b"same")[..4], &hash(b"other")[..4]);
-        let index = format!("x/ x/a={same} x/b={same} x/c={other} ");
-        assert_eq!(text, format!("{index:\0<32}sameother"));
-        let mut pipe = Vec::new();
-        let refused = toy(Output::Stream(&mut pipe)).err().unwrap();
-        assert_eq!(refused.kind(), io::ErrorKind::NotSeekable);
-    }
 
     #[test]
     fn names_tell_formats() {

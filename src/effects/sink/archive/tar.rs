@@ -5,11 +5,8 @@
 
 use std::io::{self, Write};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tar::{EntryType, Header};
 
-use super::even::Even;
 use super::writer::Archive;
 use crate::effects::source::entry::FileEntry;
 
@@ -17,65 +14,33 @@ use crate::effects::source::entry::FileEntry;
 const MAX_SIZE: u64 = 0o77_777_777_777;
 const BLOCK: usize = 512;
 
-/// Where blocks go.
-enum Output<'a> {
-    Plain(&'a mut dyn Write),
-    Gzip(GzEncoder<&'a mut dyn Write>, Even),
-    Zstd(zstd::Encoder<'static, &'a mut dyn Write>, Even),
+/// Whose everything in an archive is, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Owner {
+    /// The user.
+    pub user: u32,
+    /// The group.
+    pub group: u32,
 }
 
-impl Output<'_> {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(out) => out.write_all(bytes),
-            Self::Gzip(out, even) => even.write(bytes, out),
-            Self::Zstd(out, even) => even.write(bytes, out),
-        }
-    }
-
-    fn finish(self) -> io::Result<()> {
-        match self {
-            Self::Plain(_) => Ok(()),
-            Self::Gzip(mut out, mut even) => {
-                even.flush(&mut out).and_then(|()| out.finish()).map(drop)
-            }
-            Self::Zstd(mut out, mut even) => {
-                even.flush(&mut out).and_then(|()| out.finish()).map(drop)
-            }
-        }
-    }
+impl Owner {
+    /// The largest number: more do not fit into the old header.
+    pub const LARGEST: u32 = 0o7_777_777;
 }
 
 /// A tar archive that grows.
 pub(super) struct TarArchive<'a> {
-    out: Output<'a>,
+    out: &'a mut dyn Write,
     mtime: u64,
+    owner: Owner,
     /// How many bytes the last block of the file that is being written has.
     partial: usize,
 }
 
 impl<'a> TarArchive<'a> {
-    /// Without compression.
-    pub(super) fn plain(out: &'a mut dyn Write, mtime: u64) -> Self {
-        Self { out: Output::Plain(out), mtime, partial: 0 }
-    }
-
-    /// Compressed; the gzip header names no file, time or system.
-    pub(super) fn gzip(out: &'a mut dyn Write, mtime: u64) -> Self {
-        Self {
-            out: Output::Gzip(GzEncoder::new(out, Compression::new(6)), Even::default()),
-            mtime,
-            partial: 0,
-        }
-    }
-
-    /// Compressed, by one thread: with more, the bytes could depend on their number.
-    pub(super) fn zstd(out: &'a mut dyn Write, mtime: u64) -> io::Result<Self> {
-        Ok(Self {
-            out: Output::Zstd(zstd::Encoder::new(out, 3)?, Even::default()),
-            mtime,
-            partial: 0,
-        })
+    /// An archive in which everything has this time and owner.
+    pub(super) fn new(out: &'a mut dyn Write, mtime: u64, owner: Owner) -> Self {
+        Self { out, mtime, owner, partial: 0 }
     }
 
     /// Writes a header once it has a path, a size and, for a link, a target.
@@ -120,8 +85,8 @@ impl<'a> TarArchive<'a> {
         header.set_entry_type(kind);
         header.set_mode(mode);
         header.set_mtime(self.mtime);
-        header.set_uid(0);
-        header.set_gid(0);
+        header.set_uid(u64::from(self.owner.user));
+        header.set_gid(u64::from(self.owner.group));
         header
     }
 
@@ -182,9 +147,8 @@ impl Archive for TarArchive<'_> {
         self.pad(self.partial)
     }
 
-    fn finish(mut self: Box<Self>) -> io::Result<()> {
-        self.out.write_all(&[0; 2 * BLOCK])?;
-        self.out.finish()
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        self.out.write_all(&[0; 2 * BLOCK])
     }
 }
 
@@ -195,6 +159,7 @@ mod tests {
     use super::*;
 
     const MTIME: u64 = 315_532_800;
+    const OWNER: Owner = Owner { user: 65_532, group: Owner::LARGEST };
 
     fn sample(archive: TarArchive<'_>) {
         let mut archive: Box<dyn Archive + '_> = Box::new(archive);
@@ -233,7 +198,8 @@ mod tests {
             let target = entry
                 .link_name_bytes()
                 .map(|target| String::from_utf8(target.into_owned()).unwrap());
-            assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0));
+            let numbers = (header.uid().unwrap(), header.gid().unwrap());
+            assert_eq!(numbers, (u64::from(OWNER.user), u64::from(OWNER.group)));
             let path = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
             (
                 path,
@@ -250,7 +216,7 @@ mod tests {
     #[test]
     fn another_reader_finds_what_was_written() {
         let mut bytes = Vec::new();
-        sample(TarArchive::plain(&mut bytes, MTIME));
+        sample(TarArchive::new(&mut bytes, MTIME, OWNER));
         assert_eq!(bytes.len() % BLOCK, 0);
         let file = |path: String, mode, content: &[u8]| {
             (path, EntryType::Regular, mode, MTIME, None, content.to_vec())
@@ -269,22 +235,6 @@ mod tests {
                 link("far", "x/".repeat(60)),
             ]
         );
-    }
-
-    #[test]
-    fn compression_changes_nothing_else() {
-        let mut plain = Vec::new();
-        sample(TarArchive::plain(&mut plain, MTIME));
-        let mut gzip = Vec::new();
-        sample(TarArchive::gzip(&mut gzip, MTIME));
-        // No time, no name, no operating system.
-        assert_eq!(gzip[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
-        let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut unpacked).unwrap();
-        assert_eq!(unpacked, plain);
-        let mut compressed = Vec::new();
-        sample(TarArchive::zstd(&mut compressed, MTIME).unwrap());
-        assert_eq!(zstd::decode_all(&compressed[..]).unwrap(), plain);
     }
 
     #[test]
