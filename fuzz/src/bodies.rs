@@ -16,8 +16,10 @@ use venvtree::model::action::ActionResult;
 use venvtree::model::bytecode::marshal;
 use venvtree::model::digest::{DigestFunction, Hash};
 use venvtree::model::finding::{Findings, Severity};
+use venvtree::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform};
+use venvtree::model::lock::{self, Lock, Request, pin, select};
 use venvtree::model::manifest::Manifest;
-use venvtree::model::name::PythonVersion;
+use venvtree::model::name::{DistName, PythonVersion};
 use venvtree::model::path::{LinkTarget, TreePath};
 use venvtree::model::requirements::{Requirement, marker::Marker};
 use venvtree::model::script::rewrite_script;
@@ -39,8 +41,10 @@ use venvtree::worker::{Completion, serve};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 17] = [
     ("entry_points", entry_points),
+    ("index_page", index_page),
+    ("lock_text", lock_text),
     ("manifest_json", manifest_json),
     ("marshal", marshal),
     ("metadata", metadata),
@@ -56,6 +60,52 @@ pub const TARGETS: [Target; 15] = [
     ("wheel_verdict", wheel_verdict),
     ("worker_stream", worker_stream),
 ];
+
+/// What an index says of a project's files: JSON and HTML.
+pub fn index_page(data: &[u8]) {
+    for content_type in ["application/vnd.pypi.simple.v1+json", "text/html"] {
+        let base = "https://index.example/simple/a/";
+        let Ok(offers) = pin::read_page(content_type, data, base) else { continue };
+        let mut requirements = "a==1".to_owned();
+        for pin::Offer { url, sha256, .. } in &offers {
+            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            let rest = rest.expect("addresses are those of HTTP");
+            let authority = rest.split(['/', '?']).next().expect("the first part");
+            assert!(!authority.contains('@') && !url.contains(char::is_control), "{url:?}");
+            requirements.push_str(&format!(" --hash=sha256:{sha256}"));
+        }
+        if offers.is_empty() {
+            continue;
+        }
+        // Whatever an index says, the lock that is made of it can be read.
+        let lock = Lock::read(&requirements).expect("they are requirements");
+        let name = DistName::parse("a").expect("a name");
+        let pinned = pin::pin(&lock, &BTreeMap::from([(name, offers)]));
+        assert!(pinned.missing.is_empty());
+        assert_eq!(Lock::read(&pinned.text).expect("it can be read again").len(), 1);
+    }
+}
+
+/// A lock of any format.
+pub fn lock_text(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(lock) = Lock::read(text) else { return };
+    let interpreter = Interpreter {
+        implementation: Implementation::CPython,
+        version: PythonVersion::parse("3.12.1").expect("a version"),
+        abi: "cp312".into(),
+        platform: Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 28)) },
+    };
+    let _ = select(&lock, &interpreter, &Request::default());
+    let targets = [("linux".to_owned(), interpreter)].into();
+    if let Ok(index) = lock::index(&lock, Hash::sha256(data), &targets) {
+        serde_json::from_str::<serde_json::Value>(&index.render()).expect("an index is JSON");
+    }
+    if pin::sought(&lock).is_ok() {
+        let pinned = pin::pin(&lock, &BTreeMap::new());
+        assert_eq!(Lock::read(&pinned.text).expect("it can be read again").len(), lock.len());
+    }
+}
 
 /// `entry_points.txt`.
 pub fn entry_points(data: &[u8]) {

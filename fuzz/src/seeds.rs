@@ -23,6 +23,19 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "requirement" => {
             texts(&["a", "a[b,c] >=1,<2; python_version >= '3.8' and extra == 'x'", "a @ file:///x ; os_name=='nt'", "3.12.1"])
         }
+        "lock_text" => {
+            let folders = ["git", "paths", "sdist", "url"];
+            let locks = folders.iter().map(|name| root.join("testdata/locks").join(name));
+            locks.flat_map(|folder| files(&folder)).collect()
+        }
+        "index_page" => texts(&[
+            "{\"meta\": {\"api-version\": \"1.3\"}, \"files\": [{\"filename\": \"a-1-py3-none-any.whl\", \"url\": \"../../f/a-1-py3-none-any.whl\", \
+             \"size\": 7, \"requires-python\": \">=3\", \"hashes\": {\"sha256\": \
+             \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"}}]}",
+            "<!DOCTYPE html><base href='/f/'><a class=x data-requires-python=\"&gt;=3\" href=\"a-1%2Bb-py3-none-any.whl#md5=0&sha256=\
+             e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\">a</a>\
+             <A HREF=//me:pw@h.example/a.zip?x#sha256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 >a</A>",
+        ]),
         "tree_path" => texts(&["a/b", "../a", "/a", "a//b", "a\\b", "lib/python3.11/site-packages/ü"]),
         "wheel_filename" => {
             texts(&["six-1.16.0-py2.py3-none-any.whl", "a_b-1.0+local.1-2b-cp311-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"])

@@ -109,7 +109,7 @@ fn what_is_wrong_is_said_in_full_and_by_the_exit_code() {
         linux,
         3,
         "error: requirements.txt: has no addresses, and no wheels are given\n\
-         hint: give --wheels DIR, or lock with a tool that writes addresses: `uv export --format pylock.toml`\n",
+         hint: give --wheels DIR or --index-url URL, or pin them once: `venvtree lock pin requirements.txt --index-url URL --out pylock.toml`\n",
     );
     check(
         "pylock.ambiguous.toml",
@@ -192,15 +192,23 @@ fn an_index_is_written_and_checked() {
     let idna = &index["packages"]["idna"]["unavailable"]["linux"];
     assert_eq!(idna, "which one it is depends on extras and groups: idna 2.10, idna 3.20");
     assert_eq!(index["sets"]["all"]["linux"], json!(["conflicty"]));
-    let version = |set: &str, package: &str| {
-        let files = index["sets"][set]["linux"].as_array().unwrap();
-        let mut files = files.iter().map(|file| file.as_str().unwrap());
-        let file = files.find(|file| file.starts_with(&format!("{package}_"))).unwrap();
-        index["files"][file]["name"].as_str().unwrap().split('-').nth(1).unwrap().to_owned()
+    let names = |said: &Value| {
+        let said = said.as_array().unwrap().iter();
+        let name = |said: &Value| {
+            let file = said.as_str().unwrap();
+            index["files"][file]["name"].as_str().unwrap_or(file).to_owned()
+        };
+        said.map(name).collect::<Vec<_>>()
     };
-    assert_eq!(version("group_g1", "idna"), "2.10");
-    assert_eq!(version("group_g2", "idna"), "3.20");
-    assert_eq!(version("extra_new", "markupsafe"), "3.0.4");
+    let set = |name: &str| names(&index["sets"][name]["linux"]);
+    assert_eq!(set("group_g1"), ["idna-2.10-py2.py3-none-any.whl"]);
+    assert_eq!(set("group_g2"), ["idna-3.20-py3-none-any.whl"]);
+    assert_eq!(set("extra_new"), ["conflicty[new]"]);
+    let project = &index["packages"]["conflicty"];
+    assert_eq!(names(&project["linux"]["requires"]), ["six"]);
+    assert_eq!(names(&project["extras"]["new"]["linux"]), ["jinja2", "six"]);
+    let markupsafe = &names(&index["packages"]["jinja2"]["linux"]["requires"])[0];
+    assert!(markupsafe.starts_with("markupsafe-3.0.4-cp312"), "{markupsafe}");
     let refused = run(&["--target", "linux=linux-x86_64-3.13"]);
     assert_eq!(
         (refused.code, refused.stderr.lines().next()),
@@ -209,4 +217,53 @@ fn an_index_is_written_and_checked() {
     let refused = run(&["--target", "old=linux-x86_64-3.8"]);
     let expected = "error: uv.lock: target `old`: needs Python >=3.10, the environment has 3.8";
     assert_eq!((refused.code, refused.stderr.lines().next()), (3, Some(expected)));
+}
+
+/// Locks that cannot be used, each with all that is said of it.
+#[test]
+fn every_refusal_says_what_to_do() {
+    let hash = "4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274";
+    let project = Project::new();
+    let check = |name: &str, text: &str, expected: &str| {
+        project.write(name, text);
+        let output = select(&project, &format!("{name} --target linux-x86_64-3.12.1"));
+        assert_eq!((output.code, output.stderr.as_str()), (3, expected), "{text}");
+    };
+    let older =
+        "hint: a newer venvtree may read it, or an older version of the tool that wrote it\n";
+    check(
+        "pylock.toml",
+        "lock-version = \"2.0\"\n",
+        &format!("error: pylock.toml: lock-version is 2.0; this venvtree reads 1\n{older}"),
+    );
+    check(
+        "uv.lock",
+        "version = 2\nrequires-python = \">=3.9\"\n",
+        &format!("error: uv.lock: version is 2; this venvtree reads 1\n{older}"),
+    );
+    check(
+        "marked.toml",
+        "lock-version = \"1.0\"\n[[packages]]\nname = \"a\"\nmarker = \"'x' in dependency_group\"\n",
+        "error: marked.toml:4:10: its marker has \"dependency_group\" where a variable should be\n",
+    );
+    check(
+        "requirements.txt",
+        &format!("six==1.17.0\nidna==3.10 --hash=sha256:{hash}\n-e ./libs/liba\n"),
+        "error: requirements.txt:1: `six==1.17.0` has no hash\n\
+         requirements.txt:3: `-e ./libs/liba` is no wheel\n\
+         hint: `uv pip compile --generate-hashes` and `pip-compile --generate-hashes` write hashes; \
+         `venvtree lock pin` adds the addresses\n",
+    );
+    let kinds = "expected a uv.lock, a pylock.toml or requirements with hashes";
+    for name in ["poetry.lock", "pdm.lock"] {
+        check(
+            name,
+            "[[package]]\nname = \"six\"\nversion = \"1.17.0\"\n\n[metadata]\nlock-version = \"2.1\"\n",
+            &format!(
+                "error: {name}: is a lock of Poetry or PDM, {kinds}\n\
+                 hint: `poetry export --format requirements.txt` or `pdm export --format pylock` \
+                 writes one\n"
+            ),
+        );
+    }
 }

@@ -197,6 +197,26 @@ fn create_fetches_what_the_lock_says_and_nothing_twice() {
 }
 
 #[test]
+fn a_file_of_any_size_has_a_limit() {
+    let locked = Locked::new();
+    let path = locked.project.path().join("pylock.toml");
+    let text = std::fs::read_to_string(&path).expect("a lock");
+    let without: Vec<&str> = text.split(", size = ").collect();
+    let rest = |part: &&str| part.split_once(", hashes").expect("hashes").1.to_owned();
+    let parts: Vec<String> = without[1..].iter().map(rest).collect();
+    let unsized_lock = format!("{}, hashes{}", without[0], parts.join(", hashes"));
+    std::fs::write(&path, unsized_lock).expect("written");
+    let fetch = ["lock", "fetch", "pylock.toml", "--dest", "wheels", "--python", &locked.python];
+    let refused = locked.run(&[&fetch[..], &["--wheel-limit", "100B"]].concat());
+    let expected =
+        "has more than 100 bytes, the most of a file whose size nobody says (--wheel-limit)";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    assert_ne!(refused.code, 0);
+    let fetched = locked.run(&[&fetch[..], &["--wheel-limit", "1MB"]].concat());
+    assert_eq!(fetched.code, 0, "{}", fetched.stderr);
+}
+
+#[test]
 fn what_is_wrong_with_what_is_asked_is_said() {
     let locked =
         Locked::with(FileServer::start_with(|_, _| Behaviour::Status("401 Unauthorized", vec![])));

@@ -81,6 +81,7 @@ Variables that stand for options; an option that is given wins, and an empty var
   VENVTREE_MIRRORS                --mirror, by lines
   VENVTREE_OFFLINE                --offline
   VENVTREE_CONNECTIONS            --connections
+  VENVTREE_WHEEL_LIMIT            --wheel-limit
   VENVTREE_REMOTE_CACHE           --remote-cache
   VENVTREE_REMOTE_MODE            --remote-mode
   VENVTREE_REMOTE_INSTANCE_NAME   --remote-instance-name

@@ -37,6 +37,10 @@ pub struct FetchArguments {
     /// Fetch N wheels at once [default: 8; variable: VENVTREE_CONNECTIONS].
     #[arg(long, value_name = "N", value_parser = |text: &str| numbers::count(text, MOST_CONNECTIONS))]
     connections: Option<u16>,
+    /// Fetch no more than SIZE of a wheel whose size nobody says [default: 4GiB; variable:
+    /// VENVTREE_WHEEL_LIMIT].
+    #[arg(long, value_name = "SIZE", value_parser = numbers::size)]
+    wheel_limit: Option<u64>,
 }
 
 /// How wheels come to this machine.
@@ -62,6 +66,10 @@ pub(crate) fn fetching(
     };
     let temporary = io.variable("TMPDIR").filter(|folder| !folder.is_empty()).unwrap_or("/tmp");
     let temporary = io.resolve(Utf8Path::new(temporary));
+    let limit = match arguments.wheel_limit {
+        Some(limit) => Some(limit),
+        None => variables::parsed(io, variables::WHEEL_LIMIT, numbers::size)?,
+    };
     let indexes = indexes(&arguments.indexes)?;
     let mut fetching = Fetching::new(kept.store.clone(), temporary, kept.notes.clone());
     fetching.folders = folders;
@@ -70,12 +78,13 @@ pub(crate) fn fetching(
         let mut network = caches::network(remote, io)?;
         network.mirrors = mirrors;
         network.connections = usize::from(connections);
+        network.limit = limit.unwrap_or(network.limit);
         fetching.network = Some(network);
         fetching.netrc = netrc(io);
         fetching.indexes = indexes;
     }
     #[cfg(not(feature = "remote"))]
-    let _ = (remote, mirrors, offline, connections, indexes);
+    let _ = (remote, mirrors, offline, connections, limit, indexes);
     Ok(fetching)
 }
 

@@ -46,8 +46,11 @@ pub(crate) const OFFLINE: &str = "VENVTREE_OFFLINE";
 /// The variable that limits how many files are fetched at once.
 pub(crate) const CONNECTIONS: &str = "VENVTREE_CONNECTIONS";
 
+/// The variable that limits the bytes of a wheel whose size nobody says.
+pub(crate) const WHEEL_LIMIT: &str = "VENVTREE_WHEEL_LIMIT";
+
 /// Every variable that stands for an option, as the help lists them.
-pub(crate) const VARIABLES: [Variable; 19] = [
+pub(crate) const VARIABLES: [Variable; 20] = [
     variable(STORE, "store"),
     variable(NO_STORE, "no-store"),
     variable(LINK_MODE, "link-mode"),
@@ -55,6 +58,7 @@ pub(crate) const VARIABLES: [Variable; 19] = [
     variable("VENVTREE_MIRRORS", "mirror"),
     variable(OFFLINE, "offline"),
     variable(CONNECTIONS, "connections"),
+    variable(WHEEL_LIMIT, "wheel-limit"),
     variable("VENVTREE_REMOTE_CACHE", "remote-cache"),
     variable("VENVTREE_REMOTE_MODE", "remote-mode"),
     variable("VENVTREE_REMOTE_INSTANCE_NAME", "remote-instance-name"),

@@ -68,7 +68,8 @@ impl Default for NetworkConfig {
             tls: TlsFiles::default(),
             timeout: Duration::from_secs(60),
             schedule: Schedule { retries: 4, ..Schedule::default() },
-            limit: 16 << 30,
+            // A wheel without ZIP64 has no more.
+            limit: 4 << 30,
         }
     }
 }
@@ -438,8 +439,11 @@ impl File<'_> {
             };
             if partial.size() + count as u64 > limit {
                 partial.restart()?;
-                let reason = format!("has more than {limit} bytes, expected at most those");
-                return Err(Trouble::Other(reason));
+                let why = match self.wanted.size {
+                    Some(_) => "expected at most those",
+                    None => "the most of a file whose size nobody says (--wheel-limit)",
+                };
+                return Err(Trouble::Other(format!("has more than {limit} bytes, {why}")));
             }
             partial.write(&buffer[..count])?;
             self.progress.advance(0, count as u64);

@@ -115,7 +115,8 @@ impl Closures {
     /// Each closure without what its package is: names of closures and of parts, sorted.
     pub(super) fn said(mut self) -> BTreeMap<String, Vec<String>> {
         self.closures.sort_by_cached_key(|closure| {
-            (closure.rank, closure.parts.len(), closure.name.clone())
+            // A member has no part of its own, so others cannot be said by it.
+            (closure.rank, closure.parts.len(), closure.own.is_none(), closure.name.clone())
         });
         let mut said = BTreeMap::new();
         // Those that were said, by the part that a closure has to hold that holds them.

@@ -9,6 +9,8 @@ use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::nearest;
 use crate::model::requirements::marker::Fact;
 
+/// How the message about a requirement without a hash ends.
+pub(super) const NO_HASH: &str = "` has no hash";
 /// How many problems of a text are shown; a broken file can have one in every line.
 const SHOWN: usize = 20;
 
@@ -218,7 +220,7 @@ impl Explain for LockError {
                 spec.hint("give --unpinned to trust what is there, or lock again from an index")
             }
             Self::NoAddresses => spec.hint(
-                "give --wheels DIR, or lock with a tool that writes addresses: `uv export --format pylock.toml`",
+                "give --wheels DIR or --index-url URL, or pin them once: `venvtree lock pin requirements.txt --index-url URL --out pylock.toml`",
             ),
             Self::Undecided(_) => spec.hint(
                 "name the whole version of the interpreter, such as 3.12.1, or give its facts with --interpreter",
@@ -226,6 +228,9 @@ impl Explain for LockError {
             Self::Python { patch_level: true, .. } => {
                 spec.hint("name the whole version of the interpreter, such as 3.12.1")
             }
+            Self::Text(problems) if problems.iter().any(|problem| problem.message.ends_with(NO_HASH)) => spec.hint(
+                "`uv pip compile --generate-hashes` and `pip-compile --generate-hashes` write hashes; `venvtree lock pin` adds the addresses",
+            ),
             Self::Text(_)
             | Self::Unknown(_)
             | Self::Python { patch_level: false, .. }

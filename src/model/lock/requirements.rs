@@ -11,7 +11,7 @@ use pep440_rs::Operator;
 use crate::model::digest::Hash;
 use crate::model::lock::document::{last_component, public};
 use crate::model::lock::markers::Markers;
-use crate::model::lock::problem::{LockError, Place, Problem};
+use crate::model::lock::problem::{LockError, NO_HASH, Place, Problem};
 use crate::model::lock::{Artifact, Lock, LockKind, Package, Roots, Source};
 use crate::model::name::Version;
 use crate::model::requirements::Requirement;
@@ -220,7 +220,7 @@ impl Reader {
             }
         };
         if hashes.is_empty() {
-            return self.problem(line, format!("`{shown}` has no hash"));
+            return self.problem(line, format!("`{shown}{NO_HASH}"));
         }
         let name = requirement.name.clone();
         let mut package = Package::new(name, Place { line, column: 1 }, Source::Registry(None));
@@ -247,7 +247,7 @@ impl Reader {
         }
         let sha256 = match hashes[..] {
             [hash] => hash,
-            [] => return self.problem(line, format!("`{}` has no hash", public(address))),
+            [] => return self.problem(line, format!("`{}{NO_HASH}", public(address))),
             _ => {
                 return self.problem(
                     line,
