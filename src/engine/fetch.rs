@@ -23,7 +23,9 @@ use crate::effects::host::output_file::OutputFile;
 #[cfg(feature = "remote")]
 use crate::effects::host::staging::Staging;
 #[cfg(feature = "remote")]
-use crate::effects::net::download::{Network, NetworkConfig, Places as FilePlaces, Wanted};
+use crate::effects::net::download::{
+    Fetched, Network, NetworkConfig, Places as FilePlaces, Wanted,
+};
 #[cfg(feature = "remote")]
 use crate::effects::net::netrc::Netrc;
 use crate::effects::work::progress::Progress;
@@ -323,6 +325,12 @@ impl Fetching {
         });
         let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
         let outcomes = network.fetch(&wanted, progress);
+        for ((missing, wanted), outcome) in absent.iter().zip(&wanted).zip(&outcomes) {
+            let kept = store.filter(|store| wanted.places.finished.starts_with(store.root()));
+            if let (Some(store), Ok(Fetched::Here)) = (kept, outcome) {
+                store.keep_fetched(missing.digest);
+            }
+        }
         let failed: Vec<Wanting> = absent
             .iter()
             .zip(outcomes)

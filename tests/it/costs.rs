@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use venvtree::model::digest::Hash;
+
+use crate::support::file_server::FileServer;
 use crate::support::project::{Project, WheelText, some_interpreter};
 
 /// What strace writes of a command, its threads and children.
@@ -159,6 +162,29 @@ fn wheels_that_the_store_knows_are_not_read_for_another_environment() {
     let path = project.path().join(wheel["path"].as_str().unwrap());
     std::fs::write(&path, std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(with_prompt("two").1, digest);
+}
+
+/// What came was compared on its way, and what it holds is known.
+#[test]
+fn a_wheel_that_was_fetched_is_opened_once_for_each_environment() {
+    let server = FileServer::start();
+    let project = Project::new();
+    let text = wheel(10);
+    let bytes = text.pack();
+    let (hash, url) = (Hash::sha256(&bytes), server.add(&format!("/{}", text.file_name()), &bytes));
+    let reference = serde_json::json!({"url": url, "size": bytes.len(), "sha256": hash});
+    let read = |out: &str| {
+        project.spec(some_interpreter(), std::slice::from_ref(&reference), |spec| {
+            spec["flags"] = serde_json::json!({"prompt": out});
+        });
+        let build = ["build", "env.json", "--store", "store", "--threads", "2", "--out", out];
+        let hex = hash.to_hex();
+        let kept = format!("store/cas/{}/{hex}", &hex[..2]);
+        assert!(!project.path().join(out).exists());
+        openings(&project, &["store/cas"], &build).remove(&kept)
+    };
+    // To be unpacked, and the other time in case that the store lacks a member.
+    assert_eq!((read("one"), read("two")), (Some(1), Some(1)));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use venvtree::effects::net::download::{Network, NetworkConfig, NotFetched, Places, Wanted};
+use venvtree::effects::net::download::{
+    Fetched, Network, NetworkConfig, NotFetched, Places, Wanted,
+};
 use venvtree::effects::net::netrc::Netrc;
 use venvtree::effects::net::retry::Schedule;
 use venvtree::effects::work::progress::Progress;
@@ -40,7 +42,7 @@ impl Shelf {
         Wanted { sha256, size, addresses: addresses.collect(), places }
     }
 
-    fn fetch(&self, config: NetworkConfig, wanted: &Wanted) -> Result<(), NotFetched> {
+    fn fetch(&self, config: NetworkConfig, wanted: &Wanted) -> Result<Fetched, NotFetched> {
         let network = Network::new(config).expect("a network");
         network.fetch(std::slice::from_ref(wanted), &Progress::default()).remove(0)
     }
@@ -70,7 +72,7 @@ fn fetch_from(
         assert_eq!(shelf.files(), ["x"]);
         assert!(std::fs::read(&wanted.places.finished).expect("a file") == bytes);
     }
-    let outcome = outcome.map_err(|error| {
+    let outcome = outcome.map(|_| ()).map_err(|error| {
         assert!(!wanted.places.finished.exists());
         error.reasons.join("\n").replace(&server.authority(), "HOST")
     });
@@ -249,9 +251,9 @@ fn two_that_want_one_file_fetch_it_once_and_many_come_at_once() {
     let wanted = shelf.wanted("x", &bytes, &[&address]);
     std::thread::scope(|scope| {
         let fetch = || scope.spawn(|| shelf.fetch(quick(), &wanted).expect("fetched"));
-        for thread in [fetch(), fetch(), fetch()] {
-            thread.join().expect("no panic");
-        }
+        let outcomes = [fetch(), fetch(), fetch()].map(|thread| thread.join().expect("no panic"));
+        let here = outcomes.iter().filter(|outcome| **outcome == Fetched::Here);
+        assert_eq!(here.count(), 1, "{outcomes:?}");
     });
     assert_eq!((server.requests().len(), shelf.files()), (1, vec!["x".to_owned()]));
 

@@ -87,6 +87,15 @@ pub struct Wanted {
     pub places: Places,
 }
 
+/// Who fetched a file that is there now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// This process, which has compared it.
+    Here,
+    /// Another one, meanwhile.
+    Elsewhere,
+}
+
 /// Why a file was not fetched.
 #[derive(Debug)]
 pub struct NotFetched {
@@ -132,7 +141,11 @@ impl Network {
     }
 
     /// Fetches files, and says of each how it went. The folders of their places must be there.
-    pub fn fetch(&self, wanted: &[Wanted], progress: &Progress) -> Vec<Result<(), NotFetched>> {
+    pub fn fetch(
+        &self,
+        wanted: &[Wanted],
+        progress: &Progress,
+    ) -> Vec<Result<Fetched, NotFetched>> {
         let sizes: Option<Vec<u64>> = wanted.iter().map(|file| file.size).collect();
         let bytes = sizes.map_or(0, |sizes| sizes.iter().sum());
         progress.begin(Phase::Downloading, Amount { items: wanted.len() as u64, bytes });
@@ -150,7 +163,7 @@ impl Network {
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
-    fn fetch_one(&self, wanted: &Wanted, progress: &Progress) -> Result<(), NotFetched> {
+    fn fetch_one(&self, wanted: &Wanted, progress: &Progress) -> Result<Fetched, NotFetched> {
         let local = |error: FsError| {
             let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
             let reasons = vec![format!("{error}{}", source.unwrap_or_default())];
@@ -160,7 +173,7 @@ impl Network {
         let seen = std::cell::Cell::new(0);
         let wait = |size: u64| progress.advance(0, size.saturating_sub(seen.replace(size)));
         let Some(mut partial) = Partial::open(&wanted.places, wait).map_err(local)? else {
-            return Ok(());
+            return Ok(Fetched::Elsewhere);
         };
         progress.advance(0, partial.size().saturating_sub(seen.get()));
         let (mut reasons, mut is_other) = (Vec::new(), true);
@@ -168,7 +181,7 @@ impl Network {
             let address = self.mirrored(address);
             let file = File { network: self, wanted, address: &address, progress };
             match file.fetch(&mut partial) {
-                Ok(()) => return partial.finish().map_err(local),
+                Ok(()) => return partial.finish().map(|()| Fetched::Here).map_err(local),
                 Err(Trouble::Local(error)) => return Err(local(error)),
                 Err(Trouble::Other(reason)) => reasons.push(format!("{address}: {reason}")),
                 Err(Trouble::Refused(reason)) => {

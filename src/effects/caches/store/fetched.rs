@@ -48,10 +48,19 @@ impl Store {
         if self.is_writable() {
             renew(&path, None);
             if let Some(state) = FileState::of(&path) {
-                self.attempt(|| self.set_hashed(&path, &state, digest));
+                self.attempt(|| self.set_hashed_of_own(&path, &state, digest));
             }
         }
         Some(path)
+    }
+
+    /// Remembers that a wheel which this process fetched was compared with its digest: nobody has to
+    /// hash it again.
+    pub fn keep_fetched(&self, digest: WheelDigest) {
+        let path = self.entry_path("cas", digest.0);
+        if let Some(state) = FileState::of(&path) {
+            self.attempt(|| self.set_hashed_of_own(&path, &state, digest));
+        }
     }
 
     /// Where a wheel is to be fetched to; the folders are there.

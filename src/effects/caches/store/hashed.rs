@@ -76,6 +76,20 @@ impl Store {
         if !state.is_settled(SystemTime::now()) {
             return Ok(());
         }
+        self.set_hashed_of_own(path, state, digest)
+    }
+
+    /// The same of a file of the store, which need not have been left alone for long: there files
+    /// are replaced, never written where they lie.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn set_hashed_of_own(
+        &self,
+        path: &Utf8Path,
+        state: &FileState,
+        digest: WheelDigest,
+    ) -> Result<(), BlobError> {
         let payload = render(path, state, digest);
         self.write_entry(
             &record::path(self, record::HASHED, key(path)),
