@@ -7,7 +7,7 @@ load("//rules/private:link.bzl", _py_venv_link = "py_venv_link")
 load("//rules/private:test.bzl", _py_venv_test = "py_venv_test")
 load("//rules/private:venv.bzl", _py_venv = "py_venv")
 load("//rules/private:wheel.bzl", _py_wheel = "py_wheel")
-load(":providers.bzl", _LockInfo = "LockInfo", _VenvInfo = "VenvInfo", _VenvtreeInterpreterInfo = "VenvtreeInterpreterInfo", _VenvtreeToolInfo = "VenvtreeToolInfo", _WheelInfo = "WheelInfo")
+load(":providers.bzl", _LockInfo = "LockInfo", _PyLibraryInfo = "PyLibraryInfo", _VenvInfo = "VenvInfo", _VenvtreeInterpreterInfo = "VenvtreeInterpreterInfo", _VenvtreeToolInfo = "VenvtreeToolInfo", _WheelClosureInfo = "WheelClosureInfo", _WheelInfo = "WheelInfo")
 load(":toolchain.bzl", _venvtree_toolchain = "venvtree_toolchain")
 
 py_venv = _py_venv
@@ -20,7 +20,9 @@ venvtree_interpreter = _venvtree_interpreter
 venvtree_toolchain = _venvtree_toolchain
 
 LockInfo = _LockInfo
+PyLibraryInfo = _PyLibraryInfo
 VenvInfo = _VenvInfo
 VenvtreeInterpreterInfo = _VenvtreeInterpreterInfo
 VenvtreeToolInfo = _VenvtreeToolInfo
+WheelClosureInfo = _WheelClosureInfo
 WheelInfo = _WheelInfo

@@ -55,3 +55,20 @@ LockInfo = provider(
         "facts": "dict: the interpreter that the target is: `implementation`, `version`, `abi` and `platform`, as the spec has them.",
     },
 )
+
+WheelClosureInfo = provider(
+    doc = "The wheels that a target and what it depends on need, as an aspect along `deps` finds them.",
+    fields = {
+        "wheels": "depset of File: the wheels.",
+        "locks": "depset of struct: the targets of locks that they were chosen for: `hub`, `target`, and `facts` as JSON.",
+        "users": "depset of struct: who needs them: `library` and `package`, labels as people write them, and `wheels`, a depset of File.",
+    },
+)
+
+PyLibraryInfo = provider(
+    doc = "First-party Python code, whatever `PyInfo` there is in a build.",
+    fields = {
+        "imports": "depset of str: import roots, relative to the runfiles directory.",
+        "transitive_sources": "depset of File: the sources, those of dependencies too.",
+    },
+)

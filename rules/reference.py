@@ -231,6 +231,12 @@ def main():
     lines, _, providers = beginning("The rules", "bazel.md", "//rules:defs.bzl", order)
     repositories = run("rules/repositories.bzl")
     extension = run("rules/extensions.bzl")["venvtree"]
+    lines += ["## Under the names of other rules", "", '`load("@venvtree//rules:py.bzl", …)`. See [bazel.md](bazel.md#coming-from-other-rules).', ""]
+    others = run("rules/py.bzl")
+    for name in ["py_binary", "py_test"]:
+        lines += macro(name, others[name])
+    library = others["_py_library"]
+    lines += ["### py_library", "", paragraph(library.doc), ""] + table(library.options["attrs"]) + [""]
     lines += ["## Providers", ""]
     for name, value in providers:
         lines += [f"### {name}", "", paragraph(value.doc), "", "| field | |", "| --- | --- |"]

@@ -19,7 +19,9 @@ def _provider_loads(label, name, variable):
         values.append("[%s]" % name)
     else:
         values.append('[provider for provider in [getattr(getattr(native, "legacy_globals", None), "%s", None)] if provider]' % name)
-    return lines, "%s = %s" % (variable, " + ".join(values))
+
+    # One that is given may be Bazel's own.
+    return lines, "%s = [provider for number, provider in enumerate(%s) if provider not in (%s)[:number]]" % (variable, " + ".join(values), " + ".join(values))
 
 def _venvtree_host_impl(repository_ctx):
     attr = repository_ctx.attr

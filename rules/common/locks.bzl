@@ -3,6 +3,8 @@
 Pure functions that Bazel and Buck2 share. Nothing here fails: a function that can refuse its input returns a struct of `value` and `error`.
 """
 
+load(":wheel_name.bzl", "parse_wheel_name")
+
 _VERSION = 2
 _SECTIONS = ["files", "packages", "sets", "targets"]
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
@@ -92,8 +94,9 @@ def wheel_sets(index, supply):
 
     Returns:
       A struct of `packages`, a dict from a package's name to its own sets by name: `""` is its closure, `whl` its wheel alone, and `[X]` its
-      closure with the extra X; and of `sets`, a dict of the lock's sets by name. A set is a struct of three dicts by target: `files` (keys of
-      the index's `files`), `supplied` (names of packages) and `missing` (reasons why it cannot be used).
+      closure with the extra X; and of `sets`, a dict of the lock's sets by name. A set is a struct of dicts by target: `files` (keys of
+      the index's `files`), `supplied` (names of packages) and `missing` (reasons why it cannot be used). In `parts` are, by target, the
+      entries with which the index says it: other closures besides files.
     """
     supplied = {}
     for name in supply:
@@ -101,10 +104,11 @@ def wheel_sets(index, supply):
             whl = _whl(index["packages"][name], target)
             if whl:
                 supplied[whl] = name
-    closures = {target: _closures(index, target) for target in index["targets"]}
+    said = {target: _said(index, target) for target in index["targets"]}
+    closures = {target: _closures(said[target]) for target in said}
     packages = {}
     for name, package in index["packages"].items():
-        own = {"": _wheel_set(index, supply, supplied, name, _named(closures, name))}
+        own = {"": _wheel_set(index, supply, supplied, name, _named(closures, name), _named(said, name))}
         wheels = {}
         for target in index["targets"]:
             whl = _whl(package, target)
@@ -113,34 +117,39 @@ def wheel_sets(index, supply):
             elif _reason(package, target):
                 wheels[target] = [_PACKAGE + name]
         if wheels:
-            own["whl"] = _wheel_set(index, supply, supplied, name, wheels)
+            own["whl"] = _wheel_set(index, supply, supplied, name, wheels, wheels)
         for extra in package.get("extras", {}):
             part = "[%s]" % extra
-            own[part] = _wheel_set(index, supply, supplied, name, _named(closures, name + part))
+            own[part] = _wheel_set(index, supply, supplied, name, _named(closures, name + part), _named(said, name + part))
         packages[name] = own
     sets = {}
     for name in index["sets"]:
-        sets[name] = _wheel_set(index, supply, supplied, name, _named(closures, _SET + name))
+        sets[name] = _wheel_set(index, supply, supplied, name, _named(closures, _SET + name), _named(said, _SET + name))
     return struct(packages = packages, sets = sets)
 
 def _named(closures, name):
     return {target: known[name] for target, known in closures.items() if name in known}
 
-def _closures(index, target):
-    """All closures for a target, by the names that closures have in closures: each a sorted list of files and of packages without a wheel."""
-    pending = {}
+def _said(index, target):
+    """All closures for a target as the index says them, by the names that closures have in closures."""
+    said = {}
     for name, package in index["packages"].items():
         own = _of(package, target)
         if own != None:
             whl = own.get("whl")
             entries = [whl] if whl else [_PACKAGE + name] if _reason(package, target) else []
-            pending[name] = entries + own.get("requires", [])
-        for extra, said in package.get("extras", {}).items():
-            if _of(said, target) != None:
-                pending["%s[%s]" % (name, extra)] = _of(said, target)
-    for name, said in index["sets"].items():
-        if _of(said, target) != None:
-            pending[_SET + name] = _of(said, target)
+            said[name] = entries + own.get("requires", [])
+        for extra, by_target in package.get("extras", {}).items():
+            if _of(by_target, target) != None:
+                said["%s[%s]" % (name, extra)] = _of(by_target, target)
+    for name, by_target in index["sets"].items():
+        if _of(by_target, target) != None:
+            said[_SET + name] = _of(by_target, target)
+    return said
+
+def _closures(said):
+    """All closures for a target, each a sorted list of files and of packages without a wheel."""
+    pending = said
     known = {}
 
     # Each is said by others that lead to it no more, so every pass knows more. What leads in a circle, or nowhere, is as it stands.
@@ -161,8 +170,8 @@ def _closures(index, target):
     known.update(pending)
     return known
 
-def _wheel_set(index, supply, supplied, name, closures):
-    result = struct(files = {}, supplied = {}, missing = {})
+def _wheel_set(index, supply, supplied, name, closures, parts):
+    result = struct(files = {}, supplied = {}, missing = {}, parts = parts)
     for target in index["targets"]:
         files = []
         others = []
@@ -187,6 +196,38 @@ def _wheel_set(index, supply, supplied, name, closures):
         result.supplied[target] = others
         result.missing[target] = missing
     return result
+
+def wheel_owners(index, target):
+    """Which package a wheel is the wheel of.
+
+    Args:
+      index: the index.
+      target: the target's name.
+
+    Returns:
+      A dict from keys of the index's `files` to names of packages. A version that only extras or groups ask for is not in it.
+    """
+    return {_whl(package, target): name for name, package in index["packages"].items() if _whl(package, target)}
+
+def part_label(entry, files, owners):
+    """The label, within the repository of a lock, of an entry of `parts`.
+
+    Args:
+      entry: the entry.
+      files: the index's `files`.
+      owners: what `wheel_owners` says.
+
+    Returns:
+      The label, or None for a wheel that is no package's.
+    """
+    if entry.startswith(_SET):
+        return "//:" + entry[len(_SET):]
+    if entry.startswith(_PACKAGE) or entry in owners:
+        return "//%s:whl" % package_directory(owners.get(entry) or entry[len(_PACKAGE):])
+    if entry in files:
+        return None
+    name, bracket, extra = entry.partition("[")
+    return "//%s:%s" % (package_directory(name), package_directory(name) + bracket + extra)
 
 def missing_message(name, target, reasons):
     """What a build says of wheels that a target does not have.
@@ -329,6 +370,35 @@ def wrong_pairing(name, wheels, target, wanted, interpreter, found):
         interpreter,
         describe_interpreter(found),
     )
+
+def lacking_message(name, environment, needs, installed):
+    """What a build says of an environment that lacks wheels.
+
+    Args:
+      name: the label of the program.
+      environment: the label of its environment.
+      needs: a list of structs of `library` and `package`, labels as people write them, and `wheels`, names of files.
+      installed: the names of the environment's wheels.
+
+    Returns:
+      The message.
+    """
+    versions = {parse_wheel_name(wheel).distribution: wheel for wheel in installed}
+    lines = []
+    for need in needs:
+        lines.append("  %s needs %s: %s" % (need.library, need.package, ", ".join([_lacking(wheel, versions) for wheel in need.wheels])))
+    packages = {need.package: True for need in needs}
+    return "%s: its environment %s lacks wheels:\n%s\nadd %s to the `wheels` of %s, or name no `venv`" % (
+        name,
+        environment,
+        "\n".join(lines),
+        ", ".join(["`%s`" % package for package in packages]),
+        environment,
+    )
+
+def _lacking(wheel, versions):
+    other = versions.get(parse_wheel_name(wheel).distribution)
+    return "%s (it has %s)" % (wheel, other) if other else wheel
 
 def _refused(error):
     return struct(value = None, error = error)

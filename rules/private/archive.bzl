@@ -8,6 +8,7 @@ load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_do
 load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
+load(":closure.bzl", "check_closure", "collect_closure", "wheel_closure")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
 load(":spec_args.bzl", "add_inputs", "add_located_inputs")
 
@@ -16,6 +17,7 @@ def _py_venv_archive_impl(ctx):
     if problem:
         fail("%s: %s" % (label_text(ctx.label), problem))
     venv = ctx.attr.venv[VenvInfo]
+    check_closure(ctx.label, collect_closure(ctx.label, ctx.attr.deps), ctx.attr.venv)
     first_party = collect_first_party(ctx, deps = ctx.attr.deps)
     import_roots = first_party.imports.to_list()
     sources = first_party.sources.to_list()
@@ -72,7 +74,10 @@ The interpreter is not in it. With `deps`, first-party code is in the environmen
             mandatory = True,
             providers = [VenvInfo],
         ),
-        "deps": attr.label_list(doc = "Python libraries to install into the environment: their sources, below their import roots."),
+        "deps": attr.label_list(
+            doc = "Python libraries to install into the environment: their sources, below their import roots.",
+            aspects = [wheel_closure],
+        ),
         "interpreter": attr.label(
             doc = DOCS["archive_interpreter"],
             providers = [VenvtreeInterpreterInfo],

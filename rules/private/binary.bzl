@@ -5,7 +5,9 @@ load("//rules/common:attributes.bzl", "DOCS", "PROGRAM")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:start.bzl", "choose_start")
 load(":attributes.bzl", "attributes")
-load(":collect.bzl", "collect_first_party")
+load(":closure.bzl", "check_closure", "collect_closure", "locks_of_closure", "wheel_closure")
+load(":collect.bzl", "collect_first_party", "collect_wheels")
+load(":environment.bzl", "ENVIRONMENT_ATTRS", "build_environment", "environment_groups")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 
 def program(ctx, start, runner = None):
@@ -19,7 +21,6 @@ def program(ctx, start, runner = None):
     Returns:
       A list of providers.
     """
-    venv = ctx.attr.venv[VenvInfo]
     first_party = collect_first_party(
         ctx,
         srcs = ctx.files.srcs + ([ctx.file.main] if ctx.file.main and ctx.file.main not in ctx.files.srcs else []),
@@ -27,6 +28,7 @@ def program(ctx, start, runner = None):
         data = ctx.attr.data,
         imports = ctx.attr.imports,
     )
+    venv = _environment(ctx, first_party)
     launcher = ctx.actions.declare_file(ctx.label.name)
     launch_runfiles = write_launcher(
         ctx,
@@ -39,7 +41,7 @@ def program(ctx, start, runner = None):
         interpreter_args = ctx.attr.interpreter_args,
         runner = runner,
     )
-    return [
+    return ([] if ctx.attr.venv else [venv, environment_groups(venv)]) + [
         DefaultInfo(
             executable = launcher,
             files = depset([launcher]),
@@ -52,6 +54,19 @@ def program(ctx, start, runner = None):
             extensions = ["py"],
         ),
     ]
+
+def _environment(ctx, first_party):
+    """The environment that `venv` names, or one of the wheels that the program's code needs."""
+    closure = collect_closure(ctx.label, ctx.attr.deps)
+    if ctx.attr.venv:
+        check_closure(ctx.label, closure, ctx.attr.venv)
+        return ctx.attr.venv[VenvInfo]
+    return build_environment(
+        ctx,
+        wheels = collect_wheels(ctx, [], closure),
+        locks = locks_of_closure(closure),
+        first_party = first_party,
+    )
 
 def _expand(ctx, text):
     return ctx.expand_make_variables("env", ctx.expand_location(text, ctx.attr.data), {})
@@ -72,8 +87,8 @@ def start_of(ctx):
 
 PROGRAM_ATTRS = dict({
     "venv": attr.label(
-        doc = DOCS["venv"],
-        mandatory = True,
+        doc = DOCS["venv"] + " By default the program gets one of its own: of the wheels of locks that `deps` need, directly or by other " +
+              "libraries. One that is named must have these wheels.",
         providers = [VenvInfo],
     ),
     "srcs": attr.label_list(
@@ -81,7 +96,9 @@ PROGRAM_ATTRS = dict({
         allow_files = [".py", ".pyi"],
     ),
     "deps": attr.label_list(
-        doc = "Python libraries: targets with Bazel's own or rules_python's `PyInfo`. Their import roots come first on `sys.path`.",
+        doc = "Python libraries: targets with Bazel's own or rules_python's `PyInfo`. Their import roots come first on `sys.path`. Packages " +
+              "of a lock, such as `@pypi//requests`, are wheels that the environment has to have.",
+        aspects = [wheel_closure],
     ),
     "data": attr.label_list(
         doc = "Files that are needed at run time.",
@@ -95,7 +112,7 @@ PROGRAM_ATTRS = dict({
     "env": attr.string_dict(
         doc = "Environment variables. `$(rootpath LABEL)` and the like are expanded for labels in `data`, and so are Make variables.",
     ),
-}, **dict(attributes(PROGRAM), **LAUNCH_ATTRS))
+}, **dict(attributes(PROGRAM), **dict(ENVIRONMENT_ATTRS, **LAUNCH_ATTRS)))
 
 def _py_venv_binary_impl(ctx):
     return program(ctx, start_of(ctx))
@@ -105,7 +122,8 @@ py_venv_binary = rule(
     doc = """A program that runs in an environment.
 
 First-party import roots come first on `sys.path`, also in children that `multiprocessing` and `subprocess` start with `sys.executable`. It
-works from runfiles and straight from `bazel-bin`. The directory of `main` comes last on `sys.path`.""",
+works from runfiles and straight from `bazel-bin`. The directory of `main` comes last on `sys.path`. What concerns the environment
+(`interpreter`, `conflicts`, `requirements` and so on, as in `py_venv`) counts where `venv` names none.""",
     attrs = PROGRAM_ATTRS,
     executable = True,
 )

@@ -1,20 +1,21 @@
 """What the rules take from their dependencies: wheels, and first-party import roots and sources."""
 
 load("@venvtree_host//:host.bzl", "PY_INFOS")
-load("//rules:providers.bzl", "LockInfo", "VenvInfo")
+load("//rules:providers.bzl", "LockInfo", "PyLibraryInfo", "VenvInfo")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:text.bzl", "check_line")
 load("//rules/common:wheel_name.bzl", "parse_wheel_name")
 
-def collect_wheels(ctx, targets):
-    """The wheel files of targets, each once, in their order.
+def collect_wheels(ctx, targets, closure):
+    """The wheel files of targets and of a closure, each once, in their order.
 
     Besides a target's files, those of its runfiles count: a wheel that rules_python fetched carries the wheels that it
-    requires there.
+    requires there. Wheels of a lock are in the order of their names.
 
     Args:
       ctx: the rule's context.
       targets: the targets of its attribute `wheels`.
+      closure: the WheelClosureInfo of its `deps`.
 
     Returns:
       A list of File.
@@ -24,20 +25,38 @@ def collect_wheels(ctx, targets):
     for target in targets:
         info = target[DefaultInfo]
         found = [file for file in info.files.to_list() if file.basename.endswith(".whl")]
-        if not found and LockInfo not in target:
+        if LockInfo in target:
+            found = by_name(found)
+        elif not found:
             fail("%s: `wheels` has %s, which yields no .whl file; name a wheel, a filegroup of wheels, or a target such as `@pypi//requests:whl`" % (label_text(ctx.label), label_text(target.label)))
         if info.default_runfiles:
             found += [file for file in info.default_runfiles.files.to_list() if file.basename.endswith(".whl")]
         for file in found:
             if not parse_wheel_name(file.basename):
                 fail("%s: `wheels` has %s, whose file %s is not named as a wheel is; expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl" % (label_text(ctx.label), label_text(target.label), file.basename))
-            other = owners.get(file.basename)
-            if other == None:
-                owners[file.basename] = file
-                wheels.append(file)
-            elif other != file:
-                fail("%s: `wheels` has two files named %s: %s and %s; remove one" % (label_text(ctx.label), file.basename, other.short_path, file.short_path))
+            _add_wheel(ctx.label, wheels, owners, file)
+    for file in by_name(closure.wheels.to_list()):
+        _add_wheel(ctx.label, wheels, owners, file)
     return wheels
+
+def _add_wheel(label, wheels, owners, file):
+    other = owners.get(file.basename)
+    if other == None:
+        owners[file.basename] = file
+        wheels.append(file)
+    elif other != file:
+        fail("%s: there are two files named %s: %s and %s; remove one" % (label_text(label), file.basename, other.short_path, file.short_path))
+
+def by_name(files):
+    """Files in the order of their names.
+
+    Args:
+      files: a list of File.
+
+    Returns:
+      A list of File.
+    """
+    return [file for _, _, file in sorted([(file.basename, number, file) for number, file in enumerate(files)])]
 
 def collect_first_party(ctx, srcs = [], deps = [], data = [], imports = []):
     """First-party code: of the rule itself and of the Python libraries that it depends on.
@@ -64,7 +83,7 @@ def collect_first_party(ctx, srcs = [], deps = [], data = [], imports = []):
         elif VenvInfo in dep:
             transitive_imports.append(dep[VenvInfo].imports)
             transitive_sources.append(dep[VenvInfo].sources)
-        else:
+        elif LockInfo not in dep:
             fail("%s: `deps` has %s, which is no Python library: it has no PyInfo; files belong in `data`, wheels in the environment's `wheels`%s" % (label_text(ctx.label), label_text(dep.label), _PY_INFO_HINT))
         runfiles = runfiles.merge(dep[DefaultInfo].default_runfiles)
     for target in data:
@@ -89,7 +108,7 @@ def python_info(target):
     Returns:
       The provider, or None.
     """
-    for provider in PY_INFOS:
+    for provider in PY_INFOS + [PyLibraryInfo]:
         if provider in target:
             return target[provider]
     return None

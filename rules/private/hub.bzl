@@ -1,6 +1,6 @@
 """The files of a lock's repository, as texts."""
 
-load("//rules/common:locks.bzl", "config_settings", "package_directory", "wheel_sets")
+load("//rules/common:locks.bzl", "config_settings", "package_directory", "part_label", "wheel_owners", "wheel_sets")
 
 _HEAD = """\
 load(%s, "lock_target", "locked_wheels")
@@ -39,9 +39,10 @@ def hub_files(hub):
     if settings.error:
         return struct(value = None, error = settings.error)
     sets = wheel_sets(hub.index, hub.supply)
+    owners = {target: wheel_owners(hub.index, target) for target in hub.order}
     root = [_HEAD % repr(hub.rules)] + _targets(hub, settings.value)
     for name, wheels in sets.sets.items():
-        root.append(_wheels(hub, name, _labels(wheels, None), wheels.missing))
+        root.append(_wheels(hub, name, _part_labels(hub, owners, wheels), wheels.missing))
     files = {
         "BUILD.bazel": "\n".join(root),
         "requirements.bzl": _REQUIREMENTS.replace("%PACKAGES%", repr(sorted([name for name in sets.packages]))),
@@ -50,8 +51,11 @@ def hub_files(hub):
         directory = package_directory(name)
         lines = [_HEAD % repr(hub.rules)]
         for part, wheels in own.items():
-            supplied = hub.supply.get(name) if part == "whl" else None
-            lines.append(_wheels(hub, part if part == "whl" else directory + part, _labels(wheels, supplied), wheels.missing))
+            if part == "whl":
+                labels = _wheel_labels(wheels, hub.supply.get(name))
+            else:
+                labels = _part_labels(hub, owners, wheels)
+            lines.append(_wheels(hub, part if part == "whl" else directory + part, labels, wheels.missing))
         files[directory + "/BUILD.bazel"] = "\n".join(lines)
         if directory != name:
             files[name + "/BUILD.bazel"] = _aliases(name, directory, own)
@@ -98,15 +102,27 @@ def _setting(hub, name, setting):
         lines += ["alias(", "    name = %s," % repr("is_" + name), "    actual = select(%s)," % repr(arms), ")", ""]
     return lines
 
-def _labels(wheels, supplied):
-    """The labels of a set's wheels, by target; those of a supplied wheel where there is one."""
+def _wheel_labels(wheels, supplied):
+    """The label of a package's wheel, by target."""
     labels = {}
     for target in wheels.files:
-        if supplied and wheels.supplied[target]:
+        if wheels.supplied[target]:
             labels[target] = [supplied]
         else:
-            labels[target] = ["@%s//:whl" % wheel_repository(key) for key in wheels.files[target]] + \
-                             ["//%s:whl" % package_directory(package) for package in wheels.supplied[target]]
+            labels[target] = ["@%s//:whl" % wheel_repository(key) for key in wheels.files[target]]
+    return labels
+
+def _part_labels(hub, owners, wheels):
+    """The labels of what makes up a closure, by target.
+
+    As in the index, a package requires other packages, so that queries follow requirements. Where these lead in a circle, wheels stand.
+    """
+    labels = {}
+    for target in hub.order:
+        labels[target] = []
+        for entry in [] if wheels.missing[target] else wheels.parts[target]:
+            label = part_label(entry, hub.index["files"], owners[target])
+            labels[target].append(label or "@%s//:whl" % wheel_repository(entry))
     return labels
 
 def _wheels(hub, name, labels, missing):

@@ -7,6 +7,7 @@ load("//rules/common:shell.bzl", "MAKE_LINK")
 load("//rules/common:spec.bzl", "interpreter_facts", "spec_document")
 load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS")
+load(":closure.bzl", "check_closure", "collect_closure", "wheel_closure")
 load(":collect.bzl", "collect_first_party", "one_line", "rlocation_path")
 load(":launch.bzl", "external_repository")
 
@@ -22,6 +23,7 @@ def _py_venv_link_impl(ctx):
     if problem:
         fail("%s: %s" % (label_text(ctx.label), problem))
     venv = ctx.attr.venv[VenvInfo]
+    check_closure(ctx.label, collect_closure(ctx.label, ctx.attr.deps), ctx.attr.venv)
     first_party = collect_first_party(ctx, deps = ctx.attr.deps, imports = ctx.attr.imports)
     interpreter = venv.interpreter
     flags = dict(venv.document["flags"])
@@ -79,7 +81,10 @@ It has links instead of launchers, and first-party import roots lead to the sour
             mandatory = True,
             providers = [VenvInfo],
         ),
-        "deps": attr.label_list(doc = "Python libraries whose import roots the environment shall have, besides those of the `py_venv`."),
+        "deps": attr.label_list(
+            doc = "Python libraries whose import roots the environment shall have, besides those of the `py_venv`.",
+            aspects = [wheel_closure],
+        ),
         "imports": attr.string_list(doc = "Import roots to add, relative to the package. The workspace's root is one anyway."),
         "path": attr.string(
             doc = "Where to make it, relative to the workspace's root.",

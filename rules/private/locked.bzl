@@ -1,5 +1,6 @@
 """What the repository of a lock is made of: sets of wheels, and the target that they were chosen for."""
 
+load("@venvtree_host//:host.bzl", "PY_INFOS")
 load("//rules:providers.bzl", "LockInfo")
 load("//rules/common:locks.bzl", "missing_message")
 
@@ -20,14 +21,20 @@ def _locked_wheels_impl(ctx):
     lock = ctx.attr.target[LockInfo]
     if ctx.attr.missing:
         fail(missing_message(locked_label(lock.hub, ctx.label), lock.target, ctx.attr.missing))
+
+    # No runfiles: a library that needs wheels does not carry them, an environment has them.
     files = depset(transitive = [src[DefaultInfo].files for src in ctx.attr.srcs])
-    return [lock, DefaultInfo(files = files, runfiles = ctx.runfiles(transitive_files = files))]
+    return [lock, DefaultInfo(files = files)] + [
+        # A Python library without sources: libraries of other rules can depend on it.
+        info(transitive_sources = depset(), imports = depset())
+        for info in PY_INFOS
+    ]
 
 locked_wheels = rule(
     implementation = _locked_wheels_impl,
-    doc = "Wheels that a lock has for a target.",
+    doc = "Wheels that a lock has for a target, with what they require. Python libraries may have it in `deps`.",
     attrs = {
-        "srcs": attr.label_list(doc = "The wheels.", allow_files = [".whl"]),
+        "srcs": attr.label_list(doc = "The wheels: files, or other sets of wheels.", allow_files = [".whl"]),
         "missing": attr.string_list(doc = "Why this cannot be used: packages without a wheel."),
         "target": attr.label(doc = "The target.", mandatory = True, providers = [LockInfo]),
     },

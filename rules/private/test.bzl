@@ -20,7 +20,15 @@ def _py_venv_test_impl(ctx):
         start = struct(kind = "pytest", files = files.value)
     else:
         start = start_of(ctx)
-    return program(ctx, start, runner = ctx.file._runner)
+    return program(ctx, start, runner = ctx.file._runner) + _inherited(ctx)
+
+def _inherited(ctx):
+    """What tells Bazel of variables that it hands on."""
+    if not ctx.attr.env_inherit:
+        return []
+    if BAZEL_MAJOR < 6:
+        fail("%s: `env_inherit` needs Bazel 6 or newer; name the variables with `--test_env`" % label_text(ctx.label))
+    return [testing.TestEnvironment({}, ctx.attr.env_inherit)]
 
 py_venv_test = rule(
     implementation = _py_venv_test_impl,
@@ -30,6 +38,9 @@ With `pytest = True`, pytest runs those of `srcs` that are named as tests, and B
 directory are pytest's. Otherwise the program finds Bazel's variables in its environment. `TMPDIR` is left alone: sockets of
 `multiprocessing` do not fit into a test's own directory, whose path is too long. `bazel coverage` measures with coverage.py where the environment has it.""",
     attrs = dict({
+        "env_inherit": attr.string_list(
+            doc = "Variables of the environment that Bazel is called in which the test sees. Needs Bazel 6.",
+        ),
         "_runner": attr.label(
             default = Label("//rules/private/runtime:run_test.py"),
             allow_single_file = True,

@@ -3,7 +3,8 @@
 load("//rules/common:attributes.bzl", "ENVIRONMENT_FLAGS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:locks.bzl", "check_supply", "config_settings", "missing_message", "package_directory", "read_index", "serves", "wheel_sets")
+load("//rules/common:locks.bzl", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "wheel_owners", "wheel_sets")
+load("//rules/common:migration.bzl", "translate")
 load("//rules/common:release.bzl", "check_release", "chosen_programs", "program_for", "release_url")
 load("//rules/common:spec.bzl", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
 load("//rules/common:text.bzl", "check_line", "check_lines", "check_variables")
@@ -247,6 +248,40 @@ def _locks():
     _equal("hint" in missing_message("@l//c", "mac", ["c: nothing requires it there"]), False)
     _equal("hint" in missing_message("@l//s", "mac", ["s 1: there is no wheel"]), True)
 
+    # Labels in the lock's repository.
+    owners = wheel_owners(_INDEX, "linux")
+    for entry, label in [
+        ("a-b", "//a_b:a_b"),
+        ("a-b[x]", "//a_b:a_b[x]"),
+        ("set:all", "//:all"),
+        ("package:s", "//s:whl"),
+        ("a_b_1", "//a_b:whl"),
+        ("a_b_2", None),
+    ]:
+        _equal(part_label(entry, _INDEX["files"], owners), label)
+    lacking = lacking_message(
+        "//:app",
+        "//:env",
+        [struct(library = "//:l", package = "@p//b", wheels = ["a-2-py3-none-any.whl", "b-1-py3-none-any.whl"])],
+        ["a-1-py3-none-any.whl"],
+    )
+    _equal("//:l needs @p//b: a-2-py3-none-any.whl (it has a-1-py3-none-any.whl), b-1-py3-none-any.whl\nadd `@p//b` to" in lacking, True)
+
+def _migration():
+    _equal(translate({"srcs": ["a.py"], "main_module": "a", "stamp": -1, "python_version": "PY3", "pyi_srcs": ["a.pyi"], "main": None}).value, {
+        "srcs": ["a.py"],
+        "module": "a",
+    })
+    for name, value, part in [
+        ("python_version", "PY2", "`python_version` is PY2; name a `venvtree_interpreter`"),
+        ("python_version", "3.12", "of that version as `interpreter`"),
+        ("srcs_version", "PY2ONLY", "there is Python 3 only"),
+        ("legacy_create_init", 1, "no `__init__.py` is made"),
+        ("stamp", 1, "nothing is stamped"),
+        ("config_settings", {"//:a": "b"}, "choose with `select()`"),
+    ]:
+        _equal(part in translate({name: value}).error, True)
+
 def _settings(targets, constraints = {}):
     return config_settings(targets, list(targets.keys()), constraints, struct(os = "os:%s", cpu = "cpu:%s", names = {"macos": "osx"}))
 
@@ -300,6 +335,7 @@ def unit_tests(name):
     _documents()
     _flags()
     _locks()
+    _migration()
     _targets()
     _pairings()
     _releases()

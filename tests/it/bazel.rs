@@ -412,6 +412,9 @@ fn builds_runs_and_tests(version: Version) {
             .contains("alpha 1 ['of', 'the', 'rule', 'x', 'y z']")
     );
     assert!(bazel.succeed("run", &["//app:script"]).contains("alpha 1"));
+    // Under the names and with the attributes of other rules.
+    let said = "first party 1 of words yes ['of', 'the', 'rule', 'x']";
+    assert!(bazel.succeed("run", &["//migrated", "--", "x"]).contains(said));
     let program =
         "import sys, alpha, first_party; print('started', sys.argv[1:], first_party.VALUE)";
     assert!(
@@ -649,8 +652,8 @@ fn the_examples_work() {
         if version == Version::SevenModules {
             // A library of rules_python's, with a provider of its own.
             let library = bazel.read("greeting/BUILD.bazel");
-            let load = "load(\"@rules_python//python:py_library.bzl\", \"py_library\")\n\n";
-            bazel.write("greeting/BUILD.bazel", format!("{load}{library}").as_bytes());
+            let library = library.replace("@venvtree//rules:py.bzl", "@rules_python//python:py_library.bzl");
+            bazel.write("greeting/BUILD.bazel", library.as_bytes());
         }
         bazel.succeed("test", &["//...", "--test_output=errors"]);
         assert!(

@@ -30,13 +30,20 @@ const TARGETS: [&str; 2] = ["linux=3.11 linux-x86_64-glibc-2.28", "mac=3.11 maco
 
 /// Environments that share a wheel, one that is paired wrongly, and what some edits need.
 const MORE: &str = r#"load("@pypi//:requirements.bzl", "requirement")
-load("@venvtree//rules:defs.bzl", "py_venv", "py_wheel", "venvtree_interpreter")
+load("@venvtree//rules:defs.bzl", "py_venv", "py_venv_binary", "py_venv_test", "py_wheel", "venvtree_interpreter")
 
 py_venv(name = "click_env", wheels = [requirement("Click")])
 py_venv(name = "env", wheels = ["@pypi//flask"])
 py_venv(name = "wrong", interpreter = ":python312", wheels = ["@pypi//click"])
 venvtree_interpreter(name = "python312", path = "/usr/bin/python3.12", platform = "linux-x86_64-glibc-2.36", version = "3.12.1")
 py_wheel(name = "supplied", srcs = ["itsdangerous.py"], distribution = "itsdangerous", version = "2.2.0", visibility = ["//visibility:public"])
+py_library(name = "templates", srcs = ["templates.py"], deps = ["@pypi//jinja2"])
+py_library(name = "texts", deps = [":templates"])
+py_venv_test(name = "texts_test", srcs = ["texts_test.py"], deps = [":texts"])
+py_venv_test(name = "flask_test", srcs = ["flask_test.py"], deps = ["@pypi//flask"])
+py_venv_binary(name = "lacking", srcs = ["texts_test.py"], venv = ":click_env", deps = [":texts"])
+py_venv_binary(name = "wrong_own", srcs = ["texts_test.py"], interpreter = ":python312", deps = [":texts"])
+py_venv(name = "texts_env", deps = [":texts"])
 platform(name = "windows", constraint_values = ["@platforms//os:windows"])
 "#;
 
@@ -119,7 +126,14 @@ impl Monorepo {
         let _ = fs::remove_file(monorepo.bazel.home.join(".netrc"));
         fs::create_dir_all(monorepo.bazel.workspace.join("more")).unwrap();
         monorepo.bazel.write("more/BUILD.bazel", MORE.as_bytes());
-        monorepo.bazel.write("more/itsdangerous.py", b"");
+        for (file, text) in [
+            ("itsdangerous.py", ""),
+            ("templates.py", "import jinja2\nversion = jinja2.__version__\n"),
+            ("texts_test.py", "import more.templates\nprint('jinja2', more.templates.version)\n"),
+            ("flask_test.py", "from importlib.metadata import version\nversion('flask')\n"),
+        ] {
+            monorepo.bazel.write(&format!("more/{file}"), text.as_bytes());
+        }
         // Not on PATH, where nothing is.
         let python = relocatable_python().join("bin/python3.11");
         monorepo.configure("\"python3.11\"", &format!("\"{}\"", python.display()));
@@ -210,13 +224,35 @@ fn asks_without_fetching(monorepo: &Monorepo) {
     for hash in ["markupsafe_6da83a088f8e", "markupsafe_7d3391b2188d"] {
         assert!(labels.contains(hash), "{labels}");
     }
-    let users = "rdeps(//apps/... + //envs/... + //more/..., @pypi//click)";
-    let labels = monorepo.succeed("query", &[NO_WHEELS, users]);
-    for (label, uses) in [("//more:click_env", true), ("//more:env", false)] {
-        assert_eq!(labels.lines().any(|line| line == label), uses, "{labels}");
+    // Through requirements of packages and through libraries of any rules.
+    let universe = "//apps/... + //envs/... + //more:all - //more:flask_test - //more:texts_test";
+    for (package, label, uses) in [
+        ("click", "//more:click_env", true),
+        ("click", "//more:env", true),
+        ("click", "//apps:serve", true),
+        ("click", "//more:texts_env", false),
+        ("markupsafe", "//more:texts_env", true),
+        ("markupsafe", "//more:click_env", false),
+        ("markupsafe", "//apps:greet", false),
+    ] {
+        let users = format!("rdeps({universe}, @pypi//{package})");
+        let labels = monorepo.succeed("query", &[NO_WHEELS, &users]);
+        assert_eq!(labels.lines().any(|line| line == label), uses, "{label} {package}: {labels}");
     }
     monorepo.succeed("build", &[NO_WHEELS, "--nobuild", "//envs/...", "//more:env"]);
     monorepo.refused(&[NO_WHEELS, "--nobuild", "//more:wrong"], &[WRONG]);
+    monorepo.refused(
+        &[NO_WHEELS, "--nobuild", "//more:wrong_own"],
+        &["//more:wrong_own: @pypi was read for CPython 3.11, "],
+    );
+    monorepo.refused(
+        &[NO_WHEELS, "--nobuild", "//more:lacking"],
+        &[
+            "//more:lacking: its environment //more:click_env lacks wheels:\n  \
+             //more:templates needs @pypi//jinja2: jinja2-3.1.6-py3-none-any.whl, markupsafe-3",
+            "add `@pypi//jinja2` to the `wheels` of //more:click_env, or name no `venv`",
+        ],
+    );
     monorepo.refused(&[NO_WHEELS, "//more:click_env"], &["click-8.5.1-py3-none-any.whl"]);
     assert_eq!(monorepo.fetched("origin"), [""; 0]);
 }
@@ -283,6 +319,22 @@ fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
+/// Programs that name no environment have one of the wheels that their code needs.
+fn finds_wheels_along_dependencies(monorepo: &Monorepo) {
+    let tests = ["//more:texts_test", "//more:flask_test", "--test_output=errors"];
+    monorepo.succeed("test", &tests);
+    let spec = monorepo.bazel.read("bazel-bin/more/texts_test.spec.json");
+    let spec: Value = serde_json::from_str(&spec).unwrap();
+    let wheels: Vec<&str> =
+        spec["wheels"].as_array().unwrap().iter().filter_map(|it| it["path"].as_str()).collect();
+    assert_eq!((wheels.len(), wheels[0]), (2, "jinja2-3.1.6-py3-none-any.whl"));
+    let manifest = monorepo.bazel.read("bazel-bin/more/texts_test.runfiles/MANIFEST");
+    assert!(!manifest.contains(".whl"), "{manifest}");
+    let program = "import more.templates; print('found', more.templates.version)";
+    let output = monorepo.succeed("run", &["//more:texts_env", "--", "-c", program]);
+    assert!(output.contains("found 3.1.6"), "{output}");
+}
+
 /// A change of one package fetches one wheel, and rebuilds what has it.
 fn follows_the_lock(monorepo: &Monorepo) {
     let environments = ["//envs:web", "//envs:commands"];
@@ -292,8 +344,11 @@ fn follows_the_lock(monorepo: &Monorepo) {
         let counts = monorepo.bazel.executed("build", &[&flags[..], &environments].concat());
         counts.into_iter().filter(|(mnemonic, _)| mnemonic == "PyVenv").collect::<BTreeMap<_, _>>()
     };
+    let tests = ["//more:texts_test", "//more:flask_test"];
+    let run = |flag| monorepo.bazel.executed("test", &[&flags[..], &tests, &[flag]].concat());
     monorepo.serve_from("origin");
     count();
+    let both = run("--nocache_test_results")["TestRunner"];
     let before = monorepo.fetched("origin").len();
     let wheel = WheelText::new("itsdangerous", "2.2.1").file("itsdangerous.py", "");
     let bytes = wheel.pack();
@@ -306,6 +361,9 @@ fn follows_the_lock(monorepo: &Monorepo) {
     monorepo.files.lock().unwrap().insert(name, bytes);
     monorepo.lock_with("origin", "2.2.1", &wheels);
     assert_eq!(count(), BTreeMap::from([("PyVenv".to_owned(), 1)]));
+    // Only the tests whose code needs it run again.
+    let counts = run("--cache_test_results");
+    assert_eq!((counts["PyVenv"], counts["TestRunner"]), (1, both / 2), "{counts:?}");
     assert_eq!(monorepo.fetched("changed"), ["itsdangerous"]);
     assert_eq!(monorepo.fetched("origin").len(), before);
 }
@@ -373,6 +431,7 @@ fn locks(version: Version) {
         let output = monorepo.succeed("run", &arguments);
         assert!(output.contains(said), "{output}");
     }
+    finds_wheels_along_dependencies(&monorepo);
     uses_bazels_downloader(&mut monorepo);
     follows_the_lock(&monorepo);
     refuses(&monorepo);

@@ -1,17 +1,17 @@
 """What a library of this repository is."""
 
 load("@venvtree//rules:defs.bzl", "py_venv_test")
+load("@venvtree//rules:py.bzl", "py_library")
 
-# buildifier: disable=native-py
 def library(name, venv, deps = []):
     """Makes a library of NAME.py, and runs test_NAME.py with pytest.
 
     Args:
       name: the package's name, too.
       venv: the environment that the test runs in.
-      deps: the libraries that it imports.
+      deps: the libraries that it imports, and packages of the lock.
     """
-    native.py_library(
+    py_library(
         name = name,
         srcs = [name + ".py"],
         imports = ["."],

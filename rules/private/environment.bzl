@@ -1,0 +1,107 @@
+"""An environment, made by one cached action: for `py_venv`, and for programs that name none."""
+
+load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load("//rules/common:attributes.bzl", "ENVIRONMENT")
+load("//rules/common:label.bzl", "label_text")
+load("//rules/common:spec.bzl", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
+load(":action.bzl", "TOOL_ATTRS", "run_tool")
+load(":attributes.bzl", "attributes")
+load(":closure.bzl", "check_locks")
+load(":spec_args.bzl", "add_inputs")
+
+ENVIRONMENT_ATTRS = dict({
+    "interpreter": attr.label(
+        doc = "The interpreter that the environment is for: a `venvtree_interpreter`. By default the one that was given to " +
+              "`venvtree_repositories` or to the module extension.",
+        default = Label("@venvtree_host//:interpreter"),
+    ),
+}, **dict(attributes(ENVIRONMENT), **TOOL_ATTRS))
+
+def build_environment(ctx, wheels, locks, first_party):
+    """Declares the environment `NAME.venv` and the action that makes it.
+
+    Args:
+      ctx: the context of a rule with ENVIRONMENT_ATTRS.
+      wheels: a list of File.
+      locks: the targets of locks that wheels were chosen for: a list of structs of `wheels` (a label as people write it), `target` and `facts`.
+      first_party: what `collect_first_party` found; no part of the environment's directory.
+
+    Returns:
+      A VenvInfo.
+    """
+    interpreter = _interpreter(ctx)
+    check_locks(ctx.label, locks, ctx.attr.interpreter.label, interpreter)
+    tree = ctx.actions.declare_directory(ctx.label.name + ".venv")
+    manifest = ctx.actions.declare_file(ctx.label.name + ".manifest.json")
+    digest = ctx.actions.declare_file(ctx.label.name + ".digest")
+    documents = wheel_documents([wheel.basename for wheel in wheels], ctx.attr.exclude)
+    if documents.error:
+        fail("%s: %s" % (label_text(ctx.label), documents.error))
+    document = spec_document(
+        interpreter = interpreter_facts(interpreter),
+        python = _python(interpreter, tree),
+        wheels = documents.value,
+        flags = environment_flags(ctx.attr),
+    )
+    spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
+    ctx.actions.write(spec, json.encode(document) + "\n")
+
+    args = ctx.actions.args()
+    args.add("build")
+    args.add(spec)
+    args.add_all("--out", [tree], expand_directories = False)
+    args.add("--manifest", manifest)
+    args.add("--digest-file", digest)
+
+    # Bazel has caches of its own, and an action writes only its outputs.
+    args.add("--no-store")
+    args.add("--quiet")
+    add_inputs(args, wheels)
+    run_tool(
+        ctx,
+        args = args,
+        mnemonic = "PyVenv",
+        progress_message = "Building Python environment %s (%d wheels)" % (label_text(ctx.label), len(wheels)),
+        inputs = [spec] + wheels,
+        outputs = [tree, manifest, digest],
+    )
+    return VenvInfo(
+        tree = tree,
+        manifest = manifest,
+        digest = digest,
+        spec = spec,
+        document = document,
+        interpreter = interpreter,
+        wheels = wheels,
+        imports = first_party.imports,
+        sources = first_party.sources,
+        runfiles = ctx.runfiles(files = [tree], transitive_files = interpreter.files).merge(first_party.runfiles),
+    )
+
+def environment_groups(venv):
+    """The output groups of an environment.
+
+    Args:
+      venv: its VenvInfo.
+
+    Returns:
+      An OutputGroupInfo.
+    """
+    return OutputGroupInfo(manifest = depset([venv.manifest]), digest = depset([venv.digest]), spec = depset([venv.spec]))
+
+def _interpreter(ctx):
+    target = ctx.attr.interpreter
+    if VenvtreeInterpreterInfo not in target:
+        fail(("%s: there is no interpreter; add `interpreter = \"//:python\"`, the label of a `venvtree_interpreter`, or give one as " +
+              "`venvtree_repositories(interpreter = …)` in WORKSPACE or `venvtree.python(interpreter = …)` in MODULE.bazel") % label_text(ctx.label))
+    return target[VenvtreeInterpreterInfo]
+
+def _python(interpreter, tree):
+    if interpreter.path:
+        return python_launcher([interpreter.path])
+    return python_launcher(interpreter_candidates(
+        tree = tree.short_path,
+        root = tree.root.path,
+        interpreter = interpreter.file.short_path,
+        is_source = interpreter.file.is_source,
+    ))

@@ -1,0 +1,3 @@
+import words
+
+assert words.VALUE.endswith(" of words"), words.VALUE
