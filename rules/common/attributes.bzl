@@ -34,9 +34,10 @@ ENVIRONMENT_FLAGS = {
     ),
     "mtime": _row("int", "The modification time of everything, in seconds since 1970; by default 1980-01-02.", default = -1),
     "requirements": _choice(
-        "What happens when a wheel's requirement is missing or does not fit.",
-        values = ["off", "warn", "error"],
-        default = "warn",
+        "What happens when a wheel's requirement is missing or does not fit. `auto` is `error` where a lock chose wheels, which then " +
+        "are complete, and `warn` elsewhere.",
+        values = ["auto", "off", "warn", "error"],
+        default = "auto",
     ),
     "allow": _row("strings", "Codes of findings that are accepted although they are errors; `venvtree wheel check` prints them."),
     "deny": _row("strings", "Codes of findings that are errors, whatever their severity."),

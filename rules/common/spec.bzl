@@ -7,7 +7,14 @@ label and the attribute.
 load(":attributes.bzl", "ENVIRONMENT_FLAGS")
 load(":wheel_name.bzl", "normalise_distribution", "parse_wheel_name")
 
+# What codes of findings are made of.
+_CODE = "abcdefghijklmnopqrstuvwxyz0123456789-."
+
 _OS_NAMES = ["linux", "macos", "windows"]
+
+# The shells that activation scripts are written for, and other names of some.
+_SHELLS = ["posix", "fish", "csh", "nushell", "xonsh", "powershell", "cmd", "python"]
+_SHELL_ALIASES = ["bash", "cshell", "batch"]
 
 def parse_platform(text):
     """Reads a platform such as `linux-x86_64-glibc-2.36`, `macos-aarch64-14.0` or `windows-x86_64`.
@@ -198,16 +205,40 @@ def wheel_documents(names, exclude):
         return _refused("`exclude` names %s, but `wheels` has no wheel of that name" % ", ".join(["`%s`" % name for name in sorted(unused.keys())]))
     return struct(value = documents, error = None)
 
-def environment_flags(attributes):
-    """The spec's `flags` as the attributes of a `py_venv` say them.
+def check_environment(attributes):
+    """Looks for values of a `py_venv`'s attributes that no spec may have.
 
     Args:
       attributes: the rule's attributes.
 
     Returns:
+      What is wrong, or None.
+    """
+    for shell in attributes.activators:
+        if shell not in ["all"] + _SHELLS + _SHELL_ALIASES:
+            return "`activators` has `%s`; expected `all`, or some of %s" % (shell, ", ".join(["`%s`" % known for known in _SHELLS]))
+    for path, winner in attributes.conflict_overrides.items():
+        if winner not in ["error", "first", "last"] and not winner.startswith("wheel:"):
+            return "`conflict_overrides` has `%s` for `%s`; expected `error`, `first`, `last`, or `wheel:` and the name of a distribution" % (winner, path)
+    for attribute in ["allow", "deny"]:
+        for code in getattr(attributes, attribute):
+            if not code or code.lower() != code or code.strip(_CODE):
+                return "`%s` has `%s`; expected the code of a finding, such as `zip.trailing-bytes`; `venvtree wheel check` prints them" % (attribute, code)
+    return None
+
+def environment_flags(attributes, locked = False):
+    """The spec's `flags` as the attributes of a `py_venv` say them.
+
+    Args:
+      attributes: the rule's attributes.
+      locked: whether a lock chose wheels.
+
+    Returns:
       A dict; what is None in it is left out of the spec.
     """
     flags = {name: _flag(getattr(attributes, name), row) for name, row in ENVIRONMENT_FLAGS.items()}
+    if attributes.requirements == "auto":
+        flags["requirements"] = "error" if locked else "warn"
     if "all" in attributes.activators:
         flags["activators"] = "all"
 

@@ -1,6 +1,10 @@
 """The one place where the tool's actions are made."""
 
+load("@venvtree_host//:host.bzl", "BAZEL_MAJOR")
 load("//rules:providers.bzl", "VenvtreeToolInfo")
+
+# The tool comes from a label, not from toolchain resolution, which newer Bazels want to be told.
+_NO_TOOLCHAIN = {"toolchain": None} if BAZEL_MAJOR >= 6 else {}
 
 TOOL_ATTRS = {
     "_toolchain": attr.label(
@@ -45,4 +49,5 @@ def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs):
         mnemonic = mnemonic,
         progress_message = progress_message,
         execution_requirements = requirements,
+        **_NO_TOOLCHAIN
     )

@@ -20,7 +20,7 @@ def _py_venv_archive_impl(ctx):
     check_closure(ctx.label, collect_closure(ctx.label, ctx.attr.deps), ctx.attr.venv)
     first_party = collect_first_party(ctx, deps = ctx.attr.deps)
     import_roots = first_party.imports.to_list()
-    sources = first_party.sources.to_list()
+    files = _installed(ctx, first_party)
     interpreter = venv.interpreter
     python = venv.document["interpreter"]["python"]
     if ctx.attr.interpreter:
@@ -35,7 +35,7 @@ def _py_venv_archive_impl(ctx):
         flags = venv.document["flags"],
         sources = [
             {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
-            for file in sources
+            for file in files
         ],
     )
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
@@ -52,16 +52,24 @@ def _py_venv_archive_impl(ctx):
     if ctx.attr.prefix:
         args.add("--prefix", ctx.attr.prefix)
     add_inputs(args, venv.wheels)
-    add_located_inputs(args, sources)
+    add_located_inputs(args, files)
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyVenvArchive",
         progress_message = "Packing Python environment %s" % label_text(ctx.label),
-        inputs = [spec] + venv.wheels + sources,
+        inputs = [spec] + venv.wheels + files,
         outputs = [archive],
     )
     return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles(files = [archive]))]
+
+def _installed(ctx, first_party):
+    """First-party sources, and the data that libraries need beside them."""
+    files = depset(transitive = [first_party.sources, first_party.runfiles.files]).to_list()
+    for file in files:
+        if file.is_directory:
+            fail("%s: `deps` need the directory %s at run time, which cannot be installed; name its files as `data`" % (label_text(ctx.label), file.short_path))
+    return files
 
 py_venv_archive = rule(
     implementation = _py_venv_archive_impl,
@@ -75,7 +83,7 @@ The interpreter is not in it. With `deps`, first-party code is in the environmen
             providers = [VenvInfo],
         ),
         "deps": attr.label_list(
-            doc = "Python libraries to install into the environment: their sources, below their import roots.",
+            doc = "Python libraries to install into the environment: their sources and data, below their import roots.",
             aspects = [wheel_closure],
         ),
         "interpreter": attr.label(

@@ -3,7 +3,7 @@
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "ENVIRONMENT")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
+load("//rules/common:spec.bzl", "check_environment", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
 load(":closure.bzl", "check_locks")
@@ -31,6 +31,9 @@ def build_environment(ctx, wheels, locks, first_party):
     """
     interpreter = _interpreter(ctx)
     check_locks(ctx.label, locks, ctx.attr.interpreter.label, interpreter)
+    problem = check_environment(ctx.attr)
+    if problem:
+        fail("%s: %s" % (label_text(ctx.label), problem))
     tree = ctx.actions.declare_directory(ctx.label.name + ".venv")
     manifest = ctx.actions.declare_file(ctx.label.name + ".manifest.json")
     digest = ctx.actions.declare_file(ctx.label.name + ".digest")
@@ -41,7 +44,7 @@ def build_environment(ctx, wheels, locks, first_party):
         interpreter = interpreter_facts(interpreter),
         python = _python(interpreter, tree),
         wheels = documents.value,
-        flags = environment_flags(ctx.attr),
+        flags = environment_flags(ctx.attr, locked = bool(locks)),
     )
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     ctx.actions.write(spec, json.encode(document) + "\n")

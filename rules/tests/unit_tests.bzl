@@ -6,7 +6,7 @@ load("//rules/common:label.bzl", "label_text")
 load("//rules/common:locks.bzl", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "wheel_owners", "wheel_sets")
 load("//rules/common:migration.bzl", "translate")
 load("//rules/common:release.bzl", "check_release", "chosen_programs", "program_for", "release_url")
-load("//rules/common:spec.bzl", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
+load("//rules/common:spec.bzl", "check_environment", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
 load("//rules/common:text.bzl", "check_line", "check_lines", "check_variables")
 load("//rules/common:wheel_metadata.bzl", "check_wheel")
 load("//rules/common:wheel_name.bzl", "escape_distribution", "normalise_distribution", "parse_wheel_name")
@@ -184,9 +184,19 @@ def _flags():
         "links": False,
         "input_digests": "trusted",
     })
-    values.update(activators = ["fish"], mtime = 0, prompt = "p", allow = ["a.b"])
+    _equal(check_environment(struct(**values)), None)
+    for attribute, value, part in [
+        ("activators", ["all", "zsh"], "`activators` has `zsh`; expected `all`, or some of `posix`"),
+        ("conflict_overrides", {"bin/x": "frist"}, "`conflict_overrides` has `frist` for `bin/x`"),
+        ("allow", ["Record"], "`allow` has `Record`; expected the code of a finding"),
+        ("deny", [""], "`deny` has ``"),
+    ]:
+        _equal(part in (check_environment(struct(**dict(values, **{attribute: value}))) or ""), True)
+    _equal(environment_flags(struct(**values), locked = True)["requirements"], "error")
+    _equal(environment_flags(struct(**dict(values, requirements = "off")), locked = True)["requirements"], "off")
+    values.update(activators = ["fish"], mtime = 0, prompt = "p", allow = ["a.b-c"])
     flags = environment_flags(struct(**values))
-    _equal((flags["activators"], flags["mtime"], flags["prompt"], flags["allow"]), (["fish"], 0, "p", ["a.b"]))
+    _equal((flags["activators"], flags["mtime"], flags["prompt"], flags["allow"]), (["fish"], 0, "p", ["a.b-c"]))
 
 def _interpreter(version, os = "linux", arch = "x86_64", abi = None, last = "glibc-2.28"):
     platform = {"os": os, "arch": arch}

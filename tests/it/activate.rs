@@ -177,6 +177,13 @@ fn the_page_names_every_shell_and_what_it_reads() {
 }
 
 #[test]
+fn the_rules_know_every_shell() {
+    let rules = include_str!("../../rules/common/spec.bzl");
+    let names = Shell::ALL.map(|shell| format!("{:?}", shell.name())).join(", ");
+    assert!(rules.contains(&format!("_SHELLS = [{names}]\n")), "{names}");
+}
+
+#[test]
 fn activates_and_leaves_nothing() {
     let (_guard, scratch) = scratch();
     let root = environment(scratch.join("env"), None);

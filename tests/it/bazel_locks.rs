@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use serde_json::Value;
 use venvtree::model::digest::Hash;
 
-use super::bazel::{Bazel, Version, alone, checkout, fresh, relocatable_python, tool};
+use super::bazel::{AS_NEWER, Bazel, Version, alone, checkout, fresh, relocatable_python, tool};
 use super::support::commands::{said, succeed};
 use super::support::download::Download;
 use super::support::http_cache::{HttpCache, HttpRequest};
@@ -430,6 +430,10 @@ fn locks(version: Version) {
     ] {
         let output = monorepo.succeed("run", &arguments);
         assert!(output.contains(said), "{output}");
+    }
+    if version == Version::SevenModules {
+        let targets = ["//libs/...", "//apps/...", "//envs/...", "--test_output=errors"];
+        monorepo.succeed("test", &[AS_NEWER, &targets].concat());
     }
     finds_wheels_along_dependencies(&monorepo);
     uses_bazels_downloader(&mut monorepo);
