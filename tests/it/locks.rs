@@ -276,6 +276,11 @@ fn a_pylock_gives_the_wheels_that_packaging_chooses() {
         .into_iter()
         .chain([data("pylock.pip.toml")])
         .map(|file| Case::new(file, &[], &[]))
+        .chain([
+            Case::new(data("pylock.pdm.toml"), &[], &[]),
+            Case::new(data("pylock.pdm.toml"), &["web"], &[]),
+            Case::new(data("pylock.pdm.toml"), &[], &["test"]),
+        ])
         .collect();
     let (equal, refused) = compare(&cases, &interpreters());
     assert!(equal > 150 && refused > 5, "{equal} equal, {refused} refused");

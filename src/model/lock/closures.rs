@@ -130,7 +130,7 @@ impl Closures {
             }
             within.retain(|other| other.parts.is_within(&closure.parts));
             within.sort_by_key(|other| {
-                (Reverse(other.parts.len()), Reverse(other.rank), &other.name)
+                (Reverse(other.parts.len()), other.rank != Rank::All, &other.name)
             });
             said.insert(closure.name.clone(), self.say(closure, &within));
             match closure.own {

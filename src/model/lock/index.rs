@@ -155,20 +155,19 @@ impl<'a> Building<'a> {
         let request = Request { no_default_groups: true, ..Request::default() };
         let all = Wanted::new(self.lock, &request)?;
         let mut sets = BTreeMap::new();
+        // A pylock.toml can have groups that count by default: they are what its packages are filtered by.
+        let default = match self.lock.kind {
+            LockKind::Pylock => Wanted::new(self.lock, &Request::default())?,
+            _ => all.clone(),
+        };
         for extra in self.lock.extras(&all.members) {
-            let wanted = Wanted { extras: [extra.clone()].into(), ..all.clone() };
+            let wanted = Wanted { extras: [extra.clone()].into(), ..default.clone() };
             sets.insert(format!("extra_{}", underscored(&extra)), wanted);
         }
         for group in self.lock.groups(&all.members) {
             let wanted = Wanted { groups: [group.clone()].into(), project: false, ..all.clone() };
             sets.insert(format!("group_{}", underscored(&group)), wanted);
         }
-        // A pylock.toml can have groups that count by default: they are what its packages are filtered by.
-        let default = if self.lock.kind == LockKind::Pylock {
-            Wanted::new(self.lock, &Request::default())?
-        } else {
-            all
-        };
         sets.insert(ALL.to_owned(), default);
         Ok(sets)
     }

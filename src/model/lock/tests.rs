@@ -535,6 +535,15 @@ fn the_index_lists_files_and_closures_for_every_target() {
     assert_eq!(rendered, expected);
 }
 
+#[test]
+fn a_set_of_an_extra_has_what_counts_by_default() {
+    let lock = Lock::read(include_str!("../../../testdata/locks/pylock.pdm.toml")).unwrap();
+    let targets = [("linux".to_owned(), linux("3.12.1"))].into();
+    let index = index(&lock, Hash::parse_hex(HASH).unwrap(), &targets).unwrap().render();
+    let line = "    \"extra_web\": {\"linux\":[\"itsdangerous\",\"set:all\"]}";
+    assert!(index.lines().any(|found| found.trim_end_matches(',') == line), "{index}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
