@@ -227,7 +227,7 @@ def buck2():
 def main():
     if sys.argv[1:] == ["buck2"]:
         return buck2()
-    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_venv_link", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
+    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_venv_layers", "py_venv_image", "py_venv_link", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
     lines, _, providers = beginning("The rules", "bazel.md", "//rules:defs.bzl", order)
     repositories = run("rules/repositories.bzl")
     extension = run("rules/extensions.bzl")["venvtree"]

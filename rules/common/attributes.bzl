@@ -65,6 +65,36 @@ ARCHIVE = {
     "prefix": _text("A directory that everything in the archive is in, such as `opt/app`."),
 }
 
+# How an environment becomes layers.
+_LAYER = {
+    "prefix": _text("The directory that the environment is in.", default = "opt/venv"),
+    "compression": _choice("How layers are compressed.", values = ["gzip", "zstd", "none"], default = "gzip"),
+    "level": _row("int", "How much layers are compressed: gzip has levels from 1 to 9 and usually 6, zstd from 1 to 19 and usually 3.", default = -1),
+    "owner": _text("Whose the files are, as numbers such as `65532:65532`; by default `0:0`."),
+}
+
+LAYERS = dict(
+    _LAYER,
+    alone = _row("strings", "The distributions whose wheels are layers of their own, such as `numpy`: large ones, which several images have."),
+)
+
+IMAGE = dict(
+    _LAYER,
+    layer_policy = _choice(
+        "Which wheels are layers of their own: large ones (`auto`), each (`wheel`), or none, in one layer of everything (`one`).",
+        values = ["auto", "wheel", "one"],
+        default = "auto",
+    ),
+    max_layers = _row("int", "How many layers there may be: the largest wheels are alone then.", default = 100),
+    entrypoint = _row("strings", "The program that the image runs, and arguments."),
+    cmd = _row("strings", "Further arguments, which whoever runs the image can replace."),
+    env = _row("string_dict", "Environment variables. Without one for `PATH`, programs of the environment are found first."),
+    labels = _row("string_dict", "Labels."),
+    user = _text("Who runs the program: a name of the base or numbers, such as `65532:65532`."),
+    workdir = _text("The directory that the program is started in."),
+    tag = _text("What the image is called in its directory."),
+)
+
 # What a wheel that a build makes says of itself.
 WHEEL = {
     "distribution": _text("The distribution's name.", required = True),

@@ -20,7 +20,7 @@ def _py_venv_archive_impl(ctx):
     check_closure(ctx.label, collect_closure(ctx.label, ctx.attr.deps), ctx.attr.venv)
     first_party = collect_first_party(ctx, deps = ctx.attr.deps)
     import_roots = first_party.imports.to_list()
-    files = _installed(ctx, first_party)
+    files = installed_files(ctx, first_party)
     interpreter = venv.interpreter
     python = venv.document["interpreter"]["python"]
     if ctx.attr.interpreter:
@@ -63,8 +63,16 @@ def _py_venv_archive_impl(ctx):
     )
     return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles(files = [archive]))]
 
-def _installed(ctx, first_party):
-    """First-party sources, and the data that libraries need beside them."""
+def installed_files(ctx, first_party):
+    """First-party sources, and the data that libraries need beside them.
+
+    Args:
+      ctx: the rule's context.
+      first_party: what `collect_first_party` returned.
+
+    Returns:
+      A list of File.
+    """
     files = depset(transitive = [first_party.sources, first_party.runfiles.files]).to_list()
     for file in files:
         if file.is_directory:

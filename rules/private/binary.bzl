@@ -41,7 +41,7 @@ def program(ctx, start, runner = None):
         interpreter_args = ctx.attr.interpreter_args,
         runner = runner,
     )
-    return ([] if ctx.attr.venv else [venv, environment_groups(venv)]) + [
+    return ([] if ctx.attr.venv else [venv, environment_groups(ctx, venv)]) + [
         DefaultInfo(
             executable = launcher,
             files = depset([launcher]),

@@ -7,6 +7,7 @@ load("//rules/common:spec.bzl", "check_environment", "environment_flags", "inter
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
 load(":closure.bzl", "check_locks")
+load(":proof.bzl", "proofs")
 load(":spec_args.bzl", "add_inputs")
 
 ENVIRONMENT_ATTRS = dict({
@@ -81,16 +82,17 @@ def build_environment(ctx, wheels, locks, first_party):
         runfiles = ctx.runfiles(files = [tree], transitive_files = interpreter.files).merge(first_party.runfiles),
     )
 
-def environment_groups(venv):
+def environment_groups(ctx, venv):
     """The output groups of an environment.
 
     Args:
+      ctx: the context of the rule that makes it.
       venv: its VenvInfo.
 
     Returns:
       An OutputGroupInfo.
     """
-    return OutputGroupInfo(manifest = depset([venv.manifest]), digest = depset([venv.digest]), spec = depset([venv.spec]))
+    return OutputGroupInfo(manifest = depset([venv.manifest]), digest = depset([venv.digest]), spec = depset([venv.spec]), **proofs(ctx, venv.spec, venv.wheels))
 
 def _interpreter(ctx):
     target = ctx.attr.interpreter

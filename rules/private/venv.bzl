@@ -27,14 +27,15 @@ def _py_venv_impl(ctx):
     return [
         venv,
         DefaultInfo(executable = launcher, files = depset([venv.tree]), runfiles = venv.runfiles.merge(launch_runfiles)),
-        environment_groups(venv),
+        environment_groups(ctx, venv),
     ]
 
 py_venv = rule(
     implementation = _py_venv_impl,
     doc = """A Python environment, made from wheels by one cached action `PyVenv`.
 
-`bazel build` makes the environment's directory, `NAME.venv`; the output groups `manifest`, `digest` and `spec` hold what is known about it.
+`bazel build` makes the environment's directory, `NAME.venv`; the output groups `manifest`, `digest` and `spec` hold what is known about it,
+`sbom` (CycloneDX and SPDX) and `provenance` (in-toto) what it is made of.
 `bazel run //:env -- ARGUMENTS` starts its Python, in the directory where `bazel` was called. Binaries and tests share environments:
 first-party code is theirs, and editing it rebuilds no environment.""",
     attrs = dict(

@@ -3,6 +3,7 @@
 load("//rules/common:attributes.bzl", "ENVIRONMENT_FLAGS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
 load("//rules/common:locks.bzl", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "wheel_owners", "wheel_sets")
 load("//rules/common:migration.bzl", "translate")
 load("//rules/common:release.bzl", "check_release", "chosen_programs", "program_for", "release_url")
@@ -57,6 +58,25 @@ def _releases():
         found = check_release(version, base, sha256).error or ""
         if part not in found:
             fail("expected an error with `%s`, found %s" % (part, found))
+
+def _layers():
+    names = ["flask-3.0-py3-none-any.whl", "NumPy-2.0-cp311-cp311-linux_x86_64.whl"]
+    document = {"wheels": [{"path": name} for name in names], "flags": {}}
+    flask, numpy = document["wheels"]
+    _equal(split_wheels(document, []).value, [("_packages", [flask, numpy])])
+    _equal(split_wheels(document, ["numpy"]).value, [("numpy", [numpy]), ("_packages", [flask])])
+    _equal(split_wheels(document, ["NumPy", "Flask"]).value, [("flask", [flask]), ("numpy", [numpy])])
+    _refused(split_wheels(document, ["pandas"]), "`alone` names `pandas`, but")
+    _refused(split_wheels(dict(document, flags = {"conflicts": "last"}), ["numpy"]), "leave one of both out")
+    layer = struct(prefix = "srv/app", level = -1, owner = "")
+    _equal(layer_options(layer).value, ["--prefix=srv/app"])
+    _refused(layer_options(struct(prefix = "a\nb", level = 3, owner = "")), "`prefix` has \"a\\nb\"")
+    image = {"layer_policy": "auto", "max_layers": 9, "compression": "zstd", "entrypoint": ["a", "-b"], "cmd": [], "env": {"A": "b=c"}, "labels": {}, "user": "1:1", "workdir": "", "tag": ""}
+    _equal(
+        image_options(struct(**image)).value,
+        ["--layer-policy=auto", "--max-layers=9", "--compression=zstd", "--entrypoint=a", "--entrypoint=-b", "--env=A=b=c", "--user=1:1"],
+    )
+    _refused(image_options(struct(**dict(image, cmd = ["a\n--out"]))), "`cmd` has")
 
 def _versions():
     _equal(parse_version("3.11.7").value, struct(text = "3.11.7", minor = 11, complete = True))
@@ -335,6 +355,7 @@ def unit_tests(name):
     Args:
       name: the name of a target that is there where all have passed.
     """
+    _layers()
     _platforms()
     _versions()
     _candidates()

@@ -11,6 +11,7 @@ mod answers;
 mod architecture;
 mod bazel;
 #[cfg(feature = "remote")]
+mod bazel_images;
 mod bazel_locks;
 #[cfg(feature = "remote")]
 mod bazel_release;

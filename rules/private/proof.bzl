@@ -1,0 +1,47 @@
+"""What an environment is made of, as files that a build makes when somebody asks for them."""
+
+load(":action.bzl", "run_tool")
+load(":spec_args.bzl", "add_inputs")
+
+# For each output group, the ends of its files' names and the kinds of documents.
+_GROUPS = {
+    "sbom": {".cdx.json": "cyclonedx", ".spdx.json": "spdx"},
+    "provenance": {".intoto.json": "in-toto"},
+}
+
+def proofs(ctx, spec, wheels):
+    """Declares the documents about an environment.
+
+    Args:
+      ctx: the context of a rule with TOOL_ATTRS.
+      spec: the environment's spec, a File.
+      wheels: its wheels, a list of File.
+
+    Returns:
+      A dict of depsets for `OutputGroupInfo`.
+    """
+    groups = {}
+    for group, kinds in _GROUPS.items():
+        documents = []
+        for end, kind in kinds.items():
+            document = ctx.actions.declare_file(ctx.label.name + end)
+            args = ctx.actions.args()
+            args.add("sbom")
+            args.add(spec)
+            args.add("--name", ctx.label.name)
+            args.add("--format", kind)
+            args.add("--out", document)
+            args.add("--no-store")
+            args.add("--quiet")
+            add_inputs(args, wheels)
+            run_tool(
+                ctx,
+                args = args,
+                mnemonic = "PyVenvProof",
+                progress_message = "Describing Python environment %s (%s)" % (ctx.label.name, kind),
+                inputs = [spec] + wheels,
+                outputs = [document],
+            )
+            documents.append(document)
+        groups[group] = depset(documents)
+    return groups
