@@ -105,8 +105,12 @@ impl<'a> Compilation<'a> {
         let manifest = &source.wheel.manifest;
         let modules: Vec<(TreePath, usize)> =
             modules::of_wheel(manifest, &self.request.excluded).into_iter().collect();
-        let supply =
-            Supply { wheels: std::slice::from_ref(&source.wheel), sources: &[], interpreter: None };
+        let supply = Supply {
+            wheels: std::slice::from_ref(&source.wheel),
+            sources: &[],
+            interpreter: None,
+            overlays: &[],
+        };
         let sizes: Vec<u64> =
             modules.iter().map(|(_, member)| manifest.members[*member].size()).collect();
         let progress = &self.session.progress;
@@ -131,7 +135,11 @@ impl<'a> Compilation<'a> {
 }
 
 /// The whole of a source.
-fn read(supply: &Supply<'_>, content: &Content, digest: Digest) -> Result<Vec<u8>, Error> {
+pub(super) fn read(
+    supply: &Supply<'_>,
+    content: &Content,
+    digest: Digest,
+) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let fed = supply.feed(content, digest, Crew::Alone, |part| {
         bytes.extend_from_slice(part);

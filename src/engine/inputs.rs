@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
+use crate::effects::caches::store::Store;
 use crate::effects::host::file_hash;
 use crate::effects::host::fs::FsError;
 use crate::effects::source::launchers::{LauncherFile, LauncherFileError};
@@ -16,6 +17,7 @@ use crate::effects::source::listing::{self, ListedFiles};
 use crate::effects::wheels::load::{self, LoadOptions, Wheel, WheelError};
 use crate::effects::work::parallel;
 use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::overlays;
 use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
@@ -40,6 +42,7 @@ pub struct Inputs<'a> {
     listings: OnceCell<Listings>,
     launcher_files: BTreeMap<&'static str, OnceCell<LauncherFile>>,
     launchers: OnceCell<WindowsLaunchers>,
+    overlay_digests: OnceCell<Vec<Hash>>,
 }
 
 /// The first-party files.
@@ -76,6 +79,7 @@ impl<'a> Inputs<'a> {
             listings: OnceCell::new(),
             launcher_files,
             launchers: OnceCell::new(),
+            overlay_digests: OnceCell::new(),
         })
     }
 
@@ -148,6 +152,18 @@ impl<'a> Inputs<'a> {
         launchers.map(digest).collect()
     }
 
+    /// The SHA-256 of each overlay that the spec names.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(super) fn overlay_digests(&self) -> Result<&[Hash], Error> {
+        let hash = |overlay: &InputPath| {
+            let hash = file_hash::of(&self.places.find(overlay));
+            hash.map_err(|error| UnreadableInputs::one(error).into())
+        };
+        once(&self.overlay_digests, || self.spec.overlays().map(hash).collect()).map(Vec::as_slice)
+    }
+
     fn launcher_file(
         &self,
         name: &'static str,
@@ -188,13 +204,14 @@ impl<'a> Inputs<'a> {
     }
 
     /// Opens what was not opened yet, and plans. `known` gives the manifests of wheels that are
-    /// known already.
+    /// known already, `store` has bytecode that was made before.
     ///
     /// # Errors
     /// Inputs cannot be read, wheels are not accepted, or there is no plan.
     pub(super) fn load(
         self,
         known: impl Fn(usize, &WheelFilename) -> Option<WheelManifest> + Sync,
+        store: Option<&Store>,
     ) -> Result<Prepared, Error> {
         let session = self.session;
         let wheels = load_wheels(session, &self.spec, self.obtain()?, known)?;
@@ -216,7 +233,13 @@ impl<'a> Inputs<'a> {
             },
             &session.planners(members),
         )?;
-        Ok(Prepared { spec: self.spec, plan, wheels, sources, interpreter, launchers })
+        let overlays = Vec::new();
+        let mut prepared =
+            Prepared { spec: self.spec, plan, wheels, sources, interpreter, launchers, overlays };
+        if prepared.spec.bytecode.is_some() {
+            overlays::add(&mut prepared, session, self.places, store)?;
+        }
+        Ok(prepared)
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) fn of(inputs: &Inputs<'_>) -> Result<Action, Error> {
         sources: &sources,
         launchers: &inputs.launcher_digests()?,
         interpreter: listings.interpreter.as_ref().map(ListedFiles::listing),
+        overlays: inputs.overlay_digests()?,
     };
     let request = request::canonical(&inputs.spec, facts);
     Ok(Action::new(inputs.spec.flags.digest_function, request::render(&request)))

@@ -57,7 +57,8 @@ pub(super) fn from_wheels(
     let session = inputs.session;
     let known =
         cached.map(|cached| KnownWheels::new(cached.store.as_ref(), &inputs)).transpose()?;
-    let prepared = inputs.load(|index, file| known.as_ref()?.manifest(index, file))?;
+    let store = cached.and_then(|cached| cached.store.as_ref());
+    let prepared = inputs.load(|index, file| known.as_ref()?.manifest(index, file), store)?;
     let pinned = match &known {
         // What caches are told must be true: here wheels are compared with their digests even
         // where a build system vouches for them, unless that was done before and nobody touched

@@ -22,6 +22,9 @@ mod session;
 
 mod prepared;
 
+pub mod bytecode;
+mod overlays;
+
 mod inputs;
 
 pub mod key;
@@ -42,7 +45,6 @@ pub mod compose;
 pub mod judge;
 
 pub mod archives;
-pub mod bytecode;
 pub mod directories;
 pub mod files;
 pub mod images;
@@ -84,7 +86,7 @@ pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
 /// # Errors
 /// Inputs cannot be read, wheels are not accepted, or there is no plan.
 pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
-    Inputs::new(session, spec, places)?.load(|_, _| None)
+    Inputs::new(session, spec, places)?.load(|_, _| None, None)
 }
 
 /// Plans an environment and the tree that a build would write, with the help of what the store
@@ -100,10 +102,12 @@ pub fn predict(
 ) -> Result<(Prepared, Tree, Foresight), Error> {
     let function = spec.flags.digest_function;
     let all_pinned = spec.wheels.iter().all(|wheel| wheel.sha256.is_some());
-    let store = caches.open_store(function).filter(|_| all_pinned);
+    let store = caches.open_store(function);
     let inputs = Inputs::new(session, spec, places)?;
-    let wheels = store.as_ref().map(|store| KnownWheels::new(Some(store), &inputs)).transpose()?;
-    let prepared = inputs.load(|index, file| wheels.as_ref()?.manifest(index, file))?;
+    let known = store.as_ref().filter(|_| all_pinned);
+    let wheels = known.map(|store| KnownWheels::new(Some(store), &inputs)).transpose()?;
+    let prepared =
+        inputs.load(|index, file| wheels.as_ref()?.manifest(index, file), store.as_ref())?;
     let known = match (&wheels, function) {
         (Some(wheels), DigestFunction::Blake3) => wheels.members(),
         _ => Vec::new(),
@@ -196,7 +200,7 @@ fn placed(
     cached.remember_found(&tree, source);
     let mut warnings = Vec::new();
     if output.wants_manifest() {
-        let prepared = inputs.load(|_, _| None)?;
+        let prepared = inputs.load(|_, _| None, cached.store.as_ref())?;
         output.write_manifest(&prepared, &tree)?;
         warnings = prepared.plan.warnings;
     }

@@ -60,7 +60,8 @@ impl Places {
     /// Where everything is that a spec names: files, and directories with all that is in them.
     pub fn all<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
         let wheels = spec.wheels.iter().filter_map(|wheel| self.wheel(wheel));
-        wheels.chain(launchers(spec).chain(folders(spec)).map(|path| self.find(path)))
+        let others = launchers(spec).chain(folders(spec)).chain(spec.overlays());
+        wheels.chain(others.map(|path| self.find(path)))
     }
 
     /// Where the directories are of which a spec takes all that is in them; a source may also be
@@ -72,7 +73,7 @@ impl Places {
     /// Refuses places of keys that no input of the spec has.
     pub(super) fn check(&self, spec: &Spec) -> Result<(), Error> {
         let wheels = spec.wheels.iter().filter_map(|wheel| wheel.path.as_ref());
-        let inputs = wheels.chain(launchers(spec)).chain(folders(spec));
+        let inputs = wheels.chain(launchers(spec)).chain(folders(spec)).chain(spec.overlays());
         let used: BTreeSet<&str> = inputs.map(|path| path.0.as_str()).collect();
         let Some(key) = self.keys.keys().find(|key| !used.contains(key.as_str())) else {
             return Ok(());

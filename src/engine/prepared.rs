@@ -3,6 +3,7 @@
 //! Part of the engine.
 
 use crate::effects::source::listing::ListedFiles;
+use crate::effects::source::overlay::Overlay;
 use crate::effects::source::supply::{Supply, SupplyErrors};
 use crate::effects::wheels::load::Wheel;
 use crate::engine::session::Session;
@@ -25,6 +26,7 @@ pub struct Prepared {
     pub(super) sources: Vec<ListedFiles>,
     pub(super) interpreter: Option<ListedFiles>,
     pub(super) launchers: Option<WindowsLaunchers>,
+    pub(super) overlays: Vec<Overlay>,
 }
 
 /// How a tree came to be known.
@@ -55,6 +57,7 @@ impl Prepared {
             wheels: &self.wheels,
             sources: &self.sources,
             interpreter: self.interpreter.as_ref(),
+            overlays: &self.overlays,
         }
     }
 

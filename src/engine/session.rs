@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use camino::Utf8PathBuf;
+
 use crate::effects::caches::store::area::LinkMode;
 use crate::effects::caches::store::place::StorePlace;
 use crate::effects::caches::store::{Access, Store};
@@ -29,6 +31,8 @@ pub struct Session {
     /// How wheels come to this machine that are not here; nothing where only those are used that
     /// are.
     pub fetching: Option<Arc<Fetching>>,
+    /// The interpreter that compiles what has no bytecode yet; nothing where none may be run.
+    pub compiler: Option<Utf8PathBuf>,
 }
 
 impl Default for Session {
@@ -38,6 +42,7 @@ impl Default for Session {
             limits: Limits::default(),
             progress: Progress::default(),
             fetching: None,
+            compiler: None,
         }
     }
 }

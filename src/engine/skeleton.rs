@@ -29,7 +29,7 @@ impl Skeleton {
     /// Plans the spec without its wheels and sources; nothing where that is no plan.
     pub fn of(inputs: &Inputs<'_>) -> Option<Self> {
         let spec = &inputs.spec;
-        let bare = Spec { wheels: Vec::new(), sources: Vec::new(), ..spec.clone() };
+        let bare = Spec { wheels: Vec::new(), sources: Vec::new(), bytecode: None, ..spec.clone() };
         let inputs = plan::Inputs {
             wheels: Vec::new(),
             sources: Vec::new(),

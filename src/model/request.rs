@@ -9,6 +9,7 @@
 use serde_json::{Value, json};
 
 use crate::model::action::FORMAT_VERSION;
+use crate::model::bytecode::marshal::FORM;
 use crate::model::digest::{DigestFunction, Hash, Hasher, WheelDigest};
 use crate::model::plan::Listing;
 use crate::model::spec::document::SpecDocument;
@@ -25,6 +26,8 @@ pub struct Facts<'a> {
     pub launchers: &'a [(&'static str, Hash)],
     /// The listing of the interpreter that is copied in.
     pub interpreter: Option<&'a Listing>,
+    /// The SHA-256 of each overlay, in the order of [`Spec::overlays`].
+    pub overlays: &'a [Hash],
 }
 
 /// The canonical request as a value.
@@ -32,6 +35,15 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
     let Ok(Value::Object(mut request)) = serde_json::to_value(SpecDocument::without_wheels(spec))
     else {
         unreachable!("a spec is a JSON object")
+    };
+    let mut overlays = facts.overlays.iter();
+    // Who was given bytecode may have been given another one than would be made.
+    let mut given = |count: usize, object: &mut Value| {
+        let digests: Vec<String> =
+            overlays.by_ref().take(count).map(|hash| hash.to_hex()).collect();
+        if let (Value::Object(object), false) = (object, digests.is_empty()) {
+            object.insert("bytecode".to_owned(), json!(digests));
+        }
     };
     let mut wheels: Vec<Value> = spec
         .wheels
@@ -41,7 +53,9 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
             let mut exclude = wheel.exclude.clone();
             exclude.sort();
             exclude.dedup();
-            json!({ "file": wheel.file_name.as_str(), "sha256": digest.to_string(), "exclude": exclude })
+            let mut described = json!({ "file": wheel.file_name.as_str(), "sha256": digest.to_string(), "exclude": exclude });
+            given(wheel.bytecode.len(), &mut described);
+            described
         })
         .collect();
     if !order_counts(spec) {
@@ -57,9 +71,21 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
     }
     let sources = spec.sources.iter().zip(facts.sources).map(|(source, listing)| {
         let into = source.into.as_ref().map_or(".", |into| into.as_str());
-        json!({ "into": into, "listing": listing_digest(listing).to_string() })
+        let mut described = json!({ "into": into, "listing": listing_digest(listing).to_string() });
+        given(source.bytecode.len(), &mut described);
+        described
     });
-    request.insert("sources".to_owned(), sources.collect());
+    let sources: Vec<Value> = sources.collect();
+    request.insert("sources".to_owned(), Value::Array(sources));
+    if let (Some(bytecode), Some(described)) = (&spec.bytecode, request.get_mut("bytecode")) {
+        let mut interpreter = json!({});
+        given(bytecode.interpreter.len(), &mut interpreter);
+        if let Value::Object(described) = described {
+            described.remove("interpreter");
+            described.insert("interpreter".to_owned(), interpreter);
+            described.insert("form".to_owned(), json!(FORM));
+        }
+    }
     request.entry("path_entries").or_insert_with(|| json!([]));
     if let (Some(listing), Some(Value::Object(python))) = (
         facts.interpreter,
@@ -94,7 +120,8 @@ pub fn follows_from(spec: &Spec) -> bool {
             .iter()
             .flat_map(Launchers::iter)
             .all(|(_, launcher)| launcher.sha256.is_some());
-    pinned && spec.sources.is_empty() && !matches!(spec.python, Python::Inside { .. })
+    let plain = spec.sources.is_empty() && spec.overlays().next().is_none();
+    pinned && plain && !matches!(spec.python, Python::Inside { .. })
 }
 
 /// What stands for a spec's text in this venvtree: another version may read another request out of
@@ -289,7 +316,17 @@ mod tests {
         let spec = spec::parse(&document.to_string()).unwrap();
         let wheels: Vec<WheelDigest> =
             spec.wheels.iter().map(|wheel| wheel.sha256.unwrap()).collect();
-        canonical(&spec, Facts { wheels: &wheels, sources: &[], launchers: &[], interpreter: None })
+        let overlays = vec![Hash::sha256(b"overlay"); spec.overlays().count()];
+        canonical(
+            &spec,
+            Facts {
+                wheels: &wheels,
+                sources: &[],
+                launchers: &[],
+                interpreter: None,
+                overlays: &overlays,
+            },
+        )
     }
 
     #[test]
@@ -322,6 +359,20 @@ mod tests {
         other(&|spec| spec["flags"] = json!({ "digest_function": "blake3" }));
         other(&|spec| spec["interpreter"]["version"] = json!("3.11.8"));
         other(&|spec| spec["path_entries"] = json!(["../x"]));
+        let compiled = |spec: &mut Value| spec["bytecode"] = json!({});
+        other(&compiled);
+        let with = |edit: &dyn Fn(&mut Value)| {
+            let edited = request(|spec| {
+                compiled(spec);
+                edit(spec);
+            });
+            assert_ne!(render(&request(compiled)), render(&edited));
+        };
+        with(&|spec| spec["bytecode"]["levels"] = json!([0, 1]));
+        with(&|spec| spec["bytecode"]["validation"] = json!("checked"));
+        with(&|spec| spec["bytecode"]["compiler"] = json!("3.11.2"));
+        with(&|spec| spec["bytecode"]["exclude"] = json!([]));
+        with(&|spec| spec["wheels"][0]["bytecode"] = json!("overlay.zip"));
         let ordered = |spec: &mut Value| spec["flags"] = json!({ "conflicts": "last" });
         let reversed = request(|spec| {
             ordered(spec);

@@ -123,6 +123,7 @@ fn the_schema_has_the_fields_that_the_reader_knows() {
             },
             "wheels": [{"path": "a-1-py3-none-any.whl", "sha256": "0".repeat(64), "?": 0}],
             "sources": [{"path": "a", "?": 0}],
+            "bytecode": {"?": 0},
             "flags": {"?": 0},
             "?": 0,
         });

@@ -9,12 +9,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::answer::{Answer, Warnings};
-use crate::cli::inputs::apart;
 use crate::cli::inputs::lock::{
     ForArguments, Locked, LockedArguments, WantedArguments, needs_a_lock,
 };
 use crate::cli::inputs::spec::{self as spec_input, SpecText};
+use crate::cli::inputs::{apart, compiler};
 use crate::cli::io::Io;
+use crate::cli::options::bytecode::{BytecodeArguments, Levels};
 use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::options::{PlacesArguments, numbers};
@@ -24,6 +25,7 @@ use crate::engine::files::OutputFile;
 use crate::engine::store::Counts;
 use crate::engine::{self, BuildRequest, Caches, Existing, Report, Session};
 use crate::error::Error;
+use crate::model::bytecode::Validation;
 use crate::model::finding::Code;
 use crate::model::spec::Spec;
 
@@ -82,6 +84,8 @@ pub struct BuildArguments {
     fetch: FetchArguments,
     #[command(flatten)]
     remote: RemoteArguments,
+    #[command(flatten)]
+    bytecode: BytecodeArguments,
 }
 
 /// No digest in a file has more bytes.
@@ -94,6 +98,7 @@ pub(crate) struct Build {
     text: SpecText,
     places: PlacesArguments,
     remote: RemoteArguments,
+    bytecode: Option<Levels>,
     session: Session,
     caches: Caches,
     request: BuildRequest,
@@ -132,6 +137,7 @@ impl Verb for BuildArguments {
         };
         let mut session = spec_input::session(&places, io)?;
         session.fetching = Some(Arc::new(fetching));
+        compiler::allow(&mut session, &self.bytecode.compiler, io)?;
         let file =
             |path: &Option<Utf8PathBuf>| path.as_ref().map(|path| io.output_file(path)).transpose();
         let request = BuildRequest {
@@ -141,13 +147,15 @@ impl Verb for BuildArguments {
             look: self.replace,
             manifest: file(&self.manifest)?,
             digest_file: file(&self.digest_file)?,
-            text: Some(text.digest(&places)),
+            // With the option, the text alone does not say what is built.
+            text: self.bytecode.bytecode.is_none().then(|| text.digest(&places)),
         };
         let build = Build {
             spec: io.resolve(&spec),
             text,
             places,
             remote: self.remote,
+            bytecode: self.bytecode.bytecode,
             session,
             caches,
             request,
@@ -170,7 +178,10 @@ impl Build {
         let built = match unchanged {
             Some(report) => Ok(report),
             None => {
-                let (spec, places) = spec_input::parse(self.text, &self.places, io)?;
+                let (mut spec, places) = spec_input::parse(self.text, &self.places, io)?;
+                if let Some(levels) = self.bytecode.take() {
+                    compiler::ask_for(&mut spec, levels, Validation::Unchecked)?;
+                }
                 let request = &self.request;
                 apart::check_files(files(request), &spec, &places)?;
                 apart::check_environment(&request.out, &spec, &places)?;

@@ -5,8 +5,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::answer::{Answer, Printer, Warnings};
-use crate::cli::inputs::spec as spec_input;
+use crate::cli::inputs::{compiler, spec as spec_input};
 use crate::cli::io::Io;
+use crate::cli::options::bytecode::CompilerArguments;
 use crate::cli::options::caches::{self, StoreArguments};
 use crate::cli::options::{SpecArguments, numbers};
 use crate::cli::quantity;
@@ -43,6 +44,8 @@ pub struct DigestArguments {
     digest_function: Option<DigestFunction>,
     #[command(flatten)]
     store: StoreArguments,
+    #[command(flatten)]
+    compiler: CompilerArguments,
 }
 
 /// What is to be digested.
@@ -67,7 +70,8 @@ impl Verb for DigestArguments {
     type Answer = DigestAnswer;
 
     fn request(self, io: &mut Io<'_>) -> Result<Digest, Error> {
-        let session = spec_input::session(&self.spec.places, io)?;
+        let mut session = spec_input::session(&self.spec.places, io)?;
+        compiler::allow(&mut session, &self.compiler, io)?;
         let path = io.resolve(&self.spec.spec);
         if self.spec.spec != "-" && path.is_dir() {
             let function = self.digest_function.unwrap_or_default();

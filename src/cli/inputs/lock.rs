@@ -136,6 +136,7 @@ impl Locked {
             wheels,
             sources: Vec::new(),
             path_entries: Vec::new(),
+            bytecode: None,
             flags: Flags::default(),
         })
     }

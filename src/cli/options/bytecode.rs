@@ -42,6 +42,27 @@ impl WayArguments {
     }
 }
 
+/// Which bytecode an environment gets, and who makes it.
+#[derive(Debug, Args)]
+pub struct BytecodeArguments {
+    /// Give modules bytecode of these levels [default: 0], although the spec asks for none: 0 leaves
+    /// out nothing, 1 assertions, 2 docstrings as well; several with commas.
+    #[arg(long, value_name = "LEVELS", num_args = 0..=1, require_equals = true, default_missing_value = "0", value_parser = levels)]
+    pub bytecode: Option<Levels>,
+    #[command(flatten)]
+    /// Who makes it.
+    pub compiler: CompilerArguments,
+}
+
+/// Who compiles.
+#[derive(Debug, Args)]
+pub struct CompilerArguments {
+    /// The interpreter that compiles what has no bytecode yet, where the spec asks for bytecode: a
+    /// path, or a version that is installed.
+    #[arg(long, value_name = "PYTHON")]
+    pub compiler: Option<String>,
+}
+
 /// Some levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Levels(pub BTreeSet<Level>);

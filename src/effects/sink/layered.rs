@@ -134,7 +134,13 @@ impl<'a> Layered<'a> {
                 return Some(self.function.digest(bytes));
             }
             Content::Inline(_) => return Some(file.digest),
-            Content::Source { .. } | Content::Interpreter { .. } => None,
+            Content::Bytecode { overlay, .. }
+                if self.function == DigestFunction::Sha256
+                    && self.supply.overlays[*overlay].proven =>
+            {
+                return Some(file.digest);
+            }
+            Content::Source { .. } | Content::Interpreter { .. } | Content::Bytecode { .. } => None,
         };
         let Digest { hash, size } = file.digest;
         match self.function {

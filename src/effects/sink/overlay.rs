@@ -6,6 +6,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use camino::Utf8PathBuf;
+
+use crate::effects::host::atomic::write_atomically;
+use crate::effects::host::fs::{FsError, failed};
+use crate::effects::host::staging::Staging;
 use crate::effects::interpreters::compile::Compiled;
 use crate::effects::sink::archive::Archive as _;
 use crate::effects::sink::archive::zip::ZipArchive;
@@ -58,10 +63,32 @@ impl OverlayContents {
     }
 }
 
+/// A directory for overlays that are read by this process only: what is open there stays readable
+/// when the directory goes away, with this value or with the process.
+#[derive(Debug, Default)]
+pub struct Aside(Option<Staging>);
+
+impl Aside {
+    /// Keeps an overlay; where it lies.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<Utf8PathBuf, FsError> {
+        if self.0.is_none() {
+            let parent = Utf8PathBuf::from_path_buf(std::env::temp_dir())
+                .unwrap_or_else(|_| Utf8PathBuf::from("/tmp"));
+            let staging = Staging::create(&parent, "venvtree-bytecode-");
+            self.0 = Some(staging.map_err(failed("make a folder in", &parent))?);
+        }
+        let folder = self.0.as_ref().expect("made above").path();
+        let path = folder.join(name);
+        write_atomically(&path, |out| out.write_all(bytes))?;
+        Ok(path)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use camino::Utf8PathBuf;
-
     use super::*;
     use crate::effects::source::overlay::{Found, Overlay, OverlayError};
     use crate::effects::wheels::inflate::Inflater;

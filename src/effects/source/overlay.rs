@@ -14,7 +14,7 @@ use crate::effects::wheels::zip_file;
 use crate::model::bytecode::overlay::{
     DOCUMENT_NAME, Document, DocumentError, Outcome, Recipe, SourceOutcome,
 };
-use crate::model::digest::Hash;
+use crate::model::digest::{DigestFunction, Hash, Hasher};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::Findings;
 use crate::model::path::TreePath;
@@ -236,6 +236,20 @@ impl Overlay {
     /// Where a file lies in it, and the SHA-256 that it should have.
     pub fn member(&self, member: usize) -> (&TreePath, Hash) {
         (&self.members[member].path, self.members[member].sha256)
+    }
+
+    /// Whether every file can be read and is what the document says.
+    pub fn is_whole(&self) -> bool {
+        let same = |member: usize| {
+            let mut hasher = Hasher::new(DigestFunction::Sha256);
+            let mut sink = |bytes: &[u8]| {
+                hasher.update(bytes);
+                Ok::<_, OverlayError>(())
+            };
+            let read = with_inflater(|inflater| self.stream(inflater, member, &mut sink));
+            read.is_ok() && hasher.finish().hash == self.members[member].sha256
+        };
+        (0..self.members.len()).all(same)
     }
 
     /// How many files it has.

@@ -16,6 +16,7 @@ use crate::effects::host::file_hash::FileHash;
 use crate::effects::host::fs::{FsError, Links, failed, open_regular};
 use crate::effects::host::input::InputError;
 use crate::effects::source::listing::ListedFiles;
+use crate::effects::source::overlay::{Overlay, OverlayError};
 use crate::effects::wheels::inflate;
 use crate::effects::wheels::load::{Wheel, WheelError};
 use crate::effects::wheels::member::MemberError;
@@ -36,6 +37,8 @@ pub struct Supply<'a> {
     pub sources: &'a [ListedFiles],
     /// The interpreter that is copied in.
     pub interpreter: Option<&'a ListedFiles>,
+    /// The overlays that bytecode is taken from.
+    pub overlays: &'a [Overlay],
 }
 
 /// Why bytes could not be had, or are not those that were promised.
@@ -54,6 +57,21 @@ pub enum SupplyError {
         /// The digest of its bytes.
         actual: Hash,
         /// RECORD's claim.
+        expected: Hash,
+    },
+    /// An overlay cannot be read, or is not sound.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
+    /// A file of an overlay is not what its document says.
+    #[error("{overlay}: the file `{file}` has the SHA-256 {actual}, expected {expected}")]
+    OverlayHash {
+        /// The overlay.
+        overlay: Utf8PathBuf,
+        /// The file.
+        file: String,
+        /// The digest of its bytes.
+        actual: Hash,
+        /// What the document says.
         expected: Hash,
     },
     /// A first-party file changed after it was listed.
@@ -78,6 +96,7 @@ impl SupplyError {
                     .find(|finding| finding.severity == Severity::Error)
                     .map(|finding| finding.code)
             }
+            Self::Overlay(_) | Self::OverlayHash { .. } => None,
             Self::Wheel(_) | Self::Changed { .. } | Self::Fs(_) => None,
         }
     }
@@ -88,9 +107,11 @@ impl Explain for SupplyError {
         match self {
             Self::Fs(error) => error.explain(),
             Self::Wheel(WheelError::Input(InputError::Io { .. })) => ErrorKind::Io.no_hint(),
-            Self::Wheel(_) | Self::RecordHash { .. } | Self::Changed { .. } => {
-                ErrorKind::Verification.with(self.finding().map(Code::hint))
-            }
+            Self::Overlay(error) => error.explain(),
+            Self::OverlayHash { .. }
+            | Self::Wheel(_)
+            | Self::RecordHash { .. }
+            | Self::Changed { .. } => ErrorKind::Verification.with(self.finding().map(Code::hint)),
         }
     }
 }
@@ -155,6 +176,12 @@ impl From<WheelError> for Unmade {
     }
 }
 
+impl From<OverlayError> for Unmade {
+    fn from(error: OverlayError) -> Self {
+        Self::Supply(error.into())
+    }
+}
+
 impl From<Stopped> for Unmade {
     fn from(Stopped: Stopped) -> Self {
         Self::Stopped
@@ -190,6 +217,9 @@ impl<'a> Supply<'a> {
                     .interpreter
                     .expect("only a plan with an interpreter copied in has such content");
                 feed_file(files.path(*file), digest, crew, take)
+            }
+            Content::Bytecode { overlay, member } => {
+                feed_bytecode(&self.overlays[*overlay], *member, digest, crew, take)
             }
         }
     }
@@ -293,9 +323,10 @@ impl<'a> Supply<'a> {
                         .get(wheel.0)
                         .and_then(Option::as_ref)
                         .and_then(|known| known.digest(*member, sha256)),
-                    Content::Inline(_) | Content::Source { .. } | Content::Interpreter { .. } => {
-                        None
-                    }
+                    Content::Inline(_)
+                    | Content::Source { .. }
+                    | Content::Interpreter { .. }
+                    | Content::Bytecode { .. } => None,
                 };
                 let digest = match known {
                     Some(hash) => Ok(Digest { hash, size: *size }),
@@ -396,6 +427,27 @@ fn feed_member<E>(
         expected,
     }
     .into())
+}
+
+fn feed_bytecode<E>(
+    overlay: &Overlay,
+    member: usize,
+    expected: Digest,
+    crew: Crew<'_>,
+    take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), FeedError<E>> {
+    let make = |sink: &mut Sink<'_>| {
+        inflate::with_inflater(|inflater| {
+            overlay.stream(inflater, member, &mut |bytes| Ok::<_, Unmade>(sink(bytes)?))
+        })
+    };
+    let actual = pass(crew, expected.size, DigestFunction::Sha256, make, take)?.hash;
+    if actual == expected.hash {
+        return Ok(());
+    }
+    let file = overlay.member(member).0.to_string();
+    let overlay = overlay.path().to_owned();
+    Err(SupplyError::OverlayHash { overlay, file, actual, expected: expected.hash }.into())
 }
 
 fn feed_file<E>(

@@ -115,6 +115,7 @@ pub fn compose(
         wheels,
         sources: Vec::new(),
         path_entries: Vec::new(),
+        bytecode: None,
         flags: Flags { lib64, ..request.flags.clone() },
     };
     Ok(Composed { spec, seeds })

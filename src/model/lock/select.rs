@@ -72,6 +72,7 @@ impl Selected {
             file_name: self.file.clone(),
             sha256: self.sha256.map(WheelDigest),
             exclude: Vec::new(),
+            bytecode: Vec::new(),
         })
     }
 }

@@ -43,6 +43,8 @@ pub enum Generator {
     Installer,
     /// A distribution's RECORD.
     Record,
+    /// A compiler.
+    Bytecode,
 }
 
 impl Generator {
@@ -60,6 +62,7 @@ impl Generator {
             Self::Script => "script",
             Self::Installer => "installer",
             Self::Record => "record",
+            Self::Bytecode => "bytecode",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! written, and all are returned at once. The order of wheels decides nothing but who is first or
 //! last where the policy says so.
 
+pub mod bytecode;
 mod claims;
 mod conflict;
 mod paths;
@@ -91,6 +92,13 @@ pub enum Content {
     Interpreter {
         /// The file.
         file: usize,
+    },
+    /// Bytecode: indexes into the overlays that were opened for the plan and their files.
+    Bytecode {
+        /// The overlay.
+        overlay: usize,
+        /// The file.
+        member: usize,
     },
 }
 

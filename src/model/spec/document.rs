@@ -11,8 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::model::address::Address;
+use crate::model::bytecode::Validation;
+use crate::model::bytecode::modules::DEFAULT_EXCLUDE;
 use crate::model::interpreter::{Interpreter, Platform};
-use crate::model::spec::{Override, Python, Spec, WheelReference};
+use crate::model::spec::{InputPath, Override, Python, Spec, WheelReference};
 
 /// A Python environment to build: an interpreter, wheels and flags.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -35,9 +37,48 @@ pub struct SpecDocument {
     /// Directories to put on `sys.path`, relative to the tree's root; they may leave it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path_entries: Vec<String>,
+    /// The bytecode that the tree has beside its modules; without this field, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytecode: Option<BytecodeDocument>,
     /// Everything else, with its defaults.
     #[serde(default)]
     pub flags: FlagsDocument,
+}
+
+/// The bytecode of a tree: in `__pycache__` beside every module of purelib and platlib, and of the
+/// library of an interpreter that is copied in.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct BytecodeDocument {
+    /// How much is left out: 0 nothing, 1 assertions, 2 docstrings as well.
+    #[serde(default = "level_zero")]
+    pub levels: Vec<u8>,
+    /// `unchecked`: Python never looks whether a source was edited; `checked`: it compares a hash
+    /// of the source at each import.
+    #[serde(default = "unchecked")]
+    pub validation: ValidationDocument,
+    /// The version of the compiler, with its patch level; that of the interpreter unless it is
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<String>,
+    /// Patterns of modules without bytecode, relative to site-packages: tests, unless it is given.
+    #[serde(default = "tests")]
+    pub exclude: Vec<String>,
+    /// Overlays of the interpreter that is copied in: a path or key, or a list of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<UrlDocument>,
+}
+
+fn level_zero() -> Vec<u8> {
+    vec![0]
+}
+
+fn unchecked() -> ValidationDocument {
+    ValidationDocument::Unchecked
+}
+
+fn tests() -> Vec<String> {
+    DEFAULT_EXCLUDE.map(str::to_owned).into()
 }
 
 /// Facts about the interpreter, as `venvtree interpreter probe` prints them. It is never run while
@@ -198,16 +239,34 @@ pub struct WheelDocument {
     /// `**/tests/**`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Overlays with its bytecode, as `venvtree bytecode compile` writes them: a path or key, or a
+    /// list of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytecode: Option<UrlDocument>,
 }
 
-/// Where a wheel can be had.
+/// One text, or several.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum UrlDocument {
-    /// At one address.
+    /// One.
     One(String),
-    /// At the first of these that has it.
+    /// Several, in this order.
     Several(Vec<String>),
+}
+
+impl UrlDocument {
+    /// Those texts; nothing where there are none.
+    fn of(texts: Vec<String>) -> Option<Self> {
+        match <[String; 1]>::try_from(texts) {
+            Ok([text]) => Some(Self::One(text)),
+            Err(texts) => (!texts.is_empty()).then_some(Self::Several(texts)),
+        }
+    }
+
+    fn of_paths(paths: &[InputPath]) -> Option<Self> {
+        Self::of(paths.iter().map(ToString::to_string).collect())
+    }
 }
 
 /// First-party files.
@@ -220,6 +279,9 @@ pub struct SourceDocument {
     /// itself. By default the last part of the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub into: Option<String>,
+    /// Overlays with its bytecode: a path or key, or a list of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytecode: Option<UrlDocument>,
 }
 
 /// Everything about the environment that is not an input.
@@ -368,6 +430,16 @@ words! {
 }
 
 words! {
+    /// How Python knows whether bytecode is still that of its source.
+    ValidationDocument {
+        /// It does not ask.
+        Unchecked,
+        /// By a hash of the source.
+        Checked
+    }
+}
+
+words! {
     /// What happens with findings.
     CheckDocument {
         /// They are not looked for.
@@ -410,6 +482,21 @@ impl InterpreterDocument {
             // What follows from it stands in the flags.
             platlibdir: None,
             python: PythonDocument::from(python),
+        }
+    }
+}
+
+impl From<&super::Bytecode> for BytecodeDocument {
+    fn from(bytecode: &super::Bytecode) -> Self {
+        Self {
+            levels: bytecode.levels.iter().map(|level| level.number()).collect(),
+            validation: match bytecode.validation {
+                Validation::Unchecked => ValidationDocument::Unchecked,
+                Validation::Checked => ValidationDocument::Checked,
+            },
+            compiler: Some(bytecode.compiler.version()),
+            exclude: bytecode.exclude.clone(),
+            interpreter: UrlDocument::of_paths(&bytecode.interpreter),
         }
     }
 }
@@ -506,9 +593,11 @@ impl SpecDocument {
                     into: Some(
                         source.into.as_ref().map_or_else(|| ".".to_owned(), ToString::to_string),
                     ),
+                    bytecode: UrlDocument::of_paths(&source.bytecode),
                 })
                 .collect(),
             path_entries: spec.path_entries.clone(),
+            bytecode: spec.bytecode.as_ref().map(BytecodeDocument::from),
             flags: FlagsDocument::from(&spec.flags),
         }
     }
@@ -526,14 +615,12 @@ impl From<&WheelReference> for WheelDocument {
         };
         Self {
             path: wheel.path.as_ref().map(ToString::to_string),
-            url: match <[String; 1]>::try_from(urls) {
-                Ok([url]) => Some(UrlDocument::One(url)),
-                Err(urls) => (!urls.is_empty()).then_some(UrlDocument::Several(urls)),
-            },
+            url: UrlDocument::of(urls),
             size: wheel.size.filter(|_| !wheel.urls.is_empty()),
             file_name: (!named).then(|| wheel.file_name.to_string()),
             sha256: wheel.sha256.map(|digest| digest.to_string()),
             exclude: wheel.exclude.clone(),
+            bytecode: UrlDocument::of_paths(&wheel.bytecode),
         }
     }
 }

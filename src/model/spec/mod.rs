@@ -13,11 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::activate::Shell;
 use crate::model::address::Address;
+use crate::model::bytecode::modules::{DEFAULT_EXCLUDE, Excluded};
+use crate::model::bytecode::overlay::Recipe;
+use crate::model::bytecode::release::{Compiler, Release};
+use crate::model::bytecode::{Level, Validation};
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::every::named;
 use crate::model::explain::{Detail, ErrorKind, Explain, Explanation};
 use crate::model::finding::Code;
-use crate::model::interpreter::Interpreter;
+use crate::model::interpreter::{Implementation, Interpreter};
 use crate::model::path::TreePath;
 use crate::model::wheel::filename::WheelFilename;
 
@@ -52,8 +56,98 @@ pub struct Spec {
     pub sources: Vec<SourceReference>,
     /// Directories to put on `sys.path`, relative to the tree's root.
     pub path_entries: Vec<String>,
+    /// The bytecode that the tree has, if it has any.
+    pub bytecode: Option<Bytecode>,
     /// Everything else.
     pub flags: Flags,
+}
+
+/// The bytecode of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bytecode {
+    /// Its levels: at least one.
+    pub levels: BTreeSet<Level>,
+    /// How Python knows whether it is still that of its source.
+    pub validation: Validation,
+    /// What compiles.
+    pub compiler: Compiler,
+    /// Patterns of modules that have none, relative to where modules are found.
+    pub exclude: Vec<String>,
+    /// Overlays of the interpreter that is copied in.
+    pub interpreter: Vec<InputPath>,
+}
+
+impl Bytecode {
+    /// The bytecode that this compiler makes at these levels, where nothing else is said.
+    pub fn new(levels: BTreeSet<Level>, compiler: Compiler) -> Self {
+        let exclude = DEFAULT_EXCLUDE.map(str::to_owned).into();
+        Self {
+            levels,
+            validation: Validation::default(),
+            compiler,
+            exclude,
+            interpreter: Vec::new(),
+        }
+    }
+
+    /// The bytecode of these levels that an interpreter's own compiler makes.
+    ///
+    /// # Errors
+    /// None is made of it.
+    pub fn of(interpreter: &Interpreter, levels: BTreeSet<Level>) -> Result<Self, NotCompiled> {
+        let version = interpreter.version.to_string();
+        Ok(Self::new(levels, compiler_of(interpreter, &version)?))
+    }
+
+    /// How it is made, one level after the other.
+    pub fn recipes(&self) -> impl Iterator<Item = Recipe> + '_ {
+        let (validation, compiler) = (self.validation, self.compiler);
+        self.levels.iter().map(move |&level| Recipe { compiler, level, validation })
+    }
+
+    /// The modules that have none.
+    pub fn excluded(&self) -> Excluded {
+        Excluded::new(self.exclude.iter().map(String::as_str)).expect("checked with the spec")
+    }
+}
+
+/// Why there is no bytecode for an interpreter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotCompiled {
+    /// What is wrong.
+    pub message: String,
+    /// What to try.
+    pub hint: &'static str,
+}
+
+/// The compiler of a version, for an interpreter: of its minor version, to the patch level.
+///
+/// # Errors
+/// No bytecode of it is made.
+pub fn compiler_of(interpreter: &Interpreter, version: &str) -> Result<Compiler, NotCompiled> {
+    let Interpreter { implementation, version: own, abi, .. } = interpreter;
+    let regular = *implementation == Implementation::CPython
+        && **abi == *interpreter.interpreter_tag()
+        && Release::of(own.minor).is_some();
+    if !regular {
+        let releases = Release::ALL.map(|release| format!("3.{}", release.minor())).join(", ");
+        let name = implementation.platform_name();
+        return Err(NotCompiled {
+            message: format!(
+                "bytecode is made of regular builds of CPython {releases}, found {name} {own} ({abi})"
+            ),
+            hint: "leave the bytecode out: Python compiles what it imports",
+        });
+    }
+    Compiler::of_version(version).filter(|found| found.release().minor() == own.minor).ok_or_else(|| {
+        NotCompiled {
+            message: format!(
+                "found the compiler {version:?}, expected a version with its patch level, such as \"3.{}.1\"",
+                own.minor
+            ),
+            hint: "the same source is other bytecode in another patch level: name the compiler's full version",
+        }
+    })
 }
 
 /// How `bin/python` reaches the interpreter.
@@ -156,13 +250,16 @@ pub struct WheelReference {
     pub sha256: Option<WheelDigest>,
     /// Patterns of installed paths to leave out, relative to the root of their scheme.
     pub exclude: Vec<String>,
+    /// Overlays with its bytecode, one for each level.
+    pub bytecode: Vec<InputPath>,
 }
 
 impl WheelReference {
     /// A wheel that lies somewhere.
     pub fn at(path: InputPath, file_name: WheelFilename, sha256: Option<WheelDigest>) -> Self {
         let path = Some(path);
-        Self { path, urls: Vec::new(), size: None, file_name, sha256, exclude: Vec::new() }
+        let (exclude, bytecode) = (Vec::new(), Vec::new());
+        Self { path, urls: Vec::new(), size: None, file_name, sha256, exclude, bytecode }
     }
 }
 
@@ -173,6 +270,8 @@ pub struct SourceReference {
     pub path: InputPath,
     /// Where it goes, relative to purelib; nothing means purelib itself.
     pub into: Option<TreePath>,
+    /// Overlays with their bytecode, one for each level.
+    pub bytecode: Vec<InputPath>,
 }
 
 /// Who wins where two sources claim one path with different contents.
@@ -290,6 +389,16 @@ impl Default for Flags {
             allow: BTreeSet::new(),
             deny: BTreeSet::new(),
         }
+    }
+}
+
+impl Spec {
+    /// Every overlay that is named.
+    pub fn overlays(&self) -> impl Iterator<Item = &InputPath> {
+        let wheels = self.wheels.iter().flat_map(|wheel| &wheel.bytecode);
+        let sources = self.sources.iter().flat_map(|source| &source.bytecode);
+        let interpreter = self.bytecode.iter().flat_map(|bytecode| &bytecode.interpreter);
+        wheels.chain(sources).chain(interpreter)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading a spec: from JSON text to a [`Spec`], with every problem and its path.
 
+mod bytecode;
 mod flags;
 mod interpreter;
 mod wheels;
@@ -102,6 +103,7 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
         .map_or_else(Vec::new, |place| wheels::read(&place, input_digests, problems));
     let sources =
         object.optional("sources").map_or_else(Vec::new, |place| read_sources(&place, problems));
+    let bytecode_place = object.nullable("bytecode");
     let path_entries = object
         .optional("path_entries")
         .map_or_else(Vec::new, |place| read_path_entries(&place, problems));
@@ -132,7 +134,20 @@ fn read_spec(place: &Place<'_>, problems: &mut Problems) -> Option<Spec> {
             "without links, use the kind \"launcher\"",
         );
     }
-    Some(Spec { interpreter, python: python?, launchers, wheels, sources, path_entries, flags })
+    let bytecode = bytecode_place
+        .and_then(|place| bytecode::read(&place, &interpreter, python.as_ref(), problems));
+    let spec = Spec {
+        interpreter,
+        python: python?,
+        launchers,
+        wheels,
+        sources,
+        path_entries,
+        bytecode,
+        flags,
+    };
+    bytecode::check(&spec, &root, problems);
+    Some(spec)
 }
 
 fn check_lib64(flags: &Flags, os: Os, problems: &mut Problems) {
@@ -240,9 +255,10 @@ fn read_sources(place: &Place<'_>, problems: &mut Problems) -> Vec<SourceReferen
                     .map(Some)
             }),
         };
+        let bytecode = bytecode::read_overlays(&mut object, "bytecode", problems);
         object.finish(problems);
         if let (Some(path), Some(into)) = (path, into) {
-            sources.push(SourceReference { path, into });
+            sources.push(SourceReference { path, into, bytecode });
         }
     }
     sources

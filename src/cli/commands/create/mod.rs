@@ -13,9 +13,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer, Warnings};
-use crate::cli::inputs::apart;
 use crate::cli::inputs::lock::{self as lock_input, WantedArguments};
+use crate::cli::inputs::{apart, compiler};
 use crate::cli::io::{Io, written};
+use crate::cli::options::bytecode::BytecodeArguments;
 use crate::cli::options::caches::{self, CacheArguments, RemoteArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::options::{AllowArguments, LimitArguments, variables};
@@ -32,6 +33,7 @@ use crate::engine::store::LinkMode;
 use crate::engine::{self, BuildRequest, Caches, Existing, Places, Report, Session};
 use crate::error::Error;
 use crate::model::activate::Shell;
+use crate::model::bytecode::Validation;
 use crate::model::finding::Code;
 use crate::model::lock;
 use crate::model::name::DistName;
@@ -130,6 +132,8 @@ pub struct CreateArguments {
     allow: AllowArguments,
     #[command(flatten)]
     caches: CacheArguments,
+    #[command(flatten)]
+    bytecode: BytecodeArguments,
 }
 
 /// The directory that is made where none is named.
@@ -168,6 +172,7 @@ pub(crate) struct Make {
     spec: CreateRequest,
     locked: Option<Locked>,
     remote: RemoteArguments,
+    bytecode: BytecodeArguments,
     request: BuildRequest,
     spec_out: SpecOut,
     /// Whether a copy of the interpreter was asked for, of which there is none.
@@ -255,6 +260,7 @@ impl Verb for CreateArguments {
             no_copy: self.foreign.copies && !self.relocatable,
             locked: locked(self.lock, self.wanted, &self.fetch.wheels, io)?,
             remote: self.caches.remote,
+            bytecode: self.bytecode,
             environment,
         })))
     }
@@ -443,7 +449,13 @@ impl Make {
             let selection = lock_input::choose(file, &probe.interpreter, request, fetching, io)?;
             self.spec.locked = references(file, &selection, directory, None)?;
         }
-        let Composed { spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
+        let Composed { mut spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
+        if let Some(levels) = self.bytecode.bytecode.take() {
+            // What is there to be worked in is edited.
+            compiler::ask_for(&mut spec, levels, Validation::Checked)?;
+            self.session.compiler = Some(probe.executable.clone());
+            compiler::allow(&mut self.session, &self.bytecode.compiler, io)?;
+        }
         for seed in seeds.iter().filter(|seed| seed.kind == PlaceKind::WorkingDirectory) {
             io.note(&format!(
                 "`{}` is taken from the working directory; --no-cwd-search prevents that",

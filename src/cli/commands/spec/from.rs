@@ -137,6 +137,7 @@ impl Verb for FromArguments {
             wheels: choice.chosen.clone(),
             sources: Vec::new(),
             path_entries: Vec::new(),
+            bytecode: None,
             flags: Flags::default(),
         };
         let document = SpecDocument::from(&spec);

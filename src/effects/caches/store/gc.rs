@@ -45,6 +45,8 @@ pub enum EntryKind {
     Wheel,
     /// `manifests/`
     Manifest,
+    /// `bytecode/`
+    Bytecode,
     /// `cas/`
     Blob,
     /// `files/`
@@ -52,7 +54,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    const FOLDERS: [(Self, &'static str); 8] = [
+    const FOLDERS: [(Self, &'static str); 9] = [
         (Self::Stamp, "stamps"),
         (Self::States, "states"),
         (Self::Hashed, "hashed"),
@@ -60,6 +62,7 @@ impl EntryKind {
         (Self::Tree, "trees"),
         (Self::Wheel, "wheels"),
         (Self::Manifest, "manifests"),
+        (Self::Bytecode, "bytecode"),
         (Self::Blob, "cas"),
     ];
 }
@@ -105,7 +108,7 @@ pub struct StoreReport {
     pub files: Usage,
     /// Those of them that no environment links: the bytes that removing them would free.
     pub unlinked_files: Usage,
-    /// Manifests of wheels.
+    /// What is known and was made of wheels: manifests and bytecode.
     pub wheels: Usage,
     /// Known trees.
     pub trees: Usage,
@@ -151,7 +154,7 @@ impl Store {
                 EntryKind::Blob => &mut report.blobs,
                 EntryKind::Result => &mut report.results,
                 EntryKind::File => &mut report.files,
-                EntryKind::Wheel | EntryKind::Manifest => &mut report.wheels,
+                EntryKind::Wheel | EntryKind::Manifest | EntryKind::Bytecode => &mut report.wheels,
                 EntryKind::Tree => &mut report.trees,
                 EntryKind::Stamp | EntryKind::States => &mut report.stamps,
                 EntryKind::Hashed => &mut report.hashed,

@@ -12,6 +12,7 @@
 //! | `trees/xx/HASH` | which `Tree` message describes a root digest; its time is the tree's last use | [`record`] |
 //! | `wheels/xx/HASH` | what is known of a wheel's members | [`record`] |
 //! | `manifests/xx/HASH` | what a wheel holds, as it was read | [`record`] |
+//! | `bytecode/xx/HASH` | overlays with bytecode, by what they were made of and how | [`record`] |
 //! | `hashed/xx/HASH` | the SHA-256 of wheel files that nobody touched since | [`hashed`] |
 //! | `stamps/xx/HASH` | which tree an output path holds | [`stamp`] |
 //! | `states/xx/HASH` | how the entries of an output looked when that was known | [`states`] |

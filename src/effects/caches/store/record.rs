@@ -101,6 +101,27 @@ impl Store {
         self.write_entry(&path(self, MANIFEST, key), &frame(MANIFEST, payload))
     }
 
+    /// Where an overlay with bytecode of that key lies, if there is one. Counts as a use.
+    pub fn overlay(&self, key: Hash) -> Option<Utf8PathBuf> {
+        let path = self.overlay_path(key);
+        let there = if self.is_writable() { renew(&path, None) } else { path.is_file() };
+        there.then_some(path)
+    }
+
+    /// Keeps an overlay; where it lies then.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_overlay(&self, key: Hash, bytes: &[u8]) -> Result<Utf8PathBuf, BlobError> {
+        let path = self.overlay_path(key);
+        self.write_entry(&path, bytes)?;
+        Ok(path)
+    }
+
+    fn overlay_path(&self, key: Hash) -> Utf8PathBuf {
+        self.entry_path("bytecode", key)
+    }
+
     fn wheel_path(&self, wheel: WheelDigest) -> Utf8PathBuf {
         self.entry_path(WHEEL.name, wheel.0)
     }

@@ -16,6 +16,7 @@ use crate::effects::caches::store::area::{Repair, hash_file, repair};
 use crate::effects::caches::store::gc::{Entry, EntryKind, Usage};
 use crate::effects::caches::store::{record, stamp, states};
 use crate::effects::host::fs::read_entry;
+use crate::effects::source::overlay::Overlay;
 use crate::effects::work::parallel;
 use crate::model::digest::Digest;
 use crate::model::tree::wire;
@@ -121,6 +122,9 @@ impl Store {
                     EntryKind::Hashed => record::unframe(record::HASHED, bytes).is_some(),
                     EntryKind::Stamp => stamp::is_current(bytes).is_some(),
                     EntryKind::States => states::is_sound(bytes),
+                    EntryKind::Bytecode => {
+                        Overlay::open(&entry.path, true).is_ok_and(|found| found.is_whole())
+                    }
                     EntryKind::Blob | EntryKind::File => true,
                 };
                 if sound {

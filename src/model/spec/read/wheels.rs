@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::bytecode::read_overlays;
 use super::{pin, read_input, read_sha256};
 use crate::model::address::Address;
 use crate::model::digest::WheelDigest;
-use crate::model::json::{Json, Object, Place, Problems};
+use crate::model::json::{Json, Place, Problems};
 use crate::model::spec::{InputDigests, InputPath, WheelReference};
 use crate::model::wheel::filename::WheelFilename;
 
@@ -97,12 +98,14 @@ fn read_wheel(
         None => pin("wheel", input_digests),
     };
     let sha256 = read_sha256(&mut object, hint, problems).map(WheelDigest);
-    let exclude = read_exclude(&mut object, problems);
+    let exclude =
+        object.optional("exclude").map_or_else(Vec::new, |place| read_patterns(&place, problems));
+    let bytecode = read_overlays(&mut object, "bytecode", problems);
     object.finish(problems);
     if path.is_none() && urls.is_empty() {
         return None;
     }
-    Some(WheelReference { path, urls, size, file_name: file_name?, sha256, exclude })
+    Some(WheelReference { path, urls, size, file_name: file_name?, sha256, exclude, bytecode })
 }
 
 /// The last part of a path.
@@ -144,26 +147,25 @@ fn read_urls(place: &Place<'_>, problems: &mut Problems) -> Vec<Address> {
     places.iter().filter_map(read).collect()
 }
 
-fn read_exclude(object: &mut Object<'_>, problems: &mut Problems) -> Vec<String> {
-    object.optional("exclude").map_or_else(Vec::new, |place| {
-        let patterns = place.list(problems);
-        let check = |place: &Place<'_>| {
-            let text = place.string(problems)?;
-            match globset::GlobBuilder::new(text).literal_separator(true).build() {
-                Ok(_) if !text.is_empty() => Some(text.to_owned()),
-                Ok(_) => {
-                    problems.add(&place.path, "found an empty pattern");
-                    None
-                }
-                Err(error) => {
-                    problems.add(
-                        &place.path,
-                        format!("the pattern {text:?} cannot be read: {}", error.kind()),
-                    );
-                    None
-                }
+/// Patterns of paths.
+pub(super) fn read_patterns(place: &Place<'_>, problems: &mut Problems) -> Vec<String> {
+    let patterns = place.list(problems);
+    let check = |place: &Place<'_>| {
+        let text = place.string(problems)?;
+        match globset::GlobBuilder::new(text).literal_separator(true).build() {
+            Ok(_) if !text.is_empty() => Some(text.to_owned()),
+            Ok(_) => {
+                problems.add(&place.path, "found an empty pattern");
+                None
             }
-        };
-        patterns.iter().filter_map(check).collect()
-    })
+            Err(error) => {
+                problems.add(
+                    &place.path,
+                    format!("the pattern {text:?} cannot be read: {}", error.kind()),
+                );
+                None
+            }
+        }
+    };
+    patterns.iter().filter_map(check).collect()
 }

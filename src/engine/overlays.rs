@@ -1,0 +1,230 @@
+//! The bytecode of a spec: from overlays that it names, from the store, or made now.
+//!
+//! Part of the engine. Nothing is compiled unless somebody named a compiler, and nothing is written
+//! but into the store.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+
+use crate::effects::caches::store::Store;
+use crate::effects::interpreters::compile::{Compilers, History, Job};
+use crate::effects::sink::overlay::{Aside, OverlayContents};
+use crate::effects::source::overlay::{Found, Overlay, OverlayError};
+use crate::effects::source::supply::Supply;
+use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::bytecode;
+use crate::engine::places::Places;
+use crate::engine::prepared::Prepared;
+use crate::engine::session::Session;
+use crate::error::Error;
+use crate::model::bytecode::overlay::Recipe;
+use crate::model::digest::Digest;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
+use crate::model::plan::WheelIndex;
+use crate::model::plan::bytecode::{self as planned, Compiled, Module, Owner};
+use crate::model::spec::{InputPath, Spec};
+
+/// Bytecode that nobody has, and nobody may make: whose.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no bytecode of {}", .0.join(", "))]
+pub struct Unavailable(Vec<String>);
+
+impl Explain for Unavailable {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Io.hint(
+            "name the interpreter that compiles with `--compiler PYTHON`, or overlays in the spec",
+        )
+    }
+
+    fn code(&self) -> Option<&'static str> {
+        Some("bytecode.unavailable")
+    }
+}
+
+/// Adds the bytecode that the spec asks for to a plan.
+///
+/// # Errors
+/// An overlay cannot be used, or bytecode that nobody has cannot be made.
+pub(super) fn add(
+    prepared: &mut Prepared,
+    session: &Session,
+    places: &Places,
+    store: Option<&Store>,
+) -> Result<(), Error> {
+    let Some(wanted) = prepared.spec.bytecode.clone() else {
+        return Ok(());
+    };
+    let modules = planned::modules(&prepared.plan, &prepared.spec);
+    let mut gathering = Gathering {
+        session,
+        store,
+        spec: &prepared.spec,
+        supply: prepared.supply(),
+        given: given(&prepared.spec, places)?,
+        compilers: None,
+        aside: Aside::default(),
+    };
+    let mut all = Vec::new();
+    let mut wanting = Vec::new();
+    let mut found = Vec::new();
+    for recipe in wanted.recipes() {
+        let mut begin = 0;
+        for owned in modules.chunk_by(|one, two| one.owner == two.owner) {
+            let first = begin;
+            begin += owned.len();
+            let Some(overlay) = gathering.overlay(&recipe, owned)? else {
+                wanting.push(name(&prepared.spec, owned[0].owner));
+                continue;
+            };
+            let has = owned.iter().enumerate().map(|(index, module)| {
+                overlay.find(&module.name, module.sha256).map(|found| (first + index, found))
+            });
+            let has: Vec<_> = has.collect::<Result<_, _>>()?;
+            found.push((recipe, all.len(), has));
+            all.push(overlay);
+        }
+    }
+    if !wanting.is_empty() {
+        wanting.sort();
+        wanting.dedup();
+        return Err(Unavailable(wanting).into());
+    }
+    for (recipe, overlay, has) in found {
+        let compiled = has.into_iter().filter_map(|(index, found)| match found {
+            Found::Bytecode { member, sha256, size } => {
+                Some((&modules[index], Compiled { place: (overlay, member), sha256, size }))
+            }
+            Found::Skipped => None,
+        });
+        prepared.plan.add_bytecode(&recipe, compiled);
+    }
+    prepared.overlays = all;
+    Ok(())
+}
+
+/// What an owner is called.
+fn name(spec: &Spec, owner: Owner) -> String {
+    match owner {
+        Owner::Wheel(wheel) => spec.wheels[wheel.0].file_name.to_string(),
+        Owner::Source(source) => format!("the source `{}`", spec.sources[source].path),
+        Owner::Interpreter => "the interpreter".to_owned(),
+    }
+}
+
+/// The overlays that a spec names, by whose they are.
+fn given(spec: &Spec, places: &Places) -> Result<BTreeMap<Owner, Vec<Overlay>>, Error> {
+    let mut named: Vec<(Owner, &[InputPath])> = Vec::new();
+    let wheels = spec.wheels.iter().enumerate();
+    named.extend(wheels.map(|(index, wheel)| (Owner::Wheel(WheelIndex(index)), &*wheel.bytecode)));
+    let sources = spec.sources.iter().enumerate();
+    named.extend(sources.map(|(index, source)| (Owner::Source(index), &*source.bytecode)));
+    let interpreter = spec.bytecode.iter();
+    named.extend(interpreter.map(|found| (Owner::Interpreter, &*found.interpreter)));
+    let mut given: BTreeMap<Owner, Vec<Overlay>> = BTreeMap::new();
+    for (owner, path) in
+        named.into_iter().flat_map(|(owner, paths)| paths.iter().map(move |path| (owner, path)))
+    {
+        let overlay = Overlay::open(&places.find(path), false)?;
+        if let (Owner::Wheel(wheel), Some(found)) = (owner, overlay.document.wheel)
+            && let Some(expected) =
+                spec.wheels[wheel.0].sha256.filter(|expected| expected.0 != found)
+        {
+            return Err(OverlayError::Other {
+                path: overlay.path().to_owned(),
+                what: "bytecode of the wheel",
+                found: found.to_hex(),
+                expected: expected.to_string(),
+            }
+            .into());
+        }
+        given.entry(owner).or_default().push(overlay);
+    }
+    Ok(given)
+}
+
+/// Whoever may have bytecode.
+struct Gathering<'a> {
+    session: &'a Session,
+    store: Option<&'a Store>,
+    spec: &'a Spec,
+    supply: Supply<'a>,
+    given: BTreeMap<Owner, Vec<Overlay>>,
+    compilers: Option<Compilers>,
+    /// Where overlays lie that no store keeps, until they are open.
+    aside: Aside,
+}
+
+impl Gathering<'_> {
+    /// The overlay with the bytecode of modules of one owner; nothing where nobody has it and
+    /// nobody may make it.
+    fn overlay(&mut self, recipe: &Recipe, modules: &[Module]) -> Result<Option<Overlay>, Error> {
+        if let Some(overlays) = self.given.get_mut(&modules[0].owner) {
+            let same_level = |overlay: &Overlay| overlay.document.recipe.level == recipe.level;
+            if let Some(position) = overlays.iter().position(same_level) {
+                let overlay = overlays.swap_remove(position);
+                overlay.check_recipe(recipe)?;
+                return Ok(Some(overlay));
+            }
+        }
+        let key = recipe.key(modules.iter().map(|module| (module.name.as_str(), module.sha256)));
+        if let Some(path) = self.store.and_then(|store| store.overlay(key))
+            && let Ok(overlay) = Overlay::open(&path, true)
+            && overlay.check_recipe(recipe).is_ok()
+        {
+            return Ok(Some(overlay));
+        }
+        let Some(contents) = self.compile(recipe, modules)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        contents.write(&mut bytes).expect("memory takes everything");
+        let mut kept: Option<Utf8PathBuf> = None;
+        if let Some(store) = self.store {
+            store.attempt(|| {
+                kept = Some(store.keep_overlay(key, &bytes)?);
+                Ok(())
+            });
+        }
+        let path = match kept {
+            Some(path) => path,
+            None => self.aside.keep(&key.to_hex(), &bytes)?,
+        };
+        Ok(Some(Overlay::open(&path, true)?))
+    }
+
+    fn compile(
+        &mut self,
+        recipe: &Recipe,
+        modules: &[Module],
+    ) -> Result<Option<OverlayContents>, Error> {
+        let Some(python) = &self.session.compiler else {
+            return Ok(None);
+        };
+        if self.compilers.is_none() {
+            let threads = self.session.threads;
+            let started = Compilers::start(python, recipe.compiler, History::Clean, threads);
+            self.compilers = Some(started?);
+        }
+        let compilers = self.compilers.as_ref().expect("started above");
+        let sizes: Vec<u64> = modules.iter().map(|module| module.size).collect();
+        let progress = &self.session.progress;
+        let total = Amount { items: sizes.len() as u64, bytes: sizes.iter().sum() };
+        progress.begin(Phase::Compiling, total);
+        let compiled = compilers.compile(recipe, &sizes, |index| {
+            let Module { name, content, sha256, size, .. } = &modules[index];
+            progress.advance(1, *size);
+            let digest = Digest { hash: *sha256, size: *size };
+            bytecode::read(&self.supply, content, digest)
+                .map(|source| Job { name: name.to_string(), source })
+        })?;
+        let wheel = match modules[0].owner {
+            Owner::Wheel(wheel) => self.spec.wheels[wheel.0].sha256.map(|digest| digest.0),
+            Owner::Source(_) | Owner::Interpreter => None,
+        };
+        let files = modules.iter().zip(compiled);
+        let files =
+            files.map(|(module, compiled)| (module.name.clone(), (module.sha256, compiled)));
+        Ok(Some(OverlayContents { recipe: *recipe, wheel, files: files.collect() }))
+    }
+}

@@ -1,0 +1,134 @@
+//! Bytecode in a plan: which modules of an environment have some, and where it goes.
+//!
+//! Model layer. Who gets a path was decided before: bytecode follows the source that is there, by
+//! its digest. No RECORD lists it, so an environment without its `__pycache__` is the one that has
+//! no bytecode.
+
+use crate::model::bytecode::modules::is_module;
+use crate::model::bytecode::overlay::Recipe;
+use crate::model::digest::Hash;
+use crate::model::interpreter::Os;
+use crate::model::layout::Layout;
+use crate::model::path::TreePath;
+use crate::model::plan::claims::{Generator, Origin};
+use crate::model::plan::{Content, Plan, Planned, PlannedNode, WheelIndex};
+use crate::model::spec::{Python, Spec};
+
+/// Whose modules are compiled together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// A wheel, by its position in the spec.
+    Wheel(WheelIndex),
+    /// A source, by its position in the spec.
+    Source(usize),
+    /// The interpreter that is copied in.
+    Interpreter,
+}
+
+/// A module of the environment.
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its path relative to where modules are found, by which its bytecode knows it.
+    pub name: TreePath,
+    /// Its path in the tree.
+    pub path: TreePath,
+    /// What it is made of.
+    pub content: Content,
+    /// Its SHA-256.
+    pub sha256: Hash,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// A file of bytecode, wherever it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compiled {
+    /// The overlay, and the position of the file in it.
+    pub place: (usize, usize),
+    /// Its SHA-256.
+    pub sha256: Hash,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// The modules of a plan that have bytecode, in the order of their owners and paths.
+pub fn modules(plan: &Plan, spec: &Spec) -> Vec<Module> {
+    let Some(bytecode) = &spec.bytecode else {
+        return Vec::new();
+    };
+    let excluded = bytecode.excluded();
+    let layout = Layout::new(&spec.interpreter);
+    let library = library(spec, layout.os);
+    let mut modules = Vec::new();
+    for (path, planned) in &plan.entries {
+        let PlannedNode::File { content, sha256, size, .. } = &planned.node else {
+            continue;
+        };
+        let (owner, name) = match planned.origin {
+            Origin::Member { wheel, .. } => (Owner::Wheel(wheel), path.below(&layout.purelib)),
+            Origin::Source { source, .. } => (Owner::Source(source), path.below(&layout.purelib)),
+            Origin::Interpreter { .. } => {
+                (Owner::Interpreter, library.as_ref().and_then(|library| path.below(library)))
+            }
+            Origin::Generated { .. } => continue,
+        };
+        if let Some(name) = name.filter(|name| is_module(name) && !excluded.has(name))
+            && let Ok(name) = TreePath::parse(name)
+        {
+            let (path, content) = (path.clone(), content.clone());
+            modules.push(Module { owner, name, path, content, sha256: *sha256, size: *size });
+        }
+    }
+    modules.sort_by(|one, two| (one.owner, &one.path).cmp(&(two.owner, &two.path)));
+    modules
+}
+
+/// The standard library of an interpreter that is copied in.
+fn library(spec: &Spec, os: Os) -> Option<TreePath> {
+    let Python::Inside { executable, .. } = &spec.python else {
+        return None;
+    };
+    let folder = executable.parent();
+    let (root, library) = match os {
+        Os::Windows => (folder, "Lib".to_owned()),
+        Os::Linux | Os::MacOs => {
+            (folder?.parent(), format!("lib/{}", spec.interpreter.versioned_name()))
+        }
+    };
+    let root = root.map_or_else(String::new, |root| format!("{root}/"));
+    TreePath::parse(&format!(".python/{root}{library}")).ok()
+}
+
+impl Plan {
+    /// Adds bytecode of modules, which lies beside each.
+    pub fn add_bytecode<'m>(
+        &mut self,
+        recipe: &Recipe,
+        compiled: impl IntoIterator<Item = (&'m Module, Compiled)>,
+    ) {
+        for (module, Compiled { place: (overlay, member), sha256, size }) in compiled {
+            let Some(path) = recipe.cached_path(&module.path) else {
+                continue;
+            };
+            let wheel = match module.owner {
+                Owner::Wheel(wheel) => Some(wheel),
+                Owner::Source(_) | Owner::Interpreter => None,
+            };
+            let planned = Planned {
+                node: PlannedNode::File {
+                    content: Content::Bytecode { overlay, member },
+                    sha256,
+                    size,
+                    executable: false,
+                },
+                origin: Origin::Generated { generator: Generator::Bytecode, wheel },
+                same: Box::default(),
+                losers: Box::default(),
+            };
+            self.entries.push((path, planned));
+        }
+        self.entries.sort_by(|(one, _), (two, _)| one.cmp(two));
+    }
+}
