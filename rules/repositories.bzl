@@ -125,7 +125,10 @@ def _venvtree_wheels_impl(repository_ctx):
     repository_ctx.report_progress("Downloading wheels")
     result = repository_ctx.execute(command, timeout = attr.timeout)
     if result.return_code:
-        fail("pip could not download the wheels of @%s:\n%s%s" % (repository_ctx.name, result.stdout, result.stderr))
+        # Bazel repeats what a repository fails with for every target that needs it.
+        # buildifier: disable=print
+        print("pip says:\n%s%s" % (result.stdout, result.stderr))
+        fail("pip could not download the wheels of @%s; what it says is above" % repository_ctx.name)
     names = {}
     for path in repository_ctx.path("wheels").readdir():
         names.setdefault(normalise_distribution(path.basename.split("-")[0]), []).append("wheels/" + path.basename)

@@ -636,6 +636,9 @@ fn errors_are_readable(bazel: &Bazel) {
     for (target, parts) in REFUSED {
         expect(target, parts);
     }
+    let output = said(&bazel.bazel("build", &["@absent//:all"]));
+    assert!(output.contains("pip could not download the wheels of @"), "{output}");
+    assert_eq!(output.matches("No matching distribution found for absent").count(), 1, "{output}");
     expect(
         "//bad:no_patch_version",
         &[
