@@ -51,6 +51,7 @@ pub mod images;
 pub mod interpreters;
 pub mod machine;
 pub mod remote;
+pub mod reproduce;
 pub mod store;
 pub mod wheels;
 

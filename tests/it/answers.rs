@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::fake_reapi::{FakeReapi, Offer};
 use crate::support::programs::{fake_compiler, fake_interpreter};
 use crate::support::project::{
-    Output, Project, WheelText, sample_lock, some_interpreter, venvtree_with,
+    Output, Project, WheelText, compiled_spec, sample_lock, some_interpreter, venvtree_with,
 };
 
 /// What is typed for a command, and how much of its answer is kept.
@@ -36,7 +36,7 @@ const fn report(command: &'static str, arguments: &'static [&'static str]) -> Ru
 }
 
 /// One run of every command; the directory is that of [`project`].
-const RUNS: [Run; 31] = [
+const RUNS: [Run; 32] = [
     report("build", &["env.json", "--out", "built"]),
     report("create", &["made", "--no-seed", "--python", "bin/python3.12", "--no-vcs-ignore"]),
     report("digest", &["env.json"]),
@@ -58,6 +58,10 @@ const RUNS: [Run; 31] = [
     report(
         "bytecode compile",
         &["wheels/sample-1.0-py3-none-any.whl", "--compiler", "bin/compiler", "--out", "overlays"],
+    ),
+    report(
+        "bytecode check",
+        &["compiled.json", "--compiler", "bin/compiler", "--tree", "compiled"],
     ),
     Run { stdin: WORK, form: Form::Text, ..report("worker", &[]) },
     report("interpreter list", &[]),
@@ -119,7 +123,10 @@ fn project() -> Project {
     project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     project.write("sample.toml", sample_lock(&project));
     fake_interpreter(project.path(), "bin/python3.12", "3.12.4");
-    fake_compiler(project.path(), "bin/compiler");
+    let compiler = fake_compiler(project.path(), "bin/compiler");
+    compiled_spec(&project);
+    let line = ["build", "compiled.json", "--out", "compiled", "--no-store"];
+    project.run(&[&line[..], &["--compiler", compiler.as_str()]].concat()).success();
     project
         .run(&["build", "env.json", "--out", "env", "--manifest", "m.json", "--no-store"])
         .success();

@@ -461,6 +461,10 @@ fn overlays_are_inputs_like_wheels() {
         project.build("no").no_store().run().ends(code, expected);
         assert!(!project.path().join("no").exists());
     };
+    with(&overlay, &|_| ());
+    let check = ["bytecode", "check", "env.json", "--compiler", python.text(), "--tree"];
+    project.run(&[&check[..], &["compiled"]].concat()).success();
+    project.run(&[&check[..], &["env"]].concat()).ends(6, "[bytecode.unreproducible]");
     with(&overlay, &|spec| spec["bytecode"]["validation"] = "checked".into());
     refused(4, "[bytecode.overlay]");
     with(&overlay, &|spec| spec["bytecode"]["exclude"] = json!([]));

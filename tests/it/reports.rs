@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::programs::fake_compiler;
 use crate::support::project::{
-    Output, Project, WheelText, sample_lock, some_interpreter, venvtree_with,
+    Output, Project, WheelText, compiled_spec, sample_lock, some_interpreter, venvtree_with,
 };
 
 /// Commands without a report, and why.
@@ -62,6 +62,7 @@ fn project() -> Project {
     project.write("pylock.toml", std::fs::read(locks.join("flask/pylock.toml")).unwrap());
     project.run(&["build", "env.json", "--out", "env", "--manifest", "m.json"]).success();
     fake_compiler(project.path(), "bin/compiler");
+    compiled_spec(&project);
     project
 }
 
@@ -128,6 +129,7 @@ fn every_report_is_one_document_with_a_version() {
             "bytecode compile",
             &["wheels/sample-1.0-py3-none-any.whl", "--compiler", "bin/compiler", "--out", "made"],
         ),
+        ("bytecode check", &["compiled.json", "--compiler", "bin/compiler"]),
         ("spec check", &["env.json"]),
         ("licenses", &["env.json"]),
         ("spec from", &["wheels", "--for", "linux-x86_64-3.12"]),

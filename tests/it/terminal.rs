@@ -67,6 +67,7 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
             "--remote-retries",
             "0",
         ],
+        "bytecode check" => vec!["env.json", "--compiler", python],
         "bytecode compile" => {
             vec!["wheels/demo-1.0-py3-none-any.whl", "--compiler", python, "--out", "made/bytecode"]
         }

@@ -21,9 +21,12 @@ pub struct WayArguments {
     #[arg(long, value_name = "HOW", default_value = "unchecked", value_parser = validation())]
     pub validation: Validation,
     /// Leave out modules that match this pattern, such as `**/tests/**`; may be repeated. Without
-    /// it, tests are left out; an empty pattern leaves out nothing.
-    #[arg(long, value_name = "PATTERN")]
+    /// it, tests are left out.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "all")]
     exclude: Vec<String>,
+    /// Leave out nothing.
+    #[arg(long)]
+    all: bool,
 }
 
 impl WayArguments {
@@ -32,9 +35,10 @@ impl WayArguments {
     /// # Errors
     /// A pattern cannot be read.
     pub(crate) fn excluded(&self) -> Result<Excluded, Error> {
-        let given = self.exclude.iter().map(String::as_str).filter(|pattern| !pattern.is_empty());
-        let patterns: Vec<&str> =
-            if self.exclude.is_empty() { DEFAULT_EXCLUDE.to_vec() } else { given.collect() };
+        let patterns: Vec<&str> = match (self.all, self.exclude.is_empty()) {
+            (false, true) => DEFAULT_EXCLUDE.to_vec(),
+            (_, _) => self.exclude.iter().map(String::as_str).collect(),
+        };
         Excluded::new(patterns).map_err(|(pattern, problem)| {
             Error::usage(format!("the pattern `{pattern}` cannot be read: {problem}"))
                 .hint("patterns are those of `exclude` in a spec: `*`, `**`, `?`, `[a-z]`, `{a,b}`")

@@ -238,6 +238,17 @@ pub(crate) fn some_interpreter() -> Value {
     })
 }
 
+/// Writes `compiled.json`: `env.json`, for the version that the compiler of tests is of, with
+/// bytecode.
+pub(crate) fn compiled_spec(project: &Project) {
+    let spec = std::fs::read_to_string(project.path().join("env.json")).expect("it was written");
+    let mut spec: Value = serde_json::from_str(&spec).expect("it is JSON");
+    spec["interpreter"]["version"] = "3.12.1".into();
+    spec["interpreter"]["abi"] = "cp312".into();
+    spec["bytecode"] = json!({});
+    project.write("compiled.json", spec.to_string());
+}
+
 /// A wheel as text: packed when a test needs it.
 #[derive(Debug, Clone)]
 pub(crate) struct WheelText {

@@ -1,5 +1,6 @@
 //! `venvtree bytecode`.
 
+pub(crate) mod check;
 pub(crate) mod compile;
 
 use clap::Subcommand;
@@ -14,11 +15,14 @@ use crate::error::Error;
 pub enum BytecodeCommand {
     /// Compile the modules of wheels, each wheel's into a file of its own.
     Compile(Reporting<compile::CompileArguments>),
+    /// Check that a spec's bytecode is the same whenever it is made, and that of an environment.
+    Check(Reporting<check::CheckArguments>),
 }
 
 /// Does what a subcommand asks for.
 pub(crate) fn dispatch(command: BytecodeCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
     match command {
         BytecodeCommand::Compile(arguments) => perform(arguments, io),
+        BytecodeCommand::Check(arguments) => perform(arguments, io),
     }
 }

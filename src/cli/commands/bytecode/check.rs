@@ -1,0 +1,82 @@
+//! `venvtree bytecode check`.
+
+use camino::Utf8PathBuf;
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::answer::Answer;
+use crate::cli::inputs::{compiler, spec as spec_input};
+use crate::cli::io::Io;
+use crate::cli::options::SpecArguments;
+use crate::cli::quantity;
+use crate::cli::verb::Verb;
+use crate::engine::reproduce::{self, Reproduced, Unreproducible};
+use crate::engine::{Places, Session};
+use crate::error::Error;
+use crate::model::spec::Spec;
+
+/// In two lines: in one, it would not fit into a narrow terminal.
+const USAGE: &str = "venvtree bytecode check [OPTIONS] <SPEC>
+           --compiler <PYTHON>";
+
+/// Arguments of `venvtree bytecode check`.
+#[derive(Debug, Args)]
+#[command(override_usage = USAGE, after_help = "\
+Modules are compiled in order by interpreters that have just started, and in another order by some that have imported \
+much before; both must make the same bytes. With --tree, what lies there must be the same, too.")]
+pub struct CheckArguments {
+    #[command(flatten)]
+    spec: SpecArguments,
+    /// The interpreter that compiles.
+    #[arg(long, value_name = "PYTHON")]
+    compiler: String,
+    /// An environment of the spec, whose bytecode is compared as well.
+    #[arg(long, value_name = "DIR")]
+    tree: Option<Utf8PathBuf>,
+}
+
+/// What is compiled twice.
+pub(crate) struct Check {
+    session: Session,
+    spec: Spec,
+    places: Places,
+    python: Utf8PathBuf,
+    tree: Option<Utf8PathBuf>,
+}
+
+impl Verb for CheckArguments {
+    type Request = Check;
+    type Answer = CheckAnswer;
+
+    fn request(self, io: &mut Io<'_>) -> Result<Check, Error> {
+        let session = spec_input::session(&self.spec.places, io)?;
+        let (spec, places) = spec_input::read(&self.spec, io)?;
+        let python = compiler::find(&self.compiler, io)?;
+        let tree = self.tree.map(|tree| io.resolve(&tree));
+        Ok(Check { session, spec, places, python, tree })
+    }
+
+    fn run(check: Check, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
+        let Check { session, spec, places, python, tree } = check;
+        let Reproduced { modules, compared, different } =
+            reproduce::check(&session, spec, &places, &python, tree.as_ref())?;
+        if !different.is_empty() {
+            return Err(Unreproducible(different).into());
+        }
+        Ok(CheckAnswer { modules, compared })
+    }
+}
+
+/// What was the same.
+#[derive(Debug, Serialize)]
+pub(crate) struct CheckAnswer {
+    modules: usize,
+    compared: usize,
+}
+
+impl Answer for CheckAnswer {
+    fn summary(&self) -> Vec<String> {
+        let modules = quantity::count(self.modules, "module");
+        vec![format!("the same twice: {modules}; {} compared with the tree", self.compared)]
+    }
+}
