@@ -105,7 +105,7 @@ pub struct RemoteArguments {
     /// Repeat a request that failed up to N times [default: 5; variable: VENVTREE_REMOTE_RETRIES].
     #[arg(long, value_name = "N", value_parser = numbers::retries)]
     remote_retries: Option<u32>,
-    /// Send at most N requests at once [default: 8; over HTTP 64 where the cache is far; variable:
+    /// Send at most N requests at once [default: 8; over HTTP up to 128 where the cache is far; variable:
     /// VENVTREE_REMOTE_CONNECTIONS].
     #[arg(long, value_name = "N", value_parser = |text: &str| numbers::count(text, MOST_CONNECTIONS))]
     remote_connections: Option<u16>,

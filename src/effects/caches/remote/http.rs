@@ -61,12 +61,10 @@ enum Next {
     },
 }
 
-/// How many requests run at once to a cache that is far away: there is one for each blob, and each
-/// waits for its answer.
-const FAR_CONNECTIONS: usize = 64;
-
-/// A cache is far if no answer came faster than this.
-const FAR: Duration = Duration::from_millis(5);
+/// How many requests run at once to a cache that is far away, from which no answer came faster than
+/// this: there is one for each blob, and each waits for its answer.
+const FAR_CONNECTIONS: [(Duration, usize); 2] =
+    [(Duration::from_millis(30), 128), (Duration::from_millis(5), 64)];
 
 /// How much of an answer is looked at to see whether it is a page for people.
 const PAGE_START: u64 = 1024;
@@ -74,7 +72,7 @@ const PAGE_START: u64 = 1024;
 impl Http {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
         let config = &context.config;
-        let most = config.connections.unwrap_or(FAR_CONNECTIONS);
+        let most = config.connections.unwrap_or(FAR_CONNECTIONS[0].1);
         let agent = client::agent(&config.tls, config.timeout, most)?;
         let instance = if config.instance.is_empty() {
             String::new()
@@ -87,12 +85,14 @@ impl Http {
 
     /// How many requests run at once. Before the first answer nobody knows the distance.
     fn connections(&self) -> usize {
-        let nearest = self.nearest.load(Ordering::Relaxed);
-        let is_far = nearest != u64::MAX && Duration::from_micros(nearest) >= FAR;
-        match self.context.config.connections {
-            None if is_far => FAR_CONNECTIONS,
-            None => self.context.connections(),
-            Some(connections) => connections,
+        let nearest = match self.nearest.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            nearest => Duration::from_micros(nearest),
+        };
+        let far = FAR_CONNECTIONS.iter().find(|(distance, _)| nearest >= *distance);
+        match (self.context.config.connections, far) {
+            (None, Some((_, connections))) => *connections,
+            (Some(_), _) | (None, None) => self.context.connections(),
         }
     }
 
