@@ -248,7 +248,7 @@ fn options_of_other_tools_are_understood_or_answered() {
         assert_eq!(created.code, 0, "{options:?}: {created:?}");
         assert!(created.stderr.contains("no packages"), "{options:?}: {created:?}");
     }
-    let answered: [(&[&str], &str); 19] = [
+    let answered: [(&[&str], &str); 20] = [
         (&["--download"], "--extra-search-dir"),
         (&["--creator", "venv"], "there is one way"),
         (&["--creator=venv"], "there is one way"),
@@ -263,6 +263,7 @@ fn options_of_other_tools_are_understood_or_answered() {
         (&["--managed-python"], "interpreter list"),
         (&["--find-links", "x"], "--extra-search-dir"),
         (&["--index-url", "x"], "nothing is downloaded"),
+        (&["--wheels", "x"], "nothing is downloaded"),
         (&["--cache-dir", "x"], "--store DIR"),
         (&["--no-cache"], "--no-store"),
         (&["-v"], "--format json"),

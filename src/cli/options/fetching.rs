@@ -43,6 +43,17 @@ pub struct FetchArguments {
     wheel_limit: Option<u64>,
 }
 
+impl FetchArguments {
+    /// An option that was given and says nothing where there is neither a lock nor a spec.
+    pub(crate) fn for_a_lock(&self) -> Option<&'static str> {
+        match (self.wheels.is_empty(), self.indexes.is_empty()) {
+            (false, _) => Some("--wheels"),
+            (true, false) => Some("--index-url"),
+            (true, true) => None,
+        }
+    }
+}
+
 /// How wheels come to this machine.
 pub(crate) fn fetching(
     arguments: &FetchArguments,
