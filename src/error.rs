@@ -153,16 +153,17 @@ pub struct Wanting {
     pub is_other: bool,
 }
 
+const UNFETCHED: &str = if cfg!(feature = "remote") {
+    "it is only at an address, and this command fetches nothing"
+} else {
+    "it is only at an address, and this venvtree was built without what fetches"
+};
+
 impl Wanting {
     /// One that nobody tried to fetch.
     pub(crate) fn unfetched(wheel: &WheelReference) -> Self {
-        let reason = if cfg!(feature = "remote") {
-            "it is only at an address, and this command fetches nothing"
-        } else {
-            "it is only at an address, and this venvtree was built without what fetches"
-        };
         let wheel = wheel.file_name.to_string();
-        Self { wheel, reasons: vec![reason.to_owned()], is_other: false }
+        Self { wheel, reasons: vec![UNFETCHED.to_owned()], is_other: false }
     }
 }
 
@@ -184,7 +185,14 @@ pub struct WantingWheels(pub Vec<Wanting>);
 impl Explain for WantingWheels {
     fn explain(&self) -> Explanation {
         let are_others = self.0.iter().all(|wheel| wheel.is_other);
-        (if are_others { ErrorKind::Verification } else { ErrorKind::Io }).no_hint()
+        let kind = if are_others { ErrorKind::Verification } else { ErrorKind::Io };
+        if self.0.iter().any(|wheel| wheel.reasons.iter().any(|reason| reason == UNFETCHED)) {
+            return kind.hint(
+                "`venvtree build` and `venvtree create --lock` fetch wheels, and other commands find them in the local store then; \
+                 `venvtree lock fetch` puts them into a directory",
+            );
+        }
+        kind.no_hint()
     }
 
     fn details(&self) -> Vec<Detail> {

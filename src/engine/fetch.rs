@@ -52,6 +52,9 @@ pub struct Fetching {
     pub folders: Vec<Utf8PathBuf>,
     /// Where they are kept.
     pub store: Option<StorePlace>,
+    /// For a command that only looks: what is not at hand is an error, whether there is a network or
+    /// not.
+    pub at_hand_only: bool,
     /// How they are fetched; nothing where that is not wanted.
     #[cfg(feature = "remote")]
     pub network: Option<NetworkConfig>,
@@ -174,6 +177,11 @@ impl Fetching {
         Self { store, temporary, notes, ..Self::default() }
     }
 
+    /// One that takes what is at hand, and what the store has of what has been fetched.
+    pub fn at_hand(store: Option<StorePlace>) -> Self {
+        Self { store, at_hand_only: true, ..Self::default() }
+    }
+
     /// Whether there is an index that may be asked.
     #[cfg(feature = "remote")]
     pub(super) fn can_look_up(&self) -> bool {
@@ -213,9 +221,11 @@ impl Fetching {
         places: &Places,
         progress: &Progress,
     ) -> Result<Vec<Utf8PathBuf>, Error> {
-        let store = self.store.clone().map(|place| {
-            Store::open(place, DigestFunction::Sha256, Access::Write, self.notes.clone())
-        });
+        let access = if self.at_hand_only { Access::Read } else { Access::Write };
+        let store = self
+            .store
+            .clone()
+            .map(|place| Store::open(place, DigestFunction::Sha256, access, self.notes.clone()));
         let folders = Folders::list(&self.folders);
         let mut found: Vec<Option<Utf8PathBuf>> = Vec::with_capacity(wheels.len());
         let mut absent = Vec::new();
@@ -238,7 +248,7 @@ impl Fetching {
             }
             found.push(place);
         }
-        if !absent.is_empty() {
+        if !absent.is_empty() && !self.at_hand_only {
             for (index, place) in self.fetch(store.as_ref(), &absent, progress)? {
                 found[index] = Some(place);
             }

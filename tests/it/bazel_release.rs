@@ -1,7 +1,7 @@
 //! Released programs with real Bazels: downloaded by digest, for where actions run, from a mirror,
 //! and by who has nothing but a `bazel_dep`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,12 +67,12 @@ impl Release {
         format!("http://{}/{folder}", self.server.authority())
     }
 
-    /// What was asked for, and is forgotten now.
+    /// What was asked for, and is forgotten now. Two repositories that want one file at the same
+    /// time may both ask.
     fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.server.requests.lock().unwrap())
-            .into_iter()
-            .map(|request| request.path)
-            .collect()
+        let requests = std::mem::take(&mut *self.server.requests.lock().unwrap());
+        let paths: BTreeSet<String> = requests.into_iter().map(|request| request.path).collect();
+        paths.into_iter().collect()
     }
 }
 

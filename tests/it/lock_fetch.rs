@@ -196,6 +196,33 @@ fn create_fetches_what_the_lock_says_and_nothing_twice() {
     assert_eq!(locked.asked(), 3);
 }
 
+/// Commands that only look at the spec of a lock ask nobody: what has been fetched for an
+/// environment is in the store, and else they say who fetches.
+#[test]
+fn other_commands_find_in_the_store_what_has_been_fetched() {
+    let locked = Locked::new();
+    let spec = ["lock", "spec", "uv.lock", "--python", &locked.python, "--out", "env.json"];
+    locked.run(&spec).success();
+    let looks: [&[&str]; 4] = [
+        &["pack", "env.json", "--out", "env.tar"],
+        &["sbom", "env.json"],
+        &["plan", "env.json"],
+        &["digest", "env.json"],
+    ];
+    for look in looks {
+        let output = locked.run(look);
+        output.ends(7, "`one-1.0-py3-none-any.whl`: it is only at an address");
+        output.says("hint: `venvtree build` and `venvtree create --lock` fetch wheels");
+    }
+    assert_eq!(locked.asked(), 0);
+    locked.create("env", &["--lock", "uv.lock"]).success();
+    let asked = locked.asked();
+    for look in looks {
+        locked.run(look).success();
+    }
+    assert_eq!(locked.asked(), asked);
+}
+
 #[test]
 fn a_file_of_any_size_has_a_limit() {
     let locked = Locked::new();

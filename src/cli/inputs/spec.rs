@@ -1,12 +1,14 @@
 //! From arguments to a spec and the places of its inputs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::io::Io;
-use crate::cli::options::variables;
 use crate::cli::options::{LimitArguments, MOST_THREADS, PlacesArguments, SpecArguments};
+use crate::cli::options::{caches, variables};
+use crate::engine::fetch::Fetching;
 use crate::engine::{self, Places, Session, files};
 use crate::error::{Error, Located};
 use crate::model::digest::Hash;
@@ -28,6 +30,7 @@ pub fn limited_session(
     let mut session = Session {
         limits: limits.apply(&io.limits),
         progress: io.progress.clone(),
+        fetching: Some(Arc::new(Fetching::at_hand(caches::usual_store(io)))),
         ..Session::default()
     };
     let threads = match threads {

@@ -154,6 +154,12 @@ pub(crate) fn store(
     }
 }
 
+/// The local store, for a command that has no options for it and can do without.
+pub(crate) fn usual_store(io: &Io<'_>) -> Option<StorePlace> {
+    let arguments = StoreArguments { store: None, no_store: false };
+    store(&arguments, &Notes::new(), io).ok().flatten()
+}
+
 /// How many bytes the store may take; `None` if there is to be no limit.
 fn limit(io: &Io<'_>) -> Result<Option<u64>, Error> {
     let given = variables::parsed(io, variables::STORE_LIMIT, |text| match text {

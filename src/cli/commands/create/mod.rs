@@ -231,7 +231,7 @@ impl Verb for CreateArguments {
         if let (None, Some(option)) = (&self.lock, self.fetch.for_a_lock()) {
             return Err(Error::usage(format!("{option} is about the wheels of a lock")).hint(
                 "nothing is downloaded without one: name it with `--lock`, or give wheels with `--wheel FILE`",
-            ).into());
+            ));
         }
         let python = self.python.as_deref().unwrap_or("python");
         let caches = caches::local(&self.caches.store, &self.caches.links, io)?;
