@@ -3,7 +3,9 @@
 //! Linux can tell.
 //!
 //! All of it compiles the release for other machines, with what `.ci/cross` brings, hence
-//! `cargo test --test it targets:: -- --ignored`. Programs are kept: a second run is quick.
+//! `cargo test --test it targets:: -- --ignored`. Programs are kept: a second run is quick. With
+//! `VENVTREE_TARGETS="TARGET…"` only these are judged; with `VENVTREE_PROGRAMS=DIRECTORY` programs
+//! that something else has built there, as `TARGET/release/venvtree`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use crate::reference_digests;
 use crate::support::peers::peer;
 
-const TARGETS: [&str; 4] = [
+const ALL_TARGETS: [&str; 4] = [
     "x86_64-unknown-linux-gnu",
     "x86_64-unknown-linux-musl",
     "aarch64-unknown-linux-gnu",
@@ -23,6 +25,18 @@ const TARGETS: [&str; 4] = [
 ];
 /// The largest that a released program may be.
 const MOST_BYTES: u64 = 13 << 20;
+
+/// Those to judge.
+fn targets() -> Vec<&'static str> {
+    let Ok(chosen) = std::env::var("VENVTREE_TARGETS") else {
+        return ALL_TARGETS.to_vec();
+    };
+    let known = |name| {
+        let found = ALL_TARGETS.into_iter().find(|target| *target == name);
+        found.unwrap_or_else(|| panic!("VENVTREE_TARGETS: {name} is none of {ALL_TARGETS:?}"))
+    };
+    chosen.split_whitespace().map(known).collect()
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -62,6 +76,9 @@ fn released(checkout: &Path, target: &str, directory: &Path) -> PathBuf {
 
 /// The released program for a target, built here.
 fn program(target: &str) -> PathBuf {
+    if let Some(built) = std::env::var_os("VENVTREE_PROGRAMS") {
+        return Path::new(&built).join(target).join("release/venvtree");
+    }
     released(root(), target, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("targets"))
 }
 
@@ -95,7 +112,7 @@ fn glibc_versions(program: &Path) -> Vec<(u32, u32)> {
 #[test]
 #[ignore = "four builds as they are released"]
 fn released_programs_are_small_and_need_at_most_an_old_glibc() {
-    for target in TARGETS {
+    for target in targets() {
         let program = program(target);
         let size = fs::metadata(&program).unwrap().len();
         assert!(size <= MOST_BYTES, "{target}: {size} bytes");
@@ -133,7 +150,7 @@ fn released_programs_are_small_and_need_at_most_an_old_glibc() {
 #[ignore = "four builds as they are released, two of them run under qemu"]
 fn every_released_program_gives_the_digests_of_the_references() {
     let references = reference_digests::recorded();
-    for target in TARGETS {
+    for target in targets() {
         let program = program(target);
         for (name, project, root) in &references {
             let run = |arguments: &[&str]| {
@@ -210,7 +227,7 @@ print((numpy.eye(3) @ numpy.arange(3)).sum(), flask.Flask('x').name)";
 fn two_checkouts_build_the_same_bytes_for_each_target() {
     let directory = tempfile::tempdir().unwrap();
     let (checkout, home) = crate::release::another_checkout(directory.path());
-    for target in TARGETS {
+    for target in targets() {
         let one = fs::read(program(target)).unwrap();
         let mut command = Command::new(checkout.join("tools/release"));
         command.arg(target).env("PATH", path_with_cross()).env("CARGO_HOME", &home);
