@@ -79,24 +79,27 @@ def installed_files(ctx, first_party):
             fail("%s: `deps` need the directory %s at run time, which cannot be installed; name its files as `data`" % (label_text(ctx.label), file.short_path))
     return files
 
+# What is packed: an environment with first-party code in it.
+ARCHIVED_ATTRS = {
+    "venv": attr.label(
+        doc = DOCS["archived_venv"],
+        mandatory = True,
+        providers = [VenvInfo],
+    ),
+    "deps": attr.label_list(
+        doc = "Python libraries to install into the environment: their sources and data, below their import roots.",
+        aspects = [wheel_closure],
+    ),
+    "interpreter": attr.label(
+        doc = DOCS["archive_interpreter"],
+        providers = [VenvtreeInterpreterInfo],
+    ),
+}
+
 py_venv_archive = rule(
     implementation = _py_venv_archive_impl,
     doc = """An environment as one file, the same bytes wherever it is packed.
 
 The interpreter is not in it. With `deps`, first-party code is in the environment's `site-packages`.""",
-    attrs = dict({
-        "venv": attr.label(
-            doc = DOCS["archived_venv"],
-            mandatory = True,
-            providers = [VenvInfo],
-        ),
-        "deps": attr.label_list(
-            doc = "Python libraries to install into the environment: their sources and data, below their import roots.",
-            aspects = [wheel_closure],
-        ),
-        "interpreter": attr.label(
-            doc = DOCS["archive_interpreter"],
-            providers = [VenvtreeInterpreterInfo],
-        ),
-    }, **dict(attributes(ARCHIVE), **TOOL_ATTRS)),
+    attrs = dict(ARCHIVED_ATTRS, **dict(attributes(ARCHIVE), **TOOL_ATTRS)),
 )

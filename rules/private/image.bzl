@@ -1,15 +1,15 @@
 """`py_venv_layers` and `py_venv_image`: environments in container images."""
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
-load("//rules/common:attributes.bzl", "DOCS", "IMAGE", "LAYERS")
+load("//rules/common:attributes.bzl", "IMAGE", "LAYERS")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
-load(":archive.bzl", "installed_files")
+load(":archive.bzl", "ARCHIVED_ATTRS", "installed_files")
 load(":attributes.bzl", "attributes")
-load(":closure.bzl", "check_closure", "collect_closure", "wheel_closure")
+load(":closure.bzl", "check_closure", "collect_closure")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
 load(":spec_args.bzl", "add_inputs", "add_located_inputs")
 
@@ -145,29 +145,13 @@ def _py_venv_image_impl(ctx):
     )
     return [DefaultInfo(files = depset([image]), runfiles = ctx.runfiles(files = [image]))]
 
-_ENVIRONMENT_ATTRS = {
-    "venv": attr.label(
-        doc = DOCS["archived_venv"],
-        mandatory = True,
-        providers = [VenvInfo],
-    ),
-    "deps": attr.label_list(
-        doc = "Python libraries to install into the environment: their sources and data, below their import roots.",
-        aspects = [wheel_closure],
-    ),
-    "interpreter": attr.label(
-        doc = DOCS["archive_interpreter"],
-        providers = [VenvtreeInterpreterInfo],
-    ),
-}
-
 py_venv_layers = rule(
     implementation = _py_venv_layers_impl,
     doc = """An environment as layers, the same bytes wherever they are packed: `oci_image(tars = [":layers"])`.
 
 Each layer is an action `PyVenvLayer` that sees only what is in it: an edited source packs the layer of `deps` again, and no other one.
 Whether the wheels go together is found out beside that, by building the environment.""",
-    attrs = dict(_ENVIRONMENT_ATTRS, **dict(attributes(LAYERS), **TOOL_ATTRS)),
+    attrs = dict(ARCHIVED_ATTRS, **dict(attributes(LAYERS), **TOOL_ATTRS)),
 )
 
 py_venv_image = rule(
@@ -180,6 +164,6 @@ Where images are put together by other rules, `py_venv_layers` is the better hal
             doc = "The image to put it on: a directory in the same format.",
             allow_single_file = True,
         )},
-        **dict(_ENVIRONMENT_ATTRS, **dict(attributes(IMAGE), **TOOL_ATTRS))
+        **dict(ARCHIVED_ATTRS, **dict(attributes(IMAGE), **TOOL_ATTRS))
     ),
 )

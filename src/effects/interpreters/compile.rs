@@ -378,15 +378,8 @@ fn hear(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::host::folder::interpreter as script;
     use crate::model::bytecode::Validation;
-
-    fn script(folder: &Utf8Path, text: &str) -> Utf8PathBuf {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = folder.join("python");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
 
     fn greeting(words: &[&str]) -> String {
         let text = words.join("\\n");

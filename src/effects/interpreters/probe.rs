@@ -230,14 +230,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-
-    fn script(folder: &Utf8Path, text: &str) -> Utf8PathBuf {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = folder.join("python");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
+    use crate::effects::host::folder::interpreter as script;
 
     #[test]
     fn an_interpreter_is_not_waited_for_without_end() {
