@@ -6,6 +6,7 @@ VenvtreeToolInfo = provider(
         "tool": "FilesToRunProvider: the `venvtree` program.",
         "worker": "bool: whether Bazel may keep the tool running as a persistent worker.",
         "json": "bool: whether workers speak JSON instead of protocol buffers.",
+        "launchers": "list of File: launchers for Windows that the tool brings; it may bring none.",
     },
 )
 
@@ -19,6 +20,7 @@ VenvtreeInterpreterInfo = provider(
         "path": "str or None: the absolute path of an interpreter of the system.",
         "file": "File or None: an interpreter that is part of the build.",
         "files": "depset of File: what an interpreter that is part of the build needs at run time.",
+        "launchers": "list of File: for Windows, launchers to take instead of those that the tool brings.",
     },
 )
 
@@ -32,6 +34,7 @@ VenvInfo = provider(
         "document": "dict: what `spec` holds.",
         "interpreter": "VenvtreeInterpreterInfo: the interpreter of the environment.",
         "wheels": "list of File: the wheels, in the order of the spec; the key of each is its file name.",
+        "launchers": "list of File: for Windows, the launchers; the key of each is its file name.",
         "imports": "depset of str: first-party import roots, relative to the runfiles directory.",
         "sources": "depset of File: first-party Python sources.",
         "runfiles": "runfiles: the tree, the interpreter's files, and what the first-party sources need.",

@@ -14,6 +14,7 @@ def _venvtree_toolchain_impl(ctx):
         tool = ctx.attr.tool[DefaultInfo].files_to_run,
         worker = ctx.attr.worker != "off",
         json = ctx.attr.worker == "json",
+        launchers = ctx.files.launchers,
     )
     return [info, platform_common.ToolchainInfo(venvtree = info), DefaultInfo(files = ctx.attr.tool[DefaultInfo].files)]
 
@@ -29,6 +30,10 @@ the type `@venvtree//rules:toolchain_type`, register it, and give `@venvtree//ru
             mandatory = True,
             allow_files = True,
             cfg = "exec",
+        ),
+        "launchers": attr.label_list(
+            doc = "Launchers for Windows, called as in distlib, for environments whose interpreter names none. Releases bring them.",
+            allow_files = [".exe"],
         ),
         "worker": attr.string(
             doc = "Whether Bazel may keep the tool running as a persistent worker: `off`, or the protocol to speak: `proto` or `json`. " +

@@ -6,6 +6,7 @@ load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":attributes.bzl", "attributes", "optional", "targets")
 load(":collect.bzl", "collect_sources")
+load(":launchers.bzl", "launchers_for")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 
 def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
@@ -20,12 +21,14 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
         interpreter = ctx.attrs.interpreter[VenvtreeInterpreterInfo]
     if not interpreter.path:
         fail("%s: the interpreter is part of the build, but an archive is used elsewhere; add `interpreter = …`, a `venvtree_interpreter` with `path`" % name)
+    launchers = launchers_for(name, interpreter)
     document = spec_document(
         interpreter = interpreter_facts(interpreter),
         python = python_launcher([interpreter.path]),
         wheels = venv.document["wheels"],
         flags = venv.document["flags"],
         sources = [{"path": _key(place), "into": place} for place in sources.keys()],
+        launchers = launchers.documents,
     )
     stem = ctx.label.name.replace("/", "_")
     spec = ctx.actions.write_json(stem + ".spec.json", document, pretty = True, has_content_based_path = True)
@@ -40,7 +43,7 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
         command = command,
         category = "py_venv_archive",
         outputs = [("--out", archive)],
-        inputs = [named_input(wheel.basename, wheel) for wheel in venv.wheels] +
+        inputs = [named_input(wheel.basename, wheel) for wheel in venv.wheels + launchers.files] +
                  [named_input(_key(place), file) for place, file in sources.items()],
     )
     return [DefaultInfo(default_output = archive, sub_targets = {"spec": [DefaultInfo(default_output = spec)]})]

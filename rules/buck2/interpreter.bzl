@@ -1,7 +1,8 @@
 """`venvtree_interpreter`: what environments must know about an interpreter."""
 
-load("//rules/common:attributes.bzl", "INTERPRETER")
+load("//rules/common:attributes.bzl", "DOCS", "INTERPRETER")
 load("//rules/common:facts.bzl", "interpreter_facts_of")
+load("//rules/common:spec.bzl", "check_interpreter_path")
 load("//rules/common:text.bzl", "check_lines")
 load(":attributes.bzl", "attributes", "optional")
 load(":providers.bzl", "VenvtreeInterpreterInfo")
@@ -16,17 +17,22 @@ def _venvtree_interpreter_impl(ctx: AnalysisContext) -> list[Provider]:
     problem = check_lines([("path", [ctx.attrs.path]), ("executable", [ctx.attrs.executable])])
     if problem:
         fail("%s: %s" % (name, problem))
-    if ctx.attrs.path and not ctx.attrs.path.startswith("/"):
-        fail("%s: `path` is `%s`; expected an absolute path" % (name, ctx.attrs.path))
+    platform = facts.value["platform"]
+    problem = check_interpreter_path(ctx.attrs.path, platform) if ctx.attrs.path else None
+    if problem:
+        fail("%s: `path` %s" % (name, problem))
+    if ctx.attrs.launchers and platform["os"] != "windows":
+        fail("%s: `launchers` are for Windows, and `platform` is %s; leave them out" % (name, platform["os"]))
     file, files = _runtime(ctx, name)
     info = VenvtreeInterpreterInfo(
         implementation = facts.value["implementation"],
         version = facts.value["version"],
         abi = facts.value["abi"],
-        platform = facts.value["platform"],
+        platform = platform,
         path = ctx.attrs.path or None,
         file = file,
         files = files,
+        launchers = ctx.attrs.launchers,
     )
     return [info, DefaultInfo(default_outputs = files)]
 
@@ -48,6 +54,11 @@ venvtree_interpreter = rule(
 
 The interpreter is not run while building: what wheels and scripts depend on is said here. CPython 3.11 and newer.""",
     attrs = {
+        "launchers": attrs.list(
+            attrs.source(),
+            default = [],
+            doc = DOCS["launchers"],
+        ),
         "runtime": optional(
             attrs.one_of(attrs.dep(), attrs.source(allow_directory = True)),
             "An interpreter that is part of the project or of the build: its directory, with `executable`, as a source or a target such as an `http_archive`; or its file.",

@@ -9,7 +9,8 @@ VenvtreeInterpreterInfo = provider(
 - `platform`: the spec's `platform`: `os`, `arch`, and `libc` or `version`.
 - `path`: the absolute path of an interpreter of the system, or None.
 - `file`: an interpreter that is part of the project or of the build, or None.
-- `files`: what such an interpreter needs at run time.""",
+- `files`: what such an interpreter needs at run time.
+- `launchers`: for Windows, the launchers that scripts are made from.""",
     fields = {
         "implementation": provider_field(str),
         "version": provider_field(str),
@@ -18,6 +19,7 @@ VenvtreeInterpreterInfo = provider(
         "path": provider_field(str | None),
         "file": provider_field(Artifact | None),
         "files": provider_field(list[Artifact]),
+        "launchers": provider_field(list[Artifact]),
     },
 )
 

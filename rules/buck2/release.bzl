@@ -31,7 +31,7 @@ def venvtree_release(name = "venvtree_release", version = VERSION, base = BASE, 
             urls = [release_url(base, version, program.target)],
             sha256 = sha256[program.target],
             strip_prefix = release_archive(version, program.target),
-            sub_targets = ["venvtree"],
+            sub_targets = ["bin/venvtree"],
         )
         setting = "is_for_" + own
         native.config_setting(
@@ -41,7 +41,7 @@ def venvtree_release(name = "venvtree_release", version = VERSION, base = BASE, 
                 "config//cpu/constraints:" + _CPU.get(program.cpu, program.cpu),
             ],
         )
-        arms[":" + setting] = ":%s[venvtree]" % own
+        arms[":" + setting] = ":%s[bin/venvtree]" % own
 
     # An alias decides where it is configured: as a dependency for execution, for the machine that runs it.
     native.alias(name = name, actual = select(arms), visibility = visibility)

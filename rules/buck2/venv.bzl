@@ -6,6 +6,7 @@ load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":attributes.bzl", "attributes", "optional", "targets")
 load(":collect.bzl", "collect_sources", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
+load(":launchers.bzl", "launchers_for")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
 load(":wheel_set.bzl", "check_locked")
 
@@ -25,11 +26,13 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
 
     # The only path in the spec is the interpreter's: of the machine, or relative to the tree.
     candidate = interpreter.path or cmd_args(interpreter.file, relative_to = tree, delimiter = "")
+    launchers = launchers_for(name, interpreter)
     document = spec_document(
         interpreter = interpreter_facts(interpreter),
         python = python_launcher([candidate]),
         wheels = documents.value,
         flags = environment_flags(ctx.attrs),
+        launchers = launchers.documents,
     )
     spec = ctx.actions.write_json(stem + ".spec.json", document, pretty = True, has_content_based_path = True)
     run_tool(
@@ -38,7 +41,7 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
         command = ["build", spec, "--no-store", "--quiet"],
         category = "py_venv",
         outputs = [("--out", tree), ("--manifest", manifest), ("--digest-file", digest)],
-        inputs = [named_input(wheel.basename, wheel) for wheel in wheels],
+        inputs = [named_input(wheel.basename, wheel) for wheel in wheels + launchers.files],
     )
 
     launcher = write_launcher(

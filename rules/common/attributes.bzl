@@ -118,7 +118,7 @@ WHEEL = {
 INTERPRETER = {
     "path": _text(
         "The absolute path of an interpreter of the system, instead of `runtime`. It must be there where the environment is used, " +
-        "not where it is built.",
+        "not where it is built. For Windows also one from the environment's directory, such as `../python/python.exe`.",
     ),
     "facts": _text("What `venvtree interpreter probe PYTHON` prints, instead of `version`, `abi` and `platform`; each of those overrides it."),
     "version": _text("The version, such as `3.11.7`. Without a patch level, a wheel whose requirement depends on it is refused."),
@@ -131,6 +131,8 @@ INTERPRETER = {
 
 # What more than one rule has, but that is a file or a target, whose types differ too much to be one row.
 DOCS = {
+    "launchers": "For Windows: the programs that scripts and `python.exe` are made from, called as in distlib: `t64.exe` and `w64.exe`, " +
+                 "`t64-arm.exe` and `w64-arm.exe`, or `t32.exe` and `w32.exe`. By default those that a release of the tool brings.",
     "venv": "The environment: a `py_venv`. Many binaries and tests can share one.",
     "archived_venv": "The environment: a `py_venv`. Its directory need not be built for this.",
     "archive_interpreter": "The interpreter where the archive is used, if it is another one than the environment's: a `venvtree_interpreter` with `path`.",

@@ -122,6 +122,7 @@ VENVTREE_ROOTS=first_party
 # VENVTREE_PREFIX, VENVTREE_ROOTS, the functions `_vt_fail`, `_vt_locate`, `_vt_tests` and `_vt_interpreter_args`, which starts Python.
 START = r"""
 _vt_python=$VENVTREE_PREFIX/bin/python
+[ -e "$_vt_python" ] || _vt_fail "the environment has no bin/python; one for Windows starts there only"
 _vt_locate "$_vt_site" || _vt_fail "the runfiles have no $_vt_site"
 PYTHONPATH=${_vt_found%/*}${PYTHONPATH:+:$PYTHONPATH}
 export VENVTREE_RUNFILES VENVTREE_PREFIX VENVTREE_ROOTS PYTHONPATH

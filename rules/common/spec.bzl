@@ -149,7 +149,7 @@ def interpreter_facts(interpreter):
         "platform": interpreter.platform,
     }
 
-def spec_document(interpreter, python, wheels, flags, sources = [], path_entries = []):
+def spec_document(interpreter, python, wheels, flags, sources = [], path_entries = [], launchers = None):
     """A spec as a dict, in the order in which people read it.
 
     Args:
@@ -159,6 +159,7 @@ def spec_document(interpreter, python, wheels, flags, sources = [], path_entries
       flags: a dict of flags; those that are None are left out.
       sources: a list of dicts of `path` (an input's key) and `into`.
       path_entries: directories to put on `sys.path`, relative to the tree's root.
+      launchers: for Windows, what `launcher_documents` gives.
 
     Returns:
       A dict for `json.encode`.
@@ -174,6 +175,8 @@ def spec_document(interpreter, python, wheels, flags, sources = [], path_entries
         },
         "wheels": wheels,
     }
+    if launchers:
+        document["launchers"] = launchers
     if sources:
         document["sources"] = sources
     if path_entries:
@@ -204,6 +207,51 @@ def wheel_documents(names, exclude):
     if unused:
         return _refused("`exclude` names %s, but `wheels` has no wheel of that name" % ", ".join(["`%s`" % name for name in sorted(unused.keys())]))
     return struct(value = documents, error = None)
+
+def launcher_documents(platform, names):
+    """The spec's `launchers`, whose keys are their file names: as distlib calls them, for the platform's processor.
+
+    Args:
+      platform: the spec's `platform`.
+      names: the file names of launchers that there are.
+
+    Returns:
+      A struct: `value` is a dict for the spec, None for other systems than Windows; `error` says what was wrong, or None.
+    """
+    if platform["os"] != "windows":
+        return struct(value = None, error = None)
+    suffix = _LAUNCHERS.get(platform["arch"], "64")
+    documents = {}
+    for field, letter in [("console", "t"), ("gui", "w")]:
+        name = "%s%s.exe" % (letter, suffix)
+        if name not in names:
+            return _refused(("an environment for Windows needs the launcher `%s`, and there is %s; give it as `launchers` of the " +
+                             "`venvtree_interpreter` (the wheels of distlib have it), or use a release of venvtree, which brings it") %
+                            (name, ", ".join(["`%s`" % known for known in names]) or "none"))
+        documents[field] = {"path": name}
+    return struct(value = documents, error = None)
+
+# For each processor the end of the names of its launchers.
+_LAUNCHERS = {"aarch64": "64-arm", "i686": "32", "x86_64": "64"}
+
+def check_interpreter_path(path, platform):
+    """Looks whether a path can be that of an interpreter on a platform.
+
+    Args:
+      path: the path.
+      platform: the spec's `platform`.
+
+    Returns:
+      What is wrong, or None.
+    """
+    if platform["os"] != "windows":
+        return None if path.startswith("/") else "leads to `%s`; expected an absolute path" % path
+    text = path.replace("\\", "/")
+    if not text.endswith(".exe"):
+        return "leads to `%s`; expected a program of Windows, such as `C:/Python312/python.exe`" % path
+    if text[1:3] != ":/" and not text.startswith("../"):
+        return "leads to `%s`; expected a path with its drive, such as `C:/Python312/python.exe`, or one from the environment, such as `../python/python.exe`" % path
+    return None
 
 def check_environment(attributes):
     """Looks for values of a `py_venv`'s attributes that no spec may have.

@@ -10,6 +10,7 @@ load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
 load(":closure.bzl", "check_closure", "collect_closure", "wheel_closure")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
+load(":launchers.bzl", "launchers_for")
 load(":spec_args.bzl", "add_inputs", "add_located_inputs")
 
 def _py_venv_archive_impl(ctx):
@@ -28,6 +29,7 @@ def _py_venv_archive_impl(ctx):
         if not interpreter.path:
             fail("%s: `interpreter` is %s, which is part of the build; an archive is used elsewhere, so name one with `path`" % (label_text(ctx.label), label_text(ctx.attr.interpreter.label)))
         python = python_launcher([interpreter.path])
+    launchers = launchers_for(ctx, interpreter)
     document = spec_document(
         interpreter = interpreter_facts(interpreter),
         python = python,
@@ -37,6 +39,7 @@ def _py_venv_archive_impl(ctx):
             {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
             for file in files
         ],
+        launchers = launchers.documents,
     )
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     ctx.actions.write(spec, json.encode(document) + "\n")
@@ -51,14 +54,14 @@ def _py_venv_archive_impl(ctx):
     args.add("--quiet")
     if ctx.attr.prefix:
         args.add("--prefix", ctx.attr.prefix)
-    add_inputs(args, venv.wheels)
+    add_inputs(args, venv.wheels + launchers.files)
     add_located_inputs(args, files)
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyVenvArchive",
         progress_message = "Packing Python environment %s" % label_text(ctx.label),
-        inputs = [spec] + venv.wheels + files,
+        inputs = [spec] + venv.wheels + launchers.files + files,
         outputs = [archive],
     )
     return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles(files = [archive]))]

@@ -7,6 +7,7 @@ load("//rules/common:spec.bzl", "check_environment", "environment_flags", "inter
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
 load(":closure.bzl", "check_locks")
+load(":launchers.bzl", "launchers_for")
 load(":proof.bzl", "proofs")
 load(":spec_args.bzl", "add_inputs")
 
@@ -41,11 +42,13 @@ def build_environment(ctx, wheels, locks, first_party):
     documents = wheel_documents([wheel.basename for wheel in wheels], ctx.attr.exclude)
     if documents.error:
         fail("%s: %s" % (label_text(ctx.label), documents.error))
+    launchers = launchers_for(ctx, interpreter)
     document = spec_document(
         interpreter = interpreter_facts(interpreter),
         python = _python(interpreter, tree),
         wheels = documents.value,
         flags = environment_flags(ctx.attr, locked = bool(locks)),
+        launchers = launchers.documents,
     )
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     ctx.actions.write(spec, json.encode(document) + "\n")
@@ -60,13 +63,13 @@ def build_environment(ctx, wheels, locks, first_party):
     # Bazel has caches of its own, and an action writes only its outputs.
     args.add("--no-store")
     args.add("--quiet")
-    add_inputs(args, wheels)
+    add_inputs(args, wheels + launchers.files)
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyVenv",
         progress_message = "Building Python environment %s (%d wheels)" % (label_text(ctx.label), len(wheels)),
-        inputs = [spec] + wheels,
+        inputs = [spec] + wheels + launchers.files,
         outputs = [tree, manifest, digest],
     )
     return VenvInfo(
@@ -77,6 +80,7 @@ def build_environment(ctx, wheels, locks, first_party):
         document = document,
         interpreter = interpreter,
         wheels = wheels,
+        launchers = launchers.files,
         imports = first_party.imports,
         sources = first_party.sources,
         runfiles = ctx.runfiles(files = [tree], transitive_files = interpreter.files).merge(first_party.runfiles),
@@ -92,7 +96,7 @@ def environment_groups(ctx, venv):
     Returns:
       An OutputGroupInfo.
     """
-    return OutputGroupInfo(manifest = depset([venv.manifest]), digest = depset([venv.digest]), spec = depset([venv.spec]), **proofs(ctx, venv.spec, venv.wheels))
+    return OutputGroupInfo(manifest = depset([venv.manifest]), digest = depset([venv.digest]), spec = depset([venv.spec]), **proofs(ctx, venv.spec, venv.wheels + venv.launchers))
 
 def _interpreter(ctx):
     target = ctx.attr.interpreter

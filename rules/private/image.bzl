@@ -55,6 +55,8 @@ def _environment(ctx):
     import_roots = first_party.imports.to_list()
     located = installed_files(ctx, first_party)
     interpreter = ctx.attr.interpreter[VenvtreeInterpreterInfo] if ctx.attr.interpreter else venv.interpreter
+    if interpreter.platform["os"] == "windows":
+        fail("%s: the interpreter is for Windows, and no image or layer is; pack such an environment with `py_venv_archive`" % label_text(ctx.label))
     if not interpreter.path:
         fail("%s: the interpreter is part of the build, and an image is used elsewhere; add `interpreter = …`, a `venvtree_interpreter` with `path`" % label_text(ctx.label))
     return struct(

@@ -2,9 +2,10 @@
 
 load("@venvtree_host//:host.bzl", "PY_RUNTIME_INFOS")
 load("//rules:providers.bzl", "VenvtreeInterpreterInfo")
-load("//rules/common:attributes.bzl", "INTERPRETER")
+load("//rules/common:attributes.bzl", "DOCS", "INTERPRETER")
 load("//rules/common:facts.bzl", "interpreter_facts_of")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:spec.bzl", "check_interpreter_path")
 load("//rules/common:text.bzl", "check_line")
 load(":attributes.bzl", "attributes")
 
@@ -13,14 +14,22 @@ def _venvtree_interpreter_impl(ctx):
     facts = interpreter_facts_of(ctx.attr, runtime.version)
     if facts.error:
         fail("%s: %s" % (label_text(ctx.label), facts.error))
+    platform = facts.value["platform"]
+    if runtime.path:
+        problem = check_interpreter_path(runtime.path, platform)
+        if problem:
+            fail("%s: `%s` %s" % (label_text(ctx.label), "path" if ctx.attr.path else "runtime", problem))
+    if ctx.files.launchers and platform["os"] != "windows":
+        fail("%s: `launchers` are for Windows, and `platform` is %s; leave them out" % (label_text(ctx.label), platform["os"]))
     info = VenvtreeInterpreterInfo(
         implementation = facts.value["implementation"],
         version = facts.value["version"],
         abi = facts.value["abi"],
-        platform = facts.value["platform"],
+        platform = platform,
         path = runtime.path,
         file = runtime.file,
         files = runtime.files,
+        launchers = ctx.files.launchers,
     )
     return [info, DefaultInfo(files = depset([runtime.file]) if runtime.file else depset(), runfiles = ctx.runfiles(transitive_files = runtime.files))]
 
@@ -51,8 +60,6 @@ def _system_runtime(ctx, attribute, path):
     problem = check_line(attribute, path)
     if problem:
         fail("%s: %s" % (label_text(ctx.label), problem))
-    if not path.startswith("/"):
-        fail("%s: `%s` leads to `%s`; expected an absolute path" % (label_text(ctx.label), attribute, path))
     return struct(path = path, file = None, files = depset(), version = None)
 
 def _runtime_info(target):
@@ -76,6 +83,10 @@ venvtree_interpreter = rule(
 
 The interpreter is not run while building: what wheels and scripts depend on is said here. CPython 3.11 and newer.""",
     attrs = dict({
+        "launchers": attr.label_list(
+            doc = DOCS["launchers"],
+            allow_files = [".exe"],
+        ),
         "runtime": attr.label(
             doc = "An interpreter that Bazel knows: a `py_runtime` (in-build or of the system), a Python toolchain such as " +
                   "`@rules_python//python:current_py_toolchain`, or the interpreter's file.",

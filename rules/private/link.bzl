@@ -28,6 +28,9 @@ def _py_venv_link_impl(ctx):
     interpreter = venv.interpreter
     flags = dict(venv.document["flags"])
 
+    if interpreter.platform["os"] == "windows":
+        fail("%s: `venv` is for Windows, and nothing there could start it; name a `py_venv` whose interpreter is this machine's" % label_text(ctx.label))
+
     # A person's environment may have links, and IDEs expect one.
     flags["links"] = True
     document = spec_document(

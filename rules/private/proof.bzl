@@ -9,13 +9,13 @@ _GROUPS = {
     "provenance": {".intoto.json": "in-toto"},
 }
 
-def proofs(ctx, spec, wheels):
+def proofs(ctx, spec, inputs):
     """Declares the documents about an environment.
 
     Args:
       ctx: the context of a rule with TOOL_ATTRS.
       spec: the environment's spec, a File.
-      wheels: its wheels, a list of File.
+      inputs: its wheels and launchers, a list of File.
 
     Returns:
       A dict of depsets for `OutputGroupInfo`.
@@ -33,13 +33,13 @@ def proofs(ctx, spec, wheels):
             args.add("--out", document)
             args.add("--no-store")
             args.add("--quiet")
-            add_inputs(args, wheels)
+            add_inputs(args, inputs)
             run_tool(
                 ctx,
                 args = args,
                 mnemonic = "PyVenvProof",
                 progress_message = "Describing Python environment %s (%s)" % (ctx.label.name, kind),
-                inputs = [spec] + wheels,
+                inputs = [spec] + inputs,
                 outputs = [document],
             )
             documents.append(document)

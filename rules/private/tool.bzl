@@ -14,10 +14,17 @@ exports_files(["venvtree"])
 
 venvtree_toolchain(
     name = "toolchain",
+    launchers = glob(
+        ["%s/*.exe"],
+        allow_empty = True,
+    ),
     tool = ":venvtree",
     worker = "%s",
 )
 """
+
+# What a program brings for environments for Windows lies here, seen from the folder above its own.
+_LAUNCHERS = "share/venvtree/launchers"
 
 _WORKER = attr.string(
     doc = "Whether Bazel may keep the tool running as a persistent worker: `off`, `proto`, `json`; `auto` is `proto` on Bazel 6 and newer, " +
@@ -59,14 +66,21 @@ def _tool_impl(repository_ctx):
         binary = repository_ctx.path(binary)
         if not binary.exists:
             fail("VENVTREE_BIN is %s, which does not exist; give the path of the venvtree program" % binary)
-        repository_ctx.symlink(binary, "venvtree")
+        _link(repository_ctx, binary)
     elif attr.binary:
-        repository_ctx.symlink(repository_ctx.path(attr.binary), "venvtree")
+        _link(repository_ctx, repository_ctx.path(attr.binary))
     elif target:
         _download(repository_ctx, target)
     else:
         repository_ctx.symlink(_build_with_cargo(repository_ctx), "venvtree")
     _write_toolchain(repository_ctx)
+
+def _link(repository_ctx, binary):
+    """Takes a program that is there, and what an installed one has beside it."""
+    repository_ctx.symlink(binary, "venvtree")
+    launchers = repository_ctx.path("%s/%s" % (binary.realpath.dirname.dirname, _LAUNCHERS))
+    if launchers.exists:
+        repository_ctx.symlink(launchers, _LAUNCHERS)
 
 def _machine(repository_ctx):
     """The system and processor that Bazel runs on, each as something calls it."""
@@ -90,13 +104,14 @@ def _download(repository_ctx, target):
         stripPrefix = release_archive(attr.version, target),
         auth = credentials_for(repository_ctx, [url]),
     )
+    repository_ctx.symlink("bin/venvtree", "venvtree")
 
 def _write_toolchain(repository_ctx):
     worker = repository_ctx.attr.worker
     if worker == "auto":
         # Bazel 4 asks for flags before it starts workers with JSON or several requests at once; what these save is little there.
         worker = "proto" if bazel_major() >= 6 else "off"
-    repository_ctx.file("BUILD.bazel", _TOOL_BUILD % (absolute(Label("//rules:toolchain.bzl")), worker))
+    repository_ctx.file("BUILD.bazel", _TOOL_BUILD % (absolute(Label("//rules:toolchain.bzl")), _LAUNCHERS, worker))
 
 def _build_with_cargo(repository_ctx):
     root = repository_ctx.path(Label("//:Cargo.toml")).dirname

@@ -32,6 +32,19 @@ def _refused_interpreters():
     message = "`path` has \"/usr/bin/python3\\n\"; expected one line"
     _refused(venvtree_interpreter, "two_lines_of_interpreter", message, path = _SYSTEM + "\n", platform = _LINUX, version = "3.11.7")
 
+    message = "`path` leads to `python3`; expected an absolute path"
+    _refused(venvtree_interpreter, "relative_interpreter", message, path = "python3", platform = _LINUX, version = "3.12.9")
+
+    windows = {"platform": "windows-x86_64", "version": "3.12.9"}
+    message = "`path` leads to `/usr/bin/python3`; expected a program of Windows"
+    _refused(venvtree_interpreter, "no_program_of_windows", message, path = _SYSTEM, **windows)
+    message = "`path` leads to `Python312/python.exe`; expected a path with its drive"
+    _refused(venvtree_interpreter, "no_drive", message, path = "Python312/python.exe", **windows)
+
+    venvtree_interpreter(name = "windows_python", path = "C:\\Python312\\python.exe", tags = ["manual"], **windows)
+    message = "needs the launcher `t64.exe`, and there is none; give it as `launchers` of the `venvtree_interpreter`"
+    _refused(py_venv, "no_launchers", message, interpreter = ":windows_python", wheels = [":sample_wheel"])
+
 def _refused_environments(no_wheel):
     message = "`wheels` has //rules/tests:%s, which yields no .whl file" % no_wheel
     _refused(py_venv, "no_wheel", message, wheels = [no_wheel])

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::bazel::{Bazel, Version, alone, checkout, registry, tool, work};
 use crate::support::commands::said;
 use crate::support::http_cache::HttpCache;
+use crate::windows_scripts::launcher_bytes;
 
 const X86: &str = "x86_64-unknown-linux-musl";
 const ARM: &str = "aarch64-unknown-linux-gnu";
@@ -19,13 +20,23 @@ const ARM: &str = "aarch64-unknown-linux-gnu";
 fn archive(target: &str, program: &Path) -> PathBuf {
     let name = format!("venvtree-0.1.0-{target}");
     let folder = fresh("archives").join(&name);
-    fs::create_dir_all(&folder).unwrap();
-    fs::copy(program, folder.join("venvtree")).unwrap();
+    install(program, &folder);
     let path = folder.parent().unwrap().join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar");
     tar.arg("-czf").arg(&path).arg("-C").arg(folder.parent().unwrap()).arg(&name);
     assert!(tar.status().expect("tar").success());
     path
+}
+
+/// Lays a program out with what lies beside it.
+fn install(program: &Path, prefix: &Path) {
+    fs::create_dir_all(prefix.join("bin")).unwrap();
+    fs::copy(program, prefix.join("bin/venvtree")).unwrap();
+    let launchers = prefix.join("share/venvtree/launchers");
+    fs::create_dir_all(&launchers).unwrap();
+    for name in ["t64.exe", "w64.exe", "t64-arm.exe", "w64-arm.exe"] {
+        fs::write(launchers.join(name), launcher_bytes(name)).unwrap();
+    }
 }
 
 fn fresh(name: &str) -> PathBuf {
@@ -149,6 +160,30 @@ fn a_given_program_comes_first(consumer: &Consumer, release: &Release) {
     assert_eq!(release.asked(), Vec::<String>::new());
 }
 
+/// A release brings the launchers of environments for Windows, and so does an installed program.
+fn environments_for_windows_have_launchers(consumer: &Consumer) {
+    let targets = ["//:windows", "//:windows_archive"];
+    consumer.succeed("build", &targets);
+    let manifest = consumer.bazel.read("bazel-bin/windows.manifest.json");
+    for name in ["greet.exe", "python.exe", "pythonw.exe"] {
+        assert!(manifest.contains(&format!("\"Scripts/{name}\"")), "{manifest}");
+    }
+    let digest = consumer.bazel.read("bazel-bin/windows.digest");
+    let (success, said) = consumer.run("run", &["//:windows"]);
+    assert!(!success && said.contains("one for Windows starts there only"), "{said}");
+
+    let given = format!("--repo_env=VENVTREE_BIN={}", tool().display());
+    let (success, said) = consumer.run("build", &["//:windows", &given]);
+    let hint = "needs the launcher `t64.exe`, and there is none; give it as `launchers` of the";
+    assert!(!success && said.contains(hint), "{said}");
+
+    let installed = fresh("installed");
+    install(tool(), &installed);
+    let given = format!("--repo_env=VENVTREE_BIN={}/bin/venvtree", installed.display());
+    consumer.succeed("build", &["//:windows", &given]);
+    assert_eq!(consumer.bazel.read("bazel-bin/windows.digest"), digest);
+}
+
 fn refuses_another_program(consumer: &Consumer, release: &Release) {
     for file in ["MODULE.bazel", "WORKSPACE"] {
         let text = consumer.bazel.read(file);
@@ -169,6 +204,7 @@ fn releases(version: Version) {
     takes_the_program_of_the_execution_platform(&consumer, &release);
     a_mirror_replaces_the_address(&consumer, &release);
     a_given_program_comes_first(&consumer, &release);
+    environments_for_windows_have_launchers(&consumer);
     refuses_another_program(&consumer, &release);
 }
 
