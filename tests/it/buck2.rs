@@ -640,8 +640,8 @@ fn a_release_has_a_program_for_each_kind_of_machine() {
     assert_eq!(
         made["venvtree_release"]["actual"]["select"],
         serde_json::json!({
-            format!(":is_for_{x86}"): format!(":{x86}[venvtree]"),
-            format!(":is_for_{arm}"): format!(":{arm}[venvtree]"),
+            format!(":is_for_{x86}"): format!(":{x86}[bin/venvtree]"),
+            format!(":is_for_{arm}"): format!(":{arm}[bin/venvtree]"),
         })
     );
     assert_eq!(
