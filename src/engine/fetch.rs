@@ -42,7 +42,7 @@ use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::lock::pin::Sought;
 #[cfg(feature = "remote")]
 use crate::model::name::DistName;
-use crate::model::spec::{Spec, WheelReference};
+use crate::model::spec::WheelReference;
 use crate::model::wheel::filename::WheelFilename;
 
 /// How wheels come to this machine.
@@ -198,21 +198,42 @@ impl Fetching {
         Self { indexes, network: Some(network), netrc, ..Self::default() }
     }
 
-    /// Finds the wheels of a spec, and fetches those that are nowhere. Returns where they are, in
-    /// the order of the spec.
+    /// Where wheels are that can be found without hashing or fetching anything: at their own paths,
+    /// and in the store.
+    pub(super) fn found_at_once(
+        &self,
+        wheels: &[WheelReference],
+        places: &Places,
+    ) -> Vec<Option<Utf8PathBuf>> {
+        let store = wheels.iter().any(|wheel| !wheel.urls.is_empty()).then(|| self.open_store());
+        let kept = |wheel: &WheelReference| store.as_ref()?.as_ref()?.fetched_wheel(wheel.sha256?);
+        let find = |wheel: &WheelReference| match wheel.urls.is_empty() {
+            true => places.wheel_at_hand(wheel),
+            false => kept(wheel),
+        };
+        wheels.iter().map(find).collect()
+    }
+
+    fn open_store(&self) -> Option<Store> {
+        let access = if self.at_hand_only { Access::Read } else { Access::Write };
+        let place = self.store.clone()?;
+        Some(Store::open(place, DigestFunction::Sha256, access, self.notes.clone()))
+    }
+
+    /// Finds wheels, and fetches those that are nowhere. Returns where they are, in their order.
     ///
     /// # Errors
     /// Some cannot be had.
     pub fn obtain(
         &self,
-        spec: &Spec,
+        wheels: &[WheelReference],
         places: &Places,
         progress: &Progress,
     ) -> Result<Vec<Utf8PathBuf>, Error> {
-        if self.folders.is_empty() && spec.wheels.iter().all(|wheel| wheel.urls.is_empty()) {
-            return places.wheels_at_hand(spec);
+        if self.folders.is_empty() && wheels.iter().all(|wheel| wheel.urls.is_empty()) {
+            return places.wheels_at_hand(wheels);
         }
-        self.find(&spec.wheels, places, progress)
+        self.find(wheels, places, progress)
     }
 
     fn find(
@@ -221,11 +242,7 @@ impl Fetching {
         places: &Places,
         progress: &Progress,
     ) -> Result<Vec<Utf8PathBuf>, Error> {
-        let access = if self.at_hand_only { Access::Read } else { Access::Write };
-        let store = self
-            .store
-            .clone()
-            .map(|place| Store::open(place, DigestFunction::Sha256, access, self.notes.clone()));
+        let store = self.open_store();
         let folders = Folders::list(&self.folders);
         let mut found: Vec<Option<Utf8PathBuf>> = Vec::with_capacity(wheels.len());
         let mut absent = Vec::new();

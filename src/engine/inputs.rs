@@ -6,8 +6,9 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::caches::store::Store;
 use crate::effects::host::file_hash;
@@ -17,6 +18,7 @@ use crate::effects::source::listing::{self, ListedFiles};
 use crate::effects::wheels::load::{self, LoadOptions, Wheel, WheelError};
 use crate::effects::work::parallel;
 use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::known_wheels::KnownWheels;
 use crate::engine::overlays;
 use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
@@ -25,19 +27,20 @@ use crate::error::{Error, RefusedWheel, RefusedWheels, UnreadableInputs, Wanting
 use crate::model::digest::{Hash, WheelDigest};
 use crate::model::plan::{self, WindowsLaunchers};
 use crate::model::script::WindowsLauncher;
-use crate::model::spec::{InputDigests, InputPath, LauncherReference, Launchers, Python, Spec};
+use crate::model::spec::{
+    InputDigests, InputPath, LauncherReference, Launchers, Python, Spec, WheelReference,
+};
 use crate::model::wheel::WheelManifest;
 use crate::model::wheel::entry_points::ScriptKind;
-use crate::model::wheel::filename::WheelFilename;
 
 /// A spec, and what was opened of its inputs so far.
 pub struct Inputs<'a> {
     /// What commands share.
     pub(super) session: &'a Session,
-    places: &'a Places,
+    /// Where they are.
+    pub(super) places: &'a Places,
     /// The spec.
     pub(super) spec: Spec,
-    wheels: OnceCell<Vec<Utf8PathBuf>>,
     digests: OnceCell<Vec<WheelDigest>>,
     listings: OnceCell<Listings>,
     launcher_files: BTreeMap<&'static str, OnceCell<LauncherFile>>,
@@ -74,7 +77,6 @@ impl<'a> Inputs<'a> {
             session,
             places,
             spec,
-            wheels: OnceCell::new(),
             digests: OnceCell::new(),
             listings: OnceCell::new(),
             launcher_files,
@@ -83,18 +85,27 @@ impl<'a> Inputs<'a> {
         })
     }
 
-    /// Where the wheels lie, in the order of the spec. Whatever has to be done so that they are on
-    /// this machine is done here, the first time that their files are needed.
+    /// Where the wheels lie that can be found without hashing or fetching anything, in the order of
+    /// the spec.
+    fn at_hand(&self) -> Vec<Option<Utf8PathBuf>> {
+        let (wheels, places) = (&self.spec.wheels, self.places);
+        match self.session.fetching.as_deref() {
+            Some(fetching) => fetching.found_at_once(wheels, places),
+            None => wheels.iter().map(|wheel| places.wheel_at_hand(wheel)).collect(),
+        }
+    }
+
+    /// The wheels, as a store knows them; nothing is opened but what has to be hashed.
     ///
     /// # Errors
-    /// A wheel cannot be had.
-    pub fn obtain(&self) -> Result<&[Utf8PathBuf], Error> {
-        let Session { fetching, progress, .. } = self.session;
-        let find = || match fetching.as_deref() {
-            Some(fetching) => fetching.obtain(&self.spec, self.places, progress),
-            None => self.places.wheels_at_hand(&self.spec),
-        };
-        once(&self.wheels, find).map(Vec::as_slice)
+    /// The digest of one is not pinned, and it cannot be read.
+    pub(super) fn known_wheels<'s>(
+        &self,
+        store: Option<&'s Store>,
+    ) -> Result<KnownWheels<'s>, Error> {
+        let digests = self.wheel_digests()?;
+        let options = self.session.load_options(&self.spec);
+        Ok(KnownWheels::new(store, digests, self.at_hand(), options))
     }
 
     /// The digests of all wheels: pinned, or those of the files. Wheels that are pinned need not be
@@ -203,18 +214,19 @@ impl<'a> Inputs<'a> {
         loaded.map(Some)
     }
 
-    /// Opens what was not opened yet, and plans. `known` gives the manifests of wheels that are
-    /// known already, `store` has bytecode that was made before.
+    /// Opens what was not opened yet, and plans. Of wheels that are `known` already, files are
+    /// opened if they are at hand, and not sought otherwise; `store` has bytecode that was made
+    /// before.
     ///
     /// # Errors
     /// Inputs cannot be read, wheels are not accepted, or there is no plan.
     pub(super) fn load(
         self,
-        known: impl Fn(usize, &WheelFilename) -> Option<WheelManifest> + Sync,
+        known: Option<&KnownWheels<'_>>,
         store: Option<&Store>,
     ) -> Result<Prepared, Error> {
-        let session = self.session;
-        let wheels = load_wheels(session, &self.spec, self.obtain()?, known)?;
+        let (session, places) = (self.session, self.places);
+        let wheels = load_wheels(session, places, &self.spec, known)?;
         session.progress.begin(Phase::Planning, Amount::default());
         self.listings()?;
         self.launchers()?;
@@ -237,32 +249,63 @@ impl<'a> Inputs<'a> {
         let mut prepared =
             Prepared { spec: self.spec, plan, wheels, sources, interpreter, launchers, overlays };
         if prepared.spec.bytecode.is_some() {
-            overlays::add(&mut prepared, session, self.places, store)?;
+            let added = overlays::add(&mut prepared, session, places, store);
+            match (added, known) {
+                // What is to be compiled has to be read.
+                (Err(_), Some(known)) if prepared.wheels.iter().any(Wheel::is_wanted) => {
+                    known.open_absent(&prepared, session, places, |_, wheel| !wheel.is_open())?;
+                    overlays::add(&mut prepared, session, places, store)?;
+                }
+                (added, _) => added?,
+            }
         }
         Ok(prepared)
     }
 }
 
-/// Opens the wheels of a spec, which lie at `files`.
+/// Loads the wheels of a spec. Files of those that nothing is known of are sought, and fetched.
 fn load_wheels(
     session: &Session,
+    places: &Places,
     spec: &Spec,
-    files: &[Utf8PathBuf],
-    known: impl Fn(usize, &WheelFilename) -> Option<WheelManifest> + Sync,
+    known: Option<&KnownWheels<'_>>,
 ) -> Result<Vec<Wheel>, Error> {
     let options: LoadOptions = session.load_options(spec);
-    session.progress.begin(Phase::Loading, Amount { items: spec.wheels.len() as u64, bytes: 0 });
+    let count = spec.wheels.len();
+    let manifest = |index: usize| {
+        let name = &spec.wheels[index].file_name;
+        Ok::<_, std::convert::Infallible>(known.and_then(|known| known.manifest(index, name)))
+    };
+    let manifests =
+        parallel::map(session.threads, count, manifest).unwrap_or_else(|never| match never {});
+    let mut files: Vec<Option<Utf8PathBuf>> =
+        (0..count).map(|index| known?.file(index).map(Utf8Path::to_owned)).collect();
+    let absent: Vec<usize> =
+        (0..count).filter(|&index| files[index].is_none() && manifests[index].is_none()).collect();
+    let wanted: Vec<WheelReference> =
+        absent.iter().map(|&index| spec.wheels[index].clone()).collect();
+    for (index, file) in absent.into_iter().zip(session.obtain(places, &wanted)?) {
+        if let Some(known) = known {
+            known.see(index, &file);
+        }
+        files[index] = Some(file);
+    }
+    session.progress.begin(Phase::Loading, Amount { items: count as u64, bytes: 0 });
+    let manifests: Vec<Mutex<Option<WheelManifest>>> =
+        manifests.into_iter().map(Mutex::new).collect();
     let open = |index: usize| {
-        let (path, name) = (&files[index], &spec.wheels[index].file_name);
-        let outcome = match known(index, name) {
-            Some(manifest) => load::reopen(path, manifest, &options),
-            None => load::load(path, name, &options),
+        let name = &spec.wheels[index].file_name;
+        let manifest = manifests[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+        let outcome = match (manifest, &files[index]) {
+            (Some(manifest), Some(path)) => load::reopen(path, manifest, &options),
+            (Some(manifest), None) => Ok(Wheel::known(manifest)),
+            (None, Some(path)) => load::load(path, name, &options),
+            (None, None) => unreachable!("what is not known was obtained"),
         };
         session.progress.advance(1, 0);
         Ok::<_, std::convert::Infallible>(outcome)
     };
-    let loaded = parallel::map(session.threads, spec.wheels.len(), open)
-        .unwrap_or_else(|never| match never {});
+    let loaded = parallel::map(session.threads, count, open).unwrap_or_else(|never| match never {});
     let (mut wheels, mut refused, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for (outcome, reference) in loaded.into_iter().zip(&spec.wheels) {
         match outcome {

@@ -2,18 +2,21 @@
 //! again.
 //!
 //! Part of the engine. Everything is known by the wheel's digest; that a file has it is known from
-//! an earlier build, as long as the file's state is the same. The store is asked once of each.
+//! an earlier build, as long as the file's state is the same. The store is asked once of each. A
+//! wheel whose digest is pinned and that the store knows needs no file at all, unless bytes of it are
+//! asked for that the store does not have.
 
 use std::sync::OnceLock;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::caches::store::Store;
 use crate::effects::caches::store::hashed::FileState;
 use crate::effects::host::input::InputError;
-use crate::effects::wheels::load::LoadOptions;
-use crate::engine::inputs::Inputs;
+use crate::effects::wheels::load::{LoadOptions, Wheel};
+use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
+use crate::engine::session::Session;
 use crate::error::{Error, UnreadableInputs};
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::plan::{Content, PlannedNode, WheelIndex};
@@ -29,54 +32,107 @@ pub(super) struct KnownWheels<'a> {
     options: LoadOptions,
 }
 
-/// A wheel's file.
+/// A wheel.
 struct KnownWheel {
-    path: Utf8PathBuf,
     digest: WheelDigest,
-    state: Option<FileState>,
+    /// Its file, where there is one.
+    file: OnceLock<SeenFile>,
     /// Whether the file is known to have the digest.
     proven: OnceLock<bool>,
     /// Whether the store had its manifest.
     has_manifest: OnceLock<bool>,
 }
 
+/// A wheel's file, and how it looked.
+struct SeenFile {
+    path: Utf8PathBuf,
+    state: Option<FileState>,
+}
+
+impl SeenFile {
+    fn look(path: &Utf8Path) -> Self {
+        Self { path: path.to_owned(), state: FileState::of(path) }
+    }
+}
+
 impl<'a> KnownWheels<'a> {
-    /// Looks at the wheels' files.
-    ///
-    /// # Errors
-    /// The digest of one is not pinned, and it cannot be read.
-    pub fn new(store: Option<&'a Store>, inputs: &Inputs<'_>) -> Result<Self, Error> {
-        let digests = inputs.wheel_digests()?;
-        let wheel = |(path, digest): (&Utf8PathBuf, &WheelDigest)| KnownWheel {
-            path: path.clone(),
+    /// Wheels by their digests, and those of their files that are at hand.
+    pub fn new(
+        store: Option<&'a Store>,
+        digests: &[WheelDigest],
+        files: Vec<Option<Utf8PathBuf>>,
+        options: LoadOptions,
+    ) -> Self {
+        let wheel = |(digest, file): (&WheelDigest, Option<Utf8PathBuf>)| KnownWheel {
             digest: *digest,
-            state: FileState::of(path),
+            file: file.map(|path| SeenFile::look(&path)).map(OnceLock::from).unwrap_or_default(),
             proven: OnceLock::new(),
             has_manifest: OnceLock::new(),
         };
-        let wheels = inputs.obtain()?.iter().zip(digests).map(wheel).collect();
-        let options = inputs.session.load_options(&inputs.spec);
-        Ok(Self { store, wheels, options })
+        Self { store, wheels: digests.iter().zip(files).map(wheel).collect(), options }
+    }
+
+    /// The file of a wheel, where one is at hand.
+    pub fn file(&self, index: usize) -> Option<&Utf8Path> {
+        self.wheels[index].file.get().map(|file| &*file.path)
+    }
+
+    /// Notes where the file of a wheel is that was not at hand.
+    pub fn see(&self, index: usize, path: &Utf8Path) {
+        let _ = self.wheels[index].file.set(SeenFile::look(path));
     }
 
     /// Whether the wheel's file is known to have its digest.
     fn is_proven(&self, wheel: &KnownWheel) -> bool {
-        *wheel.proven.get_or_init(|| {
-            let known = self.store.zip(wheel.state.as_ref());
-            known.and_then(|(store, state)| store.hashed(&wheel.path, state)) == Some(wheel.digest)
-        })
+        *wheel.proven.get_or_init(|| self.was_hashed(wheel))
+    }
+
+    /// Whether the store knows that the wheel's file has its digest.
+    fn was_hashed(&self, wheel: &KnownWheel) -> bool {
+        let Some((store, file)) = self.store.zip(wheel.file.get()) else { return false };
+        let hashed = |state| store.hashed(&file.path, state);
+        file.state.as_ref().and_then(hashed) == Some(wheel.digest)
+    }
+
+    /// Opens the files of wheels that were only known, and brings them before where they are not
+    /// at hand.
+    ///
+    /// # Errors
+    /// One cannot be had, or is another.
+    pub fn open_absent(
+        &self,
+        prepared: &Prepared,
+        session: &Session,
+        places: &Places,
+        wanted: impl Fn(WheelIndex, &Wheel) -> bool,
+    ) -> Result<(), Error> {
+        let wheels = prepared.wheels.iter().enumerate();
+        let wanted = wheels.filter(|(index, wheel)| wanted(WheelIndex(*index), wheel));
+        let wanted: Vec<usize> = wanted.map(|(index, _)| index).collect();
+        let is_proven = |index: usize, path: &Utf8Path| {
+            self.see(index, path);
+            self.was_hashed(&self.wheels[index])
+        };
+        prepared.open_wheels(&wanted, session, places, is_proven)?;
+        for index in wanted {
+            let _ = self.wheels[index].proven.set(true);
+        }
+        Ok(())
     }
 
     /// The wheels whose digest nobody has compared yet, in this state.
     pub fn unproven(&self) -> Vec<(WheelIndex, WheelDigest)> {
-        let unproven = self.wheels.iter().enumerate().filter(|(_, wheel)| !self.is_proven(wheel));
+        let wheels = self.wheels.iter().enumerate();
+        let seen = wheels.filter(|(_, wheel)| wheel.file.get().is_some());
+        let unproven = seen.filter(|(_, wheel)| !self.is_proven(wheel));
         unproven.map(|(index, wheel)| (WheelIndex(index), wheel.digest)).collect()
     }
 
-    /// The manifest of a wheel, where its file is known to have its digest and was read before.
+    /// The manifest of a wheel, where it was read before, and its file, if there is one, is known to
+    /// have its digest.
     pub fn manifest(&self, index: usize, file: &WheelFilename) -> Option<WheelManifest> {
         let (store, wheel) = (self.store?, &self.wheels[index]);
-        if !self.is_proven(wheel) {
+        if wheel.file.get().is_some() && !self.is_proven(wheel) {
             return None;
         }
         let kept = store.manifest(self.manifest_key(wheel, file));
@@ -104,7 +160,8 @@ impl<'a> KnownWheels<'a> {
     /// A file has changed meanwhile.
     pub fn remember_files(&self) -> Result<(), Error> {
         for wheel in &self.wheels {
-            let KnownWheel { path, digest, state, .. } = wheel;
+            let KnownWheel { digest, file, .. } = wheel;
+            let Some(SeenFile { path, state }) = file.get() else { continue };
             if FileState::of(path) != *state {
                 let changed = InputError::Changed { path: path.clone() };
                 return Err(UnreadableInputs::one(changed).into());
@@ -129,6 +186,7 @@ impl<'a> KnownWheels<'a> {
             let count = manifest.members.len();
             let before = known.clone().filter(|known| known.members() == count);
             let mut members = before.unwrap_or_else(|| KnownMembers::none(count));
+            members.set_sound();
             let read = |member: &usize| manifest.members[*member].origin == HashOrigin::Computed;
             (0..count).filter(read).for_each(|member| members.prove(member));
             now.push(members);
@@ -161,5 +219,24 @@ impl<'a> KnownWheels<'a> {
                 store.attempt(|| store.keep_manifest(key, &kept::encode(manifest)));
             }
         }
+    }
+}
+
+/// Does what may need bytes of wheels that are only known: where it does, it is done again with
+/// their files.
+///
+/// # Errors
+/// Its own, or a file cannot be had.
+pub(super) fn with_files<T>(
+    known: Option<&KnownWheels<'_>>,
+    prepared: &Prepared,
+    (session, places): (&Session, &Places),
+    run: impl Fn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    loop {
+        let result = run();
+        let wanted = prepared.wheels.iter().any(Wheel::is_wanted);
+        let Some(known) = known.filter(|_| wanted && result.is_err()) else { return result };
+        known.open_absent(prepared, session, places, |_, wheel| wheel.is_wanted())?;
     }
 }

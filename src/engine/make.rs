@@ -10,12 +10,14 @@ use crate::effects::host::replaceable::Replaceable;
 use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
 use crate::effects::sink::publish::Unfinished;
 use crate::effects::source::supply::SupplyErrors;
+use crate::effects::wheels::load::Wheel;
 use crate::effects::work::parallel;
 use crate::engine::find::CachedAction;
 use crate::engine::inputs::Inputs;
-use crate::engine::known_wheels::KnownWheels;
+use crate::engine::known_wheels::{self, KnownWheels};
 use crate::engine::output::{Output, Way};
 use crate::engine::place::signed;
+use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
 use crate::engine::report::{Outcome, Report, Source};
 use crate::engine::session::Session;
@@ -31,9 +33,9 @@ type Pinned = (WheelIndex, WheelDigest);
 /// What is made, of what, and who learns of it.
 struct Making<'a> {
     session: &'a Session,
+    places: &'a Places,
     output: &'a Output<'a>,
     prepared: &'a Prepared,
-    pinned: &'a [Pinned],
     cached: Option<&'a CachedAction<'a>>,
     known: Option<&'a KnownWheels<'a>>,
 }
@@ -55,26 +57,15 @@ pub(super) fn from_wheels(
     cached: Option<&CachedAction<'_>>,
 ) -> Result<Report, Error> {
     let session = inputs.session;
-    let known =
-        cached.map(|cached| KnownWheels::new(cached.store.as_ref(), &inputs)).transpose()?;
+    let places = inputs.places;
     let store = cached.and_then(|cached| cached.store.as_ref());
-    let prepared = inputs.load(|index, file| known.as_ref()?.manifest(index, file), store)?;
-    let pinned = match &known {
-        // What caches are told must be true: here wheels are compared with their digests even
-        // where a build system vouches for them, unless that was done before and nobody touched
-        // them since.
-        Some(known) => known.unproven(),
-        None => pinned(&prepared.spec),
-    };
-    let making = Making {
-        session,
-        output,
-        prepared: &prepared,
-        pinned: &pinned,
-        cached,
-        known: known.as_ref(),
-    };
-    let Made { outcome, tree, links } = making.make()?;
+    let known = cached.map(|_| inputs.known_wheels(store)).transpose()?;
+    let known = known.as_ref();
+    let prepared = inputs.load(known, store)?;
+    let making = Making { session, places, output, prepared: &prepared, cached, known };
+    let make = || making.make();
+    let Made { outcome, tree, links } =
+        known_wheels::with_files(known, &prepared, (session, places), make)?;
     let source = match outcome {
         Outcome::UpToDate => Source::Output,
         Outcome::Built | Outcome::Replaced => Source::Wheels,
@@ -98,11 +89,23 @@ pub(super) fn pinned(spec: &Spec) -> Vec<Pinned> {
 }
 
 impl Making<'_> {
+    /// The wheels that are compared with their digests.
+    fn pinned(&self) -> Vec<Pinned> {
+        match self.known {
+            // What caches are told must be true: here wheels are compared with their digests even
+            // where a build system vouches for them, unless that was done before and nobody touched
+            // them since.
+            Some(known) => known.unproven(),
+            None => pinned(&self.prepared.spec),
+        }
+    }
+
     fn make(&self) -> Result<Made, Error> {
         if !self.output.is_occupied() {
             return self.write(None);
         }
-        let (expected, _) = self.prepared.predict(self.session, &[])?;
+        let members = self.known.map(KnownWheels::members).unwrap_or_default();
+        let (expected, _) = self.prepared.predict(self.session, &members)?;
         match self.output.way(&expected)? {
             Way::Done => self.confirm(expected),
             Way::Free(old) => self.write(old.as_ref()),
@@ -113,9 +116,9 @@ impl Making<'_> {
     fn confirm(&self, tree: Tree) -> Result<Made, Error> {
         if let Some(known) = self.known {
             let supply = self.prepared.supply();
-            let check = |turn: usize| supply.check_wheel(self.pinned[turn].0, self.pinned[turn].1);
-            parallel::map(self.session.threads, self.pinned.len(), check)
-                .map_err(SupplyErrors::from)?;
+            let pinned = self.pinned();
+            let check = |turn: usize| supply.check_wheel(pinned[turn].0, pinned[turn].1);
+            parallel::map(self.session.threads, pinned.len(), check).map_err(SupplyErrors::from)?;
             known.remember_files()?;
         }
         self.finish(&tree)?;
@@ -162,10 +165,16 @@ impl Making<'_> {
             function: spec.flags.digest_function,
             threads: self.session.threads,
             progress: &self.session.progress,
-            pinned: self.pinned,
+            pinned: &[],
             store,
         };
         let supply = self.prepared.supply();
+        if let Some(known) = self.known {
+            let lacking = directory::lacking(plan, &supply, options);
+            let wanted = |index: WheelIndex, _: &Wheel| lacking.contains(&index);
+            known.open_absent(self.prepared, self.session, self.places, wanted)?;
+        }
+        let options = WriteOptions { pinned: &self.pinned(), ..options };
         let digests = directory::write(plan, &supply, unfinished.directory(), options)?;
         Ok(self.prepared.tree(self.session, &digests))
     }

@@ -25,10 +25,11 @@ mod prepared;
 pub mod bytecode;
 mod overlays;
 
+mod known_wheels;
+
 mod inputs;
 
 pub mod key;
-mod known_wheels;
 mod skeleton;
 
 mod find;
@@ -60,7 +61,6 @@ pub mod proof;
 use crate::effects::sink::publish::PublishError;
 use crate::engine::find::CachedAction;
 use crate::engine::inputs::Inputs;
-use crate::engine::known_wheels::KnownWheels;
 use crate::engine::output::Output;
 use crate::engine::place::{Placed, Placing};
 use crate::error::{Error, Located};
@@ -87,7 +87,7 @@ pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
 /// # Errors
 /// Inputs cannot be read, wheels are not accepted, or there is no plan.
 pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
-    Inputs::new(session, spec, places)?.load(|_, _| None, None)
+    Inputs::new(session, spec, places)?.load(None, None)
 }
 
 /// Plans an environment and the tree that a build would write, with the help of what the store
@@ -106,14 +106,15 @@ pub fn predict(
     let store = caches.open_store(function);
     let inputs = Inputs::new(session, spec, places)?;
     let known = store.as_ref().filter(|_| all_pinned);
-    let wheels = known.map(|store| KnownWheels::new(Some(store), &inputs)).transpose()?;
-    let prepared =
-        inputs.load(|index, file| wheels.as_ref()?.manifest(index, file), store.as_ref())?;
+    let wheels = known.map(|store| inputs.known_wheels(Some(store))).transpose()?;
+    let prepared = inputs.load(wheels.as_ref(), store.as_ref())?;
     let known = match (&wheels, function) {
         (Some(wheels), DigestFunction::Blake3) => wheels.members(),
         _ => Vec::new(),
     };
-    let (tree, foresight) = prepared.predict(session, &known)?;
+    let predict = || prepared.predict(session, &known);
+    let (tree, foresight) =
+        known_wheels::with_files(wheels.as_ref(), &prepared, (session, places), predict)?;
     Ok((prepared, tree, foresight))
 }
 
@@ -201,7 +202,8 @@ fn placed(
     cached.remember_found(&tree, source);
     let mut warnings = Vec::new();
     if output.wants_manifest() {
-        let prepared = inputs.load(|_, _| None, cached.store.as_ref())?;
+        let known = inputs.known_wheels(cached.store.as_ref())?;
+        let prepared = inputs.load(Some(&known), cached.store.as_ref())?;
         output.write_manifest(&prepared, &tree)?;
         warnings = prepared.plan.warnings;
     }

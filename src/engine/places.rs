@@ -42,15 +42,23 @@ impl Places {
         wheel.path.as_ref().map(|path| self.find(path))
     }
 
-    /// Where all wheels of a spec are.
+    /// Where a wheel is, if it is there. One whose digest nobody knows has to be.
+    pub(super) fn wheel_at_hand(&self, wheel: &WheelReference) -> Option<Utf8PathBuf> {
+        self.wheel(wheel).filter(|path| wheel.sha256.is_none() || path.is_file())
+    }
+
+    /// Where all of some wheels are.
     ///
     /// # Errors
     /// Some have to be fetched first.
-    pub(super) fn wheels_at_hand(&self, spec: &Spec) -> Result<Vec<Utf8PathBuf>, Error> {
+    pub(super) fn wheels_at_hand(
+        &self,
+        wheels: &[WheelReference],
+    ) -> Result<Vec<Utf8PathBuf>, Error> {
         let found: Vec<Option<Utf8PathBuf>> =
-            spec.wheels.iter().map(|wheel| self.wheel(wheel)).collect();
+            wheels.iter().map(|wheel| self.wheel(wheel)).collect();
         if found.contains(&None) {
-            let wanting = spec.wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
+            let wanting = wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
             let wheels = wanting.map(|(wheel, _)| Wanting::unfetched(wheel)).collect();
             return Err(WantingWheels(wheels).into());
         }

@@ -2,14 +2,18 @@
 //!
 //! Part of the engine.
 
+use camino::Utf8Path;
+
 use crate::effects::source::listing::ListedFiles;
 use crate::effects::source::overlay::Overlay;
 use crate::effects::source::supply::{Supply, SupplyErrors};
 use crate::effects::wheels::load::Wheel;
+use crate::effects::work::parallel;
+use crate::engine::places::Places;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::model::digest::{BlobDigest, DigestFunction};
-use crate::model::plan::{Inputs, Plan, WindowsLaunchers};
+use crate::model::plan::{Inputs, Plan, WheelIndex, WindowsLaunchers};
 use crate::model::spec::Spec;
 use crate::model::tree::Tree;
 use crate::model::wheel::known::KnownMembers;
@@ -59,6 +63,47 @@ impl Prepared {
             interpreter: self.interpreter.as_ref(),
             overlays: &self.overlays,
         }
+    }
+
+    /// Opens the files of wheels that were only known, at these positions, and compares those with
+    /// the pinned digests that are not `proven` to have them. Files that are not at hand are brought
+    /// to this machine before.
+    ///
+    /// # Errors
+    /// One cannot be had, or is another.
+    pub(super) fn open_wheels(
+        &self,
+        wanted: &[usize],
+        session: &Session,
+        places: &Places,
+        proven: impl Fn(usize, &Utf8Path) -> bool + Sync,
+    ) -> Result<(), Error> {
+        let wheels: Vec<_> = wanted.iter().map(|&index| self.spec.wheels[index].clone()).collect();
+        let files = session.obtain(places, &wheels)?;
+        let options = session.load_options(&self.spec);
+        let supply = self.supply();
+        let open = |turn: usize| {
+            let (index, file) = (wanted[turn], &files[turn]);
+            self.wheels[index].open(file, &options)?;
+            match wheels[turn].sha256 {
+                Some(digest) if !proven(index, file) => {
+                    supply.check_wheel(WheelIndex(index), digest)
+                }
+                Some(_) | None => Ok(()),
+            }
+        };
+        parallel::map(session.threads, wanted.len(), open).map_err(SupplyErrors::from)?;
+        Ok(())
+    }
+
+    /// Opens the files of all wheels that were only known.
+    ///
+    /// # Errors
+    /// One cannot be had, or is another.
+    pub(super) fn open_all(&self, session: &Session, places: &Places) -> Result<(), Error> {
+        let wheels = self.wheels.iter().enumerate();
+        let wanted = wheels.filter(|(_, wheel)| !wheel.is_open()).map(|(index, _)| index);
+        self.open_wheels(&wanted.collect::<Vec<_>>(), session, places, |_, _| false)
     }
 
     /// The members, wheel and path, that had to be inflated for planning, in the order of the spec.

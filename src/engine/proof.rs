@@ -50,6 +50,9 @@ pub fn of_spec(
     let asked = Hash::sha256(key::action(session, &spec, places)?.request());
     let digests = Inputs::new(session, spec.clone(), places)?.wheel_digests()?.to_vec();
     let (prepared, tree, _) = predict(session, caches, spec, places)?;
+    if request.texts {
+        prepared.open_all(session, places)?;
+    }
     let mut distributions = Vec::new();
     for (index, manifest) in prepared.inputs().wheels.into_iter().enumerate() {
         let mut part = Part::of_wheel(manifest, Some(digests[index].0));

@@ -68,7 +68,7 @@ pub fn check(
         return Err(Error::usage("the spec asks for no bytecode").hint(hint));
     };
     let plain = Spec { bytecode: None, ..spec.clone() };
-    let prepared = Inputs::new(session, plain, places)?.load(|_, _| None, None)?;
+    let prepared = Inputs::new(session, plain, places)?.load(None, None)?;
     let modules = planned::modules(&prepared.plan, &spec);
     let tree = tree.map(|tree| Directory::open(tree)).transpose()?;
     let supply = prepared.supply();

@@ -15,8 +15,10 @@ use crate::effects::wheels::load::LoadOptions;
 use crate::effects::work::parallel::{self, Threads};
 use crate::effects::work::progress::Progress;
 use crate::engine::fetch::Fetching;
+use crate::engine::places::Places;
+use crate::error::Error;
 use crate::model::digest::DigestFunction;
-use crate::model::spec::Spec;
+use crate::model::spec::{Spec, WheelReference};
 use crate::model::wheel::limits::Limits;
 
 /// What commands of one process share.
@@ -48,6 +50,23 @@ impl Default for Session {
 }
 
 impl Session {
+    /// Brings wheels to this machine, whatever has to be done for that; where they lie, in their
+    /// order.
+    ///
+    /// # Errors
+    /// A wheel cannot be had.
+    pub(super) fn obtain(
+        &self,
+        places: &Places,
+        wheels: &[WheelReference],
+    ) -> Result<Vec<Utf8PathBuf>, Error> {
+        match self.fetching.as_deref() {
+            _ if wheels.is_empty() => Ok(Vec::new()),
+            Some(fetching) => fetching.obtain(wheels, places, &self.progress),
+            None => places.wheels_at_hand(wheels),
+        }
+    }
+
     /// By which options the wheels of a spec are loaded.
     pub(super) fn load_options(&self, spec: &Spec) -> LoadOptions {
         LoadOptions {

@@ -74,7 +74,9 @@ fn examine_one(
             }
             Err(WheelError::Refused { findings, .. }) => found.findings = findings,
             Err(error @ WheelError::Input(_)) => return Err(error),
-            Err(WheelError::Digest { .. } | WheelError::Member { .. }) => {}
+            Err(
+                WheelError::Digest { .. } | WheelError::Member { .. } | WheelError::Absent { .. },
+            ) => {}
         }
     }
     Ok(found)

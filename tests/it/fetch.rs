@@ -225,6 +225,8 @@ fn mirrors_and_folders_come_first_and_secrets_stay_where_they_belong() {
 fn a_damaged_wheel_of_the_store_is_fetched_again() {
     let site = Site::new(FileServer::start(), 1);
     site.source("one", &[]);
+    // Where the store knows what the wheel holds, nobody would ask for it.
+    std::fs::remove_dir_all(site.project.path().join("store/manifests")).unwrap();
     let cas = files(&site.project.path().join("store/cas"));
     let wheel = cas.iter().max_by_key(|path| path.metadata().unwrap().len()).expect("a wheel");
     std::fs::write(wheel, "damaged").unwrap();
@@ -301,4 +303,138 @@ fn what_is_in_the_store_needs_no_network() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((answer["source"].as_str(), site.asked()), (Some("wheels"), 2));
+}
+
+impl Site {
+    /// Writes the spec with other flags: the next environment is another one of the same wheels.
+    fn flags(&self, flags: Value) {
+        let text = std::fs::read_to_string(self.project.path().join("env.json")).unwrap();
+        let mut spec: Value = serde_json::from_str(&text).unwrap();
+        spec["flags"] = flags;
+        self.project.write("env.json", spec.to_string());
+    }
+
+    /// Removes the wheels that were fetched.
+    fn forget_wheels(&self) {
+        std::fs::remove_dir_all(self.project.path().join("store/cas")).expect("there were some");
+    }
+
+    /// The file that the store has of a module of the first environment.
+    fn stored(&self, module: &str) -> Utf8PathBuf {
+        let module = files(&self.project.path().join("one"))
+            .into_iter()
+            .find(|path| path.file_name() == Some(module))
+            .expect("it is in the environment");
+        let name = Hash::sha256(&std::fs::read(module).unwrap()).to_hex();
+        let mut found = files(&self.project.path().join("store/files"));
+        found.retain(|path| path.file_name() == Some(&name));
+        found.pop().expect("it was kept")
+    }
+}
+
+#[test]
+fn what_the_store_has_of_a_wheel_needs_no_file_of_it() {
+    for function in ["sha256", "blake3"] {
+        let site = Site::new(FileServer::start(), 3);
+        // Bytecode is in no environment, so nobody compares it with RECORD.
+        let odd = WheelText::new("odd", "1.0").file("odd.py", "1").file("__pycache__/o.pyc", "-");
+        let bytes = odd.pack();
+        let url = site.server.add("/a/odd-1.0-py3-none-any.whl", &bytes);
+        let spec = std::fs::read_to_string(site.project.path().join("env.json")).unwrap();
+        let mut spec: Value = serde_json::from_str(&spec).unwrap();
+        let odd = json!({"url": url, "size": bytes.len(), "sha256": Hash::sha256(&bytes)});
+        spec["wheels"].as_array_mut().expect("a list").push(odd);
+        site.project.write("env.json", spec.to_string());
+        site.flags(json!({"digest_function": function}));
+        site.source("one", &[]);
+        assert_eq!(site.asked(), 4);
+
+        site.flags(json!({"digest_function": function, "prompt": "other"}));
+        let whole = site.source("whole", &["--store", "fresh"]);
+        assert_eq!(site.asked(), 8);
+        site.forget_wheels();
+        assert_eq!(site.run(&["digest", "env.json"]).success().trim(), whole.1, "{function}");
+        for source in ["wheels", "store"] {
+            let more = ["--offline", "--manifest", "manifest.json"];
+            let out = format!("of-{source}");
+            assert_eq!(site.source(&out, &more), (source.to_owned(), whole.1.clone()));
+            assert_eq!(site.tree(&out), site.tree("whole"));
+        }
+        // Where there is an environment already, the digest has to be foreseen.
+        site.flags(json!({"digest_function": function, "prompt": "third"}));
+        let replaced = site.build("whole", &["--offline", "--replace"]);
+        assert_eq!((replaced.code, site.asked()), (0, 8), "{function}: {}", replaced.stderr);
+        assert_eq!(files(&site.project.path().join("store/partial")), Vec::<Utf8PathBuf>::new());
+    }
+}
+
+#[test]
+fn a_file_that_the_store_lost_brings_its_wheel_and_no_other() {
+    let site = Site::new(FileServer::start(), 3);
+    site.source("one", &[]);
+    site.forget_wheels();
+    site.flags(json!({"prompt": "other"}));
+    std::fs::remove_file(site.stored("w1.py")).unwrap();
+    let refused = site.build("two", &["--offline"]);
+    assert_eq!(refused.code, 7, "{}", refused.stderr);
+    assert!(refused.stderr.contains("w1-1.0-py3-none-any.whl"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("w0-1.0-py3-none-any.whl"), "{}", refused.stderr);
+    site.source("two", &[]);
+    let later = || -> Vec<String> {
+        site.server.requests()[3..].iter().map(|request| request.path.clone()).collect()
+    };
+    assert_eq!(later(), ["/a/w1-1.0-py3-none-any.whl"]);
+
+    // One that somebody wrote to is none.
+    site.flags(json!({"prompt": "third"}));
+    let stored = site.stored("w2.py");
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(&stored, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(&stored, "something else").unwrap();
+    let damaged = site.build("three", &[]);
+    assert_eq!(damaged.code, 0, "{}", damaged.stderr);
+    assert!(damaged.stderr.contains("is damaged"), "{}", damaged.stderr);
+    assert_eq!(later()[1..], ["/a/w2-1.0-py3-none-any.whl"]);
+    site.source("fresh", &["--store", "fresh-store"]);
+    assert_eq!(site.tree("three"), site.tree("fresh"));
+}
+
+#[test]
+fn a_digest_that_nobody_knows_brings_the_wheels() {
+    let site = Site::new(FileServer::start(), 2);
+    site.flags(json!({"digest_function": "blake3"}));
+    site.source("one", &[]);
+    site.forget_wheels();
+    std::fs::remove_dir_all(site.project.path().join("store/blake3/wheels")).unwrap();
+    site.flags(json!({"digest_function": "blake3", "prompt": "other"}));
+    let refused = site.build("one", &["--replace", "--offline"]);
+    assert!(refused.stderr.contains("offline: 2 wheels are missing"), "{}", refused.stderr);
+    let replaced = site.build("one", &["--replace"]);
+    assert_eq!((replaced.code, site.asked()), (0, 4), "{}", replaced.stderr);
+    let whole = site.source("whole", &["--no-store"]).1;
+    assert_eq!(site.source("one", &[]), ("output".to_owned(), whole));
+}
+
+#[test]
+fn texts_are_read_from_wheels_of_which_nothing_else_is_needed() {
+    let site = Site::new(FileServer::start(), 1);
+    let wheel = WheelText::new("licensed", "1.0")
+        .metadata("License-File: LICENSE")
+        .file("licensed-1.0.dist-info/licenses/LICENSE", "do as you like");
+    let bytes = wheel.pack();
+    let path = site.project.write("here/licensed-1.0-py3-none-any.whl", &bytes);
+    let pinned =
+        json!({"path": "here/licensed-1.0-py3-none-any.whl", "sha256": Hash::sha256(&bytes)});
+    site.project.spec(some_interpreter(), &[pinned], |_| {});
+    site.source("one", &[]);
+    std::fs::remove_file(&path).unwrap();
+    assert!(site.run(&["sbom", "env.json"]).success().contains("licensed"));
+    let refused = site.run(&["sbom", "env.json", "--texts"]);
+    assert_eq!(refused.code, 7, "{}", refused.stderr);
+    assert!(refused.stderr.contains("licensed-1.0-py3-none-any.whl"), "{}", refused.stderr);
+    site.project.write("here/licensed-1.0-py3-none-any.whl", "other");
+    let refused = site.run(&["sbom", "env.json", "--texts"]);
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    site.project.write("here/licensed-1.0-py3-none-any.whl", &bytes);
+    assert!(site.run(&["sbom", "env.json", "--texts"]).success().contains("do as you like"));
 }

@@ -38,6 +38,11 @@ impl<'a> FileHash<'a> {
         Self { file, hasher: Mutex::new(Hasher::new(DigestFunction::Sha256)) }
     }
 
+    /// The bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.file.size()
+    }
+
     /// Adds bytes to another digest, and beside them as many of the file's to its own. Where
     /// another thread is at that, or none can be had, the bytes are added alone. `buffer` is used
     /// again.

@@ -5,6 +5,7 @@
 //! file come from, in `layered`. The directories' times come last, when nothing changes them any
 //! more. Each file costs one read, one create, one write, one set of times and one close.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -20,6 +21,7 @@ use crate::effects::sink::spot::{Spot, put};
 use crate::effects::source::entry::EntryNode;
 use crate::effects::source::supply::{Supply, SupplyError, SupplyErrors};
 use crate::effects::wheels::inflate::SMALL;
+use crate::effects::wheels::load::Wheel;
 use crate::effects::work::parallel;
 use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::{Amount, Phase, Progress};
@@ -113,12 +115,14 @@ pub fn write(
     let (function, mtime) = (options.function, options.mtime);
     let source = Layered::new(plan, supply, options.store, (function, mtime), options.progress);
     let directories = plan.directories();
+    let pinned = options.pinned.iter().map(|wheel| PinnedWheel::new(*wheel, supply));
+    let pinned: Result<Vec<_>, _> = pinned.collect();
     let writing = Writing {
         plan,
         root,
         options,
         levels: Levels::new(&directories),
-        pinned: options.pinned.iter().map(|wheel| PinnedWheel::new(*wheel, supply)).collect(),
+        pinned: pinned.map_err(SupplyErrors::from)?,
         unread: source.unread(),
         source,
         ready: OnceLock::new(),
@@ -128,7 +132,7 @@ pub fn write(
     let items = writing.items();
     let bytes = items.iter().map(|item| item.size).sum();
     options.progress.begin(Phase::Writing, Amount { items: items.len() as u64, bytes });
-    let size = |pinned: &PinnedWheel<'_>| Pinned { wheel: pinned.wheel, size: pinned.size(supply) };
+    let size = |pinned: &PinnedWheel<'_>| Pinned { wheel: pinned.wheel, size: pinned.size() };
     let tasks = schedule(Work {
         items: &items,
         pinned: &writing.pinned.iter().map(size).collect::<Vec<_>>(),
@@ -146,6 +150,19 @@ pub fn write(
         return Err(error);
     }
     writing.finish()
+}
+
+/// The wheels of which only the manifest is known, and whose bytes writing a plan would need.
+pub fn lacking(
+    plan: &Plan,
+    supply: &Supply<'_>,
+    options: WriteOptions<'_>,
+) -> BTreeSet<WheelIndex> {
+    if supply.wheels.iter().all(Wheel::is_open) {
+        return BTreeSet::new();
+    }
+    let (function, mtime) = (options.function, options.mtime);
+    Layered::new(plan, supply, options.store, (function, mtime), options.progress).lacking()
 }
 
 impl Writing<'_> {

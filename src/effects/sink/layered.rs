@@ -2,7 +2,7 @@
 //!
 //! Effects layer.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::os::fd::AsFd as _;
 
 use rustix::fs::Mode;
@@ -11,7 +11,7 @@ use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::area::Area;
 use crate::effects::host::fs::{FsError, NewFile};
 use crate::effects::sink::spot::{Files, Spot};
-use crate::effects::source::entry::FileEntry;
+use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::source::supply::{FeedError, Supply, SupplyError};
 use crate::effects::wheels::inflate::SMALL;
 use crate::effects::work::pipeline::Crew;
@@ -102,10 +102,33 @@ impl<'a> Layered<'a> {
     /// The members, by wheel and index, that no file is made from and that nobody has compared with
     /// RECORD yet.
     pub(super) fn unread(&self) -> Vec<(WheelIndex, usize)> {
-        let proves_all =
-            |store: StoreUse<'_>, wheel| store.known(wheel).is_some_and(KnownMembers::proves_all);
+        let is_sound =
+            |store: StoreUse<'_>, wheel| store.known(wheel).is_some_and(KnownMembers::is_sound);
         self.supply
-            .unread(self.plan, |wheel| self.store.is_some_and(|store| proves_all(store, wheel)))
+            .unread(self.plan, |wheel| self.store.is_some_and(|store| is_sound(store, wheel)))
+    }
+
+    /// The wheels that are only known, and whose bytes will be needed: a member of theirs is not in
+    /// the store, or was never read.
+    pub(super) fn lacking(&self) -> BTreeSet<WheelIndex> {
+        let is_known = |wheel: WheelIndex| !self.supply.wheels[wheel.0].is_open();
+        let unread = self.unread().into_iter().map(|(wheel, _)| wheel);
+        let mut lacking: BTreeSet<WheelIndex> = unread.filter(|wheel| is_known(*wheel)).collect();
+        for (_, planned) in &self.plan.entries {
+            let EntryNode::File(file) = EntryNode::from(&planned.node) else { continue };
+            let Some(&Content::Member { wheel, member }) = file.content else { continue };
+            if !is_known(wheel) || lacking.contains(&wheel) {
+                continue;
+            }
+            let stored = self.stored(file).filter(|_| self.proves(wheel, member));
+            let has = |(store, digest): (StoreUse<'_>, Digest)| {
+                digest.size == 0 || store.area.has(digest, file.executable)
+            };
+            if !self.store.zip(stored).is_some_and(has) {
+                lacking.insert(wheel);
+            }
+        }
+        lacking
     }
 
     /// Whether a member was compared with RECORD before. Until then its SHA-256 is a claim: what the

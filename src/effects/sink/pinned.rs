@@ -19,13 +19,19 @@ pub(super) struct PinnedWheel<'a> {
 
 impl<'a> PinnedWheel<'a> {
     /// A wheel that should have a digest; nothing of it is hashed yet.
-    pub(super) fn new((wheel, expected): (WheelIndex, WheelDigest), supply: &Supply<'a>) -> Self {
-        Self { wheel, expected, hash: supply.begin_hash(wheel) }
+    ///
+    /// # Errors
+    /// Its file is not at hand.
+    pub(super) fn new(
+        (wheel, expected): (WheelIndex, WheelDigest),
+        supply: &Supply<'a>,
+    ) -> Result<Self, SupplyError> {
+        Ok(Self { wheel, expected, hash: supply.begin_hash(wheel)? })
     }
 
     /// The bytes of its file.
-    pub(super) fn size(&self, supply: &Supply<'_>) -> u64 {
-        supply.wheels[self.wheel.0].input().size()
+    pub(super) fn size(&self) -> u64 {
+        self.hash.size()
     }
 
     /// Hashes what is left of the wheel, and compares.

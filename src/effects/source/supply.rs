@@ -270,12 +270,15 @@ impl<'a> Supply<'a> {
     /// # Errors
     /// It is another file, or cannot be read.
     pub fn check_wheel(&self, wheel: WheelIndex, expected: WheelDigest) -> Result<(), SupplyError> {
-        self.check_hash(wheel, &self.begin_hash(wheel), expected)
+        self.check_hash(wheel, &self.begin_hash(wheel)?, expected)
     }
 
     /// Begins to hash a wheel's whole file.
-    pub fn begin_hash(&self, wheel: WheelIndex) -> FileHash<'a> {
-        FileHash::new(self.wheels[wheel.0].input())
+    ///
+    /// # Errors
+    /// It is not at hand.
+    pub fn begin_hash(&self, wheel: WheelIndex) -> Result<FileHash<'a>, SupplyError> {
+        Ok(FileHash::new(self.wheels[wheel.0].input()?))
     }
 
     /// Hashes what is left of a wheel's file and compares it with the digest that the spec pins.

@@ -3,9 +3,12 @@
 //! Effects layer. What the bytes mean is decided in `model::wheel`. Loading inflates the texts of
 //! `.dist-info`, the beginnings of scripts and the members that RECORD has no SHA-256 for, and
 //! nothing else; hashes are RECORD's claims until [`Wheel::stream`] or [`Wheel::read`] has the
-//! bytes. A wheel is loaded by its path and its file name, which need not be the path's.
+//! bytes. A wheel is loaded by its path and its file name, which need not be the path's; one whose
+//! manifest is known need not have a file until its bytes are asked for.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -51,6 +54,12 @@ pub enum WheelError {
         /// What its bytes have.
         actual: Hash,
     },
+    /// Only what the wheel holds is known, and its bytes are needed.
+    #[error("the file of the wheel `{wheel}` is not at hand")]
+    Absent {
+        /// The wheel.
+        wheel: Box<WheelFilename>,
+    },
     /// A member is not what the archive says.
     #[error("in the wheel `{wheel}`")]
     Member {
@@ -85,10 +94,13 @@ impl LoadOptions {
     }
 }
 
-/// A wheel, open and loaded.
+/// A wheel, loaded.
 #[derive(Debug)]
 pub struct Wheel {
-    file: ZipFile,
+    /// Nothing as long as only the manifest was needed.
+    file: OnceLock<ZipFile>,
+    /// Whether somebody asked for its bytes.
+    asked: AtomicBool,
     /// What it holds.
     pub manifest: WheelManifest,
 }
@@ -147,7 +159,11 @@ pub fn load(
         }
         draft.finish(findings.finish()).map_err(refused)
     })
-    .map(|manifest| Wheel { file, manifest })
+    .map(|manifest| {
+        let wheel = Wheel::known(manifest);
+        wheel.file.get_or_init(|| file);
+        wheel
+    })
 }
 
 /// Opens a wheel whose file is known to be the one that a manifest was loaded from by the same
@@ -160,15 +176,52 @@ pub fn reopen(
     manifest: WheelManifest,
     options: &LoadOptions,
 ) -> Result<Wheel, WheelError> {
-    let file =
-        ZipFile { input: InputFile::open(path)?, allow: options.findings().allowed().clone() };
-    Ok(Wheel { file, manifest })
+    let wheel = Wheel::known(manifest);
+    wheel.open(path, options)?;
+    Ok(wheel)
 }
 
 impl Wheel {
+    /// A wheel of which nothing but its manifest was needed so far.
+    pub fn known(manifest: WheelManifest) -> Self {
+        Self { file: OnceLock::new(), asked: AtomicBool::new(false), manifest }
+    }
+
+    /// Whether its bytes are at hand.
+    pub fn is_open(&self) -> bool {
+        self.file.get().is_some()
+    }
+
+    /// Whether its bytes were asked for and are not at hand.
+    pub fn is_wanted(&self) -> bool {
+        !self.is_open() && self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Opens the file of a wheel that was only known; it is to be the one that the manifest was
+    /// loaded from by the same options. One that is open stays as it is.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(&self, path: &Utf8Path, options: &LoadOptions) -> Result<(), WheelError> {
+        let input = InputFile::open(path)?;
+        let allow = options.findings().allowed().clone();
+        self.file.get_or_init(|| ZipFile { input, allow });
+        Ok(())
+    }
+
+    fn file(&self) -> Result<&ZipFile, WheelError> {
+        self.file.get().ok_or_else(|| {
+            self.asked.store(true, Ordering::Relaxed);
+            WheelError::Absent { wheel: Box::new(self.manifest.file.clone()) }
+        })
+    }
+
     /// The file.
-    pub fn input(&self) -> &InputFile {
-        &self.file.input
+    ///
+    /// # Errors
+    /// It is not at hand.
+    pub fn input(&self) -> Result<&InputFile, WheelError> {
+        Ok(&self.file()?.input)
     }
 
     /// Whether a member can be had by [`Wheel::read`].
@@ -187,7 +240,7 @@ impl Wheel {
         member: &Member,
     ) -> Result<&'inflater [u8], WheelError> {
         inflater
-            .read(self.reference(member), &mut Findings::new())
+            .read(self.reference(member)?, &mut Findings::new())
             .map_err(|source| self.member_error(source))
     }
 
@@ -202,7 +255,7 @@ impl Wheel {
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut sink = |bytes: &[u8]| sink(bytes).map_err(Stop::Sink);
-        let done = inflater.stream(self.reference(member), &mut Findings::new(), &mut sink);
+        let done = inflater.stream(self.reference(member)?, &mut Findings::new(), &mut sink);
         match done {
             Ok(()) => Ok(()),
             Err(Stop::Sink(error)) => Err(error),
@@ -216,7 +269,7 @@ impl Wheel {
     /// # Errors
     /// The file cannot be read, or the member is not sound.
     pub fn check_unread(&self, member: &Member) -> Result<(), WheelError> {
-        let member = self.reference(member);
+        let member = self.reference(member)?;
         with_inflater(|inflater| inflater.check_unread(member, &mut Findings::new()))
             .map_err(|source| self.member_error(source))
     }
@@ -235,15 +288,12 @@ impl Wheel {
     /// The file cannot be read, has changed, or has another digest.
     pub fn check_digest(&self, hash: &FileHash<'_>, expected: &Hash) -> Result<(), WheelError> {
         let actual = hash.finish()?;
-        self.file.input.check_unchanged()?;
+        let input = self.input()?;
+        input.check_unchanged()?;
         if actual == *expected {
             return Ok(());
         }
-        Err(WheelError::Digest {
-            path: self.file.input.path().to_owned(),
-            expected: *expected,
-            actual,
-        })
+        Err(WheelError::Digest { path: input.path().to_owned(), expected: *expected, actual })
     }
 
     /// Whether the file is as it was when the wheel was loaded; to be asked when all members have
@@ -252,13 +302,14 @@ impl Wheel {
     /// # Errors
     /// It is not, or its state cannot be read.
     pub fn check_unchanged(&self) -> Result<(), WheelError> {
-        Ok(self.file.input.check_unchanged()?)
+        Ok(self.input()?.check_unchanged()?)
     }
 
     /// A member to be read. What the escape hatch lets pass in it was noted when the wheel was
     /// loaded, so nobody asks for it again.
-    fn reference<'a>(&'a self, member: &'a Member) -> MemberRef<'a> {
-        MemberRef { file: &self.file, name: member.path.as_str(), location: &member.location }
+    fn reference<'a>(&'a self, member: &'a Member) -> Result<MemberRef<'a>, WheelError> {
+        let (file, name) = (self.file()?, member.path.as_str());
+        Ok(MemberRef { file, name, location: &member.location })
     }
 
     fn member_error(&self, source: MemberError) -> WheelError {
@@ -405,7 +456,7 @@ mod tests {
         }
         manifest.members.iter().for_each(|member| wheel.check_unread(member).unwrap());
         let digest = Hash::sha256(&std::fs::read(&path).unwrap());
-        let hash = FileHash::new(wheel.input());
+        let hash = FileHash::new(wheel.input().unwrap());
         wheel.check_digest(&hash, &digest).unwrap();
         assert!(matches!(
             wheel.check_digest(&hash, &Hash::sha256(b"")),

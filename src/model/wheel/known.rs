@@ -12,6 +12,8 @@ use crate::model::digest::Hash;
 /// What is known of a wheel's members.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KnownMembers {
+    /// Whether nothing is wrong with any member, whether its bytes were compared or not.
+    sound: bool,
     /// Of each member, in the order of the manifest, whether its bytes have the SHA-256 that RECORD
     /// claims.
     proven: Vec<bool>,
@@ -23,7 +25,7 @@ pub struct KnownMembers {
 impl KnownMembers {
     /// Nothing, of so many members.
     pub fn none(members: usize) -> Self {
-        Self { proven: vec![false; members], digests: BTreeMap::new() }
+        Self { sound: false, proven: vec![false; members], digests: BTreeMap::new() }
     }
 
     /// How many members there are.
@@ -36,9 +38,15 @@ impl KnownMembers {
         self.proven.get(member).is_some_and(|proven| *proven)
     }
 
-    /// Whether that is known of all members.
-    pub fn proves_all(&self) -> bool {
-        self.proven.iter().all(|proven| *proven)
+    /// Whether the archive is known to be sound: an environment was made from the wheel, and
+    /// members that it has no use for hid nothing either.
+    pub fn is_sound(&self) -> bool {
+        self.sound
+    }
+
+    /// Adds that the archive is sound.
+    pub fn set_sound(&mut self) {
+        self.sound = true;
     }
 
     /// The hash, by the tree's digest function, of a member's bytes, given the SHA-256 that RECORD
@@ -63,7 +71,8 @@ impl KnownMembers {
     pub fn encode(&self) -> Vec<u8> {
         let count = u32::try_from(self.proven.len())
             .expect("an archive has no more members than 32 bits count");
-        let mut bytes = count.to_le_bytes().to_vec();
+        let mut bytes = vec![u8::from(self.sound)];
+        bytes.extend(count.to_le_bytes());
         bytes.extend(
             self.proven
                 .chunks(8)
@@ -77,14 +86,18 @@ impl KnownMembers {
 
     /// Reads what was rendered; nothing where the bytes are anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (count, rest) = bytes.split_first_chunk()?;
+        let (sound, rest) = match bytes.split_first()? {
+            (byte @ (0 | 1), rest) => (*byte == 1, rest),
+            _ => return None,
+        };
+        let (count, rest) = rest.split_first_chunk()?;
         let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
         let (bits, pairs) = rest.split_at_checked(count.div_ceil(8))?;
         let proven = (0..count).map(|index| bits[index / 8] >> (index % 8) & 1 == 1).collect();
         let hash = |bytes: &[u8]| bytes.try_into().ok().map(Hash::new);
         let pairs =
             pairs.chunks(64).map(|pair| Some((hash(pair.get(..32)?)?, hash(pair.get(32..)?)?)));
-        Some(Self { proven, digests: pairs.collect::<Option<_>>()? })
+        Some(Self { sound, proven, digests: pairs.collect::<Option<_>>()? })
     }
 }
 
@@ -100,6 +113,9 @@ mod tests {
                 known.prove(member);
             }
             known.add(Hash::sha256(b"a"), Hash::sha256(b"b"));
+            if members > 7 {
+                known.set_sound();
+            }
             let bytes = known.encode();
             assert_eq!(KnownMembers::decode(&bytes), Some(known), "{members}");
             for length in 0..bytes.len() {
@@ -122,8 +138,7 @@ mod tests {
             (known.digest(0, &sha256), known.digest(1, &sha256), known.digest(2, &sha256)),
             (None, Some(hash), None)
         );
-        assert!(!known.proves_all());
         known.prove(0);
-        assert!(known.proves_all() && known.proves(0) && !known.proves(2));
+        assert!(known.proves(0) && !known.proves(2) && !known.is_sound());
     }
 }

@@ -33,7 +33,7 @@ pub const HASHED: Kind = Kind { name: "hashed", version: 1 };
 pub const MANIFEST: Kind = Kind { name: "manifests", version: 2 };
 /// What is known of a wheel's members. The version grows with the rules that wheels are read by,
 /// too.
-pub const WHEEL: Kind = Kind { name: "wheels", version: 2 };
+pub const WHEEL: Kind = Kind { name: "wheels", version: 3 };
 
 /// Puts a payload into its frame.
 pub fn frame(kind: Kind, payload: &[u8]) -> Vec<u8> {
