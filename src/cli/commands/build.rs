@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cli::answer::{Answer, Warnings};
 use crate::cli::inputs::lock::{
-    ForArguments, Locked, LockedArguments, WantedArguments, needs_a_lock,
+    ChoiceArguments, ForArguments, Locked, LockedArguments, WantedArguments, needs_a_lock,
 };
 use crate::cli::inputs::spec::{self as spec_input, SpecText};
 use crate::cli::inputs::{apart, compiler};
@@ -20,7 +20,7 @@ use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArg
 use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::options::{PlacesArguments, numbers};
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::files::OutputFile;
 use crate::engine::store::Counts;
 use crate::engine::{self, BuildRequest, Caches, Existing, Report, Session};
@@ -107,9 +107,6 @@ pub(crate) struct Build {
 }
 
 impl Verb for BuildArguments {
-    type Request = Build;
-    type Answer = BuildAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Build, Error> {
         let places = self.places;
         let caches = caches::local(&self.store, &self.links, io)?;
@@ -118,9 +115,7 @@ impl Verb for BuildArguments {
             (Some(lock), _) => {
                 let arguments = LockedArguments {
                     lock,
-                    target: &self.target,
-                    wanted: self.wanted,
-                    wheels: &self.fetch.wheels,
+                    choice: ChoiceArguments::new(self.target, self.wanted, self.fetch.wheels),
                     launchers: self.launchers.as_deref(),
                 };
                 let cwd = io.cwd.clone();
@@ -164,13 +159,9 @@ impl Verb for BuildArguments {
         check_outputs(&build.request, &build.spec)?;
         Ok(build)
     }
-
-    fn run(build: Build, io: &mut Io<'_>) -> Result<BuildAnswer, Error> {
-        build.run(io)
-    }
 }
 
-impl Build {
+impl Request for Build {
     fn run(mut self, io: &mut Io<'_>) -> Result<BuildAnswer, Error> {
         let mut allowed = BTreeSet::new();
         let unchanged =
@@ -199,7 +190,9 @@ impl Build {
         let remote = self.caches.remote.as_ref().map(|remote| remote.summary_json());
         Ok(BuildAnswer::new(built?, self.out, allowed, notes, remote))
     }
+}
 
+impl Build {
     /// Whether the output's stamp may answer. Keys of inputs and what is said of a remote cache
     /// are checked whether or not there is something to do, and what is allowed is said each time.
     fn is_plain(&self, io: &Io<'_>) -> bool {

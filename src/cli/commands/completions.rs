@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use crate::cli::answer::Done;
 use crate::cli::io::{Io, written};
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::error::Error;
 
 /// Arguments of `venvtree completions`.
@@ -27,17 +27,16 @@ pub(crate) struct Completions {
 }
 
 impl Verb for Completions {
-    type Request = (Shell, clap::Command);
-    type Answer = Done;
-
-    fn request(self, _io: &mut Io<'_>) -> Result<Self::Request, Error> {
-        Ok((self.arguments.shell, self.whole))
+    fn request(self, _io: &mut Io<'_>) -> Result<Self, Error> {
+        Ok(self)
     }
+}
 
-    fn run((shell, mut whole): Self::Request, io: &mut Io<'_>) -> Result<Done, Error> {
+impl Request for Completions {
+    fn run(mut self, io: &mut Io<'_>) -> Result<Done, Error> {
         // Rendered first: the generator panics where its output fails.
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut whole, "venvtree", &mut script);
+        clap_complete::generate(self.arguments.shell, &mut self.whole, "venvtree", &mut script);
         written(io.print_generated(&script))?;
         Ok(Done::WELL)
     }

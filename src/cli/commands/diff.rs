@@ -12,7 +12,7 @@ use crate::cli::inputs::subject::{self, Subject};
 use crate::cli::io::Io;
 use crate::cli::options::PlacesArguments;
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::Session;
 use crate::error::Error;
 use crate::model::tree::walk::{self, Difference};
@@ -43,23 +43,19 @@ pub struct DiffArguments {
 /// The two sides.
 pub(crate) struct Diff {
     session: Session,
-    first: Utf8PathBuf,
-    second: Utf8PathBuf,
-    places: PlacesArguments,
+    sides: DiffArguments,
 }
 
 impl Verb for DiffArguments {
-    type Request = Diff;
-    type Answer = DiffAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Diff, Error> {
         let session = spec_input::session(&self.places, io)?;
-        let Self { first, second, places, .. } = self;
-        Ok(Diff { session, first, second, places })
+        Ok(Diff { session, sides: self })
     }
+}
 
-    fn run(diff: Diff, io: &mut Io<'_>) -> Result<DiffAnswer, Error> {
-        let (first, second) = diff.read(io)?;
+impl Request for Diff {
+    fn run(self, io: &mut Io<'_>) -> Result<DiffAnswer, Error> {
+        let (first, second) = self.read(io)?;
         let changes = changes(&first, &second);
         Ok(DiffAnswer {
             equal: changes.is_empty() && first.odd == second.odd,
@@ -74,18 +70,18 @@ impl Diff {
     /// Both sides, with one digest function.
     fn read(&self, io: &mut Io<'_>) -> Result<(Subject, Subject), Error> {
         let mut read = |path: &Utf8PathBuf, function| {
-            subject::read(path, function, &self.places, &self.session, io)
+            subject::read(path, function, &self.sides.places, &self.session, io)
         };
-        let first = read(&self.first, None)?;
-        let second = read(&self.second, None)?;
+        let first = read(&self.sides.first, None)?;
+        let second = read(&self.sides.second, None)?;
         if first.tree.function() == second.tree.function() {
             return Ok((first, second));
         }
         // A directory has no digest function of its own.
         if first.is_directory {
-            Ok((read(&self.first, Some(second.tree.function()))?, second))
+            Ok((read(&self.sides.first, Some(second.tree.function()))?, second))
         } else if second.is_directory {
-            let second = read(&self.second, Some(first.tree.function()))?;
+            let second = read(&self.sides.second, Some(first.tree.function()))?;
             Ok((first, second))
         } else {
             Err(Error::usage("the two sides have different digest functions")
@@ -188,12 +184,11 @@ impl Answer for DiffAnswer {
     }
 
     fn summary(&self) -> Vec<String> {
-        vec![if self.equal {
-            "no differences".to_owned()
-        } else {
-            let parts = quantity::count(self.changes.len(), "part");
-            format!("{} and {} differ in {parts}", self.first.name, self.second.name)
-        }]
+        if self.equal {
+            return vec!["no differences".to_owned()];
+        }
+        let parts = quantity::count(self.changes.len(), "part");
+        vec![format!("{} and {} differ in {parts}", self.first.name, self.second.name)]
     }
 
     fn exit_code(&self) -> u8 {

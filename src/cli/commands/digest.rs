@@ -11,7 +11,7 @@ use crate::cli::options::bytecode::CompilerArguments;
 use crate::cli::options::caches::{self, StoreArguments};
 use crate::cli::options::{SpecArguments, numbers};
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::directories::{self, View};
 use crate::engine::store::Notes;
 use crate::engine::{self, Caches, Foresight, Places, Session};
@@ -66,9 +66,6 @@ enum Of {
 }
 
 impl Verb for DigestArguments {
-    type Request = Digest;
-    type Answer = DigestAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Digest, Error> {
         let mut session = spec_input::session(&self.spec.places, io)?;
         compiler::allow(&mut session, &self.compiler, io)?;
@@ -91,9 +88,11 @@ impl Verb for DigestArguments {
         let explain = self.explain;
         Ok(Digest { session, of: Of::Spec { spec: Box::new(spec), places, caches, explain } })
     }
+}
 
-    fn run(request: Digest, io: &mut Io<'_>) -> Result<DigestAnswer, Error> {
-        let Digest { session, of } = request;
+impl Request for Digest {
+    fn run(self, io: &mut Io<'_>) -> Result<DigestAnswer, Error> {
+        let Self { session, of } = self;
         match of {
             Of::Directory(path, name, function) => {
                 let scan = directories::scan(&session, &path, function, View::Exact)?;

@@ -12,7 +12,7 @@ use crate::cli::io::Io;
 use crate::cli::options::caches::{self, CacheArguments, RemoteArguments};
 use crate::cli::options::variables;
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::interpreters::{Listed, Search, Surroundings};
 use crate::engine::machine;
 use crate::engine::store::{self as local_store, LinkMode, Notes};
@@ -84,20 +84,19 @@ pub(crate) struct Doctor {
 }
 
 impl Verb for DoctorArguments {
-    type Request = Doctor;
-    type Answer = DoctorAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Doctor, Error> {
         let out = self.out.as_ref().map_or_else(|| io.cwd.clone(), |path| io.resolve(path));
         Ok(Doctor { place: machine::nearest(&out), caches: self.caches })
     }
+}
 
-    fn run(doctor: Doctor, io: &mut Io<'_>) -> Result<DoctorAnswer, Error> {
+impl Request for Doctor {
+    fn run(self, io: &mut Io<'_>) -> Result<DoctorAnswer, Error> {
         let mut found = Findings::default();
-        let place = &doctor.place;
+        let place = &self.place;
         program(&mut found, io);
         // Options that make no sense are among what is wrong.
-        match caches::local(&doctor.caches.store, &doctor.caches.links, io) {
+        match caches::local(&self.caches.store, &self.caches.links, io) {
             Ok(caches) => {
                 let root = caches.store.as_ref().map(|store| store.root.as_path());
                 store(&mut found, root, place);
@@ -108,7 +107,7 @@ impl Verb for DoctorArguments {
         }
         limits(&mut found);
         interpreters(&mut found, io);
-        remote(&mut found, &doctor.caches.remote, io);
+        remote(&mut found, &self.caches.remote, io);
         let names = variables::VARIABLES.iter().map(|variable| variable.name);
         let set: Vec<&str> = names.filter(|name| io.variable(name).is_some()).collect();
         let line = if set.is_empty() { "none set".to_owned() } else { set.join(", ") };

@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::io::Io;
 use crate::cli::options::caches;
-use crate::cli::options::{Format, FormatArguments, Reporting};
+use crate::cli::options::{FormatArguments, Reporting};
 use crate::cli::text::Text;
-use crate::cli::verb::{Verb, perform};
-use crate::engine::interpreters::{self, Listed, Probe, Search, Surroundings};
+use crate::cli::verb::{Request, Verb, dispatch};
+use crate::engine::interpreters::{self, Listed, Search, Surroundings};
 use crate::engine::store::Notes;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
@@ -71,32 +71,22 @@ pub(crate) enum Kind {
     Inside,
 }
 
-/// Does what a subcommand asks for.
-pub(crate) fn dispatch(
-    command: InterpreterCommand,
-    io: &mut Io<'_>,
-) -> (Format, Result<u8, Error>) {
-    match command {
-        InterpreterCommand::List(arguments) => perform(arguments, io),
-        InterpreterCommand::Probe(arguments) => perform(arguments, io),
-    }
-}
+dispatch!(InterpreterCommand { List, Probe });
 
 impl Verb for ListArguments {
-    type Request = Search;
-    type Answer = ListAnswer;
-
-    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+    fn request(self, io: &mut Io<'_>) -> Result<Search, Error> {
         Ok(Search {
             surroundings: Surroundings::new(&io.cwd, |name| io.variable(name)),
             memory: caches::interpreters(io),
             notes: Notes::new(),
         })
     }
+}
 
-    fn run(search: Search, io: &mut Io<'_>) -> Result<ListAnswer, Error> {
-        let found = search.list();
-        caches::say_notes(&search.notes, io);
+impl Request for Search {
+    fn run(self, io: &mut Io<'_>) -> Result<ListAnswer, Error> {
+        let found = self.list();
+        caches::say_notes(&self.notes, io);
         Ok(ListAnswer { interpreters: found.iter().map(Found::new).collect() })
     }
 }
@@ -135,7 +125,7 @@ impl Found {
     fn new(listed: &Listed) -> Self {
         let Listed { path, aliases, outcome } = listed;
         let (reason, facts, words) = match outcome {
-            Ok(Probe { interpreter, .. }) => {
+            Ok(interpreters::Probe { interpreter, .. }) => {
                 let python = Python::Absolute { path: path.to_string() };
                 let document = InterpreterDocument::new(interpreter, &python);
                 let facts = Facts {
@@ -191,17 +181,23 @@ impl Answer for ListAnswer {
 }
 
 impl Verb for ProbeArguments {
-    type Request = (Utf8PathBuf, Kind);
-    type Answer = ProbeAnswer;
-
-    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+    fn request(self, io: &mut Io<'_>) -> Result<Probe, Error> {
         let is_path = self.python.as_str().contains('/');
-        Ok((if is_path { io.resolve(&self.python) } else { self.python }, self.kind))
+        let python = if is_path { io.resolve(&self.python) } else { self.python };
+        Ok(Probe { python, kind: self.kind })
     }
+}
 
-    fn run((python, kind): Self::Request, _io: &mut Io<'_>) -> Result<ProbeAnswer, Error> {
-        let probe = interpreters::probe(&python)?;
-        let python = kind.python(&probe.executable)?;
+/// Which interpreter is to be asked, and how an environment would reach it.
+pub(crate) struct Probe {
+    python: Utf8PathBuf,
+    kind: Kind,
+}
+
+impl Request for Probe {
+    fn run(self, _io: &mut Io<'_>) -> Result<ProbeAnswer, Error> {
+        let probe = interpreters::probe(&self.python)?;
+        let python = self.kind.python(&probe.executable)?;
         let mut document = InterpreterDocument::new(&probe.interpreter, &python);
         document.platlibdir = probe.lib64.then_some(LibraryFolderDocument::Lib64);
         Ok(ProbeAnswer(document))

@@ -9,7 +9,7 @@ use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
 use crate::cli::options::SpecArguments;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::{Places, Session, key};
 use crate::error::Error;
 use crate::model::action::Action;
@@ -42,9 +42,6 @@ pub(crate) struct Key {
 }
 
 impl Verb for KeyArguments {
-    type Request = Key;
-    type Answer = KeyAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Key, Error> {
         let session = spec_input::session(&self.spec.places, io)?;
         let spec = spec_input::read(&self.spec, io)?;
@@ -52,11 +49,13 @@ impl Verb for KeyArguments {
             self.explain.map(|other| spec_input::read_beside(&other, &self.spec.places, io));
         Ok(Key { session, spec, other: other.transpose()? })
     }
+}
 
-    fn run(key: Key, _io: &mut Io<'_>) -> Result<KeyAnswer, Error> {
-        let action = |(spec, places): &(Spec, Places)| key::action(&key.session, spec, places);
-        let first = action(&key.spec)?;
-        let Some(second) = key.other.as_ref().map(action).transpose()? else {
+impl Request for Key {
+    fn run(self, _io: &mut Io<'_>) -> Result<KeyAnswer, Error> {
+        let action = |(spec, places): &(Spec, Places)| key::action(&self.session, spec, places);
+        let first = action(&self.spec)?;
+        let Some(second) = self.other.as_ref().map(action).transpose()? else {
             return Ok(KeyAnswer::Key(OneKey::new(&first)));
         };
         Ok(KeyAnswer::Difference(TwoKeys {

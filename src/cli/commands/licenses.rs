@@ -11,7 +11,7 @@ use crate::cli::inputs::bill::{BillArguments, Source};
 use crate::cli::io::Io;
 use crate::cli::quantity;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::error::Error;
 use crate::model::name::DistName;
 use crate::model::proof::license::{License, NotAnExpression, Rule};
@@ -58,9 +58,6 @@ pub(crate) struct Licenses {
 }
 
 impl Verb for LicensesArguments {
-    type Request = Licenses;
-    type Answer = LicensesAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Licenses, Error> {
         let rule = Rule::new(&self.allow_license, &self.deny_license).map_err(not_an_expression)?;
         let mut assumed = BTreeMap::new();
@@ -77,9 +74,11 @@ impl Verb for LicensesArguments {
         let source = self.bill.source(self.texts, io)?;
         Ok(Licenses { source, rule, assumed, texts: self.texts })
     }
+}
 
-    fn run(request: Licenses, io: &mut Io<'_>) -> Result<LicensesAnswer, Error> {
-        let Licenses { source, rule, mut assumed, texts } = request;
+impl Request for Licenses {
+    fn run(self, io: &mut Io<'_>) -> Result<LicensesAnswer, Error> {
+        let Self { source, rule, mut assumed, texts } = self;
         let (bill, _) = source.bill(io)?;
         let mut distributions: Vec<Row> = Vec::new();
         for part in bill.distributions {

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::cli::answer::Done;
 use crate::cli::io::{Io, written};
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::files::{self, failed};
 use crate::error::Error;
 
@@ -28,17 +28,23 @@ pub(crate) struct Man {
 }
 
 impl Verb for Man {
-    /// The command, and the directory for the pages if there are to be several.
-    type Request = (clap::Command, Option<Utf8PathBuf>);
-    type Answer = Done;
-
-    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+    fn request(self, io: &mut Io<'_>) -> Result<Pages, Error> {
         let mut command = self.whole.disable_help_subcommand(true);
         command.build();
-        Ok((command, self.arguments.out.as_ref().map(|path| io.resolve(path))))
+        let directory = self.arguments.out.as_ref().map(|path| io.resolve(path));
+        Ok(Pages { command, directory })
     }
+}
 
-    fn run((command, directory): Self::Request, io: &mut Io<'_>) -> Result<Done, Error> {
+/// What is to be described, and the directory for the pages if there are to be several.
+pub(crate) struct Pages {
+    command: clap::Command,
+    directory: Option<Utf8PathBuf>,
+}
+
+impl Request for Pages {
+    fn run(self, io: &mut Io<'_>) -> Result<Done, Error> {
+        let Self { command, directory } = self;
         let Some(directory) = directory else {
             let page = page(command).map_err(failed("render", "venvtree.1".into()))?;
             written(io.print_generated(&page))?;

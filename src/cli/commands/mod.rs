@@ -1,7 +1,10 @@
 //! The commands: what can be typed, and who does it.
 //!
-//! A command is a file here: its arguments, the request that they make, and the answer
-//! ([`Verb`](crate::cli::verb::Verb)). No command uses another one.
+//! A command is a file here: its arguments, the request that they make
+//! ([`Verb`](crate::cli::verb::Verb)), and the answer ([`Request`](crate::cli::verb::Request)). No
+//! command uses another one.
+
+#![expect(refining_impl_trait_internal, reason = "a command names its request and its answer")]
 
 pub(crate) mod build;
 pub(crate) mod bytecode;

@@ -9,7 +9,7 @@ use crate::cli::io::Io;
 use crate::cli::options::SpecArguments;
 use crate::cli::quantity;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::{self, Places, Session};
 use crate::error::Error;
 use crate::model::digest::Hash;
@@ -33,18 +33,24 @@ pub struct PlanArguments {
     spec: SpecArguments,
 }
 
-impl Verb for PlanArguments {
-    type Request = (Session, Spec, Places);
-    type Answer = PlanAnswer;
+/// What is to be planned.
+pub(crate) struct Plan {
+    session: Session,
+    spec: Spec,
+    places: Places,
+}
 
-    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+impl Verb for PlanArguments {
+    fn request(self, io: &mut Io<'_>) -> Result<Plan, Error> {
         let session = spec_input::session(&self.spec.places, io)?;
         let (spec, places) = spec_input::read(&self.spec, io)?;
-        Ok((session, spec, places))
+        Ok(Plan { session, spec, places })
     }
+}
 
-    fn run((session, spec, places): Self::Request, io: &mut Io<'_>) -> Result<PlanAnswer, Error> {
-        let mut prepared = engine::prepare(&session, spec, &places)?;
+impl Request for Plan {
+    fn run(self, io: &mut Io<'_>) -> Result<PlanAnswer, Error> {
+        let mut prepared = engine::prepare(&self.session, self.spec, &self.places)?;
         let warnings = std::mem::take(&mut prepared.plan.warnings);
         let inputs = prepared.inputs();
         let mut answer = PlanAnswer::default();

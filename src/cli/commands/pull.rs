@@ -10,7 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::options::caches::{self, CacheArguments};
 use crate::cli::options::numbers;
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::store::Counts;
 use crate::engine::transfer::{self, PullRequest};
 use crate::engine::{BuildRequest, Caches, Existing, Session};
@@ -61,9 +61,6 @@ pub(crate) struct Pull {
 }
 
 impl Verb for PullArguments {
-    type Request = Pull;
-    type Answer = PullAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Pull, Error> {
         let digest = Digest::parse(&self.digest)?;
         let function = self.digest_function;
@@ -87,9 +84,11 @@ impl Verb for PullArguments {
             out: self.out,
         })
     }
+}
 
-    fn run(pull: Pull, io: &mut Io<'_>) -> Result<PullAnswer, Error> {
-        let Pull { session, caches, digest, function, mtime, request, out } = pull;
+impl Request for Pull {
+    fn run(self, io: &mut Io<'_>) -> Result<PullAnswer, Error> {
+        let Self { session, caches, digest, function, mtime, request, out } = self;
         let request = PullRequest { digest, function, mtime, build: &request };
         let pulled = transfer::pull(&session, &caches, request);
         let notes = caches::say(&caches, io);

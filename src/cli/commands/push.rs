@@ -9,7 +9,7 @@ use crate::cli::answer::{Answer, Printer};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, RemoteArguments};
 use crate::cli::options::numbers;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::remote::RemoteCache;
 use crate::engine::store::Notes;
 use crate::engine::{Session, transfer};
@@ -46,9 +46,6 @@ pub(crate) struct Push {
 }
 
 impl Verb for PushArguments {
-    type Request = Push;
-    type Answer = PushAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Push, Error> {
         let notes = Notes::new();
         let function = self.digest_function;
@@ -59,9 +56,11 @@ impl Verb for PushArguments {
         let session = Session { progress: io.progress.clone(), ..Session::default() };
         Ok(Push { session, remote, directory: io.resolve(&self.directory), function, notes })
     }
+}
 
-    fn run(push: Push, io: &mut Io<'_>) -> Result<PushAnswer, Error> {
-        let Push { session, remote, directory, function, notes } = push;
+impl Request for Push {
+    fn run(self, io: &mut Io<'_>) -> Result<PushAnswer, Error> {
+        let Self { session, remote, directory, function, notes } = self;
         let pushed = transfer::push(&session, remote.as_ref(), &directory, function);
         caches::say_notes(&notes, io);
         let (tree, message, missing) = pushed?;

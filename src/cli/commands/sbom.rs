@@ -6,15 +6,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::answer::{Answer, Printer};
-use crate::cli::inputs::apart;
 use crate::cli::inputs::bill::{BillArguments, Source};
-use crate::cli::io::{Io, written};
+use crate::cli::inputs::destination::Destination;
+use crate::cli::io::Io;
 use crate::cli::options::{Format, Output};
 use crate::cli::quantity;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
-use crate::engine::files::OutputFile;
-use crate::engine::write_whole;
+use crate::cli::verb::{Request, Verb};
 use crate::error::Error;
 use crate::model::proof::{cyclonedx, provenance, spdx};
 
@@ -63,28 +61,25 @@ pub(crate) enum Kind {
 pub(crate) struct Sbom {
     source: Source,
     kind: Kind,
-    out: Option<(Utf8PathBuf, OutputFile)>,
+    out: Destination,
 }
 
 impl Verb for SbomArguments {
-    type Request = Sbom;
-    type Answer = SbomAnswer;
-
     fn output(&self) -> Output {
         Output { quiet: self.quiet, format: Format::Text }
     }
 
     fn request(self, io: &mut Io<'_>) -> Result<Sbom, Error> {
-        let file = self.out.as_ref().map(|path| io.output_file(path)).transpose()?;
+        let out = Destination::new(self.out, io)?;
         let source = self.bill.source(self.texts, io)?;
-        if let (Some(file), Some(path)) = (&file, source.file()) {
-            apart::check_file(file, [path])?;
-        }
-        Ok(Sbom { source, kind: self.format, out: self.out.zip(file) })
+        out.check(source.file())?;
+        Ok(Sbom { source, kind: self.format, out })
     }
+}
 
-    fn run(request: Sbom, io: &mut Io<'_>) -> Result<SbomAnswer, Error> {
-        let Sbom { source, kind, out } = request;
+impl Request for Sbom {
+    fn run(self, io: &mut Io<'_>) -> Result<SbomAnswer, Error> {
+        let Self { source, kind, out } = self;
         let (bill, asked) = source.bill(io)?;
         let document = match (kind, asked) {
             (Kind::Cyclonedx, _) => cyclonedx::document(&bill),
@@ -96,14 +91,8 @@ impl Verb for SbomArguments {
             }
         };
         let distributions = bill.distributions.len();
-        if let Some((_, file)) = &out {
-            let text = Text::of_json(&document);
-            write_whole(file, |writer| {
-                writeln!(writer, "{}", text.as_str())
-                    .map_err(|error| written(Err(error)).unwrap_err())
-            })?;
-        }
-        Ok(SbomAnswer { document, out: out.map(|(name, _)| name), distributions })
+        let out = out.write_json(&document)?;
+        Ok(SbomAnswer { document, out, distributions })
     }
 }
 

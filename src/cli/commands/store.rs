@@ -9,9 +9,9 @@ use serde::Serialize;
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, StoreArguments};
-use crate::cli::options::{Format, FormatArguments, Reporting, numbers};
+use crate::cli::options::{FormatArguments, Reporting, numbers};
 use crate::cli::quantity;
-use crate::cli::verb::{Verb, perform};
+use crate::cli::verb::{Request, Verb, dispatch};
 use crate::engine::store::{
     self, CollectionReport, Limits, Notes, StorePlace, StoreReport, Usage, VerifyReport,
 };
@@ -63,14 +63,7 @@ pub struct VerifyArguments {
     store: StoreArguments,
 }
 
-/// Does what a subcommand asks for.
-pub(crate) fn dispatch(command: StoreCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
-    match command {
-        StoreCommand::Stat(arguments) => perform(arguments, io),
-        StoreCommand::Gc(arguments) => perform(arguments, io),
-        StoreCommand::Verify(arguments) => perform(arguments, io),
-    }
-}
+dispatch!(StoreCommand { Stat, Gc, Verify });
 
 /// The store that is meant.
 fn open(arguments: &StoreArguments, io: &Io<'_>) -> Result<StorePlace, Error> {
@@ -93,16 +86,18 @@ fn usage(usage: Usage) -> String {
 }
 
 impl Verb for StatArguments {
-    type Request = StorePlace;
-    type Answer = StatAnswer;
-
-    fn request(self, io: &mut Io<'_>) -> Result<StorePlace, Error> {
-        open(&self.store, io)
+    fn request(self, io: &mut Io<'_>) -> Result<Stat, Error> {
+        open(&self.store, io).map(Stat)
     }
+}
 
-    fn run(place: StorePlace, _io: &mut Io<'_>) -> Result<StatAnswer, Error> {
-        let functions = store::report(&place)?;
-        Ok(StatAnswer { store: place.root, functions })
+/// The store whose contents are to be counted.
+pub(crate) struct Stat(StorePlace);
+
+impl Request for Stat {
+    fn run(self, _io: &mut Io<'_>) -> Result<StatAnswer, Error> {
+        let functions = store::report(&self.0)?;
+        Ok(StatAnswer { store: self.0.root, functions })
     }
 }
 
@@ -159,16 +154,21 @@ impl Answer for StatAnswer {
 }
 
 impl Verb for GcArguments {
-    type Request = (StorePlace, Limits);
-    type Answer = CollectionReport;
-
-    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+    fn request(self, io: &mut Io<'_>) -> Result<Collect, Error> {
         let place = open(&self.store, io)?;
-        Ok((place, Limits { bytes: self.max_size, age: self.max_age }))
+        Ok(Collect { place, limits: Limits { bytes: self.max_size, age: self.max_age } })
     }
+}
 
-    fn run((place, limits): Self::Request, io: &mut Io<'_>) -> Result<CollectionReport, Error> {
-        store::collect(&place, limits, SystemTime::now(), &io.progress)
+/// The store that is to shrink, and how far.
+pub(crate) struct Collect {
+    place: StorePlace,
+    limits: Limits,
+}
+
+impl Request for Collect {
+    fn run(self, io: &mut Io<'_>) -> Result<CollectionReport, Error> {
+        store::collect(&self.place, self.limits, SystemTime::now(), &io.progress)
     }
 }
 
@@ -203,15 +203,17 @@ impl Answer for CollectionReport {
 }
 
 impl Verb for VerifyArguments {
-    type Request = StorePlace;
-    type Answer = VerifyReport;
-
-    fn request(self, io: &mut Io<'_>) -> Result<StorePlace, Error> {
-        open(&self.store, io)
+    fn request(self, io: &mut Io<'_>) -> Result<Verify, Error> {
+        open(&self.store, io).map(Verify)
     }
+}
 
-    fn run(place: StorePlace, io: &mut Io<'_>) -> Result<VerifyReport, Error> {
-        store::verify(&place, &io.progress)
+/// The store that is to be read again.
+pub(crate) struct Verify(StorePlace);
+
+impl Request for Verify {
+    fn run(self, io: &mut Io<'_>) -> Result<VerifyReport, Error> {
+        store::verify(&self.0, &io.progress)
     }
 }
 

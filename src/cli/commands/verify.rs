@@ -9,7 +9,7 @@ use crate::cli::inputs::{spec as spec_input, subject};
 use crate::cli::io::Io;
 use crate::cli::options::PlacesArguments;
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::Session;
 use crate::engine::directories::{self, Scan, View};
 use crate::error::{Error, ErrorKind};
@@ -96,9 +96,6 @@ enum Expected {
 }
 
 impl Verb for VerifyArguments {
-    type Request = Verify;
-    type Answer = VerifyAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Verify, Error> {
         let session = spec_input::session(&self.places, io)?;
         let directory = io.resolve(&self.directory);
@@ -124,18 +121,20 @@ impl Verb for VerifyArguments {
             bytecode: self.bytecode,
         })
     }
+}
 
-    fn run(verify: Verify, io: &mut Io<'_>) -> Result<VerifyAnswer, Error> {
-        let found = match &verify.expected {
-            Expected::Subject(path) => verify.compare(path, io)?,
-            Expected::Digest(text) => verify.compare_digest(text)?,
+impl Request for Verify {
+    fn run(self, io: &mut Io<'_>) -> Result<VerifyAnswer, Error> {
+        let found = match &self.expected {
+            Expected::Subject(path) => self.compare(path, io)?,
+            Expected::Digest(text) => self.compare_digest(text)?,
         };
         let (bytecode, differences): (Vec<Found>, Vec<Found>) =
             found.into_iter().partition(|found| {
-                found.deviation == Deviation::Bytecode && verify.bytecode == Bytecode::Allow
+                found.deviation == Deviation::Bytecode && self.bytecode == Bytecode::Allow
             });
         let equal = differences.is_empty();
-        Ok(VerifyAnswer { equal, differences, bytecode, directory: verify.name })
+        Ok(VerifyAnswer { equal, differences, bytecode, directory: self.name })
     }
 }
 

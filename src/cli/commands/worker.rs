@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::answer::{self, Done};
 use crate::cli::io::{Io, Streams};
 use crate::cli::options::LimitArguments;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::machine;
 use crate::error::{Error, Explain as _};
 use crate::model::wheel::limits::Limits;
@@ -98,9 +98,6 @@ pub(crate) struct Serve {
 }
 
 impl Verb for Worker {
-    type Request = Serve;
-    type Answer = Done;
-
     fn request(self, io: &mut Io<'_>) -> Result<Serve, Error> {
         let protocol = self.arguments.protocol.map(|protocol| match protocol {
             ProtocolArgument::Proto => Protocol::Protobuf,
@@ -109,9 +106,11 @@ impl Verb for Worker {
         let limits = self.arguments.limits.apply(&io.limits);
         Ok(Serve { protocol, limits, again: self.again })
     }
+}
 
-    fn run(serve: Serve, io: &mut Io<'_>) -> Result<Done, Error> {
-        let Serve { protocol, limits, again } = serve;
+impl Request for Serve {
+    fn run(self, io: &mut Io<'_>) -> Result<Done, Error> {
+        let Self { protocol, limits, again } = self;
         let (cwd, variables, executable) =
             (io.cwd.clone(), io.variables.clone(), io.executable.clone());
         let places = Places::of(machine::open_files().0);

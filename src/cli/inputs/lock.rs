@@ -6,12 +6,12 @@ use clap::Args;
 use crate::cli::inputs::launchers;
 use crate::cli::inputs::target::{self as for_target, Target};
 use crate::cli::io::Io;
-use crate::engine::compose::lock::{LockFile, at_hand, references};
+use crate::engine::compose::lock::{LockFile, at_hand};
 use crate::engine::fetch::Fetching;
 use crate::engine::files;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
-use crate::model::lock::{Lock, Request, Selection};
+use crate::model::lock::{Request, Selection};
 use crate::model::spec::{Flags, Launchers, Spec};
 use crate::model::target;
 
@@ -71,25 +71,79 @@ pub(crate) fn read_target(text: &str, io: &mut Io<'_>) -> Result<Target, Error> 
     for_target::read(text, None, io)
 }
 
+/// For whom wheels are chosen, and which, where none is fetched.
+#[derive(Debug, Args)]
+pub struct ChoiceArguments {
+    #[command(flatten)]
+    target: ForArguments,
+    #[command(flatten)]
+    wanted: WantedArguments,
+    /// Where the wheels of a lock without addresses lie, which are told by their hashes; may be
+    /// given many times.
+    #[arg(long, value_name = "DIR|WHEEL", help_heading = "What is wanted")]
+    wheels: Vec<Utf8PathBuf>,
+}
+
+impl ChoiceArguments {
+    /// What other arguments say.
+    pub(crate) fn new(
+        target: ForArguments,
+        wanted: WantedArguments,
+        wheels: Vec<Utf8PathBuf>,
+    ) -> Self {
+        Self { target, wanted, wheels }
+    }
+
+    /// Who wants what of a lock.
+    ///
+    /// # Errors
+    /// There is no such interpreter, file or target, or a wheel cannot be read.
+    pub(crate) fn read(self, file: LockFile, io: &mut Io<'_>) -> Result<(Target, Wanted), Error> {
+        let target = self.target.read(io)?;
+        Ok((target, self.wanted.of(file, &self.wheels, io)?))
+    }
+}
+
+/// A lock, and what is wanted of it.
+pub(crate) struct Wanted {
+    /// The lock.
+    pub(crate) file: LockFile,
+    request: Request,
+}
+
+impl Wanted {
+    /// Chooses wheels for an interpreter, and says what is odd. With `fetching`, indexes are asked
+    /// where nothing else says where wheels are.
+    ///
+    /// # Errors
+    /// The lock does not have what is wanted.
+    pub(crate) fn choose(
+        &self,
+        interpreter: &Interpreter,
+        fetching: Option<&Fetching>,
+        io: &mut Io<'_>,
+    ) -> Result<Selection, Error> {
+        let selection = self.file.choose(interpreter, &self.request, fetching)?;
+        for warning in &selection.warnings {
+            io.warn(&format!("{}: {warning}", self.file.origin));
+        }
+        Ok(selection)
+    }
+}
+
 /// A lock, who wants what of it, and what else its spec needs.
 pub(crate) struct Locked {
-    file: LockFile,
-    directory: Utf8PathBuf,
+    wanted: Wanted,
     target: Target,
     launchers: Option<Launchers>,
-    request: Request,
 }
 
 /// What the arguments say of a lock.
 pub(crate) struct LockedArguments<'a> {
     /// The lock.
     pub(crate) lock: &'a Utf8Path,
-    /// For whom wheels are chosen.
-    pub(crate) target: &'a ForArguments,
-    /// Which of them.
-    pub(crate) wanted: WantedArguments,
-    /// Those among which the wheels of a lock without addresses are found.
-    pub(crate) wheels: &'a [Utf8PathBuf],
+    /// Who wants what of it.
+    pub(crate) choice: ChoiceArguments,
     /// The directory with the launchers for Windows.
     pub(crate) launchers: Option<&'a Utf8Path>,
 }
@@ -105,15 +159,9 @@ impl Locked {
         io: &mut Io<'_>,
     ) -> Result<Self, Error> {
         let file = read(arguments.lock, io)?;
-        let target = arguments.target.read(io)?;
-        let interpreter = &target.interpreter;
-        Ok(Self {
-            launchers: launchers::read(arguments.launchers, interpreter, root, io)?,
-            request: arguments.wanted.request(&file.lock, arguments.wheels, io)?,
-            directory: directory(arguments.lock, io),
-            file,
-            target,
-        })
+        let (target, wanted) = arguments.choice.read(file, io)?;
+        let launchers = launchers::read(arguments.launchers, &target.interpreter, root, io)?;
+        Ok(Self { wanted, target, launchers })
     }
 
     /// The spec of what the lock gives. Paths of wheels below `root` are given from there.
@@ -126,9 +174,8 @@ impl Locked {
         fetching: Option<&Fetching>,
         io: &mut Io<'_>,
     ) -> Result<Spec, Error> {
-        let interpreter = &self.target.interpreter;
-        let selection = choose(&self.file, interpreter, &self.request, fetching, io)?;
-        let wheels = references(&self.file, &selection, &self.directory, root)?;
+        let selection = self.wanted.choose(&self.target.interpreter, fetching, io)?;
+        let wheels = self.wanted.file.references(&selection, root)?;
         Ok(Spec {
             python: for_target::python(None, &self.target),
             interpreter: self.target.interpreter,
@@ -198,24 +245,24 @@ impl WantedArguments {
         self.given().map_or(Ok(()), |option| Err(needs_a_lock(option)))
     }
 
-    /// What that is, with the wheels that are given. `wheels` are those among which the wheels of a
-    /// lock without addresses are found.
+    /// What is wanted of a lock, with the wheels that are given. `wheels` are those among which the
+    /// wheels of a lock without addresses are found.
     ///
     /// # Errors
     /// A wheel cannot be read.
-    pub(crate) fn request(
+    pub(crate) fn of(
         self,
-        lock: &Lock,
+        file: LockFile,
         wheels: &[Utf8PathBuf],
         io: &Io<'_>,
-    ) -> Result<Request, Error> {
+    ) -> Result<Wanted, Error> {
         let resolve = |paths: &[Utf8PathBuf]| -> Vec<Utf8PathBuf> {
             paths.iter().map(|path| io.resolve(path)).collect()
         };
         let only_groups = !self.only_groups.is_empty();
-        Ok(Request {
-            supplied: at_hand(&resolve(&self.supply), lock)?,
-            at_hand: at_hand(&resolve(wheels), lock)?,
+        let request = Request {
+            supplied: at_hand(&resolve(&self.supply), &file.lock)?,
+            at_hand: at_hand(&resolve(wheels), &file.lock)?,
             extras: self.extras,
             all_extras: self.all_extras,
             groups: if only_groups { self.only_groups } else { self.groups },
@@ -223,7 +270,8 @@ impl WantedArguments {
             no_default_groups: self.no_default_groups,
             packages: self.packages,
             unpinned: self.unpinned,
-        })
+        };
+        Ok(Wanted { file, request })
     }
 }
 
@@ -231,31 +279,6 @@ impl WantedArguments {
 pub(crate) fn needs_a_lock(option: &str) -> Error {
     Error::usage(format!("{option} says what is wanted of a lock"))
         .hint("give the lock, too: `--lock uv.lock`")
-}
-
-/// The directory that the paths in a lock are relative to.
-pub(crate) fn directory(path: &Utf8Path, io: &Io<'_>) -> Utf8PathBuf {
-    let full = (path != "-").then(|| io.resolve(path));
-    full.as_deref().and_then(Utf8Path::parent).unwrap_or(&io.cwd).to_owned()
-}
-
-/// Chooses wheels for an interpreter, and says what is odd. With `fetching`, indexes are asked where
-/// nothing else says where wheels are.
-///
-/// # Errors
-/// The lock does not have what is wanted.
-pub(crate) fn choose(
-    file: &LockFile,
-    interpreter: &Interpreter,
-    request: &Request,
-    fetching: Option<&Fetching>,
-    io: &mut Io<'_>,
-) -> Result<Selection, Error> {
-    let selection = file.choose(interpreter, request, fetching)?;
-    for warning in &selection.warnings {
-        io.warn(&format!("{}: {warning}", file.origin));
-    }
-    Ok(selection)
 }
 
 /// Reads the lock that an argument names; `-` is standard input.
@@ -267,12 +290,13 @@ pub(crate) fn read(path: &Utf8Path, io: &mut Io<'_>) -> Result<LockFile, Error> 
         let mut bytes = Vec::new();
         let origin = "standard input";
         io.stdin.read_to_end(&mut bytes).map_err(files::failed("read", origin.into()))?;
-        return LockFile::read(bytes, origin);
+        return LockFile::read(bytes, origin, io.cwd.clone());
     }
     let full = io.resolve(path);
     if full.is_dir() {
         return Err(Error::usage(format!("`{path}` is a directory, expected a lock"))
             .hint("give the file itself: uv.lock, pylock.toml or requirements with hashes"));
     }
-    LockFile::read(files::read_document(&full)?, path.as_str())
+    let directory = full.parent().unwrap_or(&io.cwd).to_owned();
+    LockFile::read(files::read_document(&full)?, path.as_str(), directory)
 }

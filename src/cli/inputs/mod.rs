@@ -4,6 +4,8 @@
 
 pub(crate) mod apart;
 
+pub(crate) mod destination;
+
 pub(crate) mod spec;
 
 pub(crate) mod bill;

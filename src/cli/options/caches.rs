@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use crate::cli::io::Io;
@@ -29,21 +30,27 @@ pub struct StoreArguments {
     no_store: bool,
 }
 
-/// How files come out of the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum LinkModeArgument {
-    /// For `create` own, else the fastest that works: hardlinks, else reflinks, else copies.
-    #[default]
-    Auto,
-    /// Hardlinks to read-only files of the store, but for those that tools edit in place, such as
-    /// scripts.
-    Hardlink,
-    /// Copies that share blocks until they are changed (btrfs, xfs, ...).
-    Reflink,
-    /// Copies.
-    Copy,
-    /// Files of the environment's own, to be edited: reflinks where there are any, else copies.
-    Own,
+impl ValueEnum for LinkMode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Auto => {
+                "For `create` own, else the fastest that works: hardlinks, else reflinks, else copies"
+            }
+            Self::Hardlink => {
+                "Hardlinks to read-only files of the store, but for those that tools edit in place, such as scripts"
+            }
+            Self::Reflink => "Copies that share blocks until they are changed (btrfs, xfs, ...)",
+            Self::Copy => "Copies",
+            Self::Own => {
+                "Files of the environment's own, to be edited: reflinks where there are any, else copies"
+            }
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
 }
 
 /// How environments are made out of the store.
@@ -52,7 +59,7 @@ enum LinkModeArgument {
 pub struct LinkArguments {
     /// How files come out of the store [default: auto; variable: VENVTREE_LINK_MODE].
     #[arg(long, value_enum, value_name = "MODE")]
-    link_mode: Option<LinkModeArgument>,
+    link_mode: Option<LinkMode>,
 }
 
 /// What may be done with the remote cache.
@@ -221,13 +228,6 @@ pub(crate) fn local(
     let link_mode = match links.link_mode {
         Some(mode) => mode,
         None => variables::word(io, variables::LINK_MODE)?.unwrap_or_default(),
-    };
-    let link_mode = match link_mode {
-        LinkModeArgument::Auto => LinkMode::Auto,
-        LinkModeArgument::Hardlink => LinkMode::Hardlink,
-        LinkModeArgument::Reflink => LinkMode::Reflink,
-        LinkModeArgument::Copy => LinkMode::Copy,
-        LinkModeArgument::Own => LinkMode::Own,
     };
     let notes = Notes::new();
     Ok(Caches {

@@ -26,6 +26,8 @@ pub struct LockFile {
     pub lock: Lock,
     /// The SHA-256 of the file.
     pub sha256: Hash,
+    /// The directory that paths in it are relative to.
+    pub directory: Utf8PathBuf,
 }
 
 impl LockFile {
@@ -33,7 +35,7 @@ impl LockFile {
     ///
     /// # Errors
     /// It is no lock, or something in it is wrong.
-    pub fn read(bytes: Vec<u8>, origin: &str) -> Result<Self, Error> {
+    pub fn read(bytes: Vec<u8>, origin: &str, directory: Utf8PathBuf) -> Result<Self, Error> {
         let sha256 = Hash::sha256(&bytes);
         let fail = |error| UnusableLock { origin: origin.to_owned(), error };
         let text = foreign::text(bytes).map_err(|found| {
@@ -41,7 +43,7 @@ impl LockFile {
             fail(LockError::Foreign { what: found.what, hint })
         })?;
         let lock = Lock::read(&text).map_err(fail)?;
-        Ok(Self { origin: origin.to_owned(), lock, sha256 })
+        Ok(Self { origin: origin.to_owned(), lock, sha256, directory })
     }
 
     /// Chooses wheels for an interpreter. Where requirements do not say where theirs are, and none
@@ -80,6 +82,41 @@ impl LockFile {
         Err(self.error(error))
     }
 
+    /// The wheels of a selection as a spec names them. What the lock has of paths is relative to
+    /// its directory; paths below `root` are given from there.
+    ///
+    /// # Errors
+    /// One has no SHA-256 and no file, or an address that is none.
+    pub fn references(
+        &self,
+        selection: &Selection,
+        root: Option<&Utf8Path>,
+    ) -> Result<Vec<WheelReference>, Error> {
+        let reference = |wheel: &Selected| {
+            let path = wheel.path.as_deref().map(|path| self.directory.join(path));
+            let refuse =
+                |what: String| Error::usage(format!("{}: `{}` {what}", self.origin, wheel.file));
+            let below = path.as_ref().map(|path| {
+                root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path).to_string()
+            });
+            let mut reference = wheel.reference(below).map_err(|error| {
+                Error::from(refuse(format!("has an address that cannot be used: {error}")))
+            })?;
+            if reference.sha256.is_none() {
+                let found = path.filter(|path| wheel.other_hash.is_none() && path.is_file());
+                let Some(found) = found else {
+                    return Err(refuse("has no SHA-256, by which it could be fetched".to_owned())
+                        .hint("lock it again from an index that has SHA-256"));
+                };
+                let digest = file_hash::of(&found);
+                let digest = digest.map_err(UnreadableInputs::one)?;
+                reference.sha256 = Some(WheelDigest(digest));
+            }
+            Ok(reference)
+        };
+        selection.wheels.iter().map(reference).collect()
+    }
+
     /// An error of this lock.
     pub fn error(&self, error: LockError) -> Error {
         UnusableLock { origin: self.origin.clone(), error }.into()
@@ -98,42 +135,6 @@ pub fn at_hand(paths: &[Utf8PathBuf], lock: &Lock) -> Result<Vec<AtHand>, Error>
         }
     }
     Ok(found)
-}
-
-/// The wheels of a selection as a spec names them. What the lock has of paths is relative to
-/// `directory`; paths below `root` are given from there.
-///
-/// # Errors
-/// One has no SHA-256 and no file, or an address that is none.
-pub fn references(
-    file: &LockFile,
-    selection: &Selection,
-    directory: &Utf8Path,
-    root: Option<&Utf8Path>,
-) -> Result<Vec<WheelReference>, Error> {
-    let reference = |wheel: &Selected| {
-        let path = wheel.path.as_deref().map(|path| directory.join(path));
-        let refuse =
-            |what: String| Error::usage(format!("{}: `{}` {what}", file.origin, wheel.file));
-        let below = path.as_ref().map(|path| {
-            root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path).to_string()
-        });
-        let mut reference = wheel.reference(below).map_err(|error| {
-            Error::from(refuse(format!("has an address that cannot be used: {error}")))
-        })?;
-        if reference.sha256.is_none() {
-            let found = path.filter(|path| wheel.other_hash.is_none() && path.is_file());
-            let Some(found) = found else {
-                return Err(refuse("has no SHA-256, by which it could be fetched".to_owned())
-                    .hint("lock it again from an index that has SHA-256"));
-            };
-            let digest = file_hash::of(&found);
-            let digest = digest.map_err(UnreadableInputs::one)?;
-            reference.sha256 = Some(WheelDigest(digest));
-        }
-        Ok(reference)
-    };
-    selection.wheels.iter().map(reference).collect()
 }
 
 fn hashed(path: &Utf8Path, file: WheelFilename) -> Result<AtHand, Error> {

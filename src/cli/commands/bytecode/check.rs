@@ -9,7 +9,7 @@ use crate::cli::inputs::{compiler, spec as spec_input};
 use crate::cli::io::Io;
 use crate::cli::options::SpecArguments;
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::reproduce::{self, Reproduced, Unreproducible};
 use crate::engine::{Places, Session};
 use crate::error::Error;
@@ -45,9 +45,6 @@ pub(crate) struct Check {
 }
 
 impl Verb for CheckArguments {
-    type Request = Check;
-    type Answer = CheckAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Check, Error> {
         let session = spec_input::session(&self.spec.places, io)?;
         let (spec, places) = spec_input::read(&self.spec, io)?;
@@ -55,9 +52,11 @@ impl Verb for CheckArguments {
         let tree = self.tree.map(|tree| io.resolve(&tree));
         Ok(Check { session, spec, places, python, tree })
     }
+}
 
-    fn run(check: Check, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
-        let Check { session, spec, places, python, tree } = check;
+impl Request for Check {
+    fn run(self, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
+        let Self { session, spec, places, python, tree } = self;
         let Reproduced { modules, compared, different } =
             reproduce::check(&session, spec, &places, &python, tree.as_ref())?;
         if !different.is_empty() {

@@ -12,9 +12,9 @@ use crate::cli::io::Io;
 use crate::cli::options::bytecode::WayArguments;
 use crate::cli::options::{LimitArguments, MOST_THREADS, numbers};
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::bytecode::{
-    self as engine_bytecode, Compilation, Compiled, OverlayContents, Request, Source,
+    self as engine_bytecode, Compilation, Compiled, OverlayContents, Source,
 };
 use crate::engine::files;
 use crate::engine::{self, Session};
@@ -57,7 +57,7 @@ pub struct CompileArguments {
 /// What is compiled, and where overlays go.
 pub(crate) struct Compile {
     session: Session,
-    request: Request,
+    request: engine_bytecode::Request,
     levels: BTreeSet<Level>,
     wheels: Vec<Utf8PathBuf>,
     /// The directory, and as it was typed.
@@ -65,12 +65,9 @@ pub(crate) struct Compile {
 }
 
 impl Verb for CompileArguments {
-    type Request = Compile;
-    type Answer = CompileAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Compile, Error> {
         let session = spec_input::limited_session(self.threads, &self.limits, io)?;
-        let request = Request {
+        let request = engine_bytecode::Request {
             python: compiler::find(&self.compiler, io)?,
             validation: self.way.validation,
             excluded: self.way.excluded()?,
@@ -83,9 +80,11 @@ impl Verb for CompileArguments {
             out: (io.resolve(&self.out), self.out),
         })
     }
+}
 
-    fn run(compile: Compile, io: &mut Io<'_>) -> Result<CompileAnswer, Error> {
-        let Compile { session, request, levels, wheels, out: (out, typed) } = compile;
+impl Request for Compile {
+    fn run(self, io: &mut Io<'_>) -> Result<CompileAnswer, Error> {
+        let Self { session, request, levels, wheels, out: (out, typed) } = self;
         // All are looked at before anything is compiled, and all is compiled that is written.
         let opened = wheels.iter().map(|wheel| Source::open(&session, wheel));
         let sources: Vec<Source> = opened.collect::<Result<_, _>>()?;

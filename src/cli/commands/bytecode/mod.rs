@@ -5,10 +5,8 @@ pub(crate) mod compile;
 
 use clap::Subcommand;
 
-use crate::cli::io::Io;
-use crate::cli::options::{Format, Reporting};
-use crate::cli::verb::perform;
-use crate::error::Error;
+use crate::cli::options::Reporting;
+use crate::cli::verb::dispatch;
 
 /// The subcommands of `venvtree bytecode`.
 #[derive(Debug, Subcommand)]
@@ -19,10 +17,4 @@ pub enum BytecodeCommand {
     Check(Reporting<check::CheckArguments>),
 }
 
-/// Does what a subcommand asks for.
-pub(crate) fn dispatch(command: BytecodeCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
-    match command {
-        BytecodeCommand::Compile(arguments) => perform(arguments, io),
-        BytecodeCommand::Check(arguments) => perform(arguments, io),
-    }
-}
+dispatch!(BytecodeCommand { Compile, Check });

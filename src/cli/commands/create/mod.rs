@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer, Warnings};
-use crate::cli::inputs::lock::{self as lock_input, WantedArguments};
+use crate::cli::inputs::lock::{self as lock_input, Wanted, WantedArguments};
 use crate::cli::inputs::{apart, compiler};
 use crate::cli::io::{Io, written};
 use crate::cli::options::bytecode::BytecodeArguments;
@@ -21,12 +21,11 @@ use crate::cli::options::caches::{self, CacheArguments, RemoteArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::options::{AllowArguments, LimitArguments, variables};
 use crate::cli::text::{Text, is_shown_as_it_is};
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::compose::Candidate;
 use crate::engine::compose::create::{
     self, Composed, CreateRequest, PlaceKind, Reach, Seed, SeedPlaces, SeedRequest, Seeds,
 };
-use crate::engine::compose::lock::{LockFile, references};
 use crate::engine::files::{self, OutputFile};
 use crate::engine::interpreters::{Search, Surroundings};
 use crate::engine::store::LinkMode;
@@ -35,7 +34,6 @@ use crate::error::Error;
 use crate::model::activate::Shell;
 use crate::model::bytecode::Validation;
 use crate::model::finding::Code;
-use crate::model::lock;
 use crate::model::name::DistName;
 use crate::model::python_request::PythonRequest;
 use crate::model::spec::document::{InterpreterDocument, SpecDocument};
@@ -170,20 +168,13 @@ pub(crate) struct Make {
     caches: Caches,
     python: PythonRequest,
     spec: CreateRequest,
-    locked: Option<Locked>,
+    locked: Option<Wanted>,
     remote: RemoteArguments,
     bytecode: BytecodeArguments,
     request: BuildRequest,
     spec_out: SpecOut,
     /// Whether a copy of the interpreter was asked for, of which there is none.
     no_copy: bool,
-}
-
-/// A lock, and what is wanted of it.
-struct Locked {
-    file: LockFile,
-    directory: Utf8PathBuf,
-    request: lock::Request,
 }
 
 /// Where the spec goes.
@@ -203,9 +194,6 @@ impl SpecOut {
 }
 
 impl Verb for CreateArguments {
-    type Request = Create;
-    type Answer = CreateAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Create, Error> {
         let (environment, _) = self.environment_and_seed();
         let environment = environment.to_owned();
@@ -269,9 +257,11 @@ impl Verb for CreateArguments {
             environment,
         })))
     }
+}
 
-    fn run(create: Create, io: &mut Io<'_>) -> Result<CreateAnswer, Error> {
-        match create {
+impl Request for Create {
+    fn run(self, io: &mut Io<'_>) -> Result<CreateAnswer, Error> {
+        match self {
             Create::Relocate(name, place) => {
                 Ok(CreateAnswer::Relocated(relocate::run(name, &place)?))
             }
@@ -379,13 +369,12 @@ fn locked(
     wanted: WantedArguments,
     wheels: &[Utf8PathBuf],
     io: &mut Io<'_>,
-) -> Result<Option<Locked>, Error> {
+) -> Result<Option<Wanted>, Error> {
     let Some(path) = path else {
         return wanted.refuse().map(|()| None);
     };
     let file = lock_input::read(&path, io)?;
-    let request = wanted.request(&file.lock, wheels, io)?;
-    Ok(Some(Locked { directory: lock_input::directory(&path, io), file, request }))
+    wanted.of(file, wheels, io).map(Some)
 }
 
 /// A distribution to begin with, as it is typed.
@@ -449,10 +438,9 @@ impl Make {
             ));
         }
         if let Some(locked) = &self.locked {
-            let Locked { file, directory, request } = locked;
             let fetching = self.session.fetching.as_deref();
-            let selection = lock_input::choose(file, &probe.interpreter, request, fetching, io)?;
-            self.spec.locked = references(file, &selection, directory, None)?;
+            let selection = locked.choose(&probe.interpreter, fetching, io)?;
+            self.spec.locked = locked.file.references(&selection, None)?;
         }
         let Composed { mut spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
         if let Some(levels) = self.bytecode.bytecode.take() {

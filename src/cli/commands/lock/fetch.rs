@@ -5,18 +5,16 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::answer::{Answer, Printer};
-use crate::cli::inputs::lock::{self as lock_input, ForArguments, WantedArguments};
+use crate::cli::inputs::lock::{self as lock_input, ForArguments, Wanted, WantedArguments};
 use crate::cli::inputs::target::Target;
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, RemoteArguments, StoreArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
-use crate::engine::compose::lock::{LockFile, references};
+use crate::cli::verb::{Request, Verb};
 use crate::engine::fetch::{Fetching, Saved};
 use crate::engine::{Caches, Places};
 use crate::error::Error;
-use crate::model::lock::Request;
 
 /// Arguments of `venvtree lock fetch`.
 #[derive(Debug, Args)]
@@ -51,10 +49,8 @@ pub struct LockFetchArguments {
 
 /// A lock, who wants what of it, and where the wheels go.
 pub(crate) struct LockFetch {
-    file: LockFile,
-    directory: Utf8PathBuf,
+    wanted: Wanted,
     target: Target,
-    request: Request,
     fetching: Fetching,
     caches: Caches,
     dest: Utf8PathBuf,
@@ -62,36 +58,32 @@ pub(crate) struct LockFetch {
 }
 
 impl Verb for LockFetchArguments {
-    type Request = LockFetch;
-    type Answer = LockFetchAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<LockFetch, Error> {
         let caches = caches::of_store(&self.store, io)?;
         let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
         let file = lock_input::read(&self.lock, io)?;
         Ok(LockFetch {
-            directory: lock_input::directory(&self.lock, io),
             target: self.target.read(io)?,
-            request: self.wanted.request(&file.lock, &self.fetch.wheels, io)?,
+            wanted: self.wanted.of(file, &self.fetch.wheels, io)?,
             dest: io.resolve(&self.dest),
             name: self.dest,
-            file,
             fetching,
             caches,
         })
     }
+}
 
-    fn run(request: LockFetch, io: &mut Io<'_>) -> Result<LockFetchAnswer, Error> {
-        let LockFetch { file, target, fetching, dest, .. } = request;
-        let selection =
-            lock_input::choose(&file, &target.interpreter, &request.request, Some(&fetching), io)?;
-        let wheels = references(&file, &selection, &request.directory, None)?;
+impl Request for LockFetch {
+    fn run(self, io: &mut Io<'_>) -> Result<LockFetchAnswer, Error> {
+        let Self { wanted, target, fetching, dest, .. } = self;
+        let selection = wanted.choose(&target.interpreter, Some(&fetching), io)?;
+        let wheels = wanted.file.references(&selection, None)?;
         let names = selection.wheels.iter().map(|wheel| wheel.written.clone());
         let wheels: Vec<_> = names.zip(wheels).collect();
-        let places = Places { root: request.directory, ..Places::default() };
+        let places = Places { root: wanted.file.directory, ..Places::default() };
         let saved = fetching.save(&wheels, &places, &dest, &io.progress);
-        let notes = caches::say(&request.caches, io);
-        Ok(LockFetchAnswer { dest: request.name, wheels: saved?, notes })
+        let notes = caches::say(&self.caches, io);
+        Ok(LockFetchAnswer { dest: self.name, wheels: saved?, notes })
     }
 }
 

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::inputs::{apart, lock as lock_input};
-use crate::cli::io::{Io, written};
+use crate::cli::io::Io;
 use crate::cli::quantity;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::compose::lock::LockFile;
 use crate::engine::files::{self, OutputFile};
 use crate::error::{Error, Located};
@@ -70,9 +70,6 @@ enum To {
 }
 
 impl Verb for IndexArguments {
-    type Request = Index;
-    type Answer = IndexAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Index, Error> {
         let targets = targets(&self.targets, io)?;
         let file = lock_input::read(&self.lock, io)?;
@@ -91,8 +88,11 @@ impl Verb for IndexArguments {
         };
         Ok(Index { file, targets, to })
     }
+}
 
-    fn run(Index { file, targets, to }: Index, io: &mut Io<'_>) -> Result<IndexAnswer, Error> {
+impl Request for Index {
+    fn run(self, io: &mut Io<'_>) -> Result<IndexAnswer, Error> {
+        let Self { file, targets, to } = self;
         let made = index(&file.lock, file.sha256, &targets)
             .map_err(|error| Located { origin: file.origin.clone(), error })?;
         for warning in &made.warnings {
@@ -114,10 +114,7 @@ impl Verb for IndexArguments {
                 (Some(name), outcome)
             }
             To::File(name, output) => {
-                crate::engine::write_whole(&output, |writer| {
-                    let wrote = writer.write_all(text.as_bytes());
-                    wrote.map_err(|error| written(Err(error)).unwrap_err())
-                })?;
+                output.write(|out| out.write_all(text.as_bytes()))?;
                 (Some(name), Outcome::Written)
             }
         };

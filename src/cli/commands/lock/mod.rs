@@ -9,10 +9,8 @@ pub(crate) mod spec;
 
 use clap::Subcommand;
 
-use crate::cli::io::Io;
-use crate::cli::options::{Format, Reporting};
-use crate::cli::verb::perform;
-use crate::error::Error;
+use crate::cli::options::Reporting;
+use crate::cli::verb::dispatch;
 
 /// The subcommands of `venvtree lock`.
 #[expect(clippy::large_enum_variant, reason = "there is one value in a process")]
@@ -31,14 +29,11 @@ pub enum LockCommand {
     Pin(Reporting<pin::LockPinArguments>),
 }
 
-/// Does what a subcommand asks for.
-pub(crate) fn dispatch(command: LockCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
-    match command {
-        LockCommand::Select(arguments) => perform(arguments, io),
-        LockCommand::Spec(arguments) => perform(arguments, io),
-        LockCommand::Fetch(arguments) => perform(arguments, io),
-        LockCommand::Index(arguments) => perform(arguments, io),
-        #[cfg(feature = "remote")]
-        LockCommand::Pin(arguments) => perform(arguments, io),
-    }
-}
+dispatch!(LockCommand {
+    Select,
+    Spec,
+    Fetch,
+    Index,
+    #[cfg(feature = "remote")]
+    Pin
+});

@@ -5,18 +5,17 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::answer::{Answer, Printer};
-use crate::cli::inputs::apart;
+use crate::cli::inputs::destination::Destination;
 use crate::cli::inputs::lock as lock_input;
-use crate::cli::io::{Io, written};
+use crate::cli::io::Io;
 use crate::cli::options::caches::RemoteArguments;
 use crate::cli::options::fetching;
 use crate::cli::quantity;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::compose::lock::LockFile;
 use crate::engine::compose::pin;
 use crate::engine::fetch::Fetching;
-use crate::engine::files::OutputFile;
 use crate::error::Error;
 
 /// Arguments of `venvtree lock pin`.
@@ -43,32 +42,24 @@ pub struct LockPinArguments {
 pub(crate) struct LockPin {
     file: LockFile,
     fetching: Fetching,
-    out: Option<(Utf8PathBuf, OutputFile)>,
+    out: Destination,
 }
 
 impl Verb for LockPinArguments {
-    type Request = LockPin;
-    type Answer = LockPinAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<LockPin, Error> {
         let fetching = fetching::asking(&self.indexes, &self.remote, io)?;
-        let output = self.out.as_ref().map(|path| io.output_file(path)).transpose()?;
-        if let Some(output) = &output {
-            apart::check_file(output, [io.resolve(&self.lock)])?;
-        }
-        Ok(LockPin { file: lock_input::read(&self.lock, io)?, fetching, out: self.out.zip(output) })
+        let out = Destination::new(self.out, io)?;
+        out.check([io.resolve(&self.lock)])?;
+        Ok(LockPin { file: lock_input::read(&self.lock, io)?, fetching, out })
     }
+}
 
-    fn run(request: LockPin, _: &mut Io<'_>) -> Result<LockPinAnswer, Error> {
-        let LockPin { file, fetching, out } = request;
+impl Request for LockPin {
+    fn run(self, _: &mut Io<'_>) -> Result<LockPinAnswer, Error> {
+        let Self { file, fetching, out } = self;
         let lock = pin::pin(&file, &fetching)?;
         let packages = file.lock.len();
-        if let Some((_, output)) = &out {
-            crate::engine::write_whole(output, |writer| {
-                write!(writer, "{lock}").map_err(|error| written(Err(error)).unwrap_err())
-            })?;
-        }
-        Ok(LockPinAnswer { lock, packages, out: out.map(|(name, _)| name) })
+        Ok(LockPinAnswer { out: out.write(&lock)?, lock, packages })
     }
 }
 

@@ -6,15 +6,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::answer::{Answer, Printer};
-use crate::cli::inputs::lock::{self as lock_input, ForArguments, WantedArguments};
+use crate::cli::inputs::lock::{self as lock_input, ChoiceArguments, Wanted};
 use crate::cli::inputs::target::Target;
 use crate::cli::io::Io;
 use crate::cli::quantity;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
-use crate::engine::compose::lock::LockFile;
+use crate::cli::verb::{Request, Verb};
 use crate::error::Error;
-use crate::model::lock::{self, Request, Selection};
+use crate::model::lock::{self, Selection};
 
 /// Arguments of `venvtree lock select`.
 #[derive(Debug, Args)]
@@ -34,38 +33,27 @@ pub struct SelectArguments {
     #[arg(value_name = "LOCK")]
     lock: Utf8PathBuf,
     #[command(flatten)]
-    target: ForArguments,
-    #[command(flatten)]
-    wanted: WantedArguments,
-    /// Where the wheels of a lock without addresses lie, which are told by their hashes; may be
-    /// given many times.
-    #[arg(long, value_name = "DIR|WHEEL", help_heading = "What is wanted")]
-    wheels: Vec<Utf8PathBuf>,
+    choice: ChoiceArguments,
 }
 
 /// A lock, and who wants what of it.
 pub(crate) struct Select {
-    file: LockFile,
+    wanted: Wanted,
     target: Target,
-    request: Request,
 }
 
 impl Verb for SelectArguments {
-    type Request = Select;
-    type Answer = SelectAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<Select, Error> {
         let file = lock_input::read(&self.lock, io)?;
-        let target = self.target.read(io)?;
-        let request = self.wanted.request(&file.lock, &self.wheels, io)?;
-        Ok(Select { file, target, request })
+        let (target, wanted) = self.choice.read(file, io)?;
+        Ok(Select { wanted, target })
     }
+}
 
-    fn run(
-        Select { file, target, request }: Select,
-        io: &mut Io<'_>,
-    ) -> Result<SelectAnswer, Error> {
-        let selection = lock_input::choose(&file, &target.interpreter, &request, None, io)?;
+impl Request for Select {
+    fn run(self, io: &mut Io<'_>) -> Result<SelectAnswer, Error> {
+        let Self { wanted, target } = self;
+        let selection = wanted.choose(&target.interpreter, None, io)?;
         let interpreter = lock::facts(&target.interpreter);
         Ok(SelectAnswer::new(selection, interpreter, target.interpreter.to_string()))
     }

@@ -1,18 +1,17 @@
 //! `venvtree lock spec`: the spec of what a lock gives an interpreter.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer};
-use crate::cli::inputs::apart;
-use crate::cli::inputs::lock::{ForArguments, Locked, LockedArguments, WantedArguments};
-use crate::cli::io::{Io, written};
+use crate::cli::inputs::destination::Destination;
+use crate::cli::inputs::lock::{ChoiceArguments, Locked, LockedArguments};
+use crate::cli::io::Io;
 use crate::cli::quantity;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
-use crate::engine::files::OutputFile;
+use crate::cli::verb::{Request, Verb};
 use crate::error::Error;
 use crate::model::spec::document::SpecDocument;
 
@@ -39,58 +38,40 @@ pub struct LockSpecArguments {
     #[arg(long, value_name = "DIR")]
     launchers: Option<Utf8PathBuf>,
     #[command(flatten)]
-    target: ForArguments,
-    #[command(flatten)]
-    wanted: WantedArguments,
-    /// Where the wheels of a lock without addresses lie, which are told by their hashes; may be
-    /// given many times.
-    #[arg(long, value_name = "DIR|WHEEL", help_heading = "What is wanted")]
-    wheels: Vec<Utf8PathBuf>,
+    choice: ChoiceArguments,
 }
 
 /// A lock, who wants what of it, and where the spec goes.
 pub(crate) struct LockSpec {
     locked: Locked,
     root: Utf8PathBuf,
-    out: Option<(Utf8PathBuf, OutputFile)>,
+    out: Destination,
 }
 
 impl Verb for LockSpecArguments {
-    type Request = LockSpec;
-    type Answer = LockSpecAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<LockSpec, Error> {
-        let output = self.out.as_ref().map(|path| io.output_file(path)).transpose()?;
-        if let Some(output) = &output {
-            apart::check_file(output, [io.resolve(&self.lock)])?;
-        }
-        let place = self.out.as_ref().map(|path| io.resolve(path));
-        let root = place.as_deref().and_then(Utf8Path::parent).unwrap_or(&io.cwd).to_owned();
+        let out = Destination::new(self.out, io)?;
+        out.check([io.resolve(&self.lock)])?;
+        let root = out.directory(io);
         let arguments = LockedArguments {
             lock: &self.lock,
-            target: &self.target,
-            wanted: self.wanted,
-            wheels: &self.wheels,
+            choice: self.choice,
             launchers: self.launchers.as_deref(),
         };
         let locked = Locked::read(arguments, &root, io)?;
-        Ok(LockSpec { locked, root, out: self.out.zip(output) })
+        Ok(LockSpec { locked, root, out })
     }
+}
 
-    fn run(request: LockSpec, io: &mut Io<'_>) -> Result<LockSpecAnswer, Error> {
-        let LockSpec { locked, root, out } = request;
+impl Request for LockSpec {
+    fn run(self, io: &mut Io<'_>) -> Result<LockSpecAnswer, Error> {
+        let Self { locked, root, out } = self;
         let spec = locked.spec(Some(&root), None, io)?;
         let wheels = quantity::count(spec.wheels.len(), "wheel");
         let title = format!("{wheels} for {}", spec.interpreter);
         let document = SpecDocument::from(&spec);
-        if let Some((_, output)) = &out {
-            let text = Text::of_json(&json!(document));
-            crate::engine::write_whole(output, |writer| {
-                writeln!(writer, "{}", text.as_str())
-                    .map_err(|error| written(Err(error)).unwrap_err())
-            })?;
-        }
-        Ok(LockSpecAnswer { spec: document, out: out.map(|(name, _)| name), title })
+        let out = out.write_json(&json!(document))?;
+        Ok(LockSpecAnswer { spec: document, out, title })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cli::io::Io;
 use crate::cli::options::variables;
 use crate::cli::options::{Format, Output, PlacesArguments, SpecArguments};
 use crate::cli::quantity;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::archives::{self, ArchiveFormat, ArchiveOptions, Owner, Packing};
 use crate::engine::files::OutputFile;
 use crate::engine::images::{self, ImagePlace, ImageRequest, WrittenLayer};
@@ -146,9 +146,6 @@ enum Layered {
 }
 
 impl Verb for PackArguments {
-    type Request = Pack;
-    type Answer = PackAnswer;
-
     fn output(&self) -> Output {
         let format = match self.format {
             Either::Report(format) => format,
@@ -171,11 +168,13 @@ impl Verb for PackArguments {
         let product = self.product(&full, io)?;
         Ok(Pack { session, subject: (subject, full), places, epoch, out, product })
     }
+}
 
-    fn run(pack: Pack, io: &mut Io<'_>) -> Result<PackAnswer, Error> {
-        let (name, subject) = &pack.subject;
+impl Request for Pack {
+    fn run(self, io: &mut Io<'_>) -> Result<PackAnswer, Error> {
+        let (name, subject) = &self.subject;
         let is_directory = name != "-" && subject.is_dir();
-        let answer = match &pack.product {
+        let answer = match &self.product {
             Product::Archive { only: Some(_), .. } if is_directory => {
                 return Err(layers::needs_a_spec(name));
             }
@@ -184,21 +183,21 @@ impl Verb for PackArguments {
                     packing: *packing,
                     mtime: DEFAULT_MTIME,
                     prefix: prefix.as_ref(),
-                    threads: pack.session.threads,
+                    threads: self.session.threads,
                 };
                 let file = file.as_ref();
                 let (mtime, warnings) = if is_directory {
-                    (pack.directory(options, file, io)?, Warnings::default())
+                    (self.directory(options, file, io)?, Warnings::default())
                 } else {
-                    pack.spec(options, *only, file, io)?
+                    self.spec(options, *only, file, io)?
                 };
                 let answer = PackAnswer::new(format.name(), prefix.as_ref(), mtime, warnings);
                 PackAnswer { is_stream: file.is_none(), ..answer }
             }
             _ if is_directory => return Err(layers::needs_a_spec(name)),
-            Product::Layers(layers, layered) => pack.in_layers(layers, layered, io)?,
+            Product::Layers(layers, layered) => self.in_layers(layers, layered, io)?,
         };
-        Ok(PackAnswer { out: pack.out, ..answer })
+        Ok(PackAnswer { out: self.out, ..answer })
     }
 }
 

@@ -1,21 +1,20 @@
 //! `venvtree spec from`: a spec from wheels, for this machine or for another one.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer};
-use crate::cli::inputs::apart;
+use crate::cli::inputs::destination::Destination;
 use crate::cli::inputs::launchers;
 use crate::cli::inputs::target::{self as for_target, Target};
-use crate::cli::io::{Io, written};
+use crate::cli::io::Io;
 use crate::cli::options::LimitArguments;
 use crate::cli::quantity;
 use crate::cli::text::Text;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::compose::wheels::{self, Choice};
-use crate::engine::files::OutputFile;
 use crate::engine::wheels::LoadOptions;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
@@ -88,19 +87,14 @@ pub(crate) struct From {
     skip_missing: bool,
     /// The directory that the spec's paths are relative to.
     root: Utf8PathBuf,
-    /// The output as it was typed, and the file.
-    out: Option<(Utf8PathBuf, OutputFile)>,
+    out: Destination,
 }
 
 impl Verb for FromArguments {
-    type Request = From;
-    type Answer = FromAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<From, Error> {
         let target = for_target::read(&self.target, self.python_version.as_deref(), io)?;
-        let file = self.out.as_ref().map(|path| io.output_file(path)).transpose()?;
-        let place = self.out.as_ref().map(|path| io.resolve(path));
-        let root = place.as_deref().and_then(Utf8Path::parent).unwrap_or(&io.cwd).to_owned();
+        let out = Destination::new(self.out, io)?;
+        let root = out.directory(io);
         let guessed = target.python.is_none() && self.interpreter.is_none();
         Ok(From {
             python: (for_target::python(self.interpreter, &target), guessed),
@@ -117,14 +111,16 @@ impl Verb for FromArguments {
             },
             skip_missing: self.skip_missing,
             root,
-            out: self.out.zip(file),
+            out,
         })
     }
+}
 
-    fn run(from: From, _io: &mut Io<'_>) -> Result<FromAnswer, Error> {
-        let interpreter = from.target.interpreter.clone();
-        let choice = from.choose()?;
-        let (python, guessed) = from.python;
+impl Request for From {
+    fn run(self, _io: &mut Io<'_>) -> Result<FromAnswer, Error> {
+        let interpreter = self.target.interpreter.clone();
+        let choice = self.choose()?;
+        let (python, guessed) = self.python;
         let place = match &python {
             Python::Absolute { path } | Python::Relative { path } => path.clone(),
             Python::Launcher { candidates } => candidates.join(", "),
@@ -133,7 +129,7 @@ impl Verb for FromArguments {
         let spec = Spec {
             interpreter: interpreter.clone(),
             python,
-            launchers: from.launchers,
+            launchers: self.launchers,
             wheels: choice.chosen.clone(),
             sources: Vec::new(),
             path_entries: Vec::new(),
@@ -141,14 +137,7 @@ impl Verb for FromArguments {
             flags: Flags::default(),
         };
         let document = SpecDocument::from(&spec);
-        if let Some((_, file)) = &from.out {
-            let text = Text::of_json(&json!(document));
-            crate::engine::write_whole(file, |writer| {
-                writeln!(writer, "{}", text.as_str())
-                    .map_err(|error| written(Err(error)).unwrap_err())
-            })?;
-        }
-        let out = from.out.map(|(name, _)| name);
+        let out = self.out.write_json(&json!(document))?;
         let guess = guessed.then_some(place);
         Ok(FromAnswer::new(document, out, &interpreter, choice, guess))
     }
@@ -159,9 +148,7 @@ impl From {
     fn choose(&self) -> Result<Choice, Error> {
         let interpreter = &self.target.interpreter;
         let candidates = wheels::candidates(&self.wheels)?;
-        if let Some((_, file)) = &self.out {
-            apart::check_file(file, candidates.iter().map(|candidate| &candidate.path))?;
-        }
+        self.out.check(candidates.iter().map(|candidate| &candidate.path))?;
         let choice = wheels::choose(&candidates, interpreter, &self.root, &self.options)?;
         let (Some((name, reason)), false) = (choice.missing.first(), self.skip_missing) else {
             return Ok(choice);

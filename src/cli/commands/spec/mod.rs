@@ -9,9 +9,9 @@ use serde::Serialize;
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
-use crate::cli::options::{Format, Reporting};
+use crate::cli::options::Reporting;
 use crate::cli::text::Text;
-use crate::cli::verb::{Verb, perform};
+use crate::cli::verb::{Request, Verb, dispatch};
 use crate::error::Error;
 use crate::model::spec::document;
 
@@ -38,24 +38,16 @@ pub struct CheckArguments {
 #[derive(Debug, Args)]
 pub struct SchemaArguments {}
 
-/// Does what a subcommand asks for.
-pub(crate) fn dispatch(command: SpecCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
-    match command {
-        SpecCommand::Schema(arguments) => perform(arguments, io),
-        SpecCommand::Check(arguments) => perform(arguments, io),
-        SpecCommand::From(arguments) => perform(arguments, io),
+dispatch!(SpecCommand { Schema, Check, From });
+
+impl Verb for SchemaArguments {
+    fn request(self, _io: &mut Io<'_>) -> Result<Self, Error> {
+        Ok(self)
     }
 }
 
-impl Verb for SchemaArguments {
-    type Request = ();
-    type Answer = SchemaAnswer;
-
-    fn request(self, _io: &mut Io<'_>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn run((): (), _io: &mut Io<'_>) -> Result<SchemaAnswer, Error> {
+impl Request for SchemaArguments {
+    fn run(self, _io: &mut Io<'_>) -> Result<SchemaAnswer, Error> {
         Ok(SchemaAnswer(document::schema()))
     }
 }
@@ -71,18 +63,23 @@ impl Answer for SchemaAnswer {
 }
 
 impl Verb for CheckArguments {
-    type Request = (Utf8PathBuf, spec_input::SpecText);
-    type Answer = CheckAnswer;
-
-    fn request(self, io: &mut Io<'_>) -> Result<Self::Request, Error> {
+    fn request(self, io: &mut Io<'_>) -> Result<Check, Error> {
         let text = spec_input::read_text(&self.spec, io)?;
-        Ok((self.spec, text))
+        Ok(Check { name: self.spec, text })
     }
+}
 
-    fn run((name, text): Self::Request, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
-        let spec = text.parse()?;
+/// The text that is to be checked, and what it is called.
+pub(crate) struct Check {
+    name: Utf8PathBuf,
+    text: spec_input::SpecText,
+}
+
+impl Request for Check {
+    fn run(self, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
+        let spec = self.text.parse()?;
         let interpreter = spec.interpreter.to_string();
-        Ok(CheckAnswer { spec: name, interpreter, wheels: spec.wheels.len() })
+        Ok(CheckAnswer { spec: self.name, interpreter, wheels: spec.wheels.len() })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cli::io::Io;
 use crate::cli::options::{Format, LimitArguments, Output};
 use crate::cli::quantity;
 use crate::cli::text::{self, Text};
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine::judge::{Dependence, Verdict};
 use crate::engine::wheels::{self, Examined, LoadOptions, Suspect};
 use crate::error::{Error, ErrorKind, Explain as _};
@@ -116,9 +116,6 @@ pub(crate) struct Check {
 }
 
 impl Verb for CheckArguments {
-    type Request = Check;
-    type Answer = CheckAnswer;
-
     fn output(&self) -> Output {
         let format = match self.format {
             CheckFormat::Json => Format::Json,
@@ -157,20 +154,22 @@ impl Verb for CheckArguments {
             format: self.format,
         })
     }
+}
 
-    fn run(check: Check, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
-        let suspects: Vec<Suspect<'_>> = check
+impl Request for Check {
+    fn run(self, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
+        let suspects: Vec<Suspect<'_>> = self
             .files
             .iter()
             .map(|(_, path)| Suspect {
                 path: path.clone(),
-                name: check.name.as_deref().or(path.file_name()).unwrap_or_default(),
+                name: self.name.as_deref().or(path.file_name()).unwrap_or_default(),
             })
             .collect();
-        let results = wheels::examine(&suspects, &check.options, check.spec.as_ref());
+        let results = wheels::examine(&suspects, &self.options, self.spec.as_ref());
         let mut files = Vec::new();
         let mut unreadable = Vec::new();
-        for (result, (file, _)) in results.into_iter().zip(&check.files) {
+        for (result, (file, _)) in results.into_iter().zip(&self.files) {
             match result {
                 Ok(found) => files.push(FileReport { file: file.clone(), found }),
                 Err(error) => unreadable.push(error),
@@ -183,10 +182,10 @@ impl Verb for CheckArguments {
             error => Ok(CheckAnswer {
                 counts: Counts(counts(files.iter().flat_map(|report| &report.found.findings))),
                 files,
-                interpreter: check.spec.map(|spec| spec.interpreter.to_string()),
+                interpreter: self.spec.map(|spec| spec.interpreter.to_string()),
                 error,
-                fail_on: check.fail_on,
-                format: check.format,
+                fail_on: self.fail_on,
+                format: self.format,
             }),
         }
     }

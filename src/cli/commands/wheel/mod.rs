@@ -8,10 +8,8 @@ pub(crate) mod pack;
 
 use clap::Subcommand;
 
-use crate::cli::io::Io;
-use crate::cli::options::{Deferred, Format, Reporting};
-use crate::cli::verb::perform;
-use crate::error::Error;
+use crate::cli::options::{Deferred, Reporting};
+use crate::cli::verb::dispatch;
 
 /// The subcommands of `venvtree wheel`.
 #[derive(Debug, Subcommand)]
@@ -22,10 +20,4 @@ pub enum WheelCommand {
     Pack(Reporting<pack::WheelPackArguments>),
 }
 
-/// Does what a subcommand asks for.
-pub(crate) fn dispatch(command: WheelCommand, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
-    match command {
-        WheelCommand::Check(arguments) => perform(arguments, io),
-        WheelCommand::Pack(arguments) => perform(arguments, io),
-    }
-}
+dispatch!(WheelCommand { Check, Pack });

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::answer::Answer;
 use crate::cli::inputs::apart;
 use crate::cli::io::Io;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Request, Verb};
 use crate::engine;
 use crate::engine::archives::WheelContents;
 use crate::engine::files::{self, OutputFile};
@@ -59,9 +59,6 @@ pub(crate) struct WheelPack {
 }
 
 impl Verb for WheelPackArguments {
-    type Request = WheelPack;
-    type Answer = WheelPackAnswer;
-
     fn request(self, io: &mut Io<'_>) -> Result<WheelPack, Error> {
         let name = self.out.file_name().unwrap_or_default();
         let name = WheelFilename::parse(name).map_err(|error| {
@@ -86,9 +83,11 @@ impl Verb for WheelPackArguments {
         let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
         Ok(WheelPack { contents, name: self.out, out })
     }
+}
 
-    fn run(pack: WheelPack, _io: &mut Io<'_>) -> Result<WheelPackAnswer, Error> {
-        let WheelPack { contents, name, out } = pack;
+impl Request for WheelPack {
+    fn run(self, _io: &mut Io<'_>) -> Result<WheelPackAnswer, Error> {
+        let Self { contents, name, out } = self;
         // Hashed on the way: not every place that can be written to can be read again.
         let mut sha256 = String::new();
         engine::write_whole(&out, |writer| {
