@@ -213,7 +213,7 @@ def beginning(title, guide, file, order):
 
 
 def buck2():
-    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
+    order = ["py_venv", "py_venv_binary", "py_venv_test", "py_venv_archive", "py_venv_layers", "py_venv_image", "py_wheel", "venvtree_interpreter", "venvtree_toolchain"]
     lines, definitions, providers = beginning("The rules for Buck2", "buck2.md", "//rules/buck2:defs.bzl", order)
     lines += ["## Macros", ""]
     for name in ["venvtree_packages", "venvtree_release"]:

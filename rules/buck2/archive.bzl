@@ -27,7 +27,7 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
         python = python_launcher([interpreter.path]),
         wheels = venv.document["wheels"],
         flags = venv.document["flags"],
-        sources = [{"path": _key(place), "into": place} for place in sources.keys()],
+        sources = [{"path": source_key(place), "into": place} for place in sources.keys()],
         launchers = launchers.documents,
     )
     stem = ctx.label.name.replace("/", "_")
@@ -44,25 +44,35 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
         category = "py_venv_archive",
         outputs = [("--out", archive)],
         inputs = [named_input(wheel.basename, wheel) for wheel in venv.wheels + launchers.files] +
-                 [named_input(_key(place), file) for place, file in sources.items()],
+                 [named_input(source_key(place), file) for place, file in sources.items()],
     )
     return [DefaultInfo(default_output = archive, sub_targets = {"spec": [DefaultInfo(default_output = spec)]})]
 
-# Apart from the keys of wheels, which have no directory.
-def _key(place: str) -> str:
+def source_key(place: str) -> str:
+    """The key of a first-party file, apart from the keys of wheels, which have no directory.
+
+    Args:
+      place: its path below the import root.
+
+    Returns:
+      The key.
+    """
     return "first_party/" + place
+
+# What is packed: an environment with first-party code in it.
+ARCHIVED_ATTRS = {
+    "venv": attrs.dep(
+        providers = [VenvInfo],
+        doc = DOCS["archived_venv"],
+    ),
+    "deps": targets("Python libraries of the prelude to install into the environment: their sources and resources, below their `base_module`."),
+    "interpreter": optional(attrs.dep(providers = [VenvtreeInterpreterInfo]), DOCS["archive_interpreter"]),
+}
 
 py_venv_archive = rule(
     impl = _py_venv_archive_impl,
     doc = """An environment as one file, the same bytes wherever it is packed.
 
 The interpreter is not in it. With `deps`, first-party code is in the environment's `site-packages`.""",
-    attrs = {
-        "venv": attrs.dep(
-            providers = [VenvInfo],
-            doc = DOCS["archived_venv"],
-        ),
-        "deps": targets("Python libraries of the prelude to install into the environment: their sources and resources, below their `base_module`."),
-        "interpreter": optional(attrs.dep(providers = [VenvtreeInterpreterInfo]), DOCS["archive_interpreter"]),
-    } | attributes(ARCHIVE) | TOOL_ATTRS,
+    attrs = ARCHIVED_ATTRS | attributes(ARCHIVE) | TOOL_ATTRS,
 )

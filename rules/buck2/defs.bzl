@@ -2,6 +2,7 @@
 
 load(":archive.bzl", _py_venv_archive = "py_venv_archive")
 load(":binary.bzl", _py_venv_binary = "py_venv_binary")
+load(":image.bzl", _py_venv_image = "py_venv_image", _py_venv_layers = "py_venv_layers")
 load(":interpreter.bzl", _venvtree_interpreter = "venvtree_interpreter")
 load(":packages.bzl", _venvtree_packages = "venvtree_packages")
 load(":providers.bzl", _LockInfo = "LockInfo", _VenvInfo = "VenvInfo", _VenvtreeInterpreterInfo = "VenvtreeInterpreterInfo", _VenvtreeToolInfo = "VenvtreeToolInfo", _WheelInfo = "WheelInfo")
@@ -14,6 +15,8 @@ load(":wheel.bzl", _py_wheel = "py_wheel")
 py_venv = _py_venv
 py_venv_archive = _py_venv_archive
 py_venv_binary = _py_venv_binary
+py_venv_image = _py_venv_image
+py_venv_layers = _py_venv_layers
 py_venv_test = _py_venv_test
 py_wheel = _py_wheel
 venvtree_interpreter = _venvtree_interpreter

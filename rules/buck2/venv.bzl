@@ -7,6 +7,7 @@ load(":attributes.bzl", "attributes", "optional", "targets")
 load(":collect.bzl", "collect_sources", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":launchers.bzl", "launchers_for")
+load(":proof.bzl", "proofs")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
 load(":wheel_set.bzl", "check_locked")
 
@@ -69,7 +70,7 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
                 "digest": [DefaultInfo(default_output = digest)],
                 "manifest": [DefaultInfo(default_output = manifest)],
                 "spec": [DefaultInfo(default_output = spec)],
-            },
+            } | proofs(ctx, spec, wheels + launchers.files),
         ),
         RunInfo(args = cmd_args(launcher.file, hidden = launcher.needs)),
     ]
@@ -90,7 +91,8 @@ py_venv = rule(
     impl = _py_venv_impl,
     doc = """A Python environment, made from wheels by one cached action `py_venv`.
 
-`buck2 build` makes the environment's directory; the sub-targets `[manifest]`, `[digest]` and `[spec]` are what is known about it.
+`buck2 build` makes the environment's directory; the sub-targets `[manifest]`, `[digest]` and `[spec]` are what is known about it,
+`[sbom]` (CycloneDX and SPDX) and `[provenance]` (in-toto) what it is made of.
 `buck2 run //:env -- ARGUMENTS` starts its Python. Binaries and tests share environments: first-party code is theirs, and editing it
 rebuilds no environment.""",
     attrs = {

@@ -1,13 +1,8 @@
 """What an environment is made of, as files that a build makes when somebody asks for them."""
 
+load("//rules/common:proof.bzl", "PROOFS")
 load(":action.bzl", "run_tool")
 load(":spec_args.bzl", "add_inputs")
-
-# For each output group, the ends of its files' names and the kinds of documents.
-_GROUPS = {
-    "sbom": {".cdx.json": "cyclonedx", ".spdx.json": "spdx"},
-    "provenance": {".intoto.json": "in-toto"},
-}
 
 def proofs(ctx, spec, inputs):
     """Declares the documents about an environment.
@@ -21,7 +16,7 @@ def proofs(ctx, spec, inputs):
       A dict of depsets for `OutputGroupInfo`.
     """
     groups = {}
-    for group, kinds in _GROUPS.items():
+    for group, kinds in PROOFS.items():
         documents = []
         for end, kind in kinds.items():
             document = ctx.actions.declare_file(ctx.label.name + end)

@@ -378,6 +378,20 @@ fn rules_do_what_they_say() {
     #[cfg(feature = "remote")]
     wheels_are_fetched(&buck);
 
+    // Layers see no more than what is in them, and documents are made for who asks.
+    for (target, end) in [
+        ("//more:layers[alpha]", "alpha.tar.gz"),
+        ("//more:layers[environment]", "environment.tar.gz"),
+        ("//more:layers[sources]", "sources.tar.gz"),
+        ("//more:image", "image"),
+        ("//more:env[provenance]", "env.intoto.json"),
+    ] {
+        let output = buck.output_of(target);
+        assert!(output.ends_with(end) && output.exists(), "{}", output.display());
+    }
+    assert!(buck.output_of("//more:image").join("oci-layout").exists());
+    buck.succeed(&["build", "//more:env[sbom]"]);
+
     // Another configuration of the target is the same action.
     buck.succeed(&["build", "//more:env", "--target-platforms=//more:other"]);
     assert_eq!(buck.what_ran(), []);
