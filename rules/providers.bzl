@@ -21,6 +21,8 @@ VenvtreeInterpreterInfo = provider(
         "file": "File or None: an interpreter that is part of the build.",
         "files": "depset of File: what an interpreter that is part of the build needs at run time.",
         "launchers": "list of File: for Windows, launchers to take instead of those that the tool brings.",
+        "compiler": "struct or None: the interpreter of the same version that compiles where actions run: `path` (str or None), `file` " +
+                    "(File or None), `files` (depset of File) and `version` (str or None, where it is known).",
     },
 )
 
@@ -35,6 +37,8 @@ VenvInfo = provider(
         "interpreter": "VenvtreeInterpreterInfo: the interpreter of the environment.",
         "wheels": "list of File: the wheels, in the order of the spec; the key of each is its file name.",
         "launchers": "list of File: for Windows, the launchers; the key of each is its file name.",
+        "overlays": "list of File: the bytecode of the wheels, if the environment has bytecode; the key of each is its file name.",
+        "bytecode": "struct or None: which bytecode the environment has: `validation`, `levels` and `exclude`.",
         "imports": "depset of str: first-party import roots, relative to the runfiles directory.",
         "sources": "depset of File: first-party Python sources.",
         "runfiles": "runfiles: the tree, the interpreter's files, and what the first-party sources need.",
@@ -59,10 +63,19 @@ LockInfo = provider(
     },
 )
 
+WheelBytecodeInfo = provider(
+    doc = "The bytecode of wheels for the default interpreter, made when somebody asks for it.",
+    fields = {
+        "overlays": "depset of struct: `wheel` and `file` (File), `validation` (str), `level` (int), and the compiler's `version` and `python`, " +
+                    "its path or File.",
+    },
+)
+
 WheelClosureInfo = provider(
     doc = "The wheels that a target and what it depends on need, as an aspect along `deps` finds them.",
     fields = {
         "wheels": "depset of File: the wheels.",
+        "overlays": "depset of struct: their bytecode, as WheelBytecodeInfo has it.",
         "locks": "depset of struct: the targets of locks that they were chosen for: `hub`, `target`, and `facts` as JSON.",
         "users": "depset of struct: who needs them: `library` and `package`, labels as people write them, and `wheels`, a depset of File.",
     },

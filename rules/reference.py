@@ -91,6 +91,9 @@ def recorder(what):
 
 LOADED = {}
 
+# Rules that people use through a macro, which has their attributes.
+WRAPPED = {"venvtree_interpreter": ("rules/private/interpreter.bzl", "interpreter_rule")}
+
 
 def load_file(label, package):
     if label.startswith("@prelude//"):
@@ -201,6 +204,9 @@ def section(name, text, attributes):
 def beginning(title, guide, file, order):
     """The lines of a page up to the rules in a file, and what else that file defines."""
     definitions = run(file.replace("//", "").replace(":", "/"))
+    for name, rule in WRAPPED.items():
+        if not isinstance(definitions.get(name), Definition):
+            definitions[name] = run(rule[0])[rule[1]]
     public = {name: value for name, value in definitions.items() if not name.startswith("_") and isinstance(value, Definition)}
     rules = [name for name, value in public.items() if value.what == "rule"]
     if sorted(rules) != sorted(order):

@@ -43,6 +43,18 @@ ENVIRONMENT_FLAGS = {
     "deny": _row("strings", "Codes of findings that are errors, whatever their severity."),
 }
 
+# Which bytecode an environment has.
+BYTECODE = {
+    "bytecode": _choice(
+        "Whether modules of wheels have bytecode: `none`; `unchecked`, which Python takes as it is; `checked`, where Python compares a hash of the " +
+        "source at each import; `auto` is what the build setting says, by default `none`.",
+        values = ["auto", "none", "unchecked", "checked"],
+        default = "auto",
+    ),
+    "bytecode_levels": _row("strings", "Which bytecode: `0`, `1` for `python -O`, `2` for `python -OO`.", default = ["0"]),
+    "bytecode_exclude": _row("strings", "Patterns of modules without bytecode, besides tests, such as `pandas/_testing/**`."),
+}
+
 ENVIRONMENT = dict(
     ENVIRONMENT_FLAGS,
     exclude = _row("string_list_dict", "For a distribution's name, patterns of installed paths to leave out: `{\"numpy\": [\"**/tests/**\"]}`."),
@@ -135,7 +147,8 @@ DOCS = {
                  "`t64-arm.exe` and `w64-arm.exe`, or `t32.exe` and `w32.exe`. By default those that a release of the tool brings.",
     "venv": "The environment: a `py_venv`. Many binaries and tests can share one.",
     "archived_venv": "The environment: a `py_venv`. Its directory need not be built for this.",
-    "archive_interpreter": "The interpreter where the archive is used, if it is another one than the environment's: a `venvtree_interpreter` with `path`.",
+    "archive_interpreter": "The interpreter where the archive is used, if it is another one than the environment's: a `venvtree_interpreter` with `path`. " +
+                           "For one of another version there is no bytecode.",
     "description_file": "A longer description: Markdown (`.md`), reStructuredText (`.rst`) or plain text.",
     "main": "The file to run. By default the only one of `srcs`, or the one named as the rule.",
     "program_srcs": "First-party sources of the program itself.",

@@ -149,7 +149,7 @@ def interpreter_facts(interpreter):
         "platform": interpreter.platform,
     }
 
-def spec_document(interpreter, python, wheels, flags, sources = [], path_entries = [], launchers = None):
+def spec_document(interpreter, python, wheels, flags, sources = [], path_entries = [], launchers = None, bytecode = None):
     """A spec as a dict, in the order in which people read it.
 
     Args:
@@ -160,6 +160,7 @@ def spec_document(interpreter, python, wheels, flags, sources = [], path_entries
       sources: a list of dicts of `path` (an input's key) and `into`.
       path_entries: directories to put on `sys.path`, relative to the tree's root.
       launchers: for Windows, what `launcher_documents` gives.
+      bytecode: the spec's `bytecode`, or None. Without it, overlays that wheels name are left out.
 
     Returns:
       A dict for `json.encode`.
@@ -173,7 +174,7 @@ def spec_document(interpreter, python, wheels, flags, sources = [], path_entries
             "platform": interpreter["platform"],
             "python": python,
         },
-        "wheels": wheels,
+        "wheels": wheels if bytecode else [{name: value for name, value in wheel.items() if name != "bytecode"} for wheel in wheels],
     }
     if launchers:
         document["launchers"] = launchers
@@ -181,15 +182,18 @@ def spec_document(interpreter, python, wheels, flags, sources = [], path_entries
         document["sources"] = sources
     if path_entries:
         document["path_entries"] = path_entries
+    if bytecode:
+        document["bytecode"] = bytecode
     document["flags"] = {name: value for name, value in flags.items() if value != None}
     return document
 
-def wheel_documents(names, exclude):
+def wheel_documents(names, exclude, overlays = {}):
     """The spec's `wheels`, whose keys are their file names.
 
     Args:
       names: the file names of wheels.
       exclude: the attribute: for distributions' names, patterns to leave out.
+      overlays: for wheels' file names, the keys of overlays with their bytecode.
 
     Returns:
       A struct: `value` is a list of dicts, or None; `error` says what was wrong, or None.
@@ -203,6 +207,8 @@ def wheel_documents(names, exclude):
         if distribution in excludes:
             document["exclude"] = excludes[distribution]
             unused.pop(distribution, None)
+        if name in overlays:
+            document["bytecode"] = overlays[name]
         documents.append(document)
     if unused:
         return _refused("`exclude` names %s, but `wheels` has no wheel of that name" % ", ".join(["`%s`" % name for name in sorted(unused.keys())]))

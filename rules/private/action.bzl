@@ -14,16 +14,17 @@ TOOL_ATTRS = {
     ),
 }
 
-def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs):
+def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs, requirements = {}):
     """Runs the tool with arguments from a parameter file.
 
     Args:
-      ctx: the context of a rule with TOOL_ATTRS.
+      ctx: the context of a rule or an aspect with TOOL_ATTRS.
       args: Args whose first line is the tool's command.
       mnemonic: the action's mnemonic.
       progress_message: what Bazel shows while it runs.
       inputs: a list or depset of File.
       outputs: a list of File.
+      requirements: what the action requires of how it is executed, besides what every action of the tool does.
     """
 
     toolchain = ctx.attr._toolchain[VenvtreeToolInfo]
@@ -31,7 +32,7 @@ def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs):
     # Thousands of wheels do not fit on a command line, and workers want their requests in a file as the last argument.
     args.set_param_file_format("multiline")
     args.use_param_file("@%s", use_always = True)
-    requirements = {"supports-path-mapping": "1"}
+    requirements = dict({"supports-path-mapping": "1"}, **requirements)
     if toolchain.worker:
         requirements.update({
             "supports-workers": "1",

@@ -2,6 +2,7 @@
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
+load("//rules/common:bytecode.bzl", "bytecode_document")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
@@ -30,16 +31,18 @@ def _py_venv_archive_impl(ctx):
             fail("%s: `interpreter` is %s, which is part of the build; an archive is used elsewhere, so name one with `path`" % (label_text(ctx.label), label_text(ctx.attr.interpreter.label)))
         python = python_launcher([interpreter.path])
     launchers = launchers_for(ctx, interpreter)
+    sources = [
+        {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
+        for file in files
+    ]
     document = spec_document(
         interpreter = interpreter_facts(interpreter),
         python = python,
         wheels = venv.document["wheels"],
         flags = venv.document["flags"],
-        sources = [
-            {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
-            for file in files
-        ],
+        sources = sources,
         launchers = launchers.documents,
+        bytecode = packed_bytecode(venv, interpreter, sources),
     )
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     ctx.actions.write(spec, json.encode(document) + "\n")
@@ -54,17 +57,32 @@ def _py_venv_archive_impl(ctx):
     args.add("--quiet")
     if ctx.attr.prefix:
         args.add("--prefix", ctx.attr.prefix)
-    add_inputs(args, venv.wheels + launchers.files)
+    add_inputs(args, venv.wheels + venv.overlays + launchers.files)
     add_located_inputs(args, files)
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyVenvArchive",
         progress_message = "Packing Python environment %s" % label_text(ctx.label),
-        inputs = [spec] + venv.wheels + launchers.files + files,
+        inputs = [spec] + venv.wheels + venv.overlays + launchers.files + files,
         outputs = [archive],
     )
     return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles(files = [archive]))]
+
+def packed_bytecode(venv, interpreter, sources):
+    """The spec's `bytecode` where an environment is packed for an interpreter.
+
+    Args:
+      venv: the environment's VenvInfo.
+      interpreter: the VenvtreeInterpreterInfo of the interpreter.
+      sources: the spec's `sources`, which have no bytecode.
+
+    Returns:
+      A dict; or None where there is none, or none for this interpreter.
+    """
+    if interpreter.version != venv.interpreter.version:
+        return None
+    return bytecode_document(venv.bytecode, interpreter.version, [source["into"] for source in sources])
 
 def installed_files(ctx, first_party):
     """First-party sources, and the data that libraries need beside them.

@@ -65,6 +65,7 @@ def _environment(ctx, first_party):
         ctx,
         wheels = collect_wheels(ctx, [], closure),
         locks = locks_of_closure(closure),
+        overlays = closure.overlays,
         first_party = first_party,
     )
 

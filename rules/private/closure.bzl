@@ -4,13 +4,14 @@ load("//rules:providers.bzl", "LockInfo", "VenvInfo", "WheelClosureInfo")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:locks.bzl", "lacking_message", "serves", "wrong_pairing")
 load("//rules/common:spec.bzl", "interpreter_facts")
+load(":bytecode.bzl", "overlays_of")
 load(":locked.bzl", "locked_label")
 
 def _wheel_closure_impl(target, ctx):
     if LockInfo in target:
         lock = target[LockInfo]
         own = struct(hub = lock.hub, target = lock.target, facts = json.encode(lock.facts))
-        return [WheelClosureInfo(wheels = target[DefaultInfo].files, locks = depset([own]), users = depset())]
+        return [WheelClosureInfo(wheels = target[DefaultInfo].files, overlays = overlays_of([target]), locks = depset([own]), users = depset())]
     deps = getattr(ctx.rule.attr, "deps", [])
     return [collect_closure(ctx.label, deps if type(deps) == type([]) else [])]
 
@@ -38,6 +39,7 @@ def collect_closure(label, deps):
     ]
     return WheelClosureInfo(
         wheels = depset(transitive = [closure.wheels for closure in closures]),
+        overlays = depset(transitive = [closure.overlays for closure in closures]),
         locks = depset(transitive = [closure.locks for closure in closures]),
         users = depset(users, transitive = [closure.users for closure in closures]),
     )

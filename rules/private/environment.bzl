@@ -1,11 +1,13 @@
 """An environment, made by one cached action: for `py_venv`, and for programs that name none."""
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
-load("//rules/common:attributes.bzl", "ENVIRONMENT")
+load("//rules/common:attributes.bzl", "BYTECODE", "ENVIRONMENT")
+load("//rules/common:bytecode.bzl", "bytecode_document")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "check_environment", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
+load(":bytecode.bzl", "BYTECODE_ATTRS", "environment_bytecode")
 load(":closure.bzl", "check_locks")
 load(":launchers.bzl", "launchers_for")
 load(":proof.bzl", "proofs")
@@ -17,15 +19,16 @@ ENVIRONMENT_ATTRS = dict({
               "`venvtree_repositories` or to the module extension.",
         default = Label("@venvtree_host//:interpreter"),
     ),
-}, **dict(attributes(ENVIRONMENT), **TOOL_ATTRS))
+}, **dict(attributes(dict(ENVIRONMENT, **BYTECODE)), **dict(BYTECODE_ATTRS, **TOOL_ATTRS)))
 
-def build_environment(ctx, wheels, locks, first_party):
+def build_environment(ctx, wheels, locks, overlays, first_party):
     """Declares the environment `NAME.venv` and the action that makes it.
 
     Args:
       ctx: the context of a rule with ENVIRONMENT_ATTRS.
       wheels: a list of File.
       locks: the targets of locks that wheels were chosen for: a list of structs of `wheels` (a label as people write it), `target` and `facts`.
+      overlays: depset of bytecode that the wheels' targets have, as WheelBytecodeInfo has it.
       first_party: what `collect_first_party` found; no part of the environment's directory.
 
     Returns:
@@ -39,7 +42,8 @@ def build_environment(ctx, wheels, locks, first_party):
     tree = ctx.actions.declare_directory(ctx.label.name + ".venv")
     manifest = ctx.actions.declare_file(ctx.label.name + ".manifest.json")
     digest = ctx.actions.declare_file(ctx.label.name + ".digest")
-    documents = wheel_documents([wheel.basename for wheel in wheels], ctx.attr.exclude)
+    bytecode = environment_bytecode(ctx, wheels, overlays, interpreter)
+    documents = wheel_documents([wheel.basename for wheel in wheels], ctx.attr.exclude, bytecode.keys)
     if documents.error:
         fail("%s: %s" % (label_text(ctx.label), documents.error))
     launchers = launchers_for(ctx, interpreter)
@@ -49,6 +53,7 @@ def build_environment(ctx, wheels, locks, first_party):
         wheels = documents.value,
         flags = environment_flags(ctx.attr, locked = bool(locks)),
         launchers = launchers.documents,
+        bytecode = bytecode_document(bytecode.wanted, interpreter.version),
     )
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     ctx.actions.write(spec, json.encode(document) + "\n")
@@ -63,13 +68,13 @@ def build_environment(ctx, wheels, locks, first_party):
     # Bazel has caches of its own, and an action writes only its outputs.
     args.add("--no-store")
     args.add("--quiet")
-    add_inputs(args, wheels + launchers.files)
+    add_inputs(args, wheels + bytecode.files + launchers.files)
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyVenv",
         progress_message = "Building Python environment %s (%d wheels)" % (label_text(ctx.label), len(wheels)),
-        inputs = [spec] + wheels + launchers.files,
+        inputs = [spec] + wheels + bytecode.files + launchers.files,
         outputs = [tree, manifest, digest],
     )
     return VenvInfo(
@@ -81,6 +86,8 @@ def build_environment(ctx, wheels, locks, first_party):
         interpreter = interpreter,
         wheels = wheels,
         launchers = launchers.files,
+        overlays = bytecode.files,
+        bytecode = bytecode.wanted,
         imports = first_party.imports,
         sources = first_party.sources,
         runfiles = ctx.runfiles(files = [tree], transitive_files = interpreter.files).merge(first_party.runfiles),
@@ -96,7 +103,8 @@ def environment_groups(ctx, venv):
     Returns:
       An OutputGroupInfo.
     """
-    return OutputGroupInfo(manifest = depset([venv.manifest]), digest = depset([venv.digest]), spec = depset([venv.spec]), **proofs(ctx, venv.spec, venv.wheels + venv.launchers))
+    inputs = venv.wheels + venv.launchers + venv.overlays
+    return OutputGroupInfo(manifest = depset([venv.manifest]), digest = depset([venv.digest]), spec = depset([venv.spec]), **proofs(ctx, venv.spec, inputs))
 
 def _interpreter(ctx):
     target = ctx.attr.interpreter

@@ -7,7 +7,7 @@ load("//rules/common:label.bzl", "label_text")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
-load(":archive.bzl", "ARCHIVED_ATTRS", "installed_files")
+load(":archive.bzl", "ARCHIVED_ATTRS", "installed_files", "packed_bytecode")
 load(":attributes.bzl", "attributes")
 load(":closure.bzl", "check_closure", "collect_closure")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
@@ -20,11 +20,12 @@ def _py_venv_layers_impl(ctx):
     venv = ctx.attr.venv[VenvInfo]
     split = _checked(ctx, split_wheels(venv.document, ctx.attr.alone))
     options = _checked(ctx, layer_options(ctx.attr))
-    files = {wheel.basename: wheel for wheel in environment.wheels}
+    files = {file.basename: file for file in environment.wheels + environment.overlays}
     layers = []
     for name, wheels in split:
         # One wheel's files do not depend on another wheel: the action sees no more than these.
-        part = struct(name = name, only = "packages", wheels = wheels, sources = [], files = [files[wheel["path"]] for wheel in wheels], located = [])
+        keys = [key for wheel in wheels for key in [wheel["path"]] + wheel.get("bytecode", [])]
+        part = struct(name = name, only = "packages", wheels = wheels, sources = [], files = [files[key] for key in keys if key in files], located = [])
         layers.append(_layer(ctx, (environment, options), part))
     layers.append(_layer(ctx, (environment, options), struct(name = "environment", only = "environment", wheels = [], sources = [], files = [], located = [])))
     if environment.located:
@@ -47,7 +48,8 @@ def _environment(ctx):
       ctx: the context of a rule with the attributes `venv`, `deps` and `interpreter`.
 
     Returns:
-      A struct of `facts`, `python`, `flags`, `wheels` (files), `located` (files of sources) and `sources` (of the spec).
+      A struct of `venv` (VenvInfo), `interpreter` (VenvtreeInterpreterInfo), `wheels` and `overlays` (files), `located` (files of sources) and
+      `sources` (of the spec).
     """
     venv = ctx.attr.venv[VenvInfo]
     check_closure(ctx.label, collect_closure(ctx.label, ctx.attr.deps), ctx.attr.venv)
@@ -60,10 +62,10 @@ def _environment(ctx):
     if not interpreter.path:
         fail("%s: the interpreter is part of the build, and an image is used elsewhere; add `interpreter = …`, a `venvtree_interpreter` with `path`" % label_text(ctx.label))
     return struct(
-        facts = interpreter_facts(interpreter),
-        python = python_launcher([interpreter.path]),
-        flags = venv.document["flags"],
+        venv = venv,
+        interpreter = interpreter,
         wheels = venv.wheels,
+        overlays = venv.overlays if packed_bytecode(venv, interpreter, []) else [],
         located = located,
         sources = [
             {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
@@ -110,11 +112,12 @@ def _layer(ctx, common, part):
 
 def _write_spec(ctx, name, environment, wheels, sources, flags):
     document = spec_document(
-        interpreter = environment.facts,
-        python = environment.python,
+        interpreter = interpreter_facts(environment.interpreter),
+        python = python_launcher([environment.interpreter.path]),
         wheels = wheels,
-        flags = dict(environment.flags, **flags),
+        flags = dict(environment.venv.document["flags"], **flags),
         sources = sources,
+        bytecode = packed_bytecode(environment.venv, environment.interpreter, sources),
     )
     spec = ctx.actions.declare_file(name)
     ctx.actions.write(spec, json.encode(document) + "\n")
@@ -135,14 +138,14 @@ def _py_venv_image_impl(ctx):
     args.add_all(options)
     if ctx.file.base:
         args.add_all("--base", [ctx.file.base], expand_directories = False)
-    add_inputs(args, environment.wheels)
+    add_inputs(args, environment.wheels + environment.overlays)
     add_located_inputs(args, environment.located)
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyVenvImage",
         progress_message = "Packing image %s" % label_text(ctx.label),
-        inputs = [spec] + environment.wheels + environment.located + ctx.files.base,
+        inputs = [spec] + environment.wheels + environment.overlays + environment.located + ctx.files.base,
         outputs = [image],
     )
     return [DefaultInfo(files = depset([image]), runfiles = ctx.runfiles(files = [image]))]

@@ -21,6 +21,7 @@ def _venvtree_interpreter_impl(ctx):
             fail("%s: `%s` %s" % (label_text(ctx.label), "path" if ctx.attr.path else "runtime", problem))
     if ctx.files.launchers and platform["os"] != "windows":
         fail("%s: `launchers` are for Windows, and `platform` is %s; leave them out" % (label_text(ctx.label), platform["os"]))
+    compiler = _compiler(ctx, runtime, platform)
     info = VenvtreeInterpreterInfo(
         implementation = facts.value["implementation"],
         version = facts.value["version"],
@@ -30,6 +31,7 @@ def _venvtree_interpreter_impl(ctx):
         file = runtime.file,
         files = runtime.files,
         launchers = ctx.files.launchers,
+        compiler = compiler,
     )
     return [info, DefaultInfo(files = depset([runtime.file]) if runtime.file else depset(), runfiles = ctx.runfiles(transitive_files = runtime.files))]
 
@@ -38,17 +40,30 @@ def _runtime(ctx):
         fail("%s: expected one of `runtime` (a label) and `path` (an absolute path); found %s" % (label_text(ctx.label), "both" if ctx.attr.path else "neither"))
     if ctx.attr.path:
         return _system_runtime(ctx, "path", ctx.attr.path)
-    target = ctx.attr.runtime
+    return _runtime_of(ctx, "runtime", ctx.attr.runtime)
+
+def _compiler(ctx, runtime, platform):
+    """What compiles where actions run: the same interpreter, unless another one is named for that."""
+    if ctx.attr.compiler:
+        compiler = _runtime_of(ctx, "compiler", ctx.attr.compiler)
+    elif platform["os"] == "windows":
+        # Windows is what environments are for, and no machine that actions run on.
+        return None
+    else:
+        compiler = runtime
+    return struct(path = compiler.path, file = compiler.file, files = compiler.files, version = compiler.version)
+
+def _runtime_of(ctx, attribute, target):
     info = _runtime_info(target)
     if info:
         if info.interpreter_path:
-            return _system_runtime(ctx, "runtime", info.interpreter_path)
+            return _system_runtime(ctx, attribute, info.interpreter_path)
         return struct(path = None, file = info.interpreter, files = depset([info.interpreter], transitive = [info.files]), version = _runtime_version(info))
     default = target[DefaultInfo]
     files = default.files.to_list()
     file = default.files_to_run.executable or (files[0] if len(files) == 1 else None)
     if not file:
-        fail("%s: `runtime` is %s, which is neither a Python runtime nor one file; name a `py_runtime`, a Python toolchain, or the interpreter's file" % (label_text(ctx.label), label_text(target.label)))
+        fail("%s: `%s` is %s, which is neither a Python runtime nor one file; name a `py_runtime`, a Python toolchain, or the interpreter's file" % (label_text(ctx.label), attribute, label_text(target.label)))
     return struct(
         path = None,
         file = file,
@@ -77,11 +92,12 @@ def _runtime_version(info):
         return None
     return "%d.%d.%d" % (version.major, version.minor, version.micro)
 
-venvtree_interpreter = rule(
+interpreter_rule = rule(
     implementation = _venvtree_interpreter_impl,
     doc = """Describes an interpreter for environments.
 
-The interpreter is not run while building: what wheels and scripts depend on is said here. CPython 3.11 and newer.""",
+The interpreter is not run while building: what wheels and scripts depend on is said here. Only bytecode, where an environment has some, is made
+by running it. CPython 3.11 and newer.""",
     attrs = dict({
         "launchers": attr.label_list(
             doc = DOCS["launchers"],
@@ -92,6 +108,29 @@ The interpreter is not run while building: what wheels and scripts depend on is 
                   "`@rules_python//python:current_py_toolchain`, or the interpreter's file.",
             allow_files = True,
         ),
+        "compiler": attr.label(
+            doc = "What compiles bytecode where actions run: an interpreter of the same version, as for `runtime`. By default `runtime` as it is " +
+                  "for machines that run actions, or the interpreter at `path`.",
+            allow_files = True,
+            cfg = "exec",
+        ),
     }, **attributes(INTERPRETER)),
     provides = [VenvtreeInterpreterInfo],
 )
+
+def venvtree_interpreter(name, runtime = None, compiler = None, **attributes):
+    """See `interpreter_rule`: what compiles is by default the runtime for where actions run.
+
+    Args:
+      name: the target's name.
+      runtime: the attribute.
+      compiler: the attribute.
+      **attributes: all others.
+    """
+    interpreter_rule(
+        name = name,
+        runtime = runtime,
+        # A rule cannot have one attribute be another one in another configuration.
+        compiler = runtime if compiler == None else compiler,
+        **attributes
+    )

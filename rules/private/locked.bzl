@@ -1,8 +1,9 @@
 """What the repository of a lock is made of: sets of wheels, and the target that they were chosen for."""
 
 load("@venvtree_host//:host.bzl", "PY_INFOS")
-load("//rules:providers.bzl", "LockInfo")
+load("//rules:providers.bzl", "LockInfo", "WheelBytecodeInfo")
 load("//rules/common:locks.bzl", "missing_message")
+load(":bytecode.bzl", "overlays_of", "wheel_bytecode")
 
 def locked_label(hub, label):
     """The label of a lock's set of wheels, as people write it.
@@ -24,7 +25,7 @@ def _locked_wheels_impl(ctx):
 
     # No runfiles: a library that needs wheels does not carry them, an environment has them.
     files = depset(transitive = [src[DefaultInfo].files for src in ctx.attr.srcs])
-    return [lock, DefaultInfo(files = files)] + [
+    return [lock, DefaultInfo(files = files), WheelBytecodeInfo(overlays = overlays_of(ctx.attr.srcs))] + [
         # A Python library without sources: libraries of other rules can depend on it.
         info(transitive_sources = depset(), imports = depset())
         for info in PY_INFOS
@@ -34,11 +35,11 @@ locked_wheels = rule(
     implementation = _locked_wheels_impl,
     doc = "Wheels that a lock has for a target, with what they require. Python libraries may have it in `deps`.",
     attrs = {
-        "srcs": attr.label_list(doc = "The wheels: files, or other sets of wheels.", allow_files = [".whl"]),
+        "srcs": attr.label_list(doc = "The wheels: files, or other sets of wheels.", allow_files = [".whl"], aspects = [wheel_bytecode]),
         "missing": attr.string_list(doc = "Why this cannot be used: packages without a wheel."),
         "target": attr.label(doc = "The target.", mandatory = True, providers = [LockInfo]),
     },
-    provides = [LockInfo],
+    provides = [LockInfo, WheelBytecodeInfo],
 )
 
 def _lock_target_impl(ctx):

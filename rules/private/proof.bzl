@@ -10,7 +10,7 @@ def proofs(ctx, spec, inputs):
     Args:
       ctx: the context of a rule with TOOL_ATTRS.
       spec: the environment's spec, a File.
-      inputs: its wheels and launchers, a list of File.
+      inputs: its wheels, launchers and overlays, a list of File.
 
     Returns:
       A dict of depsets for `OutputGroupInfo`.

@@ -1,6 +1,7 @@
 """`py_venv`: an environment, made by one cached action."""
 
 load("//rules:providers.bzl", "VenvInfo")
+load(":bytecode.bzl", "overlays_of", "wheel_bytecode")
 load(":closure.bzl", "collect_closure", "locks_of_closure", "locks_of_wheels", "wheel_closure")
 load(":collect.bzl", "collect_first_party", "collect_wheels")
 load(":environment.bzl", "ENVIRONMENT_ATTRS", "build_environment", "environment_groups")
@@ -13,6 +14,7 @@ def _py_venv_impl(ctx):
         ctx,
         wheels = collect_wheels(ctx, ctx.attr.wheels, closure),
         locks = locks_of_wheels(ctx.attr.wheels) + locks_of_closure(closure),
+        overlays = depset(transitive = [overlays_of(ctx.attr.wheels), closure.overlays]),
         first_party = first_party,
     )
     launcher = ctx.actions.declare_file(ctx.label.name)
@@ -44,6 +46,7 @@ first-party code is theirs, and editing it rebuilds no environment.""",
                 doc = "The wheels to install: files, filegroups, `py_wheel`s, or any targets that yield `.whl` files, such as " +
                       "`@pypi//requests` of a lock. Wheels among a target's runfiles are installed too. Where `conflicts` says so, their order matters.",
                 allow_files = True,
+                aspects = [wheel_bytecode],
             ),
             "deps": attr.label_list(
                 doc = "Python libraries that `bazel run` of the environment can import: targets with `PyInfo`. They are no part of " +

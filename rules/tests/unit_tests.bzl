@@ -1,6 +1,7 @@
 """Tests of pure functions. They run when this package is loaded: a wrong result is an error of loading."""
 
 load("//rules/common:attributes.bzl", "ENVIRONMENT_FLAGS")
+load("//rules/common:bytecode.bzl", "bytecode_document", "check_compiler", "overlay_name", "wanted_bytecode")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
@@ -29,6 +30,36 @@ def _platforms():
     _refused(parse_platform("plan9-x86_64"), "expected OS-ARCH-LIBC")
     _refused(parse_platform("macos-aarch64"), "needs the oldest version")
     _refused(parse_platform("windows-x86_64-11"), "expected nothing after")
+
+def _wanted(setting = "none", exclude = [], **changed):
+    return wanted_bytecode(struct(**dict({"bytecode": "auto", "bytecode_levels": ["0"], "bytecode_exclude": []}, **changed)), setting, exclude)
+
+def _bytecode():
+    _equal(_wanted().value, None)
+    _equal(_wanted().error, None)
+    _equal(_wanted(setting = "checked").value.validation, "checked")
+    _equal(_wanted(setting = "checked", bytecode = "none").value, None)
+    found = _wanted(exclude = ["a/**"], bytecode = "unchecked", bytecode_levels = ["2", "0", "2"], bytecode_exclude = ["a/**", "b.py"]).value
+    _equal((found.validation, found.levels, found.exclude), ("unchecked", [0, 2], ["a/**", "b.py"]))
+    _refused(_wanted(setting = "yes"), "the build setting `bytecode` is `yes`")
+    _refused(_wanted(bytecode_levels = ["3"]), "`bytecode_levels` has `3`")
+    _refused(_wanted(bytecode_levels = []), "`bytecode_levels` is empty")
+    for version, abi, part in [
+        ("3.11.7", "cp311", None),
+        ("3.14.0", "cp314", None),
+        ("3.15.0", "cp315", "CPython 3.11 to 3.14"),
+        ("3.13.1", "cp313t", "regular builds"),
+        ("3.13", "cp313", "with its patch level"),
+    ]:
+        problem = check_compiler(version, abi)
+        if problem != part and part not in problem:
+            fail("expected an error with `%s`, found %s" % (part, problem))
+    _equal(overlay_name("six-1.16.0-py2.py3-none-any.whl", "3.12.1", 0), "six-1.16.0-py2.py3-none-any.cpython-312.bytecode.zip")
+    _equal(overlay_name("six-1.16.0-py2.py3-none-any.whl", "3.12.1", 2), "six-1.16.0-py2.py3-none-any.cpython-312.opt-2.bytecode.zip")
+    _equal(bytecode_document(None, "3.12.1"), None)
+    document = bytecode_document(found, "3.12.1", sources = ["app/[x].py", "app/data.txt"])
+    _equal(document["exclude"], ["**/tests/**", "test/**", "a/**", "b.py", "app/[[]x].py"])
+    _equal((document["compiler"], document["levels"], document["validation"]), ("3.12.1", [0, 2], "unchecked"))
 
 def _releases():
     both = {"x86_64-unknown-linux-gnu": "0" * 64, "x86_64-unknown-linux-musl": "1" * 64, "aarch64-unknown-linux-gnu": "2" * 64}
@@ -356,6 +387,7 @@ def unit_tests(name):
       name: the name of a target that is there where all have passed.
     """
     _layers()
+    _bytecode()
     _platforms()
     _versions()
     _candidates()

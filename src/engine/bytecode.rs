@@ -35,6 +35,8 @@ pub struct Request {
     pub python: Utf8PathBuf,
     /// How Python will know whether bytecode is still that of its source.
     pub validation: Validation,
+    /// The compiler that it has to be, if somebody says so.
+    pub expected: Option<Compiler>,
     /// The modules that are left out.
     pub excluded: Excluded,
 }
@@ -85,7 +87,10 @@ impl<'a> Compilation<'a> {
     /// # Errors
     /// It is no compiler whose bytecode is made.
     pub fn start(session: &'a Session, request: &'a Request) -> Result<Self, Error> {
-        let compiler = Compilers::ask(&request.python)?;
+        let compiler = match request.expected {
+            Some(expected) => expected,
+            None => Compilers::ask(&request.python)?,
+        };
         let started = Compilers::start(&request.python, compiler, History::Clean, session.threads);
         let compilers = started?;
         Ok(Self { session, request, compiler, compilers })

@@ -306,7 +306,7 @@ impl Bazel {
     }
 
     /// Runs a file of the workspace where this Bazel's interpreters are.
-    fn run_file(&self, path: &str, arguments: &[&str]) -> String {
+    pub(super) fn run_file(&self, path: &str, arguments: &[&str]) -> String {
         let output = self
             .program(self.workspace.join(path).to_str().unwrap())
             .args(arguments)

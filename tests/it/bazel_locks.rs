@@ -414,6 +414,19 @@ fn reads_an_index(monorepo: &mut Monorepo) {
     assert_eq!(monorepo.fetched("indexed"), ["flask"]);
 }
 
+/// The wheels of a lock are compiled once for all environments, those of tests' own closures too.
+fn compiles_each_wheel_once(monorepo: &Monorepo) {
+    let cache = format!("--repository_cache={}", monorepo.repository_cache.display());
+    let flags = ["--repo_env=PATH=/nowhere", &cache, "--@venvtree//rules:bytecode=checked"];
+    let executed = |targets: &[&str]| {
+        let counts = monorepo.bazel.executed("build", &[&flags, targets].concat());
+        ["PyBytecode", "PyVenv"].map(|name| counts.get(name).copied().unwrap_or(0))
+    };
+    assert_eq!(executed(&["//more:env"]), [FLASK.len(), 1]);
+    let others = ["//more:click_env", "//more:texts_test", "//more:flask_test"];
+    assert_eq!(executed(&others), [0, 3]);
+}
+
 fn locks(version: Version) {
     let _alone = alone();
     let mut monorepo = Monorepo::new(version);
@@ -436,6 +449,7 @@ fn locks(version: Version) {
         monorepo.succeed("test", &[AS_NEWER, &targets].concat());
     }
     finds_wheels_along_dependencies(&monorepo);
+    compiles_each_wheel_once(&monorepo);
     uses_bazels_downloader(&mut monorepo);
     follows_the_lock(&monorepo);
     refuses(&monorepo);

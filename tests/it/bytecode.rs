@@ -308,6 +308,30 @@ fn what_does_not_compile_is_named_and_nothing_is_written() {
     project.run(&[&line[..], &["--exclude", "a["]].concat()).ends(2, "cannot be read");
 }
 
+/// A build system says which version it takes the compiler for, and where the one overlay goes.
+#[test]
+fn one_overlay_goes_where_it_is_said() {
+    let project = Project::new();
+    let wheel = wheel_of(&project, "copy", &[("a.py".to_owned(), b"X = 1\n".to_vec())]);
+    let (python, release) = releases().pop().unwrap();
+    let whole = project.run(&["interpreter", "probe", python.text()]).json();
+    let version = whole["version"].as_str().unwrap();
+    let line = ["bytecode", "compile", &wheel, "--compiler", python.text()];
+    let run = |options: &[&str]| project.run(&[&line[..], options].concat());
+    run(&["--overlay", "one.zip", "--compiler-version", version]).success();
+    run(&["--out", "made"]).success();
+    let other = format!("made/copy-1.0-py3-none-any.{}.bytecode.zip", release.tag());
+    let read = |path: &str| std::fs::read(project.path().join(path)).unwrap();
+    assert_eq!(read("one.zip"), read(&other));
+    let wrong = format!("3.{}.99", release.minor());
+    run(&["--overlay", "no.zip", "--compiler-version", &wrong]).ends(3, "[bytecode.version]");
+    run(&["--overlay", "no.zip", "--compiler-version", "3.12"]).ends(2, "with a patch level");
+    run(&["--overlay", "no.zip", "--levels", "0,1"]).ends(2, "each wheel has one for each level");
+    run(&["--overlay", "no.zip", "--out", "made"]).ends(2, "cannot be used with");
+    run(&[]).ends(2, "--out");
+    assert!(!project.path().join("no.zip").exists());
+}
+
 /// A spec for an interpreter of this machine, with some wheels, and `change` applied.
 fn compiled_spec(
     project: &Project,

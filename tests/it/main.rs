@@ -10,6 +10,7 @@ mod activate;
 mod answers;
 mod architecture;
 mod bazel;
+mod bazel_bytecode;
 #[cfg(feature = "remote")]
 mod bazel_images;
 mod bazel_locks;

@@ -19,6 +19,7 @@ use crate::engine::bytecode::{
 use crate::engine::files;
 use crate::engine::{self, Session};
 use crate::error::Error;
+use crate::model::bytecode::release::Compiler;
 use crate::model::bytecode::{Level, overlay};
 use crate::model::path::TreePath;
 
@@ -42,9 +43,15 @@ pub struct CompileArguments {
     /// The interpreter that compiles: CPython from 3.11 to 3.14.
     #[arg(long, value_name = "PYTHON")]
     compiler: String,
+    /// The version that the compiler has to have, such as 3.12.10; another one is refused.
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    compiler_version: Option<Compiler>,
     /// The directory for the overlays, made if need be.
-    #[arg(long, value_name = "DIR")]
-    out: Utf8PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "overlay")]
+    out: Option<Utf8PathBuf>,
+    /// The file for the overlay of the only wheel, at the only level, instead of a directory.
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    overlay: Option<Utf8PathBuf>,
     #[command(flatten)]
     way: WayArguments,
     /// Use at most N threads [default: one for each processor; variable: VENVTREE_THREADS].
@@ -60,8 +67,29 @@ pub(crate) struct Compile {
     request: engine_bytecode::Request,
     levels: BTreeSet<Level>,
     wheels: Vec<Utf8PathBuf>,
-    /// The directory, and as it was typed.
-    out: (Utf8PathBuf, Utf8PathBuf),
+    out: Out,
+}
+
+/// Where overlays go: a place, and as it was typed.
+enum Out {
+    Directory(Utf8PathBuf, Utf8PathBuf),
+    File(Utf8PathBuf, Utf8PathBuf),
+}
+
+impl Out {
+    /// Where the overlay called `name` goes, and how people call that.
+    fn place(&self, name: &str) -> (Utf8PathBuf, Utf8PathBuf) {
+        match self {
+            Self::Directory(out, typed) => (out.join(name), typed.join(name)),
+            Self::File(file, typed) => (file.clone(), typed.clone()),
+        }
+    }
+}
+
+/// Reads the version of a compiler.
+fn version(text: &str) -> Result<Compiler, String> {
+    Compiler::of_version(text)
+        .ok_or_else(|| "expected CPython 3.11 to 3.14 with a patch level, such as 3.12.10".into())
 }
 
 impl Verb for CompileArguments {
@@ -70,21 +98,29 @@ impl Verb for CompileArguments {
         let request = engine_bytecode::Request {
             python: compiler::find(&self.compiler, io)?,
             validation: self.way.validation,
+            expected: self.compiler_version,
             excluded: self.way.excluded()?,
         };
-        Ok(Compile {
-            session,
-            request,
-            levels: self.way.levels.0,
-            wheels: self.wheels.iter().map(|wheel| io.resolve(wheel)).collect(),
-            out: (io.resolve(&self.out), self.out),
-        })
+        let levels = self.way.levels.0;
+        let out = match (self.out, self.overlay) {
+            (_, Some(_)) if self.wheels.len() != 1 || levels.len() != 1 => {
+                let problem = "`--overlay` names one file, and each wheel has one for each level";
+                return Err(Error::usage(problem).hint("name a directory with `--out`"));
+            }
+            (_, Some(file)) => Out::File(io.resolve(&file), file),
+            (Some(out), None) => Out::Directory(io.resolve(&out), out),
+            (None, None) => {
+                return Err(Error::usage("expected one of `--out` and `--overlay`").into());
+            }
+        };
+        let wheels = self.wheels.iter().map(|wheel| io.resolve(wheel)).collect();
+        Ok(Compile { session, request, levels, wheels, out })
     }
 }
 
 impl Request for Compile {
     fn run(self, io: &mut Io<'_>) -> Result<CompileAnswer, Error> {
-        let Self { session, request, levels, wheels, out: (out, typed) } = self;
+        let Self { session, request, levels, wheels, out } = self;
         // All are looked at before anything is compiled, and all is compiled that is written.
         let opened = wheels.iter().map(|wheel| Source::open(&session, wheel));
         let sources: Vec<Source> = opened.collect::<Result<_, _>>()?;
@@ -95,14 +131,17 @@ impl Request for Compile {
             for &level in &levels {
                 let name = overlay::file_name(source.stem(), release, level);
                 let contents = compilation.compile(source, level)?;
-                files::make_directories(&out)?;
-                let file = io.output_file(&out.join(&name))?;
+                let (place, typed) = out.place(&name);
+                if let Out::Directory(out, _) = &out {
+                    files::make_directories(out)?;
+                }
+                let file = io.output_file(&place)?;
                 apart::check_file(&file, &wheels)?;
                 engine::write_whole(&file, |writer| {
                     engine_bytecode::write(&contents, writer, file.path())
                 })?;
                 overlays.push(Overlay {
-                    file: typed.join(name),
+                    file: typed,
                     sha256: files::sha256(file.path())?.to_hex(),
                     modules: contents.files.len(),
                     skipped: skipped(&contents),

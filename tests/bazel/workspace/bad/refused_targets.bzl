@@ -27,11 +27,17 @@ def _refused_when_built():
 
     py_venv(name = "corrupt", wheels = ["corrupt-1-py3-none-any.whl"])
 
+    venvtree_interpreter(name = "no_such_version", path = "/usr/bin/python3", platform = _LINUX, version = "3.12.99")
+    py_venv(name = "other_compiler", bytecode = "unchecked", interpreter = ":no_such_version", wheels = [":one"])
+
 def _refused_at_analysis(nothing):
     venvtree_interpreter(name = "no_version", path = "/usr/bin/python3", platform = _LINUX)
     venvtree_interpreter(name = "no_patch_version", platform = _LINUX, runtime = "//:runtime")
     venvtree_interpreter(name = "no_platform", path = "/usr/bin/python3", version = "3.11.7")
     venvtree_interpreter(name = "too_old", path = "/usr/bin/python3.9", platform = _LINUX, version = "3.9.2")
+
+    venvtree_interpreter(name = "without_patch", path = "/usr/bin/python3", platform = _LINUX, version = "3.11")
+    py_venv(name = "no_patch_level", bytecode = "unchecked", interpreter = ":without_patch", wheels = [":one"])
 
     py_venv(name = "no_wheel", wheels = [nothing])
     py_venv(name = "no_library", wheels = [], deps = [nothing])
