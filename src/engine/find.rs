@@ -37,8 +37,13 @@ pub(super) fn unchanged(
         return None;
     }
     DigestFunction::ALL.into_iter().find_map(|function| {
-        let stamp = caches.open_store(function)?.stamp(&request.out)?;
-        (stamp.text == request.text).then_some((stamp, function))
+        let store = caches.open_store(function)?;
+        let stamp = store.stamp(&request.out)?;
+        if stamp.text != request.text {
+            return None;
+        }
+        store.renew_stamped(&request.out, stamp.root);
+        Some((stamp, function))
     })
 }
 
@@ -92,6 +97,9 @@ impl<'a> CachedAction<'a> {
         let stamp = self.store.as_ref()?.stamp(&request.out)?;
         if stamp.action != self.key() {
             return None;
+        }
+        if let Some(store) = &self.store {
+            store.renew_stamped(&request.out, stamp.root);
         }
         if stamp.text != self.text {
             self.set_stamp(&request.out, &Stamp { text: self.text, ..stamp.clone() });

@@ -11,8 +11,9 @@ use crate::model::digest::DigestFunction;
 
 pub use crate::effects::caches::store::area::{Counts, LinkMode};
 pub use crate::effects::caches::store::bound::DEFAULT_LIMIT;
-pub use crate::effects::caches::store::gc::{CollectionReport, Limits, StoreReport, Usage};
+pub use crate::effects::caches::store::gc::{CollectionReport, Limits};
 pub use crate::effects::caches::store::place::{Naming, StorePlace};
+pub use crate::effects::caches::store::usage::{StoreReport, Usage};
 pub use crate::effects::caches::store::verify::VerifyReport;
 pub use crate::effects::host::notes::Notes;
 
@@ -56,16 +57,22 @@ pub fn collect(
     for store in parts(place, Access::Write) {
         progress.begin(Phase::Collecting, Amount::default());
         let found = store.collect_garbage(limits, now)?;
-        let kept = found.before.bytes.saturating_sub(found.removed.bytes);
-        limits.bytes = limits.bytes.map(|bytes| bytes.saturating_sub(kept));
-        sum.before.entries += found.before.entries;
-        sum.before.bytes += found.before.bytes;
-        sum.removed.entries += found.removed.entries;
-        sum.removed.bytes += found.removed.bytes;
+        limits.bytes = limits.bytes.map(|bytes| bytes.saturating_sub(found.left.unwrap_or(0)));
+        add(&mut sum.before, found.before);
+        add(&mut sum.linked, found.linked);
+        sum.left = sum.left.map_or(found.left, |left| Some(left + found.left.unwrap_or(0)));
+        sum.removed += found.removed;
+        sum.environments += found.environments;
         sum.temporaries += found.temporaries;
         sum.failed.extend(found.failed);
     }
     Ok(sum)
+}
+
+fn add(sum: &mut Option<Usage>, found: Option<Usage>) {
+    if let Some(found) = found {
+        *sum.get_or_insert_default() += found;
+    }
 }
 
 /// Reads everything again, repairs and removes.
@@ -77,8 +84,7 @@ pub fn verify(place: &StorePlace, progress: &Progress) -> Result<VerifyReport, E
     for store in parts(place, Access::Write) {
         progress.begin(Phase::Checking, Amount::default());
         let found = store.verify()?;
-        sum.checked.entries += found.checked.entries;
-        sum.checked.bytes += found.checked.bytes;
+        sum.checked += found.checked;
         sum.damaged.extend(found.damaged);
     }
     Ok(sum)

@@ -210,7 +210,7 @@ impl Redaction<'_> {
 fn sizes(value: &mut Value) {
     let Value::Object(fields) = value else { return };
     for (name, value) in fields {
-        if name == "bytes" {
+        if ["bytes", "disk", "left"].contains(&name.as_str()) && !value.is_null() {
             *value = json!("[size]");
         } else {
             sizes(value);

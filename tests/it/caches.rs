@@ -339,18 +339,92 @@ fn a_store_that_is_no_directory_is_not_an_empty_one() {
     }
 }
 
+/// The bytes on disk of all below a folder, each file once.
+fn disk(folder: &Utf8Path) -> u64 {
+    let output = Command::new("du").args(["-s", "--block-size=1", folder.as_str()]).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    text.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 #[test]
 fn garbage_goes_and_environments_stay() {
     let project = project("sha256");
+    let gc = |options: &[&str]| -> Value {
+        project
+            .run(&[&["store", "gc", "--store", "store", "--format", "json"], options].concat())
+            .json()
+    };
     let built = project.build("one").store("store").report();
+    assert_eq!(gc(&[])["before"], Value::Null, "without limits not everything is looked at");
     let stat: Value =
         project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
-    assert!(stat["functions"]["sha256"]["files"]["entries"].as_u64().unwrap() > 20, "{stat}");
-    project.run(&["store", "gc", "--store", "store", "--max-size", "0"]).success();
+    let files = stat["functions"]["sha256"]["files"]["entries"].as_u64().unwrap();
+    assert!(files > 20, "{stat}");
+    let before = disk(project.path());
+    let collected = gc(&["--max-size", "0"]);
+    assert_eq!(before - disk(project.path()), collected["removed"]["disk"].as_u64().unwrap());
+    assert_eq!((&collected["left"], &collected["environments"]), (&json!(0), &json!(1)));
+    // What is edited where it lies is no link.
+    let linked = collected["linked"]["entries"].as_u64().unwrap();
+    assert!(linked < files && linked > files / 2, "{linked} of {files}");
+    assert_eq!(project.run(&["digest", "one"]).success().trim(), built["digest"].as_str().unwrap());
+    let said = project.run(&["store", "gc", "--store", "store", "--max-size", "0"]).success();
+    assert!(said.contains(&format!("{linked} entries,")), "{said}");
+    // What is there is linked again, from wheels that have to be read for that.
+    let again = project.build("two").store("store").report();
+    assert_eq!((&again["source"], &again["digest"]), (&json!("wheels"), &built["digest"]));
+    for out in ["one", "two"] {
+        std::fs::remove_dir_all(project.path().join(out)).unwrap();
+    }
+    gc(&["--max-size", "0"]);
     let stat: Value =
         project.run(&["store", "stat", "--store", "store", "--format", "json"]).json();
     assert_eq!(stat["functions"]["sha256"]["total"]["entries"], 0, "{stat}");
-    assert_eq!(project.run(&["digest", "one"]).success().trim(), built["digest"].as_str().unwrap());
+}
+
+/// Sets all times of use back by so many minutes.
+fn set_back(store: &Utf8Path, minutes: u64) {
+    for path in ["ac", "cas", "trees"].iter().flat_map(|folder| entries(&store.join(folder))) {
+        let file = std::fs::File::options().append(true).open(&path).unwrap();
+        let time = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(time - Duration::from_secs(60 * minutes)).unwrap();
+    }
+}
+
+#[test]
+fn of_two_environments_the_one_that_was_used_last_stays_whole_however_it_was_used() {
+    // As it is known, and by its stamp alone: to have nothing to do is a use, too.
+    for used in ["second", "first"] {
+        let project = project("sha256");
+        let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+        let with_prompt =
+            text.replace("\"digest_function\"", "\"prompt\": \"x\", \"digest_function\"");
+        project.write("other.json", with_prompt);
+        let build = |spec: &str, out: &str| {
+            let arguments = ["build", spec, "--out", out, "--store", "store"];
+            project
+                .run(&[&arguments[..], &["--link-mode", "copy", "--format", "json"]].concat())
+                .json()["source"]
+                .clone()
+        };
+        assert_eq!(build("env.json", "first"), "wheels");
+        set_back(&project.path().join("store"), 2);
+        assert_eq!(build("other.json", "other"), "wheels");
+        set_back(&project.path().join("store"), 2);
+        let expected = if used == "first" { "output" } else { "store" };
+        assert_eq!(build("env.json", used), expected);
+        let gc = |size: u64| -> Value {
+            let size = size.to_string();
+            project
+                .run(&["store", "gc", "--store", "store", "--max-size", &size, "--format", "json"])
+                .json()
+        };
+        let own = gc(1 << 40)["left"].as_u64().unwrap();
+        let collected = gc(own - 1);
+        assert_eq!(collected["environments"], 1, "{used}: {collected}");
+        assert_eq!(build("env.json", "again"), "store", "{used}");
+        assert_eq!(build("other.json", "new"), "wheels", "{used}");
+    }
 }
 
 #[test]

@@ -216,21 +216,18 @@ fn store(found: &mut Findings, root: Option<&Utf8Path>, place: &Utf8Path) {
             "make it writable, or name another store with --store",
         );
     }
-    let (mut entries, mut bytes) = (0, 0);
+    let mut all = local_store::Usage::default();
     for function in DigestFunction::ALL.into_iter().filter(|_| root.is_dir()) {
         match local_store::total(root, function) {
-            Ok(total) => {
-                entries += total.entries;
-                bytes += total.bytes;
-            }
+            Ok(total) => all += total,
             Err(error) => found.error(&error),
         }
     }
-    let size = if root.is_dir() { quantity::size(bytes) } else { "not there yet".to_owned() };
+    let size = if root.is_dir() { quantity::size(all.disk) } else { "not there yet".to_owned() };
     found.add(
         "store",
         format!("{root} ({size})"),
-        json!({"path": root, "entries": entries, "bytes": bytes}),
+        json!({"path": root, "entries": all.entries, "bytes": all.bytes, "disk": all.disk}),
     );
 }
 

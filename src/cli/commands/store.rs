@@ -43,12 +43,14 @@ Examples:
   venvtree store gc --max-size 10G
   venvtree store gc --max-age 30d
 
-Without limits, only what dead processes and removed environments left is collected. Environments stay whole: they \
-have links of their own.")]
+Without limits, only what dead processes left is collected, and what was known of environments that were removed. \
+Environments stay whole: they have links of their own. What they link is never removed, as that would free nothing; \
+what else belongs to an environment goes together, the one that was used longest ago first.")]
 pub struct GcArguments {
     #[command(flatten)]
     store: StoreArguments,
-    /// Keep at most SIZE bytes, such as 500M or 10G (powers of 1000).
+    /// Keep at most SIZE bytes on disk that no environment links, such as 500M or 10G (powers of
+    /// 1000).
     #[arg(long, value_name = "SIZE", value_parser = numbers::size)]
     max_size: Option<u64>,
     /// Remove what was not used for TIME, such as 12h or 30d.
@@ -80,9 +82,12 @@ fn open(arguments: &StoreArguments, io: &Io<'_>) -> Result<StorePlace, Error> {
     Ok(place)
 }
 
+fn entries(usage: Usage) -> String {
+    quantity::count_u64(usage.entries, "entry").replace("entrys", "entries")
+}
+
 fn usage(usage: Usage) -> String {
-    let entries = quantity::count_u64(usage.entries, "entry").replace("entrys", "entries");
-    format!("{entries}, {}", quantity::size(usage.bytes))
+    format!("{}, {} on disk", entries(usage), quantity::size(usage.disk))
 }
 
 impl Verb for StatArguments {
@@ -174,11 +179,17 @@ impl Request for Collect {
 
 impl Answer for CollectionReport {
     fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
-        printer.print_unless_quiet(&format!(
-            "removed {} of {}",
-            usage(self.removed),
-            usage(self.before)
-        ))?;
+        let removed = format!("removed {}", usage(self.removed));
+        printer.print_unless_quiet(&match self.before {
+            Some(before) => format!("{removed}, of {}", usage(before)),
+            None => removed,
+        })?;
+        if let Some((linked, left)) = self.linked.zip(self.left) {
+            let (left, linked) = (quantity::size(left), usage(linked));
+            printer.print_unless_quiet(&format!(
+                "the store takes {left} by itself; environments link {linked}, which stay"
+            ))?;
+        }
         if self.temporaries > 0 {
             printer.print_unless_quiet(&format!(
                 "removed what {} dead processes left",

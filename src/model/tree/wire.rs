@@ -254,6 +254,40 @@ pub fn decode_digest(message: &[u8]) -> Result<Digest, WireError> {
     Ok(Digest { hash: hash.ok_or(WireError::Missing { what: "hash" })?, size })
 }
 
+/// The files that the `Directory` messages in a `Tree` message name, each with whether it is
+/// executable, directory by directory. Nothing is checked: for whoever wants no more than a hint of
+/// what belongs together.
+pub fn hinted_files(message: &[u8]) -> impl Iterator<Item = (&[u8], HintedFiles<'_>)> {
+    Fields::new(message).flatten().filter_map(|(_, value)| match value {
+        Value::Bytes(directory) => Some((directory, HintedFiles(Fields::new(directory)))),
+        Value::Number(_) => None,
+    })
+}
+
+/// The files that a `Directory` message names, as far as it can be read.
+pub struct HintedFiles<'a>(Fields<'a>);
+
+impl Iterator for HintedFiles<'_> {
+    type Item = (Hash, bool);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (1, Value::Bytes(node)) = self.0.next()?.ok()? else {
+                continue;
+            };
+            let (mut hash, mut executable) = (None, false);
+            for field in Fields::new(node) {
+                match field.ok()? {
+                    (2, Value::Bytes(bytes)) => hash = Some(decode_digest(bytes).ok()?.hash),
+                    (4, Value::Number(value)) => executable = value != 0,
+                    _ => {}
+                }
+            }
+            return Some((hash?, executable));
+        }
+    }
+}
+
 /// How many nodes a `Directory` message has, as far as it can be read; nothing where they are more
 /// than `limit`.
 pub(super) fn count_nodes(message: &[u8], limit: u64) -> Option<u64> {
@@ -376,6 +410,20 @@ mod tests {
         let nodes = decode_directory(tree.root().message()).unwrap();
         let names: Vec<_> = nodes.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a.txt", "ü.txt", "bin", "sub", "subl"]);
+        let hinted: Vec<(Hash, bool)> =
+            hinted_files(&encode_tree(&tree)).flat_map(|(_, files)| files).collect();
+        let mut listed: Vec<(Hash, bool)> = tree
+            .walk()
+            .into_iter()
+            .filter_map(|(_, node)| match node {
+                Node::Leaf(Leaf::File { blob, executable }) => Some((blob.0.hash, *executable)),
+                _ => None,
+            })
+            .collect();
+        listed.sort_unstable();
+        let mut sorted = hinted;
+        sorted.sort_unstable();
+        assert_eq!(sorted, listed);
         for length in 0..tree.root().message().len() {
             let _ = decode_directory(&tree.root().message()[..length]);
         }

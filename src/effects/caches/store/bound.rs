@@ -3,27 +3,29 @@
 //! Effects layer. What is written is counted in a small file, so that only every now and then,
 //! after a tenth of the limit was written, the whole store is looked at. What counts is what the
 //! store takes by itself: a file that environments have links to would be there without the store,
-//! too. Such files are never removed here, nor is what was used within the last day; what was used
-//! least recently goes first. Removing stops after a moment, and the next build goes on.
+//! too. Such files are never removed, nor is here what was used within the last day; what was used
+//! least recently goes first, whole environments at a time. One build removes so many entries, and
+//! the next one goes on.
 
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
 use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::Store;
-use crate::effects::caches::store::gc::{Entry, EntryKind};
+use crate::effects::caches::store::gc::{CollectionReport, Goal, since_1970};
 
 /// The limit where nobody says another one: of each digest function's part of the store, in bytes.
 pub const DEFAULT_LIMIT: u64 = 20_000_000_000;
 /// What was used since is in use.
-const IN_USE: i64 = 24 * 3600;
-/// How long a build removes what is too much.
-const MOMENT: Duration = Duration::from_secs(2);
+const IN_USE: u32 = 24 * 3600;
+/// How many entries a build removes, apart from one environment, which goes as a whole: as many as
+/// take about a second.
+const STEP: u64 = 50_000;
 /// The unit that is counted.
 const UNIT: u64 = 1 << 20;
 
@@ -68,41 +70,27 @@ impl Store {
         Some(file)
     }
 
-    /// Removes what is too much for a moment. Says whether the store is as small as it should be,
-    /// or as it can be.
+    /// Removes some of what is too much. Says whether the store is as small as it should be, or as
+    /// it can be.
     fn collect_beyond(&self, limit: u64, now: SystemTime) -> Result<bool, BlobError> {
         let _lock = self.lock()?;
-        let mut entries = self.entries()?;
-        let own = |entry: &Entry| entry.kind != EntryKind::File || entry.links == 1;
-        let mut total: u64 =
-            entries.iter().filter(|entry| own(entry)).map(|entry| entry.size).sum();
-        if total <= limit {
+        let mut inventory = self.inventory()?;
+        if inventory.own() <= limit {
             return Ok(true);
         }
-        self.date_files(&mut entries);
-        let now = now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
-        entries.retain(|entry| own(entry) && entry.used < now.saturating_sub(IN_USE));
-        entries.sort_by(|one, two| {
-            (one.used, one.kind, &one.path).cmp(&(two.used, two.kind, &two.path))
-        });
+        self.find_environments(&mut inventory);
+        let in_use = since_1970(now).saturating_sub(IN_USE);
         // With some room to spare, so that it does not begin again at once.
-        let enough = limit - limit / 10;
-        let start = Instant::now();
-        for entry in entries {
-            if total <= enough {
-                break;
-            }
-            if start.elapsed() > MOMENT {
-                return Ok(false);
-            }
-            // An environment that came to have a link meanwhile keeps it.
-            if fs::remove_file(&entry.path).is_ok() {
-                total = total.saturating_sub(entry.size);
-            }
-        }
-        Ok(true)
+        let goal = Goal {
+            most: Some(limit - limit / 10),
+            kept: Some(in_use),
+            recent: in_use,
+            entries: Some(STEP),
+            ..Goal::default()
+        };
+        let (_, is_enough) =
+            self.remove_beyond(&mut inventory, goal, &mut CollectionReport::default())?;
+        Ok(is_enough)
     }
 }
 
@@ -125,8 +113,7 @@ mod tests {
     }
 
     fn age(path: &Utf8Path, days: i64) {
-        let now =
-            i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+        let now = i64::from(since_1970(SystemTime::now()));
         filetime::set_file_mtime(
             path,
             filetime::FileTime::from_unix_time(now - days * 24 * 3600, 0),
@@ -143,18 +130,19 @@ mod tests {
         let (folder, store) = store(DigestFunction::Sha256);
         let handle = fs::File::open(folder.path()).unwrap();
         let area = store.area(0, LinkMode::Hardlink, std::os::fd::AsFd::as_fd(&handle));
-        let linked =
-            DigestFunction::Sha256.digest(b"linked, and large enough to be too much by itself");
-        area.insert(linked, false, &mut &b"linked, and large enough to be too much by itself"[..])
-            .unwrap();
+        let text = vec![b'x'; 100_000];
+        let linked = DigestFunction::Sha256.digest(&text);
+        area.insert(linked, false, &mut &text[..]).unwrap();
         assert!(area.place(linked, false, std::os::fd::AsFd::as_fd(&handle), "linked").unwrap());
         let blobs: Vec<Digest> = [("1111", 9), ("2222", 8), ("3333", 0)]
             .map(|(text, days)| put(&store, text, days))
             .into();
-        store.keep_within(12);
-        assert!(blobs.iter().all(|digest| has(&store, *digest)), "twelve bytes are allowed");
+        let report = store.report().unwrap();
+        let limit = report.total.disk - report.files.disk;
+        store.keep_within(limit);
+        assert!(blobs.iter().all(|digest| has(&store, *digest)), "three are allowed");
         put(&store, "4444", 0);
-        store.keep_within(12);
+        store.keep_within(limit);
         let left: Vec<bool> = blobs.iter().map(|digest| has(&store, *digest)).collect();
         assert_eq!(left, [false, false, true], "down to nine tenths of the limit");
         store.count(1);

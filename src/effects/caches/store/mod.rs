@@ -27,6 +27,7 @@
 
 pub mod area;
 pub mod bound;
+mod environments;
 pub mod fetched;
 pub mod gc;
 pub mod hashed;
@@ -34,6 +35,8 @@ pub mod place;
 pub mod record;
 pub mod stamp;
 pub mod states;
+mod survey;
+pub mod usage;
 pub mod verify;
 
 use std::fs::{self, File};
@@ -61,9 +64,9 @@ use crate::model::tree::{Tree, wire};
 
 /// The prefix of our directories in `tmp/`, which Bazel uses as well.
 const TEMPORARY_PREFIX: &str = "venvtree-";
-/// A time of last use is renewed once it is older than this: a second use within the hour costs no
+/// A time of last use is renewed once it is older than this: a second use within the minute costs no
 /// write.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_secs(60);
 
 /// The local store, for one digest function.
 #[derive(Debug)]
@@ -432,6 +435,15 @@ impl Store {
             .is_some_and(|message| renew(&self.blob_path(message.hash), Some(message.size)))
     }
 
+    /// Notes that an output was used, and so what it holds, of which its stamp alone was asked. The
+    /// path must be absolute.
+    pub fn renew_stamped(&self, output: &Utf8Path, root: DirectoryDigest) {
+        if self.is_writable() {
+            renew(&record::path(self, record::STAMP, stamp::key(output)), None);
+            renew(&self.entry_path(record::TREE.name, root.0.hash), None);
+        }
+    }
+
     /// The modification times of linkable files that there are areas for.
     fn areas(&self) -> Vec<i64> {
         let Ok(entries) = self.base.join("files").read_dir_utf8() else {
@@ -441,6 +453,11 @@ impl Store {
             entries.flatten().filter_map(|entry| entry.file_name().parse().ok()).collect();
         areas.sort_unstable();
         areas
+    }
+
+    /// The folder of the linkable files of one kind and time.
+    fn area_folder(&self, mtime: i64, executable: bool) -> Utf8PathBuf {
+        area::folder(&self.base, mtime, executable)
     }
 
     /// Every path at which a blob's bytes may lie, the most likely first.

@@ -4,7 +4,6 @@
 //! parsed. What is wrong is removed where the store can be written: it is a miss from then on, and
 //! the next build makes it again.
 
-use std::convert::Infallible;
 use std::fs;
 
 use camino::Utf8PathBuf;
@@ -13,11 +12,11 @@ use serde::Serialize;
 use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::Store;
 use crate::effects::caches::store::area::{Repair, hash_file, repair};
-use crate::effects::caches::store::gc::{Entry, EntryKind, Usage};
+use crate::effects::caches::store::survey::{EntryKind, Seen, Shard};
+use crate::effects::caches::store::usage::Usage;
 use crate::effects::caches::store::{record, stamp, states};
 use crate::effects::host::fs::read_entry;
 use crate::effects::source::overlay::Overlay;
-use crate::effects::work::parallel;
 use crate::model::digest::Digest;
 use crate::model::tree::wire;
 
@@ -59,29 +58,33 @@ impl Store {
     /// # Errors
     /// A folder cannot be read.
     pub fn verify(&self) -> Result<VerifyReport, BlobError> {
-        let entries = self.entries()?;
-        let checked = parallel::map(parallel::available(), entries.len(), |index| {
-            Ok::<_, Infallible>(self.verify_entry(&entries[index]))
-        });
-        let mut damaged: Vec<Damage> =
-            checked.unwrap_or_else(|never| match never {}).into_iter().flatten().collect();
-        damaged.sort_by(|one, two| one.path.cmp(&two.path));
-        let checked = Usage {
-            entries: entries.len() as u64,
-            bytes: entries.iter().map(|entry| entry.size).sum(),
-        };
-        Ok(VerifyReport { checked, damaged })
+        let shards = self.shards(|_| true)?;
+        let found = self.survey(&shards, |shard| {
+            let (mut checked, mut damaged) = (Usage::default(), Vec::new());
+            shard.each(|seen| {
+                checked.add(&seen);
+                damaged.extend(self.verify_entry(shard, &seen));
+            })?;
+            Ok((checked, damaged))
+        })?;
+        let mut report = VerifyReport::default();
+        for (checked, damaged) in found {
+            report.checked += checked;
+            report.damaged.extend(damaged);
+        }
+        report.damaged.sort_by(|one, two| one.path.cmp(&two.path));
+        Ok(report)
     }
 
-    fn verify_entry(&self, entry: &Entry) -> Option<Damage> {
-        let damage =
-            |reason: String, outcome| Some(Damage { path: entry.path.clone(), reason, outcome });
-        let reason = match entry.kind {
+    fn verify_entry(&self, shard: &Shard, seen: &Seen<'_>) -> Option<Damage> {
+        let path = shard.path(seen.hash);
+        let damage = |reason: String, outcome| Some(Damage { path: path.clone(), reason, outcome });
+        let reason = match shard.kind {
             EntryKind::File => {
-                let (mtime, executable) = entry.file?;
-                let digest = Digest { hash: entry.hash, size: entry.size };
+                let (mtime, executable) = shard.file?;
+                let digest = Digest { hash: seen.hash, size: seen.size() };
                 match repair(
-                    &entry.path,
+                    &path,
                     self.function(),
                     digest,
                     self.state(executable, mtime),
@@ -97,8 +100,8 @@ impl Store {
                     Repair::Damaged(reason) => reason,
                 }
             }
-            EntryKind::Blob => match hash_file(&entry.path, self.function()) {
-                Ok(found) if found.hash == entry.hash => return None,
+            EntryKind::Blob => match hash_file(&path, self.function()) {
+                Ok(found) if found.hash == seen.hash => return None,
                 Ok(found) => format!("its content is {found}"),
                 Err(BlobError::Io { source, .. })
                     if source.kind() == std::io::ErrorKind::NotFound =>
@@ -108,7 +111,7 @@ impl Store {
                 Err(error) => error.to_string(),
             },
             kind => {
-                let bytes = match read_entry(&entry.path) {
+                let bytes = match read_entry(&path) {
                     Ok(bytes) => bytes,
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
                     Err(error) => return damage(error.to_string(), Outcome::Kept),
@@ -123,7 +126,7 @@ impl Store {
                     EntryKind::Stamp => stamp::is_current(bytes).is_some(),
                     EntryKind::States => states::is_sound(bytes),
                     EntryKind::Bytecode => {
-                        Overlay::open(&entry.path, true).is_ok_and(|found| found.is_whole())
+                        Overlay::open(&path, true).is_ok_and(|found| found.is_whole())
                     }
                     EntryKind::Blob | EntryKind::File => true,
                 };
@@ -133,7 +136,7 @@ impl Store {
                 "it cannot be read".to_owned()
             }
         };
-        let removed = self.is_writable() && fs::remove_file(&entry.path).is_ok();
+        let removed = self.is_writable() && fs::remove_file(&path).is_ok();
         damage(reason, if removed { Outcome::Removed } else { Outcome::Kept })
     }
 }

@@ -80,7 +80,12 @@ fn kind_name(executable: bool) -> &'static str {
 }
 
 pub(super) fn entry_path(base: &Utf8Path, mtime: i64, executable: bool, hash: Hash) -> Utf8PathBuf {
-    base.join("files").join(mtime.to_string()).join(kind_name(executable)).join(entry_name(hash))
+    folder(base, mtime, executable).join(entry_name(hash))
+}
+
+/// The folder of the files of one kind and time.
+pub(super) fn folder(base: &Utf8Path, mtime: i64, executable: bool) -> Utf8PathBuf {
+    base.join("files").join(mtime.to_string()).join(kind_name(executable))
 }
 
 /// Made for every file of an environment, hence without a formatter.
@@ -190,8 +195,7 @@ impl Area<'_> {
         if let Some(handle) = slot.get() {
             return Some(handle.as_fd());
         }
-        let path =
-            self.store.base.join("files").join(self.mtime.to_string()).join(kind_name(executable));
+        let path = folder(&self.store.base, self.mtime, executable);
         let handle = rustix::fs::open(
             path.as_str(),
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
