@@ -326,7 +326,7 @@ pub fn marshal(data: &[u8]) {
 pub fn worker_stream(data: &[u8]) {
     let count = AtomicU64::new(0);
     let mut output = Vec::new();
-    let _ = serve(data, &mut output, None, |_| {
+    let _ = serve(data, &mut output, (None, 2), |_| {
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Completion::default()
     });

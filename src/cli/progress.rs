@@ -133,6 +133,7 @@ fn words(phase: Phase) -> (&'static str, &'static str) {
         Phase::Uploading => ("uploading", "files"),
         Phase::Checking => ("checking the store", "files"),
         Phase::Collecting => ("collecting garbage", "files"),
+        Phase::Waiting => ("waiting for another build of it", "files"),
     }
 }
 

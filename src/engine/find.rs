@@ -19,6 +19,7 @@ use crate::engine::key;
 use crate::engine::report::{BuildRequest, Outcome, Source};
 use crate::engine::session::{Caches, Session};
 use crate::engine::skeleton::Skeleton;
+use crate::engine::turns::Turns;
 use crate::error::Error;
 use crate::model::action::{Action, ActionResult};
 use crate::model::digest::{ActionDigest, DigestFunction, Hash};
@@ -57,6 +58,8 @@ pub(super) struct CachedAction<'a> {
     action: Action,
     /// What stands for the spec's text, where that decides the action.
     text: Option<Hash>,
+    /// What nobody else makes meanwhile.
+    pub turns: Turns,
 }
 
 impl<'a> CachedAction<'a> {
@@ -75,7 +78,8 @@ impl<'a> CachedAction<'a> {
         let action = key::of(inputs)?;
         let store = caches.open_store(action.function());
         let text = request.text.filter(|_| request::follows_from(&inputs.spec));
-        Ok(Some(Self { session: inputs.session, caches, store, action, text }))
+        let turns = Turns::default();
+        Ok(Some(Self { session: inputs.session, caches, store, action, text, turns }))
     }
 
     /// The key.
@@ -107,18 +111,45 @@ impl<'a> CachedAction<'a> {
         Some(stamp)
     }
 
-    /// The tree, where the store or the remote cache knows it.
+    /// The tree, where the store or the remote cache knows it. Where the store does not, nobody else
+    /// who has the same store makes or downloads it from then on.
     pub fn find(&self, inputs: &Inputs<'_>) -> Option<(Tree, Source)> {
         let skeleton = OnceCell::new();
         let skeleton = || skeleton.get_or_init(|| Skeleton::of(inputs)).as_ref();
         let ask = |cache, place: &str| self.ask(cache, place, inputs, &skeleton);
-        if let Some(store) = &self.store
-            && let Some(tree) = ask(store, &format!("the store `{}`", store.root()))
-        {
-            return Some((tree, Source::Store));
+        if let Some(store) = &self.store {
+            let ask_store = || ask(store, &format!("the store `{}`", store.root()));
+            let progress = &self.session.progress;
+            let is_there = || store.has_action_result(self.key());
+            let found = ask_store().or_else(|| {
+                let may_be_there = self.turns.take(store, self.key().0.hash, progress, is_there);
+                may_be_there.then(ask_store).flatten()
+            });
+            if let Some(tree) = found {
+                self.turns.end();
+                return Some((tree, Source::Store));
+            }
         }
         let remote = self.caches.readable()?;
         Some((ask(remote, remote.place())?, Source::Remote))
+    }
+
+    /// Makes a tree that was not found: others who want it, or one of its wheels, wait for that.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub fn make<R>(
+        &self,
+        inputs: Inputs<'_>,
+        make: impl FnOnce(Inputs<'_>) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let progress = &self.session.progress;
+        self.turns.hold(progress, || {
+            if let Some(store) = self.store.as_ref().filter(|store| store.is_writable()) {
+                self.turns.take_wheels(store, inputs.wheel_digests()?, progress);
+            }
+            make(inputs)
+        })
     }
 
     /// The tree that one cache has, where it can be one of the spec. Nothing but the cache says
@@ -211,6 +242,8 @@ impl<'a> CachedAction<'a> {
 
     /// Tells the remote cache of a tree that was made of the wheels and lies at `out`.
     pub fn upload(&self, out: &Utf8Path, tree: &Tree) {
+        // The store has it, which is all that others wait for.
+        self.turns.end();
         let Some(remote) = self.caches.writable() else {
             return;
         };

@@ -31,6 +31,7 @@ mod inputs;
 
 pub mod key;
 mod skeleton;
+mod turns;
 
 mod find;
 mod output;
@@ -172,10 +173,16 @@ fn search(inputs: Inputs<'_>, caches: &Caches, request: &BuildRequest) -> Result
         output.write_digest(stamp.root)?;
         return Ok(Report { looked: request.look, ..Report::of_stamp(&stamp, cached.function()) });
     }
-    let report = match cached.find(&inputs) {
-        Some((tree, source)) => placed(inputs, &output, cached, (tree, source)),
-        None => make::from_wheels(inputs, &output, Some(cached)),
+    let found = cached.find(&inputs);
+    let report = match found {
+        Some(found) if cached.turns.are_held() => {
+            let progress = &inputs.session.progress;
+            cached.turns.hold(progress, || placed(inputs, &output, cached, found))
+        }
+        Some(found) => placed(inputs, &output, cached, found),
+        None => cached.make(inputs, |inputs| make::from_wheels(inputs, &output, Some(cached))),
     }?;
+    cached.turns.end();
     caches.keep_within_limit(cached.store.as_ref());
     Ok(report)
 }

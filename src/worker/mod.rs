@@ -2,18 +2,19 @@
 //! input ends.
 //!
 //! Front end layer, beside the command line: it knows messages, not what a request asks for; that
-//! is a closure's. Requests with an identifier run at the same time and may be cancelled (Bazel's
-//! "Multiplex workers"), those without run one after another. What a worker does for a request is
+//! is a closure's. Requests with an identifier run at the same time, as many as help, and may be
+//! cancelled while they wait or run (Bazel's "Multiplex workers"); those without run one after
+//! another. What a worker does for a request is
 //! what the same arguments do as a command.
 
 mod json;
 mod proto;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::error::{ErrorKind, Explain, Explanation};
@@ -103,7 +104,8 @@ const MOST_ARGUMENTS: usize = 1_000_000;
 /// The exit code for work that panicked, as of a process that did.
 const PANICKED: i32 = 101;
 
-/// Serves requests until the input ends, and waits for those that still run.
+/// Serves requests until the input ends, at most so many at once, and waits for those that still
+/// run or wait. They are answered as they are done.
 ///
 /// Without a protocol it is recognised by the first two bytes: only JSON begins with `{"`, because
 /// 0x22 would be a length-delimited field 4, and a request's field 4 is a boolean.
@@ -114,18 +116,20 @@ const PANICKED: i32 = 101;
 pub fn serve(
     input: impl Read,
     output: impl Write + Send,
-    protocol: Option<Protocol>,
+    (protocol, at_once): (Option<Protocol>, usize),
     run: impl Fn(&Work<'_>) -> Completion + Sync,
 ) -> Result<(), WorkerError> {
     let mut input = BufReader::new(input);
     let protocol = match protocol {
         Some(protocol) => protocol,
         None => match recognise(&mut input).map_err(WorkerError::Read)? {
-            Some((protocol, start)) => return serve_as(start.chain(input), output, protocol, run),
+            Some((protocol, start)) => {
+                return serve_as(start.chain(input), output, (protocol, at_once), run);
+            }
             None => return Ok(()),
         },
     };
-    serve_as(input, output, protocol, run)
+    serve_as(input, output, (protocol, at_once), run)
 }
 
 /// Reads the first two bytes, one by one because no more may be there yet. `None` at the end of the
@@ -144,101 +148,38 @@ fn recognise(
     Ok((!start.is_empty()).then(|| (protocol, std::io::Cursor::new(start))))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "where no thread can be started, this one does what was asked"
-)]
 fn serve_as(
     input: impl BufRead,
     output: impl Write + Send,
-    protocol: Protocol,
+    (protocol, at_once): (Protocol, usize),
     run: impl Fn(&Work<'_>) -> Completion + Sync,
 ) -> Result<(), WorkerError> {
     let desk = Desk {
         output: Mutex::new(output),
         protocol,
-        running: Mutex::default(),
+        line: Mutex::default(),
+        changed: Condvar::new(),
         broken: Mutex::default(),
     };
     let requests: Box<dyn Iterator<Item = Result<Request, WorkerError>> + '_> = match protocol {
         Protocol::Json => Box::new(json::requests(input)),
         Protocol::Protobuf => Box::new(proto::requests(input)),
     };
-    thread::scope(|scope| {
-        let mut threads = Threads::default();
-        for request in requests {
-            let request = request?;
-            threads.join_finished();
-            if request.cancel {
-                desk.cancel(request.identifier);
-                continue;
-            }
-            if request.identifier == 0 {
-                // Nobody could tell the responses of two such requests apart but by their order.
-                threads.join_unnamed();
-            }
-            let cancelled = desk.begin(request.identifier);
-            let (desk, run, identifier) = (&desk, &run, request.identifier);
-            let request = Arc::new(request);
-            let (theirs, ours) = (Arc::clone(&request), Arc::clone(&cancelled));
-            let started = thread::Builder::new()
-                .spawn_scoped(scope, move || desk.finish(work(run, &theirs, &ours)));
-            match (started, identifier) {
-                // No thread is to be had: one request after the other is slower, and right.
-                (Err(_), _) => desk.finish(work(run, &request, &cancelled)),
-                (Ok(handle), 0) => threads.unnamed = Some(handle),
-                (Ok(handle), _) => threads.named.push(handle),
-            }
-            if desk.is_broken() {
-                break;
-            }
-        }
-        Ok(())
-    })?;
+    desk.serve(requests, at_once.max(1), &run)?;
     match desk.broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(WorkerError::Write(error)),
         None => Ok(()),
     }
 }
 
-/// The threads of requests. All of them are joined: a scope waits for what its threads do, but not
-/// until they are gone, so what they own outlives them by a moment, which looks like a leak.
-#[derive(Default)]
-struct Threads<'scope> {
-    named: Vec<thread::ScopedJoinHandle<'scope, ()>>,
-    /// The last one of a request without an identifier.
-    unnamed: Option<thread::ScopedJoinHandle<'scope, ()>>,
-}
-
-impl Threads<'_> {
-    /// Joins those that have nothing left to do.
-    fn join_finished(&mut self) {
-        for handle in self.named.extract_if(.., |handle| handle.is_finished()) {
-            let _ = handle.join();
-        }
-    }
-
-    fn join_unnamed(&mut self) {
-        if let Some(handle) = self.unnamed.take() {
-            let _ = handle.join();
-        }
+impl Response {
+    fn cancelled(identifier: i32) -> Self {
+        Self { identifier, was_cancelled: true, ..Self::default() }
     }
 }
 
-impl Drop for Threads<'_> {
-    fn drop(&mut self) {
-        self.join_unnamed();
-        for handle in self.named.drain(..) {
-            let _ = handle.join();
-        }
-    }
-}
-
-fn work(
-    run: &(impl Fn(&Work<'_>) -> Completion + Sync),
-    request: &Request,
-    cancelled: &Arc<AtomicBool>,
-) -> Response {
+fn work(run: &(impl Fn(&Work<'_>) -> Completion + Sync), job: &Job) -> Response {
+    let Job { request, cancelled } = job;
     let work = Work {
         arguments: &request.arguments,
         directory: (!request.directory.is_empty()).then_some(request.directory.as_str()),
@@ -254,20 +195,48 @@ fn work(
         ),
     };
     if cancelled.load(Ordering::Relaxed) {
-        return Response {
-            identifier: request.identifier,
-            was_cancelled: true,
-            ..Response::default()
-        };
+        return Response::cancelled(request.identifier);
     }
     Response { exit_code, output, identifier: request.identifier, was_cancelled: false }
 }
 
-/// Where requests are kept while they run, and responses go.
+/// A request that waits or runs.
+struct Job {
+    request: Request,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// The requests, in the order in which they came.
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Job>,
+    running: HashMap<i32, Arc<AtomicBool>>,
+    /// Threads that have nothing to do.
+    idle: usize,
+    /// Whether no more requests come.
+    ended: bool,
+}
+
+impl Line {
+    /// The first request that may begin. Of those without an identifier only one runs at a time:
+    /// nobody could tell the responses of two but by their order.
+    fn take(&mut self) -> Option<Job> {
+        let is_free = |job: &Job| {
+            let identifier = job.request.identifier;
+            identifier != 0 || !self.running.contains_key(&identifier)
+        };
+        let job = self.waiting.remove(self.waiting.iter().position(is_free)?)?;
+        self.running.insert(job.request.identifier, Arc::clone(&job.cancelled));
+        Some(job)
+    }
+}
+
+/// Where requests are kept until they are answered, and responses go.
 struct Desk<W> {
     output: Mutex<W>,
     protocol: Protocol,
-    running: Mutex<HashMap<i32, Arc<AtomicBool>>>,
+    line: Mutex<Line>,
+    changed: Condvar,
     broken: Mutex<Option<std::io::Error>>,
 }
 
@@ -275,40 +244,134 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<W: Write> Desk<W> {
-    fn begin(&self, identifier: i32) -> Arc<AtomicBool> {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        lock(&self.running).insert(identifier, Arc::clone(&cancelled));
-        cancelled
+impl<W: Write + Send> Desk<W> {
+    /// Reads requests and has at most so many of them run at once, until no more come and all are
+    /// answered. Threads are started as they are needed, and joined: a scope waits for what its
+    /// threads do, but not until they are gone, so what they own would outlive them by a moment,
+    /// which looks like a leak.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where no thread can be started, this one does what was asked"
+    )]
+    fn serve(
+        &self,
+        mut requests: impl Iterator<Item = Result<Request, WorkerError>>,
+        at_once: usize,
+        run: &(impl Fn(&Work<'_>) -> Completion + Sync),
+    ) -> Result<(), WorkerError> {
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            let outcome = requests.try_for_each(|request| {
+                let request = request?;
+                if request.cancel {
+                    self.cancel(request.identifier);
+                    return Ok(());
+                }
+                let idle = self.queue(request);
+                if idle == 0 && threads.len() < at_once {
+                    let started =
+                        thread::Builder::new().spawn_scoped(scope, || self.work_through(run));
+                    threads.extend(started.ok());
+                }
+                if threads.is_empty() {
+                    // No thread is to be had: one request after the other is slower, and right.
+                    while let Some(job) = { lock(&self.line).take() } {
+                        self.finish(work(run, &job));
+                    }
+                }
+                // Nobody would hear the answers any more.
+                if lock(&self.broken).is_some() { Err(None) } else { Ok(()) }
+            });
+            self.end(matches!(outcome, Err(None)));
+            for thread in threads {
+                let _ = thread.join();
+            }
+            match outcome {
+                Err(Some(error)) => Err(error),
+                Ok(()) | Err(None) => Ok(()),
+            }
+        })
     }
 
-    /// Cancels what runs; what has ended already has been answered.
+    /// Takes a request; how many threads have nothing to do but to wait for it.
+    fn queue(&self, request: Request) -> usize {
+        let mut line = lock(&self.line);
+        line.waiting.push_back(Job { request, cancelled: Arc::default() });
+        self.changed.notify_one();
+        line.idle.saturating_sub(line.waiting.len() - 1)
+    }
+
+    /// Runs requests until there are no more.
+    fn work_through(&self, run: &(impl Fn(&Work<'_>) -> Completion + Sync)) {
+        while let Some(job) = self.next() {
+            self.finish(work(run, &job));
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut line = lock(&self.line);
+        loop {
+            if let Some(job) = line.take() {
+                return Some(job);
+            }
+            if line.ended && line.waiting.is_empty() {
+                return None;
+            }
+            line.idle += 1;
+            line = self.changed.wait(line).unwrap_or_else(PoisonError::into_inner);
+            line.idle -= 1;
+        }
+    }
+
+    /// Says that no more requests come; those that wait are forgotten where nobody hears of them.
+    fn end(&self, is_lost: bool) {
+        let mut line = lock(&self.line);
+        line.ended = true;
+        if is_lost {
+            line.waiting.clear();
+        }
+        self.changed.notify_all();
+    }
+
+    /// Cancels what waits, which is answered at once, or runs; what has ended already has been
+    /// answered.
     fn cancel(&self, identifier: i32) {
-        if let Some(cancelled) = lock(&self.running).get(&identifier) {
+        let mut line = lock(&self.line);
+        if let Some(cancelled) = line.running.get(&identifier) {
             cancelled.store(true, Ordering::Relaxed);
+            return;
+        }
+        let waits = |job: &Job| job.request.identifier == identifier;
+        let found = line.waiting.iter().position(waits).and_then(|at| line.waiting.remove(at));
+        drop(line);
+        if found.is_some() {
+            self.answer(&Response::cancelled(identifier));
         }
     }
 
     fn finish(&self, response: Response) {
-        lock(&self.running).remove(&response.identifier);
+        self.answer(&response);
+        lock(&self.line).running.remove(&response.identifier);
+        // The next one without an identifier may begin.
+        self.changed.notify_all();
+    }
+
+    fn answer(&self, response: &Response) {
         let bytes = match self.protocol {
-            Protocol::Json => json::encode(&response),
-            Protocol::Protobuf => proto::encode(&response),
+            Protocol::Json => json::encode(response),
+            Protocol::Protobuf => proto::encode(response),
         };
         let mut output = lock(&self.output);
         if let Err(error) = output.write_all(&bytes).and_then(|()| output.flush()) {
             lock(&self.broken).get_or_insert(error);
         }
     }
-
-    fn is_broken(&self) -> bool {
-        lock(&self.broken).is_some()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixStream;
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -324,7 +387,7 @@ mod tests {
 
     fn serve_bytes(input: &[u8], protocol: Option<Protocol>) -> Vec<u8> {
         let mut output = Vec::new();
-        serve(input, &mut output, protocol, echo).unwrap();
+        serve(input, &mut output, (protocol, 3), echo).unwrap();
         output
     }
 
@@ -362,7 +425,7 @@ mod tests {
             [&[6, 0x12, 4][..], b"- 5 "].concat()
         );
         let failure = |input: &[u8]| {
-            serve(input, Vec::new(), Some(Protocol::Protobuf), echo).unwrap_err().to_string()
+            serve(input, Vec::new(), (Some(Protocol::Protobuf), 3), echo).unwrap_err().to_string()
         };
         assert_eq!(
             failure(&[0x80; 11]),
@@ -379,10 +442,10 @@ mod tests {
             }
         }
         for protocol in [None, Some(Protocol::Protobuf)] {
-            let error = serve(Broken, Vec::new(), protocol, echo).unwrap_err();
+            let error = serve(Broken, Vec::new(), (protocol, 3), echo).unwrap_err();
             assert!(matches!(error, WorkerError::Read(_)) && error.hint().is_none(), "{error}");
         }
-        let error = serve(Broken, Vec::new(), Some(Protocol::Json), echo).unwrap_err();
+        let error = serve(Broken, Vec::new(), (Some(Protocol::Json), 3), echo).unwrap_err();
         assert!(error.to_string().contains("connection reset"), "{error}");
     }
 
@@ -400,7 +463,8 @@ mod tests {
     fn a_request_is_answered_before_anything_follows_it() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let worker = thread::spawn(move || serve(theirs.try_clone().unwrap(), theirs, None, echo));
+        let worker =
+            thread::spawn(move || serve(theirs.try_clone().unwrap(), theirs, (None, 3), echo));
         let mut lines = BufReader::new(ours.try_clone().unwrap()).lines();
         for request in 1..3 {
             write!(&ours, "{{\"requestId\":{request},\"arguments\":[]}}").unwrap();
@@ -419,7 +483,7 @@ mod tests {
         let input = br#"{"requestId":1}{"requestId":2}{"requestId":3}"#;
         let mut output = Vec::new();
         // Ends only if all three wait at once.
-        serve(&input[..], &mut output, None, |_| {
+        serve(&input[..], &mut output, (None, 3), |_| {
             barrier.wait();
             Completion::default()
         })
@@ -440,7 +504,7 @@ mod tests {
                 }
                 Completion { exit_code: 1, output: "half done".to_owned() }
             };
-            serve(theirs.try_clone().unwrap(), theirs, None, run)
+            serve(theirs.try_clone().unwrap(), theirs, (None, 3), run)
         });
         write!(&ours, "{{\"requestId\":7}}").unwrap();
         is_started.recv().unwrap();
@@ -458,13 +522,70 @@ mod tests {
     }
 
     #[test]
+    fn no_more_run_at_once_than_help_and_those_that_wait_can_be_cancelled() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (started, is_started) = mpsc::channel();
+        let (started, may_end) = (Mutex::new(started), AtomicBool::new(false));
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let run = |work: &Work<'_>| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            lock(&started).send(work.arguments.to_vec()).unwrap();
+            while !may_end.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            now.fetch_sub(1, Ordering::SeqCst);
+            Completion::default()
+        };
+        let mut lines = BufReader::new(ours.try_clone().unwrap()).lines();
+        thread::scope(|scope| {
+            let served = scope
+                .spawn(|| serve(theirs.try_clone().unwrap(), &theirs, (None, 2), run).unwrap());
+            for request in 1..=40 {
+                write!(&ours, "{{\"requestId\":{request}}}").unwrap();
+            }
+            for _ in 0..2 {
+                is_started.recv().unwrap();
+            }
+            // Answered at once, while the others run.
+            write!(&ours, "{{\"requestId\":30,\"cancel\":true}}").unwrap();
+            let answer = lines.next().unwrap().unwrap();
+            assert!(answer.contains("\"requestId\":30,\"wasCancelled\":true"), "{answer}");
+            may_end.store(true, Ordering::SeqCst);
+            ours.shutdown(std::net::Shutdown::Write).unwrap();
+            served.join().unwrap();
+        });
+        theirs.shutdown(std::net::Shutdown::Both).unwrap();
+        assert_eq!((lines.count(), is_started.try_iter().count()), (39, 37));
+        assert_eq!(most.into_inner(), 2);
+    }
+
+    #[test]
+    fn requests_without_identifiers_run_one_after_another() {
+        let now = AtomicUsize::new(0);
+        let run = |work: &Work<'_>| {
+            assert_eq!(now.fetch_add(1, Ordering::SeqCst), 0);
+            thread::sleep(Duration::from_millis(5));
+            now.fetch_sub(1, Ordering::SeqCst);
+            Completion { exit_code: 0, output: work.arguments.concat() }
+        };
+        let input: String =
+            (0..9).map(|index| format!("{{\"arguments\":[\"{index}\"]}}")).collect();
+        let mut output = Vec::new();
+        serve(input.as_bytes(), &mut output, (None, 3), run).unwrap();
+        let output = String::from_utf8(output).unwrap();
+        let answers: Vec<String> =
+            (0..9).map(|index| format!("{{\"exitCode\":0,\"output\":\"{index}\"}}")).collect();
+        assert_eq!(output.lines().collect::<Vec<_>>(), answers);
+    }
+
+    #[test]
     fn a_bug_is_one_response() {
         let mut output = Vec::new();
         let run = |work: &Work<'_>| {
             assert!(work.arguments.is_empty());
             Completion::default()
         };
-        serve(&br#"{"arguments":["x"]}{}"#[..], &mut output, None, run).unwrap();
+        serve(&br#"{"arguments":["x"]}{}"#[..], &mut output, (None, 3), run).unwrap();
         let output = String::from_utf8(output).unwrap();
         assert!(
             output.starts_with("{\"exitCode\":101,\"output\":\"venvtree failed because of a bug"),
@@ -476,7 +597,7 @@ mod tests {
     #[test]
     fn what_is_no_request_ends_the_worker() {
         let failure = |input: &[u8], protocol| {
-            serve(input, Vec::new(), protocol, echo).unwrap_err().to_string()
+            serve(input, Vec::new(), (protocol, 3), echo).unwrap_err().to_string()
         };
         assert!(
             failure(b"{\"arguments\":3}", None)
@@ -511,7 +632,7 @@ mod tests {
                 Ok(())
             }
         }
-        let error = serve(&b"{}"[..], Closed, Some(Protocol::Json), echo).unwrap_err();
+        let error = serve(&b"{}"[..], Closed, (Some(Protocol::Json), 3), echo).unwrap_err();
         assert!(matches!(error, WorkerError::Write(_)), "{error}");
     }
 }

@@ -548,6 +548,78 @@ fn spawn(project: &Project, arguments: &[&str]) -> Child {
         .expect("the command runs")
 }
 
+/// Starts a build of each spec at once; what they report.
+fn at_once(project: &Project, specs: &[String]) -> Vec<Value> {
+    let children: Vec<Child> = specs
+        .iter()
+        .enumerate()
+        .map(|(index, spec)| {
+            Command::new(env!("CARGO_BIN_EXE_venvtree"))
+                .args(["build", spec, "--out", &format!("out{index}"), "--store", "store"])
+                .args(["--format", "json"])
+                .current_dir(project.path())
+                .env("HOME", project.path())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("the command runs")
+        })
+        .collect();
+    let report = |child: Child| {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    children.into_iter().map(report).collect()
+}
+
+#[test]
+fn equal_builds_at_once_do_the_work_once() {
+    for function in ["sha256", "blake3"] {
+        let project = project(function);
+        let reports = at_once(&project, &vec!["env.json".to_owned(); 8]);
+        let of = |source: &str| reports.iter().filter(|report| report["source"] == source).count();
+        assert_eq!((of("wheels"), of("store")), (1, 7), "{reports:?}");
+        assert!(reports.iter().all(|report| report["digest"] == reports[0]["digest"]));
+        let base = if function == "sha256" { "store" } else { "store/blake3" };
+        let left = project.path().join(base).join("turns").read_dir_utf8().unwrap().count();
+        assert_eq!(left, 0);
+    }
+}
+
+#[test]
+fn builds_at_once_that_share_wheels_unpack_them_once() {
+    let project = project("sha256");
+    let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    let specs: Vec<String> = (0..8)
+        .map(|index| {
+            let prompt = format!("\"prompt\": \"{index}\", \"digest_function\"");
+            let spec = format!("env{index}.json");
+            project.write(&spec, text.replace("\"digest_function\"", &prompt));
+            spec
+        })
+        .collect();
+    let reports = at_once(&project, &specs);
+    let mut adopted: Vec<u64> =
+        reports.iter().map(|report| report["links"]["adopted"].as_u64().unwrap()).collect();
+    adopted.sort_unstable();
+    // What has the prompt in it is everybody's own.
+    let (most, others) = adopted.split_last().unwrap();
+    assert!(*most > 40 && others.iter().all(|count| *count <= 12), "{adopted:?}");
+}
+
+#[test]
+fn nobody_waits_for_ever_for_a_build_that_was_stopped() {
+    let project = project("sha256");
+    let key = project.run(&["key", "env.json"]).success();
+    let folder = project.path().join("store/turns");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = std::fs::File::create(folder.join(key.split('/').next().unwrap())).unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let start = Instant::now();
+    assert_eq!(project.build("out").store("store").report()["source"], "wheels");
+    assert!(start.elapsed() > Duration::from_secs(9), "it waited for one that may get on");
+}
+
 /// Processes that build overlapping environments in one empty store, some of them killed, some
 /// collecting garbage.
 fn crowd(rounds: usize, processes: usize, seconds: u64) {

@@ -1,8 +1,6 @@
 //! `venvtree worker`.
 
 use std::ffi::OsString;
-use std::sync::atomic::Ordering;
-use std::sync::{Condvar, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
 
@@ -10,7 +8,7 @@ use crate::cli::answer::{self, Done};
 use crate::cli::io::{Io, Streams};
 use crate::cli::options::LimitArguments;
 use crate::cli::verb::{Request, Verb};
-use crate::engine::machine;
+use crate::engine::{Session, machine};
 use crate::error::{Error, Explain as _};
 use crate::model::wheel::limits::Limits;
 use crate::worker::{self, Completion, Protocol, Work};
@@ -44,44 +42,14 @@ enum ProtocolArgument {
     Json,
 }
 
-/// The most requests that are worked on at once; each uses several threads.
-const MOST_AT_ONCE: u64 = 32;
-/// The open files that are counted for each of them: its wheels, and some for each thread.
+/// The open files that are counted for each request that runs: its wheels, and some for each thread.
 const FILES_OF_ONE: u64 = 64;
 
-/// How many requests may be worked on at once. Whoever sends more waits for his turn, and nobody
-/// fails for want of open files.
-struct Places {
-    free: Mutex<u64>,
-    returned: Condvar,
-}
-
-impl Places {
-    fn of(open_files: Option<u64>) -> Self {
-        let most =
-            open_files.map_or(MOST_AT_ONCE, |files| (files / FILES_OF_ONE).clamp(1, MOST_AT_ONCE));
-        Self { free: Mutex::new(most), returned: Condvar::new() }
-    }
-
-    fn take(&self) -> Place<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self
-            .returned
-            .wait_while(free, |free| *free == 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        Place(self)
-    }
-}
-
-/// One of them, until it is dropped.
-struct Place<'a>(&'a Places);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.returned.notify_one();
-    }
+/// How many requests run at once: two for each thread, so that one of them can wait for a disk or a
+/// server, and no more than there are open files for. The others wait for their turn.
+fn at_once(threads: usize, open_files: Option<u64>) -> usize {
+    let files = open_files.map_or(u64::MAX, |files| files / FILES_OF_ONE);
+    (threads * 2).min(usize::try_from(files).unwrap_or(usize::MAX)).max(1)
 }
 
 /// The arguments, and what runs the command line of a request.
@@ -113,12 +81,8 @@ impl Request for Serve {
         let Self { protocol, limits, again } = self;
         let (cwd, variables, executable) =
             (io.cwd.clone(), io.variables.clone(), io.executable.clone());
-        let places = Places::of(machine::open_files().0);
+        let at_once = at_once(Session::default().threads, machine::open_files().0);
         let run = |work: &Work<'_>| {
-            let _place = places.take();
-            if work.cancelled.load(Ordering::Relaxed) {
-                return Completion::default();
-            }
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
             let exit_code = {
                 let streams = Streams {
@@ -138,12 +102,30 @@ impl Request for Serve {
             Completion { exit_code, output: String::from_utf8_lossy(&stderr).into_owned() }
         };
         let (requests, answers) = io.raw_both();
-        match worker::serve(requests, answers, protocol, run) {
+        match worker::serve(requests, answers, (protocol, at_once), run) {
             Ok(()) => Ok(Done::WELL),
             Err(error) => {
                 answer::say_error(io, &error);
                 Ok(Done::badly(error.kind().exit_code()))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_as_many_as_threads_and_open_files_allow() {
+        for (threads, files, expected) in [
+            (2, None, 4),
+            (2, Some(1024), 4),
+            (8, Some(1024), 16),
+            (8, Some(128), 2),
+            (1, Some(9), 1),
+        ] {
+            assert_eq!(at_once(threads, files), expected, "{threads} threads, {files:?} files");
         }
     }
 }

@@ -29,11 +29,13 @@ pub enum Phase {
     Checking,
     /// A store is looked through for what nobody needs.
     Collecting,
+    /// Somebody else makes what is wanted.
+    Waiting,
 }
 
 impl Phase {
     /// Every phase.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Loading,
         Self::Planning,
         Self::Compiling,
@@ -44,6 +46,7 @@ impl Phase {
         Self::Uploading,
         Self::Checking,
         Self::Collecting,
+        Self::Waiting,
     ];
 }
 

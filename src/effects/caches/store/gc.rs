@@ -99,7 +99,7 @@ impl Store {
         }
         let _lock = self.lock()?;
         report.temporaries = staging::clean(&self.root().join("tmp"), TEMPORARY_PREFIX) as u64;
-        report.temporaries += self.remove_old_partials(now);
+        report.temporaries += self.remove_old_partials(now) + self.remove_old_turns();
         self.remove_outdated_stamps(&mut report)?;
         if limits == Limits::default() {
             return Ok(report);

@@ -17,6 +17,7 @@
 //! | `stamps/xx/HASH` | which tree an output path holds | [`stamp`] |
 //! | `states/xx/HASH` | how the entries of an output looked when that was known | [`states`] |
 //! | `tmp/` | what is being written, by living processes | [`crate::effects::host::staging`] |
+//! | `turns/HASH` | locked by whoever makes what several want | [`turns`] |
 //! | `gc/lock` | held while garbage is collected, by Bazel too | [`gc`] |
 //! | `gc/written` | as many bytes as megabytes were written since the size was looked at | [`bound`] |
 //!
@@ -36,6 +37,7 @@ pub mod record;
 pub mod stamp;
 pub mod states;
 mod survey;
+pub mod turns;
 pub mod usage;
 pub mod verify;
 
@@ -511,6 +513,13 @@ impl BlobStore for Store {
         }
         let (path, _) = self.receive(digest, bytes, "the source")?;
         self.publish(&path, &target)
+    }
+}
+
+impl Store {
+    /// Whether there is a result of an action, of any kind.
+    pub fn has_action_result(&self, action: ActionDigest) -> bool {
+        self.entry_path("ac", action.0.hash).exists()
     }
 }
 

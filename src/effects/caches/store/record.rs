@@ -70,6 +70,11 @@ impl Store {
         Some(payload)
     }
 
+    /// Whether anything is known of a wheel's members.
+    pub fn knows_wheel(&self, wheel: WheelDigest) -> bool {
+        self.wheel_path(wheel).exists()
+    }
+
     /// Keeps what is known of a wheel's members: digests of bytes that were read and compared.
     ///
     /// # Errors
