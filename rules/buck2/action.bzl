@@ -2,7 +2,7 @@
 
 load(":providers.bzl", "VenvtreeToolInfo")
 
-def run_tool(ctx: AnalysisContext, command: list, category: str, outputs: list[(str, Artifact)], inputs: list[cmd_args], identifier: str | None = None) -> None:
+def run_tool(ctx: AnalysisContext, command: list, category: str, outputs: list[(str, Artifact)], inputs: list[cmd_args], identifier: str | None = None, local: bool = False) -> None:
     """Runs the tool. Its result may be kept in a remote cache.
 
     Inputs are named in a file of arguments, because thousands of wheels do not fit on a command line. Neither it nor the command holds a path
@@ -15,6 +15,7 @@ def run_tool(ctx: AnalysisContext, command: list, category: str, outputs: list[(
       outputs: options and what they write: a list of pairs of an option and a declared output.
       inputs: the other arguments, one cmd_args each.
       identifier: which action of its category it is, where a rule has several.
+      local: whether it needs something of the machine that the build is on.
     """
     arguments = ctx.actions.write("%s%s.args" % (category, "_" + identifier if identifier else ""), cmd_args(inputs), with_inputs = True, has_content_based_path = True)
     line = cmd_args(ctx.attrs._toolchain[VenvtreeToolInfo].tool, command)
@@ -28,6 +29,7 @@ def run_tool(ctx: AnalysisContext, command: list, category: str, outputs: list[(
         line,
         category = category,
         identifier = identifier,
+        prefer_local = local,
         # Without it nothing is written to a remote cache, whatever the platform says.
         allow_cache_upload = True,
     )

@@ -1,6 +1,7 @@
 """`py_venv_archive`: an environment as one file, for images and deployments."""
 
 load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
+load("//rules/common:bytecode.bzl", "packed_bytecode")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
@@ -22,13 +23,15 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
     if not interpreter.path:
         fail("%s: the interpreter is part of the build, but an archive is used elsewhere; add `interpreter = …`, a `venvtree_interpreter` with `path`" % name)
     launchers = launchers_for(name, interpreter)
+    places = [{"path": source_key(place), "into": place} for place in sources.keys()]
     document = spec_document(
         interpreter = interpreter_facts(interpreter),
         python = python_launcher([interpreter.path]),
         wheels = venv.document["wheels"],
         flags = venv.document["flags"],
-        sources = [{"path": source_key(place), "into": place} for place in sources.keys()],
+        sources = places,
         launchers = launchers.documents,
+        bytecode = packed_bytecode(venv, interpreter, places),
     )
     stem = ctx.label.name.replace("/", "_")
     spec = ctx.actions.write_json(stem + ".spec.json", document, pretty = True, has_content_based_path = True)
@@ -43,7 +46,7 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
         command = command,
         category = "py_venv_archive",
         outputs = [("--out", archive)],
-        inputs = [named_input(wheel.basename, wheel) for wheel in venv.wheels + launchers.files] +
+        inputs = [named_input(wheel.basename, wheel) for wheel in venv.wheels + venv.overlays + launchers.files] +
                  [named_input(source_key(place), file) for place, file in sources.items()],
     )
     return [DefaultInfo(default_output = archive, sub_targets = {"spec": [DefaultInfo(default_output = spec)]})]

@@ -1,6 +1,7 @@
 """`py_venv_layers` and `py_venv_image`: environments in container images."""
 
 load("//rules/common:attributes.bzl", "IMAGE", "LAYERS")
+load("//rules/common:bytecode.bzl", "packed_bytecode")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
@@ -13,12 +14,13 @@ _EXTENSIONS = {"gzip": "tar.gz", "none": "tar", "zstd": "tar.zst"}
 
 def _py_venv_layers_impl(ctx: AnalysisContext) -> list[Provider]:
     environment = _environment(ctx)
-    split = _checked(ctx, split_wheels(environment.document, ctx.attrs.alone))
-    files = {wheel.basename: wheel for wheel in environment.wheels}
+    split = _checked(ctx, split_wheels(environment.venv.document, ctx.attrs.alone))
+    files = {file.basename: file for file in environment.files}
     layers = {}
     for name, wheels in split:
         # One wheel's files do not depend on another wheel: the action sees no more than these.
-        inputs = [named_input(wheel["path"], files[wheel["path"]]) for wheel in wheels]
+        keys = [key for wheel in wheels for key in [wheel["path"]] + wheel.get("bytecode", [])]
+        inputs = [named_input(key, files[key]) for key in keys if key in files]
         layers[name] = _layer(ctx, environment, struct(name = name, only = "packages", wheels = wheels, sources = [], inputs = inputs))
     layers["environment"] = _layer(ctx, environment, struct(name = "environment", only = "environment", wheels = [], sources = [], inputs = []))
     if environment.sources:
@@ -27,7 +29,7 @@ def _py_venv_layers_impl(ctx: AnalysisContext) -> list[Provider]:
     return [DefaultInfo(
         default_outputs = layers.values(),
         # Whether the wheels go together is known by whoever sees them all.
-        other_outputs = [environment.digest],
+        other_outputs = [environment.venv.digest],
         sub_targets = {name: [DefaultInfo(default_output = layer)] for name, layer in layers.items()},
     )]
 
@@ -47,11 +49,9 @@ def _environment(ctx: AnalysisContext) -> struct:
     if not interpreter.path:
         fail("%s: the interpreter is part of the build, and an image is used elsewhere; add `interpreter = …`, a `venvtree_interpreter` with `path`" % name)
     return struct(
-        facts = interpreter_facts(interpreter),
-        python = python_launcher([interpreter.path]),
-        document = venv.document,
-        digest = venv.digest,
-        wheels = venv.wheels,
+        venv = venv,
+        interpreter = interpreter,
+        files = venv.wheels + (venv.overlays if packed_bytecode(venv, interpreter, []) else []),
         sources = [{"path": source_key(place), "into": place} for place in sources.keys()],
         located = [named_input(source_key(place), file) for place, file in sources.items()],
     )
@@ -84,17 +84,18 @@ def _layer(ctx: AnalysisContext, environment: struct, part: struct) -> Artifact:
 
 def _write_spec(ctx: AnalysisContext, name: str, environment: struct, wheels: list, sources: list, flags: dict) -> Artifact:
     document = spec_document(
-        interpreter = environment.facts,
-        python = environment.python,
+        interpreter = interpreter_facts(environment.interpreter),
+        python = python_launcher([environment.interpreter.path]),
         wheels = wheels,
-        flags = environment.document["flags"] | flags,
+        flags = environment.venv.document["flags"] | flags,
         sources = sources,
+        bytecode = packed_bytecode(environment.venv, environment.interpreter, sources),
     )
     return ctx.actions.write_json(name + ".spec.json", document, pretty = True, has_content_based_path = True)
 
 def _py_venv_image_impl(ctx: AnalysisContext) -> list[Provider]:
     environment = _environment(ctx)
-    spec = _write_spec(ctx, "image", environment, environment.document["wheels"], environment.sources, {})
+    spec = _write_spec(ctx, "image", environment, environment.venv.document["wheels"], environment.sources, {})
     image = ctx.actions.declare_output("image", dir = True, has_content_based_path = True)
     options = _checked(ctx, layer_options(ctx.attrs)) + _checked(ctx, image_options(ctx.attrs))
     run_tool(
@@ -102,7 +103,7 @@ def _py_venv_image_impl(ctx: AnalysisContext) -> list[Provider]:
         command = ["pack", spec, "--archive-format", "oci", "--quiet"] + options + (["--base", ctx.attrs.base] if ctx.attrs.base else []),
         category = "py_venv_image",
         outputs = [("--out", image)],
-        inputs = [named_input(wheel.basename, wheel) for wheel in environment.wheels] + environment.located,
+        inputs = [named_input(wheel.basename, wheel) for wheel in environment.files] + environment.located,
     )
     return [DefaultInfo(default_output = image, sub_targets = {"spec": [DefaultInfo(default_output = spec)]})]
 

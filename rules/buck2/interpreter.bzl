@@ -33,8 +33,17 @@ def _venvtree_interpreter_impl(ctx: AnalysisContext) -> list[Provider]:
         file = file,
         files = files,
         launchers = ctx.attrs.launchers,
+        compiler = _compiler(ctx, file, files, platform),
     )
     return [info, DefaultInfo(default_outputs = files)]
+
+def _compiler(ctx: AnalysisContext, file: Artifact | None, files: list[Artifact], platform: dict[str, str]):
+    if ctx.attrs.compiler:
+        return ctx.attrs.compiler[RunInfo]
+    if platform["os"] == "windows":
+        # Windows is what environments are for, and no machine that actions run on.
+        return None
+    return cmd_args(file, hidden = files) if file else ctx.attrs.path
 
 def _runtime(ctx: AnalysisContext, name: str) -> (Artifact | None, list[Artifact]):
     runtime = ctx.attrs.runtime
@@ -52,7 +61,8 @@ venvtree_interpreter = rule(
     impl = _venvtree_interpreter_impl,
     doc = """Describes an interpreter for environments.
 
-The interpreter is not run while building: what wheels and scripts depend on is said here. CPython 3.11 and newer.""",
+The interpreter is not run while building: what wheels and scripts depend on is said here. Only bytecode, where an environment has some, is made
+by running it. CPython 3.11 and newer.""",
     attrs = {
         "launchers": attrs.list(
             attrs.source(),
@@ -62,6 +72,10 @@ The interpreter is not run while building: what wheels and scripts depend on is 
         "runtime": optional(
             attrs.one_of(attrs.dep(), attrs.source(allow_directory = True)),
             "An interpreter that is part of the project or of the build: its directory, with `executable`, as a source or a target such as an `http_archive`; or its file.",
+        ),
+        "compiler": optional(
+            attrs.exec_dep(providers = [RunInfo]),
+            "What compiles bytecode where actions run: an interpreter of the same version that can be run. By default `runtime` or the one at `path`.",
         ),
         "executable": attrs.string(
             default = "",

@@ -10,7 +10,8 @@ VenvtreeInterpreterInfo = provider(
 - `path`: the absolute path of an interpreter of the system, or None.
 - `file`: an interpreter that is part of the project or of the build, or None.
 - `files`: what such an interpreter needs at run time.
-- `launchers`: for Windows, the launchers that scripts are made from.""",
+- `launchers`: for Windows, the launchers that scripts are made from.
+- `compiler`: what compiles bytecode where actions run, for a command line, or None.""",
     fields = {
         "implementation": provider_field(str),
         "version": provider_field(str),
@@ -20,6 +21,7 @@ VenvtreeInterpreterInfo = provider(
         "file": provider_field(Artifact | None),
         "files": provider_field(list[Artifact]),
         "launchers": provider_field(list[Artifact]),
+        "compiler": provider_field(typing.Any),
     },
 )
 
@@ -27,10 +29,14 @@ VenvtreeToolInfo = provider(
     doc = """The tool that builds environments.
 
 - `tool`: RunInfo: the `venvtree` program.
-- `interpreter`: VenvtreeInterpreterInfo: the interpreter of environments that name none, or None.""",
+- `interpreter`: VenvtreeInterpreterInfo: the interpreter of environments that name none, or None.
+- `bytecode`: which bytecode environments have that do not say it: `none`, `unchecked` or `checked`.
+- `bytecode_exclude`: patterns of modules that nobody compiles.""",
     fields = {
         "tool": provider_field(RunInfo),
         "interpreter": provider_field(typing.Any),
+        "bytecode": provider_field(str),
+        "bytecode_exclude": provider_field(list[str]),
     },
 )
 
@@ -44,6 +50,8 @@ VenvInfo = provider(
 - `document`: what `spec` holds.
 - `interpreter`: VenvtreeInterpreterInfo: the interpreter of the environment.
 - `wheels`: the wheels, in the order of the spec; the key of each is its file name.
+- `overlays`: the bytecode of the wheels, if the environment has bytecode; the key of each is its file name.
+- `bytecode`: which bytecode the environment has: `validation`, `levels` and `exclude`; or None.
 - `sources`: first-party files of the environment's `deps`, by their path below the import root.""",
     fields = {
         "tree": provider_field(Artifact),
@@ -53,6 +61,8 @@ VenvInfo = provider(
         "document": provider_field(typing.Any),
         "interpreter": provider_field(typing.Any),
         "wheels": provider_field(list[Artifact]),
+        "overlays": provider_field(list[Artifact]),
+        "bytecode": provider_field(typing.Any),
         "sources": provider_field(dict[str, Artifact]),
     },
 )

@@ -1,12 +1,15 @@
 """`venvtree_toolchain`: the tool, and the default interpreter."""
 
-load(":attributes.bzl", "optional")
+load("//rules/common:bytecode.bzl", "VALIDATIONS")
+load(":attributes.bzl", "optional", "strings")
 load(":providers.bzl", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
 
 def _venvtree_toolchain_impl(ctx: AnalysisContext) -> list[Provider]:
     return [
         DefaultInfo(),
         VenvtreeToolInfo(
+            bytecode = ctx.attrs.bytecode,
+            bytecode_exclude = ctx.attrs.bytecode_exclude,
             tool = _tool(ctx),
             interpreter = ctx.attrs.interpreter[VenvtreeInterpreterInfo] if ctx.attrs.interpreter else None,
         ),
@@ -62,6 +65,12 @@ The tool is an input of every action, so machines share a cache only where they 
             attrs.dep(providers = [VenvtreeInterpreterInfo]),
             "The interpreter of environments that name none: a `venvtree_interpreter`.",
         ),
+        "bytecode": attrs.enum(
+            ["none"] + VALIDATIONS,
+            default = "none",
+            doc = "Which bytecode environments have that do not say it.",
+        ),
+        "bytecode_exclude": strings("Patterns of modules that nobody compiles, besides tests."),
     },
     is_toolchain_rule = True,
 )

@@ -1,9 +1,11 @@
 """`py_venv`: an environment, made by one cached action."""
 
-load("//rules/common:attributes.bzl", "ENVIRONMENT")
+load("//rules/common:attributes.bzl", "BYTECODE", "ENVIRONMENT")
+load("//rules/common:bytecode.bzl", "bytecode_document")
 load("//rules/common:spec.bzl", "environment_flags", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":attributes.bzl", "attributes", "optional", "targets")
+load(":bytecode.bzl", "compile_wheels")
 load(":collect.bzl", "collect_sources", "collect_wheels")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 load(":launchers.bzl", "launchers_for")
@@ -21,7 +23,8 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
     tree = ctx.actions.declare_output(stem + ".venv", dir = True, has_content_based_path = True)
     manifest = ctx.actions.declare_output(stem + ".manifest.json", has_content_based_path = True)
     digest = ctx.actions.declare_output(stem + ".digest", has_content_based_path = True)
-    documents = wheel_documents([wheel.basename for wheel in wheels], ctx.attrs.exclude)
+    bytecode = compile_wheels(ctx, interpreter, wheels)
+    documents = wheel_documents([wheel.basename for wheel in wheels], ctx.attrs.exclude, bytecode.keys)
     if documents.error:
         fail("%s: %s" % (name, documents.error))
 
@@ -34,7 +37,9 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
         wheels = documents.value,
         flags = environment_flags(ctx.attrs),
         launchers = launchers.documents,
+        bytecode = bytecode_document(bytecode.wanted, interpreter.version),
     )
+    inputs = wheels + launchers.files + bytecode.files
     spec = ctx.actions.write_json(stem + ".spec.json", document, pretty = True, has_content_based_path = True)
     run_tool(
         ctx,
@@ -42,7 +47,7 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
         command = ["build", spec, "--no-store", "--quiet"],
         category = "py_venv",
         outputs = [("--out", tree), ("--manifest", manifest), ("--digest-file", digest)],
-        inputs = [named_input(wheel.basename, wheel) for wheel in wheels + launchers.files],
+        inputs = [named_input(wheel.basename, wheel) for wheel in inputs],
     )
 
     launcher = write_launcher(
@@ -61,6 +66,8 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
             document = document,
             interpreter = interpreter,
             wheels = wheels,
+            overlays = bytecode.files,
+            bytecode = bytecode.wanted,
             sources = sources,
         ),
         DefaultInfo(
@@ -70,7 +77,7 @@ def _py_venv_impl(ctx: AnalysisContext) -> list[Provider]:
                 "digest": [DefaultInfo(default_output = digest)],
                 "manifest": [DefaultInfo(default_output = manifest)],
                 "spec": [DefaultInfo(default_output = spec)],
-            } | proofs(ctx, spec, wheels + launchers.files),
+            } | proofs(ctx, spec, inputs),
         ),
         RunInfo(args = cmd_args(launcher.file, hidden = launcher.needs)),
     ]
@@ -110,5 +117,5 @@ rebuilds no environment.""",
             attrs.dep(providers = [VenvtreeInterpreterInfo]),
             "The interpreter that the environment is for: a `venvtree_interpreter`. By default that of the toolchain.",
         ),
-    } | attributes(ENVIRONMENT) | LAUNCH_ATTRS | TOOL_ATTRS,
+    } | attributes(ENVIRONMENT | BYTECODE) | LAUNCH_ATTRS | TOOL_ATTRS,
 )

@@ -85,6 +85,21 @@ def bytecode_document(wanted, compiler, sources = []):
         "exclude": DEFAULT_EXCLUDE + wanted.exclude + [_literal(source) for source in sources if source.endswith(".py")],
     }
 
+def packed_bytecode(venv, interpreter, sources):
+    """The spec's `bytecode` where an environment is packed for an interpreter.
+
+    Args:
+      venv: the environment's VenvInfo.
+      interpreter: the VenvtreeInterpreterInfo of the interpreter.
+      sources: the spec's `sources`, which have no bytecode.
+
+    Returns:
+      A dict; or None where there is none, or none for this interpreter.
+    """
+    if interpreter.version != venv.interpreter.version:
+        return None
+    return bytecode_document(venv.bytecode, interpreter.version, [source["into"] for source in sources])
+
 def overlay_name(wheel, version, level):
     """The name of the file with the bytecode of a wheel, as `venvtree bytecode compile` calls it: also its key in the spec.
 

@@ -2,7 +2,7 @@
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
-load("//rules/common:bytecode.bzl", "bytecode_document")
+load("//rules/common:bytecode.bzl", "packed_bytecode")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
@@ -68,21 +68,6 @@ def _py_venv_archive_impl(ctx):
         outputs = [archive],
     )
     return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles(files = [archive]))]
-
-def packed_bytecode(venv, interpreter, sources):
-    """The spec's `bytecode` where an environment is packed for an interpreter.
-
-    Args:
-      venv: the environment's VenvInfo.
-      interpreter: the VenvtreeInterpreterInfo of the interpreter.
-      sources: the spec's `sources`, which have no bytecode.
-
-    Returns:
-      A dict; or None where there is none, or none for this interpreter.
-    """
-    if interpreter.version != venv.interpreter.version:
-        return None
-    return bytecode_document(venv.bytecode, interpreter.version, [source["into"] for source in sources])
 
 def installed_files(ctx, first_party):
     """First-party sources, and the data that libraries need beside them.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::support::commands::{said, succeed};
 use crate::support::download::locked_wheels;
+use crate::support::project::{Project, WheelText};
 
 use super::bazel::{
     Bazel, REFUSED, Version, alone, buildgrid, check_made_by_reference, check_refused, checkout,
@@ -664,6 +665,82 @@ fn a_release_has_a_program_for_each_kind_of_machine() {
     );
     let refused = release(&serde_json::json!({}));
     assert!(said(&refused).contains("`venvtree_release`: `sha256` is empty"), "{}", said(&refused));
+}
+
+/// What the rules run for the bytecode of some wheels; no Buck2 is needed for this. The toolchain
+/// asks for unchecked bytecode.
+const BYTECODE: &str = r#"
+import json, sys, types
+sys.path.insert(0, sys.argv[1])
+import reference
+interpreter, attributes = (json.loads(text) for text in sys.argv[2:])
+scope = reference.run("rules/buck2/bytecode.bzl")
+ran = []
+def run_tool(ctx, command, category, outputs, inputs, identifier, local):
+    ran.append({"line": command + [word for output in outputs for word in output] + inputs, "what": [category, identifier, local]})
+toolchain = types.SimpleNamespace(bytecode = "unchecked", bytecode_exclude = ["generated/**"])
+attributes = dict({"bytecode": "auto", "bytecode_levels": ["0"], "bytecode_exclude": []}, **attributes)
+ctx = types.SimpleNamespace(
+    actions = types.SimpleNamespace(declare_output = lambda folder, name, has_content_based_path: "made-" + name),
+    attrs = types.SimpleNamespace(_toolchain = {"tool": toolchain}, **attributes),
+)
+scope.update(
+    VenvtreeToolInfo = "tool", cmd_args = lambda wheel: wheel.basename, fail = sys.exit, run_tool = run_tool, target_name = lambda ctx: "root//:env",
+)
+wheels = [types.SimpleNamespace(basename = "one-1.0-py3-none-any.whl"), types.SimpleNamespace(basename = "two-1.0-py3-none-any.whl")]
+found = scope["compile_wheels"](ctx, types.SimpleNamespace(**interpreter), wheels)
+print(json.dumps({"files": found.files, "keys": found.keys, "ran": ran}))
+"#;
+
+/// Each wheel is an action, whose command the tool understands.
+#[test]
+fn each_wheel_is_compiled_by_an_action() {
+    let project = Project::new();
+    let python = relocatable_python().join("bin/python3.11");
+    let python = python.to_str().unwrap();
+    let facts = project.run(&["interpreter", "probe", python]).json();
+    for name in ["one", "two"] {
+        let wheel = WheelText::new(name, "1.0").file(&format!("{name}.py"), "X = 1\n");
+        project.write(&wheel.file_name(), wheel.pack());
+    }
+    let compile = |change: &dyn Fn(&mut Value), attributes: Value| {
+        let mut interpreter = serde_json::json!({
+            "version": facts["version"], "abi": "cp311", "compiler": python, "path": python,
+        });
+        change(&mut interpreter);
+        let mut command = Command::new("python3");
+        command.args(["-c", BYTECODE]).arg(checkout().join("rules"));
+        command.args([interpreter.to_string(), attributes.to_string()]).output().unwrap()
+    };
+    let output = compile(&|_| (), serde_json::json!({"bytecode_levels": ["0", "2"]}));
+    assert!(output.status.success(), "{}", said(&output));
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ran = made["ran"].as_array().unwrap();
+    assert_eq!(ran.len(), 4, "{made}");
+    let mut names = Vec::new();
+    for action in ran {
+        let line = action["line"].as_array().unwrap();
+        let line: Vec<&str> = line.iter().map(|word| word.as_str().unwrap()).collect();
+        project.run(&line).success();
+        let name = action["what"][1].as_str().unwrap();
+        assert!(project.path().join(format!("made-{name}")).exists(), "{action}");
+        assert_eq!(action["what"], serde_json::json!(["py_bytecode", name, true]));
+        names.push(name);
+    }
+    assert_eq!(made["keys"]["one-1.0-py3-none-any.whl"], serde_json::json!(names[..2]));
+    assert_eq!(made["keys"]["two-1.0-py3-none-any.whl"], serde_json::json!(names[2..]));
+    assert_eq!(made["files"].as_array().unwrap().len(), 4);
+    // Nothing is run where nobody wants bytecode, or nobody can make it.
+    let output = compile(&|_| (), serde_json::json!({"bytecode": "none"}));
+    assert_eq!(said(&output).trim(), r#"{"files": [], "keys": {}, "ran": []}"#);
+    for (field, value, expected) in [
+        ("version", "3.11", "give it with its patch level"),
+        ("abi", "cp311t", "made by regular builds"),
+        ("compiler", "", "name one of the same version that can with `compiler`"),
+    ] {
+        let output = compile(&|found| found[field] = value.into(), serde_json::json!({}));
+        assert!(said(&output).contains(expected), "{}", said(&output));
+    }
 }
 
 #[test]
