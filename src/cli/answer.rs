@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::io::{Io, written};
 use crate::cli::options::{Format, Output};
-use crate::cli::text::Text;
+use crate::cli::text::{self, Text};
 use crate::engine::Source;
 use crate::error::{Detail, Error, Explain, chain};
 use crate::model::finding::Code;
@@ -25,6 +25,10 @@ pub(crate) const DIFFERENCES: u8 = 1;
 pub(crate) trait Answer: Serialize {
     /// Whether the data is a list, which warnings are to stand below.
     const IS_LIST: bool = false;
+
+    /// Whether the document may be long, so that it is written as it is made. Such an answer has no
+    /// [`Answer::error`].
+    const IS_LONG: bool = false;
 
     /// Prints the data for people, where there is any besides [`Answer::summary`].
     ///
@@ -215,6 +219,7 @@ pub(crate) fn give<A: Answer>(answer: A, output: Output, io: &mut Io<'_>) -> Res
         warn(io);
     }
     match output.format {
+        Format::Json if A::IS_LONG => long_document(io, &answer)?,
         Format::Json if answer.has_document() => {
             let mut report = json!(answer);
             if let (Some(error), Value::Object(report)) = (answer.error(), &mut report) {
@@ -257,6 +262,18 @@ fn document(io: &mut Io<'_>, report: Value) -> Result<(), Error> {
         }
     }
     written(io.print_text(&Text::of_json(&Value::Object(fields))))
+}
+
+/// The same of an answer that may be long.
+fn long_document(io: &mut Io<'_>, report: &impl Serialize) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Versioned<'a, R> {
+        version: u64,
+        #[serde(flatten)]
+        report: &'a R,
+    }
+    let versioned = Versioned { version: DOCUMENT_VERSION, report };
+    written(text::write_json(&versioned, |text| io.print_part(text)))
 }
 
 /// Prints an error: in text to standard error, as JSON also to standard output.

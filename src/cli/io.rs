@@ -104,6 +104,14 @@ impl Io<'_> {
         self.data.print(format!("{}\n", text.as_str()).as_bytes())
     }
 
+    /// Writes a part of data of several lines.
+    ///
+    /// # Errors
+    /// As [`Io::print`].
+    pub(crate) fn print_part(&mut self, text: &Text) -> io::Result<()> {
+        self.data.print(text.as_str().as_bytes())
+    }
+
     /// Writes data that this program has generated, as it is: a script for a shell, a page of a
     /// manual.
     ///

@@ -5,6 +5,9 @@
 //! anything, so the whole line passes [`printable`]: there, a line feed can only be somebody
 //! else's. What has several lines is a [`Text`], which is made of lines, or of a JSON document.
 
+use std::io::{self, Write as _};
+
+use serde::Serialize;
 use serde_json::Value;
 
 /// Lines of ours, each of which was made harmless.
@@ -25,7 +28,11 @@ impl Text {
 
     /// A JSON document, indented.
     pub fn of_json(value: &Value) -> Self {
-        let text = serde_json::to_string_pretty(value).expect("plain JSON");
+        Self::of_json_text(serde_json::to_string_pretty(value).expect("plain JSON"))
+    }
+
+    /// The same of its text, or a part of it.
+    fn of_json_text(text: String) -> Self {
         // What JSON leaves as it is can stand in strings only, where it may as well be written as a
         // number.
         let is_safe = |character: char| character == '\n' || !is_dangerous(character);
@@ -61,6 +68,50 @@ impl Text {
     /// The text, without a line feed at its end.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// So many bytes of a long document are written at a time.
+const PART: usize = 64 << 10;
+
+/// Writes a JSON document, indented, part after part, with a line feed at its end.
+///
+/// # Errors
+/// Those of `write`.
+pub(crate) fn write_json(
+    document: &impl Serialize,
+    write: impl FnMut(&Text) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut parts = Parts { bytes: Vec::new(), write };
+    serde_json::to_writer_pretty(&mut parts, document)?;
+    parts.bytes.push(b'\n');
+    parts.flush()
+}
+
+/// Collects the bytes of a document until they are worth writing.
+struct Parts<W> {
+    bytes: Vec<u8>,
+    write: W,
+}
+
+impl<W: FnMut(&Text) -> io::Result<()>> io::Write for Parts<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() >= PART {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // A character may have come in part only.
+        let whole = match std::str::from_utf8(&self.bytes) {
+            Ok(_) => self.bytes.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let rest = self.bytes.split_off(whole);
+        let text = String::from_utf8(std::mem::replace(&mut self.bytes, rest));
+        (self.write)(&Text::of_json_text(text.expect("it was looked at")))
     }
 }
 
@@ -125,6 +176,25 @@ mod tests {
             assert_eq!(printable(line), expected);
             assert_eq!(Text::of_lines([line, line]).as_str(), format!("{expected}\n{expected}"));
         }
+    }
+
+    #[test]
+    fn a_long_document_is_the_same_in_parts() {
+        for length in [0, 10, PART / 2, PART, 3 * PART] {
+            let list: Vec<String> =
+                (0..length / 9).map(|index| format!("{index} ü\u{202e}\x1b👍")).collect();
+            let value = serde_json::json!({"list": list});
+            let mut text = String::new();
+            write_json(&value, |part| {
+                text.push_str(part.as_str());
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(text, format!("{}\n", Text::of_json(&value).as_str()), "{length}");
+        }
+        let failed =
+            write_json(&vec![1; PART], |_| Err(io::Error::from(io::ErrorKind::StorageFull)));
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub fn relocate(place: &Utf8Path, threads: usize) -> Result<Relocation, Relocate
     if !place.join("bin").is_dir() && place.join("Scripts").is_dir() {
         return Err(RelocateError::Windows { path: place.to_owned() });
     }
-    let environment = Environment::list(place)?;
+    let environment = Environment::list(place, threads)?;
     if is_locked_by_another(&environment.root) {
         return Err(RelocateError::Busy { path: place.to_owned() });
     }

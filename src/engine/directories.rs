@@ -29,6 +29,20 @@ pub fn scan(
     Ok(scan::scan(directory, function, view, session.threads)?)
 }
 
+/// Reads two directories as trees, at the same time.
+///
+/// # Errors
+/// One cannot be read.
+pub fn scan_both(
+    session: &Session,
+    directories: [&Utf8Path; 2],
+    function: DigestFunction,
+    view: View,
+) -> Result<Vec<Scan>, Error> {
+    session.progress.begin(Phase::Reading, Amount::default());
+    Ok(scan::scan_all(&directories, function, view, session.threads)?)
+}
+
 /// How a directory, of which `scan` says what it holds, differs from a tree.
 pub fn compare(directory: &Utf8Path, view: View, expected: &Tree, scan: &Scan) -> Vec<Found> {
     let judge = |pyc: &_| bytecode::judge(directory, view, pyc);

@@ -102,7 +102,11 @@ fn what_is_more_than_an_environment_is_not_replaced_by_any_command() {
     ];
     for output in kept {
         for command in replacing(output) {
-            let before = state(project.path());
+            let outside_the_store = || -> Vec<_> {
+                let entries = state(project.path()).into_iter();
+                entries.filter(|entry| !entry.0.contains("/store")).collect()
+            };
+            let before = outside_the_store();
             let refused = project.run(&command);
             if command[0] == "pull" {
                 assert_ne!(refused.code, 0, "{command:?}");
@@ -112,11 +116,7 @@ fn what_is_more_than_an_environment_is_not_replaced_by_any_command() {
                     assert!(!refused.stderr.contains(destructive), "{command:?} {refused:?}");
                 }
             }
-            let after: Vec<_> = state(project.path())
-                .into_iter()
-                .filter(|entry| !entry.0.contains("/store"))
-                .collect();
-            assert_eq!(after, before, "{command:?}");
+            assert_eq!(outside_the_store(), before, "{command:?}");
         }
         // Without the option, it is not advised where it would be refused.
         let refused = build(&project, &["--out", output]);

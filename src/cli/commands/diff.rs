@@ -69,11 +69,11 @@ impl Request for Diff {
 impl Diff {
     /// Both sides, with one digest function.
     fn read(&self, io: &mut Io<'_>) -> Result<(Subject, Subject), Error> {
+        let paths = [self.sides.first.as_path(), self.sides.second.as_path()];
+        let (first, second) = subject::read_both(paths, &self.sides.places, &self.session, io)?;
         let mut read = |path: &Utf8PathBuf, function| {
             subject::read(path, function, &self.sides.places, &self.session, io)
         };
-        let first = read(&self.sides.first, None)?;
-        let second = read(&self.sides.second, None)?;
         if first.tree.function() == second.tree.function() {
             return Ok((first, second));
         }

@@ -1,7 +1,7 @@
 //! `venvtree plan`.
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::cli::answer::{Answer, Printer, Warnings};
 use crate::cli::inputs::spec as spec_input;
@@ -10,7 +10,7 @@ use crate::cli::options::SpecArguments;
 use crate::cli::quantity;
 use crate::cli::text::Text;
 use crate::cli::verb::{Request, Verb};
-use crate::engine::{self, Places, Session};
+use crate::engine::{self, Places, Prepared, Session};
 use crate::error::Error;
 use crate::model::digest::Hash;
 use crate::model::interpreter::Os;
@@ -49,38 +49,58 @@ impl Verb for PlanArguments {
 }
 
 impl Request for Plan {
-    fn run(self, io: &mut Io<'_>) -> Result<PlanAnswer, Error> {
+    fn run(self, _io: &mut Io<'_>) -> Result<PlanAnswer, Error> {
         let mut prepared = engine::prepare(&self.session, self.spec, &self.places)?;
         let warnings = std::mem::take(&mut prepared.plan.warnings);
-        let inputs = prepared.inputs();
-        let mut answer = PlanAnswer::default();
+        let (mut files, mut bytes, mut longest_path) = (0, 0, 0);
         for (path, planned) in &prepared.plan.entries {
             if let PlannedNode::File { size, .. } = &planned.node {
-                answer.files += 1;
-                answer.bytes += size;
+                files += 1;
+                bytes += size;
             }
             let length = path.as_str().chars().map(char::len_utf16).sum();
-            answer.longest_path = answer.longest_path.max(length);
-            answer.entries.push(Entry::new(path, planned, &inputs));
+            longest_path = longest_path.max(length);
         }
-        if prepared.spec.interpreter.platform.os() == Os::Windows {
-            answer.longest_place = Some(LONGEST_PATH.saturating_sub(answer.longest_path + 1));
-        }
-        answer.warnings = Warnings::new(warnings);
-        io.let_go(prepared);
-        Ok(answer)
+        let is_windows = prepared.spec.interpreter.platform.os() == Os::Windows;
+        Ok(PlanAnswer {
+            files,
+            bytes,
+            longest_path,
+            longest_place: is_windows.then(|| LONGEST_PATH.saturating_sub(longest_path + 1)),
+            entries: Entries(prepared),
+            warnings: Warnings::new(warnings),
+        })
     }
 }
 
 /// What a build would write.
-#[derive(Debug, Default, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct PlanAnswer {
     files: usize,
     bytes: u64,
     longest_path: usize,
     longest_place: Option<usize>,
-    entries: Vec<Entry>,
+    entries: Entries,
     warnings: Warnings,
+}
+
+/// The entries of a plan, each of which is made when it is written.
+struct Entries(Prepared);
+
+impl Entries {
+    fn each(&self, mut visit: impl FnMut(Entry) -> Result<(), Error>) -> Result<(), Error> {
+        let inputs = self.0.inputs();
+        let mut entries = self.0.plan.entries.iter();
+        entries.try_for_each(|(path, planned)| visit(Entry::new(path, planned, &inputs)))
+    }
+}
+
+impl Serialize for Entries {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let inputs = self.0.inputs();
+        let entries = self.0.plan.entries.iter();
+        serializer.collect_seq(entries.map(|(path, planned)| Entry::new(path, planned, &inputs)))
+    }
 }
 
 /// A path, what is there, and why.
@@ -139,9 +159,10 @@ impl Entry {
 
 impl Answer for PlanAnswer {
     const IS_LIST: bool = true;
+    const IS_LONG: bool = true;
 
     fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
-        self.entries.iter().try_for_each(|entry| printer.print_text(&entry.text()))
+        self.entries.each(|entry| printer.print_text(&entry.text()))
     }
 
     fn warnings(&self) -> Option<&Warnings> {

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
 use crate::cli::options::PlacesArguments;
-use crate::engine::directories::{self, View};
+use crate::engine::directories::{self, Scan, View};
 use crate::engine::{self, Caches, Places, Session, files};
 use crate::error::{Error, Located};
 use crate::model::digest::DigestFunction;
@@ -39,6 +39,44 @@ pub(crate) struct Owners {
     pub paths: BTreeMap<String, String>,
 }
 
+impl Subject {
+    fn of_directory(path: &Utf8Path, full: &Utf8Path, scan: Scan) -> Self {
+        let Scan { tree, odd, .. } = scan;
+        let owners = owners_of_directory(full, &tree);
+        Self { name: path.to_string(), tree, owners, is_directory: true, odd }
+    }
+}
+
+fn is_directory(path: &Utf8Path, io: &Io<'_>) -> bool {
+    path != "-" && io.resolve(path).is_dir()
+}
+
+/// Reads two subjects, at the same time if both are directories. Those have one digest function
+/// then.
+pub(crate) fn read_both(
+    paths: [&Utf8Path; 2],
+    places: &PlacesArguments,
+    session: &Session,
+    io: &mut Io<'_>,
+) -> Result<(Subject, Subject), Error> {
+    let [first, second] = paths;
+    if !paths.iter().all(|path| is_directory(path, io)) {
+        let mut read = |path| read(path, None, places, session, io);
+        return Ok((read(first)?, read(second)?));
+    }
+    let full = paths.map(|path| io.resolve(path));
+    let directories = [full[0].as_path(), full[1].as_path()];
+    let function = DigestFunction::default();
+    let scans = directories::scan_both(session, directories, function, View::Exact)?;
+    let mut subjects = paths
+        .iter()
+        .zip(&full)
+        .zip(scans)
+        .map(|((path, full), scan)| Subject::of_directory(path, full, scan));
+    let mut next = || subjects.next().expect("one for each directory");
+    Ok((next(), next()))
+}
+
 /// Reads a subject. A directory is scanned with `function`; of the others, the tree has its own.
 pub(crate) fn read(
     path: &Utf8Path,
@@ -48,16 +86,9 @@ pub(crate) fn read(
     io: &mut Io<'_>,
 ) -> Result<Subject, Error> {
     let full = io.resolve(path);
-    if path != "-" && full.is_dir() {
+    if is_directory(path, io) {
         let scan = directories::scan(session, &full, function.unwrap_or_default(), View::Exact)?;
-        let owners = owners_of_directory(&full, &scan.tree);
-        return Ok(Subject {
-            name: path.to_string(),
-            tree: scan.tree,
-            owners,
-            is_directory: true,
-            odd: scan.odd,
-        });
+        return Ok(Subject::of_directory(path, &full, scan));
     }
     // Read once: it may be a pipe.
     let text = spec_input::read_text(path, io).map_err(|error| neither(path, error))?;

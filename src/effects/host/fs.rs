@@ -521,12 +521,13 @@ impl Directory {
                 );
             }
         }
-        names.sort_by(|left, right| {
-            let bytes = |name: &Result<String, Vec<u8>>| {
-                name.as_ref().map_or_else(Clone::clone, |text| text.clone().into_bytes())
-            };
-            bytes(left).cmp(&bytes(right))
-        });
+        fn bytes(name: &Result<String, Vec<u8>>) -> &[u8] {
+            match name {
+                Ok(text) => text.as_bytes(),
+                Err(bytes) => bytes,
+            }
+        }
+        names.sort_unstable_by(|left, right| bytes(left).cmp(bytes(right)));
         Ok(names)
     }
 

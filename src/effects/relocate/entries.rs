@@ -15,6 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use crate::effects::host::fs::{Directory, FsError, failed};
+use crate::effects::work::parallel;
 use crate::model::path::TreePath;
 use crate::model::relocate::Roots;
 
@@ -75,28 +76,16 @@ pub(super) struct Environment {
     pub unfinished: Vec<PathBuf>,
 }
 
-impl Environment {
-    /// Lists an environment.
-    ///
-    /// # Errors
-    /// A directory cannot be listed.
-    pub fn list(place: &Utf8Path) -> Result<Self, FsError> {
-        let mut found = Self {
-            root: Directory::open(place)?,
-            entries: Vec::new(),
-            odd: Vec::new(),
-            others: Vec::new(),
-            unfinished: Vec::new(),
-        };
-        let mut below = vec![PathBuf::new()];
-        while let Some(directory) = below.pop() {
-            found.visit(place, &directory, &mut below)?;
-        }
-        found.entries.sort_by(|left, right| left.path.cmp(&right.path));
-        found.odd.sort();
-        Ok(found)
-    }
+/// What one directory of it holds, apart from directories.
+#[derive(Default)]
+struct Listed {
+    entries: Vec<Entry>,
+    odd: Vec<PathBuf>,
+    others: Vec<String>,
+    unfinished: Vec<PathBuf>,
+}
 
+impl Listed {
     fn visit(
         &mut self,
         place: &Utf8Path,
@@ -141,6 +130,36 @@ impl Environment {
             }
         }
         Ok(())
+    }
+}
+
+impl Environment {
+    /// Lists an environment, by so many threads at most.
+    ///
+    /// # Errors
+    /// A directory cannot be listed.
+    pub fn list(place: &Utf8Path, threads: usize) -> Result<Self, FsError> {
+        let mut all = Self {
+            root: Directory::open(place)?,
+            entries: Vec::new(),
+            odd: Vec::new(),
+            others: Vec::new(),
+            unfinished: Vec::new(),
+        };
+        let listed = parallel::explore(threads, vec![PathBuf::new()], |directory: &PathBuf| {
+            let (mut listed, mut below) = (Listed::default(), Vec::new());
+            listed.visit(place, directory, &mut below)?;
+            Ok::<_, FsError>((listed, below))
+        })?;
+        for Listed { entries, odd, others, unfinished } in listed {
+            all.entries.extend(entries);
+            all.odd.extend(odd);
+            all.others.extend(others);
+            all.unfinished.extend(unfinished);
+        }
+        all.entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        all.odd.sort_unstable();
+        Ok(all)
     }
 
     /// The entry at a path.

@@ -236,6 +236,32 @@ pub fn map<T: Send, E: Send>(
     }
 }
 
+/// Fewer items are not worth another thread.
+const FEW: usize = 4;
+
+/// Looks into items, and into those that are found in them, until there are no more: all of one
+/// depth, then all of the next. What came of each, in that order.
+///
+/// # Errors
+/// Those of `look`; of several, the one of the first item of its depth among those that had begun.
+pub fn explore<I: Send + Sync, T: Send, E: Send>(
+    threads: usize,
+    mut items: Vec<I>,
+    look: impl Fn(&I) -> Result<(T, Vec<I>), E> + Sync,
+) -> Result<Vec<T>, E> {
+    let mut all = Vec::new();
+    while !items.is_empty() {
+        let threads = if items.len() < FEW { 1 } else { threads };
+        let found = map(threads, items.len(), |index| look(&items[index]))?;
+        items = Vec::new();
+        for (value, below) in found {
+            all.push(value);
+            items.extend(below);
+        }
+    }
+    Ok(all)
+}
+
 /// At most so many threads, for work of the model.
 #[derive(Debug, Clone, Copy)]
 pub struct Threads(pub usize);
@@ -341,6 +367,25 @@ mod tests {
                 expected,
                 "{costs:?} of {total} by {threads}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_found_is_looked_into_as_well() {
+        for threads in [1, 3] {
+            let below = |number: u32| (number < 100).then(|| [number * 3, number * 3 + 1]);
+            let look = |number: &u32| match number {
+                89 => Err("the first of those that fail"),
+                number => Ok((*number, below(*number).into_iter().flatten().collect())),
+            };
+            assert_eq!(
+                explore(threads, vec![9], look),
+                Ok(vec![9, 27, 28, 81, 82, 84, 85]
+                    .into_iter()
+                    .chain([81, 82, 84, 85].iter().flat_map(|number| [number * 3, number * 3 + 1]))
+                    .collect())
+            );
+            assert_eq!(explore(threads, vec![88, 89], look), Err("the first of those that fail"));
         }
     }
 

@@ -1,7 +1,8 @@
 //! Writing an environment as one file: what the formats have in common.
 //!
 //! Effects layer. Entries go in the order of their paths, directories before what is in them, and
-//! everything passes by in small parts, so that size does not matter. Modes and times are those of a
+//! everything passes by in small parts, so that size does not matter; small files are read, and
+//! inflated and hashed, ahead of the thread that writes. Modes and times are those of a
 //! directory that venvtree writes, owners are numbers that somebody names: the same bytes wherever
 //! they are packed.
 
@@ -24,8 +25,9 @@ use self::tar::TarArchive;
 use self::zip::ZipArchive;
 use crate::effects::host::fs::FsError;
 use crate::effects::host::interrupt;
-use crate::effects::source::entry::{self, Entry, EntryNode, Folder, Source};
+use crate::effects::source::entry::{self, Entry, EntryNode, FileEntry, Folder, Source};
 use crate::effects::source::supply::{FeedError, Supply, SupplyError};
+use crate::effects::work::in_order;
 use crate::effects::work::pipeline::Crew;
 use crate::model::compression::Compression;
 use crate::model::digest::{Digest, Hashed};
@@ -186,7 +188,7 @@ pub fn pack_directory(
 
 fn pack<'a>(
     entries: impl Iterator<Item = Entry<'a>>,
-    source: &impl Source,
+    source: &(impl Source + Sync),
     out: &mut dyn Write,
     options: ArchiveOptions<'_>,
 ) -> Result<(), ArchiveError> {
@@ -252,28 +254,120 @@ pub fn pack_layer<'a>(
     Ok(PackedLayer { digest, unpacked: unpacked.unwrap_or(digest) })
 }
 
-/// Fills an archive with entries.
+/// Bytes of files that are read, or inflated, and hashed ahead at a time, and the most files.
+const BATCH: u64 = 1 << 20;
+const BATCH_FILES: usize = 256;
+/// Of larger files no thread reads ahead: they go through in small parts.
+const AHEAD: u64 = 2 << 20;
+
+/// Entries that follow each other, with the bytes of their files once somebody has read them.
+#[derive(Default)]
+struct Batch<'a> {
+    entries: Vec<Entry<'a>>,
+    /// Those of all files that are read ahead, and of each, where they end.
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    size: u64,
+    failed: Option<ArchiveError>,
+}
+
+fn is_read_ahead(file: FileEntry<'_>) -> bool {
+    file.digest.size <= AHEAD
+}
+
+impl<'a> Batch<'a> {
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes.clear();
+        self.ends.clear();
+        self.size = 0;
+    }
+
+    fn push(&mut self, entry: Entry<'a>) {
+        if let EntryNode::File(file) = entry.node {
+            self.size = self.size.saturating_add(file.digest.size);
+        }
+        self.entries.push(entry);
+    }
+
+    fn is_full(&self) -> bool {
+        self.size >= BATCH || self.entries.len() >= BATCH_FILES
+    }
+
+    /// Reads the files, and compares them with what was promised.
+    fn read(&mut self, source: &impl Source) {
+        for Entry { path, node } in &self.entries {
+            let EntryNode::File(file) = *node else { continue };
+            if !is_read_ahead(file) {
+                continue;
+            }
+            let bytes = &mut self.bytes;
+            let fed = source.feed(path, file, Crew::Alone, |part| {
+                bytes.extend_from_slice(part);
+                Ok::<_, ArchiveError>(())
+            });
+            if let Err(error) = fed {
+                self.failed = Some(error.into());
+                return;
+            }
+            self.ends.push(self.bytes.len());
+        }
+    }
+}
+
+/// Fills an archive with entries. Other threads read ahead of the one that writes.
 fn fill<'a>(
     entries: impl Iterator<Item = Entry<'a>>,
-    source: &impl Source,
+    source: &(impl Source + Sync),
     mut archive: Box<dyn Archive + '_>,
     (prefix, threads): (Option<&TreePath>, usize),
 ) -> Result<(), ArchiveError> {
     let mut directories = Directories::new(prefix);
-    for Entry { path, node } in entries {
-        interrupt::check();
-        let place = directories.add(&mut *archive, &path)?;
-        match node {
-            EntryNode::Link(target) => archive.link(&place, target.as_str())?,
-            EntryNode::File(file) => {
-                archive.begin(&place, file)?;
-                source.feed(&path, file, Crew::Shared(threads), |bytes| {
+    let write = |batch: &mut Batch<'a>| {
+        let (mut start, mut ends) = (0, batch.ends.iter().copied());
+        for Entry { path, node } in &batch.entries {
+            let file = match node {
+                EntryNode::Link(target) => {
+                    let place = directories.add(&mut *archive, path)?;
+                    archive.link(&place, target.as_str())?;
+                    continue;
+                }
+                EntryNode::File(file) => *file,
+            };
+            let end = if is_read_ahead(file) { ends.next() } else { Some(start) };
+            // The first one that could not be read.
+            let Some(end) = end else { break };
+            let place = directories.add(&mut *archive, path)?;
+            archive.begin(&place, file)?;
+            if is_read_ahead(file) {
+                archive.write(&batch.bytes[start..end])?;
+                start = end;
+            } else {
+                source.feed(path, file, Crew::Shared(threads), |bytes| {
                     Ok::<_, ArchiveError>(archive.write(bytes)?)
                 })?;
-                archive.end()?;
             }
+            archive.end()?;
         }
-    }
+        batch.failed.take().map_or(Ok(()), Err)
+    };
+    in_order::pass(
+        threads,
+        |batch: &mut Batch<'a>| batch.read(source),
+        write,
+        |hand_on| {
+            let mut batch = Batch::default();
+            for entry in entries {
+                interrupt::check();
+                batch.push(entry);
+                if batch.is_full() {
+                    batch = hand_on(batch)?;
+                    batch.clear();
+                }
+            }
+            hand_on(batch).map(drop)
+        },
+    )?;
     Ok(archive.finish()?)
 }
 
