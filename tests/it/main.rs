@@ -73,6 +73,7 @@ mod remote;
 #[cfg(feature = "remote")]
 mod remote_hostile;
 mod reports;
+mod scaling_page;
 mod script;
 mod signals;
 mod spec;
