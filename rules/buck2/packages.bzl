@@ -50,6 +50,8 @@ def venvtree_packages(index, constraints = {}, supply = {}, visibility = ["PUBLI
 def _fetch(key, file):
     if not file.get("urls"):
         fail("the lock has no address of %s; give the label of the wheel with `supply`" % file["name"])
+    if "sha256" not in file:
+        fail("the lock has no SHA-256 of %s, the only hash of it that Buck2 compares; lock again from an index that has it, or give the label of the wheel with `supply`" % file["name"])
     native.http_file(
         name = "venvtree_whl_" + key,
         out = file["name"],

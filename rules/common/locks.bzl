@@ -42,8 +42,8 @@ def read_index(document):
             if not name or name[0] in ".-" or name.strip(_NAME):
                 return _refused("has the name %s in `%s`; expected letters, digits, `.`, `_` and `-`" % (repr(name), section))
     for key, file in document["files"].items():
-        if "sha256" not in file:
-            return _refused("has no SHA-256 of %s, without which a build cannot fetch it (`%s`)" % (file["name"], key))
+        if "sha256" not in file and "integrity" not in file:
+            return _refused("has neither SHA-256 nor SHA-384 nor SHA-512 of %s, without which a build cannot fetch it (`%s`)" % (file["name"], key))
     return struct(value = document, error = None)
 
 def _of(by_target, target):

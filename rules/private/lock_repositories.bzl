@@ -25,11 +25,12 @@ def _download(repository_ctx):
     if attr.path:
         path = attr.path if attr.path.startswith("/") else "%s/%s" % (repository_ctx.path(attr.lock).dirname, attr.path)
         urls.insert(0, "file://" + path.replace("%", "%25").replace(" ", "%20"))
+    pinned = {"integrity": attr.integrity} if attr.integrity else {"sha256": attr.sha256}
     repository_ctx.download(
         url = urls,
         output = attr.file_name,
-        sha256 = attr.sha256,
         auth = credentials_for(repository_ctx, urls),
+        **pinned
     )
 
 venvtree_whl = repository_rule(
@@ -37,9 +38,10 @@ venvtree_whl = repository_rule(
     doc = "One wheel of a lock, fetched by Bazel's own downloader.",
     attrs = {
         "file_name": attr.string(doc = "The wheel's name.", mandatory = True),
+        "integrity": attr.string(doc = "The wheel's SHA-384 or SHA-512, where the lock has no SHA-256."),
         "lock": attr.label(doc = "The lock or its index, beside which `path` is looked for."),
         "path": attr.string(doc = "Where the wheel is, relative to the lock."),
-        "sha256": attr.string(doc = "The wheel's SHA-256.", mandatory = True),
+        "sha256": attr.string(doc = "The wheel's SHA-256, where the lock has it."),
         "urls": attr.string_list(doc = "Where the wheel can be had."),
     },
     environ = [_FETCH],
@@ -55,7 +57,9 @@ def whl_attributes(file, lock):
     Returns:
       A dict.
     """
-    attributes = {"file_name": file["name"], "sha256": file["sha256"], "urls": file.get("urls", [])}
+    attributes = {"file_name": file["name"], "urls": file.get("urls", [])}
+    pinned = "sha256" if "sha256" in file else "integrity"
+    attributes[pinned] = file[pinned]
     if "path" in file:
         attributes["path"] = file["path"]
         attributes["lock"] = lock

@@ -279,7 +279,8 @@ def _locks():
     _refused(read_index([]), "is no index of a lock")
     _refused(read_index({"version": 1}), "has the version 1; these rules read 2")
     _refused(read_index(dict(_INDEX, packages = {"../a": {}})), "has the name \"../a\" in `packages`")
-    _refused(read_index(dict(_INDEX, files = {"a": {"name": "a.whl", "blake2b": "0"}})), "has no SHA-256 of a.whl")
+    _refused(read_index(dict(_INDEX, files = {"a": {"name": "a.whl", "blake2b": "0"}})), "has neither SHA-256 nor SHA-384 nor SHA-512 of a.whl")
+    _equal(read_index(dict(_INDEX, files = {"a": {"name": "a.whl", "integrity": "sha512-AA=="}})).error, None)
     _equal(package_directory("a-b.c"), "a_b_c")
 
     sets = wheel_sets(_INDEX, {})

@@ -4,6 +4,8 @@
 //! that were named, in the store, at its path, and last at its addresses. Its digest says whether
 //! what is found is it. All that cannot be had is said at once.
 
+mod identify;
+
 use std::collections::BTreeMap;
 #[cfg(feature = "remote")]
 use std::collections::BTreeSet;
@@ -11,8 +13,10 @@ use std::sync::Mutex;
 #[cfg(feature = "remote")]
 use std::sync::PoisonError;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use serde::Serialize;
+
+pub use self::identify::Unidentified;
 
 use crate::effects::caches::store::place::StorePlace;
 use crate::effects::caches::store::{Access, Store};
@@ -24,7 +28,7 @@ use crate::effects::host::output_file::OutputFile;
 use crate::effects::host::staging::Staging;
 #[cfg(feature = "remote")]
 use crate::effects::net::download::{
-    Fetched, Network, NetworkConfig, Places as FilePlaces, Wanted,
+    Expected, Fetched, Network, NetworkConfig, Places as FilePlaces, Wanted,
 };
 #[cfg(feature = "remote")]
 use crate::effects::net::netrc::Netrc;
@@ -128,16 +132,16 @@ impl Folders {
     fn list(folders: &[Utf8PathBuf]) -> Self {
         let mut files = Vec::new();
         for folder in folders {
-            let mut here: Vec<_> = folder
-                .read_dir_utf8()
-                .into_iter()
-                .flatten()
-                .flatten()
-                .filter(|entry| entry.file_name().ends_with(".whl"))
-                .filter_map(|entry| {
-                    let size = entry.path().metadata().ok().filter(|found| found.is_file())?.len();
-                    let name = WheelFilename::parse(entry.file_name()).ok();
-                    Some((entry.into_path(), name, size))
+            let inside = folder.read_dir_utf8().into_iter().flatten().flatten();
+            let mut paths: Vec<Utf8PathBuf> = inside.map(Utf8DirEntry::into_path).collect();
+            // A wheel may be named itself.
+            paths.extend(folder.is_file().then(|| folder.clone()));
+            let wheels = paths.into_iter().filter(|path| path.extension() == Some("whl"));
+            let mut here: Vec<_> = wheels
+                .filter_map(|path| {
+                    let size = path.metadata().ok().filter(|found| found.is_file())?.len();
+                    let name = path.file_name().and_then(|name| WheelFilename::parse(name).ok());
+                    Some((path, name, size))
                 })
                 .collect();
             here.sort_by(|one, two| one.0.cmp(&two.0));
@@ -344,7 +348,7 @@ impl Fetching {
         let wanted = absent.iter().zip(&lookups).map(|(missing, found)| {
             let offered = found.as_ref().ok().cloned().into_iter();
             Ok(Wanted {
-                sha256: missing.digest.0,
+                hash: Expected::Sha256(missing.digest.0),
                 size: missing.wheel.size,
                 addresses: offered.chain(missing.wheel.urls.iter().cloned()).collect(),
                 places: self.place(store, missing.digest)?,
@@ -448,6 +452,18 @@ impl Fetching {
         absent.iter().map(answer).collect()
     }
 
+    /// A folder that goes away with this value.
+    #[cfg(feature = "remote")]
+    fn folder_for_now(&self) -> Result<Utf8PathBuf, Error> {
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        if staging.is_none() {
+            let made = Staging::create(&self.temporary, crate::effects::host::staging::DOWNLOADS);
+            let failed = fs::failed("make a folder in", &self.temporary);
+            *staging = Some(made.map_err(failed)?);
+        }
+        Ok(staging.as_ref().map(Staging::path).unwrap_or(&self.temporary).to_owned())
+    }
+
     /// Where a wheel is fetched to.
     #[cfg(feature = "remote")]
     fn place(&self, store: Option<&Store>, digest: WheelDigest) -> Result<FilePlaces, Error> {
@@ -462,13 +478,7 @@ impl Fetching {
                 return Ok(FilePlaces { partial, finished, mode: place.mode });
             }
         }
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        if staging.is_none() {
-            let made = Staging::create(&self.temporary, crate::effects::host::staging::DOWNLOADS);
-            let failed = fs::failed("make a folder in", &self.temporary);
-            *staging = Some(made.map_err(failed)?);
-        }
-        let folder = staging.as_ref().map(Staging::path).unwrap_or(&self.temporary);
+        let folder = self.folder_for_now()?;
         let hex = digest.0.to_hex();
         let (partial, finished) = (folder.join(format!("{hex}.part")), folder.join(hex));
         Ok(FilePlaces { partial, finished, mode: 0o644 })

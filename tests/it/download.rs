@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use venvtree::effects::net::download::{
-    Fetched, Network, NetworkConfig, NotFetched, Places, Wanted,
+    Expected, Fetched, Network, NetworkConfig, NotFetched, Places, Wanted,
 };
 use venvtree::effects::net::netrc::Netrc;
 use venvtree::effects::net::retry::Schedule;
@@ -39,7 +39,8 @@ impl Shelf {
         let places = Places { partial: place(".part"), finished: place(""), mode: 0o644 };
         let addresses = addresses.iter().map(|text| Address::parse(text).expect("an address"));
         let (sha256, size) = (Hash::sha256(bytes), Some(bytes.len() as u64));
-        Wanted { sha256, size, addresses: addresses.collect(), places }
+        let hash = Expected::Sha256(sha256);
+        Wanted { hash, size, addresses: addresses.collect(), places }
     }
 
     fn fetch(&self, config: NetworkConfig, wanted: &Wanted) -> Result<Fetched, NotFetched> {
@@ -283,7 +284,7 @@ fn a_file_of_this_machine_is_copied_and_compared() {
     let wanted = shelf.wanted("x", &bytes, &[&address]);
     shelf.fetch(quick(), &wanted).expect("copied");
     let mut wanted = shelf.wanted("z", &bytes, &[&address]);
-    wanted.sha256 = Hash::sha256(b"");
+    wanted.hash = Expected::Sha256(Hash::sha256(b""));
     let error = shelf.fetch(quick(), &wanted).unwrap_err();
     assert!(error.is_other && error.reasons[0].contains("its SHA-256 is"), "{error:?}");
     assert_eq!(shelf.files(), ["a b", "x"]);

@@ -1,11 +1,14 @@
 //! From a lock to an environment: one tree whatever the lock is written in, of wheels that are
 //! fetched once.
 
+use std::process::Command;
+
 use serde_json::Value;
 use venvtree::model::digest::Hash;
 
 use crate::support::file_server::{Behaviour, FileServer};
 use crate::support::interpreters;
+use crate::support::peers::peer;
 use crate::support::project::{Output, Project, WheelText, listing, venvtree_with};
 
 /// A project with locks in three formats.
@@ -295,4 +298,142 @@ fn specs_of_locks_hold_no_secret() {
     assert!(!sent.is_empty());
     // What a lock has of names and passwords is dropped when it is read: netrc has them.
     assert!(sent.iter().all(|request| request.header("authorization").is_none()));
+}
+
+/// The lock in which wheels are known by another hash than SHA-256.
+fn with_other_hashes(locked: &Locked, name: &str, algorithm: &str) -> (String, Vec<String>) {
+    use sha2::Digest as _;
+    let path = locked.project.path().join(name);
+    let mut text = std::fs::read_to_string(&path).expect("a lock");
+    let mut others = Vec::new();
+    for wheel in ["one", "W_Two", "three"] {
+        let word = if wheel == "W_Two" { "w-two" } else { wheel };
+        let bytes =
+            WheelText::new(wheel, "1.0").file(&format!("{wheel}.py"), word.repeat(500)).pack();
+        let digits = match algorithm {
+            "sha512" => encode(&sha2::Sha512::digest(&bytes)),
+            _ => encode(&sha2::Sha384::digest(&bytes)),
+        };
+        let sha256 = Hash::sha256(&bytes).to_hex();
+        text = text
+            .replace(&format!("sha256:{sha256}"), &format!("{algorithm}:{digits}"))
+            .replace(&format!("sha256 = \"{sha256}\""), &format!("{algorithm} = \"{digits}\""));
+        others.push(digits);
+    }
+    assert!(!text.contains("sha256"), "{text}");
+    std::fs::write(&path, &text).expect("written");
+    (text, others)
+}
+
+fn encode(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn wheels_that_are_known_by_another_hash_are_compared_by_it() {
+    for (name, algorithm) in [("uv.lock", "sha512"), ("pylock.toml", "sha384")] {
+        let locked = Locked::new();
+        let expected = locked.create("expected", &["--lock", name, "--store", "other"]).json();
+        assert_eq!(locked.asked(), 2);
+        let (text, digits) = with_other_hashes(&locked, name, algorithm);
+        let spec = ["lock", "spec", name, "--target", "linux-x86_64-glibc2.28-3.12.1"];
+
+        // A spec has SHA-256s, and nobody knows them.
+        let refused = locked.run(&spec);
+        refused.ends(
+            7,
+            &format!("the lock has no SHA-256 of `one-1.0-py3-none-any.whl` (only {algorithm})"),
+        );
+        refused.says("then give `--wheels DIR`");
+        let offline = locked.create("offline", &["--lock", name, "--offline"]);
+        offline.ends(7, "offline: 2 wheels are missing");
+        assert_eq!(locked.asked(), 2);
+
+        // Another file is refused, whatever its name and size.
+        locked.project.write(name, text.replace(&digits[0], &"0".repeat(digits[0].len())));
+        let other = locked.create("env", &["--lock", name, "--no-store"]);
+        other.ends(6, &format!("it is {algorithm}:{}, expected {algorithm}:000", digits[0]));
+        assert!(!locked.project.path().join("env").exists());
+        locked.project.write(name, &text);
+
+        // One request each, the same tree and key as by SHA-256; then none, and a spec.
+        let asked = locked.asked();
+        let made = locked.create("env", &["--lock", name]);
+        assert_eq!((made.code, locked.asked()), (0, asked + 2), "{}", made.stderr);
+        for field in ["digest", "key"] {
+            assert_eq!(made.json()[field], expected[field], "{name} {field}");
+        }
+        assert_eq!(locked.create("env", &["--lock", name]).json()["outcome"], "up-to-date");
+        let spec_text = locked.run(&spec).success();
+        let document: Value = serde_json::from_str(&spec_text).expect("a spec");
+        assert_eq!(document["wheels"][0]["sha256"].as_str().map(str::len), Some(64));
+        assert_eq!(locked.asked(), asked + 2);
+
+        // Without a store, each is fetched once all the same, and folders tell the SHA-256, too.
+        locked.create("bare", &["--lock", name, "--no-store"]).success();
+        assert_eq!(locked.asked(), asked + 4);
+        let dest = ["lock", "fetch", name, "--dest", "wheels", "--python", &locked.python];
+        locked.run(&dest).success();
+        let given = ["--store", "empty", "--wheels", "wheels", "--offline"];
+        let given = locked.create("given", &[&["--lock", name][..], &given].concat());
+        assert_eq!(given.json()["digest"], expected["digest"], "{}", given.stderr);
+        assert_eq!(locked.asked(), asked + 4);
+        let home = locked.project.path().join("nothing");
+        let variables = [("VENVTREE_STORE", home.as_str()), ("HOME", home.as_str())];
+        let given = [&spec[..], &["--wheels", "wheels"]].concat();
+        let given = venvtree_with(locked.project.path(), &given, "", &variables).success();
+        assert_eq!(given, spec_text);
+        if name == "pylock.toml" {
+            // As uv does, of whatever is wrong with it.
+            assert!(uv_installs(&locked, "good"));
+            locked.project.write(name, text.replace(&digits[0], &"0".repeat(digits[0].len())));
+            assert!(!uv_installs(&locked, "bad"));
+        }
+    }
+}
+
+/// Whether uv installs what `pylock.toml` says.
+fn uv_installs(locked: &Locked, folder: &str) -> bool {
+    let mut uv = Command::new(peer("uv"));
+    uv.args(["pip", "install", "--preview-features", "pylock", "--no-cache", "-r", "pylock.toml"]);
+    uv.args(["--python", &locked.python, "--target", folder]).current_dir(locked.project.path());
+    uv.output().expect("uv runs").status.success()
+}
+
+#[test]
+fn requirements_with_another_hash_find_the_wheels_that_are_given() {
+    let locked = Locked::new();
+    let dest = ["lock", "fetch", "uv.lock", "--dest", "wheels", "--python", &locked.python];
+    locked.run(&dest).success();
+    let given = ["--lock", "requirements.txt", "--wheels", "wheels", "--offline"];
+    let expected = locked.create("expected", &given).json();
+    let (text, digits) = with_other_hashes(&locked, "requirements.txt", "sha512");
+    let made = locked.create("env", &given);
+    assert_eq!(made.json()["digest"], expected["digest"], "{}", made.stderr);
+    let index = ["--lock", "requirements.txt", "--index-url", "http://127.0.0.1:1/simple"];
+    locked.create("other", &index).ends(3, "one 1.0 has no SHA-256, by which indexes know files");
+    locked.project.write("requirements.txt", text.replace(&digits[0], &"0".repeat(128)));
+    locked
+        .create("other", &given)
+        .ends(4, "none of the wheels that are given has one of its hashes");
+    locked.project.write("requirements.txt", text.replace(&digits[0], "0"));
+    locked.create("other", &given).ends(3, "a hash of `one==1.0` is none: sha512:0");
+}
+
+#[test]
+fn an_index_has_what_build_systems_compare_where_there_is_no_sha256() {
+    let locked = Locked::new();
+    with_other_hashes(&locked, "uv.lock", "sha512");
+    let index = ["lock", "index", "uv.lock", "--target", "linux=linux-x86_64-3.12.1"];
+    let text = locked.run(&index).success();
+    let index: Value = serde_json::from_str(&text).expect("an index");
+    for file in index["files"].as_object().expect("files").values() {
+        assert_eq!(file.get("sha256"), None);
+        assert!(file["integrity"].as_str().expect("text").starts_with("sha512-"), "{file}");
+    }
+    let path = locked.project.path().join("uv.lock");
+    let lock = std::fs::read_to_string(&path).expect("a lock");
+    std::fs::write(&path, lock.replace("sha512:", "blake2b:")).expect("written");
+    let refused = locked.create("env", &["--lock", "uv.lock"]);
+    refused.ends(2, "the only hash of `one-1.0-py3-none-any.whl` is blake2b");
 }

@@ -344,6 +344,7 @@ fn wheels_of(lock: &Path) -> Vec<AtHand> {
             file,
             path: url.to_owned(),
             sha256: Hash::parse_hex(sha256).unwrap(),
+            others: Vec::new(),
             size: 1,
         })
     };

@@ -6,6 +6,7 @@ use clap::Args;
 use crate::cli::inputs::launchers;
 use crate::cli::inputs::target::{self as for_target, Target};
 use crate::cli::io::Io;
+use crate::cli::options::caches;
 use crate::engine::compose::lock::{LockFile, at_hand};
 use crate::engine::fetch::Fetching;
 use crate::engine::files;
@@ -109,6 +110,8 @@ pub(crate) struct Wanted {
     /// The lock.
     pub(crate) file: LockFile,
     request: Request,
+    /// Where wheels lie that were given.
+    wheels: Vec<Utf8PathBuf>,
 }
 
 impl Wanted {
@@ -175,7 +178,12 @@ impl Locked {
         io: &mut Io<'_>,
     ) -> Result<Spec, Error> {
         let selection = self.wanted.choose(&self.target.interpreter, fetching, io)?;
-        let wheels = self.wanted.file.references(&selection, root)?;
+        // What is not fetched may be given, or be known from before.
+        let mut at_hand = Fetching::at_hand(caches::usual_store(io));
+        at_hand.folders = self.wanted.wheels;
+        let fetching = fetching.unwrap_or(&at_hand);
+        let file = &self.wanted.file;
+        let wheels = file.references(&selection, root, fetching, &io.progress)?;
         Ok(Spec {
             python: for_target::python(None, &self.target),
             interpreter: self.target.interpreter,
@@ -271,7 +279,7 @@ impl WantedArguments {
             packages: self.packages,
             unpinned: self.unpinned,
         };
-        Ok(Wanted { file, request })
+        Ok(Wanted { file, request, wheels: resolve(wheels) })
     }
 }
 

@@ -10,6 +10,7 @@ use camino::Utf8Path;
 
 use crate::effects::host::input::{InputError, InputFile};
 use crate::model::digest::{DigestFunction, Hash, Hasher};
+use crate::model::wheel::member_hash::{MemberHasher, MemberHashes, OtherAlgorithm};
 
 /// The SHA-256 of a whole file, as it is now.
 ///
@@ -17,6 +18,24 @@ use crate::model::digest::{DigestFunction, Hash, Hasher};
 /// The file cannot be read, or becomes shorter.
 pub fn of(path: &Utf8Path) -> Result<Hash, InputError> {
     FileHash::new(&InputFile::open(path)?).finish()
+}
+
+/// The SHA-256 of a whole file, as it is now, and its hash by another function.
+///
+/// # Errors
+/// The file cannot be read, or becomes shorter.
+pub fn with_other(path: &Utf8Path, other: OtherAlgorithm) -> Result<MemberHashes, InputError> {
+    let file = InputFile::open(path)?;
+    let mut hasher = MemberHasher::new(other);
+    let mut buffer = vec![0; CHUNK];
+    let mut at = 0;
+    while at < file.size() {
+        let count = usize::try_from(file.size() - at).map_or(CHUNK, |left| left.min(CHUNK));
+        file.read_at(&mut buffer[..count], at)?;
+        hasher.update(&buffer[..count]);
+        at += count as u64;
+    }
+    Ok(hasher.finish())
 }
 
 /// How much of the file is read at once beside something else.

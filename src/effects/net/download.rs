@@ -2,7 +2,7 @@
 //!
 //! Effects layer. Several come at once, the largest first. What is broken off is continued, now or
 //! by a later process; what fails in a way that may pass is tried again. A file is in its place only
-//! when its SHA-256 was compared, so nobody on the way has to be trusted, and secrets go to the host
+//! when its hash was compared, so nobody on the way has to be trusted, and secrets go to the host
 //! that they are for and nowhere else.
 
 mod access;
@@ -30,6 +30,7 @@ use crate::effects::work::parallel;
 use crate::effects::work::progress::{Amount, Phase, Progress};
 use crate::model::address::Address;
 use crate::model::digest::Hash;
+use crate::model::wheel::member_hash::OtherHash;
 
 /// A try that brought so much was not in vain: those after it are counted anew.
 const WORTH_COUNTING: u64 = 1 << 20;
@@ -74,11 +75,20 @@ impl Default for NetworkConfig {
     }
 }
 
+/// What a file must have.
+#[derive(Debug, Clone)]
+pub enum Expected {
+    /// This SHA-256.
+    Sha256(Hash),
+    /// This hash by another function, where nobody says the SHA-256.
+    Other(OtherHash),
+}
+
 /// A file to fetch.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The SHA-256 that it must have.
-    pub sha256: Hash,
+    /// The hash that it must have.
+    pub hash: Expected,
     /// Its bytes, where they are known.
     pub size: Option<u64>,
     /// Where it can be had, in the order of trying.
@@ -248,7 +258,7 @@ impl File<'_> {
         let mut target = begin();
         let mut attempts = Attempts::new();
         // Of what came earlier, all may be there.
-        if partial.size() > 0 && partial.hash()? == self.wanted.sha256 {
+        if partial.size() > 0 && self.compare(partial)?.is_ok() {
             return Ok(());
         }
         if self.wanted.size.is_some_and(|size| size <= partial.size()) {
@@ -316,12 +326,23 @@ impl File<'_> {
         if let Some(size) = self.wanted.size.filter(|size| *size != partial.size()) {
             return Ok(Err(wrong_size(partial.size(), size)));
         }
-        let found = partial.hash()?;
-        if found == self.wanted.sha256 {
-            return Ok(Ok(()));
+        Ok(self.compare(partial)?.map_err(Trouble::Other))
+    }
+
+    /// Compares the hash of what is there; what it is where it is another.
+    fn compare(&self, partial: &mut Partial<'_>) -> Result<Result<(), String>, FsError> {
+        match &self.wanted.hash {
+            Expected::Sha256(expected) => {
+                let found = partial.hash()?;
+                let differs = || format!("its SHA-256 is {found}, expected {expected}");
+                Ok((found == *expected).then_some(()).ok_or_else(differs))
+            }
+            Expected::Other(expected) => {
+                let hashes = partial.hash_with(expected.algorithm())?;
+                let differs = || format!("it is {}, expected {expected}", expected.found(&hashes));
+                Ok(expected.is_of(&hashes).then_some(()).ok_or_else(differs))
+            }
         }
-        let expected = self.wanted.sha256;
-        Ok(Err(Trouble::Other(format!("its SHA-256 is {found}, expected {expected}"))))
     }
 
     fn ask(&self, target: &mut Target, partial: &mut Partial<'_>) -> Result<Step, Trouble> {

@@ -1,11 +1,15 @@
 //! Locks as files, and the wheels that are given with them.
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::file_hash;
 use crate::effects::host::input::InputFile;
+use crate::effects::work::progress::Progress;
+use crate::engine::Places;
 use crate::engine::compose::wheels;
-use crate::engine::fetch::Fetching;
+use crate::engine::fetch::{Fetching, Unidentified};
 use crate::error::{Error, UnreadableInputs};
 use crate::model::digest::{Hash, WheelDigest};
 use crate::model::interpreter::Interpreter;
@@ -16,6 +20,7 @@ use crate::model::lock::{
 };
 use crate::model::spec::{WheelReference, foreign};
 use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::member_hash::{OtherAlgorithm, OtherHash};
 
 /// A lock that was read.
 #[derive(Debug, Clone)]
@@ -83,7 +88,8 @@ impl LockFile {
     }
 
     /// The wheels of a selection as a spec names them. What the lock has of paths is relative to
-    /// its directory; paths below `root` are given from there.
+    /// its directory; paths below `root` are given from there. Wheels of which the lock has another
+    /// hash only are brought here by `fetching`, which learns their SHA-256.
     ///
     /// # Errors
     /// One has no SHA-256 and no file, or an address that is none.
@@ -91,30 +97,61 @@ impl LockFile {
         &self,
         selection: &Selection,
         root: Option<&Utf8Path>,
+        fetching: &Fetching,
+        progress: &Progress,
     ) -> Result<Vec<WheelReference>, Error> {
-        let reference = |wheel: &Selected| {
-            let path = wheel.path.as_deref().map(|path| self.directory.join(path));
-            let refuse =
-                |what: String| Error::usage(format!("{}: `{}` {what}", self.origin, wheel.file));
-            let below = path.as_ref().map(|path| {
-                root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path).to_string()
-            });
-            let mut reference = wheel.reference(below).map_err(|error| {
-                Error::from(refuse(format!("has an address that cannot be used: {error}")))
-            })?;
-            if reference.sha256.is_none() {
-                let found = path.filter(|path| wheel.other_hash.is_none() && path.is_file());
-                let Some(found) = found else {
-                    return Err(refuse("has no SHA-256, by which it could be fetched".to_owned())
-                        .hint("lock it again from an index that has SHA-256"));
-                };
-                let digest = file_hash::of(&found);
-                let digest = digest.map_err(UnreadableInputs::one)?;
-                reference.sha256 = Some(WheelDigest(digest));
+        let references = selection.wheels.iter().map(|wheel| self.reference(wheel, root));
+        let mut references: Vec<WheelReference> = references.collect::<Result<_, _>>()?;
+        let mut unknown = Vec::new();
+        for (index, wheel) in selection.wheels.iter().enumerate() {
+            if let (None, Some((algorithm, digits))) = (&wheel.sha256, &wheel.other_hash) {
+                let hash = OtherHash::parse(algorithm, digits).ok_or_else(|| {
+                    Error::usage(format!(
+                        "{}: the only hash of `{}` is {algorithm}, expected one of sha256, sha384 and sha512",
+                        self.origin, wheel.file
+                    ))
+                    .hint("lock it again from an index that has SHA-256")
+                })?;
+                let wheel = references[index].clone();
+                unknown.push((index, Unidentified { wheel, hash }));
             }
-            Ok(reference)
-        };
-        selection.wheels.iter().map(reference).collect()
+        }
+        let sought: Vec<Unidentified> = unknown.iter().map(|(_, sought)| sought.clone()).collect();
+        if !sought.is_empty() {
+            let places =
+                Places { root: root.unwrap_or(&self.directory).to_owned(), ..Places::default() };
+            let digests = fetching.identify(&sought, &places, progress)?;
+            for ((index, _), digest) in unknown.iter().zip(digests) {
+                references[*index].sha256 = Some(digest);
+            }
+        }
+        Ok(references)
+    }
+
+    /// A wheel as a spec names it.
+    fn reference(
+        &self,
+        wheel: &Selected,
+        root: Option<&Utf8Path>,
+    ) -> Result<WheelReference, Error> {
+        let path = wheel.path.as_deref().map(|path| self.directory.join(path));
+        let refuse =
+            |what: String| Error::usage(format!("{}: `{}` {what}", self.origin, wheel.file));
+        let below = path.as_ref().map(|path| {
+            root.and_then(|root| path.strip_prefix(root).ok()).unwrap_or(path).to_string()
+        });
+        let mut reference = wheel.reference(below).map_err(|error| {
+            Error::from(refuse(format!("has an address that cannot be used: {error}")))
+        })?;
+        if reference.sha256.is_none() && wheel.other_hash.is_none() {
+            let Some(found) = path.filter(|path| path.is_file()) else {
+                return Err(refuse("has no hash, by which it could be fetched".to_owned())
+                    .hint("lock it again from an index that has SHA-256"));
+            };
+            let digest = file_hash::of(&found).map_err(UnreadableInputs::one)?;
+            reference.sha256 = Some(WheelDigest(digest));
+        }
+        Ok(reference)
     }
 
     /// An error of this lock.
@@ -131,14 +168,24 @@ pub fn at_hand(paths: &[Utf8PathBuf], lock: &Lock) -> Result<Vec<AtHand>, Error>
     let mut found = Vec::new();
     for candidate in wheels::candidates(paths)? {
         if lock.names(&candidate.file.name) {
-            found.push(hashed(&candidate.path, candidate.file)?);
+            let algorithms = lock.other_algorithms(&candidate.file.name);
+            found.push(hashed(&candidate.path, candidate.file, algorithms)?);
         }
     }
     Ok(found)
 }
 
-fn hashed(path: &Utf8Path, file: WheelFilename) -> Result<AtHand, Error> {
+fn hashed(
+    path: &Utf8Path,
+    file: WheelFilename,
+    algorithms: BTreeSet<OtherAlgorithm>,
+) -> Result<AtHand, Error> {
     let input = InputFile::open(path).map_err(UnreadableInputs::one)?;
     let sha256 = file_hash::of(path).map_err(UnreadableInputs::one)?;
-    Ok(AtHand { file, path: path.to_string(), sha256, size: input.size() })
+    let mut others = Vec::new();
+    for algorithm in algorithms {
+        let hashes = file_hash::with_other(path, algorithm).map_err(UnreadableInputs::one)?;
+        others.extend(OtherHash::of(&hashes, algorithm));
+    }
+    Ok(AtHand { file, path: path.to_string(), sha256, others, size: input.size() })
 }

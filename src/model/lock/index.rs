@@ -18,6 +18,7 @@ use crate::model::lock::select::{self, Choice, Found, Selected, Target};
 use crate::model::lock::walk::{Reached, Start, Walk};
 use crate::model::lock::{Lock, LockKind};
 use crate::model::spec::document::PlatformDocument;
+use crate::model::wheel::member_hash::OtherHash;
 
 /// The version of the format.
 const VERSION: u32 = 2;
@@ -190,7 +191,7 @@ impl<'a> Building<'a> {
         let mut unpinned = Vec::new();
         for position in positions.iter().copied() {
             let package = &self.lock.packages[position];
-            if !package.hashes.is_empty() && package.wheels.is_empty() {
+            if package.is_unaddressed() {
                 return Err(LockError::NoAddresses);
             }
             let name = package.name.normalized();
@@ -357,6 +358,9 @@ fn file(wheel: &Selected) -> Value {
         file.insert("sha256".to_owned(), json!(hash.to_hex()));
     } else if let Some((algorithm, digits)) = &wheel.other_hash {
         file.insert(algorithm.clone(), json!(digits));
+        if let Some(hash) = OtherHash::parse(algorithm, digits) {
+            file.insert("integrity".to_owned(), json!(hash.integrity()));
+        }
     }
     if let Some(size) = wheel.size {
         file.insert("size".to_owned(), json!(size));

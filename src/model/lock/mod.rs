@@ -30,6 +30,7 @@ pub use self::select::{LeftOut, Selected, Selection, select};
 pub use self::wheel::AtHand;
 use crate::model::digest::Hash;
 use crate::model::name::DistName;
+use crate::model::wheel::member_hash::{OtherAlgorithm, OtherHash};
 
 /// The formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +146,8 @@ struct Package {
     wheels: Vec<Artifact>,
     /// Hashes of wheels that are found elsewhere.
     hashes: BTreeSet<Hash>,
+    /// Their hashes by other functions, where there is no SHA-256.
+    other_hashes: BTreeSet<OtherHash>,
     sdist: bool,
 }
 
@@ -165,6 +168,7 @@ impl Package {
             empty_groups: BTreeSet::new(),
             wheels: Vec::new(),
             hashes: BTreeSet::new(),
+            other_hashes: BTreeSet::new(),
             sdist: false,
         }
     }
@@ -172,6 +176,11 @@ impl Package {
     /// Whether it is code of the project itself, not a wheel.
     fn is_first_party(&self) -> bool {
         matches!(self.source, Source::Virtual(_) | Source::Editable(_) | Source::Directory(_))
+    }
+
+    /// Whether it is known by hashes only, without an address.
+    fn is_unaddressed(&self) -> bool {
+        self.wheels.is_empty() && !(self.hashes.is_empty() && self.other_hashes.is_empty())
     }
 
     /// Name and version for messages.
@@ -255,6 +264,13 @@ impl Lock {
     /// Whether it has a package of that name.
     pub fn names(&self, name: &DistName) -> bool {
         self.packages.iter().any(|package| package.name == *name)
+    }
+
+    /// By which other functions than SHA-256 wheels of a package have to be hashed so that they are
+    /// found.
+    pub fn other_algorithms(&self, name: &DistName) -> BTreeSet<OtherAlgorithm> {
+        let packages = self.packages.iter().filter(|package| package.name == *name);
+        packages.flat_map(|package| &package.other_hashes).map(OtherHash::algorithm).collect()
     }
 
     /// Whether it has none.

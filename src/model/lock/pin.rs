@@ -234,6 +234,10 @@ pub fn sought(lock: &Lock) -> Result<Vec<Sought>, LockError> {
     for package in &lock.packages {
         if let Some(path) = package.wheels.iter().find_map(|wheel| wheel.path.as_ref()) {
             problems.push(problem(package, format!("`{path}` is a path, which no index has")));
+        } else if !package.other_hashes.is_empty() {
+            let title = package.title();
+            let message = format!("{title} has no SHA-256, by which indexes know files");
+            problems.push(problem(package, message));
         } else if package.wheels.is_empty() {
             found.entry(&package.name).or_default().extend(&package.hashes);
         }

@@ -16,6 +16,7 @@ use crate::model::lock::{Artifact, Lock, LockKind, Package, Roots, Source};
 use crate::model::name::Version;
 use crate::model::requirements::Requirement;
 use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::member_hash::OtherHash;
 
 /// Options that say where files are, or how pip works, with a value.
 const PASSED_OVER: [&str; 12] = [
@@ -89,6 +90,24 @@ fn without_comment(line: &str) -> (&str, bool) {
     }
 }
 
+/// The hashes of a requirement.
+#[derive(Default)]
+struct Hashes {
+    sha256: Vec<Hash>,
+    other: Vec<OtherHash>,
+}
+
+impl Hashes {
+    fn is_empty(&self) -> bool {
+        self.sha256.is_empty() && self.other.is_empty()
+    }
+
+    /// Those that count where there is no SHA-256.
+    fn other(&self) -> &[OtherHash] {
+        if self.sha256.is_empty() { &self.other } else { &[] }
+    }
+}
+
 #[derive(Default)]
 struct Reader {
     packages: Vec<Package>,
@@ -152,8 +171,8 @@ impl Reader {
         }
     }
 
-    fn hashes(&mut self, line: usize, requirement: &str, options: &str) -> Vec<Hash> {
-        let mut hashes = Vec::new();
+    fn hashes(&mut self, line: usize, requirement: &str, options: &str) -> Hashes {
+        let mut hashes = Hashes::default();
         let mut words = options.split_whitespace();
         while let Some(word) = words.next() {
             let value = match word.split_once('=') {
@@ -178,13 +197,20 @@ impl Reader {
             };
             match value.split_once(':') {
                 Some(("sha256", digits)) => match Hash::parse_hex(&digits.to_ascii_lowercase()) {
-                    Ok(hash) => hashes.push(hash),
+                    Ok(hash) => hashes.sha256.push(hash),
                     Err(error) => self.problem(
                         line,
                         format!("a hash of `{}` is none: {error}", public(requirement)),
                     ),
                 },
-                Some(_) => {}
+                Some((algorithm, digits)) => match OtherHash::parse(algorithm, digits) {
+                    Some(hash) => hashes.other.push(hash),
+                    None if matches!(algorithm, "sha384" | "sha512") => self.problem(
+                        line,
+                        format!("a hash of `{}` is none: {value}", public(requirement)),
+                    ),
+                    None => {}
+                },
                 None => self.problem(
                     line,
                     format!("`--hash={value}` is no hash, expected one such as sha256:…"),
@@ -195,7 +221,7 @@ impl Reader {
     }
 
     /// `NAME==VERSION ; MARKER`.
-    fn version(&mut self, line: usize, text: &str, hashes: Vec<Hash>) {
+    fn version(&mut self, line: usize, text: &str, hashes: Hashes) {
         let requirement = match Requirement::parse(text) {
             Ok(requirement) => requirement,
             Err(error) => {
@@ -225,12 +251,13 @@ impl Reader {
         let name = requirement.name.clone();
         let mut package = Package::new(name, Place { line, column: 1 }, Source::Registry(None));
         package.version = Some(version.to_string());
-        package.hashes = hashes.into_iter().collect();
+        package.other_hashes = hashes.other().iter().cloned().collect();
+        package.hashes = hashes.sha256.into_iter().collect();
         self.add(line, package, marker);
     }
 
     /// `NAME @ ADDRESS ; MARKER`, or an address without a name.
-    fn file(&mut self, line: usize, text: &str, address: &str, mut hashes: Vec<Hash>) {
+    fn file(&mut self, line: usize, text: &str, address: &str, mut hashes: Hashes) {
         let (address, marker) = match address.split_once(" ;").or_else(|| address.split_once("; "))
         {
             Some((address, marker)) => (address.trim(), Some(marker)),
@@ -243,11 +270,12 @@ impl Reader {
         };
         if let Some((_, fragment)) = address.split_once('#').filter(|_| url) {
             let pinned = fragment.split('&').filter_map(|part| part.strip_prefix("sha256="));
-            hashes.extend(pinned.filter_map(|digits| Hash::parse_hex(digits).ok()));
+            hashes.sha256.extend(pinned.filter_map(|digits| Hash::parse_hex(digits).ok()));
         }
-        let sha256 = match hashes[..] {
-            [hash] => hash,
-            [] => return self.problem(line, format!("`{}{NO_HASH}", public(address))),
+        let (sha256, other_hash) = match (&hashes.sha256[..], hashes.other()) {
+            ([hash], _) => (Some(*hash), None),
+            ([], [hash]) => (None, Some(hash.parts())),
+            ([], []) => return self.problem(line, format!("`{}{NO_HASH}", public(address))),
             _ => {
                 return self.problem(
                     line,
@@ -273,7 +301,8 @@ impl Reader {
             file_name,
             url,
             path,
-            sha256: Some(sha256),
+            sha256,
+            other_hash,
             ..Artifact::default()
         });
         self.add(line, package, marker);

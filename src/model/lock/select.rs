@@ -279,7 +279,7 @@ impl<'a> Choice<'a> {
         let mut used = Vec::new();
         let addressed = |position: &usize| {
             let package = &self.lock.packages[*position];
-            package.hashes.is_empty() || !package.wheels.is_empty()
+            !package.is_unaddressed()
         };
         if self.request.at_hand.is_empty() && !members.keys().all(addressed) {
             return Err(LockError::NoAddresses);
@@ -322,10 +322,9 @@ impl<'a> Choice<'a> {
         let tags = &self.target.tags;
         let reason = if package.is_first_party() {
             String::new()
-        } else if package.wheels.is_empty() && !package.hashes.is_empty() {
+        } else if package.is_unaddressed() {
             let known = self.at_hand.get(package.name.normalized()).map_or(&[][..], Vec::as_slice);
-            let pinned =
-                |wheel: &&&AtHand| wheel.is_of(package) && package.hashes.contains(&wheel.sha256);
+            let pinned = |wheel: &&&AtHand| wheel.is_of(package) && wheel.has_hash_of(package);
             match best(known.iter().filter(pinned).copied(), tags) {
                 Some(wheel) => {
                     return Found::Wheel(Box::new(given(package, wheel, false, because)));

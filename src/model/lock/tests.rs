@@ -179,6 +179,7 @@ fn requirements_are_read_as_pip_reads_them() {
         file: WheelFilename::parse(name).unwrap(),
         path: format!("wheels/{name}"),
         sha256: Hash::parse_hex(hash).unwrap(),
+        others: Vec::new(),
         size: 3,
     };
     let text = format!(
@@ -377,6 +378,7 @@ the.lock: no wheel of 5 packages fits CPython 3.12.1, linux-x86_64-glibc-2.28:
         file: WheelFilename::parse(name).unwrap(),
         path: name.to_owned(),
         sha256: Hash::parse_hex(HASH).unwrap(),
+        others: Vec::new(),
         size: 3,
     };
     let supplied = [

@@ -12,6 +12,7 @@ use crate::model::lock::problem::list;
 use crate::model::lock::{Artifact, Package, Source};
 use crate::model::name::Version;
 use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::member_hash::OtherHash;
 use crate::model::wheel::tags::{Mismatch, Tags};
 
 /// A wheel that lies somewhere.
@@ -23,6 +24,8 @@ pub struct AtHand {
     pub path: String,
     /// Its SHA-256.
     pub sha256: Hash,
+    /// Its hashes by other functions, as far as the lock asks for them.
+    pub others: Vec<OtherHash>,
     /// Its size.
     pub size: u64,
 }
@@ -31,6 +34,14 @@ impl AtHand {
     /// Whether it is of a package.
     pub(super) fn is_of(&self, package: &Package) -> bool {
         is_of(&self.file, package).is_ok()
+    }
+}
+
+impl AtHand {
+    /// Whether it has one of a package's hashes.
+    pub(super) fn has_hash_of(&self, package: &Package) -> bool {
+        let has = |hash: &OtherHash| package.other_hashes.contains(hash);
+        package.hashes.contains(&self.sha256) || self.others.iter().any(has)
     }
 }
 

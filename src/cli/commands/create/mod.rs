@@ -438,9 +438,10 @@ impl Make {
             ));
         }
         if let Some(locked) = &self.locked {
-            let fetching = self.session.fetching.as_deref();
-            let selection = locked.choose(&probe.interpreter, fetching, io)?;
-            self.spec.locked = locked.file.references(&selection, None)?;
+            let (fetching, progress) =
+                (self.session.fetching.clone().unwrap_or_default(), &self.session.progress);
+            let selection = locked.choose(&probe.interpreter, Some(&fetching), io)?;
+            self.spec.locked = locked.file.references(&selection, None, &fetching, progress)?;
         }
         let Composed { mut spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
         if let Some(levels) = self.bytecode.bytecode.take() {

@@ -77,7 +77,7 @@ impl Request for LockFetch {
     fn run(self, io: &mut Io<'_>) -> Result<LockFetchAnswer, Error> {
         let Self { wanted, target, fetching, dest, .. } = self;
         let selection = wanted.choose(&target.interpreter, Some(&fetching), io)?;
-        let wheels = wanted.file.references(&selection, None)?;
+        let wheels = wanted.file.references(&selection, None, &fetching, &io.progress)?;
         let names = selection.wheels.iter().map(|wheel| wheel.written.clone());
         let wheels: Vec<_> = names.zip(wheels).collect();
         let places = Places { root: wanted.file.directory, ..Places::default() };

@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::effects::caches::blob::BlobError;
@@ -14,6 +14,7 @@ use crate::effects::caches::store::{Store, renew};
 use crate::effects::host::file_hash;
 use crate::effects::host::fs::{Links, open_regular};
 use crate::model::digest::WheelDigest;
+use crate::model::wheel::member_hash::OtherHash;
 
 const PARTIAL: &str = "partial";
 /// How long an unfinished download waits for somebody to go on with it.
@@ -76,6 +77,37 @@ impl Store {
         }
         self.mark();
         Ok(FetchedWheel { partial, finished, mode: self.entry_bits() })
+    }
+
+    /// Where a wheel is to be fetched to whose SHA-256 nobody knows before; the folder is there.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn wheel_to_identify(&self, hash: &OtherHash) -> Result<FetchedWheel, BlobError> {
+        let partial = self.root().join(PARTIAL).join(hash.file_name());
+        let finished = partial.with_extension("whole");
+        self.make_parent(&partial)
+            .map_err(|error| BlobError::io("make a folder for", &partial, error))?;
+        self.mark();
+        Ok(FetchedWheel { partial, finished, mode: self.entry_bits() })
+    }
+
+    /// Takes over a wheel that was fetched by another hash, now that its SHA-256 is known. Another
+    /// process may have done so.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn keep_identified(
+        &self,
+        hash: &OtherHash,
+        whole: &Utf8Path,
+        digest: WheelDigest,
+    ) -> Result<(), BlobError> {
+        // Whoever finds it gone from there finds this.
+        self.set_sha256_of(hash, digest)?;
+        self.publish(whole, &self.entry_path("cas", digest.0))?;
+        self.keep_fetched(digest);
+        Ok(())
     }
 
     /// Removes unfinished downloads that nobody went on with.

@@ -1,4 +1,5 @@
-//! Files whose SHA-256 is known from before: a wheel that nobody touched is not hashed again.
+//! Files whose SHA-256 is known from before: a wheel that nobody touched is not hashed again, and one
+//! that a lock names by another hash is not fetched to learn it.
 //!
 //! Effects layer. A file counts as untouched while path, device, inode, size, modification and
 //! change time are the same, as Git takes it for its index. The change time cannot be set back; a
@@ -15,6 +16,7 @@ use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::{Store, record};
 use crate::effects::host::fs::read_entry;
 use crate::model::digest::{Hash, WheelDigest};
+use crate::model::wheel::member_hash::OtherHash;
 
 /// How long a file must have been left alone before its digest is remembered.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -51,6 +53,15 @@ fn render(path: &Utf8Path, state: &FileState, digest: WheelDigest) -> String {
     format!("{digest}\n{}\n{path}", state.text)
 }
 
+/// No path, which begins with `/`, is so.
+fn other_key(other: &OtherHash) -> Hash {
+    Hash::sha256(other.to_string().as_bytes())
+}
+
+fn render_other(other: &OtherHash, digest: WheelDigest) -> String {
+    format!("{digest}\n{other}")
+}
+
 impl Store {
     /// The SHA-256 that the file in that state had when it was hashed, where that is known. The
     /// path must be absolute.
@@ -77,6 +88,26 @@ impl Store {
             return Ok(());
         }
         self.set_hashed_of_own(path, state, digest)
+    }
+
+    /// The SHA-256 of the file that another hash is of, where somebody had both.
+    pub fn sha256_of(&self, other: &OtherHash) -> Option<WheelDigest> {
+        let place = record::path(self, record::HASHED, other_key(other));
+        let payload =
+            String::from_utf8(record::unframe(record::HASHED, read_entry(&place).ok()?)?).ok()?;
+        let digest = WheelDigest(Hash::parse_hex(payload.split('\n').next()?).ok()?);
+        (payload == render_other(other, digest)).then_some(digest)
+    }
+
+    /// Remembers two hashes of the same bytes.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn set_sha256_of(&self, other: &OtherHash, digest: WheelDigest) -> Result<(), BlobError> {
+        self.write_entry(
+            &record::path(self, record::HASHED, other_key(other)),
+            &record::frame(record::HASHED, render_other(other, digest).as_bytes()),
+        )
     }
 
     /// The same of a file of the store, which need not have been left alone for long: there files
@@ -120,5 +151,18 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         fs::write(&path, "two").unwrap();
         assert_eq!(store.hashed(&path, &FileState::of(&path).unwrap()), None);
+    }
+
+    #[test]
+    fn another_hash_leads_to_the_sha256() {
+        let (_folder, store) = crate::effects::caches::store::tests::store(DigestFunction::Sha256);
+        let hash = |digit: &str| OtherHash::parse("sha512", &digit.repeat(128)).unwrap();
+        let digest = WheelDigest(Hash::sha256(b"one"));
+        assert_eq!(store.sha256_of(&hash("a")), None);
+        store.set_sha256_of(&hash("a"), digest).unwrap();
+        assert_eq!(
+            (store.sha256_of(&hash("a")), store.sha256_of(&hash("b"))),
+            (Some(digest), None)
+        );
     }
 }

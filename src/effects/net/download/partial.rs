@@ -9,11 +9,12 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FlockOperation;
 
 use crate::effects::host::fs::{FsError, failed, open_to_continue};
 use crate::model::digest::{DigestFunction, Hash, Hasher};
+use crate::model::wheel::member_hash::{MemberHasher, MemberHashes, OtherAlgorithm};
 
 /// How often it is looked whether another process is ready.
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -28,6 +29,17 @@ pub struct Places {
     pub finished: Utf8PathBuf,
     /// Its permissions.
     pub mode: u32,
+}
+
+impl Places {
+    /// Moves a file that is finished to where it is looked for, once it is known by another name.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    #[expect(clippy::disallowed_methods, reason = "what was there before is the same bytes")]
+    pub fn settle(&self, target: &Utf8Path) -> Result<(), FsError> {
+        std::fs::rename(&self.finished, target).map_err(failed("write", target))
+    }
 }
 
 /// A file that is locked and unfinished.
@@ -93,6 +105,15 @@ impl<'a> Partial<'a> {
         Ok(self.hasher.clone().finish().hash)
     }
 
+    /// The hash of what is there by another function, for which all of it is read again.
+    pub(super) fn hash_with(&mut self, other: OtherAlgorithm) -> Result<MemberHashes, FsError> {
+        let mut hasher = MemberHasher::new(other);
+        let begin = self.file.seek(SeekFrom::Start(0));
+        let read = begin.and_then(|_| read_all(&mut self.file, |bytes| hasher.update(bytes)));
+        read.map_err(failed("read", &self.places.partial))?;
+        Ok(hasher.finish())
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         self.file.write_all(bytes).map_err(failed("write", &self.places.partial))?;
         self.hasher.update(bytes);
@@ -144,11 +165,16 @@ fn lock(file: &File, wait: impl Fn()) -> bool {
 /// Hashes all that a file holds, and stays at its end.
 fn hash(file: &mut File) -> io::Result<Hasher> {
     let mut hasher = Hasher::new(DigestFunction::Sha256);
+    read_all(file, |bytes| hasher.update(bytes))?;
+    Ok(hasher)
+}
+
+fn read_all(file: &mut File, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hasher),
-            count => hasher.update(&buffer[..count]),
+            0 => return Ok(()),
+            count => take(&buffer[..count]),
         }
     }
 }
