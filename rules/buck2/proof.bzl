@@ -1,6 +1,6 @@
 """What an environment is made of, as files that a build makes when somebody asks for them."""
 
-load("//rules/common:proof.bzl", "PROOFS")
+load("//rules/common:proof.bzl", "PROOFS", "proof_options")
 load(":action.bzl", "named_input", "run_tool")
 
 def proofs(ctx: AnalysisContext, spec: Artifact, inputs: list[Artifact]) -> dict[str, list[Provider]]:
@@ -17,13 +17,13 @@ def proofs(ctx: AnalysisContext, spec: Artifact, inputs: list[Artifact]) -> dict
     targets = {}
     for group, kinds in PROOFS.items():
         documents = []
-        for end, kind in kinds.items():
+        for end, command in kinds.items():
             document = ctx.actions.declare_output(ctx.label.name.replace("/", "_") + end, has_content_based_path = True)
             run_tool(
                 ctx,
-                command = ["sbom", spec, "--name", ctx.label.name, "--format", kind, "--no-store", "--quiet"],
+                command = [command[0], spec] + proof_options(command, ctx.label.name),
                 category = "py_venv_proof",
-                identifier = kind,
+                identifier = end[1:],
                 outputs = [("--out", document)],
                 inputs = [named_input(file.basename, file) for file in inputs],
             )

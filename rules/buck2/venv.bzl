@@ -99,7 +99,7 @@ py_venv = rule(
     doc = """A Python environment, made from wheels by one cached action `py_venv`.
 
 `buck2 build` makes the environment's directory; the sub-targets `[manifest]`, `[digest]` and `[spec]` are what is known about it,
-`[sbom]` (CycloneDX and SPDX) and `[provenance]` (in-toto) what it is made of.
+`[sbom]` (CycloneDX and SPDX), `[licenses]` (with their texts) and `[provenance]` (in-toto) what it is made of.
 `buck2 run //:env -- ARGUMENTS` starts its Python. Binaries and tests share environments: first-party code is theirs, and editing it
 rebuilds no environment.""",
     attrs = {

@@ -1,7 +1,23 @@
 """The documents about an environment that a build can make."""
 
-# For each group of them, the ends of their files' names and what `venvtree sbom` calls them.
+# For each group of them, the ends of their files' names and the commands of the tool that write them.
 PROOFS = {
-    "sbom": {".cdx.json": "cyclonedx", ".spdx.json": "spdx"},
-    "provenance": {".intoto.json": "in-toto"},
+    "licenses": {".licenses.txt": ["licenses", "--texts"]},
+    "provenance": {".intoto.json": ["sbom", "--format=in-toto"]},
+    "sbom": {
+        ".cdx.json": ["sbom", "--format=cyclonedx"],
+        ".spdx.json": ["sbom", "--format=spdx"],
+    },
 }
+
+def proof_options(command, name):
+    """The options of a command that writes a document.
+
+    Args:
+      command: of PROOFS.
+      name: what the environment is called.
+
+    Returns:
+      A list of str.
+    """
+    return command[1:] + (["--name=" + name] if command[0] == "sbom" else []) + ["--no-store", "--quiet"]

@@ -1,6 +1,6 @@
 """What an environment is made of, as files that a build makes when somebody asks for them."""
 
-load("//rules/common:proof.bzl", "PROOFS")
+load("//rules/common:proof.bzl", "PROOFS", "proof_options")
 load(":action.bzl", "run_tool")
 load(":spec_args.bzl", "add_inputs")
 
@@ -18,22 +18,19 @@ def proofs(ctx, spec, inputs):
     groups = {}
     for group, kinds in PROOFS.items():
         documents = []
-        for end, kind in kinds.items():
+        for end, command in kinds.items():
             document = ctx.actions.declare_file(ctx.label.name + end)
             args = ctx.actions.args()
-            args.add("sbom")
+            args.add(command[0])
             args.add(spec)
-            args.add("--name", ctx.label.name)
-            args.add("--format", kind)
+            args.add_all(proof_options(command, ctx.label.name))
             args.add("--out", document)
-            args.add("--no-store")
-            args.add("--quiet")
             add_inputs(args, inputs)
             run_tool(
                 ctx,
                 args = args,
                 mnemonic = "PyVenvProof",
-                progress_message = "Describing Python environment %s (%s)" % (ctx.label.name, kind),
+                progress_message = "Describing Python environment %s (%s)" % (ctx.label.name, end[1:]),
                 inputs = [spec] + inputs,
                 outputs = [document],
             )

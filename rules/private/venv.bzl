@@ -37,7 +37,7 @@ py_venv = rule(
     doc = """A Python environment, made from wheels by one cached action `PyVenv`.
 
 `bazel build` makes the environment's directory, `NAME.venv`; the output groups `manifest`, `digest` and `spec` hold what is known about it,
-`sbom` (CycloneDX and SPDX) and `provenance` (in-toto) what it is made of.
+`sbom` (CycloneDX and SPDX), `licenses` (with their texts) and `provenance` (in-toto) what it is made of.
 `bazel run //:env -- ARGUMENTS` starts its Python, in the directory where `bazel` was called. Binaries and tests share environments:
 first-party code is theirs, and editing it rebuilds no environment.""",
     attrs = dict(

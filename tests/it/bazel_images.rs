@@ -47,11 +47,12 @@ fn images_are_made_of_layers(version: Version) {
     let again = BTreeMap::from([("PyVenvLayer".to_owned(), 1)]);
     assert_eq!(bazel.executed("build", &layers), again, "{version:?}");
     // What is known of an environment is made when somebody asks for it.
-    bazel.succeed("build", &["--output_groups=sbom,provenance", "--", "//:env"]);
+    bazel.succeed("build", &["--output_groups=sbom,provenance,licenses", "--", "//:env"]);
     for (end, part) in [
         ("cdx.json", "\"bomFormat\": \"CycloneDX\""),
         ("spdx.json", "\"spdxVersion\": \"SPDX-2.3\""),
         ("intoto.json", "https://slsa.dev/provenance/v1"),
+        ("licenses.txt", "beta-package"),
     ] {
         let text = bazel.read(&format!("bazel-bin/env.{end}"));
         assert!(text.contains(part) && text.contains("beta-package"), "{end}: {text}");

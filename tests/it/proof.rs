@@ -240,8 +240,15 @@ fn a_rule_about_licenses_is_obeyed_or_broken() {
     assert_eq!(report["distributions"][2]["from"], "assumed");
     let texts = project.run(&["licenses", "env.json", "--texts"]).success();
     assert!(texts.contains("licenses/LICENSE\nDo as you like: ü.\n"), "{texts}");
+    // The same list in a file, whatever the rule says of it.
+    let rule = ["licenses", "env.json", "--texts", "--out", "licenses.txt", "--deny-license"];
+    let written = project.run(&[&rule[..], &["MIT AND Apache-2.0"]].concat());
+    assert_eq!((written.code, written.stdout.as_str()), (6, ""), "{written:?}");
+    assert!(written.stderr.contains("wrote `licenses.txt`: 3 distributions\n"), "{written:?}");
+    assert_eq!(std::fs::read_to_string(project.path().join("licenses.txt")).unwrap(), texts);
     for (arguments, expected) in [
-        (&["--allow-license", "mine"][..], "`mine` is not an SPDX license expression"),
+        (&["--out", "env.json"][..], "env.json"),
+        (&["--allow-license", "mine"], "`mine` is not an SPDX license expression"),
         (&["--assume", "other=MIT"], "`other` is not in the environment"),
         (&["--assume", "MIT"], "`MIT` is not NAME=LICENSE"),
     ] {

@@ -186,6 +186,7 @@ fn no_report_goes_another_way_to_standard_output() {
         "commands/spec/from.rs",
         "commands/wheel/check.rs",
         "commands/sbom.rs",
+        "inputs/destination.rs",
         "commands/lock/spec.rs",
         "inputs/destination.rs",
     ];

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
 use clap::Args;
 use serde::Serialize;
 
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::bill::{BillArguments, Source};
+use crate::cli::inputs::destination::Destination;
 use crate::cli::io::Io;
 use crate::cli::quantity;
 use crate::cli::text::Text;
@@ -47,6 +49,9 @@ pub struct LicensesArguments {
     /// Print the license texts.
     #[arg(long)]
     texts: bool,
+    /// Write the list to FILE instead of standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<Utf8PathBuf>,
 }
 
 /// Whose licenses are wanted, and the rule.
@@ -55,6 +60,7 @@ pub(crate) struct Licenses {
     rule: Rule,
     assumed: BTreeMap<DistName, License>,
     texts: bool,
+    out: Destination,
 }
 
 impl Verb for LicensesArguments {
@@ -71,14 +77,16 @@ impl Verb for LicensesArguments {
             };
             assumed.insert(name, License::stated(license).map_err(not_an_expression)?);
         }
+        let out = Destination::new(self.out, io)?;
         let source = self.bill.source(self.texts, io)?;
-        Ok(Licenses { source, rule, assumed, texts: self.texts })
+        out.check(source.file())?;
+        Ok(Licenses { source, rule, assumed, texts: self.texts, out })
     }
 }
 
 impl Request for Licenses {
     fn run(self, io: &mut Io<'_>) -> Result<LicensesAnswer, Error> {
-        let Self { source, rule, mut assumed, texts } = self;
+        let Self { source, rule, mut assumed, texts, out } = self;
         let (bill, _) = source.bill(io)?;
         let mut distributions: Vec<Row> = Vec::new();
         for part in bill.distributions {
@@ -89,7 +97,9 @@ impl Request for Licenses {
             return Err(Error::usage(format!("`{}` is not in the environment", name.written()))
                 .hint("take it out of --assume"));
         }
-        Ok(LicensesAnswer { distributions, texts })
+        let listing = listing(&distributions, texts);
+        let out = out.write(&format!("{}\n", Text::of_lines(&listing).as_str()))?;
+        Ok(LicensesAnswer { distributions, listing, out })
     }
 }
 
@@ -104,7 +114,10 @@ fn not_an_expression(error: NotAnExpression) -> Error {
 pub(crate) struct LicensesAnswer {
     distributions: Vec<Row>,
     #[serde(skip)]
-    texts: bool,
+    listing: Vec<String>,
+    /// The file that the list was written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -166,6 +179,21 @@ impl File {
     }
 }
 
+/// A line for each distribution, with the texts of its licenses below it if they are wanted.
+fn listing(distributions: &[Row], texts: bool) -> Vec<String> {
+    let name = distributions.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let version = distributions.iter().map(|row| row.version.len()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for row in distributions {
+        lines.push(format!("{:name$}  {:version$}  {}", row.name, row.version, row.shown));
+        for file in row.files.iter().filter(|_| texts) {
+            lines.push(format!("--- {}", file.path));
+            lines.extend(file.text.as_deref().unwrap_or_default().lines().map(str::to_owned));
+        }
+    }
+    lines
+}
+
 impl LicensesAnswer {
     fn violations(&self) -> impl Iterator<Item = &Row> {
         self.distributions.iter().filter(|row| row.violation.is_some())
@@ -174,20 +202,8 @@ impl LicensesAnswer {
 
 impl Answer for LicensesAnswer {
     fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
-        let name = self.distributions.iter().map(|row| row.name.len()).max().unwrap_or(0);
-        let version = self.distributions.iter().map(|row| row.version.len()).max().unwrap_or(0);
-        for row in &self.distributions {
-            let title = format!("{:name$}  {:version$}", row.name, row.version);
-            printer.print(&format!("{title}  {}", row.shown))?;
-            if !self.texts {
-                continue;
-            }
-            for file in &row.files {
-                printer.print(&format!("--- {}", file.path))?;
-                let text = file.text.as_deref().unwrap_or_default();
-                let lines = text.lines().map(str::to_owned);
-                printer.print_text(&Text::of_lines(lines))?;
-            }
+        if self.out.is_none() {
+            printer.print_text(&Text::of_lines(&self.listing))?;
         }
         for row in self.violations() {
             let why = row.violation.as_deref().unwrap_or_default();
@@ -198,11 +214,10 @@ impl Answer for LicensesAnswer {
 
     fn summary(&self) -> Vec<String> {
         let number = self.violations().count();
-        if number == 0 {
-            return Vec::new();
-        }
         let of = quantity::count(self.distributions.len(), "distribution");
-        vec![format!("the rule allows {} of {of}", self.distributions.len() - number)]
+        let written = self.out.iter().map(|out| format!("wrote `{out}`: {of}"));
+        let broken = format!("the rule allows {} of {of}", self.distributions.len() - number);
+        written.chain((number > 0).then_some(broken)).collect()
     }
 
     fn exit_code(&self) -> u8 {
