@@ -45,7 +45,7 @@ fn main() {
             .open_below(member.path.parent().as_ref().map_or("", |parent| parent.as_str()))
             .expect("a directory");
         // Wheels may share a file; here nobody asks who wins.
-        if let Ok(mut file) = parent.create_file(member.path.name(), member.executable) {
+        if let Ok(mut file) = parent.create_file(member.path.name(), member.kind) {
             file.reserve(member.size());
             with_inflater(|inflater| {
                 wheel.stream(inflater, member, &mut |bytes: &[u8]| {

@@ -16,6 +16,7 @@ use crate::effects::host::fs::{Directory, FsError, Links, failed, open_regular};
 use crate::effects::host::state::State;
 use crate::effects::work::parallel::{self, Threads};
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hasher};
+use crate::model::file_kind::FileKind;
 use crate::model::path::{FileName, LinkTarget, TreePath};
 use crate::model::tree::{Leaf, Tree, TreeBuilder};
 
@@ -49,7 +50,7 @@ pub type Known<'a> = dyn Fn(&TreePath, &State) -> Option<Digest> + Sync + 'a;
 enum Found {
     Directory,
     Link(LinkTarget),
-    File { executable: bool },
+    File(FileKind),
 }
 
 /// Scans a directory, links on the way to it followed.
@@ -182,9 +183,7 @@ impl Scanner<'_> {
 
     fn tree(&self, listed: Listed, digests: Vec<Option<Digest>>) -> Scan {
         let leaf = |(entry, digest): (&(TreePath, Found, State), &Option<Digest>)| match entry.1 {
-            Found::File { executable } => {
-                digest.map(|digest| Leaf::File { blob: BlobDigest(digest), executable })
-            }
+            Found::File(kind) => digest.map(|digest| Leaf::File { blob: BlobDigest(digest), kind }),
             Found::Link(ref target) => Some(Leaf::Symlink(target.clone())),
             Found::Directory => None,
         };
@@ -282,8 +281,11 @@ impl Scanner<'_> {
                 Err(_) => "no tree may hold a link to such a place",
             },
             FileType::RegularFile => {
-                let executable = self.view == View::Exact && status.st_mode & 0o100 != 0;
-                listed.found.push((path, Found::File { executable }, state));
+                let kind = match self.view {
+                    View::Exact => FileKind::of_mode(status.st_mode, 0o100),
+                    View::Cached => FileKind::Plain,
+                };
+                listed.found.push((path, Found::File(kind), state));
                 return Ok(());
             }
             _ => "it is neither a file, a directory nor a link",
@@ -395,7 +397,7 @@ mod tests {
             let content = std::fs::read(root.join("one").join(path));
             if let Ok(bytes) = content {
                 let blob = BlobDigest(DigestFunction::Sha256.digest(&bytes));
-                let leaf = Leaf::File { blob, executable: false };
+                let leaf = Leaf::File { blob, kind: FileKind::Plain };
                 builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
             }
         }

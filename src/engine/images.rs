@@ -21,6 +21,7 @@ use crate::engine::session::Session;
 use crate::error::{Error, Located};
 use crate::model::compression::Compression;
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
+use crate::model::file_kind::FileKind;
 use crate::model::image::{
     self, Base, BaseError, Descriptor, Documents, ImagePlatform, LAYOUT, LayerBlob, MOST_LAYERS,
     Settings, Step,
@@ -322,7 +323,7 @@ fn archive_of(
     let mut tree = TreeBuilder::new();
     for (path, digest) in files {
         let path = TreePath::parse(&path).expect("names and digests are plain");
-        let leaf = Leaf::File { blob: BlobDigest(digest), executable: false };
+        let leaf = Leaf::File { blob: BlobDigest(digest), kind: FileKind::Plain };
         tree.insert(&path, leaf).expect("no path comes twice");
     }
     let tree: Tree = tree.finish(function);

@@ -45,9 +45,9 @@ impl Skeleton {
                     files.push((path.clone(), Leaf::Symlink(target.clone())));
                     links.push((path, target));
                 }
-                PlannedNode::File { content: Content::Inline(bytes), executable, .. } => {
+                PlannedNode::File { content: Content::Inline(bytes), kind, .. } => {
                     let blob = BlobDigest(function.digest(&bytes));
-                    files.push((path, Leaf::File { blob, executable }));
+                    files.push((path, Leaf::File { blob, kind }));
                 }
                 PlannedNode::File { .. } => {}
             }

@@ -7,6 +7,7 @@
 //! caller's miss.
 
 use crate::model::digest::{ActionDigest, BlobDigest, Digest, DigestFunction, DirectoryDigest};
+use crate::model::file_kind::FileKind;
 use crate::model::path::TreePath;
 use crate::model::tree::wire::{self, Fields, Value, put_bytes, put_number};
 use crate::model::tree::{Leaf, Tree, TreeBuilder};
@@ -37,7 +38,7 @@ impl Action {
         let mut builder = TreeBuilder::new();
         let path = TreePath::parse(REQUEST_NAME).expect("a plain name");
         builder
-            .insert(&path, Leaf::File { blob: BlobDigest(blob), executable: false })
+            .insert(&path, Leaf::File { blob: BlobDigest(blob), kind: FileKind::Plain })
             .expect("the only entry");
         let input_root = builder.finish(function);
         // The output's name binds a result to its request: the result of another action names

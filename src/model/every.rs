@@ -44,4 +44,13 @@ macro_rules! named {
     };
 }
 
-pub(crate) use {every, named};
+/// A word for each variant of an enum, whatever it holds: `words_of!(self, One => "one")`.
+macro_rules! words_of {
+    ($value:expr, $($variant:ident => $word:literal),+ $(,)?) => {
+        match $value {
+            $(Self::$variant { .. } => $word,)+
+        }
+    };
+}
+
+pub(crate) use {every, named, words_of};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
+use crate::model::file_kind::FileKind;
 use crate::model::finding::Code;
 use crate::model::path::{LinkTarget, TreePath};
 use crate::model::plan::{Inputs, Origin, Plan, PlannedNode, WheelIndex};
@@ -266,11 +267,11 @@ pub fn write(
             losers: origins(&planned.losers),
         };
         match (&planned.node, tree.get(path.as_str())) {
-            (PlannedNode::File { executable, .. }, Some(Node::Leaf(Leaf::File { blob, .. }))) => {
+            (PlannedNode::File { kind, .. }, Some(Node::Leaf(Leaf::File { blob, .. }))) => {
                 entry.kind = EntryKind::File;
                 entry.digest = Some(blob.0.hash);
                 entry.size = Some(blob.0.size);
-                entry.executable = Some(*executable);
+                entry.executable = Some(kind.is_executable());
             }
             (PlannedNode::Symlink(target), _) => entry.target = Some(target.clone()),
             _ => {}
@@ -311,7 +312,7 @@ impl Manifest {
             let leaf = match (entry.kind, &entry.target, entry.digest, entry.size) {
                 (EntryKind::File, None, Some(hash), Some(size)) => Leaf::File {
                     blob: BlobDigest(Digest { hash, size }),
-                    executable: entry.executable.unwrap_or(false),
+                    kind: FileKind::from(entry.executable.unwrap_or(false)),
                 },
                 (EntryKind::Symlink, Some(target), None, None) => Leaf::Symlink(target.clone()),
                 (EntryKind::File, ..) => {

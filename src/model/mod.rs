@@ -15,6 +15,7 @@ pub mod explain;
 pub mod moment;
 
 pub mod digest;
+pub mod file_kind;
 pub mod path;
 pub mod portable;
 pub mod reserved;

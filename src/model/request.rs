@@ -152,7 +152,7 @@ fn listing_digest(listing: &Listing) -> Hash {
             "{} {} {} {path}\n",
             file.sha256,
             file.size,
-            u8::from(file.executable)
+            u8::from(file.kind.is_executable())
         ));
     }
     Hash::sha256(text.as_bytes())

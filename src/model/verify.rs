@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::bytecode::Foreign;
+use crate::model::file_kind::FileKind;
 use crate::model::path::TreePath;
 use crate::model::tree::walk::{self, Difference};
 use crate::model::tree::{Leaf, Node, Tree, TreeBuilder};
@@ -66,8 +67,12 @@ pub fn describe(node: &Node) -> String {
     match node {
         Node::Directory(_) => "a directory".to_owned(),
         Node::Leaf(Leaf::Symlink(target)) => format!("a link to `{target}`"),
-        Node::Leaf(Leaf::File { blob, executable }) => {
-            format!("{} {}", if *executable { "an executable file" } else { "a file" }, blob)
+        Node::Leaf(Leaf::File { blob, kind }) => {
+            format!(
+                "{} {}",
+                if kind.is_executable() { "an executable file" } else { "a file" },
+                blob
+            )
         }
     }
 }
@@ -157,16 +162,16 @@ pub fn as_cached(tree: &Tree) -> (Tree, Vec<TreePath>) {
     for (path, leaf) in tree.leaves() {
         match leaf {
             Leaf::File { blob, .. } => {
-                files.insert(path, Leaf::File { blob: *blob, executable: false });
+                files.insert(path, Leaf::File { blob: *blob, kind: FileKind::Plain });
             }
             Leaf::Symlink(_) => match follow(tree, &path) {
                 Some(Node::Leaf(Leaf::File { blob, .. })) => {
-                    files.insert(path, Leaf::File { blob: *blob, executable: false });
+                    files.insert(path, Leaf::File { blob: *blob, kind: FileKind::Plain });
                 }
                 Some(Node::Directory(directory)) => {
                     for (below, blob) in directory_files(directory, "") {
                         if let Ok(below) = TreePath::parse(&format!("{path}/{below}")) {
-                            files.insert(below, Leaf::File { blob, executable: false });
+                            files.insert(below, Leaf::File { blob, kind: FileKind::Plain });
                         }
                     }
                 }
@@ -223,11 +228,12 @@ mod tests {
             let leaf = match what.strip_prefix("-> ") {
                 Some(target) => Leaf::Symlink(LinkTarget::parse(target).unwrap()),
                 None => {
-                    let (bytes, executable) =
+                    let (bytes, kind) =
                         what.strip_prefix('*').map_or((*what, false), |bytes| (bytes, true));
+                    let kind = FileKind::from(kind);
                     Leaf::File {
                         blob: BlobDigest(DigestFunction::Sha256.digest(bytes.as_bytes())),
-                        executable,
+                        kind,
                     }
                 }
             };

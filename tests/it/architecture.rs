@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
 /// The layers: a folder or file below `src`, what of this crate it may use, and what of `std` it
 /// may not.
 const LAYERS: [(&str, &[&str], &[&str]); 6] = [
@@ -77,7 +81,7 @@ fn mentions<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
 
 #[test]
 fn imports_point_down_the_layers() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = root();
     let mut wrong = Vec::new();
     for path in sources(&root) {
         let name = path.strip_prefix(&root).expect("below src").display().to_string();
@@ -181,7 +185,7 @@ const FRONT: [&str; 6] = [
 /// uses only those that are listed above it; within `cli`, nothing of the file that lists them.
 #[test]
 fn modules_use_those_that_are_listed_above_them() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = root();
     let wings = ["host", "work", "net", "wheels", "source", "caches", "interpreters", "sink"];
     let folders = ["model".to_owned(), "effects".to_owned(), "engine".to_owned()]
         .into_iter()
@@ -235,7 +239,7 @@ const LONGEST_FILE: usize = 600;
 
 #[test]
 fn no_file_is_too_long() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = root();
     let mut long = Vec::new();
     for path in sources(&root) {
         let text = std::fs::read_to_string(&path).expect("a source");
@@ -280,7 +284,7 @@ fn every_integration_test_is_part_of_the_binary() {
 /// one place says which may be.
 #[test]
 fn front_ends_and_engine_write_and_remove_only_through_what_looks_first() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = root();
     let forbidden = [
         "write_atomically(",
         "File::create",
@@ -309,7 +313,7 @@ fn front_ends_and_engine_write_and_remove_only_through_what_looks_first() {
 /// is about ways around them.
 #[test]
 fn there_is_one_way_to_the_standard_streams() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = root();
     // A script for a shell or a page, an archive, a protocol: what is not lines.
     let raw = [
         "cli/commands/completions.rs",

@@ -65,6 +65,19 @@ fn wheelhouse() -> PathBuf {
     locked_wheels("python3", "tests/bazel/workspace/requirements.txt", "bazel-wheels")
 }
 
+/// Tests that are the same for several versions of Bazel.
+macro_rules! with_bazel {
+    ($body:ident { $($name:ident: $version:ident),+ $(,)? }) => {
+        $(
+            #[test]
+            fn $name() {
+                $body(crate::bazel::Version::$version);
+            }
+        )+
+    };
+}
+pub(super) use with_bazel;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
     /// 4.2.3.
@@ -660,20 +673,11 @@ fn errors_are_readable(bazel: &Bazel) {
     );
 }
 
-#[test]
-fn bazel_4_builds_runs_and_tests() {
-    builds_runs_and_tests(Version::Four);
-}
-
-#[test]
-fn bazel_7_builds_runs_and_tests() {
-    builds_runs_and_tests(Version::Seven);
-}
-
-#[test]
-fn bazel_7_with_modules_builds_runs_and_tests() {
-    builds_runs_and_tests(Version::SevenModules);
-}
+with_bazel!(builds_runs_and_tests {
+    bazel_4_builds_runs_and_tests: Four,
+    bazel_7_builds_runs_and_tests: Seven,
+    bazel_7_with_modules_builds_runs_and_tests: SevenModules,
+});
 
 #[test]
 fn the_examples_work() {

@@ -1,11 +1,12 @@
 //! `py_venv_layers`, `py_venv_image` and the documents about environments, in Bazel.
+#![cfg(feature = "remote")]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::bazel::{Bazel, Version, alone, tool};
+use crate::bazel::{Bazel, Version, alone, tool, with_bazel};
 use crate::support::commands::succeed;
 
 /// The digest of a directory, as the tool says it.
@@ -59,12 +60,7 @@ fn images_are_made_of_layers(version: Version) {
     }
 }
 
-#[test]
-fn bazel_4_makes_images_of_layers() {
-    images_are_made_of_layers(Version::Four);
-}
-
-#[test]
-fn bazel_7_makes_images_of_layers() {
-    images_are_made_of_layers(Version::SevenModules);
-}
+with_bazel!(images_are_made_of_layers {
+    bazel_4_makes_images_of_layers: Four,
+    bazel_7_makes_images_of_layers: SevenModules,
+});

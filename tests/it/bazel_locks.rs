@@ -13,7 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use serde_json::Value;
 use venvtree::model::digest::Hash;
 
-use super::bazel::{AS_NEWER, Bazel, Version, alone, checkout, fresh, relocatable_python, tool};
+use super::bazel::{
+    AS_NEWER, Bazel, Version, alone, checkout, fresh, relocatable_python, tool, with_bazel,
+};
 use super::support::commands::{said, succeed};
 use super::support::download::Download;
 use super::support::http_cache::{HttpCache, HttpRequest};
@@ -462,12 +464,4 @@ fn locks(version: Version) {
     }
 }
 
-#[test]
-fn bazel_4_builds_from_a_lock() {
-    locks(Version::Four);
-}
-
-#[test]
-fn bazel_7_builds_from_a_lock() {
-    locks(Version::SevenModules);
-}
+with_bazel!(locks { bazel_4_builds_from_a_lock: Four, bazel_7_builds_from_a_lock: SevenModules });

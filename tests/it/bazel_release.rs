@@ -1,5 +1,6 @@
 //! Released programs with real Bazels: downloaded by digest, for where actions run, from a mirror,
 //! and by who has nothing but a `bazel_dep`.
+#![cfg(feature = "remote")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +9,7 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::bazel::{Bazel, Version, alone, checkout, registry, tool, work};
+use crate::bazel::{Bazel, Version, alone, checkout, registry, tool, with_bazel, work};
 use crate::support::commands::said;
 use crate::support::http_cache::HttpCache;
 use crate::windows_scripts::launcher_bytes;
@@ -208,15 +209,10 @@ fn releases(version: Version) {
     refuses_another_program(&consumer, &release);
 }
 
-#[test]
-fn bazel_4_downloads_released_programs() {
-    releases(Version::Four);
-}
-
-#[test]
-fn bazel_7_downloads_released_programs() {
-    releases(Version::SevenModules);
-}
+with_bazel!(releases {
+    bazel_4_downloads_released_programs: Four,
+    bazel_7_downloads_released_programs: SevenModules,
+});
 
 /// The archive of the rules that a release has, in a registry: nothing but `bazel_dep` is said.
 #[test]

@@ -1,4 +1,5 @@
 //! One suite for everything that keeps blobs and results: the local store, REAPI, HTTP.
+#![cfg(feature = "remote")]
 
 use std::io::Read as _;
 

@@ -1,4 +1,5 @@
 //! Files that are fetched: continued, tried again, compared, and without secrets for others.
+#![cfg(feature = "remote")]
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 //! specs, wheels, environments, manifests. Caches that examples name are replaced by one of this
 //! process, digests by that of the folder's environment. The wheels of its locks are small ones of
 //! the same names, which a server of this process has.
+#![cfg(feature = "remote")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

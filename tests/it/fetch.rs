@@ -1,5 +1,6 @@
 //! Environments of wheels that are only at addresses: fetched once, compared, kept, and never more
 //! than is needed.
+#![cfg(feature = "remote")]
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

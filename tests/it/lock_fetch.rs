@@ -1,5 +1,6 @@
 //! From a lock to an environment: one tree whatever the lock is written in, of wheels that are
 //! fetched once.
+#![cfg(feature = "remote")]
 
 use std::process::Command;
 

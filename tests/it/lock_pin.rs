@@ -1,4 +1,5 @@
 //! Requirements with hashes become a lock with addresses, by what an index says.
+#![cfg(feature = "remote")]
 
 use std::process::Command;
 

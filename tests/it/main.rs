@@ -11,12 +11,9 @@ mod answers;
 mod architecture;
 mod bazel;
 mod bazel_bytecode;
-#[cfg(feature = "remote")]
 mod bazel_images;
 mod bazel_locks;
-#[cfg(feature = "remote")]
 mod bazel_release;
-#[cfg(feature = "remote")]
 mod blob_store;
 mod buck2;
 mod build;
@@ -29,12 +26,9 @@ mod costs;
 mod create;
 mod create_person;
 mod doctor;
-#[cfg(feature = "remote")]
 mod download;
-#[cfg(feature = "remote")]
 mod examples;
 mod faults;
-#[cfg(feature = "remote")]
 mod fetch;
 mod findings_page;
 mod fuzz;
@@ -42,9 +36,7 @@ mod help;
 mod hostile;
 mod images;
 mod lock_commands;
-#[cfg(feature = "remote")]
 mod lock_fetch;
-#[cfg(feature = "remote")]
 mod lock_pin;
 mod locks;
 mod messages;
@@ -68,9 +60,7 @@ mod reference_digests;
 mod release;
 mod relocate;
 mod relocate_hostile;
-#[cfg(feature = "remote")]
 mod remote;
-#[cfg(feature = "remote")]
 mod remote_hostile;
 mod reports;
 mod scaling_page;

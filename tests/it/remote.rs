@@ -1,5 +1,6 @@
 //! Remote caches: round trips with a strict server, every way in which a server can lie, and
 //! servers that fail or are slow.
+#![cfg(feature = "remote")]
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 //! Remote caches that redirect, never end, or make much of little; and secrets that must stay where
 //! they are.
+#![cfg(feature = "remote")]
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -259,8 +259,8 @@ fn changes(first: &Subject, second: &Subject) -> BTreeMap<String, Change> {
 fn changed(before: &Node, after: &Node) -> String {
     match (before, after) {
         (
-            Node::Leaf(Leaf::File { blob, executable }),
-            Node::Leaf(Leaf::File { blob: other, executable: now }),
+            Node::Leaf(Leaf::File { blob, kind }),
+            Node::Leaf(Leaf::File { blob: other, kind: now }),
         ) => {
             if blob != other {
                 let (before, after) = (blob.0.size, other.0.size);
@@ -269,8 +269,11 @@ fn changed(before: &Node, after: &Node) -> String {
                 } else {
                     format!(" ({before} -> {after} bytes)")
                 }
-            } else if executable != now {
-                format!(" (now {})", if *now { "executable" } else { "not executable" })
+            } else if kind != now {
+                format!(
+                    " (now {})",
+                    if now.is_executable() { "executable" } else { "not executable" }
+                )
             } else {
                 String::new()
             }

@@ -130,8 +130,8 @@ impl Entry {
             path: path.clone(),
             origin: EntryOrigin::new(&planned.origin, inputs),
             node: match &planned.node {
-                PlannedNode::File { sha256, size, executable, .. } => {
-                    Node::File { sha256: *sha256, size: *size, executable: *executable }
+                PlannedNode::File { sha256, size, kind, .. } => {
+                    Node::File { sha256: *sha256, size: *size, executable: kind.is_executable() }
                 }
                 PlannedNode::Symlink(target) => Node::Symlink { target: target.to_string() },
             },

@@ -557,6 +557,7 @@ mod tests {
     use crate::effects::caches::store::area::LinkMode;
     use crate::effects::caches::store::{Access, Store};
     use crate::model::digest::{ActionDigest, BlobDigest};
+    use crate::model::file_kind::FileKind;
     use crate::model::path::TreePath;
     use crate::model::tree::TreeBuilder;
 
@@ -567,16 +568,12 @@ mod tests {
 
     fn tree(folder: &tempfile::TempDir) -> (Utf8PathBuf, Tree) {
         let root = Utf8PathBuf::from_path_buf(folder.path().join("tree")).unwrap();
-        let mut builder = TreeBuilder::new();
-        for (path, text) in [("a/b/c", "1"), ("a/d", "2"), ("empty", ""), ("same/b/c", "1")] {
+        let files = [("a/b/c", "1"), ("a/d", "2"), ("empty", ""), ("same/b/c", "1")];
+        for (path, text) in files {
             std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             std::fs::write(root.join(path), text).unwrap();
-            let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
-            builder
-                .insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, executable: false })
-                .unwrap();
         }
-        (root, builder.finish(DigestFunction::Sha256))
+        (root, Tree::of_texts(files))
     }
 
     #[test]
@@ -610,7 +607,7 @@ mod tests {
             Wanted::of(&tree)
                 .files()
                 .iter()
-                .all(|(digest, executable)| digest.size == 0 || area.has(*digest, *executable))
+                .all(|(digest, kind)| digest.size == 0 || area.has(*digest, *kind))
         );
         assert!(notes.take().is_empty());
         for (digest, _) in action.blobs() {
@@ -698,7 +695,7 @@ mod tests {
             let text = number.to_string();
             std::fs::write(root.join(&text), &text).unwrap();
             let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
-            let leaf = Leaf::File { blob, executable: false };
+            let leaf = Leaf::File { blob, kind: FileKind::Plain };
             builder.insert(&TreePath::parse(&text).unwrap(), leaf).unwrap();
         }
         let tree = builder.finish(DigestFunction::Sha256);

@@ -15,6 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 
 use crate::model::explain::{ErrorKind, Explain, Explanation};
+use crate::model::file_kind::FileKind;
 
 /// An operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -265,10 +266,8 @@ const READ_FILE: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY);
 
-/// The mode of directories and executable files.
-const EXECUTABLE_MODE: Mode = Mode::from_raw_mode(0o755);
-/// The mode of other files.
-const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+/// The mode of directories.
+const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// The bits that the process's umask takes from the mode of what is created; all of them where that
 /// cannot be found out. The mask is never changed, as all threads and the programs that are started
@@ -335,7 +334,7 @@ pub fn create_directories(path: &Utf8Path, permissions: Permissions) -> io::Resu
     /// that cannot be entered.
     static INCOMPLETE: Mutex<()> = Mutex::new(());
     match permissions {
-        Permissions::Usual => make_directories(path, EXECUTABLE_MODE, false),
+        Permissions::Usual => make_directories(path, DIRECTORY_MODE, false),
         Permissions::Exact(bits) => {
             let mode = Mode::from_raw_mode(bits as rustix::fs::RawMode);
             let masked = umask().intersects(mode);
@@ -441,7 +440,7 @@ impl Directory {
     /// # Errors
     /// The name is taken, or the directory cannot be written to.
     pub fn create_directory(&self, name: &str) -> Result<(), FsError> {
-        make_directory_in(&self.handle, name, EXECUTABLE_MODE)
+        make_directory_in(&self.handle, name, DIRECTORY_MODE)
             .map_err(|error| failed("create", &self.full(name))(error))
     }
 
@@ -449,8 +448,8 @@ impl Directory {
     ///
     /// # Errors
     /// The name is taken, or the directory cannot be written to.
-    pub fn create_file(&self, name: &str, executable: bool) -> Result<NewFile, FsError> {
-        self.create_file_with(name, if executable { EXECUTABLE_MODE } else { FILE_MODE })
+    pub fn create_file(&self, name: &str, kind: FileKind) -> Result<NewFile, FsError> {
+        self.create_file_with(name, Mode::from_raw_mode(kind.mode().into()))
     }
 
     /// Makes a file of that name and mode, to be filled; it can be written to until it is closed,
@@ -490,7 +489,7 @@ impl Directory {
     /// # Errors
     /// It belongs to somebody else.
     pub fn normalize(&self, mtime: u64) -> Result<(), FsError> {
-        rustix::fs::fchmod(&self.handle, EXECUTABLE_MODE)
+        rustix::fs::fchmod(&self.handle, DIRECTORY_MODE)
             .map_err(failed("set the mode of", &self.path))?;
         self.set_own_time(mtime)
     }

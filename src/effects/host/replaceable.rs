@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType};
 
 use crate::effects::host::fs;
@@ -388,13 +388,11 @@ fn installed(root: &Utf8Path) -> BTreeSet<String> {
 /// A relative path without `.` and `..`, unless it leads out.
 fn normalized(path: &Utf8Path) -> Option<String> {
     let mut parts = Vec::new();
-    for part in path.as_str().split('/') {
+    for part in path.components() {
         match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            name => parts.push(name),
+            Utf8Component::ParentDir => parts.pop().map(|_| ())?,
+            Utf8Component::Normal(name) => parts.push(name),
+            Utf8Component::CurDir | Utf8Component::RootDir | Utf8Component::Prefix(_) => {}
         }
     }
     Some(parts.join("/"))

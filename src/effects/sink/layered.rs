@@ -3,7 +3,6 @@
 //! Effects layer.
 
 use std::collections::{BTreeSet, HashSet};
-use std::os::fd::AsFd as _;
 
 use rustix::fs::Mode;
 
@@ -17,6 +16,7 @@ use crate::effects::wheels::inflate::SMALL;
 use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::Progress;
 use crate::model::digest::{Digest, DigestFunction, Hasher};
+use crate::model::file_kind::FileKind;
 use crate::model::plan::{Content, Plan, PlannedNode, WheelIndex};
 use crate::model::wheel::known::KnownMembers;
 
@@ -81,7 +81,7 @@ pub(super) struct Layered<'a> {
     supply: &'a Supply<'a>,
     store: Option<StoreUse<'a>>,
     /// The contents that several files of the plan have: all but the first can be links.
-    repeated: HashSet<(Digest, bool)>,
+    repeated: HashSet<(Digest, FileKind)>,
     function: DigestFunction,
     mtime: u64,
     progress: &'a Progress,
@@ -122,7 +122,7 @@ impl<'a> Layered<'a> {
             }
             let stored = self.stored(file).filter(|_| self.proves(wheel, member));
             let has = |(store, digest): (StoreUse<'_>, Digest)| {
-                digest.size == 0 || store.area.has(digest, file.executable)
+                digest.size == 0 || store.area.has(digest, file.kind)
             };
             if !self.store.zip(stored).is_some_and(has) {
                 lacking.insert(wheel);
@@ -168,7 +168,7 @@ impl<'a> Layered<'a> {
         let Digest { hash, size } = file.digest;
         match self.function {
             DigestFunction::Sha256 => {
-                let repeated = || self.repeated.contains(&(file.digest, file.executable));
+                let repeated = || self.repeated.contains(&(file.digest, file.kind));
                 (known.is_some() || repeated()).then_some(file.digest)
             }
             DigestFunction::Blake3 => known
@@ -226,10 +226,10 @@ impl Files for Layered<'_> {
         spot: Spot<'_>,
         crew: Crew<'_>,
     ) -> Result<Digest, EntryError> {
-        let FileEntry { digest: Digest { size, .. }, executable, .. } = file;
+        let FileEntry { digest: Digest { size, .. }, kind, .. } = file;
         let area = self.area(file, spot);
         if let Some((digest, area)) = self.stored(file).zip(area)
-            && spot.place(area, digest, executable)?
+            && spot.place(area, digest, kind)?
         {
             if size > SMALL {
                 self.progress.advance(0, size);
@@ -239,25 +239,25 @@ impl Files for Layered<'_> {
         }
         let target = match area {
             Some(area) => {
-                let mode = Mode::from_raw_mode(area.output_mode(executable));
+                let mode = Mode::from_raw_mode(area.output_mode(kind));
                 spot.parent.create_file_with(spot.name, mode)
             }
-            None => spot.parent.create_file(spot.name, executable),
+            None => spot.parent.create_file(spot.name, kind),
         };
         let digest = self.fill(target?, file, crew)?;
         if let Some(area) = area {
-            area.try_adopt(digest, executable, spot.parent.handle().as_fd(), spot.name);
+            area.try_adopt(digest, kind, spot.at());
         }
         Ok(digest)
     }
 }
 
-fn repeated(plan: &Plan) -> HashSet<(Digest, bool)> {
+fn repeated(plan: &Plan) -> HashSet<(Digest, FileKind)> {
     let mut seen = HashSet::new();
     let mut repeated = HashSet::new();
     for (_, planned) in &plan.entries {
-        if let PlannedNode::File { sha256, size, executable, .. } = planned.node {
-            let content = (Digest { hash: sha256, size }, executable);
+        if let PlannedNode::File { sha256, size, kind, .. } = planned.node {
+            let content = (Digest { hash: sha256, size }, kind);
             if !seen.insert(content) {
                 repeated.insert(content);
             }

@@ -14,6 +14,7 @@ use crate::effects::sink::archive::{self, ArchiveError, LayerOptions, PackedLaye
 use crate::effects::source::supply::Supply;
 use crate::effects::work::parallel;
 use crate::model::digest::{Digest, DigestFunction, Hasher};
+use crate::model::file_kind::FileKind;
 use crate::model::layers::Layer;
 use crate::model::plan::Plan;
 
@@ -85,7 +86,7 @@ impl File<'_> {
         &self,
         fill: impl FnOnce(&mut dyn io::Write) -> Result<T, E>,
     ) -> Result<T, E> {
-        let file = self.directory.create_file(self.name, false)?;
+        let file = self.directory.create_file(self.name, FileKind::Plain)?;
         let mut out = BufWriter::with_capacity(CHUNK, file);
         let filled = fill(&mut out)?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.finish(self.mtime)?;

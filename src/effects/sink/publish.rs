@@ -334,6 +334,7 @@ mod tests {
     use super::*;
     use crate::effects::host::folder::folder;
     use crate::effects::host::replaceable::{self, Protected};
+    use crate::model::file_kind::FileKind;
 
     fn entries(path: &Utf8Path) -> usize {
         path.read_dir_utf8().unwrap().count()
@@ -344,12 +345,12 @@ mod tests {
         let (_guard, folder) = folder();
         let place = folder.join("a/b");
         let staging = Unfinished::new(&place).unwrap();
-        staging.directory().create_file("x", false).unwrap().finish(0).unwrap();
+        staging.directory().create_file("x", FileKind::Plain).unwrap().finish(0).unwrap();
         assert!(!place.exists());
         drop(staging);
         assert_eq!(entries(&folder.join("a")), 0);
         let staging = Unfinished::new(&place).unwrap();
-        staging.directory().create_file("x", false).unwrap().finish(0).unwrap();
+        staging.directory().create_file("x", FileKind::Plain).unwrap().finish(0).unwrap();
         staging.publish().unwrap();
         assert!(place.join("x").exists());
         assert_eq!(entries(&folder.join("a")), 1);
@@ -389,7 +390,7 @@ mod tests {
         let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
         let old = replaceable::check(&place, &protected).unwrap();
         let staging = Unfinished::new(&place).unwrap();
-        staging.directory().create_file("new", false).unwrap().finish(0).unwrap();
+        staging.directory().create_file("new", FileKind::Plain).unwrap().finish(0).unwrap();
         assert!(staging.exchange(&old).unwrap().is_none());
         assert!(place.join("new").exists() && !place.join("pyvenv.cfg").exists());
         assert_eq!(entries(&folder), 1);

@@ -6,11 +6,12 @@
 use std::os::fd::AsFd as _;
 
 use crate::effects::caches::blob::BlobError;
-use crate::effects::caches::store::area::Area;
+use crate::effects::caches::store::area::{Area, At};
 use crate::effects::host::fs::{Directory, FsError};
 use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::work::pipeline::Crew;
 use crate::model::digest::Digest;
+use crate::model::file_kind::FileKind;
 
 /// Where a file goes: under a name that is not taken in a directory that is open.
 #[derive(Debug, Clone, Copy)]
@@ -24,15 +25,19 @@ pub(super) struct Spot<'a> {
 }
 
 impl Spot<'_> {
+    /// The same for an area.
+    pub(super) fn at(&self) -> At<'_> {
+        At { directory: self.parent.handle().as_fd(), name: self.name }
+    }
+
     /// Puts the file there that an area has of that content; whether it has it.
     pub(super) fn place(
         &self,
         area: &Area<'_>,
         digest: Digest,
-        executable: bool,
+        kind: FileKind,
     ) -> Result<bool, BlobError> {
-        area.place(digest, executable, self.parent.handle().as_fd(), self.name)
-            .map_err(|error| error.below(self.parent.path()))
+        area.place(digest, kind, self.at()).map_err(|error| error.below(self.parent.path()))
     }
 }
 

@@ -92,13 +92,13 @@ impl Files for Areas<'_> {
 
     fn put(
         &self,
-        FileEntry { digest, executable, .. }: FileEntry<'_>,
+        FileEntry { digest, kind, .. }: FileEntry<'_>,
         spot: Spot<'_>,
         _: Crew<'_>,
     ) -> Result<Digest, TreeWriteError> {
         for area in self.0 {
             let area = area.of(spot.below, spot.name, digest.size);
-            if spot.place(area, digest, executable)? {
+            if spot.place(area, digest, kind)? {
                 return Ok(digest);
             }
         }

@@ -12,6 +12,7 @@ use crate::effects::host::fs::{Links, failed, open_regular};
 use crate::effects::sink::archive::zip::ZipArchive;
 use crate::effects::sink::archive::{Archive, ArchiveError};
 use crate::model::digest::{DigestFunction, Hash, Hasher};
+use crate::model::file_kind::FileKind;
 use crate::model::path::TreePath;
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::record;
@@ -44,7 +45,7 @@ pub fn pack(contents: &WheelContents, out: &mut dyn Write) -> Result<(), Archive
         let mut file = open_regular(place, Links::Follow).map_err(failed("read", place))?;
         let size = file.metadata().map_err(failed("read", place))?.len();
         let mut hasher = Hasher::new(DigestFunction::Sha256);
-        archive.begin_file(&path, size, path.starts_with(&scripts))?;
+        archive.begin_file(&path, size, FileKind::from(path.starts_with(&scripts)))?;
         let mut buffer = vec![0; 128 << 10];
         loop {
             let count = file.read(&mut buffer).map_err(failed("read", place))?;

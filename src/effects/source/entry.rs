@@ -8,6 +8,7 @@ use camino::Utf8Path;
 use crate::effects::source::supply::{self, FeedError, Supply, SupplyError};
 use crate::effects::work::pipeline::Crew;
 use crate::model::digest::{Digest, DigestFunction};
+use crate::model::file_kind::FileKind;
 use crate::model::path::{LinkTarget, TreePath};
 use crate::model::plan::{Content, Planned, PlannedNode};
 use crate::model::tree::{Leaf, Tree};
@@ -36,7 +37,7 @@ pub struct FileEntry<'a> {
     /// The digest: by SHA-256 in a plan, by the tree's function in a tree.
     pub digest: Digest,
     /// Whether it is executable.
-    pub executable: bool,
+    pub kind: FileKind,
     /// What it is made of, where a plan says so.
     pub content: Option<&'a Content>,
 }
@@ -44,9 +45,9 @@ pub struct FileEntry<'a> {
 #[cfg(test)]
 impl FileEntry<'_> {
     /// A file that is nowhere.
-    pub(in crate::effects) fn imagined(size: u64, executable: bool) -> Self {
+    pub(in crate::effects) fn imagined(size: u64, kind: FileKind) -> Self {
         let hash = crate::model::digest::Hash::new([0; 32]);
-        Self { digest: Digest { hash, size }, executable, content: None }
+        Self { digest: Digest { hash, size }, kind, content: None }
     }
 }
 
@@ -54,9 +55,9 @@ impl<'a> From<&'a PlannedNode> for EntryNode<'a> {
     fn from(node: &'a PlannedNode) -> Self {
         match node {
             PlannedNode::Symlink(target) => Self::Link(target),
-            PlannedNode::File { content, sha256, size, executable } => Self::File(FileEntry {
+            PlannedNode::File { content, sha256, size, kind } => Self::File(FileEntry {
                 digest: Digest { hash: *sha256, size: *size },
-                executable: *executable,
+                kind: *kind,
                 content: Some(content),
             }),
         }
@@ -67,8 +68,8 @@ impl<'a> From<&'a Leaf> for EntryNode<'a> {
     fn from(leaf: &'a Leaf) -> Self {
         match leaf {
             Leaf::Symlink(target) => Self::Link(target),
-            Leaf::File { blob, executable } => {
-                Self::File(FileEntry { digest: blob.0, executable: *executable, content: None })
+            Leaf::File { blob, kind } => {
+                Self::File(FileEntry { digest: blob.0, kind: *kind, content: None })
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::effects::host::fs::{FsError, Links, failed, open_regular};
 use crate::effects::work::parallel;
 use crate::model::digest::{DigestFunction, Hasher};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
+use crate::model::file_kind::FileKind;
 use crate::model::path::{PathError, TreePath};
 use crate::model::plan::{ListedFile, Listing};
 
@@ -87,22 +88,22 @@ impl Explain for ListingError {
 /// The input cannot be read as a whole.
 pub fn list(path: &Utf8Path, threads: usize) -> Result<ListedFiles, ListingError> {
     let root = path.canonicalize_utf8().map_err(failed("find", path))?;
-    let mut found: Vec<(Option<TreePath>, Utf8PathBuf, bool)> = Vec::new();
+    let mut found: Vec<(Option<TreePath>, Utf8PathBuf, FileKind)> = Vec::new();
     if root.is_dir() {
         visit(&root, &root, "", &mut vec![root.clone()], &mut found)?;
     } else {
-        let executable = check_file(&root)?;
-        found.push((None, root, executable));
+        let kind = check_file(&root)?;
+        found.push((None, root, kind));
     }
     found.sort();
     let digests = parallel::map(threads, found.len(), |index| hash(&found[index].1))?;
     let mut listed = ListedFiles::default();
-    for ((path, place, executable), digest) in found.into_iter().zip(digests) {
+    for ((path, place, kind), digest) in found.into_iter().zip(digests) {
         listed.listing.files.push(ListedFile {
             path,
             sha256: digest.hash,
             size: digest.size,
-            executable,
+            kind,
         });
         listed.paths.push(place);
     }
@@ -110,16 +111,17 @@ pub fn list(path: &Utf8Path, threads: usize) -> Result<ListedFiles, ListingError
 }
 
 /// Whether a file is executable.
-fn check_file(path: &Utf8Path) -> Result<bool, ListingError> {
+fn check_file(path: &Utf8Path) -> Result<FileKind, ListingError> {
     let metadata = path.metadata().map_err(failed("look at", path))?;
     if !metadata.is_file() {
         return Err(ListingError::Special { path: path.to_owned() });
     }
     #[cfg(unix)]
-    let executable = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o100 != 0;
+    let kind =
+        FileKind::of_mode(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()), 0o100);
     #[cfg(not(unix))]
-    let executable = false;
-    Ok(executable)
+    let kind = FileKind::Plain;
+    Ok(kind)
 }
 
 fn hash(path: &Utf8Path) -> Result<crate::model::digest::Digest, FsError> {
@@ -134,7 +136,7 @@ fn visit(
     directory: &Utf8Path,
     prefix: &str,
     open: &mut Vec<Utf8PathBuf>,
-    found: &mut Vec<(Option<TreePath>, Utf8PathBuf, bool)>,
+    found: &mut Vec<(Option<TreePath>, Utf8PathBuf, FileKind)>,
 ) -> Result<(), ListingError> {
     for entry in std::fs::read_dir(directory).map_err(failed("list", directory))? {
         let entry = entry.map_err(failed("list", directory))?;
@@ -162,12 +164,12 @@ fn visit(
             visit(root, &real, &below, open, found)?;
             open.pop();
         } else {
-            let executable = check_file(&real)?;
+            let kind = check_file(&real)?;
             let path = TreePath::parse(&below).map_err(|source| ListingError::Name {
                 path: place.to_string(),
                 source: Some(source),
             })?;
-            found.push((Some(path), real, executable));
+            found.push((Some(path), real, kind));
         }
     }
     Ok(())
@@ -182,7 +184,7 @@ mod tests {
     fn listed(path: &Utf8Path) -> Result<Vec<String>, ListingError> {
         let listed = list(path, 2)?;
         let name = |file: &ListedFile| {
-            let mark = if file.executable { "*" } else { "" };
+            let mark = if file.kind.is_executable() { "*" } else { "" };
             format!("{}{mark} {}", file.path.as_ref().map_or("", TreePath::as_str), file.size)
         };
         Ok(listed.listing().files.iter().map(name).collect())

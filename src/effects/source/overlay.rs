@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::input::InputError;
 use crate::effects::wheels::inflate::{Inflater, with_inflater};
-use crate::effects::wheels::member::{MemberError, MemberRef, ZipFile};
+use crate::effects::wheels::member::{MemberError, MemberRef, Stop, ZipFile};
 use crate::effects::wheels::zip_file;
 use crate::model::bytecode::overlay::{
     DOCUMENT_NAME, Document, DocumentError, Outcome, Recipe, SourceOutcome,
@@ -275,18 +275,6 @@ impl Overlay {
             Err(Stop::Sink(error)) => Err(error),
             Err(Stop::Member(error)) => Err(member_error(self.path(), error).into()),
         }
-    }
-}
-
-/// Why a stream of bytes stopped.
-enum Stop<E> {
-    Sink(E),
-    Member(MemberError),
-}
-
-impl<E> From<MemberError> for Stop<E> {
-    fn from(error: MemberError) -> Self {
-        Self::Member(error)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::effects::host::file_hash::FileHash;
 use crate::effects::host::input::{InputError, InputFile};
 use crate::effects::wheels::examine::{examine_members, examine_paths};
 use crate::effects::wheels::inflate::{Inflater, is_small, with_inflater};
-use crate::effects::wheels::member::{MemberError, MemberRef, ZipFile};
+use crate::effects::wheels::member::{MemberError, MemberRef, Stop, ZipFile};
 use crate::effects::wheels::reading::Reading;
 use crate::effects::wheels::zip_file;
 use crate::model::digest::Hash;
@@ -319,18 +319,6 @@ impl Wheel {
                 WheelError::Member { wheel: Box::new(self.manifest.file.clone()), source }
             }
         }
-    }
-}
-
-/// Why a stream of bytes stopped.
-enum Stop<E> {
-    Sink(E),
-    Member(MemberError),
-}
-
-impl<E> From<MemberError> for Stop<E> {
-    fn from(error: MemberError) -> Self {
-        Self::Member(error)
     }
 }
 

@@ -20,6 +20,20 @@ pub enum MemberError {
     Unsound(Vec<Finding>),
 }
 
+/// Why a stream of a member's bytes stopped.
+pub(in crate::effects) enum Stop<E> {
+    /// Whoever takes them wants no more.
+    Sink(E),
+    /// They cannot be had.
+    Member(MemberError),
+}
+
+impl<E> From<MemberError> for Stop<E> {
+    fn from(error: MemberError) -> Self {
+        Self::Member(error)
+    }
+}
+
 /// An archive that is open, and the codes that the escape hatch lets pass in it.
 #[derive(Debug)]
 pub struct ZipFile {

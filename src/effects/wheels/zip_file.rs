@@ -67,6 +67,7 @@ mod tests {
     use crate::effects::wheels::inflate::{Inflater, SMALL};
     use crate::effects::wheels::member::{MemberError, MemberRef};
     use crate::effects::wheels::reading::Reading;
+    use crate::model::file_kind::FileKind;
     use crate::model::finding::Finding;
     use crate::model::wheel::index::EntryKind;
 
@@ -129,7 +130,7 @@ mod tests {
         for (name, bytes, _) in &contents {
             let entry = entries.iter().find(|entry| *entry.name == **name).unwrap();
             assert!(entry.sound);
-            assert_eq!(entry.kind, EntryKind::File { executable: name.len() > 8 });
+            assert_eq!(entry.kind, EntryKind::File(FileKind::from(name.len() > 8)));
             let mut most_parts = 0;
             for inflater in &mut inflaters {
                 let (mut streamed, mut parts) = (Vec::new(), 0);

@@ -113,16 +113,25 @@ impl<P> Line<P> {
                 state.taken += 1;
                 return part;
             }
-            match state.waiting.pop_front() {
-                Some((number, mut part)) => {
-                    drop(state);
-                    work(&mut part);
-                    state = self.state();
-                    state.done.insert(number, part);
-                }
-                None => state = self.wait(state),
-            }
+            state = match state.waiting.pop_front() {
+                Some(next) => self.work_on(next, state, work),
+                None => self.wait(state),
+            };
         }
+    }
+
+    /// Works on a part, while others may have the state.
+    fn work_on<'a>(
+        &'a self,
+        (number, mut part): (usize, P),
+        state: MutexGuard<'a, State<P>>,
+        work: &impl Fn(&mut P),
+    ) -> MutexGuard<'a, State<P>> {
+        drop(state);
+        work(&mut part);
+        let mut state = self.state();
+        state.done.insert(number, part);
+        state
     }
 
     /// Works on parts until no more come.
@@ -130,17 +139,15 @@ impl<P> Line<P> {
         let _broken = Break(self);
         let mut state = self.state();
         loop {
-            match state.waiting.pop_front() {
-                Some((number, mut part)) => {
-                    drop(state);
-                    work(&mut part);
-                    state = self.state();
-                    state.done.insert(number, part);
+            state = match state.waiting.pop_front() {
+                Some(next) => {
+                    let state = self.work_on(next, state, work);
                     self.changed.notify_all();
+                    state
                 }
                 None if state.ended => return,
-                None => state = self.wait(state),
-            }
+                None => self.wait(state),
+            };
         }
     }
 }

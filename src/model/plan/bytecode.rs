@@ -7,6 +7,7 @@
 use crate::model::bytecode::modules::is_module;
 use crate::model::bytecode::overlay::Recipe;
 use crate::model::digest::Hash;
+use crate::model::file_kind::FileKind;
 use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
@@ -121,7 +122,7 @@ impl Plan {
                     content: Content::Bytecode { overlay, member },
                     sha256,
                     size,
-                    executable: false,
+                    kind: FileKind::Plain,
                 },
                 origin: Origin::Generated { generator: Generator::Bytecode, wheel },
                 same: Box::default(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::model::activate;
 use crate::model::digest::Hash;
 use crate::model::explain::Explain as _;
+use crate::model::file_kind::FileKind;
 use crate::model::interpreter::Os;
 use crate::model::layout::{self, KEEP_NAME, KEEP_TEXT, LIB64, Layout, PATH_ENTRIES_NAME};
 use crate::model::path::{LinkTarget, TreePath, relative_from};
@@ -123,13 +124,13 @@ pub(super) struct Claim {
 }
 
 /// A file of bytes made here.
-pub(super) fn inline(bytes: impl Into<Arc<[u8]>>, executable: bool) -> PlannedNode {
+pub(super) fn inline(bytes: impl Into<Arc<[u8]>>, kind: FileKind) -> PlannedNode {
     let bytes = bytes.into();
     PlannedNode::File {
         sha256: Hash::sha256(&bytes),
         size: bytes.len() as u64,
         content: Content::Inline(bytes),
-        executable,
+        kind,
     }
 }
 
@@ -203,14 +204,14 @@ impl<'a> Claims<'a> {
         self.generated_at(
             "pyvenv.cfg",
             Generator::Configuration,
-            inline(configuration.into_bytes(), false),
+            inline(configuration.into_bytes(), FileKind::Plain),
             problems,
         );
         if flags.gitignore {
             self.generated_at(
                 layout::GITIGNORE_NAME,
                 Generator::Gitignore,
-                inline(layout::GITIGNORE_TEXT.as_bytes(), false),
+                inline(layout::GITIGNORE_TEXT.as_bytes(), FileKind::Plain),
                 problems,
             );
         }
@@ -222,7 +223,7 @@ impl<'a> Claims<'a> {
         self.generated_at(
             &format!("{purelib}/{KEEP_NAME}"),
             Generator::Keep,
-            inline(KEEP_TEXT.as_bytes(), false),
+            inline(KEEP_TEXT.as_bytes(), FileKind::Plain),
             problems,
         );
         if !self.spec.path_entries.is_empty() {
@@ -235,7 +236,7 @@ impl<'a> Claims<'a> {
             self.generated_at(
                 &path,
                 Generator::PathEntries,
-                inline(text.into_bytes(), false),
+                inline(text.into_bytes(), FileKind::Plain),
                 problems,
             );
         }
@@ -250,7 +251,7 @@ impl<'a> Claims<'a> {
                 self.generated_at(
                     &format!("{scripts}/{name}"),
                     Generator::Activator,
-                    inline(bytes, false),
+                    inline(bytes, FileKind::Plain),
                     problems,
                 );
             }
@@ -273,7 +274,7 @@ impl<'a> Claims<'a> {
                     self.generated_at(
                         &format!("{scripts}/{name}"),
                         Generator::Python,
-                        inline(bytes, true),
+                        inline(bytes, FileKind::Executable),
                         problems,
                     );
                 }
@@ -300,7 +301,7 @@ impl<'a> Claims<'a> {
                             self.generated_at(
                                 &format!("{scripts}/{name}"),
                                 Generator::Python,
-                                inline(bytes.clone(), true),
+                                inline(bytes.clone(), FileKind::Executable),
                                 problems,
                             );
                         }
@@ -347,7 +348,7 @@ impl<'a> Claims<'a> {
                 content,
                 sha256: file.sha256,
                 size: file.size,
-                executable: file.executable,
+                kind: file.kind,
             };
             self.claims.push(Claim { path, origin: Origin::Interpreter { file: index }, node });
         }
@@ -369,7 +370,7 @@ impl<'a> Claims<'a> {
                         content,
                         sha256: file.sha256,
                         size: file.size,
-                        executable: file.executable,
+                        kind: file.kind,
                     };
                     let origin = Origin::Source { source: index, file: file_index };
                     self.claims.push(Claim { path, origin, node });

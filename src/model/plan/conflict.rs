@@ -1,6 +1,7 @@
 //! Who gets a path that several claim, decided before anything is written and whatever the order of
 //! work.
 
+use crate::model::file_kind::FileKind;
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
 use crate::model::plan::claims::{Claim, Origin, WheelIndex};
@@ -182,10 +183,13 @@ fn decide(
     group.sort_by_key(|claim| names.key(claim));
     let (identical, losers): (Vec<Claim>, Vec<Claim>) =
         group.into_iter().partition(|claim| same(&claim.node, &winner.node));
-    if let PlannedNode::File { executable, .. } = &mut winner.node {
-        *executable |= identical
-            .iter()
-            .any(|claim| matches!(claim.node, PlannedNode::File { executable: true, .. }));
+    if let PlannedNode::File { kind, .. } = &mut winner.node {
+        let is_executable = |claim: &Claim| {
+            matches!(claim.node, PlannedNode::File { kind: FileKind::Executable, .. })
+        };
+        if identical.iter().any(is_executable) {
+            *kind = FileKind::Executable;
+        }
     }
     if decided {
         let losers = losers.iter().map(|claim| names.of_claim(claim)).collect();

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
 use crate::model::explain::Explain as _;
+use crate::model::file_kind::FileKind;
 use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
 use crate::model::path::{LinkTarget, TreePath, relative_from};
@@ -46,7 +47,7 @@ pub struct ListedFile {
     /// Their number.
     pub size: u64,
     /// Whether its owner may execute it.
-    pub executable: bool,
+    pub kind: FileKind,
 }
 
 /// What an input directory (or a single file) holds, sorted by path.
@@ -115,7 +116,7 @@ pub enum PlannedNode {
         /// Their number.
         size: u64,
         /// Whether the file is executable.
-        executable: bool,
+        kind: FileKind,
     },
     /// A symbolic link.
     Symlink(LinkTarget),
@@ -308,7 +309,7 @@ fn add_records(
                 &own_path,
                 rows[index].iter().map(|(path, sha256, size)| (&**path, *sha256, *size)),
             ),
-            false,
+            FileKind::Plain,
         )
     });
     for (index, (wheel, node)) in wheels.iter().zip(records).enumerate() {
@@ -354,8 +355,8 @@ impl Plan {
         let mut leaves = Vec::with_capacity(self.entries.len());
         for (index, (path, planned)) in self.entries.iter().enumerate() {
             let leaf = match &planned.node {
-                PlannedNode::File { sha256, size, executable, .. } => {
-                    Leaf::File { blob: digest(index, *sha256, *size), executable: *executable }
+                PlannedNode::File { sha256, size, kind, .. } => {
+                    Leaf::File { blob: digest(index, *sha256, *size), kind: *kind }
                 }
                 PlannedNode::Symlink(target) => Leaf::Symlink(target.clone()),
             };

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::model::every::words_of;
 use crate::model::explain::{Detail, ErrorKind, Explain, Explanation};
 use crate::model::path::TreePath;
 
@@ -184,23 +185,24 @@ fn quote(paths: &[String]) -> String {
 impl PlanProblem {
     /// A stable word for the kind of problem.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::IncompatibleTags { .. } => "incompatible-tags",
-            Self::RequiresPython { .. } => "requires-python",
-            Self::SameDistribution { .. } => "same-distribution",
-            Self::Requirement { .. } => "requirement",
-            Self::Script { .. } => "script",
-            Self::Launcher { .. } => "launcher",
-            Self::Path { .. } => "path",
-            Self::ExcludesMetadata { .. } => "excludes-metadata",
-            Self::Reserved { .. } => "reserved",
-            Self::Conflict { .. } => "conflict",
-            Self::FileOverDirectory { .. } => "file-over-directory",
-            Self::NamesFold { .. } => "names-fold",
-            Self::WindowsName { .. } => "windows-name",
-            Self::WindowsLength { .. } => "windows-length",
-            Self::OverrideWithoutClaim { .. } => "override-without-claim",
-        }
+        words_of!(
+            self,
+            IncompatibleTags => "incompatible-tags",
+            RequiresPython => "requires-python",
+            SameDistribution => "same-distribution",
+            Requirement => "requirement",
+            Script => "script",
+            Launcher => "launcher",
+            Path => "path",
+            ExcludesMetadata => "excludes-metadata",
+            Reserved => "reserved",
+            Conflict => "conflict",
+            FileOverDirectory => "file-over-directory",
+            NamesFold => "names-fold",
+            WindowsName => "windows-name",
+            WindowsLength => "windows-length",
+            OverrideWithoutClaim => "override-without-claim",
+        )
     }
 }
 
@@ -333,15 +335,16 @@ impl PlanWarning {
 
     /// A stable word for the kind of warning.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::Requirement { .. } => "requirement",
-            Self::Allowed { .. } => "allowed",
-            Self::UnusedExclude { .. } => "unused-exclude",
-            Self::Wrapper { .. } => "wrapper",
-            Self::Decided { .. } => "decided",
-            Self::WindowsLength { .. } => "windows-length",
-            Self::NamesFold { .. } => "names-fold",
-        }
+        words_of!(
+            self,
+            Requirement => "requirement",
+            Allowed => "allowed",
+            UnusedExclude => "unused-exclude",
+            Wrapper => "wrapper",
+            Decided => "decided",
+            WindowsLength => "windows-length",
+            NamesFold => "names-fold",
+        )
     }
 }
 

@@ -6,21 +6,11 @@ use crate::model::plan::Planned;
 use crate::model::plan::problem::{PlanProblem, PlanWarning};
 use crate::model::portable::windows_problem;
 use crate::model::script::{WindowsLauncher, WindowsLauncherError, windows_interpreter_name};
-use crate::model::spec::Python;
+use crate::model::spec::{Launchers, Python};
 use crate::model::wheel::entry_points::ScriptKind;
 
 /// The launchers of an environment, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WindowsLaunchers {
-    /// For console scripts.
-    pub console: WindowsLauncher,
-    /// For scripts without a console.
-    pub gui: WindowsLauncher,
-    /// For `python.exe`, if not that of console scripts.
-    pub python: Option<WindowsLauncher>,
-    /// For `pythonw.exe`, if not that of scripts without a console.
-    pub pythonw: Option<WindowsLauncher>,
-}
+pub type WindowsLaunchers = Launchers<WindowsLauncher>;
 
 impl WindowsLaunchers {
     /// Launchers without bytes, for plans that are made to be judged and never written.
@@ -32,23 +22,6 @@ impl WindowsLaunchers {
             python: None,
             pythonw: None,
         }
-    }
-
-    /// The launcher of scripts.
-    pub fn of_scripts(&self, kind: ScriptKind) -> &WindowsLauncher {
-        match kind {
-            ScriptKind::Console => &self.console,
-            ScriptKind::Gui => &self.gui,
-        }
-    }
-
-    /// The launcher of the interpreter.
-    fn of_interpreter(&self, kind: ScriptKind) -> &WindowsLauncher {
-        let own = match kind {
-            ScriptKind::Console => &self.python,
-            ScriptKind::Gui => &self.pythonw,
-        };
-        own.as_ref().unwrap_or_else(|| self.of_scripts(kind))
     }
 }
 

@@ -18,11 +18,12 @@ use crate::model::bytecode::overlay::Recipe;
 use crate::model::bytecode::release::{Compiler, Release};
 use crate::model::bytecode::{Level, Validation};
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
-use crate::model::every::named;
+use crate::model::every::{named, words_of};
 use crate::model::explain::{Detail, ErrorKind, Explain, Explanation};
 use crate::model::finding::Code;
 use crate::model::interpreter::{Implementation, Interpreter};
 use crate::model::path::TreePath;
+use crate::model::wheel::entry_points::ScriptKind;
 use crate::model::wheel::filename::WheelFilename;
 
 pub use crate::model::json::Problem;
@@ -180,38 +181,56 @@ pub enum Python {
 impl Python {
     /// The kind's name in specs.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Inside { .. } => "inside",
-            Self::Relative { .. } => "relative",
-            Self::Absolute { .. } => "absolute",
-            Self::Launcher { .. } => "launcher",
-        }
+        words_of!(
+            self,
+            Inside => "inside",
+            Relative => "relative",
+            Absolute => "absolute",
+            Launcher => "launcher",
+        )
     }
 }
 
-/// The launcher files of an environment for Windows.
+/// The launchers of an environment for Windows: as files that a spec names, or as what they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Launchers {
+pub struct Launchers<L = LauncherReference> {
     /// For console scripts.
-    pub console: LauncherReference,
+    pub console: L,
     /// For scripts without a console.
-    pub gui: LauncherReference,
+    pub gui: L,
     /// For `python.exe`; that of console scripts, unless the spec gives another.
-    pub python: Option<LauncherReference>,
+    pub python: Option<L>,
     /// For `pythonw.exe`; that of scripts without a console, unless the spec gives another.
-    pub pythonw: Option<LauncherReference>,
+    pub pythonw: Option<L>,
 }
 
-impl Launchers {
+impl<L> Launchers<L> {
     /// Every launcher with its name in specs.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &LauncherReference)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &L)> {
         let all = [
             ("console", Some(&self.console)),
             ("gui", Some(&self.gui)),
             ("python", self.python.as_ref()),
             ("pythonw", self.pythonw.as_ref()),
         ];
-        all.into_iter().filter_map(|(name, reference)| Some((name, reference?)))
+        all.into_iter().filter_map(|(name, launcher)| Some((name, launcher?)))
+    }
+
+    /// The launcher of scripts.
+    pub fn of_scripts(&self, kind: ScriptKind) -> &L {
+        match kind {
+            ScriptKind::Console => &self.console,
+            ScriptKind::Gui => &self.gui,
+        }
+    }
+
+    /// The launcher of the interpreter.
+    pub fn of_interpreter(&self, kind: ScriptKind) -> &L {
+        let own = match kind {
+            ScriptKind::Console => &self.python,
+            ScriptKind::Gui => &self.pythonw,
+        };
+        own.as_ref().unwrap_or_else(|| self.of_scripts(kind))
     }
 }
 

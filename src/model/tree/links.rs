@@ -143,6 +143,7 @@ mod tests {
 
     use super::*;
     use crate::model::digest::{BlobDigest, DigestFunction};
+    use crate::model::file_kind::FileKind;
     use crate::model::path::TreePath;
     use crate::model::tree::{Tree, TreeBuilder};
 
@@ -155,7 +156,7 @@ mod tests {
                 Some(target) => Leaf::Symlink(LinkTarget::parse(target).unwrap()),
                 None => Leaf::File {
                     blob: BlobDigest(DigestFunction::Sha256.digest(b"")),
-                    executable: false,
+                    kind: FileKind::Plain,
                 },
             };
             builder.insert(&TreePath::parse(path).unwrap(), leaf).ok()?;

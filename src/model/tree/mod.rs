@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest};
+use crate::model::file_kind::FileKind;
 use crate::model::path::{FileName, LinkTarget, TreePath};
 use crate::model::workers::{Alone, Workers};
 
@@ -25,7 +26,7 @@ pub enum Leaf {
         /// Its bytes.
         blob: BlobDigest,
         /// Whether it is executable: mode 0755 instead of 0644.
-        executable: bool,
+        kind: FileKind,
     },
     /// A symbolic link.
     Symlink(LinkTarget),
@@ -303,6 +304,20 @@ impl TreeBuilder {
 }
 
 #[cfg(test)]
+impl Tree {
+    /// A tree of plain files, with their texts.
+    pub(crate) fn of_texts<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut builder = TreeBuilder::new();
+        for (path, text) in files {
+            let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
+            let file = Leaf::File { blob, kind: FileKind::Plain };
+            builder.insert(&TreePath::parse(path).unwrap(), file).unwrap();
+        }
+        builder.finish(DigestFunction::Sha256)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -310,17 +325,17 @@ mod tests {
         TreePath::parse(text).unwrap()
     }
 
-    fn file(text: &str, executable: bool) -> Leaf {
-        Leaf::File { blob: BlobDigest(DigestFunction::Sha256.digest(text.as_bytes())), executable }
+    fn file(text: &str, kind: FileKind) -> Leaf {
+        Leaf::File { blob: BlobDigest(DigestFunction::Sha256.digest(text.as_bytes())), kind }
     }
 
     #[test]
     fn the_order_of_insertion_changes_nothing() {
         let entries = [
-            ("a-b", file("1", false)),
-            ("a/b", file("2", true)),
-            ("a.b", file("3", false)),
-            ("a/a/c", file("", false)),
+            ("a-b", file("1", FileKind::Plain)),
+            ("a/b", file("2", FileKind::Executable)),
+            ("a.b", file("3", FileKind::Plain)),
+            ("a/a/c", file("", FileKind::Plain)),
         ];
         let build = |order: &[usize]| {
             let mut builder = TreeBuilder::new();
@@ -330,7 +345,10 @@ mod tests {
             builder.finish(DigestFunction::Sha256)
         };
         assert_eq!(build(&[0, 1, 2, 3]), build(&[3, 1, 0, 2]));
-        assert_eq!(build(&[0, 1, 2, 3]).get("a/b"), Some(&Node::Leaf(file("2", true))));
+        assert_eq!(
+            build(&[0, 1, 2, 3]).get("a/b"),
+            Some(&Node::Leaf(file("2", FileKind::Executable)))
+        );
     }
 
     #[test]
@@ -339,7 +357,7 @@ mod tests {
             let mut paths: Vec<TreePath> = texts.iter().map(|text| path(text)).collect();
             paths.sort();
             let leaves: Vec<(&TreePath, Leaf)> =
-                paths.iter().map(|path| (path, file(path.as_str(), false))).collect();
+                paths.iter().map(|path| (path, file(path.as_str(), FileKind::Plain))).collect();
             let mut builder = TreeBuilder::new();
             let built =
                 leaves.iter().try_for_each(|(path, leaf)| builder.insert(path, leaf.clone()));
@@ -360,20 +378,20 @@ mod tests {
     #[test]
     fn a_path_is_taken_once_and_files_have_nothing_below() {
         let mut builder = TreeBuilder::new();
-        builder.insert(&path("a"), file("", false)).unwrap();
+        builder.insert(&path("a"), file("", FileKind::Plain)).unwrap();
         assert!(matches!(
-            builder.insert(&path("a"), file("", false)),
+            builder.insert(&path("a"), file("", FileKind::Plain)),
             Err(TreeError::Taken { .. })
         ));
         assert!(matches!(
-            builder.insert(&path("a/b"), file("", false)),
+            builder.insert(&path("a/b"), file("", FileKind::Plain)),
             Err(TreeError::NotADirectory { .. })
         ));
         assert!(builder.insert_directory(&path("a")).is_err());
-        builder.insert(&path("d/e"), file("", false)).unwrap();
+        builder.insert(&path("d/e"), file("", FileKind::Plain)).unwrap();
         builder.insert_directory(&path("d")).unwrap();
         assert!(matches!(
-            builder.insert(&path("d"), file("", false)),
+            builder.insert(&path("d"), file("", FileKind::Plain)),
             Err(TreeError::Taken { .. })
         ));
     }

@@ -276,6 +276,7 @@ impl Assembly<'_> {
 mod tests {
     use super::*;
     use crate::model::digest::{BlobDigest, Digest};
+    use crate::model::file_kind::FileKind;
     use crate::model::tree::TreeBuilder;
     use crate::model::tree::wire::{encode_tree, put_bytes, put_number};
 
@@ -322,7 +323,8 @@ mod tests {
         for (path, executable) in
             [("a/b/c", false), ("a/d", true), ("same/b/c", false), ("ü", false)]
         {
-            let leaf = Leaf::File { blob: BlobDigest(blob(b"x")), executable };
+            let leaf =
+                Leaf::File { blob: BlobDigest(blob(b"x")), kind: FileKind::from(executable) };
             builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
         }
         builder

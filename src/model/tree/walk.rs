@@ -153,24 +153,13 @@ fn only<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::digest::{BlobDigest, DigestFunction};
-    use crate::model::tree::TreeBuilder;
-
-    fn tree(files: &[(&str, &str)]) -> Tree {
-        let mut builder = TreeBuilder::new();
-        for (path, text) in files {
-            let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
-            builder
-                .insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, executable: false })
-                .unwrap();
-        }
-        builder.finish(DigestFunction::Sha256)
-    }
 
     #[test]
     fn differences_are_listed_once_each_in_order() {
-        let first = tree(&[("a/same", "1"), ("a/changed", "1"), ("gone/x", "1"), ("kind", "1")]);
-        let second = tree(&[("a/same", "1"), ("a/changed", "2"), ("new", "1"), ("kind/y", "1")]);
+        let first =
+            Tree::of_texts([("a/same", "1"), ("a/changed", "1"), ("gone/x", "1"), ("kind", "1")]);
+        let second =
+            Tree::of_texts([("a/same", "1"), ("a/changed", "2"), ("new", "1"), ("kind/y", "1")]);
         let list: Vec<String> = differences(&first, &second)
             .iter()
             .map(|difference| match difference {
@@ -185,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_walk_names_every_entry_in_canonical_order() {
-        let tree = tree(&[("a/b", ""), ("a-b", ""), ("a.b", "")]);
+        let tree = Tree::of_texts([("a/b", ""), ("a-b", ""), ("a.b", "")]);
         let paths: Vec<String> = tree.walk().iter().map(|(path, _)| path.to_string()).collect();
         assert_eq!(paths, ["a", "a/b", "a-b", "a.b"].map(str::to_owned));
     }

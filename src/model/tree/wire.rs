@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::model::digest::{Digest, DirectoryDigest, Hash};
+use crate::model::file_kind::FileKind;
 use crate::model::path::{FileName, LinkTarget};
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
@@ -75,11 +76,11 @@ pub(super) fn encode_directory<D>(
         put_bytes(out, number, &node);
     };
     for (name, entry) in entries {
-        if let Node::Leaf(Leaf::File { blob, executable }) = entry {
+        if let Node::Leaf(Leaf::File { blob, kind }) = entry {
             field(&mut out, 1, &|node| {
                 put_bytes(node, 1, name.as_str().as_bytes());
                 put_digest_field(node, 2, blob.0);
-                put_number(node, 4, u64::from(*executable));
+                put_number(node, 4, u64::from(kind.is_executable()));
             });
         }
     }
@@ -268,22 +269,22 @@ pub fn hinted_files(message: &[u8]) -> impl Iterator<Item = (&[u8], HintedFiles<
 pub struct HintedFiles<'a>(Fields<'a>);
 
 impl Iterator for HintedFiles<'_> {
-    type Item = (Hash, bool);
+    type Item = (Hash, FileKind);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let (1, Value::Bytes(node)) = self.0.next()?.ok()? else {
                 continue;
             };
-            let (mut hash, mut executable) = (None, false);
+            let (mut hash, mut kind) = (None, FileKind::Plain);
             for field in Fields::new(node) {
                 match field.ok()? {
                     (2, Value::Bytes(bytes)) => hash = Some(decode_digest(bytes).ok()?.hash),
-                    (4, Value::Number(value)) => executable = value != 0,
+                    (4, Value::Number(value)) => kind = FileKind::from(value != 0),
                     _ => {}
                 }
             }
-            return Some((hash?, executable));
+            return Some((hash?, kind));
         }
     }
 }
@@ -317,13 +318,14 @@ pub fn decode_directory(
                 return Err(WireError::Field { field, wire_type: LENGTH_DELIMITED });
             }
         };
-        let (mut name, mut digest, mut target, mut executable) = (None, None, None, false);
+        let (mut name, mut digest, mut target) = (None, None, None);
+        let mut file = FileKind::Plain;
         for field in Fields::new(bytes) {
             match (kind, field?) {
                 (_, (1, value)) => name = Some(FileName::parse(text(value, "name")?)?),
                 (1 | 2, (2, Value::Bytes(bytes))) => digest = Some(decode_digest(bytes)?),
                 (3, (2, value)) => target = Some(LinkTarget::parse(text(value, "target")?)?),
-                (1, (4, Value::Number(value))) => executable = value != 0,
+                (1, (4, Value::Number(value))) => file = FileKind::from(value != 0),
                 (1, (6, Value::Bytes(_))) | (3, (4, Value::Bytes(_))) => {}
                 (_, (field, Value::Number(_))) => {
                     return Err(WireError::Field { field, wire_type: VARINT });
@@ -338,7 +340,7 @@ pub fn decode_directory(
         let node = match kind {
             1 => Node::Leaf(Leaf::File {
                 blob: crate::model::digest::BlobDigest(digest()?),
-                executable,
+                kind: file,
             }),
             2 => Node::Directory(DirectoryDigest(digest()?)),
             _ => Node::Leaf(Leaf::Symlink(target.ok_or(WireError::Missing { what: "target" })?)),
@@ -357,15 +359,13 @@ mod tests {
 
     fn sample() -> Tree {
         let mut builder = TreeBuilder::new();
-        let mut file = |path: &str, bytes: &[u8], executable| {
+        let mut file = |path: &str, bytes: &[u8], kind| {
             let blob = BlobDigest(DigestFunction::Sha256.digest(bytes));
-            builder
-                .insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, executable })
-                .unwrap();
+            builder.insert(&TreePath::parse(path).unwrap(), Leaf::File { blob, kind }).unwrap();
         };
-        file("a.txt", b"hello\n", false);
-        file("bin/run", b"#!/bin/sh\n", true);
-        file("ü.txt", b"u", false);
+        file("a.txt", b"hello\n", FileKind::Plain);
+        file("bin/run", b"#!/bin/sh\n", FileKind::Executable);
+        file("ü.txt", b"u", FileKind::Plain);
         let link = |target: &str| Leaf::Symlink(LinkTarget::parse(target).unwrap());
         builder.insert(&TreePath::parse("bin/link").unwrap(), link("../a.txt")).unwrap();
         builder.insert(&TreePath::parse("subl").unwrap(), link("sub")).unwrap();
@@ -394,7 +394,7 @@ mod tests {
         for name in ["\u{1F600}", "\u{FFFD}", "é", "a.b", "a-b", "a", "_x", "Z", "B"] {
             let blob = BlobDigest(DigestFunction::Sha256.digest(b""));
             builder
-                .insert(&TreePath::parse(name).unwrap(), Leaf::File { blob, executable: false })
+                .insert(&TreePath::parse(name).unwrap(), Leaf::File { blob, kind: FileKind::Plain })
                 .unwrap();
         }
         let tree = builder.finish(DigestFunction::Sha256);
@@ -410,13 +410,13 @@ mod tests {
         let nodes = decode_directory(tree.root().message()).unwrap();
         let names: Vec<_> = nodes.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a.txt", "ü.txt", "bin", "sub", "subl"]);
-        let hinted: Vec<(Hash, bool)> =
+        let hinted: Vec<(Hash, FileKind)> =
             hinted_files(&encode_tree(&tree)).flat_map(|(_, files)| files).collect();
-        let mut listed: Vec<(Hash, bool)> = tree
+        let mut listed: Vec<(Hash, FileKind)> = tree
             .walk()
             .into_iter()
             .filter_map(|(_, node)| match node {
-                Node::Leaf(Leaf::File { blob, executable }) => Some((blob.0.hash, *executable)),
+                Node::Leaf(Leaf::File { blob, kind }) => Some((blob.0.hash, *kind)),
                 _ => None,
             })
             .collect();

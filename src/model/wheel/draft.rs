@@ -532,8 +532,10 @@ impl Draft {
             let Ok(path) = TreePath::from_text(entry.name) else {
                 return Err(findings);
             };
-            let executable = entry.kind == EntryKind::File { executable: true };
-            members.push(Member { path, executable, sha256, origin, location: entry.location });
+            let EntryKind::File(kind) = entry.kind else {
+                return Err(findings);
+            };
+            members.push(Member { path, kind, sha256, origin, location: entry.location });
         }
         Ok(WheelManifest {
             data: data_folder(&self.dist_info.folder).into(),
@@ -560,6 +562,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::model::file_kind::FileKind;
     use crate::model::wheel::record::encode_base64url;
 
     const FOLDER: &str = "demo-1.0.dist-info";
@@ -579,8 +582,9 @@ mod tests {
     }
 
     fn draft(files: &BTreeMap<&str, Vec<u8>>, limits: &Limits, findings: &mut Findings) -> Draft {
-        let entry =
-            |(name, bytes): (&&str, &Vec<u8>)| Entry::imagined(name, bytes.len() as u64, false);
+        let entry = |(name, bytes): (&&str, &Vec<u8>)| {
+            Entry::imagined(name, bytes.len() as u64, FileKind::Plain)
+        };
         let filename = WheelFilename::parse("demo-1.0-py3-none-any.whl").unwrap();
         Draft::new(filename, files.iter().map(entry).collect(), limits, findings)
     }

@@ -15,6 +15,7 @@ use super::manifest::{HashOrigin, Member, WheelManifest, data_folder};
 use super::metadata::Metadata;
 use super::wheel_file::WheelHeaders;
 use crate::model::digest::Hash;
+use crate::model::file_kind::FileKind;
 use crate::model::finding::Finding;
 use crate::model::path::TreePath;
 
@@ -32,7 +33,7 @@ struct KeptManifest<'bytes> {
 #[derive(Debug, Serialize, Deserialize)]
 struct KeptMember<'bytes> {
     path: &'bytes str,
-    executable: bool,
+    kind: FileKind,
     sha256: [u8; 32],
     computed: bool,
     location: Location,
@@ -42,7 +43,7 @@ struct KeptMember<'bytes> {
 pub fn encode(manifest: &WheelManifest) -> Vec<u8> {
     let members = manifest.members.iter().map(|member| KeptMember {
         path: member.path.as_str(),
-        executable: member.executable,
+        kind: member.kind,
         sha256: *member.sha256.as_bytes(),
         computed: member.origin == HashOrigin::Computed,
         location: member.location,
@@ -65,10 +66,10 @@ pub fn decode(file: &WheelFilename, bytes: &[u8]) -> Option<WheelManifest> {
     }
     let mut members = Vec::with_capacity(kept.members.len());
     for member in kept.members {
-        let KeptMember { path, executable, sha256, computed, location } = member;
+        let KeptMember { path, kind, sha256, computed, location } = member;
         members.push(Member {
             path: TreePath::parse(path).ok()?,
-            executable,
+            kind,
             sha256: Hash::new(sha256),
             origin: if computed { HashOrigin::Computed } else { HashOrigin::Claimed },
             location,
@@ -120,7 +121,7 @@ mod tests {
         ];
         let member = |(path, bytes): (&str, &[u8])| Member {
             path: TreePath::parse(path).unwrap(),
-            executable: path.ends_with("entry_points.txt"),
+            kind: FileKind::from(path.ends_with("entry_points.txt")),
             sha256: Hash::sha256(bytes),
             origin: if bytes.is_empty() { HashOrigin::Claimed } else { HashOrigin::Computed },
             location: Location {

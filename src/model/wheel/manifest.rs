@@ -12,6 +12,7 @@ use super::index::Location;
 use super::metadata::Metadata;
 use super::wheel_file::WheelHeaders;
 use crate::model::digest::Hash;
+use crate::model::file_kind::FileKind;
 use crate::model::finding::Finding;
 use crate::model::name::{DistName, Version};
 use crate::model::path::TreePath;
@@ -31,7 +32,7 @@ pub struct Member {
     /// Its path in the wheel.
     pub path: TreePath,
     /// Whether any of its execute bits is set.
-    pub executable: bool,
+    pub kind: FileKind,
     /// The SHA-256 of its bytes.
     pub sha256: Hash,
     /// How sure that is.

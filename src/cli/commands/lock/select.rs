@@ -44,8 +44,7 @@ pub(crate) struct Select {
 
 impl Verb for SelectArguments {
     fn request(self, io: &mut Io<'_>) -> Result<Select, Error> {
-        let file = lock_input::read(&self.lock, io)?;
-        let (target, wanted) = self.choice.read(file, io)?;
+        let (target, wanted) = self.choice.read(lock_input::read(&self.lock, io)?, io)?;
         Ok(Select { wanted, target })
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
+use prost::Message;
 use tonic::{Code, Status};
 
 use crate::effects::caches::blob::{BlobError, BlobStore, Blobs, Checked, absent};
@@ -62,12 +63,7 @@ impl Grpc {
             requests,
             digest_function: self.function_value(),
         };
-        let answer = self.call_unless(
-            Some(Code::ResourceExhausted),
-            Method::BatchUpdateBlobs,
-            &request,
-            DECODE_LIMIT,
-        )?;
+        let answer = self.call_batch(Method::BatchUpdateBlobs, &request)?;
         let answer = match answer {
             Ok(answer) => answer,
             // The limit was another one than advertised.
@@ -109,6 +105,15 @@ impl Grpc {
         Ok(single)
     }
 
+    /// Asks for a batch; that it is too large is known at once.
+    fn call_batch<M: Message + Clone + 'static>(
+        &self,
+        method: Method,
+        message: &M,
+    ) -> Result<Result<Vec<u8>, Status>, BlobError> {
+        self.call_unless(Some(Code::ResourceExhausted), method, message, DECODE_LIMIT)
+    }
+
     /// Receives one batch into `target`; returns the blobs that did not come, or came out wrong.
     pub(super) fn receive_batch(
         &self,
@@ -126,12 +131,7 @@ impl Grpc {
             acceptable_compressors: acceptable,
             digest_function: self.function_value(),
         };
-        let answer = self.call_unless(
-            Some(Code::ResourceExhausted),
-            Method::BatchReadBlobs,
-            &request,
-            DECODE_LIMIT,
-        )?;
+        let answer = self.call_batch(Method::BatchReadBlobs, &request)?;
         let mut outcome = Batch::default();
         let answer = match answer {
             Ok(answer) => answer,

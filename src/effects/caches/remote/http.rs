@@ -364,6 +364,22 @@ impl Read for Incoming<'_> {
     }
 }
 
+/// Digests that several threads come across.
+#[derive(Default)]
+struct Collected(Mutex<Vec<Digest>>);
+
+impl Collected {
+    fn add(&self, digest: Digest) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
+    }
+
+    fn sorted(self) -> Vec<Digest> {
+        let mut digests = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        digests.sort_unstable();
+        digests
+    }
+}
+
 impl Protocol for Http {
     fn context(&self) -> &Context {
         &self.context
@@ -382,7 +398,7 @@ impl Protocol for Http {
     }
 
     fn missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, BlobError> {
-        let found = Mutex::new(Vec::new());
+        let found = Collected::default();
         for_each(self.connections(), digests, |&digest| {
             let absent = match self.call("HEAD", &self.blob_url(digest), 0, &|| Ok(None))? {
                 Answer::Body(response) => !has_size(&response, digest.size),
@@ -393,13 +409,11 @@ impl Protocol for Http {
                 }
             };
             if absent {
-                found.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
+                found.add(digest);
             }
             Ok(())
         })?;
-        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        found.sort_unstable();
-        Ok(found)
+        Ok(found.sorted())
     }
 
     fn asks_one_by_one(&self) -> bool {
@@ -423,7 +437,7 @@ impl Protocol for Http {
         digests: &[Digest],
         target: &dyn BlobStore,
     ) -> Result<Vec<Digest>, BlobError> {
-        let lacking = Mutex::new(Vec::new());
+        let lacking = Collected::default();
         for_each(self.connections(), digests, |&digest| {
             let (mut lies, mut attempts) = (0, Attempts::new());
             while let Some(mut reader) = self.open(digest)? {
@@ -452,12 +466,10 @@ impl Protocol for Http {
                     Err(error) => return Err(error),
                 }
             }
-            lacking.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
+            lacking.add(digest);
             Ok(())
         })?;
-        let mut lacking = lacking.into_inner().unwrap_or_else(PoisonError::into_inner);
-        lacking.sort_unstable();
-        Ok(lacking)
+        Ok(lacking.sorted())
     }
 
     fn result(&self, action: ActionDigest) -> Result<Option<Vec<u8>>, BlobError> {

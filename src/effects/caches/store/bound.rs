@@ -100,9 +100,11 @@ mod tests {
 
     use super::*;
     use crate::effects::caches::blob::BlobStore as _;
+    use crate::effects::caches::store::area::At;
     use crate::effects::caches::store::area::LinkMode;
     use crate::effects::caches::store::tests::store;
     use crate::model::digest::{Digest, DigestFunction};
+    use crate::model::file_kind::FileKind;
 
     fn put(store: &Store, text: &str, days: i64) -> Digest {
         let digest = DigestFunction::Sha256.digest(text.as_bytes());
@@ -132,8 +134,9 @@ mod tests {
         let area = store.area(0, LinkMode::Hardlink, std::os::fd::AsFd::as_fd(&handle));
         let text = vec![b'x'; 100_000];
         let linked = DigestFunction::Sha256.digest(&text);
-        area.insert(linked, false, &mut &text[..]).unwrap();
-        assert!(area.place(linked, false, std::os::fd::AsFd::as_fd(&handle), "linked").unwrap());
+        area.insert(linked, FileKind::Plain, &mut &text[..]).unwrap();
+        let at = At { directory: std::os::fd::AsFd::as_fd(&handle), name: "linked" };
+        assert!(area.place(linked, FileKind::Plain, at).unwrap());
         let blobs: Vec<Digest> = [("1111", 9), ("2222", 8), ("3333", 0)]
             .map(|(text, days)| put(&store, text, days))
             .into();

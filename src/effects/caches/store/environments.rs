@@ -19,6 +19,7 @@ use crate::effects::host::fs::read_entry;
 use crate::effects::work::parallel;
 use crate::model::action::ActionResult;
 use crate::model::digest::{Digest, DigestFunction, Hash};
+use crate::model::file_kind::FileKind;
 use crate::model::tree::wire;
 
 /// In an entry's blocks: it has other names.
@@ -188,8 +189,8 @@ impl Store {
                 }
                 *before = rank;
                 drop(seen);
-                for (hash, executable) in files {
-                    for kept in places.files(inventory, hash, executable) {
+                for (hash, kind) in files {
+                    for kept in places.files(inventory, hash, kind) {
                         own(kept, rank);
                     }
                 }
@@ -283,9 +284,9 @@ impl Places {
         for (index, shard) in inventory.shards.iter().enumerate() {
             let table = match (shard.kind, shard.file) {
                 (EntryKind::Blob, _) => &mut places.blobs,
-                (EntryKind::File, Some((mtime, executable))) => {
+                (EntryKind::File, Some((mtime, kind))) => {
                     let area = places.files.entry(mtime).or_insert([NONE; 2]);
-                    &mut area[usize::from(executable)]
+                    &mut area[usize::from(kind.is_executable())]
                 }
                 _ => continue,
             };
@@ -302,9 +303,9 @@ impl Places {
         &self,
         inventory: &'a Inventory,
         hash: Hash,
-        executable: bool,
+        kind: FileKind,
     ) -> impl Iterator<Item = &'a Kept> {
-        let areas = self.files.values().map(move |area| &area[usize::from(executable)]);
+        let areas = self.files.values().map(move |area| &area[usize::from(kind.is_executable())]);
         areas.filter_map(move |table| find(inventory, table, hash))
     }
 }

@@ -416,11 +416,12 @@ mod tests {
 
     use super::*;
     use crate::effects::caches::blob::{ActionCache, BlobStore};
+    use crate::effects::caches::store::area::At;
     use crate::effects::caches::store::area::LinkMode;
     use crate::effects::caches::store::tests::store;
-    use crate::model::digest::{ActionDigest, BlobDigest, DigestFunction, DirectoryDigest};
-    use crate::model::path::TreePath;
-    use crate::model::tree::{Leaf, Tree, TreeBuilder};
+    use crate::model::digest::{ActionDigest, DigestFunction, DirectoryDigest};
+    use crate::model::file_kind::FileKind;
+    use crate::model::tree::Tree;
 
     const HOUR: i64 = 3600;
 
@@ -430,14 +431,7 @@ mod tests {
     }
 
     fn tree(texts: &[&str]) -> Tree {
-        let mut builder = TreeBuilder::new();
-        for text in texts {
-            let blob = BlobDigest(DigestFunction::Sha256.digest(text.as_bytes()));
-            builder
-                .insert(&TreePath::parse(text).unwrap(), Leaf::File { blob, executable: false })
-                .unwrap();
-        }
-        builder.finish(DigestFunction::Sha256)
+        Tree::of_texts(texts.iter().map(|text| (*text, *text)))
     }
 
     #[test]
@@ -448,7 +442,7 @@ mod tests {
         for text in ["old", "shared", "new"] {
             area.insert(
                 DigestFunction::Sha256.digest(text.as_bytes()),
-                false,
+                FileKind::Plain,
                 &mut text.as_bytes(),
             )
             .unwrap();
@@ -470,7 +464,8 @@ mod tests {
             (3, 0),
             "the old file, the old tree and its message"
         );
-        let has = |text: &str| area.has(DigestFunction::Sha256.digest(text.as_bytes()), false);
+        let has =
+            |text: &str| area.has(DigestFunction::Sha256.digest(text.as_bytes()), FileKind::Plain);
         assert_eq!((has("old"), has("shared"), has("new")), (false, true, true));
         assert_eq!(store.tree_message_of(DirectoryDigest(old.digest().0)), None);
     }
@@ -519,7 +514,7 @@ mod tests {
         let area = store.area(0, LinkMode::Auto, handle.as_fd());
         for text in texts {
             let digest = DigestFunction::Sha256.digest(text.as_bytes());
-            area.insert(digest, false, &mut text.as_bytes()).unwrap();
+            area.insert(digest, FileKind::Plain, &mut text.as_bytes()).unwrap();
         }
         let tree = tree(texts);
         let message = store.remember_tree(&tree).unwrap();
@@ -540,7 +535,9 @@ mod tests {
     fn kept(store: &Store, place: &Utf8Path, texts: &[&str]) -> usize {
         let handle = File::open(place).unwrap();
         let area = store.area(0, LinkMode::Auto, handle.as_fd());
-        let has = |text: &&&str| area.has(DigestFunction::Sha256.digest(text.as_bytes()), false);
+        let has = |text: &&&str| {
+            area.has(DigestFunction::Sha256.digest(text.as_bytes()), FileKind::Plain)
+        };
         texts.iter().filter(has).count()
     }
 
@@ -577,7 +574,8 @@ mod tests {
         let area = store.area(0, LinkMode::Hardlink, handle.as_fd());
         for text in &linked {
             let digest = DigestFunction::Sha256.digest(text.as_bytes());
-            assert!(area.place(digest, false, handle.as_fd(), text).unwrap());
+            let at = At { directory: handle.as_fd(), name: text };
+            assert!(area.place(digest, FileKind::Plain, at).unwrap());
         }
         let total = store.report().unwrap().total.disk;
         let report = store.collect_garbage(bytes(total / 4), SystemTime::now()).unwrap();

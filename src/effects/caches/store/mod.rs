@@ -62,6 +62,7 @@ use crate::effects::host::fs::{
 use crate::effects::host::notes::Notes;
 use crate::effects::host::staging::{self, Staging};
 use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash};
+use crate::model::file_kind::FileKind;
 use crate::model::tree::{Tree, wire};
 
 /// The prefix of our directories in `tmp/`, which Bazel uses as well.
@@ -458,15 +459,15 @@ impl Store {
     }
 
     /// The folder of the linkable files of one kind and time.
-    fn area_folder(&self, mtime: i64, executable: bool) -> Utf8PathBuf {
-        area::folder(&self.base, mtime, executable)
+    fn area_folder(&self, mtime: i64, kind: FileKind) -> Utf8PathBuf {
+        area::folder(&self.base, mtime, kind)
     }
 
     /// Every path at which a blob's bytes may lie, the most likely first.
     fn candidates(&self, hash: Hash) -> impl Iterator<Item = Utf8PathBuf> + '_ {
         let areas = std::iter::once_with(|| self.areas()).flatten();
         let files = areas.flat_map(move |mtime| {
-            [false, true].map(|executable| area::entry_path(&self.base, mtime, executable, hash))
+            FileKind::ALL.map(|kind| area::entry_path(&self.base, mtime, kind, hash))
         });
         std::iter::once(self.blob_path(hash)).chain(files)
     }

@@ -200,6 +200,7 @@ mod tests {
 
     use super::*;
     use crate::model::digest::{BlobDigest, DigestFunction};
+    use crate::model::file_kind::FileKind;
     use crate::model::tree::{Leaf, TreeBuilder};
 
     const OLD: i64 = 1_000_000;
@@ -219,7 +220,7 @@ mod tests {
             fs::write(root.join(path), path).unwrap();
             settle(&root.join(path));
             let blob = BlobDigest(DigestFunction::Sha256.digest(path.as_bytes()));
-            let leaf = Leaf::File { blob, executable: false };
+            let leaf = Leaf::File { blob, kind: FileKind::Plain };
             builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
         }
         for directory in ["a/b", "a"] {

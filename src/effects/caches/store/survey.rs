@@ -15,6 +15,7 @@ use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::{Store, is_absent};
 use crate::effects::work::parallel;
 use crate::model::digest::Hash;
+use crate::model::file_kind::FileKind;
 
 /// What kind of entry a file of the store is; the order in which entries are removed: what refers
 /// before what is referred to.
@@ -63,8 +64,8 @@ impl EntryKind {
 pub(super) struct Shard {
     /// Of which kind they are.
     pub(super) kind: EntryKind,
-    /// Of linkable files: their area's time, and whether they are executable.
-    pub(super) file: Option<(i64, bool)>,
+    /// Of linkable files: their area's time and their kind.
+    pub(super) file: Option<(i64, FileKind)>,
     folder: Utf8PathBuf,
     /// The byte that names begin with.
     pub(super) first: u8,
@@ -199,9 +200,9 @@ impl Store {
         }
         if is_wanted(EntryKind::File) {
             for mtime in self.areas() {
-                for executable in [false, true] {
-                    let folder = self.area_folder(mtime, executable);
-                    list(&folder, EntryKind::File, Some((mtime, executable)), &mut shards)?;
+                for kind in FileKind::ALL {
+                    let folder = self.area_folder(mtime, kind);
+                    list(&folder, EntryKind::File, Some((mtime, kind)), &mut shards)?;
                 }
             }
         }
@@ -225,7 +226,7 @@ impl Store {
 fn list(
     folder: &Utf8Path,
     kind: EntryKind,
-    file: Option<(i64, bool)>,
+    file: Option<(i64, FileKind)>,
     shards: &mut Vec<Shard>,
 ) -> Result<(), BlobError> {
     let listing = match folder.read_dir_utf8() {

@@ -81,13 +81,13 @@ impl Store {
         let damage = |reason: String, outcome| Some(Damage { path: path.clone(), reason, outcome });
         let reason = match shard.kind {
             EntryKind::File => {
-                let (mtime, executable) = shard.file?;
+                let (mtime, kind) = shard.file?;
                 let digest = Digest { hash: seen.hash, size: seen.size() };
                 match repair(
                     &path,
                     self.function(),
                     digest,
-                    self.state(executable, mtime),
+                    self.state(kind, mtime),
                     self.is_writable(),
                 ) {
                     Repair::Sound { .. } | Repair::Absent => return None,

@@ -133,7 +133,7 @@ impl Archive for TarArchive<'_> {
 
     fn begin(&mut self, path: &str, file: FileEntry<'_>) -> io::Result<()> {
         self.partial = 0;
-        let mode = if file.executable { 0o755 } else { 0o644 };
+        let mode = file.kind.mode().into();
         let header = self.header(EntryType::Regular, mode);
         self.entry(header, path, file.digest.size, None)
     }
@@ -157,6 +157,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+    use crate::model::file_kind::FileKind;
 
     const MTIME: u64 = 315_532_800;
     const OWNER: Owner = Owner { user: 65_532, group: Owner::LARGEST };
@@ -164,19 +165,19 @@ mod tests {
     fn sample(archive: TarArchive<'_>) {
         let mut archive: Box<dyn Archive + '_> = Box::new(archive);
         archive.directory("bin").unwrap();
-        archive.begin("bin/run", FileEntry::imagined(5, true)).unwrap();
+        archive.begin("bin/run", FileEntry::imagined(5, FileKind::Executable)).unwrap();
         archive.write(b"he").unwrap();
         archive.write(b"llo").unwrap();
         archive.end().unwrap();
         archive
-            .begin(&format!("{}/ü.txt", "d".repeat(300)), FileEntry::imagined(512, false))
+            .begin(&format!("{}/ü.txt", "d".repeat(300)), FileEntry::imagined(512, FileKind::Plain))
             .unwrap();
         archive.write(&[7; 512]).unwrap();
         archive.end().unwrap();
         archive
             .begin(
                 &format!("{}/{}", "d".repeat(150), "f".repeat(100)),
-                FileEntry::imagined(0, false),
+                FileEntry::imagined(0, FileKind::Plain),
             )
             .unwrap();
         archive.end().unwrap();

@@ -11,6 +11,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::even::Even;
 use super::writer::Archive;
 use crate::effects::source::entry::FileEntry;
+use crate::model::file_kind::FileKind;
 use crate::model::moment::Moment;
 
 /// More than this needs zip64's sizes.
@@ -35,7 +36,7 @@ impl<'a> ZipArchive<'a> {
 
     /// Adds a file that is in memory.
     pub(in crate::effects::sink) fn add(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        self.begin_file(path, bytes.len() as u64, false)?;
+        self.begin_file(path, bytes.len() as u64, FileKind::Plain)?;
         self.write(bytes)?;
         self.end()
     }
@@ -45,12 +46,9 @@ impl<'a> ZipArchive<'a> {
         &mut self,
         path: &str,
         size: u64,
-        executable: bool,
+        kind: FileKind,
     ) -> io::Result<()> {
-        let options = self
-            .options
-            .unix_permissions(if executable { 0o755 } else { 0o644 })
-            .large_file(size >= LARGE);
+        let options = self.options.unix_permissions(kind.mode().into()).large_file(size >= LARGE);
         self.out.start_file(path, options).map_err(invalid)
     }
 }
@@ -72,7 +70,7 @@ impl Archive for ZipArchive<'_> {
     }
 
     fn begin(&mut self, path: &str, file: FileEntry<'_>) -> io::Result<()> {
-        self.begin_file(path, file.digest.size, file.executable)
+        self.begin_file(path, file.digest.size, file.kind)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -118,11 +116,11 @@ mod tests {
         let mut bytes = Vec::new();
         let mut archive: Box<dyn Archive + '_> = Box::new(ZipArchive::new(&mut bytes, mtime));
         archive.directory("bin").unwrap();
-        archive.begin("bin/run", FileEntry::imagined(5, true)).unwrap();
+        archive.begin("bin/run", FileEntry::imagined(5, FileKind::Executable)).unwrap();
         archive.write(b"he").unwrap();
         archive.write(b"llo").unwrap();
         archive.end().unwrap();
-        archive.begin("ü.txt", FileEntry::imagined(0, false)).unwrap();
+        archive.begin("ü.txt", FileEntry::imagined(0, FileKind::Plain)).unwrap();
         archive.end().unwrap();
         archive.link("python", "../a/b").unwrap();
         archive.finish().unwrap();

@@ -6,6 +6,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::{Claim, Generator, Origin, WheelIndex, inline};
 use crate::model::explain::Explain as _;
+use crate::model::file_kind::FileKind;
 use crate::model::layout::{LIB64, Layout, Scheme};
 use crate::model::path::TreePath;
 use crate::model::plan::problem::{PlanProblem, PlanWarning};
@@ -191,14 +192,14 @@ impl Collector<'_> {
                     },
                 };
             let origin = Origin::Member { wheel: self.index, member: index };
-            let file = |executable| PlannedNode::File {
+            let file = |kind| PlannedNode::File {
                 content: Content::Member { wheel: self.index, member: index },
                 sha256: member.sha256,
                 size: member.size(),
-                executable,
+                kind,
             };
             if scheme != Scheme::Scripts {
-                self.claim(scheme, rest, origin, file(member.executable));
+                self.claim(scheme, rest, origin, file(member.kind));
             } else if let name = script::wrapped_entry_point(rest)
                 && entry_points.contains(name)
             {
@@ -212,9 +213,9 @@ impl Collector<'_> {
                     });
                 }
             } else if let Some(bytes) = wheel.contents.get(&index) {
-                self.script(rest, bytes, file(true), origin);
+                self.script(rest, bytes, file(FileKind::Executable), origin);
             } else {
-                self.claim(scheme, rest, origin, file(true));
+                self.claim(scheme, rest, origin, file(FileKind::Executable));
             }
         }
     }
@@ -247,7 +248,12 @@ impl Collector<'_> {
             match self.launchers {
                 None => {
                     let bytes = script::console_script(module, attributes);
-                    self.claim(Scheme::Scripts, &entry_point.name, origin, inline(bytes, true));
+                    self.claim(
+                        Scheme::Scripts,
+                        &entry_point.name,
+                        origin,
+                        inline(bytes, FileKind::Executable),
+                    );
                 }
                 Some(launchers) => {
                     let name = script::windows_script_name(&entry_point.name);
@@ -267,7 +273,7 @@ impl Collector<'_> {
             self.root(),
             &format!("{}/INSTALLER", self.wheel.dist_info),
             origin,
-            inline(INSTALLER, false),
+            inline(INSTALLER, FileKind::Plain),
         );
     }
 
@@ -279,7 +285,9 @@ impl Collector<'_> {
         bytes: Result<Vec<u8>, WindowsLauncherError>,
     ) {
         match bytes {
-            Ok(bytes) => self.claim(Scheme::Scripts, name, origin, inline(bytes, true)),
+            Ok(bytes) => {
+                self.claim(Scheme::Scripts, name, origin, inline(bytes, FileKind::Executable))
+            }
             Err(error) => {
                 let wheel = self.wheel.file.as_str().to_owned();
                 let problem = PlanProblem::Script {
@@ -315,7 +323,7 @@ impl Collector<'_> {
             Ok(Some(rewritten)) => {
                 let origin =
                     Origin::Generated { generator: Generator::Script, wheel: Some(self.index) };
-                self.claim(Scheme::Scripts, name, origin, inline(rewritten, true));
+                self.claim(Scheme::Scripts, name, origin, inline(rewritten, FileKind::Executable));
             }
             Err(error) => {
                 let problem = PlanProblem::Script {

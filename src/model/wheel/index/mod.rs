@@ -16,6 +16,7 @@ pub use self::directory::directory;
 pub use self::end::end_record;
 pub use self::local::{descriptor, descriptor_in_stored, local_header};
 
+use crate::model::file_kind::FileKind;
 use serde::{Deserialize, Serialize};
 
 const LOCAL_HEADER: [u8; 4] = *b"PK\x03\x04";
@@ -98,11 +99,8 @@ impl Location {
 /// File or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntryKind {
-    /// A file, and whether any of its execute bits is set.
-    File {
-        /// The owner, group or others may execute it.
-        executable: bool,
-    },
+    /// A file; it is executable if any of its execute bits is set.
+    File(FileKind),
     /// A folder: a name that ends in `/`.
     Directory,
 }
@@ -126,7 +124,7 @@ pub struct Entry {
 #[cfg(test)]
 impl Entry {
     /// A file that is in no archive.
-    pub(in crate::model) fn imagined(name: &str, size: u64, executable: bool) -> Self {
+    pub(in crate::model) fn imagined(name: &str, size: u64, kind: FileKind) -> Self {
         let location = Location {
             offset: 0,
             end: size,
@@ -139,7 +137,7 @@ impl Entry {
         Self {
             name: name.into(),
             sound: true,
-            kind: EntryKind::File { executable },
+            kind: EntryKind::File(kind),
             location,
             name_length: 0,
         }

@@ -8,6 +8,7 @@ use super::{
     EntryKind, FLAG_DESCRIPTOR, FLAG_ENCRYPTED, FLAG_LEVEL, FLAG_MASKED, FLAG_PATCH,
     FLAG_STRONG_ENCRYPTION, FLAG_UTF8,
 };
+use crate::model::file_kind::FileKind;
 use crate::model::finding::{Code, Findings};
 use crate::model::path::{COMPONENT_LIMIT, PATH_LIMIT};
 use crate::model::wheel::limits::Limits;
@@ -206,6 +207,6 @@ pub(super) fn check_attributes(
     if is_directory {
         EntryKind::Directory
     } else {
-        EntryKind::File { executable: mode & 0o111 != 0 }
+        EntryKind::File(FileKind::of_mode(mode, 0o111))
     }
 }

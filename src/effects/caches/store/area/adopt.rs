@@ -4,7 +4,6 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{AtFlags, Mode};
@@ -12,9 +11,10 @@ use rustix::io::Errno;
 
 use super::copy::{CopyError, finish};
 use super::link_mode::Method;
-use super::{Area, READ, entry_name};
+use super::{Area, At, READ, entry_name};
 use crate::effects::caches::blob::BlobError;
 use crate::model::digest::Digest;
+use crate::model::file_kind::FileKind;
 
 impl Area<'_> {
     /// Takes over a file that was written into the output: whole, verified, of
@@ -23,22 +23,16 @@ impl Area<'_> {
     ///
     /// # Errors
     /// The store cannot be written; the output is as it was.
-    pub fn adopt(
-        &self,
-        digest: Digest,
-        executable: bool,
-        directory: BorrowedFd<'_>,
-        name: &str,
-    ) -> Result<(), BlobError> {
+    pub fn adopt(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Result<(), BlobError> {
         if self.ladder.method() == Method::Hardlink {
             for attempt in 0..2 {
-                let Some(folder) = self.folder(executable) else {
-                    self.make_folder(digest, executable)?;
+                let Some(folder) = self.folder(kind) else {
+                    self.make_folder(digest, kind)?;
                     continue;
                 };
                 match rustix::fs::linkat(
-                    directory,
-                    name,
+                    at.directory,
+                    at.name,
                     folder,
                     entry_name(digest.hash),
                     AtFlags::empty(),
@@ -52,49 +46,42 @@ impl Area<'_> {
                     // Not there, or another thread is just making it, under a umask that takes the
                     // owner's rights.
                     Err(Errno::NOENT | Errno::ACCESS) if attempt == 0 => {
-                        self.make_folder(digest, executable)?
+                        self.make_folder(digest, kind)?
                     }
                     Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => {
                         self.fall_back_to(Method::Reflink);
                         break;
                     }
                     Err(error) => {
-                        return Err(BlobError::io("link", self.path(digest, executable), error));
+                        return Err(BlobError::io("link", self.path(digest, kind), error));
                     }
                 }
             }
         }
-        if self.has(digest, executable) {
+        if self.has(digest, kind) {
             return Ok(());
         }
-        let source = rustix::fs::openat(directory, name, READ, Mode::empty())
-            .map_err(|error| BlobError::io("open", name, error))?;
+        let source = rustix::fs::openat(at.directory, at.name, READ, Mode::empty())
+            .map_err(|error| BlobError::io("open", at.name, error))?;
         let (temporary, mut file) = self.store.temporary()?;
         let filled =
             self.fill(&File::from(source), digest.size, &mut file).map_err(CopyError::into_inner);
-        let result =
-            filled.and_then(|_| finish(&file, self.store.file_mode(executable), self.mtime));
+        let result = filled.and_then(|_| finish(&file, self.store.file_mode(kind), self.mtime));
         if let Err(error) = result {
             drop(file);
             let _ = fs::remove_file(&temporary);
             return Err(BlobError::io("write", &temporary, error));
         }
         drop(file);
-        self.store.publish(&temporary, &self.path(digest, executable))?;
+        self.store.publish(&temporary, &self.path(digest, kind))?;
         self.adopted.fetch_add(1, Ordering::Relaxed);
         self.store.count(digest.size);
         Ok(())
     }
 
     /// As [`Area::adopt`], as a write that is allowed to fail.
-    pub fn try_adopt(
-        &self,
-        digest: Digest,
-        executable: bool,
-        directory: BorrowedFd<'_>,
-        name: &str,
-    ) {
-        self.store.attempt(|| self.adopt(digest, executable, directory, name));
+    pub fn try_adopt(&self, digest: Digest, kind: FileKind, at: At<'_>) {
+        self.store.attempt(|| self.adopt(digest, kind, at));
     }
 
     /// Reads a file into the area, verified.
@@ -104,16 +91,16 @@ impl Area<'_> {
     pub fn insert(
         &self,
         digest: Digest,
-        executable: bool,
+        kind: FileKind,
         bytes: &mut dyn Read,
     ) -> Result<(), BlobError> {
         let (temporary, file) = self.store.receive(digest, bytes, "the source")?;
-        if let Err(error) = finish(&file, self.store.file_mode(executable), self.mtime) {
+        if let Err(error) = finish(&file, self.store.file_mode(kind), self.mtime) {
             let _ = fs::remove_file(&temporary);
             return Err(BlobError::io("write", &temporary, error));
         }
         drop(file);
         self.store.count(digest.size);
-        self.store.publish(&temporary, &self.path(digest, executable))
+        self.store.publish(&temporary, &self.path(digest, kind))
     }
 }

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{AtFlags, CloneFlags, Mode, RawMode};
@@ -13,7 +12,7 @@ use rustix::io::Errno;
 
 use super::copy::finish;
 use super::link_mode::Method;
-use super::{Area, READ};
+use super::{Area, At, READ};
 use crate::effects::caches::blob::BlobError;
 
 impl Area<'_> {
@@ -21,15 +20,14 @@ impl Area<'_> {
     pub(super) fn clone_file(
         &self,
         source: &File,
-        size: u64,
-        (directory, name): (BorrowedFd<'_>, &str),
+        at: At<'_>,
         mode: RawMode,
     ) -> Result<bool, BlobError> {
-        if self.ladder.method() >= Method::Copy || size == 0 {
+        if self.ladder.method() >= Method::Copy {
             return Ok(false);
         }
-        let failed = |error: io::Error| BlobError::io("write", name, error);
-        match rustix::fs::fclonefileat(source, directory, name, CloneFlags::NOOWNERCOPY) {
+        let failed = |error: io::Error| BlobError::io("write", at.name, error);
+        match rustix::fs::fclonefileat(source, at.directory, at.name, CloneFlags::NOOWNERCOPY) {
             Ok(()) => {}
             Err(Errno::NOSPC | Errno::DQUOT) => return Err(failed(Errno::NOSPC.into())),
             // Something has that name: making a file will say so.
@@ -41,11 +39,11 @@ impl Area<'_> {
                 return Ok(false);
             }
         }
-        let finished = rustix::fs::openat(directory, name, READ, Mode::empty())
+        let finished = rustix::fs::openat(at.directory, at.name, READ, Mode::empty())
             .map_err(io::Error::from)
             .and_then(|target| finish(&File::from(target), mode, self.mtime));
         if let Err(error) = finished {
-            let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(at.directory, at.name, AtFlags::empty());
             return Err(failed(error));
         }
         self.reflinks.fetch_add(1, Ordering::Relaxed);

@@ -11,12 +11,13 @@ use super::Area;
 use crate::effects::caches::blob::{BlobError, BlobStore, Blobs};
 use crate::effects::host::fs::{Links, open_regular};
 use crate::model::digest::{Digest, DigestFunction};
+use crate::model::file_kind::FileKind;
 use crate::model::tree::{Directory, Leaf, Node, Tree};
 
 /// The files of a tree by content: each digest, and as which kinds it is needed. Sorted by digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    files: Vec<(Digest, bool)>,
+    files: Vec<(Digest, FileKind)>,
 }
 
 impl Wanted {
@@ -25,16 +26,14 @@ impl Wanted {
         fn visit(
             directory: &Directory,
             seen: &mut HashSet<Digest>,
-            files: &mut Vec<(Digest, bool)>,
+            files: &mut Vec<(Digest, FileKind)>,
         ) {
             if !seen.insert(directory.digest().0) {
                 return;
             }
             for (_, node) in directory.entries() {
                 match node {
-                    Node::Leaf(Leaf::File { blob, executable }) => {
-                        files.push((blob.0, *executable))
-                    }
+                    Node::Leaf(Leaf::File { blob, kind }) => files.push((blob.0, *kind)),
                     Node::Leaf(Leaf::Symlink(_)) => {}
                     Node::Directory(below) => visit(below, seen, files),
                 }
@@ -48,7 +47,7 @@ impl Wanted {
     }
 
     /// The contents and kinds.
-    pub fn files(&self) -> &[(Digest, bool)] {
+    pub fn files(&self) -> &[(Digest, FileKind)] {
         &self.files
     }
 
@@ -64,12 +63,12 @@ impl Wanted {
         self.digests().iter().map(|digest| digest.size).sum()
     }
 
-    fn kinds(&self, digest: Digest) -> impl Iterator<Item = bool> + '_ {
+    fn kinds(&self, digest: Digest) -> impl Iterator<Item = FileKind> + '_ {
         let start = self.files.partition_point(|(found, _)| *found < digest);
         self.files[start..]
             .iter()
             .take_while(move |(found, _)| *found == digest)
-            .map(|(_, executable)| *executable)
+            .map(|(_, kind)| *kind)
     }
 }
 
@@ -97,8 +96,7 @@ impl BlobStore for Incoming<'_> {
         missing.sort_unstable();
         missing.dedup();
         missing.retain(|&digest| {
-            let in_area =
-                self.wanted.kinds(digest).all(|executable| self.area.has(digest, executable));
+            let in_area = self.wanted.kinds(digest).all(|kind| self.area.has(digest, kind));
             let in_cas = || {
                 fs::metadata(self.area.store.blob_path(digest.hash))
                     .is_ok_and(|found| found.is_file() && found.len() == digest.size)

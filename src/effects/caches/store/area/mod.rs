@@ -38,6 +38,7 @@ use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::{Store, set_time};
 use crate::effects::host::fs::{Links, complete_mode, open_regular};
 use crate::model::digest::{Digest, Hash};
+use crate::model::file_kind::FileKind;
 use crate::model::layout;
 
 /// Without waiting, whatever kind of file it turns out to be.
@@ -55,6 +56,15 @@ pub struct Counts {
     pub copies: u64,
     /// New files that the store took over.
     pub adopted: u64,
+}
+
+/// Where a file goes: under a name that is not taken in a directory that is open.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    /// The directory.
+    pub directory: BorrowedFd<'a>,
+    /// The name.
+    pub name: &'a str,
 }
 
 /// The linkable files of one modification time, and how they get to one destination.
@@ -75,17 +85,20 @@ pub struct Area<'a> {
     own: Option<Box<Area<'a>>>,
 }
 
-fn kind_name(executable: bool) -> &'static str {
-    if executable { "exec" } else { "plain" }
+fn kind_name(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Plain => "plain",
+        FileKind::Executable => "exec",
+    }
 }
 
-pub(super) fn entry_path(base: &Utf8Path, mtime: i64, executable: bool, hash: Hash) -> Utf8PathBuf {
-    folder(base, mtime, executable).join(entry_name(hash))
+pub(super) fn entry_path(base: &Utf8Path, mtime: i64, kind: FileKind, hash: Hash) -> Utf8PathBuf {
+    folder(base, mtime, kind).join(entry_name(hash))
 }
 
 /// The folder of the files of one kind and time.
-pub(super) fn folder(base: &Utf8Path, mtime: i64, executable: bool) -> Utf8PathBuf {
-    base.join("files").join(mtime.to_string()).join(kind_name(executable))
+pub(super) fn folder(base: &Utf8Path, mtime: i64, kind: FileKind) -> Utf8PathBuf {
+    base.join("files").join(mtime.to_string()).join(kind_name(kind))
 }
 
 /// Made for every file of an environment, hence without a formatter.
@@ -163,8 +176,8 @@ impl<'a> Area<'a> {
 impl Area<'_> {
     /// The permissions that a file of the output has: read-only where outputs share files with the
     /// store.
-    pub fn output_mode(&self, executable: bool) -> RawMode {
-        if self.read_only_output { self.store.file_mode(executable) } else { own_mode(executable) }
+    pub fn output_mode(&self, kind: FileKind) -> RawMode {
+        if self.read_only_output { self.store.file_mode(kind) } else { own_mode(kind) }
     }
 
     /// The modification time of every file in it, in seconds since 1970.
@@ -184,18 +197,21 @@ impl Area<'_> {
         }
     }
 
-    fn path(&self, digest: Digest, executable: bool) -> Utf8PathBuf {
-        entry_path(&self.store.base, self.mtime, executable, digest.hash)
+    fn path(&self, digest: Digest, kind: FileKind) -> Utf8PathBuf {
+        entry_path(&self.store.base, self.mtime, kind, digest.hash)
     }
 
     /// The folder of a kind, opened once; nothing where it is not there.
     #[expect(clippy::disallowed_methods, reason = "it is opened as a directory")]
-    fn folder(&self, executable: bool) -> Option<BorrowedFd<'_>> {
-        let slot = if executable { &self.executable } else { &self.plain };
+    fn folder(&self, kind: FileKind) -> Option<BorrowedFd<'_>> {
+        let slot = match kind {
+            FileKind::Plain => &self.plain,
+            FileKind::Executable => &self.executable,
+        };
         if let Some(handle) = slot.get() {
             return Some(handle.as_fd());
         }
-        let path = folder(&self.store.base, self.mtime, executable);
+        let path = folder(&self.store.base, self.mtime, kind);
         let handle = rustix::fs::open(
             path.as_str(),
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -205,8 +221,8 @@ impl Area<'_> {
         Some(slot.get_or_init(|| handle).as_fd())
     }
 
-    fn make_folder(&self, digest: Digest, executable: bool) -> Result<(), BlobError> {
-        let path = self.path(digest, executable);
+    fn make_folder(&self, digest: Digest, kind: FileKind) -> Result<(), BlobError> {
+        let path = self.path(digest, kind);
         let parent = path.parent().expect("an entry lies in a folder");
         self.store
             .make_folders(parent)
@@ -214,18 +230,15 @@ impl Area<'_> {
     }
 
     /// Whether the store has the file, by a cheap look.
-    pub fn has(&self, digest: Digest, executable: bool) -> bool {
+    pub fn has(&self, digest: Digest, kind: FileKind) -> bool {
         let sound = || {
             let stat = rustix::fs::statat(
-                self.folder(executable)?,
+                self.folder(kind)?,
                 entry_name(digest.hash),
                 AtFlags::SYMLINK_NOFOLLOW,
             )
             .ok()?;
-            Some(
-                is_sound(&stat, digest, self.state(executable))
-                    || self.repair(digest, executable).is_some(),
-            )
+            Some(is_sound(&stat, digest, self.state(kind)) || self.repair(digest, kind).is_some())
         };
         sound().unwrap_or(false)
     }
@@ -235,38 +248,32 @@ impl Area<'_> {
     ///
     /// # Errors
     /// The output cannot be written.
-    pub fn place(
-        &self,
-        digest: Digest,
-        executable: bool,
-        directory: BorrowedFd<'_>,
-        name: &str,
-    ) -> Result<bool, BlobError> {
-        let Some(folder) = self.folder(executable) else {
-            return self.place_from_cas(digest, executable, directory, name);
+    pub fn place(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Result<bool, BlobError> {
+        let Some(folder) = self.folder(kind) else {
+            return self.place_from_cas(digest, kind, at);
         };
         let entry = entry_name(digest.hash);
         if self.ladder.method() == Method::Hardlink {
-            match rustix::fs::linkat(folder, &entry, directory, name, AtFlags::empty()) {
+            match rustix::fs::linkat(folder, &entry, at.directory, at.name, AtFlags::empty()) {
                 Ok(()) => {
-                    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
-                        .map_err(|error| BlobError::io("look at", name, error))?;
+                    let stat = rustix::fs::statat(at.directory, at.name, AtFlags::SYMLINK_NOFOLLOW)
+                        .map_err(|error| BlobError::io("look at", at.name, error))?;
                     // The look comes after the link, so it is the linked file that was looked at.
-                    let condition = self.examine(&stat, digest, executable);
+                    let condition = self.examine(&stat, digest, kind);
                     if let Condition::Sound = condition {
                         self.hardlinks.fetch_add(1, Ordering::Relaxed);
                         return Ok(true);
                     }
-                    rustix::fs::unlinkat(directory, name, AtFlags::empty())
-                        .map_err(|error| BlobError::io("remove", name, error))?;
+                    rustix::fs::unlinkat(at.directory, at.name, AtFlags::empty())
+                        .map_err(|error| BlobError::io("remove", at.name, error))?;
                     return if let Condition::Replaced = condition {
-                        self.place(digest, executable, directory, name)
+                        self.place(digest, kind, at)
                     } else {
                         Ok(false)
                     };
                 }
                 Err(Errno::NOENT) => {
-                    return self.place_from_cas(digest, executable, directory, name);
+                    return self.place_from_cas(digest, kind, at);
                 }
                 Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS) => {
                     self.fall_back_to(Method::Reflink)
@@ -274,31 +281,31 @@ impl Area<'_> {
                 // So many environments have this file that it takes no more links: they go on with
                 // a new one.
                 Err(Errno::MLINK) => {
-                    return self.place_renewed(digest, executable, directory, name);
+                    return self.place_renewed(digest, kind, at);
                 }
                 // Files of another user, where the kernel protects hardlinks.
                 Err(Errno::PERM | Errno::ACCESS) => {}
-                Err(error) => return Err(BlobError::io("link", name, error)),
+                Err(error) => return Err(BlobError::io("link", at.name, error)),
             }
         }
         let source = match rustix::fs::openat(folder, &entry, READ, Mode::empty()) {
             Ok(handle) => File::from(handle),
             Err(Errno::NOENT | Errno::LOOP) => {
-                return self.place_from_cas(digest, executable, directory, name);
+                return self.place_from_cas(digest, kind, at);
             }
             Err(error) => {
-                self.store.pass_over(&self.path(digest, executable), &error.into());
+                self.store.pass_over(&self.path(digest, kind), &error.into());
                 return Ok(false);
             }
         };
         let stat = rustix::fs::fstat(&source)
-            .map_err(|error| BlobError::io("look at", self.path(digest, executable), error))?;
-        match self.examine(&stat, digest, executable) {
+            .map_err(|error| BlobError::io("look at", self.path(digest, kind), error))?;
+        match self.examine(&stat, digest, kind) {
             Condition::Sound => {}
-            Condition::Replaced => return self.place(digest, executable, directory, name),
+            Condition::Replaced => return self.place(digest, kind, at),
             Condition::Absent => return Ok(false),
         }
-        self.duplicate(&source, digest, (directory, name), self.output_mode(executable))
+        self.duplicate(&source, digest, at, self.output_mode(kind))
     }
 
     fn fall_back_to(&self, method: Method) {
@@ -320,16 +327,16 @@ impl Area<'_> {
         &self,
         source: &File,
         digest: Digest,
-        (directory, name): (BorrowedFd<'_>, &str),
+        at: At<'_>,
         mode: RawMode,
     ) -> Result<bool, BlobError> {
         #[cfg(target_vendor = "apple")]
-        if self.clone_file(source, digest.size, (directory, name), mode)? {
+        if digest.size > 0 && self.clone_file(source, at, mode)? {
             return Ok(true);
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let target = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode))
-            .map_err(|error| BlobError::io("make", name, error))?;
+        let target = rustix::fs::openat(at.directory, at.name, flags, Mode::from_raw_mode(mode))
+            .map_err(|error| BlobError::io("make", at.name, error))?;
         let mut target = File::from(target);
         let filled = self.fill(source, digest.size, &mut target);
         // It was made with its mode, so that most often there is nothing to set.
@@ -343,9 +350,9 @@ impl Area<'_> {
                 Ok(true)
             }
             Err(error) => {
-                let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+                let _ = rustix::fs::unlinkat(at.directory, at.name, AtFlags::empty());
                 match error {
-                    CopyError::Write(error) => Err(BlobError::io("write", name, error)),
+                    CopyError::Write(error) => Err(BlobError::io("write", at.name, error)),
                     CopyError::Read(error) => {
                         self.store.pass_over(Utf8Path::new(&entry_name(digest.hash)), &error);
                         Ok(false)
@@ -378,36 +385,12 @@ impl Area<'_> {
 
     /// A new file takes the place of that in the store, which takes no more links. Whoever has one
     /// of those links can have changed it, and nobody has looked at it yet: the copy is verified.
-    fn place_renewed(
-        &self,
-        digest: Digest,
-        executable: bool,
-        directory: BorrowedFd<'_>,
-        name: &str,
-    ) -> Result<bool, BlobError> {
-        let path = self.path(digest, executable);
-        let Ok(source) = open_regular(&path, Links::Refuse) else {
-            return Ok(false);
-        };
-        if self.store.is_writable() {
-            match self.insert(digest, executable, &mut &source) {
-                Ok(()) => return self.place(digest, executable, directory, name),
-                Err(error @ BlobError::Mismatch { .. }) => {
-                    self.store.discard(&path, &error.to_string());
-                    return Ok(false);
-                }
-                Err(error) => self.store.note_failure(&error),
-            }
+    fn place_renewed(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Result<bool, BlobError> {
+        let path = self.path(digest, kind);
+        match open_regular(&path, Links::Refuse) {
+            Ok(source) => self.place_verified((&source, &path), digest, kind, at),
+            Err(_) => Ok(false),
         }
-        match hash_file(&path, self.store.function) {
-            Ok(found) if found == digest => {}
-            _ => return Ok(false),
-        }
-        io::Seek::rewind(&mut &source).map_err(|error| BlobError::io("read", &path, error))?;
-        if !self.duplicate(&source, digest, (directory, name), self.output_mode(executable))? {
-            return Ok(false);
-        }
-        Ok(true)
     }
 
     /// The blob may lie in `cas/`, where Bazel or a download put it: copied out of there and
@@ -415,69 +398,72 @@ impl Area<'_> {
     fn place_from_cas(
         &self,
         digest: Digest,
-        executable: bool,
-        directory: BorrowedFd<'_>,
-        name: &str,
+        kind: FileKind,
+        at: At<'_>,
     ) -> Result<bool, BlobError> {
-        let path = self.store.blob_path(digest.hash);
         if digest.size == 0 {
-            return self.place_empty(digest, executable, directory, name).map(|()| true);
+            return self.place_empty(digest, kind, at).map(|()| true);
         }
+        let path = self.store.blob_path(digest.hash);
         let Ok(source) = open_regular(&path, Links::Refuse) else {
             return Ok(false);
         };
         if !source.metadata().is_ok_and(|found| found.len() == digest.size) {
             return Ok(false);
         }
+        self.place_verified((&source, &path), digest, kind, at)
+    }
+
+    /// Copies what a file of the store holds, if that is the content: into the area if it can be
+    /// written, whence it is placed, else straight into the output.
+    fn place_verified(
+        &self,
+        (mut source, path): (&File, &Utf8Path),
+        digest: Digest,
+        kind: FileKind,
+        at: At<'_>,
+    ) -> Result<bool, BlobError> {
         if self.store.is_writable() {
-            let mut reader = &source;
-            match self.insert(digest, executable, &mut reader) {
-                Ok(()) => return self.place(digest, executable, directory, name),
+            match self.insert(digest, kind, &mut source) {
+                Ok(()) => return self.place(digest, kind, at),
                 Err(error @ BlobError::Mismatch { .. }) => {
-                    self.store.discard(&path, &error.to_string());
+                    self.store.discard(path, &error.to_string());
                     return Ok(false);
                 }
                 Err(error) => self.store.note_failure(&error),
             }
         }
-        match hash_file(&path, self.store.function) {
-            Ok(found) if found == digest => {
-                self.duplicate(&source, digest, (directory, name), self.output_mode(executable))
-            }
-            _ => Ok(false),
+        if hash_file(path, self.store.function).ok() != Some(digest) {
+            return Ok(false);
         }
+        io::Seek::rewind(&mut source).map_err(|error| BlobError::io("read", path, error))?;
+        self.duplicate(source, digest, at, self.output_mode(kind))
     }
 
     /// The empty file is known without any store.
-    fn place_empty(
-        &self,
-        digest: Digest,
-        executable: bool,
-        directory: BorrowedFd<'_>,
-        name: &str,
-    ) -> Result<(), BlobError> {
+    fn place_empty(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Result<(), BlobError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let mode = self.output_mode(executable);
-        let file = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(mode))
-            .map_err(|error| BlobError::io("make", name, error))?;
+        let mode = self.output_mode(kind);
+        let file = rustix::fs::openat(at.directory, at.name, flags, Mode::from_raw_mode(mode))
+            .map_err(|error| BlobError::io("make", at.name, error))?;
         finish(&File::from(file), mode, self.mtime)
-            .map_err(|error| BlobError::io("write", name, error))?;
+            .map_err(|error| BlobError::io("write", at.name, error))?;
         self.copies.fetch_add(1, Ordering::Relaxed);
-        self.store.attempt(|| self.adopt(digest, executable, directory, name));
+        self.store.attempt(|| self.adopt(digest, kind, at));
         Ok(())
     }
 
-    fn state(&self, executable: bool) -> State {
-        self.store.state(executable, self.mtime)
+    fn state(&self, kind: FileKind) -> State {
+        self.store.state(kind, self.mtime)
     }
 
     /// Whether a file that was found in the store may be used. Somebody else may have put another
     /// one into its place since.
-    fn examine(&self, stat: &Stat, digest: Digest, executable: bool) -> Condition {
-        if is_sound(stat, digest, self.state(executable)) {
+    fn examine(&self, stat: &Stat, digest: Digest, kind: FileKind) -> Condition {
+        if is_sound(stat, digest, self.state(kind)) {
             return Condition::Sound;
         }
-        match self.repair(digest, executable) {
+        match self.repair(digest, kind) {
             Some(inode) if inode == stat.st_ino => Condition::Sound,
             Some(_) => Condition::Replaced,
             None => Condition::Absent,
@@ -487,15 +473,10 @@ impl Area<'_> {
     /// A file looks touched: where its content is right, mode and time are set again; where not, it
     /// is removed. Returns the inode number of the file that the store has now, if there is one; it
     /// is sound.
-    fn repair(&self, digest: Digest, executable: bool) -> Option<u64> {
-        let path = self.path(digest, executable);
-        match repair(
-            &path,
-            self.store.function,
-            digest,
-            self.state(executable),
-            self.store.is_writable(),
-        ) {
+    fn repair(&self, digest: Digest, kind: FileKind) -> Option<u64> {
+        let path = self.path(digest, kind);
+        match repair(&path, self.store.function, digest, self.state(kind), self.store.is_writable())
+        {
             Repair::Sound { inode } => Some(inode),
             Repair::Repaired { inode } => {
                 let text = format!(
@@ -545,6 +526,12 @@ mod tests {
         handle: OwnedFd,
     }
 
+    impl Output {
+        fn at<'a>(&'a self, name: &'a str) -> At<'a> {
+            At { directory: self.handle.as_fd(), name }
+        }
+    }
+
     fn output(folder: &tempfile::TempDir, name: &str) -> Output {
         let path = Utf8PathBuf::from_path_buf(folder.path().join(name)).unwrap();
         fs::create_dir(&path).unwrap();
@@ -554,18 +541,12 @@ mod tests {
         Output { path, handle }
     }
 
-    fn write(
-        area: &Area<'_>,
-        output: &Output,
-        name: &str,
-        bytes: &[u8],
-        executable: bool,
-    ) -> Digest {
+    fn write(area: &Area<'_>, output: &Output, name: &str, bytes: &[u8], kind: FileKind) -> Digest {
         let path = output.path.join(name);
         fs::write(&path, bytes).unwrap();
-        finish(&File::open(&path).unwrap(), area.output_mode(executable), MTIME).unwrap();
+        finish(&File::open(&path).unwrap(), area.output_mode(kind), MTIME).unwrap();
         let digest = DigestFunction::Sha256.digest(bytes);
-        area.adopt(digest, executable, output.handle.as_fd(), name).unwrap();
+        area.adopt(digest, kind, output.at(name)).unwrap();
         digest
     }
 
@@ -575,20 +556,26 @@ mod tests {
             let (folder, store) = store(DigestFunction::Sha256);
             let (first, second) = (output(&folder, "first"), output(&folder, "second"));
             let area = store.area(MTIME, mode, first.handle.as_fd());
-            let digest = write(&area, &first, "a", b"hello", true);
-            let empty = write(&area, &first, "e", b"", false);
-            assert!(area.place(digest, true, second.handle.as_fd(), "b").unwrap());
-            assert!(area.place(empty, false, second.handle.as_fd(), "e").unwrap());
+            let digest = write(&area, &first, "a", b"hello", FileKind::Executable);
+            let empty = write(&area, &first, "e", b"", FileKind::Plain);
+            assert!(area.place(digest, FileKind::Executable, second.at("b")).unwrap());
+            assert!(area.place(empty, FileKind::Plain, second.at("e")).unwrap());
             assert!(
-                !area.place(digest, false, second.handle.as_fd(), "c").unwrap(),
+                !area.place(digest, FileKind::Plain, second.at("c")).unwrap(),
                 "another kind is another file"
             );
             let metadata = fs::metadata(second.path.join("b")).unwrap();
             assert_eq!(fs::read(second.path.join("b")).unwrap(), b"hello");
             assert_eq!(metadata.mtime(), MTIME);
-            assert_eq!(metadata.permissions().mode() & 0o7777, area.output_mode(true), "{mode:?}");
+            assert_eq!(
+                metadata.permissions().mode() & 0o7777,
+                area.output_mode(FileKind::Executable),
+                "{mode:?}"
+            );
             assert!(
-                area.of("bin", "x", 5).place(digest, true, first.handle.as_fd(), "script").unwrap()
+                area.of("bin", "x", 5)
+                    .place(digest, FileKind::Executable, first.at("script"))
+                    .unwrap()
             );
             let script = fs::metadata(first.path.join("script")).unwrap();
             assert_eq!(
@@ -609,16 +596,16 @@ mod tests {
             for round in 0..200 {
                 let output = output(&folder, &format!("{round}"));
                 let area = store.area(MTIME, mode, output.handle.as_fd());
-                let digest = write(&area, &output, "first", b"hello", false);
-                let stored = area.path(digest, false);
+                let digest = write(&area, &output, "first", b"hello", FileKind::Plain);
+                let stored = area.path(digest, FileKind::Plain);
                 fs::set_permissions(&stored, fs::Permissions::from_mode(0o644)).unwrap();
                 fs::write(&stored, b"changed").unwrap();
                 std::thread::scope(|scope| {
                     for name in ["a", "b", "c", "d"] {
                         let (area, output) = (&area, &output);
                         scope.spawn(move || {
-                            if !area.place(digest, false, output.handle.as_fd(), name).unwrap() {
-                                write(area, output, name, b"hello", false);
+                            if !area.place(digest, FileKind::Plain, output.at(name)).unwrap() {
+                                write(area, output, name, b"hello", FileKind::Plain);
                             }
                             assert_eq!(
                                 fs::read(output.path.join(name)).unwrap(),
@@ -637,15 +624,15 @@ mod tests {
         let (folder, store) = store(DigestFunction::Sha256);
         let (first, second) = (output(&folder, "first"), output(&folder, "second"));
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
-        let digest = write(&area, &first, "a", b"hello", false);
+        let digest = write(&area, &first, "a", b"hello", FileKind::Plain);
         let path = first.path.join("a");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(&path, b"jello").unwrap();
-        assert!(!area.place(digest, false, second.handle.as_fd(), "b").unwrap());
-        assert!(!second.path.join("b").exists() && !area.path(digest, false).exists());
+        assert!(!area.place(digest, FileKind::Plain, second.at("b")).unwrap());
+        assert!(!second.path.join("b").exists() && !area.path(digest, FileKind::Plain).exists());
         assert_eq!(store.notes().take().len(), 1);
-        write(&area, &second, "c", b"hello", false);
-        assert!(area.has(digest, false), "the next build repairs");
+        write(&area, &second, "c", b"hello", FileKind::Plain);
+        assert!(area.has(digest, FileKind::Plain), "the next build repairs");
     }
 
     #[test]
@@ -653,9 +640,9 @@ mod tests {
         let (folder, store) = store(DigestFunction::Sha256);
         let (first, second) = (output(&folder, "first"), output(&folder, "second"));
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
-        let digest = write(&area, &first, "a", b"hello", false);
+        let digest = write(&area, &first, "a", b"hello", FileKind::Plain);
         fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(area.place(digest, false, second.handle.as_fd(), "b").unwrap());
+        assert!(area.place(digest, FileKind::Plain, second.at("b")).unwrap());
         assert_eq!(
             fs::metadata(second.path.join("b")).unwrap().permissions().mode() & 0o7777,
             0o444
@@ -669,13 +656,13 @@ mod tests {
         let digest = DigestFunction::Sha256.digest(b"hello");
         store.put(digest, &mut &b"hello"[..]).unwrap();
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
-        assert!(area.place(digest, false, first.handle.as_fd(), "a").unwrap());
+        assert!(area.place(digest, FileKind::Plain, first.at("a")).unwrap());
         let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
         assert_ne!(inode(&first.path.join("a")), inode(&store.blob_path(digest.hash)));
         fs::write(store.blob_path(digest.hash), b"jello").unwrap();
-        fs::remove_file(area.path(digest, false)).unwrap();
+        fs::remove_file(area.path(digest, FileKind::Plain)).unwrap();
         assert!(
-            !area.place(digest, false, first.handle.as_fd(), "b").unwrap(),
+            !area.place(digest, FileKind::Plain, first.at("b")).unwrap(),
             "what is copied out of cas/ is verified"
         );
     }
@@ -685,20 +672,20 @@ mod tests {
         let (folder, store) = store(DigestFunction::Sha256);
         let first = output(&folder, "first");
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
-        let digest = write(&area, &first, "a", b"hello", false);
+        let digest = write(&area, &first, "a", b"hello", FileKind::Plain);
         fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(first.path.join("a"), b"jello").unwrap();
         assert!(
-            !area.place_renewed(digest, false, first.handle.as_fd(), "b").unwrap(),
+            !area.place_renewed(digest, FileKind::Plain, first.at("b")).unwrap(),
             "what was changed is not made the store's"
         );
-        assert!(!first.path.join("b").exists() && !area.path(digest, false).exists());
+        assert!(!first.path.join("b").exists() && !area.path(digest, FileKind::Plain).exists());
         fs::remove_file(first.path.join("a")).unwrap();
-        write(&area, &first, "a", b"hello", false);
-        assert!(area.place_renewed(digest, false, first.handle.as_fd(), "b").unwrap());
+        write(&area, &first, "a", b"hello", FileKind::Plain);
+        assert!(area.place_renewed(digest, FileKind::Plain, first.at("b")).unwrap());
         let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
-        assert_eq!(inode(&first.path.join("b")), inode(&area.path(digest, false)));
+        assert_eq!(inode(&first.path.join("b")), inode(&area.path(digest, FileKind::Plain)));
         assert_ne!(inode(&first.path.join("b")), inode(&first.path.join("a")));
-        assert!(area.has(digest, false));
+        assert!(area.has(digest, FileKind::Plain));
     }
 }

@@ -15,15 +15,16 @@ use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::Store;
 use crate::effects::host::fs::{Links, open_regular};
 use crate::model::digest::{Digest, DigestFunction, Hasher};
+use crate::model::file_kind::FileKind;
 
 /// The permissions of a file that others share.
-fn shared_mode(executable: bool) -> RawMode {
-    if executable { 0o555 } else { 0o444 }
+fn shared_mode(kind: FileKind) -> RawMode {
+    own_mode(kind) & 0o555
 }
 
 /// The permissions of a file that is nobody else's.
-pub(super) fn own_mode(executable: bool) -> RawMode {
-    if executable { 0o755 } else { 0o644 }
+pub(super) fn own_mode(kind: FileKind) -> RawMode {
+    kind.mode().into()
 }
 
 /// In which state a linkable file was put into its area.
@@ -85,14 +86,14 @@ pub(in crate::effects::caches::store) fn has_time(stat: &Stat, mtime: i64) -> bo
 
 impl Store {
     /// The permissions of a linkable file.
-    pub(in crate::effects::caches::store) fn file_mode(&self, executable: bool) -> RawMode {
-        if self.scratch { own_mode(executable) } else { shared_mode(executable) }
+    pub(in crate::effects::caches::store) fn file_mode(&self, kind: FileKind) -> RawMode {
+        if self.scratch { own_mode(kind) } else { shared_mode(kind) }
     }
 
     /// In which state linkable files are.
-    pub(in crate::effects::caches::store) fn state(&self, executable: bool, mtime: i64) -> State {
+    pub(in crate::effects::caches::store) fn state(&self, kind: FileKind, mtime: i64) -> State {
         let owners = *self.owners.get_or_init(|| Owners::of(&self.root));
-        State { mode: self.file_mode(executable), mtime, owners }
+        State { mode: self.file_mode(kind), mtime, owners }
     }
 }
 

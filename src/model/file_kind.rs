@@ -1,0 +1,55 @@
+//! What kinds of files an environment has.
+//!
+//! Model layer. The one thing that trees, plans, wheels and stores know of a file's mode.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::every::every;
+
+/// Whether a file may be executed. Where it is written down, it is the answer to that question.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(from = "bool", into = "bool")]
+pub enum FileKind {
+    /// Everybody may read it.
+    #[default]
+    Plain,
+    /// Everybody may execute it, too.
+    Executable,
+}
+
+impl FileKind {
+    /// Both.
+    pub const ALL: [Self; 2] = every!(FileKind: Plain, Executable);
+
+    /// The kind of a file that has these permissions, where some of them are counted.
+    pub fn of_mode(mode: u32, counted: u32) -> Self {
+        Self::from(mode & counted != 0)
+    }
+
+    /// Whether it may be executed.
+    pub fn is_executable(self) -> bool {
+        self == Self::Executable
+    }
+
+    /// The permissions that it has in an environment.
+    pub fn mode(self) -> u16 {
+        match self {
+            Self::Plain => 0o644,
+            Self::Executable => 0o755,
+        }
+    }
+}
+
+impl From<bool> for FileKind {
+    fn from(executable: bool) -> Self {
+        if executable { Self::Executable } else { Self::Plain }
+    }
+}
+
+impl From<FileKind> for bool {
+    fn from(kind: FileKind) -> Self {
+        kind.is_executable()
+    }
+}
