@@ -30,7 +30,7 @@ def write_program(ctx: AnalysisContext, start: struct, runner: Artifact | None =
             places[start.file] = main.keys()[0]
         start = struct(kind = "main", place = places[start.file])
     elif start.kind == "pytest":
-        start = struct(kind = "pytest", places = [places[file] for file in start.files])
+        start = struct(kind = "pytest", name = start.name, places = [places[file] for file in start.files])
     sources = collect_sources(target_name(ctx), ctx.attrs.deps, own)
     for place, file in venv.sources.items():
         sources.setdefault(place, file)

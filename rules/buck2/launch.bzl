@@ -35,7 +35,7 @@ def write_launcher(
       tree: the environment's directory.
       interpreter: a VenvtreeInterpreterInfo.
       start: a struct of `kind` and what the kind needs: `python` (nothing), `main` (`place`), `module` (`name`), `script` (`name`),
-        `pytest` (`places`). Places are those of `sources`.
+        `pytest` (`places`, and `name`: how plugins are loaded). Places are those of `sources`.
       sources: first-party files by their path below the import root.
       env: environment variables.
       interpreter_args: arguments for the interpreter, before the program.

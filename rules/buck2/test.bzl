@@ -1,7 +1,7 @@
 """`py_venv_test`: a test that runs in an environment."""
 
 load("//rules/common:attributes.bzl", "TEST")
-load("//rules/common:start.bzl", "choose_tests")
+load("//rules/common:start.bzl", "choose_tests", "pytest_plugins")
 load(":action.bzl", "target_name")
 load(":attributes.bzl", "attributes", "strings")
 load(":binary.bzl", "PROGRAM_ATTRS", "own_sources", "start_of", "write_program")
@@ -14,7 +14,7 @@ def _py_venv_test_impl(ctx: AnalysisContext) -> list[Provider]:
         files = choose_tests(ctx.label.name, own_sources(ctx))
         if files.error:
             fail("%s: %s" % (target_name(ctx), files.error))
-        launcher = write_program(ctx, struct(kind = "pytest", files = files.value), runner = ctx.attrs._runner)
+        launcher = write_program(ctx, struct(kind = "pytest", name = pytest_plugins(ctx.attrs), files = files.value), runner = ctx.attrs._runner)
     else:
         launcher = write_program(ctx, start_of(ctx))
     command = cmd_args(launcher.file, hidden = launcher.needs)

@@ -69,6 +69,11 @@ PROGRAM = {
 
 TEST = {
     "pytest": _row("bool", "Whether to run `srcs` with pytest, which must be in the environment."),
+    "pytest_autoload": _row(
+        "bool",
+        "Whether pytest rewrites assertions in all modules of distributions with plugins, at each start, as it does by itself. By default it " +
+        "loads the same plugins, but rewrites their own modules only, which takes a fraction of the time.",
+    ),
 }
 
 ARCHIVE = {

@@ -51,6 +51,17 @@ def choose_tests(name, srcs):
         return _refused("`srcs` has nothing for pytest to run; add a file such as `test_%s.py`" % name)
     return _accepted(files)
 
+def pytest_plugins(attributes):
+    """How pytest loads plugins, for `runtime/run_test.py`.
+
+    Args:
+      attributes: the rule's attributes.
+
+    Returns:
+      A word.
+    """
+    return "autoload" if attributes.pytest_autoload else "named"
+
 def _accepted(value):
     return struct(value = value, error = None)
 

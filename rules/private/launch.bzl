@@ -30,7 +30,7 @@ def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpr
       output: the file to write.
       tree: the environment's directory.
       start: a struct of `kind` and what the kind needs: `python` (nothing), `main` (`file`), `module` (`name`), `script` (`name`),
-        `pytest` (`files`).
+        `pytest` (`files`, and `name`: how plugins are loaded).
       imports: depset of import roots, relative to the runfiles directory.
       sources: depset of first-party sources; the repositories that they are in are import roots too.
       env: environment variables.

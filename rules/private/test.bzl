@@ -3,7 +3,7 @@
 load("@venvtree_host//:host.bzl", "BAZEL_MAJOR")
 load("//rules/common:attributes.bzl", "TEST")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:start.bzl", "choose_tests")
+load("//rules/common:start.bzl", "choose_tests", "pytest_plugins")
 load(":attributes.bzl", "attributes")
 load(":binary.bzl", "PROGRAM_ATTRS", "program", "start_of")
 
@@ -17,7 +17,7 @@ def _py_venv_test_impl(ctx):
         files = choose_tests(ctx.label.name, ctx.files.srcs)
         if files.error:
             fail("%s: %s" % (label_text(ctx.label), files.error))
-        start = struct(kind = "pytest", files = files.value)
+        start = struct(kind = "pytest", name = pytest_plugins(ctx.attr), files = files.value)
     else:
         start = start_of(ctx)
     return program(ctx, start, runner = ctx.file._runner) + _inherited(ctx)

@@ -52,6 +52,7 @@ mod policy;
 mod prompt;
 mod proof;
 mod pypi;
+mod pytest_plugins;
 mod readers;
 mod readme;
 mod real;

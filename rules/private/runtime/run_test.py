@@ -1,6 +1,6 @@
 """Runs a test as Bazel wants it: `run_test.py KIND WHAT [FILE…] -- [ARGUMENT…]`.
 
-KIND is `pytest` (FILEs are what to run), or `main`, `module` or `script` to run WHAT with coverage. See Bazel's "Test encyclopedia" for the
+KIND is `pytest` (FILEs are what to run; WHAT is `autoload` where pytest itself is to load plugins, or `named`), or `main`, `module` or `script` to run WHAT with coverage. See Bazel's "Test encyclopedia" for the
 variables.
 """
 
@@ -31,12 +31,62 @@ class _Bazel:
             items[:] = kept
 
 
-def _run_pytest(files, arguments):
+_PLUGINS = "venvtree_pytest_plugins"
+
+
+def _load_plugins_lightly(environ):
+    """Has the plugins of the environment loaded as pytest does by itself, but without rewriting everything that they are installed with.
+
+    By itself, pytest rewrites and compiles, at each start, all modules of all distributions that have a plugin. Only the plugins' own modules
+    are rewritten here: in other ones of these distributions, `assert` says nothing of the values.
+    """
+    disable = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+    if environ.get(disable):
+        return
+    import types
+
+    # pytest imports what PYTEST_PLUGINS names right after it would have loaded plugins: after `-p` was considered, before options are read.
+    loader = types.ModuleType(_PLUGINS, "PYTEST_DONT_REWRITE")
+    others = environ.get("PYTEST_PLUGINS")
+    done = []
+
+    def registered(manager):
+        # Called for each plugin that there is, the first time while this one is registered.
+        if done:
+            return
+        done.append(True)
+        # Other processes that run pytest do as ever.
+        del environ[disable]
+        if others is None:
+            del environ["PYTEST_PLUGINS"]
+        else:
+            environ["PYTEST_PLUGINS"] = others
+        config = manager.get_plugin("pytestconfig")
+        if getattr(getattr(config, "known_args_namespace", None), "disable_plugin_autoload", False):
+            return
+        import importlib.metadata
+        import pytest
+
+        for distribution in importlib.metadata.distributions():
+            for point in distribution.entry_points:
+                if point.group == "pytest11":
+                    pytest.register_assert_rewrite(point.value.partition(":")[0].strip())
+        manager.load_setuptools_entrypoints("pytest11")
+
+    loader.pytest_plugin_registered = registered
+    sys.modules[_PLUGINS] = loader
+    environ[disable] = "1"
+    environ["PYTEST_PLUGINS"] = _PLUGINS + ("," + others if others else "")
+
+
+def _run_pytest(files, arguments, autoload):
     try:
         import pytest
     except ImportError:
         sys.exit("the environment has no pytest: add its wheel, and those that it requires, to the environment's `wheels`")
     environ = os.environ
+    if not autoload:
+        _load_plugins_lightly(environ)
     options = ["-p", "no:cacheprovider", "--rootdir=" + os.getcwd()]
     if environ.get("XML_OUTPUT_FILE"):
         options.append("--junitxml=" + environ["XML_OUTPUT_FILE"])
@@ -132,7 +182,7 @@ def main():
     if unfinished:
         open(unfinished, "w").close()
     if kind == "pytest":
-        run = lambda: _run_pytest(files, arguments)
+        run = lambda: _run_pytest(files, arguments, autoload=what == "autoload")
     else:
         run = lambda: _guarded(lambda: _run_program(kind, what, arguments))
     code = _with_coverage(run) if os.environ.get("COVERAGE_DIR") else run()
