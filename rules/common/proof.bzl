@@ -1,6 +1,7 @@
 """The documents about an environment that a build can make."""
 
 # For each group of them, the ends of their files' names and the commands of the tool that write them.
+# buildifier: disable=attr-licenses
 PROOFS = {
     "licenses": {".licenses.txt": ["licenses", "--texts"]},
     "provenance": {".intoto.json": ["sbom", "--format=in-toto"]},

@@ -6,7 +6,7 @@
 pub mod host;
 pub mod work;
 
-pub mod relocate;
+pub(crate) mod relocate;
 pub mod scan;
 
 #[cfg(feature = "remote")]
@@ -14,10 +14,10 @@ pub mod net;
 
 pub mod wheels;
 
-pub mod source;
+pub(crate) mod source;
 
 pub mod caches;
 
-pub mod interpreters;
+pub(crate) mod interpreters;
 
 pub mod sink;

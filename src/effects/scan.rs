@@ -4,7 +4,7 @@
 //! become a copy, every file may be a link into a store, and modes say nothing. Directories are
 //! listed, and files hashed, by all threads.
 
-pub mod bytecode;
+pub(crate) mod bytecode;
 
 use std::collections::HashSet;
 use std::io::Read as _;

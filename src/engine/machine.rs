@@ -1,6 +1,4 @@
 //! What a machine is like on which environments are made.
 
 pub use crate::effects::host::file_hash::of as sha256_of;
-pub use crate::effects::host::machine::{
-    Sharing, nearest, open_files, sharing, target, trouble_with,
-};
+pub use crate::effects::host::machine::{nearest, open_files, sharing, target, trouble_with};

@@ -15,14 +15,14 @@ mod places;
 #[cfg(feature = "remote")]
 mod indexes;
 
-pub mod fetch;
+pub(crate) mod fetch;
 
 mod report;
 mod session;
 
 mod prepared;
 
-pub mod bytecode;
+pub(crate) mod bytecode;
 mod overlays;
 
 mod known_wheels;
@@ -41,23 +41,23 @@ mod place;
 mod make;
 
 mod pack;
-pub mod transfer;
+pub(crate) mod transfer;
 
-pub mod compose;
-pub mod judge;
+pub(crate) mod compose;
+pub(crate) mod judge;
 
-pub mod archives;
-pub mod directories;
-pub mod files;
-pub mod images;
-pub mod interpreters;
-pub mod machine;
-pub mod remote;
-pub mod reproduce;
-pub mod store;
-pub mod wheels;
+pub(crate) mod archives;
+pub(crate) mod directories;
+pub(crate) mod files;
+pub(crate) mod images;
+pub(crate) mod interpreters;
+pub(crate) mod machine;
+pub(crate) mod remote;
+pub(crate) mod reproduce;
+pub(crate) mod store;
+pub(crate) mod wheels;
 
-pub mod proof;
+pub(crate) mod proof;
 
 use crate::effects::sink::publish::PublishError;
 use crate::engine::find::CachedAction;

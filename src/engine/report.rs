@@ -97,26 +97,26 @@ impl Source {
 #[derive(Debug)]
 pub struct Report {
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Where the tree came from.
-    pub source: Source,
+    pub(crate) source: Source,
     /// The digest function of both digests.
-    pub function: DigestFunction,
+    pub(crate) function: DigestFunction,
     /// The root digest.
-    pub root: DirectoryDigest,
+    pub(crate) root: DirectoryDigest,
     /// The key, where caches were asked for a spec's tree.
-    pub action: Option<ActionDigest>,
+    pub(crate) action: Option<ActionDigest>,
     /// The tree's files.
-    pub files: u64,
+    pub(crate) files: u64,
     /// Their bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// How files came out of the store.
-    pub links: Counts,
+    pub(crate) links: Counts,
     /// What a person should know of the plan; only where there was one.
-    pub warnings: Vec<PlanWarning>,
+    pub(crate) warnings: Vec<PlanWarning>,
     /// Whether it is known of the output's files, written or read just now, what they hold; else
     /// that its directories did not change since they were last looked at.
-    pub looked: bool,
+    pub(crate) looked: bool,
 }
 
 impl Report {

@@ -11,11 +11,11 @@
 
 pub mod marshal;
 
-pub mod modules;
+pub(crate) mod modules;
 
 pub mod release;
 
-pub mod overlay;
+pub(crate) mod overlay;
 
 use crate::model::bytecode::release::Release;
 use crate::model::every::every;

@@ -15,7 +15,7 @@ use sha2::Digest as _;
 
 use self::sha256::Sha256;
 
-use crate::model::every::every;
+use crate::model::every::{every, shown};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// A digest function of REAPI.
@@ -62,11 +62,7 @@ impl DigestFunction {
     }
 }
 
-impl fmt::Display for DigestFunction {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
+shown!(DigestFunction: name());
 
 /// 32 bytes of hash, rendered as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

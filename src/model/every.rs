@@ -53,4 +53,15 @@ macro_rules! words_of {
     };
 }
 
-pub(crate) use {every, named, words_of};
+/// Has a type shown as the text that a method or a field of it gives: `shown!(Type: name())`.
+macro_rules! shown {
+    ($type:ty: $($text:tt)+) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.$($text)+.as_ref())
+            }
+        }
+    };
+}
+
+pub(crate) use {every, named, shown, words_of};

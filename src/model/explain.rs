@@ -4,11 +4,10 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt;
 
 use serde::Serialize;
 
-use crate::model::every::every;
+use crate::model::every::{every, shown};
 
 /// An error that can end a command.
 ///
@@ -129,11 +128,7 @@ impl ErrorKind {
     }
 }
 
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
+shown!(ErrorKind: name());
 
 /// One of several things that are wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

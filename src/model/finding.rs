@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::every::every;
+use crate::model::every::{every, shown};
 use crate::model::nearest;
 
 /// How bad a finding is.
@@ -40,11 +40,7 @@ impl Severity {
     }
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
+shown!(Severity: name());
 
 /// Whether the escape hatch (`--allow CODE`) may let a finding of a code pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

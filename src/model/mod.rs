@@ -6,16 +6,16 @@
 
 pub(crate) mod every;
 
-pub mod nearest;
+pub(crate) mod nearest;
 
-pub mod compression;
+pub(crate) mod compression;
 
 pub mod address;
-pub mod explain;
-pub mod moment;
+pub(crate) mod explain;
+pub(crate) mod moment;
 
 pub mod digest;
-pub mod file_kind;
+pub(crate) mod file_kind;
 pub mod path;
 pub mod portable;
 pub mod reserved;
@@ -30,41 +30,41 @@ pub mod action;
 pub mod name;
 
 pub mod interpreter;
-pub mod python_request;
-pub mod target;
+pub(crate) mod python_request;
+pub(crate) mod target;
 
 pub mod requirements;
 
 pub mod wheel;
 
-pub mod preference;
+pub(crate) mod preference;
 
 pub mod script;
 
 pub mod activate;
 
-pub mod json;
+pub(crate) mod json;
 
 pub mod bytecode;
 
 pub mod layout;
 
-pub mod relocate;
+pub(crate) mod relocate;
 
 pub mod spec;
 
 pub mod lock;
 
-pub mod plan;
+pub(crate) mod plan;
 
-pub mod layers;
+pub(crate) mod layers;
 
-pub mod image;
+pub(crate) mod image;
 
 pub mod request;
 
 pub mod manifest;
 
-pub mod proof;
+pub(crate) mod proof;
 
-pub mod verify;
+pub(crate) mod verify;

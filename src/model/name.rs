@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::model::every::shown;
+
 pub use pep440_rs::Version;
 
 /// Why a text is no name or version.
@@ -173,11 +175,7 @@ impl PythonVersion {
     }
 }
 
-impl fmt::Display for PythonVersion {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
+shown!(PythonVersion: text);
 
 #[cfg(test)]
 mod tests {

@@ -177,6 +177,27 @@ fn the_page_names_every_shell_and_what_it_reads() {
 }
 
 #[test]
+fn the_readme_names_every_shell() {
+    let readme = include_str!("../../README.md");
+    let (_, after) = readme.split_once("Activation works in").expect("a sentence");
+    let (sentence, _) = after.split_once(". ").expect("its end");
+    for shell in Shell::ALL {
+        let name = match shell {
+            Shell::Posix => "bash, zsh, sh",
+            Shell::Fish => "fish",
+            Shell::Csh => "csh",
+            Shell::Nushell => "nushell",
+            Shell::Xonsh => "xonsh",
+            Shell::PowerShell => "PowerShell",
+            Shell::Cmd => "cmd.exe",
+            // No shell that anybody types in.
+            Shell::Python => continue,
+        };
+        assert!(sentence.contains(name), "{name} is not in: {sentence}");
+    }
+}
+
+#[test]
 fn the_rules_know_every_shell() {
     let rules = include_str!("../../rules/common/spec.bzl");
     let names = Shell::ALL.map(|shell| format!("{:?}", shell.name())).join(", ");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::bazel::{Bazel, Version, alone, buildgrid};
+use super::bazel::{Bazel, Version, alone, buildgrid, with_bazel};
 use super::support::commands::said;
 
 /// The bytecode below a directory, by the names of its modules.
@@ -93,20 +93,11 @@ fn environments_have_bytecode(version: Version) {
     assert!(refused.contains("the build setting `bytecode` is `sometimes`"), "{refused}");
 }
 
-#[test]
-fn bazel_4_compiles_each_wheel_once() {
-    environments_have_bytecode(Version::Four);
-}
-
-#[test]
-fn bazel_7_compiles_each_wheel_once() {
-    environments_have_bytecode(Version::Seven);
-}
-
-#[test]
-fn bazel_7_with_modules_compiles_each_wheel_once() {
-    environments_have_bytecode(Version::SevenModules);
-}
+with_bazel!(environments_have_bytecode {
+    bazel_4_compiles_each_wheel_once: Four,
+    bazel_7_compiles_each_wheel_once: Seven,
+    bazel_7_with_modules_compiles_each_wheel_once: SevenModules,
+});
 
 /// What one machine compiled, another one with other paths takes from the cache.
 #[test]

@@ -63,11 +63,8 @@ fn examples_stay_whole_and_prose_fills_the_lines() {
             );
         }
         for argument in command.get_arguments() {
-            let help = argument
-                .get_long_help()
-                .or(argument.get_help())
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let help = argument.get_long_help().or(argument.get_help());
+            let help = help.map(ToString::to_string).unwrap_or_default();
             let by_hand = help
                 .lines()
                 .collect::<Vec<_>>()

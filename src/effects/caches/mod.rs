@@ -1,7 +1,7 @@
 //! Caches of trees and blobs: the local store and remote ones, behind one interface.
 
 pub mod blob;
-pub mod counted;
+pub(crate) mod counted;
 pub mod store;
 pub mod transfer;
 

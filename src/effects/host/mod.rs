@@ -3,26 +3,26 @@
 #[cfg(test)]
 pub(crate) mod folder;
 
-pub mod random;
+pub(crate) mod random;
 
 pub mod fs;
-pub mod state;
+pub(crate) mod state;
 
-pub mod spare;
+pub(crate) mod spare;
 
-pub mod remove;
+pub(crate) mod remove;
 
 pub mod interrupt;
 
-pub mod staging;
+pub(crate) mod staging;
 
-pub mod atomic;
+pub(crate) mod atomic;
 
-pub mod input;
+pub(crate) mod input;
 
-pub mod child;
+pub(crate) mod child;
 pub mod file_hash;
 pub mod machine;
 pub mod notes;
-pub mod output_file;
+pub(crate) mod output_file;
 pub mod replaceable;

@@ -1,9 +1,9 @@
 //! Interpreters: finding them, asking them for facts, remembering what they said, having them
 //! compile.
 
-pub mod probe;
-pub mod probe_cache;
+pub(crate) mod probe;
+pub(crate) mod probe_cache;
 
-pub mod discover;
+pub(crate) mod discover;
 
-pub mod compile;
+pub(crate) mod compile;

@@ -1,15 +1,15 @@
 //! What every use of a network needs: addresses, credentials, limits for waiting and trying again.
 
-pub mod headers;
-pub mod url;
+pub(crate) mod headers;
+pub(crate) mod url;
 
-pub mod credentials;
+pub(crate) mod credentials;
 pub mod netrc;
-pub mod pace;
-pub mod redirect;
-pub mod resolver;
+pub(crate) mod pace;
+pub(crate) mod redirect;
+pub(crate) mod resolver;
 pub mod retry;
 
-pub mod client;
+pub(crate) mod client;
 
 pub mod download;

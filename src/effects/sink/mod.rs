@@ -10,13 +10,13 @@ mod spot;
 
 mod layered;
 
-pub mod publish;
+pub(crate) mod publish;
 
-pub mod directory;
-pub mod tree;
+pub(crate) mod directory;
+pub(crate) mod tree;
 
 pub mod archive;
-pub mod layers;
+pub(crate) mod layers;
 
-pub mod overlay;
-pub mod wheel;
+pub(crate) mod overlay;
+pub(crate) mod wheel;

@@ -1,8 +1,8 @@
 //! Where the bytes of a planned tree come from: wheels, folders, launchers.
 
-pub mod launchers;
-pub mod listing;
-pub mod overlay;
-pub mod supply;
+pub(crate) mod launchers;
+pub(crate) mod listing;
+pub(crate) mod overlay;
+pub(crate) mod supply;
 
-pub mod entry;
+pub(crate) mod entry;

@@ -9,8 +9,8 @@ pub mod zip_file;
 
 mod reading;
 
-pub mod examine;
+pub(crate) mod examine;
 pub mod load;
 
 pub mod inspect;
-pub mod seeds;
+pub(crate) mod seeds;

@@ -2,6 +2,6 @@
 
 pub mod parallel;
 
-pub mod in_order;
-pub mod pipeline;
+pub(crate) mod in_order;
+pub(crate) mod pipeline;
 pub mod progress;

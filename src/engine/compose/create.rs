@@ -34,48 +34,48 @@ pub enum Reach {
 #[derive(Debug, Clone, Default)]
 pub struct Seeds {
     /// Those that are named; else pip, and setuptools if it comes with the interpreter.
-    pub named: Option<Vec<SeedRequest>>,
+    pub(crate) named: Option<Vec<SeedRequest>>,
     /// Those that come on top. The last that is said of one distribution counts.
-    pub more: Vec<SeedRequest>,
+    pub(crate) more: Vec<SeedRequest>,
     /// Those that are left out.
-    pub without: Vec<DistName>,
+    pub(crate) without: Vec<DistName>,
 }
 
 /// Where wheels of seeds may lie besides the interpreter's own.
 #[derive(Debug, Clone, Default)]
 pub struct SeedPlaces {
     /// Directories that somebody named.
-    pub given: Vec<Utf8PathBuf>,
+    pub(crate) given: Vec<Utf8PathBuf>,
     /// The directory of the seeds that came with this program.
-    pub support: Option<Utf8PathBuf>,
+    pub(crate) support: Option<Utf8PathBuf>,
     /// The working directory, if it is to be looked through.
-    pub working: Option<Utf8PathBuf>,
+    pub(crate) working: Option<Utf8PathBuf>,
 }
 
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
     /// How the interpreter is reached.
-    pub reach: Reach,
+    pub(crate) reach: Reach,
     /// The wheels to install, by absolute paths.
-    pub wheels: Vec<Candidate>,
+    pub(crate) wheels: Vec<Candidate>,
     /// The wheels that a lock gives, with their digests.
-    pub locked: Vec<WheelReference>,
+    pub(crate) locked: Vec<WheelReference>,
     /// What to begin with.
-    pub seeds: Seeds,
+    pub(crate) seeds: Seeds,
     /// Where to look for it.
-    pub places: SeedPlaces,
+    pub(crate) places: SeedPlaces,
     /// The flags; the interpreter decides `lib64`.
-    pub flags: Flags,
+    pub(crate) flags: Flags,
 }
 
 /// A spec, and where what it begins with comes from.
 #[derive(Debug, Clone)]
 pub struct Composed {
     /// The spec.
-    pub spec: Spec,
+    pub(crate) spec: Spec,
     /// The seeds among its wheels.
-    pub seeds: Vec<Seed>,
+    pub(crate) seeds: Vec<Seed>,
 }
 
 /// Makes the spec of what was asked for.

@@ -4,11 +4,11 @@
 //! Engine layer. A set of wheels for a target, and what `create` asks for of an interpreter that
 //! was found; reading a lock, and the wheels that are given with it.
 
-pub mod create;
-pub mod lock;
+pub(crate) mod create;
+pub(crate) mod lock;
 #[cfg(feature = "remote")]
-pub mod pin;
-pub mod wheels;
+pub(crate) mod pin;
+pub(crate) mod wheels;
 
 use camino::{Utf8Path, Utf8PathBuf};
 

@@ -128,7 +128,12 @@ pub fn render(shell: Shell, variables: &ActivateVariables<'_>) -> Vec<(&'static 
         let bytes = match shell {
             Shell::Cmd => text.replace('\n', "\r\n").into_bytes(),
             Shell::PowerShell => format!("\u{feff}{text}").into_bytes(),
-            _ => text.into_bytes(),
+            Shell::Posix
+            | Shell::Fish
+            | Shell::Csh
+            | Shell::Nushell
+            | Shell::Xonsh
+            | Shell::Python => text.into_bytes(),
         };
         (*name, bytes)
     });

@@ -274,21 +274,21 @@ mod tests {
     fn what_is_no_document_is_refused() {
         let text = document().render();
         let hex = Hash::sha256(b"source").to_hex();
-        for (from, to, expected) in [
-            ("{\n", "[", "is no JSON"),
-            ("\"format\": 1", "\"format\": 2", "has the format 2, expected 1"),
-            ("\"form\": 1", "\"form\": 0", "has the form 0, expected 1"),
-            ("\"magic\": 3531", "\"magic\": 3571", "not that of cpython 3.12.10"),
-            ("cpython 3.12.10", "cpython 3.12", "expected such as"),
-            ("\"level\": 2", "\"level\": 3", "expected 0, 1 or 2"),
-            ("\"validation\": \"checked\"", "\"validation\": \"x\"", "has the validation"),
-            ("\"level\"", "\"x\": 1, \"level\"", "has the field `x`"),
-            ("\"level\"", "\"other\"", "lacks the field `level`"),
-            ("a/b.py", "z/b.py", "out of order"),
-            ("a/b.py", "../b.py", "has the path"),
-            ("a/b.py", "a/b.pyi", "says nothing of a source"),
-            (",3]", ",3,4]", "says nothing of a source"),
-            (hex.as_str(), "12", "where a SHA-256 should be"),
+        for [from, to, expected] in [
+            ["{\n", "[", "is no JSON"],
+            ["\"format\": 1", "\"format\": 2", "has the format 2, expected 1"],
+            ["\"form\": 1", "\"form\": 0", "has the form 0, expected 1"],
+            ["\"magic\": 3531", "\"magic\": 3571", "not that of cpython 3.12.10"],
+            ["cpython 3.12.10", "cpython 3.12", "expected such as"],
+            ["\"level\": 2", "\"level\": 3", "expected 0, 1 or 2"],
+            ["\"validation\": \"checked\"", "\"validation\": \"x\"", "has the validation"],
+            ["\"level\"", "\"x\": 1, \"level\"", "has the field `x`"],
+            ["\"level\"", "\"other\"", "lacks the field `level`"],
+            ["a/b.py", "z/b.py", "out of order"],
+            ["a/b.py", "../b.py", "has the path"],
+            ["a/b.py", "a/b.pyi", "says nothing of a source"],
+            [",3]", ",3,4]", "says nothing of a source"],
+            [hex.as_str(), "12", "where a SHA-256 should be"],
         ] {
             let other = text.replacen(from, to, 1);
             assert_ne!(other, text, "{from}");

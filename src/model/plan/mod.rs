@@ -5,7 +5,7 @@
 //! written, and all are returned at once. The order of wheels decides nothing but who is first or
 //! last where the policy says so.
 
-pub mod bytecode;
+pub(crate) mod bytecode;
 mod claims;
 mod conflict;
 mod paths;
@@ -31,7 +31,7 @@ use crate::model::wheel::tags::Tags;
 use crate::model::workers::Workers;
 
 pub use claims::{Generator, Origin, WheelIndex};
-pub use problem::{Claimant, PlanError, PlanProblem, PlanWarning};
+pub use problem::{PlanError, PlanProblem, PlanWarning};
 pub use windows::{LONGEST_PATH, WindowsLaunchers};
 
 use claims::Claims;

@@ -4,11 +4,11 @@
 //! the documents are that bill in the words of a standard. Nothing in them depends on a clock, a
 //! machine or an order: the same environment gives the same bytes.
 
-pub mod license;
+pub(crate) mod license;
 
-pub mod cyclonedx;
-pub mod provenance;
-pub mod spdx;
+pub(crate) mod cyclonedx;
+pub(crate) mod provenance;
+pub(crate) mod spdx;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -44,27 +44,27 @@ pub struct Bill {
 #[derive(Debug, Clone)]
 pub struct Part {
     /// Its name.
-    pub name: DistName,
+    pub(crate) name: DistName,
     /// Its version.
-    pub version: Version,
+    pub(crate) version: Version,
     /// The wheel that it was installed from, where that is known.
-    pub wheel: Option<String>,
+    pub(crate) wheel: Option<String>,
     /// The SHA-256 of that wheel.
-    pub sha256: Option<Hash>,
+    pub(crate) sha256: Option<Hash>,
     /// What it says about itself.
-    pub about: About,
+    pub(crate) about: About,
     /// Its licence.
-    pub license: License,
+    pub(crate) license: License,
     /// Its licence texts.
-    pub license_files: Vec<PartFile>,
+    pub(crate) license_files: Vec<PartFile>,
     /// Bills of materials that it brings along (PEP 770).
-    pub embedded: Vec<PartFile>,
+    pub(crate) embedded: Vec<PartFile>,
     /// Libraries of others that it brings along, as `auditwheel` and its kind put them there.
-    pub libraries: Vec<PartFile>,
+    pub(crate) libraries: Vec<PartFile>,
     /// What it requires, as `METADATA` has it.
-    pub requires_dist: Vec<Box<str>>,
+    pub(crate) requires_dist: Vec<Box<str>>,
     /// Its extras, as `METADATA` has them.
-    pub provides_extra: Vec<Box<str>>,
+    pub(crate) provides_extra: Vec<Box<str>>,
 }
 
 /// A file of a distribution.

@@ -10,9 +10,9 @@ mod path_file;
 mod record;
 mod script;
 
-pub use configuration::{Configuration, configuration};
+pub use configuration::configuration;
 pub use kernel::{is_kernel, kernel};
-pub use path_file::{PathFile, path_file};
+pub use path_file::path_file;
 pub use record::record;
 pub use script::{script, script_root};
 

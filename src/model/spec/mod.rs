@@ -6,7 +6,7 @@
 //! venvtree come from.
 
 pub mod document;
-pub mod foreign;
+pub(crate) mod foreign;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};

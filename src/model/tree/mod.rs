@@ -7,7 +7,7 @@
 
 mod links;
 pub mod receive;
-pub mod walk;
+pub(crate) mod walk;
 pub mod wire;
 
 use std::collections::BTreeMap;

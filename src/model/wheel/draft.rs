@@ -467,11 +467,6 @@ impl Draft {
         &self.dist_info.folder
     }
 
-    /// What METADATA says, and its path.
-    pub fn metadata(&self) -> Option<(&Metadata, &str)> {
-        Some((self.metadata.as_ref()?, &self.entries[self.dist_info.metadata?].name))
-    }
-
     /// The scripts of `entry_points.txt`.
     pub fn entry_points(&self) -> &[EntryPoint] {
         &self.entry_points

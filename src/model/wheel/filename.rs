@@ -7,6 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::every::shown;
 use crate::model::name::{DistName, NameError, Version};
 use crate::model::wheel::tags::{TagError, TagSet};
 
@@ -214,11 +215,7 @@ fn parse_version(text: &str) -> Result<Version, String> {
     Version::from_str(text).map_err(|error| error.to_string())
 }
 
-impl fmt::Display for WheelFilename {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
+shown!(WheelFilename: text);
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ pub mod entry_points;
 pub mod headers;
 pub mod wheel_file;
 
-pub mod about;
+pub(crate) mod about;
 pub mod metadata;
 
 pub mod record;
@@ -25,17 +25,17 @@ pub mod record;
 mod standard_library;
 pub mod startup;
 
-pub mod manifest;
-pub mod member_hash;
+pub(crate) mod manifest;
+pub(crate) mod member_hash;
 
 mod dist_info;
 mod judgement;
 
-pub mod draft;
+pub(crate) mod draft;
 
 pub mod kept;
-pub mod known;
+pub(crate) mod known;
 
-pub mod portability;
+pub(crate) mod portability;
 
 pub use manifest::{HashOrigin, Member, WheelManifest};

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::model::every::shown;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform};
 
@@ -184,11 +185,7 @@ impl TagSet {
     }
 }
 
-impl fmt::Display for TagSet {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
-    }
-}
+shown!(TagSet: text);
 
 impl fmt::Debug for TagSet {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

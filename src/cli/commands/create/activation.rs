@@ -23,6 +23,17 @@ const COMMANDS: [(&[&str], Shell, &str, &str); 7] = [
     (&[], Shell::Posix, "source", "activate"),
 ];
 
+/// The variable by which a shell tells what it starts that it is there; the others set SHELL, or
+/// are not asked for.
+fn variable(shell: Shell) -> Option<(&'static str, &'static str)> {
+    match shell {
+        Shell::Nushell => Some(("NU_VERSION", "nu")),
+        Shell::Xonsh => Some(("XONSH_VERSION", "xonsh")),
+        Shell::PowerShell => Some(("PSModulePath", "pwsh")),
+        Shell::Posix | Shell::Fish | Shell::Csh | Shell::Cmd | Shell::Python => None,
+    }
+}
+
 /// The line that activates an environment; nothing where it has no script for that. `environment`
 /// is what was typed.
 pub(crate) fn line(
@@ -32,13 +43,10 @@ pub(crate) fn line(
 ) -> Option<String> {
     // Shells that are started from another one leave SHELL as it was, and say so in variables of
     // their own.
-    let name = match ["NU_VERSION", "XONSH_VERSION", "PSModulePath"]
-        .map(|name| io.variable(name).is_some())
-    {
-        [true, ..] => "nu",
-        [_, true, _] => "xonsh",
-        [.., true] => "pwsh",
-        _ => {
+    let mut told = Shell::ALL.into_iter().filter_map(variable);
+    let name = match told.find(|(variable, _)| io.variable(variable).is_some()) {
+        Some((_, name)) => name,
+        None => {
             Utf8Path::new(io.variable("SHELL").unwrap_or_default()).file_name().unwrap_or_default()
         }
     };
@@ -78,14 +86,29 @@ pub(crate) fn check(place: &Utf8Path, activators: &BTreeSet<Shell>) -> Result<Ve
         ))
         .hint("choose another name, or leave the activation scripts out with `--activators none`"));
     }
-    let mut notes = Vec::new();
-    if activators.contains(&Shell::Csh) && place.as_str().contains(['\n', '\r']) {
-        notes.push("the path holds a line break: csh, tcsh and a zsh that is called sh cannot activate the environment".to_owned());
-    }
-    if activators.contains(&Shell::Xonsh) && place.as_str().contains('$') {
-        notes.push("the path holds a `$`: xonsh cannot activate the environment where that names a variable".to_owned());
-    }
-    Ok(notes)
+    let notes = activators.iter().filter_map(|shell| cannot(*shell, place.as_str()));
+    Ok(notes.map(str::to_owned).collect())
+}
+
+/// What a shell cannot do with a path, though others can.
+fn cannot(shell: Shell, path: &str) -> Option<&'static str> {
+    let (characters, note): (&[char], _) = match shell {
+        Shell::Csh => (
+            &['\n', '\r'],
+            "the path holds a line break: csh, tcsh and a zsh that is called sh cannot activate the environment",
+        ),
+        Shell::Xonsh => (
+            &['$'],
+            "the path holds a `$`: xonsh cannot activate the environment where that names a variable",
+        ),
+        Shell::Posix
+        | Shell::Fish
+        | Shell::Nushell
+        | Shell::PowerShell
+        | Shell::Cmd
+        | Shell::Python => return None,
+    };
+    path.contains(characters).then_some(note)
 }
 
 #[cfg(test)]

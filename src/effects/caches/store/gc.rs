@@ -35,28 +35,28 @@ const JUST_USED: u32 = 3600;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// The most bytes on disk, of all entries together that nothing else links.
-    pub bytes: Option<u64>,
+    pub(crate) bytes: Option<u64>,
     /// The longest time since the last use.
-    pub age: Option<Duration>,
+    pub(crate) age: Option<Duration>,
 }
 
 /// What garbage collection did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct CollectionReport {
     /// What there was, where everything had to be looked at.
-    pub before: Option<Usage>,
+    pub(crate) before: Option<Usage>,
     /// What was removed. Its bytes on disk are free now.
-    pub removed: Usage,
+    pub(crate) removed: Usage,
     /// Those environments among it that were removed as a whole.
-    pub environments: u64,
+    pub(crate) environments: u64,
     /// What stays as environments link it, where everything had to be looked at.
-    pub linked: Option<Usage>,
+    pub(crate) linked: Option<Usage>,
     /// What removing everything would free now, where everything had to be looked at.
-    pub left: Option<u64>,
+    pub(crate) left: Option<u64>,
     /// Temporary folders of processes that are gone, removed.
-    pub temporaries: u64,
+    pub(crate) temporaries: u64,
     /// Entries that could not be removed, with the reason.
-    pub failed: Vec<String>,
+    pub(crate) failed: Vec<String>,
 }
 
 /// Which entries should go.

@@ -26,20 +26,20 @@
 //! process may die anywhere. A store that cannot be written is used as far as it can be read, with
 //! a note.
 
-pub mod area;
-pub mod bound;
+pub(crate) mod area;
+pub(crate) mod bound;
 mod environments;
-pub mod fetched;
-pub mod gc;
-pub mod hashed;
-pub mod place;
-pub mod record;
-pub mod stamp;
-pub mod states;
+pub(crate) mod fetched;
+pub(crate) mod gc;
+pub(crate) mod hashed;
+pub(crate) mod place;
+pub(crate) mod record;
+pub(crate) mod stamp;
+pub(crate) mod states;
 mod survey;
-pub mod turns;
-pub mod usage;
-pub mod verify;
+pub(crate) mod turns;
+pub(crate) mod usage;
+pub(crate) mod verify;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

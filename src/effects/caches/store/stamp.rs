@@ -24,17 +24,17 @@ use crate::model::tree::{Directory, Node, Tree};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     /// The key of the action that made the tree.
-    pub action: ActionDigest,
+    pub(crate) action: ActionDigest,
     /// The tree's root digest.
-    pub root: DirectoryDigest,
+    pub(crate) root: DirectoryDigest,
     /// The tree's files.
-    pub files: u64,
+    pub(crate) files: u64,
     /// Their bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// What stands for the text of the spec, where that text alone decides the key.
-    pub text: Option<Hash>,
+    pub(crate) text: Option<Hash>,
     /// The directories below the output that have to be the same, by their paths there.
-    pub directories: Vec<String>,
+    pub(crate) directories: Vec<String>,
 }
 
 /// As many directories are looked at as take a tenth of a millisecond: a build that has nothing to

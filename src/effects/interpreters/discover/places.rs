@@ -18,15 +18,15 @@ use crate::effects::host::fs::{Links, open_regular};
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     /// The working directory.
-    pub cwd: Utf8PathBuf,
+    pub(crate) cwd: Utf8PathBuf,
     /// The directories of `PATH`, absolute.
-    pub path: Vec<Utf8PathBuf>,
+    pub(crate) path: Vec<Utf8PathBuf>,
     /// Where pyenv keeps its versions.
-    pub pyenv: Option<Utf8PathBuf>,
+    pub(crate) pyenv: Option<Utf8PathBuf>,
     /// `PYENV_VERSION`: the versions that somebody chose for this shell.
-    pub pyenv_version: Option<String>,
+    pub(crate) pyenv_version: Option<String>,
     /// Where uv keeps its interpreters.
-    pub uv: Option<Utf8PathBuf>,
+    pub(crate) uv: Option<Utf8PathBuf>,
 }
 
 impl Surroundings {
