@@ -28,7 +28,7 @@ use crate::effects::host::output_file::OutputFile;
 use crate::effects::host::staging::Staging;
 #[cfg(feature = "remote")]
 use crate::effects::net::download::{
-    Expected, Fetched, Network, NetworkConfig, Places as FilePlaces, Wanted,
+    Beside, Expected, Fetched, Network, NetworkConfig, Places as FilePlaces, Wanted,
 };
 #[cfg(feature = "remote")]
 use crate::effects::net::netrc::Netrc;
@@ -77,6 +77,20 @@ pub struct Fetching {
     /// What indexes have said.
     #[cfg(feature = "remote")]
     offered: Mutex<BTreeMap<Hash, Address>>,
+}
+
+/// Does something with a wheel, given its position and its file.
+pub(super) type Unpack<'a> = dyn Fn(usize, &Utf8Path) + Sync + 'a;
+
+/// What is done with wheels that have come while others still do.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Arrivals<'a> {
+    /// By how many threads.
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "for what fetches"))]
+    pub threads: usize,
+    /// What; nothing where that is no use.
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "for what fetches"))]
+    pub unpack: Option<&'a Unpack<'a>>,
 }
 
 /// The file that is the first of a wheel's addresses on this machine.
@@ -228,16 +242,17 @@ impl Fetching {
     ///
     /// # Errors
     /// Some cannot be had.
-    pub fn obtain(
+    pub(super) fn obtain(
         &self,
         wheels: &[WheelReference],
         places: &Places,
         progress: &Progress,
+        arrivals: Arrivals<'_>,
     ) -> Result<Vec<Utf8PathBuf>, Error> {
         if self.folders.is_empty() && wheels.iter().all(|wheel| wheel.urls.is_empty()) {
             return places.wheels_at_hand(wheels);
         }
-        self.find(wheels, places, progress)
+        self.find(wheels, places, progress, arrivals)
     }
 
     fn find(
@@ -245,6 +260,7 @@ impl Fetching {
         wheels: &[WheelReference],
         places: &Places,
         progress: &Progress,
+        arrivals: Arrivals<'_>,
     ) -> Result<Vec<Utf8PathBuf>, Error> {
         let store = self.open_store();
         let folders = Folders::list(&self.folders);
@@ -270,7 +286,7 @@ impl Fetching {
             found.push(place);
         }
         if !absent.is_empty() && !self.at_hand_only {
-            for (index, place) in self.fetch(store.as_ref(), &absent, progress)? {
+            for (index, place) in self.fetch(store.as_ref(), &absent, progress, arrivals)? {
                 found[index] = Some(place);
             }
         }
@@ -302,7 +318,7 @@ impl Fetching {
         let was_there: Vec<bool> = wheels.iter().map(|(name, wheel)| there(wheel, name)).collect();
         let lacking = wheels.iter().zip(&was_there).filter(|(_, there)| !**there);
         let lacking: Vec<WheelReference> = lacking.map(|((_, wheel), _)| wheel.clone()).collect();
-        let mut found = self.find(&lacking, places, progress)?.into_iter();
+        let mut found = self.find(&lacking, places, progress, Arrivals::default())?.into_iter();
         fs::create_directories(directory, fs::Permissions::Usual)
             .map_err(fs::failed("make the folder", directory))?;
         let mut saved = Vec::with_capacity(wheels.len());
@@ -325,6 +341,7 @@ impl Fetching {
         _: Option<&Store>,
         absent: &[Missing<'_>],
         _: &Progress,
+        _: Arrivals<'_>,
     ) -> Result<Vec<(usize, Utf8PathBuf)>, Error> {
         let wanting = absent.iter().map(|missing| Wanting::unfetched(missing.wheel));
         Err(WantingWheels(wanting.collect()).into())
@@ -337,6 +354,7 @@ impl Fetching {
         store: Option<&Store>,
         absent: &[Missing<'_>],
         progress: &Progress,
+        arrivals: Arrivals<'_>,
     ) -> Result<Vec<(usize, Utf8PathBuf)>, Error> {
         let Some(config) = &self.network else {
             let wheels = absent.iter().map(|missing| missing.wheel);
@@ -355,7 +373,20 @@ impl Fetching {
             })
         });
         let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
-        let outcomes = network.fetch(&wanted, progress);
+        let unpack = |index: usize| {
+            let place = &wanted[index].places.finished;
+            if let Some(unpack) = arrivals.unpack {
+                unpack(absent[index].index, place);
+            }
+        };
+        // One wheel that comes alone has nothing beside it.
+        let outcomes = match arrivals.unpack.filter(|_| wanted.len() > 1) {
+            Some(_) => {
+                let beside = Beside { threads: arrivals.threads, work: &unpack };
+                network.fetch(&wanted, progress, beside)
+            }
+            None => network.fetch(&wanted, progress, Beside::NOTHING),
+        };
         for ((missing, wanted), outcome) in absent.iter().zip(&wanted).zip(&outcomes) {
             let kept = store.filter(|store| wanted.places.finished.starts_with(store.root()));
             if let (Some(store), Ok(Fetched::Here)) = (kept, outcome) {

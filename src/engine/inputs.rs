@@ -18,11 +18,13 @@ use crate::effects::source::listing::{self, ListedFiles};
 use crate::effects::wheels::load::{self, LoadOptions, Wheel, WheelError};
 use crate::effects::work::parallel;
 use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::fetch::Arrivals;
 use crate::engine::known_wheels::KnownWheels;
 use crate::engine::overlays;
 use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
+use crate::engine::unpack::Unpacking;
 use crate::error::{Error, RefusedWheel, RefusedWheels, UnreadableInputs, Wanting, WantingWheels};
 use crate::model::digest::{Hash, WheelDigest};
 use crate::model::plan::{self, WindowsLaunchers};
@@ -276,7 +278,7 @@ fn load_wheels(
         let name = &spec.wheels[index].file_name;
         Ok::<_, std::convert::Infallible>(known.and_then(|known| known.manifest(index, name)))
     };
-    let manifests =
+    let mut manifests =
         parallel::map(session.threads, count, manifest).unwrap_or_else(|never| match never {});
     let mut files: Vec<Option<Utf8PathBuf>> =
         (0..count).map(|index| known?.file(index).map(Utf8Path::to_owned)).collect();
@@ -284,9 +286,24 @@ fn load_wheels(
         (0..count).filter(|&index| files[index].is_none() && manifests[index].is_none()).collect();
     let wanted: Vec<WheelReference> =
         absent.iter().map(|&index| spec.wheels[index].clone()).collect();
-    for (index, file) in absent.into_iter().zip(session.obtain(places, &wanted)?) {
+    let unpacking = known.and_then(|known| {
+        Unpacking::new(known.store()?, known, i64::try_from(spec.flags.mtime).ok()?)
+    });
+    let unpack = |turn: usize, file: &Utf8Path| {
+        if let (Some(unpacking), Some(&index)) = (&unpacking, absent.get(turn)) {
+            unpacking.unpack(index, &spec.wheels[index].file_name, file);
+        }
+    };
+    let arrivals = match &unpacking {
+        Some(_) => Arrivals { threads: session.threads, unpack: Some(&unpack) },
+        None => Arrivals::default(),
+    };
+    let obtained = session.obtain(places, &wanted, arrivals)?;
+    for (&index, file) in absent.iter().zip(obtained) {
         if let Some(known) = known {
             known.see(index, &file);
+            // It may have been read as it came.
+            manifests[index] = known.manifest(index, &spec.wheels[index].file_name);
         }
         files[index] = Some(file);
     }

@@ -175,6 +175,27 @@ impl<'a> KnownWheels<'a> {
         Ok(())
     }
 
+    /// By which options wheels are loaded.
+    pub fn options(&self) -> &LoadOptions {
+        &self.options
+    }
+
+    /// Where it is kept what is known.
+    pub fn store(&self) -> Option<&'a Store> {
+        self.store
+    }
+
+    /// Keeps what a wheel holds that was just read, and what is known of its members.
+    pub fn keep(&self, index: usize, manifest: &WheelManifest, members: &KnownMembers) {
+        let (Some(store), wheel) = (self.store, &self.wheels[index]) else { return };
+        if manifest.findings.iter().any(|finding| finding.allowed) {
+            return;
+        }
+        let key = self.manifest_key(wheel, &manifest.file);
+        store.attempt(|| store.keep_manifest(key, &kept::encode(manifest)));
+        store.attempt(|| store.keep_wheel(wheel.digest, &members.encode()));
+    }
+
     /// Keeps what is known of the wheels and their members now that the tree is finished: every
     /// member that is part of it was read and compared, or was so before. Of the others only those
     /// are known that were read for the plan.

@@ -26,6 +26,7 @@ pub(crate) mod bytecode;
 mod overlays;
 
 mod known_wheels;
+mod unpack;
 
 mod inputs;
 

@@ -9,6 +9,7 @@ use crate::effects::source::overlay::Overlay;
 use crate::effects::source::supply::{Supply, SupplyErrors};
 use crate::effects::wheels::load::Wheel;
 use crate::effects::work::parallel;
+use crate::engine::fetch::Arrivals;
 use crate::engine::places::Places;
 use crate::engine::session::Session;
 use crate::error::Error;
@@ -79,7 +80,7 @@ impl Prepared {
         proven: impl Fn(usize, &Utf8Path) -> bool + Sync,
     ) -> Result<(), Error> {
         let wheels: Vec<_> = wanted.iter().map(|&index| self.spec.wheels[index].clone()).collect();
-        let files = session.obtain(places, &wheels)?;
+        let files = session.obtain(places, &wheels, Arrivals::default())?;
         let options = session.load_options(&self.spec);
         let supply = self.supply();
         let open = |turn: usize| {

@@ -14,7 +14,7 @@ use crate::effects::host::notes::Notes;
 use crate::effects::wheels::load::LoadOptions;
 use crate::effects::work::parallel::{self, Threads};
 use crate::effects::work::progress::Progress;
-use crate::engine::fetch::Fetching;
+use crate::engine::fetch::{Arrivals, Fetching};
 use crate::engine::places::Places;
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
@@ -51,7 +51,7 @@ impl Default for Session {
 
 impl Session {
     /// Brings wheels to this machine, whatever has to be done for that; where they lie, in their
-    /// order.
+    /// order. Those that are fetched are told to `arrivals` as they come.
     ///
     /// # Errors
     /// A wheel cannot be had.
@@ -59,10 +59,11 @@ impl Session {
         &self,
         places: &Places,
         wheels: &[WheelReference],
+        arrivals: Arrivals<'_>,
     ) -> Result<Vec<Utf8PathBuf>, Error> {
         match self.fetching.as_deref() {
             _ if wheels.is_empty() => Ok(Vec::new()),
-            Some(fetching) => fetching.obtain(wheels, places, &self.progress),
+            Some(fetching) => fetching.obtain(wheels, places, &self.progress, arrivals),
             None => places.wheels_at_hand(wheels),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use venvtree::effects::net::download::{
-    Expected, Fetched, Network, NetworkConfig, NotFetched, Places, Wanted,
+    Beside, Expected, Fetched, Network, NetworkConfig, NotFetched, Places, Wanted,
 };
 use venvtree::effects::net::netrc::Netrc;
 use venvtree::effects::net::retry::Schedule;
@@ -46,7 +46,7 @@ impl Shelf {
 
     fn fetch(&self, config: NetworkConfig, wanted: &Wanted) -> Result<Fetched, NotFetched> {
         let network = Network::new(config).expect("a network");
-        network.fetch(std::slice::from_ref(wanted), &Progress::default()).remove(0)
+        network.fetch(std::slice::from_ref(wanted), &Progress::default(), Beside::NOTHING).remove(0)
     }
 
     /// What is there.
@@ -268,12 +268,41 @@ fn two_that_want_one_file_fetch_it_once_and_many_come_at_once() {
         .collect();
     let network = Network::new(NetworkConfig { connections: 1, ..quick() }).expect("a network");
     let progress = Progress::default();
-    assert!(network.fetch(&wanted, &progress).iter().all(Result::is_ok));
+    assert!(network.fetch(&wanted, &progress, Beside::NOTHING).iter().all(Result::is_ok));
     let shown = progress.get().expect("something");
     assert_eq!((shown.done, shown.total.bytes), (shown.total, 360_000));
     let order: Vec<String> =
         server.requests()[1..].iter().map(|found| found.path.clone()).collect();
     assert_eq!(order, (1..=8).rev().map(|index| format!("/{index}.whl")).collect::<Vec<_>>());
+}
+
+#[test]
+fn something_is_done_with_a_file_while_the_next_one_comes() {
+    let server = FileServer::start();
+    let shelf = Shelf::new();
+    let wanted: Vec<Wanted> = [3000, 2000, 1000]
+        .map(|length| {
+            let bytes = content(length);
+            let address = server.add(&format!("/{length}.whl"), &bytes);
+            shelf.wanted(&length.to_string(), &bytes, &[&address])
+        })
+        .into();
+    let network = Network::new(NetworkConfig { connections: 1, ..quick() }).expect("a network");
+    let done = std::sync::Mutex::new(Vec::new());
+    let work = |index: usize| {
+        let is_there = wanted[index].places.finished.is_file();
+        // The last has none behind it.
+        let next = (index + 2).min(3);
+        let asked = || server.requests().len() >= next;
+        let waits = (0..1000).take_while(|_| !asked());
+        waits.for_each(|_| std::thread::sleep(std::time::Duration::from_millis(10)));
+        done.lock().unwrap().push((index, is_there, asked()));
+    };
+    let beside = Beside { threads: 1, work: &work };
+    assert!(network.fetch(&wanted, &Progress::default(), beside).iter().all(Result::is_ok));
+    let mut done = done.into_inner().unwrap();
+    done.sort_unstable();
+    assert_eq!(done, [(0, true, true), (1, true, true), (2, true, true)]);
 }
 
 #[test]

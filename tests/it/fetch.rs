@@ -439,3 +439,44 @@ fn texts_are_read_from_wheels_of_which_nothing_else_is_needed() {
     site.project.write("here/licensed-1.0-py3-none-any.whl", &bytes);
     assert!(site.run(&["sbom", "env.json", "--texts"]).success().contains("do as you like"));
 }
+
+#[test]
+fn a_wheel_is_unpacked_while_the_next_one_comes() {
+    for function in ["sha256", "blake3"] {
+        let folder = std::sync::Arc::new(std::sync::Mutex::new(Utf8PathBuf::new()));
+        let store = std::sync::Arc::clone(&folder);
+        // The smallest comes last, and only when the files of the others are there.
+        let server = FileServer::start_with(move |request, _| {
+            let store = store.lock().unwrap().clone();
+            let unpacked = || {
+                let found = files(&store);
+                found
+                    .iter()
+                    .filter(|path| path.metadata().is_ok_and(|is| is.len() > 30_000))
+                    .count()
+            };
+            if request.path.contains("/w0-") && store != "" {
+                for _ in 0..1000 {
+                    if unpacked() == 2 {
+                        return Behaviour::Serve;
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                return Behaviour::Status("404 Not Found", Vec::new());
+            }
+            Behaviour::Serve
+        });
+        let site = Site::new(server, 3);
+        site.flags(json!({"digest_function": function}));
+        let whole = site.source("whole", &["--no-store"]);
+        let base = if function == "blake3" { "store/blake3/files" } else { "store/files" };
+        *folder.lock().unwrap() = site.project.path().join(base);
+        assert_eq!(site.source("one", &["--connections", "1"]), whole);
+        for (out, mode) in [("copies", "copy"), ("links", "hardlink")] {
+            assert_eq!(site.source(out, &["--link-mode", mode]).1, whole.1);
+        }
+        assert_eq!(site.tree("copies"), site.tree("whole"));
+        assert_eq!(site.tree("links"), site.tree("one"));
+        assert_eq!((site.asked(), site.run(&["store", "verify"]).code), (6, 0));
+    }
+}

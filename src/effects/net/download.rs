@@ -10,6 +10,7 @@ mod document;
 mod partial;
 
 use std::io::Read as _;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
@@ -97,6 +98,43 @@ pub struct Wanted {
     pub places: Places,
 }
 
+/// What is done with files that are there while others still come.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// By how many threads at once, beside those that fetch.
+    pub threads: usize,
+    /// What, given the position of a file.
+    pub work: &'a (dyn Fn(usize) + Sync),
+}
+
+impl Beside<'_> {
+    /// Nothing.
+    pub const NOTHING: Self = Self { threads: 0, work: &|_| {} };
+}
+
+/// As much as may be done at once of something.
+struct Lanes {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Lanes {
+    fn new(count: usize) -> Self {
+        Self { free: Mutex::new(count.max(1)), freed: Condvar::new() }
+    }
+
+    /// Does it once there is room.
+    fn take<T>(&self, work: impl FnOnce() -> T) -> T {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = self.freed.wait_while(free, |free| *free == 0);
+        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
+        let done = work();
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.freed.notify_one();
+        done
+    }
+}
+
 /// Who fetched a file that is there now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fetched {
@@ -150,24 +188,31 @@ impl Network {
         Ok(Self { agent, config, access })
     }
 
-    /// Fetches files, and says of each how it went. The folders of their places must be there.
+    /// Fetches files, and says of each how it went. The folders of their places must be there. With
+    /// those that are there, something is done while others still come.
     pub fn fetch(
         &self,
         wanted: &[Wanted],
         progress: &Progress,
+        beside: Beside<'_>,
     ) -> Vec<Result<Fetched, NotFetched>> {
         let sizes: Option<Vec<u64>> = wanted.iter().map(|file| file.size).collect();
         let bytes = sizes.map_or(0, |sizes| sizes.iter().sum());
         progress.begin(Phase::Downloading, Amount { items: wanted.len() as u64, bytes });
         let mut order: Vec<usize> = (0..wanted.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(wanted[*index].size.unwrap_or(u64::MAX)));
+        let lanes = Lanes::new(self.config.connections);
         let fetch = |turn: usize| {
             let index = order[turn];
-            let outcome = self.fetch_one(&wanted[index], progress);
+            let outcome = lanes.take(|| self.fetch_one(&wanted[index], progress));
             progress.advance(1, 0);
+            if outcome.is_ok() {
+                (beside.work)(index);
+            }
             Ok::<_, std::convert::Infallible>((index, outcome))
         };
-        let outcomes = parallel::map(self.config.connections, wanted.len(), fetch);
+        let threads = self.config.connections + beside.threads;
+        let outcomes = parallel::map(threads, wanted.len(), fetch);
         let mut outcomes = outcomes.unwrap_or_else(|never| match never {});
         outcomes.sort_by_key(|(index, _)| *index);
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()

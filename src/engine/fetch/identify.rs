@@ -11,7 +11,7 @@ use super::{Fetching, Folders, is_same};
 use crate::effects::caches::store::Store;
 use crate::effects::host::file_hash;
 #[cfg(feature = "remote")]
-use crate::effects::net::download::{Expected, Places as FilePlaces, Wanted};
+use crate::effects::net::download::{Beside, Expected, Places as FilePlaces, Wanted};
 use crate::effects::work::progress::Progress;
 use crate::engine::places::Places;
 #[cfg(feature = "remote")]
@@ -126,7 +126,7 @@ impl Fetching {
             })
         });
         let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
-        let outcomes = network.fetch(&wanted, progress);
+        let outcomes = network.fetch(&wanted, progress, Beside::NOTHING);
         let mut digests = Vec::with_capacity(sought.len());
         let mut failed = Vec::new();
         for ((sought, wanted), outcome) in sought.iter().zip(&wanted).zip(outcomes) {

@@ -3,7 +3,7 @@
 //! Effects layer.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{AtFlags, Mode};
@@ -82,6 +82,36 @@ impl Area<'_> {
     /// As [`Area::adopt`], as a write that is allowed to fail.
     pub fn try_adopt(&self, digest: Digest, kind: FileKind, at: At<'_>) {
         self.store.attempt(|| self.adopt(digest, kind, at));
+    }
+
+    /// Writes a new file into the area. `fill` hands its bytes on, verified, and says what their
+    /// digest is.
+    ///
+    /// # Errors
+    /// Those of `fill`, or the store cannot be written. Nothing is kept then.
+    pub fn write<E: From<BlobError>>(
+        &self,
+        kind: FileKind,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<(), BlobError>) -> Result<Digest, E>,
+    ) -> Result<Digest, E> {
+        let (temporary, mut file) = self.store.temporary()?;
+        let failed = |error| BlobError::io("write", &temporary, error);
+        let filled = fill(&mut |bytes| file.write_all(bytes).map_err(failed));
+        let digest = match filled {
+            Ok(digest) => {
+                let finished = finish(&file, self.store.file_mode(kind), self.mtime);
+                finished.map(|()| digest).map_err(|error| failed(error).into())
+            }
+            Err(error) => Err(error),
+        };
+        drop(file);
+        let Ok(digest) = digest else {
+            let _ = fs::remove_file(&temporary);
+            return digest;
+        };
+        self.store.publish(&temporary, &self.path(digest, kind))?;
+        self.store.count(digest.size);
+        Ok(digest)
     }
 
     /// Reads a file into the area, verified.
