@@ -8,6 +8,7 @@ use camino::Utf8PathBuf;
 use crate::effects::host::fs::FsError;
 use crate::effects::wheels::load::WheelError;
 use crate::model::finding::{Finding, Severity};
+use crate::model::quantity;
 use crate::model::spec::WheelReference;
 
 pub use crate::model::explain::{Detail, ErrorKind, Explain, Explanation, Located, chain};
@@ -208,14 +209,18 @@ pub struct Offline(pub Vec<(String, Option<u64>)>);
 impl Explain for Offline {
     fn explain(&self) -> Explanation {
         ErrorKind::Io.hint(
-            "bring their files and give `--wheels DIR`, or run the same command once where there is a network and take its store along",
+            "where there is a network, `venvtree lock fetch LOCK --dest DIR` brings what a lock says, for `--wheels DIR`; \
+             or run the same command there, and take its store along",
         )
     }
 
     fn details(&self) -> Vec<Detail> {
-        let detail = |(name, _): &(String, Option<u64>)| Detail {
+        let detail = |(name, bytes): &(String, Option<u64>)| Detail {
             code: "fetch",
-            message: format!("`{name}`"),
+            message: match bytes {
+                Some(bytes) => format!("`{name}`, {}", quantity::size(*bytes)),
+                None => format!("`{name}`"),
+            },
             hint: None,
             items: Vec::new(),
             has_code: true,
@@ -227,7 +232,7 @@ impl Explain for Offline {
 /// How many wheels are missing, and their bytes where they are known.
 fn missing(wheels: &[(String, Option<u64>)]) -> String {
     let sizes: Option<u64> = wheels.iter().map(|(_, size)| *size).sum();
-    let bytes = sizes.map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"));
+    let bytes = sizes.map_or_else(String::new, |bytes| format!(" ({})", quantity::size(bytes)));
     match wheels.len() {
         1 => format!("1 wheel is missing{bytes}"),
         count => format!("{count} wheels are missing{bytes}"),

@@ -7,6 +7,7 @@
 pub(crate) mod every;
 
 pub(crate) mod nearest;
+pub(crate) mod quantity;
 
 pub(crate) mod compression;
 

@@ -169,8 +169,10 @@ fn what_is_missing_is_said_at_once() {
     let output = site.build("out", &["--offline"]);
     assert_eq!((output.code, site.asked()), (7, 0));
     assert!(output.stderr.contains("offline: 3 wheels are missing ("), "{}", output.stderr);
-    assert!(output.stderr.contains("w2-1.0-py3-none-any.whl"), "{}", output.stderr);
-    assert!(output.stderr.contains("--wheels DIR"), "{}", output.stderr);
+    assert!(output.stderr.contains(" kB)\n"), "{}", output.stderr);
+    assert!(output.stderr.contains("`w2-1.0-py3-none-any.whl`, "), "{}", output.stderr);
+    let hint = "`venvtree lock fetch LOCK --dest DIR` brings what a lock says, for `--wheels DIR`";
+    assert!(output.stderr.contains(hint), "{}", output.stderr);
     let output = site.build("out", &[]);
     let text = output.stderr.replace(&site.server.authority(), "HOST");
     assert_eq!(output.code, 7);
