@@ -142,7 +142,8 @@ impl Scanner<'_> {
             all[root].odd.extend(odd);
         }
         for one in &mut all {
-            one.found.sort_unstable_by(|(left, ..), (right, ..)| left.cmp(right));
+            let found = std::mem::take(&mut one.found);
+            one.found = parallel::sort(self.threads, found, |one, other| one.0.cmp(&other.0));
             one.odd.sort_unstable();
         }
         let digests = self.digests(&roots, &all)?;

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::inputs::spec as spec_input;
-use crate::cli::inputs::subject::{self, Subject};
+use crate::cli::inputs::subject::{self, Owners, Subject};
 use crate::cli::io::Io;
 use crate::cli::options::PlacesArguments;
 use crate::cli::quantity;
@@ -57,12 +57,14 @@ impl Request for Diff {
     fn run(self, io: &mut Io<'_>) -> Result<DiffAnswer, Error> {
         let (first, second) = self.read(io)?;
         let changes = changes(&first, &second);
-        Ok(DiffAnswer {
+        let answer = DiffAnswer {
             equal: changes.is_empty() && first.odd == second.odd,
             first: Side::of(&first),
             second: Side::of(&second),
             changes,
-        })
+        };
+        io.let_go((first, second));
+        Ok(answer)
     }
 }
 
@@ -213,11 +215,14 @@ fn is_script(path: &str) -> bool {
 
 fn changes(first: &Subject, second: &Subject) -> BTreeMap<String, Change> {
     let mut changes: BTreeMap<String, Change> = BTreeMap::new();
-    let names: BTreeSet<&String> =
-        first.owners.versions.keys().chain(second.owners.versions.keys()).collect();
-    let version = |subject: &Subject, name: &str| subject.owners.versions.get(name).cloned();
+    if first.tree.digest() == second.tree.digest() {
+        return changes;
+    }
+    let (old, new) = (first.owners(), second.owners());
+    let names: BTreeSet<&String> = old.versions.keys().chain(new.versions.keys()).collect();
+    let version = |owners: &Owners, name: &str| owners.versions.get(name).cloned();
     for name in names {
-        let (before, after) = (version(first, name), version(second, name));
+        let (before, after) = (version(&old, name), version(&new, name));
         if before != after {
             changes.insert(name.clone(), Change { before, after, lines: Vec::new() });
         }
@@ -235,15 +240,11 @@ fn changes(first: &Subject, second: &Subject) -> BTreeMap<String, Change> {
             Difference::OnlySecond(path, _) => ('+', path, String::new()),
             Difference::Changed(path, before, after) => ('~', path, changed(before, after)),
         };
-        let owner = first
-            .owners
-            .paths
-            .get(path.as_str())
-            .or_else(|| second.owners.paths.get(path.as_str()));
+        let owner = old.paths.get(path.as_str()).or_else(|| new.paths.get(path.as_str()));
         let owner = owner.map_or(ENVIRONMENT, String::as_str);
         let change = changes.entry(owner.to_owned()).or_insert_with(|| Change {
-            before: version(first, owner),
-            after: version(second, owner),
+            before: version(&old, owner),
+            after: version(&new, owner),
             lines: Vec::new(),
         });
         change.lines.push(Line {

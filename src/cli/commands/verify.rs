@@ -199,6 +199,7 @@ impl Verify {
         let scan = self.scan(expected.tree.function())?;
         let mut found = odd(&scan);
         found.extend(directories::compare(&self.directory, self.view, &expected.tree, &scan));
+        io.let_go((expected, scan));
         Ok(found)
     }
 

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::inputs::spec as spec_input;
 use crate::cli::io::Io;
 use crate::cli::options::PlacesArguments;
 use crate::engine::directories::{self, Scan, View};
-use crate::engine::{self, Caches, Places, Session, files};
+use crate::engine::{self, Caches, Places, Prepared, Session, files};
 use crate::error::{Error, Located};
 use crate::model::digest::DigestFunction;
 use crate::model::manifest::{EntryOrigin, Manifest};
@@ -22,12 +22,19 @@ pub(crate) struct Subject {
     pub name: String,
     /// Its tree.
     pub tree: Tree,
-    /// The distribution that each path belongs to, where that is known.
-    pub owners: Owners,
+    /// What says which distribution owns what.
+    origin: Origin,
     /// Whether it is a directory, which has no digest function of its own.
     pub is_directory: bool,
     /// What cannot be part of a tree.
     pub odd: Vec<(String, &'static str)>,
+}
+
+/// Where a subject is known from.
+enum Origin {
+    Directory(Utf8PathBuf),
+    Manifest(Manifest),
+    Spec(Box<Prepared>),
 }
 
 /// Which distribution owns which path.
@@ -42,8 +49,17 @@ pub(crate) struct Owners {
 impl Subject {
     fn of_directory(path: &Utf8Path, full: &Utf8Path, scan: Scan) -> Self {
         let Scan { tree, odd, .. } = scan;
-        let owners = owners_of_directory(full, &tree);
-        Self { name: path.to_string(), tree, owners, is_directory: true, odd }
+        let origin = Origin::Directory(full.to_owned());
+        Self { name: path.to_string(), tree, origin, is_directory: true, odd }
+    }
+
+    /// The distribution that each path belongs to, where that is known.
+    pub(crate) fn owners(&self) -> Owners {
+        match &self.origin {
+            Origin::Directory(path) => owners_of_directory(path, &self.tree),
+            Origin::Manifest(manifest) => owners_of_manifest(manifest),
+            Origin::Spec(prepared) => owners_of_plan(prepared),
+        }
     }
 }
 
@@ -99,7 +115,7 @@ pub(crate) fn read(
         return Ok(Subject {
             name: path.to_string(),
             tree,
-            owners: owners_of_manifest(&manifest),
+            origin: Origin::Manifest(manifest),
             is_directory: false,
             odd: Vec::new(),
         });
@@ -107,25 +123,8 @@ pub(crate) fn read(
     let (spec, places): (_, Places) =
         spec_input::parse(text, places, io).map_err(|error| neither(path, error))?;
     let (prepared, tree, _) = engine::predict(session, &Caches::default(), spec, &places)?;
-    let inputs = prepared.inputs();
-    let mut owners = Owners::default();
-    for wheel in &inputs.wheels {
-        owners.versions.insert(wheel.name().normalized().to_owned(), wheel.version().to_string());
-    }
-    let distributions: BTreeMap<&str, &str> = inputs
-        .wheels
-        .iter()
-        .map(|wheel| (wheel.file.as_str(), wheel.name().normalized()))
-        .collect();
-    for (path, planned) in &prepared.plan.entries {
-        let origin = EntryOrigin::new(&planned.origin, &inputs);
-        if let Some(distribution) =
-            origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel))
-        {
-            owners.paths.insert(path.to_string(), (*distribution).to_owned());
-        }
-    }
-    Ok(Subject { name: path.to_string(), tree, owners, is_directory: false, odd: Vec::new() })
+    let origin = Origin::Spec(Box::new(prepared));
+    Ok(Subject { name: path.to_string(), tree, origin, is_directory: false, odd: Vec::new() })
 }
 
 /// What is no JSON document at all need not have been meant to be a spec.
@@ -144,6 +143,28 @@ pub(crate) fn is_manifest(text: &str) -> bool {
     text.trim_start()
         .strip_prefix('{')
         .is_some_and(|rest| rest.trim_start().starts_with("\"header\""))
+}
+
+fn owners_of_plan(prepared: &Prepared) -> Owners {
+    let inputs = prepared.inputs();
+    let mut owners = Owners::default();
+    for wheel in &inputs.wheels {
+        owners.versions.insert(wheel.name().normalized().to_owned(), wheel.version().to_string());
+    }
+    let distributions: BTreeMap<&str, &str> = inputs
+        .wheels
+        .iter()
+        .map(|wheel| (wheel.file.as_str(), wheel.name().normalized()))
+        .collect();
+    for (path, planned) in &prepared.plan.entries {
+        let origin = EntryOrigin::new(&planned.origin, &inputs);
+        if let Some(distribution) =
+            origin.wheel.as_deref().and_then(|wheel| distributions.get(wheel))
+        {
+            owners.paths.insert(path.to_string(), (*distribution).to_owned());
+        }
+    }
+    owners
 }
 
 fn owners_of_manifest(manifest: &Manifest) -> Owners {

@@ -3,6 +3,7 @@
 //! Effects layer. Threads live as long as one call. The order in which tasks finish is nobody's
 //! business: what they find out is keyed by the task's index.
 
+use std::cmp::Ordering as Order;
 use std::convert::Infallible;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -262,6 +263,40 @@ pub fn explore<I: Send + Sync, T: Send, E: Send>(
     Ok(all)
 }
 
+/// Fewer items than these are not worth another thread to sort them.
+const FEW_TO_SORT: usize = 4096;
+
+/// Sorts items, by so many threads at most; equal ones come in any order.
+pub fn sort<T: Send>(
+    threads: usize,
+    mut items: Vec<T>,
+    compare: impl Fn(&T, &T) -> Order + Sync,
+) -> Vec<T> {
+    if threads < 2 || items.len() < FEW_TO_SORT {
+        items.sort_unstable_by(compare);
+        return items;
+    }
+    let size = items.len().div_ceil(threads);
+    let mut parts = Vec::with_capacity(threads);
+    while items.len() > size {
+        parts.push(Mutex::new(items.split_off(items.len() - size)));
+    }
+    parts.push(Mutex::new(items));
+    let part = |index: usize| parts[index].lock().unwrap_or_else(PoisonError::into_inner);
+    let sorted = map(threads, parts.len(), |index| {
+        part(index).sort_unstable_by(&compare);
+        Ok::<_, Infallible>(())
+    });
+    sorted.unwrap_or_else(|never| match never {});
+    let mut all = Vec::with_capacity(size * parts.len());
+    for part in parts {
+        all.append(&mut part.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+    // What is sorted in parts already is only merged.
+    all.sort_by(compare);
+    all
+}
+
 /// At most so many threads, for work of the model.
 #[derive(Debug, Clone, Copy)]
 pub struct Threads(pub usize);
@@ -386,6 +421,19 @@ mod tests {
                     .collect())
             );
             assert_eq!(explore(threads, vec![88, 89], look), Err("the first of those that fail"));
+        }
+    }
+
+    #[test]
+    fn what_several_threads_sort_is_sorted() {
+        for length in [0, 1, FEW_TO_SORT - 1, FEW_TO_SORT, 3 * FEW_TO_SORT + 5] {
+            let items: Vec<usize> =
+                (0..length).map(|index| index.wrapping_mul(2_654_435_761) % 10_007).collect();
+            let mut expected = items.clone();
+            expected.sort_unstable();
+            for threads in [1, 2, 3, 8] {
+                assert_eq!(sort(threads, items.clone(), usize::cmp), expected, "{threads}");
+            }
         }
     }
 

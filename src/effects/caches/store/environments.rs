@@ -180,19 +180,23 @@ impl Store {
             // Unverified on purpose: a damaged message can at worst make files look more recent, or
             // less, than they are.
             let bytes = read_entry(&self.blob_path(message.hash)).unwrap_or_default();
-            for (directory, files) in wire::hinted_files(&bytes) {
+            let mut files = Vec::new();
+            for (directory, hinted) in wire::hinted_files(&bytes) {
                 let hash = DigestFunction::Blake3.digest(directory).hash;
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 let before = seen.entry(hash).or_default();
-                if *before >= rank {
-                    continue;
+                if *before < rank {
+                    *before = rank;
+                    drop(seen);
+                    files.extend(hinted);
                 }
-                *before = rank;
-                drop(seen);
-                for (hash, kind) in files {
-                    for kept in places.files(inventory, hash, kind) {
-                        own(kept, rank);
-                    }
+            }
+            // In the order in which they are kept: what is looked at one after another lies close
+            // together.
+            files.sort_unstable_by_key(|(hash, _)| *hash);
+            for (hash, kind) in files {
+                for kept in places.files(inventory, hash, kind) {
+                    own(kept, rank);
                 }
             }
             Ok(())
