@@ -7,11 +7,7 @@
 mod identify;
 
 use std::collections::BTreeMap;
-#[cfg(feature = "remote")]
-use std::collections::BTreeSet;
 use std::sync::Mutex;
-#[cfg(feature = "remote")]
-use std::sync::PoisonError;
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use serde::Serialize;
@@ -24,30 +20,29 @@ use crate::effects::host::file_hash;
 use crate::effects::host::fs;
 use crate::effects::host::notes::Notes;
 use crate::effects::host::output_file::OutputFile;
-#[cfg(feature = "remote")]
-use crate::effects::host::staging::Staging;
-#[cfg(feature = "remote")]
-use crate::effects::net::download::{
-    Beside, Expected, Fetched, Network, NetworkConfig, Places as FilePlaces, Wanted,
-};
-#[cfg(feature = "remote")]
-use crate::effects::net::netrc::Netrc;
 use crate::effects::work::progress::Progress;
-#[cfg(feature = "remote")]
-use crate::engine::indexes::{self, Offers};
 use crate::engine::places::Places;
-#[cfg(feature = "remote")]
-use crate::error::Offline;
 use crate::error::{Error, UnreadableInputs, Wanting, WantingWheels};
-#[cfg(feature = "remote")]
-use crate::model::address::Address;
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
-#[cfg(feature = "remote")]
-use crate::model::lock::pin::Sought;
-#[cfg(feature = "remote")]
-use crate::model::name::DistName;
 use crate::model::spec::WheelReference;
 use crate::model::wheel::filename::WheelFilename;
+#[cfg(feature = "remote")]
+use {
+    crate::effects::caches::blob::BlobError,
+    crate::effects::caches::store::fetched::FetchedWheel,
+    crate::effects::host::staging::Staging,
+    crate::effects::net::download::{
+        Beside, Expected, Fetched, Network, NetworkConfig, Places as FilePlaces, Wanted,
+    },
+    crate::effects::net::netrc::Netrc,
+    crate::engine::indexes::{self, Offers},
+    crate::error::Offline,
+    crate::model::address::Address,
+    crate::model::lock::pin::Sought,
+    crate::model::name::DistName,
+    std::collections::BTreeSet,
+    std::sync::PoisonError,
+};
 
 /// How wheels come to this machine.
 #[derive(Debug, Default)]
@@ -182,6 +177,22 @@ impl Folders {
 }
 
 /// Whether two names, however they are spelt, are those of one wheel.
+/// Where the store has a wheel fetched to, if there is one that can be written.
+#[cfg(feature = "remote")]
+fn in_store(
+    store: Option<&Store>,
+    place: impl FnOnce(&Store) -> Result<FetchedWheel, BlobError>,
+) -> Option<FilePlaces> {
+    let store = store?;
+    let mut found = None;
+    store.attempt(|| {
+        found = Some(place(store)?);
+        Ok(())
+    });
+    let FetchedWheel { partial, finished, mode } = found?;
+    Some(FilePlaces { partial, finished, mode })
+}
+
 fn is_same(one: &WheelFilename, two: &WheelFilename) -> bool {
     one.name == two.name
         && one.version == two.version
@@ -498,16 +509,8 @@ impl Fetching {
     /// Where a wheel is fetched to.
     #[cfg(feature = "remote")]
     fn place(&self, store: Option<&Store>, digest: WheelDigest) -> Result<FilePlaces, Error> {
-        if let Some(store) = store {
-            let mut place = None;
-            store.attempt(|| {
-                place = Some(store.wheel_to_fetch(digest)?);
-                Ok(())
-            });
-            if let Some(place) = place {
-                let (partial, finished) = (place.partial, place.finished);
-                return Ok(FilePlaces { partial, finished, mode: place.mode });
-            }
+        if let Some(places) = in_store(store, |store| store.wheel_to_fetch(digest)) {
+            return Ok(places);
         }
         let folder = self.folder_for_now()?;
         let hex = digest.0.to_hex();

@@ -510,10 +510,9 @@ impl File<'_> {
         let mut buffer = vec![0; CHUNK];
         loop {
             let begun = Instant::now();
-            let count = match body.read(&mut buffer) {
+            let count = match next_part(&mut body, &mut buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Ok(Step::Later(broken(&error, partial.size()), None)),
             };
             if partial.size() + count as u64 > limit {
@@ -560,6 +559,16 @@ impl File<'_> {
             partial.restart()?;
         }
         judged
+    }
+}
+
+/// Reads what has come of a body; nothing at its end.
+fn next_part(body: &mut impl std::io::Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match body.read(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+#[cfg(feature = "remote")]
+use super::in_store;
 use super::{Fetching, Folders, is_same};
 use crate::effects::caches::store::Store;
 use crate::effects::host::file_hash;
@@ -149,16 +151,8 @@ impl Fetching {
         store: Option<&Store>,
         hash: &OtherHash,
     ) -> Result<FilePlaces, Error> {
-        if let Some(store) = store {
-            let mut place = None;
-            store.attempt(|| {
-                place = Some(store.wheel_to_identify(hash)?);
-                Ok(())
-            });
-            if let Some(place) = place {
-                let (partial, finished) = (place.partial, place.finished);
-                return Ok(FilePlaces { partial, finished, mode: place.mode });
-            }
+        if let Some(places) = in_store(store, |store| store.wheel_to_identify(hash)) {
+            return Ok(places);
         }
         let folder = self.folder_for_now()?;
         let name = hash.file_name();

@@ -407,17 +407,20 @@ impl<'text> Headers<'text> {
         self.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     }
 
-    /// The first header of a name; further ones are reported. `same` says whether two values mean
-    /// the same.
-    pub(super) fn once(
+    /// The first header of a name; further ones are reported, and that there is none where it must
+    /// be there. `same` says whether two values mean the same.
+    pub(super) fn single(
         &self,
-        name: &'static str,
-        file: HeaderFile,
+        Single { file, name, is_required }: Single,
         same: impl Fn(&str, &str) -> bool,
         errors: &mut Vec<HeaderError>,
     ) -> Option<&str> {
         let mut found = self.all(name);
-        let first = &*found.next()?.value;
+        let Some(first) = found.next() else {
+            errors.extend(is_required.then_some(HeaderError::Missing { file, name }));
+            return None;
+        };
+        let first = &*first.value;
         let mut again: Vec<&Header<'_>> = found.collect();
         // Of many the first one that says something else is told.
         again.sort_by_key(|header| same(first, &header.value));
@@ -432,20 +435,25 @@ impl<'text> Headers<'text> {
         }));
         Some(first)
     }
+}
 
-    /// The same for a header that must be there.
-    pub(super) fn required(
-        &self,
-        name: &'static str,
-        file: HeaderFile,
-        same: impl Fn(&str, &str) -> bool,
-        errors: &mut Vec<HeaderError>,
-    ) -> Option<&str> {
-        let found = self.once(name, file, same, errors);
-        if found.is_none() {
-            errors.push(HeaderError::Missing { file, name });
-        }
-        found
+/// A header that may stand in a file once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Single {
+    file: HeaderFile,
+    name: &'static str,
+    is_required: bool,
+}
+
+impl Single {
+    /// One that may be missing.
+    pub(super) fn optional(file: HeaderFile, name: &'static str) -> Self {
+        Self { file, name, is_required: false }
+    }
+
+    /// One that may not.
+    pub(super) fn required(file: HeaderFile, name: &'static str) -> Self {
+        Self { file, name, is_required: true }
     }
 }
 

@@ -5,7 +5,9 @@
 use std::str::FromStr;
 
 use super::filename::WheelFilename;
-use super::headers::{HeaderError, HeaderFile, Headers, Reading, equal, format_version, shortened};
+use super::headers::{
+    HeaderError, HeaderFile, Headers, Reading, Single, equal, format_version, shortened,
+};
 use super::wheel_file::Disagreement;
 use crate::model::name::{DistName, Version};
 
@@ -49,14 +51,17 @@ impl Metadata {
             Err(error) => return Reading::failed(error),
         };
         let mut errors = headers.errors.clone();
-        let format =
-            headers.required("Metadata-Version", file, equal, &mut errors).unwrap_or("1.0");
+        let format = headers
+            .single(Single::required(file, "Metadata-Version"), equal, &mut errors)
+            .unwrap_or("1.0");
         let format = format_version(file, "Metadata-Version", format, Self::FORMAT.0, &mut errors)
             .unwrap_or((1, 0));
         let same_name = |left: &str, right: &str| {
             DistName::parse(left).is_ok_and(|name| DistName::parse(right) == Ok(name))
         };
-        let name = match headers.required("Name", file, same_name, &mut errors).map(DistName::parse)
+        let name = match headers
+            .single(Single::required(file, "Name"), same_name, &mut errors)
+            .map(DistName::parse)
         {
             Some(Ok(name)) => name,
             Some(Err(source)) => {
@@ -69,7 +74,7 @@ impl Metadata {
             read_version(left).is_ok_and(|version| read_version(right) == Ok(version))
         };
         let version = match headers
-            .required("Version", file, same_version, &mut errors)
+            .single(Single::required(file, "Version"), same_version, &mut errors)
             .map(|value| (value, read_version(value)))
         {
             Some((_, Ok(version))) => version,
@@ -79,8 +84,9 @@ impl Metadata {
             }
             None => filename.version.clone(),
         };
-        let requires_python: Option<Box<str>> =
-            headers.once("Requires-Python", file, equal, &mut errors).map(Into::into);
+        let requires_python: Option<Box<str>> = headers
+            .single(Single::optional(file, "Requires-Python"), equal, &mut errors)
+            .map(Into::into);
         let lengths = headers.all("Requires-Dist").map(|header| header.value.len());
         let lengths = lengths.chain(requires_python.as_deref().map(str::len));
         let (longest, total) = lengths.fold((0, 0), |(longest, total): (usize, usize), length| {

@@ -5,7 +5,8 @@
 
 use super::filename::{BuildTag, WheelFilename};
 use super::headers::{
-    ERROR_LIMIT, HeaderError, HeaderFile, Headers, Reading, equal, format_version, shortened,
+    ERROR_LIMIT, HeaderError, HeaderFile, Headers, Reading, Single, equal, format_version,
+    shortened,
 };
 use super::tags::{Tag, TagSet};
 use crate::model::name::{DistName, Version};
@@ -43,12 +44,13 @@ impl WheelHeaders {
             Err(error) => return Reading::failed(error),
         };
         let mut errors = headers.errors.clone();
-        let version = headers.required("Wheel-Version", file, equal, &mut errors).unwrap_or("1.0");
+        let version = headers
+            .single(Single::required(file, "Wheel-Version"), equal, &mut errors)
+            .unwrap_or("1.0");
         let format = format_version(file, "Wheel-Version", version, Self::FORMAT.0, &mut errors)
             .unwrap_or(Self::FORMAT);
-        let purelib = headers.required(
-            "Root-Is-Purelib",
-            file,
+        let purelib = headers.single(
+            Single::required(file, "Root-Is-Purelib"),
             |left, right| left.eq_ignore_ascii_case(right),
             &mut errors,
         );
@@ -63,7 +65,7 @@ impl WheelHeaders {
         // Nothing depends on it.
         let generator = headers.all("Generator").next().map(|header| header.value.as_ref().into());
         let tags = read_tags(&headers, &mut errors);
-        let build = headers.once("Build", file, equal, &mut errors);
+        let build = headers.single(Single::optional(file, "Build"), equal, &mut errors);
         let build = build.and_then(|value| {
             let build = BuildTag::parse(value);
             if build.is_none() {

@@ -1,11 +1,10 @@
 //! Documents that are not known by a digest: what an index says.
 
-use std::io::Read as _;
 use std::time::Instant;
 
 use ureq::http;
 
-use super::{CHUNK, LONGEST_PAUSE, Network, broken, header, retry_after};
+use super::{CHUNK, LONGEST_PAUSE, Network, broken, header, next_part, retry_after};
 use crate::effects::host::random;
 use crate::effects::net::client;
 use crate::effects::net::pace::{Pace, allowance};
@@ -154,10 +153,9 @@ impl Network {
         let (mut bytes, mut buffer) = (Vec::new(), vec![0; CHUNK]);
         loop {
             let begun = Instant::now();
-            let count = match body.read(&mut buffer) {
+            let count = match next_part(&mut body, &mut buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     return Ok(Step::Later(broken(&error, bytes.len() as u64), None));
                 }

@@ -541,6 +541,12 @@ mod tests {
         Output { path, handle }
     }
 
+    fn store_and_outputs() -> (tempfile::TempDir, Store, [Output; 2]) {
+        let (folder, store) = store(DigestFunction::Sha256);
+        let outputs = ["first", "second"].map(|name| output(&folder, name));
+        (folder, store, outputs)
+    }
+
     fn write(area: &Area<'_>, output: &Output, name: &str, bytes: &[u8], kind: FileKind) -> Digest {
         let path = output.path.join(name);
         fs::write(&path, bytes).unwrap();
@@ -621,8 +627,7 @@ mod tests {
 
     #[test]
     fn a_file_that_was_changed_is_not_linked_again() {
-        let (folder, store) = store(DigestFunction::Sha256);
-        let (first, second) = (output(&folder, "first"), output(&folder, "second"));
+        let (_folder, store, [first, second]) = store_and_outputs();
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
         let digest = write(&area, &first, "a", b"hello", FileKind::Plain);
         let path = first.path.join("a");
@@ -637,8 +642,7 @@ mod tests {
 
     #[test]
     fn a_file_of_another_mode_or_time_but_the_same_content_is_set_right() {
-        let (folder, store) = store(DigestFunction::Sha256);
-        let (first, second) = (output(&folder, "first"), output(&folder, "second"));
+        let (_folder, store, [first, second]) = store_and_outputs();
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
         let digest = write(&area, &first, "a", b"hello", FileKind::Plain);
         fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o777)).unwrap();
