@@ -181,6 +181,7 @@ fn write(bencher: Bencher<'_, '_>) {
             manifest: None,
             digest_file: None,
             text: None,
+            shared: None,
         };
         engine::build(&session, &caches, INPUTS.parsed(), &places, &request)
             .expect("an environment")

@@ -42,6 +42,15 @@ VenvInfo = provider(
         "imports": "depset of str: first-party import roots, relative to the runfiles directory.",
         "sources": "depset of File: first-party Python sources.",
         "runfiles": "runfiles: the tree, the interpreter's files, and what the first-party sources need.",
+        "shared": "struct: the same environment where it is shared: `file`, which holds its digest once it is on this machine, and what programs need to find it.",
+        "first_party": "runfiles: what the first-party sources need.",
+    },
+)
+
+ChoiceInfo = provider(
+    doc = "What a build setting says.",
+    fields = {
+        "value": "str: its value.",
     },
 )
 

@@ -177,7 +177,7 @@ def table(attributes):
             sys.exit(f"the attribute {name} has no doc")
         doc = attribute.doc.replace("|", "\\|")
         if attribute.values:
-            doc += " One of " + ", ".join(f"`{value}`" for value in attribute.values) + "."
+            doc += " One of " + ", ".join(f"`{value}`" for value in attribute.values if value) + "."
         lines.append(f"| `{name}` | {KINDS.get(attribute.kind, attribute.kind)} | {default(attribute)} | {doc} |")
     return lines
 

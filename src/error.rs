@@ -7,6 +7,7 @@ use camino::Utf8PathBuf;
 
 use crate::effects::host::fs::FsError;
 use crate::effects::wheels::load::WheelError;
+use crate::model::digest::DirectoryDigest;
 use crate::model::finding::{Finding, Severity};
 use crate::model::quantity;
 use crate::model::spec::WheelReference;
@@ -252,6 +253,39 @@ impl Explain for OutputTaken {
         ErrorKind::Conflict.hint(
             "choose another place, or let the new environment take its place with `--replace`",
         )
+    }
+}
+
+/// An environment is not the one that everybody expects at its place.
+#[derive(Debug, thiserror::Error)]
+#[error("the root digest of the spec's environment is {found}, expected {expected}")]
+pub struct OtherTree {
+    /// That of the spec's environment.
+    pub found: DirectoryDigest,
+    /// The one that was given.
+    pub expected: DirectoryDigest,
+}
+
+impl Explain for OtherTree {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Verification
+            .hint("`venvtree digest SPEC` says the digest; it changes with the spec and its inputs")
+    }
+}
+
+/// An environment lacks what somebody counts on.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment has no `{path}`{question}")]
+pub struct NoEntry {
+    /// Where it would be.
+    pub path: String,
+    /// What was meant perhaps.
+    pub question: String,
+}
+
+impl Explain for NoEntry {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Verification.hint("`venvtree plan SPEC` lists what the environment has")
     }
 }
 

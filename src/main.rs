@@ -41,6 +41,8 @@ fn work(screen: Option<Screen>) -> u8 {
     let mut io = Io::new(streams, current.unwrap_or_else(|| Utf8PathBuf::from(".")), variables);
     io.executable =
         std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
+    // Without the variable this asks the system's database of users.
+    io.system_home = std::env::home_dir().and_then(|home| Utf8PathBuf::from_path_buf(home).ok());
     io.screen = screen;
     io.ends = true;
     io.shows_data = std::io::stdout().is_terminal();

@@ -32,8 +32,8 @@ _vt_follow() {
 
 # Part of the programs that Bazel's rules write: finds the runfiles, and the environment in them.
 #
-# Set before: `_vt_venv` (a runfile), `_vt_workspace`, the function `_vt_roots`; `SELF`.
-# Set here: VENVTREE_RUNFILES, VENVTREE_PREFIX, VENVTREE_ROOTS, the function `_vt_locate`.
+# Set before: `_vt_venv` (a runfile), `_vt_probe` (what is below it, or nothing), `_vt_workspace`, the function `_vt_roots`; `SELF`.
+# Set here: VENVTREE_RUNFILES, VENVTREE_PREFIX, VENVTREE_ROOTS, the function `_vt_locate`, `_vt_runfiles` or `_vt_manifest`.
 FIND_IN_RUNFILES = r"""
 # Sets _vt_found to the place of a runfile.
 _vt_locate() {
@@ -54,13 +54,13 @@ _vt_find_runfiles() {
   _vt_first=$_vt_self
   while :; do
     for _vt_runfiles in "$_vt_self.runfiles" "${_vt_self%.runfiles/*}.runfiles"; do
-      [ -e "$_vt_runfiles/$_vt_venv/pyvenv.cfg" ] && return 0
+      [ -e "$_vt_runfiles/$_vt_venv$_vt_probe" ] && return 0
     done
     [ -h "$_vt_self" ] || break
     _vt_follow
   done
   for _vt_runfiles in "${RUNFILES_DIR-}" "${TEST_SRCDIR-}"; do
-    [ -n "$_vt_runfiles" ] && [ -e "$_vt_runfiles/$_vt_venv/pyvenv.cfg" ] && return 0
+    [ -n "$_vt_runfiles" ] && [ -e "$_vt_runfiles/$_vt_venv$_vt_probe" ] && return 0
   done
   for _vt_manifest in "$_vt_first.runfiles_manifest" "$_vt_first.runfiles/MANIFEST" "$_vt_self.runfiles_manifest" \
     "$_vt_self.runfiles/MANIFEST" "${RUNFILES_MANIFEST_FILE-}"; do
@@ -93,6 +93,43 @@ fi
 _vt_locate "$_vt_venv" || _vt_fail "the runfiles have no $_vt_venv"
 VENVTREE_PREFIX=$_vt_found
 VENVTREE_ROOTS=$(_vt_list_roots)
+"""
+
+# Part of the programs of Bazel's rules whose environment is shared: finds it on this machine, or makes it.
+#
+# Set before: `_vt_shared` (where runfiles have what it is made of), `_vt_tool` and `_vt_interpreter` (runfiles, the latter may be empty);
+# `FIND_IN_RUNFILES`, where VENVTREE_PREFIX is the file with its digest.
+# Set here: VENVTREE_PREFIX.
+FIND_SHARED = r"""
+# Prints where the environment is. What the program's own variables say of a home does not count: it lies where the build put it.
+_vt_share() {
+  unset HOME XDG_CACHE_HOME
+  _vt_locate "$_vt_tool" || _vt_fail "the runfiles have no $_vt_tool"
+  _vt_tool=$_vt_found
+  _vt_locate "$_vt_shared/spec.json" || _vt_fail "the runfiles have no $_vt_shared/spec.json"
+  set -- share "$_vt_found" --expect "$VENVTREE_PREFIX" --quiet
+  if [ -n "$_vt_manifest" ]; then
+    while read -r _vt_key _vt_found; do
+      case $_vt_key in
+        "$_vt_shared/digest" | "$_vt_shared/spec.json") ;;
+        "$_vt_shared"/*) set -- "$@" "--input=${_vt_key##*/}=$_vt_found" ;;
+      esac
+    done <"$_vt_manifest"
+  fi
+  if [ -n "${TEST_TMPDIR-}" ]; then
+    set -- "$@" --fallback "$TEST_TMPDIR/venvtree"
+  fi
+  exec "$_vt_tool" "$@"
+}
+
+VENVTREE_PREFIX=$(_vt_share) || _vt_fail 'there is no environment; --@venvtree//rules:environments=tree does without shared ones'
+if [ -n "$_vt_interpreter" ]; then
+  [ -z "$_vt_manifest" ] || _vt_fail 'a shared environment finds an interpreter of the build in a directory of runfiles only, and there is a manifest instead'
+  # The environment by a name beside which its interpreter is.
+  _vt_found=$(mktemp -d "${TEST_TMPDIR:-${TMPDIR:-/tmp}}/venvtree.XXXXXX") || exit 1
+  ln -s "$VENVTREE_PREFIX" "$_vt_found/env" && ln -s "$_vt_runfiles" "$_vt_found/runfiles" || exit 1
+  VENVTREE_PREFIX=$_vt_found/env
+fi
 """
 
 # Part of the programs that Buck2's rules write: finds the environment and the first-party files by paths relative to the program.
@@ -143,6 +180,13 @@ case $_vt_kind in
     [ -e "$_vt_what" ] || _vt_fail "the environment has no bin/${_vt_what##*/}"
     ;;
 esac
+
+if [ "${VENVTREE_DEBUG-} $_vt_kind" = 'pdb pytest' ]; then
+  # pytest has a way of its own, which knows what it captures.
+  PYTEST_ADDOPTS="--pdb ${PYTEST_ADDOPTS-}"
+  export PYTEST_ADDOPTS
+  unset VENVTREE_DEBUG
+fi
 
 if [ -n "$_vt_runner" ]; then
   if [ "$_vt_kind" = pytest ] || [ -n "${COVERAGE_DIR-}" ]; then

@@ -14,7 +14,7 @@ TOOL_ATTRS = {
     ),
 }
 
-def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs, requirements = {}):
+def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs, requirements = {}, on_this_machine = False):
     """Runs the tool with arguments from a parameter file.
 
     Args:
@@ -25,6 +25,7 @@ def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs, requirement
       inputs: a list or depset of File.
       outputs: a list of File.
       requirements: what the action requires of how it is executed, besides what every action of the tool does.
+      on_this_machine: whether it does something here that is no output, so that it is neither sandboxed, nor cached elsewhere.
     """
 
     toolchain = ctx.attr._toolchain[VenvtreeToolInfo]
@@ -33,7 +34,9 @@ def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs, requirement
     args.set_param_file_format("multiline")
     args.use_param_file("@%s", use_always = True)
     requirements = dict({"supports-path-mapping": "1"}, **requirements)
-    if toolchain.worker:
+    if on_this_machine:
+        requirements = {"local": "1", "no-cache": "1", "no-remote": "1", "no-sandbox": "1"}
+    elif toolchain.worker:
         requirements.update({
             "supports-workers": "1",
             "supports-multiplex-workers": "1",
@@ -50,5 +53,8 @@ def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs, requirement
         mnemonic = mnemonic,
         progress_message = progress_message,
         execution_requirements = requirements,
+
+        # Where things are on this machine, variables may say (`--action_env`).
+        use_default_shell_env = on_this_machine,
         **_NO_TOOLCHAIN
     )

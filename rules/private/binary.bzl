@@ -7,8 +7,9 @@ load("//rules/common:start.bzl", "choose_start")
 load(":attributes.bzl", "attributes")
 load(":closure.bzl", "check_closure", "collect_closure", "locks_of_closure", "wheel_closure")
 load(":collect.bzl", "collect_first_party", "collect_wheels")
-load(":environment.bzl", "ENVIRONMENT_ATTRS", "build_environment", "environment_groups")
+load(":environment.bzl", "ENVIRONMENT_ATTRS", "build_environment", "check_script", "environment_groups")
 load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
+load(":shared.bzl", "SHARED_ATTRS", "wants_shared")
 
 def program(ctx, start, runner = None):
     """What binaries and tests have in common.
@@ -30,10 +31,12 @@ def program(ctx, start, runner = None):
     )
     venv = _environment(ctx, first_party)
     launcher = ctx.actions.declare_file(ctx.label.name)
+    shared = venv.shared if wants_shared(ctx) else None
     launch_runfiles = write_launcher(
         ctx,
         output = launcher,
         tree = venv.tree,
+        shared = shared,
         start = start,
         imports = depset(transitive = [first_party.imports, venv.imports]),
         sources = depset(transitive = [first_party.sources, venv.sources]),
@@ -41,11 +44,14 @@ def program(ctx, start, runner = None):
         interpreter_args = ctx.attr.interpreter_args,
         runner = runner,
     )
-    return ([] if ctx.attr.venv else [venv, environment_groups(ctx, venv)]) + [
+
+    # What is looked at whenever the program is built, and only then: nothing waits for it.
+    checks = {"_validation": depset([check_script(ctx, venv, start.name)])} if start.kind == "script" else {}
+    return ([OutputGroupInfo(**checks)] if ctx.attr.venv else [venv, environment_groups(ctx, venv, **checks)]) + [
         DefaultInfo(
             executable = launcher,
             files = depset([launcher]),
-            runfiles = launch_runfiles.merge(first_party.runfiles).merge(venv.runfiles),
+            runfiles = launch_runfiles.merge(first_party.runfiles).merge(shared.runfiles.merge(venv.first_party) if shared else venv.runfiles),
         ),
         coverage_common.instrumented_files_info(
             ctx,
@@ -61,9 +67,11 @@ def _environment(ctx, first_party):
     if ctx.attr.venv:
         check_closure(ctx.label, closure, ctx.attr.venv)
         return ctx.attr.venv[VenvInfo]
+    found = collect_wheels(ctx, [], closure)
     return build_environment(
         ctx,
-        wheels = collect_wheels(ctx, [], closure),
+        wheels = found.wheels,
+        twins = found.twins,
         locks = locks_of_closure(closure),
         overlays = closure.overlays,
         first_party = first_party,
@@ -113,7 +121,7 @@ PROGRAM_ATTRS = dict({
     "env": attr.string_dict(
         doc = "Environment variables. `$(rootpath LABEL)` and the like are expanded for labels in `data`, and so are Make variables.",
     ),
-}, **dict(attributes(PROGRAM), **dict(ENVIRONMENT_ATTRS, **LAUNCH_ATTRS)))
+}, **dict(attributes(PROGRAM), **dict(ENVIRONMENT_ATTRS, **dict(LAUNCH_ATTRS, **SHARED_ATTRS))))
 
 def _py_venv_binary_impl(ctx):
     return program(ctx, start_of(ctx))

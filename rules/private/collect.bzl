@@ -18,9 +18,11 @@ def collect_wheels(ctx, targets, closure):
       closure: the WheelClosureInfo of its `deps`.
 
     Returns:
-      A list of File.
+      A struct of `wheels`, a list of File, and `twins`, a list of further files of the same names: whether they are the same, too, only the tool
+      can see.
     """
     wheels = []
+    twins = {}
     owners = {}
     for target in targets:
         info = target[DefaultInfo]
@@ -34,18 +36,18 @@ def collect_wheels(ctx, targets, closure):
         for file in found:
             if not parse_wheel_name(file.basename):
                 fail("%s: `wheels` has %s, whose file %s is not named as a wheel is; expected NAME-VERSION-PYTHON-ABI-PLATFORM.whl" % (label_text(ctx.label), label_text(target.label), file.basename))
-            _add_wheel(ctx.label, wheels, owners, file)
+            _add_wheel(wheels, owners, twins, file)
     for file in by_name(closure.wheels.to_list()):
-        _add_wheel(ctx.label, wheels, owners, file)
-    return wheels
+        _add_wheel(wheels, owners, twins, file)
+    return struct(wheels = wheels, twins = twins.keys())
 
-def _add_wheel(label, wheels, owners, file):
+def _add_wheel(wheels, owners, twins, file):
     other = owners.get(file.basename)
     if other == None:
         owners[file.basename] = file
         wheels.append(file)
     elif other != file:
-        fail("%s: there are two files named %s: %s and %s; remove one" % (label_text(label), file.basename, other.short_path, file.short_path))
+        twins[file] = True
 
 def by_name(files):
     """Files in the order of their names.

@@ -1,6 +1,6 @@
 """An environment, made by one cached action: for `py_venv`, and for programs that name none."""
 
-load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load("//rules:providers.bzl", "ChoiceInfo", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "BYTECODE", "ENVIRONMENT")
 load("//rules/common:bytecode.bzl", "bytecode_document")
 load("//rules/common:label.bzl", "label_text")
@@ -11,6 +11,7 @@ load(":bytecode.bzl", "BYTECODE_ATTRS", "environment_bytecode")
 load(":closure.bzl", "check_locks")
 load(":launchers.bzl", "launchers_for")
 load(":proof.bzl", "proofs")
+load(":shared.bzl", "declare_shared")
 load(":spec_args.bzl", "add_inputs")
 
 ENVIRONMENT_ATTRS = dict({
@@ -19,14 +20,24 @@ ENVIRONMENT_ATTRS = dict({
               "`venvtree_repositories` or to the module extension.",
         default = Label("@venvtree_host//:interpreter"),
     ),
+    "remote_cache": attr.string(
+        doc = "Whether the environment's directory goes into a remote cache, and is taken from one: `yes`, or `no` where it is built faster than " +
+              "its files are fetched. By default what `--@venvtree//rules:remote_cache` says, which is `yes`.",
+        values = ["", "yes", "no"],
+    ),
+    "_remote_cache": attr.label(
+        default = Label("//rules:remote_cache"),
+        providers = [ChoiceInfo],
+    ),
 }, **dict(attributes(dict(ENVIRONMENT, **BYTECODE)), **dict(BYTECODE_ATTRS, **TOOL_ATTRS)))
 
-def build_environment(ctx, wheels, locks, overlays, first_party):
+def build_environment(ctx, wheels, twins, locks, overlays, first_party):
     """Declares the environment `NAME.venv` and the action that makes it.
 
     Args:
       ctx: the context of a rule with ENVIRONMENT_ATTRS.
       wheels: a list of File.
+      twins: files of the same names as wheels, which have to be the same; a list of File.
       locks: the targets of locks that wheels were chosen for: a list of structs of `wheels` (a label as people write it), `target` and `facts`.
       overlays: depset of bytecode that the wheels' targets have, as WheelBytecodeInfo has it.
       first_party: what `collect_first_party` found; no part of the environment's directory.
@@ -68,14 +79,16 @@ def build_environment(ctx, wheels, locks, overlays, first_party):
     # Bazel has caches of its own, and an action writes only its outputs.
     args.add("--no-store")
     args.add("--quiet")
-    add_inputs(args, wheels + bytecode.files + launchers.files)
+    inputs = wheels + bytecode.files + launchers.files
+    add_inputs(args, inputs + twins)
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyVenv",
         progress_message = "Building Python environment %s (%d wheels)" % (label_text(ctx.label), len(wheels)),
-        inputs = [spec] + wheels + bytecode.files + launchers.files,
+        inputs = [spec] + inputs + twins,
         outputs = [tree, manifest, digest],
+        requirements = {"no-remote-cache": "1"} if _stays_here(ctx) else {},
     )
     return VenvInfo(
         tree = tree,
@@ -91,20 +104,63 @@ def build_environment(ctx, wheels, locks, overlays, first_party):
         imports = first_party.imports,
         sources = first_party.sources,
         runfiles = ctx.runfiles(files = [tree], transitive_files = interpreter.files).merge(first_party.runfiles),
+        shared = declare_shared(ctx, spec, document, interpreter, inputs, twins),
+        first_party = first_party.runfiles,
     )
 
-def environment_groups(ctx, venv):
+def _stays_here(ctx):
+    return (ctx.attr.remote_cache or ctx.attr._remote_cache[ChoiceInfo].value) == "no"
+
+def environment_groups(ctx, venv, **groups):
     """The output groups of an environment.
 
     Args:
       ctx: the context of the rule that makes it.
       venv: its VenvInfo.
+      **groups: further groups.
 
     Returns:
       An OutputGroupInfo.
     """
     inputs = venv.wheels + venv.launchers + venv.overlays
-    return OutputGroupInfo(manifest = depset([venv.manifest]), digest = depset([venv.digest]), spec = depset([venv.spec]), **proofs(ctx, venv.spec, inputs))
+    return OutputGroupInfo(
+        manifest = depset([venv.manifest]),
+        digest = depset([venv.digest]),
+        spec = depset([venv.spec]),
+        shared = depset([venv.shared.file]),
+        **dict(proofs(ctx, venv.spec, inputs), **groups)
+    )
+
+def check_script(ctx, venv, name):
+    """Declares an action that refuses an environment without a script.
+
+    Args:
+      ctx: the context of a rule with TOOL_ATTRS.
+      venv: the environment's VenvInfo.
+      name: the script's name.
+
+    Returns:
+      What the action makes; a File.
+    """
+    found = ctx.actions.declare_file(ctx.label.name + ".script")
+    inputs = venv.wheels + venv.launchers + venv.overlays
+    args = ctx.actions.args()
+    args.add("digest")
+    args.add(venv.spec)
+    args.add("--has", ("Scripts/%s.exe" if venv.interpreter.platform["os"] == "windows" else "bin/%s") % name)
+    args.add("--digest-file", found)
+    args.add("--no-store")
+    args.add("--quiet")
+    add_inputs(args, inputs)
+    run_tool(
+        ctx,
+        args = args,
+        mnemonic = "PyVenvScript",
+        progress_message = "Looking for the script %s in the environment of %s" % (name, label_text(ctx.label)),
+        inputs = [venv.spec] + inputs,
+        outputs = [found],
+    )
+    return found
 
 def _interpreter(ctx):
     target = ctx.attr.interpreter

@@ -6,9 +6,10 @@ Import roots reach Python through `sitecustomize` (see `runtime/sitecustomize.py
 
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:quote.bzl", "shell_quote")
-load("//rules/common:shell.bzl", "FIND_IN_RUNFILES", "SELF", "START")
+load("//rules/common:shell.bzl", "FIND_IN_RUNFILES", "FIND_SHARED", "SELF", "START")
 load("//rules/common:text.bzl", "check_variables")
 load(":collect.bzl", "one_line", "rlocation_path")
+load(":shared.bzl", "shared_lines")
 
 # Where runfiles have the files of `runtime/`. As links of the root they are one entry each; as files of an external repository
 # they would be two where Bazel has legacy runfiles.
@@ -22,7 +23,7 @@ LAUNCH_ATTRS = {
     ),
 }
 
-def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpreter_args = [], runner = None):
+def write_launcher(ctx, output, tree, start, imports, sources, shared = None, env = {}, interpreter_args = [], runner = None):
     """Writes the file that starts a Python.
 
     Args:
@@ -33,6 +34,7 @@ def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpr
         `pytest` (`files`, and `name`: how plugins are loaded).
       imports: depset of import roots, relative to the runfiles directory.
       sources: depset of first-party sources; the repositories that they are in are import roots too.
+      shared: the environment's shared form, to be used instead of the directory.
       env: environment variables.
       interpreter_args: arguments for the interpreter, before the program.
       runner: for tests, the program that does what Bazel wants of tests.
@@ -46,13 +48,14 @@ def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpr
         "# Starts %s. Written by py_venv's rules." % label_text(ctx.label),
         "_vt_target=" + shell_quote(label_text(ctx.label)),
         "_vt_workspace=" + shell_quote(workspace),
-        "_vt_venv=" + shell_quote(rlocation_path(workspace, tree)),
+        "_vt_venv=" + shell_quote(shared.place + "/digest" if shared else rlocation_path(workspace, tree)),
+        "_vt_probe=" + ("" if shared else "/pyvenv.cfg"),
         "_vt_site=" + shell_quote(_SITE),
         "_vt_kind=" + start.kind,
         "_vt_what=" + shell_quote(_what(workspace, start)),
         "_vt_runner=" + shell_quote(_RUNNER if runner else ""),
         "_vt_interpreter_args() { exec \"$_vt_python\" %s\"$@\"; }" % "".join([shell_quote(arg) + " " for arg in interpreter_args]),
-    ]
+    ] + (shared_lines(shared, shell_quote) if shared else [])
     problem = check_variables("env", env.keys())
     if problem:
         fail("%s: %s" % (label_text(ctx.label), problem))
@@ -71,7 +74,7 @@ def write_launcher(ctx, output, tree, start, imports, sources, env = {}, interpr
     args.add("_vt_tests() { cat <<'_VT_TESTS'")
     args.add_all([rlocation_path(workspace, file) for file in getattr(start, "files", [])])
     args.add("_VT_TESTS\n}")
-    args.add_all([SELF, FIND_IN_RUNFILES, START])
+    args.add_all([SELF, FIND_IN_RUNFILES] + ([FIND_SHARED] if shared else []) + [START])
     ctx.actions.write(output, args, is_executable = True)
     links = {_SITE: ctx.file._site}
     if runner:

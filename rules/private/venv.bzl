@@ -10,9 +10,11 @@ load(":launch.bzl", "LAUNCH_ATTRS", "write_launcher")
 def _py_venv_impl(ctx):
     closure = collect_closure(ctx.label, ctx.attr.deps)
     first_party = collect_first_party(ctx, deps = ctx.attr.deps)
+    found = collect_wheels(ctx, ctx.attr.wheels, closure)
     venv = build_environment(
         ctx,
-        wheels = collect_wheels(ctx, ctx.attr.wheels, closure),
+        wheels = found.wheels,
+        twins = found.twins,
         locks = locks_of_wheels(ctx.attr.wheels) + locks_of_closure(closure),
         overlays = depset(transitive = [overlays_of(ctx.attr.wheels), closure.overlays]),
         first_party = first_party,

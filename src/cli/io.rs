@@ -39,6 +39,8 @@ pub struct Io<'a> {
     pub cwd: Utf8PathBuf,
     /// The environment's variables, those that are UTF-8.
     pub variables: BTreeMap<String, String>,
+    /// The user's home as the system knows it, where the environment does not say it.
+    pub system_home: Option<Utf8PathBuf>,
     /// This program's own file.
     pub executable: Option<Utf8PathBuf>,
     /// The terminal that standard error is, where progress may be shown.
@@ -75,6 +77,7 @@ impl<'a> Io<'a> {
             colours: Colours::default(),
             cwd,
             variables,
+            system_home: None,
             executable: None,
             screen: None,
             progress: Progress::default(),
@@ -197,6 +200,12 @@ impl Io<'_> {
     /// A variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The user's home: what the variable says, else what the system does. Actions and tests of
+    /// Bazel have no variable.
+    pub fn home(&self) -> Option<Utf8PathBuf> {
+        self.variable("HOME").map(Utf8PathBuf::from).or_else(|| self.system_home.clone())
     }
 
     /// What no output may take the place of.

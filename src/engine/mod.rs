@@ -58,6 +58,8 @@ pub(crate) mod reproduce;
 pub(crate) mod store;
 pub(crate) mod wheels;
 
+pub(crate) mod environments;
+
 pub(crate) mod proof;
 
 use crate::effects::sink::publish::PublishError;
@@ -73,7 +75,7 @@ use crate::model::tree::Tree;
 pub use pack::{pack, pack_directory, pack_wheel, write_whole};
 pub use places::Places;
 pub use prepared::{Foresight, Prepared};
-pub use report::{BuildRequest, Existing, Outcome, Report, Source};
+pub use report::{BuildRequest, Existing, Outcome, Report, SharedPlace, Source};
 pub use session::{Caches, Session};
 
 /// Reads a spec. `origin` names it in errors.

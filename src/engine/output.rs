@@ -18,10 +18,11 @@ use crate::effects::host::replaceable::{self, Replaceable};
 use crate::effects::host::state::State;
 use crate::effects::scan::{self, Scan, View, bytecode};
 use crate::effects::sink::publish::{self, PublishError, Unfinished};
+use crate::effects::sink::seal;
 use crate::engine::prepared::Prepared;
-use crate::engine::report::{BuildRequest, Existing, Outcome};
+use crate::engine::report::{BuildRequest, Existing, Outcome, SharedPlace};
 use crate::engine::session::Session;
-use crate::error::{Error, OutputTaken};
+use crate::error::{Error, OtherTree, OutputTaken};
 use crate::model::digest::DirectoryDigest;
 use crate::model::manifest;
 use crate::model::path::TreePath;
@@ -192,6 +193,9 @@ impl<'a> Output<'a> {
         tree: &Tree,
         old: Option<&Replaceable>,
     ) -> Result<Outcome, Error> {
+        if let Some(shared) = &self.request.shared {
+            self.prepare_shared(&unfinished, tree, shared)?;
+        }
         // Before it has its place, where others may change it.
         let states = self
             .store
@@ -206,6 +210,9 @@ impl<'a> Output<'a> {
         match unfinished.publish() {
             Ok(()) => {
                 self.remember(states.as_ref());
+                if let Some(SharedPlace { environments, mtime, .. }) = &self.request.shared {
+                    environments.finish(tree, *mtime)?;
+                }
                 Ok(Outcome::Built)
             }
             // Another build of the same environment may have been faster.
@@ -218,6 +225,24 @@ impl<'a> Output<'a> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Makes sure that a directory is what everybody expects where it will be shared, and that
+    /// nobody writes to it there.
+    fn prepare_shared(
+        &self,
+        unfinished: &Unfinished,
+        tree: &Tree,
+        shared: &SharedPlace,
+    ) -> Result<(), Error> {
+        let (found, expected) = (tree.digest(), shared.digest);
+        if found != expected {
+            return Err(OtherTree { found, expected }.into());
+        }
+        if shared.environments.is_sealed() {
+            seal::seal(unfinished.directory())?;
+        }
+        Ok(())
     }
 
     /// Writes the digest file, where there is to be one.

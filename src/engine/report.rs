@@ -4,6 +4,7 @@
 
 use camino::Utf8PathBuf;
 
+use crate::effects::caches::environments::Environments;
 use crate::effects::caches::store::area::Counts;
 use crate::effects::caches::store::stamp::Stamp;
 use crate::effects::host::output_file::OutputFile;
@@ -44,6 +45,19 @@ pub struct BuildRequest {
     /// What stands for the text that the spec was read from, if it was
     /// ([`crate::model::request::text_digest`]).
     pub text: Option<Hash>,
+    /// The place where it is shared, if it is.
+    pub shared: Option<SharedPlace>,
+}
+
+/// Where an environment is shared, and what everybody expects there.
+#[derive(Debug, Clone)]
+pub struct SharedPlace {
+    /// The environments there.
+    pub environments: Environments,
+    /// The root digest that it must have.
+    pub digest: DirectoryDigest,
+    /// The modification time of everything in it.
+    pub mtime: u64,
 }
 
 /// How a build ended.

@@ -36,7 +36,7 @@ const fn report(command: &'static str, arguments: &'static [&'static str]) -> Ru
 }
 
 /// One run of every command; the directory is that of [`project`].
-const RUNS: [Run; 32] = [
+const RUNS: [Run; 33] = [
     report("build", &["env.json", "--out", "built"]),
     report("create", &["made", "--no-seed", "--python", "bin/python3.12", "--no-vcs-ignore"]),
     report("digest", &["env.json"]),
@@ -45,6 +45,7 @@ const RUNS: [Run; 32] = [
     report("verify", &["edited", "--manifest", "m.json"]),
     report("diff", &["env", "edited"]),
     report("pack", &["env.json", "--out", "env.tar"]),
+    report("share", &["env.json", "--environments", "shared"]),
     report("store stat", &[]),
     report("store gc", &[]),
     report("store verify", &[]),

@@ -772,7 +772,7 @@ pub(super) fn buildgrid() -> (Server, String) {
     (Server::start(command, port), format!("grpc://127.0.0.1:{port}"))
 }
 
-fn http_cache() -> (Server, String) {
+pub(super) fn http_cache() -> (Server, String) {
     let (port, directory) = (free_port(), fresh("http-cache"));
     let mut command = Command::new("python3");
     command.arg(kit("http_cache.py")).arg(port.to_string()).arg(&directory);
@@ -838,24 +838,29 @@ fn machines_share_environments_through_http() {
     all_share(http_cache);
 }
 
-#[test]
-fn environments_are_built_remotely() {
-    let _alone = alone();
-    let bazel = Bazel::new(Version::Seven, "a");
+/// What executes actions elsewhere, and how Bazel is told of it.
+fn buildbox(bazel: &Bazel) -> ([Server; 2], String) {
     let (port, proxy_port, directory) = (free_port(), free_port(), fresh("casd"));
     let mut casd = bazel.program("buildbox-casd");
     casd.arg(format!("--bind=127.0.0.1:{port}"))
         .args(["--buildbox-run=/usr/bin/buildbox-run-hosttools", "--jobs=2"])
         .arg(&directory);
-    let _casd = Server::start(casd, port);
+    let casd = Server::start(casd, port);
     let mut proxy = Command::new(buildgrid_program("python"));
     proxy
         .arg(kit("old_api.py"))
         .arg(format!("127.0.0.1:{port}"))
         .arg(format!("127.0.0.1:{proxy_port}"));
-    let _proxy = Server::start(proxy, proxy_port);
+    let proxy = Server::start(proxy, proxy_port);
+    ([casd, proxy], format!("--remote_executor=grpc://127.0.0.1:{proxy_port}"))
+}
+
+#[test]
+fn environments_are_built_remotely() {
+    let _alone = alone();
+    let bazel = Bazel::new(Version::Seven, "a");
+    let (_servers, executor) = buildbox(&bazel);
     bazel.succeed("clean", &[]);
-    let executor = format!("--remote_executor=grpc://127.0.0.1:{proxy_port}");
     let log = bazel.workspace.join("execution.json");
     let log_flag = format!("--execution_log_json_file={}", log.display());
     let flags = [
@@ -879,6 +884,47 @@ fn environments_are_built_remotely() {
         .collect();
     assert_eq!(runners, ["remote", "remote"], "{spawns:#?}");
     assert_eq!(bazel.run_file("bazel-bin/env.venv/bin/alpha-tool", &[]), "alpha 1\n");
+}
+
+#[test]
+fn an_environment_is_uploaded_once_for_all_that_is_executed_remotely() {
+    let _alone = alone();
+    let bazel = Bazel::new(Version::Seven, "a");
+    let (_servers, executor) = buildbox(&bazel);
+    let action = |name: &str| {
+        format!(
+            "genrule(name = \"{name}\", outs = [\"{name}.txt\"], srcs = [\"//:env\"], \
+             cmd = \"cat $(location //:env)/pyvenv.cfg > $@; echo {name} >> $@\")\n"
+        )
+    };
+    fs::create_dir_all(bazel.workspace.join("remote")).unwrap();
+    bazel.write("remote/BUILD.bazel", (action("one") + &action("two")).as_bytes());
+    bazel.succeed("clean", &[]);
+    bazel.succeed("build", &["//:env"]);
+    let files = walk(&bazel.workspace.join("bazel-bin/env.venv"));
+    let uploads = ["one", "two"].map(|name| {
+        let log = bazel.workspace.join(format!("{name}.grpc"));
+        let log_flag = format!("--remote_grpc_log={}", log.display());
+        let target = format!("//remote:{name}");
+        let flags = [executor.as_str(), &log_flag, "--strategy=Genrule=remote", &target];
+        let counts = bazel.executed("build", &flags);
+        assert_eq!(counts.get("Genrule"), Some(&1), "{counts:?}");
+        uploaded(&fs::read(&log).unwrap())
+    });
+    // The second action: its message and its command; what it prints comes from elsewhere.
+    assert!(uploads[0] > files / 2 && uploads[1] <= 3, "{files} files: {uploads:?}");
+}
+
+/// How many files are below a directory.
+fn walk(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    entries.map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { 1 }).sum()
+}
+
+/// How many blobs a log of Bazel's requests says were uploaded: each is a stream of its own.
+fn uploaded(log: &[u8]) -> usize {
+    let method = b"google.bytestream.ByteStream/Write";
+    log.windows(method.len()).filter(|window| window == method).count()
 }
 
 #[test]

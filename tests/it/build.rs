@@ -379,3 +379,35 @@ fn an_interpreter_can_be_copied_in() {
     assert!(project.path().join("out/.python/lib/python3.11/os.py").exists());
     assert!(!project.path().join("out/.python/lib/python3.11/__pycache__").exists());
 }
+
+#[test]
+fn an_input_that_is_given_twice_is_one_where_both_are_the_same() {
+    let project = Project::new();
+    let wheel = project.wheel(&simple("one"));
+    let path = wheel["path"].as_str().unwrap().to_owned();
+    project.spec(some_interpreter(), &[json!({"path": "one-1.0-py3-none-any.whl"})], |spec| {
+        spec["flags"] = json!({"input_digests": "trusted"});
+    });
+    let bytes = std::fs::read(project.path().join(&path)).unwrap();
+    project.write("copy/one-1.0-py3-none-any.whl", &bytes);
+    project.write("other/one-1.0-py3-none-any.whl", simple("other").pack());
+    let input = |path: &str| format!("--input=one-1.0-py3-none-any.whl={path}");
+    let digest = |second: &str| project.run(&["digest", "env.json", &input(&path), &input(second)]);
+    digest("copy/one-1.0-py3-none-any.whl").success();
+    digest("other/one-1.0-py3-none-any.whl").ends(2, "is two files that differ");
+}
+
+#[test]
+fn what_an_environment_must_have_is_looked_for() {
+    let project = Project::new();
+    let wheel = project.wheel(&WheelText::that_prints_ran("black"));
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    let digest = |of: &str, path: &str| project.run(&["digest", of, "--has", path]);
+    digest("env.json", "bin/black").success();
+    digest("env.json", "bin/blackk")
+        .ends(6, "the environment has no `bin/blackk`; did you mean `black`?");
+    digest("env.json", "etc/none").ends(6, "the environment has no `etc/none`");
+    project.build("out").no_store().run().success();
+    digest("out", "bin/black").success();
+    digest("out", "bim").ends(6, "did you mean `bin`?");
+}

@@ -109,6 +109,8 @@ fn every_report_is_one_document_with_a_version() {
         ("pack", &["env", "--out", "env.zip"]),
         ("pack", &["env.json", "--layers", "layers"]),
         ("pack", &["env.json", "--archive-format", "oci", "--out", "image.tar"]),
+        ("share", &["env.json", "--environments", "shared"]),
+        ("share", &["--verify", "--environments", "shared"]),
         ("store stat", &[]),
         ("store gc", &[]),
         ("store verify", &[]),

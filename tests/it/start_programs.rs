@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use crate::support::commands::succeed;
 use crate::support::project::Project;
 
 fn checkout() -> &'static Path {
@@ -147,7 +149,7 @@ impl Outputs {
         let (places, find) = match build {
             For::Bazel => (
                 format!(
-                    "_vt_workspace=main\n_vt_venv={venv}\n_vt_site=_venvtree/sitecustomize.py\n_vt_runner={}\n\
+                    "_vt_workspace=main\n_vt_venv={venv}\n_vt_probe=/pyvenv.cfg\n_vt_site=_venvtree/sitecustomize.py\n_vt_runner={}\n\
                      _vt_roots() {{ cat <<'E'\nother/src\n.\nE\n}}\n",
                     if runner.is_empty() { String::new() } else { format!("_venvtree/{runner}") }
                 ),
@@ -296,5 +298,133 @@ fn a_program_without_its_environment_says_what_is_missing() {
             String::from_utf8_lossy(&output.stderr).contains("the environment has no bin/absent"),
             "{output:?}"
         );
+    }
+}
+
+/// A tool that says what it was asked, and where an environment is.
+const TOOL: &str = r#"#!/bin/sh
+for argument; do printf 'asked %s\n' "$argument" >&2; done
+printf 'home %s\n' "${HOME-none}" >&2
+printf '%s\n' "${0%/*/*}/shared"
+"#;
+
+#[test]
+fn programs_of_shared_environments_ask_the_tool_in_every_shell() {
+    let outputs = Outputs::new(For::Bazel, "module", "package.module", &[]);
+    let parts = parts();
+    let place = "_venvtree/env/app";
+    for (path, text) in [
+        ("_venvtree/venvtree", TOOL),
+        ("_venvtree/python dir/bin/python3", ""),
+        (&format!("{place}/digest"), "digest"),
+        (&format!("{place}/spec.json"), "{}"),
+        (&format!("{place}/one.whl"), ""),
+        ("shared/bin/python", PYTHON),
+    ] {
+        let path = outputs.project.write(&format!("out/app.runfiles/{path}"), text);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let original = fs::read_to_string(&outputs.program).unwrap();
+    let program = |interpreter: &str| {
+        let text =
+            original.replace("_vt_venv=main/env.venv\n", &format!("_vt_venv={place}/digest\n"));
+        let lines = format!(
+            "_vt_probe=\n_vt_shared={place}\n_vt_tool=_venvtree/venvtree\n_vt_interpreter='{interpreter}'\n"
+        );
+        let text = text.replace("_vt_probe=/pyvenv.cfg\n", &lines);
+        let text =
+            text.replace(&parts["START"], &format!("{}{}", parts["FIND_SHARED"], parts["START"]));
+        let path = outputs.project.write("out/app", text).into_std_path_buf();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    let runfiles = "/out/app.runfiles";
+    let asked = format!(
+        "asked share\nasked {runfiles}/{place}/spec.json\nasked --expect\nasked {runfiles}/{place}/digest\nasked --quiet\nhome none\n"
+    );
+    let shells: [&[&str]; 5] =
+        [&["sh"], &["bash"], &["busybox", "sh"], &["mksh"], &["yash", "-o", "posixly-correct"]];
+    let system = program("");
+    for shell in shells {
+        let output = outputs.run(shell, &system);
+        let started = told(&outputs, &output);
+        assert!(started.starts_with(&format!("prefix {runfiles}/shared\n")), "{started}");
+        let root = fs::canonicalize(outputs.project.path()).unwrap();
+        let said = String::from_utf8(output.stderr).unwrap().replace(root.to_str().unwrap(), "");
+        assert_eq!(said.replace(outputs.project.path().as_str(), ""), asked, "{shell:?}");
+    }
+    // An interpreter of the build lies beside the name that the environment has for the program.
+    let own = program("_venvtree/python dir/bin/python3");
+    for shell in shells {
+        let started = told(&outputs, &outputs.run(shell, &own));
+        let prefix = started.lines().next().and_then(|line| line.strip_prefix("prefix ")).unwrap();
+        let prefix = Path::new(prefix);
+        assert!(prefix.ends_with("env"), "{started}");
+        let beside = prefix.with_file_name("runfiles/_venvtree/python dir/bin/python3");
+        assert!(beside.exists(), "{beside:?}");
+        fs::remove_dir_all(prefix.parent().unwrap()).unwrap();
+    }
+}
+
+/// Runs a program with what the rules put on the path of every Python, asked for a debugger.
+fn debugged(how: &str, typed: &str, arguments: &[&str], with: Option<&str>) -> Output {
+    let project = Project::new();
+    project.write("first/program.py", "VALUE = 41\nprint('ran', VALUE, __name__)\n");
+    if let Some(debugpy) = with {
+        project.write("first/debugpy.py", debugpy);
+    }
+    let python = crate::support::newest().path;
+    let prefix =
+        succeed(Command::new(&python).args(["-c", "import sys; print(sys.prefix, end='')"]));
+    let mut child = Command::new(&python)
+        .arg("-P")
+        .args(arguments)
+        .current_dir(project.path().join("first"))
+        .env("PYTHONPATH", checkout().join("rules/private/runtime"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("VENVTREE_PREFIX", prefix)
+        .env("VENVTREE_RUNFILES", project.path())
+        .env("VENVTREE_ROOTS", "first")
+        .env("VENVTREE_DEBUG", how)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_debugger_stops_where_the_program_begins() {
+    for arguments in [&["program.py"][..], &["-m", "program"]] {
+        let output = debugged("pdb", "n\np VALUE + 1\nc\n", arguments, None);
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            stdout.contains("program.py(1)<module>()") && stdout.contains("(Pdb) 42"),
+            "{stdout}"
+        );
+        assert!(output.status.success() && stdout.contains("ran 41 __main__"), "{output:?}");
+    }
+    let debugpy =
+        "def listen(place): print('listens', place)\ndef wait_for_client(): print('waits')\n";
+    for (how, place) in [
+        ("debugpy", "('127.0.0.1', 5678)"),
+        ("debugpy:99", "('127.0.0.1', 99)"),
+        ("debugpy:::1:99", "('::1', 99)"),
+    ] {
+        let output = debugged(how, "", &["program.py"], Some(debugpy));
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(stdout, format!("listens {place}\nwaits\nran 41 __main__\n"), "{output:?}");
+    }
+    for (how, why) in [
+        ("debugpy", "the environment has no debugpy"),
+        ("gdb", "VENVTREE_DEBUG is `gdb`; expected `pdb`"),
+        ("debugpy:x", "expected a number"),
+    ] {
+        let output = debugged(how, "", &["program.py"], (how == "debugpy:x").then_some(debugpy));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && stderr.contains(why), "{output:?}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }

@@ -56,6 +56,9 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
         "verify" => vec!["old", "--spec", "env.json"],
         "diff" => vec!["old", "env.json"],
         "pack" => vec!["env.json", "--out", "made/env.tar"],
+        "share" => {
+            vec!["env.json", "--environments", "made/shared", "--store", "made/store"]
+        }
         "store stat" | "store gc" | "store verify" => vec!["--store", "made/store"],
         "push" => vec!["old", "--remote-cache", "http://127.0.0.1:9", "--remote-retries", "0"],
         "pull" => vec![

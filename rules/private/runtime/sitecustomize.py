@@ -7,6 +7,7 @@ VENVTREE_PREFIX    the environment: another Python that inherits the variables i
 VENVTREE_RUNFILES  the runfiles directory, or a manifest where there is none
 VENVTREE_ROOTS     import roots, one a line, relative to the runfiles directory
 VENVTREE_MAIN      the main program's directory, for the first Python only
+VENVTREE_DEBUG     which debugger the first Python starts: `pdb`, or `debugpy`, which waits at `debugpy:PORT` or `debugpy:HOST:PORT`
 """
 
 import os
@@ -33,6 +34,7 @@ def _install():
     if main and main not in sys.path:
         # Last, so that a file beside the main program hides nothing.
         sys.path.append(main)
+    _debug()
 
 
 class _Manifest:
@@ -68,6 +70,44 @@ class _Manifest:
             namespace.submodule_search_locations = []
             return namespace
         return None
+
+
+def _debug():
+    """Starts the debugger that was asked for: children of the program are not debugged."""
+    how, _, place = os.environ.pop("VENVTREE_DEBUG", "").partition(":")
+    if how == "pdb":
+        sys.settrace(_stop_in_main)
+    elif how == "debugpy":
+        try:
+            import debugpy
+        except ImportError:
+            _refuse("VENVTREE_DEBUG is `debugpy`, and the environment has no debugpy: add its wheel to the environment's `wheels`")
+        host, _, port = place.rpartition(":")
+        if not (port or "0").isdecimal():
+            _refuse("VENVTREE_DEBUG names the port `%s`; expected a number" % port)
+        place = (host or "127.0.0.1", int(port or "5678"))
+        debugpy.listen(place)
+        print("debugpy waits at %s:%d" % place, file=sys.stderr, flush=True)
+        debugpy.wait_for_client()
+    elif how:
+        _refuse("VENVTREE_DEBUG is `%s`; expected `pdb`, `debugpy`, `debugpy:PORT` or `debugpy:HOST:PORT`" % how)
+
+
+def _refuse(why):
+    # An exception here would be said to be one of Python itself.
+    print(why, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def _stop_in_main(frame, event, argument):
+    """Waits, as a trace function, for the first line of the main program."""
+    if event != "call" or frame.f_code.co_name != "<module>" or frame.f_globals.get("__name__") != "__main__":
+        return None
+    sys.settrace(None)
+    import pdb
+
+    pdb.Pdb().set_trace(frame)
+    return sys.gettrace()
 
 
 def _same(one, other):

@@ -144,6 +144,7 @@ impl Verb for BuildArguments {
             digest_file: file(&self.digest_file)?,
             // With the option, the text alone does not say what is built.
             text: self.bytecode.bytecode.is_none().then(|| text.digest(&places)),
+            shared: None,
         };
         let build = Build {
             spec: io.resolve(&spec),

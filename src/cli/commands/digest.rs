@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::answer::{Answer, Printer, Warnings};
-use crate::cli::inputs::{compiler, spec as spec_input};
+use crate::cli::inputs::{apart, compiler, spec as spec_input};
 use crate::cli::io::Io;
 use crate::cli::options::bytecode::CompilerArguments;
 use crate::cli::options::caches::{self, StoreArguments};
@@ -13,11 +13,14 @@ use crate::cli::options::{SpecArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::{Request, Verb};
 use crate::engine::directories::{self, View};
+use crate::engine::files::OutputFile;
 use crate::engine::store::Notes;
 use crate::engine::{self, Caches, Foresight, Places, Session};
-use crate::error::Error;
+use crate::error::{Error, NoEntry};
 use crate::model::digest::DigestFunction;
+use crate::model::nearest;
 use crate::model::spec::Spec;
+use crate::model::tree::{Node, Tree};
 
 /// Arguments of `venvtree digest`.
 #[derive(Debug, Args)]
@@ -42,6 +45,12 @@ pub struct DigestArguments {
     /// The digest function for a directory; that of a spec is its own flag.
     #[arg(long, value_name = "FUNCTION", value_parser = numbers::digest_function())]
     digest_function: Option<DigestFunction>,
+    /// Refuse an environment without this path, such as bin/flask; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    has: Vec<String>,
+    /// Write the digest to FILE as well; with --quiet, only there.
+    #[arg(long, value_name = "FILE")]
+    digest_file: Option<Utf8PathBuf>,
     #[command(flatten)]
     store: StoreArguments,
     #[command(flatten)]
@@ -52,6 +61,8 @@ pub struct DigestArguments {
 pub(crate) struct Digest {
     session: Session,
     of: Of,
+    has: Vec<String>,
+    file: Option<OutputFile>,
 }
 
 enum Of {
@@ -70,11 +81,22 @@ impl Verb for DigestArguments {
         let mut session = spec_input::session(&self.spec.places, io)?;
         compiler::allow(&mut session, &self.compiler, io)?;
         let path = io.resolve(&self.spec.spec);
+        let file = self.digest_file.map(|file| io.output_file(&file)).transpose()?;
         if self.spec.spec != "-" && path.is_dir() {
             let function = self.digest_function.unwrap_or_default();
-            return Ok(Digest { session, of: Of::Directory(path, self.spec.spec, function) });
+            apart::check_outside(&file, &path)?;
+            return Ok(Digest {
+                session,
+                of: Of::Directory(path, self.spec.spec, function),
+                has: self.has,
+                file,
+            });
+        }
+        if let Some(file) = &file {
+            apart::check_file(file, [&path])?;
         }
         let (spec, places) = spec_input::read(&self.spec, io)?;
+        apart::check_files(&file, &spec, &places)?;
         let wanted = spec.flags.digest_function;
         if self.digest_function.is_some_and(|function| function != wanted) {
             return Err(Error::usage(format!(
@@ -86,45 +108,84 @@ impl Verb for DigestArguments {
         let store = caches::store(&self.store, &notes, io)?;
         let caches = Caches { store, notes, ..Caches::default() };
         let explain = self.explain;
-        Ok(Digest { session, of: Of::Spec { spec: Box::new(spec), places, caches, explain } })
+        Ok(Digest {
+            session,
+            of: Of::Spec { spec: Box::new(spec), places, caches, explain },
+            has: self.has,
+            file,
+        })
     }
 }
 
 impl Request for Digest {
     fn run(self, io: &mut Io<'_>) -> Result<DigestAnswer, Error> {
-        let Self { session, of } = self;
-        match of {
-            Of::Directory(path, name, function) => {
-                let scan = directories::scan(&session, &path, function, View::Exact)?;
-                if let Some((odd, problem)) = scan.odd.first() {
-                    return Err(Error::usage(format!(
-                        "`{odd}` in `{name}` cannot be part of a digest: {problem}"
-                    ))
-                    .into());
-                }
-                Ok(DigestAnswer {
-                    digest_function: function.name(),
-                    digest: scan.tree.digest().to_string(),
-                    predicted: None,
-                })
+        let Self { session, of, has, file } = self;
+        let mut answer = answer(&session, of, &has, io)?;
+        if let Some(file) = file {
+            file.write(|out| writeln!(out, "{}", answer.digest))?;
+            answer.is_written = true;
+        }
+        Ok(answer)
+    }
+}
+
+/// Refuses a tree that lacks one of some paths.
+fn check_entries(tree: &Tree, paths: &[String]) -> Result<(), Error> {
+    let Some(path) = paths.iter().find(|path| tree.get(path).is_none()) else {
+        return Ok(());
+    };
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let beside = match tree.get(parent) {
+        _ if parent.is_empty() => Some(tree.root()),
+        Some(Node::Directory(directory)) => Some(directory),
+        _ => None,
+    };
+    let known = beside.into_iter().flat_map(|directory| directory.entries());
+    let question = nearest::question(name, known.map(|(name, _)| name.as_str()));
+    Err(NoEntry { path: path.clone(), question }.into())
+}
+
+fn answer(
+    session: &Session,
+    of: Of,
+    has: &[String],
+    io: &mut Io<'_>,
+) -> Result<DigestAnswer, Error> {
+    match of {
+        Of::Directory(path, name, function) => {
+            let scan = directories::scan(session, &path, function, View::Exact)?;
+            if let Some((odd, problem)) = scan.odd.first() {
+                return Err(Error::usage(format!(
+                    "`{odd}` in `{name}` cannot be part of a digest: {problem}"
+                ))
+                .into());
             }
-            Of::Spec { spec, places, caches, explain } => {
-                let predicted = engine::predict(&session, &caches, *spec, &places);
-                caches::say_notes(&caches.notes, io);
-                let (mut prepared, tree, foresight) = predicted?;
-                let inflated = explain.then(|| {
-                    let members = prepared.inflated().into_iter();
-                    members.map(|(wheel, member)| Member { wheel, member }).collect()
-                });
-                let warnings = Warnings::new(std::mem::take(&mut prepared.plan.warnings));
-                let answer = DigestAnswer {
-                    digest_function: tree.function().name(),
-                    digest: tree.digest().to_string(),
-                    predicted: Some(Predicted { method: foresight.into(), warnings, inflated }),
-                };
-                io.let_go((prepared, tree));
-                Ok(answer)
-            }
+            check_entries(&scan.tree, has)?;
+            Ok(DigestAnswer {
+                digest_function: function.name(),
+                digest: scan.tree.digest().to_string(),
+                predicted: None,
+                is_written: false,
+            })
+        }
+        Of::Spec { spec, places, caches, explain } => {
+            let predicted = engine::predict(session, &caches, *spec, &places);
+            caches::say_notes(&caches.notes, io);
+            let (mut prepared, tree, foresight) = predicted?;
+            check_entries(&tree, has)?;
+            let inflated = explain.then(|| {
+                let members = prepared.inflated().into_iter();
+                members.map(|(wheel, member)| Member { wheel, member }).collect()
+            });
+            let warnings = Warnings::new(std::mem::take(&mut prepared.plan.warnings));
+            let answer = DigestAnswer {
+                digest_function: tree.function().name(),
+                digest: tree.digest().to_string(),
+                predicted: Some(Predicted { method: foresight.into(), warnings, inflated }),
+                is_written: false,
+            };
+            io.let_go((prepared, tree));
+            Ok(answer)
         }
     }
 }
@@ -136,6 +197,8 @@ pub(crate) struct DigestAnswer {
     digest: String,
     #[serde(flatten)]
     predicted: Option<Predicted>,
+    #[serde(skip)]
+    is_written: bool,
 }
 
 /// What there is to say of the digest of a spec.
@@ -188,6 +251,9 @@ impl Answer for DigestAnswer {
             for Member { wheel, member } in inflated {
                 printer.say(&format!("  {wheel}: {member}"));
             }
+        }
+        if self.is_written {
+            return printer.print_unless_quiet(&self.digest);
         }
         printer.print(&self.digest)
     }

@@ -23,6 +23,7 @@ pub(crate) mod plan;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod sbom;
+pub(crate) mod share;
 pub(crate) mod spec;
 pub(crate) mod store;
 pub(crate) mod verify;
@@ -97,6 +98,7 @@ Variables that stand for options; an option that is given wins, and an empty var
   VENVTREE_TLS_CERTIFICATE        --tls-certificate
   VENVTREE_TLS_CLIENT_CERTIFICATE --tls-client-certificate
   VENVTREE_TLS_CLIENT_KEY         --tls-client-key
+  VENVTREE_ENVIRONMENTS           --environments
   VENVTREE_STORE_LIMIT            20G, or `none`
 
 Colour: --color, then NO_COLOR, CLICOLOR_FORCE and CLICOLOR=0, then whether there is a terminal.
@@ -126,6 +128,8 @@ pub enum Command {
     Sbom(Deferred<sbom::SbomArguments>),
     /// List the licenses of an environment, and check them against a rule.
     Licenses(Reporting<licenses::LicensesArguments>),
+    /// Make an environment that all builds and tests of a user share, or find it.
+    Share(Reporting<share::ShareArguments>),
     /// Show, shrink or verify the local store.
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -176,6 +180,7 @@ pub(crate) fn dispatch(
         Command::Pack(arguments) => perform(arguments, io),
         Command::Sbom(arguments) => perform(arguments, io),
         Command::Licenses(arguments) => perform(arguments, io),
+        Command::Share(arguments) => perform(arguments, io),
         Command::Store(command) => store::dispatch(command, io),
         Command::Push(arguments) => perform(arguments, io),
         Command::Pull(arguments) => perform(arguments, io),

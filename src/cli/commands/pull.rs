@@ -73,6 +73,7 @@ impl Verb for PullArguments {
             manifest: None,
             digest_file: None,
             text: None,
+            shared: None,
         };
         Ok(Pull {
             session: Session { progress: io.progress.clone(), ..Session::default() },

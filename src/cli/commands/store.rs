@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::io::Io;
-use crate::cli::options::caches::{self, StoreArguments};
+use crate::cli::options::caches::{self, EnvironmentsArguments, StoreArguments};
 use crate::cli::options::{FormatArguments, Reporting, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::{Request, Verb, dispatch};
+use crate::engine::environments::{self, Collected, Environments};
 use crate::engine::store::{
     self, CollectionReport, Limits, Notes, StorePlace, StoreReport, Usage, VerifyReport,
 };
@@ -45,10 +46,16 @@ Examples:
 
 Without limits, only what dead processes left is collected, and what was known of environments that were removed. \
 Environments stay whole: they have links of their own. What they link is never removed, as that would free nothing; \
-what else belongs to an environment goes together, the one that was used longest ago first.")]
+what else belongs to an environment goes together, the one that was used longest ago first.
+
+Shared environments (`venvtree share`) are removed where nobody used them for a week, or longer where that is \
+--max-age, and no file that `share --digest-file` wrote names them any more. With a store that is named, only those \
+that are named, too.")]
 pub struct GcArguments {
     #[command(flatten)]
     store: StoreArguments,
+    #[command(flatten)]
+    environments: EnvironmentsArguments,
     /// Keep at most SIZE bytes on disk that no environment links, such as 500M or 10G (powers of
     /// 1000).
     #[arg(long, value_name = "SIZE", value_parser = numbers::size)]
@@ -161,19 +168,56 @@ impl Answer for StatAnswer {
 impl Verb for GcArguments {
     fn request(self, io: &mut Io<'_>) -> Result<Collect, Error> {
         let place = open(&self.store, io)?;
-        Ok(Collect { place, limits: Limits { bytes: self.max_size, age: self.max_age } })
+        let environments = caches::environments_of(&self.store, &self.environments, io)?;
+        let limits = Limits { bytes: self.max_size, age: self.max_age };
+        Ok(Collect { place, environments, limits })
     }
 }
 
 /// The store that is to shrink, and how far.
 pub(crate) struct Collect {
     place: StorePlace,
+    environments: Option<Environments>,
     limits: Limits,
 }
 
 impl Request for Collect {
-    fn run(self, io: &mut Io<'_>) -> Result<CollectionReport, Error> {
-        store::collect(&self.place, self.limits, SystemTime::now(), &io.progress)
+    fn run(self, io: &mut Io<'_>) -> Result<CollectAnswer, Error> {
+        let (Limits { age, .. }, now) = (self.limits, SystemTime::now());
+        // First: what only they had links to is then the store's alone.
+        let collect = |place: &Environments| environments::collect(place, age, now, &io.progress);
+        let environments = self.environments.as_ref().map(collect).transpose()?;
+        let store = store::collect(&self.place, self.limits, now, &io.progress)?;
+        Ok(CollectAnswer { store, shared: environments })
+    }
+}
+
+/// What was removed.
+#[derive(Debug, Serialize)]
+pub(crate) struct CollectAnswer {
+    #[serde(flatten)]
+    store: CollectionReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared: Option<Collected>,
+}
+
+impl Answer for CollectAnswer {
+    fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        self.store.text(printer)?;
+        let Some(Collected { before, removed, failed }) = &self.shared else {
+            return Ok(());
+        };
+        if *before > 0 {
+            let environments = quantity::count_u64(*before, "shared environment");
+            printer.print_unless_quiet(&format!("removed {removed} of {environments}"))?;
+        }
+        failed.iter().for_each(|failed| printer.warn(failed));
+        Ok(())
+    }
+
+    fn exit_code(&self) -> u8 {
+        let failed = self.shared.as_ref().is_some_and(|found| !found.failed.is_empty());
+        if failed { ErrorKind::Io.exit_code() } else { self.store.exit_code() }
     }
 }
 

@@ -44,6 +44,7 @@ pub fn limited_session(
 }
 
 /// A spec that is still text.
+#[derive(Clone)]
 pub struct SpecText {
     /// The text.
     pub text: String,
@@ -160,17 +161,27 @@ fn directory(path: &Utf8Path, full: &Utf8Path) -> Error {
 fn keys(inputs: &[String], io: &Io<'_>) -> Result<BTreeMap<String, Utf8PathBuf>, Error> {
     let mut keys = BTreeMap::new();
     for input in inputs {
-        let usage =
-            |message: String| Error::usage(message).hint("write `--input KEY=PATH`, each KEY once");
+        let usage = |message: String| Error::usage(message).hint("write `--input KEY=PATH`");
         let (key, path) = input
             .split_once('=')
             .ok_or_else(|| usage(format!("the input `{input}` has no `=`")))?;
         if key.is_empty() || path.is_empty() {
             return Err(usage(format!("the input `{input}` has an empty key or path")));
         }
-        if keys.insert(key.to_owned(), io.resolve(path.into())).is_some() {
-            return Err(usage(format!("the input key `{key}` is given twice")));
+        let path = io.resolve(path.into());
+        if let Some(other) = keys.insert(key.to_owned(), path.clone()) {
+            check_same(key, &other, &path)?;
         }
     }
     Ok(keys)
+}
+
+/// Two files for one key are one where they are the same, as of a build that has a wheel from two
+/// sources.
+fn check_same(key: &str, one: &Utf8Path, other: &Utf8Path) -> Result<(), Error> {
+    if one == other || files::sha256(one)? == files::sha256(other)? {
+        return Ok(());
+    }
+    let message = format!("the input `{key}` is two files that differ: `{one}` and `{other}`");
+    Err(Error::usage(message).hint("leave one of them out"))
 }

@@ -10,6 +10,7 @@ use crate::cli::io::Io;
 use crate::cli::options::numbers;
 use crate::cli::options::variables;
 use crate::engine::Caches;
+use crate::engine::environments::{Environments, PlaceError};
 use crate::engine::remote::{self, Mode, RemoteCache, Settings};
 use crate::engine::store::{DEFAULT_LIMIT, LinkMode, Naming, Notes, StorePlace};
 use crate::error::Error;
@@ -28,6 +29,16 @@ pub struct StoreArguments {
     /// Use no local store [variable: VENVTREE_NO_STORE].
     #[arg(long, conflicts_with = "store")]
     no_store: bool,
+}
+
+/// The place where environments are shared.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Caches")]
+pub struct EnvironmentsArguments {
+    /// Where shared environments are [default: `environments` in the cache directory of the
+    /// platform; variable: VENVTREE_ENVIRONMENTS].
+    #[arg(long, value_name = "DIR")]
+    environments: Option<Utf8PathBuf>,
 }
 
 impl ValueEnum for LinkMode {
@@ -178,7 +189,7 @@ fn limit(io: &Io<'_>) -> Result<Option<u64>, Error> {
 
 /// The platform's directory for caches.
 pub(crate) fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
-    let home = || io.variable("HOME").map(Utf8PathBuf::from);
+    let home = || io.home();
     let caches = if cfg!(target_os = "macos") {
         home()?.join("Library/Caches")
     } else {
@@ -190,6 +201,33 @@ pub(crate) fn default_store(io: &Io<'_>) -> Option<Utf8PathBuf> {
         }
     };
     Some(caches.join("venvtree"))
+}
+
+/// Where environments are shared.
+pub(crate) fn environments(
+    arguments: &EnvironmentsArguments,
+    io: &Io<'_>,
+) -> Result<Environments, PlaceError> {
+    let named = arguments.environments.as_deref();
+    let named = named.or_else(|| io.variable(variables::ENVIRONMENTS).map(Utf8Path::new));
+    let usual = || default_store(io).map(|directory| directory.join("environments"));
+    let place = named.map(|path| io.resolve(path)).or_else(usual);
+    Environments::open(place.ok_or(PlaceError::Unknown)?)
+}
+
+/// Where the environments are that go with a store: those that are named, or those that lie in it.
+pub(crate) fn environments_of(
+    store: &StoreArguments,
+    arguments: &EnvironmentsArguments,
+    io: &Io<'_>,
+) -> Result<Option<Environments>, Error> {
+    if arguments.environments.is_some() || io.variable(variables::ENVIRONMENTS).is_some() {
+        return Ok(Some(environments(arguments, io)?));
+    }
+    if store.store.is_some() || io.variable(variables::STORE).is_some() {
+        return Ok(None);
+    }
+    Ok(environments(arguments, io).ok())
 }
 
 /// The directory where what interpreters say of themselves is remembered.

@@ -30,6 +30,8 @@ const fn variable(name: &'static str, _option: &'static str) -> Variable {
 pub(crate) const STORE: &str = "VENVTREE_STORE";
 /// The variable that turns the store off.
 pub(crate) const NO_STORE: &str = "VENVTREE_NO_STORE";
+/// The variable that says where environments are shared.
+pub(crate) const ENVIRONMENTS: &str = "VENVTREE_ENVIRONMENTS";
 /// The variable that says how many bytes the store may take.
 pub(crate) const STORE_LIMIT: &str = "VENVTREE_STORE_LIMIT";
 /// The variable that says how files come out of the store.
@@ -50,9 +52,10 @@ pub(crate) const CONNECTIONS: &str = "VENVTREE_CONNECTIONS";
 pub(crate) const WHEEL_LIMIT: &str = "VENVTREE_WHEEL_LIMIT";
 
 /// Every variable that stands for an option, as the help lists them.
-pub(crate) const VARIABLES: [Variable; 20] = [
+pub(crate) const VARIABLES: [Variable; 21] = [
     variable(STORE, "store"),
     variable(NO_STORE, "no-store"),
+    variable(ENVIRONMENTS, "environments"),
     variable(LINK_MODE, "link-mode"),
     variable(THREADS, "threads"),
     variable("VENVTREE_MIRRORS", "mirror"),

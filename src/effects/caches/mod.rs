@@ -5,5 +5,7 @@ pub(crate) mod counted;
 pub mod store;
 pub mod transfer;
 
+pub mod environments;
+
 #[cfg(feature = "remote")]
 pub mod remote;

@@ -11,6 +11,7 @@ mod spot;
 mod layered;
 
 pub(crate) mod publish;
+pub(crate) mod seal;
 
 pub(crate) mod directory;
 pub(crate) mod tree;

@@ -248,6 +248,7 @@ impl Verb for CreateArguments {
                 manifest: None,
                 digest_file: None,
                 text: None,
+                shared: None,
             },
             spec_out,
             no_copy: self.foreign.copies && !self.relocatable,

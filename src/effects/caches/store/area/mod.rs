@@ -493,6 +493,15 @@ impl Area<'_> {
         }
     }
 
+    /// Reads a file that may be damaged however it looks; what is wrong is removed, so that it is
+    /// taken from elsewhere.
+    pub fn check(&self, digest: Digest, kind: FileKind) {
+        let _ = self.repair(digest, kind);
+        if let Some(own) = &self.own {
+            own.check(digest, kind);
+        }
+    }
+
     /// Takes blobs that the tree's files need from elsewhere (a remote cache).
     pub fn incoming<'b>(&'b self, wanted: &'b Wanted) -> Incoming<'b> {
         Incoming { area: self, wanted }

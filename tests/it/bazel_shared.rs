@@ -1,0 +1,339 @@
+//! Shared environments with real Bazels: found from a sandbox, made where they are missing, and the
+//! same to every cache.
+//!
+//! Debian's Bazel 4 has the sandbox of Linux, which shows the machine read-only; the Bazel 7 of the
+//! tests has the one that only links files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::bazel::{Bazel, Version, alone, fresh, http_cache};
+use crate::support::commands::said;
+
+/// Where environments are: no temporary directory, to which a sandboxed test may write.
+fn place(version: Version) -> PathBuf {
+    let name = if version == Version::Four { "shared4" } else { "shared7" };
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+fn remove(place: &Path) {
+    if place.is_dir() {
+        let mode = ["-R", "u+w"];
+        std::process::Command::new("chmod").args(mode).arg(place).status().unwrap();
+        fs::remove_dir_all(place).unwrap();
+    } else if place.exists() {
+        fs::remove_file(place).unwrap();
+    }
+}
+
+const TESTS: [&str; 4] =
+    ["//app:probe_test", "//app:inbuild_test", "//app:sharded_test", "//app:nested_test"];
+
+const SHARED: &str = r#"
+load("@venvtree//rules:defs.bzl", "py_venv_binary", "py_venv_test")
+
+py_venv_test(
+    name = "shared_test",
+    size = "small",
+    srcs = ["shared_test.py"],
+    environments = "shared",
+    venv = "//:env",
+)
+
+py_venv_binary(
+    name = "shared_program",
+    srcs = ["shared_test.py"],
+    environments = "shared",
+    venv = "//:env",
+)
+"#;
+
+/// Wheels from two sources, and a script that no wheel has.
+const WRONG: &str = r#"
+load("@venvtree//rules:defs.bzl", "py_venv", "py_venv_binary")
+
+genrule(
+    name = "copy",
+    srcs = ["//:beta"],
+    outs = ["beta_package-2.0-py3-none-any.whl"],
+    cmd = "COPY",
+)
+
+py_venv(name = "twice", wheels = ["//:beta", ":copy"])
+
+py_venv_binary(name = "script", script = "NAME", venv = "//:env")
+"#;
+
+/// Says where it is, and whether it may write there.
+const PROGRAM: &str = r#"
+import os, sys
+import alpha, beta_package
+try:
+    open(os.path.join(sys.prefix, "written"), "w").close()
+    refused = None
+except OSError as error:
+    refused = error.errno
+print("prefix", sys.prefix, "refused", refused, file=sys.stderr)
+"#;
+
+/// A Bazel, and the flags that say where environments are.
+struct Sharing {
+    bazel: Bazel,
+    flags: Vec<String>,
+    place: PathBuf,
+}
+
+impl Sharing {
+    fn new(version: Version, name: &str) -> Self {
+        let bazel = Bazel::new(version, name);
+        fs::create_dir_all(bazel.workspace.join("shared")).unwrap();
+        bazel.write("shared/BUILD.bazel", SHARED.as_bytes());
+        bazel.write("shared/shared_test.py", PROGRAM.as_bytes());
+        let place = place(version);
+        let store = fresh("shared-store");
+        let flags = vec![
+            format!("--action_env=VENVTREE_ENVIRONMENTS={}", place.display()),
+            format!("--test_env=VENVTREE_ENVIRONMENTS={}", place.display()),
+            format!("--action_env=VENVTREE_STORE={}", store.display()),
+            "--test_output=all".to_owned(),
+        ];
+        Self { bazel, flags, place }
+    }
+
+    fn flags<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        self.flags.iter().map(String::as_str).chain(more.iter().copied()).collect()
+    }
+
+    fn test(&self, more: &[&str]) -> String {
+        self.bazel.succeed("test", &self.flags(more))
+    }
+
+    /// The environments that are there.
+    fn made(&self) -> usize {
+        let listing = self.place.read_dir().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+        listing.into_iter().filter(|entry| entry.as_ref().unwrap().file_name().len() == 64).count()
+    }
+}
+
+/// The inputs of a test that are not its own and not Bazel's.
+fn inputs_of_environment(bazel: &Bazel, target: &str) -> Vec<String> {
+    let log = fs::read(bazel.workspace.join("execution.json")).unwrap();
+    let spawns =
+        serde_json::Deserializer::from_slice(&log).into_iter::<Value>().map(Result::unwrap);
+    let tests = spawns.filter(|spawn| {
+        let runs = spawn["commandArgs"].as_array().is_some_and(|line| {
+            line.iter().any(|word| word.as_str().is_some_and(|word| word.ends_with(target)))
+        });
+        spawn["mnemonic"] == "TestRunner" && runs
+    });
+    // Another one makes its report.
+    let inputs = |spawn: &Value| spawn["inputs"].as_array().map_or(0, Vec::len);
+    let test = tests.max_by_key(inputs).expect("the test was executed");
+    let paths =
+        test["inputs"].as_array().unwrap().iter().map(|input| input["path"].as_str().unwrap());
+    let other = |path: &&str| !path.contains("bazel_tools") && !path.ends_with("/_repo_mapping");
+    let own = ["shared_test", "shared_test.py", "data.txt", "elsewhere.py", "first_party.py"];
+    let names = paths.filter(other).filter_map(|path| path.rsplit('/').next());
+    // Some Bazels say where a file is, others what it is called where the test sees it.
+    let called = |name| match name {
+        "env.shared" => "digest".to_owned(),
+        "env.spec.json" => "spec.json".to_owned(),
+        name => name.to_owned(),
+    };
+    let mut names: Vec<String> = names.filter(|name| !own.contains(name)).map(called).collect();
+    names.sort();
+    names
+}
+
+fn shares_environments(version: Version) {
+    let _alone = alone();
+    let sharing = Sharing::new(version, "a");
+    let Sharing { bazel, place, .. } = &sharing;
+    remove(place);
+    bazel.succeed("clean", &[]);
+
+    // Whole programs and tests, of the system's interpreter and of one that is part of the build.
+    let all = "--@venvtree//rules:environments=shared";
+    let counts = bazel.executed("test", &sharing.flags(&[&[all][..], &TESTS].concat()));
+    assert_eq!(
+        (counts.get("PyVenvDigest"), counts.get("PyVenvShare"), counts.get("PyVenv")),
+        (Some(&4), Some(&4), None),
+        "{counts:?}"
+    );
+    assert_eq!(sharing.made(), 4);
+    let counts = bazel.executed("test", &sharing.flags(&[&[all][..], &TESTS].concat()));
+    assert!(counts.is_empty(), "{counts:?}");
+
+    // One test: what it has of the environment, and that it may not write there.
+    bazel.executed("test", &sharing.flags(&["//shared:shared_test"]));
+    assert_eq!(
+        inputs_of_environment(bazel, "shared/shared_test"),
+        [
+            "alpha-1.0-py3-none-any.whl",
+            "beta_package-2.0-py3-none-any.whl",
+            "digest",
+            "run_test.py",
+            "sitecustomize.py",
+            "spec.json",
+            "venvtree"
+        ]
+    );
+    let log = bazel.read("bazel-testlogs/shared/shared_test/test.log");
+    let prefix = format!("prefix {}/", place.display());
+    assert!(log.contains(&prefix), "{log}");
+    if version == Version::Four {
+        assert!(log.contains("refused 30"), "{log}");
+    }
+    let under = format!("--run_under=env VENVTREE_ENVIRONMENTS={}", place.display());
+    let said = bazel.succeed("run", &sharing.flags(&[&under, "//shared:shared_program"]));
+    assert!(said.contains(&prefix), "{said}");
+
+    // The place is gone, and what Bazel knows of it is old: tests make their own, or it again.
+    remove(place);
+    let again = ["--nocache_test_results", "//shared:shared_test"];
+    let said = sharing.test(&again);
+    let warning = "warning: the environment is made for this process alone: cannot create";
+    match version {
+        Version::Four => assert_eq!(said.matches(warning).count(), 1, "{said}"),
+        _ => assert_eq!((sharing.made(), said.matches(warning).count()), (1, 0), "{said}"),
+    }
+    // It cannot be made anywhere: the build goes on, and says so.
+    remove(place);
+    fs::write(place, "").unwrap();
+    bazel.succeed("clean", &[]);
+    let said = sharing.test(&again);
+    assert!(said.contains("warning: the environment is not shared: "), "{said}");
+    assert!(said.contains("warning: the environment is made for this process alone: "), "{said}");
+    remove(place);
+
+    refuses_other_words(&sharing);
+    sees_what_only_bytes_show(bazel);
+}
+
+fn sees_what_only_bytes_show(bazel: &Bazel) {
+    fs::create_dir_all(bazel.workspace.join("wrong")).unwrap();
+    let write = |copy: &str, script: &str| {
+        let text = WRONG.replace("COPY", copy).replace("NAME", script);
+        bazel.write("wrong/BUILD.bazel", text.as_bytes());
+    };
+    write("cp $< $@", "alpha-tool");
+    bazel.succeed("build", &["//wrong:twice", "//wrong:script"]);
+    write("(cat $<; echo) >$@", "alpha-tol");
+    for (target, message) in [
+        ("//wrong:twice", "`beta_package-2.0-py3-none-any.whl` is two files that differ"),
+        ("//wrong:script", "the environment has no `bin/alpha-tol`; did you mean `alpha-tool`?"),
+    ] {
+        // Bazel 4 has to be told.
+        let output = bazel.bazel("build", &["--experimental_run_validations", target]);
+        let said = said(&output);
+        assert!(!output.status.success() && said.contains(message), "{said}");
+    }
+}
+
+fn refuses_other_words(sharing: &Sharing) {
+    let flag = "--@venvtree//rules:environments=tre";
+    let output = sharing.bazel.bazel("build", &[flag, "//shared:shared_test"]);
+    let said = said(&output);
+    let message = "//rules:environments is `tre`; expected `tree` or `shared`";
+    assert!(!output.status.success() && said.contains(message), "{said}");
+}
+
+#[test]
+fn bazel_4_shares_environments() {
+    shares_environments(Version::Four);
+}
+
+#[test]
+fn bazel_7_shares_environments() {
+    shares_environments(Version::Seven);
+}
+
+/// The entries of a cache on a disk: paths and sizes.
+fn entries(directory: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(entries(&entry.path()));
+        } else {
+            found.push((entry.path(), entry.metadata().unwrap().len()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_machine_without_the_environment_has_the_results_of_its_tests() {
+    let _alone = alone();
+    for version in [Version::Four, Version::Seven] {
+        let (_server, address) = http_cache();
+        let cache = format!("--remote_cache={address}");
+        let first = Sharing::new(version, "a");
+        remove(&first.place);
+        first.bazel.succeed("clean", &[]);
+        first.bazel.succeed("build", &first.flags(&[&cache, "//:alpha", "//:beta"]));
+        let directory = fresh_entries();
+        let before = entries(&directory);
+        let group = "--output_groups=shared";
+        first.bazel.succeed("build", &first.flags(&[&cache, group, "//:env"]));
+        let mut added = entries(&directory);
+        added.retain(|entry| !before.contains(entry));
+        let bytes: u64 = added.iter().map(|(_, size)| size).sum();
+        // The result and the digest; and what Bazel says of what was asked: the action and its
+        // command.
+        assert!(added.len() <= 4 && bytes <= 2048, "{added:#?}");
+        let is_digest = |(path, _): &&(PathBuf, u64)| {
+            fs::read_to_string(path).is_ok_and(|text| {
+                text.trim().split_once('/').is_some_and(|(hash, _)| hash.len() == 64)
+            })
+        };
+        let is_result = |(path, _): &&(PathBuf, u64)| path.to_string_lossy().contains("/ac/");
+        let kept: Vec<_> =
+            added.iter().filter(|entry| is_digest(entry) || is_result(entry)).collect();
+        assert!(
+            kept.len() == 2 && kept.iter().map(|(_, size)| size).sum::<u64>() <= 1024,
+            "{kept:?}"
+        );
+        first.test(&[&cache, "//shared:shared_test"]);
+        drop(first);
+
+        let second = Sharing::new(version, "another-machine");
+        second.bazel.succeed("clean", &[]);
+        remove(&second.place);
+        fs::write(&second.place, "").unwrap();
+        let counts =
+            second.bazel.executed("test", &second.flags(&[&cache, "//shared:shared_test"]));
+        remove(&second.place);
+        assert_eq!(counts.keys().collect::<Vec<_>>(), ["PyVenvShare"], "{counts:?}");
+    }
+}
+
+#[test]
+fn environments_stay_out_of_a_remote_cache_where_that_is_wanted() {
+    let _alone = alone();
+    for version in [Version::Four, Version::Seven] {
+        let (_server, address) = http_cache();
+        let cache = format!("--remote_cache={address}");
+        let never = "--@venvtree//rules:remote_cache=no";
+        let bazel = Bazel::new(version, "a");
+        for (flags, from_cache) in [(&[never][..], false), (&[], true)] {
+            let build = [&[cache.as_str(), "//:beta_env"], flags].concat();
+            bazel.succeed("clean", &[]);
+            bazel.succeed("build", &build);
+            bazel.succeed("clean", &[]);
+            let counts = bazel.executed("build", &build);
+            let expected = (!from_cache).then_some(&1);
+            assert_eq!(
+                (counts.get("PyVenv"), counts.get("PyWheel")),
+                (expected, None),
+                "{counts:?}"
+            );
+        }
+    }
+}
+
+/// Where the HTTP cache of the tests keeps what it has.
+fn fresh_entries() -> PathBuf {
+    super::bazel::work().join("http-cache")
+}
