@@ -202,12 +202,14 @@ impl Network {
         let mut order: Vec<usize> = (0..wanted.len()).collect();
         order.sort_by_key(|index| std::cmp::Reverse(wanted[*index].size.unwrap_or(u64::MAX)));
         let lanes = Lanes::new(self.config.connections);
+        // More at once would stand in each other's way in the file system.
+        let hands = Lanes::new(beside.threads);
         let fetch = |turn: usize| {
             let index = order[turn];
             let outcome = lanes.take(|| self.fetch_one(&wanted[index], progress));
             progress.advance(1, 0);
             if outcome.is_ok() {
-                (beside.work)(index);
+                hands.take(|| (beside.work)(index));
             }
             Ok::<_, std::convert::Infallible>((index, outcome))
         };
