@@ -51,7 +51,6 @@ pub(super) fn unchanged(
 /// An action, and the caches that may know what it makes.
 pub(super) struct CachedAction<'a> {
     session: &'a Session,
-    /// The caches.
     pub caches: &'a Caches,
     /// The local store, where there is one.
     pub store: Option<Store>,

@@ -41,7 +41,6 @@ pub struct Inputs<'a> {
     pub(super) session: &'a Session,
     /// Where they are.
     pub(super) places: &'a Places,
-    /// The spec.
     pub(super) spec: Spec,
     digests: OnceCell<Vec<WheelDigest>>,
     listings: OnceCell<Listings>,

@@ -29,7 +29,6 @@ use crate::model::tree::Tree;
 pub(super) struct Placing<'a> {
     /// What commands share.
     pub session: &'a Session,
-    /// The caches.
     pub caches: &'a Caches,
     /// The local store, where there is one.
     pub store: Option<&'a Store>,

@@ -18,9 +18,7 @@ pub enum Json {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number.
     Number(serde_json::Number),
-    /// A string.
     String(String),
     /// A list.
     Array(Vec<Json>),
@@ -160,9 +158,7 @@ impl Problems {
 /// A value somewhere in a document.
 #[derive(Debug, Clone)]
 pub struct Place<'a> {
-    /// Its path.
     pub path: String,
-    /// The value.
     pub value: &'a Json,
 }
 

@@ -7,17 +7,13 @@ use std::fmt;
 /// A second of the civil calendar, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// The year.
     pub year: u64,
     /// The month, from 1.
     pub month: u64,
     /// The day of the month, from 1.
     pub day: u64,
-    /// The hour.
     pub hour: u64,
-    /// The minute.
     pub minute: u64,
-    /// The second.
     pub second: u64,
 }
 

@@ -14,7 +14,6 @@ use crate::model::interpreter::{Implementation, Interpreter};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` asks for no interpreter: {reason}")]
 pub struct RequestError {
-    /// The text.
     pub text: String,
     /// What is wrong with it.
     pub reason: String,

@@ -25,7 +25,6 @@ const PYPY_ABI: &str = "pp73";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` names no target: {reason}")]
 pub struct TargetError {
-    /// The text.
     pub text: String,
     /// What is wrong with it.
     pub reason: String,

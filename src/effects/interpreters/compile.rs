@@ -69,7 +69,6 @@ pub enum CompileError {
     /// It ended while it compiled a file, or could not.
     #[error("`{file}` could not be compiled: {problem}")]
     Crashed {
-        /// The file.
         file: String,
         /// How.
         problem: String,
@@ -77,7 +76,6 @@ pub enum CompileError {
     /// It did not answer.
     #[error("`{file}` was not compiled within {} s", patience.as_secs_f32())]
     Slow {
-        /// The file.
         file: String,
         /// How long it was waited for.
         patience: Duration,
@@ -85,7 +83,6 @@ pub enum CompileError {
     /// It answered something that no Python writes.
     #[error("the compiler made nothing of `{file}` that is known")]
     Marshal {
-        /// The file.
         file: String,
         /// What is odd.
         source: MarshalError,

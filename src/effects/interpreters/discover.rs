@@ -79,10 +79,7 @@ pub enum DiscoverError {
     },
     /// There is nothing at a path.
     #[error("`{path}` is no interpreter, nor a directory with one in `bin`")]
-    Path {
-        /// The path.
-        path: Utf8PathBuf,
-    },
+    Path { path: Utf8PathBuf },
     /// The one that was asked for cannot be asked.
     #[error(transparent)]
     Probe(#[from] ProbeError),

@@ -58,10 +58,7 @@ pub enum UrlError {
     #[error(
         "the address of the remote cache holds a `{sign}` with something after it, expected no more than scheme, host, port and path"
     )]
-    Query {
-        /// The sign.
-        sign: char,
-    },
+    Query { sign: char },
     /// No host, or one with characters that no host has, or a port that is none.
     #[error("the address of the remote cache has no valid host and port")]
     Host,

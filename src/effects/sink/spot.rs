@@ -20,7 +20,6 @@ pub(super) struct Spot<'a> {
     pub(super) parent: &'a Directory,
     /// Its path in the tree; the root's is empty.
     pub(super) below: &'a str,
-    /// The name.
     pub(super) name: &'a str,
 }
 

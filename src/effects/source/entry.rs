@@ -25,7 +25,6 @@ pub struct Entry<'a> {
 /// What an entry is.
 #[derive(Debug, Clone, Copy)]
 pub enum EntryNode<'a> {
-    /// A file.
     File(FileEntry<'a>),
     /// A symbolic link.
     Link(&'a LinkTarget),

@@ -42,7 +42,6 @@ pub enum ListingError {
     /// A link leads out of the directory.
     #[error("the link `{link}` leads out of `{root}`, to `{target}`")]
     Escape {
-        /// The link.
         link: Utf8PathBuf,
         /// The directory that is listed.
         root: Utf8PathBuf,
@@ -51,10 +50,7 @@ pub enum ListingError {
     },
     /// A link to a directory that holds the link.
     #[error("the link `{link}` leads to a directory that holds it")]
-    Cycle {
-        /// The link.
-        link: Utf8PathBuf,
-    },
+    Cycle { link: Utf8PathBuf },
     /// A device, a socket or a named pipe.
     #[error("`{path}` is neither a file nor a directory")]
     Special {

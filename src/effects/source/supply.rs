@@ -52,7 +52,6 @@ pub enum SupplyError {
     RecordHash {
         /// The wheel's file name.
         wheel: String,
-        /// The member.
         member: String,
         /// The digest of its bytes.
         actual: Hash,
@@ -65,9 +64,7 @@ pub enum SupplyError {
     /// A file of an overlay is not what its document says.
     #[error("{overlay}: the file `{file}` has the SHA-256 {actual}, expected {expected}")]
     OverlayHash {
-        /// The overlay.
         overlay: Utf8PathBuf,
-        /// The file.
         file: String,
         /// The digest of its bytes.
         actual: Hash,

@@ -66,7 +66,6 @@ pub enum PlaceKind {
     Support,
     /// The interpreter's own wheels.
     Interpreter,
-    /// The working directory.
     WorkingDirectory,
 }
 
@@ -113,7 +112,6 @@ pub enum SeedError {
     Missing {
         /// What was asked for.
         request: SeedRequest,
-        /// The interpreter.
         interpreter: String,
         /// Every place, and what was found there.
         searched: Vec<(Place, String)>,

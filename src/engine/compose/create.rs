@@ -72,7 +72,6 @@ pub struct CreateRequest {
 /// A spec, and where what it begins with comes from.
 #[derive(Debug, Clone)]
 pub struct Composed {
-    /// The spec.
     pub(crate) spec: Spec,
     /// The seeds among its wheels.
     pub(crate) seeds: Vec<Seed>,

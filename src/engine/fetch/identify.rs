@@ -29,7 +29,6 @@ use crate::model::wheel::member_hash::OtherHash;
 pub struct Unidentified {
     /// The wheel, without a SHA-256.
     pub wheel: WheelReference,
-    /// Its hash.
     pub hash: OtherHash,
 }
 

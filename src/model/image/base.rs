@@ -44,10 +44,7 @@ pub enum BaseError {
     },
     /// Bytes are others than those that a digest names.
     #[error("the blob {digest} has other bytes than its name says")]
-    Other {
-        /// The digest.
-        digest: String,
-    },
+    Other { digest: String },
     /// No manifest is for the platform.
     #[error("it has no image for {wanted}: found {}", if .found.is_empty() { "none".to_owned() } else { .found.join(", ") })]
     Platform {
@@ -59,7 +56,6 @@ pub enum BaseError {
     /// No manifest has the tag.
     #[error("it has no image `{tag}`: found {}", if .found.is_empty() { "none with a name".to_owned() } else { .found.join(", ") })]
     Tag {
-        /// The tag.
         tag: String,
         /// Those that there are.
         found: Vec<String>,
@@ -216,7 +212,6 @@ impl Step {
 pub struct Base {
     /// The digest of its manifest.
     pub manifest: Digest,
-    /// Its layers.
     pub layers: Vec<Descriptor>,
     /// Its configuration.
     pub(super) config: Value,

@@ -140,7 +140,6 @@ pub enum LockError {
 pub struct Undecided {
     /// The package that it decides about.
     pub package: String,
-    /// The marker.
     pub marker: String,
     /// What is not known.
     pub fact: Fact,
@@ -149,7 +148,6 @@ pub struct Undecided {
 /// Two packages of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twice {
-    /// The name.
     pub name: String,
     /// What they are called: `packages[0]`, or versions.
     pub which: Vec<String>,
@@ -158,7 +156,6 @@ pub struct Twice {
 /// A wheel without a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpinned {
-    /// Its file name.
     pub file_name: String,
     /// Where it comes from.
     pub source: String,

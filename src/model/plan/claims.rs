@@ -77,31 +77,17 @@ pub struct WheelIndex(pub usize);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A wheel's member: indexes into the spec's wheels and the manifest's members.
-    Member {
-        /// The wheel.
-        wheel: WheelIndex,
-        /// The member.
-        member: usize,
-    },
+    Member { wheel: WheelIndex, member: usize },
     /// Something made by the planner, for a wheel or for the environment as a whole.
     Generated {
         /// What made it.
         generator: Generator,
-        /// The wheel.
         wheel: Option<WheelIndex>,
     },
     /// A file of a source.
-    Source {
-        /// The source.
-        source: usize,
-        /// The file.
-        file: usize,
-    },
+    Source { source: usize, file: usize },
     /// A file of the interpreter that is copied in.
-    Interpreter {
-        /// The file.
-        file: usize,
-    },
+    Interpreter { file: usize },
 }
 
 impl Origin {

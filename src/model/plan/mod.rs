@@ -53,7 +53,6 @@ pub struct ListedFile {
 /// What an input directory (or a single file) holds, sorted by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The files.
     pub files: Vec<ListedFile>,
 }
 
@@ -76,27 +75,13 @@ pub enum Content {
     /// They were made by the planner.
     Inline(Arc<[u8]>),
     /// A member of a wheel: indexes into the spec's wheels and the manifest's members.
-    Member {
-        /// The wheel.
-        wheel: WheelIndex,
-        /// The member.
-        member: usize,
-    },
+    Member { wheel: WheelIndex, member: usize },
     /// A file of a source: indexes into the spec's sources and the listing.
-    Source {
-        /// The source.
-        source: usize,
-        /// The file.
-        file: usize,
-    },
+    Source { source: usize, file: usize },
     /// A file of the interpreter that is copied in: an index into its listing.
-    Interpreter {
-        /// The file.
-        file: usize,
-    },
+    Interpreter { file: usize },
     /// Bytecode: indexes into the overlays that were opened for the plan and their files.
     Bytecode {
-        /// The overlay.
         overlay: usize,
         /// The file.
         member: usize,
@@ -106,7 +91,6 @@ pub enum Content {
 /// A file or a link to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlannedNode {
-    /// A file.
     File {
         /// Where its bytes come from.
         content: Content,

@@ -41,7 +41,6 @@ pub enum PlanProblem {
     /// The wheel is for other interpreters.
     #[error("{wheel}: {error}")]
     IncompatibleTags {
-        /// The wheel.
         wheel: String,
         /// What the wheel is for and what the interpreter accepts.
         error: String,
@@ -51,7 +50,6 @@ pub enum PlanProblem {
     /// The wheel's Requires-Python leaves the interpreter out.
     #[error("{wheel}: {error}")]
     RequiresPython {
-        /// The wheel.
         wheel: String,
         /// Both sides.
         error: String,
@@ -73,9 +71,7 @@ pub enum PlanProblem {
     /// A script cannot be made relocatable.
     #[error("{wheel}: the script `{script}` cannot be installed: {error}")]
     Script {
-        /// The wheel.
         wheel: String,
-        /// The script.
         script: String,
         /// Why.
         error: String,
@@ -95,7 +91,6 @@ pub enum PlanProblem {
     Path {
         /// The wheel that asks for it.
         wheel: Option<String>,
-        /// The path.
         path: String,
         /// What is wrong with it.
         error: String,
@@ -105,9 +100,7 @@ pub enum PlanProblem {
         "{wheel}: the exclude pattern `{pattern}` matches `{path}`, which an installed distribution needs"
     )]
     ExcludesMetadata {
-        /// The wheel.
         wheel: String,
-        /// The pattern.
         pattern: String,
         /// The file.
         path: String,
@@ -115,7 +108,6 @@ pub enum PlanProblem {
     /// Something claims what belongs to the environment.
     #[error("`{path}` is reserved, {reason}; it is claimed by{}", list(claimants))]
     Reserved {
-        /// The path.
         path: TreePath,
         /// What it is for.
         reason: &'static str,
@@ -125,7 +117,6 @@ pub enum PlanProblem {
     /// One path, several contents.
     #[error("`{path}` is claimed with different contents by{}", list(claimants))]
     Conflict {
-        /// The path.
         path: TreePath,
         /// Who claims it.
         claimants: Vec<Claimant>,
@@ -133,7 +124,6 @@ pub enum PlanProblem {
     /// One path is a file for some and a directory for others.
     #[error("`{path}` is a file for some and a directory for others:{}", list(claimants))]
     FileOverDirectory {
-        /// The path.
         path: TreePath,
         /// Who claims it as a file, and one who claims something below it.
         claimants: Vec<Claimant>,
@@ -143,14 +133,10 @@ pub enum PlanProblem {
         "{} differ only in case or Unicode form, and the target cannot tell them apart",
         quote(paths)
     )]
-    NamesFold {
-        /// The paths.
-        paths: Vec<String>,
-    },
+    NamesFold { paths: Vec<String> },
     /// A name that Windows cannot store.
     #[error("`{path}` cannot be stored on Windows: {reason}")]
     WindowsName {
-        /// The path.
         path: TreePath,
         /// What is wrong with the name.
         reason: String,
@@ -158,7 +144,6 @@ pub enum PlanProblem {
     /// A path that is too long for Windows wherever the environment lies.
     #[error("`{path}` has {length} characters, more than Windows can open below any directory")]
     WindowsLength {
-        /// The path.
         path: TreePath,
         /// Its UTF-16 units.
         length: usize,
@@ -169,9 +154,7 @@ pub enum PlanProblem {
         list(claimants)
     )]
     OverrideWithoutClaim {
-        /// The path.
         path: TreePath,
-        /// The distribution.
         distribution: String,
         /// Who claims it.
         claimants: Vec<Claimant>,
@@ -262,9 +245,7 @@ pub enum PlanWarning {
     /// A wheel is used although something is wrong with it, as the spec says so.
     #[error("{wheel} is used although `{code}` was found, which is allowed: {example}{}", if *count > 1 { format!(", and {} more", count - 1) } else { String::new() })]
     Allowed {
-        /// The wheel.
         wheel: String,
-        /// The code.
         code: &'static str,
         /// One of the findings.
         example: String,
@@ -273,28 +254,15 @@ pub enum PlanWarning {
     },
     /// An `exclude` pattern matches nothing.
     #[error("{wheel}: the exclude pattern `{pattern}` matches nothing")]
-    UnusedExclude {
-        /// The wheel.
-        wheel: String,
-        /// The pattern.
-        pattern: String,
-    },
+    UnusedExclude { wheel: String, pattern: String },
     /// A wrapper that setuptools once made for an entry point.
     #[error(
         "{wheel}: the script `{script}` is left out, because the environment makes its own for the entry point `{entry_point}`"
     )]
-    Wrapper {
-        /// The wheel.
-        wheel: String,
-        /// The script.
-        script: String,
-        /// The entry point.
-        entry_point: String,
-    },
+    Wrapper { wheel: String, script: String, entry_point: String },
     /// A conflict that the policy decided.
     #[error("`{path}` is claimed with different contents; {winner} wins over{}", list(losers))]
     Decided {
-        /// The path.
         path: TreePath,
         /// Who wins.
         winner: Claimant,
@@ -318,10 +286,7 @@ pub enum PlanWarning {
         "{} differ only in case or Unicode form: the environment cannot be copied to a file system that ignores case",
         quote(paths)
     )]
-    NamesFold {
-        /// The paths.
-        paths: Vec<String>,
-    },
+    NamesFold { paths: Vec<String> },
 }
 
 impl PlanWarning {

@@ -43,9 +43,7 @@ pub struct Bill {
 /// One distribution.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// Its name.
     pub(crate) name: DistName,
-    /// Its version.
     pub(crate) version: Version,
     /// The wheel that it was installed from, where that is known.
     pub(crate) wheel: Option<String>,

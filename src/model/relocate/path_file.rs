@@ -6,7 +6,6 @@ use crate::model::path::relative_from;
 /// What a `.pth` file becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathFile {
-    /// Its bytes.
     pub bytes: Vec<u8>,
     /// Lines that lead out of the environment, or name it in code.
     pub left: Vec<String>,

@@ -9,7 +9,6 @@ use crate::model::tree::{Directory, Leaf, Node, Tree};
 /// How much a tree holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Its files.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,

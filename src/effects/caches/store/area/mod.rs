@@ -61,9 +61,7 @@ pub struct Counts {
 /// Where a file goes: under a name that is not taken in a directory that is open.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a> {
-    /// The directory.
     pub directory: BorrowedFd<'a>,
-    /// The name.
     pub name: &'a str,
 }
 
