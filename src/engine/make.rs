@@ -16,6 +16,7 @@ use crate::engine::find::CachedAction;
 use crate::engine::inputs::Inputs;
 use crate::engine::known_wheels::{self, KnownWheels};
 use crate::engine::output::{Output, Way};
+use crate::engine::overlays;
 use crate::engine::place::signed;
 use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
@@ -61,11 +62,20 @@ pub(super) fn from_wheels(
     let store = cached.and_then(|cached| cached.store.as_ref());
     let known = cached.map(|_| inputs.known_wheels(store)).transpose()?;
     let known = known.as_ref();
-    let prepared = inputs.load(known, store)?;
-    let making = Making { session, places, output, prepared: &prepared, cached, known };
-    let make = || making.make();
-    let Made { outcome, tree, links } =
-        known_wheels::with_files(known, &prepared, (session, places), make)?;
+    let mut prepared = inputs.load(known, store)?;
+    let make = |prepared: &Prepared| {
+        let making = Making { session, places, output, prepared, cached, known };
+        known_wheels::with_files(known, prepared, (session, places), || making.make())
+    };
+    let Made { outcome, tree, links } = match (make(&prepared), store) {
+        (Err(error), Some(store)) => {
+            if !overlays::mend(&mut prepared, session, places, store)? {
+                return Err(error);
+            }
+            make(&prepared)?
+        }
+        (made, _) => made?,
+    };
     let source = match outcome {
         Outcome::UpToDate => Source::Output,
         Outcome::Built | Outcome::Replaced => Source::Wheels,

@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::model::bytecode::overlay::Recipe;
 use crate::model::digest::Digest;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
-use crate::model::plan::WheelIndex;
 use crate::model::plan::bytecode::{self as planned, Compiled, Module, Owner};
+use crate::model::plan::{PlanWarning, WheelIndex};
 use crate::model::spec::{InputPath, Spec};
 
 /// Bytecode that nobody has, and nobody may make: whose.
@@ -66,6 +66,7 @@ pub(super) fn add(
         aside: Aside::default(),
     };
     let mut all = Vec::new();
+    let mut skipped: BTreeMap<Owner, Vec<&str>> = BTreeMap::new();
     let mut wanting = Vec::new();
     let mut found = Vec::new();
     for recipe in wanted.recipes() {
@@ -80,7 +81,10 @@ pub(super) fn add(
             let has = owned.iter().enumerate().map(|(index, module)| {
                 overlay.find(&module.name, module.sha256).map(|found| (first + index, found))
             });
-            let has: Vec<_> = has.collect::<Result<_, _>>()?;
+            let has: Vec<(usize, Found)> = has.collect::<Result<_, _>>()?;
+            let without = has.iter().filter(|(_, found)| *found == Found::Skipped);
+            let names = without.map(|(index, _)| modules[*index].name.as_str());
+            skipped.insert(owned[0].owner, names.collect());
             found.push((recipe, all.len(), has));
             all.push(overlay);
         }
@@ -90,6 +94,12 @@ pub(super) fn add(
         wanting.dedup();
         return Err(Unavailable(wanting).into());
     }
+    let warning = |(owner, names): (Owner, Vec<&str>)| {
+        let (owner, module) = (name(&prepared.spec, owner), (*names.first()?).to_owned());
+        Some(PlanWarning::Uncompilable { owner, module, count: names.len() })
+    };
+    let warnings: Vec<PlanWarning> = skipped.into_iter().filter_map(warning).collect();
+    prepared.plan.warnings.extend(warnings);
     for (recipe, overlay, has) in found {
         let compiled = has.into_iter().filter_map(|(index, found)| match found {
             Found::Bytecode { member, sha256, size } => {
@@ -101,6 +111,30 @@ pub(super) fn add(
     }
     prepared.overlays = all;
     Ok(())
+}
+
+/// Adds bytecode of a plan again where overlays of the store are damaged, which are removed;
+/// whether there were any.
+///
+/// # Errors
+/// What is gone cannot be made.
+pub(super) fn mend(
+    prepared: &mut Prepared,
+    session: &Session,
+    places: &Places,
+    store: &Store,
+) -> Result<bool, Error> {
+    let damaged = |overlay: &&Overlay| overlay.proven && !overlay.is_whole();
+    let damaged: Vec<&Overlay> = prepared.overlays.iter().filter(damaged).collect();
+    if damaged.is_empty() {
+        return Ok(false);
+    }
+    for overlay in damaged {
+        store.discard_overlay(overlay.path());
+    }
+    prepared.plan.remove_bytecode();
+    add(prepared, session, places, Some(store))?;
+    Ok(true)
 }
 
 /// What an owner is called.

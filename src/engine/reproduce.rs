@@ -4,10 +4,13 @@
 //! started, and in another order, with other hashes, by some that have imported a good part of the
 //! standard library. The two are compared with each other, and with what an environment has.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::fs::Directory;
 use crate::effects::interpreters::compile::{Compiled, Compilers, History, Job};
+use crate::effects::scan::{self, View};
 use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::bytecode;
 use crate::engine::inputs::Inputs;
@@ -15,8 +18,10 @@ use crate::engine::places::Places;
 use crate::engine::session::Session;
 use crate::error::Error;
 use crate::model::bytecode::overlay::Recipe;
-use crate::model::digest::Digest;
+use crate::model::bytecode::{Level, Validation, modules, validation_of};
+use crate::model::digest::{Digest, DigestFunction};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
+use crate::model::path::TreePath;
 use crate::model::plan::bytecode::{self as planned, Module};
 use crate::model::spec::Spec;
 
@@ -114,10 +119,82 @@ pub fn check(
 
 /// The bytecode of a module in an environment.
 fn in_tree(tree: &Directory, recipe: &Recipe, module: &Module) -> Option<Vec<u8>> {
-    let path = recipe.cached_path(&module.path)?;
+    bytes_of(tree, &recipe.cached_path(&module.path)?)
+}
+
+/// The bytes of a file in an environment.
+fn bytes_of(tree: &Directory, path: &TreePath) -> Option<Vec<u8>> {
     let (folder, name) = path.as_str().rsplit_once('/')?;
     let mut file = tree.open_below(folder).ok()?.open_file(name).ok()?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut file, &mut bytes).ok()?;
     Some(bytes)
+}
+
+/// Compiles again, twice, what has bytecode in the environment at `tree`, whatever spec it was made
+/// of, and compares. What Python itself wrote there, by times of sources, is passed over.
+///
+/// # Errors
+/// The environment cannot be read, or a module cannot be compiled.
+pub fn check_tree(
+    session: &Session,
+    tree: &Utf8Path,
+    python: &Utf8Path,
+) -> Result<Reproduced, Error> {
+    let compiler = Compilers::ask(python)?;
+    let scanned = scan::scan(tree, DigestFunction::Sha256, View::Exact, session.threads)?;
+    let paths: BTreeSet<TreePath> = scanned.tree.leaves().map(|(path, _)| path).collect();
+    let directory = Directory::open(tree)?;
+    let mut recipes: BTreeMap<(Level, bool), Vec<There<'_>>> = BTreeMap::new();
+    for (source, name) in
+        paths.iter().filter_map(|path| Some((path, modules::name_in_tree(path.as_str())?)))
+    {
+        for level in Level::ALL {
+            let recipe = Recipe { compiler, level, validation: Validation::Unchecked };
+            let cached = recipe.cached_path(source).filter(|cached| paths.contains(cached));
+            let bytes = cached.and_then(|cached| bytes_of(&directory, &cached));
+            let Some(bytes) = bytes else { continue };
+            if let Some(validation) = validation_of(&bytes) {
+                let there = There { source, name, bytes };
+                recipes.entry((level, validation == Validation::Checked)).or_default().push(there);
+            }
+        }
+    }
+    let mut found = Reproduced::default();
+    for ((level, checked), there) in recipes {
+        let validation = if checked { Validation::Checked } else { Validation::Unchecked };
+        let recipe = Recipe { compiler, level, validation };
+        // The order of one is not that of the other.
+        let sizes: Vec<u64> = (0..there.len() as u64).collect();
+        let reversed: Vec<u64> = sizes.iter().rev().copied().collect();
+        let mut made = Vec::new();
+        for (history, order) in [(History::Clean, &sizes), (History::Dirty, &reversed)] {
+            let total = Amount { items: sizes.len() as u64, bytes: 0 };
+            session.progress.begin(Phase::Compiling, total);
+            let compilers = Compilers::start(python, compiler, history, session.threads)?;
+            made.push(compilers.compile(&recipe, order, |index| {
+                session.progress.advance(1, 0);
+                let There { source, name, .. } = &there[index];
+                let source = bytes_of(&directory, source).unwrap_or_default();
+                Ok::<_, Error>(Job { name: (*name).to_owned(), source })
+            })?);
+        }
+        for (index, There { source, bytes, .. }) in there.iter().enumerate() {
+            let is_there =
+                |compiled: &Compiled| matches!(compiled, Compiled::Bytecode(made) if made == bytes);
+            if !made.iter().all(|made| is_there(&made[index])) {
+                found.different.push(source.to_string());
+            }
+        }
+        found.modules += there.len();
+        found.compared += there.len();
+    }
+    Ok(found)
+}
+
+/// A module whose bytecode is in an environment.
+struct There<'t> {
+    source: &'t TreePath,
+    name: &'t str,
+    bytes: Vec<u8>,
 }

@@ -176,6 +176,17 @@ pub fn is_checked_hash(header: &[u8]) -> bool {
     header.len() >= HEADER && word(header, 4) == 3
 }
 
+/// How Python knows whether bytecode with this header is still that of its source; nothing where it
+/// goes by the source's time and size, or the header is none.
+pub fn validation_of(header: &[u8]) -> Option<Validation> {
+    let flags = header.get(4..8)?;
+    match u32::from_le_bytes(flags.try_into().expect("four bytes")) {
+        1 => Some(Validation::Unchecked),
+        3 => Some(Validation::Checked),
+        _ => None,
+    }
+}
+
 fn word(header: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"))
 }

@@ -9,7 +9,7 @@ use venvtree::model::bytecode::marshal::canonical;
 use venvtree::model::bytecode::release::Release;
 use venvtree::model::bytecode::{Validation, header};
 
-use crate::support::commands::succeed_alone;
+use crate::support::commands::{said, succeed_alone};
 use crate::support::programs::{Python, compilers, interpreters};
 use crate::support::project::{Project, WheelText};
 
@@ -497,6 +497,12 @@ fn overlays_are_inputs_like_wheels() {
     let check = ["bytecode", "check", "env.json", "--compiler", python.text(), "--tree"];
     project.run(&[&check[..], &["compiled"]].concat()).success();
     project.run(&[&check[..], &["env"]].concat()).ends(6, "[bytecode.unreproducible]");
+    // The spec is not needed: an environment says itself what is in it.
+    let alone = |tree: &str| project.run(&["bytecode", "check", tree, "--compiler", python.text()]);
+    alone("compiled").ends(0, "3 modules; 3 compared with the tree");
+    alone("env").ends(6, "[bytecode.unreproducible]");
+    let both = ["bytecode", "check", "env", "--compiler", python.text(), "--tree", "env"];
+    project.run(&both).ends(2, "name one of them");
     with(&overlay, &|spec| spec["bytecode"]["validation"] = "checked".into());
     refused(4, "[bytecode.overlay]");
     with(&overlay, &|spec| spec["bytecode"]["exclude"] = json!([]));
@@ -564,4 +570,148 @@ fn create_compiles_with_its_own_interpreter() {
     assert_eq!(succeed_alone(run.args(["-c", "import sample; print(sample.X)"])), "2\n");
     let again = ["build", "made.json", "--out", "x", "--no-store", "--bytecode=1"];
     project.run(&again).ends(2, "the spec says itself which bytecode it wants");
+}
+
+/// What is damaged in the store is made again where somebody compiles, and named elsewhere.
+#[test]
+fn a_damaged_overlay_of_the_store_is_made_again() {
+    let (python, release) = releases().pop().unwrap();
+    let project = Project::new();
+    let wheel = sample(&project);
+    compiled_spec(&project, &python, &[wheel], |_| ());
+    let compiler = ["--compiler", python.text()];
+    let first = project.build("env").with(&compiler).store("store").run();
+    first.says("`sample/old.py` cannot be compiled, and has no bytecode");
+    first.success();
+    let shard = |store: &str| {
+        let shards = project.path().join(store).join("bytecode").read_dir_utf8().unwrap();
+        let entries = shards.map(|shard| shard.unwrap().path().read_dir_utf8().unwrap());
+        entries.flatten().map(|entry| entry.unwrap().into_path()).next()
+    };
+    // Nothing but the overlay is kept: what the store has of the files would do as well.
+    let damaged = |store: &str| {
+        let overlay = shard("store").unwrap();
+        let place = overlay.strip_prefix(project.path().join("store")).unwrap();
+        let mut bytes = std::fs::read(&overlay).unwrap();
+        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(&bytes)).unwrap();
+        let name = format!("sample/__pycache__/fails.{}.pyc", release.tag());
+        let member = archive.by_name(&name).unwrap();
+        let at = member.data_start().unwrap() + member.compressed_size() / 2;
+        drop(member);
+        bytes[at as usize] ^= 1;
+        project.write(&format!("{store}/{place}"), bytes);
+    };
+    damaged("other");
+    let again = project.build("again").with(&compiler).store("other").run();
+    again.says("is damaged: its bytecode is not what it says; it was removed");
+    again.success();
+    assert_eq!(digest_of(&project, "again"), digest_of(&project, "env"));
+    let kept = [shard("store"), shard("other")].map(|path| std::fs::read(path.unwrap()).unwrap());
+    assert_eq!(kept[0], kept[1]);
+    damaged("third");
+    project.build("no").store("third").run().ends(7, "there is no bytecode of sample-1.0");
+    assert!(!project.path().join("no").exists());
+}
+
+/// What debuggers, tracers and documentation show is the source, where it lies.
+#[test]
+fn what_people_look_at_is_the_source() {
+    const PROGRAM: &str = "\
+import doctest, inspect, io, linecache, os, pdb, subprocess, sys, trace
+import sample.fails as fails, sample.documented as documented
+assert os.path.isfile(fails.__cached__) and os.path.isfile(documented.__cached__)
+assert fails.__file__.startswith(os.path.abspath(sys.prefix)), fails.__file__
+assert inspect.getsource(fails.fail) == \"def fail():\\n    raise KeyError('here')\\n\"
+assert inspect.getsourcefile(fails.fail) == fails.__file__
+assert linecache.getline(fails.fail.__code__.co_filename, 2) == \"    raise KeyError('here')\\n\"
+assert doctest.testmod(documented) == (0, 1)
+out = io.StringIO()
+debugger = pdb.Pdb(stdin=io.StringIO('c\\nw\\np value\\nc\\n'), stdout=out, nosigint=True, readrc=False)
+assert debugger.set_break(documented.__file__, 6) is None
+assert debugger.runcall(documented.twice, 4) == 8
+assert documented.__file__ + '(6)twice()' in out.getvalue(), out.getvalue()
+tracer = trace.Trace(count=1, trace=0)
+tracer.runfunc(documented.twice, 3)
+assert (documented.__file__, 6) in tracer.results().counts
+child = subprocess.run([sys.executable, '-B', '-m', 'sample.documented'], capture_output=True, text=True)
+assert child.stdout == '6\\n', child
+child = subprocess.run([sys.executable, '-B', '-W', 'error', '-c', 'import sample.warns'], capture_output=True)
+assert child.returncode == 0, 'warnings come from compiling'
+";
+    let documented = "def twice(value):\n    \"\"\"\n    >>> twice(2)\n    4\n    \"\"\"\n    return 2 * value\nif __name__ == '__main__':\n    print(twice(3))\n";
+    for (python, release) in releases() {
+        let project = Project::new();
+        let wheel = WheelText::new("sample", "1.0")
+            .file("sample/__init__.py", "")
+            .file("sample/fails.py", "def fail():\n    raise KeyError('here')\n")
+            .file("sample/documented.py", documented)
+            .file("sample/warns.py", "X = '\\d'\n")
+            .file("sample/left.py", "X = 1\n");
+        compiled_spec(&project, &python, &[project.wheel(&wheel)], |_| ());
+        project.build("env").with(&["--compiler", python.text()]).no_store().run().success();
+        let moved = project.path().join("moved é");
+        std::fs::rename(project.path().join("env"), &moved).unwrap();
+        let run = |line: &[&str]| {
+            let mut command = Command::new(moved.join("bin/python"));
+            command.arg("-B").args(line).output().unwrap()
+        };
+        let output = run(&["-c", PROGRAM]);
+        assert!(output.status.success(), "{:?}: {}", python.version, said(&output));
+        // What is damaged is no reason to run something else: another version's number is passed
+        // over, and a file that was cut ends the import.
+        let cache =
+            moved.join(format!("lib/python3.{}/site-packages/sample/__pycache__", release.minor()));
+        let file = cache.join(format!("left.{}.pyc", release.tag()));
+        let bytes = std::fs::read(&file).unwrap();
+        for (damaged, imports) in
+            [(b"\0\0\0\0".to_vec(), true), (Vec::new(), true), (bytes[..16].to_vec(), false)]
+        {
+            std::fs::remove_file(&file).unwrap();
+            std::fs::write(&file, damaged).unwrap();
+            let output = run(&["-c", "import sample.left; assert sample.left.X == 1"]);
+            assert_eq!(output.status.success(), imports, "{}", said(&output));
+        }
+    }
+}
+
+/// What is packed has bytecode like any file; from a zip archive on `sys.path`, sources are run.
+#[test]
+fn what_is_packed_has_bytecode() {
+    let (python, release) = releases().pop().unwrap();
+    let project = Project::new();
+    let mut wheel = sample(&project);
+    compile(&project, wheel["path"].as_str().unwrap(), &python, &[]);
+    let overlay = format!("made/sample-1.0-py3-none-any.{}.bytecode.zip", release.tag());
+    wheel["bytecode"] = overlay.into();
+    compiled_spec(&project, &python, &[wheel], |_| ());
+    let pack = |out: &str, options: &[&str]| {
+        let line = ["pack", "env.json", "--out", out];
+        project.run(&[&line, options].concat()).success();
+    };
+    project.build("env").no_store().run().success();
+    let site = format!("lib/python3.{}/site-packages", release.minor());
+    let expected = bytecode_in(&project.path().join("env"));
+    assert_eq!(expected.len(), 3, "{expected:?}");
+    let listed = |archive: &str| -> Vec<String> {
+        let mut tar = Command::new("bsdtar");
+        let listing = succeed_alone(tar.arg("-tf").arg(project.path().join(archive)));
+        let mut found: Vec<String> =
+            listing.lines().filter(|line| line.ends_with(".pyc")).map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    for archive in ["env.tar", "env.tar.zst", "env.zip"] {
+        pack(archive, &[]);
+        assert_eq!(listed(archive), expected, "{archive}");
+    }
+    // Bytecode is in the layer of its wheel.
+    pack("packages.tar", &["--only", "packages"]);
+    assert_eq!(listed("packages.tar"), expected);
+    pack("environment.tar", &["--only", "environment"]);
+    assert_eq!(listed("environment.tar"), [""; 0]);
+    let place = project.path().join("env.zip").join(&site);
+    let program = "import sys; sys.path.insert(0, sys.argv[1])
+import sample, other
+assert '.zip' in sample.__file__ and other.X == 1, sample.__file__";
+    succeed_alone(Command::new(&python.path).args(["-I", "-O", "-c", program, place.as_str()]));
 }

@@ -86,8 +86,16 @@ enum Object<'a> {
     Text { text: &'a [u8], interned: bool },
     /// A tuple, a slice, a list, a dictionary, a set.
     Group(u8, Rc<[u32]>),
-    /// A code object: its numbers, its first line, and its objects.
-    Code { numbers: &'a [u8], line: &'a [u8], objects: Box<[u32]> },
+    /// A code object. There are few of them, so they do not make the others large.
+    Code(Box<Code<'a>>),
+}
+
+/// A code object: its numbers, its first line, and its objects.
+#[derive(Debug)]
+struct Code<'a> {
+    numbers: &'a [u8],
+    line: &'a [u8],
+    objects: Box<[u32]>,
 }
 
 /// What makes constants one.
@@ -192,13 +200,13 @@ impl<'a> Reader<'a> {
             b'N' | b'F' | b'T' | b'S' | b'.' => {
                 // Python knows these by heart: they get no number.
                 let object = self.plain(kind, &[]);
-                self.finished.push(object);
+                self.finish(object);
                 return Ok(());
             }
             REFERENCE => {
                 let index = self.length(at)?;
                 match self.referable.get(index) {
-                    Some(&object) if object != NONE => self.finished.push(object),
+                    Some(&object) if object != NONE => self.finish(object),
                     _ => return Err(MarshalError::Reference(at)),
                 }
                 return Ok(());
@@ -232,7 +240,7 @@ impl<'a> Reader<'a> {
         if referable {
             self.referable.push(number);
         }
-        self.finished.push(number);
+        self.finish(number);
         Ok(())
     }
 
@@ -311,14 +319,14 @@ impl<'a> Reader<'a> {
                 }
                 CODE => {
                     let objects = objects.iter().copied().collect();
-                    self.add(Object::Code { numbers, line, objects }, false)
+                    self.add(Object::Code(Box::new(Code { numbers, line, objects })), false)
                 }
                 kind => self.add(Object::Group(kind, objects), false),
             };
             if let Some(reference) = open.reference {
                 self.referable[reference] = number;
             }
-            self.finished.push(number);
+            self.finish(number);
         }
         Ok(())
     }
@@ -326,9 +334,18 @@ impl<'a> Reader<'a> {
     fn add(&mut self, object: Object<'a>, constant: bool) -> u32 {
         // Objects take more than one byte, except those that are known by heart.
         let number = u32::try_from(self.all.len()).expect("lengths are below 2³¹");
+        let left = self.bytes.len() - self.at;
+        grow(&mut self.all, left);
+        grow(&mut self.constant, left);
         self.all.push(object);
         self.constant.push(constant);
         number
+    }
+
+    /// Remembers that an object is finished.
+    fn finish(&mut self, number: u32) {
+        grow(&mut self.finished, self.bytes.len() - self.at);
+        self.finished.push(number);
     }
 
     fn plain(&mut self, kind: u8, bytes: &'a [u8]) -> u32 {
@@ -402,10 +419,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What is still to be written.
-enum Step<'o> {
-    Object(u32),
-    Bytes(&'o [u8]),
+/// Makes room for one more: twice as much as there is, but no more than can come with what is left
+/// to read, as each object takes a byte at least.
+fn grow<T>(list: &mut Vec<T>, left: usize) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len().max(16).min(left + 1));
+    }
+}
+
+/// An object on the way to another one, and how many of its objects were passed.
+struct Frame {
+    number: u32,
+    done: u32,
 }
 
 impl<'a> Objects<'a> {
@@ -418,7 +443,7 @@ impl<'a> Objects<'a> {
         match self.object(number) {
             Object::Plain(..) | Object::Text { .. } => &[],
             Object::Group(_, objects) => objects,
-            Object::Code { objects, .. } => objects,
+            Object::Code(code) => &code.objects,
         }
     }
 
@@ -489,9 +514,9 @@ impl<'a> Objects<'a> {
                     out.extend(long(objects.len()));
                 }
             }
-            Object::Code { numbers, .. } => {
+            Object::Code(code) => {
                 out.push(CODE | flag);
-                out.extend_from_slice(numbers);
+                out.extend_from_slice(code.numbers);
             }
         }
     }
@@ -500,61 +525,69 @@ impl<'a> Objects<'a> {
     fn repeated(&self) -> Vec<bool> {
         let mut used = vec![false; self.all.len()];
         let mut repeated = vec![false; self.all.len()];
-        let mut left = vec![self.root];
-        while let Some(number) = left.pop() {
-            if std::mem::replace(&mut used[number as usize], true) {
-                repeated[number as usize] = true;
-            } else {
-                left.extend(self.within(number));
+        // A way down takes less than the objects beside it, of which there may be one for each byte.
+        let mut way: Vec<Frame> = Vec::new();
+        let mut next = Some(self.root);
+        loop {
+            if let Some(number) = next.take() {
+                if std::mem::replace(&mut used[number as usize], true) {
+                    repeated[number as usize] = true;
+                } else {
+                    way.push(Frame { number, done: 0 });
+                }
+            }
+            let Some(frame) = way.last_mut() else { return repeated };
+            next = self.within(frame.number).get(frame.done as usize).copied();
+            match next {
+                Some(_) => frame.done += 1,
+                None => drop(way.pop()),
             }
         }
-        repeated
     }
 
     fn write(&self, about: usize) -> Vec<u8> {
         let repeated = self.repeated();
         let mut references = vec![NONE; self.all.len()];
-        let mut next = 0u32;
+        let mut count = 0u32;
         let mut out = Vec::with_capacity(about);
-        let mut left = vec![Step::Object(self.root)];
-        while let Some(step) = left.pop() {
-            let number = match step {
-                Step::Object(number) => number,
-                Step::Bytes(bytes) => {
-                    out.extend_from_slice(bytes);
-                    continue;
-                }
-            };
-            let by_heart = matches!(self.object(number), Object::Plain(_, b""));
-            let mut flag = 0;
-            if repeated[number as usize] && !by_heart {
+        let mut way: Vec<Frame> = Vec::new();
+        let mut next = Some(self.root);
+        loop {
+            if let Some(number) = next.take() {
+                let by_heart = matches!(self.object(number), Object::Plain(_, b""));
                 let reference = &mut references[number as usize];
                 if *reference != NONE {
                     out.push(REFERENCE);
                     out.extend(reference.to_le_bytes());
-                    continue;
+                } else {
+                    let mut flag = 0;
+                    if repeated[number as usize] && !by_heart {
+                        *reference = count;
+                        count += 1;
+                        flag = REFERABLE;
+                    }
+                    self.begin(number, flag, &mut out);
+                    way.push(Frame { number, done: 0 });
                 }
-                *reference = next;
-                next += 1;
-                flag = REFERABLE;
             }
-            self.begin(number, flag, &mut out);
-            let objects = self.within(number).iter().rev().map(|object| Step::Object(*object));
-            match self.object(number) {
-                Object::Code { line, .. } => {
-                    let mut objects = objects;
-                    left.extend(objects.by_ref().take(CODE_OBJECTS - BEFORE_LINE));
-                    left.push(Step::Bytes(line));
-                    left.extend(objects);
+            let Some(frame) = way.last_mut() else { return out };
+            let object = self.object(frame.number);
+            if let Object::Code(code) = object
+                && frame.done as usize == BEFORE_LINE
+            {
+                out.extend_from_slice(code.line);
+            }
+            next = self.within(frame.number).get(frame.done as usize).copied();
+            match next {
+                Some(_) => frame.done += 1,
+                None => {
+                    if matches!(object, Object::Group(DICT, _)) {
+                        out.push(NULL);
+                    }
+                    way.pop();
                 }
-                Object::Group(DICT, _) => {
-                    left.push(Step::Bytes(b"0"));
-                    left.extend(objects);
-                }
-                _ => left.extend(objects),
             }
         }
-        out
     }
 }
 

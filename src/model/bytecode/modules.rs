@@ -65,9 +65,34 @@ pub fn of_wheel(manifest: &WheelManifest, excluded: &Excluded) -> BTreeMap<TreeP
     modules
 }
 
+/// The name of a module that lies in an environment: its path relative to site-packages, or to the
+/// standard library of an interpreter that is in it.
+pub fn name_in_tree(path: &str) -> Option<&str> {
+    let root = if path.starts_with(".python/") { "/lib/python3." } else { "/site-packages/" };
+    let rest = &path[path.find(root)? + root.len()..];
+    let name = if root.ends_with('/') { rest } else { rest.split_once('/')?.1 };
+    is_module(name).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modules_of_an_environment_are_known_by_where_they_are_found() {
+        for (path, name) in [
+            ("lib/python3.12/site-packages/a/b.py", Some("a/b.py")),
+            ("Lib/site-packages/a.py", Some("a.py")),
+            ("lib/python3.12/site-packages/a/site-packages/b.py", Some("a/site-packages/b.py")),
+            (".python/lib/python3.12/os.py", Some("os.py")),
+            (".python/x/lib/python3.12/site-packages/y.py", Some("site-packages/y.py")),
+            (".python/lib/python3.12", None),
+            ("bin/tool.py", None),
+            ("lib/python3.12/site-packages/a.pyc", None),
+        ] {
+            assert_eq!(name_in_tree(path), name, "{path}");
+        }
+    }
 
     #[test]
     fn modules_end_in_py_and_are_not_left_out() {

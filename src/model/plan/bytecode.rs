@@ -12,7 +12,7 @@ use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
 use crate::model::plan::claims::{Generator, Origin};
-use crate::model::plan::{Content, Plan, Planned, PlannedNode, WheelIndex};
+use crate::model::plan::{Content, Plan, PlanWarning, Planned, PlannedNode, WheelIndex};
 use crate::model::spec::{Python, Spec};
 
 /// Whose modules are compiled together.
@@ -103,6 +103,14 @@ fn library(spec: &Spec, os: Os) -> Option<TreePath> {
 }
 
 impl Plan {
+    /// Takes all bytecode away, and what was said of it.
+    pub fn remove_bytecode(&mut self) {
+        self.entries.retain(|(_, planned)| {
+            !matches!(planned.node, PlannedNode::File { content: Content::Bytecode { .. }, .. })
+        });
+        self.warnings.retain(|warning| !matches!(warning, PlanWarning::Uncompilable { .. }));
+    }
+
     /// Adds bytecode of modules, which lies beside each.
     pub fn add_bytecode<'m>(
         &mut self,

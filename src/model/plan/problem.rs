@@ -281,6 +281,16 @@ pub enum PlanWarning {
         /// What is left.
         room: usize,
     },
+    /// Modules that no Python of this version can compile: it would not import them either.
+    #[error("{owner}: `{module}`{} cannot be compiled, and has no bytecode", if *count > 1 { format!(" and {} more", count - 1) } else { String::new() })]
+    Uncompilable {
+        /// Whose modules they are.
+        owner: String,
+        /// One of them.
+        module: String,
+        /// How many there are.
+        count: usize,
+    },
     /// Names that some file systems take for one.
     #[error(
         "{} differ only in case or Unicode form: the environment cannot be copied to a file system that ignores case",
@@ -308,6 +318,7 @@ impl PlanWarning {
             Wrapper => "wrapper",
             Decided => "decided",
             WindowsLength => "windows-length",
+            Uncompilable => "bytecode.uncompilable",
             NamesFold => "names-fold",
         )
     }

@@ -4,7 +4,7 @@
 //! Effects layer. The frame is one line of ASCII, then the payload: `venvtree KIND VERSION
 //! CHECKSUM\n`, where the checksum is the BLAKE3 of the payload.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::{Store, renew};
@@ -121,6 +121,11 @@ impl Store {
         let path = self.overlay_path(key);
         self.write_entry(&path, bytes)?;
         Ok(path)
+    }
+
+    /// Removes an overlay that is not what it says of itself.
+    pub fn discard_overlay(&self, path: &Utf8Path) {
+        self.discard(path, "its bytecode is not what it says");
     }
 
     fn overlay_path(&self, key: Hash) -> Utf8PathBuf {
