@@ -5,7 +5,7 @@
 //! nobody waits in a circle; whoever has a key's turn asks for those of wheels, and never the other
 //! way round. Who has waited looks again. Nothing depends on turns but how much is done twice.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ pub(super) struct Turns {
     held: Mutex<Vec<Turn>>,
     /// How often somebody that this build waited for was seen to get on.
     waited: AtomicU64,
+    /// Whether somebody did not: he may have more of the turns that this build would ask for, and
+    /// is waited for once.
+    is_alone: AtomicBool,
     ended: Mutex<bool>,
     end: Condvar,
 }
@@ -42,6 +45,9 @@ impl Turns {
         progress: &Progress,
         is_there: impl Fn() -> bool,
     ) -> bool {
+        if self.is_alone.load(Ordering::Relaxed) {
+            return false;
+        }
         // Once more, if whoever had it had no success.
         for _ in 0..2 {
             let gets_on = || {
@@ -55,7 +61,10 @@ impl Turns {
                 }
                 Asked::Finished if is_there() => return true,
                 Asked::Finished => {}
-                Asked::Alone => return false,
+                Asked::Alone => {
+                    self.is_alone.store(true, Ordering::Relaxed);
+                    return false;
+                }
             }
         }
         false

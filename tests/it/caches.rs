@@ -614,11 +614,25 @@ fn nobody_waits_for_ever_for_a_build_that_was_stopped() {
     let key = project.run(&["key", "env.json"]).success();
     let folder = project.path().join("store/turns");
     std::fs::create_dir_all(&folder).unwrap();
-    let file = std::fs::File::create(folder.join(key.split('/').next().unwrap())).unwrap();
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let spec: Value =
+        serde_json::from_slice(&std::fs::read(project.path().join("env.json")).unwrap()).unwrap();
+    let wheels = spec["wheels"].as_array().unwrap().iter();
+    let wheels = wheels.map(|wheel| wheel["sha256"].as_str().unwrap().to_owned());
+    // Whoever was stopped has the turn of the environment, and of its wheels too.
+    let turns: Vec<std::fs::File> = wheels
+        .chain([key.split('/').next().unwrap().to_owned()])
+        .map(|name| {
+            let file = std::fs::File::create(folder.join(name)).unwrap();
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+            file
+        })
+        .collect();
+    assert_eq!(turns.len(), 5);
     let start = Instant::now();
     assert_eq!(project.build("out").store("store").report()["source"], "wheels");
-    assert!(start.elapsed() > Duration::from_secs(9), "it waited for one that may get on");
+    let waited = start.elapsed();
+    assert!(waited > Duration::from_secs(9), "it waited for one that may get on");
+    assert!(waited < Duration::from_secs(19), "and once, not for each of his turns: {waited:?}");
 }
 
 /// Processes that build overlapping environments in one empty store, some of them killed, some

@@ -229,10 +229,11 @@ impl Answer for CollectionReport {
             None => removed,
         })?;
         if let Some((linked, left)) = self.linked.zip(self.left) {
-            let (left, linked) = (quantity::size(left), usage(linked));
-            printer.print_unless_quiet(&format!(
-                "the store takes {left} by itself; environments link {linked}, which stay"
-            ))?;
+            let by_itself = format!("the store takes {} by itself", quantity::size(left));
+            printer.print_unless_quiet(&match linked.entries {
+                0 => by_itself,
+                _ => format!("{by_itself}; environments link {}, which stay", usage(linked)),
+            })?;
         }
         if self.temporaries > 0 {
             printer.print_unless_quiet(&format!(
