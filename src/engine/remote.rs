@@ -27,6 +27,7 @@ pub enum Mode {
 }
 
 /// How it is reached.
+#[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "then nobody reaches any"))]
 #[derive(Debug)]
 pub struct Settings {
     /// The address.

@@ -17,6 +17,7 @@ pub fn number() -> u64 {
 }
 
 /// A random (version 4) UUID in its usual text form, RFC 9562.
+#[cfg(feature = "remote")]
 pub fn uuid() -> String {
     let (high, low) = (number(), number());
     let high = high & 0xffff_ffff_ffff_0fff | 0x4000;
@@ -32,6 +33,7 @@ pub fn uuid() -> String {
 }
 
 /// A number from 0 to 1.
+#[cfg(feature = "remote")]
 pub fn fraction() -> f64 {
     f64::from(u32::try_from(number() >> 32).expect("32 bits are left")) / f64::from(u32::MAX)
 }
