@@ -53,11 +53,12 @@ fn images_are_made_of_layers(version: Version) {
         ("cdx.json", "\"bomFormat\": \"CycloneDX\""),
         ("spdx.json", "\"spdxVersion\": \"SPDX-2.3\""),
         ("intoto.json", "https://slsa.dev/provenance/v1"),
-        ("licenses.txt", "beta-package"),
     ] {
         let text = bazel.read(&format!("bazel-bin/env.{end}"));
         assert!(text.contains(part) && text.contains("beta-package"), "{end}: {text}");
     }
+    let licenses = bazel.read("bazel-bin/env.licenses.txt");
+    assert!(licenses.contains("Beta.Package  2.0  unknown\n"), "{licenses}");
 }
 
 with_bazel!(images_are_made_of_layers {
