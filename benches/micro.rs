@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use venvtree::effects::host::replaceable::Protected;
 use venvtree::effects::wheels::inflate::Inflater;
 use venvtree::effects::wheels::load::{self, LoadOptions, Wheel};
-use venvtree::engine::{self, BuildRequest, Caches, Existing, Places, Prepared, Session};
+use venvtree::engine::{self, BuildRequest, Caches, Places, Prepared, Session};
 use venvtree::model::digest::{DigestFunction, Hash, Hasher};
 use venvtree::model::spec::{self, Spec};
 use venvtree::model::wheel::WheelManifest;
@@ -173,16 +173,7 @@ fn write(bencher: Bencher<'_, '_>) {
     of_files(bencher).with_inputs(|| tempfile::tempdir().expect("a folder")).bench_refs(|folder| {
         let out = Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("a path in UTF-8");
         let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
-        let request = BuildRequest {
-            out,
-            existing: Existing::Keep,
-            protected,
-            look: true,
-            manifest: None,
-            digest_file: None,
-            text: None,
-            shared: None,
-        };
+        let request = BuildRequest::new(out, protected);
         engine::build(&session, &caches, INPUTS.parsed(), &places, &request)
             .expect("an environment")
     });

@@ -1,6 +1,6 @@
 """Bytecode: an action `py_bytecode` for each wheel of an environment."""
 
-load("//rules/common:bytecode.bzl", "DEFAULT_EXCLUDE", "check_compiler", "overlay_name", "wanted_bytecode")
+load("//rules/common:bytecode.bzl", "DEFAULT_EXCLUDE", "NO_BYTECODE", "bytecode_for", "overlay_name")
 load(":action.bzl", "run_tool", "target_name")
 load(":providers.bzl", "VenvtreeInterpreterInfo", "VenvtreeToolInfo")
 
@@ -17,17 +17,14 @@ def compile_wheels(ctx: AnalysisContext, interpreter: VenvtreeInterpreterInfo, w
     """
     name = target_name(ctx)
     toolchain = ctx.attrs._toolchain[VenvtreeToolInfo]
-    wanted = wanted_bytecode(ctx.attrs, toolchain.bytecode, toolchain.bytecode_exclude)
-    if wanted.error:
-        fail("%s: %s" % (name, wanted.error))
-    wanted = wanted.value
-    if not wanted:
-        return struct(wanted = None, files = [], keys = {})
-    problem = check_compiler(interpreter.version, interpreter.abi)
-    if not problem and not interpreter.compiler:
-        problem = "it cannot run where actions run; name one of the same version that can with `compiler`"
-    if problem:
-        fail("%s: its interpreter has no bytecode: %s; or leave bytecode out with `bytecode = \"none\"`" % (name, problem))
+    asked = bytecode_for(ctx.attrs, interpreter, toolchain.bytecode, toolchain.bytecode_exclude)
+    if asked.error:
+        fail("%s: %s" % (name, asked.error))
+    if asked.problem:
+        fail("%s: its interpreter has no bytecode: %s; or leave bytecode out with `bytecode = \"none\"`" % (name, asked.problem))
+    if not asked.value:
+        return NO_BYTECODE
+    wanted = asked.value
     files = []
     keys = {}
     for wheel in wheels:

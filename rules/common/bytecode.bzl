@@ -65,6 +65,28 @@ def check_compiler(version, abi):
         return "bytecode differs between patch levels, and the interpreter's version is %s; give it with its patch level" % version
     return None
 
+def bytecode_for(attributes, interpreter, setting, exclude):
+    """What an environment's attributes and the build settings ask for, of an interpreter that can give it.
+
+    Args:
+      attributes: as for `wanted_bytecode`.
+      interpreter: a provider of the environment's interpreter, with `version`, `abi` and `compiler`.
+      setting: as for `wanted_bytecode`.
+      exclude: as for `wanted_bytecode`.
+
+    Returns:
+      A struct: `value` is as for `wanted_bytecode`, or None where there shall be no bytecode; `error` says what was wrong, or None;
+      `problem` says why the interpreter has no bytecode, or None.
+    """
+    wanted = wanted_bytecode(attributes, setting, exclude)
+    problem = check_compiler(interpreter.version, interpreter.abi) if wanted.value else None
+    if wanted.value and not problem and not interpreter.compiler:
+        problem = "it cannot run where actions run; name one of the same version that can with `compiler`"
+    return struct(value = wanted.value, error = wanted.error, problem = problem)
+
+# Where there is no bytecode.
+NO_BYTECODE = struct(wanted = None, files = [], keys = {})
+
 def bytecode_document(wanted, compiler, sources = []):
     """The spec's `bytecode`.
 

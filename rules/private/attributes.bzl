@@ -1,4 +1,6 @@
-"""Bazel's attributes, made of the rows that it shares with Buck2."""
+"""Bazel's attributes, made of the rows that it shares with Buck2; and those that build settings decide."""
+
+load("//rules:providers.bzl", "ChoiceInfo")
 
 # For each kind, what makes the attribute.
 _KINDS = {
@@ -21,6 +23,34 @@ def attributes(rows):
       A dict for the rule's `attrs`.
     """
     return {name: _attribute(row) for name, row in rows.items()}
+
+def setting_attributes(name, values, doc):
+    """An attribute that a build setting of its name decides where it is empty: a `choice_flag` in `//rules`.
+
+    Args:
+      name: the attribute's name.
+      values: its values.
+      doc: what it says.
+
+    Returns:
+      A dict for the rule's `attrs`; `setting_value` reads it.
+    """
+    return {
+        name: attr.string(doc = doc, values = [""] + values),
+        "_" + name: attr.label(default = Label("//rules:" + name), providers = [ChoiceInfo]),
+    }
+
+def setting_value(ctx, name):
+    """The value of such an attribute.
+
+    Args:
+      ctx: the rule's context.
+      name: the attribute's name.
+
+    Returns:
+      One of its values.
+    """
+    return getattr(ctx.attr, name) or getattr(ctx.attr, "_" + name)[ChoiceInfo].value
 
 def _attribute(row):
     options = {"doc": row["doc"]}

@@ -6,7 +6,7 @@ environment asks for it.
 """
 
 load("//rules:providers.bzl", "VenvtreeInterpreterInfo", "WheelBytecodeInfo")
-load("//rules/common:bytecode.bzl", "DEFAULT_EXCLUDE", "LEVELS", "VALIDATIONS", "check_compiler", "overlay_name", "wanted_bytecode")
+load("//rules/common:bytecode.bzl", "DEFAULT_EXCLUDE", "LEVELS", "NO_BYTECODE", "VALIDATIONS", "bytecode_for", "check_compiler", "overlay_name")
 load("//rules/common:label.bzl", "label_text")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 
@@ -148,16 +148,12 @@ def environment_bytecode(ctx, wheels, shared, interpreter):
       A struct of `wanted` (what `wanted_bytecode` gives), `files` (a list of File) and `keys` (for wheels' names, names of files).
     """
     name = label_text(ctx.label)
-    wanted = wanted_bytecode(ctx.attr, ctx.attr._bytecode[_SettingInfo].value, ctx.attr._bytecode_exclude[_SettingInfo].value)
-    if wanted.error:
-        fail("%s: %s" % (name, wanted.error))
-    wanted = wanted.value
-    if not wanted:
-        return struct(wanted = None, files = [], keys = {})
-    problem = check_compiler(interpreter.version, interpreter.abi)
-    compiler = interpreter.compiler
-    if not problem and not compiler:
-        problem = "it cannot run where actions run; name one of the same version that can with `compiler`"
+    asked = bytecode_for(ctx.attr, interpreter, ctx.attr._bytecode[_SettingInfo].value, ctx.attr._bytecode_exclude[_SettingInfo].value)
+    if asked.error:
+        fail("%s: %s" % (name, asked.error))
+    if not asked.value:
+        return NO_BYTECODE
+    wanted, problem, compiler = asked.value, asked.problem, interpreter.compiler
     if not problem and compiler.version and compiler.version != interpreter.version:
         problem = "what compiles where actions run is CPython %s, and the interpreter is %s; name one of that version with `compiler`" % (compiler.version, interpreter.version)
     if problem:

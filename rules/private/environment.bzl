@@ -1,12 +1,12 @@
 """An environment, made by one cached action: for `py_venv`, and for programs that name none."""
 
-load("//rules:providers.bzl", "ChoiceInfo", "VenvInfo", "VenvtreeInterpreterInfo")
+load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "BYTECODE", "ENVIRONMENT")
 load("//rules/common:bytecode.bzl", "bytecode_document")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "check_environment", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
-load(":attributes.bzl", "attributes")
+load(":attributes.bzl", "attributes", "setting_attributes", "setting_value")
 load(":bytecode.bzl", "BYTECODE_ATTRS", "environment_bytecode")
 load(":closure.bzl", "check_locks")
 load(":launchers.bzl", "launchers_for")
@@ -14,22 +14,20 @@ load(":proof.bzl", "proofs")
 load(":shared.bzl", "declare_shared")
 load(":spec_args.bzl", "add_inputs")
 
+_REMOTE_CACHE = setting_attributes(
+    "remote_cache",
+    ["yes", "no"],
+    "Whether the environment's directory goes into a remote cache, and is taken from one: `yes`, or `no` where it is built faster than " +
+    "its files are fetched. By default what `--@venvtree//rules:remote_cache` says, which is `yes`.",
+)
+
 ENVIRONMENT_ATTRS = dict({
     "interpreter": attr.label(
         doc = "The interpreter that the environment is for: a `venvtree_interpreter`. By default the one that was given to " +
               "`venvtree_repositories` or to the module extension.",
         default = Label("@venvtree_host//:interpreter"),
     ),
-    "remote_cache": attr.string(
-        doc = "Whether the environment's directory goes into a remote cache, and is taken from one: `yes`, or `no` where it is built faster than " +
-              "its files are fetched. By default what `--@venvtree//rules:remote_cache` says, which is `yes`.",
-        values = ["", "yes", "no"],
-    ),
-    "_remote_cache": attr.label(
-        default = Label("//rules:remote_cache"),
-        providers = [ChoiceInfo],
-    ),
-}, **dict(attributes(dict(ENVIRONMENT, **BYTECODE)), **dict(BYTECODE_ATTRS, **TOOL_ATTRS)))
+}, **dict(_REMOTE_CACHE, **dict(attributes(dict(ENVIRONMENT, **BYTECODE)), **dict(BYTECODE_ATTRS, **TOOL_ATTRS))))
 
 def build_environment(ctx, wheels, twins, locks, overlays, first_party):
     """Declares the environment `NAME.venv` and the action that makes it.
@@ -109,7 +107,7 @@ def build_environment(ctx, wheels, twins, locks, overlays, first_party):
     )
 
 def _stays_here(ctx):
-    return (ctx.attr.remote_cache or ctx.attr._remote_cache[ChoiceInfo].value) == "no"
+    return setting_value(ctx, "remote_cache") == "no"
 
 def environment_groups(ctx, venv, **groups):
     """The output groups of an environment.

@@ -5,25 +5,21 @@ on this machine, and its output holds the digest and nothing of the machine, so 
 file, the spec, the wheels and the tool in their runfiles, and find the environment, or make it where `PyVenvShare` did not run.
 """
 
-load("//rules:providers.bzl", "ChoiceInfo", "VenvtreeToolInfo")
+load("//rules:providers.bzl", "VenvtreeToolInfo")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "python_launcher")
 load(":action.bzl", "run_tool")
+load(":attributes.bzl", "setting_attributes", "setting_value")
 load(":collect.bzl", "rlocation_path")
 load(":spec_args.bzl", "add_inputs")
 
 # What the rules for programs say of it.
-SHARED_ATTRS = {
-    "environments": attr.string(
-        doc = "Where the environment is: `tree`, a directory among the outputs, or `shared`, one that all tests and programs of a user have in " +
-              "common, so that a sandbox has not a link for each of its files. By default what `--@venvtree//rules:environments` says, which is `tree`.",
-        values = ["", "tree", "shared"],
-    ),
-    "_environments": attr.label(
-        default = Label("//rules:environments"),
-        providers = [ChoiceInfo],
-    ),
-}
+SHARED_ATTRS = setting_attributes(
+    "environments",
+    ["tree", "shared"],
+    "Where the environment is: `tree`, a directory among the outputs, or `shared`, one that all tests and programs of a user have in " +
+    "common, so that a sandbox has not a link for each of its files. By default what `--@venvtree//rules:environments` says, which is `tree`.",
+)
 
 # Where runfiles have the tool.
 _TOOL = "_venvtree/venvtree"
@@ -37,7 +33,7 @@ def wants_shared(ctx):
     Returns:
       A bool.
     """
-    return (ctx.attr.environments or ctx.attr._environments[ChoiceInfo].value) == "shared"
+    return setting_value(ctx, "environments") == "shared"
 
 def declare_shared(ctx, spec, document, interpreter, inputs, twins):
     """Declares the shared form of an environment. Nothing is done unless something asks for it.

@@ -16,7 +16,7 @@ use crate::effects::work::parallel::Threads;
 use crate::effects::work::progress::{Amount, Phase, Progress};
 use crate::engine::output::Output;
 use crate::engine::place::{Placing, signed};
-use crate::engine::report::{BuildRequest, Existing, Report, SharedPlace, Source};
+use crate::engine::report::{BuildRequest, Report, SharedPlace, Source};
 use crate::engine::session::{Caches, Session};
 use crate::engine::{Places, directories};
 use crate::error::Error;
@@ -76,15 +76,11 @@ impl Sharing<'_> {
 
 /// The build of an environment that is shared, where nothing is.
 fn request(environments: &Environments, digest: DirectoryDigest, mtime: u64) -> BuildRequest {
+    let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
     BuildRequest {
-        out: environments.path(digest),
-        existing: Existing::Keep,
-        protected: Protected { cwd: Utf8PathBuf::from("/"), home: None },
         look: false,
-        manifest: None,
-        digest_file: None,
-        text: None,
         shared: Some(SharedPlace { environments: environments.clone(), digest, mtime }),
+        ..BuildRequest::new(environments.path(digest), protected)
     }
 }
 

@@ -346,21 +346,25 @@ impl Fetching {
     }
 
     /// Fetches wheels; returns where they are, by their positions.
-    #[cfg(not(feature = "remote"))]
+    #[cfg_attr(not(feature = "remote"), expect(unused_variables, reason = "nothing is fetched"))]
     fn fetch(
         &self,
-        _: Option<&Store>,
+        store: Option<&Store>,
         absent: &[Missing<'_>],
-        _: &Progress,
-        _: Arrivals<'_>,
+        progress: &Progress,
+        arrivals: Arrivals<'_>,
     ) -> Result<Vec<(usize, Utf8PathBuf)>, Error> {
-        let wanting = absent.iter().map(|missing| Wanting::unfetched(missing.wheel));
-        Err(WantingWheels(wanting.collect()).into())
+        #[cfg(not(feature = "remote"))]
+        {
+            let wanting = absent.iter().map(|missing| Wanting::unfetched(missing.wheel));
+            Err(WantingWheels(wanting.collect()).into())
+        }
+        #[cfg(feature = "remote")]
+        self.download(store, absent, progress, arrivals)
     }
 
-    /// Fetches wheels; returns where they are, by their positions.
     #[cfg(feature = "remote")]
-    fn fetch(
+    fn download(
         &self,
         store: Option<&Store>,
         absent: &[Missing<'_>],

@@ -49,6 +49,23 @@ pub struct BuildRequest {
     pub shared: Option<SharedPlace>,
 }
 
+impl BuildRequest {
+    /// A build at a place that nobody has taken, of which nothing else is to be written.
+    #[must_use]
+    pub fn new(out: Utf8PathBuf, protected: Protected) -> Self {
+        Self {
+            out,
+            existing: Existing::Keep,
+            protected,
+            look: true,
+            manifest: None,
+            digest_file: None,
+            text: None,
+            shared: None,
+        }
+    }
+}
+
 /// Where an environment is shared, and what everybody expects there.
 #[derive(Debug, Clone)]
 pub struct SharedPlace {

@@ -34,20 +34,12 @@ const TESTS: [&str; 4] =
 const SHARED: &str = r#"
 load("@venvtree//rules:defs.bzl", "py_venv_binary", "py_venv_test")
 
-py_venv_test(
-    name = "shared_test",
-    size = "small",
+[rule(
+    name = "shared_" + name,
     srcs = ["shared_test.py"],
     environments = "shared",
     venv = "//:env",
-)
-
-py_venv_binary(
-    name = "shared_program",
-    srcs = ["shared_test.py"],
-    environments = "shared",
-    venv = "//:env",
-)
+) for name, rule in {"program": py_venv_binary, "test": py_venv_test}.items()]
 "#;
 
 /// Wheels from two sources, and a script that no wheel has.

@@ -136,15 +136,13 @@ impl Verb for BuildArguments {
         let file =
             |path: &Option<Utf8PathBuf>| path.as_ref().map(|path| io.output_file(path)).transpose();
         let request = BuildRequest {
-            out: io.output(&self.out)?,
             existing: if self.replace { Existing::Replace } else { Existing::Keep },
-            protected: io.protected(),
             look: self.replace,
             manifest: file(&self.manifest)?,
             digest_file: file(&self.digest_file)?,
             // With the option, the text alone does not say what is built.
             text: self.bytecode.bytecode.is_none().then(|| text.digest(&places)),
-            shared: None,
+            ..BuildRequest::new(io.output(&self.out)?, io.protected())
         };
         let build = Build {
             spec: io.resolve(&spec),

@@ -66,14 +66,8 @@ impl Verb for PullArguments {
         let function = self.digest_function;
         let caches = caches::caches(&self.caches, function, io)?;
         let request = BuildRequest {
-            out: io.output(&self.out)?,
             existing: if self.replace { Existing::Replace } else { Existing::Keep },
-            protected: io.protected(),
-            look: true,
-            manifest: None,
-            digest_file: None,
-            text: None,
-            shared: None,
+            ..BuildRequest::new(io.output(&self.out)?, io.protected())
         };
         Ok(Pull {
             session: Session { progress: io.progress.clone(), ..Session::default() },

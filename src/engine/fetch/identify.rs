@@ -92,26 +92,27 @@ impl Fetching {
         Ok(found.into_iter().flatten().collect())
     }
 
-    #[cfg(not(feature = "remote"))]
-    fn fetch_to_identify(
-        &self,
-        _: Option<&Store>,
-        sought: &[&Unidentified],
-        _: &Progress,
-    ) -> Result<Vec<WheelDigest>, Error> {
-        Err(not_identified(sought).into())
-    }
-
-    #[cfg(feature = "remote")]
+    #[cfg_attr(not(feature = "remote"), expect(unused_variables, reason = "nothing is fetched"))]
     fn fetch_to_identify(
         &self,
         store: Option<&Store>,
         sought: &[&Unidentified],
         progress: &Progress,
     ) -> Result<Vec<WheelDigest>, Error> {
-        if self.at_hand_only {
-            return Err(not_identified(sought).into());
+        #[cfg(feature = "remote")]
+        if !self.at_hand_only {
+            return self.download_to_identify(store, sought, progress);
         }
+        Err(not_identified(sought).into())
+    }
+
+    #[cfg(feature = "remote")]
+    fn download_to_identify(
+        &self,
+        store: Option<&Store>,
+        sought: &[&Unidentified],
+        progress: &Progress,
+    ) -> Result<Vec<WheelDigest>, Error> {
         let Some(config) = &self.network else {
             let wheels = sought.iter().map(|sought| &sought.wheel);
             let wheels = wheels.map(|wheel| (wheel.file_name.to_string(), wheel.size));

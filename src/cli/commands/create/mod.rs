@@ -237,18 +237,12 @@ impl Verb for CreateArguments {
                 .map_err(|error| Error::usage(error.to_string()))?,
             spec,
             request: BuildRequest {
-                out,
                 existing: match (self.clear, self.replace) {
                     (true, _) => Existing::Renew,
                     (false, true) => Existing::Replace,
                     (false, false) => Existing::Keep,
                 },
-                protected,
-                look: true,
-                manifest: None,
-                digest_file: None,
-                text: None,
-                shared: None,
+                ..BuildRequest::new(out, protected)
             },
             spec_out,
             no_copy: self.foreign.copies && !self.relocatable,
