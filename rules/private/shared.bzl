@@ -81,8 +81,7 @@ def declare_shared(ctx, spec, document, interpreter, inputs, twins):
     args.add(spec)
     args.add("--expect", digest)
     args.add("--digest-file", file)
-    args.add("--if-possible")
-    args.add("--quiet")
+    args.add_all(["--if-possible", "--quiet"])
     add_inputs(args, inputs)
     run_tool(
         ctx,

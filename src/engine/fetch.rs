@@ -249,24 +249,16 @@ impl Fetching {
         Some(Store::open(place, DigestFunction::Sha256, access, self.notes.clone()))
     }
 
+    /// Whether wheels may lie elsewhere than where a spec looks for them.
+    pub(super) fn concerns(&self, wheels: &[WheelReference]) -> bool {
+        !self.folders.is_empty() || wheels.iter().any(|wheel| !wheel.urls.is_empty())
+    }
+
     /// Finds wheels, and fetches those that are nowhere. Returns where they are, in their order.
     ///
     /// # Errors
     /// Some cannot be had.
     pub(super) fn obtain(
-        &self,
-        wheels: &[WheelReference],
-        places: &Places,
-        progress: &Progress,
-        arrivals: Arrivals<'_>,
-    ) -> Result<Vec<Utf8PathBuf>, Error> {
-        if self.folders.is_empty() && wheels.iter().all(|wheel| wheel.urls.is_empty()) {
-            return places.wheels_at_hand(wheels);
-        }
-        self.find(wheels, places, progress, arrivals)
-    }
-
-    fn find(
         &self,
         wheels: &[WheelReference],
         places: &Places,
@@ -329,7 +321,7 @@ impl Fetching {
         let was_there: Vec<bool> = wheels.iter().map(|(name, wheel)| there(wheel, name)).collect();
         let lacking = wheels.iter().zip(&was_there).filter(|(_, there)| !**there);
         let lacking: Vec<WheelReference> = lacking.map(|((_, wheel), _)| wheel.clone()).collect();
-        let mut found = self.find(&lacking, places, progress, Arrivals::default())?.into_iter();
+        let mut found = self.obtain(&lacking, places, progress, Arrivals::default())?.into_iter();
         fs::create_directories(directory, fs::Permissions::Usual)
             .map_err(fs::failed("make the folder", directory))?;
         let mut saved = Vec::with_capacity(wheels.len());
@@ -360,72 +352,63 @@ impl Fetching {
             Err(WantingWheels(wanting.collect()).into())
         }
         #[cfg(feature = "remote")]
-        self.download(store, absent, progress, arrivals)
-    }
-
-    #[cfg(feature = "remote")]
-    fn download(
-        &self,
-        store: Option<&Store>,
-        absent: &[Missing<'_>],
-        progress: &Progress,
-        arrivals: Arrivals<'_>,
-    ) -> Result<Vec<(usize, Utf8PathBuf)>, Error> {
-        let Some(config) = &self.network else {
-            let wheels = absent.iter().map(|missing| missing.wheel);
-            let wheels = wheels.map(|wheel| (wheel.file_name.to_string(), wheel.size));
-            return Err(Offline(wheels.collect()).into());
-        };
-        let network = self.open(config)?;
-        let lookups = self.look_up(&network, config.connections, absent);
-        let wanted = absent.iter().zip(&lookups).map(|(missing, found)| {
-            let offered = found.as_ref().ok().cloned().into_iter();
-            Ok(Wanted {
-                hash: Expected::Sha256(missing.digest.0),
-                size: missing.wheel.size,
-                addresses: offered.chain(missing.wheel.urls.iter().cloned()).collect(),
-                places: self.place(store, missing.digest)?,
-            })
-        });
-        let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
-        let unpack = |index: usize| {
-            let place = &wanted[index].places.finished;
-            if let Some(unpack) = arrivals.unpack {
-                unpack(absent[index].index, place);
+        {
+            let Some(config) = &self.network else {
+                let wheels = absent.iter().map(|missing| missing.wheel);
+                let wheels = wheels.map(|wheel| (wheel.file_name.to_string(), wheel.size));
+                return Err(Offline(wheels.collect()).into());
+            };
+            let network = self.open(config)?;
+            let lookups = self.look_up(&network, config.connections, absent);
+            let wanted = absent.iter().zip(&lookups).map(|(missing, found)| {
+                let offered = found.as_ref().ok().cloned().into_iter();
+                Ok(Wanted {
+                    hash: Expected::Sha256(missing.digest.0),
+                    size: missing.wheel.size,
+                    addresses: offered.chain(missing.wheel.urls.iter().cloned()).collect(),
+                    places: self.place(store, missing.digest)?,
+                })
+            });
+            let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
+            let unpack = |index: usize| {
+                let place = &wanted[index].places.finished;
+                if let Some(unpack) = arrivals.unpack {
+                    unpack(absent[index].index, place);
+                }
+            };
+            // One wheel that comes alone has nothing beside it.
+            let outcomes = match arrivals.unpack.filter(|_| wanted.len() > 1) {
+                Some(_) => {
+                    let beside = Beside { threads: arrivals.threads, work: &unpack };
+                    network.fetch(&wanted, progress, beside)
+                }
+                None => network.fetch(&wanted, progress, Beside::NOTHING),
+            };
+            for ((missing, wanted), outcome) in absent.iter().zip(&wanted).zip(&outcomes) {
+                let kept = store.filter(|store| wanted.places.finished.starts_with(store.root()));
+                if let (Some(store), Ok(Fetched::Here)) = (kept, outcome) {
+                    store.keep_fetched(missing.digest);
+                }
             }
-        };
-        // One wheel that comes alone has nothing beside it.
-        let outcomes = match arrivals.unpack.filter(|_| wanted.len() > 1) {
-            Some(_) => {
-                let beside = Beside { threads: arrivals.threads, work: &unpack };
-                network.fetch(&wanted, progress, beside)
+            let failed: Vec<Wanting> = absent
+                .iter()
+                .zip(outcomes)
+                .zip(lookups)
+                .filter_map(|((missing, outcome), found)| {
+                    let error = outcome.err()?;
+                    let wheel = missing.wheel.file_name.to_string();
+                    let unfound = found.err().filter(|_| !self.indexes.is_empty());
+                    let is_other = error.is_other && unfound.is_none();
+                    let reasons = unfound.into_iter().chain(error.reasons).collect();
+                    Some(Wanting { wheel, reasons, is_other })
+                })
+                .collect();
+            if !failed.is_empty() {
+                return Err(WantingWheels(failed).into());
             }
-            None => network.fetch(&wanted, progress, Beside::NOTHING),
-        };
-        for ((missing, wanted), outcome) in absent.iter().zip(&wanted).zip(&outcomes) {
-            let kept = store.filter(|store| wanted.places.finished.starts_with(store.root()));
-            if let (Some(store), Ok(Fetched::Here)) = (kept, outcome) {
-                store.keep_fetched(missing.digest);
-            }
+            let found = absent.iter().zip(wanted);
+            Ok(found.map(|(missing, wanted)| (missing.index, wanted.places.finished)).collect())
         }
-        let failed: Vec<Wanting> = absent
-            .iter()
-            .zip(outcomes)
-            .zip(lookups)
-            .filter_map(|((missing, outcome), found)| {
-                let error = outcome.err()?;
-                let wheel = missing.wheel.file_name.to_string();
-                let unfound = found.err().filter(|_| !self.indexes.is_empty());
-                let is_other = error.is_other && unfound.is_none();
-                let reasons = unfound.into_iter().chain(error.reasons).collect();
-                Some(Wanting { wheel, reasons, is_other })
-            })
-            .collect();
-        if !failed.is_empty() {
-            return Err(WantingWheels(failed).into());
-        }
-        let found = absent.iter().zip(wanted);
-        Ok(found.map(|(missing, wanted)| (missing.index, wanted.places.finished)).collect())
     }
 
     #[cfg(feature = "remote")]

@@ -63,8 +63,10 @@ impl Session {
     ) -> Result<Vec<Utf8PathBuf>, Error> {
         match self.fetching.as_deref() {
             _ if wheels.is_empty() => Ok(Vec::new()),
-            Some(fetching) => fetching.obtain(wheels, places, &self.progress, arrivals),
-            None => places.wheels_at_hand(wheels),
+            Some(fetching) if fetching.concerns(wheels) => {
+                fetching.obtain(wheels, places, &self.progress, arrivals)
+            }
+            Some(_) | None => places.wheels_at_hand(wheels),
         }
     }
 

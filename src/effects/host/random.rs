@@ -38,7 +38,7 @@ pub fn fraction() -> f64 {
     f64::from(u32::try_from(number() >> 32).expect("32 bits are left")) / f64::from(u32::MAX)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "remote"))]
 mod tests {
     use super::*;
 

@@ -99,49 +99,45 @@ impl Fetching {
         sought: &[&Unidentified],
         progress: &Progress,
     ) -> Result<Vec<WheelDigest>, Error> {
+        #[cfg(not(feature = "remote"))]
+        {
+            Err(not_identified(sought).into())
+        }
         #[cfg(feature = "remote")]
-        if !self.at_hand_only {
-            return self.download_to_identify(store, sought, progress);
-        }
-        Err(not_identified(sought).into())
-    }
-
-    #[cfg(feature = "remote")]
-    fn download_to_identify(
-        &self,
-        store: Option<&Store>,
-        sought: &[&Unidentified],
-        progress: &Progress,
-    ) -> Result<Vec<WheelDigest>, Error> {
-        let Some(config) = &self.network else {
-            let wheels = sought.iter().map(|sought| &sought.wheel);
-            let wheels = wheels.map(|wheel| (wheel.file_name.to_string(), wheel.size));
-            return Err(Offline(wheels.collect()).into());
-        };
-        let network = self.open(config)?;
-        let wanted = sought.iter().map(|sought| {
-            Ok(Wanted {
-                hash: Expected::Other(sought.hash.clone()),
-                size: sought.wheel.size,
-                addresses: sought.wheel.urls.clone(),
-                places: self.place_to_identify(store, &sought.hash)?,
-            })
-        });
-        let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
-        let outcomes = network.fetch(&wanted, progress, Beside::NOTHING);
-        let mut digests = Vec::with_capacity(sought.len());
-        let mut failed = Vec::new();
-        for ((sought, wanted), outcome) in sought.iter().zip(&wanted).zip(outcomes) {
-            match outcome {
-                Ok(_) => digests.push(self.keep_identified(store, sought, &wanted.places)?),
-                Err(error) => failed.push(Wanting {
-                    wheel: sought.wheel.file_name.to_string(),
-                    reasons: error.reasons,
-                    is_other: error.is_other,
-                }),
+        {
+            if self.at_hand_only {
+                return Err(not_identified(sought).into());
             }
+            let Some(config) = &self.network else {
+                let wheels = sought.iter().map(|sought| &sought.wheel);
+                let wheels = wheels.map(|wheel| (wheel.file_name.to_string(), wheel.size));
+                return Err(Offline(wheels.collect()).into());
+            };
+            let network = self.open(config)?;
+            let wanted = sought.iter().map(|sought| {
+                Ok(Wanted {
+                    hash: Expected::Other(sought.hash.clone()),
+                    size: sought.wheel.size,
+                    addresses: sought.wheel.urls.clone(),
+                    places: self.place_to_identify(store, &sought.hash)?,
+                })
+            });
+            let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
+            let outcomes = network.fetch(&wanted, progress, Beside::NOTHING);
+            let mut digests = Vec::with_capacity(sought.len());
+            let mut failed = Vec::new();
+            for ((sought, wanted), outcome) in sought.iter().zip(&wanted).zip(outcomes) {
+                match outcome {
+                    Ok(_) => digests.push(self.keep_identified(store, sought, &wanted.places)?),
+                    Err(error) => failed.push(Wanting {
+                        wheel: sought.wheel.file_name.to_string(),
+                        reasons: error.reasons,
+                        is_other: error.is_other,
+                    }),
+                }
+            }
+            if failed.is_empty() { Ok(digests) } else { Err(WantingWheels(failed).into()) }
         }
-        if failed.is_empty() { Ok(digests) } else { Err(WantingWheels(failed).into()) }
     }
 
     /// Where such a wheel is fetched to.
