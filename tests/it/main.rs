@@ -65,7 +65,6 @@ mod relocate_hostile;
 mod remote;
 mod remote_hostile;
 mod reports;
-mod scaling_page;
 mod script;
 mod share;
 mod signals;
