@@ -135,7 +135,7 @@ print('venvtree-' + backend.version() + '-TARGET')";
     let name = succeeds(Command::new("python3").args(["-B", "-c", code]));
     let name = name.trim();
     assert!(fill("pkg-url").ends_with(&format!("/{name}.tar.gz")), "{}", fill("pkg-url"));
-    assert_eq!(fill("bin-dir"), format!("{name}/venvtree{{ binary-ext }}"));
+    assert_eq!(fill("bin-dir"), format!("{name}/bin/venvtree{{ binary-ext }}"));
     let dist = fs::read_to_string(root().join("tools/dist")).unwrap();
     assert!(dist.contains("venvtree-{backend.version()}-{target}"));
 }
