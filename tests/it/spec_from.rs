@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::commands::install_program;
 use crate::support::project::{Output, Project, WheelText, venvtree_with};
 use crate::windows_scripts::launcher_bytes;
 
@@ -157,8 +158,7 @@ fn facts_and_interpreters_of_this_machine_are_targets_too() {
 fn launchers_lie_with_an_installed_program() {
     let project = project();
     let program = project.path().join("prefix/bin/venvtree");
-    std::fs::create_dir_all(program.parent().unwrap()).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_venvtree"), &program).unwrap();
+    install_program(program.as_std_path());
     let run = || {
         std::process::Command::new(&program)
             .args(["spec", "from", "wheels", "--for", "windows-x86_64-3.12"])

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::commands::succeed;
+use crate::support::commands::{install_program, succeed};
 use crate::support::download::locked_wheels_for_windows;
 use crate::support::project::{Project, venvtree_in};
 
@@ -45,8 +45,7 @@ impl Windows {
     fn install_venvtree(&self) {
         let launchers = self.path("prefix/share/venvtree/launchers");
         fs::create_dir_all(&launchers).unwrap();
-        fs::create_dir_all(self.path("prefix/bin")).unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_venvtree"), self.path("prefix/bin/venvtree")).unwrap();
+        install_program(&self.path("prefix/bin/venvtree"));
         let unpacked = checkout().join(".cache/seeds/launchers/unpacked");
         for entry in fs::read_dir(&unpacked).expect("launchers: run .ci/install").flatten() {
             fs::copy(entry.path(), launchers.join(entry.file_name())).unwrap();

@@ -50,3 +50,10 @@ pub(crate) fn succeed_in_newer_debian(
     assert!(output.status.success(), "{program}: {}", said(&output));
     said(&output)
 }
+
+/// Copies the program to be started there. Another process writes it: one of ours that was starting
+/// something else meanwhile would have the file open, and then it could not be started.
+pub(crate) fn install_program(to: &Path) {
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    succeed(Command::new("cp").arg(env!("CARGO_BIN_EXE_venvtree")).arg(to));
+}
