@@ -24,6 +24,51 @@ const HOSTILE: &[&str] = &[
     "@BIN@ @PROMPT@ -j",
 ];
 
+/// What runs a shell's activation file here. There is no way to answer that nothing does.
+enum Runs {
+    /// The sessions of these tests, of which there is one at least.
+    Sessions(Dialect, Vec<Dialect>),
+    /// A test of its own.
+    Test(#[allow(dead_code, reason = "named, so that it has to exist")] fn()),
+}
+
+impl Runs {
+    /// Whoever adds a shell has to say here what runs it.
+    fn of(shell: Shell) -> Self {
+        let on_path = |name, file, flags| Dialect::on_path(name, shell, file, flags);
+        let of_peer = |name, file, flags| Dialect::of_peer(name, shell, file, flags);
+        let alone = |dialect| Self::Sessions(dialect, Vec::new());
+        match shell {
+            Shell::Posix => {
+                let mut shells = Dialect::posix();
+                Self::Sessions(shells.remove(0), shells)
+            }
+            Shell::Fish => alone(on_path("fish", "fish", &["--no-config"])),
+            Shell::Csh => {
+                let tcsh = on_path("tcsh", "tcsh", &["-f"]);
+                Self::Sessions(on_path("csh", "bsd-csh", &["-f"]), vec![tcsh])
+            }
+            Shell::Nushell => alone(of_peer("nushell", "nu", &["--no-config-file"])),
+            Shell::Xonsh => alone(of_peer("xonsh", "xonsh", &["--no-rc"])),
+            // cmd.exe is Wine's.
+            Shell::Cmd => Self::Test(batch_files),
+            // Every interpreter runs it.
+            Shell::Python => Self::Test(python_code_activates_an_environment),
+            // What parses the language stands for PowerShell, which the registries do not have.
+            Shell::PowerShell => Self::Test(powershell_can_be_parsed),
+        }
+    }
+}
+
+/// The programs that read an activation file in sessions.
+fn dialects() -> Vec<Dialect> {
+    let sessions = Shell::ALL.into_iter().filter_map(|shell| match Runs::of(shell) {
+        Runs::Sessions(first, others) => Some([vec![first], others].concat()),
+        Runs::Test(_) => None,
+    });
+    sessions.flatten().collect()
+}
+
 /// The newest interpreter that every environment of these tests links to.
 fn python() -> Python {
     interpreters()
@@ -209,7 +254,7 @@ fn the_rules_know_every_shell() {
 fn activates_and_leaves_nothing() {
     let (_guard, scratch) = scratch();
     let root = environment(scratch.join("env"), None);
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let file = dialect.file();
         let absolute = format!("{}/bin/{file}", text(&root));
         check_session(&dialect, &scratch, &root, &absolute, &[], &[]);
@@ -238,7 +283,7 @@ fn survives_a_move() {
     fs::create_dir(scratch.join("là bas")).unwrap();
     let root = scratch.join("là bas/second env");
     fs::rename(scratch.join("first"), &root).unwrap();
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         check_session(&dialect, &scratch, &root, &dialect.file_of(text(&root)), &[], &[]);
     }
 }
@@ -247,7 +292,7 @@ fn survives_a_move() {
 fn works_where_errors_end_the_shell() {
     let (_guard, scratch) = scratch();
     let root = environment(scratch.join("env"), None);
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let options: &[&str] = match dialect.shell {
             Shell::Posix => &["-eu"],
             Shell::Csh => &["-e"],
@@ -275,7 +320,7 @@ fn check_hello(finished: &Finished, root: &Path) {
 #[test]
 fn a_second_activation_starts_from_the_first_ones_beginning() {
     let (_guard, scratch) = environments(["one", "two"]);
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let [one, two] =
             ["one", "two"].map(|name| format!("{}/{name}/bin/{}", text(&scratch), dialect.file()));
         for (first, active) in [(&one, "one"), (&two, "one")] {
@@ -302,7 +347,7 @@ fn a_second_activation_starts_from_the_first_ones_beginning() {
 fn an_environment_of_venv_leaves_first() {
     let (_guard, scratch) = environments(["ours"]);
     python().make_venv(&scratch.join("theirs"));
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         if !scratch.join("theirs/bin").join(dialect.file()).exists()
             || matches!(dialect.name, "posh")
         {
@@ -337,7 +382,7 @@ fn an_environment_of_venv_leaves_first() {
 fn what_was_inherited_comes_back() {
     let (_guard, scratch) = scratch();
     let root = environment(scratch.join("env"), None);
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let path = dialect.file_of("env");
         // A child of a shell in which another environment is active.
         let inherited = [
@@ -378,7 +423,7 @@ fn hostile_paths_stay_text() {
     let (_guard, scratch) = scratch();
     for name in HOSTILE {
         let root = environment(scratch.join(name), None);
-        for dialect in Dialect::all() {
+        for dialect in dialects() {
             // xonsh expands variables in PATH: it says so, in a test of its own.
             if dialect.shell == Shell::Xonsh && name.contains(['$', '%', '~']) {
                 continue;
@@ -393,7 +438,7 @@ fn line_breaks_in_paths() {
     let (_guard, scratch) = scratch();
     let root = environment(scratch.join("line\nbreak"), None);
     let (taken, refused): (Vec<_>, Vec<_>) =
-        Dialect::all().into_iter().partition(Dialect::takes_line_breaks);
+        dialects().into_iter().partition(Dialect::takes_line_breaks);
     for dialect in taken {
         check_session(&dialect, &scratch, &root, &dialect.file_of(text(&root)), &[], &[]);
     }
@@ -423,12 +468,12 @@ fn was_refused(finished: &Finished, reason: &str) {
 fn refuses_what_path_cannot_hold() {
     let (_guard, scratch) = scratch();
     let root = environment(scratch.join("co:lon"), None);
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let path = dialect.file_of(text(&root));
         check_refused(&dialect, &scratch, &path, "PATH cannot hold");
     }
     let root = environment(scratch.join("a$HOME"), None);
-    let xonsh = Dialect::all().into_iter().find(|dialect| dialect.shell == Shell::Xonsh).unwrap();
+    let xonsh = dialects().into_iter().find(|dialect| dialect.shell == Shell::Xonsh).unwrap();
     let path = format!("{}/bin/activate.xsh", text(&root));
     check_refused(&xonsh, &scratch, &path, "PATH cannot hold");
 }
@@ -438,7 +483,7 @@ fn refuses_what_is_not_an_environment() {
     let (_guard, scratch) = scratch();
     let root = environment(scratch.join("env"), None);
     fs::remove_file(root.join("pyvenv.cfg")).unwrap();
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let path = dialect.file_of(text(&root));
         check_refused(&dialect, &scratch, &path, "activate");
     }
@@ -465,7 +510,7 @@ fn hostile_prompts_stay_text() {
     let (_guard, scratch) = scratch();
     for (index, prompt) in HOSTILE.iter().enumerate() {
         environment(scratch.join(format!("env{index}")), Some(prompt));
-        for dialect in Dialect::all() {
+        for dialect in dialects() {
             let path = dialect.file_of(&format!("env{index}"));
             let set = match (dialect.shell, dialect.name) {
                 // In this mode bash takes an exclamation mark in any prompt for the number of the
@@ -514,7 +559,7 @@ fn hostile_prompts_stay_text() {
 fn the_prompt_can_be_left_alone() {
     let (_guard, scratch) = scratch();
     environment(scratch.join("env"), Some("name"));
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let path = dialect.file_of("env");
         let (set, draw) = match dialect.shell {
             Shell::Posix => ("PS1=__END__", "echo \"$PS1\""),
@@ -572,7 +617,7 @@ fn zsh_keeps_its_prompt_array() {
 fn line_breaks_in_prompts() {
     let (_guard, scratch) = scratch();
     environment(scratch.join("env"), Some("two\nlines"));
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let path = dialect.file_of("env");
         let steps = probed(&[
             Step::Activate(&path),
@@ -596,7 +641,7 @@ fn links() {
     let farm = scratch.join("farm");
     let copied = Command::new("cp").args(["-rs"]).arg(&root).arg(&farm).status().unwrap();
     assert!(copied.success());
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let file = dialect.file();
         fs::create_dir_all(scratch.join("links")).unwrap();
         let link = scratch.join("links").join(file);
@@ -654,7 +699,7 @@ fn without_proc(
 #[test]
 fn without_proc_it_is_right_or_says_so() {
     let (_guard, scratch) = environments(["env", "other"]);
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         if dialect.shell == Shell::Nushell {
             // It does not start there.
             continue;
@@ -957,7 +1002,7 @@ fn created_environments() {
     assert!(create.env("XDG_CACHE_HOME", scratch.join("cache")).status().unwrap().success());
     let root = scratch.join("it's (moved) é");
     fs::rename(scratch.join("env"), &root).unwrap();
-    for dialect in Dialect::all() {
+    for dialect in dialects() {
         let path = dialect.file_of(text(&root));
         let steps = probed(&[
             Step::Activate(&path),

@@ -152,28 +152,24 @@ fn program(name: &str) -> PathBuf {
 }
 
 impl Dialect {
-    /// Every shell that the tests run.
-    pub(crate) fn all() -> Vec<Self> {
-        Shell::ALL.into_iter().flat_map(Self::of).collect()
+    /// A program on `PATH` that reads a shell's activation file.
+    pub(crate) fn on_path(
+        name: &'static str,
+        shell: Shell,
+        file: &str,
+        flags: &'static [&'static str],
+    ) -> Self {
+        Self { name, shell, program: program(file), flags }
     }
 
-    /// The programs that read a shell's activation file. Whoever adds a shell has to say here what
-    /// runs it.
-    fn of(shell: Shell) -> Vec<Self> {
-        let one = |name, program, flags| Self { name, shell, program, flags };
-        match shell {
-            Shell::Posix => Self::posix(),
-            Shell::Fish => vec![one("fish", program("fish"), &["--no-config"])],
-            Shell::Csh => {
-                vec![one("csh", program("bsd-csh"), &["-f"]), one("tcsh", program("tcsh"), &["-f"])]
-            }
-            Shell::Nushell => vec![one("nushell", peer("nu"), &["--no-config-file"])],
-            Shell::Xonsh => vec![one("xonsh", peer("xonsh"), &["--no-rc"])],
-            // These have tests of their own in `activate.rs`: cmd.exe is Wine's, every interpreter
-            // runs the Python file, and what parses PowerShell's language stands for PowerShell,
-            // which the registries do not have.
-            Shell::Cmd | Shell::Python | Shell::PowerShell => Vec::new(),
-        }
+    /// A program that the peers' folder has.
+    pub(crate) fn of_peer(
+        name: &'static str,
+        shell: Shell,
+        file: &str,
+        flags: &'static [&'static str],
+    ) -> Self {
+        Self { name, shell, program: peer(file), flags }
     }
 
     /// The shells that read `activate`.
@@ -193,12 +189,7 @@ impl Dialect {
         ];
         shells
             .into_iter()
-            .map(|(name, file, flags)| Self {
-                name,
-                shell: Shell::Posix,
-                program: program(file),
-                flags,
-            })
+            .map(|(name, file, flags)| Self::on_path(name, Shell::Posix, file, flags))
             .collect()
     }
 
