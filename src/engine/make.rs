@@ -6,9 +6,12 @@
 use std::os::fd::AsFd as _;
 
 use crate::effects::caches::store::area::{Area, Counts};
+use crate::effects::caches::store::states::States;
 use crate::effects::host::replaceable::Replaceable;
 use crate::effects::sink::directory::{self, StoreUse, WriteOptions};
+use crate::effects::sink::foreseen::Foreseen;
 use crate::effects::sink::publish::Unfinished;
+use crate::effects::sink::tree::TreeWriteError;
 use crate::effects::source::supply::SupplyErrors;
 use crate::effects::wheels::load::Wheel;
 use crate::effects::work::parallel;
@@ -27,6 +30,7 @@ use crate::model::digest::WheelDigest;
 use crate::model::plan::WheelIndex;
 use crate::model::spec::{InputDigests, Spec};
 use crate::model::tree::Tree;
+use crate::model::wheel::known::KnownMembers;
 
 /// A wheel, by its position in the spec, whose whole file is compared with a digest.
 type Pinned = (WheelIndex, WheelDigest);
@@ -44,6 +48,15 @@ struct Making<'a> {
 /// What was made, or was there already.
 struct Made {
     outcome: Outcome,
+    tree: Tree,
+    links: Counts,
+}
+
+/// A directory that has all its files, but not its place yet.
+struct Filled {
+    unfinished: Unfinished,
+    /// How its entries look, where that is known and to be remembered.
+    states: Option<States>,
     tree: Tree,
     links: Counts,
 }
@@ -140,21 +153,16 @@ impl Making<'_> {
 
     /// Writes the environment and puts it in its place, or in that of what gives way.
     fn write(&self, old: Option<&Replaceable>) -> Result<Made, Error> {
-        let unfinished = Unfinished::new(self.output.path())?;
         let members = self.known.map(KnownWheels::members).unwrap_or_default();
-        let area = self.cached.and_then(|cached| {
-            let destination = unfinished.directory().handle().as_fd();
-            let mtime = signed(self.prepared.spec.flags.mtime);
-            Some(cached.store.as_ref()?.area(mtime, cached.caches.link_mode, destination))
-        });
-        let store = area.as_ref().map(|area| StoreUse { area, wheels: &members });
-        let tree = self.fill(&unfinished, store)?;
-        let links = area.as_ref().map(Area::counts).unwrap_or_default();
-        drop(area);
+        let Filled { unfinished, states, tree, links } = match self.link(&members)? {
+            Some(filled) => filled,
+            // A directory that is half written is of no use any more.
+            None => self.fill(&members)?,
+        };
         if let Some(known) = self.known {
             known.remember_files()?;
         }
-        let outcome = self.output.publish(unfinished, &tree, old)?;
+        let outcome = self.output.publish((unfinished, states), &tree, old)?;
         self.finish(&tree)?;
         if let Some(known) = self.known {
             known.remember(self.prepared, &members, &tree);
@@ -167,8 +175,47 @@ impl Making<'_> {
         Ok(Made { outcome, tree, links })
     }
 
-    /// Writes the plan into an unfinished directory.
-    fn fill(&self, unfinished: &Unfinished, store: Option<StoreUse<'_>>) -> Result<Tree, Error> {
+    /// The store's linkable files for a directory.
+    fn area<'s>(&'s self, unfinished: &'s Unfinished) -> Option<Area<'s>> {
+        let cached = self.cached?;
+        let destination = unfinished.directory().handle().as_fd();
+        let mtime = signed(self.prepared.spec.flags.mtime);
+        Some(cached.store.as_ref()?.area(mtime, cached.caches.link_mode, destination))
+    }
+
+    /// Writes the tree out of what the store has, where it knows all that the wheels hold; nothing
+    /// where bytes of theirs are needed after all.
+    fn link(&self, members: &[Option<KnownMembers>]) -> Result<Option<Filled>, Error> {
+        let Some(known) = self.known else { return Ok(None) };
+        if members.iter().any(Option::is_none) || !known.unproven().is_empty() {
+            return Ok(None);
+        }
+        let Prepared { spec, plan, .. } = self.prepared;
+        let unfinished = Unfinished::new(self.output.path())?;
+        let Some(area) = self.area(&unfinished) else { return Ok(None) };
+        let store = StoreUse { area: &area, wheels: members };
+        let (function, mtime) = (spec.flags.digest_function, spec.flags.mtime);
+        let supply = self.prepared.supply();
+        let progress = &self.session.progress;
+        let foreseen = Foreseen::of(plan, &supply, store, (function, mtime), progress);
+        let Some(foreseen) = foreseen else { return Ok(None) };
+        let tree = self.prepared.tree(self.session, &foreseen.digests);
+        let how = (self.session.threads, self.output.is_remembered());
+        let states = match foreseen.write(&tree, unfinished.directory(), how) {
+            Ok(states) => states,
+            Err(TreeWriteError::Missing(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let links = area.counts();
+        drop(area);
+        Ok(Some(Filled { unfinished, states, tree, links }))
+    }
+
+    /// Writes the tree out of the store and the wheels.
+    fn fill(&self, members: &[Option<KnownMembers>]) -> Result<Filled, Error> {
+        let unfinished = Unfinished::new(self.output.path())?;
+        let area = self.area(&unfinished);
+        let store = area.as_ref().map(|area| StoreUse { area, wheels: members });
         let Prepared { spec, plan, .. } = self.prepared;
         let options = WriteOptions {
             mtime: spec.flags.mtime,
@@ -186,7 +233,10 @@ impl Making<'_> {
         }
         let options = WriteOptions { pinned: &self.pinned(), ..options };
         let digests = directory::write(plan, &supply, unfinished.directory(), options)?;
-        Ok(self.prepared.tree(self.session, &digests))
+        let tree = self.prepared.tree(self.session, &digests);
+        let links = area.as_ref().map(Area::counts).unwrap_or_default();
+        drop(area);
+        Ok(Filled { unfinished, states: None, tree, links })
     }
 
     /// Writes what goes beside the environment.

@@ -81,6 +81,11 @@ impl<'a> Output<'a> {
         &self.request.out
     }
 
+    /// Whether a store is to remember how the entries look.
+    pub fn is_remembered(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// Whether a manifest is to be written.
     pub fn wants_manifest(&self) -> bool {
         self.request.manifest.is_some()
@@ -178,18 +183,20 @@ impl<'a> Output<'a> {
         let is_it =
             odd.is_empty() && found().iter().all(|found| found.deviation == Deviation::Bytecode);
         if is_it && self.store.is_some() {
+            let states = states.into_iter().map(|(path, state)| (path.as_str().to_owned(), state));
             self.remember(Some(&States::new(expected.digest(), states, since)));
         }
         Ok(is_it)
     }
 
-    /// Puts a finished directory in its place, or in that of what gives way.
+    /// Puts a finished directory in its place, or in that of what gives way. Its entries are looked
+    /// at where whoever wrote it did not, and that is to be remembered.
     ///
     /// # Errors
     /// Something else came to be there meanwhile, or the file system refuses.
     pub fn publish(
         &self,
-        unfinished: Unfinished,
+        (unfinished, states): (Unfinished, Option<States>),
         tree: &Tree,
         old: Option<&Replaceable>,
     ) -> Result<Outcome, Error> {
@@ -197,9 +204,8 @@ impl<'a> Output<'a> {
             self.prepare_shared(&unfinished, tree, shared)?;
         }
         // Before it has its place, where others may change it.
-        let states = self
-            .store
-            .and_then(|_| States::of_written(tree, unfinished.directory(), self.session.threads));
+        let look = || States::of_written(tree, unfinished.directory(), self.session.threads);
+        let states = states.or_else(|| self.is_remembered().then(look).flatten());
         if let Some(old) = old {
             if let Some(left) = unfinished.exchange(old)? {
                 self.notes.add(crate::error::chain(&left));

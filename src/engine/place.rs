@@ -9,6 +9,7 @@ use camino::Utf8Path;
 
 use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::area::{Area, Counts, LinkMode};
+use crate::effects::caches::store::states::States;
 use crate::effects::caches::store::{Access, Store};
 use crate::effects::caches::transfer::{self, RemoteCache, Told};
 use crate::effects::host::fs;
@@ -16,7 +17,7 @@ use crate::effects::host::notes::Notes;
 use crate::effects::host::replaceable::Replaceable;
 use crate::effects::host::staging::{self, Staging};
 use crate::effects::sink::publish::Unfinished;
-use crate::effects::sink::tree::{self as tree_sink, TreeWriteError};
+use crate::effects::sink::tree::{self as tree_sink, Manner, TreeWriteError};
 use crate::engine::find::note;
 use crate::engine::output::{Output, Way};
 use crate::engine::report::{Outcome, Source};
@@ -46,9 +47,10 @@ pub(super) struct Placed {
     pub links: Counts,
 }
 
-/// Whether the files of a tree could be had.
+/// Whether the files of a tree could be had. A directory that is half written is of no use.
 enum Had {
-    All,
+    /// All; how the entries look, where that is to be known.
+    All(Option<States>),
     NotAll,
 }
 
@@ -91,22 +93,25 @@ impl Placing<'_> {
         areas: &[&Area<'_>],
         unfinished: &Unfinished,
     ) -> Result<Had, Error> {
-        let threads = self.session.threads;
-        match tree_sink::write(tree, areas, unfinished.directory(), self.mtime, threads) {
-            Ok(()) => Ok(Had::All),
+        let look = self.output.is_remembered();
+        let manner = Manner { mtime: self.mtime, threads: self.session.threads, look };
+        match tree_sink::write(tree, areas, unfinished.directory(), manner) {
+            Ok(states) => Ok(Had::All(states)),
             Err(TreeWriteError::Missing(_)) => Ok(Had::NotAll),
             Err(error) => Err(error.into()),
         }
     }
 
+    /// Puts a directory that was written in its place, if it is whole.
     fn publish(
         &self,
-        unfinished: Unfinished,
+        (unfinished, had): (Unfinished, Had),
         tree: &Tree,
         old: Option<&Replaceable>,
         links: Counts,
     ) -> Result<Option<Placed>, Error> {
-        let outcome = self.output.publish(unfinished, tree, old)?;
+        let Had::All(states) = had else { return Ok(None) };
+        let outcome = self.output.publish((unfinished, states), tree, old)?;
         Ok(Some(Placed { outcome, links }))
     }
 
@@ -118,11 +123,7 @@ impl Placing<'_> {
         let had = self.write(tree, &areas, &unfinished)?;
         let links = area.as_ref().map(Area::counts).unwrap_or_default();
         drop(area);
-        match had {
-            Had::All => self.publish(unfinished, tree, old, links),
-            // A directory that is half written is of no use any more.
-            Had::NotAll => Ok(None),
-        }
+        self.publish((unfinished, had), tree, old, links)
     }
 
     /// Downloads what the store lacks, then writes the tree.
@@ -178,10 +179,7 @@ impl Placing<'_> {
         let had = self.write(tree, &areas, &unfinished)?;
         let links = own.as_ref().map(Area::counts).unwrap_or_default();
         drop((own, scratch_area));
-        match had {
-            Had::All => self.publish(unfinished, tree, old, links),
-            Had::NotAll => Ok(None),
-        }
+        self.publish((unfinished, had), tree, old, links)
     }
 }
 

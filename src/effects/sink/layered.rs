@@ -3,6 +3,7 @@
 //! Effects layer.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::OnceLock;
 
 use rustix::fs::Mode;
 
@@ -81,7 +82,7 @@ pub(super) struct Layered<'a> {
     supply: &'a Supply<'a>,
     store: Option<StoreUse<'a>>,
     /// The contents that several files of the plan have: all but the first can be links.
-    repeated: HashSet<(Digest, FileKind)>,
+    repeated: OnceLock<HashSet<(Digest, FileKind)>>,
     function: DigestFunction,
     mtime: u64,
     progress: &'a Progress,
@@ -95,8 +96,7 @@ impl<'a> Layered<'a> {
         (function, mtime): (DigestFunction, u64),
         progress: &'a Progress,
     ) -> Self {
-        let repeated = store.map(|_| repeated(plan)).unwrap_or_default();
-        Self { plan, supply, store, repeated, function, mtime, progress }
+        Self { plan, supply, store, repeated: OnceLock::new(), function, mtime, progress }
     }
 
     /// The members, by wheel and index, that no file is made from and that nobody has compared with
@@ -168,12 +168,23 @@ impl<'a> Layered<'a> {
         let Digest { hash, size } = file.digest;
         match self.function {
             DigestFunction::Sha256 => {
-                let repeated = || self.repeated.contains(&(file.digest, file.kind));
+                let repeated = || {
+                    let repeated = self.repeated.get_or_init(|| repeated(self.plan));
+                    repeated.contains(&(file.digest, file.kind))
+                };
                 (known.is_some() || repeated()).then_some(file.digest)
             }
             DigestFunction::Blake3 => known
                 .and_then(|(known, member)| known.digest(member, &hash))
                 .map(|hash| Digest { hash, size }),
+        }
+    }
+
+    /// The digest of a file that nobody has to read: the store may have it, or it is made here.
+    pub(super) fn proven(&self, file: FileEntry<'_>) -> Option<Digest> {
+        match file.content? {
+            Content::Member { wheel, member } if !self.proves(*wheel, *member) => None,
+            _ => self.stored(file),
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) mod seal;
 pub(crate) mod directory;
 pub(crate) mod tree;
 
+pub(crate) mod foreseen;
+
 pub mod archive;
 pub(crate) mod layers;
 

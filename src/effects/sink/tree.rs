@@ -12,10 +12,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use rustix::fs::AtFlags;
 
 use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::area::Area;
-use crate::effects::host::fs::{Directory, FsError};
+use crate::effects::caches::store::states::States;
+use crate::effects::host::fs::{Directory, FsError, failed};
+use crate::effects::host::state::State;
 use crate::effects::sink::spot::{Files, Spot, put};
 use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::work::parallel;
@@ -52,6 +57,17 @@ impl Explain for TreeWriteError {
     }
 }
 
+/// How a tree is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// The time of everything, in seconds since 1970.
+    pub mtime: u64,
+    /// At most so many threads.
+    pub threads: usize,
+    /// Whether it is to be known how the entries look then.
+    pub look: bool,
+}
+
 /// An open directory with work left; its time is set when there is none.
 struct Open {
     directory: Directory,
@@ -77,9 +93,11 @@ struct Stack<'a> {
     failure: Option<TreeWriteError>,
 }
 
-struct Writer<'a> {
-    files: Areas<'a>,
+struct Writer<'a, F> {
+    files: &'a F,
     mtime: u64,
+    /// How entries look, by their paths, where that is to be known.
+    seen: Option<Mutex<Vec<(String, State)>>>,
     stack: Mutex<Stack<'a>>,
     changed: Condvar,
 }
@@ -106,7 +124,8 @@ impl Files for Areas<'_> {
     }
 }
 
-/// Writes a tree into an empty directory, taking every file from the first area that has it.
+/// Writes a tree into an empty directory that nobody else knows, taking every file from the first
+/// area that has it. Returns how the entries look, where that is to be known.
 ///
 /// # Errors
 /// A file is in no area, or the output cannot be written.
@@ -114,9 +133,22 @@ pub fn write(
     tree: &Tree,
     areas: &[&Area<'_>],
     root: &Directory,
-    mtime: u64,
-    threads: usize,
-) -> Result<(), TreeWriteError> {
+    manner: Manner,
+) -> Result<Option<States>, TreeWriteError> {
+    write_from(tree, &Areas(areas), root, manner)
+}
+
+/// As [`write()`], with the files of somebody.
+///
+/// # Errors
+/// Those of who has the files, or the output cannot be written.
+pub(super) fn write_from(
+    tree: &Tree,
+    files: &impl Files<Error = TreeWriteError>,
+    root: &Directory,
+    Manner { mtime, threads, look }: Manner,
+) -> Result<Option<States>, TreeWriteError> {
+    let since = SystemTime::now();
     // The root's time is set when its last entry is there.
     root.normalize(mtime)?;
     let open = Arc::new(Open {
@@ -125,17 +157,19 @@ pub fn write(
         portions: AtomicUsize::new(1),
     });
     let stack = Stack { tasks: Vec::new(), busy: 0, waiting: 0, failure: None };
-    let writer =
-        Writer { files: Areas(areas), mtime, stack: Mutex::new(stack), changed: Condvar::new() };
+    let seen = look.then(Mutex::default);
+    let writer = Writer { files, mtime, seen, stack: Mutex::new(stack), changed: Condvar::new() };
     let first = writer.fill(&open, tree.root())?;
     writer.finish_portion(&open)?;
     writer.lock().tasks.extend(first);
     parallel::together(threads, || writer.work());
     let failure = writer.lock().failure.take();
-    failure.map_or(Ok(()), Err)
+    let seen = writer.seen.map(|seen| seen.into_inner().unwrap_or_else(PoisonError::into_inner));
+    let states = || seen.map(|entries| States::new(tree.digest(), entries, since));
+    failure.map_or_else(|| Ok(states()), Err)
 }
 
-impl<'a> Writer<'a> {
+impl<'a, F: Files<Error = TreeWriteError>> Writer<'a, F> {
     fn lock(&self) -> std::sync::MutexGuard<'_, Stack<'a>> {
         self.stack.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,10 +217,7 @@ impl<'a> Writer<'a> {
                 parent.directory.create_directory(name)?;
                 let made = parent.directory.open_below(name)?;
                 self.finish_portion(&parent)?;
-                let below = match parent.below.as_str() {
-                    "" => name.to_owned(),
-                    above => format!("{above}/{name}"),
-                };
+                let below = joined(&parent.below, name);
                 drop(parent);
                 let open = Arc::new(Open { directory: made, below, portions: AtomicUsize::new(1) });
                 let tasks = self.fill(&open, directory)?;
@@ -227,21 +258,49 @@ impl<'a> Writer<'a> {
     }
 
     fn leaves(&self, open: &Open, entries: &[(FileName, Node)]) -> Result<(), TreeWriteError> {
+        let Open { directory, below, .. } = open;
+        let mut seen = Vec::new();
         for (name, node) in entries {
-            if let Node::Leaf(leaf) = node {
-                let Open { directory, below, .. } = open;
-                let spot = Spot { parent: directory, below, name: name.as_str() };
-                put(EntryNode::from(leaf), spot, &self.files, Crew::Alone, self.mtime)?;
+            let Node::Leaf(leaf) = node else { continue };
+            let name = name.as_str();
+            let spot = Spot { parent: directory, below, name };
+            put(EntryNode::from(leaf), spot, self.files, Crew::Alone, self.mtime)?;
+            if self.seen.is_some() {
+                let found = rustix::fs::statat(directory.handle(), name, AtFlags::SYMLINK_NOFOLLOW)
+                    .map_err(|error| failed("look at", directory.path())(error))?;
+                seen.push((joined(below, name), State::of(&found)));
             }
         }
+        self.note(seen);
         Ok(())
+    }
+
+    fn note(&self, seen: impl IntoIterator<Item = (String, State)>) {
+        if let Some(all) = &self.seen {
+            all.lock().unwrap_or_else(PoisonError::into_inner).extend(seen);
+        }
     }
 
     /// Whoever finishes the last portion sets the directory's time: nothing changes it any more.
     fn finish_portion(&self, open: &Open) -> Result<(), TreeWriteError> {
-        if open.portions.fetch_sub(1, Ordering::AcqRel) == 1 {
-            open.directory.set_own_time(self.mtime)?;
+        if open.portions.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return Ok(());
+        }
+        let Open { directory, below, .. } = open;
+        directory.set_own_time(self.mtime)?;
+        if self.seen.is_some() && !below.is_empty() {
+            let found = rustix::fs::fstat(directory.handle())
+                .map_err(|error| failed("look at", directory.path())(error))?;
+            self.note([(below.clone(), State::of(&found))]);
         }
         Ok(())
+    }
+}
+
+/// The path of an entry of the directory `below`, which is empty for the root.
+fn joined(below: &str, name: &str) -> String {
+    match below {
+        "" => name.to_owned(),
+        above => format!("{above}/{name}"),
     }
 }

@@ -22,7 +22,6 @@ use crate::effects::host::fs::{Directory, read_entry};
 use crate::effects::host::state::State;
 use crate::effects::work::parallel;
 use crate::model::digest::{Digest, DirectoryDigest};
-use crate::model::path::TreePath;
 use crate::model::tree::Tree;
 
 /// Entries that one thread looks at before it takes more.
@@ -47,14 +46,14 @@ impl States {
     /// Those of entries that were looked at from a moment on, in a directory that holds a tree.
     pub fn new(
         root: DirectoryDigest,
-        entries: impl IntoIterator<Item = (TreePath, State)>,
+        entries: impl IntoIterator<Item = (String, State)>,
         since: SystemTime,
     ) -> Self {
         let mut is_complete = true;
         let mut kept = Vec::new();
         for (path, state) in entries {
             if state.is_settled(since) {
-                kept.push((path.as_str().to_owned(), state));
+                kept.push((path, state));
             } else {
                 is_complete = false;
             }
@@ -66,14 +65,15 @@ impl States {
     /// one of its entries is not there.
     pub fn of_written(tree: &Tree, directory: &Directory, threads: usize) -> Option<Self> {
         let since = SystemTime::now();
-        let paths: Vec<TreePath> = tree.walk().into_iter().map(|(path, _)| path).collect();
-        let portions: Vec<&[TreePath]> = paths.chunks(PORTION).collect();
+        let walk = tree.walk().into_iter();
+        let paths: Vec<String> = walk.map(|(path, _)| path.as_str().to_owned()).collect();
+        let portions: Vec<&[String]> = paths.chunks(PORTION).collect();
         let states = parallel::map(threads, portions.len(), |turn| {
-            let state = |path: &TreePath| look(directory.handle().as_fd(), path.as_str()).ok_or(());
+            let state = |path: &String| look(directory.handle().as_fd(), path).ok_or(());
             portions[turn].iter().map(state).collect::<Result<Vec<State>, ()>>()
         });
         let states = states.ok()?.into_iter().flatten();
-        Some(Self::new(tree.digest(), paths.iter().cloned().zip(states), since))
+        Some(Self::new(tree.digest(), paths.into_iter().zip(states), since))
     }
 
     /// Whether all entries look as they did. As the directories that they lie in are among them,
@@ -201,6 +201,7 @@ mod tests {
     use super::*;
     use crate::model::digest::{BlobDigest, DigestFunction};
     use crate::model::file_kind::FileKind;
+    use crate::model::path::TreePath;
     use crate::model::tree::{Leaf, TreeBuilder};
 
     const OLD: i64 = 1_000_000;
