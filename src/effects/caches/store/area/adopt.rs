@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::copy::{CopyError, finish};
 use super::link_mode::Method;
-use super::{Area, At, READ, entry_name};
+use super::{Area, At, EntryName, READ};
 use crate::effects::caches::blob::BlobError;
 use crate::model::digest::Digest;
 use crate::model::file_kind::FileKind;
@@ -34,7 +34,7 @@ impl Area<'_> {
                     at.directory,
                     at.name,
                     folder,
-                    entry_name(digest.hash),
+                    EntryName::of(digest.hash).as_c_str(),
                     AtFlags::empty(),
                 ) {
                     Ok(()) => {

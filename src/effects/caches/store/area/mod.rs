@@ -20,6 +20,7 @@ pub use self::incoming::{Incoming, Wanted};
 pub use self::link_mode::LinkMode;
 pub(super) use self::repair::{Owners, Repair, hash_file, is_sound, repair};
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -91,7 +92,7 @@ fn kind_name(kind: FileKind) -> &'static str {
 }
 
 pub(super) fn entry_path(base: &Utf8Path, mtime: i64, kind: FileKind, hash: Hash) -> Utf8PathBuf {
-    folder(base, mtime, kind).join(entry_name(hash))
+    folder(base, mtime, kind).join(EntryName::of(hash).as_str())
 }
 
 /// The folder of the files of one kind and time.
@@ -99,15 +100,30 @@ pub(super) fn folder(base: &Utf8Path, mtime: i64, kind: FileKind) -> Utf8PathBuf
     base.join("files").join(mtime.to_string()).join(kind_name(kind))
 }
 
-/// Made for every file of an environment, hence without a formatter.
-fn entry_name(hash: Hash) -> String {
-    let digits = hash.hex_digits();
-    let hex = std::str::from_utf8(&digits).expect("digits are ASCII");
-    let mut name = String::with_capacity(3 + hex.len());
-    name.push_str(&hex[..2]);
-    name.push('/');
-    name.push_str(hex);
-    name
+/// The name of a file in its folder, `xx/HASH`. One is made for every file of an environment, hence
+/// without a formatter and without memory of its own.
+struct EntryName([u8; Self::LENGTH + 1]);
+
+impl EntryName {
+    const LENGTH: usize = 3 + 64;
+
+    fn of(hash: Hash) -> Self {
+        let digits = hash.hex_digits();
+        let mut name = [0; Self::LENGTH + 1];
+        name[..2].copy_from_slice(&digits[..2]);
+        name[2] = b'/';
+        name[3..Self::LENGTH].copy_from_slice(&digits);
+        Self(name)
+    }
+
+    /// For the system.
+    fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_with_nul(&self.0).expect("digits and a zero")
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0[..Self::LENGTH]).expect("digits are ASCII")
+    }
 }
 
 impl Store {
@@ -232,7 +248,7 @@ impl Area<'_> {
         let sound = || {
             let stat = rustix::fs::statat(
                 self.folder(kind)?,
-                entry_name(digest.hash),
+                EntryName::of(digest.hash).as_c_str(),
                 AtFlags::SYMLINK_NOFOLLOW,
             )
             .ok()?;
@@ -250,9 +266,15 @@ impl Area<'_> {
         let Some(folder) = self.folder(kind) else {
             return self.place_from_cas(digest, kind, at);
         };
-        let entry = entry_name(digest.hash);
+        let entry = EntryName::of(digest.hash);
         if self.ladder.method() == Method::Hardlink {
-            match rustix::fs::linkat(folder, &entry, at.directory, at.name, AtFlags::empty()) {
+            match rustix::fs::linkat(
+                folder,
+                entry.as_c_str(),
+                at.directory,
+                at.name,
+                AtFlags::empty(),
+            ) {
                 Ok(()) => {
                     let stat = rustix::fs::statat(at.directory, at.name, AtFlags::SYMLINK_NOFOLLOW)
                         .map_err(|error| BlobError::io("look at", at.name, error))?;
@@ -286,7 +308,7 @@ impl Area<'_> {
                 Err(error) => return Err(BlobError::io("link", at.name, error)),
             }
         }
-        let source = match rustix::fs::openat(folder, &entry, READ, Mode::empty()) {
+        let source = match rustix::fs::openat(folder, entry.as_c_str(), READ, Mode::empty()) {
             Ok(handle) => File::from(handle),
             Err(Errno::NOENT | Errno::LOOP) => {
                 return self.place_from_cas(digest, kind, at);
@@ -352,7 +374,8 @@ impl Area<'_> {
                 match error {
                     CopyError::Write(error) => Err(BlobError::io("write", at.name, error)),
                     CopyError::Read(error) => {
-                        self.store.pass_over(Utf8Path::new(&entry_name(digest.hash)), &error);
+                        let entry = EntryName::of(digest.hash);
+                        self.store.pass_over(Utf8Path::new(entry.as_str()), &error);
                         Ok(false)
                     }
                 }
