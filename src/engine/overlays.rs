@@ -17,10 +17,11 @@ use crate::engine::bytecode;
 use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
-use crate::error::Error;
+use crate::error::{Error, RefusedWheel, RefusedWheels};
 use crate::model::bytecode::overlay::Recipe;
 use crate::model::digest::Digest;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
+use crate::model::finding::Findings;
 use crate::model::plan::bytecode::{self as planned, Compiled, Module, Owner};
 use crate::model::plan::{PlanWarning, WheelIndex};
 use crate::model::spec::{InputPath, Spec};
@@ -66,7 +67,7 @@ pub(super) fn add(
         aside: Aside::default(),
     };
     let mut all = Vec::new();
-    let mut skipped: BTreeMap<Owner, Vec<&str>> = BTreeMap::new();
+    let mut uncompilable: BTreeMap<Owner, Findings> = BTreeMap::new();
     let mut wanting = Vec::new();
     let mut found = Vec::new();
     for recipe in wanted.recipes() {
@@ -82,9 +83,14 @@ pub(super) fn add(
                 overlay.find(&module.name, module.sha256).map(|found| (first + index, found))
             });
             let has: Vec<(usize, Found)> = has.collect::<Result<_, _>>()?;
-            let without = has.iter().filter(|(_, found)| *found == Found::Skipped);
-            let names = without.map(|(index, _)| modules[*index].name.as_str());
-            skipped.insert(owned[0].owner, names.collect());
+            let flags = &prepared.spec.flags;
+            let mut findings = Findings::with_policy(&flags.allow, &flags.deny);
+            for (index, found) in &has {
+                if let Found::Skipped(reason) = found {
+                    findings.add_uncompilable(modules[*index].name.as_str(), reason);
+                }
+            }
+            uncompilable.insert(owned[0].owner, findings);
             found.push((recipe, all.len(), has));
             all.push(overlay);
         }
@@ -94,23 +100,39 @@ pub(super) fn add(
         wanting.dedup();
         return Err(Unavailable(wanting).into());
     }
-    let warning = |(owner, names): (Owner, Vec<&str>)| {
-        let (owner, module) = (name(&prepared.spec, owner), (*names.first()?).to_owned());
-        Some(PlanWarning::Uncompilable { owner, module, count: names.len() })
-    };
-    let warnings: Vec<PlanWarning> = skipped.into_iter().filter_map(warning).collect();
+    let warnings = judge(&prepared.spec, uncompilable)?;
     prepared.plan.warnings.extend(warnings);
     for (recipe, overlay, has) in found {
         let compiled = has.into_iter().filter_map(|(index, found)| match found {
             Found::Bytecode { member, sha256, size } => {
                 Some((&modules[index], Compiled { place: (overlay, member), sha256, size }))
             }
-            Found::Skipped => None,
+            Found::Skipped(_) => None,
         });
         prepared.plan.add_bytecode(&recipe, compiled);
     }
     prepared.overlays = all;
     Ok(())
+}
+
+/// What a person should know of modules that cannot be compiled.
+///
+/// # Errors
+/// The spec denies that there are any.
+fn judge(spec: &Spec, found: BTreeMap<Owner, Findings>) -> Result<Vec<PlanWarning>, Error> {
+    let mut warnings = Vec::new();
+    let mut refused = Vec::new();
+    for (owner, findings) in found.into_iter().filter(|(_, findings)| !findings.is_empty()) {
+        let owner = name(spec, owner);
+        let count = findings.count();
+        if findings.has_errors() {
+            refused.push(RefusedWheel { wheel: owner, findings: findings.finish() });
+        } else if let Some(module) = findings.as_slice().first().and_then(|one| one.member.clone())
+        {
+            warnings.push(PlanWarning::Uncompilable { owner, module, count });
+        }
+    }
+    if refused.is_empty() { Ok(warnings) } else { Err(RefusedWheels(refused).into()) }
 }
 
 /// Adds bytecode of a plan again where overlays of the store are damaged, which are removed;

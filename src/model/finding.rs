@@ -285,6 +285,8 @@ codes! {
     StartupFile = "startup.start-file", Information, Possible, "A `.start` file (PEP 829) names code that runs whenever the interpreter starts.";
     StartupCustomize = "startup.customize", Warning, Possible, "A `sitecustomize` or `usercustomize` module runs whenever the interpreter starts.";
     StartupShadow = "startup.shadow", Warning, Possible, "A top-level name is that of a module of the standard library.";
+
+    BytecodeUncompilable = "bytecode.uncompilable", Information, Possible, "A module cannot be compiled by the Python that was asked to, nor could it be imported: it has no bytecode. Whoever compiles notices it, `wheel check` does not.";
 }
 
 impl fmt::Display for Code {
@@ -403,6 +405,11 @@ impl Findings {
     /// Adds a finding about a member.
     pub fn add_member(&mut self, code: Code, member: &str, message: impl Into<String>) {
         self.push(code, Some(member.to_owned()), message.into());
+    }
+
+    /// Adds that a module cannot be compiled, and why.
+    pub fn add_uncompilable(&mut self, module: &str, reason: &str) {
+        self.add_member(Code::BytecodeUncompilable, module, reason);
     }
 
     fn push(&mut self, code: Code, member: Option<String>, message: String) {

@@ -1,15 +1,14 @@
 //! Bytecode that is made, compared with that of real interpreters.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
 use serde_json::{Value, json};
-use venvtree::model::bytecode::marshal::canonical;
 use venvtree::model::bytecode::release::Release;
 use venvtree::model::bytecode::{Validation, header};
 
-use crate::support::commands::{said, succeed_alone};
+use crate::bytecode_history::{COMPILER, library};
+use crate::support::commands::{feed, said, succeed_alone};
 use crate::support::programs::{Python, compilers, interpreters};
 use crate::support::project::{Project, WheelText};
 
@@ -55,144 +54,6 @@ fn headers_are_those_of_py_compile() {
             }
         }
     }
-}
-
-/// The standard library of an interpreter.
-fn library_of(python: &Python) -> PathBuf {
-    const PROGRAM: &str = "import os; print(os.path.dirname(os.__file__))";
-    succeed_alone(Command::new(&python.path).args(["-I", "-c", PROGRAM])).trim().into()
-}
-
-/// Modules of the oldest such interpreter's standard library, with their bytes: every `step`th.
-/// What was installed below it counts for nothing, for it differs from machine to machine.
-fn library(step: usize) -> Vec<(String, Vec<u8>)> {
-    modules_below(&library_of(&releases()[0].0), step)
-}
-
-/// Modules below a directory, with their bytes: every `step`th.
-fn modules_below(root: &Path, step: usize) -> Vec<(String, Vec<u8>)> {
-    let mut found: Vec<PathBuf> = Vec::new();
-    let mut left = vec![root.to_owned()];
-    while let Some(folder) = left.pop() {
-        for entry in folder.read_dir().unwrap().flatten() {
-            let path = entry.path();
-            let name = entry.file_name().into_string().unwrap();
-            if path.is_dir()
-                && !["__pycache__", "lib2to3", "site-packages"].contains(&name.as_str())
-            {
-                left.push(path);
-            } else if name.ends_with(".py") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    let name = |path: &PathBuf| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-    found.iter().step_by(step).map(|path| (name(path), std::fs::read(path).unwrap())).collect()
-}
-
-/// What `marshal.dumps` gives for each source, in the order of the sources, where they are compiled
-/// in another order by a process that imported something before.
-fn marshalled(
-    python: &Python,
-    sources: &[(String, Vec<u8>)],
-    order: &[usize],
-    before: &str,
-) -> Vec<Vec<u8>> {
-    const PROGRAM: &str = "\
-import marshal, sys
-exec(sys.argv[1])
-while head := sys.stdin.buffer.read(8):
-    name = sys.stdin.buffer.read(int.from_bytes(head[:4], 'little')).decode()
-    source = sys.stdin.buffer.read(int.from_bytes(head[4:], 'little'))
-    try:
-        code = marshal.dumps(compile(source, name, 'exec', dont_inherit=True, optimize=0))
-    except (SyntaxError, ValueError):
-        code = b''
-    sys.stdout.buffer.write(len(code).to_bytes(4, 'little') + code)
-";
-    let mut input = Vec::new();
-    for &index in order {
-        let (name, source) = &sources[index];
-        input.extend((name.len() as u32).to_le_bytes());
-        input.extend((source.len() as u32).to_le_bytes());
-        input.extend(name.as_bytes());
-        input.extend(source);
-    }
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, input).unwrap();
-    let mut command = Command::new(&python.path);
-    command.args(["-I", "-S", "-W", "ignore", "-c", PROGRAM, before]);
-    let output = command.stdin(std::fs::File::open(&file).unwrap()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut rest = output.stdout.as_slice();
-    let mut found = vec![Vec::new(); sources.len()];
-    for &index in order {
-        let (head, tail) = rest.split_at(4);
-        let (code, tail) = tail.split_at(u32::from_le_bytes(head.try_into().unwrap()) as usize);
-        found[index] = code.to_vec();
-        rest = tail;
-    }
-    assert!(rest.is_empty());
-    found
-}
-
-/// How many sources get other bytes in another process, as they come and in the canonical form.
-fn differences(python: &Python, sources: &[(String, Vec<u8>)]) -> (usize, usize) {
-    let sorted: Vec<usize> = (0..sources.len()).collect();
-    let reversed: Vec<usize> = sorted.iter().rev().copied().collect();
-    // As good as any: neighbours come far from each other.
-    let mut shuffled = sorted.clone();
-    shuffled.sort_by_key(|index| (index.wrapping_mul(0x9e37_79b9)) % 1009);
-    let imports = "import asyncio, unittest, json, urllib.request, xml.dom, dataclasses
-kept = [sys.intern('only_here_%d' % number) for number in range(9)]";
-    let first = marshalled(python, sources, &sorted, "");
-    let (mut raw, mut canon) = (0, 0);
-    for (order, before) in [(reversed, ""), (shuffled.clone(), imports), (shuffled, "")] {
-        let second = marshalled(python, sources, &order, before);
-        for ((one, two), (name, _)) in first.iter().zip(&second).zip(sources) {
-            assert_eq!(one.is_empty(), two.is_empty(), "{name}");
-            if !one.is_empty() {
-                raw += usize::from(one != two);
-                canon += usize::from(canonical(one).unwrap() != canonical(two).unwrap());
-            }
-        }
-    }
-    (raw, canon)
-}
-
-fn check_differences(sources: &[(String, Vec<u8>)]) {
-    let scratch = tempfile::tempdir().unwrap();
-    let mut all = 0;
-    // Names that something else in the process has or has not: those are marked otherwise.
-    let names = (0..9).map(|number| format!("only_here_{number}.x\n")).collect::<String>();
-    let control = ("control.py".to_owned(), names.into_bytes());
-    let sources = &[sources, &[control]].concat();
-    for python in compilers(scratch.path()) {
-        let (raw, canonical) = differences(&python, sources);
-        assert_eq!(canonical, 0, "{:?}", python.version);
-        all += raw;
-    }
-    assert!(all > 0, "there is nothing that the canonical form takes away: the test sees nothing");
-}
-
-#[test]
-fn no_history_reaches_the_canonical_form() {
-    check_differences(&library(8));
-}
-
-#[test]
-#[ignore = "takes half an hour: more than ten thousand modules, on every interpreter"]
-fn no_history_reaches_the_canonical_form_of_many_modules() {
-    let mut modules = Vec::new();
-    for python in interpreters() {
-        modules.extend(modules_below(&library_of(&python), 1));
-    }
-    let environment = crate::support::peers::peer("python");
-    let packages = environment.parent().and_then(Path::parent).unwrap().join("lib");
-    modules.extend(modules_below(&packages, 1));
-    assert!(modules.len() >= 10_000, "{}", modules.len());
-    check_differences(&modules);
 }
 
 /// A wheel of modules.
@@ -253,7 +114,8 @@ print(compiled)
         let options = ["--levels", "0,1,2", "--validation", "checked"];
         let report = compile(&project, &wheel, &python, &options);
         for overlay in report["overlays"].as_array().unwrap() {
-            assert!(overlay["skipped"].as_array().unwrap().len() >= 6, "{overlay}");
+            assert!(overlay["findings"].as_array().unwrap().len() >= 6, "{overlay}");
+            assert_eq!(overlay["findings"][0]["code"], "bytecode.uncompilable");
             let overlay = project.path().join(overlay["file"].as_str().unwrap());
             let mut check = Command::new(&python.path);
             check.args(["-I", "-W", "ignore", "-c", PROGRAM]).arg(project.path().join(&wheel));
@@ -572,6 +434,37 @@ fn create_compiles_with_its_own_interpreter() {
     project.run(&again).ends(2, "the spec says itself which bytecode it wants");
 }
 
+/// Whoever wants no module without bytecode says so, as of other findings.
+#[test]
+fn modules_that_cannot_be_compiled_are_a_finding() {
+    let (python, _) = releases().pop().unwrap();
+    let project = Project::new();
+    let wheel = sample(&project);
+    let report = compile(&project, wheel["path"].as_str().unwrap(), &python, &[]);
+    let finding = &report["overlays"][0]["findings"][0];
+    assert_eq!(
+        (&finding["severity"], &finding["member"]),
+        (&"information".into(), &"sample/old.py".into())
+    );
+    let build = |flags: Value| {
+        compiled_spec(&project, &python, std::slice::from_ref(&wheel), |spec| {
+            for (name, value) in flags.as_object().unwrap() {
+                spec["flags"][name] = value.clone();
+            }
+        });
+        project.build("env").with(&["--compiler", python.text()]).no_store().run()
+    };
+    let refused = build(json!({"deny": ["bytecode.uncompilable"]}));
+    refused.says(
+        "[bytecode.uncompilable] sample-1.0-py3-none-any.whl: \"sample/old.py\": SyntaxError",
+    );
+    refused.ends(4, "1 wheel cannot be used");
+    assert!(!project.path().join("env").exists());
+    let built = build(json!({"allow": ["bytecode.uncompilable"]}));
+    built.says("`sample/old.py` cannot be compiled, and has no bytecode");
+    built.success();
+}
+
 /// What is damaged in the store is made again where somebody compiles, and named elsewhere.
 #[test]
 fn a_damaged_overlay_of_the_store_is_made_again() {
@@ -714,4 +607,48 @@ fn what_is_packed_has_bytecode() {
 import sample, other
 assert '.zip' in sample.__file__ and other.X == 1, sample.__file__";
     succeed_alone(Command::new(&python.path).args(["-I", "-O", "-c", program, place.as_str()]));
+}
+
+/// A source that takes longer than anybody waits: each block is compiled twice.
+fn for_ever() -> String {
+    let block = |depth: usize| {
+        let (before, within) = (" ".repeat(depth), " ".repeat(depth + 1));
+        format!("{before}try:\n{within}pass\n{before}finally:\n")
+    };
+    let function = (1..17).map(block).collect::<String>() + &" ".repeat(17) + "pass\n";
+    format!("def f():\n{function}").repeat(1000)
+}
+
+/// However much was compiled before, each source has its own time.
+#[test]
+fn what_takes_for_ever_ends_its_compiler() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let frame = |source: &str| {
+        let lengths = [1u32.to_le_bytes(), (source.len() as u32).to_le_bytes()].concat();
+        [&[0], &*lengths, b"x", source.as_bytes()].concat()
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    for python in compilers(scratch.path()).iter().rev().step_by(3) {
+        let mut command = Command::new(&python.path);
+        let program = format!("DIRTY = False\nSECONDS = 1\n{COMPILER}");
+        command.args(["-I", "-S", "-B", "-X", "utf8", "-c", &program]).stdout(Stdio::piped());
+        let input = [frame("X = 1\n"), frame(&for_ever())].concat();
+        let output = feed(&mut command, &input);
+        let xcpu = rustix::process::Signal::XCPU.as_raw();
+        assert_eq!(output.status.signal(), Some(xcpu), "{:?} {}", python.version, output.status);
+        assert!(!output.status.core_dumped());
+    }
+}
+
+#[test]
+#[ignore = "takes two minutes of a processor: all the time that a source gets, twice"]
+fn what_takes_for_ever_is_an_error_that_names_it() {
+    let project = Project::new();
+    let modules = [("slow.py".to_owned(), for_ever().into_bytes())];
+    let wheel = wheel_of(&project, "slow", &modules);
+    let python = releases().pop().unwrap().0;
+    let line = ["bytecode", "compile", &wheel, "--compiler", python.text(), "--out", "made"];
+    let output = project.run(&line);
+    output.ends(7, "[bytecode.timeout] `slow/slow.py` was not compiled within 60 s of processor");
+    assert!(!project.path().join("made").exists());
 }

@@ -19,6 +19,7 @@ mod blob_store;
 mod buck2;
 mod build;
 mod bytecode;
+mod bytecode_history;
 mod caches;
 mod claims;
 mod commands_page;

@@ -2,20 +2,30 @@
 import gc
 import marshal
 import sys
+import time
 from _frozen_importlib_external import MAGIC_NUMBER
 
 try:
     import resource
+except ImportError:
+    resource = None
 
-    for name, limit in (("CORE", 0), ("FSIZE", 0), ("AS", 4 << 30), ("STACK", 8 << 20)):
+
+def bound(name, limit):
+    # Limits keep others from harm; what is compiled does not depend on them.
+    try:
         number = getattr(resource, "RLIMIT_" + name)
         soft, hard = resource.getrlimit(number)
         if hard != resource.RLIM_INFINITY and hard < limit:
             limit = hard
-        if soft == resource.RLIM_INFINITY or soft > limit:
+        if name == "CPU" or soft == resource.RLIM_INFINITY or soft > limit:
             resource.setrlimit(number, (limit, hard))
-except Exception:
-    pass  # They keep others from harm; what is compiled does not depend on them.
+    except Exception:
+        pass
+
+
+for pair in (("CORE", 0), ("FSIZE", 0), ("AS", 4 << 30), ("STACK", 8 << 20)):
+    bound(*pair)
 
 
 def main(read, write, flush):
@@ -43,6 +53,8 @@ def main(read, write, flush):
         name = read(int.from_bytes(head[1:5], "little")).decode()
         source = read(int.from_bytes(head[5:9], "little"))
         code = None
+        # So long for each source, whatever was compiled before; then a signal ends this.
+        bound("CPU", int(time.process_time()) + 1 + SECONDS)  # noqa: F821
         try:
             code = compile(source, name, "exec", dont_inherit=True, optimize=head[0])
         except SyntaxError as error:

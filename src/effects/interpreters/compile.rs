@@ -10,11 +10,13 @@
 //! instead, after one more try alone: a limit of a machine must not shape a tree.
 
 use std::ops::ControlFlow;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::Signal;
 
 use crate::effects::host::child::{ChildError, Conversation, TalkError};
 use crate::effects::work::parallel;
@@ -24,13 +26,20 @@ use crate::model::bytecode::release::{Compiler, Release};
 use crate::model::bytecode::{Level, header};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 
-/// How long an interpreter may take for its greeting or for one source.
+/// How long an interpreter may take for its greeting.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How much of a processor one source may take: what others do on a machine is not counted.
+const PROCESSOR: Duration = Duration::from_secs(60);
+/// How long an interpreter may be silent that takes none.
+const SILENCE: Duration = Duration::from_secs(300);
 /// The most bytes of an answer, for a source of so many: some constants are folded.
 const ANSWER_LEAST: usize = 16 << 20;
 const ANSWER_TIMES: usize = 64;
 /// The most bytes of a greeting.
 const GREETING_LIMIT: usize = 1 << 10;
+
+/// What ends a process that took all of the processor time that it may take.
+const OUT_OF_TIME: i32 = Signal::XCPU.as_raw();
 
 /// Works on every Python 3, isolated from the environment and without `site`.
 const PROGRAM: &str = include_str!("compile.py");
@@ -80,6 +89,13 @@ pub enum CompileError {
         /// How long it was waited for.
         patience: Duration,
     },
+    /// It took too much of a processor.
+    #[error("`{file}` was not compiled within {} s of processor time", limit.as_secs())]
+    Busy {
+        file: String,
+        /// How much it may take.
+        limit: Duration,
+    },
     /// It answered something that no Python writes.
     #[error("the compiler made nothing of `{file}` that is known")]
     Marshal {
@@ -100,7 +116,7 @@ impl Explain for CompileError {
             ),
             Self::Magic { .. } => ErrorKind::Spec
                 .hint("it is no release of CPython; give the interpreter that is deployed"),
-            Self::Crashed { .. } | Self::Slow { .. } => ErrorKind::Io.hint(
+            Self::Crashed { .. } | Self::Slow { .. } | Self::Busy { .. } => ErrorKind::Io.hint(
                 "what a machine runs out of must not shape an environment: exclude the file, or compile where there is more of it",
             ),
             Self::Marshal { .. } => ErrorKind::Wheel
@@ -114,7 +130,7 @@ impl Explain for CompileError {
             Self::Version { .. } => "bytecode.version",
             Self::Magic { .. } => "bytecode.magic",
             Self::Crashed { .. } => "bytecode.crashed",
-            Self::Slow { .. } => "bytecode.timeout",
+            Self::Slow { .. } | Self::Busy { .. } => "bytecode.timeout",
             Self::Marshal { .. } => "bytecode.marshal",
         })
     }
@@ -184,7 +200,7 @@ impl Compilers {
             });
         }
         let idle = Mutex::new(vec![first]);
-        Ok(Self { python: python.to_owned(), expected, history, threads, patience: PATIENCE, idle })
+        Ok(Self { python: python.to_owned(), expected, history, threads, patience: SILENCE, idle })
     }
 
     /// Asks an interpreter which compiler it is.
@@ -244,7 +260,7 @@ impl Compilers {
         let ready = lock(&self.idle).pop();
         let mut conversation = match ready {
             Some(ready) => ready,
-            None => greet(&self.python, self.history, self.patience).map_err(Failure::Final)?.0,
+            None => greet(&self.python, self.history, PATIENCE).map_err(Failure::Final)?.0,
         };
         let file = || job.name.clone();
         let answer = ask(&mut conversation, recipe.level, job, self.patience);
@@ -252,6 +268,9 @@ impl Compilers {
             Failure::Again(match error {
                 TalkError::Child(ChildError::Time(patience)) => {
                     CompileError::Slow { file: file(), patience }
+                }
+                TalkError::Ended(Some(status)) if status.signal() == Some(OUT_OF_TIME) => {
+                    CompileError::Busy { file: file(), limit: PROCESSOR }
                 }
                 error => {
                     let problem = format!("the compiler {error}");
@@ -296,8 +315,9 @@ fn greet(
         History::Clean => "False",
         History::Dirty => "True",
     };
+    let program = format!("DIRTY = {dirty}\nSECONDS = {}\n{PROGRAM}", PROCESSOR.as_secs());
     let mut command = Command::new(python.as_str());
-    command.args(["-I", "-S", "-B", "-X", "utf8", "-c", &format!("DIRTY = {dirty}\n{PROGRAM}")]);
+    command.args(["-I", "-S", "-B", "-X", "utf8", "-c", &program]);
     command.env_clear().current_dir("/");
     let mut conversation = Conversation::start(&mut command).map_err(|error| {
         no_compiler(match error {
@@ -423,6 +443,7 @@ mod tests {
                 "`a/x.py` could not be compiled: the compiler ended",
             ),
             (then("exec sleep 60"), "`a/x.py` was not compiled within 0.3 s"),
+            (then("kill -s XCPU $$"), "`a/x.py` was not compiled within 60 s of processor time"),
             (
                 then("head -c 19 >/dev/null; printf '\\002\\001\\000\\000\\000x'"),
                 "could not be compiled: x",

@@ -97,7 +97,7 @@ struct Member {
 }
 
 /// What an overlay has of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// Bytecode: the position of its file, its SHA-256 and its size.
     Bytecode {
@@ -108,8 +108,8 @@ pub enum Found {
         /// Its bytes.
         size: u64,
     },
-    /// No Python can compile it.
-    Skipped,
+    /// No Python can compile it: why.
+    Skipped(String),
 }
 
 /// An overlay that is open.
@@ -223,7 +223,7 @@ impl Overlay {
                 Outcome::Compiled { sha256, size } => {
                     Found::Bytecode { member: self.positions[name], sha256, size }
                 }
-                Outcome::Skipped(_) => Found::Skipped,
+                Outcome::Skipped(ref reason) => Found::Skipped(reason.clone()),
             }),
             _ => Err(OverlayError::Source {
                 path: self.path().to_owned(),

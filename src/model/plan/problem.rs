@@ -289,7 +289,7 @@ pub enum PlanWarning {
         /// One of them.
         module: String,
         /// How many there are.
-        count: usize,
+        count: u64,
     },
     /// Names that some file systems take for one.
     #[error(

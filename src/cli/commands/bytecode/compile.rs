@@ -21,7 +21,7 @@ use crate::engine::{self, Session};
 use crate::error::Error;
 use crate::model::bytecode::release::Compiler;
 use crate::model::bytecode::{Level, overlay};
-use crate::model::path::TreePath;
+use crate::model::finding::{Finding, Findings};
 
 /// In two lines: in one, it would not fit into a narrow terminal.
 const USAGE: &str = "venvtree bytecode compile [OPTIONS] <WHEEL>...
@@ -144,7 +144,7 @@ impl Request for Compile {
                     file: typed,
                     sha256: files::sha256(file.path())?.to_hex(),
                     modules: contents.files.len(),
-                    skipped: skipped(&contents),
+                    findings: uncompilable(&contents),
                 });
             }
         }
@@ -152,12 +152,14 @@ impl Request for Compile {
     }
 }
 
-fn skipped(contents: &OverlayContents) -> Vec<Skipped> {
-    let skipped = contents.files.iter().filter_map(|(name, (_, compiled))| match compiled {
-        Compiled::Skipped(reason) => Some(Skipped { module: name.clone(), reason: reason.clone() }),
-        Compiled::Bytecode(_) => None,
-    });
-    skipped.collect()
+fn uncompilable(contents: &OverlayContents) -> Vec<Finding> {
+    let mut findings = Findings::new();
+    for (name, (_, compiled)) in &contents.files {
+        if let Compiled::Skipped(reason) = compiled {
+            findings.add_uncompilable(name.as_str(), reason);
+        }
+    }
+    findings.finish()
 }
 
 /// What was compiled.
@@ -173,32 +175,27 @@ struct Overlay {
     file: Utf8PathBuf,
     sha256: String,
     modules: usize,
-    skipped: Vec<Skipped>,
-}
-
-/// A module without bytecode.
-#[derive(Debug, Serialize)]
-struct Skipped {
-    module: TreePath,
-    reason: String,
+    /// The modules without bytecode.
+    findings: Vec<Finding>,
 }
 
 impl Answer for CompileAnswer {
     const IS_LIST: bool = true;
 
     fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
-        for Overlay { file, skipped, .. } in &self.overlays {
+        for Overlay { file, findings, .. } in &self.overlays {
             printer.print_unless_quiet(file.as_str())?;
-            for Skipped { module, reason } in skipped {
-                printer.say_unless_quiet(&format!("note: `{module}` has no bytecode: {reason}"));
+            for finding in findings {
+                printer.say_unless_quiet(&finding.to_string());
             }
         }
         Ok(())
     }
 
     fn summary(&self) -> Vec<String> {
-        let modules = self.overlays.iter().map(|overlay| overlay.modules - overlay.skipped.len());
-        let modules = quantity::count(modules.sum(), "module");
+        let without = |overlay: &Overlay| overlay.findings.iter().map(Finding::count).sum::<u64>();
+        let with = self.overlays.iter().map(|overlay| overlay.modules - without(overlay) as usize);
+        let modules = quantity::count(with.sum(), "module");
         vec![format!("compiled: {modules}, by {}", self.compiler)]
     }
 }
