@@ -14,13 +14,15 @@ use crate::effects::host::replaceable::Protected;
 use crate::effects::scan::View;
 use crate::effects::work::parallel::Threads;
 use crate::effects::work::progress::{Amount, Phase, Progress};
+use crate::engine::inputs::Inputs;
+use crate::engine::key;
 use crate::engine::output::Output;
 use crate::engine::place::{Placing, signed};
 use crate::engine::report::{BuildRequest, Report, SharedPlace, Source};
 use crate::engine::session::{Caches, Session};
 use crate::engine::{Places, directories};
 use crate::error::Error;
-use crate::model::digest::DirectoryDigest;
+use crate::model::digest::{ActionDigest, DirectoryDigest};
 use crate::model::spec::Spec;
 use crate::model::tree::receive::{self, OutwardLinks};
 use crate::model::tree::{Leaf, Node, Tree};
@@ -35,6 +37,9 @@ pub struct Sharing<'a> {
     pub environments: &'a Environments,
     /// The root digest.
     pub digest: DirectoryDigest,
+    /// The key of the action that makes it, where it is known: it leads to the environment from then
+    /// on.
+    pub key: Option<ActionDigest>,
     /// A file that says the digest: as long as it does, the environment is not collected.
     pub named_by: Option<&'a Utf8Path>,
 }
@@ -45,6 +50,9 @@ impl Sharing<'_> {
         let found = self.environments.find(self.digest).is_some();
         if found {
             self.environments.used(self.digest, self.named_by);
+            if let Some(key) = self.key {
+                self.environments.made_by(key, self.digest);
+            }
         }
         found
     }
@@ -72,6 +80,32 @@ impl Sharing<'_> {
         }
         Err(PlaceError::Removed { path: request.out }.into())
     }
+}
+
+/// Which environment a spec's is, and the key of its action where the digests of its wheels are
+/// pinned. Where it is shared already, nothing but the key is needed for that: no wheel, and nothing
+/// of a store.
+///
+/// # Errors
+/// Inputs are not what they should be, or there is no plan.
+pub fn which(
+    session: &Session,
+    caches: &Caches,
+    spec: Spec,
+    places: &Places,
+    environments: Option<&Environments>,
+) -> Result<(DirectoryDigest, Option<ActionDigest>), Error> {
+    let inputs = Inputs::new(session, spec, places)?;
+    if !inputs.are_pinned() {
+        return Ok((super::predicted(inputs, caches)?.1.digest(), None));
+    }
+    let key = key::of(&inputs)?.digest();
+    let shared = environments.and_then(|environments| environments.of_action(key));
+    let digest = match shared {
+        Some(digest) => digest,
+        None => super::predicted(inputs, caches)?.1.digest(),
+    };
+    Ok((digest, Some(key)))
 }
 
 /// The build of an environment that is shared, where nothing is.

@@ -109,6 +109,11 @@ impl<'a> Inputs<'a> {
         Ok(KnownWheels::new(store, digests, self.at_hand(), options))
     }
 
+    /// Whether the spec says the digests of all its wheels.
+    pub(super) fn are_pinned(&self) -> bool {
+        self.spec.wheels.iter().all(|wheel| wheel.sha256.is_some())
+    }
+
     /// The digests of all wheels: pinned, or those of the files. Wheels that are pinned need not be
     /// there.
     ///

@@ -105,10 +105,18 @@ pub fn predict(
     spec: Spec,
     places: &Places,
 ) -> Result<(Prepared, Tree, Foresight), Error> {
-    let function = spec.flags.digest_function;
-    let all_pinned = spec.wheels.iter().all(|wheel| wheel.sha256.is_some());
+    predicted(Inputs::new(session, spec, places)?, caches)
+}
+
+/// What [`predict`] finds out, of inputs that are being opened.
+fn predicted(
+    inputs: Inputs<'_>,
+    caches: &Caches,
+) -> Result<(Prepared, Tree, Foresight), Error> {
+    let (session, places) = (inputs.session, inputs.places);
+    let function = inputs.spec.flags.digest_function;
+    let all_pinned = inputs.are_pinned();
     let store = caches.open_store(function);
-    let inputs = Inputs::new(session, spec, places)?;
     let known = store.as_ref().filter(|_| all_pinned);
     let wheels = known.map(|store| inputs.known_wheels(Some(store))).transpose()?;
     let prepared = inputs.load(wheels.as_ref(), store.as_ref())?;

@@ -317,3 +317,30 @@ fn store_gc_removes_what_nobody_used_for_a_week() {
     let line = project.run(&[&["store", "gc", "--store", "store"], &PLACE[..]].concat()).success();
     assert!(!line.contains("shared"), "{line}");
 }
+
+#[test]
+fn what_is_shared_is_found_without_its_wheels_and_without_what_the_store_knew() {
+    let project = demo();
+    let made = shared(&project, &STORE);
+    let wheels = project.path().join("wheels/demo-1.0-py3-none-any.whl");
+    std::fs::remove_file(&wheels).unwrap();
+    // All that garbage collection can ever take away.
+    std::fs::remove_dir_all(project.path().join("store")).unwrap();
+    for options in [&STORE[..], &["--no-store"]] {
+        let found = shared(&project, options);
+        assert_eq!((&found["outcome"], &found["path"]), (&"found".into(), &made["path"]));
+        assert_eq!(found["digest"], made["digest"]);
+    }
+    // What somebody exchanged is not what was made.
+    std::fs::rename(path(&made), project.path().join("aside")).unwrap();
+    std::fs::create_dir(path(&made)).unwrap();
+    share(&project, &STORE).ends(7, "demo-1.0-py3-none-any.whl");
+    std::fs::remove_dir(path(&made)).unwrap();
+    std::fs::rename(project.path().join("aside"), path(&made)).unwrap();
+    // Another spec has another key.
+    let spec = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    let mut spec: Value = serde_json::from_str(&spec).unwrap();
+    spec["flags"]["prompt"] = "another".into();
+    project.write("env.json", &spec.to_string());
+    share(&project, &STORE).ends(7, "demo-1.0-py3-none-any.whl");
+}

@@ -15,9 +15,9 @@ use crate::cli::verb::{Request, Verb};
 use crate::engine::environments::{self, Checked, Damage, Environments, PlaceError, Sharing};
 use crate::engine::files::{self, OutputFile};
 use crate::engine::store::Counts;
-use crate::engine::{self, Caches, Report, Session};
+use crate::engine::{Caches, Report, Session};
 use crate::error::{Error, ErrorKind, chain};
-use crate::model::digest::{Digest, DirectoryDigest};
+use crate::model::digest::{ActionDigest, Digest, DirectoryDigest};
 
 /// One line for each thing to do.
 const USAGE: &str = "venvtree share <SPEC> [OPTIONS]
@@ -146,13 +146,13 @@ impl One {
         environments: Result<Environments, PlaceError>,
         io: &mut Io<'_>,
     ) -> Result<ShareAnswer, Error> {
-        let digest = match self.digest {
-            Some(digest) => digest,
-            None => self.predict(io)?,
+        let (digest, key) = match self.digest {
+            Some(digest) => (digest, None),
+            None => self.which(environments.as_ref().ok(), io)?,
         };
         let shared = environments
             .map_err(Error::from)
-            .and_then(|environments| self.share(&environments, &self.caches, digest, io));
+            .and_then(|environments| self.share(&environments, &self.caches, (digest, key), io));
         let (is_shared, came) = match shared {
             Ok(came) => (true, Some(came)),
             Err(error) if error.kind() == ErrorKind::Io => {
@@ -173,10 +173,14 @@ impl One {
         Ok(ShareAnswer::One(answer))
     }
 
-    fn predict(&self, io: &Io<'_>) -> Result<DirectoryDigest, Error> {
+    /// Which environment is meant where nobody says it.
+    fn which(
+        &self,
+        environments: Option<&Environments>,
+        io: &Io<'_>,
+    ) -> Result<(DirectoryDigest, Option<ActionDigest>), Error> {
         let (spec, places) = spec_input::parse(self.text.clone(), &self.places, io)?;
-        let (_, tree, _) = engine::predict(&self.session, &self.caches, spec, &places)?;
-        Ok(tree.digest())
+        environments::which(&self.session, &self.caches, spec, &places, environments)
     }
 
     /// Finds the environment at a place, or makes it there.
@@ -184,11 +188,11 @@ impl One {
         &self,
         environments: &Environments,
         caches: &Caches,
-        digest: DirectoryDigest,
+        (digest, key): (DirectoryDigest, Option<ActionDigest>),
         io: &Io<'_>,
     ) -> Result<Came, Error> {
         let named_by = self.digest_file.as_ref().map(OutputFile::path);
-        let sharing = Sharing { environments, digest, named_by };
+        let sharing = Sharing { environments, digest, key, named_by };
         let path = environments.path(digest);
         if sharing.find() {
             return Ok(Came::Found(path));
@@ -220,7 +224,7 @@ impl One {
         };
         io.warn(&format!("the environment is made for this process alone: {}", chain(&error)));
         let environments = Environments::passing(directory.clone());
-        self.share(&environments, &Caches::default(), digest, io).map(Some)
+        self.share(&environments, &Caches::default(), (digest, None), io).map(Some)
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `stamps/HASH` | which directory that is, and of which tree; its time is that of the last use |
 //! | `trees/HASH` | the tree as a message, to compare with |
 //! | `roots/HASH/NAME` | the path of a file: the environment stays as long as that says its digest |
+//! | `keys/KEY` | the root digest of what an action makes, so that nothing need be planned to find it |
 //! | `locks/HASH` | locked by whoever makes or removes the environment |
 //!
 //! An environment is finished once it has a stamp, which is written last and removed first: what a
@@ -32,7 +33,7 @@ use crate::effects::host::fs::{
     self, FsError, Permissions, create_directories, failed, open_to_continue, read_entry,
 };
 use crate::effects::host::{random, remove, staging};
-use crate::model::digest::{Digest, DigestFunction, DirectoryDigest, Hash};
+use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::tree::{Tree, wire};
 
@@ -43,6 +44,7 @@ pub const IN_USE: Duration = Duration::from_secs(7 * 24 * 3600);
 const FRESH: Duration = Duration::from_secs(3600);
 
 const STAMP: Kind = Kind { name: "environment", version: 1 };
+const KEY: Kind = Kind { name: "environment-key", version: 1 };
 const TREE: Kind = Kind { name: "environment-tree", version: 1 };
 
 /// Why shared environments cannot be used.
@@ -226,6 +228,28 @@ impl Environments {
         }
     }
 
+    /// Notes that an action makes an environment that is there, where that can be noted.
+    pub fn made_by(&self, key: ActionDigest, digest: DirectoryDigest) {
+        if self.of_action(key) != Some(digest) {
+            let _ = create_directories(&self.root.join("keys"), Permissions::PRIVATE);
+            let text = record::frame(KEY, digest.to_string().as_bytes());
+            let _ = write_atomically(&self.entry("keys", key.0.hash), |out| out.write_all(&text));
+        }
+    }
+
+    /// The finished environment that an action makes, as far as that was noted.
+    pub fn of_action(&self, key: ActionDigest) -> Option<DirectoryDigest> {
+        let digest = self.named_for(key.0.hash)?;
+        self.find(digest).is_some().then_some(digest)
+    }
+
+    /// What was noted for the hash of a key.
+    fn named_for(&self, key: Hash) -> Option<DirectoryDigest> {
+        let bytes = read_entry(&self.entry("keys", key)).ok()?;
+        let text = String::from_utf8(record::unframe(KEY, bytes)?).ok()?;
+        Digest::parse(&text).ok().map(DirectoryDigest)
+    }
+
     /// Waits until nobody else makes or removes the environment of a digest, and keeps others from
     /// doing so.
     ///
@@ -291,6 +315,12 @@ impl Environments {
             match removed {
                 Ok(()) => collected.removed += 1,
                 Err(error) => collected.failed.push(crate::model::explain::chain(&error)),
+            }
+        }
+        // Keys of what is there no more.
+        for key in names(&self.root.join("keys"))? {
+            if self.named_for(key).is_none_or(|digest| self.stamp(digest.0.hash).is_none()) {
+                remove_file(&self.entry("keys", key))?;
             }
         }
         Ok(collected)
@@ -467,6 +497,11 @@ mod tests {
         let file = folder.join("digest");
         std::fs::write(&file, format!("{}\n", named.digest())).unwrap();
         environments.used(named.digest(), Some(&file));
+        let key = ActionDigest(DigestFunction::Sha256.digest(b"action"));
+        assert_eq!(environments.of_action(key), None);
+        environments.made_by(key, unnamed.digest());
+        environments.made_by(key, named.digest());
+        assert_eq!(environments.of_action(key), Some(named.digest()), "what was noted last");
         let collect = |age, now| {
             let found = environments.collect(age, now).unwrap();
             assert_eq!(found.failed, Vec::<String>::new());
@@ -480,10 +515,12 @@ mod tests {
         drop(held);
         assert_eq!(collect(None, days(8)), (2, 1));
         assert_eq!(paths.each_ref().map(|path| path.exists()), [true, false]);
+        assert_eq!(environments.of_action(key), Some(named.digest()));
         std::fs::write(&file, format!("{}\n", unnamed.digest())).unwrap();
         assert_eq!(collect(None, days(8)), (1, 1), "the file says something else now");
         assert_eq!(environments.all().unwrap(), []);
-        let left: Vec<Hash> = ["locks", "roots", "stamps", "trees"]
+        assert_eq!(environments.of_action(key), None);
+        let left: Vec<Hash> = ["keys", "locks", "roots", "stamps", "trees"]
             .into_iter()
             .flat_map(|name| names(&environments.root().join(name)).unwrap())
             .collect();
