@@ -109,10 +109,7 @@ pub fn predict(
 }
 
 /// What [`predict`] finds out, of inputs that are being opened.
-fn predicted(
-    inputs: Inputs<'_>,
-    caches: &Caches,
-) -> Result<(Prepared, Tree, Foresight), Error> {
+fn predicted(inputs: Inputs<'_>, caches: &Caches) -> Result<(Prepared, Tree, Foresight), Error> {
     let (session, places) = (inputs.session, inputs.places);
     let function = inputs.spec.flags.digest_function;
     let all_pinned = inputs.are_pinned();

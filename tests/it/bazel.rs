@@ -149,10 +149,17 @@ impl Bazel {
 
     /// A machine called `name`, with a fresh copy of a directory of the checkout.
     pub(super) fn with_copy(version: Version, name: &str, from: &str) -> Self {
+        let bazel = Self::empty(version, name);
+        copy(&checkout().join(from), &bazel.workspace);
+        bazel
+    }
+
+    /// A machine called `name`, with nothing in its workspace.
+    pub(super) fn empty(version: Version, name: &str) -> Self {
         let directory = machine(name, version);
         let workspace = directory.join("workspace");
         let _ = fs::remove_dir_all(&workspace);
-        copy(&checkout().join(from), &workspace);
+        fs::create_dir_all(&workspace).unwrap();
         let home = directory.join("home");
         fs::create_dir_all(&home).unwrap();
         let output_base = directory.join("base");

@@ -11,11 +11,13 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::Value;
+use sha2::Digest as _;
 use venvtree::model::digest::Hash;
 
 use super::bazel::{
     AS_NEWER, Bazel, Version, alone, checkout, fresh, relocatable_python, tool, with_bazel,
 };
+use super::lock_fetch::encode;
 use super::support::commands::{said, succeed};
 use super::support::download::Download;
 use super::support::http_cache::{HttpCache, HttpRequest};
@@ -80,6 +82,22 @@ fn wheelhouse() -> &'static Path {
     })
 }
 
+/// The files that a page has: blocks whose first line is a comment that names one.
+fn files_of_page(page: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(checkout().join(page)).unwrap();
+    let blocks = text.split("\n```").filter_map(|block| {
+        let (language, body) = block.split_once('\n')?;
+        ["starlark", "python"].contains(&language).then_some(body)
+    });
+    let files = blocks.filter_map(|body| {
+        let (first, rest) = body.split_once('\n').unwrap_or((body, ""));
+        let path = first.strip_prefix("# ")?;
+        let is_path = !path.contains(' ') && (path.contains('.') || path == "WORKSPACE");
+        is_path.then(|| (path.to_owned(), format!("{rest}\n")))
+    });
+    files.collect()
+}
+
 /// What the tool says of a lock.
 fn index(lock: &Path) -> String {
     let targets = TARGETS.iter().flat_map(|target| ["--target", target]);
@@ -114,18 +132,7 @@ struct Monorepo {
 
 impl Monorepo {
     fn new(version: Version) -> Self {
-        let files = Files::default();
-        for entry in fs::read_dir(wheelhouse()).unwrap().map(Result::unwrap) {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            files.lock().unwrap().insert(name, fs::read(entry.path()).unwrap());
-        }
-        let served = Arc::clone(&files);
-        let server =
-            HttpCache::start_with(move |request, connection| answer(request, connection, &served));
-        let bazel = Bazel::with_copy(version, "a", "examples/monorepo");
-        let repository_cache = fresh("repository-cache");
-        let monorepo = Self { bazel, version, server, files, repository_cache };
-        let _ = fs::remove_file(monorepo.bazel.home.join(".netrc"));
+        let monorepo = Self::with(version, Bazel::with_copy(version, "a", "examples/monorepo"));
         fs::create_dir_all(monorepo.bazel.workspace.join("more")).unwrap();
         monorepo.bazel.write("more/BUILD.bazel", MORE.as_bytes());
         for (file, text) in [
@@ -139,6 +146,37 @@ impl Monorepo {
         // Not on PATH, where nothing is.
         let python = relocatable_python().join("bin/python3.11");
         monorepo.configure("\"python3.11\"", &format!("\"{}\"", python.display()));
+        monorepo
+    }
+
+    /// The project of the page about locks, as that writes it, with the lock of the example: its
+    /// libraries are called the same and require the same.
+    fn of_page(version: Version) -> Self {
+        let bazel = Bazel::empty(version, "a");
+        let python = relocatable_python().join("bin/python3.11");
+        for (path, text) in files_of_page("docs/locks.md") {
+            // The interpreter that the lock of the example is for.
+            let text = text
+                .replace("\"python3.12\"", &format!("\"{}\"", python.display()))
+                .replace("3.12", "3.11");
+            fs::create_dir_all(bazel.workspace.join(&path).parent().unwrap()).unwrap();
+            bazel.write(&path, text.as_bytes());
+        }
+        Self::with(version, bazel)
+    }
+
+    fn with(version: Version, bazel: Bazel) -> Self {
+        let files = Files::default();
+        for entry in fs::read_dir(wheelhouse()).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            files.lock().unwrap().insert(name, fs::read(entry.path()).unwrap());
+        }
+        let served = Arc::clone(&files);
+        let server =
+            HttpCache::start_with(move |request, connection| answer(request, connection, &served));
+        let repository_cache = fresh("repository-cache");
+        let monorepo = Self { bazel, version, server, files, repository_cache };
+        let _ = fs::remove_file(monorepo.bazel.home.join(".netrc"));
         monorepo.serve_from("origin");
         monorepo
     }
@@ -179,6 +217,16 @@ impl Monorepo {
             })
             .collect();
         self.bazel.write("uv.lock", packages.join("[[package]]\n").as_bytes());
+    }
+
+    /// Serves another itsdangerous in the folder `changed`, and writes a lock that has it, with this
+    /// hash of it.
+    fn lock_with_wheel(&self, wheel: &WheelText, hash: impl FnOnce(&[u8]) -> String) {
+        let (bytes, name) = (wheel.pack(), wheel.file_name());
+        let address = format!("http://{}/changed/{name}", self.server.authority());
+        let entry = format!("wheels = [{{ url = \"{address}\", hash = \"{}\" }}]", hash(&bytes));
+        self.files.lock().unwrap().insert(name.clone(), bytes);
+        self.lock_with("origin", name.split('-').nth(1).expect("a version"), &entry);
     }
 
     fn run(&self, command: &str, arguments: &[&str]) -> Output {
@@ -353,21 +401,35 @@ fn follows_the_lock(monorepo: &Monorepo) {
     let both = run("--nocache_test_results")["TestRunner"];
     let before = monorepo.fetched("origin").len();
     let wheel = WheelText::new("itsdangerous", "2.2.1").file("itsdangerous.py", "");
-    let bytes = wheel.pack();
-    let name = wheel.file_name();
-    let wheels = format!(
-        "wheels = [{{ url = \"http://{}/changed/{name}\", hash = \"sha256:{}\" }}]",
-        monorepo.server.authority(),
-        Hash::sha256(&bytes)
-    );
-    monorepo.files.lock().unwrap().insert(name, bytes);
-    monorepo.lock_with("origin", "2.2.1", &wheels);
+    monorepo.lock_with_wheel(&wheel, |bytes| format!("sha256:{}", Hash::sha256(bytes)));
     assert_eq!(count(), BTreeMap::from([("PyVenv".to_owned(), 1)]));
     // Only the tests whose code needs it run again.
     let counts = run("--cache_test_results");
     assert_eq!((counts["PyVenv"], counts["TestRunner"]), (1, both / 2), "{counts:?}");
     assert_eq!(monorepo.fetched("changed"), ["itsdangerous"]);
     assert_eq!(monorepo.fetched("origin").len(), before);
+}
+
+/// A lock that has no SHA-256 of a wheel: Bazel compares what it fetches with the SHA-512.
+fn compares_other_hashes(monorepo: &mut Monorepo) {
+    monorepo.repository_cache = fresh("repository-cache");
+    let sha512 = |bytes: &[u8]| format!("sha512:{}", encode(&sha2::Sha512::digest(bytes)));
+    let right = WheelText::new("itsdangerous", "2.2.2").file("itsdangerous.py", "X = 2\n");
+    monorepo.lock_with_wheel(&right, sha512);
+    let json: Value =
+        serde_json::from_str(&index(&monorepo.bazel.workspace.join("uv.lock"))).unwrap();
+    let files = json["files"].as_object().unwrap();
+    let file = files.values().find(|file| file["name"] == right.file_name().as_str()).unwrap();
+    assert!(file["integrity"].as_str().unwrap().starts_with("sha512-"), "{file}");
+    assert_eq!(file.get("sha256"), None);
+    let before = monorepo.fetched("changed").len();
+    monorepo.succeed("build", &["//more:env"]);
+    assert_eq!(monorepo.fetched("changed").len(), before + 1);
+    let installed = "bazel-bin/more/env.venv/lib/python3.11/site-packages/itsdangerous.py";
+    assert_eq!(monorepo.bazel.read(installed), "X = 2\n");
+    let wrong = WheelText::new("itsdangerous", "2.2.3").file("itsdangerous.py", "X = 3\n");
+    monorepo.lock_with_wheel(&wrong, |bytes| sha512(&bytes[1..]));
+    monorepo.refused(&["//more:env"], &["itsdangerous-2.2.3-py3-none-any.whl", "hecksum was "]);
 }
 
 /// What cannot be used is said when it is used, and then what to do.
@@ -454,6 +516,7 @@ fn locks(version: Version) {
     compiles_each_wheel_once(&monorepo);
     uses_bazels_downloader(&mut monorepo);
     follows_the_lock(&monorepo);
+    compares_other_hashes(&mut monorepo);
     refuses(&monorepo);
     reads_an_index(&mut monorepo);
     // Nothing of a lock is kept where Bazel keeps what extensions found out.
@@ -465,3 +528,48 @@ fn locks(version: Version) {
 }
 
 with_bazel!(locks { bazel_4_builds_from_a_lock: Four, bazel_7_builds_from_a_lock: SevenModules });
+
+/// What `docs/locks.md` says, and nothing else, makes a project from a lock.
+fn page(version: Version) {
+    let _alone = alone();
+    let monorepo = Monorepo::of_page(version);
+    let all = ["//...", "--test_output=errors"];
+    let cache = format!("--repository_cache={}", monorepo.repository_cache.display());
+    let flags = ["--repo_env=PATH=/nowhere", cache.as_str()];
+    let executed = || monorepo.bazel.executed("test", &[&flags[..], &all].concat());
+    // Whatever was built in this output base before.
+    monorepo.bazel.succeed("clean", &[]);
+    let first = executed();
+    assert_eq!(first["PyVenv"], 3, "{first:?}");
+    for (program, said) in [
+        ("greet", "Hello, Ada!\n"),
+        ("page", "<p>Hello, Ada!</p>"),
+        ("alone", "<p>Hello, Ada!</p>"),
+    ] {
+        let output = monorepo.succeed("run", &[&format!("//apps:{program}"), "--", "Ada"]);
+        assert!(output.contains(said), "{output}");
+    }
+    monorepo.succeed("build", &["//:web", "--platforms=//:mac"]);
+    let library = "bazel-bin/web.venv/lib/python3.11/site-packages/markupsafe";
+    let listing = monorepo.bazel.workspace.join(library).read_dir().unwrap();
+    let names: Vec<String> =
+        listing.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name.ends_with("-darwin.so")), "{names:?}");
+    executed();
+
+    let before = monorepo.fetched("origin").len();
+    let module = "class BadSignature(Exception): pass\nclass BadTimeSignature(BadSignature): pass\n\
+        class URLSafeTimedSerializer: pass\n";
+    let wheel = WheelText::new("itsdangerous", "2.2.4").file("itsdangerous.py", module);
+    monorepo.lock_with_wheel(&wheel, |bytes| format!("sha256:{}", Hash::sha256(bytes)));
+    let counts = executed();
+    assert_eq!(counts["PyVenv"], 2, "{counts:?}");
+    assert_eq!(counts["TestRunner"], first["TestRunner"] / 3, "{counts:?}");
+    assert_eq!(monorepo.fetched("changed"), ["itsdangerous"]);
+    assert_eq!(monorepo.fetched("origin").len(), before);
+}
+
+with_bazel!(page {
+    bazel_4_does_what_the_page_says: Four,
+    bazel_7_does_what_the_page_says: SevenModules
+});

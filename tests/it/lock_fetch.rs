@@ -326,7 +326,7 @@ fn with_other_hashes(locked: &Locked, name: &str, algorithm: &str) -> (String, V
     (text, others)
 }
 
-fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
