@@ -341,6 +341,6 @@ fn what_is_shared_is_found_without_its_wheels_and_without_what_the_store_knew() 
     let spec = std::fs::read_to_string(project.path().join("env.json")).unwrap();
     let mut spec: Value = serde_json::from_str(&spec).unwrap();
     spec["flags"]["prompt"] = "another".into();
-    project.write("env.json", &spec.to_string());
+    project.write("env.json", spec.to_string());
     share(&project, &STORE).ends(7, "demo-1.0-py3-none-any.whl");
 }
