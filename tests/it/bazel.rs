@@ -123,6 +123,8 @@ pub(super) struct Bazel {
     pub(super) home: PathBuf,
     /// The rules are those that the registry has, and not this checkout's.
     pub(super) rules_from_registry: bool,
+    /// Bazel 7 in a root of its own, where it has the sandbox of Linux.
+    pub(super) has_own_root: bool,
 }
 
 impl Bazel {
@@ -137,6 +139,7 @@ impl Bazel {
             output_base: directory.join("base"),
             home,
             rules_from_registry: false,
+            has_own_root: false,
         }
     }
 
@@ -163,7 +166,14 @@ impl Bazel {
         let home = directory.join("home");
         fs::create_dir_all(&home).unwrap();
         let output_base = directory.join("base");
-        Self { version, workspace, output_base, home, rules_from_registry: false }
+        Self {
+            version,
+            workspace,
+            output_base,
+            home,
+            rules_from_registry: false,
+            has_own_root: false,
+        }
     }
 
     pub(super) fn write(&self, path: &str, bytes: &[u8]) {
@@ -182,6 +192,9 @@ impl Bazel {
             let seen =
                 format!("{} {}", top(checkout()).display(), top(relocatable_python()).display());
             command.env("VENVTREE_PROGRAM", program).env("VENVTREE_BIND", seen);
+            if self.has_own_root {
+                command.env("VENVTREE_PIVOT", "1");
+            }
             command
         };
         command
@@ -846,7 +859,7 @@ fn machines_share_environments_through_http() {
 }
 
 /// What executes actions elsewhere, and how Bazel is told of it.
-fn buildbox(bazel: &Bazel) -> ([Server; 2], String) {
+pub(super) fn buildbox(bazel: &Bazel) -> ([Server; 2], String) {
     let (port, proxy_port, directory) = (free_port(), free_port(), fresh("casd"));
     let mut casd = bazel.program("buildbox-casd");
     casd.arg(format!("--bind=127.0.0.1:{port}"))

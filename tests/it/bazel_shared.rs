@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::bazel::{Bazel, Version, alone, fresh, http_cache};
+use super::bazel::{Bazel, Version, alone, buildbox, fresh, http_cache, tool};
 use crate::support::commands::said;
 
 /// Where environments are: no temporary directory, to which a sandboxed test may write.
@@ -328,4 +328,176 @@ fn environments_stay_out_of_a_remote_cache_where_that_is_wanted() {
 /// Where the HTTP cache of the tests keeps what it has.
 fn fresh_entries() -> PathBuf {
     super::bazel::work().join("http-cache")
+}
+
+/// Waits in the middle for something that happens elsewhere, then imports what it did not before;
+/// says where it is, and which modules have their bytecode there.
+const PATIENT: &str = r#"
+import os, sys, time
+import alpha
+signs = os.environ.get("SIGNS")
+if signs:
+    open(os.path.join(signs, "begun"), "w").close()
+    deadline = time.monotonic() + 120
+    while not os.path.exists(os.path.join(signs, "collected")):
+        assert time.monotonic() < deadline, "nothing was collected"
+        time.sleep(0.05)
+import beta_package
+compiled = [os.path.isfile(module.__cached__) for module in (alpha, beta_package)]
+print("prefix", sys.prefix, "compiled", compiled, file=sys.stderr)
+"#;
+
+/// What a test of a shared environment has printed, once it has passed.
+fn log(bazel: &Bazel) -> String {
+    bazel.read("bazel-testlogs/shared/shared_test/test.log")
+}
+
+/// Garbage is collected while a test runs, by whoever thinks that nobody used the environment for
+/// a week.
+fn collects_beside_a_running_test(version: Version) {
+    let _alone = alone();
+    let sharing = Sharing::new(version, "a");
+    let Sharing { bazel, place, .. } = &sharing;
+    remove(place);
+    bazel.succeed("clean", &[]);
+    bazel.write("shared/shared_test.py", PATIENT.as_bytes());
+    bazel.succeed("build", &sharing.flags(&["//shared:shared_test"]));
+    let signs = fresh("signs");
+    fs::create_dir_all(&signs).unwrap();
+    let week = std::time::SystemTime::now() - std::time::Duration::from_secs(8 * 24 * 3600);
+    let collected = std::thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(300);
+            while !signs.join("begun").exists() && std::time::Instant::now() < deadline {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            for stamp in place.join("stamps").read_dir().unwrap() {
+                filetime::set_file_mtime(stamp.unwrap().path(), week.into()).unwrap();
+            }
+            let output = std::process::Command::new(tool())
+                .args(["store", "gc", "--format=json", "--environments"])
+                .args([place, Path::new("--store"), &fresh("empty-store")])
+                .output()
+                .unwrap();
+            fs::write(signs.join("collected"), "").unwrap();
+            said(&output)
+        });
+        let environment = format!("--test_env=SIGNS={}", signs.display());
+        sharing.test(&[&environment, "//shared:shared_test"]);
+        collector.join().unwrap()
+    });
+    let report: Value = serde_json::from_str(collected.trim()).expect(&collected);
+    assert_eq!((&report["shared"]["before"], &report["shared"]["removed"]), (&1.into(), &0.into()));
+    assert!(log(bazel).contains(&format!("prefix {}/", place.display())), "{}", log(bazel));
+    assert_eq!(sharing.made(), 1);
+}
+
+#[test]
+fn bazel_4_collects_beside_a_running_test() {
+    collects_beside_a_running_test(Version::Four);
+}
+
+#[test]
+fn bazel_7_collects_beside_a_running_test() {
+    collects_beside_a_running_test(Version::Seven);
+}
+
+fn shares_bytecode(version: Version) {
+    let _alone = alone();
+    let sharing = Sharing::new(version, "a");
+    let Sharing { bazel, place, .. } = &sharing;
+    remove(place);
+    bazel.succeed("clean", &[]);
+    bazel.write("shared/shared_test.py", PATIENT.as_bytes());
+    let setting = "--@venvtree//rules:bytecode=unchecked";
+    let target = "//shared:shared_test";
+    let counts = bazel.executed("test", &sharing.flags(&[setting, target]));
+    let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+    assert_eq!(["PyBytecode", "PyVenvShare", "PyVenv"].map(count), [2, 1, 0], "{counts:?}");
+    let found = format!("prefix {}/", place.display());
+    let printed = log(bazel);
+    assert!(printed.contains(&found) && printed.contains("compiled [True, True]"), "{printed}");
+    // Another environment than that without, and nobody writes bytecode into that.
+    sharing.test(&[target]);
+    let printed = log(bazel);
+    assert!(printed.contains(&found) && printed.contains("compiled [False, False]"), "{printed}");
+    assert_eq!(sharing.made(), 2);
+}
+
+#[test]
+fn bazel_4_shares_environments_with_bytecode() {
+    shares_bytecode(Version::Four);
+}
+
+#[test]
+fn bazel_7_shares_environments_with_bytecode() {
+    shares_bytecode(Version::Seven);
+}
+
+#[test]
+fn a_test_on_another_machine_makes_the_environment_for_itself() {
+    let _alone = alone();
+    let sharing = Sharing::new(Version::Seven, "a");
+    let Sharing { bazel, place, .. } = &sharing;
+    remove(place);
+    let (_servers, executor) = buildbox(bazel);
+    bazel.succeed("clean", &[]);
+    bazel.write("shared/shared_test.py", PATIENT.as_bytes());
+    // The worker of this test sees this machine's files; another machine would not have these.
+    let elsewhere = "--test_env=VENVTREE_ENVIRONMENTS=/proc/nowhere";
+    let remote = [executor.as_str(), "--strategy=TestRunner=remote", elsewhere];
+    let log_file = bazel.workspace.join("execution.json");
+    bazel.executed("test", &sharing.flags(&[&remote[..], &["//shared:shared_test"]].concat()));
+    let spawns: Vec<Value> = serde_json::Deserializer::from_slice(&fs::read(log_file).unwrap())
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let runner = |name: &str| {
+        spawns.iter().find(|spawn| spawn["mnemonic"] == name).map(|spawn| &spawn["runner"])
+    };
+    assert_eq!(runner("TestRunner"), Some(&"remote".into()), "{spawns:#?}");
+    assert_eq!(runner("PyVenvShare"), Some(&"local".into()), "{spawns:#?}");
+    let printed = log(bazel);
+    assert_eq!(
+        printed.matches("warning: the environment is made for this process alone: ").count(),
+        1,
+        "{printed}"
+    );
+    assert!(printed.contains("/venvtree/") && printed.contains("prefix "), "{printed}");
+    assert!(!printed.contains(&format!("prefix {}/", place.display())), "{printed}");
+}
+
+/// Bazel 7's own sandbox of Linux shows the machine read-only, the hermetic one shows nothing of it.
+#[test]
+fn bazel_7_shares_environments_with_the_sandbox_of_linux() {
+    let _alone = alone();
+    let mut sharing = Sharing::new(Version::Seven, "own-root");
+    sharing.bazel.has_own_root = true;
+    let Sharing { bazel, place, .. } = &sharing;
+    remove(place);
+    bazel.succeed("clean", &[]);
+    let strategy = ["--strategy=TestRunner=linux-sandbox", "//shared:shared_test"];
+    let found = format!("prefix {}/", place.display());
+    let written = || {
+        let environments = place.read_dir().unwrap().map(|entry| entry.unwrap().path());
+        environments.filter(|path| path.join("written").exists()).count()
+    };
+    sharing.test(&strategy);
+    let printed = log(bazel);
+    assert!(printed.contains(&found) && printed.contains("refused 30"), "{printed}");
+    assert_eq!((sharing.made(), written()), (1, 0));
+
+    // There the test makes it for itself, at the same place of another root.
+    let hermetic = [
+        "--experimental_use_hermetic_linux_sandbox",
+        "--sandbox_add_mount_pair=/usr",
+        "--sandbox_add_mount_pair=/bin",
+        "--sandbox_add_mount_pair=/lib",
+        "--sandbox_add_mount_pair=/lib64",
+        "--nocache_test_results",
+    ];
+    sharing.test(&[&hermetic[..], &strategy].concat());
+    let printed = log(bazel);
+    assert!(printed.contains("refused None"), "{printed}");
+    assert_eq!((sharing.made(), written()), (1, 0), "{printed}");
 }
