@@ -2,7 +2,7 @@
 //! same to every cache.
 //!
 //! Debian's Bazel 4 has the sandbox of Linux, which shows the machine read-only; the Bazel 7 of the
-//! tests has the one that only links files.
+//! tests has the one that only links files, unless it runs in a root of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
