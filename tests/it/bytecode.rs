@@ -1,5 +1,6 @@
 //! Bytecode that is made, compared with that of real interpreters.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
@@ -651,4 +652,108 @@ fn what_takes_for_ever_is_an_error_that_names_it() {
     let output = project.run(&line);
     output.ends(7, "[bytecode.timeout] `slow/slow.py` was not compiled within 60 s of processor");
     assert!(!project.path().join("made").exists());
+}
+
+/// Every build of those interpreters, with its version: on `PATH`, of pyenv, and what
+/// `VENVTREE_BUILDS` names besides, separated by colons.
+fn builds(scratch: &std::path::Path) -> Vec<(String, Python)> {
+    let named = std::env::var_os("VENVTREE_BUILDS").unwrap_or_default();
+    let more = std::env::split_paths(&named).chain(["/usr/bin/python3.11".into()]);
+    let mut found = compilers(scratch);
+    found.extend(more.filter(|path| path.exists()).map(|path| Python { version: (3, 0), path }));
+    let pyenv = PathBuf::from(std::env::var_os("HOME").unwrap()).join(".pyenv/versions");
+    let versions = pyenv.read_dir().into_iter().flatten().flatten();
+    let program = |minor: u32| {
+        move |version: &std::fs::DirEntry| version.path().join(format!("bin/python3.{minor}"))
+    };
+    for version in versions {
+        let paths = (11..15).map(|minor| program(minor)(&version));
+        found.extend(
+            paths.filter(|path| path.exists()).map(|path| Python { version: (3, 0), path }),
+        );
+    }
+    found.sort_by(|one, two| one.path.cmp(&two.path));
+    found.dedup_by(|one, two| one.path == two.path);
+    let version = |python: Python| {
+        let program = "import platform; print(platform.python_version())";
+        let said = succeed_alone(Command::new(&python.path).args(["-I", "-S", "-c", program]));
+        (said.trim().to_owned(), python)
+    };
+    found.into_iter().map(version).collect()
+}
+
+/// Another build of one version makes the same overlay; that of another version is another one,
+/// although both may have one magic number.
+#[test]
+fn builds_of_one_version_make_one_overlay() {
+    let scratch = tempfile::tempdir().unwrap();
+    let modules = library(40);
+    let made = builds(scratch.path()).into_iter().map(|(version, python)| {
+        let project = Project::new();
+        let wheel = wheel_of(&project, "copy", &modules);
+        let report = compile(&project, &wheel, &python, &["--levels", "0,2"]);
+        assert_eq!(report["compiler"], format!("cpython {version}"));
+        let overlays = report["overlays"].as_array().unwrap();
+        let sha256 = overlays.iter().map(|overlay| overlay["sha256"].clone()).collect::<Vec<_>>();
+        (version, python, sha256)
+    });
+    let made: Vec<_> = made.collect();
+    for (at, (version, python, overlays)) in made.iter().enumerate() {
+        for (other_version, other, other_overlays) in &made[..at] {
+            let (same, one) = (version == other_version, overlays == other_overlays);
+            assert_eq!(same, one, "{version}: {python:?}, {other_version}: {other:?}");
+        }
+    }
+    assert!(made.len() > 3, "{made:?}");
+}
+
+/// The standard library's own tests of code objects pass when they, and what they import of the
+/// package `test`, are loaded from our bytecode.
+#[test]
+#[ignore = "takes a minute, and the standard library's tests, which distributions leave out"]
+fn tests_of_code_objects_pass_from_bytecode() {
+    const PROGRAM: &str = "\
+import importlib.machinery, sys, unittest
+sys.path.insert(0, sys.argv[1])
+def source_to_code(self, data, path, *rest, **more):
+    assert not path.startswith(sys.argv[1]), path
+    return original(self, data, path, *rest, **more)
+original = importlib.machinery.SourceFileLoader.source_to_code
+importlib.machinery.SourceFileLoader.source_to_code = source_to_code
+names = ['test.test_marshal', 'test.test_code', 'test.test_dis']
+suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+assert all(sys.modules[name].__file__.startswith(sys.argv[1]) for name in names)
+result = unittest.TextTestRunner(verbosity=0).run(suite)
+sys.exit(not (result.wasSuccessful() and result.testsRun > 150))
+";
+    let mut seen = 0;
+    for (python, _) in releases() {
+        let library = crate::bytecode_history::library_of(&python).join("test");
+        if !library.join("test_marshal.py").exists() {
+            continue;
+        }
+        let project = Project::new();
+        let modules = crate::bytecode_history::modules_below(&library, 1);
+        let ours = |name: &str| {
+            let own =
+                ["__init__.py", "test_marshal.py", "test_code.py", "test_dis.py", "dis_module.py"];
+            own.contains(&name) || name.starts_with("support/")
+        };
+        let modules: Vec<_> = modules.into_iter().filter(|(name, _)| ours(name)).collect();
+        let wheel = wheel_of(&project, "test", &modules);
+        let report = compile(&project, &wheel, &python, &["--all"]);
+        let root = project.path().join("unpacked");
+        for archive in [&wheel, report["overlays"][0]["file"].as_str().unwrap()] {
+            let mut unzip = Command::new("bsdtar");
+            std::fs::create_dir_all(&root).unwrap();
+            unzip.arg("-xf").arg(project.path().join(archive)).arg("-C").arg(&root);
+            succeed_alone(&mut unzip);
+        }
+        let mut run = Command::new(&python.path);
+        run.args(["-s", "-B", "-W", "ignore", "-c", PROGRAM]).arg(&root);
+        let output = run.current_dir(project.path()).output().unwrap();
+        assert!(output.status.success(), "{:?}: {}", python.version, said(&output));
+        seen += 1;
+    }
+    assert!(seen > 0, "no interpreter has its tests");
 }

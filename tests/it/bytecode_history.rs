@@ -22,7 +22,7 @@ const SEEN: &str =
     "import sys\nkept = [sys.intern('only_here_%d' % number) for number in range(9)]";
 
 /// The standard library of an interpreter.
-fn library_of(python: &Python) -> PathBuf {
+pub(crate) fn library_of(python: &Python) -> PathBuf {
     const PROGRAM: &str = "import os; print(os.path.dirname(os.__file__))";
     succeed_alone(Command::new(&python.path).args(["-I", "-c", PROGRAM])).trim().into()
 }
@@ -35,7 +35,7 @@ pub(crate) fn library(step: usize) -> Vec<Module> {
 }
 
 /// Modules below a directory, with their bytes: every `step`th.
-fn modules_below(root: &Path, step: usize) -> Vec<Module> {
+pub(crate) fn modules_below(root: &Path, step: usize) -> Vec<Module> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut left = vec![root.to_owned()];
     while let Some(folder) = left.pop() {
@@ -291,7 +291,9 @@ read, count = sys.stdin.buffer.read, 0
 while head := read(12):
     name, source, code = (read(int.from_bytes(head[at:at + 4], 'little')) for at in (0, 4, 8))
     name = name.decode()
-    assert marshal.loads(code) == compile(source, name, 'exec', dont_inherit=True, optimize=0), name
+    made, again = (compile(source, name, 'exec', dont_inherit=True, optimize=0) for _ in range(2))
+    # What holds a NaN is like nothing, not even like itself.
+    assert marshal.loads(code) == made or made != again and name == 'test/test_float.py', name
     count += 1
 print(count)
 ";

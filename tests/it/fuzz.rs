@@ -5,6 +5,8 @@
 //! cargo-fuzz, which finds more.
 
 use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 #[path = "../../fuzz/src/bodies.rs"]
 mod bodies;
@@ -36,4 +38,38 @@ fn no_target_finds_anything() {
             }
         }
     }
+}
+
+/// Ten million damaged modules, or as many as come within `VENVTREE_FUZZ_SECONDS`, on every
+/// processor.
+#[test]
+#[ignore = "takes hours without optimization: cargo test --release"]
+#[expect(clippy::print_stdout, reason = "how many were tried is the result")]
+fn ten_million_damaged_modules_are_judged() {
+    const RUNS: u64 = 10_000_000;
+    let seconds =
+        std::env::var("VENVTREE_FUZZ_SECONDS").map_or(u64::MAX, |text| text.parse().unwrap());
+    let (begun, done) = (Instant::now(), AtomicU64::new(0));
+    let seeds = seeds::seeds("marshal");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (seeds, done) = (&seeds, &done);
+            scope.spawn(move || {
+                let mut random = Random::new(thread as u64);
+                while done.fetch_add(1, Ordering::Relaxed) < RUNS
+                    && begun.elapsed().as_secs() < seconds
+                {
+                    let mut input = seeds[random.below(seeds.len())].clone();
+                    (0..=random.below(4)).for_each(|_| input = random.damage(&input));
+                    bodies::marshal(&input);
+                }
+            });
+        }
+    });
+    println!(
+        "{} damaged modules, seeds of {:?} bytes",
+        done.into_inner(),
+        seeds.iter().map(Vec::len).collect::<Vec<_>>()
+    );
 }
