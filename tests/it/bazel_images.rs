@@ -3,11 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::bazel::{Bazel, Version, alone, tool, with_bazel};
 use crate::support::commands::succeed;
+
+/// Unpacks an image into a bundle beside the workspace; where its root is.
+fn rootfs(bazel: &Bazel, image: &str, tag: &str) -> PathBuf {
+    let bundle = bazel.workspace.join(format!("{image}-bundle"));
+    let named =
+        format!("{}:{tag}", bazel.workspace.join(format!("bazel-bin/{image}.oci")).display());
+    succeed(Command::new("umoci").args(["unpack", "--image", &named]).arg(&bundle));
+    bundle.join("rootfs")
+}
 
 /// The digest of a directory, as the tool says it.
 fn digest(directory: &Path) -> String {
@@ -36,12 +45,16 @@ fn images_are_made_of_layers(version: Version) {
     assert_eq!(names, expected.map(|name| format!("{name}.tar.gz")));
     // The layers, each made by a step that knows nothing of the others, are the environment of the
     // image, which is made as a whole.
-    let image = bazel.workspace.join("bazel-bin/image.oci");
-    let bundle = bazel.workspace.join("bundle");
-    let named = format!("{}:app", image.display());
-    succeed(Command::new("umoci").args(["unpack", "--image", &named]).arg(&bundle));
-    let in_image = bundle.join("rootfs/srv/app");
+    let in_image = rootfs(&bazel, "image", "app").join("srv/app");
     assert_eq!(digest(&unpacked.join("srv/app")), digest(&in_image), "{version:?}");
+    // Another image on that one has its files, too.
+    bazel.succeed("build", &["--", "//:based_image"]);
+    let root = rootfs(&bazel, "based_image", "based");
+    assert_eq!(digest(&root.join("srv/app")), digest(&in_image), "{version:?}");
+    assert!(
+        root.join("opt/based/pyvenv.cfg").is_file()
+            && !root.join("opt/based/first_party.py").exists()
+    );
     // An edited source packs one layer again.
     assert_eq!(bazel.executed("build", &layers), BTreeMap::new());
     bazel.write("library/source/first_party.py", b"VALUE = 'first party 1'\n# edited\n");

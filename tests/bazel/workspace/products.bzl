@@ -14,6 +14,7 @@ _ENVIRONMENTS = {
 
 _PRODUCTS = {
     "archive": (py_venv_archive, ":env", {"deps": _LIBRARY, "format": "tar", "prefix": "opt/app"}),
+    "based_image": (py_venv_image, ":env", {"base": ":image", "prefix": "opt/based", "tag": "based"}),
     "compiled_archive": (py_venv_archive, ":compiled_env", {"deps": _LIBRARY, "format": "tar"}),
     "compiled_env.link": (py_venv_link, ":compiled_env", {"path": "ide/compiled"}),
     "compiled_layers": (py_venv_layers, ":compiled_env", {"alone": ["alpha"], "deps": _LIBRARY}),
