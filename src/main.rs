@@ -11,6 +11,11 @@ use venvtree::cli::{self, colour::Colours, io::Io, io::Streams};
 use venvtree::effects::host::interrupt::{self, Interrupted, Shown};
 use venvtree::effects::host::machine;
 
+/// Threads that allocate at the same time wait for each other in that of musl.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     machine::ask_for_open_files();
     let screen = Screen::of_stderr(std::env::var("TERM").ok().as_deref());
