@@ -359,9 +359,14 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
 #[test]
 fn bombs_do_not_fill_memory() {
     let (_guard, folder) = temporary();
+    // The pages of the program itself count, too, and of a build with debug assertions are many.
+    let base = peak_memory(&write(&folder, &archive(&[("demo/empty", b"")], 1)));
     let check = |what: &str, bytes: &[u8], entries: u64| {
         let peak = peak_memory(&write(&folder, bytes));
-        assert!(peak > 1000 && peak <= 64 * 1024 + entries, "{what}: {peak} KiB");
+        assert!(
+            peak > 1000 && peak <= base + 48 * 1024 + entries,
+            "{what}: {peak} KiB over {base}"
+        );
     };
     check("one member of 128 MiB of zeros", &archive(&[("zeros", &vec![0; 128 << 20])], 1), 1);
     check("many entries", &archive(&[("demo/empty", b"")], 10_000), 10_000);
