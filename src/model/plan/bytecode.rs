@@ -82,7 +82,8 @@ pub fn modules(plan: &Plan, spec: &Spec) -> Vec<Module> {
             modules.push(Module { owner, name, path, content, sha256: *sha256, size: *size });
         }
     }
-    modules.sort_by(|one, two| (one.owner, &one.path).cmp(&(two.owner, &two.path)));
+    // The plan's entries come in the order of their paths, and this sort keeps it.
+    modules.sort_by_key(|module| module.owner);
     modules
 }
 
