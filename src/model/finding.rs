@@ -286,7 +286,7 @@ codes! {
     StartupCustomize = "startup.customize", Warning, Possible, "A `sitecustomize` or `usercustomize` module runs whenever the interpreter starts.";
     StartupShadow = "startup.shadow", Warning, Possible, "A top-level name is that of a module of the standard library.";
 
-    BytecodeUncompilable = "bytecode.uncompilable", Information, Possible, "A module cannot be compiled by the Python that was asked to, nor could it be imported: it has no bytecode. Whoever compiles notices it, `wheel check` does not.";
+    BytecodeUncompilable = "bytecode.uncompilable", Information, Possible, "A module cannot be compiled by the Python that was asked to, nor could it be imported, so that it has no bytecode; whoever compiles notices it, `wheel check` does not.";
 }
 
 impl fmt::Display for Code {
@@ -503,7 +503,8 @@ mod tests {
             assert_eq!(code.text().parse(), Ok(code));
             let (namespace, name) = code.text().split_once('.').unwrap();
             assert!(
-                ["zip", "path", "metadata", "record", "script", "startup"].contains(&namespace),
+                ["zip", "path", "metadata", "record", "script", "startup", "bytecode"]
+                    .contains(&namespace),
                 "{code}"
             );
             assert!(
