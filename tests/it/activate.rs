@@ -8,8 +8,8 @@ use std::process::Command;
 use tempfile::TempDir;
 use venvtree::model::activate::{ActivateVariables, Shell, quote, render};
 
-use crate::support::peers::ask_python;
-use crate::support::sessions::{Dialect, Finished, Step};
+use crate::support::peers::{ask_python, peer};
+use crate::support::sessions::{Dialect, Finished, Step, program};
 use crate::support::{Python, interpreters};
 
 /// What a directory can be called to hurt a script, without a line break.
@@ -35,8 +35,8 @@ enum Runs {
 impl Runs {
     /// Whoever adds a shell has to say here what runs it.
     fn of(shell: Shell) -> Self {
-        let on_path = |name, file, flags| Dialect::on_path(name, shell, file, flags);
-        let of_peer = |name, file, flags| Dialect::of_peer(name, shell, file, flags);
+        let on_path = |name, file, flags| Dialect::new(name, shell, program(file), flags);
+        let of_peer = |name, file, flags| Dialect::new(name, shell, peer(file), flags);
         let alone = |dialect| Self::Sessions(dialect, Vec::new());
         match shell {
             Shell::Posix => {

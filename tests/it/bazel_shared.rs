@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::bazel::{Bazel, Version, alone, buildbox, fresh, http_cache, tool};
+use super::bazel::{Bazel, Version, alone, buildbox, fresh, http_cache, tool, with_bazel};
 use crate::support::commands::said;
 
 /// Where environments are: no temporary directory, to which a sandboxed test may write.
@@ -352,15 +352,21 @@ fn log(bazel: &Bazel) -> String {
     bazel.read("bazel-testlogs/shared/shared_test/test.log")
 }
 
+/// A workspace of which nothing is built, nor is an environment there, with a test that waits.
+fn patient(version: Version) -> Sharing {
+    let sharing = Sharing::new(version, "a");
+    remove(&sharing.place);
+    sharing.bazel.succeed("clean", &[]);
+    sharing.bazel.write("shared/shared_test.py", PATIENT.as_bytes());
+    sharing
+}
+
 /// Garbage is collected while a test runs, by whoever thinks that nobody used the environment for
 /// a week.
 fn collects_beside_a_running_test(version: Version) {
     let _alone = alone();
-    let sharing = Sharing::new(version, "a");
+    let sharing = patient(version);
     let Sharing { bazel, place, .. } = &sharing;
-    remove(place);
-    bazel.succeed("clean", &[]);
-    bazel.write("shared/shared_test.py", PATIENT.as_bytes());
     bazel.succeed("build", &sharing.flags(&["//shared:shared_test"]));
     let signs = fresh("signs");
     fs::create_dir_all(&signs).unwrap();
@@ -392,23 +398,15 @@ fn collects_beside_a_running_test(version: Version) {
     assert_eq!(sharing.made(), 1);
 }
 
-#[test]
-fn bazel_4_collects_beside_a_running_test() {
-    collects_beside_a_running_test(Version::Four);
-}
-
-#[test]
-fn bazel_7_collects_beside_a_running_test() {
-    collects_beside_a_running_test(Version::Seven);
-}
+with_bazel!(collects_beside_a_running_test {
+    bazel_4_collects_beside_a_running_test: Four,
+    bazel_7_collects_beside_a_running_test: Seven,
+});
 
 fn shares_bytecode(version: Version) {
     let _alone = alone();
-    let sharing = Sharing::new(version, "a");
+    let sharing = patient(version);
     let Sharing { bazel, place, .. } = &sharing;
-    remove(place);
-    bazel.succeed("clean", &[]);
-    bazel.write("shared/shared_test.py", PATIENT.as_bytes());
     let setting = "--@venvtree//rules:bytecode=unchecked";
     let target = "//shared:shared_test";
     let counts = bazel.executed("test", &sharing.flags(&[setting, target]));
@@ -424,25 +422,17 @@ fn shares_bytecode(version: Version) {
     assert_eq!(sharing.made(), 2);
 }
 
-#[test]
-fn bazel_4_shares_environments_with_bytecode() {
-    shares_bytecode(Version::Four);
-}
-
-#[test]
-fn bazel_7_shares_environments_with_bytecode() {
-    shares_bytecode(Version::Seven);
-}
+with_bazel!(shares_bytecode {
+    bazel_4_shares_environments_with_bytecode: Four,
+    bazel_7_shares_environments_with_bytecode: Seven,
+});
 
 #[test]
 fn a_test_on_another_machine_makes_the_environment_for_itself() {
     let _alone = alone();
-    let sharing = Sharing::new(Version::Seven, "a");
+    let sharing = patient(Version::Seven);
     let Sharing { bazel, place, .. } = &sharing;
-    remove(place);
     let (_servers, executor) = buildbox(bazel);
-    bazel.succeed("clean", &[]);
-    bazel.write("shared/shared_test.py", PATIENT.as_bytes());
     // The worker of this test sees this machine's files; another machine would not have these.
     let elsewhere = "--test_env=VENVTREE_ENVIRONMENTS=/proc/nowhere";
     let remote = [executor.as_str(), "--strategy=TestRunner=remote", elsewhere];

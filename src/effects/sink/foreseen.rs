@@ -82,10 +82,11 @@ impl Files for Foreseen<'_> {
 
     fn put(
         &self,
-        FileEntry { digest, kind, .. }: FileEntry<'_>,
+        file: FileEntry<'_>,
         spot: Spot<'_>,
-        _: Crew<'_>,
+        _alone: Crew<'_>,
     ) -> Result<Digest, TreeWriteError> {
+        let (digest, kind) = (file.digest, file.kind);
         let area = self.area.of(spot.below, spot.name, digest.size);
         if spot.place(area, digest, kind)? {
             return Ok(digest);

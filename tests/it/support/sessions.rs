@@ -13,7 +13,6 @@ use std::process::{Command, Output, Stdio};
 use venvtree::model::activate::{Shell, quote};
 
 use crate::support::commands::feed;
-use crate::support::peers::peer;
 
 /// A shell program, and the flags that keep a user's own settings out.
 #[derive(Debug, Clone)]
@@ -141,7 +140,7 @@ fn stable(state: &str) -> String {
 }
 
 /// A program on `PATH`, or a clear failure.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let folders = env::var_os("PATH").expect("there is a PATH");
     let found = env::split_paths(&folders)
         .map(|folder| folder.join(name))
@@ -152,24 +151,14 @@ fn program(name: &str) -> PathBuf {
 }
 
 impl Dialect {
-    /// A program on `PATH` that reads a shell's activation file.
-    pub(crate) fn on_path(
+    /// A program that reads a shell's activation file.
+    pub(crate) fn new(
         name: &'static str,
         shell: Shell,
-        file: &str,
+        program: PathBuf,
         flags: &'static [&'static str],
     ) -> Self {
-        Self { name, shell, program: program(file), flags }
-    }
-
-    /// A program that the peers' folder has.
-    pub(crate) fn of_peer(
-        name: &'static str,
-        shell: Shell,
-        file: &str,
-        flags: &'static [&'static str],
-    ) -> Self {
-        Self { name, shell, program: peer(file), flags }
+        Self { name, shell, program, flags }
     }
 
     /// The shells that read `activate`.
@@ -189,7 +178,7 @@ impl Dialect {
         ];
         shells
             .into_iter()
-            .map(|(name, file, flags)| Self::on_path(name, Shell::Posix, file, flags))
+            .map(|(name, file, flags)| Self::new(name, Shell::Posix, program(file), flags))
             .collect()
     }
 
