@@ -82,11 +82,10 @@ impl Files for Foreseen<'_> {
 
     fn put(
         &self,
-        file: FileEntry<'_>,
+        FileEntry { digest, kind, content: _ }: FileEntry<'_>,
         spot: Spot<'_>,
-        _alone: Crew<'_>,
+        _: Crew<'_>,
     ) -> Result<Digest, TreeWriteError> {
-        let (digest, kind) = (file.digest, file.kind);
         let area = self.area.of(spot.below, spot.name, digest.size);
         if spot.place(area, digest, kind)? {
             return Ok(digest);
