@@ -127,6 +127,16 @@ fn what_is_wrong_is_said_in_full_and_by_the_exit_code() {
     );
 }
 
+/// Other commands say `--for`, and who has learnt that word is understood here.
+#[test]
+fn a_target_is_named_by_either_word() {
+    let project = project("flask/uv.lock");
+    let chosen = |word| select(&project, &format!("uv.lock {word} linux-x86_64-3.12")).stdout;
+    let target = chosen("--target");
+    assert!(target.contains("flask"), "{target}");
+    assert_eq!(chosen("--for"), target);
+}
+
 #[test]
 fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
     let project = project("flask/uv.lock");

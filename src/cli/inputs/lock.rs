@@ -28,7 +28,7 @@ pub struct ForArguments {
     interpreter: Option<Utf8PathBuf>,
     /// An interpreter that need not be here, such as linux-x86_64-3.12 or '3.12.1
     /// linux-x86_64-glibc-2.28'.
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, alias = "for", value_name = "TARGET")]
     target: Option<String>,
 }
 

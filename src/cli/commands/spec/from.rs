@@ -52,7 +52,7 @@ pub struct FromArguments {
     wheels: Vec<Utf8PathBuf>,
     /// Who the environment is for: a target such as linux-x86_64-3.12, an interpreter of this
     /// machine (3.12, python3, a path), or a file with what `venvtree interpreter probe` printed.
-    #[arg(long = "for", value_name = "TARGET")]
+    #[arg(long = "for", alias = "target", value_name = "TARGET")]
     target: String,
     /// The version of Python, for a target whose name has none.
     #[arg(long, value_name = "VERSION")]
