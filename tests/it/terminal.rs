@@ -19,7 +19,7 @@ const NARROW: (u16, u16) = (40, 20);
 /// A terminal that understands what terminals do.
 const TERM: (&str, &str) = ("TERM", "xterm-256color");
 
-/// What takes a while.
+/// What takes a while, for one thread longer than until progress is shown.
 fn long_work(project: &Project) {
     let wheel = project.wheel(&much_work());
     project.spec(some_interpreter(), &[wheel], |_| ());
@@ -177,7 +177,7 @@ fn every_help_ends_on_a_terminal() {
 fn build(project: &Project, variables: &[(&str, &str)], size: (u16, u16)) -> Terminal {
     terminal::start(
         project.path(),
-        &[VENVTREE, "build", "env.json", "--out", "out", "--no-store"],
+        &[VENVTREE, "build", "env.json", "--out", "out", "--no-store", "--threads", "1"],
         variables,
         size,
     )
