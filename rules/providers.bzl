@@ -23,6 +23,8 @@ VenvtreeInterpreterInfo = provider(
         "launchers": "list of File: for Windows, launchers to take instead of those that the tool brings.",
         "compiler": "struct or None: the interpreter of the same version that compiles where actions run: `path` (str or None), `file` " +
                     "(File or None), `files` (depset of File) and `version` (str or None, where it is known).",
+        "bytecode": "dict of File: the bytecode of an interpreter that is part of the build, by pairs of validation (str) and level (int); " +
+                    "empty where there is none. It is made when somebody asks for it.",
     },
 )
 

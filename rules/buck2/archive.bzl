@@ -1,13 +1,12 @@
 """`py_venv_archive`: an environment as one file, for images and deployments."""
 
 load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
-load("//rules/common:bytecode.bzl", "packed_bytecode")
-load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":attributes.bzl", "attributes", "optional", "targets")
 load(":collect.bzl", "collect_sources")
 load(":launchers.bzl", "launchers_for")
+load(":packed.bzl", "packed_document", "packed_interpreter")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 
 def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
@@ -17,22 +16,10 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
         fail("%s: %s" % (name, problem))
     venv = ctx.attrs.venv[VenvInfo]
     sources = collect_sources(name, ctx.attrs.deps)
-    interpreter = venv.interpreter
-    if ctx.attrs.interpreter:
-        interpreter = ctx.attrs.interpreter[VenvtreeInterpreterInfo]
-    if not interpreter.path:
-        fail("%s: the interpreter is part of the build, but an archive is used elsewhere; add `interpreter = …`, a `venvtree_interpreter` with `path`" % name)
-    launchers = launchers_for(name, interpreter)
+    interpreter = packed_interpreter(ctx, venv)
+    launchers = launchers_for(name, interpreter.info)
     places = [{"path": source_key(place), "into": place} for place in sources.keys()]
-    document = spec_document(
-        interpreter = interpreter_facts(interpreter),
-        python = python_launcher([interpreter.path]),
-        wheels = venv.document["wheels"],
-        flags = venv.document["flags"],
-        sources = places,
-        launchers = launchers.documents,
-        bytecode = packed_bytecode(venv, interpreter, places),
-    )
+    document = packed_document(venv, interpreter, venv.document["wheels"], places, launchers = launchers.documents)
     stem = ctx.label.name.replace("/", "_")
     spec = ctx.actions.write_json(stem + ".spec.json", document, pretty = True, has_content_based_path = True)
     archive = ctx.actions.declare_output(ctx.attrs.out or "%s.%s" % (stem, ctx.attrs.format), has_content_based_path = True)
@@ -46,8 +33,8 @@ def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:
         command = command,
         category = "py_venv_archive",
         outputs = [("--out", archive)],
-        inputs = [named_input(wheel.basename, wheel) for wheel in venv.wheels + venv.overlays + launchers.files] +
-                 [named_input(source_key(place), file) for place, file in sources.items()],
+        inputs = [named_input(file.basename, file) for file in venv.wheels + interpreter.wheel_overlays + interpreter.overlays + launchers.files] +
+                 interpreter.inputs + [named_input(source_key(place), file) for place, file in sources.items()],
     )
     return [DefaultInfo(default_output = archive, sub_targets = {"spec": [DefaultInfo(default_output = spec)]})]
 
@@ -76,6 +63,6 @@ py_venv_archive = rule(
     impl = _py_venv_archive_impl,
     doc = """An environment as one file, the same bytes wherever it is packed.
 
-The interpreter is not in it. With `deps`, first-party code is in the environment's `site-packages`.""",
+An interpreter that is part of the build is in it, one of the system is not. With `deps`, first-party code is in the environment's `site-packages`.""",
     attrs = ARCHIVED_ATTRS | attributes(ARCHIVE) | TOOL_ATTRS,
 )

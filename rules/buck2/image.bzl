@@ -1,14 +1,13 @@
 """`py_venv_layers` and `py_venv_image`: environments in container images."""
 
 load("//rules/common:attributes.bzl", "IMAGE", "LAYERS")
-load("//rules/common:bytecode.bzl", "packed_bytecode")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
-load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":archive.bzl", "ARCHIVED_ATTRS", "source_key")
 load(":attributes.bzl", "attributes", "optional")
 load(":collect.bzl", "collect_sources")
-load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load(":packed.bzl", "packed_document", "packed_interpreter")
+load(":providers.bzl", "VenvInfo")
 
 _EXTENSIONS = {"gzip": "tar.gz", "none": "tar", "zstd": "tar.zst"}
 
@@ -17,14 +16,19 @@ def _py_venv_layers_impl(ctx: AnalysisContext) -> list[Provider]:
     split = _checked(ctx, split_wheels(environment.venv.document, ctx.attrs.alone))
     files = {file.basename: file for file in environment.files}
     layers = {}
+    interpreter = environment.interpreter
+    if interpreter.inputs:
+        # All images with this interpreter have this layer, whatever else is in them.
+        inputs = [named_input(file.basename, file) for file in interpreter.overlays] + interpreter.inputs
+        layers["interpreter"] = _layer(ctx, environment, _part("interpreter", inputs = inputs))
     for name, wheels in split:
         # One wheel's files do not depend on another wheel: the action sees no more than these.
         keys = [key for wheel in wheels for key in [wheel["path"]] + wheel.get("bytecode", [])]
         inputs = [named_input(key, files[key]) for key in keys if key in files]
-        layers[name] = _layer(ctx, environment, struct(name = name, only = "packages", wheels = wheels, sources = [], inputs = inputs))
-    layers["environment"] = _layer(ctx, environment, struct(name = "environment", only = "environment", wheels = [], sources = [], inputs = []))
+        layers[name] = _layer(ctx, environment, _part("packages", name = name, wheels = wheels, inputs = inputs))
+    layers["environment"] = _layer(ctx, environment, _part("environment"))
     if environment.sources:
-        part = struct(name = "sources", only = "sources", wheels = [], sources = environment.sources, inputs = environment.located)
+        part = _part("sources", sources = environment.sources, inputs = environment.located)
         layers["sources"] = _layer(ctx, environment, part)
     return [DefaultInfo(
         default_outputs = layers.values(),
@@ -43,18 +47,20 @@ def _environment(ctx: AnalysisContext) -> struct:
     name = target_name(ctx)
     venv = ctx.attrs.venv[VenvInfo]
     sources = collect_sources(name, ctx.attrs.deps)
-    interpreter = ctx.attrs.interpreter[VenvtreeInterpreterInfo] if ctx.attrs.interpreter else venv.interpreter
-    if interpreter.platform["os"] == "windows":
+    interpreter = packed_interpreter(ctx, venv)
+    if interpreter.info.platform["os"] == "windows":
         fail("%s: the interpreter is for Windows, and no image or layer is; pack such an environment with `py_venv_archive`" % name)
-    if not interpreter.path:
-        fail("%s: the interpreter is part of the build, and an image is used elsewhere; add `interpreter = …`, a `venvtree_interpreter` with `path`" % name)
     return struct(
         venv = venv,
         interpreter = interpreter,
-        files = venv.wheels + (venv.overlays if packed_bytecode(venv, interpreter, []) else []),
+        files = venv.wheels + interpreter.wheel_overlays,
         sources = [{"path": source_key(place), "into": place} for place in sources.keys()],
         located = [named_input(source_key(place), file) for place, file in sources.items()],
     )
+
+def _part(only: str, name: str | None = None, wheels: list = [], sources: list = [], inputs: list[cmd_args] = []) -> struct:
+    """A part of the environment: what is in it, and the inputs of that."""
+    return struct(only = only, name = name or only, wheels = wheels, sources = sources, inputs = inputs)
 
 def _layer(ctx: AnalysisContext, environment: struct, part: struct) -> Artifact:
     """Packs one layer.
@@ -62,14 +68,22 @@ def _layer(ctx: AnalysisContext, environment: struct, part: struct) -> Artifact:
     Args:
       ctx: the rule's context.
       environment: what goes into the image.
-      part: a struct of `name`, `only` (the part of the spec), `wheels` and `sources` (of the spec), and their `inputs`.
+      part: what `_part` gives.
 
     Returns:
       The layer.
     """
 
     # What other wheels require is not this layer's business.
-    spec = _write_spec(ctx, part.name, environment, part.wheels, part.sources, {"requirements": "off"})
+    document = packed_document(
+        environment.venv,
+        environment.interpreter,
+        part.wheels,
+        part.sources,
+        flags = {"requirements": "off"},
+        with_interpreter = part.only == "interpreter",
+    )
+    spec = _write_spec(ctx, part.name, document)
     extension = _EXTENSIONS[ctx.attrs.compression]
     layer = ctx.actions.declare_output("layers/%s.%s" % (part.name, extension), has_content_based_path = True)
     run_tool(
@@ -82,20 +96,14 @@ def _layer(ctx: AnalysisContext, environment: struct, part: struct) -> Artifact:
     )
     return layer
 
-def _write_spec(ctx: AnalysisContext, name: str, environment: struct, wheels: list, sources: list, flags: dict) -> Artifact:
-    document = spec_document(
-        interpreter = interpreter_facts(environment.interpreter),
-        python = python_launcher([environment.interpreter.path]),
-        wheels = wheels,
-        flags = environment.venv.document["flags"] | flags,
-        sources = sources,
-        bytecode = packed_bytecode(environment.venv, environment.interpreter, sources),
-    )
+def _write_spec(ctx: AnalysisContext, name: str, document: dict) -> Artifact:
     return ctx.actions.write_json(name + ".spec.json", document, pretty = True, has_content_based_path = True)
 
 def _py_venv_image_impl(ctx: AnalysisContext) -> list[Provider]:
     environment = _environment(ctx)
-    spec = _write_spec(ctx, "image", environment, environment.venv.document["wheels"], environment.sources, {})
+    interpreter = environment.interpreter
+    document = packed_document(environment.venv, interpreter, environment.venv.document["wheels"], environment.sources)
+    spec = _write_spec(ctx, "image", document)
     image = ctx.actions.declare_output("image", dir = True, has_content_based_path = True)
     options = _checked(ctx, layer_options(ctx.attrs)) + _checked(ctx, image_options(ctx.attrs))
     run_tool(
@@ -103,7 +111,7 @@ def _py_venv_image_impl(ctx: AnalysisContext) -> list[Provider]:
         command = ["pack", spec, "--archive-format", "oci", "--quiet"] + options + (["--base", ctx.attrs.base] if ctx.attrs.base else []),
         category = "py_venv_image",
         outputs = [("--out", image)],
-        inputs = [named_input(wheel.basename, wheel) for wheel in environment.files] + environment.located,
+        inputs = [named_input(file.basename, file) for file in environment.files + interpreter.overlays] + interpreter.inputs + environment.located,
     )
     return [DefaultInfo(default_output = image, sub_targets = {"spec": [DefaultInfo(default_output = spec)]})]
 
@@ -111,9 +119,9 @@ py_venv_layers = rule(
     impl = _py_venv_layers_impl,
     doc = """An environment as layers, the same bytes wherever they are packed, for rules that take tar archives.
 
-Each layer is an action `py_venv_layer` that sees only what is in it, and a sub-target by its name: `[environment]`, `[sources]`,
-`[_packages]` and what `alone` names. An edited source packs `[sources]` again, and no other one. Whether the wheels go together is found
-out beside that, by building the environment.""",
+Each layer is an action `py_venv_layer` that sees only what is in it, and a sub-target by its name: `[interpreter]` (one that is part of the
+build, the same for all images that have it), `[environment]`, `[sources]`, `[_packages]` and what `alone` names. An edited source packs
+`[sources]` again, and no other one. Whether the wheels go together is found out beside that, by building the environment.""",
     attrs = ARCHIVED_ATTRS | attributes(LAYERS) | TOOL_ATTRS,
 )
 
@@ -121,7 +129,7 @@ py_venv_image = rule(
     impl = _py_venv_image_impl,
     doc = """An environment as an image: a directory in the format of the Open Container Initiative, made by one action.
 
-Where images are put together by other rules, `py_venv_layers` is the better half of this.""",
+An interpreter that is part of the build is in it. Where images are put together by other rules, `py_venv_layers` is the better half of this.""",
     attrs = {
         "base": optional(
             attrs.source(allow_directory = True),

@@ -32,6 +32,7 @@ def _venvtree_interpreter_impl(ctx: AnalysisContext) -> list[Provider]:
         path = ctx.attrs.path or None,
         file = file,
         files = files,
+        executable = ctx.attrs.executable if file else "",
         launchers = ctx.attrs.launchers,
         compiler = _compiler(ctx, file, files, platform),
     )

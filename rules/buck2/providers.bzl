@@ -10,6 +10,7 @@ VenvtreeInterpreterInfo = provider(
 - `path`: the absolute path of an interpreter of the system, or None.
 - `file`: an interpreter that is part of the project or of the build, or None.
 - `files`: what such an interpreter needs at run time.
+- `executable`: where it is in its directory, which is all of `files`; empty where it is a file.
 - `launchers`: for Windows, the launchers that scripts are made from.
 - `compiler`: what compiles bytecode where actions run, for a command line, or None.""",
     fields = {
@@ -20,6 +21,7 @@ VenvtreeInterpreterInfo = provider(
         "path": provider_field(str | None),
         "file": provider_field(Artifact | None),
         "files": provider_field(list[Artifact]),
+        "executable": provider_field(str),
         "launchers": provider_field(list[Artifact]),
         "compiler": provider_field(typing.Any),
     },

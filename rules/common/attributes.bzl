@@ -152,8 +152,9 @@ DOCS = {
                  "`t64-arm.exe` and `w64-arm.exe`, or `t32.exe` and `w32.exe`. By default those that a release of the tool brings.",
     "venv": "The environment: a `py_venv`. Many binaries and tests can share one.",
     "archived_venv": "The environment: a `py_venv`. Its directory need not be built for this.",
-    "archive_interpreter": "The interpreter where the archive is used, if it is another one than the environment's: a `venvtree_interpreter` with `path`. " +
-                           "For one of another version there is no bytecode.",
+    "archive_interpreter": "The interpreter where this is used, if it is another one than the environment's: a `venvtree_interpreter`. One with `path` is " +
+                           "expected there, one that is part of the build goes into it, as the environment's own does. For one of another version there " +
+                           "is no bytecode.",
     "description_file": "A longer description: Markdown (`.md`), reStructuredText (`.rst`) or plain text.",
     "main": "The file to run. By default the only one of `srcs`, or the one named as the rule.",
     "program_srcs": "First-party sources of the program itself.",

@@ -3,6 +3,7 @@
 Nothing here fails: a function that can refuse its input returns a struct of `value` and `error`, and the rule adds the label.
 """
 
+load(":inside.bzl", "INTERPRETER_WHEEL")
 load(":spec.bzl", "parse_version")
 
 # How Python knows whether bytecode is still that of its source.
@@ -107,20 +108,36 @@ def bytecode_document(wanted, compiler, sources = []):
         "exclude": DEFAULT_EXCLUDE + wanted.exclude + [_literal(source) for source in sources if source.endswith(".py")],
     }
 
-def packed_bytecode(venv, interpreter, sources):
+def packed_bytecode(venv, interpreter, sources, inside = False):
     """The spec's `bytecode` where an environment is packed for an interpreter.
 
     Args:
       venv: the environment's VenvInfo.
       interpreter: the VenvtreeInterpreterInfo of the interpreter.
       sources: the spec's `sources`, which have no bytecode.
+      inside: whether the interpreter is packed as well, and has bytecode of its own: files called as `interpreter_overlays` says.
 
     Returns:
       A dict; or None where there is none, or none for this interpreter.
     """
     if interpreter.version != venv.interpreter.version:
         return None
-    return bytecode_document(venv.bytecode, interpreter.version, [source["into"] for source in sources])
+    document = bytecode_document(venv.bytecode, interpreter.version, [source["into"] for source in sources])
+    if document and inside:
+        document["interpreter"] = interpreter_overlays(venv.bytecode, interpreter.version)
+    return document
+
+def interpreter_overlays(wanted, version):
+    """The names of the files with the bytecode of an interpreter: also their keys in the spec.
+
+    Args:
+      wanted: what `wanted_bytecode` gives.
+      version: the interpreter's version.
+
+    Returns:
+      A list of str, in the order of the levels.
+    """
+    return [overlay_name(INTERPRETER_WHEEL, version, level) for level in wanted.levels]
 
 def overlay_name(wheel, version, level):
     """The name of the file with the bytecode of a wheel, as `venvtree bytecode compile` calls it: also its key in the spec.

@@ -2,17 +2,16 @@
 
 load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
-load("//rules/common:bytecode.bzl", "packed_bytecode")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
 load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes")
 load(":closure.bzl", "check_closure", "collect_closure", "wheel_closure")
 load(":collect.bzl", "collect_first_party", "rlocation_path")
 load(":launchers.bzl", "launchers_for")
-load(":spec_args.bzl", "add_inputs", "add_located_inputs")
+load(":packed.bzl", "packed_document", "packed_interpreter")
+load(":spec_args.bzl", "add_inputs", "add_interpreter_inputs", "add_located_inputs")
 
 def _py_venv_archive_impl(ctx):
     problem = check_line("prefix", ctx.attr.prefix)
@@ -23,27 +22,13 @@ def _py_venv_archive_impl(ctx):
     first_party = collect_first_party(ctx, deps = ctx.attr.deps)
     import_roots = first_party.imports.to_list()
     files = installed_files(ctx, first_party)
-    interpreter = venv.interpreter
-    python = venv.document["interpreter"]["python"]
-    if ctx.attr.interpreter:
-        interpreter = ctx.attr.interpreter[VenvtreeInterpreterInfo]
-        if not interpreter.path:
-            fail("%s: `interpreter` is %s, which is part of the build; an archive is used elsewhere, so name one with `path`" % (label_text(ctx.label), label_text(ctx.attr.interpreter.label)))
-        python = python_launcher([interpreter.path])
-    launchers = launchers_for(ctx, interpreter)
+    interpreter = packed_interpreter(ctx, venv)
+    launchers = launchers_for(ctx, interpreter.info)
     sources = [
         {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
         for file in files
     ]
-    document = spec_document(
-        interpreter = interpreter_facts(interpreter),
-        python = python,
-        wheels = venv.document["wheels"],
-        flags = venv.document["flags"],
-        sources = sources,
-        launchers = launchers.documents,
-        bytecode = packed_bytecode(venv, interpreter, sources),
-    )
+    document = packed_document(venv, interpreter, venv.document["wheels"], sources, launchers = launchers.documents)
     spec = ctx.actions.declare_file(ctx.label.name + ".spec.json")
     ctx.actions.write(spec, json.encode(document) + "\n")
     archive = ctx.actions.declare_file(ctx.attr.out or "%s.%s" % (ctx.label.name, ctx.attr.format))
@@ -57,14 +42,16 @@ def _py_venv_archive_impl(ctx):
     args.add("--quiet")
     if ctx.attr.prefix:
         args.add("--prefix", ctx.attr.prefix)
-    add_inputs(args, venv.wheels + venv.overlays + launchers.files)
+    named = venv.wheels + interpreter.wheel_overlays + interpreter.overlays + launchers.files
+    add_inputs(args, named)
+    add_interpreter_inputs(args, interpreter.files)
     add_located_inputs(args, files)
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyVenvArchive",
         progress_message = "Packing Python environment %s" % label_text(ctx.label),
-        inputs = [spec] + venv.wheels + venv.overlays + launchers.files + files,
+        inputs = [spec] + named + interpreter.files + files,
         outputs = [archive],
     )
     return [DefaultInfo(files = depset([archive]), runfiles = ctx.runfiles(files = [archive]))]
@@ -106,6 +93,6 @@ py_venv_archive = rule(
     implementation = _py_venv_archive_impl,
     doc = """An environment as one file, the same bytes wherever it is packed.
 
-The interpreter is not in it. With `deps`, first-party code is in the environment's `site-packages`.""",
+An interpreter that is part of the build is in it, one of the system is not. With `deps`, first-party code is in the environment's `site-packages`.""",
     attrs = dict(ARCHIVED_ATTRS, **dict(attributes(ARCHIVE), **TOOL_ATTRS)),
 )

@@ -1,14 +1,17 @@
 """Bytecode: an action `PyBytecode` for each wheel, which all environments share that want the same.
 
 Where a wheel comes from a target, the action is that target's, by an aspect; so environments, binaries and tests need it once. It is for the default
-interpreter. For other interpreters, and for wheels that are mere files, each environment has actions of its own. Nothing is compiled unless an
-environment asks for it.
+interpreter. For other interpreters, and for wheels that are mere files, each environment has actions of its own. The library of an interpreter that is packed is
+compiled by actions of that interpreter's target. Nothing is compiled unless an environment asks for it.
 """
 
 load("//rules:providers.bzl", "VenvtreeInterpreterInfo", "WheelBytecodeInfo")
 load("//rules/common:bytecode.bzl", "DEFAULT_EXCLUDE", "LEVELS", "NO_BYTECODE", "VALIDATIONS", "bytecode_for", "check_compiler", "overlay_name")
+load("//rules/common:inside.bzl", "INTERPRETER_WHEEL", "inside_files")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:spec.bzl", "interpreter_facts", "spec_document")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
+load(":spec_args.bzl", "add_interpreter_inputs")
 
 _SettingInfo = provider(
     doc = "The value of a build setting.",
@@ -49,13 +52,17 @@ def _compile_wheel(ctx, wheel, interpreter, way, directory):
     Returns:
       A File.
     """
+    overlay = ctx.actions.declare_file("%s/%s/%s" % (directory, way.validation, overlay_name(wheel.basename, interpreter.version, way.level)))
+    args = _compile_args(ctx, interpreter, way, overlay)
+    args.add(wheel)
+    _compile(ctx, interpreter.compiler, args, depset([wheel], transitive = [interpreter.compiler.files]), overlay)
+    return overlay
+
+def _compile_args(ctx, interpreter, way, overlay):
     compiler = interpreter.compiler
-    name = overlay_name(wheel.basename, interpreter.version, way.level)
-    overlay = ctx.actions.declare_file("%s/%s/%s" % (directory, way.validation, name))
     args = ctx.actions.args()
     args.add("bytecode")
     args.add("compile")
-    args.add(wheel)
     args.add("--compiler", compiler.file or compiler.path)
 
     # In the key of the action, too: what is at a path of the system is no input.
@@ -69,17 +76,51 @@ def _compile_wheel(ctx, wheel, interpreter, way, directory):
     # Each wheel is an action, and Bazel runs many of them.
     args.add("--threads", "1")
     args.add("--quiet")
+    return args
+
+def _compile(ctx, compiler, args, inputs, overlay):
     run_tool(
         ctx,
         args = args,
         mnemonic = "PyBytecode",
-        progress_message = "Compiling %s" % wheel.basename,
-        inputs = depset([wheel], transitive = [compiler.files]),
+        progress_message = "Compiling %s" % overlay.basename,
+        inputs = inputs,
         outputs = [overlay],
         # A system's interpreter is where the build is, and perhaps nowhere else.
         requirements = {} if compiler.file else {"no-remote-exec": "1"},
     )
-    return overlay
+
+def compile_interpreter(ctx, interpreter):
+    """The bytecode of an interpreter's own library, for what it is packed into; made when somebody asks for it.
+
+    Args:
+      ctx: the context of the rule that describes the interpreter, with TOOL_ATTRS and BYTECODE_ATTRS.
+      interpreter: the fields of its VenvtreeInterpreterInfo.
+
+    Returns:
+      A dict of File by pairs of one of VALIDATIONS and one of LEVELS; empty where there is none.
+    """
+    if not interpreter.file or not interpreter.compiler or check_compiler(interpreter.version, interpreter.abi):
+        return {}
+    spec = ctx.actions.declare_file(ctx.label.name + ".bytecode/spec.json")
+    ctx.actions.write(spec, json.encode(spec_document(
+        interpreter = interpreter_facts(interpreter),
+        python = inside_files(interpreter.file.short_path),
+        wheels = [],
+        flags = {"input_digests": "trusted"},
+    )) + "\n")
+    inputs = depset([spec], transitive = [interpreter.files, interpreter.compiler.files])
+    overlays = {}
+    for validation in VALIDATIONS:
+        for level in LEVELS:
+            name = overlay_name(INTERPRETER_WHEEL, interpreter.version, level)
+            overlay = ctx.actions.declare_file("%s.bytecode/%s/%s" % (ctx.label.name, validation, name))
+            args = _compile_args(ctx, interpreter, struct(validation = validation, level = level), overlay)
+            args.add("--interpreter-of", spec)
+            add_interpreter_inputs(args, interpreter.files)
+            _compile(ctx, interpreter.compiler, args, inputs, overlay)
+            overlays[(validation, level)] = overlay
+    return overlays
 
 def _python(compiler):
     return compiler.file or compiler.path

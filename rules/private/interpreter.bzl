@@ -7,7 +7,9 @@ load("//rules/common:facts.bzl", "interpreter_facts_of")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:spec.bzl", "check_interpreter_path")
 load("//rules/common:text.bzl", "check_line")
+load(":action.bzl", "TOOL_ATTRS")
 load(":attributes.bzl", "attributes")
+load(":bytecode.bzl", "BYTECODE_ATTRS", "compile_interpreter")
 
 def _venvtree_interpreter_impl(ctx):
     runtime = _runtime(ctx)
@@ -22,17 +24,18 @@ def _venvtree_interpreter_impl(ctx):
     if ctx.files.launchers and platform["os"] != "windows":
         fail("%s: `launchers` are for Windows, and `platform` is %s; leave them out" % (label_text(ctx.label), platform["os"]))
     compiler = _compiler(ctx, runtime, platform)
-    info = VenvtreeInterpreterInfo(
-        implementation = facts.value["implementation"],
-        version = facts.value["version"],
-        abi = facts.value["abi"],
-        platform = platform,
-        path = runtime.path,
-        file = runtime.file,
-        files = runtime.files,
-        launchers = ctx.files.launchers,
-        compiler = compiler,
-    )
+    fields = {
+        "implementation": facts.value["implementation"],
+        "version": facts.value["version"],
+        "abi": facts.value["abi"],
+        "platform": platform,
+        "path": runtime.path,
+        "file": runtime.file,
+        "files": runtime.files,
+        "launchers": ctx.files.launchers,
+        "compiler": compiler,
+    }
+    info = VenvtreeInterpreterInfo(bytecode = compile_interpreter(ctx, struct(**fields)), **fields)
     return [info, DefaultInfo(files = depset([runtime.file]) if runtime.file else depset(), runfiles = ctx.runfiles(transitive_files = runtime.files))]
 
 def _runtime(ctx):
@@ -114,7 +117,7 @@ by running it. CPython 3.11 and newer.""",
             allow_files = True,
             cfg = "exec",
         ),
-    }, **attributes(INTERPRETER)),
+    }, **dict(attributes(INTERPRETER), **dict(BYTECODE_ATTRS, **TOOL_ATTRS))),
     provides = [VenvtreeInterpreterInfo],
 )
 

@@ -4,6 +4,8 @@ A spec that is written at analysis holds no path, because path mapping and other
 inputs are keys, and these arguments say at execution where each key's file is.
 """
 
+load("//rules/common:inside.bzl", "INTERPRETER_KEY")
+
 def add_inputs(args, files):
     """Adds `--input=KEY=PATH` for files whose key is their name.
 
@@ -15,6 +17,18 @@ def add_inputs(args, files):
 
 def _named_input(file):
     return "--input=%s=%s" % (file.basename, file.path)
+
+def add_interpreter_inputs(args, files):
+    """Adds `--input=KEY=PATH` for the files of an interpreter that is copied, as `inside_files` has them in a spec.
+
+    Args:
+      args: the Args to add to.
+      files: a list or depset of File; of directories all that is in them.
+    """
+    args.add_all(files, map_each = _interpreter_input)
+
+def _interpreter_input(file):
+    return "--input=%s/%s=%s" % (INTERPRETER_KEY, file.short_path, file.path)
 
 def add_located_inputs(args, files):
     """Adds `--input=KEY=PATH` for files whose key is their path in runfiles.

@@ -1,7 +1,8 @@
 """Tests of pure functions. They run when this package is loaded: a wrong result is an error of loading."""
 
 load("//rules/common:attributes.bzl", "ENVIRONMENT_FLAGS")
-load("//rules/common:bytecode.bzl", "bytecode_document", "check_compiler", "overlay_name", "wanted_bytecode")
+load("//rules/common:bytecode.bzl", "bytecode_document", "check_compiler", "overlay_name", "packed_bytecode", "wanted_bytecode")
+load("//rules/common:inside.bzl", "copied_files", "inside_directory", "inside_files", "inside_flags")
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
@@ -60,6 +61,34 @@ def _bytecode():
     document = bytecode_document(found, "3.12.1", sources = ["app/[x].py", "app/data.txt"])
     _equal(document["exclude"], ["**/tests/**", "test/**", "a/**", "b.py", "app/[[]x].py"])
     _equal((document["compiler"], document["levels"], document["validation"]), ("3.12.1", [0, 2], "unchecked"))
+
+    venv = struct(bytecode = found, interpreter = struct(version = "3.12.1"))
+    _equal(packed_bytecode(venv, struct(version = "3.12.2"), []), None)
+    _equal("interpreter" in packed_bytecode(venv, venv.interpreter, []), False)
+    _equal(
+        packed_bytecode(venv, venv.interpreter, [], inside = True)["interpreter"],
+        ["interpreter.cpython-312.bytecode.zip", "interpreter.cpython-312.opt-2.bytecode.zip"],
+    )
+
+def _interpreters_inside():
+    for path, directory, executable in [
+        ("../python/bin/python3", "interpreter/../python", "bin/python3"),
+        ("third_party/bin/python3", "interpreter/third_party", "bin/python3"),
+        ("bin/python3", "interpreter", "bin/python3"),
+        ("../python/python.exe", "interpreter/../python", "python.exe"),
+        ("python.exe", "interpreter", "python.exe"),
+        ("tools/sbin/python3", "interpreter/tools/sbin", "python3"),
+    ]:
+        _equal(inside_files(path), {"kind": "inside", "directory": directory, "executable": executable})
+    _equal(inside_directory("bin/python3"), {"kind": "inside", "directory": "interpreter", "executable": "bin/python3"})
+    paths = ["../python/bin/pip", "../python/bin/python", "../python/bin/python3", "../python/lib/python3.11/os.py"]
+    _equal(copied_files("../python/bin/python3", paths).value.keys(), paths[2:])
+    paths = ["../python/python.exe", "../python/python312.dll", "../python/Lib/os.py"]
+    _equal(copied_files("../python/python.exe", paths).value.keys(), paths)
+    _refused(copied_files("../python/bin/python3", ["../python/bin/python3", "../other/lib.so"]), "of its files, `../other/lib.so` is not in `../python`")
+    _refused(copied_files("bin/python3", ["bin/python3", "bin/pip"]), "it is one file, `bin/python3`, without a library")
+    _equal(inside_flags({"links": False, "prompt": "x"}, {"os": "linux"}), {"links": True, "prompt": "x"})
+    _equal(inside_flags({"links": False}, {"os": "windows"}), {"links": False})
 
 def _releases():
     both = {"x86_64-unknown-linux-gnu": "0" * 64, "x86_64-unknown-linux-musl": "1" * 64, "aarch64-unknown-linux-gnu": "2" * 64}
@@ -389,6 +418,7 @@ def unit_tests(name):
     """
     _layers()
     _bytecode()
+    _interpreters_inside()
     _platforms()
     _versions()
     _candidates()

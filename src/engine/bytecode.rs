@@ -1,9 +1,9 @@
-//! Bytecode of wheels: compiled by a real interpreter, kept as overlays.
+//! Bytecode of wheels, and of interpreters that are copied in: compiled by a real interpreter, kept
+//! as overlays.
 //!
 //! Part of the engine. The one thing that runs an interpreter for more than facts, and only where
 //! somebody names it.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,14 +14,16 @@ use crate::effects::source::supply::{FeedError, Supply, SupplyErrors};
 use crate::effects::wheels::load::{self, Wheel, WheelError};
 use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
 use crate::error::{Error, RefusedWheel, RefusedWheels, UnreadableInputs};
 use crate::model::bytecode::modules::{self, Excluded};
 use crate::model::bytecode::overlay::Recipe;
 use crate::model::bytecode::release::Compiler;
 use crate::model::bytecode::{Level, Validation};
-use crate::model::digest::Digest;
+use crate::model::digest::{Digest, Hash};
 use crate::model::path::TreePath;
+use crate::model::plan::bytecode::{self as planned, Owner};
 use crate::model::plan::{Content, WheelIndex};
 use crate::model::wheel::filename::WheelFilename;
 
@@ -50,11 +52,13 @@ pub struct Compilation<'a> {
     compilers: Compilers,
 }
 
-/// A wheel that is to be compiled.
+/// What is to be compiled.
 #[derive(Debug)]
-pub struct Source {
-    wheel: Wheel,
-    path: Utf8PathBuf,
+pub enum Source {
+    /// A wheel, and where it is.
+    Wheel(Box<Wheel>, Utf8PathBuf),
+    /// The standard library of an interpreter that a plan copies in.
+    Interpreter(Box<Prepared>),
 }
 
 impl Source {
@@ -72,12 +76,72 @@ impl Source {
             }
             error => Error::from(UnreadableInputs::one(error)),
         })?;
-        Ok(Self { wheel, path: path.to_owned() })
+        Ok(Self::Wheel(Box::new(wheel), path.to_owned()))
+    }
+
+    /// The interpreter that a plan copies in.
+    ///
+    /// # Errors
+    /// It copies none in.
+    pub fn of_interpreter(prepared: Prepared) -> Result<Self, Error> {
+        if prepared.interpreter.is_some() {
+            return Ok(Self::Interpreter(Box::new(prepared)));
+        }
+        let kind = prepared.spec.python.kind();
+        let message = format!("the spec's interpreter is of kind \"{kind}\", so nobody copies it");
+        Err(Error::usage(message).hint("what the kind \"inside\" names is compiled"))
     }
 
     /// The wheel's file name, without `.whl`.
     pub fn stem(&self) -> &str {
-        self.wheel.manifest.file.as_str().trim_end_matches(".whl")
+        match self {
+            Self::Wheel(wheel, _) => wheel.manifest.file.as_str().trim_end_matches(".whl"),
+            Self::Interpreter(_) => "interpreter",
+        }
+    }
+
+    /// Where the bytes of its modules come from.
+    fn supply(&self) -> Supply<'_> {
+        match self {
+            Self::Wheel(wheel, _) => Supply {
+                wheels: std::slice::from_ref(wheel),
+                sources: &[],
+                interpreter: None,
+                overlays: &[],
+            },
+            Self::Interpreter(prepared) => prepared.supply(),
+        }
+    }
+
+    /// Its modules: for each its name, and what it is made of.
+    fn modules(&self, excluded: &Excluded) -> Vec<(TreePath, Content, Digest)> {
+        match self {
+            Self::Wheel(wheel, _) => {
+                let module = |(name, member): (TreePath, usize)| {
+                    let of_wheel = &wheel.manifest.members[member];
+                    let digest = Digest { hash: of_wheel.sha256, size: of_wheel.size() };
+                    (name, Content::Member { wheel: WheelIndex(0), member }, digest)
+                };
+                modules::of_wheel(&wheel.manifest, excluded).into_iter().map(module).collect()
+            }
+            Self::Interpreter(prepared) => {
+                let found = planned::modules_but(&prepared.plan, &prepared.spec, excluded);
+                let own = found.into_iter().filter(|module| module.owner == Owner::Interpreter);
+                own.map(|module| {
+                    let digest = Digest { hash: module.sha256, size: module.size };
+                    (module.name, module.content, digest)
+                })
+                .collect()
+            }
+        }
+    }
+
+    /// The SHA-256 of the wheel.
+    fn wheel_hash(&self) -> Result<Option<Hash>, Error> {
+        match self {
+            Self::Wheel(_, path) => Ok(Some(file_hash::of(path).map_err(UnreadableInputs::one)?)),
+            Self::Interpreter(_) => Ok(None),
+        }
     }
 }
 
@@ -101,41 +165,27 @@ impl<'a> Compilation<'a> {
         self.compiler
     }
 
-    /// Compiles the modules of a wheel.
+    /// Compiles the modules of a wheel or an interpreter.
     ///
     /// # Errors
     /// A module cannot be read, or not be compiled on this machine.
     pub fn compile(&self, source: &Source, level: Level) -> Result<OverlayContents, Error> {
         let recipe = Recipe { compiler: self.compiler, level, validation: self.request.validation };
-        let manifest = &source.wheel.manifest;
-        let modules: Vec<(TreePath, usize)> =
-            modules::of_wheel(manifest, &self.request.excluded).into_iter().collect();
-        let supply = Supply {
-            wheels: std::slice::from_ref(&source.wheel),
-            sources: &[],
-            interpreter: None,
-            overlays: &[],
-        };
-        let sizes: Vec<u64> =
-            modules.iter().map(|(_, member)| manifest.members[*member].size()).collect();
+        let modules = source.modules(&self.request.excluded);
+        let supply = source.supply();
+        let sizes: Vec<u64> = modules.iter().map(|(_, _, digest)| digest.size).collect();
         let progress = &self.session.progress;
         let total = Amount { items: sizes.len() as u64, bytes: sizes.iter().sum() };
         progress.begin(Phase::Compiling, total);
         let compiled = self.compilers.compile(&recipe, &sizes, |index| {
             progress.advance(1, sizes[index]);
-            let (name, member) = &modules[index];
-            let sha256 = manifest.members[*member].sha256;
-            let digest = Digest { hash: sha256, size: sizes[index] };
-            let content = Content::Member { wheel: WheelIndex(0), member: *member };
-            read(&supply, &content, digest).map(|source| Job { name: name.to_string(), source })
+            let (name, content, digest) = &modules[index];
+            read(&supply, content, *digest).map(|source| Job { name: name.to_string(), source })
         })?;
-        let hash = file_hash::of(&source.path).map_err(UnreadableInputs::one)?;
-        let files = modules
-            .into_iter()
-            .zip(compiled)
-            .map(|((name, member), compiled)| (name, (manifest.members[member].sha256, compiled)));
-        let files: BTreeMap<_, _> = files.collect();
-        Ok(OverlayContents { recipe, wheel: Some(hash), files })
+        let wheel = source.wheel_hash()?;
+        let files = modules.into_iter().zip(compiled);
+        let files = files.map(|((name, _, digest), compiled)| (name, (digest.hash, compiled)));
+        Ok(OverlayContents { recipe, wheel, files: files.collect() })
     }
 }
 

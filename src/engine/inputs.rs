@@ -27,6 +27,7 @@ use crate::engine::session::Session;
 use crate::engine::unpack::Unpacking;
 use crate::error::{Error, RefusedWheel, RefusedWheels, UnreadableInputs, Wanting, WantingWheels};
 use crate::model::digest::{Hash, WheelDigest};
+use crate::model::layers::LayerKind;
 use crate::model::plan::{self, WindowsLaunchers};
 use crate::model::script::WindowsLauncher;
 use crate::model::spec::{
@@ -42,6 +43,8 @@ pub struct Inputs<'a> {
     /// Where they are.
     pub(super) places: &'a Places,
     pub(super) spec: Spec,
+    /// Whether the files of an interpreter that is copied in are of interest.
+    wants_interpreter: bool,
     digests: OnceCell<Vec<WheelDigest>>,
     listings: OnceCell<Listings>,
     launcher_files: BTreeMap<&'static str, OnceCell<LauncherFile>>,
@@ -78,12 +81,20 @@ impl<'a> Inputs<'a> {
             session,
             places,
             spec,
+            wants_interpreter: true,
             digests: OnceCell::new(),
             listings: OnceCell::new(),
             launcher_files,
             launchers: OnceCell::new(),
             overlay_digests: OnceCell::new(),
         })
+    }
+
+    /// The same where only one part of the environment is wanted: nobody looks at an interpreter
+    /// that is copied in for another one.
+    pub fn only(self, part: Option<LayerKind>) -> Self {
+        let wants_interpreter = part.is_none_or(|part| part == LayerKind::Interpreter);
+        Self { wants_interpreter, ..self }
     }
 
     /// Where the wheels lie that can be found without hashing or fetching anything, in the order of
@@ -144,13 +155,25 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// One of them cannot be read.
     pub(super) fn listings(&self) -> Result<&Listings, Error> {
-        let list = |path: &InputPath| listing::list(&self.places.find(path), self.session.threads);
+        let threads = self.session.threads;
+        let list = |path: &InputPath| {
+            let mut parts = self.places.parts(path).peekable();
+            match parts.peek() {
+                Some(_) => listing::list_parts(parts, threads),
+                None => listing::list(&self.places.find(path), threads),
+            }
+        };
         once(&self.listings, || {
             let sources = self.spec.sources.iter().map(|source| list(&source.path));
             let sources = sources.collect::<Result<_, _>>()?;
             let interpreter = match &self.spec.python {
-                Python::Inside { directory, .. } => Some(list(directory)?),
-                Python::Relative { .. } | Python::Absolute { .. } | Python::Launcher { .. } => None,
+                Python::Inside { directory, .. } if self.wants_interpreter => {
+                    Some(list(directory)?)
+                }
+                Python::Inside { .. }
+                | Python::Relative { .. }
+                | Python::Absolute { .. }
+                | Python::Launcher { .. } => None,
             };
             Ok(Listings { sources, interpreter })
         })

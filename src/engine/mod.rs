@@ -69,6 +69,7 @@ use crate::engine::output::Output;
 use crate::engine::place::{Placed, Placing};
 use crate::error::{Error, Located};
 use crate::model::digest::DigestFunction;
+use crate::model::layers::LayerKind;
 use crate::model::spec::{self, Spec};
 use crate::model::tree::Tree;
 
@@ -91,7 +92,20 @@ pub fn parse_spec(text: &str, origin: &str) -> Result<Spec, Error> {
 /// # Errors
 /// Inputs cannot be read, wheels are not accepted, or there is no plan.
 pub fn prepare(session: &Session, spec: Spec, places: &Places) -> Result<Prepared, Error> {
-    Inputs::new(session, spec, places)?.load(None, None)
+    prepare_part(session, spec, places, None)
+}
+
+/// The same where at most one part of the environment is wanted, whose inputs are opened.
+///
+/// # Errors
+/// Those of [`prepare`].
+pub fn prepare_part(
+    session: &Session,
+    spec: Spec,
+    places: &Places,
+    part: Option<LayerKind>,
+) -> Result<Prepared, Error> {
+    Inputs::new(session, spec, places)?.only(part).load(None, None)
 }
 
 /// Plans an environment and the tree that a build would write, with the help of what the store

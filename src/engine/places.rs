@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::{Error, Wanting, WantingWheels};
 use crate::model::spec::{InputPath, Launchers, Python, Spec, WheelReference};
@@ -14,7 +14,7 @@ use crate::model::spec::{InputPath, Launchers, Python, Spec, WheelReference};
 pub struct Places {
     /// The directory that relative input paths are relative to.
     pub root: Utf8PathBuf,
-    /// Places by key.
+    /// Places by key. Those of the files of a directory stand for it ([`Places::parts`]).
     pub keys: BTreeMap<String, Utf8PathBuf>,
 }
 
@@ -65,17 +65,33 @@ impl Places {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// The parts of a directory that is given file by file, by keys that begin with its own and a
+    /// slash: their paths in it, and where they are. Nothing where the directory is somewhere
+    /// itself.
+    pub fn parts<'a>(&'a self, input: &InputPath) -> impl Iterator<Item = (&'a str, &'a Utf8Path)> {
+        let folder = format!("{}/", input.0);
+        let whole = self.keys.contains_key(&input.0);
+        let first = self.keys.range(folder.clone()..);
+        let below = first.map_while(move |(key, place)| {
+            key.strip_prefix(&folder).map(|path| (path, place.as_path()))
+        });
+        below.filter(move |_| !whole)
+    }
+
     /// Where everything is that a spec names: files, and directories with all that is in them.
     pub fn all<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
         let wheels = spec.wheels.iter().filter_map(|wheel| self.wheel(wheel));
         let others = launchers(spec).chain(folders(spec)).chain(spec.overlays());
-        wheels.chain(others.map(|path| self.find(path)))
+        let parts = folders(spec).flat_map(|path| self.parts(path));
+        let parts = parts.map(|(_, place)| place.to_owned());
+        wheels.chain(others.map(|path| self.find(path))).chain(parts)
     }
 
     /// Where the directories are of which a spec takes all that is in them; a source may also be
-    /// one file.
+    /// one file. Of those that are given file by file, nothing else is taken.
     pub fn directories<'a>(&'a self, spec: &'a Spec) -> impl Iterator<Item = Utf8PathBuf> + 'a {
-        folders(spec).map(|path| self.find(path))
+        let whole = folders(spec).filter(|path| self.parts(path).next().is_none());
+        whole.map(|path| self.find(path))
     }
 
     /// Refuses places of keys that no input of the spec has.
@@ -83,7 +99,13 @@ impl Places {
         let wheels = spec.wheels.iter().filter_map(|wheel| wheel.path.as_ref());
         let inputs = wheels.chain(launchers(spec)).chain(folders(spec)).chain(spec.overlays());
         let used: BTreeSet<&str> = inputs.map(|path| path.0.as_str()).collect();
-        let Some(key) = self.keys.keys().find(|key| !used.contains(key.as_str())) else {
+        let is_part = |key: &str| {
+            let below = |folder: &InputPath| Some(key.strip_prefix(&*folder.0)?.starts_with('/'));
+            let mut apart = folders(spec).filter(|folder| !self.keys.contains_key(&folder.0));
+            apart.any(|folder| below(folder) == Some(true))
+        };
+        let stray = |key: &&String| !used.contains(key.as_str()) && !is_part(key);
+        let Some(key) = self.keys.keys().find(stray) else {
             return Ok(());
         };
         Err(Error::usage(format!("the input key `{key}` is not in the spec"))

@@ -28,6 +28,17 @@ impl FileKind {
         Self::from(mode & counted != 0)
     }
 
+    /// The kind of a file that begins with these bytes, four if it has them, where nobody knows its
+    /// permissions: programs and libraries of Linux and macOS, and scripts that name their
+    /// interpreter, are executable.
+    pub fn of_bytes(start: &[u8]) -> Self {
+        const ELF: [u8; 4] = *b"\x7fELF";
+        const MACH: [[u8; 4]; 3] =
+            [[0xcf, 0xfa, 0xed, 0xfe], [0xce, 0xfa, 0xed, 0xfe], [0xca, 0xfe, 0xba, 0xbe]];
+        let machine = start == ELF || MACH.iter().any(|magic| start == magic);
+        Self::from(machine || start.starts_with(b"#!"))
+    }
+
     /// Whether it may be executed.
     pub fn is_executable(self) -> bool {
         self == Self::Executable

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::every::{every, named};
 use crate::model::path::TreePath;
-use crate::model::plan::{Origin, Plan, Planned, WheelIndex};
+use crate::model::plan::{Generator, Origin, Plan, Planned, WheelIndex};
 use crate::model::wheel::WheelManifest;
 
 /// A wheel of this size is a layer of its own, if size decides: what is smaller is fetched faster
@@ -99,10 +99,18 @@ enum Pile {
 }
 
 impl Pile {
-    fn of(origin: &Origin) -> Self {
-        match origin {
+    fn of((path, planned): &(TreePath, Planned)) -> Self {
+        match &planned.origin {
             Origin::Member { wheel, .. } | Origin::Generated { wheel: Some(wheel), .. } => {
                 Self::Wheel(*wheel)
+            }
+            // Bytecode lies beside its module, and is with it here, too.
+            Origin::Generated { generator: Generator::Bytecode, .. } => {
+                if path.as_str().starts_with(".python/") {
+                    Self::Interpreter
+                } else {
+                    Self::Sources
+                }
             }
             Origin::Generated { wheel: None, .. } => Self::Environment,
             Origin::Source { .. } => Self::Sources,
@@ -123,7 +131,7 @@ impl Pile {
 
 /// The entries of a plan that are of one kind, all wheels being packages.
 pub fn part(plan: &Plan, kind: LayerKind) -> impl Iterator<Item = &(TreePath, Planned)> {
-    plan.entries.iter().filter(move |(_, planned)| Pile::of(&planned.origin).kind() == kind)
+    plan.entries.iter().filter(move |entry| Pile::of(entry).kind() == kind)
 }
 
 /// Splits a plan into at most `most` layers, which is at least one.
@@ -134,8 +142,8 @@ pub fn split(
     most: usize,
 ) -> Vec<Layer> {
     let mut sizes: BTreeMap<Pile, u64> = BTreeMap::new();
-    for (_, planned) in &plan.entries {
-        *sizes.entry(Pile::of(&planned.origin)).or_default() += planned.node.size();
+    for entry in &plan.entries {
+        *sizes.entry(Pile::of(entry)).or_default() += entry.1.node.size();
     }
     let alone = alone(&sizes, policy, most);
     let place = |pile: Pile| match (&alone, pile) {
@@ -160,8 +168,8 @@ pub fn split(
             layer.wheels.push(wheel);
         }
     }
-    for (index, (_, planned)) in plan.entries.iter().enumerate() {
-        let layer = layers.get_mut(&place(Pile::of(&planned.origin)));
+    for (index, entry) in plan.entries.iter().enumerate() {
+        let layer = layers.get_mut(&place(Pile::of(entry)));
         layer.expect("every pile has its layer").entries.push(index);
     }
     layers.into_values().collect()

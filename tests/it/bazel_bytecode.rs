@@ -63,7 +63,10 @@ fn environments_have_bytecode(version: Version) {
     assert_eq!(imported(&bazel, "bazel-bin/env.venv/bin/python"), [false, false]);
 
     // What is packed has it, first-party code has none; what people edit has none.
-    bazel.succeed("build", &["//:compiled_archive", "//:compiled_layers"]);
+    let packed = ["//:compiled_archive", "//:compiled_layers", "//:compiled_inbuild_layers"];
+    let counts = bazel.executed("build", &packed);
+    // The library of an interpreter that is packed is compiled by itself.
+    assert_eq!(counts.get("PyBytecode"), Some(&1), "{counts:?}");
     let listed = |archive: &str| {
         let mut tar = std::process::Command::new("tar");
         let listing = said(&tar.arg("-tf").arg(bazel.workspace.join(archive)).output().unwrap());
@@ -73,6 +76,11 @@ fn environments_have_bytecode(version: Version) {
     assert_eq!(listed("bazel-bin/compiled_layers.layers/alpha.tar.gz"), 2);
     assert_eq!(listed("bazel-bin/compiled_layers.layers/_packages.tar.gz"), 2);
     assert_eq!(listed("bazel-bin/compiled_layers.layers/sources.tar.gz"), 0);
+    let inbuild =
+        |layer: &str| listed(&format!("bazel-bin/compiled_inbuild_layers.layers/{layer}"));
+    let counts = ["interpreter", "_packages", "environment", "sources"];
+    let counts = counts.map(|name| inbuild(&format!("{name}.tar.gz")));
+    assert!(counts[0] > 400 && counts[1..] == [2, 0, 0], "{counts:?}");
     bazel.succeed("run", &["//:compiled_env.link"]);
     assert_eq!(bytecode_in(&bazel.workspace.join("ide/compiled")), [""; 0]);
 

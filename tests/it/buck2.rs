@@ -385,6 +385,9 @@ fn rules_do_what_they_say() {
         ("//more:layers[environment]", "environment.tar.gz"),
         ("//more:layers[sources]", "sources.tar.gz"),
         ("//more:image", "image"),
+        ("//more:inside_layers[interpreter]", "interpreter.tar.gz"),
+        ("//more:inside_image", "image"),
+        ("//more:inside_archive", "inside_archive.tar"),
         ("//more:env[provenance]", "env.intoto.json"),
     ] {
         let output = buck.output_of(target);

@@ -411,6 +411,25 @@ fn sources_and_the_interpreter_inside_have_bytecode() {
             format!("lib/python3.{minor}/site-packages/app/__pycache__/main.{tag}.pyc"),
         ]
     );
+    // What an overlay has of the interpreter is in the layer with it.
+    let compile = ["bytecode", "compile", "--interpreter-of", "env.json", "--overlay", "i.zip"];
+    let compiler = ["--compiler", python.text()];
+    project.run(&[&compile[..], &compiler].concat()).says("3 modules");
+    compiled_spec(&project, &python, &[], |spec| {
+        spec["interpreter"]["python"] = json!({"kind": "inside", "directory": "python"});
+        spec["bytecode"]["interpreter"] = "i.zip".into();
+    });
+    project.run(&["pack", "env.json", "--layers", "layers"]).success();
+    let compiled = |layer: &str| {
+        let mut tar = Command::new("tar");
+        let list = succeed(tar.args(["-tzf", layer]).current_dir(project.path().join("layers")));
+        list.lines().filter(|line| line.ends_with(".pyc")).count()
+    };
+    let counts = ["000-interpreter.tar.gz", "001-environment.tar.gz"].map(compiled);
+    assert_eq!(counts, [3, 0]);
+    compiled_spec(&project, &python, &[], |_| ());
+    let refused = project.run(&[&compile[..5], &["no.zip"], &compiler].concat());
+    refused.ends(2, "so nobody copies it");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use camino::Utf8Path;
@@ -12,6 +12,7 @@ use venvtree::model::digest::Hash;
 
 use crate::support::Python;
 use crate::support::commands::succeed;
+use crate::support::containers::{fill_root, run_bundle};
 use crate::support::download::wheels_with_needs;
 use crate::support::project::{Project, WheelText, listing, some_interpreter};
 
@@ -208,6 +209,87 @@ fn a_part_of_a_smaller_spec_is_the_layer_of_the_whole() {
     only("env", "sources").ends(2, "does not say which wheel brought which file");
 }
 
+/// An interpreter that is copied in is a layer that environments share, whatever else they have, and
+/// the parts of one need not see it. Build systems know its files one by one.
+#[test]
+fn an_interpreter_inside_is_a_layer_of_its_own() {
+    let project = Project::new();
+    let interpreter = |directory: &str, wheels: &[WheelText]| {
+        spec(&project, wheels);
+        let text = fs::read_to_string(project.path().join("env.json")).unwrap();
+        let mut spec: Value = serde_json::from_str(&text).unwrap();
+        spec["interpreter"]["python"] = json!({"kind": "inside", "directory": directory});
+        project.write("env.json", spec.to_string());
+    };
+    let library = "lib/python3.11";
+    let files = [("bin/python3.11", "\x7fELF"), (&format!("{library}/os.py"), "X = 1\n")];
+    for (path, text) in files {
+        let path = project.write(&format!("python/{path}"), text);
+        let mode = if text.starts_with('X') { 0o644 } else { 0o755 };
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    project.write(&format!("python/{library}/__pycache__/os.pyc"), "");
+    let [one, two] = ["one", "two"].map(|name| wheel(name, 10));
+    interpreter("python", std::slice::from_ref(&one));
+    let first = layers(&project, "first", &["--layer-policy", "wheel"]);
+    assert_eq!(names(&first), ["interpreter", "one", "environment", "sources"]);
+    interpreter("python", std::slice::from_ref(&two));
+    let other = layers(&project, "other", &["--layer-policy", "wheel"]);
+    assert_eq!(new(&other, &first), ["two"]);
+    // The same by its files, which are elsewhere, with whatever modes.
+    interpreter("key/../of/it", &[two]);
+    let mut inputs = Vec::new();
+    for (number, (path, text)) in files.iter().enumerate() {
+        let place = project.write(&number.to_string(), text);
+        fs::set_permissions(&place, PermissionsExt::from_mode(0o555)).unwrap();
+        inputs.push(format!("--input=key/../of/it/{path}={place}"));
+    }
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let by_files = layers(&project, "by-files", &[&["--layer-policy", "wheel"], &*inputs].concat());
+    assert_eq!(by_files, other);
+    let prefix = ["--prefix", "opt/venv"];
+    let part = |part: &str, inputs: &[&str]| {
+        let out = format!("{part}.tar.gz");
+        let only = ["pack", "env.json", "--only", part, "--out", &out];
+        project.run(&[&only[..], &prefix, inputs].concat()).success();
+        fs::read(project.path().join(out)).unwrap()
+    };
+    let layer = |name: &str| fs::read(project.path().join("other").join(name)).unwrap();
+    assert!(part("interpreter", &inputs) == layer("000-interpreter.tar.gz"));
+    assert!(part("packages", &[]) == layer("001-two.tar.gz"));
+    assert!(part("environment", &[]) == layer("002-environment.tar.gz"));
+    assert!(part("sources", &[]) == layer("003-sources.tar.gz"));
+    let refused = |input: &str, expected: &str| {
+        let pack = ["pack", "env.json", "--out", "x.tar", inputs[0], inputs[1], input];
+        project.run(&pack).ends(2, expected);
+    };
+    refused("--input=key/../of/its=0", "`key/../of/its` is not in the spec");
+    refused("--input=key/../of/it=python", "is not in the spec");
+}
+
+/// Another machine has other folders, and other habits.
+#[test]
+fn layers_and_images_are_the_same_on_every_machine() {
+    let made = ["one/place", "quite/another/place"].map(|place| {
+        let project = Project::new();
+        spec(&project, &[wheel("one", 9 << 20), wheel("two", 10)]);
+        let home = project.path().join(place);
+        let names = project.names();
+        fs::create_dir_all(&home).unwrap();
+        for name in &names {
+            fs::rename(project.path().join(name), home.join(name)).unwrap();
+        }
+        let pack = "\"$1\" pack env.json --layers layers -q && \"$1\" pack env.json --archive-format \
+                    oci --out image -q --entrypoint /opt/venv/bin/one";
+        let script = format!("umask {}; {pack}", if place.starts_with("one") { "022" } else { "077" });
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &script, "sh", env!("CARGO_BIN_EXE_venvtree")]).current_dir(&home);
+        succeed(shell.env("HOME", &home).env("TZ", "Asia/Tokyo").env("LC_ALL", "C"));
+        (files(&home.join("layers")), files(&home.join("image")))
+    });
+    assert!(made[0].0.len() == 5 && made[0] == made[1], "{:?}", made[0].0.keys());
+}
+
 /// Runs a program in the project; returns standard output.
 fn run(project: &Project, program: &str, arguments: &[&str]) -> String {
     succeed(Command::new(program).args(arguments).current_dir(project.path()))
@@ -371,34 +453,10 @@ fn an_image_is_put_on_another_one_and_on_itself() {
 /// A root directory with the Python of this machine and what it needs of it, and nothing else: what
 /// images without a shell are.
 fn root_with_python(root: &Utf8Path) {
-    let copy = |from: &str| {
-        let to = root.join(from.trim_start_matches('/'));
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(from, &to).unwrap();
-    };
-    for link in ["bin", "lib", "lib64"] {
-        fs::create_dir_all(root.join("usr").join(link)).unwrap();
-        symlink(format!("usr/{link}"), root.join(link)).unwrap();
-    }
-    for place in ["tmp", "proc", "dev", "sys"] {
-        fs::create_dir(root.join(place)).unwrap();
-    }
-    // Programs are looked for by `sh`, which starts every script.
-    for program in ["/usr/bin/python3.11", "/usr/bin/dash"] {
-        copy(program);
-    }
-    symlink("dash", root.join("usr/bin/sh")).unwrap();
+    fill_root(root, &["/usr/bin/python3.11"], "/usr/lib/python3.11/lib-dynload/*.so");
     succeed(Command::new("cp").args(["-a", "/usr/lib/python3.11"]).arg(root.join("usr/lib")));
     for unneeded in ["test", "config-3.11-x86_64-linux-gnu", "dist-packages", "__pycache__"] {
         let _ = fs::remove_dir_all(root.join("usr/lib/python3.11").join(unneeded));
-    }
-    let modules = "/usr/lib/python3.11/lib-dynload/*.so /usr/bin/python3.11 /usr/bin/dash";
-    let libraries = "/lib/x86_64-linux-gnu/lib{stdc++,gcc_s,pthread,dl,util,rt,m,c}.so.*";
-    let list =
-        format!("{{ ldd {modules} | grep -o '/[^ ]*\\.so[^ ]*'; ls {libraries}; }} | sort -u");
-    let list = succeed(Command::new("bash").args(["-c", &list]));
-    for library in list.lines().filter(|line| !line.ends_with(':')) {
-        copy(library);
     }
 }
 
@@ -428,24 +486,6 @@ def main():
     sys.stdout.flush()
     subprocess.run(["flask", "--version"], check=True)
 "#;
-
-/// Runs the image of a bundle with crun, read-only. That knows unified control groups only, which
-/// not every machine has mounted.
-fn run_bundle(bundle: &Utf8Path) -> String {
-    let place = bundle.join("config.json");
-    let mut config: Value = serde_json::from_slice(&fs::read(&place).unwrap()).unwrap();
-    config["process"]["terminal"] = false.into();
-    config["root"]["readonly"] = true.into();
-    let scratch = json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"});
-    config["mounts"].as_array_mut().unwrap().push(scratch);
-    fs::write(&place, config.to_string()).unwrap();
-    let script = format!(
-        "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; \
-         exec crun --root {bundle}/state --cgroup-manager=disabled run --bundle {bundle} venvtree-{}",
-        std::process::id()
-    );
-    succeed(Command::new("unshare").args(["--mount", "sh", "-c", &script]))
-}
 
 /// The front door: an image of flask and numpy on a base that another tool made, unpacked by that
 /// and run by a container runtime.
@@ -488,7 +528,7 @@ fn an_image_runs_read_only_and_not_as_root() {
     ];
     project.run(&options).success();
     run(&project, "umoci", &["unpack", "--image", "image:app", "bundle"]);
-    let said = run_bundle(&project.path().join("bundle"));
+    let said = run_bundle(&project.path().join("bundle"), &[]);
     assert!(said.starts_with("answer: 45.0\n"), "{said}");
     assert!(said.contains("Flask 3"), "{said}");
     project.run(&["verify", "bundle/rootfs/opt/venv", "--spec", "env.json"]).success();

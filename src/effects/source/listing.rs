@@ -3,16 +3,24 @@
 //! Effects layer. Links are resolved, and must stay within the directory that is listed;
 //! `__pycache__` is left out; what is neither file nor directory is refused. The order is that of
 //! the paths' bytes, whatever the file system says.
+//!
+//! A directory may also be given file by file, as build systems have it. They do not keep modes:
+//! whether a file is executable is then what its first bytes say.
+
+use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::fs::{FsError, Links, failed, open_regular};
 use crate::effects::work::parallel;
-use crate::model::digest::{DigestFunction, Hasher};
+use crate::model::digest::{Digest, DigestFunction, Hasher};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::file_kind::FileKind;
 use crate::model::path::{PathError, TreePath};
 use crate::model::plan::{ListedFile, Listing};
+
+/// Where Python keeps bytecode, which is no input.
+const CACHE: &str = "__pycache__";
 
 /// A listing and where its files are.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +38,12 @@ impl ListedFiles {
     /// Where a file is.
     pub fn path(&self, file: usize) -> &Utf8Path {
         &self.paths[file]
+    }
+
+    fn push(&mut self, path: Option<TreePath>, place: Utf8PathBuf, kind: FileKind, digest: Digest) {
+        let file = ListedFile { path, sha256: digest.hash, size: digest.size, kind };
+        self.listing.files.push(file);
+        self.paths.push(place);
     }
 }
 
@@ -95,15 +109,53 @@ pub fn list(path: &Utf8Path, threads: usize) -> Result<ListedFiles, ListingError
     let digests = parallel::map(threads, found.len(), |index| hash(&found[index].1))?;
     let mut listed = ListedFiles::default();
     for ((path, place, kind), digest) in found.into_iter().zip(digests) {
-        listed.listing.files.push(ListedFile {
-            path,
-            sha256: digest.hash,
-            size: digest.size,
-            kind,
-        });
-        listed.paths.push(place);
+        listed.push(path, place, kind, digest);
     }
     Ok(listed)
+}
+
+/// Lists a directory that is given file by file, or by some of its directories: for each its path
+/// there, and where it is.
+///
+/// # Errors
+/// One of them cannot be read, or has a path that no tree may hold.
+pub fn list_parts<'p>(
+    parts: impl Iterator<Item = (&'p str, &'p Utf8Path)>,
+    threads: usize,
+) -> Result<ListedFiles, ListingError> {
+    let mut found: Vec<(Option<TreePath>, Utf8PathBuf, FileKind)> = Vec::new();
+    for (path, place) in parts.filter(|(path, _)| !path.split('/').any(|name| name == CACHE)) {
+        let real = place.canonicalize_utf8().map_err(failed("find", place))?;
+        if real.is_dir() {
+            visit(&real, &real, path, &mut vec![real.clone()], &mut found)?;
+            continue;
+        }
+        let refused = |source| ListingError::Name { path: path.to_owned(), source: Some(source) };
+        found.push((
+            Some(TreePath::parse(path).map_err(refused)?),
+            real.clone(),
+            check_file(&real)?,
+        ));
+    }
+    found.sort();
+    let known = parallel::map(threads, found.len(), |index| {
+        let place = &found[index].1;
+        Ok::<_, FsError>((kind_by_bytes(place)?, hash(place)?))
+    })?;
+    let mut listed = ListedFiles::default();
+    for ((path, place, _), (kind, digest)) in found.into_iter().zip(known) {
+        listed.push(path, place, kind, digest);
+    }
+    Ok(listed)
+}
+
+/// Whether a file is executable, going by what it begins with: a program or a library of Linux or
+/// macOS, or the name of an interpreter.
+fn kind_by_bytes(path: &Utf8Path) -> Result<FileKind, FsError> {
+    let file = open_regular(path, Links::Follow).map_err(failed("open", path))?;
+    let mut start = Vec::new();
+    file.take(4).read_to_end(&mut start).map_err(failed("read", path))?;
+    Ok(FileKind::of_bytes(&start))
 }
 
 /// Whether a file is executable.
@@ -120,7 +172,7 @@ fn check_file(path: &Utf8Path) -> Result<FileKind, ListingError> {
     Ok(kind)
 }
 
-fn hash(path: &Utf8Path) -> Result<crate::model::digest::Digest, FsError> {
+fn hash(path: &Utf8Path) -> Result<Digest, FsError> {
     let mut file = open_regular(path, Links::Follow).map_err(failed("open", path))?;
     let mut hasher = Hasher::new(DigestFunction::Sha256);
     std::io::copy(&mut file, &mut hasher).map_err(failed("read", path))?;
@@ -142,7 +194,7 @@ fn visit(
                 source: None,
             });
         };
-        if name == "__pycache__" {
+        if name == CACHE {
             continue;
         }
         let place = directory.join(&name);
@@ -199,6 +251,32 @@ mod tests {
         symlink("pkg", root.join("again")).unwrap();
         assert_eq!(listed(&root).unwrap(), ["a.py 1", "again/b.py 2", "link.py 2", "pkg/b.py 2"]);
         assert_eq!(listed(&root.join("a.py")).unwrap(), [" 1"]);
+    }
+
+    /// Whoever gives single files may have them anywhere, and with any modes.
+    #[test]
+    fn a_directory_is_listed_by_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let places = ["1", "2", "3", "4"].map(|name| root.join(name));
+        for (place, text) in places.iter().zip([&b"\x7fELF"[..], b"#!/x", b"X", b""]) {
+            std::fs::write(place, text).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(place, mode).unwrap();
+        }
+        let paths = ["bin/python", "lib/run", "lib/a.py", "__pycache__/b"];
+        let parts = || paths.into_iter().zip(places.iter().map(Utf8PathBuf::as_path));
+        let listed = list_parts(parts(), 2).unwrap();
+        let found = listed.listing().files.iter();
+        let found = found.map(|file| (file.path.as_ref().unwrap().as_str(), file.kind.into()));
+        let found: Vec<(&str, bool)> = found.collect();
+        assert_eq!(found, [("bin/python", true), ("lib/a.py", false), ("lib/run", true)]);
+        assert_eq!(listed.path(1), places[2]);
+        let out = [("../a", places[0].as_path())].into_iter();
+        assert!(matches!(list_parts(out, 1), Err(ListingError::Name { .. })));
+        let absent = root.join("absent");
+        let absent = [("a", absent.as_path())].into_iter();
+        assert!(matches!(list_parts(absent, 1), Err(ListingError::Fs(_))));
     }
 
     #[test]

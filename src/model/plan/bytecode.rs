@@ -4,7 +4,7 @@
 //! its digest. No RECORD lists it, so an environment without its `__pycache__` is the one that has
 //! no bytecode.
 
-use crate::model::bytecode::modules::is_module;
+use crate::model::bytecode::modules::{Excluded, is_module};
 use crate::model::bytecode::overlay::Recipe;
 use crate::model::digest::Hash;
 use crate::model::file_kind::FileKind;
@@ -56,10 +56,12 @@ pub struct Compiled {
 
 /// The modules of a plan that have bytecode, in the order of their owners and paths.
 pub fn modules(plan: &Plan, spec: &Spec) -> Vec<Module> {
-    let Some(bytecode) = &spec.bytecode else {
-        return Vec::new();
-    };
-    let excluded = bytecode.excluded();
+    let bytecode = spec.bytecode.as_ref();
+    bytecode.map_or_else(Vec::new, |bytecode| modules_but(plan, spec, &bytecode.excluded()))
+}
+
+/// The modules of a plan but for those that are left out, whatever the spec says of bytecode.
+pub fn modules_but(plan: &Plan, spec: &Spec, excluded: &Excluded) -> Vec<Module> {
     let layout = Layout::new(&spec.interpreter);
     let library = library(spec, layout.os);
     let mut modules = Vec::new();

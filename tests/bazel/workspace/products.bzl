@@ -8,6 +8,7 @@ _LIBRARY = ["//library"]
 # Of an interpreter that is part of the build, for another platform, and with packages of others.
 _ENVIRONMENTS = {
     "arm_env": {"interpreter": ":arm", "wheels": [":beta"]},
+    "inbuild_beta_env": {"interpreter": "@cpython//:python", "wheels": [":beta"]},
     "inbuild_env": {"interpreter": "@cpython//:python", "wheels": _BOTH},
     "pytest_env": {"wheels": _BOTH + ["@pypi//:all"]},
 }
@@ -17,6 +18,7 @@ _PRODUCTS = {
     "based_image": (py_venv_image, ":env", {"base": ":image", "prefix": "opt/based", "tag": "based"}),
     "compiled_archive": (py_venv_archive, ":compiled_env", {"deps": _LIBRARY, "format": "tar"}),
     "compiled_env.link": (py_venv_link, ":compiled_env", {"path": "ide/compiled"}),
+    "compiled_inbuild_layers": (py_venv_layers, ":compiled_inbuild_env", {"deps": _LIBRARY}),
     "compiled_layers": (py_venv_layers, ":compiled_env", {"alone": ["alpha"], "deps": _LIBRARY}),
     "env.link": (py_venv_link, ":env", {"path": "ide/venv"}),
     "image": (py_venv_image, ":env", {
@@ -25,6 +27,16 @@ _PRODUCTS = {
         "prefix": "srv/app",
         "tag": "app",
     }),
+    "inbuild_archive": (py_venv_archive, ":inbuild_env", {"deps": _LIBRARY}),
+    "inbuild_beta_layers": (py_venv_layers, ":inbuild_beta_env", {"prefix": "srv/app"}),
+    "inbuild_image": (py_venv_image, ":inbuild_env", {
+        "deps": _LIBRARY,
+        "entrypoint": ["/srv/app/bin/alpha-tool"],
+        "prefix": "srv/app",
+        "tag": "app",
+        "user": "65532:65532",
+    }),
+    "inbuild_layers": (py_venv_layers, ":inbuild_env", {"alone": ["alpha"], "deps": _LIBRARY, "prefix": "srv/app"}),
     "layers": (py_venv_layers, ":env", {"alone": ["Beta.Package"], "deps": _LIBRARY, "prefix": "srv/app"}),
     "zip": (py_venv_archive, ":env", {"format": "zip"}),
 }

@@ -2,6 +2,7 @@
 //! with.
 
 pub(crate) mod commands;
+pub(crate) mod containers;
 pub(crate) mod download;
 pub(crate) mod fake_reapi;
 #[cfg(feature = "remote")]

@@ -10,18 +10,22 @@ use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::{apart, compiler, spec as spec_input};
 use crate::cli::io::Io;
 use crate::cli::options::bytecode::WayArguments;
-use crate::cli::options::{LimitArguments, MOST_THREADS, numbers};
+use crate::cli::options::{
+    AllowArguments, LimitArguments, MOST_THREADS, PlacesArguments, SpecArguments, numbers,
+};
 use crate::cli::quantity;
 use crate::cli::verb::{Request, Verb};
 use crate::engine::bytecode::{
     self as engine_bytecode, Compilation, Compiled, OverlayContents, Source,
 };
 use crate::engine::files;
-use crate::engine::{self, Session};
+use crate::engine::{self, Places, Session};
 use crate::error::Error;
 use crate::model::bytecode::release::Compiler;
 use crate::model::bytecode::{Level, overlay};
 use crate::model::finding::{Finding, Findings};
+use crate::model::layers::LayerKind;
+use crate::model::spec::Spec;
 
 /// In two lines: in one, it would not fit into a narrow terminal.
 const USAGE: &str = "venvtree bytecode compile [OPTIONS] <WHEEL>...
@@ -34,12 +38,19 @@ Examples:
   venvtree bytecode compile wheels/*.whl \\
       --compiler 3.11 --out bytecode
 
+  # And the standard library of an interpreter that is copied in:
+  venvtree bytecode compile --interpreter-of env.json \
+      --compiler 3.11 --out bytecode
+
 The same wheel and the same version of the compiler, to the patch level, make the same bytes, on every machine. What \
 no Python can compile is listed and left out, as Python itself would not import it.")]
 pub struct CompileArguments {
     /// The wheels.
-    #[arg(value_name = "WHEEL", required = true)]
+    #[arg(value_name = "WHEEL", required_unless_present = "interpreter_of")]
     wheels: Vec<Utf8PathBuf>,
+    /// Compile the standard library of the interpreter that this spec copies in (of kind `inside`).
+    #[arg(long, value_name = "SPEC")]
+    interpreter_of: Option<Utf8PathBuf>,
     /// The interpreter that compiles: CPython from 3.11 to 3.14.
     #[arg(long, value_name = "PYTHON")]
     compiler: String,
@@ -49,7 +60,8 @@ pub struct CompileArguments {
     /// The directory for the overlays, made if need be.
     #[arg(long, value_name = "DIR", required_unless_present = "overlay")]
     out: Option<Utf8PathBuf>,
-    /// The file for the overlay of the only wheel, at the only level, instead of a directory.
+    /// The file for the only overlay, of one wheel or interpreter at one level, instead of a
+    /// directory.
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     overlay: Option<Utf8PathBuf>,
     #[command(flatten)]
@@ -59,6 +71,9 @@ pub struct CompileArguments {
     threads: Option<u16>,
     #[command(flatten)]
     limits: LimitArguments,
+    /// Where the input is whose path in that spec is KEY; may be repeated.
+    #[arg(long = "input", value_name = "KEY=PATH", requires = "interpreter_of")]
+    inputs: Vec<String>,
 }
 
 /// What is compiled, and where overlays go.
@@ -67,6 +82,8 @@ pub(crate) struct Compile {
     request: engine_bytecode::Request,
     levels: BTreeSet<Level>,
     wheels: Vec<Utf8PathBuf>,
+    /// The spec of an interpreter that is copied in, and where its files are.
+    interpreter: Option<(Spec, Places)>,
     out: Out,
 }
 
@@ -101,9 +118,17 @@ impl Verb for CompileArguments {
             expected: self.compiler_version,
             excluded: self.way.excluded()?,
         };
+        let interpreter = self.interpreter_of.map(|spec| {
+            let (threads, limits, allow) = (self.threads, self.limits, AllowArguments::default());
+            let places =
+                PlacesArguments { root: None, inputs: self.inputs, threads, limits, allow };
+            spec_input::read(&SpecArguments { spec, places }, io)
+        });
+        let interpreter = interpreter.transpose()?;
+        let count = self.wheels.len() + usize::from(interpreter.is_some());
         let levels = self.way.levels.0;
         let out = match (self.out, self.overlay) {
-            (_, Some(_)) if self.wheels.len() != 1 || levels.len() != 1 => {
+            (_, Some(_)) if count != 1 || levels.len() != 1 => {
                 let problem = "`--overlay` names one file, and each wheel has one for each level";
                 return Err(Error::usage(problem).hint("name a directory with `--out`"));
             }
@@ -114,16 +139,22 @@ impl Verb for CompileArguments {
             }
         };
         let wheels = self.wheels.iter().map(|wheel| io.resolve(wheel)).collect();
-        Ok(Compile { session, request, levels, wheels, out })
+        Ok(Compile { session, request, levels, wheels, interpreter, out })
     }
 }
 
 impl Request for Compile {
     fn run(self, io: &mut Io<'_>) -> Result<CompileAnswer, Error> {
-        let Self { session, request, levels, wheels, out } = self;
+        let Self { session, request, levels, wheels, interpreter, out } = self;
         // All are looked at before anything is compiled, and all is compiled that is written.
         let opened = wheels.iter().map(|wheel| Source::open(&session, wheel));
-        let sources: Vec<Source> = opened.collect::<Result<_, _>>()?;
+        let mut sources: Vec<Source> = opened.collect::<Result<_, _>>()?;
+        if let Some((spec, places)) = &interpreter {
+            let spec = Spec { bytecode: None, ..spec.clone() };
+            let part = Some(LayerKind::Interpreter);
+            let prepared = engine::prepare_part(&session, spec, places, part)?;
+            sources.push(Source::of_interpreter(prepared)?);
+        }
         let compilation = Compilation::start(&session, &request)?;
         let release = compilation.compiler().release();
         let mut overlays = Vec::new();
@@ -137,6 +168,9 @@ impl Request for Compile {
                 }
                 let file = io.output_file(&place)?;
                 apart::check_file(&file, &wheels)?;
+                if let Some((spec, places)) = &interpreter {
+                    apart::check_files([&file], spec, places)?;
+                }
                 engine::write_whole(&file, |writer| {
                     engine_bytecode::write(&contents, writer, file.path())
                 })?;

@@ -301,6 +301,7 @@ impl Pack {
         &self,
         file: Option<&OutputFile>,
         directory: Option<&Utf8Path>,
+        only: Option<LayerKind>,
         io: &mut Io<'_>,
     ) -> Result<engine::Prepared, Error> {
         let (name, place) = &self.subject;
@@ -309,7 +310,7 @@ impl Pack {
         file.iter().try_for_each(|file| apart::check_file(file, [place]))?;
         apart::check_files(file, &spec, &places)?;
         directory.map_or(Ok(()), |out| apart::check_environment(out, &spec, &places))?;
-        engine::prepare(&self.session, spec, &places)
+        engine::prepare_part(&self.session, spec, &places, only)
     }
 
     /// Packs what a spec describes; returns the time of everything, and what to know of the plan.
@@ -320,7 +321,7 @@ impl Pack {
         file: Option<&OutputFile>,
         io: &mut Io<'_>,
     ) -> Result<(u64, Warnings), Error> {
-        let mut prepared = self.prepare(file, None, io)?;
+        let mut prepared = self.prepare(file, None, only, io)?;
         let mtime = self.epoch.unwrap_or(prepared.spec.flags.mtime);
         let options = ArchiveOptions { mtime, ..options };
         archives::begin(&self.session);
@@ -341,7 +342,7 @@ impl Pack {
             }
             Layered::Image(_, ImagePlace::File(file)) => (Some(file), None),
         };
-        let mut prepared = self.prepare(file, directory, io)?;
+        let mut prepared = self.prepare(file, directory, None, io)?;
         let mtime = self.epoch.unwrap_or(prepared.spec.flags.mtime);
         let (session, layering) = (&self.session, layers.layering(mtime));
         let (format, digest, written) = match layered {
