@@ -422,7 +422,8 @@ fn sources_and_the_interpreter_inside_have_bytecode() {
     project.run(&["pack", "env.json", "--layers", "layers"]).success();
     let compiled = |layer: &str| {
         let mut tar = Command::new("tar");
-        let list = succeed(tar.args(["-tzf", layer]).current_dir(project.path().join("layers")));
+        let list =
+            succeed_alone(tar.args(["-tzf", layer]).current_dir(project.path().join("layers")));
         list.lines().filter(|line| line.ends_with(".pyc")).count()
     };
     let counts = ["000-interpreter.tar.gz", "001-environment.tar.gz"].map(compiled);

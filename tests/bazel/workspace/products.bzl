@@ -32,6 +32,8 @@ _PRODUCTS = {
     "inbuild_image": (py_venv_image, ":inbuild_env", {
         "deps": _LIBRARY,
         "entrypoint": ["/srv/app/bin/alpha-tool"],
+        # Pythons that are made to be fetched find their library beside them; that of this machine, where it was installed.
+        "env": {"LD_LIBRARY_PATH": "/srv/app/.python/lib"},
         "prefix": "srv/app",
         "tag": "app",
         "user": "65532:65532",
