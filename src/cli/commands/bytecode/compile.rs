@@ -38,8 +38,8 @@ Examples:
   venvtree bytecode compile wheels/*.whl \\
       --compiler 3.11 --out bytecode
 
-  # And the standard library of an interpreter that is copied in:
-  venvtree bytecode compile --interpreter-of env.json \
+  # The library of an interpreter that a spec copies in:
+  venvtree bytecode compile --interpreter-of env.json \\
       --compiler 3.11 --out bytecode
 
 The same wheel and the same version of the compiler, to the patch level, make the same bytes, on every machine. What \
