@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::support::commands::feed;
-use crate::support::download::Download;
+use crate::support::download::{Download, wheels_with_needs};
 use crate::support::interpreters;
 use crate::support::project::{Project, WheelText, some_interpreter};
 
@@ -160,14 +160,7 @@ fn the_bill_names_what_another_tool_finds_in_the_environment() {
     let (folder, python) = (folder.to_str().unwrap(), python.path.to_str().unwrap());
     project.run(&["spec", "from", folder, "--for", python, "--out", "env.json"]).success();
     project.run(&["build", "env.json", "--out", "env"]).success();
-    let bill: Value = serde_json::from_str(&project.run(&["sbom", "env"]).success()).unwrap();
-    let output = Command::new(judge("cyclonedx-py"))
-        .args(["environment", "env/bin/python", "--of", "JSON", "--output-reproducible"])
-        .current_dir(project.path())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let other: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (bill, other) = (bill_of(&project, "env"), judged(&project, "env"));
     let (ours, theirs) = (licenses(&bill), licenses(&other));
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
     let different: Vec<&String> = ours
@@ -185,6 +178,47 @@ fn the_bill_names_what_another_tool_finds_in_the_environment() {
         .map(|(name, _)| name)
         .collect();
     assert!(different.is_empty(), "{different:?}\n{ours:?}\n{theirs:?}");
+}
+
+/// The bill of an environment.
+fn bill_of(project: &Project, environment: &str) -> Value {
+    serde_json::from_str(&project.run(&["sbom", environment]).success()).unwrap()
+}
+
+/// The bill that another tool writes of an environment.
+fn judged(project: &Project, environment: &str) -> Value {
+    let output = Command::new(judge("cyclonedx-py"))
+        .args(["environment", &format!("{environment}/bin/python")])
+        .args(["--of", "JSON", "--output-reproducible"])
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Of many the same are named, and none without a license that the other one knows a license of.
+#[test]
+#[ignore = "downloads a hundred wheels: cargo test --test it -- --ignored proof::"]
+fn the_bill_of_a_hundred_wheels_names_what_another_tool_finds() {
+    let python = interpreters().into_iter().find(|python| python.version == (3, 11)).unwrap();
+    let project = Project::new();
+    let projects = ["boto3", "django", "jupyterlab", "sympy", "transformers"];
+    let wheels = wheels_with_needs(&python, &projects);
+    assert!(wheels.len() >= 98, "{}", wheels.len());
+    let path = python.path.to_str().unwrap();
+    let probe = project.run(&["interpreter", "probe", path]).success();
+    project.spec(serde_json::from_str(&probe).unwrap(), &wheels, |_| ());
+    project.run(&["build", "env.json", "--out", "env"]).success();
+    let (bill, other) = (bill_of(&project, "env"), judged(&project, "env"));
+    assert_eq!(check(CYCLONEDX, &bill.to_string()).trim(), "None");
+    let (ours, theirs) = (licenses(&bill), licenses(&other));
+    assert_eq!(ours.len(), wheels.len());
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+    let known = theirs.iter().filter(|(_, found)| !found.is_empty());
+    let unknown: Vec<&String> =
+        known.map(|(name, _)| name).filter(|name| ours[*name].is_empty()).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 /// The licenses of each component, by name and version.
