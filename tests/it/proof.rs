@@ -34,6 +34,7 @@ fn project() -> Project {
         .metadata("License-File: LICENSE")
         .metadata("Summary: A tool.")
         .metadata("Project-URL: Source, https://files.example/app")
+        .metadata("Project-URL: Chat, https://chat.example/#/#app:example")
         .metadata("Requires-Dist: helper[fast]")
         .metadata("Requires-Dist: absent; sys_platform == 'win32'");
     let helper = WheelText::new("helper", "2")
@@ -103,7 +104,8 @@ fn a_bill_tells_what_the_wheels_say() {
         json!([{"expression": "MIT OR Apache-2.0", "acknowledgement": "declared"}])
     );
     assert_eq!(app["components"][0]["name"], "app_tool.libs/libz-1a2b.so.1.2.3");
-    let embedded = &app["externalReferences"][1];
+    assert_eq!(app["externalReferences"][1]["url"], "https://chat.example/#/%23app:example");
+    let embedded = &app["externalReferences"][2];
     assert_eq!(embedded["type"], "bom");
     assert_eq!(embedded["url"], "app_tool-1.0%2Blocal.1.dist-info/sboms/app%20tool.cdx.json");
     let wheel = project.path().join("wheels/app_tool-1.0+local.1-py3-none-any.whl");

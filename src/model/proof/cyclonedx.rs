@@ -154,7 +154,7 @@ fn license_text(file: &PartFile) -> Option<Value> {
 fn external_references(part: &Part) -> Vec<Value> {
     let mut found: Vec<Value> = Vec::new();
     for (label, url) in &part.about.urls {
-        found.push(json!({ "type": kind_of(label), "url": url, "comment": label }));
+        found.push(json!({ "type": kind_of(label), "url": one_fragment(url), "comment": label }));
     }
     for file in &part.embedded {
         found.push(json!({
@@ -165,6 +165,15 @@ fn external_references(part: &Part) -> Vec<Value> {
         }));
     }
     found
+}
+
+/// An address with at most one `#`: what is behind that may hold no other one, though browsers take
+/// it, and so do Matrix's addresses of rooms.
+fn one_fragment(url: &str) -> String {
+    match url.split_once('#') {
+        Some((page, fragment)) => format!("{page}#{}", fragment.replace('#', "%23")),
+        None => url.to_owned(),
+    }
 }
 
 /// The kind of an address, by the labels that are well known (of the packaging guides).
