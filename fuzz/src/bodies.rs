@@ -129,7 +129,7 @@ pub fn entry_points(data: &[u8]) {
 /// A manifest of a tree.
 pub fn manifest_json(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
-        let _ = Manifest::parse(text);
+        let _ = Manifest::parse(text, &Alone);
     }
 }
 

@@ -1,27 +1,31 @@
 //! Scanning: from a directory on disk to a tree.
 //!
 //! Effects layer. Two ways of looking: as it is, or as a cache returns it, where a link may have
-//! become a copy, every file may be a link into a store, and modes say nothing. Directories are
-//! listed, and files hashed, by all threads.
+//! become a copy, every file may be a link into a store, and modes say nothing. All threads list
+//! directories, hash files and make directories of the tree, of which each is made by whoever
+//! finishes the last that is in it: nobody waits until all of one kind is done.
 
 pub(crate) mod bytecode;
 
-use std::collections::HashSet;
 use std::io::Read as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use rustix::fs::FileType;
 
 use crate::effects::host::fs::{Directory, FsError, Links, failed, open_regular};
 use crate::effects::host::state::State;
-use crate::effects::work::parallel::{self, Threads};
+use crate::effects::work::parallel;
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hasher};
 use crate::model::file_kind::FileKind;
 use crate::model::path::{FileName, LinkTarget, TreePath};
-use crate::model::tree::{Leaf, Tree, TreeBuilder};
+use crate::model::tree::{self, Leaf, Node, Tree};
 
 /// Files that one thread reads before it takes more.
 const PORTION: usize = 32;
+/// How many bytes of a file are read at once.
+const CHUNK: usize = 64 << 10;
 
 /// How to look at a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,18 +44,13 @@ pub struct Scan {
     pub tree: Tree,
     /// Everything else: paths (not UTF-8 replaced) and what is wrong with them.
     pub odd: Vec<(String, &'static str)>,
-    /// How each entry of the tree looked before it was read.
-    pub states: Vec<(TreePath, State)>,
 }
+
+/// How entries looked before they were read, by path.
+pub type Looks = Vec<(TreePath, State)>;
 
 /// What is known of a file that looks so, and need not be read for it.
 pub type Known<'a> = dyn Fn(&TreePath, &State) -> Option<Digest> + Sync + 'a;
-
-enum Found {
-    Directory,
-    Link(LinkTarget),
-    File(FileKind),
-}
 
 /// Scans a directory, links on the way to it followed.
 ///
@@ -63,22 +62,25 @@ pub fn scan(
     view: View,
     threads: usize,
 ) -> Result<Scan, FsError> {
-    scan_with(path, function, view, threads, &|_, _| None)
+    let mut scans = scan_all(&[path], function, view, threads)?;
+    Ok(scans.pop().expect("one for each directory"))
 }
 
-/// The same with what is known of some files.
+/// The same as it is, with what is known of some files. Returns how each entry of the tree looked,
+/// too.
 ///
 /// # Errors
 /// Something cannot be read.
 pub fn scan_with(
     path: &Utf8Path,
     function: DigestFunction,
-    view: View,
     threads: usize,
     known: &Known<'_>,
-) -> Result<Scan, FsError> {
-    let mut scans = Scanner { view, function, threads, known }.scan(&[path])?;
-    Ok(scans.pop().expect("one for each directory"))
+) -> Result<(Scan, Looks), FsError> {
+    let scanner = Scanner { view: View::Exact, function, known: Some(known) };
+    let mut scans = scanner.scan(&[path], threads)?;
+    let (scan, looks) = scans.pop().expect("one for each directory");
+    Ok((scan, parallel::sort(threads, looks, |one, other| one.0.cmp(&other.0))))
 }
 
 /// Scans several directories at once.
@@ -91,7 +93,8 @@ pub fn scan_all(
     view: View,
     threads: usize,
 ) -> Result<Vec<Scan>, FsError> {
-    Scanner { view, function, threads, known: &|_, _| None }.scan(paths)
+    let scans = Scanner { view, function, known: None }.scan(paths, threads)?;
+    Ok(scans.into_iter().map(|(scan, _)| scan).collect())
 }
 
 /// How deep a tree is followed; links in the view of a cache may lead in circles.
@@ -100,127 +103,139 @@ const DEPTH_LIMIT: usize = 256;
 struct Scanner<'a> {
     view: View,
     function: DigestFunction,
-    threads: usize,
-    known: &'a Known<'a>,
+    /// What is known of files; who knows something wants to know how entries look.
+    known: Option<&'a Known<'a>>,
 }
 
-/// A directory that is to be listed.
-struct Unlisted {
-    /// Which of the roots it lies below.
-    root: usize,
+/// One of the directories that are scanned, and what is found there.
+struct Root {
+    directory: Directory,
+    found: Mutex<FoundBelow>,
+}
+
+/// What is found below a root.
+#[derive(Default)]
+struct FoundBelow {
+    tree: Option<tree::Directory>,
+    odd: Vec<(String, &'static str)>,
+    looks: Looks,
+}
+
+/// A directory that is being scanned.
+struct Place<'r> {
+    root: &'r Root,
     /// Its path there, `""` for the root itself.
     path: String,
     depth: usize,
+    /// The directory that it is in, and its name there.
+    above: Option<(Arc<Self>, FileName)>,
+    /// What is known of what is in it.
+    entries: Mutex<Vec<(FileName, Node)>>,
+    /// How much is not: directories in it, portions of files, and its list itself.
+    left: AtomicUsize,
+}
+
+impl<'r> Place<'r> {
+    fn of(root: &'r Root) -> Arc<Self> {
+        Arc::new(Self {
+            root,
+            path: String::new(),
+            depth: 1,
+            above: None,
+            entries: Mutex::default(),
+            left: AtomicUsize::new(1),
+        })
+    }
+
+    /// A directory in this one, which is not complete without it.
+    fn below(self: &Arc<Self>, name: FileName, path: &TreePath) -> Arc<Self> {
+        self.left.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            root: self.root,
+            path: path.as_str().to_owned(),
+            depth: self.depth + 1,
+            above: Some((Arc::clone(self), name)),
+            entries: Mutex::default(),
+            left: AtomicUsize::new(1),
+        })
+    }
+
+    fn add(&self, entries: impl IntoIterator<Item = (FileName, Node)>) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).extend(entries);
+    }
+
+    fn take(&self) -> Vec<(FileName, Node)> {
+        std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A file that is to be read.
+struct Unread {
+    name: FileName,
+    path: TreePath,
+    kind: FileKind,
+    state: State,
+}
+
+/// What there is to do.
+enum Task<'r> {
+    /// List a directory.
+    List(Arc<Place<'r>>),
+    /// Read files that are in it.
+    Read { place: Arc<Place<'r>>, directory: Arc<Directory>, files: Vec<Unread> },
 }
 
 /// What a directory holds, apart from directories.
 #[derive(Default)]
-struct Listed {
-    root: usize,
-    found: Vec<(TreePath, Found, State)>,
+struct Listed<'r> {
+    links: Vec<(FileName, Node)>,
+    files: Vec<Unread>,
+    below: Vec<Task<'r>>,
     odd: Vec<(String, &'static str)>,
-    below: Vec<Unlisted>,
+    looks: Looks,
 }
 
 impl Scanner<'_> {
-    fn scan(&self, paths: &[&Utf8Path]) -> Result<Vec<Scan>, FsError> {
-        let roots: Vec<Directory> =
-            paths.iter().map(|path| Directory::open(path)).collect::<Result<_, _>>()?;
-        let first = |root| Unlisted { root, path: String::new(), depth: 1 };
-        let listed = parallel::explore(
-            self.threads,
-            (0..roots.len()).map(first).collect(),
-            |unlisted: &Unlisted| {
-                let mut listed = self.list(&roots[unlisted.root], unlisted)?;
-                let below = std::mem::take(&mut listed.below);
-                Ok((listed, below))
-            },
-        )?;
-        let mut all: Vec<Listed> = paths.iter().map(|_| Listed::default()).collect();
-        for Listed { root, found, odd, .. } in listed {
-            all[root].found.extend(found);
-            all[root].odd.extend(odd);
-        }
-        for one in &mut all {
-            let found = std::mem::take(&mut one.found);
-            one.found = parallel::sort(self.threads, found, |one, other| one.0.cmp(&other.0));
-            one.odd.sort_unstable();
-        }
-        let digests = self.digests(&roots, &all)?;
-        let scans = all.into_iter().zip(digests);
-        Ok(scans.map(|(listed, digests)| self.tree(listed, digests)).collect())
-    }
-
-    /// The digests of all files, portion by portion.
-    fn digests(
-        &self,
-        roots: &[Directory],
-        all: &[Listed],
-    ) -> Result<Vec<Vec<Option<Digest>>>, FsError> {
-        let mut portions = Vec::new();
-        for (root, listed) in all.iter().enumerate() {
-            portions.extend(listed.found.chunks(PORTION).map(|portion| (root, portion)));
-        }
-        let made = parallel::map(self.threads, portions.len(), |turn| {
-            let (root, portion) = portions[turn];
-            let digest = |(path, found, state): &(TreePath, Found, State)| match found {
-                Found::File { .. } => match (self.known)(path, state) {
-                    Some(digest) => Ok(Some(digest)),
-                    None => {
-                        hash(&roots[root], (path, state.size), self.view, self.function).map(Some)
-                    }
-                },
-                Found::Directory | Found::Link(_) => Ok(None),
-            };
-            portion.iter().map(digest).collect::<Result<Vec<_>, _>>()
-        })?;
-        let mut digests: Vec<Vec<Option<Digest>>> =
-            all.iter().map(|listed| Vec::with_capacity(listed.found.len())).collect();
-        for ((root, _), made) in portions.iter().zip(made) {
-            digests[*root].extend(made);
-        }
-        Ok(digests)
-    }
-
-    fn tree(&self, listed: Listed, digests: Vec<Option<Digest>>) -> Scan {
-        let leaf = |(entry, digest): (&(TreePath, Found, State), &Option<Digest>)| match entry.1 {
-            Found::File(kind) => digest.map(|digest| Leaf::File { blob: BlobDigest(digest), kind }),
-            Found::Link(ref target) => Some(Leaf::Symlink(target.clone())),
-            Found::Directory => None,
+    fn scan(&self, paths: &[&Utf8Path], threads: usize) -> Result<Vec<(Scan, Looks)>, FsError> {
+        let open = |path: &&Utf8Path| {
+            Ok(Root { directory: Directory::open(path)?, found: Mutex::default() })
         };
-        let entries = || listed.found.iter().zip(&digests);
-        let leaves: Vec<(&TreePath, Leaf)> =
-            entries().filter_map(|entry| Some((&entry.0.0, leaf(entry)?))).collect();
-        let once = "a file system has each name once";
-        let tree = if listed.has_empty_directory() {
-            let mut builder = TreeBuilder::new();
-            for entry in entries() {
-                let inserted = match leaf(entry) {
-                    Some(leaf) => builder.insert(&entry.0.0, leaf),
-                    None => builder.insert_directory(&entry.0.0),
-                };
-                inserted.expect(once);
+        let roots: Vec<Root> = paths.iter().map(open).collect::<Result<_, _>>()?;
+        let first = roots.iter().map(|root| Task::List(Place::of(root))).collect();
+        parallel::branch(threads, first, |task| match task {
+            Task::List(place) => self.list(&place),
+            Task::Read { place, directory, files } => {
+                place.add(self.read(&directory, files)?);
+                self.complete(place);
+                Ok(Vec::new())
             }
-            builder.finish(self.function)
-        } else {
-            Tree::of_sorted(self.function, &leaves, &Threads(self.threads)).expect(once)
+        })?;
+        let scan = |root: Root| {
+            let found = root.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let FoundBelow { tree, mut odd, looks } = found;
+            odd.sort_unstable();
+            let tree = tree.expect("the root is complete when nothing is left to do");
+            (Scan { tree: Tree::of_root(self.function, tree), odd }, looks)
         };
-        drop(leaves);
-        let states = listed.found.into_iter().map(|(path, _, state)| (path, state)).collect();
-        Scan { tree, odd: listed.odd, states }
+        Ok(roots.into_iter().map(scan).collect())
     }
 
-    fn list(&self, root: &Directory, unlisted: &Unlisted) -> Result<Listed, FsError> {
-        let prefix = &unlisted.path;
+    /// Lists a directory and reads its files, or leaves them to others where there are many. Returns
+    /// what remains to be done.
+    fn list<'r>(&self, place: &Arc<Place<'r>>) -> Result<Vec<Task<'r>>, FsError> {
+        let (root, path) = (&place.root.directory, &place.path);
         let directory = match self.view {
-            View::Exact => root.open_below(prefix)?,
-            View::Cached if prefix.is_empty() => root.open_below("")?,
-            View::Cached => Directory::open(&root.path().join(prefix))?,
+            View::Exact => root.open_below(path)?,
+            View::Cached if path.is_empty() => root.open_below("")?,
+            View::Cached => Directory::open(&root.path().join(path))?,
         };
-        let mut listed = Listed { root: unlisted.root, ..Listed::default() };
-        for name in directory.names()? {
+        let mut listed = Listed::default();
+        let mut names = directory.names()?;
+        // What is renamed meanwhile may come twice.
+        names.dedup();
+        for name in names {
             let below = |name: &str| {
-                if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
+                if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
             };
             let name = match name {
                 Ok(name) => name,
@@ -230,27 +245,42 @@ impl Scanner<'_> {
                     continue;
                 }
             };
-            let Ok(path) = FileName::parse(&name).and_then(|_| TreePath::parse(&below(&name)))
-            else {
-                listed.odd.push((below(&name), "no tree may hold such a name"));
-                continue;
-            };
-            self.entry(&directory, (&name, path), unlisted, &mut listed)?;
+            match (FileName::parse(&name), TreePath::parse(&below(&name))) {
+                (Ok(name), Ok(path)) => self.entry(&directory, (name, path), place, &mut listed)?,
+                _ => listed.odd.push((below(&name), "no tree may hold such a name")),
+            }
         }
-        Ok(listed)
+        let Listed { links, mut files, below: mut tasks, odd, looks } = listed;
+        if !odd.is_empty() || !looks.is_empty() {
+            let found = &place.root.found;
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.odd.extend(odd);
+            found.looks.extend(looks);
+        }
+        place.add(links);
+        let directory = Arc::new(directory);
+        while files.len() > PORTION {
+            place.left.fetch_add(1, Ordering::Relaxed);
+            let files = files.split_off(files.len() - PORTION);
+            let (place, directory) = (Arc::clone(place), Arc::clone(&directory));
+            tasks.push(Task::Read { place, directory, files });
+        }
+        place.add(self.read(&directory, files)?);
+        self.complete(Arc::clone(place));
+        Ok(tasks)
     }
 
-    fn entry(
+    fn entry<'r>(
         &self,
         directory: &Directory,
-        (name, path): (&str, TreePath),
-        within: &Unlisted,
-        listed: &mut Listed,
+        (name, path): (FileName, TreePath),
+        within: &Arc<Place<'r>>,
+        listed: &mut Listed<'r>,
     ) -> Result<(), FsError> {
-        let mut status = directory.status(name)?;
+        let mut status = directory.status(name.as_str())?;
         let mut kind = FileType::from_raw_mode(status.st_mode);
         if kind == FileType::Symlink && self.view == View::Cached {
-            let full = directory.path().join(name);
+            let full = directory.path().join(name.as_str());
             match rustix::fs::stat(full.as_std_path()) {
                 Ok(followed) => {
                     status = followed;
@@ -264,76 +294,103 @@ impl Scanner<'_> {
         }
         let state = State::of(&status);
         let odd = match kind {
-            FileType::Directory if within.depth >= DEPTH_LIMIT => "directories are nested too deep",
-            FileType::Directory => {
-                let depth = within.depth + 1;
-                let path_below = path.as_str().to_owned();
-                listed.below.push(Unlisted { root: within.root, path: path_below, depth });
-                if self.view == View::Exact {
-                    listed.found.push((path, Found::Directory, state));
-                }
-                return Ok(());
+            FileType::Directory if within.depth >= DEPTH_LIMIT => {
+                Some("directories are nested too deep")
             }
-            FileType::Symlink => match LinkTarget::parse(&directory.read_link(name)?) {
+            FileType::Directory => {
+                listed.below.push(Task::List(within.below(name, &path)));
+                None
+            }
+            FileType::Symlink => match LinkTarget::parse(&directory.read_link(name.as_str())?) {
                 Ok(target) => {
-                    listed.found.push((path, Found::Link(target), state));
-                    return Ok(());
+                    listed.links.push((name, Node::Leaf(Leaf::Symlink(target))));
+                    None
                 }
-                Err(_) => "no tree may hold a link to such a place",
+                Err(_) => Some("no tree may hold a link to such a place"),
             },
             FileType::RegularFile => {
                 let kind = match self.view {
                     View::Exact => FileKind::of_mode(status.st_mode, 0o100),
                     View::Cached => FileKind::Plain,
                 };
-                listed.found.push((path, Found::File(kind), state));
-                return Ok(());
+                listed.files.push(Unread { name, path: path.clone(), kind, state });
+                None
             }
-            _ => "it is neither a file, a directory nor a link",
+            _ => Some("it is neither a file, a directory nor a link"),
         };
-        listed.odd.push((path.to_string(), odd));
+        match odd {
+            Some(problem) => listed.odd.push((path.to_string(), problem)),
+            None if self.known.is_some() => listed.looks.push((path, state)),
+            None => {}
+        }
         Ok(())
     }
-}
 
-impl Listed {
-    /// Whether there is a directory in which nothing was found. What is in one is sorted to a place
-    /// after it, but not always right after it.
-    fn has_empty_directory(&self) -> bool {
-        let is_directory = |found: &Found| matches!(found, Found::Directory);
-        let parents: HashSet<&str> = self
-            .found
-            .iter()
-            .filter_map(|(path, ..)| path.as_str().rsplit_once('/'))
-            .map(|(parent, _)| parent)
-            .collect();
-        self.found
-            .iter()
-            .any(|(path, found, _)| is_directory(found) && !parents.contains(path.as_str()))
+    /// Files, read.
+    fn read(
+        &self,
+        directory: &Directory,
+        files: Vec<Unread>,
+    ) -> Result<Vec<(FileName, Node)>, FsError> {
+        let mut buffer = Vec::new();
+        let read = |file: Unread| {
+            let Unread { name, path, kind, state } = file;
+            let known = self.known.and_then(|known| known(&path, &state));
+            let digest = match known {
+                Some(digest) => digest,
+                None => self.hash(directory, (name.as_str(), state.size), &mut buffer)?,
+            };
+            Ok((name, Node::Leaf(Leaf::File { blob: BlobDigest(digest), kind })))
+        };
+        files.into_iter().map(read).collect()
     }
-}
 
-fn hash(
-    root: &Directory,
-    (path, size): (&TreePath, u64),
-    view: View,
-    function: DigestFunction,
-) -> Result<Digest, FsError> {
-    let full: Utf8PathBuf = root.path().join(path.as_str());
-    let mut file = match view {
-        View::Cached => open_regular(&full, Links::Follow).map_err(failed("open", &full))?,
-        View::Exact => root.open_file_below(path.as_str())?,
-    };
-    let mut hasher = Hasher::new(function);
-    // One byte more shows the end of a file that has not grown.
-    let size = usize::try_from(size.saturating_add(1)).unwrap_or(usize::MAX);
-    let mut buffer = vec![0; size.min(64 << 10)];
-    loop {
-        let length = file.read(&mut buffer).map_err(failed("read", &full))?;
-        if length == 0 {
-            return Ok(hasher.finish());
+    fn hash(
+        &self,
+        directory: &Directory,
+        (name, size): (&str, u64),
+        buffer: &mut Vec<u8>,
+    ) -> Result<Digest, FsError> {
+        let full = || directory.path().join(name);
+        let mut file = match self.view {
+            View::Cached => open_regular(&full(), Links::Follow)
+                .map_err(|error| failed("open", &full())(error))?,
+            View::Exact => directory.open_file(name)?,
+        };
+        let mut hasher = Hasher::new(self.function);
+        // One byte more shows the end of a file that has not grown.
+        let size = usize::try_from(size.saturating_add(1)).map_or(CHUNK, |size| size.min(CHUNK));
+        if buffer.len() < size {
+            buffer.resize(size, 0);
         }
-        hasher.update(&buffer[..length]);
+        loop {
+            let length =
+                file.read(&mut buffer[..size]).map_err(|error| failed("read", &full())(error))?;
+            if length == 0 {
+                return Ok(hasher.finish());
+            }
+            hasher.update(&buffer[..length]);
+        }
+    }
+
+    /// Notes that something of a directory is done. If that was the last of it, it is made, and so
+    /// are those above of which it was the last.
+    fn complete(&self, mut place: Arc<Place<'_>>) {
+        while place.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let entries = place.take();
+            let Some((above, name)) = &place.above else {
+                let made = tree::Directory::of(self.function, entries);
+                let found = &place.root.found;
+                found.lock().unwrap_or_else(PoisonError::into_inner).tree = Some(made);
+                return;
+            };
+            if self.view == View::Exact || !entries.is_empty() {
+                let made = Arc::new(tree::Directory::of(self.function, entries));
+                above.add([(name.clone(), Node::Directory(made))]);
+            }
+            let above = Arc::clone(above);
+            place = above;
+        }
     }
 }
 
@@ -341,7 +398,10 @@ fn hash(
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+    use camino::Utf8PathBuf;
+
     use super::*;
+    use crate::model::tree::TreeBuilder;
 
     /// The same directory as in the tests of the wire format, whose digest another client computed.
     #[test]
@@ -384,14 +444,18 @@ mod tests {
         let paths = [&*root.join("one"), &*root.join("two")];
         let all = |threads| {
             let scans = scan_all(&paths, DigestFunction::Sha256, View::Exact, threads).unwrap();
-            let paths = |scan: &Scan| -> Vec<String> {
-                scan.states.iter().map(|(path, _)| path.to_string()).collect()
+            let digests: Vec<_> = scans.iter().map(|scan| scan.tree.digest()).collect();
+            let looks = |path: &Utf8Path| -> Vec<String> {
+                let scan = scan_with(path, DigestFunction::Sha256, threads, &|_, _| None);
+                let (scan, looks) = scan.unwrap();
+                assert!(digests.contains(&scan.tree.digest()));
+                looks.iter().map(|(path, _)| path.to_string()).collect()
             };
-            let digest = |scan: &Scan| (scan.tree.digest(), scan.states.len());
-            (scans.iter().map(digest).collect::<Vec<_>>(), paths(&scans[0]), paths(&scans[1]))
+            let looks = paths.map(looks);
+            (digests, looks)
         };
-        let (digests, one, two) = all(1);
-        assert_ne!(digests[0].0, digests[1].0, "an empty directory counts");
+        let (digests, [one, two]) = all(1);
+        assert_ne!(digests[0], digests[1], "an empty directory counts");
         assert!(one.is_sorted() && two.len() == one.len() + 2);
         let mut builder = TreeBuilder::new();
         for path in &one {
@@ -402,9 +466,9 @@ mod tests {
                 builder.insert(&TreePath::parse(path).unwrap(), leaf).unwrap();
             }
         }
-        assert_eq!(builder.finish(DigestFunction::Sha256).digest(), digests[0].0);
+        assert_eq!(builder.finish(DigestFunction::Sha256).digest(), digests[0]);
         for threads in [2, 8] {
-            assert_eq!(all(threads), (digests.clone(), one.clone(), two.clone()), "{threads}");
+            assert_eq!(all(threads), (digests.clone(), [one.clone(), two.clone()]), "{threads}");
         }
     }
 

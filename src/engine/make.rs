@@ -95,7 +95,9 @@ pub(super) fn from_wheels(
     };
     let action = cached.map(CachedAction::key);
     let report = Report { action, links, ..Report::of(&tree, outcome, source) };
-    Ok(Report { warnings: prepared.plan.warnings, ..report })
+    let warnings = std::mem::take(&mut prepared.plan.warnings);
+    session.let_go((prepared, tree));
+    Ok(Report { warnings, ..report })
 }
 
 /// The wheels whose file is compared with the digest that the spec pins.

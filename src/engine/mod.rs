@@ -217,8 +217,9 @@ fn placed(
     cached: &CachedAction<'_>,
     (tree, source): (Tree, Source),
 ) -> Result<Report, Error> {
+    let session = inputs.session;
     let placing = Placing {
-        session: inputs.session,
+        session,
         caches: cached.caches,
         store: cached.store.as_ref(),
         mtime: inputs.spec.flags.mtime,
@@ -243,5 +244,7 @@ fn placed(
         Outcome::Built | Outcome::Replaced => source,
     };
     let action = Some(cached.key());
-    Ok(Report { action, links, warnings, ..Report::of(&tree, outcome, source) })
+    let report = Report { action, links, warnings, ..Report::of(&tree, outcome, source) };
+    session.let_go(tree);
+    Ok(report)
 }

@@ -170,20 +170,20 @@ impl<'a> Output<'a> {
             }
         };
         let since = SystemTime::now();
-        let scan = scan::scan_with(path, expected.function(), View::Exact, threads, &known);
-        let Scan { tree, odd, states } = match scan {
-            // What is written here can be read by whoever wrote it.
-            Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
-                return Ok(false);
-            }
-            result => result?,
-        };
+        let (Scan { tree, odd }, looks) =
+            match scan::scan_with(path, expected.function(), threads, &known) {
+                // What is written here can be read by whoever wrote it.
+                Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
+                    return Ok(false);
+                }
+                result => result?,
+            };
         let judge = |pyc: &_| bytecode::judge(path, View::Exact, pyc);
         let found = || verify::compare(expected, &tree, &judge);
         let is_it =
             odd.is_empty() && found().iter().all(|found| found.deviation == Deviation::Bytecode);
         if is_it && self.store.is_some() {
-            let states = states.into_iter().map(|(path, state)| (path.as_str().to_owned(), state));
+            let states = looks.into_iter().map(|(path, state)| (path.as_str().to_owned(), state));
             self.remember(Some(&States::new(expected.digest(), states, since)));
         }
         Ok(is_it)

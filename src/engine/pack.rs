@@ -67,7 +67,7 @@ pub fn pack_directory(
     options: ArchiveOptions<'_>,
 ) -> Result<(), Error> {
     session.progress.begin(Phase::Reading, Amount::default());
-    let Scan { tree, odd, .. } =
+    let Scan { tree, odd } =
         scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
     session.progress.begin(Phase::Packing, Amount::default());
     if let Some((path, what)) = odd.first() {

@@ -35,6 +35,9 @@ pub struct Session {
     pub fetching: Option<Arc<Fetching>>,
     /// The interpreter that compiles what has no bytecode yet; nothing where none may be run.
     pub compiler: Option<Utf8PathBuf>,
+    /// Whether the process ends when an environment is there: what was made for it need not be given
+    /// back, one piece after the other.
+    pub ends: bool,
 }
 
 impl Default for Session {
@@ -45,6 +48,7 @@ impl Default for Session {
             progress: Progress::default(),
             fetching: None,
             compiler: None,
+            ends: false,
         }
     }
 }
@@ -79,9 +83,16 @@ impl Session {
         }
     }
 
+    /// Lets go of what is no longer needed.
+    pub(super) fn let_go<T>(&self, value: T) {
+        if self.ends {
+            std::mem::forget(value);
+        }
+    }
+
     /// Who plans an environment of so many files: for few, starting a thread takes longer than
     /// their share of the work.
-    pub(super) fn planners(&self, files: usize) -> Threads {
+    pub(crate) fn planners(&self, files: usize) -> Threads {
         const FEW: usize = 2_000;
         Threads(if files < FEW { 1 } else { self.threads })
     }

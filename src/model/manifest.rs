@@ -17,9 +17,13 @@ use crate::model::path::{LinkTarget, TreePath};
 use crate::model::plan::{Inputs, Origin, Plan, PlannedNode, WheelIndex};
 use crate::model::spec::Spec;
 use crate::model::tree::{Leaf, Node, Tree, TreeBuilder};
+use crate::model::workers::Workers;
 
 /// The version of the format.
 const MANIFEST_VERSION: u64 = 1;
+
+/// What stands between two entries.
+const SEPARATOR: &str = ",\n";
 
 /// Everything before the entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,56 +282,155 @@ pub fn write(
         }
         out.write_all(separator.as_bytes())?;
         serde_json::to_writer(&mut *out, &entry)?;
-        separator = ",\n";
+        separator = SEPARATOR;
     }
     out.write_all(b"\n]}\n")
 }
 
+/// Bytes of a manifest that are read at once, by one of several.
+const PORTION: usize = 64 << 10;
+
 impl Manifest {
-    /// Reads a manifest and checks that its entries make its root digest.
+    /// Reads a manifest and checks that its entries make its root digest. Returns their tree, too.
     ///
     /// # Errors
     /// The text is no manifest, or does not agree with itself.
-    pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let manifest: Self = serde_json::from_str(text)?;
+    pub fn parse(text: &str, workers: &impl Workers) -> Result<(Self, Tree), ManifestError> {
+        let manifest = match Self::by_lines(text, workers) {
+            Some(manifest) => manifest,
+            None => serde_json::from_str(text)?,
+        };
         if manifest.header.version != MANIFEST_VERSION {
             return Err(ManifestError::Version { found: manifest.header.version });
         }
-        let actual = manifest.tree()?.digest().to_string();
+        let tree = manifest.tree(workers)?;
+        let actual = tree.digest().to_string();
         if actual != manifest.header.root {
             return Err(ManifestError::Root { actual, expected: manifest.header.root });
         }
-        Ok(manifest)
+        Ok((manifest, tree))
+    }
+
+    /// Reads a manifest that looks as [`write()`] makes it, with a line for each entry; nothing where
+    /// it looks otherwise. No text within it has a line end: JSON writes that as `\n`.
+    fn by_lines(text: &str, workers: &impl Workers) -> Option<Self> {
+        let text = text.strip_prefix("{\"header\":")?.strip_suffix("\n]}\n")?;
+        let (header, mut rest) = text.split_once(",\n\"entries\":[\n")?;
+        let header = serde_json::from_str(header).ok()?;
+        let mut portions = Vec::new();
+        while rest.len() > PORTION {
+            let Some(end) = memchr::memmem::find(&rest.as_bytes()[PORTION..], SEPARATOR.as_bytes())
+            else {
+                break;
+            };
+            portions.push(&rest[..PORTION + end]);
+            rest = &rest[PORTION + end + SEPARATOR.len()..];
+        }
+        portions.push(rest);
+        let read = |portion: usize| {
+            let lines = portions[portion].split(SEPARATOR);
+            lines.map(|line| serde_json::from_str(line).ok()).collect::<Option<Vec<Entry>>>()
+        };
+        let mut entries = Vec::new();
+        for portion in workers.map(portions.len(), read) {
+            entries.append(&mut portion?);
+        }
+        Some(Self { header, entries })
     }
 
     /// The tree of the entries.
-    ///
-    /// # Errors
-    /// An entry lacks what its kind needs, or its path is taken.
-    pub fn tree(&self) -> Result<Tree, ManifestError> {
+    fn tree(&self, workers: &impl Workers) -> Result<Tree, ManifestError> {
+        let function = self.header.digest_function;
+        let leaves = self.entries.iter().map(|entry| Ok((&entry.path, entry.leaf()?)));
+        let leaves = leaves.collect::<Result<Vec<_>, ManifestError>>();
+        if let Ok(leaves) = leaves
+            && leaves.is_sorted_by(|one, other| one.0 < other.0)
+            && let Ok(tree) = Tree::of_sorted(function, &leaves, workers)
+        {
+            return Ok(tree);
+        }
+        // Unsorted, or the first that is wrong is to be found.
         let mut builder = TreeBuilder::new();
         for entry in &self.entries {
-            let failed =
-                |problem: String| ManifestError::Entry { path: entry.path.to_string(), problem };
-            let leaf = match (entry.kind, &entry.target, entry.digest, entry.size) {
-                (EntryKind::File, None, Some(hash), Some(size)) => Leaf::File {
-                    blob: BlobDigest(Digest { hash, size }),
-                    kind: FileKind::from(entry.executable.unwrap_or(false)),
-                },
-                (EntryKind::Symlink, Some(target), None, None) => Leaf::Symlink(target.clone()),
-                (EntryKind::File, ..) => {
-                    return Err(failed(
-                        "is a file and needs `digest` and `size`, and no `target`".to_owned(),
-                    ));
-                }
-                (EntryKind::Symlink, ..) => {
-                    return Err(failed(
-                        "is a link and needs `target`, and no `digest` or `size`".to_owned(),
-                    ));
-                }
-            };
-            builder.insert(&entry.path, leaf).map_err(|error| failed(error.to_string()))?;
+            let inserted = builder.insert(&entry.path, entry.leaf()?);
+            inserted.map_err(|error| entry.wrong(error.to_string()))?;
         }
-        Ok(builder.finish(self.header.digest_function))
+        Ok(builder.finish(function))
+    }
+}
+
+impl Entry {
+    fn wrong(&self, problem: impl Into<String>) -> ManifestError {
+        ManifestError::Entry { path: self.path.to_string(), problem: problem.into() }
+    }
+
+    fn leaf(&self) -> Result<Leaf, ManifestError> {
+        match (self.kind, &self.target, self.digest, self.size) {
+            (EntryKind::File, None, Some(hash), Some(size)) => Ok(Leaf::File {
+                blob: BlobDigest(Digest { hash, size }),
+                kind: FileKind::from(self.executable.unwrap_or(false)),
+            }),
+            (EntryKind::Symlink, Some(target), None, None) => Ok(Leaf::Symlink(target.clone())),
+            (EntryKind::File, ..) => {
+                Err(self.wrong("is a file and needs `digest` and `size`, and no `target`"))
+            }
+            (EntryKind::Symlink, ..) => {
+                Err(self.wrong("is a link and needs `target`, and no `digest` or `size`"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::workers::Alone;
+
+    /// A manifest of so many files, as it is written.
+    fn text(files: usize) -> String {
+        let mut paths: Vec<String> = (0..files).map(|n| format!("{}/a{n}", n % 7)).collect();
+        paths.sort();
+        let tree = Tree::of_texts(paths.iter().map(|path| (path.as_str(), path.as_str())));
+        let entry = |path: &String| {
+            let Digest { hash, size } = DigestFunction::Sha256.digest(path.as_bytes());
+            serde_json::json!({
+                "path": path, "kind": "file", "digest": hash.to_hex(), "size": size,
+                "origin": { "file": "},\n{" },
+            })
+            .to_string()
+        };
+        let header = serde_json::json!({
+            "version": 1, "digest_function": "sha256", "root": tree.digest().to_string(),
+            "mtime": 0, "interpreter": "", "input_digests": "pinned", "wheels": [],
+        });
+        let entries: Vec<String> = paths.iter().map(entry).collect();
+        format!("{{\"header\":{header},\n\"entries\":[\n{}\n]}}\n", entries.join(SEPARATOR))
+    }
+
+    #[test]
+    fn lines_are_read_as_the_whole_is() {
+        for files in [1, 3000] {
+            let text = text(files);
+            let (manifest, tree) = Manifest::parse(&text, &Alone).unwrap();
+            assert_eq!(Manifest::by_lines(&text, &Alone).as_ref(), Some(&manifest));
+            assert_eq!(manifest, serde_json::from_str(&text).unwrap());
+            assert_eq!(manifest.entries.len(), files);
+            let other = text.replace("},\n{", "}\n,{");
+            assert_eq!(Manifest::parse(&other, &Alone).unwrap(), (manifest, tree));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_entry_is_said_of_it() {
+        let text = text(3000);
+        for (from, to, message) in [
+            ("\"size\":4", "\"target\":\"x\"", "the manifest's entry `0/a0` is a file and needs"),
+            ("1/a1009\"", "1/a1002\"", "the manifest's entry `1/a1002` `1/a1002` is in the tree"),
+            ("\"size\":4", "\"size\":5", "the manifest's entries have the root digest"),
+            ("\"size\":4", "\"size\":", "no manifest: expected value at line "),
+        ] {
+            let error = Manifest::parse(&text.replacen(from, to, 1), &Alone).unwrap_err();
+            assert!(error.to_string().starts_with(message), "{error}");
+        }
     }
 }

@@ -132,6 +132,7 @@ impl Verb for BuildArguments {
         };
         let mut session = spec_input::session(&places, io)?;
         session.fetching = Some(Arc::new(fetching));
+        session.ends = io.ends;
         compiler::allow(&mut session, &self.bytecode.compiler, io)?;
         let file =
             |path: &Option<Utf8PathBuf>| path.as_ref().map(|path| io.output_file(path)).transpose();

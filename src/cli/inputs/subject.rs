@@ -16,6 +16,9 @@ use crate::model::manifest::{EntryOrigin, Manifest};
 use crate::model::spec::SpecError;
 use crate::model::tree::Tree;
 
+/// About how many bytes of a manifest an entry takes.
+const ENTRY: usize = 256;
+
 /// An environment, from wherever it is known.
 pub(crate) struct Subject {
     /// What it is called in reports.
@@ -48,7 +51,7 @@ pub(crate) struct Owners {
 
 impl Subject {
     fn of_directory(path: &Utf8Path, full: &Utf8Path, scan: Scan) -> Self {
-        let Scan { tree, odd, .. } = scan;
+        let Scan { tree, odd } = scan;
         let origin = Origin::Directory(full.to_owned());
         Self { name: path.to_string(), tree, origin, is_directory: true, odd }
     }
@@ -110,8 +113,8 @@ pub(crate) fn read(
     let text = spec_input::read_text(path, io).map_err(|error| neither(path, error))?;
     if is_manifest(&text.text) {
         let failed = |error| Located { origin: path.to_string(), error };
-        let manifest = Manifest::parse(&text.text).map_err(failed)?;
-        let tree = manifest.tree().map_err(failed)?;
+        let planners = session.planners(text.text.len() / ENTRY);
+        let (manifest, tree) = Manifest::parse(&text.text, &planners).map_err(failed)?;
         return Ok(Subject {
             name: path.to_string(),
             tree,

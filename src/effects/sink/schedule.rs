@@ -153,12 +153,18 @@ fn divide(
 fn by_directory<'a>(items: &[Item<'a>], indexes: &[usize]) -> Vec<(&'a str, Vec<usize>)> {
     let mut directories: Vec<(&str, Vec<usize>)> = Vec::new();
     let mut known: HashMap<&str, usize> = HashMap::new();
+    let mut last = None;
     for &index in indexes {
         let directory = directory_of(items[index].path);
-        let at = *known.entry(directory).or_insert_with(|| {
-            directories.push((directory, Vec::new()));
-            directories.len() - 1
-        });
+        // Most lie where the one before does.
+        let at = match last {
+            Some((before, at)) if before == directory => at,
+            _ => *known.entry(directory).or_insert_with(|| {
+                directories.push((directory, Vec::new()));
+                directories.len() - 1
+            }),
+        };
+        last = Some((directory, at));
         directories[at].1.push(index);
     }
     directories
@@ -166,7 +172,7 @@ fn by_directory<'a>(items: &[Item<'a>], indexes: &[usize]) -> Vec<(&'a str, Vec<
 
 /// The directory that a path is in; `""` is the root.
 fn directory_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(directory, _)| directory)
+    memchr::memrchr(b'/', path.as_bytes()).map_or("", |slash| &path[..slash])
 }
 
 fn portions(count: usize, portion: usize) -> impl Iterator<Item = Range<usize>> {

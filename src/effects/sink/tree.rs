@@ -11,7 +11,7 @@
 //! fill it takes a fifth more processor time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustix::fs::AtFlags;
@@ -84,22 +84,11 @@ enum Task<'a> {
     Leaves { parent: Arc<Open>, entries: &'a [(FileName, Node)] },
 }
 
-struct Stack<'a> {
-    tasks: Vec<Task<'a>>,
-    /// Threads that work on a task, and may add others.
-    busy: usize,
-    /// Threads that wait for one.
-    waiting: usize,
-    failure: Option<TreeWriteError>,
-}
-
 struct Writer<'a, F> {
     files: &'a F,
     mtime: u64,
     /// How entries look, by their paths, where that is to be known.
     seen: Option<Mutex<Vec<(String, State)>>>,
-    stack: Mutex<Stack<'a>>,
-    changed: Condvar,
 }
 
 /// The first area that has a file; there is nothing else.
@@ -156,62 +145,16 @@ pub(super) fn write_from(
         below: String::new(),
         portions: AtomicUsize::new(1),
     });
-    let stack = Stack { tasks: Vec::new(), busy: 0, waiting: 0, failure: None };
-    let seen = look.then(Mutex::default);
-    let writer = Writer { files, mtime, seen, stack: Mutex::new(stack), changed: Condvar::new() };
+    let writer = Writer { files, mtime, seen: look.then(Mutex::default) };
     let first = writer.fill(&open, tree.root())?;
     writer.finish_portion(&open)?;
-    writer.lock().tasks.extend(first);
-    parallel::together(threads, || writer.work());
-    let failure = writer.lock().failure.take();
+    parallel::branch(threads, first, |task| writer.run(task))?;
     let seen = writer.seen.map(|seen| seen.into_inner().unwrap_or_else(PoisonError::into_inner));
-    let states = || seen.map(|entries| States::new(tree.digest(), entries, since));
-    failure.map_or_else(|| Ok(states()), Err)
+    Ok(seen.map(|entries| States::new(tree.digest(), entries, since)))
 }
 
-impl<'a, F: Files<Error = TreeWriteError>> Writer<'a, F> {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Stack<'a>> {
-        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn work(&self) {
-        let mut stack = self.lock();
-        loop {
-            if stack.failure.is_some() {
-                self.changed.notify_all();
-                return;
-            }
-            let Some(task) = stack.tasks.pop() else {
-                if stack.busy == 0 {
-                    self.changed.notify_all();
-                    return;
-                }
-                stack.waiting += 1;
-                stack = self.changed.wait(stack).unwrap_or_else(PoisonError::into_inner);
-                stack.waiting -= 1;
-                continue;
-            };
-            stack.busy += 1;
-            drop(stack);
-            let outcome = self.run(task);
-            stack = self.lock();
-            stack.busy -= 1;
-            match outcome {
-                Ok(tasks) => {
-                    // To wake nobody takes a system call as well.
-                    if stack.waiting > 0 && (!tasks.is_empty() || stack.busy == 0) {
-                        self.changed.notify_all();
-                    }
-                    stack.tasks.extend(tasks);
-                }
-                Err(error) => {
-                    stack.failure.get_or_insert(error);
-                }
-            }
-        }
-    }
-
-    fn run(&self, task: Task<'a>) -> Result<Vec<Task<'a>>, TreeWriteError> {
+impl<F: Files<Error = TreeWriteError>> Writer<'_, F> {
+    fn run<'a>(&self, task: Task<'a>) -> Result<Vec<Task<'a>>, TreeWriteError> {
         match task {
             Task::Directory { parent, name, directory } => {
                 parent.directory.create_directory(name)?;
@@ -234,7 +177,7 @@ impl<'a, F: Files<Error = TreeWriteError>> Writer<'a, F> {
 
     /// Writes the files, or leaves them to others where there are many, and says what remains to be
     /// done.
-    fn fill(
+    fn fill<'a>(
         &self,
         open: &Arc<Open>,
         directory: &'a tree::Directory,

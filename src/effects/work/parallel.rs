@@ -263,6 +263,105 @@ pub fn explore<I: Send + Sync, T: Send, E: Send>(
     Ok(all)
 }
 
+/// Does tasks and those that come of them, by so many threads at most: the latest first, so that of
+/// a tree what lies deep is done before what lies beside it.
+///
+/// # Errors
+/// The first that was found; tasks that had begun come to their end.
+pub fn branch<T: Send, E: Send>(
+    threads: usize,
+    first: Vec<T>,
+    work: impl Fn(T) -> Result<Vec<T>, E> + Sync,
+) -> Result<(), E> {
+    let state = BranchesState { tasks: first, busy: 0, waiting: 0, failure: None, ended: false };
+    let branches = Branches { state: Mutex::new(state), changed: Condvar::new() };
+    together(threads, || {
+        let _ended_by_panic = EndBranchesByPanic(&branches);
+        while let Some(task) = branches.take() {
+            branches.give(work(task));
+        }
+    });
+    let failure = branches.state().failure.take();
+    failure.map_or(Ok(()), Err)
+}
+
+/// Tasks that may lead to others.
+struct Branches<T, E> {
+    state: Mutex<BranchesState<T, E>>,
+    changed: Condvar,
+}
+
+struct BranchesState<T, E> {
+    tasks: Vec<T>,
+    /// Threads that work on a task, and may add others.
+    busy: usize,
+    /// Threads that wait for one.
+    waiting: usize,
+    failure: Option<E>,
+    /// Whether no more tasks begin.
+    ended: bool,
+}
+
+impl<T, E> Branches<T, E> {
+    fn state(&self) -> MutexGuard<'_, BranchesState<T, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<T> {
+        interrupt::check();
+        let mut state = self.state();
+        loop {
+            if state.ended {
+                return None;
+            }
+            if let Some(task) = state.tasks.pop() {
+                state.busy += 1;
+                return Some(task);
+            }
+            if state.busy == 0 {
+                return None;
+            }
+            state.waiting += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
+        }
+    }
+
+    /// What came of a task.
+    fn give(&self, outcome: Result<Vec<T>, E>) {
+        let mut state = self.state();
+        state.busy -= 1;
+        let mut changed = state.busy == 0;
+        match outcome {
+            Ok(tasks) => {
+                changed |= !tasks.is_empty();
+                state.tasks.extend(tasks);
+            }
+            Err(error) => {
+                state.failure.get_or_insert(error);
+                state.ended = true;
+                changed = true;
+            }
+        }
+        // To wake nobody takes a system call as well.
+        if changed && state.waiting > 0 {
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// Sees to it that nobody waits for what would have come of a task that panicked.
+struct EndBranchesByPanic<'a, T, E>(&'a Branches<T, E>);
+
+impl<T, E> Drop for EndBranchesByPanic<'_, T, E> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state().ended = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
 /// Fewer items than these are not worth another thread to sort them.
 const FEW_TO_SORT: usize = 4096;
 
@@ -422,6 +521,38 @@ mod tests {
             );
             assert_eq!(explore(threads, vec![88, 89], look), Err("the first of those that fail"));
         }
+    }
+
+    #[test]
+    fn what_comes_of_a_task_is_done_as_well() {
+        for threads in [1, 3] {
+            let done = Mutex::new(Vec::new());
+            let work = |number: u32| {
+                done.lock().unwrap().push(number);
+                match number {
+                    80.. => Ok(Vec::new()),
+                    _ => Ok::<_, ()>(vec![number * 3, number * 3 + 1]),
+                }
+            };
+            assert_eq!(branch(threads, vec![9, 10], work), Ok(()));
+            let mut done = done.into_inner().unwrap();
+            done.sort_unstable();
+            assert_eq!(done, [9, 10, 27, 28, 30, 31, 81, 82, 84, 85, 90, 91, 93, 94]);
+        }
+    }
+
+    #[test]
+    fn an_error_and_a_panic_end_all_branches() {
+        let endless = |end: &(dyn Fn() -> Result<(), &'static str> + Sync)| {
+            branch(4, vec![0], |depth: usize| {
+                if depth == 9 {
+                    end()?;
+                }
+                Ok(vec![depth + 1, depth + 1])
+            })
+        };
+        assert_eq!(endless(&|| Err("broken")), Err("broken"));
+        assert!(std::panic::catch_unwind(|| endless(&|| panic!("as planned"))).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::model::plan::{Planned, PlannedNode};
 use crate::model::portable::fold;
 use crate::model::spec::{Override, Policy, Spec};
 use crate::model::wheel::WheelManifest;
+use crate::model::workers::Workers;
 
 /// What the sources are called in messages.
 pub(super) struct Names<'a> {
@@ -69,14 +70,14 @@ pub(super) fn resolve(
     mut claims: Vec<Claim>,
     layout: &Layout,
     names: &Names<'_>,
-    problems: &mut Vec<PlanProblem>,
-    warnings: &mut Vec<PlanWarning>,
+    workers: &impl Workers,
+    (problems, warnings): (&mut Vec<PlanProblem>, &mut Vec<PlanWarning>),
 ) -> Vec<(TreePath, Planned)> {
     // Stable: claims of one path keep the order of the spec.
     claims.sort_by(|left, right| left.path.cmp(&right.path));
     let paths = Paths::new(&claims);
     check_directories(&paths, names, problems);
-    check_folding(&paths, names, problems, warnings);
+    check_folding(&paths, names, workers, problems, warnings);
     let mut resolved = Vec::with_capacity(claims.len());
     let mut claims = claims.into_iter().peekable();
     while let Some(first) = claims.next() {
@@ -226,25 +227,32 @@ fn check_directories(paths: &Paths<'_>, names: &Names<'_>, problems: &mut Vec<Pl
 fn check_folding(
     paths: &Paths<'_>,
     names: &Names<'_>,
+    workers: &impl Workers,
     problems: &mut Vec<PlanProblem>,
     warnings: &mut Vec<PlanWarning>,
 ) {
     // Of two names that fold to one, at least one is not its own fold. Few names are not.
-    let mut folding: Vec<(String, &str)> = Vec::new();
-    for path in paths.iter() {
-        let start = memchr::memrchr(b'/', path.as_bytes()).map_or(0, |slash| slash + 1);
-        let (directory, name) = path.split_at(start);
-        let folded = fold(name);
-        if folded != name {
-            folding.push((format!("{directory}{folded}"), path));
+    let folding = workers.map(paths.portions(), |portion| {
+        let mut folding: Vec<(String, bool, &str)> = Vec::new();
+        for path in paths.portion(portion) {
+            let start = memchr::memrchr(b'/', path.as_bytes()).map_or(0, |slash| slash + 1);
+            let (directory, name) = path.split_at(start);
+            let folded = fold(name);
+            if folded != name {
+                let folded = format!("{directory}{folded}");
+                let is_there = paths.contains(&folded);
+                folding.push((folded, is_there, path));
+            }
         }
-    }
+        folding
+    });
+    let mut folding = folding.concat();
     folding.sort_unstable();
     folding.dedup();
-    for group in folding.chunk_by(|(left, _), (right, _)| left == right) {
-        let folded = &group[0].0;
-        let mut spellings: Vec<&str> = group.iter().map(|(_, path)| *path).collect();
-        if paths.contains(folded) {
+    for group in folding.chunk_by(|(left, ..), (right, ..)| left == right) {
+        let (folded, is_there, _) = &group[0];
+        let mut spellings: Vec<&str> = group.iter().map(|(.., path)| *path).collect();
+        if *is_there {
             spellings.push(folded);
             spellings.sort_unstable();
         }

@@ -13,7 +13,7 @@ mod problem;
 mod windows;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
@@ -159,8 +159,8 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<
         claims.source(index, listing, &mut problems);
     }
     let names = conflict::Names { spec, wheels: &inputs.wheels };
-    let resolved =
-        conflict::resolve(claims.finish(), &layout, &names, &mut problems, &mut warnings);
+    let told = (&mut problems, &mut warnings);
+    let resolved = conflict::resolve(claims.finish(), &layout, &names, workers, told);
     let entries = add_records(resolved, &layout, &names, workers, &mut problems);
     if layout.os == Os::Windows {
         windows::check(&entries, &mut problems, &mut warnings);
@@ -352,21 +352,13 @@ impl Plan {
 
     /// Every directory of the tree, parents before what is in them; the root has none.
     pub fn directories(&self) -> Vec<TreePath> {
-        let mut directories = BTreeSet::new();
-        let mut last: Option<TreePath> = None;
-        for (path, _) in &self.entries {
-            let mut parent = path.parent();
-            if parent == last {
-                continue;
-            }
-            last.clone_from(&parent);
-            while let Some(path) = parent {
-                parent = path.parent();
-                if !directories.insert(path) {
-                    break;
-                }
-            }
+        let mut directories = paths::directories(self.entries.iter().map(|(path, _)| path));
+        // Without their slashes they are in another order: `a` is before `a-b`, and that before `a/`.
+        for directory in &mut directories {
+            *directory = &directory[..directory.len() - 1];
         }
-        directories.into_iter().collect()
+        directories.sort_unstable();
+        let path = |path| TreePath::parse(path).expect("a parent of a tree path is one");
+        directories.into_iter().map(path).collect()
     }
 }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::path::TreePath;
 use crate::model::plan::claims::Claim;
+
+/// How many paths are looked at as one piece of work.
+const PORTION: usize = 1024;
 
 /// Every path that the tree would hold, whoever wants it.
 pub(super) struct Paths<'claims> {
@@ -12,30 +16,37 @@ pub(super) struct Paths<'claims> {
     directories: Vec<&'claims str>,
 }
 
+/// The directories of paths that are sorted, each once and with a slash at its end, sorted.
+pub(super) fn directories<'paths>(
+    paths: impl Iterator<Item = &'paths TreePath>,
+) -> Vec<&'paths str> {
+    let mut directories = Vec::new();
+    let mut last = "";
+    for path in paths {
+        let (path, name) = (path.as_str(), path.name());
+        let directory = &path[..path.len() - name.len()];
+        if directory == last {
+            continue;
+        }
+        // Whatever lies in one directory lies together: those of the path before are known, and no
+        // others of this one are.
+        let known = std::iter::zip(directory.bytes(), last.bytes())
+            .take_while(|(one, other)| one == other)
+            .count();
+        directories.extend(
+            memchr::memchr_iter(b'/', directory.as_bytes())
+                .filter(|&slash| slash >= known)
+                .map(|slash| &path[..=slash]),
+        );
+        last = directory;
+    }
+    directories
+}
+
 impl<'claims> Paths<'claims> {
     /// Those of claims that are sorted by path.
     pub fn new(claims: &'claims [Claim]) -> Self {
-        let mut directories = Vec::new();
-        let mut last = "";
-        for claim in claims {
-            let path = claim.path.as_str();
-            let directory = &path[..path.len() - claim.path.name().len()];
-            if directory == last {
-                continue;
-            }
-            // Whatever lies in one directory lies together: those of the path before are known, and
-            // no others of this one are.
-            let known = std::iter::zip(directory.bytes(), last.bytes())
-                .take_while(|(one, other)| one == other)
-                .count();
-            directories.extend(
-                memchr::memchr_iter(b'/', directory.as_bytes())
-                    .filter(|&slash| slash >= known)
-                    .map(|slash| &path[..=slash]),
-            );
-            last = directory;
-        }
-        Self { claims, directories }
+        Self { claims, directories: directories(claims.iter().map(|claim| &claim.path)) }
     }
 
     /// The claims of a path, and those below it.
@@ -77,11 +88,20 @@ impl<'claims> Paths<'claims> {
         clashes
     }
 
-    /// Files, one for each claim, then directories.
-    pub fn iter(&self) -> impl Iterator<Item = &'claims str> {
-        let directories =
-            self.directories.iter().map(|directory| &directory[..directory.len() - 1]);
-        self.claims.iter().map(|claim| claim.path.as_str()).chain(directories)
+    /// How many portions there are of files, one for each claim, and directories.
+    pub fn portions(&self) -> usize {
+        (self.claims.len() + self.directories.len()).div_ceil(PORTION)
+    }
+
+    /// One of these portions.
+    pub fn portion(&self, portion: usize) -> impl Iterator<Item = &'claims str> {
+        let (start, end) = (portion * PORTION, (portion + 1) * PORTION);
+        let files = self.claims.len();
+        let claims = &self.claims[start.min(files)..end.min(files)];
+        let within = |at: usize| at.saturating_sub(files).min(self.directories.len());
+        let directories = self.directories[within(start)..within(end)].iter();
+        let directories = directories.map(|directory| &directory[..directory.len() - 1]);
+        claims.iter().map(|claim| claim.path.as_str()).chain(directories)
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest};
 use crate::model::file_kind::FileKind;
 use crate::model::path::{FileName, LinkTarget, TreePath};
-use crate::model::workers::{Alone, Workers};
+use crate::model::workers::Workers;
 
 /// A file or a symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,14 @@ impl Directory {
         Some(&self.entries[index].1)
     }
 
+    /// A directory of all that is in it, in any order, each name once. Directories below it have
+    /// their digests by the same function.
+    pub fn of(function: DigestFunction, mut entries: Vec<(FileName, Node)>) -> Self {
+        entries.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        debug_assert!(entries.windows(2).all(|pair| pair[0].0 < pair[1].0), "each name once");
+        Self::new(function, entries.into())
+    }
+
     fn new(function: DigestFunction, entries: Box<[(FileName, Node)]>) -> Self {
         let message = wire::encode_directory(&entries, |directory: &Arc<Self>| directory.digest)
             .into_boxed_slice();
@@ -98,7 +106,19 @@ impl Tree {
         leaves: &[(&TreePath, Leaf)],
         workers: &impl Workers,
     ) -> Result<Self, TreeError> {
-        Ok(Self { function, root: directory_of_sorted(function, leaves, 0, workers)? })
+        let all = Sorted { leaves, start: 0 };
+        let limit = leaves.len() / PARTS;
+        let mut parts = Vec::new();
+        all.divide(limit, &mut parts);
+        let make = |part: usize| parts[part].directory(function, 0, &mut std::iter::empty());
+        let made = workers.map(parts.len(), make);
+        let root = all.directory(function, limit, &mut made.into_iter())?;
+        Ok(Self { function, root })
+    }
+
+    /// The tree whose root is a directory, digests by that function.
+    pub fn of_root(function: DigestFunction, root: Directory) -> Self {
+        Self { function, root: Arc::new(root) }
     }
 
     /// The digest function of every digest in it.
@@ -130,60 +150,87 @@ impl Tree {
     }
 }
 
-/// A directory of the leaves below it, sorted by path; their paths within it start at `start`.
-fn directory_of_sorted(
-    function: DigestFunction,
-    leaves: &[(&TreePath, Leaf)],
+/// Into how many parts of one size the work on a tree would be divided, if directories were so kind:
+/// enough for each thread to have several.
+const PARTS: usize = 64;
+
+/// Leaves of one directory and all below it, sorted by path; their paths within it begin at `start`.
+#[derive(Clone, Copy)]
+struct Sorted<'leaves, 'paths> {
+    leaves: &'leaves [(&'paths TreePath, Leaf)],
     start: usize,
-    workers: &impl Workers,
-) -> Result<Arc<Directory>, TreeError> {
-    let name = |text: &str| FileName::parse(text).expect("a component of a tree path is a name");
-    let mut entries: Vec<(FileName, Node)> = Vec::new();
-    let mut directories = Vec::new();
-    let mut rest = leaves;
-    while let Some((path, leaf)) = rest.first() {
-        let within = &path.as_str()[start..];
-        let Some(slash) = memchr::memchr(b'/', within.as_bytes()) else {
-            entries.push((name(within), Node::Leaf(leaf.clone())));
-            rest = &rest[1..];
-            continue;
-        };
-        // Sorted by path, whatever lies in one directory lies together.
-        let prefix = &path.as_str()[..=start + slash];
-        let end = rest.partition_point(|(path, _)| path.as_str().starts_with(prefix));
-        directories.push((name(&within[..slash]), &rest[..end], prefix.len()));
-        rest = &rest[end..];
+}
+
+/// What a name in a directory stands for.
+enum Part<'leaves, 'paths> {
+    Leaf(&'leaves Leaf),
+    Directory(Sorted<'leaves, 'paths>),
+}
+
+impl<'leaves, 'paths> Sorted<'leaves, 'paths> {
+    /// What is in the directory, by name.
+    fn parts(self) -> impl Iterator<Item = (&'leaves str, Part<'leaves, 'paths>)> {
+        let Self { mut leaves, start } = self;
+        std::iter::from_fn(move || {
+            let (path, leaf) = leaves.first()?;
+            let within = &path.as_str()[start..];
+            let Some(slash) = memchr::memchr(b'/', within.as_bytes()) else {
+                leaves = &leaves[1..];
+                return Some((within, Part::Leaf(leaf)));
+            };
+            // Sorted by path, whatever lies in one directory lies together.
+            let prefix = &path.as_str()[..=start + slash];
+            let end = leaves.partition_point(|(path, _)| path.as_str().starts_with(prefix));
+            let (below, rest) = leaves.split_at(end);
+            leaves = rest;
+            let below = Self { leaves: below, start: prefix.len() };
+            Some((&within[..slash], Part::Directory(below)))
+        })
     }
-    // Work is shared where it falls into parts, not where nearly all of it is one of them.
-    if directories.iter().all(|(_, below, _)| below.len() <= leaves.len() / 2) {
-        let make = |index: usize| {
-            let (_, below, start) = directories[index];
-            directory_of_sorted(function, below, start, &Alone)
-        };
-        let made = workers.map(directories.len(), make);
-        for ((name, ..), below) in directories.into_iter().zip(made) {
-            entries.push((name, Node::Directory(below?)));
+
+    /// The directories below this one that have so many leaves at most, and lie in none that does.
+    fn divide(self, limit: usize, parts: &mut Vec<Self>) {
+        for (_, part) in self.parts() {
+            match part {
+                Part::Directory(below) if below.leaves.len() <= limit => parts.push(below),
+                Part::Directory(below) => below.divide(limit, parts),
+                Part::Leaf(_) => {}
+            }
         }
-    } else {
-        for (name, below, start) in directories {
-            entries.push((
-                name,
-                Node::Directory(directory_of_sorted(function, below, start, workers)?),
-            ));
+    }
+
+    /// The directory, where those that [`Self::divide`] gives for this limit are made already.
+    fn directory(
+        self,
+        function: DigestFunction,
+        limit: usize,
+        made: &mut dyn Iterator<Item = Result<Arc<Directory>, TreeError>>,
+    ) -> Result<Arc<Directory>, TreeError> {
+        let mut entries: Vec<(FileName, Node)> = Vec::new();
+        for (name, part) in self.parts() {
+            let name = FileName::parse(name).expect("a component of a tree path is a name");
+            let node = match part {
+                Part::Leaf(leaf) => Node::Leaf(leaf.clone()),
+                Part::Directory(below) if below.leaves.len() <= limit => {
+                    Node::Directory(made.next().expect("one for each part")?)
+                }
+                Part::Directory(below) => Node::Directory(below.directory(function, limit, made)?),
+            };
+            entries.push((name, node));
         }
+        // A path sorts by its whole text, a name by itself: `a-b` is before `a/c`, and after `a`.
+        entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+        if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let path = &self.leaves[0].0.as_str()[..self.start];
+            let path = TreePath::parse(&format!("{path}{}", pair[0].0))
+                .expect("a part of a tree path is one");
+            return Err(match pair {
+                [(_, Node::Leaf(_)), (_, Node::Leaf(_))] => TreeError::Taken { path },
+                _ => TreeError::NotADirectory { parent: path.to_string(), path },
+            });
+        }
+        Ok(Arc::new(Directory::new(function, entries.into())))
     }
-    // A path sorts by its whole text, a name by itself: `a-b` is before `a/c`, and after `a`.
-    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-    if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        let path = &leaves[0].0.as_str()[..start];
-        let path =
-            TreePath::parse(&format!("{path}{}", pair[0].0)).expect("a part of a tree path is one");
-        return Err(match pair {
-            [(_, Node::Leaf(_)), (_, Node::Leaf(_))] => TreeError::Taken { path },
-            _ => TreeError::NotADirectory { parent: path.to_string(), path },
-        });
-    }
-    Ok(Arc::new(Directory::new(function, entries.into())))
 }
 
 /// Why an entry cannot be put into a tree.
@@ -320,6 +367,7 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::workers::Alone;
 
     fn path(text: &str) -> TreePath {
         TreePath::parse(text).unwrap()
@@ -373,6 +421,18 @@ mod tests {
         check(&["a", "a"]);
         check(&["a", "a-b", "a/b"]);
         check(&["x/a", "x/a.b", "x/a/b/c"]);
+        // So many that they are divided, by directories of very different sizes.
+        let many = |clash: Option<&'static str>| {
+            let file =
+                |n: usize| format!("{}/{}/{}/{n}", ["a", "a-b", "c"][n % 3], n % 11, n / 100);
+            let small = (0..90).map(|n| format!("s/{n}/x"));
+            let deep = (0..1000).map(file).chain(small).chain(clash.map(str::to_owned));
+            deep.collect::<Vec<String>>()
+        };
+        for clash in [None, Some("a/3"), Some("a/3/0"), Some("s/7/x/y"), Some("s/7/x")] {
+            let texts = many(clash);
+            check(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -40,21 +40,35 @@ pub struct Stamp {
 /// As many directories are looked at as take a tenth of a millisecond: a build that has nothing to
 /// do should not take longer for it.
 const MANY: usize = 64;
+/// How deep `site-packages` lies.
+const DEPTH: usize = 3;
 
 /// The directories by which a stamp of an environment is judged: all, or those that matter most.
 pub fn directories_of(tree: &Tree) -> Vec<String> {
-    fn visit(directory: &Directory, prefix: &str, found: &mut Vec<String>) {
-        for (name, node) in directory.entries() {
-            if let Node::Directory(below) = node {
-                let path = format!("{prefix}{}", name.as_str());
-                visit(below, &format!("{path}/"), found);
-                found.push(path);
+    fn below(directory: &Directory) -> impl Iterator<Item = (&str, &Directory)> {
+        directory.entries().iter().filter_map(|(name, node)| match node {
+            Node::Directory(below) => Some((name.as_str(), &**below)),
+            Node::Leaf(_) => None,
+        })
+    }
+    fn count(directory: &Directory) -> usize {
+        below(directory).map(|(_, directory)| 1 + count(directory)).sum()
+    }
+    fn visit(directory: &Directory, prefix: &str, depth: usize, found: &mut Vec<String>) {
+        for (name, directory) in below(directory) {
+            let path = format!("{prefix}{name}");
+            if depth > 1 {
+                visit(directory, &format!("{path}/"), depth - 1, found);
             }
+            found.push(path);
         }
     }
     let mut found = Vec::new();
-    visit(tree.root(), "", &mut found);
-    select(found)
+    // Of very many, those that are deep do not count.
+    let count = count(tree.root());
+    let depth = if count > MANY { DEPTH } else { usize::MAX };
+    visit(tree.root(), "", depth, &mut found);
+    select(found, count)
 }
 
 /// The same of an environment that lies at a place, where directories may have been added; nothing
@@ -78,16 +92,18 @@ pub fn directories_at(output: &Utf8Path) -> Option<Vec<String>> {
             }
         }
     }
-    Some(select(found))
+    let count = found.len();
+    Some(select(found, count))
 }
 
-/// Those of an environment's directories that are looked at: where they are very many, only what
-/// leads to scripts and `site-packages`.
-fn select(mut found: Vec<String>) -> Vec<String> {
-    if found.len() > MANY {
+/// Those of an environment's so many directories that are looked at: where they are very many, only
+/// what leads to scripts and `site-packages`.
+fn select(mut found: Vec<String>, count: usize) -> Vec<String> {
+    if count > MANY {
         let depth = |path: &str| path.split('/').count();
-        found
-            .retain(|path| depth(path) == 1 || depth(path) <= 3 && path.ends_with("site-packages"));
+        found.retain(|path| {
+            depth(path) == 1 || depth(path) <= DEPTH && path.ends_with("site-packages")
+        });
         found.truncate(MANY);
     }
     found.sort_unstable();
