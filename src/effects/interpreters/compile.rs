@@ -282,13 +282,10 @@ impl Compilers {
         match status {
             0 => {
                 lock(&self.idle).push(conversation);
-                let code = marshal::canonical(&payload).map_err(|source| {
-                    Failure::Final(CompileError::Marshal { file: file(), source })
-                })?;
-                let release = self.expected.release();
-                let mut bytes = header(release, recipe.validation, &job.source).to_vec();
-                bytes.extend(code);
-                Ok(Compiled::Bytecode(bytes))
+                let head = header(self.expected.release(), recipe.validation, &job.source);
+                marshal::canonical_after(&head, &payload).map(Compiled::Bytecode).map_err(
+                    |source| Failure::Final(CompileError::Marshal { file: file(), source }),
+                )
             }
             1 => {
                 lock(&self.idle).push(conversation);
