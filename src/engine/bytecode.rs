@@ -129,7 +129,7 @@ impl Source {
                 let own = found.into_iter().filter(|module| module.owner == Owner::Interpreter);
                 own.map(|module| {
                     let digest = Digest { hash: module.sha256, size: module.size };
-                    (module.name, module.content, digest)
+                    (module.owned_name(), module.content.clone(), digest)
                 })
                 .collect()
             }

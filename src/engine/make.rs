@@ -155,6 +155,9 @@ impl Making<'_> {
 
     /// Writes the environment and puts it in its place, or in that of what gives way.
     fn write(&self, old: Option<&Replaceable>) -> Result<Made, Error> {
+        for overlay in &self.prepared.overlays {
+            overlay.check()?;
+        }
         let members = self.known.map(KnownWheels::members).unwrap_or_default();
         let Filled { unfinished, states, tree, links } = match self.link(&members)? {
             Some(filled) => filled,

@@ -22,7 +22,7 @@ use crate::model::bytecode::overlay::Recipe;
 use crate::model::digest::Digest;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::Findings;
-use crate::model::plan::bytecode::{self as planned, Compiled, Module, Owner};
+use crate::model::plan::bytecode::{self as planned, Added, Compiled, Module, Owner};
 use crate::model::plan::{PlanWarning, WheelIndex};
 use crate::model::spec::{InputPath, Spec};
 
@@ -79,15 +79,22 @@ pub(super) fn add(
                 wanting.push(name(&prepared.spec, owned[0].owner));
                 continue;
             };
-            let has = owned.iter().enumerate().map(|(index, module)| {
-                overlay.find(&module.name, module.sha256).map(|found| (first + index, found))
-            });
-            let has: Vec<(usize, Found)> = has.collect::<Result<_, _>>()?;
+            let mut has: Vec<(usize, Found)> = Vec::with_capacity(owned.len());
+            let mut next = 0;
+            for (index, module) in (first..).zip(owned) {
+                // Both are sorted by name.
+                let found = overlay.find(module.name, module.sha256, next)?;
+                next = match found {
+                    Found::Bytecode { member, .. } => member + 1,
+                    Found::Skipped(_) => next + 1,
+                };
+                has.push((index, found));
+            }
             let flags = &prepared.spec.flags;
             let mut findings = Findings::with_policy(&flags.allow, &flags.deny);
             for (index, found) in &has {
                 if let Found::Skipped(reason) = found {
-                    findings.add_uncompilable(modules[*index].name.as_str(), reason);
+                    findings.add_uncompilable(modules[*index].name, reason);
                 }
             }
             uncompilable.insert(owned[0].owner, findings);
@@ -101,16 +108,19 @@ pub(super) fn add(
         return Err(Unavailable(wanting).into());
     }
     let warnings = judge(&prepared.spec, uncompilable)?;
-    prepared.plan.warnings.extend(warnings);
-    for (recipe, overlay, has) in found {
-        let compiled = has.into_iter().filter_map(|(index, found)| match found {
+    let compiled = found.into_iter().flat_map(|(recipe, overlay, has)| {
+        let modules = &modules;
+        has.into_iter().filter_map(move |(index, found)| match found {
             Found::Bytecode { member, sha256, size } => {
-                Some((&modules[index], Compiled { place: (overlay, member), sha256, size }))
+                let place = (overlay, member);
+                Some((recipe, &modules[index], Compiled { place, sha256, size }))
             }
             Found::Skipped(_) => None,
-        });
-        prepared.plan.add_bytecode(&recipe, compiled);
-    }
+        })
+    });
+    let added = Added::new(compiled);
+    prepared.plan.warnings.extend(warnings);
+    prepared.plan.add_bytecode(added);
     prepared.overlays = all;
     Ok(())
 }
@@ -214,7 +224,11 @@ struct Gathering<'a> {
 impl Gathering<'_> {
     /// The overlay with the bytecode of modules of one owner; nothing where nobody has it and
     /// nobody may make it.
-    fn overlay(&mut self, recipe: &Recipe, modules: &[Module]) -> Result<Option<Overlay>, Error> {
+    fn overlay(
+        &mut self,
+        recipe: &Recipe,
+        modules: &[Module<'_>],
+    ) -> Result<Option<Overlay>, Error> {
         if let Some(overlays) = self.given.get_mut(&modules[0].owner) {
             let same_level = |overlay: &Overlay| overlay.document.recipe.level == recipe.level;
             if let Some(position) = overlays.iter().position(same_level) {
@@ -223,7 +237,7 @@ impl Gathering<'_> {
                 return Ok(Some(overlay));
             }
         }
-        let key = recipe.key(modules.iter().map(|module| (module.name.as_str(), module.sha256)));
+        let key = recipe.key(modules.iter().map(|module| (module.name, module.sha256)));
         if let Some(path) = self.store.and_then(|store| store.overlay(key))
             && let Ok(overlay) = Overlay::open(&path, true)
             && overlay.check_recipe(recipe).is_ok()
@@ -252,7 +266,7 @@ impl Gathering<'_> {
     fn compile(
         &mut self,
         recipe: &Recipe,
-        modules: &[Module],
+        modules: &[Module<'_>],
     ) -> Result<Option<OverlayContents>, Error> {
         let Some(python) = &self.session.compiler else {
             return Ok(None);
@@ -268,9 +282,9 @@ impl Gathering<'_> {
         let total = Amount { items: sizes.len() as u64, bytes: sizes.iter().sum() };
         progress.begin(Phase::Compiling, total);
         let compiled = compilers.compile(recipe, &sizes, |index| {
-            let Module { name, content, sha256, size, .. } = &modules[index];
-            progress.advance(1, *size);
-            let digest = Digest { hash: *sha256, size: *size };
+            let Module { name, content, sha256, size, .. } = modules[index];
+            progress.advance(1, size);
+            let digest = Digest { hash: sha256, size };
             bytecode::read(&self.supply, content, digest)
                 .map(|source| Job { name: name.to_string(), source })
         })?;
@@ -280,7 +294,7 @@ impl Gathering<'_> {
         };
         let files = modules.iter().zip(compiled);
         let files =
-            files.map(|(module, compiled)| (module.name.clone(), (module.sha256, compiled)));
+            files.map(|(module, compiled)| (module.owned_name(), (module.sha256, compiled)));
         Ok(Some(OverlayContents { recipe: *recipe, wheel, files: files.collect() }))
     }
 }

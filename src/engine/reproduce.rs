@@ -78,8 +78,8 @@ pub fn check(
     let tree = tree.map(|tree| Directory::open(tree)).transpose()?;
     let supply = prepared.supply();
     let read = |index: usize| {
-        let Module { name, content, sha256, size, .. } = &modules[index];
-        let digest = Digest { hash: *sha256, size: *size };
+        let Module { name, content, sha256, size, .. } = modules[index];
+        let digest = Digest { hash: sha256, size };
         bytecode::read(&supply, content, digest)
             .map(|source| Job { name: name.to_string(), source })
     };
@@ -118,8 +118,8 @@ pub fn check(
 }
 
 /// The bytecode of a module in an environment.
-fn in_tree(tree: &Directory, recipe: &Recipe, module: &Module) -> Option<Vec<u8>> {
-    bytes_of(tree, &recipe.cached_path(&module.path)?)
+fn in_tree(tree: &Directory, recipe: &Recipe, module: &Module<'_>) -> Option<Vec<u8>> {
+    bytes_of(tree, &recipe.cached_path(module.path)?)
 }
 
 /// The bytes of a file in an environment.

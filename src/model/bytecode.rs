@@ -114,6 +114,11 @@ impl Level {
     pub fn number(self) -> u8 {
         self.0
     }
+
+    /// What names have for it: nothing for the lowest.
+    pub(crate) fn suffix(self) -> &'static str {
+        ["", ".opt-1", ".opt-2"][usize::from(self.0)]
+    }
 }
 
 impl std::fmt::Display for Level {
@@ -135,15 +140,10 @@ impl std::fmt::Display for Level {
 /// );
 /// ```
 pub fn cached_path(source: &str, release: Release, level: Level) -> Option<String> {
-    let (folder, name) =
-        source.rsplit_once('/').map_or(("", source), |(folder, name)| (folder, name));
-    let stem = name.strip_suffix(".py")?;
-    let slash = if folder.is_empty() { "" } else { "/" };
-    let level = match level {
-        Level(0) => String::new(),
-        Level(number) => format!(".opt-{number}"),
-    };
-    Some(format!("{folder}{slash}__pycache__/{stem}.{}{level}.pyc", release.tag()))
+    let name = source.rfind('/').map_or(0, |slash| slash + 1);
+    let stem = source[name..].strip_suffix(".py")?;
+    let parts = [&source[..name], "__pycache__/", stem, ".", release.tag(), level.suffix(), ".pyc"];
+    Some(parts.concat())
 }
 
 /// The header of a source's bytecode. Python finds it valid as long as it has the magic number, and

@@ -268,6 +268,11 @@ impl TreePath {
         memchr::memrchr(b'/', self.0.as_bytes()).map_or(&self.0, |slash| &self.0[slash + 1..])
     }
 
+    /// What comes before the last name: nothing, or a path and a slash.
+    pub(crate) fn folder(&self) -> &str {
+        &self.0[..self.0.len() - self.name().len()]
+    }
+
     /// The path without its last name; nothing at the top.
     pub fn parent(&self) -> Option<Self> {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))

@@ -3,12 +3,13 @@
 //! Effects layer. An overlay is read as strictly as a wheel, and must hold what its document says
 //! and nothing else. What the document says of a file's bytes is a claim until they were read.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::input::InputError;
-use crate::effects::wheels::inflate::{Inflater, with_inflater};
+use crate::effects::wheels::inflate::{Inflater, is_small, with_inflater};
 use crate::effects::wheels::member::{MemberError, MemberRef, Stop, ZipFile};
 use crate::effects::wheels::zip_file;
 use crate::model::bytecode::overlay::{
@@ -18,7 +19,7 @@ use crate::model::digest::{DigestFunction, Hash, Hasher};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::Findings;
 use crate::model::path::TreePath;
-use crate::model::wheel::index::{EntryKind, Location};
+use crate::model::wheel::index::{Entry, EntryKind, Location};
 use crate::model::wheel::limits::Limits;
 
 /// The most bytes of a document.
@@ -88,20 +89,12 @@ impl Explain for OverlayError {
     }
 }
 
-/// A file of an overlay.
-#[derive(Debug)]
-struct Member {
-    path: TreePath,
-    location: Location,
-    sha256: Hash,
-}
-
 /// What an overlay has of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// Bytecode: the position of its file, its SHA-256 and its size.
     Bytecode {
-        /// The position among the overlay's files.
+        /// The position of the source among the document's.
         member: usize,
         /// The SHA-256 that it should have.
         sha256: Hash,
@@ -120,68 +113,67 @@ pub struct Overlay {
     pub document: Document,
     /// Whether its files were compared with what it says of them, by whoever wrote it here.
     pub proven: bool,
-    members: Vec<Member>,
-    positions: BTreeMap<TreePath, usize>,
+    /// Where the document lies.
+    place: Location,
+    /// Where the bytecode of each of the document's sources lies, if it has some, or why that cannot
+    /// be told: known when it is asked for, as a prediction asks only what the document says.
+    places: OnceLock<Result<Vec<Option<Location>>, String>>,
 }
 
 impl Overlay {
-    /// Opens an overlay.
+    /// Opens an overlay and reads its document.
     ///
     /// # Errors
     /// It cannot be read, or is none.
     pub fn open(path: &Utf8Path, proven: bool) -> Result<Self, OverlayError> {
         let unsound = |problem: String| OverlayError::Unsound { path: path.to_owned(), problem };
-        let mut findings = Findings::new();
-        let (file, entries) = zip_file::open(path, &Limits::default(), &mut findings)?;
-        if findings.has_errors() {
-            let texts: Vec<String> = findings.finish().iter().map(ToString::to_string).collect();
-            return Err(unsound(texts.join("; ")));
+        let (file, first) = zip_file::open_first(path, &Limits::default())?;
+        let first = first.filter(|entry| &*entry.name == DOCUMENT_NAME);
+        let is_first = first.is_some();
+        let entry = match first {
+            Some(entry) => entry,
+            // As others may write it.
+            None => {
+                let mut entries = entries(&file)?;
+                let position = entries.binary_search_by(|entry| (*entry.name).cmp(DOCUMENT_NAME));
+                let lacks = |_| unsound(format!("it has no `{DOCUMENT_NAME}`"));
+                entries.swap_remove(position.map_err(lacks)?)
+            }
+        };
+        let size = entry.location.size;
+        if size > LARGEST_DOCUMENT {
+            return Err(unsound(format!("its `{DOCUMENT_NAME}` has {size} bytes")));
         }
-        let entry = entries.iter().find(|entry| &*entry.name == DOCUMENT_NAME);
-        let entry = entry.ok_or_else(|| unsound(format!("it has no `{DOCUMENT_NAME}`")))?;
-        if entry.location.size > LARGEST_DOCUMENT {
-            return Err(unsound(format!(
-                "its `{DOCUMENT_NAME}` has {} bytes",
-                entry.location.size
-            )));
+        let document = read_document(MemberRef::new(&file, &entry))?;
+        let place = entry.location;
+        let overlay = Self { file, document, proven, place, places: OnceLock::new() };
+        if !is_first {
+            overlay.check()?;
         }
-        let mut text = Vec::new();
-        with_inflater(|inflater| {
-            let mut take = |bytes: &[u8]| {
-                text.extend_from_slice(bytes);
-                Ok::<_, MemberError>(())
-            };
-            inflater.stream(MemberRef::new(&file, entry), &mut Findings::new(), &mut take)
+        Ok(overlay)
+    }
+
+    /// Whether the archive is sound and holds what the document says, and nothing else. What its
+    /// files are is not looked at.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check(&self) -> Result<(), OverlayError> {
+        self.places().map(drop)
+    }
+
+    fn places(&self) -> Result<&[Option<Location>], OverlayError> {
+        let found = self.places.get_or_init(|| {
+            let entries = entries(&self.file).map_err(|error| match error {
+                OverlayError::Unsound { problem, .. } => problem,
+                error => error.to_string(),
+            })?;
+            places(&self.document, &self.place, &entries)
+        });
+        found.as_deref().map_err(|problem| OverlayError::Unsound {
+            path: self.path().to_owned(),
+            problem: problem.clone(),
         })
-        .map_err(|error| member_error(path, error))?;
-        let text = String::from_utf8(text)
-            .map_err(|_| unsound(format!("its `{DOCUMENT_NAME}` is no text")))?;
-        let document = Document::parse(&text)
-            .map_err(|source| OverlayError::Document { path: path.to_owned(), source })?;
-        let mut sizes = document.members();
-        let mut members = Vec::with_capacity(sizes.len());
-        let mut positions = BTreeMap::new();
-        let mut locations: BTreeMap<&str, Location> = BTreeMap::new();
-        for entry in entries.iter().filter(|entry| &*entry.name != DOCUMENT_NAME) {
-            let size = TreePath::parse(&entry.name).ok().and_then(|path| sizes.remove(&path));
-            if size != Some(entry.location.size) || !matches!(entry.kind, EntryKind::File { .. }) {
-                return Err(unsound(format!("`{}` is not what it says of it", entry.name)));
-            }
-            locations.insert(&entry.name, entry.location);
-        }
-        if let Some((missing, _)) = sizes.first_key_value() {
-            return Err(unsound(format!("it lacks `{missing}`")));
-        }
-        for (name, SourceOutcome { outcome, .. }) in &document.files {
-            if let Outcome::Compiled { sha256, .. } = outcome
-                && let Some(path) = document.recipe.cached_path(name)
-                && let Some(location) = locations.get(path.as_str())
-            {
-                positions.insert(name.clone(), members.len());
-                members.push(Member { path, location: *location, sha256: *sha256 });
-            }
-        }
-        Ok(Self { file, document, proven, members, positions })
     }
 
     /// Where it is.
@@ -212,49 +204,46 @@ impl Overlay {
         }
     }
 
-    /// What it has of a source.
+    /// What it has of a source, which may well be the one at `near` among the document's.
     ///
     /// # Errors
     /// Nothing.
-    pub fn find(&self, name: &TreePath, source: Hash) -> Result<Found, OverlayError> {
-        let known = self.document.files.get(name);
-        match known {
-            Some(found) if found.source == source => Ok(match found.outcome {
-                Outcome::Compiled { sha256, size } => {
-                    Found::Bytecode { member: self.positions[name], sha256, size }
-                }
+    pub fn find(&self, name: &str, source: Hash, near: usize) -> Result<Found, OverlayError> {
+        let known = self.document.find(name, near);
+        match known.map(|member| (member, &self.document.files[member].1)) {
+            Some((member, found)) if found.source == source => Ok(match found.outcome {
+                Outcome::Compiled { sha256, size } => Found::Bytecode { member, sha256, size },
                 Outcome::Skipped(ref reason) => Found::Skipped(reason.clone()),
             }),
             _ => Err(OverlayError::Source {
                 path: self.path().to_owned(),
-                name: name.to_string(),
+                name: name.to_owned(),
                 known: known.is_some(),
             }),
         }
     }
 
-    /// Where a file lies in it, and the SHA-256 that it should have.
-    pub fn member(&self, member: usize) -> (&TreePath, Hash) {
-        (&self.members[member].path, self.members[member].sha256)
-    }
-
     /// Whether every file can be read and is what the document says.
     pub fn is_whole(&self) -> bool {
-        let same = |member: usize| {
+        let same = |(member, (_, found)): (usize, &(TreePath, SourceOutcome))| {
+            let Outcome::Compiled { sha256, .. } = found.outcome else {
+                return true;
+            };
             let mut hasher = Hasher::new(DigestFunction::Sha256);
             let mut sink = |bytes: &[u8]| {
                 hasher.update(bytes);
                 Ok::<_, OverlayError>(())
             };
             let read = with_inflater(|inflater| self.stream(inflater, member, &mut sink));
-            read.is_ok() && hasher.finish().hash == self.members[member].sha256
+            read.is_ok() && hasher.finish().hash == sha256
         };
-        (0..self.members.len()).all(same)
+        self.check().is_ok() && self.document.files.iter().enumerate().all(same)
     }
 
-    /// How many files it has.
-    pub fn count(&self) -> usize {
-        self.members.len()
+    /// What a file is called in it.
+    pub fn file_name(&self, member: usize) -> String {
+        let (source, _) = &self.document.files[member];
+        self.document.recipe.cached_path(source).map_or_else(String::new, |path| path.to_string())
     }
 
     /// Hands the bytes of a file to `sink`; that they are those that it should have is not known.
@@ -267,8 +256,12 @@ impl Overlay {
         member: usize,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Member { path, location, .. } = &self.members[member];
-        let reference = MemberRef { file: &self.file, name: path.as_str(), location };
+        let name = self.file_name(member);
+        let Some(location) = &self.places()?[member] else {
+            let problem = format!("it lacks `{name}`");
+            return Err(OverlayError::Unsound { path: self.path().to_owned(), problem }.into());
+        };
+        let reference = MemberRef { file: &self.file, name: &name, location };
         let mut sink = |bytes: &[u8]| sink(bytes).map_err(Stop::Sink);
         match inflater.stream(reference, &mut Findings::new(), &mut sink) {
             Ok(()) => Ok(()),
@@ -276,6 +269,99 @@ impl Overlay {
             Err(Stop::Member(error)) => Err(member_error(self.path(), error).into()),
         }
     }
+}
+
+/// The entries of an archive, sorted by name.
+fn entries(file: &ZipFile) -> Result<Vec<Entry>, OverlayError> {
+    let mut findings = Findings::new();
+    let entries = zip_file::entries(file, &Limits::default(), &mut findings)?;
+    if findings.has_errors() {
+        let texts: Vec<String> = findings.finish().iter().map(ToString::to_string).collect();
+        let (path, problem) = (file.input.path().to_owned(), texts.join("; "));
+        return Err(OverlayError::Unsound { path, problem });
+    }
+    Ok(entries)
+}
+
+fn read_document(member: MemberRef<'_>) -> Result<Document, OverlayError> {
+    let path = member.file.input.path();
+    let parse = |bytes: &[u8]| {
+        let text = std::str::from_utf8(bytes).map_err(|_| OverlayError::Unsound {
+            path: path.to_owned(),
+            problem: format!("its `{DOCUMENT_NAME}` is no text"),
+        })?;
+        Document::parse(text)
+            .map_err(|source| OverlayError::Document { path: path.to_owned(), source })
+    };
+    with_inflater(|inflater| {
+        let mut notes = Findings::new();
+        if is_small(member.location) {
+            let bytes = inflater.read(member, &mut notes);
+            return parse(bytes.map_err(|error| member_error(path, error))?);
+        }
+        let mut bytes = Vec::new();
+        let mut take = |part: &[u8]| {
+            bytes.extend_from_slice(part);
+            Ok::<_, MemberError>(())
+        };
+        let read = inflater.stream(member, &mut notes, &mut take);
+        read.map_err(|error| member_error(path, error))?;
+        parse(&bytes)
+    })
+}
+
+/// Where the bytecode of each of a document's sources lies, given the entries of the archive, sorted
+/// by name, of which one is the document, at `place`.
+///
+/// # Errors
+/// Says what else is there, is missing, or is not what the document says.
+fn places(
+    document: &Document,
+    place: &Location,
+    entries: &[Entry],
+) -> Result<Vec<Option<Location>>, String> {
+    let is_other = |name: &str| format!("`{name}` is not what it says of it");
+    let mut places = Vec::with_capacity(document.files.len());
+    let (mut next, mut count) = (0, 0);
+    for (source, SourceOutcome { outcome, .. }) in &document.files {
+        let &Outcome::Compiled { size, .. } = outcome else {
+            places.push(None);
+            continue;
+        };
+        // Sources of one folder follow each other, and so does their bytecode.
+        let is_at = |at: usize| {
+            let entry = entries.get(at);
+            entry.is_some_and(|entry| document.recipe.is_cached_path(source, &entry.name))
+        };
+        if !is_at(next) {
+            let Some(path) = document.recipe.cached_path(source) else {
+                places.push(None);
+                continue;
+            };
+            let found = entries.binary_search_by(|entry| (*entry.name).cmp(path.as_str()));
+            next = found.map_err(|_| format!("it lacks `{path}`"))?;
+        }
+        let entry = &entries[next];
+        if size != entry.location.size || !matches!(entry.kind, EntryKind::File { .. }) {
+            return Err(is_other(&entry.name));
+        }
+        places.push(Some(entry.location));
+        (next, count) = (next + 1, count + 1);
+    }
+    if !entries.iter().any(|entry| &*entry.name == DOCUMENT_NAME && entry.location == *place) {
+        return Err(is_other(DOCUMENT_NAME));
+    }
+    if count + 1 < entries.len() {
+        let paths = document.files.iter().filter_map(|(name, found)| match found.outcome {
+            Outcome::Compiled { .. } => document.recipe.cached_path(name),
+            Outcome::Skipped(_) => None,
+        });
+        let known: BTreeSet<TreePath> = paths.collect();
+        let other = entries.iter().map(|entry| &*entry.name);
+        let mut other = other.filter(|name| *name != DOCUMENT_NAME && !known.contains(*name));
+        return Err(is_other(other.next().unwrap_or(DOCUMENT_NAME)));
+    }
+    Ok(places)
 }
 
 fn member_error(path: &Utf8Path, error: MemberError) -> OverlayError {

@@ -445,7 +445,7 @@ fn feed_bytecode<E>(
     if actual == expected.hash {
         return Ok(());
     }
-    let file = overlay.member(member).0.to_string();
+    let file = overlay.file_name(member);
     let overlay = overlay.path().to_owned();
     Err(SupplyError::OverlayHash { overlay, file, actual, expected: expected.hash }.into())
 }

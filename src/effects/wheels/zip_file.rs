@@ -3,6 +3,8 @@
 //! Effects layer. What the bytes mean is decided in `model::wheel::index`; here they are fetched,
 //! with as few reads as possible.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8Path;
 
 use crate::effects::host::input::{InputError, InputFile};
@@ -26,6 +28,48 @@ pub fn open(
     let input = InputFile::open(path)?;
     let entries = read_index(&input, limits, findings)?;
     Ok((ZipFile { input, allow: findings.allowed().clone() }, entries))
+}
+
+/// How much is read of an archive's end, and of its directory's beginning, to find its first member.
+const GLANCE: usize = 1 << 10;
+
+/// Opens an archive and finds its first member, if it has one that is sound. Nothing else is known
+/// of it then.
+///
+/// # Errors
+/// The file cannot be opened or read.
+pub fn open_first(
+    path: &Utf8Path,
+    limits: &Limits,
+) -> Result<(ZipFile, Option<Entry>), InputError> {
+    let input = InputFile::open(path)?;
+    let size = input.size();
+    let length = usize::try_from(size).unwrap_or(usize::MAX).min(GLANCE);
+    let mut bytes = vec![0; length];
+    input.read_at(&mut bytes, size - length as u64)?;
+    let end = index::end_record(&bytes, size, limits, &mut Findings::new());
+    let first = match end.filter(|end| end.entries > 0) {
+        Some(end) => {
+            let length = usize::try_from(end.directory_size).unwrap_or(usize::MAX).min(GLANCE);
+            bytes.resize(length, 0);
+            input.read_at(&mut bytes, end.directory_offset)?;
+            index::first_entry(&bytes, &end, limits)
+        }
+        None => None,
+    };
+    Ok((ZipFile { input, allow: BTreeSet::new() }, first))
+}
+
+/// All entries of an archive that is open, as [`open`] gives them.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn entries(
+    file: &ZipFile,
+    limits: &Limits,
+    findings: &mut Findings,
+) -> Result<Vec<Entry>, InputError> {
+    read_index(&file.input, limits, findings)
 }
 
 fn read_index(
@@ -156,6 +200,37 @@ mod tests {
         let mut reading = Reading::new(&input, &mut inflaters[0], Findings::new());
         reading.check_directories(&entries).unwrap();
         assert_eq!(reading.finish().finish(), []);
+    }
+
+    #[test]
+    fn the_first_member_is_found_alone_as_among_all() {
+        let archive = |names: &[String], comment: &str| {
+            let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+            writer.set_comment(comment).unwrap();
+            for name in names {
+                writer.start_file(name, SimpleFileOptions::default()).unwrap();
+                writer.write_all(&bytes(5000)).unwrap();
+            }
+            writer.finish().unwrap().into_inner()
+        };
+        let first = |archive: &[u8]| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = Utf8PathBuf::from_path_buf(folder.path().join("archive.zip")).unwrap();
+            std::fs::write(&path, archive).unwrap();
+            open_first(&path, &Limits::default()).unwrap().1
+        };
+        for count in [1, 2, 300] {
+            // The names come in another order than the members.
+            let names: Vec<String> = (0..count).map(|index| format!("{}", 500 - index)).collect();
+            let bytes = archive(&names, "");
+            let (_, entries, _) = open_bytes(&bytes);
+            let expected = entries.into_iter().find(|entry| *entry.name == *"500");
+            assert!(expected.is_some() && first(&bytes) == expected, "{count}");
+            assert_eq!(first(&archive(&names, &"x".repeat(2000))), None, "it is not looked for");
+            assert_eq!(first(&[b"in front".as_slice(), &bytes].concat()), None);
+            assert_eq!(first(&bytes[..bytes.len() - 1]), None);
+        }
+        assert_eq!((first(&archive(&[], "")), first(b"no archive")), (None, None));
     }
 
     #[test]

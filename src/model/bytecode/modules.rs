@@ -16,7 +16,38 @@ pub const DEFAULT_EXCLUDE: [&str; 2] = ["**/tests/**", "test/**"];
 
 /// Patterns of modules that are left out.
 #[derive(Debug, Clone)]
-pub struct Excluded(Vec<GlobMatcher>);
+pub struct Excluded(Vec<Pattern>);
+
+#[derive(Debug, Clone)]
+enum Pattern {
+    /// `**/NAME/**`: what lies in a folder of that name, here with a slash. Most that is asked is
+    /// whether this is so, of every module.
+    InFolder(String),
+    /// Any other.
+    Glob(GlobMatcher),
+}
+
+impl Pattern {
+    fn new(pattern: &str) -> Result<Self, globset::Error> {
+        let folder = pattern.strip_prefix("**/").and_then(|rest| rest.strip_suffix("/**"));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        match folder.filter(|name| !name.is_empty() && name.bytes().all(plain)) {
+            Some(name) => Ok(Self::InFolder(format!("{name}/"))),
+            None => {
+                let glob = GlobBuilder::new(pattern).literal_separator(true).build()?;
+                Ok(Self::Glob(glob.compile_matcher()))
+            }
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::InFolder(folder) => memchr::memmem::find_iter(name.as_bytes(), folder)
+                .any(|at| at == 0 || name.as_bytes()[at - 1] == b'/'),
+            Self::Glob(matcher) => matcher.is_match(name),
+        }
+    }
+}
 
 impl Excluded {
     /// Reads patterns.
@@ -26,17 +57,15 @@ impl Excluded {
     pub fn new<'p>(
         patterns: impl IntoIterator<Item = &'p str>,
     ) -> Result<Self, (String, globset::ErrorKind)> {
-        let matcher =
-            |pattern: &str| match GlobBuilder::new(pattern).literal_separator(true).build() {
-                Ok(glob) => Ok(glob.compile_matcher()),
-                Err(error) => Err((pattern.to_owned(), error.kind().clone())),
-            };
-        patterns.into_iter().map(matcher).collect::<Result<_, _>>().map(Self)
+        let read = |pattern: &str| {
+            Pattern::new(pattern).map_err(|error| (pattern.to_owned(), error.kind().clone()))
+        };
+        patterns.into_iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether a module is left out.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|matcher| matcher.is_match(name))
+        self.0.iter().any(|pattern| pattern.has(name))
     }
 }
 
@@ -111,5 +140,18 @@ mod tests {
             assert_eq!((is_module(path), excluded.has(path)), (module, left_out), "{path}");
         }
         assert_eq!(Excluded::new(["a["]).unwrap_err().0, "a[");
+    }
+
+    #[test]
+    fn folders_are_found_as_patterns_find_them() {
+        let (quick, slow) = ("**/te-st/**", "**/{te-st}/**");
+        assert!(matches!(Pattern::new(quick), Ok(Pattern::InFolder(_))));
+        assert!(matches!(Pattern::new(slow), Ok(Pattern::Glob(_))));
+        for name in
+            ["te-st", "te-st/a", "a/te-st/b/c", "ate-st/b", "te-st.py", "a/te-st", "te-sta/b"]
+        {
+            let has = |pattern| Pattern::new(pattern).unwrap().has(name);
+            assert_eq!(has(quick), has(slow), "{name}");
+        }
     }
 }

@@ -4,8 +4,12 @@
 //! Python looks for it, and `bytecode.json`, which is this document. It belongs to the sources by
 //! their digests, so neither a place nor a name decides what is taken from it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt;
 
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Value, json};
 
 use crate::model::bytecode::marshal::FORM;
@@ -18,6 +22,8 @@ use crate::model::path::TreePath;
 pub const DOCUMENT_NAME: &str = "bytecode.json";
 /// The version of the document.
 const FORMAT: u64 = 1;
+/// What has versions, and those that are read and written.
+const VERSIONS: [(&str, u64); 2] = [("format", FORMAT), ("form", FORM as u64)];
 /// What the names of overlays end in.
 pub const SUFFIX: &str = ".bytecode.zip";
 
@@ -36,7 +42,17 @@ impl Recipe {
     /// Where the bytecode of a source lies.
     pub fn cached_path(&self, source: &TreePath) -> Option<TreePath> {
         let path = cached_path(source.as_str(), self.compiler.release(), self.level)?;
-        TreePath::parse(&path).ok()
+        TreePath::from_text(path.into_boxed_str()).ok()
+    }
+
+    /// Whether that is where it lies: without making the path.
+    pub fn is_cached_path(&self, source: &TreePath, path: &str) -> bool {
+        let Some(stem) = source.name().strip_suffix(".py") else { return false };
+        [source.folder(), "__pycache__/", stem, ".", self.compiler.release().tag()]
+            .into_iter()
+            .chain([self.level.suffix()])
+            .try_fold(path, |rest, part| rest.strip_prefix(part))
+            .is_some_and(|rest| rest == ".pyc")
     }
 
     /// What stands for the bytecode of these sources, names and SHA-256, in a store.
@@ -44,7 +60,8 @@ impl Recipe {
         let Self { compiler, level, validation } = self;
         let mut text = format!("{FORMAT} {FORM} {compiler} {level} {}\n", validation.name());
         for (name, hash) in sources {
-            text.push_str(&format!("{hash} {name}\n"));
+            text.push_str(std::str::from_utf8(&hash.hex_digits()).expect("digits are ASCII"));
+            text.extend([" ", name, "\n"]);
         }
         Hash::sha256(text.as_bytes())
     }
@@ -80,8 +97,9 @@ pub struct Document {
     pub recipe: Recipe,
     /// The SHA-256 of the wheel that all sources are of, if they are of one.
     pub wheel: Option<Hash>,
-    /// The sources, by their names: paths relative to where their modules are found.
-    pub files: BTreeMap<TreePath, SourceOutcome>,
+    /// The sources in the order of their names, which are paths relative to where their modules are
+    /// found.
+    pub files: Vec<(TreePath, SourceOutcome)>,
 }
 
 /// Why a text is not the document of an overlay.
@@ -140,12 +158,12 @@ impl Document {
     /// # Errors
     /// It is none.
     pub fn parse(text: &str) -> Result<Self, DocumentError> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| form(format!("is no JSON: {error}")))?;
-        let Value::Object(mut fields) = value else {
-            return Err(form("is no object"));
-        };
-        for (what, expected) in [("format", FORMAT), ("form", u64::from(FORM))] {
+        let Wire { mut fields, files } =
+            serde_json::from_str(text).map_err(|error| match error.classify() {
+                Category::Data => form(format!("has what it cannot have: {error}")),
+                _ => form(format!("is no JSON: {error}")),
+            })?;
+        for (what, expected) in VERSIONS {
             let found = take(&mut fields, what)?;
             if found.as_u64() != Some(expected) {
                 return Err(DocumentError::Version { what, found: found.to_string(), expected });
@@ -172,30 +190,72 @@ impl Document {
             .into_iter()
             .find(|(name, _)| validation.as_str() == Some(name))
             .ok_or_else(|| form(format!("has the validation {validation}")))?;
-        let Value::Array(rows) = take(&mut fields, "files")? else {
-            return Err(form("has no list of files"));
-        };
         if let Some(name) = fields.keys().next() {
             return Err(form(format!("has the field `{name}`, which it cannot have")));
         }
-        let mut files = BTreeMap::new();
-        for row in &rows {
-            let (path, outcome) = read_row(row)?;
-            if files.last_key_value().is_some_and(|(last, _)| *last >= path) {
-                return Err(form(format!("has `{path}` out of order")));
-            }
-            files.insert(path, outcome);
-        }
+        let files = files.ok_or_else(|| form("has no list of files"))?;
         Ok(Self { recipe: Recipe { compiler, level, validation }, wheel, files })
     }
 
-    /// The files that the overlay has besides this document: where each lies, and its size.
-    pub fn members(&self) -> BTreeMap<TreePath, u64> {
-        let member = |(path, found): (&TreePath, &SourceOutcome)| match found.outcome {
-            Outcome::Compiled { size, .. } => Some((self.recipe.cached_path(path)?, size)),
-            Outcome::Skipped(_) => None,
-        };
-        self.files.iter().filter_map(member).collect()
+    /// The position of a source among the files, which may well be `near`.
+    pub fn find(&self, name: &str, near: usize) -> Option<usize> {
+        match self.files.get(near) {
+            Some((path, _)) if path.as_str() == name => Some(near),
+            _ => self.files.binary_search_by(|(path, _)| path.as_str().cmp(name)).ok(),
+        }
+    }
+}
+
+/// A document as it is written.
+struct Wire {
+    /// Every field but the files.
+    fields: Map<String, Value>,
+    /// Nothing where another version has been met before.
+    files: Option<Vec<(TreePath, SourceOutcome)>>,
+}
+
+/// A source: its path, its SHA-256, and either the SHA-256 and the size of its bytecode or the
+/// reason why there is none.
+#[derive(Debug, Deserialize)]
+struct Row<'a>(
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(default, deserialize_with = "present")] Option<u64>,
+);
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
+}
+
+impl<'de> Deserialize<'de> for Wire {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Wire;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Wire, A::Error> {
+                let mut wire = Wire { fields: Map::new(), files: None };
+                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                    let other_version = VERSIONS.iter().any(|(what, expected)| {
+                        wire.fields.get(*what).is_some_and(|found| *found != *expected)
+                    });
+                    match &*name {
+                        "files" if other_version => drop(map.next_value::<IgnoredAny>()?),
+                        "files" => wire.files = Some(map.next_value::<Files>()?.0),
+                        _ => drop(wire.fields.insert(name.into_owned(), map.next_value()?)),
+                    }
+                }
+                Ok(wire)
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
     }
 }
 
@@ -208,33 +268,57 @@ fn hash(value: &Value) -> Result<Hash, DocumentError> {
     hash.ok_or_else(|| form(format!("has {value} where a SHA-256 should be")))
 }
 
-fn read_row(row: &Value) -> Result<(TreePath, SourceOutcome), DocumentError> {
-    let bad = || form(format!("has the row {row}, which says nothing of a source"));
-    let row = row.as_array().ok_or_else(bad)?;
-    let path = row.first().and_then(Value::as_str).ok_or_else(bad)?;
-    let path =
-        TreePath::parse(path).map_err(|error| form(format!("has the path {path:?}: {error}")))?;
-    if !path.as_str().ends_with(".py") {
-        return Err(bad());
-    }
-    let source = hash(row.get(1).ok_or_else(bad)?)?;
-    let outcome = match &row[2..] {
-        [Value::String(reason)] => Outcome::Skipped(reason.clone()),
-        [sha256, Value::Number(size)] => {
-            Outcome::Compiled { sha256: hash(sha256)?, size: size.as_u64().ok_or_else(bad)? }
+/// The sources: most of a document, so that nothing of them is kept twice.
+struct Files(Vec<(TreePath, SourceOutcome)>);
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Rows;
+
+        impl<'de> Visitor<'de> for Rows {
+            type Value = Files;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list of sources")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Files, A::Error> {
+                let mut files: Vec<(TreePath, SourceOutcome)> = Vec::new();
+                while let Some(row) = rows.next_element::<Row<'de>>()? {
+                    let (path, outcome) = read_row(row).map_err(A::Error::custom)?;
+                    if files.last().is_some_and(|(last, _)| *last >= path) {
+                        return Err(A::Error::custom(format!("`{path}` out of order")));
+                    }
+                    files.push((path, outcome));
+                }
+                Ok(Files(files))
+            }
         }
-        _ => return Err(bad()),
+
+        deserializer.deserialize_seq(Rows)
+    }
+}
+
+fn read_row(row: Row<'_>) -> Result<(TreePath, SourceOutcome), String> {
+    let Row(path, source, third, size) = row;
+    let hash = |text: &str| {
+        Hash::parse_hex(text).map_err(|_| format!("{text:?} where a SHA-256 should be"))
+    };
+    let path = TreePath::parse(&path).map_err(|error| format!("the path {path:?}: {error}"))?;
+    if !path.as_str().ends_with(".py") {
+        return Err(format!("the path `{path}`, which is no module's"));
+    }
+    let source = hash(&source)?;
+    let outcome = match size {
+        Some(size) => Outcome::Compiled { sha256: hash(&third)?, size },
+        None => Outcome::Skipped(third.into_owned()),
     };
     Ok((path, SourceOutcome { source, outcome }))
 }
 
 /// Of which release the overlay's name says that its bytecode is: `NAME.cpython-312.opt-1`.
 pub fn file_name(stem: &str, release: Release, level: Level) -> String {
-    let level = match level.number() {
-        0 => String::new(),
-        number => format!(".opt-{number}"),
-    };
-    format!("{stem}.{}{level}{SUFFIX}", release.tag())
+    [stem, ".", release.tag(), level.suffix(), SUFFIX].concat()
 }
 
 #[cfg(test)]
@@ -251,10 +335,10 @@ mod tests {
         let compiled = Outcome::Compiled { sha256: Hash::sha256(b"pyc"), size: 3 };
         let skipped = Outcome::Skipped("SyntaxError: invalid syntax (line 1)".to_owned());
         let source = Hash::sha256(b"source");
-        let files = BTreeMap::from([
+        let files = vec![
             (path("a/b.py"), SourceOutcome { source, outcome: compiled }),
             (path("a/é.py"), SourceOutcome { source, outcome: skipped }),
-        ]);
+        ];
         Document { recipe, wheel: Some(Hash::sha256(b"wheel")), files }
     }
 
@@ -264,9 +348,13 @@ mod tests {
             let document = Document { wheel, ..document() };
             assert_eq!(Document::parse(&document.render()).unwrap(), document);
         }
-        let members: Vec<String> = document().members().keys().map(ToString::to_string).collect();
-        assert_eq!(members, ["a/__pycache__/b.cpython-312.opt-2.pyc"]);
-        let empty = Document { files: BTreeMap::new(), ..document() };
+        for (index, (path, _)) in document().files.iter().enumerate() {
+            for near in 0..3 {
+                assert_eq!(document().find(path.as_str(), near), Some(index));
+            }
+        }
+        assert_eq!(document().find("a/c.py", 0), None);
+        let empty = Document { files: Vec::new(), ..document() };
         assert_eq!(Document::parse(&empty.render()).unwrap(), empty);
     }
 
@@ -275,7 +363,8 @@ mod tests {
         let text = document().render();
         let hex = Hash::sha256(b"source").to_hex();
         for [from, to, expected] in [
-            ["{\n", "[", "is no JSON"],
+            ["{\n", "[", "expected an object"],
+            ["}\n", "", "is no JSON"],
             ["\"format\": 1", "\"format\": 2", "has the format 2, expected 1"],
             ["\"form\": 1", "\"form\": 0", "has the form 0, expected 1"],
             ["\"magic\": 3531", "\"magic\": 3571", "not that of cpython 3.12.10"],
@@ -285,10 +374,15 @@ mod tests {
             ["\"level\"", "\"x\": 1, \"level\"", "has the field `x`"],
             ["\"level\"", "\"other\"", "lacks the field `level`"],
             ["a/b.py", "z/b.py", "out of order"],
-            ["a/b.py", "../b.py", "has the path"],
-            ["a/b.py", "a/b.pyi", "says nothing of a source"],
-            [",3]", ",3,4]", "says nothing of a source"],
+            ["a/b.py", "../b.py", "the path"],
+            ["a/b.py", "a/b.pyi", "which is no module's"],
+            [",3]", ",3,4]", "trailing characters"],
+            [",3]", ",null]", "expected u64"],
+            [",3]", ",-3]", "expected u64"],
             [hex.as_str(), "12", "where a SHA-256 should be"],
+            ["[\n", "[[],\n", "has what it cannot have"],
+            ["\"files\": [", "\"files\": 1, \"x\": [", "has what it cannot have"],
+            ["\"files\"", "\"file\"", "has the field `file`"],
         ] {
             let other = text.replacen(from, to, 1);
             assert_ne!(other, text, "{from}");

@@ -4,6 +4,8 @@
 //! its digest. No RECORD lists it, so an environment without its `__pycache__` is the one that has
 //! no bytecode.
 
+use std::collections::BTreeMap;
+
 use crate::model::bytecode::modules::{Excluded, is_module};
 use crate::model::bytecode::overlay::Recipe;
 use crate::model::digest::Hash;
@@ -27,20 +29,27 @@ pub enum Owner {
 }
 
 /// A module of the environment.
-#[derive(Debug, Clone)]
-pub struct Module {
+#[derive(Debug, Clone, Copy)]
+pub struct Module<'p> {
     /// Whose it is.
     pub owner: Owner,
     /// Its path relative to where modules are found, by which its bytecode knows it.
-    pub name: TreePath,
+    pub name: &'p str,
     /// Its path in the tree.
-    pub path: TreePath,
+    pub path: &'p TreePath,
     /// What it is made of.
-    pub content: Content,
+    pub content: &'p Content,
     /// Its SHA-256.
     pub sha256: Hash,
     /// Its bytes.
     pub size: u64,
+}
+
+impl Module<'_> {
+    /// Its name, to be kept.
+    pub fn owned_name(&self) -> TreePath {
+        TreePath::parse(self.name).expect("a part of a tree path is one")
+    }
 }
 
 /// A file of bytecode, wherever it comes from.
@@ -55,13 +64,13 @@ pub struct Compiled {
 }
 
 /// The modules of a plan that have bytecode, in the order of their owners and paths.
-pub fn modules(plan: &Plan, spec: &Spec) -> Vec<Module> {
+pub fn modules<'p>(plan: &'p Plan, spec: &Spec) -> Vec<Module<'p>> {
     let bytecode = spec.bytecode.as_ref();
     bytecode.map_or_else(Vec::new, |bytecode| modules_but(plan, spec, &bytecode.excluded()))
 }
 
 /// The modules of a plan but for those that are left out, whatever the spec says of bytecode.
-pub fn modules_but(plan: &Plan, spec: &Spec, excluded: &Excluded) -> Vec<Module> {
+pub fn modules_but<'p>(plan: &'p Plan, spec: &Spec, excluded: &Excluded) -> Vec<Module<'p>> {
     let layout = Layout::new(&spec.interpreter);
     let library = library(spec, layout.os);
     let mut modules = Vec::new();
@@ -77,11 +86,9 @@ pub fn modules_but(plan: &Plan, spec: &Spec, excluded: &Excluded) -> Vec<Module>
             }
             Origin::Generated { .. } => continue,
         };
-        if let Some(name) = name.filter(|name| is_module(name) && !excluded.has(name))
-            && let Ok(name) = TreePath::parse(name)
-        {
-            let (path, content) = (path.clone(), content.clone());
-            modules.push(Module { owner, name, path, content, sha256: *sha256, size: *size });
+        if let Some(name) = name.filter(|name| is_module(name) && !excluded.has(name)) {
+            let (sha256, size) = (*sha256, *size);
+            modules.push(Module { owner, name, path, content, sha256, size });
         }
     }
     // The plan's entries come in the order of their paths, and this sort keeps it.
@@ -114,33 +121,79 @@ impl Plan {
         self.warnings.retain(|warning| !matches!(warning, PlanWarning::Uncompilable { .. }));
     }
 
-    /// Adds bytecode of modules, which lies beside each.
-    pub fn add_bytecode<'m>(
-        &mut self,
-        recipe: &Recipe,
-        compiled: impl IntoIterator<Item = (&'m Module, Compiled)>,
-    ) {
-        for (module, Compiled { place: (overlay, member), sha256, size }) in compiled {
-            let Some(path) = recipe.cached_path(&module.path) else {
+    /// Adds bytecode.
+    pub fn add_bytecode(&mut self, Added(added): Added) {
+        let mut merged = Vec::with_capacity(self.entries.len() + added.len());
+        let mut added = added.into_iter().peekable();
+        for entry in std::mem::take(&mut self.entries) {
+            while let Some(before) = added.next_if(|(path, _)| *path < entry.0) {
+                merged.push(before);
+            }
+            merged.push(entry);
+        }
+        merged.extend(added);
+        self.entries = merged;
+    }
+}
+
+/// Bytecode that is to be added to a plan, sorted by path.
+#[derive(Debug, Default)]
+pub struct Added(Vec<(TreePath, Planned)>);
+
+impl Added {
+    /// Bytecode of modules, which lies beside each.
+    pub fn new<'m>(compiled: impl IntoIterator<Item = (Recipe, &'m Module<'m>, Compiled)>) -> Self {
+        // By folder, as there are few of them: in each, most come in the order of their names.
+        let mut folders: BTreeMap<String, Vec<(TreePath, Planned)>> = BTreeMap::new();
+        let mut last: (&str, Vec<(TreePath, Planned)>) = ("", Vec::new());
+        let mut count = 0;
+        for (recipe, module, compiled) in compiled {
+            let Some(path) = recipe.cached_path(module.path) else {
                 continue;
             };
-            let wheel = match module.owner {
-                Owner::Wheel(wheel) => Some(wheel),
-                Owner::Source(_) | Owner::Interpreter => None,
-            };
-            let planned = Planned {
-                node: PlannedNode::File {
-                    content: Content::Bytecode { overlay, member },
-                    sha256,
-                    size,
-                    kind: FileKind::Plain,
-                },
-                origin: Origin::Generated { generator: Generator::Bytecode, wheel },
-                same: Box::default(),
-                losers: Box::default(),
-            };
-            self.entries.push((path, planned));
+            let folder = module.path.folder();
+            if folder != last.0 {
+                let done = std::mem::replace(&mut last, (folder, Vec::new()));
+                add_folder(&mut folders, done);
+            }
+            last.1.push((path, planned(module.owner, compiled)));
+            count += 1;
         }
-        self.entries.sort_by(|(one, _), (two, _)| one.cmp(two));
+        add_folder(&mut folders, last);
+        let mut all = Vec::with_capacity(count);
+        for mut files in folders.into_values() {
+            files.sort_by(|(one, _), (two, _)| one.cmp(two));
+            all.append(&mut files);
+        }
+        Self(all)
+    }
+}
+
+fn add_folder(
+    folders: &mut BTreeMap<String, Vec<(TreePath, Planned)>>,
+    (folder, mut files): (&str, Vec<(TreePath, Planned)>),
+) {
+    if !files.is_empty() {
+        // What decides where bytecode lies is the name that its folder has.
+        folders.entry(format!("{folder}__pycache__/")).or_default().append(&mut files);
+    }
+}
+
+fn planned(owner: Owner, compiled: Compiled) -> Planned {
+    let wheel = match owner {
+        Owner::Wheel(wheel) => Some(wheel),
+        Owner::Source(_) | Owner::Interpreter => None,
+    };
+    let Compiled { place: (overlay, member), sha256, size } = compiled;
+    Planned {
+        node: PlannedNode::File {
+            content: Content::Bytecode { overlay, member },
+            sha256,
+            size,
+            kind: FileKind::Plain,
+        },
+        origin: Origin::Generated { generator: Generator::Bytecode, wheel },
+        same: Box::default(),
+        losers: Box::default(),
     }
 }

@@ -58,6 +58,22 @@ pub fn directory(bytes: &[u8], end: &End, limits: &Limits, findings: &mut Findin
     entries
 }
 
+/// The entry of the first member as [`directory`] has it, by itself: `bytes` may end anywhere after
+/// the second one. Nothing where anything is wrong with it, or where it does not come first.
+pub fn first_entry(bytes: &[u8], end: &End, limits: &Limits) -> Option<Entry> {
+    let mut findings = Findings::new();
+    let (first, length) = central_entry(bytes, limits, &mut findings)?;
+    let mut first = first.filter(|entry| entry.location.offset == 0)?;
+    let next = match end.entries {
+        1 => end.directory_offset,
+        _ => central_entry(&bytes[length..], limits, &mut findings)?.0?.location.offset,
+    };
+    let least = LOCAL_HEADER_LENGTH as u64 + u64::from(first.name_length);
+    let needed = least.checked_add(first.location.compressed)?;
+    first.location.end = next;
+    (needed <= next && !findings.has_errors()).then_some(first)
+}
+
 /// One entry at the start of `bytes`, if it can be placed at all, and how many bytes it takes. None
 /// if it is no entry.
 fn central_entry(

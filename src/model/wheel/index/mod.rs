@@ -12,7 +12,7 @@ mod extra;
 mod local;
 mod rules;
 
-pub use self::directory::directory;
+pub use self::directory::{directory, first_entry};
 pub use self::end::end_record;
 pub use self::local::{descriptor, descriptor_in_stored, local_header};
 
