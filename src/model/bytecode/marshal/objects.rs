@@ -206,7 +206,7 @@ impl Known {
     /// # Errors
     /// There is none: where to put it.
     fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Result<u32, usize> {
-        let mut slot = (u128::from(hash) * self.slots.len() as u128 >> 64) as usize;
+        let mut slot = ((u128::from(hash) * self.slots.len() as u128) >> 64) as usize;
         loop {
             match self.slots[slot] {
                 NONE => return Err(slot),
