@@ -144,8 +144,13 @@ pub fn reapi_messages(data: &[u8]) {
     let _ = ActionResult::decode_any(data);
     let _ = wire::decode_digest(data);
     let _ = wire::decode_directory(data);
-    if let Ok(tree) = decode_tree(DigestFunction::Sha256, data, None, OutwardLinks::Refuse, &Alone)
-    {
+    if let Ok(tree) = decode_tree(
+        DigestFunction::Sha256,
+        &bytes::Bytes::copy_from_slice(data),
+        None,
+        OutwardLinks::Refuse,
+        &Alone,
+    ) {
         // A tree that we accept is one that we could have made.
         let directory = DigestFunction::Sha256;
         assert_eq!(tree.function(), directory);

@@ -83,7 +83,7 @@ fn find(
 fn known_locally(store: &Store, digest: Digest, threads: usize) -> Option<Tree> {
     let root = DirectoryDigest(digest);
     let message = store.tree_message_of(root).unwrap_or(digest);
-    let bytes = store.message(message, transfer::TREE_LIMIT).ok()??;
+    let bytes = store.message(message, transfer::TREE_LIMIT).ok()??.into();
     let expected = (message != digest).then_some(root);
     receive::decode_tree(store.function(), &bytes, expected, OutwardLinks::Allow, &Threads(threads))
         .ok()

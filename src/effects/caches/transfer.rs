@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Cursor, Read};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::caches::blob::{
@@ -58,7 +59,7 @@ pub trait RemoteCache: Cache {
 /// A tree that a cache has for an action, not yet read.
 #[derive(Debug)]
 pub struct Found {
-    message: Vec<u8>,
+    message: Bytes,
     root: Option<DirectoryDigest>,
 }
 
@@ -100,7 +101,7 @@ pub fn find(
         Err(error) => return refuse(&error),
     };
     match read_small(cache, action.function(), result.tree, TREE_LIMIT, place) {
-        Ok(Some(message)) => Ok(Some(Found { message, root: result.root })),
+        Ok(Some(message)) => Ok(Some(Found { message: message.into(), root: result.root })),
         Ok(None) => refuse(&format!("its tree {} is not there any more", result.tree)),
         Err(error @ BlobError::Mismatch { .. }) => refuse(&error),
         Err(error) => Err(error),
@@ -340,7 +341,7 @@ pub fn pull(
                 Err(_) if depth == 0 => {
                     return receive::decode_tree(
                         function,
-                        &message,
+                        &Bytes::from(message),
                         None,
                         OutwardLinks::Allow,
                         &Threads(threads),

@@ -17,7 +17,7 @@ use crate::effects::sink::layered::{EntryError, Layered};
 use crate::effects::sink::levels::Levels;
 use crate::effects::sink::pinned::PinnedWheel;
 use crate::effects::sink::schedule::{By, Item, Pinned, Task, Work, schedule};
-use crate::effects::sink::spot::{Spot, put};
+use crate::effects::sink::spot::{Put, Spot, put};
 use crate::effects::source::entry::EntryNode;
 use crate::effects::source::supply::{Supply, SupplyError, SupplyErrors};
 use crate::effects::wheels::inflate::SMALL;
@@ -232,7 +232,7 @@ impl Writing<'_> {
             let spot = Spot { parent: &parent, below: directory, name: path.name() };
             let node = EntryNode::from(&planned.node);
             match put(node, spot, &self.source, crew, self.options.mtime) {
-                Ok(Some(digest)) => written.push((index, digest)),
+                Ok(Some(Put { digest, .. })) => written.push((index, digest)),
                 Ok(None) => {}
                 Err(EntryError::Fs(error)) => return Err(error.into()),
                 Err(EntryError::Store(error)) => return Err(error.into()),

@@ -11,7 +11,7 @@ use crate::effects::caches::store::area::Area;
 use crate::effects::caches::store::states::States;
 use crate::effects::host::fs::Directory;
 use crate::effects::sink::layered::{Layered, StoreUse};
-use crate::effects::sink::spot::{Files, Spot};
+use crate::effects::sink::spot::{Files, Put, Spot};
 use crate::effects::sink::tree::{self, Manner, TreeWriteError};
 use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::source::supply::Supply;
@@ -85,10 +85,10 @@ impl Files for Foreseen<'_> {
         FileEntry { digest, kind, content: _ }: FileEntry<'_>,
         spot: Spot<'_>,
         _: Crew<'_>,
-    ) -> Result<Digest, TreeWriteError> {
+    ) -> Result<Put, TreeWriteError> {
         let area = self.area.of(spot.below, spot.name, digest.size);
-        if spot.place(area, digest, kind)? {
-            return Ok(digest);
+        if let Some(put) = spot.place(area, digest, kind)? {
+            return Ok(put);
         }
         let bytes = self.generated.get(&digest).ok_or(TreeWriteError::Missing(digest))?;
         let mode = Mode::from_raw_mode(area.output_mode(kind));
@@ -96,6 +96,6 @@ impl Files for Foreseen<'_> {
         file.write(bytes)?;
         file.finish(self.mtime)?;
         area.try_adopt(digest, kind, spot.at());
-        Ok(digest)
+        Ok(Put { digest, look: None })
     }
 }

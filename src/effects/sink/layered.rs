@@ -10,7 +10,7 @@ use rustix::fs::Mode;
 use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::area::Area;
 use crate::effects::host::fs::{FsError, NewFile};
-use crate::effects::sink::spot::{Files, Spot};
+use crate::effects::sink::spot::{Files, Put, Spot};
 use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::source::supply::{FeedError, Supply, SupplyError};
 use crate::effects::wheels::inflate::SMALL;
@@ -231,22 +231,17 @@ impl<'a> Layered<'a> {
 impl Files for Layered<'_> {
     type Error = EntryError;
 
-    fn put(
-        &self,
-        file: FileEntry<'_>,
-        spot: Spot<'_>,
-        crew: Crew<'_>,
-    ) -> Result<Digest, EntryError> {
+    fn put(&self, file: FileEntry<'_>, spot: Spot<'_>, crew: Crew<'_>) -> Result<Put, EntryError> {
         let FileEntry { digest: Digest { size, .. }, kind, .. } = file;
         let area = self.area(file, spot);
         if let Some((digest, area)) = self.stored(file).zip(area)
-            && spot.place(area, digest, kind)?
+            && let Some(put) = spot.place(area, digest, kind)?
         {
             if size > SMALL {
                 self.progress.advance(0, size);
             }
             self.check(file, crew)?;
-            return Ok(digest);
+            return Ok(put);
         }
         let target = match area {
             Some(area) => {
@@ -259,7 +254,7 @@ impl Files for Layered<'_> {
         if let Some(area) = area {
             area.try_adopt(digest, kind, spot.at());
         }
-        Ok(digest)
+        Ok(Put { digest, look: None })
     }
 }
 

@@ -6,8 +6,9 @@
 use std::os::fd::AsFd as _;
 
 use crate::effects::caches::blob::BlobError;
-use crate::effects::caches::store::area::{Area, At};
+use crate::effects::caches::store::area::{Area, At, Given};
 use crate::effects::host::fs::{Directory, FsError};
+use crate::effects::host::state::State;
 use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::work::pipeline::Crew;
 use crate::model::digest::Digest;
@@ -29,15 +30,26 @@ impl Spot<'_> {
         At { directory: self.parent.handle().as_fd(), name: self.name }
     }
 
-    /// Puts the file there that an area has of that content; whether it has it.
+    /// Puts the file there that an area has of that content; nothing where it does not have it.
     pub(super) fn place(
         &self,
         area: &Area<'_>,
         digest: Digest,
         kind: FileKind,
-    ) -> Result<bool, BlobError> {
-        area.place(digest, kind, self.at()).map_err(|error| error.below(self.parent.path()))
+    ) -> Result<Option<Put>, BlobError> {
+        let given = area.place(digest, kind, self.at());
+        let put = |Given { look }| Put { digest, look };
+        given.map(|given| given.map(put)).map_err(|error| error.below(self.parent.path()))
     }
+}
+
+/// A file in its spot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Put {
+    /// By the function of the tree.
+    pub(super) digest: Digest,
+    /// How it looks, where that was seen anyway.
+    pub(super) look: Option<State>,
 }
 
 /// Whoever can put a file into its spot, whole and verified.
@@ -45,23 +57,18 @@ pub(super) trait Files: Sync {
     /// Why not.
     type Error: From<FsError>;
 
-    /// Puts it there; its digest by the function of the tree.
-    fn put(
-        &self,
-        file: FileEntry<'_>,
-        spot: Spot<'_>,
-        crew: Crew<'_>,
-    ) -> Result<Digest, Self::Error>;
+    /// Puts it there.
+    fn put(&self, file: FileEntry<'_>, spot: Spot<'_>, crew: Crew<'_>) -> Result<Put, Self::Error>;
 }
 
-/// Writes an entry; of a file, returns the digest.
+/// Writes an entry; of a file, says what is there.
 pub(super) fn put<F: Files>(
     node: EntryNode<'_>,
     spot: Spot<'_>,
     files: &F,
     crew: Crew<'_>,
     mtime: u64,
-) -> Result<Option<Digest>, F::Error> {
+) -> Result<Option<Put>, F::Error> {
     match node {
         EntryNode::Link(target) => {
             spot.parent.create_link(spot.name, target.as_str(), mtime)?;

@@ -21,7 +21,7 @@ use crate::effects::caches::store::area::Area;
 use crate::effects::caches::store::states::States;
 use crate::effects::host::fs::{Directory, FsError, failed};
 use crate::effects::host::state::State;
-use crate::effects::sink::spot::{Files, Spot, put};
+use crate::effects::sink::spot::{Files, Put, Spot, put};
 use crate::effects::source::entry::{EntryNode, FileEntry};
 use crate::effects::work::parallel;
 use crate::effects::work::pipeline::Crew;
@@ -102,11 +102,11 @@ impl Files for Areas<'_> {
         FileEntry { digest, kind, .. }: FileEntry<'_>,
         spot: Spot<'_>,
         _: Crew<'_>,
-    ) -> Result<Digest, TreeWriteError> {
+    ) -> Result<Put, TreeWriteError> {
         for area in self.0 {
             let area = area.of(spot.below, spot.name, digest.size);
-            if spot.place(area, digest, kind)? {
-                return Ok(digest);
+            if let Some(put) = spot.place(area, digest, kind)? {
+                return Ok(put);
             }
         }
         Err(TreeWriteError::Missing(digest))
@@ -207,11 +207,15 @@ impl<F: Files<Error = TreeWriteError>> Writer<'_, F> {
             let Node::Leaf(leaf) = node else { continue };
             let name = name.as_str();
             let spot = Spot { parent: directory, below, name };
-            put(EntryNode::from(leaf), spot, self.files, Crew::Alone, self.mtime)?;
+            let put = put(EntryNode::from(leaf), spot, self.files, Crew::Alone, self.mtime)?;
             if self.seen.is_some() {
-                let found = rustix::fs::statat(directory.handle(), name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|error| failed("look at", directory.path())(error))?;
-                seen.push((joined(below, name), State::of(&found)));
+                let look =
+                    || rustix::fs::statat(directory.handle(), name, AtFlags::SYMLINK_NOFOLLOW);
+                let state = match put.and_then(|put| put.look) {
+                    Some(state) => state,
+                    None => State::of(&look().map_err(failed("look at", directory.path()))?),
+                };
+                seen.push((joined(below, name), state));
             }
         }
         self.note(seen);

@@ -13,6 +13,8 @@ pub mod wire;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::model::digest::{BlobDigest, DigestFunction, DirectoryDigest};
 use crate::model::file_kind::FileKind;
 use crate::model::path::{FileName, LinkTarget, TreePath};
@@ -47,7 +49,7 @@ pub enum Node<D = Arc<Directory>> {
 pub struct Directory {
     entries: Box<[(FileName, Node)]>,
     digest: DirectoryDigest,
-    message: Box<[u8]>,
+    message: Bytes,
 }
 
 impl Directory {
@@ -84,7 +86,7 @@ impl Directory {
         let message = wire::encode_directory(&entries, |directory: &Arc<Self>| directory.digest)
             .into_boxed_slice();
         let digest = DirectoryDigest(function.digest(&message));
-        Self { entries, digest, message }
+        Self { entries, digest, message: message.into() }
     }
 }
 

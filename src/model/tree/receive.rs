@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::model::digest::{DigestFunction, DirectoryDigest};
 use crate::model::path::{FileName, LinkTarget, PATH_LIMIT, TreePath};
 use crate::model::tree::wire::{self, Fields, Value, WireError};
@@ -95,13 +97,14 @@ pub enum ReceiveError {
     },
 }
 
-/// Reads a `Tree` message. Directories that nothing names are passed over.
+/// Reads a `Tree` message. Directories that nothing names are passed over. The tree's directories
+/// keep their parts of the message, not copies.
 ///
 /// # Errors
 /// Says what is wrong with it.
 pub fn decode_tree(
     function: DigestFunction,
-    message: &[u8],
+    message: &Bytes,
     expected: Option<DirectoryDigest>,
     links: OutwardLinks<'_>,
     workers: &impl Workers,
@@ -134,7 +137,9 @@ pub fn decode_tree(
         return Err(ReceiveError::Root { found, expected });
     }
     messages.push(root);
-    assemble(function, found, links, &messages, workers)
+    let keep = |part: &[u8]| message.slice_ref(part);
+    let (root, keep) = (found, &keep);
+    put_together(function, root, links, (&messages, keep), workers)
 }
 
 /// Builds a tree from separate `Directory` messages, in any order. Their digests are computed here.
@@ -146,6 +151,17 @@ pub fn assemble(
     root: DirectoryDigest,
     outward: OutwardLinks<'_>,
     messages: &[&[u8]],
+    workers: &impl Workers,
+) -> Result<Tree, ReceiveError> {
+    put_together(function, root, outward, (messages, &Bytes::copy_from_slice), workers)
+}
+
+/// `keep` makes a directory's own message of one that is borrowed.
+fn put_together(
+    function: DigestFunction,
+    root: DirectoryDigest,
+    outward: OutwardLinks<'_>,
+    (messages, keep): (&[&[u8]], &dyn Fn(&[u8]) -> Bytes),
     workers: &impl Workers,
 ) -> Result<Tree, ReceiveError> {
     // Counted before anything is made of them: a few bytes can be an entry.
@@ -160,7 +176,8 @@ pub fn assemble(
     } else {
         workers.map(messages.len(), receive)
     };
-    let mut assembly = Assembly { received: received.into_iter().collect(), known: HashMap::new() };
+    let received = received.into_iter().collect();
+    let mut assembly = Assembly { received, known: HashMap::new(), keep };
     let root = assembly.directory(root, 0)?.directory;
     links::check(&root, outward)?;
     Ok(Tree { function, root })
@@ -208,6 +225,7 @@ struct Assembly<'a> {
     /// Directories that nothing has named so far.
     received: HashMap<DirectoryDigest, Received<'a>>,
     known: HashMap<DirectoryDigest, Known>,
+    keep: &'a dyn Fn(&[u8]) -> Bytes,
 }
 
 impl Assembly<'_> {
@@ -224,10 +242,9 @@ impl Assembly<'_> {
         }
         let Received { message, entries: received } =
             self.received.remove(&digest).ok_or(ReceiveError::Missing { digest })?;
-        let received = received?;
-        let mut entries = Vec::with_capacity(received.len());
         let (mut count, mut height, mut longest, mut text, mut size) = (0u64, 0, 0, 0u64, 0u64);
-        for (name, node) in received {
+        // Entries stay where they are in memory.
+        let entries = received?.into_iter().map(|(name, node)| {
             count += 1;
             let mut length = name.as_str().len();
             text = text.saturating_add(length as u64);
@@ -250,8 +267,9 @@ impl Assembly<'_> {
                 }
             };
             longest = longest.max(length);
-            entries.push((name, node));
-        }
+            Ok((name, node))
+        });
+        let entries = entries.collect::<Result<Vec<_>, ReceiveError>>()?;
         if count > ENTRY_LIMIT {
             return Err(ReceiveError::Entries);
         }
@@ -264,8 +282,8 @@ impl Assembly<'_> {
         if longest > PATH_LIMIT {
             return Err(ReceiveError::Length);
         }
-        let directory =
-            Arc::new(Directory { entries: entries.into(), digest, message: message.into() });
+        let message = (self.keep)(message);
+        let directory = Arc::new(Directory { entries: entries.into(), digest, message });
         let known = Known { directory, entries: count, height, longest, text, size };
         self.known.insert(digest, known.clone());
         Ok(known)
@@ -313,8 +331,12 @@ mod tests {
         out
     }
 
+    fn own(message: &[u8]) -> Bytes {
+        Bytes::copy_from_slice(message)
+    }
+
     fn decode(message: &[u8]) -> Result<Tree, ReceiveError> {
-        decode_tree(FUNCTION, message, None, OutwardLinks::Refuse, &Alone)
+        decode_tree(FUNCTION, &own(message), None, OutwardLinks::Refuse, &Alone)
     }
 
     #[test]
@@ -337,7 +359,7 @@ mod tests {
         let bytes = encode_tree(&tree);
         assert_eq!(decode(&bytes).as_ref(), Ok(&tree));
         assert_eq!(
-            decode_tree(FUNCTION, &bytes, Some(tree.digest()), OutwardLinks::Refuse, &Alone),
+            decode_tree(FUNCTION, &own(&bytes), Some(tree.digest()), OutwardLinks::Refuse, &Alone),
             Ok(tree)
         );
         for length in 0..bytes.len() {
@@ -375,7 +397,13 @@ mod tests {
         check(message(&unknown, &[]), "unexpected field");
         let wrong = DirectoryDigest(blob(b"another"));
         assert!(matches!(
-            decode_tree(FUNCTION, &message(b"", &[]), Some(wrong), OutwardLinks::Refuse, &Alone),
+            decode_tree(
+                FUNCTION,
+                &own(&message(b"", &[])),
+                Some(wrong),
+                OutwardLinks::Refuse,
+                &Alone
+            ),
             Err(ReceiveError::Root { .. })
         ));
     }
@@ -430,8 +458,9 @@ mod tests {
         let expected = |path: &str, target: &str| {
             [(TreePath::parse(path).unwrap(), LinkTarget::parse(target).unwrap())]
         };
-        let accepted =
-            |links: OutwardLinks<'_>| decode_tree(FUNCTION, &bytes, None, links, &Alone).is_ok();
+        let accepted = |links: OutwardLinks<'_>| {
+            decode_tree(FUNCTION, &own(&bytes), None, links, &Alone).is_ok()
+        };
         assert!(!accepted(OutwardLinks::Refuse));
         assert!(accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python3"))));
         assert!(!accepted(OutwardLinks::Only(&expected("bin/python", "../../python/bin/python4"))));

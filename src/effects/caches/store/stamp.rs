@@ -253,7 +253,38 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::model::digest::DigestFunction;
+    use crate::model::digest::{BlobDigest, DigestFunction};
+    use crate::model::file_kind::FileKind;
+    use crate::model::tree::{Leaf, TreeBuilder};
+
+    #[test]
+    fn a_tree_and_the_directory_that_holds_it_are_judged_by_the_same_directories() {
+        for count in [1, MANY / 5, MANY, 3 * MANY] {
+            let folder = tempfile::tempdir().unwrap();
+            let output = Utf8PathBuf::from_path_buf(folder.path().join("out")).unwrap();
+            let mut builder = TreeBuilder::new();
+            for index in 0..count {
+                let below = "lib/python3.11/site-packages";
+                for path in [format!("{below}/a{index}/b/c/file"), format!("top{index}/file")] {
+                    let blob = BlobDigest(DigestFunction::Sha256.digest(b""));
+                    let leaf = Leaf::File { blob, kind: FileKind::Plain };
+                    builder.insert(&TreePath::parse(&path).unwrap(), leaf).unwrap();
+                    fs::create_dir_all(output.join(&path).parent().unwrap()).unwrap();
+                }
+            }
+            let of_tree = directories_of(&builder.finish(DigestFunction::Sha256));
+            assert!(of_tree.iter().any(|path| path.ends_with("/site-packages")), "{count}");
+            let deepest = of_tree.iter().map(|path| path.split('/').count()).max();
+            let all = if count < MANY { 6 } else { DEPTH };
+            assert_eq!(deepest, Some(all), "{count}");
+            // What is listed comes in the file system's order: of too many, others may be left out.
+            let at_place = directories_at(&output).unwrap();
+            assert_eq!(of_tree.len(), at_place.len(), "{count}");
+            if of_tree.len() < MANY {
+                assert_eq!(of_tree, at_place, "{count}");
+            }
+        }
+    }
 
     #[test]
     fn a_stamp_counts_while_the_output_is_the_same_directory() {

@@ -38,6 +38,7 @@ use self::repair::{State, own_mode};
 use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::{Store, set_time};
 use crate::effects::host::fs::{Links, complete_mode, open_regular};
+use crate::effects::host::state::State as Look;
 use crate::model::digest::{Digest, Hash};
 use crate::model::file_kind::FileKind;
 use crate::model::layout;
@@ -57,6 +58,13 @@ pub struct Counts {
     pub copies: u64,
     /// New files that the store took over.
     pub adopted: u64,
+}
+
+/// A file that an area gave.
+#[derive(Debug, Clone, Copy)]
+pub struct Given {
+    /// How it looks in its place, where that was seen anyway.
+    pub look: Option<Look>,
 }
 
 /// Where a file goes: under a name that is not taken in a directory that is open.
@@ -257,12 +265,17 @@ impl Area<'_> {
         sound().unwrap_or(false)
     }
 
-    /// Puts the file with that content into a directory, under a name that is not taken there; says
-    /// whether the store had it. Nothing is hashed unless the file looks touched.
+    /// Puts the file with that content into a directory, under a name that is not taken there;
+    /// nothing where the store does not have it. Nothing is hashed unless the file looks touched.
     ///
     /// # Errors
     /// The output cannot be written.
-    pub fn place(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Result<bool, BlobError> {
+    pub fn place(
+        &self,
+        digest: Digest,
+        kind: FileKind,
+        at: At<'_>,
+    ) -> Result<Option<Given>, BlobError> {
         let Some(folder) = self.folder(kind) else {
             return self.place_from_cas(digest, kind, at);
         };
@@ -280,16 +293,17 @@ impl Area<'_> {
                         .map_err(|error| BlobError::io("look at", at.name, error))?;
                     // The look comes after the link, so it is the linked file that was looked at.
                     let condition = self.examine(&stat, digest, kind);
-                    if let Condition::Sound = condition {
+                    if let Condition::Sound | Condition::Repaired = condition {
                         self.hardlinks.fetch_add(1, Ordering::Relaxed);
-                        return Ok(true);
+                        let look = matches!(condition, Condition::Sound).then(|| Look::of(&stat));
+                        return Ok(Some(Given { look }));
                     }
                     rustix::fs::unlinkat(at.directory, at.name, AtFlags::empty())
                         .map_err(|error| BlobError::io("remove", at.name, error))?;
                     return if let Condition::Replaced = condition {
                         self.place(digest, kind, at)
                     } else {
-                        Ok(false)
+                        Ok(None)
                     };
                 }
                 Err(Errno::NOENT) => {
@@ -315,15 +329,15 @@ impl Area<'_> {
             }
             Err(error) => {
                 self.store.pass_over(&self.path(digest, kind), &error.into());
-                return Ok(false);
+                return Ok(None);
             }
         };
         let stat = rustix::fs::fstat(&source)
             .map_err(|error| BlobError::io("look at", self.path(digest, kind), error))?;
         match self.examine(&stat, digest, kind) {
-            Condition::Sound => {}
+            Condition::Sound | Condition::Repaired => {}
             Condition::Replaced => return self.place(digest, kind, at),
-            Condition::Absent => return Ok(false),
+            Condition::Absent => return Ok(None),
         }
         self.duplicate(&source, digest, at, self.output_mode(kind))
     }
@@ -341,18 +355,18 @@ impl Area<'_> {
         }
     }
 
-    /// Makes an independent file with the content of another one; says whether that one could be
-    /// read.
+    /// Makes an independent file with the content of another one; nothing where that one could
+    /// not be read.
     fn duplicate(
         &self,
         source: &File,
         digest: Digest,
         at: At<'_>,
         mode: RawMode,
-    ) -> Result<bool, BlobError> {
+    ) -> Result<Option<Given>, BlobError> {
         #[cfg(target_vendor = "apple")]
         if digest.size > 0 && self.clone_file(source, at, mode)? {
-            return Ok(true);
+            return Ok(Some(Given { look: None }));
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let target = rustix::fs::openat(at.directory, at.name, flags, Mode::from_raw_mode(mode))
@@ -367,7 +381,7 @@ impl Area<'_> {
         match filled.and_then(|counter| finish().map(|()| counter).map_err(CopyError::Write)) {
             Ok(counter) => {
                 counter.fetch_add(1, Ordering::Relaxed);
-                Ok(true)
+                Ok(Some(Given { look: None }))
             }
             Err(error) => {
                 let _ = rustix::fs::unlinkat(at.directory, at.name, AtFlags::empty());
@@ -376,7 +390,7 @@ impl Area<'_> {
                     CopyError::Read(error) => {
                         let entry = EntryName::of(digest.hash);
                         self.store.pass_over(Utf8Path::new(entry.as_str()), &error);
-                        Ok(false)
+                        Ok(None)
                     }
                 }
             }
@@ -406,11 +420,16 @@ impl Area<'_> {
 
     /// A new file takes the place of that in the store, which takes no more links. Whoever has one
     /// of those links can have changed it, and nobody has looked at it yet: the copy is verified.
-    fn place_renewed(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Result<bool, BlobError> {
+    fn place_renewed(
+        &self,
+        digest: Digest,
+        kind: FileKind,
+        at: At<'_>,
+    ) -> Result<Option<Given>, BlobError> {
         let path = self.path(digest, kind);
         match open_regular(&path, Links::Refuse) {
             Ok(source) => self.place_verified((&source, &path), digest, kind, at),
-            Err(_) => Ok(false),
+            Err(_) => Ok(None),
         }
     }
 
@@ -421,16 +440,16 @@ impl Area<'_> {
         digest: Digest,
         kind: FileKind,
         at: At<'_>,
-    ) -> Result<bool, BlobError> {
+    ) -> Result<Option<Given>, BlobError> {
         if digest.size == 0 {
-            return self.place_empty(digest, kind, at).map(|()| true);
+            return self.place_empty(digest, kind, at).map(|()| Some(Given { look: None }));
         }
         let path = self.store.blob_path(digest.hash);
         let Ok(source) = open_regular(&path, Links::Refuse) else {
-            return Ok(false);
+            return Ok(None);
         };
         if !source.metadata().is_ok_and(|found| found.len() == digest.size) {
-            return Ok(false);
+            return Ok(None);
         }
         self.place_verified((&source, &path), digest, kind, at)
     }
@@ -443,19 +462,19 @@ impl Area<'_> {
         digest: Digest,
         kind: FileKind,
         at: At<'_>,
-    ) -> Result<bool, BlobError> {
+    ) -> Result<Option<Given>, BlobError> {
         if self.store.is_writable() {
             match self.insert(digest, kind, &mut source) {
                 Ok(()) => return self.place(digest, kind, at),
                 Err(error @ BlobError::Mismatch { .. }) => {
                     self.store.discard(path, &error.to_string());
-                    return Ok(false);
+                    return Ok(None);
                 }
                 Err(error) => self.store.note_failure(&error),
             }
         }
         if hash_file(path, self.store.function).ok() != Some(digest) {
-            return Ok(false);
+            return Ok(None);
         }
         io::Seek::rewind(&mut source).map_err(|error| BlobError::io("read", path, error))?;
         self.duplicate(source, digest, at, self.output_mode(kind))
@@ -485,7 +504,7 @@ impl Area<'_> {
             return Condition::Sound;
         }
         match self.repair(digest, kind) {
-            Some(inode) if inode == stat.st_ino => Condition::Sound,
+            Some(inode) if inode == stat.st_ino => Condition::Repaired,
             Some(_) => Condition::Replaced,
             None => Condition::Absent,
         }
@@ -533,6 +552,8 @@ impl Area<'_> {
 enum Condition {
     /// It is what it should be.
     Sound,
+    /// It is now, but looked otherwise.
+    Repaired,
     /// It is not, but one that is sound has taken its place.
     Replaced,
     /// It is not, and there is no other.
@@ -594,10 +615,10 @@ mod tests {
             let area = store.area(MTIME, mode, first.handle.as_fd());
             let digest = write(&area, &first, "a", b"hello", FileKind::Executable);
             let empty = write(&area, &first, "e", b"", FileKind::Plain);
-            assert!(area.place(digest, FileKind::Executable, second.at("b")).unwrap());
-            assert!(area.place(empty, FileKind::Plain, second.at("e")).unwrap());
+            assert!(area.place(digest, FileKind::Executable, second.at("b")).unwrap().is_some());
+            assert!(area.place(empty, FileKind::Plain, second.at("e")).unwrap().is_some());
             assert!(
-                !area.place(digest, FileKind::Plain, second.at("c")).unwrap(),
+                !area.place(digest, FileKind::Plain, second.at("c")).unwrap().is_some(),
                 "another kind is another file"
             );
             let metadata = fs::metadata(second.path.join("b")).unwrap();
@@ -612,6 +633,7 @@ mod tests {
                 area.of("bin", "x", 5)
                     .place(digest, FileKind::Executable, first.at("script"))
                     .unwrap()
+                    .is_some()
             );
             let script = fs::metadata(first.path.join("script")).unwrap();
             assert_eq!(
@@ -640,7 +662,11 @@ mod tests {
                     for name in ["a", "b", "c", "d"] {
                         let (area, output) = (&area, &output);
                         scope.spawn(move || {
-                            if !area.place(digest, FileKind::Plain, output.at(name)).unwrap() {
+                            if !area
+                                .place(digest, FileKind::Plain, output.at(name))
+                                .unwrap()
+                                .is_some()
+                            {
                                 write(area, output, name, b"hello", FileKind::Plain);
                             }
                             assert_eq!(
@@ -663,7 +689,7 @@ mod tests {
         let path = first.path.join("a");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(&path, b"jello").unwrap();
-        assert!(!area.place(digest, FileKind::Plain, second.at("b")).unwrap());
+        assert!(!area.place(digest, FileKind::Plain, second.at("b")).unwrap().is_some());
         assert!(!second.path.join("b").exists() && !area.path(digest, FileKind::Plain).exists());
         assert_eq!(store.notes().take().len(), 1);
         write(&area, &second, "c", b"hello", FileKind::Plain);
@@ -676,7 +702,7 @@ mod tests {
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
         let digest = write(&area, &first, "a", b"hello", FileKind::Plain);
         fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(area.place(digest, FileKind::Plain, second.at("b")).unwrap());
+        assert!(area.place(digest, FileKind::Plain, second.at("b")).unwrap().is_some());
         assert_eq!(
             fs::metadata(second.path.join("b")).unwrap().permissions().mode() & 0o7777,
             0o444
@@ -690,13 +716,13 @@ mod tests {
         let digest = DigestFunction::Sha256.digest(b"hello");
         store.put(digest, &mut &b"hello"[..]).unwrap();
         let area = store.area(MTIME, LinkMode::Auto, first.handle.as_fd());
-        assert!(area.place(digest, FileKind::Plain, first.at("a")).unwrap());
+        assert!(area.place(digest, FileKind::Plain, first.at("a")).unwrap().is_some());
         let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
         assert_ne!(inode(&first.path.join("a")), inode(&store.blob_path(digest.hash)));
         fs::write(store.blob_path(digest.hash), b"jello").unwrap();
         fs::remove_file(area.path(digest, FileKind::Plain)).unwrap();
         assert!(
-            !area.place(digest, FileKind::Plain, first.at("b")).unwrap(),
+            !area.place(digest, FileKind::Plain, first.at("b")).unwrap().is_some(),
             "what is copied out of cas/ is verified"
         );
     }
@@ -710,13 +736,13 @@ mod tests {
         fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(first.path.join("a"), b"jello").unwrap();
         assert!(
-            !area.place_renewed(digest, FileKind::Plain, first.at("b")).unwrap(),
+            !area.place_renewed(digest, FileKind::Plain, first.at("b")).unwrap().is_some(),
             "what was changed is not made the store's"
         );
         assert!(!first.path.join("b").exists() && !area.path(digest, FileKind::Plain).exists());
         fs::remove_file(first.path.join("a")).unwrap();
         write(&area, &first, "a", b"hello", FileKind::Plain);
-        assert!(area.place_renewed(digest, FileKind::Plain, first.at("b")).unwrap());
+        assert!(area.place_renewed(digest, FileKind::Plain, first.at("b")).unwrap().is_some());
         let inode = |path: &Utf8Path| fs::metadata(path).unwrap().ino();
         assert_eq!(inode(&first.path.join("b")), inode(&area.path(digest, FileKind::Plain)));
         assert_ne!(inode(&first.path.join("b")), inode(&first.path.join("a")));
