@@ -72,7 +72,9 @@ impl Inputs {
 }
 
 fn session() -> Session {
-    Session { threads: 1, ..Session::default() }
+    let mut session = Session::default();
+    session.set_threads(1);
+    session
 }
 
 static INPUTS: LazyLock<Inputs> = LazyLock::new(|| {

@@ -155,7 +155,8 @@ impl<'a> Compilation<'a> {
             Some(expected) => expected,
             None => Compilers::ask(&request.python)?,
         };
-        let started = Compilers::start(&request.python, compiler, History::Clean, session.threads);
+        let started =
+            Compilers::start(&request.python, compiler, History::Clean, session.threads());
         let compilers = started?;
         Ok(Self { session, request, compiler, compilers })
     }

@@ -26,7 +26,7 @@ pub fn scan(
     view: View,
 ) -> Result<Scan, Error> {
     session.progress.begin(Phase::Reading, Amount::default());
-    Ok(scan::scan(directory, function, view, session.threads)?)
+    Ok(scan::scan(directory, function, view, session.threads())?)
 }
 
 /// Reads two directories as trees, at the same time.
@@ -40,7 +40,7 @@ pub fn scan_both(
     view: View,
 ) -> Result<Vec<Scan>, Error> {
     session.progress.begin(Phase::Reading, Amount::default());
-    Ok(scan::scan_all(&directories, function, view, session.threads)?)
+    Ok(scan::scan_all(&directories, function, view, session.threads())?)
 }
 
 /// How a directory, of which `scan` says what it holds, differs from a tree.

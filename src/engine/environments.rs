@@ -176,7 +176,7 @@ pub fn verify(
 /// The tree that an environment was made as.
 fn tree(session: &Session, environments: &Environments, stamp: &Stamp) -> Option<Tree> {
     let message = environments.tree_message(stamp)?.into();
-    let (expected, threads) = (Some(stamp.digest), Threads(session.threads));
+    let (expected, threads) = (Some(stamp.digest), Threads(session.threads()));
     receive::decode_tree(stamp.function, &message, expected, OutwardLinks::Allow, &threads).ok()
 }
 

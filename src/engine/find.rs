@@ -175,7 +175,7 @@ impl<'a> CachedAction<'a> {
         };
         let skeleton = skeleton();
         let links = skeleton.map_or(OutwardLinks::Refuse, Skeleton::links);
-        let workers = Threads(self.session.threads);
+        let workers = Threads(self.session.threads());
         let tree = match found.tree(self.action.function(), links, &workers) {
             Ok(tree) => tree,
             Err(error) => {

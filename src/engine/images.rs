@@ -132,7 +132,7 @@ pub fn pack_layers(
     place: &Utf8Path,
 ) -> Result<Vec<WrittenLayer>, Error> {
     check_free(place)?;
-    check(prepared, session.threads)?;
+    check(prepared, session.threads())?;
     let unfinished = Unfinished::new(place)?;
     let directory = unfinished.directory();
     let extension = layering.options.compression.extension();
@@ -185,7 +185,7 @@ pub fn pack_image(
         .into());
     };
     let most = layering.most.min(room);
-    check(prepared, session.threads)?;
+    check(prepared, session.threads())?;
     unfinished.directory().create_directory("blobs")?;
     unfinished.directory().open_below("blobs")?.create_directory("sha256")?;
     let blobs = unfinished.directory().open_below(BLOBS)?;
@@ -199,7 +199,7 @@ pub fn pack_image(
         files.push(blob.digest);
     }
     if let Some(base) = &base {
-        base.copy(&layout, &mut files, session.threads)?;
+        base.copy(&layout, &mut files, session.threads())?;
     }
     let image = base.as_ref().map(|base| &base.image);
     let own: Vec<LayerBlob> = layers.iter().map(|(_, blob)| blob.clone()).collect();
@@ -215,7 +215,7 @@ pub fn pack_image(
                 packing: Packing::Tar(Compression::None, Owner::default()),
                 mtime: layout.mtime,
                 prefix: None,
-                threads: session.threads,
+                threads: session.threads(),
             };
             archive_of(&unfinished, (&documents, files), file, options)?;
         }
@@ -239,7 +239,7 @@ fn packed(
         &prepared.supply(),
         (directory, |index| file(index, &layers[index])),
         layering.options,
-        session.threads,
+        session.threads(),
     )
     .map_err(|error| packing_failed(error, directory.path()))?;
     let media_type = layering.options.compression.media_type();

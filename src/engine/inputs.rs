@@ -135,7 +135,7 @@ impl<'a> Inputs<'a> {
             Some(pinned) => Ok(pinned),
             None => {
                 let (places, wheels) = (self.places, &self.spec.wheels);
-                parallel::map(self.session.threads, wheels.len(), |index| {
+                parallel::map(self.session.threads(), wheels.len(), |index| {
                     let wheel = &wheels[index];
                     match (wheel.sha256, places.wheel(wheel)) {
                         (Some(digest), _) => Ok(digest),
@@ -155,7 +155,7 @@ impl<'a> Inputs<'a> {
     /// # Errors
     /// One of them cannot be read.
     pub(super) fn listings(&self) -> Result<&Listings, Error> {
-        let threads = self.session.threads;
+        let threads = self.session.threads();
         let list = |path: &InputPath| {
             let mut parts = self.places.parts(path).peekable();
             match parts.peek() {
@@ -306,7 +306,7 @@ fn load_wheels(
         Ok::<_, std::convert::Infallible>(known.and_then(|known| known.manifest(index, name)))
     };
     let mut manifests =
-        parallel::map(session.threads, count, manifest).unwrap_or_else(|never| match never {});
+        parallel::map(session.threads(), count, manifest).unwrap_or_else(|never| match never {});
     let mut files: Vec<Option<Utf8PathBuf>> =
         (0..count).map(|index| known?.file(index).map(Utf8Path::to_owned)).collect();
     let absent: Vec<usize> =
@@ -322,7 +322,7 @@ fn load_wheels(
         }
     };
     let arrivals = match &unpacking {
-        Some(_) => Arrivals { threads: session.threads, unpack: Some(&unpack) },
+        Some(_) => Arrivals { threads: session.threads(), unpack: Some(&unpack) },
         None => Arrivals::default(),
     };
     let obtained = session.obtain(places, &wanted, arrivals)?;
@@ -349,7 +349,8 @@ fn load_wheels(
         session.progress.advance(1, 0);
         Ok::<_, std::convert::Infallible>(outcome)
     };
-    let loaded = parallel::map(session.threads, count, open).unwrap_or_else(|never| match never {});
+    let loaded =
+        parallel::map(session.threads(), count, open).unwrap_or_else(|never| match never {});
     let (mut wheels, mut refused, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     for (outcome, reference) in loaded.into_iter().zip(&spec.wheels) {
         match outcome {

@@ -143,7 +143,8 @@ impl Making<'_> {
             let supply = self.prepared.supply();
             let pinned = self.pinned();
             let check = |turn: usize| supply.check_wheel(pinned[turn].0, pinned[turn].1);
-            parallel::map(self.session.threads, pinned.len(), check).map_err(SupplyErrors::from)?;
+            parallel::map(self.session.threads(), pinned.len(), check)
+                .map_err(SupplyErrors::from)?;
             known.remember_files()?;
         }
         self.finish(&tree)?;
@@ -205,7 +206,7 @@ impl Making<'_> {
         let foreseen = Foreseen::of(plan, &supply, store, (function, mtime), progress);
         let Some(foreseen) = foreseen else { return Ok(None) };
         let tree = self.prepared.tree(self.session, &foreseen.digests);
-        let how = (self.session.threads, self.output.is_remembered());
+        let how = (self.session.threads(), self.output.is_remembered());
         let states = match foreseen.write(&tree, unfinished.directory(), how) {
             Ok(states) => states,
             Err(TreeWriteError::Missing(_)) => return Ok(None),
@@ -225,7 +226,7 @@ impl Making<'_> {
         let options = WriteOptions {
             mtime: spec.flags.mtime,
             function: spec.flags.digest_function,
-            threads: self.session.threads,
+            threads: self.session.threads(),
             progress: &self.session.progress,
             pinned: &[],
             store,

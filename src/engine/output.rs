@@ -133,7 +133,7 @@ impl<'a> Output<'a> {
             (Existing::Keep | Existing::Replace, false) => true,
             (Existing::Keep | Existing::Replace, true) => {
                 let states = self.states().filter(|states| states.root == stamp.root);
-                states.is_some_and(|states| states.hold(self.path(), self.session.threads))
+                states.is_some_and(|states| states.hold(self.path(), self.session.threads()))
             }
         }
     }
@@ -153,7 +153,7 @@ impl<'a> Output<'a> {
     /// Whether the directory that is there is the tree, apart from bytecode that running Python
     /// left there. Files are read unless they look as they did when that was known.
     fn is(&self, expected: &Tree) -> Result<bool, Error> {
-        let (path, threads) = (self.path(), self.session.threads);
+        let (path, threads) = (self.path(), self.session.threads());
         let states = self.states();
         if states
             .is_some_and(|states| states.root != expected.digest() && states.hold(path, threads))
@@ -204,7 +204,7 @@ impl<'a> Output<'a> {
             self.prepare_shared(&unfinished, tree, shared)?;
         }
         // Before it has its place, where others may change it.
-        let look = || States::of_written(tree, unfinished.directory(), self.session.threads);
+        let look = || States::of_written(tree, unfinished.directory(), self.session.threads());
         let states = states.or_else(|| self.is_remembered().then(look).flatten());
         if let Some(old) = old {
             if let Some(left) = unfinished.exchange(old)? {

@@ -272,7 +272,7 @@ impl Gathering<'_> {
             return Ok(None);
         };
         if self.compilers.is_none() {
-            let threads = self.session.threads;
+            let threads = self.session.threads();
             let started = Compilers::start(python, recipe.compiler, History::Clean, threads);
             self.compilers = Some(started?);
         }

@@ -94,7 +94,7 @@ impl Placing<'_> {
         unfinished: &Unfinished,
     ) -> Result<Had, Error> {
         let look = self.output.is_remembered();
-        let manner = Manner { mtime: self.mtime, threads: self.session.threads, look };
+        let manner = Manner { mtime: self.mtime, threads: self.session.threads(), look };
         match tree_sink::write(tree, areas, unfinished.directory(), manner) {
             Ok(states) => Ok(Had::All(states)),
             Err(TreeWriteError::Missing(_)) => Ok(Had::NotAll),

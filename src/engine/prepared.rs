@@ -93,7 +93,7 @@ impl Prepared {
                 Some(_) | None => Ok(()),
             }
         };
-        parallel::map(session.threads, wanted.len(), open).map_err(SupplyErrors::from)?;
+        parallel::map(session.threads(), wanted.len(), open).map_err(SupplyErrors::from)?;
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Prepared {
                 Ok((self.plan.tree_sha256(&planners), Foresight::Claims))
             }
             function @ DigestFunction::Blake3 => {
-                let found = self.supply().digests(&self.plan, function, known, session.threads);
+                let found = self.supply().digests(&self.plan, function, known, session.threads());
                 let (digests, inflated) = found.map_err(SupplyErrors)?;
                 let foresight = if inflated == 0 { Foresight::Known } else { Foresight::Inflated };
                 Ok((self.tree(session, &digests), foresight))

@@ -107,7 +107,7 @@ pub fn of_directory(
         return Err(Error::usage(message).hint("give an environment's own directory, or a spec"));
     }
     session.progress.begin(Phase::Reading, Amount::default());
-    let scan = scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
+    let scan = scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads())?;
     let tree = scan.tree;
     let mut distributions = Vec::new();
     for (path, _) in tree.leaves() {

@@ -93,7 +93,7 @@ pub fn check(
         for (history, order) in [(History::Clean, &sizes), (History::Dirty, &shuffled)] {
             let total = Amount { items: sizes.len() as u64, bytes: 0 };
             session.progress.begin(Phase::Compiling, total);
-            let compilers = Compilers::start(python, recipe.compiler, history, session.threads)?;
+            let compilers = Compilers::start(python, recipe.compiler, history, session.threads())?;
             made.push(compilers.compile(&recipe, order, |index| {
                 session.progress.advance(1, 0);
                 read(index)
@@ -142,7 +142,7 @@ pub fn check_tree(
     python: &Utf8Path,
 ) -> Result<Reproduced, Error> {
     let compiler = Compilers::ask(python)?;
-    let scanned = scan::scan(tree, DigestFunction::Sha256, View::Exact, session.threads)?;
+    let scanned = scan::scan(tree, DigestFunction::Sha256, View::Exact, session.threads())?;
     let paths: BTreeSet<TreePath> = scanned.tree.leaves().map(|(path, _)| path).collect();
     let directory = Directory::open(tree)?;
     let mut recipes: BTreeMap<(Level, bool), Vec<There<'_>>> = BTreeMap::new();
@@ -171,7 +171,7 @@ pub fn check_tree(
         for (history, order) in [(History::Clean, &sizes), (History::Dirty, &reversed)] {
             let total = Amount { items: sizes.len() as u64, bytes: 0 };
             session.progress.begin(Phase::Compiling, total);
-            let compilers = Compilers::start(python, compiler, history, session.threads)?;
+            let compilers = Compilers::start(python, compiler, history, session.threads())?;
             made.push(compilers.compile(&recipe, order, |index| {
                 session.progress.advance(1, 0);
                 let There { source, name, .. } = &there[index];

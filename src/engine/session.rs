@@ -2,7 +2,7 @@
 //!
 //! Part of the engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use camino::Utf8PathBuf;
 
@@ -22,10 +22,10 @@ use crate::model::spec::{Spec, WheelReference};
 use crate::model::wheel::limits::Limits;
 
 /// What commands of one process share.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Session {
-    /// At most so many threads.
-    pub threads: usize,
+    /// At most so many threads, where that is said or was found out.
+    pub(crate) threads: OnceLock<usize>,
     /// What wheels may hold at most.
     pub limits: Limits,
     /// How far the work has come.
@@ -40,6 +40,7 @@ pub struct Session {
     pub ends: bool,
 }
 
+<<<<<<< HEAD
 impl Default for Session {
     fn default() -> Self {
         Self {
@@ -53,7 +54,20 @@ impl Default for Session {
     }
 }
 
+=======
+>>>>>>> 753960b (Count processors and look for the usual store only where there is something to do)
 impl Session {
+    /// At most so many threads; as many as there are processors unless something else was said.
+    /// These are counted when that is asked first: where there is nothing to do it never is.
+    pub fn threads(&self) -> usize {
+        *self.threads.get_or_init(parallel::available)
+    }
+
+    /// Says how many threads there may be at most.
+    pub fn set_threads(&mut self, threads: usize) {
+        self.threads = OnceLock::from(threads);
+    }
+
     /// Brings wheels to this machine, whatever has to be done for that; where they lie, in their
     /// order. Those that are fetched are told to `arrivals` as they come.
     ///
@@ -94,7 +108,7 @@ impl Session {
     /// their share of the work.
     pub(crate) fn planners(&self, files: usize) -> Threads {
         const FEW: usize = 2_000;
-        Threads(if files < FEW { 1 } else { self.threads })
+        Threads(if files < FEW { 1 } else { self.threads() })
     }
 }
 

@@ -70,13 +70,13 @@ fn find(
     store: Option<&Store>,
     digest: Digest,
 ) -> Result<(Tree, Source), Error> {
-    if let Some(tree) = store.and_then(|store| known_locally(store, digest, session.threads)) {
+    if let Some(tree) = store.and_then(|store| known_locally(store, digest, session.threads())) {
         return Ok((tree, Source::Store));
     }
     let Some(remote) = caches.remote.as_deref() else {
         return Err(PullError::Absent { place: place(caches), digest }.into());
     };
-    let tree = transfer::pull(remote, remote.place(), digest, session.threads)?;
+    let tree = transfer::pull(remote, remote.place(), digest, session.threads())?;
     Ok((tree, Source::Remote))
 }
 
@@ -101,7 +101,11 @@ pub fn push(
     function: DigestFunction,
 ) -> Result<(Tree, Digest, usize), Error> {
     session.progress.begin(Phase::Reading, Amount::default());
+<<<<<<< HEAD
     let Scan { tree, odd } = scan::scan(directory, function, View::Exact, session.threads)?;
+=======
+    let Scan { tree, odd, .. } = scan::scan(directory, function, View::Exact, session.threads())?;
+>>>>>>> 753960b (Count processors and look for the usual store only where there is something to do)
     if let Some((path, what)) = odd.first() {
         let message = format!("`{}` cannot be pushed: {what}", directory.join(path));
         return Err(Error::usage(message).into());

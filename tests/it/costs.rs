@@ -91,6 +91,20 @@ fn what_is_up_to_date_costs_a_call_for_each_directory_and_none_for_files() {
     assert!(counts[1] < counts[0] + 420 && counts[0] < 400, "{counts:?}");
 }
 
+#[test]
+fn what_is_up_to_date_asks_neither_for_processors_nor_for_other_stores() {
+    let project = Project::new();
+    let wheel = project.wheel(&wheel(10));
+    project.spec(some_interpreter(), &[wheel], |_| ());
+    let asked = |arguments: &[&str]| {
+        let log = traced(&project, &["-e", "trace=open,openat,stat,statx,newfstatat"], arguments);
+        ["/cgroup", ".cache/venvtree"].map(|path| log.contains(path))
+    };
+    let build = ["build", "env.json", "--store", "store", "--out", "out", "--quiet"];
+    assert!(asked(&build)[0], "threads are started by as many as there are processors");
+    assert_eq!(asked(&build), [false, false]);
+}
+
 /// Whoever wants to know of each file reads those that look otherwise than when they were written.
 #[test]
 fn files_that_look_as_they_were_written_are_not_read_again() {

@@ -1,7 +1,6 @@
 //! `venvtree build`.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -130,8 +129,8 @@ impl Verb for BuildArguments {
                 (spec, text)
             }
         };
-        let mut session = spec_input::session(&places, io)?;
-        session.fetching = Some(Arc::new(fetching));
+        let limits = (places.threads, &places.limits);
+        let mut session = spec_input::fetching_session(limits, fetching, io)?;
         session.ends = io.ends;
         compiler::allow(&mut session, &self.bytecode.compiler, io)?;
         let file =

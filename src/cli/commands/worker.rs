@@ -81,7 +81,7 @@ impl Request for Serve {
         let Self { protocol, limits, again } = self;
         let (cwd, variables, executable) =
             (io.cwd.clone(), io.variables.clone(), io.executable.clone());
-        let at_once = at_once(Session::default().threads, machine::open_files().0);
+        let at_once = at_once(Session::default().threads(), machine::open_files().0);
         let run = |work: &Work<'_>| {
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
             let exit_code = {

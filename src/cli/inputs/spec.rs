@@ -21,16 +21,26 @@ pub fn session(arguments: &PlacesArguments, io: &Io<'_>) -> Result<Session, Erro
     limited_session(arguments.threads, &arguments.limits, io)
 }
 
-/// A session with at most so many threads, for wheels within these limits.
+/// A session with at most so many threads, for wheels within these limits, which takes no other
+/// wheels from elsewhere than those that the usual store has.
 pub fn limited_session(
     threads: Option<u16>,
     limits: &LimitArguments,
     io: &Io<'_>,
 ) -> Result<Session, Error> {
+    fetching_session((threads, limits), Fetching::at_hand(caches::usual_store(io)), io)
+}
+
+/// The same with another way to come by wheels.
+pub fn fetching_session(
+    (threads, limits): (Option<u16>, &LimitArguments),
+    fetching: Fetching,
+    io: &Io<'_>,
+) -> Result<Session, Error> {
     let mut session = Session {
         limits: limits.apply(&io.limits),
         progress: io.progress.clone(),
-        fetching: Some(Arc::new(Fetching::at_hand(caches::usual_store(io)))),
+        fetching: Some(Arc::new(fetching)),
         ..Session::default()
     };
     let threads = match threads {
@@ -38,7 +48,7 @@ pub fn limited_session(
         None => variables::count(io, variables::THREADS, MOST_THREADS)?,
     };
     if let Some(threads) = threads {
-        session.threads = usize::from(threads);
+        session.set_threads(usize::from(threads));
     }
     Ok(session)
 }

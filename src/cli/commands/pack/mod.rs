@@ -183,7 +183,7 @@ impl Request for Pack {
                     packing: *packing,
                     mtime: DEFAULT_MTIME,
                     prefix: prefix.as_ref(),
-                    threads: self.session.threads,
+                    threads: self.session.threads(),
                 };
                 let file = file.as_ref();
                 let (mtime, warnings) = if is_directory {
