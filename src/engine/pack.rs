@@ -67,13 +67,8 @@ pub fn pack_directory(
     options: ArchiveOptions<'_>,
 ) -> Result<(), Error> {
     session.progress.begin(Phase::Reading, Amount::default());
-<<<<<<< HEAD
     let Scan { tree, odd } =
-        scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads)?;
-=======
-    let Scan { tree, odd, .. } =
         scan::scan(directory, DigestFunction::Sha256, View::Exact, session.threads())?;
->>>>>>> 753960b (Count processors and look for the usual store only where there is something to do)
     session.progress.begin(Phase::Packing, Amount::default());
     if let Some((path, what)) = odd.first() {
         let message = format!("`{directory}/{path}`: {what}");

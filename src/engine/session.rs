@@ -40,22 +40,6 @@ pub struct Session {
     pub ends: bool,
 }
 
-<<<<<<< HEAD
-impl Default for Session {
-    fn default() -> Self {
-        Self {
-            threads: parallel::available(),
-            limits: Limits::default(),
-            progress: Progress::default(),
-            fetching: None,
-            compiler: None,
-            ends: false,
-        }
-    }
-}
-
-=======
->>>>>>> 753960b (Count processors and look for the usual store only where there is something to do)
 impl Session {
     /// At most so many threads; as many as there are processors unless something else was said.
     /// These are counted when that is asked first: where there is nothing to do it never is.

@@ -101,11 +101,7 @@ pub fn push(
     function: DigestFunction,
 ) -> Result<(Tree, Digest, usize), Error> {
     session.progress.begin(Phase::Reading, Amount::default());
-<<<<<<< HEAD
-    let Scan { tree, odd } = scan::scan(directory, function, View::Exact, session.threads)?;
-=======
-    let Scan { tree, odd, .. } = scan::scan(directory, function, View::Exact, session.threads())?;
->>>>>>> 753960b (Count processors and look for the usual store only where there is something to do)
+    let Scan { tree, odd } = scan::scan(directory, function, View::Exact, session.threads())?;
     if let Some((path, what)) = odd.first() {
         let message = format!("`{}` cannot be pushed: {what}", directory.join(path));
         return Err(Error::usage(message).into());

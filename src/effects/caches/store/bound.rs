@@ -136,7 +136,7 @@ mod tests {
         let linked = DigestFunction::Sha256.digest(&text);
         area.insert(linked, FileKind::Plain, &mut &text[..]).unwrap();
         let at = At { directory: std::os::fd::AsFd::as_fd(&handle), name: "linked" };
-        assert!(area.place(linked, FileKind::Plain, at).unwrap());
+        assert!(area.place(linked, FileKind::Plain, at).unwrap().is_some());
         let blobs: Vec<Digest> = [("1111", 9), ("2222", 8), ("3333", 0)]
             .map(|(text, days)| put(&store, text, days))
             .into();

@@ -575,7 +575,7 @@ mod tests {
         for text in &linked {
             let digest = DigestFunction::Sha256.digest(text.as_bytes());
             let at = At { directory: handle.as_fd(), name: text };
-            assert!(area.place(digest, FileKind::Plain, at).unwrap());
+            assert!(area.place(digest, FileKind::Plain, at).unwrap().is_some());
         }
         let total = store.report().unwrap().total.disk;
         let report = store.collect_garbage(bytes(total / 4), SystemTime::now()).unwrap();
