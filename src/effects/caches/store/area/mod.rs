@@ -618,7 +618,7 @@ mod tests {
             assert!(area.place(digest, FileKind::Executable, second.at("b")).unwrap().is_some());
             assert!(area.place(empty, FileKind::Plain, second.at("e")).unwrap().is_some());
             assert!(
-                !area.place(digest, FileKind::Plain, second.at("c")).unwrap().is_some(),
+                area.place(digest, FileKind::Plain, second.at("c")).unwrap().is_none(),
                 "another kind is another file"
             );
             let metadata = fs::metadata(second.path.join("b")).unwrap();
@@ -662,10 +662,10 @@ mod tests {
                     for name in ["a", "b", "c", "d"] {
                         let (area, output) = (&area, &output);
                         scope.spawn(move || {
-                            if !area
+                            if area
                                 .place(digest, FileKind::Plain, output.at(name))
                                 .unwrap()
-                                .is_some()
+                                .is_none()
                             {
                                 write(area, output, name, b"hello", FileKind::Plain);
                             }
@@ -689,7 +689,7 @@ mod tests {
         let path = first.path.join("a");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(&path, b"jello").unwrap();
-        assert!(!area.place(digest, FileKind::Plain, second.at("b")).unwrap().is_some());
+        assert!(area.place(digest, FileKind::Plain, second.at("b")).unwrap().is_none());
         assert!(!second.path.join("b").exists() && !area.path(digest, FileKind::Plain).exists());
         assert_eq!(store.notes().take().len(), 1);
         write(&area, &second, "c", b"hello", FileKind::Plain);
@@ -722,7 +722,7 @@ mod tests {
         fs::write(store.blob_path(digest.hash), b"jello").unwrap();
         fs::remove_file(area.path(digest, FileKind::Plain)).unwrap();
         assert!(
-            !area.place(digest, FileKind::Plain, first.at("b")).unwrap().is_some(),
+            area.place(digest, FileKind::Plain, first.at("b")).unwrap().is_none(),
             "what is copied out of cas/ is verified"
         );
     }
@@ -736,7 +736,7 @@ mod tests {
         fs::set_permissions(first.path.join("a"), fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(first.path.join("a"), b"jello").unwrap();
         assert!(
-            !area.place_renewed(digest, FileKind::Plain, first.at("b")).unwrap().is_some(),
+            area.place_renewed(digest, FileKind::Plain, first.at("b")).unwrap().is_none(),
             "what was changed is not made the store's"
         );
         assert!(!first.path.join("b").exists() && !area.path(digest, FileKind::Plain).exists());
