@@ -156,12 +156,14 @@ pub fn assemble(
     put_together(function, root, outward, (messages, &Bytes::copy_from_slice), workers)
 }
 
-/// `keep` makes a directory's own message of one that is borrowed.
+/// Makes a directory's own message of one that is borrowed.
+type Keep<'a> = &'a dyn Fn(&[u8]) -> Bytes;
+
 fn put_together(
     function: DigestFunction,
     root: DirectoryDigest,
     outward: OutwardLinks<'_>,
-    (messages, keep): (&[&[u8]], &dyn Fn(&[u8]) -> Bytes),
+    (messages, keep): (&[&[u8]], Keep<'_>),
     workers: &impl Workers,
 ) -> Result<Tree, ReceiveError> {
     // Counted before anything is made of them: a few bytes can be an entry.
@@ -225,7 +227,7 @@ struct Assembly<'a> {
     /// Directories that nothing has named so far.
     received: HashMap<DirectoryDigest, Received<'a>>,
     known: HashMap<DirectoryDigest, Known>,
-    keep: &'a dyn Fn(&[u8]) -> Bytes,
+    keep: Keep<'a>,
 }
 
 impl Assembly<'_> {
