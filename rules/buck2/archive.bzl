@@ -1,12 +1,13 @@
 """`py_venv_archive`: an environment as one file, for images and deployments."""
 
 load("//rules/common:attributes.bzl", "ARCHIVE", "DOCS")
+load("//rules/common:packed.bzl", "packed_document")
 load("//rules/common:text.bzl", "check_line")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":attributes.bzl", "attributes", "optional", "targets")
 load(":collect.bzl", "collect_sources")
 load(":launchers.bzl", "launchers_for")
-load(":packed.bzl", "packed_document", "packed_interpreter")
+load(":packed.bzl", "packed_interpreter")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
 
 def _py_venv_archive_impl(ctx: AnalysisContext) -> list[Provider]:

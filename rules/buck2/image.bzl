@@ -2,11 +2,12 @@
 
 load("//rules/common:attributes.bzl", "IMAGE", "LAYERS")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
+load("//rules/common:packed.bzl", "layer_document", "packed_document")
 load(":action.bzl", "TOOL_ATTRS", "named_input", "run_tool", "target_name")
 load(":archive.bzl", "ARCHIVED_ATTRS", "source_key")
 load(":attributes.bzl", "attributes", "optional")
 load(":collect.bzl", "collect_sources")
-load(":packed.bzl", "packed_document", "packed_interpreter")
+load(":packed.bzl", "packed_interpreter")
 load(":providers.bzl", "VenvInfo")
 
 _EXTENSIONS = {"gzip": "tar.gz", "none": "tar", "zstd": "tar.zst"}
@@ -74,16 +75,7 @@ def _layer(ctx: AnalysisContext, environment: struct, part: struct) -> Artifact:
       The layer.
     """
 
-    # What other wheels require is not this layer's business.
-    document = packed_document(
-        environment.venv,
-        environment.interpreter,
-        part.wheels,
-        part.sources,
-        flags = {"requirements": "off"},
-        with_interpreter = part.only == "interpreter",
-    )
-    spec = _write_spec(ctx, part.name, document)
+    spec = _write_spec(ctx, part.name, layer_document(environment, part))
     extension = _EXTENSIONS[ctx.attrs.compression]
     layer = ctx.actions.declare_output("layers/%s.%s" % (part.name, extension), has_content_based_path = True)
     run_tool(

@@ -2,7 +2,7 @@
 
 load("//rules/common:bytecode.bzl", "packed_bytecode")
 load("//rules/common:inside.bzl", "INTERPRETER_KEY", "inside_directory", "inside_flags")
-load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
+load("//rules/common:spec.bzl", "python_launcher")
 load(":action.bzl", "named_input", "target_name")
 load(":bytecode.bzl", "compile_interpreter")
 load(":providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
@@ -15,15 +15,14 @@ def packed_interpreter(ctx: AnalysisContext, venv: VenvInfo) -> struct:
       venv: the environment's VenvInfo.
 
     Returns:
-      A struct of `info` (VenvtreeInterpreterInfo), `python` and `flags` (of the spec), `inputs` (list of cmd_args: what of it is packed), and
-      bytecode for it: `wheel_overlays` (that of the environment's wheels) and `overlays` (that of its own library).
+      A struct of `info` (VenvtreeInterpreterInfo), `python` and `flags` (of the spec), `is_copied` (whether it goes into what is packed), `inputs`
+      (list of cmd_args: what of it does), and bytecode for it: `wheel_overlays` (that of the environment's wheels) and `overlays` (that of its own library).
     """
     info = ctx.attrs.interpreter[VenvtreeInterpreterInfo] if ctx.attrs.interpreter else venv.interpreter
     flags = venv.document["flags"]
     has_bytecode = bool(packed_bytecode(venv, info, []))
-    wheel_overlays = venv.overlays if has_bytecode else []
     if info.path:
-        return struct(info = info, python = python_launcher([info.path]), flags = flags, inputs = [], wheel_overlays = wheel_overlays, overlays = [])
+        return struct(info = info, python = python_launcher([info.path]), flags = flags, is_copied = False, inputs = [], wheel_overlays = venv.overlays if has_bytecode else [], overlays = [])
     problem = None
     if not info.executable:
         problem = "it is one file, without a library; give its directory as `runtime`, and where it is there as `executable`"
@@ -35,32 +34,8 @@ def packed_interpreter(ctx: AnalysisContext, venv: VenvInfo) -> struct:
         info = info,
         python = inside_directory(info.executable),
         flags = inside_flags(flags, info.platform),
+        is_copied = True,
         inputs = [named_input(INTERPRETER_KEY, info.files[0])],
-        wheel_overlays = wheel_overlays,
+        wheel_overlays = venv.overlays if has_bytecode else [],
         overlays = compile_interpreter(ctx, info, venv.bytecode) if has_bytecode else [],
-    )
-
-def packed_document(venv: VenvInfo, interpreter: struct, wheels: list, sources: list, launchers: dict | None = None, flags: dict = {}, with_interpreter: bool = True) -> dict:
-    """The spec of what is packed.
-
-    Args:
-      venv: the environment's VenvInfo.
-      interpreter: what `packed_interpreter` gives.
-      wheels: the spec's `wheels`.
-      sources: the spec's `sources`.
-      launchers: for Windows, what `launchers_for` gives as documents.
-      flags: flags that are other than the environment's.
-      with_interpreter: whether the files of an interpreter that goes into it are inputs.
-
-    Returns:
-      A dict for a JSON document.
-    """
-    return spec_document(
-        interpreter = interpreter_facts(interpreter.info),
-        python = interpreter.python,
-        wheels = wheels,
-        flags = interpreter.flags | flags,
-        sources = sources,
-        launchers = launchers,
-        bytecode = packed_bytecode(venv, interpreter.info, sources, inside = with_interpreter and bool(interpreter.inputs)),
     )

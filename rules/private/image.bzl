@@ -2,16 +2,13 @@
 
 load("//rules:providers.bzl", "VenvInfo")
 load("//rules/common:attributes.bzl", "IMAGE", "LAYERS")
-load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
-load(":action.bzl", "TOOL_ATTRS", "run_tool")
-load(":archive.bzl", "ARCHIVED_ATTRS", "installed_files")
+load("//rules/common:packed.bzl", "layer_document", "packed_document")
+load(":action.bzl", "run_tool")
 load(":attributes.bzl", "attributes")
-load(":closure.bzl", "check_closure", "collect_closure")
-load(":collect.bzl", "collect_first_party", "rlocation_path")
-load(":packed.bzl", "packed_document", "packed_interpreter")
-load(":spec_args.bzl", "add_inputs", "add_interpreter_inputs", "add_located_inputs")
+load(":packed.bzl", "PACKED_ATTRS", "packed_interpreter", "packed_sources")
+load(":spec_args.bzl", "add_packed_inputs")
 
 _EXTENSIONS = {"gzip": "tar.gz", "none": "tar", "zstd": "tar.zst"}
 
@@ -56,10 +53,7 @@ def _environment(ctx):
       (of the spec).
     """
     venv = ctx.attr.venv[VenvInfo]
-    check_closure(ctx.label, collect_closure(ctx.label, ctx.attr.deps), ctx.attr.venv)
-    first_party = collect_first_party(ctx, deps = ctx.attr.deps)
-    import_roots = first_party.imports.to_list()
-    located = installed_files(ctx, first_party)
+    first_party = packed_sources(ctx)
     interpreter = packed_interpreter(ctx, venv)
     if interpreter.info.platform["os"] == "windows":
         fail("%s: the interpreter is for Windows, and no image or layer is; pack such an environment with `py_venv_archive`" % label_text(ctx.label))
@@ -67,11 +61,8 @@ def _environment(ctx):
         venv = venv,
         interpreter = interpreter,
         wheels = venv.wheels,
-        located = located,
-        sources = [
-            {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
-            for file in located
-        ],
+        located = first_party.files,
+        sources = first_party.entries,
     )
 
 def _part(only, name = None, wheels = [], sources = [], files = [], located = [], copied = []):
@@ -92,16 +83,7 @@ def _layer(ctx, common, part):
 
     environment, options = common
 
-    # What other wheels require is not this layer's business.
-    document = packed_document(
-        environment.venv,
-        environment.interpreter,
-        part.wheels,
-        part.sources,
-        flags = {"requirements": "off"},
-        with_interpreter = bool(part.copied),
-    )
-    spec = _write_spec(ctx, "%s.%s.spec.json" % (ctx.label.name, part.name), document)
+    spec = _write_spec(ctx, "%s.%s.spec.json" % (ctx.label.name, part.name), layer_document(environment, part))
     layer = ctx.actions.declare_file("%s.layers/%s.%s" % (ctx.label.name, part.name, _EXTENSIONS[ctx.attr.compression]))
     args = ctx.actions.args()
     args.add("pack")
@@ -111,9 +93,7 @@ def _layer(ctx, common, part):
     args.add("--archive-format", _EXTENSIONS[ctx.attr.compression])
     args.add("--quiet")
     args.add_all(options)
-    add_inputs(args, part.files)
-    add_interpreter_inputs(args, part.copied)
-    add_located_inputs(args, part.located)
+    add_packed_inputs(args, part.files, part.copied, part.located)
     run_tool(
         ctx,
         args = args,
@@ -147,9 +127,7 @@ def _py_venv_image_impl(ctx):
     if ctx.file.base:
         args.add_all("--base", [ctx.file.base], expand_directories = False)
     named = environment.wheels + interpreter.wheel_overlays + interpreter.overlays
-    add_inputs(args, named)
-    add_interpreter_inputs(args, interpreter.files)
-    add_located_inputs(args, environment.located)
+    add_packed_inputs(args, named, interpreter.files, environment.located)
     run_tool(
         ctx,
         args = args,
@@ -167,7 +145,7 @@ py_venv_layers = rule(
 Each layer is an action `PyVenvLayer` that sees only what is in it: an edited source packs the layer of `deps` again, and no other one.
 An interpreter that is part of the build is a layer, too, the same for all images that have it. Whether the wheels go together is found out
 beside that, by building the environment.""",
-    attrs = dict(ARCHIVED_ATTRS, **dict(attributes(LAYERS), **TOOL_ATTRS)),
+    attrs = dict(PACKED_ATTRS, **attributes(LAYERS)),
 )
 
 py_venv_image = rule(
@@ -180,6 +158,6 @@ An interpreter that is part of the build is in it. Where images are put together
             doc = "The image to put it on: a directory in the same format.",
             allow_single_file = True,
         )},
-        **dict(ARCHIVED_ATTRS, **dict(attributes(IMAGE), **TOOL_ATTRS))
+        **dict(PACKED_ATTRS, **attributes(IMAGE))
     ),
 )

@@ -1,10 +1,15 @@
-"""The interpreter of what is packed: one where that is used, or one that goes into it."""
+"""What is packed with an environment: its interpreter, where that goes into it, and first-party code."""
 
-load("//rules:providers.bzl", "VenvtreeInterpreterInfo")
+load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load("//rules/common:attributes.bzl", "DOCS")
 load("//rules/common:bytecode.bzl", "packed_bytecode")
 load("//rules/common:inside.bzl", "copied_files", "inside_files", "inside_flags")
+load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:spec.bzl", "interpreter_facts", "python_launcher", "spec_document")
+load("//rules/common:spec.bzl", "python_launcher")
+load(":action.bzl", "TOOL_ATTRS")
+load(":closure.bzl", "check_closure", "collect_closure", "wheel_closure")
+load(":collect.bzl", "collect_first_party", "rlocation_path")
 
 def packed_interpreter(ctx, venv):
     """The interpreter of an environment that is packed.
@@ -14,15 +19,15 @@ def packed_interpreter(ctx, venv):
       venv: the environment's VenvInfo.
 
     Returns:
-      A struct of `info` (VenvtreeInterpreterInfo), `python` and `flags` (of the spec), `files` (list of File: what of it is packed), and bytecode for
-      it: `wheel_overlays` (list of File: that of the environment's wheels) and `overlays` (list of File: that of its own library).
+      A struct of `info` (VenvtreeInterpreterInfo), `python` and `flags` (of the spec), `is_copied` (whether it goes into what is packed), `files`
+      (list of File: what of it does), and bytecode for it: `wheel_overlays` (list of File: that of the environment's wheels) and `overlays`
+      (list of File: that of its own library).
     """
     info = ctx.attr.interpreter[VenvtreeInterpreterInfo] if ctx.attr.interpreter else venv.interpreter
     flags = venv.document["flags"]
     has_bytecode = bool(packed_bytecode(venv, info, []))
-    wheel_overlays = venv.overlays if has_bytecode else []
     if info.path:
-        return struct(info = info, python = python_launcher([info.path]), flags = flags, files = [], wheel_overlays = wheel_overlays, overlays = [])
+        return struct(info = info, python = python_launcher([info.path]), flags = flags, is_copied = False, files = [], wheel_overlays = venv.overlays if has_bytecode else [], overlays = [])
     files = {file.short_path: file for file in info.files.to_list()}
     copied = copied_files(info.file.short_path, files.keys())
     problem = copied.error
@@ -38,32 +43,49 @@ def packed_interpreter(ctx, venv):
         info = info,
         python = inside_files(info.file.short_path),
         flags = inside_flags(flags, info.platform),
+        is_copied = True,
         files = [files[path] for path in copied.value],
-        wheel_overlays = wheel_overlays,
+        wheel_overlays = venv.overlays if has_bytecode else [],
         overlays = overlays,
     )
 
-def packed_document(venv, interpreter, wheels, sources, launchers = None, flags = {}, with_interpreter = True):
-    """The spec of what is packed.
+def packed_sources(ctx):
+    """First-party code that is packed with an environment: sources, and the data that libraries need beside them.
 
     Args:
-      venv: the environment's VenvInfo.
-      interpreter: what `packed_interpreter` gives.
-      wheels: the spec's `wheels`.
-      sources: the spec's `sources`.
-      launchers: for Windows, what `launchers_for` gives as documents.
-      flags: flags that are other than the environment's.
-      with_interpreter: whether the files of an interpreter that goes into it are inputs.
+      ctx: the context of a rule with the attributes `venv` and `deps`.
 
     Returns:
-      A dict for `json.encode`.
+      A struct of `files` (list of File) and `entries` (the spec's `sources`).
     """
-    return spec_document(
-        interpreter = interpreter_facts(interpreter.info),
-        python = interpreter.python,
-        wheels = wheels,
-        flags = dict(interpreter.flags, **flags),
-        sources = sources,
-        launchers = launchers,
-        bytecode = packed_bytecode(venv, interpreter.info, sources, inside = with_interpreter and bool(interpreter.files)),
+    check_closure(ctx.label, collect_closure(ctx.label, ctx.attr.deps), ctx.attr.venv)
+    first_party = collect_first_party(ctx, deps = ctx.attr.deps)
+    import_roots = first_party.imports.to_list()
+    files = depset(transitive = [first_party.sources, first_party.runfiles.files]).to_list()
+    for file in files:
+        if file.is_directory:
+            fail("%s: `deps` need the directory %s at run time, which cannot be installed; name its files as `data`" % (label_text(ctx.label), file.short_path))
+    return struct(
+        files = files,
+        entries = [
+            {"path": file.short_path, "into": install_path(rlocation_path(ctx.workspace_name, file), import_roots)}
+            for file in files
+        ],
     )
+
+# What is packed: an environment with first-party code in it; and what packs it.
+PACKED_ATTRS = dict({
+    "venv": attr.label(
+        doc = DOCS["archived_venv"],
+        mandatory = True,
+        providers = [VenvInfo],
+    ),
+    "deps": attr.label_list(
+        doc = "Python libraries to install into the environment: their sources and data, below their import roots.",
+        aspects = [wheel_closure],
+    ),
+    "interpreter": attr.label(
+        doc = DOCS["archive_interpreter"],
+        providers = [VenvtreeInterpreterInfo],
+    ),
+}, **TOOL_ATTRS)

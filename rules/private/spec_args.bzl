@@ -41,3 +41,16 @@ def add_located_inputs(args, files):
 
 def _located_input(file):
     return "--input=%s=%s" % (file.short_path, file.path)
+
+def add_packed_inputs(args, named, copied, located):
+    """Adds the inputs of what is packed.
+
+    Args:
+      args: the Args to add to.
+      named: a list of File: those whose key is their name.
+      copied: a list of File: those of an interpreter that is copied.
+      located: a list of File: those whose key is their path in runfiles.
+    """
+    add_inputs(args, named)
+    add_interpreter_inputs(args, copied)
+    add_located_inputs(args, located)

@@ -77,9 +77,9 @@ def _interpreters_inside():
         ("bin/python3", "interpreter", "bin/python3"),
         ("../python/python.exe", "interpreter/../python", "python.exe"),
         ("python.exe", "interpreter", "python.exe"),
-        ("tools/sbin/python3", "interpreter/tools/sbin", "python3"),
     ]:
         _equal(inside_files(path), {"kind": "inside", "directory": directory, "executable": executable})
+    _equal(inside_files("tools/sbin/python3"), {"kind": "inside", "directory": "interpreter/tools/sbin", "executable": "python3"})
     _equal(inside_directory("bin/python3"), {"kind": "inside", "directory": "interpreter", "executable": "bin/python3"})
     paths = ["../python/bin/pip", "../python/bin/python", "../python/bin/python3", "../python/lib/python3.11/os.py"]
     _equal(copied_files("../python/bin/python3", paths).value.keys(), paths[2:])

@@ -67,6 +67,9 @@ pub struct Given {
     pub look: Option<Look>,
 }
 
+/// What comes of asking for a file; nothing where the area does not have it.
+pub type Taken = Result<Option<Given>, BlobError>;
+
 /// Where a file goes: under a name that is not taken in a directory that is open.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a> {
@@ -270,12 +273,7 @@ impl Area<'_> {
     ///
     /// # Errors
     /// The output cannot be written.
-    pub fn place(
-        &self,
-        digest: Digest,
-        kind: FileKind,
-        at: At<'_>,
-    ) -> Result<Option<Given>, BlobError> {
+    pub fn place(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Taken {
         let Some(folder) = self.folder(kind) else {
             return self.place_from_cas(digest, kind, at);
         };
@@ -357,13 +355,7 @@ impl Area<'_> {
 
     /// Makes an independent file with the content of another one; nothing where that one could
     /// not be read.
-    fn duplicate(
-        &self,
-        source: &File,
-        digest: Digest,
-        at: At<'_>,
-        mode: RawMode,
-    ) -> Result<Option<Given>, BlobError> {
+    fn duplicate(&self, source: &File, digest: Digest, at: At<'_>, mode: RawMode) -> Taken {
         #[cfg(target_vendor = "apple")]
         if digest.size > 0 && self.clone_file(source, at, mode)? {
             return Ok(Some(Given { look: None }));
@@ -420,12 +412,7 @@ impl Area<'_> {
 
     /// A new file takes the place of that in the store, which takes no more links. Whoever has one
     /// of those links can have changed it, and nobody has looked at it yet: the copy is verified.
-    fn place_renewed(
-        &self,
-        digest: Digest,
-        kind: FileKind,
-        at: At<'_>,
-    ) -> Result<Option<Given>, BlobError> {
+    fn place_renewed(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Taken {
         let path = self.path(digest, kind);
         match open_regular(&path, Links::Refuse) {
             Ok(source) => self.place_verified((&source, &path), digest, kind, at),
@@ -435,12 +422,7 @@ impl Area<'_> {
 
     /// The blob may lie in `cas/`, where Bazel or a download put it: copied out of there and
     /// verified, into the area if it can be written, else straight into the output.
-    fn place_from_cas(
-        &self,
-        digest: Digest,
-        kind: FileKind,
-        at: At<'_>,
-    ) -> Result<Option<Given>, BlobError> {
+    fn place_from_cas(&self, digest: Digest, kind: FileKind, at: At<'_>) -> Taken {
         if digest.size == 0 {
             return self.place_empty(digest, kind, at).map(|()| Some(Given { look: None }));
         }
@@ -462,7 +444,7 @@ impl Area<'_> {
         digest: Digest,
         kind: FileKind,
         at: At<'_>,
-    ) -> Result<Option<Given>, BlobError> {
+    ) -> Taken {
         if self.store.is_writable() {
             match self.insert(digest, kind, &mut source) {
                 Ok(()) => return self.place(digest, kind, at),
