@@ -560,30 +560,6 @@ impl Directory {
             .map_err(|error| failed("open", &self.full(name))(error))?;
         Ok(File::from(handle))
     }
-
-    /// The same of a path below, on which no link is followed.
-    ///
-    /// # Errors
-    /// There is no such file.
-    pub fn open_file_below(&self, path: &str) -> Result<File, FsError> {
-        let Some((parent, name)) = path.rsplit_once('/') else {
-            return self.open_file(path);
-        };
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::fs::ResolveFlags;
-            let resolve = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
-            match rustix::fs::openat2(&self.handle, path, READ_FILE, Mode::empty(), resolve) {
-                // Kernels before 5.6, and sandboxes that do not know the call.
-                Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
-                opened => {
-                    let handle = opened.map_err(failed("open", &self.full(path)))?;
-                    return Ok(File::from(handle));
-                }
-            }
-        }
-        self.open_below(parent)?.open_file(name)
-    }
 }
 
 /// One system call where the kernel can refuse links by itself, else component by component.

@@ -2,9 +2,8 @@
 //! hashed.
 //!
 //! Effects layer. Directories are made relative to their parent's handle by whoever fills them, so
-//! that nobody waits until all those of a large parent are there. They are handed on through a
-//! stack that all threads take from: the last in is the first out, so only few directories are open
-//! at once. A directory gets its time when its last entry is there.
+//! that nobody waits until all those of a large parent are there. What lies deep is done first
+//! ([`parallel::branch`]), so only few directories are open at once. A directory gets its time when its last entry is there.
 //!
 //! It is a walk of its own, beside that of `directory`, because here nothing but system calls takes
 //! time: with 56,000 entries in 9,400 directories, making those by depth and opening each again to
