@@ -372,8 +372,17 @@ fn an_interpreter_can_be_copied_in() {
     project.write("python/lib/python3.11/__pycache__/os.cpython-311.pyc", "");
     let mut interpreter = some_interpreter();
     interpreter["python"] = json!({"kind": "inside", "directory": "python"});
+    project.spec(interpreter.clone(), &[], |_| ());
+    // Without the program, the environment would not start.
+    let build = || project.run(&["build", "env.json", "--out", "out"]);
+    build().ends(4, "no executable file `bin/python3.11`, which the environment would start: the file may not be executed");
+    project.write_program("python/bin/python3.11", "not run");
+    interpreter["python"]["executable"] = "bin/python3".into();
+    project.spec(interpreter.clone(), &[], |_| ());
+    build().ends(4, "no executable file `bin/python3`, which the environment would start: it has `bin/python3.11`");
+    interpreter["python"].as_object_mut().unwrap().remove("executable");
     project.spec(interpreter, &[], |_| ());
-    project.run(&["build", "env.json", "--out", "out"]).success();
+    build().success();
     let link = std::fs::read_link(project.path().join("out/bin/python")).unwrap();
     assert_eq!(link.to_str(), Some("../.python/bin/python3.11"));
     assert!(project.path().join("out/.python/lib/python3.11/os.py").exists());

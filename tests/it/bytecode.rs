@@ -389,7 +389,7 @@ fn sources_and_the_interpreter_inside_have_bytecode() {
     let project = Project::new();
     let (minor, tag) = (release.minor(), release.tag());
     project.write("app/main.py", "X = 1\n");
-    project.write(&format!("python/bin/python3.{minor}"), "");
+    project.write_program(&format!("python/bin/python3.{minor}"), "");
     for module in ["os.py", "json/__init__.py", "test/x.py", "site-packages/y.py"] {
         project.write(&format!("python/lib/python3.{minor}/{module}"), "X = 1\n");
     }

@@ -258,7 +258,7 @@ fn first_party_files_are_read_once_to_know_them_and_once_to_copy_them() {
         project.write(&format!("python/lib/python3.11/m{index}.py"), format!("X = {index}\n"));
         project.write(&format!("src/first/m{index}.py"), format!("Y = {index}\n"));
     }
-    project.write("python/bin/python3.11", "#!/bin/sh\n");
+    project.write_program("python/bin/python3.11", "#!/bin/sh\n");
     let mut interpreter = some_interpreter();
     interpreter["python"] = serde_json::json!({
         "kind": "inside", "directory": "python", "executable": "bin/python3.11",

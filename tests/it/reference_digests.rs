@@ -145,7 +145,7 @@ pub(crate) fn recorded() -> Vec<(&'static str, Project, String)> {
 /// A directory with the spec and all that it names.
 fn project(reference: &Reference) -> Project {
     let project = Project::new();
-    project.write("python/bin/python3.11", "#!/bin/sh\n");
+    project.write_program("python/bin/python3.11", "#!/bin/sh\n");
     project.write("python/lib/python3.11/os.py", "");
     project.write("src/main.py", "print('first party')\n");
     let wheels: Vec<Value> = reference.wheels.iter().map(|wheel| project.wheel(wheel)).collect();

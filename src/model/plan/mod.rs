@@ -23,7 +23,7 @@ use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
 use crate::model::path::{LinkTarget, TreePath, relative_from};
 use crate::model::requirements;
-use crate::model::spec::{Check, Spec};
+use crate::model::spec::{Check, Python, Spec};
 use crate::model::tree::{Leaf, Tree};
 use crate::model::wheel::WheelManifest;
 use crate::model::wheel::record;
@@ -152,6 +152,7 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<
     let mut claims = Claims::new(spec, &layout, inputs.launchers);
     claims.environment(&mut problems);
     if let Some(listing) = inputs.interpreter {
+        check_interpreter(spec, listing, &mut problems);
         claims.interpreter(listing);
     }
     claims.wheels(&inputs.wheels, workers, &mut problems, &mut warnings);
@@ -210,6 +211,41 @@ fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanP
             });
         }
     }
+}
+
+/// Whether an interpreter that is copied in has the program that the environment starts.
+fn check_interpreter(spec: &Spec, listing: &Listing, problems: &mut Vec<PlanProblem>) {
+    let Python::Inside { executable, .. } = &spec.python else {
+        return;
+    };
+    // Windows asks no file for leave to run it.
+    let runs = |file: &ListedFile| {
+        spec.interpreter.platform.os() == Os::Windows || file.kind == FileKind::Executable
+    };
+    let is_it = |file: &&ListedFile| file.path.as_ref() == Some(executable);
+    let found = match listing.files.iter().find(is_it) {
+        Some(file) if runs(file) => return,
+        Some(_) => "the file may not be executed".to_owned(),
+        None => {
+            let programs = listing.files.iter().filter(|file| runs(file));
+            let names = programs.filter_map(|file| Some(file.path.as_ref()?.as_str()));
+            let (count, names) = (listing.files.len(), names.filter(|path| is_python(path)));
+            let names: Vec<String> = names.take(3).map(|path| format!("`{path}`")).collect();
+            match names.is_empty() {
+                true => format!("none of its {count} files is called so"),
+                false => format!("it has {}", names.join(", ")),
+            }
+        }
+    };
+    problems.push(PlanProblem::NoInterpreter { executable: executable.clone(), found });
+}
+
+/// Whether a program may be an interpreter, by its name.
+fn is_python(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+    let name = name.strip_suffix(".exe").unwrap_or(&name);
+    let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
+    version.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
 }
 
 /// What is wrong with a wheel and was allowed, each code once.

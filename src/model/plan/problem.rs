@@ -86,6 +86,16 @@ pub enum PlanProblem {
         /// What to try.
         hint: Option<Cow<'static, str>>,
     },
+    /// The interpreter that is to be copied in lacks the program that the environment starts.
+    #[error(
+        "the interpreter's directory has no executable file `{executable}`, which the environment would start: {found}"
+    )]
+    NoInterpreter {
+        /// The spec's `executable`.
+        executable: TreePath,
+        /// What is there instead.
+        found: String,
+    },
     /// A path that no tree may hold.
     #[error("{}{error}", wheel.as_ref().map(|wheel| format!("{wheel}: ")).unwrap_or_default())]
     Path {
@@ -176,6 +186,7 @@ impl PlanProblem {
             Requirement => "requirement",
             Script => "script",
             Launcher => "launcher",
+            NoInterpreter => "no-interpreter",
             Path => "path",
             ExcludesMetadata => "excludes-metadata",
             Reserved => "reserved",
@@ -202,6 +213,9 @@ impl Explain for PlanProblem {
             Self::Requirement { .. } => {
                 wheel.hint("add the missing wheel, or set the flag `requirements` to `warn`")
             }
+            Self::NoInterpreter { .. } => wheel.hint(
+                "name the interpreter's own directory, and its program within it with `executable`",
+            ),
             Self::WindowsName { .. } | Self::WindowsLength { .. } => {
                 wheel.hint("leave it out with `exclude`")
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -128,6 +129,13 @@ impl Project {
         full
     }
 
+    /// Writes a file that may be executed; nobody runs it.
+    pub(crate) fn write_program(&self, path: &str, bytes: impl AsRef<[u8]>) -> Utf8PathBuf {
+        let path = self.write(path, bytes);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it is there");
+        path
+    }
+
     /// Packs a wheel into `wheels/`; returns its entry for a spec.
     pub(crate) fn wheel(&self, wheel: &WheelText) -> Value {
         let bytes = wheel.pack();
@@ -210,7 +218,7 @@ pub(crate) fn names(directory: &Utf8Path) -> Vec<String> {
 
 /// Lets every user write to a directory.
 pub(crate) fn open_to_all(directory: &Utf8Path) {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o777))
         .expect("modes can be set");
 }
@@ -397,7 +405,7 @@ impl WheelText {
 /// -> target`, `path/`.
 pub(crate) fn listing(root: &Path) -> Vec<String> {
     fn visit(root: &Path, directory: &Path, lines: &mut Vec<String>) {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt;
         for entry in std::fs::read_dir(directory).expect("a directory") {
             let path = entry.expect("an entry").path();
             let name = path.strip_prefix(root).expect("below the root").display().to_string();
