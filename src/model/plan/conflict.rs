@@ -239,7 +239,7 @@ fn check_folding(
             let (directory, name) = path.split_at(start);
             let folded = fold(name);
             if folded != name {
-                let folded = format!("{directory}{folded}");
+                let folded = [directory, &folded].concat();
                 let is_there = paths.contains(&folded);
                 folding.push((folded, is_there, path));
             }

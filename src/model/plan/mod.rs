@@ -301,7 +301,7 @@ fn check_requirements(
 /// Adds every distribution's RECORD: exactly the paths whose bytes in the tree are its own, or
 /// identical to its own.
 fn add_records(
-    mut entries: Vec<(TreePath, Planned)>,
+    entries: Vec<(TreePath, Planned)>,
     layout: &Layout,
     names: &conflict::Names<'_>,
     workers: &impl Workers,
@@ -332,25 +332,34 @@ fn add_records(
             FileKind::Plain,
         )
     });
-    for (index, (wheel, node)) in wheels.iter().zip(records).enumerate() {
-        let path = claims::record_path(layout, wheel);
-        let origin =
-            Origin::Generated { generator: Generator::Record, wheel: Some(WheelIndex(index)) };
-        let planned = Planned { node, origin, same: Box::default(), losers: Box::default() };
-        entries.push((path, planned));
+    let mut records: Vec<(TreePath, Planned)> = std::iter::zip(wheels, records)
+        .enumerate()
+        .map(|(index, (wheel, node))| {
+            let origin =
+                Origin::Generated { generator: Generator::Record, wheel: Some(WheelIndex(index)) };
+            let planned = Planned { node, origin, same: Box::default(), losers: Box::default() };
+            (claims::record_path(layout, wheel), planned)
+        })
+        .collect();
+    records.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let mut all = Vec::with_capacity(entries.len() + records.len());
+    let mut entries = entries.into_iter();
+    for (path, record) in records {
+        let before = entries.as_slice().partition_point(|(other, _)| *other <= path);
+        all.extend(entries.by_ref().take(before));
+        // A RECORD comes after whatever else wants its place.
+        if let Some((_, planned)) = all.last().filter(|(other, _)| *other == path) {
+            let both = [&planned.origin, &record.origin];
+            problems.push(PlanProblem::Reserved {
+                path: path.clone(),
+                reason: "it records what is installed",
+                claimants: both.map(|origin| names.claimant(origin, None)).into(),
+            });
+        }
+        all.push((path, record));
     }
-    // Stable: a RECORD comes after whatever else wants its place.
-    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-    for pair in entries.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
-        let claimants =
-            pair.iter().map(|(_, planned)| names.claimant(&planned.origin, None)).collect();
-        problems.push(PlanProblem::Reserved {
-            path: pair[0].0.clone(),
-            reason: "it records what is installed",
-            claimants,
-        });
-    }
-    entries
+    all.extend(entries);
+    all
 }
 
 impl Plan {

@@ -21,6 +21,9 @@ use crate::model::wheel::manifest::NOT_INSTALLED;
 /// Files of a metadata directory without which the distribution is not installed.
 const NEEDED: [&str; 4] = ["METADATA", "WHEEL", "RECORD", "entry_points.txt"];
 
+/// Where compilers put bytecode, which no environment takes over from a wheel.
+const CACHE: &str = "__pycache__";
+
 /// What INSTALLER says.
 const INSTALLER: &[u8] = b"venvtree\n";
 
@@ -102,6 +105,24 @@ pub(super) fn claims(
     WheelClaims { claims, problems, warnings }
 }
 
+/// Where in a scheme something goes.
+#[derive(Clone, Copy)]
+enum Below<'a> {
+    /// A path that was checked when the wheel was read.
+    Member(&'a TreePath),
+    /// The name of something that is made, or a part of a member's path.
+    Text(&'a str),
+}
+
+impl<'a> Below<'a> {
+    fn as_str(self) -> &'a str {
+        match self {
+            Self::Member(path) => path.as_str(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
 struct Collector<'a> {
     layout: &'a Layout,
     launchers: Option<&'a WindowsLaunchers>,
@@ -117,7 +138,8 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    fn claim(&mut self, scheme: Scheme, path: &str, origin: Origin, node: PlannedNode) {
+    fn claim(&mut self, scheme: Scheme, below: Below<'_>, origin: Origin, node: PlannedNode) {
+        let path = below.as_str();
         if let Some(pattern) = self.excludes.matches(path) {
             let pattern = pattern.to_owned();
             let needed =
@@ -135,7 +157,10 @@ impl Collector<'_> {
             return;
         }
         let full = match self.layout.directory(scheme, self.wheel.name().normalized()) {
-            Some(directory) => directory.join_text(path),
+            Some(directory) => match below {
+                Below::Member(path) => directory.join(path),
+                Below::Text(path) => directory.join_text(path),
+            },
             None => match path
                 .strip_prefix(LIB64.0)
                 .filter(|rest| self.lib64 && (rest.is_empty() || rest.starts_with('/')))
@@ -170,7 +195,8 @@ impl Collector<'_> {
             wheel.entry_points.iter().map(|entry_point| &*entry_point.name).collect();
         for (index, member) in wheel.members.iter().enumerate() {
             let path = member.path.as_str();
-            if member.path.components().any(|component| component == "__pycache__") {
+            // The first is one quick search, and nearly never true.
+            if path.contains(CACHE) && member.path.components().any(|part| part == CACHE) {
                 continue;
             }
             if let Some(name) =
@@ -181,10 +207,10 @@ impl Collector<'_> {
             }
             let (scheme, rest) =
                 match path.strip_prefix(&*wheel.data).and_then(|rest| rest.strip_prefix('/')) {
-                    None => (root, path),
+                    None => (root, Below::Member(&member.path)),
                     Some(data) => match data
                         .split_once('/')
-                        .and_then(|(name, rest)| Some((Scheme::parse(name)?, rest)))
+                        .and_then(|(name, rest)| Some((Scheme::parse(name)?, Below::Text(rest))))
                     {
                         Some(found) => found,
                         // Reported when the wheel was read.
@@ -200,20 +226,21 @@ impl Collector<'_> {
             };
             if scheme != Scheme::Scripts {
                 self.claim(scheme, rest, origin, file(member.kind));
-            } else if let name = script::wrapped_entry_point(rest)
+            } else if let script = rest.as_str()
+                && let name = script::wrapped_entry_point(script)
                 && entry_points.contains(name)
             {
                 // pip and uv let the entry point win, whose script they make themselves.
-                if name != rest {
+                if name != script {
                     let wheel = wheel.file.as_str().to_owned();
                     self.warnings.push(PlanWarning::Wrapper {
                         wheel,
-                        script: rest.to_owned(),
+                        script: script.to_owned(),
                         entry_point: name.to_owned(),
                     });
                 }
             } else if let Some(bytes) = wheel.contents.get(&index) {
-                self.script(rest, bytes, file(FileKind::Executable), origin);
+                self.script(rest.as_str(), bytes, file(FileKind::Executable), origin);
             } else {
                 self.claim(scheme, rest, origin, file(FileKind::Executable));
             }
@@ -250,7 +277,7 @@ impl Collector<'_> {
                     let bytes = script::console_script(module, attributes);
                     self.claim(
                         Scheme::Scripts,
-                        &entry_point.name,
+                        Below::Text(&entry_point.name),
                         origin,
                         inline(bytes, FileKind::Executable),
                     );
@@ -271,7 +298,7 @@ impl Collector<'_> {
         let origin = Origin::Generated { generator: Generator::Installer, wheel: Some(self.index) };
         self.claim(
             self.root(),
-            &format!("{}/INSTALLER", self.wheel.dist_info),
+            Below::Text(&format!("{}/INSTALLER", self.wheel.dist_info)),
             origin,
             inline(INSTALLER, FileKind::Plain),
         );
@@ -285,9 +312,12 @@ impl Collector<'_> {
         bytes: Result<Vec<u8>, WindowsLauncherError>,
     ) {
         match bytes {
-            Ok(bytes) => {
-                self.claim(Scheme::Scripts, name, origin, inline(bytes, FileKind::Executable))
-            }
+            Ok(bytes) => self.claim(
+                Scheme::Scripts,
+                Below::Text(name),
+                origin,
+                inline(bytes, FileKind::Executable),
+            ),
             Err(error) => {
                 let wheel = self.wheel.file.as_str().to_owned();
                 let problem = PlanProblem::Script {
@@ -304,12 +334,12 @@ impl Collector<'_> {
     /// A script of the wheel that may ask for the environment's interpreter.
     fn script(&mut self, name: &str, bytes: &[u8], untouched: PlannedNode, origin: Origin) {
         if let Some(launchers) = self.launchers {
-            self.claim(Scheme::Scripts, name, origin, untouched);
+            self.claim(Scheme::Scripts, Below::Text(name), origin, untouched);
             return self.windows_script(name, bytes, launchers);
         }
         let wheel = || self.wheel.file.as_str().to_owned();
         match script::rewrite_script(bytes) {
-            Ok(None) => self.claim(Scheme::Scripts, name, origin, untouched),
+            Ok(None) => self.claim(Scheme::Scripts, Below::Text(name), origin, untouched),
             Ok(Some(_)) if name.contains('/') => {
                 let problem = PlanProblem::Script {
                     wheel: wheel(),
@@ -323,7 +353,12 @@ impl Collector<'_> {
             Ok(Some(rewritten)) => {
                 let origin =
                     Origin::Generated { generator: Generator::Script, wheel: Some(self.index) };
-                self.claim(Scheme::Scripts, name, origin, inline(rewritten, FileKind::Executable));
+                self.claim(
+                    Scheme::Scripts,
+                    Below::Text(name),
+                    origin,
+                    inline(rewritten, FileKind::Executable),
+                );
             }
             Err(error) => {
                 let problem = PlanProblem::Script {

@@ -234,7 +234,8 @@ fn check_folders(entries: &[Entry], limits: &Limits, findings: &mut Findings) {
         // Ancestors shared with the previous name were looked at there.
         let shared =
             name.bytes().zip(previous.bytes()).take_while(|(left, right)| left == right).count();
-        for (at, _) in name.match_indices('/').filter(|&(at, _)| at >= shared && at > 0) {
+        let slashes = memchr::memchr_iter(b'/', &name.as_bytes()[shared..]).map(|at| shared + at);
+        for at in slashes.filter(|&at| at > 0) {
             // Sorted, what lies in one folder stands together.
             folders += 1;
             if is_file(&name[..at]) {

@@ -39,7 +39,7 @@ pub(super) fn check_name(
     }
     if let Cow::Owned(_) = text {
         refuse(Code::ZipNameEncoding, "the name is not UTF-8".to_owned());
-    } else if !raw.is_ascii() && flags & FLAG_UTF8 == 0 {
+    } else if !plain && !raw.is_ascii() && flags & FLAG_UTF8 == 0 {
         refuse(
             Code::ZipNameEncoding,
             "the name is not ASCII and the flag that declares UTF-8 is missing".to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn check_name(
             format!("the name holds the control character or line separator {character:?}"),
         );
     }
-    if raw.contains(&b'\\') {
+    if !plain && raw.contains(&b'\\') {
         refuse(Code::PathBackslash, "the name holds a backslash".to_owned());
     }
     let drive = raw.len() >= 2 && raw[0].is_ascii_alphabetic() && raw[1] == b':';

@@ -205,10 +205,16 @@ pub fn encode_base64url(bytes: &[u8]) -> String {
 }
 
 pub(super) fn push_base64url(text: &mut Vec<u8>, bytes: &[u8]) {
-    for group in bytes.chunks(3) {
-        let value = |index: usize| group.get(index).map_or(0, |&byte| usize::from(byte));
-        let joined = value(0) << 16 | value(1) << 8 | value(2);
-        let digit = |shift: u32| ALPHABET[joined >> shift & 63];
-        text.extend_from_slice(&[digit(18), digit(12), digit(6), digit(0)][..=group.len()]);
+    let digits = |bytes: [u8; 3]| {
+        let [first, second, third] = bytes.map(usize::from);
+        let joined = first << 16 | second << 8 | third;
+        [18, 12, 6, 0].map(|shift: u32| ALPHABET[joined >> shift & 63])
+    };
+    let (groups, rest) = bytes.as_chunks();
+    groups.iter().for_each(|&group| text.extend_from_slice(&digits(group)));
+    match *rest {
+        [first] => text.extend_from_slice(&digits([first, 0, 0])[..2]),
+        [first, second] => text.extend_from_slice(&digits([first, second, 0])[..3]),
+        _ => {}
     }
 }

@@ -12,10 +12,11 @@ pub fn render<'path>(
     own_path: &'path str,
     files: impl IntoIterator<Item = (&'path str, Hash, u64)>,
 ) -> Vec<u8> {
-    let mut rows: Vec<(&str, Option<(Hash, u64)>)> = vec![(own_path, None)];
-    rows.extend(files.into_iter().map(|(path, hash, size)| (path, Some((hash, size)))));
+    let mut rows: Vec<(&str, Option<(Hash, u64)>)> =
+        files.into_iter().map(|(path, hash, size)| (path, Some((hash, size)))).collect();
     // Stable, and quick where the files are in order already.
     rows.sort_by_key(|(path, _)| *path);
+    rows.insert(rows.partition_point(|(path, _)| *path < own_path), (own_path, None));
     rows.dedup_by_key(|(path, _)| *path);
     let mut text = Vec::with_capacity(rows.iter().map(|(path, _)| path.len() + 64).sum());
     for (path, content) in rows {
@@ -36,8 +37,11 @@ pub fn render<'path>(
 
 /// A field as CSV has it: quoted where it must be.
 fn push_field(text: &mut Vec<u8>, field: &str) {
-    if memchr::memchr3(b',', b'"', b'\n', field.as_bytes()).is_none() && !field.contains('\r') {
-        return text.extend_from_slice(field.as_bytes());
+    let bytes = field.as_bytes();
+    let is_plain =
+        memchr::memchr3(b',', b'"', b'\n', bytes).or(memchr::memchr(b'\r', bytes)).is_none();
+    if is_plain {
+        return text.extend_from_slice(bytes);
     }
     text.push(b'"');
     text.extend_from_slice(field.replace('"', "\"\"").as_bytes());
