@@ -229,6 +229,26 @@ fn an_index_is_written_and_checked() {
     assert_eq!((refused.code, refused.stderr.lines().next()), (3, Some(expected)));
 }
 
+/// The sets of an index name every group by itself; what counts by default is for those who install.
+#[test]
+fn groups_count_by_default_as_the_lock_says() {
+    let project = project("groups/uv.lock");
+    let names = |arguments: &str| {
+        let output = select(&project, &format!("uv.lock --target linux-x86_64-3.12.1{arguments}"));
+        let lines = output.success();
+        lines.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(""), ["click", "toolz", "zipp"]);
+    assert_eq!(names(" --no-default-groups"), [""; 0]);
+    assert_eq!(names(" --package one"), ["iniconfig"]);
+    assert_eq!(names(" --package two"), ["attrs"]);
+    let index = ["lock", "index", "uv.lock", "--target", "linux=linux-x86_64-3.12.1"];
+    let index: Value = serde_json::from_str(&project.run(&index).success()).unwrap();
+    assert_eq!(index["sets"]["all"], json!({"linux": []}));
+    assert_eq!(index["sets"]["group_docs"], json!({"linux": ["click", "toolz", "zipp"]}));
+    assert_eq!(index["sets"]["group_dev"], json!({"linux": ["attrs", "idna", "six"]}));
+}
+
 /// Locks that cannot be used, each with all that is said of it.
 #[test]
 fn every_refusal_says_what_to_do() {

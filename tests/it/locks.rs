@@ -333,6 +333,86 @@ fn every_export_of_a_lock_gives_the_same_wheels() {
     }
 }
 
+/// The names that uv exports of a project for this machine, in the order of names.
+fn exported(folder: &Path, arguments: &[&str]) -> Vec<String> {
+    let plain = ["--frozen", "--no-hashes", "--no-header", "--no-annotate", "--no-emit-workspace"];
+    let output = Command::new(peer("uv"))
+        .args(["export", "-q", "--no-config", "--offline"])
+        .args([&plain[..], arguments].concat())
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut names: Vec<String> =
+        text.lines().map(|line| line.split("==").next().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// With what a lock says of default groups, of a project, of a member, and of a root without a project.
+#[test]
+fn groups_count_by_default_as_in_uv() {
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let asked: [(&[&str], Request); 8] = [
+        (&["--all-packages"], Request::default()),
+        (
+            &["--all-packages", "--group", "docs"],
+            Request { groups: owned(&["docs"]), ..Request::default() },
+        ),
+        (
+            &["--all-packages", "--no-default-groups"],
+            Request { no_default_groups: true, ..Request::default() },
+        ),
+        (&["--package", "one"], Request { packages: owned(&["one"]), ..Request::default() }),
+        (&["--package", "two"], Request { packages: owned(&["two"]), ..Request::default() }),
+        (
+            &["--package", "one", "--package", "two"],
+            Request { packages: owned(&["one", "two"]), ..Request::default() },
+        ),
+        (
+            &["--package", "one", "--group", "dev"],
+            Request { packages: owned(&["one"]), groups: owned(&["dev"]), ..Request::default() },
+        ),
+        (
+            &["--package", "two", "--only-group", "dev"],
+            Request {
+                packages: owned(&["two"]),
+                groups: owned(&["dev"]),
+                only_groups: true,
+                ..Request::default()
+            },
+        ),
+    ];
+    let guard = tempfile::tempdir().unwrap();
+    let mut seen = BTreeSet::new();
+    for folder in ["groups", "rootless"] {
+        let copy = guard.path().join(folder);
+        assert!(
+            Command::new("cp").arg("-r").arg(data(folder)).arg(&copy).status().unwrap().success()
+        );
+        for says in ["[\"docs\"]", "[]", "[\"dev\", \"docs\"]", "\"all\""] {
+            // uv reads it in the project, we read it in the lock.
+            for file in ["pyproject.toml", "uv.lock"] {
+                let text = std::fs::read_to_string(data(folder).join(file)).unwrap();
+                let (before, after) = text.split_once("default-groups = [\"docs\"]").unwrap();
+                std::fs::write(copy.join(file), format!("{before}default-groups = {says}{after}"))
+                    .unwrap();
+            }
+            let lock = Lock::read(&std::fs::read_to_string(copy.join("uv.lock")).unwrap()).unwrap();
+            for (arguments, request) in &asked {
+                let theirs = exported(&copy, arguments);
+                let wheels = select(&lock, &linux("3.12.1"), request).unwrap().wheels;
+                let ours: Vec<String> =
+                    wheels.iter().map(|wheel| wheel.name.normalized().to_owned()).collect();
+                assert_eq!(ours, theirs, "{folder} {says} {arguments:?}");
+                seen.insert(ours);
+            }
+        }
+    }
+    assert!(seen.len() > 10, "{seen:?}");
+}
+
 /// Every wheel that a uv.lock has, as if it lay in a directory.
 fn wheels_of(lock: &Path) -> Vec<AtHand> {
     let text = std::fs::read_to_string(lock).unwrap();

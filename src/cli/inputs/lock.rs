@@ -213,8 +213,8 @@ pub struct WantedArguments {
     /// Only this group, without the project's own requirements; may be given many times.
     #[arg(long = "only-group", value_name = "NAME", conflicts_with_all = ["extras", "all_extras", "groups"])]
     only_groups: Vec<String>,
-    /// Without the groups that count unless they are switched off: of a uv.lock `dev`, of a
-    /// pylock.toml those that it names.
+    /// Without the groups that count unless they are switched off: those that the lock names, of a
+    /// uv.lock that names none `dev`.
     #[arg(long)]
     no_default_groups: bool,
     /// Of a workspace, only what this member requires; may be given many times.

@@ -79,7 +79,7 @@ impl<'text> Reader<'text> {
         Err(LockError::Text(problems.into_iter().map(problem).collect()))
     }
 
-    fn expected(&mut self, value: &Value<'_>, key: &str, expected: &str) {
+    pub(super) fn expected(&mut self, value: &Value<'_>, key: &str, expected: &str) {
         let found = match value.get_ref() {
             DeValue::String(text) if text.chars().count() <= 40 => format!("{text:?}"),
             DeValue::Integer(number) => number.to_string(),

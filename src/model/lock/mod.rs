@@ -83,9 +83,24 @@ struct Roots {
     /// Groups that can be asked for, the same.
     known_groups: BTreeSet<String>,
     /// Groups that count unless they are switched off.
-    default_groups: Vec<String>,
+    default_groups: DefaultGroups,
     /// Sets of which at most one item may be asked for.
     conflicts: Vec<Vec<Item>>,
+}
+
+/// Groups that count unless they are switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum DefaultGroups {
+    /// Those that are named.
+    Named(Vec<String>),
+    /// All that there are.
+    All,
+}
+
+impl Default for DefaultGroups {
+    fn default() -> Self {
+        Self::Named(Vec::new())
+    }
 }
 
 /// Something that can exclude something else.
@@ -140,6 +155,8 @@ struct Package {
     dependencies: Vec<Edge>,
     extras: BTreeMap<String, Vec<Edge>>,
     groups: BTreeMap<String, Vec<Edge>>,
+    /// What counts by default where this member alone is asked for.
+    default_groups: DefaultGroups,
     /// Extras and groups without requirements, which only the metadata names.
     empty_extras: BTreeSet<String>,
     empty_groups: BTreeSet<String>,
@@ -164,6 +181,7 @@ impl Package {
             dependencies: Vec::new(),
             extras: BTreeMap::new(),
             groups: BTreeMap::new(),
+            default_groups: DefaultGroups::default(),
             empty_extras: BTreeSet::new(),
             empty_groups: BTreeSet::new(),
             wheels: Vec::new(),
@@ -176,6 +194,11 @@ impl Package {
     /// Whether it is code of the project itself, not a wheel.
     fn is_first_party(&self) -> bool {
         matches!(self.source, Source::Virtual(_) | Source::Editable(_) | Source::Directory(_))
+    }
+
+    /// Whether it has a group, be it an empty one.
+    fn has_group(&self, name: &str) -> bool {
+        self.groups.contains_key(name) || self.empty_groups.contains(name)
     }
 
     /// Whether it is known by hashes only, without an address.

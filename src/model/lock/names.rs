@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::model::lock::problem::{LockError, UnknownName};
 use crate::model::lock::wheel::AtHand;
-use crate::model::lock::{Item, ItemKind, Lock, LockKind};
+use crate::model::lock::{DefaultGroups, Item, ItemKind, Lock, LockKind};
 use crate::model::name::DistName;
 
 /// What is wanted of a lock.
@@ -39,6 +39,8 @@ pub(super) struct Wanted {
     pub(super) extras: BTreeSet<String>,
     pub(super) groups: BTreeSet<String>,
     pub(super) project: bool,
+    /// Whether one member was named: its groups come before those of the root, as in uv.
+    pub(super) is_alone: bool,
 }
 
 impl Wanted {
@@ -54,6 +56,7 @@ impl Wanted {
         let wanted =
             |position: &usize| packages.is_empty() || packages.contains(&member_name(position));
         let members: Vec<usize> = lock.roots.members.iter().copied().filter(wanted).collect();
+        let is_alone = packages.len() == 1;
         let all_extras = lock.extras(&members);
         let all_groups = lock.groups(&members);
         let mut extras = look_up("extra", &request.extras, &all_extras, &mut unknown);
@@ -65,19 +68,9 @@ impl Wanted {
             extras = all_extras;
         }
         if !request.only_groups && !request.no_default_groups {
-            groups.extend(
-                lock.roots
-                    .default_groups
-                    .iter()
-                    .filter(|group| all_groups.contains(*group))
-                    .cloned(),
-            );
-            // Those of a pylock.toml need not be declared.
-            if lock.kind == LockKind::Pylock {
-                groups.extend(lock.roots.default_groups.iter().cloned());
-            }
+            groups.extend(lock.default_groups(&members, is_alone));
         }
-        Ok(Self { members, extras, groups, project: !request.only_groups })
+        Ok(Self { members, extras, groups, project: !request.only_groups, is_alone })
     }
 
     /// The items that this makes active, of those that can exclude others.
@@ -107,6 +100,28 @@ impl Lock {
         let mut all = self.roots.extras.clone();
         for member in members.iter().map(|position| &self.packages[*position]) {
             all.extend(member.extras.keys().chain(&member.empty_extras).cloned());
+        }
+        all
+    }
+
+    /// The groups that count unless they are switched off: those of a member that is named alone,
+    /// else those of the root, as in uv.
+    fn default_groups(&self, members: &[usize], is_alone: bool) -> BTreeSet<String> {
+        let (defaults, mut all) = match members[..] {
+            [one] if is_alone => {
+                let member = &self.packages[one];
+                let all = member.groups.keys().chain(&member.empty_groups);
+                (&member.default_groups, all.cloned().collect())
+            }
+            _ => (&self.roots.default_groups, self.groups(members)),
+        };
+        match defaults {
+            DefaultGroups::All => {}
+            // Those of a pylock.toml need not be declared.
+            DefaultGroups::Named(names) if self.kind == LockKind::Pylock => {
+                all = names.iter().cloned().collect();
+            }
+            DefaultGroups::Named(names) => all.retain(|group| names.contains(group)),
         }
         all
     }

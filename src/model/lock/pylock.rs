@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::model::lock::document::{Reader, last_component, public};
 use crate::model::lock::problem::LockError;
-use crate::model::lock::{Artifact, Lock, LockKind, Package, Roots, Source};
+use crate::model::lock::{Artifact, DefaultGroups, Lock, LockKind, Package, Roots, Source};
 
 /// The version of the format that is read.
 const KNOWN: &str = "1.0";
@@ -35,7 +35,7 @@ pub(super) fn read(root: &DeTable<'_>, mut reader: Reader<'_>) -> Result<Lock, L
     let roots = Roots {
         extras: reader.names(root, "extras").into_iter().collect(),
         known_groups: reader.names(root, "dependency-groups").into_iter().collect(),
-        default_groups: reader.names(root, "default-groups"),
+        default_groups: DefaultGroups::Named(reader.names(root, "default-groups")),
         ..Roots::default()
     };
     let requires_python = reader.text(root, "requires-python");

@@ -271,6 +271,36 @@ fn a_graph_is_followed_from_its_roots() {
 }
 
 #[test]
+fn groups_count_by_default_as_the_lock_says() {
+    let lock = |says: &str| {
+        let groups =
+            "[package.dev-dependencies]\ndev = [{ name = \"d\" }]\ndocs = [{ name = \"e\" }]\n";
+        let app = format!("{ROOT}{says}\n{groups}");
+        let conflicts = "conflicts = [[{ package = \"app\", group = \"dev\" }, { package = \"app\", group = \"docs\" }]]";
+        uv(conflicts, &[("app", &app), ("d", ""), ("e", "")])
+    };
+    let check = |says: &str, request: Request, expected: &str| {
+        assert_eq!(chosen(&lock(says), &linux("3.12"), &request), expected, "{says}")
+    };
+    let (d, e, own) = ("d-1.0-py3-none-any\n(app)", "e-1.0-py3-none-any\n(app)", "(app)");
+    check("", Request::default(), d);
+    check("default-groups = []", Request::default(), own);
+    check("default-groups = [\"Docs\"]", Request::default(), e);
+    check("default-groups = [\"gone\"]", Request::default(), own);
+    check("default-groups = [\"docs\"]", with(|request| request.no_default_groups = true), own);
+    let both = "the.lock: the groups `dev` and `docs` of app exclude one another";
+    check("default-groups = \"all\"", Request::default(), both);
+    check("default-groups = [\"docs\", \"dev\"]", Request::default(), both);
+    let dev = || with(|request| request.groups = names(&["dev"]));
+    check("", dev(), d);
+    check("default-groups = [\"docs\"]", dev(), both);
+    assert_eq!(
+        refused(&lock("default-groups = \"docs\"")),
+        "the.lock:8:18: its default-groups is \"docs\", expected a list or \"all\""
+    );
+}
+
+#[test]
 fn conflicts_are_told_apart_by_what_is_active() {
     let text = uv(
         "conflicts = [[{ package = \"app\", extra = \"new\" }, { package = \"app\", extra = \"old\" }]]",

@@ -11,11 +11,12 @@ use crate::model::lock::document::{Reader, last_component, public};
 use crate::model::lock::markers::MarkerId;
 use crate::model::lock::problem::LockError;
 use crate::model::lock::{
-    Artifact, Edge, Item, ItemKind, Lock, LockKind, Package, RootRequirement, Roots, Source,
+    Artifact, DefaultGroups, Edge, Item, ItemKind, Lock, LockKind, Package, RootRequirement, Roots,
+    Source,
 };
 use crate::model::name::DistName;
 
-/// Groups that uv installs unless it is told not to.
+/// The group that uv installs unless it is told not to, where the project says nothing else.
 const DEFAULT_GROUP: &str = "dev";
 
 pub(super) fn read(root: &DeTable<'_>, mut reader: Reader<'_>) -> Result<Lock, LockError> {
@@ -132,6 +133,7 @@ fn package<'v>(
             }
         }
     }
+    own.default_groups = default_groups(table, reader);
     // An extra or a group that requires nothing is named here only.
     if own.is_first_party()
         && let Some(metadata) = reader.table(table, "metadata")
@@ -299,7 +301,7 @@ fn roots(
     known: &Known<'_>,
     reader: &mut Reader<'_>,
 ) -> Roots {
-    let mut roots = Roots { default_groups: vec![DEFAULT_GROUP.to_owned()], ..Roots::default() };
+    let mut roots = Roots::default();
     let manifest = reader.table(root, "manifest");
     if let Some(manifest) = manifest {
         for (at, text) in reader.texts(manifest, "members") {
@@ -325,12 +327,33 @@ fn roots(
             }
         }
     }
+    let own = |package: &Package| matches!(&package.source, Source::Virtual(path) | Source::Editable(path) | Source::Directory(path) if path == ".");
+    let own = packages.iter().position(own);
     if roots.members.is_empty() {
-        let own = |package: &Package| matches!(&package.source, Source::Virtual(path) | Source::Editable(path) | Source::Directory(path) if path == ".");
-        roots.members.extend(packages.iter().position(own));
+        roots.members.extend(own);
     }
+    // A root without a project has no package that could say it.
+    roots.default_groups = match (manifest, own) {
+        (Some(manifest), None) => default_groups(manifest, reader),
+        (_, Some(own)) => packages[own].default_groups.clone(),
+        (None, None) => DefaultGroups::Named(vec![DEFAULT_GROUP.to_owned()]),
+    };
     roots.conflicts = conflicts(root, reader);
     roots
+}
+
+/// What a project says of its groups; locks say it since revision 5, where it is not what uv takes.
+fn default_groups(table: &DeTable<'_>, reader: &mut Reader<'_>) -> DefaultGroups {
+    let key = "default-groups";
+    match table.get(key).map(|value| (value, value.get_ref())) {
+        None => DefaultGroups::Named(vec![DEFAULT_GROUP.to_owned()]),
+        Some((_, DeValue::String(text))) if text == "all" => DefaultGroups::All,
+        Some((_, DeValue::Array(_))) => DefaultGroups::Named(reader.names(table, key)),
+        Some((value, _)) => {
+            reader.expected(value, key, "a list or \"all\"");
+            DefaultGroups::default()
+        }
+    }
 }
 
 fn requirements(

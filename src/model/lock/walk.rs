@@ -120,7 +120,9 @@ impl<'lock> Walk<'lock> {
             self.required(&lock.roots.requirements, &Because::Requirement, keep, &mut starts)?;
         }
         for group in &wanted.groups {
-            if let Some(requirements) = lock.roots.groups.get(group) {
+            let of_member = |position: &usize| lock.packages[*position].has_group(group);
+            let is_hidden = wanted.is_alone && wanted.members.iter().any(of_member);
+            if let Some(requirements) = lock.roots.groups.get(group).filter(|_| !is_hidden) {
                 self.required(requirements, &Because::Group(None, group), keep, &mut starts)?;
             }
         }

@@ -131,6 +131,9 @@ impl SelectAnswer {
 
 impl Answer for SelectAnswer {
     fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
+        if self.wheels.is_empty() {
+            return Ok(());
+        }
         let width = |of: fn(&Wheel) -> &str| self.wheels.iter().map(|wheel| of(wheel).len()).max();
         let name = width(|wheel| &wheel.name).unwrap_or(0);
         let version = width(|wheel| &wheel.version).unwrap_or(0);
