@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::effects::wheels::inspect::{inspect_environment, inspect_wheel};
+use crate::effects::wheels::inspect::{self, Contents, inspect_environment, inspect_wheel};
 use crate::effects::work::parallel;
 use crate::engine::judge::{Dependence, Judged, Verdict};
 use crate::error::{Error, UnreadableInputs};
@@ -31,6 +31,20 @@ pub struct Suspect<'a> {
     pub path: Utf8PathBuf,
     /// The name under which the wheel was published.
     pub name: &'a str,
+}
+
+/// What is examined where a path is named: the file itself; of a directory the wheels in it, and
+/// itself where it is an environment or a site-packages folder.
+///
+/// # Errors
+/// It is a directory that cannot be read or that holds nothing of the kind.
+pub fn suspects(path: &Utf8Path) -> Result<Vec<Utf8PathBuf>, WheelError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let Contents { mut wheels, is_installed } = inspect::look_into(path)?;
+    wheels.extend(is_installed.then(|| path.to_owned()));
+    Ok(wheels)
 }
 
 /// Examines wheels and directories, several at once. `spec`, which names no wheels, says for which
@@ -75,7 +89,10 @@ fn examine_one(
             Err(WheelError::Refused { findings, .. }) => found.findings = findings,
             Err(error @ WheelError::Input(_)) => return Err(error),
             Err(
-                WheelError::Digest { .. } | WheelError::Member { .. } | WheelError::Absent { .. },
+                WheelError::Digest { .. }
+                | WheelError::Member { .. }
+                | WheelError::Absent { .. }
+                | WheelError::Directory { .. },
             ) => {}
         }
     }

@@ -153,6 +153,47 @@ fn start_up_code_of_an_environment_is_visible() {
     assert_eq!(codes(&direct).len(), found.len());
 }
 
+#[test]
+fn a_directory_of_wheels_is_the_wheels_in_it_and_any_other_directory_is_refused() {
+    let project = Project::new();
+    let bad = case(&project, "zip-records", "bytes between members");
+    let sound = case(&project, "sound", "plain");
+    assert_ne!(bad, sound);
+    for wheel in [&bad, &sound] {
+        let bytes = std::fs::read(project.path().join(wheel)).unwrap();
+        project.write(&format!("dist/{wheel}"), bytes);
+    }
+    project.write("dist/odd.whl", "no archive");
+    project.write("dist/notes.txt", "");
+    for dist in ["dist", "dist/"] {
+        let output = check(&project, &["--format", "json", dist]);
+        assert_eq!(output.code, 4);
+        let mut expected = [&bad, &sound, "odd.whl"].map(|name| format!("dist/{name}"));
+        expected.sort();
+        let report = output.json();
+        let files = report["files"].as_array().unwrap();
+        let files: Vec<&str> = files.iter().map(|file| file["file"].as_str().unwrap()).collect();
+        assert_eq!(files, expected);
+    }
+    project.write("empty/below/x", "");
+    for (folder, found) in [("empty", "only `below`"), ("/etc", " other names")] {
+        let output = check(&project, &[folder]);
+        assert_eq!(output.code, 7, "{}", output.stdout);
+        for text in [found, "expected wheels (`*.whl`), an environment", "hint: "] {
+            assert!(output.stderr.contains(text), "{text}: {}", output.stderr);
+        }
+    }
+    // What can be checked is.
+    let output = check(&project, &["empty", "dist"]);
+    assert!(output.code == 7 && output.stdout.contains(&sound), "{}", output.stdout);
+    project.write("target/sample-1.0.dist-info/METADATA", "");
+    project.write("target/hook.pth", "import hook\n");
+    let output = check(&project, &["target"]);
+    assert!(output.code == 0 && output.stdout.contains("startup.import"), "{}", output.stdout);
+    let output = check(&project, &["--name", &sound, "dist"]);
+    assert!(output.code == 2 && output.stderr.contains("is a directory"), "{}", output.stderr);
+}
+
 /// The names in `testdata/popular-wheels.txt`, downloaded once.
 fn popular_wheels() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

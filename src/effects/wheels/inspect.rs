@@ -4,16 +4,17 @@
 //! Effects layer. Unlike loading, this reads every byte, does not stop at what planning needs, and
 //! refuses nothing: all is findings.
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::input::{InputError, InputFile};
 use crate::effects::wheels::examine::{PATH_FILE_LIMIT, examine_members, examine_paths};
 use crate::effects::wheels::inflate::{Inflater, with_inflater};
-use crate::effects::wheels::load::LoadOptions;
+use crate::effects::wheels::load::{LoadOptions, WheelError};
 use crate::effects::wheels::reading::Reading;
 use crate::effects::wheels::zip_file;
 use crate::model::explain::chain;
 use crate::model::finding::{Code, Finding};
+use crate::model::quantity;
 use crate::model::wheel::draft::Draft;
 use crate::model::wheel::filename::{FilenameError, WheelFilename};
 use crate::model::wheel::index::{Entry, EntryKind};
@@ -88,6 +89,51 @@ fn guess(names: &[Box<str>]) -> Option<WheelFilename> {
     let folder =
         names.iter().find_map(|name| name.split_once('/')?.0.strip_suffix(".dist-info"))?;
     WheelFilename::parse(&format!("{folder}-py3-none-any.whl")).ok()
+}
+
+/// What a directory is that somebody wants to have checked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// The wheels that lie directly in it, sorted.
+    pub wheels: Vec<Utf8PathBuf>,
+    /// Whether it is an environment or a site-packages folder.
+    pub is_installed: bool,
+}
+
+/// Looks at what a directory holds.
+///
+/// # Errors
+/// It cannot be read, or there is nothing in it that could be checked.
+pub fn look_into(folder: &Utf8Path) -> Result<Contents, WheelError> {
+    let names = list(folder)?;
+    let is_wheel = |(name, is_folder): &&(String, bool)| !is_folder && name.ends_with(".whl");
+    let wheels: Vec<_> = names.iter().filter(is_wheel).map(|(name, _)| folder.join(name)).collect();
+    // By its real path: `.` has no name.
+    let path = folder.canonicalize_utf8().ok();
+    let name = path.as_deref().and_then(Utf8Path::file_name);
+    let is_installed = matches!(name, Some("site-packages" | "dist-packages"))
+        || site_folders(folder)? != [""]
+        || names.iter().any(|(name, is_folder)| is_of_installed(name, *is_folder));
+    if !wheels.is_empty() || is_installed {
+        return Ok(Contents { wheels, is_installed });
+    }
+    let found = match &names[..] {
+        [] => "nothing".to_owned(),
+        [(only, _)] => format!("only `{only}`"),
+        [(first, _), others @ ..] => {
+            format!("`{first}` and {}", quantity::count(others.len(), "other name"))
+        }
+    };
+    Err(WheelError::Directory { path: folder.to_owned(), found })
+}
+
+/// Whether something of this name is in an environment or in its site-packages, and hardly
+/// elsewhere.
+fn is_of_installed(name: &str, is_folder: bool) -> bool {
+    let endings: &[&str] =
+        if is_folder { &[".dist-info", ".egg-info"] } else { &[".pth", ".egg-info"] };
+    let names = ["pyvenv.cfg", "sitecustomize.py", "usercustomize.py"];
+    endings.iter().any(|ending| name.ends_with(ending)) || !is_folder && names.contains(&name)
 }
 
 /// Reports what runs when the interpreter of an environment (or one that has `folder` as its

@@ -60,6 +60,17 @@ pub enum WheelError {
         /// The wheel.
         wheel: Box<WheelFilename>,
     },
+    /// A directory is nothing that can be checked.
+    #[error(
+        "the directory `{path}` holds {found}, expected wheels (`*.whl`), an environment or a \
+         site-packages folder"
+    )]
+    Directory {
+        /// The directory.
+        path: Utf8PathBuf,
+        /// What is in it.
+        found: String,
+    },
     /// A member is not what the archive says.
     #[error("in the wheel `{wheel}`")]
     Member {
@@ -72,7 +83,17 @@ pub enum WheelError {
 
 impl Explain for WheelError {
     fn explain(&self) -> Explanation {
-        ErrorKind::Io.no_hint()
+        match self {
+            Self::Directory { .. } => ErrorKind::Io.hint(
+                "name the directory that the wheels lie in, as its subdirectories are not looked \
+                 through; an environment has a `pyvenv.cfg`",
+            ),
+            Self::Input(_)
+            | Self::Refused { .. }
+            | Self::Digest { .. }
+            | Self::Absent { .. }
+            | Self::Member { .. } => ErrorKind::Io.no_hint(),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::model::spec::Spec;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  venvtree wheel check dist/*.whl
+  venvtree wheel check dist
   venvtree wheel check --fail-on warning \\
       --format sarif wheels/*.whl > wheels.sarif
   venvtree wheel check --allow record.unlisted \\
@@ -37,10 +37,11 @@ With --for, a wheel is also judged as `build` would judge it, alone, for that in
 scripts, names and lengths of paths. What it requires of other wheels is listed. Without it, the report says what \
 depends on the interpreter.
 
-A directory is an environment or a site-packages folder: what runs when its interpreter starts is reported. Every \
-code is explained in docs/findings.md. The exit code is 4 if a finding is at least as severe as --fail-on.")]
+Of a directory, the wheels that lie directly in it are checked. If it is an environment or a site-packages folder, what \
+runs when its interpreter starts is reported. A directory that is none of these is an error. Every code is explained \
+in docs/findings.md. The exit code is 4 if a finding is at least as severe as --fail-on.")]
 pub struct CheckArguments {
-    /// Wheels, or directories of environments.
+    /// Wheels, directories of wheels, or environments.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<Utf8PathBuf>,
     /// Turn findings of this code into warnings; may be repeated.
@@ -143,7 +144,13 @@ impl Verb for CheckArguments {
             let path = io.resolve(&file);
             (file, path)
         };
-        let files = self.files.into_iter().map(place).collect();
+        let files: Vec<_> = self.files.into_iter().map(place).collect();
+        if let (Some(_), [(file, path)]) = (&self.name, &files[..])
+            && path.is_dir()
+        {
+            return Err(Error::usage(format!("`--name` is for one FILE, `{file}` is a directory"))
+                .hint("name the wheel itself"));
+        }
         let interpreter = self.interpreter.as_deref();
         Ok(Check {
             files,
@@ -158,8 +165,19 @@ impl Verb for CheckArguments {
 
 impl Request for Check {
     fn run(self, _io: &mut Io<'_>) -> Result<CheckAnswer, Error> {
-        let suspects: Vec<Suspect<'_>> = self
-            .files
+        let mut unreadable = Vec::new();
+        let mut named = Vec::new();
+        for (file, path) in &self.files {
+            match wheels::suspects(path) {
+                // What lies in a directory is called as if it had been typed.
+                Ok(found) => named.extend(found.into_iter().map(|found| {
+                    let inner = found.strip_prefix(path).ok().filter(|inner| *inner != "");
+                    (inner.map_or_else(|| file.clone(), |inner| file.join(inner)), found)
+                })),
+                Err(error) => unreadable.push(error),
+            }
+        }
+        let suspects: Vec<Suspect<'_>> = named
             .iter()
             .map(|(_, path)| Suspect {
                 path: path.clone(),
@@ -168,10 +186,9 @@ impl Request for Check {
             .collect();
         let results = wheels::examine(&suspects, &self.options, self.spec.as_ref());
         let mut files = Vec::new();
-        let mut unreadable = Vec::new();
-        for (result, (file, _)) in results.into_iter().zip(&self.files) {
+        for (result, (file, _)) in results.into_iter().zip(named) {
             match result {
-                Ok(found) => files.push(FileReport { file: file.clone(), found }),
+                Ok(found) => files.push(FileReport { file, found }),
                 Err(error) => unreadable.push(error),
             }
         }
