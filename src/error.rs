@@ -202,6 +202,19 @@ impl Explain for WantingWheels {
     }
 }
 
+/// No folder takes the wheels that are fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("the wheels that are fetched cannot be kept, not even for now")]
+pub struct NotKept(#[source] pub FsError);
+
+impl Explain for NotKept {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Io.hint(
+            "make room there or name another folder by the variable TMPDIR; or name a store that has room by `--store DIR`",
+        )
+    }
+}
+
 /// Wheels that would have to be fetched, which was not wanted: names and sizes.
 #[derive(Debug, thiserror::Error)]
 #[error("offline: {}", missing(.0))]

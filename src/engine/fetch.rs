@@ -30,13 +30,14 @@ use crate::model::wheel::filename::WheelFilename;
 use {
     crate::effects::caches::blob::BlobError,
     crate::effects::caches::store::fetched::FetchedWheel,
+    crate::effects::host::fs::FsError,
     crate::effects::host::staging::Staging,
     crate::effects::net::download::{
-        Beside, Expected, Fetched, Network, NetworkConfig, Places as FilePlaces, Wanted,
+        Beside, Expected, Fetched, Network, NetworkConfig, NotFetched, Places as FilePlaces, Wanted,
     },
     crate::effects::net::netrc::Netrc,
     crate::engine::indexes::{self, Offers},
-    crate::error::Offline,
+    crate::error::{NotKept, Offline},
     crate::model::address::Address,
     crate::model::lock::pin::Sought,
     crate::model::name::DistName,
@@ -360,7 +361,7 @@ impl Fetching {
             };
             let network = self.open(config)?;
             let lookups = self.look_up(&network, config.connections, absent);
-            let wanted = absent.iter().zip(&lookups).map(|(missing, found)| {
+            let files = absent.iter().zip(&lookups).map(|(missing, found)| {
                 let offered = found.as_ref().ok().cloned().into_iter();
                 Ok(Wanted {
                     hash: Expected::Sha256(missing.digest.0),
@@ -369,21 +370,20 @@ impl Fetching {
                     places: self.place(store, missing.digest)?,
                 })
             });
-            let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
+            let mut wanted: Vec<Wanted> = files.collect::<Result<_, Error>>()?;
+            let places: Vec<_> = wanted.iter().map(|file| file.places.finished.clone()).collect();
             let unpack = |index: usize| {
-                let place = &wanted[index].places.finished;
                 if let Some(unpack) = arrivals.unpack {
-                    unpack(absent[index].index, place);
+                    unpack(absent[index].index, &places[index]);
                 }
             };
             // One wheel that comes alone has nothing beside it.
-            let outcomes = match arrivals.unpack.filter(|_| wanted.len() > 1) {
-                Some(_) => {
-                    let beside = Beside { threads: arrivals.threads, work: &unpack };
-                    network.fetch(&wanted, progress, beside)
-                }
-                None => network.fetch(&wanted, progress, Beside::NOTHING),
+            let beside = match arrivals.unpack.filter(|_| wanted.len() > 1) {
+                Some(_) => Beside { threads: arrivals.threads, work: &unpack },
+                None => Beside::NOTHING,
             };
+            let fetch = |wanted: &[Wanted], beside| network.fetch(wanted, progress, beside);
+            let outcomes = self.fetch_files(store, &mut wanted, beside, fetch)?;
             for ((missing, wanted), outcome) in absent.iter().zip(&wanted).zip(&outcomes) {
                 let kept = store.filter(|store| wanted.places.finished.starts_with(store.root()));
                 if let (Some(store), Ok(Fetched::Here)) = (kept, outcome) {
@@ -493,15 +493,60 @@ impl Fetching {
         Ok(staging.as_ref().map(Staging::path).unwrap_or(&self.temporary).to_owned())
     }
 
+    /// Fetches files; those that the store refuses to keep once more, to a folder for now.
+    ///
+    /// # Errors
+    /// No place takes them.
+    #[cfg(feature = "remote")]
+    fn fetch_files<'b>(
+        &self,
+        store: Option<&Store>,
+        wanted: &mut [Wanted],
+        beside: Beside<'b>,
+        fetch: impl Fn(&[Wanted], Beside<'b>) -> Vec<Result<Fetched, NotFetched>>,
+    ) -> Result<Vec<Result<Fetched, NotFetched>>, Error> {
+        let mut outcomes = fetch(wanted, beside);
+        let (mut refused, mut again) = (Vec::new(), Vec::new());
+        for (index, outcome) in outcomes.iter_mut().enumerate() {
+            let places = &mut wanted[index].places;
+            let in_store = store.filter(|store| places.partial.starts_with(store.root()));
+            let Err(NotFetched { local, .. }) = outcome else { continue };
+            let Some(error) = local.take() else { continue };
+            let Some(store) = in_store else { return Err(NotKept(error).into()) };
+            let FsError { operation, path, source } = error;
+            store.attempt(|| Err(BlobError::io(operation, path, source)));
+            *places = self.place_for_now(places.finished.file_name().unwrap_or_default())?;
+            refused.push(index);
+            again.push(wanted[index].clone());
+        }
+        if again.is_empty() {
+            return Ok(outcomes);
+        }
+        // The store takes nothing that could be unpacked beside them.
+        for (index, outcome) in refused.into_iter().zip(fetch(&again, Beside::NOTHING)) {
+            outcomes[index] = match outcome {
+                // One reason for all of them.
+                Err(NotFetched { local: Some(error), .. }) => return Err(NotKept(error).into()),
+                outcome => outcome,
+            };
+        }
+        Ok(outcomes)
+    }
+
+    /// Where a file is fetched to that no store keeps.
+    #[cfg(feature = "remote")]
+    fn place_for_now(&self, name: &str) -> Result<FilePlaces, Error> {
+        let folder = self.folder_for_now()?;
+        let (partial, finished) = (folder.join(format!("{name}.part")), folder.join(name));
+        Ok(FilePlaces { partial, finished, mode: 0o644 })
+    }
+
     /// Where a wheel is fetched to.
     #[cfg(feature = "remote")]
     fn place(&self, store: Option<&Store>, digest: WheelDigest) -> Result<FilePlaces, Error> {
         if let Some(places) = in_store(store, |store| store.wheel_to_fetch(digest)) {
             return Ok(places);
         }
-        let folder = self.folder_for_now()?;
-        let hex = digest.0.to_hex();
-        let (partial, finished) = (folder.join(format!("{hex}.part")), folder.join(hex));
-        Ok(FilePlaces { partial, finished, mode: 0o644 })
+        self.place_for_now(&digest.0.to_hex())
     }
 }

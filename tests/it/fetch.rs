@@ -11,6 +11,7 @@ use venvtree::model::digest::Hash;
 
 use crate::support::file_server::{Behaviour, FileServer};
 use crate::support::http_cache::HttpCache;
+use crate::support::mount::Mount;
 use crate::support::project::{
     Output, Project, WheelText, listing, some_interpreter, venvtree_with,
 };
@@ -154,6 +155,35 @@ fn a_store_is_not_needed_and_nothing_is_left() {
     let names: Vec<_> = left.iter().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["env.json", "one"]);
     assert_eq!(site.asked(), 2);
+}
+
+#[test]
+fn a_store_without_room_is_as_good_as_none() {
+    let site = Site::new(FileServer::start(), 4);
+    let full = Mount::tmpfs(site.project.path().join("full"), "size=40k");
+    let build = |out: &str, temporary: &str| {
+        let (store, temporary) = (full.path.join("store"), site.project.path().join(temporary));
+        let variables = [("VENVTREE_STORE", store.as_str()), ("TMPDIR", temporary.as_str())];
+        let command = ["build", "env.json", "--out", out];
+        venvtree_with(site.project.path(), &command, "", &variables)
+    };
+    let built = build("one", "");
+    assert_eq!(built.code, 0, "{}", built.stderr);
+    for text in ["cannot be written, so nothing more is kept in it", "No space left on device"] {
+        assert!(built.stderr.contains(text), "{}", built.stderr);
+    }
+    // What did not find room takes none.
+    let unfinished = files(&full.path.join("store/partial"));
+    assert!(unfinished.is_empty(), "{unfinished:?}");
+    assert_eq!(files(site.project.path()).iter().filter(|path| path.ends_with("part")).count(), 0);
+    // Where nothing else has room, that is one error.
+    std::fs::remove_dir_all(full.path.join("store")).unwrap();
+    let refused = build("two", "full");
+    assert_eq!(refused.code, 7, "{}", refused.stderr);
+    assert_eq!(refused.stderr.matches("error: ").count(), 1, "{}", refused.stderr);
+    for text in ["cannot be kept, not even for now: ", "No space left on device", "TMPDIR"] {
+        assert!(refused.stderr.contains(text), "{}", refused.stderr);
+    }
 }
 
 #[test]

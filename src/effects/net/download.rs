@@ -151,6 +151,8 @@ pub struct NotFetched {
     pub reasons: Vec<String>,
     /// Whether something came from each, and was another file.
     pub is_other: bool,
+    /// What this machine refused, where that is why.
+    pub local: Option<FsError>,
 }
 
 /// What is wrong with one address.
@@ -224,7 +226,7 @@ impl Network {
         let local = |error: FsError| {
             let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
             let reasons = vec![format!("{error}{}", source.unwrap_or_default())];
-            NotFetched { reasons, is_other: false }
+            NotFetched { reasons, is_other: false, local: Some(error) }
         };
         // What another process fetches meanwhile is shown as if this one did.
         let seen = std::cell::Cell::new(0);
@@ -239,7 +241,13 @@ impl Network {
             let file = File { network: self, wanted, address: &address, progress };
             match file.fetch(&mut partial) {
                 Ok(()) => return partial.finish().map(|()| Fetched::Here).map_err(local),
-                Err(Trouble::Local(error)) => return Err(local(error)),
+                Err(Trouble::Local(error)) => {
+                    // Half a file would only take the room that others could use.
+                    if is_full(&error) {
+                        partial.discard();
+                    }
+                    return Err(local(error));
+                }
                 Err(Trouble::Other(reason)) => reasons.push(format!("{address}: {reason}")),
                 Err(Trouble::Refused(reason)) => {
                     is_other = false;
@@ -250,7 +258,7 @@ impl Network {
         if partial.size() == 0 {
             partial.discard();
         }
-        Err(NotFetched { reasons, is_other })
+        Err(NotFetched { reasons, is_other, local: None })
     }
 
     /// The address to ask in place of one.
@@ -562,6 +570,12 @@ impl File<'_> {
         }
         judged
     }
+}
+
+/// Whether a file system has no more room.
+fn is_full(error: &FsError) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.source.kind(), StorageFull | QuotaExceeded)
 }
 
 /// Reads what has come of a body; nothing at its end.

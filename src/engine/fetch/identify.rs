@@ -114,7 +114,7 @@ impl Fetching {
                 return Err(Offline(wheels.collect()).into());
             };
             let network = self.open(config)?;
-            let wanted = sought.iter().map(|sought| {
+            let files = sought.iter().map(|sought| {
                 Ok(Wanted {
                     hash: Expected::Other(sought.hash.clone()),
                     size: sought.wheel.size,
@@ -122,8 +122,9 @@ impl Fetching {
                     places: self.place_to_identify(store, &sought.hash)?,
                 })
             });
-            let wanted: Vec<Wanted> = wanted.collect::<Result<_, Error>>()?;
-            let outcomes = network.fetch(&wanted, progress, Beside::NOTHING);
+            let mut wanted: Vec<Wanted> = files.collect::<Result<_, Error>>()?;
+            let fetch = |wanted: &[Wanted], beside| network.fetch(wanted, progress, beside);
+            let outcomes = self.fetch_files(store, &mut wanted, Beside::NOTHING, fetch)?;
             let mut digests = Vec::with_capacity(sought.len());
             let mut failed = Vec::new();
             for ((sought, wanted), outcome) in sought.iter().zip(&wanted).zip(outcomes) {
@@ -150,11 +151,7 @@ impl Fetching {
         if let Some(places) = in_store(store, |store| store.wheel_to_identify(hash)) {
             return Ok(places);
         }
-        let folder = self.folder_for_now()?;
-        let name = hash.file_name();
-        let (partial, finished) =
-            (folder.join(format!("{name}.part")), folder.join(format!("{name}.whole")));
-        Ok(FilePlaces { partial, finished, mode: 0o644 })
+        self.place_for_now(&format!("{}.whole", hash.file_name()))
     }
 
     /// Moves a wheel that was fetched to where it is found by its SHA-256.
