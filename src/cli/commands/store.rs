@@ -143,6 +143,7 @@ impl Answer for StatAnswer {
                 trees,
                 stamps,
                 hashed,
+                unfinished,
                 total,
             } = found;
             let lines = [
@@ -154,6 +155,7 @@ impl Answer for StatAnswer {
                 ("wheels", wheels),
                 ("stamps", stamps),
                 ("digests of files", hashed),
+                ("unfinished downloads", unfinished),
                 ("total", total),
             ];
             printer.print(&format!("{function}:"))?;

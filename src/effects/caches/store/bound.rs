@@ -11,13 +11,13 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 
 use crate::effects::caches::blob::BlobError;
-use crate::effects::caches::store::Store;
 use crate::effects::caches::store::gc::{CollectionReport, Goal, since_1970};
+use crate::effects::caches::store::{Store, fetched};
 
 /// The limit where nobody says another one: of each digest function's part of the store, in bytes.
 pub const DEFAULT_LIMIT: u64 = 20_000_000_000;
@@ -75,14 +75,19 @@ impl Store {
     fn collect_beyond(&self, limit: u64, now: SystemTime) -> Result<bool, BlobError> {
         let _lock = self.lock()?;
         let mut inventory = self.inventory()?;
-        if inventory.own() <= limit {
+        let mut unfinished = self.unfinished();
+        let own = inventory.own() + fetched::usage_of(&unfinished).disk;
+        if own <= limit {
             return Ok(true);
         }
+        // With some room to spare, so that it does not begin again at once.
+        let most = limit - limit / 10;
+        let old = (now, Duration::from_secs(IN_USE.into()));
+        fetched::remove_oldest(&mut unfinished, own - most, old);
         self.find_environments(&mut inventory);
         let in_use = since_1970(now).saturating_sub(IN_USE);
-        // With some room to spare, so that it does not begin again at once.
         let goal = Goal {
-            most: Some(limit - limit / 10),
+            most: Some(most.saturating_sub(fetched::usage_of(&unfinished).disk)),
             kept: Some(in_use),
             recent: in_use,
             entries: Some(STEP),

@@ -22,7 +22,7 @@ use crate::effects::caches::blob::BlobError;
 use crate::effects::caches::store::environments::{ALONE, GOES, Inventory, Kept, bytes, seconds};
 use crate::effects::caches::store::survey::{EntryKind, Seen, Shard};
 use crate::effects::caches::store::usage::Usage;
-use crate::effects::caches::store::{Store, TEMPORARY_PREFIX, record, stamp};
+use crate::effects::caches::store::{Store, TEMPORARY_PREFIX, fetched, record, stamp};
 use crate::effects::host::fs::read_entry;
 use crate::effects::host::interrupt;
 use crate::effects::host::staging;
@@ -99,7 +99,9 @@ impl Store {
         }
         let _lock = self.lock()?;
         report.temporaries = staging::clean(&self.root().join("tmp"), TEMPORARY_PREFIX) as u64;
-        report.temporaries += self.remove_old_partials(now) + self.remove_old_turns();
+        report.temporaries += self.remove_old_turns();
+        let mut unfinished = self.unfinished();
+        report.removed += fetched::remove_old(&mut unfinished, now, limits.age);
         self.remove_outdated_stamps(&mut report)?;
         if limits == Limits::default() {
             return Ok(report);
@@ -108,15 +110,24 @@ impl Store {
         let stale = report.removed;
         let mut before = inventory.total;
         before += stale;
+        before += fetched::usage_of(&unfinished);
         report.before = Some(before);
         report.linked = Some(inventory.linked);
-        let own = inventory.own();
-        if limits.age.is_some() || limits.bytes.is_some_and(|bytes| own > bytes) {
+        let own = inventory.own() + fetched::usage_of(&unfinished).disk;
+        if let Some(most) = limits.bytes {
+            // Nobody needs half a wheel: they go first.
+            let (beyond, any) = (own.saturating_sub(most), (now, Duration::ZERO));
+            report.removed += fetched::remove_oldest(&mut unfinished, beyond, any);
+        }
+        let unfinished = fetched::usage_of(&unfinished).disk;
+        let most = limits.bytes.map(|bytes| bytes.saturating_sub(unfinished));
+        let is_beyond = most.is_some_and(|most| inventory.own() > most);
+        if limits.age.is_some() || is_beyond {
             self.find_environments(&mut inventory);
             let now = since_1970(now);
             let oldest = limits.age.map(|age| now.saturating_sub(whole_seconds(age)));
             let recent = now.saturating_sub(JUST_USED);
-            let goal = Goal { most: limits.bytes, oldest, recent, ..Goal::default() };
+            let goal = Goal { most, oldest, recent, ..Goal::default() };
             let (gone, _) = self.remove_beyond(&mut inventory, goal, &mut report)?;
             report.environments = gone;
         }

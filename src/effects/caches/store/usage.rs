@@ -7,8 +7,8 @@ use std::ops::AddAssign;
 use serde::Serialize;
 
 use crate::effects::caches::blob::BlobError;
-use crate::effects::caches::store::Store;
 use crate::effects::caches::store::survey::{BLOCK, EntryKind, Seen};
+use crate::effects::caches::store::{Store, fetched};
 
 /// Entries and bytes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -56,6 +56,8 @@ pub struct StoreReport {
     pub stamps: Usage,
     /// Files whose digest is known.
     pub hashed: Usage,
+    /// Wheels that are being fetched, or whose download was broken off.
+    pub unfinished: Usage,
     /// Everything.
     pub total: Usage,
 }
@@ -77,7 +79,8 @@ impl Store {
             })?;
             Ok((all, unlinked))
         })?;
-        let mut report = StoreReport::default();
+        let unfinished = fetched::usage_of(&self.unfinished());
+        let mut report = StoreReport { unfinished, total: unfinished, ..StoreReport::default() };
         for (shard, (all, unlinked)) in shards.iter().zip(found) {
             let usage = match shard.kind {
                 EntryKind::Blob => &mut report.blobs,
