@@ -229,6 +229,31 @@ fn an_index_is_written_and_checked() {
     assert_eq!((refused.code, refused.stderr.lines().next()), (3, Some(expected)));
 }
 
+/// What is there stays where the lock in its place was cut off.
+#[test]
+fn a_lock_that_was_cut_off_makes_no_environment() {
+    let project = project("flask/uv.lock");
+    let whole = std::fs::read_to_string(project.path().join("uv.lock")).unwrap();
+    let create = |text: &str| {
+        project.write("uv.lock", text);
+        project.run(&["create", "env", "--lock", "uv.lock", "--replace"])
+    };
+    project.run(&["create", "env"]).success();
+    let before = project.run(&["digest", "env"]).success();
+    // The lock's only root is not its last package, and so cut off with those after it.
+    let end = whole.find("[[package]]\nname = \"flaskapp\"").unwrap();
+    let head: String = whole.split_inclusive('\n').take(4).collect();
+    for text in ["", &head, &whole[..end]] {
+        let output = create(text);
+        assert_eq!((output.code, &*output.stdout), (3, ""), "{}", output.stderr);
+    }
+    assert_eq!(project.run(&["digest", "env"]).success(), before);
+    project.write("requirements.txt", "# Nothing is required.\n");
+    let nothing = project.run(&["create", "none", "--lock", "requirements.txt"]);
+    let warning = "warning: requirements.txt: it requires nothing";
+    assert_eq!((nothing.code, nothing.stderr.lines().next()), (0, Some(warning)));
+}
+
 /// The sets of an index name every group by itself; what counts by default is for those who install.
 #[test]
 fn groups_count_by_default_as_the_lock_says() {
@@ -276,6 +301,30 @@ fn every_refusal_says_what_to_do() {
         "lock-version = \"1.0\"\n[[packages]]\nname = \"a\"\nmarker = \"'x' in dependency_group\"\n",
         "error: marked.toml:4:10: its marker has \"dependency_group\" where a variable should be\n",
     );
+    let kinds = "expected a uv.lock, a pylock.toml or requirements with hashes";
+    let cut = "hint: it may have been cut off, or not be written yet: lock anew";
+    let head = "version = 1\nrevision = 5\nrequires-python = \">=3.11\"\n";
+    let root = "root: neither a project nor a member of a workspace nor requirements";
+    check("uv.lock", "", &format!("error: uv.lock: is empty, {kinds}\n{cut}\n"));
+    check("uv.lock", head, &format!("error: uv.lock: has no {root}\n{cut}, as with `uv lock`\n"));
+    check(
+        "uv.lock",
+        &format!("{head}\n<<<<<<< HEAD\n[[package]]\n=======\n>>>>>>> other\n"),
+        "error: uv.lock:5: `<<<<<<<` is a conflict marker, which a merge has left there\n\
+         hint: take one side, as with `git checkout --ours FILE`, and lock anew: `uv lock` writes what has changed since\n",
+    );
+    check(
+        "uv.lock",
+        "version = 1\nrequires-python = \"3.11\"\n",
+        "error: uv.lock:2:19: its requires-python is \"3.11\", expected versions such as \">=3.11, <4\"\n",
+    );
+    check(
+        "env.json",
+        "{\"version\": 1, \"interpreter\": {}, \"wheels\": []}",
+        &format!(
+            "error: env.json: is a spec, {kinds}\nhint: `venvtree build SPEC --out DIR` makes what it says\n"
+        ),
+    );
     check(
         "requirements.txt",
         &format!("six==1.17.0\nidna==3.10 --hash=sha256:{hash}\n-e ./libs/liba\n"),
@@ -284,7 +333,6 @@ fn every_refusal_says_what_to_do() {
          hint: `uv pip compile --generate-hashes` and `pip-compile --generate-hashes` write hashes; \
          `venvtree lock pin` adds the addresses\n",
     );
-    let kinds = "expected a uv.lock, a pylock.toml or requirements with hashes";
     for name in ["poetry.lock", "pdm.lock"] {
         check(
             name,

@@ -109,6 +109,21 @@ impl<'text> Reader<'text> {
         self.string(table, key).map(|(_, text)| text.to_owned())
     }
 
+    /// The versions of Python that a table is for, if that says something.
+    pub(super) fn requires_python(
+        &mut self,
+        table: &DeTable<'_>,
+        is_understood: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let key = "requires-python";
+        let (at, text) = self.string(table, key)?;
+        if !is_understood(text) {
+            let expected = "expected versions such as \">=3.11, <4\"";
+            self.problem(at, format!("its {key} is {text:?}, {expected}"));
+        }
+        Some(text.to_owned())
+    }
+
     /// The number of a key.
     pub(super) fn number(&mut self, table: &DeTable<'_>, key: &str) -> Option<u64> {
         let value = table.get(key)?;

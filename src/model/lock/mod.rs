@@ -88,6 +88,13 @@ struct Roots {
     conflicts: Vec<Vec<Item>>,
 }
 
+impl Roots {
+    /// Whether there is nowhere to begin.
+    fn is_nowhere(&self) -> bool {
+        self.members.is_empty() && self.requirements.is_empty() && self.groups.is_empty()
+    }
+}
+
 /// Groups that count unless they are switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum DefaultGroups {
@@ -270,7 +277,9 @@ impl Lock {
     /// It is no lock, one of another version, or something in it is wrong: everything that is, with its place.
     pub fn read(text: &str) -> Result<Self, LockError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if looks_like_toml(text) {
+        if let Some(marker) = problem::conflict_marker(text) {
+            Err(LockError::Merge(marker))
+        } else if looks_like_toml(text) {
             document::read(text)
         } else if let Some(foreign) = problem::foreign(text) {
             Err(foreign)

@@ -14,6 +14,7 @@ use crate::model::lock::document::{last_component, public};
 use crate::model::lock::problem::{LockError, Problem};
 use crate::model::lock::{Artifact, Lock, LockKind, Package};
 use crate::model::name::{DistName, Version};
+use crate::model::requirements::parse_specifiers;
 use crate::model::wheel::filename::WheelFilename;
 
 /// What is asked for: JSON where there is any, since only that has sizes.
@@ -339,7 +340,10 @@ fn write_files(text: &mut String, files: &[Offer]) {
             file.sha256
         )
     };
-    let pythons: BTreeSet<_> = files.iter().map(|file| file.requires_python.as_deref()).collect();
+    // An index has whatever somebody once wrote, and a lock may have only what is understood.
+    let is_understood = |python: &&str| parse_specifiers(python).is_ok();
+    let pythons: BTreeSet<_> =
+        files.iter().map(|file| file.requires_python.as_deref().filter(is_understood)).collect();
     // What only some files say is not true of the package.
     if let (1, Some(Some(python))) = (pythons.len(), pythons.first()) {
         let _ = writeln!(text, "requires-python = {}", quoted(python));

@@ -11,6 +11,9 @@ use crate::model::requirements::marker::Fact;
 
 /// How the message about a requirement without a hash ends.
 pub(super) const NO_HASH: &str = "` has no hash";
+/// Why there is no wheel for requirements, of which only hashes are known.
+pub(super) const NOT_GIVEN: &str =
+    "none of the wheels that are given has one of its hashes and fits";
 /// How many problems of a text are shown; a broken file can have one in every line.
 const SHOWN: usize = 20;
 
@@ -87,6 +90,13 @@ pub enum LockError {
         /// What is read.
         known: &'static str,
     },
+    /// A part is not there without which it says nothing: it may have been cut off.
+    Incomplete {
+        /// What.
+        lacks: &'static str,
+    },
+    /// A line that Git writes where two versions of a file do not go together.
+    Merge(Problem),
     /// The text is wrong.
     Text(Vec<Problem>),
     /// Names that the lock does not have.
@@ -180,6 +190,7 @@ impl LockError {
                 }
                 lines
             }
+            Self::Merge(problem) => vec![problem.describe(origin)],
             Self::Unknown(names) => each(texts(names)),
             Self::Undecided(all) => each(texts(all)),
             Self::Twice(all) => each(texts(all)),
@@ -204,14 +215,25 @@ impl Explain for LockError {
             Self::FormatVersion { .. } => {
                 spec.hint("a newer venvtree may read it, or an older version of the tool that wrote it")
             }
+            Self::Incomplete { .. } => {
+                spec.hint("it may have been cut off, or not be written yet: lock anew, as with `uv lock`")
+            }
+            Self::Merge(_) => spec.hint(
+                "take one side, as with `git checkout --ours FILE`, and lock anew: `uv lock` writes what has changed since",
+            ),
             Self::NoGraph { .. } => {
                 spec.hint("a uv.lock says which package requires which; give that one")
             }
             Self::Conflict(_) => spec.hint(
                 "ask for one of them; groups that count by default are left out with --no-default-groups",
             ),
-            Self::Unavailable { .. } => {
-                ErrorKind::Wheel.hint("build a wheel elsewhere and give it with --supply")
+            Self::Unavailable { packages, .. } => {
+                let is_not_given = |package: &Unavailable| package.reason == NOT_GIVEN;
+                ErrorKind::Wheel.hint(if packages.iter().all(is_not_given) {
+                    "give the wheels with --wheels, or let `create`, `build` or `lock fetch` look them up with --index-url URL"
+                } else {
+                    "build a wheel elsewhere and give it with --supply"
+                })
             }
             Self::Unpinned(_) => {
                 spec.hint("give --unpinned to trust what is there, or lock again from an index")
@@ -281,6 +303,7 @@ impl fmt::Display for LockError {
             Self::FormatVersion { key, found, known } => {
                 write!(formatter, "{key} is {found}; this venvtree reads {known}")
             }
+            Self::Incomplete { lacks } => write!(formatter, "has no {lacks}"),
             Self::NoGraph { asked, kind } => write!(
                 formatter,
                 "{asked} cannot be answered: a {kind} does not say which package requires which"
@@ -309,6 +332,7 @@ impl fmt::Display for LockError {
             Self::NoAddresses => formatter.write_str("has no addresses, and no wheels are given"),
             // Several lines, each with the name of the lock: `describe` writes it.
             Self::Text(_)
+            | Self::Merge(_)
             | Self::Unknown(_)
             | Self::Undecided(_)
             | Self::Twice(_)
@@ -364,12 +388,28 @@ pub(super) fn list(words: &[String], limit: usize) -> String {
     text
 }
 
+/// The first line that Git writes where two versions of a text do not go together.
+pub(super) fn conflict_marker(text: &str) -> Option<Problem> {
+    let is_marker = |line: &str| {
+        ["<<<<<<< ", "||||||| ", ">>>>>>> "].iter().any(|marker| line.starts_with(marker))
+            || line == "======="
+    };
+    let (index, line) = text.lines().enumerate().find(|(_, line)| is_marker(line))?;
+    let message = format!("`{}` is a conflict marker, which a merge has left there", &line[..7]);
+    Some(Problem { place: Place { line: index + 1, column: 1 }, column: false, message })
+}
+
 /// What a text is that is neither TOML nor requirements.
 pub(super) fn foreign(text: &str) -> Option<LockError> {
     let error =
         |what: &str, hint| Some(LockError::Foreign { what: what.to_owned(), hint: Some(hint) });
-    let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let Some(first) = text.lines().map(str::trim).find(|line| !line.is_empty()) else {
+        return error("empty", "it may have been cut off, or not be written yet: lock anew");
+    };
     if first.starts_with('{') {
+        if text.contains("\"interpreter\"") && text.contains("\"wheels\"") {
+            return error("a spec", "`venvtree build SPEC --out DIR` makes what it says");
+        }
         let hint = "pipenv: `pipenv requirements --hash` writes requirements with hashes";
         return error("JSON", hint);
     }

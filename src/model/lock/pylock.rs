@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use crate::model::lock::document::{Reader, last_component, public};
 use crate::model::lock::problem::LockError;
 use crate::model::lock::{Artifact, DefaultGroups, Lock, LockKind, Package, Roots, Source};
+use crate::model::requirements::parse_specifiers;
 
 /// The version of the format that is read.
 const KNOWN: &str = "1.0";
@@ -38,12 +39,16 @@ pub(super) fn read(root: &DeTable<'_>, mut reader: Reader<'_>) -> Result<Lock, L
         default_groups: DefaultGroups::Named(reader.names(root, "default-groups")),
         ..Roots::default()
     };
-    let requires_python = reader.text(root, "requires-python");
+    let requires_python = reader.requires_python(root, is_understood);
     let mut packages = Vec::new();
     for (at, table) in reader.tables(root, "packages") {
         packages.extend(package(at, table, &mut reader));
     }
     reader.finish()?;
+    // An empty list is what a project has that requires nothing.
+    if !root.contains_key("packages") {
+        return Err(LockError::Incomplete { lacks: "list of packages (`packages`)" });
+    }
     let markers = reader.markers;
     Ok(Lock {
         kind: LockKind::Pylock,
@@ -56,13 +61,18 @@ pub(super) fn read(root: &DeTable<'_>, mut reader: Reader<'_>) -> Result<Lock, L
     })
 }
 
+/// Packages say what their metadata does, where one or the other comma is missing or too many.
+fn is_understood(requires_python: &str) -> bool {
+    parse_specifiers(requires_python).is_ok()
+}
+
 fn package(at: usize, table: &DeTable<'_>, reader: &mut Reader<'_>) -> Option<Package> {
     let name = reader.name(at, table)?;
     let mut own =
         Package::new(name, reader.place(at), Source::Registry(reader.text(table, "index")));
     own.version = reader.text(table, "version");
     own.marker = reader.marker(table, "marker");
-    own.requires_python = reader.text(table, "requires-python");
+    own.requires_python = reader.requires_python(table, is_understood);
     own.sdist = table.contains_key("sdist");
     let place = |table: &DeTable<'_>, reader: &mut Reader<'_>| {
         reader

@@ -42,6 +42,9 @@ pub(super) fn read(text: &str) -> Result<Lock, LockError> {
     if !reader.problems.is_empty() {
         return Err(LockError::Text(reader.problems));
     }
+    if reader.packages.is_empty() {
+        reader.warnings.push("it requires nothing".to_owned());
+    }
     Ok(Lock {
         kind: LockKind::Requirements,
         warnings: reader.warnings,

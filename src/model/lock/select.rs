@@ -10,7 +10,7 @@ use crate::model::digest::{Hash, WheelDigest};
 use crate::model::interpreter::Interpreter;
 use crate::model::lock::markers::Answers;
 use crate::model::lock::names::{Request, Wanted};
-use crate::model::lock::problem::{LockError, Twice, Unavailable, Undecided, Unpinned};
+use crate::model::lock::problem::{LockError, NOT_GIVEN, Twice, Unavailable, Undecided, Unpinned};
 use crate::model::lock::walk::{self, Walk};
 use crate::model::lock::wheel::{self, AtHand};
 use crate::model::lock::{Lock, LockKind, Package, Source};
@@ -329,9 +329,7 @@ impl<'a> Choice<'a> {
                 Some(wheel) => {
                     return Found::Wheel(Box::new(given(package, wheel, false, because)));
                 }
-                None => {
-                    "none of the wheels that are given has one of its hashes and fits".to_owned()
-                }
+                None => NOT_GIVEN.to_owned(),
             }
         } else {
             match wheel::choose(package, tags, &mut self.warnings) {

@@ -80,7 +80,6 @@ const ROOT: &str = "source = { virtual = \".\" }\n";
 #[test]
 fn formats_are_told_by_what_is_in_them() {
     let kind = |text: &str| Lock::read(text).map(|lock| lock.kind);
-    assert_eq!(kind("version = 1\nrequires-python = \">=3.9\"\n"), Ok(LockKind::Uv));
     assert_eq!(
         kind(
             "\u{feff}# c\r\nversion = 1\r\n[[package]]\r\nname = \"a\"\r\nsource = { virtual = \".\" }\r\n"
@@ -96,11 +95,77 @@ fn formats_are_told_by_what_is_in_them() {
 }
 
 #[test]
+fn what_was_cut_off_is_no_lock() {
+    let root =
+        "the.lock: has no root: neither a project nor a member of a workspace nor requirements";
+    for text in ["version = 1\nrequires-python = \">=3.9\"\n", &uv("", &[("six", "")])] {
+        assert_eq!(refused(text), root, "{text}");
+    }
+    let kinds = "expected a uv.lock, a pylock.toml or requirements with hashes";
+    for text in ["", "\u{feff}", "\n \n"] {
+        assert_eq!(refused(text), format!("the.lock: is empty, {kinds}"), "{text:?}");
+    }
+    assert_eq!(
+        refused("lock-version = \"1.0\"\ncreated-by = \"x\"\n"),
+        "the.lock: has no list of packages (`packages`)"
+    );
+    let whole = |text: &str, expected: &str| {
+        assert_eq!(chosen(text, &linux("3.12"), &Request::default()), expected, "{text}")
+    };
+    whole("lock-version = \"1.0\"\npackages = []\n", "");
+    whole("# nothing\n--pre\n", "warning: it requires nothing");
+    whole("version = 1\nrequires-python = \">=3\"\n[manifest.dependency-groups]\ndev = []\n", "");
+}
+
+#[test]
+fn what_a_merge_has_left_is_said_once() {
+    let (ours, theirs) = (uv("", &[("app", ROOT)]), uv("", &[("b", "")]));
+    let text = format!("{ours}<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> other\n");
+    let line = ours.lines().count() + 1;
+    let expected = |line, marker| {
+        format!("the.lock:{line}: `{marker}` is a conflict marker, which a merge has left there")
+    };
+    assert_eq!(refused(&text), expected(line, "<<<<<<<"));
+    assert_eq!(refused("a==1\r\n=======\r\nb==1\r\n"), expected(2, "======="));
+    assert!(Lock::read("# ======= a\n").is_ok());
+}
+
+#[test]
+fn versions_of_python_that_nobody_understands_are_refused() {
+    for text in ["foo", ">=3.11 <4", ">=3.11,", "3.11", "*"] {
+        let expected =
+            format!("its requires-python is {text:?}, expected versions such as \">=3.11, <4\"");
+        let lock = uv(&format!("requires-python = \"{text}\""), &[("app", ROOT)]);
+        assert_eq!(refused(&lock), format!("the.lock:3:19: {expected}"));
+    }
+    for text in ["", ">=3.11", "~=3.11", "==3.*", ">=3.11, <4"] {
+        let lock = uv(&format!("requires-python = \"{text}\""), &[("app", ROOT)]);
+        assert_eq!(chosen(&lock, &linux("3.12"), &Request::default()), "(app)");
+    }
+    // What packages say is older than the lock.
+    let pylock = |text: &str| {
+        format!(
+            "lock-version = \"1.0\"\npackages = [{{ name = \"a\", requires-python = \"{text}\" }}]\n"
+        )
+    };
+    let expected =
+        "the.lock:2:45: its requires-python is \"foo\", expected versions such as \">=3.11, <4\"";
+    assert_eq!(refused(&pylock("foo")), expected);
+    for text in [">=2.7,!=3.0.*,", ">=3.9 <4"] {
+        assert!(Lock::read(&pylock(text)).is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_lock_is_named() {
     let check =
         |text: &str, expected: &str| assert_eq!(refused(text), format!("the.lock{expected}"));
     let other = "expected a uv.lock, a pylock.toml or requirements with hashes";
     check("{\"_meta\": {}}", &format!(": is JSON, {other}"));
+    check(
+        "{\"version\": 1, \"interpreter\": {}, \"wheels\": []}",
+        &format!(": is a spec, {other}"),
+    );
     check("metadata:\n- x\npackages:\n- y\n", &format!(": is YAML, {other}"));
     check("<html>", &format!(": is HTML or XML, {other}"));
     check("[project]\nname = 'x'\n", &format!(": is a pyproject.toml, {other}"));

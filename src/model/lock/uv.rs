@@ -4,7 +4,9 @@
 //! required, the requirement says which.
 
 use std::collections::HashMap;
+use std::str::FromStr as _;
 
+use pep440_rs::VersionSpecifiers;
 use toml::de::{DeTable, DeValue};
 
 use crate::model::lock::document::{Reader, last_component, public};
@@ -39,7 +41,9 @@ pub(super) fn read(root: &DeTable<'_>, mut reader: Reader<'_>) -> Result<Lock, L
             });
         }
     }
-    let requires_python = reader.text(root, "requires-python");
+    // uv refuses what was once written elsewhere, such as `>=3.11 <4`.
+    let is_understood = |text: &str| VersionSpecifiers::from_str(text).is_ok();
+    let requires_python = reader.requires_python(root, is_understood);
     let environments = reader.texts(root, "supported-markers");
     let environments =
         environments.into_iter().filter_map(|(at, text)| reader.parse_marker(at, text)).collect();
@@ -68,6 +72,11 @@ pub(super) fn read(root: &DeTable<'_>, mut reader: Reader<'_>) -> Result<Lock, L
         }
     }
     reader.finish()?;
+    if roots.is_nowhere() {
+        return Err(LockError::Incomplete {
+            lacks: "root: neither a project nor a member of a workspace nor requirements",
+        });
+    }
     let (kind, markers) = (LockKind::Uv, reader.markers);
     Ok(Lock { kind, warnings: Vec::new(), requires_python, environments, packages, markers, roots })
 }
