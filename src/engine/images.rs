@@ -133,7 +133,7 @@ pub fn pack_layers(
 ) -> Result<Vec<WrittenLayer>, Error> {
     check_free(place)?;
     check(prepared, session.threads())?;
-    let unfinished = Unfinished::new(place)?;
+    let mut unfinished = Unfinished::new(place)?;
     let directory = unfinished.directory();
     let extension = layering.options.compression.extension();
     let file = |index: usize, layer: &Layer| format!("{index:03}-{}.{extension}", layer.name);
@@ -169,7 +169,7 @@ pub fn pack_image(
     let platform = ImagePlatform::of(&prepared.spec.interpreter.platform).ok_or_else(|| {
         Error::usage("there are images for Linux only, which the spec's interpreter is not for")
     })?;
-    let unfinished = match place {
+    let mut unfinished = match place {
         ImagePlace::Directory(place) => {
             check_free(place)?;
             Unfinished::new(place)?

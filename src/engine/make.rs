@@ -176,6 +176,7 @@ impl Making<'_> {
         if let Some(cached) = self.cached {
             cached.remember(&tree);
             cached.stamp(self.output.path(), &tree, outcome);
+            self.output.let_go();
             cached.upload(self.output.path(), &tree);
         }
         Ok(Made { outcome, tree, links })

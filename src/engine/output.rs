@@ -3,7 +3,7 @@
 //!
 //! Part of the engine. Nothing else decides whether an output is taken.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::time::SystemTime;
 
@@ -12,13 +12,14 @@ use camino::Utf8Path;
 use crate::effects::caches::store::Store;
 use crate::effects::caches::store::stamp::Stamp;
 use crate::effects::caches::store::states::States;
-use crate::effects::host::fs::{self, Kind};
+use crate::effects::host::fs::{self, FsError, Kind};
 use crate::effects::host::notes::Notes;
-use crate::effects::host::replaceable::{self, Replaceable};
+use crate::effects::host::replaceable::{self, Hold, Replaceable};
 use crate::effects::host::state::State;
 use crate::effects::scan::{self, Scan, View, bytecode};
 use crate::effects::sink::publish::{self, PublishError, Unfinished};
 use crate::effects::sink::seal;
+use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::prepared::Prepared;
 use crate::engine::report::{BuildRequest, Existing, Outcome, SharedPlace};
 use crate::engine::session::Session;
@@ -32,6 +33,16 @@ use crate::model::verify::{self, Deviation};
 /// The file that every environment has, and no other directory.
 const CONFIGURATION: &str = "pyvenv.cfg";
 
+/// What is at an output when a finished directory finds no room there.
+enum Now {
+    /// The same tree.
+    Done,
+    /// Nothing, or something that may be replaced.
+    GivesWay(Option<Replaceable>),
+    /// Something else.
+    Stays,
+}
+
 /// An output, as it was when it was looked at.
 pub(super) struct Output<'a> {
     session: &'a Session,
@@ -41,7 +52,20 @@ pub(super) struct Output<'a> {
     /// Who remembers how outputs look; nobody where they are not looked at.
     store: Option<&'a Store>,
     states: OnceCell<Option<States>>,
+    /// Who else replaces what is there waits until this is dropped.
+    hold: RefCell<Option<Held>>,
 }
+
+/// What keeps others from replacing what is in the place.
+enum Held {
+    /// It is to give way.
+    Old(#[expect(dead_code, reason = "it is there to be dropped")] Hold),
+    /// It was put there, and is not yet said everywhere to be there.
+    New(#[expect(dead_code, reason = "it is there to be dropped")] Unfinished),
+}
+
+/// How often it is tried to replace what others replace meanwhile, without waiting for them.
+const TRIES: usize = 16;
 
 /// What is to be done at an output.
 pub(super) enum Way {
@@ -62,8 +86,8 @@ impl<'a> Output<'a> {
         notes: &'a Notes,
     ) -> Result<Self, Error> {
         let before = fs::kind(&request.out)?;
-        let (store, states) = (None, OnceCell::new());
-        let output = Self { session, request, notes, before, store, states };
+        let (store, states, hold) = (None, OnceCell::new(), RefCell::new(None));
+        let output = Self { session, request, notes, before, store, states, hold };
         if output.before == Kind::Other {
             output.old()?;
         }
@@ -104,10 +128,26 @@ impl<'a> Output<'a> {
         if !self.is_occupied() {
             return Ok(Way::Free(None));
         }
+        self.wait();
         if self.request.existing != Existing::Renew && self.may_be(tree) && self.is(tree)? {
             return Ok(Way::Done);
         }
         Ok(Way::Free(Some(self.old()?)))
+    }
+
+    /// Waits for others who replace what is there, if that is to give way here.
+    fn wait(&self) {
+        if self.request.existing != Existing::Keep {
+            let waiting = || self.session.progress.begin(Phase::Waiting, Amount::default());
+            // First: this may be what holds it.
+            self.let_go();
+            *self.hold.borrow_mut() = Hold::take(self.path(), waiting).map(Held::Old);
+        }
+    }
+
+    /// Lets others replace what is there: it is known everywhere what that is.
+    pub fn let_go(&self) {
+        self.hold.borrow_mut().take();
     }
 
     /// What is there, where it may give way.
@@ -151,8 +191,19 @@ impl<'a> Output<'a> {
     }
 
     /// Whether the directory that is there is the tree, apart from bytecode that running Python
-    /// left there. Files are read unless they look as they did when that was known.
+    /// left there. Files are read unless they look as they did when that was known. One that
+    /// somebody replaces or changes meanwhile is looked at again, and is another one if that goes on.
     fn is(&self, expected: &Tree) -> Result<bool, Error> {
+        for _ in 0..TRIES {
+            match self.is_now(expected) {
+                Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
+                result => return Ok(result?),
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_now(&self, expected: &Tree) -> Result<bool, FsError> {
         let (path, threads) = (self.path(), self.session.threads());
         let states = self.states();
         if states
@@ -193,10 +244,10 @@ impl<'a> Output<'a> {
     /// at where whoever wrote it did not, and that is to be remembered.
     ///
     /// # Errors
-    /// Something else came to be there meanwhile, or the file system refuses.
+    /// Something else came to be there meanwhile that does not give way, or the file system refuses.
     pub fn publish(
         &self,
-        (unfinished, states): (Unfinished, Option<States>),
+        (mut unfinished, states): (Unfinished, Option<States>),
         tree: &Tree,
         old: Option<&Replaceable>,
     ) -> Result<Outcome, Error> {
@@ -206,31 +257,52 @@ impl<'a> Output<'a> {
         // Before it has its place, where others may change it.
         let look = || States::of_written(tree, unfinished.directory(), self.session.threads());
         let states = states.or_else(|| self.is_remembered().then(look).flatten());
-        if let Some(old) = old {
-            if let Some(left) = unfinished.exchange(old)? {
-                self.notes.add(crate::error::chain(&left));
-            }
-            self.remember(states.as_ref());
-            return Ok(Outcome::Replaced);
-        }
-        match unfinished.publish() {
-            Ok(()) => {
-                self.remember(states.as_ref());
-                if let Some(SharedPlace { environments, mtime, .. }) = &self.request.shared {
-                    environments.finish(tree, *mtime)?;
+        let mut old = old.cloned();
+        for _ in 0..TRIES {
+            let put = match &old {
+                None => unfinished.publish().map(|()| Outcome::Built),
+                Some(old) => unfinished.exchange(old).map(|left| {
+                    left.iter().for_each(|left| self.notes.add(crate::error::chain(left)));
+                    Outcome::Replaced
+                }),
+            };
+            match put {
+                Ok(outcome) => {
+                    *self.hold.borrow_mut() = Some(Held::New(unfinished));
+                    self.remember(states.as_ref());
+                    if let (None, Some(SharedPlace { environments, mtime, .. })) =
+                        (&old, &self.request.shared)
+                    {
+                        environments.finish(tree, *mtime)?;
+                    }
+                    return Ok(outcome);
                 }
-                Ok(Outcome::Built)
+                // Another build may have been faster.
+                Err(PublishError::Taken { path }) => match self.now(tree)? {
+                    Now::Done => return Ok(Outcome::UpToDate),
+                    Now::GivesWay(now) => old = now,
+                    Now::Stays => return Err(PublishError::Taken { path }.into()),
+                },
+                Err(error) => return Err(error.into()),
             }
-            // Another build of the same environment may have been faster.
-            Err(PublishError::Taken { path }) => {
-                if fs::kind(&path)? == Kind::Directory && self.is(tree)? {
-                    Ok(Outcome::UpToDate)
-                } else {
-                    Err(PublishError::Taken { path }.into())
-                }
-            }
-            Err(error) => Err(error.into()),
         }
+        Err(PublishError::Taken { path: self.path().to_owned() }.into())
+    }
+
+    /// What has come to be there meanwhile.
+    fn now(&self, tree: &Tree) -> Result<Now, Error> {
+        let replaces = self.request.existing != Existing::Keep;
+        let kind = fs::kind(self.path())?;
+        if replaces && matches!(kind, Kind::Absent | Kind::EmptyDirectory) {
+            return Ok(Now::GivesWay(None));
+        }
+        if kind == Kind::Directory {
+            self.wait();
+            if self.request.existing != Existing::Renew && self.is(tree)? {
+                return Ok(Now::Done);
+            }
+        }
+        Ok(if replaces { Now::GivesWay(Some(self.old()?)) } else { Now::Stays })
     }
 
     /// Makes sure that a directory is what everybody expects where it will be shared, and that

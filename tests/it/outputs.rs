@@ -179,6 +179,48 @@ fn environments_are_replaced_with_what_their_wheels_put_at_the_root() {
 
 /// Not as root, for whom read-only directories are none.
 #[test]
+fn who_replaces_one_place_at_once_takes_turns() {
+    let project = project();
+    let manners: [&[&str]; 3] =
+        [&["--no-store"], &["--store", "store"], &["--store", "store", "--link-mode", "own"]];
+    // Where something is, and where nothing is.
+    for (place, manner) in ["same", "new"].into_iter().flat_map(|at| manners.map(|how| (at, how))) {
+        if place == "new" {
+            std::fs::remove_dir_all(project.path().join("same")).unwrap();
+        }
+        for round in 0..4 {
+            let start = |turn: usize| {
+                let spec = ["env.json", "other.json"][turn % 2];
+                let mut command = Command::new(env!("CARGO_BIN_EXE_venvtree"));
+                command.args(["build", spec, "--out", "same", "--replace"]).args(manner);
+                command.current_dir(project.path()).env_clear();
+                command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+                command.spawn().unwrap()
+            };
+            let all: Vec<_> = (0..8).map(start).collect();
+            for one in all {
+                let output = one.wait_with_output().unwrap();
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{place} {manner:?} {round}: {said}");
+            }
+            // It is one of them, whole; what the store says of it is true; and nothing is left.
+            let digest = |what: &str| project.run(&["digest", what]).success();
+            let found = digest("same");
+            let is = |spec: &str| {
+                let last = [&["build", spec, "--out", "same"][..], manner].concat();
+                let is_said = project.run(&last).code == 0;
+                assert_eq!(is_said, digest(spec) == found, "{place} {manner:?} {round}");
+                is_said
+            };
+            assert!(is("env.json") != is("other.json"), "{place} {manner:?} {round}");
+            let names = project.path().read_dir_utf8().unwrap().flatten();
+            let left: Vec<_> = names.filter(|entry| entry.file_name().starts_with('.')).collect();
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_left_of_a_replaced_environment_with_read_only_directories() {
     let project = project();
     std::fs::set_permissions(project.path(), std::fs::Permissions::from_mode(0o755)).unwrap();

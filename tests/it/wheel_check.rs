@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::download::{Download, wheels_in};
 use crate::support::malformed::corpus;
-use crate::support::project::{Output, Project, venvtree_in};
+use crate::support::project::{Output, Project, WheelText, venvtree_in};
 
 /// Writes a case of the corpus under its own name.
 fn case(project: &Project, file: &str, name: &str) -> String {
@@ -157,18 +157,19 @@ fn start_up_code_of_an_environment_is_visible() {
 fn a_directory_of_wheels_is_the_wheels_in_it_and_any_other_directory_is_refused() {
     let project = Project::new();
     let bad = case(&project, "zip-records", "bytes between members");
-    let sound = case(&project, "sound", "plain");
-    assert_ne!(bad, sound);
-    for wheel in [&bad, &sound] {
-        let bytes = std::fs::read(project.path().join(wheel)).unwrap();
-        project.write(&format!("dist/{wheel}"), bytes);
-    }
+    let bytes = std::fs::read(project.path().join(&bad)).unwrap();
+    project.write(&format!("dist/{bad}"), bytes);
+    let sound = project.wheel(&WheelText::new("sound", "1.0").file("sound.py", ""));
+    let sound = sound["path"].as_str().unwrap();
+    let bytes = std::fs::read(project.path().join(sound)).unwrap();
+    let sound = sound.rsplit('/').next().unwrap();
+    project.write(&format!("dist/{sound}"), bytes);
     project.write("dist/odd.whl", "no archive");
     project.write("dist/notes.txt", "");
     for dist in ["dist", "dist/"] {
         let output = check(&project, &["--format", "json", dist]);
         assert_eq!(output.code, 4);
-        let mut expected = [&bad, &sound, "odd.whl"].map(|name| format!("dist/{name}"));
+        let mut expected = [&bad, sound, "odd.whl"].map(|name| format!("dist/{name}"));
         expected.sort();
         let report = output.json();
         let files = report["files"].as_array().unwrap();
@@ -185,12 +186,12 @@ fn a_directory_of_wheels_is_the_wheels_in_it_and_any_other_directory_is_refused(
     }
     // What can be checked is.
     let output = check(&project, &["empty", "dist"]);
-    assert!(output.code == 7 && output.stdout.contains(&sound), "{}", output.stdout);
+    assert!(output.code == 7 && output.stdout.contains(sound), "{}", output.stdout);
     project.write("target/sample-1.0.dist-info/METADATA", "");
     project.write("target/hook.pth", "import hook\n");
     let output = check(&project, &["target"]);
     assert!(output.code == 0 && output.stdout.contains("startup.import"), "{}", output.stdout);
-    let output = check(&project, &["--name", &sound, "dist"]);
+    let output = check(&project, &["--name", sound, "dist"]);
     assert!(output.code == 2 && output.stderr.contains("is a directory"), "{}", output.stderr);
 }
 

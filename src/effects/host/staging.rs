@@ -94,17 +94,23 @@ impl Staging {
 
     /// Says that the directory was moved away: nothing is removed later. Until what this returns is
     /// dropped, a signal still clears away whatever has its name.
-    pub fn keep(mut self) -> Option<UnderWay> {
+    pub fn keep(&mut self) -> Option<UnderWay> {
         self.under_way.take()
+    }
+
+    /// Removes the directory now, with all that is in it.
+    pub fn remove(&mut self) {
+        if self.under_way.is_some() {
+            // Nothing can be done about an error here; the next process tries again.
+            let _ = remove::directory(&self.path);
+            self.under_way = None;
+        }
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if self.under_way.is_some() {
-            // Nothing can be done about an error here; the next process tries again.
-            let _ = remove::directory(&self.path);
-        }
+        self.remove();
     }
 }
 

@@ -7,7 +7,7 @@
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{AtFlags, CWD, FileType, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, FileType, RenameFlags, Stat, renameat_with};
 use rustix::io::Errno;
 
 use crate::effects::host::fs::{self, Directory, FsError, Permissions, failed};
@@ -20,8 +20,8 @@ use crate::model::explain::{ErrorKind, Explain, Explanation};
 /// Why a finished directory could not be put in its place.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// Something came to be there meanwhile.
-    #[error("`{path}` came into being while it was being built")]
+    /// What is there now is not what was there before.
+    #[error("`{path}` came into being, or was replaced, while it was being built")]
     Taken {
         /// The place.
         path: Utf8PathBuf,
@@ -53,7 +53,8 @@ impl Explain for PublishError {
     }
 }
 
-/// An unfinished directory. Dropping it removes it.
+/// An unfinished directory. Dropping it removes it. One that has its place stays locked until it is
+/// dropped: nobody replaces it before.
 #[derive(Debug)]
 pub struct Unfinished {
     // Closed before the staging directory is removed, which may need the file descriptor.
@@ -111,7 +112,7 @@ impl Unfinished {
     /// # Errors
     /// Something is there, or the file system refuses.
     #[expect(clippy::disallowed_methods, reason = "it replaces nothing but an empty directory")]
-    pub fn publish(self) -> Result<(), PublishError> {
+    pub fn publish(&mut self) -> Result<(), PublishError> {
         if self.inside {
             return self.fill();
         }
@@ -154,20 +155,28 @@ impl Unfinished {
     /// have moved it away. Where a file system gives another number to what was renamed, it is at
     /// least a directory of the same user.
     fn is_at(&self, path: &Utf8Path) -> bool {
-        let own = rustix::fs::fstat(self.directory.handle());
-        let found = rustix::fs::statat(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW);
-        let (Ok(own), Ok(found)) = (own, found) else {
-            return false;
-        };
+        self.at(path).is_some_and(|(own, found)| {
+            (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino) || own.st_uid == found.st_uid
+        })
+    }
+
+    /// The same without any doubt.
+    fn is_exactly_at(&self, path: &Utf8Path) -> bool {
+        self.at(path)
+            .is_some_and(|(own, found)| (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino))
+    }
+
+    /// What is known of the directory that was filled, and of the one at a path.
+    fn at(&self, path: &Utf8Path) -> Option<(Stat, Stat)> {
+        let own = rustix::fs::fstat(self.directory.handle()).ok()?;
+        let found = rustix::fs::statat(CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
         let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
-        is_directory
-            && ((own.st_dev, own.st_ino) == (found.st_dev, found.st_ino)
-                || own.st_uid == found.st_uid)
+        is_directory.then_some((own, found))
     }
 
     /// Moves all that is in the directory up into its place, what makes it an environment last. If
     /// something is in the way, all of it goes back, and away.
-    fn fill(self) -> Result<(), PublishError> {
+    fn fill(&mut self) -> Result<(), PublishError> {
         let place = Directory::open(&self.place)?;
         let (from, to) = (self.directory.handle(), place.handle());
         // Before anything is moved out of it, which changes its time.
@@ -191,10 +200,8 @@ impl Unfinished {
             });
         }
         drop(held);
-        // Dropping removes the staging directory, which is empty now; that changes the time of the
-        // place.
-        drop(self.directory);
-        drop(self.staging);
+        // It is empty now; to remove it changes the time of the place.
+        self.staging.remove();
         place.normalize(u64::try_from(status.st_mtime).unwrap_or_default())?;
         Ok(())
     }
@@ -204,7 +211,12 @@ impl Unfinished {
     ///
     /// # Errors
     /// Another directory is there than the one that may be replaced, or the file system refuses.
-    pub fn exchange(self, old: &Replaceable) -> Result<Option<FsError>, PublishError> {
+    pub fn exchange(&mut self, old: &Replaceable) -> Result<Option<FsError>, PublishError> {
+        let taken = || PublishError::Taken { path: self.place.clone() };
+        // Mostly it is known before anything is moved.
+        if self.inside || !old.is_at(&self.place) {
+            return Err(taken());
+        }
         let staged = self.staging.path().to_owned();
         let exchange = || {
             renameat_with(
@@ -222,12 +234,13 @@ impl Unfinished {
             Ok(()) if !old.is_at(&staged) => {
                 let back = exchange();
                 drop(held);
-                if let Err(error) = back {
+                if back.is_err() || !self.is_exactly_at(&staged) {
                     // What now has the temporary name is not ours to remove.
                     drop(self.staging.keep());
-                    return Err(failed("exchange back", &self.place)(error).into());
+                    back.map_err(failed("exchange back", &self.place))?;
+                    return Err(exchanged(&self.place));
                 }
-                Err(PublishError::Taken { path: self.place.clone() })
+                Err(taken())
             }
             Ok(()) if !self.is_at(&self.place) => {
                 let back = exchange();
@@ -244,6 +257,7 @@ impl Unfinished {
                     .err()
                     .map(failed("remove the replaced environment, which is now", &staged)))
             }
+            Err(Errno::NOENT) if fs::kind(&self.place)? == fs::Kind::Absent => Err(taken()),
             Err(error @ (Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)) => {
                 Err(PublishError::NoExchange { path: self.place.clone(), source: error.into() })
             }
@@ -349,7 +363,7 @@ mod tests {
         assert!(!place.exists());
         drop(staging);
         assert_eq!(entries(&folder.join("a")), 0);
-        let staging = Unfinished::new(&place).unwrap();
+        let mut staging = Unfinished::new(&place).unwrap();
         staging.directory().create_file("x", FileKind::Plain).unwrap().finish(0).unwrap();
         staging.publish().unwrap();
         assert!(place.join("x").exists());
@@ -389,7 +403,7 @@ mod tests {
         std::fs::write(place.join("pyvenv.cfg"), "").unwrap();
         let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
         let old = replaceable::check(&place, &protected).unwrap();
-        let staging = Unfinished::new(&place).unwrap();
+        let mut staging = Unfinished::new(&place).unwrap();
         staging.directory().create_file("new", FileKind::Plain).unwrap().finish(0).unwrap();
         assert!(staging.exchange(&old).unwrap().is_none());
         assert!(place.join("new").exists() && !place.join("pyvenv.cfg").exists());
@@ -414,7 +428,7 @@ mod tests {
             std::fs::rename(staging.directory().path(), folder.join("moved")).unwrap();
             std::os::unix::fs::symlink("other", staging.directory().path()).unwrap();
         };
-        let staging = Unfinished::new(&place).unwrap();
+        let mut staging = Unfinished::new(&place).unwrap();
         swap(&staging);
         assert!(matches!(staging.publish(), Err(PublishError::Fs(_))));
         assert!(folder.join("other/file").exists());
@@ -424,7 +438,7 @@ mod tests {
         std::fs::write(place.join("pyvenv.cfg"), "").unwrap();
         let protected = Protected { cwd: Utf8PathBuf::from("/"), home: None };
         let old = replaceable::check(&place, &protected).unwrap();
-        let staging = Unfinished::new(&place).unwrap();
+        let mut staging = Unfinished::new(&place).unwrap();
         swap(&staging);
         assert!(matches!(staging.exchange(&old), Err(PublishError::Fs(_))));
         assert!(
@@ -438,8 +452,8 @@ mod tests {
     fn what_a_living_process_builds_is_left_alone() {
         let (_guard, folder) = folder();
         let place = folder.join("out");
-        let one = Unfinished::new(&place).unwrap();
-        let two = Unfinished::new(&place).unwrap();
+        let mut one = Unfinished::new(&place).unwrap();
+        let mut two = Unfinished::new(&place).unwrap();
         assert_eq!(entries(&folder), 2);
         one.publish().unwrap();
         std::fs::write(place.join("x"), "").unwrap();
