@@ -12,7 +12,7 @@ use crate::model::digest::DigestFunction;
 pub use crate::effects::caches::store::area::{Counts, LinkMode};
 pub use crate::effects::caches::store::bound::DEFAULT_LIMIT;
 pub use crate::effects::caches::store::gc::{CollectionReport, Limits};
-pub use crate::effects::caches::store::place::{Naming, StorePlace};
+pub use crate::effects::caches::store::place::{Naming, StorePlace, check_contents};
 pub use crate::effects::caches::store::usage::{StoreReport, Usage};
 pub use crate::effects::caches::store::verify::VerifyReport;
 pub use crate::effects::host::notes::Notes;

@@ -86,6 +86,7 @@ fn open(arguments: &StoreArguments, io: &Io<'_>) -> Result<StorePlace, Error> {
         return Err(Error::usage(format!("the store `{root}` is no directory"))
             .hint("name one by `--store DIR`"));
     }
+    store::check_contents(root)?;
     Ok(place)
 }
 
