@@ -197,6 +197,28 @@ fn what_does_not_fit_the_interpreter_is_refused() {
 }
 
 #[test]
+fn two_wheels_of_one_distribution_are_one_problem() {
+    let wheel = |version: &str, text: &str| {
+        WheelText::new("one", version).file("one.py", text).file("same.py", "")
+    };
+    let refused = |wheels: &[WheelText]| {
+        let output = Case::new(wheels).build(|_| ());
+        output.ends(5, "[same-distribution]");
+        output.stderr
+    };
+    // Of other contents, and of one version with another build, which have one RECORD.
+    let other = wheel("1.0", "2").tag("py2.py3-none-any");
+    for wheels in [[wheel("1.0", "1"), wheel("2.0", "2")], [wheel("1.0", "1"), other]] {
+        let said = refused(&wheels);
+        assert!(!said.contains("reasons") && !said.contains("exclude"), "{said}");
+    }
+    // What is another problem is said.
+    let third = WheelText::new("two", "1.0").file("one.py", "3");
+    let said = refused(&[wheel("1.0", "1"), wheel("2.0", "2"), third]);
+    assert!(said.contains("for 2 reasons") && said.contains("one.py` is claimed"), "{said}");
+}
+
+#[test]
 fn requirements_are_checked_for_the_target() {
     let one = WheelText::new("one", "1.0")
         .metadata("Requires-Dist: two >=3")

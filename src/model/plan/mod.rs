@@ -171,6 +171,7 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<
     if problems.is_empty() {
         Ok(Plan { entries, warnings })
     } else {
+        drop_consequences(&mut problems);
         problems.sort();
         problems.dedup();
         Err(PlanError { problems, warnings })
@@ -211,6 +212,26 @@ fn check_wheels(spec: &Spec, wheels: &[&WheelManifest], problems: &mut Vec<PlanP
             });
         }
     }
+}
+
+/// Leaves out what two wheels of one distribution put into each other's way: it is said already that
+/// there is one too many.
+fn drop_consequences(problems: &mut Vec<PlanProblem>) {
+    let twice = problems.iter().filter_map(|problem| match problem {
+        PlanProblem::SameDistribution { wheels, .. } => Some(wheels.clone()),
+        _ => None,
+    });
+    let twice: Vec<Vec<String>> = twice.collect();
+    let are_of_one = |claimants: &[problem::Claimant]| {
+        let is_own = |wheels: &Vec<String>| claimants.iter().all(|who| wheels.contains(&who.name));
+        // A wheel may be in its own way, too.
+        claimants.windows(2).any(|pair| pair[0].name != pair[1].name) && twice.iter().any(is_own)
+    };
+    problems.retain(|problem| match problem {
+        PlanProblem::Conflict { claimants, .. }
+        | PlanProblem::FileOverDirectory { claimants, .. } => !are_of_one(claimants),
+        _ => true,
+    });
 }
 
 /// Whether an interpreter that is copied in has the program that the environment starts.
@@ -348,7 +369,10 @@ fn add_records(
         let before = entries.as_slice().partition_point(|(other, _)| *other <= path);
         all.extend(entries.by_ref().take(before));
         // A RECORD comes after whatever else wants its place.
-        if let Some((_, planned)) = all.last().filter(|(other, _)| *other == path) {
+        if let Some((_, planned)) = all.last().filter(|(other, _)| *other == path)
+            // Another wheel of the same distribution, which is said already.
+            && !matches!(planned.origin, Origin::Generated { generator: Generator::Record, .. })
+        {
             let both = [&planned.origin, &record.origin];
             problems.push(PlanProblem::Reserved {
                 path: path.clone(),
