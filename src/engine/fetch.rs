@@ -360,6 +360,8 @@ impl Fetching {
                 return Err(Offline(wheels.collect()).into());
             };
             let network = self.open(config)?;
+            let addresses = absent.iter().flat_map(|missing| &missing.wheel.urls);
+            network.check(addresses.chain(&self.indexes))?;
             let lookups = self.look_up(&network, config.connections, absent);
             let files = absent.iter().zip(&lookups).map(|(missing, found)| {
                 let offered = found.as_ref().ok().cloned().into_iter();
@@ -431,7 +433,9 @@ impl Fetching {
             let projects = sought.iter().map(|sought| (sought.name.normalized().to_owned(), None));
             return Err(Offline(projects.collect()).into());
         };
-        Ok(self.ask(&self.open(config)?, config.connections, sought))
+        let network = self.open(config)?;
+        network.check(self.indexes.iter())?;
+        Ok(self.ask(&network, config.connections, sought))
     }
 
     /// Asks indexes, and keeps what they say.

@@ -44,6 +44,8 @@ pub struct Settings {
     pub authorities: Option<Utf8PathBuf>,
     /// The client's certificate and its key.
     pub client: Option<(Utf8PathBuf, Utf8PathBuf)>,
+    /// The file that a variable names in place of the system's authorities.
+    pub variable: Option<Utf8PathBuf>,
     /// How long to wait for an answer.
     pub timeout: Duration,
     /// How often a request is repeated.
@@ -79,7 +81,11 @@ pub fn connect(
         instance: settings.instance,
         headers: Headers(settings.headers),
         credential_helper: settings.helper,
-        tls: TlsFiles { authorities: settings.authorities, client: settings.client },
+        tls: TlsFiles {
+            authorities: settings.authorities,
+            client: settings.client,
+            variable: settings.variable,
+        },
         timeout: settings.timeout,
         schedule: Schedule { retries: settings.retries, ..Schedule::default() },
         connections: settings.connections,

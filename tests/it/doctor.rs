@@ -80,6 +80,29 @@ fn problems_are_named_and_make_the_exit_code_one() {
     assert!(output.stdout.contains("program: venvtree"), "{output:?}");
 }
 
+#[test]
+fn variables_that_nothing_can_read_are_problems() {
+    let project = Project::new();
+    let set = [
+        ("VENVTREE_THREADS", "x"),
+        ("VENVTREE_REMOTE_MODE", "foo"),
+        ("VENVTREE_STORE_LIMIT", "much"),
+        ("VENVTREE_CONECTIONS", "4"),
+        ("VENVTREE_OF_MINE", "1"),
+        ("VENVTREE_LINK_MODE", "copy"),
+    ];
+    let (output, value) = doctor(&project, &["--no-store"], &set);
+    assert_eq!(output.code, 1, "{value}");
+    let said = problems(&value);
+    for (name, _) in &set[..3] {
+        assert_eq!(said.matches(&format!("the variable {name} is ")).count(), 1, "{said}");
+    }
+    let mistyped =
+        "nothing reads the variable VENVTREE_CONECTIONS; did you mean `VENVTREE_CONNECTIONS`?";
+    assert!(said.contains(mistyped), "{said}");
+    assert!(!said.contains("OF_MINE") && !said.contains("LINK_MODE"), "{said}");
+}
+
 #[cfg(feature = "remote")]
 #[test]
 fn a_remote_cache_that_is_not_there_is_a_problem() {

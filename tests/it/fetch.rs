@@ -158,6 +158,28 @@ fn a_store_is_not_needed_and_nothing_is_left() {
 }
 
 #[test]
+fn a_variable_that_names_no_certificates_is_named() {
+    let site = Site::new(FileServer::start(), 1);
+    let spec = std::fs::read_to_string(site.project.path().join("env.json")).unwrap();
+    site.project.write("secure.json", spec.replace("http://", "https://"));
+    site.project.write("text", "no certificate");
+    for (file, what) in [("gone", "cannot be read"), ("text", "no certificate in PEM")] {
+        let variables = [("SSL_CERT_FILE", file), ("TMPDIR", site.project.path().as_str())];
+        let run = |spec: &str| {
+            let command = ["build", spec, "--out", spec.trim_end_matches(".json"), "--no-store"];
+            venvtree_with(site.project.path(), &command, "", &variables)
+        };
+        let refused = run("secure.json");
+        assert_eq!(refused.code, 8, "{}", refused.stderr);
+        for text in ["the variable SSL_CERT_FILE names `", what, "hint: unset SSL_CERT_FILE"] {
+            assert!(refused.stderr.contains(text), "{}", refused.stderr);
+        }
+        // Where no certificates are needed, none are looked for.
+        assert_eq!(run("env.json").code, 0);
+    }
+}
+
+#[test]
 fn a_store_without_room_is_as_good_as_none() {
     let site = Site::new(FileServer::start(), 4);
     let full = Mount::tmpfs(site.project.path().join("full"), "size=40k");

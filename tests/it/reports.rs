@@ -339,6 +339,12 @@ fn variables_stand_for_options() {
         &[("VENVTREE_STORE", "elsewhere")],
     );
     assert!(document(&output, "store stat")["store"].as_str().unwrap().ends_with("/elsewhere"));
+    // One of a cache that nobody uses, and one of an option that a command does not have.
+    let output = build(&[("VENVTREE_STORE", "store"), ("VENVTREE_REMOTE_MODE", "foo")], &[]);
+    output.ends(2, "the variable VENVTREE_REMOTE_MODE is `foo`");
+    let create = ["create", "made", "--no-store"];
+    let output = venvtree_with(project.path(), &create, "", &[("VENVTREE_THREADS", "x")]);
+    output.ends(2, "the variable VENVTREE_THREADS is `x`");
     // Those of the remote cache.
     for (name, wrong) in [
         ("VENVTREE_REMOTE_CONNECTIONS", "many"),

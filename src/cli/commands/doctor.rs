@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::answer::{Answer, DIFFERENCES, Printer};
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, CacheArguments, RemoteArguments};
-use crate::cli::options::variables;
+use crate::cli::options::{unreadable, variables};
 use crate::cli::quantity;
 use crate::cli::verb::{Request, Verb};
 use crate::engine::interpreters::{Listed, Search, Surroundings};
@@ -72,7 +72,11 @@ impl Findings {
 
     fn error(&mut self, error: &Error) {
         let hint = error.explained().hint().map(Cow::into_owned);
-        self.problems.push(Problem { message: error::chain(error), hint });
+        let message = error::chain(error);
+        // Several look at one thing.
+        if self.problems.iter().all(|problem| problem.message != message) {
+            self.problems.push(Problem { message, hint });
+        }
     }
 }
 
@@ -112,6 +116,7 @@ impl Request for Doctor {
         let set: Vec<&str> = names.filter(|name| io.variable(name).is_some()).collect();
         let line = if set.is_empty() { "none set".to_owned() } else { set.join(", ") };
         found.add("variables", line, json!(set));
+        variables_read(&mut found, io);
         Ok(DoctorAnswer::new(found))
     }
 }
@@ -280,6 +285,15 @@ fn link_mode(found: &mut Findings, store: Option<&Utf8Path>, wanted: LinkMode, p
         format!("{mode} (asked: {}) for {place}: {reason}", wanted.name()),
         value,
     );
+}
+
+/// What is wrong with variables, whether or not a command would read them.
+fn variables_read(found: &mut Findings, io: &Io<'_>) {
+    unreadable::all(io).iter().for_each(|error| found.error(error));
+    for (name, meant) in variables::mistyped(io) {
+        let message = format!("nothing reads the variable {name}; did you mean `{meant}`?");
+        found.problem(message, "unset it; `venvtree help` lists the variables");
+    }
 }
 
 fn limits(found: &mut Findings) {

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::model::digest::DigestFunction;
 
 /// The most requests at once.
-const MOST_CONNECTIONS: u16 = 256;
+pub(super) const MOST_CONNECTIONS: u16 = 256;
 
 /// The local store.
 #[derive(Debug, Args)]
@@ -75,7 +75,7 @@ pub struct LinkArguments {
 
 /// What may be done with the remote cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum RemoteModeArgument {
+pub(super) enum RemoteModeArgument {
     /// Take and give entries.
     #[default]
     ReadWrite,
@@ -179,7 +179,7 @@ pub(crate) fn usual_store(io: &Io<'_>) -> Option<StorePlace> {
 }
 
 /// How many bytes the store may take; `None` if there is to be no limit.
-fn limit(io: &Io<'_>) -> Result<Option<u64>, Error> {
+pub(super) fn limit(io: &Io<'_>) -> Result<Option<u64>, Error> {
     let given = variables::parsed(io, variables::STORE_LIMIT, |text| match text {
         "none" => Ok(None),
         text => numbers::size(text).map(Some),
@@ -289,6 +289,16 @@ fn url(arguments: &RemoteArguments, io: &Io<'_>) -> Option<String> {
         .or_else(|| io.variable("VENVTREE_REMOTE_CACHE").map(str::to_owned))
 }
 
+/// What a variable says may be done with the remote cache.
+pub(super) fn mode(io: &Io<'_>) -> Result<Option<RemoteModeArgument>, Error> {
+    variables::word(io, "VENVTREE_REMOTE_MODE")
+}
+
+/// How long a variable says to wait for an answer.
+pub(super) fn timeout(io: &Io<'_>) -> Result<Option<Duration>, Error> {
+    variables::parsed(io, "VENVTREE_REMOTE_TIMEOUT", numbers::wait)
+}
+
 /// The headers for every request, with names in lower case.
 fn headers(arguments: &RemoteArguments, io: &Io<'_>) -> Result<Vec<(String, String)>, Error> {
     let mut headers = Vec::new();
@@ -324,15 +334,12 @@ pub(crate) fn remote(
             .or_else(|| io.variable(name).map(Utf8Path::new))
             .map(|path| io.resolve(path))
     };
-    let Some(url) = url(arguments, io) else {
-        return Ok(None);
-    };
     let usage = |message: String, hint: &str| Error::usage(message).hint(hint);
+    // What cannot be read is said although there is no cache that it would be for.
     let mode = match arguments.remote_mode {
         Some(mode) => mode,
-        None => variables::word(io, "VENVTREE_REMOTE_MODE")?.unwrap_or_default(),
+        None => mode(io)?.unwrap_or_default(),
     };
-    let headers = headers(arguments, io)?;
     let certificate = path(&arguments.tls_client_certificate, "VENVTREE_TLS_CLIENT_CERTIFICATE");
     let key = path(&arguments.tls_client_key, "VENVTREE_TLS_CLIENT_KEY");
     let client = match (certificate, key) {
@@ -347,8 +354,7 @@ pub(crate) fn remote(
     };
     let timeout = match arguments.remote_timeout {
         Some(timeout) => timeout,
-        None => variables::parsed(io, "VENVTREE_REMOTE_TIMEOUT", numbers::wait)?
-            .unwrap_or(Duration::from_secs(60)),
+        None => timeout(io)?.unwrap_or(Duration::from_secs(60)),
     };
     let retries = match arguments.remote_retries {
         Some(retries) => retries,
@@ -358,6 +364,12 @@ pub(crate) fn remote(
         Some(connections) => Some(connections),
         None => variables::count(io, variables::REMOTE_CONNECTIONS, MOST_CONNECTIONS)?,
     };
+    let compression =
+        !arguments.no_remote_compression && !variables::flag(io, variables::NO_REMOTE_COMPRESSION)?;
+    let Some(url) = url(arguments, io) else {
+        return Ok(None);
+    };
+    let headers = headers(arguments, io)?;
     let settings = Settings {
         url,
         mode: match mode {
@@ -371,13 +383,20 @@ pub(crate) fn remote(
         helper: path(&arguments.credential_helper, "VENVTREE_CREDENTIAL_HELPER"),
         authorities: path(&arguments.tls_certificate, "VENVTREE_TLS_CERTIFICATE"),
         client,
+        variable: authorities_variable(io),
         timeout,
         retries,
         connections: connections.map(usize::from),
-        compression: !arguments.no_remote_compression
-            && !variables::flag(io, variables::NO_REMOTE_COMPRESSION)?,
+        compression,
     };
     remote::connect(settings, function, notes).map(Some)
+}
+
+/// The file that a variable names in place of the system's authorities, where nothing else does. What
+/// keeps certificates for a whole system reads no variable.
+fn authorities_variable(io: &Io<'_>) -> Option<Utf8PathBuf> {
+    let named = io.variable("SSL_CERT_FILE").map(|path| io.resolve(Utf8Path::new(path)));
+    named.filter(|_| cfg!(target_os = "linux") && io.variable("SSL_CERT_DIR").is_none())
 }
 
 /// How files are fetched, as far as it is the same for the remote cache.
@@ -393,7 +412,7 @@ pub(super) fn network(
     };
     let timeout = match arguments.remote_timeout {
         Some(timeout) => Some(timeout),
-        None => variables::parsed(io, "VENVTREE_REMOTE_TIMEOUT", numbers::wait)?,
+        None => self::timeout(io)?,
     };
     let default = NetworkConfig::default();
     Ok(NetworkConfig {
@@ -401,6 +420,7 @@ pub(super) fn network(
         tls: TlsFiles {
             authorities: path(&arguments.tls_certificate, "VENVTREE_TLS_CERTIFICATE"),
             client: None,
+            variable: authorities_variable(io),
         },
         timeout: timeout.unwrap_or(default.timeout),
         ..default

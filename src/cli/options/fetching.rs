@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::model::address::Address;
 
 /// The most files at once.
-const MOST_CONNECTIONS: u16 = 64;
+pub(super) const MOST_CONNECTIONS: u16 = 64;
 
 /// Where wheels with addresses come from.
 #[derive(Debug, Args)]

@@ -10,17 +10,17 @@ pub(crate) mod caches;
 
 pub(crate) mod fetching;
 
+pub(crate) mod unreadable;
+
 use std::ops::Deref;
 
 use camino::Utf8PathBuf;
 use clap::builder::Resettable;
 use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 
+pub(crate) use crate::cli::options::numbers::MOST_THREADS;
 use crate::model::finding::{Code, UnknownCode};
 use crate::model::wheel::limits::Limits;
-
-/// The largest number of threads that can be asked for.
-pub const MOST_THREADS: u16 = 1024;
 
 /// Arguments of a subcommand, which are described to clap only when it is that subcommand's turn:
 /// all of them together would take a sixth of the time of a build that has nothing to do.

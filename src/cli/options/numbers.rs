@@ -11,6 +11,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::model::digest::DigestFunction;
 use crate::model::spec::LATEST_MTIME;
 
+/// The largest number of threads that can be asked for.
+pub(crate) const MOST_THREADS: u16 = 1024;
 /// The longest time to wait that can be asked for, in seconds: a day.
 const LONGEST_WAIT: u64 = 86_400;
 /// The most retries that can be asked for.

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use crate::cli::io::Io;
 use crate::cli::options::numbers;
 use crate::error::Error;
+use crate::model::nearest;
 
 /// A variable and the option that it stands for.
 pub(crate) struct Variable {
@@ -124,6 +125,37 @@ pub(crate) fn flag(io: &Io<'_>, name: &str) -> Result<bool, Error> {
     })?;
     Ok(value.unwrap_or(false))
 }
+
+/// Variables of ours that stand for no option: those of `create`, of the rules for Bazel and Buck2,
+/// and of the shell programs that these and environments have.
+const OTHERS: [&str; 11] = [
+    STORE_LIMIT,
+    "VENVTREE_BIN",
+    "VENVTREE_DEBUG",
+    "VENVTREE_ENV",
+    "VENVTREE_FETCH_WHEELS",
+    "VENVTREE_MAIN",
+    "VENVTREE_PREFIX",
+    "VENVTREE_PYTHON",
+    "VENVTREE_RELEASE_BASE",
+    "VENVTREE_ROOTS",
+    "VENVTREE_RUNFILES",
+];
+
+/// Names of variables that are set, that nothing reads and that are nearly the name of one which is
+/// read; with that one.
+pub(crate) fn mistyped<'i>(io: &'i Io<'_>) -> impl Iterator<Item = (&'i str, &'static str)> {
+    let known = || VARIABLES.iter().map(|variable| variable.name).chain(OTHERS);
+    let rest = |name: &'static str| name.strip_prefix(PREFIX).unwrap_or(name);
+    io.variables.keys().filter_map(move |name| {
+        let word = name.strip_prefix(PREFIX).filter(|_| known().all(|known| known != name))?;
+        let meant = nearest::nearest(word, known().map(rest))?;
+        Some((name.as_str(), known().find(|name| rest(name) == meant)?))
+    })
+}
+
+/// What the names of our variables begin with.
+const PREFIX: &str = "VENVTREE_";
 
 #[cfg(test)]
 mod tests {

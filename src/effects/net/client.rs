@@ -23,7 +23,12 @@ pub struct TlsFiles {
     pub authorities: Option<Utf8PathBuf>,
     /// The client's certificate, and its key.
     pub client: Option<(Utf8PathBuf, Utf8PathBuf)>,
+    /// Where a variable names a file that is read in place of the system's authorities: that file.
+    pub variable: Option<Utf8PathBuf>,
 }
+
+/// The variable.
+const AUTHORITIES: &str = "SSL_CERT_FILE";
 
 /// Why no requests can be made.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,20 @@ pub enum ClientError {
         path: Utf8PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// The file that the variable names cannot be read.
+    #[error("the variable {AUTHORITIES} names `{path}`, which cannot be read")]
+    Variable {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file that the variable names holds something else.
+    #[error("the variable {AUTHORITIES} names `{path}`, which has no certificate in PEM")]
+    VariablePem {
+        /// The file.
+        path: Utf8PathBuf,
     },
     /// A file for TLS holds something else.
     #[error("`{path}` has no {what} in PEM")]
@@ -48,7 +67,12 @@ pub enum ClientError {
 
 impl Explain for ClientError {
     fn explain(&self) -> Explanation {
-        ErrorKind::Remote.no_hint()
+        match self {
+            Self::File { .. } | Self::Pem { .. } => ErrorKind::Remote.no_hint(),
+            Self::Variable { .. } | Self::VariablePem { .. } => ErrorKind::Remote.hint(format!(
+                "unset {AUTHORITIES} to trust the system's authorities, or let it name a file of certificates"
+            )),
+        }
     }
 }
 
@@ -75,6 +99,24 @@ pub(in crate::effects) fn agent(
         .max_idle_connections(connections)
         .build();
     Ok(Agent::with_parts(config, DefaultConnector::default(), resolver::Timed))
+}
+
+impl TlsFiles {
+    /// Refuses a file that is named in place of the system's authorities and has none: whoever reads
+    /// it later only says that there are none.
+    pub(in crate::effects) fn check_variable(&self) -> Result<(), ClientError> {
+        let Some(path) = self.variable.as_ref().filter(|_| self.authorities.is_none()) else {
+            return Ok(());
+        };
+        let path = || path.to_owned();
+        match fs::read_document(&path()) {
+            Err(error) => Err(ClientError::Variable { path: path(), source: error.source }),
+            Ok(text) if certificates(&text).is_empty() => {
+                Err(ClientError::VariablePem { path: path() })
+            }
+            Ok(_) => Ok(()),
+        }
+    }
 }
 
 fn tls_config(files: &TlsFiles) -> Result<TlsConfig, ClientError> {
@@ -136,5 +178,31 @@ pub(in crate::effects) fn in_words(error: &ureq::Error) -> String {
         ureq::Error::Timeout(kind) => format!("timed out ({kind})"),
         ureq::Error::HostNotFound => "the host is not known".to_owned(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::host::folder::folder;
+
+    #[test]
+    fn a_variable_that_names_no_certificates_is_told_so() {
+        let (_guard, folder) = folder();
+        std::fs::write(folder.join("text"), "no certificate").unwrap();
+        let check = |name: &str, authorities: Option<&str>| {
+            let authorities = authorities.map(Utf8PathBuf::from);
+            let variable = Some(folder.join(name));
+            TlsFiles { authorities, client: None, variable }.check_variable()
+        };
+        for (name, what) in [("gone", "cannot be read"), ("text", "no certificate in PEM")] {
+            let error = check(name, None).unwrap_err();
+            let said = error.to_string();
+            assert!(said.contains("the variable SSL_CERT_FILE names `"), "{said}");
+            assert!(said.contains(what) && error.hint().is_some(), "{said}");
+            // What an option names is read in its place.
+            assert!(check(name, Some("other")).is_ok());
+        }
+        assert!(TlsFiles::default().check_variable().is_ok());
     }
 }

@@ -261,6 +261,18 @@ impl Network {
         Err(NotFetched { reasons, is_other, local: None })
     }
 
+    /// Refuses what a variable names for TLS, where one of these addresses would be asked by it.
+    ///
+    /// # Errors
+    /// It has no certificates.
+    pub fn check<'a>(
+        &self,
+        mut addresses: impl Iterator<Item = &'a Address>,
+    ) -> Result<(), ClientError> {
+        let is_secure = |address: &Address| self.mirrored(address).public().starts_with("https:");
+        if addresses.any(is_secure) { self.config.tls.check_variable() } else { Ok(()) }
+    }
+
     /// The address to ask in place of one.
     pub fn mirrored(&self, address: &Address) -> Address {
         let mut mirrors = self.config.mirrors.iter();

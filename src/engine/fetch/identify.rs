@@ -114,6 +114,7 @@ impl Fetching {
                 return Err(Offline(wheels.collect()).into());
             };
             let network = self.open(config)?;
+            network.check(sought.iter().flat_map(|sought| &sought.wheel.urls))?;
             let files = sought.iter().map(|sought| {
                 Ok(Wanted {
                     hash: Expected::Other(sought.hash.clone()),

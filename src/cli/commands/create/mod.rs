@@ -5,7 +5,6 @@ pub(crate) mod foreign;
 mod relocate;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
@@ -14,7 +13,7 @@ use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer, Warnings};
 use crate::cli::inputs::lock::{self as lock_input, Wanted, WantedArguments};
-use crate::cli::inputs::{apart, compiler};
+use crate::cli::inputs::{apart, compiler, spec as spec_input};
 use crate::cli::io::{Io, written};
 use crate::cli::options::bytecode::BytecodeArguments;
 use crate::cli::options::caches::{self, CacheArguments, RemoteArguments};
@@ -226,12 +225,7 @@ impl Verb for CreateArguments {
         let fetching = fetching::fetching(&self.fetch, &self.caches.remote, &caches, io)?;
         let spec = self.spec(io)?;
         Ok(Create::Make(Box::new(Make {
-            session: Session {
-                limits: self.limits.apply(&io.limits),
-                progress: io.progress.clone(),
-                fetching: Some(Arc::new(fetching)),
-                ..Session::default()
-            },
+            session: spec_input::fetching_session((None, &self.limits), fetching, io)?,
             caches,
             python: PythonRequest::parse(python)
                 .map_err(|error| Error::usage(error.to_string()))?,

@@ -111,6 +111,7 @@ impl Grpc {
             .http2_keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(timeout);
         if let RemoteUrl::Grpc { tls: true, .. } = &context.config.url {
+            context.config.tls.check_variable()?;
             let read = |path: &camino::Utf8PathBuf| {
                 fs::read_document(path)
                     .map_err(|error| RemoteError::File { path: path.clone(), source: error.source })

@@ -14,7 +14,9 @@ use ureq::{Agent, Body, SendBody, http};
 
 use crate::effects::caches::blob::{BlobError, BlobStore, Blobs, absent};
 use crate::effects::caches::remote::grpc::LIE_RETRIES;
-use crate::effects::caches::remote::{Context, Protocol, RESULT_LIMIT, RemoteError, for_each};
+use crate::effects::caches::remote::{
+    Context, Protocol, RESULT_LIMIT, RemoteError, RemoteUrl, for_each,
+};
 use crate::effects::net::pace::{Paced, allowance};
 use crate::effects::net::retry::{Attempts, Verdict, judge_http};
 use crate::effects::net::{client, redirect};
@@ -73,6 +75,9 @@ impl Http {
     pub(super) fn new(context: Context) -> Result<Self, RemoteError> {
         let config = &context.config;
         let most = config.connections.unwrap_or(FAR_CONNECTIONS[0].1);
+        if let RemoteUrl::Http { tls: true, .. } = &config.url {
+            config.tls.check_variable()?;
+        }
         let agent = client::agent(&config.tls, config.timeout, most)?;
         let instance = if config.instance.is_empty() {
             String::new()

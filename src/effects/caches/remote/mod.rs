@@ -132,6 +132,9 @@ pub enum RemoteError {
         /// What is wrong.
         reason: String,
     },
+    /// What a variable names is not accepted.
+    #[error(transparent)]
+    Client(ClientError),
     /// A header cannot be sent.
     #[error(
         "the header `{name}` cannot be sent: names are tokens in ASCII that do not say how a request is framed, values are ASCII without control characters"
@@ -144,7 +147,12 @@ pub enum RemoteError {
 
 impl Explain for RemoteError {
     fn explain(&self) -> Explanation {
-        ErrorKind::Remote.no_hint()
+        match self {
+            Self::Client(error) => error.explain(),
+            Self::File { .. } | Self::Setup { .. } | Self::Header { .. } => {
+                ErrorKind::Remote.no_hint()
+            }
+        }
     }
 }
 
@@ -153,6 +161,7 @@ impl From<ClientError> for RemoteError {
         match error {
             ClientError::File { path, source } => Self::File { path, source },
             ClientError::Pem { .. } => Self::Setup { reason: error.to_string() },
+            ClientError::Variable { .. } | ClientError::VariablePem { .. } => Self::Client(error),
         }
     }
 }
