@@ -65,6 +65,7 @@ fn run_command(arguments: Vec<OsString>, io: &mut Io<'_>) -> u8 {
     match result {
         Ok(code) => code,
         Err(error) => {
+            let error = inputs::named::explained(error, &arguments, io);
             if !io.is_abandoned() {
                 answer::print_error(io, format, &error);
             }

@@ -36,6 +36,9 @@ pub(crate) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
     if error.kind() == clap::error::ErrorKind::UnknownArgument {
         // A second place, as other tools take it.
         let word = text(ContextKind::InvalidArg)?;
+        if let Some(advice) = value_apart(word, arguments) {
+            return Some(advice);
+        }
         let command = arguments.first()?.to_str()?;
         let has_output = ["build", "pack", "pull"].contains(&command);
         return match word {
@@ -55,6 +58,22 @@ pub(crate) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
     if error.get(ContextKind::SuggestedSubcommand).is_some() {
         return None;
     }
+    let (command, names) = command_of(arguments);
+    let known: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .filter(|name| *name != "help")
+        .collect();
+    let names = names.join(" ");
+    Some(if known.is_empty() {
+        format!("`{names}` has no commands of its own")
+    } else {
+        format!("the commands of `{names}` are {}", known.join(", "))
+    })
+}
+
+/// The command that arguments are for, and its names.
+fn command_of(arguments: &[OsString]) -> (clap::Command, Vec<String>) {
     let mut command = Arguments::command();
     command.build();
     let mut names = vec!["venvtree".to_owned()];
@@ -69,16 +88,20 @@ pub(crate) fn advice(error: &clap::Error, arguments: &[OsString]) -> Option<Stri
         command = below.clone();
         names.push(argument.to_owned());
     }
-    let known: Vec<&str> = command
-        .get_subcommands()
-        .map(clap::Command::get_name)
-        .filter(|name| *name != "help")
-        .collect();
-    let names = names.join(" ");
-    Some(if known.is_empty() {
-        format!("`{names}` has no commands of its own")
-    } else {
-        format!("the commands of `{names}` are {}", known.join(", "))
+    (command, names)
+}
+
+/// What to say of a word that follows an option whose value, as it can be left out, needs a `=`.
+fn value_apart(word: &str, arguments: &[OsString]) -> Option<String> {
+    let (command, _) = command_of(arguments);
+    let needs_sign = |name: &str| {
+        let mut options = command.get_arguments();
+        options.any(|option| option.is_require_equals_set() && option.get_long() == Some(name))
+    };
+    arguments.windows(2).find_map(|pair| {
+        let option = pair[0].to_str().filter(|_| pair[1] == word)?;
+        let is_it = option.strip_prefix("--").is_some_and(needs_sign);
+        is_it.then(|| format!("the value of `{option}` comes after a `=`: `{option}={word}`"))
     })
 }
 

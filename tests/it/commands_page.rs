@@ -35,7 +35,15 @@ fn typed(argument: &clap::Arg) -> String {
         .map(|name| format!("<{name}>"))
         .collect();
     let takes = argument.get_action().takes_values();
-    let value = if takes { format!(" {}", names.join(" ")) } else { String::new() };
+    let names_of_values = names.join(" ");
+    let is_optional =
+        argument.get_num_args().is_some_and(|number| number.min_values() == 0) && takes;
+    let value = match (takes, is_optional, argument.is_require_equals_set()) {
+        (false, ..) => String::new(),
+        (true, true, true) => format!("[={names_of_values}]"),
+        (true, true, false) => format!(" [{names_of_values}]"),
+        (true, false, _) => format!(" {names_of_values}"),
+    };
     let long = argument.get_long().map(|long| format!("`--{long}{value}`"));
     let short = argument.get_short().map(|short| format!("`-{short}`"));
     let aliases = argument.get_visible_aliases().unwrap_or_default();

@@ -48,6 +48,85 @@ fn a_byte_order_mark_is_no_problem() {
 }
 
 #[test]
+fn a_value_that_needs_a_sign_is_told_so() {
+    let project = project();
+    for command in [
+        &["build", "env.json", "--out", "out", "--bytecode", "0"][..],
+        &["create", "out", "--bytecode", "0"],
+    ] {
+        let output = run(&project, command);
+        says(&output, "--bytecode 0", &["tip: the value of `--bytecode`", "`--bytecode=0`"]);
+        assert!(!output.stderr.contains("--out 0"), "{}", output.stderr);
+    }
+    let output = run(&project, &["build", "env.json", "out", "--bytecode"]);
+    says(&output, "a second place", &["the output is given as an option: `--out out`"]);
+}
+
+#[test]
+fn a_missing_file_that_an_option_names_is_told_with_it() {
+    let project = project();
+    project.write("src/app.py", "");
+    let wheel = "wheels/sample-1.0-py3-none-any.whl";
+    let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    let mut spec: serde_json::Value = serde_json::from_str(&text).unwrap();
+    spec["sources"] = serde_json::json!([{"path": "src", "into": "."}]);
+    project.write("env.json", spec.to_string());
+    for (key, input) in [("src", "src=gone/src"), (wheel, &format!("{wheel}=gone/a.whl"))] {
+        for option in [vec!["--input", input], vec![&*format!("--input={input}")]] {
+            let command = [&["build", "env.json", "--out", "out"], &option[..]].concat();
+            let output = run(&project, &command);
+            let named = format!("hint: `--input {input}` names it");
+            says(&output, input, &["gone", &named, &format!("the spec calls `{key}`")]);
+        }
+    }
+    // What is missing otherwise is not.
+    std::fs::remove_dir_all(project.path().join("src")).unwrap();
+    let output = run(&project, &["build", "env.json", "--out", "out"]);
+    assert!(output.code == 7 && !output.stderr.contains("--input"), "{}", output.stderr);
+}
+
+#[test]
+fn what_is_no_store_is_not_written_to() {
+    let project = project();
+    project.write("mine/notes.txt", "");
+    for command in [["store", "stat"], ["store", "gc"], ["store", "verify"]] {
+        let output = run(&project, &[&command[..], &["--store", "mine"]].concat());
+        says(&output, "no store", &["mine` is no store: it has `notes.txt`", "hint: name"]);
+        assert_eq!(output.code, 2);
+    }
+    assert_eq!(std::fs::read_dir(project.path().join("mine")).unwrap().count(), 1);
+    for command in [
+        &["build", "env.json", "--out", "out", "--store", "new"][..],
+        &["store", "gc", "--store", "new"],
+        &["store", "gc", "--store", "nowhere"],
+    ] {
+        assert_eq!(run(&project, command).code, 0, "{command:?}");
+    }
+}
+
+#[test]
+fn what_is_no_directory_is_no_cache_and_no_advice_breaks_the_machine() {
+    let project = project();
+    let (path, home) = (std::env::var("PATH").unwrap(), project.path().as_str());
+    let variables = [("PATH", path.as_str()), ("HOME", home), ("XDG_CACHE_HOME", "/dev/null")];
+    let build = ["build", "env.json", "--out", "out"];
+    let output = venvtree_with(project.path(), &build, "", &variables);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(
+        output.stderr.contains(
+            "warning: the cache `/dev/null/venvtree` is not used: `/dev/null` is no directory"
+        ),
+        "{}",
+        output.stderr
+    );
+    assert!(!output.stderr.contains("chmod"), "{}", output.stderr);
+    // A file that was named is said to be none, too.
+    project.write("file", "");
+    let output = run(&project, &["build", "env.json", "--out", "two", "--store", "file"]);
+    assert!(output.code == 0 && output.stderr.contains("Not a directory"), "{}", output.stderr);
+}
+
+#[test]
 fn what_is_no_spec_is_named() {
     let project = project();
     let spec = std::fs::read_to_string(project.path().join("env.json")).unwrap();

@@ -6,6 +6,8 @@ pub(crate) mod apart;
 
 pub(crate) mod destination;
 
+pub(crate) mod named;
+
 pub(crate) mod spec;
 
 pub(crate) mod bill;
