@@ -116,7 +116,9 @@ pub fn is_edited_in_place(directory: &str, name: &str, size: u64) -> bool {
 /// The rest of a path below a directory, which it may spell in another case.
 fn below_ignoring_case<'path>(path: &'path str, directory: &str) -> Option<&'path str> {
     let (start, rest) = path.split_at_checked(directory.len())?;
-    if start.eq_ignore_ascii_case(directory) { rest.strip_prefix('/') } else { None }
+    // Nearly always it is spelled so.
+    let is_it = start == directory || start.eq_ignore_ascii_case(directory);
+    if is_it { rest.strip_prefix('/') } else { None }
 }
 
 /// The name of the constant file in site-packages: caches drop empty directories, and without this

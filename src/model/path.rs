@@ -105,10 +105,58 @@ fn check_component(component: &str, path: &str) -> Result<(), PathError> {
 }
 
 /// Whether nothing but printable ASCII other than a backslash is there, which holds for nearly
-/// every path. Looks at every byte, as a loop that never stops early is compiled to one over
-/// vectors.
-fn is_plain(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |plain, &byte| plain & (0x20..0x7f).contains(&byte) & (byte != b'\\'))
+/// every path.
+pub(in crate::model) fn is_plain(bytes: &[u8]) -> bool {
+    let (words, last) = words(bytes);
+    words
+        .iter()
+        .map(|&word| u64::from_le_bytes(word))
+        .fold(odd(last), |found, word| found | odd(word))
+        == 0
+}
+
+/// Eight bytes each, and what is left, filled up with what is plain.
+fn words(bytes: &[u8]) -> (&[[u8; 8]], u64) {
+    let (words, rest) = bytes.as_chunks();
+    let mut last = [b'a'; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    (words, u64::from_le_bytes(last))
+}
+
+/// One bit in each byte, the lowest and the highest.
+const LOWEST: u64 = u64::from_le_bytes([0x01; 8]);
+const HIGHEST: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// The highest bit of each byte that is this one. Bytes after such a one may have theirs as well.
+fn equal(word: u64, byte: u8) -> u64 {
+    let zero = word ^ (LOWEST * u64::from(byte));
+    zero.wrapping_sub(LOWEST) & !zero & HIGHEST
+}
+
+/// The same of each byte that is not printable ASCII, or a backslash.
+fn odd(word: u64) -> u64 {
+    let control = word.wrapping_sub(LOWEST * 0x20) & !word;
+    (control | word) & HIGHEST | equal(word, 0x7f) | equal(word, b'\\')
+}
+
+/// Whether a path is plain, short, and without a component that begins with a dot or is empty: then
+/// none of its components is wrong. Other paths may be right as well.
+pub(in crate::model) fn is_plainly_right(path: &[u8]) -> bool {
+    let ends = |byte: Option<&u8>| matches!(byte, None | Some(b'/' | b'.'));
+    if ends(path.first()) || path.last() == Some(&b'/') || path.len() > COMPONENT_LIMIT {
+        return false;
+    }
+    let (words, last) = words(path);
+    let (mut wrong, mut before) = (0, 0);
+    let mut look = |word: u64| {
+        let slashes = equal(word, b'/');
+        let after_slashes = slashes << 8 | before;
+        wrong |= odd(word) | after_slashes & (slashes | equal(word, b'.'));
+        before = slashes >> 56;
+    };
+    words.iter().for_each(|&word| look(u64::from_le_bytes(word)));
+    look(last);
+    wrong == 0
 }
 
 fn is_short_name(component: &[u8]) -> bool {
@@ -119,8 +167,7 @@ fn check_path(text: &str) -> Result<(), PathError> {
     if text.starts_with('/') {
         return Err(PathError::Absolute { path: text.to_owned() });
     }
-    if !is_plain(text.as_bytes()) || !text.as_bytes().split(|&byte| byte == b'/').all(is_short_name)
-    {
+    if !is_plainly_right(text.as_bytes()) {
         text.split('/').try_for_each(|component| check_component(component, text))?;
     }
     if text.len() > PATH_LIMIT {
@@ -378,7 +425,20 @@ pub fn relative_from(from: &str, to: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn the_quick_look_at_a_path_says_what_each_component_says(text in "[a./~\\\\\\x1f \\x7fé]{0,40}|[a/.]{240,300}") {
+            let whole = !text.starts_with('/') && text.len() <= PATH_LIMIT;
+            let right = |component: &str| check_component(component, &text).is_ok();
+            prop_assert_eq!(TreePath::parse(&text).is_ok(), whole && text.split('/').all(right));
+            let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'\\';
+            prop_assert_eq!(is_plain(text.as_bytes()), text.bytes().all(plain));
+        }
+    }
 
     #[test]
     fn paths_that_could_escape_or_confuse_are_refused() {

@@ -45,7 +45,7 @@ fn position(entries: &[Entry], folder: &str, name: &str) -> Option<usize> {
 fn top_folders(entries: &[Entry]) -> impl Iterator<Item = &str> {
     let mut previous = "";
     entries.iter().filter_map(move |entry| {
-        let folder = entry.name.split_once('/')?.0;
+        let folder = &entry.name[..memchr::memchr(b'/', entry.name.as_bytes())?];
         let new = folder != previous;
         previous = folder;
         new.then_some(folder)

@@ -356,7 +356,7 @@ impl<'text> Headers<'text> {
             }
             if bare {
                 report(&|| HeaderError::Character { file, line: number, character: '\r' });
-            } else if line.contains('\0') {
+            } else if memchr::memchr(0, line.as_bytes()).is_some() {
                 report(&|| HeaderError::Character { file, line: number, character: '\0' });
             }
             let before = std::mem::replace(&mut rest, after);
@@ -372,8 +372,9 @@ impl<'text> Headers<'text> {
                 }
                 continue;
             }
-            let split = line
-                .split_once(':')
+            let colon = memchr::memchr(b':', line.as_bytes());
+            let split = colon
+                .map(|at| (&line[..at], &line[at + 1..]))
                 .filter(|(name, _)| name.bytes().all(|byte| byte.is_ascii_graphic()));
             match split {
                 Some((name, value)) if !name.is_empty() => {

@@ -10,11 +10,25 @@ use super::{
 };
 use crate::model::file_kind::FileKind;
 use crate::model::finding::{Code, Findings};
-use crate::model::path::{COMPONENT_LIMIT, PATH_LIMIT};
+use crate::model::path::{COMPONENT_LIMIT, PATH_LIMIT, is_plain, is_plainly_right};
 use crate::model::wheel::limits::Limits;
 
 /// The newest version of the format that a member may need: 6.3, the newest that Python reads.
 const NEWEST_VERSION: u8 = 63;
+
+/// The name, where a quick look shows that nothing is wrong with it, as with nearly all.
+fn plainly_right<'name>(raw: &'name [u8], limits: &Limits) -> Option<&'name str> {
+    let path = raw.strip_suffix(b"/").unwrap_or(raw);
+    let right = is_plainly_right(path)
+        && !has_drive(raw)
+        && path.len() <= limits.name_length
+        && memchr::memchr_iter(b'/', path).count() < limits.depth;
+    str::from_utf8(raw).ok().filter(|_| right)
+}
+
+fn has_drive(raw: &[u8]) -> bool {
+    raw.len() >= 2 && raw[0].is_ascii_alphabetic() && raw[1] == b':'
+}
 
 /// Decodes and checks a name; whether nothing is wrong with it.
 pub(super) fn check_name(
@@ -23,10 +37,10 @@ pub(super) fn check_name(
     limits: &Limits,
     findings: &mut Findings,
 ) -> (Box<str>, bool) {
-    // Most names need no second look.
-    let plain = raw
-        .iter()
-        .fold(true, |plain, &byte| plain & (0x20..0x7f).contains(&byte) & (byte != b'\\'));
+    if let Some(name) = plainly_right(raw, limits) {
+        return (name.into(), true);
+    }
+    let plain = is_plain(raw);
     let text = str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
     let mut sound = true;
     let mut refuse = |code: Code, message: String| {
@@ -58,8 +72,7 @@ pub(super) fn check_name(
     if !plain && raw.contains(&b'\\') {
         refuse(Code::PathBackslash, "the name holds a backslash".to_owned());
     }
-    let drive = raw.len() >= 2 && raw[0].is_ascii_alphabetic() && raw[1] == b':';
-    if drive || matches!(raw[0], b'/' | b'\\') {
+    if has_drive(raw) || matches!(raw[0], b'/' | b'\\') {
         refuse(
             Code::PathAbsolute,
             "the name starts at a root, a drive or a network share".to_owned(),

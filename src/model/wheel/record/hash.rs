@@ -64,6 +64,11 @@ pub(super) struct HashForm {
 
 /// Reads `ALGORITHM=HASH`.
 pub(super) fn parse_hash(text: &str) -> Result<(RecordHash, HashForm), RecordProblemKind> {
+    // As nearly all are.
+    if let Some(hash) = text.strip_prefix("sha256=") {
+        let (bytes, form) = decode::<32>("sha256", hash)?;
+        return Ok((RecordHash::Sha256(Hash::new(bytes)), form));
+    }
     let (name, hash) = text
         .split_once('=')
         .ok_or_else(|| RecordProblemKind::NoAlgorithm { text: text.to_owned() })?;
@@ -136,6 +141,10 @@ const VALUES: [u16; 256] = {
     values
 };
 
+fn value_of(digit: u8) -> u16 {
+    VALUES[usize::from(digit)]
+}
+
 /// Decodes a hash of `N` bytes: in base64url, in ordinary base64, where a mixture is no more
 /// ambiguous, or in hexadecimal.
 pub(super) fn decode<const N: usize>(
@@ -153,19 +162,18 @@ pub(super) fn decode<const N: usize>(
     let mut trailing = 0;
     // Whole groups of four digits and three bytes, then what is left: `N` is no multiple of three
     // for all algorithms.
-    let groups = plain.chunks_exact(4);
-    let rest = groups.remainder();
-    for (digits, bytes) in groups.zip(bytes.chunks_exact_mut(3)) {
-        let mut joined = 0;
-        for &digit in digits {
-            let value = VALUES[usize::from(digit)];
-            marks |= value;
-            joined = joined << 6 | u32::from(value & 63);
-        }
-        bytes.copy_from_slice(&joined.to_be_bytes()[1..]);
+    let (groups, rest) = plain.as_chunks();
+    for (&[a, b, c, d], bytes) in groups.iter().zip(bytes.as_chunks_mut().0) {
+        let [a, b, c, d] = [value_of(a), value_of(b), value_of(c), value_of(d)];
+        marks |= a | b | c | d;
+        *bytes = [
+            (a << 2 | ((b & 63) >> 4)) as u8,
+            (b << 4 | ((c & 63) >> 2)) as u8,
+            (c << 6 | (d & 63)) as u8,
+        ];
     }
     if plain.len() == expected && !rest.is_empty() {
-        let value = |index: usize| rest.get(index).map_or(0, |&digit| VALUES[usize::from(digit)]);
+        let value = |index: usize| rest.get(index).map_or(0, |&digit| value_of(digit));
         let [first, second, third] = [value(0), value(1), value(2)];
         let last = [
             (first as u8) << 2 | second as u8 >> 4,
@@ -205,16 +213,31 @@ pub fn encode_base64url(bytes: &[u8]) -> String {
 }
 
 pub(super) fn push_base64url(text: &mut Vec<u8>, bytes: &[u8]) {
-    let digits = |bytes: [u8; 3]| {
-        let [first, second, third] = bytes.map(usize::from);
-        let joined = first << 16 | second << 8 | third;
-        [18, 12, 6, 0].map(|shift: u32| ALPHABET[joined >> shift & 63])
-    };
-    let (groups, rest) = bytes.as_chunks();
-    groups.iter().for_each(|&group| text.extend_from_slice(&digits(group)));
-    match *rest {
-        [first] => text.extend_from_slice(&digits([first, 0, 0])[..2]),
-        [first, second] => text.extend_from_slice(&digits([first, second, 0])[..3]),
-        _ => {}
+    // Of three bytes each, sixteen groups at a time.
+    for bytes in bytes.chunks(48) {
+        let mut digits = [0; 64];
+        let (groups, rest) = bytes.as_chunks();
+        for (digits, group) in digits.as_chunks_mut().0.iter_mut().zip(groups) {
+            *digits = base64url(*group);
+        }
+        let last = match *rest {
+            [first] => base64url([first, 0, 0]),
+            [first, second] => base64url([first, second, 0]),
+            _ => [0; 4],
+        };
+        if !rest.is_empty() {
+            digits[4 * groups.len()..][..4].copy_from_slice(&last);
+        }
+        text.extend_from_slice(&digits[..(bytes.len() * 8).div_ceil(6)]);
     }
+}
+
+fn base64url([first, second, third]: [u8; 3]) -> [u8; 4] {
+    let [first, second, third] = [usize::from(first), usize::from(second), usize::from(third)];
+    [
+        ALPHABET[first >> 2],
+        ALPHABET[((first << 4) | (second >> 4)) & 63],
+        ALPHABET[((second << 2) | (third >> 6)) & 63],
+        ALPHABET[third & 63],
+    ]
 }

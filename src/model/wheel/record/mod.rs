@@ -21,6 +21,7 @@ use std::borrow::Cow;
 
 use self::hash::parse_hash;
 use super::tally::Tally;
+use crate::model::path::is_plainly_right;
 
 /// One row: what a distribution says about one of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,6 +341,11 @@ fn take_quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
 /// separated by `/`.
 fn check_path(path: &str) -> Result<(), RowPathError> {
     let bytes = path.as_bytes();
+    let has_drive =
+        bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.get(1) == Some(&b':');
+    if is_plainly_right(bytes) && !has_drive {
+        return Ok(());
+    }
     // Line ends within names: Python's `str.splitlines`, which reads installed RECORDs, knows more
     // of them than `\n` and `\r`. Beyond ASCII they are C2 80…C2 9F (the controls) and E2 80 A8, E2
     // 80 A9.
@@ -368,7 +374,7 @@ fn check_path(path: &str) -> Result<(), RowPathError> {
     if bytes[0] == b'/' {
         return Err(RowPathError::Absolute);
     }
-    if bytes[0].is_ascii_alphabetic() && bytes.get(1) == Some(&b':') {
+    if has_drive {
         return Err(RowPathError::Drive);
     }
     // Only components that are empty or begin with a full stop need a second look.
