@@ -42,7 +42,7 @@ fn a_table_of_wheels_and_a_document() {
     assert_eq!(click["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(click["size"], 98188);
     let own = json!([{"name": "flaskapp", "version": "0.1.0", "kind": "virtual", "path": ".",
-                      "because": ["the workspace"]}]);
+                      "missing": false, "because": ["the workspace"]}]);
     assert_eq!(document["left_out"], own);
 }
 
@@ -252,6 +252,67 @@ fn a_lock_that_was_cut_off_makes_no_environment() {
     let nothing = project.run(&["create", "none", "--lock", "requirements.txt"]);
     let warning = "warning: requirements.txt: it requires nothing";
     assert_eq!((nothing.code, nothing.stderr.lines().next()), (0, Some(warning)));
+}
+
+/// Every command says which code it has no wheel of, and takes one that somebody built.
+#[test]
+fn code_without_a_wheel_is_reported_by_every_command() {
+    let project = Project::new();
+    let package = |name: &str, source: &str, more: &str| {
+        format!(
+            "[[package]]\nname = \"{name}\"\nversion = \"1.0\"\nsource = {{ {source} }}\n{more}\n"
+        )
+    };
+    let lock = [
+        "version = 1\nrevision = 5\nrequires-python = \">=3.8\"\n".to_owned(),
+        package("app", "editable = \".\"", "dependencies = [{ name = \"lib\" }]\n"),
+        package("lib", "directory = \"../lib\"", ""),
+    ];
+    project.write("uv.lock", lock.concat());
+    let warning = "warning: uv.lock: `lib` is left out: it is the directory `../lib`, of which the \
+                   lock has no wheel; build one and give it with --supply";
+    let note = "note: uv.lock: the project's own code is left out: app";
+    let commands: [&[&str]; 4] = [
+        &["create", "env", "--lock", "uv.lock"],
+        &["build", "--lock", "uv.lock", "--out", "out"],
+        &["lock", "spec", "uv.lock", "--out", "env.json"],
+        &["lock", "fetch", "uv.lock", "--dest", "wheels"],
+    ];
+    for command in commands {
+        let output = project.run(&[command, &["--format", "json"]].concat());
+        let lines: Vec<&str> = output.stderr.lines().take(2).collect();
+        assert_eq!(
+            (output.code, &*lines),
+            (0, &[warning, note][..]),
+            "{command:?}: {}",
+            output.stderr
+        );
+        let missing = |package: &Value| (package["name"].clone(), package["missing"].clone());
+        let document = output.json();
+        let left_out = document["left_out"].as_array().unwrap().iter().map(missing);
+        let expected = [(json!("app"), json!(false)), (json!("lib"), json!(true))];
+        assert_eq!(left_out.collect::<Vec<_>>(), expected);
+    }
+    let target = ["--target", "linux-x86_64-3.12.1"];
+    let output = project.run(&[&["lock", "select", "uv.lock"], &target[..]].concat());
+    let own = "; the project's own code is left out: app\n";
+    assert!(
+        output.stderr.starts_with(warning) && output.stderr.ends_with(own),
+        "{}",
+        output.stderr
+    );
+    let index = ["lock", "index", "uv.lock", "--target", "linux=linux-x86_64-3.12.1"];
+    assert_eq!(project.run(&index).stderr.lines().next(), Some(warning));
+    let wheel = WheelText::new("lib", "1.0").file("lib.py", "");
+    project.write("dist/lib-1.0-py3-none-any.whl", wheel.pack());
+    for command in commands {
+        let again: &[&str] = if command[0] == "create" { &["--replace"] } else { &[] };
+        let again = if command[0] == "build" { &["--replace"] } else { again };
+        let output = project.run(&[command, &["--supply", "dist"], again].concat());
+        assert_eq!((output.code, output.stderr.lines().next()), (0, Some(note)), "{command:?}");
+    }
+    assert!(project.path().join("wheels/lib-1.0-py3-none-any.whl").is_file());
+    assert!(project.path().join("out/lib").is_dir());
 }
 
 /// The sets of an index name every group by itself; what counts by default is for those who install.

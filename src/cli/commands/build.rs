@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cli::answer::{Answer, Warnings};
 use crate::cli::inputs::lock::{
-    ChoiceArguments, ForArguments, Locked, LockedArguments, WantedArguments, needs_a_lock,
+    ChoiceArguments, ForArguments, LeftOut, Locked, LockedArguments, WantedArguments, needs_a_lock,
 };
 use crate::cli::inputs::spec::{self as spec_input, SpecText};
 use crate::cli::inputs::{apart, compiler};
@@ -101,6 +101,8 @@ pub(crate) struct Build {
     session: Session,
     caches: Caches,
     request: BuildRequest,
+    /// What a lock has no wheel of.
+    left_out: Vec<LeftOut>,
     /// The output as it was typed.
     out: Utf8PathBuf,
 }
@@ -110,6 +112,7 @@ impl Verb for BuildArguments {
         let places = self.places;
         let caches = caches::local(&self.store, &self.links, io)?;
         let fetching = fetching::fetching(&self.fetch, &self.remote, &caches, io)?;
+        let mut left_out = Vec::new();
         let (spec, text) = match (&self.lock, self.spec) {
             (Some(lock), _) => {
                 let arguments = LockedArguments {
@@ -118,7 +121,9 @@ impl Verb for BuildArguments {
                     launchers: self.launchers.as_deref(),
                 };
                 let cwd = io.cwd.clone();
-                let spec = Locked::read(arguments, &cwd, io)?.spec(None, Some(&fetching), io)?;
+                let locked = Locked::read(arguments, &cwd, io)?;
+                let (spec, without) = locked.spec(None, Some(&fetching), io)?;
+                left_out = without;
                 (lock.clone(), SpecText::of(&spec, lock.as_str(), &cwd))
             }
             (None, spec) => {
@@ -153,6 +158,7 @@ impl Verb for BuildArguments {
             session,
             caches,
             request,
+            left_out,
             out: self.out,
         };
         check_outputs(&build.request, &build.spec)?;
@@ -187,7 +193,8 @@ impl Request for Build {
         };
         let notes = caches::say(&self.caches, io);
         let remote = self.caches.remote.as_ref().map(|remote| remote.summary_json());
-        Ok(BuildAnswer::new(built?, self.out, allowed, notes, remote))
+        let answer = BuildAnswer::new(built?, self.out, allowed, notes, remote);
+        Ok(BuildAnswer { left_out: self.left_out, ..answer })
     }
 }
 
@@ -222,6 +229,8 @@ pub(crate) struct BuildAnswer {
     bytes: u64,
     links: Counts,
     warnings: Warnings,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<LeftOut>,
     notes: Vec<String>,
     remote: Option<Value>,
 }
@@ -247,6 +256,7 @@ impl BuildAnswer {
             files: built.files,
             bytes: built.bytes,
             links: built.links,
+            left_out: Vec::new(),
             notes,
             remote,
         }

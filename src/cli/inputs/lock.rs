@@ -2,6 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use serde::Serialize;
 
 use crate::cli::inputs::launchers;
 use crate::cli::inputs::target::{self as for_target, Target};
@@ -12,7 +13,7 @@ use crate::engine::fetch::Fetching;
 use crate::engine::files;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
-use crate::model::lock::{Request, Selection};
+use crate::model::lock::{self, Request, Selection};
 use crate::model::spec::{Flags, Launchers, Spec};
 use crate::model::target;
 
@@ -132,6 +133,52 @@ impl Wanted {
         }
         Ok(selection)
     }
+
+    /// The same, and says which code of the project is left out.
+    ///
+    /// # Errors
+    /// As [`Wanted::choose`].
+    pub(crate) fn choose_and_say(
+        &self,
+        interpreter: &Interpreter,
+        fetching: Option<&Fetching>,
+        io: &mut Io<'_>,
+    ) -> Result<Selection, Error> {
+        let selection = self.choose(interpreter, fetching, io)?;
+        let own = selection.left_out.iter().filter(|package| package.is_own());
+        let own: Vec<&str> = own.map(|package| package.name.normalized()).collect();
+        if !own.is_empty() {
+            let own = own.join(", ");
+            io.note(&format!("{}: the project's own code is left out: {own}", self.file.origin));
+        }
+        Ok(selection)
+    }
+}
+
+/// A package of which only the code is there, as answers have it.
+#[derive(Debug, Serialize)]
+pub(crate) struct LeftOut {
+    pub(crate) name: String,
+    version: Option<String>,
+    kind: &'static str,
+    path: String,
+    pub(crate) missing: bool,
+    because: Vec<String>,
+}
+
+impl LeftOut {
+    /// Those of a selection.
+    pub(crate) fn of(left_out: Vec<lock::LeftOut>) -> Vec<Self> {
+        let one = |package: lock::LeftOut| Self {
+            name: package.name.normalized().to_owned(),
+            version: package.version,
+            kind: package.kind,
+            path: package.path,
+            missing: package.is_missing,
+            because: package.because,
+        };
+        left_out.into_iter().map(one).collect()
+    }
 }
 
 /// A lock, who wants what of it, and what else its spec needs.
@@ -167,7 +214,8 @@ impl Locked {
         Ok(Self { wanted, target, launchers })
     }
 
-    /// The spec of what the lock gives. Paths of wheels below `root` are given from there.
+    /// The spec of what the lock gives, and what it leaves out. Paths of wheels below `root` are
+    /// given from there.
     ///
     /// # Errors
     /// The lock does not have what is wanted.
@@ -176,15 +224,15 @@ impl Locked {
         root: Option<&Utf8Path>,
         fetching: Option<&Fetching>,
         io: &mut Io<'_>,
-    ) -> Result<Spec, Error> {
-        let selection = self.wanted.choose(&self.target.interpreter, fetching, io)?;
+    ) -> Result<(Spec, Vec<LeftOut>), Error> {
+        let selection = self.wanted.choose_and_say(&self.target.interpreter, fetching, io)?;
         // What is not fetched may be given, or be known from before.
         let mut at_hand = Fetching::at_hand(caches::usual_store(io));
         at_hand.folders = self.wanted.wheels;
         let fetching = fetching.unwrap_or(&at_hand);
         let file = &self.wanted.file;
         let wheels = file.references(&selection, root, fetching, &io.progress)?;
-        Ok(Spec {
+        let spec = Spec {
             python: for_target::python(None, &self.target),
             interpreter: self.target.interpreter,
             launchers: self.launchers,
@@ -193,7 +241,8 @@ impl Locked {
             path_entries: Vec::new(),
             bytecode: None,
             flags: Flags::default(),
-        })
+        };
+        Ok((spec, LeftOut::of(selection.left_out)))
     }
 }
 

@@ -201,7 +201,10 @@ impl<'a> Building<'a> {
                     self.index.files.entry(key.clone()).or_insert_with(|| file(&wheel));
                     Some(self.closures.part(key))
                 }
-                Found::LeftOut(_) => None,
+                Found::LeftOut(left_out) => {
+                    self.index.warnings.extend(left_out.warning());
+                    None
+                }
                 Found::Unpinned(wheel) => {
                     unpinned.push(wheel);
                     None

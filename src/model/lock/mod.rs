@@ -154,6 +154,8 @@ struct Package {
     version: Option<String>,
     place: Place,
     source: Source,
+    /// Whether it is the project, or a member of its workspace.
+    is_member: bool,
     /// When it belongs to the environment, where the lock has no graph.
     marker: Option<MarkerId>,
     requires_python: Option<String>,
@@ -182,6 +184,7 @@ impl Package {
             version: None,
             place,
             source,
+            is_member: false,
             marker: None,
             requires_python: None,
             forks: Vec::new(),

@@ -83,7 +83,9 @@ fn package(at: usize, table: &DeTable<'_>, reader: &mut Reader<'_>) -> Option<Pa
     if let Some(vcs) = reader.table(table, "vcs") {
         own.source = Source::Git(place(vcs, reader));
     } else if let Some(directory) = reader.table(table, "directory") {
-        own.source = Source::Directory(reader.text(directory, "path").unwrap_or_default());
+        let path = reader.text(directory, "path").unwrap_or_default();
+        own.is_member = path == ".";
+        own.source = Source::Directory(path);
     } else if let Some(archive) = reader.table(table, "archive") {
         // uv writes a wheel that is named by its URL or path so.
         let file = artifact(at, archive, reader);

@@ -77,7 +77,7 @@ impl Selected {
     }
 }
 
-/// A package that is the project's own code.
+/// A package of which there is code in a directory, and no wheel: the project's own, most often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// Its name.
@@ -88,9 +88,29 @@ pub struct LeftOut {
     pub kind: &'static str,
     /// Where it lies, relative to the lock.
     pub path: String,
+    /// Whether the environment lacks it: it is to be installed, and not the project's own.
+    pub is_missing: bool,
     /// What asks for it.
     pub because: Vec<String>,
 }
+
+impl LeftOut {
+    /// Whether it is the project's own code, and would be installed by others.
+    pub fn is_own(&self) -> bool {
+        !self.is_missing && self.kind != VIRTUAL
+    }
+
+    /// What to say where the environment lacks it.
+    pub(super) fn warning(&self) -> Option<String> {
+        let Self { name, path, is_missing, .. } = self;
+        is_missing.then(|| {
+            format!("`{name}` is left out: it is the directory `{path}`, of which the lock has no wheel; build one and give it with --supply")
+        })
+    }
+}
+
+/// The kind of what is no package: only what it requires is installed.
+const VIRTUAL: &str = "virtual";
 
 /// An interpreter, with what is worked out of it once.
 #[derive(Debug)]
@@ -293,7 +313,10 @@ impl<'a> Choice<'a> {
                     }
                     selection.wheels.push(*wheel);
                 }
-                Found::LeftOut(left_out) => selection.left_out.push(left_out),
+                Found::LeftOut(left_out) => {
+                    self.warnings.extend(left_out.warning());
+                    selection.left_out.push(left_out);
+                }
                 Found::Unavailable(reason) => {
                     unavailable.push(Unavailable { package: package.title(), reason })
                 }
@@ -365,13 +388,14 @@ impl<'a> Choice<'a> {
             return Found::Wheel(Box::new(given(package, wheel, true, because)));
         }
         let (kind, path) = match &package.source {
-            Source::Virtual(path) => ("virtual", path),
+            Source::Virtual(path) => (VIRTUAL, path),
             Source::Editable(path) => ("editable", path),
             Source::Directory(path) => ("directory", path),
             _ => return Found::Unavailable(reason),
         };
         let (name, version) = (package.name.clone(), package.version.clone());
-        Found::LeftOut(LeftOut { name, version, kind, path: path.clone(), because })
+        let (path, is_missing) = (path.clone(), !package.is_member && kind != VIRTUAL);
+        Found::LeftOut(LeftOut { name, version, kind, path, is_missing, because })
     }
 
     /// What is odd about the wheels so far.

@@ -366,6 +366,53 @@ fn groups_count_by_default_as_the_lock_says() {
 }
 
 #[test]
+fn code_that_the_environment_lacks_is_no_member_and_no_virtual_project() {
+    let dependencies =
+        "dependencies = [{ name = \"a\" }, { name = \"b\" }, { name = \"c\" }, { name = \"m\" }]\n";
+    let text = uv(
+        "[manifest]\nmembers = [\"app\", \"m\"]",
+        &[
+            ("app", &format!("source = {{ editable = \".\" }}\n{dependencies}")),
+            ("a", "source = { directory = \"../a\" }\n"),
+            ("b", "source = { editable = \"b\" }\n"),
+            ("c", "source = { virtual = \"../c\" }\n"),
+            ("m", "source = { directory = \"m\" }\n"),
+        ],
+    );
+    let said = |name: &str, path: &str| {
+        format!(
+            "\nwarning: `{name}` is left out: it is the directory `{path}`, of which the lock has no wheel; build one and give it with --supply"
+        )
+    };
+    let both = format!("{}{}", said("a", "../a"), said("b", "b"));
+    assert_eq!(
+        chosen(&text, &linux("3.12"), &Request::default()),
+        format!("(a)\n(app)\n(b)\n(c)\n(m){both}")
+    );
+    let selection =
+        select(&Lock::read(&text).unwrap(), &linux("3.12"), &Request::default()).unwrap();
+    let own = selection.left_out.iter().filter(|package| package.is_own());
+    assert_eq!(own.map(|package| package.name.normalized()).collect::<Vec<_>>(), ["app", "m"]);
+    let supplied = AtHand {
+        file: WheelFilename::parse("a-1.0-py3-none-any.whl").unwrap(),
+        path: "dist/a-1.0-py3-none-any.whl".to_owned(),
+        sha256: Hash::parse_hex(HASH).unwrap(),
+        others: Vec::new(),
+        size: 3,
+    };
+    let request = with(|request| request.supplied = vec![supplied]);
+    let expected = format!("a-1.0-py3-none-any\n(app)\n(b)\n(c)\n(m){}", said("b", "b"));
+    assert_eq!(chosen(&text, &linux("3.12"), &request), expected);
+    let targets = [("linux".to_owned(), linux("3.12.1"))].into();
+    let index =
+        index(&Lock::read(&text).unwrap(), Hash::parse_hex(HASH).unwrap(), &targets).unwrap();
+    assert_eq!(index.warnings.len(), 2, "{:?}", index.warnings);
+    let pylock = "lock-version = \"1.0\"\npackages = [{ name = \"a\", directory = { path = \".\" } }, { name = \"b\", directory = { path = \"b\" } }]\n";
+    let expected = format!("(a)\n(b){}", said("b", "b"));
+    assert_eq!(chosen(pylock, &linux("3.12"), &Request::default()), expected);
+}
+
+#[test]
 fn conflicts_are_told_apart_by_what_is_active() {
     let text = uv(
         "conflicts = [[{ package = \"app\", extra = \"new\" }, { package = \"app\", extra = \"old\" }]]",

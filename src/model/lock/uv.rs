@@ -63,6 +63,9 @@ pub(super) fn read(root: &DeTable<'_>, mut reader: Reader<'_>) -> Result<Lock, L
         }
     }
     let roots = roots(root, &packages, &known, &mut reader);
+    for position in &roots.members {
+        packages[*position].is_member = true;
+    }
     for (from, list, edge) in edges {
         let package = &mut packages[from];
         match list {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer, Warnings};
-use crate::cli::inputs::lock::{self as lock_input, Wanted, WantedArguments};
+use crate::cli::inputs::lock::{self as lock_input, LeftOut, Wanted, WantedArguments};
 use crate::cli::inputs::{apart, compiler, spec as spec_input};
 use crate::cli::io::{Io, written};
 use crate::cli::options::bytecode::BytecodeArguments;
@@ -426,11 +426,13 @@ impl Make {
                 "there is a {name} here; `--lock {name}` installs the wheels that it says"
             ));
         }
+        let mut left_out = Vec::new();
         if let Some(locked) = &self.locked {
             let (fetching, progress) =
                 (self.session.fetching.clone().unwrap_or_default(), &self.session.progress);
-            let selection = locked.choose(&probe.interpreter, Some(&fetching), io)?;
+            let selection = locked.choose_and_say(&probe.interpreter, Some(&fetching), io)?;
             self.spec.locked = locked.file.references(&selection, None, &fetching, progress)?;
+            left_out = LeftOut::of(selection.left_out);
         }
         let Composed { mut spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
         if let Some(levels) = self.bytecode.bytecode.take() {
@@ -470,7 +472,7 @@ impl Make {
         let facts = (document.interpreter, probe.executable);
         let mut made = Made::new(self.environment, built, &spec, facts);
         made.seeds = seeds.iter().map(SeedDocument::new).collect();
-        Ok(Made { activate, notes, is_printed, ..made })
+        Ok(Made { activate, left_out, notes, is_printed, ..made })
     }
 }
 
@@ -508,6 +510,8 @@ pub(crate) struct Made {
     activate: Option<String>,
     allowed: BTreeSet<Code>,
     warnings: Warnings,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<LeftOut>,
     notes: Vec<String>,
     /// The interpreter and the distributions, for people.
     #[serde(skip)]
@@ -558,6 +562,7 @@ impl Made {
             activate: None,
             allowed: spec.flags.allow.clone(),
             warnings: Warnings::new(built.warnings).allowing(built.source, &spec.flags.allow),
+            left_out: Vec::new(),
             notes: Vec::new(),
             contents: format!("{name} {}, {packages}", spec.interpreter.version),
             is_printed: false,

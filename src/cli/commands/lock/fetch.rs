@@ -5,7 +5,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::answer::{Answer, Printer};
-use crate::cli::inputs::lock::{self as lock_input, ForArguments, Wanted, WantedArguments};
+use crate::cli::inputs::lock::{
+    self as lock_input, ForArguments, LeftOut, Wanted, WantedArguments,
+};
 use crate::cli::inputs::target::Target;
 use crate::cli::io::Io;
 use crate::cli::options::caches::{self, RemoteArguments, StoreArguments};
@@ -76,14 +78,15 @@ impl Verb for LockFetchArguments {
 impl Request for LockFetch {
     fn run(self, io: &mut Io<'_>) -> Result<LockFetchAnswer, Error> {
         let Self { wanted, target, fetching, dest, .. } = self;
-        let selection = wanted.choose(&target.interpreter, Some(&fetching), io)?;
+        let selection = wanted.choose_and_say(&target.interpreter, Some(&fetching), io)?;
         let wheels = wanted.file.references(&selection, None, &fetching, &io.progress)?;
         let names = selection.wheels.iter().map(|wheel| wheel.written.clone());
         let wheels: Vec<_> = names.zip(wheels).collect();
         let places = Places { root: wanted.file.directory, ..Places::default() };
         let saved = fetching.save(&wheels, &places, &dest, &io.progress);
         let notes = caches::say(&self.caches, io);
-        Ok(LockFetchAnswer { dest: self.name, wheels: saved?, notes })
+        let left_out = LeftOut::of(selection.left_out);
+        Ok(LockFetchAnswer { dest: self.name, wheels: saved?, left_out, notes })
     }
 }
 
@@ -92,6 +95,8 @@ impl Request for LockFetch {
 pub(crate) struct LockFetchAnswer {
     dest: Utf8PathBuf,
     wheels: Vec<Saved>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<LeftOut>,
     notes: Vec<String>,
 }
 

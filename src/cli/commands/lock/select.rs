@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::answer::{Answer, Printer};
-use crate::cli::inputs::lock::{self as lock_input, ChoiceArguments, Wanted};
+use crate::cli::inputs::lock::{self as lock_input, ChoiceArguments, LeftOut, Wanted};
 use crate::cli::inputs::target::Target;
 use crate::cli::io::Io;
 use crate::cli::quantity;
@@ -86,15 +86,6 @@ struct Wheel {
     because: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct LeftOut {
-    name: String,
-    version: Option<String>,
-    kind: &'static str,
-    path: String,
-    because: Vec<String>,
-}
-
 impl SelectAnswer {
     fn new(selection: Selection, interpreter: Value, title: String) -> Self {
         let wheel = |wheel: lock::Selected| Wheel {
@@ -112,17 +103,10 @@ impl SelectAnswer {
             supplied: wheel.supplied,
             because: wheel.because,
         };
-        let left_out = |package: lock::LeftOut| LeftOut {
-            name: package.name.normalized().to_owned(),
-            version: package.version,
-            kind: package.kind,
-            path: package.path,
-            because: package.because,
-        };
         Self {
             interpreter,
             wheels: selection.wheels.into_iter().map(wheel).collect(),
-            left_out: selection.left_out.into_iter().map(left_out).collect(),
+            left_out: LeftOut::of(selection.left_out),
             warnings: selection.warnings,
             title,
         }
@@ -150,7 +134,8 @@ impl Answer for SelectAnswer {
             Some(bytes) if bytes > 0 => format!(", {}", quantity::size(bytes)),
             _ => String::new(),
         };
-        let own: Vec<&str> = self.left_out.iter().map(|package| package.name.as_str()).collect();
+        let own = self.left_out.iter().filter(|package| !package.missing);
+        let own: Vec<&str> = own.map(|package| package.name.as_str()).collect();
         let own = match own[..] {
             [] => String::new(),
             _ => format!("; the project's own code is left out: {}", own.join(", ")),

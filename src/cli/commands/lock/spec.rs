@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::answer::{Answer, Printer};
 use crate::cli::inputs::destination::Destination;
-use crate::cli::inputs::lock::{ChoiceArguments, Locked, LockedArguments};
+use crate::cli::inputs::lock::{ChoiceArguments, LeftOut, Locked, LockedArguments};
 use crate::cli::io::Io;
 use crate::cli::quantity;
 use crate::cli::text::Text;
@@ -66,12 +66,12 @@ impl Verb for LockSpecArguments {
 impl Request for LockSpec {
     fn run(self, io: &mut Io<'_>) -> Result<LockSpecAnswer, Error> {
         let Self { locked, root, out } = self;
-        let spec = locked.spec(Some(&root), None, io)?;
+        let (spec, left_out) = locked.spec(Some(&root), None, io)?;
         let wheels = quantity::count(spec.wheels.len(), "wheel");
         let title = format!("{wheels} for {}", spec.interpreter);
         let document = SpecDocument::from(&spec);
         let out = out.write_json(&json!(document))?;
-        Ok(LockSpecAnswer { spec: document, out, title })
+        Ok(LockSpecAnswer { spec: document, out, left_out, title })
     }
 }
 
@@ -80,6 +80,8 @@ impl Request for LockSpec {
 pub(crate) struct LockSpecAnswer {
     spec: SpecDocument,
     out: Option<Utf8PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<LeftOut>,
     #[serde(skip)]
     title: String,
 }
