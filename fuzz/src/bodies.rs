@@ -80,7 +80,7 @@ pub fn index_page(data: &[u8]) {
         // Whatever an index says, the lock that is made of it can be read.
         let lock = Lock::read(&requirements).expect("they are requirements");
         let name = DistName::parse("a").expect("a name");
-        let pinned = pin::pin(&lock, &BTreeMap::from([(name, offers)]));
+        let pinned = pin::pin(&lock, &BTreeMap::from([(name, offers)]), str::to_owned);
         assert!(pinned.missing.is_empty());
         assert_eq!(Lock::read(&pinned.text).expect("it can be read again").len(), 1);
     }
@@ -102,7 +102,7 @@ pub fn lock_text(data: &[u8]) {
         serde_json::from_str::<serde_json::Value>(&index.render()).expect("an index is JSON");
     }
     if pin::sought(&lock).is_ok() {
-        let pinned = pin::pin(&lock, &BTreeMap::new());
+        let pinned = pin::pin(&lock, &BTreeMap::new(), str::to_owned);
         assert_eq!(Lock::read(&pinned.text).expect("it can be read again").len(), lock.len());
     }
 }

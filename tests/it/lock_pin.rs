@@ -105,6 +105,41 @@ fn hashes_become_addresses_that_a_build_can_fetch() {
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
+/// As `uv export` writes them where a dependency is a wheel in the repository.
+#[test]
+fn a_line_for_a_file_stands_beside_lines_for_an_index() {
+    let indexed = Indexed::new();
+    let vendored = WheelText::new("vendored", "1.0").file("vendored.py", "x = 1\n").pack();
+    indexed.project.write("vend/vendored-1.0-py3-none-any.whl", &vendored);
+    let line = format!(
+        "./vend/vendored-1.0-py3-none-any.whl \\\n    --hash=sha256:{}\n",
+        Hash::sha256(&vendored)
+    );
+    indexed.project.write("requirements.txt", format!("{line}{}", indexed.requirements()));
+    let index = indexed.index();
+    let target = ["--target", "linux-x86_64-3.12.1"];
+    let build = |lock: &str, out: &str, more: &[&str]| {
+        let build = ["build", "--lock", lock, "--out", out, "--format", "json"];
+        let output = indexed.run(&[&build, &target[..], more].concat());
+        assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+        output.json()["digest"].clone()
+    };
+    let looked_up = build("requirements.txt", "one", &["--index-url", &index]);
+    assert!(indexed.project.path().join("one/lib/python3.12/site-packages/vendored.py").is_file());
+    let given = ["--index-url", &index, "--wheels", "vend"];
+    assert_eq!(build("requirements.txt", "two", &given), looked_up);
+    // A path is relative to the lock that has it.
+    for out in ["pylock.toml", "vend/pylock.toml", "other/pylock.toml"] {
+        std::fs::create_dir_all(indexed.project.path().join(out).parent().unwrap()).unwrap();
+        let pin = ["lock", "pin", "requirements.txt", "--index-url", &index, "--out", out];
+        let pinned = indexed.run(&pin);
+        assert_eq!(pinned.code, 0, "{}", pinned.stderr);
+        assert_eq!(build(out, &format!("of-{}", out.replace('/', "-")), &[]), looked_up);
+    }
+    let text = std::fs::read_to_string(indexed.project.path().join("pylock.toml")).unwrap();
+    assert!(text.contains("path = \"vend/vendored-1.0-py3-none-any.whl\""), "{text}");
+}
+
 #[test]
 fn what_no_index_has_is_an_error_with_its_line() {
     let indexed = Indexed::new();

@@ -53,7 +53,7 @@ pub enum PageError {
 #[derive(Deserialize)]
 struct Page {
     meta: Meta,
-    files: Vec<File>,
+    files: Vec<PageFile>,
 }
 
 #[derive(Deserialize)]
@@ -63,7 +63,7 @@ struct Meta {
 }
 
 #[derive(Deserialize)]
-struct File {
+struct PageFile {
     filename: String,
     url: String,
     #[serde(default)]
@@ -91,7 +91,7 @@ fn read_json(text: &str, base: &str) -> Result<Vec<Offer>, PageError> {
     if version.split('.').next() != Some("1") {
         return Err(PageError::Version(version.chars().take(20).collect()));
     }
-    let offer = |file: File| {
+    let offer = |file: PageFile| {
         let digits = file.hashes.get("sha256")?.to_ascii_lowercase();
         Some(Offer {
             url: join(base, &file.url)?,
@@ -222,7 +222,7 @@ pub struct Sought {
 /// What indexes have to be asked for.
 ///
 /// # Errors
-/// The lock has addresses, or paths of this machine.
+/// The lock has addresses, or other hashes than indexes have.
 pub fn sought(lock: &Lock) -> Result<Vec<Sought>, LockError> {
     if lock.kind != LockKind::Requirements {
         return Err(LockError::Foreign {
@@ -233,9 +233,7 @@ pub fn sought(lock: &Lock) -> Result<Vec<Sought>, LockError> {
     let mut found: BTreeMap<&DistName, BTreeSet<Hash>> = BTreeMap::new();
     let mut problems = Vec::new();
     for package in &lock.packages {
-        if let Some(path) = package.wheels.iter().find_map(|wheel| wheel.path.as_ref()) {
-            problems.push(problem(package, format!("`{path}` is a path, which no index has")));
-        } else if !package.other_hashes.is_empty() {
+        if !package.other_hashes.is_empty() {
             let title = package.title();
             let message = format!("{title} has no SHA-256, by which indexes know files");
             problems.push(problem(package, message));
@@ -274,8 +272,13 @@ impl Pinned {
     }
 }
 
-/// Gives requirements the addresses of their files. Offers are by the names of their projects.
-pub fn pin(lock: &Lock, offers: &BTreeMap<DistName, Vec<Offer>>) -> Pinned {
+/// Gives requirements the addresses of their files. Offers are by the names of their projects; `place` makes paths, which are
+/// relative to the requirements, those of the new lock.
+pub fn pin(
+    lock: &Lock,
+    offers: &BTreeMap<DistName, Vec<Offer>>,
+    place: impl Fn(&str) -> String,
+) -> Pinned {
     let mut text = "lock-version = \"1.0\"\ncreated-by = \"venvtree\"\n".to_owned();
     let (mut other, mut missing) = (Vec::new(), Vec::new());
     for package in &lock.packages {
@@ -286,7 +289,8 @@ pub fn pin(lock: &Lock, offers: &BTreeMap<DistName, Vec<Offer>>) -> Pinned {
         if let Some(marker) = package.marker {
             let _ = writeln!(text, "marker = {}", quoted(lock.markers.text(marker)));
         }
-        let mut files: Vec<Offer> = package.wheels.iter().filter_map(direct).collect();
+        let mut files: Vec<File<'_>> =
+            package.wheels.iter().filter_map(|wheel| File::given(wheel, &place)).collect();
         let offered = offers.get(&package.name).map_or(&[][..], Vec::as_slice);
         for hash in &package.hashes {
             match offered.iter().find(|offer| offer.sha256 == *hash) {
@@ -294,28 +298,56 @@ pub fn pin(lock: &Lock, offers: &BTreeMap<DistName, Vec<Offer>>) -> Pinned {
                     package,
                     format!("no index has a file of {} with sha256:{hash}", package.title()),
                 )),
-                Some(offer) if is_of(package, offer) => files.push(offer.clone()),
+                Some(offer) if is_of(package, offer) => files.push(File::offered(offer)),
                 Some(offer) => other.push(problem(
                     package,
                     format!("sha256:{hash} is {}, expected {}", offer.file_name, package.title()),
                 )),
             }
         }
-        files.sort_by(|one, two| one.file_name.cmp(&two.file_name));
+        files.sort_by_key(|file| file.file_name);
         write_files(&mut text, &files);
     }
     Pinned { text, missing, other }
 }
 
-/// A wheel whose address the requirements have.
-fn direct(wheel: &Artifact) -> Option<Offer> {
-    Some(Offer {
-        url: wheel.url.clone()?,
-        file_name: wheel.file_name.clone(),
-        sha256: wheel.sha256?,
-        size: wheel.size,
-        requires_python: None,
-    })
+/// A file as the lock will have it.
+struct File<'a> {
+    file_name: &'a str,
+    /// `url` or `path`, and which.
+    place: (&'static str, String),
+    size: Option<u64>,
+    /// The algorithm and the digits.
+    hash: (String, String),
+    requires_python: Option<&'a str>,
+}
+
+impl<'a> File<'a> {
+    fn offered(offer: &'a Offer) -> Self {
+        Self {
+            file_name: &offer.file_name,
+            place: ("url", offer.url.clone()),
+            size: offer.size,
+            hash: ("sha256".to_owned(), offer.sha256.to_hex()),
+            requires_python: offer.requires_python.as_deref(),
+        }
+    }
+
+    /// A wheel of which the requirements say where it is.
+    fn given(wheel: &'a Artifact, place: impl Fn(&str) -> String) -> Option<Self> {
+        let sha256 = wheel.sha256.map(|hash| ("sha256".to_owned(), hash.to_hex()));
+        let place = match (&wheel.url, &wheel.path) {
+            (Some(url), _) => ("url", url.clone()),
+            (None, path) => ("path", place(path.as_deref()?)),
+        };
+        Some(Self {
+            file_name: &wheel.file_name,
+            place,
+            size: wheel.size,
+            hash: sha256.or_else(|| wheel.other_hash.clone())?,
+            requires_python: None,
+        })
+    }
 }
 
 /// Whether a file is one of this package: wheels say so themselves.
@@ -330,25 +362,25 @@ fn is_of(package: &Package, offer: &Offer) -> bool {
     })
 }
 
-fn write_files(text: &mut String, files: &[Offer]) {
-    let line = |file: &Offer| {
+fn write_files(text: &mut String, files: &[File<'_>]) {
+    let line = |file: &File<'_>| {
         let size = file.size.map(|size| format!(", size = {size}")).unwrap_or_default();
+        let (name, (key, place), (algorithm, digits)) =
+            (quoted(file.file_name), &file.place, &file.hash);
+        let place = quoted(place);
         format!(
-            "{{ name = {}, url = {}{size}, hashes = {{ sha256 = \"{}\" }} }}",
-            quoted(&file.file_name),
-            quoted(&file.url),
-            file.sha256
+            "{{ name = {name}, {key} = {place}{size}, hashes = {{ {algorithm} = \"{digits}\" }} }}"
         )
     };
     // An index has whatever somebody once wrote, and a lock may have only what is understood.
     let is_understood = |python: &&str| parse_specifiers(python).is_ok();
     let pythons: BTreeSet<_> =
-        files.iter().map(|file| file.requires_python.as_deref().filter(is_understood)).collect();
+        files.iter().map(|file| file.requires_python.filter(is_understood)).collect();
     // What only some files say is not true of the package.
     if let (1, Some(Some(python))) = (pythons.len(), pythons.first()) {
         let _ = writeln!(text, "requires-python = {}", quoted(python));
     }
-    let (wheels, others): (Vec<&Offer>, Vec<&Offer>) =
+    let (wheels, others): (Vec<&File<'_>>, Vec<&File<'_>>) =
         files.iter().partition(|file| file.file_name.ends_with(".whl"));
     if let Some(sdist) = others.first() {
         let _ = writeln!(text, "sdist = {}", line(sdist));
@@ -443,24 +475,28 @@ mod tests {
     #[test]
     fn each_hash_becomes_a_file_or_a_problem() {
         let (good, other, gone) = (Hash::sha256(b"1"), Hash::sha256(b"2"), Hash::sha256(b"3"));
-        let offer = |file_name: &str, sha256| Offer {
+        let offer = |file_name: &str, sha256, python: &str| Offer {
             url: format!("https://files.example/{file_name}"),
             file_name: file_name.to_owned(),
             sha256,
             size: Some(3),
-            requires_python: Some(">=3.\"8".to_owned()),
+            requires_python: Some(python.to_owned()),
         };
         let name = DistName::parse("six").unwrap();
         let offers =
-            vec![offer("six-1.0-py3-none-any.whl", good), offer("six-2.0-py3-none-any.whl", other)];
+            [("six-1.0-py3-none-any.whl", good, ">=3.8"), ("six-2.0-py3-none-any.whl", other, "3")];
+        let offers = offers.map(|(file, hash, python)| offer(file, hash, python)).to_vec();
         let offers = BTreeMap::from([(name.clone(), offers)]);
         let lock = format!("Six==1.0 ; python_version > \"3\" --hash=sha256:{good}\n");
         let lock = Lock::read(&lock).unwrap();
         let hashes = BTreeSet::from([good]);
         assert_eq!(sought(&lock).unwrap(), [Sought { name, hashes }]);
+        let pin = |lock: &Lock, offers: &BTreeMap<_, _>| {
+            super::pin(lock, offers, |path| format!("in/{path}"))
+        };
         let Pinned { text, missing, other: wrong } = pin(&lock, &offers);
         assert_eq!([missing, wrong], [[], []]);
-        assert!(text.contains("requires-python = \">=3.\\\"8\""), "{text}");
+        assert!(text.contains("requires-python = \">=3.8\""), "{text}");
         let again = Lock::read(&text).unwrap();
         assert_eq!((again.kind, again.len()), (LockKind::Pylock, 1));
         assert_eq!(again.packages[0].wheels[0].size, Some(3));
@@ -474,5 +510,30 @@ mod tests {
         assert_eq!(pinned.missing.len(), 1);
         assert!(pinned.missing[0].message.contains(&gone.to_hex()), "{:?}", pinned.missing);
         assert_eq!(Lock::read(&pinned.text).unwrap().packages[0].wheels.len(), 1);
+        // What somebody once wrote is no reason to refuse the file.
+        let two = Lock::read(&format!("six==2.0 --hash=sha256:{other}\n")).unwrap();
+        assert!(!pin(&two, &offers).text.contains("requires-python"));
+    }
+
+    #[test]
+    fn files_that_are_here_stay_where_they_are() {
+        let hash = Hash::sha256(b"1");
+        let long = "0".repeat(128);
+        let lock = format!(
+            "./v/a-1-py3-none-any.whl --hash=sha256:{hash}\n\
+             b @ https://files.example/b-1-py3-none-any.whl --hash=sha512:{long}\n"
+        );
+        let lock = Lock::read(&lock).unwrap();
+        assert_eq!(sought(&lock), Ok(Vec::new()));
+        let Pinned { text, .. } = pin(&lock, &BTreeMap::new(), |path| format!("in/{path}"));
+        for expected in [
+            format!("path = \"in/./v/a-1-py3-none-any.whl\", hashes = {{ sha256 = \"{hash}\" }}"),
+            format!(
+                "url = \"https://files.example/b-1-py3-none-any.whl\", hashes = {{ sha512 = \"{long}\" }}"
+            ),
+        ] {
+            assert!(text.contains(&expected), "{text}");
+        }
+        assert_eq!(Lock::read(&text).unwrap().packages.len(), 2);
     }
 }

@@ -55,9 +55,9 @@ impl Verb for LockPinArguments {
 }
 
 impl Request for LockPin {
-    fn run(self, _: &mut Io<'_>) -> Result<LockPinAnswer, Error> {
+    fn run(self, io: &mut Io<'_>) -> Result<LockPinAnswer, Error> {
         let Self { file, fetching, out } = self;
-        let lock = pin::pin(&file, &fetching)?;
+        let lock = pin::pin(&file, &fetching, &out.directory(io))?;
         let packages = file.lock.len();
         Ok(LockPinAnswer { out: out.write(&lock)?, lock, packages })
     }
