@@ -15,7 +15,7 @@ const ELSEWHERE: [(&[&str], &str); 7] = [
     (&["venv", "virtualenv", "init", "new", "env"], "`venvtree create` makes an environment"),
     (
         &["install", "add", "sync", "download", "upgrade"],
-        "venvtree downloads and resolves nothing; `venvtree create --wheel FILE` and `venvtree spec from` take wheels that are there",
+        "`venvtree create --lock uv.lock` installs what a lock says, and fetches it; nothing is resolved: `uv lock` writes a lock",
     ),
     (&["clean", "prune", "cache", "purge"], "`venvtree store gc` makes the store smaller"),
     (&["list", "freeze", "show"], "`venvtree plan SPEC` shows what an environment holds"),

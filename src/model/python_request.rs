@@ -8,7 +8,7 @@ use std::str::FromStr as _;
 
 use pep440_rs::{Version, VersionSpecifiers};
 
-use crate::model::interpreter::{Implementation, Interpreter};
+use crate::model::interpreter::{Arch, Implementation, Interpreter, Libc, Os, Platform};
 
 /// A text that asks for no interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,12 +43,15 @@ pub struct VersionRequest {
     pub numbers: Vec<u32>,
     /// Whether a free-threaded build was asked for.
     pub free_threaded: bool,
+    /// System, processor and C library in uv's words, as far as they were said: `linux`, `x86_64`,
+    /// `gnu`.
+    pub platform: Vec<String>,
 }
 
 impl PythonRequest {
     /// Reads a request: whatever has a slash is a path, whatever begins with a comparison is a
-    /// range, `3.12`, `python3.12`, `cp312`, `cpython3.12.1`, `pypy3.11` and `3.13t` are versions,
-    /// anything else is a command's name.
+    /// range, `3.12`, `python3.12`, `cp312`, `cpython3.12.1`, `pypy3.11`, `3.13t` and uv's
+    /// `cpython-3.12.1-linux-x86_64-gnu` are versions, anything else is a command's name.
     ///
     /// # Errors
     /// The text is empty, or a range that cannot be read.
@@ -139,7 +142,8 @@ impl PythonRequest {
 const NEWEST_MINOR: u32 = 30;
 
 impl VersionRequest {
-    /// Reads a version: `3.12`, `python3.12`, `cp312`, `pypy3.11`, `3.13t`.
+    /// Reads a version: `3.12`, `python3.12`, `cp312`, `pypy3.11`, `3.13t`,
+    /// `cpython-3.12.1-linux-x86_64-gnu`.
     pub fn parse(text: &str) -> Option<Self> {
         const PREFIXES: [(&str, Option<Implementation>); 6] = [
             ("cpython", Some(Implementation::CPython)),
@@ -162,10 +166,19 @@ impl VersionRequest {
                 implementation: Some(implementation),
                 numbers: vec![3],
                 free_threaded: false,
+                platform: Vec::new(),
             });
         }
+        let mut words = rest.split('-');
+        let rest = words.next().unwrap_or_default();
+        let platform: Vec<String> = words.map(str::to_owned).collect();
+        let is_system = |word: &String| Os::ALL.iter().any(|os| os.name() == word);
+        if platform.len() > 3 || platform.first().is_some_and(|word| !is_system(word)) {
+            return None;
+        }
+        let free_threaded = |suffix: &str| Some((rest.strip_suffix(suffix)?, true));
         let (rest, free_threaded) =
-            rest.strip_suffix('t').map_or((rest, false), |rest| (rest, true));
+            free_threaded("+freethreaded").or_else(|| free_threaded("t")).unwrap_or((rest, false));
         let mut numbers: Vec<u32> = Vec::new();
         for part in rest.split('.') {
             if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -177,7 +190,7 @@ impl VersionRequest {
         if numbers.len() == 1 && rest.len() > 1 {
             numbers = vec![rest[..1].parse().ok()?, rest[1..].parse().ok()?];
         }
-        (numbers.len() <= 3).then_some(Self { implementation, numbers, free_threaded })
+        (numbers.len() <= 3).then_some(Self { implementation, numbers, free_threaded, platform })
     }
 
     /// Whether an interpreter is one that was asked for.
@@ -188,6 +201,24 @@ impl VersionRequest {
             .is_none_or(|implementation| implementation == interpreter.implementation)
             && self.numbers.iter().zip(own).all(|(wanted, own)| own == Some(*wanted))
             && self.free_threaded == interpreter.free_threaded()
+            && self.is_for(interpreter.platform)
+    }
+
+    /// Whether a platform is what was asked for. What an interpreter does not say is no reason not
+    /// to take it.
+    fn is_for(&self, platform: Platform) -> bool {
+        let libc = match platform {
+            Platform::Linux { libc: Some(Libc::Glibc(..)), .. } => Some("gnu"),
+            Platform::Linux { libc: Some(Libc::Musl(..)), .. } => Some("musl"),
+            Platform::Linux { libc: None, .. } => None,
+            Platform::MacOs { .. } | Platform::Windows { .. } => Some("none"),
+        };
+        let own = [Some(platform.os().name()), Some(platform.arch().name()), libc];
+        let is = |(wanted, own): (&String, Option<&str>)| {
+            let arch = Arch::parse(wanted).map(Arch::name);
+            own.is_none_or(|own| own == wanted || arch == Some(own))
+        };
+        self.platform.iter().zip(own).all(is)
     }
 
     /// The numbers, as `3.12`.
@@ -228,12 +259,12 @@ impl fmt::Display for PythonRequest {
                 let name = request.implementation.map_or("Python", Implementation::platform_name);
                 let numbers: Vec<String> =
                     request.numbers.iter().map(ToString::to_string).collect();
-                write!(
-                    formatter,
-                    "{name} {}{}",
-                    numbers.join("."),
-                    if request.free_threaded { " (free-threaded)" } else { "" }
-                )
+                let threads = if request.free_threaded { " (free-threaded)" } else { "" };
+                write!(formatter, "{name} {}{threads}", numbers.join("."))?;
+                match request.platform[..] {
+                    [] => Ok(()),
+                    ref words => write!(formatter, " for {}", words.join("-")),
+                }
             }
             Self::Range(specifiers) => write!(formatter, "Python {specifiers}"),
         }
@@ -243,7 +274,6 @@ impl fmt::Display for PythonRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::interpreter::{Arch, Platform};
     use crate::model::name::PythonVersion;
 
     fn interpreter(implementation: Implementation, version: &str, abi: &str) -> Interpreter {
@@ -262,8 +292,8 @@ mod tests {
                      implementation: Option<Implementation>,
                      numbers: &[u32],
                      free_threaded: bool| {
-            let expected =
-                VersionRequest { implementation, numbers: numbers.to_vec(), free_threaded };
+            let (numbers, platform) = (numbers.to_vec(), Vec::new());
+            let expected = VersionRequest { implementation, numbers, free_threaded, platform };
             assert_eq!(PythonRequest::parse(text), Ok(PythonRequest::Version(expected)), "{text}");
         };
         check("3", None, &[3], false);
@@ -317,6 +347,40 @@ mod tests {
         check("3.13t", &interpreter(Implementation::CPython, "3.13.0", "cp313t"), true);
         check("pypy", &interpreter(Implementation::PyPy, "3.11.11", "pypy311_pp73"), true);
         check("3.12.1", &interpreter(Implementation::CPython, "3.12", "cp312"), false);
+    }
+
+    #[test]
+    fn the_keys_of_uv_name_a_platform_too() {
+        let mut own = interpreter(Implementation::CPython, "3.12.1", "cp312");
+        let check = |text: &str, own: &Interpreter, expected: bool| {
+            let request = PythonRequest::parse(text).unwrap();
+            let is_version = matches!(request, PythonRequest::Version(_));
+            assert_eq!((is_version, request.accepts(own)), (true, expected), "{text}");
+        };
+        // Whose C library nobody knows may have either.
+        for libc in ["gnu", "musl"] {
+            check(&format!("cpython-3.12.1-linux-x86_64-{libc}"), &own, true);
+        }
+        own.platform = Platform::Linux { arch: Arch::X86_64, libc: Some(Libc::Glibc(2, 36)) };
+        for fits in
+            ["cpython-3.12-linux", "cpython-3.12.1-linux-amd64", "cpython-3.12.1-linux-x86_64-gnu"]
+        {
+            check(fits, &own, true);
+        }
+        for other in [
+            "cpython-3.12.1-linux-x86_64-musl",
+            "cpython-3.12.1-linux-aarch64-gnu",
+            "cpython-3.12.1-macos-aarch64-none",
+            "pypy-3.12.1-linux-x86_64-gnu",
+            "cpython-3.12.1+freethreaded-linux-x86_64-gnu",
+        ] {
+            check(other, &own, false);
+        }
+        let request = PythonRequest::parse("cpython-3.11.2-linux-x86_64-gnu").unwrap();
+        assert_eq!(request.to_string(), "CPython 3.11.2 for linux-x86_64-gnu");
+        for name in ["python-3.12-debug", "cpython-3.12-beos", "cpython-3.12-linux-x86_64-gnu-x"] {
+            assert_eq!(PythonRequest::parse(name), Ok(PythonRequest::Name(name.to_owned())));
+        }
     }
 
     #[test]

@@ -497,6 +497,7 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
         taken("# ours\n\n 3.9.2 # old\r\n3.12\n", None, &two);
         taken("\u{feff}3.12\n", None, &one);
         taken("cpython@3.12\n", None, &one);
+        taken("cpython-3.12.1-linux-x86_64-gnu\n", None, &one);
         taken(">=3.10,<3.11\n", None, &brew);
         taken("3.10-brew\n", None, &brew);
         taken("system\n3.12.1\n", None, &system);
@@ -508,6 +509,12 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
         for (file, variable, word, source) in [
             ("3.99\n", None, "3.99", format!("{root}/project/.python-version")),
             ("3.99\n3.12\n", None, "3.99", format!("{root}/project/.python-version")),
+            (
+                "cpython-3.12.1-macos-aarch64-none\n",
+                None,
+                "cpython-3.12.1-macos-aarch64-none",
+                format!("{root}/project/.python-version"),
+            ),
             ("3.12.77\n", None, "3.12.77", format!("{root}/project/.python-version")),
             ("no-such-env\n", None, "no-such-env", format!("{root}/project/.python-version")),
             ("3.12\n", Some("3.98"), "3.98", "PYENV_VERSION".to_owned()),

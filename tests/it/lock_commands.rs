@@ -169,6 +169,12 @@ fn wheels_are_supplied_and_requirements_are_found_by_their_hashes() {
     let document = select(&project, arguments).json();
     assert_eq!(document["wheels"][0]["sha256"], hash.to_hex());
     assert_eq!(document["wheels"][0]["because"], json!(["line 1"]));
+    // One of another hash is none, and an index may have it.
+    let other = "0".repeat(64);
+    project.write("other.txt", format!("six==1.0 --hash=sha256:{other}\n"));
+    let output = select(&project, "other.txt --target linux-x86_64-3.12 --wheels wheels");
+    let hint = "hint: give the wheels with --wheels, or let `create`, `build` or `lock fetch` look them up with --index-url URL";
+    assert_eq!((output.code, output.stderr.lines().last()), (4, Some(hint)));
     // The same from standard input.
     let text = format!("six==1.0 --hash=sha256:{hash}\n");
     let arguments = ["lock", "select", "-", "--target", "linux-x86_64-3.12", "--wheels", "wheels"];

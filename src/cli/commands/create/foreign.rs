@@ -124,7 +124,7 @@ const ANSWERS: [(&[&str], &str); 22] = [
     (&["--env", "--name", "-n"], "give the directory as it is: `venvtree create ENV`"),
     (
         &["--requirement", "--requirements", "-r"],
-        "install them afterwards with the environment's pip, or give wheels with `--wheel FILE`",
+        "requirements with hashes are a lock: `--lock requirements.txt`, and `uv pip compile --generate-hashes` writes them; of others, install them afterwards with the environment's pip",
     ),
     (&["--force", "-F"], "use `--clear` or `--replace`"),
     (&["--no-clear"], "leave it out: nothing is cleared unless `--clear` or `--replace` is given"),

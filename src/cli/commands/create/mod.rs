@@ -54,7 +54,7 @@ Examples:
   # Repair an environment after `pip install`:
   venvtree create --relocatable .venv
 
-With --lock, the wheels are those that `uv sync` would install, and the environment begins with nothing else unless \
+With --lock, the wheels are those that `uv sync` would install (of a workspace, `uv sync --all-packages`), and the environment begins with nothing else unless \
 --seed asks for it. Without, nothing is downloaded. Wheels of pip and setuptools are looked for in the directories of --extra-search-dir, in \
 ../share/venvtree/seeds beside this program, among the wheels of the interpreter, and in the working directory. The \
 first of these places that has a fitting wheel gives its latest one.")]

@@ -25,7 +25,7 @@ Examples:
       --target '3.12.1 macos-aarch64-14.0' --format json
   venvtree lock select requirements.txt --wheels found
 
-Nothing is downloaded, resolved or built. The wheels are those that `uv sync` would install; an interpreter or a \
+Nothing is downloaded, resolved or built. The wheels are those that `uv sync` would install (of a workspace, `uv sync --all-packages`); an interpreter or a \
 platform that the lock is not for, an unknown extra or group and a package without a wheel that fits are errors, all \
 of a kind at once.")]
 pub struct SelectArguments {
