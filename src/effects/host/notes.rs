@@ -41,6 +41,15 @@ impl Notes {
         }
     }
 
+    /// Adds a note with its reason; one of the same text is kept only once, whatever its reason is.
+    pub fn add_with_reason(&self, text: String, reason: &str) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let note = format!("{text} ({reason})");
+        if inner.seen.insert(text) {
+            inner.order.push(Note { text: note, of_many: None });
+        }
+    }
+
     /// Adds a note of a kind that there may be thousands of: the first is kept as an example, the
     /// others are counted.
     pub fn add_of_many(&self, kind: &'static str, text: impl Into<String>) {
@@ -93,7 +102,9 @@ mod tests {
         notes.add("a");
         notes.clone().add("b");
         notes.add("a");
-        assert_eq!(notes.take(), ["a", "b"]);
+        notes.add_with_reason("c".to_owned(), "one reason");
+        notes.add_with_reason("c".to_owned(), "another");
+        assert_eq!(notes.take(), ["a", "b", "c (one reason)"]);
         notes.add("a");
         assert!(notes.take().is_empty());
     }

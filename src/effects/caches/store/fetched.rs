@@ -243,5 +243,11 @@ mod tests {
         drop(file);
         assert_eq!(collect(None, Some(Duration::from_secs(40 * 3600))).removed.entries, 1);
         assert_eq!(left(), [false; 4]);
+        // What a build removes by itself was not used for a day.
+        begin("a", 30);
+        begin("b", 2);
+        store.count(1);
+        store.keep_within(0);
+        assert_eq!(left(), [false, true, false, false]);
     }
 }

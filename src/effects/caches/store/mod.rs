@@ -174,7 +174,11 @@ impl Store {
             .unwrap_or_default();
         if is_lasting(error) {
             if self.writable.swap(false, Ordering::Relaxed) {
-                self.notes.add(format!("the store `{}` cannot be written, so nothing more is kept in it ({error}{source})", self.root));
+                // Whoever opens it again finds that out again.
+                let root = &self.root;
+                let text =
+                    format!("the store `{root}` cannot be written, so nothing more is kept in it");
+                self.notes.add_with_reason(text, &format!("{error}{source}"));
             }
         } else {
             self.notes.add(format!(
