@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::fs::FsError;
 use crate::effects::wheels::load::WheelError;
@@ -166,6 +166,20 @@ impl Wanting {
     pub(crate) fn unfetched(wheel: &WheelReference) -> Self {
         let wheel = wheel.file_name.to_string();
         Self { wheel, reasons: vec![UNFETCHED.to_owned()], is_other: false }
+    }
+}
+
+impl Wanting {
+    /// One whose file is another than the size says, if it says one.
+    pub(crate) fn of_other_size(
+        wheel: &WheelReference,
+        path: &Utf8Path,
+        found: u64,
+    ) -> Option<Self> {
+        let expected = wheel.size.filter(|expected| *expected != found)?;
+        let reason = format!("`{path}` has {found} bytes, expected {expected}");
+        let wheel = wheel.file_name.to_string();
+        Some(Self { wheel, reasons: vec![reason], is_other: true })
     }
 }
 

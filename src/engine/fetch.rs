@@ -108,6 +108,22 @@ pub struct Saved {
     pub was_there: bool,
 }
 
+/// Files of wheels, each of the size that is said of it.
+///
+/// # Errors
+/// One has another size.
+pub(super) fn of_right_size(
+    wheels: &[WheelReference],
+    files: Vec<Utf8PathBuf>,
+) -> Result<Vec<Utf8PathBuf>, Error> {
+    let check = |(wheel, file): (&WheelReference, &Utf8PathBuf)| {
+        let found = wheel.size.and_then(|_| file.metadata().ok())?;
+        Wanting::of_other_size(wheel, file, found.len())
+    };
+    let others: Vec<Wanting> = wheels.iter().zip(&files).filter_map(check).collect();
+    if others.is_empty() { Ok(files) } else { Err(WantingWheels(others).into()) }
+}
+
 /// Copies a wheel, which must be the one.
 fn copy(wheel: &WheelReference, from: &Utf8Path, to: &Utf8Path) -> Result<(), Error> {
     let mut file = fs::open_regular(from, fs::Links::Follow).map_err(fs::failed("read", from))?;
@@ -297,7 +313,7 @@ impl Fetching {
         let lost = wheels.iter().zip(&found).filter(|(_, place)| place.is_none());
         let lost: Vec<Wanting> = lost.map(|(wheel, _)| Wanting::unfetched(wheel)).collect();
         if lost.is_empty() {
-            Ok(found.into_iter().flatten().collect())
+            of_right_size(wheels, found.into_iter().flatten().collect())
         } else {
             Err(WantingWheels(lost).into())
         }
@@ -316,7 +332,9 @@ impl Fetching {
     ) -> Result<Vec<Saved>, Error> {
         let there = |wheel: &WheelReference, name: &String| {
             let path = directory.join(name);
-            let hash = path.is_file().then(|| file_hash::of(&path).ok()).flatten();
+            let is_as_large = |size: u64| path.metadata().is_ok_and(|found| found.len() == size);
+            let is_it = path.is_file() && wheel.size.is_none_or(is_as_large);
+            let hash = is_it.then(|| file_hash::of(&path).ok()).flatten();
             hash.is_some() && hash == wheel.sha256.map(|digest| digest.0)
         };
         let was_there: Vec<bool> = wheels.iter().map(|(name, wheel)| there(wheel, name)).collect();

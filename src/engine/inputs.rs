@@ -110,14 +110,17 @@ impl<'a> Inputs<'a> {
     /// The wheels, as a store knows them; nothing is opened but what has to be hashed.
     ///
     /// # Errors
-    /// The digest of one is not pinned, and it cannot be read.
+    /// The digest of one is not pinned, and it cannot be read; or a file has another size than the
+    /// spec says.
     pub(super) fn known_wheels<'s>(
         &self,
         store: Option<&'s Store>,
     ) -> Result<KnownWheels<'s>, Error> {
         let digests = self.wheel_digests()?;
         let options = self.session.load_options(&self.spec);
-        Ok(KnownWheels::new(store, digests, self.at_hand(), options))
+        let known = KnownWheels::new(store, digests, self.at_hand(), options);
+        known.check_sizes(&self.spec.wheels)?;
+        Ok(known)
     }
 
     /// Whether the spec says the digests of all its wheels.

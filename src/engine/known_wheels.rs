@@ -17,9 +17,10 @@ use crate::effects::wheels::load::{LoadOptions, Wheel};
 use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
-use crate::error::{Error, UnreadableInputs};
+use crate::error::{Error, UnreadableInputs, Wanting, WantingWheels};
 use crate::model::digest::{DigestFunction, Hash, WheelDigest};
 use crate::model::plan::{Content, PlannedNode, WheelIndex};
+use crate::model::spec::WheelReference;
 use crate::model::tree::{Leaf, Node, Tree};
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::known::KnownMembers;
@@ -70,6 +71,19 @@ impl<'a> KnownWheels<'a> {
             has_manifest: OnceLock::new(),
         };
         Self { store, wheels: digests.iter().zip(files).map(wheel).collect(), options }
+    }
+
+    /// Refuses files of another size than the spec says, of those that are at hand.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn check_sizes(&self, wheels: &[WheelReference]) -> Result<(), Error> {
+        let check = |(wheel, known): (&WheelReference, &KnownWheel)| {
+            let file = known.file.get()?;
+            Wanting::of_other_size(wheel, &file.path, file.state.as_ref()?.size)
+        };
+        let others: Vec<Wanting> = wheels.iter().zip(&self.wheels).filter_map(check).collect();
+        if others.is_empty() { Ok(()) } else { Err(WantingWheels(others).into()) }
     }
 
     /// The file of a wheel, where one is at hand.

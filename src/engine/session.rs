@@ -14,7 +14,7 @@ use crate::effects::host::notes::Notes;
 use crate::effects::wheels::load::LoadOptions;
 use crate::effects::work::parallel::{self, Threads};
 use crate::effects::work::progress::Progress;
-use crate::engine::fetch::{Arrivals, Fetching};
+use crate::engine::fetch::{self, Arrivals, Fetching};
 use crate::engine::places::Places;
 use crate::error::Error;
 use crate::model::digest::DigestFunction;
@@ -68,7 +68,7 @@ impl Session {
             Some(fetching) if fetching.concerns(wheels) => {
                 fetching.obtain(wheels, places, &self.progress, arrivals)
             }
-            Some(_) | None => places.wheels_at_hand(wheels),
+            Some(_) | None => fetch::of_right_size(wheels, places.wheels_at_hand(wheels)?),
         }
     }
 

@@ -126,6 +126,46 @@ fn one_tree_and_key_from_every_lock() {
     assert!(trees.iter().all(|tree| *tree == trees[0]));
 }
 
+/// Whether its file is fetched, in the store, in a folder or named by the lock; a key says no sizes.
+#[test]
+fn a_wheel_of_another_size_is_refused_wherever_it_is() {
+    let locked = Locked::new();
+    locked
+        .run(&["lock", "fetch", "uv.lock", "--dest", "wheels", "--python", &locked.python])
+        .success();
+    let size = std::fs::metadata(locked.project.path().join("wheels/one-1.0-py3-none-any.whl"))
+        .unwrap()
+        .len();
+    let right = format!("size = {size}");
+    for name in ["uv.lock", "pylock.toml"] {
+        let text = std::fs::read_to_string(locked.project.path().join(name)).unwrap();
+        let (before, after) = text.split_once(&right).unwrap();
+        locked.project.write(&format!("wrong-{name}"), format!("{before}size = 5{after}"));
+    }
+    let text = std::fs::read_to_string(locked.project.path().join("wrong-pylock.toml")).unwrap();
+    let url = text.split("url = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let path =
+        text.replace(&format!("url = \"{url}\""), "path = \"wheels/one-1.0-py3-none-any.whl\"");
+    assert_ne!(path, text);
+    locked.project.write("wrong-path.toml", path);
+    let refused = |lock: &str, more: &[&str]| {
+        let made = locked.create("env", &[&["--lock", lock], more].concat());
+        let said = format!("has {size} bytes, expected 5");
+        assert!(made.code == 6 && made.stdout.contains(&said), "{lock} {more:?}: {made:?}");
+    };
+    for lock in ["wrong-uv.lock", "wrong-pylock.toml", "wrong-path.toml"] {
+        refused(lock, &["--no-store"]);
+        refused(lock, &[]);
+        refused(lock, &["--wheels", "wheels", "--offline", "--no-store"]);
+    }
+    let fetch = ["lock", "fetch", "wrong-uv.lock", "--dest", "wheels", "--python", &locked.python];
+    assert_eq!(locked.run(&fetch).code, 6);
+    assert_eq!(locked.create("right", &["--lock", "uv.lock"]).code, 0);
+    // The store knows what is in it, and has its file, too.
+    refused("wrong-uv.lock", &["--extra", "web"]);
+    assert_eq!(locked.create("known", &["--lock", "wrong-uv.lock"]).code, 0);
+}
+
 #[test]
 fn a_lock_stands_in_place_of_a_spec() {
     let locked = Locked::new();

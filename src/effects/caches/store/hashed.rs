@@ -26,6 +26,8 @@ const SETTLED: Duration = Duration::from_secs(2);
 pub struct FileState {
     text: String,
     changed: i64,
+    /// Its bytes.
+    pub size: u64,
 }
 
 impl FileState {
@@ -36,7 +38,7 @@ impl FileState {
             ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
         let text =
             format!("{} {} {} {modified:?} {changed:?}", found.dev(), found.ino(), found.size());
-        Some(Self { text, changed: changed.0 })
+        Some(Self { text, changed: changed.0, size: found.size() })
     }
 
     fn is_settled(&self, now: SystemTime) -> bool {
