@@ -400,7 +400,10 @@ fn groups_count_by_default_as_in_uv() {
                     .unwrap();
             }
             let lock = Lock::read(&std::fs::read_to_string(copy.join("uv.lock")).unwrap()).unwrap();
-            for (arguments, request) in &asked {
+            // uv takes the root alone where nothing is said, if it is a project.
+            let root = Request { packages: owned(&["root"]), ..Request::default() };
+            let root = (folder == "groups").then_some((&[][..], root));
+            for (arguments, request) in asked.iter().chain(&root) {
                 let theirs = exported(&copy, arguments);
                 let wheels = select(&lock, &linux("3.12.1"), request).unwrap().wheels;
                 let ours: Vec<String> =
