@@ -134,24 +134,14 @@ impl Wanted {
         Ok(selection)
     }
 
-    /// The same, and says which code of the project is left out.
-    ///
-    /// # Errors
-    /// As [`Wanted::choose`].
-    pub(crate) fn choose_and_say(
-        &self,
-        interpreter: &Interpreter,
-        fetching: Option<&Fetching>,
-        io: &mut Io<'_>,
-    ) -> Result<Selection, Error> {
-        let selection = self.choose(interpreter, fetching, io)?;
+    /// Says which code of the project is left out.
+    pub(crate) fn say_left_out(&self, selection: &Selection, io: &mut Io<'_>) {
         let own = selection.left_out.iter().filter(|package| package.is_own());
         let own: Vec<&str> = own.map(|package| package.name.normalized()).collect();
         if !own.is_empty() {
             let own = own.join(", ");
             io.note(&format!("{}: the project's own code is left out: {own}", self.file.origin));
         }
-        Ok(selection)
     }
 }
 
@@ -225,7 +215,8 @@ impl Locked {
         fetching: Option<&Fetching>,
         io: &mut Io<'_>,
     ) -> Result<(Spec, Vec<LeftOut>), Error> {
-        let selection = self.wanted.choose_and_say(&self.target.interpreter, fetching, io)?;
+        let selection = self.wanted.choose(&self.target.interpreter, fetching, io)?;
+        self.wanted.say_left_out(&selection, io);
         // What is not fetched may be given, or be known from before.
         let mut at_hand = Fetching::at_hand(caches::usual_store(io));
         at_hand.folders = self.wanted.wheels;

@@ -183,8 +183,9 @@ pub(in crate::effects) fn in_words(error: &ureq::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{TlsFiles, Utf8PathBuf};
     use crate::effects::host::folder::folder;
+    use crate::model::explain::Explain as _;
 
     #[test]
     fn a_variable_that_names_no_certificates_is_told_so() {

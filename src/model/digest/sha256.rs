@@ -232,6 +232,15 @@ mod interleaved {
         };
     }
 
+    /// Four rounds with words that have to be made.
+    macro_rules! further_rounds {
+        ($states:ident, $schedules:ident[$at:literal], $constants:expr) => {
+            extend!($schedules[0], $at);
+            extend!($schedules[1], $at);
+            rounds!($states, $schedules[$at], $constants);
+        };
+    }
+
     #[inline]
     #[target_feature(enable = "sha,sse4.1")]
     fn compress_block(states: &mut [State; MESSAGES], blocks: [&Block; MESSAGES]) {
@@ -244,18 +253,10 @@ mod interleaved {
         rounds!(next, schedules[2], first[2]);
         rounds!(next, schedules[3], first[3]);
         for group in further {
-            extend!(schedules[0], 0);
-            extend!(schedules[1], 0);
-            rounds!(next, schedules[0], group[0]);
-            extend!(schedules[0], 1);
-            extend!(schedules[1], 1);
-            rounds!(next, schedules[1], group[1]);
-            extend!(schedules[0], 2);
-            extend!(schedules[1], 2);
-            rounds!(next, schedules[2], group[2]);
-            extend!(schedules[0], 3);
-            extend!(schedules[1], 3);
-            rounds!(next, schedules[3], group[3]);
+            further_rounds!(next, schedules[0], group[0]);
+            further_rounds!(next, schedules[1], group[1]);
+            further_rounds!(next, schedules[2], group[2]);
+            further_rounds!(next, schedules[3], group[3]);
         }
         for (state, next) in states.iter_mut().zip(next) {
             *state = [_mm_add_epi32(state[0], next[0]), _mm_add_epi32(state[1], next[1])];

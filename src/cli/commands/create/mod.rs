@@ -430,7 +430,8 @@ impl Make {
         if let Some(locked) = &self.locked {
             let (fetching, progress) =
                 (self.session.fetching.clone().unwrap_or_default(), &self.session.progress);
-            let selection = locked.choose_and_say(&probe.interpreter, Some(&fetching), io)?;
+            let selection = locked.choose(&probe.interpreter, Some(&fetching), io)?;
+            locked.say_left_out(&selection, io);
             self.spec.locked = locked.file.references(&selection, None, &fetching, progress)?;
             left_out = LeftOut::of(selection.left_out);
         }

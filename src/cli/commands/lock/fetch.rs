@@ -78,7 +78,8 @@ impl Verb for LockFetchArguments {
 impl Request for LockFetch {
     fn run(self, io: &mut Io<'_>) -> Result<LockFetchAnswer, Error> {
         let Self { wanted, target, fetching, dest, .. } = self;
-        let selection = wanted.choose_and_say(&target.interpreter, Some(&fetching), io)?;
+        let selection = wanted.choose(&target.interpreter, Some(&fetching), io)?;
+        wanted.say_left_out(&selection, io);
         let wheels = wanted.file.references(&selection, None, &fetching, &io.progress)?;
         let names = selection.wheels.iter().map(|wheel| wheel.written.clone());
         let wheels: Vec<_> = names.zip(wheels).collect();
