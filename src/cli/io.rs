@@ -51,6 +51,8 @@ pub struct Io<'a> {
     pub shows_data: bool,
     /// Whether somebody wants to read how the command went.
     pub talks: bool,
+    /// Whether nothing but warnings and errors is wanted.
+    pub quiet: bool,
     /// What wheels may hold, unless options say otherwise.
     pub limits: Limits,
     /// Whether the process ends with this command: what it holds need not be given back, which for
@@ -83,6 +85,7 @@ impl<'a> Io<'a> {
             progress: Progress::default(),
             shows_data: false,
             talks: true,
+            quiet: false,
             limits: Limits::default(),
             ends: false,
             answers: false,
@@ -145,9 +148,11 @@ impl Io<'_> {
         self.say(&format!("warning: {what}"));
     }
 
-    /// Says what is worth knowing and wants nothing done.
+    /// Says what is worth knowing and wants nothing done, unless that is not wanted.
     pub(crate) fn note(&mut self, what: &str) {
-        self.say(&format!("note: {what}"));
+        if !self.quiet {
+            self.say(&format!("note: {what}"));
+        }
     }
 
     /// Lets go of what is no longer needed.

@@ -72,7 +72,7 @@ pub(crate) use dispatch;
 /// the exit code.
 pub(crate) fn perform<V: Verb>(verb: V, io: &mut Io<'_>) -> (Format, Result<u8, Error>) {
     let output = verb.output();
-    io.talks = output.talks();
+    (io.talks, io.quiet) = (output.talks(), output.quiet);
     let answered = verb
         .request(io)
         .and_then(|request| request.run(io))

@@ -299,6 +299,8 @@ fn code_without_a_wheel_is_reported_by_every_command() {
         let expected = [(json!("app"), json!(false)), (json!("lib"), json!(true))];
         assert_eq!(left_out.collect::<Vec<_>>(), expected);
     }
+    let quiet = project.run(&[commands[0], &["--replace", "--quiet"]].concat());
+    assert_eq!(quiet.stderr.trim_end(), warning);
     let target = ["--target", "linux-x86_64-3.12.1"];
     let output = project.run(&[&["lock", "select", "uv.lock"], &target[..]].concat());
     let own = "; the project's own code is left out: app\n";
