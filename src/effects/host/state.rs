@@ -32,6 +32,7 @@ pub struct State {
     pub changed: Option<i64>,
 }
 
+#[inline(always)]
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
@@ -40,6 +41,7 @@ impl State {
     /// The state that was found.
     // The types of these fields differ between platforms.
     #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+    #[inline(always)]
     pub fn of(found: &Stat) -> Self {
         let mode = found.st_mode as u32;
         let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
@@ -55,6 +57,7 @@ impl State {
     }
 
     /// Whether what is found now looks as it did. A file that was shared may be so no more.
+    #[inline(always)]
     pub fn is_still(&self, now: &Self) -> bool {
         Self { changed: None, ..*self } == Self { changed: None, ..*now }
             && (self.changed.is_none() || self.changed == now.changed)

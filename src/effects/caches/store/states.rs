@@ -37,6 +37,9 @@ pub struct States {
     entries: Vec<(String, State)>,
 }
 
+/// Done for every entry: as calls, which a compiler that makes small code leaves, these few steps
+/// take a sixth of the time that looking at all of them takes.
+#[inline(always)]
 fn look(directory: BorrowedFd<'_>, path: &str) -> Option<State> {
     let found = rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     Some(State::of(&found))
