@@ -492,18 +492,22 @@ fn the_version_that_a_project_names_is_taken_or_missed_aloud() {
                 "{file:?} {variable:?} {path}"
             );
         };
-        taken("3.12\n", None, &one);
-        taken("3.12.1", None, &one);
-        taken("# ours\n\n 3.9.2 # old\r\n3.12\n", None, &two);
-        taken("\u{feff}3.12\n", None, &one);
-        taken("cpython@3.12\n", None, &one);
-        taken("cpython-3.12.1-linux-x86_64-gnu\n", None, &one);
-        taken(">=3.10,<3.11\n", None, &brew);
-        taken("3.10-brew\n", None, &brew);
-        taken("system\n3.12.1\n", None, &system);
-        taken("work\n", None, &two);
-        taken("3.9.2/envs/work\n", None, &two);
-        taken("../brew/opt/python@3.10/bin/python3\n", None, &brew);
+        for (file, expected) in [
+            ("3.12\n", &one),
+            ("3.12.1", &one),
+            ("# ours\n\n 3.9.2 # old\r\n3.12\n", &two),
+            ("\u{feff}3.12\n", &one),
+            ("cpython@3.12\n", &one),
+            ("cpython-3.12.1-linux-x86_64-gnu\n", &one),
+            (">=3.10,<3.11\n", &brew),
+            ("3.10-brew\n", &brew),
+            ("system\n3.12.1\n", &system),
+            ("work\n", &two),
+            ("3.9.2/envs/work\n", &two),
+            ("../brew/opt/python@3.10/bin/python3\n", &brew),
+        ] {
+            taken(file, None, expected);
+        }
         taken("3.12\n", Some("3.9.2:3.12.1"), &two);
         taken("3.99\n", Some("system"), &system);
         for (file, variable, word, source) in [

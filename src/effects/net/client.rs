@@ -183,19 +183,19 @@ pub(in crate::effects) fn in_words(error: &ureq::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{TlsFiles, Utf8PathBuf};
+    use super::TlsFiles;
     use crate::effects::host::folder::folder;
     use crate::model::explain::Explain as _;
 
     #[test]
     fn a_variable_that_names_no_certificates_is_told_so() {
         let (_guard, folder) = folder();
-        std::fs::write(folder.join("text"), "no certificate").unwrap();
         let check = |name: &str, authorities: Option<&str>| {
-            let authorities = authorities.map(Utf8PathBuf::from);
             let variable = Some(folder.join(name));
+            let authorities = authorities.map(Into::into);
             TlsFiles { authorities, client: None, variable }.check_variable()
         };
+        std::fs::write(folder.join("text"), "no certificate").unwrap();
         for (name, what) in [("gone", "cannot be read"), ("text", "no certificate in PEM")] {
             let error = check(name, None).unwrap_err();
             let said = error.to_string();
