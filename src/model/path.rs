@@ -159,6 +159,11 @@ pub(in crate::model) fn is_plainly_right(path: &[u8]) -> bool {
     wrong == 0
 }
 
+/// Whether a path begins with the letter of one of Windows' drives.
+pub(in crate::model) fn has_drive(path: &[u8]) -> bool {
+    matches!(path, [letter, b':', ..] if letter.is_ascii_alphabetic())
+}
+
 fn is_short_name(component: &[u8]) -> bool {
     !matches!(component, b"" | b"." | b"..") && component.len() <= COMPONENT_LIMIT
 }

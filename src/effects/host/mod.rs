@@ -22,6 +22,7 @@ pub(crate) mod input;
 
 pub(crate) mod child;
 pub mod file_hash;
+pub(crate) mod hold;
 pub mod machine;
 pub mod notes;
 pub(crate) mod output_file;

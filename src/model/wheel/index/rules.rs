@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::file_kind::FileKind;
 use crate::model::finding::{Code, Findings};
-use crate::model::path::{COMPONENT_LIMIT, PATH_LIMIT, is_plain, is_plainly_right};
+use crate::model::path::{COMPONENT_LIMIT, PATH_LIMIT, has_drive, is_plain, is_plainly_right};
 use crate::model::wheel::limits::Limits;
 
 /// The newest version of the format that a member may need: 6.3, the newest that Python reads.
@@ -24,10 +24,6 @@ fn plainly_right<'name>(raw: &'name [u8], limits: &Limits) -> Option<&'name str>
         && path.len() <= limits.name_length
         && memchr::memchr_iter(b'/', path).count() < limits.depth;
     str::from_utf8(raw).ok().filter(|_| right)
-}
-
-fn has_drive(raw: &[u8]) -> bool {
-    raw.len() >= 2 && raw[0].is_ascii_alphabetic() && raw[1] == b':'
 }
 
 /// Decodes and checks a name; whether nothing is wrong with it.

@@ -213,20 +213,13 @@ pub fn encode_base64url(bytes: &[u8]) -> String {
 }
 
 pub(super) fn push_base64url(text: &mut Vec<u8>, bytes: &[u8]) {
-    // Of three bytes each, sixteen groups at a time.
+    // Sixteen groups of three bytes at a time; what is left of the last one is filled up with zeros.
     for bytes in bytes.chunks(48) {
-        let mut digits = [0; 64];
-        let (groups, rest) = bytes.as_chunks();
-        for (digits, group) in digits.as_chunks_mut().0.iter_mut().zip(groups) {
+        let (mut groups, mut digits) = ([0; 48], [0; 64]);
+        groups[..bytes.len()].copy_from_slice(bytes);
+        let pairs = digits.as_chunks_mut().0.iter_mut().zip(groups.as_chunks().0);
+        for (digits, group) in pairs.take(bytes.len().div_ceil(3)) {
             *digits = base64url(*group);
-        }
-        let last = match *rest {
-            [first] => base64url([first, 0, 0]),
-            [first, second] => base64url([first, second, 0]),
-            _ => [0; 4],
-        };
-        if !rest.is_empty() {
-            digits[4 * groups.len()..][..4].copy_from_slice(&last);
         }
         text.extend_from_slice(&digits[..(bytes.len() * 8).div_ceil(6)]);
     }

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 
 use self::hash::parse_hash;
 use super::tally::Tally;
-use crate::model::path::is_plainly_right;
+use crate::model::path::{has_drive, is_plainly_right};
 
 /// One row: what a distribution says about one of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -341,9 +341,7 @@ fn take_quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
 /// separated by `/`.
 fn check_path(path: &str) -> Result<(), RowPathError> {
     let bytes = path.as_bytes();
-    let has_drive =
-        bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.get(1) == Some(&b':');
-    if is_plainly_right(bytes) && !has_drive {
+    if is_plainly_right(bytes) && !has_drive(bytes) {
         return Ok(());
     }
     // Line ends within names: Python's `str.splitlines`, which reads installed RECORDs, knows more
@@ -374,7 +372,7 @@ fn check_path(path: &str) -> Result<(), RowPathError> {
     if bytes[0] == b'/' {
         return Err(RowPathError::Absolute);
     }
-    if has_drive {
+    if has_drive(bytes) {
         return Err(RowPathError::Drive);
     }
     // Only components that are empty or begin with a full stop need a second look.
