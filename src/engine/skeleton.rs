@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::effects::source::listing::ListedFiles;
 use crate::engine::inputs::Inputs;
-use crate::model::digest::BlobDigest;
+use crate::model::digest::{BlobDigest, Digest, DigestFunction};
 use crate::model::name::DistName;
 use crate::model::path::{LinkTarget, TreePath};
 use crate::model::plan::{self, Content, PlannedNode};
@@ -45,8 +45,11 @@ impl Skeleton {
                     files.push((path.clone(), Leaf::Symlink(target.clone())));
                     links.push((path, target));
                 }
-                PlannedNode::File { content: Content::Inline(bytes), kind, .. } => {
-                    let blob = BlobDigest(function.digest(&bytes));
+                PlannedNode::File { content: Content::Inline(bytes), kind, sha256, size } => {
+                    let blob = BlobDigest(match function {
+                        DigestFunction::Sha256 => Digest { hash: sha256, size },
+                        DigestFunction::Blake3 => function.digest(&bytes),
+                    });
                     files.push((path, Leaf::File { blob, kind }));
                 }
                 PlannedNode::File { .. } => {}

@@ -14,6 +14,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 
+use crate::effects::host::status;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::file_kind::FileKind;
 
@@ -275,16 +276,8 @@ const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 fn umask() -> Mode {
     static UMASK: OnceLock<Mode> = OnceLock::new();
     *UMASK.get_or_init(|| {
-        let status = if cfg!(target_os = "linux") {
-            read(Utf8Path::new("/proc/self/status")).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        let digits = String::from_utf8_lossy(&status)
-            .lines()
-            .find_map(|line| line.strip_prefix("Umask:").map(|rest| rest.trim().to_owned()));
-        let bits = digits.and_then(|digits| u32::from_str_radix(&digits, 8).ok()).unwrap_or(0o777);
-        Mode::from_raw_mode(bits as rustix::fs::RawMode)
+        let bits = status::field("Umask").and_then(|digits| u32::from_str_radix(digits, 8).ok());
+        Mode::from_raw_mode(bits.unwrap_or(0o777) as rustix::fs::RawMode)
     })
 }
 

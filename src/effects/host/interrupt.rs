@@ -19,7 +19,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
 
 use crate::effects::host::fs::read_text;
-use crate::effects::host::{remove, spare};
+use crate::effects::host::{remove, spare, status};
 
 /// What is shown on a terminal while the process works.
 pub trait Shown: Send + Sync {
@@ -291,13 +291,9 @@ fn parent_of(process: Pid) -> Option<Pid> {
 /// Whether whoever started the process told it to ignore a signal, as `nohup` does, and shells for
 /// what runs in the background.
 fn is_ignored(signal: i32) -> bool {
-    let Ok(status) = read_text("/proc/self/status".into()) else {
+    let Some(mask) = status::field("SigIgn") else {
         // Not to be found out here. A hang-up is what people have ignored; the others, seldom.
         return signal == SIGHUP;
     };
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+    u64::from_str_radix(mask, 16).is_ok_and(|mask| mask & (1 << (signal - 1)) != 0)
 }

@@ -4,6 +4,7 @@
 pub(crate) mod folder;
 
 pub(crate) mod random;
+pub(crate) mod status;
 
 pub mod fs;
 pub(crate) mod state;

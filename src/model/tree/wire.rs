@@ -17,6 +17,7 @@ const VARINT: u64 = 0;
 const LENGTH_DELIMITED: u64 = 2;
 
 /// Appends a varint.
+#[inline]
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -185,44 +186,65 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
-    fn varint(&mut self) -> Result<u64, WireError> {
+    /// A varint; nothing where the message ends in it.
+    #[inline(always)]
+    fn varint(&mut self) -> Option<u64> {
+        // One byte is what nearly all of them have: fields, and lengths of names and digests.
+        match *self.rest {
+            [byte @ ..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Some(u64::from(byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.rest.split_first().ok_or(WireError::Truncated)?;
+            let (&byte, rest) = self.rest.split_first()?;
             self.rest = rest;
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return Ok(value);
+                return Some(value);
             }
         }
-        Err(WireError::Truncated)
+        None
     }
 
-    fn next_field(&mut self) -> Result<(u64, Value<'a>), WireError> {
+    /// The next field; nothing where the message ends in it.
+    #[inline(always)]
+    fn next_field(&mut self) -> Option<Result<(u64, Value<'a>), WireError>> {
         let key = self.varint()?;
         let (field, wire_type) = (key >> 3, key & 7);
-        match wire_type {
-            VARINT => Ok((field, Value::Number(self.varint()?))),
+        let value = match wire_type {
+            VARINT => Value::Number(self.varint()?),
             LENGTH_DELIMITED => {
-                let length = usize::try_from(self.varint()?).map_err(|_| WireError::Truncated)?;
-                let bytes = self.rest.get(..length).ok_or(WireError::Truncated)?;
-                self.rest = &self.rest[length..];
-                Ok((field, Value::Bytes(bytes)))
+                let length = usize::try_from(self.varint()?).ok()?;
+                let (bytes, rest) = self.rest.split_at_checked(length)?;
+                self.rest = rest;
+                Value::Bytes(bytes)
             }
-            _ => Err(WireError::Field { field, wire_type }),
-        }
+            _ => return Some(Err(WireError::Field { field, wire_type })),
+        };
+        Some(Ok((field, value)))
     }
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u64, Value<'a>), WireError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        (!self.rest.is_empty()).then(|| {
-            self.next_field().inspect_err(|_| {
-                self.rest = &[];
-            })
-        })
+        if self.rest.is_empty() {
+            return None;
+        }
+        let field = self.next_field().unwrap_or(Err(WireError::Truncated));
+        if field.is_err() {
+            self.rest = &[];
+        }
+        Some(field)
     }
 }
 
@@ -335,15 +357,16 @@ pub fn decode_directory(
                 }
             }
         }
-        let name = name.ok_or(WireError::Missing { what: "name" })?;
-        let digest = || digest.ok_or(WireError::Missing { what: "digest" });
+        let missing = |what| move || WireError::Missing { what };
+        let name = name.ok_or_else(missing("name"))?;
+        let digest = || digest.ok_or_else(missing("digest"));
         let node = match kind {
             1 => Node::Leaf(Leaf::File {
                 blob: crate::model::digest::BlobDigest(digest()?),
                 kind: file,
             }),
             2 => Node::Directory(DirectoryDigest(digest()?)),
-            _ => Node::Leaf(Leaf::Symlink(target.ok_or(WireError::Missing { what: "target" })?)),
+            _ => Node::Leaf(Leaf::Symlink(target.ok_or_else(missing("target"))?)),
         };
         nodes.push((name, node));
     }
