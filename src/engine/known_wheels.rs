@@ -25,6 +25,7 @@ use crate::model::tree::{Leaf, Node, Tree};
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::known::KnownMembers;
 use crate::model::wheel::{HashOrigin, WheelManifest, kept};
+use crate::model::workers::Workers;
 
 /// The wheels of a spec, as they were before they are read.
 pub(super) struct KnownWheels<'a> {
@@ -162,9 +163,10 @@ impl<'a> KnownWheels<'a> {
     }
 
     /// What is known of each wheel's members.
-    pub fn members(&self) -> Vec<Option<KnownMembers>> {
-        let known = |wheel: &KnownWheel| KnownMembers::decode(&self.store?.wheel(wheel.digest)?);
-        self.wheels.iter().map(known).collect()
+    pub fn members(&self, workers: &impl Workers) -> Vec<Option<KnownMembers>> {
+        let known =
+            |index: usize| KnownMembers::decode(&self.store?.wheel(self.wheels[index].digest)?);
+        workers.map(self.wheels.len(), known)
     }
 
     /// Keeps that the files have their digests, after they were compared; all of them must be as

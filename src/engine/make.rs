@@ -129,12 +129,18 @@ impl Making<'_> {
         if !self.output.is_occupied() {
             return self.write(None);
         }
-        let members = self.known.map(KnownWheels::members).unwrap_or_default();
+        let members = self.members();
         let (expected, _) = self.prepared.predict(self.session, &members)?;
         match self.output.way(&expected)? {
             Way::Done => self.confirm(expected),
             Way::Free(old) => self.write(old.as_ref()),
         }
+    }
+
+    /// What the store knows of the wheels' members, where there is one.
+    fn members(&self) -> Vec<Option<KnownMembers>> {
+        let workers = self.session.planners(self.prepared.plan.entries.len());
+        self.known.map(|known| known.members(&workers)).unwrap_or_default()
     }
 
     /// Leaves what is there, and says of it what is true.
@@ -159,7 +165,7 @@ impl Making<'_> {
         for overlay in &self.prepared.overlays {
             overlay.check()?;
         }
-        let members = self.known.map(KnownWheels::members).unwrap_or_default();
+        let members = self.members();
         let Filled { unfinished, states, tree, links } = match self.link(&members)? {
             Some(filled) => filled,
             // A directory that is half written is of no use any more.
@@ -179,6 +185,7 @@ impl Making<'_> {
             self.output.let_go();
             cached.upload(self.output.path(), &tree);
         }
+        self.session.let_go(members);
         Ok(Made { outcome, tree, links })
     }
 
@@ -214,6 +221,7 @@ impl Making<'_> {
             Err(error) => return Err(error.into()),
         };
         let links = area.counts();
+        self.session.let_go(foreseen);
         drop(area);
         Ok(Some(Filled { unfinished, states, tree, links }))
     }

@@ -132,7 +132,9 @@ fn predicted(inputs: Inputs<'_>, caches: &Caches) -> Result<(Prepared, Tree, For
     let wheels = known.map(|store| inputs.known_wheels(Some(store))).transpose()?;
     let prepared = inputs.load(wheels.as_ref(), store.as_ref())?;
     let known = match (&wheels, function) {
-        (Some(wheels), DigestFunction::Blake3) => wheels.members(),
+        (Some(wheels), DigestFunction::Blake3) => {
+            wheels.members(&session.planners(prepared.plan.entries.len()))
+        }
         _ => Vec::new(),
     };
     let predict = || prepared.predict(session, &known);

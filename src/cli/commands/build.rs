@@ -136,7 +136,6 @@ impl Verb for BuildArguments {
         };
         let limits = (places.threads, &places.limits);
         let mut session = spec_input::fetching_session(limits, fetching, io)?;
-        session.ends = io.ends;
         compiler::allow(&mut session, &self.bytecode.compiler, io)?;
         let file =
             |path: &Option<Utf8PathBuf>| path.as_ref().map(|path| io.output_file(path)).transpose();

@@ -41,6 +41,7 @@ pub fn fetching_session(
         limits: limits.apply(&io.limits),
         progress: io.progress.clone(),
         fetching: Some(Arc::new(fetching)),
+        ends: io.ends,
         ..Session::default()
     };
     let threads = match threads {
