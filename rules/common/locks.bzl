@@ -108,7 +108,7 @@ def wheel_sets(index, supply):
     closures = {target: _closures(said[target]) for target in said}
     packages = {}
     for name, package in index["packages"].items():
-        own = {"": _wheel_set(index, supply, supplied, name, _named(closures, name), _named(said, name))}
+        own = {"": _wheel_set(index, supply, supplied, (name, package), _named(closures, name), _named(said, name))}
         wheels = {}
         for target in index["targets"]:
             whl = _whl(package, target)
@@ -117,14 +117,14 @@ def wheel_sets(index, supply):
             elif _reason(package, target):
                 wheels[target] = [_PACKAGE + name]
         if wheels:
-            own["whl"] = _wheel_set(index, supply, supplied, name, wheels, wheels)
+            own["whl"] = _wheel_set(index, supply, supplied, (name, package), wheels, wheels)
         for extra in package.get("extras", {}):
             part = "[%s]" % extra
-            own[part] = _wheel_set(index, supply, supplied, name, _named(closures, name + part), _named(said, name + part))
+            own[part] = _wheel_set(index, supply, supplied, (name, package), _named(closures, name + part), _named(said, name + part))
         packages[name] = own
     sets = {}
-    for name in index["sets"]:
-        sets[name] = _wheel_set(index, supply, supplied, name, _named(closures, _SET + name), _named(said, _SET + name))
+    for name, entry in index["sets"].items():
+        sets[name] = _wheel_set(index, supply, supplied, (name, entry), _named(closures, _SET + name), _named(said, _SET + name))
     return struct(packages = packages, sets = sets)
 
 def _named(closures, name):
@@ -170,28 +170,30 @@ def _closures(said):
     known.update(pending)
     return known
 
-def _wheel_set(index, supply, supplied, name, closures, parts):
+def _wheel_set(index, supply, supplied, named, closures, parts):
+    """One of the sets of `wheel_sets`; `named` is its name, and what the index says of it."""
+    name, entry = named
     result = struct(files = {}, supplied = {}, missing = {}, parts = parts)
     for target in index["targets"]:
         files = []
         others = []
         missing = []
         if target not in closures:
-            unavailable = _reason(index["packages"].get(name, {}), target)
+            unavailable = _reason(entry, target)
             missing.append(unavailable or "%s: %s" % (name, _NOT_REQUIRED))
-        for entry in closures.get(target, []):
-            if entry.startswith(_PACKAGE):
-                package = entry[len(_PACKAGE):]
+        for part in closures.get(target, []):
+            if part.startswith(_PACKAGE):
+                package = part[len(_PACKAGE):]
                 if package in supply:
                     others.append(package)
                 else:
                     missing.append(_reason(index["packages"][package], target))
-            elif entry in supplied:
-                others.append(supplied[entry])
-            elif entry in index["files"]:
-                files.append(entry)
+            elif part in supplied:
+                others.append(supplied[part])
+            elif part in index["files"]:
+                files.append(part)
             else:
-                missing.append("%s: the index does not say what `%s` is" % (name, entry))
+                missing.append("%s: the index does not say what `%s` is" % (name, part))
         result.files[target] = files
         result.supplied[target] = others
         result.missing[target] = missing

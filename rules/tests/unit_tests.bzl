@@ -300,7 +300,7 @@ _INDEX = {
         "round": {"*": {"requires": ["d"]}},
         "s": {"linux": {}, "unavailable": {"linux": "s 1: there is no wheel"}},
     },
-    "sets": {"all": {"linux": ["c", "s"], "mac": ["c_1"]}, "extra_y": {"*": ["set:all"]}},
+    "sets": {"all": {"linux": ["c", "s"], "mac": ["c_1"]}, "extra_y": {"*": ["set:all"]}, "extra_z": {"unavailable": {"*": "extra_z: it cannot be had"}}},
 }
 
 def _locks():
@@ -323,6 +323,7 @@ def _locks():
     _equal(sets.sets["all"].missing["linux"], ["s 1: there is no wheel"])
     _equal(sets.sets["extra_y"].files, {"linux": ["c_1"], "mac": ["c_1"]})
     _equal(own["[x]"].files["linux"], ["a_b_1", "c_1"])
+    _equal(sets.sets["extra_z"].missing, {"linux": ["extra_z: it cannot be had"], "mac": ["extra_z: it cannot be had"]})
 
     # What an index cannot mean fails where it is used, and only there.
     _equal(sets.packages["d"][""].missing["mac"], ["d: the index does not say what `round` is"])

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::Utf8Path;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Mode};
 
 use crate::effects::host::fs::{Directory, FsError, Links, failed, open_regular};
 use crate::effects::host::state::State;
@@ -310,7 +310,9 @@ impl Scanner<'_> {
             },
             FileType::RegularFile => {
                 let kind = match self.view {
-                    View::Exact => FileKind::of_mode(status.st_mode, 0o100),
+                    View::Exact => {
+                        FileKind::from(Mode::from_raw_mode(status.st_mode).contains(Mode::XUSR))
+                    }
                     View::Cached => FileKind::Plain,
                 };
                 listed.files.push(Unread { name, path: path.clone(), kind, state });

@@ -61,7 +61,7 @@ fn what_is_wrong_is_said_in_full_and_by_the_exit_code() {
         4,
         "error: uv.lock: no wheel of 1 package fits CPython 3.12.1, linux-x86_64-glibc-2.28:\n  \
          docopt 0.6.2: there is only a source distribution\n\
-         hint: build a wheel elsewhere and give it with --supply\n",
+         hint: build a wheel elsewhere, as with `pip wheel --no-deps NAME==VERSION`, and give it with --supply\n",
     );
     check(
         "extras/uv.lock",
@@ -88,7 +88,7 @@ fn what_is_wrong_is_said_in_full_and_by_the_exit_code() {
         &format!("{linux} --extra old --extra new"),
         3,
         "error: uv.lock: the extras `new` and `old` of conflicty exclude one another\n\
-         hint: ask for one of them; groups that count by default are left out with --no-default-groups\n",
+         hint: ask for one of them, with each --extra by its name\n",
     );
     check(
         "findlinks/uv.lock",
@@ -341,6 +341,30 @@ fn groups_count_by_default_as_the_lock_says() {
     assert_eq!(index["sets"]["all"], json!({"linux": []}));
     assert_eq!(index["sets"]["group_docs"], json!({"linux": ["click", "toolz", "zipp"]}));
     assert_eq!(index["sets"]["group_dev"], json!({"linux": ["attrs", "idna", "six"]}));
+}
+
+/// Locks before revision 5 do not say which groups count: the project does.
+#[test]
+fn other_default_groups_of_the_project_are_not_passed_over_in_silence() {
+    let project = project("extras/uv.lock");
+    let text = std::fs::read_to_string(project.path().join("uv.lock")).unwrap();
+    project.write("uv.lock", text.replace("revision = 5", "revision = 3"));
+    let said = |arguments: &str| {
+        let target = "--target linux-x86_64-3.12.1";
+        let output = select(&project, &format!("uv.lock {target}{arguments}"));
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let warning = output.stderr.lines().find(|line| line.starts_with("warning: "));
+        warning.map(str::to_owned)
+    };
+    assert_eq!(said(""), None);
+    project.write("pyproject.toml", "[tool.uv]\ndefault-groups = [\"docs\"]\n");
+    let warning = "warning: uv.lock: it does not record which groups count by default, so `dev` does, if there is one; \
+                   pyproject.toml says default-groups = [\"docs\"]: give --no-default-groups and each --group, \
+                   or lock anew with uv 0.13 or newer";
+    assert_eq!(said("").as_deref(), Some(warning));
+    assert_eq!(said(" --group docs").as_deref(), Some(warning));
+    assert_eq!(said(" --no-default-groups --group docs"), None);
+    assert_eq!(said(" --only-group docs"), None);
 }
 
 /// Locks that cannot be used, each with all that is said of it.

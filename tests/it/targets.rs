@@ -241,17 +241,42 @@ fn two_checkouts_build_the_same_bytes_for_each_target() {
     }
 }
 
+/// The targets of Macs.
+const MACS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-apple-darwin"];
+
+/// Runs a subcommand of a cargo that compiles for a Mac; where it puts what it makes.
+fn for_macos(subcommand: &str, target: &str, arguments: &[&str]) -> PathBuf {
+    let mut command = Command::new(cross("bin/cargo-zigbuild"));
+    command.args([subcommand, "--locked", "-Zbuild-std=std,panic_unwind", "--target", target]);
+    command.args(arguments).env("PATH", path_with_cross()).env("RUSTC", cross("bin/rustc"));
+    command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Dwarnings");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("macos");
+    succeeds(command.env("CARGO_TARGET_DIR", &directory).current_dir(root()));
+    directory
+}
+
 /// Types, as of a compiler for macOS. Nothing is linked, and nothing runs.
 #[test]
 #[ignore = "builds the standard library for macOS, twice"]
 fn everything_compiles_for_macos() {
-    for target in ["aarch64-apple-darwin", "x86_64-apple-darwin"] {
-        let mut command = Command::new(cross("bin/cargo-zigbuild"));
-        command.args(["check", "--locked", "-Zbuild-std=std,panic_unwind", "--target", target]);
-        command.env("PATH", path_with_cross()).env("RUSTC", cross("bin/rustc"));
-        command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Dwarnings");
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("macos");
-        succeeds(command.env("CARGO_TARGET_DIR", directory).current_dir(root()));
+    for target in MACS {
+        for_macos("check", target, &[]);
+    }
+}
+
+/// All functions are there that macOS is asked for, as far as zig's list of them goes. Without remote
+/// caches, which need frameworks of Apple's that nobody else has. Nothing runs.
+#[test]
+#[ignore = "builds the program for macOS, twice"]
+fn the_program_without_remote_caches_links_for_macos() {
+    // <mach-o/loader.h>: the magic of 64 bits, the processor, its kind, and what the file is.
+    const MAGIC: u32 = 0xfeed_facf;
+    const EXECUTE: u32 = 2;
+    for (target, processor) in MACS.into_iter().zip([0x0100_000c, 0x0100_0007]) {
+        let built = for_macos("build", target, &["--no-default-features", "--bin", "venvtree"]);
+        let program = fs::read(built.join(target).join("debug/venvtree")).unwrap();
+        let word = |at: usize| u32::from_le_bytes(program[at * 4..][..4].try_into().unwrap());
+        assert_eq!([word(0), word(1), word(3)], [MAGIC, processor, EXECUTE], "{target}");
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, FileType, Mode};
 use crate::effects::host::fs::{Directory, FsError, failed};
 
 /// The rights to write.
-const WRITE: u32 = 0o222;
+const WRITE: rustix::fs::RawMode = 0o222;
 const READ_ONLY_DIRECTORY: Mode = Mode::from_raw_mode(0o555);
 
 /// Takes the right to write from all that is in a directory, and from itself last. Times stay.

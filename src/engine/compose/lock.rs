@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::effects::host::file_hash;
 use crate::effects::host::input::InputFile;
+use crate::effects::host::{file_hash, fs};
 use crate::effects::work::progress::Progress;
 use crate::engine::Places;
 use crate::engine::compose::wheels;
@@ -63,7 +63,10 @@ impl LockFile {
         fetching: Option<&Fetching>,
     ) -> Result<Selection, Error> {
         let error = match lock::select(&self.lock, interpreter, request) {
-            Ok(selection) => return Ok(selection),
+            Ok(mut selection) => {
+                selection.warnings.extend(self.other_default_groups(request));
+                return Ok(selection);
+            }
             Err(error) => error,
         };
         #[cfg(feature = "remote")]
@@ -85,6 +88,20 @@ impl LockFile {
         #[cfg(not(feature = "remote"))]
         let _ = fetching;
         Err(self.error(error))
+    }
+
+    /// What the pyproject.toml beside the lock says of groups, where the lock does not and others
+    /// are taken.
+    fn other_default_groups(&self, request: &Request) -> Option<String> {
+        if request.only_groups || request.no_default_groups || !request.packages.is_empty() {
+            return None;
+        }
+        let project = fs::read_text(&self.directory.join("pyproject.toml")).ok()?;
+        let groups = self.lock.other_default_groups(&project)?;
+        Some(format!(
+            "it does not record which groups count by default, so `dev` does, if there is one; pyproject.toml says \
+             default-groups = {groups}: give --no-default-groups and each --group, or lock anew with uv 0.13 or newer"
+        ))
     }
 
     /// The wheels of a selection as a spec names them. What the lock has of paths is relative to

@@ -16,7 +16,7 @@ use crate::model::lock::names::{Request, Wanted};
 use crate::model::lock::problem::LockError;
 use crate::model::lock::select::{self, Choice, Found, Selected, Target};
 use crate::model::lock::walk::{Reached, Start, Walk};
-use crate::model::lock::{Lock, LockKind};
+use crate::model::lock::{Lock, LockKind, Package};
 use crate::model::spec::document::PlatformDocument;
 use crate::model::wheel::member_hash::OtherHash;
 
@@ -38,7 +38,7 @@ const REFERENCE_LIMIT: usize = 1_000_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
     /// The lock cannot be used for a target.
-    #[error("target `{target}`: {error}")]
+    #[error("target `{target}`: {}", error.reasons().join("; "))]
     Lock {
         /// Its name.
         target: String,
@@ -66,7 +66,7 @@ pub struct LockIndex {
     targets: BTreeMap<String, Value>,
     files: BTreeMap<String, Value>,
     packages: BTreeMap<String, Entry>,
-    sets: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    sets: BTreeMap<String, Set>,
     /// What is odd.
     pub warnings: Vec<String>,
     references: usize,
@@ -77,6 +77,13 @@ pub struct LockIndex {
 struct Entry {
     targets: BTreeMap<String, BTreeMap<&'static str, Value>>,
     extras: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    unavailable: BTreeMap<String, String>,
+}
+
+/// What can be asked for besides packages.
+#[derive(Debug, Clone, Default)]
+struct Set {
+    targets: BTreeMap<String, Vec<String>>,
     unavailable: BTreeMap<String, String>,
 }
 
@@ -134,8 +141,18 @@ impl<'a> Building<'a> {
         let sets = self.wanted().map_err(fail)?;
         let mut reached = BTreeMap::new();
         for (name, wanted) in &sets {
-            let positions = self.positions(wanted).map_err(fail)?;
-            reached.insert(name.as_str(), positions);
+            match self.positions(wanted) {
+                Ok(positions) => {
+                    reached.insert(name.as_str(), positions);
+                }
+                Err(error) if *name == ALL => return Err(fail(error)),
+                // Only who asks for that extra or group is refused.
+                Err(error) => {
+                    let set = self.index.sets.entry(name.clone()).or_default();
+                    let why = format!("{name}: {}", error.reasons().join("; "));
+                    set.unavailable.insert(self.name.to_owned(), why);
+                }
+            }
         }
         let all: BTreeSet<usize> = reached.values().flatten().copied().collect();
         self.find(&all).map_err(fail)?;
@@ -188,7 +205,6 @@ impl<'a> Building<'a> {
     fn find(&mut self, positions: &BTreeSet<usize>) -> Result<(), LockError> {
         let request = Request::default();
         let mut choice = Choice::new(self.lock, self.target, &request);
-        let mut unpinned = Vec::new();
         for position in positions.iter().copied() {
             let package = &self.lock.packages[position];
             if package.is_unaddressed() {
@@ -205,22 +221,22 @@ impl<'a> Building<'a> {
                     self.index.warnings.extend(left_out.warning());
                     None
                 }
-                Found::Unpinned(wheel) => {
-                    unpinned.push(wheel);
-                    None
-                }
-                Found::Unavailable(reason) => {
-                    let entry = self.index.packages.entry(name.to_owned()).or_default();
-                    entry
-                        .unavailable
-                        .insert(self.name.to_owned(), format!("{}: {reason}", package.title()));
-                    Some(self.closures.part(format!("{PACKAGE}{name}")))
-                }
+                // A build system fetches nothing whose hash it does not know.
+                Found::Unpinned(wheel) => Some(self.unavailable(package, &wheel.to_string())),
+                Found::Unavailable(reason) => Some(self.unavailable(package, &reason)),
             };
             self.known.insert(position, stands);
         }
         self.index.warnings.extend(choice.warnings());
-        if unpinned.is_empty() { Ok(()) } else { Err(LockError::Unpinned(unpinned)) }
+        Ok(())
+    }
+
+    /// What stands for a package of which there is no wheel.
+    fn unavailable(&mut self, package: &Package, reason: &str) -> Part {
+        let name = package.name.normalized();
+        let entry = self.index.packages.entry(name.to_owned()).or_default();
+        entry.unavailable.insert(self.name.to_owned(), format!("{}: {reason}", package.title()));
+        self.closures.part(format!("{PACKAGE}{name}"))
     }
 
     /// Adds the closure of packages.
@@ -255,7 +271,7 @@ impl<'a> Building<'a> {
         }
         let mut done: BTreeSet<&str> = BTreeSet::new();
         for (set, wanted) in sets {
-            let positions = &reached[set.as_str()];
+            let Some(positions) = reached.get(set.as_str()) else { continue };
             let mut walk = match self.lock.kind {
                 LockKind::Uv => {
                     Some(Walk::new(self.lock, &self.target.environment, wanted).map_err(fail)?.0)
@@ -377,7 +393,8 @@ impl LockIndex {
     /// Puts what is said of a closure where that is: at a set, a package, or a package's extra.
     fn say(&mut self, target: &str, name: &str, said: Vec<String>) {
         if let Some(set) = name.strip_prefix(SET) {
-            self.sets.entry(set.to_owned()).or_default().insert(target.to_owned(), said);
+            let set = self.sets.entry(set.to_owned()).or_default();
+            set.targets.insert(target.to_owned(), said);
             return;
         }
         let (package, extra) = name.split_once('[').unwrap_or((name, ""));
@@ -396,7 +413,7 @@ impl LockIndex {
         let mut text = String::from("{\n");
         let count = self.targets.len();
         let packages = self.packages.iter().map(|(name, entry)| (name, entry.value(count)));
-        let sets = self.sets.iter().map(|(name, set)| (name, json!(merged(set, count))));
+        let sets = self.sets.iter().map(|(name, set)| (name, set.value(count)));
         section(&mut text, "files", self.files.iter().map(|(name, file)| (name, file.clone())));
         let _ = writeln!(text, "  \"lock_sha256\": \"{}\",", self.lock_sha256);
         section(&mut text, "packages", packages);
@@ -419,6 +436,19 @@ fn merged<V: PartialEq>(by_target: &BTreeMap<String, V>, count: usize) -> BTreeM
             [(EVERY, first)].into()
         }
         _ => by_target.iter().map(|(target, value)| (target.as_str(), value)).collect(),
+    }
+}
+
+impl Set {
+    fn value(&self, count: usize) -> Value {
+        // As with packages.
+        let targets = merged(&self.targets, count).into_iter();
+        let mut all: BTreeMap<&str, Value> =
+            targets.map(|(name, said)| (name, json!(said))).collect();
+        if !self.unavailable.is_empty() {
+            all.insert("unavailable", json!(merged(&self.unavailable, count)));
+        }
+        json!(all)
     }
 }
 

@@ -84,6 +84,8 @@ struct Roots {
     known_groups: BTreeSet<String>,
     /// Groups that count unless they are switched off.
     default_groups: DefaultGroups,
+    /// Whether the lock would say so where others count than uv takes by itself.
+    records_default_groups: bool,
     /// Sets of which at most one item may be asked for.
     conflicts: Vec<Vec<Item>>,
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use toml::de::{DeTable, DeValue};
+
 use crate::model::lock::problem::{LockError, UnknownName};
 use crate::model::lock::wheel::AtHand;
 use crate::model::lock::{DefaultGroups, Item, ItemKind, Lock, LockKind};
@@ -124,6 +126,30 @@ impl Lock {
             DefaultGroups::Named(names) => all.retain(|group| names.contains(group)),
         }
         all
+    }
+
+    /// What a project's pyproject.toml says of the groups that count by default, where the lock is
+    /// one of those that do not record it, and others are taken: `["docs"]` or `"all"`.
+    pub fn other_default_groups(&self, pyproject: &str) -> Option<String> {
+        if self.kind != LockKind::Uv || self.roots.records_default_groups {
+            return None;
+        }
+        let document = DeTable::parse(pyproject).ok()?;
+        let tool = document.get_ref().get("tool")?.get_ref().as_table()?;
+        let said = tool.get("uv")?.get_ref().as_table()?.get("default-groups")?.get_ref();
+        let all = self.groups(&self.roots.members);
+        let (wanted, text) = match said {
+            DeValue::String(text) if text == "all" => (all.clone(), format!("{text:?}")),
+            DeValue::Array(names) => {
+                let names: Vec<&str> =
+                    names.iter().filter_map(|name| name.get_ref().as_str()).collect();
+                let parsed = names.iter().filter_map(|name| DistName::parse(name).ok());
+                let wanted = parsed.map(|name| name.normalized().to_owned());
+                (wanted.filter(|name| all.contains(name)).collect(), format!("{names:?}"))
+            }
+            _ => return None,
+        };
+        (wanted != self.default_groups(&self.roots.members, false)).then_some(text)
     }
 
     /// The groups that can be asked for.

@@ -14,6 +14,8 @@ pub(super) const NO_HASH: &str = "` has no hash";
 /// Why there is no wheel for requirements, of which only hashes are known.
 pub(super) const NOT_GIVEN: &str =
     "none of the wheels that are given has one of its hashes and fits";
+/// How the reason begins why none of a package's wheels fits.
+pub(super) const ELSEWHERE: &str = "its wheels are for ";
 /// How many problems of a text are shown; a broken file can have one in every line.
 const SHOWN: usize = 20;
 
@@ -130,6 +132,8 @@ pub enum LockError {
     },
     /// Markers that ask for something that is not known.
     Undecided(Vec<Undecided>),
+    /// A package that is required in this environment and of which the lock has no version for it.
+    Lacks(String),
     /// A package that is there twice for one environment.
     Twice(Vec<Twice>),
     /// Wheels without a hash.
@@ -177,6 +181,17 @@ impl LockError {
         self.lines(origin).join("\n")
     }
 
+    /// What is wrong, each thing by itself and without the name of the lock.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::Unknown(names) => texts(names),
+            Self::Undecided(all) => texts(all),
+            Self::Twice(all) => texts(all),
+            Self::Unpinned(all) => texts(all),
+            other => vec![other.to_string()],
+        }
+    }
+
     /// The same in lines.
     pub fn lines(&self, origin: &str) -> Vec<String> {
         let each = |all: Vec<String>| all.iter().map(|one| format!("{origin}: {one}")).collect();
@@ -191,10 +206,9 @@ impl LockError {
                 lines
             }
             Self::Merge(problem) => vec![problem.describe(origin)],
-            Self::Unknown(names) => each(texts(names)),
-            Self::Undecided(all) => each(texts(all)),
-            Self::Twice(all) => each(texts(all)),
-            Self::Unpinned(all) => each(texts(all)),
+            Self::Unknown(_) | Self::Undecided(_) | Self::Twice(_) | Self::Unpinned(_) => {
+                each(self.reasons())
+            }
             Self::Unavailable { packages, .. } => {
                 let line = |unavailable: &Unavailable| {
                     format!("  {}: {}", unavailable.package, unavailable.reason)
@@ -221,18 +235,27 @@ impl Explain for LockError {
             Self::Merge(_) => spec.hint(
                 "take one side, as with `git checkout --ours FILE`, and lock anew: `uv lock` writes what has changed since",
             ),
+            Self::Lacks(_) => spec.hint("lock anew, as with `uv lock`"),
             Self::NoGraph { .. } => {
                 spec.hint("a uv.lock says which package requires which; give that one")
             }
-            Self::Conflict(_) => spec.hint(
-                "ask for one of them; groups that count by default are left out with --no-default-groups",
-            ),
+            Self::Conflict(items) if items.iter().any(|item| item.starts_with("the group")) => {
+                spec.hint(
+                    "ask for one of them; groups that count by default are left out with --no-default-groups",
+                )
+            }
+            Self::Conflict(_) => {
+                spec.hint("ask for one of them, with each --extra by its name")
+            }
             Self::Unavailable { packages, .. } => {
                 let is_not_given = |package: &Unavailable| package.reason == NOT_GIVEN;
+                let is_elsewhere = |package: &Unavailable| package.reason.starts_with(ELSEWHERE);
                 ErrorKind::Wheel.hint(if packages.iter().all(is_not_given) {
                     "give the wheels with --wheels, or let `create`, `build` or `lock fetch` look them up with --index-url URL"
+                } else if packages.iter().all(is_elsewhere) {
+                    "name a target that a wheel is for, if yours is one (such as one with a newer glibc), or build a wheel and give it with --supply"
                 } else {
-                    "build a wheel elsewhere and give it with --supply"
+                    "build a wheel elsewhere, as with `pip wheel --no-deps NAME==VERSION`, and give it with --supply"
                 })
             }
             Self::Unpinned(_) => {
@@ -304,6 +327,10 @@ impl fmt::Display for LockError {
                 write!(formatter, "{key} is {found}; this venvtree reads {known}")
             }
             Self::Incomplete { lacks } => write!(formatter, "has no {lacks}"),
+            Self::Lacks(name) => write!(
+                formatter,
+                "requires `{name}`, and has no version of it for this environment"
+            ),
             Self::NoGraph { asked, kind } => write!(
                 formatter,
                 "{asked} cannot be answered: a {kind} does not say which package requires which"

@@ -346,6 +346,91 @@ the.lock: no wheel of 5 packages fits CPython 3.12.1, linux-x86_64-glibc-2.28:
 }
 
 #[test]
+fn what_can_never_be_required_need_not_be_locked() {
+    let group = |marker: &str| {
+        let manifest = "[manifest.dependency-groups]\ndev = [{ name = \"six\" }, ";
+        format!("{manifest}{{ name = \"dataclasses\", marker = \"{marker}\" }}]\n")
+    };
+    let chosen = |marker: &str| {
+        chosen(&uv(&group(marker), &[("six", "")]), &linux("3.12"), &Request::default())
+    };
+    assert_eq!(chosen("python_full_version < '3.7'"), "six-1.0-py3-none-any");
+    assert_eq!(
+        chosen("python_full_version >= '3.7'"),
+        "the.lock: requires `dataclasses`, and has no version of it for this environment"
+    );
+}
+
+#[test]
+fn a_local_version_may_be_in_the_name_of_a_file_alone() {
+    let lock = |version: &str, file: &str| {
+        let lib = format!("version = \"{version}\"\n{}", wheel(file));
+        let app = format!("{ROOT}dependencies = [{{ name = \"lib\" }}]\n");
+        let text = uv("", &[("app", &app), ("lib", &lib)]);
+        chosen(&text, &linux("3.12.1"), &Request::default())
+    };
+    let local = "lib-1.0+cu12-py3-none-any.whl";
+    assert_eq!(lock("1.0", local), "lib-1.0+cu12-py3-none-any\n(app)");
+    assert_eq!(lock("1.0+cu12", local), "lib-1.0+cu12-py3-none-any\n(app)");
+    let refused = |version: &str, file: &str, other: &str| {
+        let why = format!("`{file}` cannot be used: it is called like one of version {other}");
+        let head = "the.lock: no wheel of 1 package fits CPython 3.12.1, linux-x86_64-glibc-2.28:";
+        assert_eq!(lock(version, file), format!("{head}\n  lib {version}: {why}"));
+    };
+    refused("1.0+cpu", local, "1.0+cu12");
+    refused("1.1", local, "1.0+cu12");
+    refused("1.0+cu12", "lib-1.0-py3-none-any.whl", "1.0");
+}
+
+#[test]
+fn groups_that_a_lock_does_not_record_are_told_from_those_that_count() {
+    let groups =
+        "[package.dev-dependencies]\ndev = [{ name = \"d\" }]\ndocs = [{ name = \"d\" }]\n";
+    let text = uv("", &[("app", &format!("{ROOT}{groups}")), ("d", "")]);
+    let said = |text: &str, pyproject: &str| {
+        let lock = Lock::read(text).unwrap();
+        lock.other_default_groups(&format!("[project]\nname = 'app'\n[tool.uv]\n{pyproject}\n"))
+    };
+    let other = |pyproject: &str| said(&text, pyproject);
+    assert_eq!(other("default-groups = ['docs', 'dev']").as_deref(), Some("[\"docs\", \"dev\"]"));
+    assert_eq!(other("default-groups = []").as_deref(), Some("[]"));
+    assert_eq!(other("default-groups = 'all'").as_deref(), Some("\"all\""));
+    for same in ["", "default-groups = ['Dev']", "default-groups = ['dev', 'gone']", "= broken"] {
+        assert_eq!(other(same), None, "{same}");
+    }
+    let recorded = text.replace("revision = 3", "revision = 5");
+    assert_eq!(said(&recorded, "default-groups = []"), None);
+}
+
+/// Of what only an extra wants, the index of a lock says why it cannot be had.
+#[test]
+fn an_extra_that_cannot_be_had_is_no_reason_against_an_index() {
+    let app = format!(
+        "{ROOT}dependencies = [{{ name = \"six\" }}]\n[package.optional-dependencies]\n\
+         both = [{{ name = \"app\", extra = [\"new\", \"old\"] }}]\nnew = [{{ name = \"a\" }}]\n\
+         old = [{{ name = \"b\" }}]\nodd = [{{ name = \"unpinned\" }}]\n"
+    );
+    let conflicts = "conflicts = [[{ package = \"app\", extra = \"new\" }, { package = \"app\", extra = \"old\" }]]";
+    let unpinned = "wheels = [{ url = \"https://files.example/unpinned-1.0-py3-none-any.whl\" }]\n";
+    let packages = [("app", &*app), ("a", ""), ("b", ""), ("six", ""), ("unpinned", unpinned)];
+    let lock = Lock::read(&uv(conflicts, &packages)).unwrap();
+    let targets = [("here".to_owned(), linux("3.12.1"))].into();
+    let rendered = index(&lock, Hash::parse_hex(HASH).unwrap(), &targets).unwrap().render();
+    let found: serde_json::Value = serde_json::from_str(&rendered).unwrap();
+    let (sets, packages) = (&found["sets"], &found["packages"]);
+    assert_eq!(sets["all"]["here"], serde_json::json!(["app"]));
+    assert_eq!(sets["extra_odd"]["here"], serde_json::json!(["app[odd]"]));
+    assert_eq!(
+        packages["unpinned"]["unavailable"]["here"],
+        "unpinned 1.0: `unpinned-1.0-py3-none-any.whl` has no hash (its source is the index https://index.example/simple)"
+    );
+    assert_eq!(
+        sets["extra_both"],
+        serde_json::json!({"unavailable": {"here": "extra_both: the extras `new` and `old` of app exclude one another"}})
+    );
+}
+
+#[test]
 fn wheels_without_a_hash_are_refused_unless_they_are_trusted() {
     let text = uv(
         "",

@@ -20,6 +20,8 @@ use crate::model::name::DistName;
 
 /// The group that uv installs unless it is told not to, where the project says nothing else.
 const DEFAULT_GROUP: &str = "dev";
+/// The first revision that records which groups count by default.
+const GROUPS_SINCE: u64 = 5;
 
 pub(super) fn read(root: &DeTable<'_>, mut reader: Reader<'_>) -> Result<Lock, LockError> {
     let version = root.get("version").map(toml::Spanned::get_ref);
@@ -350,6 +352,9 @@ fn roots(
         (_, Some(own)) => packages[own].default_groups.clone(),
         (None, None) => DefaultGroups::Named(vec![DEFAULT_GROUP.to_owned()]),
     };
+    let revision = root.get("revision").and_then(|value| value.get_ref().as_integer());
+    let revision = revision.and_then(|number| number.as_str().parse::<u64>().ok()).unwrap_or(0);
+    roots.records_default_groups = revision >= GROUPS_SINCE;
     roots.conflicts = conflicts(root, reader);
     roots
 }
@@ -379,10 +384,8 @@ fn requirements(
         let Some(name) = reader.name(at, table) else {
             continue;
         };
+        // None, where it can never hold: uv locks nothing for it then.
         let candidates = known.all(&name);
-        if candidates.is_empty() {
-            reader.problem(at, format!("it requires `{name}`, which the lock does not have"));
-        }
         let extras = reader.names(table, "extras");
         let marker = reader.marker(table, "marker");
         all.push(RootRequirement { name, extras, marker, candidates });

@@ -172,6 +172,7 @@ impl<'lock> Walk<'lock> {
         let fitting: Vec<usize> = requirement.candidates.iter().copied().filter(here).collect();
         match fitting[..] {
             [one] => Ok(one),
+            [] => Err(LockError::Lacks(requirement.name.to_string())),
             _ => {
                 let which = requirement
                     .candidates

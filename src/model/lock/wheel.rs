@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use crate::model::digest::Hash;
-use crate::model::lock::problem::list;
+use crate::model::lock::problem::{ELSEWHERE, list};
 use crate::model::lock::{Artifact, Package, Source};
 use crate::model::name::Version;
 use crate::model::wheel::filename::WheelFilename;
@@ -50,12 +50,14 @@ fn is_of(file: &WheelFilename, package: &Package) -> Result<(), String> {
     if file.name != package.name {
         return Err(format!("it is called like one of {}", file.name));
     }
-    match package.version.as_deref().map(Version::from_str) {
-        Some(Ok(version)) if version != file.version => {
-            Err(format!("it is called like one of version {}", file.version))
-        }
-        _ => Ok(()),
-    }
+    let Some(Ok(version)) = package.version.as_deref().map(Version::from_str) else {
+        return Ok(());
+    };
+    // Some builds have a local version in the name of their file alone. Locks have the metadata's,
+    // and uv and pip take them; whether a tree may have them is decided when they are read.
+    let is_it = version == file.version || version == file.version.clone().without_local();
+    let other = || format!("it is called like one of version {}", file.version);
+    if is_it { Ok(()) } else { Err(other()) }
 }
 
 /// The best wheel of a package, with its name read; else why there is none.
@@ -128,7 +130,7 @@ fn elsewhere(files: &[&WheelFilename], tags: &Tags) -> String {
     }
     let of = if platforms.is_empty() { interpreters } else { platforms };
     let of: Vec<String> = of.into_iter().collect();
-    format!("its wheels are for {}", list(&of, 12))
+    format!("{ELSEWHERE}{}", list(&of, 12))
 }
 
 /// The name that all tools write for the same wheel: lock files differ in how they spell names.
