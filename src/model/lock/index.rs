@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::model::digest::Hash;
@@ -439,31 +440,33 @@ fn merged<V: PartialEq>(by_target: &BTreeMap<String, V>, count: usize) -> BTreeM
     }
 }
 
+/// What is said for each of `count` targets. Targets stand beside other keys, none of which may be a
+/// target's name.
+fn said<'a, V: PartialEq + Serialize>(
+    targets: &'a BTreeMap<String, V>,
+    unavailable: &'a BTreeMap<String, String>,
+    count: usize,
+) -> BTreeMap<&'a str, Value> {
+    let targets = merged(targets, count).into_iter();
+    let mut all: BTreeMap<&str, Value> = targets.map(|(name, said)| (name, json!(said))).collect();
+    if !unavailable.is_empty() {
+        all.insert("unavailable", json!(merged(unavailable, count)));
+    }
+    all
+}
+
 impl Set {
     fn value(&self, count: usize) -> Value {
-        // As with packages.
-        let targets = merged(&self.targets, count).into_iter();
-        let mut all: BTreeMap<&str, Value> =
-            targets.map(|(name, said)| (name, json!(said))).collect();
-        if !self.unavailable.is_empty() {
-            all.insert("unavailable", json!(merged(&self.unavailable, count)));
-        }
-        json!(all)
+        json!(said(&self.targets, &self.unavailable, count))
     }
 }
 
 impl Entry {
     fn value(&self, count: usize) -> Value {
-        // Targets stand beside the two other keys, none of which may be a target's name.
-        let targets = merged(&self.targets, count).into_iter();
-        let mut all: BTreeMap<&str, Value> =
-            targets.map(|(name, target)| (name, json!(target))).collect();
+        let mut all = said(&self.targets, &self.unavailable, count);
         if !self.extras.is_empty() {
             let extras = self.extras.iter().map(|(name, extra)| (name, merged(extra, count)));
             all.insert("extras", json!(extras.collect::<BTreeMap<_, _>>()));
-        }
-        if !self.unavailable.is_empty() {
-            all.insert("unavailable", json!(merged(&self.unavailable, count)));
         }
         json!(all)
     }
