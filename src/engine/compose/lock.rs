@@ -64,7 +64,7 @@ impl LockFile {
     ) -> Result<Selection, Error> {
         let error = match lock::select(&self.lock, interpreter, request) {
             Ok(mut selection) => {
-                selection.warnings.extend(self.other_default_groups(request));
+                selection.warnings.extend(self.warning_of_groups(request));
                 return Ok(selection);
             }
             Err(error) => error,
@@ -90,9 +90,9 @@ impl LockFile {
         Err(self.error(error))
     }
 
-    /// What the pyproject.toml beside the lock says of groups, where the lock does not and others
-    /// are taken.
-    fn other_default_groups(&self, request: &Request) -> Option<String> {
+    /// A warning, where the pyproject.toml beside the lock names other default groups than those that
+    /// are taken because the lock says nothing of them.
+    fn warning_of_groups(&self, request: &Request) -> Option<String> {
         if request.only_groups || request.no_default_groups || !request.packages.is_empty() {
             return None;
         }
