@@ -32,6 +32,7 @@ use crate::effects::host::atomic::write_atomically;
 use crate::effects::host::fs::{
     self, FsError, Permissions, create_directories, failed, open_to_continue, read_entry,
 };
+use crate::effects::host::lock::Locked;
 use crate::effects::host::{random, remove, staging};
 use crate::model::digest::{ActionDigest, Digest, DigestFunction, DirectoryDigest, Hash};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
@@ -279,7 +280,7 @@ impl Environments {
             let own = rustix::fs::fstat(&file).map_err(failed("look at", &path))?;
             let there = rustix::fs::lstat(path.as_str());
             if there.is_ok_and(|there| there.st_ino == own.st_ino) {
-                return Ok(Some(Held { environments: self, hash, _lock: file }));
+                return Ok(Some(Held { environments: self, hash, _lock: Locked(file) }));
             }
         }
     }
@@ -368,7 +369,7 @@ fn names(folder: &Utf8Path) -> Result<Vec<Hash>, FsError> {
 pub struct Held<'a> {
     environments: &'a Environments,
     hash: Hash,
-    _lock: OwnedFd,
+    _lock: Locked,
 }
 
 impl Held<'_> {

@@ -20,6 +20,7 @@ pub(crate) mod staging;
 pub(crate) mod atomic;
 
 pub(crate) mod input;
+pub(crate) mod lock;
 
 pub(crate) mod child;
 pub mod file_hash;

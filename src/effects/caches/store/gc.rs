@@ -10,7 +10,7 @@
 
 use std::cmp::Ordering as Order;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +25,7 @@ use crate::effects::caches::store::usage::Usage;
 use crate::effects::caches::store::{Store, TEMPORARY_PREFIX, fetched, record, stamp};
 use crate::effects::host::fs::read_entry;
 use crate::effects::host::interrupt;
+use crate::effects::host::lock::Locked;
 use crate::effects::host::staging;
 use crate::model::digest::Hash;
 
@@ -188,9 +189,9 @@ impl Store {
         Ok((gone, choice.is_enough))
     }
 
-    /// The lock that Bazel's collector takes, too. Dropped with the file.
+    /// The lock that Bazel's collector takes, too.
     #[expect(clippy::disallowed_methods, reason = "it is opened without waiting")]
-    pub(super) fn lock(&self) -> Result<OwnedFd, BlobError> {
+    pub(super) fn lock(&self) -> Result<Locked, BlobError> {
         let path = self.root().join("gc/lock");
         let failed = |error: io::Error| BlobError::io("lock", &path, error);
         self.make_parent(&path).map_err(failed)?;
@@ -207,7 +208,7 @@ impl Store {
                 let file = rustix::fs::open(path.as_str(), flags, Mode::empty())
                     .map_err(|error| failed(error.into()))?;
                 rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;
-                return Ok(file);
+                return Ok(Locked(file));
             }
             result => result.map_err(|error| failed(error.into()))?,
         };
@@ -215,7 +216,7 @@ impl Store {
         // flock does.
         rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(busy)?;
-        Ok(file)
+        Ok(Locked(file))
     }
 }
 
