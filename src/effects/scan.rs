@@ -100,6 +100,18 @@ pub fn scan_all(
 /// How deep a tree is followed; links in the view of a cache may lead in circles.
 const DEPTH_LIMIT: usize = 256;
 
+/// How often directories are read that others replace meanwhile.
+const TRIES: usize = 16;
+
+/// Whether another directory lies now where one was opened.
+fn is_replaced(directory: &Directory) -> bool {
+    let own = rustix::fs::fstat(directory.handle());
+    let there = rustix::fs::stat(directory.path().as_std_path());
+    own.is_ok_and(|own| {
+        there.is_ok_and(|there| (own.st_dev, own.st_ino) != (there.st_dev, there.st_ino))
+    })
+}
+
 struct Scanner<'a> {
     view: View,
     function: DigestFunction,
@@ -196,11 +208,25 @@ struct Listed<'r> {
 }
 
 impl Scanner<'_> {
+    /// What directories hold. One that another takes the place of meanwhile may be removed while it
+    /// is read: then what is there now counts.
     fn scan(&self, paths: &[&Utf8Path], threads: usize) -> Result<Vec<(Scan, Looks)>, FsError> {
         let open = |path: &&Utf8Path| {
             Ok(Root { directory: Directory::open(path)?, found: Mutex::default() })
         };
-        let roots: Vec<Root> = paths.iter().map(open).collect::<Result<_, _>>()?;
+        let mut tries = 0..TRIES;
+        loop {
+            let roots: Vec<Root> = paths.iter().map(open).collect::<Result<_, _>>()?;
+            let handles: Vec<_> =
+                roots.iter().map(|root| root.directory.open_below("")).collect::<Result<_, _>>()?;
+            let result = self.scan_roots(roots, threads);
+            if tries.next().is_none() || !handles.iter().any(is_replaced) {
+                return result;
+            }
+        }
+    }
+
+    fn scan_roots(&self, roots: Vec<Root>, threads: usize) -> Result<Vec<(Scan, Looks)>, FsError> {
         let first = roots.iter().map(|root| Task::List(Place::of(root))).collect();
         parallel::branch(threads, first, |task| match task {
             Task::List(place) => self.list(&place),
@@ -425,6 +451,31 @@ mod tests {
             "4fe17aedb0d51542b2c222cf6c5d58bd7e554acdd5c7c8dfe187e7897c48b34b/326"
         );
         assert!(scan.odd.is_empty());
+    }
+
+    #[test]
+    fn a_directory_that_another_replaces_meanwhile_is_read_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        for (name, files) in [("out", 100), ("new", 3)] {
+            std::fs::create_dir(root.join(name)).unwrap();
+            for index in 0..files {
+                std::fs::write(root.join(name).join(format!("{index}")), name).unwrap();
+            }
+        }
+        let path = |name: &str| root.join(name);
+        let expected = scan(&path("new"), DigestFunction::Sha256, View::Exact, 1).unwrap();
+        let replace = |_: &TreePath, _: &State| {
+            if path("new").exists() {
+                std::fs::rename(path("out"), path("old")).unwrap();
+                std::fs::rename(path("new"), path("out")).unwrap();
+                std::fs::remove_dir_all(path("old")).unwrap();
+            }
+            None
+        };
+        let (found, looks) = scan_with(&path("out"), DigestFunction::Sha256, 1, &replace).unwrap();
+        assert_eq!(found.tree.digest(), expected.tree.digest());
+        assert_eq!(looks.len(), 3);
     }
 
     #[test]

@@ -74,14 +74,16 @@ fn what_is_wrong_is_said_in_full_and_by_the_exit_code() {
         "extras/uv.lock",
         "--target linux-x86_64-3.8.18",
         3,
-        "error: uv.lock: needs Python >=3.11, <3.13, the environment has 3.8.18\n",
+        "error: uv.lock: needs Python >=3.11, <3.13, the environment has 3.8.18\n\
+         hint: name an interpreter that fits, with --python or --target, or lock anew for this one\n",
     );
     check(
         "envs/uv.lock",
         "--target windows-x86_64-3.12.1",
         3,
         "error: uv.lock: is for `platform_machine == 'x86_64' and sys_platform == 'linux'` or \
-         `sys_platform == 'darwin'`, not for windows-x86_64\n",
+         `sys_platform == 'darwin'`, not for windows-x86_64\n\
+         hint: add this one to `tool.uv.environments` of pyproject.toml and lock anew, or name another target\n",
     );
     check(
         "conflicts/uv.lock",

@@ -73,6 +73,10 @@ for case in question["cases"]:
 json.dump(answers, sys.stdout)
 "#;
 
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
 /// A lock, and what is asked of it.
 struct Case {
     path: PathBuf,
@@ -80,12 +84,23 @@ struct Case {
     groups: Vec<String>,
     /// More arguments for uv.
     uv: &'static [&'static str],
+    /// What they are for us.
+    more: Request,
 }
 
 impl Case {
     fn new(path: impl Into<PathBuf>, extras: &[&str], groups: &[&str]) -> Self {
-        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Self { path: path.into(), extras: owned(extras), groups: owned(groups), uv: &[] }
+        Self {
+            path: path.into(),
+            extras: owned(extras),
+            groups: owned(groups),
+            uv: &[],
+            more: Request::default(),
+        }
+    }
+
+    fn with(self, uv: &'static [&'static str], more: Request) -> Self {
+        Self { uv, more, ..self }
     }
 
     fn describe(&self) -> String {
@@ -101,7 +116,7 @@ impl Case {
             extras: self.extras.clone(),
             groups: self.groups.clone(),
             no_default_groups: self.is_uv() || !self.groups.is_empty(),
-            ..Request::default()
+            ..self.more.clone()
         }
     }
 
@@ -263,6 +278,16 @@ fn a_uv_lock_gives_the_wheels_that_uv_and_packaging_choose() {
         uv("git", &[], &[]),
         uv("url", &[], &[]),
         uv("envs", &[], &[]),
+        uv("extras", &[], &[]).with(
+            &["--all-extras", "--no-extra", "web", "--no-extra", "all"],
+            Request { all_extras: true, no_extras: owned(&["web", "all"]), ..Request::default() },
+        ),
+        uv("extras", &[], &[]).with(
+            &["--all-groups", "--no-group", "docs"],
+            Request { all_groups: true, no_groups: owned(&["docs"]), ..Request::default() },
+        ),
+        uv("extras", &[], &["dev", "docs"])
+            .with(&["--no-dev"], Request { no_dev: true, ..Request::default() }),
     ];
     let (equal, refused) = compare(&cases, &interpreters());
     assert!(equal > 300 && refused > 10, "{equal} equal, {refused} refused");
@@ -353,8 +378,7 @@ fn exported(folder: &Path, arguments: &[&str]) -> Vec<String> {
 /// With what a lock says of default groups, of a project, of a member, and of a root without a project.
 #[test]
 fn groups_count_by_default_as_in_uv() {
-    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    let asked: [(&[&str], Request); 8] = [
+    let asked: [(&[&str], Request); 12] = [
         (&["--all-packages"], Request::default()),
         (
             &["--all-packages", "--group", "docs"],
@@ -363,6 +387,29 @@ fn groups_count_by_default_as_in_uv() {
         (
             &["--all-packages", "--no-default-groups"],
             Request { no_default_groups: true, ..Request::default() },
+        ),
+        (
+            &["--all-packages", "--no-group", "docs"],
+            Request { no_groups: owned(&["docs"]), ..Request::default() },
+        ),
+        (
+            &["--all-packages", "--all-groups", "--no-group", "test", "--no-default-groups"],
+            Request {
+                all_groups: true,
+                no_groups: owned(&["test"]),
+                no_default_groups: true,
+                ..Request::default()
+            },
+        ),
+        (&["--all-packages", "--no-dev"], Request { no_dev: true, ..Request::default() }),
+        (
+            &["--package", "two", "--no-dev", "--group", "docs"],
+            Request {
+                packages: owned(&["two"]),
+                groups: owned(&["docs"]),
+                no_dev: true,
+                ..Request::default()
+            },
         ),
         (&["--package", "one"], Request { packages: owned(&["one"]), ..Request::default() }),
         (&["--package", "two"], Request { packages: owned(&["two"]), ..Request::default() }),

@@ -20,6 +20,22 @@ fn run(project: &Project, arguments: &[&str]) -> Output {
     )
 }
 
+#[test]
+fn what_a_variable_says_wrong_is_told_with_its_name() {
+    let project = project();
+    let path = std::env::var("PATH").unwrap();
+    let command = ["build", "env.json", "--out", "out", "--remote-cache", "http://127.0.0.1:1"];
+    for (name, value, hint) in [
+        ("VENVTREE_MIRRORS", "https://secret", "write a mirror as `https://FROM/=https://TO/`"),
+        ("VENVTREE_REMOTE_HEADERS", "secret", "write a header as `NAME=VALUE`"),
+    ] {
+        let variables = [("PATH", &*path), ("HOME", project.path().as_str()), (name, value)];
+        let output = venvtree_with(project.path(), &command, "", &variables);
+        says(&output, name, &[&format!("{name}: found no `=`"), hint]);
+        assert!(!output.stderr.contains("secret"), "{}", output.stderr);
+    }
+}
+
 /// Asserts that a run fails, says all of `parts`, and shows nothing raw.
 fn says(output: &Output, what: &str, parts: &[&str]) {
     assert_ne!(output.code, 0, "{what}: {output:?}");
@@ -58,6 +74,13 @@ fn a_value_that_needs_a_sign_is_told_so() {
         says(&output, "--bytecode 0", &["tip: the value of `--bytecode`", "`--bytecode=0`"]);
         assert!(!output.stderr.contains("--out 0"), "{}", output.stderr);
     }
+    let output = run(&project, &["create", "--bytecode", "0", "--no-seed"]);
+    says(
+        &output,
+        "levels",
+        &["`0` may be levels", "`--bytecode=0` for levels, `./0` for the name"],
+    );
+    assert!(!project.path().join("0").exists());
     let output = run(&project, &["build", "env.json", "out", "--bytecode"]);
     says(&output, "a second place", &["the output is given as an option: `--out out`"]);
 }

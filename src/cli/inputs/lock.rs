@@ -247,11 +247,23 @@ pub struct WantedArguments {
     /// With all its extras.
     #[arg(long)]
     all_extras: bool,
+    /// But without this extra; may be given many times.
+    #[arg(long = "no-extra", value_name = "NAME")]
+    no_extras: Vec<String>,
     /// With this group of dependencies; may be given many times.
     #[arg(long = "group", value_name = "NAME")]
     groups: Vec<String>,
+    /// With all its groups.
+    #[arg(long)]
+    all_groups: bool,
+    /// But without this group; may be given many times.
+    #[arg(long = "no-group", value_name = "NAME")]
+    no_groups: Vec<String>,
+    /// Without the group `dev`, if there is one.
+    #[arg(long)]
+    no_dev: bool,
     /// Only this group, without the project's own requirements; may be given many times.
-    #[arg(long = "only-group", value_name = "NAME", conflicts_with_all = ["extras", "all_extras", "groups"])]
+    #[arg(long = "only-group", value_name = "NAME", conflicts_with_all = ["extras", "all_extras", "no_extras", "groups", "all_groups"])]
     only_groups: Vec<String>,
     /// Without the groups that count unless they are switched off: those that the lock names, of a
     /// uv.lock that names none `dev`.
@@ -275,7 +287,11 @@ impl WantedArguments {
         let options = [
             ("--extra", !self.extras.is_empty()),
             ("--all-extras", self.all_extras),
+            ("--no-extra", !self.no_extras.is_empty()),
             ("--group", !self.groups.is_empty()),
+            ("--all-groups", self.all_groups),
+            ("--no-group", !self.no_groups.is_empty()),
+            ("--no-dev", self.no_dev),
             ("--only-group", !self.only_groups.is_empty()),
             ("--no-default-groups", self.no_default_groups),
             ("--package", !self.packages.is_empty()),
@@ -313,7 +329,11 @@ impl WantedArguments {
             at_hand: at_hand(&resolve(wheels), &file.lock)?,
             extras: self.extras,
             all_extras: self.all_extras,
+            no_extras: self.no_extras,
             groups: if only_groups { self.only_groups } else { self.groups },
+            all_groups: self.all_groups,
+            no_groups: self.no_groups,
+            no_dev: self.no_dev,
             only_groups,
             no_default_groups: self.no_default_groups,
             packages: self.packages,

@@ -58,6 +58,24 @@ pub struct BytecodeArguments {
     pub compiler: CompilerArguments,
 }
 
+impl BytecodeArguments {
+    /// Refuses to take for the name of an environment what follows `--bytecode` and may be levels.
+    ///
+    /// # Errors
+    /// It may be both.
+    pub(crate) fn refuse_levels_apart(&self, environment: &str) -> Result<(), Error> {
+        match self.bytecode.is_some() && levels(environment).is_ok() {
+            false => Ok(()),
+            true => Err(Error::usage(format!(
+                "`{environment}` may be levels of --bytecode, or the name of the environment"
+            ))
+            .hint(format!(
+                "write `--bytecode={environment}` for levels, `./{environment}` for the name"
+            ))),
+        }
+    }
+}
+
 /// Who compiles.
 #[derive(Debug, Args)]
 pub struct CompilerArguments {

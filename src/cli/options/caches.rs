@@ -302,16 +302,19 @@ pub(super) fn timeout(io: &Io<'_>) -> Result<Option<Duration>, Error> {
 /// The headers for every request, with names in lower case.
 fn headers(arguments: &RemoteArguments, io: &Io<'_>) -> Result<Vec<(String, String)>, Error> {
     let mut headers = Vec::new();
+    let variable = "VENVTREE_REMOTE_HEADERS";
     let lines = io
-        .variable("VENVTREE_REMOTE_HEADERS")
+        .variable(variable)
         .into_iter()
         .flat_map(str::lines)
-        .filter(|line| !line.is_empty());
-    for header in lines.chain(arguments.remote_headers.iter().map(String::as_str)) {
+        .filter(|line| !line.is_empty())
+        .map(|line| (variable, line));
+    let given = arguments.remote_headers.iter().map(|text| ("--remote-header", text.as_str()));
+    for (origin, header) in lines.chain(given) {
         // The header may be a secret: messages name only what stands before the sign.
         let Some((name, value)) = header.split_once('=') else {
-            return Err(Error::usage("a header for the remote cache has no `=`")
-                .hint("write `--remote-header NAME=VALUE`"));
+            return Err(Error::usage(format!("{origin}: found no `=`"))
+                .hint("write a header as `NAME=VALUE`"));
         };
         headers.push((name.trim().to_ascii_lowercase(), value.to_owned()));
     }

@@ -67,9 +67,9 @@ pub(crate) fn fetching(
         let message = format!("`{folder}` is no directory, expected one that wheels are in");
         return Err(Error::usage(message).into());
     }
-    let mirrors = lines(io, "VENVTREE_MIRRORS").map(str::to_owned);
-    let mirrors = arguments.mirrors.iter().cloned().chain(mirrors);
-    let mirrors = mirrors.map(|text| mirror(&text)).collect::<Result<Vec<_>, Error>>()?;
+    let given = arguments.mirrors.iter().map(|text| mirror("--mirror", text));
+    let of_variable = lines(io, MIRRORS).map(|text| mirror(MIRRORS, text));
+    let mirrors = given.chain(of_variable).collect::<Result<Vec<_>, Error>>()?;
     let offline = arguments.offline || variables::flag(io, variables::OFFLINE)?;
     let connections = match arguments.connections {
         Some(connections) => connections,
@@ -103,18 +103,23 @@ fn lines<'i>(io: &'i Io<'_>, name: &str) -> impl Iterator<Item = &'i str> {
     io.variable(name).into_iter().flat_map(str::lines).filter(|line| !line.trim().is_empty())
 }
 
-/// Reads `FROM=TO`. Either may hold a secret, so neither is repeated.
-fn mirror(text: &str) -> Result<(Address, Address), Error> {
-    let usage =
-        |message: String| Error::usage(message).hint("write `--mirror https://FROM/=https://TO/`");
+/// The variable of mirrors, one a line.
+const MIRRORS: &str = "VENVTREE_MIRRORS";
+
+/// Reads `FROM=TO`, of an option or a variable. Either may hold a secret, so neither is repeated.
+fn mirror(origin: &str, text: &str) -> Result<(Address, Address), Error> {
+    let usage = |what: String| {
+        Error::usage(format!("{origin}: {what}"))
+            .hint("write a mirror as `https://FROM/=https://TO/`")
+    };
     // An address may hold a `=` of its own; one that begins another does not.
     let at =
         ["=https://", "=http://", "=file://"].iter().filter_map(|begin| text.find(begin)).min();
     let (from, to) = match at {
         Some(at) => (&text[..at], &text[at + 1..]),
-        None => return Err(usage("a mirror has no `=` before an address".to_owned())),
+        None => return Err(usage("found no `=` before an address".to_owned())),
     };
-    let read = |text| Address::parse(text).map_err(|error| usage(format!("a mirror: {error}")));
+    let read = |text| Address::parse(text).map_err(|error| usage(error.to_string()));
     Ok((read(from)?, read(to)?))
 }
 

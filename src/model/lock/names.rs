@@ -11,6 +11,9 @@ use crate::model::lock::wheel::AtHand;
 use crate::model::lock::{DefaultGroups, Item, ItemKind, Lock, LockKind};
 use crate::model::name::DistName;
 
+/// The group that tools take for granted.
+const DEV: &str = "dev";
+
 /// What is wanted of a lock.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -18,8 +21,16 @@ pub struct Request {
     pub extras: Vec<String>,
     /// All of them.
     pub all_extras: bool,
+    /// But not these.
+    pub no_extras: Vec<String>,
     /// Groups of dependencies.
     pub groups: Vec<String>,
+    /// All of them.
+    pub all_groups: bool,
+    /// But not these.
+    pub no_groups: Vec<String>,
+    /// Nor the one that is called so by custom, if it is there.
+    pub no_dev: bool,
     /// Leave out what the project itself requires: only groups count.
     pub only_groups: bool,
     /// Leave out the groups that count by default.
@@ -62,16 +73,26 @@ impl Wanted {
         let all_extras = lock.extras(&members);
         let all_groups = lock.groups(&members);
         let mut extras = look_up("extra", &request.extras, &all_extras, &mut unknown);
+        let unwanted = look_up("extra", &request.no_extras, &all_extras, &mut unknown);
         let mut groups = look_up("group", &request.groups, &all_groups, &mut unknown);
+        let mut without = look_up("group", &request.no_groups, &all_groups, &mut unknown);
         if !unknown.is_empty() {
             return Err(LockError::Unknown(unknown));
         }
         if request.all_extras {
             extras = all_extras;
         }
+        extras.retain(|extra| !unwanted.contains(extra));
         if !request.only_groups && !request.no_default_groups {
             groups.extend(lock.default_groups(&members, is_alone));
         }
+        if request.all_groups {
+            groups.extend(all_groups);
+        }
+        if request.no_dev {
+            without.insert(DEV.to_owned());
+        }
+        groups.retain(|group| !without.contains(group));
         Ok(Self { members, extras, groups, project: !request.only_groups, is_alone })
     }
 

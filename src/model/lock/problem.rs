@@ -273,11 +273,13 @@ impl Explain for LockError {
             Self::Text(problems) if problems.iter().any(|problem| problem.message.ends_with(NO_HASH)) => spec.hint(
                 "`uv pip compile --generate-hashes` and `pip-compile --generate-hashes` write hashes; `venvtree lock pin` adds the addresses",
             ),
-            Self::Text(_)
-            | Self::Unknown(_)
-            | Self::Python { patch_level: false, .. }
-            | Self::Environments { .. }
-            | Self::Twice(_) => spec.no_hint(),
+            Self::Python { patch_level: false, .. } => {
+                spec.hint("name an interpreter that fits, with --python or --target, or lock anew for this one")
+            }
+            Self::Environments { .. } => spec.hint(
+                "add this one to `tool.uv.environments` of pyproject.toml and lock anew, or name another target",
+            ),
+            Self::Text(_) | Self::Unknown(_) | Self::Twice(_) => spec.no_hint(),
         }
     }
 }

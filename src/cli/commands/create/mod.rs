@@ -196,6 +196,7 @@ impl Verb for CreateArguments {
     fn request(self, io: &mut Io<'_>) -> Result<Create, Error> {
         let (environment, _) = self.environment_and_seed();
         let environment = environment.to_owned();
+        self.bytecode.refuse_levels_apart(environment.as_str())?;
         let out = io.output(&environment)?;
         let makes_way = self.clear || self.replace;
         if self.relocatable && !makes_way && out.is_dir() && files::is_environment(&out) {
@@ -522,6 +523,9 @@ pub(crate) struct Made {
     is_printed: bool,
 }
 
+/// So many distributions are named to people, and more are counted.
+const MOST_NAMED: usize = 12;
+
 /// A wheel to begin with, and where it was found.
 #[derive(Debug, Serialize)]
 struct SeedDocument {
@@ -546,10 +550,10 @@ impl Made {
             format!("{} {}", wheel.file_name.name, wheel.file_name.version)
         };
         let distributions: Vec<String> = spec.wheels.iter().map(distribution).collect();
-        let packages = if distributions.is_empty() {
-            "no packages".to_owned()
-        } else {
-            distributions.join(", ")
+        let packages = match distributions.len() {
+            0 => "no packages".to_owned(),
+            1..=MOST_NAMED => distributions.join(", "),
+            many => format!("{many} packages"),
         };
         let name = spec.interpreter.implementation.platform_name();
         Self {
