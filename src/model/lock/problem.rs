@@ -144,6 +144,8 @@ pub enum LockError {
         interpreter: String,
         /// The packages.
         packages: Vec<Unavailable>,
+        /// And wheels without a hash.
+        unpinned: Vec<Unpinned>,
     },
     /// Requirements, and no wheels to look for theirs among.
     NoAddresses,
@@ -194,7 +196,9 @@ impl LockError {
 
     /// The same in lines.
     pub fn lines(&self, origin: &str) -> Vec<String> {
-        let each = |all: Vec<String>| all.iter().map(|one| format!("{origin}: {one}")).collect();
+        let each = |all: Vec<String>| -> Vec<String> {
+            all.iter().map(|one| format!("{origin}: {one}")).collect()
+        };
         match self {
             Self::Text(problems) => {
                 let shown = problems.iter().take(SHOWN);
@@ -209,12 +213,13 @@ impl LockError {
             Self::Unknown(_) | Self::Undecided(_) | Self::Twice(_) | Self::Unpinned(_) => {
                 each(self.reasons())
             }
-            Self::Unavailable { packages, .. } => {
+            Self::Unavailable { packages, unpinned, .. } => {
                 let line = |unavailable: &Unavailable| {
                     format!("  {}: {}", unavailable.package, unavailable.reason)
                 };
                 let head = format!("{origin}: {self}");
-                std::iter::once(head).chain(packages.iter().map(line)).collect()
+                let lines = std::iter::once(head).chain(packages.iter().map(line));
+                lines.chain(each(texts(unpinned))).collect()
             }
             other => vec![format!("{origin}: {other}")],
         }
@@ -350,7 +355,7 @@ impl fmt::Display for LockError {
                     markers.iter().take(5).map(|marker| format!("`{marker}`")).collect();
                 write!(formatter, "is for {}, not for {platform}", markers.join(" or "))
             }
-            Self::Unavailable { interpreter, packages } => {
+            Self::Unavailable { interpreter, packages, .. } => {
                 let plural = if packages.len() == 1 { "" } else { "s" };
                 write!(
                     formatter,

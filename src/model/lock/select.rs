@@ -326,7 +326,7 @@ impl<'a> Choice<'a> {
         if !unavailable.is_empty() {
             unavailable.sort_by(|left, right| left.package.cmp(&right.package));
             let interpreter = title(self.target.interpreter);
-            return Err(LockError::Unavailable { interpreter, packages: unavailable });
+            return Err(LockError::Unavailable { interpreter, packages: unavailable, unpinned });
         }
         if !unpinned.is_empty() {
             return Err(LockError::Unpinned(unpinned));

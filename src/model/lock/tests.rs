@@ -466,6 +466,12 @@ fn wheels_without_a_hash_are_refused_unless_they_are_trusted() {
     )
     .unwrap();
     assert_eq!(selection.wheels[0].path.as_deref(), Some("../links/six-1.0-py3-none-any.whl"));
+    // Beside what has no wheel at all.
+    let more = text.replace("[{ name = \"six\" }]", "[{ name = \"six\" }, { name = \"gone\" }]");
+    let source = "source = { registry = \"https://index.example/simple\" }";
+    let more = format!("{more}\n[[package]]\nname = \"gone\"\nversion = \"1.0\"\n{source}\n");
+    let found = chosen(&more, &linux("3.12"), &Request::default());
+    assert!(found.contains("gone 1.0: ") && found.ends_with(expected), "{found}");
 }
 
 #[test]

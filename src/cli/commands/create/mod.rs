@@ -526,6 +526,15 @@ pub(crate) struct Made {
 /// So many distributions are named to people, and more are counted.
 const MOST_NAMED: usize = 12;
 
+/// Distributions, for people.
+fn named(distributions: &[String]) -> String {
+    match distributions.len() {
+        0 => "no packages".to_owned(),
+        1..=MOST_NAMED => distributions.join(", "),
+        many => format!("{many} packages"),
+    }
+}
+
 /// A wheel to begin with, and where it was found.
 #[derive(Debug, Serialize)]
 struct SeedDocument {
@@ -550,11 +559,7 @@ impl Made {
             format!("{} {}", wheel.file_name.name, wheel.file_name.version)
         };
         let distributions: Vec<String> = spec.wheels.iter().map(distribution).collect();
-        let packages = match distributions.len() {
-            0 => "no packages".to_owned(),
-            1..=MOST_NAMED => distributions.join(", "),
-            many => format!("{many} packages"),
-        };
+        let packages = named(&distributions);
         let name = spec.interpreter.implementation.platform_name();
         Self {
             outcome: built.outcome.name(),
@@ -610,5 +615,19 @@ impl Answer for CreateAnswer {
         let shown = activate.iter().filter(|line| is_shown_as_it_is(line));
         lines.extend(shown.map(|line| format!("activate with: {line}")));
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_distributions_are_counted() {
+        let some = |count: usize| vec!["a 1".to_owned(); count];
+        assert_eq!(named(&[]), "no packages");
+        assert_eq!(named(&some(2)), "a 1, a 1");
+        assert_eq!(named(&some(MOST_NAMED)).matches("a 1").count(), MOST_NAMED);
+        assert_eq!(named(&some(248)), "248 packages");
     }
 }
