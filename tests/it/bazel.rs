@@ -22,7 +22,7 @@ pub(super) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn kit(name: &str) -> PathBuf {
+pub(super) fn kit(name: &str) -> PathBuf {
     checkout().join("tests/bazel/kit").join(name)
 }
 
@@ -125,6 +125,8 @@ pub(super) struct Bazel {
     pub(super) rules_from_registry: bool,
     /// Bazel 7 in a root of its own, where it has the sandbox of Linux.
     pub(super) has_own_root: bool,
+    /// The root directory of another system, which this machine is.
+    pub(super) system: Option<PathBuf>,
 }
 
 impl Bazel {
@@ -140,6 +142,7 @@ impl Bazel {
             home,
             rules_from_registry: false,
             has_own_root: false,
+            system: None,
         }
     }
 
@@ -173,6 +176,7 @@ impl Bazel {
             home,
             rules_from_registry: false,
             has_own_root: false,
+            system: None,
         }
     }
 
@@ -184,8 +188,8 @@ impl Bazel {
         fs::read_to_string(self.workspace.join(path)).unwrap()
     }
 
-    fn program(&self, program: &str) -> Command {
-        let mut command = if self.version == Version::Four {
+    pub(super) fn program(&self, program: &str) -> Command {
+        let mut command = if self.version == Version::Four && self.system.is_none() {
             Command::new(program)
         } else {
             let mut command = Command::new(kit("bazel7"));
@@ -194,6 +198,9 @@ impl Bazel {
             command.env("VENVTREE_PROGRAM", program).env("VENVTREE_BIND", seen);
             if self.has_own_root {
                 command.env("VENVTREE_PIVOT", "1");
+            }
+            if let Some(root) = &self.system {
+                command.env("VENVTREE_BAZEL7", root);
             }
             command
         };

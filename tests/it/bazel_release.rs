@@ -9,7 +9,7 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::bazel::{Bazel, Version, alone, checkout, registry, tool, with_bazel, work};
+use crate::bazel::{Bazel, Version, alone, checkout, kit, registry, tool, with_bazel, work};
 use crate::support::commands::said;
 use crate::support::http_cache::HttpCache;
 use crate::windows_scripts::launcher_bytes;
@@ -61,9 +61,13 @@ struct Release {
 impl Release {
     /// For this machine the real program; for others something that none of them would start.
     fn new() -> Self {
+        Self::of(tool())
+    }
+
+    fn of(program: &Path) -> Self {
         let server = HttpCache::start();
         let mut digests = BTreeMap::new();
-        for (target, program) in [(X86, tool()), (ARM, Path::new("/bin/true"))] {
+        for (target, program) in [(X86, program), (ARM, Path::new("/bin/true"))] {
             let archive = archive(target, program);
             let name = archive.file_name().unwrap().to_str().unwrap();
             let mut entries = server.entries.lock().unwrap();
@@ -96,7 +100,11 @@ struct Consumer {
 
 impl Consumer {
     fn new(version: Version, release: &Release) -> Self {
-        let bazel = Bazel::with_copy(version, "release", "tests/bazel/release");
+        Self::named("release", version, release)
+    }
+
+    fn named(name: &str, version: Version, release: &Release) -> Self {
+        let bazel = Bazel::with_copy(version, name, "tests/bazel/release");
         let digests = format!("{:?}", release.sha256);
         let base = release.base("origin");
         let (file, text) = if version == Version::SevenModules {
@@ -111,7 +119,7 @@ impl Consumer {
             ("WORKSPACE", text)
         };
         bazel.write(file, bazel.read(file).replace("# RELEASE", &text).as_bytes());
-        Self { bazel, cache: fresh("repository-cache") }
+        Self { bazel, cache: fresh(&format!("repository-cache-of-{name}")) }
     }
 
     /// Flags: no program is given, and nothing is on PATH but what repositories ask of the system.
@@ -251,4 +259,64 @@ fn a_module_of_a_registry_brings_its_programs() {
     let actions = consumer.succeed("aquery", &["mnemonic(PyVenv, //:env)"]);
     assert!(actions.contains("venvtree_release_x86_64_unknown_linux_musl/venvtree"), "{actions}");
     fs::remove_dir_all(module).unwrap();
+}
+
+/// Environments for interpreters that no machine needs to have.
+const ELSEWHERE: &str = r#"
+venvtree_interpreter(
+    name = "linux_python",
+    path = "/usr/bin/python3.11",
+    platform = "linux-x86_64",
+    version = "3.11.2",
+)
+
+py_venv(
+    name = "linux",
+    interpreter = ":linux_python",
+    wheels = [":greeting"],
+)
+"#;
+
+/// What a machine without any outputs executes of two environments and an archive.
+fn executed(consumer: &Consumer, cache: &str) -> BTreeMap<String, usize> {
+    let text = consumer.bazel.read("BUILD.bazel");
+    consumer.bazel.write("BUILD.bazel", format!("{text}{ELSEWHERE}").as_bytes());
+    consumer.bazel.succeed("clean", &[]);
+    let repositories = format!("--repository_cache={}", consumer.cache.display());
+    let flags = ["--repo_env=VENVTREE_BIN=", "--repo_env=PATH=/nowhere", &repositories, cache];
+    let targets = ["//:linux", "//:windows", "//:windows_archive"];
+    consumer.bazel.executed("build", &[&flags[..], &targets].concat())
+}
+
+/// `2.36`.
+fn glibc_of(consumer: &Consumer) -> String {
+    let output = consumer.bazel.program("ldd").arg("--version").output().unwrap();
+    let text = said(&output);
+    text.lines().next().and_then(|line| line.split(' ').next_back()).unwrap_or_default().to_owned()
+}
+
+/// With the program that is released, what one machine made is made for all, whatever their
+/// systems are.
+#[test]
+#[ignore = "makes two roots of another Debian, and builds a release"]
+fn machines_with_other_c_libraries_share_environments() {
+    let _alone = alone();
+    let release = Release::of(&crate::targets::program(X86));
+    for (version, number) in [(Version::Four, "4"), (Version::SevenModules, "7")] {
+        let system = PathBuf::from(format!("/opt/bazel{number}-other-libc"));
+        let made = Command::new(kit("setup-other-libc")).arg(number).arg(&system).status();
+        assert!(made.unwrap().success());
+        let cache = format!("--disk_cache={}", fresh("shared-by-systems").display());
+
+        let first = Consumer::named("release", version, &release);
+        let counts = executed(&first, &cache);
+        assert_eq!(counts.get("PyVenv"), Some(&2), "{counts:?}");
+        first.bazel.succeed("shutdown", &[]);
+
+        let mut second = Consumer::named("release-elsewhere", version, &release);
+        second.bazel.system = Some(system);
+        assert_ne!(glibc_of(&first), glibc_of(&second));
+        assert_eq!(executed(&second, &cache), BTreeMap::new(), "{version:?}");
+        second.bazel.succeed("shutdown", &[]);
+    }
 }

@@ -75,7 +75,7 @@ fn released(checkout: &Path, target: &str, directory: &Path) -> PathBuf {
 }
 
 /// The released program for a target, built here.
-fn program(target: &str) -> PathBuf {
+pub(crate) fn program(target: &str) -> PathBuf {
     if let Some(built) = std::env::var_os("VENVTREE_PROGRAMS") {
         return Path::new(&built).join(target).join("release/venvtree");
     }
