@@ -15,7 +15,7 @@ use rustix::fs::FlockOperation;
 
 use self::entries::{Entry, EntryKind, Environment, Named, RECORD_LIMIT, TEXT_LIMIT, shown};
 use self::writing::{Change, StageError, Turn, Writer};
-use crate::effects::host::fs::{Directory, FsError};
+use crate::effects::host::fs::{self, Directory, FsError};
 use crate::effects::work::parallel;
 use crate::model::activate::{self, ActivateVariables, Shell};
 use crate::model::digest::Hash;
@@ -228,11 +228,21 @@ impl<'a> Work<'a> {
         }
         for entry in self.in_scripts() {
             if let Some(root) = relocate::script_root(&self.head(&entry.path))
-                && !Utf8Path::new(&root).exists()
+                && (!Utf8Path::new(&root).exists() || self.is_copy(entry, Utf8Path::new(&root)))
             {
                 self.roots.add(&root);
             }
         }
+    }
+
+    /// Whether another environment has the same script, so that this one was copied from there.
+    fn is_copy(&self, script: &Entry, other: &Utf8Path) -> bool {
+        if !other.join("pyvenv.cfg").exists() {
+            return false;
+        }
+        let there = other.join("bin").join(script.path.name());
+        let own = self.environment.text(&script.path, TEXT_LIMIT).ok().flatten();
+        own.is_some_and(|own| fs::read(&there).is_ok_and(|there| there == own))
     }
 
     /// Links into the environment become relative; those to the interpreter may lead out of it.
@@ -350,15 +360,19 @@ impl<'a> Work<'a> {
 
     fn scripts(&mut self) {
         for entry in self.in_scripts() {
-            if relocate::script_root(&self.head(&entry.path)).is_none() {
+            let Some(root) = relocate::script_root(&self.head(&entry.path)) else {
                 continue;
-            }
+            };
             let Some(bytes) = self.text(&entry.path, TEXT_LIMIT) else {
                 continue;
             };
             match relocate::script(&bytes, &self.roots) {
                 Some(Ok(rewritten)) => self.write(Turn::Rest, &entry.path, Some(&bytes), rewritten),
                 Some(Err(error)) => self.leave(&entry.path, error.to_string()),
+                None if Utf8Path::new(&root).join("pyvenv.cfg").exists() => self.leave(
+                    &entry.path,
+                    format!("it starts the interpreter of another environment, {root}"),
+                ),
                 None => {}
             }
         }

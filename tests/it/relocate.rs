@@ -83,6 +83,30 @@ for distribution in importlib.metadata.distributions():
             assert file.locate().stat().st_size == file.size, file
 ";
 
+/// Of a copy, while the original is still there; scripts of other environments are listed.
+fn copies_are_repaired(tool: &str, root: &Utf8Path, env: &Utf8Path) {
+    let copy = root.join("copy");
+    succeed_alone(Command::new("cp").arg("-a").arg(env).arg(&copy));
+    let foreign = copy.join("bin/foreign");
+    std::fs::write(&foreign, format!("#!{env}/bin/python\nprint('foreign')\n")).unwrap();
+    let report = relocate(root, "copy");
+    assert_eq!(report["left"].as_array().map(Vec::len), Some(0), "{tool}: {report:#}");
+    assert_eq!(naming(&copy, env.as_str()), [""; 0], "{tool}");
+    for (script, word) in [("tool", "ran"), ("old", "old")] {
+        let printed = succeed_alone(&mut Command::new(copy.join("bin").join(script)));
+        assert_eq!(printed, format!("{word} {copy}\n"), "{tool}");
+    }
+    let other = root.join("other");
+    succeed_alone(Command::new("cp").arg("-a").arg(&copy).arg(&other));
+    std::fs::write(copy.join("bin/foreign"), format!("#!{other}/bin/python\nprint()\n")).unwrap();
+    let report = relocate(root, "copy");
+    let reason = format!("it starts the interpreter of another environment, {other}");
+    assert_eq!(report["left"][0]["reason"], reason, "{tool}: {report:#}");
+    for made in [copy, other] {
+        std::fs::remove_dir_all(made).unwrap();
+    }
+}
+
 #[test]
 fn environments_of_every_tool_can_be_moved_afterwards() {
     let python = interpreters().pop().unwrap().path;
@@ -143,6 +167,7 @@ fn environments_of_every_tool_can_be_moved_afterwards() {
             }
         };
         install(&project, &env.join("bin/python"));
+        copies_are_repaired(tool, &root, &env);
         let report = relocate(&root, "env");
         assert_eq!(
             (&report["outcome"], &report["left"]),
