@@ -41,6 +41,8 @@ mod place;
 
 mod make;
 
+mod lost;
+
 mod pack;
 pub(crate) mod transfer;
 
@@ -169,14 +171,19 @@ pub fn build(
     places: &Places,
     request: &BuildRequest,
 ) -> Result<Report, Error> {
+    let search = |spec: Spec, request: &BuildRequest| {
+        lost::persistently(session, spec, |spec| {
+            search(Inputs::new(session, spec, places)?, caches, request)
+        })
+    };
     if request.existing != Existing::Renew {
-        return search(Inputs::new(session, spec, places)?, caches, request);
+        return search(spec, request);
     }
-    match search(Inputs::new(session, spec.clone(), places)?, caches, request) {
+    match search(spec.clone(), request) {
         Err(error) if matches!(error.get(), Some(PublishError::NoExchange { .. })) => {
             output::empty(request)?;
             let request = BuildRequest { existing: Existing::Keep, ..request.clone() };
-            search(Inputs::new(session, spec, places)?, caches, &request)
+            search(spec, &request)
         }
         result => result,
     }

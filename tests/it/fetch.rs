@@ -534,3 +534,42 @@ fn a_wheel_is_unpacked_while_the_next_one_comes() {
         assert_eq!((site.asked(), site.run(&["store", "verify"]).code), (6, 0));
     }
 }
+
+/// As where somebody collects the garbage of a store while wheels come.
+#[test]
+fn wheels_that_are_removed_before_they_are_read_are_fetched_again() {
+    let project = Project::new();
+    let store = project.path().join("store");
+    let removed = std::sync::atomic::AtomicBool::new(false);
+    let server = HttpCache::start_with(move |request, _| {
+        // The other wheel came before.
+        if request.path.contains("b-1.0")
+            && !removed.swap(true, std::sync::atomic::Ordering::SeqCst)
+        {
+            while files(&store.join("cas")).is_empty() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            for file in files(&store) {
+                if !file.as_str().contains("/partial/") {
+                    std::fs::remove_file(file).unwrap();
+                }
+            }
+        }
+        false
+    });
+    let wheel = |name: &str| {
+        let wheel = WheelText::new(name, "1.0").file(&format!("{name}.py"), "x = 1\n");
+        let (path, bytes) = (format!("/{}", wheel.file_name()), wheel.pack());
+        let url = format!("http://{}{path}", server.authority());
+        let found = json!({"url": url, "size": bytes.len(), "sha256": Hash::sha256(&bytes)});
+        server.entries.lock().unwrap().insert(path, bytes);
+        found
+    };
+    project.spec(some_interpreter(), &[wheel("a"), wheel("b")], |_| {});
+    let store = [("VENVTREE_STORE", "store")];
+    let command = ["build", "env.json", "--out", "out", "--connections", "1"];
+    venvtree_with(project.path(), &command, "", &store).success();
+    let requests = server.requests.lock().unwrap();
+    let asked: Vec<&str> = requests.iter().map(|request| &request.path[..4]).collect();
+    assert_eq!(asked, ["/a-1", "/b-1", "/a-1"]);
+}
