@@ -76,6 +76,9 @@ def build_environment(ctx, wheels, twins, locks, overlays, first_party):
 
     # Bazel has caches of its own, and an action writes only its outputs.
     args.add("--no-store")
+
+    # Where Bazel sees no time of change, or file systems give inodes again, it knows files by size and time.
+    args.add("--distinct-times")
     args.add("--quiet")
     inputs = wheels + bytecode.files + launchers.files
     add_inputs(args, inputs + twins)

@@ -13,6 +13,7 @@ use crate::effects::host::output_file::OutputFile;
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions, Packing};
 use crate::effects::sink::layers::{self as sink, File};
 use crate::effects::sink::publish::Unfinished;
+use crate::effects::sink::times;
 use crate::effects::work::parallel;
 use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::pack::{check, packing_failed, write_whole};
@@ -141,7 +142,10 @@ pub fn pack_layers(
     for (index, (layer, blob)) in
         packed(session, prepared, layering, (directory, &file))?.into_iter().enumerate()
     {
-        let file = Some(file(index, &layer));
+        let file = file(index, &layer);
+        // Their names stay when what they hold changes.
+        directory.set_time(&file, times::of(layering.options.mtime, blob.digest.hash))?;
+        let file = Some(file);
         written.push(WrittenLayer { file, ..described(prepared, &layer, &blob) });
     }
     let LayerOptions { prefix, mtime, .. } = layering.options;
@@ -149,7 +153,9 @@ pub fn pack_layers(
     let mut text = serde_json::to_vec_pretty(&document).expect("the document is plain JSON");
     text.push(b'\n');
     let failed = |error| packing_failed(error, place);
-    File { directory, name: "layers.json", mtime }.write(&text).map_err(failed)?;
+    let time = times::of(mtime, Hash::sha256(&text));
+    File { directory, name: "layers.json", mtime: time }.write(&text).map_err(failed)?;
+    directory.normalize(mtime)?;
     unfinished.publish()?;
     Ok(written)
 }
@@ -298,9 +304,11 @@ impl Layout<'_> {
         for (name, bytes) in
             [("index.json", &documents.index[..]), ("oci-layout", LAYOUT.as_bytes())]
         {
-            File { directory: root, name, mtime: self.mtime }.write(bytes).map_err(failed)?;
+            // These have the same names whatever they say.
+            let mtime = times::of(self.mtime, Hash::sha256(bytes));
+            File { directory: root, name, mtime }.write(bytes).map_err(failed)?;
         }
-        Ok(())
+        Ok(root.normalize(self.mtime)?)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::effects::host::replaceable::{self, Replaceable};
 use crate::effects::host::state::State;
 use crate::effects::scan::{self, Scan, View, bytecode};
 use crate::effects::sink::publish::{self, PublishError, Unfinished};
-use crate::effects::sink::seal;
+use crate::effects::sink::{seal, times};
 use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::prepared::Prepared;
 use crate::engine::report::{BuildRequest, Existing, Outcome, SharedPlace};
@@ -252,6 +252,13 @@ impl<'a> Output<'a> {
         tree: &Tree,
         old: Option<&Replaceable>,
     ) -> Result<Outcome, Error> {
+        let states = match self.request.distinct_times {
+            true => {
+                times::distinguish(unfinished.directory(), tree, self.session.threads())?;
+                None
+            }
+            false => states,
+        };
         if let Some(shared) = &self.request.shared {
             self.prepare_shared(&unfinished, tree, shared)?;
         }

@@ -45,6 +45,9 @@ pub struct BuildRequest {
     /// What stands for the text that the spec was read from, if it was
     /// ([`crate::model::request::text_digest`]).
     pub text: Option<Hash>,
+    /// Whether files get times that depend on what they hold, for those who take files of one size
+    /// and time for the same.
+    pub distinct_times: bool,
     /// The place where it is shared, if it is.
     pub shared: Option<SharedPlace>,
 }
@@ -61,6 +64,7 @@ impl BuildRequest {
             manifest: None,
             digest_file: None,
             text: None,
+            distinct_times: false,
             shared: None,
         }
     }

@@ -445,6 +445,42 @@ pub(super) fn last_json(output: &str) -> Value {
     serde_json::from_str(line).unwrap()
 }
 
+/// A file system gives an inode again, and Bazel knows files by inode, size and time.
+fn changes_of_one_size_are_seen(bazel: &Bazel) {
+    fs::create_dir_all(bazel.workspace.join("changed")).unwrap();
+    let build = r#"load("@venvtree//rules:defs.bzl", "py_venv", "py_venv_test", "py_wheel")
+
+py_wheel(
+    name = "value",
+    srcs = ["value.py"],
+    distribution = "value",
+    imports = ["."],
+    version = "1",
+)
+
+py_venv(
+    name = "env",
+    wheels = [":value"],
+)
+
+py_venv_test(
+    name = "value_test",
+    size = "small",
+    srcs = ["value_test.py"],
+    venv = ":env",
+)
+"#;
+    bazel.write("changed/BUILD.bazel", build.as_bytes());
+    bazel.write("changed/value_test.py", b"import value\n\nassert value.X == 0, value.X\n");
+    for number in 0..4 {
+        bazel.write("changed/value.py", format!("X = {number}\n").as_bytes());
+        let arguments = ["//changed:value_test", "--spawn_strategy=local"];
+        let output = bazel.bazel("test", &arguments);
+        assert_eq!(output.status.success(), number == 0, "{number}: {}", said(&output));
+    }
+    fs::remove_dir_all(bazel.workspace.join("changed")).unwrap();
+}
+
 fn builds_runs_and_tests(version: Version) {
     let _alone = alone();
     let bazel = Bazel::new(version, "a");
@@ -494,6 +530,8 @@ fn builds_runs_and_tests(version: Version) {
             .run_file("bazel-bin/env.venv/bin/python", &["-c", "import alpha; print(alpha.VALUE)"]),
         "alpha 1\n"
     );
+
+    changes_of_one_size_are_seen(&bazel);
 
     // What a test carries besides first-party files.
     let manifest = bazel.read("bazel-bin/app/sharded_test.runfiles/MANIFEST");

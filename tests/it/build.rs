@@ -83,6 +83,30 @@ fn modes_and_times_are_the_same_everywhere() {
     }
 }
 
+/// For those who take a file of the same size and time for the same.
+#[test]
+fn times_may_depend_on_what_files_hold() {
+    use std::os::unix::fs::MetadataExt as _;
+    let project = Project::new();
+    let built = |value: &str, out: &str, more: &[&str]| {
+        let wheel = WheelText::new("a", "1.0").file("a.py", value).file("b.py", "b = 1\n");
+        let wheel = project.wheel(&wheel);
+        project.spec(some_interpreter(), &[wheel], |_| ());
+        let command = ["build", "env.json", "--out", out, "--distinct-times"];
+        project.run(&[&command, more].concat()).success();
+        let site = project.path().join(out).join("lib/python3.11/site-packages");
+        ["a.py", "b.py"].map(|name| site.join(name).metadata().unwrap().mtime())
+    };
+    let [one, other] = built("a = 1\n", "one", &["--no-store"]);
+    assert!(one > 315_619_200 && other > 315_619_200 && one != other);
+    assert_eq!(built("a = 2\n", "two", &["--no-store"])[1], other);
+    assert_ne!(built("a = 3\n", "three", &["--no-store"])[0], one);
+    // Those of the store are its own.
+    let linked = ["--store", "store", "--link-mode", "hardlink"];
+    assert_eq!(built("a = 1\n", "four", &linked), [315_619_200; 2]);
+    project.run(&["store", "verify", "--store", "store"]).success();
+}
+
 #[test]
 fn an_output_is_left_alone_replaced_or_refused() {
     let project = Project::new();

@@ -122,6 +122,7 @@ fn is_unchanged(project: &Project) -> bool {
         manifest: None,
         digest_file: None,
         text: Some(request::text_digest(&text)),
+        distinct_times: false,
         shared: None,
     };
     engine::unchanged(&caches, &request).unwrap().is_some()

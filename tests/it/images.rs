@@ -40,11 +40,13 @@ fn layers(project: &Project, place: &str, options: &[&str]) -> Vec<(String, Stri
     let report = project.run(&arguments.concat()).report();
     let text = |layer: &Value, key: &str| layer[key].as_str().unwrap().to_owned();
     let layers = report["layers"].as_array().unwrap();
-    let described = fs::read_to_string(project.path().join(place).join("layers.json")).unwrap();
+    let place = project.path().join(place);
+    assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o755);
+    let described = fs::read_to_string(place.join("layers.json")).unwrap();
     let described: Value = serde_json::from_str(&described).unwrap();
     assert_eq!(described["layers"].as_array().unwrap(), layers);
     for layer in layers {
-        let bytes = fs::read(project.path().join(place).join(text(layer, "file"))).unwrap();
+        let bytes = fs::read(place.join(text(layer, "file"))).unwrap();
         assert_eq!(text(layer, "digest"), format!("sha256:{}", Hash::sha256(&bytes)));
         assert_eq!(layer["size"], bytes.len());
     }

@@ -65,6 +65,11 @@ pub struct BuildArguments {
     /// Replace another environment that is there, in one step.
     #[arg(long)]
     replace: bool,
+    /// Give each file a modification time that depends on what it holds, after that of the spec's
+    /// flags: for build systems that take a file of the same size and time for the same. Files that
+    /// the store has hardlinks of keep theirs.
+    #[arg(long)]
+    distinct_times: bool,
     /// Write every entry with its digest and origin to FILE, as JSON.
     #[arg(long, value_name = "FILE")]
     manifest: Option<Utf8PathBuf>,
@@ -142,6 +147,7 @@ impl Verb for BuildArguments {
         let request = BuildRequest {
             existing: if self.replace { Existing::Replace } else { Existing::Keep },
             look: self.replace,
+            distinct_times: self.distinct_times,
             manifest: file(&self.manifest)?,
             digest_file: file(&self.digest_file)?,
             // With the option, the text alone does not say what is built.

@@ -12,6 +12,7 @@ mod layered;
 
 pub(crate) mod publish;
 pub(crate) mod seal;
+pub(crate) mod times;
 
 pub(crate) mod directory;
 pub(crate) mod tree;

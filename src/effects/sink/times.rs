@@ -1,0 +1,89 @@
+//! Modification times that tell files apart.
+//!
+//! Effects layer. Where all files have one time, those who compare files by size and time, and by
+//! inodes that a file system gives again, take a changed file of the same size for the old one.
+
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+
+use crate::effects::host::fs::{Directory, FsError};
+use crate::effects::work::parallel;
+use crate::model::digest::Hash;
+use crate::model::tree::{Leaf, Node, Tree};
+
+/// How much later a file may be than it would be else: some eight years.
+const SPREAD: u32 = (1 << 28) - 1;
+
+/// The time of a file with a content, where that of others is `mtime`; in seconds since 1970.
+pub fn of(mtime: u64, content: Hash) -> u64 {
+    let [one, two, three, four, ..] = *content.as_bytes();
+    mtime.saturating_add(u64::from(u32::from_be_bytes([one, two, three, four]) & SPREAD))
+}
+
+/// Gives each file that a directory holds a time that depends on its content, after the one that it
+/// has. Those that have other names elsewhere keep theirs.
+///
+/// # Errors
+/// One belongs to somebody else, or is not there.
+pub fn distinguish(directory: &Directory, tree: &Tree, threads: usize) -> Result<(), FsError> {
+    let root = (Arc::new(directory.open_below("")?), "", tree.root());
+    parallel::branch(threads, vec![root], |(parent, name, entries)| {
+        // Opened late, as only so many may be open at once.
+        let directory = Arc::new(parent.open_below(name)?);
+        drop(parent);
+        let mut below = Vec::new();
+        for (name, node) in entries.entries() {
+            match node {
+                Node::Directory(entries) => {
+                    below.push((Arc::clone(&directory), name.as_str(), entries));
+                }
+                Node::Leaf(Leaf::File { blob, .. }) => {
+                    let found = directory.status(name.as_str())?;
+                    let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+                    if is_file && found.st_nlink == 1 {
+                        let time = u64::try_from(found.st_mtime).unwrap_or_default();
+                        directory.set_time(name.as_str(), of(time, blob.0.hash))?;
+                    }
+                }
+                Node::Leaf(Leaf::Symlink(_)) => {}
+            }
+        }
+        Ok(below)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+    use crate::effects::host::folder::folder;
+    use crate::effects::scan::{View, scan};
+    use crate::model::digest::DigestFunction;
+
+    #[test]
+    fn files_have_a_time_for_each_content() {
+        let (_guard, folder) = folder();
+        let root = folder.join("env");
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        for (path, text) in [("one", "x = 1"), ("a/two", "x = 2"), ("a/b/again", "x = 1")] {
+            std::fs::write(root.join(path), text).unwrap();
+        }
+        std::fs::write(folder.join("elsewhere"), "x = 3").unwrap();
+        std::fs::hard_link(folder.join("elsewhere"), root.join("a/linked")).unwrap();
+        let paths = ["one", "a/two", "a/b/again", "a/linked", "a/b", "a"];
+        for path in paths {
+            filetime::set_file_mtime(root.join(path), filetime::FileTime::from_unix_time(100, 0))
+                .unwrap();
+        }
+        let tree = scan(&root, DigestFunction::Sha256, View::Exact, 1).unwrap().tree;
+        distinguish(&Directory::open(&root).unwrap(), &tree, 2).unwrap();
+        let [one, two, again, linked, below, above] =
+            paths.map(|path| root.join(path).metadata().unwrap().mtime());
+        assert!(one != two && one > 100 && two > 100, "{one} {two}");
+        assert_eq!((again, linked, below, above), (one, 100, 100, 100));
+        let expected = of(100, Hash::sha256(b"x = 1"));
+        assert_eq!(u64::try_from(one).unwrap(), expected);
+    }
+}
