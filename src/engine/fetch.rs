@@ -261,9 +261,14 @@ impl Fetching {
     }
 
     fn open_store(&self) -> Option<Store> {
+        self.store_of(DigestFunction::Sha256)
+    }
+
+    /// The store, by a digest function.
+    pub(super) fn store_of(&self, function: DigestFunction) -> Option<Store> {
         let access = if self.at_hand_only { Access::Read } else { Access::Write };
         let place = self.store.clone()?;
-        Some(Store::open(place, DigestFunction::Sha256, access, self.notes.clone()))
+        Some(Store::open(place, function, access, self.notes.clone()))
     }
 
     /// Whether wheels may lie elsewhere than where a spec looks for them.

@@ -64,6 +64,7 @@ pub(crate) mod environments;
 
 pub(crate) mod proof;
 
+use crate::effects::caches::store::Store;
 use crate::effects::sink::publish::PublishError;
 use crate::engine::find::CachedAction;
 use crate::engine::inputs::Inputs;
@@ -107,7 +108,14 @@ pub fn prepare_part(
     places: &Places,
     part: Option<LayerKind>,
 ) -> Result<Prepared, Error> {
-    Inputs::new(session, spec, places)?.only(part).load(None, None)
+    let store = with_bytecode(session, &spec);
+    Inputs::new(session, spec, places)?.only(part).load(None, store.as_ref())
+}
+
+/// Where bytecode may be that was made before, if the spec asks for it.
+fn with_bytecode(session: &Session, spec: &Spec) -> Option<Store> {
+    let fetching = session.fetching.as_deref().filter(|_| spec.bytecode.is_some())?;
+    fetching.store_of(spec.flags.digest_function)
 }
 
 /// Plans an environment and the tree that a build would write, with the help of what the store
@@ -132,7 +140,8 @@ fn predicted(inputs: Inputs<'_>, caches: &Caches) -> Result<(Prepared, Tree, For
     let store = caches.open_store(function);
     let known = store.as_ref().filter(|_| all_pinned);
     let wheels = known.map(|store| inputs.known_wheels(Some(store))).transpose()?;
-    let prepared = inputs.load(wheels.as_ref(), store.as_ref())?;
+    let other = if store.is_none() { with_bytecode(session, &inputs.spec) } else { None };
+    let prepared = inputs.load(wheels.as_ref(), store.as_ref().or(other.as_ref()))?;
     let known = match (&wheels, function) {
         (Some(wheels), DigestFunction::Blake3) => {
             wheels.members(&session.planners(prepared.plan.entries.len()))

@@ -34,7 +34,7 @@ pub struct Unavailable(Vec<String>);
 impl Explain for Unavailable {
     fn explain(&self) -> Explanation {
         ErrorKind::Io.hint(
-            "name the interpreter that compiles with `--compiler PYTHON`, or overlays in the spec",
+            "let `build` or `create` make it once, with `--compiler PYTHON`, or name overlays in the spec",
         )
     }
 

@@ -13,7 +13,7 @@ use crate::model::tree::wire::{self, Fields, Value, put_bytes, put_number};
 use crate::model::tree::{Leaf, Tree, TreeBuilder};
 
 /// The version of what a request means: grows whenever the same request makes another tree.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 /// The name of the request in the action's input root.
 const REQUEST_NAME: &str = "request.json";
 /// REAPI's `Command.OutputDirectoryFormat.TREE_AND_DIRECTORY`.
@@ -228,7 +228,7 @@ mod tests {
     fn the_key_of_a_request_stays_the_same() {
         assert_eq!(
             action().digest().to_string(),
-            "eb9c017b231ea41267163c42e16f26dceacc47e07f11986a47c9949a773ec502/153"
+            "3da5a89a20949723d88287407e92610ddec94fdda3686718a4ff75be3acb1e1b/153"
         );
     }
 

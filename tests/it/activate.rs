@@ -8,6 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use venvtree::model::activate::{ActivateVariables, Shell, quote, render};
 
+use crate::support::commands::succeed_alone;
 use crate::support::peers::{ask_python, peer};
 use crate::support::sessions::{Dialect, Finished, Step, program};
 use crate::support::{Python, interpreters};
@@ -376,6 +377,44 @@ fn an_environment_of_venv_leaves_first() {
         );
         check_hello(&finished, &scratch.join("ours"));
     }
+}
+
+/// Those of other tools put another function in the place of the one that leaves ours.
+#[test]
+fn fish_gives_its_prompt_back_to_whatever_comes_next() {
+    let (_guard, scratch) = environments(["env"]);
+    let python = python();
+    let venv = ["-m", "venv", "--without-pip", "venv"];
+    succeed_alone(Command::new(&python.path).args(venv).current_dir(&scratch));
+    let mut virtualenv = Command::new(peer("virtualenv"));
+    virtualenv.args(["--quiet", "--no-seed", "--no-download", "virtualenv", "--python"]);
+    succeed_alone(virtualenv.arg(&python.path).current_dir(&scratch).env("HOME", &scratch));
+    let mut uv = Command::new(peer("uv"));
+    uv.args(["venv", "--quiet", "--offline", "uv", "--python"]).arg(&python.path);
+    succeed_alone(uv.current_dir(&scratch).env("HOME", &scratch));
+    let mut fish = Command::new("fish");
+    let program = "function fish_prompt; echo plain; end
+        for other in venv virtualenv uv
+            . env/bin/activate.fish; fish_prompt
+            . $other/bin/activate.fish; fish_prompt; deactivate; fish_prompt
+            . env/bin/activate.fish; fish_prompt
+            deactivate; fish_prompt
+            . $other/bin/activate.fish; . env/bin/activate.fish; fish_prompt
+            deactivate; fish_prompt
+        end";
+    let output = fish.args(["--no-config", "-c", program]).current_dir(&scratch).output().unwrap();
+    let mut shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    for colour in ["\u{1b}[38;5;67m", "\u{1b}(B", "\u{1b}[m"] {
+        shown = shown.replace(colour, "");
+    }
+    let lines: Vec<&str> = shown.lines().map(str::trim).collect();
+    let expected = ["venv", "virtualenv", "uv"].map(|other| {
+        let other = format!("({other}) plain");
+        ["(env) plain", &other, "plain", "(env) plain", "plain", "(env) plain", "plain"]
+            .map(str::to_owned)
+    });
+    assert_eq!(lines, expected.concat(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
 #[test]

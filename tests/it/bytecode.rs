@@ -11,7 +11,7 @@ use venvtree::model::bytecode::{Validation, header};
 use crate::bytecode_history::{COMPILER, library};
 use crate::support::commands::{feed, said, succeed_alone};
 use crate::support::programs::{Python, compilers, interpreters};
-use crate::support::project::{Project, WheelText};
+use crate::support::project::{Project, WheelText, venvtree_with};
 
 /// The interpreters of this machine whose bytecode is made, with what distinguishes them.
 fn releases() -> Vec<(Python, Release)> {
@@ -628,6 +628,32 @@ fn what_is_packed_has_bytecode() {
 import sample, other
 assert '.zip' in sample.__file__ and other.X == 1, sample.__file__";
     succeed_alone(Command::new(&python.path).args(["-I", "-O", "-c", program, place.as_str()]));
+}
+
+/// What a build compiled serves commands that compile nothing.
+#[test]
+fn what_the_store_has_is_bytecode_for_every_command() {
+    let (python, _) = releases().pop().unwrap();
+    let project = Project::new();
+    let wheel = sample(&project);
+    compiled_spec(&project, &python, &[wheel], |_| ());
+    let store = [("VENVTREE_STORE", "store")];
+    let run = |command: &[&str]| venvtree_with(project.path(), command, "", &store);
+    let unknown = run(&["plan", "env.json"]);
+    unknown.ends(7, "let `build` or `create` make it once, with `--compiler PYTHON`");
+    run(&["build", "env.json", "--out", "env", "--compiler", python.text()]).success();
+    for command in [
+        &["plan", "env.json"][..],
+        &["verify", "env", "--spec", "env.json"],
+        &["diff", "env", "env.json"],
+        &["pack", "env.json", "--out", "env.tar"],
+        &["pack", "env.json", "--layers", "layers"],
+    ] {
+        run(command).success();
+    }
+    let mut tar = Command::new("bsdtar");
+    let listing = succeed_alone(tar.arg("-tf").arg(project.path().join("env.tar")));
+    assert_eq!(listing.lines().filter(|line| line.ends_with(".pyc")).count(), 3);
 }
 
 /// A source that takes longer than anybody waits: each block is compiled twice.

@@ -287,6 +287,14 @@ fn options_for_new_environments_are_refused() {
     let output = venvtree_with(root, &["create", "--relocatable", "env", "--prompt", "x"], "", &[]);
     output.ends(2, "--prompt has no meaning there");
     assert_eq!(state(&root.join("env")), before);
+    // What is the same is left alone, as without the option.
+    let create = ["create", "--relocatable", "new", "--no-seed", "--prompt", "x"];
+    let path = std::env::var("PATH").unwrap();
+    for outcome in ["built", "up-to-date"] {
+        let output = venvtree_with(root, &create, "", &[("PATH", &path)]);
+        assert_eq!(output.code, 0, "{output:?}");
+        assert!(output.stderr.contains(&format!("{outcome}: new")), "{output:?}");
+    }
     project.write("windows/pyvenv.cfg", "home = C:\\\n");
     project.write("windows/Scripts/python.exe", "MZ");
     let output = venvtree_with(root, &["create", "--relocatable", "windows"], "", &[]);

@@ -29,7 +29,7 @@ use crate::engine::files::{self, OutputFile};
 use crate::engine::interpreters::{Search, Surroundings};
 use crate::engine::store::LinkMode;
 use crate::engine::{self, BuildRequest, Caches, Existing, Places, Report, Session};
-use crate::error::Error;
+use crate::error::{Error, OutputTaken};
 use crate::model::activate::Shell;
 use crate::model::bytecode::Validation;
 use crate::model::finding::Code;
@@ -174,6 +174,8 @@ pub(crate) struct Make {
     spec_out: SpecOut,
     /// Whether a copy of the interpreter was asked for, of which there is none.
     no_copy: bool,
+    /// What is wrong, where another environment is there.
+    not_to_repair: Option<Error>,
 }
 
 /// Where the spec goes.
@@ -199,8 +201,10 @@ impl Verb for CreateArguments {
         self.bytecode.refuse_levels_apart(environment.as_str())?;
         let out = io.output(&environment)?;
         let makes_way = self.clear || self.replace;
-        if self.relocatable && !makes_way && out.is_dir() && files::is_environment(&out) {
-            self.check_relocation(&environment)?;
+        let is_there = self.relocatable && !makes_way && files::is_environment(&out);
+        // With those, only the environment that is there already may be asked for once more.
+        let not_to_repair = is_there.then(|| self.not_to_repair(&environment)).flatten();
+        if is_there && not_to_repair.is_none() {
             return Ok(Create::Relocate(environment, out));
         }
         let protected = io.protected();
@@ -244,6 +248,7 @@ impl Verb for CreateArguments {
             locked: locked(self.lock, self.wanted, &self.fetch.wheels, io)?,
             remote: self.caches.remote,
             bytecode: self.bytecode,
+            not_to_repair,
             environment,
         })))
     }
@@ -261,8 +266,9 @@ impl Request for Create {
 }
 
 impl CreateArguments {
-    /// Whether nothing was asked for that an existing environment cannot get.
-    fn check_relocation(&self, environment: &Utf8Path) -> Result<(), Error> {
+    /// What is wrong, where something was asked for that another environment, which is there, cannot
+    /// get.
+    fn not_to_repair(&self, environment: &Utf8Path) -> Option<Error> {
         let asked = [
             ("--python", self.python.is_some()),
             ("--system-site-packages", self.system_site_packages),
@@ -275,13 +281,11 @@ impl CreateArguments {
             ("--allow", !self.allow.codes.is_empty()),
             ("--lock", self.lock.is_some()),
         ];
-        match asked.iter().find(|(_, asked)| *asked) {
-            None => Ok(()),
-            Some((option, _)) => Err(Error::usage(format!(
-                "`{environment}` is an environment already, which --relocatable repairs; {option} has no meaning there"
-            ))
-            .hint("leave it out, or make a new environment with --clear")),
-        }
+        let (option, _) = asked.into_iter().find(|(_, asked)| *asked)?;
+        let usage = Error::usage(format!(
+            "`{environment}` is another environment already, which --relocatable repairs; {option} has no meaning there"
+        ));
+        Some(usage.hint("leave it out, or make a new environment with --clear"))
     }
 
     /// What the spec is to say.
@@ -466,7 +470,10 @@ impl Make {
         let built =
             engine::build(&self.session, &self.caches, spec.clone(), &places, &self.request);
         let notes = caches::say(&self.caches, io);
-        let built = built?;
+        let built = built.map_err(|error| match self.not_to_repair {
+            Some(wrong) if error.get::<OutputTaken>().is_some() => wrong,
+            _ => error,
+        })?;
         let document = SpecDocument::from(&spec);
         self.spec_out.write(&document, io)?;
         let activate = activation::line(&self.environment, &spec.flags.activators, io);

@@ -119,19 +119,19 @@ function _venvtree_activate
             set -gx PKG_CONFIG_PATH $_OLD_PKG_CONFIG_PATH
         end
         set -q _OLD_VIRTUAL_PYTHONHOME; and set -gx PYTHONHOME $_OLD_VIRTUAL_PYTHONHOME
-        if functions -q _old_virtual_fish_prompt
+        if set -q _OLD_FISH_PROMPT_OVERRIDE; and functions -q _old_fish_prompt
             # With this empty, erasing the function does not load it again from its file.
             set -l fish_function_path
             functions -e fish_prompt
-            functions -c _old_virtual_fish_prompt fish_prompt
-            functions -e _old_virtual_fish_prompt
+            functions -c _old_fish_prompt fish_prompt
+            functions -e _old_fish_prompt
         end
         set -q _OLD_VIRTUAL_PYDOC; and functions -e pydoc
         set -e VIRTUAL_ENV
         set -e VIRTUAL_ENV_PROMPT
         set -q _OLD_VIRTUAL_ENV; and set -gx VIRTUAL_ENV $_OLD_VIRTUAL_ENV
         set -q _OLD_VIRTUAL_ENV_PROMPT; and set -gx VIRTUAL_ENV_PROMPT $_OLD_VIRTUAL_ENV_PROMPT
-        for name in _OLD_VIRTUAL_{PATH,UNSET,PYTHONHOME,PYDOC,ENV,ENV_PROMPT} _OLD_PKG_CONFIG_PATH
+        for name in _OLD_VIRTUAL_{PATH,UNSET,PYTHONHOME,PYDOC,ENV,ENV_PROMPT} _OLD_PKG_CONFIG_PATH _OLD_FISH_PROMPT_OVERRIDE
             set -q $name; and set -e $name
         end
         test "$argv[1]" = nondestructive; or functions -e deactivate
@@ -147,11 +147,13 @@ function _venvtree_activate
     end
 
     if test -z "$VIRTUAL_ENV_DISABLE_PROMPT"
-        functions -c fish_prompt _old_virtual_fish_prompt
+        # By these names, other tools' environments give the prompt back before they take it.
+        set -g _OLD_FISH_PROMPT_OVERRIDE $VIRTUAL_ENV
+        functions -c fish_prompt _old_fish_prompt
         function fish_prompt
             # First, because the prompt may show the status of the last command; and that status stays.
             set -l last $status
-            set -l prompt (_old_virtual_fish_prompt)
+            set -l prompt (_old_fish_prompt)
             builtin printf '(%s) ' "$VIRTUAL_ENV_PROMPT"
             builtin string join -- \n $prompt
             return $last
