@@ -121,6 +121,22 @@ impl Explain for RefusedWheels {
     }
 }
 
+/// A wheel that was to be made, and that nobody would accept.
+#[derive(Debug, thiserror::Error)]
+#[error("the wheel could not be used, so it is not written")]
+pub struct UnsoundWheel(pub RefusedWheel);
+
+impl Explain for UnsoundWheel {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Wheel.hint("docs/findings.md explains every finding by its code")
+    }
+
+    fn details(&self) -> Vec<Detail> {
+        // There is nothing to allow: what is found can be mended here.
+        self.0.details().map(|detail| Detail { hint: None, ..detail }).collect()
+    }
+}
+
 /// Inputs that cannot be read: all of them.
 #[derive(Debug, thiserror::Error)]
 #[error("{} input{} cannot be read", .0.len(), if .0.len() == 1 { "" } else { "s" })]
@@ -224,7 +240,7 @@ pub struct NotKept(#[source] pub FsError);
 impl Explain for NotKept {
     fn explain(&self) -> Explanation {
         ErrorKind::Io.hint(
-            "make room there or name another folder by the variable TMPDIR; or name a store that has room by `--store DIR`",
+            "let the variable TMPDIR name a folder that is there and has room, or name a store that has room by `--store DIR`",
         )
     }
 }
@@ -280,6 +296,20 @@ impl Explain for OutputTaken {
         ErrorKind::Conflict.hint(
             "choose another place, or let the new environment take its place with `--replace`",
         )
+    }
+}
+
+/// The place of a directory that is no environment is taken.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}` is there already, and is not empty")]
+pub struct PlaceTaken {
+    /// The place.
+    pub path: Utf8PathBuf,
+}
+
+impl Explain for PlaceTaken {
+    fn explain(&self) -> Explanation {
+        ErrorKind::Conflict.hint("remove it first, or choose another place")
     }
 }
 

@@ -213,6 +213,11 @@ impl Io<'_> {
         self.variable("HOME").map(Utf8PathBuf::from).or_else(|| self.system_home.clone())
     }
 
+    /// The folder for what is only there for now.
+    pub fn temporary(&self) -> Utf8PathBuf {
+        self.resolve(Utf8Path::new(self.variable("TMPDIR").unwrap_or("/tmp")))
+    }
+
     /// What no output may take the place of.
     pub fn protected(&self) -> Protected {
         Protected {

@@ -26,6 +26,8 @@ mod inputs;
 
 pub mod commands;
 
+mod foreign;
+
 mod usage;
 
 use std::ffi::OsString;
@@ -81,9 +83,13 @@ fn complete(mut arguments: Vec<OsString>, io: &Io<'_>) -> Result<Vec<OsString>, 
         arguments.insert(0, OsString::from("worker"));
     }
     let arguments = expand(arguments, io)?;
-    if let Some(message) = empty(&arguments) {
-        return Err(Error::usage(message)
-            .hint("an empty path would mean the working directory: write `.` if that is meant"));
+    if let Some((option, message)) = empty(&arguments) {
+        let names_path = option.is_none_or(|option| usage::names_path(option, &arguments));
+        return Err(Error::usage(message).hint(if names_path {
+            "an empty path would mean the working directory: write `.` if that is meant"
+        } else {
+            "a variable may be empty that a script has put there: give a value, or leave the option out"
+        }));
     }
     Ok(std::iter::once(OsString::from("venvtree")).chain(arguments).collect())
 }
@@ -95,8 +101,7 @@ fn refuse(error: clap::Error, arguments: &[OsString], format: Format, io: &mut I
         .iter()
         .map(|argument| OsString::from(text::printable(&argument.to_string_lossy())));
     let error = parse(&harmless.collect::<Vec<_>>()).err().unwrap_or(error);
-    let creates = arguments.get(1).is_some_and(|first| first == "create");
-    let error = if creates { commands::create::foreign::answer(error) } else { error };
+    let error = foreign::answer(error, &arguments[1..]);
     // Help and version are no errors.
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     let colour = if error.use_stderr() { io.colours.stderr } else { io.colours.stdout };
@@ -121,8 +126,8 @@ fn refuse(error: clap::Error, arguments: &[OsString], format: Format, io: &mut I
 const MAY_BE_EMPTY: [&str; 5] =
     ["--prompt", "--seed", "--activators", "--remote-instance-name", "--remote-cache"];
 
-/// What is wrong with an argument that is empty, as one is where a variable of a script is not set.
-fn empty(arguments: &[OsString]) -> Option<String> {
+/// What is wrong with an argument that is empty, and which option it follows, as one is where a variable of a script is not set.
+fn empty(arguments: &[OsString]) -> Option<(Option<&str>, String)> {
     let mut before = None;
     for argument in arguments.iter().map(|argument| argument.to_str().unwrap_or("x")) {
         let (name, value) = match argument.split_once('=') {
@@ -130,10 +135,11 @@ fn empty(arguments: &[OsString]) -> Option<String> {
             _ => (before.filter(|_| argument.is_empty()), argument),
         };
         if value.is_empty() && !name.is_some_and(|name| MAY_BE_EMPTY.contains(&name)) {
-            return Some(name.map_or_else(
+            let message = name.map_or_else(
                 || "an argument is empty".to_owned(),
                 |name| format!("what follows `{name}` is empty"),
-            ));
+            );
+            return Some((name, message));
         }
         before = Some(argument).filter(|argument| argument.starts_with('-') && *argument != "--");
     }

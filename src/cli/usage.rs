@@ -91,6 +91,18 @@ fn command_of(arguments: &[OsString]) -> (clap::Command, Vec<String>) {
     (command, names)
 }
 
+/// Whether the value of an option is a path, as far as help says.
+pub(crate) fn names_path(option: &str, arguments: &[OsString]) -> bool {
+    const PATHS: [&str; 6] = ["DIR", "FILE", "PATH", "LOCK", "LAYOUT", "SPEC"];
+    let (command, _) = command_of(arguments);
+    let is_meant = |found: &&clap::Arg| match option.strip_prefix("--") {
+        Some(long) => found.get_long_and_visible_aliases().is_some_and(|all| all.contains(&long)),
+        None => found.get_short().is_some_and(|short| option == format!("-{short}")),
+    };
+    let names = command.get_arguments().find(is_meant).and_then(clap::Arg::get_value_names);
+    names.is_none_or(|names| names.iter().any(|name| PATHS.iter().any(|path| name.contains(path))))
+}
+
 /// What to say of a word that follows an option whose value, as it can be left out, needs a `=`.
 fn value_apart(word: &str, arguments: &[OsString]) -> Option<String> {
     let (command, _) = command_of(arguments);
@@ -111,16 +123,28 @@ pub(crate) fn to_json(error: &clap::Error, advice: Option<&String>) -> Value {
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let mut message = Vec::new();
     let mut tips: Vec<String> = advice.into_iter().cloned().collect();
-    let mut usage = None;
+    let mut usages: Vec<String> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if let Some(tip) = line.strip_prefix("tip: ") {
+        if let Some(tip) = line.strip_prefix("tip: ").or_else(|| line.strip_prefix("hint: ")) {
             tips.push(tip.to_owned());
         } else if let Some(pattern) = line.strip_prefix("Usage: ") {
-            usage = Some(format!("the usage is `{pattern}`"));
-        } else if !line.starts_with("For more information") {
+            usages.push(pattern.to_owned());
+        } else if line.starts_with("For more information") {
+            break;
+        } else if let Some(last) = usages.last_mut() {
+            // A command may have several, each of which may take several lines.
+            if line.starts_with("venvtree ") {
+                usages.push(line.to_owned());
+            } else {
+                last.push(' ');
+                last.push_str(line);
+            }
+        } else {
             message.push(line);
         }
     }
+    let usages: Vec<String> = usages.iter().map(|pattern| format!("`{pattern}`")).collect();
+    let usage = (!usages.is_empty()).then(|| format!("the usage is {}", usages.join(" or ")));
     let hint = if tips.is_empty() { usage } else { Some(tips.join("; ")) };
     let message = message.join(" ");
     json!({"kind": ErrorKind::Usage.name(), "message": message, "hint": hint, "details": []})

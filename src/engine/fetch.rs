@@ -515,7 +515,7 @@ impl Fetching {
         if staging.is_none() {
             let made = Staging::create(&self.temporary, crate::effects::host::staging::DOWNLOADS);
             let failed = fs::failed("make a folder in", &self.temporary);
-            *staging = Some(made.map_err(failed)?);
+            *staging = Some(made.map_err(|error| NotKept(failed(error)))?);
         }
         Ok(staging.as_ref().map(Staging::path).unwrap_or(&self.temporary).to_owned())
     }

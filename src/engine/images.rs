@@ -19,7 +19,7 @@ use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::pack::{check, packing_failed, write_whole};
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
-use crate::error::{Error, Located};
+use crate::error::{Error, Located, PlaceTaken};
 use crate::model::compression::Compression;
 use crate::model::digest::{BlobDigest, Digest, DigestFunction, Hash};
 use crate::model::file_kind::FileKind;
@@ -115,10 +115,7 @@ struct LayersDocument<'a> {
 pub fn check_free(place: &Utf8Path) -> Result<(), Error> {
     match fs::kind(place)? {
         Kind::Absent | Kind::EmptyDirectory => Ok(()),
-        Kind::Directory | Kind::Other => {
-            Err(Error::usage(format!("`{place}` is there already, and is not empty"))
-                .hint("remove it first, or choose another place"))
-        }
+        Kind::Directory | Kind::Other => Err(PlaceTaken { path: place.to_owned() }.into()),
     }
 }
 

@@ -153,10 +153,14 @@ impl<'a> Output<'a> {
 
     /// What is there, where it may give way.
     fn old(&self) -> Result<Replaceable, Error> {
-        let old = replaceable::check(self.path(), &self.request.protected)?;
         match self.request.existing {
-            Existing::Keep => Err(OutputTaken { path: self.path().to_owned() }.into()),
-            Existing::Replace | Existing::Renew => Ok(old),
+            Existing::Keep => {
+                replaceable::check_contents(self.path())?;
+                Err(OutputTaken { path: self.path().to_owned() }.into())
+            }
+            Existing::Replace | Existing::Renew => {
+                Ok(replaceable::check(self.path(), &self.request.protected)?)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Part of the engine.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 
 use camino::Utf8Path;
@@ -12,14 +13,19 @@ use crate::effects::scan::{self, Scan, View};
 use crate::effects::sink::archive::{self, ArchiveError, ArchiveOptions};
 use crate::effects::sink::wheel::{self as wheel_sink, WheelContents};
 use crate::effects::source::supply::SupplyErrors;
+use crate::effects::wheels::inspect::inspect_wheel;
+use crate::effects::wheels::load::{LoadOptions, WheelError};
 use crate::effects::work::parallel;
 use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::make;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
-use crate::error::Error;
-use crate::model::digest::DigestFunction;
+use crate::error::{Error, RefusedWheel, UnsoundWheel};
+use crate::model::digest::{DigestFunction, Hashed};
+use crate::model::finding::Severity;
 use crate::model::layers::{self, LayerKind};
+use crate::model::wheel::filename::WheelFilename;
+use crate::model::wheel::limits::Limits;
 
 /// Packs the environment of a plan as an archive into `out`, or only what of it is of one kind.
 ///
@@ -79,16 +85,49 @@ pub fn pack_directory(
         .map_err(|error| packing_failed(error, place))
 }
 
-/// Packs a wheel into `out`.
+/// Packs a wheel, unless nobody could use it; returns the SHA-256 of the file. `aside` is a folder
+/// for what is only there for now.
 ///
 /// # Errors
-/// A file cannot be read, or `out` refuses.
+/// A file cannot be read, the wheel would be refused, or it cannot be written.
 pub fn pack_wheel(
     contents: &WheelContents,
-    out: &mut dyn Write,
-    place: &Utf8Path,
-) -> Result<(), Error> {
-    wheel_sink::pack(contents, out).map_err(|error| packing_failed(error, place))
+    out: &OutputFile,
+    aside: &Utf8Path,
+) -> Result<String, Error> {
+    let failure = RefCell::new(None);
+    let keep = |error: Error| {
+        *failure.borrow_mut() = Some(error);
+        io::Error::other("the contents could not be made")
+    };
+    // Hashed on the way: not every place that can be written to can be read again.
+    let mut sha256 = String::new();
+    let fill = |writer: &mut dyn Write| {
+        let mut hashed = Hashed::sha256(writer);
+        wheel_sink::pack(contents, &mut hashed)
+            .map_err(|error| keep(packing_failed(error, out.path())))?;
+        sha256 = hashed.finish().hash.to_string();
+        Ok(())
+    };
+    let check = |path: &Utf8Path| check_wheel(path, &contents.name).map_err(keep);
+    let outcome = out.write_checked(aside, fill, check);
+    match failure.take() {
+        Some(error) => Err(error),
+        None => Ok(outcome.map(|()| sha256)?),
+    }
+}
+
+/// Refuses a wheel in which something is found that nobody accepts who uses it. How much a wheel may
+/// hold is for them to say.
+fn check_wheel(path: &Utf8Path, name: &WheelFilename) -> Result<(), Error> {
+    let (wheel, most) = (name.to_string(), u64::MAX);
+    let limits = Limits { member_size: most, total_size: most, ratio: most, ..Limits::default() };
+    let options = LoadOptions { limits, ..LoadOptions::default() };
+    let findings = inspect_wheel(path, &wheel, &options).map_err(WheelError::from)?;
+    if findings.iter().all(|finding| finding.severity != Severity::Error) {
+        return Ok(());
+    }
+    Err(UnsoundWheel(RefusedWheel { wheel, findings }).into())
 }
 
 /// Writes a file with what `fill` writes, all of it or nothing where that is possible.

@@ -37,7 +37,7 @@ fn count(files: usize) -> String {
 impl Explain for Unreproducible {
     fn explain(&self) -> Explanation {
         ErrorKind::Verification.hint(
-            "is the compiler the one that made it? Else it is a bug: report it, with the file",
+            "was the module edited since, or is the compiler another one than made it? Else it is a bug: report it, with the file",
         )
     }
 

@@ -221,6 +221,12 @@ impl VersionRequest {
         self.platform.iter().zip(own).all(is)
     }
 
+    /// What uv and pyenv call it: `3.12`, `3.13t`, `pypy3.10`.
+    pub fn release_text(&self) -> String {
+        let is_pypy = self.implementation == Some(Implementation::PyPy);
+        format!("{}{}", if is_pypy { "pypy" } else { "" }, self.number_text())
+    }
+
     /// The numbers, as `3.12`.
     pub fn number_text(&self) -> String {
         let numbers: Vec<String> = self.numbers.iter().map(ToString::to_string).collect();

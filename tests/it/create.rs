@@ -486,7 +486,7 @@ fn a_miss_lists_every_place() {
         "/none (given): no such directory",
         "(the interpreter's own wheels): none",
         "(the working directory): none",
-        "hint: nothing is downloaded: name a directory",
+        "hint: wheels to begin with are not downloaded: name a directory",
     ] {
         output.says(part);
     }

@@ -344,7 +344,7 @@ fn seeds_have_versions() {
         create(&project, project.path(), &[&basic[..], &["--seed", "pip==99"]].concat(), &[]);
     assert_eq!(missing.code, 4, "{missing:?}");
     for part in
-        ["no wheel of `pip==99` fits", "(given): version 24.1, 24.0, 23.0", "nothing is downloaded"]
+        ["no wheel of `pip==99` fits", "(given): version 24.1, 24.0, 23.0", "are not downloaded"]
     {
         missing.says(part);
     }

@@ -104,7 +104,8 @@ fn what_is_wrong_is_said_in_full_and_by_the_exit_code() {
         linux,
         3,
         "error: requirements.txt:3: `-e ./libs/liba` is no wheel\n\
-         requirements.txt:7: `-e ./libs/libb` is no wheel\n",
+         requirements.txt:7: `-e ./libs/libb` is no wheel\n\
+         hint: `uv export --no-emit-project` leaves the project itself out, `--no-emit-workspace` all members of a workspace\n",
     );
     check(
         "flask/requirements.txt",

@@ -329,3 +329,232 @@ fn all_problems_of_an_interpreter_come_at_once() {
     );
     says(&output, "the rest", &["$.wheels[0]", "$.flags.mtime"]);
 }
+
+/// A run with one more variable.
+fn run_with(project: &Project, arguments: &[&str], variable: (&str, &str)) -> Output {
+    let path = std::env::var("PATH").unwrap();
+    let home = project.path().as_str();
+    venvtree_with(project.path(), arguments, "", &[("PATH", &path), ("HOME", home), variable])
+}
+
+#[test]
+fn who_replaces_nothing_is_told_what_is_there_and_not_who_works_in_it() {
+    let project = Project::new();
+    let main = project.write("p/main.py", "");
+    let inside = main.parent().unwrap();
+    let create = |extra: &[&str]| {
+        let path = std::env::var("PATH").unwrap();
+        let variables = [("PATH", path.as_str()), ("HOME", project.path().as_str())];
+        venvtree_with(inside, &[&["create", ".", "--no-seed"], extra].concat(), "", &variables)
+    };
+    let there = create(&[]);
+    says(&there, "create .", &["is no environment: it holds no pyvenv.cfg", "another place"]);
+    assert_eq!(there.code, 5);
+    assert!(!there.stderr.contains("working directory"), "{}", there.stderr);
+    says(&create(&["--clear"]), "--clear", &["the working directory lies in", "from outside"]);
+}
+
+#[test]
+fn a_wheel_is_not_packed_that_nobody_could_use() {
+    let project = Project::new();
+    project.write("right", "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n");
+    project.write("name", "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n");
+    project.write("version", "Metadata-Version: 2.1\nName: app\nVersion: 2.0\n");
+    project.write("none", [0xff, 0xfe, 0]);
+    let pack = |metadata: &str, files: &[&str]| {
+        let wheel = "dist/app-1.0-py3-none-any.whl";
+        let start = ["wheel", "pack", "--out", wheel, "--metadata", metadata];
+        let files: Vec<&str> = files.iter().flat_map(|file| ["--file", file]).collect();
+        project.run(&[&start[..], &files].concat())
+    };
+    for (metadata, files, code) in [
+        ("name", &[][..], "[metadata.other-name]"),
+        ("version", &[], "[metadata.other-version]"),
+        ("none", &[], "[metadata."),
+        ("right", &["app=right", "app/x.py=right"], "app"),
+    ] {
+        let output = pack(metadata, files);
+        assert_eq!(output.code, 4, "{metadata}: {}", output.stderr);
+        says(&output, metadata, &["could not be used, so it is not written", code, "findings.md"]);
+        assert!(!output.stderr.contains("--allow"), "{}", output.stderr);
+        assert_eq!(project.left_over(), [""; 0]);
+        assert!(!project.path().join("dist/app-1.0-py3-none-any.whl").exists());
+    }
+    pack("right", &["app.py=right"]).success();
+    project.run(&["wheel", "check", "dist/app-1.0-py3-none-any.whl"]).success();
+    // Where nothing can be replaced, it is looked at aside.
+    let link = project.path().join("app-1.0-py3-none-any.whl");
+    std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
+    for (metadata, printed) in [("name", false), ("right", true)] {
+        let wheel = ["wheel", "pack", "--out", "app-1.0-py3-none-any.whl", "--metadata", metadata];
+        let path = std::env::var("PATH").unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_venvtree"));
+        let output = command.args(wheel).env("PATH", path).current_dir(project.path());
+        assert_eq!(output.output().unwrap().stdout.starts_with(b"PK"), printed, "{metadata}");
+    }
+}
+
+#[test]
+fn the_message_of_a_usage_error_is_its_own_text() {
+    let project = project();
+    for (command, message, hint) in [
+        (
+            &["verify", "x"][..],
+            "the following required arguments were not provided: ",
+            "the usage is `venvtree verify <DIR> --manifest <FILE> [OPTIONS]` or `venvtree verify <DIR> ",
+        ),
+        (&["wheel", "pack"], "the following", "the usage is `venvtree wheel pack --out <FILE> "),
+        (&["pack", "env.json", "--out", "i", "--frobnicate"], "unexpected argument", "a similar"),
+        (&["create", "--find-links", "d"], "`venvtree create` has no option --find", "name the"),
+    ] {
+        let output = run(&project, &[command, &["--format", "json"][..]].concat());
+        let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+        let error = &document["error"];
+        let [said, tip] = ["message", "hint"].map(|field| error[field].as_str().unwrap());
+        assert!(said.starts_with(message) && tip.starts_with(hint), "{error}");
+        for other in ["venvtree verify", "venvtree pack <", "venvtree wheel", "Usage", "hint:"] {
+            assert!(!said.contains(other), "{error}");
+        }
+    }
+}
+
+#[test]
+fn options_of_other_tools_are_answered_for_what_is_at_hand() {
+    let project = Project::new();
+    let root = "[[package]]\nname = \"p\"\nversion = \"1\"\nsource = { virtual = \".\" }\n";
+    let lock = format!("version = 1\nrequires-python = \">=3.8\"\n\n{root}");
+    project.write("uv.lock", lock);
+    let create = |arguments: &[&str]| run(&project, &[&["create", "e"], arguments].concat());
+    let lock = ["--lock", "uv.lock"];
+    for (option, alone, locked, built) in [
+        (
+            &["--index", "https://a/"][..],
+            "nothing is downloaded",
+            "`--index-url URL`",
+            "`--index-url URL`",
+        ),
+        (
+            &["--extra-index-url=https://a/"],
+            "nothing is downloaded",
+            "`--index-url URL`",
+            "`--index-url",
+        ),
+        (&["--find-links", "d"], "--extra-search-dir", "`--wheels DIR`", "`--wheels DIR`"),
+        (&["-f", "d"], "--extra-search-dir", "`--wheels DIR`", "`--wheels DIR`"),
+        (
+            &["--python-platform", "linux"],
+            "--target TARGET",
+            "--target TARGET",
+            "`--target TARGET`",
+        ),
+        (&["--locked"], "`uv lock --check`", "`uv lock --check`", "`uv lock --check`"),
+        (&["--only-dev"], "`--only-group dev`", "`--only-group dev`", "`--only-group dev`"),
+        (&["--dev"], "`--group dev`", "`--group dev`", "`--group dev`"),
+        (&["--no-editable"], "--supply", "--supply", "--supply"),
+        (&["--reinstall"], "`--clear`", "`--clear`", "`--replace`"),
+        (&["--native-tls"], "the system", "the system", "the system"),
+        (
+            &["--dry-run"],
+            "`venvtree lock select LOCK`",
+            "`venvtree lock select",
+            "`venvtree lock select",
+        ),
+        (&["--inexact"], "as a whole", "as a whole", "as a whole"),
+        (&["--compile-bytecode"], "`--bytecode`", "`--bytecode`", "`--bytecode --compiler"),
+        (&["--refresh"], "`--no-store`", "`--no-store`", "`--no-store`"),
+        (
+            &["--index-strategy", "first-index"],
+            "nothing is downloaded",
+            "by its hash",
+            "by its hash",
+        ),
+        (&["--active"], "$VIRTUAL_ENV", "$VIRTUAL_ENV", "$VIRTUAL_ENV"),
+        (&["--upgrade"], "python -m venv", "`uv lock --upgrade`", "`uv lock --upgrade`"),
+    ] {
+        let build = ["build", "--lock", "uv.lock", "--out", "e"];
+        for (output, hint) in [
+            (create(option), alone),
+            (create(&[&lock, option].concat()), locked),
+            (run(&project, &[&build, option].concat()), built),
+        ] {
+            says(&output, &option.join(" "), &["has no option", "hint: ", hint]);
+            assert!(output.code == 2 && !output.stderr.contains("tip: "), "{}", output.stderr);
+        }
+    }
+    for (option, hint) in [("--threads", "VENVTREE_THREADS"), ("--out", "`venvtree create ENV`")] {
+        for before in [&lock[..], &[]] {
+            says(&create(&[before, &[option, "2"]].concat()), option, &[hint]);
+        }
+    }
+    // What is the case anyway is understood, and means nothing without a lock.
+    let anyway = ["--frozen", "--exact", "--no-build", "--no-install-project", "--all-packages"];
+    for option in anyway {
+        says(&create(&[option]), option, &[option, "hint: give the lock, too"]);
+    }
+    create(&[&lock[..], &anyway, &["--no-store"]].concat()).success();
+    says(
+        &create(&[&lock[..], &["--all-packages", "--package", "a"]].concat()),
+        "members",
+        &["cannot be used with"],
+    );
+}
+
+#[test]
+fn hints_are_about_what_is_at_hand() {
+    let project = Project::new();
+    let both = |name: &str| WheelText::new(name, "1.0").file("cv/x.py", name);
+    let line = |wheel: serde_json::Value| {
+        let (path, hash) = (wheel["path"].as_str().unwrap(), wheel["sha256"].as_str().unwrap());
+        format!("./{path} --hash=sha256:{hash}\n")
+    };
+    let lock = line(project.wheel(&both("one"))) + &line(project.wheel(&both("two")));
+    project.write("requirements.txt", lock);
+    let output = run(&project, &["create", "e", "--no-store", "--lock", "requirements.txt"]);
+    says(&output, "two claims", &["`conflict_overrides`", "`venvtree lock spec LOCK --out"]);
+    project.write("editable.txt", "-e .\n");
+    let output = run(&project, &["create", "e", "--lock", "editable.txt"]);
+    says(&output, "-e .", &["`-e .` is no wheel", "`uv export --no-emit-project`"]);
+    let output = run(&project, &["create", "e", "--lock", "editable.txt", "--extra", ""]);
+    says(&output, "--extra ''", &["what follows `--extra` is empty", "leave the option out"]);
+    assert!(!output.stderr.contains("path"), "{}", output.stderr);
+    let output = run(&project, &["create", "e", "--lock", ""]);
+    says(&output, "--lock ''", &["an empty path would mean"]);
+    let mirror = ["create", "e", "--lock", "editable.txt", "--mirror", "https://secret=ftp://b"];
+    let output = run(&project, &mirror);
+    says(&output, "ftp", &["--mirror: found one of another kind, expected an address of https"]);
+    assert!(!output.stderr.contains("secret"), "{}", output.stderr);
+    let output = run(&project, &["create", "e", "--python", "pypy3.77"]);
+    says(&output, "PyPy", &["`uv python install pypy3.77`", "`pyenv install pypy3.77`"]);
+    let output = run(&project, &["create", "e", "--seed", "no-such-seed", "--no-cwd-search"]);
+    says(&output, "a seed", &["are not downloaded", "`--seed NAMES` says with what"]);
+    let output = run(&project, &["store", "stat", "--store", "typo"]);
+    assert!(output.code == 0 && output.stderr.contains("note: nothing is there yet: `"));
+}
+
+#[cfg(feature = "remote")]
+#[test]
+fn what_cannot_be_kept_is_said_once_and_with_a_way_out() {
+    let project = Project::new();
+    let server = crate::support::file_server::FileServer::start();
+    let line = |name: &str| {
+        let wheel = WheelText::new(name, "1.0").file(&format!("{name}.py"), "");
+        let (file, bytes) = (wheel.file_name(), wheel.pack());
+        let hash = venvtree::model::digest::Hash::sha256(&bytes);
+        let url = server.add(&format!("/{file}"), &bytes);
+        format!("{name} @ {url} --hash=sha256:{hash}\n")
+    };
+    project.write("requirements.txt", line("one") + &line("two"));
+    let create = |place: &str, more: &[&str], variable: (&str, &str)| {
+        let command = ["create", place, "--lock", "requirements.txt"];
+        run_with(&project, &[&command[..], more].concat(), variable)
+    };
+    let output = create("a", &[], ("VENVTREE_STORE", "/proc/no-such-store"));
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert_eq!(output.stderr.matches("warning: could not keep").count(), 1, "{}", output.stderr);
+    let output = create("b", &["--no-store"], ("TMPDIR", "/nope/x"));
+    says(
+        &output,
+        "TMPDIR",
+        &["cannot make a folder in `/nope/x`", "hint: let the variable TMPDIR"],
+    );
+}

@@ -75,7 +75,7 @@ fn usage<'a>(command: &str, python: &'a str) -> Option<Vec<&'a str>> {
             vec!["wheels/demo-1.0-py3-none-any.whl", "--compiler", python, "--out", "made/bytecode"]
         }
         "wheel check" => vec!["wheels/demo-1.0-py3-none-any.whl"],
-        "wheel pack" => vec!["--out", "made/x-1-py3-none-any.whl", "--metadata", "env.json"],
+        "wheel pack" => vec!["--out", "made/x-1-py3-none-any.whl", "--metadata", "METADATA"],
         "worker" => vec![],
         "interpreter probe" => vec![python],
         "interpreter list" | "doctor" | "spec schema" | "man" => vec![],
@@ -134,6 +134,7 @@ fn every_command_ends_on_every_terminal_and_shows_what_it_writes_into_a_pipe() {
     let sample = WheelText::new("sample", "1.0").file("sample.py", "");
     project.write("wheels/sample-1.0-py3-none-any.whl", sample.pack());
     project.write("sample.toml", sample_lock(&project));
+    project.write("METADATA", "Metadata-Version: 2.1\nName: x\nVersion: 1\n");
     let home = project.path().join("home");
     for command in commands() {
         let Some(usage) = usage(&command, python) else {

@@ -75,7 +75,7 @@ pub struct VerifyArguments {
 dispatch!(StoreCommand { Stat, Gc, Verify });
 
 /// The store that is meant.
-fn open(arguments: &StoreArguments, io: &Io<'_>) -> Result<StorePlace, Error> {
+fn open(arguments: &StoreArguments, io: &mut Io<'_>) -> Result<StorePlace, Error> {
     let notes = Notes::new();
     let place = caches::store(arguments, &notes, io)?.ok_or_else(|| {
         let reason = notes.take().pop().unwrap_or_else(|| "there is no store".to_owned());
@@ -87,6 +87,9 @@ fn open(arguments: &StoreArguments, io: &Io<'_>) -> Result<StorePlace, Error> {
             .hint("name one by `--store DIR`"));
     }
     store::check_contents(root)?;
+    if !root.exists() {
+        io.note(&format!("nothing is there yet: `{root}`"));
+    }
     Ok(place)
 }
 

@@ -279,6 +279,25 @@ pub struct WantedArguments {
     /// Trust wheels of which the lock has no hash.
     #[arg(long)]
     unpinned: bool,
+    #[command(flatten)]
+    anyway: AnywayArguments,
+}
+
+/// Options of `uv sync` that ask for what is the case anyway: a lock is never changed, nothing is
+/// built, of the project and of a workspace only what they require is installed, of all members
+/// unless some are named, and nothing else is in the environment.
+#[derive(Debug, Args)]
+pub struct AnywayArguments {
+    #[arg(long, hide = true)]
+    frozen: bool,
+    #[arg(long, hide = true)]
+    no_build: bool,
+    #[arg(long, hide = true, alias = "no-install-workspace")]
+    no_install_project: bool,
+    #[arg(long, hide = true, conflicts_with = "packages")]
+    all_packages: bool,
+    #[arg(long, hide = true)]
+    exact: bool,
 }
 
 impl WantedArguments {
@@ -297,6 +316,11 @@ impl WantedArguments {
             ("--package", !self.packages.is_empty()),
             ("--supply", !self.supply.is_empty()),
             ("--unpinned", self.unpinned),
+            ("--frozen", self.anyway.frozen),
+            ("--no-build", self.anyway.no_build),
+            ("--no-install-project", self.anyway.no_install_project),
+            ("--all-packages", self.anyway.all_packages),
+            ("--exact", self.anyway.exact),
         ];
         options.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
     }

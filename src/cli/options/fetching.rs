@@ -75,14 +75,12 @@ pub(crate) fn fetching(
         Some(connections) => connections,
         None => variables::count(io, variables::CONNECTIONS, MOST_CONNECTIONS)?.unwrap_or(8),
     };
-    let temporary = io.variable("TMPDIR").filter(|folder| !folder.is_empty()).unwrap_or("/tmp");
-    let temporary = io.resolve(Utf8Path::new(temporary));
     let limit = match arguments.wheel_limit {
         Some(limit) => Some(limit),
         None => variables::parsed(io, variables::WHEEL_LIMIT, numbers::size)?,
     };
     let indexes = indexes(&arguments.indexes)?;
-    let mut fetching = Fetching::new(kept.store.clone(), temporary, kept.notes.clone());
+    let mut fetching = Fetching::new(kept.store.clone(), io.temporary(), kept.notes.clone());
     fetching.folders = folders;
     #[cfg(feature = "remote")]
     if !offline {
@@ -117,10 +115,22 @@ fn mirror(origin: &str, text: &str) -> Result<(Address, Address), Error> {
         ["=https://", "=http://", "=file://"].iter().filter_map(|begin| text.find(begin)).min();
     let (from, to) = match at {
         Some(at) => (&text[..at], &text[at + 1..]),
+        None if has_other_scheme(text) => {
+            let expected = "expected an address of https, http or file after the `=`";
+            return Err(usage(format!("found one of another kind, {expected}")));
+        }
         None => return Err(usage("found no `=` before an address".to_owned())),
     };
     let read = |text| Address::parse(text).map_err(|error| usage(error.to_string()));
     Ok((read(from)?, read(to)?))
+}
+
+/// Whether an address follows a `=`.
+fn has_other_scheme(text: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let is_scheme = |text: &str| !text.is_empty() && text.bytes().all(is_letter);
+    let mut after = text.match_indices('=').map(|(at, _)| &text[at + 1..]);
+    after.any(|rest| rest.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)))
 }
 
 /// Indexes as pip takes them. None is repeated in an error, since it may hold a secret.

@@ -8,7 +8,7 @@
 //! is done.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;
@@ -113,9 +113,41 @@ impl OutputFile {
                 .open(path)
                 .and_then(|mut file| stream(&mut file, fill))
                 .map_err(failed),
-            Target::Replaced(path) => replace(path, fill).map_err(failed),
+            Target::Replaced(path) => replace(path, fill, |_| Ok(())).map_err(failed),
         }
     }
+
+    /// The same where `check` is shown a file with all of it first: what it refuses is not written.
+    /// `aside` is the folder of that file where the place itself holds none.
+    ///
+    /// # Errors
+    /// The place cannot be written to, `fill` fails, or `check` refuses.
+    pub fn write_checked(
+        &self,
+        aside: &Utf8Path,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        check: impl FnOnce(&Utf8Path) -> io::Result<()>,
+    ) -> Result<(), FsError> {
+        if let Target::Replaced(path) = &self.target {
+            return replace(path, fill, check).map_err(failed("write", &self.path));
+        }
+        let failed = |error| failed("write", aside)(error);
+        let (mut temporary, _under_way) = temporary_file(aside, &self.path).map_err(failed)?;
+        stream(temporary.as_file_mut(), fill).map_err(failed)?;
+        checked(&temporary, check).map_err(failed)?;
+        self.write(|out| {
+            temporary.rewind()?;
+            io::copy(&mut temporary, out).map(drop)
+        })
+    }
+}
+
+/// Shows a file to whoever may refuse it.
+fn checked(
+    temporary: &tempfile::NamedTempFile,
+    check: impl FnOnce(&Utf8Path) -> io::Result<()>,
+) -> io::Result<()> {
+    check(Utf8Path::from_path(temporary.path()).ok_or(io::ErrorKind::InvalidFilename)?)
 }
 
 fn stream(
@@ -128,7 +160,11 @@ fn stream(
 }
 
 #[expect(clippy::disallowed_methods, reason = "both are regular files, one made here")]
-fn replace(path: &Utf8Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn replace(
+    path: &Utf8Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    check: impl FnOnce(&Utf8Path) -> io::Result<()>,
+) -> io::Result<()> {
     let directory = directory_of(path);
     if !directory.as_std_path().is_dir() {
         create_directories(directory, Permissions::Usual)?;
@@ -137,6 +173,7 @@ fn replace(path: &Utf8Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>)
     let before = path.as_std_path().symlink_metadata().ok();
     let (mut temporary, _under_way) = temporary_file(directory, path)?;
     stream(temporary.as_file_mut(), fill)?;
+    checked(&temporary, check)?;
     if let Some(before) = before {
         keep_owner_and_mode(temporary.as_file(), &before)?;
     }

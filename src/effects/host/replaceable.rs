@@ -208,48 +208,72 @@ fn look(path: &Utf8Path) -> io::Result<Option<(Identity, FileType)>> {
 /// # Errors
 /// It may not, or cannot be looked at.
 pub fn check(path: &Utf8Path, protected: &Protected) -> Result<Replaceable, KeptError> {
+    let identity = directory(path)?;
+    if let Some(reason) = use_of(identity, path, protected) {
+        return Err(KeptError::Kept { path: path.to_owned(), reason });
+    }
+    contents(path)?;
+    Ok(Replaceable { path: path.to_owned(), identity })
+}
+
+/// Whether the directory at `path` is an environment and nothing more: who works or lives in it
+/// does not matter to whoever replaces nothing.
+///
+/// # Errors
+/// It is not, or cannot be looked at.
+pub fn check_contents(path: &Utf8Path) -> Result<(), KeptError> {
+    directory(path)?;
+    contents(path)
+}
+
+/// Which directory is at a path.
+fn directory(path: &Utf8Path) -> Result<Identity, KeptError> {
     let kept = |reason| KeptError::Kept { path: path.to_owned(), reason };
     let failed = |source| KeptError::Look { path: path.to_owned(), source };
     let (identity, kind) =
         look(path).map_err(failed)?.ok_or_else(|| kept(Reason::NoConfiguration))?;
     match kind {
-        FileType::Directory => {}
+        FileType::Directory => Ok(identity),
         FileType::Symlink => {
             let target = path
                 .read_link_utf8()
                 .map_or_else(|_| "another place".to_owned(), Utf8PathBuf::into_string);
-            return Err(kept(Reason::Link(target)));
+            Err(kept(Reason::Link(target)))
         }
-        FileType::RegularFile => return Err(kept(Reason::NoDirectory("a file"))),
-        _ => return Err(kept(Reason::NoDirectory("a device, pipe or socket"))),
+        FileType::RegularFile => Err(kept(Reason::NoDirectory("a file"))),
+        _ => Err(kept(Reason::NoDirectory("a device, pipe or socket"))),
     }
+}
+
+/// Why a directory stays whatever it holds.
+fn use_of(identity: Identity, path: &Utf8Path, protected: &Protected) -> Option<Reason> {
     if holds(identity, &protected.cwd) {
-        return Err(kept(Reason::WorkingDirectory));
+        return Some(Reason::WorkingDirectory);
     }
     if let Some(home) = &protected.home {
         if holds(identity, home) {
-            return Err(kept(Reason::Home));
+            return Some(Reason::Home);
         }
         if BELOW_HOME.iter().any(|name| is_same(identity, &home.join(name))) {
-            return Err(kept(Reason::Shared));
+            return Some(Reason::Shared);
         }
     }
     if OF_THE_SYSTEM.iter().any(|place| is_same(identity, Utf8Path::new(place))) {
-        return Err(kept(Reason::Shared));
+        return Some(Reason::Shared);
     }
-    if let Some(place) = mounted(path) {
-        return Err(kept(Reason::Mounted(place)));
-    }
+    mounted(path).map(Reason::Mounted)
+}
+
+/// Refuses a directory that is no environment, or more than one.
+fn contents(path: &Utf8Path) -> Result<(), KeptError> {
+    let kept = |reason| KeptError::Kept { path: path.to_owned(), reason };
     // A look by path that follows links opens nothing, so a pipe of that name keeps nobody waiting.
     if !path.join("pyvenv.cfg").as_std_path().is_file() {
         return Err(kept(Reason::NoConfiguration));
     }
-    let foreign = foreign(path).map_err(failed)?;
-    if foreign.is_empty() {
-        Ok(Replaceable { path: path.to_owned(), identity })
-    } else {
-        Err(kept(Reason::Foreign(foreign)))
-    }
+    let foreign =
+        foreign(path).map_err(|source| KeptError::Look { path: path.to_owned(), source })?;
+    if foreign.is_empty() { Ok(()) } else { Err(kept(Reason::Foreign(foreign))) }
 }
 
 fn is_same(identity: Identity, path: &Utf8Path) -> bool {

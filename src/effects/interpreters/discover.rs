@@ -124,7 +124,7 @@ impl Explain for DiscoverError {
                 "give a version such as 3.12, the name of a command on PATH, or a path".to_owned()
             }
             Self::NotFound { request: PythonRequest::Version(request), .. } => {
-                format!("{}, or choose another one", install(&request.number_text()))
+                format!("{}, or choose another one", install(&request.release_text()))
             }
             Self::NotFound { .. } => {
                 "install one that fits, or give its path with `--python`".to_owned()

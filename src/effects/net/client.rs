@@ -68,8 +68,8 @@ pub enum ClientError {
 impl Explain for ClientError {
     fn explain(&self) -> Explanation {
         match self {
-            Self::File { .. } | Self::Pem { .. } => ErrorKind::Remote.no_hint(),
-            Self::Variable { .. } | Self::VariablePem { .. } => ErrorKind::Remote.hint(format!(
+            Self::File { .. } | Self::Pem { .. } => ErrorKind::Io.no_hint(),
+            Self::Variable { .. } | Self::VariablePem { .. } => ErrorKind::Io.hint(format!(
                 "unset {AUTHORITIES} to trust the system's authorities, or let it name a file of certificates"
             )),
         }
@@ -169,6 +169,26 @@ pub(in crate::effects) fn judge(error: &ureq::Error) -> Verdict {
     }
 }
 
+/// An error in words, and which proxy was asked, where the environment names one: nobody else
+/// refuses then, or is not there.
+pub(in crate::effects) fn in_words_of(error: &ureq::Error, agent: &Agent, url: &str) -> String {
+    let words = in_words(error);
+    let reaches_nobody = judge(error) == Verdict::Retry
+        || matches!(error, ureq::Error::ConnectProxyFailed(_) | ureq::Error::InvalidProxyUrl);
+    let proxy = agent.config().proxy().filter(|proxy| {
+        let is_direct = |url: ureq::http::Uri| proxy.is_no_proxy(&url);
+        reaches_nobody && !url.parse().is_ok_and(is_direct)
+    });
+    match proxy {
+        None => words,
+        Some(proxy) => format!(
+            "{words} (by the proxy {}:{}, which a variable such as HTTPS_PROXY names)",
+            proxy.host(),
+            proxy.port()
+        ),
+    }
+}
+
 /// An error without what it says of the request: an address may hold a secret.
 pub(in crate::effects) fn in_words(error: &ureq::Error) -> String {
     match error {
@@ -183,9 +203,29 @@ pub(in crate::effects) fn in_words(error: &ureq::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::TlsFiles;
+    use super::{Agent, TlsFiles, in_words, in_words_of};
     use crate::effects::host::folder::folder;
     use crate::model::explain::Explain as _;
+
+    #[test]
+    fn a_proxy_that_is_not_there_is_named_without_its_password() {
+        let proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
+            .host("proxy.example")
+            .port(3128)
+            .username("me")
+            .password("secret")
+            .no_proxy("inside.example");
+        let config = Agent::config_builder().proxy(Some(proxy.build().unwrap())).build();
+        let agent = Agent::new_with_config(config);
+        let refused = ureq::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+        let words = |url: &str| in_words_of(&refused, &agent, url);
+        let said = words("https://files.example/a.whl");
+        assert!(said.contains("(by the proxy proxy.example:3128, which"), "{said}");
+        assert!(!said.contains("secret") && !said.contains("me:"), "{said}");
+        assert_eq!(words("https://inside.example/a.whl"), in_words(&refused));
+        let direct = Agent::new_with_config(Agent::config_builder().proxy(None).build());
+        assert_eq!(in_words_of(&refused, &direct, "https://files.example/"), in_words(&refused));
+    }
 
     #[test]
     fn a_variable_that_names_no_certificates_is_told_so() {

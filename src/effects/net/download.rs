@@ -417,7 +417,7 @@ impl File<'_> {
         let response = match self.send(target, partial)? {
             Ok(response) => response,
             Err(error) => {
-                let reason = client::in_words(&error);
+                let reason = client::in_words_of(&error, &self.network.agent, &target.url);
                 return match client::judge(&error) {
                     Verdict::Retry => Ok(Step::Later(reason, None)),
                     Verdict::Fail | Verdict::Absent => Err(Trouble::Refused(reason)),

@@ -9,13 +9,14 @@ use std::io::{self, Write};
 use camino::Utf8PathBuf;
 
 use crate::effects::host::atomic::write_atomically;
-use crate::effects::host::fs::{FsError, failed};
+use crate::effects::host::fs::FsError;
 use crate::effects::host::staging::Staging;
 use crate::effects::interpreters::compile::Compiled;
 use crate::effects::sink::archive::Archive as _;
 use crate::effects::sink::archive::zip::ZipArchive;
 use crate::model::bytecode::overlay::{DOCUMENT_NAME, Document, Outcome, Recipe, SourceOutcome};
 use crate::model::digest::Hash;
+use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::path::TreePath;
 use crate::model::spec::DEFAULT_MTIME;
 
@@ -63,6 +64,33 @@ impl OverlayContents {
     }
 }
 
+/// Why an overlay cannot be kept aside.
+#[derive(Debug, thiserror::Error)]
+pub enum AsideError {
+    /// There is no folder for what is only there for now.
+    #[error("cannot make a folder in `{path}`, where files are that are only there for now")]
+    Folder {
+        /// Where it was to be.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It cannot be written.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+impl Explain for AsideError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Folder { .. } => ErrorKind::Io.hint(
+                "let the variable TMPDIR name a folder that can be written to, or unset it; with a store (`--store DIR`) none is needed",
+            ),
+            Self::Fs(error) => error.explain(),
+        }
+    }
+}
+
 /// A directory for overlays that are read by this process only: what is open there stays readable
 /// when the directory goes away, with this value or with the process.
 #[derive(Debug, Default)]
@@ -73,12 +101,13 @@ impl Aside {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<Utf8PathBuf, FsError> {
+    pub fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<Utf8PathBuf, AsideError> {
         if self.0.is_none() {
             let parent = Utf8PathBuf::from_path_buf(std::env::temp_dir())
                 .unwrap_or_else(|_| Utf8PathBuf::from("/tmp"));
             let staging = Staging::create(&parent, "venvtree-bytecode-");
-            self.0 = Some(staging.map_err(failed("make a folder in", &parent))?);
+            let path = || parent.clone();
+            self.0 = Some(staging.map_err(|source| AsideError::Folder { path: path(), source })?);
         }
         let folder = self.0.as_ref().expect("made above").path();
         let path = folder.join(name);

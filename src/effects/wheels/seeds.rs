@@ -145,7 +145,7 @@ impl Explain for SeedError {
     fn explain(&self) -> Explanation {
         match self {
             Self::Missing { .. } => ErrorKind::Wheel.hint(
-                "nothing is downloaded: name a directory that holds one with `--extra-search-dir`, or leave it out with `--seed` or `--no-seed`",
+                "wheels to begin with are not downloaded: name a directory that holds one with `--extra-search-dir`, or begin without it: `--seed NAMES` says with what, `--no-seed` is nothing",
             ),
             Self::Wheel(_) => ErrorKind::Wheel.no_hint(),
             Self::Fs(error) => error.explain(),

@@ -81,12 +81,13 @@ pub enum BaseError {
 impl Explain for BaseError {
     fn explain(&self) -> Explanation {
         match self {
-            Self::Several { .. } | Self::Tag { .. } => ErrorKind::Wheel
+            Self::Several { .. } | Self::Tag { .. } => ErrorKind::Usage
                 .hint("name one with `--base LAYOUT:TAG`, or copy one to a layout of its own"),
             Self::Platform { .. } => {
-                ErrorKind::Wheel.hint("the interpreter of the spec says what the image is for")
+                ErrorKind::Usage.hint("the interpreter of the spec says what the image is for")
             }
-            Self::Document { .. } | Self::Layers { .. } => ErrorKind::Wheel.no_hint(),
+            // As for a base that is not there.
+            Self::Document { .. } | Self::Layers { .. } => ErrorKind::Io.no_hint(),
             Self::Other { .. } => ErrorKind::Verification.no_hint(),
         }
     }

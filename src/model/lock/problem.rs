@@ -11,6 +11,8 @@ use crate::model::requirements::marker::Fact;
 
 /// How the message about a requirement without a hash ends.
 pub(super) const NO_HASH: &str = "` has no hash";
+/// How the message about a project that is to be installed as it is edited ends.
+pub(super) const EDITABLE: &str = "` is no wheel";
 /// Why there is no wheel for requirements, of which only hashes are known.
 pub(super) const NOT_GIVEN: &str =
     "none of the wheels that are given has one of its hashes and fits";
@@ -277,6 +279,9 @@ impl Explain for LockError {
             }
             Self::Text(problems) if problems.iter().any(|problem| problem.message.ends_with(NO_HASH)) => spec.hint(
                 "`uv pip compile --generate-hashes` and `pip-compile --generate-hashes` write hashes; `venvtree lock pin` adds the addresses",
+            ),
+            Self::Text(problems) if problems.iter().any(|problem| problem.message.ends_with(EDITABLE)) => spec.hint(
+                "`uv export --no-emit-project` leaves the project itself out, `--no-emit-workspace` all members of a workspace",
             ),
             Self::Python { patch_level: false, .. } => {
                 spec.hint("name an interpreter that fits, with --python or --target, or lock anew for this one")

@@ -11,7 +11,7 @@ use pep440_rs::Operator;
 use crate::model::digest::Hash;
 use crate::model::lock::document::{last_component, public};
 use crate::model::lock::markers::Markers;
-use crate::model::lock::problem::{LockError, NO_HASH, Place, Problem};
+use crate::model::lock::problem::{EDITABLE, LockError, NO_HASH, Place, Problem};
 use crate::model::lock::{Artifact, Lock, LockKind, Package, Roots, Source};
 use crate::model::name::Version;
 use crate::model::requirements::Requirement;
@@ -152,7 +152,7 @@ impl Reader {
         let shown = format!("{name} {}", public(value));
         match name {
             name if PASSED_OVER.contains(&name) => {}
-            "-e" | "--editable" => self.problem(line, format!("`{shown}` is no wheel")),
+            "-e" | "--editable" => self.problem(line, format!("`{shown}{EDITABLE}")),
             "-c" | "--constraint" => {
                 self.warnings.push(format!(
                     "line {line}: `{shown}` is passed over: a lock has exact versions"

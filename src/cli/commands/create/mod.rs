@@ -1,7 +1,7 @@
 //! `venvtree create`: an environment in one command, by way of a spec.
 
 mod activation;
-pub(crate) mod foreign;
+mod foreign;
 mod relocate;
 
 use std::collections::BTreeSet;

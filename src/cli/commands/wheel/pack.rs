@@ -14,7 +14,6 @@ use crate::engine;
 use crate::engine::archives::WheelContents;
 use crate::engine::files::{self, OutputFile};
 use crate::error::Error;
-use crate::model::digest::Hashed;
 use crate::model::path::TreePath;
 use crate::model::spec::DEFAULT_MTIME;
 use crate::model::wheel::filename::WheelFilename;
@@ -31,7 +30,8 @@ Examples:
       --metadata METADATA \\
       --file app/__init__.py=src/app/__init__.py
 
-The tags of the wheel are those of its name. The same files make the same bytes.")]
+The tags of the wheel are those of its name. The same files make the same bytes. A wheel in which `wheel check` would \
+find an error is not written.")]
 pub struct WheelPackArguments {
     /// The wheel to write; its name says what it is.
     #[arg(long, value_name = "FILE")]
@@ -56,6 +56,8 @@ pub(crate) struct WheelPack {
     /// The wheel as it was typed.
     name: Utf8PathBuf,
     out: OutputFile,
+    /// A folder for what is only there for now.
+    aside: Utf8PathBuf,
 }
 
 impl Verb for WheelPackArguments {
@@ -81,21 +83,14 @@ impl Verb for WheelPackArguments {
         apart::check_file(&out, read.into_iter().flatten().map(|path| io.resolve(path)))?;
         apart::check_file(&out, files.values())?;
         let contents = WheelContents { name, metadata, entry_points, files, mtime: DEFAULT_MTIME };
-        Ok(WheelPack { contents, name: self.out, out })
+        Ok(WheelPack { contents, name: self.out, out, aside: io.temporary() })
     }
 }
 
 impl Request for WheelPack {
     fn run(self, _io: &mut Io<'_>) -> Result<WheelPackAnswer, Error> {
-        let Self { contents, name, out } = self;
-        // Hashed on the way: not every place that can be written to can be read again.
-        let mut sha256 = String::new();
-        engine::write_whole(&out, |writer| {
-            let mut hashed = Hashed::sha256(writer);
-            engine::pack_wheel(&contents, &mut hashed, out.path())?;
-            sha256 = hashed.finish().hash.to_string();
-            Ok(())
-        })?;
+        let Self { contents, name, out, aside } = self;
+        let sha256 = engine::pack_wheel(&contents, &out, &aside)?;
         Ok(WheelPackAnswer { out: name, sha256 })
     }
 }

@@ -166,8 +166,9 @@ impl Http {
         let response = match sent {
             Ok(response) => response,
             Err(error) => {
+                let words = client::in_words_of(&error, &self.agent, url);
                 return Next::Judge {
-                    reason: format!("{method}: {}", client::in_words(&error)),
+                    reason: format!("{method}: {words}"),
                     verdict: client::judge(&error),
                     status: None,
                 };

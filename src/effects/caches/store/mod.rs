@@ -181,10 +181,9 @@ impl Store {
                 self.notes.add_with_reason(text, &format!("{error}{source}"));
             }
         } else {
-            self.notes.add(format!(
-                "could not keep something in the store `{}` ({error}{source})",
-                self.root
-            ));
+            // What is wrong with one file may be wrong with all.
+            let text = format!("could not keep something in the store `{}`", self.root);
+            self.notes.add_with_reason(text, &format!("{error}{source}"));
         }
     }
 

@@ -109,7 +109,7 @@ impl Network {
         let response = match self.agent.run(request.timeout_recv_body(Some(whole)).build()) {
             Ok(response) => response,
             Err(error) => {
-                let reason = client::in_words(&error);
+                let reason = client::in_words_of(&error, &self.agent, url);
                 return match client::judge(&error) {
                     Verdict::Retry => Ok(Step::Later(reason, None)),
                     Verdict::Fail | Verdict::Absent => Err(reason),
