@@ -3,7 +3,7 @@
 Pure functions that Bazel and Buck2 share. Nothing here fails: a function that can refuse its input returns a struct of `value` and `error`.
 """
 
-load(":wheel_name.bzl", "parse_wheel_name")
+load(":wheel_name.bzl", "is_version", "parse_wheel_name")
 
 _VERSION = 2
 _SECTIONS = ["files", "packages", "sets", "targets"]
@@ -83,6 +83,40 @@ def check_supply(index, supply):
             return "`supply` names `%s`, which the lock does not have; expected a package's normalised name, such as `typing-extensions`" % name
         if "unavailable" not in package and not [target for target in index["targets"] if _whl(package, target)]:
             return "`supply` names `%s`, which is a part of the project: depend on its sources instead" % name
+    return None
+
+def supplied_package(index, name, target):
+    """What a supplied wheel has to be a wheel of.
+
+    Args:
+      index: the index.
+      name: the package's name.
+      target: the target's name.
+
+    Returns:
+      `NAME VERSION`, or `NAME` where the lock has no version.
+    """
+    version = (_of(index["packages"][name], target) or {}).get("version")
+    return "%s %s" % (name, version) if version else name
+
+def check_supplied(package, label, wheels):
+    """Looks for wheels that are not what they are supplied for.
+
+    Args:
+      package: what `supplied_package` says.
+      label: the label that `supply` has for it.
+      wheels: the names of the files that it yields.
+
+    Returns:
+      What is wrong, or None.
+    """
+    name, _, version = package.partition(" ")
+    if not wheels:
+        return "`supply` has %s for `%s`, which yields no wheel; expected a `py_wheel` or a file called `.whl`" % (label, name)
+    for wheel in wheels:
+        found = parse_wheel_name(wheel)
+        if not found or found.distribution != name or (version and not is_version(version, found.version)):
+            return "`supply` has %s for `%s`, which yields %s; expected a wheel of %s" % (label, name, wheel, package)
     return None
 
 def wheel_sets(index, supply):

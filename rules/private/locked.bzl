@@ -2,7 +2,8 @@
 
 load("@venvtree_host//:host.bzl", "PY_INFOS")
 load("//rules:providers.bzl", "LockInfo", "WheelBytecodeInfo")
-load("//rules/common:locks.bzl", "missing_message")
+load("//rules/common:label.bzl", "label_text")
+load("//rules/common:locks.bzl", "check_supplied", "missing_message")
 load(":bytecode.bzl", "overlays_of", "wheel_bytecode")
 
 def locked_label(hub, label):
@@ -23,9 +24,16 @@ def _locked_wheels_impl(ctx):
     if ctx.attr.missing:
         fail(missing_message(locked_label(lock.hub, ctx.label), lock.target, ctx.attr.missing))
 
+    for src, package in ctx.attr.supply.items():
+        wheels = [file.basename for file in src[DefaultInfo].files.to_list() if file.extension == "whl"]
+        problem = check_supplied(package, label_text(src.label), wheels)
+        if problem:
+            fail("@%s: %s" % (lock.hub, problem))
+
     # No runfiles: a library that needs wheels does not carry them, an environment has them.
-    files = depset(transitive = [src[DefaultInfo].files for src in ctx.attr.srcs])
-    return [lock, DefaultInfo(files = files), WheelBytecodeInfo(overlays = overlays_of(ctx.attr.srcs))] + [
+    wheels = ctx.attr.srcs + ctx.attr.supply.keys()
+    files = depset(transitive = [wheel[DefaultInfo].files for wheel in wheels])
+    return [lock, DefaultInfo(files = files), WheelBytecodeInfo(overlays = overlays_of(wheels))] + [
         # A Python library without sources: libraries of other rules can depend on it.
         info(transitive_sources = depset(), imports = depset())
         for info in PY_INFOS
@@ -37,6 +45,11 @@ locked_wheels = rule(
     attrs = {
         "srcs": attr.label_list(doc = "The wheels: files, or other sets of wheels.", allow_files = [".whl"], aspects = [wheel_bytecode]),
         "missing": attr.string_list(doc = "Why this cannot be used: packages without a wheel."),
+        "supply": attr.label_keyed_string_dict(
+            doc = "Wheels that something else brings, and of what: `NAME VERSION`, or `NAME`.",
+            allow_files = True,
+            aspects = [wheel_bytecode],
+        ),
         "target": attr.label(doc = "The target.", mandatory = True, providers = [LockInfo]),
     },
     provides = [LockInfo, WheelBytecodeInfo],

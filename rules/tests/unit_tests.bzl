@@ -6,13 +6,13 @@ load("//rules/common:inside.bzl", "copied_files", "inside_directory", "inside_fi
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
-load("//rules/common:locks.bzl", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "wheel_owners", "wheel_sets")
+load("//rules/common:locks.bzl", "check_supplied", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "supplied_package", "wheel_owners", "wheel_sets")
 load("//rules/common:migration.bzl", "translate")
 load("//rules/common:release.bzl", "check_release", "chosen_programs", "program_for", "release_url")
 load("//rules/common:spec.bzl", "check_environment", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
 load("//rules/common:text.bzl", "check_line", "check_lines", "check_variables")
 load("//rules/common:wheel_metadata.bzl", "check_wheel")
-load("//rules/common:wheel_name.bzl", "escape_distribution", "normalise_distribution", "parse_wheel_name")
+load("//rules/common:wheel_name.bzl", "escape_distribution", "is_version", "normalise_distribution", "parse_wheel_name")
 
 def _equal(found, expected):
     if found != expected:
@@ -185,6 +185,20 @@ def _wheel_names():
     _equal(wheel.build, None)
     _equal(wheel.platform_tags, ["manylinux_2_17_x86_64", "manylinux2014_x86_64"])
     _equal(parse_wheel_name("Foo.Bar-1-2a-py2.py3-none-any.whl").build, "2a")
+    for wanted, found in [
+        ("1.0", "1"),
+        ("1", "v1.0.0"),
+        ("0!1.10", "1.010"),
+        ("1.0.0-alpha.1", "1.0a1"),
+        ("1.0-1", "1.0_r1"),
+        ("1c", "1.rc0"),
+        ("1.0", "1.0+cpu"),
+        ("1.0+CPU.1", "1.0+cpu_1"),
+        ("0", "0.0"),
+    ]:
+        _equal(is_version(wanted, found), True)
+    for wanted, found in [("1.0", "1.1"), ("1.0+cpu", "1.0"), ("1.0+cpu", "1.0+cu12"), ("1.0", "1.0rc1"), ("1!1.0", "1.0"), ("1.0", "1.0.post0"), ("1.10", "1.1")]:
+        _equal(is_version(wanted, found), False)
     _equal(parse_wheel_name("Foo.Bar-1-2a-py2.py3-none-any.whl").distribution, "foo-bar")
     for name in ["a.whl", "a-1-py3-none-any.zip", "a-1-x-py3-none-any.whl", "a--py3-none-any.whl", "a-1-2-3-py3-none-any.whl"]:
         _equal(parse_wheel_name(name), None)
@@ -339,6 +353,24 @@ def _locks():
     _equal("a part of the project" in check_supply(_INDEX, {"member": "//:s"}), True)
     _equal("hint" in missing_message("@l//c", "mac", ["c: nothing requires it there"]), False)
     _equal("hint" in missing_message("@l//s", "mac", ["s 1: there is no wheel"]), True)
+
+    # What is supplied has to be it.
+    _equal(supplied_package(_INDEX, "a-b", "mac"), "a-b 1")
+    _equal(supplied_package(_INDEX, "s", "linux"), "s")
+    for package, wheels in [
+        ("a-b 1.0", ["a_b-1-py3-none-any.whl"]),
+        ("a-b 1", ["A.b-1.0+cpu-2-py3-none-any.whl"]),
+        ("s", ["s-9-py3-none-any.whl"]),
+    ]:
+        _equal(check_supplied(package, "//:l", wheels), None)
+    for package, wheels, part in [
+        ("a-b 1", ["c-1-py3-none-any.whl"], "`supply` has //:l for `a-b`, which yields c-1-py3-none-any.whl; expected a wheel of a-b 1"),
+        ("a-b 1", ["a_b-1.1-py3-none-any.whl"], "expected a wheel of a-b 1"),
+        ("a-b 1+cpu", ["a_b-1-py3-none-any.whl"], "expected a wheel of a-b 1+cpu"),
+        ("a-b 1", ["a.whl"], "yields a.whl"),
+        ("a-b 1", [], "yields no wheel"),
+    ]:
+        _equal(part in (check_supplied(package, "//:l", wheels) or ""), True)
 
     # Labels in the lock's repository.
     owners = wheel_owners(_INDEX, "linux")

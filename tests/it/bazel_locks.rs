@@ -41,6 +41,7 @@ py_venv(name = "env", wheels = ["@pypi//flask"])
 py_venv(name = "wrong", interpreter = ":python312", wheels = ["@pypi//click"])
 venvtree_interpreter(name = "python312", path = "/usr/bin/python3.12", platform = "linux-x86_64-glibc-2.36", version = "3.12.1")
 py_wheel(name = "supplied", srcs = ["itsdangerous.py"], distribution = "itsdangerous", version = "2.2.0", visibility = ["//visibility:public"])
+py_wheel(name = "other", srcs = ["itsdangerous.py"], distribution = "itsdangerous", version = "2.3.0", visibility = ["//visibility:public"])
 py_library(name = "templates", srcs = ["templates.py"], deps = ["@pypi//jinja2"])
 py_library(name = "texts", deps = [":templates"])
 py_venv_test(name = "texts_test", srcs = ["texts_test.py"], deps = [":texts"])
@@ -446,8 +447,15 @@ fn refuses(monorepo: &Monorepo) {
     );
     monorepo.configure(
         "lock = \"//:uv.lock\",",
-        "lock = \"//:uv.lock\", supply = {\"itsdangerous\": \"//more:supplied\"},",
+        "lock = \"//:uv.lock\", supply = {\"itsdangerous\": \"//more:other\"},",
     );
+    let other = "@pypi: `supply` has //more:other for `itsdangerous`, which yields \
+        itsdangerous-2.3.0-py3-none-any.whl; expected a wheel of itsdangerous 2.2.0";
+    monorepo.refused(&["//more:env"], &[other]);
+    monorepo.configure("//more:other", "//more:templates");
+    let none = "`supply` has //more:templates for `itsdangerous`, which yields no wheel";
+    monorepo.refused(&["//more:env"], &[none]);
+    monorepo.configure("//more:templates", "//more:supplied");
     monorepo.succeed("build", &["//more:env"]);
     let inputs = monorepo.bazel.read("bazel-bin/more/env.spec.json");
     assert!(inputs.contains("itsdangerous-2.2.0-py3-none-any.whl"), "{inputs}");
