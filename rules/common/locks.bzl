@@ -331,6 +331,43 @@ def _flags(facts):
         "libc": facts["platform"].get("libc", "glibc").split("-")[0],
     }
 
+def check_flag(flag, value):
+    """Looks for what cannot be the value of a flag that tells targets apart.
+
+    Args:
+      flag: `python` or `libc`.
+      value: its value.
+
+    Returns:
+      What is wrong, or None.
+    """
+    if flag == "libc":
+        expected = "`glibc` or `musl`"
+        known = value in ["", "glibc", "musl"]
+    else:
+        expected = "a version such as `3.12`, or `3.13t` for one without the GIL"
+        numbers = (value[:-1] if value.endswith("t") else value).split(".")
+        known = not value or (len(numbers) == 2 and not [number for number in numbers if not number.isdigit()])
+    return None if known else "`--@venvtree//rules:%s` is `%s`; expected %s" % (flag, value, expected)
+
+def check_flags(flags, interpreter, found):
+    """Compares an environment's interpreter with the flags that tell targets apart.
+
+    Args:
+      flags: a dict of `python` and `libc`, empty where a flag is not set.
+      interpreter: the label of the interpreter.
+      found: its facts.
+
+    Returns:
+      What is wrong, or None.
+    """
+    own = _flags(found)
+    for flag, value in flags.items():
+        if value and value != own[flag] and (flag == "python" or "libc" in found["platform"]):
+            return ("`--@venvtree//rules:%s` is `%s`, and its interpreter %s is %s; leave the flag out, or let the default interpreter be an " +
+                    "`alias` that chooses another one with `select()`, or name one as `interpreter`") % (flag, value, interpreter, describe_interpreter(found))
+    return None
+
 def _alternatives(used, own, default):
     """The values of flags that mean a target: a flag that is not set means the first target's."""
     result = [{}]

@@ -1,9 +1,9 @@
 """What the repository of a lock is made of: sets of wheels, and the target that they were chosen for."""
 
 load("@venvtree_host//:host.bzl", "PY_INFOS")
-load("//rules:providers.bzl", "LockInfo", "WheelBytecodeInfo")
+load("//rules:providers.bzl", "ChoiceInfo", "LockInfo", "WheelBytecodeInfo")
 load("//rules/common:label.bzl", "label_text")
-load("//rules/common:locks.bzl", "check_supplied", "missing_message")
+load("//rules/common:locks.bzl", "check_flag", "check_supplied", "missing_message")
 load(":bytecode.bzl", "overlays_of", "wheel_bytecode")
 
 def locked_label(hub, label):
@@ -69,8 +69,11 @@ lock_target = rule(
     provides = [LockInfo],
 )
 
-def _target_flag_impl(_ctx):
-    return []
+def _target_flag_impl(ctx):
+    problem = check_flag(ctx.label.name, ctx.build_setting_value)
+    if problem:
+        fail(problem)
+    return [ChoiceInfo(value = ctx.build_setting_value)]
 
 target_flag = rule(
     implementation = _target_flag_impl,

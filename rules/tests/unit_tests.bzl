@@ -6,7 +6,7 @@ load("//rules/common:inside.bzl", "copied_files", "inside_directory", "inside_fi
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
-load("//rules/common:locks.bzl", "check_supplied", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "supplied_package", "wheel_owners", "wheel_sets")
+load("//rules/common:locks.bzl", "check_flag", "check_flags", "check_supplied", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "supplied_package", "wheel_owners", "wheel_sets")
 load("//rules/common:migration.bzl", "translate")
 load("//rules/common:release.bzl", "check_release", "chosen_programs", "program_for", "release_url")
 load("//rules/common:spec.bzl", "check_environment", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
@@ -423,6 +423,25 @@ def _targets():
     _equal(several["new"].flags, [{"python": "3.12", "libc": "glibc"}, {"python": "3.12", "libc": ""}])
     _equal(several["musl"].flags, [{"python": "3.12", "libc": "musl"}])
     _equal(several["free"].flags[0]["python"], "3.13t")
+    for flag, value in [("python", ""), ("python", "3.12"), ("python", "3.13t"), ("libc", "musl")]:
+        _equal(check_flag(flag, value), None)
+    for flag, value in [("python", "3.x"), ("python", "3.12.1"), ("python", "t"), ("libc", "muscle")]:
+        _equal("`--@venvtree//rules:%s` is `%s`; expected " % (flag, value) in (check_flag(flag, value) or ""), True)
+    for python, libc, found in [
+        ("", "", _interpreter("3.12.1")),
+        ("3.12", "glibc", _interpreter("3.12.1")),
+        ("3.13t", "", _interpreter("3.13.0", abi = "cp313t")),
+        ("", "musl", _interpreter("3.12.1", "macos", last = "14.0")),
+        ("", "musl", _interpreter("3.12.1", last = None)),
+    ]:
+        _equal(check_flags({"python": python, "libc": libc}, "//:p", found), None)
+    for python, libc, found in [
+        ("3.13", "", _interpreter("3.12.1")),
+        ("3.13", "", _interpreter("3.13.0", abi = "cp313t")),
+        ("3.12", "musl", _interpreter("3.12.1")),
+    ]:
+        part = "is `%s`, and its interpreter //:p is CPython 3.1" % (libc or python)
+        _equal(part in (check_flags({"python": python, "libc": libc}, "//:p", found) or ""), True)
     same = {"a": _interpreter("3.12.1"), "b": _interpreter("3.12.2")}
     _refused(_settings(same), "the targets `a` and `b` have the same platform")
     _equal(_settings(same, {"b": ["//:b"]}).value["b"], struct(constraints = ["//:b"], flags = [{}]))

@@ -460,6 +460,12 @@ fn refuses(monorepo: &Monorepo) {
     let inputs = monorepo.bazel.read("bazel-bin/more/env.spec.json");
     assert!(inputs.contains("itsdangerous-2.2.0-py3-none-any.whl"), "{inputs}");
     monorepo.refused(&["//more:wrong"], &[WRONG]);
+    for (flag, part) in [
+        ("python=3.13", "//more:env: `--@venvtree//rules:python` is `3.13`, and its interpreter "),
+        ("libc=muscle", "`--@venvtree//rules:libc` is `muscle`; expected `glibc` or `musl`"),
+    ] {
+        monorepo.refused(&["//more:env", &format!("--@venvtree//rules:{flag}")], &[part]);
+    }
     monorepo.refused(
         &["//more:click_env", "--platforms=//more:windows"],
         &["@pypi was read for linux, mac; none is what this build is for"],
