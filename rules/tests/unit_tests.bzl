@@ -13,6 +13,7 @@ load("//rules/common:spec.bzl", "check_environment", "default_abi", "environment
 load("//rules/common:text.bzl", "check_line", "check_lines", "check_variables")
 load("//rules/common:wheel_metadata.bzl", "check_wheel")
 load("//rules/common:wheel_name.bzl", "escape_distribution", "is_version", "normalise_distribution", "parse_wheel_name")
+load("//rules/private:repository.bzl", "clash")
 
 def _equal(found, expected):
     if found != expected:
@@ -406,6 +407,11 @@ def _migration():
     ]:
         _equal(part in translate({name: value}).error, True)
 
+def _clashes():
+    root, other = struct(name = ""), struct(name = "other")
+    _equal(clash(root, other, "a lock", "pypi"), "the modules of the workspace and other both have a lock called `pypi`; rename one, or make it a `dev_dependency`")
+    _equal("the module other twice has a lock called `pypi`" in clash(other, other, "a lock", "pypi"), True)
+
 def _settings(targets, constraints = {}):
     return config_settings(targets, list(targets.keys()), constraints, struct(os = "os:%s", cpu = "cpu:%s", names = {"macos": "osx"}))
 
@@ -482,6 +488,7 @@ def unit_tests(name):
     _flags()
     _locks()
     _migration()
+    _clashes()
     _targets()
     _pairings()
     _releases()
