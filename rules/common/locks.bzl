@@ -459,13 +459,13 @@ def lacking_message(name, environment, needs, installed):
     versions = {parse_wheel_name(wheel).distribution: wheel for wheel in installed}
     lines = []
     for need in needs:
-        lines.append("  %s needs %s: %s" % (need.library, need.package, ", ".join([_lacking(wheel, versions) for wheel in need.wheels])))
+        lines.append("  %s needs %s and so %s" % (need.library, need.package, ", ".join([_lacking(wheel, versions) for wheel in need.wheels])))
     packages = {need.package: True for need in needs}
     return "%s: its environment %s lacks wheels:\n%s\nadd %s to the `wheels` of %s, or name no `venv`" % (
         name,
         environment,
         "\n".join(lines),
-        ", ".join(["`%s`" % package for package in packages]),
+        " and ".join(packages.keys()),
         environment,
     )
 

@@ -40,7 +40,7 @@ def build_environment(ctx, wheels, twins, locks, overlays, first_party):
       ctx: the context of a rule with ENVIRONMENT_ATTRS.
       wheels: a list of File.
       twins: files of the same names as wheels, which have to be the same; a list of File.
-      locks: the targets of locks that wheels were chosen for: a list of structs of `wheels` (a label as people write it), `target` and `facts`.
+      locks: the targets of locks that wheels were chosen for: a list for `check_locks`.
       overlays: depset of bytecode that the wheels' targets have, as WheelBytecodeInfo has it.
       first_party: what `collect_first_party` found; no part of the environment's directory.
 

@@ -140,7 +140,7 @@ def _by_target(hub, values):
     if not [target for target in hub.order if values[target] != first]:
         return repr(first)
     arms = ["        \"//:is_%s\": %s," % (target, repr(values[target])) for target in hub.order]
-    error = "@%s was read for %s; none is what this build is for: add one to `targets` of its lock" % (hub.name, ", ".join(hub.order))
+    error = "the lock `%s` was read for %s; none is what this build is for: add one to `targets` of its lock" % (hub.name, ", ".join(hub.order))
     return "select(\n        {\n    %s\n        },\n        no_match_error = %s,\n    )" % ("\n    ".join(arms), repr(error))
 
 def _aliases(name, directory, own):

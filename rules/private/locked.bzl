@@ -6,29 +6,44 @@ load("//rules/common:label.bzl", "label_text")
 load("//rules/common:locks.bzl", "check_flag", "check_supplied", "missing_message")
 load(":bytecode.bzl", "overlays_of", "wheel_bytecode")
 
-def locked_label(hub, label):
-    """The label of a lock's set of wheels, as people write it.
+def fail_saying(message, labels):
+    """Fails with labels as the main repository writes them, where Bazel knows: modules may give other names to repositories of locks.
 
     Args:
-      hub: the name of the lock's repository.
-      label: the label.
-
-    Returns:
-      Such as `@pypi//flask` or `@pypi//:all`.
+      message: the message, with the labels as `str()` has them, each between spaces.
+      labels: a list of Label.
     """
-    text = "@%s//%s" % (hub, label.package)
-    return text if label.name == label.package else "%s:%s" % (text, label.name)
+    parts = [message]
+    for label in labels:
+        split = []
+        for part in parts:
+            if type(part) != "string":
+                split.append(part)
+                continue
+            pieces = (" %s " % part).split(" %s " % label)
+            for piece in pieces[:-1]:
+                split += [piece, label]
+            split.append(pieces[-1])
+
+            # What stands between parts is a space.
+            first = len(split) - 2 * len(pieces) + 1
+            split[first] = split[first][1:]
+            split[-1] = split[-1][:-1]
+        parts = split
+
+    # Of a label that is an argument of its own, Bazel 7 and newer say what the main repository calls it.
+    fail(*[part for part in parts if part])
 
 def _locked_wheels_impl(ctx):
     lock = ctx.attr.target[LockInfo]
     if ctx.attr.missing:
-        fail(missing_message(locked_label(lock.hub, ctx.label), lock.target, ctx.attr.missing))
+        fail_saying(missing_message(str(ctx.label), lock.target, ctx.attr.missing), [ctx.label])
 
     for src, package in ctx.attr.supply.items():
         wheels = [file.basename for file in src[DefaultInfo].files.to_list() if file.extension == "whl"]
         problem = check_supplied(package, label_text(src.label), wheels)
         if problem:
-            fail("@%s: %s" % (lock.hub, problem))
+            fail("the lock `%s`: %s" % (lock.hub, problem))
 
     # No runfiles: a library that needs wheels does not carry them, an environment has them.
     wheels = ctx.attr.srcs + ctx.attr.supply.keys()

@@ -390,7 +390,7 @@ def _locks():
         [struct(library = "//:l", package = "@p//b", wheels = ["a-2-py3-none-any.whl", "b-1-py3-none-any.whl"])],
         ["a-1-py3-none-any.whl"],
     )
-    _equal("//:l needs @p//b: a-2-py3-none-any.whl (it has a-1-py3-none-any.whl), b-1-py3-none-any.whl\nadd `@p//b` to" in lacking, True)
+    _equal("//:l needs @p//b and so a-2-py3-none-any.whl (it has a-1-py3-none-any.whl), b-1-py3-none-any.whl\nadd @p//b to" in lacking, True)
 
 def _migration():
     _equal(translate({"srcs": ["a.py"], "main_module": "a", "stamp": -1, "python_version": "PY3", "pyi_srcs": ["a.pyi"], "main": None}).value, {
