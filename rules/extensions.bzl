@@ -1,5 +1,6 @@
 """The module extension, for MODULE.bazel. WORKSPACE has `repositories.bzl`."""
 
+load("//rules/private:repository.bzl", "clash")
 load("//rules/private:tool.bzl", "RELEASE_TAG", "release_attributes", "venvtree_programs")
 load(":repositories.bzl", "venvtree_host", "venvtree_system_interpreter", "venvtree_tool", "venvtree_wheels")
 
@@ -8,11 +9,15 @@ def _venvtree_impl(module_ctx):
     tool = struct(label = None, binary = None, worker = "auto")
     release = {}
     python = struct(interpreter = None, py_info = None, py_runtime_info = None)
+    known = {}
     for module in module_ctx.modules:
         for tag in module.tags.wheels:
-            venvtree_wheels(name = tag.name, requirements = tag.requirements, pip = tag.pip, pip_args = tag.pip_args)
+            attributes = {"requirements": tag.requirements, "pip": tag.pip, "pip_args": tag.pip_args}
+            if _is_new(known, module, tag.name, "wheels", attributes):
+                venvtree_wheels(name = tag.name, **attributes)
         for tag in module.tags.system_interpreter:
-            venvtree_system_interpreter(name = tag.name, path = tag.path)
+            if _is_new(known, module, tag.name, "an interpreter", {"path": tag.path}):
+                venvtree_system_interpreter(name = tag.name, path = tag.path)
         if not module.is_root:
             continue
         for kind in ["toolchain", "release", "python"]:
@@ -35,6 +40,16 @@ def _venvtree_impl(module_ctx):
         py_info = python.py_info,
         py_runtime_info = python.py_runtime_info,
     )
+
+def _is_new(known, module, name, what, attributes):
+    """Whether no module before had a repository of this name; what several modules say alike is one repository."""
+    if name not in known:
+        known[name] = struct(module = module, what = what, attributes = attributes)
+        return True
+    first = known[name]
+    if (first.what, first.attributes) == (what, attributes):
+        return False
+    fail(clash(first.module, module, what if first.what == what else "a repository", name, ", with different attributes"))
 
 venvtree = module_extension(
     implementation = _venvtree_impl,
@@ -65,14 +80,14 @@ venvtree = module_extension(
             },
         ),
         "system_interpreter": tag_class(
-            doc = "An interpreter of the system, as `@NAME//:python`.",
+            doc = "An interpreter of the system, as `@NAME//:python`. Modules that say the same share it.",
             attrs = {
                 "name": attr.string(doc = "The repository's name.", mandatory = True),
                 "path": attr.string(doc = "The interpreter's absolute path, or its name on PATH.", default = "/usr/bin/python3"),
             },
         ),
         "wheels": tag_class(
-            doc = "Wheels that pip downloads; see `venvtree_wheels`.",
+            doc = "Wheels that pip downloads; see `venvtree_wheels`. Modules that say the same share them.",
             attrs = {
                 "name": attr.string(doc = "The repository's name.", mandatory = True),
                 "requirements": attr.label_list(doc = "Requirements files, with a hash for every requirement.", mandatory = True, allow_files = True),

@@ -2,6 +2,7 @@
 
 load("//rules/private:hub.bzl", "wheel_repository")
 load("//rules/private:lock_repositories.bzl", "LOCK_ATTRIBUTES", "labels_of", "lock_hub", "locks_of", "venvtree_whl", "whl_attributes")
+load("//rules/private:repository.bzl", "clash")
 
 def _locks_impl(module_ctx):
     owners = {}
@@ -9,8 +10,8 @@ def _locks_impl(module_ctx):
     for module in module_ctx.modules:
         for tag in module.tags.read:
             if tag.name in owners:
-                fail("the modules %s and %s both have a lock called `%s`; rename one, or make it a `dev_dependency`" % (owners[tag.name], module.name, tag.name))
-            owners[tag.name] = module.name
+                fail(clash(owners[tag.name], module, "a lock", tag.name))
+            owners[tag.name] = module
             tags.append(tag)
     made = {}
     for tag, lock in zip(tags, locks_of(module_ctx, tags)):

@@ -88,7 +88,7 @@ WheelClosureInfo = provider(
         "wheels": "depset of File: the wheels.",
         "overlays": "depset of struct: their bytecode, as WheelBytecodeInfo has it.",
         "locks": "depset of struct: the targets of locks that they were chosen for: `hub`, `target`, and `facts` as JSON.",
-        "users": "depset of struct: who needs them: `library` and `package`, labels as people write them, and `wheels`, a depset of File.",
+        "users": "depset of struct: who needs them: `library`, a label as people write it, `package`, a Label, and `wheels`, a depset of File.",
     },
 )
 

@@ -23,6 +23,13 @@ def _provider_loads(label, name, variable):
     # One that is given may be Bazel's own.
     return lines, "%s = [provider for number, provider in enumerate(%s) if provider not in (%s)[:number]]" % (variable, " + ".join(values), " + ".join(values))
 
+_STRIPS = """
+config_setting(
+    name = "strips_output_paths",
+    values = {"experimental_output_paths": "strip"},
+)
+"""
+
 def _venvtree_host_impl(repository_ctx):
     attr = repository_ctx.attr
     info_loads, info = _provider_loads(attr.py_info, "PyInfo", "PY_INFOS")
@@ -38,7 +45,15 @@ def _venvtree_host_impl(repository_ctx):
         toolchain = absolute(Label("//rules:registered_toolchain"))
     else:
         toolchain = "@venvtree_tool//:toolchain"
+    strips = ""
+    value = repr("")
+    if bazel_major() >= 6:
+        # Older ones have no such option, or do nothing by it.
+        strips = _STRIPS
+        value = "select({\":strips_output_paths\": \"strip\", \"//conditions:default\": \"\"})"
     repository_ctx.file("BUILD.bazel", """\
+load("%s", "choice")
+
 package(default_visibility = ["//visibility:public"])
 
 alias(
@@ -50,7 +65,12 @@ alias(
     name = "interpreter",
     actual = "%s",
 )
-""" % (toolchain, interpreter))
+
+choice(
+    name = "output_paths",
+    value = %s,
+)
+%s""" % (absolute(Label("//rules/private:flags.bzl")), toolchain, interpreter, value, strips))
 
 venvtree_host = repository_rule(
     implementation = _venvtree_host_impl,

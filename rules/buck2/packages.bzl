@@ -1,6 +1,6 @@
 """`venvtree_packages`: the wheels of a lock, as targets of a package."""
 
-load("//rules/common:locks.bzl", "check_supply", "config_settings", "package_directory", "read_index", "wheel_sets")
+load("//rules/common:locks.bzl", "check_supply", "config_settings", "package_directory", "read_index", "supplied_package", "wheel_sets")
 load(":wheel_set.bzl", "wheel_set")
 
 _NAMES = {"aarch64": "arm64", "armv7l": "arm32", "i686": "x86_32"}
@@ -15,7 +15,7 @@ def venvtree_packages(index, constraints = {}, supply = {}, visibility = ["PUBLI
     Args:
       index: what `venvtree lock index` printed, from a file that is checked in: `load(":pypi.json", index = "value")`.
       constraints: for a target's name, labels of the constraints that a platform has which the target is for, by default those of the prelude for its operating system and processor. Targets that differ only in their Python or C library need them.
-      supply: for a package's name, the label of a wheel to take instead of the lock's: for packages without one.
+      supply: for a package's name, the label of a wheel of it to take instead of the lock's, of the version that the lock has: for packages without a wheel, and for wheels that were changed.
       visibility: who may use the sets.
     """
     checked = read_index(index)
@@ -68,6 +68,7 @@ def _set(index, settings, name, parts, supply, visibility):
         facts = _by_target(settings, {target: json.encode(facts) for target, facts in index["targets"].items()}),
         missing = _by_target(settings, {target: {_part(part): wheels.missing[target] for part, wheels in parts.items()} for target in index["targets"]}),
         parts = _by_target(settings, {target: {_part(part): _wheels(wheels, target, supply) for part, wheels in parts.items()} for target in index["targets"]}),
+        supply = _by_target(settings, {target: _supplied(index, parts, target, supply) for target in index["targets"]}),
         target = _by_target(settings, {target: target for target in index["targets"]}),
         visibility = visibility,
     )
@@ -78,6 +79,10 @@ def _part(name):
 
 def _wheels(wheels, target, supply):
     return [":venvtree_whl_" + key for key in wheels.files[target]] + [supply[package] for package in wheels.supplied[target]]
+
+def _supplied(index, parts, target, supply):
+    """The labels that stand for packages in any of the parts, by what they have to be."""
+    return {supplied_package(index, name, target): supply[name] for wheels in parts.values() for name in wheels.supplied[target]}
 
 def _by_target(settings, values):
     if not settings:

@@ -1,11 +1,16 @@
 """`wheel_set`: wheels that a lock has for a target, with sub-targets for parts of them."""
 
-load("//rules/common:locks.bzl", "missing_message", "serves", "wrong_pairing")
+load("//rules/common:locks.bzl", "check_supplied", "missing_message", "serves", "wrong_pairing")
 load("//rules/common:spec.bzl", "interpreter_facts")
 load(":providers.bzl", "LockInfo")
 
 def _wheel_set_impl(ctx: AnalysisContext) -> list[Provider]:
     facts = json.decode(ctx.attrs.facts)
+    for package, wheel in ctx.attrs.supply.items():
+        wheels = [file.basename for file in wheel[DefaultInfo].default_outputs if file.basename.endswith(".whl")]
+        problem = check_supplied(package, str(wheel.label.raw_target()), wheels)
+        if problem:
+            fail("%s: %s" % (ctx.label.raw_target(), problem))
     parts = {}
     for part, wheels in ctx.attrs.parts.items():
         files = []
@@ -23,6 +28,7 @@ wheel_set = rule(
         "facts": attrs.string(doc = "The interpreter that the target is, as JSON."),
         "missing": attrs.dict(attrs.string(), attrs.list(attrs.string()), default = {}, doc = "Why parts cannot be used, by their names."),
         "parts": attrs.dict(attrs.string(), attrs.list(attrs.dep()), doc = "The wheels by sub-target; those of the target itself under an empty name."),
+        "supply": attrs.dict(attrs.string(), attrs.dep(), default = {}, doc = "Wheels that something else brings, by `NAME VERSION` or `NAME` of what they have to be."),
         "target": attrs.string(doc = "The target's name."),
     },
 )

@@ -3,7 +3,7 @@
 Pure functions that Bazel and Buck2 share. Nothing here fails: a function that can refuse its input returns a struct of `value` and `error`.
 """
 
-load(":wheel_name.bzl", "parse_wheel_name")
+load(":wheel_name.bzl", "is_version", "parse_wheel_name")
 
 _VERSION = 2
 _SECTIONS = ["files", "packages", "sets", "targets"]
@@ -83,6 +83,40 @@ def check_supply(index, supply):
             return "`supply` names `%s`, which the lock does not have; expected a package's normalised name, such as `typing-extensions`" % name
         if "unavailable" not in package and not [target for target in index["targets"] if _whl(package, target)]:
             return "`supply` names `%s`, which is a part of the project: depend on its sources instead" % name
+    return None
+
+def supplied_package(index, name, target):
+    """What a supplied wheel has to be a wheel of.
+
+    Args:
+      index: the index.
+      name: the package's name.
+      target: the target's name.
+
+    Returns:
+      `NAME VERSION`, or `NAME` where the lock has no version.
+    """
+    version = (_of(index["packages"][name], target) or {}).get("version")
+    return "%s %s" % (name, version) if version else name
+
+def check_supplied(package, label, wheels):
+    """Looks for wheels that are not what they are supplied for.
+
+    Args:
+      package: what `supplied_package` says.
+      label: the label that `supply` has for it.
+      wheels: the names of the files that it yields.
+
+    Returns:
+      What is wrong, or None.
+    """
+    name, _, version = package.partition(" ")
+    if not wheels:
+        return "`supply` has %s for `%s`, which yields no wheel; expected a `py_wheel` or a file called `.whl`" % (label, name)
+    for wheel in wheels:
+        found = parse_wheel_name(wheel)
+        if not found or found.distribution != name or (version and not is_version(version, found.version)):
+            return "`supply` has %s for `%s`, which yields %s; expected a wheel of %s" % (label, name, wheel, package)
     return None
 
 def wheel_sets(index, supply):
@@ -297,6 +331,43 @@ def _flags(facts):
         "libc": facts["platform"].get("libc", "glibc").split("-")[0],
     }
 
+def check_flag(flag, value):
+    """Looks for what cannot be the value of a flag that tells targets apart.
+
+    Args:
+      flag: `python` or `libc`.
+      value: its value.
+
+    Returns:
+      What is wrong, or None.
+    """
+    if flag == "libc":
+        expected = "`glibc` or `musl`"
+        known = value in ["", "glibc", "musl"]
+    else:
+        expected = "a version such as `3.12`, or `3.13t` for one without the GIL"
+        numbers = (value[:-1] if value.endswith("t") else value).split(".")
+        known = not value or (len(numbers) == 2 and not [number for number in numbers if not number.isdigit()])
+    return None if known else "`--@venvtree//rules:%s` is `%s`; expected %s" % (flag, value, expected)
+
+def check_flags(flags, interpreter, found):
+    """Compares an environment's interpreter with the flags that tell targets apart.
+
+    Args:
+      flags: a dict of `python` and `libc`, empty where a flag is not set.
+      interpreter: the label of the interpreter.
+      found: its facts.
+
+    Returns:
+      What is wrong, or None.
+    """
+    own = _flags(found)
+    for flag, value in flags.items():
+        if value and value != own[flag] and (flag == "python" or "libc" in found["platform"]):
+            return ("`--@venvtree//rules:%s` is `%s`, and its interpreter %s is %s; leave the flag out, or let the default interpreter be an " +
+                    "`alias` that chooses another one with `select()`, or name one as `interpreter`") % (flag, value, interpreter, describe_interpreter(found))
+    return None
+
 def _alternatives(used, own, default):
     """The values of flags that mean a target: a flag that is not set means the first target's."""
     result = [{}]
@@ -388,13 +459,13 @@ def lacking_message(name, environment, needs, installed):
     versions = {parse_wheel_name(wheel).distribution: wheel for wheel in installed}
     lines = []
     for need in needs:
-        lines.append("  %s needs %s: %s" % (need.library, need.package, ", ".join([_lacking(wheel, versions) for wheel in need.wheels])))
+        lines.append("  %s needs %s and so %s" % (need.library, need.package, ", ".join([_lacking(wheel, versions) for wheel in need.wheels])))
     packages = {need.package: True for need in needs}
     return "%s: its environment %s lacks wheels:\n%s\nadd %s to the `wheels` of %s, or name no `venv`" % (
         name,
         environment,
         "\n".join(lines),
-        ", ".join(["`%s`" % package for package in packages]),
+        " and ".join(packages.keys()),
         environment,
     )
 

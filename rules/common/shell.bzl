@@ -41,10 +41,43 @@ _vt_locate() {
     _vt_found=$_vt_runfiles/$1
     return 0
   fi
-  while read -r _vt_key _vt_found; do
+  while _vt_read_entry; do
     [ "$_vt_key" = "$1" ] && return 0
   done <"$_vt_manifest"
   return 1
+}
+
+# Reads a line of a manifest: a runfile, _vt_key, and where it is, _vt_found. One that begins with a space is escaped.
+_vt_read_entry() {
+  IFS= read -r _vt_line || return 1
+  _vt_key=${_vt_line%% *}
+  _vt_found=${_vt_line#* }
+  [ -z "$_vt_key" ] || return 0
+  _vt_replace "${_vt_found%% *}" '\s' ' '
+  _vt_unescape "$_vt_text"
+  _vt_key=$_vt_text
+  _vt_unescape "${_vt_found#* }"
+  _vt_found=$_vt_text
+}
+
+_vt_unescape() {
+  _vt_replace "$1" '\n' '
+'
+  _vt_replace "$_vt_text" '\b' '\'
+}
+
+# Sets _vt_text to $1 with $3 for every $2.
+_vt_replace() {
+  _vt_text=
+  _vt_rest=$1
+  while :; do
+    case $_vt_rest in
+      *"$2"*) _vt_text=$_vt_text${_vt_rest%%"$2"*}$3 ;;
+      *) break ;;
+    esac
+    _vt_rest=${_vt_rest#*"$2"}
+  done
+  _vt_text=$_vt_text$_vt_rest
 }
 
 # A directory NAME.runfiles beside this file or around it, links followed one by one; then what the caller says; then a
@@ -109,7 +142,7 @@ _vt_share() {
   _vt_locate "$_vt_shared/spec.json" || _vt_fail "the runfiles have no $_vt_shared/spec.json"
   set -- share "$_vt_found" --expect "$VENVTREE_PREFIX" --quiet
   if [ -n "$_vt_manifest" ]; then
-    while read -r _vt_key _vt_found; do
+    while _vt_read_entry; do
       case $_vt_key in
         "$_vt_shared/digest" | "$_vt_shared/spec.json") ;;
         "$_vt_shared"/*) set -- "$@" "--input=${_vt_key##*/}=$_vt_found" ;;

@@ -1,7 +1,7 @@
 """The one place where the tool's actions are made."""
 
 load("@venvtree_host//:host.bzl", "BAZEL_MAJOR")
-load("//rules:providers.bzl", "VenvtreeToolInfo")
+load("//rules:providers.bzl", "ChoiceInfo", "VenvtreeToolInfo")
 
 # The tool comes from a label, not from toolchain resolution, which newer Bazels want to be told.
 _NO_TOOLCHAIN = {"toolchain": None} if BAZEL_MAJOR >= 6 else {}
@@ -11,6 +11,10 @@ TOOL_ATTRS = {
         default = Label("@venvtree_host//:toolchain"),
         cfg = "exec",
         providers = [VenvtreeToolInfo],
+    ),
+    "_output_paths": attr.label(
+        default = Label("@venvtree_host//:output_paths"),
+        providers = [ChoiceInfo],
     ),
 }
 
@@ -36,7 +40,8 @@ def run_tool(ctx, args, mnemonic, progress_message, inputs, outputs, requirement
     requirements = dict({"supports-path-mapping": "1"}, **requirements)
     if on_this_machine:
         requirements = {"local": "1", "no-cache": "1", "no-remote": "1", "no-sandbox": "1"}
-    elif toolchain.worker:
+    elif toolchain.worker and ctx.attr._output_paths[ChoiceInfo].value != "strip":
+        # A worker without a sandbox, as Bazel starts them by default, finds nothing at paths that are mapped.
         requirements.update({
             "supports-workers": "1",
             "supports-multiplex-workers": "1",

@@ -119,7 +119,8 @@ PROGRAM_ATTRS = dict({
     ),
     "imports": attr.string_list(doc = "Import roots to add, relative to the package. The directory of each repository is one anyway."),
     "env": attr.string_dict(
-        doc = "Environment variables. `$(rootpath LABEL)` and the like are expanded for labels in `data`, and so are Make variables.",
+        doc = "Environment variables, set wherever the program is started, over what the caller has set. `$(rootpath LABEL)` and the like are " +
+              "expanded for labels in `data`, and so are Make variables.",
     ),
 }, **dict(attributes(PROGRAM), **dict(ENVIRONMENT_ATTRS, **dict(LAUNCH_ATTRS, **SHARED_ATTRS))))
 

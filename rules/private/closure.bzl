@@ -5,7 +5,7 @@ load("//rules/common:label.bzl", "label_text")
 load("//rules/common:locks.bzl", "lacking_message", "serves", "wrong_pairing")
 load("//rules/common:spec.bzl", "interpreter_facts")
 load(":bytecode.bzl", "overlays_of")
-load(":locked.bzl", "locked_label")
+load(":locked.bzl", "fail_saying")
 
 def _wheel_closure_impl(target, ctx):
     if LockInfo in target:
@@ -33,7 +33,7 @@ def collect_closure(label, deps):
     """
     closures = [dep[WheelClosureInfo] for dep in deps if WheelClosureInfo in dep]
     users = [
-        struct(library = label_text(label), package = locked_label(dep[LockInfo].hub, dep.label), wheels = dep[DefaultInfo].files)
+        struct(library = label_text(label), package = dep.label, wheels = dep[DefaultInfo].files)
         for dep in deps
         if LockInfo in dep
     ]
@@ -53,7 +53,7 @@ def locks_of_closure(closure):
     Returns:
       A list for `check_locks`.
     """
-    return [struct(wheels = "@" + lock.hub, target = lock.target, facts = json.decode(lock.facts)) for lock in closure.locks.to_list()]
+    return [struct(wheels = "the lock `%s`" % lock.hub, label = None, target = lock.target, facts = json.decode(lock.facts)) for lock in closure.locks.to_list()]
 
 def locks_of_wheels(targets):
     """The targets of locks that an environment's own wheels were chosen for.
@@ -68,7 +68,7 @@ def locks_of_wheels(targets):
     for target in targets:
         if LockInfo in target:
             lock = target[LockInfo]
-            locks.append(struct(wheels = locked_label(lock.hub, target.label), target = lock.target, facts = lock.facts))
+            locks.append(struct(wheels = str(target.label), label = target.label, target = lock.target, facts = lock.facts))
     return locks
 
 def check_locks(label, locks, interpreter_label, interpreter):
@@ -76,21 +76,22 @@ def check_locks(label, locks, interpreter_label, interpreter):
 
     Args:
       label: the label of what is built.
-      locks: a list of structs of `wheels`, the label of the wheels as people write it, `target` and `facts`.
+      locks: a list of structs of `wheels`, which names the wheels, maybe by their `label`, `target` and `facts`.
       interpreter_label: the label of the environment's interpreter, or of the environment.
       interpreter: its VenvtreeInterpreterInfo.
     """
     found = interpreter_facts(interpreter)
     for lock in locks:
         if not serves(lock.facts, found):
-            fail(wrong_pairing(
+            message = wrong_pairing(
                 name = label_text(label),
                 wheels = lock.wheels,
                 target = lock.target,
                 wanted = lock.facts,
                 interpreter = label_text(interpreter_label),
                 found = found,
-            ))
+            )
+            fail_saying(message, [interpreter_label] + ([lock.label] if lock.label else []))
 
 def check_closure(label, closure, environment):
     """Fails where an environment lacks wheels that the code which runs in it needs.
@@ -107,8 +108,11 @@ def check_closure(label, closure, environment):
     if not lacking:
         return
     needs = []
+    packages = {}
     for user in closure.users.to_list():
         wheels = sorted([wheel.basename for wheel in user.wheels.to_list() if wheel.basename in lacking])
         if wheels:
-            needs.append(struct(library = user.library, package = user.package, wheels = wheels))
-    fail(lacking_message(label_text(label), label_text(environment.label), needs, [wheel.basename for wheel in venv.wheels]))
+            needs.append(struct(library = user.library, package = str(user.package), wheels = wheels))
+            packages[user.package] = True
+    message = lacking_message(label_text(label), label_text(environment.label), needs, [wheel.basename for wheel in venv.wheels])
+    fail_saying(message, packages.keys())

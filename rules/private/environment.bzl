@@ -1,9 +1,10 @@
 """An environment, made by one cached action: for `py_venv`, and for programs that name none."""
 
-load("//rules:providers.bzl", "VenvInfo", "VenvtreeInterpreterInfo")
+load("//rules:providers.bzl", "ChoiceInfo", "VenvInfo", "VenvtreeInterpreterInfo")
 load("//rules/common:attributes.bzl", "BYTECODE", "ENVIRONMENT")
 load("//rules/common:bytecode.bzl", "bytecode_document")
 load("//rules/common:label.bzl", "label_text")
+load("//rules/common:locks.bzl", "check_flags")
 load("//rules/common:spec.bzl", "check_environment", "environment_flags", "interpreter_candidates", "interpreter_facts", "python_launcher", "spec_document", "wheel_documents")
 load(":action.bzl", "TOOL_ATTRS", "run_tool")
 load(":attributes.bzl", "attributes", "setting_attributes", "setting_value")
@@ -27,6 +28,9 @@ ENVIRONMENT_ATTRS = dict({
               "`venvtree_repositories` or to the module extension.",
         default = Label("@venvtree_host//:interpreter"),
     ),
+    "_default_interpreter": attr.label(default = Label("@venvtree_host//:interpreter")),
+    "_libc": attr.label(default = Label("//rules:libc"), providers = [ChoiceInfo]),
+    "_python": attr.label(default = Label("//rules:python"), providers = [ChoiceInfo]),
 }, **dict(_REMOTE_CACHE, **dict(attributes(dict(ENVIRONMENT, **BYTECODE)), **dict(BYTECODE_ATTRS, **TOOL_ATTRS))))
 
 def build_environment(ctx, wheels, twins, locks, overlays, first_party):
@@ -36,7 +40,7 @@ def build_environment(ctx, wheels, twins, locks, overlays, first_party):
       ctx: the context of a rule with ENVIRONMENT_ATTRS.
       wheels: a list of File.
       twins: files of the same names as wheels, which have to be the same; a list of File.
-      locks: the targets of locks that wheels were chosen for: a list of structs of `wheels` (a label as people write it), `target` and `facts`.
+      locks: the targets of locks that wheels were chosen for: a list for `check_locks`.
       overlays: depset of bytecode that the wheels' targets have, as WheelBytecodeInfo has it.
       first_party: what `collect_first_party` found; no part of the environment's directory.
 
@@ -168,7 +172,15 @@ def _interpreter(ctx):
     if VenvtreeInterpreterInfo not in target:
         fail(("%s: there is no interpreter; add `interpreter = \"//:python\"`, the label of a `venvtree_interpreter`, or give one as " +
               "`venvtree_repositories(interpreter = …)` in WORKSPACE or `venvtree.python(interpreter = …)` in MODULE.bazel") % label_text(ctx.label))
-    return target[VenvtreeInterpreterInfo]
+    interpreter = target[VenvtreeInterpreterInfo]
+
+    # An environment that names another interpreter than the default one wants that, whatever the flags say of the others.
+    if target.label == ctx.attr._default_interpreter.label:
+        flags = {"python": ctx.attr._python[ChoiceInfo].value, "libc": ctx.attr._libc[ChoiceInfo].value}
+        problem = check_flags(flags, label_text(target.label), interpreter_facts(interpreter))
+        if problem:
+            fail("%s: %s" % (label_text(ctx.label), problem))
+    return interpreter
 
 def _python(interpreter, tree):
     if interpreter.path:

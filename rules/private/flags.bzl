@@ -9,6 +9,17 @@ def _choice_flag_impl(ctx):
         fail("%s is `%s`; expected %s" % (label_text(ctx.label), value, " or ".join(["`%s`" % known for known in ctx.attr.values])))
     return [ChoiceInfo(value = value)]
 
+def _choice_impl(ctx):
+    return [ChoiceInfo(value = ctx.attr.value)]
+
+choice = rule(
+    implementation = _choice_impl,
+    doc = "What another option of the build says, by a `select()`.",
+    attrs = {
+        "value": attr.string(doc = "The word."),
+    },
+)
+
 choice_flag = rule(
     implementation = _choice_flag_impl,
     doc = "A build setting that is one of some words.",

@@ -1,6 +1,6 @@
 """The files of a lock's repository, as texts."""
 
-load("//rules/common:locks.bzl", "config_settings", "package_directory", "part_label", "wheel_owners", "wheel_sets")
+load("//rules/common:locks.bzl", "config_settings", "package_directory", "part_label", "supplied_package", "wheel_owners", "wheel_sets")
 
 _HEAD = """\
 load(%s, "lock_target", "locked_wheels")
@@ -52,10 +52,10 @@ def hub_files(hub):
         lines = [_HEAD % repr(hub.rules)]
         for part, wheels in own.items():
             if part == "whl":
-                labels = _wheel_labels(wheels, hub.supply.get(name))
+                supplied = _supplied(hub, name, wheels)
+                lines.append(_wheels(hub, part, _wheel_labels(wheels), wheels.missing, supplied))
             else:
-                labels = _part_labels(hub, owners, wheels)
-            lines.append(_wheels(hub, part if part == "whl" else directory + part, labels, wheels.missing))
+                lines.append(_wheels(hub, directory + part, _part_labels(hub, owners, wheels), wheels.missing))
         files[directory + "/BUILD.bazel"] = "\n".join(lines)
         if directory != name:
             files[name + "/BUILD.bazel"] = _aliases(name, directory, own)
@@ -102,15 +102,16 @@ def _setting(hub, name, setting):
         lines += ["alias(", "    name = %s," % repr("is_" + name), "    actual = select(%s)," % repr(arms), ")", ""]
     return lines
 
-def _wheel_labels(wheels, supplied):
-    """The label of a package's wheel, by target."""
-    labels = {}
-    for target in wheels.files:
-        if wheels.supplied[target]:
-            labels[target] = [supplied]
-        else:
-            labels[target] = ["@%s//:whl" % wheel_repository(key) for key in wheels.files[target]]
-    return labels
+def _wheel_labels(wheels):
+    """The label of a package's wheel that the lock has, by target."""
+    return {target: ["@%s//:whl" % wheel_repository(key) for key in wheels.files[target]] for target in wheels.files}
+
+def _supplied(hub, name, wheels):
+    """The label of a package's wheel that something else brings, and what that has to be, by target."""
+    return {
+        target: {hub.supply[name]: supplied_package(hub.index, name, target)} if wheels.supplied[target] else {}
+        for target in wheels.supplied
+    }
 
 def _part_labels(hub, owners, wheels):
     """The labels of what makes up a closure, by target.
@@ -125,11 +126,13 @@ def _part_labels(hub, owners, wheels):
             labels[target].append(label or "@%s//:whl" % wheel_repository(entry))
     return labels
 
-def _wheels(hub, name, labels, missing):
+def _wheels(hub, name, labels, missing, supplied = {}):
     lines = ["locked_wheels(", "    name = %s," % repr(name), "    srcs = %s," % _by_target(hub, labels)]
     if [target for target in missing if missing[target]]:
         # It fails where it is used, and is passed over where everything is built.
         lines += ["    missing = %s," % _by_target(hub, missing), "    tags = [\"manual\"],"]
+    if [target for target in supplied if supplied[target]]:
+        lines.append("    supply = %s," % _by_target(hub, supplied))
     return "\n".join(lines + ["    target = \"//:target\",", ")", ""])
 
 def _by_target(hub, values):
@@ -137,7 +140,7 @@ def _by_target(hub, values):
     if not [target for target in hub.order if values[target] != first]:
         return repr(first)
     arms = ["        \"//:is_%s\": %s," % (target, repr(values[target])) for target in hub.order]
-    error = "@%s was read for %s; none is what this build is for: add one to `targets` of its lock" % (hub.name, ", ".join(hub.order))
+    error = "the lock `%s` was read for %s; none is what this build is for: add one to `targets` of its lock" % (hub.name, ", ".join(hub.order))
     return "select(\n        {\n    %s\n        },\n        no_match_error = %s,\n    )" % ("\n    ".join(arms), repr(error))
 
 def _aliases(name, directory, own):

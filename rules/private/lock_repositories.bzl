@@ -223,7 +223,8 @@ LOCK_ATTRIBUTES = {
               "(`3.12`, `3.13t`) and `@venvtree//rules:libc` (`glibc`, `musl`), without which the first one is meant.",
     ),
     "supply": attr.string_dict(
-        doc = "For a package's name, the label of a wheel to take instead of the lock's: for packages without one.",
+        doc = "For a package's name, the label of a wheel of it to take instead of the lock's, of the version that the lock has: for packages " +
+              "without a wheel, and for wheels that were changed.",
     ),
 }
 

@@ -32,3 +32,20 @@ def bazel_major():
     if hasattr(native, "legacy_globals"):
         return 8
     return 6 if hasattr(native, "package_relative_label") else 4
+
+def clash(first, second, what, name, which = ""):
+    """What a module extension says of two repositories of one name.
+
+    Args:
+      first: the module that has one.
+      second: the module that has the other.
+      what: such as `a lock`.
+      name: the name.
+      which: more about both of them.
+
+    Returns:
+      The message.
+    """
+    names = [module.name or "of the workspace" for module in [first, second]]
+    who = "the module %s twice has" % names[0] if first == second else "the modules %s both have" % " and ".join(names)
+    return "%s %s called `%s`%s; rename one, or make it a `dev_dependency`" % (who, what, name, which)

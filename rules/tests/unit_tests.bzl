@@ -6,13 +6,14 @@ load("//rules/common:inside.bzl", "copied_files", "inside_directory", "inside_fi
 load("//rules/common:install_path.bzl", "install_path")
 load("//rules/common:label.bzl", "label_text")
 load("//rules/common:layers.bzl", "image_options", "layer_options", "split_wheels")
-load("//rules/common:locks.bzl", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "wheel_owners", "wheel_sets")
+load("//rules/common:locks.bzl", "check_flag", "check_flags", "check_supplied", "check_supply", "config_settings", "lacking_message", "missing_message", "package_directory", "part_label", "read_index", "serves", "supplied_package", "wheel_owners", "wheel_sets")
 load("//rules/common:migration.bzl", "translate")
 load("//rules/common:release.bzl", "check_release", "chosen_programs", "program_for", "release_url")
 load("//rules/common:spec.bzl", "check_environment", "default_abi", "environment_flags", "interpreter_candidates", "interpreter_facts", "parse_platform", "parse_version", "spec_document")
 load("//rules/common:text.bzl", "check_line", "check_lines", "check_variables")
 load("//rules/common:wheel_metadata.bzl", "check_wheel")
-load("//rules/common:wheel_name.bzl", "escape_distribution", "normalise_distribution", "parse_wheel_name")
+load("//rules/common:wheel_name.bzl", "escape_distribution", "is_version", "normalise_distribution", "parse_wheel_name")
+load("//rules/private:repository.bzl", "clash")
 
 def _equal(found, expected):
     if found != expected:
@@ -185,6 +186,20 @@ def _wheel_names():
     _equal(wheel.build, None)
     _equal(wheel.platform_tags, ["manylinux_2_17_x86_64", "manylinux2014_x86_64"])
     _equal(parse_wheel_name("Foo.Bar-1-2a-py2.py3-none-any.whl").build, "2a")
+    for wanted, found in [
+        ("1.0", "1"),
+        ("1", "v1.0.0"),
+        ("0!1.10", "1.010"),
+        ("1.0.0-alpha.1", "1.0a1"),
+        ("1.0-1", "1.0_r1"),
+        ("1c", "1.rc0"),
+        ("1.0", "1.0+cpu"),
+        ("1.0+CPU.1", "1.0+cpu_1"),
+        ("0", "0.0"),
+    ]:
+        _equal(is_version(wanted, found), True)
+    for wanted, found in [("1.0", "1.1"), ("1.0+cpu", "1.0"), ("1.0+cpu", "1.0+cu12"), ("1.0", "1.0rc1"), ("1!1.0", "1.0"), ("1.0", "1.0.post0"), ("1.10", "1.1")]:
+        _equal(is_version(wanted, found), False)
     _equal(parse_wheel_name("Foo.Bar-1-2a-py2.py3-none-any.whl").distribution, "foo-bar")
     for name in ["a.whl", "a-1-py3-none-any.zip", "a-1-x-py3-none-any.whl", "a--py3-none-any.whl", "a-1-2-3-py3-none-any.whl"]:
         _equal(parse_wheel_name(name), None)
@@ -340,6 +355,24 @@ def _locks():
     _equal("hint" in missing_message("@l//c", "mac", ["c: nothing requires it there"]), False)
     _equal("hint" in missing_message("@l//s", "mac", ["s 1: there is no wheel"]), True)
 
+    # What is supplied has to be it.
+    _equal(supplied_package(_INDEX, "a-b", "mac"), "a-b 1")
+    _equal(supplied_package(_INDEX, "s", "linux"), "s")
+    for package, wheels in [
+        ("a-b 1.0", ["a_b-1-py3-none-any.whl"]),
+        ("a-b 1", ["A.b-1.0+cpu-2-py3-none-any.whl"]),
+        ("s", ["s-9-py3-none-any.whl"]),
+    ]:
+        _equal(check_supplied(package, "//:l", wheels), None)
+    for package, wheels, part in [
+        ("a-b 1", ["c-1-py3-none-any.whl"], "`supply` has //:l for `a-b`, which yields c-1-py3-none-any.whl; expected a wheel of a-b 1"),
+        ("a-b 1", ["a_b-1.1-py3-none-any.whl"], "expected a wheel of a-b 1"),
+        ("a-b 1+cpu", ["a_b-1-py3-none-any.whl"], "expected a wheel of a-b 1+cpu"),
+        ("a-b 1", ["a.whl"], "yields a.whl"),
+        ("a-b 1", [], "yields no wheel"),
+    ]:
+        _equal(part in (check_supplied(package, "//:l", wheels) or ""), True)
+
     # Labels in the lock's repository.
     owners = wheel_owners(_INDEX, "linux")
     for entry, label in [
@@ -357,7 +390,7 @@ def _locks():
         [struct(library = "//:l", package = "@p//b", wheels = ["a-2-py3-none-any.whl", "b-1-py3-none-any.whl"])],
         ["a-1-py3-none-any.whl"],
     )
-    _equal("//:l needs @p//b: a-2-py3-none-any.whl (it has a-1-py3-none-any.whl), b-1-py3-none-any.whl\nadd `@p//b` to" in lacking, True)
+    _equal("//:l needs @p//b and so a-2-py3-none-any.whl (it has a-1-py3-none-any.whl), b-1-py3-none-any.whl\nadd @p//b to" in lacking, True)
 
 def _migration():
     _equal(translate({"srcs": ["a.py"], "main_module": "a", "stamp": -1, "python_version": "PY3", "pyi_srcs": ["a.pyi"], "main": None}).value, {
@@ -373,6 +406,11 @@ def _migration():
         ("config_settings", {"//:a": "b"}, "choose with `select()`"),
     ]:
         _equal(part in translate({name: value}).error, True)
+
+def _clashes():
+    root, other = struct(name = ""), struct(name = "other")
+    _equal(clash(root, other, "a lock", "pypi"), "the modules of the workspace and other both have a lock called `pypi`; rename one, or make it a `dev_dependency`")
+    _equal("the module other twice has a lock called `pypi`" in clash(other, other, "a lock", "pypi"), True)
 
 def _settings(targets, constraints = {}):
     return config_settings(targets, list(targets.keys()), constraints, struct(os = "os:%s", cpu = "cpu:%s", names = {"macos": "osx"}))
@@ -391,6 +429,25 @@ def _targets():
     _equal(several["new"].flags, [{"python": "3.12", "libc": "glibc"}, {"python": "3.12", "libc": ""}])
     _equal(several["musl"].flags, [{"python": "3.12", "libc": "musl"}])
     _equal(several["free"].flags[0]["python"], "3.13t")
+    for flag, value in [("python", ""), ("python", "3.12"), ("python", "3.13t"), ("libc", "musl")]:
+        _equal(check_flag(flag, value), None)
+    for flag, value in [("python", "3.x"), ("python", "3.12.1"), ("python", "t"), ("libc", "muscle")]:
+        _equal("`--@venvtree//rules:%s` is `%s`; expected " % (flag, value) in (check_flag(flag, value) or ""), True)
+    for python, libc, found in [
+        ("", "", _interpreter("3.12.1")),
+        ("3.12", "glibc", _interpreter("3.12.1")),
+        ("3.13t", "", _interpreter("3.13.0", abi = "cp313t")),
+        ("", "musl", _interpreter("3.12.1", "macos", last = "14.0")),
+        ("", "musl", _interpreter("3.12.1", last = None)),
+    ]:
+        _equal(check_flags({"python": python, "libc": libc}, "//:p", found), None)
+    for python, libc, found in [
+        ("3.13", "", _interpreter("3.12.1")),
+        ("3.13", "", _interpreter("3.13.0", abi = "cp313t")),
+        ("3.12", "musl", _interpreter("3.12.1")),
+    ]:
+        part = "is `%s`, and its interpreter //:p is CPython 3.1" % (libc or python)
+        _equal(part in (check_flags({"python": python, "libc": libc}, "//:p", found) or ""), True)
     same = {"a": _interpreter("3.12.1"), "b": _interpreter("3.12.2")}
     _refused(_settings(same), "the targets `a` and `b` have the same platform")
     _equal(_settings(same, {"b": ["//:b"]}).value["b"], struct(constraints = ["//:b"], flags = [{}]))
@@ -431,6 +488,7 @@ def unit_tests(name):
     _flags()
     _locks()
     _migration()
+    _clashes()
     _targets()
     _pairings()
     _releases()

@@ -507,6 +507,17 @@ fn builds_runs_and_tests(version: Version) {
         found["path"].as_array().unwrap().last().unwrap().as_str().unwrap().rsplit('/').next(),
         Some("app")
     );
+    // Where there is no directory of runfiles, but a manifest.
+    fs::create_dir_all(bazel.workspace.join("elsewhere")).unwrap();
+    for name in ["probe", "probe.runfiles_manifest"] {
+        let from = bazel.workspace.join("bazel-bin/app").join(name);
+        fs::copy(from, bazel.workspace.join("elsewhere").join(name)).unwrap();
+    }
+    let found = last_json(&bazel.run_file("elsewhere/probe", &["x"]));
+    assert_eq!(
+        found["values"].as_array().unwrap()[..3],
+        ["first party 1", "elsewhere 1", "alpha 1"]
+    );
     let found = last_json(&bazel.run_file("bazel-bin/app/inbuild", &[]));
     assert_eq!(found["version"], serde_json::json!([3, 11]));
     assert!(
@@ -1000,15 +1011,8 @@ fn configurations_share_one_action_under_path_mapping() {
     let disk = format!("--disk_cache={}", fresh("disk-cache").display());
     let mut counts = Vec::new();
     for mode in ["fastbuild", "opt", "dbg"] {
-        // A worker would be restarted for another configuration, but not be another action.
-        let flags = [
-            "--experimental_output_paths=strip",
-            &disk,
-            "-c",
-            mode,
-            "//:env",
-            "--spawn_strategy=sandboxed",
-        ];
+        // With Bazel's own choice of a strategy.
+        let flags = ["--experimental_output_paths=strip", &disk, "-c", mode, "//:env"];
         counts.push(bazel.executed("build", &flags).get("PyVenv").copied());
         if mode != "fastbuild" {
             // Who takes a result from a cache writes no parameters.

@@ -23,7 +23,7 @@ use super::support::download::Download;
 use super::support::http_cache::{HttpCache, HttpRequest};
 use super::support::project::WheelText;
 
-const WRONG: &str = "//more:wrong: @pypi//click was read for CPython 3.11, \
+const WRONG: &str = "//more:wrong: @pypi//click:click was read for CPython 3.11, \
     linux-x86_64-glibc-2.28 (target `linux`); its interpreter //more:python312 is CPython 3.12.1, \
     linux-x86_64-glibc-2.36; name that in `targets`, or choose another `interpreter`";
 
@@ -41,7 +41,8 @@ py_venv(name = "env", wheels = ["@pypi//flask"])
 py_venv(name = "wrong", interpreter = ":python312", wheels = ["@pypi//click"])
 venvtree_interpreter(name = "python312", path = "/usr/bin/python3.12", platform = "linux-x86_64-glibc-2.36", version = "3.12.1")
 py_wheel(name = "supplied", srcs = ["itsdangerous.py"], distribution = "itsdangerous", version = "2.2.0", visibility = ["//visibility:public"])
-py_library(name = "templates", srcs = ["templates.py"], deps = ["@pypi//jinja2"])
+py_wheel(name = "other", srcs = ["itsdangerous.py"], distribution = "itsdangerous", version = "2.3.0", visibility = ["//visibility:public"])
+py_library(name = "templates", srcs = ["templates.py"], deps = ["@pypi//jinja2"], visibility = ["//visibility:public"])
 py_library(name = "texts", deps = [":templates"])
 py_venv_test(name = "texts_test", srcs = ["texts_test.py"], deps = [":texts"])
 py_venv_test(name = "flask_test", srcs = ["flask_test.py"], deps = ["@pypi//flask"])
@@ -293,14 +294,14 @@ fn asks_without_fetching(monorepo: &Monorepo) {
     monorepo.refused(&[NO_WHEELS, "--nobuild", "//more:wrong"], &[WRONG]);
     monorepo.refused(
         &[NO_WHEELS, "--nobuild", "//more:wrong_own"],
-        &["//more:wrong_own: @pypi was read for CPython 3.11, "],
+        &["//more:wrong_own: the lock `pypi` was read for CPython 3.11, "],
     );
     monorepo.refused(
         &[NO_WHEELS, "--nobuild", "//more:lacking"],
         &[
             "//more:lacking: its environment //more:click_env lacks wheels:\n  \
-             //more:templates needs @pypi//jinja2: jinja2-3.1.6-py3-none-any.whl, markupsafe-3",
-            "add `@pypi//jinja2` to the `wheels` of //more:click_env, or name no `venv`",
+             //more:templates needs @pypi//jinja2:jinja2 and so jinja2-3.1.6-py3-none-any.whl, markupsafe-3",
+            "add @pypi//jinja2:jinja2 to the `wheels` of //more:click_env, or name no `venv`",
         ],
     );
     monorepo.refused(&[NO_WHEELS, "//more:click_env"], &["click-8.5.1-py3-none-any.whl"]);
@@ -440,21 +441,34 @@ fn refuses(monorepo: &Monorepo) {
     monorepo.refused(
         &["//more:env"],
         &[
-            "@pypi//flask cannot be used for the target `linux`:\n  itsdangerous 2.2.0: ",
+            "@pypi//flask:flask cannot be used for the target `linux`:\n  itsdangerous 2.2.0: ",
             "give its label with `supply`",
         ],
     );
     monorepo.configure(
         "lock = \"//:uv.lock\",",
-        "lock = \"//:uv.lock\", supply = {\"itsdangerous\": \"//more:supplied\"},",
+        "lock = \"//:uv.lock\", supply = {\"itsdangerous\": \"//more:other\"},",
     );
+    let other = "the lock `pypi`: `supply` has //more:other for `itsdangerous`, which yields \
+        itsdangerous-2.3.0-py3-none-any.whl; expected a wheel of itsdangerous 2.2.0";
+    monorepo.refused(&["//more:env"], &[other]);
+    monorepo.configure("//more:other", "//more:templates");
+    let none = "`supply` has //more:templates for `itsdangerous`, which yields no wheel";
+    monorepo.refused(&["//more:env"], &[none]);
+    monorepo.configure("//more:templates", "//more:supplied");
     monorepo.succeed("build", &["//more:env"]);
     let inputs = monorepo.bazel.read("bazel-bin/more/env.spec.json");
     assert!(inputs.contains("itsdangerous-2.2.0-py3-none-any.whl"), "{inputs}");
     monorepo.refused(&["//more:wrong"], &[WRONG]);
+    for (flag, part) in [
+        ("python=3.13", "//more:env: `--@venvtree//rules:python` is `3.13`, and its interpreter "),
+        ("libc=muscle", "`--@venvtree//rules:libc` is `muscle`; expected `glibc` or `musl`"),
+    ] {
+        monorepo.refused(&["//more:env", &format!("--@venvtree//rules:{flag}")], &[part]);
+    }
     monorepo.refused(
         &["//more:click_env", "--platforms=//more:windows"],
-        &["@pypi was read for linux, mac; none is what this build is for"],
+        &["the lock `pypi` was read for linux, mac; none is what this build is for"],
     );
     monorepo.bazel.write("uv.lock", b"version = 9\n");
     monorepo.refused(&["@pypi//click"], &["@pypi: ", "uv.lock cannot be read:\nerror: "]);

@@ -275,6 +275,70 @@ fn programs_start_what_they_are_for_in_every_shell() {
 }
 
 #[test]
+fn programs_read_manifests_of_both_forms_in_every_shell() {
+    let outputs = Outputs::new(For::Bazel, "main", "main program.py", &[]);
+    let out = fs::canonicalize(outputs.project.path()).unwrap().join("out");
+    // Bazel escapes a line that has a space in the runfile's name, or a line feed.
+    let files = out.join("files of\\new kind");
+    fs::rename(out.join("app.runfiles"), &files).unwrap();
+    let files = files.to_str().unwrap();
+    let escaped = files.replace('\\', "\\b");
+    let manifest = format!(
+        "_venvtree/sitecustomize.py {files}/_venvtree/sitecustomize.py\nmain/empty \nmain/env.venv {files}/main/env.venv\n \
+         main/main\\sprogram.py {escaped}/main/main program.py\n"
+    );
+    let user = "argument a b\nargument -c\n";
+    let expected = format!(
+        "prefix {files}/main/env.venv\nroots other/src\nmain\nmain {files}/main\npath {files}/_venvtree\nargument -Xdev\n\
+         argument -P\nargument {files}/main/main program.py\n{user}"
+    );
+    outputs.project.write("out/app.runfiles_manifest", &manifest);
+    for shell in
+        [&["sh"][..], &["bash"], &["busybox", "sh"], &["mksh"], &["yash", "-o", "posixly-correct"]]
+    {
+        let output = outputs.run(shell, &outputs.program);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{shell:?}");
+    }
+}
+
+#[test]
+fn first_party_modules_are_found_in_a_manifest() {
+    let project = Project::new();
+    let files = project.path().join("first");
+    for (path, text) in [
+        (
+            "program.py",
+            "import package.inner, spaced, spread.part; print(package.inner.VALUE, spaced.VALUE, spread.part.VALUE)\n",
+        ),
+        ("package/__init__.py", ""),
+        ("package/inner.py", "VALUE = 1\n"),
+        ("my root\\s/spaced.py", "VALUE = 2\n"),
+        ("part.py", "VALUE = 3\n"),
+    ] {
+        project.write(&format!("first/{path}"), text);
+    }
+    let manifest = format!(
+        "main/package/__init__.py {files}/package/__init__.py\nmain/package/inner.py {files}/package/inner.py\n \
+         main/my\\sroot\\bs/spaced.py {files}/my root\\bs/spaced.py\nmain/spread/part.py {files}/part.py\n"
+    );
+    let manifest = project.write("program.runfiles_manifest", manifest);
+    let python = crate::support::newest().path;
+    let prefix =
+        succeed(Command::new(&python).args(["-c", "import sys; print(sys.prefix, end='')"]));
+    let said = succeed(
+        Command::new(&python)
+            .args(["-P", files.join("program.py").as_str()])
+            .env("PYTHONPATH", checkout().join("rules/private/runtime"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("VENVTREE_PREFIX", prefix)
+            .env("VENVTREE_RUNFILES", manifest)
+            .env("VENVTREE_ROOTS", "main/my root\\s\nmain"),
+    );
+    assert_eq!(said, "1 2 3\n");
+}
+
+#[test]
 fn a_program_without_its_environment_says_what_is_missing() {
     for (build, part) in
         [(For::Bazel, "found no runfiles"), (For::Buck2, "found no environment at")]

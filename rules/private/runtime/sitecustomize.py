@@ -41,11 +41,16 @@ class _Manifest:
     """Finds first-party modules where a manifest says that runfiles are, because there is no directory of them."""
 
     def __init__(self, manifest, roots):
+        # What this needs is imported before Python asks it for every import.
+        from importlib import machinery, util
+
+        self.machinery = machinery
+        self.util = util
         self.files = {}
         self.directories = set()
-        with open(manifest, encoding="utf-8") as lines:
+        with open(manifest, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             for line in lines:
-                key, _, path = line.rstrip("\n").partition(" ")
+                key, path = _entry(line.rstrip("\n"))
                 self.files[key] = path
                 while "/" in key:
                     key = key.rpartition("/")[0]
@@ -53,23 +58,31 @@ class _Manifest:
         self.roots = roots
 
     def find_spec(self, name, path=None, target=None):
-        from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
-        from importlib.util import spec_from_file_location
-
+        spec_of = self.util.spec_from_file_location
         places = [root + "/" + name.replace(".", "/") for root in self.roots]
         for place in places:
             found = self.files.get(place + "/__init__.py")
             if found:
-                return spec_from_file_location(name, found, submodule_search_locations=[os.path.dirname(found)])
-            for suffix in EXTENSION_SUFFIXES + [".py"]:
+                return spec_of(name, found, submodule_search_locations=[os.path.dirname(found)])
+            for suffix in self.machinery.EXTENSION_SUFFIXES + [".py"]:
                 found = self.files.get(place + suffix)
                 if found:
-                    return spec_from_file_location(name, found)
+                    return spec_of(name, found)
         if any(place in self.directories for place in places):
-            namespace = ModuleSpec(name, None)
+            namespace = self.machinery.ModuleSpec(name, None)
             namespace.submodule_search_locations = []
             return namespace
         return None
+
+
+def _entry(line):
+    """A runfile and where it is, from a line of a manifest; one that begins with a space is escaped."""
+    if not line.startswith(" "):
+        key, _, path = line.partition(" ")
+        return key, path
+    key, _, path = line[1:].partition(" ")
+    key = key.replace("\\s", " ")
+    return [text.replace("\\n", "\n").replace("\\b", "\\") for text in (key, path)]
 
 
 def _debug():
