@@ -21,7 +21,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .filter_map(|known| Some((distance(known)?, known)))
-        .min_by_key(|(edits, _)| *edits)
+        // Of two that are alike but for signs, what was written more like.
+        .min_by_key(|(edits, known)| (*edits, strsim::damerau_levenshtein(word, known)))
         .map(|(_, known)| known)
 }
 
@@ -33,6 +34,14 @@ pub fn question<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_decide_between_words_that_are_alike() {
+        let known = ["py.test", "pytest"];
+        for (word, expected) in [("pyteste", "pytest"), ("py.tets", "py.test")] {
+            assert_eq!(nearest(word, known), Some(expected), "{word}");
+        }
+    }
 
     #[test]
     fn slips_are_understood_and_other_words_are_not() {
