@@ -95,7 +95,7 @@ pub fn pack_wheel(
     out: &OutputFile,
     aside: &Utf8Path,
 ) -> Result<String, Error> {
-    let failure = RefCell::new(None);
+    let failure: RefCell<Option<Error>> = RefCell::default();
     let keep = |error: Error| {
         *failure.borrow_mut() = Some(error);
         io::Error::other("the contents could not be made")

@@ -449,26 +449,9 @@ pub(super) fn last_json(output: &str) -> Value {
 fn changes_of_one_size_are_seen(bazel: &Bazel) {
     fs::create_dir_all(bazel.workspace.join("changed")).unwrap();
     let build = r#"load("@venvtree//rules:defs.bzl", "py_venv", "py_venv_test", "py_wheel")
-
-py_wheel(
-    name = "value",
-    srcs = ["value.py"],
-    distribution = "value",
-    imports = ["."],
-    version = "1",
-)
-
-py_venv(
-    name = "env",
-    wheels = [":value"],
-)
-
-py_venv_test(
-    name = "value_test",
-    size = "small",
-    srcs = ["value_test.py"],
-    venv = ":env",
-)
+py_wheel(name = "value", srcs = ["value.py"], distribution = "value", imports = ["."], version = "1")
+py_venv(name = "env", wheels = [":value"])
+py_venv_test(name = "value_test", size = "small", srcs = ["value_test.py"], venv = ":env")
 "#;
     bazel.write("changed/BUILD.bazel", build.as_bytes());
     bazel.write("changed/value_test.py", b"import value\n\nassert value.X == 0, value.X\n");

@@ -263,18 +263,8 @@ fn a_module_of_a_registry_brings_its_programs() {
 
 /// Environments for interpreters that no machine needs to have.
 const ELSEWHERE: &str = r#"
-venvtree_interpreter(
-    name = "linux_python",
-    path = "/usr/bin/python3.11",
-    platform = "linux-x86_64",
-    version = "3.11.2",
-)
-
-py_venv(
-    name = "linux",
-    interpreter = ":linux_python",
-    wheels = [":greeting"],
-)
+venvtree_interpreter(name = "linux_python", path = "/usr/bin/python3.11", platform = "linux-x86_64", version = "3.11.2")
+py_venv(name = "linux", interpreter = ":linux_python", wheels = [":greeting"])
 "#;
 
 /// What a machine without any outputs executes of two environments and an archive.

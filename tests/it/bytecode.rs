@@ -633,11 +633,10 @@ assert '.zip' in sample.__file__ and other.X == 1, sample.__file__";
 /// What a build compiled serves commands that compile nothing.
 #[test]
 fn what_the_store_has_is_bytecode_for_every_command() {
-    let (python, _) = releases().pop().unwrap();
     let project = Project::new();
-    let wheel = sample(&project);
-    compiled_spec(&project, &python, &[wheel], |_| ());
     let store = [("VENVTREE_STORE", "store")];
+    let (python, _) = releases().pop().unwrap();
+    compiled_spec(&project, &python, &[sample(&project)], |_| ());
     let run = |command: &[&str]| venvtree_with(project.path(), command, "", &store);
     let unknown = run(&["plan", "env.json"]);
     unknown.ends(7, "let `build` or `create` make it once, with `--compiler PYTHON`");

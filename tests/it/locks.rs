@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use venvtree::model::digest::Hash;
 use venvtree::model::interpreter::{Arch, Implementation, Interpreter, Libc, Platform};
-use venvtree::model::lock::{AtHand, IndexError, Lock, LockError, Request, index, select};
+use venvtree::model::lock::{AtHand, IndexError, Lock, LockError, Request, Without, index, select};
 use venvtree::model::name::PythonVersion;
 use venvtree::model::wheel::filename::WheelFilename;
 use venvtree::model::wheel::tags;
@@ -280,14 +280,24 @@ fn a_uv_lock_gives_the_wheels_that_uv_and_packaging_choose() {
         uv("envs", &[], &[]),
         uv("extras", &[], &[]).with(
             &["--all-extras", "--no-extra", "web", "--no-extra", "all"],
-            Request { all_extras: true, no_extras: owned(&["web", "all"]), ..Request::default() },
+            Request {
+                all_extras: true,
+                without: Without { extras: owned(&["web", "all"]), ..Without::default() },
+                ..Request::default()
+            },
         ),
         uv("extras", &[], &[]).with(
             &["--all-groups", "--no-group", "docs"],
-            Request { all_groups: true, no_groups: owned(&["docs"]), ..Request::default() },
+            Request {
+                all_groups: true,
+                without: Without { groups: owned(&["docs"]), ..Without::default() },
+                ..Request::default()
+            },
         ),
-        uv("extras", &[], &["dev", "docs"])
-            .with(&["--no-dev"], Request { no_dev: true, ..Request::default() }),
+        uv("extras", &[], &["dev", "docs"]).with(
+            &["--no-dev"],
+            Request { without: Without { dev: true, ..Without::default() }, ..Request::default() },
+        ),
     ];
     let (equal, refused) = compare(&cases, &interpreters());
     assert!(equal > 300 && refused > 10, "{equal} equal, {refused} refused");
@@ -390,24 +400,30 @@ fn groups_count_by_default_as_in_uv() {
         ),
         (
             &["--all-packages", "--no-group", "docs"],
-            Request { no_groups: owned(&["docs"]), ..Request::default() },
+            Request {
+                without: Without { groups: owned(&["docs"]), ..Without::default() },
+                ..Request::default()
+            },
         ),
         (
             &["--all-packages", "--all-groups", "--no-group", "test", "--no-default-groups"],
             Request {
                 all_groups: true,
-                no_groups: owned(&["test"]),
+                without: Without { groups: owned(&["test"]), ..Without::default() },
                 no_default_groups: true,
                 ..Request::default()
             },
         ),
-        (&["--all-packages", "--no-dev"], Request { no_dev: true, ..Request::default() }),
+        (
+            &["--all-packages", "--no-dev"],
+            Request { without: Without { dev: true, ..Without::default() }, ..Request::default() },
+        ),
         (
             &["--package", "two", "--no-dev", "--group", "docs"],
             Request {
                 packages: owned(&["two"]),
                 groups: owned(&["docs"]),
-                no_dev: true,
+                without: Without { dev: true, ..Without::default() },
                 ..Request::default()
             },
         ),

@@ -357,9 +357,12 @@ fn who_replaces_nothing_is_told_what_is_there_and_not_who_works_in_it() {
 #[test]
 fn a_wheel_is_not_packed_that_nobody_could_use() {
     let project = Project::new();
-    project.write("right", "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n");
-    project.write("name", "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n");
-    project.write("version", "Metadata-Version: 2.1\nName: app\nVersion: 2.0\n");
+    for (file, name, version) in
+        [("right", "app", "1.0"), ("name", "other", "1.0"), ("version", "app", "2.0")]
+    {
+        let text = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
+        project.write(file, text);
+    }
     project.write("none", [0xff, 0xfe, 0]);
     let pack = |metadata: &str, files: &[&str]| {
         let wheel = "dist/app-1.0-py3-none-any.whl";
@@ -441,24 +444,14 @@ fn options_of_other_tools_are_answered_for_what_is_at_hand() {
         ),
         (&["--find-links", "d"], "--extra-search-dir", "`--wheels DIR`", "`--wheels DIR`"),
         (&["-f", "d"], "--extra-search-dir", "`--wheels DIR`", "`--wheels DIR`"),
-        (
-            &["--python-platform", "linux"],
-            "--target TARGET",
-            "--target TARGET",
-            "`--target TARGET`",
-        ),
+        (&["--python-platform", "linux"], "--target T", "--target T", "`--target T"),
         (&["--locked"], "`uv lock --check`", "`uv lock --check`", "`uv lock --check`"),
         (&["--only-dev"], "`--only-group dev`", "`--only-group dev`", "`--only-group dev`"),
         (&["--dev"], "`--group dev`", "`--group dev`", "`--group dev`"),
         (&["--no-editable"], "--supply", "--supply", "--supply"),
         (&["--reinstall"], "`--clear`", "`--clear`", "`--replace`"),
         (&["--native-tls"], "the system", "the system", "the system"),
-        (
-            &["--dry-run"],
-            "`venvtree lock select LOCK`",
-            "`venvtree lock select",
-            "`venvtree lock select",
-        ),
+        (&["--dry-run"], "lock select LOCK`", "lock select LOCK`", "lock select LOCK`"),
         (&["--inexact"], "as a whole", "as a whole", "as a whole"),
         (&["--compile-bytecode"], "`--bytecode`", "`--bytecode`", "`--bytecode --compiler"),
         (&["--refresh"], "`--no-store`", "`--no-store`", "`--no-store`"),

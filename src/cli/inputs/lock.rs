@@ -13,7 +13,7 @@ use crate::engine::fetch::Fetching;
 use crate::engine::files;
 use crate::error::Error;
 use crate::model::interpreter::Interpreter;
-use crate::model::lock::{self, Request, Selection};
+use crate::model::lock::{self, Request, Selection, Without};
 use crate::model::spec::{Flags, Launchers, Spec};
 use crate::model::target;
 
@@ -353,11 +353,9 @@ impl WantedArguments {
             at_hand: at_hand(&resolve(wheels), &file.lock)?,
             extras: self.extras,
             all_extras: self.all_extras,
-            no_extras: self.no_extras,
             groups: if only_groups { self.only_groups } else { self.groups },
             all_groups: self.all_groups,
-            no_groups: self.no_groups,
-            no_dev: self.no_dev,
+            without: Without { extras: self.no_extras, groups: self.no_groups, dev: self.no_dev },
             only_groups,
             no_default_groups: self.no_default_groups,
             packages: self.packages,

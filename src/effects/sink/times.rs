@@ -62,16 +62,22 @@ mod tests {
     use crate::effects::scan::{View, scan};
     use crate::model::digest::DigestFunction;
 
+    /// A folder with a file.
+    fn folder_with(name: &str) -> (tempfile::TempDir, camino::Utf8PathBuf) {
+        let (guard, folder) = folder();
+        std::fs::write(folder.join(name), "x = 3").unwrap();
+        (guard, folder.join(name))
+    }
+
     #[test]
     fn files_have_a_time_for_each_content() {
-        let (_guard, folder) = folder();
-        let root = folder.join("env");
-        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        let (_guard, root) = folder();
+        let (_outside, elsewhere) = folder_with("elsewhere");
         for (path, text) in [("one", "x = 1"), ("a/two", "x = 2"), ("a/b/again", "x = 1")] {
+            std::fs::create_dir_all(root.join("a/b")).unwrap();
             std::fs::write(root.join(path), text).unwrap();
         }
-        std::fs::write(folder.join("elsewhere"), "x = 3").unwrap();
-        std::fs::hard_link(folder.join("elsewhere"), root.join("a/linked")).unwrap();
+        std::fs::hard_link(elsewhere, root.join("a/linked")).unwrap();
         let paths = ["one", "a/two", "a/b/again", "a/linked", "a/b", "a"];
         for path in paths {
             filetime::set_file_mtime(root.join(path), filetime::FileTime::from_unix_time(100, 0))

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::index::{IndexError, LockIndex, facts, index};
 use self::markers::{MarkerId, Markers};
-pub use self::names::Request;
+pub use self::names::{Request, Without};
 pub use self::problem::{LockError, Place, Problem, Unavailable, UnknownName, UnusableLock};
 pub use self::select::{LeftOut, Selected, Selection, select};
 pub use self::wheel::AtHand;

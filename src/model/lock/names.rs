@@ -21,28 +21,35 @@ pub struct Request {
     pub extras: Vec<String>,
     /// All of them.
     pub all_extras: bool,
-    /// But not these.
-    pub no_extras: Vec<String>,
     /// Groups of dependencies.
     pub groups: Vec<String>,
     /// All of them.
     pub all_groups: bool,
-    /// But not these.
-    pub no_groups: Vec<String>,
-    /// Nor the one that is called so by custom, if it is there.
-    pub no_dev: bool,
-    /// Leave out what the project itself requires: only groups count.
-    pub only_groups: bool,
-    /// Leave out the groups that count by default.
-    pub no_default_groups: bool,
     /// Members of the workspace; all, if none is named.
     pub packages: Vec<String>,
+    /// Leave out what the project itself requires: only groups count.
+    pub only_groups: bool,
     /// Wheels that somebody built of packages that have none which fits.
     pub supplied: Vec<AtHand>,
     /// Wheels among which those of a lock without addresses are found, by their hashes.
     pub at_hand: Vec<AtHand>,
     /// Trust wheels without a hash.
     pub unpinned: bool,
+    /// Leave out the groups that count by default.
+    pub no_default_groups: bool,
+    /// What is left out all the same.
+    pub without: Without,
+}
+
+/// What is left out though it is among all, or counts by default.
+#[derive(Debug, Clone, Default)]
+pub struct Without {
+    /// Extras, by their names.
+    pub extras: Vec<String>,
+    /// Groups of dependencies.
+    pub groups: Vec<String>,
+    /// The group that is called so by custom, if it is there.
+    pub dev: bool,
 }
 
 /// What is wanted, and is there.
@@ -73,9 +80,9 @@ impl Wanted {
         let all_extras = lock.extras(&members);
         let all_groups = lock.groups(&members);
         let mut extras = look_up("extra", &request.extras, &all_extras, &mut unknown);
-        let unwanted = look_up("extra", &request.no_extras, &all_extras, &mut unknown);
+        let unwanted = look_up("extra", &request.without.extras, &all_extras, &mut unknown);
         let mut groups = look_up("group", &request.groups, &all_groups, &mut unknown);
-        let mut without = look_up("group", &request.no_groups, &all_groups, &mut unknown);
+        let mut without = look_up("group", &request.without.groups, &all_groups, &mut unknown);
         if !unknown.is_empty() {
             return Err(LockError::Unknown(unknown));
         }
@@ -89,7 +96,7 @@ impl Wanted {
         if request.all_groups {
             groups.extend(all_groups);
         }
-        if request.no_dev {
+        if request.without.dev {
             without.insert(DEV.to_owned());
         }
         groups.retain(|group| !without.contains(group));

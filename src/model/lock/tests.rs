@@ -119,16 +119,16 @@ fn a_graph_is_followed_from_its_roots() {
     check(with(|request| request.extras = names(&["All"])), "a b c d x app");
     check(with(|request| request.all_extras = true), "a b c d x app");
     check(
-        with(|request| (request.all_extras, request.no_extras) = (true, names(&["all"]))),
+        with(|request| (request.all_extras, request.without.extras) = (true, names(&["all"]))),
         "a b c d x app",
     );
     check(with(|request| request.extras = names(&["none"])), "a b d x app");
     check(with(|request| request.all_groups = true), "a b d e x app");
     check(
-        with(|request| (request.all_groups, request.no_groups) = (true, names(&["docs"]))),
+        with(|request| (request.all_groups, request.without.groups) = (true, names(&["docs"]))),
         "a b d x app",
     );
-    check(with(|request| request.no_dev = true), "a b x app");
+    check(with(|request| request.without.dev = true), "a b x app");
     check(with(|request| request.groups = names(&["docs"])), "a b d e x app");
     check(with(|request| (request.only_groups, request.groups) = (true, names(&["docs"]))), "e");
     let fails = |request: Request, expected: &str| {
