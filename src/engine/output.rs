@@ -50,6 +50,8 @@ pub(super) struct Output<'a> {
     request: &'a BuildRequest,
     notes: &'a Notes,
     before: Kind,
+    /// Whether what is put there may have other names in a store.
+    may_be_linked: bool,
     /// Who remembers how outputs look; nobody where they are not looked at.
     store: Option<&'a Store>,
     states: OnceCell<Option<States>>,
@@ -88,7 +90,8 @@ impl<'a> Output<'a> {
     ) -> Result<Self, Error> {
         let before = fs::kind(&request.out)?;
         let (store, states, hold) = (None, OnceCell::new(), RefCell::new(None));
-        let output = Self { session, request, notes, before, store, states, hold };
+        let may_be_linked = false;
+        let output = Self { session, request, notes, before, may_be_linked, store, states, hold };
         if output.before == Kind::Other {
             output.old()?;
         }
@@ -98,7 +101,8 @@ impl<'a> Output<'a> {
     /// The same where a store may remember how outputs look.
     #[must_use]
     pub fn remembered_by(self, store: Option<&'a Store>) -> Self {
-        Self { store: store.filter(|_| self.request.look), ..self }
+        let may_be_linked = store.is_some();
+        Self { may_be_linked, store: store.filter(|_| self.request.look), ..self }
     }
 
     /// The place.
@@ -258,7 +262,8 @@ impl<'a> Output<'a> {
     ) -> Result<Outcome, Error> {
         let states = match self.request.distinct_times {
             true => {
-                times::distinguish(unfinished.directory(), tree, self.session.threads())?;
+                let threads = self.session.threads();
+                times::distinguish(unfinished.directory(), tree, self.may_be_linked, threads)?;
                 None
             }
             false => states,

@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use rustix::fs::FileType;
-
-use crate::effects::host::fs::{Directory, FsError};
+use crate::effects::host::fs::{Directory, FsError, failed};
 use crate::effects::work::parallel;
 use crate::model::digest::Hash;
 use crate::model::tree::{Leaf, Node, Tree};
@@ -21,12 +19,22 @@ pub fn of(mtime: u64, content: Hash) -> u64 {
     mtime.saturating_add(u64::from(u32::from_be_bytes([one, two, three, four]) & SPREAD))
 }
 
-/// Gives each file that a directory holds a time that depends on its content, after the one that it
-/// has. Those that have other names elsewhere keep theirs.
+/// Gives each file that a directory holds a time that depends on its content, after that of the
+/// directory. Where files `may_be_linked`, those that have other names elsewhere keep theirs.
 ///
 /// # Errors
 /// One belongs to somebody else, or is not there.
-pub fn distinguish(directory: &Directory, tree: &Tree, threads: usize) -> Result<(), FsError> {
+pub fn distinguish(
+    directory: &Directory,
+    tree: &Tree,
+    may_be_linked: bool,
+    threads: usize,
+) -> Result<(), FsError> {
+    let own = rustix::fs::fstat(directory.handle()).map_err(failed("look at", directory.path()))?;
+    let mtime = u64::try_from(own.st_mtime).unwrap_or_default();
+    let is_linked = |directory: &Directory, name: &str| {
+        Ok::<_, FsError>(may_be_linked && directory.status(name)?.st_nlink > 1)
+    };
     let root = (Arc::new(directory.open_below("")?), "", tree.root());
     parallel::branch(threads, vec![root], |(parent, name, entries)| {
         // Opened late, as only so many may be open at once.
@@ -39,11 +47,8 @@ pub fn distinguish(directory: &Directory, tree: &Tree, threads: usize) -> Result
                     below.push((Arc::clone(&directory), name.as_str(), entries));
                 }
                 Node::Leaf(Leaf::File { blob, .. }) => {
-                    let found = directory.status(name.as_str())?;
-                    let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
-                    if is_file && found.st_nlink == 1 {
-                        let time = u64::try_from(found.st_mtime).unwrap_or_default();
-                        directory.set_time(name.as_str(), of(time, blob.0.hash))?;
+                    if !is_linked(&directory, name.as_str())? {
+                        directory.set_time(name.as_str(), of(mtime, blob.0.hash))?;
                     }
                 }
                 Node::Leaf(Leaf::Symlink(_)) => {}
@@ -78,18 +83,22 @@ mod tests {
             std::fs::write(root.join(path), text).unwrap();
         }
         std::fs::hard_link(elsewhere, root.join("a/linked")).unwrap();
-        let paths = ["one", "a/two", "a/b/again", "a/linked", "a/b", "a"];
+        let paths = ["one", "a/two", "a/b/again", "a/linked", "a/b", "a", ""];
         for path in paths {
             filetime::set_file_mtime(root.join(path), filetime::FileTime::from_unix_time(100, 0))
                 .unwrap();
         }
         let tree = scan(&root, DigestFunction::Sha256, View::Exact, 1).unwrap().tree;
-        distinguish(&Directory::open(&root).unwrap(), &tree, 2).unwrap();
-        let [one, two, again, linked, below, above] =
-            paths.map(|path| root.join(path).metadata().unwrap().mtime());
+        let times = |may_be_linked| {
+            distinguish(&Directory::open(&root).unwrap(), &tree, may_be_linked, 2).unwrap();
+            paths.map(|path| root.join(path).metadata().unwrap().mtime())
+        };
+        let [one, two, again, linked, below, above, top] = times(true);
         assert!(one != two && one > 100 && two > 100, "{one} {two}");
-        assert_eq!((again, linked, below, above), (one, 100, 100, 100));
+        assert_eq!((again, linked, below, above, top), (one, 100, 100, 100, 100));
         let expected = of(100, Hash::sha256(b"x = 1"));
         assert_eq!(u64::try_from(one).unwrap(), expected);
+        let [first, .., linked, _, _, _] = times(false);
+        assert_eq!((first, linked > 100), (one, true));
     }
 }
