@@ -403,6 +403,10 @@ fn every_refusal_says_what_to_do() {
     let root = "root: neither a project nor a member of a workspace nor requirements";
     check("uv.lock", "", &format!("error: uv.lock: is empty, {kinds}\n{cut}\n"));
     check("uv.lock", head, &format!("error: uv.lock: has no {root}\n{cut}, as with `uv lock`\n"));
+    let open = "error: uv.lock:4:15: invalid basic string, expected `\"`\n\
+                uv.lock:4:15: unclosed inline table, expected `}`\n";
+    let text = format!("{head}x = {{ a = \"unf");
+    check("uv.lock", &text, &format!("{open}{cut}, as with `uv lock`\n"));
     check(
         "uv.lock",
         &format!("{head}\n<<<<<<< HEAD\n[[package]]\n=======\n>>>>>>> other\n"),

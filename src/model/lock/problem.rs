@@ -236,9 +236,7 @@ impl Explain for LockError {
             Self::FormatVersion { .. } => {
                 spec.hint("a newer venvtree may read it, or an older version of the tool that wrote it")
             }
-            Self::Incomplete { .. } => {
-                spec.hint("it may have been cut off, or not be written yet: lock anew, as with `uv lock`")
-            }
+            Self::Incomplete { .. } => spec.hint(CUT_OFF),
             Self::Merge(_) => spec.hint(
                 "take one side, as with `git checkout --ours FILE`, and lock anew: `uv lock` writes what has changed since",
             ),
@@ -277,6 +275,7 @@ impl Explain for LockError {
             Self::Python { patch_level: true, .. } => {
                 spec.hint("name the whole version of the interpreter, such as 3.12.1")
             }
+            Self::Text(problems) if problems.iter().any(Problem::is_open_end) => spec.hint(CUT_OFF),
             Self::Text(problems) if problems.iter().any(|problem| problem.message.ends_with(NO_HASH)) => spec.hint(
                 "`uv pip compile --generate-hashes` and `pip-compile --generate-hashes` write hashes; `venvtree lock pin` adds the addresses",
             ),
@@ -318,7 +317,16 @@ fn texts<T: fmt::Display>(all: &[T]) -> Vec<String> {
     all.iter().map(ToString::to_string).collect()
 }
 
+/// What may have become of a lock that ends too soon.
+const CUT_OFF: &str =
+    "it may have been cut off, or not be written yet: lock anew, as with `uv lock`";
+
 impl Problem {
+    /// Whether something is not closed, as where a file ends too soon.
+    fn is_open_end(&self) -> bool {
+        self.message.starts_with("unclosed ")
+    }
+
     fn describe(&self, origin: &str) -> String {
         let Place { line, column } = self.place;
         match self.column {
