@@ -1,6 +1,8 @@
 //! From arguments and variables to how wheels come to this machine.
 
-use camino::{Utf8Path, Utf8PathBuf};
+#[cfg(feature = "remote")]
+use camino::Utf8Path;
+use camino::Utf8PathBuf;
 use clap::Args;
 
 use crate::cli::io::Io;
