@@ -510,7 +510,7 @@ fn a_wheel_is_unpacked_while_the_next_one_comes() {
                     .count()
             };
             if request.path.contains("/w0-") && store != "" {
-                for _ in 0..1000 {
+                for _ in 0..2500 {
                     if unpacked() == 2 {
                         return Behaviour::Serve;
                     }

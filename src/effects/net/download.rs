@@ -10,6 +10,7 @@ mod document;
 mod partial;
 
 use std::io::Read as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -206,9 +207,13 @@ impl Network {
         let lanes = Lanes::new(self.config.connections);
         // More at once would stand in each other's way in the file system.
         let hands = Lanes::new(beside.threads);
-        let fetch = |turn: usize| {
-            let index = order[turn];
-            let outcome = lanes.take(|| self.fetch_one(&wanted[index], progress));
+        let next = AtomicUsize::new(0);
+        let fetch = |_| {
+            // Whoever has a lane takes the next: who waits for one may be overtaken.
+            let (index, outcome) = lanes.take(|| {
+                let index = order[next.fetch_add(1, Ordering::Relaxed)];
+                (index, self.fetch_one(&wanted[index], progress))
+            });
             progress.advance(1, 0);
             if outcome.is_ok() {
                 hands.take(|| (beside.work)(index));
