@@ -27,6 +27,16 @@ pub(crate) fn count_u64(number: u64, noun: &str) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), noun)
 }
 
+/// Words with commas between them, cut short after `limit`.
+pub(crate) fn list(words: &[String], limit: usize) -> String {
+    match words.get(..limit) {
+        Some(first) if first.len() < words.len() => {
+            format!("{} and {} more", first.join(", "), words.len() - limit)
+        }
+        _ => words.join(", "),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -188,8 +188,11 @@ fn launchers_lie_with_an_installed_program() {
 #[test]
 fn what_cannot_be_done_is_said() {
     let project = project();
+    let newer = WheelText::new("newer", "1.0").tag("cp312-cp312-macosx_14_0_arm64");
+    project.write(&format!("newer/{}", newer.file_name()), newer.pack());
     for (arguments, message, hint) in [
-        (&["wheels", "--for", "windows-x86_64-3.12"][..], "needs launchers", "--launchers"),
+        (&["newer", "--for", "macos-arm64-3.12"][..], "`newer` fits", "macos-arm64-14.0-3.12"),
+        (&["wheels", "--for", "windows-x86_64-3.12"], "needs launchers", "--launchers"),
         (
             &["wheels", "--for", "linux-x86_64-3.12", "--launchers", "launchers"],
             "for Windows",

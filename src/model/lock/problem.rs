@@ -3,10 +3,11 @@
 //! Model layer. Messages say what is, hints what to do. A message begins with the name of the lock, which only the caller
 //! knows: [`LockError::describe`] puts it there.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::nearest;
+use crate::model::quantity::list;
 use crate::model::requirements::marker::Fact;
 
 /// How the message about a requirement without a hash ends.
@@ -424,15 +425,6 @@ fn joined(items: &[String]) -> String {
         [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
         _ => items.join(""),
     }
-}
-
-/// Words with commas between them, cut short after `limit`.
-pub(super) fn list(words: &[String], limit: usize) -> String {
-    let mut text = words.iter().take(limit).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if words.len() > limit {
-        let _ = write!(text, " and {} more", words.len() - limit);
-    }
-    text
 }
 
 /// The first line that Git writes where two versions of a text do not go together.

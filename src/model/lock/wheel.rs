@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::str::FromStr as _;
 
 use crate::model::digest::Hash;
-use crate::model::lock::problem::{ELSEWHERE, list};
+use crate::model::lock::problem::ELSEWHERE;
 use crate::model::lock::{Artifact, Package, Source};
 use crate::model::name::Version;
+use crate::model::quantity::list;
 use crate::model::wheel::filename::WheelFilename;
 use crate::model::wheel::member_hash::OtherHash;
 use crate::model::wheel::tags::{Mismatch, Tags};

@@ -160,7 +160,7 @@ impl From {
             }
         };
         Err(Error::usage(format!("no wheel of `{name}` fits {interpreter}: {reason}{more}"))
-            .hint("add a wheel that fits, or leave such distributions out with --skip-missing"))
+            .hint("add a wheel that fits, name the oldest system that there has to be in --for (macos-arm64-14.0-3.12, linux-x86_64-glibc2.34-3.12), or leave such distributions out with --skip-missing"))
     }
 }
 
