@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::effects::host::fs::FsError;
 use crate::effects::wheels::load::WheelError;
 use crate::model::digest::DirectoryDigest;
-use crate::model::finding::{Finding, Severity};
+use crate::model::finding::{Code, Finding, Severity};
 use crate::model::quantity;
 use crate::model::spec::WheelReference;
 
@@ -99,7 +99,7 @@ impl RefusedWheel {
                 Some(member) => format!("{}: {member:?}: {}", self.wheel, finding.message),
                 None => format!("{}: {}", self.wheel, finding.message),
             },
-            hint: Some(finding.code.hint()),
+            hint: Some(finding.code.hint_where_error()),
             items: Vec::new(),
             has_code: true,
         })
@@ -113,7 +113,14 @@ pub struct RefusedWheels(pub Vec<RefusedWheel>);
 
 impl Explain for RefusedWheels {
     fn explain(&self) -> Explanation {
-        ErrorKind::Wheel.hint("`venvtree wheel check FILE` explains every finding")
+        // Only who compiles finds that something does not compile.
+        let is_of_wheels = |finding: &Finding| {
+            finding.severity == Severity::Error && finding.code != Code::BytecodeUncompilable
+        };
+        if self.0.iter().any(|refused| refused.findings.iter().any(is_of_wheels)) {
+            return ErrorKind::Wheel.hint("`venvtree wheel check FILE` explains every finding");
+        }
+        ErrorKind::Wheel.no_hint()
     }
 
     fn details(&self) -> Vec<Detail> {

@@ -158,7 +158,7 @@ def overlay_name(wheel, version, level):
 
 def _literal(path):
     """A pattern that matches this path only."""
-    return "".join(["[%s]" % letter if letter in "*?[{" else letter for letter in path.elems()])
+    return "".join(["[%s]" % letter if letter in "*?[{}\\" else letter for letter in path.elems()])
 
 def _refused(error):
     return struct(value = None, error = error)

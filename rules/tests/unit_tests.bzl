@@ -59,8 +59,8 @@ def _bytecode():
     _equal(overlay_name("six-1.16.0-py2.py3-none-any.whl", "3.12.1", 0), "six-1.16.0-py2.py3-none-any.cpython-312.bytecode.zip")
     _equal(overlay_name("six-1.16.0-py2.py3-none-any.whl", "3.12.1", 2), "six-1.16.0-py2.py3-none-any.cpython-312.opt-2.bytecode.zip")
     _equal(bytecode_document(None, "3.12.1"), None)
-    document = bytecode_document(found, "3.12.1", sources = ["app/[x].py", "app/data.txt"])
-    _equal(document["exclude"], ["**/tests/**", "test/**", "a/**", "b.py", "app/[[]x].py"])
+    document = bytecode_document(found, "3.12.1", sources = ["app/[x].py", "app/{{x}}.py", "app/data.txt"])
+    _equal(document["exclude"], ["**/tests/**", "test/**", "a/**", "b.py", "app/[[]x].py", "app/[{][{]x[}][}].py"])
     _equal((document["compiler"], document["levels"], document["validation"]), ("3.12.1", [0, 2], "unchecked"))
 
     venv = struct(bytecode = found, interpreter = struct(version = "3.12.1"))

@@ -1,19 +1,22 @@
-//! Bytecode of wheels, and of interpreters that are copied in: compiled by a real interpreter, kept
-//! as overlays.
+//! Bytecode of wheels, of first-party modules and of interpreters that are copied in: compiled by a
+//! real interpreter, kept as overlays.
 //!
 //! Part of the engine. The one thing that runs an interpreter for more than facts, and only where
 //! somebody names it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::effects::host::input::InputFile;
 use crate::effects::host::{file_hash, fs};
-use crate::effects::interpreters::compile::{Compilers, History, Job};
-use crate::effects::source::supply::{FeedError, Supply, SupplyErrors};
+use crate::effects::interpreters::compile::{Batch, Compilers, History, Job};
+use crate::effects::source::supply::Supply;
 use crate::effects::wheels::load::{self, Wheel, WheelError};
-use crate::effects::work::pipeline::Crew;
 use crate::effects::work::progress::{Amount, Phase};
+use crate::engine::jobs;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
 use crate::error::{Error, RefusedWheel, RefusedWheels, UnreadableInputs};
@@ -22,8 +25,9 @@ use crate::model::bytecode::overlay::Recipe;
 use crate::model::bytecode::release::Compiler;
 use crate::model::bytecode::{Level, Validation};
 use crate::model::digest::{Digest, Hash};
+use crate::model::finding::Code;
 use crate::model::path::TreePath;
-use crate::model::plan::bytecode::{self as planned, Owner};
+use crate::model::plan::bytecode::Owner;
 use crate::model::plan::{Content, WheelIndex};
 use crate::model::wheel::filename::WheelFilename;
 
@@ -41,6 +45,8 @@ pub struct Request {
     pub expected: Option<Compiler>,
     /// The modules that are left out.
     pub excluded: Excluded,
+    /// What wheels may have.
+    pub allow: BTreeSet<Code>,
 }
 
 /// Interpreters that compile wheels.
@@ -57,8 +63,9 @@ pub struct Compilation<'a> {
 pub enum Source {
     /// A wheel, and where it is.
     Wheel(Box<Wheel>, Utf8PathBuf),
-    /// The standard library of an interpreter that a plan copies in.
-    Interpreter(Box<Prepared>),
+    /// What is no wheel of a spec's: the standard library of an interpreter that is copied in, or
+    /// first-party modules.
+    Part(Arc<Prepared>, Owner),
 }
 
 impl Source {
@@ -66,10 +73,13 @@ impl Source {
     ///
     /// # Errors
     /// It cannot be read, or is not accepted.
-    pub fn open(session: &Session, path: &Utf8Path) -> Result<Self, Error> {
-        let name = path.file_name().unwrap_or_default();
-        let name = WheelFilename::parse(name).map_err(|error| Error::usage(error.to_string()))?;
-        let options = load::LoadOptions { limits: session.limits.clone(), ..Default::default() };
+    pub fn open(session: &Session, request: &Request, path: &Utf8Path) -> Result<Self, Error> {
+        let name = name_of(path)?;
+        let options = load::LoadOptions {
+            limits: session.limits.clone(),
+            allow: request.allow.clone(),
+            ..Default::default()
+        };
         let wheel = load::load(path, &name, &options).map_err(|error| match error {
             WheelError::Refused { findings, .. } => {
                 RefusedWheels(vec![RefusedWheel { wheel: name.to_string(), findings }]).into()
@@ -85,18 +95,43 @@ impl Source {
     /// It copies none in.
     pub fn of_interpreter(prepared: Prepared) -> Result<Self, Error> {
         if prepared.interpreter.is_some() {
-            return Ok(Self::Interpreter(Box::new(prepared)));
+            return Ok(Self::Part(Arc::new(prepared), Owner::Interpreter));
         }
         let kind = prepared.spec.python.kind();
         let message = format!("the spec's interpreter is of kind \"{kind}\", so nobody copies it");
         Err(Error::usage(message).hint("what the kind \"inside\" names is compiled"))
     }
 
-    /// The wheel's file name, without `.whl`.
-    pub fn stem(&self) -> &str {
+    /// What each entry of a spec's `sources` names.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn of_sources(prepared: Prepared) -> Result<Vec<Self>, Error> {
+        let count = prepared.spec.sources.len();
+        if count == 0 {
+            return Err(Error::usage("the spec has no `sources`").into());
+        }
+        let prepared = Arc::new(prepared);
+        let of = |index| Self::Part(Arc::clone(&prepared), Owner::Source(index));
+        Ok((0..count).map(of).collect())
+    }
+
+    /// What its overlays are called: for a wheel its file name, without `.whl`.
+    pub fn stem(&self) -> String {
         match self {
-            Self::Wheel(wheel, _) => wheel.manifest.file.as_str().trim_end_matches(".whl"),
-            Self::Interpreter(_) => "interpreter",
+            Self::Wheel(wheel, _) => {
+                wheel.manifest.file.as_str().trim_end_matches(".whl").to_owned()
+            }
+            Self::Part(_, Owner::Source(index)) => format!("source-{index}"),
+            Self::Part(..) => "interpreter".to_owned(),
+        }
+    }
+
+    /// What it is called in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Wheel(wheel, _) => wheel.manifest.file.to_string(),
+            Self::Part(prepared, owner) => jobs::owner_name(&prepared.spec, *owner),
         }
     }
 
@@ -109,7 +144,7 @@ impl Source {
                 interpreter: None,
                 overlays: &[],
             },
-            Self::Interpreter(prepared) => prepared.supply(),
+            Self::Part(prepared, _) => prepared.supply(),
         }
     }
 
@@ -124,9 +159,9 @@ impl Source {
                 };
                 modules::of_wheel(&wheel.manifest, excluded).into_iter().map(module).collect()
             }
-            Self::Interpreter(prepared) => {
-                let found = planned::modules_but(&prepared.plan, &prepared.spec, excluded);
-                let own = found.into_iter().filter(|module| module.owner == Owner::Interpreter);
+            Self::Part(prepared, owner) => {
+                let found = prepared.modules(excluded);
+                let own = found.into_iter().filter(|module| module.owner == *owner);
                 own.map(|module| {
                     let digest = Digest { hash: module.sha256, size: module.size };
                     (module.owned_name(), module.content.clone(), digest)
@@ -140,7 +175,7 @@ impl Source {
     fn wheel_hash(&self) -> Result<Option<Hash>, Error> {
         match self {
             Self::Wheel(_, path) => Ok(Some(file_hash::of(path).map_err(UnreadableInputs::one)?)),
-            Self::Interpreter(_) => Ok(None),
+            Self::Part(..) => Ok(None),
         }
     }
 }
@@ -166,46 +201,62 @@ impl<'a> Compilation<'a> {
         self.compiler
     }
 
-    /// Compiles the modules of a wheel or an interpreter.
+    /// Compiles the modules of sources, each at a level, and hands each overlay to `take`, with its
+    /// position, as soon as it is complete.
     ///
     /// # Errors
-    /// A module cannot be read, or not be compiled on this machine.
-    pub fn compile(&self, source: &Source, level: Level) -> Result<OverlayContents, Error> {
-        let recipe = Recipe { compiler: self.compiler, level, validation: self.request.validation };
-        let modules = source.modules(&self.request.excluded);
-        let supply = source.supply();
-        let sizes: Vec<u64> = modules.iter().map(|(_, _, digest)| digest.size).collect();
+    /// A module cannot be read, or not be compiled on this machine; or `take` fails.
+    pub fn compile<R: Send + Sync>(
+        &self,
+        sources: &[(&Source, Level)],
+        take: impl Fn(usize, OverlayContents) -> Result<R, Error> + Sync,
+    ) -> Result<Vec<R>, Error> {
+        let part = |&(source, level): &(&'_ Source, Level)| {
+            let recipe =
+                Recipe { compiler: self.compiler, level, validation: self.request.validation };
+            let modules = source.modules(&self.request.excluded);
+            let sizes = modules.iter().map(|(_, _, digest)| digest.size).collect();
+            (modules, Batch { recipe, sizes })
+        };
+        let (modules, batches): (Vec<_>, Vec<Batch>) = sources.iter().map(part).unzip();
+        let sizes = || batches.iter().flat_map(|batch| &batch.sizes);
         let progress = &self.session.progress;
-        let total = Amount { items: sizes.len() as u64, bytes: sizes.iter().sum() };
+        let total = Amount { items: sizes().count() as u64, bytes: sizes().sum() };
         progress.begin(Phase::Compiling, total);
-        let compiled = self.compilers.compile(&recipe, &sizes, |index| {
-            progress.advance(1, sizes[index]);
-            let (name, content, digest) = &modules[index];
-            read(&supply, content, *digest).map(|source| Job { name: name.to_string(), source })
-        })?;
-        let wheel = source.wheel_hash()?;
-        let files = modules.into_iter().zip(compiled);
-        let files = files.map(|((name, _, digest), compiled)| (name, (digest.hash, compiled)));
-        Ok(OverlayContents { recipe, wheel, files: files.collect() })
+        let read = |part: usize, index: usize| {
+            let (source, (name, content, digest)) = (sources[part].0, &modules[part][index]);
+            progress.advance(1, digest.size);
+            let (name, owner) = (name.to_string(), source.name());
+            jobs::read(&source.supply(), content, *digest).map(|source| Job { name, owner, source })
+        };
+        let finish = |part: usize, compiled: Vec<Compiled>| {
+            let wheel = sources[part].0.wheel_hash()?;
+            let files = modules[part].iter().zip(compiled);
+            let files =
+                files.map(|((name, _, digest), compiled)| (name.clone(), (digest.hash, compiled)));
+            let recipe = batches[part].recipe;
+            take(part, OverlayContents { recipe, wheel, files: files.collect() })
+        };
+        self.compilers.compile_all(&batches, read, |compiled| compiled, finish)
     }
 }
 
-/// The whole of a source.
-pub(super) fn read(
-    supply: &Supply<'_>,
-    content: &Content,
-    digest: Digest,
-) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let fed = supply.feed(content, digest, Crew::Alone, |part| {
-        bytes.extend_from_slice(part);
-        Ok::<_, std::convert::Infallible>(())
-    });
-    match fed {
-        Ok(()) => Ok(bytes),
-        Err(FeedError::Supply(error)) => Err(SupplyErrors::from(error).into()),
-        Err(FeedError::Taker(never)) => match never {},
+/// The name of a wheel that somebody names by its path, where there is a file.
+///
+/// # Errors
+/// There is none, or it is called like no wheel.
+pub(super) fn name_of(path: &Utf8Path) -> Result<WheelFilename, Error> {
+    if path.is_dir() {
+        return Err(Error::usage(format!("`{path}` is a directory, expected a wheel"))
+            .hint(format!("name the wheels in it: `{path}/*.whl`")));
     }
+    WheelFilename::parse(path.file_name().unwrap_or_default()).map_err(|error| {
+        // What is not there is called like no wheel where a shell found nothing for `*`.
+        match InputFile::open(path) {
+            Err(absent) if path.extension() == Some("whl") => UnreadableInputs::one(absent).into(),
+            _ => Error::usage(error.to_string()).into(),
+        }
+    })
 }
 
 /// Writes an overlay into `out`.

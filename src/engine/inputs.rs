@@ -45,6 +45,8 @@ pub struct Inputs<'a> {
     pub(super) spec: Spec,
     /// Whether the files of an interpreter that is copied in are of interest.
     wants_interpreter: bool,
+    /// Whether bytecode is added to the plan.
+    wants_bytecode: bool,
     digests: OnceCell<Vec<WheelDigest>>,
     listings: OnceCell<Listings>,
     launcher_files: BTreeMap<&'static str, OnceCell<LauncherFile>>,
@@ -82,6 +84,7 @@ impl<'a> Inputs<'a> {
             places,
             spec,
             wants_interpreter: true,
+            wants_bytecode: true,
             digests: OnceCell::new(),
             listings: OnceCell::new(),
             launcher_files,
@@ -95,6 +98,17 @@ impl<'a> Inputs<'a> {
     pub fn only(self, part: Option<LayerKind>) -> Self {
         let wants_interpreter = part.is_none_or(|part| part == LayerKind::Interpreter);
         Self { wants_interpreter, ..self }
+    }
+
+    /// The same where nobody wants bytecode, whatever the spec says.
+    pub(super) fn without_bytecode(self) -> Self {
+        Self { wants_bytecode: false, ..self }
+    }
+
+    /// The same of one part that is no wheel's, and which needs none.
+    pub(super) fn without_wheels(mut self, part: LayerKind) -> Self {
+        self.spec.wheels.clear();
+        self.only(Some(part))
     }
 
     /// Where the wheels lie that can be found without hashing or fetching anything, in the order of
@@ -258,6 +272,7 @@ impl<'a> Inputs<'a> {
         store: Option<&Store>,
     ) -> Result<Prepared, Error> {
         let (session, places) = (self.session, self.places);
+        let wants_bytecode = self.wants_bytecode;
         let wheels = load_wheels(session, places, &self.spec, known)?;
         session.progress.begin(Phase::Planning, Amount::default());
         self.listings()?;
@@ -280,16 +295,8 @@ impl<'a> Inputs<'a> {
         let overlays = Vec::new();
         let mut prepared =
             Prepared { spec: self.spec, plan, wheels, sources, interpreter, launchers, overlays };
-        if prepared.spec.bytecode.is_some() {
-            let added = overlays::add(&mut prepared, session, places, store);
-            match (added, known) {
-                // What is to be compiled has to be read.
-                (Err(_), Some(known)) if prepared.wheels.iter().any(Wheel::is_wanted) => {
-                    known.open_absent(&prepared, session, places, |_, wheel| !wheel.is_open())?;
-                    overlays::add(&mut prepared, session, places, store)?;
-                }
-                (added, _) => added?,
-            }
+        if wants_bytecode {
+            overlays::add(&mut prepared, session, places, store, known)?;
         }
         Ok(prepared)
     }

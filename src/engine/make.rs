@@ -82,7 +82,7 @@ pub(super) fn from_wheels(
     };
     let Made { outcome, tree, links } = match (make(&prepared), store) {
         (Err(error), Some(store)) => {
-            if !overlays::mend(&mut prepared, session, places, store)? {
+            if !overlays::mend(&mut prepared, session, places, store, known)? {
                 return Err(error);
             }
             make(&prepared)?

@@ -22,10 +22,13 @@ mod session;
 
 mod prepared;
 
+mod jobs;
+
 pub(crate) mod bytecode;
-mod overlays;
 
 mod known_wheels;
+
+mod overlays;
 mod unpack;
 
 mod inputs;
@@ -110,6 +113,19 @@ pub fn prepare_part(
 ) -> Result<Prepared, Error> {
     let store = with_bytecode(session, &spec);
     Inputs::new(session, spec, places)?.only(part).load(None, store.as_ref())
+}
+
+/// Opens and plans one part of an environment that is no wheel's, without its bytecode.
+///
+/// # Errors
+/// Those of [`prepare`].
+pub fn prepare_sources(
+    session: &Session,
+    spec: Spec,
+    places: &Places,
+    part: LayerKind,
+) -> Result<Prepared, Error> {
+    Inputs::new(session, spec, places)?.without_wheels(part).without_bytecode().load(None, None)
 }
 
 /// Where bytecode may be that was made before, if the spec asks for it.

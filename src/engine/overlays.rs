@@ -3,38 +3,66 @@
 //! Part of the engine. Nothing is compiled unless somebody named a compiler, and nothing is written
 //! but into the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::caches::store::Store;
-use crate::effects::interpreters::compile::{Compilers, History, Job};
+use crate::effects::interpreters::compile::{
+    Batch, Compiled as CompiledSource, Compilers, History,
+};
 use crate::effects::sink::overlay::{Aside, OverlayContents};
 use crate::effects::source::overlay::{Found, Overlay, OverlayError};
 use crate::effects::source::supply::Supply;
+use crate::effects::wheels::load::Wheel;
 use crate::effects::work::progress::{Amount, Phase};
-use crate::engine::bytecode;
+use crate::engine::jobs;
+use crate::engine::known_wheels::KnownWheels;
 use crate::engine::places::Places;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
 use crate::error::{Error, RefusedWheel, RefusedWheels};
+use crate::model::bytecode::Level;
 use crate::model::bytecode::overlay::Recipe;
-use crate::model::digest::Digest;
+use crate::model::digest::Hash;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::Findings;
-use crate::model::plan::bytecode::{self as planned, Added, Compiled, Module, Owner};
+use crate::model::plan::bytecode::{Added, Compiled, Module, Owner};
 use crate::model::plan::{PlanWarning, WheelIndex};
+use crate::model::quantity::list;
 use crate::model::spec::{InputPath, Spec};
 
 /// Bytecode that nobody has, and nobody may make: whose.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no bytecode of {}", .0.join(", "))]
-pub struct Unavailable(Vec<String>);
+#[error("there is no {} bytecode by {} of {}", recipe.validation.name(), recipe.compiler, list(.of, SHOWN))]
+pub struct Unavailable {
+    /// How it would have been made.
+    recipe: Recipe,
+    /// What has none, with the level where several are asked for.
+    of: Vec<String>,
+}
+
+/// So many owners are named.
+const SHOWN: usize = 10;
+
+impl Unavailable {
+    fn of(parts: &[Part<'_>], spec: &Spec, levels: usize) -> Self {
+        let name = |part: &Part<'_>| match levels {
+            1 => jobs::owner_name(spec, part.owner()),
+            _ => {
+                format!("{} (level {})", jobs::owner_name(spec, part.owner()), part.recipe.level)
+            }
+        };
+        let names: BTreeSet<String> = parts.iter().map(name).collect();
+        Self { recipe: parts[0].recipe, of: names.into_iter().collect() }
+    }
+}
 
 impl Explain for Unavailable {
     fn explain(&self) -> Explanation {
         ErrorKind::Io.hint(
-            "let `build` or `create` make it once, with `--compiler PYTHON`, or name overlays in the spec",
+            "let `build` make it once, with `--compiler PYTHON` and the same store, or name overlays in the spec",
         )
     }
 
@@ -43,7 +71,8 @@ impl Explain for Unavailable {
     }
 }
 
-/// Adds the bytecode that the spec asks for to a plan.
+/// Adds the bytecode that the spec asks for to a plan. Of wheels that are only known, files are
+/// opened where they have to be compiled.
 ///
 /// # Errors
 /// An overlay cannot be used, or bytecode that nobody has cannot be made.
@@ -52,60 +81,62 @@ pub(super) fn add(
     session: &Session,
     places: &Places,
     store: Option<&Store>,
+    known: Option<&KnownWheels<'_>>,
 ) -> Result<(), Error> {
     let Some(wanted) = prepared.spec.bytecode.clone() else {
         return Ok(());
     };
-    let modules = planned::modules(&prepared.plan, &prepared.spec);
+    let modules = prepared.modules(&wanted.excluded());
     let mut gathering = Gathering {
         session,
         store,
         spec: &prepared.spec,
         supply: prepared.supply(),
-        given: given(&prepared.spec, places)?,
-        compilers: None,
-        aside: Aside::default(),
+        given: given(&prepared.spec, &wanted.levels, places)?,
+        aside: Mutex::default(),
     };
-    let mut all = Vec::new();
-    let mut uncompilable: BTreeMap<Owner, Findings> = BTreeMap::new();
-    let mut wanting = Vec::new();
-    let mut found = Vec::new();
+    let mut parts = Vec::new();
     for recipe in wanted.recipes() {
-        let mut begin = 0;
+        let mut first = 0;
         for owned in modules.chunk_by(|one, two| one.owner == two.owner) {
-            let first = begin;
-            begin += owned.len();
-            let Some(overlay) = gathering.overlay(&recipe, owned)? else {
-                wanting.push(name(&prepared.spec, owned[0].owner));
-                continue;
-            };
-            let mut has: Vec<(usize, Found)> = Vec::with_capacity(owned.len());
-            let mut next = 0;
-            for (index, module) in (first..).zip(owned) {
-                // Both are sorted by name.
-                let found = overlay.find(module.name, module.sha256, next)?;
-                next = match found {
-                    Found::Bytecode { member, .. } => member + 1,
-                    Found::Skipped(_) => next + 1,
-                };
-                has.push((index, found));
-            }
-            let flags = &prepared.spec.flags;
-            let mut findings = Findings::with_policy(&flags.allow, &flags.deny);
-            for (index, found) in &has {
-                if let Found::Skipped(reason) = found {
-                    findings.add_uncompilable(modules[*index].name, reason);
-                }
-            }
-            uncompilable.insert(owned[0].owner, findings);
-            found.push((recipe, all.len(), has));
-            all.push(overlay);
+            let part = Part { recipe, modules: owned };
+            parts.push((first, part, gathering.overlay(&part)?));
+            first += owned.len();
         }
     }
-    if !wanting.is_empty() {
-        wanting.sort();
-        wanting.dedup();
-        return Err(Unavailable(wanting).into());
+    let absent = parts.iter().filter(|(.., overlay)| overlay.is_none());
+    let absent: Vec<Part<'_>> = absent.map(|(_, part, _)| *part).collect();
+    let mut made = match (&session.compiler, known) {
+        _ if absent.is_empty() => Vec::new(),
+        (None, _) => {
+            return Err(Unavailable::of(&absent, &prepared.spec, wanted.levels.len()).into());
+        }
+        (Some(python), known) => {
+            if let Some(known) = known {
+                let of = |wheel| absent.iter().any(|part| part.owner() == Owner::Wheel(wheel));
+                let is_read = |wheel, found: &Wheel| !found.is_open() && of(wheel);
+                known.open_absent(prepared, session, places, is_read)?;
+            }
+            gathering.make(python, &absent)?
+        }
+    }
+    .into_iter();
+    let mut all = Vec::new();
+    let mut uncompilable: BTreeMap<Owner, Findings> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (first, Part { recipe, modules: owned }, overlay) in parts {
+        let overlay = overlay.or_else(|| made.next()).expect("what was absent was made");
+        let has = (first..).zip(look_up(&overlay, owned)?).collect::<Vec<(usize, Found)>>();
+        let flags = &prepared.spec.flags;
+        let mut findings = Findings::with_policy(&flags.allow, &flags.deny);
+        for (index, found) in &has {
+            if let Found::Skipped(reason) = found {
+                findings.add_uncompilable(modules[*index].name, reason);
+            }
+        }
+        uncompilable.insert(owned[0].owner, findings);
+        found.push((recipe, all.len(), has));
+        all.push(overlay);
     }
     let warnings = judge(&prepared.spec, uncompilable)?;
     let compiled = found.into_iter().flat_map(|(recipe, overlay, has)| {
@@ -125,6 +156,24 @@ pub(super) fn add(
     Ok(())
 }
 
+/// What an overlay has of each of some modules.
+///
+/// # Errors
+/// It is of others.
+fn look_up(overlay: &Overlay, modules: &[Module<'_>]) -> Result<Vec<Found>, OverlayError> {
+    let mut next = 0;
+    let find = |module: &Module<'_>| {
+        // Both are sorted by name.
+        let found = overlay.find(module.name, module.sha256, next)?;
+        next = match found {
+            Found::Bytecode { member, .. } => member + 1,
+            Found::Skipped(_) => next + 1,
+        };
+        Ok(found)
+    };
+    modules.iter().map(find).collect()
+}
+
 /// What a person should know of modules that cannot be compiled.
 ///
 /// # Errors
@@ -133,7 +182,7 @@ fn judge(spec: &Spec, found: BTreeMap<Owner, Findings>) -> Result<Vec<PlanWarnin
     let mut warnings = Vec::new();
     let mut refused = Vec::new();
     for (owner, findings) in found.into_iter().filter(|(_, findings)| !findings.is_empty()) {
-        let owner = name(spec, owner);
+        let owner = jobs::owner_name(spec, owner);
         let count = findings.count();
         if findings.has_errors() {
             refused.push(RefusedWheel { wheel: owner, findings: findings.finish() });
@@ -155,6 +204,7 @@ pub(super) fn mend(
     session: &Session,
     places: &Places,
     store: &Store,
+    known: Option<&KnownWheels<'_>>,
 ) -> Result<bool, Error> {
     let damaged = |overlay: &&Overlay| overlay.proven && !overlay.is_whole();
     let damaged: Vec<&Overlay> = prepared.overlays.iter().filter(damaged).collect();
@@ -165,21 +215,29 @@ pub(super) fn mend(
         store.discard_overlay(overlay.path());
     }
     prepared.plan.remove_bytecode();
-    add(prepared, session, places, Some(store))?;
+    add(prepared, session, places, Some(store), known)?;
     Ok(true)
 }
 
-/// What an owner is called.
-fn name(spec: &Spec, owner: Owner) -> String {
-    match owner {
-        Owner::Wheel(wheel) => spec.wheels[wheel.0].file_name.to_string(),
-        Owner::Source(source) => format!("the source `{}`", spec.sources[source].path),
-        Owner::Interpreter => "the interpreter".to_owned(),
-    }
+/// The overlay of an owner at a level, among those that a spec names.
+pub(super) fn of(
+    given: &BTreeMap<Owner, Vec<Overlay>>,
+    owner: Owner,
+    level: Level,
+) -> Option<&Overlay> {
+    let mut overlays = given.get(&owner)?.iter();
+    overlays.find(|overlay| overlay.document.recipe.level == level)
 }
 
 /// The overlays that a spec names, by whose they are.
-fn given(spec: &Spec, places: &Places) -> Result<BTreeMap<Owner, Vec<Overlay>>, Error> {
+///
+/// # Errors
+/// One cannot be read, is of another wheel, or of a level that is not wanted or has one.
+pub(super) fn given(
+    spec: &Spec,
+    levels: &BTreeSet<Level>,
+    places: &Places,
+) -> Result<BTreeMap<Owner, Vec<Overlay>>, Error> {
     let mut named: Vec<(Owner, &[InputPath])> = Vec::new();
     let wheels = spec.wheels.iter().enumerate();
     named.extend(wheels.map(|(index, wheel)| (Owner::Wheel(WheelIndex(index)), &*wheel.bytecode)));
@@ -192,21 +250,49 @@ fn given(spec: &Spec, places: &Places) -> Result<BTreeMap<Owner, Vec<Overlay>>, 
         named.into_iter().flat_map(|(owner, paths)| paths.iter().map(move |path| (owner, path)))
     {
         let overlay = Overlay::open(&places.find(path), false)?;
+        let other = |what, found: String, expected: String| OverlayError::Other {
+            path: overlay.path().to_owned(),
+            what,
+            found,
+            expected,
+        };
         if let (Owner::Wheel(wheel), Some(found)) = (owner, overlay.document.wheel)
             && let Some(expected) =
                 spec.wheels[wheel.0].sha256.filter(|expected| expected.0 != found)
         {
-            return Err(OverlayError::Other {
-                path: overlay.path().to_owned(),
-                what: "bytecode of the wheel",
-                found: found.to_hex(),
-                expected: expected.to_string(),
-            }
-            .into());
+            let what = "bytecode of a wheel with the SHA-256";
+            let expected = format!("that of {}, {expected}", spec.wheels[wheel.0].file_name);
+            return Err(other(what, found.to_hex(), expected).into());
         }
-        given.entry(owner).or_default().push(overlay);
+        let of_owner = given.entry(owner).or_default();
+        let level = overlay.document.recipe.level;
+        let is_twice = of_owner.iter().any(|other| other.document.recipe.level == level);
+        if is_twice || !levels.contains(&level) {
+            let texts: Vec<String> = levels.iter().map(Level::to_string).collect();
+            let expected = format!("one overlay of each of {}", texts.join(", "));
+            return Err(other("the level", level.to_string(), expected).into());
+        }
+        of_owner.push(overlay);
     }
     Ok(given)
+}
+
+/// Modules of one owner, and how they are compiled.
+#[derive(Clone, Copy)]
+struct Part<'m> {
+    recipe: Recipe,
+    modules: &'m [Module<'m>],
+}
+
+impl Part<'_> {
+    fn owner(&self) -> Owner {
+        self.modules[0].owner
+    }
+
+    /// By what the store knows its bytecode.
+    fn key(&self) -> Hash {
+        self.recipe.key(self.modules.iter().map(|module| (module.name, module.sha256)))
+    }
 }
 
 /// Whoever may have bytecode.
@@ -216,20 +302,15 @@ struct Gathering<'a> {
     spec: &'a Spec,
     supply: Supply<'a>,
     given: BTreeMap<Owner, Vec<Overlay>>,
-    compilers: Option<Compilers>,
     /// Where overlays lie that no store keeps, until they are open.
-    aside: Aside,
+    aside: Mutex<Aside>,
 }
 
 impl Gathering<'_> {
-    /// The overlay with the bytecode of modules of one owner; nothing where nobody has it and
-    /// nobody may make it.
-    fn overlay(
-        &mut self,
-        recipe: &Recipe,
-        modules: &[Module<'_>],
-    ) -> Result<Option<Overlay>, Error> {
-        if let Some(overlays) = self.given.get_mut(&modules[0].owner) {
+    /// The overlay with the bytecode of a part, that the spec names or the store has.
+    fn overlay(&mut self, part: &Part<'_>) -> Result<Option<Overlay>, OverlayError> {
+        let recipe = &part.recipe;
+        if let Some(overlays) = self.given.get_mut(&part.owner()) {
             let same_level = |overlay: &Overlay| overlay.document.recipe.level == recipe.level;
             if let Some(position) = overlays.iter().position(same_level) {
                 let overlay = overlays.swap_remove(position);
@@ -237,16 +318,45 @@ impl Gathering<'_> {
                 return Ok(Some(overlay));
             }
         }
-        let key = recipe.key(modules.iter().map(|module| (module.name, module.sha256)));
-        if let Some(path) = self.store.and_then(|store| store.overlay(key))
-            && let Ok(overlay) = Overlay::open(&path, true)
-            && overlay.check_recipe(recipe).is_ok()
-        {
-            return Ok(Some(overlay));
-        }
-        let Some(contents) = self.compile(recipe, modules)? else {
-            return Ok(None);
+        let kept = self.store.and_then(|store| store.overlay(part.key()));
+        let kept = kept.and_then(|path| Overlay::open(&path, true).ok());
+        Ok(kept.filter(|overlay| overlay.check_recipe(recipe).is_ok()))
+    }
+
+    /// The same, made now.
+    fn make(&self, python: &Utf8Path, parts: &[Part<'_>]) -> Result<Vec<Overlay>, Error> {
+        let threads = self.session.threads();
+        let compiler = parts[0].recipe.compiler;
+        let compilers = Compilers::start(python, compiler, History::Clean, threads)?;
+        let batch = |part: &Part<'_>| {
+            let sizes = part.modules.iter().map(|module| module.size).collect();
+            Batch { recipe: part.recipe, sizes }
         };
+        let batches: Vec<Batch> = parts.iter().map(batch).collect();
+        let sizes = || batches.iter().flat_map(|batch| &batch.sizes);
+        let progress = &self.session.progress;
+        let total = Amount { items: sizes().count() as u64, bytes: sizes().sum() };
+        progress.begin(Phase::Compiling, total);
+        let read = |part: usize, index: usize| {
+            let module = &parts[part].modules[index];
+            progress.advance(1, module.size);
+            jobs::of_module(&self.supply, self.spec, module)
+        };
+        let finish = |part: usize, compiled| self.keep(&parts[part], compiled);
+        compilers.compile_all(&batches, read, |compiled| compiled, finish)
+    }
+
+    /// Keeps what the modules of a part became.
+    fn keep(&self, part: &Part<'_>, compiled: Vec<CompiledSource>) -> Result<Overlay, Error> {
+        let wheel = match part.owner() {
+            Owner::Wheel(wheel) => self.spec.wheels[wheel.0].sha256.map(|digest| digest.0),
+            Owner::Source(_) | Owner::Interpreter => None,
+        };
+        let files = part.modules.iter().zip(compiled);
+        let files =
+            files.map(|(module, compiled)| (module.owned_name(), (module.sha256, compiled)));
+        let contents = OverlayContents { recipe: part.recipe, wheel, files: files.collect() };
+        let key = part.key();
         let mut bytes = Vec::new();
         contents.write(&mut bytes).expect("memory takes everything");
         let mut kept: Option<Utf8PathBuf> = None;
@@ -258,43 +368,11 @@ impl Gathering<'_> {
         }
         let path = match kept {
             Some(path) => path,
-            None => self.aside.keep(&key.to_hex(), &bytes)?,
+            None => {
+                let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+                aside.keep(&key.to_hex(), &bytes)?
+            }
         };
-        Ok(Some(Overlay::open(&path, true)?))
-    }
-
-    fn compile(
-        &mut self,
-        recipe: &Recipe,
-        modules: &[Module<'_>],
-    ) -> Result<Option<OverlayContents>, Error> {
-        let Some(python) = &self.session.compiler else {
-            return Ok(None);
-        };
-        if self.compilers.is_none() {
-            let threads = self.session.threads();
-            let started = Compilers::start(python, recipe.compiler, History::Clean, threads);
-            self.compilers = Some(started?);
-        }
-        let compilers = self.compilers.as_ref().expect("started above");
-        let sizes: Vec<u64> = modules.iter().map(|module| module.size).collect();
-        let progress = &self.session.progress;
-        let total = Amount { items: sizes.len() as u64, bytes: sizes.iter().sum() };
-        progress.begin(Phase::Compiling, total);
-        let compiled = compilers.compile(recipe, &sizes, |index| {
-            let Module { name, content, sha256, size, .. } = modules[index];
-            progress.advance(1, size);
-            let digest = Digest { hash: sha256, size };
-            bytecode::read(&self.supply, content, digest)
-                .map(|source| Job { name: name.to_string(), source })
-        })?;
-        let wheel = match modules[0].owner {
-            Owner::Wheel(wheel) => self.spec.wheels[wheel.0].sha256.map(|digest| digest.0),
-            Owner::Source(_) | Owner::Interpreter => None,
-        };
-        let files = modules.iter().zip(compiled);
-        let files =
-            files.map(|(module, compiled)| (module.owned_name(), (module.sha256, compiled)));
-        Ok(Some(OverlayContents { recipe: *recipe, wheel, files: files.collect() }))
+        Ok(Overlay::open(&path, true)?)
     }
 }

@@ -13,10 +13,13 @@ use crate::engine::fetch::Arrivals;
 use crate::engine::places::Places;
 use crate::engine::session::Session;
 use crate::error::Error;
+use crate::model::bytecode::modules::Excluded;
 use crate::model::digest::{BlobDigest, DigestFunction};
+use crate::model::plan::bytecode::{self, Module};
 use crate::model::plan::{Inputs, Plan, WheelIndex, WindowsLaunchers};
 use crate::model::spec::Spec;
 use crate::model::tree::Tree;
+use crate::model::wheel::WheelManifest;
 use crate::model::wheel::known::KnownMembers;
 use crate::model::wheel::manifest::HashOrigin;
 
@@ -54,6 +57,12 @@ impl Prepared {
             interpreter: self.interpreter.as_ref().map(ListedFiles::listing),
             launchers: self.launchers.as_ref(),
         }
+    }
+
+    /// The modules of the plan but for those that are left out.
+    pub(super) fn modules(&self, excluded: &Excluded) -> Vec<Module<'_>> {
+        let wheels: Vec<&WheelManifest> = self.wheels.iter().map(|wheel| &wheel.manifest).collect();
+        bytecode::modules(&self.plan, &self.spec, &wheels, excluded)
     }
 
     /// Where the bytes come from.

@@ -162,6 +162,16 @@ pub fn header(release: Release, validation: Validation, source: &[u8]) -> [u8; H
     header
 }
 
+/// How much of a file of bytecode tells whether it begins as one.
+pub const BEGINNING: usize = HEADER + 1;
+
+/// Whether a file begins as bytecode of a release does, which Python validates in this way: with
+/// such a header, and a code object after it.
+pub fn begins(file: &[u8], release: Release, validation: Validation) -> bool {
+    let expected = header(release, validation, &[]);
+    file.len() >= BEGINNING && file[..8] == expected[..8] && marshal::is_code(file[HEADER])
+}
+
 /// The file name of the source that a file in `__pycache__` is named after.
 pub fn source_name(name: &str) -> Option<String> {
     let stem = name.strip_suffix(".pyc")?;
@@ -185,6 +195,11 @@ pub fn validation_of(header: &[u8]) -> Option<Validation> {
         3 => Some(Validation::Checked),
         _ => None,
     }
+}
+
+/// Whether Python knows by the source's time and size whether this is still its bytecode.
+pub fn is_by_time(header: &[u8]) -> bool {
+    header.len() >= HEADER && word(header, 4) == 0
 }
 
 fn word(header: &[u8], at: usize) -> u32 {

@@ -100,6 +100,19 @@ impl Code {
         };
         Cow::Owned(hint)
     }
+
+    /// What to do about findings of this code that are errors of a spec. Where they are no errors
+    /// by themselves, the spec denies them, and to allow them as well would contradict it.
+    pub fn hint_where_error(self) -> Cow<'static, str> {
+        let other_way = match self {
+            _ if self.severity() == Severity::Error => return self.hint(),
+            Self::BytecodeUncompilable => {
+                "leave the module out with the spec's `bytecode.exclude`, or "
+            }
+            _ => "the spec denies it: if you have looked at it, ",
+        };
+        Cow::Owned(format!("{other_way}take `{self}` out of `flags.deny`"))
+    }
 }
 
 /// The text is no code of a finding.

@@ -21,9 +21,13 @@ fn wrapped(first: &str, text: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What a page of Markdown would take for something else.
+/// A text in which nothing is left that a page of Markdown would take for something else. In
+/// code, between backticks, everything stands for itself.
 fn escaped(text: &str) -> String {
-    text.replace('<', "&lt;").replace('*', "\\*")
+    let plain = |part: &str| part.replace('<', "&lt;").replace('*', "\\*");
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(turn, part)| if turn % 2 == 0 { plain(part) } else { part.to_owned() });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// How an argument is typed: `-q`, `--quiet`, `<SPEC>...`.

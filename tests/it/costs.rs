@@ -5,6 +5,7 @@ use std::process::Command;
 
 use venvtree::model::digest::Hash;
 
+use crate::bytecode::{bytecode_in, compiled_spec, releases, sample};
 use crate::support::file_server::FileServer;
 use crate::support::project::{Project, WheelText, some_interpreter};
 
@@ -74,6 +75,41 @@ fn a_file_costs_at_most_seven_system_calls() {
     // What does not depend on the number of files is left out of the account.
     let each = (totals[1].0 - totals[0].0) as f64 / 2_000.0;
     assert!(each <= 7.0, "{each} system calls a file: {:?}", totals[1].1);
+}
+
+/// With overlays, and with a store that has seen all, a build with bytecode starts nothing: neither a
+/// program nor a process of its own.
+#[test]
+fn builds_of_known_bytecode_start_no_process() {
+    let (python, _) = releases().remove(0);
+    let project = Project::new();
+    let mut wheel = sample(&project);
+    let starts = |arguments: &[&str]| {
+        let calls = ["-e", "trace=execve,execveat,fork,vfork,clone,clone3", "-e", "signal=none"];
+        let text =
+            traced(&project, &calls, &[&["build", "env.json", "--quiet"], arguments].concat());
+        let started = |line: &&str| !line.contains("CLONE_THREAD") && !line.contains(" resumed>");
+        text.lines().filter(started).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mine = |found: Vec<String>| {
+        let first = found[0].contains("execve(") && found[0].contains("venvtree");
+        assert!(found.len() == 1 && first, "{found:#?}");
+    };
+    compiled_spec(&project, &python, std::slice::from_ref(&wheel), |_| ());
+    let compiled = starts(&["--out", "cold", "--store", "store", "--compiler", python.text()]);
+    assert!(compiled.len() > 2, "an interpreter is started where one is named: {compiled:#?}");
+    mine(starts(&["--out", "warm", "--store", "store"]));
+    mine(starts(&["--out", "named", "--store", "store", "--compiler", python.text()]));
+    let path = wheel["path"].as_str().unwrap();
+    let compile = ["bytecode", "compile", path, "--compiler", python.text(), "--overlay", "o.zip"];
+    project.run(&compile).success();
+    wheel["bytecode"] = "o.zip".into();
+    compiled_spec(&project, &python, &[wheel], |_| ());
+    mine(starts(&["--out", "overlaid", "--no-store"]));
+    mine(starts(&["--out", "stored", "--store", "new"]));
+    for out in ["cold", "warm", "named", "overlaid", "stored"] {
+        assert_eq!(bytecode_in(&project.path().join(out)).len(), 3, "{out}");
+    }
 }
 
 #[test]

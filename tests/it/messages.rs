@@ -127,6 +127,39 @@ fn what_is_no_store_is_not_written_to() {
     }
 }
 
+/// Paths are said as they are, whatever the case of their letters.
+#[test]
+fn what_is_damaged_in_a_store_is_where_it_is_said_to_be() {
+    let project = project();
+    let store = ["--store", "Up Per/STORE"];
+    run(&project, &[&["build", "env.json", "--out", "out"][..], &store].concat()).success();
+    let stamps = project.path().join("Up Per/STORE/v1");
+    let stamps = if stamps.exists() { stamps } else { project.path().join("Up Per/STORE") };
+    let mut folders = vec![stamps];
+    let mut damaged = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir_utf8().unwrap().map(Result::unwrap) {
+            let (path, is_folder) = (entry.path().to_owned(), entry.path().is_dir());
+            match is_folder {
+                true => folders.push(path),
+                false if path.components().any(|part| part.as_str() == "wheels") => {
+                    std::fs::remove_file(&path).unwrap();
+                    std::fs::write(&path, "damaged").unwrap();
+                    damaged.push(path);
+                }
+                false => {}
+            }
+        }
+    }
+    assert!(!damaged.is_empty());
+    let found = run(&project, &[&["store", "verify"][..], &store].concat());
+    assert_eq!(found.code, 1, "{}", found.stderr);
+    for path in damaged {
+        let line = found.stdout.lines().find(|line| line.starts_with(path.as_str()));
+        assert!(line.is_some_and(|line| line.ends_with(", removed")), "{path}: {}", found.stdout);
+    }
+}
+
 #[test]
 fn what_is_no_directory_is_no_cache_and_no_advice_breaks_the_machine() {
     let project = project();

@@ -14,7 +14,7 @@ use crate::cli::inputs::lock::{
 use crate::cli::inputs::spec::{self as spec_input, SpecText};
 use crate::cli::inputs::{apart, compiler};
 use crate::cli::io::Io;
-use crate::cli::options::bytecode::{BytecodeArguments, Levels};
+use crate::cli::options::bytecode::BytecodeArguments;
 use crate::cli::options::caches::{self, LinkArguments, RemoteArguments, StoreArguments};
 use crate::cli::options::fetching::{self, FetchArguments};
 use crate::cli::options::{PlacesArguments, numbers};
@@ -102,7 +102,7 @@ pub(crate) struct Build {
     text: SpecText,
     places: PlacesArguments,
     remote: RemoteArguments,
-    bytecode: Option<Levels>,
+    bytecode: BytecodeArguments,
     session: Session,
     caches: Caches,
     request: BuildRequest,
@@ -151,7 +151,7 @@ impl Verb for BuildArguments {
             manifest: file(&self.manifest)?,
             digest_file: file(&self.digest_file)?,
             // With the option, the text alone does not say what is built.
-            text: self.bytecode.bytecode.is_none().then(|| text.digest(&places)),
+            text: (!self.bytecode.is_wanted()).then(|| text.digest(&places)),
             ..BuildRequest::new(io.output(&self.out)?, io.protected())
         };
         let build = Build {
@@ -159,7 +159,7 @@ impl Verb for BuildArguments {
             text,
             places,
             remote: self.remote,
-            bytecode: self.bytecode.bytecode,
+            bytecode: self.bytecode,
             session,
             caches,
             request,
@@ -180,9 +180,8 @@ impl Request for Build {
             Some(report) => Ok(report),
             None => {
                 let (mut spec, places) = spec_input::parse(self.text, &self.places, io)?;
-                if let Some(levels) = self.bytecode.take() {
-                    compiler::ask_for(&mut spec, levels, Validation::Unchecked)?;
-                }
+                self.bytecode.ask(&mut spec, Validation::Unchecked)?;
+                compiler::say_idle(&self.session, &spec, io);
                 let request = &self.request;
                 apart::check_files(files(request), &spec, &places)?;
                 apart::check_environment(&request.out, &spec, &places)?;

@@ -7,16 +7,18 @@ use serde::Serialize;
 use crate::cli::answer::{Answer, Printer, Warnings};
 use crate::cli::inputs::{apart, compiler, spec as spec_input};
 use crate::cli::io::Io;
-use crate::cli::options::bytecode::CompilerArguments;
+use crate::cli::options::bytecode::BytecodeArguments;
 use crate::cli::options::caches::{self, StoreArguments};
 use crate::cli::options::{SpecArguments, numbers};
 use crate::cli::quantity;
 use crate::cli::verb::{Request, Verb};
 use crate::engine::directories::{self, View};
+use crate::engine::fetch::Fetching;
 use crate::engine::files::OutputFile;
 use crate::engine::store::Notes;
 use crate::engine::{self, Caches, Foresight, Places, Session};
 use crate::error::{Error, NoEntry};
+use crate::model::bytecode::Validation;
 use crate::model::digest::DigestFunction;
 use crate::model::nearest;
 use crate::model::spec::Spec;
@@ -54,7 +56,7 @@ pub struct DigestArguments {
     #[command(flatten)]
     store: StoreArguments,
     #[command(flatten)]
-    compiler: CompilerArguments,
+    bytecode: BytecodeArguments,
 }
 
 /// What is to be digested.
@@ -78,11 +80,21 @@ enum Of {
 
 impl Verb for DigestArguments {
     fn request(self, io: &mut Io<'_>) -> Result<Digest, Error> {
-        let mut session = spec_input::session(&self.spec.places, io)?;
-        compiler::allow(&mut session, &self.compiler, io)?;
         let path = io.resolve(&self.spec.spec);
+        let notes = Notes::new();
+        let is_directory = self.spec.spec != "-" && path.is_dir();
+        let store = if is_directory { None } else { caches::store(&self.store, &notes, io)? };
+        // What another store has is not looked for.
+        let limits = (self.spec.places.threads, &self.spec.places.limits);
+        let mut session =
+            spec_input::fetching_session(limits, Fetching::at_hand(store.clone()), io)?;
+        compiler::allow(&mut session, &self.bytecode.compiler, io)?;
         let file = self.digest_file.map(|file| io.output_file(&file)).transpose()?;
-        if self.spec.spec != "-" && path.is_dir() {
+        if is_directory {
+            if self.bytecode.is_wanted() || session.compiler.is_some() {
+                return Err(Error::usage("a directory has the bytecode that it has")
+                    .hint("--bytecode and --compiler are for specs"));
+            }
             let function = self.digest_function.unwrap_or_default();
             apart::check_outside(&file, &path)?;
             return Ok(Digest {
@@ -95,7 +107,9 @@ impl Verb for DigestArguments {
         if let Some(file) = &file {
             apart::check_file(file, [&path])?;
         }
-        let (spec, places) = spec_input::read(&self.spec, io)?;
+        let (mut spec, places) = spec_input::read(&self.spec, io)?;
+        self.bytecode.ask(&mut spec, Validation::Unchecked)?;
+        compiler::say_idle(&session, &spec, io);
         apart::check_files(&file, &spec, &places)?;
         let wanted = spec.flags.digest_function;
         if self.digest_function.is_some_and(|function| function != wanted) {
@@ -104,8 +118,6 @@ impl Verb for DigestArguments {
             ))
             .hint("leave the option out, or change the spec's flag `digest_function`"));
         }
-        let notes = Notes::new();
-        let store = caches::store(&self.store, &notes, io)?;
         let caches = Caches { store, notes, ..Caches::default() };
         let explain = self.explain;
         Ok(Digest {

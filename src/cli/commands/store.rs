@@ -282,8 +282,8 @@ impl Request for Verify {
 impl Answer for VerifyReport {
     fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
         for damage in &self.damaged {
-            let line = format!("{}: {}, {:?}", damage.path, damage.reason, damage.outcome);
-            printer.print(&line.to_lowercase())?;
+            let (reason, outcome) = (&damage.reason, damage.outcome.name());
+            printer.print(&format!("{}: {reason}, {outcome}", damage.path))?;
         }
         printer.print_unless_quiet(&format!(
             "checked {}, {} damaged",

@@ -4,11 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::inputs::target;
 use crate::cli::io::Io;
-use crate::cli::options::bytecode::{CompilerArguments, Levels};
+use crate::cli::options::bytecode::CompilerArguments;
 use crate::engine::Session;
 use crate::error::Error;
-use crate::model::bytecode::Validation;
-use crate::model::spec::{Bytecode, Spec};
+use crate::model::spec::Spec;
 
 /// Where the compiler is. What is given as a path is started as it is, whatever it says of itself.
 pub(crate) fn find(text: &str, io: &mut Io<'_>) -> Result<Utf8PathBuf, Error> {
@@ -17,6 +16,13 @@ pub(crate) fn find(text: &str, io: &mut Io<'_>) -> Result<Utf8PathBuf, Error> {
     }
     let hint = "give the path of an interpreter, or a version that is installed, such as 3.12.1";
     Ok(target::interpreter(text, hint, io)?.executable)
+}
+
+/// Says that an interpreter was named for nothing.
+pub(crate) fn say_idle(session: &Session, spec: &Spec, io: &mut Io<'_>) {
+    if session.compiler.is_some() && spec.bytecode.is_none() {
+        io.note("--compiler compiles nothing, as the spec asks for no bytecode; --bytecode does");
+    }
 }
 
 /// Lets the interpreter compile that is named, if one is.
@@ -28,21 +34,5 @@ pub(crate) fn allow(
     if let Some(text) = &arguments.compiler {
         session.compiler = Some(find(text, io)?);
     }
-    Ok(())
-}
-
-/// Has a spec ask for bytecode of these levels.
-pub(crate) fn ask_for(
-    spec: &mut Spec,
-    levels: Levels,
-    validation: Validation,
-) -> Result<(), Error> {
-    if spec.bytecode.is_some() {
-        let hint = "leave --bytecode out, or change the spec's field `bytecode`";
-        return Err(Error::usage("the spec says itself which bytecode it wants").hint(hint));
-    }
-    let bytecode = Bytecode::of(&spec.interpreter, levels.0);
-    let bytecode = bytecode.map_err(|problem| Error::usage(problem.message).hint(problem.hint))?;
-    spec.bytecode = Some(Bytecode { validation, ..bytecode });
     Ok(())
 }

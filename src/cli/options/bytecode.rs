@@ -6,20 +6,21 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::error::Error;
-use crate::model::bytecode::modules::{DEFAULT_EXCLUDE, Excluded};
+use crate::model::bytecode::modules::{DEFAULT_EXCLUDE, Excluded, matches_nothing};
 use crate::model::bytecode::{Level, Validation};
+use crate::model::spec::{Bytecode, Spec};
 
 /// Which bytecode is made of which modules.
 #[derive(Debug, Args)]
 pub struct WayArguments {
     /// How much is left out: 0 nothing, 1 assertions, as -O does, 2 docstrings as well; several
-    /// with commas.
-    #[arg(long, value_name = "LEVELS", default_value = "0", value_parser = levels)]
-    pub levels: Levels,
+    /// with commas [default: what the spec asks for, or 0].
+    #[arg(long, value_name = "LEVELS", value_parser = levels)]
+    levels: Option<Levels>,
     /// `unchecked`: Python never looks whether a source was edited; `checked`: it compares a hash
-    /// of the source at each import.
-    #[arg(long, value_name = "HOW", default_value = "unchecked", value_parser = validation())]
-    pub validation: Validation,
+    /// of the source at each import [default: what the spec asks for, or unchecked].
+    #[arg(long, value_name = "HOW", value_parser = validation())]
+    validation: Option<Validation>,
     /// Leave out modules that match this pattern, such as `**/tests/**`; may be repeated. Without
     /// it, tests are left out.
     #[arg(long, value_name = "PATTERN", conflicts_with = "all")]
@@ -30,20 +31,48 @@ pub struct WayArguments {
 }
 
 impl WayArguments {
-    /// The modules that are left out.
+    /// The levels; where nothing is said, those that a spec asks for.
+    pub(crate) fn levels(&self, asked: Option<&Bytecode>) -> BTreeSet<Level> {
+        match (&self.levels, asked) {
+            (Some(Levels(levels)), _) => levels.clone(),
+            (None, Some(asked)) => asked.levels.clone(),
+            (None, None) => BTreeSet::from([Level::default()]),
+        }
+    }
+
+    /// The validation, likewise.
+    pub(crate) fn validation(&self, asked: Option<&Bytecode>) -> Validation {
+        self.validation.or(asked.map(|asked| asked.validation)).unwrap_or_default()
+    }
+
+    /// The modules that are left out, likewise.
     ///
     /// # Errors
     /// A pattern cannot be read.
-    pub(crate) fn excluded(&self) -> Result<Excluded, Error> {
-        let patterns: Vec<&str> = match (self.all, self.exclude.is_empty()) {
-            (false, true) => DEFAULT_EXCLUDE.to_vec(),
-            (_, _) => self.exclude.iter().map(String::as_str).collect(),
-        };
-        Excluded::new(patterns).map_err(|(pattern, problem)| {
-            Error::usage(format!("the pattern `{pattern}` cannot be read: {problem}"))
-                .hint("patterns are those of `exclude` in a spec: `*`, `**`, `?`, `[a-z]`, `{a,b}`")
-        })
+    pub(crate) fn excluded(&self, asked: Option<&Bytecode>) -> Result<Excluded, Error> {
+        match (self.all, &*self.exclude, asked) {
+            (false, [], Some(asked)) => Ok(asked.excluded()),
+            (false, [], None) => patterns(DEFAULT_EXCLUDE),
+            (_, exclude, _) => patterns(exclude.iter().map(String::as_str)),
+        }
     }
+}
+
+/// Reads patterns of modules.
+///
+/// # Errors
+/// One cannot be read, or matches nothing whatever there is.
+fn patterns<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Excluded, Error> {
+    let patterns: Vec<&str> = patterns.into_iter().collect();
+    if let Some((pattern, why)) = patterns.iter().find_map(|one| Some((one, matches_nothing(one)?)))
+    {
+        let message = format!("the pattern `{pattern}` can match no module: {why}");
+        return Err(Error::usage(message).into());
+    }
+    Excluded::new(patterns).map_err(|(pattern, problem)| {
+        Error::usage(format!("the pattern `{pattern}` cannot be read: {problem}"))
+            .hint("patterns are those of `exclude` in a spec: `*`, `**`, `?`, `[a-z]`, `{a,b}`")
+    })
 }
 
 /// Which bytecode an environment gets, and who makes it.
@@ -52,13 +81,55 @@ pub struct BytecodeArguments {
     /// Give modules bytecode of these levels [default: 0], although the spec asks for none: 0 leaves
     /// out nothing, 1 assertions, 2 docstrings as well; several with commas.
     #[arg(long, value_name = "LEVELS", num_args = 0..=1, require_equals = true, default_missing_value = "0", value_parser = levels)]
-    pub bytecode: Option<Levels>,
+    bytecode: Option<Levels>,
+    /// Leave out modules that match this pattern, besides tests, such as `django/contrib/**`; may be
+    /// repeated.
+    #[arg(long, value_name = "PATTERN", requires = "bytecode")]
+    bytecode_exclude: Vec<String>,
     #[command(flatten)]
     /// Who makes it.
     pub compiler: CompilerArguments,
 }
 
 impl BytecodeArguments {
+    /// Whether some is asked for.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.bytecode.is_some()
+    }
+
+    /// Has a spec ask for what is asked for here.
+    ///
+    /// # Errors
+    /// The spec asks for some itself, there is none for its interpreter, or a pattern cannot be read.
+    pub(crate) fn ask(self, spec: &mut Spec, validation: Validation) -> Result<(), Error> {
+        let Some(Levels(levels)) = self.bytecode else {
+            return Ok(());
+        };
+        if spec.bytecode.is_some() {
+            let hint = "leave --bytecode out, or change the spec's field `bytecode`";
+            return Err(Error::usage("the spec says itself which bytecode it wants").hint(hint));
+        }
+        let bytecode = Bytecode::of(&spec.interpreter, levels);
+        let mut bytecode =
+            bytecode.map_err(|problem| Error::usage(problem.message).hint(problem.hint))?;
+        patterns(self.bytecode_exclude.iter().map(String::as_str))?;
+        bytecode.exclude.extend(self.bytecode_exclude);
+        spec.bytecode = Some(Bytecode { validation, ..bytecode });
+        Ok(())
+    }
+
+    /// Refuses a compiler that has nothing to do, where a spec cannot ask for bytecode.
+    ///
+    /// # Errors
+    /// One is named.
+    pub(crate) fn refuse_idle_compiler(&self) -> Result<(), Error> {
+        match self.bytecode.is_none() && self.compiler.compiler.is_some() {
+            false => Ok(()),
+            true => Err(Error::usage("`--compiler` compiles bytecode, and none is asked for")
+                .hint("add --bytecode")),
+        }
+    }
+
     /// Refuses to take for the name of an environment what follows `--bytecode` and may be levels.
     ///
     /// # Errors

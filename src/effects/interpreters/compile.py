@@ -1,4 +1,4 @@
-# Compiles what it is given, until there is no more. Nothing is imported or run but this.
+# Compiles what it is given, until there is no more. Nothing of that is imported or run.
 import gc
 import marshal
 import sys
@@ -28,19 +28,40 @@ for pair in (("CORE", 0), ("FSIZE", 0), ("AS", 4 << 30), ("STACK", 8 << 20)):
     bound(*pair)
 
 
+# Encodings that every Python has besides those that have other names.
+UNNAMED = """
+    cp1006 cp720 cp737 cp856 cp874 cp875 koi8_t koi8_u mac_arabic mac_croatian mac_farsi mac_romanian
+    idna palmos punycode raw_unicode_escape unicode_escape utf_8_sig
+"""
+
+
+def missing_codec(error):
+    # The encoding that this interpreter's library does not have, and others do.
+    what, _, encoding = str(error.msg).partition(": ")
+    if what not in ("unknown encoding", "encoding problem") or not encoding:
+        return None
+    from encodings import aliases, normalize_encoding
+
+    name = normalize_encoding(encoding).lower()
+    known = {*aliases.aliases.values(), *UNNAMED.split()} - {"mbcs"}
+    return encoding if aliases.aliases.get(name, name) in known else None
+
+
+def described(error):
+    # A MemoryError says nothing more.
+    return ": ".join(filter(None, (type(error).__name__, str(error))))
+
+
 def main(read, write, flush):
     def answer(status, payload):
         write(bytes([status]) + len(payload).to_bytes(4, "little"))
         write(payload)
         flush()
 
-    major, minor, patch, level, serial = sys.version_info
-    version = "%d.%d.%d" % (major, minor, patch)
-    if level != "final":
-        version += "%s%d" % (level, serial)
     words = [
         sys.implementation.name,
-        version,
+        # `sys.version_info` calls a build between two releases what the last one is called.
+        sys.version.split()[0],
         MAGIC_NUMBER.hex(),
         str(sys.implementation.cache_tag),
         getattr(sys, "abiflags", ""),
@@ -63,15 +84,18 @@ def main(read, write, flush):
                 error.msg,
                 error.lineno,
             )
+            encoding = missing_codec(error)
+            if encoding:
+                status, payload = 3, encoding
         except ValueError as error:
             status, payload = 1, "%s: %s" % (type(error).__name__, error)
         except BaseException as error:
-            status, payload = 2, "%s: %s" % (type(error).__name__, error)
+            status, payload = 2, described(error)
         else:
             try:
                 status, payload = 0, marshal.dumps(code)
             except BaseException as error:
-                status, payload = 2, "%s: %s" % (type(error).__name__, error)
+                status, payload = 2, described(error)
         del code, source
         if status:
             payload = payload.encode("utf-8", "backslashreplace")[:1000]

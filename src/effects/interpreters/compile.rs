@@ -9,21 +9,23 @@
 //! a NUL, bytes that are no text. What a machine runs out of (memory, stack, time) ends everything
 //! instead, after one more try alone: a limit of a machine must not shape a tree.
 
+use std::cmp::Reverse;
 use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 
-use crate::effects::host::child::{ChildError, Conversation, TalkError};
+use crate::effects::host::child::{self, Bounds, ChildError, Conversation, TalkError};
 use crate::effects::work::parallel;
 use crate::model::bytecode::marshal::{self, MarshalError};
-use crate::model::bytecode::overlay::Recipe;
+use crate::model::bytecode::overlay::{Outcome, Recipe};
 use crate::model::bytecode::release::{Compiler, Release};
 use crate::model::bytecode::{Level, header};
+use crate::model::digest::Hash;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 
 /// How long an interpreter may take for its greeting.
@@ -65,6 +67,16 @@ pub enum CompileError {
         /// What it should be.
         expected: String,
     },
+    /// It is none whose bytecode is made, whichever is asked for.
+    #[error("the compiler `{python}` is {found}, expected a regular build of CPython {expected}")]
+    NotMade {
+        /// The interpreter.
+        python: Utf8PathBuf,
+        /// What it says that it is.
+        found: String,
+        /// The versions whose bytecode is made.
+        expected: String,
+    },
     /// Its bytecode begins with another number, or has other names, than that of its version.
     #[error("the compiler `{python}` has the magic number and tag {found}, expected {expected}")]
     Magic {
@@ -76,34 +88,46 @@ pub enum CompileError {
         expected: String,
     },
     /// It ended while it compiled a file, or could not.
-    #[error("`{file}` could not be compiled: {problem}")]
+    #[error("{file} could not be compiled: {problem}")]
     Crashed {
+        /// Which, and whose.
         file: String,
         /// How.
         problem: String,
     },
+    /// Its library lacks the encoding of a source.
+    #[error("{file} could not be compiled: the compiler's library lacks its encoding `{encoding}`")]
+    Encoding {
+        /// Which, and whose.
+        file: String,
+        /// What it lacks.
+        encoding: String,
+    },
     /// It did not answer.
-    #[error("`{file}` was not compiled within {} s", patience.as_secs_f32())]
+    #[error("{file} was not compiled within {} s", patience.as_secs_f32())]
     Slow {
         file: String,
         /// How long it was waited for.
         patience: Duration,
     },
     /// It took too much of a processor.
-    #[error("`{file}` was not compiled within {} s of processor time", limit.as_secs())]
+    #[error("{file} was not compiled within {} s of processor time", limit.as_secs())]
     Busy {
         file: String,
         /// How much it may take.
         limit: Duration,
     },
     /// It answered something that no Python writes.
-    #[error("the compiler made nothing of `{file}` that is known")]
+    #[error("the compiler made nothing of {file} that is known")]
     Marshal {
         file: String,
         /// What is odd.
         source: MarshalError,
     },
 }
+
+/// What can be done about a module that is not compiled here.
+const LEAVE_OUT: &str = "leave the file out (`bytecode.exclude` in a spec, `--bytecode-exclude`, `--exclude` of `bytecode compile`)";
 
 impl Explain for CompileError {
     fn explain(&self) -> Explanation {
@@ -114,11 +138,17 @@ impl Explain for CompileError {
             Self::Version { .. } => ErrorKind::Spec.hint(
                 "another version makes other bytecode, even where both have one magic number: give the very compiler that is asked for",
             ),
+            Self::NotMade { .. } => ErrorKind::Spec.hint(
+                "bytecode is made by releases of CPython 3.11 to 3.14 only, and not by free-threaded builds: give one of those",
+            ),
             Self::Magic { .. } => ErrorKind::Spec
                 .hint("it is no release of CPython; give the interpreter that is deployed"),
-            Self::Crashed { .. } | Self::Slow { .. } | Self::Busy { .. } => ErrorKind::Io.hint(
-                "what a machine runs out of must not shape an environment: exclude the file, or compile where there is more of it",
-            ),
+            Self::Encoding { .. } => {
+                ErrorKind::Io.hint(format!("give a CPython with its whole library, or {LEAVE_OUT}"))
+            },
+            Self::Crashed { .. } | Self::Slow { .. } | Self::Busy { .. } => ErrorKind::Io.hint(format!(
+                "what a machine runs out of must not shape an environment: compile where there is more of it, or {LEAVE_OUT}"
+            )),
             Self::Marshal { .. } => ErrorKind::Wheel
                 .hint("is it a CPython as it was released? Report it, with the file"),
         }
@@ -126,8 +156,8 @@ impl Explain for CompileError {
 
     fn code(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NoCompiler { .. } => "bytecode.compiler",
-            Self::Version { .. } => "bytecode.version",
+            Self::NoCompiler { .. } | Self::Encoding { .. } => "bytecode.compiler",
+            Self::Version { .. } | Self::NotMade { .. } => "bytecode.version",
             Self::Magic { .. } => "bytecode.magic",
             Self::Crashed { .. } => "bytecode.crashed",
             Self::Slow { .. } | Self::Busy { .. } => "bytecode.timeout",
@@ -141,6 +171,8 @@ impl Explain for CompileError {
 pub struct Job {
     /// Its name, which tracebacks show until it is imported from somewhere.
     pub name: String,
+    /// Whose it is, for messages: a wheel, a source, the interpreter.
+    pub owner: String,
     /// Its bytes.
     pub source: Vec<u8>,
 }
@@ -152,6 +184,48 @@ pub enum Compiled {
     Bytecode(Vec<u8>),
     /// Nothing: no Python can compile it, and why.
     Skipped(String),
+}
+
+impl Compiled {
+    /// What an overlay's document says of it.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Bytecode(bytes) => {
+                Outcome::Compiled { sha256: Hash::sha256(bytes), size: bytes.len() as u64 }
+            }
+            Self::Skipped(reason) => Outcome::Skipped(reason.clone()),
+        }
+    }
+}
+
+/// Sources that are compiled in one way, and whose outcomes are wanted together.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// How.
+    pub recipe: Recipe,
+    /// How many bytes each has.
+    pub sizes: Vec<u64>,
+}
+
+/// A batch of which some sources are compiled.
+struct UnderWay<T> {
+    kept: Vec<Option<T>>,
+    left: usize,
+}
+
+impl<T> UnderWay<T> {
+    fn new(batch: &Batch) -> Mutex<Self> {
+        let left = batch.sizes.len();
+        Mutex::new(Self { kept: (0..left).map(|_| None).collect(), left })
+    }
+
+    /// Keeps what came of a source; gives all away when it was the last.
+    fn put(&mut self, source: usize, kept: T) -> Option<Vec<T>> {
+        self.kept[source] = Some(kept);
+        self.left -= 1;
+        let all = || std::mem::take(&mut self.kept).into_iter().flatten().collect();
+        (self.left == 0).then(all)
+    }
 }
 
 /// In which state an interpreter compiles.
@@ -191,16 +265,24 @@ impl Compilers {
         history: History,
         threads: usize,
     ) -> Result<Self, CompileError> {
-        let (first, found) = greet(python, history, PATIENCE)?;
-        if found != expected {
+        let (python, idle) = (python.to_owned(), Mutex::default());
+        let compilers = Self { python, expected, history, threads, patience: SILENCE, idle };
+        let first = compilers.another()?;
+        lock(&compilers.idle).push(first);
+        Ok(compilers)
+    }
+
+    /// Starts one more, which may have been exchanged since the one before.
+    fn another(&self) -> Result<Conversation, CompileError> {
+        let (conversation, found) = greet(&self.python, self.history, PATIENCE)?;
+        if found != self.expected {
             return Err(CompileError::Version {
-                python: python.to_owned(),
+                python: self.python.clone(),
                 found: found.version(),
-                expected: expected.version(),
+                expected: self.expected.version(),
             });
         }
-        let idle = Mutex::new(vec![first]);
-        Ok(Self { python: python.to_owned(), expected, history, threads, patience: SILENCE, idle })
+        Ok(conversation)
     }
 
     /// Asks an interpreter which compiler it is.
@@ -211,58 +293,98 @@ impl Compilers {
         greet(python, History::Clean, PATIENCE).map(|(_, found)| found)
     }
 
-    /// Compiles sources that have so many bytes, the largest first; `read` reads one. The results
-    /// are in the order of the sources.
+    /// Compiles sources that have so many bytes in one way, the largest first; `read` reads one,
+    /// `keep` makes of each outcome what is to be kept of it. The results are in the order of the
+    /// sources.
     ///
     /// # Errors
     /// The first source that cannot be read or, when it is tried a second time, not be compiled.
-    pub fn compile<E: From<CompileError> + Send>(
+    pub fn compile<T: Send + Sync, E: From<CompileError> + Send>(
         &self,
-        recipe: &Recipe,
-        sizes: &[u64],
+        recipe: Recipe,
+        sizes: Vec<u64>,
         read: impl Fn(usize) -> Result<Job, E> + Sync,
-    ) -> Result<Vec<Compiled>, E> {
-        let mut order: Vec<usize> = (0..sizes.len()).collect();
-        order.sort_by_key(|&index| (std::cmp::Reverse(sizes[index]), index));
-        let done: Mutex<Vec<Option<Compiled>>> = Mutex::new(vec![None; sizes.len()]);
-        let again = Mutex::new(Vec::new());
-        let run = parallel::run(self.threads, order.len(), |turn| {
-            let index = order[turn];
-            let job = match read(index) {
-                Ok(job) => job,
-                Err(error) => return ControlFlow::Break(error),
-            };
-            match self.compile_one(recipe, &job) {
-                Ok(compiled) => lock(&done)[index] = Some(compiled),
-                Err(Failure::Again(_)) => lock(&again).push(index),
-                Err(Failure::Final(error)) => return ControlFlow::Break(error.into()),
+        keep: impl Fn(Compiled) -> T + Sync,
+    ) -> Result<Vec<T>, E> {
+        let batch = [Batch { recipe, sizes }];
+        let mut all = self.compile_all(&batch, |_, index| read(index), keep, |_, kept| Ok(kept))?;
+        Ok(all.remove(0))
+    }
+
+    /// The same of several batches, one after the other; who has no more to do in one goes on with
+    /// the next. `read` is told the batch and the source, `finish` gets all that was kept of a batch
+    /// as soon as it is complete.
+    ///
+    /// # Errors
+    /// As above, or `finish` fails.
+    pub fn compile_all<T: Send, R: Send + Sync, E: From<CompileError> + Send>(
+        &self,
+        batches: &[Batch],
+        read: impl Fn(usize, usize) -> Result<Job, E> + Sync,
+        keep: impl Fn(Compiled) -> T + Sync,
+        finish: impl Fn(usize, Vec<T>) -> Result<R, E> + Sync,
+    ) -> Result<Vec<R>, E> {
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        for (batch, Batch { sizes, .. }) in batches.iter().enumerate() {
+            let begin = order.len();
+            order.extend((0..sizes.len()).map(|source| (batch, source)));
+            order[begin..].sort_by_key(|&(_, source)| (Reverse(sizes[source]), source));
+        }
+        let under_way: Vec<Mutex<UnderWay<T>>> = batches.iter().map(UnderWay::new).collect();
+        let finished: Vec<OnceLock<R>> = batches.iter().map(|_| OnceLock::new()).collect();
+        let put = |(batch, source): (usize, usize), compiled| {
+            let kept = keep(compiled);
+            let complete = lock(&under_way[batch]).put(source, kept);
+            if let Some(kept) = complete {
+                let _ = finished[batch].set(finish(batch, kept)?);
             }
-            ControlFlow::Continue(())
+            Ok(())
+        };
+        let again = Mutex::new(Vec::new());
+        let attempt = |place: (usize, usize)| {
+            let job = read(place.0, place.1)?;
+            match self.compile_one(&batches[place.0].recipe, &job) {
+                Ok(compiled) => put(place, compiled),
+                Err(Failure::Again(_)) => {
+                    lock(&again).push(place);
+                    Ok(())
+                }
+                Err(Failure::Final(error)) => Err(error.into()),
+            }
+        };
+        let run = parallel::run(self.threads, order.len(), |turn| match attempt(order[turn]) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
         });
         if let ControlFlow::Break(error) = run {
             return Err(error);
         }
         let mut again = again.into_inner().unwrap_or_else(PoisonError::into_inner);
         again.sort_unstable();
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for index in again {
+        for place in again {
             // Alone, and in an interpreter of its own: what is left of the machine is its.
             lock(&self.idle).clear();
-            match self.compile_one(recipe, &read(index)?) {
-                Ok(compiled) => done[index] = Some(compiled),
+            let job = read(place.0, place.1)?;
+            match self.compile_one(&batches[place.0].recipe, &job) {
+                Ok(compiled) => put(place, compiled)?,
                 Err(Failure::Again(error) | Failure::Final(error)) => return Err(error.into()),
             }
         }
-        Ok(done.into_iter().map(|compiled| compiled.expect("each was compiled")).collect())
+        let take = |(batch, finished): (usize, OnceLock<R>)| match finished.into_inner() {
+            Some(result) => Ok(result),
+            // One of nothing.
+            None => finish(batch, Vec::new()),
+        };
+        finished.into_iter().enumerate().map(take).collect()
     }
 
     fn compile_one(&self, recipe: &Recipe, job: &Job) -> Result<Compiled, Failure> {
         let ready = lock(&self.idle).pop();
         let mut conversation = match ready {
             Some(ready) => ready,
-            None => greet(&self.python, self.history, PATIENCE).map_err(Failure::Final)?.0,
+            None => self.another().map_err(Failure::Final)?,
         };
-        let file = || job.name.clone();
+        let file = || format!("`{}` of {}", job.name, job.owner);
         let answer = ask(&mut conversation, recipe.level, job, self.patience);
         let (status, payload) = answer.map_err(|error| {
             Failure::Again(match error {
@@ -283,14 +405,15 @@ impl Compilers {
             0 => {
                 lock(&self.idle).push(conversation);
                 let head = header(self.expected.release(), recipe.validation, &job.source);
-                marshal::canonical_after(&head, &payload).map(Compiled::Bytecode).map_err(
-                    |source| Failure::Final(CompileError::Marshal { file: file(), source }),
-                )
+                marshal::module(&head, &payload).map(Compiled::Bytecode).map_err(|source| {
+                    Failure::Final(CompileError::Marshal { file: file(), source })
+                })
             }
             1 => {
                 lock(&self.idle).push(conversation);
                 Ok(Compiled::Skipped(text()))
             }
+            3 => Err(Failure::Final(CompileError::Encoding { file: file(), encoding: text() })),
             _ => Err(Failure::Again(CompileError::Crashed { file: file(), problem: text() })),
         }
     }
@@ -314,7 +437,8 @@ fn greet(
     };
     let program = format!("DIRTY = {dirty}\nSECONDS = {}\n{PROGRAM}", PROCESSOR.as_secs());
     let mut command = Command::new(python.as_str());
-    command.args(["-I", "-S", "-B", "-X", "utf8", "-c", &program]);
+    // Who warns shows the line, which Python looks for in files of that name.
+    command.args(["-I", "-S", "-B", "-X", "utf8", "-W", "ignore", "-c", &program]);
     command.env_clear().current_dir("/");
     let mut conversation = Conversation::start(&mut command).map_err(|error| {
         no_compiler(match error {
@@ -323,7 +447,20 @@ fn greet(
         })
     })?;
     let heard = hear(&mut conversation, GREETING_LIMIT, patience);
-    let (status, greeting) = heard.map_err(|error| no_compiler(format!("it {error}")))?;
+    let (status, greeting) = heard.map_err(|error| {
+        let said = match error {
+            TalkError::Ended(_) => complaint(python),
+            // What it wrote first was taken for a length.
+            TalkError::Child(ChildError::Output(_)) => {
+                return no_compiler("it gave no greeting".to_owned());
+            }
+            TalkError::Child(_) => None,
+        };
+        no_compiler(format!(
+            "it {error}{}",
+            said.map_or_else(String::new, |said| format!(": {said}"))
+        ))
+    })?;
     let text = String::from_utf8_lossy(&greeting);
     let words: Vec<&str> = text.split('\n').collect();
     let &[implementation, version, magic, tag, flags] = words.as_slice() else {
@@ -339,10 +476,10 @@ fn greet(
         let flags =
             if flags.is_empty() { String::new() } else { format!(" with the flags {flags:?}") };
         let releases = Release::ALL.map(|release| format!("3.{}", release.minor()));
-        return Err(CompileError::Version {
+        return Err(CompileError::NotMade {
             python: python.to_owned(),
             found: format!("{implementation} {version}{flags}"),
-            expected: format!("a regular build of CPython {}", releases.join(", ")),
+            expected: releases.join(", "),
         });
     };
     let release = found.release();
@@ -355,6 +492,16 @@ fn greet(
         });
     }
     Ok((conversation, found))
+}
+
+/// The last that an interpreter says on standard error when it is started for nothing.
+fn complaint(python: &Utf8Path) -> Option<String> {
+    let mut command = Command::new(python.as_str());
+    command.args(["-I", "-S", "-B", "-c", ""]).env_clear().current_dir("/");
+    let bounds = Bounds { time: Duration::from_secs(10), output: 1 << 16 };
+    let said = child::run(&mut command, b"", bounds).ok()?.errors;
+    let text = String::from_utf8_lossy(&said).into_owned();
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned)
 }
 
 /// Has a source compiled; the status and what it is about.
@@ -403,14 +550,20 @@ mod tests {
 
     const GREETING: [&str; 5] = ["cpython", "3.12.1", "cb0d0d0a", "cpython-312", ""];
 
+    /// The least that is a code object.
+    const CODE: &str = "c77777777777777777777NNNNNNNNlineNN";
+
     fn compile(python: &Utf8Path, patience: Duration) -> Result<Vec<Compiled>, CompileError> {
         let compiler = Compiler::of_version("3.12.1").unwrap();
         let mut compilers = Compilers::start(python, compiler, History::Clean, 2)?;
         compilers.patience = patience;
         let recipe =
             Recipe { compiler, level: Level::default(), validation: Validation::Unchecked };
-        let job = |_| Ok(Job { name: "a/x.py".to_owned(), source: b"pass".to_vec() });
-        compilers.compile(&recipe, &[1, 2], job)
+        let job = |_| {
+            let (name, owner) = ("a/x.py".to_owned(), "a wheel".to_owned());
+            Ok(Job { name, owner, source: b"pass".to_vec() })
+        };
+        compilers.compile(recipe, vec![1, 2], job, |compiled| compiled)
     }
 
     /// Each of these is one process that does not do its work.
@@ -427,27 +580,36 @@ mod tests {
         // `head` takes what it was asked: `level`, two lengths, name and source.
         let then = |rest: &str| format!("{}; {rest}", greeting(&GREETING));
         for (text, expected) in [
-            ("echo hello, this is no greeting".to_owned(), "is no compiler: it wrote more than"),
+            ("echo hello, this is no greeting".to_owned(), "is no compiler: it gave no greeting"),
             ("exit 3".to_owned(), "is no compiler: it ended without an answer (exit status: 3)"),
+            ("echo no library >&2; exit 127".to_owned(), "(exit status: 127): no library"),
             (words(0, "pypy"), "is pypy 3.12.1, expected a regular build of CPython 3.11"),
             (words(1, "3.10.1"), "is cpython 3.10.1, expected"),
             (words(1, "3.12.10"), "is 3.12.10, expected 3.12.1"),
-            (words(1, "3.12.1candidate1"), "is cpython 3.12.1candidate1, expected"),
+            (words(1, "3.12.1rc1"), "is cpython 3.12.1rc1, expected"),
+            (words(1, "3.12.1+"), "is cpython 3.12.1+, expected"),
             (words(2, "ac0d0d0a"), "magic number and tag ac0d0d0a cpython-312, expected cb0d0d0a"),
             (words(4, "t"), "is cpython 3.12.1 with the flags \"t\", expected"),
             (
                 then("head -c 19 >/dev/null; exit 3"),
-                "`a/x.py` could not be compiled: the compiler ended",
+                "`a/x.py` of a wheel could not be compiled: the compiler ended",
             ),
-            (then("exec sleep 60"), "`a/x.py` was not compiled within 0.3 s"),
-            (then("kill -s XCPU $$"), "`a/x.py` was not compiled within 60 s of processor time"),
+            (
+                then("head -c 19 >/dev/null; printf '\\000\\001\\000\\000\\000N'"),
+                "made nothing of `a/x.py` of a wheel",
+            ),
+            (then("exec sleep 60"), "`a/x.py` of a wheel was not compiled within 0.3 s"),
+            (
+                then("kill -s XCPU $$"),
+                "`a/x.py` of a wheel was not compiled within 60 s of processor time",
+            ),
             (
                 then("head -c 19 >/dev/null; printf '\\002\\001\\000\\000\\000x'"),
                 "could not be compiled: x",
             ),
             (
                 then("head -c 19 >/dev/null; printf '\\000\\001\\000\\000\\000?'"),
-                "made nothing of `a/x.py`",
+                "made nothing of `a/x.py` of a wheel",
             ),
             (
                 then("head -c 19 >/dev/null; printf '\\000\\377\\377\\377\\377'"),
@@ -467,15 +629,30 @@ mod tests {
         let guard = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(guard.path()).unwrap();
         let text = format!(
-            "{}; head -c 19 >/dev/null; mkdir {folder}/tried && exit 1; printf '\\000\\001\\000\\000\\000N'",
+            "{}; head -c 19 >/dev/null; mkdir {folder}/tried && exit 1; printf '\\000\\043\\000\\000\\000{CODE}'",
             greeting(&GREETING)
         );
         let compiled = compile(&script(folder, &text), Duration::from_secs(20)).unwrap();
         assert_eq!(compiled.len(), 2);
-        assert!(
-            compiled
-                .iter()
-                .all(|found| matches!(found, Compiled::Bytecode(bytes) if bytes[16..] == *b"N"))
+        assert!(compiled.iter().all(
+            |found| matches!(found, Compiled::Bytecode(bytes) if bytes[16..] == *CODE.as_bytes())
+        ));
+    }
+
+    /// All are asked which they are.
+    #[test]
+    fn an_interpreter_that_is_exchanged_is_noticed() {
+        let guard = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(guard.path()).unwrap();
+        let mut other = GREETING;
+        other[1] = "3.12.2";
+        let text = format!(
+            "if mkdir {folder}/first; then {}; head -c 19 >/dev/null; exit 1; else {}; fi",
+            greeting(&GREETING),
+            greeting(&other)
         );
+        let error = compile(&script(folder, &text), Duration::from_secs(20)).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("is 3.12.2, expected 3.12.1"), "{error}");
     }
 }

@@ -14,7 +14,7 @@ use crate::effects::host::staging::Staging;
 use crate::effects::interpreters::compile::Compiled;
 use crate::effects::sink::archive::Archive as _;
 use crate::effects::sink::archive::zip::ZipArchive;
-use crate::model::bytecode::overlay::{DOCUMENT_NAME, Document, Outcome, Recipe, SourceOutcome};
+use crate::model::bytecode::overlay::{DOCUMENT_NAME, Document, Recipe, SourceOutcome};
 use crate::model::digest::Hash;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::path::TreePath;
@@ -34,14 +34,8 @@ pub struct OverlayContents {
 impl OverlayContents {
     /// Its document.
     pub fn document(&self) -> Document {
-        let outcome = |compiled: &Compiled| match compiled {
-            Compiled::Bytecode(bytes) => {
-                Outcome::Compiled { sha256: Hash::sha256(bytes), size: bytes.len() as u64 }
-            }
-            Compiled::Skipped(reason) => Outcome::Skipped(reason.clone()),
-        };
         let files = self.files.iter().map(|(name, (source, compiled))| {
-            (name.clone(), SourceOutcome { source: *source, outcome: outcome(compiled) })
+            (name.clone(), SourceOutcome { source: *source, outcome: compiled.outcome() })
         });
         Document { recipe: self.recipe, wheel: self.wheel, files: files.collect() }
     }
@@ -51,7 +45,7 @@ impl OverlayContents {
     /// # Errors
     /// `out` refuses. What was written until then is no overlay.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut archive = ZipArchive::new(out, DEFAULT_MTIME);
+        let mut archive = ZipArchive::quick(out, DEFAULT_MTIME);
         archive.add(DOCUMENT_NAME, self.document().render().as_bytes())?;
         for (name, (_, compiled)) in &self.files {
             if let (Compiled::Bytecode(bytes), Some(path)) =
@@ -122,7 +116,7 @@ mod tests {
     use crate::effects::source::overlay::{Found, Overlay, OverlayError};
     use crate::effects::wheels::inflate::Inflater;
     use crate::model::bytecode::release::Compiler;
-    use crate::model::bytecode::{Level, Validation};
+    use crate::model::bytecode::{Level, Validation, header};
 
     fn path(text: &str) -> TreePath {
         TreePath::parse(text).unwrap()
@@ -133,10 +127,16 @@ mod tests {
         Recipe { compiler, level: Level::default(), validation: Validation::Unchecked }
     }
 
+    /// What begins as bytecode does.
+    fn module() -> Vec<u8> {
+        let head = header(recipe().compiler.release(), Validation::Unchecked, b"x");
+        [&head[..], b"code of x"].concat()
+    }
+
     fn contents() -> OverlayContents {
         let source = |text: &str| Hash::sha256(text.as_bytes());
         let files = BTreeMap::from([
-            (path("a/x.py"), (source("x"), Compiled::Bytecode(b"bytes of x".to_vec()))),
+            (path("a/x.py"), (source("x"), Compiled::Bytecode(module()))),
             (path("a/y.py"), (source("y"), Compiled::Skipped("SyntaxError: no".to_owned()))),
         ]);
         OverlayContents { recipe: recipe(), wheel: None, files }
@@ -163,9 +163,9 @@ mod tests {
         let overlay = open(&written(&contents())).unwrap();
         assert_eq!(overlay.document, contents().document());
         let hash = |text: &str| Hash::sha256(text.as_bytes());
-        let sha256 = hash("bytes of x");
+        let sha256 = Hash::sha256(&module());
         let found = overlay.find("a/x.py", hash("x"), 0).unwrap();
-        assert_eq!(found, Found::Bytecode { member: 0, sha256, size: 10 });
+        assert_eq!(found, Found::Bytecode { member: 0, sha256, size: 25 });
         let skipped = overlay.find("a/y.py", hash("y"), 0).unwrap();
         assert!(matches!(skipped, Found::Skipped(reason) if reason.starts_with("SyntaxError")));
         for (name, source, expected) in [
@@ -181,7 +181,7 @@ mod tests {
             Ok::<_, OverlayError>(())
         };
         overlay.stream(&mut Inflater::default(), 0, &mut sink).unwrap();
-        assert_eq!(bytes, b"bytes of x");
+        assert_eq!(bytes, module());
         overlay.check_recipe(&recipe()).unwrap();
         let other = Recipe { compiler: Compiler::of_version("3.12.10").unwrap(), ..recipe() };
         let error = overlay.check_recipe(&other).unwrap_err().to_string();
@@ -210,7 +210,7 @@ mod tests {
             (packed(&[(DOCUMENT_NAME, b"{}")]), "cannot be used"),
             (packed(&[document]), "it lacks `a/__pycache__/x.cpython-312.pyc`"),
             (packed(&[document, (member, b"short")]), "is not what it says of it"),
-            (packed(&[document, (member, b"bytes of x"), ("z", b"")]), "`z` is not what"),
+            (packed(&[document, (member, &module()), ("z", b"")]), "`z` is not what"),
         ] {
             let error = open(&bytes).unwrap_err().to_string();
             assert!(error.contains(expected), "{error} ({expected})");

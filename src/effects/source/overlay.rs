@@ -15,6 +15,7 @@ use crate::effects::wheels::zip_file;
 use crate::model::bytecode::overlay::{
     DOCUMENT_NAME, Document, DocumentError, Outcome, Recipe, SourceOutcome,
 };
+use crate::model::bytecode::{self, BEGINNING};
 use crate::model::digest::{DigestFunction, Hash, Hasher};
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::Findings;
@@ -74,13 +75,20 @@ pub enum OverlayError {
 impl Explain for OverlayError {
     fn explain(&self) -> Explanation {
         match self {
-            Self::Input(_) => ErrorKind::Io.no_hint(),
-            Self::Unsound { .. }
-            | Self::Document { .. }
-            | Self::Other { .. }
-            | Self::Source { .. } => {
+            Self::Input(_) => ErrorKind::Io
+                .hint("if it is a key, `--input KEY=PATH` says where the overlay is"),
+            Self::Unsound { .. } | Self::Document { .. } => {
                 ErrorKind::Wheel.hint("make it again with `venvtree bytecode compile`")
             }
+            Self::Other { .. } => ErrorKind::Wheel.hint(
+                "make it as the spec's `bytecode` says, with `--compiler`, `--levels` and `--validation` of `venvtree bytecode compile`, of the spec's own wheel",
+            ),
+            Self::Source { known: false, .. } => ErrorKind::Wheel.hint(
+                "what the spec's `bytecode.exclude` does not leave out has to be compiled: `--exclude` or `--all` of `venvtree bytecode compile`",
+            ),
+            Self::Source { known: true, .. } => ErrorKind::Wheel.hint(
+                "is it the overlay of another wheel, or was the source changed since? Make it again with `venvtree bytecode compile`",
+            ),
         }
     }
 
@@ -103,6 +111,16 @@ pub enum Found {
     },
     /// No Python can compile it: why.
     Skipped(String),
+}
+
+impl Found {
+    /// What the overlay's document says.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Bytecode { sha256, size, .. } => Outcome::Compiled { sha256, size },
+            Self::Skipped(reason) => Outcome::Skipped(reason),
+        }
+    }
 }
 
 /// An overlay that is open.
@@ -207,7 +225,7 @@ impl Overlay {
     /// What it has of a source, which may well be the one at `near` among the document's.
     ///
     /// # Errors
-    /// Nothing.
+    /// It has nothing of it.
     pub fn find(&self, name: &str, source: Hash, near: usize) -> Result<Found, OverlayError> {
         let known = self.document.find(name, near);
         match known.map(|member| (member, &self.document.files[member].1)) {
@@ -247,6 +265,8 @@ impl Overlay {
     }
 
     /// Hands the bytes of a file to `sink`; that they are those that it should have is not known.
+    /// Of an overlay that was written elsewhere they have to begin as bytecode does: its document
+    /// tells their SHA-256, but not what they are.
     ///
     /// # Errors
     /// It cannot be read, or `sink` fails.
@@ -262,12 +282,23 @@ impl Overlay {
             return Err(OverlayError::Unsound { path: self.path().to_owned(), problem }.into());
         };
         let reference = MemberRef { file: &self.file, name: &name, location };
-        let mut sink = |bytes: &[u8]| sink(bytes).map_err(Stop::Sink);
+        let mut beginning = Vec::with_capacity(BEGINNING);
+        let mut sink = |bytes: &[u8]| {
+            beginning.extend(bytes.iter().take(BEGINNING - beginning.len()));
+            sink(bytes).map_err(Stop::Sink)
+        };
         match inflater.stream(reference, &mut Findings::new(), &mut sink) {
-            Ok(()) => Ok(()),
-            Err(Stop::Sink(error)) => Err(error),
-            Err(Stop::Member(error)) => Err(member_error(self.path(), error).into()),
+            Ok(()) => {}
+            Err(Stop::Sink(error)) => return Err(error),
+            Err(Stop::Member(error)) => return Err(member_error(self.path(), error).into()),
         }
+        let Recipe { compiler, validation, .. } = self.document.recipe;
+        if self.proven || bytecode::begins(&beginning, compiler.release(), validation) {
+            return Ok(());
+        }
+        let kind = validation.name();
+        let problem = format!("`{name}` does not begin as {kind} bytecode of {compiler} does");
+        Err(OverlayError::Unsound { path: self.path().to_owned(), problem }.into())
     }
 }
 

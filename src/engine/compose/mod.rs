@@ -13,6 +13,7 @@ pub(crate) mod wheels;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::host::file_hash;
+use crate::engine::bytecode;
 use crate::error::{Error, UnreadableInputs};
 use crate::model::digest::WheelDigest;
 use crate::model::spec::{InputPath, WheelReference};
@@ -28,16 +29,13 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// The wheel at a path, by the path's last part; nothing is opened.
+    /// The wheel at a path, by the path's last part; nothing is opened that is called like one.
     ///
     /// # Errors
-    /// That is no name of a wheel.
+    /// That is no name of a wheel, or nothing is there.
     pub fn at(path: Utf8PathBuf) -> Result<Self, Error> {
-        let name = path.file_name().unwrap_or_default();
-        match WheelFilename::parse(name) {
-            Ok(file) => Ok(Self { path, file }),
-            Err(error) => Err(Error::usage(error.to_string()).into()),
-        }
+        let file = bytecode::name_of(&path)?;
+        Ok(Self { path, file })
     }
 
     /// The wheel as a spec names it, with its digest: by a path below `root` if it lies there.

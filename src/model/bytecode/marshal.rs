@@ -60,6 +60,9 @@ pub enum MarshalError {
     /// A set of what cannot be ordered.
     #[error("the set at {0} holds what has no order")]
     Order(usize),
+    /// Something else than what Python runs as a module.
+    #[error("they are no code object")]
+    NoCode,
 }
 
 /// Writes what `marshal.dumps` made in the canonical form.
@@ -75,15 +78,23 @@ pub enum MarshalError {
 /// assert_eq!(canonical(bytes).unwrap(), b")\x02\xda\x02abr\0\0\0\0");
 /// ```
 pub fn canonical(bytes: &[u8]) -> Result<Vec<u8>, MarshalError> {
-    canonical_after(&[], bytes)
+    objects::read(bytes)?.write(&[])
 }
 
-/// The same after something else.
+/// The same of what a module consists of, after its header.
 ///
 /// # Errors
-/// As above.
-pub(crate) fn canonical_after(head: &[u8], bytes: &[u8]) -> Result<Vec<u8>, MarshalError> {
-    objects::read(bytes)?.write(head)
+/// As above, or it is no code object.
+pub(crate) fn module(header: &[u8], bytes: &[u8]) -> Result<Vec<u8>, MarshalError> {
+    if !bytes.first().is_some_and(|first| is_code(*first)) {
+        return Err(MarshalError::NoCode);
+    }
+    objects::read(bytes)?.write(header)
+}
+
+/// Whether an object that begins with this byte is a code object.
+pub(crate) fn is_code(first: u8) -> bool {
+    first & !scan::REFERABLE == scan::CODE
 }
 
 #[cfg(test)]
@@ -172,6 +183,19 @@ mod tests {
         );
         for set in [[b">\x01\0\0\0".as_slice(), &plain], [b">\x01\0\0\0)\x01", &plain]] {
             assert_eq!(canonical(&set.concat()), Err(MarshalError::Order(0)));
+        }
+    }
+
+    #[test]
+    fn a_module_is_a_code_object() {
+        let code = [b"c".as_slice(), &[7; 20], b"s\x01\0\0\0X)\0NNNNNNlineNN"].concat();
+        let marked = [b"\xe3", &code[1..]].concat();
+        for module in [&code, &marked] {
+            let expected = [b"header".as_slice(), &code].concat();
+            assert_eq!(super::module(b"header", module), Ok(expected));
+        }
+        for other in [b"".as_slice(), b"N", b")\x01N"] {
+            assert_eq!(super::module(b"header", other), Err(MarshalError::NoCode));
         }
     }
 

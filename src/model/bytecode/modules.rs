@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 
 use crate::model::path::TreePath;
 use crate::model::wheel::WheelManifest;
@@ -69,9 +69,58 @@ impl Excluded {
     }
 }
 
+/// Patterns that are asked together which of them match.
+pub struct Together(GlobSet);
+
+impl Together {
+    /// Takes patterns that can be read.
+    pub fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Self {
+        let mut set = GlobSetBuilder::new();
+        for pattern in patterns {
+            let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+            set.add(glob.expect("checked with the spec"));
+        }
+        Self(set.build().expect("each of them can be read"))
+    }
+
+    /// The positions of those that match a module.
+    pub fn matches(&self, name: &str) -> Vec<usize> {
+        self.0.matches(name)
+    }
+}
+
+/// Why a pattern that can be read matches no module, whichever there are.
+pub fn matches_nothing(pattern: &str) -> Option<&'static str> {
+    // In braces and brackets, a slash may be of one choice among several.
+    let plain = !pattern.contains(['{', '[', '\\']);
+    let has_part = |part| plain && pattern.split('/').any(|other| other == part);
+    if pattern.is_empty() {
+        Some("it is empty")
+    } else if pattern.starts_with('/') {
+        Some("it begins with `/`, and modules are found by their paths below site-packages")
+    } else if has_part("..") || has_part(".") {
+        Some("no path of a module has a part `.` or `..`")
+    } else if pattern.ends_with('/') {
+        Some("it ends with `/`: what lies in a folder is `FOLDER/**`")
+    } else {
+        None
+    }
+}
+
 /// Whether a path is that of a module.
 pub fn is_module(path: &str) -> bool {
     path.ends_with(".py") && !path.ends_with("/.py") && path != ".py"
+}
+
+/// By which name a member of a wheel can be imported, if it is installed where modules are found. A
+/// file of the scheme `data` is none, wherever it lies.
+pub fn name_in_wheel<'m>(manifest: &WheelManifest, member: &'m str) -> Option<&'m str> {
+    let of_data = member.strip_prefix(&*manifest.data).and_then(|rest| rest.strip_prefix('/'));
+    let name = match of_data {
+        None => member,
+        Some(rest) => rest.strip_prefix("purelib/").or_else(|| rest.strip_prefix("platlib/"))?,
+    };
+    is_module(name).then_some(name)
 }
 
 /// The modules of a wheel, by their names, as positions of its members. Of several with one name
@@ -79,13 +128,8 @@ pub fn is_module(path: &str) -> bool {
 pub fn of_wheel(manifest: &WheelManifest, excluded: &Excluded) -> BTreeMap<TreePath, usize> {
     let mut modules = BTreeMap::new();
     for (index, member) in manifest.members.iter().enumerate() {
-        let path = member.path.as_str();
-        let name = match path.strip_prefix(&*manifest.data).and_then(|rest| rest.strip_prefix('/'))
-        {
-            None => Some(path),
-            Some(rest) => rest.strip_prefix("purelib/").or_else(|| rest.strip_prefix("platlib/")),
-        };
-        if let Some(name) = name.filter(|name| is_module(name) && !excluded.has(name))
+        let name = name_in_wheel(manifest, member.path.as_str());
+        if let Some(name) = name.filter(|name| !excluded.has(name))
             && let Ok(name) = TreePath::parse(name)
         {
             modules.entry(name).or_insert(index);
@@ -140,6 +184,32 @@ mod tests {
             assert_eq!((is_module(path), excluded.has(path)), (module, left_out), "{path}");
         }
         assert_eq!(Excluded::new(["a["]).unwrap_err().0, "a[");
+    }
+
+    /// As the build rules write the paths of first-party code.
+    #[test]
+    fn a_pattern_may_name_one_path_whatever_is_in_it() {
+        for (pattern, path) in [
+            ("a/[{][{]x[}][}].py", "a/{{x}}.py"),
+            ("a/[[]x].py", "a/[x].py"),
+            ("a/[*][?].py", "a/*?.py"),
+            ("a/[\\]x.py", "a/\\x.py"),
+        ] {
+            let excluded = Excluded::new([pattern]).unwrap();
+            assert_eq!((excluded.has(path), excluded.has("a/x.py")), (true, false), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_match_nothing_are_known() {
+        for pattern in
+            ["", "/", "/a/*.py", "../a.py", "a/../b.py", "./a.py", "a/./b", "**/..", "a/"]
+        {
+            assert!(matches_nothing(pattern).is_some(), "{pattern}");
+        }
+        for pattern in ["a.py", "**/a/**", "*..py", "{/a,b}.py", "{a/../b,c}.py", ".a/b.py", "**"] {
+            assert!(matches_nothing(pattern).is_none(), "{pattern}");
+        }
     }
 
     #[test]

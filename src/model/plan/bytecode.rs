@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::bytecode::modules::{Excluded, is_module};
+use crate::model::bytecode::modules::{
+    DEFAULT_EXCLUDE, Excluded, Together, is_module, name_in_wheel,
+};
 use crate::model::bytecode::overlay::Recipe;
 use crate::model::digest::Hash;
 use crate::model::file_kind::FileKind;
@@ -14,8 +16,9 @@ use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
 use crate::model::plan::claims::{Generator, Origin};
-use crate::model::plan::{Content, Plan, PlanWarning, Planned, PlannedNode, WheelIndex};
-use crate::model::spec::{Python, Spec};
+use crate::model::plan::{Content, Inputs, Plan, PlanWarning, Planned, PlannedNode, WheelIndex};
+use crate::model::spec::{InputDigests, Python, Spec};
+use crate::model::wheel::WheelManifest;
 
 /// Whose modules are compiled together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,14 +66,14 @@ pub struct Compiled {
     pub size: u64,
 }
 
-/// The modules of a plan that have bytecode, in the order of their owners and paths.
-pub fn modules<'p>(plan: &'p Plan, spec: &Spec) -> Vec<Module<'p>> {
-    let bytecode = spec.bytecode.as_ref();
-    bytecode.map_or_else(Vec::new, |bytecode| modules_but(plan, spec, &bytecode.excluded()))
-}
-
-/// The modules of a plan but for those that are left out, whatever the spec says of bytecode.
-pub fn modules_but<'p>(plan: &'p Plan, spec: &Spec, excluded: &Excluded) -> Vec<Module<'p>> {
+/// The modules of a plan that is of these wheels, in the order of their owners and paths, but for
+/// those that are left out.
+pub fn modules<'p>(
+    plan: &'p Plan,
+    spec: &Spec,
+    wheels: &[&WheelManifest],
+    excluded: &Excluded,
+) -> Vec<Module<'p>> {
     let layout = Layout::new(&spec.interpreter);
     let library = library(spec, layout.os);
     let mut modules = Vec::new();
@@ -79,7 +82,11 @@ pub fn modules_but<'p>(plan: &'p Plan, spec: &Spec, excluded: &Excluded) -> Vec<
             continue;
         };
         let (owner, name) = match planned.origin {
-            Origin::Member { wheel, .. } => (Owner::Wheel(wheel), path.below(&layout.purelib)),
+            Origin::Member { wheel, member } => {
+                let manifest = wheels[wheel.0];
+                let name = name_in_wheel(manifest, manifest.members[member].path.as_str());
+                (Owner::Wheel(wheel), path.below(&layout.purelib).filter(|_| name.is_some()))
+            }
             Origin::Source { source, .. } => (Owner::Source(source), path.below(&layout.purelib)),
             Origin::Interpreter { .. } => {
                 (Owner::Interpreter, library.as_ref().and_then(|library| path.below(library)))
@@ -94,6 +101,39 @@ pub fn modules_but<'p>(plan: &'p Plan, spec: &Spec, excluded: &Excluded) -> Vec<
     // The plan's entries come in the order of their paths, and this sort keeps it.
     modules.sort_by_key(|module| module.owner);
     modules
+}
+
+/// Patterns of modules without bytecode that match none. Those that are the default, and those that
+/// begin with `**/`, speak of every environment and need not be about this one.
+pub(super) fn unused_patterns(plan: &Plan, spec: &Spec, inputs: &Inputs<'_>) -> Vec<PlanWarning> {
+    let Some(wanted) = &spec.bytecode else {
+        return Vec::new();
+    };
+    if spec.flags.input_digests == InputDigests::Trusted {
+        // A build system has patterns for all its environments.
+        return Vec::new();
+    }
+    if matches!(spec.python, Python::Inside { .. }) && inputs.interpreter.is_none() {
+        // Only a part of the environment is looked at.
+        return Vec::new();
+    }
+    let is_special = |pattern: &&String| {
+        !pattern.starts_with("**/") && !DEFAULT_EXCLUDE.contains(&pattern.as_str())
+    };
+    let patterns: Vec<&String> = wanted.exclude.iter().filter(is_special).collect();
+    if patterns.is_empty() {
+        return Vec::new();
+    }
+    let together = Together::new(patterns.iter().map(|pattern| pattern.as_str()));
+    let mut used = vec![false; patterns.len()];
+    let nothing = Excluded::new([]).expect("there is no pattern");
+    for module in modules(plan, spec, &inputs.wheels, &nothing) {
+        together.matches(module.name).into_iter().for_each(|index| used[index] = true);
+    }
+    let unused = patterns.into_iter().zip(used).filter(|(_, used)| !used);
+    unused
+        .map(|(pattern, _)| PlanWarning::UnusedBytecodeExclude { pattern: pattern.clone() })
+        .collect()
 }
 
 /// The standard library of an interpreter that is copied in.

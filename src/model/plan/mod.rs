@@ -169,7 +169,10 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<
     warnings.sort();
     warnings.dedup();
     if problems.is_empty() {
-        Ok(Plan { entries, warnings })
+        let mut plan = Plan { entries, warnings };
+        let unused = bytecode::unused_patterns(&plan, spec, inputs);
+        plan.warnings.extend(unused);
+        Ok(plan)
     } else {
         drop_consequences(&mut problems);
         problems.sort();

@@ -269,6 +269,9 @@ pub enum PlanWarning {
     /// An `exclude` pattern matches nothing.
     #[error("{wheel}: the exclude pattern `{pattern}` matches nothing")]
     UnusedExclude { wheel: String, pattern: String },
+    /// A pattern of modules without bytecode matches none.
+    #[error("`bytecode.exclude`: the pattern `{pattern}` matches no module")]
+    UnusedBytecodeExclude { pattern: String },
     /// A wrapper that setuptools once made for an entry point.
     #[error(
         "{wheel}: the script `{script}` is left out, because the environment makes its own for the entry point `{entry_point}`"
@@ -296,7 +299,7 @@ pub enum PlanWarning {
         room: usize,
     },
     /// Modules that no Python of this version can compile: it would not import them either.
-    #[error("{owner}: `{module}`{} cannot be compiled, and has no bytecode", if *count > 1 { format!(" and {} more", count - 1) } else { String::new() })]
+    #[error("{owner}: `{module}`{} cannot be compiled, and {} no bytecode", if *count > 1 { format!(" and {} more", count - 1) } else { String::new() }, if *count > 1 { "have" } else { "has" })]
     Uncompilable {
         /// Whose modules they are.
         owner: String,
@@ -329,6 +332,7 @@ impl PlanWarning {
             Requirement => "requirement",
             Allowed => "allowed",
             UnusedExclude => "unused-exclude",
+            UnusedBytecodeExclude => "bytecode.unused-exclude",
             Wrapper => "wrapper",
             Decided => "decided",
             WindowsLength => "windows-length",

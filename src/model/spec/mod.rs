@@ -9,6 +9,7 @@ pub mod document;
 pub(crate) mod foreign;
 mod read;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::activate::Shell;
@@ -96,8 +97,7 @@ impl Bytecode {
     /// # Errors
     /// None is made of it.
     pub fn of(interpreter: &Interpreter, levels: BTreeSet<Level>) -> Result<Self, NotCompiled> {
-        let version = interpreter.version.to_string();
-        Ok(Self::new(levels, compiler_of(interpreter, &version)?))
+        Ok(Self::new(levels, own_compiler(interpreter)?))
     }
 
     /// How it is made, one level after the other.
@@ -118,7 +118,29 @@ pub struct NotCompiled {
     /// What is wrong.
     pub message: String,
     /// What to try.
-    pub hint: &'static str,
+    pub hint: Cow<'static, str>,
+}
+
+/// The compiler of an interpreter itself.
+///
+/// # Errors
+/// No bytecode of it is made, or its version leaves out which it is.
+pub fn own_compiler(interpreter: &Interpreter) -> Result<Compiler, NotCompiled> {
+    check_regular(interpreter)?;
+    let Interpreter { version, platform, .. } = interpreter;
+    if version.patch.is_none() {
+        let (os, arch) = (platform.os().name(), platform.arch().name());
+        return Err(NotCompiled {
+            message: format!(
+                "the interpreter's version is {version}, expected one with its patch level, on which bytecode depends"
+            ),
+            hint: format!(
+                "name it: at the end of a target (`--target {os}-{arch}-{version}.1`), in a spec as `interpreter.version` or as `bytecode.compiler` (\"{version}.1\")"
+            )
+            .into(),
+        });
+    }
+    compiler_of(interpreter, version.as_str())
 }
 
 /// The compiler of a version, for an interpreter: of its minor version, to the patch level.
@@ -126,28 +148,54 @@ pub struct NotCompiled {
 /// # Errors
 /// No bytecode of it is made.
 pub fn compiler_of(interpreter: &Interpreter, version: &str) -> Result<Compiler, NotCompiled> {
-    let Interpreter { implementation, version: own, abi, .. } = interpreter;
+    check_regular(interpreter)?;
+    let own = interpreter.version.short();
+    let compiler = Compiler::of_version(version);
+    if let Some(compiler) =
+        compiler.filter(|found| found.release().minor() == interpreter.version.minor)
+    {
+        return Ok(compiler);
+    }
+    let is_number = |part: &str| {
+        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+        digits && !part.is_empty() && (part == "0" || !part.starts_with('0'))
+    };
+    let are_numbers = version.split('.').all(is_number);
+    let (expected, hint) = match version.split('.').count() {
+        3 if are_numbers => (
+            format!("a version of CPython {own}"),
+            "the compiler has the interpreter's minor version: other bytecode is not loaded by it",
+        ),
+        1 | 2 if are_numbers => (
+            "a version with its patch level".to_owned(),
+            "the same source is other bytecode in another patch level: name the compiler's full version",
+        ),
+        _ => (
+            "a released version, three numbers without leading zeros".to_owned(),
+            "what is no release may change what it makes of a source: name a release",
+        ),
+    };
+    let message =
+        format!("found the compiler {version:?}, expected {expected}, such as \"{own}.1\"");
+    Err(NotCompiled { message, hint: hint.into() })
+}
+
+/// Whether bytecode is made of an interpreter of some patch level.
+fn check_regular(interpreter: &Interpreter) -> Result<(), NotCompiled> {
+    let Interpreter { implementation, version, abi, .. } = interpreter;
     let regular = *implementation == Implementation::CPython
         && **abi == *interpreter.interpreter_tag()
-        && Release::of(own.minor).is_some();
-    if !regular {
-        let releases = Release::ALL.map(|release| format!("3.{}", release.minor())).join(", ");
-        let name = implementation.platform_name();
-        return Err(NotCompiled {
-            message: format!(
-                "bytecode is made of regular builds of CPython {releases}, found {name} {own} ({abi})"
-            ),
-            hint: "leave the bytecode out: Python compiles what it imports",
-        });
+        && Release::of(version.minor).is_some();
+    if regular {
+        return Ok(());
     }
-    Compiler::of_version(version).filter(|found| found.release().minor() == own.minor).ok_or_else(|| {
-        NotCompiled {
-            message: format!(
-                "found the compiler {version:?}, expected a version with its patch level, such as \"3.{}.1\"",
-                own.minor
-            ),
-            hint: "the same source is other bytecode in another patch level: name the compiler's full version",
-        }
+    let releases = Release::ALL.map(|release| format!("3.{}", release.minor())).join(", ");
+    let name = implementation.platform_name();
+    Err(NotCompiled {
+        message: format!(
+            "bytecode is made of regular builds of CPython {releases}, found {name} {version} ({abi})"
+        ),
+        hint: "leave the bytecode out: Python compiles what it imports".into(),
     })
 }
 
@@ -412,6 +460,14 @@ impl Default for Flags {
 }
 
 impl Spec {
+    /// The same without overlays.
+    pub fn without_overlays(mut self) -> Self {
+        self.wheels.iter_mut().for_each(|wheel| wheel.bytecode.clear());
+        self.sources.iter_mut().for_each(|source| source.bytecode.clear());
+        self.bytecode.iter_mut().for_each(|bytecode| bytecode.interpreter.clear());
+        self
+    }
+
     /// Every overlay that is named.
     pub fn overlays(&self) -> impl Iterator<Item = &InputPath> {
         let wheels = self.wheels.iter().flat_map(|wheel| &wheel.bytecode);
@@ -486,5 +542,38 @@ mod tests {
         let names: Vec<(&str, &str)> =
             launchers.iter().map(|(name, launcher)| (name, launcher.path.0.as_str())).collect();
         assert_eq!(names, [("console", "c"), ("gui", "g"), ("pythonw", "w")]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_compiler_is_told_apart() {
+        let found = |target: &str, version: &str| {
+            let interpreter = crate::model::target::parse(target, None).unwrap();
+            let found = match version {
+                "" => own_compiler(&interpreter),
+                version => compiler_of(&interpreter, version),
+            };
+            found.map(|compiler| compiler.to_string()).map_err(|error| error.message)
+        };
+        let check = |target, version, expected: &str| {
+            let error = found(target, version).unwrap_err();
+            assert!(error.contains(expected), "{target} {version}: {error}");
+        };
+        let target = "linux-x86_64-3.12.4";
+        assert_eq!(found(target, "").as_deref(), Ok("cpython 3.12.4"));
+        assert_eq!(found("linux-x86_64-3.12", "3.12.0").as_deref(), Ok("cpython 3.12.0"));
+        for version in ["3.11.7", "3.10.0", "2.7.18", "3.99.1"] {
+            let found = format!("found the compiler {version:?}, ");
+            check(target, version, &format!("{found}expected a version of CPython 3.12"));
+        }
+        for version in ["3.12", "3.11", "3"] {
+            check(target, version, "expected a version with its patch level, such as \"3.12.1\"");
+        }
+        for version in ["3.12.1rc1", "3.12.01", "3.12.1+", "3.12.1.0", "3.12.", "latest", "3.12. 1"]
+        {
+            check(target, version, "expected a released version, three numbers without leading");
+        }
+        check("linux-x86_64-3.12", "", "the interpreter's version is 3.12, expected one with its");
+        check("linux-x86_64-3.13t", "", "bytecode is made of regular builds");
+        check("linux-x86_64-3.10.4", "3.10.4", "bytecode is made of regular builds");
     }
 }

@@ -5,6 +5,7 @@ use std::env;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use super::commands::{feed, succeed_alone};
 
@@ -115,29 +116,56 @@ pub(crate) fn copy_venvtree(to: &Path) {
     copy_executable(Path::new(env!("CARGO_BIN_EXE_venvtree")), to);
 }
 
-/// The interpreters whose bytecode is made. CPython 3.14 lies in the directory that holds the newer
-/// Debian, and is started there by a script in `scratch`: what compiles opens none of its sources.
-pub(crate) fn compilers(scratch: &Path) -> Vec<Python> {
+/// The interpreters whose bytecode is made, oldest first. CPython 3.14 is that of the newer Debian
+/// that `.ci/install` puts beside this one.
+pub(crate) fn compilers() -> Vec<Python> {
+    static NEWER: LazyLock<PathBuf> = LazyLock::new(|| {
+        python_of_newer_debian(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("newer-debian"))
+    });
     let found = interpreters().into_iter();
     let mut found: Vec<Python> =
         found.filter(|python| (11..14).contains(&python.version.1)).collect();
-    let path = scratch.join("python3.14");
-    let root = env::var("VENVTREE_BAZEL7").unwrap_or_else(|_| "/opt/bazel7".to_owned());
-    let script = format!("#!/bin/sh\nexec /usr/sbin/chroot {root} /usr/bin/python3.14 \"$@\"\n");
-    write_executable(&path, script.as_bytes());
-    found.push(Python { version: (3, 14), path });
+    found.push(Python { version: (3, 14), path: NEWER.clone() });
     found
 }
 
+/// CPython 3.14 of the newer Debian, below `place`: a script that any user can start, with that
+/// Debian's loader, libraries and standard library. It sees the files of this machine.
+pub(crate) fn python_of_newer_debian(place: &Path) -> PathBuf {
+    let root = env::var("VENVTREE_BAZEL7").unwrap_or_else(|_| "/opt/bazel7".to_owned());
+    let program = format!("{root}/usr/bin/python3.14");
+    assert!(
+        Path::new(&program).exists(),
+        "the tests run CPython 3.14, expected {program}: run .ci/install, or set VENVTREE_BAZEL7"
+    );
+    let script = format!(
+        "#!/bin/sh\nlibraries={root}/usr/lib/x86_64-linux-gnu\n\
+        exec {root}/usr/lib64/ld-linux-x86-64.so.2 --argv0 \"$0\" --library-path \"$libraries\" {program} \"$@\"\n"
+    );
+    let path = place.join("bin/python3.14");
+    // Another run of the tests may be starting it.
+    if std::fs::read(&path).ok().as_deref() != Some(script.as_bytes()) {
+        for folder in ["bin", "lib"] {
+            std::fs::create_dir_all(place.join(folder)).expect("the folder is writable");
+        }
+        // Where Python looks for its library, which it finds from what it was started as.
+        let library = place.join("lib/python3.14");
+        let _ = std::fs::remove_file(&library);
+        symlink(format!("{root}/usr/lib/python3.14"), library).expect("the folder is writable");
+        write_executable(&path, script.as_bytes());
+    }
+    path
+}
+
 /// A program below `root` that says that it is the compiler of CPython 3.12.1 and makes the same of
-/// everything: `None`, marshalled.
+/// everything: a code object of nothing.
 pub(crate) fn fake_compiler(root: &camino::Utf8Path, path: &str) -> camino::Utf8PathBuf {
     let full = root.join(path);
     std::fs::create_dir_all(full.parent().expect("below the root"))
         .expect("directories can be made");
     // It answers whatever it will be asked.
     let script = "#!/bin/sh\nprintf '\\000\\044\\000\\000\\000cpython\\n3.12.1\\ncb0d0d0a\\ncpython-312\\n'\n\
-        for answer in 1 2 3 4 5 6 7 8 9; do printf '\\000\\001\\000\\000\\000N'; done\nexec cat >/dev/null\n";
+        for answer in 1 2 3 4 5 6 7 8 9; do printf '\\000\\043\\000\\000\\000c77777777777777777777NNNNNNNNlineNN'; done\nexec cat >/dev/null\n";
     write_executable(full.as_std_path(), script.as_bytes());
     full
 }

@@ -11,7 +11,7 @@ use crate::cli::options::SpecArguments;
 use crate::cli::quantity;
 use crate::cli::verb::{Request, Verb};
 use crate::engine::files;
-use crate::engine::reproduce::{self, Reproduced, Unreproducible};
+use crate::engine::reproduce::{self, CheckError, Reproduced};
 use crate::engine::{Places, Session};
 use crate::error::Error;
 use crate::model::spec::Spec;
@@ -80,7 +80,7 @@ impl Request for Check {
             What::Tree(tree) => reproduce::check_tree(&session, &tree, &python)?,
         };
         if !different.is_empty() {
-            return Err(Unreproducible(different).into());
+            return Err(CheckError::Different(different).into());
         }
         Ok(CheckAnswer { modules, compared })
     }
@@ -96,6 +96,12 @@ pub(crate) struct CheckAnswer {
 impl Answer for CheckAnswer {
     fn summary(&self) -> Vec<String> {
         let modules = quantity::count(self.modules, "module");
-        vec![format!("the same twice: {modules}; {} compared with the tree", self.compared)]
+        let compared = match self.compared {
+            0 => String::new(),
+            compared => {
+                format!("; {} compared with what is there", quantity::count(compared, "file"))
+            }
+        };
+        vec![format!("the same twice: {modules}{compared}")]
     }
 }

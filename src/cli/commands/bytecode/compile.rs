@@ -18,7 +18,7 @@ use crate::cli::verb::{Request, Verb};
 use crate::engine::bytecode::{
     self as engine_bytecode, Compilation, Compiled, OverlayContents, Source,
 };
-use crate::engine::files;
+use crate::engine::files::{self, OutputFile};
 use crate::engine::{self, Places, Session};
 use crate::error::Error;
 use crate::model::bytecode::release::Compiler;
@@ -27,9 +27,11 @@ use crate::model::finding::{Finding, Findings};
 use crate::model::layers::LayerKind;
 use crate::model::spec::Spec;
 
-/// In two lines: in one, it would not fit into a narrow terminal.
-const USAGE: &str = "venvtree bytecode compile [OPTIONS] <WHEEL>...
-           --compiler <PYTHON> --out <DIR>";
+/// What is compiled, and where overlays go, can each be said in several ways.
+const USAGE: &str = "venvtree bytecode compile [OPTIONS]
+         (<WHEEL>... | --interpreter-of <SPEC> |
+          --sources-of <SPEC>) --compiler <PYTHON>
+         (--out <DIR> | --overlay <FILE>)";
 
 /// Arguments of `venvtree bytecode compile`.
 #[derive(Debug, Args)]
@@ -46,11 +48,15 @@ The same wheel and the same version of the compiler, to the patch level, make th
 no Python can compile is listed and left out, as Python itself would not import it.")]
 pub struct CompileArguments {
     /// The wheels.
-    #[arg(value_name = "WHEEL", required_unless_present = "interpreter_of")]
+    #[arg(value_name = "WHEEL", required_unless_present = "part_of", conflicts_with = "part_of")]
     wheels: Vec<Utf8PathBuf>,
     /// Compile the standard library of the interpreter that this spec copies in (of kind `inside`).
-    #[arg(long, value_name = "SPEC")]
+    #[arg(long, value_name = "SPEC", group = "part_of")]
     interpreter_of: Option<Utf8PathBuf>,
+    /// Compile the first-party modules that the `sources` of this spec name: for the first of them
+    /// `source-0`, and so on.
+    #[arg(long, value_name = "SPEC", group = "part_of")]
+    sources_of: Option<Utf8PathBuf>,
     /// The interpreter that compiles: CPython from 3.11 to 3.14.
     #[arg(long, value_name = "PYTHON")]
     compiler: String,
@@ -60,7 +66,7 @@ pub struct CompileArguments {
     /// The directory for the overlays, made if need be.
     #[arg(long, value_name = "DIR", required_unless_present = "overlay")]
     out: Option<Utf8PathBuf>,
-    /// The file for the only overlay, of one wheel or interpreter at one level, instead of a
+    /// The file for the only overlay, of one wheel, interpreter or source at one level, instead of a
     /// directory.
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     overlay: Option<Utf8PathBuf>,
@@ -71,8 +77,10 @@ pub struct CompileArguments {
     threads: Option<u16>,
     #[command(flatten)]
     limits: LimitArguments,
+    #[command(flatten)]
+    allow: AllowArguments,
     /// Where the input is whose path in that spec is KEY; may be repeated.
-    #[arg(long = "input", value_name = "KEY=PATH", requires = "interpreter_of")]
+    #[arg(long = "input", value_name = "KEY=PATH", requires = "part_of")]
     inputs: Vec<String>,
 }
 
@@ -82,8 +90,8 @@ pub(crate) struct Compile {
     request: engine_bytecode::Request,
     levels: BTreeSet<Level>,
     wheels: Vec<Utf8PathBuf>,
-    /// The spec of an interpreter that is copied in, and where its files are.
-    interpreter: Option<(Spec, Places)>,
+    /// The part of a spec that is compiled, and where its files are.
+    part: Option<(LayerKind, Spec, Places)>,
     out: Out,
 }
 
@@ -112,21 +120,32 @@ fn version(text: &str) -> Result<Compiler, String> {
 impl Verb for CompileArguments {
     fn request(self, io: &mut Io<'_>) -> Result<Compile, Error> {
         let session = spec_input::limited_session(self.threads, &self.limits, io)?;
-        let request = engine_bytecode::Request {
-            python: compiler::find(&self.compiler, io)?,
-            validation: self.way.validation,
-            expected: self.compiler_version,
-            excluded: self.way.excluded()?,
-        };
-        let interpreter = self.interpreter_of.map(|spec| {
-            let (threads, limits, allow) = (self.threads, self.limits, AllowArguments::default());
-            let places =
-                PlacesArguments { root: None, inputs: self.inputs, threads, limits, allow };
-            spec_input::read(&SpecArguments { spec, places }, io)
+        let python = compiler::find(&self.compiler, io)?;
+        let of_interpreter = self.interpreter_of.map(|spec| (LayerKind::Interpreter, spec));
+        let part = of_interpreter.or(self.sources_of.map(|spec| (LayerKind::Sources, spec)));
+        let part = part.map(|(part, spec)| {
+            let (threads, limits, inputs) = (self.threads, self.limits, self.inputs);
+            let allow = self.allow.clone();
+            let places = PlacesArguments { root: None, inputs, threads, limits, allow };
+            let (spec, places) = spec_input::read(&SpecArguments { spec, places }, io)?;
+            Ok::<_, Error>((part, spec, places))
         });
-        let interpreter = interpreter.transpose()?;
-        let count = self.wheels.len() + usize::from(interpreter.is_some());
-        let levels = self.way.levels.0;
+        let part = part.transpose()?;
+        let of_part = part.as_ref().map_or(0, |(part, spec, _)| match part {
+            LayerKind::Sources => spec.sources.len(),
+            _ => 1,
+        });
+        let count = self.wheels.len() + of_part;
+        // What goes into a spec is made as it wants it.
+        let asked = part.as_ref().and_then(|(_, spec, _)| spec.bytecode.as_ref());
+        let request = engine_bytecode::Request {
+            python,
+            validation: self.way.validation(asked),
+            expected: self.compiler_version.or(asked.map(|asked| asked.compiler)),
+            excluded: self.way.excluded(asked)?,
+            allow: self.allow.codes.iter().copied().collect(),
+        };
+        let levels = self.way.levels(asked);
         let out = match (self.out, self.overlay) {
             (_, Some(_)) if count != 1 || levels.len() != 1 => {
                 let problem = "`--overlay` names one file, and each wheel has one for each level";
@@ -138,52 +157,71 @@ impl Verb for CompileArguments {
                 return Err(Error::usage("expected one of `--out` and `--overlay`").into());
             }
         };
-        let wheels = self.wheels.iter().map(|wheel| io.resolve(wheel)).collect();
-        Ok(Compile { session, request, levels, wheels, interpreter, out })
+        let wheels: Vec<Utf8PathBuf> = self.wheels.iter().map(|wheel| io.resolve(wheel)).collect();
+        let mut names = BTreeSet::new();
+        if let Some(twice) = wheels.iter().find(|wheel| !names.insert(wheel.file_name())) {
+            let name = twice.file_name().unwrap_or_default();
+            return Err(Error::usage(format!("`{name}` is given twice"))
+                .hint("an overlay is called as its wheel is: compile wheels of one name apart"));
+        }
+        Ok(Compile { session, request, levels, wheels, part, out })
     }
 }
 
 impl Request for Compile {
     fn run(self, io: &mut Io<'_>) -> Result<CompileAnswer, Error> {
-        let Self { session, request, levels, wheels, interpreter, out } = self;
-        // All are looked at before anything is compiled, and all is compiled that is written.
-        let opened = wheels.iter().map(|wheel| Source::open(&session, wheel));
+        let Self { session, request, levels, wheels, part, out } = self;
+        // All are looked at before anything is compiled. What was written before one cannot be
+        // compiled is as good as if it had been asked for alone.
+        let opened = wheels.iter().map(|wheel| Source::open(&session, &request, wheel));
         let mut sources: Vec<Source> = opened.collect::<Result<_, _>>()?;
-        if let Some((spec, places)) = &interpreter {
-            let spec = Spec { bytecode: None, ..spec.clone() };
-            let part = Some(LayerKind::Interpreter);
-            let prepared = engine::prepare_part(&session, spec, places, part)?;
-            sources.push(Source::of_interpreter(prepared)?);
+        if let Some((part, spec, places)) = &part {
+            let prepared = engine::prepare_sources(&session, spec.clone(), places, *part)?;
+            match part {
+                LayerKind::Sources => sources.extend(Source::of_sources(prepared)?),
+                _ => sources.push(Source::of_interpreter(prepared)?),
+            }
         }
         let compilation = Compilation::start(&session, &request)?;
         let release = compilation.compiler().release();
-        let mut overlays = Vec::new();
-        for source in &sources {
-            for &level in &levels {
-                let name = overlay::file_name(source.stem(), release, level);
-                let contents = compilation.compile(source, level)?;
-                let (place, typed) = out.place(&name);
-                if let Out::Directory(out, _) = &out {
-                    files::make_directories(out)?;
-                }
-                let file = io.output_file(&place)?;
-                apart::check_file(&file, &wheels)?;
-                if let Some((spec, places)) = &interpreter {
-                    apart::check_files([&file], spec, places)?;
-                }
-                engine::write_whole(&file, |writer| {
-                    engine_bytecode::write(&contents, writer, file.path())
-                })?;
-                overlays.push(Overlay {
-                    file: typed,
-                    sha256: files::sha256(file.path())?.to_hex(),
-                    modules: contents.files.len(),
-                    findings: uncompilable(&contents),
-                });
-            }
+        let of_source = |source| levels.iter().map(move |&level| (source, level));
+        let wanted: Vec<(&Source, Level)> = sources.iter().flat_map(of_source).collect();
+        // An overlay that the spec names may be made again.
+        let inputs = part.map(|(_, spec, places)| (spec.without_overlays(), places));
+        let check = |file: &OutputFile| match &inputs {
+            None => apart::check_file(file, &wheels),
+            Some((spec, places)) => apart::check_files([file], spec, places),
+        };
+        if let Out::File(file, _) = &out {
+            check(&io.output_file(file)?)?;
         }
+        let overlays = compilation.compile(&wanted, |index, contents| {
+            let (source, level) = wanted[index];
+            let (place, typed) = out.place(&overlay::file_name(&source.stem(), release, level));
+            if let Out::Directory(out, _) = &out {
+                files::make_directories(out)?;
+            }
+            let file = &OutputFile::prepare(&place)?;
+            check(file)?;
+            engine::write_whole(file, |writer| {
+                engine_bytecode::write(&contents, writer, file.path())
+            })?;
+            Ok(Overlay {
+                file: typed,
+                sha256: files::sha256(file.path())?.to_hex(),
+                modules: contents.files.len(),
+                compiled: compiled(&contents),
+                of: source.name(),
+                findings: uncompilable(&contents),
+            })
+        })?;
         Ok(CompileAnswer { compiler: compilation.compiler().to_string(), overlays })
     }
+}
+
+fn compiled(contents: &OverlayContents) -> usize {
+    let files = contents.files.values();
+    files.filter(|(_, compiled)| matches!(compiled, Compiled::Bytecode(_))).count()
 }
 
 fn uncompilable(contents: &OverlayContents) -> Vec<Finding> {
@@ -208,7 +246,12 @@ pub(crate) struct CompileAnswer {
 struct Overlay {
     file: Utf8PathBuf,
     sha256: String,
+    /// All of its modules.
     modules: usize,
+    /// Those that have bytecode.
+    compiled: usize,
+    /// What was compiled.
+    of: String,
     /// The modules without bytecode.
     findings: Vec<Finding>,
 }
@@ -217,19 +260,18 @@ impl Answer for CompileAnswer {
     const IS_LIST: bool = true;
 
     fn text(&self, printer: &mut Printer<'_, '_>) -> Result<(), Error> {
-        for Overlay { file, findings, .. } in &self.overlays {
+        for Overlay { file, of, findings, .. } in &self.overlays {
             printer.print_unless_quiet(file.as_str())?;
             for finding in findings {
-                printer.say_unless_quiet(&finding.to_string());
+                printer.say_unless_quiet(&format!("{of}: {finding}"));
             }
         }
         Ok(())
     }
 
     fn summary(&self) -> Vec<String> {
-        let without = |overlay: &Overlay| overlay.findings.iter().map(Finding::count).sum::<u64>();
-        let with = self.overlays.iter().map(|overlay| overlay.modules - without(overlay) as usize);
-        let modules = quantity::count(with.sum(), "module");
+        let compiled = self.overlays.iter().map(|overlay| overlay.compiled).sum();
+        let modules = quantity::count(compiled, "module");
         vec![format!("compiled: {modules}, by {}", self.compiler)]
     }
 }

@@ -199,6 +199,7 @@ impl Verb for CreateArguments {
         let (environment, _) = self.environment_and_seed();
         let environment = environment.to_owned();
         self.bytecode.refuse_levels_apart(environment.as_str())?;
+        self.bytecode.refuse_idle_compiler()?;
         let out = io.output(&environment)?;
         let makes_way = self.clear || self.replace;
         let is_there = self.relocatable && !makes_way && files::is_environment(&out);
@@ -441,11 +442,11 @@ impl Make {
             left_out = LeftOut::of(selection.left_out);
         }
         let Composed { mut spec, seeds } = create::compose(&self.spec, &probe, &self.session)?;
-        if let Some(levels) = self.bytecode.bytecode.take() {
-            // What is there to be worked in is edited.
-            compiler::ask_for(&mut spec, levels, Validation::Checked)?;
+        if self.bytecode.is_wanted() {
             self.session.compiler = Some(probe.executable.clone());
             compiler::allow(&mut self.session, &self.bytecode.compiler, io)?;
+            // What is there to be worked in is edited.
+            self.bytecode.ask(&mut spec, Validation::Checked)?;
         }
         for seed in seeds.iter().filter(|seed| seed.kind == PlaceKind::WorkingDirectory) {
             io.note(&format!(

@@ -43,6 +43,17 @@ pub enum Outcome {
     Kept,
 }
 
+impl Outcome {
+    /// The word for it in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Repaired => "repaired",
+            Self::Removed => "removed",
+            Self::Kept => "kept",
+        }
+    }
+}
+
 /// What [`Store::verify`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct VerifyReport {

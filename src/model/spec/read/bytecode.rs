@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::read_input;
 use super::wheels::read_patterns;
+use crate::model::bytecode::modules::matches_nothing;
 use crate::model::bytecode::release::Compiler;
 use crate::model::bytecode::{Level, Validation};
 use crate::model::interpreter::Interpreter;
 use crate::model::json::{Json, Object, Place, Problems};
-use crate::model::spec::{Bytecode, InputPath, Python, Spec, compiler_of};
+use crate::model::spec::{Bytecode, InputPath, Python, Spec, compiler_of, own_compiler};
 
 /// The field `bytecode`.
 pub(super) fn read(
@@ -23,7 +24,7 @@ pub(super) fn read(
         || BTreeSet::from([Level::default()]),
         |place| {
             let places = place.list(problems);
-            if places.is_empty() {
+            if matches!(place.value, Json::Array(list) if list.is_empty()) {
                 problems.add(&place.path, "found no level, expected at least one of 0, 1 and 2");
             }
             places.iter().filter_map(|place| read_level(place, problems)).collect()
@@ -33,7 +34,7 @@ pub(super) fn read(
         .optional("validation")
         .and_then(|place| place.word(&Validation::ALL, problems))
         .unwrap_or_default();
-    let exclude = object.optional("exclude").map(|place| read_patterns(&place, problems));
+    let exclude = object.optional("exclude").map(|place| read_exclude(&place, problems));
     let interpreter_path = format!("{}.interpreter", place.path);
     let overlays = read_overlays(&mut object, "interpreter", problems);
     object.finish(problems);
@@ -52,6 +53,20 @@ pub(super) fn read(
     Some(bytecode)
 }
 
+/// Patterns of modules.
+fn read_exclude(place: &Place<'_>, problems: &mut Problems) -> Vec<String> {
+    if let Json::Array(_) = place.value {
+        for place in place.list(problems) {
+            let Json::String(pattern) = place.value else { continue };
+            if let Some(why) = matches_nothing(pattern).filter(|_| !pattern.is_empty()) {
+                let message = format!("the pattern {pattern:?} can match no module: {why}");
+                problems.add(&place.path, message);
+            }
+        }
+    }
+    read_patterns(place, problems)
+}
+
 /// The compiler: that of the interpreter's own version, unless another one is named.
 fn read_compiler(
     object: &mut Object<'_>,
@@ -60,13 +75,11 @@ fn read_compiler(
 ) -> Option<Compiler> {
     let given = object.nullable("compiler");
     let path = given.as_ref().map_or_else(|| object.path().to_owned(), |place| place.path.clone());
-    let text = match &given {
-        Some(place) => place.string(problems)?.to_owned(),
-        None => interpreter.version.to_string(),
+    let found = match &given {
+        Some(place) => compiler_of(interpreter, place.string(problems)?),
+        None => own_compiler(interpreter),
     };
-    compiler_of(interpreter, &text)
-        .map_err(|problem| problems.add_with_hint(&path, problem.message, problem.hint))
-        .ok()
+    found.map_err(|problem| problems.add_with_hint(&path, problem.message, problem.hint)).ok()
 }
 
 fn read_level(place: &Place<'_>, problems: &mut Problems) -> Option<Level> {
