@@ -12,6 +12,7 @@ use crate::effects::host::fs::{FsError, failed};
 use crate::effects::host::output_file::OutputFile;
 use crate::effects::host::replaceable::Protected;
 use crate::effects::work::progress::Progress;
+use crate::engine::Waiting;
 use crate::error::{Error, ErrorKind};
 use crate::model::wheel::limits::Limits;
 
@@ -55,6 +56,8 @@ pub struct Io<'a> {
     pub quiet: bool,
     /// What wheels may hold, unless options say otherwise.
     pub limits: Limits,
+    /// Interpreters that earlier requests of a worker have left.
+    pub waiting: Waiting,
     /// Whether the process ends with this command: what it holds need not be given back, which for
     /// a large environment would take a tenth of the time.
     pub ends: bool,
@@ -87,6 +90,7 @@ impl<'a> Io<'a> {
             talks: true,
             quiet: false,
             limits: Limits::default(),
+            waiting: Waiting::default(),
             ends: false,
             answers: false,
         }

@@ -54,7 +54,6 @@ pub struct Request {
 pub struct Compilation<'a> {
     session: &'a Session,
     request: &'a Request,
-    compiler: Compiler,
     compilers: Compilers,
 }
 
@@ -186,19 +185,17 @@ impl<'a> Compilation<'a> {
     /// # Errors
     /// It is no compiler whose bytecode is made.
     pub fn start(session: &'a Session, request: &'a Request) -> Result<Self, Error> {
-        let compiler = match request.expected {
-            Some(expected) => expected,
-            None => Compilers::ask(&request.python)?,
+        let (python, crew) = (&request.python, session.crew());
+        let compilers = match request.expected {
+            Some(expected) => Compilers::start(python, expected, History::Clean, crew)?,
+            None => Compilers::start_any(python, crew)?,
         };
-        let started =
-            Compilers::start(&request.python, compiler, History::Clean, session.threads());
-        let compilers = started?;
-        Ok(Self { session, request, compiler, compilers })
+        Ok(Self { session, request, compilers })
     }
 
     /// What compiles.
     pub fn compiler(&self) -> Compiler {
-        self.compiler
+        self.compilers.compiler()
     }
 
     /// Compiles the modules of sources, each at a level, and hands each overlay to `take`, with its
@@ -213,7 +210,7 @@ impl<'a> Compilation<'a> {
     ) -> Result<Vec<R>, Error> {
         let part = |&(source, level): &(&'_ Source, Level)| {
             let recipe =
-                Recipe { compiler: self.compiler, level, validation: self.request.validation };
+                Recipe { compiler: self.compiler(), level, validation: self.request.validation };
             let modules = source.modules(&self.request.excluded);
             let sizes = modules.iter().map(|(_, _, digest)| digest.size).collect();
             (modules, Batch { recipe, sizes })

@@ -83,7 +83,7 @@ pub use pack::{pack, pack_directory, pack_wheel, write_whole};
 pub use places::Places;
 pub use prepared::{Foresight, Prepared};
 pub use report::{BuildRequest, Existing, Outcome, Report, SharedPlace, Source};
-pub use session::{Caches, Session};
+pub use session::{Caches, Session, Waiting};
 
 /// Reads a spec. `origin` names it in errors.
 ///

@@ -325,9 +325,8 @@ impl Gathering<'_> {
 
     /// The same, made now.
     fn make(&self, python: &Utf8Path, parts: &[Part<'_>]) -> Result<Vec<Overlay>, Error> {
-        let threads = self.session.threads();
         let compiler = parts[0].recipe.compiler;
-        let compilers = Compilers::start(python, compiler, History::Clean, threads)?;
+        let compilers = Compilers::start(python, compiler, History::Clean, self.session.crew())?;
         let batch = |part: &Part<'_>| {
             let sizes = part.modules.iter().map(|module| module.size).collect();
             Batch { recipe: part.recipe, sizes }

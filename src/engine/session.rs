@@ -11,6 +11,8 @@ use crate::effects::caches::store::place::StorePlace;
 use crate::effects::caches::store::{Access, Store};
 use crate::effects::caches::transfer::RemoteCache;
 use crate::effects::host::notes::Notes;
+use crate::effects::interpreters::compile::Crew;
+pub use crate::effects::interpreters::ready::Waiting;
 use crate::effects::wheels::load::LoadOptions;
 use crate::effects::work::parallel::{self, Threads};
 use crate::effects::work::progress::Progress;
@@ -35,6 +37,8 @@ pub struct Session {
     pub fetching: Option<Arc<Fetching>>,
     /// The interpreter that compiles what has no bytecode yet; nothing where none may be run.
     pub compiler: Option<Utf8PathBuf>,
+    /// Interpreters that earlier commands of this process have left for it.
+    pub waiting: Waiting,
     /// Whether the process ends when an environment is there: what was made for it need not be given
     /// back, one piece after the other.
     pub ends: bool,
@@ -50,6 +54,11 @@ impl Session {
     /// Says how many threads there may be at most.
     pub fn set_threads(&mut self, threads: usize) {
         self.threads = OnceLock::from(threads);
+    }
+
+    /// The interpreters that compile for it.
+    pub(super) fn crew(&self) -> Crew {
+        Crew { threads: self.threads(), waiting: self.waiting.clone() }
     }
 
     /// Brings wheels to this machine, whatever has to be done for that; where they lie, in their

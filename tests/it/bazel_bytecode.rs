@@ -1,11 +1,12 @@
 //! Bytecode in real Bazels: an action for each wheel, shared by environments and machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use super::bazel::{Bazel, Version, alone, buildgrid, with_bazel};
+use super::bazel::{Bazel, Version, alone, buildbox, buildgrid, tool, with_bazel};
 use super::support::commands::said;
 
 /// The bytecode below a directory, by the names of its modules.
@@ -68,7 +69,7 @@ fn environments_have_bytecode(version: Version) {
     // The library of an interpreter that is packed is compiled by itself.
     assert_eq!(counts.get("PyBytecode"), Some(&1), "{counts:?}");
     let listed = |archive: &str| {
-        let mut tar = std::process::Command::new("tar");
+        let mut tar = Command::new("tar");
         let listing = said(&tar.arg("-tf").arg(bazel.workspace.join(archive)).output().unwrap());
         listing.lines().filter(|line| line.ends_with(".pyc")).count()
     };
@@ -123,5 +124,59 @@ fn machines_share_bytecode() {
         let second = Bazel::new(version, "another-machine");
         second.succeed("clean", &[]);
         assert_eq!(second.executed("build", &flags), BTreeMap::new(), "{version:?}");
+    }
+}
+
+/// However actions are executed, they make the same. An interpreter of the build compiles wherever
+/// actions are executed, one of the system where the build is.
+#[test]
+fn sandboxes_workers_and_remote_machines_compile_the_same() {
+    let _alone = alone();
+    let bazel = Bazel::new(Version::Seven, "a");
+    let (_servers, executor) = buildbox(&bazel);
+    let log = bazel.workspace.join("execution.json");
+    let log_flag = format!("--execution_log_json_file={}", log.display());
+    let mut made = Vec::new();
+    for (compile, build, flag, expected) in [
+        ("sandboxed", "sandboxed", "--show_result=1", ["sandbox"; 3]),
+        ("worker", "worker", "--show_result=1", ["worker"; 3]),
+        ("worker", "worker", "--experimental_worker_multiplex_sandboxing", ["worker"; 3]),
+        ("remote,local", "remote", &executor, ["remote", "local", "remote"]),
+    ] {
+        bazel.succeed("clean", &[]);
+        let [compile, build] = [("PyBytecode", compile), ("PyVenv", build)]
+            .map(|(name, strategy)| format!("--strategy={name}={strategy}"));
+        let targets = ["//:compiled_env", "//:compiled_inbuild_env"];
+        bazel.succeed("build", &[&[&log_flag, &compile, &build, flag][..], &targets].concat());
+        let spawns: Vec<Value> =
+            serde_json::Deserializer::from_slice(&std::fs::read(&log).unwrap())
+                .into_iter()
+                .collect::<Result<_, _>>()
+                .unwrap();
+        let mut runners: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for spawn in &spawns {
+            let inbuild = spawn["listedOutputs"].to_string().contains("inbuild");
+            let what = match spawn["mnemonic"].as_str().unwrap() {
+                "PyBytecode" if inbuild => "an interpreter of the build",
+                "PyBytecode" => "one of the system",
+                "PyVenv" => "an environment",
+                _ => continue,
+            };
+            // Which sandbox there is depends on the machine.
+            let runner = spawn["runner"].as_str().unwrap();
+            let runner = if runner.ends_with("-sandbox") { "sandbox" } else { runner };
+            runners.entry(what).or_default().insert(runner);
+        }
+        let kinds = ["an interpreter of the build", "one of the system", "an environment"];
+        let expected = kinds.into_iter().zip(expected.map(|runner| BTreeSet::from([runner])));
+        assert_eq!(runners, expected.collect(), "{compile} {build} {flag}");
+        made.push(["compiled_env", "compiled_inbuild_env"].map(|name| {
+            let tree = bazel.workspace.join(format!("bazel-bin/{name}.venv"));
+            assert!(!bytecode_in(&tree).is_empty());
+            said(&Command::new(tool()).arg("digest").arg(tree).output().unwrap())
+        }));
+    }
+    for other in &made[1..] {
+        assert_eq!(*other, made[0]);
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::bytecode::releases;
 use crate::support::project::{Project, WheelText, listing, some_interpreter};
 
 fn project() -> Project {
@@ -116,6 +117,70 @@ fn a_worker_makes_what_the_command_makes() {
     let mut rest = String::new();
     responses.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
+}
+
+/// An interpreter compiles for one request after the other, until it is gone.
+#[test]
+fn interpreters_are_kept_from_one_request_to_the_next() {
+    let (python, _) = releases().remove(0);
+    let project = Project::new();
+    let wheels: Vec<String> = ["a", "b", "c", "d"]
+        .map(|name| {
+            let module = format!("def {name}(x):\n    return (x, '{name}', 'common')\n");
+            let wheel =
+                project.wheel(&WheelText::new(name, "1.0").file(&format!("{name}.py"), module));
+            wheel["path"].as_str().unwrap().to_owned()
+        })
+        .into();
+    let compile = |wheel: &str, overlay: &str| {
+        let options = ["--compiler", python.text(), "--threads", "1", "--overlay", overlay];
+        [&["bytecode", "compile", wheel][..], &options]
+            .concat()
+            .iter()
+            .map(|&word| word.to_owned())
+            .collect::<Vec<String>>()
+    };
+    let log = project.path().join("started");
+    let mut worker = Command::new("strace");
+    worker.args([
+        "-f",
+        "-qq",
+        "-e",
+        "trace=execve",
+        "-o",
+        log.as_str(),
+        env!("CARGO_BIN_EXE_venvtree"),
+        "worker",
+    ]);
+    worker.current_dir(project.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut worker = worker.spawn().expect("strace is installed by .ci/install");
+    let mut requests = worker.stdin.take().unwrap();
+    let mut responses = BufReader::new(worker.stdout.take().unwrap());
+    for (index, wheel) in wheels.iter().enumerate() {
+        let overlay = format!("{index}.zip");
+        let request = json!({"arguments": compile(wheel, &overlay), "requestId": index + 1});
+        requests.write_all(request.to_string().as_bytes()).and_then(|()| requests.flush()).unwrap();
+        let mut line = String::new();
+        responses.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(answer["exitCode"], 0, "{answer}");
+        let once = compile(wheel, "once.zip");
+        project.run(&once.iter().map(String::as_str).collect::<Vec<_>>()).success();
+        let read = |name: &str| std::fs::read(project.path().join(name)).unwrap();
+        assert!(read(&overlay) == read("once.zip"), "{wheel}");
+        if index == 2 {
+            // Who was killed meanwhile is replaced.
+            let lines = std::fs::read_to_string(&log).unwrap();
+            let last = lines.lines().rfind(|line| line.contains(python.text())).unwrap();
+            let process = last.split_whitespace().next().unwrap();
+            assert!(Command::new("kill").args(["-KILL", process]).status().unwrap().success());
+        }
+    }
+    drop(requests);
+    assert!(worker.wait().unwrap().success());
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let starts = lines.lines().filter(|line| line.contains(python.text()) && line.ends_with("= 0"));
+    assert_eq!(starts.count(), 2, "one, and one that takes its place: {lines}");
 }
 
 /// What `build` says of an environment.

@@ -72,7 +72,7 @@ pub(crate) enum Share {
     /// To find or make an environment.
     One(Box<One>, Result<Environments, PlaceError>),
     /// To read all again.
-    Verify(Session, Caches, Environments),
+    Verify(Box<Session>, Caches, Environments),
 }
 
 /// An environment that is to be there.
@@ -93,7 +93,7 @@ impl Verb for ShareArguments {
         let caches = caches::local(&self.store, &self.links, io)?;
         let environments = caches::environments(&self.environments, io);
         let Some(spec) = self.spec else {
-            return Ok(Share::Verify(session, caches, environments?));
+            return Ok(Share::Verify(Box::new(session), caches, environments?));
         };
         let text = spec_input::read_text(&spec, io)?;
         let digest = self.expect.map(|file| read_digest(&io.resolve(&file))).transpose()?;

@@ -8,7 +8,7 @@ use crate::cli::answer::{self, Done};
 use crate::cli::io::{Io, Streams};
 use crate::cli::options::LimitArguments;
 use crate::cli::verb::{Request, Verb};
-use crate::engine::{Session, machine};
+use crate::engine::{Session, Waiting, machine};
 use crate::error::{Error, Explain as _};
 use crate::model::wheel::limits::Limits;
 use crate::worker::{self, Completion, Protocol, Work};
@@ -81,7 +81,9 @@ impl Request for Serve {
         let Self { protocol, limits, again } = self;
         let (cwd, variables, executable) =
             (io.cwd.clone(), io.variables.clone(), io.executable.clone());
-        let at_once = at_once(Session::default().threads(), machine::open_files().0);
+        let threads = Session::default().threads();
+        let (at_once, waiting) =
+            (at_once(threads, machine::open_files().0), Waiting::at_most(threads));
         let run = |work: &Work<'_>| {
             let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
             let exit_code = {
@@ -95,6 +97,7 @@ impl Request for Serve {
                 let mut io = Io::new(streams, directory, variables.clone());
                 io.executable.clone_from(&executable);
                 io.limits = limits.clone();
+                io.waiting = waiting.clone();
                 io.answers = true;
                 again(work.arguments.iter().map(OsString::from).collect(), &mut io)
             };

@@ -40,6 +40,7 @@ pub fn fetching_session(
     let mut session = Session {
         limits: limits.apply(&io.limits),
         progress: io.progress.clone(),
+        waiting: io.waiting.clone(),
         fetching: Some(Arc::new(fetching)),
         ends: io.ends,
         ..Session::default()

@@ -3,7 +3,8 @@
 //! Effects layer. An interpreter gets names and bytes through a pipe and gives marshalled code
 //! back: it opens no source, writes nothing and runs no code of what it compiles. So neither paths
 //! nor the environment, the locale or the time reach its answers, and what its own history does to
-//! them the canonical form takes away. One process for each thread, kept for the next batch.
+//! them the canonical form takes away. One process for each thread, kept for the next batch, and by
+//! a worker for the next request.
 //!
 //! Only what follows from a source and the compiler may leave it without bytecode: a syntax error,
 //! a NUL, bytes that are no text. What a machine runs out of (memory, stack, time) ends everything
@@ -20,6 +21,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 
 use crate::effects::host::child::{self, Bounds, ChildError, Conversation, TalkError};
+use crate::effects::interpreters::ready::{Program, Ready, Waiting};
 use crate::effects::work::parallel;
 use crate::model::bytecode::marshal::{self, MarshalError};
 use crate::model::bytecode::overlay::{Outcome, Recipe};
@@ -231,21 +233,32 @@ impl<T> UnderWay<T> {
 /// In which state an interpreter compiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum History {
-    /// Just started.
+    /// Just started, or it has compiled for others.
     Clean,
     /// With a good part of the standard library imported before.
     Dirty,
+}
+
+/// How many interpreters there are, and who has them afterwards.
+#[derive(Debug, Clone)]
+pub struct Crew {
+    /// At most so many compile at once.
+    pub threads: usize,
+    /// Where they come from, and wait for whoever compiles next.
+    pub waiting: Waiting,
 }
 
 /// Interpreters of one compiler that are ready.
 #[derive(Debug)]
 pub struct Compilers {
     python: Utf8PathBuf,
+    /// What was started, where another request may go on with it.
+    program: Option<Program>,
     expected: Compiler,
     history: History,
-    threads: usize,
+    crew: Crew,
     patience: Duration,
-    idle: Mutex<Vec<Conversation>>,
+    idle: Mutex<Vec<Ready>>,
 }
 
 /// Why a source was not compiled: to be tried once more, or not at all.
@@ -255,7 +268,7 @@ enum Failure {
 }
 
 impl Compilers {
-    /// Starts the first of at most so many, and sees whether it is what is expected.
+    /// Starts the first of a crew, unless one waits, and sees whether it is what is expected.
     ///
     /// # Errors
     /// It is not.
@@ -263,17 +276,61 @@ impl Compilers {
         python: &Utf8Path,
         expected: Compiler,
         history: History,
-        threads: usize,
+        crew: Crew,
     ) -> Result<Self, CompileError> {
-        let (python, idle) = (python.to_owned(), Mutex::default());
-        let compilers = Self { python, expected, history, threads, patience: SILENCE, idle };
-        let first = compilers.another()?;
+        // Who has a past of its own is nobody else's.
+        let program = if history == History::Clean { Program::at(python) } else { None };
+        let compilers = Self::of_nobody(python, program, expected, history, crew);
+        let first = compilers.next()?;
         lock(&compilers.idle).push(first);
         Ok(compilers)
     }
 
+    /// The same, whichever compiler it is.
+    ///
+    /// # Errors
+    /// It is none of those whose bytecode is made.
+    pub fn start_any(python: &Utf8Path, crew: Crew) -> Result<Self, CompileError> {
+        let program = Program::at(python);
+        let waiting = program.as_ref().and_then(|program| crew.waiting.take_any(program));
+        let (found, first) = match waiting {
+            Some(found) => found,
+            None => greet(python, History::Clean, PATIENCE)
+                .map(|(conversation, found)| (found, Ready::new(conversation)))?,
+        };
+        let compilers = Self::of_nobody(python, program, found, History::Clean, crew);
+        lock(&compilers.idle).push(first);
+        Ok(compilers)
+    }
+
+    fn of_nobody(
+        python: &Utf8Path,
+        program: Option<Program>,
+        expected: Compiler,
+        history: History,
+        crew: Crew,
+    ) -> Self {
+        let (python, patience, idle) = (python.to_owned(), SILENCE, Mutex::default());
+        Self { python, program, expected, history, crew, patience, idle }
+    }
+
+    /// Which they are.
+    pub fn compiler(&self) -> Compiler {
+        self.expected
+    }
+
+    /// One that has nothing to do, or another one.
+    fn next(&self) -> Result<Ready, CompileError> {
+        let own = lock(&self.idle).pop();
+        let waiting = |program| self.crew.waiting.take(program, self.expected);
+        match own.or_else(|| self.program.as_ref().and_then(waiting)) {
+            Some(ready) => Ok(ready),
+            None => self.another(),
+        }
+    }
+
     /// Starts one more, which may have been exchanged since the one before.
-    fn another(&self) -> Result<Conversation, CompileError> {
+    fn another(&self) -> Result<Ready, CompileError> {
         let (conversation, found) = greet(&self.python, self.history, PATIENCE)?;
         if found != self.expected {
             return Err(CompileError::Version {
@@ -282,7 +339,7 @@ impl Compilers {
                 expected: self.expected.version(),
             });
         }
-        Ok(conversation)
+        Ok(Ready::new(conversation))
     }
 
     /// Asks an interpreter which compiler it is.
@@ -352,10 +409,11 @@ impl Compilers {
                 Err(Failure::Final(error)) => Err(error.into()),
             }
         };
-        let run = parallel::run(self.threads, order.len(), |turn| match attempt(order[turn]) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        });
+        let run =
+            parallel::run(self.crew.threads, order.len(), |turn| match attempt(order[turn]) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            });
         if let ControlFlow::Break(error) = run {
             return Err(error);
         }
@@ -364,6 +422,8 @@ impl Compilers {
         for place in again {
             // Alone, and in an interpreter of its own: what is left of the machine is its.
             lock(&self.idle).clear();
+            let fresh = self.another()?;
+            lock(&self.idle).push(fresh);
             let job = read(place.0, place.1)?;
             match self.compile_one(&batches[place.0].recipe, &job) {
                 Ok(compiled) => put(place, compiled)?,
@@ -379,13 +439,9 @@ impl Compilers {
     }
 
     fn compile_one(&self, recipe: &Recipe, job: &Job) -> Result<Compiled, Failure> {
-        let ready = lock(&self.idle).pop();
-        let mut conversation = match ready {
-            Some(ready) => ready,
-            None => self.another().map_err(Failure::Final)?,
-        };
+        let mut ready = self.next().map_err(Failure::Final)?;
         let file = || format!("`{}` of {}", job.name, job.owner);
-        let answer = ask(&mut conversation, recipe.level, job, self.patience);
+        let answer = ask(&mut ready.conversation, recipe.level, job, self.patience);
         let (status, payload) = answer.map_err(|error| {
             Failure::Again(match error {
                 TalkError::Child(ChildError::Time(patience)) => {
@@ -401,20 +457,31 @@ impl Compilers {
             })
         })?;
         let text = || String::from_utf8_lossy(&payload).into_owned();
+        let again = || lock(&self.idle).extend(ready.after(job.source.len()));
         match status {
             0 => {
-                lock(&self.idle).push(conversation);
+                again();
                 let head = header(self.expected.release(), recipe.validation, &job.source);
                 marshal::module(&head, &payload).map(Compiled::Bytecode).map_err(|source| {
                     Failure::Final(CompileError::Marshal { file: file(), source })
                 })
             }
             1 => {
-                lock(&self.idle).push(conversation);
+                again();
                 Ok(Compiled::Skipped(text()))
             }
-            3 => Err(Failure::Final(CompileError::Encoding { file: file(), encoding: text() })),
+            // The library of one that has waited may be gone by now.
+            3 => Err(Failure::Again(CompileError::Encoding { file: file(), encoding: text() })),
             _ => Err(Failure::Again(CompileError::Crashed { file: file(), problem: text() })),
+        }
+    }
+}
+
+impl Drop for Compilers {
+    fn drop(&mut self) {
+        if let Some(program) = &self.program {
+            let idle = std::mem::take(&mut *lock(&self.idle));
+            self.crew.waiting.put(program, self.expected, idle);
         }
     }
 }
@@ -555,7 +622,8 @@ mod tests {
 
     fn compile(python: &Utf8Path, patience: Duration) -> Result<Vec<Compiled>, CompileError> {
         let compiler = Compiler::of_version("3.12.1").unwrap();
-        let mut compilers = Compilers::start(python, compiler, History::Clean, 2)?;
+        let crew = Crew { threads: 2, waiting: Waiting::default() };
+        let mut compilers = Compilers::start(python, compiler, History::Clean, crew)?;
         compilers.patience = patience;
         let recipe =
             Recipe { compiler, level: Level::default(), validation: Validation::Unchecked };
