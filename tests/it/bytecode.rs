@@ -213,6 +213,42 @@ fn what_does_not_compile_is_named_and_nothing_is_written() {
     project.run(&[&line[..], &["--exclude", "a["]].concat()).ends(2, "cannot be read");
 }
 
+/// How deep code may nest follows from the compiler, and from no limit of the machine's.
+#[test]
+fn the_stack_is_the_same_on_every_machine() {
+    let project = Project::new();
+    let wheel = |name: &str, code: String| {
+        wheel_of(&project, name, &[(format!("{name}.py"), code.into_bytes())])
+    };
+    let nested = wheel("nested", format!("a{}\n", ".b".repeat(500)));
+    let deep = [
+        wheel("attributes", format!("a{}\n", ".b".repeat(100_000))),
+        wheel("sum", format!("a = {}1\n", "1+".repeat(100_000))),
+    ];
+    for (python, _) in releases() {
+        for wheel in deep.iter().chain([&nested]) {
+            let said = ["256", "8192", "65536"].map(|limit| {
+                let program = env!("CARGO_BIN_EXE_venvtree");
+                let mut run = Command::new("sh");
+                run.args(["-c", "ulimit -Ss $1; shift; exec \"$@\"", "sh", limit, program]);
+                run.args([
+                    "bytecode",
+                    "compile",
+                    wheel,
+                    "--compiler",
+                    python.text(),
+                    "--out",
+                    "made",
+                ]);
+                let output = run.current_dir(project.path()).output().unwrap();
+                assert_eq!(output.status.success(), *wheel == nested, "{}", said(&output));
+                said(&output)
+            });
+            assert!(said[1..].iter().all(|other| *other == said[0]), "{said:#?}");
+        }
+    }
+}
+
 /// What a directory and everything below it are, with the contents of files.
 fn everything_in(root: &Utf8Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
 # Compiles what it is given, until there is no more. Nothing of that is imported or run.
+import _thread
 import gc
 import marshal
 import sys
@@ -24,7 +25,7 @@ def bound(name, limit):
         pass
 
 
-for pair in (("CORE", 0), ("FSIZE", 0), ("AS", 4 << 30), ("STACK", 8 << 20)):
+for pair in (("CORE", 0), ("FSIZE", 0), ("AS", 4 << 30)):
     bound(*pair)
 
 
@@ -107,4 +108,18 @@ if DIRTY:  # noqa: F821
     import asyncio, collections, dataclasses, email, enum, json, logging, re  # noqa: E401
     import typing, unittest, urllib.request, xml.dom  # noqa: E401
 stdin, stdout = open(0, "rb", closefd=False), open(1, "wb", closefd=False)
-main(stdin.read, stdout.write, stdout.flush)
+finished = _thread.allocate_lock()
+
+
+def run():
+    try:
+        main(stdin.read, stdout.write, stdout.flush)
+    finally:
+        finished.release()
+
+
+# A stack of one size on every machine: how deep code may nest depends on it in some versions.
+_thread.stack_size(8 << 20)
+finished.acquire()
+_thread.start_new_thread(run, ())
+finished.acquire()
