@@ -294,6 +294,21 @@ fn a_rule_about_licenses_is_obeyed_or_broken() {
     }
 }
 
+/// Licenses are of distributions, and need no bytecode; a document that has the root digest does.
+#[test]
+fn licenses_need_no_bytecode() {
+    let project = project();
+    let plain = project.run(&["licenses", "env.json"]).success();
+    let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+    let mut spec: Value = serde_json::from_str(&text).unwrap();
+    spec["interpreter"]["version"] = "3.11.7".into();
+    spec["bytecode"] = json!({});
+    project.write("env.json", spec.to_string());
+    assert_eq!(project.run(&["licenses", "env.json"]).success(), plain);
+    let bill = project.run(&["sbom", "env.json"]);
+    assert!(bill.stderr.contains("[bytecode.unavailable]"), "{bill:?}");
+}
+
 #[test]
 fn a_statement_binds_the_request_to_the_root_digest() {
     let project = project();

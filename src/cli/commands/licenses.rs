@@ -87,7 +87,7 @@ impl Verb for LicensesArguments {
 impl Request for Licenses {
     fn run(self, io: &mut Io<'_>) -> Result<LicensesAnswer, Error> {
         let Self { source, rule, mut assumed, texts, out } = self;
-        let (bill, _) = source.bill(io)?;
+        let (bill, _) = source.without_bytecode().bill(io)?;
         let mut distributions: Vec<Row> = Vec::new();
         for part in bill.distributions {
             let stated = assumed.remove(&part.name);

@@ -71,6 +71,18 @@ impl Source {
         }
     }
 
+    /// The same where only the distributions are wanted, which bytecode does not change.
+    #[must_use]
+    pub(crate) fn without_bytecode(self) -> Self {
+        let of = match self.of {
+            Of::Spec { spec, places, caches, file } => {
+                Of::Spec { spec: Box::new(spec.without_bytecode()), places, caches, file }
+            }
+            directory @ Of::Directory(_) => directory,
+        };
+        Self { of, ..self }
+    }
+
     /// The bill, and of a spec the SHA-256 of the canonical request.
     pub(crate) fn bill(self, io: &mut Io<'_>) -> Result<(Bill, Option<Hash>), Error> {
         match self.of {

@@ -468,6 +468,12 @@ impl Spec {
         self
     }
 
+    /// The same environment without bytecode.
+    #[must_use]
+    pub fn without_bytecode(self) -> Self {
+        Self { bytecode: None, ..self.without_overlays() }
+    }
+
     /// Every overlay that is named.
     pub fn overlays(&self) -> impl Iterator<Item = &InputPath> {
         let wheels = self.wheels.iter().flat_map(|wheel| &wheel.bytecode);
