@@ -61,6 +61,60 @@ fn rewritten(overlay: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     out.finish().unwrap().into_inner()
 }
 
+/// Nobody knows before it is compiled what will lie in a folder of bytecode, so nothing else may.
+#[test]
+fn folders_of_bytecode_are_for_bytecode() {
+    let [(python, release), _] = two();
+    let project = Project::new();
+    project.write("one", "1\n");
+    project.write("one.py", "X = 1\n");
+    let folded = WheelText::new("folded", "1.0").file("a/__PyCache__/b.txt", "").file("a/b.py", "");
+    let folded = project.wheel(&folded);
+    let tag = release.tag();
+    let source = |path: &str, into: &str| json!({"path": path, "into": into});
+    let module = source("one.py", "pk/one.py");
+    for (wheels, sources, platform, refused) in [
+        (vec![], vec![source("one", &format!("pk/__pycache__/one.{tag}.pyc"))], "linux", true),
+        (vec![], vec![source("one", &format!("pk/__pycache__/one.{tag}.pyc/x"))], "linux", true),
+        (vec![], vec![source("one", "pk/__pycache__")], "linux", true),
+        (vec![], vec![source("one.py", "pk/__pycache__/two.py")], "linux", true),
+        (vec![], vec![source("one", "pk/__PYCACHE__/one")], "macos", true),
+        (vec![], vec![source("one", "pk/__PYCACHE__/one")], "linux", false),
+        (vec![folded.clone()], vec![], "macos", true),
+        (vec![folded.clone()], vec![], "linux", false),
+    ] {
+        compiled_spec(&project, &python, &wheels, |spec| {
+            spec["sources"] = [sources, vec![module.clone()]].concat().into();
+            if platform == "macos" {
+                spec["interpreter"]["platform"] =
+                    json!({"os": "macos", "arch": "arm64", "version": "14.0"});
+            }
+        });
+        let text = std::fs::read_to_string(project.path().join("env.json")).unwrap();
+        for command in [
+            &["build", "env.json", "--out", "env", "--store", "store"][..],
+            &["build", "env.json", "--out", "env", "--no-store"],
+            &["digest", "env.json"],
+        ] {
+            let compiler = ["--compiler", python.text()];
+            let output = project.run(&[command, &compiler].concat());
+            let expected = if refused { 5 } else { 0 };
+            assert_eq!(output.code, expected, "{command:?} of {text}: {output:?}");
+            assert_eq!(output.stderr.contains("[reserved]"), refused, "{output:?}");
+            let env = project.path().join("env");
+            assert_eq!(env.exists(), !refused && command[0] == "build");
+            let _ = std::fs::remove_dir_all(env);
+        }
+        if refused {
+            // Without bytecode, it is a folder like others.
+            let mut spec: Value = serde_json::from_str(&text).unwrap();
+            spec.as_object_mut().unwrap().remove("bytecode");
+            project.write("env.json", spec.to_string());
+            project.run(&["digest", "env.json"]).success();
+        }
+    }
+}
+
 /// An overlay's document says which bytes it has. That they are bytecode that Python validates in
 /// the way that was asked for has to be seen.
 #[test]

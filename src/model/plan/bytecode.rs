@@ -16,9 +16,15 @@ use crate::model::interpreter::Os;
 use crate::model::layout::Layout;
 use crate::model::path::TreePath;
 use crate::model::plan::claims::{Generator, Origin};
-use crate::model::plan::{Content, Inputs, Plan, PlanWarning, Planned, PlannedNode, WheelIndex};
+use crate::model::plan::conflict::Names;
+use crate::model::plan::{
+    Content, Inputs, Plan, PlanProblem, PlanWarning, Planned, PlannedNode, WheelIndex,
+};
 use crate::model::spec::{InputDigests, Python, Spec};
 use crate::model::wheel::WheelManifest;
+
+/// The folder that bytecode lies in, beside its source.
+const CACHE: &str = "__pycache__";
 
 /// Whose modules are compiled together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +107,36 @@ pub fn modules<'p>(
     // The plan's entries come in the order of their paths, and this sort keeps it.
     modules.sort_by_key(|module| module.owner);
     modules
+}
+
+/// Where bytecode is to lie, nothing else may: whether it would be in its way is not known before it
+/// is compiled.
+pub(super) fn check_places(
+    entries: &[(TreePath, Planned)],
+    layout: &Layout,
+    names: &Names<'_>,
+    problems: &mut Vec<PlanProblem>,
+) {
+    if names.spec.bytecode.is_none() {
+        return;
+    }
+    let library = library(names.spec, layout.os);
+    let is_cache = |component: &str| match layout.os {
+        Os::Linux => component == CACHE,
+        // These take other spellings for the same folder.
+        Os::MacOs | Os::Windows => component.eq_ignore_ascii_case(CACHE),
+    };
+    for (path, planned) in entries {
+        let below = path.below(&layout.purelib);
+        let below = below.or_else(|| library.as_ref().and_then(|library| path.below(library)));
+        if below.is_some_and(|below| below.split('/').any(is_cache)) {
+            problems.push(PlanProblem::Reserved {
+                path: path.clone(),
+                reason: "as the spec asks for bytecode, which lies there",
+                claimants: vec![names.claimant(&planned.origin, None)],
+            });
+        }
+    }
 }
 
 /// Patterns of modules without bytecode that match none. Those that are the default, and those that
@@ -215,7 +251,7 @@ fn add_folder(
 ) {
     if !files.is_empty() {
         // What decides where bytecode lies is the name that its folder has.
-        folders.entry(format!("{folder}__pycache__/")).or_default().append(&mut files);
+        folders.entry(format!("{folder}{CACHE}/")).or_default().append(&mut files);
     }
 }
 

@@ -163,6 +163,7 @@ pub fn plan(spec: &Spec, inputs: &Inputs<'_>, workers: &impl Workers) -> Result<
     let told = (&mut problems, &mut warnings);
     let resolved = conflict::resolve(claims.finish(), &layout, &names, workers, told);
     let entries = add_records(resolved, &layout, &names, workers, &mut problems);
+    bytecode::check_places(&entries, &layout, &names, &mut problems);
     if layout.os == Os::Windows {
         windows::check(&entries, &mut problems, &mut warnings);
     }

@@ -221,7 +221,8 @@ impl Explain for PlanProblem {
             }
             Self::Path { .. } | Self::ExcludesMetadata { .. } => wheel.no_hint(),
             Self::SameDistribution { .. } => conflict.hint("keep one of the wheels"),
-            Self::Reserved { .. } => conflict.hint("leave it out with `exclude`"),
+            Self::Reserved { .. } => conflict
+                .hint("leave it out with `exclude`, or give a source another place with `into`"),
             Self::Conflict { .. } => conflict.hint(
                 "leave the path out of one wheel with `exclude`, or choose with `conflict_overrides` or `conflicts` (`first`, `last`)",
             ),
