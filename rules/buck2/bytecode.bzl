@@ -86,6 +86,8 @@ def _compile(ctx: AnalysisContext, interpreter: VenvtreeInterpreterInfo, way: st
             str(way.level),
             "--validation",
             way.validation,
+            # What is accepted is each environment's to say.
+            "--allow-all",
             # Each wheel is an action, and Buck runs many of them.
             "--threads",
             "1",

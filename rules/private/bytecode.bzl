@@ -73,6 +73,9 @@ def _compile_args(ctx, interpreter, way, overlay):
         args.add("--exclude", pattern)
     args.add("--overlay", overlay)
 
+    # What is accepted is each environment's to say.
+    args.add("--allow-all")
+
     # Each wheel is an action, and Bazel runs many of them.
     args.add("--threads", "1")
     args.add("--quiet")

@@ -126,7 +126,9 @@ pub(super) fn add(
     let mut found = Vec::new();
     for (first, Part { recipe, modules: owned }, overlay) in parts {
         let overlay = overlay.or_else(|| made.next()).expect("what was absent was made");
-        let has = (first..).zip(look_up(&overlay, owned)?).collect::<Vec<(usize, Found)>>();
+        let looked_up = look_up(&overlay, owned);
+        let looked_up = looked_up.map_err(|(module, error)| mismatch(prepared, module, error))?;
+        let has = (first..).zip(looked_up).collect::<Vec<(usize, Found)>>();
         let flags = &prepared.spec.flags;
         let mut findings = Findings::with_policy(&flags.allow, &flags.deny);
         for (index, found) in &has {
@@ -159,12 +161,16 @@ pub(super) fn add(
 /// What an overlay has of each of some modules.
 ///
 /// # Errors
-/// It is of others.
-fn look_up(overlay: &Overlay, modules: &[Module<'_>]) -> Result<Vec<Found>, OverlayError> {
+/// It is of others: the first module for which that is so.
+fn look_up<'m>(
+    overlay: &Overlay,
+    modules: &'m [Module<'m>],
+) -> Result<Vec<Found>, (&'m Module<'m>, OverlayError)> {
     let mut next = 0;
-    let find = |module: &Module<'_>| {
+    let find = |module: &'m Module<'m>| {
         // Both are sorted by name.
-        let found = overlay.find(module.name, module.sha256, next)?;
+        let found = overlay.find(module.name, module.sha256, next);
+        let found = found.map_err(|error| (module, error))?;
         next = match found {
             Found::Bytecode { member, .. } => member + 1,
             Found::Skipped(_) => next + 1,
@@ -172,6 +178,17 @@ fn look_up(overlay: &Overlay, modules: &[Module<'_>]) -> Result<Vec<Found>, Over
         Ok(found)
     };
     modules.iter().map(find).collect()
+}
+
+/// Why an overlay has no bytecode of a module: it is that of something else, unless the module is
+/// not what its wheel says that it is.
+fn mismatch(prepared: &Prepared, module: &Module<'_>, error: OverlayError) -> Error {
+    let is_here = match module.owner {
+        Owner::Wheel(wheel) => prepared.wheels[wheel.0].is_open(),
+        Owner::Source(_) | Owner::Interpreter => false,
+    };
+    let read = || jobs::of_module(&prepared.supply(), &prepared.spec, module).err();
+    is_here.then(read).flatten().unwrap_or_else(|| error.into())
 }
 
 /// What a person should know of modules that cannot be compiled.

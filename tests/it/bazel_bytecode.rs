@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::bazel::{Bazel, Version, alone, buildbox, buildgrid, tool, with_bazel};
+use super::bazel::{Bazel, Version, alone, buildbox, buildgrid, corrupt_wheel, tool, with_bazel};
 use super::support::commands::said;
 
 /// The bytecode below a directory, by the names of its modules.
@@ -90,6 +90,19 @@ fn environments_have_bytecode(version: Version) {
     bazel.write("wheels/alpha/alpha.py", edited);
     let counts = bazel.executed("build", &["//:compiled_env"]);
     assert_eq!(of(&counts), [1, 2, 1], "{counts:?}");
+
+    // What is wrong with a wheel is for each environment to accept.
+    std::fs::create_dir_all(bazel.workspace.join("allowed")).unwrap();
+    bazel.write("allowed/corrupt-1-py3-none-any.whl", &corrupt_wheel());
+    let allowed = "load(\"@venvtree//rules:defs.bzl\", \"py_venv\")\n\
+        py_venv(name = \"env\", allow = [\"record.hash\"], bytecode = \"unchecked\", wheels = [\"corrupt-1-py3-none-any.whl\"])\n\
+        py_venv(name = \"strict\", bytecode = \"unchecked\", wheels = [\"corrupt-1-py3-none-any.whl\"])\n";
+    bazel.write("allowed/BUILD.bazel", allowed.as_bytes());
+    bazel.succeed("build", &["//allowed:env"]);
+    let found = bytecode_in(&bazel.workspace.join("bazel-bin/allowed/env.venv"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    let refused = said(&bazel.bazel("build", &["//allowed:strict"]));
+    assert!(refused.contains("the member `corrupt.py` has the SHA-256"), "{refused}");
 
     // Another interpreter at the place than the build believes.
     let refused = said(&bazel.bazel("build", &["//bad:other_compiler"]));

@@ -23,7 +23,7 @@ use crate::engine::{self, Places, Session};
 use crate::error::Error;
 use crate::model::bytecode::release::Compiler;
 use crate::model::bytecode::{Level, overlay};
-use crate::model::finding::{Finding, Findings};
+use crate::model::finding::{Code, Finding, Findings};
 use crate::model::layers::LayerKind;
 use crate::model::spec::Spec;
 
@@ -79,6 +79,10 @@ pub struct CompileArguments {
     limits: LimitArguments,
     #[command(flatten)]
     allow: AllowArguments,
+    /// Accept wheels with whatever findings a spec can allow: whoever builds an environment of them
+    /// judges them.
+    #[arg(long, conflicts_with = "codes")]
+    allow_all: bool,
     /// Where the input is whose path in that spec is KEY; may be repeated.
     #[arg(long = "input", value_name = "KEY=PATH", requires = "part_of")]
     inputs: Vec<String>,
@@ -143,7 +147,13 @@ impl Verb for CompileArguments {
             validation: self.way.validation(asked),
             expected: self.compiler_version.or(asked.map(|asked| asked.compiler)),
             excluded: self.way.excluded(asked)?,
-            allow: self.allow.codes.iter().copied().collect(),
+            allow: match self.allow_all {
+                true => {
+                    let possible = |code: &Code| code.allowance().is_possible();
+                    Code::ALL.iter().copied().filter(possible).collect()
+                }
+                false => self.allow.codes.into_iter().collect(),
+            },
         };
         let levels = self.way.levels(asked);
         let out = match (self.out, self.overlay) {
