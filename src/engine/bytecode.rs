@@ -60,8 +60,8 @@ pub struct Compilation<'a> {
 /// What is to be compiled.
 #[derive(Debug)]
 pub enum Source {
-    /// A wheel, and where it is.
-    Wheel(Box<Wheel>, Utf8PathBuf),
+    /// A wheel, and the SHA-256 of its file.
+    Wheel(Box<Wheel>, Hash),
     /// What is no wheel of a spec's: the standard library of an interpreter that is copied in, or
     /// first-party modules.
     Part(Arc<Prepared>, Owner),
@@ -85,7 +85,8 @@ impl Source {
             }
             error => Error::from(UnreadableInputs::one(error)),
         })?;
-        Ok(Self::Wheel(Box::new(wheel), path.to_owned()))
+        let hash = file_hash::of(path).map_err(UnreadableInputs::one)?;
+        Ok(Self::Wheel(Box::new(wheel), hash))
     }
 
     /// The interpreter that a plan copies in.
@@ -169,14 +170,6 @@ impl Source {
             }
         }
     }
-
-    /// The SHA-256 of the wheel.
-    fn wheel_hash(&self) -> Result<Option<Hash>, Error> {
-        match self {
-            Self::Wheel(_, path) => Ok(Some(file_hash::of(path).map_err(UnreadableInputs::one)?)),
-            Self::Part(..) => Ok(None),
-        }
-    }
 }
 
 impl<'a> Compilation<'a> {
@@ -227,7 +220,10 @@ impl<'a> Compilation<'a> {
             jobs::read(&source.supply(), content, *digest).map(|source| Job { name, owner, source })
         };
         let finish = |part: usize, compiled: Vec<Compiled>| {
-            let wheel = sources[part].0.wheel_hash()?;
+            let wheel = match sources[part].0 {
+                Source::Wheel(_, hash) => Some(*hash),
+                Source::Part(..) => None,
+            };
             let files = modules[part].iter().zip(compiled);
             let files =
                 files.map(|((name, _, digest), compiled)| (name.clone(), (digest.hash, compiled)));

@@ -6,6 +6,8 @@
 //! files by a digest over their listing. The order of the wheels counts only where it decides
 //! conflicts. Who vouches for the inputs, links, threads and stores are no part of it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::model::action::FORMAT_VERSION;
@@ -39,8 +41,9 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
     let mut overlays = facts.overlays.iter();
     // Who was given bytecode may have been given another one than would be made.
     let mut given = |count: usize, object: &mut Value| {
-        let digests: Vec<String> =
+        let mut digests: Vec<String> =
             overlays.by_ref().take(count).map(|hash| hash.to_hex()).collect();
+        digests.sort();
         if let (Value::Object(object), false) = (object, digests.is_empty()) {
             object.insert("bytecode".to_owned(), json!(digests));
         }
@@ -84,6 +87,8 @@ pub fn canonical(spec: &Spec, facts: Facts<'_>) -> Value {
             described.remove("interpreter");
             described.insert("interpreter".to_owned(), interpreter);
             described.insert("form".to_owned(), json!(FORM));
+            let exclude: BTreeSet<&String> = bytecode.exclude.iter().collect();
+            described.insert("exclude".to_owned(), json!(exclude));
         }
     }
     request.entry("path_entries").or_insert_with(|| json!([]));
@@ -316,7 +321,8 @@ mod tests {
         let spec = spec::parse(&document.to_string()).unwrap();
         let wheels: Vec<WheelDigest> =
             spec.wheels.iter().map(|wheel| wheel.sha256.unwrap()).collect();
-        let overlays = vec![Hash::sha256(b"overlay"); spec.overlays().count()];
+        let overlays: Vec<Hash> =
+            spec.overlays().map(|overlay| Hash::sha256(overlay.0.as_bytes())).collect();
         canonical(
             &spec,
             Facts {
@@ -327,6 +333,20 @@ mod tests {
                 overlays: &overlays,
             },
         )
+    }
+
+    #[test]
+    fn the_order_of_patterns_and_overlays_changes_nothing() {
+        let with = |exclude: &[&str], overlays: &[&str]| {
+            render(&request(|spec| {
+                spec["bytecode"] = json!({ "levels": [0, 1], "exclude": exclude });
+                spec["wheels"][0]["bytecode"] = json!(overlays);
+            }))
+        };
+        let plain = with(&["a/**", "b/**"], &["0.zip", "1.zip"]);
+        assert_eq!(with(&["b/**", "a/**", "b/**"], &["1.zip", "0.zip"]), plain);
+        assert_ne!(with(&["a/**"], &["0.zip", "1.zip"]), plain);
+        assert_ne!(with(&["a/**", "b/**"], &["0.zip", "2.zip"]), plain);
     }
 
     #[test]

@@ -213,6 +213,28 @@ fn what_does_not_compile_is_named_and_nothing_is_written() {
     project.run(&[&line[..], &["--exclude", "a["]].concat()).ends(2, "cannot be read");
 }
 
+/// What was finished before is kept: it is as good as if it had been asked for alone.
+#[test]
+fn wheels_that_were_compiled_before_one_that_cannot_be_are_kept() {
+    let project = Project::new();
+    let (python, release) = releases().pop().unwrap();
+    let deep = format!("a{}\n", ".b".repeat(100_000));
+    let wheels = [("good", "X = 1\n"), ("worse", deep.as_str())].map(|(name, code)| {
+        project.wheel(&WheelText::new(name, "1.0").file(&format!("{name}.py"), code))
+    });
+    let paths = wheels.each_ref().map(|wheel| wheel["path"].as_str().unwrap());
+    let compiler = ["--compiler", python.text(), "--threads", "1"];
+    let compile = [&["bytecode", "compile"][..], &paths, &compiler, &["--out", "made"]].concat();
+    project.run(&compile).ends(7, "[bytecode.crashed]");
+    let made = format!("good-1.0-py3-none-any.{}.bytecode.zip", release.tag());
+    assert_eq!(names(&project.path().join("made")), [made]);
+    compiled_spec(&project, &python, &wheels, |_| ());
+    project.build("env").with(&compiler).store("store").run().ends(7, "[bytecode.crashed]");
+    assert!(!project.path().join("env").exists());
+    assert_eq!(names(&project.path().join("store/bytecode")).len(), 1);
+    assert_eq!(project.left_over(), [""; 0]);
+}
+
 /// How deep code may nest follows from the compiler, and from no limit of the machine's.
 #[test]
 fn the_stack_is_the_same_on_every_machine() {
@@ -571,6 +593,29 @@ fn sources_and_the_interpreter_inside_have_bytecode() {
             format!("lib/python3.{minor}/site-packages/app/__pycache__/main.{tag}.pyc"),
         ]
     );
+    // Some systems have their library in another folder.
+    let of_system = ["os.py", "json/__init__.py"].map(|module| {
+        project.write(&format!("python64/lib64/python3.{minor}/{module}"), "X = 1\n");
+        let (folder, name) = module.rsplit_once('/').unwrap_or(("", module));
+        let name = name.strip_suffix(".py").unwrap();
+        format!(".python/lib64/python3.{minor}/{folder}/__pycache__/{name}.{tag}.pyc")
+            .replace("//", "/")
+    });
+    project.write(&format!("python64/lib/python3.{minor}/site-packages/os.py"), "X = 1\n");
+    project.write_program(&format!("python64/bin/python3.{minor}"), "");
+    compiled_spec(&project, &python, &[], |spec| {
+        spec["interpreter"]["python"] = json!({"kind": "inside", "directory": "python64"});
+    });
+    project.build("env64").with(&options).run().success();
+    let mut found = bytecode_in(&project.path().join("env64"));
+    found.sort();
+    assert_eq!(found, of_system);
+    let checked = project.run(&["bytecode", "check", "env64", "--compiler", python.text()]);
+    checked.ends(0, "2 modules");
+    compiled_spec(&project, &python, &[], |spec| {
+        spec["sources"] = json!([{"path": "app"}]);
+        spec["interpreter"]["python"] = json!({"kind": "inside", "directory": "python"});
+    });
     // An overlay of sources is found by their position in the spec.
     let compiler = ["--compiler", python.text()];
     let compile = ["bytecode", "compile", "--sources-of", "env.json", "--out", "made"];

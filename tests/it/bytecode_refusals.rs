@@ -324,6 +324,33 @@ fn a_check_of_a_spec_compares_its_overlays() {
 }
 
 /// No file system takes the name that the bytecode of such a module would have.
+/// A compiler whose answers depend on what it did before is found out, by whatever is checked.
+#[test]
+fn a_check_compares_what_was_compiled_twice() {
+    let [(python, _), _] = two();
+    let project = Project::new();
+    let wheel = project.wheel(&WheelText::new("copy", "1.0").file("copy.py", "X = 1\n"));
+    compiled_spec(&project, &python, &[wheel], |_| ());
+    let check = |what: &str, compiler: &str| {
+        project.run(&["bytecode", "check", what, "--compiler", compiler])
+    };
+    project.build("env").with(&["--compiler", python.text()]).no_store().run().success();
+    let fickle = project.write_program(
+        "fickle",
+        format!(
+            "#!/bin/sh\nfor program; do :; done\ncase \"$program\" in 'DIRTY = True'*)\n\
+            program=$(printf %s \"$program\" | sed 's/compile(source,/compile(source + b\"Y = 2\",/') ;; esac\n\
+            exec {} -I -S -B -X utf8 -W ignore -c \"$program\"\n",
+            python.text()
+        ),
+    );
+    for what in ["env.json", "env"] {
+        check(what, python.text()).success();
+        let found = check(what, fickle.as_str());
+        found.ends(6, "copy.");
+    }
+}
+
 #[test]
 fn a_module_with_a_long_name_has_no_bytecode() {
     let [(python, _), _] = two();

@@ -141,9 +141,13 @@ pub fn of_wheel(manifest: &WheelManifest, excluded: &Excluded) -> BTreeMap<TreeP
 /// The name of a module that lies in an environment: its path relative to site-packages, or to the
 /// standard library of an interpreter that is in it.
 pub fn name_in_tree(path: &str) -> Option<&str> {
-    let root = if path.starts_with(".python/") { "/lib/python3." } else { "/site-packages/" };
-    let rest = &path[path.find(root)? + root.len()..];
-    let name = if root.ends_with('/') { rest } else { rest.split_once('/')?.1 };
+    let name = if path.starts_with(".python/") {
+        let library =
+            path.split_once("/lib/python3.").or_else(|| path.split_once("/lib64/python3."));
+        library?.1.split_once('/')?.1
+    } else {
+        path.split_once("/site-packages/")?.1
+    };
     is_module(name).then_some(name)
 }
 
@@ -158,6 +162,7 @@ mod tests {
             ("Lib/site-packages/a.py", Some("a.py")),
             ("lib/python3.12/site-packages/a/site-packages/b.py", Some("a/site-packages/b.py")),
             (".python/lib/python3.12/os.py", Some("os.py")),
+            (".python/usr/lib64/python3.12/json/decoder.py", Some("json/decoder.py")),
             (".python/x/lib/python3.12/site-packages/y.py", Some("site-packages/y.py")),
             (".python/lib/python3.12", None),
             ("bin/tool.py", None),

@@ -81,7 +81,7 @@ pub fn modules<'p>(
     excluded: &Excluded,
 ) -> Vec<Module<'p>> {
     let layout = Layout::new(&spec.interpreter);
-    let library = library(spec, layout.os);
+    let library = library(spec, &plan.entries, layout.os);
     let mut modules = Vec::new();
     for (path, planned) in &plan.entries {
         let PlannedNode::File { content, sha256, size, .. } = &planned.node else {
@@ -120,7 +120,7 @@ pub(super) fn check_places(
     if names.spec.bytecode.is_none() {
         return;
     }
-    let library = library(names.spec, layout.os);
+    let library = library(names.spec, entries, layout.os);
     let is_cache = |component: &str| match layout.os {
         Os::Linux => component == CACHE,
         // These take other spellings for the same folder.
@@ -172,20 +172,30 @@ pub(super) fn unused_patterns(plan: &Plan, spec: &Spec, inputs: &Inputs<'_>) -> 
         .collect()
 }
 
-/// The standard library of an interpreter that is copied in.
-fn library(spec: &Spec, os: Os) -> Option<TreePath> {
+/// The standard library of an interpreter that is copied in: of its folders, the one that has what
+/// Python looks for.
+fn library(spec: &Spec, entries: &[(TreePath, Planned)], os: Os) -> Option<TreePath> {
     let Python::Inside { executable, .. } = &spec.python else {
         return None;
     };
     let folder = executable.parent();
-    let (root, library) = match os {
-        Os::Windows => (folder, "Lib".to_owned()),
-        Os::Linux | Os::MacOs => {
-            (folder?.parent(), format!("lib/{}", spec.interpreter.versioned_name()))
-        }
-    };
+    let root = if os == Os::Windows { folder } else { folder?.parent() };
     let root = root.map_or_else(String::new, |root| format!("{root}/"));
-    TreePath::parse(&format!(".python/{root}{library}")).ok()
+    let version = spec.interpreter.versioned_name();
+    let folders: &[&str] = match os {
+        Os::Windows => &["Lib"],
+        Os::Linux | Os::MacOs => &["lib", "lib64"],
+    };
+    let place = |folder: &&str| match os {
+        Os::Windows => format!(".python/{root}{folder}"),
+        Os::Linux | Os::MacOs => format!(".python/{root}{folder}/{version}"),
+    };
+    let has_landmark = |folder: &&&str| {
+        let landmark = format!("{}/os.py", place(folder));
+        entries.binary_search_by(|(path, _)| path.as_str().cmp(&landmark)).is_ok()
+    };
+    let found = folders.iter().find(has_landmark).unwrap_or(&folders[0]);
+    TreePath::parse(&place(found)).ok()
 }
 
 impl Plan {
