@@ -178,10 +178,10 @@ impl<'a> Compilation<'a> {
     /// # Errors
     /// It is no compiler whose bytecode is made.
     pub fn start(session: &'a Session, request: &'a Request) -> Result<Self, Error> {
-        let (python, crew) = (&request.python, session.crew());
+        let (python, staff) = (&request.python, session.staff());
         let compilers = match request.expected {
-            Some(expected) => Compilers::start(python, expected, History::Clean, crew)?,
-            None => Compilers::start_any(python, crew)?,
+            Some(expected) => Compilers::start(python, expected, History::Clean, staff)?,
+            None => Compilers::start_any(python, staff)?,
         };
         Ok(Self { session, request, compilers })
     }

@@ -343,7 +343,7 @@ impl Gathering<'_> {
     /// The same, made now.
     fn make(&self, python: &Utf8Path, parts: &[Part<'_>]) -> Result<Vec<Overlay>, Error> {
         let compiler = parts[0].recipe.compiler;
-        let compilers = Compilers::start(python, compiler, History::Clean, self.session.crew())?;
+        let compilers = Compilers::start(python, compiler, History::Clean, self.session.staff())?;
         let batch = |part: &Part<'_>| {
             let sizes = part.modules.iter().map(|module| module.size).collect();
             Batch { recipe: part.recipe, sizes }

@@ -162,7 +162,7 @@ fn twice(
     let compile = |history, order: Vec<u64>| {
         let total = Amount { items: order.len() as u64, bytes: 0 };
         session.progress.begin(Phase::Compiling, total);
-        let compilers = Compilers::start(python, recipe.compiler, history, session.crew())?;
+        let compilers = Compilers::start(python, recipe.compiler, history, session.staff())?;
         let read = |index: usize| {
             session.progress.advance(1, 0);
             read(index)
@@ -273,7 +273,7 @@ pub fn check_tree(
         found.different.extend(if others.is_empty() {
             Vec::new()
         } else {
-            let compilers = Compilers::start(python, compiler, History::Clean, session.crew())?;
+            let compilers = Compilers::start(python, compiler, History::Clean, session.staff())?;
             not_pythons_own(&directory, &compilers, recipe, &others)?
         });
         found.modules += there.len();

@@ -11,7 +11,7 @@ use crate::effects::caches::store::place::StorePlace;
 use crate::effects::caches::store::{Access, Store};
 use crate::effects::caches::transfer::RemoteCache;
 use crate::effects::host::notes::Notes;
-use crate::effects::interpreters::compile::Crew;
+use crate::effects::interpreters::compile::Staff;
 pub use crate::effects::interpreters::ready::Waiting;
 use crate::effects::wheels::load::LoadOptions;
 use crate::effects::work::parallel::{self, Threads};
@@ -57,8 +57,8 @@ impl Session {
     }
 
     /// The interpreters that compile for it.
-    pub(super) fn crew(&self) -> Crew {
-        Crew { threads: self.threads(), waiting: self.waiting.clone() }
+    pub(super) fn staff(&self) -> Staff {
+        Staff { threads: self.threads(), waiting: self.waiting.clone() }
     }
 
     /// Brings wheels to this machine, whatever has to be done for that; where they lie, in their

@@ -235,6 +235,32 @@ fn wheels_that_were_compiled_before_one_that_cannot_be_are_kept() {
     assert_eq!(project.left_over(), [""; 0]);
 }
 
+/// Where there is no room for as many interpreters as there are threads, those that there are do the
+/// work.
+#[test]
+fn few_open_files_mean_fewer_compilers() {
+    let project = Project::new();
+    let (python, _) = releases().remove(0);
+    let modules = (0..60).map(|index| (format!("m{index}.py"), b"X = 1\n".repeat(500)));
+    let wheel = wheel_of(&project, "many", &modules.collect::<Vec<_>>());
+    let compile = |files: &str, out: &str| {
+        let mut run = Command::new("sh");
+        run.args(["-c", "ulimit -n $1; shift; exec \"$@\"", "sh", files]);
+        run.args([env!("CARGO_BIN_EXE_venvtree"), "bytecode", "compile", &wheel]);
+        run.args(["--compiler", python.text(), "--threads", "30", "--overlay", out]);
+        run.current_dir(project.path()).output().unwrap()
+    };
+    for (files, out) in [("1000", "all.zip"), ("24", "few.zip")] {
+        let output = compile(files, out);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let read = |path: &str| std::fs::read(project.path().join(path)).unwrap();
+    assert!(read("few.zip") == read("all.zip"));
+    let refused = said(&compile("8", "none.zip"));
+    assert!(refused.contains("cannot be started: Too many open files"), "{refused}");
+    assert!(refused.contains("use fewer `--threads`"), "{refused}");
+}
+
 /// How deep code may nest follows from the compiler, and from no limit of the machine's.
 #[test]
 fn the_stack_is_the_same_on_every_machine() {

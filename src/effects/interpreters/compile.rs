@@ -14,10 +14,11 @@ use std::cmp::Reverse;
 use std::ops::ControlFlow;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::io::Errno;
 use rustix::process::Signal;
 
 use crate::effects::host::child::{self, Bounds, ChildError, Conversation, TalkError};
@@ -58,6 +59,14 @@ pub enum CompileError {
         python: Utf8PathBuf,
         /// What is wrong.
         problem: String,
+    },
+    /// There is no room for one more process.
+    #[error("the compiler `{python}` cannot be started: {source}")]
+    NoRoom {
+        /// What was to be started.
+        python: Utf8PathBuf,
+        /// What there is too little of.
+        source: std::io::Error,
     },
     /// It is of another version.
     #[error("the compiler `{python}` is {found}, expected {expected}")]
@@ -137,6 +146,9 @@ impl Explain for CompileError {
             Self::NoCompiler { .. } => ErrorKind::Io.hint(
                 "give the path of a CPython from 3.11 to 3.14 itself: what is started gets no environment",
             ),
+            Self::NoRoom { .. } => ErrorKind::Io.hint(
+                "use fewer `--threads`, or raise what is too low: `ulimit -n` (open files), `ulimit -u` (processes), memory",
+            ),
             Self::Version { .. } => ErrorKind::Spec.hint(
                 "another version makes other bytecode, even where both have one magic number: give the very compiler that is asked for",
             ),
@@ -158,7 +170,9 @@ impl Explain for CompileError {
 
     fn code(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NoCompiler { .. } | Self::Encoding { .. } => "bytecode.compiler",
+            Self::NoCompiler { .. } | Self::NoRoom { .. } | Self::Encoding { .. } => {
+                "bytecode.compiler"
+            }
             Self::Version { .. } | Self::NotMade { .. } => "bytecode.version",
             Self::Magic { .. } => "bytecode.magic",
             Self::Crashed { .. } => "bytecode.crashed",
@@ -241,7 +255,7 @@ pub enum History {
 
 /// How many interpreters there are, and who has them afterwards.
 #[derive(Debug, Clone)]
-pub struct Crew {
+pub struct Staff {
     /// At most so many compile at once.
     pub threads: usize,
     /// Where they come from, and wait for whoever compiles next.
@@ -256,9 +270,18 @@ pub struct Compilers {
     program: Option<Program>,
     expected: Compiler,
     history: History,
-    crew: Crew,
+    staff: Staff,
     patience: Duration,
-    idle: Mutex<Vec<Ready>>,
+    desk: Mutex<Desk>,
+    /// That somebody at the desk has nothing more to do.
+    returned: Condvar,
+}
+
+/// Interpreters that have nothing to do, and how many have.
+#[derive(Debug, Default)]
+struct Desk {
+    idle: Vec<Ready>,
+    busy: usize,
 }
 
 /// Why a source was not compiled: to be tried once more, or not at all.
@@ -268,7 +291,7 @@ enum Failure {
 }
 
 impl Compilers {
-    /// Starts the first of a crew, unless one waits, and sees whether it is what is expected.
+    /// Starts the first of a staff, unless one waits, and sees whether it is what is expected.
     ///
     /// # Errors
     /// It is not.
@@ -276,13 +299,13 @@ impl Compilers {
         python: &Utf8Path,
         expected: Compiler,
         history: History,
-        crew: Crew,
+        staff: Staff,
     ) -> Result<Self, CompileError> {
         // Who has a past of its own is nobody else's.
         let program = if history == History::Clean { Program::at(python) } else { None };
-        let compilers = Self::of_nobody(python, program, expected, history, crew);
-        let first = compilers.next()?;
-        lock(&compilers.idle).push(first);
+        let compilers = Self::of_nobody(python, program, expected, history, staff);
+        let first = compilers.take()?;
+        compilers.give_back(Some(first));
         Ok(compilers)
     }
 
@@ -290,16 +313,16 @@ impl Compilers {
     ///
     /// # Errors
     /// It is none of those whose bytecode is made.
-    pub fn start_any(python: &Utf8Path, crew: Crew) -> Result<Self, CompileError> {
+    pub fn start_any(python: &Utf8Path, staff: Staff) -> Result<Self, CompileError> {
         let program = Program::at(python);
-        let waiting = program.as_ref().and_then(|program| crew.waiting.take_any(program));
+        let waiting = program.as_ref().and_then(|program| staff.waiting.take_any(program));
         let (found, first) = match waiting {
             Some(found) => found,
             None => greet(python, History::Clean, PATIENCE)
                 .map(|(conversation, found)| (found, Ready::new(conversation)))?,
         };
-        let compilers = Self::of_nobody(python, program, found, History::Clean, crew);
-        lock(&compilers.idle).push(first);
+        let compilers = Self::of_nobody(python, program, found, History::Clean, staff);
+        lock(&compilers.desk).idle.push(first);
         Ok(compilers)
     }
 
@@ -308,10 +331,11 @@ impl Compilers {
         program: Option<Program>,
         expected: Compiler,
         history: History,
-        crew: Crew,
+        staff: Staff,
     ) -> Self {
-        let (python, patience, idle) = (python.to_owned(), SILENCE, Mutex::default());
-        Self { python, program, expected, history, crew, patience, idle }
+        let (python, patience) = (python.to_owned(), SILENCE);
+        let (desk, returned) = (Mutex::default(), Condvar::new());
+        Self { python, program, expected, history, staff, patience, desk, returned }
     }
 
     /// Which they are.
@@ -319,14 +343,46 @@ impl Compilers {
         self.expected
     }
 
-    /// One that has nothing to do, or another one.
-    fn next(&self) -> Result<Ready, CompileError> {
-        let own = lock(&self.idle).pop();
-        let waiting = |program| self.crew.waiting.take(program, self.expected);
-        match own.or_else(|| self.program.as_ref().and_then(waiting)) {
-            Some(ready) => Ok(ready),
-            None => self.another(),
+    /// One that has nothing to do, or another one. Where there is no room for more, those that there
+    /// are have to do.
+    fn take(&self) -> Result<Ready, CompileError> {
+        let mut desk = lock(&self.desk);
+        loop {
+            desk.busy += 1;
+            if let Some(ready) = desk.idle.pop() {
+                return Ok(ready);
+            }
+            drop(desk);
+            let waiting = |program| self.staff.waiting.take(program, self.expected);
+            let found = match self.program.as_ref().and_then(waiting) {
+                Some(ready) => Ok(ready),
+                None => self.another(),
+            };
+            desk = lock(&self.desk);
+            match found {
+                Ok(ready) => return Ok(ready),
+                Err(error) => {
+                    desk.busy -= 1;
+                    self.returned.notify_all();
+                    let others = desk.busy > 0 || !desk.idle.is_empty();
+                    if !(others && matches!(error, CompileError::NoRoom { .. })) {
+                        return Err(error);
+                    }
+                }
+            }
+            if desk.idle.is_empty() {
+                desk = self.returned.wait(desk).unwrap_or_else(PoisonError::into_inner);
+            }
         }
+    }
+
+    /// Takes back one, or hears that it is gone.
+    fn give_back(&self, ready: Option<Ready>) {
+        let mut desk = lock(&self.desk);
+        desk.busy -= 1;
+        desk.idle.extend(ready);
+        // One that is gone makes room.
+        self.returned.notify_all();
     }
 
     /// Starts one more, which may have been exchanged since the one before.
@@ -410,7 +466,7 @@ impl Compilers {
             }
         };
         let run =
-            parallel::run(self.crew.threads, order.len(), |turn| match attempt(order[turn]) {
+            parallel::run(self.staff.threads, order.len(), |turn| match attempt(order[turn]) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => ControlFlow::Break(error),
             });
@@ -421,9 +477,9 @@ impl Compilers {
         again.sort_unstable();
         for place in again {
             // Alone, and in an interpreter of its own: what is left of the machine is its.
-            lock(&self.idle).clear();
+            lock(&self.desk).idle.clear();
             let fresh = self.another()?;
-            lock(&self.idle).push(fresh);
+            lock(&self.desk).idle.push(fresh);
             let job = read(place.0, place.1)?;
             match self.compile_one(&batches[place.0].recipe, &job) {
                 Ok(compiled) => put(place, compiled)?,
@@ -439,9 +495,12 @@ impl Compilers {
     }
 
     fn compile_one(&self, recipe: &Recipe, job: &Job) -> Result<Compiled, Failure> {
-        let mut ready = self.next().map_err(Failure::Final)?;
+        let mut ready = self.take().map_err(Failure::Final)?;
         let file = || format!("`{}` of {}", job.name, job.owner);
         let answer = ask(&mut ready.conversation, recipe.level, job, self.patience);
+        // Who could not say what became of a source is not asked again.
+        let goes_on = matches!(answer, Ok((0 | 1, _)));
+        self.give_back(goes_on.then(|| ready.after(job.source.len())).flatten());
         let (status, payload) = answer.map_err(|error| {
             Failure::Again(match error {
                 TalkError::Child(ChildError::Time(patience)) => {
@@ -457,19 +516,14 @@ impl Compilers {
             })
         })?;
         let text = || String::from_utf8_lossy(&payload).into_owned();
-        let again = || lock(&self.idle).extend(ready.after(job.source.len()));
         match status {
             0 => {
-                again();
                 let head = header(self.expected.release(), recipe.validation, &job.source);
                 marshal::module(&head, &payload).map(Compiled::Bytecode).map_err(|source| {
                     Failure::Final(CompileError::Marshal { file: file(), source })
                 })
             }
-            1 => {
-                again();
-                Ok(Compiled::Skipped(text()))
-            }
+            1 => Ok(Compiled::Skipped(text())),
             // The library of one that has waited may be gone by now.
             3 => Err(Failure::Again(CompileError::Encoding { file: file(), encoding: text() })),
             _ => Err(Failure::Again(CompileError::Crashed { file: file(), problem: text() })),
@@ -480,8 +534,8 @@ impl Compilers {
 impl Drop for Compilers {
     fn drop(&mut self) {
         if let Some(program) = &self.program {
-            let idle = std::mem::take(&mut *lock(&self.idle));
-            self.crew.waiting.put(program, self.expected, idle);
+            let idle = std::mem::take(&mut lock(&self.desk).idle);
+            self.staff.waiting.put(program, self.expected, idle);
         }
     }
 }
@@ -507,11 +561,12 @@ fn greet(
     // Who warns shows the line, which Python looks for in files of that name.
     command.args(["-I", "-S", "-B", "-X", "utf8", "-W", "ignore", "-c", &program]);
     command.env_clear().current_dir("/");
-    let mut conversation = Conversation::start(&mut command).map_err(|error| {
-        no_compiler(match error {
-            ChildError::Run(error) => format!("it cannot be started ({error})"),
-            error => error.to_string(),
-        })
+    let mut conversation = Conversation::start(&mut command).map_err(|error| match error {
+        ChildError::Run(source) if is_shortage(&source) => {
+            CompileError::NoRoom { python: python.to_owned(), source }
+        }
+        ChildError::Run(error) => no_compiler(format!("it cannot be started ({error})")),
+        error => no_compiler(error.to_string()),
     })?;
     let heard = hear(&mut conversation, GREETING_LIMIT, patience);
     let (status, greeting) = heard.map_err(|error| {
@@ -559,6 +614,12 @@ fn greet(
         });
     }
     Ok((conversation, found))
+}
+
+/// Whether a process was not started because there are too many of something.
+fn is_shortage(error: &std::io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| shortages.contains(&error))
 }
 
 /// The last that an interpreter says on standard error when it is started for nothing.
@@ -622,8 +683,8 @@ mod tests {
 
     fn compile(python: &Utf8Path, patience: Duration) -> Result<Vec<Compiled>, CompileError> {
         let compiler = Compiler::of_version("3.12.1").unwrap();
-        let crew = Crew { threads: 2, waiting: Waiting::default() };
-        let mut compilers = Compilers::start(python, compiler, History::Clean, crew)?;
+        let staff = Staff { threads: 2, waiting: Waiting::default() };
+        let mut compilers = Compilers::start(python, compiler, History::Clean, staff)?;
         compilers.patience = patience;
         let recipe =
             Recipe { compiler, level: Level::default(), validation: Validation::Unchecked };
