@@ -44,8 +44,25 @@ def wanted_bytecode(attributes, setting = "none", exclude = []):
         return _refused("`bytecode_levels` is empty; without bytecode, `bytecode` is `none`")
     if validation == "none":
         return struct(value = None, error = None)
+    for name, patterns in [("`bytecode_exclude`", attributes.bytecode_exclude), ("the build setting `bytecode_exclude`", exclude)]:
+        for pattern in patterns:
+            problem = _matches_nothing(pattern)
+            if problem:
+                return _refused("%s has the pattern `%s`, which can match no module: %s" % (name, pattern, problem))
     patterns = exclude + [pattern for pattern in attributes.bytecode_exclude if pattern not in exclude]
     return struct(value = struct(validation = validation, levels = sorted(levels), exclude = patterns), error = None)
+
+def _matches_nothing(pattern):
+    """Why a pattern matches no module, whichever there are; None where it may match some."""
+    if not pattern:
+        return "it is empty"
+    if pattern.startswith("/"):
+        return "it begins with `/`, and modules are found by their paths below site-packages"
+    if pattern.endswith("/"):
+        return "it ends with `/`: what lies in a folder is `FOLDER/**`"
+    if "[" not in pattern and "\\" not in pattern and pattern.count("{") != pattern.count("}"):
+        return "a brace is open, and patterns of the build setting are separated by commas"
+    return None
 
 def check_compiler(version, abi):
     """Looks whether an interpreter is one whose bytecode is made.

@@ -46,6 +46,10 @@ def _bytecode():
     _refused(_wanted(setting = "yes"), "the build setting `bytecode` is `yes`")
     _refused(_wanted(bytecode_levels = ["3"]), "`bytecode_levels` has `3`")
     _refused(_wanted(bytecode_levels = []), "`bytecode_levels` is empty")
+    for pattern, part in [("", "it is empty"), ("/a", "begins with `/`"), ("a/", "`FOLDER/**`"), ("{a", "a brace is open")]:
+        _refused(_wanted(setting = "checked", bytecode_exclude = [pattern]), part)
+        _refused(_wanted(setting = "checked", exclude = [pattern]), "the build setting `bytecode_exclude`")
+    _equal(_wanted(setting = "checked", bytecode_exclude = ["{a,b}/**", "[{].py"]).error, None)
     for version, abi, part in [
         ("3.11.7", "cp311", None),
         ("3.14.0", "cp314", None),

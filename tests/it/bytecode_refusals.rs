@@ -467,7 +467,8 @@ fn a_digest_is_predicted_of_what_an_option_asks_for() {
     let [(python, _), _] = two();
     let project = Project::new();
     let wheel = project.wheel(&WheelText::new("copy", "1.0").file("copy/a.py", "X = 1\n"));
-    compiled_spec(&project, &python, &[wheel], |spec| {
+    let wheels = [wheel];
+    compiled_spec(&project, &python, &wheels, |spec| {
         spec.as_object_mut().unwrap().remove("bytecode");
     });
     let idle = project.build("plain").with(&["--compiler", python.text()]).no_store().run();
@@ -477,8 +478,22 @@ fn a_digest_is_predicted_of_what_an_option_asks_for() {
     let predicted = project.run(&[&digest[..], &options].concat()).success();
     project.build("env").with(&options).store("store").run().success();
     assert_eq!(project.run(&["digest", "env", "--no-store"]).success(), predicted);
-    compiled_spec(&project, &python, &[], |_| ());
+    compiled_spec(&project, &python, &wheels, |_| ());
     let spec = std::fs::read_to_string(project.path().join("env.json")).unwrap();
     assert!(spec.contains("bytecode"));
     project.run(&["digest", "env.json", "--bytecode"]).ends(2, "the spec says itself");
+    // Modules can be left out besides those that the spec leaves out, of bytecode that there is.
+    let exclude = ["--bytecode-exclude", "copy/**"];
+    let compiler = ["--compiler", python.text()];
+    let predicted = project.run(&[&digest[..], &exclude, &compiler].concat()).success();
+    project.build("less").with(&exclude).with(&compiler).store("store").run().success();
+    assert_eq!(project.run(&["digest", "less", "--no-store"]).success(), predicted);
+    assert!(crate::bytecode::bytecode_in(&project.path().join("less")).is_empty());
+    project.build("env").with(&["--replace"]).with(&compiler).store("store").run().success();
+    let again = project.build("env").with(&["--replace"]).with(&exclude).store("store").run();
+    again.ends(0, "replaced");
+    compiled_spec(&project, &python, &[], |spec| {
+        spec.as_object_mut().unwrap().remove("bytecode");
+    });
+    project.build("no").with(&exclude).no_store().run().ends(2, "and none is asked for");
 }

@@ -151,7 +151,7 @@ impl Verb for BuildArguments {
             manifest: file(&self.manifest)?,
             digest_file: file(&self.digest_file)?,
             // With the option, the text alone does not say what is built.
-            text: (!self.bytecode.is_wanted()).then(|| text.digest(&places)),
+            text: (!self.bytecode.changes_specs()).then(|| text.digest(&places)),
             ..BuildRequest::new(io.output(&self.out)?, io.protected())
         };
         let build = Build {

@@ -91,7 +91,7 @@ impl Verb for DigestArguments {
         compiler::allow(&mut session, &self.bytecode.compiler, io)?;
         let file = self.digest_file.map(|file| io.output_file(&file)).transpose()?;
         if is_directory {
-            if self.bytecode.is_wanted() || session.compiler.is_some() {
+            if self.bytecode.changes_specs() || session.compiler.is_some() {
                 return Err(Error::usage("a directory has the bytecode that it has")
                     .hint("--bytecode and --compiler are for specs"));
             }

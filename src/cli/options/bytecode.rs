@@ -82,9 +82,9 @@ pub struct BytecodeArguments {
     /// out nothing, 1 assertions, 2 docstrings as well; several with commas.
     #[arg(long, value_name = "LEVELS", num_args = 0..=1, require_equals = true, default_missing_value = "0", value_parser = levels)]
     bytecode: Option<Levels>,
-    /// Leave out modules that match this pattern, besides tests, such as `django/contrib/**`; may be
-    /// repeated.
-    #[arg(long, value_name = "PATTERN", requires = "bytecode")]
+    /// Leave out modules that match this pattern, besides tests or what the spec leaves out, such as
+    /// `django/contrib/**`; may be repeated.
+    #[arg(long, value_name = "PATTERN")]
     bytecode_exclude: Vec<String>,
     #[command(flatten)]
     /// Who makes it.
@@ -97,36 +97,50 @@ impl BytecodeArguments {
         self.bytecode.is_some()
     }
 
+    /// Whether a spec may become another one.
+    pub(crate) fn changes_specs(&self) -> bool {
+        self.is_wanted() || !self.bytecode_exclude.is_empty()
+    }
+
     /// Has a spec ask for what is asked for here.
     ///
     /// # Errors
-    /// The spec asks for some itself, there is none for its interpreter, or a pattern cannot be read.
+    /// The spec asks for some itself, there is none for its interpreter or that could be left out, or
+    /// a pattern cannot be read.
     pub(crate) fn ask(self, spec: &mut Spec, validation: Validation) -> Result<(), Error> {
-        let Some(Levels(levels)) = self.bytecode else {
-            return Ok(());
-        };
-        if spec.bytecode.is_some() {
-            let hint = "leave --bytecode out, or change the spec's field `bytecode`";
-            return Err(Error::usage("the spec says itself which bytecode it wants").hint(hint));
-        }
-        let bytecode = Bytecode::of(&spec.interpreter, levels);
-        let mut bytecode =
-            bytecode.map_err(|problem| Error::usage(problem.message).hint(problem.hint))?;
         patterns(self.bytecode_exclude.iter().map(String::as_str))?;
-        bytecode.exclude.extend(self.bytecode_exclude);
-        spec.bytecode = Some(Bytecode { validation, ..bytecode });
+        match (self.bytecode, &mut spec.bytecode) {
+            (Some(_), Some(_)) => {
+                let hint = "leave --bytecode out, or change the spec's field `bytecode`";
+                return Err(Error::usage("the spec says itself which bytecode it wants").hint(hint));
+            }
+            (Some(Levels(levels)), None) => {
+                let bytecode = Bytecode::of(&spec.interpreter, levels);
+                let mut bytecode =
+                    bytecode.map_err(|problem| Error::usage(problem.message).hint(problem.hint))?;
+                bytecode.exclude.extend(self.bytecode_exclude);
+                spec.bytecode = Some(Bytecode { validation, ..bytecode });
+            }
+            (None, Some(asked)) => asked.exclude.extend(self.bytecode_exclude),
+            (None, None) if self.bytecode_exclude.is_empty() => {}
+            (None, None) => return Err(idle("--bytecode-exclude", "leaves modules out of")),
+        }
         Ok(())
     }
 
-    /// Refuses a compiler that has nothing to do, where a spec cannot ask for bytecode.
+    /// Refuses what has no meaning without bytecode, where a spec cannot ask for it.
     ///
     /// # Errors
-    /// One is named.
-    pub(crate) fn refuse_idle_compiler(&self) -> Result<(), Error> {
-        match self.bytecode.is_none() && self.compiler.compiler.is_some() {
-            false => Ok(()),
-            true => Err(Error::usage("`--compiler` compiles bytecode, and none is asked for")
-                .hint("add --bytecode")),
+    /// There is such an option.
+    pub(crate) fn refuse_idle(&self) -> Result<(), Error> {
+        if self.is_wanted() {
+            Ok(())
+        } else if self.compiler.compiler.is_some() {
+            Err(idle("--compiler", "compiles"))
+        } else if !self.bytecode_exclude.is_empty() {
+            Err(idle("--bytecode-exclude", "leaves modules out of"))
+        } else {
+            Ok(())
         }
     }
 
@@ -145,6 +159,11 @@ impl BytecodeArguments {
             ))),
         }
     }
+}
+
+fn idle(option: &str, does: &str) -> Error {
+    Error::usage(format!("`{option}` {does} bytecode, and none is asked for"))
+        .hint("add --bytecode")
 }
 
 /// Who compiles.

@@ -138,7 +138,7 @@ pub enum CompileError {
 }
 
 /// What can be done about a module that is not compiled here.
-const LEAVE_OUT: &str = "leave the file out (`bytecode.exclude` in a spec, `--bytecode-exclude`, `--exclude` of `bytecode compile`)";
+const LEAVE_OUT: &str = "leave the file out (`bytecode.exclude` in a spec, `--bytecode-exclude`, `--exclude` of `bytecode compile`; in Bazel and Buck2 the setting `bytecode_exclude`, which is for all environments)";
 
 impl Explain for CompileError {
     fn explain(&self) -> Explanation {
@@ -150,7 +150,7 @@ impl Explain for CompileError {
                 "use fewer `--threads`, or raise what is too low: `ulimit -n` (open files), `ulimit -u` (processes), memory",
             ),
             Self::Version { .. } => ErrorKind::Spec.hint(
-                "another version makes other bytecode, even where both have one magic number: give the very compiler that is asked for",
+                "another version makes other bytecode, even where both have one magic number: give the very compiler that is asked for, or correct the version (in Bazel and Buck2 `version` of the interpreter, or its `compiler`)",
             ),
             Self::NotMade { .. } => ErrorKind::Spec.hint(
                 "bytecode is made by releases of CPython 3.11 to 3.14 only, and not by free-threaded builds: give one of those",

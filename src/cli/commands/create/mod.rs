@@ -199,7 +199,7 @@ impl Verb for CreateArguments {
         let (environment, _) = self.environment_and_seed();
         let environment = environment.to_owned();
         self.bytecode.refuse_levels_apart(environment.as_str())?;
-        self.bytecode.refuse_idle_compiler()?;
+        self.bytecode.refuse_idle()?;
         let out = io.output(&environment)?;
         let makes_way = self.clear || self.replace;
         let is_there = self.relocatable && !makes_way && files::is_environment(&out);
