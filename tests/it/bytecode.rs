@@ -1,12 +1,13 @@
 //! Bytecode that is made, compared with that of real interpreters.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use camino::Utf8Path;
 use serde_json::{Value, json};
 use venvtree::model::bytecode::release::Release;
-use venvtree::model::bytecode::{Validation, header};
+use venvtree::model::bytecode::{Validation, header, marshal};
 
 use crate::bytecode_history::{COMPILER, library};
 use crate::support::commands::{feed, said, succeed_alone};
@@ -1025,6 +1026,72 @@ fn builds_of_one_version_make_one_overlay() {
         }
     }
     assert!(made.len() > 3, "{made:?}");
+}
+
+/// A build of another compiler, for a processor of 32 bits, makes the same bytecode.
+#[test]
+fn a_build_for_webassembly_makes_the_same_bytecode() {
+    const PROGRAM: &str = "\
+const { loadPyodide } = require(process.argv[2]);
+const fs = require('fs');
+loadPyodide().then((python) => {
+  python.globals.set('text', fs.readFileSync(process.argv[3], 'utf8'));
+  const answer = python.runPython(`
+import json, marshal, sys
+def compiled(name, source, level):
+    try:
+        return marshal.dumps(compile(bytes.fromhex(source), name, 'exec', dont_inherit=True, optimize=level)).hex()
+    except (SyntaxError, ValueError):
+        return None
+answers = [[compiled(name, source, level) for level in (0, 2)] for name, source in json.loads(text)]
+json.dumps([sys.version.split()[0], sys.maxsize, answers])`);
+  fs.writeFileSync(process.argv[4], answer);
+});
+";
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/npm/node_modules/pyodide");
+    assert!(package.exists(), "{} is missing: run .ci/install", package.display());
+    let project = Project::new();
+    let modules = library(4);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let sources = modules.iter().map(|(name, source)| json!([format!("copy/{name}"), hex(source)]));
+    let sources = project.write("sources.json", Value::Array(sources.collect()).to_string());
+    let program = project.write("compile.cjs", PROGRAM);
+    let answers = project.path().join("answers.json");
+    succeed_alone(Command::new("node").arg(program).arg(&package).args([&sources, &answers]));
+    let found: Value = serde_json::from_str(&std::fs::read_to_string(answers).unwrap()).unwrap();
+    assert_eq!(found[1], i32::MAX);
+    let version = found[0].as_str().unwrap();
+    let ours = builds().into_iter().find(|(own, _)| own == version);
+    let (_, python) = ours.unwrap_or_else(|| panic!("CPython {version} is compared with"));
+    let wheel = wheel_of(&project, "copy", &modules);
+    let report = compile(&project, &wheel, &python, &["--levels", "0,2", "--all"]);
+    let mut compared = 0;
+    for (turn, overlay) in report["overlays"].as_array().unwrap().iter().enumerate() {
+        let path = project.path().join(overlay["file"].as_str().unwrap());
+        let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+        for (index, (name, source)) in modules.iter().enumerate() {
+            let Some(theirs) = found[2][index][turn].as_str() else { continue };
+            let theirs = (0..theirs.len()).step_by(2).map(|at| &theirs[at..at + 2]);
+            let theirs: Vec<u8> =
+                theirs.map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect();
+            let release = Release::of(12).unwrap();
+            let head = header(release, Validation::Unchecked, source);
+            let (folder, stem) =
+                name.rsplit_once('/').map_or(("", &**name), |(folder, stem)| (folder, stem));
+            let folder = format!("copy/{folder}/__pycache__").replace("//", "/");
+            let stem = stem.strip_suffix(".py").unwrap();
+            let optimized = ["", ".opt-2"][turn];
+            let member = format!("{folder}/{stem}.{}{optimized}.pyc", release.tag());
+            let mut ours = Vec::new();
+            archive.by_name(&member).unwrap().read_to_end(&mut ours).unwrap();
+            assert!(
+                [head.as_slice(), &marshal::canonical(&theirs).unwrap()].concat() == ours,
+                "{name}"
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > modules.len(), "{compared} of {}", modules.len());
 }
 
 /// The standard library's own tests of code objects pass when they, and what they import of the

@@ -73,6 +73,36 @@ if __name__ == '__main__':
     }
 }
 
+/// A level that there is none of is compiled by Python from what is there, with or without the right
+/// to write; and warnings show where their source lies.
+#[test]
+fn other_levels_are_compiled_and_warnings_show_the_source() {
+    for (python, release) in releases() {
+        let project = Project::new();
+        let module = |text: &str| {
+            format!(
+                "import warnings\ndef what():\n    warnings.warn('here')\n    return {text:?}\n"
+            )
+        };
+        let wheel = project.wheel(&WheelText::new("work", "1.0").file("work.py", module("built")));
+        build(&project, &python, &[wheel], "env", &[0]);
+        let env = project.path().join("env");
+        let source = env.join(format!("lib/python3.{}/site-packages/work.py", release.minor()));
+        edit(&source, &module("edited"));
+        let before = listing(env.as_std_path());
+        for (option, expected) in [("-B", "built"), ("-BO", "edited"), ("-BOO", "edited")] {
+            let mut run = Command::new(env.join("bin/python"));
+            run.args([option, "-c", "import work; print(work.what())"]);
+            let output = run.env_remove("LD_LIBRARY_PATH").output().unwrap();
+            let (shown, warned) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
+            assert_eq!(String::from_utf8_lossy(shown).trim(), expected, "{option}: {warned}");
+            let place = format!("{source}:3: UserWarning: here\n  warnings.warn('here')");
+            assert!(warned.contains(&place), "{option}: {warned}");
+        }
+        assert_eq!(listing(env.as_std_path()), before);
+    }
+}
+
 /// Of what `pip uninstall` removes, bytecode of levels 1 and 2 is left, and the folders that it is
 /// in; with level 0 alone a package is gone.
 #[test]
