@@ -15,7 +15,6 @@ use crate::effects::host::{file_hash, fs};
 use crate::effects::interpreters::compile::{Batch, Compilers, History, Job};
 use crate::effects::source::supply::Supply;
 use crate::effects::wheels::load::{self, Wheel, WheelError};
-use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::jobs;
 use crate::engine::prepared::Prepared;
 use crate::engine::session::Session;
@@ -209,13 +208,8 @@ impl<'a> Compilation<'a> {
             (modules, Batch { recipe, sizes })
         };
         let (modules, batches): (Vec<_>, Vec<Batch>) = sources.iter().map(part).unzip();
-        let sizes = || batches.iter().flat_map(|batch| &batch.sizes);
-        let progress = &self.session.progress;
-        let total = Amount { items: sizes().count() as u64, bytes: sizes().sum() };
-        progress.begin(Phase::Compiling, total);
         let read = |part: usize, index: usize| {
             let (source, (name, content, digest)) = (sources[part].0, &modules[part][index]);
-            progress.advance(1, digest.size);
             let (name, owner) = (name.to_string(), source.name());
             jobs::read(&source.supply(), content, *digest).map(|source| Job { name, owner, source })
         };
@@ -230,7 +224,7 @@ impl<'a> Compilation<'a> {
             let recipe = batches[part].recipe;
             take(part, OverlayContents { recipe, wheel, files: files.collect() })
         };
-        self.compilers.compile_all(&batches, read, |compiled| compiled, finish)
+        jobs::compile(self.session, &self.compilers, &batches, read, finish)
     }
 }
 

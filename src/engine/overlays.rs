@@ -9,14 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::effects::caches::store::Store;
-use crate::effects::interpreters::compile::{
-    Batch, Compiled as CompiledSource, Compilers, History,
-};
+use crate::effects::interpreters::compile::{Batch, Compiled, Compilers, History};
 use crate::effects::sink::overlay::{Aside, OverlayContents};
 use crate::effects::source::overlay::{Found, Overlay, OverlayError};
 use crate::effects::source::supply::Supply;
 use crate::effects::wheels::load::Wheel;
-use crate::effects::work::progress::{Amount, Phase};
 use crate::engine::jobs;
 use crate::engine::known_wheels::KnownWheels;
 use crate::engine::places::Places;
@@ -28,7 +25,7 @@ use crate::model::bytecode::overlay::Recipe;
 use crate::model::digest::Hash;
 use crate::model::explain::{ErrorKind, Explain, Explanation};
 use crate::model::finding::Findings;
-use crate::model::plan::bytecode::{Added, Compiled, Module, Owner};
+use crate::model::plan::bytecode::{Added, BytecodeFile, Module, Owner};
 use crate::model::plan::{PlanWarning, WheelIndex};
 use crate::model::quantity::list;
 use crate::model::spec::{InputPath, Spec};
@@ -146,7 +143,7 @@ pub(super) fn add(
         has.into_iter().filter_map(move |(index, found)| match found {
             Found::Bytecode { member, sha256, size } => {
                 let place = (overlay, member);
-                Some((recipe, &modules[index], Compiled { place, sha256, size }))
+                Some((recipe, &modules[index], BytecodeFile { place, sha256, size }))
             }
             Found::Skipped(_) => None,
         })
@@ -349,21 +346,15 @@ impl Gathering<'_> {
             Batch { recipe: part.recipe, sizes }
         };
         let batches: Vec<Batch> = parts.iter().map(batch).collect();
-        let sizes = || batches.iter().flat_map(|batch| &batch.sizes);
-        let progress = &self.session.progress;
-        let total = Amount { items: sizes().count() as u64, bytes: sizes().sum() };
-        progress.begin(Phase::Compiling, total);
         let read = |part: usize, index: usize| {
-            let module = &parts[part].modules[index];
-            progress.advance(1, module.size);
-            jobs::of_module(&self.supply, self.spec, module)
+            jobs::of_module(&self.supply, self.spec, &parts[part].modules[index])
         };
         let finish = |part: usize, compiled| self.keep(&parts[part], compiled);
-        compilers.compile_all(&batches, read, |compiled| compiled, finish)
+        jobs::compile(self.session, &compilers, &batches, read, finish)
     }
 
     /// Keeps what the modules of a part became.
-    fn keep(&self, part: &Part<'_>, compiled: Vec<CompiledSource>) -> Result<Overlay, Error> {
+    fn keep(&self, part: &Part<'_>, compiled: Vec<Compiled>) -> Result<Overlay, Error> {
         let wheel = match part.owner() {
             Owner::Wheel(wheel) => self.spec.wheels[wheel.0].sha256.map(|digest| digest.0),
             Owner::Source(_) | Owner::Interpreter => None,

@@ -63,7 +63,7 @@ impl Module<'_> {
 
 /// A file of bytecode, wherever it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Compiled {
+pub struct BytecodeFile {
     /// The overlay, and the position of the file in it.
     pub place: (usize, usize),
     /// Its SHA-256.
@@ -228,7 +228,9 @@ pub struct Added(Vec<(TreePath, Planned)>);
 
 impl Added {
     /// Bytecode of modules, which lies beside each.
-    pub fn new<'m>(compiled: impl IntoIterator<Item = (Recipe, &'m Module<'m>, Compiled)>) -> Self {
+    pub fn new<'m>(
+        compiled: impl IntoIterator<Item = (Recipe, &'m Module<'m>, BytecodeFile)>,
+    ) -> Self {
         // By folder, as there are few of them: in each, most come in the order of their names.
         let mut folders: BTreeMap<String, Vec<(TreePath, Planned)>> = BTreeMap::new();
         let mut last: (&str, Vec<(TreePath, Planned)>) = ("", Vec::new());
@@ -265,12 +267,12 @@ fn add_folder(
     }
 }
 
-fn planned(owner: Owner, compiled: Compiled) -> Planned {
+fn planned(owner: Owner, file: BytecodeFile) -> Planned {
     let wheel = match owner {
         Owner::Wheel(wheel) => Some(wheel),
         Owner::Source(_) | Owner::Interpreter => None,
     };
-    let Compiled { place: (overlay, member), sha256, size } = compiled;
+    let BytecodeFile { place: (overlay, member), sha256, size } = file;
     Planned {
         node: PlannedNode::File {
             content: Content::Bytecode { overlay, member },
