@@ -132,40 +132,28 @@ fn interpreters_are_kept_from_one_request_to_the_next() {
             wheel["path"].as_str().unwrap().to_owned()
         })
         .into();
-    let compile = |wheel: &str, overlay: &str| {
-        let options = ["--compiler", python.text(), "--threads", "1", "--overlay", overlay];
-        [&["bytecode", "compile", wheel][..], &options]
-            .concat()
-            .iter()
-            .map(|&word| word.to_owned())
-            .collect::<Vec<String>>()
-    };
+    fn compile<'a>(python: &'a str, wheel: &'a str, overlay: &'a str) -> [&'a str; 9] {
+        let threads = "--threads";
+        ["bytecode", "compile", wheel, "--compiler", python, threads, "1", "--overlay", overlay]
+    }
     let log = project.path().join("started");
     let mut worker = Command::new("strace");
-    worker.args([
-        "-f",
-        "-qq",
-        "-e",
-        "trace=execve",
-        "-o",
-        log.as_str(),
-        env!("CARGO_BIN_EXE_venvtree"),
-        "worker",
-    ]);
+    worker.args(["-f", "-qq", "-e", "trace=execve", "-o", log.as_str()]);
+    worker.args([env!("CARGO_BIN_EXE_venvtree"), "worker"]);
     worker.current_dir(project.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut worker = worker.spawn().expect("strace is installed by .ci/install");
     let mut requests = worker.stdin.take().unwrap();
     let mut responses = BufReader::new(worker.stdout.take().unwrap());
     for (index, wheel) in wheels.iter().enumerate() {
         let overlay = format!("{index}.zip");
-        let request = json!({"arguments": compile(wheel, &overlay), "requestId": index + 1});
+        let request =
+            json!({"arguments": compile(python.text(), wheel, &overlay), "requestId": index + 1});
         requests.write_all(request.to_string().as_bytes()).and_then(|()| requests.flush()).unwrap();
         let mut line = String::new();
         responses.read_line(&mut line).unwrap();
         let answer: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(answer["exitCode"], 0, "{answer}");
-        let once = compile(wheel, "once.zip");
-        project.run(&once.iter().map(String::as_str).collect::<Vec<_>>()).success();
+        project.run(&compile(python.text(), wheel, "once.zip")).success();
         let read = |name: &str| std::fs::read(project.path().join(name)).unwrap();
         assert!(read(&overlay) == read("once.zip"), "{wheel}");
         if index == 2 {
