@@ -46,7 +46,7 @@ impl OverlayContents {
     /// `out` refuses. What was written until then is no overlay.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut archive = ZipArchive::quick(out, DEFAULT_MTIME);
-        archive.add(DOCUMENT_NAME, self.document().render().as_bytes())?;
+        archive.add_stored(DOCUMENT_NAME, self.document().render().as_bytes())?;
         for (name, (_, compiled)) in &self.files {
             if let (Compiled::Bytecode(bytes), Some(path)) =
                 (compiled, self.recipe.cached_path(name))

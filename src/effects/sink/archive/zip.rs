@@ -51,6 +51,19 @@ impl<'a> ZipArchive<'a> {
         self.end()
     }
 
+    /// The same as it is, for what is read more often than it is moved.
+    pub(in crate::effects::sink) fn add_stored(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        let stored = self.options.compression_method(CompressionMethod::Stored);
+        let options = stored.compression_level(None).large_file(bytes.len() as u64 >= LARGE);
+        let options = options.unix_permissions(FileKind::Plain.mode().into());
+        self.out.start_file(path, options).map_err(invalid)?;
+        self.out.write_all(bytes)
+    }
+
     /// Begins a file whose digest nobody knows yet.
     pub(in crate::effects::sink) fn begin_file(
         &mut self,
