@@ -363,8 +363,11 @@ impl Compilers {
                 Ok(ready) => return Ok(ready),
                 Err(error) => {
                     desk.busy -= 1;
-                    self.returned.notify_all();
                     let others = desk.busy > 0 || !desk.idle.is_empty();
+                    if !others {
+                        // Those that wait, wait for nobody.
+                        self.returned.notify_all();
+                    }
                     if !(others && matches!(error, CompileError::NoRoom { .. })) {
                         return Err(error);
                     }
@@ -381,8 +384,9 @@ impl Compilers {
         let mut desk = lock(&self.desk);
         desk.busy -= 1;
         desk.idle.extend(ready);
-        // One that is gone makes room.
-        self.returned.notify_all();
+        // One that is gone makes room. Of those that wait, each wakes the next when it is done: if all
+        // woke, they would try in vain to start one each.
+        self.returned.notify_one();
     }
 
     /// Starts one more, which may have been exchanged since the one before.
